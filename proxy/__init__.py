@@ -1,0 +1,1 @@
+"""Calotype: a self-hosted image CDN node."""

@@ -1,0 +1,117 @@
+"""`calotype render`: one picture or a directory of them through the engine, without a server."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from proxy.app import Engine
+from proxy.config import ConfigError, Settings, Source
+from proxy.core.delivery import Delivery
+from proxy.core.dialects.native import parse_tokens
+from proxy.core.errors import CalotypeError
+from proxy.core.formats import SNIFF_BYTES, TRAITS, Format, sniff
+from proxy.core.keys import OriginalRef
+from proxy.core.transform import Transform
+from proxy.service.deliver import Wanted
+from proxy.telemetry import PrometheusMetrics
+
+_SOURCE = "input"
+_BY_SUFFIX = {f".{TRAITS[kind].suffix}": kind for kind in Format if TRAITS[kind].shown} | {
+    ".jpeg": Format.JPEG
+}
+
+
+async def render(settings: Settings, source: Path, transform: str, out: Path | None) -> int:
+    """Renders `source` to `out`; returns how many pictures failed, each told in a line on standard error."""
+    presets = settings.parsed_presets()
+    asked = parse_tokens(transform, presets).transform(presets)
+    if source.is_dir():
+        if out is not None and out.exists() and not out.is_dir():
+            raise ConfigError("-o: must be a directory, as INPUT is one")
+        return await _render_all(settings, source, asked, out or source.with_name(f"{source.name}-rendered"))
+    if out is not None and asked.format is None:
+        asked = replace(asked, format=_BY_SUFFIX.get(out.suffix.lower()))
+    async with _engine(settings, source.parent, workers=1) as engine:
+        delivery = await _deliver(engine, source.name, asked)
+    _write(out or _beside(source, delivery), delivery)
+    return 0
+
+
+async def _render_all(settings: Settings, source: Path, asked: Transform, out: Path) -> int:
+    pictures = list(_pictures(source, out))
+    waiting = iter(pictures)
+    failed = 0
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("rendering", total=len(pictures), rate="")
+
+        async def work(engine: Engine) -> None:
+            nonlocal failed
+            for path in waiting:
+                key = path.relative_to(source).as_posix()
+                try:
+                    delivery = await _deliver(engine, key, asked)
+                    _write(out / path.relative_to(source).with_suffix(_suffix(delivery)), delivery)
+                except (CalotypeError, OSError) as failure:
+                    failed += 1
+                    console.print(f"{key}: {_reason(failure)}", markup=False, highlight=False)
+                speed = progress.tasks[bar].speed
+                progress.update(bar, advance=1, rate=f"{speed:.1f}/s" if speed else "")
+
+        async with _engine(settings, source) as engine, asyncio.TaskGroup() as group:
+            for _ in range(2 * settings.workers()):
+                group.create_task(work(engine))
+    click.echo(f"{len(pictures) - failed} rendered to {out}, {failed} failed", err=True)
+    return failed
+
+
+def _engine(settings: Settings, root: Path, *, workers: int | None = None) -> Engine:
+    lone = settings.model_copy(update={"sources": {_SOURCE: Source(path=root)}, "mounts": {}})
+    return Engine(lone, PrometheusMetrics(), disk=None, workers=workers)
+
+
+async def _deliver(engine: Engine, key: str, asked: Transform) -> Delivery:
+    # Nobody negotiates here: f_auto is the best the configuration has.
+    wanted = Wanted(OriginalRef(_SOURCE, key), asked, frozenset(engine.settings.formats.auto))
+    # The deadline bounds a request's wait; here there is only the render's own timeout.
+    return await engine.deliver.variant(wanted, deadline=engine.clock() + 3600)
+
+
+def _pictures(source: Path, out: Path) -> Iterator[Path]:
+    for path in sorted(source.rglob("*")):
+        if path.is_file() and not path.is_relative_to(out):
+            with path.open("rb") as file:
+                if sniff(file.read(SNIFF_BYTES)) is not None:
+                    yield path
+
+
+def _suffix(delivery: Delivery) -> str:
+    return f".{TRAITS[delivery.format].suffix}"
+
+
+def _beside(source: Path, delivery: Delivery) -> Path:
+    return Path(f"{source.stem}-rendered{_suffix(delivery)}")
+
+
+def _write(path: Path, delivery: Delivery) -> None:
+    assert delivery.variant is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(delivery.variant.body)
+    part.replace(path)
+
+
+def _reason(failure: Exception) -> str:
+    return f"{failure.slug}: {failure.detail}" if isinstance(failure, CalotypeError) else str(failure)

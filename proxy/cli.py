@@ -1,0 +1,182 @@
+"""The commands. No logic: read words, build settings, call a room, print.
+
+Exit codes: 0 done, 1 something failed or is wrong, 2 the command line is.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from proxy import batch, checkup, demo
+from proxy.app import Engine, Node, serve_until_signal
+from proxy.config import ConfigError, Settings, load
+from proxy.core.dialects.native import parse_tokens, path_url, query_url
+from proxy.core.errors import BadTransform, BadUrl, CalotypeError
+from proxy.telemetry import PrometheusMetrics, open_log
+
+T = TypeVar("T")
+
+_EXISTING_DIR = click.Path(exists=True, file_okay=False, path_type=Path)
+_config_option = click.option(
+    "--config",
+    "config",
+    type=click.Path(path_type=Path),
+    help="TOML file with the settings; CALOTYPE_CONFIG names it too.",
+)
+_originals_option = click.option(
+    "--originals", type=_EXISTING_DIR, help="Serve the pictures of this directory, without a configuration."
+)
+
+
+def _settings(config: Path | None, originals: Path | None = None, **flags: Any) -> Settings:
+    if originals is not None:
+        flags["sources"] = {"originals": {"path": str(originals)}}
+    return load(config, {section: values for section, values in flags.items() if values})
+
+
+def _given(**values: object) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """`work` to its end; what is wrong becomes one line and exit code 1."""
+    try:
+        return asyncio.run(work)
+    except CalotypeError as failure:
+        raise click.ClickException(f"{failure.slug}: {failure.detail}") from None
+    except ConfigError as failure:
+        raise click.ClickException(str(failure)) from None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="calotype", prog_name="calotype")
+def main() -> None:
+    """Calotype: a self-hosted image CDN node.
+
+    URLs say what a picture should be, as in /w_400,h_300,c_fill,f_auto/photo.jpg; the node renders it once and
+    serves it from its tiers ever after.
+    """
+
+
+@main.command()
+@_config_option
+@_originals_option
+@click.option("--cache", type=click.Path(path_type=Path), help="Directory of the disk tier.")
+@click.option("--host", help="Address of the public listener (127.0.0.1).")
+@click.option("--port", type=int, help="Port of the public listener (8080); 0 takes a free one.")
+@click.option("--demo", "is_demo", is_flag=True, help="Paint originals to try it on, and print URLs to open.")
+def serve(
+    config: Path | None,
+    originals: Path | None,
+    cache: Path | None,
+    host: str | None,
+    port: int | None,
+    is_demo: bool,
+) -> None:
+    """Run the node until it is told to stop (SIGTERM or Ctrl-C), then let what is under way finish."""
+    announce: Callable[[Node], None] | None = None
+    try:
+        if is_demo and config is None:
+            config = demo.configuration()
+        settings = _settings(
+            config,
+            originals,
+            server=_given(host=host, port=port),
+            cache={"disk": {"path": str(cache)}} if cache else {},
+        )
+        if is_demo:
+            settings = demo.with_originals(settings)
+            announce = demo.announce
+    except ConfigError as failure:
+        raise click.ClickException(str(failure)) from None
+    _run(serve_until_signal(settings, open_log(), announce=announce))
+
+
+@main.command()
+@click.argument("source", metavar="INPUT", type=click.Path(exists=True, path_type=Path))
+@click.argument("transform", metavar="TRANSFORM")
+@click.option("-o", "out", type=click.Path(path_type=Path), help="File, or directory if INPUT is one.")
+@_config_option
+def render(source: Path, transform: str, out: Path | None, config: Path | None) -> None:
+    """Render INPUT, a picture or a directory of them, through the same engine without a server.
+
+    TRANSFORM is the first segment of a path URL, as in w_400,h_300,c_fill,f_webp. Without f_ the suffix of the
+    output decides, then the format of the original.
+    """
+    try:
+        settings = _settings(config)
+    except ConfigError as failure:
+        raise click.ClickException(str(failure)) from None
+    failed = _run(batch.render(settings, source, transform, out))
+    sys.exit(1 if failed else 0)
+
+
+@main.command()
+@click.argument("key")
+@click.argument("transform", metavar="TRANSFORM")
+@click.option("--mount", help="Name of the mount, where there are several.")
+@click.option("--query", is_flag=True, help="Print the /thumbnail?url= form.")
+@_config_option
+def url(key: str, transform: str, mount: str | None, query: bool, config: Path | None) -> None:
+    """Print the URL of a variant: KEY of the original, TRANSFORM as in w_400,h_300,c_fill,f_auto."""
+    try:
+        settings = _settings(config)
+        asked = parse_tokens(transform, settings.parsed_presets())
+        below = (query_url if query else path_url)(key, asked.own, asked.preset)
+    except (BadTransform, BadUrl, CalotypeError) as failure:
+        raise click.ClickException(f"{failure.slug}: {failure.detail}") from None
+    except ConfigError as failure:
+        raise click.ClickException(str(failure)) from None
+    mounts = settings.named_mounts()
+    if mount is not None and mount not in mounts:
+        raise click.ClickException(f"--mount: there is no mount of that name; there are {', '.join(mounts)}")
+    if mount is None and len(mounts) > 1:
+        raise click.ClickException(f"--mount: is needed, for there are {', '.join(mounts)}")
+    chosen = mounts[mount] if mount else next(iter(mounts.values()), None)
+    host, prefix = (chosen.host, chosen.prefix) if chosen else ("*", "/")
+    origin = f"https://{host}" if host != "*" else f"http://{settings.server.host}:{settings.server.port}"
+    click.echo(origin + prefix.removesuffix("/") + below)
+
+
+@main.command()
+@click.argument("url")
+@click.option("--accept", default="", help="The Accept header to negotiate f_auto with.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@_originals_option
+@_config_option
+def explain(url: str, accept: str, as_json: bool, originals: Path | None, config: Path | None) -> None:
+    """Tell what URL means: its original, transform, plan, cache key, and what was ignored or clamped."""
+
+    async def tell() -> dict[str, Any]:
+        settings = _settings(config, originals)
+        if not settings.sources:
+            raise ConfigError("sources: give --originals DIR or --config FILE")
+        async with Engine(settings, PrometheusMetrics(), disk=None, workers=1) as engine:
+            return dict(await engine.explain(url, accept))
+
+    told = _run(tell())
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    for name, value in told.items():
+        click.echo(f"{name:10} {', '.join(value) if isinstance(value, list) else value}")
+
+
+@main.command()
+@_config_option
+@_originals_option
+def check(config: Path | None, originals: Path | None) -> None:
+    """Validate the configuration, try every format, reach every source and tier. Exit 0 if all is well."""
+
+    async def examine() -> list[checkup.Finding]:
+        return await checkup.examine(_settings(config, originals))
+
+    findings = _run(examine())
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.well else 'FAIL'}  {finding.part}: {finding.said}")
+    sys.exit(0 if all(finding.well for finding in findings) else 1)

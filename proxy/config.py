@@ -1,0 +1,349 @@
+"""Settings: the only reader of environment and TOML. Frozen sections, validated as a whole before anything starts.
+
+Precedence: flags, `CALOTYPE_<SECTION>__<KEY>`, the TOML file, the defaults below. Every problem is one line that
+names its key and never repeats a value, for it could be a secret.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from proxy.core.dialects.native import parse_tokens
+from proxy.core.errors import BadTransform, BadUrl
+from proxy.core.formats import Format
+from proxy.core.freshness import IMMUTABLE_S
+from proxy.core.transform import Dimensions, Transform
+
+PREFIX = "CALOTYPE_"
+_ALSO_PREFIXED = frozenset({"CALOTYPE_CONFIG", "CALOTYPE_CORPUS"})
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; one line that names the key."""
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        return float(match[1]) * _UNIT_S[match[2]]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    raise ValueError('must be a duration such as "500ms", "30s" or "365d"')
+
+
+def _named(table: dict[str, Any]) -> dict[str, Any]:
+    for name in table:
+        if not _NAME.fullmatch(name):
+            raise ValueError("names are made of letters, digits, - and _")
+    return table
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Positive = Annotated[int, Field(ge=1)]
+Bytes = Annotated[ByteSize, Field(ge=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Server(Section):
+    host: str = Field("127.0.0.1", description="address of the public listener")
+    port: Port = Field(8080, description="port of the public listener; 0 takes a free one")
+    socket: str = Field("", description="path of a unix socket to listen on instead of host and port")
+    request_timeout: Seconds = Field("10s", validate_default=True, description="a request's whole deadline")
+    drain: Seconds = Field(
+        "10s", validate_default=True, description="how long a stop waits for what is under way"
+    )
+
+
+class Admin(Section):
+    host: str = Field("127.0.0.1", description="address of the admin listener, never the public one")
+    port: Port = Field(8081, description="port of the admin listener; 0 takes a free one")
+    token: SecretStr = Field(
+        SecretStr(""), description="bearer token; without one the listener must be on loopback"
+    )
+
+
+class Source(Section):
+    kind: Literal["directory"] = Field("directory", description="directory: originals are files below path")
+    path: Path = Field(description="the directory; keys are paths below it")
+
+
+class Mount(Section):
+    host: str = Field("*", description="host name this mount answers to, * for every host without its own")
+    prefix: str = Field("/", description="path it is mounted at: / or /name/")
+    source: str = Field(description="name of its source")
+    dimensions: Dimensions = Field(
+        Dimensions.LISTED, description="sizes a URL may ask: listed, snap (moved up to the list) or any"
+    )
+    presets_only: bool = Field(
+        False, description="true serves nothing but /t_<preset>/<key>, and closes /original/"
+    )
+    max_age: Seconds = Field(
+        "365d", validate_default=True, description="how long clients may keep a variant; 365d adds immutable"
+    )
+
+
+class MemoryCache(Section):
+    max_bytes: Bytes = Field("256MiB", validate_default=True, description="size of the memory tier")
+    max_entry_bytes: Bytes = Field("1MiB", validate_default=True, description="larger variants stay on disk")
+
+
+class DiskCache(Section):
+    path: str = Field(
+        "", description="directory of the disk tier; empty is calotype in the user's cache directory"
+    )
+    max_bytes: Annotated[ByteSize, Field(ge=2**20)] = Field(
+        "10GiB", validate_default=True, description="size of the disk tier, its database included"
+    )
+
+
+class Cache(Section):
+    memory: MemoryCache = MemoryCache()
+    disk: DiskCache = DiskCache()
+
+
+class Limits(Section):
+    original_max_bytes: Bytes = Field("50MB", validate_default=True, description="size of an original's file")
+    original_max_side: Positive = Field(10_000, description="longest side of an original, in pixels")
+    original_max_pixels: Positive = Field(
+        100_000_000, description="pixels of an original, all needed frames together"
+    )
+    original_max_pixels_heif: Positive = Field(25_000_000, description="the same for AVIF and HEIC originals")
+    original_max_frames: Positive = Field(128, description="frames of an animation that stays one")
+    output_max_side: Positive = Field(4000, description="longest side of a variant, in pixels")
+    url_max_bytes: Positive = Field(4096, description="longest request target")
+
+
+class DimensionList(Section):
+    allowed: tuple[Positive, ...] = Field(
+        tuple(
+            int(side)
+            for side in [
+                "16",
+                "32",
+                "48",
+                "64",
+                "96",
+                "100",
+                "128",
+                "200",
+                "256",
+                "300",
+                "320",
+                "384",
+                "400",
+                "480",
+                "600",
+                "640",
+                "750",
+                "768",
+                "800",
+                "828",
+                "960",
+                "1024",
+                "1080",
+                "1200",
+                "1280",
+                "1600",
+                "1920",
+                "2048",
+                "2560",
+                "3840",
+            ]
+        ),
+        min_length=1,
+        description="the sides, in pixels, that listed and snap mounts serve",
+    )
+
+
+class Render(Section):
+    workers: Annotated[int, Field(ge=0, le=1024)] = Field(0, description="render processes; 0 is one a core")
+    queue: Positive = Field(64, description="renders that may wait; beyond them requests are shed")
+    timeout: Annotated[Seconds, Field(gt=0)] = Field(
+        "5s", validate_default=True, description="a render that takes longer is killed"
+    )
+    memory: Annotated[ByteSize, Field(ge=256 * 2**20)] = Field(
+        "1GiB", validate_default=True, description="address space of a worker"
+    )
+    recycle_after: Positive = Field(1000, description="jobs after which a worker is replaced")
+
+
+class Formats(Section):
+    auto: tuple[Format, ...] = Field(
+        (Format.AVIF, Format.WEBP, Format.JPEG), description="what f_auto tries, best first; ends with jpeg"
+    )
+    quality: Annotated[int, Field(ge=1, le=100)] = Field(
+        80, description="quality where a URL names none, 1 to 100"
+    )
+    avif_effort: Annotated[int, Field(ge=0, le=9)] = Field(
+        0, description="0 to 9; 0 is cheaper than WebP at 4 and already smaller"
+    )
+    webp_effort: Annotated[int, Field(ge=0, le=6)] = Field(4, description="0 to 6")
+    png_compression: Annotated[int, Field(ge=0, le=9)] = Field(6, description="0 to 9")
+    gif_effort: Annotated[int, Field(ge=1, le=10)] = Field(4, description="1 to 10")
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    server: Server = Server()
+    admin: Admin = Admin()
+    sources: Annotated[dict[str, Source], AfterValidator(_named)] = {}
+    mounts: Annotated[dict[str, Mount], AfterValidator(_named)] = {}
+    cache: Cache = Cache()
+    limits: Limits = Limits()
+    dimensions: DimensionList = DimensionList()
+    render: Render = Render()
+    formats: Formats = Formats()
+    presets: Annotated[dict[str, str], AfterValidator(_named)] = {}
+
+    @model_validator(mode="after")
+    def _combine(self) -> Self:
+        for problem in (*self._mount_problems(), *self._other_problems()):
+            raise ValueError(problem)
+        self.parsed_presets()
+        return self
+
+    def _mount_problems(self) -> list[str]:
+        problems = []
+        if self.sources and not self.mounts and len(self.sources) > 1:
+            problems.append("mounts: several sources need a [mounts.NAME] table each")
+        taken: set[tuple[str, str]] = set()
+        for name, mount in self.mounts.items():
+            if mount.source not in self.sources:
+                problems.append(f"mounts.{name}.source: there is no [sources.NAME] table of that name")
+            if not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)*", mount.prefix):
+                problems.append(f"mounts.{name}.prefix: must be / or /name/")
+            if mount.host != mount.host.lower() or "/" in mount.host or ":" in mount.host or not mount.host:
+                problems.append(f"mounts.{name}.host: must be * or a host name in lower case without a port")
+            if (mount.host, mount.prefix) in taken:
+                problems.append(f"mounts.{name}: another mount has the same host and prefix")
+            taken.add((mount.host, mount.prefix))
+        return problems
+
+    def _other_problems(self) -> list[str]:
+        problems = []
+        auto = self.formats.auto
+        if (
+            not auto
+            or auto[-1] is not Format.JPEG
+            or not set(auto) <= {Format.AVIF, Format.WEBP, Format.JPEG}
+        ):
+            problems.append("formats.auto: must be of avif and webp, and end with jpeg")
+        if not is_loopback(self.admin.host) and not self.admin.token.get_secret_value():
+            problems.append("admin.token: is needed where admin.host is not a loopback address")
+        if self.server.port and self.server.port == self.admin.port and not self.server.socket:
+            problems.append("admin.port: must differ from server.port")
+        return problems
+
+    def parsed_presets(self) -> dict[str, Transform]:
+        """The presets by name; raises ValueError naming the one that is wrong."""
+        parsed = {}
+        for name, tokens in self.presets.items():
+            try:
+                parsed[name] = parse_tokens(tokens, {}).own
+            except (BadTransform, BadUrl) as failure:
+                raise ValueError(f"presets.{name}: {failure.detail}") from None
+        return parsed
+
+    def named_mounts(self) -> dict[str, Mount]:
+        """The mounts; a lone source without any is mounted at / under its own name."""
+        return self.mounts or {name: Mount(source=name) for name in self.sources}
+
+    def disk_path(self) -> Path:
+        """The directory of the disk tier; raises ConfigError where there is no home to put it in."""
+        if self.cache.disk.path:
+            return Path(self.cache.disk.path).expanduser()
+        try:
+            return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "calotype"
+        except RuntimeError:
+            raise ConfigError("cache.disk.path: must be set, for this user has no home directory") from None
+
+    def workers(self) -> int:
+        """The number of render processes."""
+        return self.render.workers or len(os.sched_getaffinity(0))
+
+    def max_age_s(self, mount: Mount) -> int:
+        """A mount's max-age in whole seconds."""
+        return min(int(mount.max_age), IMMUTABLE_S)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` can only be reached from this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """The settings from flags, environment and file; raises ConfigError."""
+    chosen = path or (Path(os.environ["CALOTYPE_CONFIG"]) if os.environ.get("CALOTYPE_CONFIG") else None)
+    if chosen is not None and not chosen.is_file():
+        raise ConfigError(f"there is no configuration file {chosen}")
+    for name in os.environ:
+        section = name.removeprefix(PREFIX).partition("__")[0].lower()
+        if name.startswith(PREFIX) and name not in _ALSO_PREFIXED and section not in Settings.model_fields:
+            raise ConfigError(f"{name}: there is no such setting")
+
+    class Loaded(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, chosen)
+
+    try:
+        return Loaded(**(flags or {}))
+    except ValidationError as problems:
+        raise ConfigError(_one_line(problems)) from None
+    except ValueError as problem:
+        # TOML and JSON-in-environment errors tell their place; they quote nothing but syntax.
+        raise ConfigError(f"{chosen or 'environment'}: {problem}") from None
+
+
+def _one_line(problems: ValidationError) -> str:
+    problem = problems.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    reason = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        reason = "there is no such setting"
+    return f"{place}: {reason}" if place else reason

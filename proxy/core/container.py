@@ -1,0 +1,112 @@
+"""What a picture's container says without decoding a pixel: is its end there, and how many frames has it.
+
+A decoder stops reading where the crop ends and some accept a cut file, so truncation is decided here, on the
+structure of the bytes; whether the pixels between are sound is the decoder's business.
+"""
+
+from collections.abc import Callable
+
+from proxy.core.formats import Format
+
+_JPEG_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+
+
+def is_whole(kind: Format, content: bytes) -> bool:
+    """True when `content` reaches the end mark its format demands; bytes after that mark are allowed."""
+    return _WHOLE[kind](content)
+
+
+def _jpeg_is_whole(content: bytes) -> bool:
+    """Walks the marker segments to the first scan (T.81 B.1.1.4), then looks for EOI behind it.
+
+    Inside entropy-coded data 0xFF is always stuffed, so `FF D9` there is the end; one inside an EXIF preview
+    lies in a segment that was stepped over.
+    """
+    at = 2
+    while at + 4 <= len(content):
+        if content[at] != 0xFF:
+            # Junk between segments is for the decoder to judge.
+            return content.find(b"\xff\xd9", at) != -1
+        marker = content[at + 1]
+        if marker == 0xFF:
+            at += 1
+        elif marker in _JPEG_STANDALONE:
+            at += 2
+        elif marker == 0xD9:
+            return True
+        elif marker == 0xDA:
+            return content.find(b"\xff\xd9", at) != -1
+        else:
+            # A length below two is broken, and left to the decoder: it still moves on.
+            at += 2 + max(2, int.from_bytes(content[at + 2 : at + 4], "big"))
+    return False
+
+
+def _png_is_whole(content: bytes) -> bool:
+    at = 8
+    while at + 12 <= len(content):
+        length = int.from_bytes(content[at : at + 4], "big")
+        if content[at + 4 : at + 8] == b"IEND":
+            return True
+        at += 12 + length
+    return False
+
+
+def _webp_is_whole(content: bytes) -> bool:
+    return len(content) >= 8 + int.from_bytes(content[4:8], "little")
+
+
+def _heif_is_whole(content: bytes) -> bool:
+    """Every top-level box (ISO/IEC 14496-12 4.2) must end inside the file; size 0 means to the end."""
+    at = 0
+    while at + 8 <= len(content):
+        size = int.from_bytes(content[at : at + 4], "big")
+        if size == 1:
+            size = int.from_bytes(content[at + 8 : at + 16], "big")
+        if size == 0:
+            return True
+        if size < 8 or at + size > len(content):
+            return False
+        at += size
+    return at == len(content)
+
+
+def _gif_is_whole(content: bytes) -> bool:
+    return gif_frames(content) is not None
+
+
+_WHOLE: dict[Format, Callable[[bytes], bool]] = {
+    Format.JPEG: _jpeg_is_whole,
+    Format.PNG: _png_is_whole,
+    Format.WEBP: _webp_is_whole,
+    Format.AVIF: _heif_is_whole,
+    Format.HEIC: _heif_is_whole,
+    Format.GIF: _gif_is_whole,
+}
+
+
+def gif_frames(content: bytes) -> int | None:
+    """The number of frames of a GIF, or None when its blocks end before the trailer (GIF89a appendix A)."""
+    if len(content) < 13:
+        return None
+    at = 13 + _colour_table_bytes(content[10])
+    frames = 0
+    while at < len(content):
+        introducer = content[at]
+        if introducer == 0x3B:
+            return frames
+        if introducer == 0x21:
+            at += 2
+        elif introducer == 0x2C and at + 10 <= len(content):
+            frames += 1
+            at += 11 + _colour_table_bytes(content[at + 9])
+        else:
+            return None
+        while at < len(content) and content[at] != 0:
+            at += 1 + content[at]
+        at += 1
+    return None
+
+
+def _colour_table_bytes(flags: int) -> int:
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0

@@ -1,0 +1,1 @@
+"""URL grammars: raw request target <-> (key, Transform), one file a dialect."""

@@ -1,0 +1,60 @@
+"""The raw request target: cut, percent-decoded exactly once, and the rules a key must keep.
+
+Nothing is repaired or normalised here; what has two readings is refused (RFC 3986 2.1, 3.3).
+"""
+
+import re
+from typing import NamedTuple
+from urllib.parse import quote, unquote_to_bytes
+
+from proxy.core.errors import BadUrl, SourceNotAllowed
+
+_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_UNFIT = re.compile(r'[\x00-\x20\x7f#"<>\\^`{|}]')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+class Target(NamedTuple):
+    """A request target in origin form, still as the client spelled it; `query` is None without a `?`."""
+
+    path: str
+    query: str | None
+
+
+def cut(raw: str) -> Target:
+    """Raises BadUrl for a target that is not in origin form or holds bytes no URL has."""
+    if not raw.startswith("/"):
+        raise BadUrl("the request target must be a path that begins with /")
+    if _UNFIT.search(raw):
+        raise BadUrl("the URL holds a character that must be percent-encoded")
+    path, mark, query = raw.partition("?")
+    return Target(path, query if mark else None)
+
+
+def decoded(raw: str, what: str) -> str:
+    """`raw` percent-decoded once; raises BadUrl, naming it as `what`, unless the result is UTF-8."""
+    if _BAD_PERCENT.search(raw):
+        raise BadUrl(f"{what} holds a % that is not followed by two hexadecimal digits")
+    try:
+        return unquote_to_bytes(raw.encode("utf-8", "surrogateescape")).decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadUrl(f"{what} is not UTF-8 after percent-decoding") from None
+
+
+def checked_key(key: str) -> str:
+    """`key` if it can name an original: segments that are neither empty nor dots, no control character."""
+    if _SCHEME.match(key):
+        raise SourceNotAllowed("this mount takes keys of its own source, not absolute URLs")
+    if not key:
+        raise BadUrl("the key of the original is missing")
+    if _CONTROL.search(key):
+        raise BadUrl("the key holds a control character or a backslash")
+    if any(segment in ("", ".", "..") for segment in key.split("/")):
+        raise BadUrl("the key has an empty, . or .. segment")
+    return key
+
+
+def encoded(key: str) -> str:
+    """`key` as it is written in a path or a query value."""
+    return quote(key, safe="/-._~")

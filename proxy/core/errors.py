@@ -1,0 +1,94 @@
+"""The closed set of ways a request can fail, each with the slug of its RFC 9457 problem type.
+
+Statuses and titles are not here: `edge.respond` has the one table that maps a slug to HTTP.
+`detail` is written for the client, names only known parameters and never repeats client bytes.
+"""
+
+from typing import ClassVar
+
+
+class CalotypeError(Exception):
+    """A failure with a name; `detail` is one sentence that says what to change."""
+
+    slug: ClassVar[str] = "internal"
+
+    def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+
+class BadTransform(CalotypeError):
+    slug = "bad-transform"
+
+
+class BadUrl(CalotypeError):
+    slug = "bad-url"
+
+
+class DimensionNotAllowed(CalotypeError):
+    slug = "dimension-not-allowed"
+
+
+class SourceNotAllowed(CalotypeError):
+    slug = "source-not-allowed"
+
+
+class UnknownRoute(CalotypeError):
+    slug = "unknown-route"
+
+
+class OriginalNotFound(CalotypeError):
+    slug = "original-not-found"
+
+
+class MethodNotAllowed(CalotypeError):
+    slug = "method-not-allowed"
+
+
+class UnsupportedFormat(CalotypeError):
+    slug = "unsupported-format"
+
+
+class RangeNotSatisfiable(CalotypeError):
+    slug = "range-not-satisfiable"
+
+
+class OriginalTooLarge(CalotypeError):
+    slug = "original-too-large"
+
+
+class Undecodable(CalotypeError):
+    slug = "undecodable"
+
+
+class SourceUnavailable(CalotypeError):
+    slug = "source-unavailable"
+
+
+class WorkerDied(CalotypeError):
+    slug = "worker-died"
+
+
+class Overloaded(CalotypeError):
+    slug = "overloaded"
+
+
+class Draining(CalotypeError):
+    slug = "draining"
+
+
+class SourceTimeout(CalotypeError):
+    slug = "source-timeout"
+
+
+class RenderTimeout(CalotypeError):
+    slug = "render-timeout"
+
+
+class Unauthorized(CalotypeError):
+    slug = "unauthorized"
+
+
+class Internal(CalotypeError):
+    slug = "internal"

@@ -1,0 +1,42 @@
+"""What became of a URL, in words: which of its parameters have nothing to do, and which were moved.
+
+Compares values that other rooms made; decides nothing.
+"""
+
+from proxy.core.dialects.native import VariantAsked
+from proxy.core.dialects.tokens import PATH
+from proxy.core.plan import Crop, Pad, Plan
+from proxy.core.transform import Fit, Smart, Transform
+
+
+def ignored(granted: Transform, plan: Plan) -> list[str]:
+    """Names of the tokens that leave no trace in the Plan, and why."""
+    unused = []
+    sides = [side for side in (granted.width_px, granted.height_px) if side is not None]
+    steps = {type(step) for step in plan.steps}
+    if granted.fit is not None and len(sides) < 2:
+        unused.append("c: a fit needs both w and h")
+    if granted.gravity is not None and not steps & {Crop, Pad}:
+        unused.append("g: nothing is cut or padded")
+    if isinstance(granted.gravity, Smart) and Pad in steps:
+        unused.append("g: bars are not placed by content")
+    if granted.dpr_percent is not None and not sides:
+        unused.append("dpr: there is neither w nor h to multiply")
+    if granted.background is not None and Pad not in steps and plan.encode.flatten is None:
+        unused.append("b: there are no bars, and the format keeps alpha")
+    if granted.quality is not None and plan.encode.quality is None:
+        unused.append("q: the format is lossless")
+    if granted.gravity is Smart.FACE and granted.fit is Fit.COVER:
+        unused.append("g: faces are not looked for, auto is used")
+    return unused
+
+
+def clamped(asked: VariantAsked, granted: Transform, preset: Transform | None) -> list[str]:
+    """Names of the tokens whose value was moved into bounds, with the value that is used."""
+    below = preset or Transform()
+    moved = []
+    for name, token in PATH.items():
+        said, got = token.write(asked.own), token.write(granted)
+        if name in asked.clamped or (said and said != got and got != token.write(below)):
+            moved.append(f"{name}: {','.join(got)}")
+    return moved

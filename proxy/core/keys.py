@@ -1,0 +1,49 @@
+"""Original identity + Plan + epoch -> cache key, and the key under which an original's facts are kept.
+
+No request comes here: equal Plans of the same original have equal keys, whoever asked and however.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from proxy.core.plan import Plan, canonical
+
+EPOCH = "1"
+"""Raised when the renderer draws the same Plan otherwise; every older entry then falls out of use."""
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalRef:
+    """Where an original is: the name of its source and its key there, decoded."""
+
+    source: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which original, exactly: `version` changes with its bytes wherever the source can tell."""
+
+    ref: OriginalRef
+    version: str
+
+
+def variant_key(identity: Identity, plan: Plan, version: str | None) -> str:
+    """Hex SHA-256, the name of a variant in every tier; `version` is the URL's own `v`."""
+    return _digest("variant", identity, canonical(plan), version or "")
+
+
+def facts_key(identity: Identity) -> str:
+    """Hex SHA-256, the name of an original's facts in every tier."""
+    return _digest("facts", identity)
+
+
+def original_key(identity: Identity) -> str:
+    """Hex SHA-256, the name of the original's own bytes in an entity tag."""
+    return _digest("original", identity)
+
+
+def _digest(purpose: str, identity: Identity, *rest: str) -> str:
+    parts = [EPOCH, purpose, identity.ref.source, identity.ref.key, identity.version, *rest]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,54 @@
+"""Mounts: which tenant a request belongs to, and what that tenant lets an unsigned URL ask.
+
+Pure: host and raw target in, mount and the target below it out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proxy.core.dialects.native import Presets, VariantAsked
+from proxy.core.errors import BadTransform, UnknownRoute
+from proxy.core.transform import Dimensions, Transform, bound, overlay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """One tenant. `host` is lower case or `*`; `prefix` begins and ends with a slash."""
+
+    name: str
+    host: str = "*"
+    prefix: str = "/"
+    source: str
+    dimensions: Dimensions = Dimensions.LISTED
+    allowed_px: tuple[int, ...]
+    presets_only: bool = False
+    max_age_s: int
+
+
+def host_name(host_header: str) -> str:
+    """The host of a Host header, without port and final dot, lower case."""
+    host = host_header.strip().lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0].removesuffix(".")
+
+
+def route(mounts: Sequence[Mount], host: str, raw: str) -> tuple[Mount, str]:
+    """The mount for a request and the raw target below it.
+
+    Mounts of the very host leave out those of `*`; then the longest prefix wins. Raises UnknownRoute.
+    """
+    of_host = [mount for mount in mounts if mount.host == host] or [m for m in mounts if m.host == "*"]
+    matching = [mount for mount in of_host if raw.startswith(mount.prefix)]
+    if not matching:
+        raise UnknownRoute("no such route: nothing is mounted here")
+    mount = max(matching, key=lambda m: len(m.prefix))
+    return mount, raw[len(mount.prefix) - 1 :]
+
+
+def admit(mount: Mount, asked: VariantAsked, presets: Presets) -> Transform:
+    """What `mount` grants of an unsigned URL; raises DimensionNotAllowed or BadTransform."""
+    if mount.presets_only and (asked.preset is None or asked.own != Transform(version=asked.own.version)):
+        raise BadTransform("this mount serves presets only: the URL must be /t_<preset>/<key>")
+    own = bound(asked.own, mount.dimensions, mount.allowed_px)
+    return own if asked.preset is None else overlay(presets[asked.preset], own)

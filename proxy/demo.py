@@ -1,0 +1,50 @@
+"""The demo: where its configuration and originals are, and the URLs a newcomer is given to open."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from proxy.app import Node
+from proxy.config import ConfigError, Settings, Source
+
+_SHOWN = (
+    ("a card", "t_card/lake.jpg"),
+    ("a banner", "w_1280,h_320,c_fill,g_south/lake.jpg"),
+    ("a square, cut where it is interesting", "w_400,h_400,c_fill,g_auto/lake.jpg"),
+    ("upright, by its EXIF orientation", "w_400/tower.jpg"),
+    ("AVIF", "w_800,f_avif/poppies.jpg"),
+    ("WebP with its alpha", "w_600,f_webp/bottle.png"),
+    ("on a coloured card", "w_480,h_480,c_pad,b_f4e8cc,f_jpg/bottle.png"),
+    ("an animation, as your browser likes it", "w_200,f_auto/orbit.gif"),
+    ("by query", "thumbnail?url=marble.webp&w=640&h=300&fit=cover&format=auto"),
+)
+
+
+def configuration() -> Path:
+    """The shipped `demo.toml`; raises ConfigError where it is missing."""
+    package = Path(__file__).parent
+    for folder in (package / "shipped", package.parent / "config"):
+        if (folder / "demo.toml").is_file():
+            return folder / "demo.toml"
+    raise ConfigError("config/demo.toml is missing from this installation")
+
+
+def with_originals(settings: Settings) -> Settings:
+    """`settings` with a source `demo`, its originals painted if they are not there yet."""
+    directory = settings.disk_path().with_name(settings.disk_path().name + "-demo-originals")
+    painted = subprocess.run(  # noqa: S603 (our own interpreter and module)
+        [sys.executable, "-P", "-m", "proxy.render.demo", str(directory)],
+        env={"PYTHONPATH": str(Path(__file__).parent.parent)},
+        check=False,
+    )
+    if painted.returncode:
+        raise ConfigError("the demo's originals could not be painted; the reason is above")
+    return settings.model_copy(update={"sources": {**settings.sources, "demo": Source(path=directory)}})
+
+
+def announce(node: Node) -> None:
+    """Prints the URLs."""
+    print("\nOpen one of these, twice, and look at its Cache-Status:\n", flush=True)
+    for what, below in _SHOWN:
+        print(f"  {node.public_url}/{below}\n      {what}")
+    print(f"\nMetrics: {node.admin_url}/metrics    Stop: Ctrl-C\n", flush=True)

@@ -1,0 +1,59 @@
+"""The admin listener, never the public one: health, readiness, metrics and `explain`."""
+
+import hmac
+from collections.abc import Awaitable, Callable
+
+from aiohttp import hdrs, web
+from prometheus_client import CollectorRegistry
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+from proxy.core.errors import BadUrl, CalotypeError, Unauthorized, UnknownRoute
+from proxy.edge import respond
+from proxy.edge.explain import Explanation
+
+_OPEN = frozenset({"/healthz", "/readyz"})
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def admin_app(
+    *,
+    token: str,
+    registry: CollectorRegistry,
+    is_ready: Callable[[], bool],
+    explain: Callable[[str, str], Awaitable[Explanation]],
+) -> web.Application:
+    """The aiohttp application; an empty `token` leaves it open to whoever reaches its loopback address."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def readyz(_: web.Request) -> web.Response:
+        ready = is_ready()
+        return web.json_response({"ready": ready}, status=200 if ready else 503)
+
+    async def tell(request: web.Request) -> web.Response:
+        url = request.query.get("url", "")
+        if not url:
+            raise BadUrl("parameter url must be given: the URL to explain")
+        return web.json_response(await explain(url, request.query.get("accept", "")))
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            if token and request.path not in _OPEN:
+                given = request.headers.get(hdrs.AUTHORIZATION, "")
+                if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+                    raise Unauthorized("the admin token must be sent as Authorization: Bearer")
+            return await handler(request)
+        except CalotypeError as failure:
+            return respond.problem(failure)
+        except web.HTTPException:
+            return respond.problem(UnknownRoute("the admin listener has nothing here"))
+
+    app = web.Application(middlewares=[guard])
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", make_aiohttp_handler(registry))
+    app.router.add_get("/v1/explain", tell)
+    return app

@@ -1,0 +1,185 @@
+"""Deliveries and errors into HTTP responses: EVERY header is set here, and the one table of error statuses is here.
+
+No decision about pictures; no byte of a client's is repeated.
+"""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import msgspec
+from aiohttp import hdrs, web
+from multidict import CIMultiDict
+
+from proxy.core.delivery import Delivery, Outcome
+from proxy.core.errors import CalotypeError, Overloaded, RangeNotSatisfiable
+from proxy.core.formats import TRAITS, Format
+from proxy.core.freshness import NO_STORE, Whole, byte_range, cache_control, etag
+
+STATUS: dict[str, tuple[int, str]] = {
+    "bad-transform": (400, "The transform in the URL is wrong"),
+    "bad-url": (400, "The URL is wrong"),
+    "dimension-not-allowed": (400, "This size is not served"),
+    "unauthorized": (401, "A valid token is needed"),
+    "source-not-allowed": (403, "Originals from there are not served"),
+    "unknown-route": (404, "There is nothing here"),
+    "original-not-found": (404, "The original does not exist"),
+    "method-not-allowed": (405, "Only GET and HEAD are answered"),
+    "unsupported-format": (415, "The original is in a format that is not served"),
+    "range-not-satisfiable": (416, "The range lies outside the picture"),
+    "original-too-large": (422, "The original is too large"),
+    "undecodable": (422, "The original cannot be decoded"),
+    "internal": (500, "The node made a mistake"),
+    "source-unavailable": (502, "The originals cannot be reached"),
+    "worker-died": (502, "The render failed"),
+    "overloaded": (503, "The node is busy"),
+    "draining": (503, "The node is stopping"),
+    "source-timeout": (504, "The original took too long"),
+    "render-timeout": (504, "The render took too long"),
+}
+
+NOT_FOUND_CACHE_S = 60
+
+_EVERYWHERE = MappingProxyType(
+    {
+        hdrs.SERVER: "calotype",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        "Timing-Allow-Origin": "*",
+        "Access-Control-Allow-Origin": "*",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What of a URL and its mount shows in every answer to it."""
+
+    max_age_s: int
+    negotiates: bool
+    notice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The request headers that select a part of the answer."""
+
+    range: str | None
+    if_range: str | None
+
+
+def picture(delivery: Delivery, terms: Terms, conditions: Conditions, total_s: float) -> web.Response:
+    """200, 206, 304 or 416 for a delivery."""
+    tag = etag(delivery.key)
+    headers = _lasting(tag, terms)
+    headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier, stored=delivery.stored)
+    headers["Server-Timing"] = _server_timing(delivery, total_s)
+    if delivery.variant is None:
+        return web.Response(status=304, headers=headers)
+    body = delivery.variant.body
+    headers[hdrs.CONTENT_TYPE] = TRAITS[delivery.format].mime
+    if conditions.range is not None:
+        part = byte_range(conditions.range, conditions.if_range, tag, len(body))
+        if part is None:
+            return unsatisfiable(len(body), terms)
+        if part is not Whole.WHOLE:
+            headers[hdrs.CONTENT_RANGE] = content_range(part, len(body))
+            return web.Response(status=206, headers=headers, body=body[part.start : part.stop])
+    return web.Response(headers=headers, body=body)
+
+
+def original_headers(kind: Format, tag: str, terms: Terms) -> CIMultiDict[str]:
+    """The headers of an original served byte for byte."""
+    headers = _lasting(tag, terms)
+    headers[hdrs.CONTENT_TYPE] = TRAITS[kind].mime
+    return headers
+
+
+def _lasting(tag: str, terms: Terms) -> CIMultiDict[str]:
+    headers = CIMultiDict(_EVERYWHERE)
+    headers[hdrs.ETAG] = tag
+    headers[hdrs.CACHE_CONTROL] = cache_control(terms.max_age_s)
+    headers[hdrs.ACCEPT_RANGES] = "bytes"
+    if terms.negotiates:
+        headers[hdrs.VARY] = hdrs.ACCEPT
+    if terms.notice:
+        headers["Calotype-Notice"] = terms.notice
+    return headers
+
+
+def content_range(part: range, length: int) -> str:
+    return f"bytes {part.start}-{part.stop - 1}/{length}"
+
+
+def unsatisfiable(length: int, terms: Terms) -> web.Response:
+    """416, with the length that ranges must lie in (RFC 9110 15.5.17)."""
+    response = problem(
+        RangeNotSatisfiable("the range begins behind the last byte"), negotiates=terms.negotiates
+    )
+    response.headers[hdrs.CONTENT_RANGE] = f"bytes */{length}"
+    return response
+
+
+def cache_status(outcome: Outcome, tier: str, *, stored: bool = False) -> str:
+    """RFC 9211."""
+    match outcome:
+        case Outcome.HIT:
+            return f"calotype; hit; detail={tier}"
+        case Outcome.MISS | Outcome.COLLAPSED:
+            parts = ["calotype", "fwd=miss"]
+            if stored:
+                parts.append("stored")
+            if outcome is Outcome.COLLAPSED:
+                parts.append("collapsed")
+            return "; ".join(parts)
+        case Outcome.SHED | Outcome.FAILED:
+            return f"calotype; fwd=miss; detail={outcome}"
+
+
+def _server_timing(delivery: Delivery, total_s: float) -> str:
+    timings = delivery.timings
+    total = f"total;dur={total_s * 1000:.2f}"
+    if delivery.outcome is Outcome.HIT:
+        return total
+    return (
+        f"fetch;dur={timings.fetch_s * 1000:.2f}, queue;dur={timings.queue_s * 1000:.2f}, "
+        f"render;dur={timings.render_s * 1000:.2f}, {total}"
+    )
+
+
+def outcome_of(failure: CalotypeError) -> Outcome:
+    return Outcome.SHED if isinstance(failure, Overloaded) else Outcome.FAILED
+
+
+def problem(failure: CalotypeError, *, negotiates: bool = False) -> web.Response:
+    """An RFC 9457 problem; never cached, but for a missing original, and that briefly."""
+    status, title = STATUS[failure.slug]
+    headers = CIMultiDict(_EVERYWHERE)
+    missing = failure.slug == "original-not-found"
+    headers[hdrs.CACHE_CONTROL] = f"public, max-age={NOT_FOUND_CACHE_S}" if missing else NO_STORE
+    headers[hdrs.CONTENT_TYPE] = "application/problem+json"
+    if status not in (400, 401, 405) and failure.slug != "unknown-route":
+        headers["Cache-Status"] = cache_status(outcome_of(failure), "")
+    if negotiates:
+        headers[hdrs.VARY] = hdrs.ACCEPT
+    if failure.retry_after_s is not None:
+        headers[hdrs.RETRY_AFTER] = str(failure.retry_after_s)
+    if status == 405:
+        headers[hdrs.ALLOW] = "GET, HEAD"
+    if status == 401:
+        headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+    body = {
+        "type": f"urn:calotype:error:{failure.slug}",
+        "title": title,
+        "status": status,
+        "detail": failure.detail,
+    }
+    return web.Response(status=status, headers=headers, body=msgspec.json.encode(body))
+
+
+def quiet(text: str, content_type: str = "text/plain") -> web.Response:
+    """A small answer that is no picture: health, robots, the root."""
+    headers = CIMultiDict(_EVERYWHERE)
+    headers[hdrs.CACHE_CONTROL] = NO_STORE
+    headers[hdrs.CONTENT_TYPE] = content_type
+    return web.Response(status=200 if text else 204, headers=headers, body=text.encode() or None)

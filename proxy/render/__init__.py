@@ -1,0 +1,1 @@
+"""Worker processes and the pixel steps they run."""

@@ -1,0 +1,315 @@
+"""The pool of worker processes: a bounded queue, one job at a time each, a private socket each, and a kill at the
+deadline. A crash, a hang or a memory bomb costs the one request it belongs to.
+"""
+
+import asyncio
+import itertools
+import math
+import os
+import pickle
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+import proxy
+from proxy.core.delivery import Variant
+from proxy.core.errors import (
+    CalotypeError,
+    Draining,
+    OriginalTooLarge,
+    Overloaded,
+    RenderTimeout,
+    Undecodable,
+    UnsupportedFormat,
+    WorkerDied,
+)
+from proxy.core.facts import Facts
+from proxy.core.limits import Limits
+from proxy.core.plan import Plan
+from proxy.ports import Clock, Original
+from proxy.render.wire import ANSWER_HEAD, JOB_HEAD, MAX_BODY_BYTES, MAX_TEXT_BYTES, Answer, Hello, Job
+
+START_S = 20.0
+RESPAWN_PAUSE_S = 0.5
+KILL_SLACK_S = 0.05
+_PROBE, _RENDER = 0, 1
+_FAILURES = {kind.slug: kind for kind in (UnsupportedFormat, OriginalTooLarge, Undecodable)}
+
+T = TypeVar("T", Hello, Answer)
+
+
+class _Gone(Exception):
+    """The worker closed its socket or said something that is not an answer."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Waiting:
+    """A job in the queue; `answer` is done early where its caller has left, `taken` once a worker has it."""
+
+    original: Original
+    plan: Plan | None
+    deadline: float
+    on_start: Callable[[], None]
+    answer: asyncio.Future[tuple[Answer, bytes]]
+    taken: bool = False
+
+
+class _Worker:
+    """One process and our end of its socket."""
+
+    def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
+        self.process = process
+        self._channel = channel
+        self.jobs = 0
+
+    @classmethod
+    async def start(cls, memory_bytes: int) -> tuple["_Worker", Hello]:
+        """A worker that has said hello. Raises _Gone, TimeoutError or OSError."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "proxy.render.worker", str(theirs.fileno()), str(memory_bytes)),
+                pass_fds=[theirs.fileno()],
+                env=_environment(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        worker = cls(process, ours)
+        try:
+            async with asyncio.timeout(START_S):
+                hello, _ = await worker._answer(Hello)
+        except BaseException:
+            await worker.kill()
+            raise
+        return worker, hello
+
+    async def ask(self, job: Job, descriptor: int) -> tuple[Answer, bytes]:
+        """One job there and its answer back. Raises _Gone."""
+        text = pickle.dumps(job)
+        try:
+            # Fits the empty buffer of an idle worker's socket: this never blocks.
+            socket.send_fds(self._channel, [JOB_HEAD.pack(len(text)) + text], [descriptor])
+        except OSError:
+            raise _Gone from None
+        self.jobs += 1
+        return await self._answer(Answer)
+
+    async def _answer(self, kind: type[T]) -> tuple[T, bytes]:
+        text_bytes, body_bytes = ANSWER_HEAD.unpack(await self._exactly(ANSWER_HEAD.size))
+        if text_bytes > MAX_TEXT_BYTES or body_bytes > MAX_BODY_BYTES:
+            raise _Gone
+        try:
+            answer = msgspec.json.decode(await self._exactly(text_bytes), type=kind)
+        except msgspec.MsgspecError:
+            raise _Gone from None
+        return answer, await self._exactly(body_bytes)
+
+    async def _exactly(self, count: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        received = bytearray(count)
+        view = memoryview(received)
+        while view:
+            try:
+                got = await loop.sock_recv_into(self._channel, view)
+            except OSError:
+                got = 0
+            if not got:
+                raise _Gone
+            view = view[got:]
+        return bytes(received)
+
+    async def kill(self) -> None:
+        self._channel.close()
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of ours but what the worker needs: no secret reaches a process that decodes strangers' pictures."""
+    return {
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(Path(proxy.__file__).parent.parent),
+        "VIPS_CONCURRENCY": "1",
+        "VIPS_WARNING": "0",
+        "MALLOC_ARENA_MAX": "2",
+    }
+
+
+class Pool:
+    """Satisfies Renderer. `queue` bounds the jobs that wait, whatever their deadlines."""
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        queue: int,
+        timeout_s: float,
+        memory_bytes: int,
+        recycle_after: int,
+        limits: Limits,
+        clock: Clock,
+    ) -> None:
+        self._count = workers
+        self._most_waiting = queue
+        self._timeout_s = timeout_s
+        self._memory_bytes = memory_bytes
+        self._recycle_after = recycle_after
+        self._limits = limits
+        self._clock = clock
+        self._order = itertools.count()
+        self._queue: asyncio.PriorityQueue[tuple[int, int, _Waiting]] = asyncio.PriorityQueue()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._alive: set[_Worker] = set()
+        self._waiting = 0
+        self._usual_s = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Jobs in the queue now."""
+        return self._waiting
+
+    @property
+    def alive(self) -> int:
+        """Workers that are up."""
+        return len(self._alive)
+
+    async def start(self) -> Hello:
+        """Starts the workers; returns what the first one said once all are up. Raises WorkerDied."""
+        try:
+            started = await asyncio.gather(*(_Worker.start(self._memory_bytes) for _ in range(self._count)))
+        except (_Gone, TimeoutError, OSError):
+            raise WorkerDied("no worker could be started; its own message is above") from None
+        for worker, _ in started:
+            self._alive.add(worker)
+            self._tasks.append(asyncio.create_task(self._serve(worker), name="worker"))
+        return started[0][1]
+
+    async def close(self) -> None:
+        """Kills the workers and fails what waits."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while not self._queue.empty():
+            waiting = self._queue.get_nowait()[2]
+            if not waiting.answer.done():
+                waiting.answer.set_exception(_stopping())
+
+    async def probe(self, original: Original, *, deadline: float) -> Facts:
+        answer, _ = await self._submit(_PROBE, original, None, deadline, lambda: None)
+        if answer.facts is None:
+            raise WorkerDied("the worker gave no facts")
+        return answer.facts
+
+    async def render(
+        self, original: Original, plan: Plan, *, deadline: float, on_start: Callable[[], None]
+    ) -> Variant:
+        _, body = await self._submit(_RENDER, original, plan, deadline, on_start)
+        return Variant(kind=plan.encode.format, body=body)
+
+    async def _submit(
+        self,
+        rank: int,
+        original: Original,
+        plan: Plan | None,
+        deadline: float,
+        on_start: Callable[[], None],
+    ) -> tuple[Answer, bytes]:
+        wait_s = self._waiting / self._count * self._usual_s
+        if self._waiting >= self._most_waiting or self._clock() + wait_s > deadline:
+            raise Overloaded(
+                "more pictures are waiting to be rendered than the node can do in time",
+                retry_after_s=max(1, math.ceil(wait_s)),
+            )
+        waiting = _Waiting(
+            original=original,
+            plan=plan,
+            deadline=deadline,
+            on_start=on_start,
+            answer=asyncio.get_running_loop().create_future(),
+        )
+        self._waiting += 1
+        self._queue.put_nowait((rank, next(self._order), waiting))
+        try:
+            async with asyncio.timeout_at(deadline + KILL_SLACK_S):
+                answer, body = await waiting.answer
+        except TimeoutError:
+            raise RenderTimeout("the picture was not rendered in time") from None
+        finally:
+            if not waiting.taken:
+                self._waiting -= 1
+        if answer.slug:
+            raise _FAILURES[answer.slug](answer.detail)
+        return answer, body
+
+    async def _serve(self, worker: _Worker | None) -> None:
+        """One seat of the pool: whoever sits on it takes the next job; who is gone is replaced."""
+        try:
+            while True:
+                if worker is None:
+                    worker = await self._respawn()
+                _, _, waiting = await self._queue.get()
+                if waiting.answer.done():
+                    continue
+                waiting.taken = True
+                self._waiting -= 1
+                if not await self._work(worker, waiting) or worker.jobs >= self._recycle_after:
+                    self._alive.discard(worker)
+                    await worker.kill()
+                    worker = None
+        finally:
+            if worker is not None:
+                self._alive.discard(worker)
+                await worker.kill()
+
+    async def _respawn(self) -> _Worker:
+        while True:
+            try:
+                worker, _ = await _Worker.start(self._memory_bytes)
+            except (_Gone, TimeoutError, OSError):
+                await asyncio.sleep(RESPAWN_PAUSE_S)
+            else:
+                self._alive.add(worker)
+                return worker
+
+    async def _work(self, worker: _Worker, waiting: _Waiting) -> bool:
+        """Has `worker` do the job; False if it is of no more use."""
+        began_s = self._clock()
+        end_s = min(began_s + self._timeout_s, waiting.deadline)
+        outcome: tuple[Answer, bytes] | CalotypeError
+        usable = False
+        try:
+            waiting.on_start()
+            job = Job(waiting.plan, self._limits, waiting.original.size_bytes, self._timeout_s)
+            async with asyncio.timeout_at(end_s):
+                outcome = await worker.ask(job, waiting.original.fileno())
+            usable = True
+        except TimeoutError:
+            outcome = RenderTimeout("the picture took longer to render than a render may take")
+        except _Gone:
+            outcome = WorkerDied("the worker that rendered the picture died")
+        except asyncio.CancelledError:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(_stopping())
+            raise
+        if waiting.plan is not None:
+            took_s = self._clock() - began_s
+            self._usual_s = took_s if not self._usual_s else 0.9 * self._usual_s + 0.1 * took_s
+        if not waiting.answer.done():
+            if isinstance(outcome, CalotypeError):
+                waiting.answer.set_exception(outcome)
+            else:
+                waiting.answer.set_result(outcome)
+        return usable
+
+
+def _stopping() -> Draining:
+    return Draining("the node is stopping", retry_after_s=1)

@@ -1,0 +1,44 @@
+"""What the node and a worker say to each other over their private socket: one job, one answer.
+
+The node pickles what it sends; what comes back from a process that decodes strangers' pictures is only ever
+parsed as typed JSON and raw bytes, within a bound.
+"""
+
+import struct
+from typing import Literal
+
+import msgspec
+
+from proxy.core.facts import Facts
+from proxy.core.formats import Format
+from proxy.core.limits import Limits
+from proxy.core.plan import Plan
+
+JOB_HEAD = struct.Struct(">I")
+ANSWER_HEAD = struct.Struct(">IQ")
+MAX_TEXT_BYTES = 64 * 1024
+MAX_BODY_BYTES = 512 * 2**20
+
+
+class Job(msgspec.Struct, frozen=True):
+    """`plan` is None for a probe. The original comes beside it as a descriptor of `size_bytes`."""
+
+    plan: Plan | None
+    limits: Limits
+    size_bytes: int
+    timeout_s: float
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """The first answer of a worker, unasked, once it is ready."""
+
+    libvips: tuple[int, int, int]
+    formats: list[Format]
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`slug` is empty on success; a variant's bytes follow the text."""
+
+    slug: Literal["", "unsupported-format", "original-too-large", "undecodable"] = ""
+    detail: str = ""
+    facts: Facts | None = None

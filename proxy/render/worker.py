@@ -1,0 +1,100 @@
+"""The worker process: takes one job at a time from its socket, renders it, answers; dies with its parent.
+
+Started by `pool` as `python -m proxy.render.worker DESCRIPTOR MEMORY_BYTES`. A job that hangs is ended by the
+pool; should the pool be gone, by an alarm.
+"""
+
+import os
+import pickle
+import resource
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+import msgspec
+
+from proxy.core.errors import OriginalTooLarge, Undecodable, UnsupportedFormat
+from proxy.render import steps
+from proxy.render.wire import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
+
+NICENESS = 10
+ALARM_SLACK_S = 2.0
+
+
+def main() -> None:
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    _confine(memory_bytes=int(sys.argv[2]))
+    steps.harden()
+    hello = Hello(libvips=steps.libvips_version(), formats=steps.working_formats())
+    _send(channel, msgspec.json.encode(hello), b"")
+    while (received := _receive(channel)) is not None:
+        job, descriptor = received
+        signal.setitimer(signal.ITIMER_REAL, job.timeout_s + ALARM_SLACK_S)
+        answer, body = _work(job, descriptor)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _send(channel, msgspec.json.encode(answer), body)
+
+
+def _confine(*, memory_bytes: int) -> None:
+    """Hits go first when cores are short; a memory bomb fails here, or at least here first."""
+    os.nice(NICENESS)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _receive(channel: socket.socket) -> tuple[Job, int] | None:
+    """The next job and the descriptor of its original, or None when the node has gone."""
+    received, descriptors, _, _ = socket.recv_fds(channel, 65536, 1)
+    if not received or not descriptors:
+        return None
+    while len(received) < JOB_HEAD.size or len(received) < JOB_HEAD.size + JOB_HEAD.unpack_from(received)[0]:
+        more = channel.recv(65536)
+        if not more:
+            return None
+        received += more
+    job = pickle.loads(received[JOB_HEAD.size :])  # noqa: S301 (our own parent wrote it)
+    assert isinstance(job, Job)
+    return job, descriptors[0]
+
+
+def _work(job: Job, descriptor: int) -> tuple[Answer, bytes]:
+    try:
+        try:
+            content = _content(descriptor, job.size_bytes)
+        finally:
+            os.close(descriptor)
+        if job.plan is None:
+            return Answer(facts=steps.probe(content, job.limits)), b""
+        return Answer(), steps.render(content, job.plan, job.limits)
+    except UnsupportedFormat as failure:
+        return Answer(slug="unsupported-format", detail=failure.detail), b""
+    except OriginalTooLarge as failure:
+        return Answer(slug="original-too-large", detail=failure.detail), b""
+    except Undecodable as failure:
+        return Answer(slug="undecodable", detail=failure.detail), b""
+    except MemoryError:
+        detail = "the original needs more memory than a worker may use"
+        return Answer(slug="original-too-large", detail=detail), b""
+
+
+def _content(descriptor: int, size_bytes: int) -> bytes:
+    """Up to `size_bytes`; less where the file was cut meanwhile, which is then seen as truncation."""
+    parts = []
+    at = 0
+    while at < size_bytes and (part := os.pread(descriptor, size_bytes - at, at)):
+        parts.append(part)
+        at += len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _send(channel: socket.socket, text: bytes, body: bytes) -> None:
+    channel.sendall(ANSWER_HEAD.pack(len(text), len(body)) + text)
+    channel.sendall(body)
+
+
+if __name__ == "__main__":
+    with suppress(BrokenPipeError, ConnectionResetError):
+        main()

@@ -1,0 +1,1 @@
+"""Use cases: async, and only through the ports."""

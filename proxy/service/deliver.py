@@ -1,0 +1,151 @@
+"""The paragraph: identify, resolve, look up, collapse, produce, answer.
+
+Speaks in core values only; HTTP is above, tiers, sources and workers are behind their ports.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cachetools import LRUCache
+
+from proxy.core.delivery import Delivery, Outcome, Timings, Variant
+from proxy.core.errors import SourceUnavailable
+from proxy.core.formats import Format
+from proxy.core.keys import Identity, OriginalRef, variant_key
+from proxy.core.negotiate import AcceptClass, choose
+from proxy.core.plan import Plan, Recipe, resolve
+from proxy.core.transform import Transform
+from proxy.ports import Clock, Metrics, Renderer
+from proxy.service.chain import Chain
+from proxy.service.originals import OriginalChanged, Originals
+from proxy.service.singleflight import Flight, Flights
+
+_MEMO_ENTRIES = 100_000
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """What a request wants once its URL is understood. Compared by identity: one object per URL and Accept
+    class is made and kept by the edge, so that resolving it can be remembered at the price of a dict look-up."""
+
+    ref: OriginalRef
+    transform: Transform
+    accepted: AcceptClass
+
+
+class Resolved(NamedTuple):
+    """A Wanted against one identity of its original."""
+
+    identity: Identity
+    plan: Plan
+    key: str
+
+
+class _Brought(NamedTuple):
+    """What a flight lands with: found in a tier, or made."""
+
+    variant: Variant
+    tier: str
+    stored: bool
+    timings: Timings
+
+
+class Deliver:
+    """The node's one use case for variants. `auto` is the order of preference for f_auto."""
+
+    def __init__(
+        self,
+        originals: Originals,
+        chain: Chain,
+        flights: Flights,
+        renderer: Renderer,
+        recipe: Recipe,
+        auto: tuple[Format, ...],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._originals = originals
+        self._chain = chain
+        self._flights = flights
+        self._renderer = renderer
+        self._recipe = recipe
+        self._auto = auto
+        self._clock = clock
+        self._metrics = metrics
+        self._memo: LRUCache[Wanted, Resolved] = LRUCache(_MEMO_ENTRIES)
+
+    async def variant(
+        self, wanted: Wanted, *, deadline: float, is_current: Callable[[str], bool] | None = None
+    ) -> Delivery:
+        """The variant for `wanted`, from a tier or rendered.
+
+        `is_current` says whether the client holds the variant of a key already; then nothing is looked up.
+        """
+        for _ in range(_TRIES):
+            try:
+                resolved = await self.resolve(wanted, deadline=deadline)
+                return await self._deliver(resolved, deadline, is_current)
+            except OriginalChanged:
+                self._originals.forget(wanted.ref)
+        raise SourceUnavailable("the original keeps changing while it is read", retry_after_s=1)
+
+    async def _deliver(
+        self, resolved: Resolved, deadline: float, is_current: Callable[[str], bool] | None
+    ) -> Delivery:
+        key, kind = resolved.key, resolved.plan.encode.format
+        if is_current is not None and is_current(key):
+            return Delivery(key=key, format=kind, outcome=Outcome.HIT, variant=None, tier="validator")
+        if found := self._chain.recall(key):
+            return Delivery(key=key, format=kind, outcome=Outcome.HIT, variant=found.variant, tier=found.tier)
+        brought, collapsed = await self._flights.run(
+            key, lambda flight: self._bring(resolved, flight, deadline), deadline=deadline
+        )
+        made = Outcome.COLLAPSED if collapsed else Outcome.MISS
+        return Delivery(
+            key=key,
+            format=kind,
+            outcome=Outcome.HIT if brought.tier else made,
+            variant=brought.variant,
+            tier=brought.tier,
+            stored=brought.stored,
+            timings=brought.timings,
+        )
+
+    async def resolve(self, wanted: Wanted, *, deadline: float) -> Resolved:
+        """Identity, Plan and key; remembered until the original's identity changes."""
+        identity = await self._originals.identify(wanted.ref, deadline=deadline)
+        remembered = self._memo.get(wanted)
+        if remembered is not None and remembered.identity == identity:
+            return remembered
+        asked = wanted.transform
+        facts = await self._originals.facts(identity, deadline=deadline) if asked.needs_facts else None
+        plan = resolve(asked, choose(asked, wanted.accepted, self._auto, facts), self._recipe)
+        resolved = self._memo[wanted] = Resolved(identity, plan, variant_key(identity, plan, asked.version))
+        return resolved
+
+    async def _bring(self, resolved: Resolved, flight: Flight, deadline: float) -> _Brought:
+        """Inside the flight: look again, for the flight before may just have landed, then make it."""
+        if found := await self._chain.lookup(resolved.key):
+            return _Brought(found.variant, found.tier, False, Timings())
+        asked_s = self._clock()
+        started_s = asked_s
+
+        def start() -> None:
+            nonlocal started_s
+            started_s = self._clock()
+            flight.hold()
+
+        async with self._originals.borrow(resolved.identity, deadline=deadline) as original:
+            fetched_s = started_s = self._clock()
+            variant = await self._renderer.render(original, resolved.plan, deadline=deadline, on_start=start)
+            if not original.unchanged():
+                raise OriginalChanged
+        rendered_s = self._clock()
+        kind = resolved.plan.encode.format
+        self._metrics.rendered(kind, rendered_s - started_s)
+        timings = Timings(
+            fetch_s=fetched_s - asked_s, queue_s=started_s - fetched_s, render_s=rendered_s - started_s
+        )
+        return _Brought(variant, "", self._chain.store(resolved.key, variant), timings)

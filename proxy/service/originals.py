@@ -1,0 +1,151 @@
+"""Originals: who they are right now, what is known of them, and one fetch for all who need one at once.
+
+Remembers identities for as long as their source allows, and for a while those that are missing.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import msgspec
+from cachetools import LRUCache
+
+from proxy.core.delivery import Variant
+from proxy.core.errors import CalotypeError, OriginalNotFound, SourceTimeout
+from proxy.core.facts import Facts
+from proxy.core.keys import Identity, OriginalRef, facts_key
+from proxy.ports import Clock, Metrics, Original, Renderer, Source
+from proxy.service.chain import Chain
+from proxy.service.singleflight import Flight, Flights
+
+NOT_FOUND_S = 60.0
+_REMEMBERED = 100_000
+
+
+class OriginalChanged(Exception):
+    """The original is no longer the one that was identified; identify it again."""
+
+
+class Originals:
+    """All that is asked of originals before and besides their pixels."""
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        chain: Chain,
+        renderer: Renderer,
+        flights: Flights,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._sources = sources
+        self._chain = chain
+        self._renderer = renderer
+        self._flights = flights
+        self._clock = clock
+        self._metrics = metrics
+        self._known: LRUCache[OriginalRef, tuple[Identity | OriginalNotFound, float]] = LRUCache(_REMEMBERED)
+        self._at_hand: dict[Identity, Original] = {}
+        self._borrowers: Counter[Identity] = Counter()
+
+    async def identify(self, ref: OriginalRef, *, deadline: float) -> Identity:
+        """The identity, looked up at its source no more often than the source's `recheck_s`."""
+        known = self._known.get(ref)
+        if known is None or known[1] <= self._clock():
+            landed = await self._flights.run(("identify", ref), lambda _: self._look(ref), deadline=deadline)
+            known = landed.result
+        if isinstance(known[0], OriginalNotFound):
+            raise OriginalNotFound(known[0].detail)
+        return known[0]
+
+    async def _look(self, ref: OriginalRef) -> tuple[Identity | OriginalNotFound, float]:
+        source = self._sources[ref.source]
+        try:
+            self._known[ref] = (await source.identify(ref.key), self._clock() + source.recheck_s)
+        except OriginalNotFound as missing:
+            self._known[ref] = (missing.with_traceback(None), self._clock() + NOT_FOUND_S)
+        return self._known[ref]
+
+    def forget(self, ref: OriginalRef) -> None:
+        """The next `identify` asks the source."""
+        self._known.pop(ref, None)
+
+    async def facts(self, identity: Identity, *, deadline: float) -> Facts:
+        """From a tier, or read from the original's header and kept."""
+        key = facts_key(identity)
+        kept = self._chain.recall(key)
+        if kept is not None:
+            return msgspec.json.decode(kept.variant.body, type=Facts)
+
+        async def find(flight: Flight) -> Facts:
+            found = await self._chain.lookup(key)
+            if found is not None:
+                return msgspec.json.decode(found.variant.body, type=Facts)
+            async with self.borrow(identity, deadline=deadline) as original:
+                facts = await self._renderer.probe(original, deadline=deadline)
+                if not original.unchanged():
+                    raise OriginalChanged
+            self._chain.store(key, Variant(kind=None, body=msgspec.json.encode(facts)))
+            return facts
+
+        return (await self._flights.run(key, find, deadline=deadline)).result
+
+    @asynccontextmanager
+    async def borrow(self, identity: Identity, *, deadline: float) -> AsyncIterator[Original]:
+        """The original of `identity`, fetched once for all who hold it at the same time, closed by the last.
+
+        Raises OriginalChanged where the source has another by now.
+        """
+        self._borrowers[identity] += 1
+        try:
+            original = self._at_hand.get(identity)
+            if original is None:
+                landed = await self._flights.run(
+                    ("fetch", identity),
+                    lambda flight: self._fetch(identity, flight, deadline),
+                    deadline=deadline,
+                )
+                original = landed.result
+            yield original
+        finally:
+            self._borrowers[identity] -= 1
+            if not self._borrowers[identity]:
+                del self._borrowers[identity]
+                if (returned := self._at_hand.pop(identity, None)) is not None:
+                    returned.close()
+
+    @asynccontextmanager
+    async def latest(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
+        """The original as its source has it now, for whoever wants its bytes and not a certain version."""
+        async with AsyncExitStack() as stack:
+            try:
+                identity = await self.identify(ref, deadline=deadline)
+                original = await stack.enter_async_context(self.borrow(identity, deadline=deadline))
+            except OriginalChanged:
+                self.forget(ref)
+                identity = await self.identify(ref, deadline=deadline)
+                original = await stack.enter_async_context(self.borrow(identity, deadline=deadline))
+            yield original
+
+    async def _fetch(self, identity: Identity, flight: Flight, deadline: float) -> Original:
+        flight.hold()  # An open file must reach a hand that closes it.
+        ref = identity.ref
+        try:
+            async with asyncio.timeout_at(deadline):
+                original = await self._sources[ref.source].fetch(ref.key)
+        except TimeoutError:
+            self._metrics.fetched(ref.source, "timeout")
+            raise SourceTimeout("the original did not arrive in time") from None
+        except CalotypeError as failure:
+            self._metrics.fetched(ref.source, failure.slug)
+            raise
+        self._metrics.fetched(ref.source, "ok")
+        if original.identity != identity:
+            original.close()
+            raise OriginalChanged
+        if not self._borrowers[identity]:
+            original.close()
+        else:
+            self._at_hand[identity] = original
+        return original

@@ -1,0 +1,108 @@
+"""One flight per key: the first to ask starts it, everybody waits for it, nobody's connection owns it.
+
+Why a waiter wakes, and what it gets:
+
+| flight                         | waiter                                        |
+| ------------------------------ | --------------------------------------------- |
+| landed                         | the result, and whether it was the leader     |
+| failed                         | the same error; nothing is remembered         |
+| was cancelled (node stops)     | Draining                                      |
+| still up at the waiter's own deadline | RenderTimeout; the flight goes on      |
+| last waiter left, flight not held     | nobody is there: cancelled             |
+| last waiter left, flight held         | flies on and is stored                 |
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, NamedTuple, TypeVar, cast
+
+from proxy.core.errors import Draining, RenderTimeout
+
+T = TypeVar("T")
+
+
+class Landed(NamedTuple, Generic[T]):
+    """The result of a flight; `collapsed` is true for all but the one who started it."""
+
+    result: T
+    collapsed: bool
+
+
+class Flight:
+    """Handed to the work: `hold` once it has become worth finishing though nobody waits."""
+
+    __slots__ = ("held", "task", "waiters")
+
+    def __init__(self) -> None:
+        self.held = False
+        self.waiters = 0
+        self.task: asyncio.Task[object] | None = None
+
+    def hold(self) -> None:
+        self.held = True
+
+
+class Flights:
+    """The registry of flights in this process; event loop only."""
+
+    def __init__(self) -> None:
+        self._flights: dict[Hashable, Flight] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    async def run(
+        self, key: Hashable, work: Callable[[Flight], Awaitable[T]], *, deadline: float
+    ) -> Landed[T]:
+        """The result of `work`, begun here unless a flight for `key` is up; waits until `deadline` at most."""
+        flight = self._flights.get(key)
+        collapsed = flight is not None
+        if flight is None:
+            flight = self._start(key, work)
+        task = flight.task
+        assert task is not None
+        flight.waiters += 1
+        try:
+            async with asyncio.timeout_at(deadline):
+                result = await asyncio.shield(task)
+        except TimeoutError:
+            raise RenderTimeout("the picture was not ready in time") from None
+        except asyncio.CancelledError:
+            # Either this waiter was cancelled, or the flight was, under a waiter that is alive.
+            me = asyncio.current_task()
+            if me is None or me.cancelling() or not task.cancelled():
+                raise
+            raise Draining("the node is stopping", retry_after_s=1) from None
+        finally:
+            flight.waiters -= 1
+            if not flight.waiters and not flight.held and not task.done():
+                self._remove(key, flight)
+                task.cancel()
+        return Landed(cast("T", result), collapsed)
+
+    def _start(self, key: Hashable, work: Callable[[Flight], Awaitable[T]]) -> Flight:
+        flight = Flight()
+
+        async def fly() -> object:
+            return await work(flight)
+
+        flight.task = asyncio.create_task(fly(), name=f"flight {key}")
+        self._flights[key] = flight
+        flight.task.add_done_callback(lambda task: self._land(key, flight, task))
+        return flight
+
+    def _land(self, key: Hashable, flight: Flight, task: asyncio.Task[object]) -> None:
+        self._remove(key, flight)
+        if not task.cancelled():
+            task.exception()  # Read, so that a failure nobody waits for is not reported as lost.
+
+    def _remove(self, key: Hashable, flight: Flight) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
+    async def close(self) -> None:
+        """Cancels what is up and waits until it is down."""
+        tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""Places originals come from."""

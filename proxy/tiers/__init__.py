@@ -1,0 +1,1 @@
+"""Places where variants are kept; siblings that do not know one another."""

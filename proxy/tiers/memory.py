@@ -1,0 +1,34 @@
+"""The memory tier: least recently used by bytes, in this process, event loop only."""
+
+from cachetools import LRUCache
+
+from proxy.core.delivery import Variant
+
+ENTRY_OVERHEAD_BYTES = 512
+"""What an entry costs beside its body: key, value object, and the cache's own links."""
+
+
+class MemoryTier:
+    """Satisfies InstantTier. An entry above `max_entry_bytes`, or a sixteenth of the tier, is left to the disk."""
+
+    name = "memory"
+
+    def __init__(self, *, max_bytes: int, max_entry_bytes: int) -> None:
+        self._max_entry_bytes = min(max_entry_bytes, max_bytes // 16)
+        self._entries: LRUCache[str, Variant] = LRUCache(max_bytes, getsizeof=_cost)
+
+    def lookup(self, key: str) -> Variant | None:
+        return self._entries.get(key)
+
+    def store(self, key: str, variant: Variant) -> bool:
+        if len(variant.body) > self._max_entry_bytes:
+            return False
+        self._entries[key] = variant
+        return True
+
+    def usage(self) -> tuple[int, int]:
+        return int(self._entries.currsize), len(self._entries)
+
+
+def _cost(variant: Variant) -> int:
+    return len(variant.body) + ENTRY_OVERHEAD_BYTES
