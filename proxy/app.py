@@ -4,6 +4,7 @@ The only room that knows all others. What may start before what, and who must ou
 """
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -30,7 +31,7 @@ from proxy.service.originals import Originals
 from proxy.service.quarantine import Quarantine
 from proxy.service.singleflight import Flights
 from proxy.sources.directory import DirectorySource
-from proxy.telemetry import PrometheusMetrics
+from proxy.telemetry import PrometheusMetrics, RequestLedger
 from proxy.tiers.disk import DiskTier
 from proxy.tiers.memory import MemoryTier
 
@@ -188,6 +189,7 @@ class Node:
         self.settings = settings
         self.log = log
         self.metrics = PrometheusMetrics()
+        self.ledger = RequestLedger(self.metrics.registry)
         self.ready = False
         self.public_url = ""
         self.admin_url = ""
@@ -207,6 +209,7 @@ class Node:
                     await runner.setup()
                     stack.push_async_callback(runner.cleanup)
                 await self._listen(public, admin)
+                _settle_memory()
                 self.ready = True
                 self.log.info("ready", public=self.public_url, admin=self.admin_url)
                 on_ready()
@@ -214,6 +217,7 @@ class Node:
                 self.ready = False
                 engine.stop_by = engine.clock() + self.settings.server.drain
                 self.log.info("draining", seconds=self.settings.server.drain)
+        self.ledger.flush()
         self.log.info("stopped")
 
     def _public(self, engine: Engine) -> web.ServerRunner:
@@ -225,7 +229,7 @@ class Node:
             url_max_bytes=self.settings.limits.url_max_bytes,
             request_timeout_s=self.settings.server.request_timeout,
             clock=engine.clock,
-            metrics=self.metrics,
+            ledger=self.ledger,
             log=self.log,
         )
         server = web.Server(
@@ -256,6 +260,13 @@ class Node:
         if not server.socket:
             self.public_url = _url(public)
         self.admin_url = _url(admin)
+
+
+def _settle_memory() -> None:
+    """What is here now stays for good, and a request makes few cycles: the collector may look far less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 50)
 
 
 async def _started(site: web.BaseSite, section: str) -> None:

@@ -6,7 +6,7 @@ The prose is the contract: what absent means, what may fail silently, who closes
 from collections.abc import Callable
 from typing import Protocol
 
-from proxy.core.delivery import Outcome, Variant
+from proxy.core.delivery import Variant, Visit
 from proxy.core.facts import Facts
 from proxy.core.keys import Identity
 from proxy.core.plan import Plan
@@ -114,12 +114,18 @@ class Renderer(Protocol):
 
 
 class Metrics(Protocol):
-    """Counts; cheap enough for a memory hit, never raises."""
-
-    def answered(self, outcome: Outcome, tier: str, status: int, seconds: float) -> None: ...
+    """Counts; never raises."""
 
     def rendered(self, format: str, seconds: float) -> None: ...
 
     def fetched(self, source: str, outcome: str) -> None: ...
 
     def tier_failed(self, tier: str, kind: str) -> None: ...
+
+
+class Ledger(Protocol):
+    """Every request once, for log and metrics; cheap enough for a memory hit, never raises."""
+
+    def enter(self, visit: Visit) -> None:
+        """Takes the visit over: it is told later, with many others."""
+        ...

@@ -1,18 +1,30 @@
 """Metrics and the log: what the node tells its operator. Labels are closed sets; no secret comes here.
 
-One JSON object a request on a pipe or in a file, a readable line on a terminal.
+One JSON object a request on a pipe or in a file, a readable line on a terminal. Events go through structlog;
+a request is on the path of every hit, so it is only noted there, and counted and written with many others.
 """
 
+import asyncio
 import sys
+import time
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, TextIO
 
 import msgspec
+import prometheus_client
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 
-from proxy.core.delivery import Outcome
+from proxy.core.delivery import Outcome, Visit
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -22,18 +34,6 @@ class PrometheusMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "calotype_requests",
-            "Requests by outcome, tier of a hit, and status.",
-            ["outcome", "tier", "status"],
-            registry=self.registry,
-        )
-        self._request_seconds = Histogram(
-            "calotype_request_seconds",
-            "Time from request to answer.",
-            registry=self.registry,
-            buckets=_SECONDS,
-        )
         self._render_seconds = Histogram(
             "calotype_render_seconds",
             "Time of a render in its worker, by output format.",
@@ -41,24 +41,18 @@ class PrometheusMetrics:
             registry=self.registry,
             buckets=_SECONDS,
         )
-        self._renders = Counter("calotype_renders", "Variants rendered.", registry=self.registry)
-        self._collapsed = Counter(
-            "calotype_collapsed", "Requests that waited for another's render.", registry=self.registry
+        self._renders = prometheus_client.Counter(
+            "calotype_renders", "Variants rendered.", registry=self.registry
         )
-        self._shed = Counter(
-            "calotype_shed", "Requests refused because the queue was full.", registry=self.registry
-        )
-        self._tier_errors = Counter(
+        self._tier_errors = prometheus_client.Counter(
             "calotype_tier_errors", "Faults of a tier, by kind.", ["tier", "kind"], registry=self.registry
         )
-        self._fetches = Counter(
+        self._fetches = prometheus_client.Counter(
             "calotype_source_fetches",
             "Originals fetched, by source and outcome.",
             ["source", "outcome"],
             registry=self.registry,
         )
-        # Looking a child up by its labels costs more than counting: the few combinations are kept.
-        self._children: dict[tuple[str, str, int], Counter] = {}
 
     def watch(
         self,
@@ -71,18 +65,6 @@ class PrometheusMetrics:
             queue
         )
         self.registry.register(_TierUsage(tiers))
-
-    def answered(self, outcome: Outcome, tier: str, status: int, seconds: float) -> None:
-        labels = (outcome, tier, status)
-        child = self._children.get(labels)
-        if child is None:
-            child = self._children[labels] = self._requests.labels(outcome, tier or "none", status)
-        child.inc()
-        self._request_seconds.observe(seconds)
-        if outcome is Outcome.COLLAPSED:
-            self._collapsed.inc()
-        elif outcome is Outcome.SHED:
-            self._shed.inc()
 
     def rendered(self, format: str, seconds: float) -> None:
         self._renders.inc()
@@ -117,7 +99,7 @@ def json_bytes(event: dict[str, Any], **_: Any) -> bytes:
 
 
 def open_log(stream: TextIO | None = None) -> Any:
-    """The log on `stream`, standard output if None."""
+    """The log of events on `stream`, standard output if None."""
     out = stream or sys.stdout
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
@@ -138,3 +120,121 @@ def open_log(stream: TextIO | None = None) -> Any:
         ],
         wrapper_class=structlog.make_filtering_bound_logger("INFO"),
     )
+
+
+class RequestLine(msgspec.Struct, omit_defaults=True):
+    """What the log says of a Visit; `key` is the head of the cache key, `ms` the time from request to answer."""
+
+    time: str
+    method: str
+    target: str
+    status: int
+    outcome: str
+    bytes: int
+    ms: float
+    tier: str = ""
+    format: str = ""
+    key: str = ""
+    error: str = ""
+    event: str = "request"
+    level: str = "info"
+
+
+class RequestLedger:
+    """Satisfies Ledger, and is a prometheus_client collector: visits are noted as they come, and counted and
+    written in batches, `FLUSH_S` late at most; on a terminal at once and readable. Event loop only."""
+
+    FLUSH_S = 0.1
+    FLUSH_VISITS = 512
+
+    def __init__(self, registry: CollectorRegistry, stream: TextIO | None = None) -> None:
+        self._out = stream or sys.stdout
+        self._readable = self._out.isatty()
+        self._encoder = msgspec.json.Encoder()
+        self._visits: list[tuple[float, Visit]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._second = 0
+        self._stamp = ""
+        self._counts: Counter[tuple[str, str, int]] = Counter()
+        self._buckets = [0] * (len(_SECONDS) + 1)
+        self._seconds = 0.0
+        registry.register(self)
+
+    def enter(self, visit: Visit) -> None:
+        self._visits.append((time.time(), visit))
+        if self._readable or len(self._visits) >= self.FLUSH_VISITS:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self.FLUSH_S, self.flush)
+
+    def flush(self) -> None:
+        """Counts and writes what was noted."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        visits, self._visits = self._visits, []
+        for _, visit in visits:
+            self._counts[visit.outcome or Outcome.FAILED, visit.tier or "none", visit.status] += 1
+            self._buckets[bisect_left(_SECONDS, visit.seconds)] += 1
+            self._seconds += visit.seconds
+        lines = [self._line(at_s, visit) for at_s, visit in visits]
+        if self._readable:
+            self._out.writelines(map(_readable, lines))
+        elif lines:
+            self._out.buffer.write(self._encoder.encode_lines(lines))
+        self._out.flush()
+
+    def collect(self) -> list[Metric]:
+        """The samples of a scrape."""
+        self.flush()
+        requests = CounterMetricFamily(
+            "calotype_requests",
+            "Requests by outcome, tier of a hit, and status.",
+            labels=["outcome", "tier", "status"],
+        )
+        of_outcome: Counter[str] = Counter()
+        for (outcome, tier, status), count in self._counts.items():
+            requests.add_metric([outcome, tier, str(status)], count)
+            of_outcome[outcome] += count
+        seconds = HistogramMetricFamily("calotype_request_seconds", "Time from request to answer.")
+        bounds = [*(str(bound) for bound in _SECONDS), "+Inf"]
+        seconds.add_metric([], list(zip(bounds, accumulate(self._buckets), strict=True)), self._seconds)
+        collapsed = CounterMetricFamily(
+            "calotype_collapsed",
+            "Requests that waited for another's render.",
+            value=of_outcome[Outcome.COLLAPSED],
+        )
+        shed = CounterMetricFamily(
+            "calotype_shed",
+            "Requests refused because the queue was full.",
+            value=of_outcome[Outcome.SHED],
+        )
+        return [requests, seconds, collapsed, shed]
+
+    def _line(self, at_s: float, visit: Visit) -> RequestLine:
+        return RequestLine(
+            time=self._rfc3339(at_s),
+            method=visit.method,
+            target=visit.target,
+            status=visit.status,
+            outcome=visit.outcome or "",
+            bytes=visit.bytes,
+            ms=round(visit.seconds * 1000, 2),
+            tier=visit.tier,
+            format=visit.format,
+            key=visit.key[:16],
+            error=visit.error,
+        )
+
+    def _rfc3339(self, at_s: float) -> str:
+        """Wall time to the millisecond."""
+        whole, part = divmod(at_s, 1.0)
+        if whole != self._second:
+            self._second = int(whole)
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+        return f"{self._stamp}.{int(part * 1000):03d}Z"
+
+
+def _readable(line: RequestLine) -> str:
+    how = f"{line.outcome} {line.tier or line.error}".rstrip()
+    return f"{line.time[11:]}  {line.status}  {how:<16} {line.ms:>8.2f} ms {line.bytes:>9}  {line.target}\n"

@@ -20,6 +20,8 @@ class Variant:
 class Outcome(StrEnum):
     """How a request ended: the same word in log, metric and Cache-Status."""
 
+    __hash__ = str.__hash__  # Enum's own is written in Python, and this is a key on the path of every hit.
+
     HIT = "hit"
     MISS = "miss"
     COLLAPSED = "collapsed"
@@ -39,7 +41,7 @@ class Timings:
 NO_TIMINGS = Timings()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Delivery:
     """The answer to a request for a variant.
 
@@ -54,3 +56,26 @@ class Delivery:
     tier: str = ""
     stored: bool = False
     timings: Timings = NO_TIMINGS
+
+
+@dataclass(slots=True, eq=False)
+class Visit:
+    """One request as log and metrics see it, filled in on its way out; without an outcome it is not told.
+
+    The one value here that changes: it belongs to a single request. `target` never holds a signature.
+    """
+
+    method: str
+    target: str
+    outcome: Outcome | None = None
+    tier: str = ""
+    key: str = ""
+    format: str = ""
+    error: str = ""
+    status: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+    def delivered(self, delivery: Delivery) -> None:
+        self.outcome, self.tier = delivery.outcome, delivery.tier
+        self.key, self.format = delivery.key, delivery.format

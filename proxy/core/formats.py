@@ -8,6 +8,8 @@ from enum import StrEnum
 
 
 class Format(StrEnum):
+    __hash__ = str.__hash__  # Enum's own is written in Python, and this is a key on the path of every hit.
+
     JPEG = "jpeg"
     PNG = "png"
     WEBP = "webp"

@@ -7,13 +7,12 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import structlog
 from aiohttp import hdrs, web
-from cachetools import LRUCache
+from multidict import CIMultiDict
 
-from proxy.core.delivery import Outcome
+from proxy.core.delivery import Delivery, Outcome, Visit
 from proxy.core.dialects.native import OriginalAsked, Presets, VariantAsked, negotiates, parse
 from proxy.core.dialects.target import cut
 from proxy.core.errors import (
@@ -27,11 +26,12 @@ from proxy.core.errors import (
 from proxy.core.formats import SNIFF_BYTES, sniff
 from proxy.core.freshness import Whole, byte_range, etag, matches
 from proxy.core.keys import OriginalRef, original_key
+from proxy.core.memo import Memo
 from proxy.core.mounts import Mount, admit, host_name, route
 from proxy.core.negotiate import AcceptClass, accept_class
 from proxy.core.transform import Auto, Smart, Transform
 from proxy.edge import respond
-from proxy.ports import Clock, Metrics, Original
+from proxy.ports import Clock, Ledger, Original
 from proxy.service.deliver import Deliver, Wanted
 from proxy.service.originals import Originals
 
@@ -42,23 +42,21 @@ _SLOW_BODY_S = 30.0
 _QUIET = {"/": "calotype\n", "/robots.txt": "User-agent: *\nDisallow:\n", "/favicon.ico": ""}
 
 
-class Page(NamedTuple):
-    """A URL of a variant, understood once for each Accept class."""
+_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+
+Address = tuple[str, str, AcceptClass]
+"""What of a request tells variants apart: host, where a mount has one, raw target, and Accept class."""
+
+
+@dataclass(slots=True, eq=False)
+class Page:
+    """A URL of a variant, understood once for each Accept class; `headers` are those of `delivery`, its last, and
+    made anew with the next."""
 
     wanted: Wanted
     terms: respond.Terms
-
-
-@dataclass(slots=True)
-class Visit:
-    """What the log and the metrics will say of one request."""
-
-    target: str
-    outcome: Outcome | None = None
-    tier: str = ""
-    key: str = ""
-    format: str = ""
-    error: str = field(default="", kw_only=True)
+    delivery: Delivery | None = None
+    headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
 
 
 class Public:
@@ -74,7 +72,7 @@ class Public:
         url_max_bytes: int,
         request_timeout_s: float,
         clock: Clock,
-        metrics: Metrics,
+        ledger: Ledger,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         self._deliver = deliver
@@ -85,17 +83,29 @@ class Public:
         self._url_max_bytes = url_max_bytes
         self._request_timeout_s = request_timeout_s
         self._clock = clock
-        self._metrics = metrics
+        self._ledger = ledger
         self._log = log
-        self._pages: LRUCache[tuple[str, str, AcceptClass], Page] = LRUCache(_MEMO_URLS)
-        self._accepts: LRUCache[str, AcceptClass] = LRUCache(_MEMO_ACCEPTS)
+        self._pages: Memo[Address, Page] = Memo(_MEMO_URLS)
+        self._accepts: Memo[str, AcceptClass] = Memo(_MEMO_ACCEPTS)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers every request; only a cancelled one raises."""
         began_s = self._clock()
-        visit = Visit(request.raw_path)
+        visit = Visit(request.method, request.raw_path)
+        response: web.StreamResponse
         try:
-            response = await self._answer(request, visit, began_s)
+            if visit.method not in _METHODS:
+                raise MethodNotAllowed("only GET and HEAD are answered")
+            headers = request.headers
+            host = host_name(headers.get(hdrs.HOST, "")) if self._hosts else ""
+            address = host, visit.target, self._accepted(headers.get(hdrs.ACCEPT, ""))
+            page = self._pages.get(address)
+            conditional = hdrs.IF_NONE_MATCH in headers
+            hit = None if page is None or conditional else self._deliver.recall(page.wanted)
+            if page is not None and hit is not None:
+                response = self._picture(request, visit, page, hit, began_s)
+            else:
+                response = await self._answer(request, visit, address, began_s)
         except CalotypeError as failure:
             visit.outcome, visit.error = respond.outcome_of(failure), failure.slug
             response = respond.problem(failure, negotiates=self._negotiates(request))
@@ -104,41 +114,53 @@ class Public:
             visit.outcome, visit.error = Outcome.FAILED, Internal.slug
             response = respond.problem(Internal("an unexpected error was logged"))
         if visit.outcome is not None:
-            self._record(request.method, visit, response, self._clock() - began_s)
+            visit.status, visit.bytes = response.status, response.content_length or 0
+            visit.seconds = self._clock() - began_s
+            self._ledger.enter(visit)
         return response
 
-    async def _answer(self, request: web.BaseRequest, visit: Visit, began_s: float) -> web.StreamResponse:
-        if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD):
-            raise MethodNotAllowed("only GET and HEAD are answered")
-        headers = request.headers
-        host = host_name(headers.get(hdrs.HOST, "")) if self._hosts else ""
-        accepted = self._accepted(headers.get(hdrs.ACCEPT, ""))
-        page = self._pages.get((host, visit.target, accepted))
+    async def _answer(
+        self, request: web.BaseRequest, visit: Visit, address: Address, began_s: float
+    ) -> web.StreamResponse:
+        """All that is no unconditional memory hit."""
+        host, target, accepted = address
+        if (text := _QUIET.get(target)) is not None:
+            return respond.quiet(text)
+        if target == "/healthz":
+            return respond.quiet('{"status":"ok"}\n', "application/json")
+        page = self._pages.get(address)
         if page is None:
-            if (text := _QUIET.get(visit.target)) is not None:
-                return respond.quiet(text)
-            if visit.target == "/healthz":
-                return respond.quiet('{"status":"ok"}\n', "application/json")
             mount, asked = self._understood(request, host)
             if isinstance(asked, OriginalAsked):
                 return await self._original(request, visit, mount, asked, began_s)
-            page = self._page(mount, asked, accepted)
-            self._pages[host, visit.target, accepted] = page
-        none_match = headers.get(hdrs.IF_NONE_MATCH)
+            page = self._pages.keep(address, self._page(mount, asked, accepted))
+        none_match = request.headers.get(hdrs.IF_NONE_MATCH)
         delivery = await self._deliver.variant(
             page.wanted,
             deadline=began_s + self._request_timeout_s,
             is_current=None if none_match is None else lambda key: matches(none_match, etag(key)),
         )
-        visit.outcome, visit.tier = delivery.outcome, delivery.tier
-        visit.key, visit.format = delivery.key, delivery.format
-        conditions = respond.Conditions(headers.get(hdrs.RANGE), headers.get(hdrs.IF_RANGE))
-        return respond.picture(delivery, page.terms, conditions, self._clock() - began_s)
+        return self._picture(request, visit, page, delivery, began_s)
+
+    def _picture(
+        self, request: web.BaseRequest, visit: Visit, page: Page, delivery: Delivery, began_s: float
+    ) -> web.Response:
+        visit.delivered(delivery)
+        if delivery is not page.delivery:
+            page.delivery, page.headers = delivery, respond.picture_headers(delivery, page.terms)
+        return respond.picture(
+            delivery,
+            page.terms,
+            page.headers,
+            range_header=request.headers.get(hdrs.RANGE),
+            if_range=request.headers.get(hdrs.IF_RANGE),
+            total_s=self._clock() - began_s,
+        )
 
     def _accepted(self, accept: str) -> AcceptClass:
         known = self._accepts.get(accept)
         if known is None:
-            known = self._accepts[accept] = accept_class(accept)
+            known = self._accepts.keep(accept, accept_class(accept))
         return known
 
     def _understood(self, request: web.BaseRequest, host: str) -> tuple[Mount, VariantAsked | OriginalAsked]:
@@ -160,7 +182,7 @@ class Public:
 
     def _page(self, mount: Mount, asked: VariantAsked, accepted: AcceptClass) -> Page:
         transform = admit(mount, asked, self._presets)
-        terms = respond.Terms(
+        terms = respond.terms(
             max_age_s=mount.max_age_s,
             negotiates=transform.format is Auto.AUTO,
             notice="gravity=face; used=auto" if transform.gravity is Smart.FACE else "",
@@ -172,7 +194,7 @@ class Public:
     ) -> web.StreamResponse:
         if mount.presets_only:
             raise UnknownRoute("this mount serves presets only")
-        terms = respond.Terms(max_age_s=mount.max_age_s, negotiates=False)
+        terms = respond.terms(max_age_s=mount.max_age_s, negotiates=False)
         ref = OriginalRef(mount.source, asked.key)
         async with self._originals.latest(ref, deadline=began_s + self._request_timeout_s) as original:
             kind = sniff(await asyncio.to_thread(os.pread, original.fileno(), SNIFF_BYTES, 0))
@@ -202,23 +224,6 @@ class Public:
             if request.method == hdrs.METH_GET:
                 await _send(response, original, part)
             return response
-
-    def _record(self, method: str, visit: Visit, response: web.StreamResponse, seconds: float) -> None:
-        assert visit.outcome is not None
-        self._metrics.answered(visit.outcome, visit.tier, response.status, seconds)
-        self._log.info(
-            "request",
-            method=method,
-            target=visit.target,
-            status=response.status,
-            outcome=visit.outcome,
-            tier=visit.tier,
-            key=visit.key[:16],
-            format=visit.format,
-            error=visit.error,
-            bytes=response.content_length or 0,
-            ms=round(seconds * 1000, 2),
-        )
 
 
 async def _send(response: web.StreamResponse, original: Original, part: range) -> None:

@@ -3,8 +3,8 @@
 No decision about pictures; no byte of a client's is repeated.
 """
 
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 from aiohttp import hdrs, web
@@ -51,59 +51,68 @@ _EVERYWHERE = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What of a URL and its mount shows in every answer to it."""
+class Terms(NamedTuple):
+    """What of a URL and its mount shows in every lasting answer to it; `headers` is copied, never changed."""
 
-    max_age_s: int
     negotiates: bool
-    notice: str = ""
+    headers: CIMultiDict[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """The request headers that select a part of the answer."""
+def terms(*, max_age_s: int, negotiates: bool, notice: str = "") -> Terms:
+    """`notice` tells the client what it did not get; empty if nothing."""
+    headers = CIMultiDict(_EVERYWHERE)
+    headers[hdrs.CACHE_CONTROL] = cache_control(max_age_s)
+    headers[hdrs.ACCEPT_RANGES] = "bytes"
+    if negotiates:
+        headers[hdrs.VARY] = hdrs.ACCEPT
+    if notice:
+        headers["Calotype-Notice"] = notice
+    return Terms(negotiates, headers)
 
-    range: str | None
-    if_range: str | None
 
-
-def picture(delivery: Delivery, terms: Terms, conditions: Conditions, total_s: float) -> web.Response:
-    """200, 206, 304 or 416 for a delivery."""
-    tag = etag(delivery.key)
-    headers = _lasting(tag, terms)
+def picture_headers(delivery: Delivery, terms: Terms) -> CIMultiDict[str]:
+    """All headers of a delivery but those that differ from one answer with it to the next."""
+    headers = terms.headers.copy()
+    headers[hdrs.ETAG] = etag(delivery.key)
     headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier, stored=delivery.stored)
-    headers["Server-Timing"] = _server_timing(delivery, total_s)
+    if delivery.variant is not None:
+        headers[hdrs.CONTENT_TYPE] = TRAITS[delivery.format].mime
+    return headers
+
+
+def picture(
+    delivery: Delivery,
+    terms: Terms,
+    headers: CIMultiDict[str],
+    *,
+    range_header: str | None,
+    if_range: str | None,
+    total_s: float,
+) -> web.Response:
+    """200, 206, 304 or 416 for a delivery under its `picture_headers`, which are copied."""
     if delivery.variant is None:
-        return web.Response(status=304, headers=headers)
-    body = delivery.variant.body
-    headers[hdrs.CONTENT_TYPE] = TRAITS[delivery.format].mime
-    if conditions.range is not None:
-        part = byte_range(conditions.range, conditions.if_range, tag, len(body))
+        response = web.Response(status=304, headers=headers)
+    else:
+        body = delivery.variant.body
+        part: range | Whole | None = Whole.WHOLE
+        if range_header is not None:
+            part = byte_range(range_header, if_range, etag(delivery.key), len(body))
         if part is None:
             return unsatisfiable(len(body), terms)
-        if part is not Whole.WHOLE:
-            headers[hdrs.CONTENT_RANGE] = content_range(part, len(body))
-            return web.Response(status=206, headers=headers, body=body[part.start : part.stop])
-    return web.Response(headers=headers, body=body)
+        if part is Whole.WHOLE:
+            response = web.Response(headers=headers, body=body)
+        else:
+            response = web.Response(status=206, headers=headers, body=body[part.start : part.stop])
+            response.headers[hdrs.CONTENT_RANGE] = content_range(part, len(body))
+    response.headers["Server-Timing"] = _server_timing(delivery, total_s)
+    return response
 
 
 def original_headers(kind: Format, tag: str, terms: Terms) -> CIMultiDict[str]:
     """The headers of an original served byte for byte."""
-    headers = _lasting(tag, terms)
-    headers[hdrs.CONTENT_TYPE] = TRAITS[kind].mime
-    return headers
-
-
-def _lasting(tag: str, terms: Terms) -> CIMultiDict[str]:
-    headers = CIMultiDict(_EVERYWHERE)
+    headers = terms.headers.copy()
     headers[hdrs.ETAG] = tag
-    headers[hdrs.CACHE_CONTROL] = cache_control(terms.max_age_s)
-    headers[hdrs.ACCEPT_RANGES] = "bytes"
-    if terms.negotiates:
-        headers[hdrs.VARY] = hdrs.ACCEPT
-    if terms.notice:
-        headers["Calotype-Notice"] = terms.notice
+    headers[hdrs.CONTENT_TYPE] = TRAITS[kind].mime
     return headers
 
 

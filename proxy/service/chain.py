@@ -80,15 +80,19 @@ class Chain:
         self._fast = fast
         self._slow = [_WriteBehind(tier, metrics) for tier in slow]
 
-    def recall(self, key: str) -> Found | None:
+    @property
+    def fast(self) -> str:
+        """The name of the tier that `recall` asks."""
+        return self._fast.name
+
+    def recall(self, key: str) -> Variant | None:
         """From the fast tier alone, at once."""
-        variant = self._fast.lookup(key)
-        return None if variant is None else Found(variant, self._fast.name)
+        return self._fast.lookup(key)
 
     async def lookup(self, key: str) -> Found | None:
         """From the first tier that has it; a find is promoted to every faster tier."""
-        if found := self.recall(key):
-            return found
+        if (recalled := self.recall(key)) is not None:
+            return Found(recalled, self.fast)
         for depth, behind in enumerate(self._slow):
             variant = await behind.lookup(key)
             if variant is not None:

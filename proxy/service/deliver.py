@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cachetools import LRUCache
-
 from proxy.core.delivery import Delivery, Outcome, Timings, Variant
 from proxy.core.errors import SourceUnavailable
 from proxy.core.formats import Format
 from proxy.core.keys import Identity, OriginalRef, variant_key
+from proxy.core.memo import Memo
 from proxy.core.negotiate import AcceptClass, choose
 from proxy.core.plan import Plan, Recipe, resolve
 from proxy.core.transform import Transform
@@ -74,7 +73,16 @@ class Deliver:
         self._auto = auto
         self._clock = clock
         self._metrics = metrics
-        self._memo: LRUCache[Wanted, Resolved] = LRUCache(_MEMO_ENTRIES)
+        self._resolved: Memo[Wanted, Resolved] = Memo(_MEMO_ENTRIES)
+        self._hits: Memo[Wanted, tuple[Delivery, float]] = Memo(_MEMO_ENTRIES)
+
+    def recall(self, wanted: Wanted) -> Delivery | None:
+        """The memory hit, at once, as long as the original's identity may be believed; None for all else."""
+        hit = self._hits.get(wanted)
+        if hit is None or hit[1] <= self._clock():
+            return None
+        delivery = hit[0]
+        return delivery if self._chain.recall(delivery.key) is delivery.variant else None
 
     async def variant(
         self, wanted: Wanted, *, deadline: float, is_current: Callable[[str], bool] | None = None
@@ -86,7 +94,10 @@ class Deliver:
         for _ in range(_TRIES):
             try:
                 resolved = await self.resolve(wanted, deadline=deadline)
-                return await self._deliver(resolved, deadline, is_current)
+                delivery = await self._deliver(resolved, deadline, is_current)
+                if delivery.outcome is Outcome.HIT and delivery.variant is not None:
+                    self._hits.keep(wanted, (delivery, self._originals.believed_until(wanted.ref)))
+                return delivery
             except OriginalChanged:
                 self._originals.forget(wanted.ref)
         raise SourceUnavailable("the original keeps changing while it is read", retry_after_s=1)
@@ -97,8 +108,9 @@ class Deliver:
         key, kind = resolved.key, resolved.plan.encode.format
         if is_current is not None and is_current(key):
             return Delivery(key=key, format=kind, outcome=Outcome.HIT, variant=None, tier="validator")
-        if found := self._chain.recall(key):
-            return Delivery(key=key, format=kind, outcome=Outcome.HIT, variant=found.variant, tier=found.tier)
+        if (variant := self._chain.recall(key)) is not None:
+            tier = self._chain.fast
+            return Delivery(key=key, format=kind, outcome=Outcome.HIT, variant=variant, tier=tier)
         brought, collapsed = await self._flights.run(
             key, lambda flight: self._bring(resolved, flight, deadline), deadline=deadline
         )
@@ -116,14 +128,14 @@ class Deliver:
     async def resolve(self, wanted: Wanted, *, deadline: float) -> Resolved:
         """Identity, Plan and key; remembered until the original's identity changes."""
         identity = await self._originals.identify(wanted.ref, deadline=deadline)
-        remembered = self._memo.get(wanted)
+        remembered = self._resolved.get(wanted)
         if remembered is not None and remembered.identity == identity:
             return remembered
         asked = wanted.transform
         facts = await self._originals.facts(identity, deadline=deadline) if asked.needs_facts else None
         plan = resolve(asked, choose(asked, wanted.accepted, self._auto, facts), self._recipe)
-        resolved = self._memo[wanted] = Resolved(identity, plan, variant_key(identity, plan, asked.version))
-        return resolved
+        key = variant_key(identity, plan, asked.version)
+        return self._resolved.keep(wanted, Resolved(identity, plan, key))
 
     async def _bring(self, resolved: Resolved, flight: Flight, deadline: float) -> _Brought:
         """Inside the flight: look again, for the flight before may just have landed, then make it."""

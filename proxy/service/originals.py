@@ -67,6 +67,11 @@ class Originals:
             self._known[ref] = (missing.with_traceback(None), self._clock() + NOT_FOUND_S)
         return self._known[ref]
 
+    def believed_until(self, ref: OriginalRef) -> float:
+        """When the identity last told is to be looked up again, on the Clock."""
+        known = self._known.get(ref)
+        return 0.0 if known is None else known[1]
+
     def forget(self, ref: OriginalRef) -> None:
         """The next `identify` asks the source."""
         self._known.pop(ref, None)
@@ -76,7 +81,7 @@ class Originals:
         key = facts_key(identity)
         kept = self._chain.recall(key)
         if kept is not None:
-            return msgspec.json.decode(kept.variant.body, type=Facts)
+            return msgspec.json.decode(kept.body, type=Facts)
 
         async def find(flight: Flight) -> Facts:
             found = await self._chain.lookup(key)

@@ -18,7 +18,10 @@ class MemoryTier:
         self._entries: LRUCache[str, Variant] = LRUCache(max_bytes, getsizeof=_cost)
 
     def lookup(self, key: str) -> Variant | None:
-        return self._entries.get(key)
+        try:
+            return self._entries[key]
+        except KeyError:
+            return None
 
     def store(self, key: str, variant: Variant) -> bool:
         if len(variant.body) > self._max_entry_bytes:

@@ -1,0 +1,100 @@
+"""What the benchmarks share: a node on free ports with originals of its own, and wrk."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyvips
+
+ROOT = Path(__file__).parent.parent
+WRK_SECONDS = 4
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def photograph(path: Path, width: int, height: int, *, seed: int = 1) -> None:
+    """A noisy, smooth picture that compresses like a photograph."""
+    octaves = [
+        pyvips.Image.perlin(width, height, cell_size=cell, seed=seed + cell) for cell in (400, 90, 20, 6)
+    ]
+    bands = [
+        (octaves[band] * 90 + octaves[(band + 1) % 4] * 40 + octaves[(band + 2) % 4] * 20 + 128)
+        for band in range(3)
+    ]
+    grain = pyvips.Image.gaussnoise(width, height, mean=0, sigma=5, seed=seed)
+    image = (bands[0].bandjoin(bands[1:]) + grain).cast("uchar").copy(interpretation="srgb")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.write_to_file(str(path), **({"Q": 90} if path.suffix == ".jpg" else {}))
+
+
+@contextlib.contextmanager
+def process(*command: str, url: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A server process, from the moment `url` answers to its SIGTERM."""
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **(env or {})}, cwd=ROOT)
+    try:
+        for _ in range(400):
+            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
+                break
+            if child.poll() is not None:
+                raise SystemExit(f"{command[0]} ended with {child.returncode}")
+            time.sleep(0.05)
+        else:
+            raise SystemExit(f"{url} did not answer")
+        yield child
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.wait(30)
+
+
+@contextlib.contextmanager
+def node(originals: Path, **settings: str) -> Iterator[tuple[str, str]]:
+    """A node of the default configuration over `originals`, any size allowed; its public and admin URLs."""
+    port, admin_port = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as cache:
+        env = {
+            "CALOTYPE_SERVER__PORT": str(port),
+            "CALOTYPE_ADMIN__PORT": str(admin_port),
+            "CALOTYPE_CACHE__DISK__PATH": cache,
+            "CALOTYPE_MOUNTS__ALL__SOURCE": "originals",
+            "CALOTYPE_MOUNTS__ALL__DIMENSIONS": "any",
+            **settings,
+        }
+        public, admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}"
+        command = (sys.executable, "-m", "proxy", "serve", "--originals", str(originals))
+        with process(*command, url=f"{admin}/readyz", env=env):
+            yield public, admin
+
+
+def wrk(url: str, *, connections: int = 32, seconds: float = WRK_SECONDS) -> float:
+    """Requests per second; every answer must be a 2xx."""
+    done = subprocess.run(
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-H", "Accept: image/avif,image/webp,*/*", url],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    if "Non-2xx" in done or "Socket errors" in done:
+        raise SystemExit(done)
+    rate = re.search(r"Requests/sec:\s+([0-9.]+)", done)
+    assert rate is not None
+    return float(rate[1])
+
+
+def metric(admin: str, name: str) -> float:
+    """The sum of a metric's samples."""
+    with urllib.request.urlopen(f"{admin}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(rf"{name}(\{{|\s)", line))
