@@ -31,12 +31,11 @@ def ignored(granted: Transform, plan: Plan) -> list[str]:
     return unused
 
 
-def clamped(asked: VariantAsked, granted: Transform, preset: Transform | None) -> list[str]:
+def clamped(asked: VariantAsked, granted: Transform) -> list[str]:
     """Names of the tokens whose value was moved into bounds, with the value that is used."""
-    below = preset or Transform()
     moved = []
     for name, token in PATH.items():
         said, got = token.write(asked.own), token.write(granted)
-        if name in asked.clamped or (said and said != got and got != token.write(below)):
+        if name in asked.clamped or (said and said != got):
             moved.append(f"{name}: {','.join(got)}")
     return moved

@@ -75,5 +75,5 @@ async def explained(
         key=resolved.key,
         signature="unsigned",
         ignored=explain.ignored(granted, resolved.plan),
-        clamped=explain.clamped(asked, granted, presets.get(asked.preset or "")),
+        clamped=explain.clamped(asked, granted),
     )

@@ -1,0 +1,396 @@
+"""Two dialects of one language: every token, every alias, every mistake."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.dialects.native import (
+    OriginalAsked,
+    VariantAsked,
+    negotiates,
+    parse,
+    parse_tokens,
+    path_url,
+    query_url,
+    spell,
+)
+from proxy.core.errors import BadTransform, BadUrl, CalotypeError, SourceNotAllowed, UnknownRoute
+from proxy.core.formats import Format
+from proxy.core.transform import (
+    BLACK,
+    CENTER,
+    TRANSPARENT,
+    WHITE,
+    Adjust,
+    Auto,
+    Blur,
+    Colour,
+    Fit,
+    FocalPoint,
+    Sharpen,
+    Smart,
+    Tone,
+    Transform,
+    Turn,
+)
+from tests.strategies import keys, transforms
+
+PRESETS = {
+    "card": Transform(width_px=300, height_px=200, fit=Fit.COVER, format=Auto.AUTO),
+    "my_sq": Transform(width_px=9),
+}
+
+
+def own(tokens: str) -> Transform:
+    return parse_tokens(tokens, PRESETS).own
+
+
+def own_query(query: str) -> Transform:
+    asked = parse(f"/thumbnail?url=k&{query}", PRESETS)
+    assert isinstance(asked, VariantAsked)
+    return asked.own
+
+
+BOTH = [
+    ("w_400", "w=400", Transform(width_px=400)),
+    ("h_1", "h=1", Transform(height_px=1)),
+    ("c_fill", "fit=cover", Transform(fit=Fit.COVER)),
+    ("c_pad", "fit=contain", Transform(fit=Fit.CONTAIN)),
+    ("c_fit", "fit=inside", Transform(fit=Fit.INSIDE)),
+    ("c_outside", "fit=outside", Transform(fit=Fit.OUTSIDE)),
+    ("c_scale", "fit=fill", Transform(fit=Fit.FILL)),
+    ("g_center", "g=center", Transform(gravity=CENTER)),
+    ("g_north", "g=north", Transform(gravity=FocalPoint(0.5, 0))),
+    ("g_south", "g=south", Transform(gravity=FocalPoint(0.5, 1))),
+    ("g_east", "g=east", Transform(gravity=FocalPoint(1, 0.5))),
+    ("g_west", "g=west", Transform(gravity=FocalPoint(0, 0.5))),
+    ("g_north_east", "g=north_east", Transform(gravity=FocalPoint(1, 0))),
+    ("g_north_west", "g=north_west", Transform(gravity=FocalPoint(0, 0))),
+    ("g_south_east", "g=south_east", Transform(gravity=FocalPoint(1, 1))),
+    ("g_south_west", "g=south_west", Transform(gravity=FocalPoint(0, 1))),
+    ("g_auto", "g=auto", Transform(gravity=Smart.ATTENTION)),
+    ("g_entropy", "g=entropy", Transform(gravity=Smart.ENTROPY)),
+    ("g_face", "g=faces", Transform(gravity=Smart.FACE)),
+    ("g_0.3:0.70", "g=0.3%3A0.7", Transform(gravity=FocalPoint(0.3, 0.7))),
+    ("g_0:1.0", "g=0:1", Transform(gravity=FocalPoint(0, 1))),
+    ("f_auto", "format=auto", Transform(format=Auto.AUTO)),
+    ("f_jpg", "format=jpeg", Transform(format=Format.JPEG)),
+    ("f_png", "format=png", Transform(format=Format.PNG)),
+    ("f_webp", "format=webp", Transform(format=Format.WEBP)),
+    ("f_avif", "format=avif", Transform(format=Format.AVIF)),
+    ("f_gif", "format=gif", Transform(format=Format.GIF)),
+    ("q_1", "q=1", Transform(quality=1)),
+    ("q_100", "q=100", Transform(quality=100)),
+    ("q_0", "q=0", Transform(quality=1)),
+    ("q_999", "q=101", Transform(quality=100)),
+    ("dpr_1", "dpr=1.0", Transform(dpr_percent=100)),
+    ("dpr_1.5", "dpr=1.50", Transform(dpr_percent=150)),
+    ("dpr_4", "dpr=4.00", Transform(dpr_percent=400)),
+    ("b_white", "bg=fff", Transform(background=WHITE)),
+    ("b_000000", "bg=black", Transform(background=BLACK)),
+    ("b_transparent", "bg=00000000", Transform(background=TRANSPARENT)),
+    ("b_FA8", "bg=ffaa88", Transform(background=Colour(255, 170, 136))),
+    ("b_11223344", "bg=11223344", Transform(background=Colour(17, 34, 51, 68))),
+    ("a_90", "rot=90", Transform(turn=Turn.R90)),
+    ("a_180", "rot=180", Transform(turn=Turn.R180)),
+    ("a_270", "rot=270", Transform(turn=Turn.R270)),
+    ("a_hflip", "rot=hflip", Transform(turn=Turn.HFLIP)),
+    ("a_vflip", "rot=vflip", Transform(turn=Turn.VFLIP)),
+    ("e_blur:2.5", "e=blur:2.50", Transform(effects=(Blur(2.5),))),
+    ("e_sharpen", "e=sharpen:1", Transform(effects=(Sharpen(1.0),))),
+    ("e_grayscale", "e=grayscale", Transform(effects=(Adjust(Tone.GRAYSCALE, 100),))),
+    ("e_sepia", "e=sepia:80", Transform(effects=(Adjust(Tone.SEPIA, 80),))),
+    ("e_brightness:-100", "e=brightness:-100", Transform(effects=(Adjust(Tone.BRIGHTNESS, -100),))),
+    ("e_contrast:0", "e=contrast:0", Transform(effects=(Adjust(Tone.CONTRAST, 0),))),
+    ("e_saturation:100", "e=saturation:100", Transform(effects=(Adjust(Tone.SATURATION, 100),))),
+    (
+        "e_blur:3,e_grayscale",
+        "e=blur:3&e=grayscale",
+        Transform(effects=(Blur(3), Adjust(Tone.GRAYSCALE, 100))),
+    ),
+    ("v_2024-01.b_c", "v=2024-01.b_c", Transform(version="2024-01.b_c")),
+]
+
+
+@pytest.mark.parametrize(("tokens", "query", "transform"), BOTH)
+def test_each_token_on_a_path_and_in_a_query(tokens: str, query: str, transform: Transform) -> None:
+    assert own(tokens) == transform
+    assert own_query(query) == transform
+
+
+MISTAKES = [
+    *(
+        ("w", value)
+        for value in ("0", "-1", "+1", "01", "1.0", "1e3", "1_0", "٣", "４", "abc", " 1", "1 ", "0x10", "NaN")
+    ),
+    *(("h", value) for value in ("0", "1.5")),
+    *(("q", value) for value in ("-1", "+5", "080", "8_0", "eighty", "1.5")),
+    *(("dpr", value) for value in ("0", "0.5", "5", "4.01", "1.234", "1.", ".5", "01", "2x")),
+    *(
+        ("g", value)
+        for value in (
+            "centre",
+            "NORTH",
+            "0.5",
+            "0.5:",
+            ":0.5",
+            "1.1:0",
+            "0.5:0.5:0.5",
+            "-0.1:0",
+            "0.12345:0",
+            "5e-1:0",
+        )
+    ),
+    *(("b", value) for value in ("red", "ffff", "#fff", "fffff", "gggggg", "ffffffff0")),
+    *(("a", value) for value in ("45", "0", "360", "flip")),
+    *(("f", value) for value in ("JPG", "heic", "svg", "tiff", "bmp")),
+    *(("c", value) for value in ("cover", "crop", "FILL")),
+    *(
+        ("e", value)
+        for value in (
+            "blur",
+            "blur:",
+            "blur:0",
+            "blur:0.2",
+            "blur:101",
+            "blur:1.234",
+            "blur:-1",
+            "sharpen:",
+            "sharpen:11",
+            "grayscale:50",
+            "sepia:0",
+            "sepia:101",
+            "brightness",
+            "brightness:101",
+            "brightness:-0",
+            "brightness:+5",
+            "invert",
+            "contrast:05",
+        )
+    ),
+    *(("v", value) for value in ("a b", "é", "a" * 65, "a/b")),
+    ("t", "nosuch"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), MISTAKES)
+def test_a_mistake_names_its_parameter(name: str, value: str) -> None:
+    with pytest.raises(BadTransform, match=f"^parameter {name} "):
+        parse_tokens(f"{name}_{value}", PRESETS)
+
+
+@pytest.mark.parametrize("name", ["w", "h", "c", "g", "f", "q", "dpr", "b", "a", "e", "t", "v", "canary"])
+def test_a_mistake_repeats_no_byte_of_the_client(name: str) -> None:
+    with pytest.raises(BadTransform) as caught:
+        parse_tokens(f"w_1,{name}_cAnAry<{{}}>", PRESETS)
+    assert "canary" not in caught.value.detail.lower()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "says"),
+    [
+        ("w_400,w_400", "parameter w is given twice"),
+        ("t_card,t_card", "parameter t is given twice"),
+        ("w_", "parameter w is empty"),
+        ("w_400,zz_3", "parameter 2 is unknown"),
+        ("w_400,", "parameter 2 is unknown"),
+        (",w_400", "parameter 1 is unknown"),
+        ("w_400,,h_3", "parameter 2 is unknown"),
+        ("W_400,h_3", "parameter 1 is unknown"),
+        ("w400,h_3", "parameter 1 is unknown"),
+        ("width_400,h_3", "parameter 1 is unknown"),
+        ("", "parameter 1 is unknown"),
+    ],
+)
+def test_malformed_lists(tokens: str, says: str) -> None:
+    with pytest.raises(BadTransform, match=says):
+        parse_tokens(tokens, PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("w=1&w=1", "w is given twice"),
+        ("w=1;h=5", "parameter w must"),
+        ("w=", "w is empty"),
+        ("w", "w is empty"),
+        ("x=1", "parameter 1 is unknown"),
+        ("%77=1", "parameter 1 is unknown"),
+        ("w=1&", "parameter 2 is unknown"),
+        ("w=+1", "parameter w must"),
+        ("c=fill", "parameter 1 is unknown"),
+        ("fit=scale", "parameter fit must be one of cover"),
+        ("preset=nosuch", "preset names no preset"),
+        ("preset=card&preset=card", "preset is given twice"),
+    ],
+)
+def test_malformed_queries(query: str, says: str) -> None:
+    with pytest.raises(BadTransform, match=says):
+        own_query(query)
+
+
+@pytest.mark.parametrize(
+    "raw", ["/thumbnail", "/thumbnail?", "/thumbnail?w=1", "/thumbnail?url=a&url=a", "/thumbnail?url="]
+)
+def test_a_query_needs_its_original_once(raw: str) -> None:
+    with pytest.raises(BadUrl):
+        parse(raw, PRESETS)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "/nothing/here.jpg",
+        "/x",
+        "/thumbnail/photo.jpg",
+        "/zz_3/photo.jpg",
+        "/foo_bar,baz/a.jpg",
+        "/original",
+        "/%zz/a",
+        "/%ff/a",
+        "/w400/a.jpg",
+    ],
+)
+def test_a_segment_without_a_known_token_is_no_route(raw: str) -> None:
+    with pytest.raises(UnknownRoute):
+        parse(raw, PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("raw", "error"),
+    [
+        ("/w_abc/photo.jpg", BadTransform),
+        ("/w_400,zz_3/photo.jpg", BadTransform),
+        ("/w_400", BadUrl),
+        ("/w_400/", BadUrl),
+        ("/w_400/a?x=1", BadUrl),
+        ("/w_400/a?", BadUrl),
+        ("/w_400/..%2fsecret", BadUrl),
+        ("/w_400/%2e%2e/secret", BadUrl),
+        ("/w_400/a%00.jpg", BadUrl),
+        ("/w_400/a%5Cb", BadUrl),
+        ("/w_400/%c0%ae%c0%ae/x", BadUrl),
+        ("/w_400//etc/passwd", BadUrl),
+        ("/w_%zz/a.jpg", BadUrl),
+        ("/w_400/https%3A%2F%2Fevil%2Fx.jpg", SourceNotAllowed),
+        ("/thumbnail?url=https://evil/x.jpg&w=1", SourceNotAllowed),
+        ("/original/../x", BadUrl),
+        ("/original/a?w=1", BadUrl),
+        ("/thumbnail?url=%ff", BadUrl),
+    ],
+)
+def test_mistakes_in_the_rest(raw: str, error: type[CalotypeError]) -> None:
+    with pytest.raises(error):
+        parse(raw, PRESETS)
+
+
+def test_keys_are_decoded_once_whatever_the_form() -> None:
+    for raw in (
+        "/w_1/a/b%20c%25.jpg",
+        "/thumbnail?url=a/b%20c%25.jpg&w=1",
+        "/thumbnail?w=1&url=a%2Fb+c%25.jpg",
+    ):
+        asked = parse(raw, PRESETS)
+        assert isinstance(asked, VariantAsked)
+        assert asked.key == "a/b c%.jpg"
+    assert parse("/original/a%20b", PRESETS) == OriginalAsked("a b")
+    assert parse("/w_%34,h_5/k", PRESETS) == parse("/w_4%2Ch_5/k", PRESETS)
+
+
+def test_tokens_override_their_preset_whatever_the_order() -> None:
+    for tokens in ("t_card,w_640", "w_640,t_card"):
+        asked = parse_tokens(tokens, PRESETS)
+        assert asked.own == Transform(width_px=640)
+        assert asked.transform(PRESETS) == Transform(
+            width_px=640, height_px=200, fit=Fit.COVER, format=Auto.AUTO
+        )
+    assert parse_tokens("t_my_sq", PRESETS).transform(PRESETS) == Transform(width_px=9)
+    assert parse_tokens("q_999", PRESETS).clamped == ("q",)
+    assert parse_tokens("q_99", PRESETS).clamped == ()
+
+
+def test_thousands_of_digits_are_only_large() -> None:
+    assert own(f"w_{'9' * 4000}").width_px == 10**18
+
+
+@given(keys, transforms)
+def test_path_and_query_are_inverse_to_parse(key: str, transform: Transform) -> None:
+    query = parse(query_url(key, transform), PRESETS)
+    assert query == VariantAsked(key=key, own=transform)
+    if transform != Transform():
+        assert parse(path_url(key, transform), PRESETS) == query
+
+
+@given(keys, transforms)
+def test_a_preset_beside_tokens_is_spelled_too(key: str, transform: Transform) -> None:
+    wanted = VariantAsked(key=key, own=transform, preset="card")
+    assert parse(path_url(key, transform, "card"), PRESETS) == wanted
+    assert parse(query_url(key, transform, "card"), PRESETS) == wanted
+
+
+@given(transforms.filter(lambda transform: transform != Transform()), st.randoms())
+def test_the_order_of_tokens_means_nothing_but_for_effects(transform: Transform, order: object) -> None:
+    tokens = spell(transform).split(",")
+    effects = [token for token in tokens if token.startswith("e_")]
+    others = [token for token in tokens if not token.startswith("e_")]
+    order.shuffle(others)  # type: ignore[attr-defined]
+    assert own(",".join([*effects, *others])) == transform
+
+
+def test_a_transform_that_asks_nothing_has_no_path() -> None:
+    with pytest.raises(BadTransform):
+        path_url("a", Transform())
+    assert query_url("a", Transform()) == "/thumbnail?url=a"
+
+
+@pytest.mark.parametrize(
+    ("raw", "answer"),
+    [
+        ("/f_auto/a", True),
+        ("/w_abc,f_auto/a", True),
+        ("/f%5Fauto/a", True),
+        ("/t_card/a", True),
+        ("/t_card,f_png/a", False),
+        ("/t_my_sq/a", False),
+        ("/w_400/f_auto", False),
+        ("/thumbnail?format=auto", True),
+        ("/thumbnail?url=x&w=0&preset=card", True),
+        ("/thumbnail?url=x&preset=card&format=png", False),
+        ("/thumbnail", False),
+        ("/original/a", False),
+        ("nonsense", False),
+        ("/%ff", False),
+    ],
+)
+def test_errors_know_whether_their_url_negotiates(raw: str, answer: bool) -> None:
+    assert negotiates(raw, PRESETS) is answer
+
+
+@given(st.text(max_size=80), st.sampled_from(["/", "/w_1/", "/thumbnail?url=a&", "/original/", "/w_1,"]))
+def test_no_target_raises_anything_but_our_errors(text: str, start: str) -> None:
+    raw = start + text
+    negotiates(raw, PRESETS)
+    try:
+        asked = parse(raw, PRESETS)
+    except CalotypeError as failure:
+        assert failure.detail.isascii()
+        return
+    # Parsed once, the same again: nothing has two readings.
+    if isinstance(asked, VariantAsked):
+        assert parse(query_url(asked.key, asked.own, asked.preset), PRESETS) == VariantAsked(
+            key=asked.key, own=asked.own, preset=asked.preset
+        )
+
+
+def test_all_pairs_of_aliases_meet() -> None:
+    groups = [
+        ("f_jpg", "f_jpeg"),
+        ("g_face", "g_faces"),
+        ("b_fff", "b_white"),
+        ("dpr_2", "dpr_2.0"),
+        ("g_0.5:0.5", "g_center"),
+    ]
+    for one, other in itertools.chain(groups):
+        assert own(one) == own(other)

@@ -1,0 +1,109 @@
+"""The raw target: decoded once, and refused where it has two readings."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.dialects.target import Target, checked_key, cut, decoded, encoded
+from proxy.core.errors import BadUrl, CalotypeError, SourceNotAllowed
+from tests.strategies import keys
+
+
+def test_a_target_is_cut_at_its_first_question_mark() -> None:
+    assert cut("/a/b?c=d?e") == Target("/a/b", "c=d?e")
+    assert cut("/a") == Target("/a", None)
+    assert cut("/a?") == Target("/a", "")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "",
+        "*",
+        "http://evil/x",
+        "evil:443",
+        "/a b",
+        "/a\0",
+        "/a#b",
+        "/a\\b",
+        '/a"',
+        "/a<b>",
+        "/a\x7f",
+        "/a\tb",
+    ],
+)
+def test_targets_that_no_url_has(raw: str) -> None:
+    with pytest.raises(BadUrl):
+        cut(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("caf%C3%A9", "café"),
+        ("caf\udcc3\udca9", "café"),
+        ("a%20b", "a b"),
+        ("a+b", "a+b"),
+        ("100%25", "100%"),
+        ("%252e%252e", "%2e%2e"),
+    ],
+)
+def test_decoding_happens_once(raw: str, text: str) -> None:
+    assert decoded(raw, "the key") == text
+
+
+@pytest.mark.parametrize(
+    "raw", ["%", "%4", "%zz", "a%2", "%ff", "%C3", "%C0%AE", "%E0%80%AE", "%ED%A0%80", "\udcff", "%u0041"]
+)
+def test_what_is_not_utf8_is_refused(raw: str) -> None:
+    with pytest.raises(BadUrl, match="the key"):
+        decoded(raw, "the key")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "/a",
+        "a/",
+        "a//b",
+        ".",
+        "..",
+        "a/..",
+        "../a",
+        "a/./b",
+        "a\0b",
+        "a\nb",
+        "a\x7f",
+        "a\x85b",
+        "a\\b",
+        "..\\a",
+    ],
+)
+def test_keys_that_could_leave_their_place(key: str) -> None:
+    with pytest.raises(BadUrl):
+        checked_key(key)
+
+
+@pytest.mark.parametrize("key", ["...", "....", "a..b", ".hidden", "a b", "é", "x:y", "100%"])
+def test_keys_that_are_only_odd(key: str) -> None:
+    assert checked_key(key) == key
+
+
+@pytest.mark.parametrize("key", ["http://a/b.jpg", "HTTPS://a", "s3://bucket/key", "file:///etc/passwd"])
+def test_absolute_urls_are_no_keys_of_a_directory(key: str) -> None:
+    with pytest.raises(SourceNotAllowed):
+        checked_key(key)
+
+
+@given(keys)
+def test_encoding_is_undone_by_decoding(key: str) -> None:
+    assert decoded(encoded(key), "the key") == key
+
+
+@given(st.text(max_size=60))
+def test_nothing_but_our_errors_is_raised(raw: str) -> None:
+    try:
+        checked_key(decoded(cut("/" + raw).path[1:], "the key"))
+    except CalotypeError as failure:
+        assert failure.detail

@@ -1,0 +1,52 @@
+"""What is told of a URL is what happened to it."""
+
+import pytest
+
+from proxy.core.dialects.native import parse_tokens
+from proxy.core.explain import clamped, ignored
+from proxy.core.formats import Format
+from proxy.core.plan import Recipe, resolve
+from proxy.core.transform import Dimensions, Transform, bound, overlay
+
+RECIPE = Recipe(quality=80, effort={}, max_side_px=4000)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "kind", "names"),
+    [
+        ("w_400,h_300,c_fill,g_north,dpr_2,q_50,b_fff", Format.JPEG, []),
+        ("w_400,c_fill", Format.JPEG, ["c"]),
+        ("w_400,c_fill,g_north", Format.JPEG, ["c", "g"]),
+        ("w_400,h_300,c_pad,g_auto", Format.JPEG, ["g"]),
+        ("w_400,h_300,c_fill,g_face", Format.JPEG, ["g"]),
+        ("dpr_2", Format.JPEG, ["dpr"]),
+        ("b_fff,q_50", Format.PNG, ["b", "q"]),
+        ("w_4,h_3,c_pad,b_fff", Format.PNG, []),
+    ],
+)
+def test_idle_parameters_are_named(tokens: str, kind: Format, names: list[str]) -> None:
+    granted = parse_tokens(tokens, {}).own
+    told = ignored(granted, resolve(granted, kind, RECIPE))
+    assert [line.partition(":")[0] for line in told] == names
+
+
+@pytest.mark.parametrize(
+    ("tokens", "told"),
+    [
+        ("w_200,q_80", []),
+        ("w_150,q_82", ["w: 200", "q: 80"]),
+        ("q_500", ["q: 100"]),
+        ("w_200,h_200,g_0.33:0.5,e_blur:1.3", ["g: 0.35:0.5", "e: blur:1.5"]),
+    ],
+)
+def test_moved_values_are_named(tokens: str, told: list[str]) -> None:
+    asked = parse_tokens(tokens, {})
+    granted = bound(asked.own, Dimensions.SNAP, (100, 200))
+    assert clamped(asked, granted) == told
+
+
+def test_a_preset_does_not_count_as_moving() -> None:
+    preset = Transform(width_px=333, quality=77)
+    asked = parse_tokens("t_p,q_50", {"p": preset})
+    granted = overlay(preset, bound(asked.own, Dimensions.SNAP, (100,)))
+    assert clamped(asked, granted) == []

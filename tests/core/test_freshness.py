@@ -1,0 +1,104 @@
+"""Conditional and range requests by the letter of RFC 9110."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.freshness import IMMUTABLE_S, Whole, byte_range, cache_control, etag, matches
+
+TAG = etag("0123456789abcdef" * 4)
+
+
+def test_the_tag_is_strong_and_short() -> None:
+    assert TAG == '"0123456789abcdef0123456789abcdef"'
+
+
+def test_immutable_belongs_to_the_full_year() -> None:
+    assert cache_control(IMMUTABLE_S) == "public, max-age=31536000, immutable"
+    assert cache_control(600) == "public, max-age=600"
+
+
+@pytest.mark.parametrize(
+    ("header", "same"),
+    [
+        (TAG, True),
+        (f"W/{TAG}", True),
+        (f'"x", {TAG}', True),
+        (f'"x",W/"y" ,  {TAG} ', True),
+        (f'"a,b", {TAG}', True),
+        ("*", True),
+        (" * ", True),
+        ('"x"', False),
+        (TAG.strip('"'), False),
+        (TAG[:-1], False),
+        (TAG.upper(), False),
+        (f"w/{TAG}", False),
+        (f"x {TAG}", False),
+        ("", False),
+        ('"' * 9999, False),
+    ],
+)
+def test_if_none_match(header: str, same: bool) -> None:
+    assert matches(header, TAG) is same
+
+
+@given(st.text(max_size=60))
+def test_if_none_match_never_raises(header: str) -> None:
+    assert matches(header, TAG) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("header", "part"),
+    [
+        ("bytes=0-0", range(0, 1)),
+        ("bytes=0-99", range(100)),
+        ("bytes=10-", range(10, 100)),
+        ("bytes=90-1000", range(90, 100)),
+        ("bytes=-10", range(90, 100)),
+        ("bytes=-1000", range(100)),
+        ("bytes=99-99", range(99, 100)),
+        (" bytes=5-6 ", range(5, 7)),
+        ("bytes=100-", None),
+        ("bytes=500-600", None),
+        ("bytes=-0", None),
+        ("bytes=5-4", Whole.WHOLE),
+        ("bytes=-", Whole.WHOLE),
+        ("bytes=0-1,3-4", Whole.WHOLE),
+        ("bytes=" + "0-1," * 1000 + "0-1", Whole.WHOLE),
+        ("bytes=٣-٤", Whole.WHOLE),
+        ("bytes=+1-2", Whole.WHOLE),
+        ("bytes=1_0-20", Whole.WHOLE),
+        ("bytes = 1-2", Whole.WHOLE),
+        ("items=0-1", Whole.WHOLE),
+        ("", Whole.WHOLE),
+        (f"bytes={'9' * 40}-", Whole.WHOLE),
+    ],
+)
+def test_ranges(header: str, part: object) -> None:
+    assert byte_range(header, None, TAG, 100) == part
+
+
+@pytest.mark.parametrize(
+    ("if_range", "part"),
+    [
+        (TAG, range(0, 10)),
+        (f" {TAG} ", range(0, 10)),
+        (f"W/{TAG}", Whole.WHOLE),
+        ('"other"', Whole.WHOLE),
+        ("Sat, 21 Nov 2026 09:00:00 GMT", Whole.WHOLE),
+    ],
+)
+def test_if_range_needs_the_strong_tag(if_range: str, part: object) -> None:
+    assert byte_range("bytes=0-9", if_range, TAG, 100) == part
+
+
+@given(st.integers(0, 200), st.integers(0, 200), st.integers(0, 150))
+def test_a_part_lies_inside(first: int, last: int, length: int) -> None:
+    part = byte_range(f"bytes={first}-{last}", None, TAG, length)
+    if isinstance(part, range):
+        assert 0 <= part.start < part.stop <= length
+
+
+def test_nothing_has_no_parts() -> None:
+    assert byte_range("bytes=-5", None, TAG, 0) is None
+    assert byte_range("bytes=0-", None, TAG, 0) is None

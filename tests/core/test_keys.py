@@ -1,0 +1,45 @@
+"""Cache keys: equal for equal pictures, different for all else, and the same tomorrow."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.dialects.native import parse_tokens
+from proxy.core.formats import Format
+from proxy.core.keys import Identity, OriginalRef, facts_key, original_key, variant_key
+from proxy.core.plan import Recipe, resolve
+
+PLAN = resolve(parse_tokens("w_400", {}).own, Format.JPEG, Recipe(quality=80, effort={}, max_side_px=4000))
+IDENTITY = Identity(OriginalRef("photos", "a/b.jpg"), "12-34")
+
+
+def test_keys_are_fixed() -> None:
+    """A change here empties every cache in the world."""
+    assert (
+        variant_key(IDENTITY, PLAN, None)
+        == "36d478d69b3d2853ccadf8624168400be7668e41f1fead6a7ab3152073779a57"
+    )
+    assert len(facts_key(IDENTITY)) == 64
+
+
+def test_everything_that_tells_pictures_apart_is_in_the_key() -> None:
+    others = [
+        Identity(OriginalRef("photos", "a/b.jpg"), "12-35"),
+        Identity(OriginalRef("photos", "a/c.jpg"), "12-34"),
+        Identity(OriginalRef("other", "a/b.jpg"), "12-34"),
+    ]
+    keys = {variant_key(identity, PLAN, None) for identity in (IDENTITY, *others)}
+    keys |= {variant_key(IDENTITY, PLAN, "2"), facts_key(IDENTITY), original_key(IDENTITY)}
+    assert len(keys) == 7
+
+
+def test_an_empty_version_is_none() -> None:
+    assert variant_key(IDENTITY, PLAN, "") == variant_key(IDENTITY, PLAN, None)
+
+
+words = st.text(max_size=12)
+
+
+@given(words, words, words, words, words, words)
+def test_parts_do_not_run_into_each_other(a: str, b: str, c: str, d: str, e: str, f: str) -> None:
+    one, other = Identity(OriginalRef(a, b), c), Identity(OriginalRef(d, e), f)
+    assert (one == other) is (facts_key(one) == facts_key(other))

@@ -1,0 +1,88 @@
+"""Which tenant, and what it grants."""
+
+import pytest
+
+from proxy.core.dialects.native import VariantAsked, parse_tokens
+from proxy.core.errors import BadTransform, DimensionNotAllowed, UnknownRoute
+from proxy.core.mounts import Mount, admit, host_name, route
+from proxy.core.transform import Dimensions, Fit, Transform
+
+PRESETS = {"card": Transform(width_px=333, height_px=222, fit=Fit.COVER, quality=71)}
+
+
+def mount(name: str, **changes: object) -> Mount:
+    values = {"source": "s", "allowed_px": (100, 200), "max_age_s": 1, **changes}
+    return Mount(name=name, **values)  # type: ignore[arg-type]
+
+
+MOUNTS = [
+    mount("all"),
+    mount("shop", prefix="/shop/"),
+    mount("deep", prefix="/shop/deep/"),
+    mount("own", host="img.example"),
+    mount("own-blog", host="img.example", prefix="/blog/"),
+    mount("only-blog", host="blog.example", prefix="/blog/"),
+]
+
+
+@pytest.mark.parametrize(
+    ("host", "raw", "name", "below"),
+    [
+        ("", "/w_1/a", "all", "/w_1/a"),
+        ("any.example", "/shop/w_1/a", "shop", "/w_1/a"),
+        ("any.example", "/shop/deep/w_1/a", "deep", "/w_1/a"),
+        ("any.example", "/shopping/w_1/a", "all", "/shopping/w_1/a"),
+        ("any.example", "/shop", "all", "/shop"),
+        ("img.example", "/shop/w_1/a", "own", "/shop/w_1/a"),
+        ("img.example", "/blog/w_1/a", "own-blog", "/w_1/a"),
+        ("blog.example", "/blog/", "only-blog", "/"),
+    ],
+)
+def test_routes(host: str, raw: str, name: str, below: str) -> None:
+    chosen, rest = route(MOUNTS, host, raw)
+    assert (chosen.name, rest) == (name, below)
+
+
+def test_a_host_of_its_own_does_not_fall_back_to_the_others() -> None:
+    with pytest.raises(UnknownRoute):
+        route(MOUNTS, "blog.example", "/w_1/a")
+
+
+@pytest.mark.parametrize(
+    ("header", "host"),
+    [
+        ("Img.Example:8080", "img.example"),
+        ("img.example.", "img.example"),
+        ("127.0.0.1:80", "127.0.0.1"),
+        ("[::1]:80", "[::1]"),
+        (" a ", "a"),
+        ("", ""),
+    ],
+)
+def test_host_names(header: str, host: str) -> None:
+    assert host_name(header) == host
+
+
+def asked(tokens: str) -> VariantAsked:
+    return parse_tokens(tokens, PRESETS)
+
+
+def test_the_policy_binds_the_url_not_the_preset() -> None:
+    assert admit(mount("m"), asked("t_card"), PRESETS) == PRESETS["card"]
+    assert admit(mount("m"), asked("t_card,w_100"), PRESETS).width_px == 100
+    with pytest.raises(DimensionNotAllowed):
+        admit(mount("m"), asked("t_card,w_101"), PRESETS)
+    assert admit(mount("m", dimensions=Dimensions.SNAP), asked("w_101"), PRESETS).width_px == 200
+    assert admit(mount("m", dimensions=Dimensions.ANY), asked("w_101"), PRESETS).width_px == 101
+
+
+@pytest.mark.parametrize("tokens", ["w_100", "t_card,w_100", "t_card,f_auto", "f_auto"])
+def test_presets_only_means_only(tokens: str) -> None:
+    with pytest.raises(BadTransform, match="presets only"):
+        admit(mount("m", presets_only=True), asked(tokens), PRESETS)
+
+
+def test_presets_only_lets_presets_through_with_a_version() -> None:
+    closed = mount("m", presets_only=True)
+    assert admit(closed, asked("t_card"), PRESETS) == PRESETS["card"]
+    assert admit(closed, asked("t_card,v_2"), PRESETS).version == "2"

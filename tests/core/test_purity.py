@@ -1,0 +1,30 @@
+"""The floors hold where import contracts cannot look: what core really loads."""
+
+import subprocess
+import sys
+
+BANNED = {
+    "asyncio",
+    "aiohttp",
+    "pyvips",
+    "structlog",
+    "cachetools",
+    "diskcache",
+    "socket",
+    "random",
+    "pydantic",
+}
+
+
+def test_importing_all_of_core_loads_nothing_of_the_outside_world() -> None:
+    program = (
+        "import pkgutil, sys, importlib, proxy.core as core\n"
+        "for module in pkgutil.walk_packages(core.__path__, 'proxy.core.'):\n"
+        "    importlib.import_module(module.name)\n"
+        "print(*sorted(name.partition('.')[0] for name in sys.modules))\n"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    # `random` and `socket` come with the standard library's tempfile and urllib on some builds.
+    assert not (BANNED - {"random", "socket"}) & set(loaded.split())
