@@ -61,11 +61,13 @@ class Originals:
 
     async def _look(self, ref: OriginalRef) -> tuple[Identity | OriginalNotFound, float]:
         source = self._sources[ref.source]
+        known: tuple[Identity | OriginalNotFound, float]
         try:
-            self._known[ref] = (await source.identify(ref.key), self._clock() + source.recheck_s)
+            known = (await source.identify(ref.key), self._clock() + source.recheck_s)
         except OriginalNotFound as missing:
-            self._known[ref] = (missing.with_traceback(None), self._clock() + NOT_FOUND_S)
-        return self._known[ref]
+            known = (missing.with_traceback(None), self._clock() + NOT_FOUND_S)
+        self._known[ref] = known
+        return known
 
     def believed_until(self, ref: OriginalRef) -> float:
         """When the identity last told is to be looked up again, on the Clock."""

@@ -20,6 +20,9 @@ from proxy.core.errors import Draining, RenderTimeout
 
 T = TypeVar("T")
 
+GRACE_S = 0.1
+"""A waiter waits this much longer than its deadline: work that keeps the same one then tells the better reason."""
+
 
 class Landed(NamedTuple, Generic[T]):
     """The result of a flight; `collapsed` is true for all but the one who started it."""
@@ -63,7 +66,7 @@ class Flights:
         assert task is not None
         flight.waiters += 1
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(deadline + GRACE_S):
                 result = await asyncio.shield(task)
         except TimeoutError:
             raise RenderTimeout("the picture was not ready in time") from None

@@ -1,0 +1,195 @@
+"""Hand-written stand-ins for the ports, for tests of the use cases. Each keeps its contract and counts its calls."""
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from proxy.core.delivery import Variant, Visit
+from proxy.core.errors import CalotypeError, OriginalNotFound
+from proxy.core.facts import Facts
+from proxy.core.formats import Format
+from proxy.core.keys import Identity, OriginalRef
+from proxy.core.plan import Plan, canonical
+
+
+class FakeMetrics:
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def rendered(self, format: str, seconds: float) -> None:
+        self.counts[f"rendered {format}"] += 1
+
+    def fetched(self, source: str, outcome: str) -> None:
+        self.counts[f"fetched {source} {outcome}"] += 1
+
+    def tier_failed(self, tier: str, kind: str) -> None:
+        self.counts[f"{tier} {kind}"] += 1
+
+
+class FakeLedger:
+    def __init__(self) -> None:
+        self.visits: list[Visit] = []
+
+    def enter(self, visit: Visit) -> None:
+        self.visits.append(visit)
+
+
+class FakeClock:
+    """The loop's clock, moved ahead at will."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return asyncio.get_running_loop().time() + self.ahead_s
+
+
+class FakeInstantTier:
+    name = "memory"
+
+    def __init__(self, max_entry_bytes: int = 10**9) -> None:
+        self.entries: dict[str, Variant] = {}
+        self.max_entry_bytes = max_entry_bytes
+
+    def lookup(self, key: str) -> Variant | None:
+        return self.entries.get(key)
+
+    def store(self, key: str, variant: Variant) -> bool:
+        if len(variant.body) > self.max_entry_bytes:
+            return False
+        self.entries[key] = variant
+        return True
+
+    def usage(self) -> tuple[int, int]:
+        return sum(len(variant.body) for variant in self.entries.values()), len(self.entries)
+
+
+class FakeTier:
+    """`gate`, while closed, holds every store; `lookups` counts."""
+
+    def __init__(self, name: str = "disk") -> None:
+        self.name = name
+        self.entries: dict[str, Variant] = {}
+        self.lookups = 0
+        self.closed = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def lookup(self, key: str) -> Variant | None:
+        self.lookups += 1
+        await asyncio.sleep(0)
+        return self.entries.get(key)
+
+    async def store(self, key: str, variant: Variant) -> None:
+        await self.gate.wait()
+        self.entries[key] = variant
+
+    def usage(self) -> tuple[int, int]:
+        return 0, len(self.entries)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class FakeOriginal:
+    def __init__(self, identity: Identity, content: bytes) -> None:
+        self.identity = identity
+        self.size_bytes = len(content)
+        self.content = content
+        self.closed = False
+        self.changed = False
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
+        self._file.write(content)
+        self._file.flush()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def unchanged(self) -> bool:
+        return not self.changed
+
+    def close(self) -> None:
+        self.closed = True
+        self._file.close()
+
+
+class FakeSource:
+    """Originals in a dict; `gate`, while closed, holds every fetch; `failure` is raised instead."""
+
+    recheck_s = 1.0
+
+    def __init__(self, name: str = "photos") -> None:
+        self.name = name
+        self.originals: dict[str, bytes] = {}
+        self.versions: dict[str, str] = {}
+        self.identified = 0
+        self.fetched: list[FakeOriginal] = []
+        self.failure: CalotypeError | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def put(self, key: str, content: bytes, version: str = "1") -> OriginalRef:
+        self.originals[key], self.versions[key] = content, version
+        return OriginalRef(self.name, key)
+
+    async def identify(self, key: str) -> Identity:
+        self.identified += 1
+        await asyncio.sleep(0)
+        return self._identity(key)
+
+    async def fetch(self, key: str) -> FakeOriginal:
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        original = FakeOriginal(self._identity(key), self.originals[key])
+        self.fetched.append(original)
+        return original
+
+    def _identity(self, key: str) -> Identity:
+        if key not in self.originals:
+            raise OriginalNotFound("there is no original under this key")
+        return Identity(OriginalRef(self.name, key), self.versions[key])
+
+
+class FakeRenderer:
+    """Renders a text that tells original and plan; `failures` are raised in turn; `gate` holds started renders."""
+
+    def __init__(self) -> None:
+        self.renders = 0
+        self.probes = 0
+        self.failures: list[BaseException] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.seats = asyncio.Semaphore(1000)
+        self.facts = Facts(format=Format.JPEG, width_px=40, height_px=30, pages=1, alpha=False)
+        self.during: Callable[[FakeOriginal], None] = lambda original: None
+
+    async def probe(self, original: FakeOriginal, *, deadline: float) -> Facts:
+        self.probes += 1
+        await asyncio.sleep(0)
+        self.during(original)
+        if self.failures:
+            raise self.failures.pop(0)
+        return self.facts
+
+    async def render(
+        self, original: FakeOriginal, plan: Plan, *, deadline: float, on_start: Callable[[], None]
+    ) -> Variant:
+        async with self.seats:
+            on_start()
+            self.renders += 1
+            await self.gate.wait()
+            self.during(original)
+            if self.failures:
+                raise self.failures.pop(0)
+            assert not original.closed
+            return Variant(kind=plan.encode.format, body=original.content + canonical(plan).encode())
+
+
+def temporary_file(folder: Path, name: str, content: bytes) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path

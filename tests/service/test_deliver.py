@@ -1,0 +1,253 @@
+"""The paragraph: every outcome by name."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+
+import pytest
+
+from proxy.core.delivery import Outcome
+from proxy.core.dialects.native import parse_tokens
+from proxy.core.errors import OriginalNotFound, Overloaded, SourceUnavailable, Undecodable
+from proxy.core.formats import Format
+from proxy.core.plan import Recipe
+from proxy.service.chain import Chain
+from proxy.service.deliver import Deliver, Wanted
+from proxy.service.originals import Originals
+from proxy.service.singleflight import Flights
+from tests.fakes import FakeClock, FakeInstantTier, FakeMetrics, FakeRenderer, FakeSource, FakeTier
+
+AUTO = (Format.AVIF, Format.WEBP, Format.JPEG)
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[SimpleNamespace]:
+    made = SimpleNamespace(
+        clock=FakeClock(),
+        metrics=FakeMetrics(),
+        source=FakeSource(),
+        renderer=FakeRenderer(),
+        flights=Flights(),
+        memory=FakeInstantTier(),
+        disk=FakeTier(),
+    )
+    made.chain = Chain(made.memory, [made.disk], made.metrics)
+    originals = Originals(
+        {"photos": made.source}, made.chain, made.renderer, made.flights, made.clock, made.metrics
+    )
+    recipe = Recipe(quality=80, effort={}, max_side_px=4000)
+    made.deliver = Deliver(
+        originals, made.chain, made.flights, made.renderer, recipe, AUTO, made.clock, made.metrics
+    )
+    made.ref = made.source.put("a", b"1")
+    yield made
+    await made.flights.close()
+    await made.chain.close(asyncio.get_running_loop().time() + 1)
+    assert all(original.closed for original in made.source.fetched)
+
+
+def wanted(house: SimpleNamespace, tokens: str = "w_400,f_jpg", *accepted: Format) -> Wanted:
+    return Wanted(house.ref, parse_tokens(tokens, {}).own, frozenset(accepted))
+
+
+def soon() -> float:
+    return asyncio.get_running_loop().time() + 5
+
+
+async def test_a_miss_then_hits(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    assert house.deliver.recall(asked) is None
+    first = await house.deliver.variant(asked, deadline=soon())
+    assert (first.outcome, first.tier, first.stored) == (Outcome.MISS, "", True)
+    second = await house.deliver.variant(asked, deadline=soon())
+    assert (second.outcome, second.tier, second.variant) == (Outcome.HIT, "memory", first.variant)
+    assert house.deliver.recall(asked) is second
+    assert house.renderer.renders == 1
+    assert house.metrics.counts == {"fetched photos ok": 1, "rendered jpeg": 1}
+
+
+async def test_what_is_recalled_is_only_what_may_be_believed(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    await house.deliver.variant(asked, deadline=soon())
+    await house.deliver.variant(asked, deadline=soon())
+    assert house.deliver.recall(asked) is not None
+    house.memory.entries.clear()
+    assert house.deliver.recall(asked) is None
+    again = await house.deliver.variant(asked, deadline=soon())
+    assert again.tier == "disk"
+    house.clock.ahead_s = 2
+    assert house.deliver.recall(asked) is None
+
+
+async def test_a_replaced_original_is_a_new_picture_within_a_second(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    old = await house.deliver.variant(asked, deadline=soon())
+    house.source.put("a", b"22", "2")
+    house.clock.ahead_s = 1.0
+    new = await house.deliver.variant(asked, deadline=soon())
+    assert new.outcome is Outcome.MISS
+    assert new.key != old.key
+    assert new.variant.body.startswith(b"22")
+
+
+async def test_a_restart_serves_from_disk(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    first = await house.deliver.variant(asked, deadline=soon())
+    await asyncio.sleep(0.01)
+    house.memory.entries.clear()
+    again = await house.deliver.variant(asked, deadline=soon())
+    assert (again.outcome, again.tier, again.variant) == (Outcome.HIT, "disk", first.variant)
+    assert house.renderer.renders == 1
+
+
+async def test_a_thousand_at_once_are_one_fetch_and_one_render(house: SimpleNamespace) -> None:
+    asked = [wanted(house) for _ in range(1000)]
+    house.renderer.gate.clear()
+    tasks = [asyncio.create_task(house.deliver.variant(one, deadline=soon())) for one in asked]
+    await asyncio.sleep(0.05)
+    house.renderer.gate.set()
+    outcomes = [(await task).outcome for task in tasks]
+    assert outcomes.count(Outcome.MISS) == 1
+    assert outcomes.count(Outcome.COLLAPSED) == 999
+    assert house.renderer.renders == len(house.source.fetched) == house.source.identified == 1
+
+
+async def test_many_variants_at_once_are_one_fetch(house: SimpleNamespace) -> None:
+    house.renderer.gate.clear()
+    tasks = [
+        asyncio.create_task(house.deliver.variant(wanted(house, f"w_{width},f_jpg"), deadline=soon()))
+        for width in range(100, 130)
+    ]
+    await asyncio.sleep(0.02)
+    house.renderer.gate.set()
+    await asyncio.gather(*tasks)
+    assert house.renderer.renders == 30
+    assert len(house.source.fetched) == 1
+
+
+async def test_the_first_client_may_leave(house: SimpleNamespace) -> None:
+    house.renderer.gate.clear()
+    first = asyncio.create_task(house.deliver.variant(wanted(house), deadline=soon()))
+    await asyncio.sleep(0.01)
+    second = asyncio.create_task(house.deliver.variant(wanted(house), deadline=soon()))
+    await asyncio.sleep(0.01)
+    first.cancel()
+    house.renderer.gate.set()
+    assert (await second).outcome is Outcome.COLLAPSED
+    assert house.renderer.renders == 1
+
+
+async def test_a_started_render_is_kept_though_everybody_left(house: SimpleNamespace) -> None:
+    house.renderer.gate.clear()
+    alone = asyncio.create_task(house.deliver.variant(wanted(house), deadline=soon()))
+    await asyncio.sleep(0.01)
+    alone.cancel()
+    await asyncio.sleep(0.01)
+    house.renderer.gate.set()
+    await asyncio.sleep(0.01)
+    assert (await house.deliver.variant(wanted(house), deadline=soon())).outcome is Outcome.HIT
+    assert house.renderer.renders == 1
+
+
+async def test_a_render_nobody_waits_for_does_not_start(house: SimpleNamespace) -> None:
+    house.renderer.seats = asyncio.Semaphore(0)
+    alone = asyncio.create_task(house.deliver.variant(wanted(house), deadline=soon()))
+    await asyncio.sleep(0.01)
+    alone.cancel()
+    await asyncio.sleep(0.01)
+    house.renderer.seats.release()
+    await asyncio.sleep(0.01)
+    assert house.renderer.renders == 0
+    assert len(house.flights) == 0
+
+
+async def test_the_clients_own_copy_needs_no_lookup(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    first = await house.deliver.variant(asked, deadline=soon())
+    house.memory.entries.clear()
+    house.disk.entries.clear()
+    current = await house.deliver.variant(asked, deadline=soon(), is_current=lambda key: key == first.key)
+    assert (current.outcome, current.tier, current.variant) == (Outcome.HIT, "validator", None)
+    assert house.renderer.renders == 1
+    other = await house.deliver.variant(asked, deadline=soon(), is_current=lambda key: False)
+    assert other.variant is not None
+
+
+async def test_auto_reads_the_facts_once_and_makes_one_entry_a_format(house: SimpleNamespace) -> None:
+    classes: list[tuple[Format, ...]] = [(), (Format.WEBP,), (Format.AVIF,), (Format.AVIF, Format.WEBP)]
+    formats = [
+        (await house.deliver.variant(wanted(house, "f_auto", *accepted), deadline=soon())).format
+        for accepted in classes
+    ]
+    assert formats == [Format.JPEG, Format.WEBP, Format.AVIF, Format.AVIF]
+    assert house.renderer.probes == 1
+    assert house.renderer.renders == 3
+
+
+async def test_a_failure_is_not_cached(house: SimpleNamespace) -> None:
+    house.renderer.failures = [Overloaded("busy")]
+    with pytest.raises(Overloaded):
+        await house.deliver.variant(wanted(house), deadline=soon())
+    assert house.memory.entries == {}
+    assert (await house.deliver.variant(wanted(house), deadline=soon())).outcome is Outcome.MISS
+
+
+async def test_no_original(house: SimpleNamespace) -> None:
+    del house.source.originals["a"]
+    with pytest.raises(OriginalNotFound):
+        await house.deliver.variant(wanted(house), deadline=soon())
+
+
+async def test_a_file_replaced_between_look_and_fetch_is_identified_again(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    await house.deliver.resolve(asked, deadline=soon())
+    house.source.put("a", b"22", "2")
+    delivery = await house.deliver.variant(asked, deadline=soon())
+    assert delivery.variant.body.startswith(b"22")
+
+
+async def test_a_file_written_into_during_the_render_is_rendered_again(house: SimpleNamespace) -> None:
+    def overwrite(original: object) -> None:
+        original.changed = True  # type: ignore[attr-defined]
+        house.renderer.during = lambda _: None
+
+    house.renderer.during = overwrite
+    delivery = await house.deliver.variant(wanted(house), deadline=soon())
+    assert delivery.outcome is Outcome.MISS
+    assert house.renderer.renders == 2
+
+
+async def test_a_file_that_never_rests_is_given_up(house: SimpleNamespace) -> None:
+    house.renderer.during = lambda original: setattr(original, "changed", True)
+    with pytest.raises(SourceUnavailable, match="keeps changing"):
+        await house.deliver.variant(wanted(house), deadline=soon())
+    assert house.memory.entries == {}
+
+
+async def test_an_uncacheable_result_is_shared_and_said_to_be_unstored(house: SimpleNamespace) -> None:
+    house.memory.max_entry_bytes = 0
+    chain = Chain(house.memory, [], house.metrics)
+    house.deliver._chain = chain
+    house.renderer.gate.clear()
+    tasks = [asyncio.create_task(house.deliver.variant(wanted(house), deadline=soon())) for _ in range(10)]
+    await asyncio.sleep(0.01)
+    house.renderer.gate.set()
+    deliveries = await asyncio.gather(*tasks)
+    assert not any(delivery.stored for delivery in deliveries)
+    assert house.renderer.renders == 1
+
+
+async def test_timings_add_up(house: SimpleNamespace) -> None:
+    delivery = await house.deliver.variant(wanted(house), deadline=soon())
+    assert min(delivery.timings.fetch_s, delivery.timings.queue_s, delivery.timings.render_s) >= 0
+
+
+async def test_a_failure_is_everybodys(house: SimpleNamespace) -> None:
+    house.renderer.gate.clear()
+    house.renderer.failures = [Undecodable("broken")]
+    tasks = [asyncio.create_task(house.deliver.variant(wanted(house), deadline=soon())) for _ in range(20)]
+    await asyncio.sleep(0.01)
+    house.renderer.gate.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(result, Undecodable) for result in results)
+    assert house.renderer.renders == 1

@@ -1,0 +1,185 @@
+"""Identities, facts, and one fetch for all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+
+import pytest
+
+from proxy.core.errors import OriginalNotFound, SourceTimeout, SourceUnavailable, Undecodable
+from proxy.core.keys import OriginalRef
+from proxy.service.chain import Chain
+from proxy.service.originals import NOT_FOUND_S, OriginalChanged, Originals
+from proxy.service.singleflight import Flights
+from tests.fakes import FakeClock, FakeInstantTier, FakeMetrics, FakeRenderer, FakeSource
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[SimpleNamespace]:
+    made = SimpleNamespace(
+        clock=FakeClock(),
+        metrics=FakeMetrics(),
+        source=FakeSource(),
+        renderer=FakeRenderer(),
+        flights=Flights(),
+    )
+    made.chain = Chain(FakeInstantTier(), [], made.metrics)
+    made.originals = Originals(
+        {"photos": made.source}, made.chain, made.renderer, made.flights, made.clock, made.metrics
+    )
+    yield made
+    await made.flights.close()
+    assert all(original.closed for original in made.source.fetched)
+
+
+def soon() -> float:
+    return asyncio.get_running_loop().time() + 5
+
+
+async def test_an_identity_is_asked_for_once_a_second(house: SimpleNamespace) -> None:
+    ref = house.source.put("a", b"1")
+    for _ in range(5):
+        await house.originals.identify(ref, deadline=soon())
+    assert house.source.identified == 1
+    house.source.put("a", b"22", "2")
+    assert (await house.originals.identify(ref, deadline=soon())).version == "1"
+    house.clock.ahead_s = 1.0
+    assert (await house.originals.identify(ref, deadline=soon())).version == "2"
+    assert house.source.identified == 2
+
+
+async def test_a_crowd_asks_once(house: SimpleNamespace) -> None:
+    ref = house.source.put("a", b"1")
+    await asyncio.gather(*(house.originals.identify(ref, deadline=soon()) for _ in range(100)))
+    assert house.source.identified == 1
+
+
+async def test_not_found_is_remembered_for_a_minute(house: SimpleNamespace) -> None:
+    ref = OriginalRef("photos", "a")
+    for _ in range(3):
+        with pytest.raises(OriginalNotFound):
+            await house.originals.identify(ref, deadline=soon())
+    house.source.put("a", b"1")
+    house.clock.ahead_s = NOT_FOUND_S - 1
+    with pytest.raises(OriginalNotFound):
+        await house.originals.identify(ref, deadline=soon())
+    assert house.source.identified == 1
+    house.clock.ahead_s = NOT_FOUND_S
+    assert (await house.originals.identify(ref, deadline=soon())).version == "1"
+
+
+async def test_forgetting_asks_again(house: SimpleNamespace) -> None:
+    ref = house.source.put("a", b"1")
+    assert house.originals.believed_until(ref) == 0.0
+    await house.originals.identify(ref, deadline=soon())
+    assert house.originals.believed_until(ref) > house.clock()
+    house.originals.forget(ref)
+    await house.originals.identify(ref, deadline=soon())
+    assert house.source.identified == 2
+
+
+async def test_facts_are_read_once_and_kept_in_the_chain(house: SimpleNamespace) -> None:
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    found = await asyncio.gather(*(house.originals.facts(identity, deadline=soon()) for _ in range(20)))
+    assert set(found) == {house.renderer.facts}
+    assert house.renderer.probes == 1
+    assert len(house.source.fetched) == 1
+    assert await house.originals.facts(identity, deadline=soon()) == house.renderer.facts
+    assert house.renderer.probes == 1
+
+
+async def test_facts_of_a_slower_tier_need_no_original(house: SimpleNamespace) -> None:
+    from proxy.core.keys import facts_key
+    from tests.fakes import FakeTier
+
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    await house.originals.facts(identity, deadline=soon())
+    disk = FakeTier()
+    disk.entries[facts_key(identity)] = house.chain.recall(facts_key(identity))
+    fresh = Originals(
+        {"photos": house.source},
+        Chain(FakeInstantTier(), [disk], house.metrics),
+        house.renderer,
+        Flights(),
+        house.clock,
+        house.metrics,
+    )
+    assert await fresh.facts(identity, deadline=soon()) == house.renderer.facts
+    assert house.renderer.probes == 1
+
+
+async def test_failed_facts_are_not_kept(house: SimpleNamespace) -> None:
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    house.renderer.failures = [Undecodable("broken")]
+    with pytest.raises(Undecodable):
+        await house.originals.facts(identity, deadline=soon())
+    assert await house.originals.facts(identity, deadline=soon()) == house.renderer.facts
+
+
+async def test_facts_of_a_file_that_changed_meanwhile_are_not_believed(house: SimpleNamespace) -> None:
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    house.renderer.during = lambda original: setattr(original, "changed", True)
+    with pytest.raises(OriginalChanged):
+        await house.originals.facts(identity, deadline=soon())
+
+
+async def test_all_who_hold_an_original_share_one_fetch(house: SimpleNamespace) -> None:
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+
+    async def use() -> None:
+        async with house.originals.borrow(identity, deadline=soon()) as original:
+            await asyncio.sleep(0.01)
+            assert not original.closed
+
+    await asyncio.gather(*(use() for _ in range(30)))
+    assert len(house.source.fetched) == 1
+    assert house.source.fetched[0].closed
+    await use()
+    assert len(house.source.fetched) == 2
+    assert house.metrics.counts == {"fetched photos ok": 2}
+
+
+async def test_a_borrower_who_leaves_during_the_fetch_leaves_no_open_file(house: SimpleNamespace) -> None:
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    house.source.gate.clear()
+
+    async def use() -> None:
+        async with house.originals.borrow(identity, deadline=soon()):
+            raise AssertionError("never reached")
+
+    leaving = asyncio.create_task(use())
+    await asyncio.sleep(0.01)
+    leaving.cancel()
+    await asyncio.sleep(0)
+    house.source.gate.set()
+    await asyncio.sleep(0.01)
+    assert [original.closed for original in house.source.fetched] == [True]
+
+
+async def test_another_version_than_the_one_wanted_is_no_use(house: SimpleNamespace) -> None:
+    ref = house.source.put("a", b"1")
+    identity = await house.originals.identify(ref, deadline=soon())
+    house.source.put("a", b"22", "2")
+    with pytest.raises(OriginalChanged):
+        async with house.originals.borrow(identity, deadline=soon()):
+            pass
+    async with house.originals.latest(ref, deadline=soon()) as original:
+        assert original.identity.version == "2"
+
+
+async def test_a_slow_source_times_out(house: SimpleNamespace) -> None:
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    house.source.gate.clear()
+    with pytest.raises((SourceTimeout,)):
+        async with house.originals.borrow(identity, deadline=asyncio.get_running_loop().time() + 0.02):
+            pass
+    assert house.metrics.counts == {"fetched photos timeout": 1}
+
+
+async def test_a_failing_source_is_counted(house: SimpleNamespace) -> None:
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    house.source.failure = SourceUnavailable("down")
+    with pytest.raises(SourceUnavailable):
+        async with house.originals.borrow(identity, deadline=soon()):
+            pass
+    assert house.metrics.counts == {"fetched photos source-unavailable": 1}

@@ -1,0 +1,98 @@
+"""Broken pictures are spared the workers, and workers the pictures that kill them."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from proxy.core.errors import CalotypeError, Overloaded, RenderTimeout, Undecodable, WorkerDied
+from proxy.core.formats import Format
+from proxy.core.keys import Identity, OriginalRef
+from proxy.core.plan import Recipe, resolve
+from proxy.core.transform import Transform
+from proxy.service.quarantine import KILLER_S, UNDECODABLE_S, Quarantine
+from tests.fakes import FakeClock, FakeOriginal, FakeRenderer
+
+PLAN = resolve(Transform(), Format.JPEG, Recipe(quality=80, effort={}, max_side_px=4000))
+
+
+@pytest.fixture
+async def ward() -> SimpleNamespace:
+    clock, inner = FakeClock(), FakeRenderer()
+    return SimpleNamespace(clock=clock, inner=inner, renderer=Quarantine(inner, clock))
+
+
+def picture(version: str = "1") -> FakeOriginal:
+    return FakeOriginal(Identity(OriginalRef("photos", "a"), version), b"1")
+
+
+async def render(ward: SimpleNamespace, version: str = "1") -> None:
+    original = picture(version)
+    try:
+        await ward.renderer.render(
+            original, PLAN, deadline=asyncio.get_running_loop().time() + 5, on_start=lambda: None
+        )
+    finally:
+        original.close()
+
+
+async def test_undecodable_is_remembered_for_five_minutes(ward: SimpleNamespace) -> None:
+    ward.inner.failures = [Undecodable("broken")]
+    for _ in range(3):
+        with pytest.raises(Undecodable, match="broken"):
+            await render(ward)
+    assert ward.inner.renders == 1
+    ward.clock.ahead_s = UNDECODABLE_S + 1
+    await render(ward)
+    assert ward.inner.renders == 2
+
+
+async def test_a_replaced_original_starts_anew(ward: SimpleNamespace) -> None:
+    ward.inner.failures = [Undecodable("broken")]
+    with pytest.raises(Undecodable):
+        await render(ward)
+    await render(ward, version="2")
+
+
+async def test_one_death_is_tried_again_at_once(ward: SimpleNamespace) -> None:
+    ward.inner.failures = [WorkerDied("died")]
+    await render(ward)
+    assert ward.inner.renders == 2
+    # A success clears the count.
+    ward.inner.failures = [WorkerDied("died")]
+    await render(ward)
+
+
+async def test_two_deaths_are_remembered_for_ten_minutes(ward: SimpleNamespace) -> None:
+    ward.inner.failures = [WorkerDied("died"), WorkerDied("died")]
+    with pytest.raises(WorkerDied):
+        await render(ward)
+    assert ward.inner.renders == 2
+    with pytest.raises(Undecodable, match="killed two workers"):
+        await render(ward)
+    ward.clock.ahead_s = KILLER_S - 1
+    with pytest.raises(Undecodable):
+        await render(ward)
+    assert ward.inner.renders == 2
+    ward.clock.ahead_s = KILLER_S + 1
+    await render(ward)
+
+
+@pytest.mark.parametrize("failure", [Overloaded("busy"), RenderTimeout("slow")])
+async def test_the_nodes_own_troubles_are_not_held_against_a_picture(
+    ward: SimpleNamespace, failure: CalotypeError
+) -> None:
+    ward.inner.failures = [failure]
+    with pytest.raises(type(failure)):
+        await render(ward)
+    await render(ward)
+
+
+async def test_probing_is_guarded_too(ward: SimpleNamespace) -> None:
+    original = picture()
+    ward.inner.failures = [Undecodable("broken")]
+    for _ in range(2):
+        with pytest.raises(Undecodable):
+            await ward.renderer.probe(original, deadline=asyncio.get_running_loop().time() + 5)
+    assert ward.inner.probes == 1
+    original.close()
