@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+import proxy
 from proxy import batch, checkup, demo
 from proxy.app import Engine, Node, serve_until_signal
 from proxy.config import ConfigError, Settings, load
@@ -54,7 +55,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="calotype", prog_name="calotype")
+@click.version_option(proxy.__version__, prog_name="calotype")
 def main() -> None:
     """Calotype: a self-hosted image CDN node.
 

@@ -1,0 +1,84 @@
+"""Writes config/default.toml: every setting, its default and its one line, from the settings themselves.
+
+Run as `python -m proxy.defaults FILE`; a test keeps the file equal to what this writes.
+"""
+
+import re
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from proxy.config import Mount, Settings, Source
+
+_HEAD = """\
+# Every setting of Calotype with its default. Copy what you change into a file of your own, and name that file with
+# --config or CALOTYPE_CONFIG. An environment variable overrides it: CALOTYPE_SERVER__PORT=8080.
+# Sizes take "256MiB" or "50MB", durations "500ms", "30s", "365d".
+# Written from the code by `./run fix`.
+"""
+_EXAMPLES: dict[str, dict[str, str]] = {
+    "sources": {"path": '"/srv/pictures"'},
+    "mounts": {"source": '"NAME"'},
+}
+_NAMED: dict[str, type[BaseModel]] = {"sources": Source, "mounts": Mount}
+
+
+def default_toml() -> str:
+    """The text of config/default.toml."""
+    parts = [_HEAD]
+    for name, field in Settings.model_fields.items():
+        if name in _NAMED:
+            lines = _lines(_NAMED[name], _EXAMPLES[name])
+            parts.append("\n".join([f"# [{name}.NAME]", *(f"# {line}" for line in lines)]))
+        elif name == "presets":
+            parts.append(
+                '# [presets]\n# Named transforms, asked for as /t_NAME/key.\n# NAME = "w_300,h_200,c_fill,f_webp"'
+            )
+        else:
+            parts.extend(_tables(name, field.annotation))
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _tables(name: str, model: Any) -> list[str]:
+    inner = {key: field for key, field in model.model_fields.items() if _is_section(field)}
+    if inner:
+        return [table for key, field in inner.items() for table in _tables(f"{name}.{key}", field.annotation)]
+    return ["\n".join([f"[{name}]", *_lines(model, {})])]
+
+
+def _is_section(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+def _lines(model: type[BaseModel], examples: dict[str, str]) -> list[str]:
+    lines = []
+    for key, field in model.model_fields.items():
+        value = examples[key] if field.is_required() else _toml(field.default)
+        lines += [f"# {field.description}", f"{key} = {value}"]
+    return lines
+
+
+def _toml(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case SecretStr():
+            return '""'
+        case Enum():
+            return f'"{value.value}"'
+        case tuple():
+            return f"[{', '.join(map(_toml, value))}]"
+        case str():
+            return f'"{value}"'
+        case _:
+            return (
+                re.sub(r"(?<=\d)(?=(\d{3})+$)", "_", str(value)) if int(str(value)) >= 100_000 else str(value)
+            )
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(default_toml())
