@@ -1,7 +1,8 @@
 """The disk tier: variants as sealed files under one directory, over diskcache.
 
 All file and database work happens on its own threads: several that read, one that writes, so that the size limit
-holds and no transaction waits for another. Whatever the directory holds, the worst answer is a miss.
+holds and no transaction waits for another, and one that sweeps. Whatever the directory holds, the worst answer is
+a miss; while it cannot be used at all, everything is.
 """
 
 import asyncio
@@ -25,10 +26,12 @@ from proxy.ports import Metrics
 from proxy.tiers.hardened import BytesDisk, open_cache, rows
 
 LOOKUP_S = 1.0
-FULL_PAUSE_S = 5.0
+PAUSE_S = 5.0
 SWEEP_EVERY_S = 3600.0
+YOUNG_S = 60.0
 _READERS = 4
 _SHARES = 16
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 T = TypeVar("T")
 
@@ -36,8 +39,8 @@ T = TypeVar("T")
 class DiskTier:
     """Satisfies Tier. At most `max_bytes` on disk, its database included; one entry at most a sixteenth of it.
 
-    The construction opens the database, and sets a damaged one aside; raises OSError where the directory cannot
-    be used at all.
+    Raises OSError where the directory cannot be used by this user. A damaged database is set aside as
+    `<directory>.damaged`, in place of the one before; a file system that is full is waited for.
     """
 
     name = "disk"
@@ -49,12 +52,15 @@ class DiskTier:
         self._metrics = metrics
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="disk-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="disk-write")
-        self._reopening = threading.Lock()
-        self._paused_until_s = 0.0
+        self._sweeper = ThreadPoolExecutor(1, thread_name_prefix="disk-sweep")
+        self._opening = threading.Lock()
+        self._resting_until_s = 0.0
         self._swept_s = time.monotonic()
-        self._cache = self._open()
-        self._usage = self._measure()
-        self._writer.submit(self._guarded, lambda _: self._sweep(), "")
+        self._closing = False
+        self._usage = (0, 0)
+        self._cache: diskcache.Cache | None = None
+        self._open()
+        self._sweeper.submit(self._guarded, self._sweep, time.time())
 
     async def lookup(self, key: str) -> Variant | None:
         try:
@@ -70,130 +76,184 @@ class DiskTier:
         if len(variant.body) + OVERHEAD_BYTES > self._max_entry_bytes:
             return
         await asyncio.get_running_loop().run_in_executor(
-            self._writer, self._guarded, lambda _: self._write(key, variant), key
+            self._writer, self._guarded, self._write, (key, variant)
         )
 
     def usage(self) -> tuple[int, int]:
         return self._usage
 
     async def close(self) -> None:
-        self._readers.shutdown(wait=True)
-        self._writer.shutdown(wait=True)
-        self._cache.close()
+        self._closing = True
+        await asyncio.to_thread(self._close)
+        self._leave(None)  # This thread opened the cache.
 
-    def _guarded(self, work: Callable[[str], T], key: str) -> T | None:
+    def _close(self) -> None:
+        """Ends the threads, each with its own connection to the database closed."""
+        together = threading.Barrier(_READERS)
+        for threads, count in ((self._sweeper, 1), (self._readers, _READERS), (self._writer, 1)):
+            for _ in range(count):
+                threads.submit(self._leave, together if count > 1 else None)
+            threads.shutdown(wait=True)
+
+    def _leave(self, together: threading.Barrier | None) -> None:
+        if self._cache is not None:
+            self._cache.close()
+        if together is not None:
+            # Waiting for the others keeps one thread from taking two of these.
+            with suppress(threading.BrokenBarrierError):
+                together.wait(timeout=1)
+
+    def _guarded(self, work: Callable[[diskcache.Cache, T], Variant | None], subject: T) -> Variant | None:
         """`work`, with every fault of disk and database counted, answered with None, and mended if it can be."""
         cache = self._cache
+        if cache is None:
+            if time.monotonic() < self._resting_until_s:
+                return None
+            with suppress(OSError):
+                self._open()
+            return None
         try:
-            return work(key)
-        except (diskcache.Timeout, sqlite3.OperationalError) as fault:
-            full = "full" in str(fault)
-            self._metrics.tier_failed(self.name, "full" if full else "locked")
-            if full:
-                self._pause()
-        except sqlite3.DatabaseError:
-            self._metrics.tier_failed(self.name, "database")
-            self._start_empty(cache)
+            return work(cache, subject)
+        except diskcache.Timeout:
+            self._metrics.tier_failed(self.name, "locked")
+        except sqlite3.DatabaseError as fault:
+            self._database_failed(cache, fault)
         except OSError as fault:
-            full = fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            self._metrics.tier_failed(self.name, "full" if full else "io")
-            if full:
-                self._pause()
+            self._metrics.tier_failed(self.name, "full" if fault.errno in _FULL else "io")
+            if fault.errno in _FULL:
+                self._make_room(cache)
         except Exception:
             # A row can hold anything: diskcache was not written for hostile ones.
             self._metrics.tier_failed(self.name, "damaged")
         return None
 
-    def _read(self, key: str) -> Variant | None:
-        sealed = self._cache.get(key)
+    def _database_failed(self, cache: diskcache.Cache, fault: sqlite3.DatabaseError) -> None:
+        kind = _kind(fault)
+        self._metrics.tier_failed(self.name, kind)
+        if kind == "full":
+            self._make_room(cache)
+        elif kind == "database":
+            with self._opening, suppress(OSError):
+                if self._cache is cache:
+                    # Other threads may still hold the broken files open: they go with their directory.
+                    self._cache = None
+                    self._set_aside()
+            with suppress(OSError):
+                self._open()
+
+    def _read(self, cache: diskcache.Cache, key: str) -> Variant | None:
+        sealed = cache.get(key)
         if sealed is None:
             return None
         match unseal(key, sealed):
             case Damaged():
                 self._metrics.tier_failed(self.name, "damaged")
-                self._cache.delete(key)
+                self._writer.submit(self._guarded, self._drop, key)
                 return None
             case variant:
                 return variant
 
-    def _write(self, key: str, variant: Variant) -> None:
+    def _drop(self, cache: diskcache.Cache, key: str) -> None:
+        cache.delete(key)
+
+    def _write(self, cache: diskcache.Cache, entry: tuple[str, Variant]) -> None:
         now_s = time.monotonic()
-        if now_s < self._paused_until_s:
+        if now_s < self._resting_until_s:
             return
         if now_s - self._swept_s >= SWEEP_EVERY_S:
             self._swept_s = now_s
-            self._sweep()
-        disk: BytesDisk = self._cache.disk
+            self._sweeper.submit(self._guarded, self._sweep, time.time() - YOUNG_S)
+        disk: BytesDisk = cache.disk
         disk.written = None
         try:
-            self._cache.set(key, seal(key, variant))
+            cache.set(entry[0], seal(*entry))
         except BaseException:
             disk.undo()
             raise
-        if self._cache.volume() > self._size_limit:
-            self._cache.cull()
-        self._usage = self._measure()
+        if cache.volume() > self._size_limit:
+            cache.cull()
+        self._measure(cache)
 
-    def _pause(self) -> None:
-        """The file system is full: make room by a sixteenth of what we hold, and write nothing for a while."""
-        self._paused_until_s = time.monotonic() + FULL_PAUSE_S
+    def _make_room(self, cache: diskcache.Cache) -> None:
+        """The file system is full: give up a sixteenth of what we hold, and write nothing for a while."""
+        self._resting_until_s = time.monotonic() + PAUSE_S
         with suppress(Exception):
-            whole, self._cache.size_limit = self._size_limit, self._cache.volume() * (_SHARES - 1) // _SHARES
+            whole, cache.size_limit = self._size_limit, cache.volume() * (_SHARES - 1) // _SHARES
             try:
-                self._cache.cull()
+                cache.cull()
             finally:
-                self._cache.size_limit = whole
-        with suppress(Exception):
-            self._usage = self._measure()
+                cache.size_limit = whole
+            self._measure(cache)
 
-    def _measure(self) -> tuple[int, int]:
-        return self._cache.volume(), len(self._cache)
+    def _measure(self, cache: diskcache.Cache) -> None:
+        self._usage = (cache.volume(), len(cache))
 
-    def _sweep(self) -> None:
+    def _sweep(self, cache: diskcache.Cache, before_s: float) -> None:
         """Removes files without a row, left by a killed process, and rows without a file.
 
-        Runs on the writing thread, so a file that has no row yet cannot be met.
+        Only files from before `before_s` count, in wall seconds: a younger one may still get its row.
         """
-        known = rows(self._cache)
+        known = rows(cache)
         for folder, _, names in os.walk(self._directory):
             for name in names:
+                if self._closing:
+                    return
                 path = Path(folder, name)
                 filename = path.relative_to(self._directory).as_posix()
                 if not name.endswith(".val") or known.pop(filename, None) is not None:
                     continue
                 with suppress(OSError):
-                    path.unlink()
-                    self._metrics.tier_failed(self.name, "orphan")
-        for key in known.values():
-            if self._cache.get(key) is None:
-                self._cache.delete(key)
+                    if path.lstat().st_mtime < before_s:
+                        path.unlink()
+                        self._metrics.tier_failed(self.name, "orphan")
+        for filename, key in known.items():
+            if not (self._directory / filename).exists() and not self._closing:
+                self._writer.submit(self._guarded, self._drop, key)
 
-    def _open(self) -> diskcache.Cache:
+    def _open(self) -> None:
+        """Opens the cache, or leaves it closed for a while; raises OSError where this user may not use it."""
+        with self._opening:
+            if self._cache is not None:
+                return
+            self._resting_until_s = time.monotonic() + PAUSE_S
+            try:
+                cache = self._opened()
+            except sqlite3.DatabaseError as fault:
+                self._metrics.tier_failed(self.name, _kind(fault))
+                if _kind(fault) != "database":
+                    return
+                self._set_aside()
+                try:
+                    cache = self._opened()
+                except sqlite3.Error:
+                    return
+            except OSError as fault:
+                if fault.errno not in _FULL:
+                    raise
+                self._metrics.tier_failed(self.name, "full")
+                return
+            self._resting_until_s = 0.0
+            self._cache = cache
+            self._measure(cache)
+
+    def _opened(self) -> diskcache.Cache:
         try:
-            return self._open_sound()
-        except Exception as fault:
-            if isinstance(fault, OSError):
-                raise
-            self._metrics.tier_failed(self.name, "database")
-            self._set_aside()
-            return self._open_sound()
-
-    def _open_sound(self) -> diskcache.Cache:
-        cache = open_cache(self._directory, size_limit=self._size_limit)
-        cache._sql("SELECT COUNT(*) FROM Cache").fetchone()
-        return cache
+            return open_cache(
+                self._directory, size_limit=self._size_limit, max_entry_bytes=self._max_entry_bytes
+            )
+        except (TypeError, ValueError, diskcache.Timeout) as fault:
+            raise sqlite3.DatabaseError(str(fault)) from None
 
     def _set_aside(self) -> None:
         aside = self._directory.with_name(self._directory.name + ".damaged")
         shutil.rmtree(aside, ignore_errors=True)
-        self._directory.rename(aside)
+        with suppress(FileNotFoundError):
+            self._directory.rename(aside)
 
-    def _start_empty(self, broken: diskcache.Cache) -> None:
-        """The database is damaged: set everything aside and go on with nothing. Once, whoever finds it first."""
-        with self._reopening:
-            if self._cache is broken:
-                with suppress(OSError):
-                    broken.close()
-                    self._set_aside()
-                    self._cache = self._open()
-                    self._usage = self._measure()
+
+def _kind(fault: sqlite3.DatabaseError) -> str:
+    """`full` and `locked` pass by themselves; `database` will not."""
+    name = getattr(fault, "sqlite_errorname", "")
+    if name.startswith("SQLITE_FULL"):
+        return "full"
+    return "locked" if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) else "database"

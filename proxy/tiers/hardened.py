@@ -7,6 +7,7 @@ bytes in files of its own naming, and refuses every other row.
 import os
 import re
 import sqlite3
+import stat
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,16 @@ import diskcache
 from diskcache.core import DBNAME, MODE_BINARY
 
 _FILENAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val", re.ASCII)
-_DISTRUST = """
-DELETE FROM Settings WHERE key NOT IN ('count', 'size', 'hits', 'misses');
-UPDATE Settings SET value = (SELECT COUNT(*) FROM Cache) WHERE key = 'count';
-UPDATE Settings SET value = (SELECT COALESCE(SUM(size), 0) FROM Cache) WHERE key = 'size';
+
+_DISTRUST_SETTINGS = "DELETE FROM Settings WHERE key NOT IN ('count', 'size', 'hits', 'misses')"
+_DISTRUST_ROWS = """
+DELETE FROM Cache WHERE typeof(key) <> 'text' OR raw <> 1 OR mode <> ? OR typeof(filename) <> 'text'
+    OR typeof(size) <> 'integer' OR size NOT BETWEEN 0 AND ? OR expire_time IS NOT NULL
 """
+_COUNT_ANEW = (
+    "INSERT OR REPLACE INTO Settings VALUES ('count', (SELECT COUNT(*) FROM Cache))",
+    "INSERT OR REPLACE INTO Settings VALUES ('size', (SELECT COALESCE(SUM(size), 0) FROM Cache))",
+)
 
 
 class BytesDisk(diskcache.Disk):  # type: ignore[misc] # diskcache has no types
@@ -51,8 +57,10 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc] # diskcache has no types
     def fetch(self, mode: Any, filename: Any, value: Any, read: bool) -> bytes:
         if mode != MODE_BINARY or read or not isinstance(filename, str) or not _FILENAME.fullmatch(filename):
             raise OSError("not a row of ours")
-        descriptor = os.open(os.path.join(self._directory, filename), os.O_RDONLY | os.O_NOFOLLOW)
-        with open(descriptor, "rb") as file:
+        path = os.path.join(self._directory, filename)
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError("not a file of ours")
             return file.read()
 
     def undo(self) -> None:
@@ -65,19 +73,20 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc] # diskcache has no types
             super().remove(file_path)
 
 
-def open_cache(directory: Path, *, size_limit: int) -> diskcache.Cache:
-    """The cache in `directory`, made if missing, private to this user; raises sqlite3.DatabaseError or OSError.
+def open_cache(directory: Path, *, size_limit: int, max_entry_bytes: int) -> diskcache.Cache:
+    """The cache in `directory`, made if missing, private to this user; raises sqlite3.Error or OSError.
 
-    Settings stored in the database are not believed: the sizes are counted anew.
+    What the database says of itself is not believed: alien settings and rows go, the sums are made anew.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
-    with (
-        closing(sqlite3.connect(directory / DBNAME, timeout=5, isolation_level=None)) as database,
-        suppress(sqlite3.OperationalError),  # A new database has no tables yet.
-    ):
-        database.executescript(_DISTRUST)
-    return diskcache.Cache(
+    with closing(sqlite3.connect(directory / DBNAME, timeout=1, isolation_level=None)) as database:
+        # diskcache would wait a minute for a lock, on whatever thread it is opened.
+        database.execute("BEGIN IMMEDIATE")
+        with suppress(sqlite3.OperationalError):  # A new database has no tables yet.
+            database.execute(_DISTRUST_SETTINGS)
+        database.execute("COMMIT")
+    cache = diskcache.Cache(
         str(directory),
         timeout=0.25,
         disk=BytesDisk,
@@ -86,10 +95,19 @@ def open_cache(directory: Path, *, size_limit: int) -> diskcache.Cache:
         eviction_policy="least-recently-stored",
         statistics=0,
         tag_index=0,
+        sqlite_mmap_size=0,  # A mapped database that is cut under us would end the process with SIGBUS.
+        sqlite_wal_autocheckpoint=64,
+        sqlite_journal_size_limit=2**20,
     )
+    cache._sql(_DISTRUST_ROWS, (MODE_BINARY, max_entry_bytes))
+    for statement in _COUNT_ANEW:
+        cache._sql(statement)
+    cache._sql(
+        "SELECT rowid, key, raw, store_time, access_time, access_count, tag, value FROM Cache"
+    ).fetchone()
+    return cache
 
 
 def rows(cache: diskcache.Cache) -> dict[str, str]:
     """File name to key, of every row."""
-    found = cache._sql("SELECT filename, key FROM Cache").fetchall()
-    return {filename: key for filename, key in found if isinstance(filename, str) and isinstance(key, str)}
+    return dict(cache._sql("SELECT filename, key FROM Cache"))

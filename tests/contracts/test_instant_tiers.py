@@ -1,0 +1,68 @@
+"""What every InstantTier keeps, and what the memory tier promises beyond it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from proxy.core.delivery import Variant
+from proxy.core.formats import Format
+from proxy.ports import InstantTier
+from proxy.tiers.memory import ENTRY_OVERHEAD_BYTES, MemoryTier
+from tests.fakes import FakeInstantTier
+
+MAKERS: dict[str, Callable[[], InstantTier]] = {
+    "fake": FakeInstantTier,
+    "memory": lambda: MemoryTier(max_bytes=2**20, max_entry_bytes=2**16),
+}
+
+
+def picture(in_bytes: int) -> Variant:
+    return Variant(kind=Format.PNG, body=b"x" * in_bytes)
+
+
+@pytest.fixture(params=MAKERS)
+def tier(request: pytest.FixtureRequest) -> InstantTier:
+    return MAKERS[request.param]()
+
+
+def test_what_is_stored_is_found(tier: InstantTier) -> None:
+    assert tier.lookup("k") is None
+    variant = picture(10)
+    assert tier.store("k", variant)
+    assert tier.lookup("k") is variant
+    assert tier.usage()[1] == 1
+
+
+def test_memory_never_holds_more_than_its_bytes() -> None:
+    tier = MemoryTier(max_bytes=100_000, max_entry_bytes=50_000)
+    for number in range(200):
+        assert tier.store(f"k{number}", picture(number * 20))
+        assert tier.usage()[0] <= 100_000
+    assert tier.lookup("k199") is not None
+    assert tier.lookup("k0") is None
+
+
+def test_memory_drops_what_was_not_asked_for_longest() -> None:
+    tier = MemoryTier(max_bytes=16 * (1000 + ENTRY_OVERHEAD_BYTES), max_entry_bytes=1000)
+    for number in range(16):
+        tier.store(f"k{number}", picture(1000))
+    tier.lookup("k0")
+    tier.store("new", picture(1000))
+    assert tier.lookup("k0") is not None
+    assert tier.lookup("k1") is None
+
+
+def test_a_flood_of_large_ones_leaves_the_small_alone() -> None:
+    tier = MemoryTier(max_bytes=2**20, max_entry_bytes=2**20)
+    tier.store("small", picture(100))
+    for number in range(100):
+        assert not tier.store(f"large{number}", picture(2**17))
+    assert tier.lookup("small") is not None
+    assert tier.usage()[1] == 1
+
+
+def test_the_same_again_is_counted_once() -> None:
+    tier = MemoryTier(max_bytes=2**20, max_entry_bytes=2**16)
+    for _ in range(3):
+        tier.store("k", picture(1000))
+    assert tier.usage() == (1000 + ENTRY_OVERHEAD_BYTES, 1)

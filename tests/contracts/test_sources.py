@@ -1,0 +1,188 @@
+"""What every Source keeps, and that a directory never opens a file outside its root."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.core.errors import CalotypeError, OriginalNotFound, OriginalTooLarge, SourceUnavailable
+from proxy.core.keys import OriginalRef
+from proxy.sources.directory import DirectorySource
+from tests.fakes import FakeSource, temporary_file
+
+
+class Place:
+    """A source and a way to put originals into it."""
+
+    def __init__(self, source: Any, put: Callable[[str, bytes, str], object]) -> None:
+        self.source = source
+        self.put = put
+
+
+def directory(folder: Path) -> Place:
+    root = folder / "root"
+    root.mkdir()
+
+    def put(key: str, content: bytes, version: str) -> None:
+        path = temporary_file(root, key, content)
+        os.utime(path, ns=(int(version), int(version)))
+
+    return Place(DirectorySource("photos", root, max_bytes=1000), put)
+
+
+def fake(_: Path) -> Place:
+    source = FakeSource()
+    return Place(source, source.put)
+
+
+@pytest.fixture(params=[directory, fake], ids=["directory", "fake"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    made: Place = request.param(tmp_path)
+    return made
+
+
+async def test_an_original_is_identified_and_fetched(place: Place) -> None:
+    place.put("a/b c.jpg", b"picture", "1")
+    identity = await place.source.identify("a/b c.jpg")
+    assert identity.ref == OriginalRef("photos", "a/b c.jpg")
+    original = await place.source.fetch("a/b c.jpg")
+    assert original.identity == identity
+    assert original.size_bytes == 7
+    assert os.pread(original.fileno(), 100, 0) == b"picture"
+    assert original.unchanged()
+    original.close()
+
+
+async def test_a_missing_original(place: Place) -> None:
+    with pytest.raises(OriginalNotFound):
+        await place.source.identify("nope.jpg")
+    with pytest.raises(OriginalNotFound):
+        await place.source.fetch("nope.jpg")
+
+
+async def test_another_content_is_another_identity(place: Place) -> None:
+    place.put("a", b"one", "1")
+    first = await place.source.identify("a")
+    place.put("a", b"two", "2")
+    assert await place.source.identify("a") != first
+
+
+async def test_believing_lasts_a_second(place: Place) -> None:
+    assert place.source.recheck_s == 1.0
+
+
+# Below: the directory alone.
+
+
+@pytest.fixture
+def rooted(tmp_path: Path) -> tuple[DirectorySource, Path]:
+    root = tmp_path / "root"
+    temporary_file(root, "in/side.jpg", b"inside")
+    temporary_file(tmp_path, "secret.jpg", b"secret")
+    temporary_file(tmp_path, "root-next/door.jpg", b"secret")
+    return DirectorySource("photos", root, max_bytes=1000), root
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "../secret.jpg", "in/../../secret.jpg", "/etc/passwd", "../root-next/door.jpg", "..", "in", "in/", ".", "",
+        "link.jpg", "linked/secret.jpg", "chain.jpg", "loop.jpg", "a\0b", "x" * 300, "in/side.jpg/more", "pipe",
+        "/".join(["d"] * 3000), "\udcff",
+    ],
+)  # fmt: skip
+async def test_nothing_outside_is_opened(rooted: tuple[DirectorySource, Path], key: str) -> None:
+    source, root = rooted
+    (root / "link.jpg").symlink_to("../secret.jpg")
+    (root / "linked").symlink_to(root.parent)
+    (root / "chain.jpg").symlink_to("link.jpg")
+    (root / "loop.jpg").symlink_to("loop.jpg")
+    os.mkfifo(root / "pipe")
+    for ask in (source.identify, source.fetch):
+        with pytest.raises(OriginalNotFound):
+            await asyncio.wait_for(ask(key), 2)
+
+
+async def test_links_that_stay_inside_are_followed(rooted: tuple[DirectorySource, Path]) -> None:
+    source, root = rooted
+    (root / "alias.jpg").symlink_to("in/side.jpg")
+    original = await source.fetch("alias.jpg")
+    assert os.pread(original.fileno(), 10, 0) == b"inside"
+    assert original.identity == await source.identify("alias.jpg")
+    original.close()
+
+
+async def test_a_root_that_is_itself_a_link(rooted: tuple[DirectorySource, Path], tmp_path: Path) -> None:
+    (tmp_path / "rootlink").symlink_to("root")
+    source = DirectorySource("photos", tmp_path / "rootlink", max_bytes=1000)
+    (await source.fetch("in/side.jpg")).close()
+
+
+async def test_a_file_swapped_for_a_link_between_the_checks_is_not_followed(
+    rooted: tuple[DirectorySource, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, root = rooted
+    path = source._path("in/side.jpg")
+    (root / "in").rename(root / "away")
+    (root / "in").symlink_to(root.parent)
+    temporary_file(root.parent, "side.jpg", b"secret")
+    monkeypatch.setattr(source, "_path", lambda key: path)
+    with pytest.raises(OriginalNotFound):
+        await source.fetch("in/side.jpg")
+
+
+async def test_what_is_too_large_is_not_read(rooted: tuple[DirectorySource, Path]) -> None:
+    source, root = rooted
+    temporary_file(root, "large", b"x" * 1001)
+    temporary_file(root, "fits", b"x" * 1000)
+    with pytest.raises(OriginalTooLarge):
+        await source.fetch("large")
+    (await source.fetch("fits")).close()
+
+
+async def test_a_root_that_is_gone_is_no_missing_picture(rooted: tuple[DirectorySource, Path]) -> None:
+    source, root = rooted
+    shutil.rmtree(root)
+    with pytest.raises(SourceUnavailable):
+        await source.identify("in/side.jpg")
+
+
+async def test_a_file_we_may_not_read_is_no_missing_picture(
+    rooted: tuple[DirectorySource, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, _ = rooted
+
+    def refuse(*_: object, **__: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(SourceUnavailable):
+        await source.fetch("in/side.jpg")
+
+
+async def test_writing_into_an_open_original_is_noticed(rooted: tuple[DirectorySource, Path]) -> None:
+    source, root = rooted
+    original = await source.fetch("in/side.jpg")
+    assert original.unchanged()
+    (root / "in/side.jpg").write_bytes(b"longer than before")
+    assert not original.unchanged()
+    original.close()
+
+
+async def test_replacing_an_open_original_is_not_its_business(rooted: tuple[DirectorySource, Path]) -> None:
+    source, root = rooted
+    original = await source.fetch("in/side.jpg")
+    temporary_file(root, "new", b"new").replace(root / "in/side.jpg")
+    assert os.pread(original.fileno(), 10, 0) == b"inside"
+    original.close()
+
+
+async def test_every_refusal_is_one_of_ours(rooted: tuple[DirectorySource, Path]) -> None:
+    source, _ = rooted
+    for key in ("%00", "a" * 5000, "a/" * 100 + "b", "\u202e", "😀"):
+        with pytest.raises(CalotypeError):
+            await source.identify(key)

@@ -1,0 +1,68 @@
+"""What every slow Tier keeps, the real ones and the fake alike."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from proxy.core.delivery import Variant
+from proxy.core.formats import Format
+from proxy.ports import Tier
+from proxy.tiers.disk import DiskTier
+from tests.fakes import FakeMetrics, FakeTier
+
+KEY, OTHER = "ab" * 32, "cd" * 32
+VARIANT = Variant(kind=Format.WEBP, body=b"picture" * 1000)
+
+MAKERS: dict[str, Callable[[Path], Tier]] = {
+    "fake": lambda folder: FakeTier(),
+    "disk": lambda folder: DiskTier(folder / "cache", max_bytes=2**24, metrics=FakeMetrics()),
+}
+
+
+@pytest.fixture(params=MAKERS)
+async def tier(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Tier]:
+    made = MAKERS[request.param](tmp_path)
+    yield made
+    await made.close()
+
+
+async def test_nothing_is_a_miss(tier: Tier) -> None:
+    assert await tier.lookup(KEY) is None
+
+
+async def test_what_is_stored_is_found(tier: Tier) -> None:
+    await tier.store(KEY, VARIANT)
+    assert await tier.lookup(KEY) == VARIANT
+    assert await tier.lookup(OTHER) is None
+    assert tier.usage()[1] == 1
+
+
+async def test_facts_are_kept_like_variants(tier: Tier) -> None:
+    facts = Variant(kind=None, body=b"{}")
+    await tier.store(KEY, facts)
+    assert await tier.lookup(KEY) == facts
+
+
+async def test_the_later_store_wins(tier: Tier) -> None:
+    await tier.store(KEY, VARIANT)
+    later = Variant(kind=Format.PNG, body=b"later")
+    await tier.store(KEY, later)
+    assert await tier.lookup(KEY) == later
+    assert tier.usage()[1] == 1
+
+
+async def test_many_at_once(tier: Tier) -> None:
+    variants = {
+        f"{number:064x}": Variant(kind=Format.JPEG, body=bytes([number]) * 100) for number in range(50)
+    }
+    await asyncio.gather(*(tier.store(key, variant) for key, variant in variants.items()))
+    found = await asyncio.gather(*(tier.lookup(key) for key in variants))
+    assert dict(zip(variants, found, strict=True)) == variants
+
+
+async def test_an_empty_body_is_a_variant(tier: Tier) -> None:
+    empty = Variant(kind=Format.GIF, body=b"")
+    await tier.store(KEY, empty)
+    assert await tier.lookup(KEY) == empty
