@@ -22,6 +22,7 @@ from proxy.core.plan import Recipe
 from proxy.edge.admin import admin_app
 from proxy.edge.explain import Explanation, explained
 from proxy.edge.public import Public
+from proxy.edge.server import QuietServer
 from proxy.ports import Metrics, Tier
 from proxy.render.pool import Pool
 from proxy.render.wire import Hello
@@ -37,6 +38,7 @@ from proxy.tiers.memory import MemoryTier
 
 OLDEST_LIBVIPS = (8, 16, 0)
 KEEPALIVE_S = 75.0
+MAX_HEADER_BYTES = 8190
 
 
 def input_limits(settings: Settings) -> Limits:
@@ -178,6 +180,7 @@ class Engine:
             mounts=self.mounts,
             presets=self.presets,
             deliver=self.deliver,
+            originals=self.originals,
             deadline=self.clock() + self.settings.server.request_timeout,
         )
 
@@ -232,8 +235,13 @@ class Node:
             ledger=self.ledger,
             log=self.log,
         )
-        server = web.Server(
-            public.handle, handler_cancellation=True, access_log=None, keepalive_timeout=KEEPALIVE_S
+        server = QuietServer(
+            public.handle,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_S,
+            max_line_size=max(MAX_HEADER_BYTES, self.settings.limits.url_max_bytes + 64),
+            max_field_size=MAX_HEADER_BYTES,
         )
         # The last fifth of the drain is for what is still to be written behind the answers.
         return web.ServerRunner(server, shutdown_timeout=self.settings.server.drain * 0.8)
@@ -244,6 +252,7 @@ class Node:
             registry=self.metrics.registry,
             is_ready=lambda: self.ready and engine.pool.alive > 0,
             explain=engine.explain,
+            log=self.log,
         )
         return web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 

@@ -1,6 +1,7 @@
 """`calotype render`: one picture or a directory of them through the engine, without a server."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from proxy.app import Engine
 from proxy.config import ConfigError, Settings, Source
-from proxy.core.delivery import Delivery
+from proxy.core.delivery import Delivered
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.errors import CalotypeError
 from proxy.core.formats import SNIFF_BYTES, TRAITS, Format, sniff
@@ -28,22 +29,29 @@ _BY_SUFFIX = {f".{TRAITS[kind].suffix}": kind for kind in Format if TRAITS[kind]
 
 async def render(settings: Settings, source: Path, transform: str, out: Path | None) -> int:
     """Renders `source` to `out`; returns how many pictures failed, each told in a line on standard error."""
+    source = source.resolve()
     presets = settings.parsed_presets()
     asked = parse_tokens(transform, presets).transform(presets)
     if source.is_dir():
         if out is not None and out.exists() and not out.is_dir():
             raise ConfigError("-o: must be a directory, as INPUT is one")
         return await _render_all(settings, source, asked, out or source.with_name(f"{source.name}-rendered"))
+    if out is not None and out.is_dir():
+        raise ConfigError("-o: is a directory; name a file, as INPUT is one")
     if out is not None and asked.format is None:
         asked = replace(asked, format=_BY_SUFFIX.get(out.suffix.lower()))
     async with _engine(settings, source.parent, workers=1) as engine:
-        delivery = await _deliver(engine, source.name, asked)
-    _write(out or _beside(source, delivery), delivery)
+        delivered = await _deliver(engine, source.name, asked)
+    try:
+        _write(out or Path(f"{source.stem}-rendered{_suffix(delivered)}"), delivered)
+    except OSError as fault:
+        raise ConfigError(f"-o: cannot be written: {fault.strerror}") from None
     return 0
 
 
 async def _render_all(settings: Settings, source: Path, asked: Transform, out: Path) -> int:
-    pictures = list(_pictures(source, out))
+    pictures = list(_pictures(source, out.resolve()))
+    shared = Counter(path.with_suffix("") for path in pictures)
     waiting = iter(pictures)
     failed = 0
     console = Console(stderr=True)
@@ -62,8 +70,11 @@ async def _render_all(settings: Settings, source: Path, asked: Transform, out: P
             for path in waiting:
                 key = path.relative_to(source).as_posix()
                 try:
-                    delivery = await _deliver(engine, key, asked)
-                    _write(out / path.relative_to(source).with_suffix(_suffix(delivery)), delivery)
+                    delivered = await _deliver(engine, key, asked)
+                    # Two originals that differ in their suffix alone keep it, or one would overwrite the other.
+                    stem = path.name if shared[path.with_suffix("")] > 1 else path.stem
+                    folder = out / path.relative_to(source).parent
+                    _write(folder / (stem + _suffix(delivered)), delivered)
                 except (CalotypeError, OSError) as failure:
                     failed += 1
                     console.print(f"{key}: {_reason(failure)}", markup=False, highlight=False)
@@ -82,9 +93,10 @@ def _engine(settings: Settings, root: Path, *, workers: int | None = None) -> En
     return Engine(lone, PrometheusMetrics(), disk=None, workers=workers)
 
 
-async def _deliver(engine: Engine, key: str, asked: Transform) -> Delivery:
+async def _deliver(engine: Engine, key: str, asked: Transform) -> Delivered:
     # Nobody negotiates here: f_auto is the best the configuration has.
-    wanted = Wanted(OriginalRef(_SOURCE, key), asked, frozenset(engine.settings.formats.auto))
+    modern = frozenset(engine.settings.formats.auto) - {Format.JPEG}
+    wanted = Wanted(OriginalRef(_SOURCE, key), asked, modern)
     # The deadline bounds a request's wait; here there is only the render's own timeout.
     return await engine.deliver.variant(wanted, deadline=engine.clock() + 3600)
 
@@ -97,19 +109,15 @@ def _pictures(source: Path, out: Path) -> Iterator[Path]:
                     yield path
 
 
-def _suffix(delivery: Delivery) -> str:
-    return f".{TRAITS[delivery.format].suffix}"
+def _suffix(delivered: Delivered) -> str:
+    return f".{TRAITS[delivered.delivery.format].suffix}"
 
 
-def _beside(source: Path, delivery: Delivery) -> Path:
-    return Path(f"{source.stem}-rendered{_suffix(delivery)}")
-
-
-def _write(path: Path, delivery: Delivery) -> None:
-    assert delivery.variant is not None
+def _write(path: Path, delivered: Delivered) -> None:
+    assert delivered.variant is not None
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    part.write_bytes(delivery.variant.body)
+    part.write_bytes(delivered.variant.body)
     part.replace(path)
 
 

@@ -37,7 +37,12 @@ _originals_option = click.option(
 def _settings(config: Path | None, originals: Path | None = None, **flags: Any) -> Settings:
     if originals is not None:
         flags["sources"] = {"originals": {"path": str(originals)}}
-    return load(config, {section: values for section, values in flags.items() if values})
+    settings = load(config, {section: values for section, values in flags.items() if values})
+    if originals is not None and all(m.source != "originals" for m in settings.named_mounts().values()):
+        raise ConfigError(
+            '--originals: the configuration mounts other sources; give one source = "originals"'
+        )
+    return settings
 
 
 def _given(**values: object) -> dict[str, object]:
@@ -140,7 +145,9 @@ def url(key: str, transform: str, mount: str | None, query: bool, config: Path |
         raise click.ClickException(f"--mount: is needed, for there are {', '.join(mounts)}")
     chosen = mounts[mount] if mount else next(iter(mounts.values()), None)
     host, prefix = (chosen.host, chosen.prefix) if chosen else ("*", "/")
-    origin = f"https://{host}" if host != "*" else f"http://{settings.server.host}:{settings.server.port}"
+    server = settings.server
+    bracketed = f"[{server.host}]" if ":" in server.host else server.host
+    origin = f"https://{host}" if host != "*" else f"http://{bracketed}:{server.port}"
     click.echo(origin + prefix.removesuffix("/") + below)
 
 

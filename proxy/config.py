@@ -32,7 +32,6 @@ from pydantic_settings import (
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.errors import BadTransform, BadUrl
 from proxy.core.formats import Format
-from proxy.core.freshness import IMMUTABLE_S
 from proxy.core.transform import Dimensions, Transform
 
 PREFIX = "CALOTYPE_"
@@ -62,7 +61,7 @@ def _named(table: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
 Bytes = Annotated[ByteSize, Field(ge=1)]
@@ -298,7 +297,7 @@ class Settings(BaseSettings):
 
     def max_age_s(self, mount: Mount) -> int:
         """A mount's max-age in whole seconds."""
-        return min(int(mount.max_age), IMMUTABLE_S)
+        return int(mount.max_age)
 
 
 def is_loopback(host: str) -> bool:

@@ -10,6 +10,7 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import accumulate
 from typing import Any, TextIO
 
@@ -112,7 +113,7 @@ def open_log(stream: TextIO | None = None) -> Any:
             wrapper_class=structlog.make_filtering_bound_logger("INFO"),
         )
     return structlog.wrap_logger(
-        structlog.BytesLogger(out.buffer),
+        structlog.BytesLogger(_Patient(out)),  # type: ignore[arg-type]
         processors=[
             *shared,
             structlog.processors.format_exc_info,
@@ -120,6 +121,21 @@ def open_log(stream: TextIO | None = None) -> Any:
         ],
         wrapper_class=structlog.make_filtering_bound_logger("INFO"),
     )
+
+
+class _Patient:
+    """The part of a binary stream that structlog uses; a stream that is gone or full costs its lines only."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._buffer = stream.buffer
+
+    def write(self, line: bytes) -> None:
+        with suppress(OSError, ValueError):
+            self._buffer.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._buffer.flush()
 
 
 class RequestLine(msgspec.Struct, omit_defaults=True):
@@ -178,11 +194,12 @@ class RequestLedger:
             self._buckets[bisect_left(_SECONDS, visit.seconds)] += 1
             self._seconds += visit.seconds
         lines = [self._line(at_s, visit) for at_s, visit in visits]
-        if self._readable:
-            self._out.writelines(map(_readable, lines))
-        elif lines:
-            self._out.buffer.write(self._encoder.encode_lines(lines))
-        self._out.flush()
+        with suppress(OSError, ValueError):  # A log that is gone or full costs its lines, no request.
+            if self._readable:
+                self._out.writelines(map(_readable, lines))
+            elif lines:
+                self._out.buffer.write(self._encoder.encode_lines(lines))
+            self._out.flush()
 
     def collect(self) -> list[Metric]:
         """The samples of a scrape."""

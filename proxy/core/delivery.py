@@ -5,11 +5,12 @@ Plain values. Headers are made of them in `edge.respond`, never here.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from proxy.core.formats import Format
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Variant:
     """One servable result. `kind` is its format, or None for facts, which are kept in the same tiers."""
 
@@ -40,22 +41,31 @@ class Timings:
 
 NO_TIMINGS = Timings()
 
+VALIDATOR = "validator"
+"""The tier of a hit on the client's own copy, which its entity tag proved current."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Delivery:
-    """The answer to a request for a variant.
+    """The answer to a request for a variant, without its bytes: whoever remembers a Delivery holds no picture.
 
-    `variant` is None when the client's own copy, named by its entity tag, is still the one. `tier` is where a
-    hit was found; `stored` says that a miss was taken into at least one tier.
+    `tier` is where a hit was found, VALIDATOR for the client's own copy; `stored` says that a miss was taken into
+    at least one tier.
     """
 
     key: str
     format: Format
     outcome: Outcome
-    variant: Variant | None
     tier: str = ""
     stored: bool = False
     timings: Timings = NO_TIMINGS
+
+
+class Delivered(NamedTuple):
+    """A Delivery and its bytes; None where the client has them."""
+
+    delivery: Delivery
+    variant: Variant | None
 
 
 @dataclass(slots=True, eq=False)

@@ -5,6 +5,7 @@ Compares values that other rooms made; decides nothing.
 
 from proxy.core.dialects.native import VariantAsked
 from proxy.core.dialects.tokens import PATH
+from proxy.core.geometry import multiplied
 from proxy.core.plan import Crop, Pad, Plan
 from proxy.core.transform import Fit, Smart, Transform
 
@@ -31,11 +32,15 @@ def ignored(granted: Transform, plan: Plan) -> list[str]:
     return unused
 
 
-def clamped(asked: VariantAsked, granted: Transform) -> list[str]:
+def clamped(asked: VariantAsked, granted: Transform, plan: Plan) -> list[str]:
     """Names of the tokens whose value was moved into bounds, with the value that is used."""
     moved = []
     for name, token in PATH.items():
         said, got = token.write(asked.own), token.write(granted)
         if name in asked.clamped or (said and said != got):
             moved.append(f"{name}: {','.join(got)}")
+    box = plan.scale.box
+    for name, side, most in (("w", granted.width_px, box.width), ("h", granted.height_px, box.height)):
+        if (multiplied(side, granted.dpr_percent) or 0) > most:
+            moved.append(f"{name}: the box is scaled down to {box}")
     return moved

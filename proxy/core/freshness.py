@@ -11,8 +11,8 @@ IMMUTABLE_S = 365 * 86_400
 
 NO_STORE = "no-store"
 
-_ETAG = re.compile(r'\s*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
-_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
+_ETAG = re.compile(r'[\s,]*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII | re.IGNORECASE)
 
 
 def cache_control(max_age_s: int) -> str:
@@ -27,9 +27,10 @@ def etag(digest: str) -> str:
 
 
 def matches(if_none_match: str, tag: str) -> bool:
-    """If-None-Match by weak comparison (RFC 9110 13.1.2); what is not a list of tags matches nothing."""
-    if if_none_match.strip() == "*":
-        return True
+    """If-None-Match by weak comparison (RFC 9110 13.1.2); what is not a list of tags matches nothing.
+
+    `*` asks whether there is a picture at all, which its tag cannot tell: it matches nothing here.
+    """
     at = 0
     while match := _ETAG.match(if_none_match, at):
         if match[1] == tag:

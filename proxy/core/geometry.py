@@ -79,11 +79,6 @@ def _pushed_back(offset: float, room: int) -> int:
     return max(0, min(room, int(offset + 0.5) if offset > 0 else 0))
 
 
-def moved(offset: int, source_room: int, room: int) -> int:
-    """An offset found where the spare room was `source_room`, in a picture where it is `room`."""
-    return 0 if source_room <= 0 else min(room, (2 * offset * room + source_room) // (2 * source_room))
-
-
 def pad_offset(size: Size, canvas: Size, place: FocalPoint) -> tuple[int, int]:
     """Where the upper left corner of `size` lies on `canvas`, its spare room split by `place`."""
     return (

@@ -3,11 +3,12 @@
 import hmac
 from collections.abc import Awaitable, Callable
 
+import structlog
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
-from proxy.core.errors import BadUrl, CalotypeError, Unauthorized, UnknownRoute
+from proxy.core.errors import BadUrl, CalotypeError, Internal, Unauthorized, UnknownRoute
 from proxy.edge import respond
 from proxy.edge.explain import Explanation
 
@@ -22,6 +23,7 @@ def admin_app(
     registry: CollectorRegistry,
     is_ready: Callable[[], bool],
     explain: Callable[[str, str], Awaitable[Explanation]],
+    log: structlog.typing.FilteringBoundLogger,
 ) -> web.Application:
     """The aiohttp application; an empty `token` leaves it open to whoever reaches its loopback address."""
 
@@ -43,13 +45,18 @@ def admin_app(
         try:
             if token and request.path not in _OPEN:
                 given = request.headers.get(hdrs.AUTHORIZATION, "")
-                if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+                if not hmac.compare_digest(
+                    given.encode("utf-8", "surrogateescape"), f"Bearer {token}".encode()
+                ):
                     raise Unauthorized("the admin token must be sent as Authorization: Bearer")
             return await handler(request)
         except CalotypeError as failure:
             return respond.problem(failure)
         except web.HTTPException:
             return respond.problem(UnknownRoute("the admin listener has nothing here"))
+        except Exception:
+            log.exception("internal error")
+            return respond.problem(Internal("an unexpected error was logged"))
 
     app = web.Application(middlewares=[guard])
     app.router.add_get("/healthz", healthz)

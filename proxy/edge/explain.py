@@ -7,11 +7,13 @@ from urllib.parse import urlsplit
 from proxy.core import explain
 from proxy.core.dialects.native import OriginalAsked, Presets, parse, spell
 from proxy.core.dialects.target import cut
+from proxy.core.errors import BadUrl, UnknownRoute
 from proxy.core.keys import OriginalRef
 from proxy.core.mounts import Mount, admit, host_name, route
 from proxy.core.negotiate import accept_class
 from proxy.core.plan import canonical
 from proxy.service.deliver import Deliver, Wanted
+from proxy.service.originals import Originals
 
 
 class Explanation(TypedDict):
@@ -34,13 +36,23 @@ def below_origin(url: str) -> tuple[str, str]:
     """Host and raw target of an absolute URL, or of a target alone."""
     if url.startswith("/"):
         return "", url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise BadUrl("this is neither a URL nor a path that begins with /") from None
     target = parts.path or "/"
     return host_name(parts.netloc), target + (f"?{parts.query}" if "?" in url else "")
 
 
 async def explained(
-    url: str, accept: str, *, mounts: Sequence[Mount], presets: Presets, deliver: Deliver, deadline: float
+    url: str,
+    accept: str,
+    *,
+    mounts: Sequence[Mount],
+    presets: Presets,
+    deliver: Deliver,
+    originals: Originals,
+    deadline: float,
 ) -> Explanation:
     """Raises the CalotypeError the URL itself would be answered with."""
     host, raw = below_origin(url)
@@ -48,6 +60,9 @@ async def explained(
     mount, below = route(mounts, host, raw)
     asked = parse(below, presets)
     if isinstance(asked, OriginalAsked):
+        if mount.presets_only:
+            raise UnknownRoute("this mount serves presets only")
+        await originals.identify(OriginalRef(mount.source, asked.key), deadline=deadline)
         return Explanation(
             url=raw,
             mount=mount.name,
@@ -75,5 +90,5 @@ async def explained(
         key=resolved.key,
         signature="unsigned",
         ignored=explain.ignored(granted, resolved.plan),
-        clamped=explain.clamped(asked, granted),
+        clamped=explain.clamped(asked, granted, resolved.plan),
     )

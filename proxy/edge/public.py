@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import structlog
 from aiohttp import hdrs, web
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 
-from proxy.core.delivery import Delivery, Outcome, Visit
+from proxy.core.delivery import Delivered, Delivery, Outcome, Visit
 from proxy.core.dialects.native import OriginalAsked, Presets, VariantAsked, negotiates, parse
 from proxy.core.dialects.target import cut
 from proxy.core.errors import (
@@ -35,7 +35,7 @@ from proxy.ports import Clock, Ledger, Original
 from proxy.service.deliver import Deliver, Wanted
 from proxy.service.originals import Originals
 
-_MEMO_URLS = 100_000
+_MEMO_URLS = 20_000
 _MEMO_ACCEPTS = 1024
 _CHUNK_BYTES = 256 * 1024
 _SLOW_BODY_S = 30.0
@@ -98,7 +98,7 @@ class Public:
                 raise MethodNotAllowed("only GET and HEAD are answered")
             headers = request.headers
             host = host_name(headers.get(hdrs.HOST, "")) if self._hosts else ""
-            address = host, visit.target, self._accepted(headers.get(hdrs.ACCEPT, ""))
+            address = host, visit.target, self._accepted(_joined(headers, hdrs.ACCEPT))
             page = self._pages.get(address)
             conditional = hdrs.IF_NONE_MATCH in headers
             hit = None if page is None or conditional else self._deliver.recall(page.wanted)
@@ -133,26 +133,33 @@ class Public:
             mount, asked = self._understood(request, host)
             if isinstance(asked, OriginalAsked):
                 return await self._original(request, visit, mount, asked, began_s)
-            page = self._pages.keep(address, self._page(mount, asked, accepted))
-        none_match = request.headers.get(hdrs.IF_NONE_MATCH)
-        delivery = await self._deliver.variant(
+            page = self._page(mount, asked, accepted)
+        none_match = _joined(request.headers, hdrs.IF_NONE_MATCH)
+        delivered = await self._deliver.variant(
             page.wanted,
             deadline=began_s + self._request_timeout_s,
-            is_current=None if none_match is None else lambda key: matches(none_match, etag(key)),
+            is_current=(lambda key: matches(none_match, etag(key))) if none_match else None,
         )
-        return self._picture(request, visit, page, delivery, began_s)
+        # Kept only now: a URL without a picture is not worth remembering.
+        self._pages.keep(address, page)
+        if none_match.strip() == "*":
+            delivered = Delivered(delivered.delivery, None)
+        return self._picture(request, visit, page, delivered, began_s)
 
     def _picture(
-        self, request: web.BaseRequest, visit: Visit, page: Page, delivery: Delivery, began_s: float
+        self, request: web.BaseRequest, visit: Visit, page: Page, delivered: Delivered, began_s: float
     ) -> web.Response:
+        delivery = delivered.delivery
         visit.delivered(delivery)
         if delivery is not page.delivery:
             page.delivery, page.headers = delivery, respond.picture_headers(delivery, page.terms)
         return respond.picture(
             delivery,
+            delivered.variant,
             page.terms,
             page.headers,
-            range_header=request.headers.get(hdrs.RANGE),
+            # HEAD has no parts (RFC 9110 14.2).
+            range_header=request.headers.get(hdrs.RANGE) if visit.method == hdrs.METH_GET else None,
             if_range=request.headers.get(hdrs.IF_RANGE),
             total_s=self._clock() - began_s,
         )
@@ -204,12 +211,13 @@ class Public:
             visit.key = original_key(original.identity)
             tag = etag(visit.key)
             headers = respond.original_headers(kind, tag, terms)
-            none_match = request.headers.get(hdrs.IF_NONE_MATCH)
-            if none_match is not None and matches(none_match, tag):
+            none_match = _joined(request.headers, hdrs.IF_NONE_MATCH)
+            if none_match.strip() == "*" or matches(none_match, tag):
                 del headers[hdrs.CONTENT_TYPE]
                 return web.Response(status=304, headers=headers)
             part: range | Whole | None = Whole.WHOLE
-            if (wanted := request.headers.get(hdrs.RANGE)) is not None:
+            wanted = request.headers.get(hdrs.RANGE)
+            if wanted is not None and request.method == hdrs.METH_GET:
                 part = byte_range(wanted, request.headers.get(hdrs.IF_RANGE), tag, original.size_bytes)
             if part is None:
                 return respond.unsatisfiable(original.size_bytes, terms)
@@ -222,12 +230,25 @@ class Public:
             response.content_length = len(part)
             await response.prepare(request)
             if request.method == hdrs.METH_GET:
-                await _send(response, original, part)
+                try:
+                    await _send(response, original, part)
+                except (OSError, TimeoutError):
+                    # The head is out: an error can only be shown by breaking off.
+                    visit.outcome, visit.error = Outcome.FAILED, "broken-off"
+                    if request.transport is not None:
+                        request.transport.abort()
             return response
 
 
+def _joined(headers: CIMultiDictProxy[str], name: str) -> str:
+    """All lines of a list-valued header as one (RFC 9110 5.3)."""
+    lines = headers.getall(name, ())
+    return lines[0] if len(lines) == 1 else ", ".join(lines)
+
+
 async def _send(response: web.StreamResponse, original: Original, part: range) -> None:
-    """The bytes of `part`; the connection is cut where the file has become shorter, or the reader stalls."""
+    """The bytes of `part`; raises OSError or TimeoutError where the file has become shorter, the connection is
+    gone, or the reader stalls."""
     at = part.start
     while at < part.stop:
         wanted = min(_CHUNK_BYTES, part.stop - at)

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from proxy.core.delivery import Delivery, Outcome
+from proxy.core.delivery import VALIDATOR, Delivery, Outcome, Variant
 from proxy.core.errors import CalotypeError, Overloaded, RangeNotSatisfiable
 from proxy.core.formats import TRAITS, Format
 from proxy.core.freshness import NO_STORE, Whole, byte_range, cache_control, etag
@@ -75,13 +75,14 @@ def picture_headers(delivery: Delivery, terms: Terms) -> CIMultiDict[str]:
     headers = terms.headers.copy()
     headers[hdrs.ETAG] = etag(delivery.key)
     headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier, stored=delivery.stored)
-    if delivery.variant is not None:
+    if delivery.tier != VALIDATOR:
         headers[hdrs.CONTENT_TYPE] = TRAITS[delivery.format].mime
     return headers
 
 
 def picture(
     delivery: Delivery,
+    variant: Variant | None,
     terms: Terms,
     headers: CIMultiDict[str],
     *,
@@ -90,15 +91,18 @@ def picture(
     total_s: float,
 ) -> web.Response:
     """200, 206, 304 or 416 for a delivery under its `picture_headers`, which are copied."""
-    if delivery.variant is None:
+    if variant is None:
         response = web.Response(status=304, headers=headers)
+        response.headers.pop(hdrs.CONTENT_TYPE, None)
     else:
-        body = delivery.variant.body
+        body = variant.body
         part: range | Whole | None = Whole.WHOLE
         if range_header is not None:
             part = byte_range(range_header, if_range, etag(delivery.key), len(body))
         if part is None:
-            return unsatisfiable(len(body), terms)
+            response = unsatisfiable(len(body), terms)
+            response.headers["Cache-Status"] = headers["Cache-Status"]
+            return response
         if part is Whole.WHOLE:
             response = web.Response(headers=headers, body=body)
         else:
@@ -113,6 +117,7 @@ def original_headers(kind: Format, tag: str, terms: Terms) -> CIMultiDict[str]:
     headers = terms.headers.copy()
     headers[hdrs.ETAG] = tag
     headers[hdrs.CONTENT_TYPE] = TRAITS[kind].mime
+    headers["Cache-Status"] = "calotype; fwd=bypass"
     return headers
 
 

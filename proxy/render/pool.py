@@ -21,6 +21,7 @@ from proxy.core.delivery import Variant
 from proxy.core.errors import (
     CalotypeError,
     Draining,
+    Internal,
     OriginalTooLarge,
     Overloaded,
     RenderTimeout,
@@ -38,7 +39,7 @@ START_S = 20.0
 RESPAWN_PAUSE_S = 0.5
 KILL_SLACK_S = 0.05
 _PROBE, _RENDER = 0, 1
-_FAILURES = {kind.slug: kind for kind in (UnsupportedFormat, OriginalTooLarge, Undecodable)}
+_FAILURES = {kind.slug: kind for kind in (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal)}
 
 T = TypeVar("T", Hello, Answer)
 
@@ -296,6 +297,9 @@ class Pool:
             outcome = RenderTimeout("the picture took longer to render than a render may take")
         except _Gone:
             outcome = WorkerDied("the worker that rendered the picture died")
+        except Exception:
+            # Whatever went wrong, it was this job: the seat must not be lost to the others.
+            outcome = WorkerDied("the job could not be given to a worker")
         except asyncio.CancelledError:
             if not waiting.answer.done():
                 waiting.answer.set_exception(_stopping())

@@ -10,10 +10,10 @@ from typing import assert_never
 import pyvips
 
 from proxy.core.container import gif_frames, is_whole
-from proxy.core.errors import OriginalTooLarge, Undecodable, UnsupportedFormat
+from proxy.core.errors import CalotypeError, Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
 from proxy.core.facts import Facts
 from proxy.core.formats import SNIFF_BYTES, TRAITS, Format, sniff
-from proxy.core.geometry import Box, Size, crop_box, inside, moved, outside, pad_offset, ratio
+from proxy.core.geometry import Box, Size, crop_box, inside, outside, pad_offset, pixels, ratio
 from proxy.core.limits import Limits, check
 from proxy.core.plan import Crop, Encode, Pad, Plan, Scale, ScaleInside, ScaleOutside, ScaleTo, Step
 from proxy.core.transform import Adjust, Blur, Colour, FocalPoint, Sharpen, Smart, Tone, Turn
@@ -54,24 +54,50 @@ def working_formats() -> list[Format]:
 
 def probe(content: bytes, limits: Limits) -> Facts:
     """The facts of an original, from its header. Raises UnsupportedFormat, OriginalTooLarge or Undecodable."""
-    with _Faults():
+    try:
         facts = _facts(content)
-        check(limits, facts.format, Size(facts.width_px, facts.height_px), 1)
-        return facts
+    except (pyvips.Error, MemoryError, UnicodeDecodeError) as fault:
+        raise _fault_of_original(fault) from None
+    check(limits, facts.format, Size(facts.width_px, facts.height_px), 1)
+    return facts
 
 
 def render(content: bytes, plan: Plan, limits: Limits) -> bytes:
-    """The encoded variant. Raises UnsupportedFormat, OriginalTooLarge or Undecodable."""
-    with _Faults():
-        facts = _facts(content)
-        original = Size(facts.width_px, facts.height_px)
-        animates = facts.animated and TRAITS[plan.encode.format].animation
-        check(limits, facts.format, original, facts.pages if animates else 1)
-        size = scaled(original, plan.scale)
-        pages = _split(_loaded(content, size, animates=animates), size.height)
-        for step in plan.steps:
-            pages = _applied(step, pages, lambda: _loaded(content, original, animates=False), original)
-        return _encoded(pages, plan.encode)
+    """The encoded variant. Raises UnsupportedFormat, OriginalTooLarge, Undecodable, or Internal where a sound
+    original cannot be drawn as planned."""
+    facts = probe(content, limits)
+    original = Size(facts.width_px, facts.height_px)
+    animates = facts.animated and TRAITS[plan.encode.format].animation
+    check(limits, facts.format, original, facts.pages if animates else 1)
+    try:
+        return _drawn(content, plan, facts, animates=animates)
+    except (pyvips.Error, MemoryError) as fault:
+        # Pixels are read while they are written: only a second look tells whose fault it was.
+        try:
+            _decode_all(content, animates=animates)
+        except (pyvips.Error, MemoryError) as fault_of_original:
+            raise _fault_of_original(fault_of_original) from None
+        if _is_memory(fault):
+            raise OriginalTooLarge("the picture needs more memory than a worker may use") from None
+        raise Internal("the picture cannot be drawn this way") from None
+
+
+def _drawn(content: bytes, plan: Plan, facts: Facts, *, animates: bool) -> bytes:
+    original = Size(facts.width_px, facts.height_px)
+    size = scaled(original, plan.scale)
+    steps = plan.steps
+    match steps:
+        case (Crop() as crop, *rest) if size.width > original.width and _is_vast(size, crop.box):
+            # A long thin picture blown up to cover a box: cut first, or its area has no bound.
+            strip = _cut_early(
+                _loaded(content, original, facts.format, animates=animates), original, size, crop
+            )
+            pages, steps = _split(strip, crop.box.height), tuple(rest)
+        case _:
+            pages = _split(_loaded(content, size, facts.format, animates=animates), size.height)
+    for step in steps:
+        pages = _applied(step, pages)
+    return _encoded(pages, plan.encode)
 
 
 def scaled(original: Size, scale: Scale) -> Size:
@@ -86,24 +112,21 @@ def scaled(original: Size, scale: Scale) -> Size:
     assert_never(scale)
 
 
-class _Faults:
-    """Turns what libvips raises into one of the errors of an original. libvips tells reasons by text only."""
+def _fault_of_original(fault: Exception) -> CalotypeError:
+    """What libvips raised, as one of the errors of an original. libvips tells its reasons by text only."""
+    if _is_memory(fault):
+        return OriginalTooLarge("the original needs more memory than a worker may use")
+    if any(phrase in str(fault).lower() for phrase in _NO_DECODER):
+        return UnsupportedFormat("the original is in a format this node does not decode")
+    return Undecodable("the original is damaged and cannot be decoded")
 
-    def __enter__(self) -> None:
-        return None
 
-    def __exit__(self, kind: object, fault: BaseException | None, trace: object) -> None:
-        if isinstance(fault, MemoryError):
-            raise OriginalTooLarge("the original needs more memory than a worker may use") from None
-        if isinstance(fault, pyvips.Error):
-            text = str(fault).lower()
-            if any(phrase in text for phrase in _NO_MEMORY):
-                raise OriginalTooLarge("the original needs more memory than a worker may use") from None
-            if any(phrase in text for phrase in _NO_DECODER):
-                raise UnsupportedFormat("the original is in a format this node does not decode") from None
-            raise Undecodable("the original is damaged and cannot be decoded") from None
-        if isinstance(fault, UnicodeDecodeError):
-            raise Undecodable("the original's header cannot be read") from None
+def _is_memory(fault: Exception) -> bool:
+    return isinstance(fault, MemoryError) or any(phrase in str(fault).lower() for phrase in _NO_MEMORY)
+
+
+def _decode_all(content: bytes, *, animates: bool) -> None:
+    pyvips.Image.new_from_buffer(content, "[n=-1]" if animates else "", fail_on="error").avg()
 
 
 def _facts(content: bytes) -> Facts:
@@ -112,7 +135,8 @@ def _facts(content: bytes) -> Facts:
         raise UnsupportedFormat("the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture")
     if not is_whole(kind, content):
         raise Undecodable("the original is cut short")
-    if kind is Format.GIF and not gif_frames(content):
+    frames = gif_frames(content) if kind is Format.GIF else None
+    if frames == 0:
         raise Undecodable("the original has no frame")
     header = pyvips.Image.new_from_buffer(content, "")
     size = Size(header.width, header.height)
@@ -122,7 +146,8 @@ def _facts(content: bytes) -> Facts:
         format=kind,
         width_px=size.width,
         height_px=size.height,
-        pages=header.get_n_pages(),
+        # libvips gives up counting at ten thousand.
+        pages=frames or header.get_n_pages(),
         alpha=bool(header.hasalpha()),
     )
 
@@ -131,8 +156,12 @@ def _orientation(header: pyvips.Image) -> int:
     return header.get("orientation") if "orientation" in header.get_fields() else 1
 
 
-def _loaded(content: bytes, size: Size, *, animates: bool) -> pyvips.Image:
+def _loaded(content: bytes, size: Size, kind: Format, *, animates: bool) -> pyvips.Image:
     """Upright, in sRGB, 8 bits, with or without alpha, each page exactly `size`; shrunk while loading."""
+    if kind in (Format.AVIF, Format.HEIC):
+        # There is no shrinking while loading, and read row by row the decoder is asked again and again.
+        whole = pyvips.Image.new_from_buffer(content, "", fail_on="error").copy_memory()
+        return whole.thumbnail_image(size.width, height=size.height, size="force", output_profile="srgb")
     return pyvips.Image.thumbnail_buffer(
         content,
         size.width,
@@ -144,6 +173,22 @@ def _loaded(content: bytes, size: Size, *, animates: bool) -> pyvips.Image:
     )
 
 
+def _is_vast(size: Size, box: Size) -> bool:
+    return pixels(size) > 4 * pixels(box)
+
+
+def _cut_early(strip: pyvips.Image, original: Size, size: Size, crop: Crop) -> pyvips.Image:
+    """The box of `crop` out of a picture that would be `size`, cut at its original size and enlarged then."""
+    window = Size(
+        min(original.width, ratio(crop.box.width, original.width, size.width)),
+        min(original.height, ratio(crop.box.height, original.height, size.height)),
+    )
+    pages = _applied(Crop(box=window, gravity=crop.gravity), _split(strip, original.height))
+    return _joined(
+        [image.thumbnail_image(crop.box.width, height=crop.box.height, size="force") for image in pages]
+    )
+
+
 def _split(image: pyvips.Image, page_height_px: int) -> list[pyvips.Image]:
     if image.height == page_height_px:
         return [image]
@@ -152,16 +197,16 @@ def _split(image: pyvips.Image, page_height_px: int) -> list[pyvips.Image]:
     return [strip.crop(0, top, strip.width, page_height_px) for top in range(0, strip.height, page_height_px)]
 
 
-def _applied(
-    step: Step, pages: list[pyvips.Image], load: Callable[[], pyvips.Image], original: Size
-) -> list[pyvips.Image]:
+def _applied(step: Step, pages: list[pyvips.Image]) -> list[pyvips.Image]:
     match step:
         case Crop(box=box, gravity=gravity):
             if isinstance(gravity, FocalPoint):
                 cut = crop_box(Size(pages[0].width, pages[0].height), box, gravity)
             else:
+                # What is interesting is looked for once, in the first frame: the picture must not jump.
                 pages[0] = pages[0].copy_memory()
-                cut = Box(*_smart_offset(pages[0], box, gravity, load, original), *box)
+                found = pages[0].smartcrop(*box, interesting=_INTERESTING[gravity])
+                cut = Box(-found.xoffset, -found.yoffset, *box)
             return [image.crop(*cut) for image in pages]
         case Pad(box=box, place=place, background=background):
             return [_padded(image, box, place, background) for image in pages]
@@ -174,25 +219,6 @@ def _applied(
         case Adjust():
             return [_on_colours(image, lambda rgb: _toned(rgb, step)) for image in pages]
     assert_never(step)
-
-
-def _smart_offset(
-    image: pyvips.Image, box: Size, smart: Smart, load: Callable[[], pyvips.Image], original: Size
-) -> tuple[int, int]:
-    """The corner of the most interesting `box`. An enlarged picture is searched at its original size: there is
-    nothing more in it to see, and its area has no bound."""
-    if image.width <= original.width:
-        found = image.smartcrop(box.width, box.height, interesting=_INTERESTING[smart])
-        return -found.xoffset, -found.yoffset
-    window = Size(
-        min(original.width, ratio(box.width, original.width, image.width)),
-        min(original.height, ratio(box.height, original.height, image.height)),
-    )
-    found = load().copy_memory().smartcrop(window.width, window.height, interesting=_INTERESTING[smart])
-    return (
-        moved(-found.xoffset, original.width - window.width, image.width - box.width),
-        moved(-found.yoffset, original.height - window.height, image.height - box.height),
-    )
 
 
 _INTERESTING = {Smart.ATTENTION: "attention", Smart.ENTROPY: "entropy"}

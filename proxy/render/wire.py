@@ -39,6 +39,6 @@ class Hello(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """`slug` is empty on success; a variant's bytes follow the text."""
 
-    slug: Literal["", "unsupported-format", "original-too-large", "undecodable"] = ""
+    slug: Literal["", "unsupported-format", "original-too-large", "undecodable", "internal"] = ""
     detail: str = ""
     facts: Facts | None = None

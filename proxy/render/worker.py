@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import msgspec
 
-from proxy.core.errors import OriginalTooLarge, Undecodable, UnsupportedFormat
+from proxy.core.errors import Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
 from proxy.render import steps
 from proxy.render.wire import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
 
@@ -75,6 +75,8 @@ def _work(job: Job, descriptor: int) -> tuple[Answer, bytes]:
         return Answer(slug="original-too-large", detail=failure.detail), b""
     except Undecodable as failure:
         return Answer(slug="undecodable", detail=failure.detail), b""
+    except Internal as failure:
+        return Answer(slug="internal", detail=failure.detail), b""
     except MemoryError:
         detail = "the original needs more memory than a worker may use"
         return Answer(slug="original-too-large", detail=detail), b""

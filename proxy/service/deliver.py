@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from proxy.core.delivery import Delivery, Outcome, Timings, Variant
-from proxy.core.errors import SourceUnavailable
+from proxy.core.delivery import VALIDATOR, Delivered, Delivery, Outcome, Timings, Variant
 from proxy.core.formats import Format
 from proxy.core.keys import Identity, OriginalRef, variant_key
 from proxy.core.memo import Memo
@@ -20,8 +19,7 @@ from proxy.service.chain import Chain
 from proxy.service.originals import OriginalChanged, Originals
 from proxy.service.singleflight import Flight, Flights
 
-_MEMO_ENTRIES = 100_000
-_TRIES = 3
+_MEMO_ENTRIES = 20_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,57 +74,61 @@ class Deliver:
         self._resolved: Memo[Wanted, Resolved] = Memo(_MEMO_ENTRIES)
         self._hits: Memo[Wanted, tuple[Delivery, float]] = Memo(_MEMO_ENTRIES)
 
-    def recall(self, wanted: Wanted) -> Delivery | None:
+    def recall(self, wanted: Wanted) -> Delivered | None:
         """The memory hit, at once, as long as the original's identity may be believed; None for all else."""
         hit = self._hits.get(wanted)
         if hit is None or hit[1] <= self._clock():
             return None
-        delivery = hit[0]
-        return delivery if self._chain.recall(delivery.key) is delivery.variant else None
+        variant = self._chain.recall(hit[0].key)
+        return None if variant is None else Delivered(hit[0], variant)
 
     async def variant(
         self, wanted: Wanted, *, deadline: float, is_current: Callable[[str], bool] | None = None
-    ) -> Delivery:
+    ) -> Delivered:
         """The variant for `wanted`, from a tier or rendered.
 
         `is_current` says whether the client holds the variant of a key already; then nothing is looked up.
         """
-        for _ in range(_TRIES):
-            try:
-                resolved = await self.resolve(wanted, deadline=deadline)
-                delivery = await self._deliver(resolved, deadline, is_current)
-                if delivery.outcome is Outcome.HIT and delivery.variant is not None:
-                    self._hits.keep(wanted, (delivery, self._originals.believed_until(wanted.ref)))
-                return delivery
-            except OriginalChanged:
-                self._originals.forget(wanted.ref)
-        raise SourceUnavailable("the original keeps changing while it is read", retry_after_s=1)
+
+        async def attempt() -> Delivered:
+            resolved = await self._resolve(wanted, deadline)
+            delivered = await self._deliver(resolved, deadline, is_current)
+            if delivered.delivery.tier == self._chain.fast:
+                until = self._originals.believed_until(resolved.identity)
+                self._hits.keep(wanted, (delivered.delivery, until))
+            return delivered
+
+        return await self._originals.while_it_rests(wanted.ref, attempt)
+
+    async def resolve(self, wanted: Wanted, *, deadline: float) -> Resolved:
+        """Identity, Plan and key, without looking for the variant."""
+        return await self._originals.while_it_rests(wanted.ref, lambda: self._resolve(wanted, deadline))
 
     async def _deliver(
         self, resolved: Resolved, deadline: float, is_current: Callable[[str], bool] | None
-    ) -> Delivery:
+    ) -> Delivered:
         key, kind = resolved.key, resolved.plan.encode.format
         if is_current is not None and is_current(key):
-            return Delivery(key=key, format=kind, outcome=Outcome.HIT, variant=None, tier="validator")
+            return Delivered(Delivery(key=key, format=kind, outcome=Outcome.HIT, tier=VALIDATOR), None)
         if (variant := self._chain.recall(key)) is not None:
-            tier = self._chain.fast
-            return Delivery(key=key, format=kind, outcome=Outcome.HIT, variant=variant, tier=tier)
+            delivery = Delivery(key=key, format=kind, outcome=Outcome.HIT, tier=self._chain.fast)
+            return Delivered(delivery, variant)
         brought, collapsed = await self._flights.run(
             key, lambda flight: self._bring(resolved, flight, deadline), deadline=deadline
         )
         made = Outcome.COLLAPSED if collapsed else Outcome.MISS
-        return Delivery(
+        delivery = Delivery(
             key=key,
             format=kind,
             outcome=Outcome.HIT if brought.tier else made,
-            variant=brought.variant,
             tier=brought.tier,
             stored=brought.stored,
             timings=brought.timings,
         )
+        return Delivered(delivery, brought.variant)
 
-    async def resolve(self, wanted: Wanted, *, deadline: float) -> Resolved:
-        """Identity, Plan and key; remembered until the original's identity changes."""
+    async def _resolve(self, wanted: Wanted, deadline: float) -> Resolved:
+        """Remembered until the original's identity changes."""
         identity = await self._originals.identify(wanted.ref, deadline=deadline)
         remembered = self._resolved.get(wanted)
         if remembered is not None and remembered.identity == identity:

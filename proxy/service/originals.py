@@ -5,14 +5,15 @@ Remembers identities for as long as their source allows, and for a while those t
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeVar
 
 import msgspec
 from cachetools import LRUCache
 
 from proxy.core.delivery import Variant
-from proxy.core.errors import CalotypeError, OriginalNotFound, SourceTimeout
+from proxy.core.errors import CalotypeError, OriginalNotFound, SourceTimeout, SourceUnavailable
 from proxy.core.facts import Facts
 from proxy.core.keys import Identity, OriginalRef, facts_key
 from proxy.ports import Clock, Metrics, Original, Renderer, Source
@@ -21,6 +22,9 @@ from proxy.service.singleflight import Flight, Flights
 
 NOT_FOUND_S = 60.0
 _REMEMBERED = 100_000
+_TRIES = 3
+
+T = TypeVar("T")
 
 
 class OriginalChanged(Exception):
@@ -53,26 +57,41 @@ class Originals:
         """The identity, looked up at its source no more often than the source's `recheck_s`."""
         known = self._known.get(ref)
         if known is None or known[1] <= self._clock():
-            landed = await self._flights.run(("identify", ref), lambda _: self._look(ref), deadline=deadline)
+            landed = await self._flights.run(
+                ("identify", ref), lambda _: self._look(ref, deadline), deadline=deadline
+            )
             known = landed.result
         if isinstance(known[0], OriginalNotFound):
             raise OriginalNotFound(known[0].detail)
         return known[0]
 
-    async def _look(self, ref: OriginalRef) -> tuple[Identity | OriginalNotFound, float]:
+    async def _look(self, ref: OriginalRef, deadline: float) -> tuple[Identity | OriginalNotFound, float]:
         source = self._sources[ref.source]
         known: tuple[Identity | OriginalNotFound, float]
         try:
-            known = (await source.identify(ref.key), self._clock() + source.recheck_s)
+            async with asyncio.timeout_at(deadline):
+                known = (await source.identify(ref.key), self._clock() + source.recheck_s)
         except OriginalNotFound as missing:
             known = (missing.with_traceback(None), self._clock() + NOT_FOUND_S)
+        except TimeoutError:
+            raise SourceTimeout("the source did not answer in time") from None
         self._known[ref] = known
         return known
 
-    def believed_until(self, ref: OriginalRef) -> float:
-        """When the identity last told is to be looked up again, on the Clock."""
-        known = self._known.get(ref)
-        return 0.0 if known is None else known[1]
+    def believed_until(self, identity: Identity) -> float:
+        """Until when `identity` need not be looked up again, on the Clock; 0 if another is known by now."""
+        known = self._known.get(identity.ref)
+        return known[1] if known is not None and known[0] == identity else 0.0
+
+    async def while_it_rests(self, ref: OriginalRef, work: Callable[[], Awaitable[T]]) -> T:
+        """`work`, begun anew where the original turns out to have changed; raises SourceUnavailable where it
+        does so again and again."""
+        for _ in range(_TRIES):
+            try:
+                return await work()
+            except OriginalChanged:
+                self.forget(ref)
+        raise SourceUnavailable("the original keeps changing while it is read", retry_after_s=1)
 
     def forget(self, ref: OriginalRef) -> None:
         """The next `identify` asks the source."""
@@ -106,14 +125,13 @@ class Originals:
         """
         self._borrowers[identity] += 1
         try:
-            original = self._at_hand.get(identity)
-            if original is None:
-                landed = await self._flights.run(
+            # Whoever leaves last closes it: what a flight lands with may be gone by the time one wakes.
+            while (original := self._at_hand.get(identity)) is None:
+                await self._flights.run(
                     ("fetch", identity),
                     lambda flight: self._fetch(identity, flight, deadline),
                     deadline=deadline,
                 )
-                original = landed.result
             yield original
         finally:
             self._borrowers[identity] -= 1
@@ -126,13 +144,12 @@ class Originals:
     async def latest(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
         """The original as its source has it now, for whoever wants its bytes and not a certain version."""
         async with AsyncExitStack() as stack:
-            try:
+
+            async def attempt() -> Original:
                 identity = await self.identify(ref, deadline=deadline)
-                original = await stack.enter_async_context(self.borrow(identity, deadline=deadline))
-            except OriginalChanged:
-                self.forget(ref)
-                identity = await self.identify(ref, deadline=deadline)
-                original = await stack.enter_async_context(self.borrow(identity, deadline=deadline))
+                return await stack.enter_async_context(self.borrow(identity, deadline=deadline))
+
+            original = await self.while_it_rests(ref, attempt)
             yield original
 
     async def _fetch(self, identity: Identity, flight: Flight, deadline: float) -> Original:

@@ -59,8 +59,9 @@ class Flights:
     ) -> Landed[T]:
         """The result of `work`, begun here unless a flight for `key` is up; waits until `deadline` at most."""
         flight = self._flights.get(key)
-        collapsed = flight is not None
-        if flight is None:
+        # One that has landed in this very turn of the loop is history: its result may be used up already.
+        collapsed = flight is not None and flight.task is not None and not flight.task.done()
+        if flight is None or not collapsed:
             flight = self._start(key, work)
         task = flight.task
         assert task is not None

@@ -42,11 +42,17 @@ def test_idle_parameters_are_named(tokens: str, kind: Format, names: list[str]) 
 def test_moved_values_are_named(tokens: str, told: list[str]) -> None:
     asked = parse_tokens(tokens, {})
     granted = bound(asked.own, Dimensions.SNAP, (100, 200))
-    assert clamped(asked, granted) == told
+    assert clamped(asked, granted, resolve(granted, Format.JPEG, RECIPE)) == told
+
+
+def test_a_box_that_is_scaled_down_is_told() -> None:
+    asked = parse_tokens("w_3840,h_100,dpr_4", {})
+    told = clamped(asked, asked.own, resolve(asked.own, Format.JPEG, RECIPE))
+    assert told == ["w: the box is scaled down to 4000x104", "h: the box is scaled down to 4000x104"]
 
 
 def test_a_preset_does_not_count_as_moving() -> None:
     preset = Transform(width_px=333, quality=77)
     asked = parse_tokens("t_p,q_50", {"p": preset})
     granted = overlay(preset, bound(asked.own, Dimensions.SNAP, (100,)))
-    assert clamped(asked, granted) == []
+    assert clamped(asked, granted, resolve(granted, Format.JPEG, RECIPE)) == []

@@ -12,7 +12,6 @@ from proxy.core.geometry import (
     Size,
     crop_box,
     inside,
-    moved,
     multiplied,
     outside,
     pad_offset,
@@ -146,12 +145,6 @@ def test_padding_keeps_the_picture_on_the_canvas(canvas: Size, x: float, y: floa
     left, top = pad_offset(size, canvas, FocalPoint(x, y))
     assert 0 <= left <= canvas.width - size.width
     assert 0 <= top <= canvas.height - size.height
-
-
-def test_an_offset_moves_with_the_room() -> None:
-    assert moved(5, 10, 100) == 50
-    assert moved(10, 10, 101) == 101
-    assert moved(0, 0, 100) == 0
 
 
 def test_sizes_in_words() -> None:

@@ -1,8 +1,11 @@
 """The paragraph: every outcome by name."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -40,6 +43,14 @@ async def house() -> AsyncIterator[SimpleNamespace]:
         originals, made.chain, made.flights, made.renderer, recipe, AUTO, made.clock, made.metrics
     )
     made.ref = made.source.put("a", b"1")
+
+    async def variant(asked: Wanted, **how: Any) -> SimpleNamespace:
+        """A delivery and its variant as one value, for short assertions."""
+        delivery, variant = await made.deliver.variant(asked, **how)
+        fields = ("key", "format", "outcome", "tier", "stored", "timings")
+        return SimpleNamespace(variant=variant, **{name: getattr(delivery, name) for name in fields})
+
+    made.variant = variant
     yield made
     await made.flights.close()
     await made.chain.close(asyncio.get_running_loop().time() + 1)
@@ -57,23 +68,26 @@ def soon() -> float:
 async def test_a_miss_then_hits(house: SimpleNamespace) -> None:
     asked = wanted(house)
     assert house.deliver.recall(asked) is None
-    first = await house.deliver.variant(asked, deadline=soon())
+    first = await house.variant(asked, deadline=soon())
     assert (first.outcome, first.tier, first.stored) == (Outcome.MISS, "", True)
-    second = await house.deliver.variant(asked, deadline=soon())
+    second = await house.variant(asked, deadline=soon())
     assert (second.outcome, second.tier, second.variant) == (Outcome.HIT, "memory", first.variant)
-    assert house.deliver.recall(asked) is second
+    recalled = house.deliver.recall(asked)
+    assert recalled is not None
+    assert recalled.variant is first.variant
+    assert (recalled.delivery.outcome, recalled.delivery.tier) == (Outcome.HIT, "memory")
     assert house.renderer.renders == 1
     assert house.metrics.counts == {"fetched photos ok": 1, "rendered jpeg": 1}
 
 
 async def test_what_is_recalled_is_only_what_may_be_believed(house: SimpleNamespace) -> None:
     asked = wanted(house)
-    await house.deliver.variant(asked, deadline=soon())
-    await house.deliver.variant(asked, deadline=soon())
+    await house.variant(asked, deadline=soon())
+    await house.variant(asked, deadline=soon())
     assert house.deliver.recall(asked) is not None
     house.memory.entries.clear()
     assert house.deliver.recall(asked) is None
-    again = await house.deliver.variant(asked, deadline=soon())
+    again = await house.variant(asked, deadline=soon())
     assert again.tier == "disk"
     house.clock.ahead_s = 2
     assert house.deliver.recall(asked) is None
@@ -81,10 +95,10 @@ async def test_what_is_recalled_is_only_what_may_be_believed(house: SimpleNamesp
 
 async def test_a_replaced_original_is_a_new_picture_within_a_second(house: SimpleNamespace) -> None:
     asked = wanted(house)
-    old = await house.deliver.variant(asked, deadline=soon())
+    old = await house.variant(asked, deadline=soon())
     house.source.put("a", b"22", "2")
     house.clock.ahead_s = 1.0
-    new = await house.deliver.variant(asked, deadline=soon())
+    new = await house.variant(asked, deadline=soon())
     assert new.outcome is Outcome.MISS
     assert new.key != old.key
     assert new.variant.body.startswith(b"22")
@@ -92,10 +106,10 @@ async def test_a_replaced_original_is_a_new_picture_within_a_second(house: Simpl
 
 async def test_a_restart_serves_from_disk(house: SimpleNamespace) -> None:
     asked = wanted(house)
-    first = await house.deliver.variant(asked, deadline=soon())
+    first = await house.variant(asked, deadline=soon())
     await asyncio.sleep(0.01)
     house.memory.entries.clear()
-    again = await house.deliver.variant(asked, deadline=soon())
+    again = await house.variant(asked, deadline=soon())
     assert (again.outcome, again.tier, again.variant) == (Outcome.HIT, "disk", first.variant)
     assert house.renderer.renders == 1
 
@@ -103,7 +117,7 @@ async def test_a_restart_serves_from_disk(house: SimpleNamespace) -> None:
 async def test_a_thousand_at_once_are_one_fetch_and_one_render(house: SimpleNamespace) -> None:
     asked = [wanted(house) for _ in range(1000)]
     house.renderer.gate.clear()
-    tasks = [asyncio.create_task(house.deliver.variant(one, deadline=soon())) for one in asked]
+    tasks = [asyncio.create_task(house.variant(one, deadline=soon())) for one in asked]
     await asyncio.sleep(0.05)
     house.renderer.gate.set()
     outcomes = [(await task).outcome for task in tasks]
@@ -115,7 +129,7 @@ async def test_a_thousand_at_once_are_one_fetch_and_one_render(house: SimpleName
 async def test_many_variants_at_once_are_one_fetch(house: SimpleNamespace) -> None:
     house.renderer.gate.clear()
     tasks = [
-        asyncio.create_task(house.deliver.variant(wanted(house, f"w_{width},f_jpg"), deadline=soon()))
+        asyncio.create_task(house.variant(wanted(house, f"w_{width},f_jpg"), deadline=soon()))
         for width in range(100, 130)
     ]
     await asyncio.sleep(0.02)
@@ -127,9 +141,9 @@ async def test_many_variants_at_once_are_one_fetch(house: SimpleNamespace) -> No
 
 async def test_the_first_client_may_leave(house: SimpleNamespace) -> None:
     house.renderer.gate.clear()
-    first = asyncio.create_task(house.deliver.variant(wanted(house), deadline=soon()))
+    first = asyncio.create_task(house.variant(wanted(house), deadline=soon()))
     await asyncio.sleep(0.01)
-    second = asyncio.create_task(house.deliver.variant(wanted(house), deadline=soon()))
+    second = asyncio.create_task(house.variant(wanted(house), deadline=soon()))
     await asyncio.sleep(0.01)
     first.cancel()
     house.renderer.gate.set()
@@ -139,19 +153,19 @@ async def test_the_first_client_may_leave(house: SimpleNamespace) -> None:
 
 async def test_a_started_render_is_kept_though_everybody_left(house: SimpleNamespace) -> None:
     house.renderer.gate.clear()
-    alone = asyncio.create_task(house.deliver.variant(wanted(house), deadline=soon()))
+    alone = asyncio.create_task(house.variant(wanted(house), deadline=soon()))
     await asyncio.sleep(0.01)
     alone.cancel()
     await asyncio.sleep(0.01)
     house.renderer.gate.set()
     await asyncio.sleep(0.01)
-    assert (await house.deliver.variant(wanted(house), deadline=soon())).outcome is Outcome.HIT
+    assert (await house.variant(wanted(house), deadline=soon())).outcome is Outcome.HIT
     assert house.renderer.renders == 1
 
 
 async def test_a_render_nobody_waits_for_does_not_start(house: SimpleNamespace) -> None:
     house.renderer.seats = asyncio.Semaphore(0)
-    alone = asyncio.create_task(house.deliver.variant(wanted(house), deadline=soon()))
+    alone = asyncio.create_task(house.variant(wanted(house), deadline=soon()))
     await asyncio.sleep(0.01)
     alone.cancel()
     await asyncio.sleep(0.01)
@@ -163,20 +177,20 @@ async def test_a_render_nobody_waits_for_does_not_start(house: SimpleNamespace) 
 
 async def test_the_clients_own_copy_needs_no_lookup(house: SimpleNamespace) -> None:
     asked = wanted(house)
-    first = await house.deliver.variant(asked, deadline=soon())
+    first = await house.variant(asked, deadline=soon())
     house.memory.entries.clear()
     house.disk.entries.clear()
-    current = await house.deliver.variant(asked, deadline=soon(), is_current=lambda key: key == first.key)
+    current = await house.variant(asked, deadline=soon(), is_current=lambda key: key == first.key)
     assert (current.outcome, current.tier, current.variant) == (Outcome.HIT, "validator", None)
     assert house.renderer.renders == 1
-    other = await house.deliver.variant(asked, deadline=soon(), is_current=lambda key: False)
+    other = await house.variant(asked, deadline=soon(), is_current=lambda key: False)
     assert other.variant is not None
 
 
 async def test_auto_reads_the_facts_once_and_makes_one_entry_a_format(house: SimpleNamespace) -> None:
     classes: list[tuple[Format, ...]] = [(), (Format.WEBP,), (Format.AVIF,), (Format.AVIF, Format.WEBP)]
     formats = [
-        (await house.deliver.variant(wanted(house, "f_auto", *accepted), deadline=soon())).format
+        (await house.variant(wanted(house, "f_auto", *accepted), deadline=soon())).format
         for accepted in classes
     ]
     assert formats == [Format.JPEG, Format.WEBP, Format.AVIF, Format.AVIF]
@@ -187,22 +201,44 @@ async def test_auto_reads_the_facts_once_and_makes_one_entry_a_format(house: Sim
 async def test_a_failure_is_not_cached(house: SimpleNamespace) -> None:
     house.renderer.failures = [Overloaded("busy")]
     with pytest.raises(Overloaded):
-        await house.deliver.variant(wanted(house), deadline=soon())
+        await house.variant(wanted(house), deadline=soon())
     assert house.memory.entries == {}
-    assert (await house.deliver.variant(wanted(house), deadline=soon())).outcome is Outcome.MISS
+    assert (await house.variant(wanted(house), deadline=soon())).outcome is Outcome.MISS
+
+
+async def test_a_promoted_variant_is_recalled_as_a_memory_hit(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    await house.variant(asked, deadline=soon())
+    await asyncio.sleep(0.01)
+    house.memory.entries.clear()
+    assert (await house.variant(asked, deadline=soon())).tier == "disk"
+    assert house.deliver.recall(asked) is None
+    assert (await house.variant(asked, deadline=soon())).tier == "memory"
+    assert house.deliver.recall(asked).delivery.tier == "memory"
+
+
+async def test_nothing_but_the_tiers_holds_a_variant(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    body = weakref.ref((await house.variant(asked, deadline=soon())).variant)
+    await house.variant(asked, deadline=soon())
+    await asyncio.sleep(0.01)
+    house.memory.entries.clear()
+    house.disk.entries.clear()
+    gc.collect()
+    assert body() is None
 
 
 async def test_no_original(house: SimpleNamespace) -> None:
     del house.source.originals["a"]
     with pytest.raises(OriginalNotFound):
-        await house.deliver.variant(wanted(house), deadline=soon())
+        await house.variant(wanted(house), deadline=soon())
 
 
 async def test_a_file_replaced_between_look_and_fetch_is_identified_again(house: SimpleNamespace) -> None:
     asked = wanted(house)
     await house.deliver.resolve(asked, deadline=soon())
     house.source.put("a", b"22", "2")
-    delivery = await house.deliver.variant(asked, deadline=soon())
+    delivery = await house.variant(asked, deadline=soon())
     assert delivery.variant.body.startswith(b"22")
 
 
@@ -212,7 +248,7 @@ async def test_a_file_written_into_during_the_render_is_rendered_again(house: Si
         house.renderer.during = lambda _: None
 
     house.renderer.during = overwrite
-    delivery = await house.deliver.variant(wanted(house), deadline=soon())
+    delivery = await house.variant(wanted(house), deadline=soon())
     assert delivery.outcome is Outcome.MISS
     assert house.renderer.renders == 2
 
@@ -220,7 +256,7 @@ async def test_a_file_written_into_during_the_render_is_rendered_again(house: Si
 async def test_a_file_that_never_rests_is_given_up(house: SimpleNamespace) -> None:
     house.renderer.during = lambda original: setattr(original, "changed", True)
     with pytest.raises(SourceUnavailable, match="keeps changing"):
-        await house.deliver.variant(wanted(house), deadline=soon())
+        await house.variant(wanted(house), deadline=soon())
     assert house.memory.entries == {}
 
 
@@ -229,7 +265,7 @@ async def test_an_uncacheable_result_is_shared_and_said_to_be_unstored(house: Si
     chain = Chain(house.memory, [], house.metrics)
     house.deliver._chain = chain
     house.renderer.gate.clear()
-    tasks = [asyncio.create_task(house.deliver.variant(wanted(house), deadline=soon())) for _ in range(10)]
+    tasks = [asyncio.create_task(house.variant(wanted(house), deadline=soon())) for _ in range(10)]
     await asyncio.sleep(0.01)
     house.renderer.gate.set()
     deliveries = await asyncio.gather(*tasks)
@@ -238,14 +274,14 @@ async def test_an_uncacheable_result_is_shared_and_said_to_be_unstored(house: Si
 
 
 async def test_timings_add_up(house: SimpleNamespace) -> None:
-    delivery = await house.deliver.variant(wanted(house), deadline=soon())
+    delivery = await house.variant(wanted(house), deadline=soon())
     assert min(delivery.timings.fetch_s, delivery.timings.queue_s, delivery.timings.render_s) >= 0
 
 
 async def test_a_failure_is_everybodys(house: SimpleNamespace) -> None:
     house.renderer.gate.clear()
     house.renderer.failures = [Undecodable("broken")]
-    tasks = [asyncio.create_task(house.deliver.variant(wanted(house), deadline=soon())) for _ in range(20)]
+    tasks = [asyncio.create_task(house.variant(wanted(house), deadline=soon())) for _ in range(20)]
     await asyncio.sleep(0.01)
     house.renderer.gate.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)

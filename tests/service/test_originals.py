@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from proxy.core.errors import OriginalNotFound, SourceTimeout, SourceUnavailable, Undecodable
-from proxy.core.keys import OriginalRef
+from proxy.core.keys import Identity, OriginalRef, facts_key
 from proxy.service.chain import Chain
 from proxy.service.originals import NOT_FOUND_S, OriginalChanged, Originals
 from proxy.service.singleflight import Flights
-from tests.fakes import FakeClock, FakeInstantTier, FakeMetrics, FakeRenderer, FakeSource
+from tests.fakes import FakeClock, FakeInstantTier, FakeMetrics, FakeRenderer, FakeSource, FakeTier
 
 
 @pytest.fixture
@@ -70,9 +70,10 @@ async def test_not_found_is_remembered_for_a_minute(house: SimpleNamespace) -> N
 
 async def test_forgetting_asks_again(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
-    assert house.originals.believed_until(ref) == 0.0
-    await house.originals.identify(ref, deadline=soon())
-    assert house.originals.believed_until(ref) > house.clock()
+    identity = await house.originals.identify(ref, deadline=soon())
+    assert house.originals.believed_until(identity) > house.clock()
+    assert house.originals.believed_until(Identity(ref, "other")) == 0.0
+    assert house.originals.believed_until(Identity(OriginalRef("photos", "b"), "1")) == 0.0
     house.originals.forget(ref)
     await house.originals.identify(ref, deadline=soon())
     assert house.source.identified == 2
@@ -89,9 +90,6 @@ async def test_facts_are_read_once_and_kept_in_the_chain(house: SimpleNamespace)
 
 
 async def test_facts_of_a_slower_tier_need_no_original(house: SimpleNamespace) -> None:
-    from proxy.core.keys import facts_key
-    from tests.fakes import FakeTier
-
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
     await house.originals.facts(identity, deadline=soon())
     disk = FakeTier()
@@ -165,6 +163,52 @@ async def test_another_version_than_the_one_wanted_is_no_use(house: SimpleNamesp
             pass
     async with house.originals.latest(ref, deadline=soon()) as original:
         assert original.identity.version == "2"
+
+
+async def test_whoever_comes_as_the_last_leaves_gets_an_open_original(house: SimpleNamespace) -> None:
+    """The fetch has landed, its only borrower is cancelled in the same turn, and a newcomer asks."""
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    house.source.gate.clear()
+
+    async def use() -> bool:
+        async with house.originals.borrow(identity, deadline=soon()) as original:
+            await asyncio.sleep(0)
+            return bool(original.closed)
+
+    for turns in range(6):
+        house.source.gate.clear()
+        leaving = asyncio.create_task(use())
+        await asyncio.sleep(0.01)
+        house.source.gate.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        leaving.cancel()
+        assert await use() is False
+
+
+async def test_an_original_that_never_rests_is_given_up(house: SimpleNamespace) -> None:
+    ref = house.source.put("a", b"1")
+    fetch = house.source.fetch
+
+    async def moving(key: str) -> object:
+        house.source.put("a", b"1", str(house.source.identified + 100))
+        return await fetch(key)
+
+    house.source.fetch = moving
+    with pytest.raises(SourceUnavailable, match="keeps changing"):
+        async with house.originals.latest(ref, deadline=soon()):
+            pass
+
+
+async def test_a_source_that_does_not_even_tell_times_out(house: SimpleNamespace) -> None:
+    async def forever(_: str) -> None:
+        await asyncio.sleep(60)
+
+    house.source.identify = forever
+    with pytest.raises(SourceTimeout):
+        await house.originals.identify(
+            OriginalRef("photos", "a"), deadline=asyncio.get_running_loop().time() + 0.02
+        )
 
 
 async def test_a_slow_source_times_out(house: SimpleNamespace) -> None:

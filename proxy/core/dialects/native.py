@@ -14,7 +14,7 @@ from proxy.core.transform import Auto, Transform, overlay
 
 Presets = Mapping[str, Transform]
 
-_PATH_PRESET, _QUERY_PRESET = "t", "preset"
+_PATH_PRESET, _QUERY_PRESET, _URL = "t", "preset", "url"
 _SLASH = "/"
 
 
@@ -79,12 +79,12 @@ def parse_tokens(tokens: str, presets: Presets) -> VariantAsked:
 
 def _parse_query(query: str, presets: Presets) -> VariantAsked:
     pairs = [_query_pair(part) for part in query.split("&")]
-    urls = [pair.value for pair in pairs if pair.spelled == "url"]
+    urls = [pair.value for pair in pairs if pair.spelled == _URL]
     if len(urls) != 1:
         raise BadUrl("parameter url must be given once: the key of the original")
     return _read(
         checked_key(urls[0]),
-        [pair for pair in pairs if pair.spelled != "url"],
+        pairs,
         QUERY,
         _QUERY_PRESET,
         presets,
@@ -114,7 +114,7 @@ def _path_pair(part: str) -> _Pair:
 
 def _query_pair(part: str) -> _Pair:
     name, _, value = part.partition("=")
-    known = name in QUERY or name in (_QUERY_PRESET, "url")
+    known = name in QUERY or name in (_QUERY_PRESET, _URL)
     return _Pair(name if known else None, decoded(value.replace("+", "%20"), name) if known else "")
 
 
@@ -126,6 +126,8 @@ def _read(
     seen: set[str] = set()
     for position, pair in enumerate(pairs, start=1):
         name = pair.spelled
+        if name == _URL:
+            continue
         if name is None:
             raise BadTransform(
                 f"parameter {position} is unknown; known are {', '.join([*tokens, preset_name])}"
@@ -155,21 +157,21 @@ def negotiates(raw: str, presets: Presets) -> bool:
     """Whether an answer to `raw`, even an error, depends on Accept: whether it spells `f_auto` in any way."""
     try:
         target = cut(raw)
-        first = decoded(target.path[1:].partition(_SLASH)[0], "the transform")
+        first = target.path[1:].partition(_SLASH)[0]
+        if first == "thumbnail":
+            query = [_query_pair(part) for part in (target.query or "").split("&")]
+            renamed = {"format": "f", _QUERY_PRESET: _PATH_PRESET}
+            named = [(renamed.get(pair.spelled or ""), pair.value) for pair in query]
+        else:
+            named = [(pair.spelled, pair.value) for pair in _path_pairs(first)]
     except CalotypeError:
         return False
-    if first == "thumbnail":
-        pairs = [part.partition("=")[::2] for part in (target.query or "").split("&")]
-        named = [
-            ("f" if name == "format" else "t" if name == "preset" else "", value) for name, value in pairs
-        ]
-    else:
-        named = [part.partition("_")[::2] for part in first.split(",")]
     formats = {value for name, value in named if name == "f"}
     if formats:
         return Auto.AUTO.value in formats
     return any(
-        name == "t" and value in presets and presets[value].format is Auto.AUTO for name, value in named
+        name == _PATH_PRESET and value in presets and presets[value].format is Auto.AUTO
+        for name, value in named
     )
 
 

@@ -11,7 +11,7 @@ from proxy.core.errors import BadUrl, SourceNotAllowed
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNFIT = re.compile(r'[\x00-\x20\x7f#"<>\\^`{|}]')
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -49,7 +49,7 @@ def checked_key(key: str) -> str:
     if not key:
         raise BadUrl("the key of the original is missing")
     if _CONTROL.search(key):
-        raise BadUrl("the key holds a control character or a backslash")
+        raise BadUrl("the key holds a control character, a backslash or half a character")
     if any(segment in ("", ".", "..") for segment in key.split("/")):
         raise BadUrl("the key has an empty, . or .. segment")
     return key

@@ -90,6 +90,7 @@ COLOURS: dict[str, Colour] = {"white": WHITE, "black": BLACK, "transparent": TRA
 
 SIGMA_MIN_PX, BLUR_MAX_PX, SHARPEN_MAX_PX = 0.3, 100.0, 10.0
 SEPIA_PERCENT, SHARPEN_PX = 80, 1.0
+MAX_EFFECTS = 8
 
 
 def _whole_number(pattern: re.Pattern[str], value: str, reason: str) -> int:
@@ -174,6 +175,12 @@ def _effect(value: str) -> Effect:
     )
 
 
+def _one_more(effects: tuple[Effect, ...], effect: Effect) -> tuple[Effect, ...]:
+    if len(effects) == MAX_EFFECTS:
+        raise ValueError(f"may be given {MAX_EFFECTS} times at most")
+    return (*effects, effect)
+
+
 def _effect_text(effect: Effect) -> str:
     match effect:
         case Blur(sigma_px):
@@ -252,7 +259,7 @@ PATH: dict[str, Token] = {
         write=lambda of: _named(_TURNS, of.turn),
     ),
     "e": Token(
-        read=lambda to, value: replace(to, effects=(*(to.effects or ()), _effect(value))),
+        read=lambda to, value: replace(to, effects=_one_more(to.effects or (), _effect(value))),
         write=lambda of: tuple(map(_effect_text, of.effects or ())),
         repeats=True,
     ),
