@@ -57,18 +57,22 @@ def _webp_is_whole(content: bytes) -> bool:
 
 
 def _heif_is_whole(content: bytes) -> bool:
-    """Every top-level box (ISO/IEC 14496-12 4.2) must end inside the file; size 0 means to the end."""
+    """Every top-level box (ISO/IEC 14496-12 4.2) must end inside the file, and one must hold coded data: `mdat`, or
+    an `idat` inside `meta`. Size 0 means to the end."""
     at = 0
+    has_data = False
     while at + 8 <= len(content):
         size = int.from_bytes(content[at : at + 4], "big")
+        name = content[at + 4 : at + 8]
         if size == 1:
             size = int.from_bytes(content[at + 8 : at + 16], "big")
         if size == 0:
-            return True
+            size = len(content) - at
         if size < 8 or at + size > len(content):
             return False
+        has_data |= name == b"mdat" or (name == b"meta" and content.find(b"idat", at, at + size) != -1)
         at += size
-    return at == len(content)
+    return has_data and at == len(content)
 
 
 def _gif_is_whole(content: bytes) -> bool:

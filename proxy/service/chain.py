@@ -51,14 +51,17 @@ class _WriteBehind:
 
     async def _write(self) -> None:
         while self._waiting or not self._closing:
-            if not self._waiting:
+            if self._waiting:
+                await self._write_first()
+            else:
                 self._wake.clear()
                 await self._wake.wait()
-                continue
-            key, variant = next(iter(self._waiting.items()))
-            await self.tier.store(key, variant)
-            del self._waiting[key]
-            self._waiting_bytes -= len(variant.body)
+
+    async def _write_first(self) -> None:
+        key, variant = next(iter(self._waiting.items()))
+        await self.tier.store(key, variant)
+        del self._waiting[key]
+        self._waiting_bytes -= len(variant.body)
 
     async def close(self, deadline: float) -> None:
         """Writes what waits until `deadline`; the rest is dropped and counted."""

@@ -90,6 +90,8 @@ def test_heif_boxes() -> None:
     assert is_whole(Format.AVIF, box + b"\0\0\0\0mdat to the end")
     assert not is_whole(Format.AVIF, box + b"\0\0\0\x04mdat")
     assert not is_whole(Format.AVIF, box + b"\0\0")
+    assert not is_whole(Format.AVIF, box)
+    assert is_whole(Format.AVIF, box + b"\0\0\0\x12meta\0\0idat\0\0\0\0")
 
 
 def test_gif_frames_are_counted() -> None:
