@@ -104,7 +104,7 @@ def with_exif(orientation: int = 1) -> bytes:
 
 def pixel(content: bytes, x: int, y: int, page: int = 0) -> list[int]:
     """A pixel of an encoded picture; negative coordinates count from the far side."""
-    image = pyvips.Image.new_from_buffer(content, "", page=page)
+    image = pyvips.Image.new_from_buffer(content, "", **({"page": page} if page else {}))
     return [round(band) for band in image(x % image.width, y % image.height)]
 
 

@@ -1,0 +1,109 @@
+"""The real node on free ports, in this process, over originals of the test's own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import structlog
+from yarl import URL
+
+from proxy.app import Node
+from proxy.config import load
+from tests import pictures
+from tests.fakes import temporary_file
+
+
+class Running:
+    """A node under test and a client; `get` takes a raw target exactly as it is written."""
+
+    def __init__(self, node: Node, client: aiohttp.ClientSession, originals: Path) -> None:
+        self.node = node
+        self.client = client
+        self.originals = originals
+
+    async def get(self, target: str, *, method: str = "GET", admin: bool = False, **headers: str) -> "Answer":
+        base = self.node.admin_url if admin else self.node.public_url
+        url = URL(base + target, encoded=True)
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.client.request(method, url, headers=sent, skip_auto_headers=["Accept"]) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def metric(self, name: str) -> float:
+        text = (await self.get("/metrics", admin=True)).body.decode()
+        return sum(
+            float(line.rsplit(" ", 1)[1])
+            for line in text.splitlines()
+            if line.startswith((f"{name} ", f"{name}{{"))
+        )
+
+
+class Answer:
+    def __init__(self, status: int, headers: Any, body: bytes) -> None:
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def cache(self) -> str:
+        return str(self.headers.get("Cache-Status", ""))
+
+
+@asynccontextmanager
+async def running(folder: Path, **changes: Any) -> AsyncIterator[Running]:
+    """A node of settings made for tests; `changes` are sections."""
+    originals = folder / "originals"
+    originals.mkdir(exist_ok=True)
+    flags: dict[str, Any] = {
+        "server": {"port": 0},
+        "admin": {"port": 0},
+        "sources": {"photos": {"path": str(originals)}},
+        "mounts": {"all": {"source": "photos", "dimensions": "any"}},
+        "cache": {"disk": {"path": str(folder / "cache"), "max_bytes": "64MiB"}},
+        "render": {"workers": 1},
+        "presets": {"card": "w_120,h_90,c_fill,f_auto", "small": "w_33"},
+    }
+    for section, values in changes.items():
+        flags[section] = (
+            {**flags.get(section, {}), **values} if section not in ("mounts", "sources") else values
+        )
+    settings = load(None, flags)
+    stop, ready = asyncio.Event(), asyncio.Event()
+    log = structlog.wrap_logger(structlog.PrintLogger(open("/dev/null", "w")))  # noqa: SIM115
+    node = Node(settings, log)
+    task = asyncio.create_task(node.run(stop, ready.set))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        waiting.cancel()
+        await task
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        )
+        yield Running(node, client, originals)
+    stop.set()
+    await task
+    log._logger._file.close()
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[Running]:
+    """One node with a handful of originals."""
+    async with running(tmp_path) as started:
+        for name, content in ORIGINALS.items():
+            temporary_file(started.originals, name, content())
+        yield started
+
+
+ORIGINALS: dict[str, Callable[[], bytes]] = {
+    "quarters.png": lambda: pictures.quarters_as("png"),
+    "photo.jpg": lambda: pictures.photo_as("jpeg"),
+    "cut-out.png": lambda: pictures.cut_out_as("png"),
+    "film.gif": lambda: pictures.film_as("gif"),
+    "deep/a b%é.jpg": lambda: pictures.quarters_as("jpeg"),
+    "text.jpg": lambda: b"no picture at all",
+    "broken.jpg": lambda: pictures.photo_as("jpeg")[:-3000],
+    "huge.png": lambda: pictures.png_of(20_000, 20_000),
+}

@@ -1,0 +1,73 @@
+"""Rendering goes through real worker processes; what only concerns pixels calls the steps in this process."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from proxy.core.dialects.native import parse_tokens
+from proxy.core.formats import SNIFF_BYTES, Format, sniff
+from proxy.core.keys import Identity, OriginalRef
+from proxy.core.limits import Limits
+from proxy.core.negotiate import choose
+from proxy.core.plan import Plan, Recipe, resolve
+from proxy.render import steps
+from proxy.render.pool import Pool
+from proxy.sources.directory import OpenFile
+
+LIMITS = Limits(
+    max_bytes=50_000_000,
+    max_side_px=10_000,
+    max_pixels=100_000_000,
+    max_pixels_heif=25_000_000,
+    max_frames=128,
+)
+RECIPE = Recipe(
+    quality=80,
+    effort={Format.WEBP: 4, Format.PNG: 6, Format.GIF: 4, Format.AVIF: 0},
+    max_side_px=4000,
+)
+
+
+def plan_for(tokens: str, content: bytes) -> Plan:
+    asked = parse_tokens(tokens, {}).own
+    facts = steps.probe(content, LIMITS) if asked.needs_facts else None
+    return resolve(asked, choose(asked, frozenset(), (Format.JPEG,), facts), RECIPE)
+
+
+def draw(content: bytes, tokens: str) -> bytes:
+    """What the URL tokens make of a picture, in this process."""
+    drawn = steps.render(content, plan_for(tokens, content), LIMITS)
+    assert sniff(drawn[:SNIFF_BYTES]) is not None
+    return drawn
+
+
+def opened(content: bytes) -> OpenFile:
+    descriptor, path = tempfile.mkstemp()
+    os.write(descriptor, content)
+    Path(path).unlink()
+    return OpenFile(descriptor, OriginalRef("test", "picture"))
+
+
+@pytest.fixture
+async def make_pool() -> AsyncIterator[Callable[..., Pool]]:
+    """A started pool of one worker, with any of its settings changed; stopped at the end."""
+    pools: list[Pool] = []
+
+    def make(**changes: object) -> Pool:
+        values = {
+            "workers": 1, "queue": 8, "timeout_s": 5.0, "memory_bytes": 2**30, "recycle_after": 1000, "limits": LIMITS,
+            "clock": asyncio.get_running_loop().time, **changes,
+        }  # fmt: skip
+        pools.append(Pool(**values))  # type: ignore[arg-type]
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        await pool.close()
+
+
+__all__ = ["LIMITS", "RECIPE", "Identity", "draw", "make_pool", "opened", "plan_for"]

@@ -1,0 +1,165 @@
+"""Hostile and broken originals get their clear refusal; nothing of them is drawn."""
+
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+
+from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat
+from proxy.render import steps
+from tests import pictures
+from tests.render.conftest import LIMITS, draw
+
+KINDS = ["jpeg", "png", "webp", "avif", "gif"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [0.01, 0.25, 0.5, 0.75, 0.99])
+def test_a_cut_original_is_not_half_drawn(kind: str, share: float) -> None:
+    content = pictures.photo_as(kind)
+    cut = content[: max(20, int(len(content) * share))]
+    for tokens in ("w_100,f_jpg", "w_100,h_20,c_fill,g_north,f_png"):
+        with pytest.raises((Undecodable, UnsupportedFormat)):
+            draw(cut, tokens)
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp"])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_cut_animation_is_refused(kind: str, share: float) -> None:
+    content = pictures.film_as(kind)
+    with pytest.raises(Undecodable):
+        draw(content[: int(len(content) * share)], "w_30,f_gif")
+
+
+def test_damage_in_the_middle_is_refused() -> None:
+    """Of a PNG, whose chunks carry checksums; libjpeg draws a damaged scan as well as it can."""
+    content = bytearray(pictures.photo_as("png"))
+    middle = len(content) // 2
+    content[middle : middle + 400] = b"\xff\xd8\xff\xda" * 100
+    with pytest.raises(Undecodable):
+        draw(bytes(content), "w_600,f_jpg")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"<svg xmlns='http://www.w3.org/2000/svg' width='10' height='10'/>",
+        b"%PDF-1.7 ...",
+        b"II*\0\x08\0\0\0" + b"\0" * 100,
+        b"P6 2 2 255\n" + b"\0" * 12,
+        b"1,2,3\n4,5,6\n",
+        b"<html>404</html>",
+        b"\x1f\x8b\x08\0" * 10,
+        b"BM" + b"\0" * 60,
+        b"#?RADIANCE\n" + b"\0" * 60,
+        b"SIMPLE  =                    T" + b" " * 100,
+    ],
+)
+def test_what_is_no_picture_of_ours_is_unsupported(content: bytes) -> None:
+    with pytest.raises(UnsupportedFormat):
+        draw(content, "w_10,f_jpg")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (pictures.png_of(10_001, 1), "a side"),
+        (pictures.png_of(1, 2_000_000), "a side"),
+        (pictures.png_of(10_000, 10_000 + 0), None),
+        (pictures.png_of(2**31 - 1, 2**31 - 1), None),
+        (pictures.png_of(50_000, 50_000, interlaced=True), "a side"),
+    ],
+)
+def test_headers_that_claim_too_much_are_refused_unread(content: bytes, says: str | None) -> None:
+    with pytest.raises(CalotypeError, match=says) as caught:
+        draw(content, "w_10,f_jpg")
+    assert isinstance(caught.value, OriginalTooLarge | Undecodable)
+
+
+def test_pixels_beyond_the_limit() -> None:
+    tight = type(LIMITS)(
+        max_bytes=1, max_side_px=1000, max_pixels=10_000, max_pixels_heif=5_000, max_frames=4
+    )
+    with pytest.raises(OriginalTooLarge, match="10000 pixels"):
+        steps.probe(pictures.quarters_as("png", 200, 100), tight)
+    with pytest.raises(OriginalTooLarge, match="5000 pixels"):
+        steps.probe(pictures.quarters_as("avif", 100, 60), tight)
+
+
+@pytest.mark.parametrize(("frames", "target"), [(129, "gif"), (129, "webp"), (20_000, "gif")])
+def test_too_many_frames_are_refused_only_where_they_would_play(frames: int, target: str) -> None:
+    bomb = pictures.gif_of(2, 2, frames)
+    with pytest.raises(OriginalTooLarge, match="more than 128 frames"):
+        draw(bomb, f"w_2,f_{target}")
+    assert pictures.size(draw(bomb, "w_2,f_png")) == (2, 2)
+    assert steps.probe(bomb, LIMITS).pages == frames
+
+
+def test_frames_count_with_their_canvas() -> None:
+    with pytest.raises(OriginalTooLarge, match="pixels"):
+        draw(pictures.gif_of(2000, 2000, 100), "w_20,f_gif")
+
+
+def test_a_gif_without_frames() -> None:
+    with pytest.raises(Undecodable, match="no frame"):
+        draw(pictures.gif_of(2, 2, 0), "w_2,f_gif")
+
+
+def test_metadata_bombs_are_cheap_and_harmless() -> None:
+    bomb = zlib.compress(b"\0" * 30_000_000, 9)
+    png = pictures.quarters_as("png", 40, 30)
+    for name, head in ((b"iCCP", b"x\0\0"), (b"zTXt", b"x\0\0"), (b"iTXt", b"x\0\1\0\0\0")):
+        data = head + bomb
+        chunk = struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        assert pictures.size(draw(png[:33] + chunk + png[33:], "w_20,f_png")) == (20, 15)
+
+
+def test_a_polyglot_leaves_its_tail_behind() -> None:
+    jpeg = pictures.quarters_as("jpeg")
+    comment = b"\xff\xfe" + struct.pack(">H", 40) + b"<script>alert(1)</script>".ljust(38)
+    drawn = draw(jpeg[:2] + comment + jpeg[2:] + b"PK\x03\x04<script>alert(2)</script>", "w_100,f_jpg")
+    assert b"<script" not in drawn
+    assert b"PK\x03\x04" not in drawn
+
+
+def test_a_wrong_name_means_nothing() -> None:
+    assert steps.probe(pictures.quarters_as("png"), LIMITS).format == "png"
+
+
+def test_a_profile_of_nonsense_is_no_reason_to_refuse() -> None:
+    jpeg = pictures.quarters_as("jpeg")
+    data = b"ICC_PROFILE\0\1\1" + b"this is no profile" * 10
+    broken = jpeg[:2] + b"\xff\xe2" + struct.pack(">H", len(data) + 2) + data + jpeg[2:]
+    assert pictures.is_near(pictures.pixel(draw(broken, "w_100,f_png"), 5, 5), pictures.RED)
+
+
+def manifest(corpus: Path) -> list[tuple[str, str]]:
+    listed = json.loads((corpus / "manifest.json").read_text())["images"]
+    return [(entry["file"], entry.get("expect", "decode")) for entry in listed]
+
+
+def test_the_whole_corpus(corpus: Path) -> None:
+    """Every picture of the extra corpus ends as its manifest expects: drawn, or refused by one of our errors."""
+    refused_formats = {".svg", ".svgz", ".tif", ".tiff", ".icc", ".heic", ".heif"}
+    wrong = []
+    for name, expected in manifest(corpus):
+        path = corpus / name
+        if path.suffix in refused_formats:
+            expected = "reject"
+        # An AVIF sequence, of which libvips reads none, and a side of 10,328 pixels.
+        if name in ("avif/animated.avif", "edge/over-limit-99mp.jpg"):
+            expected = "reject"
+        try:
+            drawn = draw(path.read_bytes(), "w_64,h_64,f_gif") and "decode"
+        except CalotypeError as failure:
+            drawn = failure.slug
+        refused = drawn != "decode"
+        if (expected in ("reject", "limit", "no-fetch") and not refused) or (
+            expected == "decode" and refused
+        ):
+            wrong.append((name, expected, drawn))
+    assert wrong == []

@@ -1,0 +1,303 @@
+"""Right pixels: sizes, places, colours, orientation, alpha, animation, metadata."""
+
+import itertools
+
+import pytest
+import pyvips
+
+from proxy.core.formats import Format, sniff
+from tests import pictures
+from tests.pictures import BLUE, GREEN, RED, YELLOW, is_near, pixel, size
+from tests.render.conftest import draw
+
+
+@pytest.mark.parametrize(
+    ("original", "tokens", "result"),
+    [
+        ((400, 300), "f_png", (400, 300)),
+        ((400, 300), "w_200,f_png", (200, 150)),
+        ((400, 300), "h_100,f_png", (133, 100)),
+        ((400, 300), "w_800,f_png", (400, 300)),
+        ((400, 300), "w_200,h_200,f_png", (200, 150)),
+        ((400, 300), "w_800,h_800,c_fit,f_png", (400, 300)),
+        ((400, 300), "w_200,h_200,c_fill,f_png", (200, 200)),
+        ((400, 300), "w_800,h_200,c_fill,f_png", (800, 200)),
+        ((400, 300), "w_200,h_200,c_pad,f_png", (200, 200)),
+        ((400, 300), "w_800,h_800,c_pad,f_png", (800, 800)),
+        ((400, 300), "w_200,h_200,c_outside,f_png", (267, 200)),
+        ((400, 300), "w_800,h_800,c_outside,f_png", (1067, 800)),
+        ((400, 300), "w_123,h_45,c_scale,f_png", (123, 45)),
+        ((400, 300), "w_200,h_100,dpr_1.5,c_scale,f_png", (300, 150)),
+        ((400, 300), "w_200,h_100,c_scale,a_90,f_png", (100, 200)),
+        ((40, 2000), "w_10,f_png", (10, 500)),
+        ((900, 2), "w_100,f_png", (100, 1)),
+        ((2, 900), "w_4000,h_4000,c_fill,f_png", (4000, 4000)),
+        ((2, 900), "w_300,h_300,c_fill,g_auto,f_png", (300, 300)),
+        ((900, 2), "w_3000,h_1000,c_fill,g_entropy,f_png", (3000, 1000)),
+        ((2, 6000), "w_3000,f_png", (1, 4000)),
+        ((2, 2), "w_3,h_3,c_outside,f_png", (3, 3)),
+    ],
+)
+def test_exact_sizes(original: tuple[int, int], tokens: str, result: tuple[int, int]) -> None:
+    assert size(draw(pictures.quarters_as("png", *original), tokens)) == result
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "avif", "gif"])
+@pytest.mark.parametrize("width", [199, 200, 133, 101, 67, 50, 49, 33, 25, 13, 7, 1])
+def test_shrinking_while_loading_never_changes_a_size(kind: str, width: int) -> None:
+    content = pictures.photo_as(kind, 401, 299)
+    height = max(1, (2 * 299 * width + 401) // (2 * 401))
+    assert size(draw(content, f"w_{width},f_png")) == (width, height)
+    assert size(draw(content, f"w_{width},h_{width},c_fill,f_jpg")) == (width, width)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), list(itertools.product(["jpeg", "png", "webp", "avif", "gif"], repeat=2))
+)
+def test_every_format_into_every_other(source: str, target: str) -> None:
+    drawn = draw(pictures.quarters_as(source), f"w_200,f_{target}")
+    assert sniff(drawn[:64]) is Format(target)
+    assert size(drawn) == (200, 150)
+    for x, y, colour in ((30, 30, RED), (-30, 30, GREEN), (30, -30, BLUE), (-30, -30, YELLOW)):
+        assert is_near(pixel(drawn, x, y), colour)
+
+
+GRAVITIES = {
+    "center": (0.5, 0.5), "north": (0.5, 0.0), "south": (0.5, 1.0), "east": (1.0, 0.5), "west": (0.0, 0.5),
+    "north_east": (1.0, 0.0), "north_west": (0.0, 0.0), "south_east": (1.0, 1.0), "south_west": (0.0, 1.0),
+    "0.25:0.25": (0.25, 0.25), "0.8:0.3": (0.8, 0.3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("gravity", "point"), list(GRAVITIES.items()))
+@pytest.mark.parametrize("box", [(100, 300), (400, 60)])
+def test_gravity_and_focal_points_land_where_they_should(
+    gravity: str, point: tuple[float, float], box: tuple[int, int]
+) -> None:
+    """On a ramp of position: red tells x, green tells y."""
+    xy = pyvips.Image.xyz(400, 300)
+    ramp = (
+        (xy[0] * 255 / 399).bandjoin([xy[1] * 255 / 299, xy[0] * 0]).cast("uchar").copy(interpretation="srgb")
+    )
+    drawn = draw(pictures.encoded(ramp, "png"), f"w_{box[0]},h_{box[1]},c_fill,g_{gravity},f_png")
+    left = min(max(0, int(point[0] * 400 - box[0] / 2 + 0.5)), 400 - box[0])
+    top = min(max(0, int(point[1] * 300 - box[1] / 2 + 0.5)), 300 - box[1])
+    red, green, _ = pixel(drawn, 0, 0)
+    assert abs(red - left * 255 / 399) <= 1
+    assert abs(green - top * 255 / 299) <= 1
+
+
+@pytest.mark.parametrize("gravity", ["auto", "entropy", "face"])
+def test_smart_gravity_finds_what_there_is(gravity: str) -> None:
+    """A busy, coloured spot at the right edge of a grey field."""
+    field = (pyvips.Image.black(600, 200, bands=3) + 128).cast("uchar").copy(interpretation="srgb")
+    spot = pictures.photo(80, 80).hist_equal()
+    content = pictures.encoded(field.insert(spot, 500, 60), "png")
+    drawn = pyvips.Image.new_from_buffer(draw(content, f"w_200,h_200,c_fill,g_{gravity},f_png"), "")
+    assert drawn.deviate() > 20
+
+
+def test_a_vast_picture_is_cut_early_and_in_the_right_place() -> None:
+    """4 x 1000 with its colour at the very end, blown up to a square."""
+    strip = (pyvips.Image.black(4, 1000, bands=3) + 10).cast("uchar").copy(interpretation="srgb")
+    strip = strip.draw_rect(list(RED), 0, 996, 4, 4, fill=True)
+    content = pictures.encoded(strip, "png")
+    assert is_near(pixel(draw(content, "w_1000,h_1000,c_fill,g_south,f_png"), 500, 500), RED)
+    assert is_near(pixel(draw(content, "w_1000,h_1000,c_fill,g_north,f_png"), 500, 500), (10, 10, 10))
+
+
+@pytest.mark.parametrize("orientation", list(range(1, 9)))
+def test_orientation_comes_first(orientation: int) -> None:
+    """Stored so that it must be turned: shown upright, red is at the upper left."""
+    upright = pictures.quarters()
+    lying = {
+        1: upright,
+        2: upright.fliphor(),
+        3: upright.rot180(),
+        4: upright.flipver(),
+        5: upright.rot90().fliphor(),
+        6: upright.rot270(),
+        7: upright.rot270().fliphor(),
+        8: upright.rot90(),
+    }[orientation].copy()
+    lying.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    content = bytes(lying.jpegsave_buffer(Q=92, keep="all"))
+    for tokens, wanted in (
+        ("w_200,f_png", (200, 150)),
+        ("w_100,h_150,c_fill,g_north_west,f_png", (100, 150)),
+    ):
+        drawn = draw(content, tokens)
+        assert size(drawn) == wanted
+        assert is_near(pixel(drawn, 10, 10), RED)
+    assert is_near(pixel(draw(content, "w_200,f_png"), -10, -10), YELLOW)
+
+
+@pytest.mark.parametrize(
+    ("turn", "upper_left", "wanted"),
+    [("90", BLUE, (150, 200)), ("180", YELLOW, (200, 150)), ("270", GREEN, (150, 200)), ("hflip", GREEN, (200, 150)), ("vflip", BLUE, (200, 150))],
+)  # fmt: skip
+def test_turns_come_after_sizing(turn: str, upper_left: tuple[int, ...], wanted: tuple[int, int]) -> None:
+    drawn = draw(pictures.quarters_as("jpeg"), f"w_200,a_{turn},f_png")
+    assert size(drawn) == wanted
+    assert is_near(pixel(drawn, 10, 10), upper_left)
+
+
+def test_bars_have_their_colour_and_place() -> None:
+    content = pictures.quarters_as("png")
+    drawn = draw(content, "w_300,h_300,c_pad,b_102030,f_png")
+    assert pixel(drawn, 150, 2) == pixel(drawn, 150, -3) == [16, 32, 48]
+    assert is_near(pixel(drawn, 20, 60), RED)
+    assert pixel(draw(content, "w_300,h_300,c_pad,f_jpg"), 150, 2) == [255, 255, 255]
+    top = draw(content, "w_300,h_300,c_pad,g_north,b_black,f_png")
+    assert is_near(pixel(top, 5, 5), RED)
+    assert pixel(top, 5, -5) == [0, 0, 0]
+    clear = draw(content, "w_300,h_300,c_pad,b_transparent,f_png")
+    assert pixel(clear, 150, 2)[3] == 0
+    assert pixel(clear, 20, 60)[3] == 255
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "avif"])
+def test_alpha_survives_where_it_can(kind: str) -> None:
+    drawn = draw(pictures.cut_out_as("png"), f"w_100,f_{kind}")
+    assert pixel(drawn, 2, 2)[3] == 0
+    middle = pixel(drawn, 50, 40)
+    assert middle[3] == 255
+    assert is_near(middle, RED)
+
+
+def test_alpha_survives_into_gif() -> None:
+    drawn = draw(pictures.cut_out_as("png"), "w_100,f_gif")
+    assert pixel(drawn, 2, 2)[3] == 0
+    assert is_near(pixel(drawn, 50, 40), RED)
+
+
+def test_alpha_falls_on_a_colour_where_it_cannot_stay() -> None:
+    content = pictures.cut_out_as("png")
+    assert is_near(pixel(draw(content, "w_100,f_jpg"), 2, 2), (255, 255, 255), 3)
+    assert is_near(pixel(draw(content, "w_100,f_jpg,b_0000ff"), 2, 2), (0, 0, 255), 6)
+
+
+def test_a_transparent_neighbour_lends_no_colour() -> None:
+    """Black hides under the transparent part; neither resizing nor blurring may pull it in."""
+    alpha = pyvips.Image.black(100, 100).draw_rect(255, 50, 0, 50, 100, fill=True)
+    white = (pyvips.Image.black(100, 100, bands=3)).draw_rect([255, 255, 255], 50, 0, 50, 100, fill=True)
+    content = pictures.encoded(white.bandjoin(alpha).copy(interpretation="srgb"), "png")
+    for tokens in ("w_30,f_png", "w_60,e_blur:3,f_png"):
+        image = pyvips.Image.new_from_buffer(draw(content, tokens), "")
+        seen = (image[3] > 20).ifthenelse(image[0], 255)
+        assert seen.min() > 235
+
+
+@pytest.mark.parametrize("source", ["gif", "webp"])
+@pytest.mark.parametrize("target", ["gif", "webp"])
+@pytest.mark.parametrize(
+    ("tokens", "wanted"),
+    [
+        ("w_30", (30, 20)),
+        ("w_40,h_40,c_fill", (40, 40)),
+        ("w_40,h_40,c_fill,g_auto", (40, 40)),
+        ("w_40,h_40,c_pad", (40, 40)),
+        ("w_30,a_90", (20, 30)),
+        ("w_30,e_blur:1,e_sepia", (30, 20)),
+    ],
+)
+def test_animation_survives_frame_by_frame(
+    source: str, target: str, tokens: str, wanted: tuple[int, int]
+) -> None:
+    drawn = draw(pictures.film_as(source), f"{tokens},f_{target}")
+    film = pyvips.Image.new_from_buffer(drawn, "", n=-1)
+    assert (film.width, film.get("page-height"), film.get_n_pages()) == (*wanted, 5)
+    assert film.get("delay") == [40, 120, 40, 120, 40]
+    assert film.get("loop") == 3
+    brightness = [pixel(drawn, wanted[0] * 3 // 4, wanted[1] * 3 // 4, page)[1] for page in range(5)]
+    if "sepia" not in tokens:
+        assert brightness == sorted(brightness)
+    assert brightness[4] - brightness[0] > 80
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "avif"])
+def test_other_formats_show_the_first_frame(kind: str) -> None:
+    drawn = draw(pictures.film_as("gif"), f"w_30,f_{kind}")
+    assert size(drawn) == (30, 20)
+    assert is_near(pixel(drawn, 20, 10), (40, 40, 40))
+
+
+@pytest.mark.parametrize("target", ["jpeg", "png", "webp", "avif", "gif"])
+@pytest.mark.parametrize("tokens", ["w_100", "w_50,h_50,c_fill", "a_90"])
+def test_no_metadata_goes_out(target: str, tokens: str) -> None:
+    content = pictures.with_exif(6)
+    assert b"SECRETCAMERA" in content
+    assert b"SECRETXMP" in content
+    drawn = draw(content, f"{tokens},f_{target}")
+    for trace in (
+        b"SECRET",
+        b"Exif",
+        b"EXIF",
+        b"http://ns.adobe.com",
+        b"xmpmeta",
+        b"8BIM",
+        b"ICC_PROFILE",
+        b"iCCP",
+    ):
+        assert trace not in drawn
+    fields = pyvips.Image.new_from_buffer(drawn, "").get_fields()
+    assert not [field for field in fields if field.startswith(("exif", "xmp", "iptc", "icc"))]
+
+
+def test_wide_colours_are_converted_before_their_profile_goes() -> None:
+    """A red in Display P3 is a redder red in sRGB; ignoring the profile would leave the numbers alone."""
+    flat = ([*pyvips.Image.black(64, 64, bands=3), 200, 60, 60]).cast("uchar").copy(interpretation="srgb")
+    profiled = flat.icc_transform("p3", input_profile="srgb", embedded=False)
+    content = bytes(profiled.pngsave_buffer(keep="icc"))
+    raw = pixel(bytes(profiled.copy().pngsave_buffer(keep="none")), 5, 5)
+    assert not is_near(raw, (200, 60, 60), 5)
+    assert is_near(pixel(draw(content, "w_32,f_png"), 5, 5), (200, 60, 60), 2)
+
+
+@pytest.mark.parametrize(
+    ("effect", "colour"),
+    [
+        ("grayscale", [64, 64, 64]),
+        ("saturation:-100", [64, 64, 64]),
+        ("brightness:-100", [0, 0, 0]),
+        ("brightness:100", [255, 80, 40]),
+        ("brightness:-50", [100, 20, 10]),
+        ("contrast:-100", [128, 128, 128]),
+        ("contrast:100", [255, 0, 0]),
+        ("contrast:0", [200, 40, 20]),
+        ("sepia:100", [113, 101, 78]),
+        ("saturation:100", [255, 7, 0]),
+    ],
+)
+@pytest.mark.parametrize("alpha", [False, True])
+def test_effects_do_what_css_filters_do(effect: str, colour: list[int], alpha: bool) -> None:
+    flat = ([*pyvips.Image.black(16, 16, bands=3), 200, 40, 20]).cast("uchar").copy(interpretation="srgb")
+    if alpha:
+        flat = flat.bandjoin(128)
+    got = pixel(draw(pictures.encoded(flat, "png"), f"f_png,e_{effect}"), 8, 8)
+    assert is_near(got[:3], tuple(colour), 9 if "grayscale" in effect or "-100" in effect else 2)
+    assert got[3:] == ([128] if alpha else [])
+
+
+def test_blur_blurs_and_sharpen_sharpens_in_order() -> None:
+    content = pictures.photo_as("png", 120, 90)
+    plain, soft, crisp = (
+        pyvips.Image.new_from_buffer(draw(content, f"f_png{tokens}"), "")
+        for tokens in ("", ",e_blur:3", ",e_sharpen:2")
+    )
+    assert soft.deviate() < plain.deviate() < crisp.deviate() + 0.5
+    assert draw(content, "f_png,e_blur:2,e_contrast:50") != draw(content, "f_png,e_contrast:50,e_blur:2")
+
+
+def test_more_quality_is_more_bytes_in_every_lossy_format() -> None:
+    content = pictures.photo_as("png")
+    for kind in ("jpeg", "webp", "avif"):
+        lengths = [len(draw(content, f"w_300,f_{kind},q_{quality}")) for quality in (10, 50, 80, 95)]
+        assert lengths == sorted(lengths)
+
+
+def test_the_same_again_is_the_same_bytes() -> None:
+    content = pictures.photo_as("jpeg")
+    for kind in ("jpeg", "png", "webp", "avif", "gif"):
+        tokens = f"w_200,h_200,c_fill,g_auto,f_{kind}"
+        assert draw(content, tokens) == draw(content, tokens)

@@ -1,0 +1,272 @@
+"""Worker processes: killed, hung, bombed, crowded; it costs the one request."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from proxy.core.errors import (
+    Draining,
+    OriginalTooLarge,
+    Overloaded,
+    RenderTimeout,
+    Undecodable,
+    WorkerDied,
+)
+from proxy.core.formats import OUTPUTS, Format
+from proxy.core.plan import Plan
+from proxy.render.pool import Pool
+from tests import pictures
+from tests.render.conftest import LIMITS, opened, plan_for
+
+MakePool = Callable[..., Pool]
+
+PICTURE = pictures.photo_as("jpeg")
+PLAN = plan_for("w_100,f_jpg", PICTURE)
+SLOW_PICTURE = pictures.photo_as("png", 2400, 1800)
+SLOW = plan_for("w_2400,f_avif,e_blur:60", SLOW_PICTURE)
+
+
+def later(seconds: float = 10) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+async def render(
+    pool: Pool,
+    content: bytes = PICTURE,
+    plan: Plan = PLAN,
+    *,
+    seconds: float = 10,
+    started: asyncio.Event | None = None,
+) -> bytes:
+    original = opened(content)
+    try:
+        on_start = started.set if started else lambda: None
+        return (await pool.render(original, plan, deadline=later(seconds), on_start=on_start)).body
+    finally:
+        original.close()
+
+
+def pids(pool: Pool) -> list[int]:
+    return [worker.process.pid for worker in pool._alive]
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_worker_says_what_it_can_and_does_it(make_pool: MakePool) -> None:
+    pool = make_pool()
+    hello = await pool.start()
+    assert set(hello.formats) == OUTPUTS
+    assert tuple(hello.libvips) >= (8, 16, 0)
+    assert pictures.size(await render(pool)) == (100, 75)
+    original = opened(PICTURE)
+    facts = await pool.probe(original, deadline=later())
+    original.close()
+    assert (facts.format, facts.width_px, facts.height_px, facts.alpha) == (Format.JPEG, 640, 480, False)
+
+
+async def test_a_refusal_comes_back_as_such_and_the_worker_stays(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    before = pids(pool)
+    with pytest.raises(Undecodable, match="cut short"):
+        await render(pool, PICTURE[:-500])
+    with pytest.raises(OriginalTooLarge):
+        await render(pool, pictures.png_of(20_000, 10))
+    assert pictures.size(await render(pool)) == (100, 75)
+    assert pids(pool) == before
+
+
+async def test_a_killed_worker_costs_its_request_and_is_replaced(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    [pid] = pids(pool)
+    started = asyncio.Event()
+    doomed = asyncio.create_task(render(pool, SLOW_PICTURE, SLOW, started=started))
+    await started.wait()
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerDied):
+        await doomed
+    assert pictures.size(await render(pool)) == (100, 75)
+    assert pids(pool) != [pid]
+
+
+async def test_a_worker_killed_at_rest_costs_one_request_at_most(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    [pid] = pids(pool)
+    os.kill(pid, signal.SIGKILL)
+    await asyncio.sleep(0.05)
+    with pytest.raises(WorkerDied):
+        await render(pool)
+    assert pictures.size(await render(pool)) == (100, 75)
+
+
+async def test_a_hung_worker_is_killed_at_the_deadline(make_pool: MakePool) -> None:
+    pool = make_pool(timeout_s=0.3)
+    await pool.start()
+    [pid] = pids(pool)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(RenderTimeout, match="longer to render"):
+        await render(pool)
+    assert pictures.size(await render(pool)) == (100, 75)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+async def test_an_endless_render_is_killed_too(make_pool: MakePool) -> None:
+    pool = make_pool(timeout_s=0.2)
+    await pool.start()
+    with pytest.raises(RenderTimeout):
+        await render(pool, SLOW_PICTURE, SLOW)
+    assert pictures.size(await render(pool)) == (100, 75)
+
+
+async def test_a_memory_bomb_is_refused_inside_its_limit(make_pool: MakePool) -> None:
+    wide = type(LIMITS)(
+        max_bytes=10**9, max_side_px=60_000, max_pixels=10**10, max_pixels_heif=10**10, max_frames=128
+    )
+    pool = make_pool(memory_bytes=400 * 2**20, limits=wide)
+    await pool.start()
+    import pyvips
+
+    bomb = bytes(pyvips.Image.black(14_000, 14_000, bands=3).pngsave_buffer(interlace=True, compression=1))
+    with pytest.raises(OriginalTooLarge, match="memory"):
+        await render(pool, bomb, plan_for("f_png", PICTURE))
+    assert pictures.size(await render(pool)) == (100, 75)
+
+
+async def test_the_queue_is_bounded_and_sheds_at_once(make_pool: MakePool) -> None:
+    pool = make_pool(queue=2)
+    await pool.start()
+    started = asyncio.Event()
+    busy = asyncio.create_task(render(pool, SLOW_PICTURE, SLOW, started=started))
+    await started.wait()
+    waiting = [asyncio.create_task(render(pool)) for _ in range(2)]
+    await until(lambda: pool.waiting == 2)
+    with pytest.raises(Overloaded) as caught:
+        await render(pool)
+    assert caught.value.retry_after_s is not None
+    assert caught.value.retry_after_s >= 1
+    os.kill(pids(pool)[0], signal.SIGKILL)
+    with pytest.raises(WorkerDied):
+        await busy
+    await asyncio.gather(*waiting)
+    assert pool.waiting == 0
+
+
+async def test_a_job_that_could_not_start_in_time_is_shed_at_once(make_pool: MakePool) -> None:
+    pool = make_pool(queue=1000)
+    await pool.start()
+    pool._usual_s = 1.0
+    started = asyncio.Event()
+    busy = asyncio.create_task(render(pool, SLOW_PICTURE, SLOW, started=started))
+    await started.wait()
+    waiting = [asyncio.create_task(render(pool)) for _ in range(3)]
+    await until(lambda: pool.waiting == 3)
+    with pytest.raises(Overloaded):
+        await render(pool, seconds=2)
+    for task in (busy, *waiting):
+        task.cancel()
+    await asyncio.gather(busy, *waiting, return_exceptions=True)
+
+
+async def test_who_leaves_before_the_start_takes_the_job_along(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    started, never = asyncio.Event(), asyncio.Event()
+    busy = asyncio.create_task(render(pool, SLOW_PICTURE, SLOW, started=started))
+    await started.wait()
+    leaving = asyncio.create_task(render(pool, started=never))
+    await until(lambda: pool.waiting == 1)
+    leaving.cancel()
+    await until(lambda: pool.waiting == 0)
+    os.kill(pids(pool)[0], signal.SIGKILL)
+    with pytest.raises(WorkerDied):
+        await busy
+    assert pictures.size(await render(pool)) == (100, 75)
+    assert not never.is_set()
+
+
+async def test_probes_go_before_renders(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    started = asyncio.Event()
+    busy = asyncio.create_task(
+        render(pool, plan=plan_for("w_600,f_avif,e_blur:20", PICTURE), started=started)
+    )
+    await started.wait()
+    order: list[str] = []
+
+    async def note(name: str, work: asyncio.Task[object]) -> None:
+        await work
+        order.append(name)
+
+    original = opened(PICTURE)
+    rendering = asyncio.create_task(note("render", asyncio.create_task(render(pool))))
+    await asyncio.sleep(0)
+    probing = asyncio.create_task(note("probe", asyncio.create_task(pool.probe(original, deadline=later()))))
+    await asyncio.gather(busy, rendering, probing)
+    original.close()
+    assert order == ["probe", "render"]
+
+
+async def test_no_job_can_cost_a_seat(make_pool: MakePool) -> None:
+    """A closed original cannot be passed on; the worker must be there for the next."""
+    pool = make_pool()
+    await pool.start()
+    original = opened(PICTURE)
+    original.close()
+    with pytest.raises(WorkerDied):
+        await pool.render(original, PLAN, deadline=later(), on_start=lambda: None)
+    assert pictures.size(await render(pool)) == (100, 75)
+
+
+async def test_a_worker_is_replaced_after_its_share_of_jobs(make_pool: MakePool) -> None:
+    pool = make_pool(recycle_after=2)
+    await pool.start()
+    seen = set()
+    for _ in range(5):
+        await render(pool)
+        await until(lambda: pool.alive == 1)
+        seen |= set(pids(pool))
+    assert len(seen) >= 2
+
+
+async def test_closing_fails_what_is_under_way_and_ends_the_processes(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    [pid] = pids(pool)
+    started = asyncio.Event()
+    busy = asyncio.create_task(render(pool, SLOW_PICTURE, SLOW, started=started))
+    await started.wait()
+    waiting = asyncio.create_task(render(pool))
+    await until(lambda: pool.waiting == 1)
+    await pool.close()
+    for task in (busy, waiting):
+        with pytest.raises(Draining):
+            await task
+    assert not Path(f"/proc/{pid}").exists()
+
+
+async def test_a_worker_knows_no_secret_of_ours(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALOTYPE_ADMIN__TOKEN", "do-not-tell")
+    pool = make_pool()
+    await pool.start()
+    [pid] = pids(pool)
+    assert b"do-not-tell" not in Path(f"/proc/{pid}/environ").read_bytes()
+    assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
+
+
+async def test_workers_die_with_their_node(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    [worker] = pool._alive
+    worker._channel.close()
+    await asyncio.wait_for(worker.process.wait(), 2)
