@@ -141,6 +141,8 @@ class _Patient:
 class RequestLine(msgspec.Struct, omit_defaults=True):
     """What the log says of a Visit; `key` is the head of the cache key, `ms` the time from request to answer."""
 
+    event: str
+    level: str
     time: str
     method: str
     target: str
@@ -152,8 +154,6 @@ class RequestLine(msgspec.Struct, omit_defaults=True):
     format: str = ""
     key: str = ""
     error: str = ""
-    event: str = "request"
-    level: str = "info"
 
 
 class RequestLedger:
@@ -230,6 +230,8 @@ class RequestLedger:
 
     def _line(self, at_s: float, visit: Visit) -> RequestLine:
         return RequestLine(
+            event="request",
+            level="info",
             time=self._rfc3339(at_s),
             method=visit.method,
             target=visit.target,

@@ -1,0 +1,290 @@
+"""The real command, as a newcomer types it: what it prints, what it makes, how it ends."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import pictures
+from tests.fakes import temporary_file
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
+    return {**kept, "XDG_CACHE_HOME": str(folder / "cache"), "HOME": str(folder), **more}
+
+
+def calotype(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "proxy", *words],
+        capture_output=True, text=True, cwd=ROOT, env=environment(folder, **more), timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    temporary_file(tmp_path / "in", "photo.jpg", pictures.photo_as("jpeg"))
+    temporary_file(tmp_path / "in", "deep/photo.png", pictures.quarters_as("png"))
+    temporary_file(tmp_path / "in", "deep/photo.gif", pictures.film_as("gif"))
+    temporary_file(tmp_path / "in", "notes.txt", b"no picture")
+    return tmp_path
+
+
+def test_help_tells_a_stranger(folder: Path) -> None:
+    done = calotype(folder, "--help")
+    assert done.returncode == 0
+    for word in ("serve", "render", "url", "explain", "check"):
+        assert word in done.stdout
+        assert calotype(folder, word, "--help").returncode == 0
+    assert calotype(folder, "nonsense").returncode == 2
+    assert "0.1.0" in calotype(folder, "--version").stdout
+
+
+def test_render_one(folder: Path) -> None:
+    out = folder / "out" / "card.webp"
+    done = calotype(folder, "render", str(folder / "in/photo.jpg"), "w_100,h_100,c_fill", "-o", str(out))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert pictures.size(out.read_bytes()) == (100, 100)
+    assert out.read_bytes()[8:12] == b"WEBP"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("in/photo.jpg", "w_x"), "bad-transform: parameter w must be"),
+        (("in/photo.jpg", "w_1", "-o", "in"), "-o: is a directory"),
+        (("in/notes.txt", "w_1"), "unsupported-format: "),
+        (("in", "w_1", "-o", "in/photo.jpg"), "-o: must be a directory"),
+    ],
+)
+def test_render_refuses_in_one_line(folder: Path, words: tuple[str, ...], says: str) -> None:
+    done = calotype(folder, "render", *(str(folder / w) if w.startswith("in") else w for w in words))
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_render_a_folder(folder: Path) -> None:
+    temporary_file(folder / "in", "broken.jpg", pictures.photo_as("jpeg")[:-2000])
+    done = calotype(folder, "render", str(folder / "in"), "w_50,f_webp", "-o", str(folder / "out"))
+    assert done.returncode == 1
+    made = sorted(path.relative_to(folder / "out").as_posix() for path in (folder / "out").rglob("*.*"))
+    assert made == ["deep/photo.gif.webp", "deep/photo.png.webp", "photo.webp"]
+    assert "broken.jpg: undecodable: the original is cut short" in done.stderr
+    assert "3 rendered" in done.stderr
+    assert "1 failed" in done.stderr
+
+
+def test_url(folder: Path) -> None:
+    done = calotype(folder, "url", "a b/é.jpg", "h_300,w_400,c_fill,f_auto")
+    assert done.stdout == "http://127.0.0.1:8080/w_400,h_300,c_fill,f_auto/a%20b/%C3%A9.jpg\n"
+    query = calotype(folder, "url", "a.jpg", "w_400,c_fill,h_2", "--query")
+    assert query.stdout == "http://127.0.0.1:8080/thumbnail?url=a.jpg&w=400&h=2&fit=cover\n"
+    assert calotype(folder, "url", "../a.jpg", "w_4").returncode == 1
+    assert calotype(folder, "url", "a.jpg", "").returncode == 1
+
+
+def test_explain(folder: Path) -> None:
+    words = ("explain", "http://example.org/w_100,c_fill,f_auto/photo.jpg", "--originals", str(folder / "in"))
+    told = json.loads(calotype(folder, *words, "--json", "--accept", "image/avif").stdout)
+    assert told["format"] == "avif"
+    assert told["plan"] == "inside:100x4000 avif:q70:e0"
+    assert told["ignored"] == ["c: a fit needs both w and h"]
+    assert told["signature"] == "unsigned"
+    assert "plan       inside:100x4000 jpeg" in calotype(folder, *words).stdout
+    wrong = calotype(folder, "explain", "http://[::1/x", "--originals", str(folder / "in"))
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
+    assert "sources: give" in calotype(folder, "explain", "/w_1/a").stderr
+
+
+def test_check(folder: Path) -> None:
+    well = calotype(folder, "check", "--originals", str(folder / "in"))
+    assert well.returncode == 0
+    assert "jpeg png webp avif gif" in well.stdout
+    config = temporary_file(folder, "bad.toml", f"[sources.gone]\npath = '{folder}/gone'".encode())
+    ill = calotype(folder, "check", "--config", str(config))
+    assert ill.returncode == 1
+    assert "FAIL  sources.gone: " in ill.stdout
+    assert calotype(folder, "check").returncode == 1
+    assert calotype(folder, "check", CALOTYPE_SERVER__PORT="high").stderr.startswith("Error: server.port: ")
+
+
+class Served:
+    def __init__(self, folder: Path, *words: str, **more: str) -> None:
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            other.bind(("127.0.0.1", 0))
+            self.port, self.admin_port = one.getsockname()[1], other.getsockname()[1]
+        more = {"CALOTYPE_SERVER__PORT": str(self.port), "CALOTYPE_ADMIN__PORT": str(self.admin_port), **more}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "proxy", "serve", *words],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment(folder, **more),
+        )  # fmt: skip
+
+    def get(self, target: str, *, admin: bool = False) -> tuple[int, bytes]:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.admin_port if admin else self.port}{target}"
+        ) as answer:
+            return answer.status, answer.read()
+
+    def until_ready(self) -> "Served":
+        for _ in range(400):
+            try:
+                self.get("/readyz", admin=True)
+            except OSError:
+                time.sleep(0.05)
+                assert self.process.poll() is None
+            else:
+                return self
+        raise AssertionError("the node did not become ready")
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, list[dict[str, object]], str]:
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=30)
+        return (
+            self.process.returncode,
+            [json.loads(line) for line in out.splitlines() if line.startswith("{")],
+            err,
+        )
+
+
+@pytest.fixture
+def served(folder: Path) -> Iterator[Served]:
+    node = Served(folder, "--originals", str(folder / "in")).until_ready()
+    yield node
+    node.process.kill()
+    node.process.communicate()
+
+
+def test_serve_logs_drains_and_ends_with_zero(served: Served) -> None:
+    assert served.get("/w_100/photo.jpg")[0] == 200
+    assert served.get("/w_100/photo.jpg")[0] == 200
+    code, lines, err = served.stop()
+    assert (code, err) == (0, "")
+    requests = [line for line in lines if line["event"] == "request"]
+    assert [(line["outcome"], line.get("tier")) for line in requests] == [("miss", None), ("hit", "memory")]
+    assert requests[0]["target"] == "/w_100/photo.jpg"
+    assert [line["event"] for line in lines if line["event"] != "request"] == ["ready", "draining", "stopped"]
+
+
+def test_a_request_under_way_is_finished_by_a_stop(served: Served, folder: Path) -> None:
+    temporary_file(folder / "in", "large.png", pictures.photo_as("png", 2000, 1500))
+    with socket.create_connection(("127.0.0.1", served.port)) as client:
+        client.sendall(
+            b"GET /w_1600,f_avif,e_blur:30/large.png HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        time.sleep(0.3)
+        code, _, _ = served.stop()
+        answer = b""
+        while chunk := client.recv(2**16):
+            answer += chunk
+    assert code == 0
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+
+
+def test_killed_and_started_again_it_serves_from_disk(folder: Path) -> None:
+    for how in (signal.SIGKILL, signal.SIGTERM):
+        node = Served(folder, "--originals", str(folder / "in")).until_ready()
+        body = node.get("/w_100,f_webp/photo.jpg")[1]
+        time.sleep(0.3)
+        if how is signal.SIGTERM:
+            assert b'outcome="hit",status="200",tier="disk"' in node.get("/metrics", admin=True)[1]
+        node.process.send_signal(how)
+        node.process.communicate()
+    assert body[8:12] == b"WEBP"
+
+
+def test_a_unix_socket(folder: Path) -> None:
+    path = folder / "node.sock"
+    node = Served(folder, "--originals", str(folder / "in"), CALOTYPE_SERVER__SOCKET=str(path)).until_ready()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(b"HEAD /w_100/photo.jpg HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 OK")
+    assert node.stop()[0] == 0
+
+
+def test_the_demo_paints_its_originals_and_prints_urls_that_work(folder: Path) -> None:
+    node = Served(folder, "--demo").until_ready()
+    code, _, _ = 0, [], ""
+    try:
+        urls = []
+        assert node.process.stdout is not None
+        for line in node.process.stdout:
+            if line.startswith("  http://"):
+                urls.append(line.strip())
+            if line.startswith("Metrics"):
+                break
+        assert len(urls) == 9
+        for url in urls:
+            with urllib.request.urlopen(url) as answer:
+                assert answer.status == 200
+                assert answer.headers["Content-Type"].startswith("image/")
+    finally:
+        node.process.terminate()
+        node.process.communicate(timeout=30)
+    assert node.process.returncode == 0 == code
+    assert len(list((folder / "cache").glob("*originals/*"))) == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "more", "says"),
+    [
+        ((), {}, "sources: there is nothing to serve"),
+        (("--originals", "IN"), {"CALOTYPE_ADMIN__HOST": "0.0.0.0"}, "admin.token: is needed"),
+        (("--originals", "IN", "--cache", "/proc/nope"), {}, "cache.disk.path: "),
+        (("--originals", "IN"), {"CALOTYPE_MOUNTS__M__SOURCE": "other"}, "mounts.m.source: "),
+        (("--config", "/nonexistent.toml"), {}, "no configuration file"),
+    ],
+)
+def test_a_start_that_cannot_be_says_why_in_one_line(
+    folder: Path, words: tuple[str, ...], more: dict[str, str], says: str
+) -> None:
+    done = calotype(
+        folder, "serve", *(str(folder / "in") if word == "IN" else word for word in words), **more
+    )
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_taken_port_says_so(served: Served, folder: Path) -> None:
+    done = calotype(folder, "serve", "--originals", str(folder / "in"), "--port", str(served.port))
+    assert done.returncode == 1
+    assert "server.port: cannot listen" in done.stderr
+
+
+def test_a_full_log_costs_no_request(folder: Path) -> None:
+    with open("/dev/full", "w") as full, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "proxy", "serve", "--originals", str(folder / "in"), "--port", str(port)],
+            stdout=full, stderr=subprocess.PIPE, cwd=ROOT, env=environment(folder, CALOTYPE_ADMIN__PORT="0"),
+        )  # fmt: skip
+        for _ in range(100):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/w_100/photo.jpg") as answer:
+                    assert answer.status == 200
+                    break
+            except OSError:
+                time.sleep(0.05)
+        else:
+            raise AssertionError("no answer")
+        time.sleep(0.3)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/w_100/photo.jpg") as answer:
+            assert answer.status == 200
+        process.terminate()
+        process.communicate(timeout=30)

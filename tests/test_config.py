@@ -1,0 +1,150 @@
+"""Settings: precedence, and one line that names the key for everything that is wrong."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from proxy.config import ConfigError, Settings, is_loopback, load
+from proxy.defaults import default_toml
+
+ROOT = Path(__file__).parent.parent
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "calotype.toml"
+    path.write_text(text)
+    return path
+
+
+def test_default_toml_is_what_the_code_says() -> None:
+    assert (ROOT / "config" / "default.toml").read_text() == default_toml()
+
+
+def test_default_toml_changes_nothing() -> None:
+    assert load(ROOT / "config" / "default.toml").model_dump() == load().model_dump()
+    assert set(tomllib.loads(default_toml())) <= set(Settings.model_fields)
+
+
+def test_the_demo_configuration_loads() -> None:
+    assert set(load(ROOT / "config" / "demo.toml").presets) == {"card", "avatar"}
+
+
+def test_flags_over_environment_over_file_over_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, '[server]\nport = 1000\nhost = "::1"\ndrain = "3s"\n')
+    monkeypatch.setenv("CALOTYPE_SERVER__PORT", "2000")
+    monkeypatch.setenv("CALOTYPE_SERVER__DRAIN", "4s")
+    monkeypatch.setenv("CALOTYPE_DIMENSIONS__ALLOWED", "[10, 20]")
+    server = load(path, {"server": {"port": 3000}}).server
+    assert (server.port, server.drain, server.host, server.request_timeout) == (3000, 4.0, "::1", 10.0)
+    monkeypatch.setenv("CALOTYPE_CONFIG", str(path))
+    assert load().server.port == 2000
+    assert load().dimensions.allowed == (10, 20)
+
+
+def test_sizes_and_durations(tmp_path: Path) -> None:
+    settings = load(
+        written(
+            tmp_path,
+            '[cache.memory]\nmax_bytes = "2MiB"\n[render]\ntimeout = "250ms"\n[limits]\noriginal_max_bytes = "3MB"\n',
+        )
+    )
+    assert settings.cache.memory.max_bytes == 2 * 2**20
+    assert settings.render.timeout == 0.25
+    assert settings.limits.original_max_bytes == 3_000_000
+
+
+WRONG = [
+    ("[server]\nprot = 1", "server.prot: there is no such setting"),
+    ("[sever]\nport = 1", "sever: there is no such setting"),
+    ("[server]\nport = 99999", "server.port: "),
+    ("[server]\nport = 'http'", "server.port: "),
+    ("[server]\nrequest_timeout = '10 parsecs'", "server.request_timeout: must be a duration"),
+    ("[server]\nrequest_timeout = inf", "server.request_timeout: "),
+    ("[render]\ntimeout = 0", "render.timeout: "),
+    ("[render]\nmemory = '1MiB'", "render.memory: "),
+    ("[cache.memory]\nmax_bytes = 'lots'", "cache.memory.max_bytes: "),
+    ("[formats]\nauto = ['avif']", "formats.auto: "),
+    ("[formats]\nauto = ['jpeg', 'png']", "formats.auto: "),
+    ("[formats]\nquality = 0", "formats.quality: "),
+    ("[dimensions]\nallowed = []", "dimensions.allowed: "),
+    ("[presets]\ncard = 'w_x'", "presets.card: parameter w must"),
+    ("[presets]\ncard = 't_other'", "presets.card: parameter t names no preset"),
+    ("[presets]\n'a b' = 'w_1'", "presets: names are made of"),
+    ("[admin]\nhost = '0.0.0.0'", "admin.token: is needed"),
+    ("[admin]\nport = 8080", "admin.port: must differ"),
+    ("[sources.a]\nkind = 'ftp'\npath = '/x'", "sources.a.kind: "),
+    ("[sources.a]", "sources.a.path: "),
+    ("[mounts.m]\nsource = 'nope'", "mounts.m.source: there is no [sources.NAME]"),
+    ("[sources.a]\npath = '/a'\n[sources.b]\npath = '/b'", "mounts: several sources"),
+    ("[sources.a]\npath = '/a'\n[mounts.m]\nsource = 'a'\nprefix = 'm'", "mounts.m.prefix: "),
+    ("[sources.a]\npath = '/a'\n[mounts.m]\nsource = 'a'\nhost = 'A:80'", "mounts.m.host: "),
+    (
+        "[sources.a]\npath = '/a'\n[mounts.m]\nsource = 'a'\n[mounts.n]\nsource = 'a'",
+        "mounts.n: another mount",
+    ),
+    ("[sources.a]\npath = '/a'\n[mounts.m]\nsource = 'a'\ndimensions = 'all'", "mounts.m.dimensions: "),
+    ("[server\nport", "Expected"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), WRONG)
+def test_what_is_wrong_is_one_line_that_names_its_key(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text))
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_is_never_repeated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, "[admin]\ntoken = ['s3cret']"))
+    assert "s3cret" not in str(caught.value)
+    assert "s3cret" not in repr(load(written(tmp_path, "[admin]\ntoken = 's3cret'")))
+
+
+def test_unknown_environment_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALOTYPE_SEVER__PORT", "1")
+    with pytest.raises(ConfigError, match="CALOTYPE_SEVER__PORT"):
+        load()
+    monkeypatch.delenv("CALOTYPE_SEVER__PORT")
+    monkeypatch.setenv("CALOTYPE_SERVER__PROT", "1")
+    with pytest.raises(ConfigError, match="server.prot"):
+        load()
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no configuration file"):
+        load(tmp_path / "none.toml")
+
+
+def test_a_lone_source_is_mounted_at_the_root(tmp_path: Path) -> None:
+    mounts = load(written(tmp_path, "[sources.a]\npath = '/a'")).named_mounts()
+    assert list(mounts) == ["a"]
+    assert mounts["a"].prefix == "/"
+
+
+def test_the_cache_goes_where_the_user_keeps_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
+    assert load().disk_path() == Path("/x/calotype")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert load().disk_path() == Path("/home/me/.cache/calotype")
+
+
+@pytest.mark.parametrize(
+    ("host", "is_one"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("10.0.0.1", False),
+        ("example.org", False),
+    ],
+)
+def test_loopback(host: str, is_one: bool) -> None:
+    assert is_loopback(host) is is_one
