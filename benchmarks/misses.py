@@ -1,0 +1,119 @@
+"""Cold misses over a folder of photographs, every request a new size, eight at a time, against a bare loop: aiohttp
+and as many render processes as cores that only thumbnail and encode.
+
+`python -m benchmarks.misses [FOLDER]`; without FOLDER the photographs are made here. Rounds alternate; the median of
+the ratios is the figure.
+"""
+
+import asyncio
+import itertools
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import aiohttp
+
+from benchmarks.common import free_port, node, photograph, process
+
+BARE = """
+import asyncio, concurrent.futures, multiprocessing, os, sys
+from aiohttp import web
+root = sys.argv[1]
+SAVE = {"webp": {"Q": 83, "effort": 4}, "jpg": {"Q": 80, "optimize_coding": True}, "avif": {"Q": 70, "effort": 0}}
+def start():
+    global pyvips
+    import pyvips
+    pyvips.cache_set_max(0)
+def draw(name, width, kind):
+    with open(os.path.join(root, name), "rb") as file:
+        content = file.read()
+    image = pyvips.Image.thumbnail_buffer(content, width, height=10_000, size="down", output_profile="srgb",
+                                          option_string="[fail_on=error]")
+    if kind == "avif":
+        return image.heifsave_buffer(compression="av1", bitdepth=8, keep="none", **SAVE[kind])
+    return image.write_to_buffer("." + kind, keep="none", **SAVE[kind])
+async def main():
+    pool = concurrent.futures.ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"), start)
+    loop = asyncio.get_running_loop()
+    async def answer(request):
+        if request.path == "/": return web.Response()
+        _, tokens, name = request.path.split("/", 2)
+        width, kind = tokens.split(",")
+        return web.Response(body=await loop.run_in_executor(pool, draw, name, int(width[2:]), kind[2:]))
+    app = web.Application()
+    app.router.add_get("/{tail:.*}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", int(sys.argv[2])).start()
+    await asyncio.Event().wait()
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+AT_ONCE = 8
+REQUESTS = 80
+ROUNDS = 4
+
+
+async def drive(base: str, names: list[str], widths: "itertools.count[int]", kind: str) -> float:
+    """Pictures per second over REQUESTS cold misses."""
+    jobs = iter([f"/w_{next(widths)},f_{kind}/{names[n % len(names)]}" for n in range(REQUESTS)])
+    async with aiohttp.ClientSession(base) as client:
+
+        async def work() -> None:
+            for job in jobs:
+                async with client.get(job) as answer:
+                    assert answer.status == 200, await answer.text()
+                    await answer.read()
+
+        began = time.perf_counter()
+        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+        return REQUESTS / (time.perf_counter() - began)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as made:
+        originals = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(made, "originals")
+        if len(sys.argv) == 1:
+            for number in range(12):
+                photograph(originals / f"{number}.jpg", 2000, 1500, seed=number + 1)
+        names = sorted(path.name for path in originals.glob("*.jpg"))
+        Path(made, "bare.py").write_text(BARE)
+        port = free_port()
+        bare = f"http://127.0.0.1:{port}"
+        with (
+            node(originals) as (public, _),
+            process(
+                sys.executable,
+                f"{made}/bare.py",
+                str(originals),
+                str(port),
+                url=bare,
+                env={"VIPS_CONCURRENCY": "1"},
+            ),
+        ):
+            print(
+                f"{len(names)} photographs, {REQUESTS} misses a round, {AT_ONCE} at a time, {os.cpu_count()} cores"
+            )
+            widths = itertools.count(401)
+            for kind in ("webp", "jpg", "avif"):
+                ours, theirs = [], []
+                for round_ in range(ROUNDS + 1):
+                    pair = (
+                        asyncio.run(drive(public, names, widths, kind)),
+                        asyncio.run(drive(bare, names, widths, kind)),
+                    )
+                    if round_:
+                        ours.append(pair[0])
+                        theirs.append(pair[1])
+                ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
+                print(
+                    f"{kind}: {statistics.median(ours):.1f} to {statistics.median(theirs):.1f} pictures/s,"
+                    f" ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+                )
+
+
+if __name__ == "__main__":
+    main()
