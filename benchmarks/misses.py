@@ -30,7 +30,7 @@ def start():
 def draw(name, width, kind):
     with open(os.path.join(root, name), "rb") as file:
         content = file.read()
-    image = pyvips.Image.thumbnail_buffer(content, width, height=10_000, size="down", output_profile="srgb",
+    image = pyvips.Image.thumbnail_buffer(content, width, height=10_000, size="down",
                                           option_string="[fail_on=error]")
     if kind == "avif":
         return image.heifsave_buffer(compression="av1", bitdepth=8, keep="none", **SAVE[kind])

@@ -15,7 +15,7 @@ from contextlib import suppress
 import msgspec
 
 from proxy.core.errors import Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
-from proxy.render import steps
+from proxy.render import draw
 from proxy.render.wire import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
 
 NICENESS = 10
@@ -25,8 +25,8 @@ ALARM_SLACK_S = 2.0
 def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     _confine(memory_bytes=int(sys.argv[2]))
-    steps.harden()
-    hello = Hello(libvips=steps.libvips_version(), formats=steps.working_formats())
+    draw.harden()
+    hello = Hello(libvips=draw.libvips_version(), formats=draw.working_formats())
     _send(channel, msgspec.json.encode(hello), b"")
     while (received := _receive(channel)) is not None:
         job, descriptor = received
@@ -67,8 +67,8 @@ def _work(job: Job, descriptor: int) -> tuple[Answer, bytes]:
         finally:
             os.close(descriptor)
         if job.plan is None:
-            return Answer(facts=steps.probe(content, job.limits)), b""
-        return Answer(), steps.render(content, job.plan, job.limits)
+            return Answer(facts=draw.probe(content, job.limits)), b""
+        return Answer(), draw.render(content, job.plan, job.limits)
     except UnsupportedFormat as failure:
         return Answer(slug="unsupported-format", detail=failure.detail), b""
     except OriginalTooLarge as failure:

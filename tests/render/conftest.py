@@ -14,7 +14,7 @@ from proxy.core.keys import Identity, OriginalRef
 from proxy.core.limits import Limits
 from proxy.core.negotiate import choose
 from proxy.core.plan import Plan, Recipe, resolve
-from proxy.render import steps
+from proxy.render.draw import probe, render
 from proxy.render.pool import Pool
 from proxy.sources.directory import OpenFile
 
@@ -34,13 +34,13 @@ RECIPE = Recipe(
 
 def plan_for(tokens: str, content: bytes) -> Plan:
     asked = parse_tokens(tokens, {}).own
-    facts = steps.probe(content, LIMITS) if asked.needs_facts else None
+    facts = probe(content, LIMITS) if asked.needs_facts else None
     return resolve(asked, choose(asked, frozenset(), (Format.JPEG,), facts), RECIPE)
 
 
 def draw(content: bytes, tokens: str) -> bytes:
     """What the URL tokens make of a picture, in this process."""
-    drawn = steps.render(content, plan_for(tokens, content), LIMITS)
+    drawn = render(content, plan_for(tokens, content), LIMITS)
     assert sniff(drawn[:SNIFF_BYTES]) is not None
     return drawn
 

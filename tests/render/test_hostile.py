@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat
-from proxy.render import steps
+from proxy.render.draw import probe
 from tests import pictures
 from tests.render.conftest import LIMITS, draw
 
@@ -85,9 +85,9 @@ def test_pixels_beyond_the_limit() -> None:
         max_bytes=1, max_side_px=1000, max_pixels=10_000, max_pixels_heif=5_000, max_frames=4
     )
     with pytest.raises(OriginalTooLarge, match="10000 pixels"):
-        steps.probe(pictures.quarters_as("png", 200, 100), tight)
+        probe(pictures.quarters_as("png", 200, 100), tight)
     with pytest.raises(OriginalTooLarge, match="5000 pixels"):
-        steps.probe(pictures.quarters_as("avif", 100, 60), tight)
+        probe(pictures.quarters_as("avif", 100, 60), tight)
 
 
 @pytest.mark.parametrize(("frames", "target"), [(129, "gif"), (129, "webp"), (20_000, "gif")])
@@ -96,7 +96,7 @@ def test_too_many_frames_are_refused_only_where_they_would_play(frames: int, tar
     with pytest.raises(OriginalTooLarge, match="more than 128 frames"):
         draw(bomb, f"w_2,f_{target}")
     assert pictures.size(draw(bomb, "w_2,f_png")) == (2, 2)
-    assert steps.probe(bomb, LIMITS).pages == frames
+    assert probe(bomb, LIMITS).pages == frames
 
 
 def test_frames_count_with_their_canvas() -> None:
@@ -127,7 +127,7 @@ def test_a_polyglot_leaves_its_tail_behind() -> None:
 
 
 def test_a_wrong_name_means_nothing() -> None:
-    assert steps.probe(pictures.quarters_as("png"), LIMITS).format == "png"
+    assert probe(pictures.quarters_as("png"), LIMITS).format == "png"
 
 
 def test_a_profile_of_nonsense_is_no_reason_to_refuse() -> None:

@@ -246,7 +246,7 @@ def test_no_metadata_goes_out(target: str, tokens: str) -> None:
 
 def test_wide_colours_are_converted_before_their_profile_goes() -> None:
     """A red in Display P3 is a redder red in sRGB; ignoring the profile would leave the numbers alone."""
-    flat = ([*pyvips.Image.black(64, 64, bands=3), 200, 60, 60]).cast("uchar").copy(interpretation="srgb")
+    flat = (pyvips.Image.black(64, 64, bands=3) + [200, 60, 60]).cast("uchar").copy(interpretation="srgb")
     profiled = flat.icc_transform("p3", input_profile="srgb", embedded=False)
     content = bytes(profiled.pngsave_buffer(keep="icc"))
     raw = pixel(bytes(profiled.copy().pngsave_buffer(keep="none")), 5, 5)
@@ -271,7 +271,7 @@ def test_wide_colours_are_converted_before_their_profile_goes() -> None:
 )
 @pytest.mark.parametrize("alpha", [False, True])
 def test_effects_do_what_css_filters_do(effect: str, colour: list[int], alpha: bool) -> None:
-    flat = ([*pyvips.Image.black(16, 16, bands=3), 200, 40, 20]).cast("uchar").copy(interpretation="srgb")
+    flat = (pyvips.Image.black(16, 16, bands=3) + [200, 40, 20]).cast("uchar").copy(interpretation="srgb")
     if alpha:
         flat = flat.bandjoin(128)
     got = pixel(draw(pictures.encoded(flat, "png"), f"f_png,e_{effect}"), 8, 8)

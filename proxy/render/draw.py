@@ -1,0 +1,263 @@
+"""A picture from bytes to bytes: its header checked, its pixels loaded, the Plan's steps folded over them, encoded.
+
+No files, no decisions. What is to be done was settled in the Plan, where it goes in geometry. With `steps` and
+`demo` the only code that imports pyvips, and where `image` means a pyvips image.
+"""
+
+from typing import NamedTuple, assert_never
+
+import pyvips
+
+from proxy.core.container import gif_frames, is_whole
+from proxy.core.errors import CalotypeError, Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
+from proxy.core.facts import Facts
+from proxy.core.formats import SNIFF_BYTES, TRAITS, Format, sniff
+from proxy.core.geometry import Size, inside, outside, pixels, ratio
+from proxy.core.limits import Limits, check
+from proxy.core.plan import Crop, Encode, Plan, Scale, ScaleInside, ScaleOutside, ScaleTo
+from proxy.render.steps import apply
+
+_LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
+_SWAPPING_ORIENTATIONS = range(5, 9)
+_COLOURS = 3
+_SRGB_PROFILE = b"sRGB IEC61966-2.1"
+_PROFILE_HEAD_BYTES = 512
+
+_NO_DECODER = ("not been built in", "not in a known format", "unsupported codec")
+_NO_MEMORY = ("out of memory", "memory allocation", "unable to allocate", "cannot allocate", "security limit")
+
+
+def harden() -> None:
+    """Closes every loader but those of the allow-list, and libvips' operation cache. Once per process."""
+    pyvips.cache_set_max(0)
+    pyvips.operation_block_set("VipsForeignLoad", True)
+    for loader in _LOADERS:
+        pyvips.operation_block_set(f"VipsForeignLoad{loader}", False)
+
+
+def libvips_version() -> tuple[int, int, int]:
+    return pyvips.version(0), pyvips.version(1), pyvips.version(2)
+
+
+def working_formats() -> list[Format]:
+    """The output formats that this libvips really encodes and decodes, found by doing both."""
+    image = pyvips.Image.black(16, 16, bands=3).copy(interpretation="srgb")
+    working = []
+    for kind in Format:
+        if TRAITS[kind].shown:
+            try:
+                encode = Encode(format=kind, quality=80, effort=1, flatten=None)
+                pyvips.Image.new_from_buffer(_encoded([image], encode), "").avg()
+            except pyvips.Error:
+                continue
+            working.append(kind)
+    return working
+
+
+def probe(content: bytes, limits: Limits) -> Facts:
+    """The facts of an original, from its header. Raises UnsupportedFormat, OriginalTooLarge or Undecodable."""
+    return _opened(content, limits)[0]
+
+
+def render(content: bytes, plan: Plan, limits: Limits) -> bytes:
+    """The encoded variant. Raises UnsupportedFormat, OriginalTooLarge, Undecodable, or Internal where a sound
+    original cannot be drawn as planned."""
+    facts, is_plain = _opened(content, limits)
+    size = Size(facts.width_px, facts.height_px)
+    animates = facts.animated and TRAITS[plan.encode.format].animation
+    check(limits, facts.format, size, facts.pages if animates else 1)
+    original = _Original(content, facts.format, size, animates, is_plain)
+    try:
+        return _drawn(original, plan)
+    except (pyvips.Error, MemoryError) as fault:
+        # Pixels are read while they are written: only a second look tells whose fault it was.
+        try:
+            _decode_all(original)
+        except (pyvips.Error, MemoryError) as fault_of_original:
+            raise _fault_of_original(fault_of_original) from None
+        if _is_memory(fault):
+            raise OriginalTooLarge("the picture needs more memory than a worker may use") from None
+        raise Internal("the picture cannot be drawn this way") from None
+
+
+class _Original(NamedTuple):
+    """What loading takes: the bytes, and what their header told. `size` is upright; `is_plain` says that its
+    colours are sRGB in 8 bits as they are."""
+
+    content: bytes
+    kind: Format
+    size: Size
+    animates: bool
+    is_plain: bool
+
+
+def _drawn(original: _Original, plan: Plan) -> bytes:
+    size = scaled(original.size, plan.scale)
+    steps = plan.steps
+    match steps:
+        case (Crop() as crop, *rest) if size.width > original.size.width and _is_vast(size, crop.box):
+            # A long thin picture blown up to cover a box: cut first, or its area has no bound.
+            pages = _cut_early(original, size, crop)
+            steps = tuple(rest)
+        case _:
+            pages = _split(_loaded(original, size), size.height)
+    for step in steps:
+        pages = apply(step, pages)
+    return _encoded(pages, plan.encode)
+
+
+def scaled(original: Size, scale: Scale) -> Size:
+    """The size of the picture after `scale`."""
+    match scale:
+        case ScaleInside(box=box, enlarge=enlarge):
+            return inside(original, box, enlarge=enlarge)
+        case ScaleOutside(box=box, max_side_px=max_side_px):
+            return outside(original, box, max_side_px)
+        case ScaleTo(box=box):
+            return box
+    assert_never(scale)
+
+
+def _fault_of_original(fault: Exception) -> CalotypeError:
+    """What libvips raised, as one of the errors of an original. libvips tells its reasons by text only."""
+    if _is_memory(fault):
+        return OriginalTooLarge("the original needs more memory than a worker may use")
+    if any(phrase in str(fault).lower() for phrase in _NO_DECODER):
+        return UnsupportedFormat("the original is in a format this node does not decode")
+    return Undecodable("the original is damaged and cannot be decoded")
+
+
+def _is_memory(fault: Exception) -> bool:
+    return isinstance(fault, MemoryError) or any(phrase in str(fault).lower() for phrase in _NO_MEMORY)
+
+
+def _decode_all(original: _Original) -> None:
+    options = "[n=-1]" if original.animates else ""
+    pyvips.Image.new_from_buffer(original.content, options, fail_on="error").avg()
+
+
+def _opened(content: bytes, limits: Limits) -> tuple[Facts, bool]:
+    """Facts within the limits, and whether the colours are plain sRGB."""
+    try:
+        header, frames, kind = _header(content)
+        facts, is_plain = _facts(header, kind, frames), _is_plain(header)
+    except (pyvips.Error, MemoryError, UnicodeDecodeError) as fault:
+        raise _fault_of_original(fault) from None
+    check(limits, kind, Size(facts.width_px, facts.height_px), 1)
+    return facts, is_plain
+
+
+def _header(content: bytes) -> tuple[pyvips.Image, int | None, Format]:
+    """The picture with nothing but its header read; the frames of a GIF, which libvips stops counting at ten
+    thousand; and the format."""
+    kind = sniff(content[:SNIFF_BYTES])
+    if kind is None:
+        raise UnsupportedFormat("the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture")
+    if not is_whole(kind, content):
+        raise Undecodable("the original is cut short")
+    frames = gif_frames(content) if kind is Format.GIF else None
+    if frames == 0:
+        raise Undecodable("the original has no frame")
+    return pyvips.Image.new_from_buffer(content, ""), frames, kind
+
+
+def _facts(header: pyvips.Image, kind: Format, frames: int | None) -> Facts:
+    size = Size(header.width, header.height)
+    if _orientation(header) in _SWAPPING_ORIENTATIONS:
+        size = Size(size.height, size.width)
+    return Facts(
+        format=kind,
+        width_px=size.width,
+        height_px=size.height,
+        pages=frames or header.get_n_pages(),
+        alpha=bool(header.hasalpha()),
+    )
+
+
+def _is_plain(header: pyvips.Image) -> bool:
+    """Converting costs as much as all the rest: not done where the numbers are sRGB already, by their profile or
+    by having none (CSS Color 4, 10.2)."""
+    if header.format != "uchar" or header.interpretation not in ("srgb", "b-w"):
+        return False
+    if "icc-profile-data" not in header.get_fields():
+        return True
+    return _SRGB_PROFILE in header.get("icc-profile-data")[:_PROFILE_HEAD_BYTES]
+
+
+def _orientation(header: pyvips.Image) -> int:
+    return header.get("orientation") if "orientation" in header.get_fields() else 1
+
+
+def _loaded(original: _Original, size: Size) -> pyvips.Image:
+    """Upright, in sRGB, 8 bits, with or without alpha, each page exactly `size`; shrunk while loading."""
+    convert = {} if original.is_plain else {"output_profile": "srgb"}
+    if original.kind in (Format.AVIF, Format.HEIC):
+        # There is no shrinking while loading, and read row by row the decoder is asked again and again.
+        whole = pyvips.Image.new_from_buffer(original.content, "", fail_on="error").copy_memory()
+        image = whole.thumbnail_image(size.width, height=size.height, size="force", **convert)
+    else:
+        image = pyvips.Image.thumbnail_buffer(
+            original.content,
+            size.width,
+            height=size.height,
+            size="force",
+            # thumbnail_buffer ignores a fail_on argument; the loader's own option is heard.
+            option_string=f"[fail_on=error{',n=-1' if original.animates else ''}]",
+            **convert,
+        )
+    return image if image.bands >= _COLOURS else image.colourspace("srgb")
+
+
+def _is_vast(size: Size, box: Size) -> bool:
+    return pixels(size) > 4 * pixels(box)
+
+
+def _cut_early(original: _Original, size: Size, crop: Crop) -> list[pyvips.Image]:
+    """The box of `crop` out of a picture that would be `size`, cut at its original size and enlarged then."""
+    whole = original.size
+    window = Size(
+        min(whole.width, ratio(crop.box.width, whole.width, size.width)),
+        min(whole.height, ratio(crop.box.height, whole.height, size.height)),
+    )
+    pages = _split(_loaded(original, whole), whole.height)
+    pages = apply(Crop(box=window, gravity=crop.gravity), pages)
+    return [image.thumbnail_image(crop.box.width, height=crop.box.height, size="force") for image in pages]
+
+
+def _split(image: pyvips.Image, page_height_px: int) -> list[pyvips.Image]:
+    if image.height == page_height_px:
+        return [image]
+    # Frames are read in turn again and again below, and the loader gives them only once.
+    strip = image.copy_memory()
+    return [strip.crop(0, top, strip.width, page_height_px) for top in range(0, strip.height, page_height_px)]
+
+
+def _encoded(pages: list[pyvips.Image], encode: Encode) -> bytes:
+    image = _joined(pages)
+    if encode.flatten is not None and image.hasalpha():
+        colour = encode.flatten
+        image = image.flatten(background=[colour.red, colour.green, colour.blue])
+    match encode.format:
+        case Format.JPEG:
+            content = image.jpegsave_buffer(Q=encode.quality, optimize_coding=True, keep="none")
+        case Format.PNG:
+            content = image.pngsave_buffer(compression=encode.effort, filter="all", keep="none")
+        case Format.WEBP:
+            content = image.webpsave_buffer(Q=encode.quality, effort=encode.effort, keep="none")
+        case Format.AVIF:
+            content = image.heifsave_buffer(
+                compression="av1", Q=encode.quality, effort=encode.effort, bitdepth=8, keep="none"
+            )
+        case Format.GIF:
+            content = image.gifsave_buffer(effort=max(1, encode.effort), keep="none")
+        case Format.HEIC:
+            raise UnsupportedFormat("HEIC is not an output format")
+    return bytes(content)
+
+
+def _joined(pages: list[pyvips.Image]) -> pyvips.Image:
+    if len(pages) == 1:
+        return pages[0]
+    strip = pyvips.Image.arrayjoin(pages, across=1).copy()
+    strip.set_type(pyvips.GValue.gint_type, "page-height", pages[0].height)
+    return strip
