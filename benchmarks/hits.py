@@ -1,8 +1,10 @@
 """A memory hit of a 25 kB variant against bare aiohttp handlers that return the same bytes under the same headers.
 
-`python -m benchmarks.hits`; the rounds alternate, the median of the ratios is the figure. Needs wrk.
+`python -m benchmarks.hits`; the node runs as `calotype serve` does, on uvloop where that is installed. The rounds alternate, the median of the ratios is the figure. Needs wrk.
 """
 
+import itertools
+import json
 import statistics
 import sys
 import tempfile
@@ -12,31 +14,31 @@ from pathlib import Path
 from benchmarks.common import ROOT, free_port, node, photograph, process, wrk
 
 BARE = """
-import sys
+import asyncio, json, sys
 from aiohttp import web
 from multidict import CIMultiDict
-import json
-kind, port, body_file, headers_file = sys.argv[1:]
+loop, kind, port, body_file, headers_file = sys.argv[1:]
 body = open(body_file, "rb").read()
 headers = CIMultiDict(json.load(open(headers_file)))
 async def answer(request):
     return web.Response(body=body, headers=headers)
-async def server():
-    return web.Server(answer, access_log=None)
-if kind == "application":
-    app = web.Application()
-    app.router.add_get("/{tail:.*}", answer)
-    web.run_app(app, port=int(port), host="127.0.0.1", access_log=None, print=None)
-else:
-    import asyncio
-    async def main():
+async def main():
+    if kind == "Application":
+        app = web.Application()
+        app.router.add_get("/{tail:.*}", answer)
+        runner = web.AppRunner(app, access_log=None)
+    else:
         runner = web.ServerRunner(web.Server(answer, access_log=None))
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", int(port)).start()
-        await asyncio.Event().wait()
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", int(port)).start()
+    await asyncio.Event().wait()
+if loop == "uvloop":
+    import uvloop
+    uvloop.run(main())
+else:
     asyncio.run(main())
 """
-ROUNDS = 5
+ROUNDS = 4
 
 
 def main() -> None:
@@ -55,19 +57,18 @@ def main() -> None:
                 body, headers = answer.read(), dict(answer.headers.items())
             assert "hit; detail=memory" in headers["Cache-Status"]
             Path(folder, "body").write_bytes(body)
-            import json
-
             dropped = ("Content-Length", "Date", "Connection")
             Path(folder, "headers").write_text(
                 json.dumps({k: v for k, v in headers.items() if k not in dropped})
             )
             Path(folder, "bare.py").write_text(BARE)
             print(f"{len(body)} bytes, wrk -t1 -c32, {ROUNDS} rounds")
-            for kind in ("application", "server"):
+            for loop, kind in itertools.product(("asyncio", "uvloop"), ("Application", "Server")):
                 port = free_port()
                 command = (
                     sys.executable,
                     f"{folder}/bare.py",
+                    loop,
                     kind,
                     str(port),
                     f"{folder}/body",
@@ -80,7 +81,7 @@ def main() -> None:
                         theirs.append(wrk(f"http://127.0.0.1:{port}/w_600/photo.jpg"))
                 ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
                 print(
-                    f"against a bare web.{kind.capitalize()}: {statistics.median(ours):.0f}"
+                    f"against a bare web.{kind} on {loop}: {statistics.median(ours):.0f}"
                     f" to {statistics.median(theirs):.0f} requests/s,"
                     f" ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
                 )

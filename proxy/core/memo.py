@@ -14,7 +14,7 @@ class Memo(dict[K, V]):
         self._max_entries = max_entries
 
     def keep(self, key: K, value: V) -> V:
-        if len(self) >= self._max_entries:
+        if len(self) >= self._max_entries and key not in self:
             self.clear()
         self[key] = value
         return value
