@@ -9,7 +9,7 @@ from proxy.config import ConfigError, Settings, Source
 
 _SHOWN = (
     ("a card", "t_card/lake.jpg"),
-    ("a banner", "w_1280,h_320,c_fill,g_south/lake.jpg"),
+    ("a banner, cut around a focal point", "w_1280,h_320,c_fill,g_0.7:0.4/lake.jpg"),
     ("a square, cut where it is interesting", "w_400,h_400,c_fill,g_auto/lake.jpg"),
     ("upright, by its EXIF orientation", "w_400/tower.jpg"),
     ("AVIF", "w_800,f_avif/poppies.jpg"),

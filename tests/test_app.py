@@ -1,0 +1,35 @@
+"""What stops a start, and how settings become components."""
+
+import pytest
+
+from proxy.app import check_libvips, input_limits, mounts, recipe
+from proxy.config import ConfigError, load
+from proxy.core.formats import Format
+from proxy.render.wire import Hello
+
+
+def test_an_old_libvips_stops_the_start_with_one_line() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_libvips(Hello(libvips=(8, 14, 1), formats=[]))
+    assert "libvips 8.14.1 is older than 8.16.0" in str(caught.value)
+    assert "pyvips-binary" in str(caught.value)
+    check_libvips(Hello(libvips=(8, 16, 0), formats=[]))
+
+
+def test_settings_reach_their_components() -> None:
+    settings = load(
+        None,
+        {
+            "sources": {"a": {"path": "/a"}},
+            "mounts": {"m": {"source": "a", "max_age": "400d"}},
+            "dimensions": {"allowed": (200, 100, 200)},
+            "formats": {"avif_effort": 3},
+            "limits": {"output_max_side": 99, "original_max_frames": 7},
+        },
+    )
+    [mount] = mounts(settings)
+    assert mount.allowed_px == (100, 200)
+    assert mount.max_age_s == 400 * 86_400
+    assert recipe(settings).max_side_px == 99
+    assert recipe(settings).effort[Format.AVIF] == 3
+    assert input_limits(settings).max_frames == 7
