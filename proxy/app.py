@@ -6,6 +6,7 @@ The only room that knows all others. What may start before what, and who must ou
 import asyncio
 import gc
 import signal
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -91,7 +92,7 @@ def make_pool(settings: Settings, *, workers: int | None = None) -> Pool:
         memory_bytes=int(render.memory),
         recycle_after=render.recycle_after,
         limits=input_limits(settings),
-        clock=asyncio.get_running_loop().time,
+        clock=time.monotonic,
     )
 
 
@@ -118,9 +119,8 @@ class Engine:
     def __init__(
         self, settings: Settings, metrics: Metrics, *, disk: Path | None, workers: int | None = None
     ) -> None:
-        loop = asyncio.get_running_loop()
         self.settings = settings
-        self.clock = loop.time
+        self.clock = time.monotonic
         self.stop_by: float | None = None
         self.mounts = mounts(settings)
         self.presets = settings.parsed_presets()

@@ -13,8 +13,8 @@ from proxy.core.plan import Plan
 
 
 class Clock(Protocol):
-    """Seconds that only go forward; their zero means nothing. The event loop's own clock, so that a deadline
-    taken here can be handed to `asyncio.timeout_at`."""
+    """Seconds of CLOCK_MONOTONIC: what asyncio's and uvloop's own clocks count, so that a deadline taken here can be
+    handed to `asyncio.timeout_at`, but finer than uvloop's, which stands still within a millisecond."""
 
     def __call__(self) -> float: ...
 
