@@ -228,15 +228,15 @@ class Public:
                 headers[hdrs.CONTENT_RANGE] = respond.content_range(part, original.size_bytes)
                 response = web.StreamResponse(status=206, headers=headers)
             response.content_length = len(part)
-            await response.prepare(request)
-            if request.method == hdrs.METH_GET:
-                try:
+            try:
+                await response.prepare(request)
+                if request.method == hdrs.METH_GET:
                     await _send(response, original, part)
-                except (OSError, TimeoutError):
-                    # The head is out: an error can only be shown by breaking off.
-                    visit.outcome, visit.error = Outcome.FAILED, "broken-off"
-                    if request.transport is not None:
-                        request.transport.abort()
+            except (OSError, TimeoutError):
+                # The head is out: an error can only be shown by breaking off.
+                visit.outcome, visit.error = Outcome.FAILED, "broken-off"
+                if request.transport is not None:
+                    request.transport.abort()
             return response
 
 
@@ -253,8 +253,8 @@ async def _send(response: web.StreamResponse, original: Original, part: range) -
     while at < part.stop:
         wanted = min(_CHUNK_BYTES, part.stop - at)
         chunk = await asyncio.to_thread(os.pread, original.fileno(), wanted, at)
-        if not chunk:
-            raise ConnectionResetError("the original was cut while it was sent")
+        if not chunk or not original.unchanged():
+            raise ConnectionResetError("the original was written into while it was sent")
         async with asyncio.timeout(_SLOW_BODY_S):
             await response.write(chunk)
         at += len(chunk)

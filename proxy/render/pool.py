@@ -48,6 +48,10 @@ class _Gone(Exception):
     """The worker closed its socket or said something that is not an answer."""
 
 
+class _NotTaken(_Gone):
+    """The worker was gone before it read the job, which is for another to do."""
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Waiting:
     """A job in the queue; `answer` is done early where its caller has left, `taken` once a worker has it."""
@@ -65,6 +69,7 @@ class _Worker:
 
     def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
         self.process = process
+        self.ended = asyncio.create_task(process.wait(), name="worker's end")
         self._channel = channel
         self.jobs = 0
 
@@ -92,13 +97,13 @@ class _Worker:
         return worker, hello
 
     async def ask(self, job: Job, descriptor: int) -> tuple[Answer, bytes]:
-        """One job there and its answer back. Raises _Gone."""
+        """One job there and its answer back. Raises _Gone or _NotTaken."""
         text = pickle.dumps(job)
         try:
             # Fits the empty buffer of an idle worker's socket: this never blocks.
             socket.send_fds(self._channel, [JOB_HEAD.pack(len(text)) + text], [descriptor])
-        except OSError:
-            raise _Gone from None
+        except (BrokenPipeError, ConnectionResetError):
+            raise _NotTaken from None
         self.jobs += 1
         return await self._answer(Answer)
 
@@ -119,6 +124,9 @@ class _Worker:
         while view:
             try:
                 got = await loop.sock_recv_into(self._channel, view)
+            except ConnectionResetError:
+                # What a unix socket says where its peer closed with something unread: our job.
+                raise _NotTaken from None
             except OSError:
                 got = 0
             if not got:
@@ -130,7 +138,7 @@ class _Worker:
         self._channel.close()
         if self.process.returncode is None:
             self.process.kill()
-        await self.process.wait()
+        await self.ended
 
 
 def _environment() -> dict[str, str]:
@@ -257,12 +265,8 @@ class Pool:
             while True:
                 if worker is None:
                     worker = await self._respawn()
-                _, _, waiting = await self._queue.get()
-                if waiting.answer.done():
-                    continue
-                waiting.taken = True
-                self._waiting -= 1
-                if not await self._work(worker, waiting) or worker.jobs >= self._recycle_after:
+                usable = await self._work_next(worker)
+                if not usable or worker.jobs >= self._recycle_after:
                     self._alive.discard(worker)
                     await worker.kill()
                     worker = None
@@ -270,6 +274,36 @@ class Pool:
             if worker is not None:
                 self._alive.discard(worker)
                 await worker.kill()
+
+    async def _work_next(self, worker: _Worker) -> bool:
+        """Has `worker` do the next job; False if it is of no more use. One that dies at rest is noticed at once, and
+        costs nobody anything."""
+        taking = asyncio.create_task(self._queue.get(), name="next job")
+        try:
+            await asyncio.wait({taking, worker.ended}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self._put_back(taking)
+            raise
+        if worker.ended.done():
+            self._put_back(taking)
+            return False
+        rank, order, waiting = taking.result()
+        if waiting.answer.done():
+            return True
+        waiting.taken = True
+        self._waiting -= 1
+        try:
+            return await self._work(worker, waiting)
+        except _NotTaken:
+            if not waiting.answer.done():
+                waiting.taken = False
+                self._waiting += 1
+                self._queue.put_nowait((rank, order, waiting))
+            return False
+
+    def _put_back(self, taking: asyncio.Task[tuple[int, int, _Waiting]]) -> None:
+        if not taking.cancel() and not taking.cancelled():
+            self._queue.put_nowait(taking.result())
 
     async def _respawn(self) -> _Worker:
         while True:
@@ -295,6 +329,8 @@ class Pool:
             usable = True
         except TimeoutError:
             outcome = RenderTimeout("the picture took longer to render than a render may take")
+        except _NotTaken:
+            raise
         except _Gone:
             outcome = WorkerDied("the worker that rendered the picture died")
         except Exception:

@@ -147,7 +147,10 @@ class Originals:
 
             async def attempt() -> Original:
                 identity = await self.identify(ref, deadline=deadline)
-                return await stack.enter_async_context(self.borrow(identity, deadline=deadline))
+                original = await stack.enter_async_context(self.borrow(identity, deadline=deadline))
+                if not original.unchanged():
+                    raise OriginalChanged
+                return original
 
             original = await self.while_it_rests(ref, attempt)
             yield original

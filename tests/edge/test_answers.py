@@ -207,6 +207,29 @@ async def test_an_original_that_is_cut_while_it_is_sent_breaks_off(node: Running
     assert (await node.get("/w_20/photo.jpg")).status == 200
 
 
+async def test_an_original_that_is_overwritten_while_it_is_sent_breaks_off(node: Running) -> None:
+    head = pictures.photo_as("jpeg")
+    path = temporary_file(node.originals, "long.jpg", head + b"A" * 20_000_000)
+    reader, writer = await connect(node)
+    writer.write(b"GET /original/long.jpg HTTP/1.1\r\nHost: x\r\n\r\n")
+    received = await reader.readuntil(b"\r\n\r\n")
+    tag = received.partition(b"ETag: ")[2].partition(b"\r\n")[0].decode()
+    with path.open("r+b") as file:
+        file.seek(len(head))
+        file.write(b"B" * 20_000_000)
+    fresh = await node.get("/original/long.jpg", Range="bytes=-4")
+    assert (fresh.body, fresh.headers["ETag"] == tag) == (b"BBBB", False)
+    rest = b""
+    try:
+        while chunk := await reader.read(2**20):
+            rest += chunk
+    except ConnectionError:
+        pass
+    writer.close()
+    assert b"B" not in rest[len(head) :]
+    assert len(rest) < len(head) + 20_000_000
+
+
 ERRORS = [
     ("/w_abc/photo.jpg", 400, "bad-transform"),
     ("/w_100,nope_3/photo.jpg", 400, "bad-transform"),

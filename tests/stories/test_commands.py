@@ -193,6 +193,21 @@ def test_a_request_under_way_is_finished_by_a_stop(served: Served, folder: Path)
     assert answer.startswith(b"HTTP/1.1 200 OK")
 
 
+def test_a_reader_that_stalls_does_not_hold_up_a_stop(folder: Path) -> None:
+    temporary_file(folder / "in", "long.jpg", pictures.photo_as("jpeg") + b"x" * 30_000_000)
+    node = Served(folder, "--originals", str(folder / "in"), CALOTYPE_SERVER__DRAIN="4s").until_ready()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", node.port))
+        client.sendall(b"GET /original/long.jpg HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.recv(1000)
+        time.sleep(0.3)
+        node.process.send_signal(signal.SIGTERM)
+        # The promise itself, and no benchmark: a supervisor kills what outlives it.
+        assert node.process.wait(timeout=4) == 0
+    node.process.communicate()
+
+
 def test_killed_and_started_again_it_serves_from_disk(folder: Path) -> None:
     for how in (signal.SIGKILL, signal.SIGTERM):
         node = Served(folder, "--originals", str(folder / "in")).until_ready()
