@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from proxy.core.delivery import Variant, Visit
+from proxy.core.delivery import Variant
 from proxy.core.errors import CalotypeError, OriginalNotFound
 from proxy.core.facts import Facts
 from proxy.core.formats import Format
@@ -26,14 +26,6 @@ class FakeMetrics:
 
     def tier_failed(self, tier: str, kind: str) -> None:
         self.counts[f"{tier} {kind}"] += 1
-
-
-class FakeLedger:
-    def __init__(self) -> None:
-        self.visits: list[Visit] = []
-
-    def enter(self, visit: Visit) -> None:
-        self.visits.append(visit)
 
 
 class FakeClock:

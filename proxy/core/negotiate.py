@@ -12,8 +12,6 @@ from proxy.core.transform import Auto, Transform
 
 AcceptClass = frozenset[Format]
 
-NOTHING_MODERN: AcceptClass = frozenset()
-
 _MODERN = {TRAITS[kind].mime: kind for kind in (Format.AVIF, Format.WEBP)}
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
 _QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")

@@ -105,7 +105,7 @@ class Public:
             if page is not None and hit is not None:
                 response = self._picture(request, visit, page, hit, began_s)
             else:
-                response = await self._answer(request, visit, address, began_s)
+                response = await self._answer(request, visit, address, page, began_s)
         except CalotypeError as failure:
             visit.outcome, visit.error = respond.outcome_of(failure), failure.slug
             response = respond.problem(failure, negotiates=self._negotiates(request))
@@ -120,15 +120,14 @@ class Public:
         return response
 
     async def _answer(
-        self, request: web.BaseRequest, visit: Visit, address: Address, began_s: float
+        self, request: web.BaseRequest, visit: Visit, address: Address, page: Page | None, began_s: float
     ) -> web.StreamResponse:
-        """All that is no unconditional memory hit."""
+        """All that is no unconditional memory hit; `page` is None for a URL not met before."""
         host, target, accepted = address
         if (text := _QUIET.get(target)) is not None:
             return respond.quiet(text)
         if target == "/healthz":
             return respond.quiet('{"status":"ok"}\n', "application/json")
-        page = self._pages.get(address)
         if page is None:
             mount, asked = self._understood(request, host)
             if isinstance(asked, OriginalAsked):

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.formats import SNIFF_BYTES, Format, sniff
-from proxy.core.keys import Identity, OriginalRef
+from proxy.core.keys import OriginalRef
 from proxy.core.limits import Limits
 from proxy.core.negotiate import choose
 from proxy.core.plan import Plan, Recipe, resolve
@@ -68,6 +68,3 @@ async def make_pool() -> AsyncIterator[Callable[..., Pool]]:
     yield make
     for pool in pools:
         await pool.close()
-
-
-__all__ = ["LIMITS", "RECIPE", "Identity", "draw", "make_pool", "opened", "plan_for"]
