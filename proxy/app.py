@@ -1,162 +1,113 @@
 """Composition root: builds every component from the settings, and starts and stops them in order.
 
-The only room that knows all others. What may start before what, and who must outlive whom, is told here.
+The room that knows all others. What may start before what, and who must outlive whom, is told here; a node of several
+processes is put together of the same halves in `supervisor`.
 """
 
 import asyncio
 import gc
-import signal
-import time
-from collections.abc import Callable
+import socket
+import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import structlog
 from aiohttp import web
 
-from proxy.config import ConfigError, Settings
-from proxy.core.errors import WorkerDied
-from proxy.core.formats import Format
-from proxy.core.limits import Limits
-from proxy.core.mounts import Mount
-from proxy.core.plan import Recipe
+from proxy import parts
+from proxy.config import S3, ConfigError, Settings
 from proxy.edge.admin import admin_app
 from proxy.edge.explain import Explanation, explained
 from proxy.edge.public import Public
 from proxy.edge.server import QuietServer
-from proxy.ports import Metrics, Tier
-from proxy.render.pool import Pool
-from proxy.render.wire import Hello
+from proxy.ports import InstantTier, Metrics, Producer, Tier
+from proxy.s3 import S3Bucket
 from proxy.service.chain import Chain
 from proxy.service.deliver import Deliver
 from proxy.service.originals import Originals
+from proxy.service.produce import Produce
 from proxy.service.quarantine import Quarantine
 from proxy.service.singleflight import Flights
-from proxy.sources.directory import DirectorySource
 from proxy.telemetry import PrometheusMetrics, RequestLedger
-from proxy.tiers.disk import DiskTier
-from proxy.tiers.memory import MemoryTier
+from proxy.tiers.redis import NoRedis
 
-OLDEST_LIBVIPS = (8, 16, 0)
 KEEPALIVE_S = 75.0
 MAX_HEADER_BYTES = 8190
-
-
-def input_limits(settings: Settings) -> Limits:
-    limits = settings.limits
-    return Limits(
-        max_bytes=int(limits.original_max_bytes),
-        max_side_px=limits.original_max_side,
-        max_pixels=limits.original_max_pixels,
-        max_pixels_heif=limits.original_max_pixels_heif,
-        max_frames=limits.original_max_frames,
-    )
-
-
-def recipe(settings: Settings) -> Recipe:
-    formats = settings.formats
-    return Recipe(
-        quality=formats.quality,
-        effort={
-            Format.AVIF: formats.avif_effort,
-            Format.WEBP: formats.webp_effort,
-            Format.PNG: formats.png_compression,
-            Format.GIF: formats.gif_effort,
-        },
-        max_side_px=settings.limits.output_max_side,
-    )
-
-
-def mounts(settings: Settings) -> list[Mount]:
-    return [
-        Mount(
-            name=name,
-            host=mount.host,
-            prefix=mount.prefix,
-            source=mount.source,
-            dimensions=mount.dimensions,
-            allowed_px=tuple(sorted(set(settings.dimensions.allowed))),
-            presets_only=mount.presets_only,
-            max_age_s=settings.max_age_s(mount),
-        )
-        for name, mount in settings.named_mounts().items()
-    ]
-
-
-def make_pool(settings: Settings, *, workers: int | None = None) -> Pool:
-    render = settings.render
-    return Pool(
-        workers=workers or settings.workers(),
-        queue=render.queue,
-        timeout_s=render.timeout,
-        memory_bytes=int(render.memory),
-        recycle_after=render.recycle_after,
-        limits=input_limits(settings),
-        clock=time.monotonic,
-    )
-
-
-def make_sources(settings: Settings) -> dict[str, DirectorySource]:
-    return {
-        name: DirectorySource(name, source.path, max_bytes=int(settings.limits.original_max_bytes))
-        for name, source in settings.sources.items()
-    }
-
-
-def check_libvips(hello: Hello) -> None:
-    """Raises ConfigError for a libvips that is too old to be trusted with strangers' pictures."""
-    if tuple(hello.libvips) < OLDEST_LIBVIPS:
-        found, oldest = (".".join(map(str, version)) for version in (hello.libvips, OLDEST_LIBVIPS))
-        raise ConfigError(
-            f"libvips {found} is older than {oldest}; get the bundled one with:"
-            " pip install --force-reinstall --no-deps pyvips-binary"
-        )
+BACKLOG = 1024
 
 
 class Engine:
-    """All but HTTP: sources, tiers, workers and the use case. An async context; leaving it closes everything."""
+    """The miss path, all but HTTP: sources, tiers, workers and the use case. An async context, made in a running loop;
+    leaving it closes everything. With `disk` None nothing is kept beyond memory, and no bucket is asked."""
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, *, disk: Path | None, workers: int | None = None
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        disk: Path | None,
+        workers: int | None = None,
+        memory_share: int = 1,
     ) -> None:
         self.settings = settings
-        self.clock = time.monotonic
+        self.clock = parts.clock
         self.stop_by: float | None = None
-        self.mounts = mounts(settings)
+        self.mounts = parts.mounts(settings)
         self.presets = settings.parsed_presets()
-        self.pool = make_pool(settings, workers=workers)
-        self.memory = MemoryTier(
-            max_bytes=int(settings.cache.memory.max_bytes),
-            max_entry_bytes=int(settings.cache.memory.max_entry_bytes),
+        self.pool = parts.pool(settings, workers=workers)
+        self.memory = parts.memory(settings, share=memory_share)
+        self.redis = parts.redis(settings, metrics) if disk is not None else None
+        self._buckets: list[S3Bucket] = []
+        self._scratch = tempfile.TemporaryDirectory(prefix="calotype-") if disk is None else None
+        self.keep = parts.originals(
+            settings, disk or Path(self._scratch.name if self._scratch else ""), metrics
         )
         self.slow: list[Tier] = []
+        bucket = None
         if disk is not None:
-            try:
-                self.slow.append(
-                    DiskTier(disk, max_bytes=int(settings.cache.disk.max_bytes), metrics=metrics)
-                )
-            except OSError as fault:
-                raise ConfigError(f"cache.disk.path: {disk} cannot be used: {fault.strerror}") from None
-        self.chain = Chain(self.memory, self.slow, metrics)
+            self.slow.append(parts.disk(settings, disk, metrics))
+            kind = settings.cache.bucket
+            s3 = self._bucket(kind.as_s3()) if kind.kind == "s3" else None
+            bucket = parts.bucket(settings, s3, self.redis or NoRedis(), metrics)
+        if bucket is not None:
+            self.slow.append(bucket)
+        self.chain = Chain(self.memory, self.slow, metrics, self.redis if bucket else None)
         self.flights = Flights()
-        self.sources = make_sources(settings)
+        self.sources = {
+            name: parts.source(
+                name, source, self._bucket(source) if isinstance(source, S3) else None, self.keep, settings
+            )
+            for name, source in settings.sources.items()
+        }
         renderer = Quarantine(self.pool, self.clock)
-        self.originals = Originals(self.sources, self.chain, renderer, self.flights, self.clock, metrics)
-        self.deliver = Deliver(
+        self.originals = Originals(
+            self.sources, self.chain, renderer, self.flights, self.clock, metrics, self.keep
+        )
+        self.produce = Produce(
             self.originals,
             self.chain,
             self.flights,
             renderer,
-            recipe(settings),
+            parts.recipe(settings),
             settings.formats.auto,
             self.clock,
             metrics,
+            bucket,
         )
+
+    def _bucket(self, s3: S3) -> S3Bucket:
+        self._buckets.append(parts.s3_bucket(s3))
+        return self._buckets[-1]
 
     async def __aenter__(self) -> "Engine":
         try:
+            for bucket in self._buckets:
+                await bucket.__aenter__()
+            if self.redis is not None:
+                await self.redis.__aenter__()
             self.hello = await self.pool.start()
-            check_libvips(self.hello)
+            parts.check_libvips(self.hello)
         except BaseException:
             await self.close(self.clock())
             raise
@@ -166,12 +117,25 @@ class Engine:
         await self.close(self.stop_by or self.clock() + self.settings.server.drain)
 
     async def close(self, deadline: float) -> None:
-        """Flights first, for they use the workers and fill the tiers; then the workers; the tiers last."""
+        """Flights first, for they use the workers and fill the tiers; then the workers; then the tiers, which write
+        to Redis and buckets until the end."""
         await self.flights.close()
         await self.pool.close()
         await self.chain.close(deadline)
         for source in self.sources.values():
             source.close()
+        if self.redis is not None:
+            await self.redis.__aexit__()
+        for bucket in self._buckets:
+            await bucket.__aexit__()
+        self.keep.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    def watched_tiers(self) -> dict[str, Callable[[], tuple[int, int] | None]]:
+        """The usage of every tier here, for metrics."""
+        own = {self.memory.name: self.memory.usage, self.keep.name: self.keep.usage}
+        return {**own, **{tier.name: tier.usage for tier in self.slow}}
 
     async def explain(self, url: str, accept: str) -> Explanation:
         return await explained(
@@ -179,14 +143,110 @@ class Engine:
             accept,
             mounts=self.mounts,
             presets=self.presets,
-            deliver=self.deliver,
+            produce=self.produce,
             originals=self.originals,
             deadline=self.clock() + self.settings.server.request_timeout,
         )
 
 
+def public_runner(
+    settings: Settings,
+    producer: Producer,
+    memory: InstantTier,
+    ledger: RequestLedger,
+    log: structlog.typing.FilteringBoundLogger,
+) -> web.ServerRunner:
+    """The public listener's half of a node, before whichever producer."""
+    public = Public(
+        Deliver(memory, producer, parts.clock),
+        mounts=parts.mounts(settings),
+        presets=settings.parsed_presets(),
+        redirects=settings.cache.bucket.delivery == "redirect",
+        url_max_bytes=settings.limits.url_max_bytes,
+        request_timeout_s=settings.server.request_timeout,
+        clock=parts.clock,
+        ledger=ledger,
+        log=log,
+    )
+    server = QuietServer(
+        public.handle,
+        handler_cancellation=True,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_S,
+        max_line_size=max(MAX_HEADER_BYTES, settings.limits.url_max_bytes + 64),
+        max_field_size=MAX_HEADER_BYTES,
+    )
+    # The last fifth of the drain is for what is still to be written behind the answers.
+    return web.ServerRunner(server, shutdown_timeout=settings.server.drain * 0.8)
+
+
+def bound(host: str, port: int, *, section: str, shared: bool = False) -> list[socket.socket]:
+    """Sockets bound to every address of `host`; with `shared` others may bind the same port and the kernel divides
+    the connections. Raises ConfigError."""
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            made = socket.socket(family, kind, protocol)
+            sockets.append(made)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            made.bind((address[0], port or sockets[0].getsockname()[1], *address[2:]))
+    except OSError as fault:
+        for made in sockets:
+            made.close()
+        raise ConfigError(f"{section}.port: cannot listen: {fault.strerror or fault}") from None
+    return sockets
+
+
+def unix_socket(path: str) -> socket.socket:
+    """A unix socket bound to `path`, in place of one that a killed node left; raises ConfigError."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if Path(path).is_socket():
+            Path(path).unlink()
+        made.bind(path)
+    except OSError as fault:
+        made.close()
+        raise ConfigError(f"server.socket: cannot listen: {fault.strerror or fault}") from None
+    return made
+
+
+def public_sockets(settings: Settings) -> list[socket.socket]:
+    """What the public listener of this node's only process listens on."""
+    server = settings.server
+    if server.socket:
+        return [unix_socket(server.socket)]
+    return bound(server.host, server.port, section="server")
+
+
+async def listen(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -> None:
+    """Sets `runner` up and has it accept on `sockets`, which it closes in the end."""
+    await runner.setup()
+    for one in sockets:
+        await web.SockSite(runner, one, backlog=BACKLOG).start()
+
+
+def url_of(sockets: Sequence[socket.socket]) -> str:
+    """Where a browser finds what listens on `sockets`."""
+    if sockets[0].family == socket.AF_UNIX:
+        return f"unix:{sockets[0].getsockname()}"
+    host, port = sockets[0].getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def settle_memory() -> None:
+    """What is here now stays for good, and a request makes few cycles: the collector may look far less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 50)
+
+
 class Node:
-    """The engine behind its two listeners."""
+    """A node in one process: the engine behind its two listeners."""
 
     def __init__(self, settings: Settings, log: structlog.typing.FilteringBoundLogger) -> None:
         self.settings = settings
@@ -201,18 +261,19 @@ class Node:
         """Serves until `stop`, then drains. Raises ConfigError where it cannot start."""
         engine = Engine(self.settings, self.metrics, disk=self.settings.disk_path())
         async with engine:
-            tiers = {engine.memory.name: engine.memory.usage} | {
-                tier.name: tier.usage for tier in engine.slow
-            }
-            self.metrics.watch(queue=lambda: engine.pool.waiting, tiers=tiers)
-            public = self._public(engine)
+            self.metrics.watch(queue=lambda: engine.pool.waiting, tiers=engine.watched_tiers())
+            public = public_runner(self.settings, engine.produce, engine.memory, self.ledger, self.log)
             admin = self._admin(engine)
             async with AsyncExitStack() as stack:
-                for runner in (admin, public):
-                    await runner.setup()
-                    stack.push_async_callback(runner.cleanup)
-                await self._listen(public, admin)
-                _settle_memory()
+                admin_at = bound(self.settings.admin.host, self.settings.admin.port, section="admin")
+                self.admin_url = url_of(admin_at)
+                stack.push_async_callback(admin.cleanup)
+                await listen(admin, admin_at)
+                public_at = public_sockets(self.settings)
+                self.public_url = url_of(public_at)
+                stack.push_async_callback(public.cleanup)
+                await listen(public, public_at)
+                settle_memory()
                 self.ready = True
                 self.log.info("ready", public=self.public_url, admin=self.admin_url)
                 on_ready()
@@ -223,29 +284,6 @@ class Node:
         self.ledger.flush()
         self.log.info("stopped")
 
-    def _public(self, engine: Engine) -> web.ServerRunner:
-        public = Public(
-            engine.deliver,
-            engine.originals,
-            mounts=engine.mounts,
-            presets=engine.presets,
-            url_max_bytes=self.settings.limits.url_max_bytes,
-            request_timeout_s=self.settings.server.request_timeout,
-            clock=engine.clock,
-            ledger=self.ledger,
-            log=self.log,
-        )
-        server = QuietServer(
-            public.handle,
-            handler_cancellation=True,
-            access_log=None,
-            keepalive_timeout=KEEPALIVE_S,
-            max_line_size=max(MAX_HEADER_BYTES, self.settings.limits.url_max_bytes + 64),
-            max_field_size=MAX_HEADER_BYTES,
-        )
-        # The last fifth of the drain is for what is still to be written behind the answers.
-        return web.ServerRunner(server, shutdown_timeout=self.settings.server.drain * 0.8)
-
     def _admin(self, engine: Engine) -> web.AppRunner:
         app = admin_app(
             token=self.settings.admin.token.get_secret_value(),
@@ -255,68 +293,3 @@ class Node:
             log=self.log,
         )
         return web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-
-    async def _listen(self, public: web.ServerRunner, admin: web.AppRunner) -> None:
-        server, admin_settings = self.settings.server, self.settings.admin
-        site: web.BaseSite
-        if server.socket:
-            site = web.UnixSite(public, server.socket)
-            self.public_url = f"unix:{server.socket}"
-        else:
-            site = web.TCPSite(public, server.host, server.port)
-        await _started(site, "server")
-        await _started(web.TCPSite(admin, admin_settings.host, admin_settings.port), "admin")
-        if not server.socket:
-            self.public_url = _url(public)
-        self.admin_url = _url(admin)
-
-
-def _settle_memory() -> None:
-    """What is here now stays for good, and a request makes few cycles: the collector may look far less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 50)
-
-
-async def _started(site: web.BaseSite, section: str) -> None:
-    try:
-        await site.start()
-    except OSError as fault:
-        raise ConfigError(f"{section}.port: cannot listen: {fault.strerror or fault}") from None
-
-
-def _url(runner: web.BaseRunner) -> str:
-    host, port = runner.addresses[0][:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-async def serve_until_signal(
-    settings: Settings,
-    log: structlog.typing.FilteringBoundLogger,
-    *,
-    announce: Callable[["Node"], None] | None = None,
-) -> None:
-    """Runs a node until SIGTERM or SIGINT; a second one ends the drain at once. Raises ConfigError."""
-    if not settings.sources:
-        raise ConfigError(
-            "sources: there is nothing to serve; give --originals DIR or a [sources.NAME] table"
-        )
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
-
-    def on_signal() -> None:
-        if stop.is_set():
-            task.cancel()
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    node = Node(settings, log)
-    try:
-        await node.run(stop, (lambda: announce(node)) if announce else lambda: None)
-    except asyncio.CancelledError:
-        log.warning("stopped before everything was finished")
-    except WorkerDied as failure:
-        raise ConfigError(f"render: {failure.detail}") from None

@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from proxy.app import Engine
-from proxy.config import ConfigError, Settings, Source
+from proxy.config import ConfigError, Directory, Settings
 from proxy.core.delivery import Delivered
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.errors import CalotypeError
 from proxy.core.formats import SNIFF_BYTES, TRAITS, Format, sniff
 from proxy.core.keys import OriginalRef
 from proxy.core.transform import Transform
-from proxy.service.deliver import Wanted
+from proxy.core.wanted import Wanted
 from proxy.telemetry import PrometheusMetrics
 
 _SOURCE = "input"
@@ -89,7 +89,7 @@ async def _render_all(settings: Settings, source: Path, asked: Transform, out: P
 
 
 def _engine(settings: Settings, root: Path, *, workers: int | None = None) -> Engine:
-    lone = settings.model_copy(update={"sources": {_SOURCE: Source(path=root)}, "mounts": {}})
+    lone = settings.model_copy(update={"sources": {_SOURCE: Directory(path=root)}, "mounts": {}})
     return Engine(lone, PrometheusMetrics(), disk=None, workers=workers)
 
 
@@ -98,7 +98,7 @@ async def _deliver(engine: Engine, key: str, asked: Transform) -> Delivered:
     modern = frozenset(engine.settings.formats.auto) - {Format.JPEG}
     wanted = Wanted(OriginalRef(_SOURCE, key), asked, modern)
     # The deadline bounds a request's wait; here there is only the render's own timeout.
-    return await engine.deliver.variant(wanted, deadline=engine.clock() + 3600)
+    return await engine.produce.variant(wanted, deadline=engine.clock() + 3600, redirect=False)
 
 
 def _pictures(source: Path, out: Path) -> Iterator[Path]:

@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.app import check_libvips, make_pool
-from proxy.config import ConfigError, Settings
+from proxy import parts
+from proxy.config import ConfigError, Directory, Settings
 from proxy.core.errors import WorkerDied
 from proxy.core.formats import OUTPUTS
 
@@ -24,17 +24,21 @@ async def examine(settings: Settings) -> list[Finding]:
     return [
         Finding("configuration", True, "valid"),
         *await _rendering(settings),
-        *(_source(name, source.path) for name, source in settings.sources.items()),
+        *(
+            _source(name, source.path)
+            for name, source in settings.sources.items()
+            if isinstance(source, Directory)
+        ),
         *([] if settings.sources else [Finding("sources", False, "none; add a [sources.NAME] table")]),
         _disk(settings),
     ]
 
 
 async def _rendering(settings: Settings) -> list[Finding]:
-    pool = make_pool(settings, workers=1)
+    pool = parts.pool(settings, workers=1)
     try:
         hello = await pool.start()
-        check_libvips(hello)
+        parts.check_libvips(hello)
     except (WorkerDied, ConfigError) as failure:
         return [Finding("render", False, str(failure))]
     finally:

@@ -14,10 +14,11 @@ import click
 
 import proxy
 from proxy import batch, checkup, demo
-from proxy.app import Engine, Node, serve_until_signal
+from proxy.app import Engine
 from proxy.config import ConfigError, Settings, load
 from proxy.core.dialects.native import parse_tokens, path_url, query_url
 from proxy.core.errors import BadTransform, BadUrl, CalotypeError
+from proxy.serve import serve_until_signal
 from proxy.telemetry import PrometheusMetrics, open_log
 
 T = TypeVar("T")
@@ -85,6 +86,7 @@ def main() -> None:
 @click.option("--cache", type=click.Path(path_type=Path), help="Directory of the disk tier.")
 @click.option("--host", help="Address of the public listener (127.0.0.1).")
 @click.option("--port", type=int, help="Port of the public listener (8080); 0 takes a free one.")
+@click.option("--processes", type=int, help="Processes that answer requests (1).")
 @click.option("--demo", "is_demo", is_flag=True, help="Paint originals to try it on, and print URLs to open.")
 def serve(
     config: Path | None,
@@ -92,17 +94,18 @@ def serve(
     cache: Path | None,
     host: str | None,
     port: int | None,
+    processes: int | None,
     is_demo: bool,
 ) -> None:
     """Run the node until it is told to stop (SIGTERM or Ctrl-C), then let what is under way finish."""
-    announce: Callable[[Node], None] | None = None
+    announce: Callable[[str, str], None] | None = None
     try:
         if is_demo and config is None:
             config = demo.configuration()
         settings = _settings(
             config,
             originals,
-            server=_given(host=host, port=port),
+            server=_given(host=host, port=port, processes=processes),
             cache={"disk": {"path": str(cache)}} if cache else {},
         )
         if is_demo:

@@ -17,8 +17,10 @@ from pydantic import (
     BeforeValidator,
     ByteSize,
     ConfigDict,
+    Discriminator,
     Field,
     SecretStr,
+    Tag,
     ValidationError,
     model_validator,
 )
@@ -75,6 +77,9 @@ class Server(Section):
     host: str = Field("127.0.0.1", description="address of the public listener")
     port: Port = Field(8080, description="port of the public listener; 0 takes a free one")
     socket: str = Field("", description="path of a unix socket to listen on instead of host and port")
+    processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="processes that answer requests; above 1 another one renders and writes for them all"
+    )
     request_timeout: Seconds = Field("10s", validate_default=True, description="a request's whole deadline")
     drain: Seconds = Field(
         "10s", validate_default=True, description="how long a stop waits for what is under way"
@@ -89,9 +94,52 @@ class Admin(Section):
     )
 
 
-class Source(Section):
+class Directory(Section):
     kind: Literal["directory"] = Field("directory", description="directory: originals are files below path")
     path: Path = Field(description="the directory; keys are paths below it")
+
+
+class S3(Section):
+    """What it takes to reach a bucket of an S3-compatible store."""
+
+    kind: Literal["s3"] = Field(description="s3: originals are objects of an S3-compatible bucket")
+    bucket: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$")] = Field(
+        description="name of the bucket"
+    )
+    prefix: str = Field("", description="what stands before every key in the bucket, such as photos/")
+    endpoint_url: Annotated[str, Field(pattern=r"^(|https?://[^/?#@\s]+/?)$")] = Field(
+        "", description="the store, such as https://minio.example:9000; empty is AWS"
+    )
+    region: str = Field("", description="its region; empty is us-east-1")
+    access_key: str = Field(
+        "", description="access key id; empty asks AWS's own chain: environment, files, machine role"
+    )
+    secret_key: SecretStr = Field(SecretStr(""), description="secret access key")
+    path_style: bool = Field(
+        True,
+        description="true asks endpoint/bucket/key, false bucket.endpoint/key; all stores know the first",
+    )
+
+    @model_validator(mode="after")
+    def _keys_together(self) -> Self:
+        if bool(self.access_key) != bool(self.secret_key.get_secret_value()):
+            raise ValueError("access_key and secret_key go together")
+        return self
+
+
+def _kind_of(source: object) -> str:
+    kind = source.get("kind", "directory") if isinstance(source, dict) else getattr(source, "kind", "")
+    return str(kind)
+
+
+Source = Annotated[
+    Annotated[Directory, Tag("directory")] | Annotated[S3, Tag("s3")],
+    Discriminator(
+        _kind_of,
+        custom_error_type="kind",
+        custom_error_message="must be directory or s3",
+    ),
+]
 
 
 class Mount(Section):
@@ -123,9 +171,56 @@ class DiskCache(Section):
     )
 
 
+class OriginalsCache(Section):
+    max_bytes: Bytes = Field(
+        "4GiB", validate_default=True, description="originals from afar kept on disk, beside the disk tier"
+    )
+
+
+class Bucket(Section):
+    kind: Literal["none", "directory", "s3"] = Field(
+        "none", description="where all nodes keep their variants: none, directory (shared by them) or s3"
+    )
+    path: str = Field("", description="directory: where it is")
+    bucket: str = Field("", description="s3: name of the bucket, and below it as for a source")
+    endpoint_url: str = Field("", description="the store; empty is AWS")
+    region: str = Field("", description="its region; empty is us-east-1")
+    access_key: str = Field("", description="access key id; empty asks AWS's own chain")
+    secret_key: SecretStr = Field(SecretStr(""), description="secret access key")
+    path_style: bool = Field(True, description="true asks endpoint/bucket/key, false bucket.endpoint/key")
+    prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?$")] = Field(
+        "thumbnails", description="folder of the variants"
+    )
+    delivery: Literal["proxy", "redirect"] = Field(
+        "proxy", description="proxy sends the bytes; redirect sends clients to the bucket where it can"
+    )
+    public_url: Annotated[str, Field(pattern=r"^(|https?://[^?#\s]+)$")] = Field(
+        "", description="redirect: public base URL of the bucket; empty signs URLs"
+    )
+
+    def as_s3(self) -> S3:
+        """The bucket's own place, without the folder; raises ValueError where it makes none."""
+        names = S3.model_fields.keys() - {"kind", "prefix"}
+        return S3(kind="s3", **{name: getattr(self, name) for name in names})
+
+
 class Cache(Section):
     memory: MemoryCache = MemoryCache()
     disk: DiskCache = DiskCache()
+    originals: OriginalsCache = OriginalsCache()
+    bucket: Bucket = Bucket()
+
+
+class Redis(Section):
+    url: SecretStr = Field(
+        SecretStr(""), description="redis://host:6379/0, rediss:// or unix://; empty is none"
+    )
+    flag_ttl: Annotated[Seconds, Field(ge=1)] = Field(
+        "30d", validate_default=True, description="how long it is remembered that a variant is in the bucket"
+    )
+    timeout: Annotated[Seconds, Field(gt=0, le=5)] = Field(
+        "50ms", validate_default=True, description="how long Redis is waited for, once, when it fails"
+    )
 
 
 class Limits(Section):
@@ -223,6 +318,7 @@ class Settings(BaseSettings):
     sources: Annotated[dict[str, Source], AfterValidator(_named)] = {}
     mounts: Annotated[dict[str, Mount], AfterValidator(_named)] = {}
     cache: Cache = Cache()
+    redis: Redis = Redis()
     limits: Limits = Limits()
     dimensions: DimensionList = DimensionList()
     render: Render = Render()
@@ -231,7 +327,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _combine(self) -> Self:
-        for problem in (*self._mount_problems(), *self._other_problems()):
+        for problem in (*self._mount_problems(), *self._bucket_problems(), *self._other_problems()):
             raise ValueError(problem)
         self.parsed_presets()
         return self
@@ -251,6 +347,29 @@ class Settings(BaseSettings):
             if (mount.host, mount.prefix) in taken:
                 problems.append(f"mounts.{name}: another mount has the same host and prefix")
             taken.add((mount.host, mount.prefix))
+        return problems
+
+    def _bucket_problems(self) -> list[str]:
+        problems = []
+        bucket = self.cache.bucket
+        if bucket.kind == "directory" and not bucket.path:
+            problems.append("cache.bucket.path: must name the directory that the nodes share")
+        if bucket.kind == "s3":
+            try:
+                bucket.as_s3()
+            except ValidationError as wrong:
+                problems.append(f"cache.bucket.{_one_line(wrong)}")
+        if bucket.kind == "none" and (bucket.bucket or bucket.path):
+            problems.append("cache.bucket.kind: must be directory or s3 for the rest to have a meaning")
+        if bucket.delivery == "redirect":
+            if bucket.kind == "none":
+                problems.append("cache.bucket.delivery: redirect needs a bucket")
+            elif not self.redis.url.get_secret_value():
+                problems.append("cache.bucket.delivery: redirect needs [redis], which tells what is there")
+            elif bucket.kind == "directory" and not bucket.public_url:
+                problems.append("cache.bucket.public_url: redirect to a directory needs its public URL")
+        if not re.match(r"(?:$|(?:rediss?|unix)://)", self.redis.url.get_secret_value()):
+            problems.append("redis.url: must begin with redis://, rediss:// or unix://")
         return problems
 
     def _other_problems(self) -> list[str]:
@@ -341,7 +460,12 @@ def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
 
 def _one_line(problems: ValidationError) -> str:
     problem = problems.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in problem["loc"])
+    parts = [str(part) for part in problem["loc"]]
+    if parts[:1] == ["sources"] and len(parts) > 2:
+        del parts[2]  # The kind of source, which pydantic puts there.
+    if problem["type"] == "kind":
+        parts.append("kind")
+    place = ".".join(parts)
     reason = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         reason = "there is no such setting"

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from proxy.config import Mount, Settings, Source
+from proxy.config import S3, Directory, Mount, Settings
 
 _HEAD = """\
 # Every setting of Calotype with its default. Copy what you change into a file of your own, and name that file with
@@ -20,11 +20,13 @@ _HEAD = """\
 # Sizes take "256MiB" or "50MB", durations "500ms", "30s", "365d".
 # Written from the code by `./run fix`.
 """
-_EXAMPLES: dict[str, dict[str, str]] = {
-    "sources": {"path": '"/srv/pictures"'},
-    "mounts": {"source": '"NAME"'},
+_NAMED: dict[str, list[tuple[type[BaseModel], dict[str, str]]]] = {
+    "sources": [
+        (Directory, {"path": '"/srv/pictures"'}),
+        (S3, {"kind": '"s3"', "bucket": '"pictures"'}),
+    ],
+    "mounts": [(Mount, {"source": '"NAME"'})],
 }
-_NAMED: dict[str, type[BaseModel]] = {"sources": Source, "mounts": Mount}
 
 
 def default_toml() -> str:
@@ -32,8 +34,9 @@ def default_toml() -> str:
     parts = [_HEAD]
     for name, field in Settings.model_fields.items():
         if name in _NAMED:
-            lines = _lines(_NAMED[name], _EXAMPLES[name])
-            parts.append("\n".join([f"# [{name}.NAME]", *(f"# {line}" for line in lines)]))
+            for model, examples in _NAMED[name]:
+                lines = _lines(model, examples)
+                parts.append("\n".join([f"# [{name}.NAME]", *(f"# {line}" for line in lines)]))
         elif name == "presets":
             parts.append(
                 '# [presets]\n# Named transforms, asked for as /t_NAME/key.\n# NAME = "w_300,h_200,c_fill,f_webp"'

@@ -4,8 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from proxy.app import Node
-from proxy.config import ConfigError, Settings, Source
+from proxy.config import ConfigError, Directory, Settings
 
 _SHOWN = (
     ("a card", "t_card/lake.jpg"),
@@ -39,12 +38,12 @@ def with_originals(settings: Settings) -> Settings:
     )
     if painted.returncode:
         raise ConfigError("the demo's originals could not be painted; the reason is above")
-    return settings.model_copy(update={"sources": {**settings.sources, "demo": Source(path=directory)}})
+    return settings.model_copy(update={"sources": {**settings.sources, "demo": Directory(path=directory)}})
 
 
-def announce(node: Node) -> None:
+def announce(public_url: str, admin_url: str) -> None:
     """Prints the URLs."""
     print("\nOpen one of these, twice, and look at its Cache-Status:\n", flush=True)
     for what, below in _SHOWN:
-        print(f"  {node.public_url}/{below}\n      {what}")
-    print(f"\nMetrics: {node.admin_url}/metrics    Stop: Ctrl-C\n", flush=True)
+        print(f"  {public_url}/{below}\n      {what}")
+    print(f"\nMetrics: {admin_url}/metrics    Stop: Ctrl-C\n", flush=True)

@@ -4,12 +4,15 @@ The prose is the contract: what absent means, what may fail silently, who closes
 """
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from proxy.core.delivery import Variant, Visit
+from proxy.core.delivery import Delivered, Variant, Visit
 from proxy.core.facts import Facts
-from proxy.core.keys import Identity
+from proxy.core.formats import Format
+from proxy.core.keys import Identity, OriginalRef
 from proxy.core.plan import Plan
+from proxy.core.wanted import Named, Wanted
 
 
 class Clock(Protocol):
@@ -42,21 +45,45 @@ class Tier(Protocol):
     itself: it raises nothing. What `lookup` returns was checked against the digest stored with it."""
 
     name: str
+    writers: int
+    """How many `store`s it takes at once."""
 
-    async def lookup(self, key: str) -> Variant | None:
-        """The variant, or None: not here, damaged, or the tier is out of order."""
+    async def lookup(self, key: str, kind: Format | None) -> Variant | None:
+        """The variant of that kind, or None: not here, damaged, or the tier is out of order."""
         ...
 
     async def store(self, key: str, variant: Variant) -> None:
         """Keeps the variant if it can."""
         ...
 
-    def usage(self) -> tuple[int, int]:
-        """Bytes and entries held, as last known; called from any thread, never blocks."""
+    def usage(self) -> tuple[int, int] | None:
+        """Bytes and entries held, as last known, None where nobody can know; called from any thread, never blocks."""
         ...
 
     async def close(self) -> None:
         """Ends the tier; called once, after the last `store`."""
+        ...
+
+
+class Redirects(Protocol):
+    """A tier whose variants clients can fetch by themselves."""
+
+    async def location(self, key: str, kind: Format) -> str:
+        """A URL of the variant, good for a minute at least; empty unless it is known to be there."""
+        ...
+
+
+class Turns(Protocol):
+    """Whose turn it is, among the nodes that share the last tier, to make what is missing there. A meeting point
+    that may be gone at any time: then it is everybody's turn. Raises RenderTimeout and nothing else."""
+
+    async def take(self, key: str, *, deadline: float) -> bool:
+        """True once it is this node's turn; it keeps it until the last tier has stored `key`, or `leave`. False where
+        another node has put `key` there meanwhile."""
+        ...
+
+    async def leave(self, key: str) -> None:
+        """Gives the turn back: nothing will be stored."""
         ...
 
 
@@ -77,6 +104,14 @@ class Original(Protocol):
     def close(self) -> None: ...
 
 
+class OriginalsTier(Protocol):
+    """Originals kept near at hand, so that many variants cost one fetch. Faults of its own are misses."""
+
+    async def lookup(self, identity: Identity) -> Original | None:
+        """The original, checked against the digest stored with it, or None."""
+        ...
+
+
 class Source(Protocol):
     """A place originals come from. `recheck_s` is how long an identity may be believed, in seconds.
 
@@ -91,6 +126,23 @@ class Source(Protocol):
 
     async def fetch(self, key: str) -> Original:
         """The original as it is now; its identity may be newer than the one asked for last."""
+        ...
+
+
+class Producer(Protocol):
+    """The miss path of the node, in this process or in another. `deadline` is a point on the Clock. Raises whatever
+    can go wrong with an original and its picture, as CalotypeErrors."""
+
+    async def name(self, wanted: Wanted, *, deadline: float) -> Named:
+        """What the wanted variant is called, without looking for it."""
+        ...
+
+    async def variant(self, wanted: Wanted, *, deadline: float, redirect: bool) -> Delivered:
+        """The variant, from a tier or rendered; where `redirect` allows it, only its location."""
+        ...
+
+    def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
+        """The original as its source has it now, open as long as the context is."""
         ...
 
 

@@ -26,6 +26,7 @@ from prometheus_client.metrics_core import (
 )
 
 from proxy.core.delivery import Outcome, Visit
+from proxy.core.dialects.target import without_secrets
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -59,7 +60,7 @@ class PrometheusMetrics:
         self,
         *,
         queue: Callable[[], int],
-        tiers: dict[str, Callable[[], tuple[int, int]]],
+        tiers: dict[str, Callable[[], tuple[int, int] | None]],
     ) -> None:
         """Adds what is read at scrape time: the render queue, and bytes and entries of each tier."""
         Gauge("calotype_render_queue", "Renders waiting for a worker.", registry=self.registry).set_function(
@@ -81,16 +82,16 @@ class PrometheusMetrics:
 class _TierUsage:
     """A prometheus_client collector."""
 
-    def __init__(self, tiers: dict[str, Callable[[], tuple[int, int]]]) -> None:
+    def __init__(self, tiers: dict[str, Callable[[], tuple[int, int] | None]]) -> None:
         self._tiers = tiers
 
     def collect(self) -> list[Metric]:
         held = GaugeMetricFamily("calotype_tier_bytes", "Bytes held by a tier.", labels=["tier"])
         entries = GaugeMetricFamily("calotype_tier_entries", "Entries held by a tier.", labels=["tier"])
         for name, usage in self._tiers.items():
-            in_bytes, count = usage()
-            held.add_metric([name], in_bytes)
-            entries.add_metric([name], count)
+            if (used := usage()) is not None:
+                held.add_metric([name], used[0])
+                entries.add_metric([name], used[1])
         return [held, entries]
 
 
@@ -234,7 +235,7 @@ class RequestLedger:
             level="info",
             time=self._rfc3339(at_s),
             method=visit.method,
-            target=visit.target,
+            target=without_secrets(visit.target),
             status=visit.status,
             outcome=visit.outcome or "",
             bytes=visit.bytes,

@@ -61,15 +61,16 @@ class FakeInstantTier:
 class FakeTier:
     """`gate`, while closed, holds every store; `lookups` counts."""
 
-    def __init__(self, name: str = "disk") -> None:
+    def __init__(self, name: str = "disk", writers: int = 1) -> None:
         self.name = name
+        self.writers = writers
         self.entries: dict[str, Variant] = {}
         self.lookups = 0
         self.closed = False
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def lookup(self, key: str) -> Variant | None:
+    async def lookup(self, key: str, kind: Format | None) -> Variant | None:
         self.lookups += 1
         await asyncio.sleep(0)
         return self.entries.get(key)

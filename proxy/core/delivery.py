@@ -50,7 +50,8 @@ class Delivery:
     """The answer to a request for a variant, without its bytes: whoever remembers a Delivery holds no picture.
 
     `tier` is where a hit was found, VALIDATOR for the client's own copy; `stored` says that a miss was taken into
-    at least one tier.
+    at least one tier. `until_s` is how long the original's identity behind `key` may be believed, on the Clock.
+    `location`, if not empty, is the URL at which the client finds the bytes itself.
     """
 
     key: str
@@ -59,10 +60,12 @@ class Delivery:
     tier: str = ""
     stored: bool = False
     timings: Timings = NO_TIMINGS
+    until_s: float = 0.0
+    location: str = field(default="", repr=False)
 
 
 class Delivered(NamedTuple):
-    """A Delivery and its bytes; None where the client has them."""
+    """A Delivery and its bytes; None where the client has them, or is told where to find them."""
 
     delivery: Delivery
     variant: Variant | None

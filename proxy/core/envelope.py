@@ -1,6 +1,7 @@
-"""A variant as bytes for a tier that can rot: magic, key, length and digest in front, checked on every read.
+"""A variant as bytes for a tier that can rot: magic, key, kind, length and digest in front, checked on every read.
 
-The envelope names its own key, so an entry that was moved or copied under another name is damage too.
+The envelope names its own key, so an entry that was moved or copied under another name is damage too. Where the
+bytes must stay a plain picture, the same digest is kept beside them.
 """
 
 import hashlib
@@ -24,17 +25,17 @@ class Damaged(NamedTuple):
 
 def seal(key: str, variant: Variant) -> bytes:
     """The bytes to store for `variant` under the hex `key`."""
-    head = (
-        _MAGIC
-        + bytes.fromhex(key)
-        + bytes([_KINDS.index(variant.kind)])
-        + len(variant.body).to_bytes(8, "big")
-    )
+    head = _head(key, variant)
     return head + _digest(head, variant.body) + variant.body
 
 
-def unseal(key: str, sealed: bytes) -> Variant | Damaged:
-    """The variant that was sealed under `key`, or why these bytes are not it. Never raises."""
+def digest(key: str, variant: Variant) -> str:
+    """What is kept beside a bare body: hex, of key, kind, length and bytes."""
+    return _digest(_head(key, variant), variant.body).hex()
+
+
+def unseal(key: str, kind: Format | None, sealed: bytes) -> Variant | Damaged:
+    """The variant of `kind` that was sealed under `key`, or why these bytes are not it. Never raises."""
     head, rest = (
         sealed[: OVERHEAD_BYTES - _DIGEST_BYTES],
         memoryview(sealed)[OVERHEAD_BYTES - _DIGEST_BYTES :],
@@ -48,7 +49,14 @@ def unseal(key: str, sealed: bytes) -> Variant | Damaged:
         return Damaged("length")
     if _digest(head, body) != rest[:_DIGEST_BYTES]:
         return Damaged("digest")
-    return Variant(kind=_KINDS[head[-9]], body=body)
+    if head[-9] != _KINDS.index(kind):
+        return Damaged("kind")
+    return Variant(kind=kind, body=body)
+
+
+def _head(key: str, variant: Variant) -> bytes:
+    kind = bytes([_KINDS.index(variant.kind)])
+    return _MAGIC + bytes.fromhex(key) + kind + len(variant.body).to_bytes(8, "big")
 
 
 def _digest(head: bytes, body: bytes) -> bytes:

@@ -8,21 +8,29 @@ from dataclasses import dataclass
 
 from proxy.core.dialects.native import Presets, VariantAsked
 from proxy.core.errors import BadTransform, UnknownRoute
+from proxy.core.keys import OriginalRef
+from proxy.core.locate import S3Place, key_of
 from proxy.core.transform import Dimensions, Transform, bound, overlay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """One tenant. `host` is lower case or `*`; `prefix` begins and ends with a slash."""
+    """One tenant. `host` is lower case or `*`; `prefix` begins and ends with a slash; `place` is where its source's
+    originals are, if absolute URLs may name them."""
 
     name: str
     host: str = "*"
     prefix: str = "/"
     source: str
+    place: S3Place | None = None
     dimensions: Dimensions = Dimensions.LISTED
     allowed_px: tuple[int, ...]
     presets_only: bool = False
     max_age_s: int
+
+    def ref(self, asked: str) -> OriginalRef:
+        """The original that `asked`, a key or an absolute URL, names here; raises SourceNotAllowed or BadUrl."""
+        return OriginalRef(self.source, key_of(asked, self.place))
 
 
 def host_name(host_header: str) -> str:

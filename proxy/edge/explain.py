@@ -6,14 +6,14 @@ from urllib.parse import urlsplit
 
 from proxy.core import explain
 from proxy.core.dialects.native import OriginalAsked, Presets, parse, spell
-from proxy.core.dialects.target import cut
+from proxy.core.dialects.target import cut, without_secrets
 from proxy.core.errors import BadUrl, UnknownRoute
-from proxy.core.keys import OriginalRef
 from proxy.core.mounts import Mount, admit, host_name, route
 from proxy.core.negotiate import accept_class
 from proxy.core.plan import canonical
-from proxy.service.deliver import Deliver, Wanted
+from proxy.core.wanted import Wanted
 from proxy.service.originals import Originals
+from proxy.service.produce import Produce
 
 
 class Explanation(TypedDict):
@@ -50,7 +50,7 @@ async def explained(
     *,
     mounts: Sequence[Mount],
     presets: Presets,
-    deliver: Deliver,
+    produce: Produce,
     originals: Originals,
     deadline: float,
 ) -> Explanation:
@@ -59,15 +59,16 @@ async def explained(
     cut(raw)
     mount, below = route(mounts, host, raw)
     asked = parse(below, presets)
+    ref = mount.ref(asked.key)
     if isinstance(asked, OriginalAsked):
         if mount.presets_only:
             raise UnknownRoute("this mount serves presets only")
-        await originals.identify(OriginalRef(mount.source, asked.key), deadline=deadline)
+        await originals.identify(ref, deadline=deadline)
         return Explanation(
-            url=raw,
+            url=without_secrets(raw),
             mount=mount.name,
             dialect="native",
-            original=f"{mount.source}:{asked.key}",
+            original=f"{ref.source}:{ref.key}",
             transform="",
             format="",
             plan="the original's own bytes",
@@ -77,13 +78,13 @@ async def explained(
             clamped=[],
         )
     granted = admit(mount, asked, presets)
-    wanted = Wanted(OriginalRef(mount.source, asked.key), granted, accept_class(accept))
-    resolved = await deliver.resolve(wanted, deadline=deadline)
+    wanted = Wanted(ref, granted, accept_class(accept))
+    resolved = await produce.resolve(wanted, deadline=deadline)
     return Explanation(
-        url=raw,
+        url=without_secrets(raw),
         mount=mount.name,
         dialect="native",
-        original=f"{mount.source}:{asked.key}",
+        original=f"{ref.source}:{ref.key}",
         transform=spell(granted),
         format=resolved.plan.encode.format,
         plan=canonical(resolved.plan),

@@ -25,15 +25,15 @@ from proxy.core.errors import (
 )
 from proxy.core.formats import SNIFF_BYTES, sniff
 from proxy.core.freshness import Whole, byte_range, etag, matches
-from proxy.core.keys import OriginalRef, original_key
+from proxy.core.keys import original_key
 from proxy.core.memo import Memo
 from proxy.core.mounts import Mount, admit, host_name, route
 from proxy.core.negotiate import AcceptClass, accept_class
 from proxy.core.transform import Auto, Smart, Transform
+from proxy.core.wanted import Wanted
 from proxy.edge import respond
 from proxy.ports import Clock, Ledger, Original
-from proxy.service.deliver import Deliver, Wanted
-from proxy.service.originals import Originals
+from proxy.service.deliver import Deliver
 
 _MEMO_URLS = 20_000
 _MEMO_ACCEPTS = 1024
@@ -65,10 +65,10 @@ class Public:
     def __init__(
         self,
         deliver: Deliver,
-        originals: Originals,
         *,
         mounts: Sequence[Mount],
         presets: Mapping[str, Transform],
+        redirects: bool,
         url_max_bytes: int,
         request_timeout_s: float,
         clock: Clock,
@@ -76,10 +76,10 @@ class Public:
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         self._deliver = deliver
-        self._originals = originals
         self._mounts = mounts
         self._hosts = frozenset(mount.host for mount in mounts) - {"*"}
         self._presets: Presets = presets
+        self._redirects = redirects
         self._url_max_bytes = url_max_bytes
         self._request_timeout_s = request_timeout_s
         self._clock = clock
@@ -137,10 +137,15 @@ class Public:
         delivered = await self._deliver.variant(
             page.wanted,
             deadline=began_s + self._request_timeout_s,
+            # A pre-signed URL is good for GET alone.
+            redirect=self._redirects and visit.method == hdrs.METH_GET,
             is_current=(lambda key: matches(none_match, etag(key))) if none_match else None,
         )
         # Kept only now: a URL without a picture is not worth remembering.
         self._pages.keep(address, page)
+        if delivered.delivery.location:
+            visit.delivered(delivered.delivery)
+            return respond.elsewhere(delivered.delivery, page.terms)
         if none_match.strip() == "*":
             delivered = Delivered(delivered.delivery, None)
         return self._picture(request, visit, page, delivered, began_s)
@@ -193,7 +198,7 @@ class Public:
             negotiates=transform.format is Auto.AUTO,
             notice="gravity=face; used=auto" if transform.gravity is Smart.FACE else "",
         )
-        return Page(Wanted(OriginalRef(mount.source, asked.key), transform, accepted), terms)
+        return Page(Wanted(mount.ref(asked.key), transform, accepted), terms)
 
     async def _original(
         self, request: web.BaseRequest, visit: Visit, mount: Mount, asked: OriginalAsked, began_s: float
@@ -201,8 +206,9 @@ class Public:
         if mount.presets_only:
             raise UnknownRoute("this mount serves presets only")
         terms = respond.terms(max_age_s=mount.max_age_s, negotiates=False)
-        ref = OriginalRef(mount.source, asked.key)
-        async with self._originals.latest(ref, deadline=began_s + self._request_timeout_s) as original:
+        async with self._deliver.latest(
+            mount.ref(asked.key), deadline=began_s + self._request_timeout_s
+        ) as original:
             kind = sniff(await asyncio.to_thread(os.pread, original.fileno(), SNIFF_BYTES, 0))
             if kind is None:
                 raise UnsupportedFormat("the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture")

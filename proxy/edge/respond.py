@@ -38,6 +38,7 @@ STATUS: dict[str, tuple[int, str]] = {
 }
 
 NOT_FOUND_CACHE_S = 60
+REDIRECT_CACHE_S = 60
 
 _EVERYWHERE = MappingProxyType(
     {
@@ -148,6 +149,16 @@ def cache_status(outcome: Outcome, tier: str, *, stored: bool = False) -> str:
             return "; ".join(parts)
         case Outcome.SHED | Outcome.FAILED:
             return f"calotype; fwd=miss; detail={outcome}"
+
+
+def elsewhere(delivery: Delivery, terms: Terms) -> web.Response:
+    """302 to the place where the client finds the bytes itself: for a while, as the place may be signed for a while."""
+    headers = terms.headers.copy()
+    del headers[hdrs.ACCEPT_RANGES]
+    headers[hdrs.CACHE_CONTROL] = f"public, max-age={REDIRECT_CACHE_S}"
+    headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier)
+    headers[hdrs.LOCATION] = delivery.location
+    return web.Response(status=302, headers=headers)
 
 
 def _server_timing(delivery: Delivery, total_s: float) -> str:

@@ -1,87 +1,91 @@
-"""The tiers in order: who is asked first, what is promoted, what is written behind the answer.
+"""The tiers in order: who is asked first, what is promoted, what is written behind the answer, whose turn it is to make.
 
 Only the chain knows the order; a tier never calls another. It owns the writers behind the slow tiers.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from proxy.core.delivery import Variant
-from proxy.ports import InstantTier, Metrics, Tier
+from proxy.core.formats import Format
+from proxy.ports import InstantTier, Metrics, Tier, Turns
 
 MAX_WAITING = 256
 MAX_WAITING_BYTES = 64 * 2**20
 
 
-class Found(NamedTuple):
-    """A variant and the name of the tier it was found in."""
+class Brought(NamedTuple):
+    """A variant and the tier it was found in, empty where it was made; `stored` says that a tier took what was made."""
 
     variant: Variant
     tier: str
+    stored: bool = False
 
 
 class _WriteBehind:
-    """A bounded queue and one writer in front of a slow tier. What waits in it is already found there."""
+    """A bounded queue in front of a slow tier, and as many writers as it takes. What waits in it is already found
+    there."""
 
     def __init__(self, tier: Tier, metrics: Metrics) -> None:
         self.tier = tier
         self._metrics = metrics
-        self._waiting: OrderedDict[str, Variant] = OrderedDict()
-        self._waiting_bytes = 0
-        self._wake = asyncio.Event()
+        self._kept: OrderedDict[str, Variant] = OrderedDict()
+        self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
+        self._kept_bytes = 0
         self._closing = False
-        self._writer = asyncio.create_task(self._write(), name=f"write behind {tier.name}")
+        self._writers = [
+            asyncio.create_task(self._write(), name=f"write behind {tier.name}") for _ in range(tier.writers)
+        ]
 
-    async def lookup(self, key: str) -> Variant | None:
-        return self._waiting.get(key) or await self.tier.lookup(key)
+    def __contains__(self, key: str) -> bool:
+        return key in self._kept
+
+    async def lookup(self, key: str, kind: Format | None) -> Variant | None:
+        return self._kept.get(key) or await self.tier.lookup(key, kind)
 
     def store(self, key: str, variant: Variant) -> bool:
-        if key in self._waiting:
+        if key in self._kept:
             return True
-        full = self._waiting_bytes + len(variant.body) > MAX_WAITING_BYTES
-        if self._closing or len(self._waiting) >= MAX_WAITING or full:
+        full = self._kept_bytes + len(variant.body) > MAX_WAITING_BYTES
+        if self._closing or len(self._kept) >= MAX_WAITING or full:
             self._metrics.tier_failed(self.tier.name, "dropped")
             return False
-        self._waiting[key] = variant
-        self._waiting_bytes += len(variant.body)
-        self._wake.set()
+        self._kept[key] = variant
+        self._kept_bytes += len(variant.body)
+        self._waiting.put_nowait(key)
         return True
 
     async def _write(self) -> None:
-        while self._waiting or not self._closing:
-            if self._waiting:
-                await self._write_first()
-            else:
-                self._wake.clear()
-                await self._wake.wait()
-
-    async def _write_first(self) -> None:
-        key, variant = next(iter(self._waiting.items()))
-        await self.tier.store(key, variant)
-        del self._waiting[key]
-        self._waiting_bytes -= len(variant.body)
+        while (key := await self._waiting.get()) is not None:
+            await self.tier.store(key, self._kept[key])
+            self._kept_bytes -= len(self._kept.pop(key).body)
 
     async def close(self, deadline: float) -> None:
         """Writes what waits until `deadline`; the rest is dropped and counted."""
         self._closing = True
-        self._wake.set()
+        for _ in self._writers:
+            self._waiting.put_nowait(None)
         try:
             async with asyncio.timeout_at(deadline):
-                await self._writer
+                await asyncio.gather(*self._writers)
         except TimeoutError:
-            for _ in self._waiting:
+            for _ in self._kept:
                 self._metrics.tier_failed(self.tier.name, "dropped")
         await self.tier.close()
 
 
 class Chain:
-    """The fast tier, then the slow ones in order. Built inside a running event loop."""
+    """The fast tier, then the slow ones in order. `turns` are taken for what is missing in the last of them, which
+    other nodes share. Built inside a running event loop."""
 
-    def __init__(self, fast: InstantTier, slow: Sequence[Tier], metrics: Metrics) -> None:
+    def __init__(
+        self, fast: InstantTier, slow: Sequence[Tier], metrics: Metrics, turns: Turns | None = None
+    ) -> None:
         self._fast = fast
         self._slow = [_WriteBehind(tier, metrics) for tier in slow]
+        self._turns = turns
 
     @property
     def fast(self) -> str:
@@ -92,22 +96,47 @@ class Chain:
         """From the fast tier alone, at once."""
         return self._fast.lookup(key)
 
-    async def lookup(self, key: str) -> Found | None:
+    async def lookup(self, key: str, kind: Format | None) -> Brought | None:
         """From the first tier that has it; a find is promoted to every faster tier."""
         if (recalled := self.recall(key)) is not None:
-            return Found(recalled, self.fast)
+            return Brought(recalled, self.fast)
         for depth, behind in enumerate(self._slow):
-            variant = await behind.lookup(key)
+            variant = await behind.lookup(key, kind)
             if variant is not None:
                 self._fast.store(key, variant)
                 for faster in self._slow[:depth]:
                     faster.store(key, variant)
-                return Found(variant, behind.tier.name)
+                return Brought(variant, behind.tier.name)
         return None
 
     def store(self, key: str, variant: Variant) -> bool:
         """Into the fast tier now, into the slow ones behind the answer; False if no tier took it."""
         return any([self._fast.store(key, variant), *(behind.store(key, variant) for behind in self._slow)])
+
+    async def bring(
+        self, key: str, kind: Format | None, make: Callable[[], Awaitable[Variant]], *, deadline: float
+    ) -> Brought:
+        """From the first tier that has it, else made and stored: here, or by another node that shares the last tier.
+
+        Raises what `make` raises, and RenderTimeout where another node takes too long.
+        """
+        if found := await self.lookup(key, kind):
+            return found
+        if self._turns is None:
+            variant = await make()
+            return Brought(variant, "", self.store(key, variant))
+        ours = await self._turns.take(key, deadline=deadline)
+        if not ours and (found := await self.lookup(key, kind)):
+            return found
+        try:
+            variant = await make()
+            stored = self.store(key, variant)
+        except BaseException:
+            await self._turns.leave(key)
+            raise
+        if key not in self._slow[-1]:
+            await self._turns.leave(key)
+        return Brought(variant, "", stored)
 
     async def close(self, deadline: float) -> None:
         """Drains the writers until `deadline`, then closes the tiers."""

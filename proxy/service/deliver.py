@@ -1,165 +1,106 @@
-"""The paragraph: identify, resolve, look up, collapse, produce, answer.
+"""The paragraph: the hit in memory, the client's own copy, or what the producer brings.
 
-Speaks in core values only; HTTP is above, tiers, sources and workers are behind their ports.
+One for each process that answers requests. Speaks in core values only; HTTP is above, the miss path behind its port.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
-from proxy.core.delivery import VALIDATOR, Delivered, Delivery, Outcome, Timings, Variant
-from proxy.core.formats import Format
-from proxy.core.keys import Identity, OriginalRef, variant_key
+from proxy.core.delivery import NO_TIMINGS, VALIDATOR, Delivered, Delivery, Outcome, Variant
+from proxy.core.keys import OriginalRef
 from proxy.core.memo import Memo
-from proxy.core.negotiate import AcceptClass, choose
-from proxy.core.plan import Plan, Recipe, resolve
-from proxy.core.transform import Transform
-from proxy.ports import Clock, Metrics, Renderer
-from proxy.service.chain import Chain
-from proxy.service.originals import OriginalChanged, Originals
-from proxy.service.singleflight import Flight, Flights
+from proxy.core.wanted import Named, Wanted
+from proxy.ports import Clock, InstantTier, Original, Producer
+from proxy.service.singleflight import Flights
 
 _MEMO_ENTRIES = 20_000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Wanted:
-    """What a request wants once its URL is understood. Compared by identity: one object per URL and Accept
-    class is made and kept by the edge, so that resolving it can be remembered at the price of a dict look-up."""
-
-    ref: OriginalRef
-    transform: Transform
-    accepted: AcceptClass
-
-
-class Resolved(NamedTuple):
-    """A Wanted against one identity of its original."""
-
-    identity: Identity
-    plan: Plan
-    key: str
-
-
-class _Brought(NamedTuple):
-    """What a flight lands with: found in a tier, or made."""
-
-    variant: Variant
-    tier: str
-    stored: bool
-    timings: Timings
-
-
 class Deliver:
-    """The node's one use case for variants. `auto` is the order of preference for f_auto."""
+    """The use case for variants, from this process's memory or through `producer`."""
 
-    def __init__(
-        self,
-        originals: Originals,
-        chain: Chain,
-        flights: Flights,
-        renderer: Renderer,
-        recipe: Recipe,
-        auto: tuple[Format, ...],
-        clock: Clock,
-        metrics: Metrics,
-    ) -> None:
-        self._originals = originals
-        self._chain = chain
-        self._flights = flights
-        self._renderer = renderer
-        self._recipe = recipe
-        self._auto = auto
+    def __init__(self, memory: InstantTier, producer: Producer, clock: Clock) -> None:
+        self._memory = memory
+        self._producer = producer
         self._clock = clock
-        self._metrics = metrics
-        self._resolved: Memo[Wanted, Resolved] = Memo(_MEMO_ENTRIES)
-        self._hits: Memo[Wanted, tuple[Delivery, float]] = Memo(_MEMO_ENTRIES)
+        self._hits: Memo[Wanted, Delivery] = Memo(_MEMO_ENTRIES)
 
     def recall(self, wanted: Wanted) -> Delivered | None:
         """The memory hit, at once, as long as the original's identity may be believed; None for all else."""
         hit = self._hits.get(wanted)
-        if hit is None or hit[1] <= self._clock():
+        if hit is None or hit.until_s <= self._clock():
             return None
-        variant = self._chain.recall(hit[0].key)
-        return None if variant is None else Delivered(hit[0], variant)
+        variant = self._memory.lookup(hit.key)
+        return None if variant is None else Delivered(hit, variant)
 
     async def variant(
-        self, wanted: Wanted, *, deadline: float, is_current: Callable[[str], bool] | None = None
+        self,
+        wanted: Wanted,
+        *,
+        deadline: float,
+        redirect: bool = False,
+        is_current: Callable[[str], bool] | None = None,
     ) -> Delivered:
-        """The variant for `wanted`, from a tier or rendered.
+        """The variant for `wanted`, from a tier or rendered, or where `redirect` allows it its location.
 
         `is_current` says whether the client holds the variant of a key already; then nothing is looked up.
         """
+        if is_current is not None or wanted in self._hits:
+            # The name alone may be all there is to ask: the bytes are here, or with the client.
+            named = await self._producer.name(wanted, deadline=deadline)
+            if is_current is not None and is_current(named.key):
+                return Delivered(_hit(named, VALIDATOR), None)
+            if (variant := self._memory.lookup(named.key)) is not None:
+                return self._remember(wanted, _hit(named, self._memory.name), variant)
+        delivered = await self._producer.variant(wanted, deadline=deadline, redirect=redirect)
+        delivery, brought = delivered
+        if brought is not None and (
+            self._memory.lookup(delivery.key) or self._memory.store(delivery.key, brought)
+        ):
+            recalled = replace(
+                delivery, outcome=Outcome.HIT, tier=self._memory.name, stored=False, timings=NO_TIMINGS
+            )
+            self._remember(wanted, recalled, brought)
+        return delivered
 
-        async def attempt() -> Delivered:
-            resolved = await self._resolve(wanted, deadline)
-            delivered = await self._deliver(resolved, deadline, is_current)
-            if delivered.delivery.tier == self._chain.fast:
-                until = self._originals.believed_until(resolved.identity)
-                self._hits.keep(wanted, (delivered.delivery, until))
-            return delivered
+    def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
+        """The original itself, open as long as the context is."""
+        return self._producer.latest(ref, deadline=deadline)
 
-        return await self._originals.while_it_rests(wanted.ref, attempt)
+    def _remember(self, wanted: Wanted, hit: Delivery, variant: Variant) -> Delivered:
+        self._hits.keep(wanted, hit)
+        return Delivered(hit, variant)
 
-    async def resolve(self, wanted: Wanted, *, deadline: float) -> Resolved:
-        """Identity, Plan and key, without looking for the variant."""
-        return await self._originals.while_it_rests(wanted.ref, lambda: self._resolve(wanted, deadline))
 
-    async def _deliver(
-        self, resolved: Resolved, deadline: float, is_current: Callable[[str], bool] | None
-    ) -> Delivered:
-        key, kind = resolved.key, resolved.plan.encode.format
-        if is_current is not None and is_current(key):
-            return Delivered(Delivery(key=key, format=kind, outcome=Outcome.HIT, tier=VALIDATOR), None)
-        if (variant := self._chain.recall(key)) is not None:
-            delivery = Delivery(key=key, format=kind, outcome=Outcome.HIT, tier=self._chain.fast)
-            return Delivered(delivery, variant)
-        brought, collapsed = await self._flights.run(
-            key, lambda flight: self._bring(resolved, flight, deadline), deadline=deadline
+def _hit(named: Named, tier: str) -> Delivery:
+    return Delivery(key=named.key, format=named.format, outcome=Outcome.HIT, tier=tier, until_s=named.until_s)
+
+
+class Collapse:
+    """A Producer around the Producer of another process: of equal wishes here, one goes there."""
+
+    def __init__(self, producer: Producer, flights: Flights) -> None:
+        self._producer = producer
+        self._flights = flights
+
+    async def name(self, wanted: Wanted, *, deadline: float) -> Named:
+        landed = await self._flights.run(
+            ("name", wanted.by_value),
+            lambda _: self._producer.name(wanted, deadline=deadline),
+            deadline=deadline,
         )
-        made = Outcome.COLLAPSED if collapsed else Outcome.MISS
-        delivery = Delivery(
-            key=key,
-            format=kind,
-            outcome=Outcome.HIT if brought.tier else made,
-            tier=brought.tier,
-            stored=brought.stored,
-            timings=brought.timings,
+        return landed.result
+
+    async def variant(self, wanted: Wanted, *, deadline: float, redirect: bool) -> Delivered:
+        (delivery, variant), collapsed = await self._flights.run(
+            ("variant", redirect, wanted.by_value),
+            lambda _: self._producer.variant(wanted, deadline=deadline, redirect=redirect),
+            deadline=deadline,
         )
-        return Delivered(delivery, brought.variant)
+        if collapsed and delivery.outcome is Outcome.MISS:
+            delivery = replace(delivery, outcome=Outcome.COLLAPSED)
+        return Delivered(delivery, variant)
 
-    async def _resolve(self, wanted: Wanted, deadline: float) -> Resolved:
-        """Remembered until the original's identity changes."""
-        identity = await self._originals.identify(wanted.ref, deadline=deadline)
-        remembered = self._resolved.get(wanted)
-        if remembered is not None and remembered.identity == identity:
-            return remembered
-        asked = wanted.transform
-        facts = await self._originals.facts(identity, deadline=deadline) if asked.needs_facts else None
-        plan = resolve(asked, choose(asked, wanted.accepted, self._auto, facts), self._recipe)
-        key = variant_key(identity, plan, asked.version)
-        return self._resolved.keep(wanted, Resolved(identity, plan, key))
-
-    async def _bring(self, resolved: Resolved, flight: Flight, deadline: float) -> _Brought:
-        """Inside the flight: look again, for the flight before may just have landed, then make it."""
-        if found := await self._chain.lookup(resolved.key):
-            return _Brought(found.variant, found.tier, False, Timings())
-        asked_s = self._clock()
-        started_s = asked_s
-
-        def start() -> None:
-            nonlocal started_s
-            started_s = self._clock()
-            flight.hold()
-
-        async with self._originals.borrow(resolved.identity, deadline=deadline) as original:
-            fetched_s = started_s = self._clock()
-            variant = await self._renderer.render(original, resolved.plan, deadline=deadline, on_start=start)
-            if not original.unchanged():
-                raise OriginalChanged
-        rendered_s = self._clock()
-        kind = resolved.plan.encode.format
-        self._metrics.rendered(kind, rendered_s - started_s)
-        timings = Timings(
-            fetch_s=fetched_s - asked_s, queue_s=started_s - fetched_s, render_s=rendered_s - started_s
-        )
-        return _Brought(variant, "", self._chain.store(resolved.key, variant), timings)
+    def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
+        return self._producer.latest(ref, deadline=deadline)

@@ -16,7 +16,7 @@ from proxy.core.delivery import Variant
 from proxy.core.errors import CalotypeError, OriginalNotFound, SourceTimeout, SourceUnavailable
 from proxy.core.facts import Facts
 from proxy.core.keys import Identity, OriginalRef, facts_key
-from proxy.ports import Clock, Metrics, Original, Renderer, Source
+from proxy.ports import Clock, Metrics, Original, OriginalsTier, Renderer, Source
 from proxy.service.chain import Chain
 from proxy.service.singleflight import Flight, Flights
 
@@ -42,8 +42,10 @@ class Originals:
         flights: Flights,
         clock: Clock,
         metrics: Metrics,
+        keep: OriginalsTier | None = None,
     ) -> None:
         self._sources = sources
+        self._keep = keep
         self._chain = chain
         self._renderer = renderer
         self._flights = flights
@@ -72,10 +74,14 @@ class Originals:
             async with asyncio.timeout_at(deadline):
                 known = (await source.identify(ref.key), self._clock() + source.recheck_s)
         except OriginalNotFound as missing:
-            known = (missing.with_traceback(None), self._clock() + NOT_FOUND_S)
+            return self._missing(ref, missing)
         except TimeoutError:
             raise SourceTimeout("the source did not answer in time") from None
         self._known[ref] = known
+        return known
+
+    def _missing(self, ref: OriginalRef, failure: OriginalNotFound) -> tuple[OriginalNotFound, float]:
+        known = self._known[ref] = OriginalNotFound(failure.detail), self._clock() + NOT_FOUND_S
         return known
 
     def believed_until(self, identity: Identity) -> float:
@@ -104,16 +110,16 @@ class Originals:
         if kept is not None:
             return msgspec.json.decode(kept.body, type=Facts)
 
-        async def find(flight: Flight) -> Facts:
-            found = await self._chain.lookup(key)
-            if found is not None:
-                return msgspec.json.decode(found.variant.body, type=Facts)
+        async def read() -> Variant:
             async with self.borrow(identity, deadline=deadline) as original:
                 facts = await self._renderer.probe(original, deadline=deadline)
                 if not original.unchanged():
                     raise OriginalChanged
-            self._chain.store(key, Variant(kind=None, body=msgspec.json.encode(facts)))
-            return facts
+            return Variant(kind=None, body=msgspec.json.encode(facts))
+
+        async def find(flight: Flight) -> Facts:
+            brought = await self._chain.bring(key, None, read, deadline=deadline)
+            return msgspec.json.decode(brought.variant.body, type=Facts)
 
         return (await self._flights.run(key, find, deadline=deadline)).result
 
@@ -157,7 +163,19 @@ class Originals:
 
     async def _fetch(self, identity: Identity, flight: Flight, deadline: float) -> Original:
         flight.hold()  # An open file must reach a hand that closes it.
-        ref = identity.ref
+        original = await self._keep.lookup(identity) if self._keep is not None else None
+        if original is None:
+            original = await self._from_source(identity.ref, deadline)
+        if original.identity != identity:
+            original.close()
+            raise OriginalChanged
+        if not self._borrowers[identity]:
+            original.close()
+        else:
+            self._at_hand[identity] = original
+        return original
+
+    async def _from_source(self, ref: OriginalRef, deadline: float) -> Original:
         try:
             async with asyncio.timeout_at(deadline):
                 original = await self._sources[ref.source].fetch(ref.key)
@@ -166,13 +184,8 @@ class Originals:
             raise SourceTimeout("the original did not arrive in time") from None
         except CalotypeError as failure:
             self._metrics.fetched(ref.source, failure.slug)
+            if isinstance(failure, OriginalNotFound):
+                self._missing(ref, failure)
             raise
         self._metrics.fetched(ref.source, "ok")
-        if original.identity != identity:
-            original.close()
-            raise OriginalChanged
-        if not self._borrowers[identity]:
-            original.close()
-        else:
-            self._at_hand[identity] = original
         return original

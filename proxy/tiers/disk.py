@@ -22,6 +22,7 @@ import diskcache
 
 from proxy.core.delivery import Variant
 from proxy.core.envelope import OVERHEAD_BYTES, Damaged, seal, unseal
+from proxy.core.formats import Format
 from proxy.ports import Metrics
 from proxy.tiers.hardened import BytesDisk, open_cache, rows
 
@@ -44,6 +45,7 @@ class DiskTier:
     """
 
     name = "disk"
+    writers = 1
 
     def __init__(self, directory: Path, *, max_bytes: int, metrics: Metrics) -> None:
         self._directory = directory
@@ -62,11 +64,11 @@ class DiskTier:
         self._open()
         self._sweeper.submit(self._guarded, self._sweep, time.time())
 
-    async def lookup(self, key: str) -> Variant | None:
+    async def lookup(self, key: str, kind: Format | None) -> Variant | None:
         try:
             async with asyncio.timeout(LOOKUP_S):
                 return await asyncio.get_running_loop().run_in_executor(
-                    self._readers, self._guarded, self._read, key
+                    self._readers, self._guarded, self._read, (key, kind)
                 )
         except TimeoutError:
             self._metrics.tier_failed(self.name, "timeout")
@@ -141,11 +143,12 @@ class DiskTier:
             with suppress(OSError):
                 self._open()
 
-    def _read(self, cache: diskcache.Cache, key: str) -> Variant | None:
+    def _read(self, cache: diskcache.Cache, entry: tuple[str, Format | None]) -> Variant | None:
+        key, kind = entry
         sealed = cache.get(key)
         if sealed is None:
             return None
-        match unseal(key, sealed):
+        match unseal(key, kind, sealed):
             case Damaged():
                 self._metrics.tier_failed(self.name, "damaged")
                 self._writer.submit(self._guarded, self._drop, key)

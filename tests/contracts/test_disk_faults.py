@@ -87,11 +87,11 @@ async def test_a_damaged_file_is_a_miss_and_then_stored_anew(tmp_path: Path, dam
     number = int(str(victim), 16)
     DAMAGES[damage](files(folder)[0])
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
-    assert await tier.lookup(key(number)) is None
-    others = [await tier.lookup(key(other)) for other in range(8) if other != number]
+    assert await tier.lookup(key(number), Format.JPEG) is None
+    others = [await tier.lookup(key(other), Format.JPEG) for other in range(8) if other != number]
     assert others == [variant(other) for other in range(8) if other != number]
     await tier.store(key(number), variant(number))
-    assert await tier.lookup(key(number)) == variant(number)
+    assert await tier.lookup(key(number), Format.JPEG) == variant(number)
     await tier.close()
 
 
@@ -103,7 +103,7 @@ async def test_random_damage_never_gives_wrong_bytes(tmp_path: Path) -> None:
         at = chance.randrange(path.stat().st_size)
         chance.choice([lambda p=path, a=at: flip(p, a), lambda p=path, a=at: os.truncate(p, a)])()
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
-    assert [await tier.lookup(key(number)) for number in range(100)] == [None] * 100
+    assert [await tier.lookup(key(number), Format.JPEG) for number in range(100)] == [None] * 100
     await tier.close()
 
 
@@ -139,13 +139,13 @@ async def test_a_tampered_row_is_a_miss_and_runs_nothing(tmp_path: Path, column:
     await filled(folder)
     rows_of(folder, f"UPDATE Cache SET {column} = ? WHERE key = ?", value, key(3))
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
-    got = await tier.lookup(key(3))
+    got = await tier.lookup(key(3), Format.JPEG)
     assert got in (None, variant(3))
     assert Bomb.fired == []
-    assert await tier.lookup(key(4)) == variant(4)
+    assert await tier.lookup(key(4), Format.JPEG) == variant(4)
     await tier.store(key(3), variant(3))
     await tier.store(key(50), variant(50))
-    assert await tier.lookup(key(50)) == variant(50)
+    assert await tier.lookup(key(50), Format.JPEG) == variant(50)
     await tier.close()
     assert Path("/etc/passwd").exists()
 
@@ -158,7 +158,7 @@ async def test_settings_in_the_database_are_not_believed(tmp_path: Path) -> None
     rows_of(folder, "INSERT OR REPLACE INTO Settings VALUES ('disk_surprise', 1)")
     rows_of(folder, "INSERT OR REPLACE INTO Settings VALUES ('sqlite_mmap_size', 'x; DROP TABLE Cache')")
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
-    assert await tier.lookup(key(1)) == variant(1)
+    assert await tier.lookup(key(1), Format.JPEG) == variant(1)
     assert tier.usage()[0] > 0
     await tier.close()
 
@@ -191,10 +191,10 @@ async def test_a_damaged_database_starts_empty(tmp_path: Path, damage: str) -> N
     await filled(folder)
     DATABASE_DAMAGES[damage](folder / "cache.db")
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
-    assert await tier.lookup(key(1)) in (None, variant(1))
+    assert await tier.lookup(key(1), Format.JPEG) in (None, variant(1))
     await tier.store(key(1), variant(1))
     await tier.store(key(1), variant(1))
-    assert await tier.lookup(key(1)) == variant(1)
+    assert await tier.lookup(key(1), Format.JPEG) == variant(1)
     await tier.close()
 
 
@@ -207,9 +207,9 @@ async def test_a_database_damaged_while_it_is_open_is_set_aside(tmp_path: Path) 
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     middle_of_noise(folder / "cache.db")
     for number in range(40, 44):
-        assert await tier.lookup(key(number - 40)) in (None, variant(number - 40, 200))
+        assert await tier.lookup(key(number - 40), Format.JPEG) in (None, variant(number - 40, 200))
         await tier.store(key(number), variant(number))
-    assert await tier.lookup(key(43)) == variant(43)
+    assert await tier.lookup(key(43), Format.JPEG) == variant(43)
     await tier.close()
 
 
@@ -221,12 +221,12 @@ async def test_a_locked_database_is_a_store_not_made(tmp_path: Path) -> None:
     with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         await tier.store(key(2), variant(2))
-        assert await tier.lookup(key(1)) == variant(1)
+        assert await tier.lookup(key(1), Format.JPEG) == variant(1)
         assert metrics.counts["disk locked"] == 1
         other.execute("ROLLBACK")
     assert len(files(folder)) == 1
     await tier.store(key(2), variant(2))
-    assert await tier.lookup(key(2)) == variant(2)
+    assert await tier.lookup(key(2), Format.JPEG) == variant(2)
     await tier.close()
 
 
@@ -250,11 +250,11 @@ async def test_damage_under_a_running_tier_is_mended(tmp_path: Path, damage: str
         await tier.store(key(number), variant(number))
     LIVE_DAMAGES[damage](folder)
     for number in range(30):
-        assert await tier.lookup(key(number)) in (None, variant(number))
+        assert await tier.lookup(key(number), Format.JPEG) in (None, variant(number))
         await tier.store(key(number), variant(number))
         tier._resting_until_s = 0.0
     await tier.store(key(77), variant(77))
-    assert await tier.lookup(key(77)) == variant(77)
+    assert await tier.lookup(key(77), Format.JPEG) == variant(77)
     await tier.close()
 
 
@@ -272,13 +272,13 @@ async def test_a_cache_that_is_opened_on_a_full_disk_is_kept_and_waited_for(
     with monkeypatch.context() as patched:
         patched.setattr(disk_module, "open_cache", full)
         tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
-        assert await tier.lookup(key(1)) is None
+        assert await tier.lookup(key(1), Format.JPEG) is None
         await tier.store(key(100), variant(100))
     assert not folder.with_name("cache.damaged").exists()
-    assert await tier.lookup(key(1)) is None, "it rests for a while"
+    assert await tier.lookup(key(1), Format.JPEG) is None, "it rests for a while"
     tier._resting_until_s = 0.0
-    await tier.lookup(key(1))
-    assert await tier.lookup(key(1)) == variant(1)
+    await tier.lookup(key(1), Format.JPEG)
+    assert await tier.lookup(key(1), Format.JPEG) == variant(1)
     await tier.close()
 
 
@@ -314,10 +314,10 @@ async def test_the_size_is_never_exceeded_even_by_large_ones_after_small(tmp_pat
         await tier.store(key(number), variant(number, MAX_BYTES // 17))
         assert used() <= MAX_BYTES
         assert tier.usage()[0] <= MAX_BYTES
-    assert await tier.lookup(key(1039)) is not None
-    assert await tier.lookup(key(0)) is None
+    assert await tier.lookup(key(1039), Format.JPEG) is not None
+    assert await tier.lookup(key(0), Format.JPEG) is None
     await tier.store(key(5000), variant(5000, MAX_BYTES // 15))
-    assert await tier.lookup(key(5000)) is None
+    assert await tier.lookup(key(5000), Format.JPEG) is None
     await tier.close()
 
 
@@ -338,10 +338,10 @@ async def test_a_file_size_limit_costs_the_store_only(
         await tier.store(key(2), variant(2))
     assert metrics.counts["disk full"] == 1
     await tier.store(key(3), variant(3))
-    assert await tier.lookup(key(3)) is None, "writes rest for a while"
+    assert await tier.lookup(key(3), Format.JPEG) is None, "writes rest for a while"
     tier._resting_until_s = 0.0
     await tier.store(key(3), variant(3))
-    assert await tier.lookup(key(3)) == variant(3)
+    assert await tier.lookup(key(3), Format.JPEG) == variant(3)
     await tier.close()
 
 
@@ -358,7 +358,7 @@ async def test_a_full_file_system_costs_speed_only(tmp_path: Path) -> None:
         for number in range(60):
             await tier.store(key(number), variant(number, 60_000))
             tier._resting_until_s = 0.0
-            assert await tier.lookup(key(number)) in (None, variant(number, 60_000))
+            assert await tier.lookup(key(number), Format.JPEG) in (None, variant(number, 60_000))
         assert metrics.counts["disk full"] > 0
         on_disk = {path.relative_to(mounted / "cache").as_posix() for path in files(mounted / "cache")}
         with closing(sqlite3.connect(mounted / "cache" / "cache.db")) as database:
@@ -381,7 +381,7 @@ async def test_a_hanging_disk_is_a_miss(tmp_path: Path, monkeypatch: pytest.Monk
         return read(cache, wanted)
 
     monkeypatch.setattr(tier, "_read", slow)
-    assert await tier.lookup(key(1)) is None
+    assert await tier.lookup(key(1), Format.JPEG) is None
     assert metrics.counts["disk timeout"] == 1
     await tier.close()
 
@@ -444,7 +444,7 @@ async def test_a_killed_writer_leaves_nothing_wrong(tmp_path: Path) -> None:
         child.wait()
         child.stdout.close()
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
-    found = [await tier.lookup(key(number)) for number in range(50)]
+    found = [await tier.lookup(key(number), Format.JPEG) for number in range(50)]
     assert all(got in (None, variant(number, 20_000)) for number, got in enumerate(found))
     assert any(found)
     await asyncio.to_thread(tier._sweeper.submit(int).result)

@@ -29,27 +29,27 @@ async def tier(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 
 async def test_nothing_is_a_miss(tier: Tier) -> None:
-    assert await tier.lookup(KEY) is None
+    assert await tier.lookup(KEY, Format.WEBP) is None
 
 
 async def test_what_is_stored_is_found(tier: Tier) -> None:
     await tier.store(KEY, VARIANT)
-    assert await tier.lookup(KEY) == VARIANT
-    assert await tier.lookup(OTHER) is None
+    assert await tier.lookup(KEY, Format.WEBP) == VARIANT
+    assert await tier.lookup(OTHER, Format.WEBP) is None
     assert tier.usage()[1] == 1
 
 
 async def test_facts_are_kept_like_variants(tier: Tier) -> None:
     facts = Variant(kind=None, body=b"{}")
     await tier.store(KEY, facts)
-    assert await tier.lookup(KEY) == facts
+    assert await tier.lookup(KEY, None) == facts
 
 
 async def test_the_later_store_wins(tier: Tier) -> None:
     await tier.store(KEY, VARIANT)
     later = Variant(kind=Format.PNG, body=b"later")
     await tier.store(KEY, later)
-    assert await tier.lookup(KEY) == later
+    assert await tier.lookup(KEY, Format.PNG) == later
     assert tier.usage()[1] == 1
 
 
@@ -58,11 +58,11 @@ async def test_many_at_once(tier: Tier) -> None:
         f"{number:064x}": Variant(kind=Format.JPEG, body=bytes([number]) * 100) for number in range(50)
     }
     await asyncio.gather(*(tier.store(key, variant) for key, variant in variants.items()))
-    found = await asyncio.gather(*(tier.lookup(key) for key in variants))
+    found = await asyncio.gather(*(tier.lookup(key, Format.JPEG) for key in variants))
     assert dict(zip(variants, found, strict=True)) == variants
 
 
 async def test_an_empty_body_is_a_variant(tier: Tier) -> None:
     empty = Variant(kind=Format.GIF, body=b"")
     await tier.store(KEY, empty)
-    assert await tier.lookup(KEY) == empty
+    assert await tier.lookup(KEY, Format.GIF) == empty

@@ -7,7 +7,7 @@ import pytest
 from proxy.core.delivery import Variant
 from proxy.core.formats import Format
 from proxy.service import chain as chain_module
-from proxy.service.chain import Chain, Found
+from proxy.service.chain import Brought, Chain
 from tests.fakes import FakeInstantTier, FakeMetrics, FakeTier
 
 VARIANT = Variant(kind=Format.PNG, body=b"picture")
@@ -29,7 +29,7 @@ async def test_what_is_stored_is_found_everywhere() -> None:
     await settle()
     assert memory.entries == disk.entries == {"k": VARIANT}
     assert chain.recall("k") is VARIANT
-    assert await chain.lookup("k") == Found(VARIANT, "memory")
+    assert await chain.lookup("k", Format.PNG) == Brought(VARIANT, "memory")
     assert disk.lookups == 0
     await chain.close(later())
     assert disk.closed
@@ -39,10 +39,10 @@ async def test_a_find_is_promoted_to_every_faster_tier() -> None:
     memory, disk, bucket = FakeInstantTier(), FakeTier("disk"), FakeTier("bucket")
     bucket.entries["k"] = VARIANT
     chain = Chain(memory, [disk, bucket], FakeMetrics())
-    assert await chain.lookup("k") == Found(VARIANT, "bucket")
+    assert await chain.lookup("k", Format.PNG) == Brought(VARIANT, "bucket")
     await settle()
     assert memory.entries == disk.entries == {"k": VARIANT}
-    assert await chain.lookup("nothing") is None
+    assert await chain.lookup("nothing", Format.PNG) is None
     await chain.close(later())
 
 
@@ -54,7 +54,7 @@ async def test_what_waits_to_be_written_is_found_already() -> None:
     assert chain.store("k", VARIANT)
     await settle()
     assert chain.recall("k") is None
-    assert await chain.lookup("k") == Found(VARIANT, "disk")
+    assert await chain.lookup("k", Format.PNG) == Brought(VARIANT, "disk")
     assert disk.lookups == 0
     disk.gate.set()
     await chain.close(later())

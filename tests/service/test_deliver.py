@@ -14,9 +14,11 @@ from proxy.core.dialects.native import parse_tokens
 from proxy.core.errors import OriginalNotFound, Overloaded, SourceUnavailable, Undecodable
 from proxy.core.formats import Format
 from proxy.core.plan import Recipe
+from proxy.core.wanted import Wanted
 from proxy.service.chain import Chain
-from proxy.service.deliver import Deliver, Wanted
+from proxy.service.deliver import Deliver
 from proxy.service.originals import Originals
+from proxy.service.produce import Produce
 from proxy.service.singleflight import Flights
 from tests.fakes import FakeClock, FakeInstantTier, FakeMetrics, FakeRenderer, FakeSource, FakeTier
 
@@ -39,9 +41,10 @@ async def house() -> AsyncIterator[SimpleNamespace]:
         {"photos": made.source}, made.chain, made.renderer, made.flights, made.clock, made.metrics
     )
     recipe = Recipe(quality=80, effort={}, max_side_px=4000)
-    made.deliver = Deliver(
+    made.produce = Produce(
         originals, made.chain, made.flights, made.renderer, recipe, AUTO, made.clock, made.metrics
     )
+    made.deliver = Deliver(made.memory, made.produce, made.clock)
     made.ref = made.source.put("a", b"1")
 
     async def variant(asked: Wanted, **how: Any) -> SimpleNamespace:
@@ -212,8 +215,6 @@ async def test_a_promoted_variant_is_recalled_as_a_memory_hit(house: SimpleNames
     await asyncio.sleep(0.01)
     house.memory.entries.clear()
     assert (await house.variant(asked, deadline=soon())).tier == "disk"
-    assert house.deliver.recall(asked) is None
-    assert (await house.variant(asked, deadline=soon())).tier == "memory"
     assert house.deliver.recall(asked).delivery.tier == "memory"
 
 
@@ -236,7 +237,7 @@ async def test_no_original(house: SimpleNamespace) -> None:
 
 async def test_a_file_replaced_between_look_and_fetch_is_identified_again(house: SimpleNamespace) -> None:
     asked = wanted(house)
-    await house.deliver.resolve(asked, deadline=soon())
+    await house.produce.resolve(asked, deadline=soon())
     house.source.put("a", b"22", "2")
     delivery = await house.variant(asked, deadline=soon())
     assert delivery.variant.body.startswith(b"22")
@@ -263,7 +264,7 @@ async def test_a_file_that_never_rests_is_given_up(house: SimpleNamespace) -> No
 async def test_an_uncacheable_result_is_shared_and_said_to_be_unstored(house: SimpleNamespace) -> None:
     house.memory.max_entry_bytes = 0
     chain = Chain(house.memory, [], house.metrics)
-    house.deliver._chain = chain
+    house.produce._chain = chain
     house.renderer.gate.clear()
     tasks = [asyncio.create_task(house.variant(wanted(house), deadline=soon())) for _ in range(10)]
     await asyncio.sleep(0.01)

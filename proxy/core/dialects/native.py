@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from proxy.core.dialects.target import Target, checked_key, cut, decoded, encoded
+from proxy.core.dialects.target import Target, checked_key, checked_locator, cut, decoded, encoded
 from proxy.core.dialects.tokens import PATH, QUERY, Token
 from proxy.core.errors import BadTransform, BadUrl, CalotypeError, UnknownRoute
 from proxy.core.transform import Auto, Transform, overlay
@@ -20,7 +20,8 @@ _SLASH = "/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantAsked:
-    """`own` is what the URL's own tokens say, `preset` the name beside them; `clamped` names what was out of range."""
+    """`own` is what the URL's own tokens say, `preset` the name beside them; `clamped` names what was out of range.
+    `key` may be an absolute URL where the dialect takes one; the mount says what it means."""
 
     key: str
     own: Transform
@@ -83,7 +84,7 @@ def _parse_query(query: str, presets: Presets) -> VariantAsked:
     if len(urls) != 1:
         raise BadUrl("parameter url must be given once: the key of the original")
     return _read(
-        checked_key(urls[0]),
+        checked_locator(urls[0]),
         pairs,
         QUERY,
         _QUERY_PRESET,

@@ -42,9 +42,23 @@ def decoded(raw: str, what: str) -> str:
         raise BadUrl(f"{what} is not UTF-8 after percent-decoding") from None
 
 
+def is_absolute(locator: str) -> bool:
+    """Whether this is a URL of its own rather than a key; no key begins like one."""
+    return _SCHEME.match(locator) is not None
+
+
+def checked_locator(locator: str) -> str:
+    """`locator` if it is a key, or a URL whose meaning is for the mount to decide."""
+    if is_absolute(locator):
+        if _CONTROL.search(locator):
+            raise BadUrl("parameter url holds a control character, a backslash or half a character")
+        return locator
+    return checked_key(locator)
+
+
 def checked_key(key: str) -> str:
     """`key` if it can name an original: segments that are neither empty nor dots, no control character."""
-    if _SCHEME.match(key):
+    if is_absolute(key):
         raise SourceNotAllowed("this mount takes keys of its own source, not absolute URLs")
     if not key:
         raise BadUrl("the key of the original is missing")
@@ -58,3 +72,21 @@ def checked_key(key: str) -> str:
 def encoded(key: str) -> str:
     """`key` as it is written in a path or a query value."""
     return quote(key, safe="/-._~")
+
+
+_CREDENTIALS = re.compile(r"((?:^|[?&])(?:x-amz-[^=&]*|awsaccesskeyid|signature|sig)=)[^&]*", re.IGNORECASE)
+
+
+def without_secrets(raw: str) -> str:
+    """`raw` as a log may show it: no credential of its own, and nothing behind the `?` of a URL within it."""
+    path, mark, query = raw.partition("?")
+    if not mark:
+        return raw
+    parts = []
+    for part in query.split("&"):
+        name, equals, value = part.partition("=")
+        if name == "url":
+            head, inner, _ = unquote_to_bytes(value).decode("utf-8", "replace").partition("?")
+            value = quote(head, safe="/:-._~") + "?..." if inner else value
+        parts.append(name + equals + value)
+    return _CREDENTIALS.sub(r"\1...", f"{path}?{'&'.join(parts)}")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from proxy.app import check_libvips, input_limits, mounts, recipe
 from proxy.config import ConfigError, load
 from proxy.core.formats import Format
+from proxy.parts import check_libvips, input_limits, mounts, recipe
 from proxy.render.wire import Hello
 
 

@@ -1,0 +1,31 @@
+"""What a request wants once its URL is understood, and what that is called."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from proxy.core.formats import Format
+from proxy.core.keys import OriginalRef
+from proxy.core.negotiate import AcceptClass
+from proxy.core.transform import Transform
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """Compared by identity: one object per URL and Accept class is made and kept by the edge, so that resolving it
+    can be remembered at the price of a dict look-up. `by_value` is equal for equal wishes."""
+
+    ref: OriginalRef
+    transform: Transform
+    accepted: AcceptClass
+
+    @property
+    def by_value(self) -> tuple[OriginalRef, Transform, AcceptClass]:
+        return self.ref, self.transform, self.accepted
+
+
+class Named(NamedTuple):
+    """The key and format of a Wanted, to be believed until `until_s` on the Clock."""
+
+    key: str
+    format: Format
+    until_s: float

@@ -1,0 +1,188 @@
+"""Settings into the parts they describe. Builds and opens nothing that must be closed but what it returns."""
+
+import random
+import time
+from pathlib import Path
+
+from proxy.config import S3, ConfigError, Directory, Settings
+from proxy.core.formats import Format
+from proxy.core.limits import Limits
+from proxy.core.locate import S3Place
+from proxy.core.mounts import Mount
+from proxy.core.plan import Recipe
+from proxy.ports import Metrics
+from proxy.render.pool import Pool
+from proxy.render.wire import Hello
+from proxy.s3 import S3Bucket
+from proxy.sources.directory import DirectorySource
+from proxy.sources.s3 import S3Source
+from proxy.tiers.bucket import BucketTier, Flags, Objects
+from proxy.tiers.disk import DiskTier
+from proxy.tiers.memory import MemoryTier
+from proxy.tiers.objects import DirectoryObjects, S3Objects
+from proxy.tiers.originals import OriginalsTier
+from proxy.tiers.redis import RedisFlags
+
+OLDEST_LIBVIPS = (8, 16, 0)
+
+clock = time.monotonic
+
+
+def input_limits(settings: Settings) -> Limits:
+    limits = settings.limits
+    return Limits(
+        max_bytes=int(limits.original_max_bytes),
+        max_side_px=limits.original_max_side,
+        max_pixels=limits.original_max_pixels,
+        max_pixels_heif=limits.original_max_pixels_heif,
+        max_frames=limits.original_max_frames,
+    )
+
+
+def recipe(settings: Settings) -> Recipe:
+    formats = settings.formats
+    return Recipe(
+        quality=formats.quality,
+        effort={
+            Format.AVIF: formats.avif_effort,
+            Format.WEBP: formats.webp_effort,
+            Format.PNG: formats.png_compression,
+            Format.GIF: formats.gif_effort,
+        },
+        max_side_px=settings.limits.output_max_side,
+    )
+
+
+def mounts(settings: Settings) -> list[Mount]:
+    return [
+        Mount(
+            name=name,
+            host=mount.host,
+            prefix=mount.prefix,
+            source=mount.source,
+            place=_place_of(settings, mount.source),
+            dimensions=mount.dimensions,
+            allowed_px=tuple(sorted(set(settings.dimensions.allowed))),
+            presets_only=mount.presets_only,
+            max_age_s=settings.max_age_s(mount),
+        )
+        for name, mount in settings.named_mounts().items()
+    ]
+
+
+def _place_of(settings: Settings, source: str) -> S3Place | None:
+    known = settings.sources.get(source)
+    return place(known) if isinstance(known, S3) else None
+
+
+def place(s3: S3) -> S3Place:
+    return S3Place(bucket=s3.bucket, prefix=s3.prefix, endpoint_url=s3.endpoint_url, region=s3.region)
+
+
+def pool(settings: Settings, *, workers: int | None = None) -> Pool:
+    render = settings.render
+    return Pool(
+        workers=workers or settings.workers(),
+        queue=render.queue,
+        timeout_s=render.timeout,
+        memory_bytes=int(render.memory),
+        recycle_after=render.recycle_after,
+        limits=input_limits(settings),
+        clock=clock,
+    )
+
+
+def check_libvips(hello: Hello) -> None:
+    """Raises ConfigError for a libvips that is too old to be trusted with strangers' pictures."""
+    if tuple(hello.libvips) < OLDEST_LIBVIPS:
+        found, oldest = (".".join(map(str, version)) for version in (hello.libvips, OLDEST_LIBVIPS))
+        raise ConfigError(
+            f"libvips {found} is older than {oldest}; get the bundled one with:"
+            " pip install --force-reinstall --no-deps pyvips-binary"
+        )
+
+
+def memory(settings: Settings, *, share: int = 1) -> MemoryTier:
+    """The tier of one of `share` processes that divide the node's memory."""
+    return MemoryTier(
+        max_bytes=max(1, int(settings.cache.memory.max_bytes) // share),
+        max_entry_bytes=int(settings.cache.memory.max_entry_bytes),
+    )
+
+
+def disk(settings: Settings, directory: Path, metrics: Metrics) -> DiskTier:
+    """The disk tier below `directory`; raises ConfigError where it cannot be used."""
+    try:
+        return DiskTier(directory / "variants", max_bytes=int(settings.cache.disk.max_bytes), metrics=metrics)
+    except OSError as fault:
+        raise ConfigError(f"cache.disk.path: {directory} cannot be used: {fault.strerror}") from None
+
+
+def originals(settings: Settings, directory: Path, metrics: Metrics) -> OriginalsTier:
+    """The originals kept below `directory`; raises ConfigError where it cannot be used."""
+    try:
+        return OriginalsTier(
+            directory / "originals", max_bytes=int(settings.cache.originals.max_bytes), metrics=metrics
+        )
+    except OSError as fault:
+        raise ConfigError(f"cache.disk.path: {directory} cannot be used: {fault.strerror}") from None
+
+
+def s3_bucket(s3: S3) -> S3Bucket:
+    """An async context, to be entered before use."""
+    return S3Bucket(
+        place(s3),
+        access_key=s3.access_key,
+        secret_key=s3.secret_key.get_secret_value(),
+        path_style=s3.path_style,
+        clock=clock,
+        chance=random.random,
+    )
+
+
+def redis(settings: Settings, metrics: Metrics) -> RedisFlags | None:
+    """An async context, to be entered before use; None without a URL."""
+    if not (url := settings.redis.url.get_secret_value()):
+        return None
+    try:
+        return RedisFlags(
+            url,
+            timeout_s=settings.redis.timeout,
+            flag_ttl_s=settings.redis.flag_ttl,
+            metrics=metrics,
+            clock=clock,
+        )
+    except ValueError:
+        raise ConfigError("redis.url: is not a URL of a Redis") from None
+
+
+def bucket(settings: Settings, s3: S3Bucket | None, flags: Flags, metrics: Metrics) -> BucketTier | None:
+    """The processed bucket: in `s3` where it is of that kind; None where there is none."""
+    bucket = settings.cache.bucket
+    objects: Objects
+    if bucket.kind == "directory":
+        objects = DirectoryObjects(Path(bucket.path))
+    elif s3 is not None:
+        objects = S3Objects(s3)
+    else:
+        return None
+    return BucketTier(
+        objects,
+        flags,
+        prefix=bucket.prefix,
+        public_url=bucket.public_url.removesuffix("/"),
+        metrics=metrics,
+        clock=clock,
+        chance=random.random,
+    )
+
+
+def source(
+    name: str, described: Directory | S3, s3: S3Bucket | None, keep: OriginalsTier, settings: Settings
+) -> DirectorySource | S3Source:
+    """The source of that name; an s3 one reads from `s3` into `keep`."""
+    max_bytes = int(settings.limits.original_max_bytes)
+    if isinstance(described, Directory):
+        return DirectorySource(name, described.path, max_bytes=max_bytes)
+    assert s3 is not None
+    return S3Source(name, s3, keep, max_bytes=max_bytes)

@@ -1,0 +1,353 @@
+"""The one room that speaks S3, through aiobotocore: what must not happen is refused here, faults get one of five names.
+
+aiobotocore follows redirects anywhere, takes an error document for an object, retries without measure and waits for
+a drip for ever; none of that leaves this room. What an object means is for `sources` and `tiers` to say.
+"""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
+from aiobotocore.session import AioSession
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+)
+
+from proxy.core.breaker import Breaker, RetryBudget
+from proxy.core.locate import S3Place
+from proxy.ports import Clock
+
+CONNECT_S = 1.0
+FIRST_BYTE_S = 3.0
+PAUSE_S = 1.0
+FAILURES = 5
+CONNECTIONS = 32
+RETRY_S = 0.2
+SLOWEST_BYTES_PER_S = 16 * 1024
+SLOW_AFTER_S = 3.0
+_CHUNK_BYTES = 256 * 1024
+_MD5 = re.compile(r'"?([0-9a-f]{32})"?')
+_ERROR_DOCUMENT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<Error[\s>]")
+_MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+_THROTTLED = frozenset(
+    {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests"}
+)
+
+T = TypeVar("T")
+
+
+class S3Error(Exception):
+    """What went wrong, in words for the owner; no credential and no key in them."""
+
+    kind = "failed"
+
+
+class Missing(S3Error):
+    """The bucket has no such object."""
+
+    kind = "missing"
+
+
+class TooLarge(S3Error):
+    """The object is larger than was allowed."""
+
+    kind = "too-large"
+
+
+class Refused(S3Error):
+    """The store will not have us, and asking again will not change that."""
+
+    kind = "refused"
+
+
+class Unavailable(S3Error):
+    """The store cannot be reached, fails, throttles, or sent something that is not the object."""
+
+    kind = "unavailable"
+
+
+class TooSlow(S3Error):
+    """The store did not answer in time."""
+
+    kind = "timeout"
+
+
+class Resting(Unavailable):
+    """The breaker is open: the store was not asked."""
+
+    kind = "resting"
+
+
+class Denied(Missing):
+    """The store says 403 for an object; without the right to list it says so of missing ones too."""
+
+    kind = "denied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What came with an object's bytes; `metadata` has lower-case names."""
+
+    size_bytes: int
+    content_type: str
+    metadata: Mapping[str, str]
+
+
+class Sink(Protocol):
+    """Takes the bytes of an object; `begin` is called anew for each attempt."""
+
+    async def begin(self) -> None: ...
+
+    async def write(self, chunk: bytes) -> None: ...
+
+
+class InMemory:
+    """Satisfies Sink."""
+
+    def __init__(self) -> None:
+        self.body = bytearray()
+
+    async def begin(self) -> None:
+        self.body.clear()
+
+    async def write(self, chunk: bytes) -> None:
+        self.body += chunk
+
+
+class _Straight:
+    """The part of an aiohttp session that aiobotocore uses, without redirects."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def request(self, method: str, **how: Any) -> aiohttp.ClientResponse:
+        return await self._session.request(method, allow_redirects=False, **how)
+
+
+class _StraightSession(AIOHTTPSession):  # type: ignore[misc] # aiobotocore has no types
+    """The hook aiobotocore offers for its HTTP client."""
+
+    async def _get_session(self, proxy_url: str | None) -> _Straight:
+        return _Straight(await super()._get_session(proxy_url))
+
+
+class S3Bucket:
+    """One bucket of one S3-compatible store; an async context. `chance` gives numbers from 0 to 1.
+
+    Without an access key AWS's own chain is asked for credentials (environment, files, the machine's role).
+    """
+
+    def __init__(
+        self,
+        place: S3Place,
+        *,
+        access_key: str,
+        secret_key: str,
+        path_style: bool,
+        clock: Clock,
+        chance: Callable[[], float],
+    ) -> None:
+        self.place = place
+        self._keys = {"aws_access_key_id": access_key, "aws_secret_access_key": secret_key}
+        self._config = AioConfig(
+            connect_timeout=CONNECT_S,
+            read_timeout=FIRST_BYTE_S,
+            max_pool_connections=CONNECTIONS,
+            # Retries are ours: within a budget, and behind a breaker.
+            retries={"mode": "standard", "total_max_attempts": 1},
+            signature_version="s3v4",
+            s3={"addressing_style": "path" if path_style else "virtual"},
+            # Checksums that not every store knows; bodies are checked here and by whoever reads them.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            http_session_cls=_StraightSession,
+            user_agent_extra="calotype",
+        )
+        self._clock = clock
+        self._chance = chance
+        self._breaker = Breaker(failures=FAILURES, pause_s=PAUSE_S)
+        self._budget = RetryBudget()
+        self._stack = AsyncExitStack()
+        self._client: Any = None
+
+    async def __aenter__(self) -> "S3Bucket":
+        keys = self._keys if self._keys["aws_access_key_id"] else {}
+        self._client = await self._stack.enter_async_context(
+            AioSession().create_client(
+                "s3",
+                endpoint_url=self.place.endpoint_url or None,
+                region_name=self.place.region or "us-east-1",
+                config=self._config,
+                **keys,
+            )
+        )
+        self._client.meta.events.register("before-call.s3", _stay_here)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def resting(self) -> bool:
+        """Whether the breaker is open."""
+        return self._breaker.open
+
+    async def get(self, key: str, sink: Sink, *, max_bytes: int) -> Head:
+        """The object's bytes into `sink`. Raises S3Error."""
+        differed: set[bytes] = set()
+        return await self._guarded(lambda: self._get(key, sink, max_bytes, differed))
+
+    async def put(
+        self, key: str, body: bytes, *, content_type: str, cache_control: str, metadata: Mapping[str, str]
+    ) -> None:
+        """Stores an object. Raises S3Error."""
+        await self._guarded(
+            lambda: self._client.put_object(
+                Bucket=self.place.bucket,
+                Key=key,
+                Body=body,
+                ContentType=content_type,
+                CacheControl=cache_control,
+                Metadata=metadata,
+            )
+        )
+
+    async def has(self, key: str) -> bool:
+        """Whether there is such an object. Raises S3Error."""
+        try:
+            await self._guarded(lambda: self._client.head_object(Bucket=self.place.bucket, Key=key))
+        except Missing:
+            return False
+        return True
+
+    async def delete(self, key: str) -> None:
+        """Removes an object; raises S3Error."""
+        await self._guarded(lambda: self._client.delete_object(Bucket=self.place.bucket, Key=key))
+
+    async def reach(self) -> None:
+        """Asks the bucket for a name or none. Raises S3Error, in words for the owner."""
+        await self._guarded(
+            lambda: self._client.list_objects_v2(
+                Bucket=self.place.bucket, Prefix=self.place.prefix, MaxKeys=1
+            )
+        )
+
+    async def signed(self, key: str, seconds: int) -> str:
+        """A pre-signed URL to GET an object. Raises S3Error."""
+        with _named():
+            params = {"Bucket": self.place.bucket, "Key": key}
+            url = await self._client.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds)
+        return str(url)
+
+    async def _guarded(self, call: Callable[[], Awaitable[T]]) -> T:
+        """`call`, once more if it fails and the budget allows it; not at all while the breaker is open."""
+        self._budget.earn()
+        while True:
+            if not self._breaker.admits(self._clock()):
+                raise Resting("the store failed again and again and is left alone for a moment")
+            try:
+                with _named():
+                    result = await call()
+            except (Unavailable, TooSlow) as failure:
+                self._breaker.failed(self._clock())
+                if isinstance(failure, TooSlow) or not self._budget.spend():
+                    raise
+                await asyncio.sleep(RETRY_S * self._chance())
+            except S3Error:
+                self._breaker.succeeded()
+                raise
+            else:
+                self._breaker.succeeded()
+                return result
+
+    async def _get(self, key: str, sink: Sink, max_bytes: int, differed: set[bytes]) -> Head:
+        answer = await self._client.get_object(Bucket=self.place.bucket, Key=key)
+        await sink.begin()
+        size_bytes = answer.get("ContentLength")
+        received_bytes = 0
+        md5 = hashlib.md5(usedforsecurity=False)
+        began_s = self._clock()
+        async with answer["Body"] as body:
+            if size_bytes is not None and size_bytes > max_bytes:
+                raise TooLarge(f"the object is larger than {max_bytes} bytes")
+            while chunk := await body.read(_CHUNK_BYTES):
+                if not received_bytes and _ERROR_DOCUMENT.match(chunk):
+                    raise Unavailable("the store sent an error document instead of the object")
+                received_bytes += len(chunk)
+                if received_bytes > max_bytes:
+                    raise TooLarge(f"the object is larger than {max_bytes} bytes")
+                took_s = self._clock() - began_s
+                if took_s > SLOW_AFTER_S and received_bytes < took_s * SLOWEST_BYTES_PER_S:
+                    raise TooSlow("the store sends the object too slowly")
+                md5.update(chunk)
+                await sink.write(chunk)
+        if size_bytes not in (None, received_bytes):
+            raise Unavailable("the store sent another number of bytes than it promised")
+        tag = _MD5.fullmatch(answer.get("ETag", ""))
+        if tag and not _encrypted(answer) and tag[1] != md5.hexdigest() and md5.digest() not in differed:
+            # Not every store's tag is an MD5: what arrives twice alike is what the store has.
+            differed.add(md5.digest())
+            raise Unavailable("the bytes of the object do not match its entity tag")
+        return Head(
+            size_bytes=received_bytes,
+            content_type=answer.get("ContentType", ""),
+            metadata=answer.get("Metadata", {}),
+        )
+
+
+def _encrypted(answer: Mapping[str, Any]) -> bool:
+    """Whether the object's entity tag cannot be its MD5."""
+    return "SSECustomerAlgorithm" in answer or str(answer.get("ServerSideEncryption", "")).startswith(
+        "aws:kms"
+    )
+
+
+def _stay_here(context: dict[str, Any], **_: Any) -> None:
+    """Has botocore think that it followed a redirect to another region already."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Faults of botocore and aiohttp as one of ours; their own words may hold keys and signed URLs."""
+    try:
+        yield
+    except ClientError as fault:
+        raise _refusal(fault) from None
+    except (ReadTimeoutError, ConnectTimeoutError, TimeoutError):
+        raise TooSlow("the store did not answer in time") from None
+    except (NoCredentialsError, PartialCredentialsError):
+        raise Refused("there are no credentials: set access_key and secret_key") from None
+    except (BotoCoreError, aiohttp.ClientError, OSError):
+        raise Unavailable("the store cannot be reached, or broke off") from None
+
+
+def _refusal(fault: ClientError) -> S3Error:
+    error = fault.response.get("Error", {})
+    code = str(error.get("Code", ""))
+    status = int(fault.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in _MISSING or (status == 404 and code != "NoSuchBucket"):
+        return Missing("there is no such object")
+    if code == "NoSuchBucket":
+        return Refused("there is no such bucket: create it, or correct its name")
+    if code in _THROTTLED or status in (429, 500, 502, 503, 504) or status < 300:
+        return Unavailable(f"the store answers {status}")
+    if 300 <= status < 400:
+        return Refused(f"the store answers {status}, a redirect: set its own endpoint_url and region")
+    if code in ("AccessDenied", "403", "Forbidden"):
+        return Denied("the store does not let these credentials read the bucket")
+    if status == 403:
+        return Refused("the store refuses the credentials: correct access_key and secret_key")
+    return Refused(f"the store refuses the request with {status}")

@@ -1,0 +1,52 @@
+"""`calotype serve`: a node of one process or of several, from its start to a signal."""
+
+import asyncio
+import resource
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from proxy.app import Node
+from proxy.config import ConfigError, Settings
+from proxy.core.errors import WorkerDied
+
+
+async def serve_until_signal(
+    settings: Settings,
+    log: structlog.typing.FilteringBoundLogger,
+    *,
+    announce: Callable[[str, str], None] | None = None,
+) -> None:
+    """Runs a node until SIGTERM or SIGINT; a second one ends the drain at once. Raises ConfigError.
+
+    `announce` is told the public and the admin URL once the node is ready.
+    """
+    if not settings.sources:
+        raise ConfigError(
+            "sources: there is nothing to serve; give --originals DIR or a [sources.NAME] table"
+        )
+    with suppress(ValueError, OSError):
+        # A connection each for clients, stores and processes: the soft limit of old is soon reached.
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+
+    def on_signal() -> None:
+        if stop.is_set():
+            task.cancel()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    node = Node(settings, log)
+    try:
+        await node.run(stop, lambda: announce(node.public_url, node.admin_url) if announce else None)
+    except asyncio.CancelledError:
+        log.warning("stopped before everything was finished")
+    except WorkerDied as failure:
+        raise ConfigError(f"render: {failure.detail}") from None

@@ -1,0 +1,156 @@
+"""The miss path: identify the original, resolve, look up, collapse, render, store.
+
+One for the node, whichever process it lives in; `deliver` stands before it in every process that answers.
+"""
+
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple
+
+from proxy.core.delivery import NO_TIMINGS, Delivered, Delivery, Outcome, Timings, Variant
+from proxy.core.formats import Format
+from proxy.core.keys import Identity, OriginalRef, variant_key
+from proxy.core.memo import Memo
+from proxy.core.negotiate import choose
+from proxy.core.plan import Plan, Recipe, resolve
+from proxy.core.wanted import Named, Wanted
+from proxy.ports import Clock, Metrics, Original, Redirects, Renderer
+from proxy.service.chain import Brought, Chain
+from proxy.service.originals import OriginalChanged, Originals
+from proxy.service.singleflight import Flight, Flights
+
+_MEMO_ENTRIES = 20_000
+
+
+class Resolved(NamedTuple):
+    """A Wanted against one identity of its original."""
+
+    identity: Identity
+    plan: Plan
+    key: str
+
+
+class _Made(NamedTuple):
+    """What a flight lands with."""
+
+    brought: Brought
+    timings: Timings
+
+
+class Produce:
+    """Satisfies Producer. `auto` is the order of preference for f_auto; `redirects`, if any, is the tier that clients
+    may be sent to."""
+
+    def __init__(
+        self,
+        originals: Originals,
+        chain: Chain,
+        flights: Flights,
+        renderer: Renderer,
+        recipe: Recipe,
+        auto: tuple[Format, ...],
+        clock: Clock,
+        metrics: Metrics,
+        redirects: Redirects | None = None,
+    ) -> None:
+        self._originals = originals
+        self._chain = chain
+        self._flights = flights
+        self._renderer = renderer
+        self._recipe = recipe
+        self._auto = auto
+        self._clock = clock
+        self._metrics = metrics
+        self._redirects = redirects
+        self._resolved: Memo[tuple[object, ...], Resolved] = Memo(_MEMO_ENTRIES)
+
+    async def name(self, wanted: Wanted, *, deadline: float) -> Named:
+        resolved = await self.resolve(wanted, deadline=deadline)
+        return Named(
+            resolved.key, resolved.plan.encode.format, self._originals.believed_until(resolved.identity)
+        )
+
+    async def variant(self, wanted: Wanted, *, deadline: float, redirect: bool) -> Delivered:
+        async def attempt() -> Delivered:
+            return await self._deliver(await self._resolve(wanted, deadline), deadline, redirect)
+
+        return await self._originals.while_it_rests(wanted.ref, attempt)
+
+    def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
+        return self._originals.latest(ref, deadline=deadline)
+
+    async def resolve(self, wanted: Wanted, *, deadline: float) -> Resolved:
+        """Identity, Plan and key, without looking for the variant."""
+        return await self._originals.while_it_rests(wanted.ref, lambda: self._resolve(wanted, deadline))
+
+    async def _deliver(self, resolved: Resolved, deadline: float, redirect: bool) -> Delivered:
+        key, kind = resolved.key, resolved.plan.encode.format
+        if (variant := self._chain.recall(key)) is not None:
+            return self._delivered(resolved, Outcome.HIT, Brought(variant, self._chain.fast))
+        if redirect and self._redirects and (location := await self._redirects.location(key, kind)):
+            return Delivered(
+                Delivery(key=key, format=kind, outcome=Outcome.HIT, tier="bucket", location=location), None
+            )
+        made, collapsed = await self._flights.run(
+            key, lambda flight: self._make(resolved, flight, deadline), deadline=deadline
+        )
+        outcome = Outcome.HIT if made.brought.tier else Outcome.COLLAPSED if collapsed else Outcome.MISS
+        return self._delivered(resolved, outcome, *made)
+
+    def _delivered(
+        self, resolved: Resolved, outcome: Outcome, brought: Brought, timings: Timings = NO_TIMINGS
+    ) -> Delivered:
+        delivery = Delivery(
+            key=resolved.key,
+            format=resolved.plan.encode.format,
+            outcome=outcome,
+            tier=brought.tier,
+            stored=brought.stored,
+            timings=timings,
+            until_s=self._originals.believed_until(resolved.identity),
+        )
+        return Delivered(delivery, brought.variant)
+
+    async def _resolve(self, wanted: Wanted, deadline: float) -> Resolved:
+        """Remembered until the original's identity changes."""
+        identity = await self._originals.identify(wanted.ref, deadline=deadline)
+        remembered = self._resolved.get(wanted.by_value)
+        if remembered is not None and remembered.identity == identity:
+            return remembered
+        asked = wanted.transform
+        facts = await self._originals.facts(identity, deadline=deadline) if asked.needs_facts else None
+        plan = resolve(asked, choose(asked, wanted.accepted, self._auto, facts), self._recipe)
+        key = variant_key(identity, plan, asked.version)
+        return self._resolved.keep(wanted.by_value, Resolved(identity, plan, key))
+
+    async def _make(self, resolved: Resolved, flight: Flight, deadline: float) -> _Made:
+        """Inside the flight: look again, for the flight before may just have landed, then make it."""
+        timings = NO_TIMINGS
+
+        async def render() -> Variant:
+            nonlocal timings
+            variant, timings = await self._render(resolved, flight, deadline)
+            return variant
+
+        kind = resolved.plan.encode.format
+        brought = await self._chain.bring(resolved.key, kind, render, deadline=deadline)
+        return _Made(brought, timings)
+
+    async def _render(self, resolved: Resolved, flight: Flight, deadline: float) -> tuple[Variant, Timings]:
+        asked_s = self._clock()
+        started_s = asked_s
+
+        def start() -> None:
+            nonlocal started_s
+            started_s = self._clock()
+            flight.hold()
+
+        async with self._originals.borrow(resolved.identity, deadline=deadline) as original:
+            fetched_s = started_s = self._clock()
+            variant = await self._renderer.render(original, resolved.plan, deadline=deadline, on_start=start)
+            if not original.unchanged():
+                raise OriginalChanged
+        rendered_s = self._clock()
+        self._metrics.rendered(resolved.plan.encode.format, rendered_s - started_s)
+        return variant, Timings(
+            fetch_s=fetched_s - asked_s, queue_s=started_s - fetched_s, render_s=rendered_s - started_s
+        )

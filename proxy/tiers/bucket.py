@@ -1,0 +1,207 @@
+"""The processed bucket: the tier that all nodes share. Its objects are plain pictures that a browser or a CDN can be
+sent to; digest and key stand beside them, and are checked on every read.
+
+Asked only where a presence flag does not say that it is no use. Its faults are misses.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from proxy.core.delivery import Variant
+from proxy.core.envelope import digest
+from proxy.core.formats import TRAITS, Format
+from proxy.core.freshness import IMMUTABLE_S, cache_control
+from proxy.core.memo import Memo
+from proxy.ports import Clock, Metrics
+
+LOOKUP_S = 2.0
+STORE_S = 10.0
+TRIES = 3
+RETRY_S = 0.5
+SIGNED_S = 3600
+SURE_S = 60.0
+WRITERS = 8
+MAX_OBJECT_BYTES = 64 * 2**20
+DIGEST = "calotype-digest"
+_SURE_ENTRIES = 20_000
+
+
+class Presence(Enum):
+    """What is known of an object without asking its bucket."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+class StoreFault(Exception):
+    """The store could not do it; `kind` is the metric's label."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Object:
+    """An object as it is stored: its bytes, and what stands beside them."""
+
+    body: bytes
+    content_type: str
+    cache_control: str
+    metadata: Mapping[str, str]
+
+
+class Objects(Protocol):
+    """A store of objects by name. Raises StoreFault."""
+
+    async def get(self, name: str) -> Object | None:
+        """The object, or None where the store itself says that there is none."""
+        ...
+
+    async def put(self, name: str, stored: Object) -> None: ...
+
+    async def has(self, name: str) -> bool: ...
+
+    async def signed(self, name: str, seconds: int) -> str:
+        """A URL at which anybody may GET the object for so long."""
+        ...
+
+
+class Flags(Protocol):
+    """Presence flags and turns; a hint that may lie or be gone. Raises nothing."""
+
+    async def presence(self, key: str) -> Presence: ...
+
+    async def mark(self, key: str, presence: Presence, *, over: Presence) -> None:
+        """Sets the flag, where it still is `over`."""
+        ...
+
+    async def stored(self, key: str, *, well: bool) -> None:
+        """Ends this node's turn at `key`, and flags it present if it was stored well."""
+        ...
+
+
+class BucketTier:
+    """Satisfies Tier and Redirects. `public_url` is where the bucket's objects can be fetched by anybody, with no
+    slash at its end; without one, URLs are signed. `chance` gives numbers from 0 to 1."""
+
+    name = "bucket"
+    writers = WRITERS
+
+    def __init__(
+        self,
+        objects: Objects,
+        flags: Flags,
+        *,
+        prefix: str,
+        public_url: str,
+        metrics: Metrics,
+        clock: Clock,
+        chance: Callable[[], float],
+    ) -> None:
+        self._objects = objects
+        self._flags = flags
+        self._prefix = prefix
+        self._public_url = public_url
+        self._metrics = metrics
+        self._clock = clock
+        self._chance = chance
+        self._sure_until_s: Memo[str, float] = Memo(_SURE_ENTRIES)
+
+    def object_name(self, key: str, kind: Format | None) -> str:
+        """`{prefix}/{first 2 hex}/{key}.{suffix}`."""
+        suffix = "json" if kind is None else TRAITS[kind].suffix
+        folder = f"{self._prefix}/" if self._prefix else ""
+        return f"{folder}{key[:2]}/{key}.{suffix}"
+
+    async def lookup(self, key: str, kind: Format | None) -> Variant | None:
+        presence = await self._flags.presence(key)
+        if presence is Presence.ABSENT:
+            return None
+        try:
+            async with asyncio.timeout(LOOKUP_S):
+                found = await self._objects.get(self.object_name(key, kind))
+        except TimeoutError:
+            self._metrics.tier_failed(self.name, "timeout")
+            return None
+        except StoreFault as fault:
+            self._metrics.tier_failed(self.name, fault.kind)
+            return None
+        if found is None:
+            await self._flags.mark(key, Presence.ABSENT, over=presence)
+            return None
+        variant = Variant(kind=kind, body=found.body)
+        if found.metadata.get(DIGEST) != digest(key, variant):
+            self._metrics.tier_failed(self.name, "damaged")
+            await self._flags.mark(key, Presence.UNKNOWN, over=presence)
+            return None
+        if presence is Presence.UNKNOWN:
+            await self._flags.mark(key, Presence.PRESENT, over=presence)
+        return variant
+
+    async def store(self, key: str, variant: Variant) -> None:
+        well = False
+        try:
+            well = await self._put(key, variant)
+        finally:
+            await self._flags.stored(key, well=well)
+
+    async def _put(self, key: str, variant: Variant) -> bool:
+        stored = Object(
+            body=variant.body,
+            content_type="application/json" if variant.kind is None else TRAITS[variant.kind].mime,
+            cache_control=cache_control(IMMUTABLE_S),
+            metadata={DIGEST: digest(key, variant)},
+        )
+        for trial in range(TRIES):
+            try:
+                async with asyncio.timeout(STORE_S):
+                    await self._objects.put(self.object_name(key, variant.kind), stored)
+            except (TimeoutError, StoreFault) as fault:
+                kind = fault.kind if isinstance(fault, StoreFault) else "timeout"
+                self._metrics.tier_failed(self.name, kind)
+                if trial < TRIES - 1:
+                    await asyncio.sleep(RETRY_S * 2**trial * (0.5 + self._chance()))
+            else:
+                return True
+        self._metrics.tier_failed(self.name, "dropped")
+        return False
+
+    async def location(self, key: str, kind: Format) -> str:
+        """A URL of the variant where its flag says that it is there, and the store has said so within the minute."""
+        if await self._flags.presence(key) is not Presence.PRESENT:
+            return ""
+        name = self.object_name(key, kind)
+        try:
+            async with asyncio.timeout(LOOKUP_S):
+                if not await self._surely(key, name):
+                    await self._flags.mark(key, Presence.ABSENT, over=Presence.PRESENT)
+                    return ""
+                return await self._url(name)
+        except (TimeoutError, StoreFault) as fault:
+            self._metrics.tier_failed(self.name, fault.kind if isinstance(fault, StoreFault) else "timeout")
+            return ""
+
+    async def _surely(self, key: str, name: str) -> bool:
+        """Flags lie now and then, and a client sent astray cannot come back."""
+        if self._sure_until_s.get(key, 0.0) > self._clock():
+            return True
+        if not await self._objects.has(name):
+            return False
+        self._sure_until_s.keep(key, self._clock() + SURE_S)
+        return True
+
+    async def _url(self, name: str) -> str:
+        if self._public_url:
+            return f"{self._public_url}/{name}"
+        return await self._objects.signed(name, SIGNED_S)
+
+    def usage(self) -> None:
+        """Nobody knows what other nodes put there."""
+
+    async def close(self) -> None:
+        """Store and flags are closed by whoever opened them."""

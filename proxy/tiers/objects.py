@@ -1,0 +1,146 @@
+"""Two stores for the processed bucket: a bucket of S3, and a directory that the nodes share."""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from proxy.s3 import InMemory, Missing, S3Bucket, S3Error
+from proxy.tiers.bucket import MAX_OBJECT_BYTES, Object, StoreFault
+
+_BESIDE = ".json"
+_PARTS = ".calotype-parts"
+_OLD_S = 600.0
+_THREADS = 4
+
+T = TypeVar("T")
+
+
+class S3Objects:
+    """Satisfies Objects; `bucket` is closed by whoever opened it."""
+
+    def __init__(self, bucket: S3Bucket) -> None:
+        self._bucket = bucket
+
+    async def get(self, name: str) -> Object | None:
+        arrived = InMemory()
+        try:
+            head = await self._bucket.get(name, arrived, max_bytes=MAX_OBJECT_BYTES)
+        except Missing:
+            return None
+        except S3Error as fault:
+            raise StoreFault(fault.kind) from None
+        return Object(
+            body=bytes(arrived.body),
+            content_type=head.content_type,
+            cache_control="",
+            metadata=head.metadata,
+        )
+
+    async def put(self, name: str, stored: Object) -> None:
+        try:
+            await self._bucket.put(
+                name,
+                stored.body,
+                content_type=stored.content_type,
+                cache_control=stored.cache_control,
+                metadata=stored.metadata,
+            )
+        except S3Error as fault:
+            raise StoreFault(fault.kind) from None
+
+    async def has(self, name: str) -> bool:
+        try:
+            return await self._bucket.has(name)
+        except S3Error as fault:
+            raise StoreFault(fault.kind) from None
+
+    async def signed(self, name: str, seconds: int) -> str:
+        try:
+            return await self._bucket.signed(name, seconds)
+        except S3Error as fault:
+            raise StoreFault(fault.kind) from None
+
+
+class DirectoryObjects:
+    """Satisfies Objects: a file an object, and a file beside it for what a bucket keeps as metadata.
+
+    The file beside is written first: a process that is killed in between leaves a miss, or an older object whose
+    digest no longer fits. Nothing is signed here.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._parts = root / _PARTS
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bucket")
+        self._threads.submit(self._sweep, time.time() - _OLD_S)
+
+    async def get(self, name: str) -> Object | None:
+        return await self._off_loop(lambda: self._get(name))
+
+    async def put(self, name: str, stored: Object) -> None:
+        await self._off_loop(lambda: self._put(name, stored))
+
+    async def has(self, name: str) -> bool:
+        return await self._off_loop((self._root / name).is_file)
+
+    async def signed(self, name: str, seconds: int) -> str:
+        raise StoreFault("unsigned")
+
+    async def _off_loop(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except OSError:
+            raise StoreFault("unavailable" if not self._root.is_dir() else "io") from None
+
+    def _get(self, name: str) -> Object | None:
+        path = self._root / name
+        try:
+            if path.stat().st_size > MAX_OBJECT_BYTES:
+                raise StoreFault("too-large")
+            beside = Path(f"{path}{_BESIDE}").read_bytes()
+            body = path.read_bytes()
+        except FileNotFoundError:
+            if not self._root.is_dir():
+                raise
+            return None
+        with suppress(msgspec.MsgspecError):
+            kept = msgspec.json.decode(beside, type=dict[str, str])
+            return Object(body=body, content_type="", cache_control="", metadata=kept)
+        return Object(body=body, content_type="", cache_control="", metadata={})
+
+    def _put(self, name: str, stored: Object) -> None:
+        path = self._root / name
+        if not self._root.is_dir():
+            raise FileNotFoundError
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._parts.mkdir(exist_ok=True)
+        self._write(Path(f"{path}{_BESIDE}"), msgspec.json.encode(dict(stored.metadata)))
+        self._write(path, stored.body)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """All of it under its name, or nothing."""
+        descriptor, part = tempfile.mkstemp(dir=self._parts)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            os.chmod(part, 0o644)
+            os.replace(part, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(part)
+            raise
+
+    def _sweep(self, before_s: float) -> None:
+        """Removes what killed processes left half written; what is young may be another node's."""
+        with suppress(OSError):
+            for part in self._parts.iterdir():
+                if part.stat().st_mtime < before_s:
+                    part.unlink()

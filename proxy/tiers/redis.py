@@ -1,0 +1,224 @@
+"""Redis, the nodes' meeting point: presence flags of what is in the bucket, and whose turn it is to make what is not.
+
+A hint, never the store. It is asked for `timeout` at most; if it fails or hangs, it is not asked again until it has
+answered a ping behind the scenes, and nobody waits meanwhile.
+"""
+
+import asyncio
+import math
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from proxy.core.errors import RenderTimeout
+from proxy.ports import Clock, Metrics
+from proxy.tiers.bucket import Presence
+
+ABSENT_S = 60
+TURN_S = 2.0
+"""How long a turn outlives the node that took it."""
+TICK_S = 0.5
+LONGEST_TURN_S = 120.0
+POLL_S = (0.01, 0.1)
+CONNECTIONS = 64
+_NAMESPACE = "calotype"
+_TURNS_OF_LOOP = 5
+
+_RENEW = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
+"""
+_GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+_EVERYBODYS: tuple[bool, str | None] = (True, None)
+
+T = TypeVar("T")
+
+
+class RedisFlags:
+    """Satisfies Flags and Turns. An async context: entered it starts to look after its turns, left it stops.
+
+    `flag_ttl_s` is how long a flag stays that says an object is there.
+    """
+
+    def __init__(
+        self, url: str, *, timeout_s: float, flag_ttl_s: float, metrics: Metrics, clock: Clock
+    ) -> None:
+        self._client: Any = redis.asyncio.Redis.from_url(
+            url,
+            decode_responses=True,
+            # Our own guard is the shorter one: it can tell a slow server from a busy loop.
+            socket_timeout=5,
+            socket_connect_timeout=5,
+            retry=Retry(NoBackoff(), 0),
+            retry_on_error=[],
+        )
+        self._timeout_s = timeout_s
+        self._flag_ttl_s = math.ceil(flag_ttl_s)
+        self._metrics = metrics
+        self._clock = clock
+        self._us = secrets.token_hex(16)
+        self._well = True
+        self._seats = asyncio.Semaphore(CONNECTIONS)
+        self._turns: dict[str, float] = {}
+        self._abandoned: set[asyncio.Task[Any]] = set()
+        self._tick: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "RedisFlags":
+        self._tick = asyncio.create_task(self._look_after(), name="redis")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+            await asyncio.gather(self._tick, return_exceptions=True)
+        with suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(self._timeout_s):
+                await self._client.aclose()
+
+    async def presence(self, key: str) -> Presence:
+        flag = await self._ask(lambda: self._client.get(_flag(key)), None)
+        return _presence(flag)
+
+    async def mark(self, key: str, presence: Presence, *, over: Presence) -> None:
+        if presence is Presence.UNKNOWN:
+            await self._ask(lambda: self._client.delete(_flag(key)), None)
+            return
+        for_s = self._flag_ttl_s if presence is Presence.PRESENT else ABSENT_S
+        # Over nothing only nothing: another node may have stored it meanwhile.
+        new = over is Presence.UNKNOWN
+        await self._ask(lambda: self._client.set(_flag(key), presence.value, ex=for_s, nx=new), None)
+
+    async def stored(self, key: str, *, well: bool) -> None:
+        if well:
+            await self._ask(
+                lambda: self._client.set(_flag(key), Presence.PRESENT.value, ex=self._flag_ttl_s), None
+            )
+        await self.leave(key)
+
+    async def take(self, key: str, *, deadline: float) -> bool:
+        pause_s, longest_s = POLL_S
+        self._turns[key] = self._clock()
+        try:
+            while True:
+                ours, flag = await self._ask(lambda: self._try_turn(key), _EVERYBODYS)
+                if ours and flag != Presence.PRESENT.value:
+                    return True
+                if flag == Presence.PRESENT.value:
+                    await self.leave(key)
+                    return False
+                if self._clock() + pause_s > deadline:
+                    raise RenderTimeout("another node did not finish the picture in time")
+                await asyncio.sleep(pause_s)
+                pause_s = min(longest_s, 1.5 * pause_s)
+        except BaseException:
+            await self.leave(key)
+            raise
+
+    async def leave(self, key: str) -> None:
+        if self._turns.pop(key, None) is not None:
+            await self._ask(lambda: self._client.eval(_GIVE_BACK, 1, _turn(key), self._us), None)
+
+    async def _try_turn(self, key: str) -> tuple[bool, str | None]:
+        """Takes the turn if nobody has it, and reads the flag, in one round trip."""
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.set(_turn(key), self._us, px=int(TURN_S * 1000), nx=True)
+            pipe.get(_turn(key))
+            pipe.get(_flag(key))
+            _, holder, flag = await pipe.execute()
+        return holder == self._us, flag
+
+    async def _ask(self, command: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        """The answer, or `otherwise` where Redis is out of order; never longer than the timeout."""
+        if not self._well:
+            return otherwise
+        async with self._seats:
+            if not self._well:
+                return otherwise
+            try:
+                return await self._in_time(command)
+            except (RedisError, OSError, TimeoutError) as fault:
+                self._metrics.tier_failed("redis", _kind(fault))
+                self._well = not _is_gone(fault)
+                return otherwise
+
+    async def _in_time(self, command: Callable[[], Awaitable[T]]) -> T:
+        """The answer within the timeout; a loop too busy to read what has arrived gets a few more turns to do so."""
+
+        async def ask() -> T:
+            return await command()
+
+        asking = asyncio.create_task(ask(), name="redis command")
+        try:
+            await asyncio.wait({asking}, timeout=self._timeout_s)
+            for _ in range(_TURNS_OF_LOOP):
+                if asking.done():
+                    return asking.result()
+                await asyncio.sleep(0)
+            raise TimeoutError
+        finally:
+            if not asking.done():
+                # This closes its connection; nobody waits for that.
+                asking.cancel()
+                self._abandoned.add(asking)
+                asking.add_done_callback(self._abandoned.discard)
+
+    async def _look_after(self) -> None:
+        """Keeps the turns that are held, and finds out when a Redis that was given up is back."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            if not self._well:
+                with suppress(RedisError, OSError, TimeoutError):
+                    await self._in_time(self._client.ping)
+                    self._well = True
+            for key, since_s in list(self._turns.items()):
+                if self._clock() - since_s > LONGEST_TURN_S:
+                    self._turns.pop(key, None)
+                else:
+                    await self._renew(key)
+
+    async def _renew(self, key: str) -> None:
+        await self._ask(lambda: self._client.eval(_RENEW, 1, _turn(key), self._us, int(TURN_S * 1000)), None)
+
+
+class NoRedis:
+    """Satisfies Flags where there is no Redis: nothing is known."""
+
+    async def presence(self, key: str) -> Presence:
+        return Presence.UNKNOWN
+
+    async def mark(self, key: str, presence: Presence, *, over: Presence) -> None:
+        """Nowhere to."""
+
+    async def stored(self, key: str, *, well: bool) -> None:
+        """Nowhere to."""
+
+
+def _flag(key: str) -> str:
+    return f"{_NAMESPACE}:flag:{key}"
+
+
+def _turn(key: str) -> str:
+    return f"{_NAMESPACE}:turn:{key}"
+
+
+def _presence(flag: str | None) -> Presence:
+    """What else stands there is nothing we wrote."""
+    return Presence(flag) if flag in ("present", "absent") else Presence.UNKNOWN
+
+
+def _is_gone(fault: Exception) -> bool:
+    """Whether to leave Redis alone for a while. A server that answers, if only with no, costs nothing to ask again."""
+    return not isinstance(fault, redis.exceptions.ResponseError)
+
+
+def _kind(fault: Exception) -> str:
+    if isinstance(fault, TimeoutError | redis.exceptions.TimeoutError):
+        return "timeout"
+    return "refused" if isinstance(fault, redis.exceptions.ResponseError) else "unavailable"
