@@ -8,12 +8,13 @@ import asyncio
 import gc
 import socket
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import structlog
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from proxy import parts
 from proxy.config import S3, ConfigError, Settings
@@ -180,6 +181,36 @@ def public_runner(
     return web.ServerRunner(server, shutdown_timeout=settings.server.drain * 0.8)
 
 
+def admin_runner(
+    settings: Settings,
+    registry: CollectorRegistry,
+    gather: Callable[[], Awaitable[None]],
+    is_ready: Callable[[], Awaitable[bool]],
+    explain: Callable[[str, str], Awaitable[Explanation]],
+    log: structlog.typing.FilteringBoundLogger,
+) -> web.AppRunner:
+    """The admin listener's half of a node."""
+    app = admin_app(
+        token=settings.admin.token.get_secret_value(),
+        registry=registry,
+        gather=gather,
+        is_ready=is_ready,
+        explain=explain,
+        log=log,
+    )
+    return web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
 def bound(host: str, port: int, *, section: str, shared: bool = False) -> list[socket.socket]:
     """Sockets bound to every address of `host`; with `shared` others may bind the same port and the kernel divides
     the connections. Raises ConfigError."""
@@ -285,11 +316,10 @@ class Node:
         self.log.info("stopped")
 
     def _admin(self, engine: Engine) -> web.AppRunner:
-        app = admin_app(
-            token=self.settings.admin.token.get_secret_value(),
-            registry=self.metrics.registry,
-            is_ready=lambda: self.ready and engine.pool.alive > 0,
-            explain=engine.explain,
-            log=self.log,
-        )
-        return web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        async def is_ready() -> bool:
+            return self.ready and engine.pool.alive > 0
+
+        async def gather() -> None:
+            """This process has its own registry."""
+
+        return admin_runner(self.settings, self.metrics.registry, gather, is_ready, engine.explain, self.log)

@@ -14,7 +14,7 @@ import click
 
 import proxy
 from proxy import batch, checkup, demo
-from proxy.app import Engine
+from proxy.app import Engine, loop_factory
 from proxy.config import ConfigError, Settings, load
 from proxy.core.dialects.native import parse_tokens, path_url, query_url
 from proxy.core.errors import BadTransform, BadUrl, CalotypeError
@@ -53,21 +53,12 @@ def _given(**values: object) -> dict[str, object]:
 def _run(work: Coroutine[Any, Any, T]) -> T:
     """`work` to its end, on uvloop where it is installed; what is wrong becomes one line and exit code 1."""
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(work)
     except CalotypeError as failure:
         raise click.ClickException(f"{failure.slug}: {failure.detail}") from None
     except ConfigError as failure:
         raise click.ClickException(str(failure)) from None
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -11,6 +11,7 @@ import structlog
 from proxy.app import Node
 from proxy.config import ConfigError, Settings
 from proxy.core.errors import WorkerDied
+from proxy.supervisor import Supervisor
 
 
 async def serve_until_signal(
@@ -43,7 +44,7 @@ async def serve_until_signal(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    node = Node(settings, log)
+    node = Node(settings, log) if settings.server.processes == 1 else Supervisor(settings, log)
     try:
         await node.run(stop, lambda: announce(node.public_url, node.admin_url) if announce else None)
     except asyncio.CancelledError:

@@ -9,9 +9,10 @@ import sys
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
 from itertools import accumulate
+from select import PIPE_BUF
 from typing import Any, TextIO
 
 import msgspec
@@ -59,7 +60,7 @@ class PrometheusMetrics:
     def watch(
         self,
         *,
-        queue: Callable[[], int],
+        queue: Callable[[], int] = lambda: 0,
         tiers: dict[str, Callable[[], tuple[int, int] | None]],
     ) -> None:
         """Adds what is read at scrape time: the render queue, and bytes and entries of each tier."""
@@ -93,6 +94,49 @@ class _TierUsage:
                 held.add_metric([name], used[0])
                 entries.add_metric([name], used[1])
         return [held, entries]
+
+
+class Merged:
+    """A prometheus_client collector: the samples of several processes, added up.
+
+    `gather` is given what each process that lives has to say; what those that died had counted stays counted.
+    """
+
+    def __init__(self) -> None:
+        self._living: dict[Hashable, list[Metric]] = {}
+        self._ended: list[Metric] = []
+
+    def gather(self, process: Hashable, metrics: list[Metric]) -> None:
+        self._living[process] = metrics
+
+    def end(self, process: Hashable) -> None:
+        """A process is no more: its counters stay, its gauges go."""
+        counted = [metric for metric in self._living.pop(process, []) if metric.type != "gauge"]
+        self._ended = _added([self._ended, counted])
+
+    def collect(self) -> list[Metric]:
+        return _added([self._ended, *self._living.values()])
+
+
+def _added(reports: Iterable[list[Metric]]) -> list[Metric]:
+    """One report of many: samples of the same name and labels are added."""
+    families: dict[str, Metric] = {}
+    sums: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
+    for metric in (metric for report in reports for metric in report):
+        families.setdefault(metric.name, metric)
+        of_family = sums.setdefault(metric.name, {})
+        for sample in metric.samples:
+            if sample.name.endswith("_created"):
+                continue  # Times do not add up.
+            labelled = sample.name, tuple(sorted(sample.labels.items()))
+            of_family[labelled] = of_family.get(labelled, 0.0) + sample.value
+    added = []
+    for name, metric in families.items():
+        family = Metric(name, metric.documentation, metric.type)
+        for (sample_name, labels), value in sums[name].items():
+            family.add_sample(sample_name, dict(labels), value)
+        added.append(family)
+    return added
 
 
 def json_bytes(event: dict[str, Any], **_: Any) -> bytes:
@@ -198,8 +242,10 @@ class RequestLedger:
         with suppress(OSError, ValueError):  # A log that is gone or full costs its lines, no request.
             if self._readable:
                 self._out.writelines(map(_readable, lines))
-            elif lines:
-                self._out.buffer.write(self._encoder.encode_lines(lines))
+            else:
+                for whole_lines in _atomic(self._encoder.encode_lines(lines)):
+                    self._out.buffer.write(whole_lines)
+                    self._out.buffer.flush()
             self._out.flush()
 
     def collect(self) -> list[Metric]:
@@ -253,6 +299,15 @@ class RequestLedger:
             self._second = int(whole)
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
         return f"{self._stamp}.{int(part * 1000):03d}Z"
+
+
+def _atomic(lines: bytes) -> Iterator[bytes]:
+    """Whole lines in pieces that a pipe takes at once: other processes of the node write there too."""
+    at = 0
+    while at < len(lines):
+        end = lines.rfind(b"\n", at, at + PIPE_BUF) + 1 or lines.find(b"\n", at) + 1
+        yield lines[at:end]
+        at = end
 
 
 def _readable(line: RequestLine) -> str:

@@ -4,6 +4,7 @@ Statuses and titles are not here: `edge.respond` has the one table that maps a s
 `detail` is written for the client, names only known parameters and never repeats client bytes.
 """
 
+from collections.abc import Callable
 from typing import ClassVar
 
 
@@ -16,6 +17,14 @@ class CalotypeError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[Callable[..., "CalotypeError"], tuple[object, ...]]:
+        """Failures pass from process to process; keyword arguments would be lost on the way."""
+        return _again, (type(self), self.detail, self.retry_after_s)
+
+
+def _again(kind: type[CalotypeError], detail: str, retry_after_s: int | None) -> CalotypeError:
+    return kind(detail, retry_after_s=retry_after_s)
 
 
 class BadTransform(CalotypeError):

@@ -21,18 +21,25 @@ def admin_app(
     *,
     token: str,
     registry: CollectorRegistry,
-    is_ready: Callable[[], bool],
+    gather: Callable[[], Awaitable[None]],
+    is_ready: Callable[[], Awaitable[bool]],
     explain: Callable[[str, str], Awaitable[Explanation]],
     log: structlog.typing.FilteringBoundLogger,
 ) -> web.Application:
-    """The aiohttp application; an empty `token` leaves it open to whoever reaches its loopback address."""
+    """The aiohttp application; an empty `token` leaves it open to whoever reaches its loopback address. `gather` is
+    awaited before the registry is read."""
+    exposition = make_aiohttp_handler(registry)
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
     async def readyz(_: web.Request) -> web.Response:
-        ready = is_ready()
+        ready = await is_ready()
         return web.json_response({"ready": ready}, status=200 if ready else 503)
+
+    async def metrics(request: web.Request) -> web.StreamResponse:
+        await gather()
+        return await exposition(request)
 
     async def tell(request: web.Request) -> web.Response:
         url = request.query.get("url", "")
@@ -61,6 +68,6 @@ def admin_app(
     app = web.Application(middlewares=[guard])
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", make_aiohttp_handler(registry))
+    app.router.add_get("/metrics", metrics)
     app.router.add_get("/v1/explain", tell)
     return app

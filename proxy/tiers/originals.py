@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import tempfile
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -148,14 +149,18 @@ class OriginalsTier:
                     digest.update(os.pread(file.fileno(), min(_CHUNK_BYTES, size_bytes - at), at))
                 trailer = os.pread(file.fileno(), TRAILER_BYTES, size_bytes)
                 if trailer == _trailer(name, size_bytes, digest.digest()):
-                    with suppress(OSError):
-                        os.utime(file.fileno())  # The order of use outlives a restart.
+                    self._note_use(file.fileno())
                     return KeptOriginal(file, identity, size_bytes)
         except OSError:
             file.close()
             raise
         file.close()
         return None
+
+    def _note_use(self, descriptor: int) -> None:
+        """The order of use outlives a restart; the mtime is left alone, for a change of it means another content."""
+        with suppress(OSError):
+            os.utime(descriptor, ns=(time.time_ns(), os.fstat(descriptor).st_mtime_ns))
 
     def _begin(self) -> None:
         """Learns what is there, oldest first, and removes what a killed process left half done."""
@@ -168,7 +173,7 @@ class OriginalsTier:
                 if path.suffix == _PART:
                     path.unlink()
                 elif _NAME.fullmatch(path.name):
-                    found.append((status.st_mtime_ns, path.name, status.st_size))
+                    found.append((status.st_atime_ns, path.name, status.st_size))
         for _, name, size_bytes in sorted(found):
             self._sizes[name] = size_bytes
             self._held_bytes += size_bytes

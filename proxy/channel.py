@@ -1,0 +1,111 @@
+"""Messages between our own processes, over a private unix socket: a pickled value, and descriptors beside it.
+
+Both ends are ours and of one version; nothing that a stranger wrote is ever unpickled here.
+"""
+
+import asyncio
+import pickle
+import socket
+import struct
+from typing import Any, NamedTuple
+
+_HEAD = struct.Struct("!QB")
+_MOST_DESCRIPTORS = 8
+
+
+class Closed(Exception):
+    """The other end is gone."""
+
+
+class Message(NamedTuple):
+    """What came; whoever receives it closes the descriptors."""
+
+    value: Any
+    descriptors: list[int]
+
+
+class Channel:
+    """One end of a connection; one conversation at a time."""
+
+    def __init__(self, end: socket.socket) -> None:
+        end.setblocking(False)
+        self._end = end
+
+    @classmethod
+    async def connect(cls, path: str) -> "Channel":
+        """A connection to who listens at `path`; where nobody accepts yet, what is sent waits. Raises OSError."""
+        end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            end.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(end, path)
+        except BaseException:
+            end.close()
+            raise
+        return cls(end)
+
+    async def send(self, value: object, descriptors: list[int] | None = None) -> None:
+        """Raises Closed."""
+        text = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        message = memoryview(_HEAD.pack(len(text), len(descriptors or [])) + text)
+        try:
+            if descriptors:
+                # At the start of a conversation the socket's buffer is empty: this does not block.
+                message = message[socket.send_fds(self._end, [message], descriptors) :]
+            await asyncio.get_running_loop().sock_sendall(self._end, message)
+        except OSError:
+            raise Closed from None
+
+    async def receive(self) -> Message:
+        """Raises Closed."""
+        head, descriptors = b"", list[int]()
+        while len(head) < _HEAD.size:
+            part, passed = await self._with_descriptors(_HEAD.size - len(head))
+            head += part
+            descriptors += passed
+        length, _ = _HEAD.unpack(head)
+        return Message(pickle.loads(await self._exactly(length)), descriptors)  # noqa: S301 (see above)
+
+    async def ended(self) -> None:
+        """Returns when the other end is gone, or speaks out of turn."""
+        loop = asyncio.get_running_loop()
+        readable = loop.create_future()
+        loop.add_reader(self._end, _notice, readable)
+        try:
+            await readable
+        finally:
+            loop.remove_reader(self._end)
+
+    def close(self) -> None:
+        self._end.close()
+
+    async def _with_descriptors(self, count: int) -> tuple[bytes, list[int]]:
+        while True:
+            try:
+                part, descriptors, _, _ = socket.recv_fds(self._end, count, _MOST_DESCRIPTORS)
+            except BlockingIOError:
+                await self.ended()
+            except OSError:
+                raise Closed from None
+            else:
+                if not part:
+                    raise Closed
+                return part, descriptors
+
+    async def _exactly(self, count: int) -> bytearray:
+        loop = asyncio.get_running_loop()
+        received = bytearray(count)
+        view = memoryview(received)
+        while view:
+            try:
+                got = await loop.sock_recv_into(self._end, view)
+            except OSError:
+                got = 0
+            if not got:
+                raise Closed
+            view = view[got:]
+        return received
+
+
+def _notice(readable: "asyncio.Future[None]") -> None:
+    if not readable.done():
+        readable.set_result(None)

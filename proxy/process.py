@@ -1,0 +1,161 @@
+"""A process of a node that has several: a front, which answers, or the back, which produces. Started by `supervisor`.
+
+`main` finds the number of its socket among the arguments; all else comes over it, and its end is the process's end.
+"""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+from aiohttp import web
+from prometheus_client.metrics_core import Metric
+
+from proxy import parts
+from proxy.app import Engine, listen, loop_factory, public_runner, settle_memory
+from proxy.channel import Channel, Closed
+from proxy.config import ConfigError, Settings
+from proxy.core.errors import WorkerDied
+from proxy.relay.back import RelayServer
+from proxy.relay.front import Relay
+from proxy.service.deliver import Collapse
+from proxy.service.singleflight import Flights
+from proxy.telemetry import PrometheusMetrics, RequestLedger, open_log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a process is told first. Descriptors beside it are what it listens on; `memory_share` is how many
+    processes divide the node's memory tier."""
+
+    role: Literal["front", "back"]
+    settings: Settings
+    relay_path: str
+    memory_share: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The process cannot start, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """For a report, with a number that stands in the answer."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a process says when asked; number 0 comes unasked, once it is ready."""
+
+    number: int
+    ready: bool
+    metrics: list[Metric]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Finish what is under way until `by`, a point on the Clock."""
+
+    by: float
+
+
+def main() -> None:
+    # The supervisor says when to stop, and in which order, whoever else has signals sent to all.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(_run(channel))
+
+
+async def _run(channel: Channel) -> None:
+    try:
+        setup, descriptors = await channel.receive()
+    except Closed:
+        return
+    sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    log = open_log()
+    role = _front if setup.role == "front" else _back
+    try:
+        async with role(setup, sockets, log) as (report, stop):
+            settle_memory()
+            stop(await _attend(channel, report))
+    except (ConfigError, WorkerDied) as failure:
+        reason = failure.detail if isinstance(failure, WorkerDied) else str(failure)
+        try:
+            await channel.send(Refused(reason))
+        except Closed:
+            log.error("cannot start", reason=reason)
+
+
+async def _attend(channel: Channel, report: Callable[[int], Report]) -> float:
+    """Answers the supervisor until it says stop, or is gone; returns by when to be done, 0 if it did not say."""
+    try:
+        await channel.send(report(0))
+        while True:
+            match (await channel.receive()).value:
+                case Stop(by):
+                    return by
+                case Ask(number):
+                    await channel.send(report(number))
+    except Closed:
+        return 0.0
+
+
+Role = AsyncIterator[tuple[Callable[[int], Report], Callable[[float], None]]]
+
+
+@asynccontextmanager
+async def _front(
+    setup: Setup, sockets: list[socket.socket], log: structlog.typing.FilteringBoundLogger
+) -> Role:
+    settings = setup.settings
+    metrics = PrometheusMetrics()
+    ledger = RequestLedger(metrics.registry)
+    memory = parts.memory(settings, share=setup.memory_share)
+    metrics.watch(tiers={memory.name: memory.usage})
+    relay = Relay(setup.relay_path)
+    flights = Flights()
+    runner: web.ServerRunner = public_runner(settings, Collapse(relay, flights), memory, ledger, log)
+    try:
+        await listen(runner, sockets)
+        yield lambda number: Report(number, True, list(metrics.registry.collect())), lambda _: None
+    finally:
+        await runner.cleanup()
+        await flights.close()
+        relay.close()
+        ledger.flush()
+
+
+@asynccontextmanager
+async def _back(
+    setup: Setup, sockets: list[socket.socket], log: structlog.typing.FilteringBoundLogger
+) -> Role:
+    settings = setup.settings
+    metrics = PrometheusMetrics()
+    engine = Engine(settings, metrics, disk=settings.disk_path(), memory_share=setup.memory_share)
+    metrics.watch(queue=lambda: engine.pool.waiting, tiers=engine.watched_tiers())
+
+    def report(number: int) -> Report:
+        return Report(number, engine.pool.alive > 0, list(metrics.registry.collect()))
+
+    def stop(by: float) -> None:
+        engine.stop_by = by or None
+
+    async with engine:
+        relay = RelayServer(sockets[0], engine.produce, engine.explain, log)
+        relay.start()
+        try:
+            yield report, stop
+        finally:
+            await relay.close()

@@ -1,0 +1,123 @@
+"""The front's end: a Producer whose work is done by the back, another process of this node.
+
+A connection a call, kept for the next. Should the back die, the call is made again to the one that replaces it.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from proxy.channel import Channel, Closed, Message
+from proxy.core.delivery import Delivered
+from proxy.core.errors import RenderTimeout, WorkerDied
+from proxy.core.keys import Identity, OriginalRef
+from proxy.core.wanted import Named, Wanted
+from proxy.ports import Original
+from proxy.relay.wire import Call, Opened
+
+GRACE_S = 0.1
+TRIES = 4
+PAUSE_S = 0.05
+CONNECTIONS = 1024
+_MOST_IDLE = 64
+
+
+class Relay:
+    """Satisfies Producer; `path` is where the back listens, now or soon."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._idle: list[Channel] = []
+        self._seats = asyncio.Semaphore(CONNECTIONS)
+
+    async def name(self, wanted: Wanted, *, deadline: float) -> Named:
+        named: Named = await self._ask(Call("name", (wanted,), deadline))
+        return named
+
+    async def variant(self, wanted: Wanted, *, deadline: float, redirect: bool) -> Delivered:
+        delivered: Delivered = await self._ask(Call("variant", (wanted, redirect), deadline))
+        return delivered
+
+    async def explain(self, url: str, accept: str, *, deadline: float) -> Any:
+        """What `explain` says there."""
+        return await self._ask(Call("explain", (url, accept), deadline))
+
+    @asynccontextmanager
+    async def latest(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
+        async with self._seats:
+            channel, answer = await self._answered(Call("latest", (ref,), deadline))
+            # As long as this connection is open the back holds the original for us.
+            try:
+                opened: Opened = _value(answer)
+                original = PassedOriginal(answer.descriptors[0], opened)
+                try:
+                    yield original
+                finally:
+                    original.close()
+            finally:
+                channel.close()
+
+    async def _ask(self, call: Call) -> Any:
+        async with self._seats:
+            channel, answer = await self._answered(call)
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(channel)
+        else:
+            channel.close()
+        return _value(answer)
+
+    async def _answered(self, call: Call) -> tuple[Channel, Message]:
+        try:
+            async with asyncio.timeout_at(call.deadline + GRACE_S):
+                for _ in range(TRIES):
+                    try:
+                        return await self._try(call)
+                    except (Closed, OSError):
+                        self.close()
+                        await asyncio.sleep(PAUSE_S)
+        except TimeoutError:
+            raise RenderTimeout("the process that renders did not answer in time") from None
+        raise WorkerDied("the process that renders died again and again")
+
+    async def _try(self, call: Call) -> tuple[Channel, Message]:
+        channel = self._idle.pop() if self._idle else await Channel.connect(self._path)
+        try:
+            await channel.send(call)
+            return channel, await channel.receive()
+        except BaseException:
+            # Cancelled or not, the other end takes a closed connection for a client that left.
+            channel.close()
+            raise
+
+    def close(self) -> None:
+        """Closes what is idle."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _value(answer: Message) -> Any:
+    if isinstance(answer.value, Exception):
+        raise answer.value
+    return answer.value
+
+
+class PassedOriginal:
+    """Satisfies Original: the back's open file, passed on."""
+
+    def __init__(self, descriptor: int, opened: Opened) -> None:
+        self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 (closed by close)
+        self._opened = opened
+        self.identity: Identity = opened.identity
+        self.size_bytes: int = opened.size_bytes
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def unchanged(self) -> bool:
+        status = os.fstat(self.fileno())
+        return (status.st_size, status.st_mtime_ns) == self._opened.stamp
+
+    def close(self) -> None:
+        self._file.close()

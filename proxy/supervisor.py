@@ -1,0 +1,274 @@
+"""A node of several processes: N fronts that answer, one back that produces for them all, and this one, which starts
+them, replaces who dies, hands on the stop and speaks for them on the admin listener.
+
+It holds the listening sockets, so that a connection made while a process is being replaced waits instead of failing.
+No picture and no request of the public comes here.
+"""
+
+import asyncio
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Literal
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
+from proxy import parts
+from proxy.app import BACKLOG, admin_runner, bound, listen, public_sockets, url_of
+from proxy.channel import Channel, Closed
+from proxy.config import ConfigError, Settings
+from proxy.edge.explain import Explanation
+from proxy.process import Ask, Refused, Report, Setup, Stop
+from proxy.relay.front import Relay
+from proxy.telemetry import Merged
+
+PROCESS = "from proxy.process import main; main()"
+"""Not run as a module: what it sends is of classes that we have under the same name."""
+START_S = 30.0
+PAUSE_S = 0.5
+REPORT_S = 1.0
+FRONTS_SHARE = 0.8
+"""How much of the drain the fronts have; the rest is for what the back still has to write."""
+
+
+class _Child:
+    """One process, and our end of its socket."""
+
+    def __init__(self, process: asyncio.subprocess.Process, channel: Channel) -> None:
+        self.process = process
+        self.channel = channel
+        self.ended = asyncio.create_task(process.wait(), name="child's end")
+        self._talking = asyncio.Lock()
+        self._asked = 0
+
+    @classmethod
+    async def start(cls, setup: Setup, sockets: list[socket.socket]) -> "_Child":
+        """A process that is ready. Raises ConfigError where it cannot be."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", PROCESS, str(theirs.fileno())),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        child = cls(process, Channel(ours))
+        try:
+            async with asyncio.timeout(START_S):
+                await child.channel.send(setup, [one.fileno() for one in sockets])
+                first = (await child.channel.receive()).value
+        except (Closed, TimeoutError):
+            await child.kill()
+            raise ConfigError(f"the {setup.role} process did not start; its own message is above") from None
+        except BaseException:
+            await child.kill()
+            raise
+        if isinstance(first, Refused):
+            await child.kill()
+            raise ConfigError(first.reason)
+        return child
+
+    async def report(self) -> Report | None:
+        """What it has to say; None where it does not answer in time."""
+        async with self._talking:
+            self._asked += 1
+            try:
+                async with asyncio.timeout(REPORT_S):
+                    await self.channel.send(Ask(self._asked))
+                    report: Report = (await self.channel.receive()).value
+                    while report.number != self._asked:  # An answer that once was too late.
+                        report = (await self.channel.receive()).value
+                    return report
+            except (Closed, TimeoutError):
+                return None
+
+    async def stop(self, by: float) -> None:
+        """Has it finish until `by`, and ends it then."""
+        async with self._talking:
+            try:
+                await self.channel.send(Stop(by))
+                async with asyncio.timeout_at(by):
+                    await asyncio.shield(self.ended)
+            except (Closed, TimeoutError):
+                pass
+        await self.kill()
+
+    async def kill(self) -> None:
+        self.channel.close()
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.ended
+
+
+class _Seat:
+    """The place of one process of the node: whoever sits there, and who comes after."""
+
+    def __init__(self, name: str, setup: Setup, sockets: list[socket.socket]) -> None:
+        self.name = name
+        self.setup = setup
+        self.sockets = sockets
+        self.child: _Child | None = None
+
+
+class Supervisor:
+    """A node like `app.Node`, of `server.processes` fronts and a back."""
+
+    def __init__(self, settings: Settings, log: structlog.typing.FilteringBoundLogger) -> None:
+        # The class of what was loaded is local to its file; this one can be passed on.
+        self.settings = Settings.model_construct(**dict(settings))
+        self.log = log
+        self.registry = CollectorRegistry()
+        self.merged = Merged()
+        self.registry.register(self.merged)
+        self._replaced = Counter(
+            "calotype_processes_replaced",
+            "Processes of the node that died and were replaced, by role.",
+            ["role"],
+            registry=self.registry,
+        )
+        self.ready = False
+        self.public_url = ""
+        self.admin_url = ""
+        self._seats: list[_Seat] = []
+
+    async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
+        """Serves until `stop`, then drains. Raises ConfigError where it cannot start."""
+        async with AsyncExitStack() as stack:
+            folder = tempfile.mkdtemp(prefix="calotype-")
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            relay = Relay(str(Path(folder) / "relay"))
+            stack.callback(relay.close)
+            self._seats = self._arrange(str(Path(folder) / "relay"), stack)
+            admin_at = bound(self.settings.admin.host, self.settings.admin.port, section="admin")
+            self.admin_url = url_of(admin_at)
+            admin = admin_runner(
+                self.settings,
+                self.registry,
+                self._gather,
+                self._is_ready,
+                lambda url, accept: self._explain(relay, url, accept),
+                self.log,
+            )
+            stack.push_async_callback(admin.cleanup)
+            await listen(admin, admin_at)
+            stack.push_async_callback(self._kill)
+            await self._start()
+            keepers = [asyncio.create_task(self._keep(seat), name=seat.name) for seat in self._seats]
+            try:
+                self.ready = True
+                self.log.info(
+                    "ready",
+                    public=self.public_url,
+                    admin=self.admin_url,
+                    processes=self.settings.server.processes,
+                )
+                on_ready()
+                await stop.wait()
+            finally:
+                self.ready = False
+                for keeper in keepers:
+                    keeper.cancel()
+                await asyncio.gather(*keepers, return_exceptions=True)
+            await self._drain()
+        self.log.info("stopped")
+
+    def _arrange(self, relay_path: str, stack: AsyncExitStack) -> list[_Seat]:
+        """The seats, each with the sockets it listens on; all are closed with `stack`."""
+        processes = self.settings.server.processes
+        share = processes + 1
+        relay_at = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        relay_at.bind(relay_path)
+        seats = [_Seat("back", self._setup("back", relay_path, share), [relay_at])]
+        for number, sockets in enumerate(self._public_sockets(processes), start=1):
+            seats.append(_Seat(f"front {number}", self._setup("front", relay_path, share), sockets))
+        self.public_url = url_of(seats[1].sockets)
+        for one in (one for seat in seats for one in seat.sockets):
+            stack.callback(one.close)
+            one.listen(BACKLOG)
+        return seats
+
+    def _setup(self, role: Literal["front", "back"], relay_path: str, share: int) -> Setup:
+        return Setup(role=role, settings=self.settings, relay_path=relay_path, memory_share=share)
+
+    def _public_sockets(self, processes: int) -> list[list[socket.socket]]:
+        """For each front its own: the kernel divides connections among sockets that share a port."""
+        server = self.settings.server
+        if server.socket:
+            [one] = public_sockets(self.settings)
+            return [[one.dup()] for _ in range(processes - 1)] + [[one]]
+        found = [bound(server.host, server.port, section="server", shared=True)]
+        port = found[0][0].getsockname()[1]
+        while len(found) < processes:
+            found.append(bound(server.host, port, section="server", shared=True))
+        return found
+
+    async def _start(self) -> None:
+        """The back first: fronts that are up have somebody to ask."""
+        back, *fronts = self._seats
+        await self._fill(back)
+        await asyncio.gather(*(self._fill(front) for front in fronts))
+
+    async def _fill(self, seat: _Seat) -> None:
+        seat.child = await _Child.start(seat.setup, seat.sockets)
+
+    async def _keep(self, seat: _Seat) -> None:
+        """Replaces whoever dies on `seat`, for as long as it takes."""
+        while True:
+            if seat.child is not None:
+                await asyncio.shield(seat.child.ended)
+                self.log.warning("a process died", process=seat.name, pid=seat.child.process.pid)
+                self.merged.end(seat.name)
+                seat.child.channel.close()
+                seat.child = None
+            try:
+                await self._fill(seat)
+            except (ConfigError, OSError) as failure:
+                self.log.error("a process cannot be replaced yet", process=seat.name, reason=str(failure))
+                await asyncio.sleep(PAUSE_S)
+            else:
+                self._replaced.labels(seat.setup.role).inc()
+
+    async def _drain(self) -> None:
+        """Fronts first, for they need the back; what is left of the time is the back's."""
+        drain_s = self.settings.server.drain
+        self.log.info("draining", seconds=drain_s)
+        by = parts.clock() + drain_s
+        back, *fronts = self._seats
+        for one in (one for front in fronts for one in front.sockets):
+            one.close()
+        await asyncio.gather(*(self._stop(front, by - (1 - FRONTS_SHARE) * drain_s) for front in fronts))
+        await self._stop(back, by)
+
+    async def _stop(self, seat: _Seat, by: float) -> None:
+        if seat.child is not None:
+            await seat.child.stop(by)
+
+    async def _kill(self) -> None:
+        for seat in self._seats:
+            if seat.child is not None:
+                await seat.child.kill()
+
+    async def _reports(self) -> list[Report | None]:
+        async def of(seat: _Seat) -> Report | None:
+            report = await seat.child.report() if seat.child is not None else None
+            if report is not None:
+                self.merged.gather(seat.name, report.metrics)
+            return report
+
+        return await asyncio.gather(*(of(seat) for seat in self._seats))
+
+    async def _gather(self) -> None:
+        await self._reports()
+
+    async def _is_ready(self) -> bool:
+        return self.ready and all(report is not None and report.ready for report in await self._reports())
+
+    async def _explain(self, relay: Relay, url: str, accept: str) -> Explanation:
+        deadline = parts.clock() + self.settings.server.request_timeout
+        explanation: Explanation = await relay.explain(url, accept, deadline=deadline)
+        return explanation
