@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from proxy.core.delivery import Variant
@@ -12,6 +13,7 @@ from proxy.core.facts import Facts
 from proxy.core.formats import Format
 from proxy.core.keys import Identity, OriginalRef
 from proxy.core.plan import Plan, canonical
+from proxy.tiers.bucket import Object, Presence, StoreFault
 
 
 class FakeMetrics:
@@ -186,3 +188,67 @@ def temporary_file(folder: Path, name: str, content: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
+
+
+class FakeFlags:
+    """Presence flags in a dict, and which turns were ended."""
+
+    def __init__(self) -> None:
+        self.flags: dict[str, Presence] = {}
+        self.ended: list[str] = []
+
+    async def presence(self, key: str) -> Presence:
+        return self.flags.get(key, Presence.UNKNOWN)
+
+    async def mark(self, key: str, presence: Presence, *, over: Presence) -> None:
+        if presence is Presence.UNKNOWN:
+            self.flags.pop(key, None)
+        elif await self.presence(key) is over:
+            self.flags[key] = presence
+
+    async def stored(self, key: str, *, well: bool) -> None:
+        if well:
+            self.flags[key] = Presence.PRESENT
+        self.ended.append(key)
+
+
+class FakeObjects:
+    """Objects in a dict; `gate`, while closed, holds every call; `fault` is raised, `faults_left` times if set."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Object] = {}
+        self.puts = self.asked = 0
+        self.fault: StoreFault | None = None
+        self.faults_left: int | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def get(self, name: str) -> Object | None:
+        await self._pass()
+        return self.objects.get(name)
+
+    async def put(self, name: str, stored: Object) -> None:
+        self.puts += 1
+        await self._pass()
+        self.objects[name] = stored
+
+    async def has(self, name: str) -> bool:
+        self.asked += 1
+        await self._pass()
+        return name in self.objects
+
+    async def signed(self, name: str, seconds: int) -> str:
+        return f"signed:{name}:{seconds}"
+
+    def swap(self, name: str, body: bytes | None) -> None:
+        if body is None:
+            del self.objects[name]
+        else:
+            self.objects[name] = replace(self.objects[name], body=body)
+
+    async def _pass(self) -> None:
+        await self.gate.wait()
+        if self.fault is not None and self.faults_left != 0:
+            if self.faults_left is not None:
+                self.faults_left -= 1
+            raise self.fault

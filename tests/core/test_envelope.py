@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.delivery import Variant
-from proxy.core.envelope import OVERHEAD_BYTES, Damaged, seal, unseal
+from proxy.core.envelope import OVERHEAD_BYTES, Damaged, digest, seal, unseal
 from proxy.core.formats import Format
 
 KEY, OTHER = "ab" * 32, "cd" * 32
@@ -42,3 +42,19 @@ def test_other_things_are_damage(stored: bytes) -> None:
 
 def test_an_entry_under_another_name_is_damage() -> None:
     assert unseal(OTHER, None, seal(KEY, Variant(kind=None, body=b"x"))) == Damaged("key")
+
+
+def test_a_digest_beside_the_body_tells_the_same() -> None:
+    picture = Variant(kind=Format.WEBP, body=b"picture")
+    others = [
+        digest(OTHER, picture),
+        digest(KEY, Variant(kind=Format.PNG, body=b"picture")),
+        digest(KEY, Variant(kind=Format.WEBP, body=b"pictures")),
+    ]
+    assert digest(KEY, picture) == digest(KEY, picture)
+    assert digest(KEY, picture) not in others
+
+
+def test_another_kind_is_damage() -> None:
+    sealed = seal(KEY, Variant(kind=Format.WEBP, body=b"picture"))
+    assert unseal(KEY, Format.PNG, sealed) == Damaged("kind")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.dialects.target import Target, checked_key, cut, decoded, encoded
+from proxy.core.dialects.target import Target, checked_key, cut, decoded, encoded, without_secrets
 from proxy.core.errors import BadUrl, CalotypeError, SourceNotAllowed
 from tests.strategies import keys
 
@@ -107,3 +107,31 @@ def test_nothing_but_our_errors_is_raised(raw: str) -> None:
         checked_key(decoded(cut("/" + raw).path[1:], "the key"))
     except CalotypeError as failure:
         assert failure.detail
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("/w_400/a.jpg", "/w_400/a.jpg"),
+        ("/thumbnail?url=a%20b.jpg&w=4", "/thumbnail?url=a%20b.jpg&w=4"),
+        ("/thumbnail?url=s3://b/a.jpg&w=4", "/thumbnail?url=s3://b/a.jpg&w=4"),
+        (
+            "/thumbnail?url=https%3A%2F%2Fs3.example%2Fb%2Fa.jpg%3FX-Amz-Signature%3Dsecret&w=4",
+            "/thumbnail?url=https://s3.example/b/a.jpg?...&w=4",
+        ),
+        (
+            "/thumbnail?url=https://s3.example/a.jpg?X-Amz-Credential=secret&X-Amz-Signature=secret&w=4",
+            "/thumbnail?url=https://s3.example/a.jpg?...&X-Amz-Signature=...&w=4",
+        ),
+        ("/w_400/a.jpg?sig=secret", "/w_400/a.jpg?sig=..."),
+        ("/thumbnail?x-amz-security-token=secret", "/thumbnail?x-amz-security-token=..."),
+        ("/thumbnail?url=%ff%3Fsecret", "/thumbnail?url=%EF%BF%BD?..."),
+    ],
+)
+def test_a_log_shows_no_credential(raw: str, shown: str) -> None:
+    assert without_secrets(raw) == shown
+
+
+@given(st.text(alphabet="abc%3Fxurl=&?-S", max_size=60))
+def test_no_target_is_too_strange_for_a_log(tail: str) -> None:
+    assert without_secrets("/thumbnail?" + tail)

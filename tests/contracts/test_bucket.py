@@ -1,0 +1,277 @@
+"""The processed bucket over every store, and over one that fails and lies."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from proxy.core.delivery import Variant
+from proxy.core.envelope import digest
+from proxy.core.formats import Format
+from proxy.core.locate import S3Place
+from proxy.s3 import S3Bucket
+from proxy.tiers import bucket as bucket_module
+from proxy.tiers.bucket import DIGEST, BucketTier, Object, Presence, StoreFault
+from proxy.tiers.objects import DirectoryObjects, S3Objects
+from proxy.tiers.redis import NoRedis
+from tests import servers
+from tests.fakes import FakeClock, FakeFlags, FakeMetrics, FakeObjects
+from tests.servers import Store
+
+KEY, OTHER = "ab" * 32, "cd" * 32
+VARIANT = Variant(kind=Format.WEBP, body=b"picture" * 1000)
+NAME = f"thumbnails/ab/{KEY}.webp"
+
+
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with servers.moto(tmp_path_factory.mktemp("moto")) as store:
+        store.bucket("processed")
+        yield store
+
+
+def tier(objects: object, flags: object, metrics: FakeMetrics, public_url: str = "") -> BucketTier:
+    return BucketTier(
+        objects,  # type: ignore[arg-type]
+        flags,  # type: ignore[arg-type]
+        prefix="thumbnails", public_url=public_url, metrics=metrics, clock=FakeClock(), chance=lambda: 0.0,
+    )  # fmt: skip
+
+
+@pytest.fixture(params=["fake", "directory", "s3"])
+async def place(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[SimpleNamespace]:
+    """A bucket tier, its flags, and `swap(name, body)`, which someone else does to its objects."""
+    monkeypatch.setattr(bucket_module, "RETRY_S", 0.001)
+    flags, metrics = FakeFlags(), FakeMetrics()
+    async with AsyncExitStack() as stack:
+        if request.param == "s3":
+            store: Store = request.getfixturevalue("moto")
+            s3 = S3Bucket(
+                S3Place(bucket="processed", endpoint_url=store.endpoint_url),
+                access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
+            )  # fmt: skip
+            objects: object = S3Objects(await stack.enter_async_context(s3))
+
+            def swap(name: str, body: bytes | None) -> None:
+                if body is None:
+                    store.delete("processed", name)
+                else:
+                    store.put("processed", name, body, metadata=store.metadata("processed", name))
+
+            for key in store.keys("processed"):
+                store.delete("processed", key)
+        elif request.param == "directory":
+            objects = DirectoryObjects(tmp_path)
+
+            def swap(name: str, body: bytes | None) -> None:
+                if body is None:
+                    (tmp_path / name).unlink()
+                else:
+                    (tmp_path / name).write_bytes(body)
+        else:
+            objects = fake = FakeObjects()
+            swap = fake.swap
+        yield SimpleNamespace(
+            tier=tier(objects, flags, metrics), flags=flags, metrics=metrics, swap=swap, objects=objects
+        )
+
+
+async def test_nothing_is_a_miss_and_flagged_so(place: SimpleNamespace) -> None:
+    assert await place.tier.lookup(KEY, Format.WEBP) is None
+    assert place.flags.flags == {KEY: Presence.ABSENT}
+
+
+async def test_what_is_stored_is_found_and_flagged(place: SimpleNamespace) -> None:
+    await place.tier.store(KEY, VARIANT)
+    assert place.flags.flags == {KEY: Presence.PRESENT}
+    assert place.flags.ended == [KEY]
+    assert await place.tier.lookup(KEY, Format.WEBP) == VARIANT
+    assert await place.tier.lookup(KEY, Format.PNG) is None
+    assert place.metrics.counts == {}
+
+
+async def test_facts_are_kept_like_variants(place: SimpleNamespace) -> None:
+    facts = Variant(kind=None, body=b"{}")
+    await place.tier.store(KEY, facts)
+    assert await place.tier.lookup(KEY, None) == facts
+
+
+async def test_what_is_there_unflagged_gets_its_flag(place: SimpleNamespace) -> None:
+    await place.tier.store(KEY, VARIANT)
+    place.flags.flags.clear()
+    assert await place.tier.lookup(KEY, Format.WEBP) == VARIANT
+    assert place.flags.flags == {KEY: Presence.PRESENT}
+
+
+async def test_an_absent_flag_spares_the_question(place: SimpleNamespace) -> None:
+    await place.tier.store(KEY, VARIANT)
+    place.flags.flags[KEY] = Presence.ABSENT
+    assert await place.tier.lookup(KEY, Format.WEBP) is None
+
+
+async def test_a_flag_that_lies_is_corrected(place: SimpleNamespace) -> None:
+    place.flags.flags[KEY] = Presence.PRESENT
+    assert await place.tier.lookup(KEY, Format.WEBP) is None
+    assert place.flags.flags == {KEY: Presence.ABSENT}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", VARIANT.body[:-1], VARIANT.body + b"x", b"q" + VARIANT.body[1:]]
+)
+async def test_a_tampered_object_is_a_miss_and_counted(place: SimpleNamespace, body: bytes) -> None:
+    await place.tier.store(KEY, VARIANT)
+    place.swap(NAME, body)
+    assert await place.tier.lookup(KEY, Format.WEBP) is None
+    assert place.metrics.counts == {"bucket damaged": 1}
+    assert place.flags.flags == {}
+    await place.tier.store(KEY, VARIANT)
+    assert await place.tier.lookup(KEY, Format.WEBP) == VARIANT
+
+
+async def test_an_object_that_was_deleted_is_a_miss(place: SimpleNamespace) -> None:
+    await place.tier.store(KEY, VARIANT)
+    place.swap(NAME, None)
+    assert await place.tier.lookup(KEY, Format.WEBP) is None
+
+
+async def test_objects_are_named_and_typed_as_agreed(moto: Store) -> None:
+    s3 = S3Bucket(
+        S3Place(bucket="processed", endpoint_url=moto.endpoint_url),
+        access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
+    )  # fmt: skip
+    async with s3:
+        await tier(S3Objects(s3), NoRedis(), FakeMetrics()).store(KEY, VARIANT)
+    assert moto.get("processed", NAME) == VARIANT.body, "a plain picture: clients are sent to it"
+    headers = moto.headers("processed", NAME)
+    assert headers["content-type"] == "image/webp"
+    assert headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert moto.metadata("processed", NAME) == {DIGEST: digest(KEY, VARIANT)}
+
+
+async def test_a_directory_holds_plain_pictures_too(tmp_path: Path) -> None:
+    await tier(DirectoryObjects(tmp_path), NoRedis(), FakeMetrics()).store(KEY, VARIANT)
+    assert (tmp_path / NAME).read_bytes() == VARIANT.body
+    assert list((tmp_path / ".calotype-parts").iterdir()) == []
+
+
+async def test_a_directory_that_is_gone_is_no_absence(tmp_path: Path) -> None:
+    flags, metrics = FakeFlags(), FakeMetrics()
+    gone = tier(DirectoryObjects(tmp_path / "gone"), flags, metrics)
+    assert await gone.lookup(KEY, Format.WEBP) is None
+    assert flags.flags == {}
+    assert metrics.counts == {"bucket unavailable": 1}
+
+
+async def test_a_store_that_fails_is_a_miss_and_no_absence() -> None:
+    objects, flags, metrics = FakeObjects(), FakeFlags(), FakeMetrics()
+    objects.fault = StoreFault("unavailable")
+    assert await tier(objects, flags, metrics).lookup(KEY, Format.WEBP) is None
+    assert flags.flags == {}
+    assert metrics.counts == {"bucket unavailable": 1}
+
+
+async def test_a_store_that_hangs_is_a_miss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket_module, "LOOKUP_S", 0.05)
+    objects, metrics = FakeObjects(), FakeMetrics()
+    objects.gate.clear()
+    assert await tier(objects, FakeFlags(), metrics).lookup(KEY, Format.WEBP) is None
+    assert metrics.counts == {"bucket timeout": 1}
+
+
+async def test_a_put_is_tried_three_times_and_its_turn_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket_module, "RETRY_S", 0.001)
+    objects, flags, metrics = FakeObjects(), FakeFlags(), FakeMetrics()
+    objects.fault = StoreFault("unavailable")
+    bucket = tier(objects, flags, metrics)
+    await bucket.store(KEY, VARIANT)
+    assert objects.puts == 3
+    assert flags.flags == {}, "no flag without an object"
+    assert flags.ended == [KEY]
+    assert metrics.counts == {"bucket unavailable": 3, "bucket dropped": 1}
+    objects.faults_left = 2
+    await bucket.store(KEY, VARIANT)
+    assert flags.flags == {KEY: Presence.PRESENT}
+    assert await bucket.lookup(KEY, Format.WEBP) == VARIANT
+
+
+async def test_a_put_that_is_broken_off_ends_its_turn() -> None:
+    objects, flags = FakeObjects(), FakeFlags()
+    objects.gate.clear()
+    storing = asyncio.create_task(tier(objects, flags, FakeMetrics()).store(KEY, VARIANT))
+    await asyncio.sleep(0.01)
+    storing.cancel()
+    await asyncio.gather(storing, return_exceptions=True)
+    assert flags.ended == [KEY]
+    assert flags.flags == {}
+
+
+# Where clients are sent to.
+
+
+async def test_a_flagged_object_has_a_location() -> None:
+    objects, flags = FakeObjects(), FakeFlags()
+    public = tier(objects, flags, FakeMetrics(), "https://cdn.example/b")
+    assert await public.location(KEY, Format.WEBP) == ""
+    await public.store(KEY, VARIANT)
+    assert await public.location(KEY, Format.WEBP) == f"https://cdn.example/b/{NAME}"
+    signed = tier(objects, flags, FakeMetrics())
+    assert await signed.location(KEY, Format.WEBP) == f"signed:{NAME}:3600"
+    flags.flags.clear()
+    assert await signed.location(KEY, Format.WEBP) == "", "unknown is proxied"
+
+
+async def test_a_lying_flag_sends_nobody_astray() -> None:
+    objects, flags = FakeObjects(), FakeFlags()
+    flags.flags[KEY] = Presence.PRESENT
+    public = tier(objects, flags, FakeMetrics(), "https://cdn.example/b")
+    assert await public.location(KEY, Format.WEBP) == ""
+    assert flags.flags == {KEY: Presence.ABSENT}
+
+
+async def test_the_store_is_asked_once_a_minute() -> None:
+    objects, flags, metrics = FakeObjects(), FakeFlags(), FakeMetrics()
+    public = tier(objects, flags, metrics, "https://cdn.example/b")
+    await public.store(KEY, VARIANT)
+    for _ in range(10):
+        assert await public.location(KEY, Format.WEBP)
+    assert objects.asked == 1
+    objects.fault = StoreFault("unavailable")
+    await public.store(OTHER, VARIANT)
+    flags.flags[OTHER] = Presence.PRESENT
+    assert await public.location(OTHER, Format.WEBP) == "", "what cannot be checked is proxied"
+
+
+async def test_a_directory_signs_nothing(tmp_path: Path) -> None:
+    flags, metrics = FakeFlags(), FakeMetrics()
+    private = tier(DirectoryObjects(tmp_path), flags, metrics)
+    await private.store(KEY, VARIANT)
+    assert await private.location(KEY, Format.WEBP) == ""
+    assert metrics.counts == {"bucket unsigned": 1}
+
+
+async def test_an_object_that_is_too_large_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.tiers.objects.MAX_OBJECT_BYTES", 10)
+    metrics = FakeMetrics()
+    bucket = tier(DirectoryObjects(tmp_path), FakeFlags(), metrics)
+    await bucket.store(KEY, VARIANT)
+    assert await bucket.lookup(KEY, Format.WEBP) is None
+    assert metrics.counts == {"bucket too-large": 1}
+
+
+async def test_objects_know_what_stands_beside_them(tmp_path: Path) -> None:
+    objects = DirectoryObjects(tmp_path)
+    await objects.put("x/1", Object(body=b"b", content_type="", cache_control="", metadata={"a": "b"}))
+    (tmp_path / "x/1.json").write_bytes(b"no json")
+    found = await objects.get("x/1")
+    assert found is not None
+    assert found.metadata == {}
+    assert await objects.has("x/1")
+    assert not await objects.has("x/2")

@@ -1,0 +1,215 @@
+"""Originals kept near at hand: found whole or not at all, bounded, and gone on with in memory when the disk is not."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from proxy.core.keys import Identity, OriginalRef, original_key
+from proxy.tiers import originals as originals_module
+from proxy.tiers.originals import TRAILER_BYTES, KeptOriginal, OriginalsTier
+from tests.fakes import FakeMetrics
+
+
+def identity(key: str = "a.jpg", version: str = "") -> Identity:
+    return Identity(OriginalRef("photos", key), version)
+
+
+def tier(folder: Path, metrics: FakeMetrics | None = None, max_bytes: int = 2**20) -> OriginalsTier:
+    return OriginalsTier(folder / "kept", max_bytes=max_bytes, metrics=metrics or FakeMetrics())
+
+
+async def keep(into: OriginalsTier, who: Identity, *chunks: bytes) -> KeptOriginal:
+    incoming = into.receive(who)
+    await incoming.begin()
+    for chunk in chunks:
+        await incoming.write(chunk)
+    kept = await incoming.kept()
+    await incoming.discard()
+    return kept
+
+
+def read(original: KeptOriginal | None) -> bytes | None:
+    if original is None:
+        return None
+    try:
+        return os.pread(original.fileno(), original.size_bytes, 0)
+    finally:
+        original.close()
+
+
+async def test_what_was_kept_is_found_also_after_a_restart(tmp_path: Path) -> None:
+    first = tier(tmp_path)
+    assert await first.lookup(identity()) is None
+    assert read(await keep(first, identity(), b"pic", b"ture")) == b"picture"
+    assert read(await first.lookup(identity())) == b"picture"
+    assert await first.lookup(identity("b.jpg")) is None
+    assert await first.lookup(identity(version="2")) is None
+    assert first.usage() == (7 + TRAILER_BYTES, 1)
+    first.close()
+    again = tier(tmp_path)
+    assert read(await again.lookup(identity())) == b"picture"
+    assert again.usage() == (7 + TRAILER_BYTES, 1)
+    again.close()
+
+
+async def test_an_empty_original_is_one(tmp_path: Path) -> None:
+    keeping = tier(tmp_path)
+    assert read(await keep(keeping, identity())) == b""
+    assert read(await keeping.lookup(identity())) == b""
+    keeping.close()
+
+
+async def test_beginning_anew_forgets_what_had_arrived(tmp_path: Path) -> None:
+    keeping = tier(tmp_path)
+    incoming = keeping.receive(identity())
+    await incoming.begin()
+    await incoming.write(b"half of")
+    await incoming.begin()
+    await incoming.write(b"whole")
+    assert read(await incoming.kept()) == b"whole"
+    assert read(await keeping.lookup(identity())) == b"whole"
+    keeping.close()
+
+
+async def test_what_is_discarded_leaves_nothing(tmp_path: Path) -> None:
+    keeping = tier(tmp_path)
+    incoming = keeping.receive(identity())
+    await incoming.discard()
+    await incoming.begin()
+    await incoming.write(b"half of")
+    await incoming.discard()
+    assert [path for path in (tmp_path / "kept").rglob("*") if path.is_file()] == []
+    assert await keeping.lookup(identity()) is None
+    keeping.close()
+
+
+async def test_reading_leaves_the_mtime_alone(tmp_path: Path) -> None:
+    keeping = tier(tmp_path)
+    opened = await keep(keeping, identity(), b"x")
+    before = os.fstat(opened.fileno()).st_mtime_ns
+    read(await keeping.lookup(identity()))
+    assert os.fstat(opened.fileno()).st_mtime_ns == before
+    opened.close()
+    keeping.close()
+
+
+@pytest.mark.parametrize("at", [0, 6, 7, 20, 40, 60, -1])
+async def test_a_flipped_bit_is_a_miss_and_the_file_goes(tmp_path: Path, at: int) -> None:
+    metrics = FakeMetrics()
+    keeping = tier(tmp_path, metrics)
+    read(await keep(keeping, identity(), b"picture"))
+    path = keeping.path(original_key(identity()))
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    assert await keeping.lookup(identity()) is None
+    assert metrics.counts == {"originals damaged": 1}
+    assert not path.exists()
+    assert keeping.usage() == (0, 0)
+    keeping.close()
+
+
+@pytest.mark.parametrize("size", [0, 5, TRAILER_BYTES, TRAILER_BYTES + 6, TRAILER_BYTES + 8])
+async def test_a_cut_or_a_tail_is_a_miss(tmp_path: Path, size: int) -> None:
+    keeping = tier(tmp_path)
+    read(await keep(keeping, identity(), b"picture"))
+    os.truncate(keeping.path(original_key(identity())), size)
+    assert await keeping.lookup(identity()) is None
+    keeping.close()
+
+
+async def test_another_originals_file_under_this_name_is_a_miss(tmp_path: Path) -> None:
+    keeping = tier(tmp_path)
+    read(await keep(keeping, identity("a"), b"one"))
+    read(await keep(keeping, identity("b"), b"two"))
+    keeping.path(original_key(identity("a"))).replace(keeping.path(original_key(identity("b"))))
+    assert await keeping.lookup(identity("b")) is None
+    assert await keeping.lookup(identity("a")) is None
+    keeping.close()
+
+
+async def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    keeping = tier(tmp_path)
+    read(await keep(keeping, identity(), b"picture"))
+    path = keeping.path(original_key(identity()))
+    path.rename(tmp_path / "moved")
+    path.symlink_to(tmp_path / "moved")
+    assert await keeping.lookup(identity()) is None
+    keeping.close()
+
+
+async def test_who_was_used_longest_ago_goes_first_also_after_a_restart(tmp_path: Path) -> None:
+    size = 1000 + TRAILER_BYTES
+    keeping = tier(tmp_path, max_bytes=3 * size)
+    for name in "abc":
+        read(await keep(keeping, identity(name), b"x" * 1000))
+    read(await keeping.lookup(identity("a")))
+    read(await keep(keeping, identity("d"), b"x" * 1000))
+    assert [read(await keeping.lookup(identity(name))) is not None for name in "abcd"] == [
+        True, False, True, True,
+    ]  # fmt: skip
+    assert keeping.usage() == (3 * size, 3)
+    read(await keeping.lookup(identity("a")))
+    keeping.close()
+    again = tier(tmp_path, max_bytes=2 * size)
+    assert [read(await again.lookup(identity(name))) is not None for name in "acd"] == [True, False, True]
+    again.close()
+
+
+async def test_what_is_larger_than_the_tier_is_served_and_not_kept(tmp_path: Path) -> None:
+    keeping = tier(tmp_path, max_bytes=100)
+    assert read(await keep(keeping, identity(), b"x" * 200)) == b"x" * 200
+    assert await keeping.lookup(identity()) is None
+    assert [path for path in (tmp_path / "kept").rglob("*") if path.is_file()] == []
+    keeping.close()
+
+
+async def test_what_a_killed_process_left_is_swept_and_what_is_alien_stays(tmp_path: Path) -> None:
+    (tmp_path / "kept/ab").mkdir(parents=True)
+    (tmp_path / "kept/ab/abcd.part").write_bytes(b"half")
+    (tmp_path / "kept/ab/notes.txt").write_bytes(b"mine")
+    keeping = tier(tmp_path)
+    assert not (tmp_path / "kept/ab/abcd.part").exists()
+    assert (tmp_path / "kept/ab/notes.txt").exists()
+    assert keeping.usage() == (0, 0)
+    keeping.close()
+
+
+@pytest.mark.parametrize("fails_at", ["open", "begin", "middle", "trailer"])
+async def test_a_full_disk_costs_the_keeping_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: str
+) -> None:
+    metrics = FakeMetrics()
+    keeping = tier(tmp_path, metrics)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    real = originals_module._write_all
+    calls = {"begin": 1, "middle": 2, "trailer": 3}.get(fails_at, 0)
+    seen = 0
+
+    def write_all(file: object, piece: bytes) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == calls:
+            file.write(piece[:2])  # type: ignore[attr-defined]
+            raise full
+        real(file, piece)  # type: ignore[arg-type]
+
+    def refuse(*_: object, **__: object) -> None:
+        raise full
+
+    monkeypatch.setattr(originals_module, "_write_all", write_all)
+    if fails_at == "open":
+        monkeypatch.setattr("tempfile.mkstemp", refuse)
+    assert read(await keep(keeping, identity(), b"pict", b"ure!")) == b"picture!"
+    assert metrics.counts == {"originals full": 1}
+    assert await keeping.lookup(identity()) is None
+    assert [path for path in (tmp_path / "kept").rglob("*") if path.is_file()] == []
+    keeping.close()
+
+
+async def test_a_directory_that_cannot_be_used_is_an_error_at_once(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(b"a file")
+    with pytest.raises(OSError, match="File exists"):
+        tier(tmp_path)

@@ -1,0 +1,313 @@
+"""What an s3 source and its room make of a store's bad days; moto is the store, and Between stands before it."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from proxy import s3
+from proxy.core.errors import (
+    CalotypeError,
+    OriginalNotFound,
+    OriginalTooLarge,
+    SourceTimeout,
+    SourceUnavailable,
+)
+from proxy.core.locate import S3Place
+from proxy.s3 import Denied, InMemory, Missing, Refused, S3Bucket, S3Error, Unavailable
+from proxy.sources.s3 import S3Source
+from proxy.tiers.originals import OriginalsTier
+from tests import servers
+from tests.between import Between
+from tests.fakes import FakeMetrics
+from tests.servers import Store
+
+BODY = bytes(range(256)) * 2000
+MAX_BYTES = 2 * len(BODY)
+KEYS = [
+    "a.jpg",
+    "deep/a b.jpg",
+    "a+b.jpg",
+    "é/ü.jpg",
+    "100%.jpg",
+    "a%20b.jpg",
+    "a&b=c?d#e.jpg",
+    "a'(b)*!.jpg",
+]
+
+
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with servers.moto(tmp_path_factory.mktemp("moto")) as store:
+        store.bucket("pics")
+        for key in KEYS:
+            store.put("pics", "shop/" + key, BODY + key.encode())
+        yield store
+
+
+@pytest.fixture
+async def house(moto: Store, tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
+    """A source over moto, through a Between."""
+    with Between("127.0.0.1", moto.port) as between:
+        place = S3Place(bucket="pics", prefix="shop/", endpoint_url=between.url)
+        bucket = S3Bucket(
+            place, access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1
+        )
+        keep = OriginalsTier(tmp_path / "originals", max_bytes=2**24, metrics=FakeMetrics())
+        async with bucket:
+            yield SimpleNamespace(
+                between=between,
+                bucket=bucket,
+                keep=keep,
+                source=S3Source("photos", bucket, keep, max_bytes=MAX_BYTES),
+                store=moto,
+            )
+        keep.close()
+        assert not list((tmp_path / "originals").rglob("*.part")), "nothing half done is left"
+
+
+def answer(status: str, body: bytes, *headers: str, length: int | None = None) -> bytes:
+    lines = [
+        f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}",
+        "Content-Type: application/xml", *headers,
+    ]  # fmt: skip
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def error(code: str) -> bytes:
+    return f"<?xml version='1.0'?>\n<Error><Code>{code}</Code><Message>m</Message></Error>".encode()
+
+
+async def content(house: SimpleNamespace, key: str = "a.jpg") -> bytes:
+    original = await house.source.fetch(key)
+    try:
+        assert original.unchanged()
+        return os.pread(original.fileno(), original.size_bytes, 0)
+    finally:
+        original.close()
+
+
+@pytest.mark.parametrize("key", KEYS)
+async def test_every_key_is_found_below_the_prefix(house: SimpleNamespace, key: str) -> None:
+    assert await content(house, key) == BODY + key.encode()
+    identity = await house.source.identify(key)
+    assert identity.version == ""
+    kept = await house.keep.lookup(identity)
+    assert os.pread(kept.fileno(), kept.size_bytes, 0) == BODY + key.encode()
+    kept.close()
+
+
+async def test_a_virtual_host_is_asked_where_it_is_wanted(moto: Store) -> None:
+    place = S3Place(bucket="pics", endpoint_url=f"http://localhost:{moto.port}")
+    bucket = S3Bucket(
+        place, access_key="k", secret_key="s", path_style=False, clock=time.monotonic, chance=lambda: 0.1
+    )
+    async with bucket:
+        url = await bucket.signed("shop/a.jpg", 60)
+    assert url.startswith(f"http://pics.localhost:{moto.port}/shop/a.jpg?")
+
+
+async def test_an_original_that_is_not_there(house: SimpleNamespace) -> None:
+    with pytest.raises(OriginalNotFound):
+        await content(house, "nope.jpg")
+    assert house.between.count("GET") == 1
+
+
+FAULTS: list[tuple[str, bytes, type[CalotypeError], int]] = [
+    ("slow down", answer("503 Slow Down", error("SlowDown")), SourceUnavailable, 2),
+    ("internal", answer("500 Internal", error("InternalError")), SourceUnavailable, 2),
+    ("too many", answer("429 Too Many", b""), SourceUnavailable, 2),
+    ("200 with an error", answer("200 OK", error("InternalError")), SourceUnavailable, 2),
+    ("200 with an error and no prolog", answer("200 OK", b"<Error><Code>x</Code></Error>"), SourceUnavailable, 2),
+    ("redirect", answer("302 Found", b"", "Location: http://127.0.0.1:9/x"), SourceUnavailable, 1),
+    ("moved", answer("301 Moved", error("PermanentRedirect"), "x-amz-bucket-region: eu-west-1"),
+     SourceUnavailable, 1),
+    ("temporary", answer("307 T", error("TemporaryRedirect"), "Location: http://127.0.0.1:9/x"),
+     SourceUnavailable, 1),
+    ("signature", answer("403 Forbidden", error("SignatureDoesNotMatch")), SourceUnavailable, 1),
+    ("no such bucket", answer("404 Not Found", error("NoSuchBucket")), SourceUnavailable, 1),
+    ("denied", answer("403 Forbidden", error("AccessDenied")), OriginalNotFound, 1),
+    ("missing", answer("404 Not Found", error("NoSuchKey")), OriginalNotFound, 1),
+    ("missing, in other words", answer("404 Not Found", b"<html>"), OriginalNotFound, 1),
+    ("promised too much", answer("200 OK", BODY, length=len(BODY) + 5), SourceUnavailable, 2),
+    ("too large", answer("200 OK", b"x" * 10, length=MAX_BYTES + 1), OriginalTooLarge, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("raw", "failure", "tries"), [fault[1:] for fault in FAULTS], ids=[fault[0] for fault in FAULTS]
+)
+async def test_a_fault_of_the_store(
+    house: SimpleNamespace, raw: bytes, failure: type[CalotypeError], tries: int
+) -> None:
+    house.between.answer(raw)
+    with pytest.raises(failure) as caught:
+        await content(house)
+    assert "X-Amz" not in caught.value.detail
+    assert house.between.count() == tries
+    house.between.up()
+    assert await content(house) == BODY + b"a.jpg"
+
+
+async def test_a_tag_that_does_not_match_is_asked_about_again(house: SimpleNamespace) -> None:
+    house.between.answer(answer("200 OK", BODY, 'ETag: "' + "0" * 32 + '"'), times=1)
+    assert await content(house) == BODY + b"a.jpg"
+    assert house.between.count("GET") == 2
+
+
+async def test_a_tag_that_is_no_md5_is_believed_the_second_time(house: SimpleNamespace) -> None:
+    house.between.answer(answer("200 OK", BODY, 'ETag: "' + "0" * 32 + '"'))
+    assert await content(house) == BODY
+    assert house.between.count("GET") == 2
+
+
+async def test_a_tag_of_an_encrypted_object_says_nothing(house: SimpleNamespace) -> None:
+    headers = ('ETag: "' + "0" * 32 + '"', "x-amz-server-side-encryption: aws:kms")
+    house.between.answer(answer("200 OK", BODY, *headers))
+    assert await content(house) == BODY
+    assert house.between.count("GET") == 1
+
+
+async def test_a_redirect_is_not_followed(house: SimpleNamespace) -> None:
+    with Between("127.0.0.1", house.store.port) as elsewhere:
+        for status in ("301", "302", "303", "307", "308"):
+            house.between.answer(answer(f"{status} R", b"", f"Location: {elsewhere.url}/pics/shop/a.jpg"))
+            with pytest.raises(SourceUnavailable):
+                await content(house)
+        assert elsewhere.count() == 0
+
+
+async def test_a_body_that_is_cut_is_asked_for_once_more(house: SimpleNamespace) -> None:
+    house.between.cut(len(BODY) // 2)
+    with pytest.raises(SourceUnavailable):
+        await content(house)
+    assert house.between.count("GET") == 2
+    house.between.up()
+    assert await content(house) == BODY + b"a.jpg"
+
+
+async def test_a_flipped_byte_is_noticed(house: SimpleNamespace) -> None:
+    house.between.flip(1000)
+    fetched = None
+    try:
+        fetched = await content(house)
+    except SourceUnavailable:
+        return
+    # What comes twice alike is believed: the flip is in the store then, and its entity tag is no MD5.
+    assert house.between.count("GET") == 2
+    assert fetched != BODY
+
+
+async def test_a_store_that_hangs(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.between.hang()
+    with pytest.raises(SourceTimeout):
+        await content(house)
+
+
+async def test_a_drip(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "SLOW_AFTER_S", 0.3)
+    house.between.drip(4000)
+    with pytest.raises(SourceTimeout):
+        await content(house)
+
+
+async def test_a_store_that_is_down_is_left_alone_and_found_again(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.between.down()
+    for _ in range(5):
+        with pytest.raises(SourceUnavailable):
+            await content(house)
+    assert house.bucket.resting
+    house.between.up()
+    with pytest.raises(SourceUnavailable) as caught:
+        await content(house)
+    assert caught.value.retry_after_s == 1
+    assert house.between.count() == 0, "it is not asked while it rests"
+    await asyncio.sleep(s3.PAUSE_S + 0.05)
+    assert await content(house) == BODY + b"a.jpg"
+    assert not house.bucket.resting
+
+
+async def test_refusals_do_not_open_the_breaker(house: SimpleNamespace) -> None:
+    for _ in range(10):
+        with pytest.raises(OriginalNotFound):
+            await content(house, "nope.jpg")
+    assert await content(house)
+
+
+async def test_retries_are_a_tenth_of_the_traffic(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.bucket._breaker = SimpleNamespace(
+        admits=lambda _: True, failed=lambda _: None, succeeded=lambda: None, open=False
+    )
+    monkeypatch.setattr(s3, "RETRY_S", 0.0)
+    house.between.answer(answer("503 Slow Down", error("SlowDown")))
+    for _ in range(100):
+        with pytest.raises(SourceUnavailable):
+            await content(house)
+    assert 100 < house.between.count() <= 111
+
+
+async def test_a_client_that_leaves_leaves_nothing_behind(house: SimpleNamespace) -> None:
+    house.between.drip(20_000)
+    fetching = asyncio.create_task(content(house))
+    await asyncio.sleep(0.3)
+    fetching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fetching
+
+
+@pytest.mark.parametrize(
+    ("raw", "failure"),
+    [
+        (answer("403 F", error("InvalidAccessKeyId")), Refused),
+        (answer("403 F", error("AccessDenied")), Denied),
+        (answer("404 N", error("NoSuchBucket")), Refused),
+        (answer("400 B", error("AuthorizationHeaderMalformed")), Refused),
+        (answer("503 S", error("SlowDown")), Unavailable),
+    ],
+)
+async def test_reaching_tells_the_owner_what_is_wrong(
+    house: SimpleNamespace, raw: bytes, failure: type[S3Error]
+) -> None:
+    await house.bucket.reach()
+    house.between.answer(raw)
+    with pytest.raises(failure):
+        await house.bucket.reach()
+
+
+async def test_no_credentials_is_a_refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    bucket = S3Bucket(
+        S3Place(bucket="pics", endpoint_url="http://127.0.0.1:9"),
+        access_key="", secret_key="", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
+    )  # fmt: skip
+    async with bucket:
+        with pytest.raises(Refused) as caught:
+            await bucket.reach()
+    assert "access_key" in str(caught.value)
+
+
+async def test_objects_are_put_and_found_and_removed(house: SimpleNamespace) -> None:
+    await house.bucket.put(
+        "x/1", b"body", content_type="image/webp", cache_control="max-age=3", metadata={"a": "b"}
+    )
+    assert await house.bucket.has("x/1")
+    assert house.store.metadata("pics", "x/1") == {"a": "b"}
+    assert house.store.headers("pics", "x/1")["cache-control"] == "max-age=3"
+    sink = InMemory()
+    head = await house.bucket.get("x/1", sink, max_bytes=10)
+    assert (bytes(sink.body), head.content_type, head.metadata) == (b"body", "image/webp", {"a": "b"})
+    await house.bucket.delete("x/1")
+    assert not await house.bucket.has("x/1")
+    with pytest.raises(Missing):
+        await house.bucket.get("x/1", sink, max_bytes=10)
