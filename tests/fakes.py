@@ -88,6 +88,47 @@ class FakeTier:
         self.closed = True
 
 
+class FakeTurns:
+    """Turns of one key after another: `others` holds what other nodes are at, with what they say when done."""
+
+    def __init__(self) -> None:
+        self.others: dict[str, asyncio.Future[bool]] = {}
+        self.held: set[str] = set()
+        self.left: list[str] = []
+
+    async def take(self, key: str, *, deadline: float) -> bool:
+        ours = key not in self.others or await self.others[key]
+        if ours:
+            self.held.add(key)
+        return ours
+
+    async def leave(self, key: str) -> None:
+        self.held.discard(key)
+        self.left.append(key)
+
+
+class FakeKeep:
+    """An OriginalsTier of the ports over FakeOriginals."""
+
+    def __init__(self) -> None:
+        self.kept: dict[Identity, bytes] = {}
+        self.opened: list[FakeOriginal] = []
+
+    async def lookup(self, identity: Identity) -> "FakeOriginal | None":
+        if identity not in self.kept:
+            return None
+        self.opened.append(FakeOriginal(identity, self.kept[identity]))
+        return self.opened[-1]
+
+
+class FakeRedirects:
+    def __init__(self) -> None:
+        self.known: dict[str, str] = {}
+
+    async def location(self, key: str, kind: Format) -> str:
+        return self.known.get(key, "")
+
+
 class FakeOriginal:
     def __init__(self, identity: Identity, content: bytes) -> None:
         self.identity = identity

@@ -12,7 +12,7 @@ from proxy.core.delivery import Variant
 from proxy.core.formats import Format
 from proxy.ports import InstantTier, Metrics, Tier, Turns
 
-MAX_WAITING = 256
+MAX_WAITING = 1024
 MAX_WAITING_BYTES = 64 * 2**20
 
 

@@ -26,7 +26,8 @@ TURN_S = 2.0
 TICK_S = 0.5
 LONGEST_TURN_S = 120.0
 POLL_S = (0.01, 0.1)
-CONNECTIONS = 64
+CONNECTIONS = 8
+"""A command takes a fraction of a millisecond: more at once would only be longer in the making."""
 _NAMESPACE = "calotype"
 _TURNS_OF_LOOP = 5
 

@@ -8,7 +8,7 @@ from proxy.core.delivery import Variant
 from proxy.core.formats import Format
 from proxy.service import chain as chain_module
 from proxy.service.chain import Brought, Chain
-from tests.fakes import FakeInstantTier, FakeMetrics, FakeTier
+from tests.fakes import FakeInstantTier, FakeMetrics, FakeTier, FakeTurns
 
 VARIANT = Variant(kind=Format.PNG, body=b"picture")
 
@@ -95,3 +95,109 @@ async def test_no_tier_took_it() -> None:
     chain = Chain(FakeInstantTier(max_entry_bytes=0), [], FakeMetrics())
     assert not chain.store("k", VARIANT)
     await chain.close(later())
+
+
+# Bringing what is missing, alone and among other nodes.
+
+
+async def make() -> Variant:
+    return VARIANT
+
+
+async def never() -> Variant:
+    raise AssertionError("nothing is to be made")
+
+
+async def test_what_is_missing_is_made_and_stored() -> None:
+    memory, disk = FakeInstantTier(), FakeTier()
+    chain = Chain(memory, [disk], FakeMetrics())
+    assert await chain.bring("k", Format.PNG, make, deadline=later()) == Brought(VARIANT, "", stored=True)
+    assert await chain.bring("k", Format.PNG, never, deadline=later()) == Brought(VARIANT, "memory")
+    await chain.close(later())
+    assert disk.entries == {"k": VARIANT}
+
+
+async def test_a_turn_is_taken_for_what_is_made_and_kept_until_it_is_stored() -> None:
+    bucket, turns = FakeTier("bucket"), FakeTurns()
+    chain = Chain(FakeInstantTier(), [FakeTier(), bucket], FakeMetrics(), turns)
+    bucket.gate.clear()
+    assert (await chain.bring("k", Format.PNG, make, deadline=later())).tier == ""
+    assert turns.held == {"k"}
+    assert turns.left == [], "the bucket ends it, once the object is there"
+    bucket.gate.set()
+    await chain.close(later())
+
+
+async def test_what_another_node_made_meanwhile_is_found() -> None:
+    bucket, turns = FakeTier("bucket"), FakeTurns()
+    turns.others["k"] = asyncio.get_running_loop().create_future()
+    chain = Chain(FakeInstantTier(), [bucket], FakeMetrics(), turns)
+    bringing = asyncio.create_task(chain.bring("k", Format.PNG, never, deadline=later()))
+    await settle()
+    bucket.entries["k"] = VARIANT
+    turns.others["k"].set_result(False)
+    assert await bringing == Brought(VARIANT, "bucket")
+    await chain.close(later())
+
+
+async def test_what_another_node_is_said_to_have_made_and_is_not_there_is_made() -> None:
+    turns = FakeTurns()
+    turns.others["k"] = asyncio.get_running_loop().create_future()
+    turns.others["k"].set_result(False)
+    chain = Chain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics(), turns)
+    assert (await chain.bring("k", Format.PNG, make, deadline=later())).tier == ""
+    await chain.close(later())
+
+
+async def test_a_turn_is_left_where_nothing_comes_of_it() -> None:
+    turns = FakeTurns()
+    chain = Chain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics(), turns)
+
+    async def fail() -> Variant:
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        await chain.bring("k", Format.PNG, fail, deadline=later())
+    assert (turns.held, turns.left) == (set(), ["k"])
+
+    async def hang() -> Variant:
+        await asyncio.sleep(100)
+        return VARIANT
+
+    bringing = asyncio.create_task(chain.bring("l", Format.PNG, hang, deadline=later()))
+    await settle()
+    bringing.cancel()
+    await asyncio.gather(bringing, return_exceptions=True)
+    assert turns.left == ["k", "l"]
+    await chain.close(later())
+
+
+async def test_a_turn_is_left_where_the_queue_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain_module, "MAX_WAITING", 0)
+    turns = FakeTurns()
+    chain = Chain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics(), turns)
+    assert (await chain.bring("k", Format.PNG, make, deadline=later())).stored, "memory took it"
+    assert turns.left == ["k"]
+    await chain.close(later())
+
+
+async def test_a_tier_writes_as_many_at_once_as_it_says() -> None:
+    bucket = FakeTier("bucket", writers=3)
+    bucket.gate.clear()
+    started = 0
+    real = bucket.store
+
+    async def store(key: str, variant: Variant) -> None:
+        nonlocal started
+        started += 1
+        await real(key, variant)
+
+    bucket.store = store  # type: ignore[method-assign]
+    chain = Chain(FakeInstantTier(), [bucket], FakeMetrics())
+    for number in range(10):
+        chain.store(f"k{number}", VARIANT)
+    await settle()
+    assert started == 3
+    bucket.gate.set()
+    await chain.close(later())
+    assert len(bucket.entries) == 10

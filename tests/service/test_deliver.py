@@ -20,7 +20,15 @@ from proxy.service.deliver import Deliver
 from proxy.service.originals import Originals
 from proxy.service.produce import Produce
 from proxy.service.singleflight import Flights
-from tests.fakes import FakeClock, FakeInstantTier, FakeMetrics, FakeRenderer, FakeSource, FakeTier
+from tests.fakes import (
+    FakeClock,
+    FakeInstantTier,
+    FakeMetrics,
+    FakeRedirects,
+    FakeRenderer,
+    FakeSource,
+    FakeTier,
+)
 
 AUTO = (Format.AVIF, Format.WEBP, Format.JPEG)
 
@@ -288,3 +296,30 @@ async def test_a_failure_is_everybodys(house: SimpleNamespace) -> None:
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(result, Undecodable) for result in results)
     assert house.renderer.renders == 1
+
+
+async def test_a_variant_in_the_bucket_is_told_where_it_is(house: SimpleNamespace) -> None:
+    house.produce._redirects = redirects = FakeRedirects()
+    asked = wanted(house)
+    key = (await house.produce.name(asked, deadline=soon())).key
+    redirects.known[key] = "https://cdn.example/x"
+    sent = await house.deliver.variant(asked, deadline=soon(), redirect=True)
+    assert (sent.delivery.outcome, sent.delivery.tier, sent.delivery.location, sent.variant) == (
+        Outcome.HIT, "bucket", "https://cdn.example/x", None,
+    )  # fmt: skip
+    assert house.renderer.renders == 0
+    proxied = await house.deliver.variant(asked, deadline=soon())
+    assert proxied.variant is not None
+    hit = await house.deliver.variant(asked, deadline=soon(), redirect=True)
+    assert (hit.delivery.tier, hit.delivery.location) == ("memory", ""), "a memory hit is served before it"
+
+
+async def test_what_is_not_in_the_bucket_is_proxied(house: SimpleNamespace) -> None:
+    house.produce._redirects = FakeRedirects()
+    sent = await house.deliver.variant(wanted(house), deadline=soon(), redirect=True)
+    assert (sent.delivery.outcome, sent.delivery.location) == (Outcome.MISS, "")
+
+
+async def test_the_original_itself_goes_through(house: SimpleNamespace) -> None:
+    async with house.deliver.latest(house.ref, deadline=soon()) as original:
+        assert original.content == b"1"

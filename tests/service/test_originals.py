@@ -11,7 +11,15 @@ from proxy.core.keys import Identity, OriginalRef, facts_key
 from proxy.service.chain import Chain
 from proxy.service.originals import NOT_FOUND_S, OriginalChanged, Originals
 from proxy.service.singleflight import Flights
-from tests.fakes import FakeClock, FakeInstantTier, FakeMetrics, FakeRenderer, FakeSource, FakeTier
+from tests.fakes import (
+    FakeClock,
+    FakeInstantTier,
+    FakeKeep,
+    FakeMetrics,
+    FakeRenderer,
+    FakeSource,
+    FakeTier,
+)
 
 
 @pytest.fixture
@@ -227,3 +235,41 @@ async def test_a_failing_source_is_counted(house: SimpleNamespace) -> None:
         async with house.originals.borrow(identity, deadline=soon()):
             pass
     assert house.metrics.counts == {"fetched photos source-unavailable": 1}
+
+
+# Originals from afar: kept near at hand, and missing only when they are fetched.
+
+
+async def test_what_is_kept_is_not_fetched(house: SimpleNamespace) -> None:
+    ref = house.source.put("a", b"1")
+    identity = await house.originals.identify(ref, deadline=soon())
+    house.originals._keep = keep = FakeKeep()
+    keep.kept[identity] = b"kept"
+    async with house.originals.borrow(identity, deadline=soon()) as original:
+        assert original.content == b"kept"
+    assert house.source.fetched == []
+    assert house.metrics.counts == {}
+    assert keep.opened[0].closed
+
+
+async def test_what_is_not_kept_is_fetched(house: SimpleNamespace) -> None:
+    ref = house.source.put("a", b"1")
+    identity = await house.originals.identify(ref, deadline=soon())
+    house.originals._keep = FakeKeep()
+    async with house.originals.borrow(identity, deadline=soon()):
+        pass
+    assert len(house.source.fetched) == 1
+
+
+async def test_an_original_found_missing_when_fetched_is_remembered(house: SimpleNamespace) -> None:
+    ref = house.source.put("a", b"1")
+    identity = await house.originals.identify(ref, deadline=soon())
+    house.source.failure = OriginalNotFound("gone")
+    with pytest.raises(OriginalNotFound):
+        async with house.originals.borrow(identity, deadline=soon()):
+            pass
+    house.source.failure = None
+    with pytest.raises(OriginalNotFound):
+        await house.originals.identify(ref, deadline=soon())
+    house.clock.ahead_s = 60
+    await house.originals.identify(ref, deadline=soon())

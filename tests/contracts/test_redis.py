@@ -1,0 +1,249 @@
+"""Flags and turns over a real redis-server: alive, slow, hung, shot, full, read-only and lying."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from proxy.core.errors import RenderTimeout
+from proxy.tiers import redis as redis_module
+from proxy.tiers.bucket import Presence
+from proxy.tiers.redis import RedisFlags
+from tests import servers
+from tests.fakes import FakeMetrics
+from tests.servers import Redis
+
+KEY, OTHER = "ab" * 32, "cd" * 32
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    with servers.redis(tmp_path_factory.mktemp("redis")) as redis:
+        yield redis
+
+
+def node(server: Redis, metrics: FakeMetrics | None = None, timeout_s: float = 0.5) -> RedisFlags:
+    return RedisFlags(
+        server.url,
+        timeout_s=timeout_s,
+        flag_ttl_s=1000,
+        metrics=metrics or FakeMetrics(),
+        clock=time.monotonic,
+    )
+
+
+@pytest.fixture
+async def one(server: Redis) -> AsyncIterator[RedisFlags]:
+    async with node(server) as flags:
+        yield flags
+
+
+@pytest.fixture
+async def two(server: Redis) -> AsyncIterator[RedisFlags]:
+    async with node(server) as flags:
+        yield flags
+
+
+def later(seconds: float = 5) -> float:
+    return time.monotonic() + seconds
+
+
+async def test_a_flag_has_three_values(one: RedisFlags, two: RedisFlags, server: Redis) -> None:
+    assert await one.presence(KEY) is Presence.UNKNOWN
+    await one.mark(KEY, Presence.ABSENT, over=Presence.UNKNOWN)
+    assert await two.presence(KEY) is Presence.ABSENT
+    await two.stored(KEY, well=True)
+    assert await one.presence(KEY) is Presence.PRESENT
+    await one.mark(KEY, Presence.UNKNOWN, over=Presence.PRESENT)
+    assert await two.presence(KEY) is Presence.UNKNOWN
+    await one.mark(OTHER, Presence.ABSENT, over=Presence.PRESENT)
+    with server.client() as client:
+        assert 0 < client.ttl(f"calotype:flag:{OTHER}") <= 60
+        await one.stored(KEY, well=True)
+        assert 900 < client.ttl(f"calotype:flag:{KEY}") <= 1000
+
+
+async def test_an_absence_never_hides_what_another_node_stored(one: RedisFlags, two: RedisFlags) -> None:
+    assert await one.presence(KEY) is Presence.UNKNOWN
+    await two.stored(KEY, well=True)
+    await one.mark(KEY, Presence.ABSENT, over=Presence.UNKNOWN)
+    assert await one.presence(KEY) is Presence.PRESENT
+
+
+async def test_what_went_ill_is_not_flagged(one: RedisFlags) -> None:
+    await one.stored(KEY, well=False)
+    assert await one.presence(KEY) is Presence.UNKNOWN
+
+
+@pytest.mark.parametrize("forged", ["", "yes", "PRESENT", "x" * 10_000])
+async def test_a_forged_flag_is_unknown(one: RedisFlags, server: Redis, forged: str) -> None:
+    with server.client() as client:
+        client.set(f"calotype:flag:{KEY}", forged)
+    assert await one.presence(KEY) is Presence.UNKNOWN
+
+
+async def test_a_flag_of_another_type_is_unknown(server: Redis) -> None:
+    metrics = FakeMetrics()
+    async with node(server, metrics) as flags:
+        with server.client() as client:
+            client.rpush(f"calotype:flag:{KEY}", "present")
+        assert await flags.presence(KEY) is Presence.UNKNOWN
+        assert await flags.presence(OTHER) is Presence.UNKNOWN
+        assert metrics.counts == {"redis refused": 1}
+
+
+async def test_one_node_has_the_turn_and_the_other_waits_for_the_object(
+    one: RedisFlags, two: RedisFlags
+) -> None:
+    assert await one.take(KEY, deadline=later())
+    waiting = asyncio.create_task(two.take(KEY, deadline=later()))
+    assert await two.take(OTHER, deadline=later()), "another key is another turn"
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    await one.stored(KEY, well=True)
+    assert await waiting is False
+
+
+async def test_who_leaves_hands_the_turn_on(one: RedisFlags, two: RedisFlags) -> None:
+    assert await one.take(KEY, deadline=later())
+    waiting = asyncio.create_task(two.take(KEY, deadline=later()))
+    await asyncio.sleep(0.05)
+    await one.leave(KEY)
+    assert await waiting is True
+    await one.leave(KEY)
+    assert await asyncio.wait_for(two.take(KEY, deadline=later()), 1), "nobody leaves another's turn"
+
+
+async def test_an_object_that_went_ill_is_the_others_turn(one: RedisFlags, two: RedisFlags) -> None:
+    assert await one.take(KEY, deadline=later())
+    waiting = asyncio.create_task(two.take(KEY, deadline=later()))
+    await asyncio.sleep(0.05)
+    await one.stored(KEY, well=False)
+    assert await waiting is True
+
+
+async def test_waiting_ends_at_the_deadline(one: RedisFlags, two: RedisFlags) -> None:
+    assert await one.take(KEY, deadline=later())
+    with pytest.raises(RenderTimeout):
+        await two.take(KEY, deadline=later(0.1))
+
+
+async def test_a_waiter_that_is_cancelled_leaves_no_turn_behind(
+    one: RedisFlags, two: RedisFlags, server: Redis
+) -> None:
+    taking = asyncio.create_task(one.take(KEY, deadline=later()))
+    await asyncio.sleep(0)
+    taking.cancel()
+    await asyncio.gather(taking, return_exceptions=True)
+    await asyncio.sleep(0.05)
+    assert await asyncio.wait_for(two.take(KEY, deadline=later()), 3)
+
+
+async def test_a_turn_is_kept_as_long_as_its_node_lives(
+    server: Redis, two: RedisFlags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_module, "TURN_S", 0.3)
+    monkeypatch.setattr(redis_module, "TICK_S", 0.05)
+    async with node(server) as one:
+        assert await one.take(KEY, deadline=later())
+        with pytest.raises(RenderTimeout):
+            await two.take(KEY, deadline=later(1.0))
+    began_s = time.monotonic()
+    assert await two.take(KEY, deadline=later()), "who is gone is waited for no longer than its turn lasts"
+    assert time.monotonic() - began_s < 2
+
+
+async def test_a_turn_is_not_kept_for_ever(
+    server: Redis, two: RedisFlags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_module, "TURN_S", 0.2)
+    monkeypatch.setattr(redis_module, "TICK_S", 0.05)
+    monkeypatch.setattr(redis_module, "LONGEST_TURN_S", 0.3)
+    async with node(server) as one:
+        assert await one.take(KEY, deadline=later())
+        assert await two.take(KEY, deadline=later(3))
+
+
+@pytest.mark.parametrize("how", ["pause", "kill"])
+async def test_a_redis_that_is_gone_costs_its_timeout_once(server: Redis, how: str) -> None:
+    metrics = FakeMetrics()
+    async with node(server, metrics, timeout_s=0.05) as flags:
+        assert await flags.presence(KEY) is Presence.UNKNOWN
+        getattr(server, how)()
+        began_s = time.monotonic()
+        for _ in range(200):
+            assert await flags.presence(KEY) is Presence.UNKNOWN
+            await flags.mark(KEY, Presence.PRESENT, over=Presence.UNKNOWN)
+            await flags.stored(KEY, well=True)
+            assert await flags.take(KEY, deadline=later())
+            await flags.leave(KEY)
+        assert sum(metrics.counts.values()) == 1
+        assert time.monotonic() - began_s < 1
+        server.resume() if how == "pause" else server.start()
+        for _ in range(60):
+            await asyncio.sleep(0.05)
+            await flags.stored(OTHER, well=True)
+            if await flags.presence(OTHER) is Presence.PRESENT:
+                return
+        raise AssertionError("it is not found again")
+
+
+async def test_many_at_once_pay_together(server: Redis) -> None:
+    metrics = FakeMetrics()
+    async with node(server, metrics, timeout_s=0.05) as flags:
+        await asyncio.gather(*(flags.presence(KEY) for _ in range(500)))
+        assert metrics.counts == {}
+        server.pause()
+        began_s = time.monotonic()
+        await asyncio.gather(*(flags.presence(KEY) for _ in range(500)))
+        assert time.monotonic() - began_s < 1
+        server.resume()
+
+
+async def test_a_loop_that_was_busy_does_not_blame_redis(server: Redis) -> None:
+    metrics = FakeMetrics()
+    async with node(server, metrics, timeout_s=0.05) as flags:
+        await flags.stored(KEY, well=True)
+        asking = asyncio.create_task(flags.presence(KEY))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        time.sleep(0.2)
+        assert await asking is Presence.PRESENT
+        assert metrics.counts == {}
+
+
+async def test_a_redis_that_is_full_is_read_and_not_given_up(server: Redis) -> None:
+    metrics = FakeMetrics()
+    async with node(server, metrics) as flags:
+        await flags.stored(KEY, well=True)
+        with server.client() as client:
+            client.config_set("maxmemory", "1")
+        await flags.stored(OTHER, well=True)
+        assert await flags.take(OTHER, deadline=later()), "everybody's turn"
+        assert metrics.counts["redis refused"] >= 2
+        assert await flags.presence(KEY) is Presence.PRESENT
+
+
+async def test_a_redis_that_is_read_only(server: Redis) -> None:
+    async with node(server) as flags:
+        await flags.stored(KEY, well=True)
+        with server.client() as client:
+            client.execute_command("REPLICAOF", "127.0.0.1", "1")
+        await flags.stored(OTHER, well=True)
+        assert await flags.take(OTHER, deadline=later())
+
+
+async def test_a_redis_that_wants_a_password(server: Redis) -> None:
+    metrics = FakeMetrics()
+    with server.client() as client:
+        client.config_set("requirepass", "secret")
+    async with node(server, metrics) as flags:
+        assert await flags.presence(KEY) is Presence.UNKNOWN
+        assert await flags.take(KEY, deadline=later())
+    assert sum(metrics.counts.values()) >= 1
+
+
+async def test_a_url_that_is_none() -> None:
+    with pytest.raises(ValueError, match="scheme"):
+        RedisFlags("ftp://x", timeout_s=1, flag_ttl_s=1, metrics=FakeMetrics(), clock=time.monotonic)

@@ -1,0 +1,231 @@
+"""Front and back over a real unix socket: what is asked, what comes back, and who dies in between."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import structlog
+
+from proxy.channel import Channel, Closed
+from proxy.core.delivery import Delivered, Delivery, Outcome, Timings, Variant
+from proxy.core.dialects.native import parse_tokens
+from proxy.core.errors import CalotypeError, Internal, OriginalNotFound, Overloaded, RenderTimeout, WorkerDied
+from proxy.core.formats import Format
+from proxy.core.keys import Identity, OriginalRef
+from proxy.core.wanted import Named, Wanted
+from proxy.relay import front as front_module
+from proxy.relay.back import RelayServer
+from proxy.relay.front import Relay
+from tests.fakes import FakeOriginal
+
+REF = OriginalRef("photos", "deep/a é.jpg")
+WANTED = Wanted(
+    REF, parse_tokens("w_4,g_0.3:0.7,e_blur:2,e_sepia:30,f_auto", {}).own, frozenset({Format.WEBP})
+)
+VARIANT = Variant(kind=Format.WEBP, body=os.urandom(3_000_000))
+LOG = structlog.wrap_logger(structlog.ReturnLogger())
+
+
+class Producer:
+    """Tells what it was asked; `gate` holds it."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.cancelled = 0
+        self.failure: Exception | None = None
+        self.originals: list[FakeOriginal] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def name(self, wanted: Wanted, *, deadline: float) -> Named:
+        await self._pass("name", wanted, deadline)
+        return Named("k", Format.WEBP, float("inf"))
+
+    async def variant(self, wanted: Wanted, *, deadline: float, redirect: bool) -> Delivered:
+        await self._pass("variant", wanted, deadline, redirect)
+        delivery = Delivery(
+            key="k", format=Format.WEBP, outcome=Outcome.MISS, stored=True, timings=Timings(render_s=0.5)
+        )
+        return Delivered(delivery, VARIANT)
+
+    @asynccontextmanager
+    async def latest(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[FakeOriginal]:
+        await self._pass("latest", ref, deadline)
+        original = FakeOriginal(Identity(ref, "1"), b"bytes of it")
+        self.originals.append(original)
+        try:
+            yield original
+        finally:
+            original.close()
+
+    async def _pass(self, *asked: Any) -> None:
+        self.asked.append(asked)
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.failure is not None:
+            raise self.failure
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
+    path = str(tmp_path / "relay")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(64)
+    made = SimpleNamespace(producer=Producer(), relay=Relay(path), listener=listener, path=path)
+
+    async def explain(url: str, accept: str) -> dict[str, str]:
+        return {"url": url, "accept": accept}
+
+    def begin() -> None:
+        made.server = RelayServer(listener, made.producer, explain, LOG)
+        made.server.start()
+
+    made.begin = begin
+    begin()
+    yield made
+    made.relay.close()
+    await made.server.close()
+    listener.close()
+
+
+def later(seconds: float = 5) -> float:
+    return time.monotonic() + seconds
+
+
+async def test_what_is_asked_arrives_as_it_was(house: SimpleNamespace) -> None:
+    deadline = later()
+    assert await house.relay.name(WANTED, deadline=deadline) == Named("k", Format.WEBP, float("inf"))
+    delivery, variant = await house.relay.variant(WANTED, deadline=deadline, redirect=True)
+    assert variant == VARIANT
+    assert (delivery.outcome, delivery.stored, delivery.timings.render_s) == (Outcome.MISS, True, 0.5)
+    (_, named, first), (_, asked, second, redirect) = house.producer.asked
+    assert named.by_value == asked.by_value == WANTED.by_value
+    assert (first, second, redirect) == (deadline, deadline, True)
+    assert await house.relay.explain("/w_1/a", "x", deadline=deadline) == {"url": "/w_1/a", "accept": "x"}
+
+
+async def test_one_connection_serves_one_call_after_another(house: SimpleNamespace) -> None:
+    for _ in range(20):
+        await house.relay.name(WANTED, deadline=later())
+    assert len(house.relay._idle) == 1
+    await asyncio.gather(*(house.relay.variant(WANTED, deadline=later(), redirect=False) for _ in range(30)))
+    assert len(house.producer.asked) == 50
+
+
+@pytest.mark.parametrize(
+    "failure", [OriginalNotFound("gone"), Overloaded("busy", retry_after_s=7), WorkerDied("died")]
+)
+async def test_failures_arrive_as_they_were(house: SimpleNamespace, failure: CalotypeError) -> None:
+    house.producer.failure = failure
+    with pytest.raises(type(failure)) as caught:
+        await house.relay.variant(WANTED, deadline=later(), redirect=False)
+    assert (caught.value.detail, caught.value.retry_after_s) == (failure.detail, failure.retry_after_s)
+    with pytest.raises(type(failure)):
+        async with house.relay.latest(REF, deadline=later()):
+            pass
+
+
+async def test_what_nobody_foresaw_is_an_internal_error(house: SimpleNamespace) -> None:
+    house.producer.failure = ZeroDivisionError()
+    with pytest.raises(Internal):
+        await house.relay.name(WANTED, deadline=later())
+
+
+async def test_an_original_is_passed_on_and_held_until_it_is_closed(house: SimpleNamespace) -> None:
+    async with house.relay.latest(REF, deadline=later()) as original:
+        assert original.identity == Identity(REF, "1")
+        assert os.pread(original.fileno(), original.size_bytes, 0) == b"bytes of it"
+        assert original.unchanged()
+        assert not house.producer.originals[0].closed
+        os.pwrite(house.producer.originals[0].fileno(), b"more bytes than before", 0)
+        assert not original.unchanged()
+    await asyncio.sleep(0.05)
+    assert house.producer.originals[0].closed
+    assert len(house.server._tasks) == 1, "only the one that accepts"
+
+
+async def test_who_leaves_is_left(house: SimpleNamespace) -> None:
+    house.producer.gate.clear()
+    asking = asyncio.create_task(house.relay.variant(WANTED, deadline=later(), redirect=False))
+    await asyncio.sleep(0.05)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await asyncio.sleep(0.05)
+    assert house.producer.cancelled == 1
+
+
+async def test_a_back_that_dies_is_asked_again_when_it_is_back(house: SimpleNamespace) -> None:
+    await house.relay.name(WANTED, deadline=later())
+    house.producer.gate.clear()
+    asking = [
+        asyncio.create_task(house.relay.variant(WANTED, deadline=later(), redirect=False)) for _ in range(5)
+    ]
+    await asyncio.sleep(0.05)
+    await house.server.close()
+    await asyncio.sleep(0.1)
+    assert not any(task.done() for task in asking)
+    house.producer.gate.set()
+    house.begin()
+    assert {(await task).variant for task in asking} == {VARIANT}
+
+
+async def test_a_back_that_does_not_come_back_is_a_timeout(house: SimpleNamespace) -> None:
+    await house.server.close()
+    with pytest.raises(RenderTimeout):
+        await house.relay.variant(WANTED, deadline=later(0.2), redirect=False)
+    house.begin()
+
+
+async def test_a_back_that_dies_again_and_again_is_an_error(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front_module, "PAUSE_S", 0.001)
+    await house.server.close()
+
+    async def hang_up() -> None:
+        while True:
+            end, _ = await asyncio.get_running_loop().sock_accept(house.listener)
+            end.close()
+
+    house.listener.setblocking(False)
+    hanging_up = asyncio.create_task(hang_up())
+    with pytest.raises(WorkerDied):
+        await house.relay.variant(WANTED, deadline=later(), redirect=False)
+    hanging_up.cancel()
+    await asyncio.gather(hanging_up, return_exceptions=True)
+    house.begin()
+
+
+async def test_a_back_that_is_slow_is_a_timeout(house: SimpleNamespace) -> None:
+    house.producer.gate.clear()
+    with pytest.raises(RenderTimeout):
+        await house.relay.name(WANTED, deadline=later(0.1))
+
+
+async def test_a_channel_says_when_the_other_end_is_gone() -> None:
+    ours, theirs = socket.socketpair()
+    channel = Channel(ours)
+    ended = asyncio.create_task(channel.ended())
+    await asyncio.sleep(0.01)
+    assert not ended.done()
+    theirs.sendall(b"\0\0\0")
+    theirs.close()
+    await ended
+    with pytest.raises(Closed):
+        await channel.receive()
+    with pytest.raises(Closed):
+        await channel.send("x" * 1_000_000)
+    channel.close()
+    with pytest.raises(OSError, match="No such file"):
+        await Channel.connect("/nonexistent/socket")

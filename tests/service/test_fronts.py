@@ -1,0 +1,142 @@
+"""What a process that only answers does before its producer, and how few calls it makes."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+
+from proxy.core.delivery import Delivered, Delivery, Outcome, Variant
+from proxy.core.errors import SourceUnavailable
+from proxy.core.formats import Format
+from proxy.core.keys import OriginalRef
+from proxy.core.transform import Transform
+from proxy.core.wanted import Named, Wanted
+from proxy.service.deliver import Collapse, Deliver
+from proxy.service.singleflight import Flights
+from tests.fakes import FakeClock, FakeInstantTier
+
+KEY = "ab" * 32
+VARIANT = Variant(kind=Format.PNG, body=b"picture")
+
+
+class FakeProducer:
+    """Counts its calls; `gate`, while closed, holds them."""
+
+    def __init__(self) -> None:
+        self.names = self.variants = 0
+        self.until_s = 0.0
+        self.location = ""
+        self.failure: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def name(self, wanted: Wanted, *, deadline: float) -> Named:
+        self.names += 1
+        await self.gate.wait()
+        return Named(KEY, Format.PNG, self.until_s)
+
+    async def variant(self, wanted: Wanted, *, deadline: float, redirect: bool) -> Delivered:
+        self.variants += 1
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        delivery = Delivery(
+            key=KEY, format=Format.PNG, outcome=Outcome.MISS, stored=True, until_s=self.until_s,
+            location=self.location if redirect else "",
+        )  # fmt: skip
+        return Delivered(delivery, None if delivery.location else VARIANT)
+
+    def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Any]:
+        raise NotImplementedError
+
+
+def wanted() -> Wanted:
+    return Wanted(OriginalRef("photos", "a"), Transform(width_px=4), frozenset())
+
+
+def later() -> float:
+    return asyncio.get_running_loop().time() + 5
+
+
+async def test_a_miss_is_a_hit_from_then_on() -> None:
+    producer, clock, asked = FakeProducer(), FakeClock(), wanted()
+    deliver = Deliver(FakeInstantTier(), producer, clock)
+    producer.until_s = clock() + 1
+    assert deliver.recall(asked) is None
+    first = await deliver.variant(asked, deadline=later())
+    assert (first.delivery.outcome, first.variant) == (Outcome.MISS, VARIANT)
+    recalled = deliver.recall(asked)
+    assert recalled is not None
+    assert (recalled.delivery.outcome, recalled.delivery.tier, recalled.variant) == ("hit", "memory", VARIANT)
+    assert not recalled.delivery.stored
+    assert (producer.names, producer.variants) == (0, 1)
+
+
+async def test_only_the_name_is_asked_for_what_is_here_already() -> None:
+    producer, clock, asked = FakeProducer(), FakeClock(), wanted()
+    deliver = Deliver(FakeInstantTier(), producer, clock)
+    await deliver.variant(asked, deadline=later())
+    assert deliver.recall(asked) is None, "its identity may not be believed any more"
+    producer.until_s = clock() + 1
+    again = await deliver.variant(asked, deadline=later())
+    assert (again.delivery.outcome, again.delivery.tier) == (Outcome.HIT, "memory")
+    assert (producer.names, producer.variants) == (1, 1)
+    assert deliver.recall(asked) is not None
+
+
+async def test_what_the_client_has_is_not_sent_for() -> None:
+    producer = FakeProducer()
+    deliver = Deliver(FakeInstantTier(), producer, FakeClock())
+    held = await deliver.variant(wanted(), deadline=later(), is_current=lambda key: key == KEY)
+    assert (held.delivery.tier, held.variant) == ("validator", None)
+    other = await deliver.variant(wanted(), deadline=later(), is_current=lambda key: False)
+    assert other.variant is VARIANT
+    assert (producer.names, producer.variants) == (2, 1)
+
+
+async def test_what_memory_does_not_take_is_asked_for_again() -> None:
+    producer = FakeProducer()
+    producer.until_s = later()
+    deliver, asked = Deliver(FakeInstantTier(max_entry_bytes=0), producer, FakeClock()), wanted()
+    for _ in range(2):
+        assert (await deliver.variant(asked, deadline=later())).variant is VARIANT
+    assert deliver.recall(asked) is None
+    assert producer.variants == 2
+
+
+async def test_a_location_is_passed_on_and_not_remembered() -> None:
+    producer = FakeProducer()
+    producer.location = "https://cdn.example/x"
+    deliver, asked = Deliver(FakeInstantTier(), producer, FakeClock()), wanted()
+    sent = await deliver.variant(asked, deadline=later(), redirect=True)
+    assert (sent.delivery.location, sent.variant) == ("https://cdn.example/x", None)
+    assert deliver.recall(asked) is None
+    assert (await deliver.variant(asked, deadline=later())).variant is VARIANT
+
+
+async def test_equal_wishes_are_one_call() -> None:
+    producer = FakeProducer()
+    producer.gate.clear()
+    collapse = Collapse(producer, Flights())
+    asking = [
+        asyncio.create_task(collapse.variant(wanted(), deadline=later(), redirect=False)) for _ in range(50)
+    ]
+    naming = [asyncio.create_task(collapse.name(wanted(), deadline=later())) for _ in range(50)]
+    await asyncio.sleep(0.01)
+    producer.gate.set()
+    outcomes = [(await task).delivery.outcome for task in asking]
+    assert {(await task).key for task in naming} == {KEY}
+    assert (producer.names, producer.variants) == (1, 1)
+    assert outcomes.count(Outcome.MISS) == 1
+    assert outcomes.count(Outcome.COLLAPSED) == 49
+
+
+async def test_a_failure_is_everybodys_and_not_remembered() -> None:
+    producer = FakeProducer()
+    producer.failure = SourceUnavailable("down")
+    collapse = Collapse(producer, Flights())
+    for _ in range(2):
+        with pytest.raises(SourceUnavailable):
+            await collapse.variant(wanted(), deadline=later(), redirect=False)
+    assert producer.variants == 2

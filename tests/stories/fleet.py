@@ -1,0 +1,219 @@
+"""Nodes as they run for a user: the real command, real stores, a process tree each. And who does what in them."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+from yarl import URL
+
+from tests.servers import ROOT, Store, free_port
+
+LONG = bool(os.environ.get("LONG_STORIES"))
+"""Whether to take the time that the figures in benchmarks/README.md are of."""
+
+
+def s3(store: Store, bucket: str, **more: object) -> dict[str, object]:
+    """The settings of a bucket there."""
+    return {
+        "kind": "s3",
+        "bucket": bucket,
+        "endpoint_url": store.endpoint_url,
+        "access_key": store.access_key,
+        "secret_key": store.secret_key,
+        "region": store.region,
+        **more,
+    }
+
+
+class Node:
+    """A node of its own process tree, in a folder of its own."""
+
+    def __init__(self, folder: Path, *, processes: int = 1, **sections: dict[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.port, self.admin_port = free_port(), free_port()
+        settings: dict[str, Any] = {
+            "server": {"port": self.port, "processes": processes},
+            "admin": {"port": self.admin_port},
+            "mounts": {"all": {"source": "photos", "dimensions": "any"}},
+            "cache": {"disk": {"path": str(folder / "cache")}},
+            **sections,
+        }
+        settings["cache"] = {"disk": {"path": str(folder / "cache")}, **settings["cache"]}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
+        self.environment = kept | {
+            f"CALOTYPE_{section.upper()}": json.dumps(values) for section, values in settings.items()
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "proxy", "serve"],
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env=self.environment,
+            )
+        for _ in range(600):
+            if self.process.poll() is not None:
+                raise RuntimeError(self.log()[-3000:])
+            if self.ready():
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"not ready: {self.log()[-3000:]}")
+
+    def ready(self) -> bool:
+        with contextlib.suppress(OSError):
+            return b"true" in self.admin("/readyz")
+        return False
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def kill(self) -> None:
+        """SIGKILL to the whole tree, at once."""
+        if self.process is not None:
+            tree = [self.process.pid, *descendants(self.process.pid)]
+            for pid in tree:
+                shoot(pid, signal.SIGSTOP)
+            for pid in tree:
+                shoot(pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def admin(self, target: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{target}", timeout=5) as answer:
+            body: bytes = answer.read()
+            return body
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples with these labels."""
+        total = 0.0
+        for line in self.admin("/metrics").decode().splitlines():
+            if re.match(rf"{name}(\{{|\s)", line) and all(f'{k}="{v}"' in line for k, v in labels.items()):
+                total += float(line.rsplit(" ", 1)[1])
+        return total
+
+    def workers(self) -> list[int]:
+        assert self.process is not None
+        return [pid for pid in descendants(self.process.pid) if b"render.worker" in command_of(pid)]
+
+    def back(self) -> int:
+        """The process that owns the workers."""
+        return parent_of(self.workers()[0])
+
+    def busy_s(self) -> float:
+        """CPU seconds its workers have used."""
+        return sum(cpu_s(pid) for pid in self.workers())
+
+
+def shoot(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def command_of(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def parent_of(pid: int) -> int:
+    return int(_stat(pid)[1])
+
+
+def cpu_s(pid: int) -> float:
+    with contextlib.suppress(OSError):
+        fields = _stat(pid)
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+def descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                children.setdefault(parent_of(int(entry.name)), []).append(int(entry.name))
+    found, waiting = [], [pid]
+    while waiting:
+        of = children.get(waiting.pop(), [])
+        found += of
+        waiting += of
+    return found
+
+
+@contextlib.contextmanager
+def running(*nodes: Node) -> Iterator[None]:
+    """All of them, from ready to SIGTERM; what is left then is killed."""
+    try:
+        for node in nodes:
+            node.start()
+        yield
+        assert [node.stop() for node in nodes if node.process is not None] == [
+            0 for node in nodes if node.process is not None
+        ]
+    finally:
+        for node in nodes:
+            node.kill()
+
+
+class Answer(NamedTuple):
+    status: int
+    cache: str
+    body: bytes
+    seconds: float
+
+
+@contextlib.asynccontextmanager
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=60)
+    ) as session:
+        yield session
+
+
+async def get(session: aiohttp.ClientSession, url: str, **headers: str) -> Answer:
+    began_s = time.monotonic()
+    async with session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as answer:
+        body = await answer.read()
+        cache = answer.headers.get("Cache-Status", "")
+        return Answer(answer.status, cache, body, time.monotonic() - began_s)
+
+
+async def get_all(urls: list[str], *, at_once: int = 2000, **headers: str) -> list[Answer]:
+    """Each URL, in order, so many at a time."""
+    seats = asyncio.Semaphore(at_once)
+
+    async def one(session: aiohttp.ClientSession, url: str) -> Answer:
+        async with seats:
+            return await get(session, url, **headers)
+
+    async with client() as session:
+        return await asyncio.gather(*(one(session, url) for url in urls))

@@ -1,0 +1,410 @@
+"""Many nodes, one cache: what the fleet promises, with a real store whose requests are counted and a real Redis."""
+
+import asyncio
+import json
+import os
+import random
+import secrets
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests import pictures
+from tests.between import Between
+from tests.servers import Redis, Store
+from tests.stories.fleet import LONG, Node, client, cpu_s, descendants, get, get_all, running, s3, shoot
+
+WEBP = {"Accept": "image/webp"}
+
+
+class Place:
+    """A store with buckets of this test's own, reached through a Between that counts; and a Redis."""
+
+    def __init__(self, store: Store, between: Between, redis: Redis, folder: Path) -> None:
+        self.direct = store
+        self.store = store.via(between.url)
+        self.between = between
+        self.redis = redis
+        self.folder = folder
+        name = secrets.token_hex(4)
+        self.originals = store.bucket(f"originals-{name}")
+        self.processed = store.bucket(f"processed-{name}")
+
+    def node(
+        self, name: str, *, processes: int = 1, redis: bool = True, **sections: dict[str, object]
+    ) -> Node:
+        told: dict[str, dict[str, object]] = {
+            "sources": {"photos": s3(self.store, self.originals)},
+            "cache": {"bucket": s3(self.store, self.processed)},
+            "render": {"workers": 2},
+            "redis": {"url": self.redis.url} if redis else {},
+        }
+        return Node(self.folder / name, processes=processes, **{**told, **sections})
+
+    def put(self, key: str, content: bytes) -> None:
+        self.direct.put(self.originals, key, content)
+
+    def gets(self, key: str) -> int:
+        return self.between.count("GET", f"/{self.originals}/{key}")
+
+    def puts(self, suffix: str) -> int:
+        return sum(
+            method == "PUT" and f"/{self.processed}/" in target and target.partition("?")[0].endswith(suffix)
+            for method, target in self.between.requests
+        )
+
+
+@pytest.fixture
+def place(swift_store: Store, redis: Redis, tmp_path: Path) -> Iterator[Place]:
+    with Between("127.0.0.1", swift_store.port) as between:
+        yield Place(swift_store, between, redis, tmp_path)
+
+
+def large() -> bytes:
+    """A picture whose AVIF takes a second or two."""
+    return pictures.photo_as("png", 3000, 2000)
+
+
+async def eventually(so: Callable[[], bool], seconds: float = 10) -> None:
+    for _ in range(int(seconds / 0.02)):
+        if so():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it never came so")
+
+
+@pytest.mark.parametrize(
+    ("target", "suffix"), [("/w_320,f_webp/a.jpg", ".webp"), ("/w_320,f_auto/a.jpg", ".webp")]
+)
+async def test_a_thousand_at_once_are_one_fetch_one_render_and_one_put(
+    place: Place, target: str, suffix: str
+) -> None:
+    place.put("a.jpg", pictures.photo_as("jpeg"))
+    nodes = [place.node(name, processes=2) for name in "ab"]
+    with running(*nodes):
+        place.between.forget()
+        answers = await get_all([nodes[number % 2].url + target for number in range(1000)], **WEBP)
+        assert {answer.status for answer in answers} == {200}
+        assert len({answer.body for answer in answers}) == 1
+        assert sum(node.metric("calotype_renders_total") for node in nodes) == 1
+        assert place.gets("a.jpg") == 1
+        await eventually(lambda: place.puts(suffix) == 1)
+        outcomes = [answer.cache for answer in answers]
+        assert sum("fwd=miss; stored" in outcome and "collapsed" not in outcome for outcome in outcomes) == 1
+    assert place.puts(suffix) == 1
+
+
+@pytest.mark.parametrize("who", ["back", "worker"])
+async def test_who_renders_is_killed_in_the_middle_of_it(place: Place, who: str) -> None:
+    place.put("large.png", large())
+    nodes = [place.node(name, processes=2) for name in "ab"]
+    with running(*nodes):
+        asking = asyncio.create_task(
+            get_all([nodes[number % 2].url + "/w_2400,f_avif,q_90/large.png" for number in range(1000)])
+        )
+        rested = {node.url: node.busy_s() for node in nodes}
+        while True:
+            await asyncio.sleep(0.02)
+            busy = [node for node in nodes if node.busy_s() - rested[node.url] > 0.3]
+            if busy:
+                break
+            assert not asking.done(), "it was rendered before anybody could be killed"
+        [renderer] = busy
+        if who == "back":
+            os.kill(renderer.back(), signal.SIGKILL)
+        else:
+            os.kill(max(renderer.workers(), key=cpu_s), signal.SIGKILL)
+        answers = await asking
+        assert {answer.status for answer in answers} == {200}
+        assert len({answer.body for answer in answers}) == 1
+        assert 1 <= sum(node.metric("calotype_renders_total") for node in nodes) <= 2
+        await eventually(lambda: renderer.ready())
+        if who == "back":
+            assert renderer.metric("calotype_processes_replaced_total", role="back") == 1
+
+
+async def test_a_front_that_dies_is_replaced_and_the_others_go_on(place: Place) -> None:
+    place.put("a.jpg", pictures.photo_as("jpeg"))
+    node = place.node("a", processes=2)
+    with running(node):
+        assert node.process is not None
+        fronts = set(descendants(node.process.pid)) - {node.back(), *node.workers()}
+        assert len(fronts) == 2
+        shoot(fronts.pop(), signal.SIGKILL)
+        await eventually(lambda: node.ready())
+        answers = await get_all([f"{node.url}/w_{width},f_webp/a.jpg" for width in range(20, 60)])
+        assert {answer.status for answer in answers} == {200}
+        assert node.metric("calotype_processes_replaced_total", role="front") == 1
+        assert node.metric("calotype_renders_total") == 40
+
+
+async def test_nothing_outlives_a_supervisor_that_is_shot(place: Place) -> None:
+    node = place.node("a", processes=2)
+    node.start()
+    assert node.process is not None
+    tree = descendants(node.process.pid)
+    assert len(tree) == 5, "two fronts, a back, two workers"
+    node.process.kill()
+    node.process.wait()
+    await eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in tree), 15)
+    node.process = None
+
+
+async def test_what_one_node_has_made_is_there_for_a_fresh_one(place: Place) -> None:
+    count = 500
+    for number in range(10):
+        place.put(f"{number}.jpg", pictures.photo_as("jpeg"))
+    targets = [f"/w_{20 + number // 10},f_auto/{number % 10}.jpg" for number in range(count)]
+    first, second = place.node("a", processes=2), place.node("b")
+    with running(first):
+        made = await get_all([first.url + target for target in targets], at_once=16, **WEBP)
+        assert {answer.status for answer in made} == {200}
+    # It has stopped, and so written all that it owed.
+    with running(second):
+        found = await get_all([second.url + target for target in targets], at_once=16, **WEBP)
+        assert second.metric("calotype_renders_total") == 0
+        assert second.metric("calotype_source_fetches_total") == 0, "not even for its facts"
+    assert [answer.body for answer in found] == [answer.body for answer in made]
+    assert {answer.cache for answer in found} == {"calotype; hit; detail=bucket"}
+
+
+async def test_without_redis_each_node_renders_at_most_once(place: Place) -> None:
+    place.put("a.jpg", pictures.photo_as("jpeg"))
+    nodes = [place.node(name, redis=False) for name in "ab"]
+    with running(*nodes):
+        answers = await get_all([nodes[n % 2].url + "/w_320,f_webp/a.jpg" for n in range(200)])
+        assert {answer.status for answer in answers} == {200}
+        assert len({answer.body for answer in answers}) == 1
+        assert all(node.metric("calotype_renders_total") <= 1 for node in nodes)
+
+
+@pytest.mark.parametrize("delivery", ["proxy", "redirect"])
+async def test_forged_and_deleted_flags(place: Place, delivery: str) -> None:
+    count = 1000 if LONG else 200
+    for number in range(10):
+        place.put(f"{number}.jpg", pictures.photo_as("jpeg"))
+    targets = [f"/w_{20 + number // 10},f_webp/{number % 10}.jpg" for number in range(count)]
+    missing = [f"/w_20,f_webp/missing-{number}.jpg" for number in range(50)]
+    bucket = s3(place.store, place.processed, delivery=delivery)
+    first, second, third = (place.node(name, cache={"bucket": bucket}) for name in "abc")
+
+    def keys_of(node: Node, wanted: list[str]) -> list[str]:
+        return [json.loads(node.admin(f"/v1/explain?url={target}"))["key"] for target in wanted]
+
+    with running(first):
+        keys, unmade = keys_of(first, targets), keys_of(first, missing)
+        with place.redis.client() as flags:
+            flags.mset({f"calotype:flag:{key}": "present" for key in (*keys, *unmade)})
+            answers = await get_all([first.url + target for target in targets], at_once=32)
+            nothing = await get_all([first.url + target for target in missing])
+            assert {answer.status for answer in answers} == {200}, "no flag makes a picture"
+            assert {answer.status for answer in nothing} == {404}
+    made = {target: answer.body for target, answer in zip(targets, answers, strict=True)}
+    with place.redis.client() as flags, running(second):
+        assert flags.mget([f"calotype:flag:{key}" for key in keys]) == ["present"] * count
+        flags.delete(*(f"calotype:flag:{key}" for key in keys))
+        answers = await get_all([second.url + target for target in targets], at_once=32)
+        assert {target: answer.body for target, answer in zip(targets, answers, strict=True)} == made
+        assert second.metric("calotype_renders_total") == 0, "the bucket was asked"
+    with place.redis.client() as flags, running(third):
+        flags.mset({f"calotype:flag:{key}": "absent" for key in keys})
+        answers = await get_all([third.url + target for target in targets], at_once=32)
+        assert {target: answer.body for target, answer in zip(targets, answers, strict=True)} == made
+
+
+async def test_flagged_variants_are_redirected_to(place: Place) -> None:
+    place.put("a.jpg", pictures.photo_as("jpeg"))
+    bucket = s3(place.store, place.processed, delivery="redirect")
+    first, second = (place.node(name, cache={"bucket": bucket}, processes=2) for name in "ab")
+    target = "/w_320,f_auto/a.jpg"
+    with running(first):
+        [made] = await get_all([first.url + target], **WEBP)
+        assert made.status == 200
+        await eventually(lambda: place.puts(".webp") == 1)
+    with running(second):
+        async with client() as session:
+            for _ in range(2):
+                async with session.get(second.url + target, headers=WEBP, allow_redirects=False) as answer:
+                    assert answer.status == 302
+                    assert answer.headers["Cache-Control"] == "public, max-age=60"
+                    assert answer.headers["Vary"] == "Accept"
+                    assert answer.headers["Cache-Status"] == "calotype; hit; detail=bucket"
+                    location = answer.headers["Location"]
+            assert f"/{place.processed}/thumbnails/" in location
+            assert "X-Amz-Signature=" in location
+            sent = await get(session, location)
+            assert (sent.status, sent.body) == (200, made.body)
+            # HEAD is answered, for what is signed is good for GET alone; another format is another variant.
+            async with session.head(second.url + target, headers=WEBP, allow_redirects=False) as answer:
+                assert answer.status == 200
+            jpeg = await get(session, second.url + target)
+            assert (jpeg.status, jpeg.body[:2]) == (200, b"\xff\xd8")
+            conditional = await get(session, second.url + target, **{"If-None-Match": "*"}, **WEBP)
+            assert conditional.status in (302, 304)
+        assert "X-Amz" not in second.log()
+
+
+async def test_rotten_disks_and_buckets_serve_no_wrong_byte(place: Place) -> None:
+    damages = 300
+    for number in range(5):
+        place.put(f"{number}.jpg", pictures.photo_as("jpeg"))
+    targets = [f"/w_{20 + number // 5},f_webp/{number % 5}.jpg" for number in range(200)]
+    node = place.node("a")
+    with running(node):
+        made = await get_all([node.url + target for target in targets], at_once=8)
+    rotting = random.Random(4)
+    files = sorted(
+        path for path in (node.folder / "cache").rglob("*") if path.suffix == ".val" or len(path.name) == 64
+    )
+    objects = place.direct.keys(place.processed)
+    assert len(files) >= 200
+    assert len(objects) >= 200
+
+    def rotten(content: bytes) -> bytes:
+        if rotting.random() < 0.5:
+            return content[: rotting.randrange(len(content))]
+        at = rotting.randrange(len(content))
+        return content[:at] + bytes([content[at] ^ 1 << rotting.randrange(8)]) + content[at + 1 :]
+
+    for _ in range(damages // 2):
+        path = rotting.choice(files)
+        if content := path.read_bytes():
+            path.write_bytes(rotten(content))
+        name = rotting.choice(objects)
+        if body := place.direct.get(place.processed, name):
+            metadata = place.direct.metadata(place.processed, name)
+            place.direct.put(place.processed, name, rotten(body), metadata=metadata)
+    with running(node):
+        again = await get_all([node.url + target for target in targets], at_once=8)
+        assert [(answer.status, answer.body) for answer in again] == [(200, answer.body) for answer in made]
+        assert node.metric("calotype_tier_errors_total", kind="damaged") > 0
+
+
+async def test_kill_9_of_everything_in_mid_write(place: Place) -> None:
+    rounds = 50 if LONG else 6
+    for number in range(5):
+        place.put(f"{number}.jpg", pictures.photo_as("jpeg"))
+    reference = place.node("reference", redis=False, cache={})
+    targets = [f"/w_{20 + number},f_webp/{number % 5}.jpg" for number in range(40 * rounds)]
+    node = place.node("a", processes=2)
+    chance = random.Random(7)
+
+    async def until_shot(urls: list[str]) -> None:
+        async with client() as session:
+            seats = asyncio.Semaphore(8)
+
+            async def one(url: str) -> None:
+                async with seats:
+                    try:
+                        answer = await get(session, url)
+                    except OSError:
+                        return
+                    assert answer.status in (200, 503)
+
+            await asyncio.gather(*(one(url) for url in urls), return_exceptions=True)
+
+    for number in range(rounds):
+        node.start()
+        asking = asyncio.create_task(
+            until_shot([node.url + t for t in targets[40 * number : 40 * number + 40]])
+        )
+        await asyncio.sleep(chance.uniform(0.05, 0.5))
+        await asyncio.to_thread(node.kill)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    with running(reference):
+        right = await get_all([reference.url + target for target in targets], at_once=8)
+    with running(node):
+        found = await get_all([node.url + target for target in targets], at_once=8)
+        assert [(answer.status, answer.body) for answer in found] == [(200, answer.body) for answer in right]
+        assert any("hit" in answer.cache for answer in found), "something outlived the killing"
+    assert orphans(node.folder / "cache") == []
+
+
+def orphans(cache: Path) -> list[str]:
+    """Files that no look-up will ever find."""
+    with closing(sqlite3.connect(cache / "variants/cache.db")) as database:
+        rows = {name for (name,) in database.execute("SELECT filename FROM Cache")}
+    variants = {p.relative_to(cache / "variants").as_posix() for p in (cache / "variants").rglob("*.val")}
+    half = [path.name for path in (cache / "originals").rglob("*.part")]
+    return [*sorted(variants - rows), *half]
+
+
+async def test_redis_stopped_under_load(place: Place) -> None:
+    seconds = 60.0 if LONG else 4.0
+    place.put("a.jpg", pictures.photo_as("jpeg"))
+    node = place.node("a", processes=2)
+    with running(node):
+        hot = [f"{node.url}/w_{width},f_webp/a.jpg" for width in range(20, 40)]
+        await get_all(hot)
+        calm = await load(hot, node, 100, seconds)
+        place.redis.pause()
+        hung = await load(hot, node, 200, seconds)
+        place.redis.resume()
+    assert {answer.status for answer in (*calm, *hung)} == {200}
+    tell("redis stopped", calm, hung)
+
+
+async def test_a_store_that_is_down_under_load(place: Place) -> None:
+    seconds = 60.0 if LONG else 4.0
+    place.put("a.jpg", pictures.photo_as("jpeg"))
+    node = place.node("a", processes=2)
+    with running(node):
+        hot = [f"{node.url}/w_{width},f_webp/a.jpg" for width in range(20, 40)]
+        await get_all(hot)
+        calm = await load(hot, node, 100, seconds)
+        place.between.down()
+        away = asyncio.create_task(load(hot, node, None, seconds))
+        cold = await get_all(
+            [f"{node.url}/w_{width},f_webp/b-{width}.jpg" for width in range(20, 60)], at_once=4
+        )
+        down = await away
+        place.between.up()
+        came_s = time.monotonic()
+        place.put("c.jpg", pictures.photo_as("jpeg"))
+        async with client() as session:
+            while (await get(session, f"{node.url}/w_300,f_png/c.jpg")).status != 200:
+                assert time.monotonic() - came_s < 10
+                await asyncio.sleep(0.02)
+        recovered_s = time.monotonic() - came_s
+        await eventually(lambda: place.puts(".png") == 1)
+    assert {answer.status for answer in (*calm, *down)} == {200}, "every cached key is served"
+    assert {answer.status for answer in cold} == {502}
+    tell("store down", calm, down)
+    print(f"store down: 502 within {max(a.seconds for a in cold):.3f} s, back after {recovered_s:.2f} s")
+
+
+async def load(hot: list[str], node: Node, cold_from: int | None, seconds: float) -> list:  # type: ignore[type-arg]
+    """Hits from four clients for so long; every twentieth a miss, of widths from `cold_from` on, if any."""
+    answers = []
+    until_s = time.monotonic() + seconds
+
+    async with client() as session:
+
+        async def one(number: int) -> None:
+            turn = 0
+            while time.monotonic() < until_s:
+                turn += 1
+                url = hot[turn % len(hot)]
+                if cold_from is not None and turn % 20 == 0:
+                    url = f"{node.url}/w_{cold_from + turn // 20 % 100},f_webp,v_{number}/a.jpg"
+                answers.append(await get(session, url))
+                await asyncio.sleep(0.005)
+
+        await asyncio.gather(*(one(number) for number in range(4)))
+    return answers
+
+
+def tell(what: str, calm: list, other: list) -> None:  # type: ignore[type-arg]
+    """The figures of benchmarks/README.md; nothing is asserted of times."""
+    for name, answers in (("calm", calm), (what, other)):
+        hits = sorted(answer.seconds for answer in answers if "hit; detail=memory" in answer.cache)
+        print(
+            f"{name}: {len(answers)} answers, hits p50 {hits[len(hits) // 2] * 1000:.2f} ms,"
+            f" p99 {hits[len(hits) * 99 // 100] * 1000:.2f} ms"
+        )
