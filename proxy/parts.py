@@ -161,7 +161,7 @@ def bucket(settings: Settings, s3: S3Bucket | None, flags: Flags, metrics: Metri
     bucket = settings.cache.bucket
     objects: Objects
     if bucket.kind == "directory":
-        objects = DirectoryObjects(Path(bucket.path))
+        objects = DirectoryObjects(Path(bucket.path), clock)
     elif s3 is not None:
         objects = S3Objects(s3)
     else:

@@ -204,13 +204,20 @@ class S3Bucket:
         """Whether the breaker is open."""
         return self._breaker.open
 
-    async def get(self, key: str, sink: Sink, *, max_bytes: int) -> Head:
-        """The object's bytes into `sink`. Raises S3Error."""
+    async def get(self, key: str, sink: Sink, *, max_bytes: int, within_s: float | None = None) -> Head:
+        """The object's bytes into `sink`; each try takes `within_s` at most, if given. Raises S3Error."""
         differed: set[bytes] = set()
-        return await self._guarded(lambda: self._get(key, sink, max_bytes, differed))
+        return await self._guarded(lambda: self._get(key, sink, max_bytes, differed), within_s)
 
     async def put(
-        self, key: str, body: bytes, *, content_type: str, cache_control: str, metadata: Mapping[str, str]
+        self,
+        key: str,
+        body: bytes,
+        *,
+        content_type: str,
+        cache_control: str,
+        metadata: Mapping[str, str],
+        within_s: float | None = None,
     ) -> None:
         """Stores an object. Raises S3Error."""
         await self._guarded(
@@ -221,13 +228,14 @@ class S3Bucket:
                 ContentType=content_type,
                 CacheControl=cache_control,
                 Metadata=metadata,
-            )
+            ),
+            within_s,
         )
 
-    async def has(self, key: str) -> bool:
+    async def has(self, key: str, *, within_s: float | None = None) -> bool:
         """Whether there is such an object. Raises S3Error."""
         try:
-            await self._guarded(lambda: self._client.head_object(Bucket=self.place.bucket, Key=key))
+            await self._guarded(lambda: self._client.head_object(Bucket=self.place.bucket, Key=key), within_s)
         except Missing:
             return False
         return True
@@ -251,7 +259,7 @@ class S3Bucket:
             url = await self._client.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds)
         return str(url)
 
-    async def _guarded(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _guarded(self, call: Callable[[], Awaitable[T]], within_s: float | None = None) -> T:
         """`call`, once more if it fails and the budget allows it; not at all while the breaker is open."""
         self._budget.earn()
         while True:
@@ -259,7 +267,8 @@ class S3Bucket:
                 raise Resting("the store failed again and again and is left alone for a moment")
             try:
                 with _named():
-                    result = await call()
+                    async with asyncio.timeout(within_s):
+                        result = await call()
             except (Unavailable, TooSlow) as failure:
                 self._breaker.failed(self._clock())
                 if isinstance(failure, TooSlow) or not self._budget.spend():

@@ -1,20 +1,40 @@
 """Settings: precedence, and one line that names the key for everything that is wrong."""
 
+import pickle
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from proxy.config import ConfigError, Settings, is_loopback, load
+from proxy.config import S3, ConfigError, Settings, is_loopback, load
 from proxy.defaults import default_toml
 
 ROOT = Path(__file__).parent.parent
+S3_OK = "kind = 's3'\nbucket = 'pics'"
 
 
 def written(folder: Path, text: str) -> Path:
     path = folder / "calotype.toml"
     path.write_text(text)
     return path
+
+
+def test_the_production_configuration_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALOTYPE_ADMIN__TOKEN", "x" * 32)
+    monkeypatch.setenv("CALOTYPE_SOURCES__SHOP__ACCESS_KEY", "reader")
+    monkeypatch.setenv("CALOTYPE_SOURCES__SHOP__SECRET_KEY", "classified")
+    monkeypatch.setenv("CALOTYPE_CACHE__BUCKET__ACCESS_KEY", "writer")
+    monkeypatch.setenv("CALOTYPE_CACHE__BUCKET__SECRET_KEY", "classified")
+    monkeypatch.setenv("CALOTYPE_REDIS__URL", "rediss://:classified@redis.internal:6379/0")
+    settings = load(ROOT / "config" / "production.toml")
+    assert isinstance(settings.sources["shop"], S3)
+    assert settings.sources["shop"].access_key == "reader"
+    assert settings.cache.bucket.as_s3().access_key == "writer"
+    assert settings.server.processes == 2
+    assert "classified" not in repr(settings)
+    assert pickle.loads(pickle.dumps(Settings.model_construct(**dict(settings)))) == Settings.model_construct(
+        **dict(settings)
+    ), "it can be handed to the processes of a node"
 
 
 def test_default_toml_is_what_the_code_says() -> None:
@@ -77,6 +97,28 @@ WRONG = [
     ("[admin]\nport = 8080", "admin.port: must differ"),
     ("[sources.a]\nkind = 'ftp'\npath = '/x'", "sources.a.kind: "),
     ("[sources.a]", "sources.a.path: "),
+    ("[sources.a]\nkind = 's3'", "sources.a.bucket: "),
+    ("[sources.a]\nkind = 's3'\nbucket = 'pics'\npath = '/x'", "sources.a.path: there is no such setting"),
+    ("[sources.a]\npath = '/x'\nbucket = 'pics'", "sources.a.bucket: there is no such setting"),
+    ("[sources.a]\nkind = 's3'\nbucket = 'a/b'", "sources.a.bucket: "),
+    (f"[sources.a]\n{S3_OK}\naccess_key = 'secret'", "sources.a: access_key and secret_key go together"),
+    (f"[sources.a]\n{S3_OK}\nsecret_key = 'secret'", "sources.a: access_key and secret_key go together"),
+    (f"[sources.a]\n{S3_OK}\nendpoint_url = 'minio:9000'", "sources.a.endpoint_url: "),
+    (f"[sources.a]\n{S3_OK}\nendpoint_url = 'http://u:secret@minio'", "sources.a.endpoint_url: "),
+    ("[cache.bucket]\nkind = 'ftp'", "cache.bucket.kind: "),
+    ("[cache.bucket]\nkind = 's3'", "cache.bucket.bucket: "),
+    ("[cache.bucket]\nbucket = 'pics'", "cache.bucket.kind: "),
+    ("[cache.bucket]\nkind = 'directory'", "cache.bucket.path: "),
+    ("[cache.bucket]\nprefix = '/a/'", "cache.bucket.prefix: "),
+    ("[cache.bucket]\ndelivery = 'redirect'", "cache.bucket.delivery: redirect needs a bucket"),
+    (f"[cache.bucket]\n{S3_OK}\ndelivery = 'redirect'", "cache.bucket.delivery: redirect needs [redis]"),
+    (
+        "[redis]\nurl = 'redis://x'\n[cache.bucket]\nkind = 'directory'\npath = '/x'\ndelivery = 'redirect'",
+        "cache.bucket.public_url: ",
+    ),
+    ("[redis]\nurl = 'http://user:secret@x'", "redis.url: must begin with"),
+    ("[redis]\ntimeout = '0s'", "redis.timeout: "),
+    ("[server]\nprocesses = 0", "server.processes: "),
     ("[mounts.m]\nsource = 'nope'", "mounts.m.source: there is no [sources.NAME]"),
     ("[sources.a]\npath = '/a'\n[sources.b]\npath = '/b'", "mounts: several sources"),
     ("[sources.a]\npath = '/a'\n[mounts.m]\nsource = 'a'\nprefix = 'm'", "mounts.m.prefix: "),

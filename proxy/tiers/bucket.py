@@ -17,8 +17,6 @@ from proxy.core.freshness import IMMUTABLE_S, cache_control
 from proxy.core.memo import Memo
 from proxy.ports import Clock, Metrics
 
-LOOKUP_S = 2.0
-STORE_S = 10.0
 TRIES = 3
 RETRY_S = 0.5
 SIGNED_S = 3600
@@ -56,7 +54,7 @@ class Object:
 
 
 class Objects(Protocol):
-    """A store of objects by name. Raises StoreFault."""
+    """A store of objects by name. Raises StoreFault, in good time: a request waits behind `get`, `has` and `signed`."""
 
     async def get(self, name: str) -> Object | None:
         """The object, or None where the store itself says that there is none."""
@@ -123,11 +121,7 @@ class BucketTier:
         if presence is Presence.ABSENT:
             return None
         try:
-            async with asyncio.timeout(LOOKUP_S):
-                found = await self._objects.get(self.object_name(key, kind))
-        except TimeoutError:
-            self._metrics.tier_failed(self.name, "timeout")
-            return None
+            found = await self._objects.get(self.object_name(key, kind))
         except StoreFault as fault:
             self._metrics.tier_failed(self.name, fault.kind)
             return None
@@ -159,11 +153,9 @@ class BucketTier:
         )
         for trial in range(TRIES):
             try:
-                async with asyncio.timeout(STORE_S):
-                    await self._objects.put(self.object_name(key, variant.kind), stored)
-            except (TimeoutError, StoreFault) as fault:
-                kind = fault.kind if isinstance(fault, StoreFault) else "timeout"
-                self._metrics.tier_failed(self.name, kind)
+                await self._objects.put(self.object_name(key, variant.kind), stored)
+            except StoreFault as fault:
+                self._metrics.tier_failed(self.name, fault.kind)
                 if trial < TRIES - 1:
                     await asyncio.sleep(RETRY_S * 2**trial * (0.5 + self._chance()))
             else:
@@ -177,13 +169,16 @@ class BucketTier:
             return ""
         name = self.object_name(key, kind)
         try:
-            async with asyncio.timeout(LOOKUP_S):
-                if not await self._surely(key, name):
-                    await self._flags.mark(key, Presence.ABSENT, over=Presence.PRESENT)
-                    return ""
-                return await self._url(name)
-        except (TimeoutError, StoreFault) as fault:
-            self._metrics.tier_failed(self.name, fault.kind if isinstance(fault, StoreFault) else "timeout")
+            if not await self._surely(key, name):
+                await self._flags.mark(key, Presence.ABSENT, over=Presence.PRESENT)
+                return ""
+            return (
+                f"{self._public_url}/{name}"
+                if self._public_url
+                else await self._objects.signed(name, SIGNED_S)
+            )
+        except StoreFault as fault:
+            self._metrics.tier_failed(self.name, fault.kind)
             return ""
 
     async def _surely(self, key: str, name: str) -> bool:
@@ -194,11 +189,6 @@ class BucketTier:
             return False
         self._sure_until_s.keep(key, self._clock() + SURE_S)
         return True
-
-    async def _url(self, name: str) -> str:
-        if self._public_url:
-            return f"{self._public_url}/{name}"
-        return await self._objects.signed(name, SIGNED_S)
 
     def usage(self) -> None:
         """Nobody knows what other nodes put there."""

@@ -12,12 +12,16 @@ from typing import TypeVar
 
 import msgspec
 
-from proxy.s3 import InMemory, Missing, S3Bucket, S3Error
+from proxy.core.breaker import Breaker
+from proxy.ports import Clock
+from proxy.s3 import FAILURES, PAUSE_S, InMemory, Missing, S3Bucket, S3Error
 from proxy.tiers.bucket import MAX_OBJECT_BYTES, Object, StoreFault
 
 _BESIDE = ".json"
 _PARTS = ".calotype-parts"
 _OLD_S = 600.0
+LOOKUP_S = 2.0
+STORE_S = 10.0
 _THREADS = 4
 
 T = TypeVar("T")
@@ -32,7 +36,7 @@ class S3Objects:
     async def get(self, name: str) -> Object | None:
         arrived = InMemory()
         try:
-            head = await self._bucket.get(name, arrived, max_bytes=MAX_OBJECT_BYTES)
+            head = await self._bucket.get(name, arrived, max_bytes=MAX_OBJECT_BYTES, within_s=LOOKUP_S)
         except Missing:
             return None
         except S3Error as fault:
@@ -52,13 +56,14 @@ class S3Objects:
                 content_type=stored.content_type,
                 cache_control=stored.cache_control,
                 metadata=stored.metadata,
+                within_s=STORE_S,
             )
         except S3Error as fault:
             raise StoreFault(fault.kind) from None
 
     async def has(self, name: str) -> bool:
         try:
-            return await self._bucket.has(name)
+            return await self._bucket.has(name, within_s=LOOKUP_S)
         except S3Error as fault:
             raise StoreFault(fault.kind) from None
 
@@ -76,29 +81,40 @@ class DirectoryObjects:
     digest no longer fits. Nothing is signed here.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, clock: Clock) -> None:
         self._root = root
+        self._clock = clock
+        self._breaker = Breaker(failures=FAILURES, pause_s=PAUSE_S)
         self._parts = root / _PARTS
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bucket")
         self._threads.submit(self._sweep, time.time() - _OLD_S)
 
     async def get(self, name: str) -> Object | None:
-        return await self._off_loop(lambda: self._get(name))
+        return await self._off_loop(lambda: self._get(name), LOOKUP_S)
 
     async def put(self, name: str, stored: Object) -> None:
-        await self._off_loop(lambda: self._put(name, stored))
+        await self._off_loop(lambda: self._put(name, stored), STORE_S)
 
     async def has(self, name: str) -> bool:
-        return await self._off_loop((self._root / name).is_file)
+        return await self._off_loop((self._root / name).is_file, LOOKUP_S)
 
     async def signed(self, name: str, seconds: int) -> str:
         raise StoreFault("unsigned")
 
-    async def _off_loop(self, work: Callable[[], T]) -> T:
+    async def _off_loop(self, work: Callable[[], T], within_s: float) -> T:
+        """`work` on a thread: a file system of the network may hang, and hold the thread."""
+        if not self._breaker.admits(self._clock()):
+            raise StoreFault("resting")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            async with asyncio.timeout(within_s):
+                done = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except TimeoutError:
+            self._breaker.failed(self._clock())
+            raise StoreFault("timeout") from None
         except OSError:
-            raise StoreFault("unavailable" if not self._root.is_dir() else "io") from None
+            raise StoreFault("io") from None
+        self._breaker.succeeded()
+        return done
 
     def _get(self, name: str) -> Object | None:
         path = self._root / name

@@ -14,7 +14,14 @@ from typing import Any, TypeVar
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from proxy.core.errors import RenderTimeout
 from proxy.ports import Clock, Metrics
@@ -40,6 +47,10 @@ _GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('D
 _EVERYBODYS: tuple[bool, str | None] = (True, None)
 
 T = TypeVar("T")
+
+
+class RedisFault(Exception):
+    """Redis cannot be used; one line that says how to mend it, without its URL."""
 
 
 class RedisFlags:
@@ -125,6 +136,27 @@ class RedisFlags:
     async def leave(self, key: str) -> None:
         if self._turns.pop(key, None) is not None:
             await self._ask(lambda: self._client.eval(_GIVE_BACK, 1, _turn(key), self._us), None)
+
+    async def reach(self) -> float:
+        """The seconds a write and a read take. Raises RedisFault, in words for the owner."""
+        name = f"{_NAMESPACE}:check:{self._us}"
+        try:
+            await self._client.ping()  # The time a connection takes is paid once, and by no request.
+            began_s = self._clock()
+            await self._client.set(name, "1", ex=ABSENT_S)
+            await self._client.get(name)
+            await self._client.delete(name)
+        except (AuthenticationError, NoPermissionError):
+            raise RedisFault("refuses these credentials; correct redis.url, or its access list") from None
+        except ReadOnlyError:
+            raise RedisFault("is a read-only replica; name the primary in redis.url") from None
+        except OutOfMemoryError:
+            raise RedisFault("is full; raise its maxmemory, or let it evict (allkeys-lru)") from None
+        except ResponseError:
+            raise RedisFault("answers with an error; is redis.url that of a Redis?") from None
+        except (RedisError, OSError):
+            raise RedisFault("cannot be reached; start it, or correct redis.url") from None
+        return self._clock() - began_s
 
     async def _try_turn(self, key: str) -> tuple[bool, str | None]:
         """Takes the turn if nobody has it, and reads the flag, in one round trip."""
@@ -216,10 +248,10 @@ def _presence(flag: str | None) -> Presence:
 
 def _is_gone(fault: Exception) -> bool:
     """Whether to leave Redis alone for a while. A server that answers, if only with no, costs nothing to ask again."""
-    return not isinstance(fault, redis.exceptions.ResponseError)
+    return not isinstance(fault, ResponseError)
 
 
 def _kind(fault: Exception) -> str:
     if isinstance(fault, TimeoutError | redis.exceptions.TimeoutError):
         return "timeout"
-    return "refused" if isinstance(fault, redis.exceptions.ResponseError) else "unavailable"
+    return "refused" if isinstance(fault, ResponseError) else "unavailable"

@@ -19,6 +19,7 @@ from proxy.tiers.bucket import DIGEST, BucketTier, Object, Presence, StoreFault
 from proxy.tiers.objects import DirectoryObjects, S3Objects
 from proxy.tiers.redis import NoRedis
 from tests import servers
+from tests.between import Between
 from tests.fakes import FakeClock, FakeFlags, FakeMetrics, FakeObjects
 from tests.servers import Store
 
@@ -67,7 +68,7 @@ async def place(
             for key in store.keys("processed"):
                 store.delete("processed", key)
         elif request.param == "directory":
-            objects = DirectoryObjects(tmp_path)
+            objects = DirectoryObjects(tmp_path, time.monotonic)
 
             def swap(name: str, body: bytes | None) -> None:
                 if body is None:
@@ -155,17 +156,17 @@ async def test_objects_are_named_and_typed_as_agreed(moto: Store) -> None:
 
 
 async def test_a_directory_holds_plain_pictures_too(tmp_path: Path) -> None:
-    await tier(DirectoryObjects(tmp_path), NoRedis(), FakeMetrics()).store(KEY, VARIANT)
+    await tier(DirectoryObjects(tmp_path, time.monotonic), NoRedis(), FakeMetrics()).store(KEY, VARIANT)
     assert (tmp_path / NAME).read_bytes() == VARIANT.body
     assert list((tmp_path / ".calotype-parts").iterdir()) == []
 
 
 async def test_a_directory_that_is_gone_is_no_absence(tmp_path: Path) -> None:
     flags, metrics = FakeFlags(), FakeMetrics()
-    gone = tier(DirectoryObjects(tmp_path / "gone"), flags, metrics)
+    gone = tier(DirectoryObjects(tmp_path / "gone", time.monotonic), flags, metrics)
     assert await gone.lookup(KEY, Format.WEBP) is None
     assert flags.flags == {}
-    assert metrics.counts == {"bucket unavailable": 1}
+    assert metrics.counts == {"bucket io": 1}
 
 
 async def test_a_store_that_fails_is_a_miss_and_no_absence() -> None:
@@ -176,12 +177,30 @@ async def test_a_store_that_fails_is_a_miss_and_no_absence() -> None:
     assert metrics.counts == {"bucket unavailable": 1}
 
 
-async def test_a_store_that_hangs_is_a_miss(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bucket_module, "LOOKUP_S", 0.05)
-    objects, metrics = FakeObjects(), FakeMetrics()
-    objects.gate.clear()
-    assert await tier(objects, FakeFlags(), metrics).lookup(KEY, Format.WEBP) is None
-    assert metrics.counts == {"bucket timeout": 1}
+async def test_a_directory_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.tiers.objects.LOOKUP_S", 0.02)
+    objects, metrics = DirectoryObjects(tmp_path, time.monotonic), FakeMetrics()
+    monkeypatch.setattr(objects, "_get", lambda _: time.sleep(0.3))
+    hanging = tier(objects, FakeFlags(), metrics)
+    for _ in range(8):
+        assert await hanging.lookup(KEY, Format.WEBP) is None
+    assert metrics.counts == {"bucket timeout": 5, "bucket resting": 3}
+
+
+async def test_a_store_that_hangs_is_given_up(moto: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.tiers.objects.LOOKUP_S", 0.02)
+    metrics = FakeMetrics()
+    with Between("127.0.0.1", moto.port) as between:
+        s3 = S3Bucket(
+            S3Place(bucket="processed", endpoint_url=between.url),
+            access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
+        )  # fmt: skip
+        async with s3:
+            between.hang()
+            hanging = tier(S3Objects(s3), FakeFlags(), metrics)
+            for _ in range(8):
+                assert await hanging.lookup(KEY, Format.WEBP) is None
+    assert metrics.counts == {"bucket timeout": 5, "bucket resting": 3}
 
 
 async def test_a_put_is_tried_three_times_and_its_turn_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +268,7 @@ async def test_the_store_is_asked_once_a_minute() -> None:
 
 async def test_a_directory_signs_nothing(tmp_path: Path) -> None:
     flags, metrics = FakeFlags(), FakeMetrics()
-    private = tier(DirectoryObjects(tmp_path), flags, metrics)
+    private = tier(DirectoryObjects(tmp_path, time.monotonic), flags, metrics)
     await private.store(KEY, VARIANT)
     assert await private.location(KEY, Format.WEBP) == ""
     assert metrics.counts == {"bucket unsigned": 1}
@@ -260,14 +279,14 @@ async def test_an_object_that_is_too_large_is_not_read(
 ) -> None:
     monkeypatch.setattr("proxy.tiers.objects.MAX_OBJECT_BYTES", 10)
     metrics = FakeMetrics()
-    bucket = tier(DirectoryObjects(tmp_path), FakeFlags(), metrics)
+    bucket = tier(DirectoryObjects(tmp_path, time.monotonic), FakeFlags(), metrics)
     await bucket.store(KEY, VARIANT)
     assert await bucket.lookup(KEY, Format.WEBP) is None
     assert metrics.counts == {"bucket too-large": 1}
 
 
 async def test_objects_know_what_stands_beside_them(tmp_path: Path) -> None:
-    objects = DirectoryObjects(tmp_path)
+    objects = DirectoryObjects(tmp_path, time.monotonic)
     await objects.put("x/1", Object(body=b"b", content_type="", cache_control="", metadata={"a": "b"}))
     (tmp_path / "x/1.json").write_bytes(b"no json")
     found = await objects.get("x/1")
