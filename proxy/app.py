@@ -211,9 +211,8 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def bound(host: str, port: int, *, section: str, shared: bool = False) -> list[socket.socket]:
-    """Sockets bound to every address of `host`; with `shared` others may bind the same port and the kernel divides
-    the connections. Raises ConfigError."""
+def bound(host: str, port: int, *, section: str) -> list[socket.socket]:
+    """Sockets bound to every address of `host`; raises ConfigError, where the port is taken too."""
     sockets: list[socket.socket] = []
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -221,8 +220,6 @@ def bound(host: str, port: int, *, section: str, shared: bool = False) -> list[s
             made = socket.socket(family, kind, protocol)
             sockets.append(made)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if shared:
-                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             made.bind((address[0], port or sockets[0].getsockname()[1], *address[2:]))
@@ -231,6 +228,22 @@ def bound(host: str, port: int, *, section: str, shared: bool = False) -> list[s
             made.close()
         raise ConfigError(f"{section}.port: cannot listen: {fault.strerror or fault}") from None
     return sockets
+
+
+def beside(sockets: Sequence[socket.socket]) -> list[socket.socket]:
+    """As many more, bound to the same addresses: the kernel divides connections among those that listen."""
+    more = []
+    for one in sockets:
+        # Only now, when it is bound: a port that another node has taken must not be shared with it.
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made = socket.socket(one.family, one.type, one.proto)
+        more.append(made)
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            made.setsockopt(socket.SOL_SOCKET, option, 1)
+        if one.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(one.getsockname())
+    return more
 
 
 def unix_socket(path: str) -> socket.socket:

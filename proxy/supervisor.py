@@ -19,7 +19,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from proxy import parts
-from proxy.app import BACKLOG, admin_runner, bound, listen, public_sockets, url_of
+from proxy.app import BACKLOG, admin_runner, beside, bound, listen, public_sockets, url_of
 from proxy.channel import Channel, Closed
 from proxy.config import ConfigError, Settings
 from proxy.edge.explain import Explanation
@@ -196,16 +196,11 @@ class Supervisor:
         return Setup(role=role, settings=self.settings, relay_path=relay_path, memory_share=share)
 
     def _public_sockets(self, processes: int) -> list[list[socket.socket]]:
-        """For each front its own: the kernel divides connections among sockets that share a port."""
-        server = self.settings.server
-        if server.socket:
-            [one] = public_sockets(self.settings)
-            return [[one.dup()] for _ in range(processes - 1)] + [[one]]
-        found = [bound(server.host, server.port, section="server", shared=True)]
-        port = found[0][0].getsockname()[1]
-        while len(found) < processes:
-            found.append(bound(server.host, port, section="server", shared=True))
-        return found
+        """For each front its own, of a port; a unix socket they have to share."""
+        first = public_sockets(self.settings)
+        if self.settings.server.socket:
+            return [first, *([first[0].dup()] for _ in range(processes - 1))]
+        return [first, *(beside(first) for _ in range(processes - 1))]
 
     async def _start(self) -> None:
         """The back first: fronts that are up have somebody to ask."""

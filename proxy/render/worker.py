@@ -4,6 +4,7 @@ Started by `pool` as `python -m proxy.render.worker DESCRIPTOR MEMORY_BYTES`. A 
 pool; should the pool be gone, by an alarm.
 """
 
+import ctypes
 import os
 import pickle
 import resource
@@ -19,6 +20,7 @@ from proxy.render import draw
 from proxy.render.wire import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
 
 NICENESS = 10
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 ALARM_SLACK_S = 2.0
 
 
@@ -37,7 +39,9 @@ def main() -> None:
 
 
 def _confine(*, memory_bytes: int) -> None:
-    """Hits go first when cores are short; a memory bomb fails here, or at least here first."""
+    """Hits go first when cores are short; a memory bomb fails here, or at least here first; and who has lost its node
+    in the middle of a job does not finish it."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.nice(NICENESS)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")

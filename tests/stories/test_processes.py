@@ -1,0 +1,261 @@
+"""A node of several processes answers as a node of one does, and stops, dies and counts as one."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests import pictures
+from tests.fakes import temporary_file
+from tests.servers import ROOT
+from tests.stories.fleet import Node, client, cpu_s, descendants, get, get_all, running, shoot
+
+TARGETS = [
+    "/w_100,f_webp/photo.jpg", "/w_100,f_auto/photo.jpg", "/w_90/quarters.png", "/thumbnail?url=photo.jpg&w=50",
+    "/original/photo.jpg", "/original/nope.jpg", "/w_100/nope.jpg", "/w_0/photo.jpg", "/w_100/../x", "/nothing",
+    "/w_100/text.jpg", "/w_100/broken.jpg", "/w_100,f_auto/huge.png", "/t_small/photo.jpg", "/t_none/photo.jpg",
+    "/", "/robots.txt", "/healthz", "/thumbnail?url=s3://b/k&w=5", "/w_50/film.gif", "/w_50,f_auto/film.gif",
+]  # fmt: skip
+
+
+@pytest.fixture
+def originals(tmp_path: Path) -> Path:
+    made = {
+        "photo.jpg": pictures.photo_as("jpeg"),
+        "quarters.png": pictures.quarters_as("png"),
+        "film.gif": pictures.film_as("gif"),
+        "text.jpg": b"no picture at all",
+        "broken.jpg": pictures.photo_as("jpeg")[:-3000],
+        "huge.png": pictures.png_of(20_000, 20_000),
+        "large.png": pictures.photo_as("png", 3000, 2000),
+    }
+    for name, content in made.items():
+        temporary_file(tmp_path / "originals", name, content)
+    return tmp_path / "originals"
+
+
+def node(originals: Path, name: str, processes: int = 2, **server: object) -> Node:
+    made = Node(
+        originals.parent / name,
+        processes=processes,
+        sources={"photos": {"path": str(originals)}},
+        presets={"small": "w_33"},
+        render={"workers": 2},
+    )
+    told = json.loads(made.environment["CALOTYPE_SERVER"]) | server
+    made.environment["CALOTYPE_SERVER"] = json.dumps(told)
+    return made
+
+
+async def test_every_answer_is_that_of_one_process(originals: Path) -> None:
+    one, two = node(originals, "one", 1), node(originals, "two", 2)
+    asks: list[tuple[str, dict[str, str]]] = [
+        ("GET", {}), ("GET", {"Accept": "image/webp"}), ("HEAD", {}), ("POST", {}), ("GET", {"Range": "bytes=5-9"}),
+        ("GET", {"Range": "bytes=999999999-"}), ("GET", {"If-None-Match": "*"}),
+    ]  # fmt: skip
+    with running(one, two):
+        async with client() as session:
+            for target in TARGETS:
+                for method, headers in asks:
+                    told = [await whole(session, method, each.url + target, headers) for each in (one, two)]
+                    assert told[0] == told[1], (method, target, headers)
+                    tag = told[0][1].get("ETag")
+                    if tag is not None:
+                        held = {"If-None-Match": tag}
+                        told = [await whole(session, "GET", each.url + target, held) for each in (one, two)]
+                        assert told[0] == told[1]
+
+
+async def whole(
+    session: aiohttp.ClientSession, method: str, url: str, headers: dict[str, str]
+) -> tuple[int, dict[str, str], bytes]:
+    """An answer without what tells of time."""
+    async with session.request(method, url, headers=headers) as answer:
+        kept = {
+            name: value for name, value in answer.headers.items() if name not in ("Server-Timing", "Date")
+        }
+        return answer.status, kept, await answer.read()
+
+
+async def test_a_replaced_file_is_a_new_picture_in_every_front(originals: Path) -> None:
+    two = node(originals, "two")
+    with running(two):
+        # A connection each, so that both fronts have the old one in memory.
+        old = await get_all([two.url + "/w_60,f_png/photo.jpg"] * 30)
+        assert len({answer.body for answer in old}) == 1
+        temporary_file(originals, "new.jpg", pictures.photo_as("jpeg", seed=9)).replace(
+            originals / "photo.jpg"
+        )
+        await asyncio.sleep(1.1)
+        new = await get_all([two.url + "/w_60,f_png/photo.jpg"] * 30)
+        assert len({answer.body for answer in new}) == 1
+        assert new[0].body != old[0].body
+        assert two.metric("calotype_renders_total") == 2
+
+
+async def test_a_unix_socket_serves_several(originals: Path, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    two = node(originals, "two", socket=str(path))
+    with running(two):
+        connector = aiohttp.UnixConnector(str(path), limit=0)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            answers = await asyncio.gather(
+                *(get(session, "http://x/w_70,f_webp/photo.jpg") for _ in range(50))
+            )
+        assert {answer.status for answer in answers} == {200}
+        assert two.metric("calotype_renders_total") == 1
+
+
+@pytest.mark.parametrize("taken", ["public", "admin"])
+def test_a_port_that_is_taken_stops_the_start(originals: Path, taken: str) -> None:
+    first, second = node(originals, "one"), node(originals, "two")
+    with running(first):
+        if taken == "public":
+            told = json.loads(second.environment["CALOTYPE_SERVER"]) | {"port": first.port}
+            second.environment["CALOTYPE_SERVER"] = json.dumps(told)
+        else:
+            second.environment["CALOTYPE_ADMIN"] = json.dumps({"port": first.admin_port})
+        done = command(second)
+    section = "server" if taken == "public" else "admin"
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == f"Error: {section}.port: cannot listen: Address already in use\n"
+
+
+def command(of: Node) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "proxy", "serve"],
+        capture_output=True, text=True, cwd=ROOT, env=of.environment, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_a_back_that_cannot_start_is_told_in_one_line(originals: Path, tmp_path: Path) -> None:
+    two = node(originals, "two")
+    file = temporary_file(tmp_path, "file", b"in the way")
+    two.environment["CALOTYPE_CACHE"] = json.dumps({"disk": {"path": str(file)}})
+    done = command(two)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: cache.disk.path: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("to", ["supervisor", "everybody"])
+async def test_a_stop_finishes_what_is_under_way(originals: Path, to: str) -> None:
+    two = node(originals, "two")
+    two.start()
+    try:
+        assert two.process is not None
+        asking = asyncio.create_task(
+            get_all([f"{two.url}/w_{width},f_avif/large.png" for width in (1200, 1300)] * 5)
+        )
+        while two.busy_s() < 0.3:
+            await asyncio.sleep(0.02)
+        tree = [two.process.pid, *descendants(two.process.pid)]
+        workers = two.workers()
+        for pid in tree if to == "everybody" else tree[:1]:
+            if pid not in workers:
+                shoot(pid, signal.SIGTERM)
+        answers = await asking
+        assert {answer.status for answer in answers} == {200}
+        assert await asyncio.to_thread(two.process.wait, 15) == 0
+        assert not any(Path(f"/proc/{pid}").exists() for pid in tree)
+        assert "stopped" in two.log()
+    finally:
+        two.kill()
+
+
+async def test_a_second_signal_ends_the_drain(originals: Path) -> None:
+    two = node(originals, "two", drain="30s", request_timeout="30s")
+    two.start()
+    try:
+        assert two.process is not None
+        tree = descendants(two.process.pid)
+        asking = asyncio.create_task(get_all([f"{two.url}/w_3000,f_avif,q_95/large.png"]))
+        while two.busy_s() < 0.3:
+            await asyncio.sleep(0.02)
+        two.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.3)
+        began_s = time.monotonic()
+        two.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(two.process.wait, 10)
+        assert time.monotonic() - began_s < 5
+        await asyncio.gather(asking, return_exceptions=True)
+        assert not any(Path(f"/proc/{pid}").exists() for pid in tree)
+    finally:
+        two.kill()
+
+
+async def test_what_was_counted_stays_counted(originals: Path) -> None:
+    two = node(originals, "two")
+    with running(two):
+        assert two.process is not None
+        await get_all([two.url + "/w_80,f_webp/photo.jpg"] * 100)
+        assert two.metric("calotype_requests_total") == 100
+        fronts = [pid for pid in descendants(two.process.pid) if pid not in (two.back(), *two.workers())]
+        shoot(max(fronts, key=cpu_s), signal.SIGKILL)
+        for _ in range(200):
+            await asyncio.sleep(0.05)
+            if two.ready():
+                break
+        assert two.metric("calotype_requests_total") == 100
+        assert two.metric("calotype_request_seconds_count") == 100
+        await get_all([two.url + "/w_80,f_webp/photo.jpg"] * 10)
+        assert two.metric("calotype_requests_total") == 110
+
+
+async def test_lines_of_several_processes_stay_whole(originals: Path) -> None:
+    two = node(originals, "two")
+    reading, writing = os.pipe()
+    two.process = subprocess.Popen(
+        [sys.executable, "-m", "proxy", "serve"], stdout=writing, cwd=ROOT, env=two.environment
+    )
+    os.close(writing)
+    lines: list[bytes] = []
+
+    def read() -> None:
+        with os.fdopen(reading, "rb") as pipe:
+            lines.extend(pipe)
+
+    collecting = asyncio.create_task(asyncio.to_thread(read))
+    while not two.ready():
+        await asyncio.sleep(0.05)
+    await get_all([f"{two.url}/w_{30 + number % 7},f_webp/photo.jpg" for number in range(4000)], at_once=64)
+    assert two.stop() == 0
+    await collecting
+    events = [json.loads(line) for line in lines]
+    assert sum(event["event"] == "request" for event in events) == 4000
+
+
+async def test_readiness_tells_of_a_back_that_is_stopped(originals: Path) -> None:
+    two = node(originals, "two")
+    with running(two):
+        await get_all([two.url + "/w_80,f_webp/photo.jpg"] * 20)
+        back = two.back()
+        shoot(back, signal.SIGSTOP)
+        with pytest.raises(OSError, match="503"):
+            two.admin("/readyz")
+        hits = await get_all([two.url + "/healthz"] * 4)
+        assert {answer.status for answer in hits} == {200}
+        assert two.metric("calotype_requests_total") == 20, "what can be told is told"
+        shoot(back, signal.SIGCONT)
+        for _ in range(100):
+            if two.ready():
+                break
+            await asyncio.sleep(0.05)
+        assert two.ready()
+
+
+def test_the_relay_is_private(originals: Path) -> None:
+    two = node(originals, "two")
+    with running(two):
+        assert two.process is not None
+        for folder in Path("/tmp").glob("calotype-*"):
+            if (folder / "relay").is_socket():
+                assert folder.stat().st_mode & 0o077 == 0
