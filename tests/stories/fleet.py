@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -142,6 +142,21 @@ def command_of(pid: int) -> bytes:
 
 def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return _stat(pid)[0] != "Z"
+    return False
+
+
+async def eventually(so: Callable[[], bool], seconds: float = 10) -> None:
+    """Waits until it is so."""
+    for _ in range(int(seconds / 0.02)):
+        if so():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it never came so")
 
 
 def parent_of(pid: int) -> int:

@@ -8,7 +8,7 @@ import secrets
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +17,20 @@ import pytest
 from tests import pictures
 from tests.between import Between
 from tests.servers import Redis, Store
-from tests.stories.fleet import LONG, Node, client, cpu_s, descendants, get, get_all, running, s3, shoot
+from tests.stories.fleet import (
+    LONG,
+    Node,
+    alive,
+    client,
+    cpu_s,
+    descendants,
+    eventually,
+    get,
+    get_all,
+    running,
+    s3,
+    shoot,
+)
 
 WEBP = {"Accept": "image/webp"}
 
@@ -68,14 +81,6 @@ def place(swift_store: Store, redis: Redis, tmp_path: Path) -> Iterator[Place]:
 def large() -> bytes:
     """A picture whose AVIF takes a second or two."""
     return pictures.photo_as("png", 3000, 2000)
-
-
-async def eventually(so: Callable[[], bool], seconds: float = 10) -> None:
-    for _ in range(int(seconds / 0.02)):
-        if so():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it never came so")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +156,7 @@ async def test_nothing_outlives_a_supervisor_that_is_shot(place: Place) -> None:
     assert len(tree) == 5, "two fronts, a back, two workers"
     node.process.kill()
     node.process.wait()
-    await eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in tree), 15)
+    await eventually(lambda: not any(map(alive, tree)), 15)
     node.process = None
 
 

@@ -15,7 +15,18 @@ import pytest
 from tests import pictures
 from tests.fakes import temporary_file
 from tests.servers import ROOT
-from tests.stories.fleet import Node, client, cpu_s, descendants, get, get_all, running, shoot
+from tests.stories.fleet import (
+    Node,
+    alive,
+    client,
+    cpu_s,
+    descendants,
+    eventually,
+    get,
+    get_all,
+    running,
+    shoot,
+)
 
 TARGETS = [
     "/w_100,f_webp/photo.jpg", "/w_100,f_auto/photo.jpg", "/w_90/quarters.png", "/thumbnail?url=photo.jpg&w=50",
@@ -165,7 +176,7 @@ async def test_a_stop_finishes_what_is_under_way(originals: Path, to: str) -> No
         answers = await asking
         assert {answer.status for answer in answers} == {200}
         assert await asyncio.to_thread(two.process.wait, 15) == 0
-        assert not any(Path(f"/proc/{pid}").exists() for pid in tree)
+        await eventually(lambda: not any(map(alive, tree)), 3)
         assert "stopped" in two.log()
     finally:
         two.kill()
@@ -187,7 +198,7 @@ async def test_a_second_signal_ends_the_drain(originals: Path) -> None:
         await asyncio.to_thread(two.process.wait, 10)
         assert time.monotonic() - began_s < 5
         await asyncio.gather(asking, return_exceptions=True)
-        assert not any(Path(f"/proc/{pid}").exists() for pid in tree)
+        await eventually(lambda: not any(map(alive, tree)), 3)
     finally:
         two.kill()
 
@@ -200,10 +211,7 @@ async def test_what_was_counted_stays_counted(originals: Path) -> None:
         assert two.metric("calotype_requests_total") == 100
         fronts = [pid for pid in descendants(two.process.pid) if pid not in (two.back(), *two.workers())]
         shoot(max(fronts, key=cpu_s), signal.SIGKILL)
-        for _ in range(200):
-            await asyncio.sleep(0.05)
-            if two.ready():
-                break
+        await eventually(two.ready)
         assert two.metric("calotype_requests_total") == 100
         assert two.metric("calotype_request_seconds_count") == 100
         await get_all([two.url + "/w_80,f_webp/photo.jpg"] * 10)
@@ -245,11 +253,7 @@ async def test_readiness_tells_of_a_back_that_is_stopped(originals: Path) -> Non
         assert {answer.status for answer in hits} == {200}
         assert two.metric("calotype_requests_total") == 20, "what can be told is told"
         shoot(back, signal.SIGCONT)
-        for _ in range(100):
-            if two.ready():
-                break
-            await asyncio.sleep(0.05)
-        assert two.ready()
+        await eventually(two.ready)
 
 
 def test_the_relay_is_private(originals: Path) -> None:
