@@ -17,13 +17,14 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from proxy import parts
-from proxy.config import S3, ConfigError, Settings
+from proxy.config import ConfigError, Settings
 from proxy.edge.admin import admin_app
 from proxy.edge.explain import Explanation, explained
 from proxy.edge.public import Public
 from proxy.edge.server import QuietServer
 from proxy.ports import InstantTier, Metrics, Producer, Tier
-from proxy.s3 import S3Bucket
+from proxy.s3.bucket import S3Bucket
+from proxy.sections import S3
 from proxy.service.chain import Chain
 from proxy.service.deliver import Deliver
 from proxy.service.originals import Originals

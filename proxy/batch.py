@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from proxy.app import Engine
-from proxy.config import ConfigError, Directory, Settings
+from proxy.config import ConfigError, Settings
 from proxy.core.delivery import Delivered
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.errors import CalotypeError
@@ -19,6 +19,7 @@ from proxy.core.formats import SNIFF_BYTES, TRAITS, Format, sniff
 from proxy.core.keys import OriginalRef
 from proxy.core.transform import Transform
 from proxy.core.wanted import Wanted
+from proxy.sections import Directory
 from proxy.telemetry import PrometheusMetrics
 
 _SOURCE = "input"

@@ -11,11 +11,13 @@ from typing import NamedTuple
 import aiohttp
 
 from proxy import parts
-from proxy.config import S3, ConfigError, Directory, Settings
+from proxy.config import ConfigError, Settings
 from proxy.core.delivery import Variant
 from proxy.core.errors import WorkerDied
 from proxy.core.formats import OUTPUTS, Format
-from proxy.s3 import Denied, Refused, S3Bucket, S3Error
+from proxy.s3.bucket import S3Bucket
+from proxy.s3.faults import Denied, Refused, S3Error
+from proxy.sections import S3, Directory
 from proxy.telemetry import PrometheusMetrics
 from proxy.tiers.bucket import BucketTier, Presence
 from proxy.tiers.redis import NoRedis, RedisFault

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from proxy.config import S3, Directory, Mount, Settings
+from proxy.config import Settings
+from proxy.sections import S3, Directory, Mount
 
 _HEAD = """\
 # Every setting of Calotype with its default. Copy what you change into a file of your own, and name that file with

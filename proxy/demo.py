@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from proxy.config import ConfigError, Directory, Settings
+from proxy.config import ConfigError, Settings
+from proxy.sections import Directory
 
 _SHOWN = (
     ("a card", "t_card/lake.jpg"),

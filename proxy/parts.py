@@ -4,7 +4,7 @@ import random
 import time
 from pathlib import Path
 
-from proxy.config import S3, ConfigError, Directory, Settings
+from proxy.config import ConfigError, Settings
 from proxy.core.formats import Format
 from proxy.core.limits import Limits
 from proxy.core.locate import S3Place
@@ -13,7 +13,8 @@ from proxy.core.plan import Recipe
 from proxy.ports import Metrics
 from proxy.render.pool import Pool
 from proxy.render.wire import Hello
-from proxy.s3 import S3Bucket
+from proxy.s3.bucket import S3Bucket
+from proxy.sections import S3, Directory
 from proxy.sources.directory import DirectorySource
 from proxy.sources.s3 import S3Source
 from proxy.tiers.bucket import BucketTier, Flags, Objects

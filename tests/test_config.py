@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import S3, ConfigError, Settings, is_loopback, load
+from proxy.config import ConfigError, Settings, is_loopback, load
 from proxy.defaults import default_toml
+from proxy.sections import S3
 
 ROOT = Path(__file__).parent.parent
 S3_OK = "kind = 's3'\nbucket = 'pics'"

@@ -11,7 +11,8 @@ from typing import Protocol
 from proxy.core.errors import OriginalNotFound, OriginalTooLarge, SourceTimeout, SourceUnavailable
 from proxy.core.keys import Identity, OriginalRef
 from proxy.ports import Original
-from proxy.s3 import Denied, Missing, Resting, S3Bucket, S3Error, Sink, TooLarge, TooSlow
+from proxy.s3.bucket import S3Bucket, Sink
+from proxy.s3.faults import Denied, Missing, Resting, S3Error, TooLarge, TooSlow
 
 
 class Incoming(Sink, Protocol):

@@ -14,7 +14,8 @@ import msgspec
 
 from proxy.core.breaker import Breaker
 from proxy.ports import Clock
-from proxy.s3 import FAILURES, PAUSE_S, InMemory, Missing, S3Bucket, S3Error
+from proxy.s3.bucket import FAILURES, PAUSE_S, InMemory, S3Bucket
+from proxy.s3.faults import Missing, S3Error
 from proxy.tiers.bucket import MAX_OBJECT_BYTES, Object, StoreFault
 
 _BESIDE = ".json"

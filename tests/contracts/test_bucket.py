@@ -13,7 +13,7 @@ from proxy.core.delivery import Variant
 from proxy.core.envelope import digest
 from proxy.core.formats import Format
 from proxy.core.locate import S3Place
-from proxy.s3 import S3Bucket
+from proxy.s3.bucket import S3Bucket
 from proxy.tiers import bucket as bucket_module
 from proxy.tiers.bucket import DIGEST, BucketTier, Object, Presence, StoreFault
 from proxy.tiers.objects import DirectoryObjects, S3Objects

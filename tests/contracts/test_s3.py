@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from proxy import s3
 from proxy.core.errors import (
     CalotypeError,
     OriginalNotFound,
@@ -18,7 +17,9 @@ from proxy.core.errors import (
     SourceUnavailable,
 )
 from proxy.core.locate import S3Place
-from proxy.s3 import Denied, InMemory, Missing, Refused, S3Bucket, S3Error, Unavailable
+from proxy.s3 import bucket as s3
+from proxy.s3.bucket import InMemory, S3Bucket
+from proxy.s3.faults import Denied, Missing, Refused, S3Error, Unavailable
 from proxy.sources.s3 import S3Source
 from proxy.tiers.originals import OriginalsTier
 from tests import servers

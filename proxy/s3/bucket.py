@@ -1,4 +1,4 @@
-"""The one room that speaks S3, through aiobotocore: what must not happen is refused here, faults get one of five names.
+"""A bucket of an S3-compatible store: what must not happen is refused here.
 
 aiobotocore follows redirects anywhere, takes an error document for an object, retries without measure and waits for
 a drip for ever; none of that leaves this room. What an object means is for `sources` and `tiers` to say.
@@ -7,8 +7,8 @@ a drip for ever; none of that leaves this room. What an object means is for `sou
 import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -16,18 +16,11 @@ import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ReadTimeoutError,
-)
 
 from proxy.core.breaker import Breaker, RetryBudget
 from proxy.core.locate import S3Place
 from proxy.ports import Clock
+from proxy.s3.faults import Missing, Resting, S3Error, TooLarge, TooSlow, Unavailable, named
 
 CONNECT_S = 1.0
 FIRST_BYTE_S = 3.0
@@ -40,60 +33,8 @@ SLOW_AFTER_S = 3.0
 _CHUNK_BYTES = 256 * 1024
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 _ERROR_DOCUMENT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<Error[\s>]")
-_MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
-_THROTTLED = frozenset(
-    {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests"}
-)
 
 T = TypeVar("T")
-
-
-class S3Error(Exception):
-    """What went wrong, in words for the owner; no credential and no key in them."""
-
-    kind = "failed"
-
-
-class Missing(S3Error):
-    """The bucket has no such object."""
-
-    kind = "missing"
-
-
-class TooLarge(S3Error):
-    """The object is larger than was allowed."""
-
-    kind = "too-large"
-
-
-class Refused(S3Error):
-    """The store will not have us, and asking again will not change that."""
-
-    kind = "refused"
-
-
-class Unavailable(S3Error):
-    """The store cannot be reached, fails, throttles, or sent something that is not the object."""
-
-    kind = "unavailable"
-
-
-class TooSlow(S3Error):
-    """The store did not answer in time."""
-
-    kind = "timeout"
-
-
-class Resting(Unavailable):
-    """The breaker is open: the store was not asked."""
-
-    kind = "resting"
-
-
-class Denied(Missing):
-    """The store says 403 for an object; without the right to list it says so of missing ones too."""
-
-    kind = "denied"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,7 +195,7 @@ class S3Bucket:
 
     async def signed(self, key: str, seconds: int) -> str:
         """A pre-signed URL to GET an object. Raises S3Error."""
-        with _named():
+        with named():
             params = {"Bucket": self.place.bucket, "Key": key}
             url = await self._client.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds)
         return str(url)
@@ -266,7 +207,7 @@ class S3Bucket:
             if not self._breaker.admits(self._clock()):
                 raise Resting("the store failed again and again and is left alone for a moment")
             try:
-                with _named():
+                with named():
                     async with asyncio.timeout(within_s):
                         result = await call()
             except (Unavailable, TooSlow) as failure:
@@ -326,37 +267,3 @@ def _encrypted(answer: Mapping[str, Any]) -> bool:
 def _stay_here(context: dict[str, Any], **_: Any) -> None:
     """Has botocore think that it followed a redirect to another region already."""
     context.setdefault("s3_redirect", {})["redirected"] = True
-
-
-@contextmanager
-def _named() -> Iterator[None]:
-    """Faults of botocore and aiohttp as one of ours; their own words may hold keys and signed URLs."""
-    try:
-        yield
-    except ClientError as fault:
-        raise _refusal(fault) from None
-    except (ReadTimeoutError, ConnectTimeoutError, TimeoutError):
-        raise TooSlow("the store did not answer in time") from None
-    except (NoCredentialsError, PartialCredentialsError):
-        raise Refused("there are no credentials: set access_key and secret_key") from None
-    except (BotoCoreError, aiohttp.ClientError, OSError):
-        raise Unavailable("the store cannot be reached, or broke off") from None
-
-
-def _refusal(fault: ClientError) -> S3Error:
-    error = fault.response.get("Error", {})
-    code = str(error.get("Code", ""))
-    status = int(fault.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if code in _MISSING or (status == 404 and code != "NoSuchBucket"):
-        return Missing("there is no such object")
-    if code == "NoSuchBucket":
-        return Refused("there is no such bucket: create it, or correct its name")
-    if code in _THROTTLED or status in (429, 500, 502, 503, 504) or status < 300:
-        return Unavailable(f"the store answers {status}")
-    if 300 <= status < 400:
-        return Refused(f"the store answers {status}, a redirect: set its own endpoint_url and region")
-    if code in ("AccessDenied", "403", "Forbidden"):
-        return Denied("the store does not let these credentials read the bucket")
-    if status == 403:
-        return Refused("the store refuses the credentials: correct access_key and secret_key")
-    return Refused(f"the store refuses the request with {status}")

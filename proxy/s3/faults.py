@@ -1,0 +1,104 @@
+"""What can go wrong with a store, in five words, and how the faults of botocore and aiohttp become them.
+
+Their own words may hold keys and signed URLs, and go no further than here.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiohttp
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+)
+
+_MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+_THROTTLED = frozenset(
+    {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests"}
+)
+
+
+class S3Error(Exception):
+    """What went wrong, in words for the owner; no credential and no key in them."""
+
+    kind = "failed"
+
+
+class Missing(S3Error):
+    """The bucket has no such object."""
+
+    kind = "missing"
+
+
+class TooLarge(S3Error):
+    """The object is larger than was allowed."""
+
+    kind = "too-large"
+
+
+class Refused(S3Error):
+    """The store will not have us, and asking again will not change that."""
+
+    kind = "refused"
+
+
+class Unavailable(S3Error):
+    """The store cannot be reached, fails, throttles, or sent something that is not the object."""
+
+    kind = "unavailable"
+
+
+class TooSlow(S3Error):
+    """The store did not answer in time."""
+
+    kind = "timeout"
+
+
+class Resting(Unavailable):
+    """The breaker is open: the store was not asked."""
+
+    kind = "resting"
+
+
+class Denied(Missing):
+    """The store says 403 for an object; without the right to list it says so of missing ones too."""
+
+    kind = "denied"
+
+
+@contextmanager
+def named() -> Iterator[None]:
+    """Faults of botocore and aiohttp as one of ours; their own words may hold keys and signed URLs."""
+    try:
+        yield
+    except ClientError as fault:
+        raise _refusal(fault) from None
+    except (ReadTimeoutError, ConnectTimeoutError, TimeoutError):
+        raise TooSlow("the store did not answer in time") from None
+    except (NoCredentialsError, PartialCredentialsError):
+        raise Refused("there are no credentials: set access_key and secret_key") from None
+    except (BotoCoreError, aiohttp.ClientError, OSError):
+        raise Unavailable("the store cannot be reached, or broke off") from None
+
+
+def _refusal(fault: ClientError) -> S3Error:
+    error = fault.response.get("Error", {})
+    code = str(error.get("Code", ""))
+    status = int(fault.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in _MISSING or (status == 404 and code != "NoSuchBucket"):
+        return Missing("there is no such object")
+    if code == "NoSuchBucket":
+        return Refused("there is no such bucket: create it, or correct its name")
+    if code in _THROTTLED or status in (429, 500, 502, 503, 504) or status < 300:
+        return Unavailable(f"the store answers {status}")
+    if 300 <= status < 400:
+        return Refused(f"the store answers {status}, a redirect: set its own endpoint_url and region")
+    if code in ("AccessDenied", "403", "Forbidden"):
+        return Denied("the store does not let these credentials read the bucket")
+    if status == 403:
+        return Refused("the store refuses the credentials: correct access_key and secret_key")
+    return Refused(f"the store refuses the request with {status}")

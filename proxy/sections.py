@@ -1,0 +1,282 @@
+"""The sections of the settings: every key with its type, default and one line of explanation. Frozen; what one section
+can tell of itself is validated here, what takes several in `config`.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    model_validator,
+)
+
+from proxy.core.formats import Format
+from proxy.core.transform import Dimensions
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        return float(match[1]) * _UNIT_S[match[2]]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    raise ValueError('must be a duration such as "500ms", "30s" or "365d"')
+
+
+def named(table: dict[str, Any]) -> dict[str, Any]:
+    for name in table:
+        if not _NAME.fullmatch(name):
+            raise ValueError("names are made of letters, digits, - and _")
+    return table
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Positive = Annotated[int, Field(ge=1)]
+Bytes = Annotated[ByteSize, Field(ge=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Server(Section):
+    host: str = Field("127.0.0.1", description="address of the public listener")
+    port: Port = Field(8080, description="port of the public listener; 0 takes a free one")
+    socket: str = Field("", description="path of a unix socket to listen on instead of host and port")
+    processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="processes that answer requests; above 1 another one renders and writes for them all"
+    )
+    request_timeout: Seconds = Field("10s", validate_default=True, description="a request's whole deadline")
+    drain: Seconds = Field(
+        "10s", validate_default=True, description="how long a stop waits for what is under way"
+    )
+
+
+class Admin(Section):
+    host: str = Field("127.0.0.1", description="address of the admin listener, never the public one")
+    port: Port = Field(8081, description="port of the admin listener; 0 takes a free one")
+    token: SecretStr = Field(
+        SecretStr(""), description="bearer token; without one the listener must be on loopback"
+    )
+
+
+class Directory(Section):
+    kind: Literal["directory"] = Field("directory", description="directory: originals are files below path")
+    path: Path = Field(description="the directory; keys are paths below it")
+
+
+class S3(Section):
+    """What it takes to reach a bucket of an S3-compatible store."""
+
+    kind: Literal["s3"] = Field(description="s3: originals are objects of an S3-compatible bucket")
+    bucket: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$")] = Field(
+        description="name of the bucket"
+    )
+    prefix: str = Field("", description="what stands before every key in the bucket, such as photos/")
+    endpoint_url: Annotated[str, Field(pattern=r"^(|https?://[^/?#@\s]+/?)$")] = Field(
+        "", description="the store, such as https://minio.example:9000; empty is AWS"
+    )
+    region: str = Field("", description="its region; empty is us-east-1")
+    access_key: str = Field(
+        "", description="access key id; empty asks AWS's own chain: environment, files, machine role"
+    )
+    secret_key: SecretStr = Field(SecretStr(""), description="secret access key")
+    path_style: bool = Field(
+        True,
+        description="true asks endpoint/bucket/key, false bucket.endpoint/key; all stores know the first",
+    )
+
+    @model_validator(mode="after")
+    def _keys_together(self) -> Self:
+        if bool(self.access_key) != bool(self.secret_key.get_secret_value()):
+            raise ValueError("access_key and secret_key go together")
+        return self
+
+
+def _kind_of(source: object) -> str:
+    kind = source.get("kind", "directory") if isinstance(source, dict) else getattr(source, "kind", "")
+    return str(kind)
+
+
+Source = Annotated[
+    Annotated[Directory, Tag("directory")] | Annotated[S3, Tag("s3")],
+    Discriminator(
+        _kind_of,
+        custom_error_type="kind",
+        custom_error_message="must be directory or s3",
+    ),
+]
+
+
+class Mount(Section):
+    host: str = Field("*", description="host name this mount answers to, * for every host without its own")
+    prefix: str = Field("/", description="path it is mounted at: / or /name/")
+    source: str = Field(description="name of its source")
+    dimensions: Dimensions = Field(
+        Dimensions.LISTED, description="sizes a URL may ask: listed, snap (moved up to the list) or any"
+    )
+    presets_only: bool = Field(
+        False, description="true serves nothing but /t_<preset>/<key>, and closes /original/"
+    )
+    max_age: Seconds = Field(
+        "365d", validate_default=True, description="how long clients may keep a variant; 365d adds immutable"
+    )
+
+
+class MemoryCache(Section):
+    max_bytes: Bytes = Field("256MiB", validate_default=True, description="size of the memory tier")
+    max_entry_bytes: Bytes = Field("1MiB", validate_default=True, description="larger variants stay on disk")
+
+
+class DiskCache(Section):
+    path: str = Field(
+        "", description="directory of the disk tier; empty is calotype in the user's cache directory"
+    )
+    max_bytes: Annotated[ByteSize, Field(ge=2**20)] = Field(
+        "10GiB", validate_default=True, description="size of the disk tier, its database included"
+    )
+
+
+class OriginalsCache(Section):
+    max_bytes: Bytes = Field(
+        "4GiB", validate_default=True, description="originals from afar kept on disk, beside the disk tier"
+    )
+
+
+class Bucket(Section):
+    kind: Literal["none", "directory", "s3"] = Field(
+        "none", description="where all nodes keep their variants: none, directory (shared by them) or s3"
+    )
+    path: str = Field("", description="directory: where it is")
+    bucket: str = Field("", description="s3: name of the bucket, and below it as for a source")
+    endpoint_url: str = Field("", description="the store; empty is AWS")
+    region: str = Field("", description="its region; empty is us-east-1")
+    access_key: str = Field("", description="access key id; empty asks AWS's own chain")
+    secret_key: SecretStr = Field(SecretStr(""), description="secret access key")
+    path_style: bool = Field(True, description="true asks endpoint/bucket/key, false bucket.endpoint/key")
+    prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?$")] = Field(
+        "thumbnails", description="folder of the variants"
+    )
+    delivery: Literal["proxy", "redirect"] = Field(
+        "proxy", description="proxy sends the bytes; redirect sends clients to the bucket where it can"
+    )
+    public_url: Annotated[str, Field(pattern=r"^(|https?://[^?#\s]+)$")] = Field(
+        "", description="redirect: public base URL of the bucket; empty signs URLs"
+    )
+
+    def as_s3(self) -> S3:
+        """The bucket's own place, without the folder; raises ValueError where it makes none."""
+        names = S3.model_fields.keys() - {"kind", "prefix"}
+        return S3(kind="s3", **{name: getattr(self, name) for name in names})
+
+
+class Cache(Section):
+    memory: MemoryCache = MemoryCache()
+    disk: DiskCache = DiskCache()
+    originals: OriginalsCache = OriginalsCache()
+    bucket: Bucket = Bucket()
+
+
+class Redis(Section):
+    url: SecretStr = Field(
+        SecretStr(""), description="redis://host:6379/0, rediss:// or unix://; empty is none"
+    )
+    flag_ttl: Annotated[Seconds, Field(ge=1)] = Field(
+        "30d", validate_default=True, description="how long it is remembered that a variant is in the bucket"
+    )
+    timeout: Annotated[Seconds, Field(gt=0, le=5)] = Field(
+        "50ms", validate_default=True, description="how long Redis is waited for, once, when it fails"
+    )
+
+
+class Limits(Section):
+    original_max_bytes: Bytes = Field("50MB", validate_default=True, description="size of an original's file")
+    original_max_side: Positive = Field(10_000, description="longest side of an original, in pixels")
+    original_max_pixels: Positive = Field(
+        100_000_000, description="pixels of an original, all needed frames together"
+    )
+    original_max_pixels_heif: Positive = Field(25_000_000, description="the same for AVIF and HEIC originals")
+    original_max_frames: Positive = Field(128, description="frames of an animation that stays one")
+    output_max_side: Positive = Field(4000, description="longest side of a variant, in pixels")
+    url_max_bytes: Positive = Field(4096, description="longest request target")
+
+
+class DimensionList(Section):
+    allowed: tuple[Positive, ...] = Field(
+        tuple(
+            int(side)
+            for side in [
+                "16",
+                "32",
+                "48",
+                "64",
+                "96",
+                "100",
+                "128",
+                "200",
+                "256",
+                "300",
+                "320",
+                "384",
+                "400",
+                "480",
+                "600",
+                "640",
+                "750",
+                "768",
+                "800",
+                "828",
+                "960",
+                "1024",
+                "1080",
+                "1200",
+                "1280",
+                "1600",
+                "1920",
+                "2048",
+                "2560",
+                "3840",
+            ]
+        ),
+        min_length=1,
+        description="the sides, in pixels, that listed and snap mounts serve",
+    )
+
+
+class Render(Section):
+    workers: Annotated[int, Field(ge=0, le=1024)] = Field(0, description="render processes; 0 is one a core")
+    queue: Positive = Field(64, description="renders that may wait; beyond them requests are shed")
+    timeout: Annotated[Seconds, Field(gt=0)] = Field(
+        "5s", validate_default=True, description="a render that takes longer is killed"
+    )
+    memory: Annotated[ByteSize, Field(ge=256 * 2**20)] = Field(
+        "1GiB", validate_default=True, description="address space of a worker"
+    )
+    recycle_after: Positive = Field(1000, description="jobs after which a worker is replaced")
+
+
+class Formats(Section):
+    auto: tuple[Format, ...] = Field(
+        (Format.AVIF, Format.WEBP, Format.JPEG), description="what f_auto tries, best first; ends with jpeg"
+    )
+    quality: Annotated[int, Field(ge=1, le=100)] = Field(
+        80, description="quality where a URL names none, 1 to 100"
+    )
+    avif_effort: Annotated[int, Field(ge=0, le=9)] = Field(
+        0, description="0 to 9; 0 is cheaper than WebP at 4 and already smaller"
+    )
+    webp_effort: Annotated[int, Field(ge=0, le=6)] = Field(4, description="0 to 6")
+    png_compression: Annotated[int, Field(ge=0, le=9)] = Field(6, description="0 to 9")
+    gif_effort: Annotated[int, Field(ge=1, le=10)] = Field(4, description="1 to 10")
