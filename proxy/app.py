@@ -5,12 +5,16 @@ processes is put together of the same halves in `supervisor`.
 """
 
 import asyncio
+import errno
 import gc
+import os
 import socket
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 from aiohttp import web
@@ -60,7 +64,7 @@ class Engine:
         self.pool = parts.pool(settings, workers=workers)
         self.memory = parts.memory(settings, share=memory_share)
         self.redis = parts.redis(settings, metrics) if disk is not None else None
-        self._buckets: list[S3Bucket] = []
+        self._buckets: dict[str, S3Bucket] = {}
         self._scratch = tempfile.TemporaryDirectory(prefix="calotype-") if disk is None else None
         self.keep = parts.originals(
             settings, disk or Path(self._scratch.name if self._scratch else ""), metrics
@@ -70,7 +74,7 @@ class Engine:
         if disk is not None:
             self.slow.append(parts.disk(settings, disk, metrics))
             kind = settings.cache.bucket
-            s3 = self._bucket(kind.as_s3()) if kind.kind == "s3" else None
+            s3 = self._bucket("cache.bucket", kind.as_s3()) if kind.kind == "s3" else None
             bucket = parts.bucket(settings, s3, self.redis or NoRedis(), metrics)
         if bucket is not None:
             self.slow.append(bucket)
@@ -78,7 +82,11 @@ class Engine:
         self.flights = Flights()
         self.sources = {
             name: parts.source(
-                name, source, self._bucket(source) if isinstance(source, S3) else None, self.keep, settings
+                name,
+                source,
+                self._bucket(f"sources.{name}", source) if isinstance(source, S3) else None,
+                self.keep,
+                settings,
             )
             for name, source in settings.sources.items()
         }
@@ -98,14 +106,14 @@ class Engine:
             bucket,
         )
 
-    def _bucket(self, s3: S3) -> S3Bucket:
-        self._buckets.append(parts.s3_bucket(s3))
-        return self._buckets[-1]
+    def _bucket(self, section: str, s3: S3) -> S3Bucket:
+        self._buckets[section] = parts.s3_bucket(s3)
+        return self._buckets[section]
 
     async def __aenter__(self) -> "Engine":
         try:
-            for bucket in self._buckets:
-                await bucket.__aenter__()
+            for section, bucket in self._buckets.items():
+                await parts.opened(section, bucket)
             if self.redis is not None:
                 await self.redis.__aenter__()
             self.hello = await self.pool.start()
@@ -128,7 +136,7 @@ class Engine:
             source.close()
         if self.redis is not None:
             await self.redis.__aexit__()
-        for bucket in self._buckets:
+        for bucket in self._buckets.values():
             await bucket.__aexit__()
         self.keep.close()
         if self._scratch is not None:
@@ -155,12 +163,13 @@ def public_runner(
     settings: Settings,
     producer: Producer,
     memory: InstantTier,
+    flights: Flights,
     ledger: RequestLedger,
     log: structlog.typing.FilteringBoundLogger,
 ) -> web.ServerRunner:
     """The public listener's half of a node, before whichever producer."""
     public = Public(
-        Deliver(memory, producer, parts.clock),
+        Deliver(memory, producer, flights, parts.clock),
         mounts=parts.mounts(settings),
         presets=settings.parsed_presets(),
         redirects=settings.cache.bucket.delivery == "redirect",
@@ -212,6 +221,13 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
+def leave() -> NoReturn:
+    """Ends this process, all being done: a thread that hangs in a file system that hangs is not waited for."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 def bound(host: str, port: int, *, section: str) -> list[socket.socket]:
     """Sockets bound to every address of `host`; raises ConfigError, where the port is taken too."""
     sockets: list[socket.socket] = []
@@ -252,6 +268,9 @@ def unix_socket(path: str) -> socket.socket:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if Path(path).is_socket():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(ConnectionRefusedError):
+                probe.connect(path)
+                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
             Path(path).unlink()
         made.bind(path)
     except OSError as fault:
@@ -307,7 +326,9 @@ class Node:
         engine = Engine(self.settings, self.metrics, disk=self.settings.disk_path())
         async with engine:
             self.metrics.watch(queue=lambda: engine.pool.waiting, tiers=engine.watched_tiers())
-            public = public_runner(self.settings, engine.produce, engine.memory, self.ledger, self.log)
+            public = public_runner(
+                self.settings, engine.produce, engine.memory, engine.flights, self.ledger, self.log
+            )
             admin = self._admin(engine)
             async with AsyncExitStack() as stack:
                 admin_at = bound(self.settings.admin.host, self.settings.admin.port, section="admin")

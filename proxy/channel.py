@@ -4,12 +4,13 @@ Both ends are ours and of one version; nothing that a stranger wrote is ever unp
 """
 
 import asyncio
+import os
 import pickle
 import socket
 import struct
 from typing import Any, NamedTuple
 
-_HEAD = struct.Struct("!QB")
+_HEAD = struct.Struct("!Q")
 _MOST_DESCRIPTORS = 8
 
 
@@ -46,7 +47,7 @@ class Channel:
     async def send(self, value: object, descriptors: list[int] | None = None) -> None:
         """Raises Closed."""
         text = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-        message = memoryview(_HEAD.pack(len(text), len(descriptors or [])) + text)
+        message = memoryview(_HEAD.pack(len(text)) + text)
         try:
             if descriptors:
                 # At the start of a conversation the socket's buffer is empty: this does not block.
@@ -56,14 +57,21 @@ class Channel:
             raise Closed from None
 
     async def receive(self) -> Message:
-        """Raises Closed."""
+        """Raises Closed. Broken off in the middle of a message it closes the channel, and what came with it."""
         head, descriptors = b"", list[int]()
-        while len(head) < _HEAD.size:
-            part, passed = await self._with_descriptors(_HEAD.size - len(head))
-            head += part
-            descriptors += passed
-        length, _ = _HEAD.unpack(head)
-        return Message(pickle.loads(await self._exactly(length)), descriptors)  # noqa: S301 (see above)
+        try:
+            while len(head) < _HEAD.size:
+                part, passed = await self._with_descriptors(_HEAD.size - len(head))
+                head += part
+                descriptors += passed
+            (length,) = _HEAD.unpack(head)
+            return Message(pickle.loads(await self._exactly(length)), descriptors)  # noqa: S301 (see above)
+        except BaseException:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if head:
+                self.close()
+            raise
 
     async def ended(self) -> None:
         """Returns when the other end is gone, or speaks out of turn."""

@@ -118,14 +118,14 @@ def _failed(part: str, where: str, failure: S3Error) -> Finding:
 
 async def _s3_source(part: str, source: S3) -> Finding:
     where = _where(source)
-    async with parts.s3_bucket(source) as bucket:
-        try:
+    try:
+        async with parts.s3_bucket(source) as bucket:
             await bucket.reach()
-        except Denied:
-            said = "reached, but may not be listed: a missing original and a forbidden one are both 404"
-            return Finding(part, True, f"{where}: {said}")
-        except S3Error as failure:
-            return _failed(part, where, failure)
+    except Denied:
+        said = "reached, but may not be listed: a missing original and a forbidden one are both 404"
+        return Finding(part, True, f"{where}: {said}")
+    except S3Error as failure:
+        return _failed(part, where, failure)
     return Finding(part, True, f"{where}: reached")
 
 
@@ -136,13 +136,13 @@ async def _bucket(settings: Settings) -> Finding:
         found = _directory(part, f"{part}.path", Path(bucket.path), os.R_OK | os.W_OK | os.X_OK)
         return found if not found.well else await _tried(part, str(bucket.path), settings, None)
     s3 = bucket.as_s3()
-    async with parts.s3_bucket(s3) as opened:
-        try:
+    try:
+        async with parts.s3_bucket(s3) as opened:
             return await _tried(part, _where(s3), settings, opened)
-        except Denied:
-            return Finding(part, False, f"{_where(s3)}: these credentials may not write and read there")
-        except S3Error as failure:
-            return _failed(part, _where(s3), failure)
+    except Denied:
+        return Finding(part, False, f"{_where(s3)}: these credentials may not write, read and list there")
+    except S3Error as failure:
+        return _failed(part, _where(s3), failure)
 
 
 async def _tried(part: str, where: str, settings: Settings, s3: S3Bucket | None) -> Finding:

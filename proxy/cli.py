@@ -14,7 +14,7 @@ import click
 
 import proxy
 from proxy import batch, checkup, demo
-from proxy.app import Engine, loop_factory
+from proxy.app import Engine, leave, loop_factory
 from proxy.config import ConfigError, Settings, load
 from proxy.core.dialects.native import parse_tokens, path_url, query_url
 from proxy.core.errors import BadTransform, BadUrl, CalotypeError
@@ -105,6 +105,7 @@ def serve(
     except ConfigError as failure:
         raise click.ClickException(str(failure)) from None
     _run(serve_until_signal(settings, open_log(), announce=announce))
+    leave()
 
 
 @main.command()

@@ -20,6 +20,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -103,8 +104,10 @@ class Settings(BaseSettings):
             try:
                 bucket.as_s3()
             except ValidationError as wrong:
-                problems.append(f"cache.bucket.{_one_line(wrong)}")
-        if bucket.kind == "none" and (bucket.bucket or bucket.path):
+                problems.append(_one_line(wrong, ("cache", "bucket")))
+        if bucket.kind == "none" and any(
+            (bucket.bucket, bucket.path, bucket.endpoint_url, bucket.access_key)
+        ):
             problems.append("cache.bucket.kind: must be directory or s3 for the rest to have a meaning")
         if bucket.delivery == "redirect":
             if bucket.kind == "none":
@@ -198,14 +201,17 @@ def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
         return Loaded(**(flags or {}))
     except ValidationError as problems:
         raise ConfigError(_one_line(problems)) from None
+    except SettingsError as problem:
+        # It names the section, and holds no value.
+        raise ConfigError(f"environment: {problem}") from None
     except ValueError as problem:
         # TOML and JSON-in-environment errors tell their place; they quote nothing but syntax.
         raise ConfigError(f"{chosen or 'environment'}: {problem}") from None
 
 
-def _one_line(problems: ValidationError) -> str:
+def _one_line(problems: ValidationError, within: tuple[str, ...] = ()) -> str:
     problem = problems.errors(include_url=False, include_input=False)[0]
-    parts = [str(part) for part in problem["loc"]]
+    parts = [*within, *(str(part) for part in problem["loc"])]
     if parts[:1] == ["sources"] and len(parts) > 2:
         del parts[2]  # The kind of source, which pydantic puts there.
     if problem["type"] == "kind":

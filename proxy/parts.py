@@ -14,6 +14,7 @@ from proxy.ports import Metrics
 from proxy.render.pool import Pool
 from proxy.render.wire import Hello
 from proxy.s3.bucket import S3Bucket
+from proxy.s3.faults import Refused
 from proxy.sections import S3, Directory
 from proxy.sources.directory import DirectorySource
 from proxy.sources.s3 import S3Source
@@ -139,6 +140,14 @@ def s3_bucket(s3: S3) -> S3Bucket:
         clock=clock,
         chance=random.random,
     )
+
+
+async def opened(section: str, bucket: S3Bucket) -> None:
+    """Enters `bucket`; raises ConfigError that names its `section`."""
+    try:
+        await bucket.__aenter__()
+    except Refused as failure:
+        raise ConfigError(f"{section}: {failure}") from None
 
 
 def redis(settings: Settings, metrics: Metrics) -> RedisFlags | None:

@@ -75,11 +75,15 @@ class Redirects(Protocol):
 
 class Turns(Protocol):
     """Whose turn it is, among the nodes that share the last tier, to make what is missing there. A meeting point
-    that may be gone at any time: then it is everybody's turn. Raises RenderTimeout and nothing else."""
+    that may be gone at any time: then it is everybody's turn. Raises nothing."""
 
     async def take(self, key: str, *, deadline: float) -> bool:
-        """True once it is this node's turn; it keeps it until the last tier has stored `key`, or `leave`. False where
-        another node has put `key` there meanwhile."""
+        """True once it is this node's turn, or waiting longer would leave too little time to make it; it keeps the
+        turn until `made` or `leave`. False where another node has put `key` there meanwhile."""
+        ...
+
+    def made(self, key: str) -> None:
+        """What the turn was for is there; the last tier has a moment to store it before others may take a turn."""
         ...
 
     async def leave(self, key: str) -> None:

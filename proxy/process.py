@@ -17,25 +17,23 @@ from aiohttp import web
 from prometheus_client.metrics_core import Metric
 
 from proxy import parts
-from proxy.app import Engine, listen, loop_factory, public_runner, settle_memory
+from proxy.app import Engine, leave, listen, loop_factory, public_runner, settle_memory
 from proxy.channel import Channel, Closed
 from proxy.config import ConfigError, Settings
 from proxy.core.errors import WorkerDied
 from proxy.relay.back import RelayServer
 from proxy.relay.front import Relay
-from proxy.service.deliver import Collapse
 from proxy.service.singleflight import Flights
 from proxy.telemetry import PrometheusMetrics, RequestLedger, open_log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What a process is told first. Descriptors beside it are what it listens on; `memory_share` is how many
-    processes divide the node's memory tier."""
+    """What a process is told first. The descriptors beside it are what it listens on, and before them, for a front,
+    the place of the relay. `memory_share` is how many processes divide the node's memory tier."""
 
     role: Literal["front", "back"]
     settings: Settings
-    relay_path: str
     memory_share: int
 
 
@@ -76,6 +74,7 @@ def main() -> None:
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_run(channel))
+    leave()
 
 
 async def _run(channel: Channel) -> None:
@@ -83,11 +82,10 @@ async def _run(channel: Channel) -> None:
         setup, descriptors = await channel.receive()
     except Closed:
         return
-    sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
     log = open_log()
     role = _front if setup.role == "front" else _back
     try:
-        async with role(setup, sockets, log) as (report, stop):
+        async with role(setup, descriptors, log) as (report, stop):
             settle_memory()
             stop(await _attend(channel, report))
     except (ConfigError, WorkerDied) as failure:
@@ -112,23 +110,27 @@ async def _attend(channel: Channel, report: Callable[[int], Report]) -> float:
         return 0.0
 
 
+def path_of(place: int) -> str:
+    """Where to connect to a socket whose place, opened with O_PATH, has no name any more."""
+    return f"/proc/self/fd/{place}"
+
+
 Role = AsyncIterator[tuple[Callable[[int], Report], Callable[[float], None]]]
 
 
 @asynccontextmanager
-async def _front(
-    setup: Setup, sockets: list[socket.socket], log: structlog.typing.FilteringBoundLogger
-) -> Role:
+async def _front(setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger) -> Role:
     settings = setup.settings
+    place, *listening = descriptors
     metrics = PrometheusMetrics()
     ledger = RequestLedger(metrics.registry)
     memory = parts.memory(settings, share=setup.memory_share)
     metrics.watch(tiers={memory.name: memory.usage})
-    relay = Relay(setup.relay_path)
+    relay = Relay(path_of(place))
     flights = Flights()
-    runner: web.ServerRunner = public_runner(settings, Collapse(relay, flights), memory, ledger, log)
+    runner: web.ServerRunner = public_runner(settings, relay, memory, flights, ledger, log)
     try:
-        await listen(runner, sockets)
+        await listen(runner, [socket.socket(fileno=descriptor) for descriptor in listening])
         yield lambda number: Report(number, True, list(metrics.registry.collect())), lambda _: None
     finally:
         await runner.cleanup()
@@ -138,10 +140,9 @@ async def _front(
 
 
 @asynccontextmanager
-async def _back(
-    setup: Setup, sockets: list[socket.socket], log: structlog.typing.FilteringBoundLogger
-) -> Role:
+async def _back(setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger) -> Role:
     settings = setup.settings
+    listener = socket.socket(fileno=descriptors[0])
     metrics = PrometheusMetrics()
     engine = Engine(settings, metrics, disk=settings.disk_path(), memory_share=setup.memory_share)
     metrics.watch(queue=lambda: engine.pool.waiting, tiers=engine.watched_tiers())
@@ -153,7 +154,7 @@ async def _back(
         engine.stop_by = by or None
 
     async with engine:
-        relay = RelayServer(sockets[0], engine.produce, engine.explain, log)
+        relay = RelayServer(listener, engine.produce, engine.explain, log)
         relay.start()
         try:
             yield report, stop

@@ -5,8 +5,10 @@ can tell of itself is validated here, what takes several in `config`.
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ByteSize,
@@ -32,6 +34,20 @@ def _seconds(value: object) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     raise ValueError('must be a duration such as "500ms", "30s" or "365d"')
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and perhaps a port, and nothing else; or empty."""
+    if not url:
+        return url
+    try:
+        parts = urlsplit(url)
+        port_fits = parts.port is None or parts.port > 0
+    except ValueError:
+        port_fits = False
+    if not port_fits or not re.fullmatch(r"https?://[^/?#@\s]+/?", url) or not parts.hostname:
+        raise ValueError("must be like https://store.example:9000, without a path")
+    return url.removesuffix("/")
 
 
 def named(table: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +101,7 @@ class S3(Section):
         description="name of the bucket"
     )
     prefix: str = Field("", description="what stands before every key in the bucket, such as photos/")
-    endpoint_url: Annotated[str, Field(pattern=r"^(|https?://[^/?#@\s]+/?)$")] = Field(
+    endpoint_url: Annotated[str, AfterValidator(_origin)] = Field(
         "", description="the store, such as https://minio.example:9000; empty is AWS"
     )
     region: str = Field("", description="its region; empty is us-east-1")
@@ -106,8 +122,9 @@ class S3(Section):
 
 
 def _kind_of(source: object) -> str:
-    kind = source.get("kind", "directory") if isinstance(source, dict) else getattr(source, "kind", "")
-    return str(kind)
+    if not isinstance(source, dict):
+        return str(getattr(source, "kind", ""))
+    return str(source.get("kind", "s3" if "bucket" in source else "directory"))
 
 
 Source = Annotated[

@@ -6,33 +6,36 @@ No picture and no request of the public comes here.
 """
 
 import asyncio
-import shutil
+import os
 import socket
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Literal
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+import proxy
 from proxy import parts
 from proxy.app import BACKLOG, admin_runner, beside, bound, listen, public_sockets, url_of
 from proxy.channel import Channel, Closed
 from proxy.config import ConfigError, Settings
 from proxy.edge.explain import Explanation
-from proxy.process import Ask, Refused, Report, Setup, Stop
+from proxy.process import Ask, Refused, Report, Setup, Stop, path_of
 from proxy.relay.front import Relay
 from proxy.telemetry import Merged
 
-PROCESS = "from proxy.process import main; main()"
+WHERE = Path(proxy.__file__).parent.parent
+PROCESS = "import sys; sys.path.insert(0, sys.argv[2]); from proxy.process import main; main()"
 """Not run as a module: what it sends is of classes that we have under the same name."""
 START_S = 30.0
 PAUSE_S = 0.5
 REPORT_S = 1.0
-FRONTS_SHARE = 0.8
+RELAY_BACKLOG = 4096
+FRONTS_SHARE = 0.9
 """How much of the drain the fronts have; the rest is for what the back still has to write."""
 
 
@@ -47,12 +50,12 @@ class _Child:
         self._asked = 0
 
     @classmethod
-    async def start(cls, setup: Setup, sockets: list[socket.socket]) -> "_Child":
+    async def start(cls, setup: Setup, descriptors: list[int]) -> "_Child":
         """A process that is ready. Raises ConfigError where it cannot be."""
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", PROCESS, str(theirs.fileno())),
+                *(sys.executable, "-P", "-c", PROCESS, str(theirs.fileno()), str(WHERE)),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
@@ -60,7 +63,7 @@ class _Child:
         child = cls(process, Channel(ours))
         try:
             async with asyncio.timeout(START_S):
-                await child.channel.send(setup, [one.fileno() for one in sockets])
+                await child.channel.send(setup, descriptors)
                 first = (await child.channel.receive()).value
         except (Closed, TimeoutError):
             await child.kill()
@@ -75,27 +78,25 @@ class _Child:
 
     async def report(self) -> Report | None:
         """What it has to say; None where it does not answer in time."""
-        async with self._talking:
-            self._asked += 1
-            try:
-                async with asyncio.timeout(REPORT_S):
-                    await self.channel.send(Ask(self._asked))
-                    report: Report = (await self.channel.receive()).value
-                    while report.number != self._asked:  # An answer that once was too late.
-                        report = (await self.channel.receive()).value
-                    return report
-            except (Closed, TimeoutError):
-                return None
+        try:
+            async with asyncio.timeout(REPORT_S), self._talking:
+                self._asked += 1
+                await self.channel.send(Ask(self._asked))
+                report: Report = (await self.channel.receive()).value
+                while report.number != self._asked:  # An answer that once was too late.
+                    report = (await self.channel.receive()).value
+                return report
+        except (Closed, TimeoutError):
+            return None
 
     async def stop(self, by: float) -> None:
         """Has it finish until `by`, and ends it then."""
-        async with self._talking:
-            try:
+        with suppress(Closed, TimeoutError):
+            async with asyncio.timeout_at(by), self._talking:
                 await self.channel.send(Stop(by))
-                async with asyncio.timeout_at(by):
-                    await asyncio.shield(self.ended)
-            except (Closed, TimeoutError):
-                pass
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(by):
+                await asyncio.shield(self.ended)
         await self.kill()
 
     async def kill(self) -> None:
@@ -108,10 +109,10 @@ class _Child:
 class _Seat:
     """The place of one process of the node: whoever sits there, and who comes after."""
 
-    def __init__(self, name: str, setup: Setup, sockets: list[socket.socket]) -> None:
+    def __init__(self, name: str, setup: Setup, descriptors: list[int]) -> None:
         self.name = name
         self.setup = setup
-        self.sockets = sockets
+        self.descriptors = descriptors
         self.child: _Child | None = None
 
 
@@ -135,15 +136,17 @@ class Supervisor:
         self.public_url = ""
         self.admin_url = ""
         self._seats: list[_Seat] = []
+        self._public: list[socket.socket] = []
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
         """Serves until `stop`, then drains. Raises ConfigError where it cannot start."""
         async with AsyncExitStack() as stack:
-            folder = tempfile.mkdtemp(prefix="calotype-")
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            relay = Relay(str(Path(folder) / "relay"))
+            relay_at, place = _nameless_socket()
+            stack.callback(relay_at.close)
+            stack.callback(os.close, place)
+            relay = Relay(path_of(place))
             stack.callback(relay.close)
-            self._seats = self._arrange(str(Path(folder) / "relay"), stack)
+            self._seats = self._arrange(relay_at, place, stack)
             admin_at = bound(self.settings.admin.host, self.settings.admin.port, section="admin")
             self.admin_url = url_of(admin_at)
             admin = admin_runner(
@@ -158,7 +161,7 @@ class Supervisor:
             await listen(admin, admin_at)
             stack.push_async_callback(self._kill)
             await self._start()
-            keepers = [asyncio.create_task(self._keep(seat), name=seat.name) for seat in self._seats]
+            back, *fronts = [asyncio.create_task(self._keep(seat), name=seat.name) for seat in self._seats]
             try:
                 self.ready = True
                 self.log.info(
@@ -169,31 +172,29 @@ class Supervisor:
                 )
                 on_ready()
                 await stop.wait()
+                await self._drain(back, fronts)
             finally:
                 self.ready = False
-                for keeper in keepers:
-                    keeper.cancel()
-                await asyncio.gather(*keepers, return_exceptions=True)
-            await self._drain()
+                await _cancel(back, *fronts)
         self.log.info("stopped")
 
-    def _arrange(self, relay_path: str, stack: AsyncExitStack) -> list[_Seat]:
-        """The seats, each with the sockets it listens on; all are closed with `stack`."""
+    def _arrange(self, relay_at: socket.socket, place: int, stack: AsyncExitStack) -> list[_Seat]:
+        """The seats, each with what it listens on; the public sockets are closed with `stack`."""
         processes = self.settings.server.processes
-        share = processes + 1
-        relay_at = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        relay_at.bind(relay_path)
-        seats = [_Seat("back", self._setup("back", relay_path, share), [relay_at])]
-        for number, sockets in enumerate(self._public_sockets(processes), start=1):
-            seats.append(_Seat(f"front {number}", self._setup("front", relay_path, share), sockets))
-        self.public_url = url_of(seats[1].sockets)
-        for one in (one for seat in seats for one in seat.sockets):
-            stack.callback(one.close)
-            one.listen(BACKLOG)
-        return seats
 
-    def _setup(self, role: Literal["front", "back"], relay_path: str, share: int) -> Setup:
-        return Setup(role=role, settings=self.settings, relay_path=relay_path, memory_share=share)
+        def setup(role: Literal["front", "back"]) -> Setup:
+            return Setup(role=role, settings=self.settings, memory_share=processes + 1)
+
+        seats = [_Seat("back", setup("back"), [relay_at.fileno()])]
+        for number, sockets in enumerate(self._public_sockets(processes), start=1):
+            for one in sockets:
+                stack.callback(one.close)
+                one.listen(BACKLOG)
+            self.public_url = self.public_url or url_of(sockets)
+            self._public += sockets
+            listening = [one.fileno() for one in sockets]
+            seats.append(_Seat(f"front {number}", setup("front"), [place, *listening]))
+        return seats
 
     def _public_sockets(self, processes: int) -> list[list[socket.socket]]:
         """For each front its own, of a port; a unix socket they have to share."""
@@ -209,7 +210,7 @@ class Supervisor:
         await asyncio.gather(*(self._fill(front) for front in fronts))
 
     async def _fill(self, seat: _Seat) -> None:
-        seat.child = await _Child.start(seat.setup, seat.sockets)
+        seat.child = await _Child.start(seat.setup, seat.descriptors)
 
     async def _keep(self, seat: _Seat) -> None:
         """Replaces whoever dies on `seat`, for as long as it takes."""
@@ -222,21 +223,24 @@ class Supervisor:
                 seat.child = None
             try:
                 await self._fill(seat)
-            except (ConfigError, OSError) as failure:
+            except Exception as failure:
                 self.log.error("a process cannot be replaced yet", process=seat.name, reason=str(failure))
                 await asyncio.sleep(PAUSE_S)
             else:
                 self._replaced.labels(seat.setup.role).inc()
 
-    async def _drain(self) -> None:
-        """Fronts first, for they need the back; what is left of the time is the back's."""
+    async def _drain(self, keeper_of_back: asyncio.Task[None], keepers: list[asyncio.Task[None]]) -> None:
+        """Fronts first, for they need the back, which is replaced as long as they do; the rest of the time is its own."""
+        self.ready = False
+        await _cancel(*keepers)
         drain_s = self.settings.server.drain
         self.log.info("draining", seconds=drain_s)
         by = parts.clock() + drain_s
         back, *fronts = self._seats
-        for one in (one for front in fronts for one in front.sockets):
+        for one in self._public:
             one.close()
         await asyncio.gather(*(self._stop(front, by - (1 - FRONTS_SHARE) * drain_s) for front in fronts))
+        await _cancel(keeper_of_back)
         await self._stop(back, by)
 
     async def _stop(self, seat: _Seat, by: float) -> None:
@@ -250,8 +254,9 @@ class Supervisor:
 
     async def _reports(self) -> list[Report | None]:
         async def of(seat: _Seat) -> Report | None:
-            report = await seat.child.report() if seat.child is not None else None
-            if report is not None:
+            child = seat.child
+            report = await child.report() if child is not None else None
+            if report is not None and child is seat.child:
                 self.merged.gather(seat.name, report.metrics)
             return report
 
@@ -267,3 +272,21 @@ class Supervisor:
         deadline = parts.clock() + self.settings.server.request_timeout
         explanation: Explanation = await relay.explain(url, accept, deadline=deadline)
         return explanation
+
+
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _nameless_socket() -> tuple[socket.socket, int]:
+    """A unix socket that listens, and its place opened with O_PATH: only who is given that can connect, and a node that
+    is shot leaves nothing behind."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with tempfile.TemporaryDirectory(prefix="calotype-") as folder:
+        path = str(Path(folder) / "relay")
+        listener.bind(path)
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    listener.listen(RELAY_BACKLOG)
+    return listener, place

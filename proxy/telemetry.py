@@ -154,7 +154,14 @@ def open_log(stream: TextIO | None = None) -> Any:
     if out.isatty():
         return structlog.wrap_logger(
             structlog.PrintLogger(out),
-            processors=[*shared, structlog.dev.ConsoleRenderer(timestamp_key="time")],
+            processors=[
+                *shared,
+                structlog.dev.ConsoleRenderer(
+                    timestamp_key="time",
+                    # Not the pretty one: it shows the variables of every frame, and what is secret in them.
+                    exception_formatter=structlog.dev.plain_traceback,
+                ),
+            ],
             wrapper_class=structlog.make_filtering_bound_logger("INFO"),
         )
     return structlog.wrap_logger(

@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,6 +94,7 @@ class FakeTurns:
     def __init__(self) -> None:
         self.others: dict[str, asyncio.Future[bool]] = {}
         self.held: set[str] = set()
+        self.done: list[str] = []
         self.left: list[str] = []
 
     async def take(self, key: str, *, deadline: float) -> bool:
@@ -101,6 +102,9 @@ class FakeTurns:
         if ours:
             self.held.add(key)
         return ours
+
+    def made(self, key: str) -> None:
+        self.done.append(key)
 
     async def leave(self, key: str) -> None:
         self.held.discard(key)
@@ -241,15 +245,16 @@ class FakeFlags:
     async def presence(self, key: str) -> Presence:
         return self.flags.get(key, Presence.UNKNOWN)
 
-    async def mark(self, key: str, presence: Presence, *, over: Presence) -> None:
-        if presence is Presence.UNKNOWN:
-            self.flags.pop(key, None)
-        elif await self.presence(key) is over:
-            self.flags[key] = presence
+    async def mark_absent(self, key: str) -> None:
+        self.flags.setdefault(key, Presence.ABSENT)
 
-    async def stored(self, key: str, *, well: bool) -> None:
-        if well:
-            self.flags[key] = Presence.PRESENT
+    async def mark_present(self, key: str) -> None:
+        self.flags[key] = Presence.PRESENT
+
+    async def unmark(self, key: str) -> None:
+        self.flags.pop(key, None)
+
+    async def leave(self, key: str) -> None:
         self.ended.append(key)
 
 
@@ -273,10 +278,10 @@ class FakeObjects:
         await self._pass()
         self.objects[name] = stored
 
-    async def has(self, name: str) -> bool:
+    async def metadata(self, name: str) -> Mapping[str, str] | None:
         self.asked += 1
         await self._pass()
-        return name in self.objects
+        return self.objects[name].metadata if name in self.objects else None
 
     async def signed(self, name: str, seconds: int) -> str:
         return f"signed:{name}:{seconds}"

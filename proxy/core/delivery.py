@@ -41,6 +41,16 @@ class Timings:
 
 NO_TIMINGS = Timings()
 
+
+class Belief(NamedTuple):
+    """Which version of an original is the present one, and until when that need not be looked up, on the Clock."""
+
+    version: str
+    until_s: float
+
+
+NO_BELIEF = Belief("", 0.0)
+
 VALIDATOR = "validator"
 """The tier of a hit on the client's own copy, which its entity tag proved current."""
 
@@ -50,8 +60,7 @@ class Delivery:
     """The answer to a request for a variant, without its bytes: whoever remembers a Delivery holds no picture.
 
     `tier` is where a hit was found, VALIDATOR for the client's own copy; `stored` says that a miss was taken into
-    at least one tier. `until_s` is how long the original's identity behind `key` may be believed, on the Clock.
-    `location`, if not empty, is the URL at which the client finds the bytes itself.
+    at least one tier. `belief` is about the original that `key` was made of. `location`, if not empty, is the URL at which the client finds the bytes itself.
     """
 
     key: str
@@ -60,7 +69,7 @@ class Delivery:
     tier: str = ""
     stored: bool = False
     timings: Timings = NO_TIMINGS
-    until_s: float = 0.0
+    belief: Belief = NO_BELIEF
     location: str = field(default="", repr=False)
 
 

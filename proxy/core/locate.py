@@ -25,7 +25,8 @@ class S3Place:
         """The endpoint's names, as they stand before a path with the bucket in it, with the port if it is unusual."""
         if self.endpoint_url:
             return frozenset({_host(self.endpoint_url)})
-        regional = (f"{name}{self.region}" for name in ("s3.", "s3-", "s3.dualstack.") if self.region)
+        region = self.region or "us-east-1"
+        regional = (f"{name}{region}" for name in ("s3.", "s3-", "s3.dualstack."))
         return frozenset(f"{name}.amazonaws.com" for name in ("s3", *regional))
 
 

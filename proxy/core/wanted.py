@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from proxy.core.delivery import Belief
 from proxy.core.formats import Format
 from proxy.core.keys import OriginalRef
 from proxy.core.negotiate import AcceptClass
@@ -24,8 +25,8 @@ class Wanted:
 
 
 class Named(NamedTuple):
-    """The key and format of a Wanted, to be believed until `until_s` on the Clock."""
+    """The key and format of a Wanted, and what they rest on."""
 
     key: str
     format: Format
-    until_s: float
+    belief: Belief

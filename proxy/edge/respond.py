@@ -56,6 +56,7 @@ class Terms(NamedTuple):
     """What of a URL and its mount shows in every lasting answer to it; `headers` is copied, never changed."""
 
     negotiates: bool
+    max_age_s: int
     headers: CIMultiDict[str]
 
 
@@ -68,7 +69,7 @@ def terms(*, max_age_s: int, negotiates: bool, notice: str = "") -> Terms:
         headers[hdrs.VARY] = hdrs.ACCEPT
     if notice:
         headers["Calotype-Notice"] = notice
-    return Terms(negotiates, headers)
+    return Terms(negotiates, max_age_s, headers)
 
 
 def picture_headers(delivery: Delivery, terms: Terms) -> CIMultiDict[str]:
@@ -155,7 +156,7 @@ def elsewhere(delivery: Delivery, terms: Terms) -> web.Response:
     """302 to the place where the client finds the bytes itself: for a while, as the place may be signed for a while."""
     headers = terms.headers.copy()
     del headers[hdrs.ACCEPT_RANGES]
-    headers[hdrs.CACHE_CONTROL] = f"public, max-age={REDIRECT_CACHE_S}"
+    headers[hdrs.CACHE_CONTROL] = f"public, max-age={min(REDIRECT_CACHE_S, terms.max_age_s)}"
     headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier)
     headers[hdrs.LOCATION] = delivery.location
     return web.Response(status=302, headers=headers)

@@ -20,7 +20,7 @@ from proxy.relay.wire import Call, Opened
 GRACE_S = 0.1
 TRIES = 4
 PAUSE_S = 0.05
-CONNECTIONS = 1024
+CONNECTIONS = 512
 _MOST_IDLE = 64
 
 
@@ -46,22 +46,20 @@ class Relay:
 
     @asynccontextmanager
     async def latest(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
-        async with self._seats:
-            channel, answer = await self._answered(Call("latest", (ref,), deadline))
-            # As long as this connection is open the back holds the original for us.
+        channel, answer = await self._answered(Call("latest", (ref,), deadline))
+        # As long as this connection is open the back holds the original for us.
+        try:
+            opened: Opened = _value(answer)
+            original = PassedOriginal(answer.descriptors[0], opened)
             try:
-                opened: Opened = _value(answer)
-                original = PassedOriginal(answer.descriptors[0], opened)
-                try:
-                    yield original
-                finally:
-                    original.close()
+                yield original
             finally:
-                channel.close()
+                original.close()
+        finally:
+            channel.close()
 
     async def _ask(self, call: Call) -> Any:
-        async with self._seats:
-            channel, answer = await self._answered(call)
+        channel, answer = await self._answered(call)
         if len(self._idle) < _MOST_IDLE:
             self._idle.append(channel)
         else:
@@ -70,22 +68,30 @@ class Relay:
 
     async def _answered(self, call: Call) -> tuple[Channel, Message]:
         try:
-            async with asyncio.timeout_at(call.deadline + GRACE_S):
+            async with asyncio.timeout_at(call.deadline + GRACE_S), self._seats:
                 for _ in range(TRIES):
+                    channel = self._idle.pop() if self._idle else await self._connected()
                     try:
-                        return await self._try(call)
-                    except (Closed, OSError):
+                        return channel, await self._try(call, channel)
+                    except Closed:
                         self.close()
                         await asyncio.sleep(PAUSE_S)
         except TimeoutError:
             raise RenderTimeout("the process that renders did not answer in time") from None
         raise WorkerDied("the process that renders died again and again")
 
-    async def _try(self, call: Call) -> tuple[Channel, Message]:
-        channel = self._idle.pop() if self._idle else await Channel.connect(self._path)
+    async def _connected(self) -> Channel:
+        """A connection, however long it takes: while the back is being replaced there may be no room to wait in."""
+        while True:
+            try:
+                return await Channel.connect(self._path)
+            except OSError:
+                await asyncio.sleep(PAUSE_S)
+
+    async def _try(self, call: Call, channel: Channel) -> Message:
         try:
             await channel.send(call)
-            return channel, await channel.receive()
+            return await channel.receive()
         except BaseException:
             # Cancelled or not, the other end takes a closed connection for a client that left.
             channel.close()

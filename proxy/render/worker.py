@@ -25,6 +25,9 @@ ALARM_SLACK_S = 2.0
 
 
 def main() -> None:
+    # The pool ends its workers with SIGKILL; a stop that is sent to everybody must not end what is under way.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     channel = socket.socket(fileno=int(sys.argv[1]))
     _confine(memory_bytes=int(sys.argv[2]))
     draw.harden()

@@ -16,12 +16,14 @@ import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
+from botocore.exceptions import BotoCoreError
 
 from proxy.core.breaker import Breaker, RetryBudget
 from proxy.core.locate import S3Place
 from proxy.ports import Clock
-from proxy.s3.faults import Missing, Resting, S3Error, TooLarge, TooSlow, Unavailable, named
+from proxy.s3.faults import Refused, Resting, S3Error, TooLarge, TooSlow, Unavailable, named
 
+DEFAULT_REGION = "us-east-1"
 CONNECT_S = 1.0
 FIRST_BYTE_S = 3.0
 PAUSE_S = 1.0
@@ -115,40 +117,43 @@ class S3Bucket:
             response_checksum_validation="when_required",
             http_session_cls=_StraightSession,
             user_agent_extra="calotype",
+            # Nothing but the endpoint is spoken to, whatever the environment says of proxies.
+            proxies={},
         )
         self._clock = clock
         self._chance = chance
-        self._breaker = Breaker(failures=FAILURES, pause_s=PAUSE_S)
+        self._reads = Breaker(failures=FAILURES, pause_s=PAUSE_S)
+        self._writes = Breaker(failures=FAILURES, pause_s=PAUSE_S)
+        self._tags_are_md5 = True
         self._budget = RetryBudget()
         self._stack = AsyncExitStack()
         self._client: Any = None
 
     async def __aenter__(self) -> "S3Bucket":
         keys = self._keys if self._keys["aws_access_key_id"] else {}
-        self._client = await self._stack.enter_async_context(
-            AioSession().create_client(
-                "s3",
-                endpoint_url=self.place.endpoint_url or None,
-                region_name=self.place.region or "us-east-1",
-                config=self._config,
-                **keys,
+        try:
+            self._client = await self._stack.enter_async_context(
+                AioSession().create_client(
+                    "s3",
+                    endpoint_url=self.place.endpoint_url or None,
+                    region_name=self.place.region or DEFAULT_REGION,
+                    config=self._config,
+                    **keys,
+                )
             )
-        )
+        except (BotoCoreError, ValueError):
+            raise Refused(
+                "endpoint_url or region is not one, or AWS's own settings name no profile"
+            ) from None
         self._client.meta.events.register("before-call.s3", _stay_here)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    @property
-    def resting(self) -> bool:
-        """Whether the breaker is open."""
-        return self._breaker.open
-
     async def get(self, key: str, sink: Sink, *, max_bytes: int, within_s: float | None = None) -> Head:
         """The object's bytes into `sink`; each try takes `within_s` at most, if given. Raises S3Error."""
-        differed: set[bytes] = set()
-        return await self._guarded(lambda: self._get(key, sink, max_bytes, differed), within_s)
+        return await self._guarded(self._reads, lambda: self._get(key, sink, max_bytes), within_s)
 
     async def put(
         self,
@@ -162,6 +167,7 @@ class S3Bucket:
     ) -> None:
         """Stores an object. Raises S3Error."""
         await self._guarded(
+            self._writes,
             lambda: self._client.put_object(
                 Bucket=self.place.bucket,
                 Key=key,
@@ -173,24 +179,27 @@ class S3Bucket:
             within_s,
         )
 
-    async def has(self, key: str, *, within_s: float | None = None) -> bool:
-        """Whether there is such an object. Raises S3Error."""
-        try:
-            await self._guarded(lambda: self._client.head_object(Bucket=self.place.bucket, Key=key), within_s)
-        except Missing:
-            return False
-        return True
+    async def metadata(self, key: str, *, within_s: float | None = None) -> Mapping[str, str]:
+        """What stands beside an object's bytes. Raises S3Error."""
+        answer = await self._guarded(
+            self._reads, lambda: self._client.head_object(Bucket=self.place.bucket, Key=key), within_s
+        )
+        metadata: Mapping[str, str] = answer.get("Metadata", {})
+        return metadata
 
     async def delete(self, key: str) -> None:
         """Removes an object; raises S3Error."""
-        await self._guarded(lambda: self._client.delete_object(Bucket=self.place.bucket, Key=key))
+        await self._guarded(
+            self._writes, lambda: self._client.delete_object(Bucket=self.place.bucket, Key=key)
+        )
 
     async def reach(self) -> None:
         """Asks the bucket for a name or none. Raises S3Error, in words for the owner."""
         await self._guarded(
+            self._reads,
             lambda: self._client.list_objects_v2(
                 Bucket=self.place.bucket, Prefix=self.place.prefix, MaxKeys=1
-            )
+            ),
         )
 
     async def signed(self, key: str, seconds: int) -> str:
@@ -200,29 +209,43 @@ class S3Bucket:
             url = await self._client.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds)
         return str(url)
 
-    async def _guarded(self, call: Callable[[], Awaitable[T]], within_s: float | None = None) -> T:
+    async def _guarded(
+        self, breaker: Breaker, call: Callable[[], Awaitable[T]], within_s: float | None = None
+    ) -> T:
         """`call`, once more if it fails and the budget allows it; not at all while the breaker is open."""
         self._budget.earn()
         while True:
-            if not self._breaker.admits(self._clock()):
+            if not breaker.admits(self._clock()):
                 raise Resting("the store failed again and again and is left alone for a moment")
             try:
                 with named():
                     async with asyncio.timeout(within_s):
                         result = await call()
             except (Unavailable, TooSlow) as failure:
-                self._breaker.failed(self._clock())
+                breaker.failed(self._clock())
                 if isinstance(failure, TooSlow) or not self._budget.spend():
                     raise
                 await asyncio.sleep(RETRY_S * self._chance())
             except S3Error:
-                self._breaker.succeeded()
+                breaker.succeeded()
                 raise
             else:
-                self._breaker.succeeded()
+                breaker.succeeded()
                 return result
 
-    async def _get(self, key: str, sink: Sink, max_bytes: int, differed: set[bytes]) -> Head:
+    async def _get(self, key: str, sink: Sink, max_bytes: int) -> Head:
+        """The object, once more where its bytes are not those of its entity tag."""
+        head, first = await self._get_once(key, sink, max_bytes)
+        if first is not None:
+            head, second = await self._get_once(key, sink, max_bytes)
+            if second is not None and second != first:
+                raise Unavailable("the bytes of the object do not match its entity tag")
+            # What arrives twice alike is what the store has: its tags are not MD5s, as not every store's are.
+            self._tags_are_md5 = second is None
+        return head
+
+    async def _get_once(self, key: str, sink: Sink, max_bytes: int) -> tuple[Head, bytes | None]:
+        """The object, and its MD5 where that is not what its entity tag promised."""
         answer = await self._client.get_object(Bucket=self.place.bucket, Key=key)
         await sink.begin()
         size_bytes = answer.get("ContentLength")
@@ -246,15 +269,15 @@ class S3Bucket:
         if size_bytes not in (None, received_bytes):
             raise Unavailable("the store sent another number of bytes than it promised")
         tag = _MD5.fullmatch(answer.get("ETag", ""))
-        if tag and not _encrypted(answer) and tag[1] != md5.hexdigest() and md5.digest() not in differed:
-            # Not every store's tag is an MD5: what arrives twice alike is what the store has.
-            differed.add(md5.digest())
-            raise Unavailable("the bytes of the object do not match its entity tag")
-        return Head(
+        head = Head(
             size_bytes=received_bytes,
             content_type=answer.get("ContentType", ""),
             metadata=answer.get("Metadata", {}),
         )
+        doubted = (
+            tag is not None and tag[1] != md5.hexdigest() and self._tags_are_md5 and not _encrypted(answer)
+        )
+        return head, md5.digest() if doubted else None
 
 
 def _encrypted(answer: Mapping[str, Any]) -> bool:

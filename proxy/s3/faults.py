@@ -75,6 +75,8 @@ def named() -> Iterator[None]:
     """Faults of botocore and aiohttp as one of ours; their own words may hold keys and signed URLs."""
     try:
         yield
+    except S3Error:
+        raise
     except ClientError as fault:
         raise _refusal(fault) from None
     except (ReadTimeoutError, ConnectTimeoutError, TimeoutError):
@@ -83,6 +85,9 @@ def named() -> Iterator[None]:
         raise Refused("there are no credentials: set access_key and secret_key") from None
     except (BotoCoreError, aiohttp.ClientError, OSError):
         raise Unavailable("the store cannot be reached, or broke off") from None
+    except Exception:
+        # botocore's parsers raise whatever comes to them over a header that makes no sense.
+        raise Unavailable("the store's answer cannot be understood") from None
 
 
 def _refusal(fault: ClientError) -> S3Error:

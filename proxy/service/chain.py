@@ -59,7 +59,11 @@ class _WriteBehind:
 
     async def _write(self) -> None:
         while (key := await self._waiting.get()) is not None:
-            await self.tier.store(key, self._kept[key])
+            try:
+                await self.tier.store(key, self._kept[key])
+            except Exception:
+                # Against its contract; but a writer that ends would take the queue with it.
+                self._metrics.tier_failed(self.tier.name, "internal")
             self._kept_bytes -= len(self._kept.pop(key).body)
 
     async def close(self, deadline: float) -> None:
@@ -118,7 +122,7 @@ class Chain:
     ) -> Brought:
         """From the first tier that has it, else made and stored: here, or by another node that shares the last tier.
 
-        Raises what `make` raises, and RenderTimeout where another node takes too long.
+        Raises what `make` raises.
         """
         if found := await self.lookup(key, kind):
             return found
@@ -130,11 +134,13 @@ class Chain:
             return found
         try:
             variant = await make()
-            stored = self.store(key, variant)
         except BaseException:
             await self._turns.leave(key)
             raise
-        if key not in self._slow[-1]:
+        stored = self.store(key, variant)
+        if key in self._slow[-1]:
+            self._turns.made(key)
+        else:
             await self._turns.leave(key)
         return Brought(variant, "", stored)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
-from proxy.core.delivery import NO_TIMINGS, VALIDATOR, Delivered, Delivery, Outcome, Variant
+from proxy.core.delivery import NO_TIMINGS, VALIDATOR, Belief, Delivered, Delivery, Outcome, Variant
 from proxy.core.keys import OriginalRef
 from proxy.core.memo import Memo
 from proxy.core.wanted import Named, Wanted
@@ -20,16 +20,21 @@ _MEMO_ENTRIES = 20_000
 class Deliver:
     """The use case for variants, from this process's memory or through `producer`."""
 
-    def __init__(self, memory: InstantTier, producer: Producer, clock: Clock) -> None:
+    def __init__(self, memory: InstantTier, producer: Producer, flights: Flights, clock: Clock) -> None:
         self._memory = memory
         self._producer = producer
+        self._flights = flights
         self._clock = clock
         self._hits: Memo[Wanted, Delivery] = Memo(_MEMO_ENTRIES)
+        self._beliefs: Memo[OriginalRef, Belief] = Memo(_MEMO_ENTRIES)
 
     def recall(self, wanted: Wanted) -> Delivered | None:
         """The memory hit, at once, as long as the original's identity may be believed; None for all else."""
         hit = self._hits.get(wanted)
-        if hit is None or hit.until_s <= self._clock():
+        if hit is None:
+            return None
+        version, until_s = self._beliefs.get(wanted.ref, hit.belief)
+        if until_s <= self._clock() or version != hit.belief.version:
             return None
         variant = self._memory.lookup(hit.key)
         return None if variant is None else Delivered(hit, variant)
@@ -46,15 +51,19 @@ class Deliver:
 
         `is_current` says whether the client holds the variant of a key already; then nothing is looked up.
         """
-        if is_current is not None or wanted in self._hits:
-            # The name alone may be all there is to ask: the bytes are here, or with the client.
-            named = await self._producer.name(wanted, deadline=deadline)
-            if is_current is not None and is_current(named.key):
-                return Delivered(_hit(named, VALIDATOR), None)
-            if (variant := self._memory.lookup(named.key)) is not None:
-                return self._remember(wanted, _hit(named, self._memory.name), variant)
-        delivered = await self._producer.variant(wanted, deadline=deadline, redirect=redirect)
-        delivery, brought = delivered
+        named = await self._producer.name(wanted, deadline=deadline)
+        # One look at an original is good for all that is made of it.
+        self._beliefs.keep(wanted.ref, named.belief)
+        if is_current is not None and is_current(named.key):
+            return Delivered(_hit(named, VALIDATOR), None)
+        if (variant := self._memory.lookup(named.key)) is not None:
+            return self._remember(wanted, _hit(named, self._memory.name), variant)
+        # By key, which is of this very original: who comes after it was replaced must not join.
+        (delivery, brought), collapsed = await self._flights.run(
+            ("variant", named.key, redirect),
+            lambda _: self._producer.variant(wanted, deadline=deadline, redirect=redirect),
+            deadline=deadline,
+        )
         if brought is not None and (
             self._memory.lookup(delivery.key) or self._memory.store(delivery.key, brought)
         ):
@@ -62,7 +71,9 @@ class Deliver:
                 delivery, outcome=Outcome.HIT, tier=self._memory.name, stored=False, timings=NO_TIMINGS
             )
             self._remember(wanted, recalled, brought)
-        return delivered
+        if collapsed and delivery.outcome is Outcome.MISS:
+            delivery = replace(delivery, outcome=Outcome.COLLAPSED)
+        return Delivered(delivery, brought)
 
     def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
         """The original itself, open as long as the context is."""
@@ -74,33 +85,4 @@ class Deliver:
 
 
 def _hit(named: Named, tier: str) -> Delivery:
-    return Delivery(key=named.key, format=named.format, outcome=Outcome.HIT, tier=tier, until_s=named.until_s)
-
-
-class Collapse:
-    """A Producer around the Producer of another process: of equal wishes here, one goes there."""
-
-    def __init__(self, producer: Producer, flights: Flights) -> None:
-        self._producer = producer
-        self._flights = flights
-
-    async def name(self, wanted: Wanted, *, deadline: float) -> Named:
-        landed = await self._flights.run(
-            ("name", wanted.by_value),
-            lambda _: self._producer.name(wanted, deadline=deadline),
-            deadline=deadline,
-        )
-        return landed.result
-
-    async def variant(self, wanted: Wanted, *, deadline: float, redirect: bool) -> Delivered:
-        (delivery, variant), collapsed = await self._flights.run(
-            ("variant", redirect, wanted.by_value),
-            lambda _: self._producer.variant(wanted, deadline=deadline, redirect=redirect),
-            deadline=deadline,
-        )
-        if collapsed and delivery.outcome is Outcome.MISS:
-            delivery = replace(delivery, outcome=Outcome.COLLAPSED)
-        return Delivered(delivery, variant)
-
-    def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
-        return self._producer.latest(ref, deadline=deadline)
+    return Delivery(key=named.key, format=named.format, outcome=Outcome.HIT, tier=tier, belief=named.belief)

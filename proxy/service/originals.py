@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 from cachetools import LRUCache
 
-from proxy.core.delivery import Variant
+from proxy.core.delivery import Belief, Variant
 from proxy.core.errors import CalotypeError, OriginalNotFound, SourceTimeout, SourceUnavailable
 from proxy.core.facts import Facts
 from proxy.core.keys import Identity, OriginalRef, facts_key
@@ -52,6 +52,7 @@ class Originals:
         self._clock = clock
         self._metrics = metrics
         self._known: LRUCache[OriginalRef, tuple[Identity | OriginalNotFound, float]] = LRUCache(_REMEMBERED)
+        self._absent: LRUCache[OriginalRef, tuple[str, float]] = LRUCache(_REMEMBERED)
         self._at_hand: dict[Identity, Original] = {}
         self._borrowers: Counter[Identity] = Counter()
 
@@ -74,20 +75,16 @@ class Originals:
             async with asyncio.timeout_at(deadline):
                 known = (await source.identify(ref.key), self._clock() + source.recheck_s)
         except OriginalNotFound as missing:
-            return self._missing(ref, missing)
+            known = (missing.with_traceback(None), self._clock() + NOT_FOUND_S)
         except TimeoutError:
             raise SourceTimeout("the source did not answer in time") from None
         self._known[ref] = known
         return known
 
-    def _missing(self, ref: OriginalRef, failure: OriginalNotFound) -> tuple[OriginalNotFound, float]:
-        known = self._known[ref] = OriginalNotFound(failure.detail), self._clock() + NOT_FOUND_S
-        return known
-
-    def believed_until(self, identity: Identity) -> float:
-        """Until when `identity` need not be looked up again, on the Clock; 0 if another is known by now."""
+    def belief(self, identity: Identity) -> Belief:
+        """Until when `identity` need not be looked up again; no time at all if another is known by now."""
         known = self._known.get(identity.ref)
-        return known[1] if known is not None and known[0] == identity else 0.0
+        return Belief(identity.version, known[1] if known is not None and known[0] == identity else 0.0)
 
     async def while_it_rests(self, ref: OriginalRef, work: Callable[[], Awaitable[T]]) -> T:
         """`work`, begun anew where the original turns out to have changed; raises SourceUnavailable where it
@@ -176,6 +173,10 @@ class Originals:
         return original
 
     async def _from_source(self, ref: OriginalRef, deadline: float) -> Original:
+        # Beside the identity, not in its place: what was made of the original is served though it is gone.
+        detail, until_s = self._absent.get(ref, ("", 0.0))
+        if self._clock() < until_s:
+            raise OriginalNotFound(detail)
         try:
             async with asyncio.timeout_at(deadline):
                 original = await self._sources[ref.source].fetch(ref.key)
@@ -185,7 +186,7 @@ class Originals:
         except CalotypeError as failure:
             self._metrics.fetched(ref.source, failure.slug)
             if isinstance(failure, OriginalNotFound):
-                self._missing(ref, failure)
+                self._absent[ref] = failure.detail, self._clock() + NOT_FOUND_S
             raise
         self._metrics.fetched(ref.source, "ok")
         return original

@@ -65,9 +65,7 @@ class Produce:
 
     async def name(self, wanted: Wanted, *, deadline: float) -> Named:
         resolved = await self.resolve(wanted, deadline=deadline)
-        return Named(
-            resolved.key, resolved.plan.encode.format, self._originals.believed_until(resolved.identity)
-        )
+        return Named(resolved.key, resolved.plan.encode.format, self._originals.belief(resolved.identity))
 
     async def variant(self, wanted: Wanted, *, deadline: float, redirect: bool) -> Delivered:
         async def attempt() -> Delivered:
@@ -106,7 +104,7 @@ class Produce:
             tier=brought.tier,
             stored=brought.stored,
             timings=timings,
-            until_s=self._originals.believed_until(resolved.identity),
+            belief=self._originals.belief(resolved.identity),
         )
         return Delivered(delivery, brought.variant)
 

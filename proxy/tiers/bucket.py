@@ -62,7 +62,9 @@ class Objects(Protocol):
 
     async def put(self, name: str, stored: Object) -> None: ...
 
-    async def has(self, name: str) -> bool: ...
+    async def metadata(self, name: str) -> Mapping[str, str] | None:
+        """What stands beside the object's bytes; None as with `get`."""
+        ...
 
     async def signed(self, name: str, seconds: int) -> str:
         """A URL at which anybody may GET the object for so long."""
@@ -74,12 +76,20 @@ class Flags(Protocol):
 
     async def presence(self, key: str) -> Presence: ...
 
-    async def mark(self, key: str, presence: Presence, *, over: Presence) -> None:
-        """Sets the flag, where it still is `over`."""
+    async def mark_absent(self, key: str) -> None:
+        """Sets the flag for a minute, where there is none."""
         ...
 
-    async def stored(self, key: str, *, well: bool) -> None:
-        """Ends this node's turn at `key`, and flags it present if it was stored well."""
+    async def mark_present(self, key: str) -> None:
+        """Sets the flag, whatever it was."""
+        ...
+
+    async def unmark(self, key: str) -> None:
+        """Removes the flag, which lies."""
+        ...
+
+    async def leave(self, key: str) -> None:
+        """Ends this node's turn at `key`, if it has it."""
         ...
 
 
@@ -126,25 +136,24 @@ class BucketTier:
             self._metrics.tier_failed(self.name, fault.kind)
             return None
         if found is None:
-            await self._flags.mark(key, Presence.ABSENT, over=presence)
+            await (self._flags.unmark(key) if presence is Presence.PRESENT else self._flags.mark_absent(key))
             return None
         variant = Variant(kind=kind, body=found.body)
         if found.metadata.get(DIGEST) != digest(key, variant):
             self._metrics.tier_failed(self.name, "damaged")
-            await self._flags.mark(key, Presence.UNKNOWN, over=presence)
+            await self._flags.unmark(key)
             return None
         if presence is Presence.UNKNOWN:
-            await self._flags.mark(key, Presence.PRESENT, over=presence)
+            await self._flags.mark_present(key)
         return variant
 
     async def store(self, key: str, variant: Variant) -> None:
-        well = False
         try:
-            well = await self._put(key, variant)
+            await self._store(key, variant)
         finally:
-            await self._flags.stored(key, well=well)
+            await self._flags.leave(key)
 
-    async def _put(self, key: str, variant: Variant) -> bool:
+    async def _store(self, key: str, variant: Variant) -> None:
         stored = Object(
             body=variant.body,
             content_type="application/json" if variant.kind is None else TRAITS[variant.kind].mime,
@@ -156,12 +165,14 @@ class BucketTier:
                 await self._objects.put(self.object_name(key, variant.kind), stored)
             except StoreFault as fault:
                 self._metrics.tier_failed(self.name, fault.kind)
+                # Others wait for this object: they need not wait for a store that is out of order.
+                await self._flags.leave(key)
                 if trial < TRIES - 1:
                     await asyncio.sleep(RETRY_S * 2**trial * (0.5 + self._chance()))
             else:
-                return True
+                await self._flags.mark_present(key)
+                return
         self._metrics.tier_failed(self.name, "dropped")
-        return False
 
     async def location(self, key: str, kind: Format) -> str:
         """A URL of the variant where its flag says that it is there, and the store has said so within the minute."""
@@ -170,7 +181,7 @@ class BucketTier:
         name = self.object_name(key, kind)
         try:
             if not await self._surely(key, name):
-                await self._flags.mark(key, Presence.ABSENT, over=Presence.PRESENT)
+                await self._flags.unmark(key)
                 return ""
             return (
                 f"{self._public_url}/{name}"
@@ -185,7 +196,7 @@ class BucketTier:
         """Flags lie now and then, and a client sent astray cannot come back."""
         if self._sure_until_s.get(key, 0.0) > self._clock():
             return True
-        if not await self._objects.has(name):
+        if DIGEST not in (await self._objects.metadata(name) or ()):
             return False
         self._sure_until_s.keep(key, self._clock() + SURE_S)
         return True

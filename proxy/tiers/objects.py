@@ -4,7 +4,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -15,13 +15,13 @@ import msgspec
 from proxy.core.breaker import Breaker
 from proxy.ports import Clock
 from proxy.s3.bucket import FAILURES, PAUSE_S, InMemory, S3Bucket
-from proxy.s3.faults import Missing, S3Error
+from proxy.s3.faults import Denied, Missing, S3Error
 from proxy.tiers.bucket import MAX_OBJECT_BYTES, Object, StoreFault
 
 _BESIDE = ".json"
 _PARTS = ".calotype-parts"
 _OLD_S = 600.0
-LOOKUP_S = 2.0
+LOOKUP_S = 1.0
 STORE_S = 10.0
 _THREADS = 4
 
@@ -38,6 +38,8 @@ class S3Objects:
         arrived = InMemory()
         try:
             head = await self._bucket.get(name, arrived, max_bytes=MAX_OBJECT_BYTES, within_s=LOOKUP_S)
+        except Denied:
+            raise StoreFault("denied") from None
         except Missing:
             return None
         except S3Error as fault:
@@ -62,9 +64,13 @@ class S3Objects:
         except S3Error as fault:
             raise StoreFault(fault.kind) from None
 
-    async def has(self, name: str) -> bool:
+    async def metadata(self, name: str) -> Mapping[str, str] | None:
         try:
-            return await self._bucket.has(name, within_s=LOOKUP_S)
+            return await self._bucket.metadata(name, within_s=LOOKUP_S)
+        except Denied:
+            raise StoreFault("denied") from None
+        except Missing:
+            return None
         except S3Error as fault:
             raise StoreFault(fault.kind) from None
 
@@ -96,8 +102,9 @@ class DirectoryObjects:
     async def put(self, name: str, stored: Object) -> None:
         await self._off_loop(lambda: self._put(name, stored), STORE_S)
 
-    async def has(self, name: str) -> bool:
-        return await self._off_loop((self._root / name).is_file, LOOKUP_S)
+    async def metadata(self, name: str) -> Mapping[str, str] | None:
+        found = await self.get(name)
+        return None if found is None else found.metadata
 
     async def signed(self, name: str, seconds: int) -> str:
         raise StoreFault("unsigned")

@@ -92,7 +92,7 @@ class OriginalsTier:
         return self._held_bytes, len(self._sizes)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=True)
+        self._threads.shutdown(wait=False)
 
     async def off_loop(self, work: Callable[[], T]) -> T:
         """`work` on this tier's threads."""
@@ -109,6 +109,8 @@ class OriginalsTier:
             await self.off_loop(lambda: _rename(part, self.path(name)) if fits else part.unlink())
         except OSError as fault:
             self.failed(fault)
+            with suppress(OSError):
+                await self.off_loop(part.unlink)
             return
         if fits:
             self._forget(name)

@@ -23,15 +23,13 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from proxy.core.errors import RenderTimeout
 from proxy.ports import Clock, Metrics
 from proxy.tiers.bucket import Presence
 
 ABSENT_S = 60
 TURN_S = 2.0
-"""How long a turn outlives the node that took it."""
+"""How long a turn outlives the node that took it, and how long its variant may be on its way to the bucket."""
 TICK_S = 0.5
-LONGEST_TURN_S = 120.0
 POLL_S = (0.01, 0.1)
 CONNECTIONS = 8
 """A command takes a fraction of a millisecond: more at once would only be longer in the making."""
@@ -43,8 +41,6 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[
 return 0
 """
 _GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
-
-_EVERYBODYS: tuple[bool, str | None] = (True, None)
 
 T = TypeVar("T")
 
@@ -65,12 +61,18 @@ class RedisFlags:
         self._client: Any = redis.asyncio.Redis.from_url(
             url,
             decode_responses=True,
+            encoding_errors="replace",
             # Our own guard is the shorter one: it can tell a slow server from a busy loop.
             socket_timeout=5,
             socket_connect_timeout=5,
             retry=Retry(NoBackoff(), 0),
             retry_on_error=[],
         )
+        try:
+            pool: Any = self._client.connection_pool
+            pool.make_connection()  # Connects nowhere, but reads all options of the URL.
+        except TypeError as fault:
+            raise ValueError("unknown option in the URL") from fault
         self._timeout_s = timeout_s
         self._flag_ttl_s = math.ceil(flag_ttl_s)
         self._metrics = metrics
@@ -78,7 +80,9 @@ class RedisFlags:
         self._us = secrets.token_hex(16)
         self._well = True
         self._seats = asyncio.Semaphore(CONNECTIONS)
-        self._turns: dict[str, float] = {}
+        self._turns: set[str] = set()
+        self._renewed: set[str] = set()
+        self._doubted = asyncio.Event()
         self._abandoned: set[asyncio.Task[Any]] = set()
         self._tick: asyncio.Task[None] | None = None
 
@@ -95,46 +99,57 @@ class RedisFlags:
                 await self._client.aclose()
 
     async def presence(self, key: str) -> Presence:
-        flag = await self._ask(lambda: self._client.get(_flag(key)), None)
-        return _presence(flag)
+        return _presence(await self._ask(lambda: self._client.get(_flag(key)), None))
 
-    async def mark(self, key: str, presence: Presence, *, over: Presence) -> None:
-        if presence is Presence.UNKNOWN:
-            await self._ask(lambda: self._client.delete(_flag(key)), None)
-            return
-        for_s = self._flag_ttl_s if presence is Presence.PRESENT else ABSENT_S
+    async def mark_absent(self, key: str) -> None:
         # Over nothing only nothing: another node may have stored it meanwhile.
-        new = over is Presence.UNKNOWN
-        await self._ask(lambda: self._client.set(_flag(key), presence.value, ex=for_s, nx=new), None)
+        absent = Presence.ABSENT.value
+        await self._ask(lambda: self._client.set(_flag(key), absent, ex=ABSENT_S, nx=True), None)
 
-    async def stored(self, key: str, *, well: bool) -> None:
-        if well:
-            await self._ask(
-                lambda: self._client.set(_flag(key), Presence.PRESENT.value, ex=self._flag_ttl_s), None
-            )
-        await self.leave(key)
+    async def mark_present(self, key: str) -> None:
+        present = Presence.PRESENT.value
+        await self._ask(lambda: self._client.set(_flag(key), present, ex=self._flag_ttl_s), None)
+
+    async def unmark(self, key: str) -> None:
+        await self._ask(lambda: self._client.delete(_flag(key)), None)
 
     async def take(self, key: str, *, deadline: float) -> bool:
+        now_s = heard_s = self._clock()
+        patient_until_s = now_s + (deadline - now_s) / 2
         pause_s, longest_s = POLL_S
-        self._turns[key] = self._clock()
+        waited = False
+        self._turns.add(key)
+        self._renewed.add(key)
         try:
             while True:
-                ours, flag = await self._ask(lambda: self._try_turn(key), _EVERYBODYS)
-                if ours and flag != Presence.PRESENT.value:
+                answer = await self._ask(lambda: self._try_turn(key), None)
+                now_s = self._clock()
+                if answer is not None:
+                    ours, flag = answer
+                    heard_s = now_s
+                    if flag is Presence.PRESENT:
+                        await self.leave(key)
+                        return False
+                    if ours:
+                        return True
+                elif not waited or now_s - heard_s > TURN_S:
                     return True
-                if flag == Presence.PRESENT.value:
-                    await self.leave(key)
-                    return False
-                if self._clock() + pause_s > deadline:
-                    raise RenderTimeout("another node did not finish the picture in time")
+                if now_s >= patient_until_s:
+                    return True  # Better a second render than none in time.
+                waited = True
                 await asyncio.sleep(pause_s)
                 pause_s = min(longest_s, 1.5 * pause_s)
         except BaseException:
             await self.leave(key)
             raise
 
+    def made(self, key: str) -> None:
+        self._renewed.discard(key)
+
     async def leave(self, key: str) -> None:
-        if self._turns.pop(key, None) is not None:
+        self._renewed.discard(key)
+        if key in self._turns:
+            self._turns.remove(key)
             await self._ask(lambda: self._client.eval(_GIVE_BACK, 1, _turn(key), self._us), None)
 
     async def reach(self) -> float:
@@ -158,14 +173,14 @@ class RedisFlags:
             raise RedisFault("cannot be reached; start it, or correct redis.url") from None
         return self._clock() - began_s
 
-    async def _try_turn(self, key: str) -> tuple[bool, str | None]:
+    async def _try_turn(self, key: str) -> tuple[bool, Presence]:
         """Takes the turn if nobody has it, and reads the flag, in one round trip."""
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.set(_turn(key), self._us, px=int(TURN_S * 1000), nx=True)
             pipe.get(_turn(key))
             pipe.get(_flag(key))
             _, holder, flag = await pipe.execute()
-        return holder == self._us, flag
+        return holder == self._us, _presence(flag)
 
     async def _ask(self, command: Callable[[], Awaitable[T]], otherwise: T) -> T:
         """The answer, or `otherwise` where Redis is out of order; never longer than the timeout."""
@@ -176,9 +191,12 @@ class RedisFlags:
                 return otherwise
             try:
                 return await self._in_time(command)
-            except (RedisError, OSError, TimeoutError) as fault:
+            except Exception as fault:
                 self._metrics.tier_failed("redis", _kind(fault))
-                self._well = not _is_gone(fault)
+                if not isinstance(fault, ResponseError):
+                    # A server that answers, if only with no, costs nothing to ask again; this one is left alone.
+                    self._well = False
+                    self._doubted.set()
                 return otherwise
 
     async def _in_time(self, command: Callable[[], Awaitable[T]]) -> T:
@@ -205,32 +223,38 @@ class RedisFlags:
     async def _look_after(self) -> None:
         """Keeps the turns that are held, and finds out when a Redis that was given up is back."""
         while True:
-            await asyncio.sleep(TICK_S)
+            with suppress(TimeoutError):
+                # A hiccup is over at once, and many wait for it to be.
+                async with asyncio.timeout(TICK_S):
+                    await self._doubted.wait()
+            self._doubted.clear()
             if not self._well:
-                with suppress(RedisError, OSError, TimeoutError):
+                with suppress(Exception):
                     await self._in_time(self._client.ping)
                     self._well = True
-            for key, since_s in list(self._turns.items()):
-                if self._clock() - since_s > LONGEST_TURN_S:
-                    self._turns.pop(key, None)
-                else:
-                    await self._renew(key)
+            if self._renewed:
+                await self._ask(self._renew, None)
 
-    async def _renew(self, key: str) -> None:
-        await self._ask(lambda: self._client.eval(_RENEW, 1, _turn(key), self._us, int(TURN_S * 1000)), None)
+    async def _renew(self) -> None:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for key in self._renewed:
+                pipe.eval(_RENEW, 1, _turn(key), self._us, int(TURN_S * 1000))
+            await pipe.execute()
 
 
 class NoRedis:
-    """Satisfies Flags where there is no Redis: nothing is known."""
+    """Satisfies Flags where there is no Redis: nothing is known, and nothing is noted."""
 
     async def presence(self, key: str) -> Presence:
         return Presence.UNKNOWN
 
-    async def mark(self, key: str, presence: Presence, *, over: Presence) -> None:
-        """Nowhere to."""
+    async def mark_absent(self, key: str) -> None: ...
 
-    async def stored(self, key: str, *, well: bool) -> None:
-        """Nowhere to."""
+    async def mark_present(self, key: str) -> None: ...
+
+    async def unmark(self, key: str) -> None: ...
+
+    async def leave(self, key: str) -> None: ...
 
 
 def _flag(key: str) -> str:
@@ -244,11 +268,6 @@ def _turn(key: str) -> str:
 def _presence(flag: str | None) -> Presence:
     """What else stands there is nothing we wrote."""
     return Presence(flag) if flag in ("present", "absent") else Presence.UNKNOWN
-
-
-def _is_gone(fault: Exception) -> bool:
-    """Whether to leave Redis alone for a while. A server that answers, if only with no, costs nothing to ask again."""
-    return not isinstance(fault, ResponseError)
 
 
 def _kind(fault: Exception) -> str:

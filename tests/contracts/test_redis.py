@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from proxy.core.errors import RenderTimeout
 from proxy.tiers import redis as redis_module
 from proxy.tiers.bucket import Presence
 from proxy.tiers.redis import RedisFlags
@@ -51,29 +50,24 @@ def later(seconds: float = 5) -> float:
 
 async def test_a_flag_has_three_values(one: RedisFlags, two: RedisFlags, server: Redis) -> None:
     assert await one.presence(KEY) is Presence.UNKNOWN
-    await one.mark(KEY, Presence.ABSENT, over=Presence.UNKNOWN)
+    await one.mark_absent(KEY)
     assert await two.presence(KEY) is Presence.ABSENT
-    await two.stored(KEY, well=True)
+    await two.mark_present(KEY)
     assert await one.presence(KEY) is Presence.PRESENT
-    await one.mark(KEY, Presence.UNKNOWN, over=Presence.PRESENT)
+    await one.unmark(KEY)
     assert await two.presence(KEY) is Presence.UNKNOWN
-    await one.mark(OTHER, Presence.ABSENT, over=Presence.PRESENT)
+    await one.mark_absent(OTHER)
     with server.client() as client:
         assert 0 < client.ttl(f"calotype:flag:{OTHER}") <= 60
-        await one.stored(KEY, well=True)
+        await one.mark_present(KEY)
         assert 900 < client.ttl(f"calotype:flag:{KEY}") <= 1000
 
 
 async def test_an_absence_never_hides_what_another_node_stored(one: RedisFlags, two: RedisFlags) -> None:
     assert await one.presence(KEY) is Presence.UNKNOWN
-    await two.stored(KEY, well=True)
-    await one.mark(KEY, Presence.ABSENT, over=Presence.UNKNOWN)
+    await two.mark_present(KEY)
+    await one.mark_absent(KEY)
     assert await one.presence(KEY) is Presence.PRESENT
-
-
-async def test_what_went_ill_is_not_flagged(one: RedisFlags) -> None:
-    await one.stored(KEY, well=False)
-    assert await one.presence(KEY) is Presence.UNKNOWN
 
 
 @pytest.mark.parametrize("forged", ["", "yes", "PRESENT", "x" * 10_000])
@@ -101,7 +95,8 @@ async def test_one_node_has_the_turn_and_the_other_waits_for_the_object(
     assert await two.take(OTHER, deadline=later()), "another key is another turn"
     await asyncio.sleep(0.1)
     assert not waiting.done()
-    await one.stored(KEY, well=True)
+    await one.mark_present(KEY)
+    await one.leave(KEY)
     assert await waiting is False
 
 
@@ -115,18 +110,47 @@ async def test_who_leaves_hands_the_turn_on(one: RedisFlags, two: RedisFlags) ->
     assert await asyncio.wait_for(two.take(KEY, deadline=later()), 1), "nobody leaves another's turn"
 
 
-async def test_an_object_that_went_ill_is_the_others_turn(one: RedisFlags, two: RedisFlags) -> None:
+async def test_nobody_waits_longer_than_leaves_time_to_make_it(one: RedisFlags, two: RedisFlags) -> None:
     assert await one.take(KEY, deadline=later())
-    waiting = asyncio.create_task(two.take(KEY, deadline=later()))
-    await asyncio.sleep(0.05)
-    await one.stored(KEY, well=False)
-    assert await waiting is True
+    began_s = time.monotonic()
+    assert await two.take(KEY, deadline=later(1.0)), "better a second render than none in time"
+    assert 0.4 < time.monotonic() - began_s < 0.9
 
 
-async def test_waiting_ends_at_the_deadline(one: RedisFlags, two: RedisFlags) -> None:
-    assert await one.take(KEY, deadline=later())
-    with pytest.raises(RenderTimeout):
-        await two.take(KEY, deadline=later(0.1))
+async def test_a_turn_that_nobody_will_end_is_waited_for_no_longer(one: RedisFlags, server: Redis) -> None:
+    with server.client() as client:
+        client.set(f"calotype:turn:{KEY}", "forged, and without an end")
+    assert await one.take(KEY, deadline=later(0.5))
+
+
+async def test_a_hiccup_ends_no_waiting(
+    two: RedisFlags, server: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with node(server, timeout_s=0.05) as one:
+        assert await two.take(KEY, deadline=later())
+        waiting = asyncio.create_task(one.take(KEY, deadline=later(8)))
+        await asyncio.sleep(0.2)
+        server.pause()
+        await asyncio.sleep(0.3)
+        server.resume()
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        await two.mark_present(KEY)
+        assert await waiting is False
+
+
+async def test_bytes_that_are_no_text_are_no_flag(one: RedisFlags, server: Redis) -> None:
+    with server.client() as client:
+        client.set(f"calotype:flag:{KEY}", b"\xff\xfe")
+        client.set(f"calotype:turn:{OTHER}", b"\xff\xfe", px=100)
+    assert await one.presence(KEY) is Presence.UNKNOWN
+    assert await one.take(OTHER, deadline=later())
+
+
+@pytest.mark.parametrize("url", ["redis://h/0?typo=1", "redis://h/0?ssl_cert_reqs=none"])
+def test_an_unknown_option_of_the_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="unknown option"):
+        RedisFlags(url, timeout_s=1, flag_ttl_s=1, metrics=FakeMetrics(), clock=time.monotonic)
 
 
 async def test_a_waiter_that_is_cancelled_leaves_no_turn_behind(
@@ -147,22 +171,31 @@ async def test_a_turn_is_kept_as_long_as_its_node_lives(
     monkeypatch.setattr(redis_module, "TICK_S", 0.05)
     async with node(server) as one:
         assert await one.take(KEY, deadline=later())
-        with pytest.raises(RenderTimeout):
-            await two.take(KEY, deadline=later(1.0))
+        began_s = time.monotonic()
+        assert await two.take(KEY, deadline=later(2.0))
+        assert time.monotonic() - began_s > 0.9, "not before its patience ends"
+        await two.leave(KEY)
     began_s = time.monotonic()
     assert await two.take(KEY, deadline=later()), "who is gone is waited for no longer than its turn lasts"
     assert time.monotonic() - began_s < 2
 
 
-async def test_a_turn_is_not_kept_for_ever(
+async def test_what_is_made_and_not_stored_in_time_is_the_others_turn(
     server: Redis, two: RedisFlags, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_module, "TURN_S", 0.2)
+    monkeypatch.setattr(redis_module, "TURN_S", 0.3)
     monkeypatch.setattr(redis_module, "TICK_S", 0.05)
-    monkeypatch.setattr(redis_module, "LONGEST_TURN_S", 0.3)
     async with node(server) as one:
         assert await one.take(KEY, deadline=later())
-        assert await two.take(KEY, deadline=later(3))
+        one.made(KEY)
+        began_s = time.monotonic()
+        assert await two.take(KEY, deadline=later(20))
+        assert time.monotonic() - began_s < 3
+        await one.mark_present(KEY)
+        await one.leave(KEY)
+        assert await two.presence(KEY) is Presence.PRESENT
+        with server.client() as client:
+            assert client.exists(f"calotype:turn:{KEY}"), "nobody ends another's turn"
 
 
 @pytest.mark.parametrize("how", ["pause", "kill"])
@@ -174,8 +207,8 @@ async def test_a_redis_that_is_gone_costs_its_timeout_once(server: Redis, how: s
         began_s = time.monotonic()
         for _ in range(200):
             assert await flags.presence(KEY) is Presence.UNKNOWN
-            await flags.mark(KEY, Presence.PRESENT, over=Presence.UNKNOWN)
-            await flags.stored(KEY, well=True)
+            await flags.mark_absent(KEY)
+            await flags.mark_present(KEY)
             assert await flags.take(KEY, deadline=later())
             await flags.leave(KEY)
         assert sum(metrics.counts.values()) == 1
@@ -183,7 +216,7 @@ async def test_a_redis_that_is_gone_costs_its_timeout_once(server: Redis, how: s
         server.resume() if how == "pause" else server.start()
         for _ in range(60):
             await asyncio.sleep(0.05)
-            await flags.stored(OTHER, well=True)
+            await flags.mark_present(OTHER)
             if await flags.presence(OTHER) is Presence.PRESENT:
                 return
         raise AssertionError("it is not found again")
@@ -204,7 +237,7 @@ async def test_many_at_once_pay_together(server: Redis) -> None:
 async def test_a_loop_that_was_busy_does_not_blame_redis(server: Redis) -> None:
     metrics = FakeMetrics()
     async with node(server, metrics, timeout_s=0.05) as flags:
-        await flags.stored(KEY, well=True)
+        await flags.mark_present(KEY)
         asking = asyncio.create_task(flags.presence(KEY))
         for _ in range(3):
             await asyncio.sleep(0)
@@ -216,10 +249,10 @@ async def test_a_loop_that_was_busy_does_not_blame_redis(server: Redis) -> None:
 async def test_a_redis_that_is_full_is_read_and_not_given_up(server: Redis) -> None:
     metrics = FakeMetrics()
     async with node(server, metrics) as flags:
-        await flags.stored(KEY, well=True)
+        await flags.mark_present(KEY)
         with server.client() as client:
             client.config_set("maxmemory", "1")
-        await flags.stored(OTHER, well=True)
+        await flags.mark_present(OTHER)
         assert await flags.take(OTHER, deadline=later()), "everybody's turn"
         assert metrics.counts["redis refused"] >= 2
         assert await flags.presence(KEY) is Presence.PRESENT
@@ -227,10 +260,10 @@ async def test_a_redis_that_is_full_is_read_and_not_given_up(server: Redis) -> N
 
 async def test_a_redis_that_is_read_only(server: Redis) -> None:
     async with node(server) as flags:
-        await flags.stored(KEY, well=True)
+        await flags.mark_present(KEY)
         with server.client() as client:
             client.execute_command("REPLICAOF", "127.0.0.1", "1")
-        await flags.stored(OTHER, well=True)
+        await flags.mark_present(OTHER)
         assert await flags.take(OTHER, deadline=later())
 
 

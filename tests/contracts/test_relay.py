@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from proxy.channel import Channel, Closed
-from proxy.core.delivery import Delivered, Delivery, Outcome, Timings, Variant
+from proxy.core.delivery import Belief, Delivered, Delivery, Outcome, Timings, Variant
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.errors import CalotypeError, Internal, OriginalNotFound, Overloaded, RenderTimeout, WorkerDied
 from proxy.core.formats import Format
@@ -46,7 +46,7 @@ class Producer:
 
     async def name(self, wanted: Wanted, *, deadline: float) -> Named:
         await self._pass("name", wanted, deadline)
-        return Named("k", Format.WEBP, float("inf"))
+        return Named("k", Format.WEBP, Belief("1", float("inf")))
 
     async def variant(self, wanted: Wanted, *, deadline: float, redirect: bool) -> Delivered:
         await self._pass("variant", wanted, deadline, redirect)
@@ -105,7 +105,9 @@ def later(seconds: float = 5) -> float:
 
 async def test_what_is_asked_arrives_as_it_was(house: SimpleNamespace) -> None:
     deadline = later()
-    assert await house.relay.name(WANTED, deadline=deadline) == Named("k", Format.WEBP, float("inf"))
+    assert await house.relay.name(WANTED, deadline=deadline) == Named(
+        "k", Format.WEBP, Belief("1", float("inf"))
+    )
     delivery, variant = await house.relay.variant(WANTED, deadline=deadline, redirect=True)
     assert variant == VARIANT
     assert (delivery.outcome, delivery.stored, delivery.timings.render_s) == (Outcome.MISS, True, 0.5)
@@ -229,3 +231,19 @@ async def test_a_channel_says_when_the_other_end_is_gone() -> None:
     channel.close()
     with pytest.raises(OSError, match="No such file"):
         await Channel.connect("/nonexistent/socket")
+
+
+async def test_a_receive_that_is_broken_off_keeps_no_descriptor() -> None:
+    ours, theirs = socket.socketpair()
+    channel = Channel(ours)
+    before = len(os.listdir("/proc/self/fd"))
+    with open(os.devnull) as file:
+        socket.send_fds(theirs, [(1000).to_bytes(8, "big") + b"half"], [file.fileno()])
+    receiving = asyncio.create_task(channel.receive())
+    await asyncio.sleep(0.05)
+    receiving.cancel()
+    await asyncio.gather(receiving, return_exceptions=True)
+    with pytest.raises(Closed):
+        await channel.receive()
+    theirs.close()
+    assert len(os.listdir("/proc/self/fd")) == before - 2

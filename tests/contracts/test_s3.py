@@ -162,8 +162,52 @@ async def test_a_tag_that_does_not_match_is_asked_about_again(house: SimpleNames
 
 async def test_a_tag_that_is_no_md5_is_believed_the_second_time(house: SimpleNamespace) -> None:
     house.between.answer(answer("200 OK", BODY, 'ETag: "' + "0" * 32 + '"'))
-    assert await content(house) == BODY
-    assert house.between.count("GET") == 2
+    for _ in range(20):
+        assert await content(house) == BODY
+    assert house.between.count("GET") == 21, "and from then on at once"
+
+
+@pytest.mark.parametrize("header", ["Last-Modified: garbage", "x-amz-missing-meta: abc"])
+async def test_a_header_that_makes_no_sense(house: SimpleNamespace, header: str) -> None:
+    house.between.answer(answer("200 OK", BODY, header))
+    with pytest.raises(SourceUnavailable):
+        await content(house)
+
+
+async def test_what_cannot_be_written_may_still_be_read(house: SimpleNamespace) -> None:
+    house.between.answer(answer("503 S", error("SlowDown")), only="PUT")
+    for _ in range(6):
+        with pytest.raises(Unavailable):
+            await house.bucket.put("x/2", b"", content_type="", cache_control="", metadata={})
+    assert house.bucket._writes.open
+    assert await content(house) == BODY + b"a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("endpoint_url", "region"), [("http://my_minio:9000", "x"), ("http://127.0.0.1:9", "not a region")]
+)
+async def test_what_no_store_can_be_is_refused_at_the_start(endpoint_url: str, region: str) -> None:
+    bucket = S3Bucket(
+        S3Place(bucket="pics", endpoint_url=endpoint_url, region=region),
+        access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
+    )  # fmt: skip
+    with pytest.raises(Refused, match="endpoint_url or region"):
+        await bucket.__aenter__()
+
+
+async def test_nothing_but_the_endpoint_is_spoken_to(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Between("127.0.0.1", house.store.port) as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        bucket = S3Bucket(
+            S3Place(bucket="pics", endpoint_url=house.between.url),
+            access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
+        )  # fmt: skip
+        async with bucket:
+            await bucket.reach()
+        assert proxy.count() == 0
 
 
 async def test_a_tag_of_an_encrypted_object_says_nothing(house: SimpleNamespace) -> None:
@@ -223,7 +267,7 @@ async def test_a_store_that_is_down_is_left_alone_and_found_again(
     for _ in range(5):
         with pytest.raises(SourceUnavailable):
             await content(house)
-    assert house.bucket.resting
+    assert house.bucket._reads.open
     house.between.up()
     with pytest.raises(SourceUnavailable) as caught:
         await content(house)
@@ -231,7 +275,7 @@ async def test_a_store_that_is_down_is_left_alone_and_found_again(
     assert house.between.count() == 0, "it is not asked while it rests"
     await asyncio.sleep(s3.PAUSE_S + 0.05)
     assert await content(house) == BODY + b"a.jpg"
-    assert not house.bucket.resting
+    assert not house.bucket._reads.open
 
 
 async def test_refusals_do_not_open_the_breaker(house: SimpleNamespace) -> None:
@@ -244,7 +288,7 @@ async def test_refusals_do_not_open_the_breaker(house: SimpleNamespace) -> None:
 async def test_retries_are_a_tenth_of_the_traffic(
     house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.bucket._breaker = SimpleNamespace(
+    house.bucket._reads = SimpleNamespace(
         admits=lambda _: True, failed=lambda _: None, succeeded=lambda: None, open=False
     )
     monkeypatch.setattr(s3, "RETRY_S", 0.0)
@@ -302,13 +346,14 @@ async def test_objects_are_put_and_found_and_removed(house: SimpleNamespace) -> 
     await house.bucket.put(
         "x/1", b"body", content_type="image/webp", cache_control="max-age=3", metadata={"a": "b"}
     )
-    assert await house.bucket.has("x/1")
+    assert await house.bucket.metadata("x/1") == {"a": "b"}
     assert house.store.metadata("pics", "x/1") == {"a": "b"}
     assert house.store.headers("pics", "x/1")["cache-control"] == "max-age=3"
     sink = InMemory()
     head = await house.bucket.get("x/1", sink, max_bytes=10)
     assert (bytes(sink.body), head.content_type, head.metadata) == (b"body", "image/webp", {"a": "b"})
     await house.bucket.delete("x/1")
-    assert not await house.bucket.has("x/1")
+    with pytest.raises(Missing):
+        await house.bucket.metadata("x/1")
     with pytest.raises(Missing):
         await house.bucket.get("x/1", sink, max_bytes=10)

@@ -122,7 +122,7 @@ async def test_a_turn_is_taken_for_what_is_made_and_kept_until_it_is_stored() ->
     chain = Chain(FakeInstantTier(), [FakeTier(), bucket], FakeMetrics(), turns)
     bucket.gate.clear()
     assert (await chain.bring("k", Format.PNG, make, deadline=later())).tier == ""
-    assert turns.held == {"k"}
+    assert (turns.held, turns.done) == ({"k"}, ["k"])
     assert turns.left == [], "the bucket ends it, once the object is there"
     bucket.gate.set()
     await chain.close(later())

@@ -52,7 +52,7 @@ async def house() -> AsyncIterator[SimpleNamespace]:
     made.produce = Produce(
         originals, made.chain, made.flights, made.renderer, recipe, AUTO, made.clock, made.metrics
     )
-    made.deliver = Deliver(made.memory, made.produce, made.clock)
+    made.deliver = Deliver(made.memory, made.produce, made.flights, made.clock)
     made.ref = made.source.put("a", b"1")
 
     async def variant(asked: Wanted, **how: Any) -> SimpleNamespace:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from proxy.core.delivery import Delivered, Delivery, Outcome, Variant
+from proxy.core.delivery import Belief, Delivered, Delivery, Outcome, Variant
 from proxy.core.errors import SourceUnavailable
 from proxy.core.formats import Format
 from proxy.core.keys import OriginalRef
 from proxy.core.transform import Transform
 from proxy.core.wanted import Named, Wanted
-from proxy.service.deliver import Collapse, Deliver
+from proxy.service.deliver import Deliver
 from proxy.service.singleflight import Flights
 from tests.fakes import FakeClock, FakeInstantTier
 
@@ -26,6 +26,7 @@ class FakeProducer:
     def __init__(self) -> None:
         self.names = self.variants = 0
         self.until_s = 0.0
+        self.key, self.version = KEY, "1"
         self.location = ""
         self.failure: Exception | None = None
         self.gate = asyncio.Event()
@@ -34,7 +35,7 @@ class FakeProducer:
     async def name(self, wanted: Wanted, *, deadline: float) -> Named:
         self.names += 1
         await self.gate.wait()
-        return Named(KEY, Format.PNG, self.until_s)
+        return Named(self.key, Format.PNG, Belief(self.version, self.until_s))
 
     async def variant(self, wanted: Wanted, *, deadline: float, redirect: bool) -> Delivered:
         self.variants += 1
@@ -42,7 +43,8 @@ class FakeProducer:
         if self.failure is not None:
             raise self.failure
         delivery = Delivery(
-            key=KEY, format=Format.PNG, outcome=Outcome.MISS, stored=True, until_s=self.until_s,
+            key=self.key, format=Format.PNG, outcome=Outcome.MISS, stored=True,
+            belief=Belief(self.version, self.until_s),
             location=self.location if redirect else "",
         )  # fmt: skip
         return Delivered(delivery, None if delivery.location else VARIANT)
@@ -61,7 +63,7 @@ def later() -> float:
 
 async def test_a_miss_is_a_hit_from_then_on() -> None:
     producer, clock, asked = FakeProducer(), FakeClock(), wanted()
-    deliver = Deliver(FakeInstantTier(), producer, clock)
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.until_s = clock() + 1
     assert deliver.recall(asked) is None
     first = await deliver.variant(asked, deadline=later())
@@ -70,24 +72,24 @@ async def test_a_miss_is_a_hit_from_then_on() -> None:
     assert recalled is not None
     assert (recalled.delivery.outcome, recalled.delivery.tier, recalled.variant) == ("hit", "memory", VARIANT)
     assert not recalled.delivery.stored
-    assert (producer.names, producer.variants) == (0, 1)
+    assert (producer.names, producer.variants) == (1, 1)
 
 
 async def test_only_the_name_is_asked_for_what_is_here_already() -> None:
     producer, clock, asked = FakeProducer(), FakeClock(), wanted()
-    deliver = Deliver(FakeInstantTier(), producer, clock)
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     await deliver.variant(asked, deadline=later())
     assert deliver.recall(asked) is None, "its identity may not be believed any more"
     producer.until_s = clock() + 1
     again = await deliver.variant(asked, deadline=later())
     assert (again.delivery.outcome, again.delivery.tier) == (Outcome.HIT, "memory")
-    assert (producer.names, producer.variants) == (1, 1)
+    assert (producer.names, producer.variants) == (2, 1)
     assert deliver.recall(asked) is not None
 
 
 async def test_what_the_client_has_is_not_sent_for() -> None:
     producer = FakeProducer()
-    deliver = Deliver(FakeInstantTier(), producer, FakeClock())
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), FakeClock())
     held = await deliver.variant(wanted(), deadline=later(), is_current=lambda key: key == KEY)
     assert (held.delivery.tier, held.variant) == ("validator", None)
     other = await deliver.variant(wanted(), deadline=later(), is_current=lambda key: False)
@@ -98,7 +100,7 @@ async def test_what_the_client_has_is_not_sent_for() -> None:
 async def test_what_memory_does_not_take_is_asked_for_again() -> None:
     producer = FakeProducer()
     producer.until_s = later()
-    deliver, asked = Deliver(FakeInstantTier(max_entry_bytes=0), producer, FakeClock()), wanted()
+    deliver, asked = Deliver(FakeInstantTier(max_entry_bytes=0), producer, Flights(), FakeClock()), wanted()
     for _ in range(2):
         assert (await deliver.variant(asked, deadline=later())).variant is VARIANT
     assert deliver.recall(asked) is None
@@ -108,7 +110,7 @@ async def test_what_memory_does_not_take_is_asked_for_again() -> None:
 async def test_a_location_is_passed_on_and_not_remembered() -> None:
     producer = FakeProducer()
     producer.location = "https://cdn.example/x"
-    deliver, asked = Deliver(FakeInstantTier(), producer, FakeClock()), wanted()
+    deliver, asked = Deliver(FakeInstantTier(), producer, Flights(), FakeClock()), wanted()
     sent = await deliver.variant(asked, deadline=later(), redirect=True)
     assert (sent.delivery.location, sent.variant) == ("https://cdn.example/x", None)
     assert deliver.recall(asked) is None
@@ -118,25 +120,55 @@ async def test_a_location_is_passed_on_and_not_remembered() -> None:
 async def test_equal_wishes_are_one_call() -> None:
     producer = FakeProducer()
     producer.gate.clear()
-    collapse = Collapse(producer, Flights())
-    asking = [
-        asyncio.create_task(collapse.variant(wanted(), deadline=later(), redirect=False)) for _ in range(50)
-    ]
-    naming = [asyncio.create_task(collapse.name(wanted(), deadline=later())) for _ in range(50)]
+    deliver = Deliver(FakeInstantTier(max_entry_bytes=0), producer, Flights(), FakeClock())
+    asking = [asyncio.create_task(deliver.variant(wanted(), deadline=later())) for _ in range(50)]
     await asyncio.sleep(0.01)
     producer.gate.set()
     outcomes = [(await task).delivery.outcome for task in asking]
-    assert {(await task).key for task in naming} == {KEY}
-    assert (producer.names, producer.variants) == (1, 1)
+    assert producer.variants == 1
     assert outcomes.count(Outcome.MISS) == 1
     assert outcomes.count(Outcome.COLLAPSED) == 49
+
+
+async def test_who_comes_after_the_original_was_replaced_does_not_join() -> None:
+    producer = FakeProducer()
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), FakeClock())
+    first = asyncio.create_task(deliver.variant(wanted(), deadline=later()))
+    await asyncio.sleep(0)
+    producer.gate.clear()
+    await asyncio.sleep(0.01)
+    producer.key, producer.version = "cd" * 32, "2"
+    producer.gate.set()
+    second = await deliver.variant(wanted(), deadline=later())
+    assert second.delivery.key == "cd" * 32
+    assert producer.variants == 2
+    await first
+
+
+async def test_one_look_at_an_original_is_good_for_all_that_is_made_of_it() -> None:
+    producer, clock = FakeProducer(), FakeClock()
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    one, other = wanted(), wanted()
+    producer.until_s = clock() + 1
+    await deliver.variant(one, deadline=later())
+    await deliver.variant(other, deadline=later())
+    clock.ahead_s = 2
+    assert deliver.recall(one) is None
+    assert deliver.recall(other) is None
+    producer.until_s = clock() + 1
+    await deliver.variant(one, deadline=later())
+    assert deliver.recall(other) is not None, "it is of the same original, which was looked at just now"
+    producer.key, producer.version = "cd" * 32, "2"
+    await deliver.variant(one, deadline=later())
+    assert deliver.recall(one) is not None
+    assert deliver.recall(other) is None, "it is of an original that is no more"
 
 
 async def test_a_failure_is_everybodys_and_not_remembered() -> None:
     producer = FakeProducer()
     producer.failure = SourceUnavailable("down")
-    collapse = Collapse(producer, Flights())
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), FakeClock())
     for _ in range(2):
         with pytest.raises(SourceUnavailable):
-            await collapse.variant(wanted(), deadline=later(), redirect=False)
+            await deliver.variant(wanted(), deadline=later())
     assert producer.variants == 2

@@ -79,9 +79,9 @@ async def test_not_found_is_remembered_for_a_minute(house: SimpleNamespace) -> N
 async def test_forgetting_asks_again(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
     identity = await house.originals.identify(ref, deadline=soon())
-    assert house.originals.believed_until(identity) > house.clock()
-    assert house.originals.believed_until(Identity(ref, "other")) == 0.0
-    assert house.originals.believed_until(Identity(OriginalRef("photos", "b"), "1")) == 0.0
+    assert house.originals.belief(identity).until_s > house.clock()
+    assert house.originals.belief(Identity(ref, "other")).until_s == 0.0
+    assert house.originals.belief(Identity(OriginalRef("photos", "b"), "1")).until_s == 0.0
     house.originals.forget(ref)
     await house.originals.identify(ref, deadline=soon())
     assert house.source.identified == 2
@@ -269,7 +269,12 @@ async def test_an_original_found_missing_when_fetched_is_remembered(house: Simpl
         async with house.originals.borrow(identity, deadline=soon()):
             pass
     house.source.failure = None
+    assert await house.originals.identify(ref, deadline=soon()) == identity, (
+        "what was made of it is still served"
+    )
     with pytest.raises(OriginalNotFound):
-        await house.originals.identify(ref, deadline=soon())
+        async with house.originals.borrow(identity, deadline=soon()):
+            pass
     house.clock.ahead_s = 60
-    await house.originals.identify(ref, deadline=soon())
+    async with house.originals.borrow(identity, deadline=soon()) as original:
+        assert original.content == b"1"

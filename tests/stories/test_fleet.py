@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -249,9 +250,21 @@ async def test_flagged_variants_are_redirected_to(place: Place) -> None:
                 assert answer.status == 200
             jpeg = await get(session, second.url + target)
             assert (jpeg.status, jpeg.body[:2]) == (200, b"\xff\xd8")
-            conditional = await get(session, second.url + target, **{"If-None-Match": "*"}, **WEBP)
-            assert conditional.status in (302, 304)
-        assert "X-Amz" not in second.log()
+            # A pre-signed URL of an original says which; what it is signed with goes nowhere.
+            presigned = place.store.client.generate_presigned_url(
+                "get_object", Params={"Bucket": place.originals, "Key": "a.jpg"}
+            )
+            asked = await get(
+                session, f"{second.url}/thumbnail?url={quote(presigned, safe='')}&w=320&format=jpg"
+            )
+            assert (asked.status, asked.body[:2]) == (200, b"\xff\xd8")
+            named = json.loads(
+                second.admin(f"/v1/explain?url=/thumbnail?url={quote(quote(presigned, safe=''))}")
+            )
+            assert named["original"] == "photos:a.jpg"
+        told = second.log() + second.admin("/metrics").decode() + json.dumps(named)
+        assert presigned.partition("Signature=")[2][:20] not in told
+        assert place.store.secret_key not in told
 
 
 async def test_rotten_disks_and_buckets_serve_no_wrong_byte(place: Place) -> None:
@@ -338,6 +351,57 @@ def orphans(cache: Path) -> list[str]:
     variants = {p.relative_to(cache / "variants").as_posix() for p in (cache / "variants").rglob("*.val")}
     half = [path.name for path in (cache / "originals").rglob("*.part")]
     return [*sorted(variants - rows), *half]
+
+
+@pytest.mark.parametrize("how", ["hang", "refuse"])
+async def test_a_bucket_that_takes_nothing_delays_no_other_node(place: Place, how: str) -> None:
+    for number in range(5):
+        place.put(f"{number}.jpg", pictures.photo_as("jpeg"))
+    targets = [f"/w_{20 + number},f_auto/{number % 5}.jpg" for number in range(20)]
+    nodes = [place.node(name) for name in "ab"]
+    with running(*nodes):
+        if how == "hang":
+            place.between.answer(b"", only="PUT")
+        else:
+            place.between.answer(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", only="PUT")
+        for node in nodes:
+            answers = await get_all([node.url + target for target in targets], **WEBP)
+            assert {answer.status for answer in answers} == {200}
+        place.between.up()
+
+
+async def test_a_bucket_that_hangs_is_done_without(place: Place) -> None:
+    """Originals in a directory: only the bucket is out of order."""
+    originals = place.folder / "originals"
+    originals.mkdir()
+    (originals / "a.jpg").write_bytes(pictures.photo_as("jpeg"))
+    node = place.node("a", sources={"photos": {"path": str(originals)}})
+    with running(node):
+        place.between.hang()
+        answers = await get_all([f"{node.url}/w_{width},f_auto/a.jpg" for width in range(20, 60)], at_once=4)
+        assert {answer.status for answer in answers} == {200}
+        assert node.metric("calotype_tier_errors_total", tier="bucket", kind="resting") > 0
+        place.between.up()
+
+
+async def test_a_source_that_refuses_hides_nothing_that_is_cached(place: Place) -> None:
+    place.put("a.jpg", pictures.photo_as("jpeg"))
+    node = place.node("a")
+    hot = [f"{node.url}/w_{width},f_auto/a.jpg" for width in range(20, 30)]
+    with running(node):
+        await get_all(hot)
+    with running(node):
+        body = b"<Error><Code>AccessDenied</Code></Error>"
+        place.between.answer(
+            b"HTTP/1.1 403 F\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body), only="GET"
+        )
+        for path in (node.folder / "cache/originals").rglob("*"):
+            if path.is_file():
+                path.unlink()
+        [cold] = await get_all([node.url + "/w_90,f_auto/a.jpg"])
+        assert cold.status == 404
+        answers = await get_all(hot)
+        assert {answer.status for answer in answers} == {200}
 
 
 async def test_redis_stopped_under_load(place: Place) -> None:

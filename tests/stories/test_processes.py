@@ -1,6 +1,7 @@
 """A node of several processes answers as a node of one does, and stops, dies and counts as one."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -256,10 +257,90 @@ async def test_readiness_tells_of_a_back_that_is_stopped(originals: Path) -> Non
         await eventually(two.ready)
 
 
-def test_the_relay_is_private(originals: Path) -> None:
+async def test_a_node_that_is_shot_leaves_no_file_behind(originals: Path) -> None:
+    two = node(originals, "two")
+    two.environment["TMPDIR"] = str(temporary_file(originals.parent / "tmp", "x", b"").parent)
+    two.start()
+    await get_all([two.url + "/w_80,f_webp/photo.jpg"] * 20)
+    two.kill()
+    assert [path.name for path in (originals.parent / "tmp").iterdir()] == ["x"]
+
+
+async def test_clients_that_leave_cost_no_descriptor(originals: Path) -> None:
     two = node(originals, "two")
     with running(two):
         assert two.process is not None
-        for folder in Path("/tmp").glob("calotype-*"):
-            if (folder / "relay").is_socket():
-                assert folder.stat().st_mode & 0o077 == 0
+        served = [pid for pid in descendants(two.process.pid) if pid not in two.workers()]
+        await get_all([two.url + "/original/large.png"] * 20)
+
+        def held() -> int:
+            return sum(
+                "originals/" in os.readlink(f"/proc/{pid}/fd/{descriptor}")
+                for pid in served
+                for descriptor in os.listdir(f"/proc/{pid}/fd")
+                if os.path.lexists(f"/proc/{pid}/fd/{descriptor}")
+            )
+
+        async def leave(after_s: float) -> None:
+            _, writer = await asyncio.open_connection("127.0.0.1", two.port)
+            writer.write(b"GET /original/large.png HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asyncio.sleep(after_s)
+            writer.transport.abort()
+
+        for _ in range(10):
+            await asyncio.gather(*(leave(number / 2000) for number in range(60)))
+        await eventually(lambda: held() == 0)
+
+
+async def test_slow_readers_of_originals_keep_nobody_waiting(originals: Path) -> None:
+    two = node(originals, "two")
+    with running(two):
+        connections = []
+        for _ in range(1200):
+            _, writer = await asyncio.open_connection("127.0.0.1", two.port, limit=1)
+            writer.write(b"GET /original/large.png HTTP/1.1\r\nHost: x\r\n\r\n")
+            connections.append(writer)
+        await asyncio.sleep(0.5)
+        answers = await get_all([f"{two.url}/w_{width},f_webp/photo.jpg" for width in range(20, 60)])
+        assert {answer.status for answer in answers} == {200}
+        for writer in connections:
+            writer.transport.abort()
+
+
+async def test_a_back_that_hangs_keeps_no_stop_waiting(originals: Path) -> None:
+    two = node(originals, "two", drain="3s")
+    two.start()
+    try:
+        assert two.process is not None
+        shoot(two.back(), signal.SIGSTOP)
+        asking = [asyncio.create_task(asyncio.to_thread(ask_quietly, two)) for _ in range(30)]
+        await asyncio.sleep(0.2)
+        began_s = time.monotonic()
+        two.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(two.process.wait, 20) == 0
+        assert time.monotonic() - began_s < 6
+        await asyncio.gather(*asking)
+    finally:
+        two.kill()
+
+
+def ask_quietly(of: Node) -> None:
+    with contextlib.suppress(OSError):
+        of.admin("/metrics")
+
+
+def test_no_code_of_the_working_directory_is_run(originals: Path, tmp_path: Path) -> None:
+    temporary_file(tmp_path, "cwd/structlog.py", b"open('ran', 'w')\nraise SystemExit('not mine')\n")
+    two = node(originals, "two")
+    calotype = Path(sys.executable).with_name("calotype")
+    two.process = subprocess.Popen([str(calotype), "serve"], cwd=tmp_path / "cwd", env=two.environment)
+    try:
+        for _ in range(200):
+            if two.ready():
+                break
+            time.sleep(0.05)
+        assert two.ready()
+        assert two.stop() == 0
+    finally:
+        two.kill()
+    assert not (tmp_path / "cwd/ran").exists()

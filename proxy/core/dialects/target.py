@@ -74,19 +74,14 @@ def encoded(key: str) -> str:
     return quote(key, safe="/-._~")
 
 
-_CREDENTIALS = re.compile(r"((?:^|[?&])(?:x-amz-[^=&]*|awsaccesskeyid|signature|sig)=)[^&]*", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"x-amz-|awsaccesskeyid|(?<![a-z])sig(?:nature)?=|//[^/@]*@", re.IGNORECASE)
+_DECODINGS = 4
 
 
 def without_secrets(raw: str) -> str:
-    """`raw` as a log may show it: no credential of its own, and nothing behind the `?` of a URL within it."""
-    path, mark, query = raw.partition("?")
-    if not mark:
-        return raw
-    parts = []
-    for part in query.split("&"):
-        name, equals, value = part.partition("=")
-        if name == "url":
-            head, inner, _ = unquote_to_bytes(value).decode("utf-8", "replace").partition("?")
-            value = quote(head, safe="/:-._~") + "?..." if inner else value
-        parts.append(name + equals + value)
-    return _CREDENTIALS.sub(r"\1...", f"{path}?{'&'.join(parts)}")
+    """`raw` as a log may show it: up to the first credential of its own or of a URL within it, however it is encoded."""
+    plain = raw
+    for _ in range(_DECODINGS):
+        plain = unquote_to_bytes(plain).decode("utf-8", "replace")
+    found = _CREDENTIALS.search(plain)
+    return raw if found is None else quote(plain[: found.start()], safe="/:?&=;,@.-_~") + "..."
