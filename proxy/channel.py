@@ -8,6 +8,8 @@ import os
 import pickle
 import socket
 import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 _HEAD = struct.Struct("!Q")
@@ -73,13 +75,13 @@ class Channel:
                 self.close()
             raise
 
-    async def ended(self) -> None:
-        """Returns when the other end is gone, or speaks out of turn."""
+    @contextmanager
+    def watched(self, notice: Callable[[], object]) -> Iterator[None]:
+        """Calls `notice` when the other end is gone, or speaks out of turn."""
         loop = asyncio.get_running_loop()
-        readable = loop.create_future()
-        loop.add_reader(self._end, _notice, readable)
+        loop.add_reader(self._end, notice)
         try:
-            await readable
+            yield
         finally:
             loop.remove_reader(self._end)
 
@@ -91,13 +93,18 @@ class Channel:
             try:
                 part, descriptors, _, _ = socket.recv_fds(self._end, count, _MOST_DESCRIPTORS)
             except BlockingIOError:
-                await self.ended()
+                await self._readable()
             except OSError:
                 raise Closed from None
             else:
                 if not part:
                     raise Closed
                 return part, descriptors
+
+    async def _readable(self) -> None:
+        readable = asyncio.get_running_loop().create_future()
+        with self.watched(lambda: _notice(readable)):
+            await readable
 
     async def _exactly(self, count: int) -> bytearray:
         loop = asyncio.get_running_loop()

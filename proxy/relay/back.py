@@ -65,30 +65,24 @@ class RelayServer:
 
     async def _converse(self, channel: Channel) -> None:
         try:
-            while await self._answer_next(channel):
-                pass
+            while True:
+                await self._answer_next(channel)
         except Closed:
             pass
         finally:
             channel.close()
 
-    async def _answer_next(self, channel: Channel) -> bool:
-        """One call; False where its connection is of no more use."""
+    async def _answer_next(self, channel: Channel) -> None:
+        """One call. Cancelled with its connection: who has asked says nothing until it is answered."""
         call: Call = (await channel.receive()).value
-        gone = asyncio.create_task(channel.ended(), name="front's end")
-        work = asyncio.create_task(self._work(call, channel, gone), name=f"call {call.method}")
-        try:
-            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
-            return False
-        finally:
-            work.cancel()
-            gone.cancel()
-            await asyncio.gather(work, gone, return_exceptions=True)
+        me = asyncio.current_task()
+        assert me is not None
+        with channel.watched(me.cancel):
+            answer = await self._answer(call, channel)
+        await channel.send(answer)
 
-    async def _work(self, call: Call, channel: Channel, gone: asyncio.Task[None]) -> bool:
-        answer: object
+    async def _answer(self, call: Call, channel: Channel) -> object:
+        answer: object = None
         try:
             match call.method:
                 case "name":
@@ -97,8 +91,7 @@ class RelayServer:
                     wanted, redirect = call.arguments
                     answer = await self._producer.variant(wanted, deadline=call.deadline, redirect=redirect)
                 case "latest":
-                    await self._lend(call, channel, gone)
-                    return False
+                    await self._lend(call, channel)
                 case "explain":
                     answer = await self._explain(*call.arguments)
         except CalotypeError as failure:
@@ -108,10 +101,9 @@ class RelayServer:
         except Exception:
             self._log.exception("internal error")
             answer = Internal("an unexpected error was logged")
-        await channel.send(answer)
-        return True
+        return answer
 
-    async def _lend(self, call: Call, channel: Channel, gone: asyncio.Task[None]) -> None:
+    async def _lend(self, call: Call, channel: Channel) -> None:
         """The original's descriptor, and the original held until the front closes the connection."""
         async with self._producer.latest(*call.arguments, deadline=call.deadline) as original:
             status = os.fstat(original.fileno())
@@ -119,4 +111,4 @@ class RelayServer:
             if not original.unchanged():
                 raise SourceUnavailable("the original is being written", retry_after_s=1)
             await channel.send(opened, [original.fileno()])
-            await asyncio.wait({gone})
+            await asyncio.Event().wait()  # Until the watch ends it.

@@ -26,15 +26,13 @@ class Deliver:
         self._flights = flights
         self._clock = clock
         self._hits: Memo[Wanted, Delivery] = Memo(_MEMO_ENTRIES)
+        self._names: Memo[Wanted, Named] = Memo(_MEMO_ENTRIES)
         self._beliefs: Memo[OriginalRef, Belief] = Memo(_MEMO_ENTRIES)
 
     def recall(self, wanted: Wanted) -> Delivered | None:
         """The memory hit, at once, as long as the original's identity may be believed; None for all else."""
         hit = self._hits.get(wanted)
-        if hit is None:
-            return None
-        version, until_s = self._beliefs.get(wanted.ref, hit.belief)
-        if until_s <= self._clock() or version != hit.belief.version:
+        if hit is None or not self._holds(wanted.ref, hit.belief):
             return None
         variant = self._memory.lookup(hit.key)
         return None if variant is None else Delivered(hit, variant)
@@ -51,9 +49,11 @@ class Deliver:
 
         `is_current` says whether the client holds the variant of a key already; then nothing is looked up.
         """
-        named = await self._producer.name(wanted, deadline=deadline)
-        # One look at an original is good for all that is made of it.
-        self._beliefs.keep(wanted.ref, named.belief)
+        named = self._names.get(wanted)
+        if named is None or not self._holds(wanted.ref, named.belief):
+            named = self._names.keep(wanted, await self._producer.name(wanted, deadline=deadline))
+            # One look at an original is good for all that is made of it.
+            self._beliefs.keep(wanted.ref, named.belief)
         if is_current is not None and is_current(named.key):
             return Delivered(_hit(named, VALIDATOR), None)
         if (variant := self._memory.lookup(named.key)) is not None:
@@ -78,6 +78,11 @@ class Deliver:
     def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
         """The original itself, open as long as the context is."""
         return self._producer.latest(ref, deadline=deadline)
+
+    def _holds(self, ref: OriginalRef, belief: Belief) -> bool:
+        """Whether what rests on `belief` still holds, by the last look at the original."""
+        version, until_s = self._beliefs.get(ref, belief)
+        return version == belief.version and until_s > self._clock()
 
     def _remember(self, wanted: Wanted, hit: Delivery, variant: Variant) -> Delivered:
         self._hits.keep(wanted, hit)

@@ -218,12 +218,13 @@ async def test_a_back_that_is_slow_is_a_timeout(house: SimpleNamespace) -> None:
 async def test_a_channel_says_when_the_other_end_is_gone() -> None:
     ours, theirs = socket.socketpair()
     channel = Channel(ours)
-    ended = asyncio.create_task(channel.ended())
-    await asyncio.sleep(0.01)
-    assert not ended.done()
-    theirs.sendall(b"\0\0\0")
-    theirs.close()
-    await ended
+    gone = asyncio.Event()
+    with channel.watched(gone.set):
+        await asyncio.sleep(0.01)
+        assert not gone.is_set()
+        theirs.sendall(b"\0\0\0")
+        theirs.close()
+        await gone.wait()
     with pytest.raises(Closed):
         await channel.receive()
     with pytest.raises(Closed):

@@ -159,6 +159,8 @@ async def test_one_look_at_an_original_is_good_for_all_that_is_made_of_it() -> N
     await deliver.variant(one, deadline=later())
     assert deliver.recall(other) is not None, "it is of the same original, which was looked at just now"
     producer.key, producer.version = "cd" * 32, "2"
+    clock.ahead_s = 4
+    producer.until_s = clock() + 1
     await deliver.variant(one, deadline=later())
     assert deliver.recall(one) is not None
     assert deliver.recall(other) is None, "it is of an original that is no more"

@@ -81,7 +81,7 @@ _DECODINGS = 4
 def without_secrets(raw: str) -> str:
     """`raw` as a log may show it: up to the first credential of its own or of a URL within it, however it is encoded."""
     plain = raw
-    for _ in range(_DECODINGS):
+    for _ in range(_DECODINGS if "%" in raw else 0):
         plain = unquote_to_bytes(plain).decode("utf-8", "replace")
     found = _CREDENTIALS.search(plain)
     return raw if found is None else quote(plain[: found.start()], safe="/:?&=;,@.-_~") + "..."
