@@ -14,6 +14,7 @@ from proxy.core.wanted import Named, Wanted
 from proxy.ports import Clock, InstantTier, Original, Producer
 from proxy.service.singleflight import Flights
 
+MOMENT_S = 0.25
 _MEMO_ENTRIES = 20_000
 
 
@@ -51,7 +52,7 @@ class Deliver:
         """
         named = self._names.get(wanted)
         if named is None or not self._holds(wanted.ref, named.belief):
-            named = self._names.keep(wanted, await self._producer.name(wanted, deadline=deadline))
+            named = self._names.keep(wanted, await self._name(wanted, deadline))
             # One look at an original is good for all that is made of it.
             self._beliefs.keep(wanted.ref, named.belief)
         if is_current is not None and is_current(named.key):
@@ -78,6 +79,16 @@ class Deliver:
     def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
         """The original itself, open as long as the context is."""
         return self._producer.latest(ref, deadline=deadline)
+
+    async def _name(self, wanted: Wanted, deadline: float) -> Named:
+        """Asked once for all who ask at the same time, and anew for who comes later: the original may be another."""
+        moment = int(self._clock() / MOMENT_S)
+        landed = await self._flights.run(
+            ("name", moment, wanted.by_value),
+            lambda _: self._producer.name(wanted, deadline=deadline),
+            deadline=deadline,
+        )
+        return landed.result
 
     def _holds(self, ref: OriginalRef, belief: Belief) -> bool:
         """Whether what rests on `belief` still holds, by the last look at the original."""

@@ -27,6 +27,7 @@ from proxy.ports import Clock, Metrics
 from proxy.tiers.bucket import Presence
 
 ABSENT_S = 60
+CONNECT_S = 1.0
 TURN_S = 2.0
 """How long a turn outlives the node that took it, and how long its variant may be on its way to the bucket."""
 TICK_S = 0.5
@@ -87,6 +88,7 @@ class RedisFlags:
         self._tick: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "RedisFlags":
+        await self._connect()
         self._tick = asyncio.create_task(self._look_after(), name="redis")
         return self
 
@@ -220,6 +222,19 @@ class RedisFlags:
                 self._abandoned.add(asking)
                 asking.add_done_callback(self._abandoned.discard)
 
+    async def _connect(self) -> None:
+        """Makes the connections: each takes several round trips, for which no request should wait."""
+
+        async def one() -> None:
+            async with asyncio.timeout(CONNECT_S):
+                await self._client.ping()
+
+        tried = await asyncio.gather(*(one() for _ in range(CONNECTIONS)), return_exceptions=True)
+        faults = [result for result in tried if isinstance(result, Exception)]
+        self._well = not faults
+        if faults:
+            self._metrics.tier_failed("redis", _kind(faults[0]))
+
     async def _look_after(self) -> None:
         """Keeps the turns that are held, and finds out when a Redis that was given up is back."""
         while True:
@@ -231,7 +246,7 @@ class RedisFlags:
             if not self._well:
                 with suppress(Exception):
                     await self._in_time(self._client.ping)
-                    self._well = True
+                    await self._connect()
             if self._renewed:
                 await self._ask(self._renew, None)
 

@@ -131,18 +131,26 @@ async def test_equal_wishes_are_one_call() -> None:
 
 
 async def test_who_comes_after_the_original_was_replaced_does_not_join() -> None:
-    producer = FakeProducer()
-    deliver = Deliver(FakeInstantTier(), producer, Flights(), FakeClock())
-    first = asyncio.create_task(deliver.variant(wanted(), deadline=later()))
-    await asyncio.sleep(0)
+    producer, clock = FakeProducer(), FakeClock()
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.gate.clear()
+    naming = asyncio.create_task(deliver.variant(wanted(), deadline=later()))
+    await asyncio.sleep(0.01)
+    clock.ahead_s = 0.3
+    late = asyncio.create_task(deliver.variant(wanted(), deadline=later()))
+    await asyncio.sleep(0.01)
+    assert producer.names == 2, "a look that began before is none for who comes later"
+    producer.gate.set()
+    await naming
+    await late
+    producer.gate.clear()
+    making = asyncio.create_task(deliver.variant(wanted(), deadline=later()))
     await asyncio.sleep(0.01)
     producer.key, producer.version = "cd" * 32, "2"
+    clock.ahead_s = 0.6
     producer.gate.set()
-    second = await deliver.variant(wanted(), deadline=later())
-    assert second.delivery.key == "cd" * 32
-    assert producer.variants == 2
-    await first
+    assert (await deliver.variant(wanted(), deadline=later())).delivery.key == "cd" * 32
+    await making
 
 
 async def test_one_look_at_an_original_is_good_for_all_that_is_made_of_it() -> None:
