@@ -65,10 +65,10 @@ class Engine:
         self.memory = parts.memory(settings, share=memory_share)
         self.redis = parts.redis(settings, metrics) if disk is not None else None
         self._buckets: dict[str, S3Bucket] = {}
-        self._scratch = tempfile.TemporaryDirectory(prefix="calotype-") if disk is None else None
-        self.keep = parts.originals(
-            settings, disk or Path(self._scratch.name if self._scratch else ""), metrics
-        )
+        self._scratch = None if disk else tempfile.TemporaryDirectory(prefix="calotype-")
+        kept_at = Path(self._scratch.name) if self._scratch else disk
+        assert kept_at is not None
+        self.keep = parts.originals(settings, kept_at, metrics)
         self.slow: list[Tier] = []
         bucket = None
         if disk is not None:

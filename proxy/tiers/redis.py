@@ -220,7 +220,12 @@ class RedisFlags:
                 # This closes its connection; nobody waits for that.
                 asking.cancel()
                 self._abandoned.add(asking)
-                asking.add_done_callback(self._abandoned.discard)
+                asking.add_done_callback(self._forget)
+
+    def _forget(self, abandoned: asyncio.Task[Any]) -> None:
+        self._abandoned.discard(abandoned)
+        if not abandoned.cancelled():
+            abandoned.exception()  # Read, so that it is not reported as lost.
 
     async def _connect(self) -> None:
         """Makes the connections: each takes several round trips, for which no request should wait."""

@@ -277,6 +277,24 @@ async def test_a_redis_that_wants_a_password(server: Redis) -> None:
     assert sum(metrics.counts.values()) >= 1
 
 
+async def test_the_access_list_of_the_readme_is_enough(server: Redis) -> None:
+    with server.client() as client:
+        rights = ["+get", "+set", "+del", "+pexpire", "+eval", "+multi", "+exec", "+ping", "~calotype:*"]
+        client.execute_command("ACL", "SETUSER", "node", "on", ">secret", "resetkeys", *rights)
+    assert all(right in (servers.ROOT / "README.md").read_text() for right in rights)
+    metrics = FakeMetrics()
+    url = server.url.replace("redis://", "redis://node:secret@")
+    async with RedisFlags(url, timeout_s=0.5, flag_ttl_s=9, metrics=metrics, clock=time.monotonic) as flags:
+        await flags.reach()
+        assert await flags.take(KEY, deadline=later())
+        await asyncio.sleep(2 * redis_module.TICK_S)
+        await flags.mark_present(KEY)
+        await flags.leave(KEY)
+        assert await flags.presence(KEY) is Presence.PRESENT
+        await flags.unmark(KEY)
+    assert metrics.counts == {}
+
+
 async def test_a_url_that_is_none() -> None:
     with pytest.raises(ValueError, match="scheme"):
         RedisFlags("ftp://x", timeout_s=1, flag_ttl_s=1, metrics=FakeMetrics(), clock=time.monotonic)
