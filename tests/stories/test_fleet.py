@@ -134,6 +134,26 @@ async def test_who_renders_is_killed_in_the_middle_of_it(place: Place, who: str)
             assert renderer.metric("calotype_processes_replaced_total", role="back") == 1
 
 
+async def test_a_node_that_dies_while_it_renders_is_not_waited_for(place: Place) -> None:
+    place.put("large.png", large())
+    first, second = (place.node(name) for name in "ab")
+    with running(first, second):
+        target = "/w_2400,f_avif,q_90/large.png"
+        doomed = asyncio.create_task(get_all([first.url + target]))
+        rested_s = first.busy_s()
+        await eventually(lambda: first.busy_s() - rested_s > 0.3)
+        for pid in first.workers():
+            shoot(pid, signal.SIGSTOP)
+        waiting = asyncio.create_task(get_all([second.url + target] * 100))
+        await asyncio.sleep(0.2)
+        assert second.metric("calotype_source_fetches_total") == 0, "it waits for its turn"
+        await asyncio.to_thread(first.kill)
+        answers = await waiting
+        assert {answer.status for answer in answers} == {200}
+        assert second.metric("calotype_renders_total") == 1
+        await asyncio.gather(doomed, return_exceptions=True)
+
+
 async def test_a_front_that_dies_is_replaced_and_the_others_go_on(place: Place) -> None:
     place.put("a.jpg", pictures.photo_as("jpeg"))
     node = place.node("a", processes=2)
