@@ -20,6 +20,7 @@ from tests.between import Between
 from tests.servers import Redis, Store
 from tests.stories.fleet import (
     LONG,
+    Answer,
     Node,
     alive,
     client,
@@ -468,9 +469,9 @@ async def test_a_store_that_is_down_under_load(place: Place) -> None:
     print(f"store down: 502 within {max(a.seconds for a in cold):.3f} s, back after {recovered_s:.2f} s")
 
 
-async def load(hot: list[str], node: Node, cold_from: int | None, seconds: float) -> list:  # type: ignore[type-arg]
+async def load(hot: list[str], node: Node, cold_from: int | None, seconds: float) -> list[Answer]:
     """Hits from four clients for so long; every twentieth a miss, of widths from `cold_from` on, if any."""
-    answers = []
+    answers: list[Answer] = []
     until_s = time.monotonic() + seconds
 
     async with client() as session:
@@ -489,7 +490,7 @@ async def load(hot: list[str], node: Node, cold_from: int | None, seconds: float
     return answers
 
 
-def tell(what: str, calm: list, other: list) -> None:  # type: ignore[type-arg]
+def tell(what: str, calm: list[Answer], other: list[Answer]) -> None:
     """The figures of benchmarks/README.md; nothing is asserted of times."""
     for name, answers in (("calm", calm), (what, other)):
         hits = sorted(answer.seconds for answer in answers if "hit; detail=memory" in answer.cache)
