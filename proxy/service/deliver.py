@@ -50,21 +50,24 @@ class Deliver:
 
         `is_current` says whether the client holds the variant of a key already; then nothing is looked up.
         """
-        named = self._names.get(wanted)
-        if named is None or not self._holds(wanted.ref, named.belief):
-            named = self._names.keep(wanted, await self._name(wanted, deadline))
-            # One look at an original is good for all that is made of it.
-            self._beliefs.keep(wanted.ref, named.belief)
-        if is_current is not None and is_current(named.key):
-            return Delivered(_hit(named, VALIDATOR), None)
-        if (variant := self._memory.lookup(named.key)) is not None:
-            return self._remember(wanted, _hit(named, self._memory.name), variant)
-        # By key, which is of this very original: who comes after it was replaced must not join.
+        flight: tuple[object, ...]
+        if is_current is None and wanted not in self._names:
+            flight = (self._moment(), wanted.by_value)
+        else:
+            # The name alone may be all there is to ask: the bytes are here, or with the client.
+            named = await self._named(wanted, deadline)
+            if is_current is not None and is_current(named.key):
+                return Delivered(_hit(named, VALIDATOR), None)
+            if (variant := self._memory.lookup(named.key)) is not None:
+                return self._remember(wanted, _hit(named, self._memory.name), variant)
+            flight = (named.key,)
+        # Of those who ask at this moment, or for this very key: nobody joins who comes when the original is another.
         (delivery, brought), collapsed = await self._flights.run(
-            ("variant", named.key, redirect),
+            ("variant", redirect, *flight),
             lambda _: self._producer.variant(wanted, deadline=deadline, redirect=redirect),
             deadline=deadline,
         )
+        self._learn(wanted, Named(delivery.key, delivery.format, delivery.belief))
         if brought is not None and (
             self._memory.lookup(delivery.key) or self._memory.store(delivery.key, brought)
         ):
@@ -80,15 +83,25 @@ class Deliver:
         """The original itself, open as long as the context is."""
         return self._producer.latest(ref, deadline=deadline)
 
-    async def _name(self, wanted: Wanted, deadline: float) -> Named:
-        """Asked once for all who ask at the same time, and anew for who comes later: the original may be another."""
-        moment = int(self._clock() / MOMENT_S)
+    async def _named(self, wanted: Wanted, deadline: float) -> Named:
+        """Remembered as long as it may be believed, and asked once for all who ask at the same moment."""
+        named = self._names.get(wanted)
+        if named is not None and self._holds(wanted.ref, named.belief):
+            return named
         landed = await self._flights.run(
-            ("name", moment, wanted.by_value),
+            ("name", self._moment(), wanted.by_value),
             lambda _: self._producer.name(wanted, deadline=deadline),
             deadline=deadline,
         )
-        return landed.result
+        return self._learn(wanted, landed.result)
+
+    def _learn(self, wanted: Wanted, named: Named) -> Named:
+        """One look at an original is good for all that is made of it."""
+        self._beliefs.keep(wanted.ref, named.belief)
+        return self._names.keep(wanted, named)
+
+    def _moment(self) -> int:
+        return int(self._clock() / MOMENT_S)
 
     def _holds(self, ref: OriginalRef, belief: Belief) -> bool:
         """Whether what rests on `belief` still holds, by the last look at the original."""

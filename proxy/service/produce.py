@@ -85,9 +85,11 @@ class Produce:
         if (variant := self._chain.recall(key)) is not None:
             return self._delivered(resolved, Outcome.HIT, Brought(variant, self._chain.fast))
         if redirect and self._redirects and (location := await self._redirects.location(key, kind)):
-            return Delivered(
-                Delivery(key=key, format=kind, outcome=Outcome.HIT, tier="bucket", location=location), None
+            belief = self._originals.belief(resolved.identity)
+            delivery = Delivery(
+                key=key, format=kind, outcome=Outcome.HIT, tier="bucket", belief=belief, location=location
             )
+            return Delivered(delivery, None)
         made, collapsed = await self._flights.run(
             key, lambda flight: self._make(resolved, flight, deadline), deadline=deadline
         )

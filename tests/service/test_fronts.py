@@ -14,10 +14,20 @@ from proxy.core.transform import Transform
 from proxy.core.wanted import Named, Wanted
 from proxy.service.deliver import Deliver
 from proxy.service.singleflight import Flights
-from tests.fakes import FakeClock, FakeInstantTier
+from tests.fakes import FakeInstantTier
 
 KEY = "ab" * 32
 VARIANT = Variant(kind=Format.PNG, body=b"picture")
+
+
+class StillClock:
+    """Stands still until it is moved, so that all that is asked at once is asked at one moment."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return 100.0 + self.ahead_s
 
 
 class FakeProducer:
@@ -62,7 +72,7 @@ def later() -> float:
 
 
 async def test_a_miss_is_a_hit_from_then_on() -> None:
-    producer, clock, asked = FakeProducer(), FakeClock(), wanted()
+    producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.until_s = clock() + 1
     assert deliver.recall(asked) is None
@@ -72,24 +82,24 @@ async def test_a_miss_is_a_hit_from_then_on() -> None:
     assert recalled is not None
     assert (recalled.delivery.outcome, recalled.delivery.tier, recalled.variant) == ("hit", "memory", VARIANT)
     assert not recalled.delivery.stored
-    assert (producer.names, producer.variants) == (1, 1)
+    assert (producer.names, producer.variants) == (0, 1)
 
 
 async def test_only_the_name_is_asked_for_what_is_here_already() -> None:
-    producer, clock, asked = FakeProducer(), FakeClock(), wanted()
+    producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     await deliver.variant(asked, deadline=later())
     assert deliver.recall(asked) is None, "its identity may not be believed any more"
     producer.until_s = clock() + 1
     again = await deliver.variant(asked, deadline=later())
     assert (again.delivery.outcome, again.delivery.tier) == (Outcome.HIT, "memory")
-    assert (producer.names, producer.variants) == (2, 1)
+    assert (producer.names, producer.variants) == (1, 1)
     assert deliver.recall(asked) is not None
 
 
 async def test_what_the_client_has_is_not_sent_for() -> None:
     producer = FakeProducer()
-    deliver = Deliver(FakeInstantTier(), producer, Flights(), FakeClock())
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), StillClock())
     held = await deliver.variant(wanted(), deadline=later(), is_current=lambda key: key == KEY)
     assert (held.delivery.tier, held.variant) == ("validator", None)
     other = await deliver.variant(wanted(), deadline=later(), is_current=lambda key: False)
@@ -99,8 +109,8 @@ async def test_what_the_client_has_is_not_sent_for() -> None:
 
 async def test_what_memory_does_not_take_is_asked_for_again() -> None:
     producer = FakeProducer()
-    producer.until_s = later()
-    deliver, asked = Deliver(FakeInstantTier(max_entry_bytes=0), producer, Flights(), FakeClock()), wanted()
+    producer.until_s = 1000.0
+    deliver, asked = Deliver(FakeInstantTier(max_entry_bytes=0), producer, Flights(), StillClock()), wanted()
     for _ in range(2):
         assert (await deliver.variant(asked, deadline=later())).variant is VARIANT
     assert deliver.recall(asked) is None
@@ -110,7 +120,7 @@ async def test_what_memory_does_not_take_is_asked_for_again() -> None:
 async def test_a_location_is_passed_on_and_not_remembered() -> None:
     producer = FakeProducer()
     producer.location = "https://cdn.example/x"
-    deliver, asked = Deliver(FakeInstantTier(), producer, Flights(), FakeClock()), wanted()
+    deliver, asked = Deliver(FakeInstantTier(), producer, Flights(), StillClock()), wanted()
     sent = await deliver.variant(asked, deadline=later(), redirect=True)
     assert (sent.delivery.location, sent.variant) == ("https://cdn.example/x", None)
     assert deliver.recall(asked) is None
@@ -120,7 +130,7 @@ async def test_a_location_is_passed_on_and_not_remembered() -> None:
 async def test_equal_wishes_are_one_call() -> None:
     producer = FakeProducer()
     producer.gate.clear()
-    deliver = Deliver(FakeInstantTier(max_entry_bytes=0), producer, Flights(), FakeClock())
+    deliver = Deliver(FakeInstantTier(max_entry_bytes=0), producer, Flights(), StillClock())
     asking = [asyncio.create_task(deliver.variant(wanted(), deadline=later())) for _ in range(50)]
     await asyncio.sleep(0.01)
     producer.gate.set()
@@ -131,30 +141,38 @@ async def test_equal_wishes_are_one_call() -> None:
 
 
 async def test_who_comes_after_the_original_was_replaced_does_not_join() -> None:
-    producer, clock = FakeProducer(), FakeClock()
+    producer, clock, one = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.gate.clear()
-    naming = asyncio.create_task(deliver.variant(wanted(), deadline=later()))
+    asking = [asyncio.create_task(deliver.variant(asked, deadline=later())) for asked in (one, wanted())]
     await asyncio.sleep(0.01)
     clock.ahead_s = 0.3
-    late = asyncio.create_task(deliver.variant(wanted(), deadline=later()))
+    asking.append(asyncio.create_task(deliver.variant(wanted(), deadline=later())))
     await asyncio.sleep(0.01)
-    assert producer.names == 2, "a look that began before is none for who comes later"
+    assert producer.variants == 2, "a look that began before is none for who comes later"
     producer.gate.set()
-    await naming
-    await late
+    await asyncio.gather(*asking)
+    producer.gate.clear()
+    names = [asyncio.create_task(deliver.variant(one, deadline=later())) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    clock.ahead_s = 0.6
+    names.append(asyncio.create_task(deliver.variant(one, deadline=later())))
+    await asyncio.sleep(0.01)
+    assert producer.names == 2
+    producer.gate.set()
+    await asyncio.gather(*names)
     producer.gate.clear()
     making = asyncio.create_task(deliver.variant(wanted(), deadline=later()))
     await asyncio.sleep(0.01)
     producer.key, producer.version = "cd" * 32, "2"
-    clock.ahead_s = 0.6
+    clock.ahead_s = 0.9
     producer.gate.set()
     assert (await deliver.variant(wanted(), deadline=later())).delivery.key == "cd" * 32
     await making
 
 
 async def test_one_look_at_an_original_is_good_for_all_that_is_made_of_it() -> None:
-    producer, clock = FakeProducer(), FakeClock()
+    producer, clock = FakeProducer(), StillClock()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     one, other = wanted(), wanted()
     producer.until_s = clock() + 1
@@ -177,7 +195,7 @@ async def test_one_look_at_an_original_is_good_for_all_that_is_made_of_it() -> N
 async def test_a_failure_is_everybodys_and_not_remembered() -> None:
     producer = FakeProducer()
     producer.failure = SourceUnavailable("down")
-    deliver = Deliver(FakeInstantTier(), producer, Flights(), FakeClock())
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), StillClock())
     for _ in range(2):
         with pytest.raises(SourceUnavailable):
             await deliver.variant(wanted(), deadline=later())
