@@ -5,14 +5,13 @@ processes is put together of the same halves in `supervisor`.
 """
 
 import asyncio
-import errno
 import gc
 import os
 import socket
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,7 +20,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from proxy import parts
-from proxy.config import ConfigError, Settings
+from proxy.config import Settings
 from proxy.edge.admin import admin_app
 from proxy.edge.explain import Explanation, explained
 from proxy.edge.public import Public
@@ -35,6 +34,7 @@ from proxy.service.originals import Originals
 from proxy.service.produce import Produce
 from proxy.service.quarantine import Quarantine
 from proxy.service.singleflight import Flights
+from proxy.sockets import bound, public_sockets, url_of
 from proxy.telemetry import PrometheusMetrics, RequestLedger
 from proxy.tiers.redis import NoRedis
 
@@ -228,78 +228,11 @@ def leave() -> NoReturn:
     os._exit(0)
 
 
-def bound(host: str, port: int, *, section: str) -> list[socket.socket]:
-    """Sockets bound to every address of `host`; raises ConfigError, where the port is taken too."""
-    sockets: list[socket.socket] = []
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            made = socket.socket(family, kind, protocol)
-            sockets.append(made)
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            made.bind((address[0], port or sockets[0].getsockname()[1], *address[2:]))
-    except OSError as fault:
-        for made in sockets:
-            made.close()
-        raise ConfigError(f"{section}.port: cannot listen: {fault.strerror or fault}") from None
-    return sockets
-
-
-def beside(sockets: Sequence[socket.socket]) -> list[socket.socket]:
-    """As many more, bound to the same addresses: the kernel divides connections among those that listen."""
-    more = []
-    for one in sockets:
-        # Only now, when it is bound: a port that another node has taken must not be shared with it.
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        made = socket.socket(one.family, one.type, one.proto)
-        more.append(made)
-        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
-            made.setsockopt(socket.SOL_SOCKET, option, 1)
-        if one.family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind(one.getsockname())
-    return more
-
-
-def unix_socket(path: str) -> socket.socket:
-    """A unix socket bound to `path`, in place of one that a killed node left; raises ConfigError."""
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if Path(path).is_socket():
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(ConnectionRefusedError):
-                probe.connect(path)
-                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-            Path(path).unlink()
-        made.bind(path)
-    except OSError as fault:
-        made.close()
-        raise ConfigError(f"server.socket: cannot listen: {fault.strerror or fault}") from None
-    return made
-
-
-def public_sockets(settings: Settings) -> list[socket.socket]:
-    """What the public listener of this node's only process listens on."""
-    server = settings.server
-    if server.socket:
-        return [unix_socket(server.socket)]
-    return bound(server.host, server.port, section="server")
-
-
 async def listen(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -> None:
     """Sets `runner` up and has it accept on `sockets`, which it closes in the end."""
     await runner.setup()
     for one in sockets:
         await web.SockSite(runner, one, backlog=BACKLOG).start()
-
-
-def url_of(sockets: Sequence[socket.socket]) -> str:
-    """Where a browser finds what listens on `sockets`."""
-    if sockets[0].family == socket.AF_UNIX:
-        return f"unix:{sockets[0].getsockname()}"
-    host, port = sockets[0].getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def settle_memory() -> None:

@@ -20,12 +20,13 @@ from prometheus_client import CollectorRegistry, Counter
 
 import proxy
 from proxy import parts
-from proxy.app import BACKLOG, admin_runner, beside, bound, listen, public_sockets, url_of
+from proxy.app import BACKLOG, admin_runner, listen
 from proxy.channel import Channel, Closed
 from proxy.config import ConfigError, Settings
 from proxy.edge.explain import Explanation
 from proxy.process import Ask, Refused, Report, Setup, Stop, path_of
 from proxy.relay.front import Relay
+from proxy.sockets import beside, bound, public_sockets, url_of
 from proxy.telemetry import Merged
 
 WHERE = Path(proxy.__file__).parent.parent

@@ -1,5 +1,7 @@
 """The pool of worker processes: a bounded queue, one job at a time each, a private socket each, and a kill at the
 deadline. A crash, a hang or a memory bomb costs the one request it belongs to.
+
+Longer than other files: queue, seats and workers hand one job to and fro, and are read together.
 """
 
 import asyncio
