@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from proxy.core.dialects.target import checked_key, decoded, is_absolute
 from proxy.core.errors import BadUrl, SourceNotAllowed
 
+DEFAULT_REGION = "us-east-1"
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -25,7 +26,7 @@ class S3Place:
         """The endpoint's names, as they stand before a path with the bucket in it, with the port if it is unusual."""
         if self.endpoint_url:
             return frozenset({_host(self.endpoint_url)})
-        region = self.region or "us-east-1"
+        region = self.region or DEFAULT_REGION
         regional = (f"{name}{region}" for name in ("s3.", "s3-", "s3.dualstack."))
         return frozenset(f"{name}.amazonaws.com" for name in ("s3", *regional))
 

@@ -6,7 +6,8 @@ A front that closes its connection has lost interest: what it waited for is canc
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -45,11 +46,8 @@ class RelayServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _own(self, work: "Awaitable[None]") -> None:
-        async def run() -> None:
-            await work
-
-        task = asyncio.create_task(run(), name="relay")
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="relay")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -19,11 +19,10 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
 from proxy.core.breaker import Breaker, RetryBudget
-from proxy.core.locate import S3Place
+from proxy.core.locate import DEFAULT_REGION, S3Place
 from proxy.ports import Clock
 from proxy.s3.faults import Refused, Resting, S3Error, TooLarge, TooSlow, Unavailable, named
 
-DEFAULT_REGION = "us-east-1"
 CONNECT_S = 1.0
 FIRST_BYTE_S = 3.0
 PAUSE_S = 1.0

@@ -64,7 +64,7 @@ class Resting(Unavailable):
     kind = "resting"
 
 
-class Denied(Missing):
+class Denied(S3Error):
     """The store says 403 for an object; without the right to list it says so of missing ones too."""
 
     kind = "denied"

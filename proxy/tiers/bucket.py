@@ -54,7 +54,7 @@ class Object:
 
 
 class Objects(Protocol):
-    """A store of objects by name. Raises StoreFault, in good time: a request waits behind `get`, `has` and `signed`."""
+    """A store of objects by name. Raises StoreFault, in good time: a request waits behind `get`, `metadata` and `signed`."""
 
     async def get(self, name: str) -> Object | None:
         """The object, or None where the store itself says that there is none."""

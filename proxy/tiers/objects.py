@@ -4,9 +4,9 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ import msgspec
 from proxy.core.breaker import Breaker
 from proxy.ports import Clock
 from proxy.s3.bucket import FAILURES, PAUSE_S, InMemory, S3Bucket
-from proxy.s3.faults import Denied, Missing, S3Error
+from proxy.s3.faults import Missing, S3Error
 from proxy.tiers.bucket import MAX_OBJECT_BYTES, Object, StoreFault
 
 _BESIDE = ".json"
@@ -36,23 +36,18 @@ class S3Objects:
 
     async def get(self, name: str) -> Object | None:
         arrived = InMemory()
-        try:
+        with _faults(), suppress(Missing):
             head = await self._bucket.get(name, arrived, max_bytes=MAX_OBJECT_BYTES, within_s=LOOKUP_S)
-        except Denied:
-            raise StoreFault("denied") from None
-        except Missing:
-            return None
-        except S3Error as fault:
-            raise StoreFault(fault.kind) from None
-        return Object(
-            body=bytes(arrived.body),
-            content_type=head.content_type,
-            cache_control="",
-            metadata=head.metadata,
-        )
+            return Object(
+                body=bytes(arrived.body),
+                content_type=head.content_type,
+                cache_control="",
+                metadata=head.metadata,
+            )
+        return None
 
     async def put(self, name: str, stored: Object) -> None:
-        try:
+        with _faults():
             await self._bucket.put(
                 name,
                 stored.body,
@@ -61,24 +56,23 @@ class S3Objects:
                 metadata=stored.metadata,
                 within_s=STORE_S,
             )
-        except S3Error as fault:
-            raise StoreFault(fault.kind) from None
 
     async def metadata(self, name: str) -> Mapping[str, str] | None:
-        try:
+        with _faults(), suppress(Missing):
             return await self._bucket.metadata(name, within_s=LOOKUP_S)
-        except Denied:
-            raise StoreFault("denied") from None
-        except Missing:
-            return None
-        except S3Error as fault:
-            raise StoreFault(fault.kind) from None
+        return None
 
     async def signed(self, name: str, seconds: int) -> str:
-        try:
+        with _faults():
             return await self._bucket.signed(name, seconds)
-        except S3Error as fault:
-            raise StoreFault(fault.kind) from None
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    try:
+        yield
+    except S3Error as fault:
+        raise StoreFault(fault.kind) from None
 
 
 class DirectoryObjects:
