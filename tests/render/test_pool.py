@@ -1,8 +1,11 @@
 """Worker processes: killed, hung, bombed, crowded; it costs the one request."""
 
+import array
 import asyncio
+import fcntl
 import os
 import signal
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +58,25 @@ def pids(pool: Pool) -> list[int]:
     return [worker.process.pid for worker in pool._alive]
 
 
+def unread_bytes(pool: Pool) -> int:
+    """What the workers have been sent and have not read yet."""
+    count = array.array("i", [0])
+    total = 0
+    for worker in pool._alive:
+        fcntl.ioctl(worker._channel, termios.TIOCOUTQ, count)
+        total += count[0]
+    return total
+
+
+async def begin(pool: Pool, plan: Plan = SLOW, content: bytes = SLOW_PICTURE) -> asyncio.Task[bytes]:
+    """A render that a worker has read: who is killed now has it on its account."""
+    started = asyncio.Event()
+    task = asyncio.create_task(render(pool, content, plan, started=started))
+    await started.wait()
+    await until(lambda: unread_bytes(pool) == 0)
+    return task
+
+
 async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
@@ -89,9 +111,7 @@ async def test_a_killed_worker_costs_its_request_and_is_replaced(make_pool: Make
     pool = make_pool()
     await pool.start()
     [pid] = pids(pool)
-    started = asyncio.Event()
-    doomed = asyncio.create_task(render(pool, SLOW_PICTURE, SLOW, started=started))
-    await started.wait()
+    doomed = await begin(pool)
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(WorkerDied):
         await doomed
@@ -159,9 +179,7 @@ async def test_a_memory_bomb_is_refused_inside_its_limit(make_pool: MakePool) ->
 async def test_the_queue_is_bounded_and_sheds_at_once(make_pool: MakePool) -> None:
     pool = make_pool(queue=2)
     await pool.start()
-    started = asyncio.Event()
-    busy = asyncio.create_task(render(pool, SLOW_PICTURE, SLOW, started=started))
-    await started.wait()
+    busy = await begin(pool)
     waiting = [asyncio.create_task(render(pool)) for _ in range(2)]
     await until(lambda: pool.waiting == 2)
     with pytest.raises(Overloaded) as caught:
@@ -179,9 +197,7 @@ async def test_a_job_that_could_not_start_in_time_is_shed_at_once(make_pool: Mak
     pool = make_pool(queue=1000)
     await pool.start()
     pool._usual_s = 1.0
-    started = asyncio.Event()
-    busy = asyncio.create_task(render(pool, SLOW_PICTURE, SLOW, started=started))
-    await started.wait()
+    busy = await begin(pool)
     waiting = [asyncio.create_task(render(pool)) for _ in range(3)]
     await until(lambda: pool.waiting == 3)
     with pytest.raises(Overloaded):
@@ -194,9 +210,8 @@ async def test_a_job_that_could_not_start_in_time_is_shed_at_once(make_pool: Mak
 async def test_who_leaves_before_the_start_takes_the_job_along(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
-    started, never = asyncio.Event(), asyncio.Event()
-    busy = asyncio.create_task(render(pool, SLOW_PICTURE, SLOW, started=started))
-    await started.wait()
+    never = asyncio.Event()
+    busy = await begin(pool)
     leaving = asyncio.create_task(render(pool, started=never))
     await until(lambda: pool.waiting == 1)
     leaving.cancel()
@@ -211,11 +226,7 @@ async def test_who_leaves_before_the_start_takes_the_job_along(make_pool: MakePo
 async def test_probes_go_before_renders(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
-    started = asyncio.Event()
-    busy = asyncio.create_task(
-        render(pool, plan=plan_for("w_600,f_avif,e_blur:20", PICTURE), started=started)
-    )
-    await started.wait()
+    busy = await begin(pool, plan_for("w_600,f_avif,e_blur:20", PICTURE), PICTURE)
     order: list[str] = []
 
     async def note(name: str, work: asyncio.Task[object]) -> None:
@@ -257,9 +268,7 @@ async def test_closing_fails_what_is_under_way_and_ends_the_processes(make_pool:
     pool = make_pool()
     await pool.start()
     [pid] = pids(pool)
-    started = asyncio.Event()
-    busy = asyncio.create_task(render(pool, SLOW_PICTURE, SLOW, started=started))
-    await started.wait()
+    busy = await begin(pool)
     waiting = asyncio.create_task(render(pool))
     await until(lambda: pool.waiting == 1)
     await pool.close()
