@@ -155,6 +155,7 @@ class Engine:
             presets=self.presets,
             produce=self.produce,
             originals=self.originals,
+            now_s=parts.wall(),
             deadline=self.clock() + self.settings.server.request_timeout,
         )
 
@@ -175,7 +176,9 @@ def public_runner(
         redirects=settings.cache.bucket.delivery == "redirect",
         url_max_bytes=settings.limits.url_max_bytes,
         request_timeout_s=settings.server.request_timeout,
+        session=settings.signing.session,
         clock=parts.clock,
+        wall=parts.wall,
         ledger=ledger,
         log=log,
     )

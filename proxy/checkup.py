@@ -170,7 +170,7 @@ async def _tried(part: str, where: str, settings: Settings, s3: S3Bucket | None)
 
 
 async def _leads_there(tier: BucketTier, key: str, variant: Variant) -> bool:
-    location = await tier.location(key, Format.PNG)
+    location = await tier.location(key, Format.PNG, most_s=60)
     try:
         async with aiohttp.ClientSession() as session, session.get(location) as answer:
             return answer.status == 200 and await answer.read() == variant.body

@@ -6,18 +6,19 @@ Exit codes: 0 done, 1 something failed or is wrong, 2 the command line is.
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 import proxy
-from proxy import batch, checkup, demo
+from proxy import batch, checkup, demo, links
 from proxy.app import Engine, leave, loop_factory
 from proxy.config import ConfigError, Settings, load
-from proxy.core.dialects.native import parse_tokens, path_url, query_url
-from proxy.core.errors import BadTransform, BadUrl, CalotypeError
+from proxy.core.errors import CalotypeError
+from proxy.sections import duration_s
 from proxy.serve import serve_until_signal
 from proxy.telemetry import PrometheusMetrics, open_log
 
@@ -50,15 +51,33 @@ def _given(**values: object) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """`work` to its end, on uvloop where it is installed; what is wrong becomes one line and exit code 1."""
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """What is wrong becomes one line and exit code 1."""
     try:
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            return runner.run(work)
+        yield
     except CalotypeError as failure:
         raise click.ClickException(f"{failure.slug}: {failure.detail}") from None
     except ConfigError as failure:
         raise click.ClickException(str(failure)) from None
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """`work` to its end, on uvloop where it is installed."""
+    with _one_line(), asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(work)
+
+
+class _Duration(click.ParamType[float]):
+    """Seconds, written as in the configuration."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return duration_s(value)
+        except ValueError as reason:
+            self.fail(str(reason), param, ctx)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -90,7 +109,7 @@ def serve(
 ) -> None:
     """Run the node until it is told to stop (SIGTERM or Ctrl-C), then let what is under way finish."""
     announce: Callable[[str, str], None] | None = None
-    try:
+    with _one_line():
         if is_demo and config is None:
             config = demo.configuration()
         settings = _settings(
@@ -102,8 +121,6 @@ def serve(
         if is_demo:
             settings = demo.with_originals(settings)
             announce = demo.announce
-    except ConfigError as failure:
-        raise click.ClickException(str(failure)) from None
     _run(serve_until_signal(settings, open_log(), announce=announce))
     leave()
 
@@ -119,41 +136,61 @@ def render(source: Path, transform: str, out: Path | None, config: Path | None) 
     TRANSFORM is the first segment of a path URL, as in w_400,h_300,c_fill,f_webp. Without f_ the suffix of the
     output decides, then the format of the original.
     """
-    try:
+    with _one_line():
         settings = _settings(config)
-    except ConfigError as failure:
-        raise click.ClickException(str(failure)) from None
     failed = _run(batch.render(settings, source, transform, out))
     sys.exit(1 if failed else 0)
 
 
+def _sign_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--session", default="", help="Sign for this value of the session cookie or header."),
+        click.option("--domain", default="", help="Sign for pages of this host and those below it."),
+        click.option("--expires", type=_Duration(), help="Sign for so long from now, as in 30m, 1h, 7d."),
+        click.option("--key", "key_id", help="Id of the key to sign with, and name it in the URL."),
+        click.option("--mount", help="Name of the mount, where there are several."),
+    ):
+        command = option(command)
+    return command
+
+
 @main.command()
-@click.argument("key")
+@click.argument("key", metavar="KEY")
 @click.argument("transform", metavar="TRANSFORM")
-@click.option("--mount", help="Name of the mount, where there are several.")
 @click.option("--query", is_flag=True, help="Print the /thumbnail?url= form.")
+@click.option("--sign", "is_signed", is_flag=True, help="Sign it.")
+@_sign_options
 @_config_option
-def url(key: str, transform: str, mount: str | None, query: bool, config: Path | None) -> None:
+def url(
+    key: str,
+    transform: str,
+    mount: str | None,
+    query: bool,
+    is_signed: bool,
+    config: Path | None,
+    **how: Any,
+) -> None:
     """Print the URL of a variant: KEY of the original, TRANSFORM as in w_400,h_300,c_fill,f_auto."""
-    try:
+    if not is_signed and any(how.values()):
+        raise click.UsageError("--key, --expires, --domain and --session go with --sign")
+    wish = _wish(**how) if is_signed else None
+    with _one_line():
         settings = _settings(config)
-        asked = parse_tokens(transform, settings.parsed_presets())
-        below = (query_url if query else path_url)(key, asked.own, asked.preset)
-    except (BadTransform, BadUrl, CalotypeError) as failure:
-        raise click.ClickException(f"{failure.slug}: {failure.detail}") from None
-    except ConfigError as failure:
-        raise click.ClickException(str(failure)) from None
-    mounts = settings.named_mounts()
-    if mount is not None and mount not in mounts:
-        raise click.ClickException(f"--mount: there is no mount of that name; there are {', '.join(mounts)}")
-    if mount is None and len(mounts) > 1:
-        raise click.ClickException(f"--mount: is needed, for there are {', '.join(mounts)}")
-    chosen = mounts[mount] if mount else next(iter(mounts.values()), None)
-    host, prefix = (chosen.host, chosen.prefix) if chosen else ("*", "/")
-    server = settings.server
-    bracketed = f"[{server.host}]" if ":" in server.host else server.host
-    origin = f"https://{host}" if host != "*" else f"http://{bracketed}:{server.port}"
-    click.echo(origin + prefix.removesuffix("/") + below)
+        click.echo(links.variant_url(settings, key, transform, mount=mount, query=query, wish=wish))
+
+
+@main.command()
+@click.argument("url", metavar="URL")
+@_sign_options
+@_config_option
+def sign(url: str, mount: str | None, config: Path | None, **how: Any) -> None:
+    """Print URL, absolute or from its first slash on, with its signature."""
+    with _one_line():
+        click.echo(links.signed_url(_settings(config), url, mount=mount, wish=_wish(**how)))
+
+
+def _wish(*, key_id: str | None, expires: float | None, domain: str, session: str) -> links.Wish:
+    return links.Wish(key_id, expires, domain, session)
 
 
 @main.command()

@@ -8,11 +8,13 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
+    Field,
     ValidationError,
     model_validator,
 )
@@ -27,7 +29,8 @@ from pydantic_settings import (
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.errors import BadTransform, BadUrl
 from proxy.core.formats import Format
-from proxy.core.transform import Transform
+from proxy.core.mounts import Signing
+from proxy.core.transform import Dimensions, Transform
 from proxy.sections import (
     Admin,
     Cache,
@@ -38,6 +41,7 @@ from proxy.sections import (
     Redis,
     Render,
     Server,
+    SigningSection,
     Source,
     named,
 )
@@ -65,15 +69,25 @@ class Settings(BaseSettings):
     mounts: Annotated[dict[str, Mount], AfterValidator(named)] = {}
     cache: Cache = Cache()
     redis: Redis = Redis()
+    signing: SigningSection = SigningSection()
     limits: Limits = Limits()
     dimensions: DimensionList = DimensionList()
     render: Render = Render()
     formats: Formats = Formats()
-    presets: Annotated[dict[str, str], AfterValidator(named)] = {}
+    presets: Annotated[dict[str, str], AfterValidator(named)] = Field(
+        {},
+        description="named transforms, asked for as /t_NAME/key",
+        examples=['NAME = "w_300,h_200,c_fill,f_webp"'],
+    )
 
     @model_validator(mode="after")
     def _combine(self) -> Self:
-        for problem in (*self._mount_problems(), *self._bucket_problems(), *self._other_problems()):
+        for problem in (
+            *self._mount_problems(),
+            *self._signing_problems(),
+            *self._bucket_problems(),
+            *self._other_problems(),
+        ):
             raise ValueError(problem)
         self.parsed_presets()
         return self
@@ -93,6 +107,41 @@ class Settings(BaseSettings):
             if (mount.host, mount.prefix) in taken:
                 problems.append(f"mounts.{name}: another mount has the same host and prefix")
             taken.add((mount.host, mount.prefix))
+        return problems
+
+    def _signing_problems(self) -> list[str]:
+        problems = []
+        signing = {
+            name: mount for name, mount in self.named_mounts().items() if mount.signing is not Signing.OFF
+        }
+        for name, mount in self.named_mounts().items():
+            here = f"mounts.{name}"
+            problems += [
+                f"{here}.keys: there is no key {key_id} in [signing.keys]"
+                for key_id in mount.keys
+                if key_id not in self.signing.keys
+            ]
+            if name in signing and not self.signing.keys:
+                problems.append(f"{here}.signing: needs a key in [signing.keys]")
+            if mount.keys and name not in signing:
+                problems.append(f"{here}.keys: mean nothing while signing is off")
+            strangers_ask = mount.dimensions is Dimensions.ANY and mount.signing is not Signing.REQUIRED
+            if strangers_ask and not self.server.socket and not is_loopback(self.server.host):
+                problems.append(
+                    f"{here}.dimensions: any lets strangers fill the cache where server.host is not a loopback address;"
+                    " set dimensions = listed or snap, or signing = required"
+                )
+        for (name, mount), (other, its) in combinations(signing.items(), 2):
+            overlap = mount.prefix.startswith(its.prefix) or its.prefix.startswith(mount.prefix)
+            if (
+                mount.host != its.host
+                and overlap
+                and not (mount.keys and its.keys and {*mount.keys}.isdisjoint(its.keys))
+            ):
+                problems.append(
+                    f"mounts.{name}.keys: mounts {name} and {other} differ in their host, which is not signed:"
+                    " give each keys of its own"
+                )
         return problems
 
     def _bucket_problems(self) -> list[str]:
@@ -148,6 +197,13 @@ class Settings(BaseSettings):
     def named_mounts(self) -> dict[str, Mount]:
         """The mounts; a lone source without any is mounted at / under its own name."""
         return self.mounts or {name: Mount(source=name) for name in self.sources}
+
+    def keys_of(self, mount: Mount) -> dict[str, bytes]:
+        """The secrets that sign for `mount`, by key id; none where it does not sign."""
+        if mount.signing is Signing.OFF:
+            return {}
+        keys = self.signing.keys
+        return {key_id: keys[key_id].get_secret_value().encode() for key_id in mount.keys or keys}
 
     def disk_path(self) -> Path:
         """The directory of the disk tier; raises ConfigError where there is no home to put it in."""

@@ -38,10 +38,8 @@ def default_toml() -> str:
             for model, examples in _NAMED[name]:
                 lines = _lines(model, examples)
                 parts.append("\n".join([f"# [{name}.NAME]", *(f"# {line}" for line in lines)]))
-        elif name == "presets":
-            parts.append(
-                '# [presets]\n# Named transforms, asked for as /t_NAME/key.\n# NAME = "w_300,h_200,c_fill,f_webp"'
-            )
+        elif isinstance(field.default, dict):
+            parts.append(_open_table(name, field))
         else:
             parts.extend(_tables(name, field.annotation))
     return "\n\n".join(part.strip() for part in parts) + "\n"
@@ -51,7 +49,17 @@ def _tables(name: str, model: Any) -> list[str]:
     inner = {key: field for key, field in model.model_fields.items() if _is_section(field)}
     if inner:
         return [table for key, field in inner.items() for table in _tables(f"{name}.{key}", field.annotation)]
-    return ["\n".join([f"[{name}]", *_lines(model, {})])]
+    open_tables = [
+        _open_table(f"{name}.{key}", field)
+        for key, field in model.model_fields.items()
+        if isinstance(field.default, dict)
+    ]
+    return ["\n".join([f"[{name}]", *_lines(model, {})]), *open_tables]
+
+
+def _open_table(name: str, field: FieldInfo) -> str:
+    """A table whose keys are the user's."""
+    return "\n".join(f"# {line}" for line in (f"[{name}]", field.description, *(field.examples or ())))
 
 
 def _is_section(field: FieldInfo) -> bool:
@@ -61,6 +69,8 @@ def _is_section(field: FieldInfo) -> bool:
 def _lines(model: type[BaseModel], examples: dict[str, str]) -> list[str]:
     lines = []
     for key, field in model.model_fields.items():
+        if isinstance(field.default, dict):
+            continue
         value = examples[key] if field.is_required() else _toml(field.default)
         lines += [f"# {field.description}", f"{key} = {value}"]
     return lines

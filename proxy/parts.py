@@ -28,6 +28,7 @@ from proxy.tiers.redis import RedisFlags
 OLDEST_LIBVIPS = (8, 16, 0)
 
 clock = time.monotonic
+wall = time.time
 
 
 def input_limits(settings: Settings) -> Limits:
@@ -63,6 +64,8 @@ def mounts(settings: Settings) -> list[Mount]:
             prefix=mount.prefix,
             source=mount.source,
             place=_place_of(settings, mount.source),
+            signing=mount.signing,
+            keys=settings.keys_of(mount),
             dimensions=mount.dimensions,
             allowed_px=tuple(sorted(set(settings.dimensions.allowed))),
             presets_only=mount.presets_only,

@@ -22,6 +22,12 @@ class Clock(Protocol):
     def __call__(self) -> float: ...
 
 
+class WallClock(Protocol):
+    """Seconds of the unix epoch; for what the world outside dates, never for how long something takes."""
+
+    def __call__(self) -> float: ...
+
+
 class InstantTier(Protocol):
     """A tier in this process's memory: answers at once and never fails. Event loop only."""
 
@@ -68,8 +74,9 @@ class Tier(Protocol):
 class Redirects(Protocol):
     """A tier whose variants clients can fetch by themselves."""
 
-    async def location(self, key: str, kind: Format) -> str:
-        """A URL of the variant, good for a minute at least; empty unless it is known to be there."""
+    async def location(self, key: str, kind: Format, *, most_s: float) -> str:
+        """A URL of the variant, which if it is signed is good for `most_s` at most; empty unless the variant is known
+        to be there."""
         ...
 
 
@@ -141,8 +148,9 @@ class Producer(Protocol):
         """What the wanted variant is called, without looking for it."""
         ...
 
-    async def variant(self, wanted: Wanted, *, deadline: float, redirect: bool) -> Delivered:
-        """The variant, from a tier or rendered; where `redirect` allows it, only its location."""
+    async def variant(self, wanted: Wanted, *, deadline: float, redirect_s: float) -> Delivered:
+        """The variant, from a tier or rendered; only its location where that may be good
+        for `redirect_s`, which is more than 0."""
         ...
 
     def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:

@@ -21,6 +21,8 @@ from pydantic import (
 )
 
 from proxy.core.formats import Format
+from proxy.core.mounts import Signing
+from proxy.core.signing import MIN_SECRET_BYTES
 from proxy.core.transform import Dimensions
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
@@ -28,7 +30,8 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
-def _seconds(value: object) -> object:
+def duration_s(value: object) -> float:
+    """Seconds of a number or a text such as 500ms, 30s or 365d; raises ValueError."""
     if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
         return float(match[1]) * _UNIT_S[match[2]]
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -57,7 +60,7 @@ def named(table: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, BeforeValidator(duration_s), Field(ge=0, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
 Bytes = Annotated[ByteSize, Field(ge=1)]
@@ -137,12 +140,38 @@ Source = Annotated[
 ]
 
 
+def _secret(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
+        raise ValueError(f"must be {MIN_SECRET_BYTES} bytes or more; make one with: openssl rand -hex 32")
+    return value
+
+
+class SigningSection(Section):
+    session: Annotated[str, Field(pattern=r"^(|(cookie|header):[A-Za-z0-9!#$%&'*+.^_`|~-]+)$")] = Field(
+        "", description="what a URL's ses is compared with: cookie:NAME or header:NAME"
+    )
+    keys: Annotated[dict[str, Annotated[SecretStr, AfterValidator(_secret)]], AfterValidator(named)] = Field(
+        {},
+        description="secrets by key id, 32 bytes or more each; several may be live, so that they can be rotated",
+        examples=['KEYID = "..."'],
+    )
+
+
 class Mount(Section):
     host: str = Field("*", description="host name this mount answers to, * for every host without its own")
     prefix: str = Field("/", description="path it is mounted at: / or /name/")
     source: str = Field(description="name of its source")
+    dialect: Literal["native"] = Field("native", description="grammar of its URLs")
+    signing: Signing = Field(
+        Signing.OFF,
+        description="off; optional: signed URLs may ask any size; required: unsigned ones are 403",
+    )
+    keys: tuple[str, ...] = Field(
+        (), description="ids of the keys that sign for this mount; none named is all"
+    )
     dimensions: Dimensions = Field(
-        Dimensions.LISTED, description="sizes a URL may ask: listed, snap (moved up to the list) or any"
+        Dimensions.LISTED,
+        description="sizes an unsigned URL may ask: listed, snap (moved up to the list) or any",
     )
     presets_only: bool = Field(
         False, description="true serves nothing but /t_<preset>/<key>, and closes /original/"

@@ -28,6 +28,7 @@ from prometheus_client.metrics_core import (
 
 from proxy.core.delivery import Outcome, Visit
 from proxy.core.dialects.target import without_secrets
+from proxy.core.signing import unsigned
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -288,7 +289,7 @@ class RequestLedger:
             level="info",
             time=self._rfc3339(at_s),
             method=visit.method,
-            target=without_secrets(visit.target),
+            target=without_secrets(unsigned(visit.target)),
             status=visit.status,
             outcome=visit.outcome or "",
             bytes=visit.bytes,

@@ -13,6 +13,10 @@ from proxy.sections import S3
 ROOT = Path(__file__).parent.parent
 S3_OK = "kind = 's3'\nbucket = 'pics'"
 
+MOUNT = "[sources.s]\npath = '/s'\n[mounts.m]\nsource = 's'"
+OTHER = "[mounts.n]\nsource = 's'\nsigning = 'optional'"
+KEYS = "[signing.keys]\nk = '0123456789abcdef0123456789abcdef'\nl = '123456789abcdef0123456789abcdef0'"
+
 
 def written(folder: Path, text: str) -> Path:
     path = folder / "calotype.toml"
@@ -140,6 +144,33 @@ WRONG = [
     ),
     ("[sources.a]\npath = '/a'\n[mounts.m]\nsource = 'a'\ndimensions = 'all'", "mounts.m.dimensions: "),
     ("[server\nport", "Expected"),
+    ("[signing.keys]\nk = 'classified, but short'", "signing.keys.k: must be 32 bytes or more"),
+    ("[signing.keys]\n'a b' = '0123456789abcdef0123456789abcdef'", "signing.keys: names are made of"),
+    ("[signing]\nsession = 'sid'", "signing.session: "),
+    ("[signing]\nsession = 'cookie:a b'", "signing.session: "),
+    (f"{MOUNT}\nsigning = 'required'", "mounts.m.signing: needs a key"),
+    (f"{MOUNT}\nsigning = 'optional'", "mounts.m.signing: needs a key"),
+    (f"{MOUNT}\nsigning = 'yes'", "mounts.m.signing: "),
+    (f"{MOUNT}\ndialect = 'imgix'", "mounts.m.dialect: "),
+    (f"{MOUNT}\nsigning = 'required'\nkeys = ['b']\n{KEYS}", "mounts.m.keys: there is no key b"),
+    (f"{MOUNT}\nkeys = ['k']\n{KEYS}", "mounts.m.keys: mean nothing"),
+    (f"[server]\nhost = '0.0.0.0'\n{MOUNT}\ndimensions = 'any'", "mounts.m.dimensions: any lets strangers"),
+    (
+        f"[server]\nhost = '192.168.1.1'\n{MOUNT}\ndimensions = 'any'\nsigning = 'optional'\n{KEYS}",
+        "mounts.m.dimensions: any lets strangers",
+    ),
+    (
+        f"{MOUNT}\nsigning = 'required'\nhost = 'a'\n{OTHER}\nhost = 'b'\n{KEYS}",
+        "mounts.m.keys: mounts m and n",
+    ),
+    (
+        f"{MOUNT}\nsigning = 'required'\n{OTHER}\nhost = 'b'\nkeys = ['k']\n{KEYS}",
+        "mounts.m.keys: mounts m and n",
+    ),
+    (
+        f"{MOUNT}\nsigning = 'required'\nkeys = ['k', 'l']\n{OTHER}\nhost = 'b'\nprefix = '/x/'\nkeys = ['k']\n{KEYS}",
+        "mounts.m.keys: mounts m and n",
+    ),
 ]
 
 
@@ -156,6 +187,29 @@ def test_a_secret_is_never_repeated(tmp_path: Path) -> None:
         load(written(tmp_path, "[admin]\ntoken = ['s3cret']"))
     assert "s3cret" not in str(caught.value)
     assert "s3cret" not in repr(load(written(tmp_path, "[admin]\ntoken = 's3cret'")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{MOUNT}\ndimensions = 'any'",
+        f"[server]\nhost = '0.0.0.0'\n{MOUNT}\ndimensions = 'any'\nsigning = 'required'\n{KEYS}",
+        f"[server]\nhost = '0.0.0.0'\n{MOUNT}\ndimensions = 'snap'",
+        f"[server]\nhost = '0.0.0.0'\nsocket = '/run/c'\n{MOUNT}\ndimensions = 'any'",
+        f"{MOUNT}\nsigning = 'required'\nkeys = ['k']\n{OTHER}\nhost = 'b'\nkeys = ['l']\n{KEYS}",
+        f"{MOUNT}\nsigning = 'required'\nprefix = '/a/'\n{OTHER}\nprefix = '/b/'\nhost = 'b'\n{KEYS}",
+        f"{MOUNT}\nsigning = 'required'\n{OTHER}\nprefix = '/b/'\n{KEYS}",
+    ],
+)
+def test_what_is_safe_starts(tmp_path: Path, text: str) -> None:
+    assert load(written(tmp_path, text)).mounts
+
+
+def test_keys_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALOTYPE_SIGNING__KEYS__K2", "classified" * 4)
+    settings = load(written(tmp_path, f"{MOUNT}\nsigning = 'optional'"))
+    assert settings.keys_of(settings.mounts["m"]) == {"k2": b"classified" * 4}
+    assert "classified" not in repr(settings)
 
 
 def test_unknown_environment_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

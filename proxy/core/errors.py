@@ -39,6 +39,18 @@ class DimensionNotAllowed(CalotypeError):
     slug = "dimension-not-allowed"
 
 
+class BadSignature(CalotypeError):
+    slug = "bad-signature"
+
+
+class SignatureRequired(CalotypeError):
+    slug = "signature-required"
+
+
+class SignatureExpired(CalotypeError):
+    slug = "signature-expired"
+
+
 class SourceNotAllowed(CalotypeError):
     slug = "source-not-allowed"
 

@@ -15,10 +15,10 @@ _ETAG = re.compile(r'[\s,]*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII | re.IGNORECASE)
 
 
-def cache_control(max_age_s: int) -> str:
+def cache_control(max_age_s: int, *, private: bool = False) -> str:
     """What a variant carries; only the full year is promised `immutable` (RFC 8246)."""
     immutable = ", immutable" if max_age_s == IMMUTABLE_S else ""
-    return f"public, max-age={max_age_s}{immutable}"
+    return f"{'private' if private else 'public'}, max-age={max_age_s}{immutable}"
 
 
 def etag(digest: str) -> str:

@@ -4,13 +4,23 @@ Pure: host and raw target in, mount and the target below it out.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from proxy.core.dialects.native import Presets, VariantAsked
-from proxy.core.errors import BadTransform, UnknownRoute
+from proxy.core.errors import BadTransform, SignatureRequired, UnknownRoute
 from proxy.core.keys import OriginalRef
 from proxy.core.locate import S3Place, key_of
+from proxy.core.signing import Keys, Signed, verify
 from proxy.core.transform import Dimensions, Transform, bound, overlay
+
+
+class Signing(StrEnum):
+    """Which URLs a mount answers: none that are signed, both, or only signed ones."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +33,16 @@ class Mount:
     prefix: str = "/"
     source: str
     place: S3Place | None = None
+    signing: Signing = Signing.OFF
+    keys: Keys = field(default_factory=dict, repr=False, compare=False)
     dimensions: Dimensions = Dimensions.LISTED
     allowed_px: tuple[int, ...]
     presets_only: bool = False
     max_age_s: int
+
+    def below(self, target: str) -> str:
+        """The part of a raw target of this mount that its dialect reads."""
+        return target[len(self.prefix) - 1 :]
 
     def ref(self, asked: str) -> OriginalRef:
         """The original that `asked`, a key or an absolute URL, names here; raises SourceNotAllowed or BadUrl."""
@@ -41,8 +57,8 @@ def host_name(host_header: str) -> str:
     return host.partition(":")[0].removesuffix(".")
 
 
-def route(mounts: Sequence[Mount], host: str, raw: str) -> tuple[Mount, str]:
-    """The mount for a request and the raw target below it.
+def route(mounts: Sequence[Mount], host: str, raw: str) -> Mount:
+    """The mount a raw target belongs to.
 
     Mounts of the very host leave out those of `*`; then the longest prefix wins. Raises UnknownRoute.
     """
@@ -50,13 +66,25 @@ def route(mounts: Sequence[Mount], host: str, raw: str) -> tuple[Mount, str]:
     matching = [mount for mount in of_host if raw.startswith(mount.prefix)]
     if not matching:
         raise UnknownRoute("no such route: nothing is mounted here")
-    mount = max(matching, key=lambda m: len(m.prefix))
-    return mount, raw[len(mount.prefix) - 1 :]
+    return max(matching, key=lambda mount: len(mount.prefix))
 
 
-def admit(mount: Mount, asked: VariantAsked, presets: Presets) -> Transform:
-    """What `mount` grants of an unsigned URL; raises DimensionNotAllowed or BadTransform."""
+def proven(mount: Mount, raw: str) -> Signed | None:
+    """What the signature of the whole raw target proves, None for an unsigned one that `mount` answers.
+
+    Raises SignatureRequired, BadSignature or BadUrl.
+    """
+    if mount.signing is Signing.OFF:
+        return None
+    signed = verify(raw, mount.keys)
+    if signed is None and mount.signing is Signing.REQUIRED:
+        raise SignatureRequired("this mount answers signed URLs only")
+    return signed
+
+
+def admit(mount: Mount, asked: VariantAsked, presets: Presets, *, signed: bool) -> Transform:
+    """What `mount` grants; raises DimensionNotAllowed or BadTransform. Whoever holds a key may ask any size."""
     if mount.presets_only and (asked.preset is None or asked.own != Transform(version=asked.own.version)):
         raise BadTransform("this mount serves presets only: the URL must be /t_<preset>/<key>")
-    own = bound(asked.own, mount.dimensions, mount.allowed_px)
+    own = asked.own if signed else bound(asked.own, mount.dimensions, mount.allowed_px)
     return own if asked.preset is None else overlay(presets[asked.preset], own)

@@ -4,6 +4,7 @@ The raw request target is read here and nowhere below; of the headers only those
 """
 
 import asyncio
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,12 +28,13 @@ from proxy.core.formats import SNIFF_BYTES, sniff
 from proxy.core.freshness import Whole, byte_range, etag, matches
 from proxy.core.keys import original_key
 from proxy.core.memo import Memo
-from proxy.core.mounts import Mount, admit, host_name, route
+from proxy.core.mounts import Mount, admit, host_name, proven, route
 from proxy.core.negotiate import AcceptClass, accept_class
+from proxy.core.signing import Scope, is_scoped
 from proxy.core.transform import Auto, Smart, Transform
 from proxy.core.wanted import Wanted
 from proxy.edge import respond
-from proxy.ports import Clock, Ledger, Original
+from proxy.ports import Clock, Ledger, Original, WallClock
 from proxy.service.deliver import Deliver
 
 _MEMO_URLS = 20_000
@@ -51,10 +53,11 @@ Address = tuple[str, str, AcceptClass]
 @dataclass(slots=True, eq=False)
 class Page:
     """A URL of a variant, understood once for each Accept class; `headers` are those of `delivery`, its last, and
-    made anew with the next."""
+    made anew with the next. `scope` is checked with every request, if it is any."""
 
     wanted: Wanted
     terms: respond.Terms
+    scope: Scope | None
     delivery: Delivery | None = None
     headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
 
@@ -71,7 +74,9 @@ class Public:
         redirects: bool,
         url_max_bytes: int,
         request_timeout_s: float,
+        session: str,
         clock: Clock,
+        wall: WallClock,
         ledger: Ledger,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
@@ -82,7 +87,9 @@ class Public:
         self._redirects = redirects
         self._url_max_bytes = url_max_bytes
         self._request_timeout_s = request_timeout_s
+        self._session = session
         self._clock = clock
+        self._wall = wall
         self._ledger = ledger
         self._log = log
         self._pages: Memo[Address, Page] = Memo(_MEMO_URLS)
@@ -100,6 +107,8 @@ class Public:
             host = host_name(headers.get(hdrs.HOST, "")) if self._hosts else ""
             address = host, visit.target, self._accepted(_joined(headers, hdrs.ACCEPT))
             page = self._pages.get(address)
+            if page is not None and page.scope is not None:
+                self._enforce(page.scope, headers)
             conditional = hdrs.IF_NONE_MATCH in headers
             hit = None if page is None or conditional else self._deliver.recall(page.wanted)
             if page is not None and hit is not None:
@@ -108,7 +117,9 @@ class Public:
                 response = await self._answer(request, visit, address, page, began_s)
         except CalotypeError as failure:
             visit.outcome, visit.error = respond.outcome_of(failure), failure.slug
-            response = respond.problem(failure, negotiates=self._negotiates(request))
+            response = respond.problem(
+                failure, negotiates=self._negotiates(request), lasting=not is_scoped(visit.target)
+            )
         except Exception:
             self._log.exception("internal error")
             visit.outcome, visit.error = Outcome.FAILED, Internal.slug
@@ -129,23 +140,23 @@ class Public:
         if target == "/healthz":
             return respond.quiet('{"status":"ok"}\n', "application/json")
         if page is None:
-            mount, asked = self._understood(request, host)
+            mount, asked, scope = self._understood(request, host)
             if isinstance(asked, OriginalAsked):
-                return await self._original(request, visit, mount, asked, began_s)
-            page = self._page(mount, asked, accepted)
+                return await self._original(request, visit, mount, asked, scope or Scope(), began_s)
+            page = self._page(mount, asked, accepted, scope)
         none_match = _joined(request.headers, hdrs.IF_NONE_MATCH)
         delivered = await self._deliver.variant(
             page.wanted,
             deadline=began_s + self._request_timeout_s,
             # A pre-signed URL is good for GET alone.
-            redirect=self._redirects and visit.method == hdrs.METH_GET,
+            redirect_s=self._lasting_s(page.scope) if visit.method == hdrs.METH_GET else 0,
             is_current=(lambda key: matches(none_match, etag(key))) if none_match else None,
         )
         # Kept only now: a URL without a picture is not worth remembering.
         self._pages.keep(address, page)
         if delivered.delivery.location:
             visit.delivered(delivered.delivery)
-            return respond.elsewhere(delivered.delivery, page.terms)
+            return respond.elsewhere(delivered.delivery, self._terms(page))
         if none_match.strip() == "*":
             delivered = Delivered(delivered.delivery, None)
         return self._picture(request, visit, page, delivered, began_s)
@@ -155,12 +166,13 @@ class Public:
     ) -> web.Response:
         delivery = delivered.delivery
         visit.delivered(delivery)
+        terms = page.terms if page.scope is None else self._terms(page)
         if delivery is not page.delivery:
-            page.delivery, page.headers = delivery, respond.picture_headers(delivery, page.terms)
+            page.delivery, page.headers = delivery, respond.picture_headers(delivery, terms)
         return respond.picture(
             delivery,
             delivered.variant,
-            page.terms,
+            terms,
             page.headers,
             # HEAD has no parts (RFC 9110 14.2).
             range_header=request.headers.get(hdrs.RANGE) if visit.method == hdrs.METH_GET else None,
@@ -174,38 +186,83 @@ class Public:
             known = self._accepts.keep(accept, accept_class(accept))
         return known
 
-    def _understood(self, request: web.BaseRequest, host: str) -> tuple[Mount, VariantAsked | OriginalAsked]:
+    def _enforce(self, scope: Scope, headers: CIMultiDictProxy[str]) -> None:
+        """Raises SignatureExpired or BadSignature for a request outside of what its URL was signed for."""
+        scope.check(
+            self._wall(),
+            origin=headers.get(hdrs.ORIGIN),
+            referer=headers.get(hdrs.REFERER),
+            session=_session(headers, self._session) if scope.session is not None else None,
+        )
+
+    def _terms(self, page: Page) -> respond.Terms:
+        """As they are now: no answer outlives its signature."""
+        terms = self._within(page.terms, page.scope)
+        if terms is not page.terms:
+            page.terms, page.delivery = terms, None
+        return terms
+
+    def _within(self, terms: respond.Terms, scope: Scope | None) -> respond.Terms:
+        if scope is None or scope.until_s is None:
+            return terms
+        return terms.within(max(0, int(scope.until_s - self._wall())))
+
+    def _lasting_s(self, scope: Scope | None) -> float:
+        """For how long a client may be sent elsewhere, where nothing is known of signatures."""
+        if not self._redirects or (scope is not None and scope.of_the_client):
+            return 0
+        if scope is None or scope.until_s is None:
+            return math.inf
+        return int(scope.until_s - self._wall())
+
+    def _understood(
+        self, request: web.BaseRequest, host: str
+    ) -> tuple[Mount, VariantAsked | OriginalAsked, Scope | None]:
+        """The mount, what is asked of it, and where the URL is signed for how long and for whom."""
         raw = request.raw_path
         if len(raw) > self._url_max_bytes:
             raise BadUrl(f"the URL is longer than {self._url_max_bytes} bytes")
         cut(raw)
-        mount, below = route(self._mounts, host, raw)
-        return mount, parse(below, self._presets)
+        mount = route(self._mounts, host, raw)
+        signed = proven(mount, raw)
+        if signed is None:
+            return mount, parse(mount.below(raw), self._presets), None
+        self._enforce(signed.scope, request.headers)
+        return mount, parse(mount.below(signed.target), self._presets), signed.scope
 
     def _negotiates(self, request: web.BaseRequest) -> bool:
         """Whether an error depends on Accept too: asked of the URL alone, however wrong the rest of it is."""
         try:
             host = host_name(request.headers.get(hdrs.HOST, ""))
-            _, below = route(self._mounts, host, request.raw_path)
+            mount = route(self._mounts, host, request.raw_path)
         except CalotypeError:
             return False
-        return negotiates(below, self._presets)
+        return negotiates(mount.below(request.raw_path), self._presets)
 
-    def _page(self, mount: Mount, asked: VariantAsked, accepted: AcceptClass) -> Page:
-        transform = admit(mount, asked, self._presets)
+    def _page(self, mount: Mount, asked: VariantAsked, accepted: AcceptClass, scope: Scope | None) -> Page:
+        transform = admit(mount, asked, self._presets, signed=scope is not None)
         terms = respond.terms(
             max_age_s=mount.max_age_s,
             negotiates=transform.format is Auto.AUTO,
+            scope=scope or Scope(),
             notice="gravity=face; used=auto" if transform.gravity is Smart.FACE else "",
         )
-        return Page(Wanted(mount.ref(asked.key), transform, accepted), terms)
+        return Page(
+            Wanted(mount.ref(asked.key), transform, accepted), terms, None if scope == Scope() else scope
+        )
 
     async def _original(
-        self, request: web.BaseRequest, visit: Visit, mount: Mount, asked: OriginalAsked, began_s: float
+        self,
+        request: web.BaseRequest,
+        visit: Visit,
+        mount: Mount,
+        asked: OriginalAsked,
+        scope: Scope,
+        began_s: float,
     ) -> web.StreamResponse:
         if mount.presets_only:
             raise UnknownRoute("this mount serves presets only")
-        terms = respond.terms(max_age_s=mount.max_age_s, negotiates=False)
+        terms = respond.terms(max_age_s=mount.max_age_s, negotiates=False, scope=scope)
         async with self._deliver.latest(
             mount.ref(asked.key), deadline=began_s + self._request_timeout_s
         ) as original:
@@ -215,6 +272,7 @@ class Public:
             visit.outcome, visit.tier, visit.format = Outcome.HIT, "source", kind
             visit.key = original_key(original.identity)
             tag = etag(visit.key)
+            terms = self._within(terms, scope)
             headers = respond.original_headers(kind, tag, terms)
             none_match = _joined(request.headers, hdrs.IF_NONE_MATCH)
             if none_match.strip() == "*" or matches(none_match, tag):
@@ -249,6 +307,21 @@ def _joined(headers: CIMultiDictProxy[str], name: str) -> str:
     """All lines of a list-valued header as one (RFC 9110 5.3)."""
     lines = headers.getall(name, ())
     return lines[0] if len(lines) == 1 else ", ".join(lines)
+
+
+def _session(headers: CIMultiDictProxy[str], at: str) -> str | None:
+    """The value at `cookie:NAME` or `header:NAME`; None unless there is just one."""
+    kind, _, name = at.partition(":")
+    if kind == "cookie":
+        cookies = [
+            part.strip().partition("=")
+            for line in headers.getall(hdrs.COOKIE, ())
+            for part in line.split(";")
+        ]
+        values = [value for said, _, value in cookies if said == name]
+    else:
+        values = headers.getall(name, []) if name else []
+    return values[0] if len(values) == 1 else None
 
 
 async def _send(response: web.StreamResponse, original: Original, part: range) -> None:

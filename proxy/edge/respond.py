@@ -14,12 +14,16 @@ from proxy.core.delivery import VALIDATOR, Delivery, Outcome, Variant
 from proxy.core.errors import CalotypeError, Overloaded, RangeNotSatisfiable
 from proxy.core.formats import TRAITS, Format
 from proxy.core.freshness import NO_STORE, Whole, byte_range, cache_control, etag
+from proxy.core.signing import Scope
 
 STATUS: dict[str, tuple[int, str]] = {
     "bad-transform": (400, "The transform in the URL is wrong"),
     "bad-url": (400, "The URL is wrong"),
     "dimension-not-allowed": (400, "This size is not served"),
     "unauthorized": (401, "A valid token is needed"),
+    "bad-signature": (403, "The signature is wrong"),
+    "signature-required": (403, "A signed URL is needed"),
+    "signature-expired": (403, "The signed URL has expired"),
     "source-not-allowed": (403, "Originals from there are not served"),
     "unknown-route": (404, "There is nothing here"),
     "original-not-found": (404, "The original does not exist"),
@@ -57,19 +61,32 @@ class Terms(NamedTuple):
 
     negotiates: bool
     max_age_s: int
+    private: bool
     headers: CIMultiDict[str]
 
+    def within(self, most_s: int) -> "Terms":
+        """The same, for `most_s` seconds at most."""
+        if self.max_age_s <= most_s:
+            return self
+        headers = self.headers.copy()
+        headers[hdrs.CACHE_CONTROL] = cache_control(most_s, private=self.private)
+        return self._replace(max_age_s=most_s, headers=headers)
 
-def terms(*, max_age_s: int, negotiates: bool, notice: str = "") -> Terms:
+
+def terms(*, max_age_s: int, negotiates: bool, scope: Scope, notice: str = "") -> Terms:
     """`notice` tells the client what it did not get; empty if nothing."""
+    private = scope.session is not None
     headers = CIMultiDict(_EVERYWHERE)
-    headers[hdrs.CACHE_CONTROL] = cache_control(max_age_s)
+    headers[hdrs.CACHE_CONTROL] = cache_control(max_age_s, private=private)
     headers[hdrs.ACCEPT_RANGES] = "bytes"
-    if negotiates:
-        headers[hdrs.VARY] = hdrs.ACCEPT
+    depends_on = [hdrs.ACCEPT] if negotiates else []
+    if scope.domain is not None:
+        depends_on += [hdrs.ORIGIN, hdrs.REFERER]
+    if depends_on:
+        headers[hdrs.VARY] = ", ".join(depends_on)
     if notice:
         headers["Calotype-Notice"] = notice
-    return Terms(negotiates, max_age_s, headers)
+    return Terms(negotiates, max_age_s, private, headers)
 
 
 def picture_headers(delivery: Delivery, terms: Terms) -> CIMultiDict[str]:
@@ -156,7 +173,7 @@ def elsewhere(delivery: Delivery, terms: Terms) -> web.Response:
     """302 to the place where the client finds the bytes itself: for a while, as the place may be signed for a while."""
     headers = terms.headers.copy()
     del headers[hdrs.ACCEPT_RANGES]
-    headers[hdrs.CACHE_CONTROL] = f"public, max-age={min(REDIRECT_CACHE_S, terms.max_age_s)}"
+    headers[hdrs.CACHE_CONTROL] = cache_control(min(REDIRECT_CACHE_S, terms.max_age_s))
     headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier)
     headers[hdrs.LOCATION] = delivery.location
     return web.Response(status=302, headers=headers)
@@ -177,14 +194,14 @@ def outcome_of(failure: CalotypeError) -> Outcome:
     return Outcome.SHED if isinstance(failure, Overloaded) else Outcome.FAILED
 
 
-def problem(failure: CalotypeError, *, negotiates: bool = False) -> web.Response:
-    """An RFC 9457 problem; never cached, but for a missing original, and that briefly."""
+def problem(failure: CalotypeError, *, negotiates: bool = False, lasting: bool = True) -> web.Response:
+    """An RFC 9457 problem; never cached, but for a missing original, and that briefly and where it is `lasting`."""
     status, title = STATUS[failure.slug]
     headers = CIMultiDict(_EVERYWHERE)
-    missing = failure.slug == "original-not-found"
-    headers[hdrs.CACHE_CONTROL] = f"public, max-age={NOT_FOUND_CACHE_S}" if missing else NO_STORE
+    missing = lasting and failure.slug == "original-not-found"
+    headers[hdrs.CACHE_CONTROL] = cache_control(NOT_FOUND_CACHE_S) if missing else NO_STORE
     headers[hdrs.CONTENT_TYPE] = "application/problem+json"
-    if status not in (400, 401, 405) and failure.slug != "unknown-route":
+    if status not in (400, 401, 403, 405) and failure.slug != "unknown-route":
         headers["Cache-Status"] = cache_status(outcome_of(failure), "")
     if negotiates:
         headers[hdrs.VARY] = hdrs.ACCEPT

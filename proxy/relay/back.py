@@ -86,8 +86,10 @@ class RelayServer:
                 case "name":
                     answer = await self._producer.name(*call.arguments, deadline=call.deadline)
                 case "variant":
-                    wanted, redirect = call.arguments
-                    answer = await self._producer.variant(wanted, deadline=call.deadline, redirect=redirect)
+                    wanted, redirect_s = call.arguments
+                    answer = await self._producer.variant(
+                        wanted, deadline=call.deadline, redirect_s=redirect_s
+                    )
                 case "latest":
                     await self._lend(call, channel)
                 case "explain":

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.core.signing import Scope, Signed, verify
 from tests import pictures
 from tests.fakes import temporary_file
 
@@ -43,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 def test_help_tells_a_stranger(folder: Path) -> None:
     done = calotype(folder, "--help")
     assert done.returncode == 0
-    for word in ("serve", "render", "url", "explain", "check"):
+    for word in ("serve", "render", "url", "sign", "explain", "check"):
         assert word in done.stdout
         assert calotype(folder, word, "--help").returncode == 0
     assert calotype(folder, "nonsense").returncode == 2
@@ -93,6 +94,63 @@ def test_url(folder: Path) -> None:
     assert query.stdout == "http://127.0.0.1:8080/thumbnail?url=a.jpg&w=400&h=2&fit=cover\n"
     assert calotype(folder, "url", "../a.jpg", "w_4").returncode == 1
     assert calotype(folder, "url", "a.jpg", "").returncode == 1
+
+
+KEYS = {"CALOTYPE_SIGNING__KEYS__ONE": "1" * 32, "CALOTYPE_SIGNING__KEYS__TWO": "2" * 32}
+SIGNING = KEYS | {
+    "CALOTYPE_SOURCES__ALL__PATH": "in",
+    "CALOTYPE_MOUNTS__ALL__SOURCE": "all",
+    "CALOTYPE_MOUNTS__ALL__SIGNING": "required",
+}
+
+
+def test_signing(folder: Path) -> None:
+    made = calotype(folder, "url", "photo.jpg", "w_101", "--sign", **SIGNING).stdout.strip()
+    target = made.removeprefix("http://127.0.0.1:8080")
+    assert verify(target, {"one": b"1" * 32}) == Signed(
+        target="/w_101/photo.jpg", key_id="one", scope=Scope()
+    )
+    again = calotype(folder, "sign", "http://127.0.0.1:8080/w_101/photo.jpg", **SIGNING)
+    assert again.stdout.strip() == made
+    more = ("--key", "two", "--expires", "1h", "--domain", "shop.example", "--session", "a b")
+    scoped = calotype(folder, "sign", "/thumbnail?url=photo.jpg&w=5", *more, **SIGNING).stdout.strip()
+    found = verify(scoped, {"two": b"2" * 32})
+    assert found is not None
+    assert (found.key_id, found.scope.domain, found.scope.session) == ("two", "shop.example", "a b")
+    assert found.scope.until_s is not None
+    assert 3500 < found.scope.until_s - time.time() < 3601
+    words = ("explain", made, "--originals", str(folder / "in"), "--json")
+    told = json.loads(
+        calotype(folder, *words, **SIGNING | {"CALOTYPE_MOUNTS__ALL__SOURCE": "originals"}).stdout
+    )
+    assert (told["signature"], told["signed_by"]) == ("valid", "one")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("sign", "ftp://a/b"), "neither a URL nor a path"),
+        (("sign", "/w_1/a?sig=b"), "signed already"),
+        (("sign", "/w_1/a b"), "percent-encoded"),
+        (("sign", "/w_1/a", "--key", "three"), "--key: mount all has no key"),
+        (("sign", "/w_1/a", "--mount", "none"), "--mount: there is no mount"),
+        (("sign", "/w_1/a", "--expires", "soon"), "must be a duration"),
+        (("sign", "/w_1/a", "--domain", "A/"), "parameter dom"),
+        (("url", "a.jpg", "w_1", "--expires", "1h"), "go with --sign"),
+    ],
+)
+def test_signing_what_cannot_be(folder: Path, words: tuple[str, ...], says: str) -> None:
+    done = calotype(folder, *words, **SIGNING)
+    assert done.returncode in (1, 2)
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "11111" not in done.stderr
+
+
+def test_signing_for_a_mount_that_does_not(folder: Path) -> None:
+    unsigning = {name: value for name, value in SIGNING.items() if not name.endswith("SIGNING")}
+    assert "mounts.all.signing: is off" in calotype(folder, "sign", "/w_1/a", **unsigning).stderr
+    assert "mounts: there is none" in calotype(folder, "url", "a", "w_1", "--sign").stderr
 
 
 def test_explain(folder: Path) -> None:

@@ -12,6 +12,9 @@ from proxy.core.errors import BadUrl, SourceNotAllowed
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNFIT = re.compile(r'[\x00-\x20\x7f#"<>\\^`{|}]')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
+_ORIGIN = re.compile(
+    r"https?://(?:\[[0-9a-f:.]+\]|[^/?#@:\[\]]+)(?::[0-9]{1,5})?(?=[/?#]|\Z)", re.IGNORECASE | re.ASCII
+)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -30,6 +33,16 @@ def cut(raw: str) -> Target:
         raise BadUrl("the URL holds a character that must be percent-encoded")
     path, mark, query = raw.partition("?")
     return Target(path, query if mark else None)
+
+
+def origin_and_target(url: str) -> tuple[str, str]:
+    """An absolute URL in two, as it is written; the origin of a target alone is empty. Raises BadUrl."""
+    if url.startswith("/"):
+        return "", url
+    if (match := _ORIGIN.match(url)) is None:
+        raise BadUrl("this is neither a URL nor a path that begins with /")
+    target = url[match.end() :]
+    return match[0], target if target.startswith("/") else f"/{target}"
 
 
 def decoded(raw: str, what: str) -> str:
@@ -74,7 +87,10 @@ def encoded(key: str) -> str:
     return quote(key, safe="/-._~")
 
 
-_CREDENTIALS = re.compile(r"x-amz-|awsaccesskeyid|(?<![a-z])sig(?:nature)?=|//[^/@]*@", re.IGNORECASE)
+_CREDENTIALS = re.compile(
+    r"x-amz-|awsaccesskeyid|(?<![a-z])(?:sig(?:nature)?|ses)=|(?:token|secret|password|api_?key)=|//[^/@]*@",
+    re.IGNORECASE,
+)
 _DECODINGS = 4
 
 

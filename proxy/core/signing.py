@@ -1,0 +1,170 @@
+"""Signed URLs: sign and verify raw request targets, byte for byte, before anything of them is parsed.
+
+Keys and the time are arguments. What a mount asks of a signature is not decided here.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit
+
+from proxy.core.dialects.target import decoded
+from proxy.core.errors import BadSignature, BadUrl, SignatureExpired
+
+MIN_SECRET_BYTES = 32
+
+_NAMES = frozenset({"exp", "kid", "dom", "ses"})
+_SIG = "sig"
+_EXPIRY = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
+_DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*", re.ASCII)
+
+Keys = Mapping[str, bytes]
+"""Secrets by key id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a signature holds for: until a point in unix seconds, on pages of a domain, in one session; None is any."""
+
+    until_s: int | None = None
+    domain: str | None = None
+    session: str | None = field(default=None, repr=False)
+
+    @property
+    def of_the_client(self) -> bool:
+        """Whether it depends on who asks, and from where."""
+        return self.domain is not None or self.session is not None
+
+    def check(self, now_s: float, *, origin: str | None, referer: str | None, session: str | None) -> None:
+        """Raises SignatureExpired or BadSignature unless a request that brings these is within the scope."""
+        if self.until_s is not None and now_s >= self.until_s:
+            raise SignatureExpired("the URL was signed for a time that is over (exp)")
+        if self.domain is not None:
+            host = _host(referer if origin is None else origin)
+            if host != self.domain and not host.endswith(f".{self.domain}"):
+                raise BadSignature("the URL was signed for pages of another site (dom)")
+        if self.session is not None and not _equal(self.session, session or ""):
+            raise BadSignature("the URL was signed for another session (ses)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A target whose signature is valid; `target` is what is left without the parameters of the signature."""
+
+    target: str
+    key_id: str
+    scope: Scope
+
+
+def sign(
+    raw: str,
+    secret: bytes,
+    *,
+    until_s: int | None = None,
+    key_id: str = "",
+    domain: str = "",
+    session: str = "",
+) -> str:
+    """`raw`, a target as it will be requested, with its signature; names its key where `key_id` is given.
+
+    Raises BadUrl where it holds parameters of a signature already, or `domain` is no lower-case host name.
+    """
+    if unsigned(raw) != raw:
+        raise BadUrl("the URL is signed already: leave out sig, exp, kid, dom and ses")
+    if domain and not _DOMAIN.fullmatch(domain):
+        raise BadUrl("parameter dom must be a host name in lower case")
+    named = {
+        "exp": "" if until_s is None else str(until_s),
+        "kid": key_id,
+        "dom": domain,
+        "ses": quote(session, safe=""),
+    }
+    for name, value in named.items():
+        if value:
+            raw = f"{raw}{_joint(raw)}{name}={value}"
+    return f"{raw}{_joint(raw)}{_SIG}={_mac(secret, raw)}"
+
+
+def verify(raw: str, keys: Keys) -> Signed | None:
+    """What is signed in `raw`; None if its last parameter is no signature.
+
+    Raises BadSignature where none of `keys`, or not the one it names, made it; BadUrl for a signed parameter that makes
+    no sense.
+    """
+    found = _cut(raw)
+    if found is None:
+        return None
+    said, given = found
+    parameters = [part.partition("=")[::2] for part in said.partition("?")[2].split("&")]
+    ids = [value for name, value in parameters if name == "kid"]
+    candidates = keys if not ids else {key_id: keys[key_id] for key_id in ids if key_id in keys}
+    # Every key is tried, so that the time tells nothing of which it was.
+    makers = [key_id for key_id, secret in candidates.items() if _equal(_mac(secret, said), given)]
+    if not makers or any(name == _SIG for name, _ in parameters):
+        raise BadSignature("the signature does not fit the URL")
+    signed = {name: value for name, value in parameters if name in _NAMES}
+    if len(signed) < sum(name in _NAMES for name, _ in parameters):
+        raise BadUrl("a parameter of the signature is given twice")
+    return Signed(target=unsigned(said), key_id=makers[0], scope=_scope(signed))
+
+
+def unsigned(raw: str) -> str:
+    """`raw` without the parameters of a signature, whether it is valid or not."""
+    path, mark, query = raw.partition("?")
+    if not mark:
+        return raw
+    parts = query.split("&")
+    rest = [part for part in parts if part.partition("=")[0] not in _NAMES | {_SIG}]
+    return raw if len(rest) == len(parts) else path + ("?" + "&".join(rest) if rest else "")
+
+
+def is_scoped(raw: str) -> bool:
+    """Whether an answer to `raw`, even an error, may not be kept as long or as widely as others."""
+    names = {part.partition("=")[0] for part in raw.partition("?")[2].split("&")}
+    return not names.isdisjoint(_NAMES - {"kid"})
+
+
+def _cut(raw: str) -> tuple[str, str] | None:
+    """What is signed and the signature, where that is the last parameter."""
+    before, mark, given = raw.rpartition(f"{_SIG}=")
+    said, joint = before[:-1], before[-1:]
+    return (said, given) if mark and joint == _joint(said) and "&" not in given else None
+
+
+def _joint(raw: str) -> str:
+    return "&" if "?" in raw else "?"
+
+
+def _mac(secret: bytes, said: str) -> str:
+    mac = hmac.digest(secret, said.encode("utf-8", "surrogateescape"), hashlib.sha256)
+    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+
+
+def _equal(ours: str, given: str) -> bool:
+    """As text, so that one spelling alone is right; in a time that does not tell where they differ."""
+    return hmac.compare_digest(ours.encode(), given.encode("utf-8", "surrogateescape"))
+
+
+def _scope(signed: Mapping[str, str]) -> Scope:
+    until, domain, session = signed.get("exp"), signed.get("dom"), signed.get("ses")
+    if until is not None and not _EXPIRY.fullmatch(until):
+        raise BadUrl("parameter exp must be a time in whole unix seconds")
+    if domain is not None and not _DOMAIN.fullmatch(domain):
+        raise BadUrl("parameter dom must be a host name in lower case")
+    if session == "":
+        raise BadUrl("parameter ses is empty")
+    return Scope(
+        until_s=None if until is None else int(until),
+        domain=domain,
+        session=None if session is None else decoded(session, "parameter ses"),
+    )
+
+
+def _host(url: str | None) -> str:
+    try:
+        return (urlsplit(url or "").hostname or "").removesuffix(".")
+    except ValueError:
+        return ""
