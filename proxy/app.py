@@ -117,7 +117,7 @@ class Engine:
             if self.redis is not None:
                 await self.redis.__aenter__()
             self.hello = await self.pool.start()
-            parts.check_libvips(self.hello)
+            parts.check_worker(self.settings, self.hello)
         except BaseException:
             await self.close(self.clock())
             raise
@@ -245,6 +245,12 @@ def settle_memory() -> None:
     gc.set_threshold(20_000, 50, 50)
 
 
+def warn(engine: Engine, log: structlog.typing.FilteringBoundLogger) -> None:
+    """Says once what this machine does not give."""
+    if lacking := parts.unsandboxed(engine.hello):
+        log.warning(lacking)
+
+
 class Node:
     """A node in one process: the engine behind its two listeners."""
 
@@ -261,6 +267,7 @@ class Node:
         """Serves until `stop`, then drains. Raises ConfigError where it cannot start."""
         engine = Engine(self.settings, self.metrics, disk=self.settings.disk_path())
         async with engine:
+            warn(engine, self.log)
             self.metrics.watch(queue=lambda: engine.pool.waiting, tiers=engine.watched_tiers())
             public = public_runner(
                 self.settings, engine.produce, engine.memory, engine.flights, self.ledger, self.log

@@ -74,7 +74,7 @@ async def _rendering(settings: Settings) -> list[Finding]:
     pool = parts.pool(settings, workers=1)
     try:
         hello = await pool.start()
-        parts.check_libvips(hello)
+        parts.check_worker(settings, hello)
     except (WorkerDied, ConfigError) as failure:
         return [Finding("render", False, str(failure))]
     finally:
@@ -82,8 +82,14 @@ async def _rendering(settings: Settings) -> list[Finding]:
     missing = sorted(OUTPUTS - set(hello.formats))
     formats = f"libvips {'.'.join(map(str, hello.libvips))}: {' '.join(hello.formats)}"
     if missing:
-        return [Finding("formats", False, f"{formats}; not {' '.join(missing)}: install pyvips-binary")]
-    return [Finding("formats", True, formats)]
+        formats += f"; not {' '.join(missing)}: install pyvips-binary"
+    whole = (
+        "whole"
+        if settings.render.sandbox != "off"
+        else "off: pictures are decoded with all rights of this user"
+    )
+    sandbox = parts.unsandboxed(hello) or whole
+    return [Finding("formats", not missing, formats), Finding("sandbox", True, sandbox)]
 
 
 def _directory(part: str, key: str, path: Path, mode: int) -> Finding:

@@ -92,19 +92,27 @@ def pool(settings: Settings, *, workers: int | None = None) -> Pool:
         timeout_s=render.timeout,
         memory_bytes=int(render.memory),
         recycle_after=render.recycle_after,
+        sandboxed=render.sandbox != "off",
         limits=input_limits(settings),
         clock=clock,
     )
 
 
-def check_libvips(hello: Hello) -> None:
-    """Raises ConfigError for a libvips that is too old to be trusted with strangers' pictures."""
+def check_worker(settings: Settings, hello: Hello) -> None:
+    """Raises ConfigError for a worker that cannot be trusted with strangers' pictures."""
     if tuple(hello.libvips) < OLDEST_LIBVIPS:
         found, oldest = (".".join(map(str, version)) for version in (hello.libvips, OLDEST_LIBVIPS))
         raise ConfigError(
             f"libvips {found} is older than {oldest}; get the bundled one with:"
             " pip install --force-reinstall --no-deps pyvips-binary"
         )
+    if hello.missing and settings.render.sandbox == "required":
+        raise ConfigError(f"render.sandbox: {unsandboxed(hello)}; auto would go on without")
+
+
+def unsandboxed(hello: Hello) -> str:
+    """What a worker's sandbox lacks; empty if nothing."""
+    return f"workers are not fully sandboxed: {'; '.join(hello.missing)}" if hello.missing else ""
 
 
 def memory(settings: Settings, *, share: int = 1) -> MemoryTier:

@@ -17,7 +17,7 @@ from aiohttp import web
 from prometheus_client.metrics_core import Metric
 
 from proxy import parts
-from proxy.app import Engine, leave, listen, loop_factory, public_runner, settle_memory
+from proxy.app import Engine, leave, listen, loop_factory, public_runner, settle_memory, warn
 from proxy.channel import Channel, Closed
 from proxy.config import ConfigError, Settings
 from proxy.core.errors import WorkerDied
@@ -154,6 +154,7 @@ async def _back(setup: Setup, descriptors: list[int], log: structlog.typing.Filt
         engine.stop_by = by or None
 
     async with engine:
+        warn(engine, log)
         relay = RelayServer(listener, engine.produce, engine.explain, log)
         relay.start()
         try:

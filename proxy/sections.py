@@ -310,6 +310,11 @@ class Render(Section):
     memory: Annotated[ByteSize, Field(ge=256 * 2**20)] = Field(
         "1GiB", validate_default=True, description="address space of a worker"
     )
+    sandbox: Literal["off", "auto", "required"] = Field(
+        "auto",
+        description="auto: workers give up files, network and processes as far as the kernel lets them, and a warning"
+        " says what is missing; required: no start without all of it",
+    )
     recycle_after: Positive = Field(1000, description="jobs after which a worker is replaced")
 
 

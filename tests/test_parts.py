@@ -4,16 +4,16 @@ import pytest
 
 from proxy.config import ConfigError, load
 from proxy.core.formats import Format
-from proxy.parts import check_libvips, input_limits, mounts, recipe
+from proxy.parts import check_worker, input_limits, mounts, recipe
 from proxy.render.wire import Hello
 
 
 def test_an_old_libvips_stops_the_start_with_one_line() -> None:
     with pytest.raises(ConfigError) as caught:
-        check_libvips(Hello(libvips=(8, 14, 1), formats=[]))
+        check_worker(load(), Hello(libvips=(8, 14, 1), formats=[]))
     assert "libvips 8.14.1 is older than 8.16.0" in str(caught.value)
     assert "pyvips-binary" in str(caught.value)
-    check_libvips(Hello(libvips=(8, 16, 0), formats=[]))
+    check_worker(load(), Hello(libvips=(8, 16, 0), formats=[]))
 
 
 def test_settings_reach_their_components() -> None:

@@ -76,13 +76,13 @@ class _Worker:
         self.jobs = 0
 
     @classmethod
-    async def start(cls, memory_bytes: int) -> tuple["_Worker", Hello]:
+    async def start(cls, *limits: int) -> tuple["_Worker", Hello]:
         """A worker that has said hello. Raises _Gone, TimeoutError or OSError."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "proxy.render.worker", str(theirs.fileno()), str(memory_bytes)),
+                *(sys.executable, "-P", "-m", "proxy.render.worker", str(theirs.fileno()), *map(str, limits)),
                 pass_fds=[theirs.fileno()],
                 env=_environment(),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -166,13 +166,15 @@ class Pool:
         timeout_s: float,
         memory_bytes: int,
         recycle_after: int,
+        sandboxed: bool,
         limits: Limits,
         clock: Clock,
     ) -> None:
         self._count = workers
         self._most_waiting = queue
         self._timeout_s = timeout_s
-        self._memory_bytes = memory_bytes
+        # As the worker takes them; its processor time is that of all its jobs, should nobody be there to end one.
+        self._worker_limits = memory_bytes, math.ceil((timeout_s + 1) * recycle_after), int(sandboxed)
         self._recycle_after = recycle_after
         self._limits = limits
         self._clock = clock
@@ -196,7 +198,7 @@ class Pool:
     async def start(self) -> Hello:
         """Starts the workers; returns what the first one said once all are up. Raises WorkerDied."""
         try:
-            started = await asyncio.gather(*(_Worker.start(self._memory_bytes) for _ in range(self._count)))
+            started = await asyncio.gather(*(_Worker.start(*self._worker_limits) for _ in range(self._count)))
         except (_Gone, TimeoutError, OSError):
             raise WorkerDied("no worker could be started; its own message is above") from None
         for worker, _ in started:
@@ -310,7 +312,7 @@ class Pool:
     async def _respawn(self) -> _Worker:
         while True:
             try:
-                worker, _ = await _Worker.start(self._memory_bytes)
+                worker, _ = await _Worker.start(*self._worker_limits)
             except (_Gone, TimeoutError, OSError):
                 await asyncio.sleep(RESPAWN_PAUSE_S)
             else:

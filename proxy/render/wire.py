@@ -30,10 +30,12 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """The first answer of a worker, unasked, once it is ready."""
+    """The first answer of a worker, unasked, once it is ready; `missing` are the parts of its sandbox that the machine
+    does not give, in words for the owner."""
 
     libvips: tuple[int, int, int]
     formats: list[Format]
+    missing: list[str] = []
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,7 +1,7 @@
 """The worker process: takes one job at a time from its socket, renders it, answers; dies with its parent.
 
-Started by `pool` as `python -m proxy.render.worker DESCRIPTOR MEMORY_BYTES`. A job that hangs is ended by the
-pool; should the pool be gone, by an alarm.
+Started by `pool` as `python -m proxy.render.worker DESCRIPTOR MEMORY_BYTES CPU_S SANDBOX`. A job that hangs is ended
+by the pool; should the pool be gone, by an alarm.
 """
 
 import ctypes
@@ -16,10 +16,11 @@ from contextlib import suppress
 import msgspec
 
 from proxy.core.errors import Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
-from proxy.render import draw
+from proxy.render import draw, sandbox
 from proxy.render.wire import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
 
 NICENESS = 10
+NO_CORE_BYTES = 1  # With 0 a dump is still piped to a handler (core(5)).
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 ALARM_SLACK_S = 2.0
 
@@ -28,10 +29,15 @@ def main() -> None:
     # The pool ends its workers with SIGKILL; a stop that is sent to everybody must not end what is under way.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    channel = socket.socket(fileno=int(sys.argv[1]))
-    _confine(memory_bytes=int(sys.argv[2]))
+    channel_descriptor, memory_bytes, cpu_s, sandboxed = map(int, sys.argv[1:])
+    channel = socket.socket(fileno=channel_descriptor)
+    _confine(memory_bytes=memory_bytes)
     draw.harden()
-    hello = Hello(libvips=draw.libvips_version(), formats=draw.working_formats())
+    draw.working_formats()  # Whatever is read from files at first use is read now.
+    missing = sandbox.enter(cpu_s=cpu_s) if sandboxed else []
+    # A change of user forgets it, so it comes last; should the pool have died meanwhile, the socket tells.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    hello = Hello(libvips=draw.libvips_version(), formats=draw.working_formats(), missing=missing)
     _send(channel, msgspec.json.encode(hello), b"")
     while (received := _receive(channel)) is not None:
         job, descriptor = received
@@ -42,14 +48,12 @@ def main() -> None:
 
 
 def _confine(*, memory_bytes: int) -> None:
-    """Hits go first when cores are short; a memory bomb fails here, or at least here first; and who has lost its node
-    in the middle of a job does not finish it."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """Hits go first when cores are short; a memory bomb fails here, or at least here first."""
     os.nice(NICENESS)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (NO_CORE_BYTES, NO_CORE_BYTES))
 
 
 def _receive(channel: socket.socket) -> tuple[Job, int] | None:

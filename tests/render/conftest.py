@@ -60,6 +60,7 @@ async def make_pool() -> AsyncIterator[Callable[..., Pool]]:
     def make(**changes: object) -> Pool:
         values = {
             "workers": 1, "queue": 8, "timeout_s": 5.0, "memory_bytes": 2**30, "recycle_after": 1000, "limits": LIMITS,
+            "sandboxed": True,
             "clock": asyncio.get_running_loop().time, **changes,
         }  # fmt: skip
         pools.append(Pool(**values))  # type: ignore[arg-type]

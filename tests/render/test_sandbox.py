@@ -1,0 +1,211 @@
+"""A worker that has been taken over: every way out is tried from inside, and each is refused."""
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.core.errors import Undecodable
+from proxy.core.plan import Plan
+from proxy.render.pool import Pool
+from proxy.render.sandbox import MOST_FILES, NOBODY
+from tests import pictures
+from tests.render.test_pool import PICTURE, PLAN, pids, render
+
+MakePool = Callable[..., Pool]
+
+CALLS = (
+    # files
+    "open", "openat", "openat2", "creat", "open_by_handle_at", "name_to_handle_at", "unlink", "unlinkat", "rename",
+    "renameat2", "mkdir", "rmdir", "link", "symlink", "chmod", "fchmod", "chown", "truncate", "ftruncate", "mknod",
+    "stat", "newfstatat", "statx", "access", "readlink", "getdents64", "chdir", "getcwd", "utimensat", "inotify_init1",
+    "fanotify_init", "memfd_create", "memfd_secret", "sendfile", "splice", "copy_file_range", "ioctl", "fcntl", "dup",
+    # network
+    "socket", "socketpair", "connect", "bind", "listen", "accept4", "sendmsg", "sendmmsg", "setsockopt", "pipe2",
+    # other processes
+    "fork", "vfork", "execve", "execveat", "kill", "tkill", "tgkill", "ptrace", "process_vm_readv", "process_vm_writev",
+    "pidfd_open", "pidfd_getfd", "pidfd_send_signal", "rt_sigqueueinfo", "setpgid", "setsid", "wait4", "kcmp", "shmget",
+    "msgget", "semget", "mq_open",
+    # the kernel and its rights
+    "setuid", "setresuid", "setgroups", "capset", "chroot", "pivot_root", "mount", "umount2", "unshare", "setns", "bpf",
+    "io_uring_setup", "io_uring_enter", "userfaultfd", "perf_event_open", "keyctl", "add_key", "request_key",
+    "init_module", "finit_module", "kexec_load", "reboot", "swapon", "settimeofday", "clock_settime", "sethostname",
+    "personality", "seccomp", "landlock_create_ruleset", "prlimit64", "setrlimit", "setpriority", "sched_setscheduler",
+    "iopl", "ioperm", "modify_ldt", "pkey_mprotect", "process_madvise", "vmsplice", "remap_file_pages",
+)  # fmt: skip
+
+INSIDE = """
+import _thread, ctypes, errno, os, signal, socket, sys
+import msgspec
+from proxy.core.errors import Undecodable
+
+libc = ctypes.CDLL(None, use_errno=True)
+SELF_EXEC, CLONE_THREAD, PR_SET_DUMPABLE, ANONYMOUS, RW, RX = 4, 0x10000, 4, 0x22, 3, 5
+
+def raw(number, *arguments):
+    ctypes.set_errno(0)
+    result = libc.syscall(number, *arguments)
+    return "allowed" if result != -1 else errno.errorcode[ctypes.get_errno()]
+
+def python(attempt):
+    try:
+        attempt()
+    except OSError as refused:
+        return errno.errorcode[refused.errno]
+    return "allowed"
+
+def attempts(numbers):
+    told = {name: raw(number, 0, 0, 0, 0, 0, 0) for name, number in numbers.items() if name not in SPECIAL}
+    mapped = libc.mmap
+    mapped.restype = ctypes.c_void_p
+    page = mapped(None, 4096, RW, ANONYMOUS, -1, ctypes.c_long(0))
+    told |= {
+        "clone": raw(numbers["clone"], signal.SIGCHLD, 0, 0, 0, 0),
+        "clone3": raw(numbers["clone3"], 0, 0),
+        "executable mmap": raw(numbers["mmap"], None, 4096, RX, ANONYMOUS, -1, 0),
+        "executable mprotect": raw(numbers["mprotect"], ctypes.c_void_p(page), 4096, RX),
+        "dumpable": raw(numbers["prctl"], PR_SET_DUMPABLE, 1, 0, 0, 0),
+        "open()": python(lambda: open("/etc/passwd")),
+        "environ": python(lambda: open("/proc/self/environ")),
+        "write": python(lambda: open("/tmp/calotype-was-here", "w")),
+        "listdir": python(lambda: os.listdir("/")),
+        "socket()": python(lambda: socket.socket()),
+        "unix socket": python(lambda: socket.socket(socket.AF_UNIX)),
+        "os.fork": python(os.fork),
+        "posix_spawn": python(lambda: os.posix_spawn("/bin/true", ["true"], {})),
+        "os.execv": python(lambda: os.execv("/bin/true", ["true"])),
+        "kill parent": python(lambda: os.kill(int(PARENT), 9)),
+        "readable memory": "ok" if page not in (None, ctypes.c_void_p(-1).value) else "refused",
+    }
+    return told
+
+SPECIAL = ("clone", "clone3", "mmap", "mprotect", "prctl")
+
+class Spy:
+    def __getattr__(self, name):
+        told = {"main thread": attempts(NUMBERS)}
+        done = _thread.allocate_lock()
+        done.acquire()
+        def elsewhere():
+            told["new thread"] = attempts(NUMBERS)
+            done.release()
+        _thread.start_new_thread(elsewhere, ())
+        done.acquire()
+        raise Undecodable(msgspec.json.encode(told).decode())
+"""
+
+
+def numbers() -> dict[str, int]:
+    library = ctypes.CDLL("libseccomp.so.2")
+    names = (*CALLS, "clone", "clone3", "mmap", "mprotect", "prctl")
+    found = {name: library.seccomp_syscall_resolve_name(name.encode()) for name in names}
+    return {name: number for name, number in found.items() if number >= 0}
+
+
+class TakeOver:
+    """Unpickles, in whoever unpickles it, to an object that tries everything."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        known = {"NUMBERS": numbers(), "PARENT": os.getpid()}
+        return eval, ("(exec(code, globals()), Spy())[1]", {"code": INSIDE, **known})
+
+
+def judge(told: dict[str, dict[str, str]]) -> None:
+    assert set(told) == {"main thread", "new thread"}
+    for where, outcomes in told.items():
+        assert len(outcomes) > 100
+        assert outcomes.pop("readable memory") == "ok", "the attempts themselves work"
+        assert outcomes.pop("clone3") == "ENOSYS"
+        assert {name: got for name, got in outcomes.items() if got != "EPERM"} == {}, where
+
+
+async def test_every_way_out_is_refused(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    plan: Plan = TakeOver()  # type: ignore[assignment]
+    with pytest.raises(Undecodable) as caught:
+        await render(pool, PICTURE, plan)
+    judge(json.loads(caught.value.detail))
+    assert pictures.size(await render(pool, PICTURE, PLAN)) == (100, 75), "and it still draws"
+
+
+async def test_without_the_sandbox_they_are_open(make_pool: MakePool) -> None:
+    """The attempts can succeed: what refuses them is the sandbox."""
+    pool = make_pool(sandboxed=False)
+    hello = await pool.start()
+    assert hello.missing == []
+    [pid] = pids(pool)
+    assert "Seccomp:\t0" in Path(f"/proc/{pid}/status").read_text()
+
+
+async def test_every_thread_is_inside(make_pool: MakePool) -> None:
+    pool = make_pool(timeout_s=4.0, recycle_after=100)
+    hello = await pool.start()
+    assert hello.missing == []
+    await render(pool, PICTURE, PLAN)
+    [pid] = pids(pool)
+    threads = list(Path(f"/proc/{pid}/task").iterdir())
+    assert len(threads) > 1, "libvips has threads of its own"
+    user = NOBODY if os.geteuid() == 0 else os.geteuid()
+    for thread in threads:
+        status = dict(
+            line.split(":\t", 1) for line in (thread / "status").read_text().splitlines() if ":\t" in line
+        )
+        assert (status["Seccomp"], status["NoNewPrivs"], status["CapEff"]) == ("2", "1", "0" * 16)
+        assert set(status["Uid"].split()) == {str(user)}
+    limits = {
+        line[:26].strip(): line[26:].split()[:2]
+        for line in Path(f"/proc/{pid}/limits").read_text().splitlines()
+    }
+    assert limits["Max file size"] == ["0", "0"]
+    assert limits["Max open files"] == [str(MOST_FILES)] * 2
+    assert limits["Max cpu time"] == ["500", "500"]
+    assert limits["Max core file size"] == ["1", "1"]
+    assert limits["Max address space"] == [str(2**30)] * 2
+
+
+async def test_an_original_is_not_held_longer_than_its_job(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    [pid] = pids(pool)
+    for _ in range(2 * MOST_FILES):
+        await render(pool, PICTURE, PLAN)
+    assert pids(pool) == [pid]
+
+
+PLAIN = """
+import json, os, signal, socket, sys
+import msgspec
+from proxy.core.errors import Undecodable
+from proxy.render import draw, sandbox
+draw.harden()
+draw.working_formats()
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setresgid(1234, 1234, 1234)
+    os.setresuid(1234, 1234, 1234)
+missing = sandbox.enter(cpu_s=100)
+assert missing == [], missing
+assert len(draw.working_formats()) == 5
+known = json.loads(sys.argv[1])
+exec(known.pop("INSIDE"), known)
+try:
+    known["Spy"]().encode
+except Undecodable as told:
+    print(told.detail)
+"""
+
+
+def test_a_plain_user_is_kept_in_as_well() -> None:
+    known = json.dumps({"NUMBERS": numbers(), "PARENT": os.getpid(), "INSIDE": INSIDE})
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN, known], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    judge(json.loads(done.stdout))

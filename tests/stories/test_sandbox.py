@@ -1,0 +1,78 @@
+"""A machine that gives no sandbox: one warning and on, or no start, as the owner wants it."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests import pictures
+from tests.fakes import temporary_file
+from tests.stories.test_commands import environment
+
+REFUSING = """
+import ctypes, os, sys
+library = ctypes.CDLL("libseccomp.so.2")
+library.seccomp_init.restype = ctypes.c_void_p
+context = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(0x7FFF0000)))
+for name in (b"seccomp", b"landlock_create_ruleset"):
+    number = library.seccomp_syscall_resolve_name(name)
+    assert library.seccomp_rule_add_array(context, ctypes.c_uint32(0x00050001), number, 0, None) == 0
+assert library.seccomp_load(context) == 0
+os.execv(sys.executable, [sys.executable, "-m", "proxy", *sys.argv[1:]])
+"""
+
+
+def node(folder: Path, *words: str, sandbox: str) -> "subprocess.Popen[str]":
+    temporary_file(folder / "in", "photo.jpg", pictures.photo_as("jpeg"))
+    return subprocess.Popen(
+        [sys.executable, "-c", REFUSING, *words],
+        env=environment(folder, CALOTYPE_RENDER__SANDBOX=sandbox, CALOTYPE_ADMIN__PORT="0", CALOTYPE_RENDER__WORKERS="2"),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_one_warning_and_on(tmp_path: Path, processes: str) -> None:
+    words = ("serve", "--originals", str(tmp_path / "in"), "--port", "0", "--processes", processes)
+    running = node(tmp_path, *words, sandbox="auto")
+    try:
+        assert running.stdout is not None
+        told: list[dict[str, str]] = []
+        while not told or told[-1]["event"] != "ready":
+            told.append(json.loads(running.stdout.readline()))
+        with urllib.request.urlopen(told[-1]["public"] + "/w_100/photo.jpg", timeout=10) as answer:
+            assert pictures.size(answer.read()) == (100, 75)
+    finally:
+        running.terminate()
+        rest, _ = running.communicate(timeout=20)
+    warnings = [line for line in told if line["level"] == "warning"]
+    assert len(warnings) == 1
+    assert "not fully sandboxed" in warnings[0]["event"]
+    assert "seccomp: the kernel refuses" in warnings[0]["event"]
+    assert "landlock: the kernel has none" in warnings[0]["event"]
+    assert "sandboxed" not in rest
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_no_start_where_it_is_required(tmp_path: Path, processes: str) -> None:
+    words = ("serve", "--originals", str(tmp_path / "in"), "--port", "0", "--processes", processes)
+    began_s = time.monotonic()
+    running = node(tmp_path, *words, sandbox="required")
+    out, _ = running.communicate(timeout=30)
+    assert running.returncode == 1, time.monotonic() - began_s
+    assert out.strip().splitlines()[-1].startswith("Error: render.sandbox: workers are not fully sandboxed")
+
+
+def test_check_tells_of_it(tmp_path: Path) -> None:
+    words = ("check", "--originals", str(tmp_path / "in"))
+    out, _ = node(tmp_path, *words, sandbox="auto").communicate(timeout=30)
+    assert "sandbox: workers are not fully sandboxed: landlock" in out
+    whole = subprocess.run(
+        [sys.executable, "-m", "proxy", *words], env=environment(tmp_path), capture_output=True, text=True, timeout=30,
+        check=False,
+    )  # fmt: skip
+    assert "ok    sandbox: whole" in whole.stdout
