@@ -27,7 +27,7 @@ from proxy.edge.public import Public
 from proxy.edge.server import QuietServer
 from proxy.ports import InstantTier, Metrics, Producer, Tier
 from proxy.s3.bucket import S3Bucket
-from proxy.sections import S3
+from proxy.sections import S3, Directory, Http
 from proxy.service.chain import Chain
 from proxy.service.deliver import Deliver
 from proxy.service.originals import Originals
@@ -37,6 +37,7 @@ from proxy.service.singleflight import Flights
 from proxy.sockets import bound, public_sockets, url_of
 from proxy.telemetry import PrometheusMetrics, RequestLedger
 from proxy.tiers.redis import NoRedis
+from proxy.web.client import Web
 
 KEEPALIVE_S = 75.0
 MAX_HEADER_BYTES = 8190
@@ -65,6 +66,7 @@ class Engine:
         self.memory = parts.memory(settings, share=memory_share)
         self.redis = parts.redis(settings, metrics) if disk is not None else None
         self._buckets: dict[str, S3Bucket] = {}
+        self._webs: list[Web] = []
         self._scratch = None if disk else tempfile.TemporaryDirectory(prefix="calotype-")
         kept_at = Path(self._scratch.name) if self._scratch else disk
         assert kept_at is not None
@@ -84,7 +86,7 @@ class Engine:
             name: parts.source(
                 name,
                 source,
-                self._bucket(f"sources.{name}", source) if isinstance(source, S3) else None,
+                self._reached(name, source),
                 self.keep,
                 settings,
             )
@@ -106,6 +108,16 @@ class Engine:
             bucket,
         )
 
+    def _reached(self, name: str, source: Directory | S3 | Http) -> S3Bucket | Web | None:
+        match source:
+            case S3():
+                return self._bucket(f"sources.{name}", source)
+            case Http():
+                self._webs.append(parts.web(self.settings, source))
+                return self._webs[-1]
+            case Directory():
+                return None
+
     def _bucket(self, section: str, s3: S3) -> S3Bucket:
         self._buckets[section] = parts.s3_bucket(s3)
         return self._buckets[section]
@@ -114,6 +126,8 @@ class Engine:
         try:
             for section, bucket in self._buckets.items():
                 await parts.opened(section, bucket)
+            for servers in self._webs:
+                await servers.__aenter__()
             if self.redis is not None:
                 await self.redis.__aenter__()
             self.hello = await self.pool.start()
@@ -138,6 +152,8 @@ class Engine:
             await self.redis.__aexit__()
         for bucket in self._buckets.values():
             await bucket.__aexit__()
+        for servers in self._webs:
+            await servers.__aexit__()
         self.keep.close()
         if self._scratch is not None:
             self._scratch.cleanup()
@@ -177,6 +193,7 @@ def public_runner(
         url_max_bytes=settings.limits.url_max_bytes,
         request_timeout_s=settings.server.request_timeout,
         session=settings.signing.session,
+        me=parts.loop_token(settings),
         clock=parts.clock,
         wall=parts.wall,
         ledger=ledger,

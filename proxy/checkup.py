@@ -15,9 +15,9 @@ from proxy.config import ConfigError, Settings
 from proxy.core.delivery import Variant
 from proxy.core.errors import WorkerDied
 from proxy.core.formats import OUTPUTS, Format
+from proxy.remote.faults import Denied, Foreign, Refused, RemoteError
 from proxy.s3.bucket import S3Bucket
-from proxy.s3.faults import Denied, Refused, S3Error
-from proxy.sections import S3, Directory
+from proxy.sections import S3, Directory, Http
 from proxy.telemetry import PrometheusMetrics
 from proxy.tiers.bucket import BucketTier, Presence
 from proxy.tiers.redis import NoRedis, RedisFault
@@ -50,6 +50,8 @@ async def examine(settings: Settings) -> list[Finding]:
         part = f"sources.{name}"
         if isinstance(source, Directory):
             findings.append(_directory(part, f"{part}.path", source.path, os.R_OK | os.X_OK))
+        elif isinstance(source, Http):
+            findings += [await _patiently(part, _host(part, host, settings, source)) for host in source.hosts]
         else:
             findings.append(await _patiently(part, _s3_source(part, source)))
     if not settings.sources:
@@ -117,7 +119,7 @@ def _where(s3: S3) -> str:
     return f"bucket {s3.bucket} at {s3.endpoint_url or 'AWS'}"
 
 
-def _failed(part: str, where: str, failure: S3Error) -> Finding:
+def _failed(part: str, where: str, failure: RemoteError) -> Finding:
     mend = "" if isinstance(failure, Refused) else f"; is {part}.endpoint_url right, and the store up?"
     return Finding(part, False, f"{where}: {failure}{mend}")
 
@@ -130,9 +132,20 @@ async def _s3_source(part: str, source: S3) -> Finding:
     except Denied:
         said = "reached, but may not be listed: a missing original and a forbidden one are both 404"
         return Finding(part, True, f"{where}: {said}")
-    except S3Error as failure:
+    except RemoteError as failure:
         return _failed(part, where, failure)
     return Finding(part, True, f"{where}: reached")
+
+
+async def _host(part: str, host: str, settings: Settings, source: Http) -> Finding:
+    try:
+        async with parts.web(settings, source) as web:
+            await web.reach(host)
+    except Foreign as failure:
+        return Finding(part, False, f"{host}: {failure}; set {part}.allow_private if that is meant")
+    except RemoteError as failure:
+        return Finding(part, False, f"{host}: {failure}")
+    return Finding(part, True, f"{host}: reached")
 
 
 async def _bucket(settings: Settings) -> Finding:
@@ -147,12 +160,12 @@ async def _bucket(settings: Settings) -> Finding:
             return await _tried(part, _where(s3), settings, opened)
     except Denied:
         return Finding(part, False, f"{_where(s3)}: these credentials may not write, read and list there")
-    except S3Error as failure:
+    except RemoteError as failure:
         return _failed(part, _where(s3), failure)
 
 
 async def _tried(part: str, where: str, settings: Settings, s3: S3Bucket | None) -> Finding:
-    """Stores an object there, reads it back, goes where a redirect would lead, and removes it. Raises S3Error."""
+    """Stores an object there, reads it back, goes where a redirect would lead, and removes it. Raises RemoteError."""
     tier = parts.bucket(settings, s3, _AlwaysThere(), PrometheusMetrics())
     assert tier is not None
     key, variant = secrets.token_hex(32), Variant(kind=Format.PNG, body=b"calotype check")

@@ -36,6 +36,7 @@ from proxy.sections import (
     Cache,
     DimensionList,
     Formats,
+    Http,
     Limits,
     Mount,
     Redis,
@@ -104,6 +105,11 @@ class Settings(BaseSettings):
                 problems.append(f"mounts.{name}.prefix: must be / or /name/")
             if mount.host != mount.host.lower() or "/" in mount.host or ":" in mount.host or not mount.host:
                 problems.append(f"mounts.{name}.host: must be * or a host name in lower case without a port")
+            source = self.sources.get(mount.source)
+            if isinstance(source, Http) and mount.host in source.hosts:
+                problems.append(
+                    f"sources.{mount.source}.hosts: {mount.host} is this node itself, by mounts.{name}.host"
+                )
             if (mount.host, mount.prefix) in taken:
                 problems.append(f"mounts.{name}: another mount has the same host and prefix")
             taken.add((mount.host, mount.prefix))

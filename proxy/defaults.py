@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from proxy.config import Settings
-from proxy.sections import S3, Directory, Mount
+from proxy.sections import S3, Directory, Http, Mount
 
 _HEAD = """\
 # Every setting of Calotype with its default. Copy what you change into a file of your own, and name that file with
@@ -25,6 +25,7 @@ _NAMED: dict[str, list[tuple[type[BaseModel], dict[str, str]]]] = {
     "sources": [
         (Directory, {"path": '"/srv/pictures"'}),
         (S3, {"kind": '"s3"', "bucket": '"pictures"'}),
+        (Http, {"kind": '"http"', "hosts": '["images.example"]'}),
     ],
     "mounts": [(Mount, {"source": '"NAME"'})],
 }

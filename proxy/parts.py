@@ -1,29 +1,33 @@
 """Settings into the parts they describe. Builds and opens nothing that must be closed but what it returns."""
 
+import hashlib
 import random
 import time
 from pathlib import Path
 
+import proxy
 from proxy.config import ConfigError, Settings
 from proxy.core.formats import Format
 from proxy.core.limits import Limits
-from proxy.core.locate import S3Place
+from proxy.core.locate import NOWHERE, Place, S3Place, WebPlace
 from proxy.core.mounts import Mount
 from proxy.core.plan import Recipe
 from proxy.ports import Metrics
+from proxy.remote.faults import Refused
 from proxy.render.pool import Pool
 from proxy.render.wire import Hello
 from proxy.s3.bucket import S3Bucket
-from proxy.s3.faults import Refused
-from proxy.sections import S3, Directory
+from proxy.sections import S3, Directory, Http
 from proxy.sources.directory import DirectorySource
 from proxy.sources.s3 import S3Source
+from proxy.sources.web import WebSource
 from proxy.tiers.bucket import BucketTier, Flags, Objects
 from proxy.tiers.disk import DiskTier
 from proxy.tiers.memory import MemoryTier
 from proxy.tiers.objects import DirectoryObjects, S3Objects
 from proxy.tiers.originals import OriginalsTier
 from proxy.tiers.redis import RedisFlags
+from proxy.web.client import Web
 
 OLDEST_LIBVIPS = (8, 16, 0)
 
@@ -75,9 +79,13 @@ def mounts(settings: Settings) -> list[Mount]:
     ]
 
 
-def _place_of(settings: Settings, source: str) -> S3Place | None:
-    known = settings.sources.get(source)
-    return place(known) if isinstance(known, S3) else None
+def _place_of(settings: Settings, source: str) -> Place:
+    match settings.sources.get(source):
+        case S3() as s3:
+            return place(s3)
+        case Http() as http:
+            return WebPlace(frozenset(http.hosts))
+    return NOWHERE
 
 
 def place(s3: S3) -> S3Place:
@@ -198,12 +206,38 @@ def bucket(settings: Settings, s3: S3Bucket | None, flags: Flags, metrics: Metri
     )
 
 
+def web(settings: Settings, http: Http) -> Web:
+    """An async context, to be entered before use."""
+    return Web(
+        WebPlace(frozenset(http.hosts)),
+        allow_private=http.allow_private,
+        me=loop_token(settings),
+        agent=f"calotype/{proxy.__version__}",
+        clock=clock,
+        chance=random.random,
+    )
+
+
+def loop_token(settings: Settings) -> str:
+    """What this node, and all of its configuration, is called in CDN-Loop (RFC 8586)."""
+    told = settings.model_dump_json(include={"sources", "mounts"})
+    return f"calotype-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+
+
 def source(
-    name: str, described: Directory | S3, s3: S3Bucket | None, keep: OriginalsTier, settings: Settings
-) -> DirectorySource | S3Source:
-    """The source of that name; an s3 one reads from `s3` into `keep`."""
+    name: str,
+    described: Directory | S3 | Http,
+    reached: S3Bucket | Web | None,
+    keep: OriginalsTier,
+    settings: Settings,
+) -> DirectorySource | S3Source | WebSource:
+    """The source of that name; one on the network reads what is `reached` into `keep`."""
     max_bytes = int(settings.limits.original_max_bytes)
-    if isinstance(described, Directory):
-        return DirectorySource(name, described.path, max_bytes=max_bytes)
-    assert s3 is not None
-    return S3Source(name, s3, keep, max_bytes=max_bytes)
+    match described, reached:
+        case Directory(), None:
+            return DirectorySource(name, described.path, max_bytes=max_bytes)
+        case S3(), S3Bucket():
+            return S3Source(name, reached, keep, max_bytes=max_bytes)
+        case Http(), Web():
+            return WebSource(name, reached, keep, max_bytes=max_bytes, ttl_s=described.ttl)
+    raise AssertionError(f"{name}: a source without its place")

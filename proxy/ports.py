@@ -115,6 +115,30 @@ class Original(Protocol):
     def close(self) -> None: ...
 
 
+class Sink(Protocol):
+    """Takes bytes as they come; `begin` is called anew for each attempt."""
+
+    async def begin(self) -> None: ...
+
+    async def write(self, chunk: bytes) -> None: ...
+
+
+class Incoming(Sink, Protocol):
+    """A place for an original's bytes while they arrive."""
+
+    def digest(self) -> str:
+        """A digest of all that has arrived, in hex."""
+        ...
+
+    async def kept(self, identity: Identity) -> Original:
+        """The original, all of it having arrived; called once, and whoever gets it closes it."""
+        ...
+
+    async def discard(self) -> None:
+        """Gives up what has arrived; does nothing after `kept`."""
+        ...
+
+
 class OriginalsTier(Protocol):
     """Originals kept near at hand, so that many variants cost one fetch. Faults of its own are misses."""
 
@@ -122,17 +146,23 @@ class OriginalsTier(Protocol):
         """The original, checked against the digest stored with it, or None."""
         ...
 
+    def receive(self) -> Incoming:
+        """Room for one more."""
+        ...
+
 
 class Source(Protocol):
-    """A place originals come from. `recheck_s` is how long an identity may be believed, in seconds.
+    """A place originals come from. `recheck_s` is how long an identity may be believed, in seconds; `serves_stale`
+    says that it may be believed on while the source is out of order, and after a restart.
 
-    Raises OriginalNotFound, OriginalTooLarge, SourceUnavailable or SourceTimeout, and nothing else.
+    Raises OriginalNotFound, OriginalTooLarge, SourceNotAllowed, SourceUnavailable or SourceTimeout, and nothing else.
     """
 
     recheck_s: float
+    serves_stale: bool
 
-    async def identify(self, key: str) -> Identity:
-        """The original's present identity, without its bytes."""
+    async def identify(self, key: str, known: Identity | None) -> Identity:
+        """The original's present identity; `known` is the last that is remembered, if any."""
         ...
 
     async def fetch(self, key: str) -> Original:

@@ -27,6 +27,9 @@ from proxy.core.transform import Dimensions
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_HOST = re.compile(
+    r"(?:[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?!80$|443$)([1-9][0-9]{0,4}))?", re.ASCII
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
@@ -124,18 +127,45 @@ class S3(Section):
         return self
 
 
+def _host(host: str) -> str:
+    """A name, or an address as URLs have it, in lower case, with the port where it is unusual."""
+    match = _HOST.fullmatch(host)
+    if match is None or int(match[1] or 1) > 65_535:
+        raise ValueError(
+            "must be like images.example or images.example:8080, in lower case, without port 80 or 443"
+        )
+    return host
+
+
+class Http(Section):
+    """What it takes to reach originals on web servers."""
+
+    kind: Literal["http"] = Field(description="http: originals are at http and https URLs of certain hosts")
+    hosts: Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], Field(min_length=1)] = Field(
+        description="the hosts, each with its port where that is not 80 or 443; no other is ever asked"
+    )
+    ttl: Seconds = Field(
+        "1h", validate_default=True, description="after how long it is asked whether an original has changed"
+    )
+    allow_private: bool = Field(
+        False, description="true lets hosts have addresses that are not on the public internet"
+    )
+
+
 def _kind_of(source: object) -> str:
     if not isinstance(source, dict):
         return str(getattr(source, "kind", ""))
-    return str(source.get("kind", "s3" if "bucket" in source else "directory"))
+    return str(
+        source.get("kind", "s3" if "bucket" in source else "http" if "hosts" in source else "directory")
+    )
 
 
 Source = Annotated[
-    Annotated[Directory, Tag("directory")] | Annotated[S3, Tag("s3")],
+    Annotated[Directory, Tag("directory")] | Annotated[S3, Tag("s3")] | Annotated[Http, Tag("http")],
     Discriminator(
         _kind_of,
         custom_error_type="kind",
-        custom_error_message="must be directory or s3",
+        custom_error_message="must be directory, s3 or http",
     ),
 ]
 

@@ -159,6 +159,7 @@ class FakeSource:
     """Originals in a dict; `gate`, while closed, holds every fetch; `failure` is raised instead."""
 
     recheck_s = 1.0
+    serves_stale = False
 
     def __init__(self, name: str = "photos") -> None:
         self.name = name
@@ -174,9 +175,12 @@ class FakeSource:
         self.originals[key], self.versions[key] = content, version
         return OriginalRef(self.name, key)
 
-    async def identify(self, key: str) -> Identity:
+    async def identify(self, key: str, known: Identity | None = None) -> Identity:
         self.identified += 1
+        self.knew = known
         await asyncio.sleep(0)
+        if self.serves_stale and self.failure is not None:
+            raise self.failure
         return self._identity(key)
 
     async def fetch(self, key: str) -> FakeOriginal:

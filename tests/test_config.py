@@ -13,6 +13,7 @@ from proxy.sections import S3
 ROOT = Path(__file__).parent.parent
 S3_OK = "kind = 's3'\nbucket = 'pics'"
 
+HTTP = "[sources.a]\nkind = 'http'"
 MOUNT = "[sources.s]\npath = '/s'\n[mounts.m]\nsource = 's'"
 OTHER = "[mounts.n]\nsource = 's'\nsigning = 'optional'"
 KEYS = "[signing.keys]\nk = '0123456789abcdef0123456789abcdef'\nl = '123456789abcdef0123456789abcdef0'"
@@ -118,6 +119,20 @@ WRONG = [
     (
         f"[cache.bucket]\n{S3_OK}\naccess_key = 'secret'",
         "cache.bucket: access_key and secret_key go together",
+    ),
+    ("[sources.a]\nkind = 'http'", "sources.a.hosts: "),
+    ("[sources.a]\nhosts = ['h']", "sources.a.kind: "),
+    (f"{HTTP}\nhosts = []", "sources.a.hosts: "),
+    (f"{HTTP}\nhosts = ['https://h']", "sources.a.hosts.0: must be like"),
+    (f"{HTTP}\nhosts = ['H']", "sources.a.hosts.0: must be like"),
+    (f"{HTTP}\nhosts = ['h:443']", "sources.a.hosts.0: must be like"),
+    (f"{HTTP}\nhosts = ['h:99999']", "sources.a.hosts.0: must be like"),
+    (f"{HTTP}\nhosts = ['*.h']", "sources.a.hosts.0: must be like"),
+    (f"{HTTP}\nhosts = ['u@h']", "sources.a.hosts.0: must be like"),
+    (f"{HTTP}\nhosts = ['h']\nttl = 'long'", "sources.a.ttl: must be a duration"),
+    (
+        f"{HTTP}\nhosts = ['h', 'me.example']\n[mounts.m]\nsource = 'a'\nhost = 'me.example'",
+        "sources.a.hosts: me.example is this node itself",
     ),
     ("[cache.bucket]\nendpoint_url = 'http://h'", "cache.bucket.kind: "),
     ("[cache.bucket]\nkind = 'ftp'", "cache.bucket.kind: "),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from proxy.core.formats import Format
 
+_JPEG_DATA = frozenset({0xD9, 0xDA})
 _JPEG_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 
 
@@ -16,30 +17,31 @@ def is_whole(kind: Format, content: bytes) -> bool:
     return _WHOLE[kind](content)
 
 
-def _jpeg_is_whole(content: bytes) -> bool:
-    """Walks the marker segments to the first scan (T.81 B.1.1.4), then looks for EOI behind it.
+def jpeg_scans(content: bytes) -> int:
+    """How often a JPEG goes over its picture: each scan costs as much as all of it (T.81 G.1.1)."""
+    return content.count(b"\xff\xda", _jpeg_data(content))
 
-    Inside entropy-coded data 0xFF is always stuffed, so `FF D9` there is the end; one inside an EXIF preview
-    lies in a segment that was stepped over.
-    """
+
+def _jpeg_is_whole(content: bytes) -> bool:
+    """Inside entropy-coded data 0xFF is always stuffed, so `FF D9` there is the end; one inside an EXIF preview lies
+    in a segment that was stepped over."""
+    return content.find(b"\xff\xd9", _jpeg_data(content)) != -1
+
+
+def _jpeg_data(content: bytes) -> int:
+    """Where the first scan or the end of the picture begins, past the segments before it (T.81 B.1.1.4); junk between
+    them is for the decoder to judge."""
     at = 2
-    while at + 4 <= len(content):
-        if content[at] != 0xFF:
-            # Junk between segments is for the decoder to judge.
-            return content.find(b"\xff\xd9", at) != -1
+    while at + 4 <= len(content) and content[at] == 0xFF and content[at + 1] not in _JPEG_DATA:
         marker = content[at + 1]
         if marker == 0xFF:
             at += 1
         elif marker in _JPEG_STANDALONE:
             at += 2
-        elif marker == 0xD9:
-            return True
-        elif marker == 0xDA:
-            return content.find(b"\xff\xd9", at) != -1
         else:
             # A length below two is broken, and left to the decoder: it still moves on.
             at += 2 + max(2, int.from_bytes(content[at + 2 : at + 4], "big"))
-    return False
+    return at
 
 
 def _png_is_whole(content: bytes) -> bool:

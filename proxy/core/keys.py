@@ -44,6 +44,11 @@ def original_key(identity: Identity) -> str:
     return _digest("original", identity)
 
 
+def identity_key(ref: OriginalRef) -> str:
+    """Hex SHA-256, the name of the version an original had when it was last looked at."""
+    return _digest("identity", Identity(ref, ""))
+
+
 def _digest(purpose: str, identity: Identity, *rest: str) -> str:
     parts = [EPOCH, purpose, identity.ref.source, identity.ref.key, identity.version, *rest]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

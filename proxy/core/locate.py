@@ -1,16 +1,20 @@
-"""What an absolute URL in `url=` names: a key of the mount's own source, or nothing that is served.
+"""What an absolute URL names: a key of the mount's own source, or nothing that is served.
 
 Of a pre-signed URL only bucket and key are read; its credentials go no further than here.
 """
 
+import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote_to_bytes, urlsplit
 
 from proxy.core.dialects.target import checked_key, decoded, is_absolute
 from proxy.core.errors import BadUrl, SourceNotAllowed
 
 DEFAULT_REGION = "us-east-1"
 _PORTS = {"http": 80, "https": 443}
+_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PRE_SIGNED = frozenset({"x-amz-signature", "x-goog-signature", "awsaccesskeyid"})
+_ELSEWHERE = "this mount takes keys of its own source, not URLs of other places"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,21 +34,60 @@ class S3Place:
         regional = (f"{name}{region}" for name in ("s3.", "s3-", "s3.dualstack."))
         return frozenset(f"{name}.amazonaws.com" for name in ("s3", *regional))
 
+    def key_of(self, asked: str) -> str:
+        """The key below `prefix` that `asked` means, itself or an absolute URL of the bucket."""
+        if not is_absolute(asked):
+            return asked
+        scheme = asked.partition("://")[0].lower()
+        if scheme not in ("s3", "http", "https"):
+            raise SourceNotAllowed(_ELSEWHERE)
+        bucket, key = _of_s3(asked) if scheme == "s3" else _of_store(asked, self)
+        if bucket != self.bucket or not key.startswith(self.prefix):
+            raise SourceNotAllowed("the URL names a place that is not this mount's source")
+        return checked_key(key.removeprefix(self.prefix))
 
-def key_of(asked: str, place: S3Place | None) -> str:
-    """The key that `asked` means: itself, or where it is an absolute URL the part of it that is below `place`.
 
-    Raises SourceNotAllowed for what is elsewhere, BadUrl for what is no URL of an original.
-    """
-    if not is_absolute(asked):
+@dataclass(frozen=True, slots=True)
+class WebPlace:
+    """Where an http source's originals are: `hosts` are names in lower case, with the port where it is unusual."""
+
+    hosts: frozenset[str]
+
+    def key_of(self, asked: str) -> str:
+        """The one spelling of an absolute URL at one of the hosts, which is the key of what is there."""
+        if not is_absolute(asked):
+            raise BadUrl("this mount takes absolute http and https URLs as keys")
+        scheme, parts, host = _split(asked)
+        if scheme not in _PORTS or host not in self.hosts:
+            raise SourceNotAllowed("the URL names a host that is not this mount's source")
+        if {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)} & _PRE_SIGNED:
+            raise BadUrl("parameter url is pre-signed: that takes a source of kind s3")
+        path = _spelled_once(parts.path or "/")
+        if {b".", b".."} & set(unquote_to_bytes(path).split(b"/")):
+            raise BadUrl("parameter url has a . or .. segment")
+        query = f"?{_spelled_once(parts.query)}" if parts.query else ""
+        return f"{scheme}://{host}{path}{query}"
+
+    def host_of(self, key: str) -> str:
+        """The host of a key."""
+        return key.partition("://")[2].partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Nowhere:
+    """The place of a source whose originals have no URLs of their own."""
+
+    def key_of(self, asked: str) -> str:
+        if is_absolute(asked):
+            raise SourceNotAllowed(_ELSEWHERE)
         return asked
-    scheme = asked.partition("://")[0].lower()
-    if place is None or scheme not in ("s3", "http", "https"):
-        raise SourceNotAllowed("this mount takes keys of its own source, not URLs of other places")
-    bucket, key = _of_s3(asked) if scheme == "s3" else _of_web(asked, place)
-    if bucket != place.bucket or not key.startswith(place.prefix):
-        raise SourceNotAllowed("the URL names a place that is not this mount's source")
-    return checked_key(key.removeprefix(place.prefix))
+
+
+NOWHERE = Nowhere()
+
+Place = S3Place | WebPlace | Nowhere
+"""Where a source's originals are. `key_of` tells which key a key or an absolute URL means there; it raises
+SourceNotAllowed for what is elsewhere, BadUrl for what is no URL of an original."""
 
 
 def _of_s3(url: str) -> tuple[str, str]:
@@ -53,15 +96,28 @@ def _of_s3(url: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _of_web(url: str, place: S3Place) -> tuple[str, str]:
-    """Bucket and key, path style (`endpoint/bucket/key`) or virtual host (`bucket.endpoint/key`)."""
+def _split(url: str) -> tuple[str, SplitResult, str]:
+    """Scheme, parts and host of an absolute URL; raises BadUrl."""
     try:
         parts = urlsplit(url)
         host = _host(url)
     except ValueError:
         raise BadUrl("parameter url is not a valid URL") from None
-    if parts.fragment or "@" in parts.netloc:
+    if "#" in url or "@" in parts.netloc:
         raise BadUrl("parameter url must have neither a user nor a fragment")
+    return parts.scheme, parts, host
+
+
+def _spelled_once(text: str) -> str:
+    """A path or query with every character percent-encoded that must be, and nothing else changed."""
+    if _BAD_PERCENT.search(text):
+        raise BadUrl("parameter url holds a % that is not followed by two hexadecimal digits")
+    return quote(text, safe="%/:@!$&'()*+,;=?-._~")
+
+
+def _of_store(url: str, place: S3Place) -> tuple[str, str]:
+    """Bucket and key, path style (`endpoint/bucket/key`) or virtual host (`bucket.endpoint/key`)."""
+    _, parts, host = _split(url)
     if any(name.lower() == "versionid" for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
         raise BadUrl("parameter url names a version of an object; only the latest is served")
     path = decoded(parts.path, "parameter url")[1:]
@@ -78,4 +134,5 @@ def _host(url: str) -> str:
     parts = urlsplit(url)
     usual = parts.port is None or parts.port == _PORTS.get(parts.scheme)
     name = parts.hostname or ""
+    name = f"[{name}]" if ":" in name else name
     return name if usual else f"{name}:{parts.port}"

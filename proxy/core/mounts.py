@@ -10,7 +10,7 @@ from enum import StrEnum
 from proxy.core.dialects.native import Presets, VariantAsked
 from proxy.core.errors import BadTransform, SignatureRequired, UnknownRoute
 from proxy.core.keys import OriginalRef
-from proxy.core.locate import S3Place, key_of
+from proxy.core.locate import NOWHERE, Place
 from proxy.core.signing import Keys, Signed, verify
 from proxy.core.transform import Dimensions, Transform, bound, overlay
 
@@ -26,13 +26,13 @@ class Signing(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
     """One tenant. `host` is lower case or `*`; `prefix` begins and ends with a slash; `place` is where its source's
-    originals are, if absolute URLs may name them."""
+    originals are."""
 
     name: str
     host: str = "*"
     prefix: str = "/"
     source: str
-    place: S3Place | None = None
+    place: Place = NOWHERE
     signing: Signing = Signing.OFF
     keys: Keys = field(default_factory=dict, repr=False, compare=False)
     dimensions: Dimensions = Dimensions.LISTED
@@ -46,7 +46,7 @@ class Mount:
 
     def ref(self, asked: str) -> OriginalRef:
         """The original that `asked`, a key or an absolute URL, names here; raises SourceNotAllowed or BadUrl."""
-        return OriginalRef(self.source, key_of(asked, self.place))
+        return OriginalRef(self.source, self.place.key_of(asked))
 
 
 def host_name(host_header: str) -> str:

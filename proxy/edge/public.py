@@ -21,6 +21,7 @@ from proxy.core.errors import (
     CalotypeError,
     Internal,
     MethodNotAllowed,
+    SourceNotAllowed,
     UnknownRoute,
     UnsupportedFormat,
 )
@@ -75,6 +76,7 @@ class Public:
         url_max_bytes: int,
         request_timeout_s: float,
         session: str,
+        me: str,
         clock: Clock,
         wall: WallClock,
         ledger: Ledger,
@@ -88,6 +90,7 @@ class Public:
         self._url_max_bytes = url_max_bytes
         self._request_timeout_s = request_timeout_s
         self._session = session
+        self._me = me
         self._clock = clock
         self._wall = wall
         self._ledger = ledger
@@ -139,6 +142,8 @@ class Public:
             return respond.quiet(text)
         if target == "/healthz":
             return respond.quiet('{"status":"ok"}\n', "application/json")
+        if self._me in _joined(request.headers, "CDN-Loop"):
+            raise SourceNotAllowed("the originals of this node lead back to itself")
         if page is None:
             mount, asked, scope = self._understood(request, host)
             if isinstance(asked, OriginalAsked):

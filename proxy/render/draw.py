@@ -8,7 +8,7 @@ from typing import NamedTuple, assert_never
 
 import pyvips
 
-from proxy.core.container import gif_frames, is_whole
+from proxy.core.container import gif_frames, is_whole, jpeg_scans
 from proxy.core.errors import CalotypeError, Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
 from proxy.core.facts import Facts
 from proxy.core.formats import SNIFF_BYTES, TRAITS, Format, sniff
@@ -20,6 +20,7 @@ from proxy.render.steps import apply
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
 _SWAPPING_ORIENTATIONS = range(5, 9)
 _COLOURS = 3
+_MOST_SCANS = 100  # Encoders make 10 or so.
 _SRGB_PROFILE = b"sRGB IEC61966-2.1"
 _PROFILE_HEAD_BYTES = 512
 
@@ -155,6 +156,8 @@ def _header(content: bytes) -> tuple[pyvips.Image, int | None, Format]:
         raise UnsupportedFormat("the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture")
     if not is_whole(kind, content):
         raise Undecodable("the original is cut short")
+    if kind is Format.JPEG and jpeg_scans(content) > _MOST_SCANS:
+        raise OriginalTooLarge(f"the original has more than {_MOST_SCANS} scans")
     frames = gif_frames(content) if kind is Format.GIF else None
     if frames == 0:
         raise Undecodable("the original has no frame")

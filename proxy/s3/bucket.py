@@ -4,13 +4,12 @@ aiobotocore follows redirects anywhere, takes an error document for an object, r
 a drip for ever; none of that leaves this room. What an object means is for `sources` and `tiers` to say.
 """
 
-import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 from aiobotocore.config import AioConfig
@@ -18,19 +17,16 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
-from proxy.core.breaker import Breaker, RetryBudget
+from proxy.core.breaker import RetryBudget
 from proxy.core.locate import DEFAULT_REGION, S3Place
-from proxy.ports import Clock
-from proxy.s3.faults import Refused, Resting, S3Error, TooLarge, TooSlow, Unavailable, named
+from proxy.ports import Clock, Sink
+from proxy.remote.faults import Refused, Unavailable
+from proxy.remote.guard import Guard, Meter
+from proxy.s3.faults import named
 
 CONNECT_S = 1.0
 FIRST_BYTE_S = 3.0
-PAUSE_S = 1.0
-FAILURES = 5
 CONNECTIONS = 32
-RETRY_S = 0.2
-SLOWEST_BYTES_PER_S = 16 * 1024
-SLOW_AFTER_S = 3.0
 _CHUNK_BYTES = 256 * 1024
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 _ERROR_DOCUMENT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<Error[\s>]")
@@ -45,14 +41,6 @@ class Head:
     size_bytes: int
     content_type: str
     metadata: Mapping[str, str]
-
-
-class Sink(Protocol):
-    """Takes the bytes of an object; `begin` is called anew for each attempt."""
-
-    async def begin(self) -> None: ...
-
-    async def write(self, chunk: bytes) -> None: ...
 
 
 class InMemory:
@@ -120,11 +108,10 @@ class S3Bucket:
             proxies={},
         )
         self._clock = clock
-        self._chance = chance
-        self._reads = Breaker(failures=FAILURES, pause_s=PAUSE_S)
-        self._writes = Breaker(failures=FAILURES, pause_s=PAUSE_S)
+        budget = RetryBudget()
+        self._reads = Guard(clock, chance, budget)
+        self._writes = Guard(clock, chance, budget)
         self._tags_are_md5 = True
-        self._budget = RetryBudget()
         self._stack = AsyncExitStack()
         self._client: Any = None
 
@@ -151,8 +138,8 @@ class S3Bucket:
         await self._stack.aclose()
 
     async def get(self, key: str, sink: Sink, *, max_bytes: int, within_s: float | None = None) -> Head:
-        """The object's bytes into `sink`; each try takes `within_s` at most, if given. Raises S3Error."""
-        return await self._guarded(self._reads, lambda: self._get(key, sink, max_bytes), within_s)
+        """The object's bytes into `sink`; each try takes `within_s` at most, if given. Raises RemoteError."""
+        return await self._ask(self._reads, lambda: self._get(key, sink, max_bytes), within_s)
 
     async def put(
         self,
@@ -164,8 +151,8 @@ class S3Bucket:
         metadata: Mapping[str, str],
         within_s: float | None = None,
     ) -> None:
-        """Stores an object. Raises S3Error."""
-        await self._guarded(
+        """Stores an object. Raises RemoteError."""
+        await self._ask(
             self._writes,
             lambda: self._client.put_object(
                 Bucket=self.place.bucket,
@@ -179,22 +166,20 @@ class S3Bucket:
         )
 
     async def metadata(self, key: str, *, within_s: float | None = None) -> Mapping[str, str]:
-        """What stands beside an object's bytes. Raises S3Error."""
-        answer = await self._guarded(
+        """What stands beside an object's bytes. Raises RemoteError."""
+        answer = await self._ask(
             self._reads, lambda: self._client.head_object(Bucket=self.place.bucket, Key=key), within_s
         )
         metadata: Mapping[str, str] = answer.get("Metadata", {})
         return metadata
 
     async def delete(self, key: str) -> None:
-        """Removes an object; raises S3Error."""
-        await self._guarded(
-            self._writes, lambda: self._client.delete_object(Bucket=self.place.bucket, Key=key)
-        )
+        """Removes an object; raises RemoteError."""
+        await self._ask(self._writes, lambda: self._client.delete_object(Bucket=self.place.bucket, Key=key))
 
     async def reach(self) -> None:
-        """Asks the bucket for a name or none. Raises S3Error, in words for the owner."""
-        await self._guarded(
+        """Asks the bucket for a name or none. Raises RemoteError, in words for the owner."""
+        await self._ask(
             self._reads,
             lambda: self._client.list_objects_v2(
                 Bucket=self.place.bucket, Prefix=self.place.prefix, MaxKeys=1
@@ -202,35 +187,18 @@ class S3Bucket:
         )
 
     async def signed(self, key: str, seconds: int) -> str:
-        """A pre-signed URL to GET an object. Raises S3Error."""
+        """A pre-signed URL to GET an object. Raises RemoteError."""
         with named():
             params = {"Bucket": self.place.bucket, "Key": key}
             url = await self._client.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds)
         return str(url)
 
-    async def _guarded(
-        self, breaker: Breaker, call: Callable[[], Awaitable[T]], within_s: float | None = None
-    ) -> T:
-        """`call`, once more if it fails and the budget allows it; not at all while the breaker is open."""
-        self._budget.earn()
-        while True:
-            if not breaker.admits(self._clock()):
-                raise Resting("the store failed again and again and is left alone for a moment")
-            try:
-                with named():
-                    async with asyncio.timeout(within_s):
-                        result = await call()
-            except (Unavailable, TooSlow) as failure:
-                breaker.failed(self._clock())
-                if isinstance(failure, TooSlow) or not self._budget.spend():
-                    raise
-                await asyncio.sleep(RETRY_S * self._chance())
-            except S3Error:
-                breaker.succeeded()
-                raise
-            else:
-                breaker.succeeded()
-                return result
+    async def _ask(self, guard: Guard, call: Callable[[], Awaitable[T]], within_s: float | None = None) -> T:
+        async def asked() -> T:
+            with named():
+                return await call()
+
+        return await guard.call(asked, within_s)
 
     async def _get(self, key: str, sink: Sink, max_bytes: int) -> Head:
         """The object, once more where its bytes are not those of its entity tag."""
@@ -248,28 +216,20 @@ class S3Bucket:
         answer = await self._client.get_object(Bucket=self.place.bucket, Key=key)
         await sink.begin()
         size_bytes = answer.get("ContentLength")
-        received_bytes = 0
         md5 = hashlib.md5(usedforsecurity=False)
-        began_s = self._clock()
         async with answer["Body"] as body:
-            if size_bytes is not None and size_bytes > max_bytes:
-                raise TooLarge(f"the object is larger than {max_bytes} bytes")
+            meter = Meter(self._clock, max_bytes, size_bytes)
             while chunk := await body.read(_CHUNK_BYTES):
-                if not received_bytes and _ERROR_DOCUMENT.match(chunk):
+                if not meter.received_bytes and _ERROR_DOCUMENT.match(chunk):
                     raise Unavailable("the store sent an error document instead of the object")
-                received_bytes += len(chunk)
-                if received_bytes > max_bytes:
-                    raise TooLarge(f"the object is larger than {max_bytes} bytes")
-                took_s = self._clock() - began_s
-                if took_s > SLOW_AFTER_S and received_bytes < took_s * SLOWEST_BYTES_PER_S:
-                    raise TooSlow("the store sends the object too slowly")
+                meter.take(chunk)
                 md5.update(chunk)
                 await sink.write(chunk)
-        if size_bytes not in (None, received_bytes):
+        if size_bytes not in (None, meter.received_bytes):
             raise Unavailable("the store sent another number of bytes than it promised")
         tag = _MD5.fullmatch(answer.get("ETag", ""))
         head = Head(
-            size_bytes=received_bytes,
+            size_bytes=meter.received_bytes,
             content_type=answer.get("ContentType", ""),
             metadata=answer.get("Metadata", {}),
         )

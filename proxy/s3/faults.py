@@ -1,7 +1,5 @@
-"""What can go wrong with a store, in five words, and how the faults of botocore and aiohttp become them.
-
-Their own words may hold keys and signed URLs, and go no further than here.
-"""
+"""How the faults of botocore and aiohttp become ours: their own words may hold keys and signed URLs, and go no further
+than here."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,58 +14,12 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from proxy.remote.faults import Denied, Missing, Refused, RemoteError, TooSlow, Unavailable
+
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 _THROTTLED = frozenset(
     {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests"}
 )
-
-
-class S3Error(Exception):
-    """What went wrong, in words for the owner; no credential and no key in them."""
-
-    kind = "failed"
-
-
-class Missing(S3Error):
-    """The bucket has no such object."""
-
-    kind = "missing"
-
-
-class TooLarge(S3Error):
-    """The object is larger than was allowed."""
-
-    kind = "too-large"
-
-
-class Refused(S3Error):
-    """The store will not have us, and asking again will not change that."""
-
-    kind = "refused"
-
-
-class Unavailable(S3Error):
-    """The store cannot be reached, fails, throttles, or sent something that is not the object."""
-
-    kind = "unavailable"
-
-
-class TooSlow(S3Error):
-    """The store did not answer in time."""
-
-    kind = "timeout"
-
-
-class Resting(Unavailable):
-    """The breaker is open: the store was not asked."""
-
-    kind = "resting"
-
-
-class Denied(S3Error):
-    """The store says 403 for an object; without the right to list it says so of missing ones too."""
-
-    kind = "denied"
 
 
 @contextmanager
@@ -75,7 +27,7 @@ def named() -> Iterator[None]:
     """Faults of botocore and aiohttp as one of ours; their own words may hold keys and signed URLs."""
     try:
         yield
-    except S3Error:
+    except RemoteError:
         raise
     except ClientError as fault:
         raise _refusal(fault) from None
@@ -90,7 +42,7 @@ def named() -> Iterator[None]:
         raise Unavailable("the store's answer cannot be understood") from None
 
 
-def _refusal(fault: ClientError) -> S3Error:
+def _refusal(fault: ClientError) -> RemoteError:
     error = fault.response.get("Error", {})
     code = str(error.get("Code", ""))
     status = int(fault.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

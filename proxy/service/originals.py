@@ -15,12 +15,15 @@ from cachetools import LRUCache
 from proxy.core.delivery import Belief, Variant
 from proxy.core.errors import CalotypeError, OriginalNotFound, SourceTimeout, SourceUnavailable
 from proxy.core.facts import Facts
-from proxy.core.keys import Identity, OriginalRef, facts_key
+from proxy.core.keys import Identity, OriginalRef, facts_key, identity_key
 from proxy.ports import Clock, Metrics, Original, OriginalsTier, Renderer, Source
 from proxy.service.chain import Chain
 from proxy.service.singleflight import Flight, Flights
 
 NOT_FOUND_S = 60.0
+STALE_S = 5.0
+"""How long a source that is out of order is not asked again about an original that is served meanwhile."""
+
 _REMEMBERED = 100_000
 _TRIES = 3
 
@@ -70,16 +73,34 @@ class Originals:
 
     async def _look(self, ref: OriginalRef, deadline: float) -> tuple[Identity | OriginalNotFound, float]:
         source = self._sources[ref.source]
-        known: tuple[Identity | OriginalNotFound, float]
+        last = await self._last(ref) if source.serves_stale else None
+        known: Identity | OriginalNotFound
+        lasts_s = source.recheck_s
         try:
             async with asyncio.timeout_at(deadline):
-                known = (await source.identify(ref.key), self._clock() + source.recheck_s)
+                known = await source.identify(ref.key, last)
         except OriginalNotFound as missing:
-            known = (missing.with_traceback(None), self._clock() + NOT_FOUND_S)
-        except TimeoutError:
-            raise SourceTimeout("the source did not answer in time") from None
-        self._known[ref] = known
-        return known
+            known, lasts_s = missing.with_traceback(None), NOT_FOUND_S
+        except (TimeoutError, SourceTimeout, SourceUnavailable) as failure:
+            if last is None:
+                if isinstance(failure, TimeoutError):
+                    raise SourceTimeout("the source did not answer in time") from None
+                raise
+            self._metrics.fetched(ref.source, "stale")
+            known, lasts_s = last, min(lasts_s, STALE_S)
+        if source.serves_stale and isinstance(known, Identity) and known != last:
+            self._metrics.fetched(ref.source, "ok")
+            self._chain.store(identity_key(ref), Variant(kind=None, body=known.version.encode()))
+        self._known[ref] = found = known, self._clock() + lasts_s
+        return found
+
+    async def _last(self, ref: OriginalRef) -> Identity | None:
+        """The identity when it was last looked at, perhaps before a restart, perhaps by another node."""
+        known = self._known.get(ref)
+        if known is not None:
+            return known[0] if isinstance(known[0], Identity) else None
+        brought = await self._chain.lookup(identity_key(ref), None)
+        return Identity(ref, brought.variant.body.decode()) if brought else None
 
     def belief(self, identity: Identity) -> Belief:
         """Until when `identity` need not be looked up again; no time at all if another is known by now."""

@@ -43,6 +43,7 @@ class DirectorySource:
     """Satisfies Source. `max_bytes` bounds an original."""
 
     recheck_s = 1.0
+    serves_stale = False
 
     def __init__(self, name: str, root: Path, *, max_bytes: int) -> None:
         self._name = name
@@ -50,7 +51,7 @@ class DirectorySource:
         self._max_bytes = max_bytes
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"source-{name}")
 
-    async def identify(self, key: str) -> Identity:
+    async def identify(self, key: str, known: Identity | None = None) -> Identity:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._identify, key)
 
     async def fetch(self, key: str) -> OpenFile:

@@ -14,8 +14,9 @@ import msgspec
 
 from proxy.core.breaker import Breaker
 from proxy.ports import Clock
-from proxy.s3.bucket import FAILURES, PAUSE_S, InMemory, S3Bucket
-from proxy.s3.faults import Missing, S3Error
+from proxy.remote.faults import Missing, RemoteError
+from proxy.remote.guard import FAILURES, PAUSE_S
+from proxy.s3.bucket import InMemory, S3Bucket
 from proxy.tiers.bucket import MAX_OBJECT_BYTES, Object, StoreFault
 
 _BESIDE = ".json"
@@ -71,7 +72,7 @@ class S3Objects:
 def _faults() -> Iterator[None]:
     try:
         yield
-    except S3Error as fault:
+    except RemoteError as fault:
         raise StoreFault(fault.kind) from None
 
 

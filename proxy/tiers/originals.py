@@ -27,6 +27,7 @@ _DIGEST_BYTES = 16
 TRAILER_BYTES = len(_MAGIC) + 32 + 8 + _DIGEST_BYTES
 _THREADS = 4
 _CHUNK_BYTES = 2**20
+_INCOMING = "incoming"
 _PART = ".part"
 _NAME = re.compile(r"[0-9a-f]{64}")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -84,9 +85,9 @@ class OriginalsTier:
             await self.off_loop(lambda: self._unlink(name))
         return kept
 
-    def receive(self, identity: Identity) -> "Incoming":
-        """A place for the bytes of `identity` while they arrive."""
-        return Incoming(self, identity)
+    def receive(self) -> "Incoming":
+        """Room for one more."""
+        return Incoming(self)
 
     def usage(self) -> tuple[int, int]:
         return self._held_bytes, len(self._sizes)
@@ -183,12 +184,10 @@ class OriginalsTier:
 
 
 class Incoming:
-    """An original while it arrives. Satisfies what sources expect of a place to put it."""
+    """Satisfies Incoming of the ports."""
 
-    def __init__(self, tier: OriginalsTier, identity: Identity) -> None:
+    def __init__(self, tier: OriginalsTier) -> None:
         self._tier = tier
-        self._identity = identity
-        self._name = original_key(identity)
         self._part: Path | None = None
         self._file: IO[bytes] | None = None
         self._digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
@@ -203,9 +202,12 @@ class Incoming:
     async def write(self, chunk: bytes) -> None:
         await self._tier.off_loop(lambda: self._write(chunk))
 
-    async def kept(self) -> KeptOriginal:
+    def digest(self) -> str:
+        return self._digest.hexdigest()
+
+    async def kept(self, identity: Identity) -> KeptOriginal:
         assert self._file is not None
-        name, size_bytes = self._name, self._size_bytes
+        name, size_bytes = original_key(identity), self._size_bytes
         if self._part is not None:
             trailer = _trailer(name, size_bytes, self._digest.digest())
             await self._tier.off_loop(lambda: self._append(trailer))
@@ -213,7 +215,7 @@ class Incoming:
             part, self._part = self._part, None
             await self._tier.add(name, part, size_bytes + TRAILER_BYTES)
         file, self._file = self._file, None
-        return KeptOriginal(file, self._identity, size_bytes)
+        return KeptOriginal(file, identity, size_bytes)
 
     async def discard(self) -> None:
         file, self._file = self._file, None
@@ -225,7 +227,7 @@ class Incoming:
                 await self._tier.off_loop(part.unlink)
 
     def _create(self) -> None:
-        folder = self._tier.path(self._name).parent
+        folder = self._tier.directory / _INCOMING
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             descriptor, name = tempfile.mkstemp(_PART, dir=folder)
@@ -275,4 +277,5 @@ def _write_all(file: IO[bytes], content: bytes) -> None:
 
 
 def _rename(part: Path, path: Path) -> None:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     part.rename(path)

@@ -21,11 +21,11 @@ def tier(folder: Path, metrics: FakeMetrics | None = None, max_bytes: int = 2**2
 
 
 async def keep(into: OriginalsTier, who: Identity, *chunks: bytes) -> KeptOriginal:
-    incoming = into.receive(who)
+    incoming = into.receive()
     await incoming.begin()
     for chunk in chunks:
         await incoming.write(chunk)
-    kept = await incoming.kept()
+    kept = await incoming.kept(who)
     await incoming.discard()
     return kept
 
@@ -63,19 +63,19 @@ async def test_an_empty_original_is_one(tmp_path: Path) -> None:
 
 async def test_beginning_anew_forgets_what_had_arrived(tmp_path: Path) -> None:
     keeping = tier(tmp_path)
-    incoming = keeping.receive(identity())
+    incoming = keeping.receive()
     await incoming.begin()
     await incoming.write(b"half of")
     await incoming.begin()
     await incoming.write(b"whole")
-    assert read(await incoming.kept()) == b"whole"
+    assert read(await incoming.kept(identity())) == b"whole"
     assert read(await keeping.lookup(identity())) == b"whole"
     keeping.close()
 
 
 async def test_what_is_discarded_leaves_nothing(tmp_path: Path) -> None:
     keeping = tier(tmp_path)
-    incoming = keeping.receive(identity())
+    incoming = keeping.receive()
     await incoming.discard()
     await incoming.begin()
     await incoming.write(b"half of")

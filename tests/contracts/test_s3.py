@@ -17,9 +17,9 @@ from proxy.core.errors import (
     SourceUnavailable,
 )
 from proxy.core.locate import S3Place
-from proxy.s3 import bucket as s3
+from proxy.remote import guard
+from proxy.remote.faults import Denied, Missing, Refused, RemoteError, Unavailable
 from proxy.s3.bucket import InMemory, S3Bucket
-from proxy.s3.faults import Denied, Missing, Refused, S3Error, Unavailable
 from proxy.sources.s3 import S3Source
 from proxy.tiers.originals import OriginalsTier
 from tests import servers
@@ -179,7 +179,7 @@ async def test_what_cannot_be_written_may_still_be_read(house: SimpleNamespace) 
     for _ in range(6):
         with pytest.raises(Unavailable):
             await house.bucket.put("x/2", b"", content_type="", cache_control="", metadata={})
-    assert house.bucket._writes.open
+    assert house.bucket._writes._breaker.open
     assert await content(house) == BODY + b"a.jpg"
 
 
@@ -254,7 +254,7 @@ async def test_a_store_that_hangs(house: SimpleNamespace, monkeypatch: pytest.Mo
 
 
 async def test_a_drip(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "SLOW_AFTER_S", 0.3)
+    monkeypatch.setattr(guard, "SLOW_AFTER_S", 0.3)
     house.between.drip(4000)
     with pytest.raises(SourceTimeout):
         await content(house)
@@ -267,15 +267,15 @@ async def test_a_store_that_is_down_is_left_alone_and_found_again(
     for _ in range(5):
         with pytest.raises(SourceUnavailable):
             await content(house)
-    assert house.bucket._reads.open
+    assert house.bucket._reads._breaker.open
     house.between.up()
     with pytest.raises(SourceUnavailable) as caught:
         await content(house)
     assert caught.value.retry_after_s == 1
     assert house.between.count() == 0, "it is not asked while it rests"
-    await asyncio.sleep(s3.PAUSE_S + 0.05)
+    await asyncio.sleep(guard.PAUSE_S + 0.05)
     assert await content(house) == BODY + b"a.jpg"
-    assert not house.bucket._reads.open
+    assert not house.bucket._reads._breaker.open
 
 
 async def test_refusals_do_not_open_the_breaker(house: SimpleNamespace) -> None:
@@ -288,10 +288,10 @@ async def test_refusals_do_not_open_the_breaker(house: SimpleNamespace) -> None:
 async def test_retries_are_a_tenth_of_the_traffic(
     house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.bucket._reads = SimpleNamespace(
+    house.bucket._reads._breaker = SimpleNamespace(
         admits=lambda _: True, failed=lambda _: None, succeeded=lambda: None, open=False
     )
-    monkeypatch.setattr(s3, "RETRY_S", 0.0)
+    monkeypatch.setattr(guard, "RETRY_S", 0.0)
     house.between.answer(answer("503 Slow Down", error("SlowDown")))
     for _ in range(100):
         with pytest.raises(SourceUnavailable):
@@ -319,7 +319,7 @@ async def test_a_client_that_leaves_leaves_nothing_behind(house: SimpleNamespace
     ],
 )
 async def test_reaching_tells_the_owner_what_is_wrong(
-    house: SimpleNamespace, raw: bytes, failure: type[S3Error]
+    house: SimpleNamespace, raw: bytes, failure: type[RemoteError]
 ) -> None:
     await house.bucket.reach()
     house.between.answer(raw)

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.core.errors import BadUrl, SourceNotAllowed
-from proxy.core.locate import S3Place, key_of
+from proxy.core.locate import Nowhere, Place, S3Place, WebPlace
 
 MINIO = S3Place(bucket="pics", prefix="shop/", endpoint_url="http://minio.example:9000", region="eu-1")
 AWS = S3Place(bucket="pics", region="eu-west-1")
@@ -13,7 +13,7 @@ SIGNED = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F2026&X-Amz-Si
 @pytest.mark.parametrize(
     ("place", "url", "key"),
     [
-        (None, "a/b.jpg", "a/b.jpg"),
+        (Nowhere(), "a/b.jpg", "a/b.jpg"),
         (MINIO, "a/b.jpg", "a/b.jpg"),
         (MINIO, "s3://pics/shop/a b+%é.jpg", "a b+%é.jpg"),
         (MINIO, f"http://minio.example:9000/pics/shop/a%20b%2B%25%C3%A9.jpg?{SIGNED}", "a b+%é.jpg"),
@@ -26,15 +26,15 @@ SIGNED = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F2026&X-Amz-Si
         (S3Place(bucket="pics"), "https://s3.amazonaws.com/pics/a.jpg", "a.jpg"),
     ],
 )
-def test_a_key_of_the_mounts_own_source(place: S3Place | None, url: str, key: str) -> None:
-    assert key_of(url, place) == key
+def test_a_key_of_the_mounts_own_source(place: Place, url: str, key: str) -> None:
+    assert place.key_of(url) == key
 
 
 @pytest.mark.parametrize(
     ("place", "url"),
     [
-        (None, "s3://pics/a.jpg"),
-        (None, "https://evil.example/a.jpg"),
+        (Nowhere(), "s3://pics/a.jpg"),
+        (Nowhere(), "https://evil.example/a.jpg"),
         (MINIO, "s3://other/shop/a.jpg"),
         (MINIO, "s3://pics/elsewhere/a.jpg"),
         (MINIO, "http://minio.example/pics/shop/a.jpg"),
@@ -48,9 +48,9 @@ def test_a_key_of_the_mounts_own_source(place: S3Place | None, url: str, key: st
         (AWS, "https://pics.s3.eu-west-1.amazonaws.com.evil.example/a.jpg"),
     ],
 )
-def test_elsewhere(place: S3Place | None, url: str) -> None:
+def test_elsewhere(place: Place, url: str) -> None:
     with pytest.raises(SourceNotAllowed):
-        key_of(url, place)
+        place.key_of(url)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,64 @@ def test_elsewhere(place: S3Place | None, url: str) -> None:
 )
 def test_no_url_of_an_original(url: str) -> None:
     with pytest.raises(BadUrl):
-        key_of(url, MINIO)
+        MINIO.key_of(url)
 
 
 def test_credentials_make_no_other_original() -> None:
     plain = "http://minio.example:9000/pics/shop/a.jpg"
-    assert key_of(plain, MINIO) == key_of(f"{plain}?{SIGNED}", MINIO) == key_of("s3://pics/shop/a.jpg", MINIO)
+    assert MINIO.key_of(plain) == MINIO.key_of(f"{plain}?{SIGNED}") == MINIO.key_of("s3://pics/shop/a.jpg")
+
+
+WEB = WebPlace(frozenset({"cdn.example", "cdn.example:8080", "[2001:db8::1]", "1.2.3.4"}))
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("https://cdn.example/a/b.jpg", "https://cdn.example/a/b.jpg"),
+        ("HTTPS://CDN.Example:443/a.jpg", "https://cdn.example/a.jpg"),
+        ("http://cdn.example:80/a.jpg?x=1&y=%20", "http://cdn.example/a.jpg?x=1&y=%20"),
+        ("http://cdn.example:8080", "http://cdn.example:8080/"),
+        ("http://cdn.example/a.jpg?", "http://cdn.example/a.jpg"),
+        ("http://cdn.example/é b%2Fc;d=1|e", "http://cdn.example/%C3%A9%20b%2Fc;d=1%7Ce"),
+        ("http://cdn.example//a//b", "http://cdn.example//a//b"),
+        ("http://cdn.example/%ff", "http://cdn.example/%ff"),
+        ("http://[2001:DB8::1]/a", "http://[2001:db8::1]/a"),
+        ("http://cdn.example/a?u=https://x/../y", "http://cdn.example/a?u=https://x/../y"),
+        ("http://cdn.example/a..b/...", "http://cdn.example/a..b/..."),
+    ],
+)
+def test_a_url_of_the_web_has_one_spelling(url: str, key: str) -> None:
+    assert WEB.key_of(url) == key == WEB.key_of(key)
+    assert WEB.host_of(key) in WEB.hosts
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/a", "https://cdn.example.evil.net/a", "https://evilcdn.example/a", "https://cdn.example./a",
+        "https://cdn.example:8081/a", "http://cdn.example:443/a", "ftp://cdn.example/a", "s3://cdn.example/a",
+        "file://cdn.example/etc/passwd", "https://1.2.3.5/a", "https://16909060/a", "https://0x01020304/a", "https://1.2.772/a",
+        "https://[::ffff:102:304]/a", "https:///a", "https://", "https://cdn\u3002example/a", "https://ＣＤＮ.example/a",
+        "gopher://cdn.example/a", "https://xn--cdn.example/a", "https://cdn.example%2eevil.net/a", "https://cdn.example%00/a",
+    ],
+)  # fmt: skip
+def test_another_host_is_not_asked(url: str) -> None:
+    with pytest.raises((SourceNotAllowed, BadUrl)):
+        WEB.key_of(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "a/b.jpg", "https:/cdn.example/a", "//cdn.example/a", "https://u@cdn.example/a", "https://u:p@cdn.example/a",
+        "https://cdn.example@evil.example/a", "https://evil.example#@cdn.example/a", "https://cdn.example/a#b",
+        "https://cdn.example/a#", "https://cdn.example/../a", "https://cdn.example/a/%2e%2E/b", "https://cdn.example/a/.",
+        "https://cdn.example/a%2f..%2fb", "https://cdn.example/%", "https://cdn.example/a?%zz", "https://cdn.example:x/a",
+        "https://cdn.example:99999/a", "https://[::1/a", "https://cdn.example/a?X-Amz-Signature=1",
+        "https://cdn.example/a?x=1&x-amz-signature=1", "https://cdn.example/a?AWSAccessKeyId=a",
+    ],
+)  # fmt: skip
+def test_what_is_no_url_of_the_web(url: str) -> None:
+    with pytest.raises(BadUrl):
+        WEB.key_of(url)

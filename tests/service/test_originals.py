@@ -9,7 +9,7 @@ import pytest
 from proxy.core.errors import OriginalNotFound, SourceTimeout, SourceUnavailable, Undecodable
 from proxy.core.keys import Identity, OriginalRef, facts_key
 from proxy.service.chain import Chain
-from proxy.service.originals import NOT_FOUND_S, OriginalChanged, Originals
+from proxy.service.originals import NOT_FOUND_S, STALE_S, OriginalChanged, Originals
 from proxy.service.singleflight import Flights
 from tests.fakes import (
     FakeClock,
@@ -209,7 +209,7 @@ async def test_an_original_that_never_rests_is_given_up(house: SimpleNamespace) 
 
 
 async def test_a_source_that_does_not_even_tell_times_out(house: SimpleNamespace) -> None:
-    async def forever(_: str) -> None:
+    async def forever(*_: object) -> None:
         await asyncio.sleep(60)
 
     house.source.identify = forever
@@ -278,3 +278,60 @@ async def test_an_original_found_missing_when_fetched_is_remembered(house: Simpl
     house.clock.ahead_s = 60
     async with house.originals.borrow(identity, deadline=soon()) as original:
         assert original.content == b"1"
+
+
+@pytest.fixture
+async def afar(house: SimpleNamespace) -> SimpleNamespace:
+    """A source that may be believed on while it is out of order."""
+    house.source.serves_stale = True
+    house.source.recheck_s = 100.0
+    house.ref = house.source.put("a", b"1")
+    return house
+
+
+async def test_a_source_out_of_order_is_believed_on(afar: SimpleNamespace) -> None:
+    first = await afar.originals.identify(afar.ref, deadline=soon())
+    for failure in (SourceUnavailable("down"), SourceTimeout("slow")):
+        afar.clock.ahead_s += 101
+        afar.source.failure = failure
+        assert await afar.originals.identify(afar.ref, deadline=soon()) == first
+        asked = afar.source.identified
+        afar.clock.ahead_s += STALE_S - 0.1
+        assert await afar.originals.identify(afar.ref, deadline=soon()) == first
+        assert afar.source.identified == asked, "it is left alone for a moment"
+        afar.clock.ahead_s += 0.2
+        await afar.originals.identify(afar.ref, deadline=soon())
+        assert afar.source.identified == asked + 1
+    assert afar.metrics.counts["fetched photos stale"] == 4
+    afar.source.failure = None
+    afar.source.put("a", b"2", "2")
+    afar.clock.ahead_s += STALE_S + 0.1
+    assert (await afar.originals.identify(afar.ref, deadline=soon())).version == "2"
+
+
+async def test_one_never_seen_is_not_made_up(afar: SimpleNamespace) -> None:
+    afar.source.failure = SourceUnavailable("down")
+    with pytest.raises(SourceUnavailable):
+        await afar.originals.identify(afar.ref, deadline=soon())
+
+
+async def test_the_last_look_outlives_a_restart(afar: SimpleNamespace) -> None:
+    first = await afar.originals.identify(afar.ref, deadline=soon())
+    again = Originals(
+        {"photos": afar.source}, afar.chain, afar.renderer, afar.flights, afar.clock, afar.metrics
+    )
+    afar.source.failure = SourceUnavailable("down")
+    assert await again.identify(afar.ref, deadline=soon()) == first
+    assert afar.source.knew == first
+    afar.source.failure = None
+    afar.clock.ahead_s += STALE_S + 1
+    assert await again.identify(afar.ref, deadline=soon()) == first
+    assert afar.metrics.counts["fetched photos ok"] == 1, "a look that finds nothing new is no fetch"
+
+
+async def test_a_removed_original_is_not_served_on(afar: SimpleNamespace) -> None:
+    await afar.originals.identify(afar.ref, deadline=soon())
+    afar.clock.ahead_s += 101
+    del afar.source.originals["a"]
+    with pytest.raises(OriginalNotFound):
+        await afar.originals.identify(afar.ref, deadline=soon())

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from proxy.core.dialects.target import Target, checked_key, checked_locator, cut, decoded, encoded
+from proxy.core.dialects.target import Target, checked_locator, cut, decoded, encoded
 from proxy.core.dialects.tokens import PATH, QUERY, Token
 from proxy.core.errors import BadTransform, BadUrl, CalotypeError, UnknownRoute
 from proxy.core.transform import Auto, Transform, overlay
@@ -63,14 +63,14 @@ def parse(raw: str, presets: Presets) -> Asked:
         return _parse_query(target.query or "", presets)
     if first == "original" and slash:
         _refuse_query(target)
-        return OriginalAsked(checked_key(decoded(rest, "the key")))
+        return OriginalAsked(checked_locator(decoded(rest, "the key")))
     if not _is_transform(first):
         raise UnknownRoute("no such route: a picture's URL is /<transform>/<key>, as in /w_400/photo.jpg")
     _refuse_query(target)
     if not slash:
         raise BadUrl("the key is missing: a picture's URL is /<transform>/<key>")
     asked = parse_tokens(first, presets)
-    return replace(asked, key=checked_key(decoded(rest, "the key")))
+    return replace(asked, key=checked_locator(decoded(rest, "the key")))
 
 
 def parse_tokens(tokens: str, presets: Presets) -> VariantAsked:
@@ -188,12 +188,12 @@ def path_url(key: str, transform: Transform, preset: str | None = None) -> str:
     segment = spell(transform, preset)
     if not segment:
         raise BadTransform("the transform asks for nothing; f_auto alone re-encodes")
-    return f"/{segment}/{encoded(checked_key(key))}"
+    return f"/{segment}/{encoded(checked_locator(key))}"
 
 
 def query_url(key: str, transform: Transform, preset: str | None = None) -> str:
     """The query form of a URL below its mount."""
-    parts = [f"url={encoded(checked_key(key))}"]
+    parts = [f"url={encoded(checked_locator(key))}"]
     if preset:
         parts.append(f"preset={preset}")
     parts += [f"{name}={value}" for name, token in QUERY.items() for value in token.write(transform)]

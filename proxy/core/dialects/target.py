@@ -64,7 +64,7 @@ def checked_locator(locator: str) -> str:
     """`locator` if it is a key, or a URL whose meaning is for the mount to decide."""
     if is_absolute(locator):
         if _CONTROL.search(locator):
-            raise BadUrl("parameter url holds a control character, a backslash or half a character")
+            raise BadUrl("the URL of the original holds a control character, a backslash or half a character")
         return locator
     return checked_key(locator)
 
@@ -83,8 +83,8 @@ def checked_key(key: str) -> str:
 
 
 def encoded(key: str) -> str:
-    """`key` as it is written in a path or a query value."""
-    return quote(key, safe="/-._~")
+    """`key` as it is written in a path or a query value; of a URL, which others may tidy up, not a slash stays bare."""
+    return quote(key, safe="-._~" if is_absolute(key) else "/-._~")
 
 
 _CREDENTIALS = re.compile(

@@ -1,0 +1,57 @@
+"""Which addresses are the public internet's, and nobody's inside: the answer does not depend on how one is spelled.
+
+IPv6 is judged by what is global unicast, less what embeds or tunnels something else (RFC 6890, RFC 4291; IANA's
+special-purpose registries); IPv4 by what is not set aside.
+"""
+
+import ipaddress
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+_GLOBAL = ipaddress.IPv6Network("2000::/3")
+_NOT_GLOBAL = tuple(
+    map(
+        ipaddress.IPv6Network,
+        # IETF protocols and Teredo, 6to4, documentation twice.
+        ("2001::/23", "2002::/16", "2001:db8::/32", "3fff::/20"),
+    )
+)
+_NOT_PUBLIC = tuple(
+    map(
+        ipaddress.IPv4Network,
+        # IETF protocols, multicast, relays of 6to4, AS112 twice, and the host that every machine of Azure can ask.
+        (
+            "192.0.0.0/24",
+            "224.0.0.0/4",
+            "192.88.99.0/24",
+            "192.31.196.0/24",
+            "192.175.48.0/24",
+            "192.52.193.0/24",
+            "168.63.129.16/32",
+        ),
+    )
+)
+_ISATAP = 0x5EFE
+
+
+def is_public(address: str) -> bool:
+    """Whether an address, as the system hands it to connect, is a host of the public internet."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv4Address):
+        return _is_public_v4(found)
+    if found in _MAPPED or found in _NAT64:
+        return _is_public_v4(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF))
+    is_isatap = (int(found) >> 32) & 0xFFFF == _ISATAP
+    return (
+        found in _GLOBAL
+        and found.is_global
+        and not is_isatap
+        and not any(found in net for net in _NOT_GLOBAL)
+    )
+
+
+def _is_public_v4(address: ipaddress.IPv4Address) -> bool:
+    return address.is_global and not any(address in network for network in _NOT_PUBLIC)

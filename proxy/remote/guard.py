@@ -1,0 +1,79 @@
+"""How patiently a place on the network is asked: once more if few have failed, not at all while it is out of order, and
+never for more bytes or at a slower drip than was agreed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from proxy.core.breaker import Breaker, RetryBudget
+from proxy.ports import Clock
+from proxy.remote.faults import RemoteError, Resting, TooLarge, TooSlow, Unavailable
+
+FAILURES = 5
+PAUSE_S = 1.0
+RETRY_S = 0.2
+SLOWEST_BYTES_PER_S = 16 * 1024
+SLOW_AFTER_S = 3.0
+
+T = TypeVar("T")
+
+
+class Guard:
+    """Stands before one place, or one kind of call to it. `chance` gives numbers from 0 to 1."""
+
+    def __init__(self, clock: Clock, chance: Callable[[], float], budget: RetryBudget) -> None:
+        self._clock = clock
+        self._chance = chance
+        self._budget = budget
+        self._breaker = Breaker(failures=FAILURES, pause_s=PAUSE_S)
+
+    async def call(self, call: Callable[[], Awaitable[T]], within_s: float | None = None) -> T:
+        """`call`, which raises RemoteError; each try takes `within_s` at most, if given."""
+        self._budget.earn()
+        while True:
+            if not self._breaker.admits(self._clock()):
+                raise Resting("it failed again and again and is left alone for a moment")
+            try:
+                result = await _within(call, within_s)
+            except (Unavailable, TooSlow) as failure:
+                self._breaker.failed(self._clock())
+                if isinstance(failure, TooSlow) or not self._budget.spend():
+                    raise
+                await asyncio.sleep(RETRY_S * self._chance())
+            except RemoteError:
+                self._breaker.succeeded()
+                raise
+            else:
+                self._breaker.succeeded()
+                return result
+
+
+async def _within(call: Callable[[], Awaitable[T]], within_s: float | None) -> T:
+    try:
+        async with asyncio.timeout(within_s):
+            return await call()
+    except TimeoutError:
+        raise TooSlow("it did not answer in time") from None
+
+
+class Meter:
+    """Counts the bytes of a body as they arrive."""
+
+    def __init__(self, clock: Clock, max_bytes: int, promised_bytes: int | None) -> None:
+        self._clock = clock
+        self._max_bytes = max_bytes
+        self._began_s = clock()
+        self.received_bytes = 0
+        self._check(promised_bytes or 0)
+
+    def take(self, chunk: bytes) -> None:
+        """Raises TooLarge or TooSlow."""
+        self.received_bytes += len(chunk)
+        self._check(self.received_bytes)
+        took_s = self._clock() - self._began_s
+        if took_s > SLOW_AFTER_S and self.received_bytes < took_s * SLOWEST_BYTES_PER_S:
+            raise TooSlow("the bytes come too slowly")
+
+    def _check(self, count: int) -> None:
+        if count > self._max_bytes:
+            raise TooLarge(f"it is larger than {self._max_bytes} bytes")

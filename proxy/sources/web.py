@@ -1,0 +1,49 @@
+"""Originals on other people's web servers. A key is an absolute URL of an allowed host.
+
+The version of an original is its validator: entity tag, else date, else a digest of its bytes (RFC 9110 8.8).
+"""
+
+from proxy.core.keys import Identity, OriginalRef
+from proxy.ports import Original, OriginalsTier
+from proxy.sources.afar import receiving
+from proxy.web.client import Validator, Web
+
+
+class WebSource:
+    """Satisfies Source. `ttl_s` is how long an identity is believed; `web` is closed by whoever opened it."""
+
+    serves_stale = True
+
+    def __init__(self, name: str, web: Web, keep: OriginalsTier, *, max_bytes: int, ttl_s: float) -> None:
+        self.recheck_s = ttl_s
+        self._name = name
+        self._web = web
+        self._keep = keep
+        self._max_bytes = max_bytes
+
+    async def identify(self, key: str, known: Identity | None = None) -> Identity:
+        """Fetches what is new, for it will be wanted, and leaves it in the originals tier."""
+        identity, original = await self._get(key, known)
+        if original is not None:
+            original.close()
+        return identity
+
+    async def fetch(self, key: str) -> Original:
+        _, original = await self._get(key, None)
+        assert original is not None
+        return original
+
+    async def _get(self, key: str, known: Identity | None) -> tuple[Identity, Original | None]:
+        ref = OriginalRef(self._name, key)
+        async with receiving(self._keep, self._max_bytes) as incoming:
+            last = Validator.read(known.version) if known is not None else None
+            said = await self._web.get(key, incoming, known=last, max_bytes=self._max_bytes)
+            if said is None:
+                assert known is not None
+                return known, None
+            validator = said if said.value else Validator("digest", incoming.digest())
+            identity = Identity(ref, str(validator))
+            return identity, await incoming.kept(identity)
+
+    def close(self) -> None:
+        """Nothing of its own is open."""

@@ -1,0 +1,220 @@
+"""Other people's web servers: what must not happen is refused here.
+
+Every connection's final address is checked, every redirect too; no cookie is kept, no proxy of the environment asked, no
+encoding undone. What an original means is for `sources` to say.
+"""
+
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import NamedTuple
+from urllib.parse import urljoin
+
+import aiohttp
+from aiohttp import hdrs
+from yarl import URL
+
+from proxy.core.addresses import is_public
+from proxy.core.breaker import RetryBudget
+from proxy.core.errors import CalotypeError
+from proxy.core.locate import WebPlace
+from proxy.ports import Clock, Sink
+from proxy.remote.faults import (
+    Denied,
+    Foreign,
+    Missing,
+    Refused,
+    RemoteError,
+    TooSlow,
+    Unavailable,
+)
+from proxy.remote.guard import Guard, Meter
+
+CONNECT_S = 2.0
+FIRST_BYTE_S = 3.0
+CONNECTIONS = 32
+MOST_REDIRECTS = 3
+LOOP_HEADER = "CDN-Loop"
+_CHUNK_BYTES = 256 * 1024
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
+
+
+class Validator(NamedTuple):
+    """What tells one version of an original from another; an empty `value` is none."""
+
+    kind: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.value}"
+
+    @classmethod
+    def read(cls, text: str) -> "Validator":
+        """The inverse of `str`."""
+        kind, _, value = text.partition(":")
+        return cls(kind, value)
+
+    @classmethod
+    def of(cls, answer: aiohttp.ClientResponse) -> "Validator":
+        """The better of those that a server gives."""
+        if tag := answer.headers.get(hdrs.ETAG):
+            return cls("tag", tag)
+        return cls("date", answer.headers.get(hdrs.LAST_MODIFIED, ""))
+
+    @property
+    def condition(self) -> dict[str, str]:
+        """The header that asks whether it still holds."""
+        names = {"tag": hdrs.IF_NONE_MATCH, "date": hdrs.IF_MODIFIED_SINCE}
+        return {names[self.kind]: self.value} if self.kind in names else {}
+
+
+class _ForeignAddress(OSError):
+    """One text for all, so that asyncio makes one of several."""
+
+    def __str__(self) -> str:
+        return "the address is not public"
+
+
+class Web:
+    """The hosts of one source; an async context. `me` is told to the servers, so that a loop is seen; `chance` gives
+    numbers from 0 to 1."""
+
+    def __init__(
+        self,
+        place: WebPlace,
+        *,
+        allow_private: bool,
+        me: str,
+        agent: str,
+        clock: Clock,
+        chance: Callable[[], float],
+    ) -> None:
+        self._place = place
+        self._allow_private = allow_private
+        self._headers = {
+            hdrs.USER_AGENT: agent,
+            hdrs.ACCEPT: "image/*, */*;q=0.1",
+            hdrs.ACCEPT_ENCODING: "identity",
+            LOOP_HEADER: me,
+        }
+        self._clock = clock
+        budget = RetryBudget()
+        self._guards = {host: Guard(clock, chance, budget) for host in place.hosts}
+        self._stack = AsyncExitStack()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "Web":
+        self._session = await self._stack.enter_async_context(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, socket_factory=self._socket),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=self._headers,
+                auto_decompress=False,
+                trust_env=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=None, connect=FIRST_BYTE_S, sock_connect=CONNECT_S, sock_read=FIRST_BYTE_S
+                ),
+            )
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def get(self, url: str, sink: Sink, *, known: Validator | None, max_bytes: int) -> Validator | None:
+        """The bytes at `url`, a canonical one of the place, into `sink`, and their validator; None where they are those
+        of `known`. Raises RemoteError."""
+        return await self._guards[self._place.host_of(url)].call(
+            lambda: self._get(url, sink, known, max_bytes)
+        )
+
+    async def reach(self, host: str) -> None:
+        """Has a server of the place say anything at all, over TLS if it can. Raises RemoteError."""
+        try:
+            async with self._answer(f"https://{host}/", {}):
+                return
+        except Unavailable:
+            async with self._answer(f"http://{host}/", {}):
+                return
+
+    async def _get(self, url: str, sink: Sink, known: Validator | None, max_bytes: int) -> Validator | None:
+        condition = known.condition if known else {}
+        for _ in range(1 + MOST_REDIRECTS):
+            async with self._answer(url, condition) as answer:
+                if answer.status in _REDIRECTS:
+                    url = self._next(url, answer.headers.get(hdrs.LOCATION, ""))
+                    continue
+                if answer.status == 304 and condition:
+                    return None
+                _judge(answer)
+                said = Validator.of(answer)
+                if said.value and said == known:
+                    return None  # It does not know conditions.
+                await self._receive(answer, sink, max_bytes)
+                return said
+        raise Refused(f"it redirects more than {MOST_REDIRECTS} times")
+
+    def _next(self, url: str, location: str) -> str:
+        if not location:
+            raise Refused("it redirects without saying where")
+        try:
+            return self._place.key_of(urljoin(url, location))
+        except (CalotypeError, ValueError):
+            raise Foreign("it redirects to a place that is not allowed") from None
+
+    async def _receive(self, answer: aiohttp.ClientResponse, sink: Sink, max_bytes: int) -> None:
+        await sink.begin()
+        meter = Meter(self._clock, max_bytes, answer.content_length)
+        while chunk := await answer.content.read(_CHUNK_BYTES):
+            meter.take(chunk)
+            await sink.write(chunk)
+
+    @asynccontextmanager
+    async def _answer(self, url: str, headers: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+        assert self._session is not None
+        with _named():
+            async with self._session.get(
+                URL(url, encoded=True), headers=headers, allow_redirects=False
+            ) as answer:
+                yield answer
+
+    def _socket(self, info: AddressInfo) -> socket.socket:
+        """The last hand before a connection is made, whatever name, redirect or resolver led there."""
+        family, kind, protocol, _, address = info
+        if not self._allow_private and not is_public(str(address[0])):
+            raise _ForeignAddress
+        return socket.socket(family, kind, protocol)
+
+
+def _judge(answer: aiohttp.ClientResponse) -> None:
+    """Raises RemoteError unless this is the whole of what was asked for, as it is."""
+    status = answer.status
+    if status in (404, 410):
+        raise Missing("there is no such original")
+    if status in (401, 403, 451):
+        raise Denied(f"it answers {status}")
+    if status == 429 or status >= 500:
+        raise Unavailable(f"it answers {status}")
+    if status != 200:
+        raise Refused(f"it answers {status}")
+    if answer.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() != "identity":
+        raise Refused("it encodes its answer though it was asked not to")
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Faults of aiohttp as one of ours."""
+    try:
+        yield
+    except RemoteError:
+        raise
+    except aiohttp.ClientConnectorError as fault:
+        if isinstance(fault.os_error, _ForeignAddress):
+            raise Foreign("its address is not public") from None
+        raise Unavailable("it cannot be reached") from None
+    except TimeoutError:
+        raise TooSlow("it did not answer in time") from None
+    except (aiohttp.ClientError, OSError, ValueError):
+        raise Unavailable("it broke off, or its answer cannot be understood") from None

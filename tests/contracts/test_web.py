@@ -1,0 +1,371 @@
+"""Originals of other people's web servers: a real server that misbehaves, and one that must never be reached."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from proxy.core.errors import (
+    CalotypeError,
+    OriginalNotFound,
+    OriginalTooLarge,
+    SourceNotAllowed,
+    SourceTimeout,
+    SourceUnavailable,
+)
+from proxy.core.locate import WebPlace
+from proxy.remote import guard
+from proxy.sources.web import WebSource
+from proxy.tiers.originals import OriginalsTier
+from proxy.web import client
+from proxy.web.client import Validator, Web
+from tests.between import Between
+from tests.core.test_addresses import INSIDE_V4, INSIDE_V6
+from tests.fakes import FakeMetrics
+
+MAX_BYTES = 100_000
+PICTURE = bytes(range(256)) * 200
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
+    """A server whose `answer` a test sets, one that counts who comes near it, and a source that knows the first."""
+    made = SimpleNamespace(requests=[], touched=0)
+
+    async def plain(request: web.Request) -> web.StreamResponse:
+        if request.headers.get("If-None-Match") == made.tag:
+            return web.Response(status=304)
+        return web.Response(body=made.body, headers={"ETag": made.tag})
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        made.requests.append(request)
+        answer: web.StreamResponse = await made.answer(request)
+        return answer
+
+    async def touch(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        made.touched += 1
+        writer.close()
+
+    made.answer, made.body, made.tag = plain, PICTURE, '"1"'
+    runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    made.port = runner.addresses[0][1]
+    made.host = f"127.0.0.1:{made.port}"
+    made.url = f"http://{made.host}/a.jpg"
+    other = await asyncio.start_server(touch, None, 0)
+    made.other_port = other.sockets[0].getsockname()[1]
+    made.keep = OriginalsTier(tmp_path / "originals", max_bytes=2**24, metrics=FakeMetrics())
+    stack: list[Web] = []
+
+    async def source(*hosts: str, allow_private: bool = True) -> WebSource:
+        opened = Web(
+            WebPlace(frozenset(hosts or {made.host})), allow_private=allow_private, me="calotype-test",
+            agent="calotype/test", clock=time.monotonic, chance=lambda: 0.0,
+        )  # fmt: skip
+        stack.append(await opened.__aenter__())
+        return WebSource("web", opened, made.keep, max_bytes=MAX_BYTES, ttl_s=60)
+
+    made.make = source
+    made.source = await source()
+    yield made
+    for opened in stack:
+        await opened.__aexit__()
+    other.close()
+    await runner.cleanup()
+    assert not list((made.keep.directory / "incoming").glob("*")), "nothing is left half arrived"
+    made.keep.close()
+
+
+async def content(house: SimpleNamespace, url: str = "", source: WebSource | None = None) -> bytes:
+    original = await (source or house.source).fetch(url or house.url)
+    try:
+        return os.pread(original.fileno(), original.size_bytes, 0)
+    finally:
+        original.close()
+
+
+async def test_an_original_is_fetched_once_and_asked_about_then(house: SimpleNamespace) -> None:
+    first = await house.source.identify(house.url, None)
+    assert first.version == 'tag:"1"'
+    kept = await house.keep.lookup(first)
+    assert os.pread(kept.fileno(), 10**6, 0)[: kept.size_bytes] == PICTURE
+    kept.close()
+    assert await house.source.identify(house.url, first) == first
+    assert [request.headers.get("If-None-Match") for request in house.requests] == [None, '"1"']
+    house.tag, house.body = '"2"', b"new"
+    second = await house.source.identify(house.url, first)
+    assert second.version == 'tag:"2"'
+    kept = await house.keep.lookup(second)
+    assert kept.size_bytes == 3
+    kept.close()
+    assert len(house.requests) == 3
+
+
+async def test_what_a_server_is_told(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{house.other_port}")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{house.other_port}")
+    monkeypatch.setenv("NETRC", "/nonexistent")
+
+    async def with_cookie(_: web.BaseRequest) -> web.Response:
+        return web.Response(body=b"x", headers={"Set-Cookie": "id=1; Path=/"})
+
+    house.answer = with_cookie
+    source = await house.make()
+    for _ in range(2):
+        await content(house, f"http://{house.host}/a%20b%2Fc/%C3%A9?q=1&r=%2F", source)
+    last = house.requests[-1]
+    assert last.raw_path == "/a%20b%2Fc/%C3%A9?q=1&r=%2F"
+    assert {name: last.headers[name] for name in last.headers if name != "Host"} == {
+        "User-Agent": "calotype/test", "Accept": "image/*, */*;q=0.1", "Accept-Encoding": "identity",
+        "CDN-Loop": "calotype-test",
+    }  # fmt: skip
+    assert house.touched == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "version", "condition"),
+    [
+        ({"ETag": 'W/"a"'}, 'tag:W/"a"', ("If-None-Match", 'W/"a"')),
+        (
+            {"Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT"},
+            "date:Sat, 21 Nov 2026 10:00:00 GMT",
+            ("If-Modified-Since", "Sat, 21 Nov 2026 10:00:00 GMT"),
+        ),
+        ({}, "digest:", None),
+    ],
+)
+async def test_a_version_is_whatever_the_server_gives(
+    house: SimpleNamespace, headers: dict[str, str], version: str, condition: tuple[str, str] | None
+) -> None:
+    async def answer(_: web.BaseRequest) -> web.Response:
+        return web.Response(body=house.body, headers=headers)
+
+    house.answer = answer
+    first = await house.source.identify(house.url, None)
+    assert first.version.startswith(version)
+    assert Validator.read(first.version) == Validator(*first.version.split(":", 1))
+    assert await house.source.identify(house.url, first) == first
+    conditions = {
+        name: house.requests[-1].headers.get(name) for name in ("If-None-Match", "If-Modified-Since")
+    }
+    assert {name: value for name, value in conditions.items() if value} == dict(
+        [condition] if condition else []
+    )
+    if not condition:
+        house.body = b"other"
+        assert await house.source.identify(house.url, first) != first
+
+
+def status(code: int, **headers: str) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+    async def answer(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=code, body=b"<html>no", headers=headers)
+
+    return answer
+
+
+async def promising_much(_: web.BaseRequest) -> web.StreamResponse:
+    return web.Response(body=bytes(MAX_BYTES + 1))
+
+
+async def sending_much(request: web.BaseRequest) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    for _ in range(20):
+        await response.write(bytes(MAX_BYTES // 10))
+    return response
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure", "requests"),
+    [
+        (status(404), OriginalNotFound, 1), (status(410), OriginalNotFound, 1), (status(401), OriginalNotFound, 1),
+        (status(403), OriginalNotFound, 1), (status(400), SourceUnavailable, 1), (status(206), SourceUnavailable, 1),
+        (status(304), SourceUnavailable, 1), (status(204), SourceUnavailable, 1), (status(500), SourceUnavailable, 2),
+        (status(503), SourceUnavailable, 2), (status(429), SourceUnavailable, 2),
+        (status(200, **{"Content-Encoding": "gzip"}), SourceUnavailable, 1),
+        (status(302), SourceUnavailable, 1), (status(302, Location="/a.jpg"), SourceUnavailable, 4),
+        (promising_much, OriginalTooLarge, 1), (sending_much, OriginalTooLarge, 1),
+    ],
+)  # fmt: skip
+async def test_bad_days(
+    house: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Any,
+    failure: type[CalotypeError],
+    requests: int,
+) -> None:
+    house.answer = answer
+    with pytest.raises(failure) as caught:
+        await content(house)
+    assert type(caught.value) is failure
+    assert len(house.requests) == requests
+    assert "127.0.0.1" not in str(caught.value)
+
+
+@pytest.mark.parametrize("hops", range(6))
+async def test_redirects_are_followed_three_times(house: SimpleNamespace, hops: int) -> None:
+    async def answer(request: web.BaseRequest) -> web.Response:
+        left = int(request.path[1:])
+        if not left:
+            return web.Response(body=PICTURE)
+        kinds = {
+            0: f"/{left - 1}",
+            1: f"http://{house.host}/{left - 1}",
+            2: f"//{house.host}/{left - 1}",
+            3: f"{left - 1}",
+        }
+        return web.Response(status=(301, 302, 303, 307, 308)[left % 5], headers={"Location": kinds[left % 4]})
+
+    house.answer = answer
+    url = f"http://{house.host}/{hops}"
+    if hops <= 3:
+        assert await content(house, url) == PICTURE
+    else:
+        with pytest.raises(SourceUnavailable):
+            await content(house, url)
+    assert len(house.requests) == min(hops + 1, 4)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://127.0.0.1:{other}/", "http://localhost:{other}/", "//127.0.0.1:{other}/x", "http://127.1:{other}/",
+        "http://2130706433:{other}/", "http://0x7f000001:{other}/", "http://0177.0.0.1:{other}/", "http://0:{other}/",
+        "http://[::1]:{other}/", "http://[::ffff:127.0.0.1]:{other}/", "http://[::]:{other}/",
+        "http://{host}@127.0.0.1:{other}/", "http://127.0.0.1:{other}#@{host}/", "http://127.0.0.1:{other}\\@{host}/",
+        "file:///etc/passwd", "ftp://127.0.0.1:{other}/", "gopher://127.0.0.1:{other}/", "http:///", "http://[", "\\\\x",
+    ],
+)  # fmt: skip
+async def test_a_redirect_to_elsewhere_is_not_followed(house: SimpleNamespace, location: str) -> None:
+    where = location.format(other=house.other_port, host=house.host)
+    house.answer = status(302, Location=where)
+    with pytest.raises((SourceNotAllowed, SourceUnavailable, OriginalNotFound)):
+        await content(house)
+    assert house.touched == 0
+
+
+SPELLINGS = [
+    *INSIDE_V4,
+    *(f"[{address}]" for address in INSIDE_V6 if "%" not in address),
+    *(f"[::ffff:{address}]" for address in INSIDE_V4),
+    *(f"[64:ff9b::{address}]" for address in INSIDE_V4),
+    "0", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "017700000001", "0x7f.1", "127.0.0.01",
+    "10.1", "0xa9fea9fe", "2852039166", "169.254.43518", "0251.0376.0251.0376", "localhost", "ip6-localhost", "localhost.",
+    "[::]", "[0:0:0:0:0:0:0:1]", "[::127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:7f00:0001]",
+]  # fmt: skip
+
+
+async def test_no_spelling_of_an_inner_address_is_connected_to(house: SimpleNamespace) -> None:
+    """Even where the owner himself lists it among the hosts."""
+    assert len(SPELLINGS) >= 150
+    for host in SPELLINGS:
+        named = f"{host}:{house.other_port}"
+        source = await house.make(named, allow_private=False)
+        for scheme in ("http", "https"):
+            with pytest.raises((SourceNotAllowed, SourceUnavailable)):
+                await source.fetch(f"{scheme}://{named}/a.jpg")
+    assert house.touched == 0
+
+
+async def test_the_listener_would_have_noticed(house: SimpleNamespace) -> None:
+    source = await house.make(f"127.0.0.1:{house.other_port}")
+    with pytest.raises(SourceUnavailable):
+        await source.fetch(f"http://127.0.0.1:{house.other_port}/a.jpg")
+    assert house.touched > 0
+
+
+async def test_a_name_that_changes_its_address_is_seen_at_the_connection(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS rebinding: public when it is looked up first, inside when it is looked up again, and both at once."""
+    answers = iter(
+        [["93.184.216.34"], ["127.0.0.1"], ["93.184.216.34", "127.0.0.1"], ["127.0.0.1", "::1"]] * 3
+    )
+    asked = 0
+
+    async def resolve(_: object, host: str, port: int = 0, family: int = 0) -> list[dict[str, object]]:
+        nonlocal asked
+        asked += 1
+        return [
+            {
+                "hostname": host, "host": address, "port": port, "proto": 0, "flags": 0,
+                "family": socket.AF_INET6 if ":" in address else socket.AF_INET,
+            }
+            for address in next(answers)
+        ]  # fmt: skip
+
+    tried: list[str] = []
+
+    def make_socket(self: Web, info: Any) -> socket.socket:
+        made = real(self, info)
+        tried.append(info[4][0])
+        made.close()
+        raise OSError("there is no network in a test")
+
+    real = Web._socket
+    monkeypatch.setattr(Web, "_socket", make_socket)
+    monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
+    monkeypatch.setattr(aiohttp.DefaultResolver, "resolve", resolve)
+    name = f"rebinding.example:{house.other_port}"
+    for _ in range(4):
+        source = await house.make(name, allow_private=False)
+        with pytest.raises((SourceNotAllowed, SourceUnavailable)):
+            await source.fetch(f"http://{name}/")
+    assert asked >= 4
+    assert set(tried) == {"93.184.216.34"}
+    assert house.touched == 0
+
+
+async def test_a_server_that_is_down_is_left_alone_and_found_again(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "PAUSE_S", 0.2)
+    with Between("127.0.0.1", house.port) as between:
+        host = f"127.0.0.1:{between.port}"
+        source = await house.make(host)
+        between.down()
+        failures = []
+        for _ in range(8):
+            with pytest.raises(SourceUnavailable) as caught:
+                await source.fetch(f"http://{host}/a.jpg")
+            failures.append(caught.value.retry_after_s)
+        assert failures[-1] == 1, "the breaker is open, and says so"
+        between.up()
+        await asyncio.sleep(0.25)
+        assert await content(house, f"http://{host}/a.jpg", source) == PICTURE
+
+
+@pytest.mark.parametrize("how", ["hang", "drip", "cut"])
+async def test_a_server_that_stalls_costs_no_more_than_its_time(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(client, "FIRST_BYTE_S", 0.3)
+    monkeypatch.setattr(guard, "SLOW_AFTER_S", 0.3)
+    with Between("127.0.0.1", house.port) as between:
+        host = f"127.0.0.1:{between.port}"
+        source = await house.make(host)
+        {"hang": between.hang, "drip": lambda: between.drip(2000), "cut": lambda: between.cut(20_000)}[how]()
+        with pytest.raises(SourceUnavailable if how == "cut" else SourceTimeout):
+            await source.fetch(f"http://{host}/a.jpg")
+
+
+async def test_one_who_leaves_leaves_nothing_behind(house: SimpleNamespace) -> None:
+    with Between("127.0.0.1", house.port) as between:
+        host = f"127.0.0.1:{between.port}"
+        source = await house.make(host)
+        between.drip(20_000)
+        fetching = asyncio.create_task(source.fetch(f"http://{host}/a.jpg"))
+        await asyncio.sleep(0.2)
+        fetching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await fetching

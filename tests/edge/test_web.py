@@ -1,0 +1,163 @@
+"""A node over other people's web servers: what a URL may name, old pictures while a server is down, and no loop."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from aiohttp import web
+
+from proxy.service import originals
+from tests import pictures
+from tests.edge.conftest import Running, running
+
+
+@asynccontextmanager
+async def origin() -> AsyncIterator[SimpleNamespace]:
+    made = SimpleNamespace(requests=[], pictures={"/a.jpg": pictures.photo_as("jpeg")}, down=False)
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        made.requests.append(request)
+        if made.down:
+            return web.Response(status=503)
+        if "to" in request.query:
+            return web.Response(status=302, headers={"Location": request.query["to"]})
+        if (body := made.pictures.get(request.path)) is None:
+            return web.Response(status=404)
+        tag = f'"{hash(body)}"'
+        if request.headers.get("If-None-Match") == tag:
+            return web.Response(status=304)
+        return web.Response(body=body, headers={"ETag": tag})
+
+    runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.host = f"127.0.0.1:{runner.addresses[0][1]}"
+    made.url = f"http://{made.host}"
+    yield made
+    await runner.cleanup()
+
+
+def settings(made: SimpleNamespace, *more: str, **source: Any) -> dict[str, Any]:
+    return {
+        "sources": {
+            "web": {"kind": "http", "hosts": [made.host, *more], "allow_private": True, "ttl": 0, **source}
+        },
+        "mounts": {"all": {"source": "web", "dimensions": "any"}},
+    }
+
+
+@pytest.fixture
+async def made() -> AsyncIterator[SimpleNamespace]:
+    async with origin() as started:
+        yield started
+
+
+@pytest.fixture
+async def node(made: SimpleNamespace, tmp_path: Path) -> AsyncIterator[Running]:
+    async with running(tmp_path, **settings(made)) as started:
+        yield started
+
+
+async def test_every_form_of_a_url_is_one_picture(node: Running, made: SimpleNamespace) -> None:
+    url = f"{made.url}/a.jpg"
+    first = await node.get(f"/w_100,f_png/{quote(url, safe='')}")
+    assert (first.status, pictures.size(first.body)) == (200, (100, 75))
+    for target in (
+        f"/thumbnail?url={quote(url, safe='')}&w=100&format=png",
+        f"/thumbnail?url={url}&w=100&format=png",
+        f"/thumbnail?url={url.replace('http', 'HTTP')}&w=100&format=png",
+        f"/w_100,f_png/{url}",
+    ):
+        assert (await node.get(target)).headers["ETag"] == first.headers["ETag"], target
+    assert await node.metric("calotype_renders_total") == 1
+    assert (await node.get(f"/original/{quote(url, safe='')}")).body == made.pictures["/a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ("a.jpg", 400), ("https://evil.example/a.jpg", 403), ("http://{host}/a.jpg#x", 400),
+        ("http://{host}@evil.example/", 400), ("http://{host}/../a", 400), ("http://{host}/none.jpg", 404),
+        ("http://{host}/a.jpg?to=http://127.0.0.1:1/", 403), ("http://{host}/a.jpg?to=http://169.254.169.254/", 403),
+        ("file:///etc/passwd", 403), ("s3://{host}/a.jpg", 403), ("http://{host}/a.jpg?X-Amz-Signature=s3cret", 400),
+    ],
+)  # fmt: skip
+async def test_what_is_not_fetched(node: Running, made: SimpleNamespace, asked: str, status: int) -> None:
+    encoded = quote(asked.format(host=made.host), safe="")
+    for target in (f"/w_10/{encoded}", f"/thumbnail?url={encoded}&w=10", f"/original/{encoded}"):
+        answer = await node.get(target)
+        assert answer.status == status, target
+        assert b"s3cret" not in answer.body
+
+
+async def test_a_new_picture_is_seen_and_an_old_one_outlives_its_server(
+    node: Running, made: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(originals, "STALE_S", 0.0)
+    target = f"/w_50,f_png/{quote(made.url + '/a.jpg', safe='')}"
+    first = await node.get(target)
+    assert (await node.get(target)).cache == "calotype; hit; detail=memory"
+    assert "If-None-Match" in made.requests[-1].headers
+    made.pictures["/a.jpg"] = pictures.quarters_as("jpeg")
+    second = await node.get(target)
+    assert second.headers["ETag"] != first.headers["ETag"]
+    made.down = True
+    assert (await node.get(target)).body == second.body
+    other = await node.get(target.replace("w_50", "w_51"))
+    assert other.status == 200, "another variant, of the original that was kept"
+    never = await node.get(f"/w_50/{quote(made.url + '/b.jpg', safe='')}")
+    assert never.status == 502
+    made.down = False
+    del made.pictures["/a.jpg"]
+    assert (await node.get(target)).status == 404
+
+
+async def test_an_old_picture_outlives_the_node_too(made: SimpleNamespace, tmp_path: Path) -> None:
+    target = f"/w_50,f_png/{quote(made.url + '/a.jpg', safe='')}"
+    async with running(tmp_path, **settings(made)) as node:
+        first = await node.get(target)
+    made.down = True
+    async with running(tmp_path, **settings(made)) as node:
+        again = await node.get(target)
+        assert (again.status, again.cache) == (200, "calotype; hit; detail=disk")
+        assert again.body == first.body
+        assert (await node.get(target.replace("w_50", "w_51"))).status == 200
+
+
+async def test_a_private_address_is_not_asked(made: SimpleNamespace, tmp_path: Path) -> None:
+    async with running(tmp_path, **settings(made, allow_private=False)) as node:
+        answer = await node.get(f"/w_50/{quote(made.url + '/a.jpg', safe='')}")
+        assert answer.status == 403
+        assert made.requests == []
+
+
+async def test_a_loop_through_ourselves_ends_at_once(made: SimpleNamespace, tmp_path: Path) -> None:
+    """The node asks a server that sends it to a proxy, which asks the node again for another size, and so on."""
+    node: Running
+
+    async def pass_on(request: web.BaseRequest) -> web.StreamResponse:
+        made.requests.append(request)
+        width = 100 + len(made.requests)
+        back = f"{node.node.public_url}/w_{width}/{quote(f'{made.loop}/{width}', safe='')}"
+        async with node.client.get(back, headers={"CDN-Loop": request.headers["CDN-Loop"]}) as answer:
+            return web.Response(status=answer.status, body=await answer.read())
+
+    runner = web.ServerRunner(web.Server(pass_on), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host = f"127.0.0.1:{runner.addresses[0][1]}"
+    made.loop = f"http://{host}"
+    try:
+        async with running(tmp_path, **settings(made, host)) as node:
+            answer = await node.get(f"/w_100/{quote(made.loop + '/1', safe='')}")
+            assert answer.status in (403, 404)
+            assert len(made.requests) == 1
+            assert (
+                await node.get(f"/w_9/{quote(made.url + '/a.jpg', safe='')}", CDN_Loop="other")
+            ).status == 200
+    finally:
+        await runner.cleanup()
