@@ -102,6 +102,16 @@ def with_exif(orientation: int = 1) -> bytes:
     return bytes(image.jpegsave_buffer(Q=90, keep="all"))
 
 
+def with_broken_profile(orientation: int = 1) -> bytes:
+    """A JPEG of the quarters whose profile can be read, but has a tone curve of nonsense."""
+    image = quarters().copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    content = bytearray(image.jpegsave_buffer(Q=90, profile="p3"))
+    curve = content.index(b"ICC_PROFILE\0") + 14 + 385
+    content[curve : curve + 4] = b"\x7f\xff\xff\xff"
+    return bytes(content)
+
+
 def pixel(content: bytes, x: int, y: int, page: int = 0) -> list[int]:
     """A pixel of an encoded picture; negative coordinates count from the far side."""
     image = pyvips.Image.new_from_buffer(content, "", **({"page": page} if page else {}))

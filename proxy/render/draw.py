@@ -71,25 +71,30 @@ def render(content: bytes, plan: Plan, limits: Limits) -> bytes:
     try:
         return _drawn(original, plan)
     except (pyvips.Error, MemoryError) as fault:
-        # Pixels are read while they are written: only a second look tells whose fault it was.
-        try:
-            _decode_all(original)
-        except (pyvips.Error, MemoryError) as fault_of_original:
-            raise _fault_of_original(fault_of_original) from None
         if _is_memory(fault):
             raise OriginalTooLarge("the picture needs more memory than a worker may use") from None
+    # Pixels are read while they are written: only a second look tells whose fault it was.
+    try:
+        _decode_all(original)
+    except (pyvips.Error, MemoryError) as fault:
+        raise _fault_of_original(fault) from None
+    try:
+        # What is left is a profile that can be read but means nothing: as good as none.
+        return _drawn(original._replace(ignores_profile=True), plan)
+    except (pyvips.Error, MemoryError):
         raise Internal("the picture cannot be drawn this way") from None
 
 
 class _Original(NamedTuple):
     """What loading takes: the bytes, and what their header told. `size` is upright; `is_plain` says that its
-    colours are sRGB in 8 bits as they are."""
+    colours are sRGB in 8 bits as they are; `ignores_profile` that its own profile is not to be used."""
 
     content: bytes
     kind: Format
     size: Size
     animates: bool
     is_plain: bool
+    ignores_profile: bool = False
 
 
 def _drawn(original: _Original, plan: Plan) -> bytes:
@@ -194,7 +199,15 @@ def _orientation(header: pyvips.Image) -> int:
 def _loaded(original: _Original, size: Size) -> pyvips.Image:
     """Upright, in sRGB, 8 bits, with or without alpha, each page exactly `size`; shrunk while loading."""
     convert = {} if original.is_plain else {"output_profile": "srgb"}
-    if original.kind in (Format.AVIF, Format.HEIC):
+    every_page = ",n=-1" if original.animates else ""
+    if original.ignores_profile:
+        whole = (
+            pyvips.Image.new_from_buffer(original.content, f"[fail_on=error{every_page}]").autorot().copy()
+        )
+        whole.remove("icc-profile-data")
+        height = size.height * whole.height // original.size.height
+        image = whole.thumbnail_image(size.width, height=height, size="force", **convert)
+    elif original.kind in (Format.AVIF, Format.HEIC):
         # There is no shrinking while loading, and read row by row the decoder is asked again and again.
         whole = pyvips.Image.new_from_buffer(original.content, "", fail_on="error").copy_memory()
         image = whole.thumbnail_image(size.width, height=size.height, size="force", **convert)
@@ -205,7 +218,7 @@ def _loaded(original: _Original, size: Size) -> pyvips.Image:
             height=size.height,
             size="force",
             # thumbnail_buffer ignores a fail_on argument; the loader's own option is heard.
-            option_string=f"[fail_on=error{',n=-1' if original.animates else ''}]",
+            option_string=f"[fail_on=error{every_page}]",
             **convert,
         )
     return image if image.bands >= _COLOURS else image.colourspace("srgb")

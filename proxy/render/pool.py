@@ -12,6 +12,7 @@ import pickle
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -40,6 +41,7 @@ from proxy.render.wire import ANSWER_HEAD, JOB_HEAD, MAX_BODY_BYTES, MAX_TEXT_BY
 START_S = 20.0
 RESPAWN_PAUSE_S = 0.5
 KILL_SLACK_S = 0.05
+WATCH_S = 0.1
 _PROBE, _RENDER = 0, 1
 _FAILURES = {kind.slug: kind for kind in (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal)}
 
@@ -71,13 +73,15 @@ class _Worker:
 
     def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
         self.process = process
+        self.was_stopped = False
         self.ended = asyncio.create_task(process.wait(), name="worker's end")
         self._channel = channel
         self.jobs = 0
 
     @classmethod
-    async def start(cls, *limits: int) -> tuple["_Worker", Hello]:
-        """A worker that has said hello. Raises _Gone, TimeoutError or OSError."""
+    async def start(cls, all_of_them: set["_Worker"], *limits: int) -> tuple["_Worker", Hello]:
+        """A worker that has said hello, one of `all_of_them` from the beginning. Raises _Gone, TimeoutError or
+        OSError."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
@@ -90,6 +94,8 @@ class _Worker:
                 start_new_session=True,
             )
         worker = cls(process, ours)
+        all_of_them.add(worker)
+        worker.ended.add_done_callback(lambda _: all_of_them.discard(worker))
         try:
             async with asyncio.timeout(START_S):
                 hello, _ = await worker._answer(Hello)
@@ -126,6 +132,8 @@ class _Worker:
         while view:
             try:
                 got = await loop.sock_recv_into(self._channel, view)
+                if not got and self.was_stopped:
+                    raise _NotTaken
             except ConnectionResetError:
                 # What a unix socket says where its peer closed with something unread: our job.
                 raise _NotTaken from None
@@ -135,6 +143,13 @@ class _Worker:
                 raise _Gone
             view = view[got:]
         return bytes(received)
+
+    def end_if_stopped(self) -> None:
+        """Kills it where someone has sent it a SIGSTOP, and perhaps nobody a SIGCONT: its job is for another."""
+        with suppress(ChildProcessError):
+            if os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None:
+                self.was_stopped = True
+                self.process.kill()
 
     async def kill(self) -> None:
         self._channel.close()
@@ -181,6 +196,7 @@ class Pool:
         self._order = itertools.count()
         self._queue: asyncio.PriorityQueue[tuple[int, int, _Waiting]] = asyncio.PriorityQueue()
         self._tasks: list[asyncio.Task[None]] = []
+        self._workers: set[_Worker] = set()
         self._alive: set[_Worker] = set()
         self._waiting = 0
         self._usual_s = 0.0
@@ -197,8 +213,11 @@ class Pool:
 
     async def start(self) -> Hello:
         """Starts the workers; returns what the first one said once all are up. Raises WorkerDied."""
+        self._tasks.append(asyncio.create_task(self._watch(), name="watch of the workers"))
         try:
-            started = await asyncio.gather(*(_Worker.start(*self._worker_limits) for _ in range(self._count)))
+            started = await asyncio.gather(
+                *(_Worker.start(self._workers, *self._worker_limits) for _ in range(self._count))
+            )
         except (_Gone, TimeoutError, OSError):
             raise WorkerDied("no worker could be started; its own message is above") from None
         for worker, _ in started:
@@ -309,10 +328,16 @@ class Pool:
         if not taking.cancel() and not taking.cancelled():
             self._queue.put_nowait(taking.result())
 
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            for worker in tuple(self._workers):
+                worker.end_if_stopped()
+
     async def _respawn(self) -> _Worker:
         while True:
             try:
-                worker, _ = await _Worker.start(*self._worker_limits)
+                worker, _ = await _Worker.start(self._workers, *self._worker_limits)
             except (_Gone, TimeoutError, OSError):
                 await asyncio.sleep(RESPAWN_PAUSE_S)
             else:

@@ -19,7 +19,6 @@ from proxy.ports import Clock, Original, Renderer
 UNDECODABLE_S = 300.0
 KILLER_S = 600.0
 _REMEMBERED = 10_000
-_DEATHS = 2
 
 T = TypeVar("T")
 
@@ -31,7 +30,6 @@ class Quarantine:
         self._renderer = renderer
         self._clock = clock
         self._refused: LRUCache[Identity, tuple[str, float]] = LRUCache(_REMEMBERED)
-        self._deaths: LRUCache[Identity, int] = LRUCache(_REMEMBERED)
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
         return await self._attempt(
@@ -47,22 +45,19 @@ class Quarantine:
         )
 
     async def _attempt(self, identity: Identity, job: Callable[[], Awaitable[T]]) -> T:
-        while True:
+        # One after the other: two that die side by side may have died of something else.
+        for last in (False, True):
             self._check(identity)
             try:
-                result = await job()
+                return await job()
             except Undecodable as failure:
                 self._refuse(identity, failure.detail, UNDECODABLE_S)
                 raise
             except WorkerDied:
-                deaths = self._deaths[identity] = self._deaths.get(identity, 0) + 1
-                if deaths >= _DEATHS:
-                    del self._deaths[identity]
+                if last:
                     self._refuse(identity, "this original killed two workers", KILLER_S)
                     raise
-            else:
-                self._deaths.pop(identity, None)
-                return result
+        raise AssertionError
 
     def _check(self, identity: Identity) -> None:
         detail, until = self._refused.get(identity, ("", 0.0))

@@ -1,7 +1,9 @@
 """Hostile and broken originals get their clear refusal; nothing of them is drawn."""
 
 import pytest
+import pyvips
 
+from proxy.core.container import jpeg_scans
 from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat
 from proxy.render.draw import probe
 from tests import bombs, pictures
@@ -102,3 +104,34 @@ def test_a_wrong_name_means_nothing() -> None:
 def test_a_profile_of_nonsense_is_no_reason_to_refuse() -> None:
     broken = bombs.with_profile(b"this is no profile" * 10)
     assert pictures.is_near(pictures.pixel(draw(broken, "w_100,f_png"), 5, 5), pictures.RED)
+
+
+def test_a_profile_that_can_be_read_but_not_used_is_as_good_as_none() -> None:
+    content = pictures.with_broken_profile()
+    with pytest.raises(pyvips.Error, match=r"(?i)profile"):
+        pyvips.Image.new_from_buffer(content, "").thumbnail_image(60, output_profile="srgb").avg()
+    for tokens in ("w_60,f_png", "w_60,h_60,c_fill,g_auto,f_png", "f_png"):
+        plain = draw(pictures.with_exif(), tokens)
+        drawn = draw(content, tokens)
+        assert pictures.size(drawn) == pictures.size(plain)
+        assert pictures.is_near(pictures.pixel(drawn, 10, 10), tuple(pictures.pixel(plain, 10, 10)))
+    assert pictures.size(draw(pictures.with_broken_profile(orientation=6), "w_60,f_png")) == (60, 80)
+
+
+@pytest.mark.parametrize(("scans", "is_refused"), [(10, False), (100, False), (101, True), (900, True)])
+def test_each_scan_costs_as_much_as_the_picture(scans: int, is_refused: bool) -> None:
+    content = pictures.photo_as("jpeg")
+    more = content[:-2] + b"\xff\xda\x00\x02" * (scans - 1) + content[-2:]
+    assert jpeg_scans(more) == scans
+    if is_refused:
+        with pytest.raises(OriginalTooLarge, match="scans"):
+            probe(more, LIMITS)
+    else:
+        assert probe(more, LIMITS).width_px == 640
+
+
+def test_a_scan_within_a_preview_is_not_one_of_the_picture() -> None:
+    content = pictures.photo_as("jpeg")
+    preview = b"\xff\xda" * 5000
+    more = content[:2] + b"\xff\xe1" + (len(preview) + 2).to_bytes(2, "big") + preview + content[2:]
+    assert jpeg_scans(more) == 1

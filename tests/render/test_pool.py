@@ -143,15 +143,26 @@ async def test_a_job_a_dead_worker_could_not_take_is_done_by_the_next(make_pool:
     assert pool.waiting == 0
 
 
-async def test_a_hung_worker_is_killed_at_the_deadline(make_pool: MakePool) -> None:
-    pool = make_pool(timeout_s=0.3)
+async def test_a_stopped_worker_costs_nobody_anything(make_pool: MakePool) -> None:
+    pool = make_pool()
     await pool.start()
     [pid] = pids(pool)
     os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(RenderTimeout, match="longer to render"):
-        await render(pool)
     assert pictures.size(await render(pool)) == (100, 75)
-    assert not Path(f"/proc/{pid}").exists()
+    await until(lambda: not Path(f"/proc/{pid}").exists())
+    busy = await begin(pool, plan_for("w_600,f_avif,e_blur:20", PICTURE), PICTURE)
+    os.kill(pids(pool)[0], signal.SIGSTOP)
+    assert pictures.size(await busy) == (600, 450)
+
+
+async def test_one_that_is_stopped_while_it_starts_holds_nobody_up(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    os.kill(pids(pool)[0], signal.SIGKILL)
+    await until(lambda: len(pool._workers) == 1 and not pool._alive)
+    [starting] = pool._workers
+    os.kill(starting.process.pid, signal.SIGSTOP)
+    assert pictures.size(await render(pool, seconds=5)) == (100, 75)
 
 
 async def test_an_endless_render_is_killed_too(make_pool: MakePool) -> None:

@@ -78,6 +78,18 @@ async def test_two_deaths_are_remembered_for_ten_minutes(ward: SimpleNamespace) 
     await render(ward)
 
 
+async def test_two_that_die_side_by_side_may_have_died_of_something_else(ward: SimpleNamespace) -> None:
+    ward.inner.failures = [WorkerDied("died"), WorkerDied("died")]
+    ward.inner.gate.clear()
+    renders = [asyncio.create_task(render(ward)) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert ward.inner.renders == 2, "both are with their workers"
+    ward.inner.gate.set()
+    await asyncio.gather(*renders)
+    await render(ward)
+    assert ward.inner.renders == 5
+
+
 @pytest.mark.parametrize("failure", [Overloaded("busy"), RenderTimeout("slow")])
 async def test_the_nodes_own_troubles_are_not_held_against_a_picture(
     ward: SimpleNamespace, failure: CalotypeError
