@@ -39,7 +39,8 @@ from proxy.telemetry import PrometheusMetrics, RequestLedger
 from proxy.tiers.redis import NoRedis
 from proxy.web.client import Web
 
-KEEPALIVE_S = 75.0
+KEEPALIVE_S = 15.0
+LINGER_S = 1.0
 MAX_HEADER_BYTES = 8190
 BACKLOG = 1024
 
@@ -204,6 +205,7 @@ def public_runner(
         handler_cancellation=True,
         access_log=None,
         keepalive_timeout=KEEPALIVE_S,
+        lingering_time=LINGER_S,
         max_line_size=max(MAX_HEADER_BYTES, settings.limits.url_max_bytes + 64),
         max_field_size=MAX_HEADER_BYTES,
     )

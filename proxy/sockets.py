@@ -10,6 +10,9 @@ from pathlib import Path
 from proxy.config import ConfigError, Settings
 
 
+SILENT_MS = 30_000
+
+
 def bound(host: str, port: int, *, section: str) -> list[socket.socket]:
     """Sockets bound to every address of `host`; raises ConfigError, where the port is taken too."""
     sockets: list[socket.socket] = []
@@ -19,6 +22,7 @@ def bound(host: str, port: int, *, section: str) -> list[socket.socket]:
             made = socket.socket(family, kind, protocol)
             sockets.append(made)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            _give_up_on_the_silent(made)
             if family == socket.AF_INET6:
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             made.bind((address[0], port or sockets[0].getsockname()[1], *address[2:]))
@@ -39,10 +43,17 @@ def beside(sockets: Sequence[socket.socket]) -> list[socket.socket]:
         more.append(made)
         for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
             made.setsockopt(socket.SOL_SOCKET, option, 1)
+        _give_up_on_the_silent(made)
         if one.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind(one.getsockname())
     return more
+
+
+def _give_up_on_the_silent(listener: socket.socket) -> None:
+    """Has the kernel drop a connection whose client takes nothing for so long, even one we have closed (tcp(7)); those
+    that are accepted inherit it."""
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENT_MS)
 
 
 def unix_socket(path: str) -> socket.socket:

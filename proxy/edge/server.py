@@ -1,4 +1,5 @@
-"""aiohttp's server with its error answers replaced: what the HTTP parser refuses is a problem like any other.
+"""aiohttp's server with its error answers replaced, and with patience that ends: what the HTTP parser refuses is a
+problem like any other, and who sends or reads too slowly is cut off.
 
 Nothing of the request is repeated, in the answer or in the log.
 """
@@ -12,10 +13,50 @@ from proxy.core.errors import BadUrl, Internal
 from proxy.edge import respond
 
 CANCEL_S = 0.1
+HEAD_S = 10.0
+"""How long the head of a request may take, from the connection or its first byte on."""
+STALLED_S = 30.0
+"""How long a client may take to read what fits between the marks of the connection's buffer."""
 
 
 class QuietHandler(RequestHandler):
     """The hook aiohttp offers: a protocol that answers for a request that could not be read."""
+
+    __slots__ = ("_awaits_head", "_awaits_reader")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._awaits_reader: asyncio.TimerHandle | None = None
+        self._awaits_head: asyncio.TimerHandle | None = self._loop.call_later(HEAD_S, self._cut_off)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages or self._current_request is not None:
+            if self._awaits_head is not None:
+                self._awaits_head.cancel()
+                self._awaits_head = None
+        elif self._awaits_head is None:
+            self._awaits_head = self._loop.call_later(HEAD_S, self._cut_off)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._awaits_reader = self._loop.call_later(STALLED_S, self._cut_off)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._awaits_reader is not None:
+            self._awaits_reader.cancel()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        for timer in (self._awaits_head, self._awaits_reader):
+            if timer is not None:
+                timer.cancel()
+
+    def _cut_off(self) -> None:
+        """At once: who does not read would not read the rest either."""
+        if isinstance(self.transport, asyncio.WriteTransport):
+            self.transport.abort()
 
     def handle_error(
         self,
