@@ -9,7 +9,6 @@ from pathlib import Path
 
 from proxy.config import ConfigError, Settings
 
-
 SILENT_MS = 30_000
 
 
