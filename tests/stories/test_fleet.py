@@ -11,10 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+from yarl import URL
 
+from proxy.core.signing import sign
 from tests import pictures
 from tests.between import Between
 from tests.servers import Redis, Store
@@ -286,6 +289,50 @@ async def test_flagged_variants_are_redirected_to(place: Place) -> None:
         told = second.log() + second.admin("/metrics").decode() + json.dumps(named)
         assert presigned.partition("Signature=")[2][:20] not in told
         assert place.store.secret_key not in told
+
+
+async def test_a_redirect_outlives_no_signature(place: Place) -> None:
+    place.put("a.jpg", pictures.photo_as("jpeg"))
+    secret = "s" * 32
+    nodes = [
+        place.node(
+            name,
+            cache={"bucket": s3(place.store, place.processed, delivery="redirect")},
+            signing={"keys": {"k": secret}, "session": "header:X-Session"},
+            mounts={"all": {"source": "photos", "signing": "required"}},
+        )
+        for name in "ab"
+    ]
+
+    def signed(**how: Any) -> str:
+        return sign("/w_321,f_webp/a.jpg", secret.encode(), **how)
+
+    with running(nodes[0]):
+        [made] = await get_all([nodes[0].url + signed()])
+        assert made.status == 200
+        await eventually(lambda: place.puts(".webp") == 1)
+    with running(nodes[1]):
+        async with client() as session:
+
+            async def ask(target: str, **headers: str) -> tuple[int, str, str]:
+                url = URL(nodes[1].url + target, encoded=True)
+                async with session.get(url, headers=headers, allow_redirects=False) as answer:
+                    return answer.status, answer.headers.get("Location", ""), answer.headers["Cache-Control"]
+
+            status, location, kept = await ask(signed())
+            assert (status, URL(location).query["X-Amz-Expires"], kept) == (302, "3600", "public, max-age=60")
+            for seconds in (30, 600):
+                status, location, kept = await ask(signed(until_s=int(time.time()) + seconds))
+                assert status == 302
+                assert seconds - 5 <= int(URL(location).query["X-Amz-Expires"]) <= seconds
+                assert int(kept.removeprefix("public, max-age=")) <= min(60, seconds)
+            status, location, _ = await ask(signed(domain="shop.example"), Referer="https://shop.example/")
+            assert (status, location) == (200, "")
+        nodes[1].kill()
+        nodes[1].start()
+        async with client() as session:
+            status, location, kept = await ask(signed(session="abc"), **{"X-Session": "abc"})
+            assert (status, location, kept) == (200, "", "private, max-age=31536000, immutable")
 
 
 async def test_rotten_disks_and_buckets_serve_no_wrong_byte(place: Place) -> None:
