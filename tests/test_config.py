@@ -27,6 +27,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_the_production_configuration_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALOTYPE_ADMIN__TOKEN", "x" * 32)
+    monkeypatch.setenv("CALOTYPE_SIGNING__KEYS__WEB1", "classified" * 4)
     monkeypatch.setenv("CALOTYPE_SOURCES__SHOP__ACCESS_KEY", "reader")
     monkeypatch.setenv("CALOTYPE_SOURCES__SHOP__SECRET_KEY", "classified")
     monkeypatch.setenv("CALOTYPE_CACHE__BUCKET__ACCESS_KEY", "writer")
