@@ -32,6 +32,8 @@ async def serve_until_signal(
         # A connection each for clients, stores and processes: the soft limit of old is soon reached.
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # A dump would hold every key of the configuration; with 0 one is still piped to a handler (core(5)).
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()

@@ -1,5 +1,6 @@
 """Secrets stay where they are: nothing that a node says, to whom it says it, or hands on holds one."""
 
+import re
 import secrets
 import time
 import urllib.error
@@ -69,7 +70,10 @@ async def test_nothing_tells_a_secret(processes: int, redis: Redis, tmp_path: Pa
             told += [
                 admin(node, f"/v1/explain?url={quote(target, safe='')}", kept["token"]) for target in targets
             ]
-            for pid in descendants(node.process.pid if node.process else 0):
+            assert node.process is not None
+            for pid in (node.process.pid, *descendants(node.process.pid)):
+                limits = Path(f"/proc/{pid}/limits").read_text()
+                assert re.search(r"Max core file size +1 +1 ", limits), "no dump of any process holds one"
                 if pid in node.workers():
                     told.append(Path(f"/proc/{pid}/environ").read_text())
                 told.append(Path(f"/proc/{pid}/cmdline").read_text())
