@@ -289,43 +289,15 @@ class Limits(Section):
     url_max_bytes: Positive = Field(4096, description="longest request target")
 
 
+_SIDES_PX = (
+    16, 32, 48, 64, 96, 100, 128, 200, 256, 300, 320, 384, 400, 480, 600, 640,
+    750, 768, 800, 828, 960, 1024, 1080, 1200, 1280, 1600, 1920, 2048, 2560, 3840,
+)  # fmt: skip
+
+
 class DimensionList(Section):
     allowed: tuple[Positive, ...] = Field(
-        tuple(
-            int(side)
-            for side in [
-                "16",
-                "32",
-                "48",
-                "64",
-                "96",
-                "100",
-                "128",
-                "200",
-                "256",
-                "300",
-                "320",
-                "384",
-                "400",
-                "480",
-                "600",
-                "640",
-                "750",
-                "768",
-                "800",
-                "828",
-                "960",
-                "1024",
-                "1080",
-                "1200",
-                "1280",
-                "1600",
-                "1920",
-                "2048",
-                "2560",
-                "3840",
-            ]
-        ),
+        _SIDES_PX,
         min_length=1,
         description="the sides, in pixels, that listed and snap mounts serve",
     )

@@ -3,9 +3,7 @@
 The raw request target is read here and nowhere below; of the headers only those named in `_answer` count.
 """
 
-import asyncio
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,11 +21,8 @@ from proxy.core.errors import (
     MethodNotAllowed,
     SourceNotAllowed,
     UnknownRoute,
-    UnsupportedFormat,
 )
-from proxy.core.formats import SNIFF_BYTES, sniff
-from proxy.core.freshness import Whole, byte_range, etag, matches
-from proxy.core.keys import original_key
+from proxy.core.freshness import etag, matches
 from proxy.core.memo import Memo
 from proxy.core.mounts import Mount, admit, host_name, proven, route
 from proxy.core.negotiate import AcceptClass, accept_class
@@ -35,12 +30,13 @@ from proxy.core.signing import Scope, is_scoped
 from proxy.core.transform import Auto, Smart, Transform
 from proxy.core.wanted import Wanted
 from proxy.edge import respond
-from proxy.ports import Clock, Ledger, Original, WallClock
+from proxy.edge.headers import joined, session_of
+from proxy.edge.stream import stream
+from proxy.ports import Clock, Ledger, WallClock
 from proxy.service.deliver import Deliver
 
 _MEMO_URLS = 20_000
 _MEMO_ACCEPTS = 1024
-_CHUNK_BYTES = 256 * 1024
 _QUIET = {"/": "calotype\n", "/robots.txt": "User-agent: *\nDisallow:\n", "/favicon.ico": ""}
 
 
@@ -109,7 +105,7 @@ class Public:
                 raise BadUrl("GET and HEAD are answered without a body only")
             headers = request.headers
             host = host_name(headers.get(hdrs.HOST, "")) if self._hosts else ""
-            address = host, visit.target, self._accepted(_joined(headers, hdrs.ACCEPT))
+            address = host, visit.target, self._accepted(joined(headers, hdrs.ACCEPT))
             page = self._pages.get(address)
             if page is not None and page.scope is not None:
                 self._enforce(page.scope, headers)
@@ -143,14 +139,14 @@ class Public:
             return respond.quiet(text)
         if target == "/healthz":
             return respond.quiet('{"status":"ok"}\n', "application/json")
-        if self._me in _joined(request.headers, "CDN-Loop"):
+        if self._me in joined(request.headers, "CDN-Loop"):
             raise SourceNotAllowed("the originals of this node lead back to itself")
         if page is None:
             mount, asked, scope = self._understood(request, host)
             if isinstance(asked, OriginalAsked):
                 return await self._original(request, visit, mount, asked, scope or Scope(), began_s)
             page = self._page(mount, asked, accepted, scope)
-        none_match = _joined(request.headers, hdrs.IF_NONE_MATCH)
+        none_match = joined(request.headers, hdrs.IF_NONE_MATCH)
         delivered = await self._deliver.variant(
             page.wanted,
             deadline=began_s + self._request_timeout_s,
@@ -198,7 +194,7 @@ class Public:
             self._wall(),
             origin=headers.get(hdrs.ORIGIN),
             referer=headers.get(hdrs.REFERER),
-            session=_session(headers, self._session) if scope.session is not None else None,
+            session=session_of(headers, self._session) if scope.session is not None else None,
         )
 
     def _terms(self, page: Page) -> respond.Terms:
@@ -272,71 +268,4 @@ class Public:
         async with self._deliver.latest(
             mount.ref(asked.key), deadline=began_s + self._request_timeout_s
         ) as original:
-            kind = sniff(await asyncio.to_thread(os.pread, original.fileno(), SNIFF_BYTES, 0))
-            if kind is None:
-                raise UnsupportedFormat("the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture")
-            visit.outcome, visit.tier, visit.format = Outcome.HIT, "source", kind
-            visit.key = original_key(original.identity)
-            tag = etag(visit.key)
-            terms = self._within(terms, scope)
-            headers = respond.original_headers(kind, tag, terms)
-            none_match = _joined(request.headers, hdrs.IF_NONE_MATCH)
-            if none_match.strip() == "*" or matches(none_match, tag):
-                del headers[hdrs.CONTENT_TYPE]
-                return web.Response(status=304, headers=headers)
-            part: range | Whole | None = Whole.WHOLE
-            wanted = request.headers.get(hdrs.RANGE)
-            if wanted is not None and request.method == hdrs.METH_GET:
-                part = byte_range(wanted, request.headers.get(hdrs.IF_RANGE), tag, original.size_bytes)
-            if part is None:
-                return respond.unsatisfiable(original.size_bytes, terms)
-            if part is Whole.WHOLE:
-                response = web.StreamResponse(headers=headers)
-                part = range(original.size_bytes)
-            else:
-                headers[hdrs.CONTENT_RANGE] = respond.content_range(part, original.size_bytes)
-                response = web.StreamResponse(status=206, headers=headers)
-            response.content_length = len(part)
-            try:
-                await response.prepare(request)
-                if request.method == hdrs.METH_GET:
-                    await _send(response, original, part)
-            except OSError:
-                # The head is out: an error can only be shown by breaking off.
-                visit.outcome, visit.error = Outcome.FAILED, "broken-off"
-                if request.transport is not None:
-                    request.transport.abort()
-            return response
-
-
-def _joined(headers: CIMultiDictProxy[str], name: str) -> str:
-    """All lines of a list-valued header as one (RFC 9110 5.3)."""
-    lines = headers.getall(name, ())
-    return lines[0] if len(lines) == 1 else ", ".join(lines)
-
-
-def _session(headers: CIMultiDictProxy[str], at: str) -> str | None:
-    """The value at `cookie:NAME` or `header:NAME`; None unless there is just one."""
-    kind, _, name = at.partition(":")
-    if kind == "cookie":
-        cookies = [
-            part.strip().partition("=")
-            for line in headers.getall(hdrs.COOKIE, ())
-            for part in line.split(";")
-        ]
-        values = [value for said, _, value in cookies if said == name]
-    else:
-        values = headers.getall(name, []) if name else []
-    return values[0] if len(values) == 1 else None
-
-
-async def _send(response: web.StreamResponse, original: Original, part: range) -> None:
-    """The bytes of `part`; raises OSError where the file has become shorter, or the connection is gone."""
-    at = part.start
-    while at < part.stop:
-        wanted = min(_CHUNK_BYTES, part.stop - at)
-        chunk = await asyncio.to_thread(os.pread, original.fileno(), wanted, at)
-        if not chunk or not original.unchanged():
-            raise ConnectionResetError("the original was written into while it was sent")
-        await response.write(chunk)
-        at += len(chunk)
+            return await stream(request, visit, original, self._within(terms, scope))

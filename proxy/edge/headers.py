@@ -1,0 +1,25 @@
+"""What is read of a request's headers where aiohttp's own reading would be too lenient."""
+
+from aiohttp import hdrs
+from multidict import CIMultiDictProxy
+
+
+def joined(headers: CIMultiDictProxy[str], name: str) -> str:
+    """All lines of a list-valued header as one (RFC 9110 5.3)."""
+    lines = headers.getall(name, ())
+    return lines[0] if len(lines) == 1 else ", ".join(lines)
+
+
+def session_of(headers: CIMultiDictProxy[str], at: str) -> str | None:
+    """The value at `cookie:NAME` or `header:NAME`; None unless there is just one."""
+    kind, _, name = at.partition(":")
+    if kind == "cookie":
+        cookies = [
+            part.strip().partition("=")
+            for line in headers.getall(hdrs.COOKIE, ())
+            for part in line.split(";")
+        ]
+        values = [value for said, _, value in cookies if said == name]
+    else:
+        values = headers.getall(name, []) if name else []
+    return values[0] if len(values) == 1 else None

@@ -1,0 +1,69 @@
+"""An original itself, byte for byte, or the part of it that a client wants."""
+
+import asyncio
+import os
+
+from aiohttp import hdrs, web
+
+from proxy.core.delivery import Outcome, Visit
+from proxy.core.errors import UnsupportedFormat
+from proxy.core.formats import SNIFF_BYTES, sniff
+from proxy.core.freshness import Whole, byte_range, etag, matches
+from proxy.core.keys import original_key
+from proxy.edge import respond
+from proxy.edge.headers import joined
+from proxy.ports import Original
+
+_CHUNK_BYTES = 256 * 1024
+
+
+async def stream(
+    request: web.BaseRequest, visit: Visit, original: Original, terms: respond.Terms
+) -> web.StreamResponse:
+    """200, 206, 304 or 416, sent on the way. Raises UnsupportedFormat for what is no picture."""
+    kind = sniff(await asyncio.to_thread(os.pread, original.fileno(), SNIFF_BYTES, 0))
+    if kind is None:
+        raise UnsupportedFormat("the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture")
+    visit.outcome, visit.tier, visit.format = Outcome.HIT, "source", kind
+    visit.key = original_key(original.identity)
+    tag = etag(visit.key)
+    headers = respond.original_headers(kind, tag, terms)
+    none_match = joined(request.headers, hdrs.IF_NONE_MATCH)
+    if none_match.strip() == "*" or matches(none_match, tag):
+        del headers[hdrs.CONTENT_TYPE]
+        return web.Response(status=304, headers=headers)
+    part: range | Whole | None = Whole.WHOLE
+    wanted = request.headers.get(hdrs.RANGE)
+    if wanted is not None and request.method == hdrs.METH_GET:
+        part = byte_range(wanted, request.headers.get(hdrs.IF_RANGE), tag, original.size_bytes)
+    if part is None:
+        return respond.unsatisfiable(original.size_bytes, terms)
+    if part is Whole.WHOLE:
+        response = web.StreamResponse(headers=headers)
+        part = range(original.size_bytes)
+    else:
+        headers[hdrs.CONTENT_RANGE] = respond.content_range(part, original.size_bytes)
+        response = web.StreamResponse(status=206, headers=headers)
+    response.content_length = len(part)
+    try:
+        await response.prepare(request)
+        if request.method == hdrs.METH_GET:
+            await _send(response, original, part)
+    except OSError:
+        # The head is out: an error can only be shown by breaking off.
+        visit.outcome, visit.error = Outcome.FAILED, "broken-off"
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+async def _send(response: web.StreamResponse, original: Original, part: range) -> None:
+    """The bytes of `part`; raises OSError where the file has become shorter, or the connection is gone."""
+    at = part.start
+    while at < part.stop:
+        wanted = min(_CHUNK_BYTES, part.stop - at)
+        chunk = await asyncio.to_thread(os.pread, original.fileno(), wanted, at)
+        if not chunk or not original.unchanged():
+            raise ConnectionResetError("the original was written into while it was sent")
+        await response.write(chunk)
+        at += len(chunk)
