@@ -172,6 +172,7 @@ class Engine:
             presets=self.presets,
             produce=self.produce,
             originals=self.originals,
+            url_max_bytes=self.settings.limits.url_max_bytes,
             now_s=parts.wall(),
             deadline=self.clock() + self.settings.server.request_timeout,
         )

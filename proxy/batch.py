@@ -99,7 +99,7 @@ async def _deliver(engine: Engine, key: str, asked: Transform) -> Delivered:
     modern = frozenset(engine.settings.formats.auto) - {Format.JPEG}
     wanted = Wanted(OriginalRef(_SOURCE, key), asked, modern)
     # The deadline bounds a request's wait; here there is only the render's own timeout.
-    return await engine.produce.variant(wanted, deadline=engine.clock() + 3600, redirect_s=0)
+    return await engine.produce.variant(wanted, deadline=engine.clock() + 3600, redirect_until_s=0)
 
 
 def _pictures(source: Path, out: Path) -> Iterator[Path]:

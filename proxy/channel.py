@@ -91,7 +91,10 @@ class Channel:
     async def _with_descriptors(self, count: int) -> tuple[bytes, list[int]]:
         while True:
             try:
-                part, descriptors, _, _ = socket.recv_fds(self._end, count, _MOST_DESCRIPTORS)
+                # What is passed on here must not be passed on by a fork as well.
+                part, descriptors, _, _ = socket.recv_fds(
+                    self._end, count, _MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+                )
             except BlockingIOError:
                 await self._readable()
             except OSError:

@@ -1,6 +1,7 @@
 """`calotype check`: reaches every part the configuration names, and says what is wrong and how to mend it."""
 
 import asyncio
+import math
 import os
 import secrets
 import tempfile
@@ -189,7 +190,7 @@ async def _tried(part: str, where: str, settings: Settings, s3: S3Bucket | None)
 
 
 async def _leads_there(tier: BucketTier, key: str, variant: Variant) -> bool:
-    location = await tier.location(key, Format.PNG, most_s=60)
+    location = await tier.location(key, Format.PNG, until_s=math.inf)
     try:
         async with aiohttp.ClientSession() as session, session.get(location) as answer:
             return answer.status == 200 and await answer.read() == variant.body

@@ -48,6 +48,8 @@ from proxy.sections import (
 )
 
 PREFIX = "CALOTYPE_"
+_MOUNT_HOST = re.compile(r"\*|[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?", re.ASCII)
+_LONGEST_NAME = 24
 _ALSO_PREFIXED = frozenset({"CALOTYPE_CONFIG", "CALOTYPE_CORPUS"})
 
 
@@ -103,7 +105,7 @@ class Settings(BaseSettings):
                 problems.append(f"mounts.{name}.source: there is no [sources.NAME] table of that name")
             if not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)*", mount.prefix):
                 problems.append(f"mounts.{name}.prefix: must be / or /name/")
-            if mount.host != mount.host.lower() or "/" in mount.host or ":" in mount.host or not mount.host:
+            if not _MOUNT_HOST.fullmatch(mount.host):
                 problems.append(f"mounts.{name}.host: must be * or a host name in lower case without a port")
             source = self.sources.get(mount.source)
             if isinstance(source, Http) and mount.host in source.hosts:
@@ -123,8 +125,8 @@ class Settings(BaseSettings):
         for name, mount in self.named_mounts().items():
             here = f"mounts.{name}"
             problems += [
-                f"{here}.keys: there is no key {key_id} in [signing.keys]"
-                for key_id in mount.keys
+                f"{here}.keys: there is no key in [signing.keys] of the id that stands at place {place}"
+                for place, key_id in enumerate(mount.keys, start=1)
                 if key_id not in self.signing.keys
             ]
             if name in signing and not self.signing.keys:
@@ -137,12 +139,15 @@ class Settings(BaseSettings):
                     f"{here}.dimensions: any lets strangers fill the cache where server.host is not a loopback address;"
                     " set dimensions = listed or snap, or signing = required"
                 )
+        if problems:
+            return problems
         for (name, mount), (other, its) in combinations(signing.items(), 2):
             overlap = mount.prefix.startswith(its.prefix) or its.prefix.startswith(mount.prefix)
+            secrets, others = (set(self.keys_of(each).values()) for each in (mount, its))
             if (
                 mount.host != its.host
                 and overlap
-                and not (mount.keys and its.keys and {*mount.keys}.isdisjoint(its.keys))
+                and not (mount.keys and its.keys and secrets.isdisjoint(others))
             ):
                 problems.append(
                     f"mounts.{name}.keys: mounts {name} and {other} differ in their host, which is not signed:"
@@ -273,7 +278,11 @@ def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
 
 def _one_line(problems: ValidationError, within: tuple[str, ...] = ()) -> str:
     problem = problems.errors(include_url=False, include_input=False)[0]
-    parts = [*within, *(str(part) for part in problem["loc"])]
+    # What is too long for a name may be a secret in its place.
+    parts = [
+        *within,
+        *(text if len(text := str(part)) <= _LONGEST_NAME else "..." for part in problem["loc"]),
+    ]
     if parts[:1] == ["sources"] and len(parts) > 2:
         del parts[2]  # The kind of source, which pydantic puts there.
     if problem["type"] == "kind":

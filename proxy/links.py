@@ -1,7 +1,6 @@
 """`calotype url` and `calotype sign`: URLs as this node answers them, signed with one of its keys."""
 
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from proxy import parts
 from proxy.config import ConfigError, Settings
@@ -35,7 +34,7 @@ def variant_url(
     if wish is not None:
         if chosen is None:
             raise ConfigError("mounts: there is none to sign for; add a [sources.NAME] table")
-        target = _signed(chosen, target, wish)
+        target = _signed(settings, chosen, target, wish)
     return origin + target
 
 
@@ -43,10 +42,10 @@ def signed_url(settings: Settings, url: str, *, mount: str | None, wish: Wish) -
     """`url`, absolute or a target alone, with its signature. Raises ConfigError, BadUrl or UnknownRoute."""
     origin, target = origin_and_target(url)
     cut(target)
-    mounts = parts.mounts(settings)
-    chosen = _chosen(mounts, mount) if mount else route(mounts, host_name(urlsplit(origin).netloc), target)
-    assert chosen is not None
-    return origin + _signed(chosen, target, wish)
+    chosen = route(parts.mounts(settings), host_name(origin.partition("://")[2]), target)
+    if mount not in (None, chosen.name):
+        raise ConfigError(f"--mount: this URL belongs to mount {chosen.name}")
+    return origin + _signed(settings, chosen, target, wish)
 
 
 def _chosen(mounts: list[Mount], name: str | None) -> Mount | None:
@@ -61,12 +60,16 @@ def _chosen(mounts: list[Mount], name: str | None) -> Mount | None:
     raise ConfigError(f"--mount: there is no mount of that name; there are {names}")
 
 
-def _signed(mount: Mount, target: str, wish: Wish) -> str:
+def _signed(settings: Settings, mount: Mount, target: str, wish: Wish) -> str:
     if mount.signing is Signing.OFF:
         raise ConfigError(f"mounts.{mount.name}.signing: is off; set it to optional or required")
     key_id = wish.key_id or next(iter(mount.keys))
     if key_id not in mount.keys:
         raise ConfigError(f"--key: mount {mount.name} has no key of that id")
+    if wish.session and not settings.signing.session:
+        raise ConfigError("signing.session: must say which cookie or header --session is compared with")
+    if wish.seconds is not None and wish.seconds < 1:
+        raise ConfigError("--expires: must be a second or more")
     until_s = None if wish.seconds is None else int(parts.wall() + wish.seconds)
     return sign(
         target,

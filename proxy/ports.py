@@ -74,8 +74,8 @@ class Tier(Protocol):
 class Redirects(Protocol):
     """A tier whose variants clients can fetch by themselves."""
 
-    async def location(self, key: str, kind: Format, *, most_s: float) -> str:
-        """A URL of the variant, which if it is signed is good for `most_s` at most; empty unless the variant is known
+    async def location(self, key: str, kind: Format, *, until_s: float) -> str:
+        """A URL of the variant, which if it is signed is good until `until_s`, a point on the Clock, at most; empty unless the variant is known
         to be there."""
         ...
 
@@ -178,9 +178,9 @@ class Producer(Protocol):
         """What the wanted variant is called, without looking for it."""
         ...
 
-    async def variant(self, wanted: Wanted, *, deadline: float, redirect_s: float) -> Delivered:
+    async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
         """The variant, from a tier or rendered; only its location where that may be good
-        for `redirect_s`, which is more than 0."""
+        until `redirect_until_s`, a point on the Clock, which is not 0."""
         ...
 
     def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -71,6 +72,7 @@ def main() -> None:
     # The supervisor says when to stop, and in which order, whoever else has signals sent to all.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    os.set_inheritable(int(sys.argv[1]), False)
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_run(channel))

@@ -176,14 +176,24 @@ def _secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _distinct(keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    if len({name.lower() for name in keys}) < len(keys):
+        raise ValueError(
+            "ids differ only in case: the environment has them in lower case, so one may replace the other"
+        )
+    return named(keys)
+
+
 class SigningSection(Section):
     session: Annotated[str, Field(pattern=r"^(|(cookie|header):[A-Za-z0-9!#$%&'*+.^_`|~-]+)$")] = Field(
         "", description="what a URL's ses is compared with: cookie:NAME or header:NAME"
     )
-    keys: Annotated[dict[str, Annotated[SecretStr, AfterValidator(_secret)]], AfterValidator(named)] = Field(
-        {},
-        description="secrets by key id, 32 bytes or more each; several may be live, so that they can be rotated",
-        examples=['KEYID = "..."'],
+    keys: Annotated[dict[str, Annotated[SecretStr, AfterValidator(_secret)]], AfterValidator(_distinct)] = (
+        Field(
+            {},
+            description="secrets by key id, 32 bytes or more each; several may be live, so that they can be rotated",
+            examples=['KEYID = "..."'],
+        )
     )
 
 

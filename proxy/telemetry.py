@@ -30,6 +30,7 @@ from proxy.core.delivery import Outcome, Visit
 from proxy.core.dialects.target import without_secrets
 from proxy.core.signing import unsigned
 
+_MOST_TARGET = 2048
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -289,7 +290,7 @@ class RequestLedger:
             level="info",
             time=self._rfc3339(at_s),
             method=visit.method,
-            target=without_secrets(unsigned(visit.target)),
+            target=without_secrets(unsigned(visit.target[:_MOST_TARGET])),
             status=visit.status,
             outcome=visit.outcome or "",
             bytes=visit.bytes,

@@ -129,7 +129,7 @@ class FakeRedirects:
     def __init__(self) -> None:
         self.known: dict[str, str] = {}
 
-    async def location(self, key: str, kind: Format, *, most_s: float) -> str:
+    async def location(self, key: str, kind: Format, *, until_s: float) -> str:
         return self.known.get(key, "")
 
 

@@ -102,9 +102,9 @@ def with_exif(orientation: int = 1) -> bytes:
     return bytes(image.jpegsave_buffer(Q=90, keep="all"))
 
 
-def with_broken_profile(orientation: int = 1) -> bytes:
+def with_broken_profile(orientation: int = 1, scale: int = 1) -> bytes:
     """A JPEG of the quarters whose profile can be read, but has a tone curve of nonsense."""
-    image = quarters().copy()
+    image = quarters(400 * scale, 300 * scale).copy()
     image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
     content = bytearray(image.jpegsave_buffer(Q=90, profile="p3"))
     curve = content.index(b"ICC_PROFILE\0") + 14 + 385

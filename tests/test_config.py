@@ -168,8 +168,23 @@ WRONG = [
     (f"{MOUNT}\nsigning = 'optional'", "mounts.m.signing: needs a key"),
     (f"{MOUNT}\nsigning = 'yes'", "mounts.m.signing: "),
     (f"{MOUNT}\ndialect = 'imgix'", "mounts.m.dialect: "),
-    (f"{MOUNT}\nsigning = 'required'\nkeys = ['b']\n{KEYS}", "mounts.m.keys: there is no key b"),
+    (
+        f"{MOUNT}\nsigning = 'required'\nkeys = ['b']\n{KEYS}",
+        "mounts.m.keys: there is no key in [signing.keys] of the id that stands at place 1",
+    ),
     (f"{MOUNT}\nkeys = ['k']\n{KEYS}", "mounts.m.keys: mean nothing"),
+    (
+        f"{MOUNT}\nsigning = 'required'\nhost = 'a'\nkeys = ['k']\n{OTHER}\nhost = 'b'\nkeys = ['l']\n"
+        "[signing.keys]\nk = '0123456789abcdef0123456789abcdef'\nl = '0123456789abcdef0123456789abcdef'",
+        "mounts.m.keys: mounts m and n",
+    ),
+    (
+        "[signing.keys]\nWEB = '0123456789abcdef0123456789abcdef'\nweb = '123456789abcdef0123456789abcdef0'",
+        "signing.keys: ids differ only in case",
+    ),
+    (f"{MOUNT}\nhost = '*.example'", "mounts.m.host: "),
+    (f"{MOUNT}\nhost = 'a.example.'", "mounts.m.host: "),
+    (f"{MOUNT}\nhost = 'a b'", "mounts.m.host: "),
     (f"[server]\nhost = '0.0.0.0'\n{MOUNT}\ndimensions = 'any'", "mounts.m.dimensions: any lets strangers"),
     (
         f"[server]\nhost = '192.168.1.1'\n{MOUNT}\ndimensions = 'any'\nsigning = 'optional'\n{KEYS}",
@@ -226,6 +241,31 @@ def test_keys_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     settings = load(written(tmp_path, f"{MOUNT}\nsigning = 'optional'"))
     assert settings.keys_of(settings.mounts["m"]) == {"k2": b"classified" * 4}
     assert "classified" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{MOUNT}\nsigning = 'optional'\nkeys = ['{'s3cret' * 6}']\n{KEYS}",
+        f"[signing.keys]\n{'s3cret' * 6} = 'web1'",
+        f"[signing]\n{'s3cret' * 6} = 'x'",
+        f"[signing.keys]\nk = ['{'s3cret' * 6}']",
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_repeated_either(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text))
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_key_of_the_environment_does_not_leave_the_old_one_live(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALOTYPE_SIGNING__KEYS__WEB1", "n" * 32)
+    with pytest.raises(ConfigError, match="differ only in case"):
+        load(written(tmp_path, f"[signing.keys]\nWEB1 = '{'o' * 32}'"))
+    settings = load(written(tmp_path, f"[signing.keys]\nweb1 = '{'o' * 32}'"))
+    assert {name: key.get_secret_value() for name, key in settings.signing.keys.items()} == {"web1": "n" * 32}
 
 
 def test_unknown_environment_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,14 @@ A decoder stops reading where the crop ends and some accept a cut file, so trunc
 structure of the bytes; whether the pixels between are sound is the decoder's business.
 """
 
+import re
 from collections.abc import Callable
 
 from proxy.core.formats import Format
 
 _JPEG_DATA = frozenset({0xD9, 0xDA})
-_JPEG_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+_JPEG_MARKER = re.compile(rb"\xff+([\x02-\xcf\xd9-\xfe])")
+_JPEG_STANDALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD8)})
 
 
 def is_whole(kind: Format, content: bytes) -> bool:
@@ -17,9 +19,18 @@ def is_whole(kind: Format, content: bytes) -> bool:
     return _WHOLE[kind](content)
 
 
-def jpeg_scans(content: bytes) -> int:
-    """How often a JPEG goes over its picture: each scan costs as much as all of it (T.81 G.1.1)."""
-    return content.count(b"\xff\xda", _jpeg_data(content))
+def jpeg_scans(content: bytes, most: int) -> int:
+    """How often a JPEG goes over its picture, counted up to one more than `most`: each scan costs as much as all of it
+    (T.81 G.1.1). What follows the end of the picture, a film perhaps, is none of it."""
+    at = _jpeg_data(content)
+    scans = content.count(b"\xff\xda", at)
+    if scans <= most:
+        return scans
+    scans = 0
+    while scans <= most and (marker := _JPEG_MARKER.search(content, at)) is not None and marker[1] != b"\xd9":
+        scans += marker[1] == b"\xda"
+        at = marker.end() + max(2, int.from_bytes(content[marker.end() : marker.end() + 2], "big"))
+    return scans
 
 
 def _jpeg_is_whole(content: bytes) -> bool:

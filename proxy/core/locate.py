@@ -3,17 +3,14 @@
 Of a pre-signed URL only bucket and key are read; its credentials go no further than here.
 """
 
-import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, quote, unquote_to_bytes, urlsplit
 
-from proxy.core.dialects.target import checked_key, decoded, is_absolute
+from proxy.core.dialects.target import BAD_PERCENT, CREDENTIALS, checked_key, decoded, is_absolute
 from proxy.core.errors import BadUrl, SourceNotAllowed
 
 DEFAULT_REGION = "us-east-1"
 _PORTS = {"http": 80, "https": 443}
-_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_PRE_SIGNED = frozenset({"x-amz-signature", "x-goog-signature", "awsaccesskeyid"})
 _ELSEWHERE = "this mount takes keys of its own source, not URLs of other places"
 
 
@@ -60,8 +57,8 @@ class WebPlace:
         scheme, parts, host = _split(asked)
         if scheme not in _PORTS or host not in self.hosts:
             raise SourceNotAllowed("the URL names a host that is not this mount's source")
-        if {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)} & _PRE_SIGNED:
-            raise BadUrl("parameter url is pre-signed: that takes a source of kind s3")
+        if {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)} & set(CREDENTIALS):
+            raise BadUrl("parameter url is pre-signed, which only a source of kind s3 takes")
         path = _spelled_once(parts.path or "/")
         if {b".", b".."} & set(unquote_to_bytes(path).split(b"/")):
             raise BadUrl("parameter url has a . or .. segment")
@@ -110,7 +107,7 @@ def _split(url: str) -> tuple[str, SplitResult, str]:
 
 def _spelled_once(text: str) -> str:
     """A path or query with every character percent-encoded that must be, and nothing else changed."""
-    if _BAD_PERCENT.search(text):
+    if BAD_PERCENT.search(text):
         raise BadUrl("parameter url holds a % that is not followed by two hexadecimal digits")
     return quote(text, safe="%/:@!$&'()*+,;=?-._~")
 

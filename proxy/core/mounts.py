@@ -82,6 +82,12 @@ def proven(mount: Mount, raw: str) -> Signed | None:
     return signed
 
 
+def admit_original(mount: Mount) -> None:
+    """Raises UnknownRoute where `mount` does not serve originals themselves."""
+    if mount.presets_only:
+        raise UnknownRoute("this mount serves presets only")
+
+
 def admit(mount: Mount, asked: VariantAsked, presets: Presets, *, signed: bool) -> Transform:
     """What `mount` grants; raises DimensionNotAllowed or BadTransform. Whoever holds a key may ask any size."""
     if mount.presets_only and (asked.preset is None or asked.own != Transform(version=asked.own.version)):

@@ -16,8 +16,9 @@ from proxy.core.errors import BadSignature, BadUrl, SignatureExpired
 
 MIN_SECRET_BYTES = 32
 
-_NAMES = frozenset({"exp", "kid", "dom", "ses"})
 _SIG = "sig"
+_SCOPES = frozenset({"exp", "dom", "ses"})
+_NAMES = _SCOPES | {"kid", _SIG}
 _EXPIRY = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*", re.ASCII)
 
@@ -38,9 +39,13 @@ class Scope:
         """Whether it depends on who asks, and from where."""
         return self.domain is not None or self.session is not None
 
+    def expired(self, now_s: float) -> bool:
+        """Whether its time is over; there is no leeway."""
+        return self.until_s is not None and now_s >= self.until_s
+
     def check(self, now_s: float, *, origin: str | None, referer: str | None, session: str | None) -> None:
         """Raises SignatureExpired or BadSignature unless a request that brings these is within the scope."""
-        if self.until_s is not None and now_s >= self.until_s:
+        if self.expired(now_s):
             raise SignatureExpired("the URL was signed for a time that is over (exp)")
         if self.domain is not None:
             host = _host(referer if origin is None else origin)
@@ -48,6 +53,9 @@ class Scope:
                 raise BadSignature("the URL was signed for pages of another site (dom)")
         if self.session is not None and not _equal(self.session, session or ""):
             raise BadSignature("the URL was signed for another session (ses)")
+
+
+ANY = Scope()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,22 +78,22 @@ def sign(
 ) -> str:
     """`raw`, a target as it will be requested, with its signature; names its key where `key_id` is given.
 
-    Raises BadUrl where it holds parameters of a signature already, or `domain` is no lower-case host name.
+    Raises BadUrl where it holds parameters of a signature already, or a scope that makes no sense.
     """
     if unsigned(raw) != raw:
         raise BadUrl("the URL is signed already: leave out sig, exp, kid, dom and ses")
-    if domain and not _DOMAIN.fullmatch(domain):
-        raise BadUrl("parameter dom must be a host name in lower case")
     named = {
         "exp": "" if until_s is None else str(until_s),
         "kid": key_id,
         "dom": domain,
-        "ses": quote(session, safe=""),
+        "ses": quote(session, safe="", errors="replace"),
     }
     for name, value in named.items():
         if value:
             raw = f"{raw}{_joint(raw)}{name}={value}"
-    return f"{raw}{_joint(raw)}{_SIG}={_mac(secret, raw)}"
+    signed = f"{raw}{_joint(raw)}{_SIG}={_mac(secret, raw)}"
+    verify(signed, {key_id: secret})
+    return signed
 
 
 def verify(raw: str, keys: Keys) -> Signed | None:
@@ -98,33 +106,40 @@ def verify(raw: str, keys: Keys) -> Signed | None:
     if found is None:
         return None
     said, given = found
-    parameters = [part.partition("=")[::2] for part in said.partition("?")[2].split("&")]
+    target, parameters = _parted(said)
     ids = [value for name, value in parameters if name == "kid"]
     candidates = keys if not ids else {key_id: keys[key_id] for key_id in ids if key_id in keys}
     # Every key is tried, so that the time tells nothing of which it was.
     makers = [key_id for key_id, secret in candidates.items() if _equal(_mac(secret, said), given)]
     if not makers or any(name == _SIG for name, _ in parameters):
         raise BadSignature("the signature does not fit the URL")
-    signed = {name: value for name, value in parameters if name in _NAMES}
-    if len(signed) < sum(name in _NAMES for name, _ in parameters):
+    signed = dict(parameters)
+    if len(signed) < len(parameters):
         raise BadUrl("a parameter of the signature is given twice")
-    return Signed(target=unsigned(said), key_id=makers[0], scope=_scope(signed))
+    return Signed(target=target, key_id=makers[0], scope=_scope(signed))
 
 
 def unsigned(raw: str) -> str:
     """`raw` without the parameters of a signature, whether it is valid or not."""
-    path, mark, query = raw.partition("?")
-    if not mark:
-        return raw
-    parts = query.split("&")
-    rest = [part for part in parts if part.partition("=")[0] not in _NAMES | {_SIG}]
-    return raw if len(rest) == len(parts) else path + ("?" + "&".join(rest) if rest else "")
+    return _parted(raw)[0]
 
 
 def is_scoped(raw: str) -> bool:
     """Whether an answer to `raw`, even an error, may not be kept as long or as widely as others."""
-    names = {part.partition("=")[0] for part in raw.partition("?")[2].split("&")}
-    return not names.isdisjoint(_NAMES - {"kid"})
+    return any(name in _SCOPES for name, _ in _parted(raw)[1])
+
+
+def _parted(raw: str) -> tuple[str, list[tuple[str, str]]]:
+    """`raw` without the parameters of a signature, and those, as they are spelled."""
+    path, mark, query = raw.partition("?")
+    if not mark:
+        return raw, []
+    parts = [(part, part.partition("=")) for part in query.split("&")]
+    rest = [part for part, (name, _, _) in parts if name not in _NAMES]
+    if len(rest) == len(parts):
+        return raw, []
+    target = path + ("?" + "&".join(rest) if rest else "")
+    return target, [(name, value) for _, (name, _, value) in parts if name in _NAMES]
 
 
 def _cut(raw: str) -> tuple[str, str] | None:
@@ -156,6 +171,8 @@ def _scope(signed: Mapping[str, str]) -> Scope:
         raise BadUrl("parameter dom must be a host name in lower case")
     if session == "":
         raise BadUrl("parameter ses is empty")
+    if until is domain is session is None:
+        return ANY
     return Scope(
         until_s=None if until is None else int(until),
         domain=domain,

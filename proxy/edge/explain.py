@@ -6,11 +6,11 @@ from typing import TypedDict
 from proxy.core import explain
 from proxy.core.dialects.native import OriginalAsked, Presets, parse, spell
 from proxy.core.dialects.target import cut, origin_and_target, without_secrets
-from proxy.core.errors import BadSignature, SignatureExpired, SignatureRequired, UnknownRoute
-from proxy.core.mounts import Mount, admit, host_name, proven, route
+from proxy.core.errors import BadSignature, BadUrl, SignatureExpired, SignatureRequired
+from proxy.core.mounts import Mount, admit, admit_original, host_name, proven, route
 from proxy.core.negotiate import accept_class
 from proxy.core.plan import canonical
-from proxy.core.signing import Scope, Signed, unsigned
+from proxy.core.signing import Signed, unsigned
 from proxy.core.wanted import Wanted
 from proxy.service.originals import Originals
 from proxy.service.produce import Produce
@@ -44,65 +44,57 @@ async def explained(
     presets: Presets,
     produce: Produce,
     originals: Originals,
+    url_max_bytes: int,
     now_s: float,
     deadline: float,
 ) -> Explanation:
     """Raises the CalotypeError the URL itself would be answered with, but for one that its signature is to blame for."""
     origin, raw = origin_and_target(url)
+    if len(raw) > url_max_bytes:
+        raise BadUrl(f"the URL is longer than {url_max_bytes} bytes")
     cut(raw)
     mount = route(mounts, host_name(origin.partition("://")[2]), raw)
     signature, signed = _verdict(mount, raw, now_s)
-    target = raw if signature == "unsigned" else unsigned(raw)
-    asked = parse(mount.below(target), presets)
+    asked = parse(mount.below(raw if signature == "unsigned" else unsigned(raw)), presets)
     ref = mount.ref(asked.key)
-    if isinstance(asked, OriginalAsked):
-        if mount.presets_only:
-            raise UnknownRoute("this mount serves presets only")
-        await originals.identify(ref, deadline=deadline)
-        return Explanation(
-            url=without_secrets(unsigned(raw)),
-            mount=mount.name,
-            dialect="native",
-            original=f"{ref.source}:{ref.key}",
-            transform="",
-            format="",
-            plan="the original's own bytes",
-            key="",
-            signature=signature,
-            signed_by=signed.key_id if signed else "",
-            scope=_scope(signed),
-            ignored=[],
-            clamped=[],
-        )
-    granted = admit(mount, asked, presets, signed=signed is not None)
-    wanted = Wanted(ref, granted, accept_class(accept))
-    resolved = await produce.resolve(wanted, deadline=deadline)
-    return Explanation(
+    told = Explanation(
         url=without_secrets(unsigned(raw)),
         mount=mount.name,
         dialect="native",
-        original=f"{ref.source}:{ref.key}",
-        transform=spell(granted),
-        format=resolved.plan.encode.format,
-        plan=canonical(resolved.plan),
-        key=resolved.key,
+        original=f"{ref.source}:{without_secrets(ref.key)}",
+        transform="",
+        format="",
+        plan="the original's own bytes",
+        key="",
         signature=signature,
         signed_by=signed.key_id if signed else "",
         scope=_scope(signed),
-        ignored=explain.ignored(granted, resolved.plan),
-        clamped=explain.clamped(asked, granted, resolved.plan),
+        ignored=[],
+        clamped=[],
     )
+    if isinstance(asked, OriginalAsked):
+        admit_original(mount)
+        await originals.identify(ref, deadline=deadline)
+        return told
+    granted = admit(mount, asked, presets, signed=signed is not None)
+    resolved = await produce.resolve(Wanted(ref, granted, accept_class(accept)), deadline=deadline)
+    told["transform"] = spell(granted)
+    told["format"] = resolved.plan.encode.format
+    told["plan"] = canonical(resolved.plan)
+    told["key"] = resolved.key
+    told["ignored"] = explain.ignored(granted, resolved.plan)
+    told["clamped"] = explain.clamped(asked, granted, resolved.plan)
+    return told
 
 
 def _verdict(mount: Mount, raw: str, now_s: float) -> tuple[str, Signed | None]:
     try:
         signed = proven(mount, raw)
-        if signed is None:
-            return "unsigned", None
-        Scope(until_s=signed.scope.until_s).check(now_s, origin=None, referer=None, session=None)
-    except (BadSignature, SignatureExpired, SignatureRequired) as failure:
+    except (BadSignature, SignatureRequired) as failure:
         return failure.slug, None
-    return "valid", signed
+    if signed is None:
+        return "unsigned", None
+    return (SignatureExpired.slug, None) if signed.scope.expired(now_s) else ("valid", signed)
 
 
 def _scope(signed: Signed | None) -> list[str]:

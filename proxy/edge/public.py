@@ -20,13 +20,12 @@ from proxy.core.errors import (
     Internal,
     MethodNotAllowed,
     SourceNotAllowed,
-    UnknownRoute,
 )
 from proxy.core.freshness import etag, matches
 from proxy.core.memo import Memo
-from proxy.core.mounts import Mount, admit, host_name, proven, route
+from proxy.core.mounts import Mount, admit, admit_original, host_name, proven, route
 from proxy.core.negotiate import AcceptClass, accept_class
-from proxy.core.signing import Scope, is_scoped
+from proxy.core.signing import ANY, Scope, Signed, is_scoped
 from proxy.core.transform import Auto, Smart, Transform
 from proxy.core.wanted import Wanted
 from proxy.edge import respond
@@ -53,7 +52,7 @@ class Page:
 
     wanted: Wanted
     terms: respond.Terms
-    scope: Scope | None
+    scope: Scope
     delivery: Delivery | None = None
     headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
 
@@ -104,10 +103,10 @@ class Public:
             if request.body_exists:
                 raise BadUrl("GET and HEAD are answered without a body only")
             headers = request.headers
-            host = host_name(headers.get(hdrs.HOST, "")) if self._hosts else ""
+            host = self._host(headers) if self._hosts else "*"
             address = host, visit.target, self._accepted(joined(headers, hdrs.ACCEPT))
             page = self._pages.get(address)
-            if page is not None and page.scope is not None:
+            if page is not None and page.scope is not ANY:
                 self._enforce(page.scope, headers)
             conditional = hdrs.IF_NONE_MATCH in headers
             hit = None if page is None or conditional else self._deliver.recall(page.wanted)
@@ -142,16 +141,16 @@ class Public:
         if self._me in joined(request.headers, "CDN-Loop"):
             raise SourceNotAllowed("the originals of this node lead back to itself")
         if page is None:
-            mount, asked, scope = self._understood(request, host)
+            mount, asked, signed = self._understood(request, host)
             if isinstance(asked, OriginalAsked):
-                return await self._original(request, visit, mount, asked, scope or Scope(), began_s)
-            page = self._page(mount, asked, accepted, scope)
+                return await self._original(request, visit, mount, asked, signed, began_s)
+            page = self._page(mount, asked, accepted, signed)
         none_match = joined(request.headers, hdrs.IF_NONE_MATCH)
         delivered = await self._deliver.variant(
             page.wanted,
             deadline=began_s + self._request_timeout_s,
             # A pre-signed URL is good for GET alone.
-            redirect_s=self._lasting_s(page.scope) if visit.method == hdrs.METH_GET else 0,
+            redirect_until_s=self._redirect_until_s(page.scope) if visit.method == hdrs.METH_GET else 0,
             is_current=(lambda key: matches(none_match, etag(key))) if none_match else None,
         )
         # Kept only now: a URL without a picture is not worth remembering.
@@ -168,7 +167,7 @@ class Public:
     ) -> web.Response:
         delivery = delivered.delivery
         visit.delivered(delivery)
-        terms = page.terms if page.scope is None else self._terms(page)
+        terms = page.terms if page.scope is ANY else self._terms(page)
         if delivery is not page.delivery:
             page.delivery, page.headers = delivery, respond.picture_headers(delivery, terms)
         return respond.picture(
@@ -181,6 +180,11 @@ class Public:
             if_range=request.headers.get(hdrs.IF_RANGE),
             total_s=self._clock() - began_s,
         )
+
+    def _host(self, headers: CIMultiDictProxy[str]) -> str:
+        """One of the mounts' own hosts, or `*`: a client must not make up names to be remembered."""
+        host = host_name(headers.get(hdrs.HOST, ""))
+        return host if host in self._hosts else "*"
 
     def _accepted(self, accept: str) -> AcceptClass:
         known = self._accepts.get(accept)
@@ -204,23 +208,24 @@ class Public:
             page.terms, page.delivery = terms, None
         return terms
 
-    def _within(self, terms: respond.Terms, scope: Scope | None) -> respond.Terms:
-        if scope is None or scope.until_s is None:
+    def _within(self, terms: respond.Terms, scope: Scope) -> respond.Terms:
+        if scope.until_s is None:
             return terms
         return terms.within(max(0, int(scope.until_s - self._wall())))
 
-    def _lasting_s(self, scope: Scope | None) -> float:
-        """For how long a client may be sent elsewhere, where nothing is known of signatures."""
-        if not self._redirects or (scope is not None and scope.of_the_client):
+    def _redirect_until_s(self, scope: Scope) -> float:
+        """Until when, on the Clock, a client may be sent elsewhere, where nothing is known of signatures; 0 is not at
+        all. In whole seconds, so that those who ask for the same ask alike."""
+        if not self._redirects or scope.of_the_client:
             return 0
-        if scope is None or scope.until_s is None:
+        if scope.until_s is None:
             return math.inf
-        return int(scope.until_s - self._wall())
+        return math.floor(self._clock() + scope.until_s - self._wall())
 
     def _understood(
         self, request: web.BaseRequest, host: str
-    ) -> tuple[Mount, VariantAsked | OriginalAsked, Scope | None]:
-        """The mount, what is asked of it, and where the URL is signed for how long and for whom."""
+    ) -> tuple[Mount, VariantAsked | OriginalAsked, Signed | None]:
+        """The mount, what is asked of it, and what of the URL is signed."""
         raw = request.raw_path
         if len(raw) > self._url_max_bytes:
             raise BadUrl(f"the URL is longer than {self._url_max_bytes} bytes")
@@ -230,28 +235,28 @@ class Public:
         if signed is None:
             return mount, parse(mount.below(raw), self._presets), None
         self._enforce(signed.scope, request.headers)
-        return mount, parse(mount.below(signed.target), self._presets), signed.scope
+        return mount, parse(mount.below(signed.target), self._presets), signed
 
     def _negotiates(self, request: web.BaseRequest) -> bool:
         """Whether an error depends on Accept too: asked of the URL alone, however wrong the rest of it is."""
+        if len(request.raw_path) > self._url_max_bytes:
+            return False
         try:
-            host = host_name(request.headers.get(hdrs.HOST, ""))
-            mount = route(self._mounts, host, request.raw_path)
+            mount = route(self._mounts, self._host(request.headers), request.raw_path)
         except CalotypeError:
             return False
         return negotiates(mount.below(request.raw_path), self._presets)
 
-    def _page(self, mount: Mount, asked: VariantAsked, accepted: AcceptClass, scope: Scope | None) -> Page:
-        transform = admit(mount, asked, self._presets, signed=scope is not None)
+    def _page(self, mount: Mount, asked: VariantAsked, accepted: AcceptClass, signed: Signed | None) -> Page:
+        transform = admit(mount, asked, self._presets, signed=signed is not None)
+        scope = ANY if signed is None else signed.scope
         terms = respond.terms(
             max_age_s=mount.max_age_s,
             negotiates=transform.format is Auto.AUTO,
-            scope=scope or Scope(),
+            scope=scope,
             notice="gravity=face; used=auto" if transform.gravity is Smart.FACE else "",
         )
-        return Page(
-            Wanted(mount.ref(asked.key), transform, accepted), terms, None if scope == Scope() else scope
-        )
+        return Page(Wanted(mount.ref(asked.key), transform, accepted), terms, scope)
 
     async def _original(
         self,
@@ -259,11 +264,11 @@ class Public:
         visit: Visit,
         mount: Mount,
         asked: OriginalAsked,
-        scope: Scope,
+        signed: Signed | None,
         began_s: float,
     ) -> web.StreamResponse:
-        if mount.presets_only:
-            raise UnknownRoute("this mount serves presets only")
+        admit_original(mount)
+        scope = ANY if signed is None else signed.scope
         terms = respond.terms(max_age_s=mount.max_age_s, negotiates=False, scope=scope)
         async with self._deliver.latest(
             mount.ref(asked.key), deadline=began_s + self._request_timeout_s

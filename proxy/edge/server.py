@@ -4,7 +4,11 @@ problem like any other, and who sends or reads too slowly is cut off.
 Nothing of the request is repeated, in the answer or in the log.
 """
 
+import array
 import asyncio
+import fcntl
+import termios
+from contextlib import suppress
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -15,18 +19,20 @@ from proxy.edge import respond
 CANCEL_S = 0.1
 HEAD_S = 10.0
 """How long the head of a request may take, from the connection or its first byte on."""
-STALLED_S = 30.0
-"""How long a client may take to read what fits between the marks of the connection's buffer."""
+LOOK_S = 15.0
+LEAST_BYTES = 4096
+"""A client that is owed something must have taken this much, or all of a part, from one look to the next."""
 
 
 class QuietHandler(RequestHandler):
     """The hook aiohttp offers: a protocol that answers for a request that could not be read."""
 
-    __slots__ = ("_awaits_head", "_awaits_reader")
+    __slots__ = ("_awaits_head", "_owed_bytes", "_took_a_part", "_watch")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._awaits_reader: asyncio.TimerHandle | None = None
+        self._owed_bytes, self._took_a_part = 0, False
+        self._watch = self._loop.call_later(LOOK_S, self._look)
         self._awaits_head: asyncio.TimerHandle | None = self._loop.call_later(HEAD_S, self._cut_off)
 
     def data_received(self, data: bytes) -> None:
@@ -38,24 +44,30 @@ class QuietHandler(RequestHandler):
         elif self._awaits_head is None:
             self._awaits_head = self._loop.call_later(HEAD_S, self._cut_off)
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._awaits_reader = self._loop.call_later(STALLED_S, self._cut_off)
-
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._awaits_reader is not None:
-            self._awaits_reader.cancel()
+        self._took_a_part = True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
-        for timer in (self._awaits_head, self._awaits_reader):
-            if timer is not None:
-                timer.cancel()
+        self._watch.cancel()
+        if self._awaits_head is not None:
+            self._awaits_head.cancel()
+
+    def _look(self) -> None:
+        """Cuts off who has taken next to nothing since the last look, also where we have closed already."""
+        if self.transport is None:
+            return
+        owed_bytes = _owed_bytes(self.transport)
+        if not self._took_a_part and 0 <= self._owed_bytes - owed_bytes < LEAST_BYTES and owed_bytes:
+            self._cut_off()
+            return
+        self._owed_bytes, self._took_a_part = owed_bytes, False
+        self._watch = self._loop.call_later(LOOK_S, self._look)
 
     def _cut_off(self) -> None:
         """At once: who does not read would not read the rest either."""
-        if isinstance(self.transport, asyncio.WriteTransport):
+        if self.transport is not None:
             self.transport.abort()
 
     def handle_error(
@@ -81,6 +93,14 @@ class QuietHandler(RequestHandler):
         if self._task_handler is not None:
             await asyncio.wait({self._task_handler}, timeout=timeout)
         await super().shutdown(CANCEL_S)
+
+
+def _owed_bytes(transport: asyncio.Transport) -> int:
+    """What the client has not taken: the kernel holds megabytes, and takes more of ours a megabyte at a time."""
+    held = array.array("i", [0])
+    with suppress(OSError):
+        fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, held)
+    return transport.get_write_buffer_size() + held[0]
 
 
 class QuietServer(web.Server):

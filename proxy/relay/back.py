@@ -86,9 +86,9 @@ class RelayServer:
                 case "name":
                     answer = await self._producer.name(*call.arguments, deadline=call.deadline)
                 case "variant":
-                    wanted, redirect_s = call.arguments
+                    wanted, redirect_until_s = call.arguments
                     answer = await self._producer.variant(
-                        wanted, deadline=call.deadline, redirect_s=redirect_s
+                        wanted, deadline=call.deadline, redirect_until_s=redirect_until_s
                     )
                 case "latest":
                     await self._lend(call, channel)

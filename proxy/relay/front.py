@@ -36,8 +36,8 @@ class Relay:
         named: Named = await self._ask(Call("name", (wanted,), deadline))
         return named
 
-    async def variant(self, wanted: Wanted, *, deadline: float, redirect_s: float) -> Delivered:
-        delivered: Delivered = await self._ask(Call("variant", (wanted, redirect_s), deadline))
+    async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
+        delivered: Delivered = await self._ask(Call("variant", (wanted, redirect_until_s), deadline))
         return delivered
 
     async def explain(self, url: str, accept: str, *, deadline: float) -> Any:

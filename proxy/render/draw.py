@@ -161,7 +161,7 @@ def _header(content: bytes) -> tuple[pyvips.Image, int | None, Format]:
         raise UnsupportedFormat("the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture")
     if not is_whole(kind, content):
         raise Undecodable("the original is cut short")
-    if kind is Format.JPEG and jpeg_scans(content) > _MOST_SCANS:
+    if kind is Format.JPEG and jpeg_scans(content, _MOST_SCANS) > _MOST_SCANS:
         raise OriginalTooLarge(f"the original has more than {_MOST_SCANS} scans")
     frames = gif_frames(content) if kind is Format.GIF else None
     if frames == 0:

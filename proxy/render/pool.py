@@ -33,6 +33,7 @@ from proxy.core.errors import (
     WorkerDied,
 )
 from proxy.core.facts import Facts
+from proxy.core.formats import SNIFF_BYTES, sniff
 from proxy.core.limits import Limits
 from proxy.core.plan import Plan
 from proxy.ports import Clock, Original
@@ -42,6 +43,7 @@ START_S = 20.0
 RESPAWN_PAUSE_S = 0.5
 KILL_SLACK_S = 0.05
 WATCH_S = 0.1
+_PART_BYTES = 2**20
 _PROBE, _RENDER = 0, 1
 _FAILURES = {kind.slug: kind for kind in (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal)}
 
@@ -79,16 +81,25 @@ class _Worker:
         self.jobs = 0
 
     @classmethod
-    async def start(cls, all_of_them: set["_Worker"], *limits: int) -> tuple["_Worker", Hello]:
+    async def start(
+        cls, all_of_them: set["_Worker"], memory_bytes: int, *limits: int
+    ) -> tuple["_Worker", Hello]:
         """A worker that has said hello, one of `all_of_them` from the beginning. Raises _Gone, TimeoutError or
         OSError."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "proxy.render.worker", str(theirs.fileno()), *map(str, limits)),
+                *(
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "proxy.render.worker",
+                    str(theirs.fileno()),
+                    *map(str, (memory_bytes, *limits)),
+                ),
                 pass_fds=[theirs.fileno()],
-                env=_environment(),
+                env=_environment(memory_bytes),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
@@ -104,16 +115,33 @@ class _Worker:
             raise
         return worker, hello
 
-    async def ask(self, job: Job, descriptor: int) -> tuple[Answer, bytes]:
+    async def ask(
+        self, plan: Plan | None, original: Original, limits: Limits, timeout_s: float
+    ) -> tuple[Answer, bytes]:
         """One job there and its answer back. Raises _Gone or _NotTaken."""
-        text = pickle.dumps(job)
+        if self._has_said_something():
+            raise _Gone
+        self.jobs += 1
+        job = Job(self.jobs, plan, limits, original.size_bytes, timeout_s)
+        text, descriptor = pickle.dumps(job), original.fileno()
         try:
             # Fits the empty buffer of an idle worker's socket: this never blocks.
             socket.send_fds(self._channel, [JOB_HEAD.pack(len(text)) + text], [descriptor])
         except (BrokenPipeError, ConnectionResetError):
             raise _NotTaken from None
-        self.jobs += 1
-        return await self._answer(Answer)
+        answer, body = await self._answer(Answer)
+        if answer.number != job.number:
+            raise _Gone
+        return answer, body
+
+    def _has_said_something(self) -> bool:
+        """Whether it has sent what nobody asked for: the next job must not get it for an answer."""
+        try:
+            return bool(self._channel.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return False
+        except OSError:
+            raise _NotTaken from None
 
     async def _answer(self, kind: type[T]) -> tuple[T, bytes]:
         text_bytes, body_bytes = ANSWER_HEAD.unpack(await self._exactly(ANSWER_HEAD.size))
@@ -127,21 +155,21 @@ class _Worker:
 
     async def _exactly(self, count: int) -> bytes:
         loop = asyncio.get_running_loop()
-        received = bytearray(count)
-        view = memoryview(received)
-        while view:
+        # It grows as bytes come: what a worker claims to send must not cost the node anything.
+        received = bytearray()
+        while len(received) < count:
             try:
-                got = await loop.sock_recv_into(self._channel, view)
-                if not got and self.was_stopped:
+                part = await loop.sock_recv(self._channel, min(count - len(received), _PART_BYTES))
+                if not part and self.was_stopped:
                     raise _NotTaken
             except ConnectionResetError:
                 # What a unix socket says where its peer closed with something unread: our job.
                 raise _NotTaken from None
             except OSError:
-                got = 0
-            if not got:
+                part = b""
+            if not part:
                 raise _Gone
-            view = view[got:]
+            received += part
         return bytes(received)
 
     def end_if_stopped(self) -> None:
@@ -155,10 +183,11 @@ class _Worker:
         self._channel.close()
         if self.process.returncode is None:
             self.process.kill()
-        await self.ended
+        # Who is cancelled here comes back: its end must be there to be waited for.
+        await asyncio.shield(self.ended)
 
 
-def _environment() -> dict[str, str]:
+def _environment(memory_bytes: int) -> dict[str, str]:
     """Nothing of ours but what the worker needs: no secret reaches a process that decodes strangers' pictures."""
     return {
         "PATH": os.defpath,
@@ -166,6 +195,8 @@ def _environment() -> dict[str, str]:
         "PYTHONPATH": str(Path(proxy.__file__).parent.parent),
         "VIPS_CONCURRENCY": "1",
         "VIPS_WARNING": "0",
+        # Above 100 MB libvips would decode into a file, which a worker cannot open.
+        "VIPS_DISC_THRESHOLD": str(memory_bytes),
         "MALLOC_ARENA_MAX": "2",
     }
 
@@ -212,7 +243,7 @@ class Pool:
         return len(self._alive)
 
     async def start(self) -> Hello:
-        """Starts the workers; returns what the first one said once all are up. Raises WorkerDied."""
+        """Starts the workers; returns what the least sheltered one said once all are up. Raises WorkerDied."""
         self._tasks.append(asyncio.create_task(self._watch(), name="watch of the workers"))
         try:
             started = await asyncio.gather(
@@ -223,7 +254,7 @@ class Pool:
         for worker, _ in started:
             self._alive.add(worker)
             self._tasks.append(asyncio.create_task(self._serve(worker), name="worker"))
-        return started[0][1]
+        return max((hello for _, hello in started), key=lambda hello: len(hello.missing))
 
     async def close(self) -> None:
         """Kills the workers and fails what waits."""
@@ -245,6 +276,8 @@ class Pool:
         self, original: Original, plan: Plan, *, deadline: float, on_start: Callable[[], None]
     ) -> Variant:
         _, body = await self._submit(_RENDER, original, plan, deadline, on_start)
+        if sniff(body[:SNIFF_BYTES]) is not plan.encode.format:
+            raise WorkerDied("the worker sent something that is not the picture")
         return Variant(kind=plan.encode.format, body=body)
 
     async def _submit(
@@ -352,9 +385,8 @@ class Pool:
         usable = False
         try:
             waiting.on_start()
-            job = Job(waiting.plan, self._limits, waiting.original.size_bytes, self._timeout_s)
             async with asyncio.timeout_at(end_s):
-                outcome = await worker.ask(job, waiting.original.fileno())
+                outcome = await worker.ask(waiting.plan, waiting.original, self._limits, self._timeout_s)
             usable = True
         except TimeoutError:
             outcome = RenderTimeout("the picture took longer to render than a render may take")

@@ -21,8 +21,10 @@ MAX_BODY_BYTES = 512 * 2**20
 
 
 class Job(msgspec.Struct, frozen=True):
-    """`plan` is None for a probe. The original comes beside it as a descriptor of `size_bytes`."""
+    """`plan` is None for a probe. The original comes beside it as a descriptor of `size_bytes`; `number` stands in the
+    answer."""
 
+    number: int
     plan: Plan | None
     limits: Limits
     size_bytes: int
@@ -41,6 +43,7 @@ class Hello(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """`slug` is empty on success; a variant's bytes follow the text."""
 
+    number: int = 0
     slug: Literal["", "unsupported-format", "original-too-large", "undecodable", "internal"] = ""
     detail: str = ""
     facts: Facts | None = None

@@ -30,6 +30,9 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     channel_descriptor, memory_bytes, cpu_s, sandboxed = map(int, sys.argv[1:])
+    # uvloop hands on what the node can inherit to others, sockets among it that it trusts.
+    os.closerange(3, channel_descriptor)
+    os.closerange(channel_descriptor + 1, os.sysconf("SC_OPEN_MAX"))
     channel = socket.socket(fileno=channel_descriptor)
     _confine(memory_bytes=memory_bytes)
     draw.harden()
@@ -44,7 +47,7 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_REAL, job.timeout_s + ALARM_SLACK_S)
         answer, body = _work(job, descriptor)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        _send(channel, msgspec.json.encode(answer), body)
+        _send(channel, msgspec.json.encode(msgspec.structs.replace(answer, number=job.number)), body)
 
 
 def _confine(*, memory_bytes: int) -> None:

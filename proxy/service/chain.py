@@ -46,7 +46,10 @@ class _WriteBehind:
         return self._kept.get(key) or await self.tier.lookup(key, kind)
 
     def store(self, key: str, variant: Variant) -> bool:
-        if key in self._kept:
+        if (waiting := self._kept.get(key)) is not None:
+            # Who waits already is written as it is then.
+            self._kept[key] = variant
+            self._kept_bytes += len(variant.body) - len(waiting.body)
             return True
         full = self._kept_bytes + len(variant.body) > MAX_WAITING_BYTES
         if self._closing or len(self._kept) >= MAX_WAITING or full:
@@ -59,12 +62,17 @@ class _WriteBehind:
 
     async def _write(self) -> None:
         while (key := await self._waiting.get()) is not None:
+            variant = self._kept[key]
             try:
-                await self.tier.store(key, self._kept[key])
+                await self.tier.store(key, variant)
             except Exception:
                 # Against its contract; but a writer that ends would take the queue with it.
                 self._metrics.tier_failed(self.tier.name, "internal")
-            self._kept_bytes -= len(self._kept.pop(key).body)
+            if self._kept[key] is variant or self._closing:
+                self._kept_bytes -= len(self._kept.pop(key).body)
+            else:
+                self._waiting.put_nowait(key)
+            del variant  # Nobody but the tiers holds one, while nothing is written.
 
     async def close(self, deadline: float) -> None:
         """Writes what waits until `deadline`; the rest is dropped and counted."""

@@ -43,11 +43,11 @@ class Deliver:
         wanted: Wanted,
         *,
         deadline: float,
-        redirect_s: float = 0,
+        redirect_until_s: float = 0,
         is_current: Callable[[str], bool] | None = None,
     ) -> Delivered:
-        """The variant for `wanted`, from a tier or rendered, or its location, where that may be good for
-        `redirect_s`, which is more than 0.
+        """The variant for `wanted`, from a tier or rendered, or its location, where that may be good until
+        `redirect_until_s`, a point on the Clock, which is not 0.
 
         `is_current` says whether the client holds the variant of a key already; then nothing is looked up.
         """
@@ -64,8 +64,8 @@ class Deliver:
             flight = (named.key,)
         # Of those who ask at this moment, or for this very key: nobody joins who comes when the original is another.
         (delivery, brought), collapsed = await self._flights.run(
-            ("variant", redirect_s, *flight),
-            lambda _: self._producer.variant(wanted, deadline=deadline, redirect_s=redirect_s),
+            ("variant", redirect_until_s, *flight),
+            lambda _: self._producer.variant(wanted, deadline=deadline, redirect_until_s=redirect_until_s),
             deadline=deadline,
         )
         self._learn(wanted, Named(delivery.key, delivery.format, delivery.belief))

@@ -13,7 +13,13 @@ import msgspec
 from cachetools import LRUCache
 
 from proxy.core.delivery import Belief, Variant
-from proxy.core.errors import CalotypeError, OriginalNotFound, SourceTimeout, SourceUnavailable
+from proxy.core.errors import (
+    CalotypeError,
+    OriginalNotFound,
+    SourceNotAllowed,
+    SourceTimeout,
+    SourceUnavailable,
+)
 from proxy.core.facts import Facts
 from proxy.core.keys import Identity, OriginalRef, facts_key, identity_key
 from proxy.ports import Clock, Metrics, Original, OriginalsTier, Renderer, Source
@@ -24,6 +30,7 @@ NOT_FOUND_S = 60.0
 STALE_S = 5.0
 """How long a source that is out of order is not asked again about an original that is served meanwhile."""
 
+_GONE = ""
 _REMEMBERED = 100_000
 _TRIES = 3
 
@@ -81,16 +88,18 @@ class Originals:
                 known = await source.identify(ref.key, last)
         except OriginalNotFound as missing:
             known, lasts_s = missing.with_traceback(None), NOT_FOUND_S
-        except (TimeoutError, SourceTimeout, SourceUnavailable) as failure:
+        except (TimeoutError, SourceTimeout, SourceUnavailable, SourceNotAllowed) as failure:
             if last is None:
                 if isinstance(failure, TimeoutError):
                     raise SourceTimeout("the source did not answer in time") from None
                 raise
             self._metrics.fetched(ref.source, "stale")
             known, lasts_s = last, min(lasts_s, STALE_S)
-        if source.serves_stale and isinstance(known, Identity) and known != last:
-            self._metrics.fetched(ref.source, "ok")
-            self._chain.store(identity_key(ref), Variant(kind=None, body=known.version.encode()))
+        version = known.version if isinstance(known, Identity) else _GONE
+        if source.serves_stale and version != (last.version if last else _GONE):
+            if version != _GONE:
+                self._metrics.fetched(ref.source, "ok")
+            self._chain.store(identity_key(ref), Variant(kind=None, body=version.encode()))
         self._known[ref] = found = known, self._clock() + lasts_s
         return found
 
@@ -100,7 +109,8 @@ class Originals:
         if known is not None:
             return known[0] if isinstance(known[0], Identity) else None
         brought = await self._chain.lookup(identity_key(ref), None)
-        return Identity(ref, brought.variant.body.decode()) if brought else None
+        version = brought.variant.body.decode() if brought else _GONE
+        return None if version == _GONE else Identity(ref, version)
 
     def belief(self, identity: Identity) -> Belief:
         """Until when `identity` need not be looked up again; no time at all if another is known by now."""

@@ -67,9 +67,9 @@ class Produce:
         resolved = await self.resolve(wanted, deadline=deadline)
         return Named(resolved.key, resolved.plan.encode.format, self._originals.belief(resolved.identity))
 
-    async def variant(self, wanted: Wanted, *, deadline: float, redirect_s: float) -> Delivered:
+    async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
         async def attempt() -> Delivered:
-            return await self._deliver(await self._resolve(wanted, deadline), deadline, redirect_s)
+            return await self._deliver(await self._resolve(wanted, deadline), deadline, redirect_until_s)
 
         return await self._originals.while_it_rests(wanted.ref, attempt)
 
@@ -80,14 +80,14 @@ class Produce:
         """Identity, Plan and key, without looking for the variant."""
         return await self._originals.while_it_rests(wanted.ref, lambda: self._resolve(wanted, deadline))
 
-    async def _deliver(self, resolved: Resolved, deadline: float, redirect_s: float) -> Delivered:
+    async def _deliver(self, resolved: Resolved, deadline: float, redirect_until_s: float) -> Delivered:
         key, kind = resolved.key, resolved.plan.encode.format
         if (variant := self._chain.recall(key)) is not None:
             return self._delivered(resolved, Outcome.HIT, Brought(variant, self._chain.fast))
         if (
-            redirect_s
+            redirect_until_s
             and self._redirects
-            and (location := await self._redirects.location(key, kind, most_s=redirect_s))
+            and (location := await self._redirects.location(key, kind, until_s=redirect_until_s))
         ):
             belief = self._originals.belief(resolved.identity)
             delivery = Delivery(

@@ -41,7 +41,7 @@ class WebSource:
             if said is None:
                 assert known is not None
                 return known, None
-            validator = said if said.value else Validator("digest", incoming.digest())
+            validator = said if said.value else said._replace(kind="digest", value=incoming.digest())
             identity = Identity(ref, str(validator))
             return identity, await incoming.kept(identity)
 

@@ -174,7 +174,7 @@ class BucketTier:
                 return
         self._metrics.tier_failed(self.name, "dropped")
 
-    async def location(self, key: str, kind: Format, *, most_s: float) -> str:
+    async def location(self, key: str, kind: Format, *, until_s: float) -> str:
         """A URL of the variant where its flag says that it is there, and the store has said so within the minute."""
         if await self._flags.presence(key) is not Presence.PRESENT:
             return ""
@@ -186,7 +186,7 @@ class BucketTier:
             return (
                 f"{self._public_url}/{name}"
                 if self._public_url
-                else await self._objects.signed(name, int(min(most_s, SIGNED_S)))
+                else await self._objects.signed(name, int(min(until_s - self._clock(), SIGNED_S)))
             )
         except StoreFault as fault:
             self._metrics.tier_failed(self.name, fault.kind)

@@ -26,6 +26,7 @@ _MAGIC = b"CALO-O1\n"
 _DIGEST_BYTES = 16
 TRAILER_BYTES = len(_MAGIC) + 32 + 8 + _DIGEST_BYTES
 _THREADS = 4
+_UNDO_S = 1.0
 _CHUNK_BYTES = 2**20
 _INCOMING = "incoming"
 _PART = ".part"
@@ -96,8 +97,13 @@ class OriginalsTier:
         self._threads.shutdown(wait=False)
 
     async def off_loop(self, work: Callable[[], T]) -> T:
-        """`work` on this tier's threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        """`work` on this tier's threads. Who is cancelled waits for it a moment, so as to undo it."""
+        working = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await asyncio.wait({working}, timeout=_UNDO_S)
+            raise
 
     def failed(self, fault: OSError) -> None:
         """Counts a fault of the disk."""
@@ -105,20 +111,22 @@ class OriginalsTier:
 
     async def add(self, name: str, part: Path, size_bytes: int) -> None:
         """Gives the complete file `part` its name, or drops it where it is too large to keep."""
-        fits = size_bytes <= self._max_bytes
+        if size_bytes > self._max_bytes:
+            await self.off_loop(part.unlink)
+            return
+        # Known before it has its name, so that it is never there and unknown.
+        self._forget(name)
+        self._sizes[name] = size_bytes
+        self._held_bytes += size_bytes
+        gone = self._surplus()
         try:
-            await self.off_loop(lambda: _rename(part, self.path(name)) if fits else part.unlink())
+            await self.off_loop(lambda: _rename(part, self.path(name)))
         except OSError as fault:
             self.failed(fault)
+            self._forget(name)
             with suppress(OSError):
                 await self.off_loop(part.unlink)
-            return
-        if fits:
-            self._forget(name)
-            self._sizes[name] = size_bytes
-            self._held_bytes += size_bytes
-            gone = self._surplus()
-            await self.off_loop(lambda: self._unlink(*gone))
+        await self.off_loop(lambda: self._unlink(*gone))
 
     def path(self, name: str) -> Path:
         """Where the file of that name is."""
@@ -214,8 +222,9 @@ class Incoming:
         if self._part is not None:
             part, self._part = self._part, None
             await self._tier.add(name, part, size_bytes + TRAILER_BYTES)
-        file, self._file = self._file, None
-        return KeptOriginal(file, identity, size_bytes)
+        written, self._file = self._file, None
+        with written:
+            return KeptOriginal(_for_reading(written), identity, size_bytes)
 
     async def discard(self) -> None:
         file, self._file = self._file, None
@@ -264,6 +273,12 @@ class Incoming:
         self._file.close()
         self._part.unlink(missing_ok=True)
         self._file, self._part = memory, None
+
+
+def _for_reading(file: IO[bytes]) -> IO[bytes]:
+    """The same file, into which whoever gets it, a worker too, cannot write."""
+    descriptor = os.open(f"/proc/self/fd/{file.fileno()}", os.O_RDONLY | os.O_CLOEXEC)
+    return open(descriptor, "rb", buffering=0)
 
 
 def _trailer(name: str, size_bytes: int, digest: bytes) -> bytes:

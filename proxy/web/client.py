@@ -4,6 +4,7 @@ Every connection's final address is checked, every redirect too; no cookie is ke
 encoding undone. What an original means is for `sources` to say.
 """
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -32,7 +33,8 @@ from proxy.remote.guard import Guard, Meter
 
 CONNECT_S = 2.0
 FIRST_BYTE_S = 3.0
-CONNECTIONS = 32
+CONNECTIONS = 16
+"""To one host, so that a slow one is nobody else's trouble."""
 MOST_REDIRECTS = 3
 LOOP_HEADER = "CDN-Loop"
 _CHUNK_BYTES = 256 * 1024
@@ -42,32 +44,35 @@ AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, i
 
 
 class Validator(NamedTuple):
-    """What tells one version of an original from another; an empty `value` is none."""
+    """What tells one version of an original from another, and the URL whose it is, after redirects; an empty `value` is
+    none."""
 
     kind: str
     value: str
+    url: str
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.value}"
+        return f"{self.kind}:{self.value}\n{self.url}"
 
     @classmethod
     def read(cls, text: str) -> "Validator":
         """The inverse of `str`."""
-        kind, _, value = text.partition(":")
-        return cls(kind, value)
+        told, _, url = text.partition("\n")
+        kind, _, value = told.partition(":")
+        return cls(kind, value, url)
 
     @classmethod
-    def of(cls, answer: aiohttp.ClientResponse) -> "Validator":
-        """The better of those that a server gives."""
-        if tag := answer.headers.get(hdrs.ETAG):
-            return cls("tag", tag)
-        return cls("date", answer.headers.get(hdrs.LAST_MODIFIED, ""))
+    def of(cls, answer: aiohttp.ClientResponse, url: str) -> "Validator":
+        """The better of those that a server gives. One that is not ASCII cannot be sent back."""
+        for kind, name in (("tag", hdrs.ETAG), ("date", hdrs.LAST_MODIFIED)):
+            if (value := answer.headers.get(name, "")).isascii() and value:
+                return cls(kind, value, url)
+        return cls("", "", url)
 
-    @property
-    def condition(self) -> dict[str, str]:
-        """The header that asks whether it still holds."""
+    def condition(self, url: str) -> dict[str, str]:
+        """The header that asks `url` whether it still holds."""
         names = {"tag": hdrs.IF_NONE_MATCH, "date": hdrs.IF_MODIFIED_SINCE}
-        return {names[self.kind]: self.value} if self.kind in names else {}
+        return {names[self.kind]: self.value} if url == self.url and self.kind in names else {}
 
 
 class _ForeignAddress(OSError):
@@ -108,14 +113,14 @@ class Web:
     async def __aenter__(self) -> "Web":
         self._session = await self._stack.enter_async_context(
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS, socket_factory=self._socket),
+                connector=aiohttp.TCPConnector(
+                    limit=0, limit_per_host=CONNECTIONS, socket_factory=self._socket
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
                 auto_decompress=False,
                 trust_env=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=None, connect=FIRST_BYTE_S, sock_connect=CONNECT_S, sock_read=FIRST_BYTE_S
-                ),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=FIRST_BYTE_S),
             )
         )
         return self
@@ -135,13 +140,13 @@ class Web:
         try:
             async with self._answer(f"https://{host}/", {}):
                 return
-        except Unavailable:
+        except (Unavailable, TooSlow):
             async with self._answer(f"http://{host}/", {}):
                 return
 
     async def _get(self, url: str, sink: Sink, known: Validator | None, max_bytes: int) -> Validator | None:
-        condition = known.condition if known else {}
         for _ in range(1 + MOST_REDIRECTS):
+            condition = known.condition(url) if known else {}
             async with self._answer(url, condition) as answer:
                 if answer.status in _REDIRECTS:
                     url = self._next(url, answer.headers.get(hdrs.LOCATION, ""))
@@ -149,7 +154,7 @@ class Web:
                 if answer.status == 304 and condition:
                     return None
                 _judge(answer)
-                said = Validator.of(answer)
+                said = Validator.of(answer, url)
                 if said.value and said == known:
                     return None  # It does not know conditions.
                 await self._receive(answer, sink, max_bytes)
@@ -175,9 +180,12 @@ class Web:
     async def _answer(self, url: str, headers: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
         assert self._session is not None
         with _named():
-            async with self._session.get(
-                URL(url, encoded=True), headers=headers, allow_redirects=False
-            ) as answer:
+            async with asyncio.timeout(FIRST_BYTE_S):
+                # The whole head: a drip of it would start any other clock anew.
+                answer = await self._session.get(
+                    URL(url, encoded=True), headers=headers, allow_redirects=False
+                )
+            async with answer:
                 yield answer
 
     def _socket(self, info: AddressInfo) -> socket.socket:

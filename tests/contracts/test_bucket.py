@@ -237,24 +237,24 @@ async def test_a_put_that_is_broken_off_ends_its_turn() -> None:
 async def test_a_flagged_object_has_a_location() -> None:
     objects, flags = FakeObjects(), FakeFlags()
     public = tier(objects, flags, FakeMetrics(), "https://cdn.example/b")
-    assert await public.location(KEY, Format.WEBP, most_s=math.inf) == ""
+    assert await public.location(KEY, Format.WEBP, until_s=math.inf) == ""
     await public.store(KEY, VARIANT)
-    assert await public.location(KEY, Format.WEBP, most_s=math.inf) == f"https://cdn.example/b/{NAME}"
+    assert await public.location(KEY, Format.WEBP, until_s=math.inf) == f"https://cdn.example/b/{NAME}"
     signed = tier(objects, flags, FakeMetrics())
-    assert await signed.location(KEY, Format.WEBP, most_s=math.inf) == f"signed:{NAME}:3600"
+    assert await signed.location(KEY, Format.WEBP, until_s=math.inf) == f"signed:{NAME}:3600"
     flags.flags.clear()
-    assert await signed.location(KEY, Format.WEBP, most_s=math.inf) == "", "unknown is proxied"
+    assert await signed.location(KEY, Format.WEBP, until_s=math.inf) == "", "unknown is proxied"
 
 
 async def test_a_lying_flag_sends_nobody_astray() -> None:
     objects, flags = FakeObjects(), FakeFlags()
     flags.flags[KEY] = Presence.PRESENT
     public = tier(objects, flags, FakeMetrics(), "https://cdn.example/b")
-    assert await public.location(KEY, Format.WEBP, most_s=math.inf) == ""
+    assert await public.location(KEY, Format.WEBP, until_s=math.inf) == ""
     assert flags.flags == {}
     objects.objects[NAME] = Object(body=b"<html>", content_type="", cache_control="", metadata={})
     flags.flags[KEY] = Presence.PRESENT
-    assert await public.location(KEY, Format.WEBP, most_s=math.inf) == "", "an object that is none of ours"
+    assert await public.location(KEY, Format.WEBP, until_s=math.inf) == "", "an object that is none of ours"
 
 
 async def test_the_store_is_asked_once_a_minute() -> None:
@@ -262,12 +262,12 @@ async def test_the_store_is_asked_once_a_minute() -> None:
     public = tier(objects, flags, metrics, "https://cdn.example/b")
     await public.store(KEY, VARIANT)
     for _ in range(10):
-        assert await public.location(KEY, Format.WEBP, most_s=math.inf)
+        assert await public.location(KEY, Format.WEBP, until_s=math.inf)
     assert objects.asked == 1
     objects.fault = StoreFault("unavailable")
     await public.store(OTHER, VARIANT)
     flags.flags[OTHER] = Presence.PRESENT
-    assert await public.location(OTHER, Format.WEBP, most_s=math.inf) == "", (
+    assert await public.location(OTHER, Format.WEBP, until_s=math.inf) == "", (
         "what cannot be checked is proxied"
     )
 
@@ -276,7 +276,7 @@ async def test_a_directory_signs_nothing(tmp_path: Path) -> None:
     flags, metrics = FakeFlags(), FakeMetrics()
     private = tier(DirectoryObjects(tmp_path, time.monotonic), flags, metrics)
     await private.store(KEY, VARIANT)
-    assert await private.location(KEY, Format.WEBP, most_s=math.inf) == ""
+    assert await private.location(KEY, Format.WEBP, until_s=math.inf) == ""
     assert metrics.counts == {"bucket unsigned": 1}
 
 

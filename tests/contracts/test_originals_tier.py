@@ -1,8 +1,13 @@
 """Originals kept near at hand: found whole or not at all, bounded, and gone on with in memory when the disk is not."""
 
+import asyncio
 import errno
+import mmap
 import os
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -206,6 +211,55 @@ async def test_a_full_disk_costs_the_keeping_only(
     assert metrics.counts == {"originals full": 1}
     assert await keeping.lookup(identity()) is None
     assert [path for path in (tmp_path / "kept").rglob("*") if path.is_file()] == []
+    keeping.close()
+
+
+@pytest.mark.parametrize("step", ["_create", "_append", "_rename"])
+async def test_who_is_cancelled_leaves_nothing_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Each step on the disk takes its time, and its caller leaves in the middle."""
+    place = originals_module if step == "_rename" else originals_module.Incoming
+    quick = getattr(place, step)
+    begun = threading.Event()
+
+    def slow(*arguments: Any) -> Any:
+        begun.set()
+        time.sleep(0.1)
+        return quick(*arguments)
+
+    keeping = tier(tmp_path)
+    monkeypatch.setattr(place, step, slow)
+    incoming = keeping.receive()
+
+    async def arrive() -> None:
+        try:
+            await incoming.begin()
+            await incoming.write(b"picture")
+            (await incoming.kept(identity())).close()
+        finally:
+            await incoming.discard()
+
+    arriving = asyncio.create_task(arrive())
+    await asyncio.to_thread(begun.wait)
+    arriving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await arriving
+    files = [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) == keeping.usage()[0]
+    assert not [path for path in files if path.suffix == ".part"]
+    keeping.close()
+
+
+async def test_who_gets_an_original_cannot_write_into_it(tmp_path: Path) -> None:
+    keeping = tier(tmp_path)
+    for kept in (await keep(keeping, identity(), b"picture"), await keeping.lookup(identity())):
+        assert kept is not None
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.pwrite(kept.fileno(), b"EVIL", 0)
+        with pytest.raises(PermissionError):
+            mmap.mmap(kept.fileno(), 7)
+        kept.close()
     keeping.close()
 
 

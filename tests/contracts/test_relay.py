@@ -49,8 +49,8 @@ class Producer:
         await self._pass("name", wanted, deadline)
         return Named("k", Format.WEBP, Belief("1", float("inf")))
 
-    async def variant(self, wanted: Wanted, *, deadline: float, redirect_s: float) -> Delivered:
-        await self._pass("variant", wanted, deadline, redirect_s)
+    async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
+        await self._pass("variant", wanted, deadline, redirect_until_s)
         delivery = Delivery(
             key="k", format=Format.WEBP, outcome=Outcome.MISS, stored=True, timings=Timings(render_s=0.5)
         )
@@ -109,12 +109,12 @@ async def test_what_is_asked_arrives_as_it_was(house: SimpleNamespace) -> None:
     assert await house.relay.name(WANTED, deadline=deadline) == Named(
         "k", Format.WEBP, Belief("1", float("inf"))
     )
-    delivery, variant = await house.relay.variant(WANTED, deadline=deadline, redirect_s=math.inf)
+    delivery, variant = await house.relay.variant(WANTED, deadline=deadline, redirect_until_s=math.inf)
     assert variant == VARIANT
     assert (delivery.outcome, delivery.stored, delivery.timings.render_s) == (Outcome.MISS, True, 0.5)
-    (_, named, first), (_, asked, second, redirect_s) = house.producer.asked
+    (_, named, first), (_, asked, second, redirect_until_s) = house.producer.asked
     assert named.by_value == asked.by_value == WANTED.by_value
-    assert (first, second, redirect_s) == (deadline, deadline, math.inf)
+    assert (first, second, redirect_until_s) == (deadline, deadline, math.inf)
     assert await house.relay.explain("/w_1/a", "x", deadline=deadline) == {"url": "/w_1/a", "accept": "x"}
 
 
@@ -122,7 +122,9 @@ async def test_one_connection_serves_one_call_after_another(house: SimpleNamespa
     for _ in range(20):
         await house.relay.name(WANTED, deadline=later())
     assert len(house.relay._idle) == 1
-    await asyncio.gather(*(house.relay.variant(WANTED, deadline=later(), redirect_s=0) for _ in range(30)))
+    await asyncio.gather(
+        *(house.relay.variant(WANTED, deadline=later(), redirect_until_s=0) for _ in range(30))
+    )
     assert len(house.producer.asked) == 50
 
 
@@ -132,7 +134,7 @@ async def test_one_connection_serves_one_call_after_another(house: SimpleNamespa
 async def test_failures_arrive_as_they_were(house: SimpleNamespace, failure: CalotypeError) -> None:
     house.producer.failure = failure
     with pytest.raises(type(failure)) as caught:
-        await house.relay.variant(WANTED, deadline=later(), redirect_s=0)
+        await house.relay.variant(WANTED, deadline=later(), redirect_until_s=0)
     assert (caught.value.detail, caught.value.retry_after_s) == (failure.detail, failure.retry_after_s)
     with pytest.raises(type(failure)):
         async with house.relay.latest(REF, deadline=later()):
@@ -160,7 +162,7 @@ async def test_an_original_is_passed_on_and_held_until_it_is_closed(house: Simpl
 
 async def test_who_leaves_is_left(house: SimpleNamespace) -> None:
     house.producer.gate.clear()
-    asking = asyncio.create_task(house.relay.variant(WANTED, deadline=later(), redirect_s=0))
+    asking = asyncio.create_task(house.relay.variant(WANTED, deadline=later(), redirect_until_s=0))
     await asyncio.sleep(0.05)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
@@ -172,7 +174,8 @@ async def test_a_back_that_dies_is_asked_again_when_it_is_back(house: SimpleName
     await house.relay.name(WANTED, deadline=later())
     house.producer.gate.clear()
     asking = [
-        asyncio.create_task(house.relay.variant(WANTED, deadline=later(), redirect_s=0)) for _ in range(5)
+        asyncio.create_task(house.relay.variant(WANTED, deadline=later(), redirect_until_s=0))
+        for _ in range(5)
     ]
     await asyncio.sleep(0.05)
     await house.server.close()
@@ -186,7 +189,7 @@ async def test_a_back_that_dies_is_asked_again_when_it_is_back(house: SimpleName
 async def test_a_back_that_does_not_come_back_is_a_timeout(house: SimpleNamespace) -> None:
     await house.server.close()
     with pytest.raises(RenderTimeout):
-        await house.relay.variant(WANTED, deadline=later(0.2), redirect_s=0)
+        await house.relay.variant(WANTED, deadline=later(0.2), redirect_until_s=0)
     house.begin()
 
 
@@ -204,7 +207,7 @@ async def test_a_back_that_dies_again_and_again_is_an_error(
     house.listener.setblocking(False)
     hanging_up = asyncio.create_task(hang_up())
     with pytest.raises(WorkerDied):
-        await house.relay.variant(WANTED, deadline=later(), redirect_s=0)
+        await house.relay.variant(WANTED, deadline=later(), redirect_until_s=0)
     hanging_up.cancel()
     await asyncio.gather(hanging_up, return_exceptions=True)
     house.begin()

@@ -9,12 +9,19 @@ from typing import Any
 import aiohttp
 import pytest
 import structlog
+import uvloop
 from yarl import URL
 
 from proxy.app import Node
 from proxy.config import load
 from tests import pictures
 from tests.fakes import temporary_file
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """uvloop, as for users; where connections are cut off, which is not the same there, plain asyncio too."""
+    both = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return both if item.path.stem == "test_slow" else {"uvloop": uvloop.new_event_loop}
 
 
 class Running:

@@ -197,6 +197,30 @@ async def test_a_session_may_be_a_header_or_none(tmp_path: Path, session: str) -
         assert (await node.get(raw, Cookie="sid=abc")).status == 403
 
 
+async def test_a_session_with_an_end_stays_private(strict: Running, wall: Wall) -> None:
+    wall.now_s = 1_700_000_000.0
+    for target in ("/w_100/photo.jpg", "/original/photo.jpg"):
+        raw = by(NEW, target, session="abc", domain="d.example", until_s=1_700_000_100)
+        for seconds in (100, 60):
+            wall.now_s = 1_700_000_100.0 - seconds
+            answer = await strict.get(raw, Cookie="sid=abc", Referer="https://d.example/")
+            assert answer.headers["Cache-Control"] == f"private, max-age={seconds}"
+            assert answer.headers["Vary"] == "Origin, Referer"
+
+
+async def test_made_up_hosts_are_not_remembered(tmp_path: Path) -> None:
+    mounts = {
+        "all": {"source": "photos", "dimensions": "any"},
+        "own": {"source": "photos", "host": "own.example", "dimensions": "any"},
+    }
+    async with running(tmp_path, mounts=mounts) as node:
+        temporary_file(node.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
+        await node.get("/w_50/photo.jpg")
+        for number in range(50):
+            answer = await node.get("/w_50/photo.jpg", Host=f"{number}.example")
+            assert answer.cache == "calotype; hit; detail=memory"
+
+
 async def test_explain_tells_its_verdict(strict: Running) -> None:
     async def told(raw: str) -> dict[str, Any]:
         answer = await strict.get(f"/v1/explain?url={quote(raw, safe='')}", admin=True)
@@ -215,6 +239,9 @@ async def test_explain_tells_its_verdict(strict: Running) -> None:
     assert (await told("/both/w_100/photo.jpg"))["signature"] == "unsigned"
     assert (await told("/both/w_100/photo.jpg?sig=A"))["signature"] == "bad-signature"
     assert (await told(by(NEW, "/original/photo.jpg", until_s=1)))["signature"] == "signature-expired"
+    for target in ("/few/original/photo.jpg", f"/w_50/{'a' * 5000}", "/w_50/é.jpg"):
+        refused = await strict.get(f"/v1/explain?url={quote(target, safe='')}", admin=True)
+        assert refused.status == (await strict.get(by(NEW, target))).status if "few" in target else 400
     assert "sig=" not in json.dumps([valid, unsigned])
     assert "s3cret" not in json.dumps(valid)
 

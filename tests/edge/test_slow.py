@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import select
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import pyvips
 
 from proxy import app, sockets
 from proxy.edge import server
@@ -22,11 +24,12 @@ ASK = b"GET /w_50/photo.jpg HTTP/1.1\r\nHost: x\r\n"
 async def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     """One whose patience is short."""
     monkeypatch.setattr(server, "HEAD_S", 0.4)
-    monkeypatch.setattr(server, "STALLED_S", 0.5)
+    monkeypatch.setattr(server, "LOOK_S", 0.5)
     monkeypatch.setattr(app, "KEEPALIVE_S", 0.8)
     monkeypatch.setattr(sockets, "SILENT_MS", 1000)
     async with running(tmp_path) as started:
         temporary_file(started.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
+        temporary_file(started.originals, "noise.png", noise())
         temporary_file(started.originals, "large.png", pictures.png_of(400, 400) + bytes(20_000_000))
         yield started
 
@@ -158,14 +161,50 @@ async def test_what_is_closed_and_never_read_is_dropped(node: Running, connect: 
             await asyncio.sleep(0.05)
 
 
-async def test_a_slow_reader_that_goes_on_gets_it_all(connect: Connect) -> None:
+@pytest.mark.parametrize(
+    ("target", "size_bytes"), [("/original/large.png", 20_000_000), ("/f_png/noise.png", 3_000_000)]
+)
+async def test_a_slow_reader_that_goes_on_gets_it_all(connect: Connect, target: str, size_bytes: int) -> None:
     client = connect(receive_bytes=65536)
-    await client.send(b"GET /original/large.png HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    await client.send(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     received = 0
-    while part := await client.receive(400_000):
+    while part := await client.receive(size_bytes // 60):
         received += len(part)
-        await asyncio.sleep(0.01)
-    assert received > 20_000_000
+        await asyncio.sleep(0.05)
+    assert received > size_bytes
+
+
+def noise() -> bytes:
+    return bytes(
+        pyvips.Image.gaussnoise(1000, 1100)
+        .bandjoin([pyvips.Image.gaussnoise(1000, 1100)] * 2)
+        .cast("uchar")
+        .pngsave_buffer()
+    )
+
+
+async def test_a_reader_of_a_unix_socket_that_stalls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which the kernel itself never tires."""
+    monkeypatch.setattr(server, "LOOK_S", 0.3)
+    path = tmp_path / "socket"
+    async with running(tmp_path, server={"socket": str(path)}) as started:
+        for name, size_bytes in (("large.png", 20_000_000), ("middling.png", 250_000)):
+            temporary_file(started.originals, name, pictures.png_of(400, 400) + bytes(size_bytes))
+            for keeps in ("keep-alive", "close"):
+                with socket.socket(socket.AF_UNIX) as silent:
+                    silent.setblocking(False)
+                    await asyncio.get_running_loop().sock_connect(silent, str(path))
+                    ask = f"GET /original/{name} HTTP/1.1\r\nHost: x\r\nConnection: {keeps}\r\n\r\n"
+                    await asyncio.get_running_loop().sock_sendall(silent, ask.encode())
+                    async with asyncio.timeout(5):
+                        while not has_hung_up(silent):
+                            await asyncio.sleep(0.05)
+
+
+def has_hung_up(client: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(client, select.POLLHUP)
+    return bool(poll.poll(0))
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,13 @@ async def test_every_form_of_a_url_is_one_picture(node: Running, made: SimpleNam
     assert (await node.get(f"/original/{quote(url, safe='')}")).body == made.pictures["/a.jpg"]
 
 
+async def test_explain_masks_what_may_be_a_secret(node: Running, made: SimpleNamespace) -> None:
+    url = quote(quote(f"{made.url}/a.jpg?token=s3cret", safe=""), safe="")
+    answer = await node.get(f"/v1/explain?url=/w_10/{url}", admin=True)
+    assert answer.status == 200
+    assert b"s3cret" not in answer.body
+
+
 @pytest.mark.parametrize(
     ("asked", "status"),
     [
@@ -84,6 +91,8 @@ async def test_every_form_of_a_url_is_one_picture(node: Running, made: SimpleNam
         ("http://{host}@evil.example/", 400), ("http://{host}/../a", 400), ("http://{host}/none.jpg", 404),
         ("http://{host}/a.jpg?to=http://127.0.0.1:1/", 403), ("http://{host}/a.jpg?to=http://169.254.169.254/", 403),
         ("file:///etc/passwd", 403), ("s3://{host}/a.jpg", 403), ("http://{host}/a.jpg?X-Amz-Signature=s3cret", 400),
+        ("http://{host}/a.jpg?sv=1&sig=s3cret", 400), ("http://{host}/a.jpg?Policy=a&Signature=s3cret&Key-Pair-Id=b", 400),
+        ("http://{host}/a.jpg?hdnts=s3cret", 400),
     ],
 )  # fmt: skip
 async def test_what_is_not_fetched(node: Running, made: SimpleNamespace, asked: str, status: int) -> None:

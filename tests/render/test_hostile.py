@@ -122,7 +122,7 @@ def test_a_profile_that_can_be_read_but_not_used_is_as_good_as_none() -> None:
 def test_each_scan_costs_as_much_as_the_picture(scans: int, is_refused: bool) -> None:
     content = pictures.photo_as("jpeg")
     more = content[:-2] + b"\xff\xda\x00\x02" * (scans - 1) + content[-2:]
-    assert jpeg_scans(more) == scans
+    assert jpeg_scans(more, 100) == min(scans, 101)
     if is_refused:
         with pytest.raises(OriginalTooLarge, match="scans"):
             probe(more, LIMITS)
@@ -130,8 +130,28 @@ def test_each_scan_costs_as_much_as_the_picture(scans: int, is_refused: bool) ->
         assert probe(more, LIMITS).width_px == 640
 
 
-def test_a_scan_within_a_preview_is_not_one_of_the_picture() -> None:
+FILM = bytes(range(256)) * 200 + b"\xff\xda" * 5000
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_refused"),
+    [
+        (b"\xff\xe1" + (10_002).to_bytes(2, "big") + b"\xff\xda" * 5000, b"", False),
+        (b"", FILM, False),
+        (b"\xff\x00\xff\xff", b"", False),
+        (b"\xff\x00\x27\x12" + b"\xff\xfe\x00\x02" * 2500, b"", False),
+    ],
+    ids=["preview", "film behind", "junk", "junk that claims a length"],
+)
+def test_only_scans_of_the_picture_itself_count(before: bytes, after: bytes, is_refused: bool) -> None:
     content = pictures.photo_as("jpeg")
-    preview = b"\xff\xda" * 5000
-    more = content[:2] + b"\xff\xe1" + (len(preview) + 2).to_bytes(2, "big") + preview + content[2:]
-    assert jpeg_scans(more) == 1
+    assert jpeg_scans(content[:2] + before + content[2:] + after, 100) == 1
+
+
+def test_scans_cannot_be_hidden() -> None:
+    content = pictures.photo_as("jpeg")
+    scans = content[:-2] + b"\xff\xda\x00\x02" * 200 + content[-2:]
+    for before in (b"\xff\x00\x7f\xff", b"\xff\x01\x7f\xff", b"\xff\xd0\x7f\xff"):
+        assert jpeg_scans(content[:2] + before + scans[2:], 100) == 101
+    within = content[:-2] + b"\xff\xfe\x00\x04\xff\xd9" + scans[len(content) - 2 :]
+    assert jpeg_scans(within, 100) == 101, "the end of the picture is no comment's"

@@ -1,5 +1,6 @@
 """A worker that has been taken over: every way out is tried from inside, and each is refused."""
 
+import asyncio
 import ctypes
 import json
 import os
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pyvips
 
-from proxy.core.errors import Undecodable
+from proxy.core.errors import RenderTimeout, Undecodable, WorkerDied
 from proxy.core.plan import Plan
 from proxy.render.pool import Pool
 from proxy.render.sandbox import MOST_FILES, NOBODY
 from tests import pictures
+from tests.render.conftest import plan_for
 from tests.render.test_pool import PICTURE, PLAN, pids, render
 
 MakePool = Callable[..., Pool]
@@ -177,6 +180,105 @@ async def test_an_original_is_not_held_longer_than_its_job(make_pool: MakePool) 
     for _ in range(2 * MOST_FILES):
         await render(pool, PICTURE, PLAN)
     assert pids(pool) == [pid]
+
+
+FORGE = """
+import _thread, os, struct, time
+from proxy.core.errors import Undecodable
+
+ANSWER = ANSWER_TEXT
+
+def forged(number, body):
+    text = ANSWER % number
+    return struct.pack(">IQ", len(text), len(body)) + text + body
+
+class Spy:
+    def __getattr__(self, name):
+        if NOW:
+            os.write(CHANNEL, forged(JOB, BODY))
+            time.sleep(60)
+        def later():
+            time.sleep(0.1)
+            os.write(CHANNEL, forged(JOB + 1, BODY))
+        _thread.start_new_thread(later, ())
+        raise Undecodable("no")
+
+CHANNEL = next(n for n in range(3, 64) if "socket" in DESCRIPTORS.get(n, ""))
+"""
+
+
+class Forge:
+    """Sends an answer of its own making, at once or when it has answered already."""
+
+    def __init__(self, *, now: bool, body: bytes, job: int, channel: int) -> None:
+        self.known = {
+            "NOW": now, "BODY": body, "JOB": job, "DESCRIPTORS": {channel: "socket"}, "ANSWER_TEXT": b'{"number":%d}',
+        }  # fmt: skip
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, ("(exec(code, globals()), Spy())[1]", {"code": FORGE, **self.known})
+
+
+def channel_of(pid: int) -> int:
+    [found] = [int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir() if "socket" in os.readlink(each)]
+    return found
+
+
+async def test_no_answer_is_taken_for_anothers(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    [pid] = pids(pool)
+    plan: Plan = Forge(now=False, body=b"EVIL", job=1, channel=channel_of(pid))  # type: ignore[assignment]
+    with pytest.raises(Undecodable, match="no"):
+        await render(pool, PICTURE, plan)
+    await asyncio.sleep(0.3)
+    with pytest.raises(WorkerDied):
+        await render(pool, PICTURE, PLAN)
+    assert pictures.size(await render(pool, PICTURE, PLAN)) == (100, 75)
+    assert pids(pool) != [pid]
+
+
+async def test_what_is_no_picture_of_that_format_is_no_answer(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    [pid] = pids(pool)
+    plan: Any = Forge(now=True, body=b"<script>", job=1, channel=channel_of(pid))
+    plan.encode = PLAN.encode
+    with pytest.raises(WorkerDied, match="not the picture"):
+        await render(pool, PICTURE, plan)
+
+
+async def test_a_claim_costs_nothing(make_pool: MakePool) -> None:
+    """Of half a gigabyte, of which nothing comes."""
+    pool = make_pool(timeout_s=0.5)
+    await pool.start()
+    [pid] = pids(pool)
+    before = resident_bytes()
+    code = FORGE.replace("len(body)) + text", "500_000_000) + text")
+    plan: Any = Forge(now=True, body=b"", job=1, channel=channel_of(pid))
+    plan.known["code"] = code
+    with pytest.raises(RenderTimeout):
+        await render(pool, PICTURE, plan)
+    assert resident_bytes() - before < 100_000_000
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("kind", ["deep AVIF", "broken profile"])
+async def test_a_picture_too_large_for_a_moments_memory_is_still_drawn(
+    make_pool: MakePool, kind: str
+) -> None:
+    """Above 100 MB libvips would like to put it into a file."""
+    if kind == "deep AVIF":
+        image = pyvips.Image.xyz(5600, 3800).cast("ushort").bandjoin_const(7).copy(interpretation="rgb16")
+        content = bytes(image.heifsave_buffer(compression="av1", bitdepth=10, effort=0))
+    else:
+        content = pictures.with_broken_profile(scale=18)
+    pool = make_pool(timeout_s=30.0)
+    await pool.start()
+    assert pictures.size(await render(pool, content, plan_for("w_100,f_jpg", PICTURE), seconds=30))[0] == 100
 
 
 PLAIN = """

@@ -61,6 +61,23 @@ async def test_what_waits_to_be_written_is_found_already() -> None:
     assert disk.entries == {"k": VARIANT}
 
 
+@pytest.mark.parametrize("being_written", [False, True])
+async def test_what_replaces_what_waits_is_what_is_written(being_written: bool) -> None:
+    newer = Variant(kind=None, body=b"newer")
+    disk = FakeTier()
+    disk.gate.clear()
+    chain = Chain(FakeInstantTier(), [disk], FakeMetrics())
+    assert chain.store("k", VARIANT)
+    if being_written:
+        await settle()
+    assert chain.store("k", newer)
+    assert await chain.lookup("k", None) == Brought(newer, "memory")
+    disk.gate.set()
+    await settle()
+    assert disk.entries == {"k": newer}
+    await chain.close(later())
+
+
 @pytest.mark.parametrize(("entries", "in_bytes"), [(3, 10**9), (10**9, 3 * len(VARIANT.body))])
 async def test_the_queue_is_bounded_and_what_falls_off_is_counted(
     monkeypatch: pytest.MonkeyPatch, entries: int, in_bytes: int

@@ -304,20 +304,20 @@ async def test_a_variant_in_the_bucket_is_told_where_it_is(house: SimpleNamespac
     asked = wanted(house)
     key = (await house.produce.name(asked, deadline=soon())).key
     redirects.known[key] = "https://cdn.example/x"
-    sent = await house.deliver.variant(asked, deadline=soon(), redirect_s=math.inf)
+    sent = await house.deliver.variant(asked, deadline=soon(), redirect_until_s=math.inf)
     assert (sent.delivery.outcome, sent.delivery.tier, sent.delivery.location, sent.variant) == (
         Outcome.HIT, "bucket", "https://cdn.example/x", None,
     )  # fmt: skip
     assert house.renderer.renders == 0
     proxied = await house.deliver.variant(asked, deadline=soon())
     assert proxied.variant is not None
-    hit = await house.deliver.variant(asked, deadline=soon(), redirect_s=math.inf)
+    hit = await house.deliver.variant(asked, deadline=soon(), redirect_until_s=math.inf)
     assert (hit.delivery.tier, hit.delivery.location) == ("memory", ""), "a memory hit is served before it"
 
 
 async def test_what_is_not_in_the_bucket_is_proxied(house: SimpleNamespace) -> None:
     house.produce._redirects = FakeRedirects()
-    sent = await house.deliver.variant(wanted(house), deadline=soon(), redirect_s=math.inf)
+    sent = await house.deliver.variant(wanted(house), deadline=soon(), redirect_until_s=math.inf)
     assert (sent.delivery.outcome, sent.delivery.location) == (Outcome.MISS, "")
 
 

@@ -48,7 +48,7 @@ class FakeProducer:
         await self.gate.wait()
         return Named(self.key, Format.PNG, Belief(self.version, self.until_s))
 
-    async def variant(self, wanted: Wanted, *, deadline: float, redirect_s: float) -> Delivered:
+    async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
         self.variants += 1
         await self.gate.wait()
         if self.failure is not None:
@@ -56,7 +56,7 @@ class FakeProducer:
         delivery = Delivery(
             key=self.key, format=Format.PNG, outcome=Outcome.MISS, stored=True,
             belief=Belief(self.version, self.until_s),
-            location=self.location if redirect_s else "",
+            location=self.location if redirect_until_s else "",
         )  # fmt: skip
         return Delivered(delivery, None if delivery.location else VARIANT)
 
@@ -122,7 +122,7 @@ async def test_a_location_is_passed_on_and_not_remembered() -> None:
     producer = FakeProducer()
     producer.location = "https://cdn.example/x"
     deliver, asked = Deliver(FakeInstantTier(), producer, Flights(), StillClock()), wanted()
-    sent = await deliver.variant(asked, deadline=later(), redirect_s=math.inf)
+    sent = await deliver.variant(asked, deadline=later(), redirect_until_s=math.inf)
     assert (sent.delivery.location, sent.variant) == ("https://cdn.example/x", None)
     assert deliver.recall(asked) is None
     assert (await deliver.variant(asked, deadline=later())).variant is VARIANT

@@ -6,7 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from proxy.core.errors import OriginalNotFound, SourceTimeout, SourceUnavailable, Undecodable
+from proxy.core.errors import (
+    OriginalNotFound,
+    SourceNotAllowed,
+    SourceTimeout,
+    SourceUnavailable,
+    Undecodable,
+)
 from proxy.core.keys import Identity, OriginalRef, facts_key
 from proxy.service.chain import Chain
 from proxy.service.originals import NOT_FOUND_S, STALE_S, OriginalChanged, Originals
@@ -329,9 +335,23 @@ async def test_the_last_look_outlives_a_restart(afar: SimpleNamespace) -> None:
     assert afar.metrics.counts["fetched photos ok"] == 1, "a look that finds nothing new is no fetch"
 
 
-async def test_a_removed_original_is_not_served_on(afar: SimpleNamespace) -> None:
+async def test_a_removed_original_does_not_come_back(afar: SimpleNamespace) -> None:
+    """Not when the node is started again, and finds its source out of order."""
     await afar.originals.identify(afar.ref, deadline=soon())
     afar.clock.ahead_s += 101
     del afar.source.originals["a"]
     with pytest.raises(OriginalNotFound):
         await afar.originals.identify(afar.ref, deadline=soon())
+    again = Originals(
+        {"photos": afar.source}, afar.chain, afar.renderer, afar.flights, afar.clock, afar.metrics
+    )
+    afar.source.failure = SourceUnavailable("down")
+    with pytest.raises(SourceUnavailable):
+        await again.identify(afar.ref, deadline=soon())
+
+
+async def test_a_source_that_leads_astray_is_believed_on_too(afar: SimpleNamespace) -> None:
+    first = await afar.originals.identify(afar.ref, deadline=soon())
+    afar.clock.ahead_s += 101
+    afar.source.failure = SourceNotAllowed("it redirects to somewhere else")
+    assert await afar.originals.identify(afar.ref, deadline=soon()) == first

@@ -69,6 +69,7 @@ class Node:
                 stderr=log,
                 cwd=ROOT,
                 env=self.environment,
+                close_fds=False,
             )
         for _ in range(600):
             if self.process.poll() is not None:

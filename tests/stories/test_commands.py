@@ -101,6 +101,7 @@ SIGNING = KEYS | {
     "CALOTYPE_SOURCES__ALL__PATH": "in",
     "CALOTYPE_MOUNTS__ALL__SOURCE": "all",
     "CALOTYPE_MOUNTS__ALL__SIGNING": "required",
+    "CALOTYPE_SIGNING__SESSION": "cookie:sid",
 }
 
 
@@ -114,6 +115,7 @@ def test_signing(folder: Path) -> None:
     assert again.stdout.strip() == made
     more = ("--key", "two", "--expires", "1h", "--domain", "shop.example", "--session", "a b")
     scoped = calotype(folder, "sign", "/thumbnail?url=photo.jpg&w=5", *more, **SIGNING).stdout.strip()
+    assert calotype(folder, "sign", "/w_1/a", "--session", "\udcff", **SIGNING).returncode == 0
     found = verify(scoped, {"two": b"2" * 32})
     assert found is not None
     assert (found.key_id, found.scope.domain, found.scope.session) == ("two", "shop.example", "a b")
@@ -133,9 +135,13 @@ def test_signing(folder: Path) -> None:
         (("sign", "/w_1/a?sig=b"), "signed already"),
         (("sign", "/w_1/a b"), "percent-encoded"),
         (("sign", "/w_1/a", "--key", "three"), "--key: mount all has no key"),
-        (("sign", "/w_1/a", "--mount", "none"), "--mount: there is no mount"),
+        (("url", "a", "w_1", "--sign", "--mount", "none"), "--mount: there is no mount"),
         (("sign", "/w_1/a", "--expires", "soon"), "must be a duration"),
         (("sign", "/w_1/a", "--domain", "A/"), "parameter dom"),
+        (("sign", "/w_1/a", "--expires", "0s"), "--expires: must be a second"),
+        (("sign", "/w_1/a", "--expires", "9999999999d"), "parameter exp"),
+        (("sign", "/w_1/é.jpg"), "percent-encoded"),
+        (("sign", "/other/w_1/a", "--mount", "other"), "--mount: this URL belongs to mount all"),
         (("url", "a.jpg", "w_1", "--expires", "1h"), "go with --sign"),
     ],
 )
@@ -150,6 +156,10 @@ def test_signing_what_cannot_be(folder: Path, words: tuple[str, ...], says: str)
 def test_signing_for_a_mount_that_does_not(folder: Path) -> None:
     unsigning = {name: value for name, value in SIGNING.items() if not name.endswith("SIGNING")}
     assert "mounts.all.signing: is off" in calotype(folder, "sign", "/w_1/a", **unsigning).stderr
+    unnamed = {name: value for name, value in SIGNING.items() if not name.endswith("SESSION")}
+    assert (
+        "signing.session: must say" in calotype(folder, "sign", "/w_1/a", "--session", "a", **unnamed).stderr
+    )
     assert "mounts: there is none" in calotype(folder, "url", "a", "w_1", "--sign").stderr
 
 

@@ -1,6 +1,7 @@
 """A machine that gives no sandbox: one warning and on, or no start, as the owner wants it."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from tests import pictures
 from tests.fakes import temporary_file
+from tests.stories.fleet import Node, running
 from tests.stories.test_commands import environment
 
 REFUSING = """
@@ -55,6 +57,27 @@ def test_one_warning_and_on(tmp_path: Path, processes: str) -> None:
     assert "seccomp: the kernel refuses" in warnings[0]["event"]
     assert "landlock: the kernel has none" in warnings[0]["event"]
     assert "sandboxed" not in rest
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_worker_has_nothing_open_but_its_socket(tmp_path: Path, processes: int) -> None:
+    """Whatever the node was started with, listens on or talks through."""
+    temporary_file(tmp_path / "in", "photo.jpg", pictures.photo_as("jpeg"))
+    node = Node(tmp_path / "node", processes=processes, sources={"photos": {"path": str(tmp_path / "in")}})
+    secret = os.open(temporary_file(tmp_path, "secret", b"classified"), os.O_RDWR)
+    os.set_inheritable(secret, True)
+    try:
+        with running(node):
+            urllib.request.urlopen(f"{node.url}/w_100/photo.jpg", timeout=10).close()
+            workers = node.workers()
+            assert workers
+            for pid in workers:
+                opened = {each.name: os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()}
+                sockets = [where for where in opened.values() if where.startswith("socket:")]
+                assert len(sockets) == 1, opened
+                assert len(opened) == 4, opened
+    finally:
+        os.close(secret)
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])

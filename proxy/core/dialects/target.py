@@ -9,8 +9,8 @@ from urllib.parse import quote, unquote_to_bytes
 
 from proxy.core.errors import BadUrl, SourceNotAllowed
 
-_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_UNFIT = re.compile(r'[\x00-\x20\x7f#"<>\\^`{|}]')
+BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_UNFIT = re.compile(r'[^\x21-\x7e]|[#"<>\\^`{|}]')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
 _ORIGIN = re.compile(
     r"https?://(?:\[[0-9a-f:.]+\]|[^/?#@:\[\]]+)(?::[0-9]{1,5})?(?=[/?#]|\Z)", re.IGNORECASE | re.ASCII
@@ -47,7 +47,7 @@ def origin_and_target(url: str) -> tuple[str, str]:
 
 def decoded(raw: str, what: str) -> str:
     """`raw` percent-decoded once; raises BadUrl, naming it as `what`, unless the result is UTF-8."""
-    if _BAD_PERCENT.search(raw):
+    if BAD_PERCENT.search(raw):
         raise BadUrl(f"{what} holds a % that is not followed by two hexadecimal digits")
     try:
         return unquote_to_bytes(raw.encode("utf-8", "surrogateescape")).decode("utf-8")
@@ -87,17 +87,27 @@ def encoded(key: str) -> str:
     return quote(key, safe="-._~" if is_absolute(key) else "/-._~")
 
 
-_CREDENTIALS = re.compile(
-    r"x-amz-|awsaccesskeyid|(?<![a-z])(?:sig(?:nature)?|ses)=|(?:token|secret|password|api_?key)=|//[^/@]*@",
-    re.IGNORECASE,
+CREDENTIALS = (
+    *("x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-goog-signature", "x-goog-credential"),
+    *("awsaccesskeyid", "key-pair-id", "signature", "sig", "hmac", "hdnts", "hdnea"),
+)
+"""Names of parameters, in lower case, by which a URL lets its bearer in."""
+
+_SECRETS = re.compile(
+    rf"(?:{'|'.join(CREDENTIALS)}|ses|token|secret|password|api_?key)=|//[^/@]*@", re.IGNORECASE
 )
 _DECODINGS = 4
 
 
 def without_secrets(raw: str) -> str:
     """`raw` as a log may show it: up to the first credential of its own or of a URL within it, however it is encoded."""
-    plain = raw
-    for _ in range(_DECODINGS if "%" in raw else 0):
-        plain = unquote_to_bytes(plain).decode("utf-8", "replace")
-    found = _CREDENTIALS.search(plain)
-    return raw if found is None else quote(plain[: found.start()], safe="/:?&=;,@.-_~") + "..."
+    plain, encoded = raw, True
+    for _ in range(_DECODINGS):
+        if not (encoded := "%" in plain):
+            break
+        plain = unquote_to_bytes(plain.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+    found = _SECRETS.search(plain) if "=" in plain or "@" in plain else None
+    if found is None:
+        # What is encoded deeper still is not for showing.
+        return raw.partition("?")[0] + "?..." if encoded and "%" in plain and "?" in raw else raw
+    return quote(plain[: found.start()], safe="/:?&=;,@.-_~") + "..."
