@@ -7,6 +7,14 @@ import hypothesis
 import pytest
 
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
+hypothesis.settings.register_profile(
+    # The same answer every time, and no time spent on what the smallest example is.
+    "mutants",
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
 hypothesis.settings.load_profile("default")
 
 

@@ -157,23 +157,89 @@ async def test_a_waiter_gives_up_at_its_own_deadline_and_the_flight_goes_on(flig
 
     patient = asyncio.create_task(flights.run("k", work, deadline=soon()))
     await settle()
-    with pytest.raises(RenderTimeout):
+    with pytest.raises(RenderTimeout, match="^the picture was not ready"):
         await flights.run("k", work, deadline=asyncio.get_running_loop().time() + 0.01)
     gate.set()
     assert await patient == Landed("late", False)
 
 
-async def test_closing_tells_the_waiters() -> None:
+async def test_a_deadline_that_is_over_leaves_the_work_its_grace(flights: Flights) -> None:
+    async def work(_: Flight) -> str:
+        await settle()
+        return "just in time"
+
+    landed = await flights.run("k", work, deadline=asyncio.get_running_loop().time())
+    assert landed == Landed("just in time", False)
+
+
+async def test_a_newcomer_does_not_board_a_flight_that_has_landed_in_this_turn(flights: Flights) -> None:
+    gate, other_gate = asyncio.Event(), asyncio.Event()
+
+    async def old(_: Flight) -> str:
+        await gate.wait()
+        return "old"
+
+    async def new(_: Flight) -> str:
+        await other_gate.wait()
+        return "new"
+
+    first = asyncio.create_task(flights.run("k", old, deadline=soon()))
+    await settle()
+    gate.set()
+    # Its first step comes right after the last one of the flight, before anybody is told.
+    second = asyncio.create_task(flights.run("k", new, deadline=soon()))
+    assert await first == Landed("old", False)
+    assert len(flights) == 1
+    other_gate.set()
+    assert await second == Landed("new", False)
+
+
+async def test_a_flight_can_be_told_by_its_name(flights: Flights) -> None:
+    async def work(_: Flight) -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        return task.get_name()
+
+    assert (await flights.run("k", work, deadline=soon())).result == "flight k"
+
+
+async def test_closing_tells_the_waiters_when_all_is_down() -> None:
+    flights = Flights()
+    down: list[str] = []
+
+    async def work(_: Flight) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await settle()
+            down.append("k")
+
+    asking = [asyncio.create_task(flights.run("k", work, deadline=soon())) for _ in range(3)]
+    await settle()
+    await flights.close()
+    assert down == ["k"]
+    for result in await asyncio.gather(*asking, return_exceptions=True):
+        assert isinstance(result, Draining)
+        assert (result.detail, result.retry_after_s) == ("the node is stopping", 1)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_waiter_that_leaves_while_all_is_closing_has_left(turns: int) -> None:
     flights = Flights()
 
     async def work(_: Flight) -> None:
         await asyncio.sleep(60)
 
-    asking = [asyncio.create_task(flights.run("k", work, deadline=soon())) for _ in range(3)]
+    asking = asyncio.create_task(flights.run("k", work, deadline=soon()))
     await settle()
-    await flights.close()
-    results = await asyncio.gather(*asking, return_exceptions=True)
-    assert all(isinstance(result, Draining) for result in results)
+    closing = asyncio.create_task(flights.close())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    was_there = asking.cancel()
+    await closing
+    await asyncio.wait([asking])
+    assert asking.cancelled() is was_there
+    assert asking.cancelled() or isinstance(asking.exception(), Draining)
 
 
 async def test_a_failure_nobody_waits_for_is_quiet(flights: Flights) -> None:
@@ -192,6 +258,7 @@ async def test_a_failure_nobody_waits_for_is_quiet(flights: Flights) -> None:
     await settle()
     gate.set()
     await settle()
+    del alone  # Its traceback holds the flight.
     gc.collect()
     assert complaints == []
     assert len(flights) == 0

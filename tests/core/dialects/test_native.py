@@ -1,6 +1,7 @@
 """Two dialects of one language: every token, every alias, every mistake."""
 
 import itertools
+import re
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from proxy.core.dialects.native import (
     query_url,
     spell,
 )
+from proxy.core.dialects.tokens import GRAVITIES
 from proxy.core.errors import BadTransform, BadUrl, CalotypeError, UnknownRoute
 from proxy.core.formats import Format
 from proxy.core.transform import (
@@ -99,9 +101,13 @@ BOTH = [
     ("a_hflip", "rot=hflip", Transform(turn=Turn.HFLIP)),
     ("a_vflip", "rot=vflip", Transform(turn=Turn.VFLIP)),
     ("e_blur:2.5", "e=blur:2.50", Transform(effects=(Blur(2.5),))),
+    ("e_blur:0.3", "e=blur:0.30", Transform(effects=(Blur(0.3),))),
+    ("e_blur:100", "e=blur:100.0", Transform(effects=(Blur(100.0),))),
     ("e_sharpen", "e=sharpen:1", Transform(effects=(Sharpen(1.0),))),
+    ("e_sharpen:10", "e=sharpen:10.00", Transform(effects=(Sharpen(10.0),))),
     ("e_grayscale", "e=grayscale", Transform(effects=(Adjust(Tone.GRAYSCALE, 100),))),
     ("e_sepia", "e=sepia:80", Transform(effects=(Adjust(Tone.SEPIA, 80),))),
+    ("e_sepia:1", "e=sepia:1", Transform(effects=(Adjust(Tone.SEPIA, 1),))),
     ("e_brightness:-100", "e=brightness:-100", Transform(effects=(Adjust(Tone.BRIGHTNESS, -100),))),
     ("e_contrast:0", "e=contrast:0", Transform(effects=(Adjust(Tone.CONTRAST, 0),))),
     ("e_saturation:100", "e=saturation:100", Transform(effects=(Adjust(Tone.SATURATION, 100),))),
@@ -120,64 +126,56 @@ def test_each_token_on_a_path_and_in_a_query(tokens: str, query: str, transform:
     assert own_query(query) == transform
 
 
-MISTAKES = [
-    *(
-        ("w", value)
-        for value in ("0", "-1", "+1", "01", "1.0", "1e3", "1_0", "٣", "４", "abc", " 1", "1 ", "0x10", "NaN")
+FOCAL = "must be a focal point of two fractions from 0 to 1"
+NAMED = "must be a focal point such as 0.3:0.7, or one of center, north, south,"
+EFFECTS = "must be blur:SIGMA, sharpen[:SIGMA], grayscale, sepia[:PERCENT],"
+MISTAKES: list[tuple[str, str, tuple[str, ...]]] = [
+    (
+        "w",
+        "must be a whole number of pixels from 1",
+        ("0", "-1", "+1", "01", "1.0", "1e3", "1_0", "٣", "４", "abc", " 1", "1 ", "0x10", "NaN"),
     ),
-    *(("h", value) for value in ("0", "1.5")),
-    *(("q", value) for value in ("-1", "+5", "080", "8_0", "eighty", "1.5")),
-    *(("dpr", value) for value in ("0", "0.5", "5", "4.01", "1.234", "1.", ".5", "01", "2x")),
-    *(
-        ("g", value)
-        for value in (
-            "centre",
-            "NORTH",
-            "0.5",
-            "0.5:",
-            ":0.5",
-            "1.1:0",
-            "0.5:0.5:0.5",
-            "-0.1:0",
-            "0.12345:0",
-            "5e-1:0",
-        )
+    ("h", "must be a whole number of pixels from 1", ("0", "1.5")),
+    ("q", "must be a whole number from 1 to 100", ("-1", "+5", "080", "8_0", "eighty", "1.5")),
+    (
+        "dpr",
+        "must be a number from 1 to 4 with",
+        ("0", "0.5", "0.99", "5", "4.01", "1.234", "1.", ".5", "01", "2x"),
     ),
-    *(("b", value) for value in ("red", "ffff", "#fff", "fffff", "gggggg", "ffffffff0")),
-    *(("a", value) for value in ("45", "0", "360", "flip")),
-    *(("f", value) for value in ("JPG", "heic", "svg", "tiff", "bmp")),
-    *(("c", value) for value in ("cover", "crop", "FILL")),
-    *(
-        ("e", value)
-        for value in (
-            "blur",
-            "blur:",
-            "blur:0",
-            "blur:0.2",
-            "blur:101",
-            "blur:1.234",
-            "blur:-1",
-            "sharpen:",
-            "sharpen:11",
-            "grayscale:50",
-            "sepia:0",
-            "sepia:101",
-            "brightness",
-            "brightness:101",
-            "brightness:-0",
-            "brightness:+5",
-            "invert",
-            "contrast:05",
-        )
+    ("g", FOCAL, ("0.5:", ":0.5", "1.1:0", "0.5:0.5:0.5", "-0.1:0", "0.12345:0", "5e-1:0")),
+    ("g", NAMED, ("centre", "NORTH", "0.5")),
+    ("b", "must be rgb, rrggbb or rrggbbaa in", ("red", "ffff", "#fff", "fffff", "gggggg", "ffffffff0")),
+    ("a", "must be one of 90, 180, 270, hflip, vflip", ("45", "0", "360", "flip")),
+    ("f", "must be one of auto, jpg, jpeg, png,", ("JPG", "heic", "svg", "tiff", "bmp")),
+    ("c", "must be one of fill, pad, fit, outside, scale", ("cover", "crop", "FILL")),
+    (
+        "e",
+        "must have a sigma from 0.3 to 100 with",
+        ("blur:", "blur:0", "blur:0.2", "blur:0.29", "blur:100.01", "blur:101", "blur:1.234", "blur:-1"),
     ),
-    *(("v", value) for value in ("a b", "é", "a" * 65, "a/b")),
-    ("t", "nosuch"),
+    (
+        "e",
+        "must have a sigma from 0.3 to 10 with",
+        ("sharpen:", "sharpen:0.2", "sharpen:10.01", "sharpen:11"),
+    ),
+    ("e", "must have a strength from 1 to 100 in", ("sepia:", "sepia:0", "sepia:101", "sepia:-1")),
+    (
+        "e",
+        "must have a strength from -100 to 100 in",
+        ("brightness:101", "brightness:-101", "brightness:-0", "brightness:+5", "contrast:05", "saturation:"),
+    ),
+    ("e", EFFECTS, ("blur", "grayscale:50", "grayscale:", "brightness", "contrast", "saturation", "invert")),
+    ("v", "must be 1 to 64 letters, digits,", ("a b", "é", "a" * 65, "a/b")),
+    ("t", "names no preset of this node", ("nosuch",)),
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), MISTAKES)
-def test_a_mistake_names_its_parameter(name: str, value: str) -> None:
-    with pytest.raises(BadTransform, match=f"^parameter {name} "):
+@pytest.mark.parametrize(
+    ("name", "reason", "value"),
+    [(name, reason, value) for name, reason, values in MISTAKES for value in values],
+)
+def test_a_mistake_names_its_parameter(name: str, reason: str, value: str) -> None:
+    with pytest.raises(BadTransform, match=f"^parameter {name} {re.escape(reason)}"):
         parse_tokens(f"{name}_{value}", PRESETS)
 
 
@@ -201,7 +199,7 @@ def test_a_mistake_repeats_no_byte_of_the_client(name: str) -> None:
         ("W_400,h_3", "parameter 1 is unknown"),
         ("w400,h_3", "parameter 1 is unknown"),
         ("width_400,h_3", "parameter 1 is unknown"),
-        ("", "parameter 1 is unknown"),
+        ("", "parameter 1 is unknown; known are w, h, c, g, f, q, dpr, b, a, e, v, t$"),
         (",".join(["e_grayscale"] * 9), "parameter e may be given 8 times"),
     ],
 )
@@ -217,12 +215,14 @@ def test_malformed_lists(tokens: str, says: str) -> None:
         ("w=1;h=5", "parameter w must"),
         ("w=", "w is empty"),
         ("w=1&foo=2", "parameter 3 is unknown"),
+        ("w=1&foo=%zz", "parameter 3 is unknown"),
+        ("foo=%ff&w=1", "parameter 2 is unknown"),
         ("w", "w is empty"),
         ("x=1", "parameter 2 is unknown"),
         ("%77=1", "parameter 2 is unknown"),
         ("w=1&", "parameter 3 is unknown"),
         ("w=+1", "parameter w must"),
-        ("c=fill", "parameter 2 is unknown"),
+        ("c=fill", "2 is unknown; known are w, h, fit, g, format, q, dpr, bg, rot, e, v, preset$"),
         ("fit=scale", "parameter fit must be one of cover"),
         ("preset=nosuch", "preset names no preset"),
         ("preset=card&preset=card", "preset is given twice"),
@@ -234,10 +234,10 @@ def test_malformed_queries(query: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", ["/thumbnail", "/thumbnail?", "/thumbnail?w=1", "/thumbnail?url=a&url=a", "/thumbnail?url="]
+    "raw", ["/thumbnail", "/thumbnail?", "/thumbnail?w=1", "/thumbnail?url=a&url=a", "/thumbnail?url=&url="]
 )
 def test_a_query_needs_its_original_once(raw: str) -> None:
-    with pytest.raises(BadUrl):
+    with pytest.raises(BadUrl, match="^parameter url must be given once"):
         parse(raw, PRESETS)
 
 
@@ -256,33 +256,48 @@ def test_a_query_needs_its_original_once(raw: str) -> None:
     ],
 )
 def test_a_segment_without_a_known_token_is_no_route(raw: str) -> None:
-    with pytest.raises(UnknownRoute):
+    with pytest.raises(UnknownRoute, match="^no such route: a picture's URL is "):
         parse(raw, PRESETS)
 
 
+NO_QUERY = "this URL takes no query: "
+NO_KEY = "the key of the original is missing"
+NO_SLASH = "the key is missing: a picture's URL is "
+DOTS = "the key has an empty, . or .. segment"
+CONTROL = "the key holds a control character"
+
+
 @pytest.mark.parametrize(
-    ("raw", "error"),
+    ("raw", "error", "says"),
     [
-        ("/w_abc/photo.jpg", BadTransform),
-        ("/w_400,zz_3/photo.jpg", BadTransform),
-        ("/w_400", BadUrl),
-        ("/w_400/", BadUrl),
-        ("/w_400/a?x=1", BadUrl),
-        ("/w_400/a?", BadUrl),
-        ("/w_400/..%2fsecret", BadUrl),
-        ("/w_400/%2e%2e/secret", BadUrl),
-        ("/w_400/a%00.jpg", BadUrl),
-        ("/w_400/a%5Cb", BadUrl),
-        ("/w_400/%c0%ae%c0%ae/x", BadUrl),
-        ("/w_400//etc/passwd", BadUrl),
-        ("/w_%zz/a.jpg", BadUrl),
-        ("/original/../x", BadUrl),
-        ("/original/a?w=1", BadUrl),
-        ("/thumbnail?url=%ff", BadUrl),
+        ("/w_abc/photo.jpg", BadTransform, "parameter w must"),
+        ("/w_400,zz_3/photo.jpg", BadTransform, "parameter 2 is unknown"),
+        ("/zz_3,w_400/photo.jpg", BadTransform, "parameter 1 is unknown"),
+        ("/w_400", BadUrl, NO_SLASH),
+        ("/w_400/", BadUrl, NO_KEY),
+        ("/w_400/a?x=1", BadUrl, NO_QUERY),
+        ("/w_400/a?", BadUrl, NO_QUERY),
+        ("/w_400?", BadUrl, NO_QUERY),
+        ("/w_400/..%2fsecret", BadUrl, DOTS),
+        ("/w_400/%2e%2e/secret", BadUrl, DOTS),
+        ("/w_400/a%00.jpg", BadUrl, CONTROL),
+        ("/w_400/a%5Cb", BadUrl, CONTROL),
+        ("/w_400/%c0%ae%c0%ae/x", BadUrl, "the key is not UTF-8"),
+        ("/w_400/a%zz", BadUrl, "the key holds a % that"),
+        ("/w_400//etc/passwd", BadUrl, DOTS),
+        ("/w_%zz/a.jpg", BadUrl, "the transform holds a % that"),
+        ("/w_%ff/a.jpg", BadUrl, "the transform is not UTF-8"),
+        ("/original/../x", BadUrl, DOTS),
+        ("/original/a%zz", BadUrl, "the key holds a % that"),
+        ("/original/", BadUrl, NO_KEY),
+        ("/original/a?w=1", BadUrl, NO_QUERY),
+        ("/thumbnail?url=%ff", BadUrl, "url is not UTF-8"),
+        ("/thumbnail?url=", BadUrl, NO_KEY),
+        ("/thumbnail?url=a&w=%zz", BadUrl, "w holds a % that"),
     ],
 )
-def test_mistakes_in_the_rest(raw: str, error: type[CalotypeError]) -> None:
-    with pytest.raises(error):
+def test_mistakes_in_the_rest(raw: str, error: type[CalotypeError], says: str) -> None:
+    with pytest.raises(error, match=f"^{re.escape(says)}"):
         parse(raw, PRESETS)
 
 
@@ -307,12 +322,15 @@ def test_tokens_override_their_preset_whatever_the_order() -> None:
             width_px=640, height_px=200, fit=Fit.COVER, format=Auto.AUTO
         )
     assert parse_tokens("t_my_sq", PRESETS).transform(PRESETS) == Transform(width_px=9)
+    assert parse_tokens("w_8", PRESETS).transform({}) == Transform(width_px=8)
     assert parse_tokens("q_999", PRESETS).clamped == ("q",)
-    assert parse_tokens("q_99", PRESETS).clamped == ()
+    assert parse_tokens("q_99", PRESETS) == VariantAsked(key="", own=Transform(quality=99))
 
 
 def test_thousands_of_digits_are_only_large() -> None:
-    assert own(f"w_{'9' * 4000}").width_px == 10**18
+    assert own(f"w_{'9' * 18}").width_px == 10**18 - 1
+    for digits in (19, 20, 4000):
+        assert own(f"w_{'9' * digits}").width_px == 10**18
 
 
 @given(keys, transforms)
@@ -339,8 +357,37 @@ def test_the_order_of_tokens_means_nothing_but_for_effects(transform: Transform,
     assert own(",".join([*effects, *others])) == transform
 
 
+def test_there_is_one_way_to_write_a_url() -> None:
+    transform = Transform(
+        width_px=400,
+        height_px=300,
+        fit=Fit.COVER,
+        gravity=CENTER,
+        format=Format.JPEG,
+        quality=80,
+        dpr_percent=150,
+        background=WHITE,
+        turn=Turn.HFLIP,
+        effects=(Blur(2.5), Sharpen(1.0), Adjust(Tone.GRAYSCALE, 100), Adjust(Tone.SEPIA, 80)),
+        version="7",
+    )
+    assert path_url("a/b c.jpg", transform, "card") == (
+        "/t_card,w_400,h_300,c_fill,g_center,f_jpeg,q_80,dpr_1.5,b_ffffff,a_hflip,"
+        "e_blur:2.5,e_sharpen:1,e_grayscale,e_sepia:80,v_7/a/b%20c.jpg"
+    )
+    assert query_url("a/b c.jpg", transform, "card") == (
+        "/thumbnail?url=a/b%20c.jpg&preset=card&w=400&h=300&fit=cover&g=center&format=jpeg&q=80&dpr=1.5&bg=ffffff"
+        "&rot=hflip&e=blur:2.5&e=sharpen:1&e=grayscale&e=sepia:80&v=7"
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in GRAVITIES if name != "faces"])
+def test_a_gravity_that_has_a_name_is_written_by_it(name: str) -> None:
+    assert spell(own(f"g_{name}")) == f"g_{name}"
+
+
 def test_a_transform_that_asks_nothing_has_no_path() -> None:
-    with pytest.raises(BadTransform):
+    with pytest.raises(BadTransform, match="^the transform asks for nothing"):
         path_url("a", Transform())
     assert query_url("a", Transform()) == "/thumbnail?url=a"
 

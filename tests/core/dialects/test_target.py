@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.dialects.target import Target, checked_key, cut, decoded, encoded, without_secrets
+from proxy.core.dialects.target import (
+    Target,
+    checked_key,
+    checked_locator,
+    cut,
+    decoded,
+    encoded,
+    origin_and_target,
+    without_secrets,
+)
 from proxy.core.errors import BadUrl, CalotypeError, SourceNotAllowed
 from tests.strategies import keys
 
@@ -16,25 +25,62 @@ def test_a_target_is_cut_at_its_first_question_mark() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw",
+    ("raw", "says"),
     [
-        "",
-        "*",
-        "http://evil/x",
-        "evil:443",
-        "/a b",
-        "/a\0",
-        "/a#b",
-        "/a\\b",
-        '/a"',
-        "/a<b>",
-        "/a\x7f",
-        "/a\tb",
+        *(
+            (raw, "the request target must be a path")
+            for raw in ("", "*", "http://evil/x", "evil:443", "a b", "?/a")
+        ),
+        *(
+            (raw, "the URL holds a character")
+            for raw in (
+                "/a b",
+                "/a\0",
+                "/a#b",
+                "/a\\b",
+                '/a"',
+                "/a<b>",
+                "/a\x7f",
+                "/a\tb",
+                "/a?b#c",
+                "/a?b=|",
+            )
+        ),
     ],
 )
-def test_targets_that_no_url_has(raw: str) -> None:
-    with pytest.raises(BadUrl):
+def test_targets_that_no_url_has(raw: str, says: str) -> None:
+    with pytest.raises(BadUrl, match=f"^{says}"):
         cut(raw)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin", "target"),
+    [
+        ("/w_9/a.jpg?b", "", "/w_9/a.jpg?b"),
+        ("/http://a/b", "", "/http://a/b"),
+        ("//a/b", "", "//a/b"),
+        ("http://a", "http://a", "/"),
+        ("http://a/", "http://a", "/"),
+        ("https://img.example:8443/w_9/a.jpg", "https://img.example:8443", "/w_9/a.jpg"),
+        ("HTTPS://Img.example/w_9/a.jpg", "HTTPS://Img.example", "/w_9/a.jpg"),
+        ("http://[::1]:80/a", "http://[::1]:80", "/a"),
+        ("http://a?b=c", "http://a", "/?b=c"),
+        ("http://a#b", "http://a", "/#b"),
+        ("http://a/http://b/c", "http://a", "/http://b/c"),
+    ],
+)
+def test_an_absolute_url_is_cut_after_its_origin(url: str, origin: str, target: str) -> None:
+    assert origin_and_target(url) == (origin, target)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "a", "a/b", "ftp://a/b", "http:/a", "http://", "http:///a", "http://a:b/c", "http://a:123456/b",
+     "http://user:password@a/b", "http://user@a/b", "http://[::1/a", "http://::1/a", " http://a/b", "x-http://a/b"],
+)  # fmt: skip
+def test_what_is_neither_a_url_nor_a_path(url: str) -> None:
+    with pytest.raises(BadUrl, match="^this is neither a URL nor a path "):
+        origin_and_target(url)
 
 
 @pytest.mark.parametrize(
@@ -61,39 +107,55 @@ def test_what_is_not_utf8_is_refused(raw: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key",
+    ("key", "says"),
     [
-        "",
-        "/a",
-        "a/",
-        "a//b",
-        ".",
-        "..",
-        "a/..",
-        "../a",
-        "a/./b",
-        "a\0b",
-        "a\nb",
-        "a\x7f",
-        "a\x85b",
-        "a\\b",
-        "..\\a",
+        ("", "the key of the original is missing"),
+        *(
+            (key, "the key has an empty, . or .. segment")
+            for key in ("/a", "a/", "a//b", ".", "..", "a/..", "../a", "a/./b")
+        ),
+        *(
+            (key, "the key holds a control character")
+            for key in ("a\0b", "a\nb", "a\x7f", "a\x85b", "a\\b", "..\\a", "a\udcffb")
+        ),
     ],
 )
-def test_keys_that_could_leave_their_place(key: str) -> None:
-    with pytest.raises(BadUrl):
-        checked_key(key)
+def test_keys_that_could_leave_their_place(key: str, says: str) -> None:
+    for check in (checked_key, checked_locator):
+        with pytest.raises(BadUrl, match=f"^{says}"):
+            check(key)
 
 
 @pytest.mark.parametrize("key", ["...", "....", "a..b", ".hidden", "a b", "é", "x:y", "100%"])
 def test_keys_that_are_only_odd(key: str) -> None:
     assert checked_key(key) == key
+    assert checked_locator(key) == key
 
 
-@pytest.mark.parametrize("key", ["http://a/b.jpg", "HTTPS://a", "s3://bucket/key", "file:///etc/passwd"])
-def test_absolute_urls_are_no_keys_of_a_directory(key: str) -> None:
-    with pytest.raises(SourceNotAllowed):
-        checked_key(key)
+@pytest.mark.parametrize("url", ["http://a/b.jpg", "HTTPS://a", "s3://bucket/key", "file:///etc/passwd"])
+def test_absolute_urls_are_no_keys_of_a_directory(url: str) -> None:
+    with pytest.raises(SourceNotAllowed, match="^this mount takes keys of its own source, not absolute URLs"):
+        checked_key(url)
+    assert checked_locator(url) == url
+
+
+@pytest.mark.parametrize("character", ["\0", "\n", "\x7f", "\x85", "\\", "\udcff"])
+def test_no_absolute_url_holds_these_either(character: str) -> None:
+    with pytest.raises(BadUrl, match="^the URL of the original holds a control character"):
+        checked_locator(f"http://a/b{character}.jpg")
+
+
+@pytest.mark.parametrize(
+    ("key", "written"),
+    [
+        ("a/b.jpg", "a/b.jpg"),
+        ("A-Z_0.9~/b", "A-Z_0.9~/b"),
+        ("a b+c%&=?#é", "a%20b%2Bc%25%26%3D%3F%23%C3%A9"),
+        ("http://a/b.jpg?c=d&e", "http%3A%2F%2Fa%2Fb.jpg%3Fc%3Dd%26e"),
+    ],
+)
+def test_as_a_key_is_written(key: str, written: str) -> None:
+    assert encoded(key) == written
 
 
 @given(keys)
