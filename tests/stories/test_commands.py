@@ -128,6 +128,21 @@ def test_signing(folder: Path) -> None:
     assert (told["signature"], told["signed_by"]) == ("valid", "one")
 
 
+def test_a_url_is_signed_for_the_mount_it_belongs_to(folder: Path) -> None:
+    more = {
+        "CALOTYPE_MOUNTS__ALL__KEYS": '["one"]',
+        "CALOTYPE_MOUNTS__FEW": '{"source": "all", "prefix": "/few/", "signing": "required", "keys": ["two"]}',
+    }
+    for target, key_id, secret in (("/w_5/a.jpg", "one", "1"), ("/few/w_5/a.jpg", "two", "2")):
+        made = calotype(folder, "sign", target, **SIGNING, **more).stdout.strip()
+        assert verify(made, {key_id: secret.encode() * 32}) is not None
+    named = calotype(
+        folder, "url", "a.jpg", "w_5", "--sign", "--mount", "few", **SIGNING, **more
+    ).stdout.strip()
+    assert verify(named.removeprefix("http://127.0.0.1:8080"), {"two": b"2" * 32}) is not None
+    assert "--mount: is needed" in calotype(folder, "url", "a.jpg", "w_5", "--sign", **SIGNING, **more).stderr
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -205,6 +205,13 @@ def test_a_log_shows_no_credential(raw: str, shown: str) -> None:
         "/thumbnail?url=https://s3.x/a?X%252DAmz%252DSignature=secret",
         "/thumbnail?url=http://secret:secret@host/a.jpg",
         "/thumbnail?url=http%3A%2F%2Fkey:secret%40host/a.jpg",
+        "/thumbnail?url=a.jpg&xsig=secret",
+        "/w_1/a.jpg?ses=secret",
+        "/w_1/a.jpg?s%2525252569g=secret",
+        "/w_1/a.jpg?s%25252525252569g=secret",
+        "/thumbnail?url=https://x/a?access_token=secret",
+        "/thumbnail?url=https://x/a?se=1&sig=secret",
+        "/thumbnail?url=https://x/a?hdnts=secret",
         "/thumbnail?url=https://s3.x/a?AWSAccessKeyId=secret&Signature=secret",
     ],
 )
