@@ -82,11 +82,15 @@ def sign(
     """
     if unsigned(raw) != raw:
         raise BadUrl("the URL is signed already: leave out sig, exp, kid, dom and ses")
+    try:
+        spelled = quote(session, safe="")
+    except UnicodeEncodeError:
+        raise BadUrl("parameter ses is not UTF-8") from None
     named = {
         "exp": "" if until_s is None else str(until_s),
         "kid": key_id,
         "dom": domain,
-        "ses": quote(session, safe="", errors="replace"),
+        "ses": spelled,
     }
     for name, value in named.items():
         if value:
