@@ -183,11 +183,10 @@ class BucketTier:
             if not await self._surely(key, name):
                 await self._flags.unmark(key)
                 return ""
-            return (
-                f"{self._public_url}/{name}"
-                if self._public_url
-                else await self._objects.signed(name, int(min(until_s - self._clock(), SIGNED_S)))
-            )
+            if self._public_url:
+                return f"{self._public_url}/{name}"
+            seconds = int(min(until_s - self._clock(), SIGNED_S))
+            return await self._objects.signed(name, seconds) if seconds > 0 else ""
         except StoreFault as fault:
             self._metrics.tier_failed(self.name, fault.kind)
             return ""

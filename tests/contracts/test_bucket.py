@@ -242,6 +242,10 @@ async def test_a_flagged_object_has_a_location() -> None:
     assert await public.location(KEY, Format.WEBP, until_s=math.inf) == f"https://cdn.example/b/{NAME}"
     signed = tier(objects, flags, FakeMetrics())
     assert await signed.location(KEY, Format.WEBP, until_s=math.inf) == f"signed:{NAME}:3600"
+    now_s = asyncio.get_running_loop().time()
+    assert await signed.location(KEY, Format.WEBP, until_s=now_s + 99.9) == f"signed:{NAME}:99"
+    for until_s in (now_s + 0.9, now_s, now_s - 9):
+        assert await signed.location(KEY, Format.WEBP, until_s=until_s) == "", "no time is left"
     flags.flags.clear()
     assert await signed.location(KEY, Format.WEBP, until_s=math.inf) == "", "unknown is proxied"
 
