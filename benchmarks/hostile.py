@@ -186,8 +186,9 @@ async def shots(
     *,
     kinds: Sequence[signal.Signals] = KINDS,
     every_s: float = SHOT_EVERY_S,
+    a_second: int = REQUESTS_A_SECOND,
 ) -> Shots:
-    """50 requests a second, sent on time and never again, every second one warm, while a worker is shot every so often.
+    """So many requests a second, sent on time and never again, every second one warm, while a worker is shot every so often.
 
     `v` makes each cold one a variant of its own.
     """
@@ -207,8 +208,8 @@ async def shots(
         shooting = asyncio.create_task(_shoot_on(node, chance, kinds, every_s, done.fired))
         tasks = []
         began_s = time.monotonic()
-        for number in range(int(seconds * REQUESTS_A_SECOND)):
-            await asyncio.sleep(max(0.0, began_s + number / REQUESTS_A_SECOND - time.monotonic()))
+        for number in range(int(seconds * a_second)):
+            await asyncio.sleep(max(0.0, began_s + number / a_second - time.monotonic()))
             tasks.append(asyncio.create_task(one(number)))
         shooting.cancel()
         await asyncio.gather(*tasks)
