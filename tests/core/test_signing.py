@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.errors import BadSignature, BadUrl, SignatureExpired
-from proxy.core.signing import Scope, Signed, is_scoped, sign, unsigned, verify
+from proxy.core.signing import ANY, Scope, Signed, is_scoped, sign, unsigned, verify
 
 OLD, NEW, OTHER = b"o" * 32, b"n" * 32, b"x" * 32
 KEYS = {"old": OLD, "new": NEW}
@@ -59,6 +59,17 @@ def test_they_may_stand_anywhere_before_the_signature(key: str) -> None:
     said = f"/thumbnail?exp=1700&url={key}&kid=old&w=9"
     found = verify(f"{said}&sig={mac(said)}", KEYS)
     assert found == Signed(target=f"/thumbnail?url={key}&w=9", key_id="old", scope=Scope(until_s=1700))
+
+
+def test_one_without_a_scope_is_good_for_anybody() -> None:
+    for how in ({}, {"key_id": "old"}):
+        found = verify(sign(PATH, OLD, **how), KEYS)
+        assert found is not None
+        assert found.scope is ANY, "it is told apart at the price of a comparison"
+    for scope in ({"until_s": 9}, {"domain": "a.b"}, {"session": "a"}):
+        found = verify(sign(PATH, OLD, **scope), KEYS)
+        assert found is not None
+        assert found.scope == Scope(**scope)
 
 
 def test_each_live_key_is_good_until_it_is_taken_away() -> None:

@@ -101,13 +101,16 @@ _DECODINGS = 4
 
 def without_secrets(raw: str) -> str:
     """`raw` as a log may show it: up to the first credential of its own or of a URL within it, however it is encoded."""
-    plain, encoded = raw, True
+    if "%" not in raw and "=" not in raw and "@" not in raw:
+        return raw
+    plain, rests = raw, False
     for _ in range(_DECODINGS):
-        if not (encoded := "%" in plain):
+        deeper = unquote_to_bytes(plain.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+        if rests := deeper == plain:
             break
-        plain = unquote_to_bytes(plain.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
-    found = _SECRETS.search(plain) if "=" in plain or "@" in plain else None
+        plain = deeper
+    found = _SECRETS.search(plain)
     if found is None:
         # What is encoded deeper still is not for showing.
-        return raw.partition("?")[0] + "?..." if encoded and "%" in plain and "?" in raw else raw
+        return raw if rests else raw.partition("%25")[0] + "..."
     return quote(plain[: found.start()], safe="/:?&=;,@.-_~") + "..."
