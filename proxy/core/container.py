@@ -10,7 +10,10 @@ from collections.abc import Callable
 from proxy.core.formats import Format
 
 _JPEG_DATA = frozenset({0xD9, 0xDA})
-_JPEG_MARKER = re.compile(rb"\xff+([\x02-\xcf\xd9-\xfe])")
+_JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
+_JPEG_FILL = re.compile(rb"\xff+")
+_MOST_SEGMENTS = 10_000
+"""What is worth walking over; a picture has some tens."""
 _JPEG_STANDALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD8)})
 
 
@@ -27,10 +30,13 @@ def jpeg_scans(content: bytes, most: int) -> int:
     if scans <= most:
         return scans
     scans = 0
-    while scans <= most and (marker := _JPEG_MARKER.search(content, at)) is not None and marker[1] != b"\xd9":
+    for _ in range(_MOST_SEGMENTS):
+        marker = _JPEG_MARKER.search(content, at)
+        if marker is None or marker[1] == b"\xd9" or scans > most:
+            return scans
         scans += marker[1] == b"\xda"
         at = marker.end() + max(2, int.from_bytes(content[marker.end() : marker.end() + 2], "big"))
-    return scans
+    return most + 1
 
 
 def _jpeg_is_whole(content: bytes) -> bool:
@@ -43,10 +49,12 @@ def _jpeg_data(content: bytes) -> int:
     """Where the first scan or the end of the picture begins, past the segments before it (T.81 B.1.1.4); junk between
     them is for the decoder to judge."""
     at = 2
-    while at + 4 <= len(content) and content[at] == 0xFF and content[at + 1] not in _JPEG_DATA:
+    for _ in range(_MOST_SEGMENTS):
+        if at + 4 > len(content) or content[at] != 0xFF or content[at + 1] in _JPEG_DATA:
+            break
         marker = content[at + 1]
-        if marker == 0xFF:
-            at += 1
+        if marker == 0xFF and (fill := _JPEG_FILL.match(content, at)) is not None:
+            at = fill.end() - 1
         elif marker in _JPEG_STANDALONE:
             at += 2
         else:

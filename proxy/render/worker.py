@@ -30,9 +30,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     channel_descriptor, memory_bytes, cpu_s, sandboxed = map(int, sys.argv[1:])
-    # uvloop hands on what the node can inherit to others, sockets among it that it trusts.
-    os.closerange(3, channel_descriptor)
-    os.closerange(channel_descriptor + 1, os.sysconf("SC_OPEN_MAX"))
+    _close_all_but(channel_descriptor)
     channel = socket.socket(fileno=channel_descriptor)
     _confine(memory_bytes=memory_bytes)
     draw.harden()
@@ -48,6 +46,14 @@ def main() -> None:
         answer, body = _work(job, descriptor)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _send(channel, msgspec.json.encode(msgspec.structs.replace(answer, number=job.number)), body)
+
+
+def _close_all_but(channel_descriptor: int) -> None:
+    """uvloop hands on what the node can inherit, sockets among it that it trusts."""
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        if descriptor > 2 and descriptor != channel_descriptor:
+            with suppress(OSError):  # The one that listed them is gone already.
+                os.close(descriptor)
 
 
 def _confine(*, memory_bytes: int) -> None:

@@ -3,8 +3,9 @@
 import pytest
 import pyvips
 
-from proxy.core.container import jpeg_scans
+from proxy.core.container import is_whole, jpeg_scans
 from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat
+from proxy.core.formats import Format
 from proxy.render.draw import probe
 from tests import bombs, pictures
 from tests.render.conftest import LIMITS, draw
@@ -155,3 +156,26 @@ def test_scans_cannot_be_hidden() -> None:
         assert jpeg_scans(content[:2] + before + scans[2:], 100) == 101
     within = content[:-2] + b"\xff\xfe\x00\x04\xff\xd9" + scans[len(content) - 2 :]
     assert jpeg_scans(within, 100) == 101, "the end of the picture is no comment's"
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        b"\xff" * 5_000_000,
+        b"\xff\x00" * 2_500_000,
+        b"\xff\xfe\x00\x02" * 1_200_000,
+        b"\xff\xda\x00\x02" * 1_200_000,
+        b"\xff\xd0" * 2_500_000,
+    ],
+    ids=["fill", "stuffed", "comments", "scans", "restarts"],
+)
+@pytest.mark.parametrize("at", ["before", "within"])
+def test_walking_over_segments_has_an_end(between: bytes, at: str) -> None:
+    content = pictures.photo_as("jpeg")
+    scans = b"\xff\xda\x00\x02" * 200
+    if at == "before":
+        hostile = content[:2] + between + content[2:-2] + scans + content[-2:]
+    else:
+        hostile = content[:-2] + between + scans + content[-2:]
+    assert jpeg_scans(hostile, 100) == 101
+    is_whole(Format.JPEG, hostile)
