@@ -30,7 +30,7 @@ from proxy.core.delivery import Outcome, Visit
 from proxy.core.dialects.target import without_secrets
 from proxy.core.signing import unsigned
 
-_MOST_TARGET = 2048
+_MOST_TARGET = 4096
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -290,7 +290,7 @@ class RequestLedger:
             level="info",
             time=self._rfc3339(at_s),
             method=visit.method,
-            target=without_secrets(unsigned(visit.target[:_MOST_TARGET])),
+            target=_shown(visit.target),
             status=visit.status,
             outcome=visit.outcome or "",
             bytes=visit.bytes,
@@ -308,6 +308,11 @@ class RequestLedger:
             self._second = int(whole)
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
         return f"{self._stamp}.{int(part * 1000):03d}Z"
+
+
+def _shown(target: str) -> str:
+    """What the log says of a target; what is longer than any URL that is answered is not worth the time."""
+    return without_secrets(unsigned(target)) if len(target) <= _MOST_TARGET else "..."
 
 
 def _atomic(lines: bytes) -> Iterator[bytes]:

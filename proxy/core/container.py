@@ -10,7 +10,7 @@ from collections.abc import Callable
 from proxy.core.formats import Format
 
 _JPEG_DATA = frozenset({0xD9, 0xDA})
-_JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
+_JPEG_MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
 _JPEG_FILL = re.compile(rb"\xff+")
 _MOST_SEGMENTS = 10_000
 """What is worth walking over; a picture has some tens."""

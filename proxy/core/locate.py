@@ -58,7 +58,7 @@ class WebPlace:
         if scheme not in _PORTS or host not in self.hosts:
             raise SourceNotAllowed("the URL names a host that is not this mount's source")
         if {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)} & set(CREDENTIALS):
-            raise BadUrl("parameter url is pre-signed, which only a source of kind s3 takes")
+            raise BadUrl("parameter url carries a permission of its own, which is not taken here")
         path = _spelled_once(parts.path or "/")
         if {b".", b".."} & set(unquote_to_bytes(path).split(b"/")):
             raise BadUrl("parameter url has a . or .. segment")

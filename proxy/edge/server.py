@@ -20,22 +20,22 @@ CANCEL_S = 0.1
 HEAD_S = 10.0
 """How long the head of a request may take, from the connection or its first byte on."""
 LOOK_S = 15.0
-LEAST_BYTES = 4096
-"""A client that is owed something must have taken this much, or all of a part, from one look to the next."""
+"""How often it is looked whether a client that is owed something takes any of it."""
 
 
 class QuietHandler(RequestHandler):
     """The hook aiohttp offers: a protocol that answers for a request that could not be read."""
 
-    __slots__ = ("_awaits_head", "_owed_bytes", "_took_a_part", "_watch")
+    __slots__ = ("_awaits_head", "_is_active", "_owed_bytes", "_watch")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._owed_bytes, self._took_a_part = 0, False
+        self._owed_bytes, self._is_active = 0, False
         self._watch = self._loop.call_later(LOOK_S, self._look)
         self._awaits_head: asyncio.TimerHandle | None = self._loop.call_later(HEAD_S, self._cut_off)
 
     def data_received(self, data: bytes) -> None:
+        self._is_active = True
         super().data_received(data)
         if self._messages or self._current_request is not None:
             if self._awaits_head is not None:
@@ -46,7 +46,7 @@ class QuietHandler(RequestHandler):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._took_a_part = True
+        self._is_active = True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
@@ -55,14 +55,14 @@ class QuietHandler(RequestHandler):
             self._awaits_head.cancel()
 
     def _look(self) -> None:
-        """Cuts off who has taken next to nothing since the last look, also where we have closed already."""
+        """Cuts off who has neither taken nor sent anything since the last look, also where we have closed already."""
         if self.transport is None:
             return
         owed_bytes = _owed_bytes(self.transport)
-        if not self._took_a_part and 0 <= self._owed_bytes - owed_bytes < LEAST_BYTES and owed_bytes:
+        if owed_bytes and owed_bytes == self._owed_bytes and not self._is_active:
             self._cut_off()
             return
-        self._owed_bytes, self._took_a_part = owed_bytes, False
+        self._owed_bytes, self._is_active = owed_bytes, False
         self._watch = self._loop.call_later(LOOK_S, self._look)
 
     def _cut_off(self) -> None:
@@ -98,7 +98,7 @@ class QuietHandler(RequestHandler):
 def _owed_bytes(transport: asyncio.Transport) -> int:
     """What the client has not taken: the kernel holds megabytes, and takes more of ours a megabyte at a time."""
     held = array.array("i", [0])
-    with suppress(OSError):
+    with suppress(OSError, ValueError, AttributeError):  # It is gone, or going.
         fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, held)
     return transport.get_write_buffer_size() + held[0]
 

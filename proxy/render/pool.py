@@ -120,7 +120,7 @@ class _Worker:
     ) -> tuple[Answer, bytes]:
         """One job there and its answer back. Raises _Gone or _NotTaken."""
         if self._has_said_something():
-            raise _Gone
+            raise _NotTaken
         self.jobs += 1
         job = Job(self.jobs, plan, limits, original.size_bytes, timeout_s)
         text, descriptor = pickle.dumps(job), original.fileno()
@@ -130,7 +130,7 @@ class _Worker:
         except (BrokenPipeError, ConnectionResetError):
             raise _NotTaken from None
         answer, body = await self._answer(Answer)
-        if answer.number != job.number:
+        if answer.number != job.number or not _fits(answer, body, plan):
             raise _Gone
         return answer, body
 
@@ -185,6 +185,13 @@ class _Worker:
             self.process.kill()
         # Who is cancelled here comes back: its end must be there to be waited for.
         await asyncio.shield(self.ended)
+
+
+def _fits(answer: Answer, body: bytes, plan: Plan | None) -> bool:
+    """Whether this can be an answer to that: a refusal, facts, or a picture of the format asked for."""
+    if answer.slug:
+        return True
+    return answer.facts is not None if plan is None else sniff(body[:SNIFF_BYTES]) is plan.encode.format
 
 
 def _environment(memory_bytes: int) -> dict[str, str]:
@@ -268,16 +275,13 @@ class Pool:
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
         answer, _ = await self._submit(_PROBE, original, None, deadline, lambda: None)
-        if answer.facts is None:
-            raise WorkerDied("the worker gave no facts")
+        assert answer.facts is not None
         return answer.facts
 
     async def render(
         self, original: Original, plan: Plan, *, deadline: float, on_start: Callable[[], None]
     ) -> Variant:
         _, body = await self._submit(_RENDER, original, plan, deadline, on_start)
-        if sniff(body[:SNIFF_BYTES]) is not plan.encode.format:
-            raise WorkerDied("the worker sent something that is not the picture")
         return Variant(kind=plan.encode.format, body=body)
 
     async def _submit(

@@ -31,7 +31,7 @@ _EPERM, _ENOSYS = 1, 38
 _EQUAL, _MASKED_EQUAL = 4, 7
 _TSYNC = 4
 _CLONE_THREAD = 0x00010000
-_PROT_WRITE, _PROT_EXEC = 2, 4
+_PROT_EXEC = 4
 _MAP_SHARED = 1
 _PR_SET_NO_NEW_PRIVS, _PR_SET_NAME, _PR_SET_VMA = 38, 15, 0x53564D41
 
@@ -144,7 +144,6 @@ class _Filter:
         add(_ERRNO | _ENOSYS, "clone3")
         add(_ALLOW, "mprotect", (2, _MASKED_EQUAL, _PROT_EXEC, 0))
         # Nothing to execute, and no file to write into by way of memory.
-        add(_ALLOW, "mmap", (2, _MASKED_EQUAL, _PROT_EXEC | _PROT_WRITE, 0))
         add(_ALLOW, "mmap", (2, _MASKED_EQUAL, _PROT_EXEC, 0), (3, _MASKED_EQUAL, _MAP_SHARED, 0))
         for option in (_PR_SET_NAME, _PR_SET_VMA):
             add(_ALLOW, "prctl", (0, _EQUAL, option, 0))

@@ -46,33 +46,31 @@ class _WriteBehind:
         return self._kept.get(key) or await self.tier.lookup(key, kind)
 
     def store(self, key: str, variant: Variant) -> bool:
-        if (waiting := self._kept.get(key)) is not None:
-            # Who waits already is written as it is then.
-            self._kept[key] = variant
-            self._kept_bytes += len(variant.body) - len(waiting.body)
-            return True
-        full = self._kept_bytes + len(variant.body) > MAX_WAITING_BYTES
-        if self._closing or len(self._kept) >= MAX_WAITING or full:
+        waiting = self._kept.get(key)
+        more_bytes = len(variant.body) - (len(waiting.body) if waiting else 0)
+        is_full = waiting is None and (self._closing or len(self._kept) >= MAX_WAITING)
+        if is_full or self._kept_bytes + more_bytes > MAX_WAITING_BYTES:
             self._metrics.tier_failed(self.tier.name, "dropped")
             return False
+        # Who waits already is written as it is then.
         self._kept[key] = variant
-        self._kept_bytes += len(variant.body)
-        self._waiting.put_nowait(key)
+        self._kept_bytes += more_bytes
+        if waiting is None:
+            self._waiting.put_nowait(key)
         return True
 
     async def _write(self) -> None:
         while (key := await self._waiting.get()) is not None:
-            variant = self._kept[key]
-            try:
-                await self.tier.store(key, variant)
-            except Exception:
-                # Against its contract; but a writer that ends would take the queue with it.
-                self._metrics.tier_failed(self.tier.name, "internal")
-            if self._kept[key] is variant or self._closing:
-                self._kept_bytes -= len(self._kept.pop(key).body)
-            else:
-                self._waiting.put_nowait(key)
-            del variant  # Nobody but the tiers holds one, while nothing is written.
+            written = None
+            while written is not (variant := self._kept[key]):
+                written = variant
+                try:
+                    await self.tier.store(key, variant)
+                except Exception:
+                    # Against its contract; but a writer that ends would take the queue with it.
+                    self._metrics.tier_failed(self.tier.name, "internal")
+            self._kept_bytes -= len(self._kept.pop(key).body)
+            del variant, written  # Nobody but the tiers holds one, while nothing is written.
 
     async def close(self, deadline: float) -> None:
         """Writes what waits until `deadline`; the rest is dropped and counted."""

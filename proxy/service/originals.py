@@ -16,7 +16,6 @@ from proxy.core.delivery import Belief, Variant
 from proxy.core.errors import (
     CalotypeError,
     OriginalNotFound,
-    SourceNotAllowed,
     SourceTimeout,
     SourceUnavailable,
 )
@@ -88,7 +87,7 @@ class Originals:
                 known = await source.identify(ref.key, last)
         except OriginalNotFound as missing:
             known, lasts_s = missing.with_traceback(None), NOT_FOUND_S
-        except (TimeoutError, SourceTimeout, SourceUnavailable, SourceNotAllowed) as failure:
+        except (TimeoutError, SourceTimeout, SourceUnavailable) as failure:
             if last is None:
                 if isinstance(failure, TimeoutError):
                     raise SourceTimeout("the source did not answer in time") from None

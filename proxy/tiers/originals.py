@@ -68,12 +68,13 @@ class OriginalsTier:
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="originals")
         self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._arriving: set[str] = set()
         self._held_bytes = 0
         self._begin()
 
     async def lookup(self, identity: Identity) -> KeptOriginal | None:
         name = original_key(identity)
-        if name not in self._sizes:
+        if name not in self._sizes or name in self._arriving:
             return None
         self._sizes.move_to_end(name)
         try:
@@ -115,10 +116,11 @@ class OriginalsTier:
             await self.off_loop(part.unlink)
             return
         # Known before it has its name, so that it is never there and unknown.
+        self._arriving.add(name)
         self._forget(name)
         self._sizes[name] = size_bytes
         self._held_bytes += size_bytes
-        gone = self._surplus()
+        self._threads.submit(self._unlink, *self._surplus())
         try:
             await self.off_loop(lambda: _rename(part, self.path(name)))
         except OSError as fault:
@@ -126,7 +128,8 @@ class OriginalsTier:
             self._forget(name)
             with suppress(OSError):
                 await self.off_loop(part.unlink)
-        await self.off_loop(lambda: self._unlink(*gone))
+        finally:
+            self._arriving.discard(name)
 
     def path(self, name: str) -> Path:
         """Where the file of that name is."""
@@ -135,8 +138,9 @@ class OriginalsTier:
     def _surplus(self) -> list[str]:
         """Forgets the longest unused until the rest fits."""
         gone = []
-        while self._held_bytes > self._max_bytes:
-            name = next(iter(self._sizes))
+        for name in [name for name in self._sizes if name not in self._arriving]:
+            if self._held_bytes <= self._max_bytes:
+                break
             self._forget(name)
             gone.append(name)
         return gone

@@ -5,6 +5,7 @@ encoding undone. What an original means is for `sources` to say.
 """
 
 import asyncio
+import hashlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -44,35 +45,43 @@ AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, i
 
 
 class Validator(NamedTuple):
-    """What tells one version of an original from another, and the URL whose it is, after redirects; an empty `value` is
-    none."""
+    """What tells one version of an original from another; an empty `value` is none. `place` is where redirects led, if
+    anywhere, as a digest: such URLs may hold what is nobody's business."""
 
     kind: str
     value: str
-    url: str
+    place: str
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.value}\n{self.url}"
+        return f"{self.kind}:{self.value}" + (f"\n{self.place}" if self.place else "")
 
     @classmethod
     def read(cls, text: str) -> "Validator":
         """The inverse of `str`."""
-        told, _, url = text.partition("\n")
+        told, _, place = text.partition("\n")
         kind, _, value = told.partition(":")
-        return cls(kind, value, url)
+        return cls(kind, value, place)
 
     @classmethod
-    def of(cls, answer: aiohttp.ClientResponse, url: str) -> "Validator":
+    def of(cls, answer: aiohttp.ClientResponse, url: str, asked: str) -> "Validator":
         """The better of those that a server gives. One that is not ASCII cannot be sent back."""
         for kind, name in (("tag", hdrs.ETAG), ("date", hdrs.LAST_MODIFIED)):
             if (value := answer.headers.get(name, "")).isascii() and value:
-                return cls(kind, value, url)
-        return cls("", "", url)
+                return cls(kind, value, _place(kind, url, asked))
+        return cls("", "", "")
 
-    def condition(self, url: str) -> dict[str, str]:
-        """The header that asks `url` whether it still holds."""
+    def condition(self, url: str, asked: str) -> dict[str, str]:
+        """The header that asks `url`, to which `asked` has led, whether it still holds."""
         names = {"tag": hdrs.IF_NONE_MATCH, "date": hdrs.IF_MODIFIED_SINCE}
-        return {names[self.kind]: self.value} if url == self.url and self.kind in names else {}
+        is_there = self.kind in names and self.place == _place(self.kind, url, asked)
+        return {names[self.kind]: self.value} if is_there else {}
+
+
+def _place(kind: str, url: str, asked: str) -> str:
+    """A tag tells pictures of one path apart, whatever is behind its `?`; a date does not."""
+    if url == asked:
+        return ""
+    return hashlib.sha256((url.partition("?")[0] if kind == "tag" else url).encode()).hexdigest()[:16]
 
 
 class _ForeignAddress(OSError):
@@ -145,8 +154,9 @@ class Web:
                 return
 
     async def _get(self, url: str, sink: Sink, known: Validator | None, max_bytes: int) -> Validator | None:
+        asked = url
         for _ in range(1 + MOST_REDIRECTS):
-            condition = known.condition(url) if known else {}
+            condition = known.condition(url, asked) if known else {}
             async with self._answer(url, condition) as answer:
                 if answer.status in _REDIRECTS:
                     url = self._next(url, answer.headers.get(hdrs.LOCATION, ""))
@@ -154,7 +164,7 @@ class Web:
                 if answer.status == 304 and condition:
                     return None
                 _judge(answer)
-                said = Validator.of(answer, url)
+                said = Validator.of(answer, url, asked)
                 if said.value and said == known:
                     return None  # It does not know conditions.
                 await self._receive(answer, sink, max_bytes)

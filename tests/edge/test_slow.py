@@ -149,6 +149,16 @@ async def test_a_reader_that_stalls(node: Running, connect: Connect, target: str
             await asyncio.sleep(0.05)
 
 
+async def test_a_busy_client_that_is_always_owed_a_little(connect: Connect) -> None:
+    """It reads all of every answer, a moment late: there is something unread whenever one looks."""
+    client = connect(receive_bytes=2304)
+    began_s = time.monotonic()
+    while time.monotonic() - began_s < 4:
+        await client.send(ASK.replace(b"w_50", b"w_300") + b"\r\n")
+        await asyncio.sleep(0.05)
+        assert b"200 OK" in await client.answer()
+
+
 async def test_what_is_closed_and_never_read_is_dropped(node: Running, connect: Connect) -> None:
     """The kernel has it all, and would offer it for a quarter of an hour."""
     temporary_file(node.originals, "middling.png", pictures.png_of(400, 400) + bytes(200_000))

@@ -61,6 +61,24 @@ async def test_what_waits_to_be_written_is_found_already() -> None:
     assert disk.entries == {"k": VARIANT}
 
 
+async def test_what_replaces_it_is_written_though_the_node_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain_module, "MAX_WAITING_BYTES", 20)
+    disk, metrics = FakeTier(), FakeMetrics()
+    disk.gate.clear()
+    chain = Chain(FakeInstantTier(), [disk], metrics)
+    assert chain.store("k", VARIANT)
+    await settle()
+    closing = asyncio.create_task(chain.close(later()))
+    await settle()
+    newer = Variant(kind=None, body=b"newer")
+    assert chain.store("k", newer)
+    chain.store("k", Variant(kind=None, body=b"x" * 21))
+    assert metrics.counts == {"disk dropped": 1}
+    disk.gate.set()
+    await closing
+    assert disk.entries == {"k": newer}
+
+
 @pytest.mark.parametrize("being_written", [False, True])
 async def test_what_replaces_what_waits_is_what_is_written(being_written: bool) -> None:
     newer = Variant(kind=None, body=b"newer")

@@ -94,7 +94,7 @@ CREDENTIALS = (
 """Names of parameters, in lower case, by which a URL lets its bearer in."""
 
 _SECRETS = re.compile(
-    rf"(?:{'|'.join(CREDENTIALS)}|ses|token|secret|password|api_?key)=|//[^/@]*@", re.IGNORECASE
+    rf"(?:{'|'.join(CREDENTIALS)}|(?<![a-z])ses|token|secret|password|api_?key)=|//[^/@]*@", re.IGNORECASE
 )
 _DECODINGS = 4
 
