@@ -32,6 +32,7 @@ from proxy.web.client import Validator, Web
 from tests.between import Between
 from tests.core.test_addresses import INSIDE_V4, INSIDE_V6
 from tests.fakes import FakeMetrics
+from tests.servers import free_port
 
 MAX_BYTES = 100_000
 PICTURE = bytes(range(256)) * 200
@@ -64,8 +65,8 @@ async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     made.port = runner.addresses[0][1]
     made.host = f"127.0.0.1:{made.port}"
     made.url = f"http://{made.host}/a.jpg"
-    other = await asyncio.start_server(touch, None, 0)
-    made.other_port = other.sockets[0].getsockname()[1]
+    made.other_port = free_port()
+    others = [await asyncio.start_server(touch, every, made.other_port) for every in ("0.0.0.0", "::")]
     made.keep = OriginalsTier(tmp_path / "originals", max_bytes=2**24, metrics=FakeMetrics())
     stack: list[Web] = []
 
@@ -82,7 +83,8 @@ async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     yield made
     for opened in stack:
         await opened.__aexit__()
-    other.close()
+    for other in others:
+        other.close()
     await runner.cleanup()
     assert not list((made.keep.directory / "incoming").glob("*")), "nothing is left half arrived"
     made.keep.close()
@@ -357,10 +359,11 @@ async def test_no_spelling_of_an_inner_address_is_connected_to(house: SimpleName
     assert house.touched == 0
 
 
-async def test_the_listener_would_have_noticed(house: SimpleNamespace) -> None:
-    source = await house.make(f"127.0.0.1:{house.other_port}")
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
+async def test_the_listener_would_have_noticed(house: SimpleNamespace, address: str) -> None:
+    source = await house.make(f"{address}:{house.other_port}")
     with pytest.raises(SourceUnavailable):
-        await source.fetch(f"http://127.0.0.1:{house.other_port}/a.jpg")
+        await source.fetch(f"http://{address}:{house.other_port}/a.jpg")
     async with asyncio.timeout(5):
         while not house.touched:
             await asyncio.sleep(0.01)
