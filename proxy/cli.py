@@ -146,7 +146,9 @@ def _sign_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--session", default="", help="Sign for this value of the session cookie or header."),
         click.option("--domain", default="", help="Sign for pages of this host and those below it."),
-        click.option("--expires", type=_Duration(), help="Sign for so long from now, as in 30m, 1h, 7d."),
+        click.option(
+            "--expires", "seconds", type=_Duration(), help="Sign for so long from now, as in 30m, 1h, 7d."
+        ),
         click.option("--key", "key_id", help="Id of the key to sign with, and name it in the URL."),
         click.option("--mount", help="Name of the mount, where there are several."),
     ):
@@ -173,7 +175,7 @@ def url(
     """Print the URL of a variant: KEY of the original, TRANSFORM as in w_400,h_300,c_fill,f_auto."""
     if not is_signed and any(how.values()):
         raise click.UsageError("--key, --expires, --domain and --session go with --sign")
-    wish = _wish(**how) if is_signed else None
+    wish = links.Wish(**how) if is_signed else None
     with _one_line():
         settings = _settings(config)
         click.echo(links.variant_url(settings, key, transform, mount=mount, query=query, wish=wish))
@@ -186,11 +188,7 @@ def url(
 def sign(url: str, mount: str | None, config: Path | None, **how: Any) -> None:
     """Print URL, absolute or from its first slash on, with its signature."""
     with _one_line():
-        click.echo(links.signed_url(_settings(config), url, mount=mount, wish=_wish(**how)))
-
-
-def _wish(*, key_id: str | None, expires: float | None, domain: str, session: str) -> links.Wish:
-    return links.Wish(key_id, expires, domain, session)
+        click.echo(links.signed_url(_settings(config), url, mount=mount, wish=links.Wish(**how)))
 
 
 @main.command()

@@ -84,12 +84,16 @@ def _place_of(settings: Settings, source: str) -> Place:
         case S3() as s3:
             return place(s3)
         case Http() as http:
-            return WebPlace(frozenset(http.hosts))
+            return web_place(http)
     return NOWHERE
 
 
 def place(s3: S3) -> S3Place:
     return S3Place(bucket=s3.bucket, prefix=s3.prefix, endpoint_url=s3.endpoint_url, region=s3.region)
+
+
+def web_place(http: Http) -> WebPlace:
+    return WebPlace(frozenset(http.hosts))
 
 
 def pool(settings: Settings, *, workers: int | None = None) -> Pool:
@@ -209,7 +213,7 @@ def bucket(settings: Settings, s3: S3Bucket | None, flags: Flags, metrics: Metri
 def web(settings: Settings, http: Http) -> Web:
     """An async context, to be entered before use."""
     return Web(
-        WebPlace(frozenset(http.hosts)),
+        web_place(http),
         allow_private=http.allow_private,
         me=loop_token(settings),
         agent=f"calotype/{proxy.__version__}",

@@ -13,12 +13,7 @@ import msgspec
 from cachetools import LRUCache
 
 from proxy.core.delivery import Belief, Variant
-from proxy.core.errors import (
-    CalotypeError,
-    OriginalNotFound,
-    SourceTimeout,
-    SourceUnavailable,
-)
+from proxy.core.errors import CalotypeError, OriginalNotFound, SourceTimeout, SourceUnavailable
 from proxy.core.facts import Facts
 from proxy.core.keys import Identity, OriginalRef, facts_key, identity_key
 from proxy.ports import Clock, Metrics, Original, OriginalsTier, Renderer, Source

@@ -113,7 +113,8 @@ class OriginalsTier:
     async def add(self, name: str, part: Path, size_bytes: int) -> None:
         """Gives the complete file `part` its name, or drops it where it is too large to keep."""
         if size_bytes > self._max_bytes:
-            await self.off_loop(part.unlink)
+            with suppress(OSError):
+                await self.off_loop(part.unlink)
             return
         # Known before it has its name, so that it is never there and unknown.
         self._arriving.add(name)
@@ -138,8 +139,9 @@ class OriginalsTier:
     def _surplus(self) -> list[str]:
         """Forgets the longest unused until the rest fits."""
         gone = []
-        for name in [name for name in self._sizes if name not in self._arriving]:
-            if self._held_bytes <= self._max_bytes:
+        while self._held_bytes > self._max_bytes:
+            name = next((name for name in self._sizes if name not in self._arriving), None)
+            if name is None:
                 break
             self._forget(name)
             gone.append(name)
