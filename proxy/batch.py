@@ -10,7 +10,6 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from proxy.app import Engine
 from proxy.config import ConfigError, Settings
 from proxy.core.delivery import Delivered
 from proxy.core.dialects.native import parse_tokens
@@ -19,8 +18,9 @@ from proxy.core.formats import SNIFF_BYTES, TRAITS, Format, sniff
 from proxy.core.keys import OriginalRef
 from proxy.core.transform import Transform
 from proxy.core.wanted import Wanted
+from proxy.engine import Engine
 from proxy.sections import Directory
-from proxy.telemetry import PrometheusMetrics
+from proxy.telemetry.metrics import PrometheusMetrics
 
 _SOURCE = "input"
 _BY_SUFFIX = {f".{TRAITS[kind].suffix}": kind for kind in Format if TRAITS[kind].shown} | {
@@ -97,7 +97,8 @@ def _engine(settings: Settings, root: Path, *, workers: int | None = None) -> En
 async def _deliver(engine: Engine, key: str, asked: Transform) -> Delivered:
     # Nobody negotiates here: f_auto is the best the configuration has.
     modern = frozenset(engine.settings.formats.auto) - {Format.JPEG}
-    wanted = Wanted(OriginalRef(_SOURCE, key), asked, modern)
+    most_px = engine.settings.limits.output_max_side
+    wanted = Wanted(OriginalRef(_SOURCE, key), asked, modern, most_px)
     # The deadline bounds a request's wait; here there is only the render's own timeout.
     return await engine.produce.variant(wanted, deadline=engine.clock() + 3600, redirect_until_s=0)
 

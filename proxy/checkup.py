@@ -19,7 +19,7 @@ from proxy.core.formats import OUTPUTS, Format
 from proxy.remote.faults import Denied, Foreign, Refused, RemoteError
 from proxy.s3.bucket import S3Bucket
 from proxy.sections import S3, Directory, Http
-from proxy.telemetry import PrometheusMetrics
+from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.tiers.bucket import BucketTier, Presence
 from proxy.tiers.redis import NoRedis, RedisFault
 

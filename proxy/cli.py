@@ -15,12 +15,14 @@ import click
 
 import proxy
 from proxy import batch, checkup, demo, links
-from proxy.app import Engine, leave, loop_factory
+from proxy.app import leave, loop_factory
 from proxy.config import ConfigError, Settings, load
 from proxy.core.errors import CalotypeError
+from proxy.engine import Engine
 from proxy.sections import duration_s
 from proxy.serve import serve_until_signal
-from proxy.telemetry import PrometheusMetrics, open_log
+from proxy.telemetry.log import open_log
+from proxy.telemetry.metrics import PrometheusMetrics
 
 T = TypeVar("T")
 
@@ -112,16 +114,21 @@ def serve(
     with _one_line():
         if is_demo and config is None:
             config = demo.configuration()
-        settings = _settings(
-            config,
-            originals,
-            server=_given(host=host, port=port, processes=processes),
-            cache={"disk": {"path": str(cache)}} if cache else {},
-        )
+
+        def read() -> Settings:
+            settings = _settings(
+                config,
+                originals,
+                server=_given(host=host, port=port, processes=processes),
+                cache={"disk": {"path": str(cache)}} if cache else {},
+            )
+            return demo.with_originals(settings) if is_demo else settings
+
+        settings = read()
         if is_demo:
-            settings = demo.with_originals(settings)
+            demo.paint(settings)
             announce = demo.announce
-    _run(serve_until_signal(settings, open_log(), announce=announce))
+    _run(serve_until_signal(settings, open_log(), read=read, announce=announce))
     leave()
 
 

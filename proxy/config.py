@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Self
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
@@ -44,12 +45,14 @@ from proxy.sections import (
     Server,
     SigningSection,
     Source,
+    Traces,
     named,
 )
 
 PREFIX = "CALOTYPE_"
 _MOUNT_HOST = re.compile(r"\*|[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?", re.ASCII)
 _LONGEST_NAME = 24
+_FIRST_PASSED = 3
 _ALSO_PREFIXED = frozenset({"CALOTYPE_CONFIG", "CALOTYPE_CORPUS"})
 
 
@@ -77,6 +80,7 @@ class Settings(BaseSettings):
     dimensions: DimensionList = DimensionList()
     render: Render = Render()
     formats: Formats = Formats()
+    traces: Traces = Traces()
     presets: Annotated[dict[str, str], AfterValidator(named)] = Field(
         {},
         description="named transforms, asked for as /t_NAME/key",
@@ -84,7 +88,12 @@ class Settings(BaseSettings):
     )
 
     @model_validator(mode="after")
-    def _combine(self) -> Self:
+    def _combined(self) -> Self:
+        self.combine()
+        return self
+
+    def combine(self) -> None:
+        """Raises ValueError with the first problem that sections make together."""
         for problem in (
             *self._mount_problems(),
             *self._signing_problems(),
@@ -93,7 +102,6 @@ class Settings(BaseSettings):
         ):
             raise ValueError(problem)
         self.parsed_presets()
-        return self
 
     def _mount_problems(self) -> list[str]:
         problems = []
@@ -232,6 +240,62 @@ class Settings(BaseSettings):
     def max_age_s(self, mount: Mount) -> int:
         """A mount's max-age in whole seconds."""
         return int(mount.max_age)
+
+
+RELOADED = ("signing", "mounts", "dimensions", "limits", "presets")
+"""The sections that are read anew while the node runs."""
+
+
+def reloaded(running: Settings, read: Settings) -> tuple[Settings, list[str]]:
+    """`running` with what may change of what was `read` now, and the sections that differ but need a restart. Raises
+    ConfigError where the two do not go together."""
+    merged = running.model_copy(update={name: getattr(read, name) for name in RELOADED})
+    waiting = [
+        name
+        for name in Settings.model_fields
+        if name not in RELOADED and getattr(read, name) != getattr(running, name)
+    ]
+    try:
+        merged.combine()
+    except ValueError as problem:
+        restart = f" (changes of {', '.join(waiting)} need a restart)" if waiting else ""
+        raise ConfigError(f"{problem}{restart}") from None
+    return merged, waiting
+
+
+class Told(NamedTuple):
+    """What a service manager says in the environment: where it wants to hear from us, how often, and what it has
+    opened for us, by name."""
+
+    notify_path: str = ""
+    watchdog_s: float = 0.0
+    descriptors: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+
+
+def told_by_systemd() -> Told:
+    """Read once, and removed: it is not for our children. Raises ConfigError where it makes no sense."""
+    taken = {
+        name: os.environ.pop(name, "")
+        for name in (
+            "NOTIFY_SOCKET",
+            "WATCHDOG_USEC",
+            "WATCHDOG_PID",
+            "LISTEN_PID",
+            "LISTEN_FDS",
+            "LISTEN_FDNAMES",
+        )
+    }
+    ours = ("", str(os.getpid()))
+    descriptors: dict[str, tuple[int, ...]] = {}
+    try:
+        watchdog_s = int(taken["WATCHDOG_USEC"] or 0) / 1e6 if taken["WATCHDOG_PID"] in ours else 0.0
+        count = int(taken["LISTEN_FDS"] or 0) if taken["LISTEN_PID"] in ours[1:] else 0
+    except ValueError:
+        raise ConfigError("environment: WATCHDOG_USEC and LISTEN_FDS must be numbers") from None
+    names = taken["LISTEN_FDNAMES"].split(":") if taken["LISTEN_FDNAMES"] else ["public"] * count
+    for descriptor, name in enumerate(names[:count], start=_FIRST_PASSED):
+        descriptors[name] = (*descriptors.get(name, ()), descriptor)
+    return Told(taken["NOTIFY_SOCKET"], watchdog_s, descriptors)
 
 
 def is_loopback(host: str) -> bool:

@@ -3,7 +3,6 @@
 Run as `python -m proxy.defaults FILE`; a test keeps the file equal to what this writes.
 """
 
-import re
 import sys
 from enum import Enum
 from pathlib import Path
@@ -89,10 +88,10 @@ def _toml(value: object) -> str:
             return f"[{', '.join(map(_toml, value))}]"
         case str():
             return f'"{value}"'
+        case int() if value >= 100_000:
+            return f"{int(value):_}"
         case _:
-            return (
-                re.sub(r"(?<=\d)(?=(\d{3})+$)", "_", str(value)) if int(str(value)) >= 100_000 else str(value)
-            )
+            return str(value)
 
 
 if __name__ == "__main__":

@@ -30,20 +30,30 @@ def configuration() -> Path:
 
 
 def with_originals(settings: Settings) -> Settings:
-    """`settings` with a source `demo`, its originals painted if they are not there yet."""
-    directory = settings.disk_path().with_name(settings.disk_path().name + "-demo-originals")
+    """`settings` with a source `demo`."""
+    directory = Directory(path=_directory(settings))
+    return settings.model_copy(update={"sources": {**settings.sources, "demo": directory}})
+
+
+def _directory(settings: Settings) -> Path:
+    return settings.disk_path().with_name(settings.disk_path().name + "-demo-originals")
+
+
+def paint(settings: Settings) -> None:
+    """Paints the originals if they are not there yet."""
     painted = subprocess.run(  # noqa: S603 (our own interpreter and module)
-        [sys.executable, "-P", "-m", "proxy.render.demo", str(directory)],
+        [sys.executable, "-P", "-m", "proxy.render.demo", str(_directory(settings))],
         env={"PYTHONPATH": str(Path(__file__).parent.parent)},
         check=False,
     )
     if painted.returncode:
         raise ConfigError("the demo's originals could not be painted; the reason is above")
-    return settings.model_copy(update={"sources": {**settings.sources, "demo": Directory(path=directory)}})
 
 
 def announce(public_url: str, admin_url: str) -> None:
-    """Prints the URLs."""
+    """Prints the URLs; behind a unix socket others know them."""
+    if not public_url.startswith("http"):
+        return
     print("\nOpen one of these, twice, and look at its Cache-Status:\n", flush=True)
     for what, below in _SHOWN:
         print(f"  {public_url}/{below}\n      {what}")

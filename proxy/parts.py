@@ -10,7 +10,7 @@ from proxy.config import ConfigError, Settings
 from proxy.core.formats import Format
 from proxy.core.limits import Limits
 from proxy.core.locate import NOWHERE, Place, S3Place, WebPlace
-from proxy.core.mounts import Mount
+from proxy.core.mounts import Mount, Rules
 from proxy.core.plan import Recipe
 from proxy.ports import Metrics
 from proxy.remote.faults import Refused
@@ -21,6 +21,7 @@ from proxy.sections import S3, Directory, Http
 from proxy.sources.directory import DirectorySource
 from proxy.sources.s3 import S3Source
 from proxy.sources.web import WebSource
+from proxy.telemetry.traces import Traces
 from proxy.tiers.bucket import BucketTier, Flags, Objects
 from proxy.tiers.disk import DiskTier
 from proxy.tiers.memory import MemoryTier
@@ -77,6 +78,16 @@ def mounts(settings: Settings) -> list[Mount]:
         )
         for name, mount in settings.named_mounts().items()
     ]
+
+
+def rules(settings: Settings) -> Rules:
+    return Rules(
+        mounts=mounts(settings),
+        presets=settings.parsed_presets(),
+        url_max_bytes=settings.limits.url_max_bytes,
+        max_side_px=settings.limits.output_max_side,
+        session=settings.signing.session,
+    )
 
 
 def _place_of(settings: Settings, source: str) -> Place:
@@ -226,6 +237,21 @@ def loop_token(settings: Settings) -> str:
     """What this node, and all of its configuration, is called in CDN-Loop (RFC 8586)."""
     told = settings.model_dump_json(include={"sources", "mounts"})
     return f"calotype-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+
+
+def traces(settings: Settings) -> Traces | None:
+    """None where they are off; raises ConfigError where they cannot be made."""
+    if not settings.traces.endpoint:
+        return None
+    try:
+        return Traces(
+            settings.traces.endpoint,
+            sample=settings.traces.sample,
+            version=proxy.__version__,
+            chance=random.random,
+        )
+    except ImportError:
+        raise ConfigError("traces.endpoint: needs OpenTelemetry; install calotype[otel]") from None
 
 
 def source(

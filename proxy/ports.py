@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from proxy.core.delivery import Delivered, Variant, Visit
+from proxy.core.delivery import Delivered, Timings, Variant, Visit
 from proxy.core.facts import Facts
 from proxy.core.formats import Format
 from proxy.core.keys import Identity, OriginalRef
@@ -210,7 +210,7 @@ class Renderer(Protocol):
 class Metrics(Protocol):
     """Counts; never raises."""
 
-    def rendered(self, format: str, seconds: float) -> None: ...
+    def rendered(self, ref: OriginalRef, format: str, timings: Timings) -> None: ...
 
     def fetched(self, source: str, outcome: str) -> None: ...
 

@@ -11,21 +11,25 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import structlog
-from aiohttp import web
 from prometheus_client.metrics_core import Metric
 
 from proxy import parts
-from proxy.app import Engine, leave, listen, loop_factory, public_runner, settle_memory, warn
+from proxy.app import finish, leave, listen, loop_factory, public_runner, settle_memory, warn
 from proxy.channel import Channel, Closed
 from proxy.config import ConfigError, Settings
 from proxy.core.errors import WorkerDied
+from proxy.engine import Engine, watch_tiers
 from proxy.relay.back import RelayServer
 from proxy.relay.front import Relay
 from proxy.service.singleflight import Flights
-from proxy.telemetry import PrometheusMetrics, RequestLedger, open_log
+from proxy.telemetry.ledger import RequestLedger
+from proxy.telemetry.log import open_log
+from proxy.telemetry.metrics import PrometheusMetrics
+from proxy.telemetry.slowest import Slow
+from proxy.telemetry.watchdog import Watchdog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,14 @@ class Report:
     number: int
     ready: bool
     metrics: list[Metric]
+    slowest: list[Slow]
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Go on with what of these settings may change."""
+
+    settings: Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +99,9 @@ async def _run(channel: Channel) -> None:
     log = open_log()
     role = _front if setup.role == "front" else _back
     try:
-        async with role(setup, descriptors, log) as (report, stop):
+        async with role(setup, descriptors, log) as half:
             settle_memory()
-            stop(await _attend(channel, report))
+            half.stop(await _attend(channel, half))
     except (ConfigError, WorkerDied) as failure:
         reason = failure.detail if isinstance(failure, WorkerDied) else str(failure)
         try:
@@ -98,8 +110,14 @@ async def _run(channel: Channel) -> None:
             log.error("cannot start", reason=reason)
 
 
-async def _attend(channel: Channel, report: Callable[[int], Report]) -> float:
+async def _attend(channel: Channel, half: "Half") -> float:
     """Answers the supervisor until it says stop, or is gone; returns by when to be done, 0 if it did not say."""
+
+    def report(number: int) -> Report:
+        return Report(
+            number, half.ready(), list(half.metrics.registry.collect()), half.metrics.slowest.told()
+        )
+
     try:
         await channel.send(report(0))
         while True:
@@ -108,6 +126,8 @@ async def _attend(channel: Channel, report: Callable[[int], Report]) -> float:
                     return by
                 case Ask(number):
                     await channel.send(report(number))
+                case Adopt(settings):
+                    half.adopt(settings)
     except Closed:
         return 0.0
 
@@ -117,7 +137,16 @@ def path_of(place: int) -> str:
     return f"/proc/self/fd/{place}"
 
 
-Role = AsyncIterator[tuple[Callable[[int], Report], Callable[[float], None]]]
+class Half(NamedTuple):
+    """What the supervisor reaches of either role. `stop` is told by when to be done, 0 for nobody knows."""
+
+    metrics: PrometheusMetrics
+    adopt: Callable[[Settings], None]
+    ready: Callable[[], bool] = lambda: True
+    stop: Callable[[float], None] = lambda _: None
+
+
+Role = AsyncIterator[Half]
 
 
 @asynccontextmanager
@@ -125,20 +154,23 @@ async def _front(setup: Setup, descriptors: list[int], log: structlog.typing.Fil
     settings = setup.settings
     place, *listening = descriptors
     metrics = PrometheusMetrics()
-    ledger = RequestLedger(metrics.registry)
+    traces = parts.traces(settings)
+    ledger = RequestLedger(metrics.registry, traces=traces)
     memory = parts.memory(settings, share=setup.memory_share)
-    metrics.watch(tiers={memory.name: memory.usage})
+    watch_tiers(metrics, {memory.name: memory.usage})
     relay = Relay(path_of(place))
     flights = Flights()
-    runner: web.ServerRunner = public_runner(settings, relay, memory, flights, ledger, log)
+    runner, public = public_runner(settings, relay, memory, flights, metrics, ledger, log)
     try:
         await listen(runner, [socket.socket(fileno=descriptor) for descriptor in listening])
-        yield lambda number: Report(number, True, list(metrics.registry.collect())), lambda _: None
+        with Watchdog(parts.clock, log, metrics.stalled):
+            yield Half(metrics, lambda settings: public.adopt(parts.rules(settings)))
     finally:
         await runner.cleanup()
         await flights.close()
         relay.close()
         ledger.flush()
+        await finish(traces)
 
 
 @asynccontextmanager
@@ -147,10 +179,7 @@ async def _back(setup: Setup, descriptors: list[int], log: structlog.typing.Filt
     listener = socket.socket(fileno=descriptors[0])
     metrics = PrometheusMetrics()
     engine = Engine(settings, metrics, disk=settings.disk_path(), memory_share=setup.memory_share)
-    metrics.watch(queue=lambda: engine.pool.waiting, tiers=engine.watched_tiers())
-
-    def report(number: int) -> Report:
-        return Report(number, engine.pool.alive > 0, list(metrics.registry.collect()))
+    engine.watch(metrics)
 
     def stop(by: float) -> None:
         engine.stop_by = by or None
@@ -160,6 +189,7 @@ async def _back(setup: Setup, descriptors: list[int], log: structlog.typing.Filt
         relay = RelayServer(listener, engine.produce, engine.explain, log)
         relay.start()
         try:
-            yield report, stop
+            with Watchdog(parts.clock, log, metrics.stalled):
+                yield Half(metrics, engine.adopt, lambda: engine.pool.alive > 0, stop)
         finally:
             await relay.close()

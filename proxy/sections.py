@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     Tag,
     model_validator,
@@ -77,6 +78,11 @@ class Server(Section):
     host: str = Field("127.0.0.1", description="address of the public listener")
     port: Port = Field(8080, description="port of the public listener; 0 takes a free one")
     socket: str = Field("", description="path of a unix socket to listen on instead of host and port")
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        (),
+        description="addresses or networks whose X-Forwarded-For and X-Request-Id are believed, for the log; a unix"
+        " socket's peer is",
+    )
     processes: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="processes that answer requests; above 1 another one renders and writes for them all"
     )
@@ -328,6 +334,16 @@ class Render(Section):
         " says what is missing; required: no start without all of it",
     )
     recycle_after: Positive = Field(1000, description="jobs after which a worker is replaced")
+
+
+class Traces(Section):
+    endpoint: Annotated[str, Field(pattern=r"^(|https?://[^?#\s]+)$")] = Field(
+        "",
+        description="OTLP/HTTP endpoint such as http://collector:4318/v1/traces; empty is off; needs calotype[otel]",
+    )
+    sample: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.01, description="share of the requests that are traced"
+    )
 
 
 class Formats(Section):

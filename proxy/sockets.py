@@ -21,7 +21,7 @@ def bound(host: str, port: int, *, section: str) -> list[socket.socket]:
             made = socket.socket(family, kind, protocol)
             sockets.append(made)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            _give_up_on_the_silent(made)
+            give_up_on_the_silent(made)
             if family == socket.AF_INET6:
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             made.bind((address[0], port or sockets[0].getsockname()[1], *address[2:]))
@@ -42,14 +42,14 @@ def beside(sockets: Sequence[socket.socket]) -> list[socket.socket]:
         more.append(made)
         for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
             made.setsockopt(socket.SOL_SOCKET, option, 1)
-        _give_up_on_the_silent(made)
+        give_up_on_the_silent(made)
         if one.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind(one.getsockname())
     return more
 
 
-def _give_up_on_the_silent(listener: socket.socket) -> None:
+def give_up_on_the_silent(listener: socket.socket) -> None:
     """Has the kernel drop a connection whose client takes nothing for so long, even one we have closed (tcp(7)); those
     that are accepted inherit it."""
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENT_MS)
@@ -72,11 +72,16 @@ def unix_socket(path: str) -> socket.socket:
 
 
 def public_sockets(settings: Settings) -> list[socket.socket]:
-    """What the public listener of this node's only process listens on."""
+    """What the public listener of this node's only process listens on, where nobody has opened it for us."""
     server = settings.server
     if server.socket:
         return [unix_socket(server.socket)]
     return bound(server.host, server.port, section="server")
+
+
+def admin_sockets(settings: Settings) -> list[socket.socket]:
+    """What the admin listener listens on."""
+    return bound(settings.admin.host, settings.admin.port, section="admin")
 
 
 def url_of(sockets: Sequence[socket.socket]) -> str:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,14 +21,18 @@ from prometheus_client import CollectorRegistry, Counter
 
 import proxy
 from proxy import parts
-from proxy.app import BACKLOG, admin_runner, listen
+from proxy.app import BACKLOG, admin_runner, built, listen
 from proxy.channel import Channel, Closed
 from proxy.config import ConfigError, Settings
 from proxy.edge.explain import Explanation
-from proxy.process import Ask, Refused, Report, Setup, Stop, path_of
+from proxy.process import Adopt, Ask, Refused, Report, Setup, Stop, path_of
 from proxy.relay.front import Relay
-from proxy.sockets import beside, bound, public_sockets, url_of
-from proxy.telemetry import Merged
+from proxy.sockets import admin_sockets, beside, public_sockets, url_of
+from proxy.systemd import Systemd
+from proxy.telemetry.merged import Merged
+from proxy.telemetry.metrics import PrometheusMetrics
+from proxy.telemetry.slowest import Slow
+from proxy.telemetry.watchdog import Watchdog
 
 WHERE = Path(proxy.__file__).parent.parent
 PROCESS = "import sys; sys.path.insert(0, sys.argv[2]); from proxy.process import main; main()"
@@ -35,6 +40,9 @@ PROCESS = "import sys; sys.path.insert(0, sys.argv[2]); from proxy.process impor
 START_S = 30.0
 PAUSE_S = 0.5
 REPORT_S = 1.0
+WATCH_S = 5.0
+HUNG_AFTER = 3
+"""How many reports in turn a process may owe before it is taken for hung."""
 RELAY_BACKLOG = 4096
 FRONTS_SHARE = 0.9
 """How much of the drain the fronts have; the rest is for what the back still has to write."""
@@ -90,6 +98,12 @@ class _Child:
         except (Closed, TimeoutError):
             return None
 
+    async def adopt(self, settings: Settings) -> None:
+        """Has it go on with these settings; who does not listen any more is replaced by one that has them."""
+        with suppress(Closed):
+            async with self._talking:
+                await self.channel.send(Adopt(settings))
+
     async def stop(self, by: float) -> None:
         """Has it finish until `by`, and ends it then."""
         with suppress(Closed, TimeoutError):
@@ -120,10 +134,15 @@ class _Seat:
 class Supervisor:
     """A node like `app.Node`, of `server.processes` fronts and a back."""
 
-    def __init__(self, settings: Settings, log: structlog.typing.FilteringBoundLogger) -> None:
+    def __init__(
+        self, settings: Settings, log: structlog.typing.FilteringBoundLogger, systemd: Systemd
+    ) -> None:
         # The class of what was loaded is local to its file; this one can be passed on.
         self.settings = Settings.model_construct(**dict(settings))
         self.log = log
+        self.systemd = systemd
+        self.metrics = PrometheusMetrics()
+        self.metrics.watch(*built())
         self.registry = CollectorRegistry()
         self.merged = Merged()
         self.registry.register(self.merged)
@@ -131,9 +150,10 @@ class Supervisor:
             "calotype_processes_replaced",
             "Processes of the node that died and were replaced, by role.",
             ["role"],
-            registry=self.registry,
+            registry=self.metrics.registry,
         )
-        self.ready = False
+        self.lacks = "it is starting"
+        self._tasks: set[asyncio.Task[None]] = set()
         self.public_url = ""
         self.admin_url = ""
         self._seats: list[_Seat] = []
@@ -148,13 +168,14 @@ class Supervisor:
             relay = Relay(path_of(place))
             stack.callback(relay.close)
             self._seats = self._arrange(relay_at, place, stack)
-            admin_at = bound(self.settings.admin.host, self.settings.admin.port, section="admin")
+            stack.enter_context(Watchdog(parts.clock, self.log, self.metrics.stalled))
+            admin_at = self.systemd.sockets("admin") or admin_sockets(self.settings)
             self.admin_url = url_of(admin_at)
             admin = admin_runner(
                 self.settings,
                 self.registry,
                 self._gather,
-                self._is_ready,
+                self._lacking,
                 lambda url, accept: self._explain(relay, url, accept),
                 self.log,
             )
@@ -164,7 +185,7 @@ class Supervisor:
             await self._start()
             back, *fronts = [asyncio.create_task(self._keep(seat), name=seat.name) for seat in self._seats]
             try:
-                self.ready = True
+                self.lacks = ""
                 self.log.info(
                     "ready",
                     public=self.public_url,
@@ -175,8 +196,8 @@ class Supervisor:
                 await stop.wait()
                 await self._drain(back, fronts)
             finally:
-                self.ready = False
-                await _cancel(back, *fronts)
+                self.lacks = "it is stopping"
+                await _cancel(back, *fronts, *self._tasks)
         self.log.info("stopped")
 
     def _arrange(self, relay_at: socket.socket, place: int, stack: AsyncExitStack) -> list[_Seat]:
@@ -198,10 +219,11 @@ class Supervisor:
         return seats
 
     def _public_sockets(self, processes: int) -> list[list[socket.socket]]:
-        """For each front its own, of a port; a unix socket they have to share."""
-        first = public_sockets(self.settings)
-        if self.settings.server.socket:
-            return [first, *([first[0].dup()] for _ in range(processes - 1))]
+        """For each front its own, of a port; a unix socket, or one that was passed on, they have to share."""
+        passed = self.systemd.sockets("public")
+        first = passed or public_sockets(self.settings)
+        if passed or self.settings.server.socket:
+            return [first, *([one.dup() for one in first] for _ in range(processes - 1))]
         return [first, *(beside(first) for _ in range(processes - 1))]
 
     async def _start(self) -> None:
@@ -217,7 +239,7 @@ class Supervisor:
         """Replaces whoever dies on `seat`, for as long as it takes."""
         while True:
             if seat.child is not None:
-                await asyncio.shield(seat.child.ended)
+                await self._watch(seat.name, seat.child)
                 self.log.warning("a process died", process=seat.name, pid=seat.child.process.pid)
                 self.merged.end(seat.name)
                 seat.child.channel.close()
@@ -230,9 +252,30 @@ class Supervisor:
             else:
                 self._replaced.labels(seat.setup.role).inc()
 
+    async def _watch(self, name: str, child: _Child) -> None:
+        """Until `child` is no more; one that does not answer any more is shot."""
+        unanswered = 0
+        while unanswered < HUNG_AFTER:
+            await asyncio.wait({child.ended}, timeout=WATCH_S)
+            if child.ended.done():
+                return
+            unanswered = unanswered + 1 if await child.report() is None else 0
+        self.log.warning("a process hangs", process=name, pid=child.process.pid)
+        await child.kill()
+
+    def reload(self, settings: Settings) -> None:
+        """Has everybody go on with what of these `settings` may change, and whoever comes after."""
+        self.settings = Settings.model_construct(**dict(settings))
+        for seat in self._seats:
+            seat.setup = replace(seat.setup, settings=self.settings)
+            if seat.child is not None:
+                task = asyncio.create_task(seat.child.adopt(self.settings), name="reload")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
     async def _drain(self, keeper_of_back: asyncio.Task[None], keepers: list[asyncio.Task[None]]) -> None:
         """Fronts first, for they need the back, which is replaced as long as they do; the rest of the time is its own."""
-        self.ready = False
+        self.lacks = "it is stopping"
         await _cancel(*keepers)
         drain_s = self.settings.server.drain
         self.log.info("draining", seconds=drain_s)
@@ -263,11 +306,19 @@ class Supervisor:
 
         return await asyncio.gather(*(of(seat) for seat in self._seats))
 
-    async def _gather(self) -> None:
-        await self._reports()
+    async def _gather(self) -> list[Slow]:
+        reports = await self._reports()
+        self.merged.gather("supervisor", list(self.metrics.registry.collect()))
+        return [slow for report in reports if report is not None for slow in report.slowest]
 
-    async def _is_ready(self) -> bool:
-        return self.ready and all(report is not None and report.ready for report in await self._reports())
+    async def _lacking(self) -> list[str]:
+        lacks = [self.lacks] if self.lacks else []
+        for seat, report in zip(self._seats, await self._reports(), strict=True):
+            if report is None:
+                lacks.append(f"{seat.name} does not answer")
+            elif not report.ready:
+                lacks.append("no render process is up")
+        return lacks
 
     async def _explain(self, relay: Relay, url: str, accept: str) -> Explanation:
         deadline = parts.clock() + self.settings.server.request_timeout

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from proxy.core.delivery import Variant
+from proxy.core.delivery import Timings, Variant
 from proxy.core.errors import CalotypeError, OriginalNotFound
 from proxy.core.facts import Facts
 from proxy.core.formats import Format
@@ -20,7 +20,7 @@ class FakeMetrics:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
 
-    def rendered(self, format: str, seconds: float) -> None:
+    def rendered(self, ref: OriginalRef, format: str, timings: Timings) -> None:
         self.counts[f"rendered {format}"] += 1
 
     def fetched(self, source: str, outcome: str) -> None:

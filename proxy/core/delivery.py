@@ -30,9 +30,8 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timings:
-    """Seconds spent in each step of a miss; 0 where the step was not taken."""
+class Timings(NamedTuple):
+    """Seconds spent in each step of a miss; 0 where the step was not taken, or by another request."""
 
     fetch_s: float = 0.0
     queue_s: float = 0.0
@@ -40,6 +39,14 @@ class Timings:
 
 
 NO_TIMINGS = Timings()
+
+
+def steps(outcome: Outcome | None, timings: Timings, total_s: float) -> list[tuple[str, float]]:
+    """What a request's time went into, in order, by name and seconds, which add up to all of it."""
+    if outcome is Outcome.MISS:
+        lookup_s = max(0.0, total_s - sum(timings))
+        return [("lookup", lookup_s), *zip(("fetch", "queue", "render"), timings, strict=True)]
+    return [("wait" if outcome is Outcome.COLLAPSED else "lookup", total_s)]
 
 
 class Belief(NamedTuple):
@@ -84,7 +91,8 @@ class Delivered(NamedTuple):
 class Visit:
     """One request as log and metrics see it, filled in on its way out; without an outcome it is not told.
 
-    The one value here that changes: it belongs to a single request. `target` never holds a signature.
+    The one value here that changes: it belongs to a single request. `target`, `client` and `request_id` are what was
+    heard; the log cleans them.
     """
 
     method: str
@@ -97,7 +105,11 @@ class Visit:
     status: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    timings: Timings = NO_TIMINGS
+    client: str = ""
+    request_id: str = ""
 
     def delivered(self, delivery: Delivery) -> None:
         self.outcome, self.tier = delivery.outcome, delivery.tier
         self.key, self.format = delivery.key, delivery.format
+        self.timings = delivery.timings

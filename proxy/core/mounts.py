@@ -6,6 +6,7 @@ Pure: host and raw target in, mount and the target below it out.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from proxy.core.dialects.native import Presets, VariantAsked
 from proxy.core.errors import BadTransform, SignatureRequired, UnknownRoute
@@ -47,6 +48,17 @@ class Mount:
     def ref(self, asked: str) -> OriginalRef:
         """The original that `asked`, a key or an absolute URL, names here; raises SourceNotAllowed or BadUrl."""
         return OriginalRef(self.source, self.place.key_of(asked))
+
+
+class Rules(NamedTuple):
+    """What decides what a URL means and who may ask it: all of it can be read anew while the node runs."""
+
+    mounts: Sequence[Mount]
+    presets: Presets
+    url_max_bytes: int
+    max_side_px: int
+    session: str
+    """What `ses` is compared with: `cookie:NAME` or `header:NAME`; empty if nothing."""
 
 
 def host_name(host_header: str) -> str:

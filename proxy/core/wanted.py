@@ -18,10 +18,11 @@ class Wanted:
     ref: OriginalRef
     transform: Transform
     accepted: AcceptClass
+    max_side_px: int
 
     @property
-    def by_value(self) -> tuple[OriginalRef, Transform, AcceptClass]:
-        return self.ref, self.transform, self.accepted
+    def by_value(self) -> tuple[OriginalRef, Transform, AcceptClass, int]:
+        return self.ref, self.transform, self.accepted, self.max_side_px
 
 
 class Named(NamedTuple):

@@ -1,13 +1,12 @@
 """`explain`: what a URL means to this node, step by step, without rendering it. For the admin and the command line."""
 
-from collections.abc import Sequence
 from typing import TypedDict
 
 from proxy.core import explain
-from proxy.core.dialects.native import OriginalAsked, Presets, parse, spell
+from proxy.core.dialects.native import OriginalAsked, parse, spell
 from proxy.core.dialects.target import cut, origin_and_target, without_secrets
 from proxy.core.errors import BadSignature, BadUrl, SignatureExpired, SignatureRequired
-from proxy.core.mounts import Mount, admit, admit_original, host_name, proven, route
+from proxy.core.mounts import Mount, Rules, admit, admit_original, host_name, proven, route
 from proxy.core.negotiate import accept_class
 from proxy.core.plan import canonical
 from proxy.core.signing import Signed, unsigned
@@ -40,22 +39,20 @@ async def explained(
     url: str,
     accept: str,
     *,
-    mounts: Sequence[Mount],
-    presets: Presets,
+    rules: Rules,
     produce: Produce,
     originals: Originals,
-    url_max_bytes: int,
     now_s: float,
     deadline: float,
 ) -> Explanation:
     """Raises the CalotypeError the URL itself would be answered with, but for one that its signature is to blame for."""
     origin, raw = origin_and_target(url)
-    if len(raw) > url_max_bytes:
-        raise BadUrl(f"the URL is longer than {url_max_bytes} bytes")
+    if len(raw) > rules.url_max_bytes:
+        raise BadUrl(f"the URL is longer than {rules.url_max_bytes} bytes")
     cut(raw)
-    mount = route(mounts, host_name(origin.partition("://")[2]), raw)
+    mount = route(rules.mounts, host_name(origin.partition("://")[2]), raw)
     signature, signed = _verdict(mount, raw, now_s)
-    asked = parse(mount.below(raw if signature == "unsigned" else unsigned(raw)), presets)
+    asked = parse(mount.below(raw if signature == "unsigned" else unsigned(raw)), rules.presets)
     ref = mount.ref(asked.key)
     told = Explanation(
         url=without_secrets(unsigned(raw)),
@@ -76,8 +73,9 @@ async def explained(
         admit_original(mount)
         await originals.identify(ref, deadline=deadline)
         return told
-    granted = admit(mount, asked, presets, signed=signed is not None)
-    resolved = await produce.resolve(Wanted(ref, granted, accept_class(accept)), deadline=deadline)
+    granted = admit(mount, asked, rules.presets, signed=signed is not None)
+    wanted = Wanted(ref, granted, accept_class(accept), rules.max_side_px)
+    resolved = await produce.resolve(wanted, deadline=deadline)
     told["transform"] = spell(granted)
     told["format"] = resolved.plan.encode.format
     told["plan"] = canonical(resolved.plan)

@@ -4,7 +4,6 @@ The raw request target is read here and nowhere below; of the headers only those
 """
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -12,7 +11,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.core.delivery import Delivered, Delivery, Outcome, Visit
-from proxy.core.dialects.native import OriginalAsked, Presets, VariantAsked, negotiates, parse
+from proxy.core.dialects.native import OriginalAsked, VariantAsked, negotiates, parse
 from proxy.core.dialects.target import cut
 from proxy.core.errors import (
     BadUrl,
@@ -23,13 +22,14 @@ from proxy.core.errors import (
 )
 from proxy.core.freshness import etag, matches
 from proxy.core.memo import Memo
-from proxy.core.mounts import Mount, admit, admit_original, host_name, proven, route
+from proxy.core.mounts import Mount, Rules, admit, admit_original, host_name, proven, route
 from proxy.core.negotiate import AcceptClass, accept_class
 from proxy.core.signing import ANY, Scope, Signed, is_scoped
-from proxy.core.transform import Auto, Smart, Transform
+from proxy.core.transform import Auto, Smart
 from proxy.core.wanted import Wanted
 from proxy.edge import respond
 from proxy.edge.headers import joined, session_of
+from proxy.edge.server import sender
 from proxy.edge.stream import stream
 from proxy.ports import Clock, Ledger, WallClock
 from proxy.service.deliver import Deliver
@@ -64,12 +64,9 @@ class Public:
         self,
         deliver: Deliver,
         *,
-        mounts: Sequence[Mount],
-        presets: Mapping[str, Transform],
+        rules: Rules,
         redirects: bool,
-        url_max_bytes: int,
         request_timeout_s: float,
-        session: str,
         me: str,
         clock: Clock,
         wall: WallClock,
@@ -77,25 +74,27 @@ class Public:
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         self._deliver = deliver
-        self._mounts = mounts
-        self._hosts = frozenset(mount.host for mount in mounts) - {"*"}
-        self._presets: Presets = presets
         self._redirects = redirects
-        self._url_max_bytes = url_max_bytes
         self._request_timeout_s = request_timeout_s
-        self._session = session
         self._me = me
         self._clock = clock
         self._wall = wall
         self._ledger = ledger
         self._log = log
-        self._pages: Memo[Address, Page] = Memo(_MEMO_URLS)
         self._accepts: Memo[str, AcceptClass] = Memo(_MEMO_ACCEPTS)
+        self.adopt(rules)
+
+    def adopt(self, rules: Rules) -> None:
+        """From now on these rules count; a request under way keeps to those it began with."""
+        self._rules = rules
+        self._hosts = frozenset(mount.host for mount in rules.mounts) - {"*"}
+        self._pages: Memo[Address, Page] = Memo(_MEMO_URLS)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers every request; only a cancelled one raises."""
         began_s = self._clock()
         visit = Visit(request.method, request.raw_path)
+        visit.client, visit.request_id = sender(request)
         response: web.StreamResponse
         try:
             if visit.method not in _METHODS:
@@ -105,7 +104,8 @@ class Public:
             headers = request.headers
             host = self._host(headers) if self._hosts else "*"
             address = host, visit.target, self._accepted(joined(headers, hdrs.ACCEPT))
-            page = self._pages.get(address)
+            pages = self._pages
+            page = pages.get(address)
             if page is not None and page.scope is not ANY:
                 self._enforce(page.scope, headers)
             conditional = hdrs.IF_NONE_MATCH in headers
@@ -113,7 +113,7 @@ class Public:
             if page is not None and hit is not None:
                 response = self._picture(request, visit, page, hit, began_s)
             else:
-                response = await self._answer(request, visit, address, page, began_s)
+                response = await self._answer(request, visit, pages, address, page, began_s)
         except CalotypeError as failure:
             visit.outcome, visit.error = respond.outcome_of(failure), failure.slug
             response = respond.problem(
@@ -130,7 +130,13 @@ class Public:
         return response
 
     async def _answer(
-        self, request: web.BaseRequest, visit: Visit, address: Address, page: Page | None, began_s: float
+        self,
+        request: web.BaseRequest,
+        visit: Visit,
+        pages: Memo[Address, Page],
+        address: Address,
+        page: Page | None,
+        began_s: float,
     ) -> web.StreamResponse:
         """All that is no unconditional memory hit; `page` is None for a URL not met before."""
         host, target, accepted = address
@@ -153,8 +159,8 @@ class Public:
             redirect_until_s=self._redirect_until_s(page.scope) if visit.method == hdrs.METH_GET else 0,
             is_current=(lambda key: matches(none_match, etag(key))) if none_match else None,
         )
-        # Kept only now: a URL without a picture is not worth remembering.
-        self._pages.keep(address, page)
+        # Kept only now: a URL without a picture is not worth remembering. And not where other rules count by now.
+        pages.keep(address, page)
         if delivered.delivery.location:
             visit.delivered(delivered.delivery)
             return respond.elsewhere(delivered.delivery, self._terms(page))
@@ -198,7 +204,7 @@ class Public:
             self._wall(),
             origin=headers.get(hdrs.ORIGIN),
             referer=headers.get(hdrs.REFERER),
-            session=session_of(headers, self._session) if scope.session is not None else None,
+            session=session_of(headers, self._rules.session) if scope.session is not None else None,
         )
 
     def _terms(self, page: Page) -> respond.Terms:
@@ -227,36 +233,37 @@ class Public:
     ) -> tuple[Mount, VariantAsked | OriginalAsked, Signed | None]:
         """The mount, what is asked of it, and what of the URL is signed."""
         raw = request.raw_path
-        if len(raw) > self._url_max_bytes:
-            raise BadUrl(f"the URL is longer than {self._url_max_bytes} bytes")
+        if len(raw) > self._rules.url_max_bytes:
+            raise BadUrl(f"the URL is longer than {self._rules.url_max_bytes} bytes")
         cut(raw)
-        mount = route(self._mounts, host, raw)
+        mount = route(self._rules.mounts, host, raw)
         signed = proven(mount, raw)
         if signed is None:
-            return mount, parse(mount.below(raw), self._presets), None
+            return mount, parse(mount.below(raw), self._rules.presets), None
         self._enforce(signed.scope, request.headers)
-        return mount, parse(mount.below(signed.target), self._presets), signed
+        return mount, parse(mount.below(signed.target), self._rules.presets), signed
 
     def _negotiates(self, request: web.BaseRequest) -> bool:
         """Whether an error depends on Accept too: asked of the URL alone, however wrong the rest of it is."""
-        if len(request.raw_path) > self._url_max_bytes:
+        if len(request.raw_path) > self._rules.url_max_bytes:
             return False
         try:
-            mount = route(self._mounts, self._host(request.headers), request.raw_path)
+            mount = route(self._rules.mounts, self._host(request.headers), request.raw_path)
         except CalotypeError:
             return False
-        return negotiates(mount.below(request.raw_path), self._presets)
+        return negotiates(mount.below(request.raw_path), self._rules.presets)
 
     def _page(self, mount: Mount, asked: VariantAsked, accepted: AcceptClass, signed: Signed | None) -> Page:
-        transform = admit(mount, asked, self._presets, signed=signed is not None)
+        transform = admit(mount, asked, self._rules.presets, signed=signed is not None)
         scope = ANY if signed is None else signed.scope
         terms = respond.terms(
             max_age_s=mount.max_age_s,
             negotiates=transform.format is Auto.AUTO,
-            scope=scope,
+            scope=None if signed is None else scope,
             notice="gravity=face; used=auto" if transform.gravity is Smart.FACE else "",
         )
-        return Page(Wanted(mount.ref(asked.key), transform, accepted), terms, scope)
+        wanted = Wanted(mount.ref(asked.key), transform, accepted, self._rules.max_side_px)
+        return Page(wanted, terms, scope)
 
     async def _original(
         self,
@@ -269,7 +276,9 @@ class Public:
     ) -> web.StreamResponse:
         admit_original(mount)
         scope = ANY if signed is None else signed.scope
-        terms = respond.terms(max_age_s=mount.max_age_s, negotiates=False, scope=scope)
+        terms = respond.terms(
+            max_age_s=mount.max_age_s, negotiates=False, scope=None if signed is None else scope
+        )
         async with self._deliver.latest(
             mount.ref(asked.key), deadline=began_s + self._request_timeout_s
         ) as original:

@@ -10,11 +10,11 @@ import msgspec
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from proxy.core.delivery import VALIDATOR, Delivery, Outcome, Variant
+from proxy.core.delivery import VALIDATOR, Delivery, Outcome, Variant, steps
 from proxy.core.errors import CalotypeError, Overloaded, RangeNotSatisfiable
 from proxy.core.formats import TRAITS, Format
 from proxy.core.freshness import NO_STORE, Whole, byte_range, cache_control, etag
-from proxy.core.signing import Scope
+from proxy.core.signing import ANY, Scope
 
 STATUS: dict[str, tuple[int, str]] = {
     "bad-transform": (400, "The transform in the URL is wrong"),
@@ -41,12 +41,15 @@ STATUS: dict[str, tuple[int, str]] = {
     "render-timeout": (504, "The render took too long"),
 }
 
+FRONT_CACHE_S = 5
+"""How long nginx in front may repeat an answer without asking: a purge is to be through it within ten."""
 NOT_FOUND_CACHE_S = 60
 REDIRECT_CACHE_S = 60
 
 _EVERYWHERE = MappingProxyType(
     {
         hdrs.SERVER: "calotype",
+        "X-Accel-Expires": "0",
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cross-Origin-Resource-Policy": "cross-origin",
@@ -73,12 +76,16 @@ class Terms(NamedTuple):
         return self._replace(max_age_s=most_s, headers=headers)
 
 
-def terms(*, max_age_s: int, negotiates: bool, scope: Scope, notice: str = "") -> Terms:
-    """`notice` tells the client what it did not get; empty if nothing."""
+def terms(*, max_age_s: int, negotiates: bool, scope: Scope | None, notice: str = "") -> Terms:
+    """`scope` is that of the URL's signature, None without one; `notice` tells the client what it did not get."""
+    may_repeat = scope is None
+    scope = scope or ANY
     private = scope.session is not None
     headers = CIMultiDict(_EVERYWHERE)
     headers[hdrs.CACHE_CONTROL] = cache_control(max_age_s, private=private)
     headers[hdrs.ACCEPT_RANGES] = "bytes"
+    if may_repeat:
+        headers["X-Accel-Expires"] = str(min(FRONT_CACHE_S, max_age_s))
     depends_on = [hdrs.ACCEPT] if negotiates else []
     if scope.domain is not None:
         depends_on += [hdrs.ORIGIN, hdrs.REFERER]
@@ -136,6 +143,7 @@ def original_headers(kind: Format, tag: str, terms: Terms) -> CIMultiDict[str]:
     headers = terms.headers.copy()
     headers[hdrs.ETAG] = tag
     headers[hdrs.CONTENT_TYPE] = TRAITS[kind].mime
+    headers["X-Accel-Expires"] = "0"
     headers["Cache-Status"] = "calotype; fwd=bypass"
     return headers
 
@@ -174,20 +182,18 @@ def elsewhere(delivery: Delivery, terms: Terms) -> web.Response:
     headers = terms.headers.copy()
     del headers[hdrs.ACCEPT_RANGES]
     headers[hdrs.CACHE_CONTROL] = cache_control(min(REDIRECT_CACHE_S, terms.max_age_s))
+    headers["X-Accel-Expires"] = "0"
     headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier)
     headers[hdrs.LOCATION] = delivery.location
     return web.Response(status=302, headers=headers)
 
 
 def _server_timing(delivery: Delivery, total_s: float) -> str:
-    timings = delivery.timings
-    total = f"total;dur={total_s * 1000:.2f}"
-    if delivery.outcome is Outcome.HIT:
-        return total
-    return (
-        f"fetch;dur={timings.fetch_s * 1000:.2f}, queue;dur={timings.queue_s * 1000:.2f}, "
-        f"render;dur={timings.render_s * 1000:.2f}, {total}"
-    )
+    """The steps, which add up to the total; a hit has but one, and need not name it."""
+    told = [("total", total_s)]
+    if delivery.outcome is not Outcome.HIT:
+        told = [*steps(delivery.outcome, delivery.timings, total_s), *told]
+    return ", ".join(f"{name};dur={seconds * 1000:.2f}" for name, seconds in told)
 
 
 def outcome_of(failure: CalotypeError) -> Outcome:
@@ -218,6 +224,40 @@ def problem(failure: CalotypeError, *, negotiates: bool = False, lasting: bool =
         "detail": failure.detail,
     }
     return web.Response(status=status, headers=headers, body=msgspec.json.encode(body))
+
+
+_PAGE = MappingProxyType(
+    {
+        hdrs.SERVER: "calotype",
+        hdrs.CACHE_CONTROL: NO_STORE,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    }
+)
+
+
+def page(text: str, content_type: str, status: int = 200) -> web.Response:
+    """A page of the admin listener, or a part of it; nothing of other origins is let in."""
+    return web.Response(status=status, headers=_PAGE, text=text, content_type=content_type)
+
+
+def told(value: object) -> web.Response:
+    """JSON for the admin."""
+    return web.Response(headers=_PAGE, body=msgspec.json.encode(value), content_type="application/json")
+
+
+def go(path: str) -> web.Response:
+    """To another page, whatever the method was."""
+    return web.Response(status=303, headers={**_PAGE, hdrs.LOCATION: path})
+
+
+def logged_in(name: str, value: str, seconds: int) -> web.Response:
+    """To the first page, with a cookie for as long as that."""
+    response = go("/")
+    response.set_cookie(name, value, max_age=seconds, httponly=True, samesite="Strict")
+    return response
 
 
 def quiet(text: str, content_type: str = "text/plain") -> web.Response:

@@ -1,5 +1,6 @@
 """aiohttp's server with its error answers replaced, and with patience that ends: what the HTTP parser refuses is a
-problem like any other, and who sends or reads too slowly is cut off.
+problem like any other, who sends or reads too slowly is cut off, who is one too many is turned away, and who is
+connected while the node stops is told so with the next answer.
 
 Nothing of the request is repeated, in the answer or in the log.
 """
@@ -9,14 +10,20 @@ import asyncio
 import fcntl
 import termios
 from contextlib import suppress
+from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
 
-from proxy.core.errors import BadUrl, Internal
+from proxy.core.errors import BadUrl, Internal, Overloaded
+from proxy.core.hops import Hops
 from proxy.edge import respond
+from proxy.edge.headers import joined
 
 CANCEL_S = 0.1
+LULL_STEP_S = 0.02
+TURN_AWAY_S = 0.5
+MOST_TURNED_AWAY = 16
 HEAD_S = 10.0
 """How long the head of a request may take, from the connection or its first byte on."""
 LOOK_S = 15.0
@@ -26,10 +33,18 @@ LOOK_S = 15.0
 class QuietHandler(RequestHandler):
     """The hook aiohttp offers: a protocol that answers for a request that could not be read."""
 
-    __slots__ = ("_awaits_head", "_is_active", "_owed_bytes", "_watch")
+    __slots__ = ("_awaits_head", "_is_active", "_owed_bytes", "_watch", "is_trusted", "peer")
+
+    peer: str
+    """The address at the other end; empty for a unix socket's."""
+    is_trusted: bool
+    """Whether it may say for whom it asks."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        named = transport.get_extra_info("peername")
+        self.peer = named[0] if isinstance(named, tuple) else ""
+        self.is_trusted = _server_of(self).hops.trusts(self.peer)
         self._owed_bytes, self._is_active = 0, False
         self._watch = self._loop.call_later(LOOK_S, self._look)
         self._awaits_head: asyncio.TimerHandle | None = self._loop.call_later(HEAD_S, self._cut_off)
@@ -87,6 +102,13 @@ class QuietHandler(RequestHandler):
         response.force_close()
         return response
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        if _server_of(self).is_draining:
+            resp.force_close()
+        return await super().finish_response(request, resp, start_time)
+
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 (aiohttp's own)
         """Waits `timeout` seconds for the request under way, and no more: aiohttp's own would wait that long again
         for one that does not end."""
@@ -103,8 +125,96 @@ def _owed_bytes(transport: asyncio.Transport) -> int:
     return transport.get_write_buffer_size() + held[0]
 
 
+def _server_of(handler: RequestHandler) -> "QuietServer":
+    server = handler._manager
+    assert isinstance(server, QuietServer)
+    return server
+
+
+def sender(request: web.BaseRequest) -> tuple[str, str]:
+    """Who asks, and the id that a trusted hop gave the request, as it is spelled; empty without one."""
+    handler = request.protocol
+    assert isinstance(handler, QuietHandler)
+    if not handler.is_trusted:
+        return handler.peer, ""
+    headers = request.headers
+    forwarded = joined(headers, hdrs.X_FORWARDED_FOR)
+    client = _server_of(handler).hops.client(handler.peer, forwarded)
+    return client, headers.get("X-Request-Id", "")
+
+
+class _TurnedAway(asyncio.Protocol):
+    """A connection too many: told so, whatever it asks, and closed; at once where it is one too many of these too."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, others: "set[_TurnedAway]") -> None:
+        self._loop = loop
+        self._others = others
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._ends = self._loop.call_later(TURN_AWAY_S, transport.abort)
+        if len(self._others) >= MOST_TURNED_AWAY:
+            transport.abort()
+        self._others.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(_TOO_MANY)
+        self._transport.close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._ends.cancel()
+        self._others.discard(self)
+
+
+def _too_many() -> bytes:
+    problem = respond.problem(
+        Overloaded("more clients are connected than the node can serve", retry_after_s=1)
+    )
+    assert isinstance(problem.body, bytes)
+    head = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items())
+    return (
+        f"HTTP/1.1 503 Service Unavailable\r\n{head}Content-Length: {len(problem.body)}\r\nConnection: close\r\n\r\n"
+    ).encode() + problem.body
+
+
+_TOO_MANY = _too_many()
+
+
 class QuietServer(web.Server):
-    """Makes a QuietHandler for each connection; takes the options of `web.Server`."""
+    """Makes a QuietHandler for each connection, up to `most_connections`; takes the options of `web.Server`."""
+
+    def __init__(self, handler: Any, *, hops: Hops, most_connections: int, **options: Any) -> None:
+        super().__init__(handler, **options)
+        self.hops = hops
+        self._turned: set[_TurnedAway] = set()
+        self._most_connections = most_connections
+        self.is_draining = False
+        self.turned_away = 0
 
     def __call__(self) -> RequestHandler:
+        if len(self._connections) >= self._most_connections:
+            self.turned_away += 1
+            # What asyncio asks for is a protocol; aiohttp promises more than it needs.
+            return _TurnedAway(self._loop, self._turned)  # type: ignore[return-value]
         return QuietHandler(self, loop=self._loop, **self._kwargs)
+
+
+class QuietRunner(web.ServerRunner):
+    """Ends without a failed request: who is connected has a moment to ask once more, and hears that it is the last
+    answer. A client cannot know that an idle connection is about to be closed; one that is told can."""
+
+    def __init__(self, server: QuietServer, *, lull_s: float, shutdown_timeout: float) -> None:
+        super().__init__(server, shutdown_timeout=shutdown_timeout)
+        self._quiet = server
+        self._lull_s = lull_s
+
+    async def cleanup(self) -> None:
+        for site in self.sites:
+            await site.stop()
+        self._quiet.is_draining = True
+        waited_s = 0.0
+        while self._quiet.connections and waited_s < self._lull_s:
+            await asyncio.sleep(LULL_STEP_S)
+            waited_s += LULL_STEP_S
+        await super().cleanup()

@@ -27,6 +27,11 @@ class Guard:
         self._budget = budget
         self._breaker = Breaker(failures=FAILURES, pause_s=PAUSE_S)
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether the place is left alone, having failed again and again."""
+        return self._breaker.open
+
     async def call(self, call: Callable[[], Awaitable[T]], within_s: float | None = None) -> T:
         """`call`, which raises RemoteError; each try takes `within_s` at most, if given."""
         self._budget.earn()

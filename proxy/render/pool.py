@@ -229,7 +229,7 @@ class Pool:
         # As the worker takes them; its processor time is that of all its jobs, should nobody be there to end one.
         self._worker_limits = memory_bytes, math.ceil((timeout_s + 1) * recycle_after), int(sandboxed)
         self._recycle_after = recycle_after
-        self._limits = limits
+        self.limits = limits
         self._clock = clock
         self._order = itertools.count()
         self._queue: asyncio.PriorityQueue[tuple[int, int, _Waiting]] = asyncio.PriorityQueue()
@@ -237,6 +237,7 @@ class Pool:
         self._workers: set[_Worker] = set()
         self._alive: set[_Worker] = set()
         self._waiting = 0
+        self._busy = 0
         self._usual_s = 0.0
 
     @property
@@ -248,6 +249,11 @@ class Pool:
     def alive(self) -> int:
         """Workers that are up."""
         return len(self._alive)
+
+    @property
+    def busy(self) -> int:
+        """Workers that have a job."""
+        return self._busy
 
     async def start(self) -> Hello:
         """Starts the workers; returns what the least sheltered one said once all are up. Raises WorkerDied."""
@@ -352,6 +358,7 @@ class Pool:
             return True
         waiting.taken = True
         self._waiting -= 1
+        self._busy += 1
         try:
             return await self._work(worker, waiting)
         except _NotTaken:
@@ -360,6 +367,8 @@ class Pool:
                 self._waiting += 1
                 self._queue.put_nowait((rank, order, waiting))
             return False
+        finally:
+            self._busy -= 1
 
     def _put_back(self, taking: asyncio.Task[tuple[int, int, _Waiting]]) -> None:
         if not taking.cancel() and not taking.cancelled():
@@ -390,7 +399,7 @@ class Pool:
         try:
             waiting.on_start()
             async with asyncio.timeout_at(end_s):
-                outcome = await worker.ask(waiting.plan, waiting.original, self._limits, self._timeout_s)
+                outcome = await worker.ask(waiting.plan, waiting.original, self.limits, self._timeout_s)
             usable = True
         except TimeoutError:
             outcome = RenderTimeout("the picture took longer to render than a render may take")

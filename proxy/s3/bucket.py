@@ -137,6 +137,11 @@ class S3Bucket:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether it is left alone, in reading or in writing."""
+        return self._reads.is_resting or self._writes.is_resting
+
     async def get(self, key: str, sink: Sink, *, max_bytes: int, within_s: float | None = None) -> Head:
         """The object's bytes into `sink`; each try takes `within_s` at most, if given. Raises RemoteError."""
         return await self._ask(self._reads, lambda: self._get(key, sink, max_bytes), within_s)

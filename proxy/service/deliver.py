@@ -77,7 +77,7 @@ class Deliver:
             )
             self._remember(wanted, recalled, brought)
         if collapsed and delivery.outcome is Outcome.MISS:
-            delivery = replace(delivery, outcome=Outcome.COLLAPSED)
+            delivery = replace(delivery, outcome=Outcome.COLLAPSED, timings=NO_TIMINGS)
         return Delivered(delivery, brought)
 
     def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:

@@ -4,6 +4,7 @@ One for the node, whichever process it lives in; `deliver` stands before it in e
 """
 
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import NamedTuple
 
 from proxy.core.delivery import NO_TIMINGS, Delivered, Delivery, Outcome, Timings, Variant
@@ -98,7 +99,8 @@ class Produce:
             key, lambda flight: self._make(resolved, flight, deadline), deadline=deadline
         )
         outcome = Outcome.HIT if made.brought.tier else Outcome.COLLAPSED if collapsed else Outcome.MISS
-        return self._delivered(resolved, outcome, *made)
+        timings = made.timings if outcome is Outcome.MISS else NO_TIMINGS
+        return self._delivered(resolved, outcome, made.brought, timings)
 
     def _delivered(
         self, resolved: Resolved, outcome: Outcome, brought: Brought, timings: Timings = NO_TIMINGS
@@ -122,7 +124,8 @@ class Produce:
             return remembered
         asked = wanted.transform
         facts = await self._originals.facts(identity, deadline=deadline) if asked.needs_facts else None
-        plan = resolve(asked, choose(asked, wanted.accepted, self._auto, facts), self._recipe)
+        recipe = replace(self._recipe, max_side_px=wanted.max_side_px)
+        plan = resolve(asked, choose(asked, wanted.accepted, self._auto, facts), recipe)
         key = variant_key(identity, plan, asked.version)
         return self._resolved.keep(wanted.by_value, Resolved(identity, plan, key))
 
@@ -153,8 +156,8 @@ class Produce:
             variant = await self._renderer.render(original, resolved.plan, deadline=deadline, on_start=start)
             if not original.unchanged():
                 raise OriginalChanged
-        rendered_s = self._clock()
-        self._metrics.rendered(resolved.plan.encode.format, rendered_s - started_s)
-        return variant, Timings(
-            fetch_s=fetched_s - asked_s, queue_s=started_s - fetched_s, render_s=rendered_s - started_s
+        timings = Timings(
+            fetch_s=fetched_s - asked_s, queue_s=started_s - fetched_s, render_s=self._clock() - started_s
         )
+        self._metrics.rendered(resolved.identity.ref, resolved.plan.encode.format, timings)
+        return variant, timings

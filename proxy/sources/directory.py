@@ -48,7 +48,7 @@ class DirectorySource:
     def __init__(self, name: str, root: Path, *, max_bytes: int) -> None:
         self._name = name
         self._root = os.path.realpath(root)
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"source-{name}")
 
     async def identify(self, key: str, known: Identity | None = None) -> Identity:
@@ -81,9 +81,9 @@ class DirectorySource:
             os.close(descriptor)
             raise OriginalNotFound("there is no original under this key")
         file = OpenFile(descriptor, OriginalRef(self._name, key))
-        if file.size_bytes > self._max_bytes:
+        if file.size_bytes > self.max_bytes:
             file.close()
-            raise OriginalTooLarge(f"the original is larger than {self._max_bytes} bytes")
+            raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
         return file
 
     def _path(self, key: str) -> str:

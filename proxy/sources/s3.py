@@ -21,14 +21,14 @@ class S3Source:
         self._name = name
         self._bucket = bucket
         self._keep = keep
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
 
     async def identify(self, key: str, known: Identity | None = None) -> Identity:
         return Identity(OriginalRef(self._name, key), "")
 
     async def fetch(self, key: str) -> Original:
-        async with receiving(self._keep, self._max_bytes) as incoming:
-            await self._bucket.get(self._bucket.place.prefix + key, incoming, max_bytes=self._max_bytes)
+        async with receiving(self._keep, self.max_bytes) as incoming:
+            await self._bucket.get(self._bucket.place.prefix + key, incoming, max_bytes=self.max_bytes)
             return await incoming.kept(await self.identify(key))
 
     def close(self) -> None:

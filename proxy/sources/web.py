@@ -19,7 +19,7 @@ class WebSource:
         self._name = name
         self._web = web
         self._keep = keep
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
 
     async def identify(self, key: str, known: Identity | None = None) -> Identity:
         """Fetches what is new, for it will be wanted, and leaves it in the originals tier."""
@@ -35,9 +35,9 @@ class WebSource:
 
     async def _get(self, key: str, known: Identity | None) -> tuple[Identity, Original | None]:
         ref = OriginalRef(self._name, key)
-        async with receiving(self._keep, self._max_bytes) as incoming:
+        async with receiving(self._keep, self.max_bytes) as incoming:
             last = Validator.read(known.version) if known is not None else None
-            said = await self._web.get(key, incoming, known=last, max_bytes=self._max_bytes)
+            said = await self._web.get(key, incoming, known=last, max_bytes=self.max_bytes)
             if said is None:
                 assert known is not None
                 return known, None

@@ -56,6 +56,11 @@ class Object:
 class Objects(Protocol):
     """A store of objects by name. Raises StoreFault, in good time: a request waits behind `get`, `metadata` and `signed`."""
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether it is left alone, having failed again and again."""
+        ...
+
     async def get(self, name: str) -> Object | None:
         """The object, or None where the store itself says that there is none."""
         ...
@@ -119,6 +124,11 @@ class BucketTier:
         self._clock = clock
         self._chance = chance
         self._sure_until_s: Memo[str, float] = Memo(_SURE_ENTRIES)
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether the store is left alone, having failed again and again."""
+        return self._objects.is_resting
 
     def object_name(self, key: str, kind: Format | None) -> str:
         """`{prefix}/{first 2 hex}/{key}.{suffix}`."""

@@ -35,6 +35,11 @@ class S3Objects:
     def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether the bucket is left alone."""
+        return self._bucket.is_resting
+
     async def get(self, name: str) -> Object | None:
         arrived = InMemory()
         with _faults(), suppress(Missing):
@@ -90,6 +95,11 @@ class DirectoryObjects:
         self._parts = root / _PARTS
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bucket")
         self._threads.submit(self._sweep, time.time() - _OLD_S)
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it is left alone, having hung again and again."""
+        return self._breaker.open
 
     async def get(self, name: str) -> Object | None:
         return await self._off_loop(lambda: self._get(name), LOOKUP_S)

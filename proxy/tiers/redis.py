@@ -154,6 +154,11 @@ class RedisFlags:
             self._turns.remove(key)
             await self._ask(lambda: self._client.eval(_GIVE_BACK, 1, _turn(key), self._us), None)
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether it is left alone until it has answered again."""
+        return not self._well
+
     async def reach(self) -> float:
         """The seconds a write and a read take. Raises RedisFault, in words for the owner."""
         name = f"{_NAMESPACE}:check:{self._us}"

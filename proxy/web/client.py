@@ -119,6 +119,11 @@ class Web:
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether any of the hosts is left alone."""
+        return any(guard.is_resting for guard in self._guards.values())
+
     async def __aenter__(self) -> "Web":
         self._session = await self._stack.enter_async_context(
             aiohttp.ClientSession(

@@ -28,7 +28,10 @@ from tests.fakes import FakeOriginal
 
 REF = OriginalRef("photos", "deep/a é.jpg")
 WANTED = Wanted(
-    REF, parse_tokens("w_4,g_0.3:0.7,e_blur:2,e_sepia:30,f_auto", {}).own, frozenset({Format.WEBP})
+    REF,
+    parse_tokens("w_4,g_0.3:0.7,e_blur:2,e_sepia:30,f_auto", {}).own,
+    frozenset({Format.WEBP}),
+    4000,
 )
 VARIANT = Variant(kind=Format.WEBP, body=os.urandom(3_000_000))
 LOG = structlog.wrap_logger(structlog.ReturnLogger())

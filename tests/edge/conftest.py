@@ -13,7 +13,8 @@ import uvloop
 from yarl import URL
 
 from proxy.app import Node
-from proxy.config import load
+from proxy.config import Told, load
+from proxy.systemd import Systemd
 from tests import pictures
 from tests.fakes import temporary_file
 
@@ -78,7 +79,7 @@ async def running(folder: Path, **changes: Any) -> AsyncIterator[Running]:
     settings = load(None, flags)
     stop, ready = asyncio.Event(), asyncio.Event()
     log = structlog.wrap_logger(structlog.PrintLogger(open("/dev/null", "w")))  # noqa: SIM115
-    node = Node(settings, log)
+    node = Node(settings, log, Systemd(Told()))
     task = asyncio.create_task(node.run(stop, ready.set))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)

@@ -33,9 +33,12 @@ async def test_a_picture_asked_for_twice(node: Running) -> None:
     assert int(first.headers["Content-Length"]) == len(first.body)
     assert {name: first.headers[name] for name in SECURITY} == SECURITY
     assert "Vary" not in first.headers
-    assert {part.partition(";")[0].strip() for part in first.headers["Server-Timing"].split(",")} == {
-        "fetch", "queue", "render", "total",
-    }  # fmt: skip
+    timing = {
+        name.strip(): float(took.removeprefix("dur="))
+        for name, _, took in (part.partition(";") for part in first.headers["Server-Timing"].split(","))
+    }
+    assert list(timing) == ["lookup", "fetch", "queue", "render", "total"]
+    assert sum(timing.values()) == pytest.approx(2 * timing["total"], abs=0.05)
     assert pictures.size(first.body) == (200, 150)
     second = await node.get("/w_200,f_webp/quarters.png")
     assert second.cache == "calotype; hit; detail=memory"

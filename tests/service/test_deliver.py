@@ -70,7 +70,7 @@ async def house() -> AsyncIterator[SimpleNamespace]:
 
 
 def wanted(house: SimpleNamespace, tokens: str = "w_400,f_jpg", *accepted: Format) -> Wanted:
-    return Wanted(house.ref, parse_tokens(tokens, {}).own, frozenset(accepted))
+    return Wanted(house.ref, parse_tokens(tokens, {}).own, frozenset(accepted), 4000)
 
 
 def soon() -> float:

@@ -65,7 +65,7 @@ class FakeProducer:
 
 
 def wanted() -> Wanted:
-    return Wanted(OriginalRef("photos", "a"), Transform(width_px=4), frozenset())
+    return Wanted(OriginalRef("photos", "a"), Transform(width_px=4), frozenset(), 4000)
 
 
 def later() -> float:

@@ -1,0 +1,207 @@
+"""The miss path of a node, all but HTTP: sources, tiers, workers and the use case, built from the settings, and started and
+stopped in order.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from proxy import parts
+from proxy.config import Settings
+from proxy.edge.explain import Explanation, explained
+from proxy.ports import Metrics, Tier
+from proxy.s3.bucket import S3Bucket
+from proxy.sections import S3, Directory, Http
+from proxy.service.chain import Chain
+from proxy.service.originals import Originals
+from proxy.service.produce import Produce
+from proxy.service.quarantine import Quarantine
+from proxy.service.singleflight import Flights
+from proxy.telemetry.metrics import PrometheusMetrics
+from proxy.tiers.redis import NoRedis
+from proxy.web.client import Web
+
+
+class Remote(Protocol):
+    """A part on the network."""
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it is left alone, having failed again and again."""
+        ...
+
+
+def watch_tiers(
+    metrics: PrometheusMetrics, tiers: Mapping[str, Callable[[], tuple[int, int] | None]]
+) -> None:
+    """Has the metrics show the usage of these tiers."""
+
+    def of(which: int) -> dict[str, float]:
+        read = {name: usage() for name, usage in tiers.items()}
+        return {name: used[which] for name, used in read.items() if used is not None}
+
+    metrics.watch("calotype_tier_bytes", "Bytes held by a tier.", lambda: of(0), label="tier")
+    metrics.watch("calotype_tier_entries", "Entries held by a tier.", lambda: of(1), label="tier")
+
+
+class Engine:
+    """An async context, made in a running loop;
+    leaving it closes everything. With `disk` None nothing is kept beyond memory, and no bucket is asked."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        disk: Path | None,
+        workers: int | None = None,
+        memory_share: int = 1,
+    ) -> None:
+        self.settings = settings
+        self.rules = parts.rules(settings)
+        self.clock = parts.clock
+        self.stop_by: float | None = None
+        self.pool = parts.pool(settings, workers=workers)
+        self.memory = parts.memory(settings, share=memory_share)
+        self.redis = parts.redis(settings, metrics) if disk is not None else None
+        self._buckets: dict[str, S3Bucket] = {}
+        self._webs: list[Web] = []
+        self._remote: dict[str, Remote] = {"redis": self.redis} if self.redis else {}
+        self._scratch = None if disk else tempfile.TemporaryDirectory(prefix="calotype-")
+        kept_at = Path(self._scratch.name) if self._scratch else disk
+        assert kept_at is not None
+        self.keep = parts.originals(settings, kept_at, metrics)
+        self.slow: list[Tier] = []
+        bucket = None
+        if disk is not None:
+            self.slow.append(parts.disk(settings, disk, metrics))
+            kind = settings.cache.bucket
+            s3 = self._bucket("cache.bucket", kind.as_s3()) if kind.kind == "s3" else None
+            bucket = parts.bucket(settings, s3, self.redis or NoRedis(), metrics)
+        if bucket is not None:
+            self.slow.append(bucket)
+            self._remote["cache.bucket"] = bucket
+        self.chain = Chain(self.memory, self.slow, metrics, self.redis if bucket else None)
+        self.flights = Flights()
+        self.sources = {
+            name: parts.source(
+                name,
+                source,
+                self._reached(name, source),
+                self.keep,
+                settings,
+            )
+            for name, source in settings.sources.items()
+        }
+        renderer = Quarantine(self.pool, self.clock)
+        self.originals = Originals(
+            self.sources, self.chain, renderer, self.flights, self.clock, metrics, self.keep
+        )
+        self.produce = Produce(
+            self.originals,
+            self.chain,
+            self.flights,
+            renderer,
+            parts.recipe(settings),
+            settings.formats.auto,
+            self.clock,
+            metrics,
+            bucket,
+        )
+
+    def _reached(self, name: str, source: Directory | S3 | Http) -> S3Bucket | Web | None:
+        match source:
+            case S3():
+                self._remote[f"sources.{name}"] = bucket = self._bucket(f"sources.{name}", source)
+                return bucket
+            case Http():
+                self._webs.append(parts.web(self.settings, source))
+                self._remote[f"sources.{name}"] = self._webs[-1]
+                return self._webs[-1]
+            case Directory():
+                return None
+
+    def _bucket(self, section: str, s3: S3) -> S3Bucket:
+        self._buckets[section] = parts.s3_bucket(s3)
+        return self._buckets[section]
+
+    async def __aenter__(self) -> "Engine":
+        try:
+            for section, bucket in self._buckets.items():
+                await parts.opened(section, bucket)
+            for servers in self._webs:
+                await servers.__aenter__()
+            if self.redis is not None:
+                await self.redis.__aenter__()
+            self.hello = await self.pool.start()
+            parts.check_worker(self.settings, self.hello)
+        except BaseException:
+            await self.close(self.clock())
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close(self.stop_by or self.clock() + self.settings.server.drain)
+
+    async def close(self, deadline: float) -> None:
+        """Flights first, for they use the workers and fill the tiers; then the workers; then the tiers, which write
+        to Redis and buckets until the end."""
+        await self.flights.close()
+        await self.pool.close()
+        await self.chain.close(deadline)
+        for source in self.sources.values():
+            source.close()
+        if self.redis is not None:
+            await self.redis.__aexit__()
+        for bucket in self._buckets.values():
+            await bucket.__aexit__()
+        for servers in self._webs:
+            await servers.__aexit__()
+        self.keep.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    def adopt(self, settings: Settings) -> None:
+        """Goes on with what of these `settings` may change while it runs."""
+        self.settings, self.rules = settings, parts.rules(settings)
+        self.pool.limits = parts.input_limits(settings)
+        for source in self.sources.values():
+            source.max_bytes = self.pool.limits.max_bytes
+
+    def watch(self, metrics: PrometheusMetrics) -> None:
+        """Has the metrics show what is read here at scrape time."""
+        pool = self.pool
+        metrics.watch("calotype_render_queue", "Renders waiting for a worker.", lambda: {"": pool.waiting})
+        metrics.watch(
+            "calotype_workers",
+            "Render processes that are up, by what they do.",
+            lambda: {"busy": pool.busy, "idle": pool.alive - pool.busy},
+            label="state",
+        )
+        metrics.watch(
+            "calotype_breaker_open",
+            "Whether a part that failed again and again is left alone: 1 if so.",
+            lambda: {name: part.is_resting for name, part in self._remote.items()},
+            label="part",
+        )
+        own = {self.memory.name: self.memory.usage, self.keep.name: self.keep.usage}
+        watch_tiers(metrics, own | {tier.name: tier.usage for tier in self.slow})
+        cache = self.settings.cache
+        most = {
+            self.memory.name: int(cache.memory.max_bytes),
+            self.keep.name: int(cache.originals.max_bytes),
+            "disk": int(cache.disk.max_bytes),
+        }
+        metrics.watch("calotype_tier_max_bytes", "What a tier may hold.", lambda: most, label="tier")
+
+    async def explain(self, url: str, accept: str) -> Explanation:
+        return await explained(
+            url,
+            accept,
+            rules=self.rules,
+            produce=self.produce,
+            originals=self.originals,
+            now_s=parts.wall(),
+            deadline=self.clock() + self.settings.server.request_timeout,
+        )

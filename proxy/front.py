@@ -1,0 +1,160 @@
+"""`./run front`: the real nginx with the configuration of nginx/ and a certificate of its own, before a demo node.
+
+What an engineer edits in nginx/site/ is written here for one machine and unprivileged ports; all else is used as it is.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+from urllib.request import urlopen
+
+from proxy import demo
+
+NGINX = Path(__file__).parent.parent / "nginx"
+HTTPS_PORT, HTTP_PORT, STATUS_PORT, ADMIN_PORT = 8443, 8088, 8089, 8081
+READY_S = 60.0
+STOP_S = 20.0
+_SHOWN = ("t_card/lake.jpg", "w_1280,h_320,c_fill,g_0.7:0.4/lake.jpg", "w_200,f_auto/orbit.gif")
+
+
+class Ports(NamedTuple):
+    """Where nginx listens on loopback; `clear` serves the pictures without TLS, 0 not at all."""
+
+    https: int = HTTPS_PORT
+    http: int = HTTP_PORT
+    status: int = STATUS_PORT
+    clear: int = 0
+
+
+def arrange(folder: Path, ports: Ports, nodes: Sequence[str], more: Mapping[str, str] | None = None) -> Path:
+    """Writes a whole configuration below `folder`, before `nodes` as nginx names servers; `more` replaces files of
+    site/ by name. Returns the file to start nginx with."""
+    shutil.copytree(NGINX, folder, dirs_exist_ok=True)
+    site = folder / "site"
+    hot = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())  # noqa: S108 (a name of our own)
+    clear = f"listen 127.0.0.1:{ports.clear} backlog=4096;\n" if ports.clear else ""
+    # What runs as root would hand over to a user who cannot read this folder.
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    written = {
+        "machine": f"{user}worker_processes auto;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log crit;\n",
+        "nodes": "".join(f"server {node} max_fails=1 fail_timeout=2s;\n" for node in nodes),
+        "listen": f"listen 127.0.0.1:{ports.https} ssl http2 backlog=4096;\n{clear}server_name _;\n"
+        "ssl_certificate site/certificate.pem;\nssl_certificate_key site/certificate.key;\n"
+        f"access_log {folder}/access.log calotype buffer=32k flush=1s;\n",
+        "redirect": f"listen 127.0.0.1:{ports.http};\nserver_name _;\nset $https_port :{ports.https};\naccess_log off;\n",
+        "status": f"listen 127.0.0.1:{ports.status};\n",
+        "cache": (site / "cache.conf").read_text().replace("/dev/shm/", f"{hot}/{folder.name}-")  # noqa: S108
+        + "".join(
+            f"{kind}_temp_path {folder}/temp/{kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        ),
+        **(more or {}),
+    }
+    for name, text in written.items():
+        (site / f"{name}.conf").write_text(text)
+    (folder / "temp").mkdir(exist_ok=True)
+    _certify(site)
+    return folder / "nginx.conf"
+
+
+def _certify(site: Path) -> None:
+    """A certificate for this machine's own eyes."""
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *(
+                "-days",
+                "30",
+                "-subj",
+                "/CN=localhost",
+                "-addext",
+                "subjectAltName=DNS:localhost,IP:127.0.0.1",
+            ),
+            *("-keyout", str(site / "certificate.key"), "-out", str(site / "certificate.pem")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+
+
+def nginx(configuration: Path, *more: str) -> list[str]:
+    """The command that runs nginx in the foreground."""
+    return ["nginx", "-p", str(configuration.parent), "-c", str(configuration), "-g", "daemon off;", *more]
+
+
+@contextmanager
+def _running(
+    command: Sequence[str], number: signal.Signals, **more: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`command` until the block ends, which ends it with the signal `number`."""
+    process = subprocess.Popen(command)
+    try:
+        yield process
+    finally:
+        process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S)
+        process.kill()
+
+
+def _await_ready(node: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + READY_S
+    while node.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{ADMIN_PORT}/readyz", timeout=2):
+            return
+        time.sleep(0.1)
+    raise SystemExit("front: the node did not start; its own message is above")
+
+
+def main() -> None:
+    if shutil.which("nginx") is None or shutil.which("openssl") is None:
+        raise SystemExit("front: nginx and openssl are needed; as root: apt-get install nginx openssl")
+    with tempfile.TemporaryDirectory(prefix="calotype-front-") as made:
+        folder = Path(made)
+        configuration = arrange(folder, Ports(), [f"unix:{folder}/public.sock"])
+        node_settings = folder / "node.toml"
+        node_settings.write_text(
+            f'{demo.configuration().read_text()}\n[server]\nsocket = "{folder}/public.sock"\n'
+        )
+        node_command = [sys.executable, "-m", "proxy", "serve", "--demo", "--config", str(node_settings)]
+        with _running(node_command, signal.SIGTERM) as node:
+            _await_ready(node)
+            with _running(nginx(configuration), signal.SIGQUIT) as front:
+                _announce(folder)
+                _until_stopped(node, front)
+
+
+def _announce(folder: Path) -> None:
+    print("\nThe same through nginx, with a certificate that no browser knows (curl -k):\n")
+    for below in _SHOWN:
+        print(f"  https://localhost:{HTTPS_PORT}/{below}")
+    print(f"\n  http://localhost:{HTTP_PORT}/  leads there")
+    print(f"  http://localhost:{STATUS_PORT}/nginx_status")
+    print(f"\nConfiguration and log: {folder}    Stop: Ctrl-C\n", flush=True)
+
+
+def _until_stopped(*processes: subprocess.Popen[bytes]) -> None:
+    """Until a signal, or the end of any of them."""
+    stopped = False
+
+    def stop(_: int, __: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    while not stopped and all(process.poll() is None for process in processes):
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the node tells its operator: metrics, log, traces. Labels are closed sets; no secret comes here."""

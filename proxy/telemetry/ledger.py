@@ -1,0 +1,181 @@
+"""Requests, in log and metrics. They are on the path of every hit, so they are only noted there, and counted and written
+with many others.
+"""
+
+import asyncio
+import re
+import sys
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import accumulate
+from select import PIPE_BUF
+from typing import TextIO
+
+import msgspec
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+
+from proxy.core.delivery import Outcome, Visit
+from proxy.core.dialects.target import without_secrets
+from proxy.core.signing import unsigned
+from proxy.telemetry.metrics import SECONDS
+from proxy.telemetry.traces import Traces
+
+_MOST_TARGET = 4096
+_REQUEST_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+class RequestLine(msgspec.Struct, omit_defaults=True):
+    """What the log says of a Visit; `key` is the head of the cache key, `ms` the time from request to answer."""
+
+    event: str
+    level: str
+    time: str
+    method: str
+    target: str
+    status: int
+    outcome: str
+    bytes: int
+    ms: float
+    tier: str = ""
+    format: str = ""
+    key: str = ""
+    error: str = ""
+    client: str = ""
+    id: str = ""
+    fetch_ms: float = 0.0
+    queue_ms: float = 0.0
+    render_ms: float = 0.0
+
+
+class RequestLedger:
+    """Satisfies Ledger, and is a prometheus_client collector: visits are noted as they come, and counted and
+    written in batches, `FLUSH_S` late at most; on a terminal at once and readable. Event loop only."""
+
+    FLUSH_S = 0.1
+    FLUSH_VISITS = 512
+
+    def __init__(
+        self, registry: CollectorRegistry, stream: TextIO | None = None, traces: Traces | None = None
+    ) -> None:
+        self._traces = traces
+        self._out = stream or sys.stdout
+        self._readable = self._out.isatty()
+        self._encoder = msgspec.json.Encoder()
+        self._visits: list[tuple[float, Visit]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._second = 0
+        self._stamp = ""
+        self._counts: Counter[tuple[str, str, int]] = Counter()
+        self._buckets = [0] * (len(SECONDS) + 1)
+        self._seconds = 0.0
+        registry.register(self)
+
+    def enter(self, visit: Visit) -> None:
+        self._visits.append((time.time(), visit))
+        if self._readable or len(self._visits) >= self.FLUSH_VISITS:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self.FLUSH_S, self.flush)
+
+    def flush(self) -> None:
+        """Counts and writes what was noted."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        visits, self._visits = self._visits, []
+        for _, visit in visits:
+            self._counts[visit.outcome or Outcome.FAILED, visit.tier or "none", visit.status] += 1
+            self._buckets[bisect_left(SECONDS, visit.seconds)] += 1
+            self._seconds += visit.seconds
+        lines = [self._line(at_s, visit) for at_s, visit in visits]
+        if self._traces is not None:
+            for (at_s, visit), line in zip(visits, lines, strict=True):
+                self._traces.tell(at_s, visit, line.id, line.target)
+        with suppress(OSError, ValueError):  # A log that is gone or full costs its lines, no request.
+            if self._readable:
+                self._out.writelines(map(_readable, lines))
+            else:
+                for whole_lines in _atomic(self._encoder.encode_lines(lines)):
+                    self._out.buffer.write(whole_lines)
+                    self._out.buffer.flush()
+            self._out.flush()
+
+    def collect(self) -> list[Metric]:
+        """The samples of a scrape."""
+        self.flush()
+        requests = CounterMetricFamily(
+            "calotype_requests",
+            "Requests by outcome, tier of a hit, and status.",
+            labels=["outcome", "tier", "status"],
+        )
+        of_outcome: Counter[str] = Counter()
+        for (outcome, tier, status), count in self._counts.items():
+            requests.add_metric([outcome, tier, str(status)], count)
+            of_outcome[outcome] += count
+        seconds = HistogramMetricFamily("calotype_request_seconds", "Time from request to answer.")
+        bounds = [*(str(bound) for bound in SECONDS), "+Inf"]
+        seconds.add_metric([], list(zip(bounds, accumulate(self._buckets), strict=True)), self._seconds)
+        collapsed = CounterMetricFamily(
+            "calotype_collapsed",
+            "Requests that waited for another's render.",
+            value=of_outcome[Outcome.COLLAPSED],
+        )
+        shed = CounterMetricFamily(
+            "calotype_shed",
+            "Requests refused because the queue was full.",
+            value=of_outcome[Outcome.SHED],
+        )
+        return [requests, seconds, collapsed, shed]
+
+    def _line(self, at_s: float, visit: Visit) -> RequestLine:
+        return RequestLine(
+            event="request",
+            level="info",
+            time=self._rfc3339(at_s),
+            method=visit.method,
+            target=_shown(visit.target),
+            status=visit.status,
+            outcome=visit.outcome or "",
+            bytes=visit.bytes,
+            ms=round(visit.seconds * 1000, 2),
+            tier=visit.tier,
+            format=visit.format,
+            key=visit.key[:16],
+            error=visit.error,
+            client=visit.client,
+            id=visit.request_id if _REQUEST_ID.fullmatch(visit.request_id) else "",
+            fetch_ms=round(visit.timings.fetch_s * 1000, 2),
+            queue_ms=round(visit.timings.queue_s * 1000, 2),
+            render_ms=round(visit.timings.render_s * 1000, 2),
+        )
+
+    def _rfc3339(self, at_s: float) -> str:
+        """Wall time to the millisecond."""
+        whole, part = divmod(at_s, 1.0)
+        if whole != self._second:
+            self._second = int(whole)
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+        return f"{self._stamp}.{int(part * 1000):03d}Z"
+
+
+def _shown(target: str) -> str:
+    """What the log says of a target; what is longer than any URL that is answered is not worth the time."""
+    return without_secrets(unsigned(target)) if len(target) <= _MOST_TARGET else "..."
+
+
+def _atomic(lines: bytes) -> Iterator[bytes]:
+    """Whole lines in pieces that a pipe takes at once: other processes of the node write there too."""
+    at = 0
+    while at < len(lines):
+        end = lines.rfind(b"\n", at, at + PIPE_BUF) + 1 or lines.find(b"\n", at) + 1
+        yield lines[at:end]
+        at = end
+
+
+def _readable(line: RequestLine) -> str:
+    how = f"{line.outcome} {line.tier or line.error}".rstrip()
+    return f"{line.time[11:]}  {line.status}  {how:<16} {line.ms:>8.2f} ms {line.bytes:>9}  {line.target}\n"

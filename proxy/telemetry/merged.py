@@ -1,0 +1,48 @@
+"""The metrics of a node of several processes."""
+
+from collections.abc import Hashable, Iterable
+
+from prometheus_client.metrics_core import Metric
+
+
+class Merged:
+    """A prometheus_client collector: the samples of several processes, added up.
+
+    `gather` is given what each process that lives has to say; what those that died had counted stays counted.
+    """
+
+    def __init__(self) -> None:
+        self._living: dict[Hashable, list[Metric]] = {}
+        self._ended: list[Metric] = []
+
+    def gather(self, process: Hashable, metrics: list[Metric]) -> None:
+        self._living[process] = metrics
+
+    def end(self, process: Hashable) -> None:
+        """A process is no more: its counters stay, its gauges go."""
+        counted = [metric for metric in self._living.pop(process, []) if metric.type != "gauge"]
+        self._ended = _added([self._ended, counted])
+
+    def collect(self) -> list[Metric]:
+        return _added([self._ended, *self._living.values()])
+
+
+def _added(reports: Iterable[list[Metric]]) -> list[Metric]:
+    """One report of many: samples of the same name and labels are added."""
+    families: dict[str, Metric] = {}
+    sums: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
+    for metric in (metric for report in reports for metric in report):
+        families.setdefault(metric.name, metric)
+        of_family = sums.setdefault(metric.name, {})
+        for sample in metric.samples:
+            if sample.name.endswith("_created") or sample.name == "process_start_time_seconds":
+                continue  # Points in time do not add up.
+            labelled = sample.name, tuple(sorted(sample.labels.items()))
+            of_family[labelled] = of_family.get(labelled, 0.0) + sample.value
+    added = []
+    for name, metric in families.items():
+        family = Metric(name, metric.documentation, metric.type)
+        for (sample_name, labels), value in sums[name].items():
+            family.add_sample(sample_name, dict(labels), value)
+        added.append(family)
+    return added

@@ -1,0 +1,98 @@
+"""The metrics of one process, but those of requests, which the ledger has."""
+
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from proxy.core.delivery import Timings
+from proxy.core.keys import OriginalRef
+from proxy.telemetry.slowest import Slowest
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds of the histograms' buckets."""
+
+
+class PrometheusMetrics:
+    """Satisfies Metrics, on a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.slowest = Slowest()
+        ProcessCollector(registry=self.registry)
+        self._render_seconds = Histogram(
+            "calotype_render_seconds",
+            "Time of a render in its worker, by output format.",
+            ["format"],
+            registry=self.registry,
+            buckets=SECONDS,
+        )
+        self._renders = Counter("calotype_renders", "Variants rendered.", registry=self.registry)
+        self._tier_errors = Counter(
+            "calotype_tier_errors", "Faults of a tier, by kind.", ["tier", "kind"], registry=self.registry
+        )
+        self._fetches = Counter(
+            "calotype_source_fetches",
+            "Originals fetched, by source and outcome.",
+            ["source", "outcome"],
+            registry=self.registry,
+        )
+        self._reloads = Counter(
+            "calotype_config_reloads",
+            "Times the configuration was read anew, by outcome.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._stalls = Counter(
+            "calotype_loop_stalls", "Times the event loop stood still.", registry=self.registry
+        )
+
+    def watch(
+        self, name: str, documentation: str, read: Callable[[], Mapping[str, float]], label: str = ""
+    ) -> None:
+        """Adds a gauge that is read at scrape time: a value for each value of `label`, or one under the empty text."""
+        self.registry.register(_Watched(GaugeMetricFamily, name, documentation, read, label))
+
+    def watch_count(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        """Adds a counter that somebody else keeps."""
+        self.registry.register(_Watched(CounterMetricFamily, name, documentation, lambda: {"": read()}, ""))
+
+    def rendered(self, ref: OriginalRef, format: str, timings: Timings) -> None:
+        self._renders.inc()
+        self._render_seconds.labels(format).observe(timings.render_s)
+        self.slowest.enter(ref, format, timings)
+
+    def fetched(self, source: str, outcome: str) -> None:
+        self._fetches.labels(source, outcome).inc()
+
+    def tier_failed(self, tier: str, kind: str) -> None:
+        self._tier_errors.labels(tier, kind).inc()
+
+    def reloaded(self, outcome: str) -> None:
+        self._reloads.labels(outcome).inc()
+
+    def stalled(self) -> None:
+        self._stalls.inc()
+
+
+class _Watched:
+    """A prometheus_client collector of one metric."""
+
+    def __init__(
+        self,
+        kind: type[GaugeMetricFamily] | type[CounterMetricFamily],
+        name: str,
+        documentation: str,
+        read: Callable[[], Mapping[str, float]],
+        label: str,
+    ) -> None:
+        self._kind = kind
+        self._described = name, documentation
+        self._read = read
+        self._labels = [label] if label else []
+
+    def collect(self) -> list[Metric]:
+        family = self._kind(*self._described, labels=self._labels)
+        for value_of_label, value in self._read().items():
+            family.add_metric([value_of_label] if self._labels else [], value)
+        return [family]

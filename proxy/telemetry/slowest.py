@@ -1,0 +1,46 @@
+"""The originals that took longest of late, for whoever wonders where the time goes."""
+
+import heapq
+import time
+from dataclasses import dataclass
+
+from proxy.core.delivery import Timings
+from proxy.core.dialects.target import without_secrets
+from proxy.core.keys import OriginalRef
+
+KEPT = 10
+FOR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Slow:
+    """One render and its fetch; `at_s` is when it was done, in seconds of the unix epoch."""
+
+    seconds: float
+    at_s: float
+    source: str
+    original: str
+    format: str
+    fetch_s: float
+    render_s: float
+
+
+class Slowest:
+    """The slowest of the last hour, each original once."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], Slow] = {}
+
+    def enter(self, ref: OriginalRef, format: str, timings: Timings) -> None:
+        seconds = timings.fetch_s + timings.render_s
+        name = ref.source, without_secrets(ref.key)
+        known = self._kept.get(name)
+        if known is None or known.seconds <= seconds or known.at_s < time.time() - FOR_S:
+            self._kept[name] = Slow(seconds, time.time(), *name, format, timings.fetch_s, timings.render_s)
+        if len(self._kept) > 2 * KEPT:
+            self._kept = {(slow.source, slow.original): slow for slow in self.told()}
+
+    def told(self) -> list[Slow]:
+        """The slowest first."""
+        since_s = time.time() - FOR_S
+        return heapq.nlargest(KEPT, (slow for slow in self._kept.values() if slow.at_s >= since_s))

@@ -1,0 +1,77 @@
+"""Requests as OpenTelemetry traces, made of what the ledger knows of them when they are over: nothing is measured for
+them, and nothing is done where they are off.
+
+The trace's id is the request's id, where a trusted hop gave it one.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from proxy.core.delivery import Visit, steps
+
+_TIMEOUT_S = 2
+_NS = 1_000_000_000
+
+
+class Traces:
+    """Sends a share of all requests to an OTLP/HTTP `endpoint`, from a thread of the SDK's own. Raises ImportError
+    where the SDK is not installed."""
+
+    def __init__(self, endpoint: str, *, sample: float, version: str, chance: Callable[[], float]) -> None:
+        from opentelemetry import trace
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        self._api: Any = trace
+        self._sample = sample
+        self._chance = chance
+        resource = Resource.create({"service.name": "calotype", "service.version": version})
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._provider.add_span_processor(
+            BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=_TIMEOUT_S))
+        )
+        self._tracer = self._provider.get_tracer("calotype", version)
+
+    def tell(self, ended_s: float, visit: Visit, request_id: str, target: str) -> None:
+        """One request that ended at `ended_s` of the unix epoch; `request_id` is 32 hexadecimal digits or empty."""
+        share = int(request_id[:8], 16) / 2**32 if request_id else self._chance()
+        if share >= self._sample:
+            return
+        began_ns = int((ended_s - visit.seconds) * _NS)
+        root = self._tracer.start_span(
+            visit.method,
+            self._within(request_id),
+            kind=self._api.SpanKind.SERVER,
+            start_time=began_ns,
+            attributes={
+                "http.request.method": visit.method,
+                "url.path": target,
+                "http.response.status_code": visit.status,
+                "calotype.outcome": visit.outcome or "",
+                "calotype.tier": visit.tier,
+                "calotype.key": visit.key[:16],
+                "error.type": visit.error,
+            },
+        )
+        within = self._api.set_span_in_context(root)
+        at_ns = began_ns
+        for name, seconds in steps(visit.outcome, visit.timings, visit.seconds):
+            step = self._tracer.start_span(name, within, start_time=at_ns)
+            at_ns += int(seconds * _NS)
+            step.end(at_ns)
+        root.end(int(ended_s * _NS))
+
+    def _within(self, request_id: str) -> Any:
+        """The context that has a trace begin with this id."""
+        if not request_id or not int(request_id, 16):
+            return None
+        asked = self._api.SpanContext(
+            int(request_id, 16), 1 + int(self._chance() * 2**62), True, self._api.TraceFlags(1)
+        )
+        return self._api.set_span_in_context(self._api.NonRecordingSpan(asked))
+
+    def close(self) -> None:
+        """Sends what is left, for as long as a request may take."""
+        self._provider.shutdown()

@@ -1,0 +1,60 @@
+"""Notices an event loop that stands still, and says where."""
+
+import asyncio
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+
+import structlog
+
+STALL_S = 0.25
+BEAT_S = 0.1
+_FRAMES = 8
+
+
+class Watchdog:
+    """Watches the running loop from a thread, as a context. `stalled` is called once for each time it stood still."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        log: structlog.typing.FilteringBoundLogger,
+        stalled: Callable[[], None],
+    ) -> None:
+        self._clock = clock
+        self._log = log
+        self._stalled = stalled
+        self._ended = threading.Event()
+
+    def __enter__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._watched = threading.get_ident()
+        self._beat()
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._timer.cancel()
+
+    def _beat(self) -> None:
+        self._last_s = self._clock()
+        self._timer = self._loop.call_later(BEAT_S, self._beat)
+
+    def _watch(self) -> None:
+        told_s = 0.0
+        while not self._ended.wait(BEAT_S):
+            last_s = self._last_s
+            stood_s = self._clock() - last_s - BEAT_S
+            if stood_s > STALL_S and told_s != last_s:
+                told_s = last_s
+                frame = sys._current_frames().get(self._watched)
+                # Places alone: what the variables hold may be secret.
+                stack = [f"{at.filename}:{at.lineno} {at.name}" for at in traceback.extract_stack(frame)]
+                self._stalled()
+                self._log.warning(
+                    "the event loop stands still", seconds=round(stood_s, 2), stack=stack[-_FRAMES:]
+                )
