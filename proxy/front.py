@@ -35,24 +35,25 @@ class Ports(NamedTuple):
     clear: int = 0
 
 
-def arrange(folder: Path, ports: Ports, nodes: Sequence[str], more: Mapping[str, str] | None = None) -> Path:
-    """Writes a whole configuration below `folder`, before `nodes` as nginx names servers; `more` replaces files of
-    site/ by name. Returns the file to start nginx with."""
+def arrange(
+    folder: Path, hot: Path, ports: Ports, nodes: Sequence[str], more: Mapping[str, str] | None = None
+) -> Path:
+    """Writes a whole configuration below `folder`, with the micro-cache at `hot`, before `nodes` as nginx names servers;
+    `more` replaces files of site/ by name. Returns the file to start nginx with."""
     shutil.copytree(NGINX, folder, dirs_exist_ok=True)
     site = folder / "site"
-    hot = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())  # noqa: S108 (a name of our own)
     clear = f"listen 127.0.0.1:{ports.clear} backlog=4096;\n" if ports.clear else ""
     # What runs as root would hand over to a user who cannot read this folder.
     user = "user root;\n" if os.geteuid() == 0 else ""
     written = {
-        "machine": f"{user}worker_processes auto;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log crit;\n",
+        "machine": f"{user}worker_processes auto;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log alert;\n",
         "nodes": "".join(f"server {node} max_fails=1 fail_timeout=2s;\n" for node in nodes),
         "listen": f"listen 127.0.0.1:{ports.https} ssl http2 backlog=4096;\n{clear}server_name _;\n"
         "ssl_certificate site/certificate.pem;\nssl_certificate_key site/certificate.key;\n"
         f"access_log {folder}/access.log calotype buffer=32k flush=1s;\n",
         "redirect": f"listen 127.0.0.1:{ports.http};\nserver_name _;\nset $https_port :{ports.https};\naccess_log off;\n",
         "status": f"listen 127.0.0.1:{ports.status};\n",
-        "cache": (site / "cache.conf").read_text().replace("/dev/shm/", f"{hot}/{folder.name}-")  # noqa: S108
+        "cache": (site / "cache.conf").read_text().replace("/dev/shm/calotype-front", str(hot))  # noqa: S108
         + "".join(
             f"{kind}_temp_path {folder}/temp/{kind};\n"
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -118,9 +119,13 @@ def _await_ready(node: subprocess.Popen[bytes]) -> None:
 def main() -> None:
     if shutil.which("nginx") is None or shutil.which("openssl") is None:
         raise SystemExit("front: nginx and openssl are needed; as root: apt-get install nginx openssl")
-    with tempfile.TemporaryDirectory(prefix="calotype-front-") as made:
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (for names of our own)
+    with (
+        tempfile.TemporaryDirectory(prefix="calotype-front-") as made,
+        tempfile.TemporaryDirectory(prefix="calotype-front-", dir=memory) as hot,
+    ):
         folder = Path(made)
-        configuration = arrange(folder, Ports(), [f"unix:{folder}/public.sock"])
+        configuration = arrange(folder, Path(hot), Ports(), [f"unix:{folder}/public.sock"])
         node_settings = folder / "node.toml"
         node_settings.write_text(
             f'{demo.configuration().read_text()}\n[server]\nsocket = "{folder}/public.sock"\n'

@@ -10,7 +10,7 @@ import asyncio
 import fcntl
 import termios
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
@@ -151,11 +151,11 @@ class _TurnedAway(asyncio.Protocol):
         self._others = others
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._ends = self._loop.call_later(TURN_AWAY_S, transport.abort)
+        # Not asked for its class: uvloop's is another.
+        self._transport = cast("asyncio.Transport", transport)
+        self._ends = self._loop.call_later(TURN_AWAY_S, self._transport.abort)
         if len(self._others) >= MOST_TURNED_AWAY:
-            transport.abort()
+            self._transport.abort()
         self._others.add(self)
 
     def data_received(self, data: bytes) -> None:

@@ -18,7 +18,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 
-from proxy.core.delivery import Outcome, Visit
+from proxy.core.delivery import Outcome, Timings, Visit
 from proxy.core.dialects.target import without_secrets
 from proxy.core.signing import unsigned
 from proxy.telemetry.metrics import SECONDS
@@ -46,9 +46,9 @@ class RequestLine(msgspec.Struct, omit_defaults=True):
     error: str = ""
     client: str = ""
     id: str = ""
-    fetch_ms: float = 0.0
-    queue_ms: float = 0.0
-    render_ms: float = 0.0
+    fetch_ms: float | None = None
+    queue_ms: float | None = None
+    render_ms: float | None = None
 
 
 class RequestLedger:
@@ -141,16 +141,14 @@ class RequestLedger:
             status=visit.status,
             outcome=visit.outcome or "",
             bytes=visit.bytes,
-            ms=round(visit.seconds * 1000, 2),
+            ms=_ms(visit.seconds),
             tier=visit.tier,
             format=visit.format,
             key=visit.key[:16],
             error=visit.error,
             client=visit.client,
             id=visit.request_id if _REQUEST_ID.fullmatch(visit.request_id) else "",
-            fetch_ms=round(visit.timings.fetch_s * 1000, 2),
-            queue_ms=round(visit.timings.queue_s * 1000, 2),
-            render_ms=round(visit.timings.render_s * 1000, 2),
+            **(_steps(visit.timings) if any(visit.timings) else {}),
         )
 
     def _rfc3339(self, at_s: float) -> str:
@@ -160,6 +158,15 @@ class RequestLedger:
             self._second = int(whole)
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
         return f"{self._stamp}.{int(part * 1000):03d}Z"
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)
+
+
+def _steps(timings: Timings) -> dict[str, float]:
+    fetch_ms, queue_ms, render_ms = map(_ms, timings)
+    return {"fetch_ms": fetch_ms, "queue_ms": queue_ms, "render_ms": render_ms}
 
 
 def _shown(target: str) -> str:

@@ -1,7 +1,7 @@
 """The real node on free ports, in this process, over originals of the test's own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,17 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
 class Running:
     """A node under test and a client; `get` takes a raw target exactly as it is written."""
 
-    def __init__(self, node: Node, client: aiohttp.ClientSession, originals: Path) -> None:
+    def __init__(
+        self,
+        node: Node,
+        client: aiohttp.ClientSession,
+        originals: Path,
+        stop: Callable[[], Awaitable[None]],
+    ) -> None:
         self.node = node
         self.client = client
         self.originals = originals
+        self.stop = stop
 
     async def get(self, target: str, *, method: str = "GET", admin: bool = False, **headers: str) -> "Answer":
         base = self.node.admin_url if admin else self.node.public_url
@@ -86,14 +93,18 @@ async def running(folder: Path, **changes: Any) -> AsyncIterator[Running]:
     if task.done():
         waiting.cancel()
         await task
+
+    async def stopped() -> None:
+        stop.set()
+        await task
+
     async with AsyncExitStack() as stack:
+        stack.callback(log._logger._file.close)
+        stack.push_async_callback(stopped)
         client = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         )
-        yield Running(node, client, originals)
-    stop.set()
-    await task
-    log._logger._file.close()
+        yield Running(node, client, originals, stopped)
 
 
 @pytest.fixture

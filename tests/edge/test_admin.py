@@ -1,0 +1,94 @@
+"""The admin listener: readiness, the status page's data, and who may see it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from proxy.edge.admin import COOKIE
+from tests.edge.conftest import Answer, Running, running
+
+TOKEN = "t" * 32
+
+
+async def post(node: Running, target: str, form: str) -> Answer:
+    url = node.node.admin_url + target
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    async with node.client.post(url, data=form, headers=headers, allow_redirects=False) as response:
+        return Answer(response.status, response.headers, await response.read())
+
+
+async def test_what_readiness_lacks(node: Running) -> None:
+    answer = await node.get("/readyz", admin=True)
+    assert (answer.status, json.loads(answer.body)) == (200, {"ready": True, "lacking": []})
+    node.node.lacks = "it is stopping"
+    answer = await node.get("/readyz", admin=True)
+    assert (answer.status, json.loads(answer.body)) == (503, {"ready": False, "lacking": ["it is stopping"]})
+
+
+async def test_the_status_is_that_of_the_metrics(node: Running) -> None:
+    for _ in range(3):
+        await node.get("/w_50/photo.jpg")
+    told = json.loads((await node.get("/v1/status", admin=True)).body)
+    assert told["lacking"] == []
+    assert told["uptime_s"] >= 0
+    samples = {(name, *sorted(labels.values())): value for name, labels, value in told["metrics"]}
+    assert samples["calotype_requests_total", "200", "hit", "memory"] == 2
+    assert samples["calotype_workers", "idle"] == 1
+    assert samples["calotype_tier_max_bytes", "disk"] == 64 * 2**20
+    assert samples["calotype_build_info", told["version"]] == 1
+    assert not any("_bucket" in name for name, *_ in samples)
+    [slow] = told["slowest"]
+    assert (slow["source"], slow["original"], slow["format"]) == ("photos", "photo.jpg", "jpeg")
+    assert slow["seconds"] == pytest.approx(slow["fetch_s"] + slow["render_s"])
+
+
+async def test_pages_let_nothing_of_others_in(node: Running) -> None:
+    for target in ("/", "/login", "/page.css", "/status.js"):
+        answer = await node.get(target, admin=True)
+        assert answer.status == 200
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert b"//" not in re.sub(rb"^\s*//.*$", b"", answer.body, flags=re.M), "no asset of another place"
+
+
+async def test_who_has_the_token_sees_the_page(tmp_path: Path) -> None:
+    async with running(tmp_path, admin={"port": 0, "token": TOKEN}) as node:
+        for target in ("/v1/status", "/status.js", "/metrics", "/v1/explain?url=/a"):
+            assert (await node.get(target, admin=True)).status == 401, target
+        async with node.client.get(node.node.admin_url + "/", allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (303, "/login")
+        for wrong in ("token=", "token=x", "", "token=%ff%00", f"Token={TOKEN}", "token=" + "a" * 9000):
+            refused = await post(node, "/login", wrong)
+            assert refused.status == 401
+            assert "Set-Cookie" not in refused.headers
+            assert b"This is not the token" in refused.body
+        entered = await post(node, "/login", f"token={TOKEN}")
+        assert (entered.status, entered.headers["Location"]) == (303, "/")
+        cookie = entered.headers["Set-Cookie"]
+        assert re.search(r"; HttpOnly; Max-Age=43200; Path=/; SameSite=Strict$", cookie)
+        assert TOKEN not in cookie
+        value = cookie.partition(";")[0]
+        assert (await node.get("/v1/status", admin=True, Cookie=value)).status == 200
+        assert (await node.get("/", admin=True, Cookie=value)).status == 200
+        assert (await node.get("/metrics", admin=True, Authorization=f"Bearer {TOKEN}")).status == 200
+
+
+@pytest.mark.parametrize(
+    "forged", ["", ".", "1.", "9999999999.", "9999999999." + "0" * 64, "x.y", "9" * 5000, "²." + "0" * 64]
+)
+async def test_no_other_cookie_is_believed(tmp_path: Path, forged: str) -> None:
+    async with running(tmp_path, admin={"port": 0, "token": TOKEN}) as node:
+        headers = {"Cookie": f"{COOKIE}={forged}"}
+        assert (await node.get("/v1/status", admin=True, **headers)).status == 401
+
+
+async def test_an_old_cookie_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from proxy.edge import admin
+
+    monkeypatch.setattr(admin, "LOGIN_S", -1)
+    async with running(tmp_path, admin={"port": 0, "token": TOKEN}) as node:
+        entered = await post(node, "/login", f"token={TOKEN}")
+        value = entered.headers["Set-Cookie"].partition(";")[0]
+        assert (await node.get("/v1/status", admin=True, Cookie=value)).status == 401

@@ -1,0 +1,445 @@
+"""nginx in front, with the configuration that is shipped: what passes it, what it keeps, and what it refuses."""
+
+import asyncio
+import json
+import random
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from proxy.core.signing import sign
+from proxy.front import NGINX, nginx
+from tests import pictures
+from tests.stories.fleet import Node, running
+from tests.stories.front import GENEROUS, Front, fronting
+
+KEY = "k" * 32
+
+
+class House(NamedTuple):
+    front: Front
+    node: Node
+    originals: Path
+
+
+def node_of(folder: Path, name: str = "node") -> Node:
+    originals = folder / "originals"
+    originals.mkdir(exist_ok=True)
+    (originals / "photo.jpg").write_bytes(pictures.photo_as("jpeg"))
+    (originals / "cut-out.png").write_bytes(pictures.cut_out_as("png"))
+    (originals / "deep").mkdir(exist_ok=True)
+    (originals / "deep" / "a b%é;c+d.jpg").write_bytes(pictures.quarters_as("jpeg"))
+    made = Node(
+        folder / name,
+        sources={"photos": {"path": str(originals)}},
+        mounts={"all": {"source": "photos", "dimensions": "any", "signing": "optional"}},
+        signing={"keys": {"k": KEY}, "session": "cookie:sid"},
+        render={"workers": 1},
+    )
+    settings = json.loads(made.environment["CALOTYPE_SERVER"])
+    settings["socket"] = str(folder / f"{name}.sock")
+    made.environment["CALOTYPE_SERVER"] = json.dumps(settings)
+    return made
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("front")
+    node = node_of(folder)
+    with running(node), fronting(folder / "nginx", f"unix:{folder}/node.sock") as front:
+        yield House(front, node, folder / "originals")
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Any
+    body: bytes
+
+
+async def get(base: str, target: str, method: str = "GET", **headers: str) -> Answer:
+    trust = ssl._create_unverified_context()
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session,
+        session.request(
+            method,
+            URL(base + target, encoded=True),
+            headers=sent,
+            skip_auto_headers=["Accept", "User-Agent"],
+            allow_redirects=False,
+        ) as answer,
+    ):
+        return Answer(answer.status, answer.headers, await answer.read())
+
+
+async def direct(house: House, target: str, **headers: str) -> Answer:
+    """From the node itself, on its own socket."""
+    connector = aiohttp.UnixConnector(str(house.node.folder.parent / "node.sock"))
+    async with (
+        aiohttp.ClientSession(connector=connector) as session,
+        session.get(
+            URL("http://x" + target, encoded=True), headers=headers, skip_auto_headers=["Accept"]
+        ) as answer,
+    ):
+        return Answer(answer.status, answer.headers, await answer.read())
+
+
+def kept(answer: Answer) -> bool:
+    return str(answer.headers.get("Cache-Status", "")).endswith("front; hit")
+
+
+def test_every_file_is_a_configuration(tmp_path: Path) -> None:
+    """As an engineer copies it: nothing replaced but the certificate, and the places only root may write to."""
+    for path in NGINX.rglob("*.conf"):
+        copy = tmp_path / path.relative_to(NGINX)
+        copy.parent.mkdir(exist_ok=True, parents=True)
+        copy.write_text(path.read_text())
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-keyout",
+         tmp_path / "site/certificate.key", "-out", tmp_path / "site/certificate.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    included = {
+        line.split()[1].rstrip(";")
+        for path in NGINX.rglob("*.conf")
+        for line in path.read_text().splitlines()
+        if line.strip().startswith("include ")
+    }
+    assert included == {str(path.relative_to(NGINX)) for path in NGINX.rglob("*/*.conf")}, "each is included"
+    machine = tmp_path / "site/machine.conf"
+    machine.write_text(
+        machine.read_text().replace("/var/log/nginx", str(tmp_path)).replace("/run/", f"{tmp_path}/")
+    )
+    listen = tmp_path / "site/listen.conf"
+    listen.write_text(listen.read_text().replace("/var/log/nginx", str(tmp_path)))
+    tested = subprocess.run(nginx(tmp_path / "nginx.conf", "-t"), capture_output=True, text=True, check=False)
+    assert tested.returncode == 0, tested.stderr
+
+
+async def test_the_same_picture_both_ways(house: House) -> None:
+    for target in ("/w_200,f_auto/photo.jpg", "/original/photo.jpg", "/thumbnail?url=photo.jpg&w=99"):
+        plain = await direct(house, target)
+        for base in (house.front.url, house.front.https):
+            for _ in range(4):
+                answer = await get(base, target)
+                assert (answer.status, answer.body) == (200, plain.body)
+                for name in (
+                    "ETag",
+                    "Content-Type",
+                    "Cache-Control",
+                    "Content-Security-Policy",
+                    "Vary",
+                    "Accept-Ranges",
+                ):
+                    assert answer.headers.get(name) == plain.headers.get(name), name
+                assert answer.headers["Server"] == "calotype"
+                assert "X-Accel-Expires" not in answer.headers
+                assert len(answer.headers.getall("Cache-Status")) == 1
+        assert kept(answer) is (not target.startswith("/original"))
+    assert "Server-Timing" not in (await get(house.front.url, "/w_200,f_auto/photo.jpg")).headers
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/w_60/deep/a%20b%25%C3%A9%3Bc%2Bd.jpg",
+        "/w_60/deep%2Fa%20b%25%C3%A9;c+d.jpg",
+        "/w_60/deep//photo.jpg",
+        "/w_60/./photo.jpg",
+        "/w_60/deep/../photo.jpg",
+        "/w_60/deep/%2e%2e/photo.jpg",
+        "/w_60/a%252fb.jpg",
+        "/w_60/https%3A%2F%2Fexample.org%2Fa.jpg",
+        "/w_60/https://example.org/a.jpg",
+        "/thumbnail?url=https://example.org/a%20b.jpg&w=1",
+        "/w_60/photo.jpg?",
+        "/w_60/photo.jpg?a=b",
+        "/w_60/photo.jpg;a",
+        "/w_60,/photo.jpg",
+        "/w_60/photo%2ejpg",
+        "//w_60/photo.jpg",
+        "/w_60/%E2%82.jpg",
+    ],
+)
+async def test_the_target_arrives_as_it_was_written(house: House, target: str) -> None:
+    """Raw, through the hop: the node says of it what it says of it directly."""
+
+    async def raw(opening: Any) -> bytes:
+        reader, writer = await opening
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        said = await reader.read()
+        writer.close()
+        return said
+
+    def passed() -> list[dict[str, Any]]:
+        """What the node was asked through nginx."""
+        lines = [json.loads(line) for line in house.node.log().splitlines() if '"request"' in line]
+        return [line for line in lines if "id" in line]
+
+    await asyncio.sleep(0.3)  # Lines come a little late.
+    before = len(passed())
+    said = await raw(asyncio.open_connection("127.0.0.1", house.front.ports.clear))
+    await asyncio.sleep(0.3)
+    lines = passed()[before:]
+    if said.startswith(b"HTTP/1.1 400") and not lines:
+        assert ".." in target.replace("%2e", "."), "only what climbs out of the root is nginx's own to refuse"
+        return
+    [line] = lines
+    shown = quote(target, safe="/:?&=;,@.-_~%+") if line["target"].endswith("...") else target
+    assert line["target"].removesuffix("...") == shown[: len(line["target"].removesuffix("..."))]
+    plain = await raw(asyncio.open_unix_connection(house.node.folder.parent / "node.sock"))
+    assert said.partition(b"\r\n")[0] == plain.partition(b"\r\n")[0]
+    assert said.partition(b"\r\n\r\n")[2] == plain.partition(b"\r\n\r\n")[2]
+
+
+async def test_a_copy_for_each_class_of_accept(house: House) -> None:
+    """What nginx keeps is what the node would have said, however the header is spelled; and it keeps four at most."""
+    chance = random.Random(7)
+    words = [
+        "image/avif",
+        "image/webp",
+        "IMAGE/AVIF",
+        "image/*",
+        "*/*",
+        "image/png",
+        "text/html",
+        "image/avifx",
+        "ximage/webp",
+    ]
+    weights = ["", "", "", ";q=0.5", ";q=0", "; q=0.0", ";q=1", ' ;x="a,image/avif"', ";q", ";q=0;q=1", "\t"]
+    target, seen = "/w_61,f_auto/cut-out.png", set()
+    for number in range(400):
+        accept = chance.choice([", ", ",", " ,", ",,"]).join(
+            chance.choice(words) + chance.choice(weights) for _ in range(chance.randrange(5))
+        )
+        through = await get(house.front.url, target, Accept=accept)
+        plain = await direct(house, target, Accept=accept)
+        assert (through.status, through.headers["Content-Type"]) == (200, plain.headers["Content-Type"]), (
+            accept
+        )
+        assert through.body == plain.body, accept
+        seen.add(through.body)
+    assert len(seen) == 3
+    hot = house.front.folder / "hot"
+    copies = [
+        path for path in hot.rglob("*") if path.is_file() and target.encode() in path.read_bytes()[:600]
+    ]
+    assert 3 <= len(copies) <= 4
+
+
+async def test_parts_and_conditions_are_the_nodes_own(house: House) -> None:
+    target = "/w_62,f_jpg/photo.jpg"
+    for _ in range(3):
+        whole = await get(house.front.url, target)
+    assert kept(whole)
+    for headers in (
+        {"Range": "bytes=5-9"},
+        {"Range": "bytes=-7"},
+        {"Range": "bytes=0-1,5-6"},
+        {"Range": "bytes=9999999-"},
+        {"Range": "bytes=5-9", "If-Range": whole.headers["ETag"]},
+        {"Range": "bytes=5-9", "If-Range": '"other"'},
+        {"If-None-Match": whole.headers["ETag"]},
+        {"If-None-Match": "W/" + whole.headers["ETag"]},
+        {"If-None-Match": "*"},
+        {"If-None-Match": '"other"'},
+        {"If-Modified-Since": "Sat, 21 Nov 2037 00:00:00 GMT"},
+    ):
+        plain = await direct(house, target, **headers)
+        through = await get(house.front.url, target, **headers)
+        told = ("status", "Content-Range", "Content-Length", "ETag")
+        assert through.status == plain.status, headers
+        assert through.body == plain.body, headers
+        assert [through.headers.get(name) for name in told] == [plain.headers.get(name) for name in told], (
+            headers
+        )
+        assert not kept(through)
+    for name, value in (("If-Match", '"other"'), ("If-Unmodified-Since", "Sat, 21 Nov 1987 00:00:00 GMT")):
+        unmet = await get(house.front.url, target, **{name: value})
+        assert (unmet.status, unmet.headers["Cache-Control"]) == (412, "no-store"), (
+            "which the node does not look at"
+        )
+    head = await get(house.front.url, target, method="HEAD")
+    assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", str(len(whole.body)))
+    assert (await get(house.front.url, target)).body == whole.body
+
+
+async def test_what_must_not_be_kept_is_not(house: House) -> None:
+    targets = [
+        sign("/w_301/photo.jpg", KEY.encode()),
+        sign("/w_301/photo.jpg", KEY.encode(), until_s=2**33),
+        sign("/w_301/photo.jpg", KEY.encode(), session="me"),
+        "/w_64/nope.jpg",
+        "/w_x/photo.jpg",
+        "/original/photo.jpg",
+    ]
+    for target in targets:
+        for _ in range(4):
+            answer = await get(house.front.url, target, Cookie="sid=me")
+            assert not kept(answer), target
+    assert (await get(house.front.url, targets[2], Cookie="sid=another")).status == 403
+    assert (await get(house.front.url, targets[2])).status == 403
+
+
+async def test_a_replaced_original_is_through_within_ten_seconds(house: House) -> None:
+    path = house.originals / "changing.png"
+    path.write_bytes(pictures.quarters_as("png"))
+    target = "/w_40,f_png/changing.png"
+    for _ in range(4):
+        old = await get(house.front.url, target)
+    assert kept(old)
+    path.write_bytes(pictures.cut_out_as("png"))
+    replaced_s = time.monotonic()
+    while (await get(house.front.url, target)).body == old.body:
+        assert time.monotonic() - replaced_s < 10
+        await asyncio.sleep(0.2)
+
+
+async def test_what_nginx_refuses_it_refuses_as_the_node_does(house: House) -> None:
+    for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "BREW"):
+        answer = await get(house.front.url, "/w_50/photo.jpg", method=method)
+        assert answer.status == 405, method
+        assert answer.headers["Allow"] == "GET, HEAD"
+        assert json.loads(answer.body)["type"] == "urn:calotype:error:method-not-allowed"
+        assert answer.headers["Cache-Control"] == "no-store"
+    for name, value in (("Content-Length", "3"), ("Transfer-Encoding", "chunked")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.front.ports.clear)
+        writer.write(f"GET /w_50/photo.jpg HTTP/1.1\r\nHost: x\r\n{name}: {value}\r\n\r\n".encode())
+        said = await reader.read(400)
+        assert b" 400 " in said
+        assert b"urn:calotype:error:bad-url" in said or b"bad-url" in await reader.read()
+        writer.close()
+    long = await get(house.front.url, "/w_50/" + "a" * 9000)
+    assert long.status == 400
+    answer = await get(f"http://127.0.0.1:{house.front.ports.http}", "/w_50/a%2Fb.jpg?x=1")
+    assert (answer.status, answer.headers["Location"]) == (
+        301,
+        f"https://127.0.0.1:{house.front.ports.https}/w_50/a%2Fb.jpg?x=1",
+    )
+
+
+async def test_one_line_in_each_log_with_the_same_id_and_no_secret(house: House) -> None:
+    secret = sign("/w_302/photo.jpg", KEY.encode(), session="me")
+    inner = quote("http://example.org/a.jpg?X-Amz-Signature=SECRETSIG&b=1", safe="")
+    hidden = quote("http://u:SECRETSIG@example.org/a.jpg", safe="")
+    targets = [
+        secret,
+        f"/thumbnail?url={inner}&w=3",
+        f"/w_3/{quote(inner, safe='')}",
+        f"/w_3/{hidden}",
+        "/w_3/photo.jpg?s%69g=SECRETSIG",
+        "/w_3/photo.jpg?token=SECRETSIG",
+    ]
+    for target in targets:
+        await get(
+            house.front.url,
+            target,
+            Cookie="sid=me",
+            Referer="https://x/?SECRETSIG",
+            X_Forwarded_For="203.0.113.5",
+        )
+    lines = house.front.log()[-len(targets) :]
+    text = json.dumps(lines) + house.node.log()
+    assert "SECRETSIG" not in text
+    assert secret.partition("sig=")[2] not in text
+    by_id = {line["id"]: line for line in map(json.loads, house.node.log().splitlines()) if line.get("id")}
+    first = lines[0]
+    assert first["target"] == "/w_302/photo.jpg..."
+    assert by_id[first["id"]]["target"] == "/w_302/photo.jpg"
+    assert by_id[first["id"]]["client"] == "127.0.0.1", "whatever the client claimed"
+    assert (first["status"], first["node_status"], first["cache_status"]) == (
+        200,
+        "200",
+        "calotype; fwd=miss; stored",
+    )
+    assert (house.front.folder / "error.log").read_text() == ""
+
+
+async def _refused(front: Front, forged: bool) -> int:
+    statuses = []
+    async with aiohttp.ClientSession() as session:
+        for number in range(1000):
+            headers = {
+                "X-Forwarded-For": f"203.0.{number // 250}.{number % 250}",
+                "X-Real-IP": f"10.0.0.{number % 250}",
+            }
+            async with session.get(
+                f"{front.url}/w_50/photo.jpg", headers=headers if forged else {}
+            ) as answer:
+                statuses.append(answer.status)
+                if answer.status == 429:
+                    assert answer.headers["Retry-After"] == "1"
+                    assert (await answer.json(content_type=None))["type"] == "urn:calotype:error:rate-limited"
+    assert set(statuses) == {200, 429}
+    return statuses.count(429)
+
+
+async def test_claiming_to_be_many_gains_nothing(house: House, tmp_path: Path) -> None:
+    """A rate so low that how long the thousand take makes no difference."""
+    strict = (NGINX / "site/limits.conf").read_text().replace("rate=100r/s", "rate=1r/m")
+    refused = []
+    for name, forged in (("plain", False), ("forged", True)):
+        with fronting(tmp_path / name, f"unix:{house.node.folder.parent}/node.sock", limits=strict) as front:
+            refused.append(await _refused(front, forged))
+    assert refused[0] == refused[1] == 1000 - 401 + 1, "one was asked for its status"
+
+
+async def test_one_client_is_one_64_of_ipv6(house: House, tmp_path: Path) -> None:
+    """By addresses that a proxy in front tells, as nobody here has a network of its own."""
+    strict = GENEROUS.replace("rate=100000r/s", "rate=1r/m").replace("burst=100000", "burst=9")
+    more = {"limits": strict + "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Forwarded-For;\n"}
+    with fronting(tmp_path / "nginx", f"unix:{house.node.folder.parent}/node.sock", **more) as front:
+
+        async def passed(*addresses: str) -> int:
+            answers = [await get(front.url, "/w_50/photo.jpg", X_Forwarded_For=each) for each in addresses]
+            return [answer.status for answer in answers].count(200)
+
+        assert await passed(*(f"2001:db8::{number:x}" for number in range(1, 31))) == 10
+        assert await passed(*(f"2001:db8:0:{number:x}::1" for number in range(1, 31))) == 30
+        assert await passed(*(f"198.51.100.{number}" for number in range(1, 31))) == 30
+        assert await passed(*["::ffff:192.0.2.9"] * 15, *["192.0.2.9"] * 15) == 10
+
+
+async def test_no_node_answers(tmp_path: Path) -> None:
+    with fronting(tmp_path / "nginx", f"unix:{tmp_path}/nobody.sock") as front:
+        answer = await get(front.url, "/w_50/photo.jpg?sig=" + "a" * 43)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert json.loads(answer.body)["type"] == "urn:calotype:error:overloaded"
+        assert (front.folder / "error.log").read_text() == "", "where the signature would stand"
+        assert front.log()[-1]["node_status"] == "502"
+
+
+async def test_another_node_takes_over(tmp_path: Path) -> None:
+    nodes = [node_of(tmp_path, name) for name in ("one", "two")]
+    with (
+        running(*nodes),
+        fronting(tmp_path / "nginx", *(f"unix:{tmp_path}/{name}.sock" for name in ("one", "two"))) as front,
+    ):
+        targets = [f"/w_{width}/photo.jpg?v=1".split("?")[0] for width in range(50, 60)]
+        for target in targets:
+            assert (await get(front.url, target)).status == 200
+        asked = [node.metric("calotype_requests_total") for node in nodes]
+        assert sorted(asked) == [0, 10], "all variants of an original go to the same node"
+        nodes[asked.index(10)].kill()
+        for target in targets:
+            assert (await get(front.url, target)).status == 200
+        assert nodes[asked.index(0)].metric("calotype_requests_total") == 10
+
+
+async def test_switched_off_by_one_line(house: House, tmp_path: Path) -> None:
+    off = (NGINX / "site/cache.conf").read_text().replace("proxy_cache hot;", "proxy_cache off;")
+    off = off.replace("/dev/shm/calotype-front", f"{tmp_path}/hot")
+    with fronting(tmp_path / "nginx", f"unix:{house.node.folder.parent}/node.sock", cache=off) as front:
+        for _ in range(4):
+            answer = await get(front.url, "/w_50/photo.jpg")
+            assert (answer.status, kept(answer)) == (200, False)
+        part = await get(front.url, "/w_50/photo.jpg", Range="bytes=1-4")
+        assert (part.status, part.body) == (206, answer.body[1:5])
