@@ -152,6 +152,8 @@ class Supervisor:
             ["role"],
             registry=self.metrics.registry,
         )
+        for role in ("front", "back"):
+            self._replaced.labels(role)
         self.lacks = "it is starting"
         self._tasks: set[asyncio.Task[None]] = set()
         self.public_url = ""

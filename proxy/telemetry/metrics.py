@@ -43,6 +43,8 @@ class PrometheusMetrics:
             ["outcome"],
             registry=self.registry,
         )
+        for outcome in ("ok", "refused"):  # Shown from the start: an alert sees no increase from nothing.
+            self._reloads.labels(outcome)
         self._stalls = Counter(
             "calotype_loop_stalls", "Times the event loop stood still.", registry=self.registry
         )

@@ -216,7 +216,7 @@ async def test_a_copy_for_each_class_of_accept(house: House) -> None:
     ]
     weights = ["", "", "", ";q=0.5", ";q=0", "; q=0.0", ";q=1", ' ;x="a,image/avif"', ";q", ";q=0;q=1", "\t"]
     target, seen = "/w_61,f_auto/cut-out.png", set()
-    for number in range(400):
+    for _ in range(400):
         accept = chance.choice([", ", ",", " ,", ",,"]).join(
             chance.choice(words) + chance.choice(weights) for _ in range(chance.randrange(5))
         )
