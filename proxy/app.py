@@ -41,9 +41,10 @@ from proxy.telemetry.watchdog import Watchdog
 KEEPALIVE_S = 15.0
 LINGER_S = 1.0
 LULL_S = 1.0
-TRACES_S = 3.0
+TRACES_S = 1.0
 SPARE_DESCRIPTORS = 1024
 MAX_HEADER_BYTES = 8190
+MAX_LINE_BYTES = 65_536
 BACKLOG = 1024
 
 
@@ -77,7 +78,7 @@ def public_runner(
         access_log=None,
         keepalive_timeout=KEEPALIVE_S,
         lingering_time=LINGER_S,
-        max_line_size=max(MAX_HEADER_BYTES, settings.limits.url_max_bytes + 64),
+        max_line_size=MAX_LINE_BYTES,
         max_field_size=MAX_HEADER_BYTES,
     )
     metrics.watch("calotype_connections", "Clients connected.", lambda: {"": len(server.connections)})
@@ -218,6 +219,7 @@ class Node:
                 public.adopt(engine.rules)
 
             self._adopt = adopt
+            adopt(self.settings)  # Which may have been read anew while the workers started.
             admin = self._admin(engine)
             async with AsyncExitStack() as stack:
                 stack.enter_context(Watchdog(parts.clock, self.log, self.metrics.stalled))

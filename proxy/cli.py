@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 something failed or is wrong, 2 the command line is.
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -111,6 +112,8 @@ def serve(
 ) -> None:
     """Run the node until it is told to stop (SIGTERM or Ctrl-C), then let what is under way finish."""
     announce: Callable[[str, str], None] | None = None
+    if not sys.stdout.isatty():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Until there is something to read anew.
     with _one_line():
         if is_demo and config is None:
             config = demo.configuration()

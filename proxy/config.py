@@ -248,7 +248,12 @@ RELOADED = ("signing", "mounts", "dimensions", "limits", "presets")
 
 def reloaded(running: Settings, read: Settings) -> tuple[Settings, list[str]]:
     """`running` with what may change of what was `read` now, and the sections that differ but need a restart. Raises
-    ConfigError where the two do not go together."""
+    ConfigError where the two do not go together: mounts belong to the sources they were written for, and a file that
+    somebody has just emptied must not open what it closed."""
+    if read.sources != running.sources:
+        raise ConfigError("sources: have changed, which needs a restart; nothing is taken over before")
+    if running.mounts and not read.mounts:
+        raise ConfigError("mounts: are gone, which needs a restart")
     merged = running.model_copy(update={name: getattr(read, name) for name in RELOADED})
     waiting = [
         name
@@ -292,7 +297,8 @@ def told_by_systemd() -> Told:
         count = int(taken["LISTEN_FDS"] or 0) if taken["LISTEN_PID"] in ours[1:] else 0
     except ValueError:
         raise ConfigError("environment: WATCHDOG_USEC and LISTEN_FDS must be numbers") from None
-    names = taken["LISTEN_FDNAMES"].split(":") if taken["LISTEN_FDNAMES"] else ["public"] * count
+    names = [name for name in taken["LISTEN_FDNAMES"].split(":") if name]
+    names += ["public"] * (count - len(names))
     for descriptor, name in enumerate(names[:count], start=_FIRST_PASSED):
         descriptors[name] = (*descriptors.get(name, ()), descriptor)
     return Told(taken["NOTIFY_SOCKET"], watchdog_s, descriptors)

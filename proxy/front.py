@@ -42,13 +42,13 @@ def arrange(
     `more` replaces files of site/ by name. Returns the file to start nginx with."""
     shutil.copytree(NGINX, folder, dirs_exist_ok=True)
     site = folder / "site"
-    clear = f"listen 127.0.0.1:{ports.clear} backlog=4096;\n" if ports.clear else ""
+    clear = f"listen 127.0.0.1:{ports.clear} backlog=4096 sndbuf=256k;\n" if ports.clear else ""
     # What runs as root would hand over to a user who cannot read this folder.
     user = "user root;\n" if os.geteuid() == 0 else ""
     written = {
         "machine": f"{user}worker_processes auto;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log alert;\n",
-        "nodes": "".join(f"server {node} max_fails=1 fail_timeout=2s;\n" for node in nodes),
-        "listen": f"listen 127.0.0.1:{ports.https} ssl http2 backlog=4096;\n{clear}server_name _;\n"
+        "nodes": "".join(f"server {node} max_fails=0;\n" for node in nodes),
+        "listen": f"listen 127.0.0.1:{ports.https} ssl http2 backlog=4096 sndbuf=256k;\n{clear}server_name _;\n"
         "ssl_certificate site/certificate.pem;\nssl_certificate_key site/certificate.key;\n"
         f"access_log {folder}/access.log calotype buffer=32k flush=1s;\n",
         "redirect": f"listen 127.0.0.1:{ports.http};\nserver_name _;\nset $https_port :{ports.https};\naccess_log off;\n",

@@ -234,8 +234,8 @@ def web(settings: Settings, http: Http) -> Web:
 
 
 def loop_token(settings: Settings) -> str:
-    """What this node, and all of its configuration, is called in CDN-Loop (RFC 8586)."""
-    told = settings.model_dump_json(include={"sources", "mounts"})
+    """What this node, and all that have its sources, is called in CDN-Loop (RFC 8586)."""
+    told = settings.model_dump_json(include={"sources"})
     return f"calotype-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
 
 

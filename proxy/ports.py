@@ -155,7 +155,8 @@ class Source(Protocol):
     """A place originals come from. `recheck_s` is how long an identity may be believed, in seconds; `serves_stale`
     says that it may be believed on while the source is out of order, and after a restart.
 
-    Raises OriginalNotFound, OriginalTooLarge, SourceNotAllowed, SourceUnavailable or SourceTimeout, and nothing else.
+    Raises OriginalNotFound, OriginalTooLarge, SourceNotAllowed, SourceUnavailable or SourceTimeout, Overloaded where
+    it is the node that can open no more, and nothing else.
     """
 
     recheck_s: float

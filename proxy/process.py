@@ -5,6 +5,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -30,6 +31,8 @@ from proxy.telemetry.log import open_log
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.telemetry.slowest import Slow
 from proxy.telemetry.watchdog import Watchdog
+
+MOST_CONNECTIONS = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +85,7 @@ class Stop:
 
 def main() -> None:
     # The supervisor says when to stop, and in which order, whoever else has signals sent to all.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.set_inheritable(int(sys.argv[1]), False)
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
@@ -149,6 +152,12 @@ class Half(NamedTuple):
 Role = AsyncIterator[Half]
 
 
+def _connections(fronts: int) -> int:
+    """To the back, which has each of them too: all fronts together may take a quarter of its descriptors."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(8, min(MOST_CONNECTIONS, most // (4 * fronts))) if most >= 0 else MOST_CONNECTIONS
+
+
 @asynccontextmanager
 async def _front(setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger) -> Role:
     settings = setup.settings
@@ -158,7 +167,7 @@ async def _front(setup: Setup, descriptors: list[int], log: structlog.typing.Fil
     ledger = RequestLedger(metrics.registry, traces=traces)
     memory = parts.memory(settings, share=setup.memory_share)
     watch_tiers(metrics, {memory.name: memory.usage})
-    relay = Relay(path_of(place))
+    relay = Relay(path_of(place), connections=_connections(settings.server.processes))
     flights = Flights()
     runner, public = public_runner(settings, relay, memory, flights, metrics, ledger, log)
     try:

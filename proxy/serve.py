@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -54,7 +55,9 @@ async def serve_until_signal(
     systemd = Systemd(told_by_systemd())
     kind = Node if settings.server.processes == 1 else Supervisor
     node = kind(settings, log, systemd)
-    loop.add_signal_handler(signal.SIGHUP, lambda: _reload(node, read, log, systemd))
+    # Who closes a terminal means the end.
+    on_hangup = on_signal if sys.stdout.isatty() else lambda: _reload(node, read, log, systemd)
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
 
     def on_ready() -> None:
         systemd.tell("READY=1")
@@ -82,11 +85,17 @@ def _reload(
     systemd.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
         settings, waiting = reloaded(node.settings, read())
-    except ConfigError as problem:
-        node.metrics.reloaded("refused")
-        log.error("the configuration is not used, the old one stays", reason=str(problem))
-    else:
         node.reload(settings)
+    except Exception as problem:
+        # Whatever it is, a file that cannot be read or no descriptor to read it with: the node goes on as it was.
+        reason = (
+            str(problem)
+            if isinstance(problem, ConfigError)
+            else f"it cannot be read: {type(problem).__name__}"
+        )
+        node.metrics.reloaded("refused")
+        log.error("the configuration is not used, the old one stays", reason=reason)
+    else:
         node.metrics.reloaded("ok")
         log.info("the configuration was read anew", sections=RELOADED)
         if waiting:

@@ -39,8 +39,8 @@ PROCESS = "import sys; sys.path.insert(0, sys.argv[2]); from proxy.process impor
 """Not run as a module: what it sends is of classes that we have under the same name."""
 START_S = 30.0
 PAUSE_S = 0.5
-REPORT_S = 1.0
-WATCH_S = 5.0
+REPORT_S = 2.0
+WATCH_S = 1.0
 HUNG_AFTER = 3
 """How many reports in turn a process may owe before it is taken for hung."""
 RELAY_BACKLOG = 4096
@@ -167,7 +167,7 @@ class Supervisor:
             relay_at, place = _nameless_socket()
             stack.callback(relay_at.close)
             stack.callback(os.close, place)
-            relay = Relay(path_of(place))
+            relay = Relay(path_of(place), connections=1)
             stack.callback(relay.close)
             self._seats = self._arrange(relay_at, place, stack)
             stack.enter_context(Watchdog(parts.clock, self.log, self.metrics.stalled))
@@ -235,14 +235,19 @@ class Supervisor:
         await asyncio.gather(*(self._fill(front) for front in fronts))
 
     async def _fill(self, seat: _Seat) -> None:
-        seat.child = await _Child.start(seat.setup, seat.descriptors)
+        setup = seat.setup
+        child = await _Child.start(setup, seat.descriptors)
+        if setup is not seat.setup:  # They were read anew while it started.
+            await child.adopt(seat.setup.settings)
+        seat.child = child
 
     async def _keep(self, seat: _Seat) -> None:
         """Replaces whoever dies on `seat`, for as long as it takes."""
         while True:
             if seat.child is not None:
                 await self._watch(seat.name, seat.child)
-                self.log.warning("a process died", process=seat.name, pid=seat.child.process.pid)
+                ended = seat.child.process
+                self.log.warning("a process died", process=seat.name, pid=ended.pid, code=ended.returncode)
                 self.merged.end(seat.name)
                 seat.child.channel.close()
                 seat.child = None

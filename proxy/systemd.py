@@ -21,6 +21,7 @@ class Systemd:
         self._told = told
         self._timer: asyncio.TimerHandle | None = None
         self._talk = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._talk.setblocking(False)
 
     def sockets(self, name: str) -> list[socket.socket]:
         """The listening sockets of that name; whoever gets them closes them."""

@@ -14,6 +14,8 @@ AcceptClass = frozenset[Format]
 
 _MODERN = {TRAITS[kind].mime: kind for kind in (Format.AVIF, Format.WEBP)}
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
+_OWS = " \t"
+"""Optional white space (RFC 9110 5.6.3); what else Unicode calls white is part of a name."""
 _QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 
 
@@ -27,7 +29,7 @@ def accept_class(accept: str) -> AcceptClass:
     refused: set[Format] = set()
     for element in _QUOTED.sub("", accept).lower().split(","):
         media_type, *parameters = element.split(";")
-        kind = _MODERN.get(media_type.strip())
+        kind = _MODERN.get(media_type.strip(_OWS))
         if kind is not None:
             (accepted if _weighs(parameters) else refused).add(kind)
     return frozenset(accepted - refused)
@@ -36,8 +38,8 @@ def accept_class(accept: str) -> AcceptClass:
 def _weighs(parameters: list[str]) -> bool:
     for parameter in parameters:
         name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            weight = value.strip()
+        if name.strip(_OWS) == "q":
+            weight = value.strip(_OWS)
             return _QVALUE.fullmatch(weight) is not None and float(weight) > 0
     return True
 

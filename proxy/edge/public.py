@@ -119,6 +119,8 @@ class Public:
             response = respond.problem(
                 failure, negotiates=self._negotiates(request), lasting=not is_scoped(visit.target)
             )
+            if visit.method not in _METHODS or request.body_exists:
+                response.force_close()  # What comes behind it is nobody's request.
         except Exception:
             self._log.exception("internal error")
             visit.outcome, visit.error = Outcome.FAILED, Internal.slug

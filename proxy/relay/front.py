@@ -20,17 +20,17 @@ from proxy.relay.wire import Call, Opened
 GRACE_S = 0.1
 TRIES = 4
 PAUSE_S = 0.05
-CONNECTIONS = 512
 _MOST_IDLE = 64
 
 
 class Relay:
-    """Satisfies Producer; `path` is where the back listens, now or soon."""
+    """Satisfies Producer, over so many `connections` at most; `path` is where the back listens, now or soon."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, connections: int) -> None:
         self._path = path
         self._idle: list[Channel] = []
-        self._seats = asyncio.Semaphore(CONNECTIONS)
+        self._seats = asyncio.Semaphore(connections)
+        self._most_idle = min(_MOST_IDLE, connections)
 
     async def name(self, wanted: Wanted, *, deadline: float) -> Named:
         named: Named = await self._ask(Call("name", (wanted,), deadline))
@@ -60,7 +60,7 @@ class Relay:
 
     async def _ask(self, call: Call) -> Any:
         channel, answer = await self._answered(call)
-        if len(self._idle) < _MOST_IDLE:
+        if len(self._idle) < self._most_idle:
             self._idle.append(channel)
         else:
             channel.close()

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from proxy.core.delivery import NO_TIMINGS, VALIDATOR, Belief, Delivered, Delivery, Outcome, Variant
+from proxy.core.errors import RenderTimeout
 from proxy.core.keys import OriginalRef
 from proxy.core.memo import Memo
 from proxy.core.wanted import Named, Wanted
@@ -15,6 +16,9 @@ from proxy.ports import Clock, InstantTier, Original, Producer
 from proxy.service.singleflight import Flights
 
 MOMENT_S = 0.25
+PATIENCE_S = 0.25
+"""How long a picture that is at hand waits for word on whether its original is still the same."""
+RECOVERY_S = 1.0
 _MEMO_ENTRIES = 20_000
 
 
@@ -89,10 +93,21 @@ class Deliver:
         named = self._names.get(wanted)
         if named is not None and self._holds(wanted.ref, named.belief):
             return named
+        if named is not None and self._memory.lookup(named.key) is not None:
+            try:
+                return await self._renamed(wanted, deadline, self._clock() + PATIENCE_S)
+            except RenderTimeout:
+                if self._beliefs.get(wanted.ref, named.belief).version == named.belief.version:
+                    # Who looks after originals has other worries. What was true a second ago is, for another.
+                    until_s = self._clock() + RECOVERY_S
+                    return self._learn(wanted, named._replace(belief=named.belief._replace(until_s=until_s)))
+        return await self._renamed(wanted, deadline, deadline)
+
+    async def _renamed(self, wanted: Wanted, deadline: float, patient_until: float) -> Named:
         landed = await self._flights.run(
             ("name", self._moment(), wanted.by_value),
             lambda _: self._producer.name(wanted, deadline=deadline),
-            deadline=deadline,
+            deadline=patient_until,
         )
         return self._learn(wanted, landed.result)
 

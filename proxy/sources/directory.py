@@ -10,7 +10,7 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from proxy.core.errors import OriginalNotFound, OriginalTooLarge, SourceUnavailable
+from proxy.core.errors import OriginalNotFound, OriginalTooLarge, Overloaded, SourceUnavailable
 from proxy.core.keys import Identity, OriginalRef
 
 _THREADS = 4
@@ -96,7 +96,9 @@ class DirectorySource:
             raise OriginalNotFound("there is no original under this key")
         return path
 
-    def _failure(self, fault: Exception) -> OriginalNotFound | SourceUnavailable:
+    def _failure(self, fault: Exception) -> OriginalNotFound | SourceUnavailable | Overloaded:
+        if isinstance(fault, OSError) and fault.errno in (errno.EMFILE, errno.ENFILE):
+            return Overloaded("the node has as many files open as it may", retry_after_s=1)
         # A root that is gone, or a file we may not read, is the owner's to mend and no missing picture.
         if isinstance(fault, PermissionError) or not os.path.isdir(self._root):
             return SourceUnavailable("the source cannot be read", retry_after_s=5)

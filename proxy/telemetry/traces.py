@@ -9,7 +9,7 @@ from typing import Any
 
 from proxy.core.delivery import Visit, steps
 
-_TIMEOUT_S = 2
+_TIMEOUT_S = 1
 _NS = 1_000_000_000
 
 

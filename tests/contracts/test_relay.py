@@ -86,7 +86,9 @@ async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(64)
-    made = SimpleNamespace(producer=Producer(), relay=Relay(path), listener=listener, path=path)
+    made = SimpleNamespace(
+        producer=Producer(), relay=Relay(path, connections=64), listener=listener, path=path
+    )
 
     async def explain(url: str, accept: str) -> dict[str, str]:
         return {"url": url, "accept": accept}

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import ssl
 import subprocess
 import time
@@ -15,6 +16,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from proxy.config import Settings
 from proxy.core.signing import sign
 from proxy.front import NGINX, nginx
 from tests import pictures
@@ -233,6 +235,101 @@ async def test_a_copy_for_each_class_of_accept(house: House) -> None:
         path for path in hot.rglob("*") if path.is_file() and target.encode() in path.read_bytes()[:600]
     ]
     assert 3 <= len(copies) <= 4
+
+
+async def raw(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    said = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    return said
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        b"image/webp\xc2\xa0",
+        b"\xe2\x80\x83image/avif",
+        b"image/avif\x85",
+        b"image/webp\x0b",
+        b"image/webp\xa0, text/html",
+    ],
+)
+async def test_what_is_white_elsewhere_poisons_nothing(house: House, accept: bytes) -> None:
+    target = f"/w_{70 + len(accept)},f_auto/photo.jpg".encode()
+    ask = b"GET %b HTTP/1.1\r\nHost: x\r\nAccept: %b\r\nConnection: close\r\n\r\n"
+    for _ in range(3):
+        await raw(house.front.ports.clear, ask % (target, accept))
+    assert b"Content-Type: image/jpeg" in await raw(house.front.ports.clear, ask % (target, b"image/jpeg"))
+
+
+async def test_a_host_in_the_target_poisons_nothing(tmp_path: Path) -> None:
+    """Two tenants told apart by their hosts: what names both is one of them to all hops."""
+    for tenant, width in (("a", 40), ("b", 60)):
+        (tmp_path / tenant).mkdir()
+        (tmp_path / tenant / "x.png").write_bytes(pictures.png_of(width, width))
+    node = node_of(tmp_path)
+    node.environment["CALOTYPE_SOURCES"] = json.dumps({name: {"path": str(tmp_path / name)} for name in "ab"})
+    mounts = {name: {"source": name, "host": f"{name}.example", "dimensions": "any"} for name in "ab"}
+    node.environment["CALOTYPE_MOUNTS"] = json.dumps(mounts)
+    with running(node), fronting(tmp_path / "nginx", f"unix:{tmp_path}/node.sock") as front:
+        for _ in range(3):
+            mixed = (
+                b"GET http://a.example/w_30/x.png HTTP/1.1\r\nHost: b.example\r\nConnection: close\r\n\r\n"
+            )
+            await raw(front.ports.clear, mixed)
+        for name in "ab":
+            plain = f"GET /original/x.png HTTP/1.1\r\nHost: {name}.example\r\nConnection: close\r\n\r\n"
+            original = (await raw(front.ports.clear, plain.encode())).partition(b"\r\n\r\n")[2]
+            assert original == (tmp_path / name / "x.png").read_bytes()
+        plain = b"GET /w_30/x.png HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n"
+        through = (await raw(front.ports.clear, plain)).partition(b"\r\n\r\n")[2]
+        connector = aiohttp.UnixConnector(str(tmp_path / "node.sock"))
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get("http://a.example/w_30/x.png") as answer,
+        ):
+            assert await answer.read() == through
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"GET /a%2 HTTP/1.1", 400),
+        (b"GET /w_50/%00photo.jpg HTTP/1.1", 400),
+        (b"GET /w_50/../../photo.jpg HTTP/1.1", 400),
+        (b"GET * HTTP/1.1", 400),
+        (b"CONNECT x:80 HTTP/1.1", 400),
+        (b"PRI * HTTP/2.0", 400),
+        (b"\x16\x03\x01\x02", 400),
+        (b"GET /w_50/photo.jpg HTTP/1.1\r\nTransfer-Encoding: xchunked", 400),
+        (b"GET /w_50/photo.jpg HTTP/3.1", 400),
+        (b"GET /w_50/photo.jpg HTTP/1.1\r\nContent-Length: 5", 400),
+        (b'GET /w_50/photo.jpg HTTP/1.1\r\nIf-Match: "a"', 412),
+        (b"POST /w_50/photo.jpg HTTP/1.1", 405),
+        (b"GET /-/no-node HTTP/1.1", 404),
+        (b"GET /-/too-many HTTP/1.1", 404),
+    ],
+)
+async def test_what_is_malformed_is_a_problem_like_any_other(house: House, line: bytes, status: int) -> None:
+    for port in (house.front.ports.clear, house.front.ports.http):
+        body = b"hello" if b"Length" in line else b""
+        said = await raw(port, line + b"\r\nHost: x\r\nConnection: close\r\n\r\n" + body)
+        if status in (412, 404) and port == house.front.ports.http:
+            continue
+        head, _, body = said.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 %d " % status), said
+        if status != 404:
+            assert b"Content-Type: application/problem+json" in head, said
+            assert b"Cache-Control: no-store" in head
+            assert json.loads(body)["status"] == status
+
+
+def test_the_largest_original_finds_room_in_front() -> None:
+    """Else a slow reader has nginx stop reading for so long that the node breaks off."""
+    found = re.search(r"proxy_max_temp_file_size ([0-9]+)m;", (NGINX / "parts/hop.conf").read_text())
+    assert found is not None
+    assert int(found[1]) * 2**20 >= Settings().limits.original_max_bytes
 
 
 async def test_parts_and_conditions_are_the_nodes_own(house: House) -> None:

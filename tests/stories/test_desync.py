@@ -1,0 +1,311 @@
+"""Requests that two readers may read differently: what nginx takes for one request is one for the node, and what hides
+in it reaches nobody. Through both hops, and straight at the node.
+"""
+
+import contextlib
+import json
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from proxy import front
+from tests import pictures
+from tests.fakes import temporary_file
+from tests.servers import free_port
+from tests.stories.fleet import Node
+
+SILENCE_S = 0.15
+HIDDEN = b"GET /w_32/SMUGGLED-<n>.jpg HTTP/1.1\r\nHost: x\r\n\r\n"
+CHUNK = b"%x\r\n%s\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN)
+STATUS = re.compile(rb"HTTP/1\.[01] ([2-5][0-9][0-9]) ")
+
+
+class Payload(NamedTuple):
+    """<t> is its target, <n> its number in three digits. `own` are requests that HIDDEN may be by RFC 9112, if the one before it was no error."""
+
+    sent: bytes
+    own: int = 0
+
+
+def ask(*headers: bytes, behind: bytes = HIDDEN, line: bytes = b"GET <t> HTTP/1.1", own: int = 0) -> Payload:
+    return Payload(b"\r\n".join([line, b"Host: x", *headers, b"", b""]) + behind, own)
+
+
+POST = b"POST <t> HTTP/1.1"
+HEAD = b"HEAD <t> HTTP/1.1"
+LENGTH = b"Content-Length: %d" % len(HIDDEN)
+CHUNKED = b"Transfer-Encoding: chunked"
+ENDED = b"0\r\n\r\n" + HIDDEN
+H2C = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQAAP__")
+
+PAYLOADS: dict[str, Payload] = {
+    # One says how long the body is, and so does the other.
+    "CL.0": ask(LENGTH),
+    "CL.0 of HEAD": ask(LENGTH, line=HEAD),
+    "CL.0 of POST": ask(LENGTH, line=POST),
+    "CL.TE": ask(b"Content-Length: %d" % len(ENDED), CHUNKED, behind=ENDED),
+    "CL.TE of POST": ask(b"Content-Length: %d" % len(ENDED), CHUNKED, behind=ENDED, line=POST),
+    "TE.CL": ask(b"Content-Length: 4", CHUNKED, behind=CHUNK),
+    "TE.CL of POST": ask(b"Content-Length: 4", CHUNKED, behind=CHUNK, line=POST),
+    "TE.CL, TE first": ask(CHUNKED, b"Content-Length: 4", behind=CHUNK),
+    "TE.0": ask(CHUNKED, behind=CHUNK),
+    "TE of HEAD": ask(CHUNKED, behind=CHUNK, line=HEAD),
+    "TE of HTTP/1.0": ask(CHUNKED, behind=CHUNK, line=b"GET <t> HTTP/1.0"),
+    "TE that ends": ask(CHUNKED, behind=ENDED, own=1),
+    "TE, an extension with LF": ask(CHUNKED, behind=b"2;\nxx\r\n" + CHUNK),
+    "TE, a size that overflows": ask(CHUNKED, behind=b"10000000000000000\r\n" + HIDDEN),
+    "TE, a negative size": ask(CHUNKED, behind=b"-1\r\n" + HIDDEN),
+    "TE, trailers": ask(CHUNKED, b"Trailer: Content-Length", behind=b"0\r\n" + LENGTH + b"\r\n\r\n" + HIDDEN),
+    **{
+        f"TE.TE {said!r}": ask(LENGTH, said, behind=ENDED)
+        for said in (
+            b"Transfer-Encoding : chunked", b"Transfer-Encoding:\tchunked", b"Transfer-Encoding: \tchunked",
+            b"Transfer-Encoding:\x0bchunked", b"Transfer-Encoding: xchunked", b"Transfer-Encoding: chunkedx",
+            b"Transfer-Encoding: chunked, identity", b"Transfer-Encoding: identity, chunked", b"Transfer-Encoding: CHUNKED",
+            b"Transfer-Encoding: \"chunked\"", b"Transfer-Encoding: chunked;q=1", b"Transfer-Encoding:",
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", b"Transfer-Encoding: identity\r\n" + CHUNKED,
+            b"Transfer-Encoding: chunked\r\nTransfer-encoding: cow", b" Transfer-Encoding: chunked", b"Transfer-Encoding:\r\n chunked",
+            b"X: y\nTransfer-Encoding: chunked", b"X: y\rTransfer-Encoding: chunked", b"Transfer-Encoding\n: chunked",
+            b"Transfer-Encoding: chunked\x00", b"Transfer-Encoding\x00: chunked", b"Transfer-Encoding: chunked\xa0",
+        )
+    },
+    **{
+        f"CL {said!r}": ask(said)
+        for said in (
+            LENGTH + b"\r\nContent-Length: 0", b"Content-Length: 0\r\n" + LENGTH, LENGTH + b"\r\n" + LENGTH,
+            LENGTH + b", 0", b"Content-Length: 0, %d" % len(HIDDEN), b"Content-Length: +%d" % len(HIDDEN), b"Content-Length: -1",
+            b"Content-Length: -0", b"Content-Length: 4 5", b"Content-Length: 0 %d" % len(HIDDEN), b"Content-Length: 0x10",
+            b"Content-Length: 1_0", b"Content-Length: 5.0", b"Content-Length: 99999999999999999999", b"Content-Length: \xd9\xa5",
+            b"Content-Length:", b"Content-Length : %d" % len(HIDDEN), b"Content-Length:\r\n %d" % len(HIDDEN),
+            b"Content-Length: 0\r\n %d" % len(HIDDEN), b"Content-Length: 0\x00%d" % len(HIDDEN), b"X: y\r" + LENGTH,
+        )
+    },
+    # Heads that end elsewhere for others.
+    "LF alone": Payload(b"GET <t> HTTP/1.1\nHost: x\n\n" + HIDDEN, own=1),
+    "LF alone, with a body": Payload(b"GET <t> HTTP/1.1\nHost: x\n" + LENGTH + b"\n\n" + HIDDEN),
+    "LF alone, once": Payload(b"GET <t> HTTP/1.1\r\nHost: x\n" + LENGTH + b"\r\n\r\n" + HIDDEN),
+    "LF and CRLF end it": Payload(b"GET <t> HTTP/1.1\r\nHost: x\r\nX: y\n\r\n" + HIDDEN, own=1),
+    "CR alone": Payload(b"GET <t> HTTP/1.1\rHost: x\r\r" + HIDDEN),
+    "CR in the end": Payload(b"GET <t> HTTP/1.1\r\nHost: x\r\n\r" + HIDDEN),
+    "CR CR LF": Payload(b"GET <t> HTTP/1.1\r\nHost: x\r\r\n" + LENGTH + b"\r\n\r\n" + HIDDEN),
+    "folded": ask(b"X: y", b" GET /w_32/SMUGGLED-<n>.jpg HTTP/1.1", own=1),
+    "folded at once": Payload(b"GET <t> HTTP/1.1\r\n Host: x\r\n\r\n" + HIDDEN),
+    "NUL in a value": ask(b"X: y\x00z", LENGTH),
+    "NUL in a name": ask(b"X\x00y: z", LENGTH),
+    "NUL in the target": ask(line=b"GET <t>\x00 HTTP/1.1"),
+    "a name with a space": ask(b"Content Length: 1", own=1),
+    "a name that is empty": ask(b": x", own=1),
+    "a line without a colon": ask(b"nothing", own=1),
+    "a control in a name": ask(b"Content-Length\x01: 5", own=1),
+    "a name of 9 kB": ask(b"X" * 9000 + b": y"),
+    "a value of 9 kB": ask(b"X: " + b"y" * 9000),
+    "heads of 40 kB": ask(*[b"X-%d: " % number + b"y" * 4000 for number in range(10)], own=1),
+    "a thousand heads": ask(*[b"X-%d: y" % number for number in range(1000)], own=1),
+    "a target of 9 kB": ask(line=b"GET <t>?" + b"x" * 9000 + b" HTTP/1.1"),
+    "lines before it": Payload(b"\r\n\r\n" + ask().sent, own=1),
+    # Request lines.
+    "two spaces": ask(line=b"GET  <t> HTTP/1.1", own=1),
+    "two spaces behind": ask(line=b"GET <t>  HTTP/1.1", own=1),
+    "a tab": ask(line=b"GET\t<t> HTTP/1.1"),
+    "a space at its end": ask(line=b"GET <t> HTTP/1.1 ", own=1),
+    "a request line in it": ask(line=b"GET <t> HTTP/1.1 GET /w_32/SMUGGLED-<n>.jpg HTTP/1.1"),
+    "encoded line ends": ask(line=b"GET <t>%0d%0a%0d%0aGET%20/x HTTP/1.1", own=1),
+    "HTTP/2.0": ask(line=b"GET <t> HTTP/2.0"),
+    "HTTP/1.2": ask(line=b"GET <t> HTTP/1.2", own=1),
+    "HTTP/1.10": ask(line=b"GET <t> HTTP/1.10", own=1),
+    "HTTP/0.9": ask(line=b"GET <t> HTTP/0.9"),
+    "of 1991": Payload(b"GET <t>\r\n" + HIDDEN),
+    "http/1.1": ask(line=b"GET <t> http/1.1"),
+    "the preface of HTTP/2": Payload(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HIDDEN),
+    "absolute": ask(line=b"GET http://x<t> HTTP/1.1", own=1),
+    "absolute, another host": ask(line=b"GET http://evil.example<t> HTTP/1.1", own=1),
+    "absolute, a user": ask(line=b"GET http://x@evil.example<t> HTTP/1.1", own=1),
+    "absolute, no path": ask(line=b"GET http://x?<t> HTTP/1.1", own=1),
+    "absolute, another scheme": ask(line=b"GET gopher://x<t> HTTP/1.1", own=1),
+    "no slash": ask(line=b"GET w_50/photo.jpg HTTP/1.1"),
+    "CONNECT": ask(line=b"CONNECT x:80 HTTP/1.1", own=1),
+    "OPTIONS": ask(line=b"OPTIONS * HTTP/1.1", own=1),
+    "TRACE": ask(line=b"TRACE <t> HTTP/1.1", own=1),
+    "a method of two words": ask(line=b"GET POST <t> HTTP/1.1"),
+    # What changes the connection.
+    "h2c": ask(*H2C, own=1),
+    "h2c, and its preface": ask(*H2C, behind=b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HIDDEN, own=1),
+    "a websocket": ask(b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: eA==", own=1),
+    "a websocket with a body": ask(b"Connection: Upgrade", b"Upgrade: websocket", LENGTH),
+    "Connection takes headers away": ask(b"Connection: keep-alive, X-Forwarded-For, X-Request-Id, Host", own=1),
+    "Connection takes the length away": ask(b"Connection: keep-alive, Content-Length", LENGTH),
+    "Connection: close": ask(b"Connection: close"),
+    "Expect": ask(b"Expect: 100-continue", own=1),
+    "Expect, with a body": ask(b"Expect: 100-continue", LENGTH),
+    "Expect, with a body of POST": ask(b"Expect: 100-continue", LENGTH, line=POST),
+    "Expect nonsense": ask(b"Expect: 100-continue, 200-ok", LENGTH),
+    # Who asks, and for which host.
+    "underscores": ask(b"X_Forwarded_For: 6.6.6.6", b"Content_Length: 5", b"Transfer_Encoding: chunked", own=1),
+    "forged": ask(b"X-Forwarded-For: 6.6.6.6", b"X-Request-Id: " + b"6" * 32, b"Forwarded: for=6.6.6.6", own=1),
+    "two hosts": ask(b"Host: y"),
+    "two hosts in one": ask(b"X: y", b"Host: x, y"),
+    "no host": Payload(b"GET <t> HTTP/1.1\r\n\r\n" + HIDDEN),
+    "no host, HTTP/1.0": Payload(b"GET <t> HTTP/1.0\r\n\r\n" + HIDDEN),
+    # Nothing wrong with these.
+    "one behind the other": ask(own=1),
+    "one behind HEAD": ask(line=HEAD, own=1),
+    "one behind an empty body": ask(b"Content-Length: 0", own=1),
+    "one behind a body": ask(b"Content-Length: 3", behind=b"a=b" + HIDDEN, line=POST, own=1),
+}  # fmt: skip
+
+
+class Hops:
+    """nginx before a node that listens on a unix socket."""
+
+    def __init__(self, node: Node, public: Path, clear: int, folder: Path) -> None:
+        self.node, self.public, self.clear, self.folder = node, public, clear, folder
+
+    def through(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.clear), timeout=5)
+
+    def straight(self) -> socket.socket:
+        made = socket.socket(socket.AF_UNIX)
+        made.settimeout(5)
+        made.connect(str(self.public))
+        return made
+
+    def requests(self) -> list[dict[str, str]]:
+        """What the node has logged."""
+        lines = [json.loads(line) for line in self.node.log().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == "request"]
+
+    def fronted(self) -> str:
+        return (self.folder / "access.log").read_text()
+
+
+@pytest.fixture(scope="module")
+def hops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hops]:
+    if shutil.which("nginx") is None or shutil.which("openssl") is None:
+        pytest.skip("nginx or openssl is missing; as root: apt-get install nginx openssl")
+    folder = tmp_path_factory.mktemp("desync")
+    temporary_file(folder / "photos", "photo.jpg", pictures.photo_as("jpeg"))
+    public = folder / "public.sock"
+    node = Node(
+        folder / "node",
+        server={"socket": str(public)},
+        sources={"photos": {"path": str(folder / "photos")}},
+        render={"workers": 1},
+    )
+    ports = front.Ports(free_port(), free_port(), free_port(), free_port())
+    configuration = front.arrange(folder / "front", folder / "hot", ports, [f"unix:{public}"])
+    # One process, so that the request after a payload goes the way the payload went.
+    machine = folder / "front/site/machine.conf"
+    machine.write_text(machine.read_text().replace("worker_processes auto", "worker_processes 1"))
+    cache = folder / "front/site/cache.conf"
+    cache.write_text(re.sub(r"(?<=proxy_cache_path )\S+", str(folder / "hot"), cache.read_text()))
+    with contextlib.ExitStack() as stack:
+        stack.callback(node.kill)
+        node.start()
+        nginx = subprocess.Popen(front.nginx(configuration))
+        stack.callback(nginx.wait, 20)
+        stack.callback(nginx.terminate)
+        made = Hops(node, public, ports.clear, folder / "front")
+        for _ in range(200):
+            with contextlib.suppress(OSError), made.through():
+                break
+            time.sleep(0.05)
+        yield made
+        assert node.process is not None
+        assert node.process.poll() is None, "the node is gone"
+        assert nginx.poll() is None, "nginx is gone"
+
+
+def said_to(connect: Callable[[], socket.socket], sent: bytes) -> bytes:
+    """All that comes back, until the connection ends or is silent for a moment."""
+    said = b""
+    with connect() as connection, contextlib.suppress(TimeoutError, ConnectionError):
+        connection.sendall(sent)
+        connection.settimeout(2)
+        while part := connection.recv(65536):
+            said += part
+            connection.settimeout(SILENCE_S)
+    return said
+
+
+def picture(connect: Callable[[], socket.socket], target: str) -> bytes:
+    """The body of an ordinary answer."""
+    said = said_to(connect, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = said.partition(b"\r\n\r\n")
+    return body if head.startswith(b"HTTP/1.1 200 ") else head
+
+
+def logged(hops: Hops, known: int, last: str) -> list[dict[str, str]]:
+    """The requests behind the first `known`, up to the one for `last`."""
+    for _ in range(200):
+        found = hops.requests()[known:]
+        for at, line in enumerate(found):
+            if line["target"] == last:
+                return found[:at]
+        time.sleep(0.02)
+    raise AssertionError(f"{last} was never logged")
+
+
+def faults(hops: Hops, connect: Callable[[], socket.socket], kind: str) -> list[str]:
+    """What is wrong with the answers to the table, and with what the node understood."""
+    found = []
+    plain = picture(connect, "/w_50/photo.jpg")
+    assert plain.startswith(b"\xff\xd8")
+    first = f"/w_50,v_{kind}-first/photo.jpg"
+    picture(connect, first)
+    logged(hops, 0, first)
+    for number, (name, payload) in enumerate(PAYLOADS.items()):
+        known = len(hops.requests())
+        sent = payload.sent.replace(b"<t>", f"/w_50,v_{kind}-{number}/photo.jpg".encode())
+        said = said_to(connect, sent.replace(b"<n>", b"%03d" % number))
+        after = f"/w_50,v_{kind}-{number}-after/photo.jpg"
+        if picture(connect, after) != plain:
+            found.append(f"{name}: the request after it got something else")
+        statuses = [int(status) for status in STATUS.findall(said)]
+        lines = logged(hops, known, after)
+        hidden = [line for line in lines if "SMUGGLED" in line["target"]]
+        most = 1 + payload.own if (statuses and statuses[0] < 400) or name in ALSO_BEHIND_ERRORS[kind] else 1
+        if len(statuses) > most:
+            found.append(f"{name}: {len(statuses)} answers, {statuses}")
+        if len(lines) - len(hidden) > 1 or len(hidden) > most - 1:
+            found.append(
+                f"{name}: the node saw {[line['target'] for line in lines]}, {statuses} were answered"
+            )
+        if kind == "hops" and any(line.get("client") != "127.0.0.1" for line in lines):
+            found.append(f"{name}: the client is {[line.get('client') for line in lines]}")
+    return found
+
+
+ALSO_BEHIND_ERRORS = {
+    "hops": {"OPTIONS", "absolute, no path", "encoded line ends", "one behind a body"},
+    "node": {
+        *("OPTIONS", "CONNECT", "TRACE", "encoded line ends", "one behind a body", "TE that ends"),
+        *("absolute", "absolute, another host", "absolute, a user", "absolute, no path"),
+        "absolute, another scheme",
+    },
+}
+"""Refused for what they ask, while anybody knows where they end: the connection goes on."""
+
+
+def test_the_table_is_long_enough() -> None:
+    assert len(PAYLOADS) >= 60
+
+
+def test_through_both_hops(hops: Hops) -> None:
+    assert faults(hops, hops.through, "hops") == []
+    time.sleep(1.5)  # nginx writes its log once a second.
+    known = {line["id"] for line in hops.requests()}
+    fronted = [json.loads(line) for line in hops.fronted().splitlines()]
+    assert {line["id"] for line in fronted if line["node_status"]} >= known, (
+        "the node was asked what nginx does not know of"
+    )
+
+
+def test_straight_at_the_node(hops: Hops) -> None:
+    assert faults(hops, hops.straight, "node") == []
