@@ -3,12 +3,12 @@
 One for each process that answers requests. Speaks in core values only; HTTP is above, the miss path behind its port.
 """
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from proxy.core.delivery import NO_TIMINGS, VALIDATOR, Belief, Delivered, Delivery, Outcome, Variant
-from proxy.core.errors import RenderTimeout
 from proxy.core.keys import OriginalRef
 from proxy.core.memo import Memo
 from proxy.core.wanted import Named, Wanted
@@ -95,19 +95,20 @@ class Deliver:
             return named
         if named is not None and self._memory.lookup(named.key) is not None:
             try:
-                return await self._renamed(wanted, deadline, self._clock() + PATIENCE_S)
-            except RenderTimeout:
+                async with asyncio.timeout(PATIENCE_S):
+                    return await self._renamed(wanted, deadline)
+            except TimeoutError:
                 if self._beliefs.get(wanted.ref, named.belief).version == named.belief.version:
                     # Who looks after originals has other worries. What was true a second ago is, for another.
                     until_s = self._clock() + RECOVERY_S
                     return self._learn(wanted, named._replace(belief=named.belief._replace(until_s=until_s)))
-        return await self._renamed(wanted, deadline, deadline)
+        return await self._renamed(wanted, deadline)
 
-    async def _renamed(self, wanted: Wanted, deadline: float, patient_until: float) -> Named:
+    async def _renamed(self, wanted: Wanted, deadline: float) -> Named:
         landed = await self._flights.run(
             ("name", self._moment(), wanted.by_value),
             lambda _: self._producer.name(wanted, deadline=deadline),
-            deadline=patient_until,
+            deadline=deadline,
         )
         return self._learn(wanted, landed.result)
 

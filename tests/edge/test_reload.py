@@ -96,12 +96,13 @@ async def test_what_needs_a_restart_is_named_and_waits(house: Running) -> None:
     [
         (
             {"mounts": {"all": {"source": "others"}}, "sources": {"others": {"path": "/"}}},
-            "mounts.all.source",
+            "^sources: ",
         ),
         (
             {"mounts": {"all": {"source": "photos", "signing": "required"}}, "signing": {}},
             "mounts.all.signing",
         ),
+        ({"mounts": {}}, "^mounts: are gone"),
         ({"presets": {"x": "w_huge"}}, "presets.x"),
         ({"mounts": {"all": {"source": "photos", "prefix": "no"}}}, "mounts.all.prefix"),
     ],

@@ -13,6 +13,7 @@ from proxy.core.formats import Format
 from proxy.core.keys import OriginalRef
 from proxy.core.transform import Transform
 from proxy.core.wanted import Named, Wanted
+from proxy.service import deliver as deliver_module
 from proxy.service.deliver import Deliver
 from proxy.service.singleflight import Flights
 from tests.fakes import FakeInstantTier
@@ -96,6 +97,40 @@ async def test_only_the_name_is_asked_for_what_is_here_already() -> None:
     assert (again.delivery.outcome, again.delivery.tier) == (Outcome.HIT, "memory")
     assert (producer.names, producer.variants) == (1, 1)
     assert deliver.recall(asked) is not None
+
+
+async def test_a_picture_at_hand_does_not_wait_for_a_back_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliver_module, "PATIENCE_S", 0.02)
+    producer, clock, asked = FakeProducer(), StillClock(), wanted()
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    await deliver.variant(asked, deadline=later())
+    producer.gate.clear()
+    hit = await deliver.variant(asked, deadline=later())
+    assert (hit.delivery.tier, hit.variant) == ("memory", VARIANT)
+    assert deliver.recall(asked) is not None, "and for a second nobody waits at all"
+    clock.ahead_s = 1.5
+    assert deliver.recall(asked) is None
+    producer.gate.set()
+    producer.key = "cd" * 32
+    fresh = await deliver.variant(asked, deadline=later())
+    assert fresh.delivery.key == producer.key, "it is asked for again, and believed"
+
+
+async def test_what_is_known_to_be_old_is_not_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another variant has told that the original is another."""
+    monkeypatch.setattr(deliver_module, "PATIENCE_S", 0.02)
+    producer, clock = FakeProducer(), StillClock()
+    deliver, asked = Deliver(FakeInstantTier(), producer, Flights(), clock), wanted()
+    other = Wanted(asked.ref, Transform(width_px=5), frozenset(), 4000)
+    await deliver.variant(asked, deadline=later())
+    producer.key, producer.version, producer.until_s = "cd" * 32, "2", clock() + 9
+    await deliver.variant(other, deadline=later())
+    producer.gate.clear()
+    waiting = asyncio.create_task(deliver.variant(asked, deadline=later()))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    producer.gate.set()
+    assert (await waiting).delivery.key == producer.key
 
 
 async def test_what_the_client_has_is_not_sent_for() -> None:

@@ -1,0 +1,311 @@
+"""A node's life as a service: it says when it is ready, takes over sockets, reads its settings anew, runs out of
+descriptors, and has its hung processes replaced."""
+
+import asyncio
+import json
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from proxy.core.signing import sign
+from tests import pictures
+from tests.servers import ROOT
+from tests.stories.fleet import Node, client, descendants, eventually, get, running, shoot
+
+OLD, NEW = "o" * 32, "n" * 32
+GOOD = """
+[mounts.all]
+source = "photos"
+signing = "required"
+[signing.keys]
+{keys}
+[presets]
+{presets}
+"""
+
+
+def written(path: Path, *, keys: str = f'old = "{OLD}"\nnew = "{NEW}"', presets: str = "") -> None:
+    path.write_text(GOOD.format(keys=keys, presets=presets))
+
+
+@pytest.fixture(params=[1, 2])
+def node(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Node]:
+    """One whose mounts, keys and presets are in a file, over a picture of its own."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/photo.png").write_bytes(pictures.quarters_as("png"))
+    made = Node(
+        tmp_path / "node",
+        processes=request.param,
+        sources={"photos": {"path": str(tmp_path / "in")}},
+        render={"workers": 1},
+    )
+    del made.environment["CALOTYPE_MOUNTS"]
+    made.environment["CALOTYPE_CONFIG"] = str(tmp_path / "node.toml")
+    written(tmp_path / "node.toml")
+    yield made
+    made.kill()
+
+
+async def status(node: Node, target: str) -> int:
+    async with client() as session:
+        return (await get(session, node.url + target)).status
+
+
+def by(secret: str, target: str) -> str:
+    return sign(target, secret.encode())
+
+
+async def hup(node: Node, outcome: str = "ok") -> None:
+    before = node.metric("calotype_config_reloads_total", outcome=outcome)
+    assert node.process is not None
+    node.process.send_signal(signal.SIGHUP)
+    await eventually(lambda: node.metric("calotype_config_reloads_total", outcome=outcome) == before + 1)
+    await asyncio.sleep(0.2)  # The other processes are told, and not waited for.
+
+
+async def test_settings_are_read_anew(node: Node) -> None:
+    path = Path(node.environment["CALOTYPE_CONFIG"])
+    with running(node):
+        assert [await status(node, by(secret, "/w_16/photo.png")) for secret in (OLD, NEW)] == [200, 200]
+        written(path, keys=f'new = "{NEW}"', presets='tiny = "w_16,f_webp"')
+        await hup(node)
+        for _ in range(8):  # Each connection may meet another process.
+            assert [await status(node, by(secret, "/w_16/photo.png")) for secret in (OLD, NEW)] == [403, 200]
+            assert await status(node, by(NEW, "/t_tiny/photo.png")) == 200
+        explained = node.admin("/v1/explain?url=" + by(OLD, "/w_16/photo.png").replace("?", "%3F"))
+        assert json.loads(explained)["signature"] == "bad-signature"
+        for broken in (
+            "",
+            "[presets",
+            '[mounts.all]\nsource = "photos"\nsigning = "required"',
+            "x = 1",
+            "\0",
+        ):
+            path.write_text(broken)
+            await hup(node, "refused")
+            assert [await status(node, by(secret, "/w_16/photo.png")) for secret in (OLD, NEW)] == [403, 200]
+            assert await status(node, "/w_16/photo.png") == 403
+        path.unlink()
+        await hup(node, "refused")
+        path.mkdir()
+        await hup(node, "refused")
+        assert "the old one stays" in node.log()
+        assert NEW not in node.log()
+
+
+async def test_who_starts_meanwhile_reads_them_too(node: Node) -> None:
+    if json.loads(node.environment["CALOTYPE_SERVER"])["processes"] == 1:
+        return  # Nobody can.
+    path = Path(node.environment["CALOTYPE_CONFIG"])
+    with running(node):
+        assert node.process is not None
+        [front, *_] = [
+            pid for pid in descendants(node.process.pid) if pid != node.back() and pid not in node.workers()
+        ]
+        shoot(front, signal.SIGKILL)
+        await asyncio.sleep(0.3)
+        written(path, keys=f'new = "{NEW}"')
+        await hup(node)
+        await eventually(node.ready, 20)
+        for _ in range(20):
+            assert await status(node, by(OLD, "/w_16/photo.png")) == 403
+
+
+@contextmanager
+def hearing(path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(path))
+        heard.settimeout(20)
+        yield heard
+
+
+def test_systemd_hears_how_it_goes(node: Node, tmp_path: Path) -> None:
+    node.environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
+    with hearing(tmp_path / "notify") as heard, running(node):
+
+        def next_but_watchdog() -> str:
+            while (said := heard.recv(4096).decode()) == "WATCHDOG=1":
+                pass
+            return said
+
+        assert node.process is not None
+        assert next_but_watchdog() == "READY=1"
+        assert heard.recv(4096) == heard.recv(4096) == b"WATCHDOG=1"
+        node.process.send_signal(signal.SIGHUP)
+        assert next_but_watchdog().startswith("RELOADING=1\nMONOTONIC_USEC=")
+        assert next_but_watchdog() == "READY=1"
+        # Even with no descriptor left to read the file with.
+        _, hard = resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (5, hard))
+        node.process.send_signal(signal.SIGHUP)
+        assert next_but_watchdog().startswith("RELOADING=1")
+        assert next_but_watchdog() == "READY=1"
+        resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (hard, hard))
+        node.process.send_signal(signal.SIGTERM)
+        assert next_but_watchdog() == "STOPPING=1"
+        assert node.process.wait(20) == 0
+
+
+ACTIVATE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_FDNAMES="public", LISTEN_PID=str(os.getpid()))
+os.execv(sys.executable, [sys.executable, "-m", "proxy", "serve"])
+"""
+
+
+def activated(node: Node, listener: socket.socket) -> "subprocess.Popen[bytes]":
+    """As systemd starts it: the socket is descriptor 3, and its own number is in the environment."""
+    with (node.folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-c", ACTIVATE, str(listener.fileno())],
+            stdout=log, stderr=log, cwd=ROOT, env=node.environment, pass_fds=[listener.fileno()],
+        )  # fmt: skip
+
+
+async def test_no_request_is_lost_between_two_nodes_on_one_socket(node: Node) -> None:
+    """A client that does not try again, on connections it keeps, while one node stops and the next starts."""
+    target = by(NEW, "/w_16/photo.png")
+    with socket.create_server(("127.0.0.1", node.port), backlog=1024) as listener:
+        node.process = activated(node, listener)
+        await eventually(node.ready, 20)
+        stop, asked = False, 0
+
+        async def keep_asking() -> None:
+            nonlocal asked
+            reader = writer = None
+            while not stop:
+                if writer is None:
+                    reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
+                writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                assert reader is not None
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 200 ")
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                await reader.readexactly(length)
+                asked += 1
+                if b"Connection: close" in head:
+                    writer.close()
+                    writer = None
+                await asyncio.sleep(0.05)
+            if writer is not None:
+                writer.close()
+
+        clients = [asyncio.create_task(keep_asking()) for _ in range(10)]
+        for _ in range(2):
+            await asyncio.sleep(0.5)
+            leaving = node.process
+            leaving.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(leaving.wait, 20) == 0
+            node.process = activated(node, listener)
+            await eventually(node.ready, 20)
+        await asyncio.sleep(0.5)
+        stop = True
+        await asyncio.gather(*clients)
+        assert asked > 100
+        assert node.stop() == 0
+
+
+def test_a_socket_it_cannot_use_is_named(node: Node) -> None:
+    with socket.socket() as plain:
+        node.process = activated(node, plain)
+        assert node.process.wait(20) == 1
+    assert "the socket passed on as public must be a listening stream socket" in node.log()
+
+
+async def test_descriptors_run_out(node: Node) -> None:
+    """Those who are served are served well, misses too; the others are turned away, and nothing stays broken."""
+    # Both limits: the node raises the lower one to the upper.
+    command = ["prlimit", "--nofile=128:128", sys.executable, "-m", "proxy", "serve"]
+    with (node.folder / "log").open("ab") as log:
+        node.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env=node.environment)
+    await eventually(node.ready, 20)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=4)) as session:
+
+        async def ask(width: int) -> int:
+            async with session.get(node.url + by(NEW, f"/w_{width}/photo.png")) as answer:
+                await answer.read()
+                return answer.status
+
+        assert set(await asyncio.gather(*(ask(16) for _ in range(8)))) == {200}
+        idle = []
+        for _ in range(400):
+            with suppress(OSError):
+                one = socket.create_connection(("127.0.0.1", node.port), 1)
+                idle.append(one)
+        assert {await ask(width) for width in range(17, 40)} == {200}
+        await eventually(lambda: node.metric("calotype_connections_turned_away_total") > 0)
+        for one in idle:
+            one.close()
+        misses = await asyncio.gather(
+            *(status(node, by(NEW, f"/w_{width}/photo.png")) for width in range(50, 110))
+        )
+        assert set(misses) <= {200, 503}
+        await asyncio.sleep(0.5)
+        assert {await status(node, by(NEW, f"/w_{width}/photo.png")) for width in range(110, 120)} == {200}
+    assert "Traceback" not in node.log()
+    assert node.stop() == 0
+
+
+async def test_a_hung_process_is_replaced_and_hits_go_on(tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(pictures.quarters_as("png"))
+    node = Node(tmp_path / "node", processes=2, sources={"photos": {"path": str(tmp_path)}})
+    with running(node):
+        hot = "/w_16/photo.png"
+        for _ in range(20):
+            assert await status(node, hot) == 200
+        back = node.back()
+        shoot(back, signal.SIGSTOP)
+        await asyncio.sleep(1.5)  # By now nobody may be sure any more that the original is the same.
+        for _ in range(10):
+            assert await status(node, hot) == 200
+        await eventually(lambda: "a process hangs" in node.log(), 20)
+        await eventually(node.ready, 20)
+        assert node.back() != back
+        assert await status(node, "/w_17/photo.png") == 200
+        assert node.metric("calotype_processes_replaced_total", role="back") == 1
+
+
+def test_environment_of_an_older_systemd(node: Node) -> None:
+    """What is not meant for this process is nobody's business."""
+    node.environment |= {"LISTEN_FDS": "3", "LISTEN_PID": "1", "WATCHDOG_PID": "1", "WATCHDOG_USEC": "1"}
+    with running(node):
+        assert node.ready()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_the_start(node: Node, number: signal.Signals) -> None:
+    with (node.folder / "log").open("ab") as log:
+        node.process = subprocess.Popen(
+            [sys.executable, "-m", "proxy", "serve"], stdout=log, stderr=log, cwd=ROOT, env=node.environment
+        )
+    deadline = time.monotonic() + 10
+    while not _catches(node.process.pid, number) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    node.process.send_signal(number)
+    if number == signal.SIGHUP:
+        while not node.ready():
+            assert node.process.poll() is None
+            time.sleep(0.05)
+        node.process.send_signal(signal.SIGTERM)
+    assert node.process.wait(30) == 0
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Or ignores it."""
+    wanted: Any = 1 << (number - 1)
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(("SigCgt:", "SigIgn:")) and int(line.split()[1], 16) & wanted:
+                return True
+    return False
