@@ -1,7 +1,6 @@
 // Asks the node every two seconds and shows what it says. Only text is ever put into the page.
 const EVERY_MS = 2000;
 const KEPT = 60;
-const FAST_FAILURES = new Set(["hit", "miss", "collapsed"]);
 const history = [];
 
 const at = (id) => document.getElementById(id);
@@ -56,7 +55,7 @@ function line(id, values, most) {
 function remember(samples) {
   const requests = samples.sum("calotype_requests_total");
   const hits = samples.sum("calotype_requests_total", (labels) => labels.outcome === "hit");
-  const failed = samples.sum("calotype_requests_total", (labels) => !FAST_FAILURES.has(labels.outcome));
+  const failed = samples.sum("calotype_requests_total", (labels) => labels.status.startsWith("5"));
   history.push({ at: performance.now(), requests, hits, failed });
   if (history.length > KEPT + 1) history.shift();
 }
@@ -66,7 +65,9 @@ function showFigures(samples) {
   const since = history.length > 1 ? first : { at: 0, requests: 0, hits: 0, failed: 0 };
   const asked = last.requests - since.requests;
   const passed = (last.at - since.at) / 1000;
-  at("ratio").textContent = asked ? `${(((last.hits - since.hits) / asked) * 100).toFixed(1)} %` : "–";
+  // Where nobody has asked of late, of all since the start.
+  const share = asked ? (last.hits - since.hits) / asked : last.hits / last.requests;
+  at("ratio").textContent = last.requests ? `${(share * 100).toFixed(1)} %` : "–";
   at("rate").textContent = history.length > 1 ? (asked / passed).toFixed(1) : "–";
   at("errors").textContent = history.length > 1 ? ((last.failed - since.failed) / passed).toFixed(1) : "–";
   at("queue").textContent = samples.sum("calotype_render_queue");
@@ -86,7 +87,8 @@ function showTables(samples, slowest) {
   const held = samples.by("calotype_tier_bytes", "tier");
   const most = samples.by("calotype_tier_max_bytes", "tier");
   const entries = samples.by("calotype_tier_entries", "tier");
-  const tiers = new Set([...held.keys(), ...most.keys(), "bucket"]);
+  const breakers = samples.by("calotype_breaker_open", "part");
+  const tiers = new Set([...held.keys(), ...most.keys(), ...(breakers.has("cache.bucket") ? ["bucket"] : [])]);
   rows("tiers", [...tiers].map((tier) => [
     tier,
     held.has(tier) ? bytes(held.get(tier)) : "–",
@@ -97,7 +99,6 @@ function showTables(samples, slowest) {
     String(samples.sum("calotype_tier_errors_total", (labels) => labels.tier === tier)),
   ]), "none");
 
-  const breakers = samples.by("calotype_breaker_open", "part");
   const sources = new Set(samples.metrics.filter(([n]) => n === "calotype_source_fetches_total").map(([, l]) => l.source));
   const parts = new Set([...breakers.keys(), ...[...sources].map((name) => `sources.${name}`)]);
   rows("parts", [...parts].sort().map((part) => {

@@ -1,0 +1,100 @@
+"""Traces, by the real exporter to a receiver of our own that reads what it sends."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from proxy import parts
+from proxy.config import ConfigError, load
+from proxy.core.delivery import Outcome, Timings, Visit
+from proxy.telemetry.traces import Traces
+
+ID = "0123456789abcdef" * 2
+STEPS = Timings(0.2, 0.1, 0.6)
+
+
+@pytest.fixture
+async def collector() -> AsyncIterator[Any]:
+    spans: list[Any] = []
+
+    async def take(request: web.Request) -> web.Response:
+        told = ExportTraceServiceRequest.FromString(await request.read())
+        for resource in told.resource_spans:
+            assert ("service.name", "calotype") in [
+                (attribute.key, attribute.value.string_value) for attribute in resource.resource.attributes
+            ]
+            for scope in resource.scope_spans:
+                spans.extend(scope.spans)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/v1/traces", take)
+    async with TestServer(app) as server:
+        yield f"http://127.0.0.1:{server.port}/v1/traces", spans
+
+
+def visit(outcome: Outcome, seconds: float = 1.0, timings: Timings = STEPS) -> Visit:
+    made = Visit("GET", "/w_1/a.jpg", outcome)
+    made.status, made.seconds, made.timings = 200, seconds, timings
+    return made
+
+
+def seconds(span: Any) -> float:
+    return float((span.end_time_unix_nano - span.start_time_unix_nano) / 1e9)
+
+
+async def test_a_request_is_a_trace_of_its_steps(collector: Any) -> None:
+    endpoint, spans = collector
+    traces = Traces(endpoint, sample=1.0, version="1", chance=lambda: 0.5)
+    traces.tell(1000.0, visit(Outcome.MISS), ID, "/w_1/a.jpg")
+    traces.tell(1000.0, visit(Outcome.HIT, 0.001, Timings()), "", "/w_1/a.jpg")
+    traces.tell(1000.0, visit(Outcome.MISS), "0" * 32, "/w_1/a.jpg")
+    await asyncio.to_thread(traces.close)
+    of_miss = [span for span in spans if span.trace_id.hex() == ID]
+    assert len({span.trace_id for span in spans}) == 3
+    root = next(span for span in of_miss if span.name == "GET")
+    assert root.end_time_unix_nano == 1000 * 10**9
+    assert {attribute.key: attribute.value.string_value for attribute in root.attributes}[
+        "url.path"
+    ] == "/w_1/a.jpg"
+    children = [span for span in of_miss if span.parent_span_id == root.span_id]
+    assert [span.name for span in children] == ["lookup", "fetch", "queue", "render"]
+    assert [seconds(span) for span in children] == pytest.approx([0.1, 0.2, 0.1, 0.6])
+    assert children[0].start_time_unix_nano == root.start_time_unix_nano
+    assert sum(map(seconds, children)) == pytest.approx(seconds(root))
+    assert [span.name for span in spans if span.trace_id.hex() not in (ID,)].count("lookup") == 2
+
+
+async def test_a_share_of_them_by_their_id(collector: Any) -> None:
+    """So that who samples by the same rule in front has the same ones."""
+    endpoint, spans = collector
+    traces = Traces(endpoint, sample=0.25, version="1", chance=lambda: 0.9)
+    for number in range(64):
+        traces.tell(1000.0, visit(Outcome.HIT), f"{number * 4:02x}" + "0" * 29 + "1", "/")
+        traces.tell(1000.0, visit(Outcome.HIT), "", "/")
+    await asyncio.to_thread(traces.close)
+    assert len({span.trace_id for span in spans}) == 16
+
+
+async def test_a_collector_that_is_gone_costs_nothing() -> None:
+    traces = Traces("http://127.0.0.1:9/v1/traces", sample=1.0, version="1", chance=lambda: 0.5)
+    traces.tell(1000.0, visit(Outcome.HIT), ID, "/")
+    async with asyncio.timeout(5):
+        await asyncio.to_thread(traces.close)
+
+
+def test_without_the_package_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(None, {"traces": {"endpoint": "http://127.0.0.1:9/v1/traces"}})
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    with pytest.raises(ConfigError, match=r"traces\.endpoint: .*calotype\[otel\]"):
+        parts.traces(settings)
+
+
+def test_off_is_nothing_at_all() -> None:
+    assert parts.traces(load(None, {})) is None
