@@ -108,7 +108,7 @@ PAYLOADS: dict[str, Payload] = {
     "a value of 9 kB": ask(b"X: " + b"y" * 9000),
     "heads of 40 kB": ask(*[b"X-%d: " % number + b"y" * 4000 for number in range(10)], own=1),
     "a thousand heads": ask(*[b"X-%d: y" % number for number in range(1000)], own=1),
-    "a target of 9 kB": ask(line=b"GET <t>?" + b"x" * 9000 + b" HTTP/1.1"),
+    "a target of 9 kB": ask(line=b"GET <t>?" + b"x" * 9000 + b" HTTP/1.1", own=1),
     "lines before it": Payload(b"\r\n\r\n" + ask().sent, own=1),
     # Request lines.
     "two spaces": ask(line=b"GET  <t> HTTP/1.1", own=1),
