@@ -242,32 +242,6 @@ class Settings(BaseSettings):
         return int(mount.max_age)
 
 
-RELOADED = ("signing", "mounts", "dimensions", "limits", "presets")
-"""The sections that are read anew while the node runs."""
-
-
-def reloaded(running: Settings, read: Settings) -> tuple[Settings, list[str]]:
-    """`running` with what may change of what was `read` now, and the sections that differ but need a restart. Raises
-    ConfigError where the two do not go together: mounts belong to the sources they were written for, and a file that
-    somebody has just emptied must not open what it closed."""
-    if read.sources != running.sources:
-        raise ConfigError("sources: have changed, which needs a restart; nothing is taken over before")
-    if running.mounts and not read.mounts:
-        raise ConfigError("mounts: are gone, which needs a restart")
-    merged = running.model_copy(update={name: getattr(read, name) for name in RELOADED})
-    waiting = [
-        name
-        for name in Settings.model_fields
-        if name not in RELOADED and getattr(read, name) != getattr(running, name)
-    ]
-    try:
-        merged.combine()
-    except ValueError as problem:
-        restart = f" (changes of {', '.join(waiting)} need a restart)" if waiting else ""
-        raise ConfigError(f"{problem}{restart}") from None
-    return merged, waiting
-
-
 class Told(NamedTuple):
     """What a service manager says in the environment: where it wants to hear from us, how often, and what it has
     opened for us, by name."""

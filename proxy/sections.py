@@ -1,5 +1,5 @@
 """The sections of the settings: every key with its type, default and one line of explanation. Frozen; what one section
-can tell of itself is validated here, what takes several in `config`.
+can tell of itself is validated here, what takes several in `config`. Longer than other files: it is one table.
 """
 
 import re

@@ -4,15 +4,15 @@ import asyncio
 import resource
 import signal
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
 
 from proxy.app import Node
-from proxy.config import RELOADED, ConfigError, Settings, reloaded, told_by_systemd
+from proxy.config import ConfigError, Settings, told_by_systemd
 from proxy.core.errors import WorkerDied
+from proxy.reload import read_anew
 from proxy.supervisor import Supervisor
 from proxy.systemd import Systemd
 
@@ -56,7 +56,7 @@ async def serve_until_signal(
     kind = Node if settings.server.processes == 1 else Supervisor
     node = kind(settings, log, systemd)
     # Who closes a terminal means the end.
-    on_hangup = on_signal if sys.stdout.isatty() else lambda: _reload(node, read, log, systemd)
+    on_hangup = on_signal if sys.stdout.isatty() else lambda: read_anew(node, read, log, systemd)
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
 
     def on_ready() -> None:
@@ -73,31 +73,3 @@ async def serve_until_signal(
         raise ConfigError(f"render: {failure.detail}") from None
     finally:
         systemd.close()
-
-
-def _reload(
-    node: Node | Supervisor,
-    read: Callable[[], Settings],
-    log: structlog.typing.FilteringBoundLogger,
-    systemd: Systemd,
-) -> None:
-    """All of what may change, or nothing, and a word about it."""
-    systemd.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-    try:
-        settings, waiting = reloaded(node.settings, read())
-        node.reload(settings)
-    except Exception as problem:
-        # Whatever it is, a file that cannot be read or no descriptor to read it with: the node goes on as it was.
-        reason = (
-            str(problem)
-            if isinstance(problem, ConfigError)
-            else f"it cannot be read: {type(problem).__name__}"
-        )
-        node.metrics.reloaded("refused")
-        log.error("the configuration is not used, the old one stays", reason=reason)
-    else:
-        node.metrics.reloaded("ok")
-        log.info("the configuration was read anew", sections=RELOADED)
-        if waiting:
-            log.warning("what else has changed needs a restart", sections=waiting)
-    systemd.tell("READY=1")

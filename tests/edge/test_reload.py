@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from proxy.config import RELOADED, ConfigError, Settings, load, reloaded
+from proxy.config import ConfigError, Settings, load
+from proxy.reload import RELOADED, merged
 from tests import pictures
 from tests.edge.conftest import ORIGINALS, Running, running
 from tests.edge.test_signed import NEW, OLD, by
@@ -25,7 +26,7 @@ def changed(node: Running, **sections: Any) -> Settings:
 
 
 def reload(node: Running, **sections: Any) -> list[str]:
-    settings, waiting = reloaded(node.node.settings, changed(node, **sections))
+    settings, waiting = merged(node.node.settings, changed(node, **sections))
     node.node.reload(settings)
     return waiting
 
