@@ -10,10 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 from urllib.request import urlopen
 
@@ -107,9 +106,9 @@ def _running(
         process.kill()
 
 
-def _await_ready(node: subprocess.Popen[bytes]) -> None:
+def _await_ready(node: subprocess.Popen[bytes], stopped: Callable[[], bool]) -> None:
     deadline = time.monotonic() + READY_S
-    while node.poll() is None and time.monotonic() < deadline:
+    while node.poll() is None and time.monotonic() < deadline and not stopped():
         with suppress(OSError), urlopen(f"http://127.0.0.1:{ADMIN_PORT}/readyz", timeout=2):
             return
         time.sleep(0.1)
@@ -119,6 +118,7 @@ def _await_ready(node: subprocess.Popen[bytes]) -> None:
 def main() -> None:
     if shutil.which("nginx") is None or shutil.which("openssl") is None:
         raise SystemExit("front: nginx and openssl are needed; as root: apt-get install nginx openssl")
+    stopped = _stopping()
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (for names of our own)
     with (
         tempfile.TemporaryDirectory(prefix="calotype-front-") as made,
@@ -132,10 +132,11 @@ def main() -> None:
         )
         node_command = [sys.executable, "-m", "proxy", "serve", "--demo", "--config", str(node_settings)]
         with _running(node_command, signal.SIGTERM) as node:
-            _await_ready(node)
+            _await_ready(node, stopped)
             with _running(nginx(configuration), signal.SIGQUIT) as front:
                 _announce(folder)
-                _until_stopped(node, front)
+                while not stopped() and node.poll() is None and front.poll() is None:
+                    time.sleep(0.2)
 
 
 def _announce(folder: Path) -> None:
@@ -147,18 +148,12 @@ def _announce(folder: Path) -> None:
     print(f"\nConfiguration and log: {folder}    Stop: Ctrl-C\n", flush=True)
 
 
-def _until_stopped(*processes: subprocess.Popen[bytes]) -> None:
-    """Until a signal, or the end of any of them."""
-    stopped = False
-
-    def stop(_: int, __: FrameType | None) -> None:
-        nonlocal stopped
-        stopped = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    while not stopped and all(process.poll() is None for process in processes):
-        time.sleep(0.2)
+def _stopping() -> Callable[[], bool]:
+    """Whether a signal has come, from now on."""
+    signals: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, _: signals.append(number))
+    return lambda: bool(signals)
 
 
 if __name__ == "__main__":

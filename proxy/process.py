@@ -40,6 +40,7 @@ class Setup:
     """What a process is told first. The descriptors beside it are what it listens on, and before them, for a front,
     the place of the relay. `memory_share` is how many processes divide the node's memory tier."""
 
+    name: str
     role: Literal["front", "back"]
     settings: Settings
     memory_share: int
@@ -162,7 +163,7 @@ def _connections(fronts: int) -> int:
 async def _front(setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger) -> Role:
     settings = setup.settings
     place, *listening = descriptors
-    metrics = PrometheusMetrics()
+    metrics = PrometheusMetrics(setup.name)
     traces = parts.traces(settings)
     ledger = RequestLedger(metrics.registry, traces=traces)
     memory = parts.memory(settings, share=setup.memory_share)
@@ -186,7 +187,7 @@ async def _front(setup: Setup, descriptors: list[int], log: structlog.typing.Fil
 async def _back(setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger) -> Role:
     settings = setup.settings
     listener = socket.socket(fileno=descriptors[0])
-    metrics = PrometheusMetrics()
+    metrics = PrometheusMetrics(setup.name)
     engine = Engine(settings, metrics, disk=settings.disk_path(), memory_share=setup.memory_share)
     engine.watch(metrics)
 

@@ -20,8 +20,10 @@ def merged(running: Settings, read: Settings) -> tuple[Settings, list[str]]:
     somebody has just emptied must not open what it closed."""
     if read.sources != running.sources:
         raise ConfigError("sources: have changed, which needs a restart; nothing is taken over before")
-    if running.mounts and not read.mounts:
-        raise ConfigError("mounts: are gone, which needs a restart")
+    for name in RELOADED:
+        usual = Settings.model_fields[name].default
+        if getattr(running, name) != usual == getattr(read, name):
+            raise ConfigError(f"{name}: is gone, which needs a restart")
     together = running.model_copy(update={name: getattr(read, name) for name in RELOADED})
     waiting = [
         name

@@ -13,6 +13,7 @@ from proxy.app import Node
 from proxy.config import ConfigError, Settings, told_by_systemd
 from proxy.core.errors import WorkerDied
 from proxy.reload import read_anew
+from proxy.render.sandbox import forbid_dumps
 from proxy.supervisor import Supervisor
 from proxy.systemd import Systemd
 
@@ -37,8 +38,8 @@ async def serve_until_signal(
         # A connection each for clients, stores and processes: the soft limit of old is soon reached.
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    # A dump would hold every key of the configuration; with 0 one is still piped to a handler (core(5)).
-    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    # A dump would hold every key of the configuration.
+    forbid_dumps()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()

@@ -65,6 +65,7 @@ def unix_socket(path: str) -> socket.socket:
                 raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
             Path(path).unlink()
         made.bind(path)
+        os.chmod(path, 0o660)  # Whoever may connect is believed about clients.
     except OSError as fault:
         made.close()
         raise ConfigError(f"server.socket: cannot listen: {fault.strerror or fault}") from None

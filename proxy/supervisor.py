@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
@@ -55,7 +55,8 @@ class _Child:
         self.process = process
         self.channel = channel
         self.ended = asyncio.create_task(process.wait(), name="child's end")
-        self._talking = asyncio.Lock()
+        self._sending = asyncio.Lock()
+        self._asking: asyncio.Task[Report | None] | None = None
         self._asked = 0
 
     @classmethod
@@ -86,28 +87,34 @@ class _Child:
         return child
 
     async def report(self) -> Report | None:
-        """What it has to say; None where it does not answer in time."""
+        """What it has to say; None where it does not answer in time. However many ask, it is asked once at a time, and
+        who gives up leaves the question standing."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask(), name="report")
+        asking = self._asking
+        done, _ = await asyncio.wait({asking}, timeout=REPORT_S)
+        return asking.result() if done and not asking.cancelled() else None
+
+    async def _ask(self) -> Report | None:
         try:
-            async with asyncio.timeout(REPORT_S), self._talking:
+            async with self._sending:
                 self._asked += 1
                 await self.channel.send(Ask(self._asked))
-                report: Report = (await self.channel.receive()).value
-                while report.number != self._asked:  # An answer that once was too late.
-                    report = (await self.channel.receive()).value
-                return report
-        except (Closed, TimeoutError):
+            report: Report = (await self.channel.receive()).value
+            return report
+        except Closed:
             return None
 
     async def adopt(self, settings: Settings) -> None:
         """Has it go on with these settings; who does not listen any more is replaced by one that has them."""
         with suppress(Closed):
-            async with self._talking:
+            async with self._sending:
                 await self.channel.send(Adopt(settings))
 
     async def stop(self, by: float) -> None:
         """Has it finish until `by`, and ends it then."""
         with suppress(Closed, TimeoutError):
-            async with asyncio.timeout_at(by), self._talking:
+            async with asyncio.timeout_at(by), self._sending:
                 await self.channel.send(Stop(by))
         with suppress(TimeoutError):
             async with asyncio.timeout_at(by):
@@ -115,6 +122,8 @@ class _Child:
         await self.kill()
 
     async def kill(self) -> None:
+        if self._asking is not None:
+            await _cancel(self._asking)
         self.channel.close()
         if self.process.returncode is None:
             self.process.kill()
@@ -124,8 +133,8 @@ class _Child:
 class _Seat:
     """The place of one process of the node: whoever sits there, and who comes after."""
 
-    def __init__(self, name: str, setup: Setup, descriptors: list[int]) -> None:
-        self.name = name
+    def __init__(self, setup: Setup, descriptors: list[int]) -> None:
+        self.name = setup.name
         self.setup = setup
         self.descriptors = descriptors
         self.child: _Child | None = None
@@ -141,7 +150,7 @@ class Supervisor:
         self.settings = Settings.model_construct(**dict(settings))
         self.log = log
         self.systemd = systemd
-        self.metrics = PrometheusMetrics()
+        self.metrics = PrometheusMetrics("supervisor")
         self.metrics.watch(*built())
         self.registry = CollectorRegistry()
         self.merged = Merged()
@@ -206,10 +215,10 @@ class Supervisor:
         """The seats, each with what it listens on; the public sockets are closed with `stack`."""
         processes = self.settings.server.processes
 
-        def setup(role: Literal["front", "back"]) -> Setup:
-            return Setup(role=role, settings=self.settings, memory_share=processes + 1)
+        def setup(name: str, role: Literal["front", "back"]) -> Setup:
+            return Setup(name=name, role=role, settings=self.settings, memory_share=processes + 1)
 
-        seats = [_Seat("back", setup("back"), [relay_at.fileno()])]
+        seats = [_Seat(setup("back", "back"), [relay_at.fileno()])]
         for number, sockets in enumerate(self._public_sockets(processes), start=1):
             for one in sockets:
                 stack.callback(one.close)
@@ -217,7 +226,7 @@ class Supervisor:
             self.public_url = self.public_url or url_of(sockets)
             self._public += sockets
             listening = [one.fileno() for one in sockets]
-            seats.append(_Seat(f"front {number}", setup("front"), [place, *listening]))
+            seats.append(_Seat(setup(f"front {number}", "front"), [place, *listening]))
         return seats
 
     def _public_sockets(self, processes: int) -> list[list[socket.socket]]:
@@ -266,7 +275,12 @@ class Supervisor:
             await asyncio.wait({child.ended}, timeout=WATCH_S)
             if child.ended.done():
                 return
-            unanswered = unanswered + 1 if await child.report() is None else 0
+            report = await child.report()
+            unanswered = unanswered + 1 if report is None else 0
+            if report is not None:
+                self.merged.gather(
+                    name, report.metrics
+                )  # Should it die, little of what it had counted is lost.
         self.log.warning("a process hangs", process=name, pid=child.process.pid)
         await child.kill()
 
@@ -333,7 +347,7 @@ class Supervisor:
         return explanation
 
 
-async def _cancel(*tasks: asyncio.Task[None]) -> None:
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

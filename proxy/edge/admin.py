@@ -79,21 +79,21 @@ def admin_app(
     files = {path.name: path.read_text() for path in _PAGES.iterdir()}
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
+        return respond.told({"status": "ok"})
 
     async def readyz(_: web.Request) -> web.Response:
         lacks = await lacking()
-        return web.json_response({"ready": not lacks, "lacking": lacks}, status=503 if lacks else 200)
+        return respond.told({"ready": not lacks, "lacking": lacks}, 503 if lacks else 200)
 
     async def metrics(request: web.Request) -> web.StreamResponse:
         await gather()
-        return await exposition(request)
+        return respond.shown(await exposition(request))
 
     async def tell(request: web.Request) -> web.Response:
         url = request.query.get("url", "")
         if not url:
             raise BadUrl("parameter url must be given: the URL to explain")
-        return web.json_response(await explain(url, request.query.get("accept", "")))
+        return respond.told(await explain(url, request.query.get("accept", "")))
 
     async def status(_: web.Request) -> web.Response:
         slowest = await gather()
@@ -120,7 +120,7 @@ def admin_app(
     async def login(request: web.Request) -> web.Response:
         if request.method == hdrs.METH_GET:
             return respond.page(files["login.html"], "text/html")
-        form = parse_qs((await request.content.read(_MOST_FORM_BYTES)).decode("utf-8", "replace"))
+        form = parse_qs((await request.read())[:_MOST_FORM_BYTES].decode("utf-8", "replace"))
         if not gate.fits(form.get("token", [""])[0]):
             return respond.page(
                 files["login.html"].replace("<!--wrong-->", "This is not the token."), "text/html", 401

@@ -243,9 +243,16 @@ def page(text: str, content_type: str, status: int = 200) -> web.Response:
     return web.Response(status=status, headers=_PAGE, text=text, content_type=content_type)
 
 
-def told(value: object) -> web.Response:
+def told(value: object, status: int = 200) -> web.Response:
     """JSON for the admin."""
-    return web.Response(headers=_PAGE, body=msgspec.json.encode(value), content_type="application/json")
+    body = msgspec.json.encode(value)
+    return web.Response(status=status, headers=_PAGE, body=body, content_type="application/json")
+
+
+def shown(response: web.StreamResponse) -> web.StreamResponse:
+    """What somebody else has made for the admin."""
+    response.headers.update(_PAGE)
+    return response
 
 
 def go(path: str) -> web.Response:

@@ -45,6 +45,14 @@ class _Missing(Exception):
     """A wall that cannot be built, and why."""
 
 
+def forbid_dumps() -> None:
+    """No dump of this process, and of those it starts: a byte at most, for with 0 one is still piped to a handler
+    (core(5)); who started us may have allowed less, and then that is all there is to forbid."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    most = 1 if hard == resource.RLIM_INFINITY else min(1, hard)
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+
+
 def enter(*, cpu_s: int) -> list[str]:
     """Closes everything behind this process and all its threads; returns what could not be closed.
 

@@ -20,14 +20,13 @@ from proxy.render import draw, sandbox
 from proxy.render.wire import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
 
 NICENESS = 10
-NO_CORE_BYTES = 1  # With 0 a dump is still piped to a handler (core(5)).
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 ALARM_SLACK_S = 2.0
 
 
 def main() -> None:
     # The pool ends its workers with SIGKILL; a stop that is sent to everybody must not end what is under way.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     channel_descriptor, memory_bytes, cpu_s, sandboxed = map(int, sys.argv[1:])
     _close_all_but(channel_descriptor)
@@ -62,7 +61,7 @@ def _confine(*, memory_bytes: int) -> None:
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (NO_CORE_BYTES, NO_CORE_BYTES))
+    sandbox.forbid_dumps()
 
 
 def _receive(channel: socket.socket) -> tuple[Job, int] | None:

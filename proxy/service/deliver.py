@@ -13,7 +13,7 @@ from proxy.core.keys import OriginalRef
 from proxy.core.memo import Memo
 from proxy.core.wanted import Named, Wanted
 from proxy.ports import Clock, InstantTier, Original, Producer
-from proxy.service.singleflight import Flights
+from proxy.service.singleflight import Flight, Flights
 
 MOMENT_S = 0.25
 PATIENCE_S = 0.25
@@ -105,12 +105,12 @@ class Deliver:
         return await self._renamed(wanted, deadline)
 
     async def _renamed(self, wanted: Wanted, deadline: float) -> Named:
-        landed = await self._flights.run(
-            ("name", self._moment(), wanted.by_value),
-            lambda _: self._producer.name(wanted, deadline=deadline),
-            deadline=deadline,
-        )
-        return self._learn(wanted, landed.result)
+        async def look(flight: Flight) -> Named:
+            flight.hold()  # Who gives up is served what is old; the answer is for those who come after.
+            return self._learn(wanted, await self._producer.name(wanted, deadline=deadline))
+
+        landed = await self._flights.run(("name", self._moment(), wanted.by_value), look, deadline=deadline)
+        return self._names.keep(wanted, landed.result)
 
     def _learn(self, wanted: Wanted, named: Named) -> Named:
         """One look at an original is good for all that is made of it."""

@@ -1,5 +1,7 @@
 """The metrics of one process, but those of requests, which the ledger has."""
 
+import os
+import resource
 from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
@@ -16,10 +18,18 @@ SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 class PrometheusMetrics:
     """Satisfies Metrics, on a registry of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: str = "node") -> None:
         self.registry = CollectorRegistry()
         self.slowest = Slowest()
         ProcessCollector(registry=self.registry)
+        self.watch(
+            "calotype_descriptors_share",
+            "Open files and connections, of as many as a process may have.",
+            lambda: {
+                process: len(os.listdir("/proc/self/fd")) / resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            },
+            "process",
+        )
         self._render_seconds = Histogram(
             "calotype_render_seconds",
             "Time of a render in its worker, by output format.",

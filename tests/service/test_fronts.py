@@ -116,6 +116,23 @@ async def test_a_picture_at_hand_does_not_wait_for_a_back_that_hangs(monkeypatch
     assert fresh.delivery.key == producer.key, "it is asked for again, and believed"
 
 
+async def test_a_look_that_is_merely_slow_is_believed_once_it_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deliver_module, "PATIENCE_S", 0.02)
+    producer, clock, asked = FakeProducer(), StillClock(), wanted()
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    await deliver.variant(asked, deadline=later())
+    producer.gate.clear()
+    old = await deliver.variant(asked, deadline=later())
+    assert old.delivery.key == KEY
+    producer.key, producer.version, producer.until_s = "cd" * 32, "2", clock() + 9
+    producer.gate.set()
+    await asyncio.sleep(0.01)  # Nobody waits for it any more.
+    fresh = await deliver.variant(asked, deadline=later())
+    assert fresh.delivery.key == producer.key
+
+
 async def test_what_is_known_to_be_old_is_not_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another variant has told that the original is another."""
     monkeypatch.setattr(deliver_module, "PATIENCE_S", 0.02)

@@ -55,6 +55,8 @@ class Node:
         self.environment = kept | {
             f"CALOTYPE_{section.upper()}": json.dumps(values) for section, values in settings.items()
         }
+        self.prefix: list[str] = []
+        """What starts it, where that is not us."""
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -64,7 +66,7 @@ class Node:
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "proxy", "serve"],
+                [*self.prefix, sys.executable, "-m", "proxy", "serve"],
                 stdout=log,
                 stderr=log,
                 cwd=ROOT,

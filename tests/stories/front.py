@@ -35,7 +35,7 @@ class Front:
         self.https = f"https://127.0.0.1:{self.ports.https}"
 
     def log(self) -> list[dict[str, Any]]:
-        time.sleep(1.1)  # It is flushed once a second.
+        time.sleep(1.6)  # It is flushed once a second.
         return [json.loads(line) for line in (self.folder / "access.log").read_text().splitlines()]
 
 

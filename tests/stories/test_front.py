@@ -307,22 +307,21 @@ async def test_a_host_in_the_target_poisons_nothing(tmp_path: Path) -> None:
         (b"GET /w_50/photo.jpg HTTP/1.1\r\nContent-Length: 5", 400),
         (b'GET /w_50/photo.jpg HTTP/1.1\r\nIf-Match: "a"', 412),
         (b"POST /w_50/photo.jpg HTTP/1.1", 405),
-        (b"GET /-/no-node HTTP/1.1", 404),
-        (b"GET /-/too-many HTTP/1.1", 404),
+        (b"GET /-/no-node HTTP/1.1", 503),
+        (b"GET /-/too-many HTTP/1.1", 429),
     ],
 )
 async def test_what_is_malformed_is_a_problem_like_any_other(house: House, line: bytes, status: int) -> None:
     for port in (house.front.ports.clear, house.front.ports.http):
         body = b"hello" if b"Length" in line else b""
         said = await raw(port, line + b"\r\nHost: x\r\nConnection: close\r\n\r\n" + body)
-        if status in (412, 404) and port == house.front.ports.http:
-            continue
+        if status in (405, 412) and port == house.front.ports.http:
+            continue  # It leads elsewhere, whatever is asked.
         head, _, body = said.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 %d " % status), said
-        if status != 404:
-            assert b"Content-Type: application/problem+json" in head, said
-            assert b"Cache-Control: no-store" in head
-            assert json.loads(body)["status"] == status
+        assert b"Content-Type: application/problem+json" in head, said
+        assert b"Cache-Control: no-store" in head
+        assert json.loads(body)["status"] == status
 
 
 def test_the_largest_original_finds_room_in_front() -> None:
@@ -434,6 +433,12 @@ async def test_one_line_in_each_log_with_the_same_id_and_no_secret(house: House)
         f"/w_3/{hidden}",
         "/w_3/photo.jpg?s%69g=SECRETSIG",
         "/w_3/photo.jpg?token=SECRETSIG",
+        "/w_3/https%3A%2F%2Fx%2Fa.jpg%3Fsig=SECRETSIG",
+        "/w_3/https%3A%2F%2Fx%2Fa.jpg%3Fa%26sig%3DSECRETSIG",
+        "/w_3/https%3A%2F%2Fx%2Fa.jpg%26ses=SECRETSIG",
+        "/w_3/https:%2F/user:SECRETSIG@x/a.jpg",
+        "/w_3/photo.jpg;sig=SECRETSIG",
+        "/w_3/photo.jpg%3Bses%3DSECRETSIG",
     ]
     for target in targets:
         await get(
@@ -458,6 +463,34 @@ async def test_one_line_in_each_log_with_the_same_id_and_no_secret(house: House)
         "calotype; fwd=miss; stored",
     )
     assert (house.front.folder / "error.log").read_text() == ""
+
+
+async def test_every_line_of_the_log_is_json(house: House) -> None:
+    for line in (
+        b"GET /w_3/\xff\xfe.jpg HTTP/1.1",
+        b'GET /w_3/a"b\\.jpg HTTP/1.1',
+        b"GET /w_3/\x01 HTTP/1.1",
+    ):
+        await raw(
+            house.front.ports.clear,
+            line + b'\r\nHost: x\r\nUser-Agent: \xff"\x80\r\nConnection: close\r\n\r\n',
+        )
+        await raw(house.front.ports.clear, line + b"\r\nHost: \xc3\xa9x\r\nConnection: close\r\n\r\n")
+    assert {line["agent"] for line in house.front.log()[-6:]} <= {"...", ""}
+
+
+async def test_refusals_count_too(tmp_path: Path) -> None:
+    """Who asks what nobody answers is limited like any other."""
+    strict = (
+        (NGINX / "site/limits.conf")
+        .read_text()
+        .replace("rate=100r/s", "rate=1r/m")
+        .replace("burst=400", "burst=9")
+    )
+    with fronting(tmp_path / "nginx", f"unix:{tmp_path}/nobody.sock", limits=strict) as front:
+        statuses = [(await get(front.url, "/w_3/photo.jpg", method="PUT")).status for _ in range(20)]
+    assert statuses.count(405) == 9
+    assert statuses.count(429) == 11
 
 
 async def _refused(front: Front, forged: bool) -> int:

@@ -3,7 +3,9 @@ descriptors, and has its hung processes replaced."""
 
 import asyncio
 import json
+import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -274,6 +276,47 @@ async def test_a_hung_process_is_replaced_and_hits_go_on(tmp_path: Path) -> None
         assert node.back() != back
         assert await status(node, "/w_17/photo.png") == 200
         assert node.metric("calotype_processes_replaced_total", role="back") == 1
+
+
+def test_it_starts_with_no_more_than_its_unit_leaves_it(node: Node) -> None:
+    """No capabilities, as somebody of no account, and no dump allowed from the start."""
+    if shutil.which("setpriv") is None or os.geteuid() != 0:
+        pytest.skip("setpriv and root are needed")
+    away = ["prlimit", "--core=0:0", "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+    node.prefix = away
+    with running(node):
+        assert node.ready()
+        assert node.workers()
+
+
+async def test_asking_for_readiness_harms_nobody(node: Node) -> None:
+    """Many more at once than are answered in time."""
+    with running(node):
+        assert node.process is not None
+        before = set(descendants(node.process.pid))
+
+        async def ask(session: aiohttp.ClientSession) -> None:
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with session.get(f"http://127.0.0.1:{node.admin_port}/readyz") as answer:
+                    await answer.read()
+
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            for _ in range(4):
+                await asyncio.gather(*(ask(session) for _ in range(1500)))
+        await eventually(node.ready)
+        assert set(descendants(node.process.pid)) == before
+        assert "died" not in node.log()
+
+
+async def test_hanging_up_on_everybody_kills_no_worker(node: Node) -> None:
+    with running(node):
+        assert node.process is not None
+        workers = node.workers()
+        for pid in [node.process.pid, *descendants(node.process.pid)]:
+            shoot(pid, signal.SIGHUP)
+        await asyncio.sleep(0.5)
+        assert node.workers() == workers
+        assert node.ready()
 
 
 def test_environment_of_an_older_systemd(node: Node) -> None:

@@ -180,7 +180,8 @@ def test_every_metric_that_is_looked_at_exists(exposed: set[str]) -> None:
     assert {
         name for name in named(page) if name.removesuffix("_total").rstrip("_") not in families | {"calotype"}
     } == set()
-    readme = {name for name in named((ROOT / "README.md").read_text()) if name.startswith("calotype_")}
+    pages = (ROOT / "README.md").read_text() + (PACKAGING / "OPERATIONS.md").read_text()
+    readme = {name for name in named(pages) if name.startswith("calotype_")}
     assert {name for name in readme if re.sub(r"_(?:total|bucket)$", "", name) not in families} == set()
 
 
