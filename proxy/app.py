@@ -34,6 +34,7 @@ from proxy.sockets import admin_sockets, public_sockets, url_of
 from proxy.systemd import Systemd
 from proxy.telemetry.ledger import RequestLedger
 from proxy.telemetry.metrics import PrometheusMetrics
+from proxy.telemetry.outlet import Outlet
 from proxy.telemetry.slowest import Slow
 from proxy.telemetry.traces import Traces
 from proxy.telemetry.watchdog import Watchdog
@@ -144,6 +145,14 @@ async def listen(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -> No
         await web.SockSite(runner, one, backlog=BACKLOG).start()
 
 
+def ledger_of(metrics: PrometheusMetrics, out: Outlet, traces: Traces | None) -> RequestLedger:
+    """The ledger of a process that answers."""
+    metrics.watch_count(
+        "calotype_log_lines_dropped", "Lines of the log that nobody read in time.", lambda: out.dropped
+    )
+    return RequestLedger(metrics.registry, out, traces)
+
+
 def built() -> tuple[str, str, Callable[[], Mapping[str, float]], str]:
     """What is running here, as a metric."""
     return (
@@ -179,7 +188,11 @@ class Node:
     """A node in one process: the engine behind its two listeners."""
 
     def __init__(
-        self, settings: Settings, log: structlog.typing.FilteringBoundLogger, systemd: Systemd
+        self,
+        settings: Settings,
+        log: structlog.typing.FilteringBoundLogger,
+        out: Outlet,
+        systemd: Systemd,
     ) -> None:
         self.settings = settings
         self.log = log
@@ -187,7 +200,7 @@ class Node:
         self.metrics = PrometheusMetrics()
         self.metrics.watch(*built())
         self.traces = parts.traces(settings)
-        self.ledger = RequestLedger(self.metrics.registry, traces=self.traces)
+        self.ledger = ledger_of(self.metrics, out, self.traces)
         self.lacks = "it is starting"
         self.public_url = ""
         self.admin_url = ""

@@ -22,8 +22,8 @@ from proxy.core.errors import CalotypeError
 from proxy.engine import Engine
 from proxy.sections import duration_s
 from proxy.serve import serve_until_signal
-from proxy.telemetry.log import open_log
 from proxy.telemetry.metrics import PrometheusMetrics
+from proxy.telemetry.outlet import Outlet
 
 T = TypeVar("T")
 
@@ -131,7 +131,9 @@ def serve(
         if is_demo:
             demo.paint(settings)
             announce = demo.announce
-    _run(serve_until_signal(settings, open_log(), read=read, announce=announce))
+    out = Outlet()
+    _run(serve_until_signal(settings, out, read=read, announce=announce))
+    out.close()
     leave()
 
 

@@ -18,7 +18,7 @@ import structlog
 from prometheus_client.metrics_core import Metric
 
 from proxy import parts
-from proxy.app import finish, leave, listen, loop_factory, public_runner, settle_memory, warn
+from proxy.app import finish, leave, ledger_of, listen, loop_factory, public_runner, settle_memory, warn
 from proxy.channel import Channel, Closed
 from proxy.config import ConfigError, Settings
 from proxy.core.errors import WorkerDied
@@ -26,9 +26,9 @@ from proxy.engine import Engine, watch_tiers
 from proxy.relay.back import RelayServer
 from proxy.relay.front import Relay
 from proxy.service.singleflight import Flights
-from proxy.telemetry.ledger import RequestLedger
 from proxy.telemetry.log import open_log
 from proxy.telemetry.metrics import PrometheusMetrics
+from proxy.telemetry.outlet import Outlet
 from proxy.telemetry.slowest import Slow
 from proxy.telemetry.watchdog import Watchdog
 
@@ -100,10 +100,11 @@ async def _run(channel: Channel) -> None:
         setup, descriptors = await channel.receive()
     except Closed:
         return
-    log = open_log()
+    out = Outlet()
+    log = open_log(out)
     role = _front if setup.role == "front" else _back
     try:
-        async with role(setup, descriptors, log) as half:
+        async with role(setup, descriptors, log, out) as half:
             settle_memory()
             half.stop(await _attend(channel, half))
     except (ConfigError, WorkerDied) as failure:
@@ -112,6 +113,8 @@ async def _run(channel: Channel) -> None:
             await channel.send(Refused(reason))
         except Closed:
             log.error("cannot start", reason=reason)
+    finally:
+        out.close()
 
 
 async def _attend(channel: Channel, half: "Half") -> float:
@@ -160,12 +163,14 @@ def _connections(fronts: int) -> int:
 
 
 @asynccontextmanager
-async def _front(setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger) -> Role:
+async def _front(
+    setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger, out: Outlet
+) -> Role:
     settings = setup.settings
     place, *listening = descriptors
     metrics = PrometheusMetrics(setup.name)
     traces = parts.traces(settings)
-    ledger = RequestLedger(metrics.registry, traces=traces)
+    ledger = ledger_of(metrics, out, traces)
     memory = parts.memory(settings, share=setup.memory_share)
     watch_tiers(metrics, {memory.name: memory.usage})
     relay = Relay(path_of(place), connections=_connections(settings.server.processes))
@@ -184,7 +189,9 @@ async def _front(setup: Setup, descriptors: list[int], log: structlog.typing.Fil
 
 
 @asynccontextmanager
-async def _back(setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger) -> Role:
+async def _back(
+    setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger, _: Outlet
+) -> Role:
     settings = setup.settings
     listener = socket.socket(fileno=descriptors[0])
     metrics = PrometheusMetrics(setup.name)

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-import structlog
-
 from proxy.app import Node
 from proxy.config import ConfigError, Settings, told_by_systemd
 from proxy.core.errors import WorkerDied
@@ -16,11 +14,13 @@ from proxy.reload import read_anew
 from proxy.render.sandbox import forbid_dumps
 from proxy.supervisor import Supervisor
 from proxy.systemd import Systemd
+from proxy.telemetry.log import open_log
+from proxy.telemetry.outlet import Outlet
 
 
 async def serve_until_signal(
     settings: Settings,
-    log: structlog.typing.FilteringBoundLogger,
+    out: Outlet,
     *,
     read: Callable[[], Settings],
     announce: Callable[[str, str], None] | None = None,
@@ -54,8 +54,9 @@ async def serve_until_signal(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     systemd = Systemd(told_by_systemd())
-    kind = Node if settings.server.processes == 1 else Supervisor
-    node = kind(settings, log, systemd)
+    log = open_log(out)
+    several = settings.server.processes > 1
+    node = Supervisor(settings, log, systemd) if several else Node(settings, log, out, systemd)
     # Who closes a terminal means the end.
     on_hangup = on_signal if sys.stdout.isatty() else lambda: read_anew(node, read, log, systemd)
     loop.add_signal_handler(signal.SIGHUP, on_hangup)

@@ -4,15 +4,10 @@ with many others.
 
 import asyncio
 import re
-import sys
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
 from itertools import accumulate
-from select import PIPE_BUF
-from typing import TextIO
 
 import msgspec
 from prometheus_client import CollectorRegistry
@@ -22,6 +17,7 @@ from proxy.core.delivery import Outcome, Timings, Visit
 from proxy.core.dialects.target import without_secrets
 from proxy.core.signing import unsigned
 from proxy.telemetry.metrics import SECONDS
+from proxy.telemetry.outlet import Outlet
 from proxy.telemetry.traces import Traces
 
 _MOST_TARGET = 4096
@@ -58,12 +54,9 @@ class RequestLedger:
     FLUSH_S = 0.1
     FLUSH_VISITS = 512
 
-    def __init__(
-        self, registry: CollectorRegistry, stream: TextIO | None = None, traces: Traces | None = None
-    ) -> None:
+    def __init__(self, registry: CollectorRegistry, out: Outlet, traces: Traces | None = None) -> None:
         self._traces = traces
-        self._out = stream or sys.stdout
-        self._readable = self._out.isatty()
+        self._out = out
         self._encoder = msgspec.json.Encoder()
         self._visits: list[tuple[float, Visit]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -76,7 +69,7 @@ class RequestLedger:
 
     def enter(self, visit: Visit) -> None:
         self._visits.append((time.time(), visit))
-        if self._readable or len(self._visits) >= self.FLUSH_VISITS:
+        if self._out.readable or len(self._visits) >= self.FLUSH_VISITS:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self.FLUSH_S, self.flush)
@@ -95,14 +88,10 @@ class RequestLedger:
         if self._traces is not None:
             for (at_s, visit), line in zip(visits, lines, strict=True):
                 self._traces.tell(at_s, visit, line.id, line.target)
-        with suppress(OSError, ValueError):  # A log that is gone or full costs its lines, no request.
-            if self._readable:
-                self._out.writelines(map(_readable, lines))
-            else:
-                for whole_lines in _atomic(self._encoder.encode_lines(lines)):
-                    self._out.buffer.write(whole_lines)
-                    self._out.buffer.flush()
-            self._out.flush()
+        if lines:
+            self._out.write(
+                "".join(map(_readable, lines)) if self._out.readable else self._encoder.encode_lines(lines)
+            )
 
     def collect(self) -> list[Metric]:
         """The samples of a scrape."""
@@ -172,15 +161,6 @@ def _steps(timings: Timings) -> dict[str, float]:
 def _shown(target: str) -> str:
     """What the log says of a target; what is longer than any URL that is answered is not worth the time."""
     return without_secrets(unsigned(target)) if len(target) <= _MOST_TARGET else "..."
-
-
-def _atomic(lines: bytes) -> Iterator[bytes]:
-    """Whole lines in pieces that a pipe takes at once: other processes of the node write there too."""
-    at = 0
-    while at < len(lines):
-        end = lines.rfind(b"\n", at, at + PIPE_BUF) + 1 or lines.find(b"\n", at) + 1
-        yield lines[at:end]
-        at = end
 
 
 def _readable(line: RequestLine) -> str:

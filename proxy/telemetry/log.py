@@ -1,11 +1,11 @@
 """The log of events: one JSON object a line on a pipe or in a file, readable on a terminal."""
 
-import sys
-from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any
 
 import msgspec
 import structlog
+
+from proxy.telemetry.outlet import Outlet
 
 
 def json_bytes(event: dict[str, Any], **_: Any) -> bytes:
@@ -13,16 +13,15 @@ def json_bytes(event: dict[str, Any], **_: Any) -> bytes:
     return msgspec.json.encode(event, enc_hook=str)
 
 
-def open_log(stream: TextIO | None = None) -> Any:
-    """The log of events on `stream`, standard output if None."""
-    out = stream or sys.stdout
+def open_log(out: Outlet) -> Any:
+    """The log of events, beside the requests."""
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     ]
-    if out.isatty():
+    if out.readable:
         return structlog.wrap_logger(
-            structlog.PrintLogger(out),
+            structlog.WriteLogger(out),  # type: ignore[arg-type]
             processors=[
                 *shared,
                 structlog.dev.ConsoleRenderer(
@@ -34,7 +33,7 @@ def open_log(stream: TextIO | None = None) -> Any:
             wrapper_class=structlog.make_filtering_bound_logger("INFO"),
         )
     return structlog.wrap_logger(
-        structlog.BytesLogger(_Patient(out)),  # type: ignore[arg-type]
+        structlog.BytesLogger(out),  # type: ignore[arg-type]
         processors=[
             *shared,
             structlog.processors.format_exc_info,
@@ -42,18 +41,3 @@ def open_log(stream: TextIO | None = None) -> Any:
         ],
         wrapper_class=structlog.make_filtering_bound_logger("INFO"),
     )
-
-
-class _Patient:
-    """The part of a binary stream that structlog uses; a stream that is gone or full costs its lines only."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._buffer = stream.buffer
-
-    def write(self, line: bytes) -> None:
-        with suppress(OSError, ValueError):
-            self._buffer.write(line)
-
-    def flush(self) -> None:
-        with suppress(OSError, ValueError):
-            self._buffer.flush()

@@ -53,8 +53,8 @@ class Watchdog:
                 told_s = last_s
                 frame = sys._current_frames().get(self._watched)
                 # Places alone: what the variables hold may be secret.
-                stack = [f"{at.filename}:{at.lineno} {at.name}" for at in traceback.extract_stack(frame)]
+                places = [f"{at.filename}:{at.lineno} {at.name}" for at in traceback.extract_stack(frame)]
                 self._stalled()
                 self._log.warning(
-                    "the event loop stands still", seconds=round(stood_s, 2), stack=stack[-_FRAMES:]
+                    "the event loop stands still", seconds=round(stood_s, 2), at=places[-_FRAMES:]
                 )

@@ -15,6 +15,7 @@ from yarl import URL
 from proxy.app import Node
 from proxy.config import Told, load
 from proxy.systemd import Systemd
+from proxy.telemetry.outlet import Outlet
 from tests import pictures
 from tests.fakes import temporary_file
 
@@ -85,8 +86,10 @@ async def running(folder: Path, **changes: Any) -> AsyncIterator[Running]:
         )
     settings = load(None, flags)
     stop, ready = asyncio.Event(), asyncio.Event()
-    log = structlog.wrap_logger(structlog.PrintLogger(open("/dev/null", "w")))  # noqa: SIM115
-    node = Node(settings, log, Systemd(Told()))
+    nowhere = open("/dev/null", "w")  # noqa: SIM115
+    out = Outlet(nowhere)
+    log = structlog.wrap_logger(structlog.WriteLogger(out))  # type: ignore[arg-type]
+    node = Node(settings, log, out, Systemd(Told()))
     task = asyncio.create_task(node.run(stop, ready.set))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -99,7 +102,8 @@ async def running(folder: Path, **changes: Any) -> AsyncIterator[Running]:
         await task
 
     async with AsyncExitStack() as stack:
-        stack.callback(log._logger._file.close)
+        stack.callback(nowhere.close)
+        stack.callback(out.close)
         stack.push_async_callback(stopped)
         client = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))

@@ -319,6 +319,24 @@ async def test_hanging_up_on_everybody_kills_no_worker(node: Node) -> None:
         assert node.ready()
 
 
+async def test_a_log_that_nobody_reads_stops_nothing(node: Node) -> None:
+    reading, writing = os.pipe()
+    node.process = subprocess.Popen(
+        [sys.executable, "-m", "proxy", "serve"], stdout=writing, cwd=ROOT, env=node.environment
+    )
+    os.close(writing)
+    await eventually(node.ready, 20)
+    target = by(NEW, "/w_16/photo.png")
+    async with client() as session:
+        for _ in range(1000):  # Three times what the pipe holds.
+            assert (await get(session, node.url + target)).status == 200
+        for _ in range(20):
+            assert (await get(session, node.url + target)).status == 200
+    assert node.ready()
+    assert node.stop() == 0
+    os.close(reading)
+
+
 def test_environment_of_an_older_systemd(node: Node) -> None:
     """What is not meant for this process is nobody's business."""
     node.environment |= {"LISTEN_FDS": "3", "LISTEN_PID": "1", "WATCHDOG_PID": "1", "WATCHDOG_USEC": "1"}

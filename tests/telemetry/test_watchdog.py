@@ -19,8 +19,9 @@ class Heard:
 
     def watch(self) -> Watchdog:
         def keep(_: Any, __: str, event: dict[str, Any]) -> str:
-            self.lines.append(event)
-            return ""
+            self.lines.append(dict(event))
+            # As on a terminal, where some names of fields mean something.
+            return str(structlog.dev.ConsoleRenderer()(None, "warning", event))
 
         log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[keep])
         return Watchdog(time.monotonic, log, self.stalled)
@@ -44,7 +45,7 @@ async def test_a_stall_is_told_once_with_its_place() -> None:
         await asyncio.sleep(0.3)
     assert heard.stalls == 2
     [first, _] = heard.lines
-    assert any(place.endswith(" busy") for place in first["stack"])
+    assert any(place.endswith(" busy") for place in first["at"])
     assert first["seconds"] > STALL_S
     assert "s3cret" not in str(first)
 

@@ -1,0 +1,65 @@
+"""Where log lines go: to standard output, behind a thread, so that whoever does not read on costs lines and nobody's time."""
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from select import PIPE_BUF
+from typing import TextIO
+
+MOST_BYTES = 4 * 2**20
+CLOSE_S = 1.0
+
+
+class Outlet:
+    """Takes whole lines from any thread at once; those for which there is no room are dropped and counted. The part of a
+    stream that structlog uses."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        out = stream or sys.stdout
+        self.readable = out.isatty()
+        self.dropped = 0
+        self._descriptor = out.fileno()
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._room = threading.Lock()
+        self._held_bytes = 0
+        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread.start()
+
+    def write(self, lines: bytes | str) -> None:
+        if isinstance(lines, str):
+            lines = lines.encode("utf-8", "backslashreplace")
+        with self._room:
+            if self._held_bytes + len(lines) > MOST_BYTES:
+                self.dropped += lines.count(b"\n")
+                return
+            self._held_bytes += len(lines)
+        self._lines.put(lines)
+
+    def flush(self) -> None:
+        """It is on its way."""
+
+    def close(self) -> None:
+        """Waits for what is on its way, but not for a reader who stands still."""
+        self._lines.put(None)
+        self._thread.join(CLOSE_S)
+
+    def _write(self) -> None:
+        while (lines := self._lines.get()) is not None:
+            with suppress(OSError):  # A log that is gone costs its lines.
+                for piece in _atomic(lines):
+                    while piece:
+                        piece = piece[os.write(self._descriptor, piece) :]
+            with self._room:
+                self._held_bytes -= len(lines)
+
+
+def _atomic(lines: bytes) -> Iterator[bytes]:
+    """Whole lines in pieces that a pipe takes at once: other processes of the node write there too."""
+    at = 0
+    while at < len(lines):
+        end = lines.rfind(b"\n", at, at + PIPE_BUF) + 1 or lines.find(b"\n", at) + 1 or len(lines)
+        yield lines[at:end]
+        at = end
