@@ -90,7 +90,7 @@ def public_runner(
     )
     # The last fifth of the drain is for what is still to be written behind the answers.
     lull_s = min(LULL_S, drain_s / 10)
-    return QuietRunner(server, lull_s=lull_s, shutdown_timeout=drain_s * 0.8 - lull_s), public
+    return QuietRunner(server, public.stop, lull_s=lull_s, shutdown_timeout=drain_s * 0.8 - lull_s), public
 
 
 def admin_runner(

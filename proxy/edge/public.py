@@ -82,7 +82,12 @@ class Public:
         self._ledger = ledger
         self._log = log
         self._accepts: Memo[str, AcceptClass] = Memo(_MEMO_ACCEPTS)
+        self._is_stopping = False
         self.adopt(rules)
+
+    def stop(self) -> None:
+        """From now on every answer is the last on its connection."""
+        self._is_stopping = True
 
     def adopt(self, rules: Rules) -> None:
         """From now on these rules count; a request under way keeps to those it began with."""
@@ -125,6 +130,8 @@ class Public:
             self._log.exception("internal error")
             visit.outcome, visit.error = Outcome.FAILED, Internal.slug
             response = respond.problem(Internal("an unexpected error was logged"))
+        if self._is_stopping:
+            response.force_close()
         if visit.outcome is not None:
             visit.status, visit.bytes = response.status, response.content_length or 0
             visit.seconds = self._clock() - began_s

@@ -190,10 +190,11 @@ def elsewhere(delivery: Delivery, terms: Terms) -> web.Response:
 
 def _server_timing(delivery: Delivery, total_s: float) -> str:
     """The steps, which add up to the total; a hit has but one, and need not name it."""
-    told = [("total", total_s)]
-    if delivery.outcome is not Outcome.HIT:
-        told = [*steps(delivery.outcome, delivery.timings, total_s), *told]
-    return ", ".join(f"{name};dur={seconds * 1000:.2f}" for name, seconds in told)
+    total = f"total;dur={total_s * 1000:.2f}"
+    if delivery.outcome is Outcome.HIT:
+        return total
+    taken = steps(delivery.outcome, delivery.timings, total_s)
+    return ", ".join([*(f"{name};dur={seconds * 1000:.2f}" for name, seconds in taken), total])
 
 
 def outcome_of(failure: CalotypeError) -> Outcome:

@@ -9,6 +9,7 @@ import array
 import asyncio
 import fcntl
 import termios
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -102,13 +103,6 @@ class QuietHandler(RequestHandler):
         response.force_close()
         return response
 
-    async def finish_response(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
-        if _server_of(self).is_draining:
-            resp.force_close()
-        return await super().finish_response(request, resp, start_time)
-
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 (aiohttp's own)
         """Waits `timeout` seconds for the request under way, and no more: aiohttp's own would wait that long again
         for one that does not end."""
@@ -189,7 +183,6 @@ class QuietServer(web.Server):
         self.hops = hops
         self._turned: set[_TurnedAway] = set()
         self._most_connections = most_connections
-        self.is_draining = False
         self.turned_away = 0
 
     def __call__(self) -> RequestHandler:
@@ -202,17 +195,21 @@ class QuietServer(web.Server):
 
 class QuietRunner(web.ServerRunner):
     """Ends without a failed request: who is connected has a moment to ask once more, and hears that it is the last
-    answer. A client cannot know that an idle connection is about to be closed; one that is told can."""
+    answer, which `on_stop` sees to. A client cannot know that an idle connection is about to be closed; one that is told
+    can."""
 
-    def __init__(self, server: QuietServer, *, lull_s: float, shutdown_timeout: float) -> None:
+    def __init__(
+        self, server: QuietServer, on_stop: Callable[[], None], *, lull_s: float, shutdown_timeout: float
+    ) -> None:
         super().__init__(server, shutdown_timeout=shutdown_timeout)
         self._quiet = server
+        self._on_stop = on_stop
         self._lull_s = lull_s
 
     async def cleanup(self) -> None:
         for site in self.sites:
             await site.stop()
-        self._quiet.is_draining = True
+        self._on_stop()
         waited_s = 0.0
         while self._quiet.connections and waited_s < self._lull_s:
             await asyncio.sleep(LULL_STEP_S)

@@ -13,7 +13,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 
-from proxy.core.delivery import Outcome, Timings, Visit
+from proxy.core.delivery import Outcome, Visit
 from proxy.core.dialects.target import without_secrets
 from proxy.core.signing import unsigned
 from proxy.telemetry.metrics import SECONDS
@@ -121,7 +121,7 @@ class RequestLedger:
         return [requests, seconds, collapsed, shed]
 
     def _line(self, at_s: float, visit: Visit) -> RequestLine:
-        return RequestLine(
+        line = RequestLine(
             event="request",
             level="info",
             time=self._rfc3339(at_s),
@@ -136,9 +136,12 @@ class RequestLedger:
             key=visit.key[:16],
             error=visit.error,
             client=visit.client,
-            id=visit.request_id if _REQUEST_ID.fullmatch(visit.request_id) else "",
-            **(_steps(visit.timings) if any(visit.timings) else {}),
         )
+        if visit.request_id and _REQUEST_ID.fullmatch(visit.request_id):
+            line.id = visit.request_id
+        if visit.outcome is Outcome.MISS:
+            line.fetch_ms, line.queue_ms, line.render_ms = map(_ms, visit.timings)
+        return line
 
     def _rfc3339(self, at_s: float) -> str:
         """Wall time to the millisecond."""
@@ -151,11 +154,6 @@ class RequestLedger:
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 2)
-
-
-def _steps(timings: Timings) -> dict[str, float]:
-    fetch_ms, queue_ms, render_ms = map(_ms, timings)
-    return {"fetch_ms": fetch_ms, "queue_ms": queue_ms, "render_ms": render_ms}
 
 
 def _shown(target: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import queue
+import stat
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ class Outlet:
         self.readable = out.isatty()
         self.dropped = 0
         self._descriptor = out.fileno()
+        self._is_pipe = stat.S_ISFIFO(os.fstat(self._descriptor).st_mode)
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._room = threading.Lock()
         self._held_bytes = 0
@@ -49,7 +51,7 @@ class Outlet:
     def _write(self) -> None:
         while (lines := self._lines.get()) is not None:
             with suppress(OSError):  # A log that is gone costs its lines.
-                for piece in _atomic(lines):
+                for piece in _atomic(lines) if self._is_pipe else (lines,):
                     while piece:
                         piece = piece[os.write(self._descriptor, piece) :]
             with self._room:
