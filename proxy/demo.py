@@ -22,11 +22,17 @@ _SHOWN = (
 
 def configuration() -> Path:
     """The shipped `demo.toml`; raises ConfigError where it is missing."""
+    return shipped("demo.toml", "config/demo.toml")
+
+
+def shipped(installed: str, checked_out: str) -> Path:
+    """What comes with the package and is no code, from the wheel or from the checkout; raises ConfigError where it is
+    missing."""
     package = Path(__file__).parent
-    for folder in (package / "shipped", package.parent / "config"):
-        if (folder / "demo.toml").is_file():
-            return folder / "demo.toml"
-    raise ConfigError("config/demo.toml is missing from this installation")
+    for path in (package / "shipped" / installed, package.parent / checked_out):
+        if path.exists():
+            return path
+    raise ConfigError(f"{checked_out} is missing from this installation")
 
 
 def with_originals(settings: Settings) -> Settings:

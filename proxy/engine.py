@@ -5,12 +5,11 @@ stopped in order.
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
 
 from proxy import parts
 from proxy.config import Settings
 from proxy.edge.explain import Explanation, explained
-from proxy.ports import Metrics, Tier
+from proxy.ports import Metrics, Remote, Tier
 from proxy.s3.bucket import S3Bucket
 from proxy.sections import S3, Directory, Http
 from proxy.service.chain import Chain
@@ -21,15 +20,6 @@ from proxy.service.singleflight import Flights
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.tiers.redis import NoRedis
 from proxy.web.client import Web
-
-
-class Remote(Protocol):
-    """A part on the network."""
-
-    @property
-    def is_resting(self) -> bool:
-        """Whether it is left alone, having failed again and again."""
-        ...
 
 
 def watch_tiers(

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 
 from proxy import demo
 
-NGINX = Path(__file__).parent.parent / "nginx"
+NGINX = demo.shipped("nginx", "nginx")
 HTTPS_PORT, HTTP_PORT, STATUS_PORT, ADMIN_PORT = 8443, 8088, 8089, 8081
 READY_S = 60.0
 STOP_S = 20.0

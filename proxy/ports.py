@@ -208,6 +208,15 @@ class Renderer(Protocol):
         ...
 
 
+class Remote(Protocol):
+    """A part on the network."""
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it is left alone, having failed again and again."""
+        ...
+
+
 class Metrics(Protocol):
     """Counts; never raises."""
 

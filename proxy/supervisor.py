@@ -246,8 +246,13 @@ class Supervisor:
     async def _fill(self, seat: _Seat) -> None:
         setup = seat.setup
         child = await _Child.start(setup, seat.descriptors)
-        if setup is not seat.setup:  # They were read anew while it started.
-            await child.adopt(seat.setup.settings)
+        try:
+            while setup is not seat.setup:  # They were read anew while it started.
+                setup = seat.setup
+                await child.adopt(setup.settings)
+        except BaseException:
+            await child.kill()
+            raise
         seat.child = child
 
     async def _keep(self, seat: _Seat) -> None:

@@ -18,7 +18,7 @@ from yarl import URL
 
 from proxy.config import Settings
 from proxy.core.signing import sign
-from proxy.front import NGINX, nginx
+from proxy.front import NGINX, Ports, arrange, nginx
 from tests import pictures
 from tests.stories.fleet import Node, running
 from tests.stories.front import GENEROUS, Front, fronting
@@ -122,6 +122,18 @@ def test_every_file_is_a_configuration(tmp_path: Path) -> None:
     )
     listen = tmp_path / "site/listen.conf"
     listen.write_text(listen.read_text().replace("/var/log/nginx", str(tmp_path)))
+    tested = subprocess.run(nginx(tmp_path / "nginx.conf", "-t"), capture_output=True, text=True, check=False)
+    assert tested.returncode == 0, tested.stderr
+
+
+def test_what_compose_puts_in_its_place_fits(tmp_path: Path) -> None:
+    compose = NGINX.parent / "packaging/compose"
+    written = {path.stem: path.read_text() for path in compose.glob("*.conf")}
+    assert written.keys() == {"nodes", "listen", "machine"}
+    # Names that only exist there, and a user.
+    written["nodes"] = re.sub(r"node-[ab]", "127.0.0.1", written["nodes"])
+    written["machine"] = written["machine"].replace("user nginx;\n", "").replace("/run/", f"{tmp_path}/")
+    arrange(tmp_path, tmp_path / "hot", Ports(), [], written)
     tested = subprocess.run(nginx(tmp_path / "nginx.conf", "-t"), capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stderr
 
