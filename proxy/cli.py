@@ -132,8 +132,10 @@ def serve(
             demo.paint(settings)
             announce = demo.announce
     out = Outlet()
-    _run(serve_until_signal(settings, out, read=read, announce=announce))
-    out.close()
+    try:
+        _run(serve_until_signal(settings, out, read=read, announce=announce))
+    finally:
+        out.close()
     leave()
 
 

@@ -12,6 +12,8 @@ from proxy.telemetry.metrics import PrometheusMetrics
 
 RELOADED = ("signing", "mounts", "dimensions", "limits", "presets")
 """The sections that are read anew while the node runs."""
+CLOSING = ("signing", "mounts", "dimensions")
+"""Those whose defaults are more open than what an owner sets: a file that was just emptied must not bring them back."""
 
 
 def merged(running: Settings, read: Settings) -> tuple[Settings, list[str]]:
@@ -20,7 +22,7 @@ def merged(running: Settings, read: Settings) -> tuple[Settings, list[str]]:
     somebody has just emptied must not open what it closed."""
     if read.sources != running.sources:
         raise ConfigError("sources: have changed, which needs a restart; nothing is taken over before")
-    for name in RELOADED:
+    for name in CLOSING:
         usual = Settings.model_fields[name].default
         if getattr(running, name) != usual == getattr(read, name):
             raise ConfigError(f"{name}: is gone, which needs a restart")

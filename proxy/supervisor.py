@@ -58,6 +58,8 @@ class _Child:
         self._sending = asyncio.Lock()
         self._asking: asyncio.Task[Report | None] | None = None
         self._asked = 0
+        self.answered = 0
+        """Questions it has answered."""
 
     @classmethod
     async def start(cls, setup: Setup, descriptors: list[int]) -> "_Child":
@@ -101,6 +103,7 @@ class _Child:
                 self._asked += 1
                 await self.channel.send(Ask(self._asked))
             report: Report = (await self.channel.receive()).value
+            self.answered += 1
             return report
         except Closed:
             return None
@@ -122,12 +125,13 @@ class _Child:
         await self.kill()
 
     async def kill(self) -> None:
-        if self._asking is not None:
-            await _cancel(self._asking)
-        self.channel.close()
+        # Closed last, when nobody speaks there any more: another may get the descriptor's number.
         if self.process.returncode is None:
             self.process.kill()
         await self.ended
+        if self._asking is not None:
+            await _cancel(self._asking)
+        self.channel.close()
 
 
 class _Seat:
@@ -263,7 +267,7 @@ class Supervisor:
                 ended = seat.child.process
                 self.log.warning("a process died", process=seat.name, pid=ended.pid, code=ended.returncode)
                 self.merged.end(seat.name)
-                seat.child.channel.close()
+                await seat.child.kill()
                 seat.child = None
             try:
                 await self._fill(seat)
@@ -277,11 +281,13 @@ class Supervisor:
         """Until `child` is no more; one that does not answer any more is shot."""
         unanswered = 0
         while unanswered < HUNG_AFTER:
+            answered = child.answered
             await asyncio.wait({child.ended}, timeout=WATCH_S)
             if child.ended.done():
                 return
             report = await child.report()
-            unanswered = unanswered + 1 if report is None else 0
+            owes = report is None and child.answered == answered
+            unanswered = unanswered + 1 if owes else 0
             if report is not None:
                 self.merged.gather(
                     name, report.metrics

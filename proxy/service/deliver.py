@@ -4,6 +4,7 @@ One for each process that answers requests. Speaks in core values only; HTTP is 
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -33,6 +34,7 @@ class Deliver:
         self._hits: Memo[Wanted, Delivery] = Memo(_MEMO_ENTRIES)
         self._names: Memo[Wanted, Named] = Memo(_MEMO_ENTRIES)
         self._beliefs: Memo[OriginalRef, Belief] = Memo(_MEMO_ENTRIES)
+        self._looking: dict[OriginalRef, float] = {}
 
     def recall(self, wanted: Wanted) -> Delivered | None:
         """The memory hit, at once, as long as the original's identity may be believed; None for all else."""
@@ -93,12 +95,14 @@ class Deliver:
         named = self._names.get(wanted)
         if named is not None and self._holds(wanted.ref, named.belief):
             return named
-        if named is not None and self._memory.lookup(named.key) is not None:
+        if named is not None and self._is_at_hand(wanted.ref, named):
+            if self._clock() - self._looking.get(wanted.ref, math.inf) > PATIENCE_S:
+                return named  # It was asked for long ago; to ask again would not help.
             try:
                 async with asyncio.timeout(PATIENCE_S):
                     return await self._renamed(wanted, deadline)
             except TimeoutError:
-                if self._beliefs.get(wanted.ref, named.belief).version == named.belief.version:
+                if self._is_at_hand(wanted.ref, named):
                     # Who looks after originals has other worries. What was true a second ago is, for another.
                     until_s = self._clock() + RECOVERY_S
                     return self._learn(wanted, named._replace(belief=named.belief._replace(until_s=until_s)))
@@ -106,11 +110,24 @@ class Deliver:
 
     async def _renamed(self, wanted: Wanted, deadline: float) -> Named:
         async def look(flight: Flight) -> Named:
-            flight.hold()  # Who gives up is served what is old; the answer is for those who come after.
-            return self._learn(wanted, await self._producer.name(wanted, deadline=deadline))
+            alone = wanted.ref not in self._looking
+            if alone:
+                # Who gives up is served what is old; the answer is for those who come after.
+                flight.hold()
+                self._looking[wanted.ref] = self._clock()
+            try:
+                return self._learn(wanted, await self._producer.name(wanted, deadline=deadline))
+            finally:
+                if alone:
+                    del self._looking[wanted.ref]
 
         landed = await self._flights.run(("name", self._moment(), wanted.by_value), look, deadline=deadline)
         return self._names.keep(wanted, landed.result)
+
+    def _is_at_hand(self, ref: OriginalRef, named: Named) -> bool:
+        """Whether its picture is in memory, and its original not known to be another by now."""
+        version, _ = self._beliefs.get(ref, named.belief)
+        return version == named.belief.version and self._memory.lookup(named.key) is not None
 
     def _learn(self, wanted: Wanted, named: Named) -> Named:
         """One look at an original is good for all that is made of it."""

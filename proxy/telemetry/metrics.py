@@ -25,9 +25,7 @@ class PrometheusMetrics:
         self.watch(
             "calotype_descriptors_share",
             "Open files and connections, of as many as a process may have.",
-            lambda: {
-                process: len(os.listdir("/proc/self/fd")) / resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-            },
+            lambda: {process: _descriptors_share()},
             "process",
         )
         self._render_seconds = Histogram(
@@ -85,6 +83,13 @@ class PrometheusMetrics:
 
     def stalled(self) -> None:
         self._stalls.inc()
+
+
+def _descriptors_share() -> float:
+    try:
+        return len(os.listdir("/proc/self/fd")) / resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    except OSError:
+        return 1.0  # There is not even one left to look with.
 
 
 class _Watched:

@@ -2,12 +2,11 @@
 
 import os
 import queue
+import select
 import stat
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
-from select import PIPE_BUF
 from typing import TextIO
 
 MOST_BYTES = 4 * 2**20
@@ -23,7 +22,8 @@ class Outlet:
         self.readable = out.isatty()
         self.dropped = 0
         self._descriptor = out.fileno()
-        self._is_pipe = stat.S_ISFIFO(os.fstat(self._descriptor).st_mode)
+        mode = os.fstat(self._descriptor).st_mode
+        self._is_shared = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._room = threading.Lock()
         self._held_bytes = 0
@@ -50,18 +50,30 @@ class Outlet:
 
     def _write(self) -> None:
         while (lines := self._lines.get()) is not None:
-            with suppress(OSError):  # A log that is gone costs its lines.
-                for piece in _atomic(lines) if self._is_pipe else (lines,):
-                    while piece:
-                        piece = piece[os.write(self._descriptor, piece) :]
+            for piece in _atomic(lines) if self._is_shared else (lines,):
+                self._write_all(piece)
             with self._room:
                 self._held_bytes -= len(lines)
+
+    def _write_all(self, piece: bytes) -> None:
+        while piece:
+            try:
+                piece = piece[os.write(self._descriptor, piece) :]
+            except BlockingIOError:
+                # Somebody made it so; here is the time to wait.
+                poll = select.poll()
+                poll.register(self._descriptor, select.POLLOUT)
+                poll.poll()
+            except OSError:
+                # A log that is gone or full costs its lines.
+                self.dropped += piece.count(b"\n")
+                return
 
 
 def _atomic(lines: bytes) -> Iterator[bytes]:
     """Whole lines in pieces that a pipe takes at once: other processes of the node write there too."""
     at = 0
     while at < len(lines):
-        end = lines.rfind(b"\n", at, at + PIPE_BUF) + 1 or lines.find(b"\n", at) + 1 or len(lines)
+        end = lines.rfind(b"\n", at, at + select.PIPE_BUF) + 1 or lines.find(b"\n", at) + 1 or len(lines)
         yield lines[at:end]
         at = end

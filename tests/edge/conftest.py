@@ -89,7 +89,8 @@ async def running(folder: Path, **changes: Any) -> AsyncIterator[Running]:
     nowhere = open("/dev/null", "w")  # noqa: SIM115
     out = Outlet(nowhere)
     log = structlog.wrap_logger(structlog.WriteLogger(out))  # type: ignore[arg-type]
-    node = Node(settings, log, out, Systemd(Told()))
+    systemd = Systemd(Told())
+    node = Node(settings, log, out, systemd)
     task = asyncio.create_task(node.run(stop, ready.set))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -104,6 +105,7 @@ async def running(folder: Path, **changes: Any) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         stack.callback(nowhere.close)
         stack.callback(out.close)
+        stack.callback(systemd.close)
         stack.push_async_callback(stopped)
         client = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))

@@ -204,7 +204,7 @@ class Spy:
         _thread.start_new_thread(later, ())
         raise Undecodable("no")
 
-CHANNEL = next(n for n in range(3, 64) if "socket" in DESCRIPTORS.get(n, ""))
+CHANNEL = next(n for n in range(3, 4096) if "socket" in DESCRIPTORS.get(n, ""))
 """
 
 

@@ -110,8 +110,12 @@ async def test_a_picture_at_hand_does_not_wait_for_a_back_that_hangs(monkeypatch
     assert deliver.recall(asked) is not None, "and for a second nobody waits at all"
     clock.ahead_s = 1.5
     assert deliver.recall(asked) is None
-    producer.gate.set()
+    again = await deliver.variant(asked, deadline=later())
+    assert again.variant is VARIANT
+    assert producer.names == 1, "who was asked and does not answer is not asked again"
     producer.key = "cd" * 32
+    producer.gate.set()
+    await asyncio.sleep(0.01)
     fresh = await deliver.variant(asked, deadline=later())
     assert fresh.delivery.key == producer.key, "it is asked for again, and believed"
 
@@ -193,7 +197,10 @@ async def test_equal_wishes_are_one_call() -> None:
     assert outcomes.count(Outcome.COLLAPSED) == 49
 
 
-async def test_who_comes_after_the_original_was_replaced_does_not_join() -> None:
+async def test_who_comes_after_the_original_was_replaced_does_not_join(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deliver_module, "PATIENCE_S", 5.0)
     producer, clock, one = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.gate.clear()

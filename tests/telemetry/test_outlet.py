@@ -59,4 +59,17 @@ def test_a_reader_that_is_gone_costs_lines(pipe: tuple[int, Outlet]) -> None:
         out.write(b"line\n")
         time.sleep(0.01)
     out.close()
+    assert out.dropped == 10
+
+
+def test_a_stream_that_does_not_block_is_waited_for(pipe: tuple[int, Outlet]) -> None:
+    reading, out = pipe
+    os.set_blocking(out._descriptor, False)
+    line = b"x" * 999 + b"\n"
+    for _ in range(500):
+        out.write(line)
+    received = b""
+    while received.count(b"\n") < 500:
+        received += os.read(reading, 65536)
+    assert received == line * 500
     assert out.dropped == 0
