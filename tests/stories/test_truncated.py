@@ -64,5 +64,5 @@ async def test_truncated_everywhere(store: servers.Store, tmp_path: Path) -> Non
         assert await node.metric("calotype_renders_total") == len(sources) * len(WHOLE)
         assert not node.node.lacks
         health = await node.get("/readyz", admin=True)
-        assert json.loads(health.body) == {"ready": True}
+        assert json.loads(health.body)["ready"]
     await runner.cleanup()
