@@ -118,7 +118,7 @@ def admin_runner(
 def most_connections() -> int:
     """How many clients a process may have, so that enough descriptors are left for its work."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, most - min(SPARE_DESCRIPTORS, most // 2)) if most != resource.RLIM_INFINITY else sys.maxsize
+    return max(1, most - min(SPARE_DESCRIPTORS, most // 2))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -55,16 +55,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """For a report, with a number that stands in the answer."""
-
-    number: int
+    """For a report; the next is asked for when this one has come."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a process says when asked; number 0 comes unasked, once it is ready."""
+    """What a process says when asked, and unasked once it is ready."""
 
-    number: int
     ready: bool
     metrics: list[Metric]
     slowest: list[Slow]
@@ -120,19 +117,17 @@ async def _run(channel: Channel) -> None:
 async def _attend(channel: Channel, half: "Half") -> float:
     """Answers the supervisor until it says stop, or is gone; returns by when to be done, 0 if it did not say."""
 
-    def report(number: int) -> Report:
-        return Report(
-            number, half.ready(), list(half.metrics.registry.collect()), half.metrics.slowest.told()
-        )
+    def report() -> Report:
+        return Report(half.ready(), list(half.metrics.registry.collect()), half.metrics.slowest.told())
 
     try:
-        await channel.send(report(0))
+        await channel.send(report())
         while True:
             match (await channel.receive()).value:
                 case Stop(by):
                     return by
-                case Ask(number):
-                    await channel.send(report(number))
+                case Ask():
+                    await channel.send(report())
                 case Adopt(settings):
                     half.adopt(settings)
     except Closed:
@@ -159,7 +154,7 @@ Role = AsyncIterator[Half]
 def _connections(fronts: int) -> int:
     """To the back, which has each of them too: all fronts together may take a quarter of its descriptors."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(8, min(MOST_CONNECTIONS, most // (4 * fronts))) if most >= 0 else MOST_CONNECTIONS
+    return max(8, min(MOST_CONNECTIONS, most // (4 * fronts)))
 
 
 @asynccontextmanager

@@ -57,7 +57,6 @@ class _Child:
         self.ended = asyncio.create_task(process.wait(), name="child's end")
         self._sending = asyncio.Lock()
         self._asking: asyncio.Task[Report | None] | None = None
-        self._asked = 0
         self.answered = 0
         """Questions it has answered."""
 
@@ -100,8 +99,7 @@ class _Child:
     async def _ask(self) -> Report | None:
         try:
             async with self._sending:
-                self._asked += 1
-                await self.channel.send(Ask(self._asked))
+                await self.channel.send(Ask())
             report: Report = (await self.channel.receive()).value
             self.answered += 1
             return report
