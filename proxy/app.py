@@ -10,9 +10,9 @@ import os
 import resource
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import structlog
 from aiohttp import web
@@ -23,11 +23,10 @@ from proxy import parts
 from proxy.config import Settings
 from proxy.core.hops import Hops
 from proxy.edge.admin import admin_app
-from proxy.edge.explain import Explanation
 from proxy.edge.public import Public
 from proxy.edge.server import QuietRunner, QuietServer
 from proxy.engine import Engine
-from proxy.ports import InstantTier, Producer
+from proxy.ports import InstantTier, Operator, Producer
 from proxy.service.deliver import Deliver
 from proxy.service.singleflight import Flights
 from proxy.sockets import admin_sockets, public_sockets, url_of
@@ -47,6 +46,7 @@ SPARE_DESCRIPTORS = 1024
 MAX_HEADER_BYTES = 8190
 MAX_LINE_BYTES = 65_536
 BACKLOG = 1024
+BEHIND = "it does not know yet what was purged meanwhile: redis.url cannot be reached"
 
 
 def public_runner(
@@ -57,10 +57,12 @@ def public_runner(
     metrics: PrometheusMetrics,
     ledger: RequestLedger,
     log: structlog.typing.FilteringBoundLogger,
-) -> tuple[QuietRunner, Public]:
-    """The public listener's half of a node, before whichever producer, and the handler, which may adopt other rules."""
+) -> tuple[QuietRunner, Public, Deliver]:
+    """The public listener's half of a node, before whichever producer, the handler, which may adopt other rules, and
+    what it remembers, which has to follow purges."""
+    deliver = Deliver(memory, producer, flights, parts.clock)
     public = Public(
-        Deliver(memory, producer, flights, parts.clock),
+        deliver,
         rules=parts.rules(settings),
         redirects=settings.cache.bucket.delivery == "redirect",
         request_timeout_s=settings.server.request_timeout,
@@ -90,7 +92,8 @@ def public_runner(
     )
     # The last fifth of the drain is for what is still to be written behind the answers.
     lull_s = min(LULL_S, drain_s / 10)
-    return QuietRunner(server, public.stop, lull_s=lull_s, shutdown_timeout=drain_s * 0.8 - lull_s), public
+    runner = QuietRunner(server, public.stop, lull_s=lull_s, shutdown_timeout=drain_s * 0.8 - lull_s)
+    return runner, public, deliver
 
 
 def admin_runner(
@@ -98,21 +101,28 @@ def admin_runner(
     registry: CollectorRegistry,
     gather: Callable[[], Awaitable[list[Slow]]],
     lacking: Callable[[], Awaitable[list[str]]],
-    explain: Callable[[str, str], Awaitable[Explanation]],
+    operator: Operator,
     log: structlog.typing.FilteringBoundLogger,
 ) -> web.AppRunner:
     """The admin listener's half of a node."""
     app = admin_app(
-        token=settings.admin.token.get_secret_value(),
+        gate=parts.gate(settings),
+        spool=settings.disk_path() / "uploads",
+        max_bytes=int(settings.limits.original_max_bytes),
         registry=registry,
         gather=gather,
         lacking=lacking,
         clock=parts.clock,
-        wall=parts.wall,
-        explain=explain,
+        operator=operator,
         log=log,
     )
-    return web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    return web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=1.0,
+        handler_cancellation=True,
+        keepalive_timeout=KEEPALIVE_S,
+    )
 
 
 def most_connections() -> int:
@@ -171,6 +181,18 @@ async def finish(traces: Traces | None) -> None:
                 await asyncio.to_thread(traces.close)
 
 
+async def first(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """Whether `work` was done before somebody said stop."""
+    tasks = [asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return tasks[0].done() and not stop.is_set()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def settle_memory() -> None:
     """What is here now stays for good, and a request makes few cycles: the collector may look far less often."""
     gc.collect()
@@ -213,11 +235,11 @@ class Node:
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
         """Serves until `stop`, then drains. Raises ConfigError where it cannot start."""
-        engine = Engine(self.settings, self.metrics, disk=self.settings.disk_path())
+        engine = Engine(self.settings, self.metrics, self.log, disk=self.settings.disk_path(), processes=1)
         async with engine:
             warn(engine, self.log)
             engine.watch(self.metrics)
-            runner, public = public_runner(
+            runner, public, deliver = public_runner(
                 self.settings,
                 engine.produce,
                 engine.memory,
@@ -231,6 +253,8 @@ class Node:
                 engine.adopt(settings)
                 public.adopt(engine.rules)
 
+            engine.purges.follow(deliver)
+            engine.warming.start(engine.caught_up)
             self._adopt = adopt
             adopt(self.settings)  # Which may have been read anew while the workers started.
             admin = self._admin(engine)
@@ -240,6 +264,9 @@ class Node:
                 self.admin_url = url_of(admin_at)
                 stack.push_async_callback(admin.cleanup)
                 await listen(admin, admin_at)
+                self.lacks = BEHIND
+                if not await first(engine.caught_up(), stop):
+                    return
                 public_at = self.systemd.sockets("public") or public_sockets(self.settings)
                 self.public_url = url_of(public_at)
                 stack.push_async_callback(runner.cleanup)
@@ -264,4 +291,4 @@ class Node:
         async def gather() -> list[Slow]:
             return self.metrics.slowest.told()
 
-        return admin_runner(self.settings, self.metrics.registry, gather, lacking, engine.explain, self.log)
+        return admin_runner(self.settings, self.metrics.registry, gather, lacking, engine.operate, self.log)

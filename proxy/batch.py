@@ -20,6 +20,7 @@ from proxy.core.transform import Transform
 from proxy.core.wanted import Wanted
 from proxy.engine import Engine
 from proxy.sections import Directory
+from proxy.telemetry.log import quiet
 from proxy.telemetry.metrics import PrometheusMetrics
 
 _SOURCE = "input"
@@ -91,7 +92,7 @@ async def _render_all(settings: Settings, source: Path, asked: Transform, out: P
 
 def _engine(settings: Settings, root: Path, *, workers: int | None = None) -> Engine:
     lone = settings.model_copy(update={"sources": {_SOURCE: Directory(path=root)}, "mounts": {}})
-    return Engine(lone, PrometheusMetrics(), disk=None, workers=workers)
+    return Engine(lone, PrometheusMetrics(), quiet(), disk=None, workers=workers)
 
 
 async def _deliver(engine: Engine, key: str, asked: Transform) -> Delivered:

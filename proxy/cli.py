@@ -22,6 +22,7 @@ from proxy.core.errors import CalotypeError
 from proxy.engine import Engine
 from proxy.sections import duration_s
 from proxy.serve import serve_until_signal
+from proxy.telemetry.log import quiet
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.telemetry.outlet import Outlet
 
@@ -218,7 +219,7 @@ def explain(url: str, accept: str, as_json: bool, originals: Path | None, config
         settings = _settings(config, originals)
         if not settings.sources:
             raise ConfigError("sources: give --originals DIR or --config FILE")
-        async with Engine(settings, PrometheusMetrics(), disk=None, workers=1) as engine:
+        async with Engine(settings, PrometheusMetrics(), quiet(), disk=None, workers=1) as engine:
             return dict(await engine.explain(url, accept))
 
     told = _run(tell())

@@ -36,10 +36,12 @@ from proxy.sections import (
     Admin,
     Cache,
     DimensionList,
+    Eager,
     Formats,
     Http,
     Limits,
     Mount,
+    PurgeSection,
     Redis,
     Render,
     Server,
@@ -81,6 +83,8 @@ class Settings(BaseSettings):
     render: Render = Render()
     formats: Formats = Formats()
     traces: Traces = Traces()
+    purge: PurgeSection = PurgeSection()
+    eager: Eager = Eager()
     presets: Annotated[dict[str, str], AfterValidator(named)] = Field(
         {},
         description="named transforms, asked for as /t_NAME/key",
@@ -197,6 +201,17 @@ class Settings(BaseSettings):
             or not set(auto) <= {Format.AVIF, Format.WEBP, Format.JPEG}
         ):
             problems.append("formats.auto: must be of avif and webp, and end with jpeg")
+        problems += [
+            f"eager.presets: there is no preset in [presets] of the name at place {place}"
+            for place, name in enumerate(self.eager.presets, start=1)
+            if name not in self.presets
+        ]
+        tokens = [self.admin.token, *(each.token for each in self.admin.tokens.values())]
+        secrets = [token.get_secret_value() for token in tokens if token.get_secret_value()]
+        if len(set(secrets)) < len(secrets):
+            problems.append("admin.tokens: two tokens are the same")
+        if self.admin.tokens and not self.admin.token.get_secret_value():
+            problems.append("admin.token: is needed beside [admin.tokens], or who has none may do everything")
         if not is_loopback(self.admin.host) and not self.admin.token.get_secret_value():
             problems.append("admin.token: is needed where admin.host is not a loopback address")
         if self.server.port and self.server.port == self.admin.port and not self.server.socket:

@@ -6,17 +6,25 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import structlog
+
 from proxy import parts
 from proxy.config import Settings
+from proxy.core.generations import Generations
 from proxy.edge.explain import Explanation, explained
 from proxy.ports import Metrics, Remote, Tier
 from proxy.s3.bucket import S3Bucket
 from proxy.sections import S3, Directory, Http
 from proxy.service.chain import Chain
+from proxy.service.events import Events
+from proxy.service.operate import Operate
 from proxy.service.originals import Originals
 from proxy.service.produce import Produce
+from proxy.service.purges import Purges
 from proxy.service.quarantine import Quarantine
 from proxy.service.singleflight import Flights
+from proxy.service.uploads import Uploads
+from proxy.service.warming import Warming
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.tiers.redis import NoRedis
 from proxy.web.client import Web
@@ -43,10 +51,12 @@ class Engine:
         self,
         settings: Settings,
         metrics: Metrics,
+        log: structlog.typing.FilteringBoundLogger,
         *,
         disk: Path | None,
         workers: int | None = None,
         memory_share: int = 1,
+        processes: int = 0,
     ) -> None:
         self.settings = settings
         self.rules = parts.rules(settings)
@@ -73,6 +83,9 @@ class Engine:
             self.slow.append(bucket)
             self._remote["cache.bucket"] = bucket
         self.chain = Chain(self.memory, self.slow, metrics, self.redis if bucket else None)
+        self.generations = Generations()
+        self.records = parts.records(kept_at, settings.sources, self.generations, metrics, log)
+        index = self.records.notes
         self.flights = Flights()
         self.sources = {
             name: parts.source(
@@ -86,7 +99,15 @@ class Engine:
         }
         renderer = Quarantine(self.pool, self.clock)
         self.originals = Originals(
-            self.sources, self.chain, renderer, self.flights, self.clock, metrics, self.keep
+            self.sources,
+            self.chain,
+            renderer,
+            self.flights,
+            self.clock,
+            metrics,
+            self.keep,
+            self.generations,
+            index,
         )
         self.produce = Produce(
             self.originals,
@@ -98,6 +119,65 @@ class Engine:
             self.clock,
             metrics,
             bucket,
+            self.generations,
+            index,
+        )
+        self.fleet = (
+            parts.fleet(settings, self.records.name, self.generations, log) if disk is not None else None
+        )
+        self.purges = Purges(
+            self.generations,
+            self.records.journal,
+            self.originals,
+            index,
+            self.chain,
+            self.keep,
+            fleet=self.fleet,
+            hook=parts.hook(settings),
+            processes=processes,
+            clock=self.clock,
+            wall=parts.wall,
+            salt=parts.salt,
+            log=log,
+        )
+        self.warming = Warming(
+            self.records.jobs,
+            self.produce,
+            self.sources,
+            lambda: self.rules,
+            settings.formats.auto,
+            self.clock,
+            workers=workers or settings.workers(),
+        )
+        eager = settings.eager.presets
+        uploads = Uploads(
+            self.sources,
+            self.originals,
+            self.pool,
+            self.warming,
+            self.generations,
+            lambda: self.rules,
+            eager,
+            self.clock,
+        )
+        events = Events(
+            {name: parts.place(each) for name, each in settings.sources.items() if isinstance(each, S3)},
+            self.purges,
+            self.warming,
+            index,
+            lambda: self.rules,
+            eager,
+            is_alone=self.fleet is None and bucket is None,
+        )
+        self.operate = Operate(
+            uploads,
+            self.warming,
+            self.records.jobs,
+            self.purges,
+            events,
+            lambda: self.rules,
+            parts.recipe(settings),
+            self.explain,
         )
 
     def _reached(self, name: str, source: Directory | S3 | Http) -> S3Bucket | Web | None:
@@ -126,6 +206,8 @@ class Engine:
                 await self.redis.__aenter__()
             self.hello = await self.pool.start()
             parts.check_worker(self.settings, self.hello)
+            if self.fleet is not None:
+                self.fleet.start(self.purges.learn)
         except BaseException:
             await self.close(self.clock())
             raise
@@ -137,9 +219,14 @@ class Engine:
     async def close(self, deadline: float) -> None:
         """Flights first, for they use the workers and fill the tiers; then the workers; then the tiers, which write
         to Redis and buckets until the end."""
+        await self.warming.close()
+        if self.fleet is not None:
+            await self.fleet.close()
+        await self.purges.close()
         await self.flights.close()
         await self.pool.close()
         await self.chain.close(deadline)
+        await self.records.close()
         for source in self.sources.values():
             source.close()
         if self.redis is not None:
@@ -151,6 +238,15 @@ class Engine:
         self.keep.close()
         if self._scratch is not None:
             self._scratch.cleanup()
+
+    def is_caught_up(self) -> bool:
+        """Whether all is known that was purged while this node was down."""
+        return self.fleet is None or self.fleet.caught_up.is_set()
+
+    async def caught_up(self) -> None:
+        """Until all is known that was purged while this node was down."""
+        if self.fleet is not None:
+            await self.fleet.caught_up.wait()
 
     def adopt(self, settings: Settings) -> None:
         """Goes on with what of these `settings` may change while it runs."""

@@ -2,17 +2,32 @@
 
 import hashlib
 import random
+import secrets
+import sqlite3
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
+
+import structlog
 
 import proxy
 from proxy.config import ConfigError, Settings
 from proxy.core.formats import Format
+from proxy.core.generations import Generations, Purge, Reach, Scope
 from proxy.core.limits import Limits
 from proxy.core.locate import NOWHERE, Place, S3Place, WebPlace
 from proxy.core.mounts import Mount, Rules
 from proxy.core.plan import Recipe
+from proxy.edge.gate import Gate
 from proxy.ports import Metrics
+from proxy.records.database import Database
+from proxy.records.fleet import RedisFleet
+from proxy.records.index import SCHEMA as INDEX_SCHEMA
+from proxy.records.index import Index
+from proxy.records.jobs import SCHEMA as JOBS_SCHEMA
+from proxy.records.jobs import Jobs
+from proxy.records.journal import Journal
 from proxy.remote.faults import Refused
 from proxy.render.pool import Pool
 from proxy.render.wire import Hello
@@ -29,6 +44,7 @@ from proxy.tiers.objects import DirectoryObjects, S3Objects
 from proxy.tiers.originals import OriginalsTier
 from proxy.tiers.redis import RedisFlags
 from proxy.web.client import Web
+from proxy.web.hook import PurgeHook
 
 OLDEST_LIBVIPS = (8, 16, 0)
 
@@ -182,6 +198,86 @@ async def opened(section: str, bucket: S3Bucket) -> None:
         await bucket.__aenter__()
     except Refused as failure:
         raise ConfigError(f"{section}: {failure}") from None
+
+
+class Records(NamedTuple):
+    """What a node writes down; `name` is its own, the same after a restart."""
+
+    name: str
+    journal: Journal
+    notes: Index
+    jobs: Jobs
+    databases: tuple[Database, ...]
+
+    async def close(self) -> None:
+        """Writes what is left."""
+        await self.notes.flush()
+        for database in self.databases:
+            await database.close()
+
+
+def records(
+    directory: Path,
+    sources: Iterable[str],
+    generations: Generations,
+    metrics: Metrics,
+    log: structlog.typing.FilteringBoundLogger,
+) -> Records:
+    """What is written below `directory`, with the purges it tells of applied to `generations`. Raises ConfigError where
+    it cannot be used."""
+    folder = directory / "records"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        named = folder / "node"
+        if not named.exists():
+            named.write_text(secrets.token_hex(8))
+        journal = Journal(folder / "purges")
+        if not journal.read(generations):
+            log.error("the journal of purges is damaged: everything that is kept here is made anew")
+            token = generations.next_token(time.time_ns(), salt())
+            lost = [Purge(Scope(source, Reach.PREFIX, ""), token) for source in sources]
+            for purge in lost:
+                generations.apply(purge)
+            journal.rewrite(generations)
+        index = Database(folder / "index.db", INDEX_SCHEMA, metrics)
+        jobs = Database(folder / "jobs.db", JOBS_SCHEMA, metrics)
+        return Records(named.read_text().strip(), journal, Index(index), Jobs(jobs), (index, jobs))
+    except (OSError, sqlite3.Error) as fault:
+        raise ConfigError(f"cache.disk.path: {folder} cannot be used: {fault}") from None
+
+
+def salt() -> str:
+    """What makes a purge's token unlike those of other nodes."""
+    return secrets.token_hex(4)
+
+
+def fleet(
+    settings: Settings,
+    name: str,
+    generations: Generations,
+    log: structlog.typing.FilteringBoundLogger,
+) -> RedisFleet | None:
+    """The other nodes, where there is a Redis to meet them."""
+    if not (url := settings.redis.url.get_secret_value()):
+        return None
+    return RedisFleet(
+        url, name=name, instance=salt(), generations=generations, clock=clock, wall=wall, log=log
+    )
+
+
+def gate(settings: Settings) -> Gate:
+    """Who may do what on the admin listener."""
+    admin = settings.admin
+    tokens = {each.token.get_secret_value(): frozenset(each.scopes) for each in admin.tokens.values()}
+    return Gate(admin.token.get_secret_value(), tokens, wall)
+
+
+def hook(settings: Settings) -> PurgeHook | None:
+    """The CDN to tell of purges, if there is one."""
+    purge = settings.purge
+    if not purge.hook:
+        return None
+    return PurgeHook(purge.hook, method=purge.hook_method, header=purge.hook_header.get_secret_value())
 
 
 def redis(settings: Settings, metrics: Metrics) -> RedisFlags | None:

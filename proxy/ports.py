@@ -3,16 +3,19 @@
 The prose is the contract: what absent means, what may fail silently, who closes.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from proxy.core.admin import AdminAsked
 from proxy.core.delivery import Delivered, Timings, Variant, Visit
 from proxy.core.facts import Facts
 from proxy.core.formats import Format
-from proxy.core.keys import Identity, OriginalRef
+from proxy.core.generations import Purge, Scope
+from proxy.core.keys import Entry, Identity, OriginalRef, Seen
 from proxy.core.plan import Plan
 from proxy.core.wanted import Named, Wanted
+from proxy.core.warm import Asked, Failure, Listing, Progress, Task
 
 
 class Clock(Protocol):
@@ -41,6 +44,10 @@ class InstantTier(Protocol):
         """False where the variant is too large for this tier."""
         ...
 
+    def remove(self, key: str) -> bool:
+        """Whether it was here; it is not any more."""
+        ...
+
     def usage(self) -> tuple[int, int]:
         """Bytes and entries held."""
         ...
@@ -58,8 +65,16 @@ class Tier(Protocol):
         """The variant of that kind, or None: not here, damaged, or the tier is out of order."""
         ...
 
+    async def holds(self, key: str, kind: Format | None) -> bool:
+        """Whether `lookup` would most likely find it; reads no more than it takes to tell."""
+        ...
+
     async def store(self, key: str, variant: Variant) -> None:
         """Keeps the variant if it can."""
+        ...
+
+    async def remove(self, key: str, kind: Format | None) -> bool:
+        """Whether it was there, as far as that can be told; it is not any more."""
         ...
 
     def usage(self) -> tuple[int, int] | None:
@@ -142,8 +157,14 @@ class Incoming(Sink, Protocol):
 class OriginalsTier(Protocol):
     """Originals kept near at hand, so that many variants cost one fetch. Faults of its own are misses."""
 
+    name: str
+
     async def lookup(self, identity: Identity) -> Original | None:
         """The original, checked against the digest stored with it, or None."""
+        ...
+
+    async def remove(self, name: str) -> bool:
+        """Whether the original of that `original_key` was there; it is not any more."""
         ...
 
     def receive(self) -> Incoming:
@@ -162,12 +183,77 @@ class Source(Protocol):
     recheck_s: float
     serves_stale: bool
 
-    async def identify(self, key: str, known: Identity | None) -> Identity:
-        """The original's present identity; `known` is the last that is remembered, if any."""
+    async def identify(self, key: str, known: Identity | None, generation: str) -> Identity:
+        """The original's present identity, of that generation; `known` is the last that is remembered, if any."""
         ...
 
-    async def fetch(self, key: str) -> Original:
+    async def fetch(self, key: str, generation: str) -> Original:
         """The original as it is now; its identity may be newer than the one asked for last."""
+        ...
+
+
+class Shelf(Protocol):
+    """A source that can be listed, and that uploads are put into. Raises what a Source raises."""
+
+    async def keep(self, key: str, content: Original, *, kind: Format, generation: str) -> None:
+        """Stores the original under a key that is new; where the very same bytes are there, nothing is to be done.
+        Raises Conflict where others are."""
+        ...
+
+    async def discard(self, key: str) -> None:
+        """Takes back what was kept, nobody having been told of it."""
+        ...
+
+    def keys(self, prefix: str) -> AsyncIterator[list[str]]:
+        """The keys of its pictures that begin with `prefix`, in the order of their bytes, some at a time."""
+        ...
+
+
+class Jobs(Protocol):
+    """Pre-generation that is to be done, on disk."""
+
+    async def add(self, asked: Asked, total: int) -> str | None:
+        """Its id, once it is on disk; None where it cannot be written."""
+        ...
+
+    async def listings(self) -> list[Listing]:
+        """Jobs whose originals are to be listed, each from the beginning."""
+        ...
+
+    async def listed(self, job: int, keys: Sequence[str], *, variants: int, is_all: bool) -> bool:
+        """More originals of a job, each to be made in so many variants; False where they could not be written."""
+        ...
+
+    async def could_not_list(self, job: int, failure: Failure) -> None:
+        """The job ends with what has been listed."""
+        ...
+
+    async def next(self, count: int) -> list[Task]:
+        """Up to `count` tasks, those of the oldest job first; they stay until they are finished."""
+        ...
+
+    async def finish(self, task: Task, *, done: int, skipped: int, failures: Sequence[Failure]) -> None:
+        """The task is over, and what came of it, in variants."""
+        ...
+
+    async def progress(self, job_id: str) -> Progress | None:
+        """How far a job is; None for one that is not known."""
+        ...
+
+    async def latest(self, count: int) -> list[Progress]:
+        """The last jobs, the newest first, without their failures."""
+        ...
+
+    async def again(self, job_id: str) -> bool:
+        """What failed of a job becomes tasks anew; False for one that is not known."""
+        ...
+
+
+class Operator(Protocol):
+    """Does what an admin asks, in this process or in another. Raises CalotypeErrors."""
+
+    async def do(self, asked: AdminAsked, *, content: int | None = None, size_bytes: int = 0) -> object:
+        """What is to be answered: a dataclass, a list of them, or a dict. `content` is the descriptor of an upload."""
         ...
 
 
@@ -189,6 +275,19 @@ class Producer(Protocol):
         ...
 
 
+class Haste(Protocol):
+    """How urgent a job is, which may change while it waits."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether nobody waits for it but the node itself: then it goes behind all that somebody waits for."""
+        ...
+
+    def on_hurry(self, call: Callable[[], None]) -> None:
+        """`call` once somebody waits for it."""
+        ...
+
+
 class Renderer(Protocol):
     """Decodes and encodes, elsewhere. `deadline` is a point on the Clock; a job that cannot start by then is
     refused at once.
@@ -202,9 +301,9 @@ class Renderer(Protocol):
         ...
 
     async def render(
-        self, original: Original, plan: Plan, *, deadline: float, on_start: Callable[[], None]
+        self, original: Original, plan: Plan, *, deadline: float, on_start: Callable[[], None], haste: Haste | None = None
     ) -> Variant:
-        """Renders `plan`; `on_start` is called when a worker takes the job."""
+        """Renders `plan`; `on_start` is called when a worker takes the job. Without `haste` somebody waits for it."""
         ...
 
 
@@ -232,4 +331,66 @@ class Ledger(Protocol):
 
     def enter(self, visit: Visit) -> None:
         """Takes the visit over: it is told later, with many others."""
+        ...
+
+
+class Follower(Protocol):
+    """Who remembers what the miss path has told it: a process that answers requests."""
+
+    async def forget(self, scopes: Sequence[Scope], keys: Sequence[str]) -> int:
+        """Believes nothing any more of what `scopes` cover, and keeps none of `keys` in its memory; returns how many of
+        those it had. Raises Unfollowed where that cannot be said."""
+        ...
+
+
+class Unfollowed(Exception):
+    """A process did not say that it has forgotten."""
+
+
+class Journal(Protocol):
+    """Purges, kept on this node. Blocks; raises OSError."""
+
+    def append(self, purges: Iterable[Purge]) -> None:
+        """On disk when this returns."""
+        ...
+
+
+class Index(Protocol):
+    """Which entries of the tiers were made of which original; notes may be lost. And what events told of originals."""
+
+    def note(self, ref: OriginalRef, key: str, kind: Format | None, plan: str) -> None:
+        """There is an entry of that original now; `plan` is empty for what is no variant."""
+        ...
+
+    async def find(self, scopes: Sequence[Scope]) -> list[Entry]:
+        """All entries that were noted of what `scopes` cover."""
+        ...
+
+    async def drop(self, entries: Sequence[Entry]) -> None:
+        """They are gone."""
+        ...
+
+    async def seen(self, ref: OriginalRef) -> Seen | None:
+        """What the last event told of it; None where it is not known at all."""
+        ...
+
+    async def saw(self, ref: OriginalRef, seen: Seen) -> None:
+        """Notes what an event told."""
+        ...
+
+
+class Hook(Protocol):
+    """Somebody who keeps our answers and must be told of purges: a CDN in front."""
+
+    async def call(self, scopes: Sequence[Scope]) -> list[str]:
+        """Tells it; returns what went wrong, in words for the owner."""
+        ...
+
+
+class Fleet(Protocol):
+    """The other nodes, as far as they can be reached."""
+
+    async def publish(self, purges: Sequence[Purge]) -> list[str]:
+        """Has all nodes that are known to live apply these, and returns whom it could not be heard of, in words for the
+        owner: nobody, once every one of them has confirmed."""
         ...

@@ -63,6 +63,7 @@ class Report:
     """What a process says when asked, and unasked once it is ready."""
 
     ready: bool
+    caught_up: bool
     metrics: list[Metric]
     slowest: list[Slow]
 
@@ -118,7 +119,9 @@ async def _attend(channel: Channel, half: "Half") -> float:
     """Answers the supervisor until it says stop, or is gone; returns by when to be done, 0 if it did not say."""
 
     def report() -> Report:
-        return Report(half.ready(), list(half.metrics.registry.collect()), half.metrics.slowest.told())
+        return Report(
+            half.ready(), half.caught_up(), list(half.metrics.registry.collect()), half.metrics.slowest.told()
+        )
 
     try:
         await channel.send(report())
@@ -146,6 +149,7 @@ class Half(NamedTuple):
     adopt: Callable[[Settings], None]
     ready: Callable[[], bool] = lambda: True
     stop: Callable[[float], None] = lambda _: None
+    caught_up: Callable[[], bool] = lambda: True
 
 
 Role = AsyncIterator[Half]
@@ -168,15 +172,18 @@ async def _front(
     ledger = ledger_of(metrics, out, traces)
     memory = parts.memory(settings, share=setup.memory_share)
     watch_tiers(metrics, {memory.name: memory.usage})
-    relay = Relay(path_of(place), connections=_connections(settings.server.processes))
+    relay = Relay(path_of(place), connections=_connections(settings.server.processes), clock=parts.clock)
     flights = Flights()
-    runner, public = public_runner(settings, relay, memory, flights, metrics, ledger, log)
+    runner, public, deliver = public_runner(settings, relay, memory, flights, metrics, ledger, log)
+    following = asyncio.create_task(relay.follow(deliver.forget), name="purges")
     try:
         await listen(runner, [socket.socket(fileno=descriptor) for descriptor in listening])
         with Watchdog(parts.clock, log, metrics.stalled):
             yield Half(metrics, lambda settings: public.adopt(parts.rules(settings)))
     finally:
         await runner.cleanup()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
         await flights.close()
         relay.close()
         ledger.flush()
@@ -190,7 +197,14 @@ async def _back(
     settings = setup.settings
     listener = socket.socket(fileno=descriptors[0])
     metrics = PrometheusMetrics(setup.name)
-    engine = Engine(settings, metrics, disk=settings.disk_path(), memory_share=setup.memory_share)
+    engine = Engine(
+        settings,
+        metrics,
+        log,
+        disk=settings.disk_path(),
+        memory_share=setup.memory_share,
+        processes=settings.server.processes,
+    )
     engine.watch(metrics)
 
     def stop(by: float) -> None:
@@ -198,10 +212,11 @@ async def _back(
 
     async with engine:
         warn(engine, log)
-        relay = RelayServer(listener, engine.produce, engine.explain, log)
+        relay = RelayServer(listener, engine.produce, engine.operate, engine.purges, log)
         relay.start()
+        engine.warming.start(engine.caught_up)
         try:
             with Watchdog(parts.clock, log, metrics.stalled):
-                yield Half(metrics, engine.adopt, lambda: engine.pool.alive > 0, stop)
+                yield Half(metrics, engine.adopt, lambda: engine.pool.alive > 0, stop, engine.is_caught_up)
         finally:
             await relay.close()

@@ -3,6 +3,7 @@ can tell of itself is validated here, what takes several in `config`. Longer tha
 """
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -31,6 +32,7 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _HOST = re.compile(
     r"(?:[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?!80$|443$)([1-9][0-9]{0,4}))?", re.ASCII
 )
+_MIN_TOKEN = 16
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
@@ -64,6 +66,12 @@ def named(table: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
+def _header(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"|[A-Za-z0-9-]+:[ \t]*[\x21-\x7e][\x20-\x7e]*", value.get_secret_value()):
+        raise ValueError('must be like "Authorization: Bearer ..."')
+    return value
+
+
 Seconds = Annotated[float, BeforeValidator(duration_s), Field(ge=0, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Positive = Annotated[int, Field(ge=1)]
@@ -92,11 +100,61 @@ class Server(Section):
     )
 
 
+class AdminScope(StrEnum):
+    """What a token is good for."""
+
+    UPLOAD = "upload"
+    WARM = "warm"
+    PURGE = "purge"
+    EVENTS = "events"
+    READ = "read"
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < _MIN_TOKEN:
+        raise ValueError(f"must be {_MIN_TOKEN} characters or more; make one with: openssl rand -hex 32")
+    return value
+
+
+class Token(Section):
+    token: Annotated[SecretStr, AfterValidator(_token)] = Field(
+        description="a bearer token, 16 characters or more"
+    )
+    scopes: Annotated[tuple[AdminScope, ...], Field(min_length=1)] = Field(
+        description="what it is good for: upload, warm, purge, events, read"
+    )
+
+
 class Admin(Section):
     host: str = Field("127.0.0.1", description="address of the admin listener, never the public one")
     port: Port = Field(8081, description="port of the admin listener; 0 takes a free one")
     token: SecretStr = Field(
-        SecretStr(""), description="bearer token; without one the listener must be on loopback"
+        SecretStr(""), description="bearer token for everything; without one the listener must be on loopback"
+    )
+    tokens: Annotated[dict[str, Token], AfterValidator(named)] = Field(
+        {},
+        description="tokens for some of it, such as the secret of a store's webhook",
+        examples=['shop = { token = "...", scopes = ["upload", "purge"] }'],
+    )
+
+
+class Eager(Section):
+    presets: tuple[str, ...] = Field(
+        (), description="presets that are made when an original is uploaded or a store tells of it"
+    )
+
+
+class PurgeSection(Section):
+    hook: Annotated[str, Field(pattern=r"^(|https?://[^#\s]+)$")] = Field(
+        "",
+        description="URL of a CDN's purge API, called with each purge; {key} is what is purged, {kind} original, prefix,"
+        " variant or plan",
+    )
+    hook_method: Literal["GET", "POST", "PURGE", "DELETE", "PUT"] = Field(
+        "POST", description="how it is called"
+    )
+    hook_header: Annotated[SecretStr, AfterValidator(_header)] = Field(
+        SecretStr(""), description='a header to send with it, such as "Authorization: Bearer ..."'
     )
 
 
@@ -303,6 +361,7 @@ class Limits(Section):
     original_max_frames: Positive = Field(128, description="frames of an animation that stays one")
     output_max_side: Positive = Field(4000, description="longest side of a variant, in pixels")
     url_max_bytes: Annotated[int, Field(ge=1, le=65_000)] = Field(4096, description="longest request target")
+    info_gps: bool = Field(False, description="true has /info/ tell where a picture was taken")
 
 
 _SIDES_PX = (

@@ -21,10 +21,9 @@ from prometheus_client import CollectorRegistry, Counter
 
 import proxy
 from proxy import parts
-from proxy.app import BACKLOG, admin_runner, built, listen
+from proxy.app import BACKLOG, BEHIND, admin_runner, built, listen
 from proxy.channel import Channel, Closed
 from proxy.config import ConfigError, Settings
-from proxy.edge.explain import Explanation
 from proxy.process import Adopt, Ask, Refused, Report, Setup, Stop, path_of
 from proxy.relay.front import Relay
 from proxy.sockets import admin_sockets, beside, public_sockets, url_of
@@ -44,6 +43,8 @@ WATCH_S = 1.0
 HUNG_AFTER = 3
 """How many reports in turn a process may owe before it is taken for hung."""
 RELAY_BACKLOG = 4096
+OPERATIONS = 64
+CATCH_UP_S = 0.1
 FRONTS_SHARE = 0.9
 """How much of the drain the fronts have; the rest is for what the back still has to write."""
 
@@ -178,7 +179,7 @@ class Supervisor:
             relay_at, place = _nameless_socket()
             stack.callback(relay_at.close)
             stack.callback(os.close, place)
-            relay = Relay(path_of(place), connections=1)
+            relay = Relay(path_of(place), connections=OPERATIONS, clock=parts.clock)
             stack.callback(relay.close)
             self._seats = self._arrange(relay_at, place, stack)
             stack.enter_context(Watchdog(parts.clock, self.log, self.metrics.stalled))
@@ -189,13 +190,14 @@ class Supervisor:
                 self.registry,
                 self._gather,
                 self._lacking,
-                lambda url, accept: self._explain(relay, url, accept),
+                relay,
                 self.log,
             )
             stack.push_async_callback(admin.cleanup)
             await listen(admin, admin_at)
             stack.push_async_callback(self._kill)
-            await self._start()
+            if not await self._start(stop):
+                return
             back, *fronts = [asyncio.create_task(self._keep(seat), name=seat.name) for seat in self._seats]
             try:
                 self.lacks = ""
@@ -224,7 +226,6 @@ class Supervisor:
         for number, sockets in enumerate(self._public_sockets(processes), start=1):
             for one in sockets:
                 stack.callback(one.close)
-                one.listen(BACKLOG)
             self.public_url = self.public_url or url_of(sockets)
             self._public += sockets
             listening = [one.fileno() for one in sockets]
@@ -239,11 +240,23 @@ class Supervisor:
             return [first, *([one.dup() for one in first] for _ in range(processes - 1))]
         return [first, *(beside(first) for _ in range(processes - 1))]
 
-    async def _start(self) -> None:
-        """The back first: fronts that are up have somebody to ask."""
+    async def _start(self, stop: asyncio.Event) -> bool:
+        """The back first: fronts that are up have somebody to ask. Nobody is let in before the back knows what was
+        purged while the node was down. False where it was stopped meanwhile."""
         back, *fronts = self._seats
         await self._fill(back)
+        while not (back.child and (report := await back.child.report()) and report.caught_up):
+            self.lacks = BEHIND
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), CATCH_UP_S)
+            if stop.is_set():
+                return False
+            if back.child and back.child.ended.done():
+                raise ConfigError("the back process died while it started; its own message is above")
+        for one in self._public:
+            one.listen(BACKLOG)
         await asyncio.gather(*(self._fill(front) for front in fronts))
+        return True
 
     async def _fill(self, seat: _Seat) -> None:
         setup = seat.setup
@@ -349,11 +362,6 @@ class Supervisor:
             elif not report.ready:
                 lacks.append("no render process is up")
         return lacks
-
-    async def _explain(self, relay: Relay, url: str, accept: str) -> Explanation:
-        deadline = parts.clock() + self.settings.server.request_timeout
-        explanation: Explanation = await relay.explain(url, accept, deadline=deadline)
-        return explanation
 
 
 async def _cancel(*tasks: asyncio.Task[Any]) -> None:

@@ -13,6 +13,7 @@ from proxy.core.facts import Facts
 from proxy.core.formats import Format
 from proxy.core.keys import Identity, OriginalRef
 from proxy.core.plan import Plan, canonical
+from proxy.ports import Haste
 from proxy.tiers.bucket import Object, Presence, StoreFault
 
 
@@ -56,6 +57,9 @@ class FakeInstantTier:
         self.entries[key] = variant
         return True
 
+    def remove(self, key: str) -> bool:
+        return self.entries.pop(key, None) is not None
+
     def usage(self) -> tuple[int, int]:
         return sum(len(variant.body) for variant in self.entries.values()), len(self.entries)
 
@@ -80,6 +84,12 @@ class FakeTier:
     async def store(self, key: str, variant: Variant) -> None:
         await self.gate.wait()
         self.entries[key] = variant
+
+    async def holds(self, key: str, kind: Format | None) -> bool:
+        return key in self.entries
+
+    async def remove(self, key: str, kind: Format | None) -> bool:
+        return self.entries.pop(key, None) is not None
 
     def usage(self) -> tuple[int, int]:
         return 0, len(self.entries)
@@ -175,26 +185,26 @@ class FakeSource:
         self.originals[key], self.versions[key] = content, version
         return OriginalRef(self.name, key)
 
-    async def identify(self, key: str, known: Identity | None = None) -> Identity:
+    async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
         self.identified += 1
         self.knew = known
         await asyncio.sleep(0)
         if self.serves_stale and self.failure is not None:
             raise self.failure
-        return self._identity(key)
+        return self._identity(key, generation)
 
-    async def fetch(self, key: str) -> FakeOriginal:
+    async def fetch(self, key: str, generation: str = "") -> FakeOriginal:
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        original = FakeOriginal(self._identity(key), self.originals[key])
+        original = FakeOriginal(self._identity(key, generation), self.originals[key])
         self.fetched.append(original)
         return original
 
-    def _identity(self, key: str) -> Identity:
+    def _identity(self, key: str, generation: str) -> Identity:
         if key not in self.originals:
             raise OriginalNotFound("there is no original under this key")
-        return Identity(OriginalRef(self.name, key), self.versions[key])
+        return Identity(OriginalRef(self.name, key), self.versions[key], generation)
 
 
 class FakeRenderer:
@@ -219,7 +229,13 @@ class FakeRenderer:
         return self.facts
 
     async def render(
-        self, original: FakeOriginal, plan: Plan, *, deadline: float, on_start: Callable[[], None]
+        self,
+        original: FakeOriginal,
+        plan: Plan,
+        *,
+        deadline: float,
+        on_start: Callable[[], None],
+        haste: Haste | None = None,
     ) -> Variant:
         async with self.seats:
             on_start()
@@ -286,6 +302,10 @@ class FakeObjects:
         self.asked += 1
         await self._pass()
         return self.objects[name].metadata if name in self.objects else None
+
+    async def delete(self, name: str) -> bool:
+        await self._pass()
+        return self.objects.pop(name, None) is not None
 
     async def signed(self, name: str, seconds: int) -> str:
         return f"signed:{name}:{seconds}"

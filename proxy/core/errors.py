@@ -111,5 +111,34 @@ class Unauthorized(CalotypeError):
     slug = "unauthorized"
 
 
+class BadRequest(CalotypeError):
+    slug = "bad-request"
+
+
+class Conflict(CalotypeError):
+    slug = "conflict"
+
+
+class RateLimited(CalotypeError):
+    slug = "rate-limited"
+
+
+class PurgeIncomplete(CalotypeError):
+    """`open` tells, a line each, where what is old may still be served."""
+
+    slug = "purge-incomplete"
+
+    def __init__(self, detail: str, *, retry_after_s: int | None = None, open: tuple[str, ...] = ()) -> None:
+        super().__init__(detail, retry_after_s=retry_after_s)
+        self.open = open
+
+    def __reduce__(self) -> tuple[Callable[..., "CalotypeError"], tuple[object, ...]]:
+        return _incomplete, (self.detail, self.retry_after_s, self.open)
+
+
+def _incomplete(detail: str, retry_after_s: int | None, open: tuple[str, ...]) -> CalotypeError:
+    return PurgeIncomplete(detail, retry_after_s=retry_after_s, open=open)
+
+
 class Internal(CalotypeError):
     slug = "internal"

@@ -6,7 +6,9 @@ No request comes here: equal Plans of the same original have equal keys, whoever
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from proxy.core.formats import Format
 from proxy.core.plan import Plan, canonical
 
 EPOCH = "1"
@@ -23,15 +25,34 @@ class OriginalRef:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which original, exactly: `version` changes with its bytes wherever the source can tell."""
+    """Which original, exactly: `version` changes with its bytes wherever the source can tell, `generation` with every
+    purge that covers it."""
 
     ref: OriginalRef
     version: str
+    generation: str = ""
 
 
-def variant_key(identity: Identity, plan: Plan, version: str | None) -> str:
-    """Hex SHA-256, the name of a variant in every tier; `version` is the URL's own `v`."""
-    return _digest("variant", identity, canonical(plan), version or "")
+class Entry(NamedTuple):
+    """One entry of the tiers; `kind` is None for facts, and for an original itself. `original` is its digest on the
+    index."""
+
+    key: str
+    kind: Format | None
+    original: bytes = b""
+
+
+class Seen(NamedTuple):
+    """What the last event told of an original."""
+
+    etag: str
+    sequencer: str
+
+
+def variant_key(identity: Identity, plan: Plan, version: str | None, generation: str = "") -> str:
+    """Hex SHA-256, the name of a variant in every tier; `version` is the URL's own `v`, `generation` that of the plan."""
+    purged = (f"plan {generation}",) if generation else ()
+    return _digest("variant", identity, canonical(plan), version or "", *purged)
 
 
 def facts_key(identity: Identity) -> str:
@@ -44,11 +65,13 @@ def original_key(identity: Identity) -> str:
     return _digest("original", identity)
 
 
-def identity_key(ref: OriginalRef) -> str:
+def identity_key(ref: OriginalRef, generation: str) -> str:
     """Hex SHA-256, the name of the version an original had when it was last looked at."""
-    return _digest("identity", Identity(ref, ""))
+    return _digest("identity", Identity(ref, "", generation))
 
 
 def _digest(purpose: str, identity: Identity, *rest: str) -> str:
     parts = [EPOCH, purpose, identity.ref.source, identity.ref.key, identity.version, *rest]
+    if identity.generation:
+        parts.append(identity.generation)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

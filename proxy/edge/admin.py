@@ -1,7 +1,5 @@
-"""The admin listener, never the public one: health, readiness, metrics, `explain`, and a page that shows them."""
+"""The admin listener, never the public one: health, readiness, metrics, a page that shows them, and `operations`."""
 
-import hashlib
-import hmac
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -12,13 +10,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 import proxy
-from proxy.core.errors import BadUrl, CalotypeError, Internal, Unauthorized, UnknownRoute
+from proxy.core.errors import CalotypeError, Internal, MethodNotAllowed, Unauthorized, UnknownRoute
 from proxy.edge import respond
-from proxy.edge.explain import Explanation
-from proxy.ports import Clock, WallClock
+from proxy.edge.gate import COOKIE, LOGIN_S, Gate
+from proxy.edge.operations import Operations
+from proxy.ports import Clock, Operator
 
-COOKIE = "calotype-admin"
-LOGIN_S = 12 * 3600
 _MOST_FORM_BYTES = 4096
 _PAGES = Path(__file__).parent / "pages"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -29,52 +26,22 @@ _NOT_SHOWN = ("_bucket", "_created")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Pass:
-    """Who may see what is not open: whoever has the token, or for a while a cookie made with it."""
-
-    def __init__(self, token: str, wall: WallClock) -> None:
-        self._token = token.encode()
-        self._wall = wall
-
-    def fits(self, token: str) -> bool:
-        return hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._token)
-
-    def admits(self, request: web.Request) -> bool:
-        if not self._token:
-            return True
-        kind, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        return (kind == "Bearer" and self.fits(given)) or self._holds(request.cookies.get(COOKIE, ""))
-
-    def cookie(self) -> str:
-        """Good for LOGIN_S."""
-        until = str(int(self._wall()) + LOGIN_S)
-        return f"{until}.{self._mac(until)}"
-
-    def _holds(self, cookie: str) -> bool:
-        until, _, mac = cookie.partition(".")
-        proven = hmac.compare_digest(mac.encode("utf-8", "surrogateescape"), self._mac(until).encode())
-        return proven and int(until) > self._wall()
-
-    def _mac(self, until: str) -> str:
-        said = b"calotype admin page\n" + until.encode("utf-8", "surrogateescape")
-        return hmac.digest(self._token, said, hashlib.sha256).hex()
-
-
 def admin_app(
     *,
-    token: str,
+    gate: Gate,
+    spool: Path,
+    max_bytes: int,
     registry: CollectorRegistry,
     gather: Callable[[], Awaitable[object]],
     lacking: Callable[[], Awaitable[list[str]]],
-    explain: Callable[[str, str], Awaitable[Explanation]],
+    operator: Operator,
     clock: Clock,
-    wall: WallClock,
     log: structlog.typing.FilteringBoundLogger,
 ) -> web.Application:
-    """The aiohttp application; an empty `token` leaves it open to whoever reaches its loopback address. `gather` is
+    """The aiohttp application. `gather` is
     awaited before the registry is read, and returns the slowest originals; `lacking` says what readiness lacks."""
     exposition = make_aiohttp_handler(registry)
-    gate = Pass(token, wall)
+    operations = Operations(operator, gate, spool=spool, max_bytes=max_bytes)
     began_s = clock()
     files = {path.name: path.read_text() for path in _PAGES.iterdir()}
 
@@ -88,12 +55,6 @@ def admin_app(
     async def metrics(request: web.Request) -> web.StreamResponse:
         await gather()
         return respond.shown(await exposition(request))
-
-    async def tell(request: web.Request) -> web.Response:
-        url = request.query.get("url", "")
-        if not url:
-            raise BadUrl("parameter url must be given: the URL to explain")
-        return respond.told(await explain(url, request.query.get("accept", "")))
 
     async def status(_: web.Request) -> web.Response:
         slowest = await gather()
@@ -113,6 +74,9 @@ def admin_app(
             }
         )
 
+    async def openapi(_: web.Request) -> web.Response:
+        return respond.page(files["openapi.json"], "application/json")
+
     async def page(request: web.Request) -> web.Response:
         name = request.path.removeprefix("/") or "status.html"
         return respond.page(files[name], _TYPES[Path(name).suffix])
@@ -130,13 +94,16 @@ def admin_app(
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            if request.path not in _OPEN and not gate.admits(request):
-                if request.path == "/":
-                    return respond.go("/login")
-                raise Unauthorized("the admin token must be sent as Authorization: Bearer")
+            if request.path not in _OPEN and request.match_info.handler not in operations.handlers:
+                gate.enforce(request, "read")
             return await handler(request)
         except CalotypeError as failure:
+            if isinstance(failure, Unauthorized) and request.path == "/":
+                return respond.go("/login")
             return respond.problem(failure)
+        except web.HTTPMethodNotAllowed as refusal:
+            wrong = MethodNotAllowed("this call takes another method")
+            return respond.problem(wrong, allowed=sorted(refusal.allowed_methods))
         except web.HTTPException:
             return respond.problem(UnknownRoute("the admin listener has nothing here"))
         except Exception:
@@ -147,7 +114,8 @@ def admin_app(
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
-    app.router.add_get("/v1/explain", tell)
+    operations.add_to(app.router)
+    app.router.add_get("/v1/openapi.json", openapi)
     app.router.add_get("/v1/status", status)
     for name in ("", "page.css", "status.js"):
         app.router.add_get(f"/{name}", page)

@@ -3,6 +3,7 @@
 No decision about pictures; no byte of a client's is repeated.
 """
 
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from proxy.core.delivery import VALIDATOR, Delivery, Outcome, Variant, steps
-from proxy.core.errors import CalotypeError, Overloaded, RangeNotSatisfiable
+from proxy.core.errors import CalotypeError, Overloaded, PurgeIncomplete, RangeNotSatisfiable
 from proxy.core.formats import TRAITS, Format
 from proxy.core.freshness import NO_STORE, Whole, byte_range, cache_control, etag
 from proxy.core.signing import ANY, Scope
@@ -20,6 +21,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "bad-transform": (400, "The transform in the URL is wrong"),
     "bad-url": (400, "The URL is wrong"),
     "dimension-not-allowed": (400, "This size is not served"),
+    "bad-request": (400, "The call is wrong"),
     "unauthorized": (401, "A valid token is needed"),
     "bad-signature": (403, "The signature is wrong"),
     "signature-required": (403, "A signed URL is needed"),
@@ -28,15 +30,18 @@ STATUS: dict[str, tuple[int, str]] = {
     "unknown-route": (404, "There is nothing here"),
     "original-not-found": (404, "The original does not exist"),
     "method-not-allowed": (405, "Only GET and HEAD are answered"),
+    "conflict": (409, "Something else is there already"),
     "unsupported-format": (415, "The original is in a format that is not served"),
     "range-not-satisfiable": (416, "The range lies outside the picture"),
     "original-too-large": (422, "The original is too large"),
     "undecodable": (422, "The original cannot be decoded"),
+    "rate-limited": (429, "There are too many calls"),
     "internal": (500, "The node made a mistake"),
     "source-unavailable": (502, "The originals cannot be reached"),
     "worker-died": (502, "The render failed"),
     "overloaded": (503, "The node is busy"),
     "draining": (503, "The node is stopping"),
+    "purge-incomplete": (503, "The purge is not complete"),
     "source-timeout": (504, "The original took too long"),
     "render-timeout": (504, "The render took too long"),
 }
@@ -201,29 +206,37 @@ def outcome_of(failure: CalotypeError) -> Outcome:
     return Outcome.SHED if isinstance(failure, Overloaded) else Outcome.FAILED
 
 
-def problem(failure: CalotypeError, *, negotiates: bool = False, lasting: bool = True) -> web.Response:
+def problem(
+    failure: CalotypeError,
+    *,
+    negotiates: bool = False,
+    lasting: bool = True,
+    allowed: Sequence[str] = ("GET", "HEAD"),
+) -> web.Response:
     """An RFC 9457 problem; never cached, but for a missing original, and that briefly and where it is `lasting`."""
     status, title = STATUS[failure.slug]
     headers = CIMultiDict(_EVERYWHERE)
     missing = lasting and failure.slug == "original-not-found"
     headers[hdrs.CACHE_CONTROL] = cache_control(NOT_FOUND_CACHE_S) if missing else NO_STORE
     headers[hdrs.CONTENT_TYPE] = "application/problem+json"
-    if status not in (400, 401, 403, 405) and failure.slug != "unknown-route":
+    if status not in (400, 401, 403, 405, 409, 429) and failure.slug != "unknown-route":
         headers["Cache-Status"] = cache_status(outcome_of(failure), "")
     if negotiates:
         headers[hdrs.VARY] = hdrs.ACCEPT
     if failure.retry_after_s is not None:
         headers[hdrs.RETRY_AFTER] = str(failure.retry_after_s)
     if status == 405:
-        headers[hdrs.ALLOW] = "GET, HEAD"
+        headers[hdrs.ALLOW] = ", ".join(allowed)
     if status == 401:
         headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
-    body = {
+    body: dict[str, object] = {
         "type": f"urn:calotype:error:{failure.slug}",
         "title": title,
         "status": status,
         "detail": failure.detail,
     }
+    if isinstance(failure, PurgeIncomplete):
+        body["open"] = failure.open
     return web.Response(status=status, headers=headers, body=msgspec.json.encode(body))
 
 

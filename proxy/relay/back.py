@@ -6,17 +6,52 @@ A front that closes its connection has lost interest: what it waited for is canc
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
 
 import structlog
 
 from proxy.channel import Channel, Closed
 from proxy.core.errors import CalotypeError, Internal, SourceUnavailable
-from proxy.ports import Producer
-from proxy.relay.wire import Call, Opened
+from proxy.core.generations import Scope
+from proxy.ports import Follower, Operator, Producer, Unfollowed
+from proxy.relay.wire import Call, Forget, Opened
 
 ACCEPT_PAUSE_S = 0.1
+
+
+class Followed(Protocol):
+    """Who has followers told."""
+
+    def follow(self, follower: Follower) -> None: ...
+
+    def leave(self, follower: Follower) -> None: ...
+
+
+class _Front:
+    """Satisfies Follower, for a front at the other end of a channel that is used for nothing else."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._turn = asyncio.Lock()
+        self.gone = asyncio.Event()
+
+    async def forget(self, scopes: Sequence[Scope], keys: Sequence[str]) -> int:
+        async with self._turn:
+            return await self.say(Forget(scopes, keys))
+
+    async def say(self, word: Forget) -> int:
+        """Who does not answer in time, or not at all, is a front no more: it begins anew."""
+        try:
+            await self._channel.send(word)
+            answer: int = (await self._channel.receive()).value
+        except BaseException as failure:
+            self._channel.close()
+            self.gone.set()
+            if isinstance(failure, Closed):
+                raise Unfollowed from None
+            raise
+        return answer
 
 
 class RelayServer:
@@ -26,13 +61,15 @@ class RelayServer:
         self,
         listener: socket.socket,
         producer: Producer,
-        explain: Callable[[str, str], Awaitable[object]],
+        operator: Operator,
+        purges: Followed,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         listener.setblocking(False)
         self._listener = listener
         self._producer = producer
-        self._explain = explain
+        self._operator = operator
+        self._purges = purges
         self._log = log
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -65,21 +102,39 @@ class RelayServer:
         try:
             while True:
                 await self._answer_next(channel)
-        except Closed:
+        except (Closed, Unfollowed):
             pass
         finally:
             channel.close()
 
     async def _answer_next(self, channel: Channel) -> None:
         """One call. Cancelled with its connection: who has asked says nothing until it is answered."""
-        call: Call = (await channel.receive()).value
+        call, descriptors = await channel.receive()
+        if call.method == "follow":
+            await self._lead(channel)
+            return
         me = asyncio.current_task()
         assert me is not None
-        with channel.watched(me.cancel):
-            answer = await self._answer(call, channel)
+        try:
+            with channel.watched(me.cancel):
+                answer = await self._answer(call, channel, descriptors)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
         await channel.send(answer)
 
-    async def _answer(self, call: Call, channel: Channel) -> object:
+    async def _lead(self, channel: Channel) -> None:
+        """Tells a front what to forget, for as long as it lives. What it believed before counts no more."""
+        follower = _Front(channel)
+        await follower.say(Forget(None))
+        self._purges.follow(follower)
+        try:
+            await follower.gone.wait()
+        finally:
+            self._purges.leave(follower)
+        raise Closed
+
+    async def _answer(self, call: Call, channel: Channel, descriptors: Sequence[int]) -> object:
         answer: object = None
         try:
             match call.method:
@@ -92,8 +147,10 @@ class RelayServer:
                     )
                 case "latest":
                     await self._lend(call, channel)
-                case "explain":
-                    answer = await self._explain(*call.arguments)
+                case "do":
+                    asked, size_bytes = call.arguments
+                    content = descriptors[0] if descriptors else None
+                    answer = await self._operator.do(asked, content=content, size_bytes=size_bytes)
         except CalotypeError as failure:
             answer = failure.with_traceback(None)
         except Closed:

@@ -5,29 +5,36 @@ A connection a call, kept for the next. Should the back die, the call is made ag
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from proxy.channel import Channel, Closed, Message
+from proxy.core.admin import AdminAsked
 from proxy.core.delivery import Delivered
 from proxy.core.errors import RenderTimeout, WorkerDied
+from proxy.core.generations import Scope
 from proxy.core.keys import Identity, OriginalRef
 from proxy.core.wanted import Named, Wanted
-from proxy.ports import Original
-from proxy.relay.wire import Call, Opened
+from proxy.ports import Clock, Original
+from proxy.relay.wire import Call, Forget, Opened
 
 GRACE_S = 0.1
+OPERATE_S = 120.0
 TRIES = 4
 PAUSE_S = 0.05
 _MOST_IDLE = 64
 
 
+Forgetting = Callable[[Sequence[Scope] | None, Sequence[str]], Awaitable[int]]
+
+
 class Relay:
     """Satisfies Producer, over so many `connections` at most; `path` is where the back listens, now or soon."""
 
-    def __init__(self, path: str, *, connections: int) -> None:
+    def __init__(self, path: str, *, connections: int, clock: Clock) -> None:
         self._path = path
+        self._clock = clock
         self._idle: list[Channel] = []
         self._seats = asyncio.Semaphore(connections)
         self._most_idle = min(_MOST_IDLE, connections)
@@ -40,9 +47,40 @@ class Relay:
         delivered: Delivered = await self._ask(Call("variant", (wanted, redirect_until_s), deadline))
         return delivered
 
-    async def explain(self, url: str, accept: str, *, deadline: float) -> Any:
-        """What `explain` says there."""
-        return await self._ask(Call("explain", (url, accept), deadline))
+    async def do(self, asked: AdminAsked, *, content: int | None = None, size_bytes: int = 0) -> object:
+        """Satisfies Operator. A call whose connection breaks is not made again: it may have been done."""
+        call = Call("do", (asked, size_bytes), self._clock() + OPERATE_S)
+        descriptors = [] if content is None else [content]
+        return _value(await self._once(call, descriptors))
+
+    async def _once(self, call: Call, descriptors: list[int]) -> Message:
+        try:
+            async with asyncio.timeout_at(call.deadline), self._seats:
+                channel = await self._connected()
+                try:
+                    await channel.send(call, descriptors)
+                    return await channel.receive()
+                finally:
+                    channel.close()
+        except TimeoutError:
+            raise RenderTimeout("the process that does it did not answer in time") from None
+        except Closed:
+            raise WorkerDied("the process that does it died; it may have been done") from None
+
+    async def follow(self, forget: Forgetting) -> None:
+        """Has `forget` told what is not true any more, for ever. While nobody is heard of, what is new is not heard
+        either: whoever answers a purge waits for us."""
+        while True:
+            channel = await self._connected()
+            try:
+                await channel.send(Call("follow", (), 0.0))
+                while True:
+                    word: Forget = (await channel.receive()).value
+                    await channel.send(await forget(word.scopes, word.keys))
+            except Closed:
+                await asyncio.sleep(PAUSE_S)
+            finally:
+                channel.close()
 
     @asynccontextmanager
     async def latest(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:

@@ -1,16 +1,26 @@
 """What front and back say to each other."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+from proxy.core.generations import Scope
 from proxy.core.keys import Identity
 
 
 class Call(NamedTuple):
     """One thing to do until `deadline`, a point on the Clock, which all processes of a machine share."""
 
-    method: Literal["name", "variant", "latest", "explain"]
+    method: Literal["name", "variant", "latest", "do", "follow"]
     arguments: tuple[Any, ...]
     deadline: float
+
+
+class Forget(NamedTuple):
+    """Told to a front that follows: what it must forget. It answers with a number, of the `keys` it had; None, the
+    first word to it, is for all it believes."""
+
+    scopes: Sequence[Scope] | None
+    keys: Sequence[str] = ()
 
 
 class Opened(NamedTuple):

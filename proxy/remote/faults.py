@@ -13,6 +13,12 @@ class Missing(RemoteError):
     kind = "missing"
 
 
+class Exists(RemoteError):
+    """There is such a thing there already."""
+
+    kind = "exists"
+
+
 class TooLarge(RemoteError):
     """What came is larger than was allowed."""
 

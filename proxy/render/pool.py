@@ -36,7 +36,7 @@ from proxy.core.facts import Facts
 from proxy.core.formats import SNIFF_BYTES, sniff
 from proxy.core.limits import Limits
 from proxy.core.plan import Plan
-from proxy.ports import Clock, Original
+from proxy.ports import Clock, Haste, Original
 from proxy.render.wire import ANSWER_HEAD, JOB_HEAD, MAX_BODY_BYTES, MAX_TEXT_BYTES, Answer, Hello, Job
 
 START_S = 20.0
@@ -44,7 +44,7 @@ RESPAWN_PAUSE_S = 0.5
 KILL_SLACK_S = 0.05
 WATCH_S = 0.1
 _PART_BYTES = 2**20
-_PROBE, _RENDER = 0, 1
+_PROBE, _RENDER, _BEHIND = 0, 1, 2
 _FAILURES = {kind.slug: kind for kind in (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal)}
 
 T = TypeVar("T", Hello, Answer)
@@ -60,13 +60,15 @@ class _NotTaken(_Gone):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Waiting:
-    """A job in the queue; `answer` is done early where its caller has left, `taken` once a worker has it."""
+    """A job in the queue; `answer` is done early where its caller has left, `taken` once a worker has it. It may stand
+    there twice, once it has become urgent."""
 
     original: Original
     plan: Plan | None
     deadline: float
     on_start: Callable[[], None]
     answer: asyncio.Future[tuple[Answer, bytes]]
+    is_behind: bool = False
     taken: bool = False
 
 
@@ -237,6 +239,7 @@ class Pool:
         self._workers: set[_Worker] = set()
         self._alive: set[_Worker] = set()
         self._waiting = 0
+        self._behind = 0
         self._busy = 0
         self._usual_s = 0.0
 
@@ -244,6 +247,11 @@ class Pool:
     def waiting(self) -> int:
         """Jobs in the queue now."""
         return self._waiting
+
+    @property
+    def behind(self) -> int:
+        """Jobs that wait behind those, for nobody but the node itself."""
+        return self._behind
 
     @property
     def alive(self) -> int:
@@ -280,14 +288,14 @@ class Pool:
                 waiting.answer.set_exception(_stopping())
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
-        answer, _ = await self._submit(_PROBE, original, None, deadline, lambda: None)
+        answer, _ = await self._submit(_PROBE, original, None, deadline, lambda: None, None)
         assert answer.facts is not None
         return answer.facts
 
     async def render(
-        self, original: Original, plan: Plan, *, deadline: float, on_start: Callable[[], None]
+        self, original: Original, plan: Plan, *, deadline: float, on_start: Callable[[], None], haste: Haste | None = None
     ) -> Variant:
-        _, body = await self._submit(_RENDER, original, plan, deadline, on_start)
+        _, body = await self._submit(_RENDER, original, plan, deadline, on_start, haste)
         return Variant(kind=plan.encode.format, body=body)
 
     async def _submit(
@@ -297,9 +305,11 @@ class Pool:
         plan: Plan | None,
         deadline: float,
         on_start: Callable[[], None],
+        haste: Haste | None,
     ) -> tuple[Answer, bytes]:
         wait_s = self._waiting / self._count * self._usual_s
-        if self._waiting >= self._most_waiting or self._clock() + wait_s > deadline:
+        is_behind = haste is not None and haste.is_behind
+        if not is_behind and (self._waiting >= self._most_waiting or self._clock() + wait_s > deadline):
             raise Overloaded(
                 "more pictures are waiting to be rendered than the node can do in time",
                 retry_after_s=max(1, math.ceil(wait_s)),
@@ -310,9 +320,12 @@ class Pool:
             deadline=deadline,
             on_start=on_start,
             answer=asyncio.get_running_loop().create_future(),
+            is_behind=is_behind,
         )
-        self._waiting += 1
-        self._queue.put_nowait((rank, next(self._order), waiting))
+        self._count_waiting(waiting, 1)
+        self._queue.put_nowait((_BEHIND if is_behind else rank, next(self._order), waiting))
+        if haste is not None and is_behind:
+            haste.on_hurry(lambda: self._hurry(waiting, rank))
         try:
             async with asyncio.timeout_at(deadline + KILL_SLACK_S):
                 answer, body = await waiting.answer
@@ -320,10 +333,24 @@ class Pool:
             raise RenderTimeout("the picture was not rendered in time") from None
         finally:
             if not waiting.taken:
-                self._waiting -= 1
+                self._count_waiting(waiting, -1)
         if answer.slug:
             raise _FAILURES[answer.slug](answer.detail)
         return answer, body
+
+    def _count_waiting(self, waiting: _Waiting, more: int) -> None:
+        if waiting.is_behind:
+            self._behind += more
+        else:
+            self._waiting += more
+
+    def _hurry(self, waiting: _Waiting, rank: int) -> None:
+        """Somebody waits for it now: it takes its place among the others."""
+        if not waiting.taken and not waiting.answer.done():
+            self._count_waiting(waiting, -1)
+            waiting.is_behind = False
+            self._count_waiting(waiting, 1)
+            self._queue.put_nowait((rank, next(self._order), waiting))
 
     async def _serve(self, worker: _Worker | None) -> None:
         """One seat of the pool: whoever sits on it takes the next job; who is gone is replaced."""
@@ -354,17 +381,17 @@ class Pool:
             self._put_back(taking)
             return False
         rank, order, waiting = taking.result()
-        if waiting.answer.done():
+        if waiting.answer.done() or waiting.taken:
             return True
         waiting.taken = True
-        self._waiting -= 1
+        self._count_waiting(waiting, -1)
         self._busy += 1
         try:
             return await self._work(worker, waiting)
         except _NotTaken:
             if not waiting.answer.done():
                 waiting.taken = False
-                self._waiting += 1
+                self._count_waiting(waiting, 1)
                 self._queue.put_nowait((rank, order, waiting))
             return False
         finally:

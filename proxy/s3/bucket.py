@@ -6,10 +6,11 @@ a drip for ever; none of that leaves this room. What an object means is for `sou
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
 from aiobotocore.config import AioConfig
@@ -41,6 +42,13 @@ class Head:
     size_bytes: int
     content_type: str
     metadata: Mapping[str, str]
+
+
+class Listed(NamedTuple):
+    """An object's name, and when it was stored, in seconds of the unix epoch."""
+
+    name: str
+    stored_s: float
 
 
 class InMemory:
@@ -155,8 +163,13 @@ class S3Bucket:
         cache_control: str,
         metadata: Mapping[str, str],
         within_s: float | None = None,
+        only_new: bool = False,
     ) -> None:
-        """Stores an object. Raises RemoteError."""
+        """Stores an object; one that is `only_new` in no other's place, where the store knows If-None-Match. Raises
+        RemoteError."""
+        more = {"IfNoneMatch": "*"} if only_new else {}
+        if cache_control:
+            more["CacheControl"] = cache_control
         await self._ask(
             self._writes,
             lambda: self._client.put_object(
@@ -164,8 +177,8 @@ class S3Bucket:
                 Key=key,
                 Body=body,
                 ContentType=content_type,
-                CacheControl=cache_control,
                 Metadata=metadata,
+                **more,
             ),
             within_s,
         )
@@ -178,9 +191,30 @@ class S3Bucket:
         metadata: Mapping[str, str] = answer.get("Metadata", {})
         return metadata
 
-    async def delete(self, key: str) -> None:
+    async def delete(self, key: str, *, within_s: float | None = None) -> None:
         """Removes an object; raises RemoteError."""
-        await self._ask(self._writes, lambda: self._client.delete_object(Bucket=self.place.bucket, Key=key))
+        await self._ask(
+            self._writes, lambda: self._client.delete_object(Bucket=self.place.bucket, Key=key), within_s
+        )
+
+    async def names(self, prefix: str, *, within_s: float | None = None) -> AsyncIterator[list[Listed]]:
+        """All objects whose names begin so, in their order, a page at a time. Raises RemoteError."""
+        after = ""
+        while True:
+            answer = await self._ask(self._reads, partial(self._page, prefix, after), within_s)
+            listed = [
+                Listed(each["Key"], each["LastModified"].timestamp()) for each in answer.get("Contents", ())
+            ]
+            if listed:
+                yield listed
+                after = listed[-1].name
+            if not listed or not answer.get("IsTruncated"):
+                return
+
+    def _page(self, prefix: str, after: str) -> Awaitable[Any]:
+        start = {"StartAfter": after} if after else {}
+        page: Awaitable[Any] = self._client.list_objects_v2(Bucket=self.place.bucket, Prefix=prefix, **start)
+        return page
 
     async def reach(self) -> None:
         """Asks the bucket for a name or none. Raises RemoteError, in words for the owner."""

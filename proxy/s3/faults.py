@@ -14,7 +14,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from proxy.remote.faults import Denied, Missing, Refused, RemoteError, TooSlow, Unavailable
+from proxy.remote.faults import Denied, Exists, Missing, Refused, RemoteError, TooSlow, Unavailable
 
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 _THROTTLED = frozenset(
@@ -48,6 +48,8 @@ def _refusal(fault: ClientError) -> RemoteError:
     status = int(fault.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _MISSING or (status == 404 and code != "NoSuchBucket"):
         return Missing("there is no such object")
+    if status == 412:
+        return Exists("there is such an object already")
     if code == "NoSuchBucket":
         return Refused("there is no such bucket: create it, or correct its name")
     if code in _THROTTLED or status in (429, 500, 502, 503, 504) or status < 300:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from proxy.core.delivery import Variant
 from proxy.core.formats import Format
-from proxy.ports import InstantTier, Metrics, Tier, Turns
+from proxy.ports import Haste, InstantTier, Metrics, Tier, Turns
 
 MAX_WAITING = 1024
 MAX_WAITING_BYTES = 64 * 2**20
@@ -33,6 +33,7 @@ class _WriteBehind:
         self._metrics = metrics
         self._kept: OrderedDict[str, Variant] = OrderedDict()
         self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
+        self._settling: dict[str, asyncio.Event] = {}
         self._kept_bytes = 0
         self._closing = False
         self._writers = [
@@ -44,6 +45,13 @@ class _WriteBehind:
 
     async def lookup(self, key: str, kind: Format | None) -> Variant | None:
         return self._kept.get(key) or await self.tier.lookup(key, kind)
+
+    async def holds(self, key: str, kind: Format | None) -> bool:
+        return key in self._kept or await self.tier.holds(key, kind)
+
+    async def remove(self, key: str, kind: Format | None) -> bool:
+        waited = self._take_back(key)
+        return await self.tier.remove(key, kind) or waited
 
     def store(self, key: str, variant: Variant) -> bool:
         waiting = self._kept.get(key)
@@ -62,15 +70,28 @@ class _WriteBehind:
     async def _write(self) -> None:
         while (key := await self._waiting.get()) is not None:
             written = None
-            while written is not (variant := self._kept[key]):
+            while (variant := self._kept.get(key)) is not None and written is not variant:
                 written = variant
                 try:
                     await self.tier.store(key, variant)
+                    if key not in self._kept:
+                        await self.tier.remove(key, variant.kind)  # It was taken back meanwhile.
                 except Exception:
                     # Against its contract; but a writer that ends would take the queue with it.
                     self._metrics.tier_failed(self.tier.name, "internal")
-            self._kept_bytes -= len(self._kept.pop(key).body)
+            self._take_back(key)
             del variant, written  # Nobody but the tiers holds one, while nothing is written.
+
+    async def settled(self, key: str) -> None:
+        if key in self._kept:
+            await self._settling.setdefault(key, asyncio.Event()).wait()
+
+    def _take_back(self, key: str) -> bool:
+        if (settling := self._settling.pop(key, None)) is not None:
+            settling.set()
+        variant = self._kept.pop(key, None)
+        self._kept_bytes -= len(variant.body) if variant is not None else 0
+        return variant is not None
 
     async def close(self, deadline: float) -> None:
         """Writes what waits until `deadline`; the rest is dropped and counted."""
@@ -119,22 +140,54 @@ class Chain:
                 return Brought(variant, behind.tier.name)
         return None
 
+    async def holds(self, key: str, kind: Format | None) -> bool:
+        """Whether the last tier has it, or is about to."""
+        return await self._slow[-1].holds(key, kind) if self._slow else self.recall(key) is not None
+
+    async def settled(self, key: str) -> None:
+        """Until nobody is about to store it."""
+        for behind in self._slow:
+            await behind.settled(key)
+
     def store(self, key: str, variant: Variant) -> bool:
         """Into the fast tier now, into the slow ones behind the answer; False if no tier took it."""
-        return any([self._fast.store(key, variant), *(behind.store(key, variant) for behind in self._slow)])
+        return any([self._fast.store(key, variant), self._store_behind(key, variant)])
+
+    def _store_behind(self, key: str, variant: Variant) -> bool:
+        return any([behind.store(key, variant) for behind in self._slow])
+
+    async def remove(self, key: str, kind: Format | None) -> list[str]:
+        """From every tier; returns the names of those that had it."""
+        removed = [self._fast.name] if self._fast.remove(key) else []
+        for behind in self._slow:
+            if await behind.remove(key, kind):
+                removed.append(behind.tier.name)
+        return removed
 
     async def bring(
-        self, key: str, kind: Format | None, make: Callable[[], Awaitable[Variant]], *, deadline: float
+        self,
+        key: str,
+        kind: Format | None,
+        make: Callable[[], Awaitable[Variant]],
+        *,
+        deadline: float,
+        haste: Haste | None = None,
     ) -> Brought:
         """From the first tier that has it, else made and stored: here, or by another node that shares the last tier.
+        What is made while nobody waits for it takes no room in the fast tier.
 
         Raises what `make` raises.
         """
+
+        def store(variant: Variant) -> bool:
+            is_behind = haste is not None and haste.is_behind and bool(self._slow)
+            return self._store_behind(key, variant) if is_behind else self.store(key, variant)
+
         if found := await self.lookup(key, kind):
             return found
         if self._turns is None:
             variant = await make()
-            return Brought(variant, "", self.store(key, variant))
+            return Brought(variant, "", store(variant))
         ours = await self._turns.take(key, deadline=deadline)
         if not ours and (found := await self.lookup(key, kind)):
             return found
@@ -143,7 +196,7 @@ class Chain:
         except BaseException:
             await self._turns.leave(key)
             raise
-        stored = self.store(key, variant)
+        stored = store(variant)
         if key in self._slow[-1]:
             self._turns.made(key)
         else:

@@ -5,11 +5,12 @@ One for each process that answers requests. Speaks in core values only; HTTP is 
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from proxy.core.delivery import NO_TIMINGS, VALIDATOR, Belief, Delivered, Delivery, Outcome, Variant
+from proxy.core.generations import Reach, Scope
 from proxy.core.keys import OriginalRef
 from proxy.core.memo import Memo
 from proxy.core.wanted import Named, Wanted
@@ -35,6 +36,7 @@ class Deliver:
         self._names: Memo[Wanted, Named] = Memo(_MEMO_ENTRIES)
         self._beliefs: Memo[OriginalRef, Belief] = Memo(_MEMO_ENTRIES)
         self._looking: dict[OriginalRef, float] = {}
+        self._purges = 0
 
     def recall(self, wanted: Wanted) -> Delivered | None:
         """The memory hit, at once, as long as the original's identity may be believed; None for all else."""
@@ -58,6 +60,7 @@ class Deliver:
         `is_current` says whether the client holds the variant of a key already; then nothing is looked up.
         """
         flight: tuple[object, ...]
+        purges = self._purges
         if is_current is None and wanted not in self._names:
             flight = (self._moment(), wanted.by_value)
         else:
@@ -66,14 +69,21 @@ class Deliver:
             if is_current is not None and is_current(named.key):
                 return Delivered(_hit(named, VALIDATOR), None)
             if (variant := self._memory.lookup(named.key)) is not None:
-                return self._remember(wanted, _hit(named, self._memory.name), variant)
+                hit = _hit(named, self._memory.name)
+                return (
+                    self._remember(wanted, hit, variant)
+                    if purges == self._purges
+                    else Delivered(hit, variant)
+                )
             flight = (named.key,)
         # Of those who ask at this moment, or for this very key: nobody joins who comes when the original is another.
         (delivery, brought), collapsed = await self._flights.run(
-            ("variant", redirect_until_s, *flight),
+            ("variant", purges, redirect_until_s, *flight),
             lambda _: self._producer.variant(wanted, deadline=deadline, redirect_until_s=redirect_until_s),
             deadline=deadline,
         )
+        if purges != self._purges:
+            return Delivered(delivery, brought)  # True when it was asked for, and for nobody who asks now.
         self._learn(wanted, Named(delivery.key, delivery.format, delivery.belief))
         if brought is not None and (
             self._memory.lookup(delivery.key) or self._memory.store(delivery.key, brought)
@@ -85,6 +95,24 @@ class Deliver:
         if collapsed and delivery.outcome is Outcome.MISS:
             delivery = replace(delivery, outcome=Outcome.COLLAPSED, timings=NO_TIMINGS)
         return Delivered(delivery, brought)
+
+    async def forget(self, scopes: Sequence[Scope] | None, keys: Sequence[str]) -> int:
+        """Satisfies Follower; with None for all that is believed."""
+        self._purges += 1
+        if scopes is None:
+            self._beliefs.clear()
+            self._names.clear()
+            self._hits.clear()
+        for scope in scopes or ():
+            if (ref := scope.original) is not None:
+                self._beliefs.pop(ref, None)
+            else:
+                self._beliefs.clear()
+            if scope.reach in (Reach.PLAN, Reach.VARIANT):
+                # These have other keys now, of originals that are the same.
+                self._names.clear()
+                self._hits.clear()
+        return sum(self._memory.remove(key) for key in keys)
 
     def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
         """The original itself, open as long as the context is."""
@@ -109,6 +137,8 @@ class Deliver:
         return await self._renamed(wanted, deadline)
 
     async def _renamed(self, wanted: Wanted, deadline: float) -> Named:
+        purges = self._purges
+
         async def look(flight: Flight) -> Named:
             alone = wanted.ref not in self._looking
             if alone:
@@ -116,18 +146,22 @@ class Deliver:
                 flight.hold()
                 self._looking[wanted.ref] = self._clock()
             try:
-                return self._learn(wanted, await self._producer.name(wanted, deadline=deadline))
+                named = await self._producer.name(wanted, deadline=deadline)
+                return self._learn(wanted, named) if purges == self._purges else named
             finally:
                 if alone:
                     del self._looking[wanted.ref]
 
-        landed = await self._flights.run(("name", self._moment(), wanted.by_value), look, deadline=deadline)
-        return self._names.keep(wanted, landed.result)
+        flight = ("name", purges, self._moment(), wanted.by_value)
+        named = (await self._flights.run(flight, look, deadline=deadline)).result
+        return self._names.keep(wanted, named) if purges == self._purges else named
 
     def _is_at_hand(self, ref: OriginalRef, named: Named) -> bool:
         """Whether its picture is in memory, and its original not known to be another by now."""
-        version, _ = self._beliefs.get(ref, named.belief)
-        return version == named.belief.version and self._memory.lookup(named.key) is not None
+        held = self._beliefs.get(ref)
+        if held is None or held.version != named.belief.version:
+            return False
+        return self._memory.lookup(named.key) is not None
 
     def _learn(self, wanted: Wanted, named: Named) -> Named:
         """One look at an original is good for all that is made of it."""
@@ -139,8 +173,8 @@ class Deliver:
 
     def _holds(self, ref: OriginalRef, belief: Belief) -> bool:
         """Whether what rests on `belief` still holds, by the last look at the original."""
-        version, until_s = self._beliefs.get(ref, belief)
-        return version == belief.version and until_s > self._clock()
+        held = self._beliefs.get(ref)
+        return held is not None and held.version == belief.version and held.until_s > self._clock()
 
     def _remember(self, wanted: Wanted, hit: Delivery, variant: Variant) -> Delivered:
         self._hits.keep(wanted, hit)

@@ -7,7 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from cachetools import LRUCache
@@ -15,8 +15,9 @@ from cachetools import LRUCache
 from proxy.core.delivery import Belief, Variant
 from proxy.core.errors import CalotypeError, OriginalNotFound, SourceTimeout, SourceUnavailable
 from proxy.core.facts import Facts
-from proxy.core.keys import Identity, OriginalRef, facts_key, identity_key
-from proxy.ports import Clock, Metrics, Original, OriginalsTier, Renderer, Source
+from proxy.core.generations import Generations
+from proxy.core.keys import Identity, OriginalRef, facts_key, identity_key, original_key
+from proxy.ports import Clock, Index, Metrics, Original, OriginalsTier, Renderer, Source
 from proxy.service.chain import Chain
 from proxy.service.singleflight import Flight, Flights
 
@@ -35,6 +36,14 @@ class OriginalChanged(Exception):
     """The original is no longer the one that was identified; identify it again."""
 
 
+class _Known(NamedTuple):
+    """Who an original was when it was last looked at, or that it was missing, and until when that may be believed."""
+
+    identity: Identity | OriginalNotFound
+    until_s: float
+    generation: str
+
+
 class Originals:
     """All that is asked of originals before and besides their pixels."""
 
@@ -47,6 +56,8 @@ class Originals:
         clock: Clock,
         metrics: Metrics,
         keep: OriginalsTier | None = None,
+        generations: Generations | None = None,
+        index: Index | None = None,
     ) -> None:
         self._sources = sources
         self._keep = keep
@@ -55,31 +66,41 @@ class Originals:
         self._flights = flights
         self._clock = clock
         self._metrics = metrics
-        self._known: LRUCache[OriginalRef, tuple[Identity | OriginalNotFound, float]] = LRUCache(_REMEMBERED)
-        self._absent: LRUCache[OriginalRef, tuple[str, float]] = LRUCache(_REMEMBERED)
+        self._generations = Generations() if generations is None else generations
+        self._index = index
+        self._known: LRUCache[OriginalRef, _Known] = LRUCache(_REMEMBERED)
+        self._absent: LRUCache[tuple[OriginalRef, str], tuple[str, float]] = LRUCache(_REMEMBERED)
         self._at_hand: dict[Identity, Original] = {}
         self._borrowers: Counter[Identity] = Counter()
 
     async def identify(self, ref: OriginalRef, *, deadline: float) -> Identity:
         """The identity, looked up at its source no more often than the source's `recheck_s`."""
-        known = self._known.get(ref)
-        if known is None or known[1] <= self._clock():
+        generation = self._generations.of(ref)
+        known = self._known_of(ref, generation)
+        if known is None or known.until_s <= self._clock():
             landed = await self._flights.run(
-                ("identify", ref), lambda _: self._look(ref, deadline), deadline=deadline
+                ("identify", ref, generation),
+                lambda _: self._look(ref, generation, deadline),
+                deadline=deadline,
             )
             known = landed.result
-        if isinstance(known[0], OriginalNotFound):
-            raise OriginalNotFound(known[0].detail)
-        return known[0]
+        if isinstance(known.identity, OriginalNotFound):
+            raise OriginalNotFound(known.identity.detail)
+        return known.identity
 
-    async def _look(self, ref: OriginalRef, deadline: float) -> tuple[Identity | OriginalNotFound, float]:
+    def _known_of(self, ref: OriginalRef, generation: str) -> "_Known | None":
+        """What is remembered since the last purge."""
+        known = self._known.get(ref)
+        return known if known is not None and known.generation == generation else None
+
+    async def _look(self, ref: OriginalRef, generation: str, deadline: float) -> "_Known":
         source = self._sources[ref.source]
-        last = await self._last(ref) if source.serves_stale else None
+        last = await self._last(ref, generation) if source.serves_stale else None
         known: Identity | OriginalNotFound
         lasts_s = source.recheck_s
         try:
             async with asyncio.timeout_at(deadline):
-                known = await source.identify(ref.key, last)
+                known = await source.identify(ref.key, last, generation)
         except OriginalNotFound as missing:
             known, lasts_s = missing.with_traceback(None), NOT_FOUND_S
         except (TimeoutError, SourceTimeout, SourceUnavailable) as failure:
@@ -93,23 +114,27 @@ class Originals:
         if source.serves_stale and version != (last.version if last else _GONE):
             if version != _GONE:
                 self._metrics.fetched(ref.source, "ok")
-            self._chain.store(identity_key(ref), Variant(kind=None, body=version.encode()))
-        self._known[ref] = found = known, self._clock() + lasts_s
+            self._chain.store(identity_key(ref, generation), Variant(kind=None, body=version.encode()))
+        found = _Known(known, self._clock() + lasts_s, generation)
+        if generation == self._generations.of(ref):
+            self._known[ref] = found
         return found
 
-    async def _last(self, ref: OriginalRef) -> Identity | None:
+    async def _last(self, ref: OriginalRef, generation: str) -> Identity | None:
         """The identity when it was last looked at, perhaps before a restart, perhaps by another node."""
-        known = self._known.get(ref)
+        known = self._known_of(ref, generation)
         if known is not None:
-            return known[0] if isinstance(known[0], Identity) else None
-        brought = await self._chain.lookup(identity_key(ref), None)
+            return known.identity if isinstance(known.identity, Identity) else None
+        brought = await self._chain.lookup(identity_key(ref, generation), None)
         version = brought.variant.body.decode() if brought else _GONE
-        return None if version == _GONE else Identity(ref, version)
+        return None if version == _GONE else Identity(ref, version, generation)
 
     def belief(self, identity: Identity) -> Belief:
         """Until when `identity` need not be looked up again; no time at all if another is known by now."""
         known = self._known.get(identity.ref)
-        return Belief(identity.version, known[1] if known is not None and known[0] == identity else 0.0)
+        holds = known is not None and known.identity == identity
+        version = f"{identity.version} {identity.generation}"
+        return Belief(version, known.until_s if known is not None and holds else 0.0)
 
     async def while_it_rests(self, ref: OriginalRef, work: Callable[[], Awaitable[T]]) -> T:
         """`work`, begun anew where the original turns out to have changed; raises SourceUnavailable where it
@@ -124,6 +149,11 @@ class Originals:
     def forget(self, ref: OriginalRef) -> None:
         """The next `identify` asks the source."""
         self._known.pop(ref, None)
+
+    def found(self, ref: OriginalRef) -> None:
+        """It is there by now, whatever was remembered."""
+        self.forget(ref)
+        self._absent.pop((ref, self._generations.of(ref)), None)
 
     async def facts(self, identity: Identity, *, deadline: float) -> Facts:
         """From a tier, or read from the original's header and kept."""
@@ -141,9 +171,18 @@ class Originals:
 
         async def find(flight: Flight) -> Facts:
             brought = await self._chain.bring(key, None, read, deadline=deadline)
+            if self._index is not None:
+                self._index.note(identity.ref, key, None, "")
             return msgspec.json.decode(brought.variant.body, type=Facts)
 
         return (await self._flights.run(key, find, deadline=deadline)).result
+
+    async def note_facts(self, ref: OriginalRef, facts: Facts, *, deadline: float) -> None:
+        """Keeps what somebody has found out already."""
+        key = facts_key(await self.identify(ref, deadline=deadline))
+        self._chain.store(key, Variant(kind=None, body=msgspec.json.encode(facts)))
+        if self._index is not None:
+            self._index.note(ref, key, None, "")
 
     @asynccontextmanager
     async def borrow(self, identity: Identity, *, deadline: float) -> AsyncIterator[Original]:
@@ -187,7 +226,9 @@ class Originals:
         flight.hold()  # An open file must reach a hand that closes it.
         original = await self._keep.lookup(identity) if self._keep is not None else None
         if original is None:
-            original = await self._from_source(identity.ref, deadline)
+            original = await self._from_source(identity, deadline)
+            if self._index is not None:
+                self._index.note(identity.ref, original_key(original.identity), None, "")
         if original.identity != identity:
             original.close()
             raise OriginalChanged
@@ -197,21 +238,22 @@ class Originals:
             self._at_hand[identity] = original
         return original
 
-    async def _from_source(self, ref: OriginalRef, deadline: float) -> Original:
+    async def _from_source(self, identity: Identity, deadline: float) -> Original:
+        ref, generation = identity.ref, identity.generation
         # Beside the identity, not in its place: what was made of the original is served though it is gone.
-        detail, until_s = self._absent.get(ref, ("", 0.0))
+        detail, until_s = self._absent.get((ref, generation), ("", 0.0))
         if self._clock() < until_s:
             raise OriginalNotFound(detail)
         try:
             async with asyncio.timeout_at(deadline):
-                original = await self._sources[ref.source].fetch(ref.key)
+                original = await self._sources[ref.source].fetch(ref.key, generation)
         except TimeoutError:
             self._metrics.fetched(ref.source, "timeout")
             raise SourceTimeout("the original did not arrive in time") from None
         except CalotypeError as failure:
             self._metrics.fetched(ref.source, failure.slug)
             if isinstance(failure, OriginalNotFound):
-                self._absent[ref] = failure.detail, self._clock() + NOT_FOUND_S
+                self._absent[ref, generation] = failure.detail, self._clock() + NOT_FOUND_S
             raise
         self._metrics.fetched(ref.source, "ok")
         return original

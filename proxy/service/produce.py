@@ -9,15 +9,16 @@ from typing import NamedTuple
 
 from proxy.core.delivery import NO_TIMINGS, Delivered, Delivery, Outcome, Timings, Variant
 from proxy.core.formats import Format
+from proxy.core.generations import Generations
 from proxy.core.keys import Identity, OriginalRef, variant_key
 from proxy.core.memo import Memo
 from proxy.core.negotiate import choose
-from proxy.core.plan import Plan, Recipe, resolve
+from proxy.core.plan import Plan, Recipe, canonical, resolve
 from proxy.core.wanted import Named, Wanted
-from proxy.ports import Clock, Metrics, Original, Redirects, Renderer
+from proxy.ports import Clock, Index, Metrics, Original, Redirects, Renderer
 from proxy.service.chain import Brought, Chain
 from proxy.service.originals import OriginalChanged, Originals
-from proxy.service.singleflight import Flight, Flights
+from proxy.service.singleflight import Flight, Flights, Landed
 
 _MEMO_ENTRIES = 20_000
 
@@ -28,6 +29,8 @@ class Resolved(NamedTuple):
     identity: Identity
     plan: Plan
     key: str
+    of_plans: int
+    """How many purges of plans there had been."""
 
 
 class _Made(NamedTuple):
@@ -52,6 +55,8 @@ class Produce:
         clock: Clock,
         metrics: Metrics,
         redirects: Redirects | None = None,
+        generations: Generations | None = None,
+        index: Index | None = None,
     ) -> None:
         self._originals = originals
         self._chain = chain
@@ -62,6 +67,8 @@ class Produce:
         self._clock = clock
         self._metrics = metrics
         self._redirects = redirects
+        self._generations = Generations() if generations is None else generations
+        self._index = index
         self._resolved: Memo[tuple[object, ...], Resolved] = Memo(_MEMO_ENTRIES)
 
     async def name(self, wanted: Wanted, *, deadline: float) -> Named:
@@ -71,6 +78,19 @@ class Produce:
     async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
         async def attempt() -> Delivered:
             return await self._deliver(await self._resolve(wanted, deadline), deadline, redirect_until_s)
+
+        return await self._originals.while_it_rests(wanted.ref, attempt)
+
+    async def prepare(self, wanted: Wanted, *, deadline: float) -> bool:
+        """Has the variant in the tiers, behind all that clients wait for; False where it was there."""
+
+        async def attempt() -> bool:
+            resolved = await self._resolve(wanted, deadline)
+            if await self._chain.holds(resolved.key, resolved.plan.encode.format):
+                return False
+            made, _ = await self._fly(resolved, deadline, is_behind=True)
+            await self._chain.settled(resolved.key)
+            return not made.brought.tier
 
         return await self._originals.while_it_rests(wanted.ref, attempt)
 
@@ -95,12 +115,18 @@ class Produce:
                 key=key, format=kind, outcome=Outcome.HIT, tier="bucket", belief=belief, location=location
             )
             return Delivered(delivery, None)
-        made, collapsed = await self._flights.run(
-            key, lambda flight: self._make(resolved, flight, deadline), deadline=deadline
-        )
+        made, collapsed = await self._fly(resolved, deadline)
         outcome = Outcome.HIT if made.brought.tier else Outcome.COLLAPSED if collapsed else Outcome.MISS
         timings = made.timings if outcome is Outcome.MISS else NO_TIMINGS
         return self._delivered(resolved, outcome, made.brought, timings)
+
+    async def _fly(self, resolved: Resolved, deadline: float, *, is_behind: bool = False) -> Landed[_Made]:
+        return await self._flights.run(
+            resolved.key,
+            lambda flight: self._make(resolved, flight, deadline),
+            deadline=deadline,
+            is_behind=is_behind,
+        )
 
     def _delivered(
         self, resolved: Resolved, outcome: Outcome, brought: Brought, timings: Timings = NO_TIMINGS
@@ -120,14 +146,15 @@ class Produce:
         """Remembered until the original's identity changes."""
         identity = await self._originals.identify(wanted.ref, deadline=deadline)
         remembered = self._resolved.get(wanted.by_value)
-        if remembered is not None and remembered.identity == identity:
+        of_plans = self._generations.of_plans
+        if remembered is not None and remembered.identity == identity and remembered.of_plans == of_plans:
             return remembered
         asked = wanted.transform
         facts = await self._originals.facts(identity, deadline=deadline) if asked.needs_facts else None
         recipe = replace(self._recipe, max_side_px=wanted.max_side_px)
         plan = resolve(asked, choose(asked, wanted.accepted, self._auto, facts), recipe)
-        key = variant_key(identity, plan, asked.version)
-        return self._resolved.keep(wanted.by_value, Resolved(identity, plan, key))
+        key = variant_key(identity, plan, asked.version, self._generations.of_plan(wanted.ref, plan))
+        return self._resolved.keep(wanted.by_value, Resolved(identity, plan, key, of_plans))
 
     async def _make(self, resolved: Resolved, flight: Flight, deadline: float) -> _Made:
         """Inside the flight: look again, for the flight before may just have landed, then make it."""
@@ -139,8 +166,17 @@ class Produce:
             return variant
 
         kind = resolved.plan.encode.format
-        brought = await self._chain.bring(resolved.key, kind, render, deadline=deadline)
+        brought = await self._chain.bring(resolved.key, kind, render, deadline=deadline, haste=flight)
+        await self._note(resolved)
         return _Made(brought, timings)
+
+    async def _note(self, resolved: Resolved) -> None:
+        """So that a purge finds it; one that came meanwhile did not."""
+        ref, plan = resolved.identity.ref, resolved.plan
+        if self._generations.of(ref) != resolved.identity.generation:
+            await self._chain.remove(resolved.key, plan.encode.format)
+        elif self._index is not None:
+            self._index.note(ref, resolved.key, plan.encode.format, canonical(plan))
 
     async def _render(self, resolved: Resolved, flight: Flight, deadline: float) -> tuple[Variant, Timings]:
         asked_s = self._clock()
@@ -153,7 +189,9 @@ class Produce:
 
         async with self._originals.borrow(resolved.identity, deadline=deadline) as original:
             fetched_s = started_s = self._clock()
-            variant = await self._renderer.render(original, resolved.plan, deadline=deadline, on_start=start)
+            variant = await self._renderer.render(
+                original, resolved.plan, deadline=deadline, on_start=start, haste=flight
+            )
             if not original.unchanged():
                 raise OriginalChanged
         timings = Timings(

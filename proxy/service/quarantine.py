@@ -14,7 +14,7 @@ from proxy.core.errors import Undecodable, WorkerDied
 from proxy.core.facts import Facts
 from proxy.core.keys import Identity
 from proxy.core.plan import Plan
-from proxy.ports import Clock, Original, Renderer
+from proxy.ports import Clock, Haste, Original, Renderer
 
 UNDECODABLE_S = 300.0
 KILLER_S = 600.0
@@ -37,11 +37,11 @@ class Quarantine:
         )
 
     async def render(
-        self, original: Original, plan: Plan, *, deadline: float, on_start: Callable[[], None]
+        self, original: Original, plan: Plan, *, deadline: float, on_start: Callable[[], None], haste: Haste | None = None
     ) -> Variant:
         return await self._attempt(
             original.identity,
-            lambda: self._renderer.render(original, plan, deadline=deadline, on_start=on_start),
+            lambda: self._renderer.render(original, plan, deadline=deadline, on_start=on_start, haste=haste),
         )
 
     async def _attempt(self, identity: Identity, job: Callable[[], Awaitable[T]]) -> T:

@@ -32,17 +32,29 @@ class Landed(NamedTuple, Generic[T]):
 
 
 class Flight:
-    """Handed to the work: `hold` once it has become worth finishing though nobody waits."""
+    """Handed to the work: `hold` once it has become worth finishing though nobody waits. Satisfies Haste."""
 
-    __slots__ = ("held", "task", "waiters")
+    __slots__ = ("_to_hurry", "held", "is_behind", "task", "waiters")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_behind: bool) -> None:
         self.held = False
         self.waiters = 0
+        self.is_behind = is_behind
         self.task: asyncio.Task[object] | None = None
+        self._to_hurry: list[Callable[[], None]] = []
 
     def hold(self) -> None:
         self.held = True
+
+    def on_hurry(self, call: Callable[[], None]) -> None:
+        self._to_hurry.append(call)
+
+    def hurry(self) -> None:
+        """Somebody waits for it now."""
+        if self.is_behind:
+            self.is_behind = False
+            for call in self._to_hurry:
+                call()
 
 
 class Flights:
@@ -55,14 +67,22 @@ class Flights:
         return len(self._flights)
 
     async def run(
-        self, key: Hashable, work: Callable[[Flight], Awaitable[T]], *, deadline: float
+        self,
+        key: Hashable,
+        work: Callable[[Flight], Awaitable[T]],
+        *,
+        deadline: float,
+        is_behind: bool = False,
     ) -> Landed[T]:
-        """The result of `work`, begun here unless a flight for `key` is up; waits until `deadline` at most."""
+        """The result of `work`, begun here unless a flight for `key` is up; waits until `deadline` at most. Who
+        `is_behind` is in no hurry, and the flight with him as long as all are."""
         flight = self._flights.get(key)
         # One that has landed in this very turn of the loop is history: its result may be used up already.
         collapsed = flight is not None and flight.task is not None and not flight.task.done()
         if flight is None or not collapsed:
-            flight = self._start(key, work)
+            flight = self._start(key, work, is_behind=is_behind)
+        elif not is_behind:
+            flight.hurry()
         task = flight.task
         assert task is not None
         flight.waiters += 1
@@ -84,8 +104,8 @@ class Flights:
                 task.cancel()
         return Landed(cast("T", result), collapsed)
 
-    def _start(self, key: Hashable, work: Callable[[Flight], Awaitable[T]]) -> Flight:
-        flight = Flight()
+    def _start(self, key: Hashable, work: Callable[[Flight], Awaitable[T]], *, is_behind: bool) -> Flight:
+        flight = Flight(is_behind=is_behind)
 
         async def fly() -> object:
             return await work(flight)

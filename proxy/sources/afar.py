@@ -19,14 +19,15 @@ async def receiving(keep: OriginalsTier, max_bytes: int) -> AsyncIterator[Incomi
     """Room for an original of `max_bytes` at most, given up unless it was kept. Raises what a Source raises."""
     incoming = keep.receive()
     try:
-        with _told(max_bytes):
+        with told(max_bytes):
             yield incoming
     finally:
         await incoming.discard()
 
 
 @contextmanager
-def _told(max_bytes: int) -> Iterator[None]:
+def told(max_bytes: int) -> Iterator[None]:
+    """Faults of a place on the network, as what a Source raises."""
     try:
         yield
     except Denied:

@@ -7,13 +7,22 @@ import asyncio
 import errno
 import os
 import stat
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from typing import IO
 
-from proxy.core.errors import OriginalNotFound, OriginalTooLarge, Overloaded, SourceUnavailable
+from proxy.core.errors import Conflict, OriginalNotFound, OriginalTooLarge, Overloaded, SourceUnavailable
+from proxy.core.formats import SNIFF_BYTES, Format, sniff
 from proxy.core.keys import Identity, OriginalRef
+from proxy.ports import Original
 
 _THREADS = 4
+_PAGE = 500
+_CHUNK_BYTES = 2**20
 _MISSING = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO, errno.EINVAL}
 )
@@ -22,11 +31,11 @@ _MISSING = frozenset(
 class OpenFile:
     """Satisfies Original."""
 
-    def __init__(self, descriptor: int, ref: OriginalRef) -> None:
+    def __init__(self, descriptor: int, ref: OriginalRef, generation: str) -> None:
         # A file object, so that the descriptor is closed even if nobody is left to do it.
         self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115
         status = os.fstat(descriptor)
-        self.identity = Identity(ref, _version(status))
+        self.identity = Identity(ref, _version(status), generation)
         self.size_bytes = status.st_size
 
     def fileno(self) -> int:
@@ -51,25 +60,86 @@ class DirectorySource:
         self.max_bytes = max_bytes
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"source-{name}")
 
-    async def identify(self, key: str, known: Identity | None = None) -> Identity:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._identify, key)
+    async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._identify, key, generation
+        )
 
-    async def fetch(self, key: str) -> OpenFile:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._open, key)
+    async def fetch(self, key: str, generation: str = "") -> OpenFile:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._open, key, generation)
+
+    async def keep(self, key: str, content: Original, *, kind: Format, generation: str) -> None:
+        keeping = asyncio.get_running_loop().run_in_executor(self._threads, self._keep, key, content.fileno())
+        try:
+            await asyncio.shield(keeping)
+        except asyncio.CancelledError:
+            await asyncio.wait({keeping})  # Whoever undoes it finds it done.
+            raise
+
+    async def discard(self, key: str) -> None:
+        def remove() -> None:
+            path = Path(self._root, key)
+            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.parent.rmdir()
+
+        await asyncio.get_running_loop().run_in_executor(self._threads, remove)
+
+    async def keys(self, prefix: str) -> AsyncIterator[list[str]]:
+        walking = self._walk(prefix)
+        loop = asyncio.get_running_loop()
+        while page := await loop.run_in_executor(self._threads, lambda: list(islice(walking, _PAGE))):
+            yield page
 
     def close(self) -> None:
         self._threads.shutdown(wait=False)
 
-    def _identify(self, key: str) -> Identity:
+    def _keep(self, key: str, descriptor: int) -> None:
+        """All of it under its name, or nothing."""
+        path = Path(self._root, key)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            try:
+                written, part = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+                try:
+                    with os.fdopen(written, "wb") as file:
+                        _copy(descriptor, file)
+                        file.flush()
+                        os.fsync(file.fileno())
+                    os.chmod(part, 0o644)
+                    os.link(part, path)
+                finally:
+                    os.unlink(part)
+            except FileExistsError:
+                if not _same(descriptor, path):
+                    raise Conflict("other bytes were uploaded under this Idempotency-Key") from None
+            except BaseException:
+                with suppress(OSError):
+                    path.parent.rmdir()
+                raise
+        except OSError:
+            raise SourceUnavailable("the source cannot be written to") from None
+
+    def _walk(self, prefix: str) -> Iterator[str]:
+        top = Path(self._root, prefix.rpartition("/")[0])
+        for folder, below, names in os.walk(top):
+            below.sort()
+            for name in sorted(names):
+                path = Path(folder, name)
+                key = path.relative_to(self._root).as_posix()
+                if key.startswith(prefix) and _is_picture(path):
+                    yield key
+
+    def _identify(self, key: str, generation: str) -> Identity:
         try:
             status = os.stat(self._path(key), follow_symlinks=False)
         except (OSError, ValueError) as fault:
             raise self._failure(fault) from None
         if not stat.S_ISREG(status.st_mode):
             raise OriginalNotFound("there is no original under this key")
-        return Identity(OriginalRef(self._name, key), _version(status))
+        return Identity(OriginalRef(self._name, key), _version(status), generation)
 
-    def _open(self, key: str) -> OpenFile:
+    def _open(self, key: str, generation: str) -> OpenFile:
         path = self._path(key)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -80,7 +150,7 @@ class DirectorySource:
         if not regular or os.readlink(f"/proc/self/fd/{descriptor}") != path:
             os.close(descriptor)
             raise OriginalNotFound("there is no original under this key")
-        file = OpenFile(descriptor, OriginalRef(self._name, key))
+        file = OpenFile(descriptor, OriginalRef(self._name, key), generation)
         if file.size_bytes > self.max_bytes:
             file.close()
             raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
@@ -105,6 +175,29 @@ class DirectorySource:
         if isinstance(fault, OSError) and fault.errno not in _MISSING:
             return SourceUnavailable("the source cannot be read", retry_after_s=5)
         return OriginalNotFound("there is no original under this key")
+
+
+def _is_picture(path: Path) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        return sniff(file.read(SNIFF_BYTES)) is not None
+    return False
+
+
+def _copy(descriptor: int, file: IO[bytes]) -> None:
+    at = 0
+    while part := os.pread(descriptor, _CHUNK_BYTES, at):
+        file.write(part)
+        at += len(part)
+
+
+def _same(descriptor: int, path: Path) -> bool:
+    at = 0
+    with path.open("rb") as file:
+        while (part := os.pread(descriptor, _CHUNK_BYTES, at)) == file.read(_CHUNK_BYTES):
+            if not part:
+                return True
+            at += len(part)
+    return False
 
 
 def _version(status: os.stat_result) -> str:

@@ -3,12 +3,22 @@
 The store is not asked who an original is: an upload gets a new key, or is purged. So there is no version.
 """
 
+import asyncio
+import hashlib
 import math
+import os
+from collections.abc import AsyncIterator
 
+from proxy.core.errors import Conflict
+from proxy.core.formats import TRAITS, Format
 from proxy.core.keys import Identity, OriginalRef
 from proxy.ports import Original, OriginalsTier
+from proxy.remote.faults import Exists
 from proxy.s3.bucket import S3Bucket
-from proxy.sources.afar import receiving
+from proxy.sources.afar import receiving, told
+
+_DIGEST = "calotype-sha256"
+_SUFFIXES = frozenset({traits.suffix for traits in TRAITS.values()} | {"jpeg", "heif"})
 
 
 class S3Source:
@@ -23,13 +33,49 @@ class S3Source:
         self._keep = keep
         self.max_bytes = max_bytes
 
-    async def identify(self, key: str, known: Identity | None = None) -> Identity:
-        return Identity(OriginalRef(self._name, key), "")
+    async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
+        return Identity(OriginalRef(self._name, key), "", generation)
 
-    async def fetch(self, key: str) -> Original:
+    async def fetch(self, key: str, generation: str = "") -> Original:
         async with receiving(self._keep, self.max_bytes) as incoming:
             await self._bucket.get(self._bucket.place.prefix + key, incoming, max_bytes=self.max_bytes)
-            return await incoming.kept(await self.identify(key))
+            return await incoming.kept(await self.identify(key, None, generation))
+
+    async def keep(self, key: str, content: Original, *, kind: Format, generation: str) -> None:
+        body = await asyncio.to_thread(os.pread, content.fileno(), content.size_bytes, 0)
+        digest = hashlib.sha256(body).hexdigest()
+        name = self._bucket.place.prefix + key
+        with told(self.max_bytes):
+            try:
+                await self._bucket.put(
+                    name,
+                    body,
+                    content_type=TRAITS[kind].mime,
+                    cache_control="",
+                    metadata={_DIGEST: digest},
+                    only_new=True,
+                )
+            except Exists:
+                if (await self._bucket.metadata(name)).get(_DIGEST) != digest:
+                    raise Conflict("other bytes were uploaded under this Idempotency-Key") from None
+        incoming = self._keep.receive()
+        try:
+            await incoming.begin()
+            await incoming.write(body)
+            (await incoming.kept(await self.identify(key, None, generation))).close()
+        finally:
+            await incoming.discard()
+
+    async def discard(self, key: str) -> None:
+        with told(self.max_bytes):
+            await self._bucket.delete(self._bucket.place.prefix + key)
+
+    async def keys(self, prefix: str) -> AsyncIterator[list[str]]:
+        below = self._bucket.place.prefix
+        with told(self.max_bytes):
+            async for page in self._bucket.names(below + prefix):
+                keys = [listed.name.removeprefix(below) for listed in page]
+                yield [key for key in keys if key.rpartition(".")[2].lower() in _SUFFIXES]
 
     def close(self) -> None:
         """Nothing of its own is open."""

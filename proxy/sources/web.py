@@ -3,6 +3,10 @@
 The version of an original is its validator: entity tag, else date, else a digest of its bytes (RFC 9110 8.8).
 """
 
+from collections.abc import AsyncIterator
+
+from proxy.core.errors import SourceNotAllowed
+from proxy.core.formats import Format
 from proxy.core.keys import Identity, OriginalRef
 from proxy.ports import Original, OriginalsTier
 from proxy.sources.afar import receiving
@@ -21,19 +25,21 @@ class WebSource:
         self._keep = keep
         self.max_bytes = max_bytes
 
-    async def identify(self, key: str, known: Identity | None = None) -> Identity:
+    async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
         """Fetches what is new, for it will be wanted, and leaves it in the originals tier."""
-        identity, original = await self._get(key, known)
+        identity, original = await self._get(key, known, generation)
         if original is not None:
             original.close()
         return identity
 
-    async def fetch(self, key: str) -> Original:
-        _, original = await self._get(key, None)
+    async def fetch(self, key: str, generation: str = "") -> Original:
+        _, original = await self._get(key, None, generation)
         assert original is not None
         return original
 
-    async def _get(self, key: str, known: Identity | None) -> tuple[Identity, Original | None]:
+    async def _get(
+        self, key: str, known: Identity | None, generation: str
+    ) -> tuple[Identity, Original | None]:
         ref = OriginalRef(self._name, key)
         async with receiving(self._keep, self.max_bytes) as incoming:
             last = Validator.read(known.version) if known is not None else None
@@ -42,8 +48,18 @@ class WebSource:
                 assert known is not None
                 return known, None
             validator = said if said.value else said._replace(kind="digest", value=incoming.digest())
-            identity = Identity(ref, str(validator))
+            identity = Identity(ref, str(validator), generation)
             return identity, await incoming.kept(identity)
+
+    async def keep(self, key: str, content: Original, *, kind: Format, generation: str) -> None:
+        raise SourceNotAllowed("originals of other people's servers cannot be uploaded")
+
+    async def discard(self, key: str) -> None:
+        """There is nothing to undo."""
+
+    async def keys(self, prefix: str) -> AsyncIterator[list[str]]:
+        raise SourceNotAllowed("other people's servers cannot be listed: give keys")
+        yield []
 
     def close(self) -> None:
         """Nothing of its own is open."""

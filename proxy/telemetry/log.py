@@ -41,3 +41,10 @@ def open_log(out: Outlet) -> Any:
         ],
         wrapper_class=structlog.make_filtering_bound_logger("INFO"),
     )
+
+
+def quiet() -> Any:
+    """A log that nobody reads, for commands that tell what they do themselves."""
+    return structlog.wrap_logger(
+        structlog.ReturnLogger(), processors=[structlog.processors.KeyValueRenderer()]
+    )

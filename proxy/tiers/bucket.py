@@ -71,6 +71,10 @@ class Objects(Protocol):
         """What stands beside the object's bytes; None as with `get`."""
         ...
 
+    async def delete(self, name: str) -> bool:
+        """Whether it was there, as far as the store tells; it is not any more."""
+        ...
+
     async def signed(self, name: str, seconds: int) -> str:
         """A URL at which anybody may GET the object for so long."""
         ...
@@ -156,6 +160,25 @@ class BucketTier:
         if presence is Presence.UNKNOWN:
             await self._flags.mark_present(key)
         return variant
+
+    async def holds(self, key: str, kind: Format | None) -> bool:
+        presence = await self._flags.presence(key)
+        if presence is not Presence.UNKNOWN:
+            return presence is Presence.PRESENT
+        try:
+            return DIGEST in (await self._objects.metadata(self.object_name(key, kind)) or ())
+        except StoreFault as fault:
+            self._metrics.tier_failed(self.name, fault.kind)
+            return False
+
+    async def remove(self, key: str, kind: Format | None) -> bool:
+        self._sure_until_s.pop(key, None)
+        await self._flags.unmark(key)
+        try:
+            return await self._objects.delete(self.object_name(key, kind))
+        except StoreFault as fault:
+            self._metrics.tier_failed(self.name, fault.kind)
+            return False
 
     async def store(self, key: str, variant: Variant) -> None:
         try:

@@ -67,9 +67,9 @@ class DiskTier:
     async def lookup(self, key: str, kind: Format | None) -> Variant | None:
         try:
             async with asyncio.timeout(LOOKUP_S):
-                return await asyncio.get_running_loop().run_in_executor(
-                    self._readers, self._guarded, self._read, (key, kind)
-                )
+                found = await self._off_loop(self._readers, self._read, (key, kind))
+                assert found is None or isinstance(found, Variant)
+                return found
         except TimeoutError:
             self._metrics.tier_failed(self.name, "timeout")
             return None
@@ -77,12 +77,21 @@ class DiskTier:
     async def store(self, key: str, variant: Variant) -> None:
         if len(variant.body) + OVERHEAD_BYTES > self._max_entry_bytes:
             return
-        await asyncio.get_running_loop().run_in_executor(
-            self._writer, self._guarded, self._write, (key, variant)
-        )
+        await self._off_loop(self._writer, self._write, (key, variant))
+
+    async def holds(self, key: str, kind: Format | None) -> bool:
+        return await self._off_loop(self._readers, self._has, key) is not None
+
+    async def remove(self, key: str, kind: Format | None) -> bool:
+        return await self._off_loop(self._writer, self._drop, key) is not None
 
     def usage(self) -> tuple[int, int]:
         return self._usage
+
+    async def _off_loop(
+        self, threads: ThreadPoolExecutor, work: Callable[[diskcache.Cache, T], object], subject: T
+    ) -> object:
+        return await asyncio.get_running_loop().run_in_executor(threads, self._guarded, work, subject)
 
     async def close(self) -> None:
         self._closing = True
@@ -105,7 +114,7 @@ class DiskTier:
             with suppress(threading.BrokenBarrierError):
                 together.wait(timeout=1)
 
-    def _guarded(self, work: Callable[[diskcache.Cache, T], Variant | None], subject: T) -> Variant | None:
+    def _guarded(self, work: Callable[[diskcache.Cache, T], object], subject: T) -> object:
         """`work`, with every fault of disk and database counted, answered with None, and mended if it can be."""
         cache = self._cache
         if cache is None:
@@ -156,8 +165,11 @@ class DiskTier:
             case variant:
                 return variant
 
-    def _drop(self, cache: diskcache.Cache, key: str) -> None:
-        cache.delete(key)
+    def _has(self, cache: diskcache.Cache, key: str) -> bool | None:
+        return True if key in cache else None
+
+    def _drop(self, cache: diskcache.Cache, key: str) -> bool | None:
+        return True if cache.delete(key) else None
 
     def _write(self, cache: diskcache.Cache, entry: tuple[str, Variant]) -> None:
         now_s = time.monotonic()

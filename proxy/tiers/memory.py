@@ -29,6 +29,9 @@ class MemoryTier:
         self._entries[key] = variant
         return True
 
+    def remove(self, key: str) -> bool:
+        return self._entries.pop(key, None) is not None
+
     def usage(self) -> tuple[int, int]:
         return int(self._entries.currsize), len(self._entries)
 

@@ -68,6 +68,12 @@ class S3Objects:
             return await self._bucket.metadata(name, within_s=LOOKUP_S)
         return None
 
+    async def delete(self, name: str) -> bool:
+        # S3 answers alike whether there was one or not; who deletes here has it on an index.
+        with _faults():
+            await self._bucket.delete(name, within_s=STORE_S)
+        return True
+
     async def signed(self, name: str, seconds: int) -> str:
         with _faults():
             return await self._bucket.signed(name, seconds)
@@ -111,6 +117,9 @@ class DirectoryObjects:
         found = await self.get(name)
         return None if found is None else found.metadata
 
+    async def delete(self, name: str) -> bool:
+        return await self._off_loop(lambda: self._delete(name), STORE_S)
+
     async def signed(self, name: str, seconds: int) -> str:
         raise StoreFault("unsigned")
 
@@ -153,6 +162,14 @@ class DirectoryObjects:
         self._parts.mkdir(exist_ok=True)
         self._write(Path(f"{path}{_BESIDE}"), msgspec.json.encode(dict(stored.metadata)))
         self._write(path, stored.body)
+
+    def _delete(self, name: str) -> bool:
+        """The picture first: what is left without it is a miss."""
+        path = self._root / name
+        was_there = path.exists()
+        for part in (path, Path(f"{path}{_BESIDE}")):
+            part.unlink(missing_ok=True)
+        return was_there
 
     def _write(self, path: Path, content: bytes) -> None:
         """All of it under its name, or nothing."""

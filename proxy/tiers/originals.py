@@ -87,6 +87,13 @@ class OriginalsTier:
             await self.off_loop(lambda: self._unlink(name))
         return kept
 
+    async def remove(self, name: str) -> bool:
+        if name not in self._sizes or name in self._arriving:
+            return False
+        self._forget(name)
+        await self.off_loop(lambda: self._unlink(name))
+        return True
+
     def receive(self) -> "Incoming":
         """Room for one more."""
         return Incoming(self)

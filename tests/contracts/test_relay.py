@@ -15,12 +15,23 @@ import pytest
 import structlog
 
 from proxy.channel import Channel, Closed
+from proxy.core.admin import AdminAsked, Explain, Upload, WarmAgain
 from proxy.core.delivery import Belief, Delivered, Delivery, Outcome, Timings, Variant
 from proxy.core.dialects.native import parse_tokens
-from proxy.core.errors import CalotypeError, Internal, OriginalNotFound, Overloaded, RenderTimeout, WorkerDied
+from proxy.core.errors import (
+    CalotypeError,
+    Internal,
+    OriginalNotFound,
+    Overloaded,
+    RenderTimeout,
+    UnknownRoute,
+    WorkerDied,
+)
 from proxy.core.formats import Format
+from proxy.core.generations import Scope
 from proxy.core.keys import Identity, OriginalRef
 from proxy.core.wanted import Named, Wanted
+from proxy.ports import Follower, Unfollowed
 from proxy.relay import front as front_module
 from proxy.relay.back import RelayServer
 from proxy.relay.front import Relay
@@ -80,6 +91,28 @@ class Producer:
             raise self.failure
 
 
+class Operator:
+    """Answers what it was asked, and the bytes that came with it."""
+
+    async def do(self, asked: AdminAsked, *, content: int | None = None, size_bytes: int = 0) -> object:
+        if isinstance(asked, WarmAgain):
+            raise UnknownRoute("there is no job of this id")
+        return asked, content if content is None else os.pread(content, 100, 0), size_bytes
+
+
+class Purges:
+    def __init__(self) -> None:
+        self.followers: list[Follower] = []
+        self.more = asyncio.Event()
+
+    def follow(self, follower: Follower) -> None:
+        self.followers.append(follower)
+        self.more.set()
+
+    def leave(self, follower: Follower) -> None:
+        self.followers.remove(follower)
+
+
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     path = str(tmp_path / "relay")
@@ -87,14 +120,15 @@ async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     listener.bind(path)
     listener.listen(64)
     made = SimpleNamespace(
-        producer=Producer(), relay=Relay(path, connections=64), listener=listener, path=path
+        producer=Producer(),
+        relay=Relay(path, connections=64, clock=time.monotonic),
+        operator=Operator(),
+        purges=Purges(),
+        listener=listener, path=path
     )
 
-    async def explain(url: str, accept: str) -> dict[str, str]:
-        return {"url": url, "accept": accept}
-
     def begin() -> None:
-        made.server = RelayServer(listener, made.producer, explain, LOG)
+        made.server = RelayServer(listener, made.producer, made.operator, made.purges, LOG)
         made.server.start()
 
     made.begin = begin
@@ -120,7 +154,7 @@ async def test_what_is_asked_arrives_as_it_was(house: SimpleNamespace) -> None:
     (_, named, first), (_, asked, second, redirect_until_s) = house.producer.asked
     assert named.by_value == asked.by_value == WANTED.by_value
     assert (first, second, redirect_until_s) == (deadline, deadline, math.inf)
-    assert await house.relay.explain("/w_1/a", "x", deadline=deadline) == {"url": "/w_1/a", "accept": "x"}
+    assert await house.relay.do(Explain("/w_1/a", "x")) == (Explain("/w_1/a", "x"), None, 0)
 
 
 async def test_one_connection_serves_one_call_after_another(house: SimpleNamespace) -> None:
@@ -257,3 +291,59 @@ async def test_a_receive_that_is_broken_off_keeps_no_descriptor() -> None:
         await channel.receive()
     theirs.close()
     assert len(os.listdir("/proc/self/fd")) == before - 2
+
+
+async def test_what_an_admin_asks_is_done_with_the_file_that_comes_with_it(
+    house: SimpleNamespace, tmp_path: Path
+) -> None:
+    with (tmp_path / "upload").open("w+b") as file:
+        file.write(b"the bytes")
+        file.flush()
+        asked = Upload(mount="", name="a.jpg", once="")
+        assert await house.relay.do(asked, content=file.fileno(), size_bytes=9) == (asked, b"the bytes", 9)
+    with pytest.raises(UnknownRoute):
+        await house.relay.do(WarmAgain("x"))
+
+
+async def test_who_follows_forgets_all_at_first_and_then_what_it_is_told(house: SimpleNamespace) -> None:
+    told: list[tuple[Any, Any]] = []
+
+    async def forget(scopes: Any, keys: Any) -> int:
+        told.append((scopes, keys))
+        return len(keys)
+
+    following = asyncio.create_task(house.relay.follow(forget))
+    await asyncio.wait_for(house.purges.more.wait(), 5)
+    assert told == [(None, ())]
+    (follower,) = house.purges.followers
+    scope = Scope.of_original(REF)
+    assert await follower.forget([scope], ["k", "l"]) == 2
+    assert told[1] == ([scope], ["k", "l"])
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    with pytest.raises(Unfollowed):
+        await follower.forget([scope], [])
+
+
+async def test_who_does_not_confirm_in_time_has_to_begin_anew(house: SimpleNamespace) -> None:
+    slow, told = asyncio.Event(), []
+
+    async def forget(scopes: Any, keys: Any) -> int:
+        told.append(scopes)
+        if scopes is not None and len(told) == 2:
+            await slow.wait()
+        return 0
+
+    following = asyncio.create_task(house.relay.follow(forget))
+    await asyncio.wait_for(house.purges.more.wait(), 5)
+    (follower,) = house.purges.followers
+    house.purges.more.clear()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await follower.forget([Scope.of_original(REF)], [])
+    slow.set()
+    await asyncio.wait_for(house.purges.more.wait(), 5)
+    assert told[-1] is None
+    assert follower not in house.purges.followers
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)

@@ -85,9 +85,9 @@ async def test_no_other_cookie_is_believed(tmp_path: Path, forged: str) -> None:
 
 
 async def test_an_old_cookie_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from proxy.edge import admin
+    from proxy.edge import gate
 
-    monkeypatch.setattr(admin, "LOGIN_S", -1)
+    monkeypatch.setattr(gate, "LOGIN_S", -1)
     async with running(tmp_path, admin={"port": 0, "token": TOKEN}) as node:
         entered = await post(node, "/login", f"token={TOKEN}")
         value = entered.headers["Set-Cookie"].partition(";")[0]

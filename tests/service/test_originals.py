@@ -204,7 +204,7 @@ async def test_an_original_that_never_rests_is_given_up(house: SimpleNamespace) 
     ref = house.source.put("a", b"1")
     fetch = house.source.fetch
 
-    async def moving(key: str) -> object:
+    async def moving(key: str, generation: str) -> object:
         house.source.put("a", b"1", str(house.source.identified + 100))
         return await fetch(key)
 

@@ -1,0 +1,85 @@
+"""What an admin may ask of a node, as values: they pass from the admin listener to the process that does it."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from proxy.core.formats import TRAITS, Format
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """Store the original that comes beside this. `once` is what a client calls this upload, so that a second try of it
+    is known; empty for none."""
+
+    mount: str
+    name: str
+    once: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warm:
+    """Make variants before they are asked for; by `keys`, or all that begin with `prefix`."""
+
+    mount: str
+    keys: tuple[str, ...] = ()
+    prefix: str | None = None
+    presets: tuple[str, ...] = ()
+    transforms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WarmState:
+    """How far a job is; of all jobs, where there is no id."""
+
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WarmAgain:
+    """Run what failed of a job once more."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeAsked:
+    """Exactly one of these is given, or `all`."""
+
+    mount: str
+    original: str | None = None
+    prefix: str | None = None
+    url: str | None = None
+    preset: str | None = None
+    all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """A notification of a store, as it came."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """What a URL means, for a client that accepts this."""
+
+    url: str
+    accept: str
+
+
+AdminAsked = Upload | Warm | WarmState | WarmAgain | PurgeAsked | Notified | Explain
+
+
+def safe_name(name: str, kind: Format) -> str:
+    """A name for an original of that kind which means the same in a URL, a bucket and a directory."""
+    plain = unicodedata.normalize("NFKD", name.rpartition("/")[2].rpartition("\\")[2])
+    stem, _, suffix = _UNSAFE.sub("-", plain.encode("ascii", "ignore").decode()).rpartition(".")
+    stem, suffix = (stem, suffix) if stem else (suffix, "")
+    fits = suffix.lower() in ({TRAITS[kind].suffix} | ({"jpeg"} if kind is Format.JPEG else set()))
+    stem = (stem if fits or not suffix else f"{stem}-{suffix}").strip("-.")[:_LONGEST_NAME].strip("-.")
+    return f"{stem or 'original'}.{suffix if fits else TRAITS[kind].suffix}"

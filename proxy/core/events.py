@@ -1,0 +1,79 @@
+"""What a store says has become of its objects: notifications of S3, as AWS, MinIO, Ceph and others send them.
+
+Read are records as they are, wrapped by SNS, and the events of EventBridge. What is none of them is an error, what is
+about something else is nothing.
+"""
+
+import json
+from typing import Any, NamedTuple
+from urllib.parse import unquote_plus
+
+from proxy.core.errors import BadRequest
+
+_CREATED = ("ObjectCreated:", "s3:ObjectCreated:", "ObjectRestore:Completed", "s3:ObjectRestore:Completed")
+_REMOVED = ("ObjectRemoved:", "s3:ObjectRemoved:", "s3:LifecycleExpiration:", "LifecycleExpiration:")
+
+
+class Event(NamedTuple):
+    """An object that was written or removed. `sequencer` orders the events of one object, where the store tells it."""
+
+    bucket: str
+    key: str
+    is_created: bool
+    etag: str = ""
+    sequencer: str = ""
+
+    def is_before(self, sequencer: str) -> bool:
+        """Whether it is not newer than the one that had this `sequencer`: hexadecimal numbers of any length."""
+        if not self.sequencer or not sequencer:
+            return False
+        width = max(len(self.sequencer), len(sequencer))
+        return self.sequencer.upper().rjust(width, "0") <= sequencer.upper().rjust(width, "0")
+
+
+def parse(body: bytes) -> list[Event]:
+    """The events of one message, in its order. Raises BadRequest."""
+    try:
+        return _events(json.loads(body), wrapped=False)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise BadRequest("the body must be a notification of S3: JSON with Records") from None
+
+
+def _events(said: Any, *, wrapped: bool) -> list[Event]:
+    if said.get("Type") == "Notification" and not wrapped:
+        return _events(json.loads(said["Message"]), wrapped=True)
+    if said.get("Event") == "s3:TestEvent":
+        return []
+    if "detail" in said:
+        return _of_bridge(said)
+    return [event for record in said["Records"] if (event := _of_record(record)) is not None]
+
+
+def _of_record(record: Any) -> Event | None:
+    name = str(record["eventName"])
+    if not name.startswith(_CREATED + _REMOVED):
+        return None
+    stored = record["s3"]["object"]
+    return Event(
+        bucket=str(record["s3"]["bucket"]["name"]),
+        key=unquote_plus(str(stored["key"]), errors="strict"),
+        is_created=name.startswith(_CREATED),
+        etag=str(stored.get("eTag", "")).strip('"'),
+        sequencer=str(stored.get("sequencer", "")),
+    )
+
+
+def _of_bridge(said: Any) -> list[Event]:
+    kind, detail = str(said.get("detail-type", "")), said["detail"]
+    if kind not in ("Object Created", "Object Deleted"):
+        return []
+    stored = detail["object"]
+    return [
+        Event(
+            bucket=str(detail["bucket"]["name"]),
+            key=str(stored["key"]),
+            is_created=kind == "Object Created",
+            etag=str(stored.get("etag", "")).strip('"'),
+            sequencer=str(stored.get("sequencer", "")),
+        )
+    ]

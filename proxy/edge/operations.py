@@ -1,0 +1,231 @@
+"""The admin's calls that do something: bodies into values for the Operator, and its answers back. So many at once, and no
+more than that may wait, so that they starve nobody."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO, TypeVar
+
+import msgspec
+from aiohttp import hdrs, web
+
+from proxy.core.admin import AdminAsked, Explain, Notified, PurgeAsked, Upload, Warm, WarmAgain, WarmState
+from proxy.core.errors import BadRequest, BadUrl, Internal, OriginalTooLarge, RateLimited
+from proxy.edge import respond
+from proxy.edge.gate import Gate
+from proxy.ports import Operator
+
+AT_ONCE = {"upload": 8, "warm": 4, "purge": 16, "events": 4, "read": 16}
+MOST_WAITING = 1000
+MOST_BODY_BYTES = 64 * 2**20
+MOST_EVENT_BYTES = 4 * 2**20
+BODY_S = 300.0
+SILENT_S = 30.0
+_CHUNK_BYTES = 256 * 1024
+_LONGEST_ONCE = 256
+
+T = TypeVar("T")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class WarmBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /v1/warm."""
+
+    keys: list[str] | None = None
+    prefix: str | None = None
+    presets: list[str] = []
+    transforms: list[str] = []
+    mount: str = ""
+
+
+class PurgeBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /v1/purge."""
+
+    original: str | None = None
+    prefix: str | None = None
+    url: str | None = None
+    preset: str | None = None
+    all: bool = False
+    mount: str = ""
+
+
+class _Turnstile:
+    """Lets so many in at once; who comes when too many wait already is sent away."""
+
+    def __init__(self, at_once: int) -> None:
+        self._seats = asyncio.Semaphore(at_once)
+        self._waiting = 0
+
+    async def __aenter__(self) -> None:
+        if self._waiting >= MOST_WAITING:
+            raise RateLimited("too many such calls are waiting already", retry_after_s=1)
+        self._waiting += 1
+        try:
+            await self._seats.acquire()
+        finally:
+            self._waiting -= 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self._seats.release()
+
+
+class Operations:
+    """The handlers. `spool` is where uploads are while they come, in files without a name."""
+
+    def __init__(self, operator: Operator, gate: Gate, *, spool: Path, max_bytes: int) -> None:
+        self._operator = operator
+        self._gate = gate
+        self._spool = spool
+        self.max_bytes = max_bytes
+        self.handlers: set[Handler] = set()
+        """Those that look at the token themselves."""
+        self._turnstiles = {scope: _Turnstile(at_once) for scope, at_once in AT_ONCE.items()}
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """All of them, each behind the scope it takes."""
+        for method, path, scope, handler in (
+            (hdrs.METH_POST, "/v1/originals", "upload", self._upload),
+            (hdrs.METH_POST, "/v1/warm", "warm", self._warm),
+            (hdrs.METH_GET, "/v1/warm", "read", self._jobs),
+            (hdrs.METH_GET, "/v1/warm/{id}", "read", self._job),
+            (hdrs.METH_POST, "/v1/warm/{id}", "warm", self._again),
+            (hdrs.METH_POST, "/v1/purge", "purge", self._purge),
+            (hdrs.METH_POST, "/v1/events/s3", "events", self._events),
+            (hdrs.METH_GET, "/v1/explain", "read", self._explain),
+        ):
+            guarded = self._guarded(scope, handler)
+            self.handlers.add(guarded)
+            router.add_route(method, path, guarded)
+
+    def _guarded(self, scope: str, handler: Handler) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            self._gate.enforce(request, scope)
+            async with self._turnstiles[scope]:
+                return await handler(request)
+
+        return guarded
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        once = request.headers.get("Idempotency-Key", "")
+        if len(once) > _LONGEST_ONCE:
+            raise BadRequest(f"header Idempotency-Key is longer than {_LONGEST_ONCE} characters")
+        asked = Upload(mount=request.query.get("mount", ""), name=request.query.get("name", ""), once=once)
+        async with self._spooled(request) as (file, size_bytes):
+            answer = await self._operator.do(asked, content=file.fileno(), size_bytes=size_bytes)
+        return respond.told(answer, 201)
+
+    @asynccontextmanager
+    async def _spooled(self, request: web.Request) -> AsyncIterator[tuple[IO[bytes], int]]:
+        """The body, in a file that is gone when it is closed."""
+        if (request.content_length or 0) > self.max_bytes:
+            raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
+        file = await asyncio.to_thread(_nameless, self._spool)
+        size_bytes = 0
+        try:
+            async with asyncio.timeout(BODY_S):
+                while chunk := await asyncio.wait_for(request.content.read(_CHUNK_BYTES), SILENT_S):
+                    size_bytes += len(chunk)
+                    if size_bytes > self.max_bytes:
+                        raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
+                    await asyncio.to_thread(file.write, chunk)
+            if not size_bytes:
+                raise BadRequest("the body must be the picture itself")
+            yield file, size_bytes
+        except TimeoutError:
+            raise BadRequest("the body came too slowly") from None
+        except OSError as fault:
+            raise Internal(f"the upload could not be written: {fault.strerror}") from None
+        finally:
+            file.close()
+
+    async def _warm(self, request: web.Request) -> web.Response:
+        body = await _read(request, WarmBody)
+        if (body.keys is None) == (body.prefix is None):
+            raise BadRequest("parameters keys and prefix: give one of them")
+        if body.keys == []:
+            raise BadRequest("parameter keys is empty")
+        asked = Warm(
+            mount=_mount(request, body.mount),
+            keys=tuple(body.keys or ()),
+            prefix=body.prefix,
+            presets=tuple(body.presets),
+            transforms=tuple(body.transforms),
+        )
+        return await self._do(asked, 202)
+
+    async def _purge(self, request: web.Request) -> web.Response:
+        body = await _read(request, PurgeBody)
+        given = [body.original, body.prefix, body.url, body.preset, body.all or None]
+        if sum(each is not None for each in given) != 1:
+            raise BadRequest("parameters original, prefix, url, preset and all: give one of them")
+        if body.prefix == "":
+            raise BadRequest("parameter prefix is empty: all is asked for by all")
+        asked = PurgeAsked(
+            mount=_mount(request, body.mount),
+            original=body.original,
+            prefix=body.prefix,
+            url=body.url,
+            preset=body.preset,
+            all=body.all,
+        )
+        return await self._do(asked)
+
+    async def _events(self, request: web.Request) -> web.Response:
+        return await self._do(Notified(await _body(request, MOST_EVENT_BYTES)))
+
+    async def _jobs(self, _: web.Request) -> web.Response:
+        return await self._do(WarmState())
+
+    async def _job(self, request: web.Request) -> web.Response:
+        return await self._do(WarmState(request.match_info["id"]))
+
+    async def _again(self, request: web.Request) -> web.Response:
+        return await self._do(WarmAgain(request.match_info["id"]), 202)
+
+    async def _explain(self, request: web.Request) -> web.Response:
+        url = request.query.get("url", "")
+        if not url:
+            raise BadUrl("parameter url must be given: the URL to explain")
+        return await self._do(Explain(url, request.query.get("accept", "")))
+
+    async def _do(self, asked: AdminAsked, status: int = 200) -> web.Response:
+        return respond.told(await self._operator.do(asked), status)
+
+
+def _nameless(folder: Path) -> IO[bytes]:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return tempfile.TemporaryFile(dir=folder, buffering=0)
+
+
+def _mount(request: web.Request, said: str) -> str:
+    asked = request.query.get("mount", "")
+    if said and asked and said != asked:
+        raise BadRequest("parameter mount is not the same in the query and in the body")
+    return said or asked
+
+
+async def _body(request: web.Request, most_bytes: int) -> bytes:
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_S):
+            while chunk := await asyncio.wait_for(request.content.read(_CHUNK_BYTES), SILENT_S):
+                body += chunk
+                if len(body) > most_bytes:
+                    raise BadRequest(f"the body is larger than {most_bytes} bytes")
+    except TimeoutError:
+        raise BadRequest("the body came too slowly") from None
+    return bytes(body)
+
+
+async def _read(request: web.Request, kind: type[T]) -> T:
+    """The JSON of a body. Raises BadRequest that names what is wrong, and repeats nothing of it."""
+    body = await _body(request, MOST_BODY_BYTES)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as wrong:
+        said = str(wrong) if "unknown field" not in str(wrong) else "it holds a field that is not known here"
+        raise BadRequest(f"the body does not fit: {said}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadRequest("the body must be a JSON object") from None

@@ -1,0 +1,241 @@
+"""Jobs of pre-generation, kept so that a restart goes on where it was. What is there already is skipped, so a task that
+was under way is simply done again."""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import astuple
+
+from proxy.core.warm import Asked, Failure, Listing, Progress, Task
+from proxy.records.database import Database
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, mount TEXT NOT NULL, transforms TEXT NOT NULL,
+    prefix TEXT, listed INTEGER NOT NULL, total INTEGER NOT NULL,
+    done INTEGER NOT NULL DEFAULT 0, skipped INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS tasks (
+    job INTEGER NOT NULL, number INTEGER NOT NULL, key TEXT NOT NULL, transforms TEXT, variants INTEGER,
+    PRIMARY KEY (job, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS failures (
+    job INTEGER NOT NULL, key TEXT NOT NULL, transform TEXT NOT NULL, slug TEXT NOT NULL, detail TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS of_job ON failures (job);
+"""
+MOST_JOBS = 10_000
+"""Finished jobs are forgotten beyond so many, the oldest first."""
+MOST_TOLD = 1000
+"""Failures that are told of one job; all are counted, and all are run again."""
+_ID_BYTES = 8
+
+
+class Jobs:
+    """Satisfies Jobs of the ports. `None` and empty answers where the database fails, which is counted there."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, asked: Asked, total: int) -> str | None:
+        """Its id, once it is on disk; None where it cannot be written."""
+        job_id = secrets.token_hex(_ID_BYTES)
+
+        def write(db: sqlite3.Connection) -> str:
+            row = (
+                job_id,
+                asked.mount,
+                json.dumps(asked.transforms),
+                asked.prefix,
+                asked.prefix is None,
+                total,
+            )
+            number = db.execute(
+                "INSERT INTO jobs (id, mount, transforms, prefix, listed, total) VALUES (?, ?, ?, ?, ?, ?)",
+                row,
+            ).lastrowid
+            assert number is not None
+            _add_tasks(db, number, asked.keys)
+            _forget_oldest(db)
+            return job_id
+
+        return await self._database.run(write, None)
+
+    async def listings(self) -> list[Listing]:
+        """Jobs whose originals are to be listed, from the beginning: what was listed before is forgotten."""
+
+        def read(db: sqlite3.Connection) -> list[Listing]:
+            rows = db.execute("SELECT number, mount, transforms, prefix FROM jobs WHERE NOT listed")
+            found = [
+                Listing(job, mount, tuple(json.loads(said)), prefix) for job, mount, said, prefix in rows
+            ]
+            for job in found:
+                db.execute("DELETE FROM tasks WHERE job = ?", (job.job,))
+                db.execute("DELETE FROM failures WHERE job = ?", (job.job,))
+                db.execute(
+                    "UPDATE jobs SET total = 0, done = 0, skipped = 0, failed = 0 WHERE number = ?",
+                    (job.job,),
+                )
+            return found
+
+        return await self._database.run(read, [])
+
+    async def listed(self, job: int, keys: Sequence[str], *, variants: int, is_all: bool) -> bool:
+        """More originals of a job; False where they could not be written."""
+
+        def write(db: sqlite3.Connection) -> bool:
+            _add_tasks(db, job, keys)
+            db.execute(
+                "UPDATE jobs SET total = total + ?, listed = ? WHERE number = ?",
+                (len(keys) * variants, is_all, job),
+            )
+            return True
+
+        return await self._database.run(write, False)
+
+    async def could_not_list(self, job: int, failure: Failure) -> None:
+        """The job ends with what has been listed."""
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute(
+                "UPDATE jobs SET listed = 1, total = total + 1, failed = failed + 1 WHERE number = ?", (job,)
+            )
+            db.execute("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", (job, *astuple(failure)))
+
+        await self._database.run(write, None)
+
+    async def next(self, count: int) -> list[Task]:
+        """Up to `count` tasks, those of the oldest job first; they stay until they are finished."""
+
+        def read(db: sqlite3.Connection) -> list[Task]:
+            rows = db.execute(
+                "SELECT tasks.job, tasks.number, mount, key, coalesce(tasks.transforms, jobs.transforms)"
+                " FROM tasks JOIN jobs ON jobs.number = tasks.job"
+                " ORDER BY tasks.job, tasks.number LIMIT ?",
+                (count,),
+            )
+            return [
+                Task(job, number, mount, key, tuple(json.loads(said)))
+                for job, number, mount, key, said in rows
+            ]
+
+        return await self._database.run(read, [])
+
+    async def finish(self, task: Task, *, done: int, skipped: int, failures: Sequence[Failure]) -> None:
+        """The task is over, and what came of it."""
+
+        def write(db: sqlite3.Connection) -> None:
+            gone = db.execute(
+                "DELETE FROM tasks WHERE job = ? AND number = ? RETURNING variants", (task.job, task.number)
+            ).fetchall()
+            if not gone:
+                return  # Its job was begun anew meanwhile.
+            again = gone[0][0]
+            # What runs again has been counted but for what had failed.
+            more = skipped if again is None else max(0, again - done - len(failures))
+            db.execute(
+                "UPDATE jobs SET done = done + ?, skipped = skipped + ?, failed = failed + ? WHERE number = ?",
+                (done, more, len(failures), task.job),
+            )
+            db.executemany(
+                "INSERT INTO failures VALUES (?, ?, ?, ?, ?)",
+                [(task.job, *astuple(failure)) for failure in failures],
+            )
+
+        await self._database.run(write, None)
+
+    async def progress(self, job_id: str) -> Progress | None:
+        """How far a job is; None for one that is not known."""
+
+        def read(db: sqlite3.Connection) -> Progress | None:
+            row = db.execute(f"{_PROGRESS} WHERE id = ?", (job_id,)).fetchone()
+            if row is None:
+                return None
+            failures = db.execute(
+                "SELECT key, transform, slug, detail FROM failures WHERE job = ? ORDER BY rowid LIMIT ?",
+                (row[0], MOST_TOLD),
+            )
+            return _progress(row, tuple(Failure(*failure) for failure in failures))
+
+        return await self._database.run(read, None)
+
+    async def latest(self, count: int) -> list[Progress]:
+        """The last jobs, the newest first, without their failures."""
+
+        def read(db: sqlite3.Connection) -> list[Progress]:
+            rows = db.execute(f"{_PROGRESS} ORDER BY number DESC LIMIT ?", (count,))
+            return [_progress(row) for row in rows]
+
+        return await self._database.run(read, [])
+
+    async def again(self, job_id: str) -> bool:
+        """What failed of a job becomes tasks anew; False for one that is not known."""
+
+        def write(db: sqlite3.Connection) -> bool:
+            row = db.execute("SELECT number, prefix FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            if row is None:
+                return False
+            number, prefix = row
+            failed: dict[str, list[str]] = {}
+            for key, transform in db.execute(
+                "SELECT key, transform FROM failures WHERE job = ? ORDER BY rowid", (number,)
+            ):
+                failed.setdefault(key, []).append(transform)
+            unlisted = failed.pop("", None) is not None
+            last = db.execute(
+                "SELECT coalesce(max(number), 0) FROM tasks WHERE job = ?", (number,)
+            ).fetchone()[0]
+            db.executemany(
+                "INSERT INTO tasks VALUES (?, ?, ?, ?, ?)",
+                [
+                    (number, at, key, json.dumps([*dict.fromkeys(transforms)]), len(transforms))
+                    for at, (key, transforms) in enumerate(failed.items(), start=last + 1)
+                ],
+            )
+            db.execute("DELETE FROM failures WHERE job = ?", (number,))
+            db.execute(
+                "UPDATE jobs SET failed = 0, listed = ? WHERE number = ?",
+                (not (unlisted and prefix is not None), number),
+            )
+            return True
+
+        return await self._database.run(write, False)
+
+
+_PROGRESS = (
+    "SELECT number, id, listed, total, done, skipped, failed,"
+    " EXISTS (SELECT 1 FROM tasks WHERE job = jobs.number) FROM jobs"
+)
+
+
+def _progress(
+    row: tuple[int, str, int, int, int, int, int, int], failures: tuple[Failure, ...] = ()
+) -> Progress:
+    _, job_id, listed, total, done, skipped, failed, waiting = row
+    return Progress(
+        id=job_id,
+        state="done" if listed and not waiting else "running",
+        total=total,
+        done=done,
+        skipped=skipped,
+        failed=failed,
+        failures=failures,
+    )
+
+
+def _add_tasks(db: sqlite3.Connection, job: int, keys: Sequence[str]) -> None:
+    last = db.execute("SELECT coalesce(max(number), 0) FROM tasks WHERE job = ?", (job,)).fetchone()[0]
+    db.executemany(
+        "INSERT INTO tasks VALUES (?, ?, ?, NULL, NULL)",
+        [(job, number, key) for number, key in enumerate(keys, start=last + 1)],
+    )
+
+
+def _forget_oldest(db: sqlite3.Connection) -> None:
+    over = db.execute("SELECT count(*) FROM jobs").fetchone()[0] - MOST_JOBS
+    if over > 0:
+        ended = "SELECT number FROM jobs WHERE listed AND NOT EXISTS (SELECT 1 FROM tasks WHERE job = jobs.number)"
+        oldest = f"({ended} ORDER BY number LIMIT {over})"
+        db.execute(f"DELETE FROM failures WHERE job IN {oldest}")  # noqa: S608 (ours)
+        db.execute(f"DELETE FROM jobs WHERE number IN {oldest}")  # noqa: S608 (ours)

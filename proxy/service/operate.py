@@ -1,0 +1,173 @@
+"""What an admin may have a node do, each in a line: the one door to uploads, pre-generation, purges and events."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import assert_never
+
+from proxy.core.admin import (
+    AdminAsked,
+    Explain,
+    Notified,
+    PurgeAsked,
+    Upload,
+    Warm,
+    WarmAgain,
+    WarmState,
+)
+from proxy.core.dialects.native import OriginalAsked, parse
+from proxy.core.dialects.target import checked_locator, cut, origin_and_target
+from proxy.core.errors import BadRequest, BadTransform, CalotypeError, PurgeIncomplete, UnknownRoute
+from proxy.core.events import parse as parse_events
+from proxy.core.formats import TRAITS, Format
+from proxy.core.generations import Reach, Scope
+from proxy.core.keys import OriginalRef
+from proxy.core.mounts import Rules, admit, host_name, route
+from proxy.core.plan import Recipe, canonical, resolve
+from proxy.core.signing import unsigned
+from proxy.core.transform import Transform
+from proxy.core.warm import Asked, Progress
+from proxy.ports import Jobs
+from proxy.service.events import Events
+from proxy.service.purges import Purged, Purges
+from proxy.service.uploads import Uploads
+from proxy.service.warming import Warming, mount_named
+
+LATEST_JOBS = 100
+
+
+class Operate:
+    """Satisfies Operator. What is begun is finished, whoever has asked for it is still there or not, but for uploads."""
+
+    def __init__(
+        self,
+        uploads: Uploads,
+        warming: Warming,
+        jobs: Jobs,
+        purges: Purges,
+        events: Events,
+        rules: Callable[[], Rules],
+        recipe: Recipe,
+        explain: Callable[[str, str], Awaitable[object]],
+    ) -> None:
+        self._uploads = uploads
+        self._warming = warming
+        self._jobs = jobs
+        self._purges = purges
+        self._events = events
+        self._rules = rules
+        self._recipe = recipe
+        self._explain = explain
+
+    async def do(self, asked: AdminAsked, *, content: int | None = None, size_bytes: int = 0) -> object:
+        match asked:
+            case Upload():
+                assert content is not None
+                return await self._uploads.upload(asked, content, size_bytes)
+            case Warm():
+                return await self._warm(asked)
+            case WarmState(""):
+                return await self._jobs.latest(LATEST_JOBS)
+            case WarmState(job):
+                return await self._state(job)
+            case WarmAgain(job):
+                return await self._again(job)
+            case PurgeAsked():
+                return await asyncio.shield(self._purge(asked))
+            case Notified(body):
+                return await asyncio.shield(self._events.hear(parse_events(body)))
+            case Explain(url, accept):
+                return await self._explain(url, accept)
+        assert_never(asked)
+
+    async def _warm(self, asked: Warm) -> dict[str, str]:
+        presets = self._rules().presets
+        for place, name in enumerate(asked.presets, start=1):
+            if name not in presets:
+                raise BadTransform(f"parameter presets: there is no preset of the name at place {place}")
+        transforms = (*(f"t_{name}" for name in asked.presets), *asked.transforms)
+        job = await self._warming.add(
+            Asked(mount=asked.mount, transforms=transforms, keys=asked.keys, prefix=asked.prefix)
+        )
+        return {"id": job}
+
+    async def _state(self, job: str) -> Progress:
+        progress = await self._jobs.progress(job)
+        if progress is None:
+            raise UnknownRoute("there is no job of this id")
+        return progress
+
+    async def _again(self, job: str) -> dict[str, str]:
+        if not await self._jobs.again(job):
+            raise UnknownRoute("there is no job of this id")
+        self._warming.wake()
+        return {"id": job}
+
+    async def _purge(self, asked: PurgeAsked) -> Purged:
+        purged = await self._purges.purge(self._scopes(asked))
+        if purged.open:
+            raise PurgeIncomplete(
+                f"{purged.removed} entries were removed, but what is old may still be served; try again",
+                retry_after_s=1,
+                open=tuple(purged.open),
+            )
+        return purged
+
+    def _scopes(self, asked: PurgeAsked) -> list[Scope]:
+        if asked.url is not None:
+            return self._of_url(asked)
+        mount = mount_named(self._rules(), asked.mount)
+        if asked.all:
+            return [Scope(mount.source, Reach.PREFIX, "")]
+        if asked.original is not None:
+            return [Scope.of_original(mount.ref(checked_locator(asked.original)))]
+        if asked.prefix is not None:
+            return [Scope(mount.source, Reach.PREFIX, asked.prefix)]
+        presets = self._rules().presets
+        if asked.preset is None or asked.preset not in presets:
+            raise BadTransform("parameter preset names no preset of this node")
+        plans = self._plans(presets[asked.preset])
+        return [Scope(mount.source, Reach.PLAN, plan) for plan in plans]
+
+    def _of_url(self, asked: PurgeAsked) -> list[Scope]:
+        """What a client gets at that path, in whatever format."""
+        rules = self._rules()
+        origin, raw = origin_and_target(asked.url or "")
+        cut(raw)
+        host = host_name(origin.partition("://")[2])
+        if asked.mount:
+            mount = mount_named(rules, asked.mount)
+            if not raw.startswith(mount.prefix):
+                raise BadRequest("parameter url is not of this mount")
+        elif len(rules.mounts) == 1:
+            mount = rules.mounts[0]
+        else:
+            mount = route(rules.mounts, host, raw)
+        found = parse(mount.below(unsigned(raw)), rules.presets)
+        ref = mount.ref(found.key)
+        if isinstance(found, OriginalAsked):
+            return [Scope.of_original(ref)]
+        transforms = [found.transform(rules.presets)]
+        with suppress(CalotypeError):
+            # As it is without a signature: sizes and strengths may have been moved.
+            transforms.append(admit(mount, found, rules.presets, signed=False))
+        return [_variant(ref, plan) for plan in self._plans(*transforms)]
+
+    def _plans(self, *asked: Transform) -> list[str]:
+        """The Plans it may come to, whatever the original is and the client accepts."""
+        plans: dict[str, None] = {}
+        for transform in asked:
+            kinds = (
+                [transform.format]
+                if isinstance(transform.format, Format)
+                else [kind for kind in Format if TRAITS[kind].shown]
+            )
+            for kind in kinds:
+                recipe = replace(self._recipe, max_side_px=self._rules().max_side_px)
+                plans[canonical(resolve(transform, kind, recipe))] = None
+        return list(plans)
+
+
+def _variant(ref: OriginalRef, plan: str) -> Scope:
+    return Scope(ref.source, Reach.VARIANT, f"{ref.key}\n{plan}")

@@ -1,0 +1,137 @@
+"""Uploads: a picture that was looked at, into a source, under a key that was never used and never will be again."""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from proxy.core.admin import Upload, safe_name
+from proxy.core.dialects.native import path_url
+from proxy.core.facts import Facts
+from proxy.core.formats import Format
+from proxy.core.generations import Generations
+from proxy.core.geometry import Size
+from proxy.core.keys import Identity, OriginalRef
+from proxy.core.mounts import Mount, Rules, Signing
+from proxy.core.plan import Encode, Plan, ScaleInside
+from proxy.core.signing import sign
+from proxy.core.transform import WHITE, Transform
+from proxy.core.warm import Asked
+from proxy.ports import Clock, Renderer, Shelf
+from proxy.service.originals import Originals
+from proxy.service.singleflight import Flight
+from proxy.service.warming import Warming, mount_named
+
+PATIENCE_S = 60.0
+_NAMESPACE = uuid.UUID("6f1c2c1e-6d0a-4a39-9f0e-0d3a4f4c5b11")
+_LOOK = Plan(
+    scale=ScaleInside(box=Size(32, 32), enlarge=False),
+    steps=(),
+    encode=Encode(format=Format.JPEG, quality=50, effort=0, flatten=WHITE),
+)
+"""To draw a picture small is to read all of it: what is damaged is found before it is stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploaded:
+    """An original that is stored; `urls` are those of its eager presets, which job `warm` makes, if there are any."""
+
+    key: str
+    width: int
+    height: int
+    format: str
+    bytes: int
+    urls: dict[str, str]
+    warm: str = ""
+
+
+class Received:
+    """Satisfies Original: what was uploaded, before it has a place. `descriptor` is closed by whoever opened it."""
+
+    def __init__(self, descriptor: int, ref: OriginalRef, size_bytes: int) -> None:
+        self._descriptor = descriptor
+        self.identity = Identity(ref, "uploaded")
+        self.size_bytes = size_bytes
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def unchanged(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing of its own is open."""
+
+
+class Uploads:
+    """The use case. `renderer` is asked in vain for nothing that is remembered: an upload has no place yet."""
+
+    def __init__(
+        self,
+        shelves: Mapping[str, Shelf],
+        originals: Originals,
+        renderer: Renderer,
+        warming: Warming,
+        generations: Generations,
+        rules: Callable[[], Rules],
+        eager: tuple[str, ...],
+        clock: Clock,
+    ) -> None:
+        self._shelves = shelves
+        self._originals = originals
+        self._renderer = renderer
+        self._warming = warming
+        self._generations = generations
+        self._rules = rules
+        self._eager = eager
+        self._clock = clock
+
+    async def upload(self, asked: Upload, descriptor: int, size_bytes: int) -> Uploaded:
+        """Raises UnsupportedFormat, Undecodable, OriginalTooLarge, Conflict, or what a source raises."""
+        mount = mount_named(self._rules(), asked.mount)
+        folder = uuid.uuid5(_NAMESPACE, f"{mount.name}\n{asked.once}") if asked.once else uuid.uuid4()
+        deadline = self._clock() + PATIENCE_S
+        facts = await self._look(
+            Received(descriptor, OriginalRef(mount.source, f"{uuid.uuid4()}"), size_bytes), deadline
+        )
+        ref = OriginalRef(mount.source, f"{folder}/{safe_name(asked.name, facts.format)}")
+        content = Received(descriptor, ref, size_bytes)
+        shelf = self._shelves[mount.source]
+        try:
+            await shelf.keep(ref.key, content, kind=facts.format, generation=self._generations.of(ref))
+        except asyncio.CancelledError:
+            if not asked.once:
+                # Nobody will ever hear of its key. With a name of its own a second try is on its way.
+                await asyncio.shield(shelf.discard(ref.key))
+            raise
+        self._originals.found(ref)
+        await self._originals.note_facts(ref, facts, deadline=deadline)
+        transforms = tuple(f"t_{name}" for name in self._eager)
+        job = ""
+        if transforms:
+            job = await self._warming.add(Asked(mount=mount.name, transforms=transforms, keys=(ref.key,)))
+        return Uploaded(
+            key=ref.key,
+            width=facts.width_px,
+            height=facts.height_px,
+            format=facts.format,
+            bytes=size_bytes,
+            urls={name: _url(mount, ref.key, name) for name in self._eager},
+            warm=job,
+        )
+
+    async def _look(self, content: Received, deadline: float) -> Facts:
+        facts = await self._renderer.probe(content, deadline=deadline)
+        await self._renderer.render(
+            content, _LOOK, deadline=deadline, on_start=lambda: None, haste=Flight(is_behind=True)
+        )
+        return facts
+
+
+def _url(mount: Mount, key: str, preset: str) -> str:
+    """Where a client asks for it: signed where the mount answers no other, from the first slash on where it has no host
+    of its own."""
+    target = mount.prefix.removesuffix("/") + path_url(key, Transform(), preset)
+    if mount.signing is Signing.REQUIRED:
+        target = sign(target, next(iter(mount.keys.values())))
+    return target if mount.host == "*" else f"https://{mount.host}{target}"

@@ -1,0 +1,188 @@
+"""Pre-generation: jobs from the disk to the miss path, behind all that clients wait for.
+
+A job is written down before it is answered for, and a task leaves the disk when its variants are in the tiers: a
+restart goes on where it was, and what is there already is skipped.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Protocol
+
+from proxy.core.dialects.native import parse_tokens
+from proxy.core.dialects.target import checked_locator
+from proxy.core.errors import BadRequest, CalotypeError, Draining, Overloaded, SourceUnavailable, UnknownRoute
+from proxy.core.formats import Format
+from proxy.core.mounts import Mount, Rules
+from proxy.core.transform import Transform
+from proxy.core.wanted import Wanted
+from proxy.core.warm import Asked, Failure, Listing, Task, every, variants_of
+from proxy.ports import Clock, Jobs, Shelf
+
+PATIENCE_S = 600.0
+"""How long a variant may take, all told: it waits behind whatever clients want."""
+PAUSE_S = 0.5
+TRIES = 20
+_A_WORKER = 6
+"""Tasks under way for each worker: while one is rendered, others are fetched, and stored."""
+
+
+class Preparer(Protocol):
+    """The miss path, for nobody who waits."""
+
+    async def prepare(self, wanted: Wanted, *, deadline: float) -> bool:
+        """Has the variant in the tiers; False where it was there."""
+        ...
+
+
+class Warming:
+    """Runs jobs from `start` to `close`; event loop only. `rules` are those that count now."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        preparer: Preparer,
+        shelves: Mapping[str, Shelf],
+        rules: Callable[[], Rules],
+        auto: tuple[Format, ...],
+        clock: Clock,
+        *,
+        workers: int,
+    ) -> None:
+        self._jobs = jobs
+        self._preparer = preparer
+        self._shelves = shelves
+        self._rules = rules
+        self._auto = auto
+        self._clock = clock
+        self._most = _A_WORKER * workers
+        self._more = asyncio.Event()
+        self._under_way: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._loops: list[asyncio.Task[None]] = []
+
+    def start(self, after: Callable[[], Awaitable[None]]) -> None:
+        """Begins when `after` lets it, with what was left the last time."""
+        self._more.set()
+        self._loops.append(asyncio.create_task(self._run(after), name="warming"))
+
+    async def close(self) -> None:
+        """What is under way is done again after the next start."""
+        tasks = [*self._loops, *self._under_way.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def add(self, asked: Asked) -> str:
+        """Takes a job on; returns its id. Raises what is wrong with it, or SourceUnavailable where it cannot be written
+        down."""
+        rules = self._rules()
+        mount = mount_named(rules, asked.mount)
+        for key in asked.keys:
+            mount.ref(checked_locator(key))
+        variants = self._variants(asked.transforms)
+        if not variants:
+            raise BadRequest("presets or transforms must be given: what is to be made")
+        job = await self._jobs.add(asked, len(asked.keys) * variants)
+        if job is None:
+            raise SourceUnavailable("the job could not be written down", retry_after_s=5)
+        self._more.set()
+        return job
+
+    def wake(self) -> None:
+        """There is more to do."""
+        self._more.set()
+
+    def _variants(self, transforms: tuple[str, ...]) -> int:
+        return sum(variants_of(self._transform(said), self._auto) for said in transforms)
+
+    def _transform(self, said: str) -> Transform:
+        presets = self._rules().presets
+        return parse_tokens(said, presets).transform(presets)
+
+    async def _run(self, after: Callable[[], Awaitable[None]]) -> None:
+        await after()
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            for listing in await self._jobs.listings():
+                await self._list(listing)
+            while await self._take():
+                # Each that ends lets the next begin.
+                await asyncio.wait(self._under_way.values(), return_when=asyncio.FIRST_COMPLETED)
+            if self._under_way:
+                self._more.set()
+                await asyncio.wait(self._under_way.values(), return_when=asyncio.FIRST_COMPLETED)
+
+    async def _take(self) -> bool:
+        """Begins as many tasks as may be under way; False where there are no more."""
+        tasks = await self._jobs.next(2 * self._most)
+        fresh = [task for task in tasks if (task.job, task.number) not in self._under_way]
+        for task in fresh[: self._most - len(self._under_way)]:
+            place = task.job, task.number
+            self._under_way[place] = asyncio.create_task(self._do(task), name="warm")
+            self._under_way[place].add_done_callback(partial(self._end, place))
+        return bool(fresh)
+
+    def _end(self, place: tuple[int, int], _: asyncio.Task[None]) -> None:
+        self._under_way.pop(place, None)
+
+    async def _list(self, listing: Listing) -> None:
+        try:
+            shelf = self._shelves[mount_named(self._rules(), listing.mount).source]
+            variants = self._variants(listing.transforms)
+            async for keys in shelf.keys(listing.prefix):
+                await self._jobs.listed(listing.job, keys, variants=variants, is_all=False)
+            await self._jobs.listed(listing.job, [], variants=variants, is_all=True)
+        except CalotypeError as failure:
+            told = Failure("", "", failure.slug, failure.detail)
+            await self._jobs.could_not_list(listing.job, told)
+
+    async def _do(self, task: Task) -> None:
+        done = skipped = 0
+        failures = []
+        for said in task.transforms:
+            try:
+                wanted = self._wanted(task, said)
+            except CalotypeError as failure:
+                failures.append(Failure(task.key, said, failure.slug, failure.detail))
+                continue
+            for one in wanted:
+                try:
+                    made = await self._prepare(one)
+                except CalotypeError as failure:
+                    failures.append(Failure(task.key, said, failure.slug, failure.detail))
+                except Exception:
+                    failures.append(Failure(task.key, said, CalotypeError.slug, "an unexpected error"))
+                else:
+                    done += made
+                    skipped += not made
+        await self._jobs.finish(task, done=done, skipped=skipped, failures=failures)
+
+    def _wanted(self, task: Task, said: str) -> list[Wanted]:
+        rules = self._rules()
+        ref = mount_named(rules, task.mount).ref(checked_locator(task.key))
+        return list(every(ref, self._transform(said), self._auto, rules.max_side_px))
+
+    async def _prepare(self, wanted: Wanted) -> bool:
+        """What fails because the node is busy is no failure of the picture."""
+        for _ in range(TRIES):
+            try:
+                return await self._preparer.prepare(wanted, deadline=self._clock() + PATIENCE_S)
+            except Draining:
+                await asyncio.sleep(PATIENCE_S)  # Until the stop ends this, too.
+            except Overloaded:
+                await asyncio.sleep(PAUSE_S)
+        raise Overloaded("the node was too busy for too long")
+
+
+def mount_named(rules: Rules, name: str) -> Mount:
+    """The mount of that name; the only one there is may go unnamed. Raises BadRequest or UnknownRoute."""
+    if not name and len(rules.mounts) == 1:
+        return rules.mounts[0]
+    for mount in rules.mounts:
+        if mount.name == name:
+            return mount
+    names = ", ".join(mount.name for mount in rules.mounts)
+    if not name:
+        raise BadRequest(f"parameter mount must be given, for there are {names}")
+    raise UnknownRoute(f"parameter mount names no mount of this node; there are {names}")
