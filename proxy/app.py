@@ -21,6 +21,8 @@ from prometheus_client import CollectorRegistry
 import proxy
 from proxy import parts
 from proxy.config import Settings
+from proxy.core.admin import AskedFor
+from proxy.core.errors import CalotypeError
 from proxy.core.hops import Hops
 from proxy.edge.admin import admin_app
 from proxy.edge.public import Public
@@ -42,6 +44,7 @@ KEEPALIVE_S = 15.0
 LINGER_S = 1.0
 LULL_S = 1.0
 TRACES_S = 1.0
+NOTE_USE_S = 60.0
 SPARE_DESCRIPTORS = 1024
 MAX_HEADER_BYTES = 8190
 MAX_LINE_BYTES = 65_536
@@ -181,6 +184,14 @@ async def finish(traces: Traces | None) -> None:
                 await asyncio.to_thread(traces.close)
 
 
+async def keep_noting(ledger: RequestLedger, operator: Operator) -> NoReturn:
+    """Has it be known, now and then, what clients have asked for."""
+    while True:
+        await asyncio.sleep(NOTE_USE_S)
+        with suppress(CalotypeError):
+            await operator.do(AskedFor(frozenset(ledger.take_asked())))
+
+
 async def first(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
     """Whether `work` was done before somebody said stop."""
     tasks = [asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())]
@@ -271,6 +282,8 @@ class Node:
                 self.public_url = url_of(public_at)
                 stack.push_async_callback(runner.cleanup)
                 await listen(runner, public_at)
+                noting = asyncio.create_task(keep_noting(self.ledger, engine.operate), name="use")
+                stack.callback(noting.cancel)
                 settle_memory()
                 self.lacks = ""
                 self.log.info("ready", public=self.public_url, admin=self.admin_url)
@@ -279,6 +292,7 @@ class Node:
                 self.lacks = "it is stopping"
                 engine.stop_by = engine.clock() + self.settings.server.drain
                 self.log.info("draining", seconds=self.settings.server.drain)
+            engine.note_use(self.ledger.take_asked())
         self.ledger.flush()
         await finish(self.traces)
         self.log.info("stopped")

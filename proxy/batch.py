@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from proxy.bars import bar
 from proxy.config import ConfigError, Settings
 from proxy.core.delivery import Delivered
 from proxy.core.dialects.native import parse_tokens
@@ -56,16 +55,7 @@ async def _render_all(settings: Settings, source: Path, asked: Transform, out: P
     shared = Counter(path.with_suffix("") for path in pictures)
     waiting = iter(pictures)
     failed = 0
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("rendering", total=len(pictures), rate="")
+    with bar("rendering", len(pictures)) as shown:
 
         async def work(engine: Engine) -> None:
             nonlocal failed
@@ -79,9 +69,10 @@ async def _render_all(settings: Settings, source: Path, asked: Transform, out: P
                     _write(folder / (stem + _suffix(delivered)), delivered)
                 except (CalotypeError, OSError) as failure:
                     failed += 1
-                    console.print(f"{key}: {_reason(failure)}", markup=False, highlight=False)
-                speed = progress.tasks[bar].speed
-                progress.update(bar, advance=1, rate=f"{speed:.1f}/s" if speed else "")
+                    shown.say(f"{key}: {_reason(failure)}")
+                    shown.advance(failed=True)
+                else:
+                    shown.advance()
 
         async with _engine(settings, source) as engine, asyncio.TaskGroup() as group:
             for _ in range(2 * settings.workers()):

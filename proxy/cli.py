@@ -9,13 +9,15 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
 import proxy
-from proxy import batch, checkup, demo, links
+from proxy import batch, checkup, collect, demo, links, pregenerate
+from proxy.admin import Admin
 from proxy.app import leave, loop_factory
 from proxy.config import ConfigError, Settings, load
 from proxy.core.errors import CalotypeError
@@ -228,6 +230,115 @@ def explain(url: str, accept: str, as_json: bool, originals: Path | None, config
         return
     for name, value in told.items():
         click.echo(f"{name:10} {', '.join(value) if isinstance(value, list) else value}")
+
+
+@main.command()
+@click.argument("keys", metavar="[KEY]...", nargs=-1)
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read keys from standard input, one a line.")
+@click.option("--file", "file", type=click.File("r", "utf-8"), help="Read keys from this file, one a line.")
+@click.option("--source", help="All pictures of this source.")
+@click.option("--prefix", default="", help="With --source: those whose keys begin so.")
+@click.option(
+    "--access-log",
+    "log",
+    type=click.File("r", "utf-8", errors="replace"),
+    help="What a log of nginx's or of a node's says was asked for.",
+)
+@click.option("--preset", "presets", multiple=True, help="Make this preset; may repeat.")
+@click.option("--transform", "transforms", multiple=True, help="Make this, as in w_400,f_auto; may repeat.")
+@click.option("--mount", help="Name of the mount, where there are several.")
+@click.option("--node", help="Admin URL of a running node, which does it; else it is done here.")
+@_config_option
+def warm(
+    keys: tuple[str, ...],
+    from_stdin: bool,
+    file: TextIO | None,
+    source: str | None,
+    prefix: str,
+    log: TextIO | None,
+    presets: tuple[str, ...],
+    transforms: tuple[str, ...],
+    mount: str | None,
+    node: str | None,
+    config: Path | None,
+) -> None:
+    """Make variants before they are asked for, of the originals KEY or of those that an option names.
+
+    What is there already is skipped. Exit 1 if anything failed.
+    """
+    given = [bool(keys), from_stdin, file is not None, source is not None, log is not None]
+    if sum(given) != 1:
+        raise click.UsageError("give one of KEY..., --stdin, --file, --source and --access-log")
+    if prefix and source is None:
+        raise click.UsageError("--prefix goes with --source")
+    lines = sys.stdin if from_stdin else file
+    named = keys if lines is None else [key for line in lines if (key := line.rstrip("\r\n"))]
+    originals = pregenerate.Originals(keys=named, source=source, prefix=prefix, log=log)
+    wanted = (*(f"t_{name}" for name in presets), *transforms)
+    with _one_line():
+        settings = _settings(config)
+    counts = _run(pregenerate.warm(settings, originals, wanted, mount=mount, node=node))
+    click.echo(str(counts), err=True)
+    sys.exit(1 if counts.failed else 0)
+
+
+@main.command()
+@click.option("--original", help="All of this original, which is then fetched anew.")
+@click.option("--prefix", help="All originals whose keys begin so.")
+@click.option("--url", help="What is at this URL, in every format.")
+@click.option("--preset", help="What this preset makes, of all originals.")
+@click.option("--all", "everything", is_flag=True, help="Everything.")
+@click.option("--mount", help="Name of the mount, where there are several.")
+@click.option("--node", help="Admin URL of a running node; else that of admin.host and admin.port.")
+@_config_option
+def purge(everything: bool, node: str | None, config: Path | None, **what: str | None) -> None:
+    """Have no node serve any more what was made before.
+
+    A node tells the others. Exit 1 where not every node has confirmed; the lines say which.
+    """
+    asked = {name: value for name, value in what.items() if value is not None}
+    if everything:
+        asked["all"] = True  # type: ignore[assignment]
+
+    async def call() -> dict[str, Any]:
+        async with Admin(_settings(config), node) as admin:
+            return await admin.call("POST", "/v1/purge", asked)
+
+    told = _run(call())
+    tiers = ", ".join(f"{name} {count}" for name, count in told["tiers"].items())
+    behind = f"; {told['behind']} more are being removed" if told["behind"] else ""
+    click.echo(f"purged: {told['removed']} entries removed{f' ({tiers})' if tiers else ''}{behind}")
+
+
+@main.command()
+@click.option("--gone", is_flag=True, help="Variants whose original is gone.")
+@click.option(
+    "--unused-since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Variants that nobody has asked any node for since this day.",
+)
+@click.option("--delete", is_flag=True, help="Remove them; without it they are only listed.")
+@_config_option
+def gc(gone: bool, unused_since: datetime | None, delete: bool, config: Path | None) -> None:
+    """List, or remove, variants in the bucket that nobody needs."""
+    if not gone and unused_since is None:
+        raise click.UsageError("give --gone, --unused-since or both")
+
+    async def tidy() -> collect.Collected:
+        since = None if unused_since is None else unused_since.date()
+        return await collect.collect(_settings(config), gone=gone, unused_since=since, delete=delete)
+
+    collected = _run(tidy())
+    for found in collected.found:
+        click.echo(f"{'removed' if found.is_removed else 'unneeded'}  {found.name}: {found.reason}")
+    removed = sum(found.is_removed for found in collected.found)
+    said = f"{removed} removed" if delete else "add --delete to remove them"
+    click.echo(
+        f"{len(collected.found)} of {collected.looked_at} entries are needed by nobody; {said}"
+        + (f"; {collected.unknown} could not be looked at" if collected.unknown else ""),
+        err=True,
+    )
+    sys.exit(1 if collected.unknown or (delete and removed < len(collected.found)) else 0)
 
 
 @main.command()

@@ -3,7 +3,7 @@ stopped in order.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import structlog
@@ -13,6 +13,7 @@ from proxy.config import Settings
 from proxy.core.generations import Generations
 from proxy.edge.explain import Explanation, explained
 from proxy.ports import Metrics, Remote, Tier
+from proxy.records.usage import Usage
 from proxy.s3.bucket import S3Bucket
 from proxy.sections import S3, Directory, Http
 from proxy.service.chain import Chain
@@ -45,7 +46,8 @@ def watch_tiers(
 
 class Engine:
     """An async context, made in a running loop;
-    leaving it closes everything. With `disk` None nothing is kept beyond memory, and no bucket is asked."""
+    leaving it closes everything. With `disk` None nothing is kept beyond memory, and no bucket is asked; who `is_alone`
+    shares the disk with no node, and keeps jobs of its own."""
 
     def __init__(
         self,
@@ -57,8 +59,10 @@ class Engine:
         workers: int | None = None,
         memory_share: int = 1,
         processes: int = 0,
+        is_alone: bool = False,
     ) -> None:
         self.settings = settings
+        self.generations = Generations()
         self.rules = parts.rules(settings)
         self.clock = parts.clock
         self.stop_by: float | None = None
@@ -68,9 +72,13 @@ class Engine:
         self._buckets: dict[str, S3Bucket] = {}
         self._webs: list[Web] = []
         self._remote: dict[str, Remote] = {"redis": self.redis} if self.redis else {}
-        self._scratch = None if disk else tempfile.TemporaryDirectory(prefix="calotype-")
-        kept_at = Path(self._scratch.name) if self._scratch else disk
+        self._scratch = tempfile.TemporaryDirectory(prefix="calotype-") if disk is None or is_alone else None
+        scratch = Path(self._scratch.name) if self._scratch else None
+        kept_at = disk or scratch
         assert kept_at is not None
+        self.records = parts.records(
+            kept_at, settings.sources, self.generations, metrics, log, jobs_at=scratch, is_alone=is_alone
+        )
         self.keep = parts.originals(settings, kept_at, metrics)
         self.slow: list[Tier] = []
         bucket = None
@@ -83,8 +91,6 @@ class Engine:
             self.slow.append(bucket)
             self._remote["cache.bucket"] = bucket
         self.chain = Chain(self.memory, self.slow, metrics, self.redis if bucket else None)
-        self.generations = Generations()
-        self.records = parts.records(kept_at, settings.sources, self.generations, metrics, log)
         index = self.records.notes
         self.flights = Flights()
         self.sources = {
@@ -125,6 +131,10 @@ class Engine:
         self.fleet = (
             parts.fleet(settings, self.records.name, self.generations, log) if disk is not None else None
         )
+        self.bucket = bucket
+        self.usage = None
+        if bucket is not None:
+            self.usage = Usage(bucket, writer=f"{self.records.name}.{parts.salt()}", wall=parts.wall)
         self.purges = Purges(
             self.generations,
             self.records.journal,
@@ -178,6 +188,7 @@ class Engine:
             lambda: self.rules,
             parts.recipe(settings),
             self.explain,
+            self.note_use,
         )
 
     def _reached(self, name: str, source: Directory | S3 | Http) -> S3Bucket | Web | None:
@@ -208,6 +219,8 @@ class Engine:
             parts.check_worker(self.settings, self.hello)
             if self.fleet is not None:
                 self.fleet.start(self.purges.learn)
+            if self.usage is not None:
+                self.usage.start()
         except BaseException:
             await self.close(self.clock())
             raise
@@ -225,6 +238,8 @@ class Engine:
         await self.purges.close()
         await self.flights.close()
         await self.pool.close()
+        if self.usage is not None:
+            await self.usage.close()
         await self.chain.close(deadline)
         await self.records.close()
         for source in self.sources.values():
@@ -238,6 +253,11 @@ class Engine:
         self.keep.close()
         if self._scratch is not None:
             self._scratch.cleanup()
+
+    def note_use(self, keys: Iterable[str]) -> None:
+        """Clients have asked for these."""
+        if self.usage is not None:
+            self.usage.note(keys)
 
     def is_caught_up(self) -> bool:
         """Whether all is known that was purged while this node was down."""

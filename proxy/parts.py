@@ -1,5 +1,6 @@
 """Settings into the parts they describe. Builds and opens nothing that must be closed but what it returns."""
 
+import fcntl
 import hashlib
 import random
 import secrets
@@ -7,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import structlog
 
@@ -74,6 +75,7 @@ def recipe(settings: Settings) -> Recipe:
             Format.GIF: formats.gif_effort,
         },
         max_side_px=settings.limits.output_max_side,
+        gps=settings.limits.info_gps,
     )
 
 
@@ -208,12 +210,14 @@ class Records(NamedTuple):
     notes: Index
     jobs: Jobs
     databases: tuple[Database, ...]
+    lock: IO[str]
 
     async def close(self) -> None:
         """Writes what is left."""
         await self.notes.flush()
         for database in self.databases:
             await database.close()
+        self.lock.close()
 
 
 def records(
@@ -222,12 +226,26 @@ def records(
     generations: Generations,
     metrics: Metrics,
     log: structlog.typing.FilteringBoundLogger,
+    *,
+    jobs_at: Path | None = None,
+    is_alone: bool = False,
 ) -> Records:
-    """What is written below `directory`, with the purges it tells of applied to `generations`. Raises ConfigError where
-    it cannot be used."""
+    """What is written below `directory`, with the purges it tells of applied to `generations`; jobs below `jobs_at`, if
+    that is given. Nodes may share it, as in a restart; who `is_alone` shares it with nobody. Raises ConfigError where it
+    cannot be used."""
     folder = directory / "records"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a")
+        try:
+            fcntl.flock(lock, (fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise ConfigError(
+                f"cache.disk.path: a node is at work in {directory}; say which with --node URL of its admin listener"
+                if is_alone
+                else f"cache.disk.path: a command of calotype is at work in {directory}; wait for its end"
+            ) from None
         named = folder / "node"
         if not named.exists():
             named.write_text(secrets.token_hex(8))
@@ -240,8 +258,8 @@ def records(
                 generations.apply(purge)
             journal.rewrite(generations)
         index = Database(folder / "index.db", INDEX_SCHEMA, metrics)
-        jobs = Database(folder / "jobs.db", JOBS_SCHEMA, metrics)
-        return Records(named.read_text().strip(), journal, Index(index), Jobs(jobs), (index, jobs))
+        jobs = Database((jobs_at or folder) / "jobs.db", JOBS_SCHEMA, metrics)
+        return Records(named.read_text().strip(), journal, Index(index), Jobs(jobs), (index, jobs), lock)
     except (OSError, sqlite3.Error) as fault:
         raise ConfigError(f"cache.disk.path: {folder} cannot be used: {fault}") from None
 

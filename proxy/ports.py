@@ -200,6 +200,10 @@ class Shelf(Protocol):
         Raises Conflict where others are."""
         ...
 
+    async def exists(self, key: str) -> bool:
+        """Whether there is such an original now."""
+        ...
+
     async def discard(self, key: str) -> None:
         """Takes back what was kept, nobody having been told of it."""
         ...
@@ -301,7 +305,13 @@ class Renderer(Protocol):
         ...
 
     async def render(
-        self, original: Original, plan: Plan, *, deadline: float, on_start: Callable[[], None], haste: Haste | None = None
+        self,
+        original: Original,
+        plan: Plan,
+        *,
+        deadline: float,
+        on_start: Callable[[], None],
+        haste: Haste | None = None,
     ) -> Variant:
         """Renders `plan`; `on_start` is called when a worker takes the job. Without `haste` somebody waits for it."""
         ...

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -18,10 +18,21 @@ import structlog
 from prometheus_client.metrics_core import Metric
 
 from proxy import parts
-from proxy.app import finish, leave, ledger_of, listen, loop_factory, public_runner, settle_memory, warn
+from proxy.app import (
+    finish,
+    keep_noting,
+    leave,
+    ledger_of,
+    listen,
+    loop_factory,
+    public_runner,
+    settle_memory,
+    warn,
+)
 from proxy.channel import Channel, Closed
 from proxy.config import ConfigError, Settings
-from proxy.core.errors import WorkerDied
+from proxy.core.admin import AskedFor
+from proxy.core.errors import CalotypeError, WorkerDied
 from proxy.engine import Engine, watch_tiers
 from proxy.relay.back import RelayServer
 from proxy.relay.front import Relay
@@ -33,6 +44,7 @@ from proxy.telemetry.slowest import Slow
 from proxy.telemetry.watchdog import Watchdog
 
 MOST_CONNECTIONS = 512
+NOTE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,15 +187,22 @@ async def _front(
     relay = Relay(path_of(place), connections=_connections(settings.server.processes), clock=parts.clock)
     flights = Flights()
     runner, public, deliver = public_runner(settings, relay, memory, flights, metrics, ledger, log)
-    following = asyncio.create_task(relay.follow(deliver.forget), name="purges")
+    tasks = [
+        asyncio.create_task(relay.follow(deliver.forget), name="purges"),
+        asyncio.create_task(keep_noting(ledger, relay), name="use"),
+    ]
     try:
         await listen(runner, [socket.socket(fileno=descriptor) for descriptor in listening])
         with Watchdog(parts.clock, log, metrics.stalled):
             yield Half(metrics, lambda settings: public.adopt(parts.rules(settings)))
     finally:
         await runner.cleanup()
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(CalotypeError, TimeoutError):
+            async with asyncio.timeout(NOTE_S):
+                await relay.do(AskedFor(frozenset(ledger.take_asked())))
         await flights.close()
         relay.close()
         ledger.flush()

@@ -72,7 +72,14 @@ class Explain:
     accept: str
 
 
-AdminAsked = Upload | Warm | WarmState | WarmAgain | PurgeAsked | Notified | Explain
+@dataclass(frozen=True, slots=True)
+class AskedFor:
+    """Variants that clients have asked for, by their keys; from a process that answers."""
+
+    keys: frozenset[str]
+
+
+AdminAsked = Upload | Warm | WarmState | WarmAgain | PurgeAsked | Notified | Explain | AskedFor
 
 
 def safe_name(name: str, kind: Format) -> str:

@@ -12,10 +12,12 @@ from proxy.core.formats import Format
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Variant:
-    """One servable result. `kind` is its format, or None for facts, which are kept in the same tiers."""
+    """One servable result. `kind` is its format, or None for facts, which are kept in the same tiers. `of` says of which
+    original it was just made, `source:key`; what a tier gives back does not know any more."""
 
     kind: Format | None
     body: bytes = field(repr=False)
+    of: str = field(default="", compare=False, repr=False)
 
 
 class Outcome(StrEnum):

@@ -16,6 +16,8 @@ class Format(StrEnum):
     AVIF = "avif"
     GIF = "gif"
     HEIC = "heic"
+    INFO = "json"
+    """What is told of an original: kept and served like a picture of it, and none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,15 @@ TRAITS: dict[Format, Traits] = {
         lossless=False,
         shown=False,
         max_side_px=16_384,
+    ),
+    Format.INFO: Traits(
+        mime="application/json",
+        suffix="json",
+        alpha=True,
+        animation=False,
+        lossless=True,
+        shown=False,
+        max_side_px=2**31 - 1,
     ),
 }
 

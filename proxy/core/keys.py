@@ -22,6 +22,9 @@ class OriginalRef:
     source: str
     key: str
 
+    def __str__(self) -> str:
+        return f"{self.source}:{self.key}"
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:

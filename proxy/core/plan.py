@@ -67,8 +67,15 @@ class Pad:
     background: Colour
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Describe:
+    """Tells of the original instead of drawing it; of where it was taken only with `gps`."""
+
+    gps: bool
+
+
 Scale = ScaleInside | ScaleOutside | ScaleTo
-Step = Crop | Pad | Turn | Effect
+Step = Crop | Pad | Turn | Effect | Describe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +99,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """The owner's defaults: JPEG-scale quality 1 to 100, effort per format, largest output side in pixels."""
+    """The owner's defaults: JPEG-scale quality 1 to 100, effort per format, largest output side in pixels, and whether
+    it is told where pictures were taken."""
 
     quality: int
     effort: dict[Format, int]
     max_side_px: int
+    gps: bool = False
 
+
+_TOLD_PX = 48
+"""The longest side of what small pictures of a picture are made of."""
 
 # One perceptual scale: anchors of equal SSIMULACRA2 score (60 and 75) against JPEG, on six Kodak photographs.
 _ANCHORS: dict[Format, tuple[tuple[int, int], ...]] = {
@@ -119,6 +131,12 @@ def encoder_quality(kind: Format, quality: int) -> int | None:
 
 def resolve(asked: Transform, kind: Format, recipe: Recipe) -> Plan:
     """The Plan for `asked` in format `kind`; a parameter that has nothing to do leaves no trace in it."""
+    if kind is Format.INFO:
+        return Plan(
+            scale=ScaleInside(box=Size(_TOLD_PX, _TOLD_PX), enlarge=False),
+            steps=(Describe(gps=recipe.gps),),
+            encode=Encode(format=kind, quality=None, effort=0, flatten=None),
+        )
     max_side_px = min(recipe.max_side_px, TRAITS[kind].max_side_px)
     scale, cut = _sizing(asked, max_side_px)
     if isinstance(cut, Pad) and not TRAITS[kind].alpha:
@@ -212,6 +230,8 @@ def _step_text(step: Step) -> str:
             return f"sharpen:{sigma_px:g}"
         case Adjust(tone, percent):
             return f"{tone}:{percent}"
+        case Describe(gps=gps):
+            return "describe:gps" if gps else "describe"
     assert_never(step)
 
 

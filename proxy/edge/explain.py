@@ -3,7 +3,7 @@
 from typing import TypedDict
 
 from proxy.core import explain
-from proxy.core.dialects.native import OriginalAsked, parse, spell
+from proxy.core.dialects.native import InfoAsked, OriginalAsked, VariantAsked, parse, spell
 from proxy.core.dialects.target import cut, origin_and_target, without_secrets
 from proxy.core.errors import BadSignature, BadUrl, SignatureExpired, SignatureRequired
 from proxy.core.mounts import Mount, Rules, admit, admit_original, host_name, proven, route
@@ -73,15 +73,20 @@ async def explained(
         admit_original(mount)
         await originals.identify(ref, deadline=deadline)
         return told
-    granted = admit(mount, asked, rules.presets, signed=signed is not None)
+    if isinstance(asked, InfoAsked):
+        admit_original(mount)
+        granted = asked.transform(rules.presets)
+    else:
+        granted = admit(mount, asked, rules.presets, signed=signed is not None)
     wanted = Wanted(ref, granted, accept_class(accept), rules.max_side_px)
     resolved = await produce.resolve(wanted, deadline=deadline)
-    told["transform"] = spell(granted)
     told["format"] = resolved.plan.encode.format
     told["plan"] = canonical(resolved.plan)
     told["key"] = resolved.key
-    told["ignored"] = explain.ignored(granted, resolved.plan)
-    told["clamped"] = explain.clamped(asked, granted, resolved.plan)
+    if isinstance(asked, VariantAsked):
+        told["transform"] = spell(granted)
+        told["ignored"] = explain.ignored(granted, resolved.plan)
+        told["clamped"] = explain.clamped(asked, granted, resolved.plan)
     return told
 
 

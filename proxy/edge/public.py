@@ -4,14 +4,21 @@ The raw request target is read here and nowhere below; of the headers only those
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.core.delivery import Delivered, Delivery, Outcome, Visit
-from proxy.core.dialects.native import OriginalAsked, VariantAsked, negotiates, parse
+from proxy.core.dialects.native import (
+    Asked,
+    InfoAsked,
+    OriginalAsked,
+    VariantAsked,
+    negotiates,
+    parse,
+)
 from proxy.core.dialects.target import cut
 from proxy.core.errors import (
     BadUrl,
@@ -20,7 +27,9 @@ from proxy.core.errors import (
     MethodNotAllowed,
     SourceNotAllowed,
 )
+from proxy.core.formats import Format
 from proxy.core.freshness import etag, matches
+from proxy.core.info import key_of, only
 from proxy.core.memo import Memo
 from proxy.core.mounts import Mount, Rules, admit, admit_original, host_name, proven, route
 from proxy.core.negotiate import AcceptClass, accept_class
@@ -53,6 +62,7 @@ class Page:
     wanted: Wanted
     terms: respond.Terms
     scope: Scope
+    fields: tuple[str, ...] = ()
     delivery: Delivery | None = None
     headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
 
@@ -160,13 +170,14 @@ class Public:
             if isinstance(asked, OriginalAsked):
                 return await self._original(request, visit, mount, asked, signed, began_s)
             page = self._page(mount, asked, accepted, signed)
+        fields = page.fields
         none_match = joined(request.headers, hdrs.IF_NONE_MATCH)
         delivered = await self._deliver.variant(
             page.wanted,
             deadline=began_s + self._request_timeout_s,
             # A pre-signed URL is good for GET alone.
-            redirect_until_s=self._redirect_until_s(page.scope) if visit.method == hdrs.METH_GET else 0,
-            is_current=(lambda key: matches(none_match, etag(key))) if none_match else None,
+            redirect_until_s=self._redirect_until_s(page) if visit.method == hdrs.METH_GET else 0,
+            is_current=(lambda key: matches(none_match, etag(key_of(key, fields)))) if none_match else None,
         )
         # Kept only now: a URL without a picture is not worth remembering. And not where other rules count by now.
         pages.keep(address, page)
@@ -180,14 +191,17 @@ class Public:
     def _picture(
         self, request: web.BaseRequest, visit: Visit, page: Page, delivered: Delivered, began_s: float
     ) -> web.Response:
-        delivery = delivered.delivery
+        delivery, variant = delivered
         visit.delivered(delivery)
+        if page.fields:
+            delivery = replace(delivery, key=key_of(delivery.key, page.fields))
+            variant = variant and replace(variant, body=only(variant.body, page.fields))
         terms = page.terms if page.scope is ANY else self._terms(page)
         if delivery is not page.delivery:
             page.delivery, page.headers = delivery, respond.picture_headers(delivery, terms)
         return respond.picture(
             delivery,
-            delivered.variant,
+            variant,
             terms,
             page.headers,
             # HEAD has no parts (RFC 9110 14.2).
@@ -228,18 +242,18 @@ class Public:
             return terms
         return terms.within(max(0, int(scope.until_s - self._wall())))
 
-    def _redirect_until_s(self, scope: Scope) -> float:
+    def _redirect_until_s(self, page: Page) -> float:
         """Until when, on the Clock, a client may be sent elsewhere, where nothing is known of signatures; 0 is not at
         all. In whole seconds, so that those who ask for the same ask alike."""
-        if not self._redirects or scope.of_the_client:
+        scope = page.scope
+        told = page.wanted.transform.format is Format.INFO
+        if not self._redirects or scope.of_the_client or told:
             return 0
         if scope.until_s is None:
             return math.inf
         return math.floor(self._clock() + scope.until_s - self._wall())
 
-    def _understood(
-        self, request: web.BaseRequest, host: str
-    ) -> tuple[Mount, VariantAsked | OriginalAsked, Signed | None]:
+    def _understood(self, request: web.BaseRequest, host: str) -> tuple[Mount, Asked, Signed | None]:
         """The mount, what is asked of it, and what of the URL is signed."""
         raw = request.raw_path
         if len(raw) > self._rules.url_max_bytes:
@@ -262,8 +276,15 @@ class Public:
             return False
         return negotiates(mount.below(request.raw_path), self._rules.presets)
 
-    def _page(self, mount: Mount, asked: VariantAsked, accepted: AcceptClass, signed: Signed | None) -> Page:
-        transform = admit(mount, asked, self._rules.presets, signed=signed is not None)
+    def _page(
+        self, mount: Mount, asked: VariantAsked | InfoAsked, accepted: AcceptClass, signed: Signed | None
+    ) -> Page:
+        presets = self._rules.presets
+        if isinstance(asked, InfoAsked):
+            admit_original(mount)
+            transform, fields = asked.transform(presets), asked.fields
+        else:
+            transform, fields = admit(mount, asked, presets, signed=signed is not None), ()
         scope = ANY if signed is None else signed.scope
         terms = respond.terms(
             max_age_s=mount.max_age_s,
@@ -272,7 +293,7 @@ class Public:
             notice="gravity=face; used=auto" if transform.gravity is Smart.FACE else "",
         )
         wanted = Wanted(mount.ref(asked.key), transform, accepted, self._rules.max_side_px)
-        return Page(wanted, terms, scope)
+        return Page(wanted, terms, scope, fields)
 
     async def _original(
         self,

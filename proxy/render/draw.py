@@ -14,7 +14,8 @@ from proxy.core.facts import Facts
 from proxy.core.formats import SNIFF_BYTES, TRAITS, Format, sniff
 from proxy.core.geometry import Size, inside, outside, pixels, ratio
 from proxy.core.limits import Limits, check
-from proxy.core.plan import Crop, Encode, Plan, Scale, ScaleInside, ScaleOutside, ScaleTo
+from proxy.core.plan import Crop, Describe, Encode, Plan, Scale, ScaleInside, ScaleOutside, ScaleTo
+from proxy.render.describe import told
 from proxy.render.steps import apply
 
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
@@ -67,7 +68,7 @@ def render(content: bytes, plan: Plan, limits: Limits) -> bytes:
     size = Size(facts.width_px, facts.height_px)
     animates = facts.animated and TRAITS[plan.encode.format].animation
     check(limits, facts.format, size, facts.pages if animates else 1)
-    original = _Original(content, facts.format, size, animates, is_plain)
+    original = _Original(content, facts.format, size, animates, is_plain, facts)
     try:
         return _drawn(original, plan)
     except (pyvips.Error, MemoryError) as fault:
@@ -94,6 +95,7 @@ class _Original(NamedTuple):
     size: Size
     animates: bool
     is_plain: bool
+    facts: Facts
     ignores_profile: bool = False
 
 
@@ -108,6 +110,9 @@ def _drawn(original: _Original, plan: Plan) -> bytes:
         case _:
             pages = _split(_loaded(original, size), size.height)
     for step in steps:
+        if isinstance(step, Describe):
+            header = pyvips.Image.new_from_buffer(original.content, "")
+            return told(header, original.facts, len(original.content), pages[0], gps=step.gps)
         pages = apply(step, pages)
     return _encoded(pages, plan.encode)
 
@@ -266,8 +271,8 @@ def _encoded(pages: list[pyvips.Image], encode: Encode) -> bytes:
             )
         case Format.GIF:
             content = image.gifsave_buffer(effort=max(1, encode.effort), keep="none")
-        case Format.HEIC:
-            raise UnsupportedFormat("HEIC is not an output format")
+        case Format.HEIC | Format.INFO:
+            raise UnsupportedFormat(f"{encode.format} is not a format of pictures")
     return bytes(content)
 
 

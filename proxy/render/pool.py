@@ -33,7 +33,7 @@ from proxy.core.errors import (
     WorkerDied,
 )
 from proxy.core.facts import Facts
-from proxy.core.formats import SNIFF_BYTES, sniff
+from proxy.core.formats import SNIFF_BYTES, Format, sniff
 from proxy.core.limits import Limits
 from proxy.core.plan import Plan
 from proxy.ports import Clock, Haste, Original
@@ -193,7 +193,11 @@ def _fits(answer: Answer, body: bytes, plan: Plan | None) -> bool:
     """Whether this can be an answer to that: a refusal, facts, or a picture of the format asked for."""
     if answer.slug:
         return True
-    return answer.facts is not None if plan is None else sniff(body[:SNIFF_BYTES]) is plan.encode.format
+    if plan is None:
+        return answer.facts is not None
+    if plan.encode.format is Format.INFO:
+        return body.startswith(b"{")
+    return sniff(body[:SNIFF_BYTES]) is plan.encode.format
 
 
 def _environment(memory_bytes: int) -> dict[str, str]:
@@ -293,7 +297,13 @@ class Pool:
         return answer.facts
 
     async def render(
-        self, original: Original, plan: Plan, *, deadline: float, on_start: Callable[[], None], haste: Haste | None = None
+        self,
+        original: Original,
+        plan: Plan,
+        *,
+        deadline: float,
+        on_start: Callable[[], None],
+        haste: Haste | None = None,
     ) -> Variant:
         _, body = await self._submit(_RENDER, original, plan, deadline, on_start, haste)
         return Variant(kind=plan.encode.format, body=body)

@@ -6,7 +6,7 @@ from typing import assert_never
 import pyvips
 
 from proxy.core.geometry import Box, Size, crop_box, pad_offset
-from proxy.core.plan import Crop, Pad, Step
+from proxy.core.plan import Crop, Describe, Pad, Step
 from proxy.core.transform import Adjust, Blur, Colour, FocalPoint, Sharpen, Smart, Tone, Turn
 
 
@@ -32,6 +32,8 @@ def apply(step: Step, pages: list[pyvips.Image]) -> list[pyvips.Image]:
             return [_on_colours(image, lambda rgb: rgb.sharpen(sigma=sigma_px)) for image in pages]
         case Adjust():
             return [_on_colours(image, lambda rgb: _toned(rgb, step)) for image in pages]
+        case Describe():
+            return pages
     assert_never(step)
 
 

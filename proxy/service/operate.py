@@ -1,13 +1,14 @@
 """What an admin may have a node do, each in a line: the one door to uploads, pre-generation, purges and events."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 
 from proxy.core.admin import (
     AdminAsked,
+    AskedFor,
     Explain,
     Notified,
     PurgeAsked,
@@ -16,7 +17,7 @@ from proxy.core.admin import (
     WarmAgain,
     WarmState,
 )
-from proxy.core.dialects.native import OriginalAsked, parse
+from proxy.core.dialects.native import InfoAsked, OriginalAsked, parse
 from proxy.core.dialects.target import checked_locator, cut, origin_and_target
 from proxy.core.errors import BadRequest, BadTransform, CalotypeError, PurgeIncomplete, UnknownRoute
 from proxy.core.events import parse as parse_events
@@ -50,6 +51,7 @@ class Operate:
         rules: Callable[[], Rules],
         recipe: Recipe,
         explain: Callable[[str, str], Awaitable[object]],
+        used: Callable[[Iterable[str]], None],
     ) -> None:
         self._uploads = uploads
         self._warming = warming
@@ -59,6 +61,7 @@ class Operate:
         self._rules = rules
         self._recipe = recipe
         self._explain = explain
+        self._used = used
 
     async def do(self, asked: AdminAsked, *, content: int | None = None, size_bytes: int = 0) -> object:
         match asked:
@@ -79,6 +82,8 @@ class Operate:
                 return await asyncio.shield(self._events.hear(parse_events(body)))
             case Explain(url, accept):
                 return await self._explain(url, accept)
+            case AskedFor(keys):
+                return self._used(keys)
         assert_never(asked)
 
     async def _warm(self, asked: Warm) -> dict[str, str]:
@@ -149,6 +154,8 @@ class Operate:
         if isinstance(found, OriginalAsked):
             return [Scope.of_original(ref)]
         transforms = [found.transform(rules.presets)]
+        if isinstance(found, InfoAsked):
+            return [_variant(ref, plan) for plan in self._plans(*transforms)]
         with suppress(CalotypeError):
             # As it is without a signature: sizes and strengths may have been moved.
             transforms.append(admit(mount, found, rules.presets, signed=False))

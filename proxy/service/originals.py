@@ -114,7 +114,9 @@ class Originals:
         if source.serves_stale and version != (last.version if last else _GONE):
             if version != _GONE:
                 self._metrics.fetched(ref.source, "ok")
-            self._chain.store(identity_key(ref, generation), Variant(kind=None, body=version.encode()))
+            self._chain.store(
+                identity_key(ref, generation), Variant(kind=None, body=version.encode(), of=str(ref))
+            )
         found = _Known(known, self._clock() + lasts_s, generation)
         if generation == self._generations.of(ref):
             self._known[ref] = found
@@ -167,7 +169,7 @@ class Originals:
                 facts = await self._renderer.probe(original, deadline=deadline)
                 if not original.unchanged():
                     raise OriginalChanged
-            return Variant(kind=None, body=msgspec.json.encode(facts))
+            return Variant(kind=None, body=msgspec.json.encode(facts), of=str(identity.ref))
 
         async def find(flight: Flight) -> Facts:
             brought = await self._chain.bring(key, None, read, deadline=deadline)
@@ -180,7 +182,7 @@ class Originals:
     async def note_facts(self, ref: OriginalRef, facts: Facts, *, deadline: float) -> None:
         """Keeps what somebody has found out already."""
         key = facts_key(await self.identify(ref, deadline=deadline))
-        self._chain.store(key, Variant(kind=None, body=msgspec.json.encode(facts)))
+        self._chain.store(key, Variant(kind=None, body=msgspec.json.encode(facts), of=str(ref)))
         if self._index is not None:
             self._index.note(ref, key, None, "")
 

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 from proxy.core.delivery import NO_TIMINGS, Delivered, Delivery, Outcome, Timings, Variant
 from proxy.core.formats import Format
+from proxy.core.freshness import etag
 from proxy.core.generations import Generations
-from proxy.core.keys import Identity, OriginalRef, variant_key
+from proxy.core.info import with_etag
+from proxy.core.keys import Identity, OriginalRef, original_key, variant_key
 from proxy.core.memo import Memo
 from proxy.core.negotiate import choose
 from proxy.core.plan import Plan, Recipe, canonical, resolve
@@ -163,7 +165,10 @@ class Produce:
         async def render() -> Variant:
             nonlocal timings
             variant, timings = await self._render(resolved, flight, deadline)
-            return variant
+            body = variant.body
+            if variant.kind is Format.INFO:
+                body = with_etag(body, etag(original_key(resolved.identity)))
+            return replace(variant, body=body, of=str(resolved.identity.ref))
 
         kind = resolved.plan.encode.format
         brought = await self._chain.bring(resolved.key, kind, render, deadline=deadline, haste=flight)

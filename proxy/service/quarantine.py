@@ -37,7 +37,13 @@ class Quarantine:
         )
 
     async def render(
-        self, original: Original, plan: Plan, *, deadline: float, on_start: Callable[[], None], haste: Haste | None = None
+        self,
+        original: Original,
+        plan: Plan,
+        *,
+        deadline: float,
+        on_start: Callable[[], None],
+        haste: Haste | None = None,
     ) -> Variant:
         return await self._attempt(
             original.identity,

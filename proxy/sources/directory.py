@@ -76,6 +76,13 @@ class DirectorySource:
             await asyncio.wait({keeping})  # Whoever undoes it finds it done.
             raise
 
+    async def exists(self, key: str) -> bool:
+        try:
+            await self.identify(key)
+        except OriginalNotFound:
+            return False
+        return True
+
     async def discard(self, key: str) -> None:
         def remove() -> None:
             path = Path(self._root, key)

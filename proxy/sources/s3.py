@@ -13,7 +13,7 @@ from proxy.core.errors import Conflict
 from proxy.core.formats import TRAITS, Format
 from proxy.core.keys import Identity, OriginalRef
 from proxy.ports import Original, OriginalsTier
-from proxy.remote.faults import Exists
+from proxy.remote.faults import Exists, Missing
 from proxy.s3.bucket import S3Bucket
 from proxy.sources.afar import receiving, told
 
@@ -65,6 +65,14 @@ class S3Source:
             (await incoming.kept(await self.identify(key, None, generation))).close()
         finally:
             await incoming.discard()
+
+    async def exists(self, key: str) -> bool:
+        with told(self.max_bytes):
+            try:
+                await self._bucket.metadata(self._bucket.place.prefix + key)
+            except Missing:
+                return False
+        return True
 
     async def discard(self, key: str) -> None:
         with told(self.max_bytes):

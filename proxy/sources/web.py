@@ -5,7 +5,7 @@ The version of an original is its validator: entity tag, else date, else a diges
 
 from collections.abc import AsyncIterator
 
-from proxy.core.errors import SourceNotAllowed
+from proxy.core.errors import OriginalNotFound, SourceNotAllowed
 from proxy.core.formats import Format
 from proxy.core.keys import Identity, OriginalRef
 from proxy.ports import Original, OriginalsTier
@@ -53,6 +53,13 @@ class WebSource:
 
     async def keep(self, key: str, content: Original, *, kind: Format, generation: str) -> None:
         raise SourceNotAllowed("originals of other people's servers cannot be uploaded")
+
+    async def exists(self, key: str) -> bool:
+        try:
+            await self.identify(key)
+        except OriginalNotFound:
+            return False
+        return True
 
     async def discard(self, key: str) -> None:
         """There is nothing to undo."""

@@ -21,6 +21,7 @@ from proxy.telemetry.outlet import Outlet
 from proxy.telemetry.traces import Traces
 
 _MOST_TARGET = 4096
+MOST_ASKED = 100_000
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
@@ -65,6 +66,8 @@ class RequestLedger:
         self._counts: Counter[tuple[str, str, int]] = Counter()
         self._buckets = [0] * (len(SECONDS) + 1)
         self._seconds = 0.0
+        self.asked: set[str] = set()
+        """Keys of variants that were asked for; whoever takes them begins a new set."""
         registry.register(self)
 
     def enter(self, visit: Visit) -> None:
@@ -84,6 +87,8 @@ class RequestLedger:
             self._counts[visit.outcome or Outcome.FAILED, visit.tier or "none", visit.status] += 1
             self._buckets[bisect_left(SECONDS, visit.seconds)] += 1
             self._seconds += visit.seconds
+            if visit.key and visit.tier != "source" and len(self.asked) < MOST_ASKED:
+                self.asked.add(visit.key)
         lines = [self._line(at_s, visit) for at_s, visit in visits]
         if self._traces is not None:
             for (at_s, visit), line in zip(visits, lines, strict=True):
@@ -92,6 +97,11 @@ class RequestLedger:
             self._out.write(
                 "".join(map(_readable, lines)) if self._out.readable else self._encoder.encode_lines(lines)
             )
+
+    def take_asked(self) -> set[str]:
+        """The keys that were asked for since it was called last."""
+        asked, self.asked = self.asked, set()
+        return asked
 
     def collect(self) -> list[Metric]:
         """The samples of a scrape."""

@@ -5,15 +5,18 @@ Asked only where a presence flag does not say that it is no use. Its faults are 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
+from urllib.parse import quote, unquote
 
 from proxy.core.delivery import Variant
 from proxy.core.envelope import digest
 from proxy.core.formats import TRAITS, Format
 from proxy.core.freshness import IMMUTABLE_S, cache_control
+from proxy.core.keys import OriginalRef
 from proxy.core.memo import Memo
 from proxy.ports import Clock, Metrics
 
@@ -24,7 +27,13 @@ SURE_S = 60.0
 WRITERS = 8
 MAX_OBJECT_BYTES = 64 * 2**20
 DIGEST = "calotype-digest"
+OF = "calotype-original"
+"""Of which original it is, percent-encoded: for whoever tidies up."""
+_LONGEST_OF = 1500
+_ASKED = "asked"
 _SURE_ENTRIES = 20_000
+_OBJECT = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{62})\.([a-z]+)")
+_BY_SUFFIX = {traits.suffix: kind for kind, traits in TRAITS.items() if traits.shown}
 
 
 class Presence(Enum):
@@ -53,6 +62,14 @@ class Object:
     metadata: Mapping[str, str]
 
 
+class Stored(NamedTuple):
+    """An entry of the bucket, and when it was stored, in seconds of the unix epoch."""
+
+    key: str
+    kind: Format | None
+    stored_s: float
+
+
 class Objects(Protocol):
     """A store of objects by name. Raises StoreFault, in good time: a request waits behind `get`, `metadata` and `signed`."""
 
@@ -73,6 +90,10 @@ class Objects(Protocol):
 
     async def delete(self, name: str) -> bool:
         """Whether it was there, as far as the store tells; it is not any more."""
+        ...
+
+    def names(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
+        """Name and time, in seconds of the unix epoch, of all objects whose names begin so."""
         ...
 
     async def signed(self, name: str, seconds: int) -> str:
@@ -100,6 +121,11 @@ class Flags(Protocol):
     async def leave(self, key: str) -> None:
         """Ends this node's turn at `key`, if it has it."""
         ...
+
+
+def _of(variant: Variant) -> dict[str, str]:
+    said = quote(variant.of, safe=":/")
+    return {OF: said} if variant.of and len(said) <= _LONGEST_OF else {}
 
 
 class BucketTier:
@@ -191,7 +217,7 @@ class BucketTier:
             body=variant.body,
             content_type="application/json" if variant.kind is None else TRAITS[variant.kind].mime,
             cache_control=cache_control(IMMUTABLE_S),
-            metadata={DIGEST: digest(key, variant)},
+            metadata={DIGEST: digest(key, variant), **_of(variant)},
         )
         for trial in range(TRIES):
             try:
@@ -232,6 +258,41 @@ class BucketTier:
             return False
         self._sure_until_s.keep(key, self._clock() + SURE_S)
         return True
+
+    async def stored(self) -> AsyncIterator[Stored]:
+        """All variants and facts that are there. Raises StoreFault."""
+        folder = f"{self._prefix}/" if self._prefix else ""
+        async for name, stored_s in self._objects.names(folder):
+            if match := _OBJECT.fullmatch(name.removeprefix(folder)):
+                kind = None if match[3] == "json" else _BY_SUFFIX.get(match[3])
+                if kind is not None or match[3] == "json":
+                    yield Stored(match[2], kind, stored_s)
+
+    async def original_of(self, key: str, kind: Format | None) -> OriginalRef | None:
+        """Of which original it is; None where that does not stand beside it. Raises StoreFault."""
+        metadata = await self._objects.metadata(self.object_name(key, kind))
+        source, mark, original = unquote((metadata or {}).get(OF, "")).partition(":")
+        return OriginalRef(source, original) if mark else None
+
+    async def write(self, name: str, body: bytes) -> None:
+        """Satisfies Notes, with the rest."""
+        note = Object(body=body, content_type="application/octet-stream", cache_control="", metadata={})
+        try:
+            await self._objects.put(self._noted(name), note)
+        except StoreFault as fault:
+            self._metrics.tier_failed(self.name, fault.kind)
+
+    async def names(self, prefix: str) -> AsyncIterator[str]:
+        folder = self._noted("")
+        async for name, _ in self._objects.names(folder + prefix):
+            yield name.removeprefix(folder)
+
+    async def read(self, name: str) -> bytes:
+        found = await self._objects.get(self._noted(name))
+        return b"" if found is None else found.body
+
+    def _noted(self, name: str) -> str:
+        return f"{self._prefix}/{_ASKED}/{name}" if self._prefix else f"{_ASKED}/{name}"
 
     def usage(self) -> None:
         """Nobody knows what other nodes put there."""

@@ -4,7 +4,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -74,6 +74,12 @@ class S3Objects:
             await self._bucket.delete(name, within_s=STORE_S)
         return True
 
+    async def names(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
+        with _faults():
+            async for page in self._bucket.names(prefix):
+                for listed in page:
+                    yield listed
+
     async def signed(self, name: str, seconds: int) -> str:
         with _faults():
             return await self._bucket.signed(name, seconds)
@@ -120,6 +126,10 @@ class DirectoryObjects:
     async def delete(self, name: str) -> bool:
         return await self._off_loop(lambda: self._delete(name), STORE_S)
 
+    async def names(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
+        for listed in await asyncio.get_running_loop().run_in_executor(self._threads, self._listed, prefix):
+            yield listed
+
     async def signed(self, name: str, seconds: int) -> str:
         raise StoreFault("unsigned")
 
@@ -162,6 +172,19 @@ class DirectoryObjects:
         self._parts.mkdir(exist_ok=True)
         self._write(Path(f"{path}{_BESIDE}"), msgspec.json.encode(dict(stored.metadata)))
         self._write(path, stored.body)
+
+    def _listed(self, prefix: str) -> list[tuple[str, float]]:
+        listed = []
+        for folder, below, names in os.walk(self._root / prefix.rpartition("/")[0]):
+            below[:] = sorted(set(below) - {_PARTS})
+            for name in sorted(names):
+                path = Path(folder, name)
+                shown = path.relative_to(self._root).as_posix()
+                # What lies beside an object bears its name, and more.
+                if shown.startswith(prefix) and not (path.suffix == _BESIDE and path.with_suffix("").suffix):
+                    with suppress(OSError):
+                        listed.append((shown, path.stat().st_mtime))
+        return listed
 
     def _delete(self, name: str) -> bool:
         """The picture first: what is left without it is a miss."""

@@ -124,7 +124,8 @@ async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
         relay=Relay(path, connections=64, clock=time.monotonic),
         operator=Operator(),
         purges=Purges(),
-        listener=listener, path=path
+        listener=listener,
+        path=path,
     )
 
     def begin() -> None:

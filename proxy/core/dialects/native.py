@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from proxy.core.dialects.target import Target, checked_locator, cut, decoded, encoded
 from proxy.core.dialects.tokens import PATH, QUERY, Token
 from proxy.core.errors import BadTransform, BadUrl, CalotypeError, UnknownRoute
+from proxy.core.formats import Format
+from proxy.core.info import FIELDS
 from proxy.core.transform import Auto, Transform, overlay
 
 Presets = Mapping[str, Transform]
@@ -40,7 +42,19 @@ class OriginalAsked:
     key: str
 
 
-Asked = VariantAsked | OriginalAsked
+@dataclass(frozen=True, slots=True)
+class InfoAsked:
+    """What is told of the original; of all there is, where no `fields` are named."""
+
+    key: str
+    fields: tuple[str, ...] = ()
+
+    def transform(self, _: Presets) -> Transform:
+        """What it is to the miss path: a variant like others."""
+        return Transform(format=Format.INFO)
+
+
+Asked = VariantAsked | OriginalAsked | InfoAsked
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,8 @@ def parse(raw: str, presets: Presets) -> Asked:
     if first == "original" and slash:
         _refuse_query(target)
         return OriginalAsked(checked_locator(decoded(rest, "the key")))
+    if first == "info" and slash:
+        return InfoAsked(checked_locator(decoded(rest, "the key")), _fields(target.query))
     if not _is_transform(first):
         raise UnknownRoute("no such route: a picture's URL is /<transform>/<key>, as in /w_400/photo.jpg")
     _refuse_query(target)
@@ -90,6 +106,21 @@ def _parse_query(query: str, presets: Presets) -> VariantAsked:
         _QUERY_PRESET,
         presets,
     )
+
+
+def _fields(query: str | None) -> tuple[str, ...]:
+    if query is None:
+        return ()
+    name, _, said = query.partition("=")
+    if name != "fields" or "&" in said:
+        raise BadUrl("this URL takes no parameter but fields, once")
+    fields = decoded(said, "parameter fields").split(",")
+    for place, field in enumerate(fields, start=1):
+        if field not in FIELDS or field in fields[: place - 1]:
+            raise BadUrl(
+                f"parameter fields is wrong at place {place}: it takes, once each, {', '.join(FIELDS)}"
+            )
+    return tuple(field for field in FIELDS if field in fields)
 
 
 def _refuse_query(target: Target) -> None:

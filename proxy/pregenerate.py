@@ -1,0 +1,153 @@
+"""`calotype warm`: variants before they are asked for, by a node that runs or here, into the same tiers."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from proxy import parts
+from proxy.admin import Admin
+from proxy.bars import bar
+from proxy.config import ConfigError, Settings
+from proxy.core.admin import AdminAsked, Warm, WarmState
+from proxy.core.asked_for import variations
+from proxy.core.dialects.native import parse_tokens
+from proxy.core.mounts import Mount, Rules
+from proxy.engine import Engine
+from proxy.service.warming import mount_named
+from proxy.telemetry.log import quiet
+from proxy.telemetry.metrics import PrometheusMetrics
+
+_KEYS_A_JOB = 5000
+_POLL_S = 0.25
+
+
+class Originals(NamedTuple):
+    """Where the keys come from: themselves, the listing of a source, or an access log, whose lines name variants."""
+
+    keys: Iterable[str] = ()
+    source: str | None = None
+    prefix: str = ""
+    log: Iterable[str] | None = None
+
+
+class Counts(NamedTuple):
+    """What came of it, in variants."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.done} made, {self.skipped} were there, {self.failed} failed"
+
+
+async def warm(
+    settings: Settings,
+    originals: Originals,
+    transforms: tuple[str, ...],
+    *,
+    mount: str | None,
+    node: str | None,
+) -> Counts:
+    """Has all of them made; each failure is told in a line on standard error. Raises ConfigError and what is wrong with
+    a transform."""
+    if originals.log is None and not transforms:
+        raise ConfigError("--preset or --transform: say what is to be made")
+    if originals.log is not None and transforms:
+        raise ConfigError("--access-log: tells itself what was asked for; leave out --preset and --transform")
+    presets = settings.parsed_presets()
+    for said in transforms:
+        parse_tokens(said, presets)
+    rules = parts.rules(settings)
+    if originals.source is not None:
+        mounts = [one for one in rules.mounts if one.source == originals.source]
+        if not mounts:
+            raise ConfigError(f"--source: no mount serves a source {originals.source}")
+        chosen: Mount | None = mounts[0]
+    elif originals.log is not None and mount is None:
+        chosen = None
+    else:
+        chosen = mount_named(rules, mount or "")
+    bodies = _bodies(originals, transforms, chosen, rules)
+    if node is not None:
+        async with Admin(settings, node) as admin:
+            return await _follow(bodies, admin)
+    engine = Engine(settings, PrometheusMetrics(), quiet(), disk=settings.disk_path(), is_alone=True)
+    async with engine:
+        await engine.caught_up()
+        engine.warming.start(engine.caught_up)
+        return await _follow(bodies, _Here(engine))
+
+
+class Jobs(Protocol):
+    """Who does jobs."""
+
+    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The admin's call of that name."""
+        ...
+
+
+class _Here:
+    """Satisfies Jobs with an engine of our own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        asked: AdminAsked = WarmState(path.rpartition("/")[2])
+        if body is not None:
+            asked = msgspec.convert(body, Warm)
+        told: dict[str, Any] = msgspec.to_builtins(await self._engine.operate.do(asked))
+        return told
+
+
+async def _follow(bodies: Iterator[dict[str, Any]], jobs: Jobs) -> Counts:
+    """All jobs, from their start to their end. Who breaks it off finds it done so far the next time."""
+    counts = Counts()
+    told: dict[str, dict[str, Any]] = {}
+    with bar("warming", None) as shown:
+        ids = [str((await jobs.call("POST", "/v1/warm", body))["id"]) for body in bodies]
+        try:
+            for job in ids:
+                while told.get(job, {}).get("state") != "done":
+                    await asyncio.sleep(_POLL_S)
+                    told[job] = await jobs.call("GET", f"/v1/warm/{job}")
+                    sums = [sum(each[name] for each in told.values()) for name in (*Counts._fields, "total")]
+                    counts = Counts(*sums[:-1])
+                    shown.set(done=sum(counts), total=sums[-1], failed=counts.failed)
+                for failure in told[job]["failures"]:
+                    shown.say("{key} {transform}: {slug}: {detail}".format(**failure))
+        except asyncio.CancelledError:
+            shown.say(f"broken off: {counts}; the same command goes on where this one was")
+            raise
+    return counts
+
+
+def _bodies(
+    originals: Originals, transforms: tuple[str, ...], mount: Mount | None, rules: Rules
+) -> Iterator[dict[str, Any]]:
+    """The jobs, as bodies of POST /v1/warm."""
+    if originals.log is not None:
+        alike: dict[tuple[str, str], list[str]] = {}
+        for found in variations(originals.log, rules, mount):
+            alike.setdefault((found.mount, found.transform), []).append(found.key)
+        for (name, transform), keys in alike.items():
+            for some in _parted(keys):
+                yield {"keys": some, "transforms": [transform], "mount": name}
+        return
+    assert mount is not None
+    how = {"transforms": list(transforms), "mount": mount.name}
+    if originals.source is not None:
+        yield {"prefix": originals.prefix, **how}
+    else:
+        for some in _parted(dict.fromkeys(originals.keys)):
+            yield {"keys": some, **how}
+
+
+def _parted(keys: Iterable[str]) -> Iterator[list[str]]:
+    waiting = iter(keys)
+    while some := list(islice(waiting, _KEYS_A_JOB)):
+        yield some
