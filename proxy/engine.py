@@ -59,6 +59,7 @@ class Engine:
         workers: int | None = None,
         memory_share: int = 1,
         processes: int = 0,
+        followed: bool = False,
         is_alone: bool = False,
     ) -> None:
         self.settings = settings
@@ -145,6 +146,7 @@ class Engine:
             fleet=self.fleet,
             hook=parts.hook(settings),
             processes=processes,
+            followed=followed,
             clock=self.clock,
             wall=parts.wall,
             salt=parts.salt,

@@ -368,7 +368,7 @@ class Journal(Protocol):
 class Index(Protocol):
     """Which entries of the tiers were made of which original; notes may be lost. And what events told of originals."""
 
-    def note(self, ref: OriginalRef, key: str, kind: Format | None, plan: str) -> None:
+    def note(self, ref: OriginalRef, entry: Entry, plan: str = "") -> None:
         """There is an entry of that original now; `plan` is empty for what is no variant."""
         ...
 

@@ -50,12 +50,14 @@ NOTE_S = 0.5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """What a process is told first. The descriptors beside it are what it listens on, and before them, for a front,
-    the place of the relay. `memory_share` is how many processes divide the node's memory tier."""
+    the place of the relay. `memory_share` is how many processes divide the node's memory tier; `followed` tells a back
+    that there are fronts already, which the one before it has told what they believe."""
 
     name: str
     role: Literal["front", "back"]
     settings: Settings
     memory_share: int
+    followed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,7 @@ async def _back(
         disk=settings.disk_path(),
         memory_share=setup.memory_share,
         processes=settings.server.processes,
+        followed=setup.followed,
     )
     engine.watch(metrics)
 

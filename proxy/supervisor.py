@@ -253,6 +253,7 @@ class Supervisor:
                 return False
             if back.child and back.child.ended.done():
                 raise ConfigError("the back process died while it started; its own message is above")
+        back.setup = replace(back.setup, followed=True)
         for one in self._public:
             one.listen(BACKLOG)
         await asyncio.gather(*(self._fill(front) for front in fronts))
@@ -355,7 +356,9 @@ class Supervisor:
         return [slow for report in reports if report is not None for slow in report.slowest]
 
     async def _lacking(self) -> list[str]:
-        lacks = [self.lacks] if self.lacks else []
+        if self.lacks:
+            return [self.lacks]
+        lacks = []
         for seat, report in zip(self._seats, await self._reports(), strict=True):
             if report is None:
                 lacks.append(f"{seat.name} does not answer")

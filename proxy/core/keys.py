@@ -37,11 +37,12 @@ class Identity:
 
 
 class Entry(NamedTuple):
-    """One entry of the tiers; `kind` is None for facts, and for an original itself. `original` is its digest on the
-    index."""
+    """One entry of the tiers; `kind` is None for facts. `is_original` says that it is the original itself, kept near at
+    hand; `original` is its digest on the index."""
 
     key: str
     kind: Format | None
+    is_original: bool = False
     original: bytes = b""
 
 

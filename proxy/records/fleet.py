@@ -152,14 +152,18 @@ class RedisFleet:
 
     async def _follow(self) -> None:
         """Meets the others, and hears what they purge, for as long as this node lives."""
+        is_well = True
         while True:
             try:
                 await self._meet()
                 self.caught_up.set()
+                is_well = True
                 while True:
                     await self._hear()
             except (RedisError, OSError, TimeoutError) as failure:
-                self._log.warning("other nodes cannot be heard: Redis fails", kind=type(failure).__name__)
+                if is_well:
+                    self._log.warning("other nodes cannot be heard: Redis fails", kind=type(failure).__name__)
+                is_well = False
                 await asyncio.sleep(RECOVER_S)
 
     async def _meet(self) -> None:

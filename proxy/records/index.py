@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS entries (
 FLUSH_S = 0.5
 _FLUSH_NOTES = 1000
 _RECENT = 20_000
+_ORIGINAL = "original"
 _LAST = "\U0010ffff"
 
 
@@ -41,11 +42,11 @@ class Index:
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: set[asyncio.Task[None]] = set()
 
-    def note(self, ref: OriginalRef, key: str, kind: Format | None, plan: str) -> None:
-        if key in self._recent:
+    def note(self, ref: OriginalRef, entry: Entry, plan: str = "") -> None:
+        if entry.key in self._recent:
             return
-        self._recent.keep(key, None)
-        self._notes.append((ref, Entry(key, kind), plan))
+        self._recent.keep(entry.key, None)
+        self._notes.append((ref, entry, plan))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self._start_flush)
 
@@ -116,7 +117,12 @@ def _write(db: sqlite3.Connection, notes: Sequence[tuple[OriginalRef, Entry, str
     db.executemany(
         "INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?)",
         [
-            (_digest(ref), bytes.fromhex(entry.key), "" if entry.kind is None else entry.kind.value, plan)
+            (
+                _digest(ref),
+                bytes.fromhex(entry.key),
+                _ORIGINAL if entry.is_original else entry.kind or "",
+                plan,
+            )
             for ref, entry, plan in notes
         ],
     )
@@ -141,4 +147,9 @@ def _condition(scope: Scope) -> tuple[str, tuple[object, ...]]:
 def _found(db: sqlite3.Connection, scope: Scope) -> list[Entry]:
     condition, values = _condition(scope)
     rows = db.execute(f"SELECT key, kind, original FROM entries WHERE {condition}", values)  # noqa: S608 (ours)
-    return [Entry(key.hex(), Format(kind) if kind else None, original) for key, kind, original in rows]
+    return [
+        Entry(key.hex(), None, True, original)
+        if kind == _ORIGINAL
+        else Entry(key.hex(), Format(kind) if kind else None, False, original)
+        for key, kind, original in rows
+    ]

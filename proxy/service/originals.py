@@ -16,7 +16,7 @@ from proxy.core.delivery import Belief, Variant
 from proxy.core.errors import CalotypeError, OriginalNotFound, SourceTimeout, SourceUnavailable
 from proxy.core.facts import Facts
 from proxy.core.generations import Generations
-from proxy.core.keys import Identity, OriginalRef, facts_key, identity_key, original_key
+from proxy.core.keys import Entry, Identity, OriginalRef, facts_key, identity_key, original_key
 from proxy.ports import Clock, Index, Metrics, Original, OriginalsTier, Renderer, Source
 from proxy.service.chain import Chain
 from proxy.service.singleflight import Flight, Flights
@@ -174,7 +174,7 @@ class Originals:
         async def find(flight: Flight) -> Facts:
             brought = await self._chain.bring(key, None, read, deadline=deadline)
             if self._index is not None:
-                self._index.note(identity.ref, key, None, "")
+                self._index.note(identity.ref, Entry(key, None))
             return msgspec.json.decode(brought.variant.body, type=Facts)
 
         return (await self._flights.run(key, find, deadline=deadline)).result
@@ -184,7 +184,7 @@ class Originals:
         key = facts_key(await self.identify(ref, deadline=deadline))
         self._chain.store(key, Variant(kind=None, body=msgspec.json.encode(facts), of=str(ref)))
         if self._index is not None:
-            self._index.note(ref, key, None, "")
+            self._index.note(ref, Entry(key, None))
 
     @asynccontextmanager
     async def borrow(self, identity: Identity, *, deadline: float) -> AsyncIterator[Original]:
@@ -230,7 +230,7 @@ class Originals:
         if original is None:
             original = await self._from_source(identity, deadline)
             if self._index is not None:
-                self._index.note(identity.ref, original_key(original.identity), None, "")
+                self._index.note(identity.ref, Entry(original_key(original.identity), None, is_original=True))
         if original.identity != identity:
             original.close()
             raise OriginalChanged

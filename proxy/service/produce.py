@@ -12,7 +12,7 @@ from proxy.core.formats import Format
 from proxy.core.freshness import etag
 from proxy.core.generations import Generations
 from proxy.core.info import with_etag
-from proxy.core.keys import Identity, OriginalRef, original_key, variant_key
+from proxy.core.keys import Entry, Identity, OriginalRef, original_key, variant_key
 from proxy.core.memo import Memo
 from proxy.core.negotiate import choose
 from proxy.core.plan import Plan, Recipe, canonical, resolve
@@ -181,7 +181,7 @@ class Produce:
         if self._generations.of(ref) != resolved.identity.generation:
             await self._chain.remove(resolved.key, plan.encode.format)
         elif self._index is not None:
-            self._index.note(ref, resolved.key, plan.encode.format, canonical(plan))
+            self._index.note(ref, Entry(resolved.key, plan.encode.format), canonical(plan))
 
     async def _render(self, resolved: Resolved, flight: Flight, deadline: float) -> tuple[Variant, Timings]:
         asked_s = self._clock()

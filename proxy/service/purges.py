@@ -48,8 +48,8 @@ class _Deleting:
 
 
 class Purges:
-    """One for the node, in the process that owns its tiers. `followers` are the processes that answer, of which there
-    are `processes` when all are up; `fleet` is None where the node is alone."""
+    """One for the node, in the process that owns its tiers. There are so many `processes` that answer and have to follow,
+    from the first on that does, or `followed` from the beginning; `fleet` is None where the node is alone."""
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class Purges:
         fleet: Fleet | None,
         hook: Hook | None = None,
         processes: int,
+        followed: bool = False,
         clock: Clock,
         wall: WallClock,
         salt: Callable[[], str],
@@ -77,6 +78,7 @@ class Purges:
         self.fleet = fleet
         self._hook = hook
         self._processes = processes
+        self._expected = processes if followed else 0
         self._clock = clock
         self._wall = wall
         self._salt = salt
@@ -90,6 +92,7 @@ class Purges:
     def follow(self, follower: Follower) -> None:
         """It is told from now on. It believes nothing of what was before."""
         self._followers.add(follower)
+        self._expected = self._processes
         self._more_followers.set()
 
     def leave(self, follower: Follower) -> None:
@@ -178,11 +181,11 @@ class Purges:
                 while True:
                     self._more_followers.clear()
                     await asyncio.gather(*(tell(one) for one in self._followers - told.keys()))
-                    if sum(told[one] for one in self._followers & told.keys()) >= self._processes:
+                    if sum(told[one] for one in self._followers & told.keys()) >= self._expected:
                         return []
                     await self._more_followers.wait()
-        deaf = self._processes - sum(told.values())
-        return [f"this node: {deaf} of its {self._processes} processes did not confirm"]
+        deaf = self._expected - sum(told.values())
+        return [f"this node: {deaf} of its {self._expected} processes did not confirm"]
 
     def _start(self, deleting: _Deleting) -> asyncio.Task[None]:
         task = asyncio.create_task(self._delete(deleting), name="purge")
@@ -195,10 +198,10 @@ class Purges:
 
         async def delete() -> None:
             for entry in waiting:
-                names = await self._chain.remove(entry.key, entry.kind)
-                if entry.kind is None and await self._keep.remove(entry.key):
-                    names.append(self._keep.name)
-                deleting.tiers.update(names)
+                if not entry.is_original:
+                    deleting.tiers.update(await self._chain.remove(entry.key, entry.kind))
+                elif await self._keep.remove(entry.key):
+                    deleting.tiers[self._keep.name] += 1
                 deleting.left -= 1
 
         await asyncio.gather(*(delete() for _ in range(_AT_ONCE)))

@@ -1,11 +1,14 @@
 """Servers for the stories: the slow ones once for all, Redis anew for each."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import servers
+from tests.between import Between
 from tests.servers import Redis, Store
+from tests.stories.fleet import Place
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +21,9 @@ def swift_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     with servers.redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@pytest.fixture
+def place(swift_store: Store, redis: Redis, tmp_path: Path) -> Iterator[Place]:
+    with Between("127.0.0.1", swift_store.port) as between:
+        yield Place(swift_store, between, redis, tmp_path)

@@ -5,10 +5,12 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -17,7 +19,8 @@ from typing import Any, NamedTuple
 import aiohttp
 from yarl import URL
 
-from tests.servers import ROOT, Store, free_port
+from tests.between import Between
+from tests.servers import ROOT, Redis, Store, free_port
 
 LONG = bool(os.environ.get("LONG_STORIES"))
 """Whether to take the time that the figures in benchmarks/README.md are of."""
@@ -34,6 +37,13 @@ def s3(store: Store, bucket: str, **more: object) -> dict[str, object]:
         "region": store.region,
         **more,
     }
+
+
+class Told(NamedTuple):
+    """What an admin call answers."""
+
+    status: int
+    body: Any
 
 
 class Node:
@@ -119,6 +129,28 @@ class Node:
                 total += float(line.rsplit(" ", 1)[1])
         return total
 
+    def call(self, method: str, target: str, body: object = None, **headers: str) -> "Told":
+        """An admin call, with JSON or bytes."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.admin_port}{target}", content, headers, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return Told(answer.status, json.loads(answer.read()))
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return Told(refusal.code, json.loads(refusal.read()))
+
+    def warmed(self, job: str) -> dict[str, Any]:
+        """What came of a job, when it is done."""
+        for _ in range(1200):
+            told: dict[str, Any] = self.call("GET", f"/v1/warm/{job}").body
+            if told["state"] == "done":
+                return told
+            time.sleep(0.05)
+        raise AssertionError("the job never ended")
+
     def workers(self) -> list[int]:
         assert self.process is not None
         return [pid for pid in descendants(self.process.pid) if b"render.worker" in command_of(pid)]
@@ -130,6 +162,43 @@ class Node:
     def busy_s(self) -> float:
         """CPU seconds its workers have used."""
         return sum(cpu_s(pid) for pid in self.workers())
+
+
+class Place:
+    """A store with buckets of this test's own, reached through a Between that counts; and a Redis."""
+
+    def __init__(self, store: Store, between: Between, redis: Redis, folder: Path) -> None:
+        self.direct = store
+        self.store = store.via(between.url)
+        self.between = between
+        self.redis = redis
+        self.folder = folder
+        name = secrets.token_hex(4)
+        self.originals = store.bucket(f"originals-{name}")
+        self.processed = store.bucket(f"processed-{name}")
+
+    def node(
+        self, name: str, *, processes: int = 1, redis: bool = True, **sections: dict[str, object]
+    ) -> Node:
+        told: dict[str, dict[str, object]] = {
+            "sources": {"photos": s3(self.store, self.originals)},
+            "cache": {"bucket": s3(self.store, self.processed)},
+            "render": {"workers": 2},
+            "redis": {"url": self.redis.url} if redis else {},
+        }
+        return Node(self.folder / name, processes=processes, **{**told, **sections})
+
+    def put(self, key: str, content: bytes) -> None:
+        self.direct.put(self.originals, key, content)
+
+    def gets(self, key: str) -> int:
+        return self.between.count("GET", f"/{self.originals}/{key}")
+
+    def puts(self, suffix: str) -> int:
+        return sum(
+            method == "PUT" and f"/{self.processed}/" in target and target.partition("?")[0].endswith(suffix)
+            for method, target in self.between.requests
+        )
 
 
 def shoot(pid: int, number: signal.Signals) -> None:

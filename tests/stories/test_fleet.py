@@ -4,11 +4,9 @@ import asyncio
 import json
 import os
 import random
-import secrets
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,12 +17,11 @@ from yarl import URL
 
 from proxy.core.signing import sign
 from tests import pictures
-from tests.between import Between
-from tests.servers import Redis, Store
 from tests.stories.fleet import (
     LONG,
     Answer,
     Node,
+    Place,
     alive,
     client,
     cpu_s,
@@ -38,49 +35,6 @@ from tests.stories.fleet import (
 )
 
 WEBP = {"Accept": "image/webp"}
-
-
-class Place:
-    """A store with buckets of this test's own, reached through a Between that counts; and a Redis."""
-
-    def __init__(self, store: Store, between: Between, redis: Redis, folder: Path) -> None:
-        self.direct = store
-        self.store = store.via(between.url)
-        self.between = between
-        self.redis = redis
-        self.folder = folder
-        name = secrets.token_hex(4)
-        self.originals = store.bucket(f"originals-{name}")
-        self.processed = store.bucket(f"processed-{name}")
-
-    def node(
-        self, name: str, *, processes: int = 1, redis: bool = True, **sections: dict[str, object]
-    ) -> Node:
-        told: dict[str, dict[str, object]] = {
-            "sources": {"photos": s3(self.store, self.originals)},
-            "cache": {"bucket": s3(self.store, self.processed)},
-            "render": {"workers": 2},
-            "redis": {"url": self.redis.url} if redis else {},
-        }
-        return Node(self.folder / name, processes=processes, **{**told, **sections})
-
-    def put(self, key: str, content: bytes) -> None:
-        self.direct.put(self.originals, key, content)
-
-    def gets(self, key: str) -> int:
-        return self.between.count("GET", f"/{self.originals}/{key}")
-
-    def puts(self, suffix: str) -> int:
-        return sum(
-            method == "PUT" and f"/{self.processed}/" in target and target.partition("?")[0].endswith(suffix)
-            for method, target in self.between.requests
-        )
-
-
-@pytest.fixture
-def place(swift_store: Store, redis: Redis, tmp_path: Path) -> Iterator[Place]:
-    with Between("127.0.0.1", swift_store.port) as between:
-        yield Place(swift_store, between, redis, tmp_path)
 
 
 def large() -> bytes:

@@ -1,0 +1,275 @@
+"""A picture is taken back: on every process of every node, whatever is under way, and whoever was not there."""
+
+import asyncio
+import contextlib
+import json
+import signal
+from itertools import count
+
+import pytest
+
+from tests import pictures
+from tests.stories.fleet import Answer, Node, Place, client, descendants, eventually, get_all, running, shoot
+
+TARGET = "/w_320,f_webp/a.jpg"
+
+
+def colour(number: int) -> bytes:
+    """An original of its own colour."""
+    return pictures.encoded(pictures.photo(160, 120, seed=number), "png")
+
+
+async def get(url: str, **headers: str) -> Answer:
+    (answer,) = await get_all([url], **headers)
+    return answer
+
+
+async def seen(node: Node, target: str = TARGET) -> bytes:
+    answer = await get(node.url + target)
+    assert answer.status == 200, answer.body
+    return answer.body
+
+
+async def purge(node: Node, **what: object) -> tuple[int, dict[str, object]]:
+    told = await asyncio.to_thread(node.call, "POST", "/v1/purge", what)
+    return told.status, told.body
+
+
+def fronts(node: Node) -> list[int]:
+    assert node.process is not None
+    back, workers = node.back(), set(node.workers())
+    return [pid for pid in descendants(node.process.pid) if pid != back and pid not in workers]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_after_a_purge_nobody_serves_what_was_before(place: Place, processes: int) -> None:
+    place.put("a.jpg", colour(1))
+    nodes = [place.node(name, processes=processes) for name in "ab"]
+    with running(*nodes):
+        old = {await seen(node) for node in nodes for _ in range(8)}
+        assert len(old) == 1
+        place.put("a.jpg", colour(2))
+        assert {await seen(node) for node in nodes for _ in range(4)} == old  # S3 tells nobody.
+        status, told = await purge(nodes[0], original="a.jpg")
+        assert (status, told["open"]) == (200, [])
+        tiers = told["tiers"]
+        assert isinstance(tiers, dict)
+        assert tiers["memory"] >= 1
+        assert (tiers["disk"], tiers["bucket"], tiers["originals"]) == (1, 1, 1)
+        new = {await seen(node) for node in nodes for _ in range(8)}
+        assert len(new) == 1
+        assert not new & old
+        # The client that has the old one is not told that it is current.
+        tag = (await get(nodes[1].url + TARGET)).headers["ETag"]
+        assert (await get(nodes[1].url + TARGET, **{"If-None-Match": tag})).status == 304
+
+
+async def test_a_node_that_was_down_learns_of_it_before_it_serves(place: Place) -> None:
+    place.put("a.jpg", colour(1))
+    first, second = place.node("a"), place.node("b")
+    with running(first, second):
+        old = await seen(first)
+        assert await seen(second) == old
+        assert second.stop() == 0
+        place.put("a.jpg", colour(2))
+        status, _ = await purge(first, original="a.jpg")
+        assert status == 200  # Who has signed off is not waited for.
+        second.start()
+        assert await seen(second) != old
+
+
+async def test_a_node_that_was_shot_learns_of_it_and_is_waited_for_until_then(place: Place) -> None:
+    place.put("a.jpg", colour(1))
+    first, second = place.node("a"), place.node("b", processes=2)
+    with running(first, second):
+        old = await seen(second)
+        second.kill()
+        place.put("a.jpg", colour(2))
+        status, told = await purge(first, original="a.jpg")
+        assert status == 503
+        assert told["type"] == "urn:calotype:error:purge-incomplete"
+        (line,) = told["open"]  # type: ignore[misc]
+        assert "has not confirmed" in line
+        assert await seen(first) != old
+        second.start()
+        assert await seen(second) != old
+
+
+async def test_while_redis_is_down_a_purge_says_so_and_is_told_later(place: Place) -> None:
+    place.put("a.jpg", colour(1))
+    first, second = place.node("a"), place.node("b")
+    with running(first, second):
+        old = await seen(first)
+        assert await seen(second) == old
+        place.redis.kill()
+        place.put("a.jpg", colour(2))
+        status, told = await purge(first, original="a.jpg")
+        assert status == 503
+        assert "redis" in str(told["open"])
+        assert await seen(first) != old
+        assert await seen(second) == old  # It is cut off, and says nothing.
+        place.redis.start()
+
+        def told_by_now() -> bool:
+            return (
+                second.call("GET", "/v1/explain?url=" + TARGET).body["key"]
+                == first.call("GET", "/v1/explain?url=" + TARGET).body["key"]
+            )
+
+        await asyncio.to_thread(lambda: asyncio.run(eventually(told_by_now)))
+        assert await seen(second) != old
+        assert (await purge(first, original="a.jpg"))[0] == 200
+
+
+async def test_a_node_that_hangs_is_named_and_catches_up(place: Place) -> None:
+    place.put("a.jpg", colour(1))
+    first, second = place.node("a"), place.node("b")
+    with running(first, second):
+        old = await seen(second)
+        assert second.process is not None
+        shoot(second.process.pid, signal.SIGSTOP)
+        place.put("a.jpg", colour(2))
+        status, told = await purge(first, original="a.jpg")
+        shoot(second.process.pid, signal.SIGCONT)
+        assert status == 503
+        assert len(told["open"]) == 1  # type: ignore[arg-type]
+        await asyncio.sleep(1)
+        assert await seen(second) != old
+
+
+async def test_a_process_that_hangs_is_waited_for_until_it_is_replaced(place: Place) -> None:
+    place.put("a.jpg", colour(1))
+    node = place.node("a", processes=2, redis=False)
+    with running(node):
+        old = {await seen(node) for _ in range(16)}
+        shoot(fronts(node)[0], signal.SIGSTOP)
+        place.put("a.jpg", colour(2))
+        status, told = await purge(node, original="a.jpg")
+        assert (status == 200) or "processes did not confirm" in str(told["open"])
+        while status != 200:
+            status, _ = await purge(node, original="a.jpg")
+        assert not {await seen(node) for _ in range(16)} & old
+
+
+async def test_a_fleet_whose_redis_forgot_everything_remembers(place: Place) -> None:
+    place.put("a.jpg", colour(1))
+    first, second = place.node("a"), place.node("b")
+    with running(first, second):
+        old = await seen(second)
+        second.stop()
+        place.put("a.jpg", colour(2))
+        assert (await purge(first, original="a.jpg"))[0] == 200
+        place.redis.client().flushall()
+        second.start()
+        assert await seen(second) != old
+
+
+async def test_a_node_does_not_start_to_serve_while_it_cannot_know(place: Place) -> None:
+    place.put("a.jpg", colour(1))
+    node = place.node("a")
+    with running(node):
+        await seen(node)
+    place.redis.kill()
+    for processes in (1, 2):
+        late = place.node("a", processes=processes)
+        starting = asyncio.create_task(asyncio.to_thread(late.start))
+        try:
+            await eventually(
+                lambda late=late: (
+                    _lacking(late)
+                    == ["it does not know yet what was purged meanwhile: redis.url cannot be reached"]
+                )
+            )  # type: ignore[misc]
+            async with client() as session:
+                with pytest.raises(OSError, match="Cannot connect"):
+                    await session.get(late.url + TARGET)
+            place.redis.start()
+            await starting
+            await seen(late)
+        finally:
+            await asyncio.gather(starting, return_exceptions=True)
+            late.kill()
+        place.redis.kill()
+    place.redis.start()
+
+
+def _lacking(node: Node) -> object:
+    with contextlib.suppress(OSError):
+        return node.call("GET", "/readyz").body["lacking"]
+    return None
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_a_render_that_is_under_way_does_not_bring_the_old_one_back(
+    place: Place, processes: int
+) -> None:
+    node = place.node("a", processes=processes)
+    target = "/w_1600,f_avif/large.png"
+    place.put("large.png", pictures.photo_as("png", 2400, 1600, seed=1))
+    with running(node):
+        under_way = asyncio.create_task(get(node.url + target))
+        await asyncio.sleep(0.4)
+        place.put("large.png", pictures.photo_as("png", 2400, 1600, seed=2))
+        assert (await purge(node, original="large.png"))[0] == 200
+        after = [await get(node.url + target) for _ in range(3)]
+        old = await under_way
+        assert {answer.status for answer in after} == {200}
+        assert len({answer.body for answer in after}) == 1
+        assert old.body != after[0].body
+        await asyncio.sleep(0.5)
+        assert (await get(node.url + target)).body == after[0].body
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_not_one_old_byte_under_load(place: Place, processes: int) -> None:
+    """Reads and purges side by side: what is asked for after a purge was answered is what was stored before it."""
+    nodes = [place.node(name, processes=processes) for name in "ab"]
+    rendered: dict[bytes, int] = {}
+    stored = 0
+    place.put("a.jpg", colour(0))
+    stop = asyncio.Event()
+    wrong: list[str] = []
+    with running(*nodes):
+        async with client() as session:
+
+            async def read(number: int) -> None:
+                for turn in count():
+                    if stop.is_set():
+                        return
+                    since = stored
+                    async with session.get(nodes[(turn + number) % 2].url + TARGET) as answer:
+                        body = await answer.read()
+                    version = rendered.get(body)
+                    if answer.status != 200 or (version is not None and version < since):
+                        wrong.append(f"{answer.status}: {version} after {since}")
+
+            readers = [asyncio.create_task(read(number)) for number in range(12)]
+            for version in range(1, 21):
+                place.put("a.jpg", colour(version))
+                status, told = await purge(nodes[version % 2], original="a.jpg")
+                assert status == 200, told
+                answers: list[Answer] = [await get(node.url + TARGET) for node in nodes]
+                assert len({answer.body for answer in answers}) == 1
+                assert answers[0].body not in rendered
+                rendered[answers[0].body] = version
+                stored = version
+            stop.set()
+            await asyncio.gather(*readers)
+    assert not wrong
+
+
+async def test_what_is_deleted_is_gone_from_the_bucket(place: Place) -> None:
+    place.put("a.jpg", colour(1))
+    place.put("b.jpg", colour(2))
+    node = place.node("a")
+    with running(node):
+        for key in ("a.jpg", "b.jpg"):
+            await get(f"{node.url}/w_320,f_webp/{key}")
+        await eventually(lambda: len(place.direct.keys(place.processed)) == 2)
+        status, told = await purge(node, original="a.jpg")
+        assert status == 200
+        assert len(place.direct.keys(place.processed)) == 1
+        metadata = place.direct.metadata(place.processed, place.direct.keys(place.processed)[0])
+        assert metadata["calotype-original"] == "photos:b.jpg"
+        assert not [key for key in place.redis.client().scan_iter("calotype:flag:*")][1:]
+    assert json.dumps(told)
