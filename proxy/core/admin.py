@@ -85,8 +85,8 @@ AdminAsked = Upload | Warm | WarmState | WarmAgain | PurgeAsked | Notified | Exp
 def safe_name(name: str, kind: Format) -> str:
     """A name for an original of that kind which means the same in a URL, a bucket and a directory."""
     plain = unicodedata.normalize("NFKD", name.rpartition("/")[2].rpartition("\\")[2])
-    stem, _, suffix = _UNSAFE.sub("-", plain.encode("ascii", "ignore").decode()).rpartition(".")
-    stem, suffix = (stem, suffix) if stem else (suffix, "")
+    stem, dot, suffix = _UNSAFE.sub("-", plain.encode("ascii", "ignore").decode()).rpartition(".")
+    stem, suffix = (stem, suffix) if dot else (suffix, "")
     fits = suffix.lower() in ({TRAITS[kind].suffix} | ({"jpeg"} if kind is Format.JPEG else set()))
     stem = (stem if fits or not suffix else f"{stem}-{suffix}").strip("-.")[:_LONGEST_NAME].strip("-.")
     return f"{stem or 'original'}.{suffix if fits else TRAITS[kind].suffix}"

@@ -118,7 +118,7 @@ class Generations:
     def _drop_covered(self, wide: Scope, token: str) -> None:
         for scope, older in list(self._tokens.items()):
             within = scope.text.startswith(wide.text) if scope.reach is not Reach.PLAN else not wide.text
-            if scope.source == wide.source and within and older < token:
+            if scope.source == wide.source and within and older <= token:
                 del self._tokens[scope]
                 if scope.reach is Reach.PREFIX:
                     lengths = self._lengths[scope.source]
