@@ -1,19 +1,21 @@
 """Hand-written stand-ins for the ports, for tests of the use cases. Each keeps its contract and counts its calls."""
 
 import asyncio
+import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from proxy.core.delivery import Timings, Variant
-from proxy.core.errors import CalotypeError, OriginalNotFound
+from proxy.core.errors import CalotypeError, Conflict, OriginalNotFound
 from proxy.core.facts import Facts
 from proxy.core.formats import Format
-from proxy.core.keys import Identity, OriginalRef
+from proxy.core.generations import Purge, Reach, Scope
+from proxy.core.keys import Entry, Identity, OriginalRef, Seen, original_key
 from proxy.core.plan import Plan, canonical
-from proxy.ports import Haste
+from proxy.ports import Haste, Unfollowed
 from proxy.tiers.bucket import Object, Presence, StoreFault
 
 
@@ -127,6 +129,14 @@ class FakeKeep:
     def __init__(self) -> None:
         self.kept: dict[Identity, bytes] = {}
         self.opened: list[FakeOriginal] = []
+
+    name = "originals"
+
+    async def remove(self, name: str) -> bool:
+        found = [identity for identity in self.kept if original_key(identity) == name]
+        for identity in found:
+            del self.kept[identity]
+        return bool(found)
 
     async def lookup(self, identity: Identity) -> "FakeOriginal | None":
         if identity not in self.kept:
@@ -244,8 +254,8 @@ class FakeRenderer:
             self.during(original)
             if self.failures:
                 raise self.failures.pop(0)
-            assert not original.closed
-            return Variant(kind=plan.encode.format, body=original.content + canonical(plan).encode())
+            assert not getattr(original, "closed", False)
+            return Variant(kind=plan.encode.format, body=getattr(original, "content", b"") + canonical(plan).encode())
 
 
 def temporary_file(folder: Path, name: str, content: bytes) -> Path:
@@ -322,3 +332,106 @@ class FakeObjects:
             if self.faults_left is not None:
                 self.faults_left -= 1
             raise self.fault
+
+
+class FakeShelf(FakeSource):
+    """A FakeSource that can be listed and put into."""
+
+    async def keep(self, key: str, content: FakeOriginal, *, kind: Format, generation: str) -> None:
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        body = os.pread(content.fileno(), content.size_bytes, 0)
+        if self.originals.setdefault(key, body) != body:
+            raise Conflict("other bytes")
+        self.versions.setdefault(key, "1")
+
+    async def exists(self, key: str) -> bool:
+        return key in self.originals
+
+    async def discard(self, key: str) -> None:
+        self.originals.pop(key, None)
+
+    async def keys(self, prefix: str) -> AsyncIterator[list[str]]:
+        if self.failure is not None:
+            raise self.failure
+        found = sorted(key for key in self.originals if key.startswith(prefix))
+        for at in range(0, len(found), 2):
+            yield found[at : at + 2]
+
+
+class FakeIndex:
+    """Notes in lists."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[OriginalRef, Entry, str]] = []
+        self.events: dict[OriginalRef, Seen] = {}
+
+    def note(self, ref: OriginalRef, entry: Entry, plan: str = "") -> None:
+        if entry.key not in [noted.key for _, noted, _ in self.notes]:
+            self.notes.append((ref, entry, plan))
+
+    async def find(self, scopes: Sequence[Scope]) -> list[Entry]:
+        return [entry for ref, entry, plan in self.notes if any(_covers(each, ref, plan) for each in scopes)]
+
+    async def drop(self, entries: Sequence[Entry]) -> None:
+        self.notes = [note for note in self.notes if note[1] not in entries]
+
+    async def seen(self, ref: OriginalRef) -> Seen | None:
+        known = any(noted == ref for noted, _, _ in self.notes)
+        return self.events.get(ref, Seen("", "") if known else None)
+
+    async def saw(self, ref: OriginalRef, seen: Seen) -> None:
+        self.events[ref] = seen
+
+
+def _covers(scope: Scope, ref: OriginalRef, plan: str) -> bool:
+    if scope.source != ref.source:
+        return False
+    match scope.reach:
+        case Reach.ORIGINAL:
+            return ref.key == scope.text
+        case Reach.PREFIX:
+            return ref.key.startswith(scope.text)
+        case Reach.PLAN:
+            return plan == scope.text
+        case Reach.VARIANT:
+            return f"{ref.key}\n{plan}" == scope.text
+
+
+class FakeJournal:
+    def __init__(self) -> None:
+        self.purges: list[Purge] = []
+        self.fault: OSError | None = None
+
+    def append(self, purges: Iterable[Purge]) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.purges += purges
+
+
+class FakeFleet:
+    def __init__(self) -> None:
+        self.published: list[Purge] = []
+        self.unheard: list[str] = []
+
+    async def publish(self, purges: Sequence[Purge]) -> list[str]:
+        self.published += purges
+        return self.unheard
+
+
+class FakeFollower:
+    """`gate`, while closed, holds what it is told; `deaf` refuses."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[list[Scope], list[str]]] = []
+        self.deaf = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def forget(self, scopes: Sequence[Scope], keys: Sequence[str]) -> int:
+        await self.gate.wait()
+        if self.deaf:
+            raise Unfollowed
+        self.told.append((list(scopes), list(keys)))
+        return len(keys)

@@ -1,0 +1,367 @@
+"""What an admin may have a node do: uploads, pre-generation, events, purges by URL. Jobs are real ones, on disk."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from proxy.core.admin import AskedFor, Explain, Notified, PurgeAsked, Upload, Warm, WarmAgain, WarmState
+from proxy.core.errors import (
+    BadRequest,
+    BadTransform,
+    CalotypeError,
+    Conflict,
+    Draining,
+    Overloaded,
+    PurgeIncomplete,
+    SourceNotAllowed,
+    SourceUnavailable,
+    Undecodable,
+    UnknownRoute,
+)
+from proxy.core.keys import OriginalRef
+from proxy.core.mounts import Mount, Signing
+from proxy.core.signing import verify
+from proxy.core.transform import Dimensions
+from proxy.core.warm import Progress
+from proxy.records.database import Database
+from proxy.records.jobs import SCHEMA, Jobs
+from proxy.service import warming
+from tests.fakes import FakeFleet, FakeMetrics
+from tests.service.house import SECRET, House, rules
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    database = Database(tmp_path / "jobs.db", SCHEMA, FakeMetrics())
+    made = House().with_jobs(Jobs(database))
+    for key in ("a", "b", "deep/c"):
+        made.source.put(key, key.encode())
+
+    async def at_once() -> None: ...
+
+    made.warming.start(at_once)
+    yield made
+    await made.warming.close()
+    await made.close()
+    await database.close()
+
+
+async def ended(house: House, job: str) -> Progress:
+    for _ in range(500):
+        progress = await house.operate.do(WarmState(job))
+        assert isinstance(progress, Progress)
+        if progress.state == "done":
+            return progress
+        await asyncio.sleep(0.01)
+    raise AssertionError("the job never ended")
+
+
+async def warmed(house: House, **asked: object) -> Progress:
+    told = await house.operate.do(Warm(mount="", **asked))  # type: ignore[arg-type]
+    assert isinstance(told, dict)
+    return await ended(house, told["id"])
+
+
+def counts(progress: Progress) -> tuple[int, int, int, int]:
+    return progress.total, progress.done, progress.skipped, progress.failed
+
+
+async def upload(
+    house: House, content: bytes = b"picture", once: str = "", mount: str = ""
+) -> dict[str, object]:
+    descriptor = os.memfd_create("upload")
+    try:
+        os.write(descriptor, content)
+        asked = Upload(mount=mount, name="x.jpg", once=once)
+        told = await house.operate.do(asked, content=descriptor, size_bytes=len(content))
+    finally:
+        os.close(descriptor)
+    return {name: getattr(told, name) for name in told.__dataclass_fields__}  # type: ignore[attr-defined]
+
+
+async def test_a_job_makes_every_format_once_and_skips_what_is_there(house: House) -> None:
+    progress = await warmed(house, keys=("a", "b"), presets=("card",), transforms=("w_200,f_png",))
+    assert counts(progress) == (8, 8, 0, 0)
+    assert house.renderer.renders == 8
+    assert len(house.disk.entries) == 8 + 2  # and facts
+    assert not [
+        key for key in house.disk.entries if house.memory.lookup(key) and house.disk.entries[key].kind
+    ]
+    again = await warmed(house, prefix="", presets=("card",))
+    assert counts(again) == (9, 3, 6, 0)
+    told = await house.operate.do(WarmState())
+    assert isinstance(told, list)
+    assert [each.id for each in told] == [again.id, progress.id]
+
+
+async def test_what_failed_is_told_and_can_be_run_again(house: House) -> None:
+    house.renderer.failures = [Undecodable("the original is damaged")]
+    progress = await warmed(house, keys=("a", "gone"), transforms=("w_1,f_webp", "w_2,f_auto"))
+    assert counts(progress) == (8, 3, 0, 5)
+    assert {(failure.key, failure.transform, failure.slug) for failure in progress.failures} == {
+        ("a", "w_1,f_webp", "undecodable"),
+        ("gone", "w_1,f_webp", "original-not-found"),
+        ("gone", "w_2,f_auto", "original-not-found"),
+    }
+    house.source.put("gone", b"here")
+    house.originals.found(OriginalRef("photos", "gone"))
+    assert await house.operate.do(WarmAgain(progress.id)) == {"id": progress.id}
+    assert counts(await ended(house, progress.id)) == (8, 8, 0, 0)
+    for asked in (WarmAgain("x"), WarmState("x")):
+        with pytest.raises(UnknownRoute):
+            await house.operate.do(asked)
+
+
+async def test_a_source_that_cannot_be_listed_fails_the_job(house: House) -> None:
+    house.source.failure = SourceUnavailable("the source cannot be read")
+    progress = await warmed(house, prefix="", presets=("small",))
+    assert counts(progress) == (1, 0, 0, 1)
+    house.source.failure = None
+    await house.operate.do(WarmAgain(progress.id))
+    assert counts(await ended(house, progress.id)) == (3, 3, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        (Warm(mount="", keys=("a",)), BadRequest),
+        (Warm(mount="", keys=("a",), presets=("nope",)), BadTransform),
+        (Warm(mount="", keys=("a",), transforms=("w_x",)), BadTransform),
+        (Warm(mount="nope", keys=("a",), transforms=("w_1",)), UnknownRoute),
+        (Warm(mount="", keys=("../a",), transforms=("w_1",)), CalotypeError),
+        (Warm(mount="", keys=("https://x.example/a",), transforms=("w_1",)), SourceNotAllowed),
+        (PurgeAsked(mount="", preset="nope"), BadTransform),
+        (PurgeAsked(mount="", url="nope"), CalotypeError),
+        (PurgeAsked(mount="nope", all=True), UnknownRoute),
+    ],
+)
+async def test_what_is_wrong_is_refused_at_once(house: House, asked: Warm | PurgeAsked, kind: type) -> None:
+    with pytest.raises(kind):
+        await house.operate.do(asked)
+    assert await house.operate.do(WarmState()) == []
+
+
+async def test_a_busy_node_is_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warming, "PAUSE_S", 0.01)
+    house.renderer.failures = [Overloaded("busy")] * 3
+    assert counts(await warmed(house, keys=("a",), transforms=("w_1,f_webp",))) == (1, 1, 0, 0)
+    monkeypatch.setattr(warming, "TRIES", 2)
+    house.renderer.failures = [Overloaded("busy")] * 3 + [RuntimeError("odd")]
+    progress = await warmed(house, keys=("b", "deep/c"), transforms=("w_1,f_webp",))
+    assert sorted(failure.slug for failure in progress.failures) == ["internal", "overloaded"]
+
+
+async def test_a_job_goes_on_after_a_restart(house: House) -> None:
+    house.renderer.gate.clear()
+    told = await house.operate.do(Warm(mount="", keys=("a", "b"), transforms=("w_1,f_webp",)))
+    assert isinstance(told, dict)
+    while not house.renderer.renders:
+        await asyncio.sleep(0.01)
+    await house.warming.close()
+    house.renderer.gate.set()
+    await asyncio.sleep(0.05)
+    assert (await house.operate._state(told["id"])).state == "running"
+    house.with_jobs(house.warming._jobs)
+
+    async def at_once() -> None: ...
+
+    house.warming.start(at_once)
+    progress = await ended(house, told["id"])
+    assert (progress.total, progress.failed, progress.done + progress.skipped) == (2, 0, 2)
+
+
+async def test_a_stop_fails_nothing(house: House) -> None:
+    house.renderer.failures = [Draining("the node is stopping")]
+    told = await house.operate.do(Warm(mount="", keys=("a",), transforms=("w_1,f_webp",)))
+    assert isinstance(told, dict)
+    await asyncio.sleep(0.1)
+    assert (await house.operate._state(told["id"])).failed == 0
+
+
+async def test_an_upload_is_stored_and_prepared(house: House) -> None:
+    told = await upload(house)
+    key = str(told["key"])
+    assert house.source.originals[key] == b"picture"
+    assert key.endswith("/x.jpg")
+    assert told["urls"] == {"card": f"/t_card/{key}", "small": f"/t_small/{key}"}
+    assert (told["width"], told["height"], told["format"], told["bytes"]) == (40, 30, "jpeg", 7)
+    assert counts(await ended(house, str(told["warm"]))) == (4, 4, 0, 0)
+    assert (await upload(house))["key"] != key
+    assert house.renderer.probes == 2
+
+
+async def test_an_upload_of_one_name_is_stored_once(house: House) -> None:
+    answers = await asyncio.gather(*(upload(house, once="order 66") for _ in range(5)))
+    assert len({str(told["key"]) for told in answers}) == 1
+    assert len(house.source.originals) == 4
+    with pytest.raises(Conflict):
+        await upload(house, b"another", once="order 66")
+
+
+async def test_what_is_no_picture_is_not_stored(house: House) -> None:
+    house.renderer.failures = [Undecodable("no")]
+    with pytest.raises(Undecodable):
+        await upload(house)
+    assert len(house.source.originals) == 3
+
+
+async def test_who_leaves_leaves_nothing_behind(house: House) -> None:
+    house.source.gate.clear()
+
+    async def keep_late(key: str, content: object, **_: object) -> None:
+        house.source.originals[key] = b"kept all the same"
+        await house.source.gate.wait()
+
+    house.source.keep = keep_late
+    uploading = asyncio.create_task(upload(house))
+    await asyncio.sleep(0.05)
+    assert len(house.source.originals) == 4
+    uploading.cancel()
+    await asyncio.gather(uploading, return_exceptions=True)
+    assert len(house.source.originals) == 3
+
+
+async def test_urls_of_an_upload_are_signed_where_they_have_to_be(house: House) -> None:
+    house.rules = rules(signing=Signing.REQUIRED)
+    host = replace(
+        house.rules.mounts[0], name="host", host="img.example", prefix="/p/", signing=Signing.OFF, keys={}
+    )
+    house.rules = house.rules._replace(mounts=[*house.rules.mounts, host])
+    signed = await upload(house, mount="shop")
+    urls = signed["urls"]
+    assert isinstance(urls, dict)
+    assert verify(urls["card"], {"k": SECRET}) is not None
+    there = await upload(house, mount="host")
+    urls = there["urls"]
+    assert isinstance(urls, dict)
+    assert urls["card"] == f"https://img.example/p/t_card/{there['key']}"
+    with pytest.raises(BadRequest, match="mount"):
+        await upload(house)
+
+
+def message(name: str, key: str, **more: str) -> Notified:
+    said = {"eventName": name, "s3": {"bucket": {"name": "b"}, "object": {"key": key, **more}}}
+    return Notified(json.dumps({"Records": [said]}).encode())
+
+
+async def test_events_purge_and_prepare(house: House) -> None:
+    async def hear(name: str, key: str, **more: str) -> tuple[int, int, int]:
+        told = await house.operate.do(message(name, key, **more))
+        return told.created, told.removed, told.ignored  # type: ignore[attr-defined]
+
+    created, removed = "ObjectCreated:Put", "ObjectRemoved:Delete"
+    assert await hear(created, "p/a", eTag="1", sequencer="1") == (1, 0, 0)
+    assert not house.journal.purges  # Nothing was known of it, here or anywhere.
+    wanted = house.wanted("a", "w_90,f_webp")
+    for _ in range(100):
+        if house.renderer.renders == 3:
+            break
+        await asyncio.sleep(0.01)
+    assert house.renderer.renders == 3
+    assert await hear(created, "p/a", eTag="1", sequencer="2") == (1, 0, 0)
+    assert not house.journal.purges  # The very same.
+    assert await hear(created, "p/a", eTag="2", sequencer="1") == (0, 0, 1)
+    assert not house.journal.purges  # Late.
+    old = await house.get(wanted)
+    house.source.put("a", b"anew")
+    assert await hear(created, "p/a", eTag="2", sequencer="3") == (1, 0, 0)
+    assert len(house.journal.purges) == 1
+    assert await house.get(wanted) != old
+    assert await hear(removed, "p/a", sequencer="4") == (0, 1, 0)
+    assert await hear(created, "p/a", eTag="2", sequencer="3") == (0, 0, 1)
+    assert len(house.journal.purges) == 2
+    assert await hear(created, "elsewhere/a") == (0, 0, 1)
+
+
+async def test_an_event_whose_purge_is_not_complete_may_come_again(tmp_path: Path) -> None:
+    database = Database(tmp_path / "jobs.db", SCHEMA, FakeMetrics())
+    fleet = FakeFleet()
+    house = House(fleet=fleet).with_jobs(Jobs(database))
+    fleet.unheard = ["redis: it cannot be reached"]
+    event = message("ObjectCreated:Put", "p/a", eTag="1", sequencer="1")
+    for _ in range(2):
+        with pytest.raises(PurgeIncomplete) as refused:
+            await house.operate.do(event)
+        assert refused.value.open == ("redis: it cannot be reached",)
+    fleet.unheard = []
+    await house.operate.do(event)
+    assert len(fleet.published) == 3
+    await house.close()
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("asked", "gone"),
+    [
+        (PurgeAsked(mount="", original="a"), {"a 100", "a 90"}),
+        (PurgeAsked(mount="", prefix="a"), {"a 100", "a 90"}),
+        (PurgeAsked(mount="", all=True), {"a 100", "a 90", "b 100"}),
+        (PurgeAsked(mount="", preset="card"), {"a 90"}),
+        (PurgeAsked(mount="shop", url="/w_100,f_webp/a"), {"a 100"}),
+        (PurgeAsked(mount="", url="https://any.example/thumbnail?url=a&w=100&format=webp"), {"a 100"}),
+        (PurgeAsked(mount="", url="/t_card/a"), {"a 90"}),
+        (PurgeAsked(mount="", url="/original/a"), {"a 100", "a 90"}),
+        (PurgeAsked(mount="", url="/info/a"), set()),
+        (PurgeAsked(mount="", url="/w_123,f_webp/a"), set()),
+    ],
+)
+async def test_a_purge_takes_what_it_names(house: House, asked: PurgeAsked, gone: set[str]) -> None:
+    all_of_them = {
+        "a 100": house.wanted("a", "w_100,f_webp"),
+        "a 90": house.wanted("a", "t_card", "image/webp"),
+        "b 100": house.wanted("b", "w_100,f_webp"),
+    }
+    for wanted in all_of_them.values():
+        await house.get(wanted)
+    await house.operate.do(asked)
+    taken = set()
+    for name, wanted in all_of_them.items():
+        renders = house.renderer.renders
+        await house.get(wanted)
+        if house.renderer.renders > renders:
+            taken.add(name)
+    assert taken == gone
+
+
+async def test_a_url_belongs_to_the_mount_it_is_asked_at(house: House) -> None:
+    other = Mount(
+        name="other", prefix="/o/", source="photos", dimensions=Dimensions.ANY, allowed_px=(), max_age_s=9
+    )
+    house.rules = rules(other)
+    await house.operate.do(PurgeAsked(mount="", url="/o/w_1/a"))
+    await house.operate.do(PurgeAsked(mount="other", url="/o/w_1/a"))
+    with pytest.raises(BadRequest, match="not of this mount"):
+        await house.operate.do(PurgeAsked(mount="other", url="/w_1/a"))
+
+
+async def test_a_purge_that_is_not_complete_says_what_is_open(tmp_path: Path) -> None:
+    database = Database(tmp_path / "jobs.db", SCHEMA, FakeMetrics())
+    fleet = FakeFleet()
+    fleet.unheard = ["node x: has not confirmed"]
+    house = House(fleet=fleet).with_jobs(Jobs(database))
+    with pytest.raises(PurgeIncomplete) as refused:
+        await house.operate.do(PurgeAsked(mount="", all=True))
+    assert refused.value.open == ("node x: has not confirmed",)
+    await house.close()
+    await database.close()
+
+
+async def test_the_rest_is_passed_on(house: House) -> None:
+    assert await house.operate.do(Explain("/w_1/a", "x")) == {"url": "/w_1/a", "accept": "x"}
+    await house.operate.do(AskedFor(frozenset({"k"})))
+    assert house.used == {"k"}
+
+
+async def test_a_job_that_cannot_be_written_down_is_refused(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None: ...
+
+    monkeypatch.setattr(house.warming._jobs, "add", full)
+    with pytest.raises(SourceUnavailable):
+        await house.operate.do(Warm(mount="", keys=("a",), presets=("card",)))

@@ -1,0 +1,251 @@
+"""Purges: nothing old after the answer, and no answer that says more than is true."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+
+import pytest
+
+from proxy.core.generations import Purge, Reach, Scope
+from proxy.core.keys import OriginalRef
+from proxy.core.plan import canonical
+from proxy.service import purges as module
+from tests.fakes import FakeFleet, FakeFollower
+from tests.service.house import House, soon
+
+A = OriginalRef("photos", "a")
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    made = House(fleet=FakeFleet())
+    # As with S3: the source does not tell that an original is another by now.
+    made.source.recheck_s = float("inf")
+    made.source.put("a", b"old")
+    made.source.put("b", b"other")
+    yield made
+    await made.close()
+
+
+def replace(house: House, content: bytes = b"new") -> None:
+    house.source.put("a", content)
+
+
+async def test_what_was_made_before_is_never_served_again(house: House) -> None:
+    wanted = house.wanted()
+    old = await house.get(wanted)
+    replace(house)
+    assert await house.get(wanted) == old
+    purged = await house.purges.purge([Scope.of_original(A)])
+    assert await house.get(wanted) != old
+    assert (purged.open, purged.behind) == ([], 0)
+    assert purged.tiers == {"memory": 1, "disk": 1}
+    assert purged.removed == 2
+    (purge,) = house.journal.purges
+    assert house.fleet.published == [purge]
+    assert len(house.disk.entries) == 1
+
+
+@pytest.mark.parametrize("reach", list(Reach))
+async def test_each_reach_takes_what_it_covers_and_leaves_the_rest(house: House, reach: Reach) -> None:
+    mine, same, other = house.wanted(), house.wanted(tokens="w_200,f_webp"), house.wanted("b")
+    for wanted in (mine, same, other):
+        await house.get(wanted)
+    plan = (await house.produce.resolve(mine, deadline=soon())).plan
+    text = {
+        Reach.ORIGINAL: "a",
+        Reach.PREFIX: "a",
+        Reach.PLAN: canonical(plan),
+        Reach.VARIANT: f"a\n{canonical(plan)}",
+    }[reach]
+    renders = house.renderer.renders
+    await house.purges.purge([Scope("photos", reach, text)])
+    for wanted in (mine, same, other):
+        await house.get(wanted)
+        await house.get(wanted)
+    again = {Reach.ORIGINAL: 2, Reach.PREFIX: 2, Reach.PLAN: 2, Reach.VARIANT: 1}[reach]
+    assert house.renderer.renders == renders + again
+
+
+async def test_a_render_that_is_under_way_is_for_those_who_asked_before(house: House) -> None:
+    wanted = house.wanted()
+    house.renderer.gate.clear()
+    before = asyncio.create_task(house.get(wanted))
+    while not house.renderer.renders:
+        await asyncio.sleep(0)
+    replace(house)
+    await house.purges.purge([Scope.of_original(A)])
+    after = asyncio.create_task(house.get(wanted))
+    while house.renderer.renders < 2:
+        await asyncio.sleep(0)
+    house.renderer.gate.set()
+    old, new = await before, await after
+    assert old.startswith(b"old")
+    assert new.startswith(b"new")
+    assert await house.get(wanted) == new
+    await asyncio.sleep(0.01)
+    assert all(variant.body == new for variant in house.disk.entries.values())
+
+
+async def test_a_name_that_was_asked_for_before_is_not_remembered(house: House) -> None:
+    wanted = house.wanted()
+    await house.get(wanted)
+    house.clock.ahead_s = 10.0
+    house.source.recheck_s = 1.0
+    house.originals.forget(A)
+    gate = asyncio.Event()
+    identify = house.source.identify
+
+    async def slow(*arguments: object) -> object:
+        found = await identify(*arguments)
+        await gate.wait()
+        return found
+
+    house.source.identify = slow
+    asking = asyncio.create_task(house.deliver._named(wanted, soon()))
+    await asyncio.sleep(0.01)
+    replace(house)
+    purging = asyncio.create_task(house.purges.purge([Scope.of_original(A)]))
+    await asyncio.sleep(0.01)
+    gate.set()
+    await asking
+    await purging
+    assert (await house.get(wanted)).startswith(b"new")
+
+
+async def test_a_missing_original_that_came_is_found(house: House) -> None:
+    wanted = house.wanted("late")
+    with pytest.raises(Exception, match="no original"):
+        await house.get(wanted)
+    house.source.put("late", b"here")
+    with pytest.raises(Exception, match="no original"):
+        await house.get(wanted)
+    assert await house.purges.found(wanted.ref) == []
+    assert house.fleet.published == [Purge(Scope.of_original(wanted.ref), "")]
+    assert (await house.get(wanted)).startswith(b"here")
+
+
+async def test_what_other_nodes_purge_is_purged_here_once(house: House) -> None:
+    wanted = house.wanted()
+    await house.get(wanted)
+    replace(house)
+    purge = Purge(Scope.of_original(A), house.generations.next_token(5, "x"))
+    assert await house.purges.learn([purge]) == []
+    assert (await house.get(wanted)).startswith(b"new")
+    assert await house.purges.learn([purge, purge]) == []
+    assert house.journal.purges == [purge]
+    with pytest.raises(Exception, match="no original"):
+        await house.get(house.wanted("late"))
+    house.source.put("late", b"here")
+    await house.purges.learn([Purge(Scope("photos", Reach.ORIGINAL, "late"), "")])
+    assert (await house.get(house.wanted("late"))).startswith(b"here")
+
+
+async def test_nobody_is_told_that_all_is_well_when_it_is_not(house: House) -> None:
+    house.fleet.unheard = ["node b: has not confirmed"]
+    house.journal.fault = OSError(errno.ENOSPC, "No space left on device")
+    purged = await house.purges.purge([Scope.of_original(A)])
+    assert len(purged.open) == 2
+    assert "No space left" in purged.open[0]
+    replace(house)
+    assert (await house.get(house.wanted())).startswith(b"new")
+
+
+async def test_all_processes_have_to_confirm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FOLLOW_S", 0.1)
+    house = House(processes=2)
+    scopes = [Scope.of_original(A)]
+    # While nobody answers yet there is nobody to tell.
+    assert (await house.purges.purge(scopes)).open == []
+    first, second = FakeFollower(), FakeFollower()
+    house.purges.follow(first)
+    assert (await house.purges.purge(scopes)).open == ["this node: 1 of its 2 processes did not confirm"]
+    second.deaf = True
+    house.purges.follow(second)
+    assert len((await house.purges.purge(scopes)).open) == 1
+    house.purges.leave(second)
+    second.gate.clear()
+    second.deaf = False
+    house.purges.follow(second)
+    assert len((await house.purges.purge(scopes)).open) == 1
+    # What is owed is told with the next word, whatever that is about.
+    second.gate.set()
+    assert await house.purges.learn([]) == []
+    assert second.told[-1][0] == scopes
+    assert (await house.purges.purge(scopes)).open == []
+    await house.close()
+
+
+async def test_a_process_that_is_being_replaced_is_waited_for() -> None:
+    house = House(processes=2)
+    house.purges.follow(FakeFollower())
+    purging = asyncio.create_task(house.purges.purge([Scope.of_original(A)]))
+    await asyncio.sleep(0.05)
+    assert not purging.done()
+    late = FakeFollower()
+    house.purges.follow(late)
+    assert (await purging).open == []
+    assert late.told
+    await house.close()
+
+
+async def test_a_back_that_takes_over_waits_for_the_processes_that_are_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "FOLLOW_S", 0.05)
+    house = House(processes=1)
+    house.purges._followers.clear()
+    assert len((await house.purges.purge([Scope.of_original(A)])).open) == 1
+    await house.close()
+
+
+async def test_what_takes_long_to_delete_is_deleted_behind_the_answer(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DELETE_S", 0.05)
+    await house.get(house.wanted())
+    gate = asyncio.Event()
+    remove = house.disk.remove
+
+    async def slow(*arguments: object) -> object:
+        await gate.wait()
+        return await remove(*arguments)
+
+    house.disk.remove = slow
+    purged = await house.purges.purge([Scope.of_original(A)])
+    assert purged.behind == 1
+    gate.set()
+    await asyncio.sleep(0.01)
+    assert not house.index.notes
+
+
+async def test_a_cdn_is_told_behind_the_nodes(house: House) -> None:
+    told: list[object] = []
+
+    class Hook:
+        async def call(self, scopes: object) -> list[str]:
+            told.append((scopes, list(house.fleet.published)))
+            return ["purge.hook: it answered 500"]
+
+    house.purges._hook = Hook()
+    purged = await house.purges.purge([Scope.of_original(A)])
+    assert purged.open == ["purge.hook: it answered 500"]
+    assert told == [([Scope.of_original(A)], house.fleet.published)]
+
+
+async def test_kept_originals_go_too(house: House) -> None:
+    await house.get(house.wanted())
+    identity = await house.originals.identify(A, deadline=soon())
+    house.keep.kept[identity] = b"old"
+    purged = await house.purges.purge([Scope.of_original(A)])
+    assert purged.tiers["originals"] == 1
+    assert not house.keep.kept
+
+
+async def test_forgetting_everything_is_what_a_new_follower_begins_with(house: House) -> None:
+    wanted = house.wanted()
+    await house.get(wanted)
+    assert house.deliver.recall(wanted) is not None
+    await house.deliver.forget(None, [])
+    assert house.deliver.recall(wanted) is None
+    assert await house.get(wanted)
