@@ -255,7 +255,9 @@ class FakeRenderer:
             if self.failures:
                 raise self.failures.pop(0)
             assert not getattr(original, "closed", False)
-            return Variant(kind=plan.encode.format, body=getattr(original, "content", b"") + canonical(plan).encode())
+            return Variant(
+                kind=plan.encode.format, body=getattr(original, "content", b"") + canonical(plan).encode()
+            )
 
 
 def temporary_file(folder: Path, name: str, content: bytes) -> Path:

@@ -121,7 +121,7 @@ class Operations:
         """The body, in a file that is gone when it is closed."""
         if (request.content_length or 0) > self.max_bytes:
             raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
-        file = await asyncio.to_thread(_nameless, self._spool)
+        file = _nameless(self._spool)
         size_bytes = 0
         try:
             async with asyncio.timeout(BODY_S):
@@ -129,7 +129,7 @@ class Operations:
                     size_bytes += len(chunk)
                     if size_bytes > self.max_bytes:
                         raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
-                    await asyncio.to_thread(file.write, chunk)
+                    await _written(file, chunk)
             if not size_bytes:
                 raise BadRequest("the body must be the picture itself")
             yield file, size_bytes
@@ -197,6 +197,15 @@ class Operations:
 def _nameless(folder: Path) -> IO[bytes]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return tempfile.TemporaryFile(dir=folder, buffering=0)
+
+
+async def _written(file: IO[bytes], chunk: bytes) -> None:
+    """Nobody may close the file under who writes."""
+    writing = asyncio.get_running_loop().run_in_executor(None, file.write, chunk)
+    try:
+        await asyncio.shield(writing)
+    finally:
+        await asyncio.wait({writing})
 
 
 def _mount(request: web.Request, said: str) -> str:

@@ -66,7 +66,12 @@ class DirectorySource:
         )
 
     async def fetch(self, key: str, generation: str = "") -> OpenFile:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._open, key, generation)
+        opening = asyncio.get_running_loop().run_in_executor(self._threads, self._open, key, generation)
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close)  # Nobody is left who would.
+            raise
 
     async def keep(self, key: str, content: Original, *, kind: Format, generation: str) -> None:
         keeping = asyncio.get_running_loop().run_in_executor(self._threads, self._keep, key, content.fileno())
@@ -182,6 +187,11 @@ class DirectorySource:
         if isinstance(fault, OSError) and fault.errno not in _MISSING:
             return SourceUnavailable("the source cannot be read", retry_after_s=5)
         return OriginalNotFound("there is no original under this key")
+
+
+def _close(opened: "asyncio.Future[OpenFile]") -> None:
+    if not opened.cancelled() and opened.exception() is None:
+        opened.result().close()
 
 
 def _is_picture(path: Path) -> bool:

@@ -1,0 +1,442 @@
+"""The admin API over HTTP: every answer as its own OpenAPI document says, and who may ask what."""
+
+import asyncio
+import json
+import re
+from base64 import b64encode
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+
+from tests import pictures
+from tests.edge.conftest import ORIGINALS, Answer, Running, running
+from tests.fakes import temporary_file
+
+TOKEN = "the token of everything"
+SHOP, STORE = "a token of the shop", "a secret of the store"
+TOKENS = {
+    "shop": {"token": SHOP, "scopes": ["upload", "warm"]},
+    "store": {"token": STORE, "scopes": ["events"]},
+}
+
+
+class Api:
+    """Calls of a node, each answer checked against the document."""
+
+    def __init__(self, node: Running, document: dict[str, Any]) -> None:
+        self.node = node
+        self.document = document
+
+    @classmethod
+    async def of(cls, node: Running, **headers: str) -> "Api":
+        return cls(node, json.loads((await node.get("/v1/openapi.json", admin=True, **headers)).body))
+
+    async def call(self, method: str, target: str, body: object = None, **headers: str) -> tuple[int, Any]:
+        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        url = self.node.node.admin_url + target
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.node.client.request(method, url, data=content, headers=sent) as answer:
+            told = await answer.json(content_type=None)
+            self.check(method, target, answer.status, answer.content_type, told)
+            return answer.status, told
+
+    def check(self, method: str, target: str, status: int, content_type: str, told: object) -> None:
+        path = re.sub(r"^(/v1/warm/)[^/]+$", r"\1{id}", target.partition("?")[0])
+        said = self.document["paths"][path][method.lower()]["responses"][str(status)]
+        schema = said["content"][content_type]["schema"]
+        jsonschema.validate(told, {**schema, "components": self.document["components"]})
+
+
+@pytest.fixture
+async def api(node: Running) -> Api:
+    return await Api.of(node)
+
+
+async def ended(api: Api, job: str) -> dict[str, Any]:
+    for _ in range(500):
+        _, told = await api.call("GET", f"/v1/warm/{job}")
+        if told["state"] == "done":
+            assert isinstance(told, dict)
+            return told
+        await asyncio.sleep(0.02)
+    raise AssertionError("the job never ended")
+
+
+async def test_the_document_is_openapi(api: Api) -> None:
+    validate(api.document)
+    assert api.document["openapi"].startswith("3.1")
+
+
+async def test_an_upload_is_there_with_its_eager_variants(tmp_path: Path) -> None:
+    async with running(tmp_path, eager={"presets": ["card", "small"]}) as node:
+        api = await Api.of(node)
+        status, told = await api.call("POST", "/v1/originals?name=My%20photo.jpeg", pictures.photo_as("jpeg"))
+        assert status == 201
+        assert re.fullmatch(r"[0-9a-f-]{36}/My-photo\.jpeg", told["key"])
+        assert (told["width"], told["height"], told["format"]) == (640, 480, "jpeg")
+        assert (await ended(api, told["warm"]))["done"] == 4
+        for accept, kind in (("image/avif", "avif"), ("image/webp", "webp"), ("*/*", "jpeg")):
+            answer = await node.get(told["urls"]["card"], Accept=accept)
+            assert (answer.status, answer.headers["Content-Type"]) == (200, f"image/{kind}")
+            assert "hit" in answer.cache
+        assert (node.originals / told["key"]).read_bytes() == pictures.photo_as("jpeg")
+
+
+async def test_what_is_no_picture_is_refused_and_leaves_nothing(api: Api) -> None:
+    before = sorted(api.node.originals.rglob("*"))
+    for content, status in (
+        (b"", 400),
+        (b"no picture at all", 415),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415),
+        (pictures.photo_as("jpeg")[:-3000], 422),
+        (pictures.png_of(20_000, 20_000), 422),
+    ):
+        assert (await api.call("POST", "/v1/originals?name=a.jpg", content))[0] == status
+    assert sorted(api.node.originals.rglob("*")) == before
+
+
+async def test_an_upload_that_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
+    async with running(tmp_path, limits={"original_max_bytes": "100kB"}) as node:
+        api = await Api.of(node)
+        large = pictures.photo_as("png", 600, 400) + bytes(200_000)
+        assert (await api.call("POST", "/v1/originals", large))[0] == 422
+
+        async def endless() -> Any:
+            while True:
+                yield bytes(65_536)
+
+        # Refused in the middle: it either hears why or finds the connection closed.
+        with suppress(aiohttp.ClientError):
+            async with node.client.post(node.node.admin_url + "/v1/originals", data=endless()) as answer:
+                assert answer.status == 422
+        assert list((tmp_path / "cache" / "uploads").iterdir()) == []
+
+
+async def test_a_name_of_its_own_makes_a_second_try_the_first(api: Api) -> None:
+    content = pictures.quarters_as("png")
+    tries = await asyncio.gather(
+        *(api.call("POST", "/v1/originals?name=a.png", content, Idempotency_Key="k-1") for _ in range(8))
+    )
+    assert {status for status, _ in tries} == {201}
+    assert len({told["key"] for _, told in tries}) == 1
+    assert len(list(api.node.originals.glob("*/a.png"))) == 1
+    status, told = await api.call(
+        "POST", "/v1/originals?name=a.png", pictures.photo_as("png"), Idempotency_Key="k-1"
+    )
+    assert (status, told["type"]) == (409, "urn:calotype:error:conflict")
+    assert (await api.call("POST", "/v1/originals", content, Idempotency_Key="k" * 300))[0] == 400
+
+
+async def test_a_client_that_vanishes_leaves_nothing(api: Api) -> None:
+    content = pictures.photo_as("png", 1600, 1200)
+    before = sorted(api.node.originals.rglob("*"))
+    host, port = api.node.node.admin_url.removeprefix("http://").split(":")
+    head = (
+        f"POST /v1/originals?name=a.png HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
+    for share in (0.0, 0.5, 1.0):
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(head.encode() + content[: int(share * len(content))])
+        await writer.drain()
+        writer.transport.abort()
+    await asyncio.sleep(0.5)
+    assert sorted(api.node.originals.rglob("*")) == before
+    uploads = Path(api.node.node.settings.cache.disk.path) / "uploads"
+    assert not uploads.exists() or not list(uploads.iterdir())
+
+
+async def test_jobs_are_told_and_run_again(api: Api) -> None:
+    status, told = await api.call(
+        "POST", "/v1/warm", {"keys": ["photo.jpg", "nope.jpg"], "presets": ["card"]}
+    )
+    assert status == 202
+    done = await ended(api, told["id"])
+    assert (done["total"], done["done"], done["failed"]) == (6, 3, 3)
+    assert done["failures"][0] == {
+        "key": "nope.jpg",
+        "transform": "t_card",
+        "slug": "original-not-found",
+        "detail": "there is no original under this key",
+    }
+    assert [job["id"] for job in (await api.call("GET", "/v1/warm"))[1]] == [told["id"]]
+    assert (await api.call("POST", f"/v1/warm/{told['id']}"))[0] == 202
+    assert (await ended(api, told["id"]))["failed"] == 3
+    assert (await api.call("GET", "/v1/warm/nope"))[0] == 404
+    status, told = await api.call("POST", "/v1/warm", {"prefix": "", "transforms": ["w_20,f_webp"]})
+    listed = await ended(api, told["id"])
+    assert listed["total"] == len(ORIGINALS) - 1  # text.jpg is no picture.
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/warm", b""),
+        ("/v1/warm", b"\xff"),
+        ("/v1/warm", b"[" * 200_000),
+        ("/v1/warm", []),
+        ("/v1/warm", {}),
+        ("/v1/warm", {"keys": ["a"], "prefix": "b", "presets": ["card"]}),
+        ("/v1/warm", {"keys": [], "presets": ["card"]}),
+        ("/v1/warm", {"keys": "a", "presets": ["card"]}),
+        ("/v1/warm", {"keys": [1], "presets": ["card"]}),
+        ("/v1/warm", {"keys": ["a"]}),
+        ("/v1/warm", {"keys": ["a"], "presets": ["nope"]}),
+        ("/v1/warm", {"keys": ["a"], "transforms": ["w_0"]}),
+        ("/v1/warm", {"keys": ["../a"], "presets": ["card"]}),
+        ("/v1/warm", {"keys": ["a\u0000b"], "presets": ["card"]}),
+        ("/v1/warm", {"keys": ["a"], "presets": ["card"], "colour": "CANARY"}),
+        ("/v1/purge", {}),
+        ("/v1/purge", {"all": False}),
+        ("/v1/purge", {"all": "CANARY"}),
+        ("/v1/purge", {"all": True, "prefix": "a"}),
+        ("/v1/purge", {"prefix": ""}),
+        ("/v1/purge", {"original": ""}),
+        ("/v1/purge", {"preset": "CANARY"}),
+        ("/v1/purge", {"url": "CANARY"}),
+        ("/v1/purge?mount=all", {"all": True, "mount": "CANARY"}),
+        ("/v1/events/s3", {"Records": "CANARY"}),
+        ("/v1/events/s3", b""),
+    ],
+)
+async def test_what_is_wrong_is_told_and_repeats_nothing(api: Api, path: str, body: object) -> None:
+    status, told = await api.call("POST", path, body)
+    assert status == 400
+    assert "CANARY" not in json.dumps(told)
+    assert (await api.call("GET", "/v1/warm"))[1] == []
+
+
+async def test_a_purge_makes_everything_anew(api: Api) -> None:
+    node = api.node
+    before = await node.get("/w_40,f_webp/photo.jpg")
+    info = await node.get("/info/photo.jpg")
+    tag = {"If-None-Match": before.headers["ETag"]}
+    assert (await node.get("/w_40,f_webp/photo.jpg", **tag)).status == 304
+    status, told = await api.call("POST", "/v1/purge", {"original": "photo.jpg"})
+    assert (status, told["removed"] > 0, told["open"]) == (200, True, [])
+    after = await node.get("/w_40,f_webp/photo.jpg", **tag)
+    assert (after.status, after.cache) == (200, "calotype; fwd=miss; stored")
+    assert after.headers["ETag"] != before.headers["ETag"]
+    assert (await node.get("/info/photo.jpg")).headers["ETag"] != info.headers["ETag"]
+    assert "hit" in (await node.get("/w_40,f_webp/photo.jpg")).cache
+    for what in ({"prefix": "pho"}, {"preset": "card"}, {"url": "/t_card/photo.jpg"}, {"all": True}):
+        first = await node.get("/t_card/photo.jpg")
+        assert (await api.call("POST", "/v1/purge", what))[0] == 200
+        assert (await node.get("/t_card/photo.jpg")).headers["ETag"] != first.headers["ETag"]
+
+
+async def test_a_purge_outlives_the_node(tmp_path: Path) -> None:
+    async with running(tmp_path) as node:
+        temporary_file(node.originals, "a.png", pictures.quarters_as("png"))
+        before = (await node.get("/w_40,f_webp/a.png")).headers["ETag"]
+        api = await Api.of(node)
+        await api.call("POST", "/v1/purge", {"all": True})
+        after = (await node.get("/w_40,f_webp/a.png")).headers["ETag"]
+    async with running(tmp_path) as node:
+        assert (await node.get("/w_40,f_webp/a.png")).headers["ETag"] == after != before
+    journal = tmp_path / "cache" / "records" / "purges"
+    journal.write_bytes(journal.read_bytes()[:20] + b"?" + journal.read_bytes()[21:])
+    async with running(tmp_path) as node:
+        assert (await node.get("/w_40,f_webp/a.png")).headers["ETag"] not in (before, after)
+
+
+async def test_a_cdn_is_told(tmp_path: Path) -> None:
+    told: list[tuple[str, str, str | None]] = []
+    status = 200
+
+    async def answer(request: aiohttp.web.Request) -> aiohttp.web.Response:
+        told.append((request.method, request.raw_path, request.headers.get("Authorization")))
+        return aiohttp.web.Response(status=status)
+
+    app = aiohttp.web.Application()
+    app.router.add_route("*", "/{rest:.*}", answer)
+    runner = aiohttp.web.AppRunner(app)
+    await runner.setup()
+    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+    hook = {
+        "hook": f"http://127.0.0.1:{port}/purge/{{kind}}?key={{key}}",
+        "hook_header": "Authorization: Bearer cdn",
+    }
+    async with running(tmp_path, purge=hook) as node:
+        api = await Api.of(node)
+        assert (await api.call("POST", "/v1/purge", {"original": "a b/é.jpg"}))[0] == 200
+        assert told == [("POST", "/purge/original?key=a%20b/%C3%A9.jpg", "Bearer cdn")]
+        status = 500
+        code, refused = await api.call("POST", "/v1/purge", {"all": True})
+        assert (code, refused["open"]) == (503, ["purge.hook: it answered 500"])
+        await runner.cleanup()
+        code, refused = await api.call("POST", "/v1/purge", {"all": True})
+        assert (code, refused["open"]) == (503, ["purge.hook: it cannot be reached"])
+
+
+async def test_each_token_is_good_for_its_scopes(tmp_path: Path) -> None:
+    async with running(tmp_path, admin={"port": 0, "token": TOKEN, "tokens": TOKENS}) as node:
+        api = await Api.of(node, Authorization=f"Bearer {TOKEN}")
+        calls = {
+            "upload": ("POST", "/v1/originals", b"x"),
+            "warm": ("POST", "/v1/warm", {"keys": ["a"], "presets": ["card"]}),
+            "purge": ("POST", "/v1/purge", {"all": True}),
+            "events": ("POST", "/v1/events/s3", {"Records": []}),
+            "read": ("GET", "/v1/warm", None),
+        }
+
+        async def allowed(**headers: str) -> set[str]:
+            answers = {name: (await api.call(*call, **headers))[0] for name, call in calls.items()}
+            return {name for name, status in answers.items() if status != 401}
+
+        assert await allowed(Authorization=f"Bearer {TOKEN}") == set(calls)
+        assert await allowed(Authorization=f"bearer {SHOP}") == {"upload", "warm"}
+        assert await allowed(Authorization=f"Bearer {STORE}") == {"events"}
+        assert await allowed(Authorization=STORE) == set()
+        assert await allowed(Authorization="Basic " + b64encode(f"x:{STORE}".encode()).decode()) == {"events"}
+        for wrong in ("Bearer", "Bearer ", "Basic ?", "Bearer é", f"Bearer {TOKEN}x", ""):
+            assert await allowed(Authorization=wrong) == set()
+        assert (await node.get("/metrics", admin=True, Authorization=f"Bearer {SHOP}")).status == 401
+        page = await node.client.post(
+            node.node.admin_url + "/login", data={"token": TOKEN}, allow_redirects=False
+        )
+        cookie = page.headers["Set-Cookie"].partition(";")[0]
+        node.client.cookie_jar.clear()
+        assert await allowed(Cookie=cookie) == {"read"}
+
+
+async def test_without_a_token_writes_come_from_this_machine_and_from_no_page(api: Api) -> None:
+    body = {"keys": ["photo.jpg"], "presets": ["card"]}
+    assert (await api.call("POST", "/v1/warm", body))[0] == 202
+    for headers in (
+        {"Origin": "http://localhost"},
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example"},
+    ):
+        assert (await api.call("POST", "/v1/warm", body, **headers))[0] == 401
+    assert (await api.call("POST", "/v1/warm", body, Host="[::1]:8081"))[0] == 202
+
+
+async def test_other_methods_and_paths_are_problems(api: Api) -> None:
+    async def ask(method: str, path: str) -> tuple[int, str | None, str]:
+        async with api.node.client.request(method, api.node.node.admin_url + path) as answer:
+            return answer.status, answer.headers.get("Allow"), answer.content_type
+
+    assert await ask("GET", "/v1/purge") == (405, "POST", "application/problem+json")
+    assert await ask("DELETE", "/v1/warm") == (405, "GET, POST", "application/problem+json")
+    assert await ask("GET", "/v1/nope") == (404, None, "application/problem+json")
+
+
+async def test_so_many_at_once_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from proxy.edge import operations
+
+    monkeypatch.setattr(operations, "MOST_WAITING", 4)
+    async with running(tmp_path) as node:
+        api = await Api.of(node)
+        gate = asyncio.Event()
+
+        async def stuck() -> Any:
+            yield b"\x89PNG"
+            await gate.wait()
+
+        url = node.node.admin_url + "/v1/originals"
+        held = [asyncio.create_task(node.client.post(url, data=stuck())) for _ in range(12)]
+        await asyncio.sleep(0.3)
+        status, told = await api.call("POST", "/v1/originals", b"x")
+        assert (status, told["type"]) == (429, "urn:calotype:error:rate-limited")
+        # Others are not behind them, and neither is the public.
+        assert (await api.call("POST", "/v1/purge", {"all": True}))[0] == 200
+        assert (await node.get("/healthz")).status == 200
+        gate.set()
+        for answer in await asyncio.gather(*held):
+            assert answer.status == 415
+            answer.release()
+
+
+async def test_slow_uploads_are_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from proxy.edge import operations
+
+    monkeypatch.setattr(operations, "SILENT_S", 0.1)
+    async with running(tmp_path) as node:
+
+        async def stuck() -> Any:
+            yield b"\x89PNG"
+            await asyncio.sleep(1)
+
+        async with node.client.post(node.node.admin_url + "/v1/originals", data=stuck()) as answer:
+            assert answer.status == 400
+
+
+async def info(node: Running, target: str) -> tuple[Answer, Any]:
+    answer = await node.get(target)
+    return answer, json.loads(answer.body)
+
+
+async def test_info_tells_of_an_original_and_is_cached_like_a_variant(node: Running) -> None:
+    temporary_file(node.originals, "exif.jpg", pictures.with_exif(6))
+    answer, told = await info(node, "/info/exif.jpg")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert "miss" in answer.cache
+    original = await node.get("/original/exif.jpg")
+    assert told["etag"] == original.headers["ETag"]
+    assert told["bytes"] == len(original.body)
+    assert told["orientation"] == 6
+    assert told["width"] < told["height"]
+    assert not [name for name in told["exif"] if "GPS" in name]
+    assert told["exif"]
+    for field in ("thumbhash", "blurhash", "dominant", "palette", "format", "pages", "alpha"):
+        assert told[field] not in (None, "", [])
+    again = await node.get("/info/exif.jpg")
+    assert "hit" in again.cache
+    tag = {"If-None-Match": again.headers["ETag"]}
+    assert (await node.get("/info/exif.jpg", **tag)).status == 304
+    head = await node.get("/info/exif.jpg", method="HEAD")
+    assert (head.status, head.body) == (200, b"")
+    chosen, some = await info(node, "/info/exif.jpg?fields=height,width")
+    assert list(some) == ["width", "height"]
+    assert chosen.headers["ETag"] != again.headers["ETag"]
+    assert (await node.get("/info/exif.jpg?fields=height,width", **tag)).status == 200
+    mine = {"If-None-Match": chosen.headers["ETag"]}
+    assert (await node.get("/info/exif.jpg?fields=width,height", **mine)).status == 304
+    _, film = await info(node, "/info/film.gif")
+    assert (film["pages"], film["format"]) == (5, "gif")
+    _, alpha = await info(node, "/info/cut-out.png?fields=alpha,profile")
+    assert alpha == {"alpha": True, "profile": None}
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/info/nope.jpg", 404),
+        ("/info/text.jpg", 415),
+        ("/info/broken.jpg", 422),
+        ("/info/huge.png", 422),
+        ("/info/", 400),
+        ("/info", 404),
+        ("/info/photo.jpg?fields=", 400),
+        ("/info/photo.jpg?fields=width,width", 400),
+        ("/info/photo.jpg?fields=width&fields=height", 400),
+        ("/info/photo.jpg?w=1", 400),
+        ("/info/../photo.jpg", 400),
+    ],
+)
+async def test_info_refuses_what_others_refuse(node: Running, target: str, status: int) -> None:
+    answer = await node.get(target)
+    assert answer.status == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_info_is_closed_where_originals_are(tmp_path: Path) -> None:
+    mounts = {"all": {"source": "photos", "presets_only": True}}
+    async with running(tmp_path, mounts=mounts) as node:
+        temporary_file(node.originals, "a.png", pictures.quarters_as("png"))
+        assert (await node.get("/info/a.png")).status == 404
+
+
+async def test_where_it_was_taken_is_told_if_the_owner_wants(tmp_path: Path) -> None:
+    async with running(tmp_path, limits={"info_gps": True}) as node:
+        temporary_file(node.originals, "exif.jpg", pictures.with_exif(1))
+        _, told = await info(node, "/info/exif.jpg")
+        assert [name for name in told["exif"] if "GPS" in name]
