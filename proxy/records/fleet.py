@@ -24,6 +24,7 @@ HEARTBEAT_S = 1.0
 CONFIRM_S = 2.0
 REDIS_S = 1.0
 POLL_S = 0.01
+CANCEL_S = 0.1
 RECOVER_S = 0.5
 SILENT_S = 5.0
 """Who has not been heard of for so long is told of as silent; it may be cut off, and still serve."""
@@ -94,9 +95,10 @@ class RedisFleet:
 
     async def close(self) -> None:
         """Signs off: from now on nobody waits for this node."""
-        if self._following is not None:
+        while self._following is not None and not self._following.done():
+            # redis-py may take a cancellation for a timeout of its own.
             self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
+            await asyncio.wait({self._following}, timeout=CANCEL_S)
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(REDIS_S):
                 await self._client.hdel(_NODES, self._us)

@@ -1,0 +1,321 @@
+"""What a node writes down: journal, index and jobs on a real disk, and the fleet over a real Redis."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import date
+from pathlib import Path
+
+import pytest
+import structlog
+
+from proxy.core.formats import Format
+from proxy.core.generations import Generations, Purge, Reach, Scope
+from proxy.core.keys import Entry, OriginalRef, Seen
+from proxy.core.warm import Asked, Failure
+from proxy.records import fleet as fleet_module
+from proxy.records.database import Database
+from proxy.records.fleet import RedisFleet
+from proxy.records.index import SCHEMA, Index
+from proxy.records.jobs import SCHEMA as JOBS_SCHEMA
+from proxy.records.jobs import Jobs
+from proxy.records.journal import Journal
+from proxy.records.usage import Usage, asked_since
+from tests import servers
+from tests.fakes import FakeClock, FakeMetrics
+from tests.servers import Redis
+
+LOG = structlog.wrap_logger(structlog.ReturnLogger())
+A, B, C = (OriginalRef("photos", key) for key in ("a", "b/a", "b/b"))
+
+
+def purge(key: str, token: str, reach: Reach = Reach.ORIGINAL) -> Purge:
+    return Purge(Scope("photos", reach, key), token)
+
+
+def read(path: Path) -> tuple[bool, dict[str, str]]:
+    table = Generations()
+    whole = Journal(path).read(table)
+    return whole, {scope.text: token for scope, token in table}
+
+
+def test_a_journal_gives_back_what_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "purges"
+    assert read(path) == (True, {})
+    Journal(path).append([purge("a\né", "1"), purge("b", "1")])
+    Journal(path).append([purge("b", "2")])
+    assert read(path) == (True, {"a\né": "1", "b": "2"})
+
+
+@pytest.mark.parametrize("cut", range(1, 40))
+def test_a_line_that_is_cut_at_the_end_was_never_answered(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "purges"
+    Journal(path).append([purge("a", "1")])
+    first = path.stat().st_size
+    Journal(path).append([purge("b", "2")])
+    path.write_bytes(path.read_bytes()[: first + cut])
+    assert read(path) == (True, {"a": "1"})
+    Journal(path).append([purge("c", "3")])
+    assert read(path) == (True, {"a": "1", "c": "3"})
+
+
+def test_any_other_damage_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "purges"
+    Journal(path).append([purge(str(number), "1") for number in range(5)])
+    whole = path.read_bytes()
+    for at in range(0, len(whole) - 1, 3):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        assert not read(path)[0]
+
+
+def test_a_long_journal_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "purges"
+    Journal(path).append([purge("a", f"{number:05}") for number in range(2500)])
+    large = path.stat().st_size
+    assert read(path) == (True, {"a": "02499"})
+    assert path.stat().st_size < large / 100
+    assert read(path) == (True, {"a": "02499"})
+
+
+@asynccontextmanager
+async def opened(path: Path, schema: str) -> AsyncIterator[tuple[Database, FakeMetrics]]:
+    metrics = FakeMetrics()
+    database = Database(path, schema, metrics)
+    yield database, metrics
+    await database.close()
+
+
+async def test_an_index_finds_what_a_purge_covers(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
+        index = Index(database)
+        entries = {ref: Entry(f"{number:064x}", Format.WEBP) for number, ref in enumerate((A, B, C), start=1)}
+        for ref, entry in entries.items():
+            index.note(ref, entry, "plan 1")
+        index.note(A, Entry(f"{9:064x}", None))
+        index.note(A, Entry(f"{8:064x}", None, is_original=True))
+
+        async def found(reach: Reach, text: str) -> set[str]:
+            return {entry.key[-1] for entry in await index.find([Scope("photos", reach, text)])}
+
+        assert await found(Reach.ORIGINAL, "a") == {"1", "8", "9"}
+        assert await found(Reach.PREFIX, "b/") == {"2", "3"}
+        assert await found(Reach.PREFIX, "") == {"1", "2", "3", "8", "9"}
+        assert await found(Reach.PLAN, "plan 1") == {"1", "2", "3"}
+        assert await found(Reach.VARIANT, "b/a\nplan 1") == {"2"}
+        assert await index.find([Scope("others", Reach.PREFIX, "")]) == []
+        (kept,) = [entry for entry in await index.find([Scope.of_original(A)]) if entry.is_original]
+        assert (kept.key[-1], kept.kind) == ("8", None)
+        await index.drop(await index.find([Scope.of_original(A)]))
+        assert await found(Reach.ORIGINAL, "a") == set()
+        index.note(A, entries[A], "plan 1")
+        assert await found(Reach.ORIGINAL, "a") == {"1"}
+    async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
+        assert len(await Index(database).find([Scope("photos", Reach.PREFIX, "")])) == 3
+
+
+async def test_an_index_is_written_by_and_by(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
+        Index(database).note(A, Entry(f"{1:064x}", Format.WEBP), "p")
+        for _ in range(100):
+            with sqlite3.connect(tmp_path / "index.db") as beside:
+                if beside.execute("SELECT count(*) FROM entries").fetchone() == (1,):
+                    break
+            beside.close()
+            await asyncio.sleep(0.05)
+        else:
+            raise AssertionError
+        beside.close()
+
+
+async def test_what_events_told_is_kept(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
+        index = Index(database)
+        assert await index.seen(A) is None
+        index.note(A, Entry(f"{1:064x}", Format.WEBP), "p")
+        await index.flush()
+        assert await index.seen(A) == Seen("", "")
+        await index.saw(A, Seen("e", "1"))
+        await index.saw(A, Seen("f", "2"))
+        assert await index.seen(A) == Seen("f", "2")
+
+
+async def test_a_database_that_is_damaged_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    path.write_bytes(b"no database at all" * 1000)
+    async with opened(path, SCHEMA) as (database, metrics):
+        index = Index(database)
+        index.note(A, Entry(f"{1:064x}", Format.WEBP), "p")
+        assert len(await index.find([Scope.of_original(A)])) == 1
+        assert metrics.counts["index damaged"] == 1
+        assert path.with_name("index.db.damaged").exists()
+        await database.run(lambda db: db.execute("DROP TABLE entries"), None)
+        assert await index.find([Scope.of_original(A)]) == []
+        assert metrics.counts["index io"] == 1
+
+
+async def test_the_oldest_jobs_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from proxy.records import jobs as module
+
+    monkeypatch.setattr(module, "MOST_JOBS", 2)
+    async with opened(tmp_path / "jobs.db", JOBS_SCHEMA) as (database, _):
+        jobs = Jobs(database)
+        ids = [await jobs.add(Asked(mount="m", transforms=("w_1",), keys=("a",)), 1) for _ in range(2)]
+        (first, second) = await jobs.next(5)
+        await jobs.finish(first, done=0, skipped=0, failures=[Failure("a", "w_1", "x", "y")])
+        await jobs.finish(first, done=1, skipped=0, failures=[])  # A second word about it changes nothing.
+        ids.append(await jobs.add(Asked(mount="m", transforms=("w_1",), keys=("a",)), 1))
+        told = [await jobs.progress(job or "") for job in ids]
+        assert told[0] is None
+        assert [each.state for each in told[1:] if each] == ["running", "running"]
+        assert second in await jobs.next(5)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    with servers.redis(tmp_path) as server:
+        yield server
+
+
+class Member:
+    """A node as the fleet sees it."""
+
+    def __init__(self, redis: Redis, name: str) -> None:
+        self.generations = Generations()
+        self.learned: list[Purge] = []
+        self.unheard: list[str] = []
+        self.now_s = 1_800_000_000.0
+        self.fleet = RedisFleet(
+            redis.url,
+            name=name,
+            instance="1",
+            generations=self.generations,
+            clock=FakeClock(),
+            wall=lambda: self.now_s,
+            log=LOG,
+        )
+
+    async def learn(self, purges: object) -> list[str]:
+        for each in purges:  # type: ignore[attr-defined]
+            if (each.token and self.generations.is_news(each)) or not each.token:
+                self.learned.append(each)
+            self.generations.apply(each)
+        return self.unheard
+
+    async def join(self) -> "Member":
+        self.fleet.start(self.learn)
+        await asyncio.wait_for(self.fleet.caught_up.wait(), 10)
+        return self
+
+    async def purge(self, *purges: Purge) -> list[str]:
+        for each in purges:
+            self.generations.apply(each)
+        return await self.fleet.publish(purges)
+
+
+@asynccontextmanager
+async def members(redis: Redis, names: str) -> AsyncIterator[list[Member]]:
+    made = [Member(redis, name) for name in names]
+    await asyncio.gather(*(each.join() for each in made))
+    try:
+        yield made
+    finally:
+        await asyncio.gather(*(each.fleet.close() for each in made))
+
+
+async def test_all_members_confirm_before_it_is_told(redis: Redis) -> None:
+    async with members(redis, "abc") as (a, b, c):
+        for number in range(20):
+            assert await a.purge(purge(f"x{number}", "1"), purge("y", f"{number:03}")) == []
+            assert b.generations.of(OriginalRef("photos", f"x{number}")) == "1"
+            assert c.generations.of(OriginalRef("photos", "y")) == f"{number:03}"
+        assert await b.purge(purge("z", "")) == []
+        assert c.learned[-1] == purge("z", "")
+
+
+async def test_who_joins_later_learns_everything(redis: Redis) -> None:
+    async with members(redis, "a") as (a,):
+        await a.purge(*(purge(f"x{number}", "1") for number in range(3000)))
+        async with members(redis, "b") as (b,):
+            assert len(b.generations) == 3000
+
+
+async def test_who_is_deaf_within_confirms_nothing(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet_module, "CONFIRM_S", 0.5)
+    async with members(redis, "ab") as (a, b):
+        b.unheard = ["this node: 1 of its 2 processes did not confirm"]
+        (line,) = await a.purge(purge("x", "1"))
+        assert line.startswith("node b.1: has not confirmed")
+        b.unheard = []
+        await asyncio.sleep(1)
+        assert await a.purge(purge("x", "2")) == []
+
+
+async def test_what_was_purged_while_redis_was_away_is_told_when_it_is_back(redis: Redis) -> None:
+    async with members(redis, "ab") as (a, b):
+        redis.kill()
+        (line,) = await a.purge(purge("x", "1"))
+        assert line.startswith("redis:")
+        redis.start()
+        for _ in range(200):
+            if b.generations.of(OriginalRef("photos", "x")):
+                break
+            await asyncio.sleep(0.05)
+        assert b.generations.of(OriginalRef("photos", "x")) == "1"
+        assert await a.purge(purge("y", "2")) == []
+
+
+async def test_a_redis_that_hangs_is_not_waited_for_long(redis: Redis) -> None:
+    async with members(redis, "ab") as (a, _):
+        redis.pause()
+        began_s = asyncio.get_running_loop().time()
+        assert (await a.purge(purge("x", "1")))[0].startswith("redis:")
+        assert asyncio.get_running_loop().time() - began_s < 5
+        redis.resume()
+        await asyncio.sleep(4)
+        assert await a.purge(purge("y", "2")) == []
+
+
+async def test_what_strangers_write_there_hurts_nobody(redis: Redis) -> None:
+    client = redis.client()
+    client.hset("calotype:purges", "rubbish", "x")
+    client.hset("calotype:purges", '["photos","odd","x"]', "x")
+    client.hset("calotype:nodes", "stranger", "rubbish")
+    client.xadd("calotype:purge-stream", {"odd": "field"})
+    async with members(redis, "ab") as (a, b):
+        client.hdel("calotype:nodes", "stranger")
+        client.xadd("calotype:purge-stream", {"scope": "[1,2", "token": "x"})
+        assert await a.purge(purge("x", "1")) == []
+        assert b.generations.of(OriginalRef("photos", "x")) == "1"
+    client.close()
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.notes: dict[str, bytes] = {}
+
+    async def write(self, name: str, body: bytes) -> None:
+        self.notes[name] = body
+
+    async def names(self, prefix: str) -> AsyncIterator[str]:
+        for name in list(self.notes):
+            yield name
+
+    async def read(self, name: str) -> bytes:
+        return self.notes[name]
+
+
+async def test_what_was_asked_for_is_known_by_the_day() -> None:
+    notes = Notes()
+    now_s = 1_800_000_000.0  # 2027-01-15
+    usage = Usage(notes, writer="n", wall=lambda: now_s)
+    usage.start()
+    usage.note(["01" * 32, "02" * 32])
+    await usage.flush()
+    now_s += 86_400
+    usage.note(["02" * 32, "03" * 32])
+    await usage.close()
+    notes.notes["rubbish"] = b""
+    assert sorted(notes.notes) == ["2027-01-15/n.1", "2027-01-16/n.2", "rubbish"]
+    keys, first = await asked_since(notes, date(2027, 1, 16))
+    assert ({key.hex()[:2] for key in keys}, first) == ({"02", "03"}, date(2027, 1, 15))
