@@ -1,0 +1,240 @@
+"""`calotype warm`, `purge` and `gc` as an owner types them, and uploads and events over a real store."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests import pictures
+from tests.fakes import temporary_file
+from tests.servers import ROOT
+from tests.stories.fleet import Node, Place, eventually, get_all, running
+
+
+def calotype(node: Node, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """The command, with the settings of that node."""
+    return subprocess.run(
+        [sys.executable, "-m", "proxy", *words],
+        input=given, capture_output=True, text=True, cwd=ROOT, env=node.environment, timeout=100, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    for number in range(12):
+        temporary_file(
+            tmp_path / "in",
+            f"{'deep/' * (number % 2)}{number}.jpg",
+            pictures.photo_as("jpeg", 200, 150, number),
+        )
+    temporary_file(tmp_path / "in", "notes.txt", b"no picture")
+    os.symlink("/etc", tmp_path / "in" / "etc")
+    return Node(
+        tmp_path / "node",
+        sources={"photos": {"path": str(tmp_path / "in")}},
+        presets={"card": "w_64,f_auto", "small": "w_32,f_webp"},
+        render={"workers": 2},
+    )
+
+
+def test_warm_without_a_node_makes_what_a_node_then_serves(node: Node, tmp_path: Path) -> None:
+    done = calotype(node, "warm", "--source", "photos", "--preset", "card", "--preset", "small")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "48 made, 0 were there, 0 failed")
+    again = calotype(node, "warm", "--source", "photos", "--prefix", "deep/", "--preset", "small")
+    assert again.stderr.splitlines()[-1] == "0 made, 6 were there, 0 failed"
+    keys = tmp_path / "keys"
+    keys.write_text("0.jpg\n\nnope.jpg\n2.jpg\n")
+    failed = calotype(node, "warm", "--file", str(keys), "--transform", "w_48,f_png")
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1] == "2 made, 0 were there, 1 failed"
+    assert "nope.jpg w_48,f_png: original-not-found: there is no original under this key" in failed.stderr
+    given = calotype(node, "warm", "--stdin", "--transform", "w_48,f_png", given="4.jpg\n0.jpg\n")
+    assert given.stderr.splitlines()[-1] == "1 made, 1 were there, 0 failed"
+    with running(node):
+        answers = asyncio.run(
+            get_all([f"{node.url}/t_card/0.jpg", f"{node.url}/t_small/deep/1.jpg"], Accept="image/webp")
+        )
+        assert [answer.cache for answer in answers] == ["calotype; hit; detail=disk"] * 2
+        refused = calotype(node, "warm", "0.jpg", "--preset", "card")
+        assert refused.returncode == 1
+        assert "a node is at work" in refused.stderr
+        assert "--node" in refused.stderr
+
+
+def test_warm_has_a_node_do_it_and_purge_takes_it_back(node: Node, tmp_path: Path) -> None:
+    with running(node):
+        at = f"http://127.0.0.1:{node.admin_port}"
+        done = calotype(node, "warm", "--source", "photos", "--preset", "card", "--node", at)
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "36 made, 0 were there, 0 failed")
+        log = tmp_path / "access.log"
+        line = '192.0.2.1 - - [21/Nov/2026:10:00:00 +0000] "GET {} HTTP/1.1" 200 9 "-" "-"\n'
+        log.write_text(
+            "".join(map(line.format, ["/w_20,f_gif/0.jpg", "/t_card/0.jpg", "/w_20,f_gif/nope.jpg"]))
+        )
+        asked = calotype(node, "warm", "--access-log", str(log), "--node", at)
+        assert (asked.returncode, asked.stderr.splitlines()[-1]) == (1, "1 made, 3 were there, 1 failed")
+        asyncio.run(get_all([f"{node.url}/w_40,f_png/2.jpg"]))
+        ours = calotype(node, "warm", "--access-log", str(node.folder / "log"), "--node", at)
+        assert ours.stderr.splitlines()[-1] == "0 made, 1 were there, 0 failed"
+        purged = calotype(node, "purge", "--prefix", "0")
+        assert (purged.returncode, purged.stdout) == (0, "purged: 5 entries removed (disk 5)\n")
+        assert calotype(node, "purge", "--all", "--node", at).stdout.startswith("purged: ")
+        assert calotype(node, "purge").returncode == 1
+        again = calotype(node, "warm", "0.jpg", "--preset", "card", "--node", at)
+        assert again.stderr.splitlines()[-1] == "3 made, 0 were there, 0 failed"
+    gone = calotype(node, "purge", "--all")
+    assert (gone.returncode, "no node answers" in gone.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("warm",),
+        ("warm", "a", "--stdin"),
+        ("warm", "a", "--prefix", "x", "--preset", "card"),
+        ("warm", "a"),
+        ("warm", "a", "--preset", "nope"),
+        ("warm", "a", "--transform", "w_x"),
+        ("warm", "--source", "nope", "--preset", "card"),
+        ("warm", "a", "--preset", "card", "--mount", "nope"),
+        ("warm", "a", "--preset", "card", "--node", "http://127.0.0.1:1"),
+        ("purge", "--original", "a", "--prefix", "b", "--node", "http://127.0.0.1:1"),
+        ("gc",),
+        ("gc", "--gone"),
+        ("gc", "--unused-since", "yesterday"),
+    ],
+)
+def test_a_mistake_is_one_line(node: Node, words: tuple[str, ...]) -> None:
+    done = calotype(node, *words)
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("Error")]) == 1
+
+
+def test_what_was_broken_off_goes_on_and_makes_nothing_twice(node: Node) -> None:
+    words = [
+        sys.executable,
+        "-m",
+        "proxy",
+        "warm",
+        "--source",
+        "photos",
+        "--transform",
+        "w_190,f_avif,e_blur:40",
+    ]
+    broken = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=node.environment)
+    variants = Path(json.loads(node.environment["CALOTYPE_CACHE"])["disk"]["path"]) / "variants"
+    for _ in range(400):
+        if len(list(variants.glob("*/*/*.val"))) >= 3:
+            break
+        time.sleep(0.01)
+    broken.send_signal(signal.SIGINT)
+    _, said = broken.communicate(timeout=20)
+    assert broken.returncode != 0
+    assert "Traceback" not in said
+    made = len(list(variants.glob("*/*/*.val")))
+    done = calotype(node, *words[3:])
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        0,
+        f"{12 - made} made, {made} were there, 0 failed",
+    )
+
+
+async def test_uploads_and_events_of_a_store(place: Place) -> None:
+    node = place.node(
+        "a",
+        processes=2,
+        presets={"card": "w_64,f_auto"},
+        eager={"presets": ["card"]},
+    )
+    with running(node):
+        content = pictures.photo_as("jpeg")
+        status, told = await asyncio.to_thread(
+            node.call, "POST", "/v1/originals?name=a.jpg", content, **{"Idempotency-Key": "one"}
+        )
+        assert status == 201
+        again = await asyncio.to_thread(
+            node.call, "POST", "/v1/originals?name=a.jpg", content, **{"Idempotency-Key": "one"}
+        )
+        assert again.body["key"] == told["key"]
+        assert place.direct.keys(place.originals) == [told["key"]]
+        assert place.direct.get(place.originals, told["key"]) == content
+        other = await asyncio.to_thread(
+            node.call,
+            "POST",
+            "/v1/originals?name=a.jpg",
+            pictures.photo_as("png"),
+            **{"Idempotency-Key": "one"},
+        )
+        assert other.status == 409 or other.body["key"] != told["key"]
+        assert (await asyncio.to_thread(node.warmed, told["warm"]))["failed"] == 0
+        assert place.gets(told["key"]) == 0  # It was at hand.
+        (hit,) = await get_all([node.url + told["urls"]["card"]], Accept="image/avif")
+        assert "hit" in hit.cache
+
+        place.put("b.jpg", pictures.photo_as("jpeg", seed=1))
+        (missed,) = await get_all([f"{node.url}/t_card/b.jpg"])
+        record = {
+            "eventName": "ObjectCreated:Put",
+            "s3": {
+                "bucket": {"name": place.originals},
+                "object": {"key": "b.jpg", "eTag": "1", "sequencer": "1"},
+            },
+        }
+        place.put("b.jpg", pictures.photo_as("jpeg", seed=2))
+        heard = await asyncio.to_thread(node.call, "POST", "/v1/events/s3", {"Records": [record]})
+        assert (heard.status, heard.body) == (200, {"created": 1, "removed": 0, "ignored": 0})
+        (after,) = await get_all([f"{node.url}/t_card/b.jpg"])
+        assert after.body != missed.body
+        place.direct.delete(place.originals, "b.jpg")
+        record["eventName"] = "ObjectRemoved:Delete"
+        record["s3"]["object"]["sequencer"] = "2"  # type: ignore[index]
+        heard = await asyncio.to_thread(node.call, "POST", "/v1/events/s3", {"Records": [record]})
+        assert heard.body["removed"] == 1
+        (gone,) = await get_all([f"{node.url}/t_card/b.jpg"])
+        assert gone.status == 404
+
+
+async def test_a_bucket_is_tidied_up(place: Place) -> None:
+    node = place.node("a", redis=False)
+    for key in ("a.jpg", "b.jpg"):
+        place.put(key, pictures.photo_as("jpeg"))
+    with running(node):
+        await get_all([f"{node.url}/w_64,f_webp/{key}" for key in ("a.jpg", "b.jpg")])
+        await get_all([f"{node.url}/w_64/a.jpg"])
+
+        def variants() -> list[str]:
+            return [key for key in place.direct.keys(place.processed) if "/asked/" not in key]
+
+        await eventually(lambda: len(variants()) == 4)
+    today = datetime.now(UTC).date()
+    (noted,) = [key for key in place.direct.keys(place.processed) if "/asked/" in key]
+    assert f"/asked/{today}/" in noted
+    body = place.direct.get(place.processed, noted)
+    assert body is not None
+    assert len(body) == 3 * 32
+
+    place.direct.delete(place.originals, "b.jpg")
+    listed = calotype(node, "gc", "--gone")
+    assert listed.returncode == 0
+    assert len(listed.stdout.splitlines()) == 1
+    assert "its original is gone" in listed.stdout
+    assert "1 of 4 entries are needed by nobody; add --delete" in listed.stderr
+    assert len(variants()) == 4
+    removed = calotype(node, "gc", "--gone", "--delete")
+    assert removed.stdout.startswith("removed ")
+    assert len(variants()) == 3
+
+    tomorrow = str(today + timedelta(days=1))
+    assert calotype(node, "gc", "--unused-since", str(today)).stdout == ""
+    unused = calotype(node, "gc", "--unused-since", tomorrow)
+    assert len(unused.stdout.splitlines()) == 2  # Facts stay.
+    early = calotype(node, "gc", "--unused-since", "2020-01-01")
+    assert (early.returncode, f"known only since {today}" in early.stderr) == (1, True)
