@@ -264,7 +264,7 @@ class Node:
                 engine.adopt(settings)
                 public.adopt(engine.rules)
 
-            engine.purges.follow(deliver)
+            engine.purges.follow("", deliver)
             engine.warming.start(engine.caught_up)
             self._adopt = adopt
             adopt(self.settings)  # Which may have been read anew while the workers started.

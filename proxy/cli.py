@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 something failed or is wrong, 2 the command line is.
 """
 
 import asyncio
+import io
 import json
 import signal
 import sys
@@ -235,7 +236,12 @@ def explain(url: str, accept: str, as_json: bool, originals: Path | None, config
 @main.command()
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read keys from standard input, one a line.")
-@click.option("--file", "file", type=click.File("r", "utf-8"), help="Read keys from this file, one a line.")
+@click.option(
+    "--file",
+    "file",
+    type=click.File("r", "utf-8", errors="replace"),
+    help="Read keys from this file, one a line.",
+)
 @click.option("--source", help="All pictures of this source.")
 @click.option("--prefix", default="", help="With --source: those whose keys begin so.")
 @click.option(
@@ -271,7 +277,7 @@ def warm(
         raise click.UsageError("give one of KEY..., --stdin, --file, --source and --access-log")
     if prefix and source is None:
         raise click.UsageError("--prefix goes with --source")
-    lines = sys.stdin if from_stdin else file
+    lines = io.TextIOWrapper(sys.stdin.buffer, "utf-8", "replace") if from_stdin else file
     named = keys if lines is None else [key for line in lines if (key := line.rstrip("\r\n"))]
     originals = pregenerate.Originals(keys=named, source=source, prefix=prefix, log=log)
     wanted = (*(f"t_{name}" for name in presets), *transforms)

@@ -78,6 +78,7 @@ class _Collector:
                     f" {f'only since {first}' if first else 'of no day'}; choose a later day"
                 )
             self._since = since
+        failed = ""
         with bar("looking", None) as shown:
             async with asyncio.TaskGroup() as group:
                 seats = asyncio.Semaphore(_AT_ONCE)
@@ -88,10 +89,15 @@ class _Collector:
                     finally:
                         seats.release()
 
-                async for stored in self._bucket.stored():
-                    await seats.acquire()
-                    group.create_task(look(stored))
-                    shown.set(done=self._looked_at, total=self._looked_at + 1, failed=self._unknown)
+                try:
+                    async for stored in self._bucket.stored():
+                        await seats.acquire()
+                        group.create_task(look(stored))
+                        shown.set(done=self._looked_at, total=self._looked_at + 1, failed=self._unknown)
+                except StoreFault as fault:
+                    failed = fault.kind
+        if failed:
+            raise StoreFault(failed)
         return Collected(self._looked_at, self._unknown, sorted(self._found))
 
     async def _look(self, stored: Stored) -> None:
@@ -104,7 +110,7 @@ class _Collector:
                 self._unknown += 1
                 return
         if reason:
-            removed = self._delete and await self._bucket.remove(stored.key, stored.kind)
+            removed = self._delete and bool(await self._bucket.remove(stored.key, stored.kind))
             name = self._bucket.object_name(stored.key, stored.kind)
             self._found.append(Found(name, reason, removed))
 

@@ -129,9 +129,7 @@ class Engine:
             self.generations,
             index,
         )
-        self.fleet = (
-            parts.fleet(settings, self.records.name, self.generations, log) if disk is not None else None
-        )
+        self.fleet = parts.fleet(settings, self.records, self.generations, log) if disk is not None else None
         self.bucket = bucket
         self.usage = None
         if bucket is not None:
@@ -145,6 +143,7 @@ class Engine:
             self.keep,
             fleet=self.fleet,
             hook=parts.hook(settings),
+            neighbours=self.records.instances.others,
             processes=processes,
             followed=followed,
             clock=self.clock,
@@ -160,6 +159,7 @@ class Engine:
             settings.formats.auto,
             self.clock,
             workers=workers or settings.workers(),
+            log=log,
         )
         eager = settings.eager.presets
         uploads = Uploads(

@@ -26,6 +26,7 @@ from proxy.records.database import Database
 from proxy.records.fleet import RedisFleet
 from proxy.records.index import SCHEMA as INDEX_SCHEMA
 from proxy.records.index import Index
+from proxy.records.instances import Instances
 from proxy.records.jobs import SCHEMA as JOBS_SCHEMA
 from proxy.records.jobs import Jobs
 from proxy.records.journal import Journal
@@ -203,9 +204,10 @@ async def opened(section: str, bucket: S3Bucket) -> None:
 
 
 class Records(NamedTuple):
-    """What a node writes down; `name` is its own, the same after a restart."""
+    """What a node writes down; `name` is its own, the same after a restart, `instance` of this start."""
 
     name: str
+    instances: Instances
     journal: Journal
     notes: Index
     jobs: Jobs
@@ -217,6 +219,7 @@ class Records(NamedTuple):
         await self.notes.flush()
         for database in self.databases:
             await database.close()
+        self.instances.close()
         self.lock.close()
 
 
@@ -259,7 +262,15 @@ def records(
             journal.rewrite(generations)
         index = Database(folder / "index.db", INDEX_SCHEMA, metrics)
         jobs = Database((jobs_at or folder) / "jobs.db", JOBS_SCHEMA, metrics)
-        return Records(named.read_text().strip(), journal, Index(index), Jobs(jobs), (index, jobs), lock)
+        return Records(
+            named.read_text().strip(),
+            Instances(folder / "instances", salt()),
+            journal,
+            Index(index),
+            Jobs(jobs),
+            (index, jobs),
+            lock,
+        )
     except (OSError, sqlite3.Error) as fault:
         raise ConfigError(f"cache.disk.path: {folder} cannot be used: {fault}") from None
 
@@ -271,7 +282,7 @@ def salt() -> str:
 
 def fleet(
     settings: Settings,
-    name: str,
+    records: Records,
     generations: Generations,
     log: structlog.typing.FilteringBoundLogger,
 ) -> RedisFleet | None:
@@ -279,7 +290,13 @@ def fleet(
     if not (url := settings.redis.url.get_secret_value()):
         return None
     return RedisFleet(
-        url, name=name, instance=salt(), generations=generations, clock=clock, wall=wall, log=log
+        url,
+        name=records.name,
+        instance=records.instances.ours,
+        lives=records.instances.lives,
+        generations=generations,
+        clock=clock,
+        log=log,
     )
 
 

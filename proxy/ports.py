@@ -73,8 +73,8 @@ class Tier(Protocol):
         """Keeps the variant if it can."""
         ...
 
-    async def remove(self, key: str, kind: Format | None) -> bool:
-        """Whether it was there, as far as that can be told; it is not any more."""
+    async def remove(self, key: str, kind: Format | None) -> bool | None:
+        """Whether it was there, as far as that can be told; it is not any more. None where it could not be removed."""
         ...
 
     def usage(self) -> tuple[int, int] | None:
@@ -233,7 +233,7 @@ class Jobs(Protocol):
         ...
 
     async def next(self, count: int) -> list[Task]:
-        """Up to `count` tasks, those of the oldest job first; they stay until they are finished."""
+        """Up to `count` tasks, of all jobs in turn; they stay until they are finished."""
         ...
 
     async def finish(self, task: Task, *, done: int, skipped: int, failures: Sequence[Failure]) -> None:
@@ -372,8 +372,8 @@ class Index(Protocol):
         """There is an entry of that original now; `plan` is empty for what is no variant."""
         ...
 
-    async def find(self, scopes: Sequence[Scope]) -> list[Entry]:
-        """All entries that were noted of what `scopes` cover."""
+    async def find(self, purges: Sequence[Purge]) -> list[Entry]:
+        """All entries that were noted of what these cover, and are not since then."""
         ...
 
     async def drop(self, entries: Sequence[Entry]) -> None:

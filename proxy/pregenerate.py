@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -14,6 +15,8 @@ from proxy.config import ConfigError, Settings
 from proxy.core.admin import AdminAsked, Warm, WarmState
 from proxy.core.asked_for import variations
 from proxy.core.dialects.native import parse_tokens
+from proxy.core.dialects.target import checked_locator
+from proxy.core.errors import CalotypeError
 from proxy.core.mounts import Mount, Rules
 from proxy.engine import Engine
 from proxy.service.warming import mount_named
@@ -71,15 +74,16 @@ async def warm(
         chosen = None
     else:
         chosen = mount_named(rules, mount or "")
-    bodies = _bodies(originals, transforms, chosen, rules)
+    refused: list[str] = []
+    bodies = _bodies(originals, transforms, chosen, rules, refused)
     if node is not None:
         async with Admin(settings, node) as admin:
-            return await _follow(bodies, admin)
+            return await _follow(bodies, admin, refused)
     engine = Engine(settings, PrometheusMetrics(), quiet(), disk=settings.disk_path(), is_alone=True)
     async with engine:
         await engine.caught_up()
         engine.warming.start(engine.caught_up)
-        return await _follow(bodies, _Here(engine))
+        return await _follow(bodies, _Here(engine), refused)
 
 
 class Jobs(Protocol):
@@ -104,12 +108,14 @@ class _Here:
         return told
 
 
-async def _follow(bodies: Iterator[dict[str, Any]], jobs: Jobs) -> Counts:
+async def _follow(bodies: Iterator[dict[str, Any]], jobs: Jobs, refused: list[str]) -> Counts:
     """All jobs, from their start to their end. Who breaks it off finds it done so far the next time."""
     counts = Counts()
     told: dict[str, dict[str, Any]] = {}
     with bar("warming", None) as shown:
         ids = [str((await jobs.call("POST", "/v1/warm", body))["id"]) for body in bodies]
+        for key in refused:
+            shown.say(f"{key!a}: is no key of an original")
         try:
             for job in ids:
                 while told.get(job, {}).get("state") != "done":
@@ -123,13 +129,17 @@ async def _follow(bodies: Iterator[dict[str, Any]], jobs: Jobs) -> Counts:
         except asyncio.CancelledError:
             shown.say(f"broken off: {counts}; the same command goes on where this one was")
             raise
-    return counts
+    return counts._replace(failed=counts.failed + len(refused))
 
 
 def _bodies(
-    originals: Originals, transforms: tuple[str, ...], mount: Mount | None, rules: Rules
+    originals: Originals,
+    transforms: tuple[str, ...],
+    mount: Mount | None,
+    rules: Rules,
+    refused: list[str],
 ) -> Iterator[dict[str, Any]]:
-    """The jobs, as bodies of POST /v1/warm."""
+    """The jobs, as bodies of POST /v1/warm; what is no key at all is `refused`."""
     if originals.log is not None:
         alike: dict[tuple[str, str], list[str]] = {}
         for found in variations(originals.log, rules, mount):
@@ -144,7 +154,16 @@ def _bodies(
         yield {"prefix": originals.prefix, **how}
     else:
         for some in _parted(dict.fromkeys(originals.keys)):
-            yield {"keys": some, **how}
+            sound = [key for key in some if _is_key(key, mount)]
+            refused.extend(set(some) - set(sound))
+            if sound:
+                yield {"keys": sound, **how}
+
+
+def _is_key(key: str, mount: Mount) -> bool:
+    with suppress(CalotypeError):
+        return bool(mount.ref(checked_locator(key)))
+    return False
 
 
 def _parted(keys: Iterable[str]) -> Iterator[list[str]]:

@@ -190,7 +190,7 @@ async def _front(
     flights = Flights()
     runner, public, deliver = public_runner(settings, relay, memory, flights, metrics, ledger, log)
     tasks = [
-        asyncio.create_task(relay.follow(deliver.forget), name="purges"),
+        asyncio.create_task(relay.follow(setup.name, deliver.forget), name="purges"),
         asyncio.create_task(keep_noting(ledger, relay), name="use"),
     ]
     try:
@@ -204,6 +204,7 @@ async def _front(
         await asyncio.gather(*tasks, return_exceptions=True)
         with suppress(CalotypeError, TimeoutError):
             async with asyncio.timeout(NOTE_S):
+                await relay.retire(setup.name, deadline=parts.clock() + NOTE_S)
                 await relay.do(AskedFor(frozenset(ledger.take_asked())))
         await flights.close()
         relay.close()

@@ -373,8 +373,12 @@ class FakeIndex:
         if entry.key not in [noted.key for _, noted, _ in self.notes]:
             self.notes.append((ref, entry, plan))
 
-    async def find(self, scopes: Sequence[Scope]) -> list[Entry]:
-        return [entry for ref, entry, plan in self.notes if any(_covers(each, ref, plan) for each in scopes)]
+    async def find(self, purges: Sequence[Purge]) -> list[Entry]:
+        return [
+            entry
+            for ref, entry, plan in self.notes
+            if any(_covers(each.scope, ref, plan) and entry.generation < each.token for each in purges)
+        ]
 
     async def drop(self, entries: Sequence[Entry]) -> None:
         self.notes = [note for note in self.notes if note[1] not in entries]

@@ -337,12 +337,13 @@ def moto(folder: Path) -> Iterator[Store]:
 class Redis:
     """A redis-server that can be frozen, shot and started again, empty, on the same port."""
 
-    def __init__(self, folder: Path, command: str) -> None:
+    def __init__(self, folder: Path, command: str, *, is_old: bool) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._program = Program(
             *(command, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(folder)),
             *("--save", "", "--appendonly", "no"),
+            *(("--rename-command", "INFO", "") if is_old else ()),
             log=folder / "redis.log",
             answers=self._answers,
         )
@@ -373,13 +374,17 @@ class Redis:
 
 
 @contextlib.contextmanager
-def redis(folder: Path) -> Iterator[Redis]:
+def redis(folder: Path, *, is_old: bool = False) -> Iterator[Redis]:
+    """One that `is_old` has been the meeting point for long: nodes believe at once what it knows."""
     command = shutil.which("redis-server")
     if command is None:
         pytest.skip("redis-server is missing; as root: apt-get install redis-server")
-    server = Redis(folder, command)
+    server = Redis(folder, command, is_old=is_old)
     try:
         server.start()
+        if is_old:
+            with contextlib.closing(server.client()) as client:
+                client.hset("calotype:purges", "", "long ago 0")
         yield server
     finally:
         server.kill()

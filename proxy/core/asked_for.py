@@ -56,7 +56,11 @@ def _line(text: str) -> Line | None:
         return Line(match[1], "", "") if match and int(match[2]) in _SERVED else None
     try:
         said = json.loads(text)
-        if not isinstance(said, dict) or said.get("status") not in _SERVED:
+        if (
+            not isinstance(said, dict)
+            or not isinstance(status := said.get("status"), int)
+            or status not in _SERVED
+        ):
             return None
         return Line(str(said["target"]), str(said.get("host", "")), str(said.get("format", "")))
     except (ValueError, KeyError, RecursionError):

@@ -5,11 +5,13 @@ about something else is nothing.
 """
 
 import json
+import re
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
 from proxy.core.errors import BadRequest
 
+_SEQUENCER = re.compile(r"[0-9A-Fa-f]{1,64}")
 _CREATED = ("ObjectCreated:", "s3:ObjectCreated:", "ObjectRestore:Completed", "s3:ObjectRestore:Completed")
 _REMOVED = ("ObjectRemoved:", "s3:ObjectRemoved:", "s3:LifecycleExpiration:", "LifecycleExpiration:")
 
@@ -42,15 +44,23 @@ def parse(body: bytes) -> list[Event]:
 def _events(said: Any, *, wrapped: bool) -> list[Event]:
     if said.get("Type") == "Notification" and not wrapped:
         return _events(json.loads(said["Message"]), wrapped=True)
-    if said.get("Event") == "s3:TestEvent":
+    if said.get("Event") == "s3:TestEvent" or said.get("Type") in (
+        "SubscriptionConfirmation",
+        "UnsubscribeConfirmation",
+    ):
         return []
     if "detail" in said:
         return _of_bridge(said)
-    return [event for record in said["Records"] if (event := _of_record(record)) is not None]
+    records = said["Records"]
+    if not isinstance(records, list):
+        raise TypeError
+    return [event for record in records if (event := _of_record(record)) is not None]
 
 
 def _of_record(record: Any) -> Event | None:
-    name = str(record["eventName"])
+    name = record["eventName"]
+    if not isinstance(name, str):
+        raise TypeError
     if not name.startswith(_CREATED + _REMOVED):
         return None
     stored = record["s3"]["object"]
@@ -59,8 +69,13 @@ def _of_record(record: Any) -> Event | None:
         key=unquote_plus(str(stored["key"]), errors="strict"),
         is_created=name.startswith(_CREATED),
         etag=str(stored.get("eTag", "")).strip('"'),
-        sequencer=str(stored.get("sequencer", "")),
+        sequencer=_sequencer(stored),
     )
+
+
+def _sequencer(stored: Any) -> str:
+    said = str(stored.get("sequencer", ""))
+    return said if _SEQUENCER.fullmatch(said) else ""
 
 
 def _of_bridge(said: Any) -> list[Event]:
@@ -74,6 +89,6 @@ def _of_bridge(said: Any) -> list[Event]:
             key=str(stored["key"]),
             is_created=kind == "Object Created",
             etag=str(stored.get("etag", "")).strip('"'),
-            sequencer=str(stored.get("sequencer", "")),
+            sequencer=_sequencer(stored),
         )
     ]

@@ -35,6 +35,17 @@ class Scope(NamedTuple):
         """The one original that is purged as a whole, if it is one."""
         return OriginalRef(self.source, self.text) if self.reach is Reach.ORIGINAL else None
 
+    @property
+    def key(self) -> str:
+        """The key of what is purged, or what it begins with; empty for what may be of any original."""
+        return (
+            ""
+            if self.reach is Reach.PLAN
+            else self.text.partition("\n")[0]
+            if self.reach is Reach.VARIANT
+            else self.text
+        )
+
     @classmethod
     def of_original(cls, ref: OriginalRef) -> "Scope":
         return cls(ref.source, Reach.ORIGINAL, ref.key)
@@ -112,13 +123,12 @@ class Generations:
 
     def _covering(self, scope: Scope) -> str:
         """The latest purge of more than `scope`; one of a plan is of the pictures of all originals."""
-        text = "" if scope.reach is Reach.PLAN else scope.text
-        return self._of_prefixes(scope.source, text)
+        return self._of_prefixes(scope.source, scope.key)
 
     def _drop_covered(self, wide: Scope, token: str) -> None:
         for scope, older in list(self._tokens.items()):
-            within = scope.text.startswith(wide.text) if scope.reach is not Reach.PLAN else not wide.text
-            if scope.source == wide.source and within and older <= token:
+            within = scope.source == wide.source and scope.key.startswith(wide.text)
+            if within and older <= token:
                 del self._tokens[scope]
                 if scope.reach is Reach.PREFIX:
                     lengths = self._lengths[scope.source]

@@ -1,5 +1,7 @@
 """What `/info/` tells of an original: its fields, and what of a picture's own notes may be shown."""
 
+import encodings.latin_1
+import encodings.utf_16_be  # noqa: F401 (a worker in its sandbox can open no file to load them from)
 import hashlib
 import json
 import re

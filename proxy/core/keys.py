@@ -38,11 +38,12 @@ class Identity:
 
 class Entry(NamedTuple):
     """One entry of the tiers; `kind` is None for facts. `is_original` says that it is the original itself, kept near at
-    hand; `original` is its digest on the index."""
+    hand, `generation` since which purge it is; `original` is its digest on the index."""
 
     key: str
     kind: Format | None
     is_original: bool = False
+    generation: str = ""
     original: bytes = b""
 
 

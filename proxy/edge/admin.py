@@ -100,15 +100,15 @@ def admin_app(
         except CalotypeError as failure:
             if isinstance(failure, Unauthorized) and request.path == "/":
                 return respond.go("/login")
-            return respond.problem(failure)
+            return respond.refused(failure)
         except web.HTTPMethodNotAllowed as refusal:
             wrong = MethodNotAllowed("this call takes another method")
-            return respond.problem(wrong, allowed=sorted(refusal.allowed_methods))
+            return respond.refused(wrong, allowed=sorted(refusal.allowed_methods))
         except web.HTTPException:
-            return respond.problem(UnknownRoute("the admin listener has nothing here"))
+            return respond.refused(UnknownRoute("the admin listener has nothing here"))
         except Exception:
             log.exception("internal error")
-            return respond.problem(Internal("an unexpected error was logged"))
+            return respond.refused(Internal("an unexpected error was logged"))
 
     app = web.Application(middlewares=[guard])
     app.router.add_get("/healthz", healthz)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, TypeVar
 
+import aiohttp
 import msgspec
 from aiohttp import hdrs, web
 
@@ -17,9 +18,15 @@ from proxy.edge import respond
 from proxy.edge.gate import Gate
 from proxy.ports import Operator
 
-AT_ONCE = {"upload": 8, "warm": 4, "purge": 16, "events": 4, "read": 16}
+AT_ONCE = {Upload: 8, Warm: 4, WarmAgain: 4, PurgeAsked: 16, Notified: 4, WarmState: 8, Explain: 8}
 MOST_WAITING = 1000
-MOST_BODY_BYTES = 64 * 2**20
+MOST_BODY_BYTES = 16 * 2**20
+MOST_KEYS = 100_000
+MOST_TRANSFORMS = 1000
+MOST_RECEIVED = 32
+"""Uploads that may be on their way at once: they are on disk until they are looked at."""
+SLOWEST_BYTES_PER_S = 16 * 1024
+SLOW_AFTER_S = 10.0
 MOST_EVENT_BYTES = 4 * 2**20
 BODY_S = 300.0
 SILENT_S = 30.0
@@ -81,7 +88,8 @@ class Operations:
         self.max_bytes = max_bytes
         self.handlers: set[Handler] = set()
         """Those that look at the token themselves."""
-        self._turnstiles = {scope: _Turnstile(at_once) for scope, at_once in AT_ONCE.items()}
+        self._turnstiles = {kind: _Turnstile(at_once) for kind, at_once in AT_ONCE.items()}
+        self._receiving = _Turnstile(MOST_RECEIVED)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """All of them, each behind the scope it takes."""
@@ -102,8 +110,7 @@ class Operations:
     def _guarded(self, scope: str, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
             self._gate.enforce(request, scope)
-            async with self._turnstiles[scope]:
-                return await handler(request)
+            return await handler(request)
 
         return guarded
 
@@ -112,7 +119,7 @@ class Operations:
         if len(once) > _LONGEST_ONCE:
             raise BadRequest(f"header Idempotency-Key is longer than {_LONGEST_ONCE} characters")
         asked = Upload(mount=request.query.get("mount", ""), name=request.query.get("name", ""), once=once)
-        async with self._spooled(request) as (file, size_bytes):
+        async with self._receiving, self._spooled(request) as (file, size_bytes), self._turnstiles[Upload]:
             answer = await self._operator.do(asked, content=file.fileno(), size_bytes=size_bytes)
         return respond.told(answer, 201)
 
@@ -125,7 +132,7 @@ class Operations:
         size_bytes = 0
         try:
             async with asyncio.timeout(BODY_S):
-                while chunk := await asyncio.wait_for(request.content.read(_CHUNK_BYTES), SILENT_S):
+                async for chunk in _chunks(request):
                     size_bytes += len(chunk)
                     if size_bytes > self.max_bytes:
                         raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
@@ -144,8 +151,10 @@ class Operations:
         body = await _read(request, WarmBody)
         if (body.keys is None) == (body.prefix is None):
             raise BadRequest("parameters keys and prefix: give one of them")
-        if body.keys == []:
-            raise BadRequest("parameter keys is empty")
+        if body.keys == [] or len(body.keys or ()) > MOST_KEYS:
+            raise BadRequest(f"parameter keys must have 1 to {MOST_KEYS} of them")
+        if len(body.presets) + len(body.transforms) > MOST_TRANSFORMS:
+            raise BadRequest(f"parameters presets and transforms may have {MOST_TRANSFORMS} at most")
         asked = Warm(
             mount=_mount(request, body.mount),
             keys=tuple(body.keys or ()),
@@ -191,7 +200,8 @@ class Operations:
         return await self._do(Explain(url, request.query.get("accept", "")))
 
     async def _do(self, asked: AdminAsked, status: int = 200) -> web.Response:
-        return respond.told(await self._operator.do(asked), status)
+        async with self._turnstiles[type(asked)]:
+            return respond.told(await self._operator.do(asked), status)
 
 
 def _nameless(folder: Path) -> IO[bytes]:
@@ -199,13 +209,34 @@ def _nameless(folder: Path) -> IO[bytes]:
     return tempfile.TemporaryFile(dir=folder, buffering=0)
 
 
+async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+    """The body. Raises TimeoutError where it drips, BadRequest where it breaks off, or is not what its head says."""
+    clock = asyncio.get_running_loop().time
+    began_s, size_bytes = clock(), 0
+    try:
+        while chunk := await asyncio.wait_for(request.content.read(_CHUNK_BYTES), SILENT_S):
+            size_bytes += len(chunk)
+            took_s = clock() - began_s
+            if took_s > SLOW_AFTER_S and size_bytes < took_s * SLOWEST_BYTES_PER_S:
+                raise TimeoutError
+            yield chunk
+    except (aiohttp.ClientPayloadError, web.RequestPayloadError, ConnectionError):
+        raise BadRequest("the body broke off, or is not encoded as its head says") from None
+
+
 async def _written(file: IO[bytes], chunk: bytes) -> None:
     """Nobody may close the file under who writes."""
-    writing = asyncio.get_running_loop().run_in_executor(None, file.write, chunk)
+    writing = asyncio.get_running_loop().run_in_executor(None, _write_all, file, chunk)
     try:
         await asyncio.shield(writing)
     finally:
         await asyncio.wait({writing})
+
+
+def _write_all(file: IO[bytes], chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[file.write(view) :]
 
 
 def _mount(request: web.Request, said: str) -> str:
@@ -219,7 +250,7 @@ async def _body(request: web.Request, most_bytes: int) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
-            while chunk := await asyncio.wait_for(request.content.read(_CHUNK_BYTES), SILENT_S):
+            async for chunk in _chunks(request):
                 body += chunk
                 if len(body) > most_bytes:
                     raise BadRequest(f"the body is larger than {most_bytes} bytes")

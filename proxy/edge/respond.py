@@ -29,7 +29,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "source-not-allowed": (403, "Originals from there are not served"),
     "unknown-route": (404, "There is nothing here"),
     "original-not-found": (404, "The original does not exist"),
-    "method-not-allowed": (405, "Only GET and HEAD are answered"),
+    "method-not-allowed": (405, "This method is not answered here"),
     "conflict": (409, "Something else is there already"),
     "unsupported-format": (415, "The original is in a format that is not served"),
     "range-not-satisfiable": (416, "The range lies outside the picture"),
@@ -51,6 +51,15 @@ FRONT_CACHE_S = 5
 NOT_FOUND_CACHE_S = 60
 REDIRECT_CACHE_S = 60
 
+_OF_PUBLIC = (
+    *(
+        "Access-Control-Allow-Origin",
+        "Timing-Allow-Origin",
+        "Cross-Origin-Resource-Policy",
+        "X-Accel-Expires",
+    ),
+    "Cache-Status",
+)
 _EVERYWHERE = MappingProxyType(
     {
         hdrs.SERVER: "calotype",
@@ -206,13 +215,17 @@ def outcome_of(failure: CalotypeError) -> Outcome:
     return Outcome.SHED if isinstance(failure, Overloaded) else Outcome.FAILED
 
 
-def problem(
-    failure: CalotypeError,
-    *,
-    negotiates: bool = False,
-    lasting: bool = True,
-    allowed: Sequence[str] = ("GET", "HEAD"),
-) -> web.Response:
+def refused(failure: CalotypeError, *, allowed: Sequence[str] = ()) -> web.Response:
+    """A problem for the admin, which no page of other origins may read."""
+    response = problem(failure)
+    for name in _OF_PUBLIC:
+        response.headers.popall(name, None)
+    if allowed:
+        response.headers[hdrs.ALLOW] = ", ".join(allowed)
+    return response
+
+
+def problem(failure: CalotypeError, *, negotiates: bool = False, lasting: bool = True) -> web.Response:
     """An RFC 9457 problem; never cached, but for a missing original, and that briefly and where it is `lasting`."""
     status, title = STATUS[failure.slug]
     headers = CIMultiDict(_EVERYWHERE)
@@ -226,7 +239,7 @@ def problem(
     if failure.retry_after_s is not None:
         headers[hdrs.RETRY_AFTER] = str(failure.retry_after_s)
     if status == 405:
-        headers[hdrs.ALLOW] = ", ".join(allowed)
+        headers[hdrs.ALLOW] = "GET, HEAD"
     if status == 401:
         headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
     body: dict[str, object] = {

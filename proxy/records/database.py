@@ -11,6 +11,7 @@ from typing import TypeVar
 from proxy.ports import Metrics
 
 _BUSY_S = 5.0
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 T = TypeVar("T")
 
@@ -43,10 +44,10 @@ class Database:
         try:
             with self._connection:
                 return work(self._connection)
-        except sqlite3.OperationalError:  # Full, locked: it passes.
-            self._metrics.tier_failed(self._path.stem, "io")
-        except sqlite3.DatabaseError:
-            self._metrics.tier_failed(self._path.stem, "damaged")
+        except sqlite3.Error as fault:
+            if getattr(fault, "sqlite_errorname", "") not in _DAMAGED:
+                self._metrics.tier_failed(self._path.stem, "io")  # Full, locked: it passes.
+                return otherwise
             with suppress(sqlite3.Error, OSError):
                 self._connection.close()
                 self._set_aside()

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from proxy.core.formats import Format
-from proxy.core.generations import Reach, Scope
+from proxy.core.generations import Purge, Reach, Scope
 from proxy.core.keys import Entry, OriginalRef, Seen
 from proxy.core.memo import Memo
 from proxy.records.database import Database
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS originals (
 CREATE INDEX IF NOT EXISTS by_key ON originals (source, key);
 CREATE TABLE IF NOT EXISTS entries (
     original BLOB NOT NULL, key BLOB NOT NULL, kind TEXT NOT NULL, plan TEXT NOT NULL,
-    PRIMARY KEY (original, key)
+    generation TEXT NOT NULL, PRIMARY KEY (original, key)
 ) WITHOUT ROWID;
 """
 FLUSH_S = 0.5
@@ -50,10 +50,10 @@ class Index:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self._start_flush)
 
-    async def find(self, scopes: Sequence[Scope]) -> list[Entry]:
+    async def find(self, purges: Sequence[Purge]) -> list[Entry]:
         await self.flush()
         return await self._database.run(
-            lambda db: [entry for scope in scopes for entry in _found(db, scope)], []
+            lambda db: [entry for purge in purges for entry in _found(db, purge)], []
         )
 
     async def drop(self, entries: Sequence[Entry]) -> None:
@@ -61,9 +61,11 @@ class Index:
         for entry in entries:
             self._recent.pop(entry.key, None)
         rows = [(entry.original, bytes.fromhex(entry.key)) for entry in entries]
-        await self._database.run(
-            lambda db: db.executemany("DELETE FROM entries WHERE original = ? AND key = ?", rows), None
-        )
+
+        def delete(db: sqlite3.Connection) -> None:
+            db.executemany("DELETE FROM entries WHERE original = ? AND key = ?", rows)
+
+        await self._database.run(delete, None)
 
     async def seen(self, ref: OriginalRef) -> Seen | None:
         """What the last event told of it."""
@@ -79,14 +81,15 @@ class Index:
     async def saw(self, ref: OriginalRef, seen: Seen) -> None:
         """Notes what an event told."""
         row = (_digest(ref), ref.source, ref.key, *seen)
-        await self._database.run(
-            lambda db: db.execute(
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute(
                 "INSERT INTO originals VALUES (?, ?, ?, ?, ?) ON CONFLICT (digest)"
                 " DO UPDATE SET etag = excluded.etag, sequencer = excluded.sequencer",
                 row,
-            ),
-            None,
-        )
+            )
+
+        await self._database.run(write, None)
 
     async def flush(self) -> None:
         """Writes what was noted."""
@@ -115,13 +118,14 @@ def _write(db: sqlite3.Connection, notes: Sequence[tuple[OriginalRef, Entry, str
         {(_digest(ref), ref.source, ref.key) for ref, _, _ in notes},
     )
     db.executemany(
-        "INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?)",
         [
             (
                 _digest(ref),
                 bytes.fromhex(entry.key),
                 _ORIGINAL if entry.is_original else entry.kind or "",
                 plan,
+                entry.generation,
             )
             for ref, entry, plan in notes
         ],
@@ -144,12 +148,15 @@ def _condition(scope: Scope) -> tuple[str, tuple[object, ...]]:
             return "original = ? AND plan = ?", (_digest(OriginalRef(source, key)), plan)
 
 
-def _found(db: sqlite3.Connection, scope: Scope) -> list[Entry]:
-    condition, values = _condition(scope)
-    rows = db.execute(f"SELECT key, kind, original FROM entries WHERE {condition}", values)  # noqa: S608 (ours)
+def _found(db: sqlite3.Connection, purge: Purge) -> list[Entry]:
+    condition, values = _condition(purge.scope)
+    rows = db.execute(
+        f"SELECT key, kind, original FROM entries WHERE {condition} AND generation < ?",  # noqa: S608 (ours)
+        (*values, purge.token),
+    )
     return [
-        Entry(key.hex(), None, True, original)
+        Entry(key.hex(), None, is_original=True, original=original)
         if kind == _ORIGINAL
-        else Entry(key.hex(), Format(kind) if kind else None, False, original)
+        else Entry(key.hex(), Format(kind) if kind else None, original=original)
         for key, kind, original in rows
     ]

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS tasks (
     job INTEGER NOT NULL, number INTEGER NOT NULL, key TEXT NOT NULL, transforms TEXT, variants INTEGER,
     PRIMARY KEY (job, number)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS in_turn ON tasks (number, job);
 CREATE TABLE IF NOT EXISTS failures (
     job INTEGER NOT NULL, key TEXT NOT NULL, transform TEXT NOT NULL, slug TEXT NOT NULL, detail TEXT NOT NULL
 );
@@ -106,13 +107,13 @@ class Jobs:
         await self._database.run(write, None)
 
     async def next(self, count: int) -> list[Task]:
-        """Up to `count` tasks, those of the oldest job first; they stay until they are finished."""
+        """Up to `count` tasks, of all jobs in turn; they stay until they are finished."""
 
         def read(db: sqlite3.Connection) -> list[Task]:
             rows = db.execute(
                 "SELECT tasks.job, tasks.number, mount, key, coalesce(tasks.transforms, jobs.transforms)"
                 " FROM tasks JOIN jobs ON jobs.number = tasks.job"
-                " ORDER BY tasks.job, tasks.number LIMIT ?",
+                " ORDER BY tasks.number, tasks.job LIMIT ?",
                 (count,),
             )
             return [

@@ -4,10 +4,12 @@ A last line that is cut is of a purge that was never answered. Any other damage 
 everything is purged here, which is the only answer that serves nothing old.
 """
 
+import fcntl
 import json
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from proxy.core.generations import Generations, Purge, Reach, Scope
@@ -23,6 +25,10 @@ class Journal:
 
     def read(self, into: Generations) -> bool:
         """All that is written; False where some of it is lost."""
+        with self._alone():
+            return self._read(into)
+
+    def _read(self, into: Generations) -> bool:
         try:
             content = self._path.read_bytes()
         except FileNotFoundError:
@@ -37,23 +43,39 @@ class Journal:
                 into.apply(purge)
         if last:
             # Whatever comes next must not be glued to it.
-            self.rewrite(into)
+            self._rewrite(into)
         elif len(lines) > _COMPACT_OVER and len(lines) > 2 * len(into):
-            self.rewrite(into)
+            self._rewrite(into)
         return not damaged
 
     def append(self, purges: Iterable[Purge]) -> None:
         """On disk when this returns."""
-        is_new = not self._path.exists()
-        with self._path.open("ab") as file:
-            file.write(b"".join(map(_line, purges)))
-            file.flush()
-            os.fsync(file.fileno())
-        if is_new:
-            self._sync_folder()
+        with self._alone(), self._path.open("ab") as file:
+            end = file.tell()
+            try:
+                file.write(b"".join(map(_line, purges)))
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                with suppress(OSError):
+                    file.truncate(end)  # Half a line would glue itself to the next.
+                raise
+            if not end:
+                self._sync_folder()
 
     def rewrite(self, purges: Iterable[Purge]) -> None:
         """These, and none of what was written before."""
+        with self._alone():
+            self._rewrite(purges)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no other start of this node, as in a restart, writes or reads it."""
+        with self._path.with_suffix(".lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _rewrite(self, purges: Iterable[Purge]) -> None:
         part = self._path.with_suffix(".part")
         with part.open("wb") as file:
             file.write(b"".join(map(_line, purges)))

@@ -23,9 +23,11 @@ ACCEPT_PAUSE_S = 0.1
 class Followed(Protocol):
     """Who has followers told."""
 
-    def follow(self, follower: Follower) -> None: ...
+    def follow(self, name: str, follower: Follower) -> None: ...
 
-    def leave(self, follower: Follower) -> None: ...
+    def leave(self, name: str, follower: Follower) -> None: ...
+
+    def retire(self, name: str) -> None: ...
 
 
 class _Front:
@@ -111,7 +113,8 @@ class RelayServer:
         """One call. Cancelled with its connection: who has asked says nothing until it is answered."""
         call, descriptors = await channel.receive()
         if call.method == "follow":
-            await self._lead(channel)
+            (name,) = call.arguments
+            await self._lead(name, channel)
             return
         me = asyncio.current_task()
         assert me is not None
@@ -123,15 +126,15 @@ class RelayServer:
                 os.close(descriptor)
         await channel.send(answer)
 
-    async def _lead(self, channel: Channel) -> None:
+    async def _lead(self, name: str, channel: Channel) -> None:
         """Tells a front what to forget, for as long as it lives. What it believed before counts no more."""
         follower = _Front(channel)
         await follower.say(Forget(None))
-        self._purges.follow(follower)
+        self._purges.follow(name, follower)
         try:
             await follower.gone.wait()
         finally:
-            self._purges.leave(follower)
+            self._purges.leave(name, follower)
         raise Closed
 
     async def _answer(self, call: Call, channel: Channel, descriptors: Sequence[int]) -> object:
@@ -147,6 +150,8 @@ class RelayServer:
                     )
                 case "latest":
                     await self._lend(call, channel)
+                case "retire":
+                    self._purges.retire(*call.arguments)
                 case "do":
                     asked, size_bytes = call.arguments
                     content = descriptors[0] if descriptors else None

@@ -67,13 +67,17 @@ class Relay:
         except Closed:
             raise WorkerDied("the process that does it died; it may have been done") from None
 
-    async def follow(self, forget: Forgetting) -> None:
-        """Has `forget` told what is not true any more, for ever. While nobody is heard of, what is new is not heard
+    async def retire(self, name: str, *, deadline: float) -> None:
+        """The process of that name has answered its last request, and nobody comes in its place."""
+        await self._ask(Call("retire", (name,), deadline))
+
+    async def follow(self, name: str, forget: Forgetting) -> None:
+        """As the process of that name has `forget` told what is not true any more, for ever. While nobody is heard of, what is new is not heard
         either: whoever answers a purge waits for us."""
         while True:
             channel = await self._connected()
             try:
-                await channel.send(Call("follow", (), 0.0))
+                await channel.send(Call("follow", (name,), 0.0))
                 while True:
                     word: Forget = (await channel.receive()).value
                     await channel.send(await forget(word.scopes, word.keys))

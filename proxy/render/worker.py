@@ -96,9 +96,12 @@ def _work(job: Job, descriptor: int) -> tuple[Answer, bytes]:
         return Answer(slug="undecodable", detail=failure.detail), b""
     except Internal as failure:
         return Answer(slug="internal", detail=failure.detail), b""
-    except MemoryError:
-        detail = "the original needs more memory than a worker may use"
-        return Answer(slug="original-too-large", detail=detail), b""
+    except Exception as failure:
+        if isinstance(failure, MemoryError):
+            detail = "the original needs more memory than a worker may use"
+            return Answer(slug="original-too-large", detail=detail), b""
+        # A mistake of ours is not held against the picture, as a death would be.
+        return Answer(slug="internal", detail="the picture cannot be drawn this way"), b""
 
 
 def _content(descriptor: int, size_bytes: int) -> bytes:

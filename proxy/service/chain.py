@@ -49,9 +49,10 @@ class _WriteBehind:
     async def holds(self, key: str, kind: Format | None) -> bool:
         return key in self._kept or await self.tier.holds(key, kind)
 
-    async def remove(self, key: str, kind: Format | None) -> bool:
+    async def remove(self, key: str, kind: Format | None) -> bool | None:
         waited = self._take_back(key)
-        return await self.tier.remove(key, kind) or waited
+        removed = await self.tier.remove(key, kind)
+        return removed if removed is None else removed or waited
 
     def store(self, key: str, variant: Variant) -> bool:
         waiting = self._kept.get(key)
@@ -156,13 +157,15 @@ class Chain:
     def _store_behind(self, key: str, variant: Variant) -> bool:
         return any([behind.store(key, variant) for behind in self._slow])
 
-    async def remove(self, key: str, kind: Format | None) -> list[str]:
-        """From every tier; returns the names of those that had it."""
-        removed = [self._fast.name] if self._fast.remove(key) else []
+    async def remove(self, key: str, kind: Format | None) -> tuple[list[str], bool]:
+        """From every tier; returns the names of those that had it, and whether none may have it still."""
+        names, is_gone = [self._fast.name] if self._fast.remove(key) else [], True
         for behind in self._slow:
-            if await behind.remove(key, kind):
-                removed.append(behind.tier.name)
-        return removed
+            removed = await behind.remove(key, kind)
+            is_gone = is_gone and removed is not None
+            if removed:
+                names.append(behind.tier.name)
+        return names, is_gone
 
     async def bring(
         self,

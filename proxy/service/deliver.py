@@ -98,7 +98,8 @@ class Deliver:
 
     async def forget(self, scopes: Sequence[Scope] | None, keys: Sequence[str]) -> int:
         """Satisfies Follower; with None for all that is believed."""
-        self._purges += 1
+        if scopes is None or scopes:
+            self._purges += 1
         if scopes is None:
             self._beliefs.clear()
             self._names.clear()
@@ -120,6 +121,7 @@ class Deliver:
 
     async def _named(self, wanted: Wanted, deadline: float) -> Named:
         """Remembered as long as it may be believed, and asked once for all who ask at the same moment."""
+        purges = self._purges
         named = self._names.get(wanted)
         if named is not None and self._holds(wanted.ref, named.belief):
             return named
@@ -130,7 +132,7 @@ class Deliver:
                 async with asyncio.timeout(PATIENCE_S):
                     return await self._renamed(wanted, deadline)
             except TimeoutError:
-                if self._is_at_hand(wanted.ref, named):
+                if purges == self._purges and self._is_at_hand(wanted.ref, named):
                     # Who looks after originals has other worries. What was true a second ago is, for another.
                     until_s = self._clock() + RECOVERY_S
                     return self._learn(wanted, named._replace(belief=named.belief._replace(until_s=until_s)))

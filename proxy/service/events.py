@@ -4,9 +4,11 @@ Events come twice, late and out of order; what is known to be older than the las
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from proxy.core.errors import PurgeIncomplete
+from proxy.core.dialects.target import checked_key
+from proxy.core.errors import CalotypeError, PurgeIncomplete
 from proxy.core.events import Event
 from proxy.core.generations import Scope
 from proxy.core.keys import OriginalRef, Seen
@@ -73,17 +75,20 @@ class Events:
         await self._purge(gone)
         for ref in there:
             await self._purges.found(ref)
+        await self._prepare(list(created))
+        # Last: what could not be done to the end is done again when it is told again.
         for ref, event in (created | removed).items():
             await self._index.saw(ref, Seen(event.etag, event.sequencer))
-        await self._prepare(list(created))
         return Heard(created=len(created), removed=len(removed), ignored=ignored)
 
     def _refs(self, event: Event) -> list[OriginalRef]:
-        return [
-            OriginalRef(name, event.key.removeprefix(place.prefix))
-            for name, place in self._places.items()
-            if place.bucket == event.bucket and event.key.startswith(place.prefix)
-        ]
+        """The originals it is about; of a key that no URL can name there is none."""
+        refs = []
+        for name, place in self._places.items():
+            if place.bucket == event.bucket and event.key.startswith(place.prefix):
+                with suppress(CalotypeError):
+                    refs.append(OriginalRef(name, checked_key(event.key.removeprefix(place.prefix))))
+        return refs
 
     async def _is_the_same(self, ref: OriginalRef, event: Event) -> bool:
         """Whether nothing old can be about of what was created: it is known by its entity tag, or nothing is known at

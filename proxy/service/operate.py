@@ -18,7 +18,7 @@ from proxy.core.admin import (
     WarmState,
 )
 from proxy.core.dialects.native import InfoAsked, OriginalAsked, parse
-from proxy.core.dialects.target import checked_locator, cut, origin_and_target
+from proxy.core.dialects.target import checked_locator, checked_prefix, cut, origin_and_target
 from proxy.core.errors import BadRequest, BadTransform, CalotypeError, PurgeIncomplete, UnknownRoute
 from proxy.core.events import parse as parse_events
 from proxy.core.formats import TRAITS, Format
@@ -128,7 +128,7 @@ class Operate:
         if asked.original is not None:
             return [Scope.of_original(mount.ref(checked_locator(asked.original)))]
         if asked.prefix is not None:
-            return [Scope(mount.source, Reach.PREFIX, asked.prefix)]
+            return [Scope(mount.source, Reach.PREFIX, checked_prefix(asked.prefix))]
         presets = self._rules().presets
         if asked.preset is None or asked.preset not in presets:
             raise BadTransform("parameter preset names no preset of this node")

@@ -44,6 +44,10 @@ class _Known(NamedTuple):
     generation: str
 
 
+def _kept(identity: Identity) -> Entry:
+    return Entry(original_key(identity), None, is_original=True, generation=identity.generation)
+
+
 class Originals:
     """All that is asked of originals before and besides their pixels."""
 
@@ -174,17 +178,18 @@ class Originals:
         async def find(flight: Flight) -> Facts:
             brought = await self._chain.bring(key, None, read, deadline=deadline)
             if self._index is not None:
-                self._index.note(identity.ref, Entry(key, None))
+                self._index.note(identity.ref, Entry(key, None, generation=identity.generation))
             return msgspec.json.decode(brought.variant.body, type=Facts)
 
         return (await self._flights.run(key, find, deadline=deadline)).result
 
     async def note_facts(self, ref: OriginalRef, facts: Facts, *, deadline: float) -> None:
         """Keeps what somebody has found out already."""
-        key = facts_key(await self.identify(ref, deadline=deadline))
+        identity = await self.identify(ref, deadline=deadline)
+        key = facts_key(identity)
         self._chain.store(key, Variant(kind=None, body=msgspec.json.encode(facts), of=str(ref)))
         if self._index is not None:
-            self._index.note(ref, Entry(key, None))
+            self._index.note(ref, Entry(key, None, generation=identity.generation))
 
     @asynccontextmanager
     async def borrow(self, identity: Identity, *, deadline: float) -> AsyncIterator[Original]:
@@ -230,7 +235,7 @@ class Originals:
         if original is None:
             original = await self._from_source(identity, deadline)
             if self._index is not None:
-                self._index.note(identity.ref, Entry(original_key(original.identity), None, is_original=True))
+                self._index.note(identity.ref, _kept(original.identity))
         if original.identity != identity:
             original.close()
             raise OriginalChanged

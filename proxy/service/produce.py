@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from proxy.core.delivery import NO_TIMINGS, Delivered, Delivery, Outcome, Timings, Variant
+from proxy.core.errors import Internal
 from proxy.core.formats import Format
 from proxy.core.freshness import etag
 from proxy.core.generations import Generations
@@ -92,6 +93,8 @@ class Produce:
                 return False
             made, _ = await self._fly(resolved, deadline, is_behind=True)
             await self._chain.settled(resolved.key)
+            if not await self._chain.holds(resolved.key, resolved.plan.encode.format):
+                raise Internal("it was made, but no tier has kept it: is there room?")
             return not made.brought.tier
 
         return await self._originals.while_it_rests(wanted.ref, attempt)
@@ -181,7 +184,8 @@ class Produce:
         if self._generations.of(ref) != resolved.identity.generation:
             await self._chain.remove(resolved.key, plan.encode.format)
         elif self._index is not None:
-            self._index.note(ref, Entry(resolved.key, plan.encode.format), canonical(plan))
+            since = max(resolved.identity.generation, self._generations.of_plan(ref, plan))
+            self._index.note(ref, Entry(resolved.key, plan.encode.format, generation=since), canonical(plan))
 
     async def _render(self, resolved: Resolved, flight: Flight, deadline: float) -> tuple[Variant, Timings]:
         asked_s = self._clock()

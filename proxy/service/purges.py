@@ -24,7 +24,7 @@ FOLLOW_S = 3.0
 DELETE_S = 0.5
 """How long an answer waits for what is being deleted."""
 _AT_ONCE = 16
-_KEYS_AT_ONCE = 5000
+_KEYS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +39,17 @@ class Purged:
 
 
 class _Deleting:
-    """What becomes of entries, which are `left`."""
+    """What becomes of the entries that purges cover; how many are `left` is known once they are found."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self.entries = entries
-        self.left = len(entries)
+    def __init__(self) -> None:
+        self.left = 0
         self.tiers: Counter[str] = Counter()
 
 
 class Purges:
     """One for the node, in the process that owns its tiers. There are so many `processes` that answer and have to follow,
-    from the first on that does, or `followed` from the beginning; `fleet` is None where the node is alone."""
+    from the first on that does, or `followed` from the beginning; `fleet` is None where the node is alone, but for
+    `neighbours`: other starts of it on the same disk, as in a restart."""
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class Purges:
         *,
         fleet: Fleet | None,
         hook: Hook | None = None,
+        neighbours: Callable[[], int] = lambda: 0,
         processes: int,
         followed: bool = False,
         clock: Clock,
@@ -75,42 +76,61 @@ class Purges:
         self._index = index
         self._chain = chain
         self._keep = keep
-        self.fleet = fleet
+        self._fleet = fleet
         self._hook = hook
+        self._neighbours = neighbours
         self._processes = processes
         self._expected = processes if followed else 0
         self._clock = clock
         self._wall = wall
         self._salt = salt
         self._log = log
-        self._followers: set[Follower] = set()
-        self._more_followers = asyncio.Event()
+        self._followers: dict[str, Follower] = {}
+        self._followed = asyncio.Event()
         self._order = asyncio.Lock()
-        self._owed: set[Scope] = set()
+        self._unwritten: list[Purge] = []
+        self._owed: dict[Scope, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def follow(self, follower: Follower) -> None:
-        """It is told from now on. It believes nothing of what was before."""
-        self._followers.add(follower)
+    def follow(self, name: str, follower: Follower) -> None:
+        """The process of that name is told from now on, in place of the one before it. It believes nothing of what was
+        before."""
+        self._followers[name] = follower
         self._expected = self._processes
-        self._more_followers.set()
+        self._notice()
 
-    def leave(self, follower: Follower) -> None:
-        """It is told no more."""
-        self._followers.discard(follower)
+    def leave(self, name: str, follower: Follower) -> None:
+        """It is told no more; another may come in its place."""
+        if self._followers.get(name) is follower:
+            del self._followers[name]
+
+    def retire(self, name: str) -> None:
+        """It has answered its last request, and nobody comes in its place."""
+        self._followers.pop(name, None)
+        self._processes -= 1
+        self._expected = min(self._expected, self._processes)
+        self._notice()
+
+    def _notice(self) -> None:
+        self._followed.set()
+        self._followed = asyncio.Event()
 
     async def purge(self, scopes: Sequence[Scope]) -> Purged:
         """Purges all of `scopes`, everywhere; `open` of what is returned says where that could not be done."""
         token = self._generations.next_token(int(self._wall() * 1e9), self._salt())
         purges = [Purge(scope, token) for scope in scopes]
-        deleting = _Deleting(await self._index.find(scopes))
-        unheard = await self._apply(purges, deleting)
-        if self.fleet is not None:
-            unheard += await self.fleet.publish(purges)
+        unheard = await self._apply(purges)
+        if self._fleet is not None:
+            unheard += await self._fleet.publish(purges)
+        elif beside := self._neighbours():
+            unheard.append(
+                f"this node: {beside} more starts of it share its cache, as in a restart, and are not told"
+            )
         # What stands behind us is asked anew only when nothing old can come of it.
-        if self._hook is not None:
+        if self._hook is not None and not unheard:
             unheard += await self._hook.call(scopes)
-        await asyncio.wait({self._start(deleting)}, timeout=DELETE_S)
+        deleting = _Deleting()
+        await asyncio.wait({self._start(purges, deleting)}, timeout=DELETE_S)
         tiers = dict(deleting.tiers)
         self._log.info("purged", scopes=len(scopes), tiers=tiers, open=unheard)
         return Purged(removed=sum(tiers.values()), tiers=tiers, behind=deleting.left, open=unheard)
@@ -122,17 +142,17 @@ class Purges:
             if not token:
                 self._originals.found(OriginalRef(scope.source, scope.text))
         news = [purge for purge in purges if purge.token and self._generations.is_news(purge)]
-        if not news and not self._owed:
+        if not news and not self._owed and not self._unwritten:
             return []
-        deleting = _Deleting(await self._index.find([purge.scope for purge in news]))
-        unheard = await self._apply(news, deleting)
-        self._start(deleting)
+        unheard = await self._apply(news)
+        if news:
+            self._start(news, _Deleting())
         return unheard
 
     async def found(self, ref: OriginalRef) -> list[str]:
         """Has every node forget that an original was missing."""
         self._originals.found(ref)
-        return [] if self.fleet is None else await self.fleet.publish([Purge(Scope.of_original(ref), "")])
+        return [] if self._fleet is None else await self._fleet.publish([Purge(Scope.of_original(ref), "")])
 
     async def close(self) -> None:
         """What is not deleted yet stays: nobody asks for it."""
@@ -140,69 +160,93 @@ class Purges:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _apply(self, purges: Sequence[Purge], deleting: _Deleting) -> list[str]:
-        """On disk, then here, then in every process that answers."""
+    async def _apply(self, purges: Sequence[Purge]) -> list[str]:
+        """On disk, then here, then in every process that answers. What failed the last time is tried again."""
         unheard = []
         async with self._order:
+            self._unwritten += purges
             try:
-                await asyncio.to_thread(self._journal.append, purges)
+                if self._unwritten:
+                    await asyncio.to_thread(self._journal.append, self._unwritten)
+                self._unwritten = []
             except OSError as fault:
                 unheard.append(
                     f"this node: the purge could not be written ({fault.strerror}); a restart forgets it"
                 )
             for purge in purges:
                 self._generations.apply(purge)
+                self._owed[purge.scope] = purge.token
                 if (ref := purge.scope.original) is not None:
                     self._originals.found(ref)
-        # Who could not be reached the last time is told again.
-        self._owed.update(purge.scope for purge in purges)
-        told = list(self._owed)
-        if unreached := await self._tell(told, deleting):
+        told = dict(self._owed)
+        if unreached := await self._tell(list(told)):
             return [*unheard, *unreached]
-        self._owed.difference_update(told)
+        for scope, token in told.items():
+            if self._owed.get(scope) == token:
+                del self._owed[scope]
         return unheard
 
-    async def _tell(self, scopes: Sequence[Scope], deleting: _Deleting) -> list[str]:
+    async def _tell(self, scopes: Sequence[Scope]) -> list[str]:
         """Has the processes that answer forget; those that are there, and those that come in time."""
         deadline = self._clock() + FOLLOW_S
         told: dict[Follower, bool] = {}
 
         async def tell(follower: Follower) -> None:
-            # Most purges are of a few entries; what of the others stays in a memory makes room there in time.
-            keys = [entry.key for entry in deleting.entries[:_KEYS_AT_ONCE]]
             told[follower] = False
             with suppress(TimeoutError, Unfollowed):
                 async with asyncio.timeout_at(deadline):
-                    deleting.tiers[self._chain.fast] += await follower.forget(scopes, keys)
+                    await follower.forget(scopes, [])
                 told[follower] = True
+
+        def confirmed() -> int:
+            return sum(told.get(follower, False) for follower in self._followers.values())
 
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 while True:
-                    self._more_followers.clear()
-                    await asyncio.gather(*(tell(one) for one in self._followers - told.keys()))
-                    if sum(told[one] for one in self._followers & told.keys()) >= self._expected:
+                    more = self._followed
+                    await asyncio.gather(*(tell(one) for one in self._followers.values() if one not in told))
+                    if confirmed() >= self._expected:
                         return []
-                    await self._more_followers.wait()
-        deaf = self._expected - sum(told.values())
-        return [f"this node: {deaf} of its {self._expected} processes did not confirm"]
+                    await more.wait()
+        return [
+            f"this node: {self._expected - confirmed()} of its {self._expected} processes did not confirm"
+        ]
 
-    def _start(self, deleting: _Deleting) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._delete(deleting), name="purge")
+    def _start(self, purges: Sequence[Purge], deleting: _Deleting) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._delete(purges, deleting), name="purge")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _delete(self, deleting: _Deleting) -> None:
-        waiting = iter(deleting.entries)
+    async def _delete(self, purges: Sequence[Purge], deleting: _Deleting) -> None:
+        entries = await self._index.find(purges)
+        deleting.left = len(entries)
+        for first in range(0, len(entries), _KEYS_AT_ONCE):
+            part = entries[first : first + _KEYS_AT_ONCE]
+            keys = [entry.key for entry in part if not entry.is_original]
+            for follower in list(self._followers.values()):
+                # Only to make room: who does not hear it makes room in time.
+                with suppress(TimeoutError, Unfollowed):
+                    async with asyncio.timeout(FOLLOW_S):
+                        deleting.tiers[self._chain.fast] += await follower.forget([], keys)
+            await self._delete_part(part, deleting)
+
+    async def _delete_part(self, entries: Sequence[Entry], deleting: _Deleting) -> None:
+        waiting = iter(entries)
+        gone = []
 
         async def delete() -> None:
             for entry in waiting:
                 if not entry.is_original:
-                    deleting.tiers.update(await self._chain.remove(entry.key, entry.kind))
+                    names, is_gone = await self._chain.remove(entry.key, entry.kind)
+                    deleting.tiers.update(names)
+                    if not is_gone:
+                        continue  # It stays on the index, for the next purge.
                 elif await self._keep.remove(entry.key):
                     deleting.tiers[self._keep.name] += 1
+                gone.append(entry)
                 deleting.left -= 1
 
         await asyncio.gather(*(delete() for _ in range(_AT_ONCE)))
-        await self._index.drop(deleting.entries)
+        await self._index.drop(gone)

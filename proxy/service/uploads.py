@@ -2,11 +2,13 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from proxy.core.admin import Upload, safe_name
 from proxy.core.dialects.native import path_url
+from proxy.core.errors import CalotypeError
 from proxy.core.facts import Facts
 from proxy.core.formats import Format
 from proxy.core.generations import Generations
@@ -85,6 +87,7 @@ class Uploads:
         self._rules = rules
         self._eager = eager
         self._clock = clock
+        self._under_way: dict[str, asyncio.Lock] = {}
 
     async def upload(self, asked: Upload, descriptor: int, size_bytes: int) -> Uploaded:
         """Raises UnsupportedFormat, Undecodable, OriginalTooLarge, Conflict, or what a source raises."""
@@ -94,16 +97,40 @@ class Uploads:
         facts = await self._look(
             Received(descriptor, OriginalRef(mount.source, f"{uuid.uuid4()}"), size_bytes), deadline
         )
-        ref = OriginalRef(mount.source, f"{folder}/{safe_name(asked.name, facts.format)}")
-        content = Received(descriptor, ref, size_bytes)
         shelf = self._shelves[mount.source]
+        async with self._seat(str(folder)):
+            # Once more is what it was the first time, whatever it is called now.
+            before = [key async for keys in shelf.keys(f"{folder}/") for key in keys] if asked.once else []
+            key = before[0] if before else f"{folder}/{safe_name(asked.name, facts.format)}"
+            content = Received(descriptor, OriginalRef(mount.source, key), size_bytes)
+            try:
+                await shelf.keep(
+                    key, content, kind=facts.format, generation=self._generations.of(content.identity.ref)
+                )
+                return await self._stored(mount, content, facts, deadline)
+            except BaseException:
+                if not asked.once:
+                    # Nobody will ever hear of its key. With a name of its own a second try is on its way.
+                    await asyncio.shield(self._take_back(shelf, key))
+                raise
+
+    async def _take_back(self, shelf: Shelf, key: str) -> None:
+        with suppress(CalotypeError):
+            await shelf.discard(key)
+
+    @asynccontextmanager
+    async def _seat(self, folder: str) -> AsyncIterator[None]:
+        """One after the other, of those that mean the same upload."""
+        lock = self._under_way.setdefault(folder, asyncio.Lock())
         try:
-            await shelf.keep(ref.key, content, kind=facts.format, generation=self._generations.of(ref))
-        except asyncio.CancelledError:
-            if not asked.once:
-                # Nobody will ever hear of its key. With a name of its own a second try is on its way.
-                await asyncio.shield(shelf.discard(ref.key))
-            raise
+            async with lock:
+                yield
+        finally:
+            if not lock.locked():
+                self._under_way.pop(folder, None)
+
+    async def _stored(self, mount: Mount, content: Received, facts: Facts, deadline: float) -> Uploaded:
+        ref = content.identity.ref
         self._originals.found(ref)
         await self._originals.note_facts(ref, facts, deadline=deadline)
         transforms = tuple(f"t_{name}" for name in self._eager)
@@ -115,7 +142,7 @@ class Uploads:
             width=facts.width_px,
             height=facts.height_px,
             format=facts.format,
-            bytes=size_bytes,
+            bytes=content.size_bytes,
             urls={name: _url(mount, ref.key, name) for name in self._eager},
             warm=job,
         )

@@ -6,11 +6,14 @@ restart goes on where it was, and what is there already is skipped.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
+import structlog
+
 from proxy.core.dialects.native import parse_tokens
-from proxy.core.dialects.target import checked_locator
+from proxy.core.dialects.target import checked_locator, checked_prefix
 from proxy.core.errors import BadRequest, CalotypeError, Draining, Overloaded, SourceUnavailable, UnknownRoute
 from proxy.core.formats import Format
 from proxy.core.mounts import Mount, Rules
@@ -23,6 +26,7 @@ PATIENCE_S = 600.0
 """How long a variant may take, all told: it waits behind whatever clients want."""
 PAUSE_S = 0.5
 TRIES = 20
+_AT_A_TIME = 1000
 _A_WORKER = 6
 """Tasks under way for each worker: while one is rendered, others are fetched, and stored."""
 
@@ -48,6 +52,7 @@ class Warming:
         clock: Clock,
         *,
         workers: int,
+        log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         self._jobs = jobs
         self._preparer = preparer
@@ -56,14 +61,17 @@ class Warming:
         self._auto = auto
         self._clock = clock
         self._most = _A_WORKER * workers
+        self._log = log
         self._more = asyncio.Event()
+        self._to_list = asyncio.Event()
         self._under_way: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._loops: list[asyncio.Task[None]] = []
 
     def start(self, after: Callable[[], Awaitable[None]]) -> None:
         """Begins when `after` lets it, with what was left the last time."""
-        self._more.set()
-        self._loops.append(asyncio.create_task(self._run(after), name="warming"))
+        self.wake()
+        for work in (self._run, self._list_all):
+            self._loops.append(asyncio.create_task(self._keep_on(work, after), name="warming"))
 
     async def close(self) -> None:
         """What is under way is done again after the next start."""
@@ -77,20 +85,25 @@ class Warming:
         down."""
         rules = self._rules()
         mount = mount_named(rules, asked.mount)
-        for key in asked.keys:
+        if asked.prefix is not None:
+            checked_prefix(asked.prefix)
+        for place, key in enumerate(asked.keys):
             mount.ref(checked_locator(key))
+            if place % _AT_A_TIME == 0:
+                await asyncio.sleep(0)  # Others have requests to answer.
         variants = self._variants(asked.transforms)
         if not variants:
             raise BadRequest("presets or transforms must be given: what is to be made")
         job = await self._jobs.add(asked, len(asked.keys) * variants)
         if job is None:
             raise SourceUnavailable("the job could not be written down", retry_after_s=5)
-        self._more.set()
+        self.wake()
         return job
 
     def wake(self) -> None:
         """There is more to do."""
         self._more.set()
+        self._to_list.set()
 
     def _variants(self, transforms: tuple[str, ...]) -> int:
         return sum(variants_of(self._transform(said), self._auto) for said in transforms)
@@ -99,19 +112,30 @@ class Warming:
         presets = self._rules().presets
         return parse_tokens(said, presets).transform(presets)
 
-    async def _run(self, after: Callable[[], Awaitable[None]]) -> None:
+    async def _keep_on(
+        self, work: Callable[[], Awaitable[None]], after: Callable[[], Awaitable[None]]
+    ) -> None:
         await after()
         while True:
-            await self._more.wait()
-            self._more.clear()
-            for listing in await self._jobs.listings():
-                await self._list(listing)
-            while await self._take():
-                # Each that ends lets the next begin.
-                await asyncio.wait(self._under_way.values(), return_when=asyncio.FIRST_COMPLETED)
-            if self._under_way:
-                self._more.set()
-                await asyncio.wait(self._under_way.values(), return_when=asyncio.FIRST_COMPLETED)
+            try:
+                await work()
+            except Exception:
+                self._log.exception("internal error")
+                await asyncio.sleep(PAUSE_S)
+
+    async def _run(self) -> None:
+        """What there is to do now, from whichever job."""
+        await self._more.wait()
+        self._more.clear()
+        while await self._take() or self._under_way:
+            # Each that ends lets the next begin.
+            await asyncio.wait(self._under_way.values(), return_when=asyncio.FIRST_COMPLETED)
+
+    async def _list_all(self) -> None:
+        await self._to_list.wait()
+        self._to_list.clear()
+        for listing in await self._jobs.listings():
+            await self._list(listing)
 
     async def _take(self) -> bool:
         """Begins as many tasks as may be under way; False where there are no more."""
@@ -132,9 +156,13 @@ class Warming:
             variants = self._variants(listing.transforms)
             async for keys in shelf.keys(listing.prefix):
                 await self._jobs.listed(listing.job, keys, variants=variants, is_all=False)
+                self._more.set()
             await self._jobs.listed(listing.job, [], variants=variants, is_all=True)
         except CalotypeError as failure:
-            told = Failure("", "", failure.slug, failure.detail)
+            await self._jobs.could_not_list(listing.job, Failure("", "", failure.slug, failure.detail))
+        except Exception:
+            self._log.exception("internal error")
+            told = Failure("", "", CalotypeError.slug, "an unexpected error was logged")
             await self._jobs.could_not_list(listing.job, told)
 
     async def _do(self, task: Task) -> None:
@@ -144,7 +172,8 @@ class Warming:
             try:
                 wanted = self._wanted(task, said)
             except CalotypeError as failure:
-                failures.append(Failure(task.key, said, failure.slug, failure.detail))
+                failure_of_all = Failure(task.key, said, failure.slug, failure.detail)
+                failures += [failure_of_all] * self._count(said)
                 continue
             for one in wanted:
                 try:
@@ -152,11 +181,20 @@ class Warming:
                 except CalotypeError as failure:
                     failures.append(Failure(task.key, said, failure.slug, failure.detail))
                 except Exception:
-                    failures.append(Failure(task.key, said, CalotypeError.slug, "an unexpected error"))
+                    self._log.exception("internal error")
+                    failures.append(
+                        Failure(task.key, said, CalotypeError.slug, "an unexpected error was logged")
+                    )
                 else:
                     done += made
                     skipped += not made
         await self._jobs.finish(task, done=done, skipped=skipped, failures=failures)
+
+    def _count(self, said: str) -> int:
+        """How many variants it would have been."""
+        with suppress(CalotypeError):
+            return self._variants((said,))
+        return 1
 
     def _wanted(self, task: Task, said: str) -> list[Wanted]:
         rules = self._rules()

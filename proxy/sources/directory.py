@@ -7,7 +7,6 @@ import asyncio
 import errno
 import os
 import stat
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -112,16 +111,13 @@ class DirectorySource:
         try:
             path.parent.mkdir(exist_ok=True)
             try:
-                written, part = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-                try:
-                    with os.fdopen(written, "wb") as file:
-                        _copy(descriptor, file)
-                        file.flush()
-                        os.fsync(file.fileno())
-                    os.chmod(part, 0o644)
-                    os.link(part, path)
-                finally:
-                    os.unlink(part)
+                # Without a name until it is whole: whoever is killed here leaves nothing.
+                with open(os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o644), "wb") as file:
+                    _copy(descriptor, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    # With a directory beside it, or Python would link the link (linkat(2), AT_SYMLINK_FOLLOW).
+                    os.link(f"/proc/self/fd/{file.fileno()}", path, src_dir_fd=file.fileno())
             except FileExistsError:
                 if not _same(descriptor, path):
                     raise Conflict("other bytes were uploaded under this Idempotency-Key") from None
@@ -133,13 +129,23 @@ class DirectorySource:
             raise SourceUnavailable("the source cannot be written to") from None
 
     def _walk(self, prefix: str) -> Iterator[str]:
-        top = Path(self._root, prefix.rpartition("/")[0])
-        for folder, below, names in os.walk(top):
-            below.sort()
+        """Links are not followed: what is behind them has a key of its own, or none."""
+        if prefix.startswith("/") or not {".", ".."}.isdisjoint(prefix.split("/")):
+            return
+        for folder, below, names in os.walk(Path(self._root, prefix.rpartition("/")[0])):
+            below[:] = sorted(name for name in below if not name.startswith("."))
+            if os.path.realpath(folder) != os.path.abspath(folder):
+                below.clear()
+                continue
             for name in sorted(names):
                 path = Path(folder, name)
                 key = path.relative_to(self._root).as_posix()
-                if key.startswith(prefix) and _is_picture(path):
+                if (
+                    key.startswith(prefix)
+                    and not name.startswith(".")
+                    and key.isprintable()
+                    and _is_picture(path)
+                ):
                     yield key
 
     def _identify(self, key: str, generation: str) -> Identity:
@@ -195,8 +201,10 @@ def _close(opened: "asyncio.Future[OpenFile]") -> None:
 
 
 def _is_picture(path: Path) -> bool:
-    with suppress(OSError), path.open("rb") as file:
-        return sniff(file.read(SNIFF_BYTES)) is not None
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            return stat.S_ISREG(os.fstat(descriptor).st_mode) and sniff(file.read(SNIFF_BYTES)) is not None
     return False
 
 

@@ -100,6 +100,7 @@ class RequestLedger:
 
     def take_asked(self) -> set[str]:
         """The keys that were asked for since it was called last."""
+        self.flush()
         asked, self.asked = self.asked, set()
         return asked
 

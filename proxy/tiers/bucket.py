@@ -197,14 +197,14 @@ class BucketTier:
             self._metrics.tier_failed(self.name, fault.kind)
             return False
 
-    async def remove(self, key: str, kind: Format | None) -> bool:
+    async def remove(self, key: str, kind: Format | None) -> bool | None:
         self._sure_until_s.pop(key, None)
         await self._flags.unmark(key)
         try:
             return await self._objects.delete(self.object_name(key, kind))
         except StoreFault as fault:
             self._metrics.tier_failed(self.name, fault.kind)
-            return False
+            return None
 
     async def store(self, key: str, variant: Variant) -> None:
         try:

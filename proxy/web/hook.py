@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from proxy.core.generations import Reach, Scope
+from proxy.core.generations import Scope
 
 HOOK_S = 5.0
 
@@ -38,5 +38,4 @@ class PurgeHook:
         return []
 
     def _address(self, scope: Scope) -> str:
-        about = "" if scope.reach is Reach.PLAN else scope.text.partition("\n")[0]
-        return self._url.replace("{kind}", scope.reach).replace("{key}", quote(about, safe="/"))
+        return self._url.replace("{kind}", scope.reach).replace("{key}", quote(scope.key, safe="/"))

@@ -27,6 +27,7 @@ from tests.fakes import FakeClock, FakeMetrics
 from tests.servers import Redis
 
 LOG = structlog.wrap_logger(structlog.ReturnLogger())
+T1, T2, T3 = (f"{number:016x}" for number in (1, 2, 3))
 A, B, C = (OriginalRef("photos", key) for key in ("a", "b/a", "b/b"))
 
 
@@ -96,22 +97,24 @@ async def test_an_index_finds_what_a_purge_covers(tmp_path: Path) -> None:
         index.note(A, Entry(f"{8:064x}", None, is_original=True))
 
         async def found(reach: Reach, text: str) -> set[str]:
-            return {entry.key[-1] for entry in await index.find([Scope("photos", reach, text)])}
+            return {entry.key[-1] for entry in await index.find([Purge(Scope("photos", reach, text), "1")])}
 
         assert await found(Reach.ORIGINAL, "a") == {"1", "8", "9"}
         assert await found(Reach.PREFIX, "b/") == {"2", "3"}
         assert await found(Reach.PREFIX, "") == {"1", "2", "3", "8", "9"}
         assert await found(Reach.PLAN, "plan 1") == {"1", "2", "3"}
         assert await found(Reach.VARIANT, "b/a\nplan 1") == {"2"}
-        assert await index.find([Scope("others", Reach.PREFIX, "")]) == []
-        (kept,) = [entry for entry in await index.find([Scope.of_original(A)]) if entry.is_original]
+        assert await index.find([Purge(Scope("others", Reach.PREFIX, ""), "1")]) == []
+        (kept,) = [
+            entry for entry in await index.find([Purge(Scope.of_original(A), "1")]) if entry.is_original
+        ]
         assert (kept.key[-1], kept.kind) == ("8", None)
-        await index.drop(await index.find([Scope.of_original(A)]))
+        await index.drop(await index.find([Purge(Scope.of_original(A), "1")]))
         assert await found(Reach.ORIGINAL, "a") == set()
         index.note(A, entries[A], "plan 1")
         assert await found(Reach.ORIGINAL, "a") == {"1"}
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
-        assert len(await Index(database).find([Scope("photos", Reach.PREFIX, "")])) == 3
+        assert len(await Index(database).find([Purge(Scope("photos", Reach.PREFIX, ""), "1")])) == 3
 
 
 async def test_an_index_is_written_by_and_by(tmp_path: Path) -> None:
@@ -146,11 +149,11 @@ async def test_a_database_that_is_damaged_is_set_aside(tmp_path: Path) -> None:
     async with opened(path, SCHEMA) as (database, metrics):
         index = Index(database)
         index.note(A, Entry(f"{1:064x}", Format.WEBP), "p")
-        assert len(await index.find([Scope.of_original(A)])) == 1
+        assert len(await index.find([Purge(Scope.of_original(A), "1")])) == 1
         assert metrics.counts["index damaged"] == 1
         assert path.with_name("index.db.damaged").exists()
         await database.run(lambda db: db.execute("DROP TABLE entries"), None)
-        assert await index.find([Scope.of_original(A)]) == []
+        assert await index.find([Purge(Scope.of_original(A), "1")]) == []
         assert metrics.counts["index io"] == 1
 
 
@@ -184,14 +187,14 @@ class Member:
         self.generations = Generations()
         self.learned: list[Purge] = []
         self.unheard: list[str] = []
-        self.now_s = 1_800_000_000.0
+        self.lives = True
         self.fleet = RedisFleet(
             redis.url,
             name=name,
             instance="1",
+            lives=lambda _: self.lives,
             generations=self.generations,
             clock=FakeClock(),
-            wall=lambda: self.now_s,
             log=LOG,
         )
 
@@ -226,16 +229,16 @@ async def members(redis: Redis, names: str) -> AsyncIterator[list[Member]]:
 async def test_all_members_confirm_before_it_is_told(redis: Redis) -> None:
     async with members(redis, "abc") as (a, b, c):
         for number in range(20):
-            assert await a.purge(purge(f"x{number}", "1"), purge("y", f"{number:03}")) == []
-            assert b.generations.of(OriginalRef("photos", f"x{number}")) == "1"
-            assert c.generations.of(OriginalRef("photos", "y")) == f"{number:03}"
+            assert await a.purge(purge(f"x{number}", T1), purge("y", f"{number:016x}")) == []
+            assert b.generations.of(OriginalRef("photos", f"x{number}")) == T1
+            assert c.generations.of(OriginalRef("photos", "y")) == f"{number:016x}"
         assert await b.purge(purge("z", "")) == []
         assert c.learned[-1] == purge("z", "")
 
 
 async def test_who_joins_later_learns_everything(redis: Redis) -> None:
     async with members(redis, "a") as (a,):
-        await a.purge(*(purge(f"x{number}", "1") for number in range(3000)))
+        await a.purge(*(purge(f"x{number}", T1) for number in range(3000)))
         async with members(redis, "b") as (b,):
             assert len(b.generations) == 3000
 
@@ -244,36 +247,36 @@ async def test_who_is_deaf_within_confirms_nothing(redis: Redis, monkeypatch: py
     monkeypatch.setattr(fleet_module, "CONFIRM_S", 0.5)
     async with members(redis, "ab") as (a, b):
         b.unheard = ["this node: 1 of its 2 processes did not confirm"]
-        (line,) = await a.purge(purge("x", "1"))
+        (line,) = await a.purge(purge("x", T1))
         assert line.startswith("node b.1: has not confirmed")
         b.unheard = []
         await asyncio.sleep(1)
-        assert await a.purge(purge("x", "2")) == []
+        assert await a.purge(purge("x", T2)) == []
 
 
 async def test_what_was_purged_while_redis_was_away_is_told_when_it_is_back(redis: Redis) -> None:
     async with members(redis, "ab") as (a, b):
         redis.kill()
-        (line,) = await a.purge(purge("x", "1"))
+        (line,) = await a.purge(purge("x", T1))
         assert line.startswith("redis:")
         redis.start()
         for _ in range(200):
             if b.generations.of(OriginalRef("photos", "x")):
                 break
             await asyncio.sleep(0.05)
-        assert b.generations.of(OriginalRef("photos", "x")) == "1"
-        assert await a.purge(purge("y", "2")) == []
+        assert b.generations.of(OriginalRef("photos", "x")) == T1
+        assert await a.purge(purge("y", T2)) == []
 
 
 async def test_a_redis_that_hangs_is_not_waited_for_long(redis: Redis) -> None:
     async with members(redis, "ab") as (a, _):
         redis.pause()
         began_s = asyncio.get_running_loop().time()
-        assert (await a.purge(purge("x", "1")))[0].startswith("redis:")
+        assert (await a.purge(purge("x", T1)))[0].startswith("redis:")
         assert asyncio.get_running_loop().time() - began_s < 5
         redis.resume()
         await asyncio.sleep(4)
-        assert await a.purge(purge("y", "2")) == []
+        assert await a.purge(purge("y", T2)) == []
 
 
 async def test_what_strangers_write_there_hurts_nobody(redis: Redis) -> None:
@@ -285,8 +288,8 @@ async def test_what_strangers_write_there_hurts_nobody(redis: Redis) -> None:
     async with members(redis, "ab") as (a, b):
         client.hdel("calotype:nodes", "stranger")
         client.xadd("calotype:purge-stream", {"scope": "[1,2", "token": "x"})
-        assert await a.purge(purge("x", "1")) == []
-        assert b.generations.of(OriginalRef("photos", "x")) == "1"
+        assert await a.purge(purge("x", T1)) == []
+        assert b.generations.of(OriginalRef("photos", "x")) == T1
     client.close()
 
 

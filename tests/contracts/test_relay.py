@@ -105,12 +105,15 @@ class Purges:
         self.followers: list[Follower] = []
         self.more = asyncio.Event()
 
-    def follow(self, follower: Follower) -> None:
+    def follow(self, name: str, follower: Follower) -> None:
         self.followers.append(follower)
         self.more.set()
 
-    def leave(self, follower: Follower) -> None:
+    def leave(self, name: str, follower: Follower) -> None:
         self.followers.remove(follower)
+
+    def retire(self, name: str) -> None:
+        self.retired = name
 
 
 @pytest.fixture
@@ -313,7 +316,7 @@ async def test_who_follows_forgets_all_at_first_and_then_what_it_is_told(house: 
         told.append((scopes, keys))
         return len(keys)
 
-    following = asyncio.create_task(house.relay.follow(forget))
+    following = asyncio.create_task(house.relay.follow("front 1", forget))
     await asyncio.wait_for(house.purges.more.wait(), 5)
     assert told == [(None, ())]
     (follower,) = house.purges.followers
@@ -335,7 +338,7 @@ async def test_who_does_not_confirm_in_time_has_to_begin_anew(house: SimpleNames
             await slow.wait()
         return 0
 
-    following = asyncio.create_task(house.relay.follow(forget))
+    following = asyncio.create_task(house.relay.follow("front 1", forget))
     await asyncio.wait_for(house.purges.more.wait(), 5)
     (follower,) = house.purges.followers
     house.purges.more.clear()

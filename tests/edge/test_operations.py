@@ -332,6 +332,7 @@ async def test_so_many_at_once_and_no_more(tmp_path: Path, monkeypatch: pytest.M
     from proxy.edge import operations
 
     monkeypatch.setattr(operations, "MOST_WAITING", 4)
+    monkeypatch.setattr(operations, "MOST_RECEIVED", 8)
     async with running(tmp_path) as node:
         api = await Api.of(node)
         gate = asyncio.Event()

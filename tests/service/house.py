@@ -112,7 +112,7 @@ class House(SimpleNamespace):
             log=structlog.wrap_logger(structlog.ReturnLogger()),
         )
         if processes == 1:
-            self.purges.follow(self.deliver)
+            self.purges.follow("", self.deliver)
 
     def with_jobs(self, jobs: object) -> "House":
         self.warming = Warming(
@@ -123,6 +123,7 @@ class House(SimpleNamespace):
             AUTO,
             self.clock,
             workers=2,
+            log=structlog.wrap_logger(structlog.ReturnLogger()),
         )
         self.uploads = Uploads(
             {"photos": self.source},

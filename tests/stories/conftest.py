@@ -19,7 +19,7 @@ def swift_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    with servers.redis(tmp_path_factory.mktemp("redis")) as server:
+    with servers.redis(tmp_path_factory.mktemp("redis"), is_old=True) as server:
         yield server
 
 

@@ -275,3 +275,52 @@ async def test_what_is_deleted_is_gone_from_the_bucket(place: Place) -> None:
         assert metadata["calotype-original"] == "photos:b.jpg"
         assert not [key for key in place.redis.client().scan_iter("calotype:flag:*")][1:]
     assert json.dumps(told)
+
+
+async def test_a_node_that_is_shot_and_starts_at_once_is_no_obstacle(place: Place) -> None:
+    place.put("a.jpg", colour(1))
+    first, second = place.node("a"), place.node("b")
+    with running(first, second):
+        for _ in range(2):
+            second.kill()
+            second.start()
+            assert (await purge(first, original="a.jpg"))[0] == 200
+        assert (await purge(second, all=True))[0] == 200
+
+
+async def test_a_node_that_hangs_is_not_forgotten_with_redis(place: Place) -> None:
+    place.put("a.jpg", colour(1))
+    first, second = place.node("a"), place.node("b")
+    with running(first, second):
+        old = await seen(second)
+        assert second.process is not None
+        await asyncio.sleep(1.5)  # A heartbeat, by which they know each other.
+        shoot(second.process.pid, signal.SIGSTOP)
+        place.redis.kill()
+        place.redis.start()
+        place.put("a.jpg", colour(2))
+        status, _ = await purge(first, original="a.jpg")
+        assert status == 503
+        shoot(second.process.pid, signal.SIGCONT)
+        await asyncio.sleep(2)
+        assert await seen(second) != old
+        assert (await purge(first, original="a.jpg"))[0] == 200
+
+
+async def test_more_at_once_than_the_stream_holds(place: Place) -> None:
+    first, second = place.node("a"), place.node("b")
+    with running(first, second):
+        records = [
+            {
+                "eventName": "ObjectRemoved:Delete",
+                "s3": {"bucket": {"name": place.originals}, "object": {"key": f"k{n}"}},
+            }
+            for n in range(15_000)
+        ]
+        told = await asyncio.to_thread(first.call, "POST", "/v1/events/s3", {"Records": records})
+        assert told.status == 200
+        place.put("k0", colour(1))
+        place.put("k7000", colour(1))
+        for key in ("k0", "k7000", "k14999"):
+            target = f"/v1/explain?url=/w_10,f_webp/{key}"
+            assert first.call("GET", target).body["key"] == second.call("GET", target).body["key"]

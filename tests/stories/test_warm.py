@@ -84,7 +84,7 @@ def test_warm_has_a_node_do_it_and_purge_takes_it_back(node: Node, tmp_path: Pat
         ours = calotype(node, "warm", "--access-log", str(node.folder / "log"), "--node", at)
         assert ours.stderr.splitlines()[-1] == "0 made, 1 were there, 0 failed"
         purged = calotype(node, "purge", "--prefix", "0")
-        assert (purged.returncode, purged.stdout) == (0, "purged: 5 entries removed (disk 5)\n")
+        assert (purged.returncode, purged.stdout) == (0, "purged: 6 entries removed (memory 1, disk 5)\n")
         assert calotype(node, "purge", "--all", "--node", at).stdout.startswith("purged: ")
         assert calotype(node, "purge").returncode == 1
         again = calotype(node, "warm", "0.jpg", "--preset", "card", "--node", at)

@@ -15,6 +15,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
 _ORIGIN = re.compile(
     r"https?://(?:\[[0-9a-f:.]+\]|[^/?#@:\[\]]+)(?::[0-9]{1,5})?(?=[/?#]|\Z)", re.IGNORECASE | re.ASCII
 )
+_LONGEST_PREFIX = 4096
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -80,6 +81,15 @@ def checked_key(key: str) -> str:
     if any(segment in ("", ".", "..") for segment in key.split("/")):
         raise BadUrl("the key has an empty, . or .. segment")
     return key
+
+
+def checked_prefix(prefix: str) -> str:
+    """`prefix` if keys can begin so."""
+    if _CONTROL.search(prefix):
+        raise BadUrl("the prefix holds a control character, a backslash or half a character")
+    if len(prefix.encode()) > _LONGEST_PREFIX:
+        raise BadUrl(f"the prefix is longer than {_LONGEST_PREFIX} bytes")
+    return prefix
 
 
 def encoded(key: str) -> str:
