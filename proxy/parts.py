@@ -249,9 +249,8 @@ def records(
                 if is_alone
                 else f"cache.disk.path: a command of calotype is at work in {directory}; wait for its end"
             ) from None
-        named = folder / "node"
-        if not named.exists():
-            named.write_text(secrets.token_hex(8))
+        # Before anything is read: whoever purges from now on knows of us.
+        instances = Instances(folder / "instances", salt())
         journal = Journal(folder / "purges")
         if not journal.read(generations):
             log.error("the journal of purges is damaged: everything that is kept here is made anew")
@@ -263,8 +262,8 @@ def records(
         index = Database(folder / "index.db", INDEX_SCHEMA, metrics)
         jobs = Database((jobs_at or folder) / "jobs.db", JOBS_SCHEMA, metrics)
         return Records(
-            named.read_text().strip(),
-            Instances(folder / "instances", salt()),
+            _node_name(folder),
+            instances,
             journal,
             Index(index),
             Jobs(jobs),
@@ -273,6 +272,16 @@ def records(
         )
     except (OSError, sqlite3.Error) as fault:
         raise ConfigError(f"cache.disk.path: {folder} cannot be used: {fault}") from None
+
+
+def _node_name(folder: Path) -> str:
+    """The same after a restart, and another where the disk was copied from another node's."""
+    named = folder / "node"
+    if not named.exists():
+        part = folder / f"node.{salt()}"
+        part.write_text(secrets.token_hex(8))
+        part.replace(named)
+    return f"{named.read_text().strip()}-{named.stat().st_ino}"
 
 
 def salt() -> str:

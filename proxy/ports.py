@@ -233,11 +233,11 @@ class Jobs(Protocol):
         ...
 
     async def next(self, count: int) -> list[Task]:
-        """Up to `count` tasks, of all jobs in turn; they stay until they are finished."""
+        """About `count` tasks, of all jobs alike; they stay until they are finished."""
         ...
 
-    async def finish(self, task: Task, *, done: int, skipped: int, failures: Sequence[Failure]) -> None:
-        """The task is over, and what came of it, in variants."""
+    async def finish(self, task: Task, *, done: int, skipped: int, failures: Sequence[Failure]) -> bool:
+        """The task is over, and what came of it, in variants; False where that could not be written."""
         ...
 
     async def progress(self, job_id: str) -> Progress | None:

@@ -66,7 +66,7 @@ def _of_record(record: Any) -> Event | None:
     stored = record["s3"]["object"]
     return Event(
         bucket=str(record["s3"]["bucket"]["name"]),
-        key=unquote_plus(str(stored["key"]), errors="strict"),
+        key=unquote_plus(str(stored["key"]), errors="surrogateescape"),
         is_created=name.startswith(_CREATED),
         etag=str(stored.get("eTag", "")).strip('"'),
         sequencer=_sequencer(stored),

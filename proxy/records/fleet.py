@@ -31,6 +31,7 @@ RECOVER_S = 0.5
 YOUNG_S = 2.5
 """What a Redis that is younger than this knows may not be all: who lives notices that it has lost its memory, or has
 begun anew with an old one, and gives it back what it lacks."""
+TOMB_S = 60.0
 FORGET_S = 86_400.0
 """Who has not been heard of for so long is taken for gone."""
 GONE = "gone"
@@ -104,6 +105,7 @@ class RedisFleet:
         self._at = _FROM_BEGINNING
         self._number = 0
         self._others: dict[str, _Other] = {}
+        self._tombs: dict[str, float] = {}
         self._following: asyncio.Task[None] | None = None
         self.caught_up = asyncio.Event()
 
@@ -131,6 +133,8 @@ class RedisFleet:
                     last = await self._send(purges[first : first + _AT_ONCE])
         except (RedisError, OSError, TimeoutError) as fault:
             return [f"redis: {_kind(fault)}, so other nodes are not told yet; they will be once it is well"]
+        if not self.caught_up.is_set():
+            return ["redis: this node has not met the others yet, and does not know whom to wait for"]
         deadline = self._clock() + CONFIRM_S
         waiting: dict[str, _Other] = {}
         while self._clock() < deadline:
@@ -154,8 +158,11 @@ class RedisFleet:
         return last
 
     async def _unconfirmed(self, last: str) -> dict[str, _Other]:
-        """Nodes that are not as far as `last`. Those that Redis has forgotten count too."""
+        """Nodes that are not as far as `last`. Those that Redis has forgotten count too; what they said to the memory it
+        has lost does not."""
         await self._look_around()
+        if await self._client.hget(_TABLE, _BORN) != self._born:
+            return dict(self._others)
         return {
             name: other
             for name, other in self._others.items()
@@ -172,9 +179,15 @@ class RedisFleet:
         gone = [name for name, other in self._others.items() if self._is_gone(name, other, now_s)]
         for name in gone:
             del self._others[name]
-        # Who has signed off stays for a while, for others to see it.
+        # Who has gone stays for a while, for others to see it.
         if lost := [name for name in gone if name in told and told[name] != GONE]:
             await self._client.hset(_NODES, mapping=dict.fromkeys(lost, GONE))
+        for name in told.keys() & self._tombs.keys():
+            if now_s - self._tombs[name] > TOMB_S:
+                del self._tombs[name]
+                await self._client.hdel(_NODES, name)
+        for name in gone:
+            self._tombs.setdefault(name, now_s)
 
     def _is_gone(self, name: str, other: _Other, now_s: float) -> bool:
         whose, _, instance = name.rpartition(".")

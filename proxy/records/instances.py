@@ -2,6 +2,7 @@
 ends."""
 
 import fcntl
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,8 +14,13 @@ class Instances:
         self._folder = folder
         self.ours = ours
         folder.mkdir(mode=0o700, exist_ok=True)
-        self._file = (folder / ours).open("w")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        while True:
+            self._file = (folder / ours).open("w")
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(self._file.fileno()), (folder / ours).stat()):
+                    break
+            self._file.close()  # Somebody took it for a dead one's in between.
 
     def lives(self, instance: str) -> bool:
         """Whether that start has not ended yet."""

@@ -20,7 +20,6 @@ CREATE TABLE IF NOT EXISTS tasks (
     job INTEGER NOT NULL, number INTEGER NOT NULL, key TEXT NOT NULL, transforms TEXT, variants INTEGER,
     PRIMARY KEY (job, number)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS in_turn ON tasks (number, job);
 CREATE TABLE IF NOT EXISTS failures (
     job INTEGER NOT NULL, key TEXT NOT NULL, transform TEXT NOT NULL, slug TEXT NOT NULL, detail TEXT NOT NULL
 );
@@ -107,31 +106,35 @@ class Jobs:
         await self._database.run(write, None)
 
     async def next(self, count: int) -> list[Task]:
-        """Up to `count` tasks, of all jobs in turn; they stay until they are finished."""
+        """About `count` tasks, of all jobs alike; they stay until they are finished."""
 
         def read(db: sqlite3.Connection) -> list[Task]:
-            rows = db.execute(
-                "SELECT tasks.job, tasks.number, mount, key, coalesce(tasks.transforms, jobs.transforms)"
-                " FROM tasks JOIN jobs ON jobs.number = tasks.job"
-                " ORDER BY tasks.number, tasks.job LIMIT ?",
+            jobs = db.execute(
+                "SELECT number, mount, transforms FROM jobs"
+                " WHERE EXISTS (SELECT 1 FROM tasks WHERE job = jobs.number) ORDER BY number LIMIT ?",
                 (count,),
-            )
+            ).fetchall()
+            share = -(-count // max(1, len(jobs)))
             return [
-                Task(job, number, mount, key, tuple(json.loads(said)))
-                for job, number, mount, key, said in rows
+                Task(job, number, mount, key, tuple(json.loads(own or said)))
+                for job, mount, said in jobs
+                for number, key, own in db.execute(
+                    "SELECT number, key, transforms FROM tasks WHERE job = ? ORDER BY number LIMIT ?",
+                    (job, share),
+                )
             ]
 
         return await self._database.run(read, [])
 
-    async def finish(self, task: Task, *, done: int, skipped: int, failures: Sequence[Failure]) -> None:
-        """The task is over, and what came of it."""
+    async def finish(self, task: Task, *, done: int, skipped: int, failures: Sequence[Failure]) -> bool:
+        """The task is over, and what came of it; False where that could not be written."""
 
-        def write(db: sqlite3.Connection) -> None:
+        def write(db: sqlite3.Connection) -> bool:
             gone = db.execute(
                 "DELETE FROM tasks WHERE job = ? AND number = ? RETURNING variants", (task.job, task.number)
             ).fetchall()
             if not gone:
-                return  # Its job was begun anew meanwhile.
+                return True  # Its job was begun anew meanwhile.
             again = gone[0][0]
             # What runs again has been counted but for what had failed.
             more = skipped if again is None else max(0, again - done - len(failures))
@@ -143,8 +146,9 @@ class Jobs:
                 "INSERT INTO failures VALUES (?, ?, ?, ?, ?)",
                 [(task.job, *astuple(failure)) for failure in failures],
             )
+            return True
 
-        await self._database.run(write, None)
+        return await self._database.run(write, False)
 
     async def progress(self, job_id: str) -> Progress | None:
         """How far a job is; None for one that is not known."""

@@ -73,8 +73,7 @@ class Events:
         for ref, event in created.items():
             (there if await self._is_the_same(ref, event) else gone).append(ref)
         await self._purge(gone)
-        for ref in there:
-            await self._purges.found(ref)
+        await self._purges.found(there)
         await self._prepare(list(created))
         # Last: what could not be done to the end is done again when it is told again.
         for ref, event in (created | removed).items():

@@ -80,7 +80,8 @@ class Purges:
         self._hook = hook
         self._neighbours = neighbours
         self._processes = processes
-        self._expected = processes if followed else 0
+        self._is_followed = followed
+        self._retired: set[str] = set()
         self._clock = clock
         self._wall = wall
         self._salt = salt
@@ -96,7 +97,8 @@ class Purges:
         """The process of that name is told from now on, in place of the one before it. It believes nothing of what was
         before."""
         self._followers[name] = follower
-        self._expected = self._processes
+        self._retired.discard(name)
+        self._is_followed = True
         self._notice()
 
     def leave(self, name: str, follower: Follower) -> None:
@@ -105,11 +107,15 @@ class Purges:
             del self._followers[name]
 
     def retire(self, name: str) -> None:
-        """It has answered its last request, and nobody comes in its place."""
+        """It has answered its last request."""
         self._followers.pop(name, None)
-        self._processes -= 1
-        self._expected = min(self._expected, self._processes)
+        self._retired.add(name)
         self._notice()
+
+    @property
+    def _expected(self) -> int:
+        """How many have to confirm."""
+        return max(0, self._processes - len(self._retired)) if self._is_followed else 0
 
     def _notice(self) -> None:
         self._followed.set()
@@ -149,10 +155,13 @@ class Purges:
             self._start(news, _Deleting())
         return unheard
 
-    async def found(self, ref: OriginalRef) -> list[str]:
-        """Has every node forget that an original was missing."""
-        self._originals.found(ref)
-        return [] if self._fleet is None else await self._fleet.publish([Purge(Scope.of_original(ref), "")])
+    async def found(self, refs: Sequence[OriginalRef]) -> list[str]:
+        """Has every node forget that these originals were missing."""
+        for ref in refs:
+            self._originals.found(ref)
+        if self._fleet is None or not refs:
+            return []
+        return await self._fleet.publish([Purge(Scope.of_original(ref), "") for ref in refs])
 
     async def close(self) -> None:
         """What is not deleted yet stays: nobody asks for it."""
@@ -216,8 +225,13 @@ class Purges:
     def _start(self, purges: Sequence[Purge], deleting: _Deleting) -> asyncio.Task[None]:
         task = asyncio.create_task(self._delete(purges, deleting), name="purge")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._end)
         return task
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self._log.error("what was purged could not be deleted", reason=repr(failure))
 
     async def _delete(self, purges: Sequence[Purge], deleting: _Deleting) -> None:
         entries = await self._index.find(purges)

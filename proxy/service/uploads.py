@@ -87,7 +87,7 @@ class Uploads:
         self._rules = rules
         self._eager = eager
         self._clock = clock
-        self._under_way: dict[str, asyncio.Lock] = {}
+        self._under_way: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def upload(self, asked: Upload, descriptor: int, size_bytes: int) -> Uploaded:
         """Raises UnsupportedFormat, Undecodable, OriginalTooLarge, Conflict, or what a source raises."""
@@ -121,13 +121,16 @@ class Uploads:
     @asynccontextmanager
     async def _seat(self, folder: str) -> AsyncIterator[None]:
         """One after the other, of those that mean the same upload."""
-        lock = self._under_way.setdefault(folder, asyncio.Lock())
+        lock, users = self._under_way.get(folder, (asyncio.Lock(), 0))
+        self._under_way[folder] = lock, users + 1
         try:
             async with lock:
                 yield
         finally:
-            if not lock.locked():
-                self._under_way.pop(folder, None)
+            _, users = self._under_way[folder]
+            self._under_way[folder] = lock, users - 1
+            if users == 1:
+                del self._under_way[folder]
 
     async def _stored(self, mount: Mount, content: Received, facts: Facts, deadline: float) -> Uploaded:
         ref = content.identity.ref

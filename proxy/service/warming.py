@@ -65,6 +65,7 @@ class Warming:
         self._more = asyncio.Event()
         self._to_list = asyncio.Event()
         self._under_way: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._next: list[Task] = []
         self._loops: list[asyncio.Task[None]] = []
 
     def start(self, after: Callable[[], Awaitable[None]]) -> None:
@@ -139,13 +140,15 @@ class Warming:
 
     async def _take(self) -> bool:
         """Begins as many tasks as may be under way; False where there are no more."""
-        tasks = await self._jobs.next(2 * self._most)
-        fresh = [task for task in tasks if (task.job, task.number) not in self._under_way]
-        for task in fresh[: self._most - len(self._under_way)]:
+        if not self._next:
+            tasks = await self._jobs.next(2 * self._most)
+            self._next = [task for task in tasks if (task.job, task.number) not in self._under_way]
+        while self._next and len(self._under_way) < self._most:
+            task = self._next.pop(0)
             place = task.job, task.number
             self._under_way[place] = asyncio.create_task(self._do(task), name="warm")
             self._under_way[place].add_done_callback(partial(self._end, place))
-        return bool(fresh)
+        return bool(self._next)
 
     def _end(self, place: tuple[int, int], _: asyncio.Task[None]) -> None:
         self._under_way.pop(place, None)
@@ -155,15 +158,18 @@ class Warming:
             shelf = self._shelves[mount_named(self._rules(), listing.mount).source]
             variants = self._variants(listing.transforms)
             async for keys in shelf.keys(listing.prefix):
-                await self._jobs.listed(listing.job, keys, variants=variants, is_all=False)
-                self._more.set()
-            await self._jobs.listed(listing.job, [], variants=variants, is_all=True)
+                await self._listed(listing, keys, variants)
+            await self._listed(listing, [], variants)
         except CalotypeError as failure:
             await self._jobs.could_not_list(listing.job, Failure("", "", failure.slug, failure.detail))
         except Exception:
             self._log.exception("internal error")
             told = Failure("", "", CalotypeError.slug, "an unexpected error was logged")
             await self._jobs.could_not_list(listing.job, told)
+
+    async def _listed(self, listing: Listing, keys: list[str], variants: int) -> None:
+        await _written(lambda: self._jobs.listed(listing.job, keys, variants=variants, is_all=not keys))
+        self._more.set()
 
     async def _do(self, task: Task) -> None:
         done = skipped = 0
@@ -188,7 +194,8 @@ class Warming:
                 else:
                     done += made
                     skipped += not made
-        await self._jobs.finish(task, done=done, skipped=skipped, failures=failures)
+        # Or it would be done again and again.
+        await _written(lambda: self._jobs.finish(task, done=done, skipped=skipped, failures=failures))
 
     def _count(self, said: str) -> int:
         """How many variants it would have been."""
@@ -211,6 +218,14 @@ class Warming:
             except Overloaded:
                 await asyncio.sleep(PAUSE_S)
         raise Overloaded("the node was too busy for too long")
+
+
+async def _written(write: Callable[[], Awaitable[bool]]) -> None:
+    """Until it can be."""
+    while True:
+        if await write():
+            return
+        await asyncio.sleep(PAUSE_S)
 
 
 def mount_named(rules: Rules, name: str) -> Mount:

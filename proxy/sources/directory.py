@@ -7,9 +7,10 @@ import asyncio
 import errno
 import os
 import stat
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO
@@ -111,13 +112,13 @@ class DirectorySource:
         try:
             path.parent.mkdir(exist_ok=True)
             try:
-                # Without a name until it is whole: whoever is killed here leaves nothing.
-                with open(os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o644), "wb") as file:
+                # Without a name until it is whole, where the file system can: whoever is killed then leaves nothing.
+                with _part(path.parent) as (file, name):
                     _copy(descriptor, file)
                     file.flush()
                     os.fsync(file.fileno())
                     # With a directory beside it, or Python would link the link (linkat(2), AT_SYMLINK_FOLLOW).
-                    os.link(f"/proc/self/fd/{file.fileno()}", path, src_dir_fd=file.fileno())
+                    os.link(name, path, src_dir_fd=file.fileno())
             except FileExistsError:
                 if not _same(descriptor, path):
                     raise Conflict("other bytes were uploaded under this Idempotency-Key") from None
@@ -132,7 +133,9 @@ class DirectorySource:
         """Links are not followed: what is behind them has a key of its own, or none."""
         if prefix.startswith("/") or not {".", ".."}.isdisjoint(prefix.split("/")):
             return
-        for folder, below, names in os.walk(Path(self._root, prefix.rpartition("/")[0])):
+        if not os.path.isdir(self._root):
+            raise SourceUnavailable("the source cannot be read", retry_after_s=5)
+        for folder, below, names in os.walk(Path(self._root, prefix.rpartition("/")[0]), onerror=_unreadable):
             below[:] = sorted(name for name in below if not name.startswith("."))
             if os.path.realpath(folder) != os.path.abspath(folder):
                 below.clear()
@@ -195,6 +198,11 @@ class DirectorySource:
         return OriginalNotFound("there is no original under this key")
 
 
+def _unreadable(fault: OSError) -> None:
+    if fault.errno not in _MISSING:
+        raise SourceUnavailable("a part of the source cannot be read")
+
+
 def _close(opened: "asyncio.Future[OpenFile]") -> None:
     if not opened.cancelled() and opened.exception() is None:
         opened.result().close()
@@ -206,6 +214,25 @@ def _is_picture(path: Path) -> bool:
         with open(descriptor, "rb") as file:
             return stat.S_ISREG(os.fstat(descriptor).st_mode) and sniff(file.read(SNIFF_BYTES)) is not None
     return False
+
+
+@contextmanager
+def _part(folder: Path) -> Iterator[tuple[IO[bytes], str]]:
+    """A file in that folder to be written, and by which name it can be linked."""
+    try:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o644)
+        name = f"/proc/self/fd/{descriptor}"
+    except OSError as fault:
+        if fault.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL):
+            raise
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")
+        os.fchmod(descriptor, 0o644)
+    try:
+        with open(descriptor, "wb") as file:
+            yield file, name
+    finally:
+        if not name.startswith("/proc/"):
+            os.unlink(name)
 
 
 def _copy(descriptor: int, file: IO[bytes]) -> None:

@@ -120,7 +120,7 @@ async def test_a_missing_original_that_came_is_found(house: House) -> None:
     house.source.put("late", b"here")
     with pytest.raises(Exception, match="no original"):
         await house.get(wanted)
-    assert await house.purges.found(wanted.ref) == []
+    assert await house.purges.found([wanted.ref]) == []
     assert house.fleet.published == [Purge(Scope.of_original(wanted.ref), "")]
     assert (await house.get(wanted)).startswith(b"here")
 
