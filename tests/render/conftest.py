@@ -49,7 +49,7 @@ def opened(content: bytes) -> OpenFile:
     descriptor, path = tempfile.mkstemp()
     os.write(descriptor, content)
     Path(path).unlink()
-    return OpenFile(descriptor, OriginalRef("test", "picture"))
+    return OpenFile(descriptor, OriginalRef("test", "picture"), "")
 
 
 @pytest.fixture

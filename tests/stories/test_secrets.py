@@ -33,7 +33,7 @@ async def test_nothing_tells_a_secret(processes: int, redis: Redis, tmp_path: Pa
             admin={"token": kept["token"], "port": servers.free_port()},
             signing={"keys": {"k": key}, "session": "cookie:sid"},
             cache={"bucket": s3(store, store.bucket("processed")) | {"secret_key": kept["s3"]}},
-            redis={"url": f"redis://:{kept['redis']}@127.0.0.1:1/0"},
+            redis={"url": f"{redis.url}?client_name={kept['redis']}"},
         )
         node.admin_port = int(node.environment["CALOTYPE_ADMIN"].partition('"port": ')[2].rstrip("}"))
         node.ready = lambda: "true" in admin(node, "/readyz", kept["token"])  # type: ignore[method-assign]
@@ -58,6 +58,7 @@ async def test_nothing_tells_a_secret(processes: int, redis: Redis, tmp_path: Pa
             f"/w_50/a.jpg?s%69g={kept['url']}&ses={kept['session']}",
         ]
         with running(node):
+            redis.kill()
             answers = await get_all(
                 [node.url + target for target in targets],
                 Cookie=f"sid={kept['session']}",
