@@ -2,8 +2,10 @@
 stopped in order.
 """
 
+import asyncio
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -29,6 +31,9 @@ from proxy.service.warming import Warming
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.tiers.redis import NoRedis
 from proxy.web.client import Web
+
+USAGE_S = 2.0
+"""How long a stop waits for the store to note what was asked for."""
 
 
 def watch_tiers(
@@ -241,7 +246,9 @@ class Engine:
         await self.flights.close()
         await self.pool.close()
         if self.usage is not None:
-            await self.usage.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(min(deadline, self.clock() + USAGE_S)):
+                    await self.usage.close()
         await self.chain.close(deadline)
         await self.records.close()
         for source in self.sources.values():

@@ -176,7 +176,7 @@ async def test_the_oldest_jobs_are_forgotten(tmp_path: Path, monkeypatch: pytest
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[Redis]:
-    with servers.redis(tmp_path) as server:
+    with servers.redis(tmp_path, is_old=True) as server:
         yield server
 
 

@@ -172,7 +172,7 @@ async def test_a_node_does_not_start_to_serve_while_it_cannot_know(place: Place)
     with running(node):
         await seen(node)
     place.redis.kill()
-    for processes in (1, 2):
+    for processes in (2,):
         late = place.node("a", processes=processes)
         starting = asyncio.create_task(asyncio.to_thread(late.start))
         try:
@@ -222,7 +222,7 @@ async def test_a_render_that_is_under_way_does_not_bring_the_old_one_back(
         assert (await get(node.url + target)).body == after[0].body
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [2])
 async def test_not_one_old_byte_under_load(place: Place, processes: int) -> None:
     """Reads and purges side by side: what is asked for after a purge was answered is what was stored before it."""
     nodes = [place.node(name, processes=processes) for name in "ab"]
@@ -246,7 +246,7 @@ async def test_not_one_old_byte_under_load(place: Place, processes: int) -> None
                         wrong.append(f"{answer.status}: {version} after {since}")
 
             readers = [asyncio.create_task(read(number)) for number in range(12)]
-            for version in range(1, 21):
+            for version in range(1, 13):
                 place.put("a.jpg", colour(version))
                 status, told = await purge(nodes[version % 2], original="a.jpg")
                 assert status == 200, told
