@@ -17,15 +17,14 @@ from proxy.core.admin import (
     WarmAgain,
     WarmState,
 )
-from proxy.core.dialects.native import InfoAsked, OriginalAsked, parse
+from proxy.core.dialects.native import OriginalAsked, VariantAsked, parse
 from proxy.core.dialects.target import checked_locator, checked_prefix, cut, origin_and_target
 from proxy.core.errors import BadRequest, BadTransform, CalotypeError, PurgeIncomplete, UnknownRoute
 from proxy.core.events import parse as parse_events
 from proxy.core.formats import TRAITS, Format
 from proxy.core.generations import Reach, Scope
-from proxy.core.keys import OriginalRef
 from proxy.core.mounts import Rules, admit, host_name, route
-from proxy.core.plan import Recipe, canonical, resolve
+from proxy.core.plan import Plan, Recipe, canonical, resolve
 from proxy.core.signing import unsigned
 from proxy.core.transform import Transform
 from proxy.core.warm import Asked, Progress
@@ -133,7 +132,7 @@ class Operate:
         if asked.preset is None or asked.preset not in presets:
             raise BadTransform("parameter preset names no preset of this node")
         plans = self._plans(presets[asked.preset])
-        return [Scope(mount.source, Reach.PLAN, plan) for plan in plans]
+        return [Scope(mount.source, Reach.PLAN, canonical(plan)) for plan in plans]
 
     def _of_url(self, asked: PurgeAsked) -> list[Scope]:
         """What a client gets at that path, in whatever format."""
@@ -154,16 +153,16 @@ class Operate:
         if isinstance(found, OriginalAsked):
             return [Scope.of_original(ref)]
         transforms = [found.transform(rules.presets)]
-        if isinstance(found, InfoAsked):
-            return [_variant(ref, plan) for plan in self._plans(*transforms)]
-        with suppress(CalotypeError):
-            # As it is without a signature: sizes and strengths may have been moved.
-            transforms.append(admit(mount, found, rules.presets, signed=False))
-        return [_variant(ref, plan) for plan in self._plans(*transforms)]
+        if isinstance(found, VariantAsked):
+            with suppress(CalotypeError):
+                # As it is without a signature: sizes and strengths may have been moved.
+                transforms.append(admit(mount, found, rules.presets, signed=False))
+        return [Scope.of_variant(ref, plan) for plan in self._plans(*transforms)]
 
-    def _plans(self, *asked: Transform) -> list[str]:
-        """The Plans it may come to, whatever the original is and the client accepts."""
-        plans: dict[str, None] = {}
+    def _plans(self, *asked: Transform) -> list[Plan]:
+        """The Plans it may come to, each once, whatever the original is and the client accepts."""
+        recipe = replace(self._recipe, max_side_px=self._rules().max_side_px)
+        plans: dict[Plan, None] = {}
         for transform in asked:
             kinds = (
                 [transform.format]
@@ -171,10 +170,5 @@ class Operate:
                 else [kind for kind in Format if TRAITS[kind].shown]
             )
             for kind in kinds:
-                recipe = replace(self._recipe, max_side_px=self._rules().max_side_px)
-                plans[canonical(resolve(transform, kind, recipe))] = None
+                plans[resolve(transform, kind, recipe)] = None
         return list(plans)
-
-
-def _variant(ref: OriginalRef, plan: str) -> Scope:
-    return Scope(ref.source, Reach.VARIANT, f"{ref.key}\n{plan}")
