@@ -164,11 +164,11 @@ async def test_a_stop_finishes_what_is_under_way(originals: Path, to: str) -> No
     two.start()
     try:
         assert two.process is not None
+        rested_s = two.busy_s()  # Starting took some.
         asking = asyncio.create_task(
             get_all([f"{two.url}/w_{width},f_avif/large.png" for width in (1200, 1300)] * 5)
         )
-        while two.busy_s() < 0.3:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: two.busy_s() - rested_s > 0.3)
         tree = [two.process.pid, *descendants(two.process.pid)]
         workers = two.workers()
         for pid in tree if to == "everybody" else tree[:1]:
@@ -189,9 +189,9 @@ async def test_a_second_signal_ends_the_drain(originals: Path) -> None:
     try:
         assert two.process is not None
         tree = descendants(two.process.pid)
+        rested_s = two.busy_s()
         asking = asyncio.create_task(get_all([f"{two.url}/w_3000,f_avif,q_95/large.png"]))
-        while two.busy_s() < 0.3:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: two.busy_s() - rested_s > 0.3)
         two.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.3)
         began_s = time.monotonic()
