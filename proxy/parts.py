@@ -1,6 +1,5 @@
 """Settings into the parts they describe. Builds and opens nothing that must be closed but what it returns."""
 
-import fcntl
 import hashlib
 import random
 import secrets
@@ -8,28 +7,21 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, NamedTuple
 
 import structlog
 
 import proxy
 from proxy.config import ConfigError, Settings
 from proxy.core.formats import Format
-from proxy.core.generations import Generations, Purge, Reach, Scope
+from proxy.core.generations import Generations
 from proxy.core.limits import Limits
 from proxy.core.locate import NOWHERE, Place, S3Place, WebPlace
 from proxy.core.mounts import Mount, Rules
 from proxy.core.plan import Recipe
 from proxy.edge.gate import Gate
 from proxy.ports import Metrics
-from proxy.records.database import Database
 from proxy.records.fleet import RedisFleet
-from proxy.records.index import SCHEMA as INDEX_SCHEMA
-from proxy.records.index import Index
-from proxy.records.instances import Instances
-from proxy.records.jobs import SCHEMA as JOBS_SCHEMA
-from proxy.records.jobs import Jobs
-from proxy.records.journal import Journal
+from proxy.records.opened import InUse, Records
 from proxy.remote.faults import Refused
 from proxy.render.pool import Pool
 from proxy.render.wire import Hello
@@ -203,26 +195,6 @@ async def opened(section: str, bucket: S3Bucket) -> None:
         raise ConfigError(f"{section}: {failure}") from None
 
 
-class Records(NamedTuple):
-    """What a node writes down; `name` is its own, the same after a restart, `instance` of this start."""
-
-    name: str
-    instances: Instances
-    journal: Journal
-    notes: Index
-    jobs: Jobs
-    databases: tuple[Database, ...]
-    lock: IO[str]
-
-    async def close(self) -> None:
-        """Writes what is left."""
-        await self.notes.flush()
-        for database in self.databases:
-            await database.close()
-        self.instances.close()
-        self.lock.close()
-
-
 def records(
     directory: Path,
     sources: Iterable[str],
@@ -233,55 +205,27 @@ def records(
     jobs_at: Path | None = None,
     is_alone: bool = False,
 ) -> Records:
-    """What is written below `directory`, with the purges it tells of applied to `generations`; jobs below `jobs_at`, if
-    that is given. Nodes may share it, as in a restart; who `is_alone` shares it with nobody. Raises ConfigError where it
-    cannot be used."""
+    """Those below `directory`, jobs below `jobs_at`, if that is given; raises ConfigError where they cannot be used."""
     folder = directory / "records"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (folder / "lock").open("a")
-        try:
-            fcntl.flock(lock, (fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            raise ConfigError(
-                f"cache.disk.path: a node is at work in {directory}; say which with --node URL of its admin listener"
-                if is_alone
-                else f"cache.disk.path: a command of calotype is at work in {directory}; wait for its end"
-            ) from None
-        # Before anything is read: whoever purges from now on knows of us.
-        instances = Instances(folder / "instances", salt())
-        journal = Journal(folder / "purges")
-        if not journal.read(generations):
-            log.error("the journal of purges is damaged: everything that is kept here is made anew")
-            token = generations.next_token(time.time_ns(), salt())
-            lost = [Purge(Scope(source, Reach.PREFIX, ""), token) for source in sources]
-            for purge in lost:
-                generations.apply(purge)
-            journal.rewrite(generations)
-        index = Database(folder / "index.db", INDEX_SCHEMA, metrics)
-        jobs = Database((jobs_at or folder) / "jobs.db", JOBS_SCHEMA, metrics)
-        return Records(
-            _node_name(folder),
-            instances,
-            journal,
-            Index(index),
-            Jobs(jobs),
-            (index, jobs),
-            lock,
+        return Records.open(
+            folder,
+            sources,
+            generations,
+            metrics,
+            log,
+            jobs_at=jobs_at or folder,
+            is_alone=is_alone,
+            salt=salt,
         )
+    except InUse:
+        raise ConfigError(
+            f"cache.disk.path: a node is at work in {directory}; say which with --node URL of its admin listener"
+            if is_alone
+            else f"cache.disk.path: a command of calotype is at work in {directory}; wait for its end"
+        ) from None
     except (OSError, sqlite3.Error) as fault:
         raise ConfigError(f"cache.disk.path: {folder} cannot be used: {fault}") from None
-
-
-def _node_name(folder: Path) -> str:
-    """The same after a restart, and another where the disk was copied from another node's."""
-    named = folder / "node"
-    if not named.exists():
-        part = folder / f"node.{salt()}"
-        part.write_text(secrets.token_hex(8))
-        part.replace(named)
-    return f"{named.read_text().strip()}-{named.stat().st_ino}"
 
 
 def salt() -> str:

@@ -1,6 +1,7 @@
 """Protocols between the use cases and the world. Implementations satisfy them by shape; nobody inherits.
 
-The prose is the contract: what absent means, what may fail silently, who closes.
+The prose is the contract: what absent means, what may fail silently, who closes. Longer than other files, for it is the
+whole list of what the use cases need of the world.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
