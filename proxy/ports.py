@@ -70,8 +70,8 @@ class Tier(Protocol):
         """Whether `lookup` would most likely find it; reads no more than it takes to tell."""
         ...
 
-    async def store(self, key: str, variant: Variant) -> None:
-        """Keeps the variant if it can."""
+    async def store(self, key: str, variant: Variant) -> bool:
+        """Keeps the variant if it can; returns whether it did."""
         ...
 
     async def remove(self, key: str, kind: Format | None) -> bool | None:

@@ -83,9 +83,10 @@ class FakeTier:
         await asyncio.sleep(0)
         return self.entries.get(key)
 
-    async def store(self, key: str, variant: Variant) -> None:
+    async def store(self, key: str, variant: Variant) -> bool:
         await self.gate.wait()
         self.entries[key] = variant
+        return True
 
     async def holds(self, key: str, kind: Format | None) -> bool:
         return key in self.entries

@@ -33,7 +33,7 @@ class _WriteBehind:
         self._metrics = metrics
         self._kept: OrderedDict[str, Variant] = OrderedDict()
         self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
-        self._settling: dict[str, asyncio.Event] = {}
+        self._settling: dict[str, asyncio.Future[bool]] = {}
         self._kept_bytes = 0
         self._closing = False
         self._writers = [
@@ -70,26 +70,35 @@ class _WriteBehind:
 
     async def _write(self) -> None:
         while (key := await self._waiting.get()) is not None:
-            written = None
+            written, is_kept = None, False
             while (variant := self._kept.get(key)) is not None and written is not variant:
                 written = variant
                 try:
-                    await self.tier.store(key, variant)
+                    is_kept = await self.tier.store(key, variant)
                     if key not in self._kept:
                         await self.tier.remove(key, variant.kind)  # It was taken back meanwhile.
                 except Exception:
                     # Against its contract; but a writer that ends would take the queue with it.
+                    is_kept = False
                     self._metrics.tier_failed(self.tier.name, "internal")
-            self._take_back(key)
+            self._take_back(key, is_kept=is_kept)
             del variant, written  # Nobody but the tiers holds one, while nothing is written.
 
-    async def settled(self, key: str) -> None:
-        if key in self._kept:
-            await self._settling.setdefault(key, asyncio.Event()).wait()
+    def at_hand(self, key: str) -> Variant | None:
+        """What waits to be written."""
+        return self._kept.get(key)
 
-    def _take_back(self, key: str) -> bool:
+    async def settled(self, key: str, kind: Format | None) -> bool:
+        """Whether the tier has it, once it does not wait any more."""
+        if key not in self._kept:
+            return await self.tier.holds(key, kind)
+        if key not in self._settling:
+            self._settling[key] = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(self._settling[key])
+
+    def _take_back(self, key: str, *, is_kept: bool = False) -> bool:
         if (settling := self._settling.pop(key, None)) is not None:
-            settling.set()
+            settling.set_result(is_kept)
         variant = self._kept.pop(key, None)
         self._kept_bytes -= len(variant.body) if variant is not None else 0
         return variant is not None
@@ -145,10 +154,21 @@ class Chain:
         """Whether the last tier has it, or is about to."""
         return await self._slow[-1].holds(key, kind) if self._slow else self.recall(key) is not None
 
-    async def settled(self, key: str) -> None:
-        """Until nobody is about to store it."""
+    def at_hand(self, key: str) -> Brought | None:
+        """From the fast tier, or from what is about to be stored behind an answer: at once."""
+        if (recalled := self.recall(key)) is not None:
+            return Brought(recalled, self.fast)
         for behind in self._slow:
-            await behind.settled(key)
+            if (waiting := behind.at_hand(key)) is not None:
+                return Brought(waiting, behind.tier.name)
+        return None
+
+    async def settled(self, key: str, kind: Format | None) -> bool:
+        """Whether the last tier has it, once nobody is about to store it."""
+        has_it = self.recall(key) is not None
+        for behind in self._slow:
+            has_it = await behind.settled(key, kind)
+        return has_it
 
     def store(self, key: str, variant: Variant) -> bool:
         """Into the fast tier now, into the slow ones behind the answer; False if no tier took it."""
@@ -174,10 +194,21 @@ class Chain:
         make: Callable[[], Awaitable[Variant]],
         *,
         deadline: float,
+    ) -> Brought:
+        """From the first tier that has it, else as `make` does."""
+        return await self.lookup(key, kind) or await self.make(key, kind, make, deadline=deadline)
+
+    async def make(
+        self,
+        key: str,
+        kind: Format | None,
+        make: Callable[[], Awaitable[Variant]],
+        *,
+        deadline: float,
         haste: Haste | None = None,
     ) -> Brought:
-        """From the first tier that has it, else made and stored: here, or by another node that shares the last tier.
-        What is made while nobody waits for it takes no room in the fast tier.
+        """Made and stored, here or by another node that shares the last tier: no tier had it a moment ago. What is made
+        while nobody waits for it takes no room in the fast tier.
 
         Raises what `make` raises.
         """
@@ -186,8 +217,6 @@ class Chain:
             is_behind = haste is not None and haste.is_behind and bool(self._slow)
             return self._store_behind(key, variant) if is_behind else self.store(key, variant)
 
-        if found := await self.lookup(key, kind):
-            return found
         if self._turns is None:
             variant = await make()
             return Brought(variant, "", store(variant))

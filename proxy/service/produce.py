@@ -89,11 +89,13 @@ class Produce:
 
         async def attempt() -> bool:
             resolved = await self._resolve(wanted, deadline)
-            if await self._chain.holds(resolved.key, resolved.plan.encode.format):
+            key, kind = resolved.key, resolved.plan.encode.format
+            if await self._chain.holds(key, kind):
                 return False
             made, _ = await self._fly(resolved, deadline, is_behind=True)
-            await self._chain.settled(resolved.key)
-            if not await self._chain.holds(resolved.key, resolved.plan.encode.format):
+            if not await self._chain.settled(key, kind):
+                if self._generations.of(wanted.ref) != resolved.identity.generation:
+                    raise OriginalChanged
                 raise Internal("it was made, but no tier has kept it: is there room?")
             return not made.brought.tier
 
@@ -162,7 +164,8 @@ class Produce:
         return self._resolved.keep(wanted.by_value, Resolved(identity, plan, key, of_plans))
 
     async def _make(self, resolved: Resolved, flight: Flight, deadline: float) -> _Made:
-        """Inside the flight: look again, for the flight before may just have landed, then make it."""
+        """Inside the flight: look again, for the flight before may just have landed, then make it. Who prepares has asked
+        the tiers right before: what has landed since then is still at hand."""
         timings = NO_TIMINGS
 
         async def render() -> Variant:
@@ -173,8 +176,9 @@ class Produce:
                 body = with_etag(body, etag(original_key(resolved.identity)))
             return replace(variant, body=body, of=str(resolved.identity.ref))
 
-        kind = resolved.plan.encode.format
-        brought = await self._chain.bring(resolved.key, kind, render, deadline=deadline, haste=flight)
+        key, kind = resolved.key, resolved.plan.encode.format
+        found = self._chain.at_hand(key) if flight.is_behind else await self._chain.lookup(key, kind)
+        brought = found or await self._chain.make(key, kind, render, deadline=deadline, haste=flight)
         await self._note(resolved)
         return _Made(brought, timings)
 

@@ -28,7 +28,7 @@ PAUSE_S = 0.5
 TRIES = 20
 _AT_A_TIME = 1000
 _A_WORKER = 6
-"""Tasks under way for each worker: while one is rendered, others are fetched, and stored."""
+"""Variants under way for each worker: while one is rendered, others are fetched, and stored."""
 
 
 class Preparer(Protocol):
@@ -61,6 +61,8 @@ class Warming:
         self._auto = auto
         self._clock = clock
         self._most = _A_WORKER * workers
+        self._seats = asyncio.Semaphore(self._most)
+        self._turn = asyncio.Lock()
         self._log = log
         self._more = asyncio.Event()
         self._to_list = asyncio.Event()
@@ -172,30 +174,36 @@ class Warming:
         self._more.set()
 
     async def _do(self, task: Task) -> None:
-        done = skipped = 0
-        failures = []
-        for said in task.transforms:
-            try:
-                wanted = self._wanted(task, said)
-            except CalotypeError as failure:
-                failure_of_all = Failure(task.key, said, failure.slug, failure.detail)
-                failures += [failure_of_all] * self._count(said)
-                continue
-            for one in wanted:
+        made: list[bool] = []
+        failures: list[Failure] = []
+        async with asyncio.TaskGroup() as making, self._turn:
+            # Variants of one original follow one another, so that it is looked at and opened once for them all.
+            for said in task.transforms:
                 try:
-                    made = await self._prepare(one)
+                    every_wanted = self._wanted(task, said)
                 except CalotypeError as failure:
-                    failures.append(Failure(task.key, said, failure.slug, failure.detail))
-                except Exception:
-                    self._log.exception("internal error")
-                    failures.append(
-                        Failure(task.key, said, CalotypeError.slug, "an unexpected error was logged")
-                    )
-                else:
-                    done += made
-                    skipped += not made
+                    failures += [Failure(task.key, said, failure.slug, failure.detail)] * self._count(said)
+                    continue
+                for wanted in every_wanted:
+                    await self._seats.acquire()
+                    making.create_task(self._make(task, said, wanted, made, failures), name="variant")
+        done, skipped = made.count(True), made.count(False)
         # Or it would be done again and again.
         await _written(lambda: self._jobs.finish(task, done=done, skipped=skipped, failures=failures))
+
+    async def _make(
+        self, task: Task, said: str, wanted: Wanted, made: list[bool], failures: list[Failure]
+    ) -> None:
+        """One variant, from a seat that was taken; `made` or not, for it was there, or one of the `failures`."""
+        try:
+            made.append(await self._prepare(wanted))
+        except CalotypeError as failure:
+            failures.append(Failure(task.key, said, failure.slug, failure.detail))
+        except Exception:
+            self._log.exception("internal error")
+            failures.append(Failure(task.key, said, CalotypeError.slug, "an unexpected error was logged"))
+        finally:
+            self._seats.release()
 
     def _count(self, said: str) -> int:
         """How many variants it would have been."""

@@ -206,13 +206,13 @@ class BucketTier:
             self._metrics.tier_failed(self.name, fault.kind)
             return None
 
-    async def store(self, key: str, variant: Variant) -> None:
+    async def store(self, key: str, variant: Variant) -> bool:
         try:
-            await self._store(key, variant)
+            return await self._store(key, variant)
         finally:
             await self._flags.leave(key)
 
-    async def _store(self, key: str, variant: Variant) -> None:
+    async def _store(self, key: str, variant: Variant) -> bool:
         stored = Object(
             body=variant.body,
             content_type="application/json" if variant.kind is None else TRAITS[variant.kind].mime,
@@ -230,8 +230,9 @@ class BucketTier:
                     await asyncio.sleep(RETRY_S * 2**trial * (0.5 + self._chance()))
             else:
                 await self._flags.mark_present(key)
-                return
+                return True
         self._metrics.tier_failed(self.name, "dropped")
+        return False
 
     async def location(self, key: str, kind: Format, *, until_s: float) -> str:
         """A URL of the variant where its flag says that it is there, and the store has said so within the minute."""

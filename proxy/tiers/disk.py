@@ -74,10 +74,10 @@ class DiskTier:
             self._metrics.tier_failed(self.name, "timeout")
             return None
 
-    async def store(self, key: str, variant: Variant) -> None:
+    async def store(self, key: str, variant: Variant) -> bool:
         if len(variant.body) + OVERHEAD_BYTES > self._max_entry_bytes:
-            return
-        await self._off_loop(self._writer, self._write, (key, variant))
+            return False
+        return await self._off_loop(self._writer, self._write, (key, variant)) is not None
 
     async def holds(self, key: str, kind: Format | None) -> bool:
         return await self._off_loop(self._readers, self._has, key) is not None
@@ -171,10 +171,10 @@ class DiskTier:
     def _drop(self, cache: diskcache.Cache, key: str) -> bool | None:
         return True if cache.delete(key) else None
 
-    def _write(self, cache: diskcache.Cache, entry: tuple[str, Variant]) -> None:
+    def _write(self, cache: diskcache.Cache, entry: tuple[str, Variant]) -> bool | None:
         now_s = time.monotonic()
         if now_s < self._resting_until_s:
-            return
+            return None
         if now_s - self._swept_s >= SWEEP_EVERY_S:
             self._swept_s = now_s
             self._sweeper.submit(self._guarded, self._sweep, time.time() - YOUNG_S)
@@ -188,6 +188,7 @@ class DiskTier:
         if cache.volume() > self._size_limit:
             cache.cull()
         self._measure(cache)
+        return True
 
     def _make_room(self, cache: diskcache.Cache) -> None:
         """The file system is full: give up a sixteenth of what we hold, and write nothing for a while."""

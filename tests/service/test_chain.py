@@ -222,10 +222,10 @@ async def test_a_tier_writes_as_many_at_once_as_it_says() -> None:
     started = 0
     real = bucket.store
 
-    async def store(key: str, variant: Variant) -> None:
+    async def store(key: str, variant: Variant) -> bool:
         nonlocal started
         started += 1
-        await real(key, variant)
+        return await real(key, variant)
 
     bucket.store = store  # type: ignore[method-assign]
     chain = Chain(FakeInstantTier(), [bucket], FakeMetrics())
