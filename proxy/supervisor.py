@@ -34,8 +34,9 @@ from proxy.telemetry.slowest import Slow
 from proxy.telemetry.watchdog import Watchdog
 
 WHERE = Path(proxy.__file__).parent.parent
-PROCESS = "import sys; sys.path.insert(0, sys.argv[2]); from proxy.process import main; main()"
-"""Not run as a module: what it sends is of classes that we have under the same name."""
+PROCESS = "import os, sys; os.setpgid(0, 0); sys.path.insert(0, sys.argv[2]); from proxy.process import main; main()"
+"""Not run as a module: what it sends is of classes that we have under the same name. In a group of its own, which a
+terminal's signals do not reach."""
 START_S = 30.0
 PAUSE_S = 0.5
 REPORT_S = 2.0
@@ -70,7 +71,6 @@ class _Child:
                 *(sys.executable, "-P", "-c", PROCESS, str(theirs.fileno()), str(WHERE)),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
             )
         child = cls(process, Channel(ours))
         try:

@@ -43,6 +43,9 @@ START_S = 20.0
 RESPAWN_PAUSE_S = 0.5
 KILL_SLACK_S = 0.05
 WATCH_S = 0.1
+_WORKER = "import os; os.setpgid(0, 0); from proxy.render.worker import main; main()"
+"""In a group of its own, which a terminal's signals do not reach, but in our session: the scheduler weighs processes by
+their niceness only within one (sched(7), autogroup), and a worker has to make way for hits."""
 _PART_BYTES = 2**20
 _PROBE, _RENDER, _BEHIND = 0, 1, 2
 _FAILURES = {kind.slug: kind for kind in (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal)}
@@ -95,8 +98,8 @@ class _Worker:
                 *(
                     sys.executable,
                     "-P",
-                    "-m",
-                    "proxy.render.worker",
+                    "-c",
+                    _WORKER,
                     str(theirs.fileno()),
                     *map(str, (memory_bytes, *limits)),
                 ),
@@ -104,7 +107,6 @@ class _Worker:
                 env=_environment(memory_bytes),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
             )
         worker = cls(process, ours)
         all_of_them.add(worker)

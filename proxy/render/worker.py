@@ -1,7 +1,7 @@
 """The worker process: takes one job at a time from its socket, renders it, answers; dies with its parent.
 
-Started by `pool` as `python -m proxy.render.worker DESCRIPTOR MEMORY_BYTES CPU_S SANDBOX`. A job that hangs is ended
-by the pool; should the pool be gone, by an alarm.
+`pool` calls `main` in a new process with the arguments DESCRIPTOR MEMORY_BYTES CPU_S SANDBOX. A job that hangs is ended by
+the pool; should the pool be gone, by an alarm.
 """
 
 import ctypes
@@ -25,8 +25,14 @@ ALARM_SLACK_S = 2.0
 
 
 def main() -> None:
+    """Works until the pool is gone."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        _work_on()
+
+
+def _work_on() -> None:
     # The pool ends its workers with SIGKILL; a stop that is sent to everybody must not end what is under way.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
     channel_descriptor, memory_bytes, cpu_s, sandboxed = map(int, sys.argv[1:])
     _close_all_but(channel_descriptor)
@@ -117,8 +123,3 @@ def _content(descriptor: int, size_bytes: int) -> bytes:
 def _send(channel: socket.socket, text: bytes, body: bytes) -> None:
     channel.sendall(ANSWER_HEAD.pack(len(text), len(body)) + text)
     channel.sendall(body)
-
-
-if __name__ == "__main__":
-    with suppress(BrokenPipeError, ConnectionResetError):
-        main()

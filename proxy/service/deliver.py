@@ -5,7 +5,7 @@ One for each process that answers requests. Speaks in core values only; HTTP is 
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
@@ -21,6 +21,9 @@ MOMENT_S = 0.25
 PATIENCE_S = 0.25
 """How long a picture that is at hand waits for word on whether its original is still the same."""
 RECOVERY_S = 1.0
+GRACE_S = 0.05
+"""How much longer than it may a belief holds for a picture at hand, so that a look at its original is begun by a request
+and not waited for."""
 _MEMO_ENTRIES = 20_000
 
 
@@ -125,20 +128,33 @@ class Deliver:
         named = self._names.get(wanted)
         if named is not None and self._holds(wanted.ref, named.belief):
             return named
-        if named is not None and self._is_at_hand(wanted.ref, named):
-            if self._clock() - self._looking.get(wanted.ref, math.inf) > PATIENCE_S:
+        if named is not None and (held := self._at_hand(wanted.ref, named)):
+            now_s = self._clock()
+            if now_s - self._looking.get(wanted.ref, math.inf) > PATIENCE_S:
                 return named  # It was asked for long ago; to ask again would not help.
+            if now_s - held.until_s < GRACE_S:
+                if wanted.ref not in self._looking:
+                    self._flights.begin(*self._looked_up(wanted, deadline))
+                return named
             try:
                 async with asyncio.timeout(PATIENCE_S):
                     return await self._renamed(wanted, deadline)
             except TimeoutError:
-                if purges == self._purges and self._is_at_hand(wanted.ref, named):
+                if purges == self._purges and self._at_hand(wanted.ref, named):
                     # Who looks after originals has other worries. What was true a second ago is, for another.
                     until_s = self._clock() + RECOVERY_S
                     return self._learn(wanted, named._replace(belief=named.belief._replace(until_s=until_s)))
         return await self._renamed(wanted, deadline)
 
     async def _renamed(self, wanted: Wanted, deadline: float) -> Named:
+        purges = self._purges
+        named = (await self._flights.run(*self._looked_up(wanted, deadline), deadline=deadline)).result
+        return self._names.keep(wanted, named) if purges == self._purges else named
+
+    def _looked_up(
+        self, wanted: Wanted, deadline: float
+    ) -> tuple[tuple[object, ...], Callable[[Flight], Awaitable[Named]]]:
+        """The flight that asks for the name, and its key."""
         purges = self._purges
 
         async def look(flight: Flight) -> Named:
@@ -154,16 +170,14 @@ class Deliver:
                 if alone:
                     del self._looking[wanted.ref]
 
-        flight = ("name", purges, self._moment(), wanted.by_value)
-        named = (await self._flights.run(flight, look, deadline=deadline)).result
-        return self._names.keep(wanted, named) if purges == self._purges else named
+        return ("name", purges, self._moment(), wanted.by_value), look
 
-    def _is_at_hand(self, ref: OriginalRef, named: Named) -> bool:
-        """Whether its picture is in memory, and its original not known to be another by now."""
+    def _at_hand(self, ref: OriginalRef, named: Named) -> Belief | None:
+        """What was last believed of an original, where its picture is in memory and it is not known to be another."""
         held = self._beliefs.get(ref)
-        if held is None or held.version != named.belief.version:
-            return False
-        return self._memory.lookup(named.key) is not None
+        if held is None or held.version != named.belief.version or self._memory.lookup(named.key) is None:
+            return None
+        return held
 
     def _learn(self, wanted: Wanted, named: Named) -> Named:
         """One look at an original is good for all that is made of it."""

@@ -104,6 +104,11 @@ class Flights:
                 task.cancel()
         return Landed(cast("T", result), collapsed)
 
+    def begin(self, key: Hashable, work: Callable[[Flight], Awaitable[object]]) -> None:
+        """Has `work` be done, unless a flight for `key` is up, for whoever comes later: nobody waits for it now."""
+        if key not in self._flights:
+            self._start(key, work, is_behind=False).hold()
+
     def _start(self, key: Hashable, work: Callable[[Flight], Awaitable[T]], *, is_behind: bool) -> Flight:
         flight = Flight(is_behind=is_behind)
 

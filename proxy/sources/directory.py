@@ -51,7 +51,8 @@ class OpenFile:
 class DirectorySource:
     """Satisfies Source. `max_bytes` bounds an original."""
 
-    recheck_s = 1.0
+    recheck_s = 0.95
+    """What is left of a second, within which a replaced file is to be seen, when a picture at hand has had its grace."""
     serves_stale = False
 
     def __init__(self, name: str, root: Path, *, max_bytes: int) -> None:
@@ -59,6 +60,8 @@ class DirectorySource:
         self._root = os.path.realpath(root)
         self.max_bytes = max_bytes
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"source-{name}")
+        # Whoever writes waits for the disk, and nobody who only looks waits for him.
+        self._slow_threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"shelf-{name}")
 
     async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
         return await asyncio.get_running_loop().run_in_executor(
@@ -74,7 +77,9 @@ class DirectorySource:
             raise
 
     async def keep(self, key: str, content: Original, *, kind: Format, generation: str) -> None:
-        keeping = asyncio.get_running_loop().run_in_executor(self._threads, self._keep, key, content.fileno())
+        keeping = asyncio.get_running_loop().run_in_executor(
+            self._slow_threads, self._keep, key, content.fileno()
+        )
         try:
             await asyncio.shield(keeping)
         except asyncio.CancelledError:
@@ -95,16 +100,17 @@ class DirectorySource:
             with suppress(OSError):
                 path.parent.rmdir()
 
-        await asyncio.get_running_loop().run_in_executor(self._threads, remove)
+        await asyncio.get_running_loop().run_in_executor(self._slow_threads, remove)
 
     async def keys(self, prefix: str) -> AsyncIterator[list[str]]:
         walking = self._walk(prefix)
         loop = asyncio.get_running_loop()
-        while page := await loop.run_in_executor(self._threads, lambda: list(islice(walking, _PAGE))):
+        while page := await loop.run_in_executor(self._slow_threads, lambda: list(islice(walking, _PAGE))):
             yield page
 
     def close(self) -> None:
         self._threads.shutdown(wait=False)
+        self._slow_threads.shutdown(wait=False)
 
     def _keep(self, key: str, descriptor: int) -> None:
         """All of it under its name, or nothing."""

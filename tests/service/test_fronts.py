@@ -14,7 +14,7 @@ from proxy.core.keys import OriginalRef
 from proxy.core.transform import Transform
 from proxy.core.wanted import Named, Wanted
 from proxy.service import deliver as deliver_module
-from proxy.service.deliver import Deliver
+from proxy.service.deliver import GRACE_S, Deliver
 from proxy.service.singleflight import Flights
 from tests.fakes import FakeInstantTier
 
@@ -41,12 +41,15 @@ class FakeProducer:
         self.key, self.version = KEY, "1"
         self.location = ""
         self.failure: Exception | None = None
+        self.name_failure: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def name(self, wanted: Wanted, *, deadline: float) -> Named:
         self.names += 1
         await self.gate.wait()
+        if self.name_failure is not None:
+            raise self.name_failure
         return Named(self.key, Format.PNG, Belief(self.version, self.until_s))
 
     async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
@@ -118,6 +121,49 @@ async def test_a_picture_at_hand_does_not_wait_for_a_back_that_hangs(monkeypatch
     await asyncio.sleep(0.01)
     fresh = await deliver.variant(asked, deadline=later())
     assert fresh.delivery.key == producer.key, "it is asked for again, and believed"
+
+
+async def test_a_hot_picture_waits_for_no_look() -> None:
+    producer, clock, asked = FakeProducer(), StillClock(), wanted()
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    producer.until_s = clock() + 1
+    await deliver.variant(asked, deadline=later())
+    clock.ahead_s = 1 + 0.9 * GRACE_S
+    producer.gate.clear()
+    producer.key, producer.version, producer.until_s = "cd" * 32, "2", clock() + 1
+    for _ in range(3):
+        assert deliver.recall(asked) is None
+        assert (await deliver.variant(asked, deadline=later())).delivery.key == KEY
+        await asyncio.sleep(0.01)
+    assert producer.names == 1, "one look, begun by the first"
+    producer.gate.set()
+    await asyncio.sleep(0.01)
+    assert (await deliver.variant(asked, deadline=later())).delivery.key == producer.key
+
+
+async def test_a_picture_that_nobody_has_asked_for_since_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliver_module, "PATIENCE_S", 5.0)
+    producer, clock, asked = FakeProducer(), StillClock(), wanted()
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    producer.until_s = clock() + 1
+    await deliver.variant(asked, deadline=later())
+    clock.ahead_s = 1 + 1.1 * GRACE_S
+    producer.key, producer.version = "cd" * 32, "2"
+    assert (await deliver.variant(asked, deadline=later())).delivery.key == producer.key
+
+
+async def test_a_look_in_vain_that_nobody_waited_for_is_made_again() -> None:
+    producer, clock, asked = FakeProducer(), StillClock(), wanted()
+    flights = Flights()
+    deliver = Deliver(FakeInstantTier(), producer, flights, clock)
+    producer.until_s = clock() + 1
+    await deliver.variant(asked, deadline=later())
+    clock.ahead_s = 1.01
+    producer.name_failure = SourceUnavailable("down")
+    for _ in range(2):
+        assert (await deliver.variant(asked, deadline=later())).delivery.key == KEY
+        await asyncio.sleep(0.01)
+    assert (producer.names, len(flights)) == (2, 0)
 
 
 async def test_a_look_that_is_merely_slow_is_believed_once_it_is_done(

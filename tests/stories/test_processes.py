@@ -158,6 +158,21 @@ def test_a_back_that_cannot_start_is_told_in_one_line(originals: Path, tmp_path:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_workers_make_way_and_no_terminal_reaches_anybody(originals: Path, processes: int) -> None:
+    """The scheduler weighs processes by niceness only within a session."""
+    some = node(originals, "some", processes)
+    with running(some):
+        assert some.process is not None
+        others = descendants(some.process.pid)
+        assert len(others) == (2 if processes == 1 else 5)
+        assert {os.getsid(pid) for pid in others} == {os.getsid(some.process.pid)}
+        assert [os.getpgid(pid) for pid in others] == others
+        nice = {pid: os.getpriority(os.PRIO_PROCESS, pid) for pid in (some.process.pid, *others)}
+        calm = nice[some.process.pid]
+        assert {pid for pid in nice if nice[pid] > calm} == set(some.workers())
+
+
 @pytest.mark.parametrize("to", ["supervisor", "everybody"])
 async def test_a_stop_finishes_what_is_under_way(originals: Path, to: str) -> None:
     two = node(originals, "two")
@@ -166,9 +181,9 @@ async def test_a_stop_finishes_what_is_under_way(originals: Path, to: str) -> No
         assert two.process is not None
         rested_s = two.busy_s()  # Starting took some.
         asking = asyncio.create_task(
-            get_all([f"{two.url}/w_{width},f_avif/large.png" for width in (1200, 1300)] * 5)
+            get_all([f"{two.url}/w_{width},f_avif,q_95/large.png" for width in (2400, 2500)] * 5)
         )
-        await eventually(lambda: two.busy_s() - rested_s > 0.3)
+        await eventually(lambda: two.busy_s() - rested_s > 0.1)
         tree = [two.process.pid, *descendants(two.process.pid)]
         workers = two.workers()
         for pid in tree if to == "everybody" else tree[:1]:
@@ -191,7 +206,7 @@ async def test_a_second_signal_ends_the_drain(originals: Path) -> None:
         tree = descendants(two.process.pid)
         rested_s = two.busy_s()
         asking = asyncio.create_task(get_all([f"{two.url}/w_3000,f_avif,q_95/large.png"]))
-        await eventually(lambda: two.busy_s() - rested_s > 0.3)
+        await eventually(lambda: two.busy_s() - rested_s > 0.1)
         two.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.3)
         began_s = time.monotonic()
