@@ -174,8 +174,9 @@ class OriginalsTier(Protocol):
 
 
 class Source(Protocol):
-    """A place originals come from. `recheck_s` is how long an identity may be believed, in seconds; `serves_stale`
-    says that it may be believed on while the source is out of order, and after a restart.
+    """A place originals come from. `recheck_s` is how long an identity may be believed, in seconds, the last part of which
+    is there to look it up again; `serves_stale` says that it may be believed on while the source is out of order, and
+    after a restart.
 
     Raises OriginalNotFound, OriginalTooLarge, SourceNotAllowed, SourceUnavailable or SourceTimeout, Overloaded where
     it is the node that can open no more, and nothing else.

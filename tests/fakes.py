@@ -179,7 +179,7 @@ class FakeOriginal:
 class FakeSource:
     """Originals in a dict; `gate`, while closed, holds every fetch; `failure` is raised instead."""
 
-    recheck_s = 0.95
+    recheck_s = 1.0
     serves_stale = False
 
     def __init__(self, name: str = "photos") -> None:

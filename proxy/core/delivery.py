@@ -52,10 +52,12 @@ def steps(outcome: Outcome | None, timings: Timings, total_s: float) -> list[tup
 
 
 class Belief(NamedTuple):
-    """Which version of an original is the present one, and until when that need not be looked up, on the Clock."""
+    """Which version of an original is the present one, on the Clock: `until_s` nobody need look it up, and until `last_s`
+    a picture that is at hand may be served while somebody does."""
 
     version: str
     until_s: float
+    last_s: float = 0.0
 
 
 NO_BELIEF = Belief("", 0.0)

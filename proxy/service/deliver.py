@@ -21,9 +21,6 @@ MOMENT_S = 0.25
 PATIENCE_S = 0.25
 """How long a picture that is at hand waits for word on whether its original is still the same."""
 RECOVERY_S = 1.0
-GRACE_S = 0.05
-"""How much longer than it may a belief holds for a picture at hand, so that a look at its original is begun by a request
-and not waited for."""
 _MEMO_ENTRIES = 20_000
 
 
@@ -132,7 +129,7 @@ class Deliver:
             now_s = self._clock()
             if now_s - self._looking.get(wanted.ref, math.inf) > PATIENCE_S:
                 return named  # It was asked for long ago; to ask again would not help.
-            if now_s - held.until_s < GRACE_S:
+            if now_s < held.last_s:
                 if wanted.ref not in self._looking:
                     self._flights.begin(*self._looked_up(wanted, deadline))
                 return named

@@ -28,6 +28,8 @@ STALE_S = 5.0
 _GONE = ""
 _REMEMBERED = 100_000
 _TRIES = 3
+_AHEAD, _MOST_AHEAD_S = 0.05, 1.0
+"""Which last part of the time that an identity may be believed is there to look it up anew, so that hits need not wait."""
 
 T = TypeVar("T")
 
@@ -37,10 +39,12 @@ class OriginalChanged(Exception):
 
 
 class _Known(NamedTuple):
-    """Who an original was when it was last looked at, or that it was missing, and until when that may be believed."""
+    """Who an original was when it was last looked at, or that it was missing, from when on it is looked up again, and until
+    when it may be believed."""
 
     identity: Identity | OriginalNotFound
     until_s: float
+    last_s: float
     generation: str
 
 
@@ -101,19 +105,19 @@ class Originals:
         source = self._sources[ref.source]
         last = await self._last(ref, generation) if source.serves_stale else None
         known: Identity | OriginalNotFound
-        lasts_s = source.recheck_s
+        lasts_s, ahead_s = source.recheck_s, min(_AHEAD * source.recheck_s, _MOST_AHEAD_S)
         try:
             async with asyncio.timeout_at(deadline):
                 known = await source.identify(ref.key, last, generation)
         except OriginalNotFound as missing:
-            known, lasts_s = missing.with_traceback(None), NOT_FOUND_S
+            known, lasts_s, ahead_s = missing.with_traceback(None), NOT_FOUND_S, 0.0
         except (TimeoutError, SourceTimeout, SourceUnavailable) as failure:
             if last is None:
                 if isinstance(failure, TimeoutError):
                     raise SourceTimeout("the source did not answer in time") from None
                 raise
             self._metrics.fetched(ref.source, "stale")
-            known, lasts_s = last, min(lasts_s, STALE_S)
+            known, lasts_s, ahead_s = last, min(lasts_s, STALE_S), 0.0
         version = known.version if isinstance(known, Identity) else _GONE
         if source.serves_stale and version != (last.version if last else _GONE):
             if version != _GONE:
@@ -121,7 +125,8 @@ class Originals:
             self._chain.store(
                 identity_key(ref, generation), Variant(kind=None, body=version.encode(), of=str(ref))
             )
-        found = _Known(known, self._clock() + lasts_s, generation)
+        last_s = self._clock() + lasts_s
+        found = _Known(known, last_s - ahead_s, last_s, generation)
         if generation == self._generations.of(ref):
             self._known[ref] = found
         return found
@@ -138,9 +143,10 @@ class Originals:
     def belief(self, identity: Identity) -> Belief:
         """Until when `identity` need not be looked up again; no time at all if another is known by now."""
         known = self._known.get(identity.ref)
-        holds = known is not None and known.identity == identity
         version = f"{identity.version} {identity.generation}"
-        return Belief(version, known.until_s if known is not None and holds else 0.0)
+        if known is None or known.identity != identity:
+            return Belief(version, 0.0)
+        return Belief(version, known.until_s, known.last_s)
 
     async def while_it_rests(self, ref: OriginalRef, work: Callable[[], Awaitable[T]]) -> T:
         """`work`, begun anew where the original turns out to have changed; raises SourceUnavailable where it

@@ -51,8 +51,7 @@ class OpenFile:
 class DirectorySource:
     """Satisfies Source. `max_bytes` bounds an original."""
 
-    recheck_s = 0.95
-    """What is left of a second, within which a replaced file is to be seen, when a picture at hand has had its grace."""
+    recheck_s = 1.0
     serves_stale = False
 
     def __init__(self, name: str, root: Path, *, max_bytes: int) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from proxy.core.errors import CalotypeError, OriginalNotFound, OriginalTooLarge, SourceUnavailable
 from proxy.core.keys import OriginalRef
-from proxy.service.deliver import GRACE_S
 from proxy.sources.directory import DirectorySource
 from tests.fakes import FakeSource, temporary_file
 
@@ -73,7 +72,7 @@ async def test_another_content_is_another_identity(place: Place) -> None:
 
 
 async def test_believing_lasts_a_second(place: Place) -> None:
-    assert place.source.recheck_s + GRACE_S == 1.0
+    assert place.source.recheck_s == 1.0
 
 
 # Below: the directory alone.

@@ -14,7 +14,7 @@ from proxy.core.keys import OriginalRef
 from proxy.core.transform import Transform
 from proxy.core.wanted import Named, Wanted
 from proxy.service import deliver as deliver_module
-from proxy.service.deliver import GRACE_S, Deliver
+from proxy.service.deliver import Deliver
 from proxy.service.singleflight import Flights
 from tests.fakes import FakeInstantTier
 
@@ -37,7 +37,7 @@ class FakeProducer:
 
     def __init__(self) -> None:
         self.names = self.variants = 0
-        self.until_s = 0.0
+        self.until_s = self.ahead_s = 0.0
         self.key, self.version = KEY, "1"
         self.location = ""
         self.failure: Exception | None = None
@@ -50,7 +50,11 @@ class FakeProducer:
         await self.gate.wait()
         if self.name_failure is not None:
             raise self.name_failure
-        return Named(self.key, Format.PNG, Belief(self.version, self.until_s))
+        return Named(self.key, Format.PNG, self.belief)
+
+    @property
+    def belief(self) -> Belief:
+        return Belief(self.version, self.until_s, self.until_s + self.ahead_s)
 
     async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
         self.variants += 1
@@ -59,7 +63,7 @@ class FakeProducer:
             raise self.failure
         delivery = Delivery(
             key=self.key, format=Format.PNG, outcome=Outcome.MISS, stored=True,
-            belief=Belief(self.version, self.until_s),
+            belief=self.belief,
             location=self.location if redirect_until_s else "",
         )  # fmt: skip
         return Delivered(delivery, None if delivery.location else VARIANT)
@@ -126,9 +130,9 @@ async def test_a_picture_at_hand_does_not_wait_for_a_back_that_hangs(monkeypatch
 async def test_a_hot_picture_waits_for_no_look() -> None:
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    producer.until_s = clock() + 1
+    producer.until_s, producer.ahead_s = clock() + 1, 0.1
     await deliver.variant(asked, deadline=later())
-    clock.ahead_s = 1 + 0.9 * GRACE_S
+    clock.ahead_s = 1.09
     producer.gate.clear()
     producer.key, producer.version, producer.until_s = "cd" * 32, "2", clock() + 1
     for _ in range(3):
@@ -145,9 +149,9 @@ async def test_a_picture_that_nobody_has_asked_for_since_waits(monkeypatch: pyte
     monkeypatch.setattr(deliver_module, "PATIENCE_S", 5.0)
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    producer.until_s = clock() + 1
+    producer.until_s, producer.ahead_s = clock() + 1, 0.1
     await deliver.variant(asked, deadline=later())
-    clock.ahead_s = 1 + 1.1 * GRACE_S
+    clock.ahead_s = 1.1
     producer.key, producer.version = "cd" * 32, "2"
     assert (await deliver.variant(asked, deadline=later())).delivery.key == producer.key
 
@@ -156,7 +160,7 @@ async def test_a_look_in_vain_that_nobody_waited_for_is_made_again() -> None:
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     flights = Flights()
     deliver = Deliver(FakeInstantTier(), producer, flights, clock)
-    producer.until_s = clock() + 1
+    producer.until_s, producer.ahead_s = clock() + 1, 0.1
     await deliver.variant(asked, deadline=later())
     clock.ahead_s = 1.01
     producer.name_failure = SourceUnavailable("down")

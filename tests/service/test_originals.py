@@ -62,6 +62,21 @@ async def test_an_identity_is_asked_for_once_a_second(house: SimpleNamespace) ->
     assert house.source.identified == 2
 
 
+@pytest.mark.parametrize(("recheck_s", "ahead_s"), [(1.0, 0.05), (3600.0, 1.0), (0.0, 0.0)])
+async def test_the_last_part_of_the_time_is_there_to_look_again(
+    house: SimpleNamespace, recheck_s: float, ahead_s: float
+) -> None:
+    house.source.recheck_s = recheck_s
+    ref = house.source.put("a", b"1")
+    now_s = house.clock()
+    belief = house.originals.belief(await house.originals.identify(ref, deadline=soon()))
+    assert belief.last_s - now_s == pytest.approx(recheck_s, abs=0.01)
+    assert belief.last_s - belief.until_s == pytest.approx(ahead_s)
+    house.clock.ahead_s = recheck_s - ahead_s
+    await house.originals.identify(ref, deadline=soon())
+    assert house.source.identified == 2
+
+
 async def test_a_crowd_asks_once(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
     await asyncio.gather(*(house.originals.identify(ref, deadline=soon()) for _ in range(100)))
