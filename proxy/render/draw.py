@@ -4,6 +4,7 @@ No files, no decisions. What is to be done was settled in the Plan, where it goe
 `demo` the only code that imports pyvips, and where `image` means a pyvips image.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple, assert_never
 
 import pyvips
@@ -21,6 +22,9 @@ from proxy.render.steps import apply
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
 _SWAPPING_ORIENTATIONS = range(5, 9)
 _COLOURS = 3
+_MOST_BANDS = 4
+MOST_KEPT_BYTES = 64 * 2**20
+"""What is larger when it is decoded is not kept."""
 _MOST_SCANS = 100  # Encoders make 10 or so.
 _SRGB_PROFILE = b"sRGB IEC61966-2.1"
 _PROFILE_HEAD_BYTES = 512
@@ -56,22 +60,55 @@ def working_formats() -> list[Format]:
     return working
 
 
-def probe(content: bytes, limits: Limits) -> Facts:
-    """The facts of an original, from its header. Raises UnsupportedFormat, OriginalTooLarge or Undecodable."""
-    return _opened(content, limits)[0]
+class Opened:
+    """An original whose header was read within the limits, with the `facts` it told. While it `keeps`, pixels that were
+    decoded or resized are there for the next render of it: all of them come to the same bytes as alone.
+
+    Raises UnsupportedFormat, OriginalTooLarge or Undecodable.
+    """
+
+    def __init__(self, content: bytes, limits: Limits) -> None:
+        self.content = content
+        self.facts, self.is_plain = _read(content, limits)
+        self.keeps = False
+        self._kept: dict[str, tuple[object, pyvips.Image]] = {}
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is worth while to have its pixels in memory."""
+        return self.keeps or bool(self._kept)
+
+    def let_go(self) -> bool:
+        """Keeps nothing any more; whether that gives back any memory."""
+        was_shared = self.is_shared
+        self.keeps = False
+        self._kept.clear()
+        return was_shared
+
+    def kept(self, stage: str, which: object, make: Callable[[], pyvips.Image]) -> pyvips.Image:
+        """Pixels in memory, which may be those of the render before; of each stage the last are kept."""
+        if stage in self._kept and self._kept[stage][0] == which:
+            return self._kept[stage][1]
+        image = make()
+        if self.keeps:
+            image = image.copy_memory()
+            self._kept[stage] = which, image
+        return image
 
 
-def render(content: bytes, plan: Plan, limits: Limits) -> bytes:
+def render(opened: Opened, plan: Plan, limits: Limits) -> bytes:
     """The encoded variant. Raises UnsupportedFormat, OriginalTooLarge, Undecodable, or Internal where a sound
     original cannot be drawn as planned."""
-    facts, is_plain = _opened(content, limits)
+    facts = opened.facts
     size = Size(facts.width_px, facts.height_px)
     animates = facts.animated and TRAITS[plan.encode.format].animation
     check(limits, facts.format, size, facts.pages if animates else 1)
-    original = _Original(content, facts.format, size, animates, is_plain, facts)
+    original = _Original(opened, facts.format, size, animates)
     try:
         return _drawn(original, plan)
     except (pyvips.Error, MemoryError) as fault:
+        if _is_memory(fault) and opened.let_go():
+            return render(opened, plan, limits)
         if _is_memory(fault):
             raise OriginalTooLarge("the picture needs more memory than a worker may use") from None
     # Pixels are read while they are written: only a second look tells whose fault it was.
@@ -87,16 +124,17 @@ def render(content: bytes, plan: Plan, limits: Limits) -> bytes:
 
 
 class _Original(NamedTuple):
-    """What loading takes: the bytes, and what their header told. `size` is upright; `is_plain` says that its
-    colours are sRGB in 8 bits as they are; `ignores_profile` that its own profile is not to be used."""
+    """What loading takes. `size` is upright; `ignores_profile` says that its own profile is not to be used."""
 
-    content: bytes
+    opened: Opened
     kind: Format
     size: Size
     animates: bool
-    is_plain: bool
-    facts: Facts
     ignores_profile: bool = False
+
+    @property
+    def content(self) -> bytes:
+        return self.opened.content
 
 
 def _drawn(original: _Original, plan: Plan) -> bytes:
@@ -112,7 +150,7 @@ def _drawn(original: _Original, plan: Plan) -> bytes:
     for step in steps:
         if isinstance(step, Describe):
             header = pyvips.Image.new_from_buffer(original.content, "")
-            return told(header, original.facts, len(original.content), pages[0], gps=step.gps)
+            return told(header, original.opened.facts, len(original.content), pages[0], gps=step.gps)
         pages = apply(step, pages)
     return _encoded(pages, plan.encode)
 
@@ -147,8 +185,8 @@ def _decode_all(original: _Original) -> None:
     pyvips.Image.new_from_buffer(original.content, options, fail_on="error").avg()
 
 
-def _opened(content: bytes, limits: Limits) -> tuple[Facts, bool]:
-    """Facts within the limits, and whether the colours are plain sRGB."""
+def _read(content: bytes, limits: Limits) -> tuple[Facts, bool]:
+    """Facts within the limits, and whether the colours are plain sRGB in 8 bits as they are."""
     try:
         header, frames, kind = _header(content)
         facts, is_plain = _facts(header, kind, frames), _is_plain(header)
@@ -203,7 +241,8 @@ def _orientation(header: pyvips.Image) -> int:
 
 def _loaded(original: _Original, size: Size) -> pyvips.Image:
     """Upright, in sRGB, 8 bits, with or without alpha, each page exactly `size`; shrunk while loading."""
-    convert = {} if original.is_plain else {"output_profile": "srgb"}
+    opened = original.opened
+    convert = {} if opened.is_plain else {"output_profile": "srgb"}
     every_page = ",n=-1" if original.animates else ""
     if original.ignores_profile:
         whole = (
@@ -212,10 +251,13 @@ def _loaded(original: _Original, size: Size) -> pyvips.Image:
         whole.remove("icc-profile-data")
         height = size.height * whole.height // original.size.height
         image = whole.thumbnail_image(size.width, height=height, size="force", **convert)
-    elif original.kind in (Format.AVIF, Format.HEIC):
-        # There is no shrinking while loading, and read row by row the decoder is asked again and again.
-        whole = pyvips.Image.new_from_buffer(original.content, "", fail_on="error").copy_memory()
-        image = whole.thumbnail_image(size.width, height=size.height, size="force", **convert)
+    elif (shrink := _shrink_to_keep(original, size)) is not None:
+        whole = opened.kept(f"decoded by {shrink}", None, lambda: _decoded(original, shrink))
+        image = opened.kept(
+            "resized",
+            size,
+            lambda: whole.thumbnail_image(size.width, height=size.height, size="force", **convert),
+        )
     else:
         image = pyvips.Image.thumbnail_buffer(
             original.content,
@@ -227,6 +269,32 @@ def _loaded(original: _Original, size: Size) -> pyvips.Image:
             **convert,
         )
     return image if image.bands >= _COLOURS else image.colourspace("srgb")
+
+
+def _shrink_to_keep(original: _Original, size: Size) -> int | None:
+    """By how much a picture is shrunk as it is decoded into memory, on its way to `size`; None where it is not to be
+    decoded into memory at all."""
+    if original.kind in (Format.AVIF, Format.HEIC):
+        # Read row by row the decoder is asked again and again.
+        return 1
+    if not original.opened.is_shared or original.kind not in (Format.JPEG, Format.PNG):
+        return None
+    shrink = 1
+    if original.kind is Format.JPEG:
+        # As thumbnail_buffer does it: at least a factor of two is left for the better filter.
+        least = min(original.size.width / size.width, original.size.height / size.height)
+        shrink = next((factor for factor in (8, 4, 2) if least >= 2 * factor), 1)
+    return shrink if pixels(original.size) * _MOST_BANDS <= MOST_KEPT_BYTES * shrink**2 else None
+
+
+def _decoded(original: _Original, shrink: int) -> pyvips.Image:
+    options = f"[shrink={shrink},fail_on=error]" if shrink > 1 else "[fail_on=error]"
+    image = pyvips.Image.new_from_buffer(original.content, options).copy_memory()
+    if original.kind in (Format.JPEG, Format.PNG):
+        # Resized as if it came row by row, so that it is the same to the byte.
+        image = image.copy()
+        image.set_type(pyvips.GValue.gint_type, "vips-sequential", 1)
+    return image
 
 
 def _is_vast(size: Size, box: Size) -> bool:

@@ -5,7 +5,6 @@ Longer than other files: queue, seats and workers hand one job to and fro, and a
 """
 
 import asyncio
-import itertools
 import math
 import os
 import pickle
@@ -34,9 +33,11 @@ from proxy.core.errors import (
 )
 from proxy.core.facts import Facts
 from proxy.core.formats import SNIFF_BYTES, Format, sniff
+from proxy.core.keys import original_key
 from proxy.core.limits import Limits
 from proxy.core.plan import Plan
 from proxy.ports import Clock, Haste, Original
+from proxy.render.queue import JobQueue
 from proxy.render.wire import ANSWER_HEAD, JOB_HEAD, MAX_BODY_BYTES, MAX_TEXT_BYTES, Answer, Hello, Job
 
 START_S = 20.0
@@ -47,7 +48,7 @@ _WORKER = "import os; os.setpgid(0, 0); from proxy.render.worker import main; ma
 """In a group of its own, which a terminal's signals do not reach, but in our session: the scheduler weighs processes by
 their niceness only within one (sched(7), autogroup), and a worker has to make way for hits."""
 _PART_BYTES = 2**20
-_PROBE, _RENDER, _BEHIND = 0, 1, 2
+_PROBE, _RENDER, _BEHIND = _RANKS = range(3)
 _FAILURES = {kind.slug: kind for kind in (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal)}
 
 T = TypeVar("T", Hello, Answer)
@@ -63,16 +64,15 @@ class _NotTaken(_Gone):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Waiting:
-    """A job in the queue; `answer` is done early where its caller has left, `taken` once a worker has it. It may stand
-    there twice, once it has become urgent."""
+    """A job in the queue, of the original called `name`; `answer` is done early where its caller has left."""
 
+    rank: int
+    name: str
     original: Original
     plan: Plan | None
     deadline: float
     on_start: Callable[[], None]
     answer: asyncio.Future[tuple[Answer, bytes]]
-    is_behind: bool = False
-    taken: bool = False
 
 
 class _Worker:
@@ -120,13 +120,15 @@ class _Worker:
         return worker, hello
 
     async def ask(
-        self, plan: Plan | None, original: Original, limits: Limits, timeout_s: float
+        self, waiting: _Waiting, limits: Limits, timeout_s: float, *, keep: bool
     ) -> tuple[Answer, bytes]:
-        """One job there and its answer back. Raises _Gone or _NotTaken."""
+        """One job there and its answer back; `keep` where the next may be of the same original. Raises _Gone or
+        _NotTaken."""
         if self._has_said_something():
             raise _NotTaken
         self.jobs += 1
-        job = Job(self.jobs, plan, limits, original.size_bytes, timeout_s)
+        original, plan = waiting.original, waiting.plan
+        job = Job(self.jobs, waiting.name, keep, plan, limits, original.size_bytes, timeout_s)
         text, descriptor = pickle.dumps(job), original.fileno()
         try:
             # Fits the empty buffer of an idle worker's socket: this never blocks.
@@ -239,25 +241,22 @@ class Pool:
         self._recycle_after = recycle_after
         self.limits = limits
         self._clock = clock
-        self._order = itertools.count()
-        self._queue: asyncio.PriorityQueue[tuple[int, int, _Waiting]] = asyncio.PriorityQueue()
+        self._queue: JobQueue[_Waiting] = JobQueue(len(_RANKS))
         self._tasks: list[asyncio.Task[None]] = []
         self._workers: set[_Worker] = set()
         self._alive: set[_Worker] = set()
-        self._waiting = 0
-        self._behind = 0
         self._busy = 0
         self._usual_s = 0.0
 
     @property
     def waiting(self) -> int:
         """Jobs in the queue now."""
-        return self._waiting
+        return self._queue.count(_PROBE) + self._queue.count(_RENDER)
 
     @property
     def behind(self) -> int:
         """Jobs that wait behind those, for nobody but the node itself."""
-        return self._behind
+        return self._queue.count(_BEHIND)
 
     @property
     def alive(self) -> int:
@@ -288,8 +287,7 @@ class Pool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        while not self._queue.empty():
-            waiting = self._queue.get_nowait()[2]
+        while (waiting := self._queue.take(self._queue.desk())) is not None:
             if not waiting.answer.done():
                 waiting.answer.set_exception(_stopping())
 
@@ -319,23 +317,23 @@ class Pool:
         on_start: Callable[[], None],
         haste: Haste | None,
     ) -> tuple[Answer, bytes]:
-        wait_s = self._waiting / self._count * self._usual_s
+        wait_s = self.waiting / self._count * self._usual_s
         is_behind = haste is not None and haste.is_behind
-        if not is_behind and (self._waiting >= self._most_waiting or self._clock() + wait_s > deadline):
+        if not is_behind and (self.waiting >= self._most_waiting or self._clock() + wait_s > deadline):
             raise Overloaded(
                 "more pictures are waiting to be rendered than the node can do in time",
                 retry_after_s=max(1, math.ceil(wait_s)),
             )
         waiting = _Waiting(
+            rank=_BEHIND if is_behind else rank,
+            name=original_key(original.identity),
             original=original,
             plan=plan,
             deadline=deadline,
             on_start=on_start,
             answer=asyncio.get_running_loop().create_future(),
-            is_behind=is_behind,
         )
-        self._count_waiting(waiting, 1)
-        self._queue.put_nowait((_BEHIND if is_behind else rank, next(self._order), waiting))
+        self._queue.put(waiting.rank, waiting.name, waiting)
         if haste is not None and is_behind:
             haste.on_hurry(lambda: self._hurry(waiting, rank))
         try:
@@ -344,25 +342,16 @@ class Pool:
         except TimeoutError:
             raise RenderTimeout("the picture was not rendered in time") from None
         finally:
-            if not waiting.taken:
-                self._count_waiting(waiting, -1)
+            self._queue.remove(waiting.rank, waiting.name, waiting)
         if answer.slug:
             raise _FAILURES[answer.slug](answer.detail)
         return answer, body
 
-    def _count_waiting(self, waiting: _Waiting, more: int) -> None:
-        if waiting.is_behind:
-            self._behind += more
-        else:
-            self._waiting += more
-
     def _hurry(self, waiting: _Waiting, rank: int) -> None:
         """Somebody waits for it now: it takes its place among the others."""
-        if not waiting.taken and not waiting.answer.done():
-            self._count_waiting(waiting, -1)
-            waiting.is_behind = False
-            self._count_waiting(waiting, 1)
-            self._queue.put_nowait((rank, next(self._order), waiting))
+        if self._queue.remove(waiting.rank, waiting.name, waiting):
+            self._queue.put(rank, waiting.name, waiting)
+        waiting.rank = rank
 
     async def _serve(self, worker: _Worker | None) -> None:
         """One seat of the pool: whoever sits on it takes the next job; who is gone is replaced."""
@@ -370,48 +359,48 @@ class Pool:
             while True:
                 if worker is None:
                     worker = await self._respawn()
-                usable = await self._work_next(worker)
-                if not usable or worker.jobs >= self._recycle_after:
-                    self._alive.discard(worker)
-                    await worker.kill()
-                    worker = None
+                await self._work_on(worker)
+                self._alive.discard(worker)
+                await worker.kill()
+                worker = None
         finally:
             if worker is not None:
                 self._alive.discard(worker)
                 await worker.kill()
 
-    async def _work_next(self, worker: _Worker) -> bool:
-        """Has `worker` do the next job; False if it is of no more use. One that dies at rest is noticed at once, and
-        costs nobody anything."""
-        taking = asyncio.create_task(self._queue.get(), name="next job")
+    async def _work_on(self, worker: _Worker) -> None:
+        """Has `worker` do jobs for as long as it is of use. One that dies at rest is noticed at once, and costs nobody
+        anything."""
+        desk = self._queue.desk()
         try:
-            await asyncio.wait({taking, worker.ended}, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            self._put_back(taking)
-            raise
-        if worker.ended.done():
-            self._put_back(taking)
-            return False
-        rank, order, waiting = taking.result()
-        if waiting.answer.done() or waiting.taken:
+            while worker.jobs < self._recycle_after and not worker.ended.done():
+                waiting = self._queue.take(desk)
+                if waiting is None:
+                    await self._more_or_end(worker)
+                elif not await self._work_next(worker, waiting):
+                    return
+        finally:
+            self._queue.left(desk)
+
+    async def _more_or_end(self, worker: _Worker) -> None:
+        more = asyncio.create_task(self._queue.some(), name="next job")
+        try:
+            await asyncio.wait({more, worker.ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            more.cancel()
+
+    async def _work_next(self, worker: _Worker, waiting: _Waiting) -> bool:
+        if waiting.answer.done():
             return True
-        waiting.taken = True
-        self._count_waiting(waiting, -1)
         self._busy += 1
         try:
             return await self._work(worker, waiting)
         except _NotTaken:
             if not waiting.answer.done():
-                waiting.taken = False
-                self._count_waiting(waiting, 1)
-                self._queue.put_nowait((rank, order, waiting))
+                self._queue.put(waiting.rank, waiting.name, waiting)
             return False
         finally:
             self._busy -= 1
-
-    def _put_back(self, taking: asyncio.Task[tuple[int, int, _Waiting]]) -> None:
-        if not taking.cancel() and not taking.cancelled():
-            self._queue.put_nowait(taking.result())
 
     async def _watch(self) -> None:
         while True:
@@ -438,7 +427,8 @@ class Pool:
         try:
             waiting.on_start()
             async with asyncio.timeout_at(end_s):
-                outcome = await worker.ask(waiting.plan, waiting.original, self.limits, self._timeout_s)
+                keep = self._queue.more_of(waiting.name)
+                outcome = await worker.ask(waiting, self.limits, self._timeout_s, keep=keep)
             usable = True
         except TimeoutError:
             outcome = RenderTimeout("the picture took longer to render than a render may take")

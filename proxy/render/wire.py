@@ -21,10 +21,12 @@ MAX_BODY_BYTES = 512 * 2**20
 
 
 class Job(msgspec.Struct, frozen=True):
-    """`plan` is None for a probe. The original comes beside it as a descriptor of `size_bytes`; `number` stands in the
-    answer."""
+    """`plan` is None for a probe. The original comes beside it as a descriptor of `size_bytes`, and is called `original`;
+    `keep` says that there is more to do with it. `number` stands in the answer."""
 
     number: int
+    original: str
+    keep: bool
     plan: Plan | None
     limits: Limits
     size_bytes: int

@@ -45,10 +45,11 @@ def _work_on() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     hello = Hello(libvips=draw.libvips_version(), formats=draw.working_formats(), missing=missing)
     _send(channel, msgspec.json.encode(hello), b"")
+    desk = _Desk()
     while (received := _receive(channel)) is not None:
         job, descriptor = received
         signal.setitimer(signal.ITIMER_REAL, job.timeout_s + ALARM_SLACK_S)
-        answer, body = _work(job, descriptor)
+        answer, body = _work(desk, job, descriptor)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _send(channel, msgspec.json.encode(msgspec.structs.replace(answer, number=job.number)), body)
 
@@ -85,15 +86,35 @@ def _receive(channel: socket.socket) -> tuple[Job, int] | None:
     return job, descriptors[0]
 
 
-def _work(job: Job, descriptor: int) -> tuple[Answer, bytes]:
-    try:
+class _Desk:
+    """The original that is being worked at, from one job to the next if both are of it."""
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._opened: draw.Opened | None = None
+
+    def opened(self, job: Job, descriptor: int) -> draw.Opened:
+        """The original of that job; closes `descriptor`. Raises what opening raises."""
         try:
-            content = _content(descriptor, job.size_bytes)
+            if self._opened is None or self._name != job.original:
+                self.clear()
+                self._opened = draw.Opened(_content(descriptor, job.size_bytes), job.limits)
+                self._name = job.original
         finally:
             os.close(descriptor)
+        self._opened.keeps = job.keep
+        return self._opened
+
+    def clear(self) -> None:
+        self._opened = None
+
+
+def _work(desk: _Desk, job: Job, descriptor: int) -> tuple[Answer, bytes]:
+    try:
+        opened = desk.opened(job, descriptor)
         if job.plan is None:
-            return Answer(facts=draw.probe(content, job.limits)), b""
-        return Answer(), draw.render(content, job.plan, job.limits)
+            return Answer(facts=opened.facts), b""
+        return Answer(), draw.render(opened, job.plan, job.limits)
     except UnsupportedFormat as failure:
         return Answer(slug="unsupported-format", detail=failure.detail), b""
     except OriginalTooLarge as failure:
@@ -108,6 +129,9 @@ def _work(job: Job, descriptor: int) -> tuple[Answer, bytes]:
             return Answer(slug="original-too-large", detail=detail), b""
         # A mistake of ours is not held against the picture, as a death would be.
         return Answer(slug="internal", detail="the picture cannot be drawn this way"), b""
+    finally:
+        if not job.keep:
+            desk.clear()
 
 
 def _content(descriptor: int, size_bytes: int) -> bytes:

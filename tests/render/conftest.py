@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from proxy.core.dialects.native import parse_tokens
+from proxy.core.facts import Facts
 from proxy.core.formats import SNIFF_BYTES, Format, sniff
 from proxy.core.keys import OriginalRef
 from proxy.core.limits import Limits
 from proxy.core.negotiate import choose
 from proxy.core.plan import Plan, Recipe, resolve
-from proxy.render.draw import probe, render
+from proxy.render.draw import Opened, render
 from proxy.render.pool import Pool
 from proxy.sources.directory import OpenFile
 
@@ -32,15 +33,19 @@ RECIPE = Recipe(
 )
 
 
+def probe(content: bytes, limits: Limits) -> Facts:
+    return Opened(content, limits).facts
+
+
 def plan_for(tokens: str, content: bytes) -> Plan:
     asked = parse_tokens(tokens, {}).own
-    facts = probe(content, LIMITS) if asked.needs_facts else None
+    facts = Opened(content, LIMITS).facts if asked.needs_facts else None
     return resolve(asked, choose(asked, frozenset(), (Format.JPEG,), facts), RECIPE)
 
 
 def draw(content: bytes, tokens: str) -> bytes:
     """What the URL tokens make of a picture, in this process."""
-    drawn = render(content, plan_for(tokens, content), LIMITS)
+    drawn = render(Opened(content, LIMITS), plan_for(tokens, content), LIMITS)
     assert sniff(drawn[:SNIFF_BYTES]) is not None
     return drawn
 

@@ -6,9 +6,8 @@ import pyvips
 from proxy.core.container import is_whole, jpeg_scans
 from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat
 from proxy.core.formats import Format
-from proxy.render.draw import probe
 from tests import bombs, pictures
-from tests.render.conftest import LIMITS, draw
+from tests.render.conftest import LIMITS, draw, probe
 
 
 @pytest.mark.parametrize("kind", pictures.SAVE)

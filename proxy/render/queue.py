@@ -1,0 +1,95 @@
+"""Jobs that wait for a worker: the urgent first, and those of one original one after the other, so that whoever has decoded
+it for one does the others too.
+
+Plain bookkeeping on the event loop: what a job is, nobody knows here.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+MOST_IN_A_ROW = 8
+"""Jobs of one original that a worker does before it looks after others that wait as well."""
+
+J = TypeVar("J", bound=Hashable)
+
+
+class Desk:
+    """What a worker has before it: an original, and how many jobs of it in a row."""
+
+    def __init__(self) -> None:
+        self.original: Hashable = None
+        self.in_a_row = 0
+
+
+class JobQueue(Generic[J]):
+    """Ranks count from 0, the most urgent. Event loop only."""
+
+    def __init__(self, ranks: int) -> None:
+        self._ranks: list[OrderedDict[Hashable, dict[J, None]]] = [OrderedDict() for _ in range(ranks)]
+        self._counts = [0] * ranks
+        self._desks: set[Desk] = set()
+        self._more = asyncio.Event()
+
+    def count(self, rank: int) -> int:
+        """Jobs of that rank."""
+        return self._counts[rank]
+
+    def more_of(self, original: Hashable) -> bool:
+        """Whether a job of this original waits."""
+        return any(original in waiting for waiting in self._ranks)
+
+    def put(self, rank: int, original: Hashable, job: J) -> None:
+        """Behind the others of its rank, but with those of its original."""
+        self._ranks[rank].setdefault(original, {})[job] = None
+        self._counts[rank] += 1
+        self._more.set()
+
+    def remove(self, rank: int, original: Hashable, job: J) -> bool:
+        """Whether it waited; it does not any more."""
+        jobs = self._ranks[rank].get(original, {})
+        if job not in jobs:
+            return False
+        del jobs[job]
+        self._counts[rank] -= 1
+        if not jobs:
+            del self._ranks[rank][original]
+        return True
+
+    def desk(self) -> Desk:
+        """For a new worker, until it is `left`."""
+        desk = Desk()
+        self._desks.add(desk)
+        return desk
+
+    def left(self, desk: Desk) -> None:
+        """Nobody works there any more."""
+        self._desks.discard(desk)
+
+    def take(self, desk: Desk) -> J | None:
+        """The next job for whoever works at `desk`; None where there is none."""
+        for rank, waiting in enumerate(self._ranks):
+            if waiting:
+                original = self._next(waiting, desk)
+                desk.in_a_row = desk.in_a_row + 1 if original == desk.original else 1
+                desk.original = original
+                job = next(iter(waiting[original]))
+                self.remove(rank, original, job)
+                return job
+        desk.original = None
+        self._more.clear()
+        return None
+
+    async def some(self) -> None:
+        """Until there may be a job."""
+        await self._more.wait()
+
+    def _next(self, waiting: "OrderedDict[Hashable, dict[J, None]]", desk: Desk) -> Hashable:
+        """The original whose turn it is: the one on the desk, else the first that nobody else is at."""
+        if desk.original in waiting:
+            if desk.in_a_row < MOST_IN_A_ROW:
+                return desk.original
+            waiting.move_to_end(desk.original)
+        at_work = {each.original for each in self._desks if each is not desk}
+        return next((each for each in waiting if each not in at_work), next(iter(waiting)))

@@ -1,0 +1,119 @@
+"""What several renders of one original share, and that nobody sees it in what comes out."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+import pyvips
+
+from proxy.core.errors import Undecodable
+from proxy.render import draw as draw_module
+from proxy.render.draw import Opened, render
+from proxy.render.pool import Pool
+from tests import pictures
+from tests.render.conftest import LIMITS, draw, opened, plan_for
+
+
+def turned(width: int, height: int) -> bytes:
+    """A JPEG whose EXIF says that it lies on its side."""
+    image = pictures.photo(width, height).copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", 6)
+    return bytes(image.jpegsave_buffer())
+
+
+KINDS: dict[str, Callable[[], bytes]] = {
+    "jpeg": lambda: pictures.photo_as("jpeg", 1283, 961),
+    "turned": lambda: turned(1001, 667),
+    "grey": lambda: pictures.encoded(pictures.photo(800, 600).colourspace("b-w"), "jpeg"),
+    "cmyk": lambda: pictures.encoded(pictures.photo(500, 400).colourspace("cmyk"), "jpeg"),
+    "png": lambda: pictures.photo_as("png", 801, 1203),
+    "alpha": lambda: pictures.cut_out_as("png"),
+    "deep": lambda: pictures.encoded(pictures.photo(300, 200).colourspace("rgb16"), "png"),
+    "webp": lambda: pictures.photo_as("webp", 640, 480),
+    "avif": lambda: pictures.photo_as("avif", 640, 480),
+    "film": lambda: pictures.film_as("gif"),
+}
+WISHES = [
+    "w_400,f_png", "w_400,f_webp", "w_399,h_55,c_fill,f_png", "w_399,h_55,c_scale,f_png", "w_60,f_png", "w_61,f_jpg",
+    "f_png", "w_200,a_90,f_png", "w_200,f_png,e_blur:3", "w_200,f_gif", "w_13,f_png", "w_4,h_3000,c_scale,f_png", "w_200,f_avif",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_shared_comes_to_the_same_bytes(kind: str) -> None:
+    content = KINDS[kind]()
+    shared = Opened(content, LIMITS)
+    for number, wish in enumerate(WISHES):
+        shared.keeps = number < len(WISHES) - 1
+        assert render(shared, plan_for(wish, content), LIMITS) == draw(content, wish), wish
+
+
+def test_a_photograph_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+    real = draw_module._decoded
+
+    def counted(original: draw_module._Original, shrink: int) -> pyvips.Image:
+        decoded.append(shrink)
+        return real(original, shrink)
+
+    monkeypatch.setattr(draw_module, "_decoded", counted)
+    content = KINDS["jpeg"]()
+    shared = Opened(content, LIMITS)
+    for wish, keeps in (
+        ("w_500,f_webp", True),
+        ("w_500,f_jpg", True),
+        ("w_400,f_jpg", True),
+        ("w_330,f_jpg", False),
+    ):
+        shared.keeps = keeps
+        render(shared, plan_for(wish, content), LIMITS)
+    assert decoded == [1]
+    alone = Opened(content, LIMITS)
+    render(alone, plan_for("w_500,f_webp", content), LIMITS)
+    assert decoded == [1], "and row by row where there is nothing to share"
+
+
+def test_what_is_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draw_module, "MOST_KEPT_BYTES", 1000)
+    content = KINDS["png"]()
+    shared = Opened(content, LIMITS)
+    shared.keeps = True
+    render(shared, plan_for("w_300,f_webp", content), LIMITS)
+    assert not shared._kept
+
+
+def test_what_is_damaged_is_refused_however_often() -> None:
+    content = KINDS["png"]()
+    damaged = content[:9000] + bytes(3000) + content[12_000:]
+    shared = Opened(damaged, LIMITS)
+    for _ in range(2):
+        shared.keeps = True
+        with pytest.raises(Undecodable):
+            render(shared, plan_for("w_300,f_webp", content), LIMITS)
+
+
+def test_memory_that_is_short_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = KINDS["jpeg"]()
+    shared = Opened(content, LIMITS)
+    shared.keeps = True
+    monkeypatch.setattr(draw_module, "_decoded", lambda *_: (_ for _ in ()).throw(MemoryError))
+    assert render(shared, plan_for("w_300,f_webp", content), LIMITS) == draw(content, "w_300,f_webp")
+
+
+async def test_a_worker_does_the_jobs_of_an_original_together(make_pool: Callable[..., Pool]) -> None:
+    """And none gets what is another's."""
+    pool = make_pool(workers=2, queue=100)
+    await pool.start()
+    contents = [pictures.photo_as("jpeg", 600, 400, seed=seed) for seed in range(4)]
+    originals = [opened(content) for content in contents]
+    wishes = [f"w_{width},f_{kind}" for width in (50, 120, 300) for kind in ("webp", "jpg", "png")]
+    later = asyncio.get_running_loop().time() + 30
+
+    async def one(number: int, wish: str) -> None:
+        plan = plan_for(wish, contents[number])
+        variant = await pool.render(originals[number], plan, deadline=later, on_start=lambda: None)
+        assert variant.body == draw(contents[number], wish)
+
+    await asyncio.gather(*(one(number, wish) for wish in wishes for number in range(4)))
+    for original in originals:
+        original.close()
