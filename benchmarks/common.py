@@ -15,6 +15,37 @@ from pathlib import Path
 
 import pyvips
 
+BARE_DRAW = """
+import concurrent.futures, multiprocessing, os, sys
+root = sys.argv[1]
+SAVE = {"webp": {"Q": 83, "effort": 4}, "jpg": {"Q": 80, "optimize_coding": True}, "avif": {"Q": 70, "effort": 0}}
+def start():
+    global pyvips
+    import pyvips
+    pyvips.cache_set_max(0)
+def draw(name, width, kind):
+    with open(os.path.join(root, name), "rb") as file:
+        content = file.read()
+    image = pyvips.Image.thumbnail_buffer(content, width, height=10_000, size="down",
+                                          option_string="[fail_on=error]")
+    if kind == "avif":
+        return image.heifsave_buffer(compression="av1", bitdepth=8, keep="none", **SAVE[kind])
+    return image.write_to_buffer("." + kind, keep="none", **SAVE[kind])
+"""
+"""Nothing but what a picture takes: read, thumbnail, encode."""
+BARE_LOOP = (
+    BARE_DRAW
+    + """
+def one(job):
+    return len(draw(*job))
+if __name__ == "__main__":
+    jobs = JOBS
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"), start) as pool:
+        list(pool.map(one, jobs[:4]))
+        sys.stdin.readline()
+        assert all(pool.map(one, jobs))
+"""
+)
 ROOT = Path(__file__).parent.parent
 WRK_SECONDS = 4
 
@@ -38,6 +69,20 @@ def photograph(path: Path, width: int, height: int, *, seed: int = 1) -> None:
     image = (bands[0].bandjoin(bands[1:]) + grain).cast("uchar").copy(interpretation="srgb")
     path.parent.mkdir(parents=True, exist_ok=True)
     image.write_to_file(str(path), **({"Q": 90} if path.suffix == ".jpg" else {}))
+
+
+def bare_s(script: Path, originals: Path) -> float:
+    """How long a BARE_LOOP takes, its processes being up."""
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(originals)],
+        stdin=subprocess.PIPE,
+        env={"VIPS_CONCURRENCY": "1", "PATH": "/usr/bin"},
+    )
+    time.sleep(3)  # They have drawn.
+    began_s = time.perf_counter()
+    process.communicate(b"\n")
+    assert process.returncode == 0
+    return time.perf_counter() - began_s
 
 
 @contextlib.contextmanager

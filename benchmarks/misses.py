@@ -16,25 +16,13 @@ from pathlib import Path
 
 import aiohttp
 
-from benchmarks.common import free_port, node, photograph, process
+from benchmarks.common import BARE_DRAW, free_port, node, photograph, process
 
-BARE = """
-import asyncio, concurrent.futures, multiprocessing, os, sys
+BARE = (
+    BARE_DRAW
+    + """
+import asyncio
 from aiohttp import web
-root = sys.argv[1]
-SAVE = {"webp": {"Q": 83, "effort": 4}, "jpg": {"Q": 80, "optimize_coding": True}, "avif": {"Q": 70, "effort": 0}}
-def start():
-    global pyvips
-    import pyvips
-    pyvips.cache_set_max(0)
-def draw(name, width, kind):
-    with open(os.path.join(root, name), "rb") as file:
-        content = file.read()
-    image = pyvips.Image.thumbnail_buffer(content, width, height=10_000, size="down",
-                                          option_string="[fail_on=error]")
-    if kind == "avif":
-        return image.heifsave_buffer(compression="av1", bitdepth=8, keep="none", **SAVE[kind])
-    return image.write_to_buffer("." + kind, keep="none", **SAVE[kind])
 async def main():
     pool = concurrent.futures.ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"), start)
     loop = asyncio.get_running_loop()
@@ -52,6 +40,7 @@ async def main():
 if __name__ == "__main__":
     asyncio.run(main())
 """
+)
 AT_ONCE = 8
 REQUESTS = 80
 ROUNDS = 4

@@ -6,42 +6,21 @@ the times, and how many renders it took in all. Goals: 0.9, 1.1, and not one mor
 """
 
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
-from benchmarks.common import photograph
+from benchmarks.common import BARE_LOOP, bare_s, photograph
 from tests.stories.fleet import Node, running
 
 PRESETS = {"large": "w_640,f_webp", "small": "w_320,f_jpg", "modern": "w_480,f_avif"}
-BARE = """
-import concurrent.futures, multiprocessing, os, sys
-root = sys.argv[1]
-SAVE = {"webp": {"Q": 83, "effort": 4}, "jpg": {"Q": 80, "optimize_coding": True}, "avif": {"Q": 70, "effort": 0}}
-def start():
-    global pyvips
-    import pyvips
-    pyvips.cache_set_max(0)
-def draw(job):
-    name, width, kind = job
-    with open(os.path.join(root, name), "rb") as file:
-        content = file.read()
-    image = pyvips.Image.thumbnail_buffer(content, width, height=10_000, size="down",
-                                          option_string="[fail_on=error]")
-    if kind == "avif":
-        return len(image.heifsave_buffer(compression="av1", bitdepth=8, keep="none", **SAVE[kind]))
-    return len(image.write_to_buffer("." + kind, keep="none", **SAVE[kind]))
-if __name__ == "__main__":
-    jobs = [(name, width, kind) for name in sorted(os.listdir(root))
-            for width, kind in ((640, "webp"), (320, "jpg"), (480, "avif"))]
-    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"), start) as pool:
-        list(pool.map(draw, jobs[:4]))
-        sys.stdin.readline()
-        assert all(pool.map(draw, jobs))
-"""
+BARE = BARE_LOOP.replace(
+    "JOBS",
+    """[(name, width, kind) for name in sorted(os.listdir(root))
+            for width, kind in ((640, "webp"), (320, "jpg"), (480, "avif"))]""",
+)
 ROUNDS = 3
 
 
@@ -61,19 +40,6 @@ def wait(node: Node, job: str) -> dict[str, int]:
         if told["state"] == "done":
             return told
         time.sleep(0.25)
-
-
-def bare(script: Path, originals: Path) -> float:
-    process = subprocess.Popen(
-        [sys.executable, str(script), str(originals)],
-        stdin=subprocess.PIPE,
-        env={"VIPS_CONCURRENCY": "1", "PATH": "/usr/bin"},
-    )
-    time.sleep(3)  # Its processes are up, and have drawn.
-    began_s = time.perf_counter()
-    process.communicate(b"\n")
-    assert process.returncode == 0
-    return time.perf_counter() - began_s
 
 
 def main() -> None:
@@ -101,7 +67,7 @@ def main() -> None:
                 took_s = time.perf_counter() - began_s
                 assert (told["done"], told["failed"]) == (3 * count, 0), told
                 busy_s, _ = rendered(node)
-            against_s = bare(script, originals)
+            against_s = bare_s(script, originals)
             ratios.append(took_s / against_s)
             shares.append(busy_s / workers / took_s)
             print(

@@ -23,8 +23,8 @@ _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
 _SWAPPING_ORIENTATIONS = range(5, 9)
 _COLOURS = 3
 _MOST_BANDS = 4
-MOST_KEPT_BYTES = 64 * 2**20
-"""What is larger when it is decoded is not kept."""
+MOST_KEPT = 64 * 2**20
+"""Samples, pixels times bands, of what is kept."""
 _MOST_SCANS = 100  # Encoders make 10 or so.
 _SRGB_PROFILE = b"sRGB IEC61966-2.1"
 _PROFILE_HEAD_BYTES = 512
@@ -90,7 +90,7 @@ class Opened:
         if stage in self._kept and self._kept[stage][0] == which:
             return self._kept[stage][1]
         image = make()
-        if self.keeps:
+        if self.keeps and image.width * image.height * image.bands <= MOST_KEPT:
             image = image.copy_memory()
             self._kept[stage] = which, image
         return image
@@ -243,11 +243,10 @@ def _loaded(original: _Original, size: Size) -> pyvips.Image:
     """Upright, in sRGB, 8 bits, with or without alpha, each page exactly `size`; shrunk while loading."""
     opened = original.opened
     convert = {} if opened.is_plain else {"output_profile": "srgb"}
-    every_page = ",n=-1" if original.animates else ""
+    # thumbnail_buffer ignores a fail_on argument; the loader's own option is heard.
+    options = "[fail_on=error,n=-1]" if original.animates else "[fail_on=error]"
     if original.ignores_profile:
-        whole = (
-            pyvips.Image.new_from_buffer(original.content, f"[fail_on=error{every_page}]").autorot().copy()
-        )
+        whole = pyvips.Image.new_from_buffer(original.content, options).autorot().copy()
         whole.remove("icc-profile-data")
         height = size.height * whole.height // original.size.height
         image = whole.thumbnail_image(size.width, height=height, size="force", **convert)
@@ -264,8 +263,7 @@ def _loaded(original: _Original, size: Size) -> pyvips.Image:
             size.width,
             height=size.height,
             size="force",
-            # thumbnail_buffer ignores a fail_on argument; the loader's own option is heard.
-            option_string=f"[fail_on=error{every_page}]",
+            option_string=options,
             **convert,
         )
     return image if image.bands >= _COLOURS else image.colourspace("srgb")
@@ -284,7 +282,7 @@ def _shrink_to_keep(original: _Original, size: Size) -> int | None:
         # As thumbnail_buffer does it: at least a factor of two is left for the better filter.
         least = min(original.size.width / size.width, original.size.height / size.height)
         shrink = next((factor for factor in (8, 4, 2) if least >= 2 * factor), 1)
-    return shrink if pixels(original.size) * _MOST_BANDS <= MOST_KEPT_BYTES * shrink**2 else None
+    return shrink if pixels(original.size) * _MOST_BANDS <= MOST_KEPT * shrink**2 else None
 
 
 def _decoded(original: _Original, shrink: int) -> pyvips.Image:

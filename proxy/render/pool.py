@@ -241,7 +241,7 @@ class Pool:
         self._recycle_after = recycle_after
         self.limits = limits
         self._clock = clock
-        self._queue: JobQueue[_Waiting] = JobQueue(len(_RANKS))
+        self._queue: JobQueue[_Waiting] = JobQueue(len(_RANKS), brief=_PROBE + 1)
         self._tasks: list[asyncio.Task[None]] = []
         self._workers: set[_Worker] = set()
         self._alive: set[_Worker] = set()

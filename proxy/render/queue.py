@@ -24,9 +24,11 @@ class Desk:
 
 
 class JobQueue(Generic[J]):
-    """Ranks count from 0, the most urgent. Event loop only."""
+    """Ranks count from 0, the most urgent. Jobs of the first `brief` ones pass by: they leave on a desk what is there.
+    Event loop only."""
 
-    def __init__(self, ranks: int) -> None:
+    def __init__(self, ranks: int, *, brief: int = 0) -> None:
+        self._brief = brief
         self._ranks: list[OrderedDict[Hashable, dict[J, None]]] = [OrderedDict() for _ in range(ranks)]
         self._counts = [0] * ranks
         self._desks: set[Desk] = set()
@@ -72,8 +74,9 @@ class JobQueue(Generic[J]):
         for rank, waiting in enumerate(self._ranks):
             if waiting:
                 original = self._next(waiting, desk)
-                desk.in_a_row = desk.in_a_row + 1 if original == desk.original else 1
-                desk.original = original
+                if rank >= self._brief:
+                    desk.in_a_row = desk.in_a_row + 1 if original == desk.original else 1
+                    desk.original = original
                 job = next(iter(waiting[original]))
                 self.remove(rank, original, job)
                 return job

@@ -96,14 +96,16 @@ class _Desk:
     def opened(self, job: Job, descriptor: int) -> draw.Opened:
         """The original of that job; closes `descriptor`. Raises what opening raises."""
         try:
-            if self._opened is None or self._name != job.original:
-                self.clear()
-                self._opened = draw.Opened(_content(descriptor, job.size_bytes), job.limits)
-                self._name = job.original
+            if self._opened is not None and self._name == job.original:
+                return self._opened
+            if job.plan is not None:
+                self._opened = None
+            opened = draw.Opened(_content(descriptor, job.size_bytes), job.limits)
         finally:
             os.close(descriptor)
-        self._opened.keeps = job.keep
-        return self._opened
+        if job.plan is not None:  # A probe only passes by.
+            self._opened, self._name = opened, job.original
+        return opened
 
     def clear(self) -> None:
         self._opened = None
@@ -114,6 +116,7 @@ def _work(desk: _Desk, job: Job, descriptor: int) -> tuple[Answer, bytes]:
         opened = desk.opened(job, descriptor)
         if job.plan is None:
             return Answer(facts=opened.facts), b""
+        opened.keeps = job.keep
         return Answer(), draw.render(opened, job.plan, job.limits)
     except UnsupportedFormat as failure:
         return Answer(slug="unsupported-format", detail=failure.detail), b""
@@ -130,7 +133,7 @@ def _work(desk: _Desk, job: Job, descriptor: int) -> tuple[Answer, bytes]:
         # A mistake of ours is not held against the picture, as a death would be.
         return Answer(slug="internal", detail="the picture cannot be drawn this way"), b""
     finally:
-        if not job.keep:
+        if job.plan is not None and not job.keep:
             desk.clear()
 
 

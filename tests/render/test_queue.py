@@ -56,6 +56,16 @@ def test_two_work_at_one_original_where_there_is_no_other() -> None:
     assert (queue.take(one), queue.take(other)) == ("a1", "a2")
 
 
+def test_what_is_brief_passes_by() -> None:
+    queue: JobQueue[str] = JobQueue(2, brief=1)
+    for job in ("a1", "b1", "a2"):
+        queue.put(CALM, job[0], job)
+    desk = queue.desk()
+    assert queue.take(desk) == "a1"
+    queue.put(URGENT, "c", "c1")
+    assert taken(queue, desk) == ["c1", "a2", "b1"]
+
+
 def test_who_has_left_is_at_nothing() -> None:
     queue = filled("a1", "a2", "b1")
     one, other = queue.desk(), queue.desk()

@@ -1,6 +1,7 @@
 """What several renders of one original share, and that nobody sees it in what comes out."""
 
 import asyncio
+import os
 from collections.abc import Callable
 
 import pytest
@@ -8,8 +9,10 @@ import pyvips
 
 from proxy.core.errors import Undecodable
 from proxy.render import draw as draw_module
+from proxy.render import worker
 from proxy.render.draw import Opened, render
 from proxy.render.pool import Pool
+from proxy.render.wire import Answer, Job
 from tests import pictures
 from tests.render.conftest import LIMITS, draw, opened, plan_for
 
@@ -74,7 +77,7 @@ def test_a_photograph_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draw_module, "MOST_KEPT_BYTES", 1000)
+    monkeypatch.setattr(draw_module, "MOST_KEPT", 1000)
     content = KINDS["png"]()
     shared = Opened(content, LIMITS)
     shared.keeps = True
@@ -117,3 +120,27 @@ async def test_a_worker_does_the_jobs_of_an_original_together(make_pool: Callabl
     await asyncio.gather(*(one(number, wish) for wish in wishes for number in range(4)))
     for original in originals:
         original.close()
+
+
+def test_a_probe_leaves_the_desk_as_it_is() -> None:
+    content, other = KINDS["jpeg"](), KINDS["png"]()
+    desk = worker._Desk()
+
+    def work(name: str, of: bytes, wish: str | None, *, keep: bool) -> tuple[Answer, bytes]:
+        descriptor = os.memfd_create("original")
+        os.write(descriptor, of)
+        plan = plan_for(wish, of) if wish else None
+        return worker._work(desk, Job(1, name, keep, plan, LIMITS, len(of), 5.0), descriptor)
+
+    assert work("a", content, "w_300,f_png", keep=True)[1] == draw(content, "w_300,f_png")
+    on_it = desk._opened
+    assert on_it is not None
+    facts = work("b", other, None, keep=False)[0].facts
+    assert facts is not None
+    assert (facts.width_px, desk._opened) == (801, on_it)
+    assert work("a", b"is not read again", "w_200,f_png", keep=True)[1] == draw(content, "w_200,f_png")
+    assert desk._opened is on_it
+    assert work("b", other, "w_200,f_png", keep=False)[1] == draw(other, "w_200,f_png")
+    assert desk._opened is None
+    assert work("c", b"no picture", "w_200,f_png", keep=True)[0].slug == "unsupported-format"
+    assert work("a", content, "w_200,f_png", keep=True)[1] == draw(content, "w_200,f_png")

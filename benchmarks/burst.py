@@ -1,0 +1,60 @@
+"""Thirty variants of one original asked for at once, ten widths in three formats, as a page with many sizes or a new preset
+does; against a bare loop that draws each by itself.
+
+`python -m benchmarks.burst`. Rounds alternate; the median of the ratios is the figure. imgproxy 4.0 and thumbor 7.8 draw each
+by itself, too.
+"""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import aiohttp
+
+from benchmarks.common import BARE_LOOP, bare_s, node, photograph
+
+WIDTHS = (200, 300, 400, 480, 600, 750, 900, 1080, 1200, 1600)
+KINDS = ("webp", "jpg", "avif")
+ROUNDS = 5
+
+
+async def burst(public: str, name: str) -> float:
+    """Seconds until all thirty are there."""
+    async with aiohttp.ClientSession(public, connector=aiohttp.TCPConnector(limit=0)) as client:
+
+        async def one(width: int, kind: str) -> None:
+            async with client.get(f"/w_{width},f_{kind}/{name}") as answer:
+                assert answer.status == 200, await answer.text()
+                await answer.read()
+
+        began_s = time.perf_counter()
+        await asyncio.gather(*(one(width, kind) for width in WIDTHS for kind in KINDS))
+        return time.perf_counter() - began_s
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as made:
+        for suffix in ("jpg", "png"):
+            originals = Path(made, suffix)
+            for number in range(ROUNDS):
+                photograph(originals / f"{number}.{suffix}", 5120, 2880, seed=number + 1)
+            script = Path(made, f"{suffix}.py")
+            ours, theirs = [], []
+            with node(originals) as (public, _):
+                for number in range(ROUNDS):
+                    name = f"{number}.{suffix}"
+                    jobs = [(name, width, kind) for width in WIDTHS for kind in KINDS]
+                    script.write_text(BARE_LOOP.replace("JOBS", repr(jobs)))
+                    ours.append(asyncio.run(burst(public, name)))
+                    theirs.append(bare_s(script, originals))
+            ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
+            print(
+                f"{suffix}: {statistics.median(ours):.2f} s to {statistics.median(theirs):.2f} s,"
+                f" ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+            )
+
+
+if __name__ == "__main__":
+    main()
