@@ -1,36 +1,24 @@
-"""A picture from bytes to bytes: its header checked, its pixels loaded, the Plan's steps folded over them, encoded.
+"""A picture from bytes to bytes: an original opened, its pixels loaded, the Plan's steps folded over them, encoded.
 
-No files, no decisions. What is to be done was settled in the Plan, where it goes in geometry. With `steps` and
+No files, no decisions. What is to be done was settled in the Plan, where it goes in geometry. With `opened`, `describe`, `steps` and
 `demo` the only code that imports pyvips, and where `image` means a pyvips image.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple, assert_never
 
 import pyvips
 
-from proxy.core.container import gif_frames, is_whole, jpeg_scans
-from proxy.core.errors import CalotypeError, Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
-from proxy.core.facts import Facts
-from proxy.core.formats import SNIFF_BYTES, TRAITS, Format, sniff
+from proxy.core.errors import Internal, OriginalTooLarge, UnsupportedFormat
+from proxy.core.formats import TRAITS, Format
 from proxy.core.geometry import Size, inside, outside, pixels, ratio
 from proxy.core.limits import Limits, check
 from proxy.core.plan import Crop, Describe, Encode, Plan, Scale, ScaleInside, ScaleOutside, ScaleTo
 from proxy.render.describe import told
+from proxy.render.opened import KEPT_KINDS, MOST_KEPT_BYTES, Opened, fault_of_original, is_memory
 from proxy.render.steps import apply
 
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
-_SWAPPING_ORIENTATIONS = range(5, 9)
 _COLOURS = 3
-_MOST_BANDS = 4
-MOST_KEPT = 64 * 2**20
-"""Samples, pixels times bands, of what is kept."""
-_MOST_SCANS = 100  # Encoders make 10 or so.
-_SRGB_PROFILE = b"sRGB IEC61966-2.1"
-_PROFILE_HEAD_BYTES = 512
-
-_NO_DECODER = ("not been built in", "not in a known format", "unsupported codec")
-_NO_MEMORY = ("out of memory", "memory allocation", "unable to allocate", "cannot allocate", "security limit")
 
 
 def harden() -> None:
@@ -60,42 +48,6 @@ def working_formats() -> list[Format]:
     return working
 
 
-class Opened:
-    """An original whose header was read within the limits, with the `facts` it told. While it `keeps`, pixels that were
-    decoded or resized are there for the next render of it: all of them come to the same bytes as alone.
-
-    Raises UnsupportedFormat, OriginalTooLarge or Undecodable.
-    """
-
-    def __init__(self, content: bytes, limits: Limits) -> None:
-        self.content = content
-        self.facts, self.is_plain = _read(content, limits)
-        self.keeps = False
-        self._kept: dict[str, tuple[object, pyvips.Image]] = {}
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether it is worth while to have its pixels in memory."""
-        return self.keeps or bool(self._kept)
-
-    def let_go(self) -> bool:
-        """Keeps nothing any more; whether that gives back any memory."""
-        was_shared = self.is_shared
-        self.keeps = False
-        self._kept.clear()
-        return was_shared
-
-    def kept(self, stage: str, which: object, make: Callable[[], pyvips.Image]) -> pyvips.Image:
-        """Pixels in memory, which may be those of the render before; of each stage the last are kept."""
-        if stage in self._kept and self._kept[stage][0] == which:
-            return self._kept[stage][1]
-        image = make()
-        if self.keeps and image.width * image.height * image.bands <= MOST_KEPT:
-            image = image.copy_memory()
-            self._kept[stage] = which, image
-        return image
-
-
 def render(opened: Opened, plan: Plan, limits: Limits) -> bytes:
     """The encoded variant. Raises UnsupportedFormat, OriginalTooLarge, Undecodable, or Internal where a sound
     original cannot be drawn as planned."""
@@ -107,15 +59,17 @@ def render(opened: Opened, plan: Plan, limits: Limits) -> bytes:
     try:
         return _drawn(original, plan)
     except (pyvips.Error, MemoryError) as fault:
-        if _is_memory(fault) and opened.let_go():
-            return render(opened, plan, limits)
-        if _is_memory(fault):
-            raise OriginalTooLarge("the picture needs more memory than a worker may use") from None
+        lacks_memory, was_shared = is_memory(fault), opened.let_go()
+    if was_shared:
+        # Alone it takes less memory, and reads no more of a damaged original than it shows.
+        return render(opened, plan, limits)
+    if lacks_memory:
+        raise OriginalTooLarge("the picture needs more memory than a worker may use")
     # Pixels are read while they are written: only a second look tells whose fault it was.
     try:
         _decode_all(original)
     except (pyvips.Error, MemoryError) as fault:
-        raise _fault_of_original(fault) from None
+        raise fault_of_original(fault) from None
     try:
         # What is left is a profile that can be read but means nothing: as good as none.
         return _drawn(original._replace(ignores_profile=True), plan)
@@ -167,76 +121,9 @@ def scaled(original: Size, scale: Scale) -> Size:
     assert_never(scale)
 
 
-def _fault_of_original(fault: Exception) -> CalotypeError:
-    """What libvips raised, as one of the errors of an original. libvips tells its reasons by text only."""
-    if _is_memory(fault):
-        return OriginalTooLarge("the original needs more memory than a worker may use")
-    if any(phrase in str(fault).lower() for phrase in _NO_DECODER):
-        return UnsupportedFormat("the original is in a format this node does not decode")
-    return Undecodable("the original is damaged and cannot be decoded")
-
-
-def _is_memory(fault: Exception) -> bool:
-    return isinstance(fault, MemoryError) or any(phrase in str(fault).lower() for phrase in _NO_MEMORY)
-
-
 def _decode_all(original: _Original) -> None:
     options = "[n=-1]" if original.animates else ""
     pyvips.Image.new_from_buffer(original.content, options, fail_on="error").avg()
-
-
-def _read(content: bytes, limits: Limits) -> tuple[Facts, bool]:
-    """Facts within the limits, and whether the colours are plain sRGB in 8 bits as they are."""
-    try:
-        header, frames, kind = _header(content)
-        facts, is_plain = _facts(header, kind, frames), _is_plain(header)
-    except (pyvips.Error, MemoryError, UnicodeDecodeError) as fault:
-        raise _fault_of_original(fault) from None
-    check(limits, kind, Size(facts.width_px, facts.height_px), 1)
-    return facts, is_plain
-
-
-def _header(content: bytes) -> tuple[pyvips.Image, int | None, Format]:
-    """The picture with nothing but its header read; the frames of a GIF, which libvips stops counting at ten
-    thousand; and the format."""
-    kind = sniff(content[:SNIFF_BYTES])
-    if kind is None:
-        raise UnsupportedFormat("the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture")
-    if not is_whole(kind, content):
-        raise Undecodable("the original is cut short")
-    if kind is Format.JPEG and jpeg_scans(content, _MOST_SCANS) > _MOST_SCANS:
-        raise OriginalTooLarge(f"the original has more than {_MOST_SCANS} scans")
-    frames = gif_frames(content) if kind is Format.GIF else None
-    if frames == 0:
-        raise Undecodable("the original has no frame")
-    return pyvips.Image.new_from_buffer(content, ""), frames, kind
-
-
-def _facts(header: pyvips.Image, kind: Format, frames: int | None) -> Facts:
-    size = Size(header.width, header.height)
-    if _orientation(header) in _SWAPPING_ORIENTATIONS:
-        size = Size(size.height, size.width)
-    return Facts(
-        format=kind,
-        width_px=size.width,
-        height_px=size.height,
-        pages=frames or header.get_n_pages(),
-        alpha=bool(header.hasalpha()),
-    )
-
-
-def _is_plain(header: pyvips.Image) -> bool:
-    """Converting costs as much as all the rest: not done where the numbers are sRGB already, by their profile or
-    by having none (CSS Color 4, 10.2)."""
-    if header.format != "uchar" or header.interpretation not in ("srgb", "b-w"):
-        return False
-    if "icc-profile-data" not in header.get_fields():
-        return True
-    return _SRGB_PROFILE in header.get("icc-profile-data")[:_PROFILE_HEAD_BYTES]
-
-
-def _orientation(header: pyvips.Image) -> int:
-    return header.get("orientation") if "orientation" in header.get_fields() else 1
 
 
 def _loaded(original: _Original, size: Size) -> pyvips.Image:
@@ -275,24 +162,24 @@ def _shrink_to_keep(original: _Original, size: Size) -> int | None:
     if original.kind in (Format.AVIF, Format.HEIC):
         # Read row by row the decoder is asked again and again.
         return 1
-    if not original.opened.is_shared or original.kind not in (Format.JPEG, Format.PNG):
+    if not original.opened.is_shared or original.kind not in KEPT_KINDS:
         return None
     shrink = 1
     if original.kind is Format.JPEG:
         # As thumbnail_buffer does it: at least a factor of two is left for the better filter.
         least = min(original.size.width / size.width, original.size.height / size.height)
         shrink = next((factor for factor in (8, 4, 2) if least >= 2 * factor), 1)
-    return shrink if pixels(original.size) * _MOST_BANDS <= MOST_KEPT * shrink**2 else None
+    decoded_bytes = pixels(original.size) * original.opened.pixel_bytes // shrink**2
+    return shrink if decoded_bytes <= MOST_KEPT_BYTES else None
 
 
 def _decoded(original: _Original, shrink: int) -> pyvips.Image:
     options = f"[shrink={shrink},fail_on=error]" if shrink > 1 else "[fail_on=error]"
-    image = pyvips.Image.new_from_buffer(original.content, options).copy_memory()
-    if original.kind in (Format.JPEG, Format.PNG):
+    image = pyvips.Image.new_from_buffer(original.content, options).copy()
+    if original.kind in KEPT_KINDS:
         # Resized as if it came row by row, so that it is the same to the byte.
-        image = image.copy()
         image.set_type(pyvips.GValue.gint_type, "vips-sequential", 1)
-    return image
+    return image.copy_memory()
 
 
 def _is_vast(size: Size, box: Size) -> bool:

@@ -397,7 +397,7 @@ class Pool:
             return await self._work(worker, waiting)
         except _NotTaken:
             if not waiting.answer.done():
-                self._queue.put(waiting.rank, waiting.name, waiting)
+                self._queue.put(waiting.rank, waiting.name, waiting, is_first=True)
             return False
         finally:
             self._busy -= 1

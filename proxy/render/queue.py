@@ -7,12 +7,13 @@ Plain bookkeeping on the event loop: what a job is, nobody knows here.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
-MOST_IN_A_ROW = 8
+MOST_IN_A_ROW = 4
 """Jobs of one original that a worker does before it looks after others that wait as well."""
 
 J = TypeVar("J", bound=Hashable)
+_Waiting: TypeAlias = OrderedDict[Hashable, OrderedDict[J, None]]
 
 
 class Desk:
@@ -29,7 +30,7 @@ class JobQueue(Generic[J]):
 
     def __init__(self, ranks: int, *, brief: int = 0) -> None:
         self._brief = brief
-        self._ranks: list[OrderedDict[Hashable, dict[J, None]]] = [OrderedDict() for _ in range(ranks)]
+        self._ranks: list[_Waiting[J]] = [OrderedDict() for _ in range(ranks)]
         self._counts = [0] * ranks
         self._desks: set[Desk] = set()
         self._more = asyncio.Event()
@@ -42,16 +43,21 @@ class JobQueue(Generic[J]):
         """Whether a job of this original waits."""
         return any(original in waiting for waiting in self._ranks)
 
-    def put(self, rank: int, original: Hashable, job: J) -> None:
-        """Behind the others of its rank, but with those of its original."""
-        self._ranks[rank].setdefault(original, {})[job] = None
+    def put(self, rank: int, original: Hashable, job: J, *, is_first: bool = False) -> None:
+        """Behind the others of its rank, but with those of its original; before all of them where it `is_first`."""
+        waiting = self._ranks[rank]
+        jobs = waiting.setdefault(original, OrderedDict())
+        jobs[job] = None
+        if is_first:
+            jobs.move_to_end(job, last=False)
+            waiting.move_to_end(original, last=False)
         self._counts[rank] += 1
         self._more.set()
 
     def remove(self, rank: int, original: Hashable, job: J) -> bool:
         """Whether it waited; it does not any more."""
-        jobs = self._ranks[rank].get(original, {})
-        if job not in jobs:
+        jobs = self._ranks[rank].get(original)
+        if jobs is None or job not in jobs:
             return False
         del jobs[job]
         self._counts[rank] -= 1
@@ -88,7 +94,7 @@ class JobQueue(Generic[J]):
         """Until there may be a job."""
         await self._more.wait()
 
-    def _next(self, waiting: "OrderedDict[Hashable, dict[J, None]]", desk: Desk) -> Hashable:
+    def _next(self, waiting: "_Waiting[J]", desk: Desk) -> Hashable:
         """The original whose turn it is: the one on the desk, else the first that nobody else is at."""
         if desk.original in waiting:
             if desk.in_a_row < MOST_IN_A_ROW:

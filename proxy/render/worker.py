@@ -8,6 +8,7 @@ import ctypes
 import os
 import pickle
 import resource
+import select
 import signal
 import socket
 import sys
@@ -17,11 +18,13 @@ import msgspec
 
 from proxy.core.errors import Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
 from proxy.render import draw, sandbox
+from proxy.render.opened import Opened
 from proxy.render.wire import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
 
 NICENESS = 10
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 ALARM_SLACK_S = 2.0
+MOST_IDLE_MS = 500
 
 
 def main() -> None:
@@ -45,8 +48,13 @@ def _work_on() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     hello = Hello(libvips=draw.libvips_version(), formats=draw.working_formats(), missing=missing)
     _send(channel, msgspec.json.encode(hello), b"")
-    desk = _Desk()
-    while (received := _receive(channel)) is not None:
+    desk, more = _Desk(), select.poll()
+    more.register(channel, select.POLLIN)
+    while True:
+        if desk.is_full and not more.poll(MOST_IDLE_MS):
+            desk.clear()  # There was to be more to do with it; somebody else has done that.
+        if (received := _receive(channel)) is None:
+            return
         job, descriptor = received
         signal.setitimer(signal.ITIMER_REAL, job.timeout_s + ALARM_SLACK_S)
         answer, body = _work(desk, job, descriptor)
@@ -91,16 +99,20 @@ class _Desk:
 
     def __init__(self) -> None:
         self._name = ""
-        self._opened: draw.Opened | None = None
+        self._opened: Opened | None = None
 
-    def opened(self, job: Job, descriptor: int) -> draw.Opened:
+    @property
+    def is_full(self) -> bool:
+        return self._opened is not None
+
+    def opened(self, job: Job, descriptor: int) -> Opened:
         """The original of that job; closes `descriptor`. Raises what opening raises."""
         try:
             if self._opened is not None and self._name == job.original:
                 return self._opened
             if job.plan is not None:
                 self._opened = None
-            opened = draw.Opened(_content(descriptor, job.size_bytes), job.limits)
+            opened = Opened(_content(descriptor, job.size_bytes), job.limits)
         finally:
             os.close(descriptor)
         if job.plan is not None:  # A probe only passes by.

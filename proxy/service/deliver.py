@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from proxy.core.delivery import NO_TIMINGS, VALIDATOR, Belief, Delivered, Delivery, Outcome, Variant
+from proxy.core.errors import OriginalNotFound
 from proxy.core.generations import Reach, Scope
 from proxy.core.keys import OriginalRef
 from proxy.core.memo import Memo
@@ -163,6 +164,9 @@ class Deliver:
             try:
                 named = await self._producer.name(wanted, deadline=deadline)
                 return self._learn(wanted, named) if purges == self._purges else named
+            except OriginalNotFound:
+                self._beliefs.pop(wanted.ref, None)
+                raise
             finally:
                 if alone:
                     del self._looking[wanted.ref]

@@ -92,14 +92,21 @@ class Produce:
             key, kind = resolved.key, resolved.plan.encode.format
             if await self._chain.holds(key, kind):
                 return False
-            made, _ = await self._fly(resolved, deadline, is_behind=True)
+            made, collapsed = await self._fly(resolved, deadline, is_behind=True)
             if not await self._chain.settled(key, kind):
-                if self._generations.of(wanted.ref) != resolved.identity.generation:
+                if self._is_purged(resolved):
                     raise OriginalChanged
                 raise Internal("it was made, but no tier has kept it: is there room?")
-            return not made.brought.tier
+            return not made.brought.tier and not collapsed
 
         return await self._originals.while_it_rests(wanted.ref, attempt)
+
+    def _is_purged(self, resolved: Resolved) -> bool:
+        """Whether there was a purge since that may be of it."""
+        generations, identity = self._generations, resolved.identity
+        return (
+            generations.of(identity.ref) != identity.generation or generations.of_plans != resolved.of_plans
+        )
 
     def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
         return self._originals.latest(ref, deadline=deadline)

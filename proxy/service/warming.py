@@ -186,7 +186,9 @@ class Warming:
                     continue
                 for wanted in every_wanted:
                     await self._seats.acquire()
-                    making.create_task(self._make(task, said, wanted, made, failures), name="variant")
+                    making.create_task(
+                        self._make(task, said, wanted, made, failures), name="variant"
+                    ).add_done_callback(lambda _: self._seats.release())
         done, skipped = made.count(True), made.count(False)
         # Or it would be done again and again.
         await _written(lambda: self._jobs.finish(task, done=done, skipped=skipped, failures=failures))
@@ -194,7 +196,7 @@ class Warming:
     async def _make(
         self, task: Task, said: str, wanted: Wanted, made: list[bool], failures: list[Failure]
     ) -> None:
-        """One variant, from a seat that was taken; `made` or not, for it was there, or one of the `failures`."""
+        """One variant: `made` or not, for it was there, or one of the `failures`."""
         try:
             made.append(await self._prepare(wanted))
         except CalotypeError as failure:
@@ -202,8 +204,6 @@ class Warming:
         except Exception:
             self._log.exception("internal error")
             failures.append(Failure(task.key, said, CalotypeError.slug, "an unexpected error was logged"))
-        finally:
-            self._seats.release()
 
     def _count(self, said: str) -> int:
         """How many variants it would have been."""

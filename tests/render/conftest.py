@@ -15,7 +15,8 @@ from proxy.core.keys import OriginalRef
 from proxy.core.limits import Limits
 from proxy.core.negotiate import choose
 from proxy.core.plan import Plan, Recipe, resolve
-from proxy.render.draw import Opened, render
+from proxy.render.draw import render
+from proxy.render.opened import Opened
 from proxy.render.pool import Pool
 from proxy.sources.directory import OpenFile
 

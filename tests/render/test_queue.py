@@ -66,6 +66,21 @@ def test_what_is_brief_passes_by() -> None:
     assert taken(queue, desk) == ["c1", "a2", "b1"]
 
 
+def test_what_is_given_back_is_first_again() -> None:
+    queue = filled("a1", "a2", "b1", "c1")
+    desk = queue.desk()
+    assert queue.take(desk) == "a1"
+    queue.left(desk)
+    other = queue.desk()
+    assert queue.take(other) == "a2"
+    assert queue.take(other) == "b1"
+    queue.put(CALM, "a", "a1", is_first=True)
+    assert taken(queue, queue.desk()) == ["a1", "c1"]
+    queue.put(CALM, "a", "a2")
+    queue.put(CALM, "a", "a1", is_first=True)
+    assert taken(queue, queue.desk()) == ["a1", "a2"]
+
+
 def test_who_has_left_is_at_nothing() -> None:
     queue = filled("a1", "a2", "b1")
     one, other = queue.desk(), queue.desk()

@@ -2,15 +2,18 @@
 
 import asyncio
 import os
+import weakref
 from collections.abc import Callable
 
 import pytest
 import pyvips
 
 from proxy.core.errors import Undecodable
+from proxy.core.plan import Plan
 from proxy.render import draw as draw_module
 from proxy.render import worker
-from proxy.render.draw import Opened, render
+from proxy.render.draw import render
+from proxy.render.opened import Opened
 from proxy.render.pool import Pool
 from proxy.render.wire import Answer, Job
 from tests import pictures
@@ -77,7 +80,7 @@ def test_a_photograph_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draw_module, "MOST_KEPT", 1000)
+    monkeypatch.setattr(draw_module, "MOST_KEPT_BYTES", 1000)
     content = KINDS["png"]()
     shared = Opened(content, LIMITS)
     shared.keeps = True
@@ -93,6 +96,42 @@ def test_what_is_damaged_is_refused_however_often() -> None:
         shared.keeps = True
         with pytest.raises(Undecodable):
             render(shared, plan_for("w_300,f_webp", content), LIMITS)
+
+
+def test_damage_that_a_crop_does_not_reach_is_not_held_against_it() -> None:
+    """Alone the picture is read as far as it is shown; that others wait changes nothing."""
+    content = bytearray(KINDS["png"]())
+    content[int(0.9 * len(content))] ^= 0xFF
+    damaged, wish = bytes(content), "w_300,h_60,c_fill,g_north,f_png"
+    alone = draw(damaged, wish)
+    shared = Opened(damaged, LIMITS)
+    shared.keeps = True
+    assert render(shared, plan_for(wish, damaged), LIMITS) == alone
+
+
+def test_what_the_first_try_held_is_gone_in_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Held:
+        """What a frame of the first try has."""
+
+    content = KINDS["jpeg"]()
+    shared = Opened(content, LIMITS)
+    shared.keeps = True
+    tries: list[weakref.ref[Held]] = []
+    real = draw_module._drawn
+
+    def drawn(original: draw_module._Original, plan: Plan) -> bytes:
+        held = Held()
+        tries.append(weakref.ref(held))
+        if len(tries) == 1:
+            real(original, plan)
+            raise MemoryError
+        assert tries[0]() is None
+        assert not original.opened._kept
+        return real(original, plan)
+
+    monkeypatch.setattr(draw_module, "_drawn", drawn)
+    assert render(shared, plan_for("w_300,f_webp", content), LIMITS) == draw(content, "w_300,f_webp")
+    assert len(tries) == 3, "and one alone"
 
 
 def test_memory_that_is_short_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.core.delivery import Belief, Delivered, Delivery, Outcome, Variant
-from proxy.core.errors import SourceUnavailable
+from proxy.core.errors import OriginalNotFound, SourceUnavailable
 from proxy.core.formats import Format
 from proxy.core.keys import OriginalRef
 from proxy.core.transform import Transform
@@ -168,6 +168,19 @@ async def test_a_look_in_vain_that_nobody_waited_for_is_made_again() -> None:
         assert (await deliver.variant(asked, deadline=later())).delivery.key == KEY
         await asyncio.sleep(0.01)
     assert (producer.names, len(flights)) == (2, 0)
+
+
+async def test_what_is_gone_is_not_at_hand() -> None:
+    producer, clock, asked = FakeProducer(), StillClock(), wanted()
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    producer.until_s, producer.ahead_s = clock() + 1, 0.5
+    await deliver.variant(asked, deadline=later())
+    clock.ahead_s = 1.1
+    producer.name_failure = OriginalNotFound("it is gone")
+    assert (await deliver.variant(asked, deadline=later())).delivery.key == KEY
+    await asyncio.sleep(0.01)
+    with pytest.raises(OriginalNotFound):
+        await deliver.variant(asked, deadline=later())
 
 
 async def test_a_look_that_is_merely_slow_is_believed_once_it_is_done(

@@ -148,19 +148,26 @@ async def test_no_more_variants_are_under_way_than_there_are_seats(
     assert counts(await ended(house, told["id"])) == (78, 78, 0, 0)
 
 
-async def test_what_is_purged_while_it_is_stored_is_made_anew(house: House) -> None:
+@pytest.mark.parametrize("scope", [{"original": "a"}, {"url": "/w_1,f_webp/a"}])
+async def test_what_is_purged_while_it_is_stored_is_made_anew(house: House, scope: dict[str, str]) -> None:
     house.disk.gate.clear()
     told = await house.operate.do(Warm(mount="", keys=("a",), transforms=("w_1,f_webp",)))
     assert isinstance(told, dict)
     while not house.renderer.renders:
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)
-    purging = asyncio.create_task(house.operate.do(PurgeAsked(mount="", original="a")))
+    purging = asyncio.create_task(house.operate.do(PurgeAsked(mount="", **scope)))
     await asyncio.sleep(0.05)
     house.disk.gate.set()
     await purging
     assert counts(await ended(house, told["id"])) == (1, 1, 0, 0)
     assert house.renderer.renders == 2
+
+
+async def test_equal_variants_of_a_job_are_made_once(house: House) -> None:
+    progress = await warmed(house, keys=("a",), transforms=("w_7,f_webp", "f_webp,w_7,q_80"))
+    assert counts(progress) == (2, 1, 1, 0)
+    assert house.renderer.renders == 1
 
 
 async def test_a_source_that_cannot_be_listed_fails_the_job(house: House) -> None:
