@@ -1,8 +1,7 @@
 """Thirty variants of one original asked for at once, ten widths in three formats, as a page with many sizes or a new preset
 does; against a bare loop that draws each by itself.
 
-`python -m benchmarks.burst`. Rounds alternate; the median of the ratios is the figure. imgproxy 4.0 and thumbor 7.8 draw each
-by itself, too.
+`python -m benchmarks.burst`. Rounds alternate; the median of the ratios is the figure.
 """
 
 import asyncio
