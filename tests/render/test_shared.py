@@ -4,6 +4,7 @@ import asyncio
 import os
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import pyvips
@@ -11,10 +12,10 @@ import pyvips
 from proxy.core.errors import Undecodable
 from proxy.core.plan import Plan
 from proxy.render import draw as draw_module
-from proxy.render import worker
+from proxy.render import worker as worker_module
 from proxy.render.draw import render
 from proxy.render.opened import Opened
-from proxy.render.pool import Pool
+from proxy.render.pool import Pool, _Waiting
 from proxy.render.wire import Answer, Job
 from tests import pictures
 from tests.render.conftest import LIMITS, draw, opened, plan_for
@@ -163,13 +164,13 @@ async def test_a_worker_does_the_jobs_of_an_original_together(make_pool: Callabl
 
 def test_a_probe_leaves_the_desk_as_it_is() -> None:
     content, other = KINDS["jpeg"](), KINDS["png"]()
-    desk = worker._Desk()
+    desk = worker_module._Desk()
 
     def work(name: str, of: bytes, wish: str | None, *, keep: bool) -> tuple[Answer, bytes]:
         descriptor = os.memfd_create("original")
         os.write(descriptor, of)
         plan = plan_for(wish, of) if wish else None
-        return worker._work(desk, Job(1, name, keep, plan, LIMITS, len(of), 5.0), descriptor)
+        return worker_module._work(desk, Job(1, name, keep, plan, LIMITS, len(of), 5.0), descriptor)
 
     assert work("a", content, "w_300,f_png", keep=True)[1] == draw(content, "w_300,f_png")
     on_it = desk._opened
@@ -183,3 +184,32 @@ def test_a_probe_leaves_the_desk_as_it_is() -> None:
     assert desk._opened is None
     assert work("c", b"no picture", "w_200,f_png", keep=True)[0].slug == "unsupported-format"
     assert work("a", content, "w_200,f_png", keep=True)[1] == draw(content, "w_200,f_png")
+
+
+def resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def test_an_idle_worker_lets_go_of_what_it_kept(make_pool: Callable[..., Pool]) -> None:
+    """It was told that there would be more, and another worker has done that."""
+    pool = make_pool()
+    await pool.start()
+    [worker] = pool._alive
+    content = pictures.photo_as("jpeg", 4000, 4000)
+    original = opened(content)
+    job = _Waiting(
+        rank=1,
+        name="a",
+        original=original,
+        plan=plan_for("w_2000,f_jpg", content),
+        deadline=0.0,
+        on_start=lambda: None,
+        answer=asyncio.get_running_loop().create_future(),
+    )
+    much = resident_bytes(worker.process.pid) + 40 * 2**20
+    assert (await worker.ask(job, LIMITS, 10.0, keep=True))[0].slug == ""
+    original.close()
+    assert resident_bytes(worker.process.pid) > much
+    async with asyncio.timeout(10):
+        while resident_bytes(worker.process.pid) > much:
+            await asyncio.sleep(0.05)
