@@ -1,6 +1,6 @@
 """The commands. No logic: read words, build settings, call a room, print.
 
-Exit codes: 0 done, 1 something failed or is wrong, 2 the command line is.
+Exit codes: 0 done, 1 something failed or is wrong, 2 the command line is. Longer than other files: it is one list.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """Settings: the only reader of environment and TOML. Frozen sections, validated as a whole before anything starts.
 
 Precedence: flags, `CALOTYPE_<SECTION>__<KEY>`, the TOML file, the defaults below. Every problem is one line that
-names its key and never repeats a value, for it could be a secret.
+names its key and never repeats a value, for it could be a secret. Longer than other files: what cannot go together is
+one list of checks.
 """
 
 import ipaddress

@@ -1,4 +1,6 @@
-"""Settings into the parts they describe. Builds and opens nothing that must be closed but what it returns."""
+"""Settings into the parts they describe. Builds and opens nothing that must be closed but what it returns.
+Longer than other files: it is one list, a part a function.
+"""
 
 import hashlib
 import random

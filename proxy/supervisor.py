@@ -2,7 +2,8 @@
 them, replaces who dies, hands on the stop and speaks for them on the admin listener.
 
 It holds the listening sockets, so that a connection made while a process is being replaced waits instead of failing.
-No picture and no request of the public comes here.
+No picture and no request of the public comes here. Longer than other files: starting, replacing, reloading and stopping
+hand the same seats to and fro, and are read together.
 """
 
 import asyncio
