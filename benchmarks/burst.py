@@ -12,7 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
-from benchmarks.common import BARE_LOOP, bare_s, node, photograph
+from benchmarks.common import BARE_LOOP, bare_s, node, photograph, spread
 
 WIDTHS = (200, 300, 400, 480, 600, 750, 900, 1080, 1200, 1600)
 KINDS = ("webp", "jpg", "avif")
@@ -48,10 +48,10 @@ def main() -> None:
                     script.write_text(BARE_LOOP.replace("JOBS", repr(jobs)))
                     ours.append(asyncio.run(burst(public, name)))
                     theirs.append(bare_s(script, originals))
-            ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
+            ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
             print(
                 f"{suffix}: {statistics.median(ours):.2f} s to {statistics.median(theirs):.2f} s,"
-                f" ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+                f" ratio {spread(ratios)}"
             )
 
 

@@ -52,11 +52,11 @@ def main() -> None:
                 cold.append(spread)
                 hot.append(again)
                 print(f"{good} of {CROWD} answers 200 and equal, {renders:.0f} render")
-            ratios = sorted(a / b for a, b in zip(cold, hot, strict=True))
+            ratios = [a / b for a, b in zip(cold, hot, strict=True)]
             print(
                 f"cold answers are spread over {statistics.median(cold) * 1000:.0f} ms,"
                 f" as many hits take {statistics.median(hot) * 1000:.0f} ms,"
-                f" ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+                f" ratio {spread(ratios)}"
             )
 
 

@@ -5,12 +5,13 @@ import os
 import re
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyvips
@@ -48,6 +49,11 @@ if __name__ == "__main__":
 )
 ROOT = Path(__file__).parent.parent
 WRK_SECONDS = 4
+
+
+def spread(ratios: Sequence[float]) -> str:
+    """The figure to quote: the median, and from where to where."""
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def free_port() -> int:

@@ -13,7 +13,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from benchmarks.common import free_port, node, photograph, wrk
+from benchmarks.common import free_port, node, photograph, spread, wrk
 from proxy.front import NGINX, Ports, arrange, nginx
 
 ROUNDS = 8
@@ -93,11 +93,10 @@ def measure(ports: Ports, target: str, body: bytes, tls: int, clear: int, rounds
             for place in ("disk", "tmpfs"):
                 rates[place].append(wrk(f"{theirs}/{place}/x.jpg", seconds=3))
         for place in ("disk", "tmpfs"):
-            ratios = sorted(a / b for a, b in zip(rates["front"], rates[place], strict=True))
+            ratios = [a / b for a, b in zip(rates["front"], rates[place], strict=True)]
             print(
                 f"{name}: {statistics.median(rates['front']):.0f} to {statistics.median(rates[place]):.0f}"
-                f" requests/s of a file on {place}, ratio {statistics.median(ratios):.2f}"
-                f" ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+                f" requests/s of a file on {place}, ratio {spread(ratios)}"
             )
 
 

@@ -11,7 +11,7 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from benchmarks.common import ROOT, free_port, node, photograph, process, wrk
+from benchmarks.common import ROOT, free_port, node, photograph, process, spread, wrk
 
 BARE = """
 import asyncio, json, sys
@@ -79,11 +79,11 @@ def main() -> None:
                     for _ in range(ROUNDS):
                         ours.append(wrk(url))
                         theirs.append(wrk(f"http://127.0.0.1:{port}/w_600/photo.jpg"))
-                ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
+                ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
                 print(
                     f"against a bare web.{kind} on {loop}: {statistics.median(ours):.0f}"
                     f" to {statistics.median(theirs):.0f} requests/s,"
-                    f" ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+                    f" ratio {spread(ratios)}"
                 )
 
 

@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.common import ROOT, free_port, photograph, wrk
+from benchmarks.common import ROOT, free_port, photograph, spread, wrk
 
 ROUNDS = 10
 SERVE = "from proxy.cli import main; main()"
@@ -60,12 +60,9 @@ def main() -> None:
             rates: list[tuple[float, float]] = [(wrk(on), wrk(off)) for _ in range(ROUNDS)]
         assert (folder / "on/log").stat().st_size > 10**6
         assert (folder / "off/log").stat().st_size < 10**4
-        ratios = sorted(with_it / without for with_it, without in rates)
+        ratios = [with_it / without for with_it, without in rates]
         with_it, without = (statistics.median(side) for side in zip(*rates, strict=True))
-        print(
-            f"{with_it:.0f} to {without:.0f} requests/s, ratio {statistics.median(ratios):.2f}"
-            f" ({ratios[0]:.2f} to {ratios[-1]:.2f}), {ROUNDS} rounds"
-        )
+        print(f"{with_it:.0f} to {without:.0f} requests/s, ratio {spread(ratios)}, {ROUNDS} rounds")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import aiohttp
 
-from benchmarks.common import BARE_DRAW, free_port, node, photograph, process
+from benchmarks.common import BARE_DRAW, free_port, node, photograph, process, spread
 
 BARE = (
     BARE_DRAW
@@ -97,10 +97,10 @@ def main() -> None:
                     if round_:
                         ours.append(pair[0])
                         theirs.append(pair[1])
-                ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
+                ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
                 print(
                     f"{kind}: {statistics.median(ours):.1f} to {statistics.median(theirs):.1f} pictures/s,"
-                    f" ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+                    f" ratio {spread(ratios)}"
                 )
 
 

@@ -10,7 +10,7 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from benchmarks.common import node, photograph, wrk
+from benchmarks.common import node, photograph, spread, wrk
 
 PROCESSES = (1, 2, 3)
 ROUNDS = 5
@@ -44,7 +44,7 @@ def measure(originals: Path, tier: str, max_bytes: str) -> None:
         ratios = [rate / one for rate, one in zip(rates[processes], rates[1], strict=True)]
         print(
             f"{tier}, {processes} processes: {statistics.median(rates[processes]):.0f} requests/s,"
-            f" {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) of one process"
+            f" {spread(ratios)} of one process"
         )
 
 

@@ -12,7 +12,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from benchmarks.common import BARE_LOOP, bare_s, photograph
+from benchmarks.common import BARE_LOOP, bare_s, photograph, spread
 from tests.stories.fleet import Node, running
 
 PRESETS = {"large": "w_640,f_webp", "small": "w_320,f_jpg", "modern": "w_480,f_avif"}
@@ -74,8 +74,7 @@ def main() -> None:
                 f"round {round_ + 1}: {took_s:.1f} s against {against_s:.1f} s, ratio {ratios[-1]:.2f}, busy {shares[-1]:.2f}"
             )
         print(
-            f"{count} originals, {3 * count} variants: ratio {statistics.median(ratios):.2f}"
-            f" ({min(ratios):.2f} to {max(ratios):.2f}), workers busy {statistics.median(shares):.2f} of the time"
+            f"{count} originals, {3 * count} variants: ratio {spread(ratios)}, workers busy {statistics.median(shares):.2f} of the time"
         )
 
         node = fresh("stopped")

@@ -23,7 +23,7 @@ from proxy.core.plan import Recipe
 from proxy.edge.gate import Gate
 from proxy.ports import Metrics
 from proxy.records.fleet import RedisFleet
-from proxy.records.opened import InUse, Records
+from proxy.records.folder import InUse, Records
 from proxy.remote.faults import Refused
 from proxy.render.pool import Pool
 from proxy.render.wire import Hello

@@ -287,7 +287,8 @@ class Pool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        while (waiting := self._queue.take(self._queue.desk())) is not None:
+        desk = self._queue.desk()
+        while (waiting := self._queue.take(desk)) is not None:
             if not waiting.answer.done():
                 waiting.answer.set_exception(_stopping())
 

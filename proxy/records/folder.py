@@ -1,4 +1,4 @@
-"""All records of a node, opened in order: who shares the disk first, then what was purged, then the databases."""
+"""The folder in which a node writes things down, opened in order: who shares the disk, what was purged, the databases."""
 
 import fcntl
 import secrets
