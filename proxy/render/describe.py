@@ -26,7 +26,7 @@ def told(header: pyvips.Image, facts: Facts, size_bytes: int, small: pyvips.Imag
             "orientation": _number(header, "orientation", 1),
             "alpha": facts.alpha,
             "profile": profile_name(bytes(header.get(_PROFILE))) if _PROFILE in header.get_fields() else None,
-            "exif": exif(_notes(header), gps=gps),
+            "exif": exif(_notes(header), _block(header), gps=gps),
             "thumbhash": thumbhash(pixels),
             "blurhash": blurhash(pixels),
             "dominant": colours[0] if colours else None,
@@ -37,6 +37,10 @@ def told(header: pyvips.Image, facts: Facts, size_bytes: int, small: pyvips.Imag
 
 def _number(header: pyvips.Image, field: str, usual: int) -> int:
     return int(header.get(field)) if field in header.get_fields() else usual
+
+
+def _block(header: pyvips.Image) -> bytes:
+    return bytes(header.get("exif-data")) if "exif-data" in header.get_fields() else b""
 
 
 def _notes(header: pyvips.Image) -> dict[str, str]:

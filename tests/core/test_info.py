@@ -1,6 +1,11 @@
 """What may be told of a picture's own notes."""
 
 import json
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.core.info import FIELDS, exif, key_of, only, profile_name, with_etag
 
@@ -20,6 +25,7 @@ def test_notes_are_told_in_words_where_there_are_any() -> None:
             "exif-ifd2-UserComment": " (, Undefined, 136 components, 136 bytes)",
             "width": "3",
         },
+        b"",
         gps=False,
     ) == {
         "Make": "Canon (EOS)",
@@ -35,13 +41,53 @@ def test_where_it_was_taken_is_told_only_if_it_may_be() -> None:
         "exif-ifd3-GPSLatitude": "50 (50, Rational, 3 components, 24 bytes)",
         "exif-ifd0-GPSInfo": "1 (1, Long, 1 components, 4 bytes)",
     }
-    assert exif(taken, gps=False) == {}
-    assert exif(taken, gps=True)["GPSLatitude"] == "50"
+    assert exif(taken, b"", gps=False) == {}
+    assert exif(taken, b"", gps=True)["GPSLatitude"] == "50"
+
+
+def tiff(order: str, *directories: tuple[int, list[tuple[int, int]]]) -> bytes:
+    """An EXIF block of directories, each with where it starts and its entries as (tag, value)."""
+    block = bytearray(struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8).ljust(400, b"\0"))
+    for start, entries in directories:
+        packed = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in entries)
+        block[start : start + 2 + len(packed)] = struct.pack(f"{order}H", len(entries)) + packed
+    return b"Exif\0\0" + bytes(block)
+
+
+MADE_UP = {
+    "exif-ifd0-Orientation": "6",
+    "exif-ifd0-XResolution": "72",
+    "exif-ifd0-ResolutionUnit": "2",
+    "exif-ifd2-ExifVersion": "Exif Version 2.1",
+    "exif-ifd2-ColorSpace": "65535",
+    "exif-ifd2-FNumber": "59/10",
+    "exif-ifd4-InteroperabilityIndex": "R98",
+}
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_defaults_are_told_only_if_they_stand_in_the_file(order: str) -> None:
+    lacking = tiff(order, (8, [(0x0112, 6), (0x8769, 100)]), (100, [(0x829D, 0)]))
+    assert exif(MADE_UP, lacking, gps=False) == {"Orientation": "6", "FNumber": "59/10"}
+    everything = tiff(
+        order,
+        (8, [(0x0112, 6), (0x011A, 0), (0x0128, 2), (0x8769, 100)]),
+        (100, [(0x9000, 0), (0xA001, 1), (0xA005, 200)]),
+        (200, [(0x0001, 0)]),
+    )
+    assert len(exif(MADE_UP, everything, gps=False)) == len(MADE_UP)
+
+
+@given(st.binary(max_size=300), st.integers(0, 300))
+def test_no_block_of_notes_raises(block: bytes, at: int) -> None:
+    loop = tiff("<", (8, [(0x8769, 8), (0x8825, 8), (0x8769, 8)]))
+    for each in (block, loop, loop[:at], b"Exif\0\0II*\0" + block):
+        assert exif({"exif-ifd0-XResolution": "72"}, each, gps=False) in ({}, {"XResolution": "72"})
 
 
 def test_notes_are_bounded() -> None:
     many = {f"exif-ifd0-T{number}": "x" * 1000 for number in range(1000)}
-    told = exif(many, gps=False)
+    told = exif(many, b"", gps=False)
     assert len(told) == 64
     assert max(map(len, told.values())) == 200
 
