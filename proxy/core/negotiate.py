@@ -8,7 +8,7 @@ import re
 
 from proxy.core.facts import Facts
 from proxy.core.formats import TRAITS, Format
-from proxy.core.transform import Auto, Transform
+from proxy.core.transform import Auto, Fit, Transform
 
 AcceptClass = frozenset[Format]
 
@@ -50,16 +50,24 @@ def choose(asked: Transform, accepted: AcceptClass, auto: tuple[Format, ...], fa
         return asked.format
     assert facts is not None
     if asked.format is Auto.AUTO:
-        return _choose_auto(accepted, auto, facts)
+        return _choose_auto(asked, accepted, auto, facts)
     if TRAITS[facts.format].shown:
         return facts.format
-    return Format.PNG if facts.alpha else Format.JPEG
+    return _promised(asked, facts)
 
 
-def _choose_auto(accepted: AcceptClass, auto: tuple[Format, ...], facts: Facts) -> Format:
+def _choose_auto(asked: Transform, accepted: AcceptClass, auto: tuple[Format, ...], facts: Facts) -> Format:
     usable = [kind for kind in auto if kind in accepted]
     if facts.animated:
         return Format.WEBP if Format.WEBP in usable else Format.GIF
-    if usable:
-        return usable[0]
-    return Format.PNG if facts.alpha else Format.JPEG
+    return usable[0] if usable else _promised(asked, facts)
+
+
+def _promised(asked: Transform, facts: Facts) -> Format:
+    """What every client shows, by whether anything is seen through the answer: the original, or bars around it."""
+    has_bars = asked.fit is Fit.CONTAIN and asked.width_px is not None and asked.height_px is not None
+    shows_through = has_bars and asked.background is not None and asked.background.alpha < _OPAQUE
+    return Format.PNG if facts.alpha or shows_through else Format.JPEG
+
+
+_OPAQUE = 255

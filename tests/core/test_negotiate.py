@@ -1,5 +1,7 @@
 """What real browsers send, what hostile clients send, and the format each gets."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from proxy.core.facts import Facts
 from proxy.core.formats import Format
 from proxy.core.negotiate import accept_class, choose
-from proxy.core.transform import Auto, Transform
+from proxy.core.transform import Auto, Colour, Fit, Transform
 
 AUTO = (Format.AVIF, Format.WEBP, Format.JPEG)
 BOTH, WEBP, AVIF, NONE = {Format.AVIF, Format.WEBP}, {Format.WEBP}, {Format.AVIF}, set[Format]()
@@ -99,6 +101,30 @@ def facts(kind: Format = Format.JPEG, *, alpha: bool = False, pages: int = 1) ->
 )
 def test_auto(accepted: set[Format], of: Facts, kind: Format) -> None:
     assert choose(Transform(format=Auto.AUTO), frozenset(accepted), AUTO, of) is kind
+
+
+SEEN_THROUGH = Colour(255, 0, 0, 254)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=9, background=SEEN_THROUGH), Format.PNG),
+        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=9, background=Colour(0, 0, 0, 0)), Format.PNG),
+        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=9, background=Colour(9, 9, 9)), Format.JPEG),
+        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=9), Format.JPEG),
+        # There are no bars.
+        (Transform(fit=Fit.CONTAIN, width_px=9, background=SEEN_THROUGH), Format.JPEG),
+        (Transform(fit=Fit.COVER, width_px=9, height_px=9, background=SEEN_THROUGH), Format.JPEG),
+        (Transform(background=SEEN_THROUGH), Format.JPEG),
+    ],
+)
+def test_auto_follows_the_alpha_of_the_answer(asked: Transform, kind: Format) -> None:
+    auto = replace(asked, format=Auto.AUTO)
+    assert choose(auto, frozenset(), AUTO, facts()) is kind
+    assert choose(auto, frozenset(BOTH), AUTO, facts()) is Format.AVIF
+    assert choose(asked, frozenset(), AUTO, facts(Format.HEIC)) is kind
+    assert choose(auto, frozenset(), AUTO, facts(Format.GIF, pages=2)) is Format.GIF
 
 
 def test_auto_keeps_to_the_owners_list() -> None:
