@@ -62,8 +62,8 @@ def film(width: int = 60, height: int = 40, frames: int = 5) -> pyvips.Image:
     return strip
 
 
-def encoded(image: pyvips.Image, kind: str) -> bytes:
-    return bytes(image.write_to_buffer(f".{'jpg' if kind == 'jpeg' else kind}", **SAVE[kind]))
+def encoded(image: pyvips.Image, kind: str, **options: object) -> bytes:
+    return bytes(image.write_to_buffer(f".{'jpg' if kind == 'jpeg' else kind}", **SAVE[kind], **options))
 
 
 @functools.cache
@@ -73,12 +73,12 @@ def quarters_as(kind: str, width: int = 400, height: int = 300) -> bytes:
 
 @functools.cache
 def photo_as(kind: str, width: int = 640, height: int = 480, seed: int = 1) -> bytes:
-    return encoded(photo(width, height, seed=seed), kind)
+    return encoded(photo(width, height, seed=seed), kind, keep="none")
 
 
 @functools.cache
 def film_as(kind: str, frames: int = 5) -> bytes:
-    return encoded(film(frames=frames), kind)
+    return encoded(film(frames=frames), kind, keep="none")
 
 
 @functools.cache

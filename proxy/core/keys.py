@@ -11,7 +11,7 @@ from typing import NamedTuple
 from proxy.core.formats import Format
 from proxy.core.plan import Plan, canonical
 
-EPOCH = "1"
+EPOCH = "2"
 """Raised when the renderer draws the same Plan otherwise; every older entry then falls out of use."""
 
 

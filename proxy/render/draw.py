@@ -4,6 +4,7 @@ No files, no decisions. What is to be done was settled in the Plan, where it goe
 `demo` the only code that imports pyvips, and where `image` means a pyvips image.
 """
 
+from itertools import islice
 from typing import NamedTuple, assert_never
 
 import pyvips
@@ -13,8 +14,11 @@ from proxy.core.formats import TRAITS, Format
 from proxy.core.geometry import Size, inside, outside, pixels, ratio
 from proxy.core.limits import Limits, check
 from proxy.core.plan import Crop, Describe, Encode, Plan, Scale, ScaleInside, ScaleOutside, ScaleTo
+from proxy.render.alpha import resized, with_hidden_like_visible
+from proxy.render.colours import Colours, converted, prepared
 from proxy.render.describe import told
-from proxy.render.opened import KEPT_KINDS, MOST_KEPT_BYTES, Opened, fault_of_original, is_memory
+from proxy.render.opened import KEPT_KINDS, MOST_KEPT_BYTES, Opened, fault_of_original, is_memory, orientation
+from proxy.render.pages import pages_of
 from proxy.render.steps import apply
 
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
@@ -55,7 +59,7 @@ def render(opened: Opened, plan: Plan, limits: Limits) -> bytes:
     size = Size(facts.width_px, facts.height_px)
     animates = facts.animated and TRAITS[plan.encode.format].animation
     check(limits, facts.format, size, facts.pages if animates else 1)
-    original = _Original(opened, facts.format, size, animates)
+    original = _Original(opened, facts.format, size, animates, opened.colours)
     try:
         return _drawn(original, plan)
     except (pyvips.Error, MemoryError) as fault:
@@ -72,19 +76,19 @@ def render(opened: Opened, plan: Plan, limits: Limits) -> bytes:
         raise fault_of_original(fault) from None
     try:
         # What is left is a profile that can be read but means nothing: as good as none.
-        return _drawn(original._replace(ignores_profile=True), plan)
+        return _drawn(original._replace(colours=opened.colours._replace(profile=b"", is_plain=False)), plan)
     except (pyvips.Error, MemoryError):
         raise Internal("the picture cannot be drawn this way") from None
 
 
 class _Original(NamedTuple):
-    """What loading takes. `size` is upright; `ignores_profile` says that its own profile is not to be used."""
+    """What loading takes. `size` is upright."""
 
     opened: Opened
     kind: Format
     size: Size
     animates: bool
-    ignores_profile: bool = False
+    colours: Colours
 
     @property
     def content(self) -> bytes:
@@ -100,11 +104,11 @@ def _drawn(original: _Original, plan: Plan) -> bytes:
             pages = _cut_early(original, size, crop)
             steps = tuple(rest)
         case _:
-            pages = _split(_loaded(original, size), size.height)
+            pages = _loaded(original, size)
     for step in steps:
         if isinstance(step, Describe):
             header = pyvips.Image.new_from_buffer(original.content, "")
-            return told(header, original.opened.facts, len(original.content), pages[0], gps=step.gps)
+            return told(header, original.opened.facts, original.opened.size_bytes, pages[0], gps=step.gps)
         pages = apply(step, pages)
     return _encoded(pages, plan.encode)
 
@@ -126,33 +130,48 @@ def _decode_all(original: _Original) -> None:
     pyvips.Image.new_from_buffer(original.content, options, fail_on="error").avg()
 
 
-def _loaded(original: _Original, size: Size) -> pyvips.Image:
-    """Upright, in sRGB, 8 bits, with or without alpha, each page exactly `size`; shrunk while loading."""
-    opened = original.opened
-    convert = {} if opened.is_plain else {"output_profile": "srgb"}
-    # thumbnail_buffer ignores a fail_on argument; the loader's own option is heard.
-    options = "[fail_on=error,n=-1]" if original.animates else "[fail_on=error]"
-    if original.ignores_profile:
-        whole = pyvips.Image.new_from_buffer(original.content, options).autorot().copy()
-        whole.remove("icc-profile-data")
-        height = size.height * whole.height // original.size.height
-        image = whole.thumbnail_image(size.width, height=height, size="force", **convert)
-    elif (shrink := _shrink_to_keep(original, size)) is not None:
+def _loaded(original: _Original, size: Size) -> list[pyvips.Image]:
+    """The pages, upright, in sRGB, 8 bits, with or without alpha, each exactly `size`; shrunk while loading."""
+    opened, colours = original.opened, original.colours
+    if original.animates or opened.canvas is not None:
+        pages = pages_of(original.content, opened.canvas)
+        shown = [
+            _fitted(page, size, colours).copy_memory()
+            for page in (pages if original.animates else islice(pages, 1))
+        ]
+        return shown
+    if (shrink := _shrink_to_keep(original, size)) is not None:
         whole = opened.kept(f"decoded by {shrink}", None, lambda: _decoded(original, shrink))
-        image = opened.kept(
-            "resized",
-            size,
-            lambda: whole.thumbnail_image(size.width, height=size.height, size="force", **convert),
-        )
-    else:
-        image = pyvips.Image.thumbnail_buffer(
-            original.content,
-            size.width,
-            height=size.height,
-            size="force",
-            option_string=options,
-            **convert,
-        )
+        return [opened.kept("resized", size, lambda: _fitted(whole, size, colours))]
+    if opened.facts.alpha or colours.need_care:
+        whole = pyvips.Image.new_from_buffer(original.content, "[fail_on=error]", access="sequential")
+        return [_fitted(whole, size, colours)]
+    # thumbnail_buffer ignores a fail_on argument; the loader's own option is heard.
+    image = pyvips.Image.thumbnail_buffer(
+        original.content,
+        size.width,
+        height=size.height,
+        size="force",
+        option_string="[fail_on=error]",
+        **({} if colours.is_plain else {"output_profile": "srgb"}),
+    )
+    return [_in_three(image)]
+
+
+def _fitted(image: pyvips.Image, size: Size, colours: Colours) -> pyvips.Image:
+    """A decoded picture upright, in sRGB, exactly `size`."""
+    image = prepared(image, colours)
+    if image.hasalpha():
+        if orientation(image) > 1:
+            # What comes row by row cannot be turned.
+            image = image.copy_memory().autorot()
+        image = resized(image, size)
+        return _in_three(image if colours.is_plain else converted(image))
+    convert = {} if colours.is_plain else {"output_profile": "srgb"}
+    return _in_three(image.thumbnail_image(size.width, height=size.height, size="force", **convert))
+
+
+def _in_three(image: pyvips.Image) -> pyvips.Image:
     return image if image.bands >= _COLOURS else image.colourspace("srgb")
 
 
@@ -193,20 +212,13 @@ def _cut_early(original: _Original, size: Size, crop: Crop) -> list[pyvips.Image
         min(whole.width, ratio(crop.box.width, whole.width, size.width)),
         min(whole.height, ratio(crop.box.height, whole.height, size.height)),
     )
-    pages = _split(_loaded(original, whole), whole.height)
-    pages = apply(Crop(box=window, gravity=crop.gravity), pages)
-    return [image.thumbnail_image(crop.box.width, height=crop.box.height, size="force") for image in pages]
-
-
-def _split(image: pyvips.Image, page_height_px: int) -> list[pyvips.Image]:
-    if image.height == page_height_px:
-        return [image]
-    # Frames are read in turn again and again below, and the loader gives them only once.
-    strip = image.copy_memory()
-    return [strip.crop(0, top, strip.width, page_height_px) for top in range(0, strip.height, page_height_px)]
+    pages = apply(Crop(box=window, gravity=crop.gravity), _loaded(original, whole))
+    return [resized(image, crop.box) for image in pages]
 
 
 def _encoded(pages: list[pyvips.Image], encode: Encode) -> bytes:
+    if encode.quality is not None and TRAITS[encode.format].alpha and pages[0].hasalpha():
+        pages = [with_hidden_like_visible(page) for page in pages]
     image = _joined(pages)
     if encode.flatten is not None and image.hasalpha():
         colour = encode.flatten
@@ -217,7 +229,7 @@ def _encoded(pages: list[pyvips.Image], encode: Encode) -> bytes:
         case Format.PNG:
             content = image.pngsave_buffer(compression=encode.effort, filter="all", keep="none")
         case Format.WEBP:
-            content = image.webpsave_buffer(Q=encode.quality, effort=encode.effort, keep="none")
+            content = image.webpsave_buffer(Q=encode.quality, effort=encode.effort, exact=True, keep="none")
         case Format.AVIF:
             content = image.heifsave_buffer(
                 compression="av1", Q=encode.quality, effort=encode.effort, bitdepth=8, keep="none"

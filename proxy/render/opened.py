@@ -5,23 +5,24 @@ No pixel is changed here.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import pyvips
 
-from proxy.core.container import gif_frames, is_whole, jpeg_scans
+from proxy.core import gif
+from proxy.core.container import completed, jpeg_scans
 from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat
 from proxy.core.facts import Facts
 from proxy.core.formats import SNIFF_BYTES, Format, sniff
 from proxy.core.geometry import Size
 from proxy.core.limits import Limits, check
+from proxy.render.colours import Colours, colours_of
 
 KEPT_KINDS = (Format.JPEG, Format.PNG)
 """Those that come row by row where they are not kept."""
 MOST_KEPT_BYTES = 64 * 2**20
 _SWAPPING_ORIENTATIONS = range(5, 9)
 _MOST_SCANS = 100  # Encoders make 10 or so.
-_SRGB_PROFILE = b"sRGB IEC61966-2.1"
-_PROFILE_HEAD_BYTES = 512
 
 _NO_DECODER = ("not been built in", "not in a known format", "unsupported codec")
 _NO_MEMORY = ("out of memory", "memory allocation", "unable to allocate", "cannot allocate", "security limit")
@@ -35,8 +36,8 @@ class Opened:
     """
 
     def __init__(self, content: bytes, limits: Limits) -> None:
-        self.content = content
-        self.facts, self.is_plain, self.pixel_bytes = _read(content, limits)
+        self.size_bytes = len(content)
+        self.content, self.facts, self.colours, self.pixel_bytes, self.canvas = _read(content, limits)
         self.keeps = False
         self._kept: dict[str, tuple[object, pyvips.Image]] = {}
 
@@ -76,59 +77,79 @@ def is_memory(fault: Exception) -> bool:
     return isinstance(fault, MemoryError) or any(phrase in str(fault).lower() for phrase in _NO_MEMORY)
 
 
-def _read(content: bytes, limits: Limits) -> tuple[Facts, bool, int]:
-    """Facts within the limits, whether the colours are plain sRGB in 8 bits as they are, and the bytes of a pixel."""
+class _Read(NamedTuple):
+    """`content` is what decoders take; `pixel_bytes` are those of a decoded pixel; `canvas` is that of a GIF that is to
+    be drawn on it here."""
+
+    content: bytes
+    facts: Facts
+    colours: Colours
+    pixel_bytes: int
+    canvas: gif.Stream | None
+
+
+def _read(content: bytes, limits: Limits) -> _Read:
+    """What the header tells, within the limits."""
+    kind = sniff(content[:SNIFF_BYTES])
+    if kind is None:
+        raise UnsupportedFormat("the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture")
+    whole = completed(kind, content)
+    if whole is None:
+        raise Undecodable("the original is cut short")
+    if kind is Format.JPEG and jpeg_scans(whole.content, _MOST_SCANS) > _MOST_SCANS:
+        raise OriginalTooLarge(f"the original has more than {_MOST_SCANS} scans")
+    stream = gif.read(whole.content) if kind is Format.GIF else None
+    if stream is not None and not stream.frames:
+        raise Undecodable("the original has no frame")
     try:
-        header, frames, kind = _header(content)
-        facts, is_plain = _facts(header, kind, frames), _is_plain(header)
+        header = pyvips.Image.new_from_buffer(whole.content, "")
+        facts = _facts(header, kind, stream)
+        colours = colours_of(header, kind, whole.content)
     except (pyvips.Error, MemoryError, UnicodeDecodeError) as fault:
         raise fault_of_original(fault) from None
     check(limits, kind, Size(facts.width_px, facts.height_px), 1)
-    return facts, is_plain, _pixel_bytes(header)
+    if whole.doubts and not _are_alike(kind, whole.doubts):
+        raise Undecodable("the original is cut short")
+    canvas = stream if stream is not None and stream.shows_through else None
+    return _Read(whole.content, facts, colours, _pixel_bytes(header), canvas)
+
+
+def _are_alike(kind: Format, doubts: tuple[bytes, ...]) -> bool:
+    """Whether all of these decode, without a warning where that would tell of a lack, and to the same pixels."""
+    strictly = "[fail_on=warning]" if kind is Format.JPEG else "[fail_on=error]"
+    try:
+        first = pyvips.Image.new_from_buffer(doubts[0], strictly, access="sequential")
+        if len(doubts) == 1:
+            first.avg()
+        for other in doubts[1:]:
+            again = pyvips.Image.new_from_buffer(other, "[fail_on=error]", access="sequential")
+            if (first != again).max() > 0:
+                return False
+    except pyvips.Error as fault:
+        if is_memory(fault):
+            raise fault_of_original(fault) from None
+        return False
+    return True
 
 
 def _pixel_bytes(image: pyvips.Image) -> int:
     return int(image.bands * {"uchar": 1, "ushort": 2}.get(image.format, 4))
 
 
-def _header(content: bytes) -> tuple[pyvips.Image, int | None, Format]:
-    """The picture with nothing but its header read; the frames of a GIF, which libvips stops counting at ten
-    thousand; and the format."""
-    kind = sniff(content[:SNIFF_BYTES])
-    if kind is None:
-        raise UnsupportedFormat("the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture")
-    if not is_whole(kind, content):
-        raise Undecodable("the original is cut short")
-    if kind is Format.JPEG and jpeg_scans(content, _MOST_SCANS) > _MOST_SCANS:
-        raise OriginalTooLarge(f"the original has more than {_MOST_SCANS} scans")
-    frames = gif_frames(content) if kind is Format.GIF else None
-    if frames == 0:
-        raise Undecodable("the original has no frame")
-    return pyvips.Image.new_from_buffer(content, ""), frames, kind
-
-
-def _facts(header: pyvips.Image, kind: Format, frames: int | None) -> Facts:
+def _facts(header: pyvips.Image, kind: Format, stream: gif.Stream | None) -> Facts:
+    """Pages of a GIF are counted here: libvips stops at ten thousand."""
     size = Size(header.width, header.height)
-    if _orientation(header) in _SWAPPING_ORIENTATIONS:
+    if orientation(header) in _SWAPPING_ORIENTATIONS:
         size = Size(size.height, size.width)
     return Facts(
         format=kind,
         width_px=size.width,
         height_px=size.height,
-        pages=frames or header.get_n_pages(),
-        alpha=bool(header.hasalpha()),
+        pages=len(stream.frames) if stream is not None else header.get_n_pages(),
+        alpha=bool(header.hasalpha()) or (stream is not None and stream.shows_through),
     )
 
 
-def _is_plain(header: pyvips.Image) -> bool:
-    """Converting costs as much as all the rest: not done where the numbers are sRGB already, by their profile or
-    by having none (CSS Color 4, 10.2)."""
-    if header.format != "uchar" or header.interpretation not in ("srgb", "b-w"):
-        return False
-    if "icc-profile-data" not in header.get_fields():
-        return True
-    return _SRGB_PROFILE in header.get("icc-profile-data")[:_PROFILE_HEAD_BYTES]
-
-
-def _orientation(header: pyvips.Image) -> int:
+def orientation(header: pyvips.Image) -> int:
+    """As EXIF numbers them, 1 to 8."""
     return header.get("orientation") if "orientation" in header.get_fields() else 1

@@ -1,6 +1,5 @@
 """The steps of a Plan as pixel operations: each takes the pages of a picture, loaded and scaled, and returns them."""
 
-from collections.abc import Callable
 from typing import assert_never
 
 import pyvips
@@ -8,6 +7,7 @@ import pyvips
 from proxy.core.geometry import Box, Size, crop_box, pad_offset
 from proxy.core.plan import Crop, Describe, Pad, Step
 from proxy.core.transform import Adjust, Blur, Colour, FocalPoint, Sharpen, Smart, Tone, Turn
+from proxy.render.alpha import on_colours, on_visible, with_premultiplied
 
 
 def apply(step: Step, pages: list[pyvips.Image]) -> list[pyvips.Image]:
@@ -27,11 +27,11 @@ def apply(step: Step, pages: list[pyvips.Image]) -> list[pyvips.Image]:
         case Turn():
             return [_turned(image, step) for image in pages]
         case Blur(sigma_px):
-            return [_with_premultiplied(image, lambda rgb: rgb.gaussblur(sigma_px)) for image in pages]
+            return [with_premultiplied(image, lambda rgb: rgb.gaussblur(sigma_px)) for image in pages]
         case Sharpen(sigma_px):
-            return [_on_colours(image, lambda rgb: rgb.sharpen(sigma=sigma_px)) for image in pages]
+            return [on_visible(image, lambda rgb: rgb.sharpen(sigma=sigma_px)) for image in pages]
         case Adjust():
-            return [_on_colours(image, lambda rgb: _toned(rgb, step)) for image in pages]
+            return [on_colours(image, lambda rgb: _toned(rgb, step)) for image in pages]
         case Describe():
             return pages
     assert_never(step)
@@ -61,20 +61,6 @@ def _turned(image: pyvips.Image, turn: Turn) -> pyvips.Image:
         case Turn.VFLIP:
             return image.copy_memory().flipver()
     assert_never(turn)
-
-
-def _with_premultiplied(image: pyvips.Image, work: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
-    """For steps that mix neighbours: a transparent pixel must lend them no colour."""
-    if not image.hasalpha():
-        return work(image)
-    return work(image.premultiply()).unpremultiply().cast("uchar")
-
-
-def _on_colours(image: pyvips.Image, work: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
-    """For steps that leave alpha alone."""
-    if not image.hasalpha():
-        return work(image)
-    return work(image.extract_band(0, n=3)).bandjoin(image.extract_band(3))
 
 
 _LUMA = (0.2126, 0.7152, 0.0722)

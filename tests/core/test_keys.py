@@ -16,7 +16,7 @@ def test_keys_are_fixed() -> None:
     """A change here empties every cache in the world."""
     assert (
         variant_key(IDENTITY, PLAN, None)
-        == "36d478d69b3d2853ccadf8624168400be7668e41f1fead6a7ab3152073779a57"
+        == "0c66fcba8069d32961c7c0bc79e815371b7a768e5fe107b85b82376fa0e27698"
     )
     assert len(facts_key(IDENTITY)) == 64
 

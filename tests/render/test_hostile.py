@@ -3,7 +3,7 @@
 import pytest
 import pyvips
 
-from proxy.core.container import is_whole, jpeg_scans
+from proxy.core.container import completed, jpeg_scans
 from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat
 from proxy.core.formats import Format
 from tests import bombs, pictures
@@ -177,4 +177,4 @@ def test_walking_over_segments_has_an_end(between: bytes, at: str) -> None:
     else:
         hostile = content[:-2] + between + scans + content[-2:]
     assert jpeg_scans(hostile, 100) == 101
-    is_whole(Format.JPEG, hostile)
+    completed(Format.JPEG, hostile)

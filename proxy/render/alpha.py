@@ -1,0 +1,75 @@
+"""Pixels with alpha: whatever mixes neighbours must take neither colour nor overshoot from what is not seen."""
+
+from collections.abc import Callable
+
+import pyvips
+
+from proxy.core.geometry import Size
+
+_STEP = 4
+_LEVELS = 4
+_COLOURS = 3
+
+
+def resized(image: pyvips.Image, size: Size) -> pyvips.Image:
+    """`image` at exactly `size`. With alpha in floating point: cut to 8 bits, the overshoot of alpha ends at 255 and that of
+    the colours does not, and their ratio is another colour."""
+    if (image.width, image.height) == size:
+        return _in_range(image)
+    if not image.hasalpha():
+        return image.thumbnail_image(size.width, height=size.height, size="force")
+    across, down = size.width / image.width, size.height / image.height
+    return with_premultiplied(image, lambda whole: whole.resize(across, vscale=down))
+
+
+def with_premultiplied(image: pyvips.Image, work: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
+    """`work` on colours that weigh as much as they are seen."""
+    if not image.hasalpha():
+        return work(image)
+    return _in_range(work(image.premultiply()).unpremultiply().copy(interpretation=image.interpretation))
+
+
+def on_colours(image: pyvips.Image, work: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
+    """`work` on each pixel's colour, alpha left alone."""
+    if not image.hasalpha():
+        return work(image)
+    return work(image.extract_band(0, n=_COLOURS)).bandjoin(image.extract_band(_COLOURS))
+
+
+def on_visible(image: pyvips.Image, work: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
+    """`work` on the colours, each laid on those that are seen around it: what is transparent would count as an edge."""
+    if not image.hasalpha():
+        return work(image)
+    image = image.copy_memory()
+    colours, alpha = image.extract_band(0, n=_COLOURS), image.extract_band(_COLOURS)
+    opacity = alpha / 255
+    seen = colours * opacity + _around(image) * (1 - opacity)
+    return work(seen.rint().cast("uchar").copy(interpretation="srgb")).bandjoin(alpha)
+
+
+def with_hidden_like_visible(image: pyvips.Image) -> pyvips.Image:
+    """The same to look at, for lossy encoders, whose blocks mix what is seen with what is not."""
+    image = image.copy_memory()
+    colours, alpha = image.extract_band(0, n=_COLOURS), image.extract_band(_COLOURS)
+    return (alpha > 0).ifthenelse(colours, _around(image)).copy(interpretation="srgb").bandjoin(alpha)
+
+
+def _around(image: pyvips.Image) -> pyvips.Image:
+    """For every pixel the mean colour of what is seen in its square of 4 pixels a side, or of 16, 64, 256, where nothing
+    is seen in the smaller ones."""
+    levels = [image.premultiply().shrink(_STEP, _STEP, ceil=True).copy_memory()]
+    for _ in range(_LEVELS - 1):
+        levels.append(levels[-1].shrink(_STEP, _STEP, ceil=True).copy_memory())
+    around = pyvips.Image.black(1, 1, bands=_COLOURS)
+    for level in reversed(levels):
+        above = around.zoom(_STEP, _STEP).embed(0, 0, level.width, level.height)
+        colours = level.unpremultiply().extract_band(0, n=_COLOURS)
+        around = (level.extract_band(_COLOURS) > 0).ifthenelse(colours, above).copy_memory()
+    return around.rint().cast("uchar").zoom(_STEP, _STEP).crop(0, 0, image.width, image.height)
+
+
+def _in_range(image: pyvips.Image) -> pyvips.Image:
+    """Numbers of floating point as those of a picture."""
+    if image.format != "float":
+        return image
+    return image.rint().cast("ushort" if image.interpretation in ("rgb16", "grey16") else "uchar")

@@ -1,0 +1,86 @@
+"""How the numbers of an original become sRGB: which profile they have, and what must be done before it can be used."""
+
+from typing import NamedTuple
+
+import pyvips
+
+from proxy.core import colour, heif
+from proxy.core.formats import Format
+
+_PROFILE = "icc-profile-data"
+_SRGB_PROFILE = b"sRGB IEC61966-2.1"
+_PROFILE_HEAD_BYTES = 512
+_COLOURS = 3
+_GREY = ("b-w", "grey16")
+
+
+class Colours(NamedTuple):
+    """`is_plain`: the numbers are sRGB in 8 bits as they are. `profile` takes the place of the file's own; empty, it has
+    none. `is_grey`: only the first band counts, the others repeat it. `is_premultiplied`: by alpha, in the file."""
+
+    is_plain: bool
+    profile: bytes | None = None
+    is_grey: bool = False
+    is_premultiplied: bool = False
+
+    @property
+    def need_care(self) -> bool:
+        """Whether the pixels are to be `prepared`."""
+        return self.profile is not None or self.is_grey or self.is_premultiplied
+
+
+def colours_of(header: pyvips.Image, kind: Format, content: bytes) -> Colours:
+    """Converting costs as much as all the rest: not done where the numbers are sRGB already, by their profile or by
+    having none (CSS Color 4, 10.2). A profile of another number of channels than the picture's says nothing of it."""
+    is_srgb = header.format == "uchar" and header.interpretation in ("srgb", "b-w")
+    is_premultiplied, is_monochrome = _stored(kind, content)
+    own = bytes(header.get(_PROFILE)) if _PROFILE in header.get_fields() else b""
+    signal = colour.signalled(kind, content)
+    if signal is not None and (built := colour.profile(signal, 8 if header.format == "uchar" else 16)):
+        return Colours(False, built, is_premultiplied=is_premultiplied)
+    space = own[16:20]
+    is_grey = header.interpretation in _GREY
+    if space == b"GRAY" and not is_grey:
+        if is_monochrome:
+            return Colours(False, is_grey=True, is_premultiplied=is_premultiplied)
+        return Colours(is_srgb, b"", is_premultiplied=is_premultiplied)
+    if space == b"RGB " and is_grey:
+        return Colours(False, own)
+    if own and _SRGB_PROFILE not in own[:_PROFILE_HEAD_BYTES]:
+        return Colours(False, is_premultiplied=is_premultiplied)
+    return Colours(is_srgb, is_premultiplied=is_premultiplied)
+
+
+def _stored(kind: Format, content: bytes) -> tuple[bool, bool]:
+    """Whether the colours are premultiplied by alpha, and whether there is but one channel of them."""
+    items = heif.items(content) if kind in (Format.AVIF, Format.HEIC) else None
+    if items is None:
+        return False, False
+    channels = items.property_of_picture(b"pixi")
+    return items.is_premultiplied, bool(channels) and channels[0][4:5] == b"\x01"
+
+
+def prepared(image: pyvips.Image, colours: Colours) -> pyvips.Image:
+    """`image` with the profile it is to be converted by, and its colours free of alpha; then in floating point."""
+    if colours.is_grey:
+        grey = image.extract_band(0)
+        image = grey.bandjoin(image.extract_band(_COLOURS)) if image.hasalpha() else grey
+        image = image.copy(interpretation="b-w" if image.format == "uchar" else "grey16")
+    if colours.profile is not None:
+        if colours.profile and image.interpretation in _GREY:
+            image = image.colourspace("srgb" if image.format == "uchar" else "rgb16")
+        image = image.copy()
+        if _PROFILE in image.get_fields():
+            image.remove(_PROFILE)
+        if colours.profile:
+            image.set_type(pyvips.GValue.blob_type, _PROFILE, colours.profile)
+    if colours.is_premultiplied and image.hasalpha():
+        image = image.unpremultiply().copy(interpretation=image.interpretation)
+    return image
+
+
+def converted(image: pyvips.Image) -> pyvips.Image:
+    """To sRGB in 8 bits, by the profile it has."""
+    if _PROFILE in image.get_fields():
+        return image.icc_transform("srgb", embedded=True, intent="relative")
+    return image.colourspace("srgb")

@@ -1,0 +1,54 @@
+"""The pages of an animation as they are shown, one after another, so that no operation takes them for one picture."""
+
+from collections.abc import Iterator
+
+import pyvips
+
+from proxy.core import gif
+
+_OF_THE_STRIP = ("page-height", "n-pages")
+
+
+def pages_of(content: bytes, canvas: gif.Stream | None) -> Iterator[pyvips.Image]:
+    """Each page in memory, in turn; of a GIF with a `canvas` drawn on it here, as libvips does it otherwise. All have the
+    delays and the loop of the whole."""
+    strip = pyvips.Image.new_from_buffer(content, "[n=-1,fail_on=error]", access="sequential")
+    height = strip.get_page_height()
+    drawn = _on_canvas(content, canvas, strip.width, height) if canvas else _cut(strip, height)
+    for page in drawn:
+        alone = page.copy()
+        for field in strip.get_fields():
+            if field in ("delay", "loop"):
+                alone.set_type(strip.get_typeof(field), field, strip.get(field))
+        for field in _OF_THE_STRIP:
+            if field in alone.get_fields():
+                alone.remove(field)
+        yield alone
+
+
+def _cut(strip: pyvips.Image, height: int) -> Iterator[pyvips.Image]:
+    for top in range(0, strip.height, height):
+        yield strip.crop(0, top, strip.width, height).copy_memory()
+
+
+def _on_canvas(content: bytes, stream: gif.Stream, width: int, height: int) -> Iterator[pyvips.Image]:
+    """GIF89a 23.c.iv, on a canvas that is transparent at first."""
+    canvas = pyvips.Image.black(width, height, bands=4).copy(interpretation="srgb")
+    for frame in stream.frames:
+        shown, room = canvas, None
+        across, down = min(frame.width, width - frame.left), min(frame.height, height - frame.top)
+        if across > 0 and down > 0:
+            room = frame.left, frame.top, across, down
+            alone = pyvips.Image.new_from_buffer(stream.alone(content, frame), "[fail_on=error]").colourspace(
+                "srgb"
+            )
+            alone = (alone if alone.hasalpha() else alone.addalpha()).crop(0, 0, across, down)
+            alone = (alone[3] > 0).ifthenelse(alone, canvas.crop(*room))
+            shown = canvas.insert(alone, frame.left, frame.top).copy_memory()
+        yield shown
+        if frame.disposal == gif.TO_BACKGROUND and room:
+            canvas = shown.insert(
+                pyvips.Image.black(across, down, bands=4), frame.left, frame.top
+            ).copy_memory()
+        elif frame.disposal != gif.TO_PREVIOUS:
+            canvas = shown
