@@ -193,6 +193,7 @@ def _shown(nits: float) -> float:
     return min(1.0, light * (1 + light / peak**2) / (1 + light))
 
 
+_SRGB_TRANSFER, _OF_VIDEO = 13, frozenset({1, 6, 14, 15})
 _TRANSFERS: dict[int, Callable[[float], float]] = {
     **dict.fromkeys(
         (1, 6, 11, 14, 15), _power(2.4)
@@ -256,7 +257,12 @@ def _heif_signal(content: bytes) -> Signal | None:
         return None
     for colour in colours:
         if colour.startswith(b"nclx") and len(colour) >= 10:
-            primaries, transfer = struct.unpack(">HH", colour[4:8])
-            return _from_cicp(primaries, transfer, full_range=True)
+            return _of_picture(*struct.unpack(">HH", colour[4:8]))
     codes = av1.colour_codes(items.data_of(content, items.tiles[-1])[:_SEQUENCE_HEADER_BYTES])
-    return _from_cicp(*codes, full_range=True) if codes else None
+    return _of_picture(*codes) if codes else None
+
+
+def _of_picture(primaries: int, transfer: int) -> Signal | None:
+    """Cameras and encoders of video write their own transfer functions for what was made on a screen of sRGB: browsers
+    take them for that in still pictures."""
+    return _from_cicp(primaries, _SRGB_TRANSFER if transfer in _OF_VIDEO else transfer, full_range=True)

@@ -66,6 +66,11 @@ class Items:
         """Whether the colours were multiplied by alpha before they were coded (ISO/IEC 23008-12 6.10.1.2)."""
         return any(alpha in self.referred(b"prem", self.primary) for alpha in self.alphas)
 
+    @property
+    def is_monochrome(self) -> bool:
+        """Whether the AV1 stream has one channel only (AV1-ISOBMFF 2.3.3)."""
+        return any(len(each) > 2 and each[2] & 0x10 for each in self.property_of_picture(b"av1C"))
+
     def property_of_picture(self, kind: bytes) -> list[bytes]:
         """The properties of that type of the primary item; of its first tile, where it has none."""
         for item in self.tiles:

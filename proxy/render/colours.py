@@ -56,8 +56,7 @@ def _stored(kind: Format, content: bytes) -> tuple[bool, bool]:
     items = heif.items(content) if kind in (Format.AVIF, Format.HEIC) else None
     if items is None:
         return False, False
-    channels = items.property_of_picture(b"pixi")
-    return items.is_premultiplied, bool(channels) and channels[0][4:5] == b"\x01"
+    return items.is_premultiplied, items.is_monochrome
 
 
 def prepared(image: pyvips.Image, colours: Colours) -> pyvips.Image:

@@ -1,0 +1,86 @@
+"""What is not seen lends nothing to what is: neither its colour nor the overshoot of its edge."""
+
+import pytest
+import pyvips
+
+from tests import pictures
+from tests.render.conftest import draw
+
+COLOUR = (200, 40, 40)
+
+
+def disc(hidden: tuple[int, int, int] = (0, 0, 0), bits: int = 8) -> bytes:
+    """A disc of one colour, and another colour where nothing is seen."""
+    inside = pyvips.Image.black(100, 100).draw_circle(255, 50, 50, 35, fill=True) > 0
+    seen = pyvips.Image.black(100, 100, bands=4) + [*COLOUR, 255]
+    image = inside.ifthenelse(seen, pyvips.Image.black(100, 100, bands=4) + [*hidden, 0]).cast("uchar")
+    if bits == 16:
+        return bytes(
+            (image.cast("ushort") * 257)
+            .cast("ushort")
+            .copy(interpretation="rgb16")
+            .pngsave_buffer(bitdepth=16)
+        )
+    return bytes(image.copy(interpretation="srgb").pngsave_buffer())
+
+
+def furthest(content: bytes, least_alpha: int) -> float:
+    """How far any pixel of that alpha or more is from the colour."""
+    image = pyvips.Image.new_from_buffer(content, "")
+    image = image if image.hasalpha() else image.bandjoin(255)
+    far = (image.extract_band(0, n=3) - list(COLOUR)).abs()
+    return float((image.extract_band(3) >= least_alpha).ifthenelse(far, 0).max())
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("hidden", [(0, 0, 0), (255, 255, 255), (0, 255, 0)])
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        "w_50", "w_33", "w_20", "w_75", "w_99", "w_150,h_150,c_fill", "w_150,h_40,c_scale", "w_60,h_60,c_pad,b_transparent",
+        "e_sharpen:0.5", "e_sharpen:2", "e_sharpen:10", "w_50,e_sharpen:1", "a_90,w_33,e_sharpen:2",
+        "e_blur:3", "w_90,h_90,c_pad,b_transparent,e_sharpen:3", "w_40,h_90,c_fill,g_auto",
+    ],
+)  # fmt: skip
+def test_one_colour_stays_one_colour(tokens: str, hidden: tuple[int, int, int], bits: int) -> None:
+    assert furthest(draw(disc(hidden, bits), f"{tokens},f_png"), 32) <= 2
+
+
+@pytest.mark.parametrize("quality", [50, 80, 95])
+@pytest.mark.parametrize("hidden", [(0, 0, 0), (0, 255, 0)])
+@pytest.mark.parametrize("kind", ["webp", "avif"])
+def test_blocks_of_a_lossy_encoder_hold_nothing_of_what_is_hidden(
+    kind: str, hidden: tuple[int, int, int], quality: int
+) -> None:
+    for tokens in ("", "w_50,", "e_sharpen:2,"):
+        assert furthest(draw(disc(hidden), f"{tokens}q_{quality},f_{kind}"), 250) <= 8
+
+
+def test_a_vast_crop_of_a_cut_out() -> None:
+    """Cut at its original size, and enlarged then: by the same means."""
+    strip = pyvips.Image.new_from_buffer(disc(), "").crop(48, 0, 4, 100)
+    drawn = draw(bytes(strip.pngsave_buffer()), "w_400,h_400,c_fill,g_north,f_png")
+    assert pictures.size(drawn) == (400, 400)
+    assert furthest(drawn, 32) <= 2
+
+
+def test_what_is_seen_in_part_keeps_its_own_colour_under_sharpening() -> None:
+    """Alpha is left alone, and a flat picture has nothing to sharpen, whatever its alpha."""
+    ramp = pyvips.Image.xyz(100, 20)[0] * 2.5
+    image = (
+        (pyvips.Image.black(100, 20, bands=3) + list(COLOUR))
+        .bandjoin(ramp)
+        .cast("uchar")
+        .copy(interpretation="srgb")
+    )
+    drawn = draw(bytes(image.pngsave_buffer()), "e_sharpen:2,f_png")
+    assert furthest(drawn, 1) <= 1
+    assert (pyvips.Image.new_from_buffer(drawn, "")[3] - image[3]).abs().max() == 0
+
+
+def test_the_smallest_pictures() -> None:
+    for side in (1, 2, 3, 5):
+        image = (pyvips.Image.black(side, side, bands=3) + list(COLOUR)).bandjoin(255).cast("uchar")
+        content = bytes(image.copy(interpretation="srgb").pngsave_buffer())
+        for tokens in ("f_avif", "f_webp,w_1", "e_sharpen:1,f_png", "w_40,h_30,c_fill,f_png"):
+            assert furthest(draw(content, tokens), 250) <= 8
