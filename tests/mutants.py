@@ -48,8 +48,8 @@ def good() -> dict[str, bytes]:
         "film.webp": film.webpsave_buffer(Q=80),
         "film.gif": film.gifsave_buffer(),
         "still.gif": photo.gifsave_buffer(),
-        "plain.avif": photo.heifsave_buffer(compression="av1", effort=0),
-        "alpha.avif": alpha.heifsave_buffer(compression="av1", effort=0),
+        "plain.avif": photo.heifsave_buffer(compression="av1", effort=0, keep="none"),
+        "alpha.avif": alpha.heifsave_buffer(compression="av1", effort=0, keep="none"),
     }
     return {name: bytes(content) for name, content in made.items()}
 
@@ -79,8 +79,29 @@ def mutant(seed: int, number: int) -> Mutant:
 
 
 def is_cut(content: bytes) -> bool:
-    """Whether it is a good picture without its end."""
-    return any(len(content) < len(whole) and whole.startswith(content) for whole in good().values())
+    """Whether it is a good picture without a part of its data; an end mark is none, and a GIF may end with any frame."""
+    return any(
+        len(content) < len(whole) and whole.startswith(content) and not _has_its_data(content, whole)
+        for whole in good().values()
+    )
+
+
+_DATA = {Format.JPEG: slice(0, 2), Format.PNG: slice(4, 8), Format.GIF: slice(0, 1)}
+_NAMES = (b"\xff\xda", b"IDAT", b"\x2c")
+
+
+def _has_its_data(content: bytes, whole: bytes) -> bool:
+    kind = sniff(whole[:SNIFF_BYTES])
+    if kind not in _DATA:
+        return False
+    ends, at = [], 0
+    for piece in pieces(whole):
+        at += len(piece)
+        if piece[_DATA[kind]] in _NAMES:
+            ends.append(at)
+        if kind is Format.GIF and at == len(content):
+            return bool(ends) and not piece.startswith(b"\x21\xf9")
+    return kind is not Format.GIF and len(content) >= ends[-1] - 4 * (kind is Format.PNG)
 
 
 def pieces(content: bytes) -> list[bytes]:
