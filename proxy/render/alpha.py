@@ -11,6 +11,19 @@ _LEVELS = 4
 _COLOURS = 3
 
 
+def is_opaque(image: pyvips.Image) -> bool:
+    """Whether the alpha of `image`, which is in memory, hides nothing, as in many files that have one."""
+    values = bytes(
+        image.extract_band(image.bands - 1).cast("uchar", shift=_most(image) > 255).write_to_memory()
+    )
+    return values.count(b"\xff") == len(values)
+
+
+def hides(image: pyvips.Image) -> bool:
+    """Whether any pixel of `image`, which has 8 bits and alpha, is not seen at all."""
+    return b"\0" in bytes(image.extract_band(_COLOURS).write_to_memory())
+
+
 def resized(image: pyvips.Image, size: Size) -> pyvips.Image:
     """`image` at exactly `size`. With alpha in floating point: cut to 8 bits, the overshoot of alpha ends at 255 and that of
     the colours does not, and their ratio is another colour."""
@@ -72,4 +85,9 @@ def _in_range(image: pyvips.Image) -> pyvips.Image:
     """Numbers of floating point as those of a picture."""
     if image.format != "float":
         return image
-    return image.rint().cast("ushort" if image.interpretation in ("rgb16", "grey16") else "uchar")
+    return image.rint().cast("uchar" if _most(image) < 256 else "ushort")
+
+
+def _most(image: pyvips.Image) -> int:
+    """The largest number a band has."""
+    return 65_535 if image.interpretation in ("rgb16", "grey16") else 255

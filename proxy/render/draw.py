@@ -14,10 +14,18 @@ from proxy.core.formats import TRAITS, Format
 from proxy.core.geometry import Size, inside, outside, pixels, ratio
 from proxy.core.limits import Limits, check
 from proxy.core.plan import Crop, Describe, Encode, Plan, Scale, ScaleInside, ScaleOutside, ScaleTo
-from proxy.render.alpha import resized, with_hidden_like_visible
+from proxy.render.alpha import hides, is_opaque, resized, with_hidden_like_visible
 from proxy.render.colours import Colours, converted, prepared
 from proxy.render.describe import told
-from proxy.render.opened import KEPT_KINDS, MOST_KEPT_BYTES, Opened, fault_of_original, is_memory, orientation
+from proxy.render.opened import (
+    KEPT_KINDS,
+    MOST_KEPT_BYTES,
+    Opened,
+    fault_of_original,
+    is_memory,
+    orientation,
+    pixel_bytes,
+)
 from proxy.render.pages import pages_of
 from proxy.render.steps import apply
 
@@ -162,6 +170,11 @@ def _fitted(image: pyvips.Image, size: Size, colours: Colours) -> pyvips.Image:
     """A decoded picture upright, in sRGB, exactly `size`."""
     image = prepared(image, colours)
     if image.hasalpha():
+        if image.width * image.height * pixel_bytes(image) <= MOST_KEPT_BYTES:
+            image = image.copy_memory()
+            if is_opaque(image):
+                seen = image.extract_band(0, n=image.bands - 1)
+                return _fitted(seen, size, colours._replace(is_premultiplied=False)).bandjoin(255)
         if orientation(image) > 1:
             # What comes row by row cannot be turned.
             image = image.copy_memory().autorot()
@@ -217,9 +230,11 @@ def _cut_early(original: _Original, size: Size, crop: Crop) -> list[pyvips.Image
 
 
 def _encoded(pages: list[pyvips.Image], encode: Encode) -> bytes:
-    if encode.quality is not None and TRAITS[encode.format].alpha and pages[0].hasalpha():
-        pages = [with_hidden_like_visible(page) for page in pages]
     image = _joined(pages)
+    if encode.quality is not None and encode.flatten is None and image.hasalpha():
+        image = image.copy_memory()
+        if hides(image):
+            image = _joined([with_hidden_like_visible(page) for page in _split(image)])
     if encode.flatten is not None and image.hasalpha():
         colour = encode.flatten
         image = image.flatten(background=[colour.red, colour.green, colour.blue])
@@ -239,6 +254,11 @@ def _encoded(pages: list[pyvips.Image], encode: Encode) -> bytes:
         case Format.HEIC | Format.INFO:
             raise UnsupportedFormat(f"{encode.format} is not a format of pictures")
     return bytes(content)
+
+
+def _split(strip: pyvips.Image) -> list[pyvips.Image]:
+    height = strip.get_page_height()
+    return [strip.crop(0, top, strip.width, height) for top in range(0, strip.height, height)]
 
 
 def _joined(pages: list[pyvips.Image]) -> pyvips.Image:

@@ -58,7 +58,7 @@ class Opened:
         if stage in self._kept and self._kept[stage][0] == which:
             return self._kept[stage][1]
         image = make()
-        if self.keeps and image.width * image.height * _pixel_bytes(image) <= MOST_KEPT_BYTES:
+        if self.keeps and image.width * image.height * pixel_bytes(image) <= MOST_KEPT_BYTES:
             image = image.copy_memory()
             self._kept[stage] = which, image
         return image
@@ -111,7 +111,7 @@ def _read(content: bytes, limits: Limits) -> _Read:
     if whole.doubts and not _are_alike(kind, whole.doubts):
         raise Undecodable("the original is cut short")
     canvas = stream if stream is not None and stream.shows_through else None
-    return _Read(whole.content, facts, colours, _pixel_bytes(header), canvas)
+    return _Read(whole.content, facts, colours, pixel_bytes(header), canvas)
 
 
 def _are_alike(kind: Format, doubts: tuple[bytes, ...]) -> bool:
@@ -132,7 +132,8 @@ def _are_alike(kind: Format, doubts: tuple[bytes, ...]) -> bool:
     return True
 
 
-def _pixel_bytes(image: pyvips.Image) -> int:
+def pixel_bytes(image: pyvips.Image) -> int:
+    """Of a decoded pixel."""
     return int(image.bands * {"uchar": 1, "ushort": 2}.get(image.format, 4))
 
 
