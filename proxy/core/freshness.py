@@ -12,7 +12,11 @@ IMMUTABLE_S = 365 * 86_400
 NO_STORE = "no-store"
 
 _ETAG = re.compile(r'[\s,]*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
-_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII | re.IGNORECASE)
+_DIGITS = "[0-9]{0,4000}"
+"""More than any file needs, and no more than Python makes a number of."""
+_RANGE = re.compile(
+    rf"bytes=(?:(?:[ \t]*,)+[ \t]*)?({_DIGITS})-({_DIGITS})(?:[ \t]*,)*", re.ASCII | re.IGNORECASE
+)
 
 
 def cache_control(max_age_s: int, *, private: bool = False) -> str:
@@ -48,8 +52,8 @@ class Whole(Enum):
 def byte_range(wanted: str, if_range: str | None, tag: str, length: int) -> range | Whole | None:
     """The bytes of a single range; WHOLE where Range is to be ignored; None where it cannot be satisfied.
 
-    Several ranges, other units and malformed ones are ignored, as RFC 9110 14.2 allows; If-Range counts
-    only as this strong tag.
+    Several ranges, other units and malformed ones are ignored, as RFC 9110 14.2 allows; empty elements of the list
+    are none (5.6.1.2). If-Range counts only as this strong tag.
     """
     match = _RANGE.fullmatch(wanted.strip())
     if match is None or (if_range is not None and if_range.strip() != tag):

@@ -1,6 +1,6 @@
 """What is read of a request's headers where aiohttp's own reading would be too lenient."""
 
-from aiohttp import hdrs
+from aiohttp import hdrs, web
 from multidict import CIMultiDictProxy
 
 
@@ -8,6 +8,14 @@ def joined(headers: CIMultiDictProxy[str], name: str) -> str:
     """All lines of a list-valued header as one (RFC 9110 5.3)."""
     lines = headers.getall(name, ())
     return lines[0] if len(lines) == 1 else ", ".join(lines)
+
+
+def range_of(request: web.BaseRequest) -> str | None:
+    """The part that is asked for: HEAD has none (RFC 9110 14.2), and two lines are no Range."""
+    if hdrs.RANGE not in request.headers or request.method != hdrs.METH_GET:
+        return None
+    lines = request.headers.getall(hdrs.RANGE)
+    return lines[0] if len(lines) == 1 else None
 
 
 def session_of(headers: CIMultiDictProxy[str], at: str) -> str | None:

@@ -37,7 +37,7 @@ from proxy.core.signing import ANY, Scope, Signed, is_scoped
 from proxy.core.transform import Auto, Smart
 from proxy.core.wanted import Wanted
 from proxy.edge import respond
-from proxy.edge.headers import joined, session_of
+from proxy.edge.headers import joined, range_of, session_of
 from proxy.edge.server import sender
 from proxy.edge.stream import stream
 from proxy.ports import Clock, Ledger, WallClock
@@ -204,8 +204,7 @@ class Public:
             variant,
             terms,
             page.headers,
-            # HEAD has no parts (RFC 9110 14.2).
-            range_header=request.headers.get(hdrs.RANGE) if visit.method == hdrs.METH_GET else None,
+            range_header=range_of(request),
             if_range=request.headers.get(hdrs.IF_RANGE),
             total_s=self._clock() - began_s,
         )

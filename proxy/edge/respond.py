@@ -140,9 +140,7 @@ def picture(
         if range_header is not None:
             part = byte_range(range_header, if_range, etag(delivery.key), len(body))
         if part is None:
-            response = unsatisfiable(len(body), terms)
-            response.headers["Cache-Status"] = headers["Cache-Status"]
-            return response
+            return unsatisfiable(len(body), terms, headers["Cache-Status"])
         if part is Whole.WHOLE:
             response = web.Response(headers=headers, body=body)
         else:
@@ -166,12 +164,13 @@ def content_range(part: range, length: int) -> str:
     return f"bytes {part.start}-{part.stop - 1}/{length}"
 
 
-def unsatisfiable(length: int, terms: Terms) -> web.Response:
-    """416, with the length that ranges must lie in (RFC 9110 15.5.17)."""
+def unsatisfiable(length: int, terms: Terms, cache_status: str) -> web.Response:
+    """416, with the length that ranges must lie in (RFC 9110 15.5.17), and where it was looked for."""
     response = problem(
         RangeNotSatisfiable("the range begins behind the last byte"), negotiates=terms.negotiates
     )
     response.headers[hdrs.CONTENT_RANGE] = f"bytes */{length}"
+    response.headers["Cache-Status"] = cache_status
     return response
 
 

@@ -11,7 +11,7 @@ from proxy.core.formats import SNIFF_BYTES, sniff
 from proxy.core.freshness import Whole, byte_range, etag, matches
 from proxy.core.keys import original_key
 from proxy.edge import respond
-from proxy.edge.headers import joined
+from proxy.edge.headers import joined, range_of
 from proxy.ports import Original
 
 _CHUNK_BYTES = 256 * 1024
@@ -33,11 +33,10 @@ async def stream(
         del headers[hdrs.CONTENT_TYPE]
         return web.Response(status=304, headers=headers)
     part: range | Whole | None = Whole.WHOLE
-    wanted = request.headers.get(hdrs.RANGE)
-    if wanted is not None and request.method == hdrs.METH_GET:
+    if (wanted := range_of(request)) is not None:
         part = byte_range(wanted, request.headers.get(hdrs.IF_RANGE), tag, original.size_bytes)
     if part is None:
-        return respond.unsatisfiable(original.size_bytes, terms)
+        return respond.unsatisfiable(original.size_bytes, terms, headers["Cache-Status"])
     if part is Whole.WHOLE:
         response = web.StreamResponse(headers=headers)
         part = range(original.size_bytes)

@@ -66,6 +66,22 @@ class Answer:
         return str(self.headers.get("Cache-Status", ""))
 
 
+async def raw(node: Running, request: bytes) -> bytes:
+    """What comes back for these bytes until the node closes, or is silent for a moment."""
+    host, port = node.node.public_url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    said = b""
+    try:
+        writer.write(request)
+        while part := await asyncio.wait_for(reader.read(65536), 1.0):
+            said += part
+    except (TimeoutError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+    return said
+
+
 @asynccontextmanager
 async def running(folder: Path, **changes: Any) -> AsyncIterator[Running]:
     """A node of settings made for tests; `changes` are sections."""

@@ -1,12 +1,11 @@
 """Requests made to confuse, poison or wear out a cache: what is not in the URL changes nothing, and no error stays."""
 
-import asyncio
 import itertools
 from urllib.parse import quote
 
 import pytest
 
-from tests.edge.conftest import Answer, Running
+from tests.edge.conftest import Answer, Running, raw
 
 NAMES = [
     "A-IM",
@@ -353,19 +352,3 @@ async def test_pollution_is_one_picture_or_an_error(node: Running) -> None:
             assert answer.status == 400, spelled
             assert answer.headers["Cache-Control"] == "no-store"
     assert await node.metric("calotype_renders_total") == 1
-
-
-async def raw(node: Running, request: bytes) -> bytes:
-    """What comes back for these bytes until the node closes, or is silent for a moment."""
-    host, port = node.node.public_url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    said = b""
-    try:
-        writer.write(request)
-        while part := await asyncio.wait_for(reader.read(65536), 1.0):
-            said += part
-    except (TimeoutError, ConnectionError):
-        pass
-    finally:
-        writer.close()
-    return said
