@@ -1,6 +1,7 @@
-"""For every test: hypothesis without deadlines, and no skip that goes unseen in CI."""
+"""For every test: hypothesis without deadlines, no skip that goes unseen in CI, and a browser where one is wanted."""
 
 import os
+import shutil
 from collections.abc import Generator
 
 import hypothesis
@@ -25,3 +26,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
         report.outcome = "failed"
     return report
+
+
+@pytest.fixture
+def chromium() -> str:
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("chromium is missing; as root: apt-get install chromium")
+    return found

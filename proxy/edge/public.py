@@ -48,7 +48,7 @@ _MEMO_ACCEPTS = 1024
 _QUIET = {"/": "calotype\n", "/robots.txt": "User-agent: *\nDisallow:\n", "/favicon.ico": ""}
 
 
-_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 Address = tuple[str, str, AcceptClass]
 """What of a request tells variants apart: host, where a mount has one, raw target, and Accept class."""
@@ -112,11 +112,13 @@ class Public:
         visit.client, visit.request_id = sender(request)
         response: web.StreamResponse
         try:
-            if visit.method not in _METHODS:
-                raise MethodNotAllowed("only GET and HEAD are answered")
-            if request.body_exists:
-                raise BadUrl("GET and HEAD are answered without a body only")
             headers = request.headers
+            if visit.method not in _METHODS:
+                raise MethodNotAllowed("only GET, HEAD and OPTIONS are answered")
+            if request.body_exists:
+                raise BadUrl("GET, HEAD and OPTIONS are answered without a body only")
+            if visit.method == hdrs.METH_OPTIONS:
+                return self._last(respond.options(headers))
             host = self._host(headers) if self._hosts else "*"
             address = host, visit.target, self._accepted(joined(headers, hdrs.ACCEPT))
             pages = self._pages
@@ -140,12 +142,16 @@ class Public:
             self._log.exception("internal error")
             visit.outcome, visit.error = Outcome.FAILED, Internal.slug
             response = respond.problem(Internal("an unexpected error was logged"))
-        if self._is_stopping:
-            response.force_close()
         if visit.outcome is not None:
             visit.status, visit.bytes = response.status, response.content_length or 0
             visit.seconds = self._clock() - began_s
             self._ledger.enter(visit)
+        return self._last(response)
+
+    def _last(self, response: web.StreamResponse) -> web.StreamResponse:
+        """`response`, the last on its connection while the node stops."""
+        if self._is_stopping:
+            response.force_close()
         return response
 
     async def _answer(

@@ -3,19 +3,21 @@
 No decision about pictures; no byte of a client's is repeated.
 """
 
+import re
 from collections.abc import Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
 from aiohttp import hdrs, web
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.core.delivery import VALIDATOR, Delivery, Outcome, Variant, steps
 from proxy.core.errors import CalotypeError, Overloaded, PurgeIncomplete, RangeNotSatisfiable
 from proxy.core.formats import TRAITS, Format
 from proxy.core.freshness import NO_STORE, Whole, byte_range, cache_control, etag
 from proxy.core.signing import ANY, Scope
+from proxy.edge.headers import joined
 
 STATUS: dict[str, tuple[int, str]] = {
     "bad-transform": (400, "The transform in the URL is wrong"),
@@ -50,10 +52,14 @@ FRONT_CACHE_S = 5
 """How long nginx in front may repeat an answer without asking: a purge is to be through it within ten."""
 NOT_FOUND_CACHE_S = 60
 REDIRECT_CACHE_S = 60
+PREFLIGHT_CACHE_S = 86_400
+_ALLOW = "GET, HEAD, OPTIONS"
+_NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z, \t-]+")
 
 _OF_PUBLIC = (
     *(
         "Access-Control-Allow-Origin",
+        "Access-Control-Expose-Headers",
         "Timing-Allow-Origin",
         "Cross-Origin-Resource-Policy",
         "X-Accel-Expires",
@@ -69,6 +75,7 @@ _EVERYWHERE = MappingProxyType(
         "Cross-Origin-Resource-Policy": "cross-origin",
         "Timing-Allow-Origin": "*",
         "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "ETag, Content-Range, Cache-Status, Server-Timing, Calotype-Notice",
     }
 )
 
@@ -238,7 +245,7 @@ def problem(failure: CalotypeError, *, negotiates: bool = False, lasting: bool =
     if failure.retry_after_s is not None:
         headers[hdrs.RETRY_AFTER] = str(failure.retry_after_s)
     if status == 405:
-        headers[hdrs.ALLOW] = "GET, HEAD"
+        headers[hdrs.ALLOW] = _ALLOW
     if status == 401:
         headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
     body: dict[str, object] = {
@@ -291,6 +298,20 @@ def logged_in(name: str, value: str, seconds: int) -> web.Response:
     response = go("/")
     response.set_cookie(name, value, max_age=seconds, httponly=True, samesite="Strict")
     return response
+
+
+def options(asked: CIMultiDictProxy[str]) -> web.Response:
+    """204 for OPTIONS, of whatever target: what may be asked, and that any page may ask it, with any header."""
+    headers = CIMultiDict(_EVERYWHERE)
+    headers[hdrs.CACHE_CONTROL] = NO_STORE
+    headers[hdrs.ALLOW] = _ALLOW
+    if hdrs.ORIGIN in asked and hdrs.ACCESS_CONTROL_REQUEST_METHOD in asked:
+        headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, HEAD"
+        headers[hdrs.ACCESS_CONTROL_MAX_AGE] = str(PREFLIGHT_CACHE_S)
+        names = joined(asked, hdrs.ACCESS_CONTROL_REQUEST_HEADERS)
+        if _NAMES.fullmatch(names):
+            headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = names
+    return web.Response(status=204, headers=headers)
 
 
 def quiet(text: str, content_type: str = "text/plain") -> web.Response:

@@ -1,23 +1,13 @@
 """The status page in a real browser, over a node that has something to tell."""
 
-import shutil
 from pathlib import Path
 
-import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from tests import pictures
 from tests.stories.fleet import Node, client, get, running
 
 TOKEN = "t" * 32
-
-
-@pytest.fixture
-def chromium() -> str:
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("chromium is missing; as root: apt-get install chromium")
-    return found
 
 
 async def text(page: Page, selector: str) -> str:
