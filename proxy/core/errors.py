@@ -35,6 +35,10 @@ class BadUrl(CalotypeError):
     slug = "bad-url"
 
 
+class UrlTooLong(CalotypeError):
+    slug = "url-too-long"
+
+
 class DimensionNotAllowed(CalotypeError):
     slug = "dimension-not-allowed"
 

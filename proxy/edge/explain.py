@@ -5,7 +5,7 @@ from typing import TypedDict
 from proxy.core import explain
 from proxy.core.dialects.native import InfoAsked, OriginalAsked, VariantAsked, parse, spell
 from proxy.core.dialects.target import cut, origin_and_target, without_secrets
-from proxy.core.errors import BadSignature, BadUrl, SignatureExpired, SignatureRequired
+from proxy.core.errors import BadSignature, SignatureExpired, SignatureRequired, UrlTooLong
 from proxy.core.mounts import Mount, Rules, admit, admit_original, host_name, proven, route
 from proxy.core.negotiate import accept_class
 from proxy.core.plan import canonical
@@ -48,7 +48,7 @@ async def explained(
     """Raises the CalotypeError the URL itself would be answered with, but for one that its signature is to blame for."""
     origin, raw = origin_and_target(url)
     if len(raw) > rules.url_max_bytes:
-        raise BadUrl(f"the URL is longer than {rules.url_max_bytes} bytes")
+        raise UrlTooLong(f"the URL is longer than {rules.url_max_bytes} bytes")
     cut(raw)
     mount = route(rules.mounts, host_name(origin.partition("://")[2]), raw)
     signature, signed = _verdict(mount, raw, now_s)

@@ -19,13 +19,14 @@ from proxy.core.dialects.native import (
     negotiates,
     parse,
 )
-from proxy.core.dialects.target import cut
+from proxy.core.dialects.target import checked_host, cut, in_origin_form
 from proxy.core.errors import (
     BadUrl,
     CalotypeError,
     Internal,
     MethodNotAllowed,
     SourceNotAllowed,
+    UrlTooLong,
 )
 from proxy.core.formats import Format
 from proxy.core.freshness import etag, matches
@@ -111,15 +112,23 @@ class Public:
         visit = Visit(request.method, request.raw_path)
         visit.client, visit.request_id = sender(request)
         response: web.StreamResponse
+        headers = request.headers
+        named = headers.get(hdrs.HOST, "")
+        host, is_clear = self._of_mounts(named), False
         try:
-            headers = request.headers
             if visit.method not in _METHODS:
                 raise MethodNotAllowed("only GET, HEAD and OPTIONS are answered")
             if request.body_exists:
                 raise BadUrl("GET, HEAD and OPTIONS are answered without a body only")
+            checked_host(named)
+            if visit.target[0] != "/" and (visit.target != "*" or visit.method != hdrs.METH_OPTIONS):
+                named, visit.target = in_origin_form(visit.target)
+                host = self._of_mounts(named)
+            is_clear = True
+            if len(visit.target) > self._rules.url_max_bytes:
+                raise UrlTooLong(f"the URL is longer than {self._rules.url_max_bytes} bytes")
             if visit.method == hdrs.METH_OPTIONS:
                 return self._last(respond.options(headers))
-            host = self._host(headers) if self._hosts else "*"
             address = host, visit.target, self._accepted(joined(headers, hdrs.ACCEPT))
             pages = self._pages
             page = pages.get(address)
@@ -134,9 +143,9 @@ class Public:
         except CalotypeError as failure:
             visit.outcome, visit.error = respond.outcome_of(failure), failure.slug
             response = respond.problem(
-                failure, negotiates=self._negotiates(request), lasting=not is_scoped(visit.target)
+                failure, negotiates=self._negotiates(host, visit.target), lasting=not is_scoped(visit.target)
             )
-            if visit.method not in _METHODS or request.body_exists:
+            if not is_clear:
                 response.force_close()  # What comes behind it is nobody's request.
         except Exception:
             self._log.exception("internal error")
@@ -172,7 +181,7 @@ class Public:
         if self._me in joined(request.headers, "CDN-Loop"):
             raise SourceNotAllowed("the originals of this node lead back to itself")
         if page is None:
-            mount, asked, signed = self._understood(request, host)
+            mount, asked, signed = self._understood(host, target, request.headers)
             if isinstance(asked, OriginalAsked):
                 return await self._original(request, visit, mount, asked, signed, began_s)
             page = self._page(mount, asked, accepted, signed)
@@ -215,9 +224,11 @@ class Public:
             total_s=self._clock() - began_s,
         )
 
-    def _host(self, headers: CIMultiDictProxy[str]) -> str:
+    def _of_mounts(self, named: str) -> str:
         """One of the mounts' own hosts, or `*`: a client must not make up names to be remembered."""
-        host = host_name(headers.get(hdrs.HOST, ""))
+        if not self._hosts:
+            return "*"
+        host = host_name(named)
         return host if host in self._hosts else "*"
 
     def _accepted(self, accept: str) -> AcceptClass:
@@ -258,28 +269,27 @@ class Public:
             return math.inf
         return math.floor(self._clock() + scope.until_s - self._wall())
 
-    def _understood(self, request: web.BaseRequest, host: str) -> tuple[Mount, Asked, Signed | None]:
+    def _understood(
+        self, host: str, raw: str, headers: CIMultiDictProxy[str]
+    ) -> tuple[Mount, Asked, Signed | None]:
         """The mount, what is asked of it, and what of the URL is signed."""
-        raw = request.raw_path
-        if len(raw) > self._rules.url_max_bytes:
-            raise BadUrl(f"the URL is longer than {self._rules.url_max_bytes} bytes")
         cut(raw)
         mount = route(self._rules.mounts, host, raw)
         signed = proven(mount, raw)
         if signed is None:
             return mount, parse(mount.below(raw), self._rules.presets), None
-        self._enforce(signed.scope, request.headers)
+        self._enforce(signed.scope, headers)
         return mount, parse(mount.below(signed.target), self._rules.presets), signed
 
-    def _negotiates(self, request: web.BaseRequest) -> bool:
+    def _negotiates(self, host: str, raw: str) -> bool:
         """Whether an error depends on Accept too: asked of the URL alone, however wrong the rest of it is."""
-        if len(request.raw_path) > self._rules.url_max_bytes:
+        if len(raw) > self._rules.url_max_bytes:
             return False
         try:
-            mount = route(self._rules.mounts, self._host(request.headers), request.raw_path)
+            mount = route(self._rules.mounts, host, raw)
         except CalotypeError:
             return False
-        return negotiates(mount.below(request.raw_path), self._rules.presets)
+        return negotiates(mount.below(raw), self._rules.presets)
 
     def _page(
         self, mount: Mount, asked: VariantAsked | InfoAsked, accepted: AcceptClass, signed: Signed | None

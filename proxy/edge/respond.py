@@ -33,6 +33,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "original-not-found": (404, "The original does not exist"),
     "method-not-allowed": (405, "This method is not answered here"),
     "conflict": (409, "Something else is there already"),
+    "url-too-long": (414, "The URL is too long"),
     "unsupported-format": (415, "The original is in a format that is not served"),
     "range-not-satisfiable": (416, "The range lies outside the picture"),
     "original-too-large": (422, "The original is too large"),
@@ -238,7 +239,7 @@ def problem(failure: CalotypeError, *, negotiates: bool = False, lasting: bool =
     missing = lasting and failure.slug == "original-not-found"
     headers[hdrs.CACHE_CONTROL] = cache_control(NOT_FOUND_CACHE_S) if missing else NO_STORE
     headers[hdrs.CONTENT_TYPE] = "application/problem+json"
-    if status not in (400, 401, 403, 405, 409, 429) and failure.slug != "unknown-route":
+    if status not in (400, 401, 403, 405, 409, 414, 429) and failure.slug != "unknown-route":
         headers["Cache-Status"] = cache_status(outcome_of(failure), "")
     if negotiates:
         headers[hdrs.VARY] = hdrs.ACCEPT

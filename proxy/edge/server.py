@@ -13,10 +13,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
-from aiohttp import hdrs, web
-from aiohttp.web_protocol import RequestHandler
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
+from aiohttp.http import RawRequestMessage
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from proxy.core.errors import BadUrl, Internal, Overloaded
+from proxy.core.errors import BadUrl, CalotypeError, Internal, Overloaded, UrlTooLong
 from proxy.core.hops import Hops
 from proxy.edge import respond
 from proxy.edge.headers import joined
@@ -25,6 +28,9 @@ CANCEL_S = 0.1
 LULL_STEP_S = 0.02
 TURN_AWAY_S = 0.5
 MOST_TURNED_AWAY = 16
+_VERSIONS = (HttpVersion10, HttpVersion11)
+_WORDS = 3
+"""Of a request line; HTTP/0.9 had two."""
 HEAD_S = 10.0
 """How long the head of a request may take, from the connection or its first byte on."""
 LOOK_S = 15.0
@@ -34,7 +40,10 @@ LOOK_S = 15.0
 class QuietHandler(RequestHandler):
     """The hook aiohttp offers: a protocol that answers for a request that could not be read."""
 
-    __slots__ = ("_awaits_head", "_is_active", "_owed_bytes", "_watch", "is_trusted", "peer")
+    __slots__ = (
+        *("_awaits_head", "_held", "_is_active", "_is_over", "_line", "_owed_bytes", "_watch"),
+        *("is_trusted", "peer"),
+    )
 
     peer: str
     """The address at the other end; empty for a unix socket's."""
@@ -47,18 +56,62 @@ class QuietHandler(RequestHandler):
         self.peer = named[0] if isinstance(named, tuple) else ""
         self.is_trusted = _server_of(self).hops.trusts(self.peer)
         self._owed_bytes, self._is_active = 0, False
+        self._held, self._is_over = b"", False
+        self._line: bytes | None = b""
         self._watch = self._loop.call_later(LOOK_S, self._look)
         self._awaits_head: asyncio.TimerHandle | None = self._loop.call_later(HEAD_S, self._cut_off)
 
     def data_received(self, data: bytes) -> None:
         self._is_active = True
-        super().data_received(data)
+        self._read(data)
         if self._messages or self._current_request is not None:
             if self._awaits_head is not None:
                 self._awaits_head.cancel()
                 self._awaits_head = None
         elif self._awaits_head is None:
             self._awaits_head = self._loop.call_later(HEAD_S, self._cut_off)
+
+    def _read(self, data: bytes) -> None:
+        """A head at a time: what the parser refuses would take along what it has read before."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        at, most = 0, self._max_msg_queue_size
+        while not self._is_over:
+            end = _end_of_head(data, at)
+            known = len(self._messages)
+            super().data_received(data[at:end])
+            self._judge(data[at:end], len(self._messages) > known)
+            if end == len(data):
+                break
+            at = end
+            if len(self._messages) >= most:
+                self._held = data[at:]  # Until aiohttp asks for more.
+                break
+
+    def _judge(self, piece: bytes, is_whole: bool) -> None:
+        """Refuses what the parser lets pass: HTTP/0.9, which has no head that could end, and versions to come."""
+        if is_whole:
+            self._line = b""
+            message, _ = self._messages[-1]
+            if isinstance(message, RawRequestMessage):
+                if message.version not in _VERSIONS:
+                    self._messages.pop()
+                    self._refuse()
+            else:
+                self._is_over = True
+        elif self._line is not None:
+            self._line = (self._line + piece).lstrip(b"\r\n")
+            line, ended, _ = self._line.partition(b"\n")
+            if ended:
+                self._line = None
+                if len(line.split()) < _WORDS:
+                    self._refuse()
+
+    def _refuse(self) -> None:
+        self._is_over = True
+        self._messages.append((_ErrInfo(400, BadHttpMessage("no version of ours"), ""), EMPTY_PAYLOAD))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -99,9 +152,16 @@ class QuietHandler(RequestHandler):
             self.logger.error("internal error", exc_info=exc)
             response = respond.problem(Internal("an unexpected error was logged"))
         else:
-            response = respond.problem(BadUrl("the request is not valid HTTP, or its head is too large"))
+            # The parser's own request is of HTTP/1.0.
+            request._version = HttpVersion11
+            response = respond.problem(self._refusal(exc))
         response.force_close()
         return response
+
+    def _refusal(self, exc: BaseException | None) -> CalotypeError:
+        if isinstance(exc, LineTooLong) and exc.args[1] == self.max_line_size:
+            return UrlTooLong(f"the URL is longer than {self.max_line_size} bytes")
+        return BadUrl("the request is not valid HTTP, or its head is too large")
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 (aiohttp's own)
         """Waits `timeout` seconds for the request under way, and no more: aiohttp's own would wait that long again
@@ -109,6 +169,14 @@ class QuietHandler(RequestHandler):
         if self._task_handler is not None:
             await asyncio.wait({self._task_handler}, timeout=timeout)
         await super().shutdown(CANCEL_S)
+
+
+def _end_of_head(data: bytes, at: int) -> int:
+    """Where the first head behind `at` ends, which may have begun in data before; the length of `data` if it does not."""
+    if data[at : at + 1] in (b"\r", b"\n"):
+        return len(data) - len(data[at:].lstrip(b"\r\n"))
+    end = data.find(b"\n\r\n", at)
+    return len(data) if end < 0 else end + 3
 
 
 def _owed_bytes(transport: asyncio.Transport) -> int:

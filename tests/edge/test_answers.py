@@ -246,7 +246,7 @@ ERRORS = [
     ("/w_100/a%5cb", 400, "bad-url"),
     ("/w_100/%c0%ae%c0%ae/x", 400, "bad-url"),
     ("/w_100/photo.jpg?x=1", 400, "bad-url"),
-    ("/w_100/" + "a" * 5000, 400, "bad-url"),
+    ("/w_100/" + "a" * 5000, 414, "url-too-long"),
     ("/thumbnail?w=1", 400, "bad-url"),
     ("/thumbnail?url=https://evil.example/x.jpg", 403, "source-not-allowed"),
     ("/nothing/here.jpg", 404, "unknown-route"),
@@ -318,7 +318,7 @@ async def connect(node: Running) -> tuple[asyncio.StreamReader, asyncio.StreamWr
         b"CANARY<b> /w_100/photo.jpg HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /w_100/photo.jpg HTTP/1.1\r\nHost: x\r\nX-Long: " + b"cAnAry" * 4000 + b"\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"GET http://evil.example/w_100/photo.jpg HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET http://u@evil.example/w_100/photo.jpg HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     ],
 )  # fmt: skip
 async def test_what_is_no_request_is_a_problem_too(

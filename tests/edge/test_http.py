@@ -1,8 +1,14 @@
 """What RFC 9110 and 9112 leave no choice about, byte by byte, without a proxy in front."""
 
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
-from tests.edge.conftest import Running, raw
+from tests.edge.conftest import ORIGINALS, Running, raw, running
+from tests.fakes import temporary_file
 
 TARGETS = ["/w_100,f_jpg/photo.jpg", "/original/photo.jpg"]
 
@@ -42,3 +48,154 @@ async def test_a_range_is_one_line_with_one_element(
     said = await raw(node, ask(target, *headers))
     assert status(said) == wanted
     assert status(await raw(node, ask(target, *headers, method="HEAD"))) == 200
+
+
+PICTURE = "/w_20,f_jpg/photo.jpg"
+GOOD = f"GET {PICTURE} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+BAD = {
+    "a control": b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no head": b"\x16\x03\x01\x02\x00",
+    "no version": b"GET /w_20/photo.jpg\r\n",
+    "HTTP/0.9": b"GET /w_20/photo.jpg HTTP/0.9\r\n\r\n",
+    "HTTP/2.0": b"GET /w_20/photo.jpg HTTP/2.0\r\nHost: x\r\n\r\n",
+    "HTTP/3.0": b"GET /w_20/photo.jpg HTTP/3.0\r\nHost: x\r\n\r\n",
+    "no such method": b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no host": b"GET / HTTP/1.1\r\n\r\n",
+    "a folded line": b"GET / HTTP/1.1\r\nHost: x\r\n y\r\n\r\n",
+    "a large head": b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
+    "two lengths": b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+}
+
+
+def statuses(said: bytes) -> list[int]:
+    """Of all answers, none of which is of another version than HTTP/1.1."""
+    found = re.findall(rb"HTTP/(\d\.\d) (\d{3}) ", said)
+    assert {version for version, _ in found} <= {b"1.1"}
+    return [int(status) for _, status in found]
+
+
+@pytest.mark.parametrize("before", [0, 1, 3, 70])
+@pytest.mark.parametrize("name", BAD)
+async def test_what_is_no_request_is_refused_behind_the_answers_to_those_before(
+    node: Running, name: str, before: int
+) -> None:
+    said = await raw(node, GOOD * before + BAD[name] + GOOD)
+    assert statuses(said) == [200] * before + [400]
+    assert b"Connection: close" in said.rpartition(b"HTTP/1.1 400")[2]
+
+
+@pytest.mark.parametrize("cut", range(1, 24))
+async def test_wherever_the_network_cuts_it(node: Running, cut: int) -> None:
+    """In the end of the good head, and in the beginning of the bad one."""
+    bad = b"GET /w_20/photo.jpg\r\n"
+    sent = GOOD + bad
+    at = len(sent) - len(bad) - 6 + cut
+    host, port = node.node.public_url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(sent[:at])
+    if at >= len(GOOD):
+        await reader.readuntil(b"\r\n\r\n")
+    else:
+        await node.get("/healthz")  # What was sent before is read before.
+    writer.write(sent[at:])
+    said = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert statuses(said) == ([400] if at >= len(GOOD) else [200, 400])
+
+
+@pytest.mark.parametrize("behind", [b"x", b"\r\n", b"\x00\xff" * 1000, GOOD, GOOD[:-9], BAD["no host"]])
+async def test_bytes_behind_the_last_request_are_nobodys(node: Running, behind: bytes) -> None:
+    for version in (b"HTTP/1.1", b"HTTP/1.0"):
+        last = GOOD.replace(b"HTTP/1.1\r\n", version + b"\r\nConnection: close\r\n")
+        said = await raw(node, (GOOD if version == b"HTTP/1.1" else b"") + last + behind)
+        found = re.findall(rb"HTTP/1\.[01] (\d{3}) ", said)
+        assert found == [b"200"] * (2 if version == b"HTTP/1.1" else 1)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["x", "", "x:80", "x:", "x:65535", "x.", "a_b.example", "xn--a", "1.2.3.4", "[::1]", "[::1]:8080", "[::FFFF:1.2.3.4]", "%C3%A9", "a!$&'()*+;=~b"],
+)  # fmt: skip
+async def test_a_host(node: Running, host: str) -> None:
+    assert status(await raw(node, ask(PICTURE).replace(b"Host: x", b"Host: " + host.encode()))) == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["x y", "x,y", "x, y", "u@x", "u:p@x", "x:a", "x:65536", "x:99999", "x:-1", "x:+80", "x: 80", "x :80", "x:80:80", ":80", "[::1", "::1", "[x]", "[1::2::3]",
+     "[::1]80", "[fe80::1%25a]", "x/y", "/", "x?y", "x#y", "x\\y", "\xe9", "%4", "%zz", "http://x", "<x>", '"x"', "{x}", "x\ty", "x:" + "0" * 6000],
+)  # fmt: skip
+async def test_no_host(node: Running, host: str) -> None:
+    for version in (b"HTTP/1.1", b"HTTP/1.0"):
+        sent = ask(PICTURE).replace(b"Host: x", b"Host: " + host.encode("latin-1"))
+        said = await raw(node, sent.replace(b"HTTP/1.1", version) + GOOD)
+        assert re.findall(rb"HTTP/1\.[01] (\d{3}) ", said) == [b"400"]
+
+
+async def test_one_host_or_none(node: Running) -> None:
+    for lines in (b"", b"Host: x\r\nHost: x\r\n", b"Host: x\r\nhost: y\r\n", b"Host:\r\nHost: x\r\n"):
+        sent = ask(PICTURE).replace(b"Host: x\r\n", lines)
+        assert status(await raw(node, sent)) == 400
+    old = ask(PICTURE).replace(b"Host: x\r\n", b"").replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert (await raw(node, old)).startswith(b"HTTP/1.0 200 ")
+
+
+@pytest.fixture
+async def tenants(tmp_path: Path) -> AsyncIterator[Running]:
+    """Two hosts, of which one has presets alone."""
+    hosts = {
+        name: {"source": "photos", "host": f"{name}.example", "dimensions": "any"} for name in ("a", "b")
+    }
+    hosts["b"]["presets_only"] = True
+    async with running(tmp_path, mounts=hosts) as started:
+        temporary_file(started.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "wanted"),
+    [
+        (f"http://a.example{PICTURE}", "b.example", 200),
+        (f"http://a.example:80{PICTURE}", "b.example", 200),
+        (f"HTTPS://A.example.{PICTURE}", "b.example", 200),
+        ("http://a.example/thumbnail?url=photo.jpg&w=20&format=jpg", "b.example", 200),
+        (f"http://b.example{PICTURE}", "a.example", 400),
+        (f"http://c.example{PICTURE}", "a.example", 404),
+        ("http://a.example/healthz", "b.example", 200),
+        ("http://a.example", "b.example", 200),
+        ("http://a.example?x=1", "b.example", 404),
+        (f"http://a.example/{PICTURE}", "a.example", 404),
+        (f"http://a.example{PICTURE}", "a.example, b.example", 400),
+        (f"http://u@a.example{PICTURE}", "a.example", 400),
+        (f"http://a.example:x{PICTURE}", "a.example", 400),
+        (f"http://a.example,b.example{PICTURE}", "a.example", 400),
+        (f"http://{PICTURE}", "a.example", 400),
+        (f"ftp://a.example{PICTURE}", "a.example", 400),
+        (f"//a.example{PICTURE}", "b.example", 404),
+        (f"a.example{PICTURE}", "a.example", 400),
+    ],
+)
+async def test_an_absolute_target_is_of_its_own_host(
+    tenants: Running, target: str, host: str, wanted: int
+) -> None:
+    said = await raw(tenants, ask(target).replace(b"Host: x", b"Host: " + host.encode()))
+    assert status(said) == wanted
+    direct = ask(PICTURE).replace(b"Host: x", b"Host: a.example")
+    if wanted == 200 and PICTURE in target:
+        assert said.rpartition(b"\r\n\r\n")[2] == (await raw(tenants, direct)).rpartition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize("length", [4097, 9000, 60_000, 65_600, 70_000, 1_000_000])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_target_that_is_too_long(node: Running, length: int, method: str) -> None:
+    said = await raw(node, ask("/" + "a" * (length - 1), method=method))
+    assert status(said) == 414
+    assert b"Cache-Control: no-store" in said
+    assert method == "HEAD" or length > 4097 or b"urn:calotype:error:url-too-long" in said
+
+
+async def test_the_longest_target(node: Running) -> None:
+    target = "/thumbnail?url=photo.jpg&w=20&x=" + "a" * 4096
+    for form in ("", "http://x.example"):
+        assert status(await raw(node, ask(form + target[:4096]))) == 400  # There is no x.
+        assert status(await raw(node, ask(form + target[:4097]))) == 414

@@ -285,8 +285,7 @@ def faults(hops: Hops, connect: Callable[[], socket.socket], kind: str) -> list[
 ALSO_BEHIND_ERRORS = {
     "hops": {"OPTIONS", "absolute, no path", "encoded line ends", "one behind a body"},
     "node": {
-        *("absolute", "absolute, another host", "absolute, a user", "absolute, no path"),
-        *("absolute, another scheme", "encoded line ends", "a target of 9 kB"),
+        *("absolute, no path", "encoded line ends", "a target of 9 kB"),
     },
 }
 """Refused for what they ask, while anybody knows where they end: the connection goes on."""

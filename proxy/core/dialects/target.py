@@ -4,6 +4,7 @@ Nothing is repaired or normalised here; what has two readings is refused (RFC 39
 """
 
 import re
+from ipaddress import IPv6Address
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
@@ -15,6 +16,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
 _ORIGIN = re.compile(
     r"https?://(?:\[[0-9a-f:.]+\]|[^/?#@:\[\]]+)(?::[0-9]{1,5})?(?=[/?#]|\Z)", re.IGNORECASE | re.ASCII
 )
+_ABSOLUTE = re.compile(r"https?://([^/?]+)(.*)", re.IGNORECASE | re.DOTALL)
+_HOST = re.compile(
+    r"(?P<name>\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)(?::0{0,9}[0-9]{0,5})?",
+    re.ASCII,
+)
+_MOST_PORT = 65_535
 _LONGEST_PREFIX = 4096
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -34,6 +41,31 @@ def cut(raw: str) -> Target:
         raise BadUrl("the URL holds a character that must be percent-encoded")
     path, mark, query = raw.partition("?")
     return Target(path, query if mark else None)
+
+
+def checked_host(said: str) -> str:
+    """`said` if a Host field may say so (RFC 9110 7.2): a host, and a port or none; or nothing at all. Raises BadUrl. A
+    comma, which RFC 3986 lets names have, is taken for a second host."""
+    if not said:
+        return said
+    match = _HOST.fullmatch(said)
+    if match is None or int(said[match.end("name") + 1 :] or 0) > _MOST_PORT:
+        raise BadUrl("the Host of the request is no host, or no host and port")
+    if match["v6"] is not None:
+        try:
+            IPv6Address(match["v6"])
+        except ValueError:
+            raise BadUrl("the Host of the request is no IPv6 address") from None
+    return said
+
+
+def in_origin_form(raw: str) -> tuple[str, str]:
+    """The host and the rest of a target in absolute form (RFC 9112 3.2.2). Raises BadUrl for any other form."""
+    match = _ABSOLUTE.fullmatch(raw)
+    if match is None:
+        raise BadUrl("the request target must be a path that begins with /, or an http URL")
+    host, rest = match.groups()
+    return checked_host(host), rest if rest.startswith("/") else f"/{rest}"
 
 
 def origin_and_target(url: str) -> tuple[str, str]:
