@@ -71,6 +71,10 @@ class MethodNotAllowed(CalotypeError):
     slug = "method-not-allowed"
 
 
+class PreconditionFailed(CalotypeError):
+    slug = "precondition-failed"
+
+
 class UnsupportedFormat(CalotypeError):
     slug = "unsupported-format"
 

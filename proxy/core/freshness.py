@@ -5,13 +5,15 @@ answered before anything is looked up.
 """
 
 import re
+from datetime import UTC, datetime
 from enum import Enum
 
 IMMUTABLE_S = 365 * 86_400
 
 NO_STORE = "no-store"
 
-_ETAG = re.compile(r'[\s,]*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
+_DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
+_ETAG = re.compile(r'[\s,]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
 _DIGITS = "[0-9]{0,4000}"
 """More than any file needs, and no more than Python makes a number of."""
 _RANGE = re.compile(
@@ -30,17 +32,41 @@ def etag(digest: str) -> str:
     return f'"{digest[:32]}"'
 
 
-def matches(if_none_match: str, tag: str) -> bool:
-    """If-None-Match by weak comparison (RFC 9110 13.1.2); what is not a list of tags matches nothing.
+def matches(tags: str, tag: str, *, strongly: bool = False) -> bool:
+    """If-None-Match by weak comparison (RFC 9110 13.1.2), If-Match by the strong one; what is not a list of tags
+    matches nothing.
 
     `*` asks whether there is a picture at all, which its tag cannot tell: it matches nothing here.
     """
     at = 0
-    while match := _ETAG.match(if_none_match, at):
-        if match[1] == tag:
+    while match := _ETAG.match(tags, at):
+        if match[2] == tag and not (strongly and match[1]):
             return True
         at = match.end()
     return False
+
+
+def http_date(said: str) -> int | None:
+    """Unix seconds of a date in any of the three forms of RFC 9110 5.6.7; None for what is no date."""
+    for form in _DATES:
+        try:
+            return int(datetime.strptime(said.strip(), form).replace(tzinfo=UTC).timestamp())
+        except ValueError:
+            continue
+    return None
+
+
+def is_refused(
+    if_match: str | None, unmodified_since: str | None, tag: str, modified_s: float | None
+) -> bool:
+    """Whether a precondition fails that is looked at first (RFC 9110 13.2.2, steps 1 and 2). `modified_s`, in Unix
+    seconds, is None where it is not known: then If-Unmodified-Since asks nothing."""
+    if if_match is not None:
+        return if_match.strip() != "*" and not matches(if_match, tag, strongly=True)
+    if unmodified_since is None or modified_s is None:
+        return False
+    until_s = http_date(unmodified_since)
+    return until_s is not None and int(modified_s) > until_s
 
 
 class Whole(Enum):

@@ -10,6 +10,11 @@ def joined(headers: CIMultiDictProxy[str], name: str) -> str:
     return lines[0] if len(lines) == 1 else ", ".join(lines)
 
 
+def list_of(headers: CIMultiDictProxy[str], name: str) -> str | None:
+    """All lines of a list-valued header as one; None without any."""
+    return joined(headers, name) if name in headers else None
+
+
 def range_of(request: web.BaseRequest) -> str | None:
     """The part that is asked for: HEAD has none (RFC 9110 14.2), and two lines are no Range."""
     if hdrs.RANGE not in request.headers or request.method != hdrs.METH_GET:

@@ -29,7 +29,7 @@ from proxy.core.errors import (
     UrlTooLong,
 )
 from proxy.core.formats import Format
-from proxy.core.freshness import etag, matches
+from proxy.core.freshness import etag, is_refused, matches
 from proxy.core.info import key_of, only
 from proxy.core.memo import Memo
 from proxy.core.mounts import Mount, Rules, admit, admit_original, host_name, proven, route
@@ -38,7 +38,7 @@ from proxy.core.signing import ANY, Scope, Signed, is_scoped
 from proxy.core.transform import Auto, Smart
 from proxy.core.wanted import Wanted
 from proxy.edge import respond
-from proxy.edge.headers import joined, range_of, session_of
+from proxy.edge.headers import joined, list_of, range_of, session_of
 from proxy.edge.server import sender
 from proxy.edge.stream import stream
 from proxy.ports import Clock, Ledger, WallClock
@@ -134,7 +134,7 @@ class Public:
             page = pages.get(address)
             if page is not None and page.scope is not ANY:
                 self._enforce(page.scope, headers)
-            conditional = hdrs.IF_NONE_MATCH in headers
+            conditional = hdrs.IF_NONE_MATCH in headers or hdrs.IF_MATCH in headers
             hit = None if page is None or conditional else self._deliver.recall(page.wanted)
             if page is not None and hit is not None:
                 response = self._picture(request, visit, page, hit, began_s)
@@ -186,16 +186,28 @@ class Public:
                 return await self._original(request, visit, mount, asked, signed, began_s)
             page = self._page(mount, asked, accepted, signed)
         fields = page.fields
-        none_match = joined(request.headers, hdrs.IF_NONE_MATCH)
+        none_match, if_match = (
+            joined(request.headers, hdrs.IF_NONE_MATCH),
+            list_of(request.headers, hdrs.IF_MATCH),
+        )
+
+        def is_settled(key: str) -> bool:
+            tag = etag(key_of(key, fields))
+            # When a variant was last modified is not known.
+            return is_refused(if_match, None, tag, None) or matches(none_match, tag)
+
         delivered = await self._deliver.variant(
             page.wanted,
             deadline=began_s + self._request_timeout_s,
-            # A pre-signed URL is good for GET alone.
-            redirect_until_s=self._redirect_until_s(page) if visit.method == hdrs.METH_GET else 0,
-            is_current=(lambda key: matches(none_match, etag(key_of(key, fields)))) if none_match else None,
+            redirect_until_s=self._redirect_until_s(page),
+            is_current=is_settled if none_match or if_match is not None else None,
         )
         # Kept only now: a URL without a picture is not worth remembering. And not where other rules count by now.
         pages.keep(address, page)
+        if is_refused(if_match, None, etag(key_of(delivered.delivery.key, fields)), None):
+            visit.delivered(delivered.delivery)
+            status = respond.cache_status(delivered.delivery.outcome, delivered.delivery.tier)
+            return respond.refused_condition(self._terms(page), status)
         if delivered.delivery.location:
             visit.delivered(delivered.delivery)
             return respond.elsewhere(delivered.delivery, self._terms(page))

@@ -13,7 +13,13 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.core.delivery import VALIDATOR, Delivery, Outcome, Variant, steps
-from proxy.core.errors import CalotypeError, Overloaded, PurgeIncomplete, RangeNotSatisfiable
+from proxy.core.errors import (
+    CalotypeError,
+    Overloaded,
+    PreconditionFailed,
+    PurgeIncomplete,
+    RangeNotSatisfiable,
+)
 from proxy.core.formats import TRAITS, Format
 from proxy.core.freshness import NO_STORE, Whole, byte_range, cache_control, etag
 from proxy.core.signing import ANY, Scope
@@ -33,6 +39,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "original-not-found": (404, "The original does not exist"),
     "method-not-allowed": (405, "This method is not answered here"),
     "conflict": (409, "Something else is there already"),
+    "precondition-failed": (412, "The picture is another by now"),
     "url-too-long": (414, "The URL is too long"),
     "unsupported-format": (415, "The original is in a format that is not served"),
     "range-not-satisfiable": (416, "The range lies outside the picture"),
@@ -170,6 +177,16 @@ def original_headers(kind: Format, tag: str, terms: Terms) -> CIMultiDict[str]:
 
 def content_range(part: range, length: int) -> str:
     return f"bytes {part.start}-{part.stop - 1}/{length}"
+
+
+def refused_condition(terms: Terms, cache_status: str) -> web.Response:
+    """412 for a failed If-Match or If-Unmodified-Since, with where the picture was looked for."""
+    response = problem(
+        PreconditionFailed("the picture is another than the one that If-Match or If-Unmodified-Since names"),
+        negotiates=terms.negotiates,
+    )
+    response.headers["Cache-Status"] = cache_status
+    return response
 
 
 def unsatisfiable(length: int, terms: Terms, cache_status: str) -> web.Response:

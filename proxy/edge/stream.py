@@ -8,10 +8,10 @@ from aiohttp import hdrs, web
 from proxy.core.delivery import Outcome, Visit
 from proxy.core.errors import UnsupportedFormat
 from proxy.core.formats import SNIFF_BYTES, sniff
-from proxy.core.freshness import Whole, byte_range, etag, matches
+from proxy.core.freshness import Whole, byte_range, etag, is_refused, matches
 from proxy.core.keys import original_key
 from proxy.edge import respond
-from proxy.edge.headers import joined, range_of
+from proxy.edge.headers import joined, list_of, range_of
 from proxy.ports import Original
 
 _CHUNK_BYTES = 256 * 1024
@@ -20,7 +20,7 @@ _CHUNK_BYTES = 256 * 1024
 async def stream(
     request: web.BaseRequest, visit: Visit, original: Original, terms: respond.Terms
 ) -> web.StreamResponse:
-    """200, 206, 304 or 416, sent on the way. Raises UnsupportedFormat for what is no picture."""
+    """200, 206, 304, 412 or 416, sent on the way. Raises UnsupportedFormat for what is no picture."""
     kind = sniff(await asyncio.to_thread(os.pread, original.fileno(), SNIFF_BYTES, 0))
     if kind is None:
         raise UnsupportedFormat("the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture")
@@ -28,6 +28,9 @@ async def stream(
     visit.key = original_key(original.identity)
     tag = etag(visit.key)
     headers = respond.original_headers(kind, tag, terms)
+    conditions = list_of(request.headers, hdrs.IF_MATCH), request.headers.get(hdrs.IF_UNMODIFIED_SINCE)
+    if is_refused(*conditions, tag, None):
+        return respond.refused_condition(terms, headers["Cache-Status"])
     none_match = joined(request.headers, hdrs.IF_NONE_MATCH)
     if none_match.strip() == "*" or matches(none_match, tag):
         del headers[hdrs.CONTENT_TYPE]

@@ -5,6 +5,7 @@ Asked only where a presence flag does not say that it is no use. Its faults are 
 """
 
 import asyncio
+import math
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ OF = "calotype-original"
 _LONGEST_OF = 1500
 _ASKED = "asked"
 _SURE_ENTRIES = 20_000
+_SIGNED_ENTRIES = 10_000
 _OBJECT = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{62})\.([a-z]+)")
 _BY_SUFFIX = {traits.suffix: kind for kind, traits in TRAITS.items() if traits.shown}
 
@@ -154,6 +156,7 @@ class BucketTier:
         self._clock = clock
         self._chance = chance
         self._sure_until_s: Memo[str, float] = Memo(_SURE_ENTRIES)
+        self._urls: Memo[tuple[str, float], tuple[str, float]] = Memo(_SIGNED_ENTRIES)
 
     @property
     def is_resting(self) -> bool:
@@ -245,11 +248,24 @@ class BucketTier:
                 return ""
             if self._public_url:
                 return f"{self._public_url}/{name}"
-            seconds = int(min(until_s - self._clock(), SIGNED_S))
-            return await self._objects.signed(name, seconds) if seconds > 0 else ""
+            return await self._signed(name, until_s)
         except StoreFault as fault:
             self._metrics.tier_failed(self.name, fault.kind)
             return ""
+
+    async def _signed(self, name: str, until_s: float) -> str:
+        """The same URL for half of its life: a browser takes another for another picture, and fetches it anew. Empty
+        where no time is left."""
+        now_s = self._clock()
+        asked = name, until_s if until_s < now_s + SIGNED_S else math.inf
+        url, until_half_s = self._urls.get(asked, ("", 0.0))
+        if now_s >= until_half_s:
+            seconds = int(min(until_s - now_s, SIGNED_S))
+            if seconds <= 0:
+                return ""
+            url = await self._objects.signed(name, seconds)
+            self._urls.keep(asked, (url, now_s + seconds / 2))
+        return url
 
     async def _surely(self, key: str, name: str) -> bool:
         """Flags lie now and then, and a client sent astray cannot come back."""

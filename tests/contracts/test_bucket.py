@@ -1,6 +1,7 @@
 """The processed bucket over every store, and over one that fails and lies."""
 
 import asyncio
+import itertools
 import math
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,7 @@ from proxy.core.delivery import Variant
 from proxy.core.envelope import digest
 from proxy.core.formats import Format
 from proxy.core.locate import S3Place
+from proxy.ports import Clock
 from proxy.s3.bucket import S3Bucket
 from proxy.tiers import bucket as bucket_module
 from proxy.tiers.bucket import DIGEST, BucketTier, Object, Presence, StoreFault
@@ -36,11 +38,13 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield store
 
 
-def tier(objects: object, flags: object, metrics: FakeMetrics, public_url: str = "") -> BucketTier:
+def tier(
+    objects: object, flags: object, metrics: FakeMetrics, public_url: str = "", clock: Clock | None = None
+) -> BucketTier:
     return BucketTier(
         objects,  # type: ignore[arg-type]
         flags,  # type: ignore[arg-type]
-        prefix="thumbnails", public_url=public_url, metrics=metrics, clock=FakeClock(), chance=lambda: 0.0,
+        prefix="thumbnails", public_url=public_url, metrics=metrics, clock=clock or FakeClock(), chance=lambda: 0.0,
     )  # fmt: skip
 
 
@@ -248,6 +252,36 @@ async def test_a_flagged_object_has_a_location() -> None:
         assert await signed.location(KEY, Format.WEBP, until_s=until_s) == "", "no time is left"
     flags.flags.clear()
     assert await signed.location(KEY, Format.WEBP, until_s=math.inf) == "", "unknown is proxied"
+
+
+async def test_a_signed_location_stands_still_for_half_of_its_life() -> None:
+    objects, flags, at_s = FakeObjects(), FakeFlags(), [1000.0]
+    counted = itertools.count()
+
+    async def signed(name: str, seconds: int) -> str:
+        return f"{next(counted)}:{seconds}"
+
+    objects.signed = signed  # type: ignore[method-assign]
+    bucket = tier(objects, flags, FakeMetrics(), clock=lambda: at_s[0])
+    await bucket.store(KEY, VARIANT)
+    now_s = at_s[0]
+
+    async def location(until_s: float) -> str:
+        return await bucket.location(KEY, Format.WEBP, until_s=until_s)
+
+    assert await location(math.inf) == "0:3600"
+    assert await location(now_s + 9000) == "0:3600", "it ends before"
+    assert await location(now_s + 100) == "1:100", "no longer than the URL of the request"
+    at_s[0] = now_s + 49
+    assert await location(now_s + 100) == "1:100"
+    at_s[0] = now_s + 50
+    assert await location(now_s + 100) == "2:50"
+    at_s[0] = now_s + 1799
+    assert await location(math.inf) == "0:3600"
+    assert await location(now_s + 1800) == "3:1"
+    at_s[0] = now_s + 1800
+    assert await location(math.inf) == "4:3600"
+    assert await location(now_s + 1800) == ""
 
 
 async def test_a_lying_flag_sends_nobody_astray() -> None:

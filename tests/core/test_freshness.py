@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.freshness import IMMUTABLE_S, Whole, byte_range, cache_control, etag, matches
+from proxy.core.freshness import (
+    IMMUTABLE_S,
+    Whole,
+    byte_range,
+    cache_control,
+    etag,
+    http_date,
+    is_refused,
+    matches,
+)
 
 TAG = etag("0123456789abcdef" * 4)
 
@@ -127,3 +136,30 @@ def test_a_part_lies_inside(first: int, last: int, length: int) -> None:
 def test_nothing_has_no_parts() -> None:
     assert byte_range("bytes=-5", None, TAG, 0) is None
     assert byte_range("bytes=0-", None, TAG, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 784111777),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 784111777),
+        ("Sun Nov  6 08:49:37 1994", 784111777),
+        ("06 Nov 1994 08:49:37 GMT", None),
+        ("Sun, 06 Nov 1994 08:49:37 +0100", None),
+        ("Sun, 32 Nov 1994 08:49:37 GMT", None),
+        ("784111777", None),
+        ("", None),
+    ],
+)
+def test_dates(said: str, seconds: int | None) -> None:
+    assert http_date(said) == seconds
+
+
+def test_if_unmodified_since() -> None:
+    since = "Sun, 06 Nov 1994 08:49:37 GMT"
+    assert is_refused(None, since, TAG, 784111778)
+    assert not is_refused(None, since, TAG, 784111777.9)
+    assert not is_refused(None, since, TAG, None), "it is not known"
+    assert not is_refused(None, "yesterday", TAG, 784111778)
+    assert not is_refused(TAG, since, TAG, 784111778), "If-Match comes first"
+    assert is_refused(f"W/{TAG}", None, TAG, None)

@@ -199,3 +199,43 @@ async def test_the_longest_target(node: Running) -> None:
     for form in ("", "http://x.example"):
         assert status(await raw(node, ask(form + target[:4096]))) == 400  # There is no x.
         assert status(await raw(node, ask(form + target[:4097]))) == 414
+
+
+@pytest.mark.parametrize("target", [*TARGETS, "/info/photo.jpg", "/w_100,f_auto/photo.jpg"])
+async def test_conditions_in_their_order(node: Running, target: str) -> None:
+    got = await node.get(target)
+    tag = got.headers["ETag"]
+    for method in ("GET", "HEAD"):
+
+        async def code(*headers: str, method: str = method) -> int:
+            return status(await raw(node, ask(target, *headers, method=method)))
+
+        for fits in (tag, "*", f'"x", {tag}', f"{tag},", f' , "x" ,{tag}'):
+            assert await code(f"If-Match: {fits}") == 200, fits
+        for other in ('"x"', f"W/{tag}", tag.strip('"'), "", '"x", "y"', f'W/{tag}, "x"', "x y"):
+            assert await code(f"If-Match: {other}") == 412, other
+        assert await code('If-Match: "x"', f"If-Match: {tag}") == 200
+        assert await code('If-Match: "x"', f"If-None-Match: {tag}") == 412, "If-Match comes first"
+        assert await code(f"If-Match: {tag}", f"If-None-Match: {tag}") == 304
+        assert await code(f"If-Match: {tag}", 'If-None-Match: "x"') == 200
+        assert await code("If-Match: *", "If-None-Match: *") == 304
+        assert await code('If-Match: "x"', "Range: bytes=0-1") == 412
+        assert await code('If-Match: "x"', "Range: bytes=99999999-") == 412
+        assert await code(f"If-Match: {tag}", "Range: bytes=0-1") == (206 if method == "GET" else 200)
+        assert await code(f"If-Match: {tag}", "If-Unmodified-Since: Sat, 01 Jan 1994 00:00:00 GMT") == 200
+        assert await code("If-Unmodified-Since: nonsense") == 200
+    refused = await node.get(target, If_Match='"x"')
+    assert refused.headers["Cache-Control"] == "no-store"
+    assert refused.headers.get("Vary") == got.headers.get("Vary")
+    assert "failed" not in refused.cache
+    assert b"urn:calotype:error:precondition-failed" in refused.body
+
+
+async def test_a_condition_on_what_is_not_there(node: Running) -> None:
+    for target in ("/w_100/missing.jpg", "/original/missing.jpg"):
+        assert (await node.get(target, If_Match='"x"')).status == 404
+
+
+async def test_a_failed_condition_draws_nothing(node: Running) -> None:
+    assert (await node.get("/w_77,f_jpg/photo.jpg", If_Match='"x"')).status == 412
+    assert await node.metric("calotype_renders_total") == 0
