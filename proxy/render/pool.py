@@ -75,6 +75,10 @@ class _Waiting:
     answer: asyncio.Future[tuple[Answer, bytes]]
 
 
+COLD_RENDERS = 2
+"""The first of each worker that tell nothing of how long a render takes: its libraries are not at hand yet."""
+
+
 class _Worker:
     """One process and our end of its socket."""
 
@@ -84,6 +88,7 @@ class _Worker:
         self.ended = asyncio.create_task(process.wait(), name="worker's end")
         self._channel = channel
         self.jobs = 0
+        self.drawn = 0
 
     @classmethod
     async def start(
@@ -445,8 +450,10 @@ class Pool:
                 waiting.answer.set_exception(_stopping())
             raise
         if waiting.plan is not None:
-            took_s = self._clock() - began_s
-            self._usual_s = took_s if not self._usual_s else 0.9 * self._usual_s + 0.1 * took_s
+            worker.drawn += 1
+            if worker.drawn > COLD_RENDERS:
+                # From nothing on: a few slow ones are no rule.
+                self._usual_s += 0.1 * (self._clock() - began_s - self._usual_s)
         if not waiting.answer.done():
             if isinstance(outcome, CalotypeError):
                 waiting.answer.set_exception(outcome)

@@ -22,7 +22,7 @@ from proxy.core.errors import (
 )
 from proxy.core.formats import OUTPUTS, Format
 from proxy.core.plan import Plan
-from proxy.render.pool import Pool
+from proxy.render.pool import COLD_RENDERS, Pool
 from tests import pictures
 from tests.render.conftest import LIMITS, opened, plan_for
 
@@ -216,6 +216,49 @@ async def test_a_job_that_could_not_start_in_time_is_shed_at_once(make_pool: Mak
     for task in (busy, *waiting):
         task.cancel()
     await asyncio.gather(busy, *waiting, return_exceptions=True)
+
+
+async def test_the_first_slow_renders_do_not_say_what_is_usual(make_pool: MakePool) -> None:
+    """As on a machine that has just started: each took five seconds."""
+    pool = make_pool(queue=1000)
+    await pool.start()
+    clock, ahead_s = pool._clock, 0.0
+    pool._clock = lambda: clock() + ahead_s
+
+    async def slow_render() -> None:
+        nonlocal ahead_s
+
+        def later_by() -> None:
+            nonlocal ahead_s
+            ahead_s += 5.0
+
+        original = opened(PICTURE)
+        await pool.render(original, PLAN, deadline=later(1000), on_start=later_by)
+        original.close()
+
+    for _ in range(COLD_RENDERS):
+        await slow_render()
+    assert pool._usual_s == 0
+    await slow_render()
+    assert pool._usual_s < 1, "one is no rule"
+    ahead_s = 0.0
+    busy = await begin(pool)
+    waiting = [asyncio.create_task(render(pool, seconds=20)) for _ in range(5)]
+    await until(lambda: pool.waiting == 5)
+    for task in (busy, *waiting):
+        task.cancel()
+    await asyncio.gather(busy, *waiting, return_exceptions=True)
+
+
+async def test_slow_renders_are_learnt_from(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    for _ in range(COLD_RENDERS + 1):
+        await render(pool)
+    learnt_s = pool._usual_s
+    assert learnt_s > 0
+    await render(pool, SLOW_PICTURE, plan_for("w_1200,f_png", SLOW_PICTURE))
+    assert pool._usual_s > learnt_s
 
 
 async def test_who_leaves_before_the_start_takes_the_job_along(make_pool: MakePool) -> None:
