@@ -79,7 +79,9 @@ def _sequencer(stored: Any) -> str:
 
 
 def _of_bridge(said: Any) -> list[Event]:
-    kind, detail = str(said.get("detail-type", "")), said["detail"]
+    kind, detail = said["detail-type"], said["detail"]
+    if not isinstance(kind, str) or not isinstance(detail, dict):
+        raise TypeError
     if kind not in ("Object Created", "Object Deleted"):
         return []
     stored = detail["object"]

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import msgspec
 import structlog
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry
@@ -44,6 +45,10 @@ def admin_app(
     operations = Operations(operator, gate, spool=spool, max_bytes=max_bytes)
     began_s = clock()
     files = {path.name: path.read_text() for path in _PAGES.iterdir()}
+    document = msgspec.json.decode(files["openapi.json"])
+    if gate.is_open:
+        document["security"] = []
+        document["paths"]["/v1/events/s3"]["post"].pop("security")
 
     async def healthz(_: web.Request) -> web.Response:
         return respond.told({"status": "ok"})
@@ -75,7 +80,7 @@ def admin_app(
         )
 
     async def openapi(_: web.Request) -> web.Response:
-        return respond.page(files["openapi.json"], "application/json")
+        return respond.told(document)
 
     async def page(request: web.Request) -> web.Response:
         name = request.path.removeprefix("/") or "status.html"

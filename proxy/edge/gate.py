@@ -26,6 +26,11 @@ class Gate:
         self._tokens = {other.encode(): scopes for other, scopes in tokens.items()}
         self._wall = wall
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is nothing to prove."""
+        return not self._token
+
     def fits(self, token: str) -> bool:
         """Whether it is the one that is good for everything."""
         return _equal(token, self._token)

@@ -11,6 +11,7 @@ from typing import IO, TypeVar
 import aiohttp
 import msgspec
 from aiohttp import hdrs, web
+from msgspec import UNSET, UnsetType
 
 from proxy.core.admin import AdminAsked, Explain, Notified, PurgeAsked, Upload, Warm, WarmAgain, WarmState
 from proxy.core.errors import BadRequest, BadUrl, Internal, OriginalTooLarge, RateLimited
@@ -40,8 +41,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class WarmBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of POST /v1/warm."""
 
-    keys: list[str] | None = None
-    prefix: str | None = None
+    keys: list[str] | UnsetType = UNSET
+    prefix: str | UnsetType = UNSET
     presets: list[str] = []
     transforms: list[str] = []
     mount: str = ""
@@ -50,11 +51,11 @@ class WarmBody(msgspec.Struct, forbid_unknown_fields=True):
 class PurgeBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of POST /v1/purge."""
 
-    original: str | None = None
-    prefix: str | None = None
-    url: str | None = None
-    preset: str | None = None
-    all: bool = False
+    original: str | UnsetType = UNSET
+    prefix: str | UnsetType = UNSET
+    url: str | UnsetType = UNSET
+    preset: str | UnsetType = UNSET
+    all: bool | UnsetType = UNSET
     mount: str = ""
 
 
@@ -149,7 +150,7 @@ class Operations:
 
     async def _warm(self, request: web.Request) -> web.Response:
         body = await _read(request, WarmBody)
-        if (body.keys is None) == (body.prefix is None):
+        if (body.keys is UNSET) == (body.prefix is UNSET):
             raise BadRequest("parameters keys and prefix: give one of them")
         if body.keys == [] or len(body.keys or ()) > MOST_KEYS:
             raise BadRequest(f"parameter keys must have 1 to {MOST_KEYS} of them")
@@ -158,7 +159,7 @@ class Operations:
         asked = Warm(
             mount=_mount(request, body.mount),
             keys=tuple(body.keys or ()),
-            prefix=body.prefix,
+            prefix=_given(body.prefix),
             presets=tuple(body.presets),
             transforms=tuple(body.transforms),
         )
@@ -166,18 +167,20 @@ class Operations:
 
     async def _purge(self, request: web.Request) -> web.Response:
         body = await _read(request, PurgeBody)
-        given = [body.original, body.prefix, body.url, body.preset, body.all or None]
-        if sum(each is not None for each in given) != 1:
+        given = [body.original, body.prefix, body.url, body.preset, body.all]
+        if sum(each is not UNSET for each in given) != 1:
             raise BadRequest("parameters original, prefix, url, preset and all: give one of them")
         if body.prefix == "":
             raise BadRequest("parameter prefix is empty: all is asked for by all")
+        if body.all is False:
+            raise BadRequest("parameter all must be true, or not be given")
         asked = PurgeAsked(
             mount=_mount(request, body.mount),
-            original=body.original,
-            prefix=body.prefix,
-            url=body.url,
-            preset=body.preset,
-            all=body.all,
+            original=_given(body.original),
+            prefix=_given(body.prefix),
+            url=_given(body.url),
+            preset=_given(body.preset),
+            all=body.all is True,
         )
         return await self._do(asked)
 
@@ -202,6 +205,10 @@ class Operations:
     async def _do(self, asked: AdminAsked, status: int = 200) -> web.Response:
         async with self._turnstiles[type(asked)]:
             return respond.told(await self._operator.do(asked), status)
+
+
+def _given(value: str | UnsetType) -> str | None:
+    return None if isinstance(value, UnsetType) else value
 
 
 def _nameless(folder: Path) -> IO[bytes]:

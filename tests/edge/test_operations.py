@@ -199,6 +199,12 @@ async def test_jobs_are_told_and_run_again(api: Api) -> None:
         ("/v1/purge", {"preset": "CANARY"}),
         ("/v1/purge", {"url": "CANARY"}),
         ("/v1/purge?mount=all", {"all": True, "mount": "CANARY"}),
+        ("/v1/purge", {"all": True, "original": ""}),
+        ("/v1/purge", {"all": False, "original": "photo.jpg"}),
+        ("/v1/events/s3", {"detail-type": 1, "detail": {}}),
+        ("/v1/events/s3", {"detail-type": "x", "detail": "CANARY"}),
+        ("/v1/events/s3", {}),
+        ("/v1/events/s3", {"Records": [{}]}),
         ("/v1/events/s3", {"Records": "CANARY"}),
         ("/v1/events/s3", b""),
     ],
@@ -208,6 +214,86 @@ async def test_what_is_wrong_is_told_and_repeats_nothing(api: Api, path: str, bo
     assert status == 400
     assert "CANARY" not in json.dumps(told)
     assert (await api.call("GET", "/v1/warm"))[1] == []
+
+
+@pytest.mark.parametrize("name", ["original", "prefix", "url", "preset", "all", "mount"])
+async def test_a_null_is_no_scope_and_is_named(api: Api, name: str) -> None:
+    await api.node.get("/w_50/photo.jpg")
+    for body in ({"all": True, name: None}, {name: None}, {"preset": "card", name: None}):
+        status, told = await api.call("POST", "/v1/purge", body)
+        assert status == 400
+        assert "null" in told["detail"]
+        assert f"$.{name}" in told["detail"]
+    assert "hit" in (await api.node.get("/w_50/photo.jpg")).cache, "nothing was purged"
+    for body in ({"keys": ["a"], "prefix": None, "presets": ["card"]}, {"prefix": "a", "presets": None}):
+        assert (await api.call("POST", "/v1/warm", body))[0] == 400
+
+
+JSONS: list[object] = [
+    None,
+    True,
+    False,
+    0,
+    1.5,
+    "",
+    "0",
+    "a",
+    "/w_50/photo.jpg",
+    [],
+    [""],
+    ["photo.jpg"],
+    [None],
+    {},
+    {"x": 1},
+]
+
+
+async def test_what_the_document_forbids_is_refused(api: Api) -> None:
+    """Bodies that are near to good ones: any value for any parameter, any two of them, and one that is not known."""
+    good: dict[str, list[dict[str, object]]] = {
+        "/v1/purge": [{"all": True}, {"original": "photo.jpg"}, {"prefix": "p"}, {"preset": "card"}, {"url": "/w_50/photo.jpg"}],
+        "/v1/warm": [{"keys": ["photo.jpg"], "presets": ["card"]}, {"prefix": "p", "transforms": ["w_50"]}],
+        "/v1/events/s3": [{"Records": []}, {"Event": "s3:TestEvent"}, {"detail-type": "x", "detail": {}}],
+    }  # fmt: skip
+    for path, bodies in good.items():
+        said = api.document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        checker = jsonschema.Draft202012Validator({**said, "components": api.document["components"]})
+        known = {name for body in bodies for name in body} | {"mount", "colour"}
+        near = [
+            *({**body, name: value} for body in bodies for name in known for value in JSONS),
+            *({**body, **other} for body in bodies for other in bodies),
+            *({key: value for key, value in body.items() if key != name} for body in bodies for name in body),
+            *JSONS,
+        ]
+        assert all(checker.is_valid(body) for body in bodies)
+        for body in (*bodies, *near):
+            status, _ = await api.call("POST", path, json.dumps(body).encode())
+            assert checker.is_valid(body) or status == 400, (path, body)
+            assert body not in bodies or status in (200, 202), (path, body)
+
+
+@pytest.mark.parametrize("token", ["", TOKEN])
+async def test_the_document_is_of_this_node(tmp_path: Path, token: str) -> None:
+    """Who needs a token, which methods there are, and what nobody may send without one."""
+    async with running(tmp_path, admin={"port": 0, "token": token}) as node:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        api = await Api.of(node, **headers)
+        validate(api.document)
+        assert bool(api.document["security"]) == bool(token)
+        for path, operations in api.document["paths"].items():
+            target = path.replace("{id}", "none")
+            for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
+                sent = {} if method.lower() in operations else headers
+                url = node.node.admin_url + target
+                async with node.client.request(method, url, headers=sent) as answer:
+                    told = await answer.json(content_type=None)
+                    if method.lower() not in operations:
+                        assert (answer.status, answer.content_type) == (405, "application/problem+json")
+                        allowed = answer.headers["Allow"].lower().split(", ")
+                        assert {*allowed} - {"head"} == {*operations}
+                    else:
+                        api.check(method, target, answer.status, answer.content_type, told)
+                        assert (answer.status == 401) == bool(token)
 
 
 async def test_a_purge_makes_everything_anew(api: Api) -> None:
