@@ -75,7 +75,7 @@ async def test_limits(house: Running) -> None:
     reload(house, limits={"output_max_side": 150})
     assert pictures.size((await house.get(wide)).body)[0] == 150
     reload(house, limits={"output_max_side": 180, "url_max_bytes": 60})
-    assert (await house.get(wide)).status == 400
+    assert (await house.get(wide)).status == 414
     reload(house, limits={"original_max_side": 100})
     assert (await house.get(by(NEW, "/w_66/photo.jpg"))).status == 422
     reload(house, limits={"original_max_bytes": 100})
