@@ -106,6 +106,7 @@ class Visit:
     key: str = ""
     format: str = ""
     error: str = ""
+    detail: str = ""
     status: int = 0
     bytes: int = 0
     seconds: float = 0.0

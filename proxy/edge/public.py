@@ -142,6 +142,7 @@ class Public:
                 response = await self._answer(request, visit, pages, address, page, began_s)
         except CalotypeError as failure:
             visit.outcome, visit.error = respond.outcome_of(failure), failure.slug
+            visit.detail = failure.detail
             response = respond.problem(
                 failure, negotiates=self._negotiates(host, visit.target), lasting=not is_scoped(visit.target)
             )

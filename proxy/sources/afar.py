@@ -27,20 +27,23 @@ async def receiving(keep: OriginalsTier, max_bytes: int) -> AsyncIterator[Incomi
 
 @contextmanager
 def told(max_bytes: int) -> Iterator[None]:
-    """Faults of a place on the network, as what a Source raises."""
+    """Faults of a place on the network, as what a Source raises. Their own words become the reason that a client reads:
+    they hold neither a credential nor the address of the place."""
     try:
         yield
-    except Denied:
-        raise OriginalNotFound("there is no original under this key that the node may read") from None
+    except Denied as fault:
+        raise OriginalNotFound(
+            f"there is no original under this key that the node may read: {fault}"
+        ) from None
     except Missing:
         raise OriginalNotFound("there is no original under this key") from None
     except TooLarge:
         raise OriginalTooLarge(f"the original is larger than {max_bytes} bytes") from None
-    except Foreign:
-        raise SourceNotAllowed("the original is in a place this node does not fetch from") from None
-    except TooSlow:
-        raise SourceTimeout("the original did not arrive in time") from None
-    except Resting:
-        raise SourceUnavailable("the source is out of order", retry_after_s=1) from None
-    except RemoteError:
-        raise SourceUnavailable("the source did not give the original") from None
+    except Foreign as fault:
+        raise SourceNotAllowed(f"the original is in a place this node does not fetch from: {fault}") from None
+    except TooSlow as fault:
+        raise SourceTimeout(f"the original did not arrive in time: {fault}") from None
+    except Resting as fault:
+        raise SourceUnavailable(f"the source is out of order: {fault}", retry_after_s=1) from None
+    except RemoteError as fault:
+        raise SourceUnavailable(f"the source did not give the original: {fault}") from None

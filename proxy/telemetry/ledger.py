@@ -26,7 +26,8 @@ _REQUEST_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class RequestLine(msgspec.Struct, omit_defaults=True):
-    """What the log says of a Visit; `key` is the head of the cache key, `ms` the time from request to answer."""
+    """What the log says of a Visit; `key` is the head of the cache key, `ms` the time from request to answer, `detail` what
+    the client was told of the error."""
 
     event: str
     level: str
@@ -41,6 +42,7 @@ class RequestLine(msgspec.Struct, omit_defaults=True):
     format: str = ""
     key: str = ""
     error: str = ""
+    detail: str = ""
     client: str = ""
     id: str = ""
     fetch_ms: float | None = None
@@ -146,6 +148,7 @@ class RequestLedger:
             format=visit.format,
             key=visit.key[:16],
             error=visit.error,
+            detail=visit.detail,
             client=visit.client,
         )
         if visit.request_id and _REQUEST_ID.fullmatch(visit.request_id):
@@ -174,4 +177,7 @@ def _shown(target: str) -> str:
 
 def _readable(line: RequestLine) -> str:
     how = f"{line.outcome} {line.tier or line.error}".rstrip()
-    return f"{line.time[11:]}  {line.status}  {how:<16} {line.ms:>8.2f} ms {line.bytes:>9}  {line.target}\n"
+    why = f"  ({line.detail})" if line.detail else ""
+    return (
+        f"{line.time[11:]}  {line.status}  {how:<16} {line.ms:>8.2f} ms {line.bytes:>9}  {line.target}{why}\n"
+    )

@@ -6,8 +6,9 @@ encoding undone. What an original means is for `sources` to say.
 
 import asyncio
 import hashlib
+import re
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import NamedTuple
 from urllib.parse import urljoin
@@ -39,6 +40,9 @@ CONNECTIONS = 16
 MOST_REDIRECTS = 3
 LOOP_HEADER = "CDN-Loop"
 _CHUNK_BYTES = 256 * 1024
+_PLAIN_CODINGS = frozenset({"", "identity", "aws-chunked"})
+"""The last is left on objects by stores that have undone it."""
+_TOKEN = re.compile(r"[a-z0-9!#$&^_.+-]{1,32}", re.ASCII)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
@@ -222,8 +226,15 @@ def _judge(answer: aiohttp.ClientResponse) -> None:
         raise Unavailable(f"it answers {status}")
     if status != 200:
         raise Refused(f"it answers {status}")
-    if answer.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() != "identity":
-        raise Refused("it encodes its answer though it was asked not to")
+    if codings := _codings(answer.headers.getall(hdrs.CONTENT_ENCODING, ())):
+        named = ", ".join(coding if _TOKEN.fullmatch(coding) else "unknown" for coding in codings)
+        raise Refused(f"it encodes its answer ({named}) though it was asked not to")
+
+
+def _codings(fields: Iterable[str]) -> list[str]:
+    """The content codings that change the bytes (RFC 9110 8.4, 5.6.1.2)."""
+    listed = (coding.strip(" \t").lower() for coding in ",".join(fields).split(","))
+    return [coding for coding in listed if coding not in _PLAIN_CODINGS]
 
 
 @contextmanager
@@ -236,8 +247,30 @@ def _named() -> Iterator[None]:
     except aiohttp.ClientConnectorError as fault:
         if isinstance(fault.os_error, _ForeignAddress):
             raise Foreign("its address is not public") from None
-        raise Unavailable("it cannot be reached") from None
+        raise Unavailable(_unreachable(fault)) from None
+    except aiohttp.ConnectionTimeoutError:
+        raise TooSlow("no connection to it was made in time") from None
     except TimeoutError:
         raise TooSlow("it did not answer in time") from None
+    except aiohttp.ClientResponseError:
+        raise Unavailable("its answer is not HTTP that can be understood") from None
+    except aiohttp.ClientPayloadError:
+        raise Unavailable("its answer broke off before the end") from None
+    except (aiohttp.ServerDisconnectedError, ConnectionError):
+        raise Unavailable("it closed the connection before it answered") from None
     except (aiohttp.ClientError, OSError, ValueError):
         raise Unavailable("it broke off, or its answer cannot be understood") from None
+
+
+def _unreachable(fault: aiohttp.ClientConnectorError) -> str:
+    """Why there is no connection; the fault's own words hold the address."""
+    match fault:
+        case aiohttp.ClientConnectorDNSError():
+            return "its name has no address"
+        case aiohttp.ClientConnectorCertificateError():
+            return "its certificate is not trusted"
+        case aiohttp.ClientConnectorSSLError():
+            return "TLS with it failed"
+    if isinstance(fault.os_error, ConnectionRefusedError):
+        return "it refuses connections"
+    return "it cannot be reached"

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -214,6 +215,101 @@ async def test_bad_days(
     assert type(caught.value) is failure
     assert len(house.requests) == requests
     assert "127.0.0.1" not in str(caught.value)
+
+
+CLOSED = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+
+
+def raw(head: bytes, body: bytes = PICTURE) -> bytes:
+    return CLOSED + head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+@asynccontextmanager
+async def speaking(*answers: bytes) -> AsyncIterator[str]:
+    """The host of a server that gives these answers, byte for byte, to one connection after the other, the last for ever."""
+    left = list(answers)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(left.pop(0) if len(left) > 1 else left[0])
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    "coding",
+    [
+        b"", b"identity", b"Identity ", b"aws-chunked", b"AWS-Chunked", b"aws-chunked,", b"aws-chunked, identity", b",, ,",
+        b"\r\nContent-Encoding: aws-chunked",
+    ],
+)  # fmt: skip
+async def test_a_coding_that_changes_no_byte_is_none(house: SimpleNamespace, coding: bytes) -> None:
+    async with speaking(raw(b"Content-Encoding: " + coding + b"\r\n")) as host:
+        assert await content(house, f"http://{host}/a.jpg", await house.make(host)) == PICTURE
+
+
+@pytest.mark.parametrize(
+    ("coding", "named"),
+    [
+        (b"gzip", "(gzip)"), (b"BR", "(br)"), (b"x-gzip", "(x-gzip)"), (b"aws-chunked,gzip", "(gzip)"), (b"zstd , gzip", "(zstd, gzip)"),
+        (b"deflate\r\nContent-Encoding: br", "(deflate, br)"), (b"<b>", "(unknown)"), (b"\xff", "(unknown)"), (b"a" * 40, "(unknown)"),
+    ],
+)  # fmt: skip
+async def test_a_coding_that_was_not_asked_for_is_named(
+    house: SimpleNamespace, coding: bytes, named: str
+) -> None:
+    async with speaking(raw(b"Content-Encoding: " + coding + b"\r\n")) as host:
+        with pytest.raises(SourceUnavailable) as caught:
+            await content(house, f"http://{host}/a.jpg", await house.make(host))
+    assert caught.value.detail.endswith(f": it encodes its answer {named} though it was asked not to")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"", "it closed the connection before it answered"),
+        (b"SSH-2.0-OpenSSH_9\r\n\r\n", "its answer is not HTTP that can be understood"),
+        (CLOSED + b"Content-Length: 99\r\n\r\nshort", "its answer broke off before the end"),
+        (CLOSED + b"Transfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n", "its answer broke off before the end"),
+        (raw(b"").replace(b"200 OK", b"503 No"), "it answers 503"),
+        (raw(b"").replace(b"200 OK", b"418 Tea"), "it answers 418"),
+        (raw(b"").replace(b"200 OK", b"302 Go"), "it redirects without saying where"),
+        (raw(b"Location: /a.jpg\r\n").replace(b"200 OK", b"302 Go"), "it redirects more than 3 times"),
+    ],
+)  # fmt: skip
+async def test_a_refusal_says_its_reason(house: SimpleNamespace, answer: bytes, reason: str) -> None:
+    async with speaking(answer) as host:
+        with pytest.raises(SourceUnavailable) as caught:
+            await content(house, f"http://{host}/a.jpg", await house.make(host))
+    assert caught.value.detail == f"the source did not give the original: {reason}"
+
+
+async def test_where_nothing_answers_the_reason_is_told_without_the_address(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = f"127.0.0.1:{free_port()}"
+    source = await house.make(closed, "nothing.invalid", house.host)
+    for url, reason in (
+        (f"http://{closed}/a.jpg", "it refuses connections"),
+        ("http://nothing.invalid/a.jpg", "its name has no address"),
+        (f"https://{house.host}/a.jpg", "TLS with it failed"),
+    ):
+        with pytest.raises(SourceUnavailable) as caught:
+            await content(house, url, source)
+        assert caught.value.detail == f"the source did not give the original: {reason}"
+    with pytest.raises(SourceNotAllowed, match="fetch from: its address is not public"):
+        await content(house, house.url, await house.make(house.host, allow_private=False))
+    house.answer = status(302, Location="http://elsewhere.example/")
+    with pytest.raises(SourceNotAllowed, match="fetch from: it redirects to a place that is not allowed"):
+        await content(house)
+    house.answer = status(403)
+    with pytest.raises(OriginalNotFound, match="that the node may read: it answers 403"):
+        await content(house)
 
 
 async def test_a_validator_is_asked_about_where_it_came_from(house: SimpleNamespace) -> None:
