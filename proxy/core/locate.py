@@ -3,14 +3,21 @@
 Of a pre-signed URL only bucket and key are read; its credentials go no further than here.
 """
 
+import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qsl, quote, unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, unquote_to_bytes, urljoin, urlsplit
 
 from proxy.core.dialects.target import BAD_PERCENT, CREDENTIALS, checked_key, decoded, is_absolute
 from proxy.core.errors import BadUrl, SourceNotAllowed
 
 DEFAULT_REGION = "us-east-1"
 _PORTS = {"http": 80, "https": 443}
+_PRINTABLE = bytes(range(0x21, 0x7F)).decode()
+_BARE_IN_PATH = _PRINTABLE.translate({ord(each): None for each in '"#<>?^`{}'})
+_BARE_IN_QUERY = _PRINTABLE.translate({ord(each): None for each in "\"#'<>"})
+"""What browsers leave as it is (WHATWG URL 1.3)."""
+_SLASHES = re.compile(r"\A((?:https?:)?)///+", re.IGNORECASE)
+_UNFIT_FOR_HOST = re.compile(r"[\x00-\x20\x7f\"#%/<>?@\\^`{|}]")
 _ELSEWHERE = "this mount takes keys of its own source, not URLs of other places"
 
 
@@ -65,6 +72,21 @@ class WebPlace:
         query = f"?{_spelled_once(parts.query)}" if parts.query else ""
         return f"{scheme}://{host}{path}{query}"
 
+    def led_to(self, url: str, location: bytes) -> str:
+        """The URL of the place to which a redirect from `url`, one of its own, leads, read as browsers read it (WHATWG URL 4.4):
+        what a URL may not hold is percent-encoded, all else stays as it is, a `%` too. Raises SourceNotAllowed for
+        what is elsewhere, ValueError for what is no URL."""
+        text = quote(location.strip(b" \t").replace(b"\t", b""), safe=_PRINTABLE).partition("#")[0]
+        path, mark, query = text.partition("?")
+        path = _SLASHES.sub(r"\1//", path.replace("\\", "/"))
+        parts = urlsplit(urljoin(url, path + mark + query))
+        host = _host(parts._replace(netloc=_ascii(parts.netloc)).geturl())
+        if parts.scheme not in _PORTS or host not in self.hosts:
+            raise SourceNotAllowed("the redirect leads to a place that is not this mount's source")
+        path = quote(_without_dots(parts.path or "/"), safe=_BARE_IN_PATH)
+        query = f"?{quote(parts.query, safe=_BARE_IN_QUERY)}" if parts.query else ""
+        return f"{parts.scheme}://{host}{path}{query}"
+
     def host_of(self, key: str) -> str:
         """The host of a key."""
         return key.partition("://")[2].partition("/")[0]
@@ -110,6 +132,27 @@ def _spelled_once(text: str) -> str:
     if BAD_PERCENT.search(text):
         raise BadUrl("parameter url holds a % that is not followed by two hexadecimal digits")
     return quote(text, safe="%/:@!$&'()*+,;=?-._~")
+
+
+def _ascii(netloc: str) -> str:
+    """A host as it stands in the DNS; raises ValueError where it is none."""
+    name = unquote(netloc, errors="strict")
+    if _UNFIT_FOR_HOST.search(name):
+        raise ValueError("a host holds no such character")
+    return name if name.isascii() else name.encode("idna").decode("ascii")
+
+
+def _without_dots(path: str) -> str:
+    """RFC 3986 5.2.4, and for dots that are percent-encoded too."""
+    kept: list[str] = []
+    last = ""
+    for segment in path.split("/")[1:]:
+        last = segment.lower().replace("%2e", ".")
+        if last == "..":
+            kept = kept[:-1]
+        elif last != ".":
+            kept.append(segment)
+    return "/" + "/".join([*kept, ""] if last in (".", "..") else kept)
 
 
 def _of_store(url: str, place: S3Place) -> tuple[str, str]:

@@ -11,7 +11,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import NamedTuple
-from urllib.parse import urljoin
 
 import aiohttp
 from aiohttp import hdrs
@@ -184,7 +183,7 @@ class Web:
         if not location:
             raise Refused("it redirects without saying where")
         try:
-            return self._place.key_of(urljoin(url, location))
+            return self._place.led_to(url, location.encode("utf-8", "surrogateescape"))
         except (CalotypeError, ValueError):
             raise Foreign("it redirects to a place that is not allowed") from None
 

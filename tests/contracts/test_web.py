@@ -390,6 +390,28 @@ async def test_a_host_that_drips_is_nobody_elses_trouble(
     dripping.close()
 
 
+@pytest.mark.parametrize(
+    ("location", "asked"),
+    [
+        (b"/ok.jpg#top", b"/ok.jpg"), (b"/gr\xfcn.jpg", b"/gr%FCn.jpg"), (b"/gr\xc3\xbcn.jpg", b"/gr%C3%BCn.jpg"),
+        (b"/100%.jpg?a=%", b"/100%.jpg?a=%"), (b"/a b/../%zz#%", b"/%zz"), (b"/a?X-Amz-Signature=s3cret", b"/a?X-Amz-Signature=s3cret"),
+    ],
+)  # fmt: skip
+async def test_a_redirect_is_followed_as_browsers_do(
+    house: SimpleNamespace, location: bytes, asked: bytes
+) -> None:
+    async def pass_on(request: web.BaseRequest) -> web.Response:
+        return web.Response(body=PICTURE)
+
+    house.answer = pass_on
+    led = b"Location: http://" + house.host.encode() + location + b"\r\n"
+    async with speaking(raw(led).replace(b"200 OK", b"302 Go")) as host:
+        source = await house.make(host, house.host)
+        identity = await source.identify(f"http://{host}/a.jpg", None)
+    assert [request.raw_path for request in house.requests] == [asked.decode()]
+    assert "s3cret" not in identity.version
+
+
 @pytest.mark.parametrize("hops", range(6))
 async def test_redirects_are_followed_three_times(house: SimpleNamespace, hops: int) -> None:
     async def answer(request: web.BaseRequest) -> web.Response:

@@ -1,6 +1,11 @@
 """What an absolute URL names under a mount, and that a credential goes no further."""
 
+import re
+from urllib.parse import urlsplit
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.core.errors import BadUrl, SourceNotAllowed
 from proxy.core.locate import Nowhere, Place, S3Place, WebPlace
@@ -133,3 +138,68 @@ def test_another_host_is_not_asked(url: str) -> None:
 def test_what_is_no_url_of_the_web(url: str) -> None:
     with pytest.raises(BadUrl):
         WEB.key_of(url)
+
+
+HERE = "http://cdn.example:8080/a/b.jpg?old"
+
+
+@pytest.mark.parametrize(
+    ("location", "url"),
+    [
+        (b"/ok.jpg#top", "http://cdn.example:8080/ok.jpg"), (b"/ok.jpg?x=1#a?b#c", "http://cdn.example:8080/ok.jpg?x=1"),
+        (b"#top", HERE), (b"/gr\xfcn.jpg", "http://cdn.example:8080/gr%FCn.jpg"),
+        (b"/gr\xc3\xbcn.jpg", "http://cdn.example:8080/gr%C3%BCn.jpg"), (b"/a?n=gr\xfcn", "http://cdn.example:8080/a?n=gr%FCn"),
+        (b"/100%.jpg", "http://cdn.example:8080/100%.jpg"), (b"/%zz/%4?q=5%", "http://cdn.example:8080/%zz/%4?q=5%"),
+        (b"/a b.jpg?c d", "http://cdn.example:8080/a%20b.jpg?c%20d"), (b" \t/a\t.jpg ", "http://cdn.example:8080/a.jpg"),
+        (b"/[a]|{b}.jpg?'{c}|", "http://cdn.example:8080/[a]|%7Bb%7D.jpg?%27{c}|"), (b"c.jpg", "http://cdn.example:8080/a/c.jpg"),
+        (b"../c/./d/../e.jpg", "http://cdn.example:8080/c/e.jpg"), (b"/../../c.jpg", "http://cdn.example:8080/c.jpg"),
+        (b"http://CDN.example/x/%2e%2E/y/.", "http://cdn.example/y/"), (b"http://cdn.example/x/..", "http://cdn.example/"),
+        (b"?new", "http://cdn.example:8080/a/b.jpg?new"), (b"//cdn.example", "http://cdn.example/"),
+        (b"https:\\\\cdn.example\\a.jpg", "https://cdn.example/a.jpg"), (b"https://cdn.example:443/a", "https://cdn.example/a"),
+        (b"https://b\xc3\xbccher.example/a", "https://xn--bcher-kva.example/a"), (b"https://%63dn.example/a", "https://cdn.example/a"),
+        (b"/a?X-Amz-Signature=1&u=//x/../y", "http://cdn.example:8080/a?X-Amz-Signature=1&u=//x/../y"),
+        (b"http://[2001:DB8::1]/a", "http://[2001:db8::1]/a"), (b"/a//b", "http://cdn.example:8080/a//b"),
+        (b"HTTP:\\\\\\cdn.example/a", "http://cdn.example/a"), (b"http:c.jpg", "http://cdn.example:8080/a/c.jpg"),
+    ],
+)  # fmt: skip
+def test_a_redirect_is_read_as_browsers_read_it(location: bytes, url: str) -> None:
+    place = WebPlace(WEB.hosts | {"xn--bcher-kva.example"})
+    assert place.led_to(HERE, location) == url
+    assert place.host_of(url) in place.hosts
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        b"http://evil.example/a", b"http://cdn.example@evil.example/", b"http://u:p@cdn.example/a", b"//evil.example#@cdn.example/",
+        b"http://evil.example\\@cdn.example/", b"\\\\evil.example/a", b"/\\evil.example/a", b"http://cdn.example%2eevil.example/a",
+        b"http://cdn.example%2f.evil.example/a", b"http://cdn.example%23.evil.example/a", b"http://cdn.example%40evil.example/",
+        b"http://evil.example%2f@cdn.example/", b"http://b\xfccher.example/", b"http://cdn.example:81/a", b"ftp://cdn.example/a",
+        b"file:///etc/passwd", b"javascript:1", b"http:///a", b"///evil.example/a", b"http://[", b"http://[::1/", b"http://cdn.example:x/", b"data:,a",
+        b"http://\xef\xbc\xa3dn.evil/", b"http://%ff/", b"http://" + b"a" * 99 + b"\xc3\xbc.example/", b"https:/\t/evil.example/",
+        b"http://cdn.example\x00.evil.example/", b"http://cdn.example\x0b/", b"http://cdn.example /a", b"http://cdn.example%20/a",
+    ],
+)  # fmt: skip
+def test_a_redirect_to_elsewhere_is_not_read_otherwise(location: bytes) -> None:
+    with pytest.raises((SourceNotAllowed, ValueError)):
+        WEB.led_to(HERE, location)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"/", b"//", b"\\", b":", b"@", b"#", b"?", b"%", b"%2f", b"%2e", b".", b"..", b"[", b"]", b" ", b"\t", b"\xfc", b"\x00"]
+            + [b"http:", b"https:", b"cdn.example", b"evil.example", b":8080", b"a"]
+        ),
+        max_size=9,
+    ).map(b"".join)
+)  # fmt: skip
+def test_no_redirect_leaves_the_place(location: bytes) -> None:
+    try:
+        url = WEB.led_to(HERE, location)
+    except (SourceNotAllowed, ValueError):
+        return
+    assert WEB.host_of(url).partition("?")[0] in WEB.hosts
+    assert urlsplit(url).netloc in WEB.hosts
+    assert re.fullmatch(r"https?://[!-~]+", url)
+    assert WEB.led_to(url, url.encode()) == url
