@@ -120,6 +120,7 @@ class Engine:
             self.keep,
             self.generations,
             index,
+            renderer,
         )
         self.produce = Produce(
             self.originals,

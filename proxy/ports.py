@@ -10,6 +10,7 @@ from typing import Protocol
 
 from proxy.core.admin import AdminAsked
 from proxy.core.delivery import Delivered, Timings, Variant, Visit
+from proxy.core.errors import CalotypeError
 from proxy.core.facts import Facts
 from proxy.core.formats import Format
 from proxy.core.generations import Purge, Scope
@@ -186,7 +187,7 @@ class Source(Protocol):
     serves_stale: bool
 
     async def identify(self, key: str, known: Identity | None, generation: str) -> Identity:
-        """The original's present identity, of that generation; `known` is the last that is remembered, if any."""
+        """The original's present identity, of that generation; `known` is the last that is remembered and trusted, if any."""
         ...
 
     async def fetch(self, key: str, generation: str) -> Original:
@@ -316,6 +317,22 @@ class Renderer(Protocol):
         haste: Haste | None = None,
     ) -> Variant:
         """Renders `plan`; `on_start` is called when a worker takes the job. Without `haste` somebody waits for it."""
+        ...
+
+
+class Refusals(Protocol):
+    """Originals whose bytes were no picture, each for a while."""
+
+    def refuse(self, identity: Identity, failure: CalotypeError) -> None:
+        """Has it refused with `failure` from now on, unless it is already."""
+        ...
+
+    def has_ended(self, identity: Identity) -> bool:
+        """Whether it was refused and is no more, nobody having tried it since."""
+        ...
+
+    def forget(self, identity: Identity) -> None:
+        """It was never refused."""
         ...
 
 

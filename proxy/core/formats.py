@@ -102,6 +102,7 @@ TRAITS: dict[Format, Traits] = {
 OUTPUTS = frozenset(f for f, traits in TRAITS.items() if traits.shown)
 
 SNIFF_BYTES = 64
+NO_PICTURE = "the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture"
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})

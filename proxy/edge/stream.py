@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 
 from proxy.core.delivery import Outcome, Visit
 from proxy.core.errors import UnsupportedFormat
-from proxy.core.formats import SNIFF_BYTES, sniff
+from proxy.core.formats import NO_PICTURE, SNIFF_BYTES, sniff
 from proxy.core.freshness import Whole, byte_range, etag, is_refused, matches
 from proxy.core.keys import original_key
 from proxy.edge import respond
@@ -23,7 +23,7 @@ async def stream(
     """200, 206, 304, 412 or 416, sent on the way. Raises UnsupportedFormat for what is no picture."""
     kind = sniff(await asyncio.to_thread(os.pread, original.fileno(), SNIFF_BYTES, 0))
     if kind is None:
-        raise UnsupportedFormat("the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture")
+        raise UnsupportedFormat(NO_PICTURE)
     visit.outcome, visit.tier, visit.format = Outcome.HIT, "source", kind
     visit.key = original_key(original.identity)
     tag = etag(visit.key)

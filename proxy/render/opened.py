@@ -13,7 +13,7 @@ from proxy.core import gif
 from proxy.core.container import completed, jpeg_scans
 from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat
 from proxy.core.facts import Facts
-from proxy.core.formats import SNIFF_BYTES, Format, sniff
+from proxy.core.formats import NO_PICTURE, SNIFF_BYTES, Format, sniff
 from proxy.core.geometry import Size
 from proxy.core.limits import Limits, check
 from proxy.render.colours import Colours, colours_of
@@ -92,7 +92,7 @@ def _read(content: bytes, limits: Limits) -> _Read:
     """What the header tells, within the limits."""
     kind = sniff(content[:SNIFF_BYTES])
     if kind is None:
-        raise UnsupportedFormat("the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture")
+        raise UnsupportedFormat(NO_PICTURE)
     whole = completed(kind, content)
     if whole is None:
         raise Undecodable("the original is cut short")

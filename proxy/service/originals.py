@@ -4,6 +4,7 @@ Remembers identities for as long as their source allows, and for a while those t
 """
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,11 +14,18 @@ import msgspec
 from cachetools import LRUCache
 
 from proxy.core.delivery import Belief, Variant
-from proxy.core.errors import CalotypeError, OriginalNotFound, SourceTimeout, SourceUnavailable
+from proxy.core.errors import (
+    CalotypeError,
+    OriginalNotFound,
+    SourceTimeout,
+    SourceUnavailable,
+    UnsupportedFormat,
+)
 from proxy.core.facts import Facts
+from proxy.core.formats import NO_PICTURE, SNIFF_BYTES, sniff
 from proxy.core.generations import Generations
 from proxy.core.keys import Entry, Identity, OriginalRef, facts_key, identity_key, original_key
-from proxy.ports import Clock, Index, Metrics, Original, OriginalsTier, Renderer, Source
+from proxy.ports import Clock, Index, Metrics, Original, OriginalsTier, Refusals, Renderer, Source
 from proxy.service.chain import Chain
 from proxy.service.singleflight import Flight, Flights
 
@@ -35,7 +43,12 @@ T = TypeVar("T")
 
 
 class OriginalChanged(Exception):
-    """The original is no longer the one that was identified; identify it again."""
+    """The original is no longer the one that was identified; identify it again. `is_known` says that its present identity
+    is remembered."""
+
+    def __init__(self, *, is_known: bool = False) -> None:
+        super().__init__()
+        self.is_known = is_known
 
 
 class _Known(NamedTuple):
@@ -46,6 +59,10 @@ class _Known(NamedTuple):
     until_s: float
     last_s: float
     generation: str
+
+
+def _version(known: Identity | OriginalNotFound) -> str:
+    return known.version if isinstance(known, Identity) else _GONE
 
 
 def _kept(identity: Identity) -> Entry:
@@ -66,6 +83,7 @@ class Originals:
         keep: OriginalsTier | None = None,
         generations: Generations | None = None,
         index: Index | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self._sources = sources
         self._keep = keep
@@ -76,6 +94,7 @@ class Originals:
         self._metrics = metrics
         self._generations = Generations() if generations is None else generations
         self._index = index
+        self._refusals = refusals
         self._known: LRUCache[OriginalRef, _Known] = LRUCache(_REMEMBERED)
         self._absent: LRUCache[tuple[OriginalRef, str], tuple[str, float]] = LRUCache(_REMEMBERED)
         self._at_hand: dict[Identity, Original] = {}
@@ -85,7 +104,7 @@ class Originals:
         """The identity, looked up at its source no more often than the source's `recheck_s`."""
         generation = self._generations.of(ref)
         known = self._known_of(ref, generation)
-        if known is None or known.until_s <= self._clock():
+        if known is None or known.until_s <= self._clock() or self._is_doubted(known.identity):
             landed = await self._flights.run(
                 ("identify", ref, generation),
                 lambda _: self._look(ref, generation, deadline),
@@ -95,6 +114,11 @@ class Originals:
         if isinstance(known.identity, OriginalNotFound):
             raise OriginalNotFound(known.identity.detail)
         return known.identity
+
+    def _is_doubted(self, known: Identity | OriginalNotFound | None) -> bool:
+        """Whether the bytes were no picture when they were last looked at: a server that confirms them by their validator
+        proves nothing."""
+        return isinstance(known, Identity) and self._refusals is not None and self._refusals.has_ended(known)
 
     def _known_of(self, ref: OriginalRef, generation: str) -> "_Known | None":
         """What is remembered since the last purge."""
@@ -108,7 +132,9 @@ class Originals:
         lasts_s, ahead_s = source.recheck_s, min(_AHEAD * source.recheck_s, _MOST_AHEAD_S)
         try:
             async with asyncio.timeout_at(deadline):
-                known = await source.identify(ref.key, last, generation)
+                known = await source.identify(ref.key, None if self._is_doubted(last) else last, generation)
+            if self._refusals is not None and self._is_doubted(known):
+                self._refusals.forget(known)  # They came anew, and are tried anew.
         except OriginalNotFound as missing:
             known, lasts_s, ahead_s = missing.with_traceback(None), NOT_FOUND_S, 0.0
         except (TimeoutError, SourceTimeout, SourceUnavailable) as failure:
@@ -118,13 +144,26 @@ class Originals:
                 raise
             self._metrics.fetched(ref.source, "stale")
             known, lasts_s, ahead_s = last, min(lasts_s, STALE_S), 0.0
-        version = known.version if isinstance(known, Identity) else _GONE
-        if source.serves_stale and version != (last.version if last else _GONE):
-            if version != _GONE:
+        if source.serves_stale and _version(known) != (last.version if last else _GONE):
+            if _version(known) != _GONE:
                 self._metrics.fetched(ref.source, "ok")
-            self._chain.store(
-                identity_key(ref, generation), Variant(kind=None, body=version.encode(), of=str(ref))
-            )
+            self._note(ref, known, generation)
+        return self._remember(ref, known, lasts_s, ahead_s, generation)
+
+    def _note(self, ref: OriginalRef, known: Identity | OriginalNotFound, generation: str) -> None:
+        """For who asks after a restart, or on another node."""
+        self._chain.store(
+            identity_key(ref, generation), Variant(kind=None, body=_version(known).encode(), of=str(ref))
+        )
+
+    def _remember(
+        self,
+        ref: OriginalRef,
+        known: Identity | OriginalNotFound,
+        lasts_s: float,
+        ahead_s: float,
+        generation: str,
+    ) -> _Known:
         last_s = self._clock() + lasts_s
         found = _Known(known, last_s - ahead_s, last_s, generation)
         if generation == self._generations.of(ref):
@@ -154,8 +193,9 @@ class Originals:
         for _ in range(_TRIES):
             try:
                 return await work()
-            except OriginalChanged:
-                self.forget(ref)
+            except OriginalChanged as changed:
+                if not changed.is_known:
+                    self.forget(ref)
         raise SourceUnavailable("the original keeps changing while it is read", retry_after_s=1)
 
     def forget(self, ref: OriginalRef) -> None:
@@ -230,10 +270,20 @@ class Originals:
                 original = await stack.enter_async_context(self.borrow(identity, deadline=deadline))
                 if not original.unchanged():
                     raise OriginalChanged
+                await self._check(original)
                 return original
 
             original = await self.while_it_rests(ref, attempt)
             yield original
+
+    async def _check(self, original: Original) -> None:
+        """Raises UnsupportedFormat for what is no picture, and has that remembered, if anything is."""
+        if self._refusals is None:
+            return
+        if sniff(await asyncio.to_thread(os.pread, original.fileno(), SNIFF_BYTES, 0)) is None:
+            failure = UnsupportedFormat(NO_PICTURE)
+            self._refusals.refuse(original.identity, failure)
+            raise failure
 
     async def _fetch(self, identity: Identity, flight: Flight, deadline: float) -> Original:
         flight.hold()  # An open file must reach a hand that closes it.
@@ -244,12 +294,20 @@ class Originals:
                 self._index.note(identity.ref, _kept(original.identity))
         if original.identity != identity:
             original.close()
-            raise OriginalChanged
+            self._adopt(original.identity)
+            raise OriginalChanged(is_known=True)
         if not self._borrowers[identity]:
             original.close()
         else:
             self._at_hand[identity] = original
         return original
+
+    def _adopt(self, identity: Identity) -> None:
+        """What was fetched is what is there: to ask for it with the validator of another would prove nothing."""
+        source = self._sources[identity.ref.source]
+        if source.serves_stale:
+            self._note(identity.ref, identity, identity.generation)
+        self._remember(identity.ref, identity, source.recheck_s, 0.0, identity.generation)
 
     async def _from_source(self, identity: Identity, deadline: float) -> Original:
         ref, generation = identity.ref, identity.generation

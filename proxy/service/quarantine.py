@@ -1,18 +1,19 @@
-"""A Renderer around a Renderer that spares the workers: pictures known to be broken are refused unread, and a
-picture whose worker died gets one more worker, then none for a while.
+"""A Renderer around a Renderer that spares the workers: originals known to be broken, or no pictures, are refused unread,
+and one whose worker died gets one more worker, then none for a while.
 
-Only what is said of the original is remembered; overload and timeouts are the node's own and pass through.
+Only what is said of the original is remembered; overload and timeouts are the node's own and pass through. What is too
+large may not be so for another plan: it is tried each time, but when it began is remembered too.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from cachetools import LRUCache
 
 from proxy.core.delivery import Variant
-from proxy.core.errors import Undecodable, WorkerDied
+from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat, WorkerDied
 from proxy.core.facts import Facts
-from proxy.core.keys import Identity
+from proxy.core.keys import Identity, original_key
 from proxy.core.plan import Plan
 from proxy.ports import Clock, Haste, Original, Renderer
 
@@ -23,13 +24,35 @@ _REMEMBERED = 10_000
 T = TypeVar("T")
 
 
+class _Refused(NamedTuple):
+    kind: type[CalotypeError]
+    detail: str
+    until_s: float
+
+
 class Quarantine:
-    """Satisfies Renderer. Remembers by identity, so that a replaced file starts anew."""
+    """Satisfies Renderer and Refusals. Remembers by identity, so that a replaced file starts anew."""
 
     def __init__(self, renderer: Renderer, clock: Clock) -> None:
         self._renderer = renderer
         self._clock = clock
-        self._refused: LRUCache[Identity, tuple[str, float]] = LRUCache(_REMEMBERED)
+        self._refused: LRUCache[str, _Refused] = LRUCache(_REMEMBERED)
+
+    def refuse(self, identity: Identity, failure: CalotypeError, seconds: float = UNDECODABLE_S) -> None:
+        """Does not lengthen the time of what is refused already."""
+        name = original_key(identity)
+        if not self._is_refused(self._refused.get(name)):
+            self._refused[name] = _Refused(type(failure), failure.detail, self._clock() + seconds)
+
+    def has_ended(self, identity: Identity) -> bool:
+        refused = self._refused.get(original_key(identity))
+        return refused is not None and not self._is_refused(refused)
+
+    def forget(self, identity: Identity) -> None:
+        self._refused.pop(original_key(identity), None)
+
+    def _is_refused(self, refused: _Refused | None) -> bool:
+        return refused is not None and self._clock() < refused.until_s
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
         return await self._attempt(
@@ -55,20 +78,20 @@ class Quarantine:
         for last in (False, True):
             self._check(identity)
             try:
-                return await job()
-            except Undecodable as failure:
-                self._refuse(identity, failure.detail, UNDECODABLE_S)
+                result = await job()
+            except (Undecodable, UnsupportedFormat, OriginalTooLarge) as failure:
+                self.refuse(identity, failure)
                 raise
             except WorkerDied:
                 if last:
-                    self._refuse(identity, "this original killed two workers", KILLER_S)
+                    self.refuse(identity, Undecodable("this original killed two workers"), KILLER_S)
                     raise
+            else:
+                self.forget(identity)
+                return result
         raise AssertionError
 
     def _check(self, identity: Identity) -> None:
-        detail, until = self._refused.get(identity, ("", 0.0))
-        if detail and self._clock() < until:
-            raise Undecodable(detail)
-
-    def _refuse(self, identity: Identity, detail: str, seconds: float) -> None:
-        self._refused[identity] = (detail, self._clock() + seconds)
+        refused = self._refused.get(original_key(identity))
+        if refused is not None and self._is_refused(refused) and refused.kind is not OriginalTooLarge:
+            raise refused.kind(refused.detail)

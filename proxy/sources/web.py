@@ -1,6 +1,7 @@
 """Originals on other people's web servers. A key is an absolute URL of an allowed host.
 
-The version of an original is its validator: entity tag, else date, else a digest of its bytes (RFC 9110 8.8).
+The version of an original is a digest of its bytes and, where the server gives one that says anything of them, its
+validator: entity tag, else date (RFC 9110 8.8).
 """
 
 from collections.abc import AsyncIterator
@@ -47,8 +48,7 @@ class WebSource:
             if said is None:
                 assert known is not None
                 return known, None
-            validator = said if said.value else said._replace(kind="digest", value=incoming.digest())
-            identity = Identity(ref, str(validator), generation)
+            identity = Identity(ref, str(said.with_digest(incoming.digest())), generation)
             return identity, await incoming.kept(identity)
 
     async def keep(self, key: str, content: Original, *, kind: Format, generation: str) -> None:

@@ -49,29 +49,38 @@ AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, i
 
 class Validator(NamedTuple):
     """What tells one version of an original from another; an empty `value` is none. `place` is where redirects led, if
-    anywhere, as a digest: such URLs may hold what is nobody's business."""
+    anywhere, as a digest: such URLs may hold what is nobody's business. `digest` is that of the bytes: a server may send
+    others under the same tag."""
 
-    kind: str
-    value: str
-    place: str
+    kind: str = ""
+    value: str = ""
+    place: str = ""
+    digest: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.value}" + (f"\n{self.place}" if self.place else "")
+        return f"{self.kind}:{self.value}\n{self.place}\n{self.digest}".rstrip("\n")
 
     @classmethod
     def read(cls, text: str) -> "Validator":
         """The inverse of `str`."""
-        told, _, place = text.partition("\n")
+        told, place, digest, *_ = f"{text}\n\n".split("\n")
         kind, _, value = told.partition(":")
-        return cls(kind, value, place)
+        return cls(kind, value, place, digest)
+
+    def with_digest(self, digest: str) -> "Validator":
+        """The same of known bytes, which are all there is where the server gives nothing."""
+        return self._replace(digest=digest) if self.value else Validator("digest", digest)
 
     @classmethod
     def of(cls, answer: aiohttp.ClientResponse, url: str, asked: str) -> "Validator":
-        """The better of those that a server gives. One that is not ASCII cannot be sent back."""
+        """The better of those that a server gives. One that is not ASCII cannot be sent back; one of a body whose end only
+        the connection tells says nothing, for the body may be a part (RFC 9112 6.3 (8))."""
+        if not _is_framed(answer):
+            return cls()
         for kind, name in (("tag", hdrs.ETAG), ("date", hdrs.LAST_MODIFIED)):
             if (value := answer.headers.get(name, "")).isascii() and value:
                 return cls(kind, value, _place(kind, url, asked))
-        return cls("", "", "")
+        return cls()
 
     def condition(self, url: str, asked: str) -> dict[str, str]:
         """The header that asks `url`, to which `asked` has led, whether it still holds."""
@@ -173,7 +182,7 @@ class Web:
                     return None
                 _judge(answer)
                 said = Validator.of(answer, url, asked)
-                if said.value and said == known:
+                if said.value and known is not None and said == known._replace(digest=""):
                     return None  # It does not know conditions.
                 await self._receive(answer, sink, max_bytes)
                 return said
@@ -212,6 +221,12 @@ class Web:
         if not self._allow_private and not is_public(str(address[0])):
             raise _ForeignAddress
         return socket.socket(family, kind, protocol)
+
+
+def _is_framed(answer: aiohttp.ClientResponse) -> bool:
+    """Whether the answer itself tells where its body ends."""
+    codings = answer.headers.get(hdrs.TRANSFER_ENCODING, "").lower()
+    return hdrs.CONTENT_LENGTH in answer.headers or codings.endswith("chunked")
 
 
 def _judge(answer: aiohttp.ClientResponse) -> None:

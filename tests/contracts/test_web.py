@@ -101,7 +101,7 @@ async def content(house: SimpleNamespace, url: str = "", source: WebSource | Non
 
 async def test_an_original_is_fetched_once_and_asked_about_then(house: SimpleNamespace) -> None:
     first = await house.source.identify(house.url, None)
-    assert first.version == 'tag:"1"'
+    assert first.version.startswith('tag:"1"\n\n')
     kept = await house.keep.lookup(first)
     assert os.pread(kept.fileno(), 10**6, 0)[: kept.size_bytes] == PICTURE
     kept.close()
@@ -169,6 +169,47 @@ async def test_a_version_is_whatever_the_server_gives(
     if not condition:
         house.body = b"other"
         assert await house.source.identify(house.url, first) != first
+
+
+HALF = PICTURE[: len(PICTURE) // 2]
+ANEW = b'ETag: "v1"\r\nLast-Modified: Mon, 02 Nov 2026 10:00:00 GMT\r\n'
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"HTTP/1.0 200 OK\r\n", b"HTTP/1.1 200 OK\r\nConnection: close\r\n", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n"],
+)  # fmt: skip
+async def test_a_validator_says_nothing_of_a_body_that_may_be_a_part(
+    house: SimpleNamespace, head: bytes
+) -> None:
+    """Its end was told by that of the connection (RFC 9112 6.3 (8)); from then on the server confirms its tag."""
+    confirmed = b"HTTP/1.1 304 Not Modified\r\nConnection: close\r\n" + ANEW + b"\r\n"
+    async with speaking(head + ANEW + b"\r\n" + HALF, head + ANEW + b"\r\n" + PICTURE, confirmed) as host:
+        source = await house.make(host)
+        first = await source.identify(f"http://{host}/a.jpg", None)
+        second = await source.identify(f"http://{host}/a.jpg", first)
+        assert first.version.startswith("digest:")
+        assert second != first
+        kept = await house.keep.lookup(second)
+        assert kept.size_bytes == len(PICTURE)
+        kept.close()
+
+
+@pytest.mark.parametrize(
+    "framed", [b"Content-Length: %d\r\n\r\n%b", b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"]
+)
+async def test_other_bytes_under_the_same_tag_are_another_original(
+    house: SimpleNamespace, framed: bytes
+) -> None:
+    answers = [CLOSED + ANEW + framed % (len(body), body) for body in (b"<html>back soon", PICTURE, PICTURE)]
+    async with speaking(*answers) as host:
+        source = await house.make(host)
+        first = await source.identify(f"http://{host}/a.jpg", None)
+        second = await source.identify(f"http://{host}/a.jpg", None)
+        third = await source.identify(f"http://{host}/a.jpg", None)
+        assert first != second == third
+        assert str(Validator.read(second.version)) == second.version
+        assert await source.identify(f"http://{host}/a.jpg", second) == second, "it does not know conditions"
 
 
 def status(code: int, **headers: str) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:

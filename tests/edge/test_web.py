@@ -1,5 +1,6 @@
 """A node over other people's web servers: what a URL may name, old pictures while a server is down, and no loop."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,17 +11,24 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
+from proxy import parts
 from proxy.service import originals
+from proxy.service.quarantine import UNDECODABLE_S
 from tests import pictures
 from tests.edge.conftest import Running, running
 
 
 @asynccontextmanager
 async def origin() -> AsyncIterator[SimpleNamespace]:
-    made = SimpleNamespace(requests=[], pictures={"/a.jpg": pictures.photo_as("jpeg")}, down=False)
+    made = SimpleNamespace(
+        requests=[], pictures={"/a.jpg": pictures.photo_as("jpeg")}, down=False, answer=None
+    )
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         made.requests.append(request)
+        if made.answer is not None:
+            answer: web.Response = await made.answer(request)
+            return answer
         if made.down:
             return web.Response(status=503)
         if "to" in request.query:
@@ -170,3 +178,39 @@ async def test_a_loop_through_ourselves_ends_at_once(made: SimpleNamespace, tmp_
             ).status == 200
     finally:
         await runner.cleanup()
+
+
+@pytest.mark.parametrize("ttl", ["0s", "1h"])
+async def test_bad_bytes_are_not_kept_under_a_tag_that_goes_on_being_confirmed(
+    made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ttl: str
+) -> None:
+    """The first answer is a half, or a page, under the picture's tag; to all who know the tag it is confirmed."""
+    ahead_s = 0.0
+    monkeypatch.setattr(parts, "clock", lambda: time.monotonic() + ahead_s)
+    whole = made.pictures["/a.jpg"]
+    half, page = whole[: len(whole) // 2], b"<html>back soon</html>"
+    left = {"/half.jpg": [half], "/page.jpg": [page], "/twice.jpg": [half, half], "/then.jpg": [page, half]}
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        if "If-None-Match" in request.headers:
+            return web.Response(status=304)
+        bodies = left[request.path]
+        return web.Response(body=bodies.pop(0) if bodies else whole, headers={"ETag": '"v1"'})
+
+    made.answer = answer
+    async with running(tmp_path, **settings(made, ttl=ttl)) as node:
+        for name, bodies in [(name, list(bodies)) for name, bodies in left.items()]:
+            target = quote(made.url + name, safe="")
+            for body in bodies:
+                for tokens in ("w_50", "f_auto", "w_60"):
+                    answered = await node.get(f"/{tokens}/{target}")
+                    assert answered.status == (415 if body is page else 422), (name, answered.body)
+                ahead_s += UNDECODABLE_S
+            for tokens in ("w_50", "f_auto", "w_60"):
+                assert (await node.get(f"/{tokens}/{target}")).status == 200, name
+            assert (await node.get(f"/original/{target}")).body == whole
+        left["/other.jpg"] = [page]
+        target = f"/original/{quote(made.url, safe='')}%2Fother.jpg"
+        assert (await node.get(target)).status == 415
+        ahead_s += UNDECODABLE_S
+        assert (await node.get(target)).body == whole

@@ -12,10 +12,12 @@ from proxy.core.errors import (
     SourceTimeout,
     SourceUnavailable,
     Undecodable,
+    UnsupportedFormat,
 )
 from proxy.core.keys import Identity, OriginalRef, facts_key
 from proxy.service.chain import Chain
 from proxy.service.originals import NOT_FOUND_S, STALE_S, OriginalChanged, Originals
+from proxy.service.quarantine import UNDECODABLE_S, Quarantine
 from proxy.service.singleflight import Flights
 from tests.fakes import (
     FakeClock,
@@ -194,6 +196,79 @@ async def test_another_version_than_the_one_wanted_is_no_use(house: SimpleNamesp
         assert original.identity.version == "2"
 
 
+async def test_what_was_fetched_is_believed_without_another_look(house: SimpleNamespace) -> None:
+    """A server may go on confirming the validator of the one before."""
+    house.source.serves_stale, house.source.recheck_s = True, 100.0
+    ref = house.source.put("a", b"1")
+    identity = await house.originals.identify(ref, deadline=soon())
+    house.source.put("a", b"22", "2")
+    async with house.originals.latest(ref, deadline=soon()) as original:
+        assert original.identity.version == "2"
+    assert house.source.identified == 1
+    with pytest.raises(OriginalChanged):
+        async with house.originals.borrow(identity, deadline=soon()):
+            pass
+    again = Originals(
+        {"photos": house.source}, house.chain, house.renderer, house.flights, house.clock, house.metrics
+    )
+    house.source.failure = SourceUnavailable("down")
+    assert (await again.identify(ref, deadline=soon())).version == "2"
+
+
+async def test_bytes_that_were_no_picture_are_not_confirmed_by_their_validator(
+    house: SimpleNamespace,
+) -> None:
+    quarantine = Quarantine(house.renderer, house.clock)
+    originals = Originals(
+        {"photos": house.source}, house.chain, quarantine, house.flights, house.clock, house.metrics, refusals=quarantine
+    )  # fmt: skip
+    house.source.serves_stale, house.source.recheck_s = True, 10_000.0
+    ref = house.source.put("a", b"half")
+    identity = await originals.identify(ref, deadline=soon())
+    house.renderer.failures = [Undecodable("broken")]
+    for _ in range(3):
+        with pytest.raises(Undecodable):
+            await originals.facts(identity, deadline=soon())
+        assert await originals.identify(ref, deadline=soon()) == identity
+    assert (house.source.identified, house.renderer.probes) == (1, 1)
+    house.clock.ahead_s = UNDECODABLE_S
+    house.source.failure = SourceUnavailable("down")
+    assert await originals.identify(ref, deadline=soon()) == identity
+    house.source.failure = None
+    for _ in range(3):
+        assert await originals.identify(ref, deadline=soon()) == identity
+    assert (house.source.identified, house.source.knew) == (3, None), "asked for anew, once it answers"
+    house.renderer.failures = [Undecodable("broken")]
+    with pytest.raises(Undecodable):
+        await originals.facts(identity, deadline=soon())
+    house.clock.ahead_s += UNDECODABLE_S
+    house.source.put("a", b"whole", "2")
+    assert (await originals.identify(ref, deadline=soon())).version == "2"
+    assert house.source.knew is None
+    house.clock.ahead_s += 10_000.0
+    await originals.identify(ref, deadline=soon())
+    assert house.source.knew.version == "2"
+
+
+async def test_an_original_that_is_no_picture_is_asked_for_anew_in_time(house: SimpleNamespace) -> None:
+    quarantine = Quarantine(house.renderer, house.clock)
+    originals = Originals(
+        {"photos": house.source}, house.chain, quarantine, house.flights, house.clock, house.metrics, refusals=quarantine
+    )  # fmt: skip
+    house.source.recheck_s = 10_000.0
+    ref = house.source.put("a", b"<html>back soon</html>")
+    for seconds in (0, 1, 150, UNDECODABLE_S - 1):
+        house.clock.ahead_s = seconds
+        with pytest.raises(UnsupportedFormat):
+            async with originals.latest(ref, deadline=soon()):
+                pass
+    assert house.source.identified == 1
+    house.clock.ahead_s = UNDECODABLE_S
+    house.source.put("a", b"GIF89a" + bytes(60), "2")
+    async with originals.latest(ref, deadline=soon()) as original:
+        assert original.identity.version == "2"
+
+
 async def test_whoever_comes_as_the_last_leaves_gets_an_open_original(house: SimpleNamespace) -> None:
     """The fetch has landed, its only borrower is cancelled in the same turn, and a newcomer asks."""
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
@@ -220,7 +295,7 @@ async def test_an_original_that_never_rests_is_given_up(house: SimpleNamespace) 
     fetch = house.source.fetch
 
     async def moving(key: str, generation: str) -> object:
-        house.source.put("a", b"1", str(house.source.identified + 100))
+        house.source.put("a", b"1", str(len(house.source.fetched) + 100))
         return await fetch(key)
 
     house.source.fetch = moving

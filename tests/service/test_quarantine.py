@@ -5,7 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from proxy.core.errors import CalotypeError, Overloaded, RenderTimeout, Undecodable, WorkerDied
+from proxy.core.errors import (
+    CalotypeError,
+    OriginalTooLarge,
+    Overloaded,
+    RenderTimeout,
+    Undecodable,
+    UnsupportedFormat,
+    WorkerDied,
+)
 from proxy.core.formats import Format
 from proxy.core.keys import Identity, OriginalRef
 from proxy.core.plan import Recipe, resolve
@@ -45,6 +53,27 @@ async def test_undecodable_is_remembered_for_five_minutes(ward: SimpleNamespace)
     ward.clock.ahead_s = UNDECODABLE_S + 1
     await render(ward)
     assert ward.inner.renders == 2
+
+
+@pytest.mark.parametrize(
+    ("failure", "renders"), [(Undecodable("broken"), 1), (UnsupportedFormat("html"), 1), (OriginalTooLarge("huge"), 3)]
+)  # fmt: skip
+async def test_what_was_wrong_with_an_original_is_remembered_from_its_beginning(
+    ward: SimpleNamespace, failure: CalotypeError, renders: int
+) -> None:
+    identity = Identity(OriginalRef("photos", "a"), "1")
+    ward.inner.failures = [failure] * 4
+    for seconds in (0, 100, UNDECODABLE_S - 1):
+        ward.clock.ahead_s = seconds
+        assert not ward.renderer.has_ended(identity)
+        with pytest.raises(type(failure), match=failure.detail):
+            await render(ward)
+    assert ward.inner.renders == renders
+    ward.clock.ahead_s = UNDECODABLE_S
+    assert ward.renderer.has_ended(identity)
+    ward.inner.failures = []
+    await render(ward)
+    assert not ward.renderer.has_ended(identity), "it was a picture after all"
 
 
 async def test_a_replaced_original_starts_anew(ward: SimpleNamespace) -> None:
