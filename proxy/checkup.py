@@ -52,7 +52,8 @@ async def examine(settings: Settings) -> list[Finding]:
         if isinstance(source, Directory):
             findings.append(_directory(part, f"{part}.path", source.path, os.R_OK | os.X_OK))
         elif isinstance(source, Http):
-            findings += [await _patiently(part, _host(part, host, settings, source)) for host in source.hosts]
+            hosts = sorted(parts.web_place(source).reached)
+            findings += [await _patiently(part, _host(part, host, settings, source)) for host in hosts]
         else:
             findings.append(await _patiently(part, _s3_source(part, source)))
     if not settings.sources:

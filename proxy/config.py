@@ -13,6 +13,7 @@ from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -112,6 +113,11 @@ class Settings(BaseSettings):
         problems = []
         if self.sources and not self.mounts and len(self.sources) > 1:
             problems.append("mounts: several sources need a [mounts.NAME] table each")
+        problems += [
+            f"sources.{name}.hosts: must name a host, where there is no base_url"
+            for name, source in self.sources.items()
+            if isinstance(source, Http) and not source.hosts and not source.base_url
+        ]
         taken: set[tuple[str, str]] = set()
         for name, mount in self.mounts.items():
             if mount.source not in self.sources:
@@ -121,10 +127,15 @@ class Settings(BaseSettings):
             if not _MOUNT_HOST.fullmatch(mount.host):
                 problems.append(f"mounts.{name}.host: must be * or a host name in lower case without a port")
             source = self.sources.get(mount.source)
-            if isinstance(source, Http) and mount.host in source.hosts:
-                problems.append(
-                    f"sources.{mount.source}.hosts: {mount.host} is this node itself, by mounts.{name}.host"
-                )
+            if isinstance(source, Http):
+                problems += [
+                    f"sources.{mount.source}.{key}: {mount.host} is this node itself, by mounts.{name}.host"
+                    for key, hosts in (
+                        ("hosts", source.hosts),
+                        ("base_url", (urlsplit(source.base_url).netloc,)),
+                    )
+                    if mount.host in hosts
+                ]
             if (mount.host, mount.prefix) in taken:
                 problems.append(f"mounts.{name}: another mount has the same host and prefix")
             taken.add((mount.host, mount.prefix))

@@ -71,7 +71,7 @@ def _lines(model: type[BaseModel], examples: dict[str, str]) -> list[str]:
     for key, field in model.model_fields.items():
         if isinstance(field.default, dict):
             continue
-        value = examples[key] if field.is_required() else _toml(field.default)
+        value = examples[key] if key in examples else _toml(field.default)
         lines += [f"# {field.description}", f"{key} = {value}"]
     return lines
 

@@ -117,7 +117,7 @@ def place(s3: S3) -> S3Place:
 
 
 def web_place(http: Http) -> WebPlace:
-    return WebPlace(frozenset(http.hosts))
+    return WebPlace(frozenset(http.hosts), http.base_url)
 
 
 def pool(settings: Settings, *, workers: int | None = None) -> Pool:

@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -31,6 +31,9 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _HOST = re.compile(
     r"(?:[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?!80$|443$)([1-9][0-9]{0,4}))?", re.ASCII
+)
+_BASE_URL = re.compile(
+    r"(https?)://([^/?#@\s]+)(/(?:[A-Za-z0-9/:@!$&'()*+,;=._~-]|%[0-9A-Fa-f]{2})*)?", re.ASCII | re.IGNORECASE
 )
 _MIN_TOKEN = 16
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -201,12 +204,32 @@ def _host(host: str) -> str:
     return host
 
 
+def _base_url(url: str) -> str:
+    """With one spelling of its host, and a slash at its end."""
+    if not url:
+        return url
+    match = _BASE_URL.fullmatch(url)
+    if match is None or {".", ".."} & set(unquote(match[3] or "").split("/")):
+        raise ValueError(
+            "must be like https://origin.example/images/, percent-encoded, without user, query or fragment"
+        )
+    scheme, port = match[1].lower(), {"http": ":80", "https": ":443"}[match[1].lower()]
+    host = _host(match[2].lower().removesuffix(port))
+    return f"{scheme}://{host}{(match[3] or '').removesuffix('/')}/"
+
+
 class Http(Section):
     """What it takes to reach originals on web servers."""
 
     kind: Literal["http"] = Field(description="http: originals are at http and https URLs of certain hosts")
-    hosts: Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], Field(min_length=1)] = Field(
-        description="the hosts, each with its port where that is not 80 or 443; no other is ever asked"
+    hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
+        (),
+        description="the hosts that URLs may name, each with its port where that is not 80 or 443; no other is ever asked",
+    )
+    base_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        "",
+        description="what stands before keys that are no URLs, such as https://origin.example/images/; its host need not be"
+        " among hosts, and URLs do not show it",
     )
     ttl: Seconds = Field(
         "1h", validate_default=True, description="after how long it is asked whether an original has changed"
@@ -220,7 +243,14 @@ def _kind_of(source: object) -> str:
     if not isinstance(source, dict):
         return str(getattr(source, "kind", ""))
     return str(
-        source.get("kind", "s3" if "bucket" in source else "http" if "hosts" in source else "directory")
+        source.get(
+            "kind",
+            "s3"
+            if "bucket" in source
+            else "http"
+            if "hosts" in source or "base_url" in source
+            else "directory",
+        )
     )
 
 

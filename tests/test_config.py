@@ -130,6 +130,45 @@ WRONG = [
     (f"{HTTP}\nhosts = ['h:99999']", "sources.a.hosts.0: must be like"),
     (f"{HTTP}\nhosts = ['*.h']", "sources.a.hosts.0: must be like"),
     (f"{HTTP}\nhosts = ['u@h']", "sources.a.hosts.0: must be like"),
+    *(
+        (f"{HTTP}\nbase_url = {url!r}", "sources.a.base_url: must be like ")
+        for url in (
+            *(
+                "h",
+                "//h/",
+                "ftp://h/",
+                "https://",
+                "https:///a/",
+                "https://u@h/",
+                "https://u:secret@h/",
+                "https://h/?a=",
+                "https://h/#a",
+            ),
+            *(
+                "https://h/a b/",
+                "https://h/%zz/",
+                "https://h/é/",
+                "https://h/../",
+                "https://h/a/%2e%2E/b/",
+                "https://h\\\\a/",
+            ),
+            *(
+                "https://h:99999/",
+                "https://h:x/",
+                "https://h:80/",
+                "https://*.h/",
+                "https://[::1/",
+                " https://h/",
+                "https://h/\\n",
+            ),
+        )
+    ),
+    (f"{HTTP}\nbase_url = ''", "sources.a.hosts: must name a host, where there is no base_url"),
+    ("[sources.a]\nbase_url = 'https://h/'", "sources.a.kind: "),
+    (
+        f"{HTTP}\nbase_url = 'https://ME.example:443/a'\n[mounts.m]\nsource = 'a'\nhost = 'me.example'",
+        "sources.a.base_url: me.example is this node itself",
+    ),
     (f"{HTTP}\nhosts = ['h']\nttl = 'long'", "sources.a.ttl: must be a duration"),
     (
         f"{HTTP}\nhosts = ['h', 'me.example']\n[mounts.m]\nsource = 'a'\nhost = 'me.example'",

@@ -4,11 +4,12 @@ Of a pre-signed URL only bucket and key are read; its credentials go no further 
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, unquote_to_bytes, urljoin, urlsplit
 
 from proxy.core.dialects.target import BAD_PERCENT, CREDENTIALS, checked_key, decoded, is_absolute
-from proxy.core.errors import BadUrl, SourceNotAllowed
+from proxy.core.errors import BadUrl, CalotypeError, SourceNotAllowed
 
 DEFAULT_REGION = "us-east-1"
 _PORTS = {"http": 80, "https": 443}
@@ -16,6 +17,7 @@ _PRINTABLE = bytes(range(0x21, 0x7F)).decode()
 _BARE_IN_PATH = _PRINTABLE.translate({ord(each): None for each in '"#<>?^`{}'})
 _BARE_IN_QUERY = _PRINTABLE.translate({ord(each): None for each in "\"#'<>"})
 """What browsers leave as it is (WHATWG URL 1.3)."""
+_BARE_IN_KEY = "/:@!$&'()*+,;=-._~"
 _SLASHES = re.compile(r"\A((?:https?:)?)///+", re.IGNORECASE)
 _UNFIT_FOR_HOST = re.compile(r"[\x00-\x20\x7f\"#%/<>?@\\^`{|}]")
 _ELSEWHERE = "this mount takes keys of its own source, not URLs of other places"
@@ -53,14 +55,23 @@ class S3Place:
 
 @dataclass(frozen=True, slots=True)
 class WebPlace:
-    """Where an http source's originals are: `hosts` are names in lower case, with the port where it is unusual."""
+    """Where an http source's originals are: `hosts` are names in lower case, with the port where it is unusual, which
+    absolute URLs may name; `base_url`, if not empty, ends with a slash and is what stands before relative keys."""
 
     hosts: frozenset[str]
+    base_url: str = ""
+
+    @property
+    def reached(self) -> frozenset[str]:
+        """All hosts that are ever asked, whoever names them."""
+        return self.hosts | ({self.host_of(self.base_url)} if self.base_url else set())
 
     def key_of(self, asked: str) -> str:
-        """The one spelling of an absolute URL at one of the hosts, which is the key of what is there."""
+        """The one spelling of an original: a relative key where it is below `base_url`, else its absolute URL."""
         if not is_absolute(asked):
-            raise BadUrl("this mount takes absolute http and https URLs as keys")
+            if not self.base_url:
+                raise BadUrl("this mount takes absolute http and https URLs as keys")
+            return asked
         scheme, parts, host = _split(asked)
         if scheme not in _PORTS or host not in self.hosts:
             raise SourceNotAllowed("the URL names a host that is not this mount's source")
@@ -70,7 +81,16 @@ class WebPlace:
         if {b".", b".."} & set(unquote_to_bytes(path).split(b"/")):
             raise BadUrl("parameter url has a . or .. segment")
         query = f"?{_spelled_once(parts.query)}" if parts.query else ""
-        return f"{scheme}://{host}{path}{query}"
+        url = f"{scheme}://{host}{path}{query}"
+        with suppress(CalotypeError, UnicodeDecodeError):
+            key = checked_key(unquote(url.removeprefix(self.base_url), errors="strict"))
+            if self.url_of(key) == url:
+                return key
+        return url
+
+    def url_of(self, key: str) -> str:
+        """Where the original of a key is."""
+        return key if is_absolute(key) else f"{self.base_url}{quote(key, safe=_BARE_IN_KEY)}"
 
     def led_to(self, url: str, location: bytes) -> str:
         """The URL of the place to which a redirect from `url`, one of its own, leads, read as browsers read it (WHATWG URL 4.4):
@@ -81,15 +101,15 @@ class WebPlace:
         path = _SLASHES.sub(r"\1//", path.replace("\\", "/"))
         parts = urlsplit(urljoin(url, path + mark + query))
         host = _host(parts._replace(netloc=_ascii(parts.netloc)).geturl())
-        if parts.scheme not in _PORTS or host not in self.hosts:
+        if parts.scheme not in _PORTS or host not in self.reached:
             raise SourceNotAllowed("the redirect leads to a place that is not this mount's source")
         path = quote(_without_dots(parts.path or "/"), safe=_BARE_IN_PATH)
         query = f"?{quote(parts.query, safe=_BARE_IN_QUERY)}" if parts.query else ""
         return f"{parts.scheme}://{host}{path}{query}"
 
-    def host_of(self, key: str) -> str:
-        """The host of a key."""
-        return key.partition("://")[2].partition("/")[0]
+    def host_of(self, url: str) -> str:
+        """The host of an absolute URL in its one spelling."""
+        return url.partition("://")[2].partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""Originals on other people's web servers. A key is an absolute URL of an allowed host.
+"""Originals on other people's web servers. A key is an absolute URL of an allowed host, or what stands behind the source's
+base URL.
 
 The version of an original is a digest of its bytes and, where the server gives one that says anything of them, its
 validator: entity tag, else date (RFC 9110 8.8).

@@ -127,7 +127,7 @@ class Web:
         }
         self._clock = clock
         budget = RetryBudget()
-        self._guards = {host: Guard(clock, chance, budget) for host in place.hosts}
+        self._guards = {host: Guard(clock, chance, budget) for host in place.reached}
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
 
@@ -154,9 +154,10 @@ class Web:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def get(self, url: str, sink: Sink, *, known: Validator | None, max_bytes: int) -> Validator | None:
-        """The bytes at `url`, a canonical one of the place, into `sink`, and their validator; None where they are those
-        of `known`. Raises RemoteError."""
+    async def get(self, key: str, sink: Sink, *, known: Validator | None, max_bytes: int) -> Validator | None:
+        """The bytes of a key of the place into `sink`, and their validator; None where they are those of `known`. Raises
+        RemoteError."""
+        url = self._place.url_of(key)
         return await self._guards[self._place.host_of(url)].call(
             lambda: self._get(url, sink, known, max_bytes)
         )

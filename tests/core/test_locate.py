@@ -203,3 +203,40 @@ def test_no_redirect_leaves_the_place(location: bytes) -> None:
     assert urlsplit(url).netloc in WEB.hosts
     assert re.fullmatch(r"https?://[!-~]+", url)
     assert WEB.led_to(url, url.encode()) == url
+
+
+BASED = WebPlace(frozenset({"cdn.example"}), "http://origin.example:8080/images/%5Ba%5D/")
+
+
+@pytest.mark.parametrize(
+    ("key", "rest"),
+    [
+        ("red.jpg", "red.jpg"), ("shoes/red 1.jpg", "shoes/red%201.jpg"), ("100%.jpg", "100%25.jpg"), ("%2e%2e/a", "%252e%252e/a"),
+        ("a?b#c.jpg", "a%3Fb%23c.jpg"), ("grün.jpg", "gr%C3%BCn.jpg"), ("a..b/...", "a..b/..."), ("a:b@c;d=e,f+g", "a:b@c;d=e,f+g"),
+        ("@evil.example/a", "@evil.example/a"), ("[x]|{y}", "%5Bx%5D%7C%7By%7D"),
+    ],
+)  # fmt: skip
+def test_a_relative_key_stands_behind_the_base(key: str, rest: str) -> None:
+    url = BASED.base_url + rest
+    assert BASED.key_of(key) == key
+    assert BASED.url_of(key) == url
+    assert BASED.host_of(url) == "origin.example:8080"
+    both = WebPlace(BASED.reached, BASED.base_url)
+    assert both.key_of(url) == key, "one original, however it is named"
+    assert both.url_of(both.key_of(f"{url}?v=1")) == f"{url}?v=1"
+
+
+def test_who_names_only_a_base_lets_no_url_name_its_host() -> None:
+    assert BASED.reached == {"cdn.example", "origin.example:8080"}
+    with pytest.raises(SourceNotAllowed):
+        BASED.key_of("http://origin.example:8080/images/%5Ba%5D/red.jpg")
+    assert (
+        BASED.led_to("https://cdn.example/a", b"http://origin.example:8080/b")
+        == "http://origin.example:8080/b"
+    )
+    for url in ("https://cdn.example/red.jpg", "https://cdn.example/images/%5Ba%5D/red.jpg"):
+        assert BASED.key_of(url) == url == BASED.url_of(url)
+    both = WebPlace(BASED.reached, BASED.base_url)
+    for rest in ("", "a//b", "?x=1", "a%2Fb", "%ff", "a%0A", "http://x/"):
+        url = BASED.base_url + rest
+        assert both.key_of(url) == url == both.url_of(url)

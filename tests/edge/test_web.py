@@ -214,3 +214,66 @@ async def test_bad_bytes_are_not_kept_under_a_tag_that_goes_on_being_confirmed(
         assert (await node.get(target)).status == 415
         ahead_s += UNDECODABLE_S
         assert (await node.get(target)).body == whole
+
+
+async def test_a_base_url_is_what_relative_keys_stand_behind_and_is_not_shown(
+    made: SimpleNamespace, tmp_path: Path
+) -> None:
+    source = {"kind": "http", "base_url": f"{made.url}/images", "allow_private": True, "ttl": 0}
+    made.pictures = {
+        "/images/red.jpg": made.pictures["/a.jpg"],
+        "/images/gr\u00fcn/red 1.jpg": made.pictures["/a.jpg"],
+        "/images/broken.jpg": made.pictures["/a.jpg"][:1000],
+        "/secret.jpg": made.pictures["/a.jpg"],
+    }
+    mounts = {"all": {"source": "web", "dimensions": "any"}}
+    async with running(tmp_path, sources={"web": source}, mounts=mounts) as node:
+        answers = []
+        for key, status in {
+            "red.jpg": 200, "gr%C3%BCn/red%201.jpg": 200, "none.jpg": 404, "broken.jpg": 422, "%2e%2e/secret.jpg": 400,
+            "..%2Fsecret.jpg": 400, "%252e%252e/secret.jpg": 404, quote(f"{made.url}/images/red.jpg", safe=""): 403,
+        }.items():  # fmt: skip
+            for form in (
+                f"/w_64,f_png/{key}",
+                f"/thumbnail?url={key}&w=64&format=png",
+                f"/info/{key}",
+                f"/original/{key}",
+            ):
+                answer = await node.get(form)
+                allowed = {status, 200} if key == "broken.jpg" else {status}
+                assert answer.status in allowed, (form, answer.body)
+                answers.append((form, answer))
+        first = await node.get("/w_64,f_png/red.jpg")
+        purged = await node.client.post(f"{node.node.admin_url}/v1/purge", json={"prefix": "re"})
+        assert (await purged.json())["removed"] >= 1
+        assert (await node.get("/w_64,f_png/red.jpg")).headers["ETag"] != first.headers["ETag"]
+        explained = await node.get("/v1/explain?url=/w_64/red.jpg", admin=True)
+        assert b'"web:red.jpg"' in explained.body
+        made.down = True
+        for form in ("/w_65/never.jpg", "/original/never.jpg", "/info/never.jpg"):
+            answers.append((form, await node.get(form)))
+            assert answers[-1][1].status == 502
+        for form, answer in answers:
+            told = f"{answer.headers}{answer.body.decode('latin-1')}"
+            assert made.host not in told, form
+            assert "/images" not in told, form
+
+
+async def test_a_redirect_of_the_origin_is_followed_and_not_passed_on(
+    made: SimpleNamespace, tmp_path: Path
+) -> None:
+    made.pictures = {"/b.jpg": made.pictures["/a.jpg"]}
+    base = {"kind": "http", "base_url": f"{made.url}/x", "allow_private": True}
+
+    async def lead(request: web.BaseRequest) -> web.Response:
+        if request.path == "/b.jpg":
+            return web.Response(body=made.pictures["/b.jpg"])
+        return web.Response(status=302, headers={"Location": "/b.jpg#top"})
+
+    made.answer = lead
+    async with running(
+        tmp_path, sources={"web": base}, mounts={"all": {"source": "web", "dimensions": "any"}}
+    ) as node:
+        answer = await node.get("/w_64/a.jpg")
+        assert answer.status == 200
+        assert "Location" not in answer.headers
