@@ -64,7 +64,22 @@ class UnknownRoute(CalotypeError):
 
 
 class OriginalNotFound(CalotypeError):
+    """`lasts_s`, if not None, is for how long it will still be said without another look."""
+
     slug = "original-not-found"
+
+    def __init__(
+        self, detail: str, *, retry_after_s: int | None = None, lasts_s: float | None = None
+    ) -> None:
+        super().__init__(detail, retry_after_s=retry_after_s)
+        self.lasts_s = lasts_s
+
+    def __reduce__(self) -> tuple[Callable[..., "CalotypeError"], tuple[object, ...]]:
+        return _missing, (self.detail, self.retry_after_s, self.lasts_s)
+
+
+def _missing(detail: str, retry_after_s: int | None, lasts_s: float | None) -> CalotypeError:
+    return OriginalNotFound(detail, retry_after_s=retry_after_s, lasts_s=lasts_s)
 
 
 class MethodNotAllowed(CalotypeError):

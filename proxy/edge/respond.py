@@ -3,6 +3,7 @@
 No decision about pictures; no byte of a client's is repeated.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from proxy.core.delivery import VALIDATOR, Delivery, Outcome, Variant, steps
 from proxy.core.errors import (
     CalotypeError,
+    OriginalNotFound,
     Overloaded,
     PreconditionFailed,
     PurgeIncomplete,
@@ -250,11 +252,14 @@ def refused(failure: CalotypeError, *, allowed: Sequence[str] = ()) -> web.Respo
 
 
 def problem(failure: CalotypeError, *, negotiates: bool = False, lasting: bool = True) -> web.Response:
-    """An RFC 9457 problem; never cached, but for a missing original, and that briefly and where it is `lasting`."""
+    """An RFC 9457 problem; never cached, but for a missing original where that is `lasting`, for no longer than the node says
+    so without another look."""
     status, title = STATUS[failure.slug]
     headers = CIMultiDict(_EVERYWHERE)
-    missing = lasting and failure.slug == "original-not-found"
-    headers[hdrs.CACHE_CONTROL] = cache_control(NOT_FOUND_CACHE_S) if missing else NO_STORE
+    headers[hdrs.CACHE_CONTROL] = NO_STORE
+    if lasting and isinstance(failure, OriginalNotFound):
+        lasts_s = NOT_FOUND_CACHE_S if failure.lasts_s is None else math.ceil(failure.lasts_s)
+        headers[hdrs.CACHE_CONTROL] = cache_control(min(max(0, lasts_s), NOT_FOUND_CACHE_S))
     headers[hdrs.CONTENT_TYPE] = "application/problem+json"
     if status not in (400, 401, 403, 405, 409, 414, 429) and failure.slug != "unknown-route":
         headers["Cache-Status"] = cache_status(outcome_of(failure), "")

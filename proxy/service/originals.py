@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple, TypeVar
 
 import msgspec
-from cachetools import LRUCache
 
 from proxy.core.delivery import Belief, Variant
 from proxy.core.errors import (
@@ -27,6 +26,7 @@ from proxy.core.generations import Generations
 from proxy.core.keys import Entry, Identity, OriginalRef, facts_key, identity_key, original_key
 from proxy.ports import Clock, Index, Metrics, Original, OriginalsTier, Refusals, Renderer, Source
 from proxy.service.chain import Chain
+from proxy.service.remembered import Remembered
 from proxy.service.singleflight import Flight, Flights
 
 NOT_FOUND_S = 60.0
@@ -34,7 +34,7 @@ STALE_S = 5.0
 """How long a source that is out of order is not asked again about an original that is served meanwhile."""
 
 _GONE = ""
-_REMEMBERED = 100_000
+MOST_KNOWN_BYTES, MOST_ABSENT_BYTES = 16 * 2**20, 3 * 2**20
 _TRIES = 3
 _AHEAD, _MOST_AHEAD_S = 0.05, 1.0
 """Which last part of the time that an identity may be believed is there to look it up anew, so that hits need not wait."""
@@ -52,10 +52,11 @@ class OriginalChanged(Exception):
 
 
 class _Known(NamedTuple):
-    """Who an original was when it was last looked at, or that it was missing, from when on it is looked up again, and until
-    when it may be believed."""
+    """Who an original was when it was last looked at, or what is said of one that was missing, from when on it is looked up
+    again, and until when it may be believed."""
 
-    identity: Identity | OriginalNotFound
+    identity: Identity | None
+    missing: str
     until_s: float
     last_s: float
     generation: str
@@ -95,8 +96,17 @@ class Originals:
         self._generations = Generations() if generations is None else generations
         self._index = index
         self._refusals = refusals
-        self._known: LRUCache[OriginalRef, _Known] = LRUCache(_REMEMBERED)
-        self._absent: LRUCache[tuple[OriginalRef, str], tuple[str, float]] = LRUCache(_REMEMBERED)
+        self._known: Remembered[OriginalRef, _Known] = Remembered(
+            MOST_KNOWN_BYTES,
+            clock,
+            lambda ref, known: (
+                *(ref.key, known.missing, known.generation),
+                known.identity.version if known.identity else "",
+            ),
+        )
+        self._absent: Remembered[tuple[OriginalRef, str], tuple[str, float]] = Remembered(
+            MOST_ABSENT_BYTES, clock, lambda of, absent: (of[0].key, of[1], absent[0])
+        )
         self._at_hand: dict[Identity, Original] = {}
         self._borrowers: Counter[Identity] = Counter()
 
@@ -111,8 +121,8 @@ class Originals:
                 deadline=deadline,
             )
             known = landed.result
-        if isinstance(known.identity, OriginalNotFound):
-            raise OriginalNotFound(known.identity.detail)
+        if known.identity is None:
+            raise OriginalNotFound(known.missing, lasts_s=known.last_s - self._clock())
         return known.identity
 
     def _is_doubted(self, known: Identity | OriginalNotFound | None) -> bool:
@@ -165,16 +175,17 @@ class Originals:
         generation: str,
     ) -> _Known:
         last_s = self._clock() + lasts_s
-        found = _Known(known, last_s - ahead_s, last_s, generation)
+        identity, missing = (known, "") if isinstance(known, Identity) else (None, known.detail)
+        found = _Known(identity, missing, last_s - ahead_s, last_s, generation)
         if generation == self._generations.of(ref):
-            self._known[ref] = found
+            self._known.keep(ref, found, last_s)
         return found
 
     async def _last(self, ref: OriginalRef, generation: str) -> Identity | None:
         """The identity when it was last looked at, perhaps before a restart, perhaps by another node."""
         known = self._known_of(ref, generation)
         if known is not None:
-            return known.identity if isinstance(known.identity, Identity) else None
+            return known.identity
         brought = await self._chain.lookup(identity_key(ref, generation), None)
         version = brought.variant.body.decode() if brought else _GONE
         return None if version == _GONE else Identity(ref, version, generation)
@@ -200,12 +211,12 @@ class Originals:
 
     def forget(self, ref: OriginalRef) -> None:
         """The next `identify` asks the source."""
-        self._known.pop(ref, None)
+        self._known.forget(ref)
 
     def found(self, ref: OriginalRef) -> None:
         """It is there by now, whatever was remembered."""
         self.forget(ref)
-        self._absent.pop((ref, self._generations.of(ref)), None)
+        self._absent.forget((ref, self._generations.of(ref)))
 
     async def facts(self, identity: Identity, *, deadline: float) -> Facts:
         """From a tier, or read from the original's header and kept."""
@@ -312,9 +323,9 @@ class Originals:
     async def _from_source(self, identity: Identity, deadline: float) -> Original:
         ref, generation = identity.ref, identity.generation
         # Beside the identity, not in its place: what was made of the original is served though it is gone.
-        detail, until_s = self._absent.get((ref, generation), ("", 0.0))
-        if self._clock() < until_s:
-            raise OriginalNotFound(detail)
+        detail, until_s = self._absent.get((ref, generation)) or ("", 0.0)
+        if (lasts_s := until_s - self._clock()) > 0:
+            raise OriginalNotFound(detail, lasts_s=lasts_s)
         try:
             async with asyncio.timeout_at(deadline):
                 original = await self._sources[ref.source].fetch(ref.key, generation)
@@ -324,7 +335,8 @@ class Originals:
         except CalotypeError as failure:
             self._metrics.fetched(ref.source, failure.slug)
             if isinstance(failure, OriginalNotFound):
-                self._absent[ref, generation] = failure.detail, self._clock() + NOT_FOUND_S
+                until_s = self._clock() + NOT_FOUND_S
+                self._absent.keep((ref, generation), (failure.detail, until_s), until_s)
             raise
         self._metrics.fetched(ref.source, "ok")
         return original

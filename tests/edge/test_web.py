@@ -277,3 +277,24 @@ async def test_a_redirect_of_the_origin_is_followed_and_not_passed_on(
         answer = await node.get("/w_64/a.jpg")
         assert answer.status == 200
         assert "Location" not in answer.headers
+
+
+async def test_a_missing_original_is_told_for_as_long_as_it_is_remembered(
+    made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead_s = 0.0
+    monkeypatch.setattr(parts, "clock", lambda: time.monotonic() + ahead_s)
+    async with running(tmp_path, **settings(made)) as node:
+        target = quote(f"{made.url}/none.jpg", safe="")
+        for form in (
+            f"/w_10/{target}",
+            f"/thumbnail?url={target}&w=10",
+            f"/info/{target}",
+            f"/original/{target}",
+        ):
+            answer = await node.get(form)
+            assert (answer.status, answer.headers["Cache-Control"][:15]) == (404, "public, max-age")
+            assert 0 < int(answer.headers["Cache-Control"][16:]) <= 60 - ahead_s
+            ahead_s += 15
+        assert len(made.requests) == 1
+        assert (await node.get(f"/w_10/{target}")).headers["Cache-Control"] == "public, max-age=60"

@@ -99,6 +99,16 @@ async def test_not_found_is_remembered_for_a_minute(house: SimpleNamespace) -> N
     assert (await house.originals.identify(ref, deadline=soon())).version == "1"
 
 
+async def test_what_is_told_of_a_missing_original_ends_with_its_memory(house: SimpleNamespace) -> None:
+    ref = OriginalRef("photos", "a")
+    for passed_s in (0.0, 15.0, 40.0):
+        house.clock.ahead_s = passed_s
+        with pytest.raises(OriginalNotFound) as caught:
+            await house.originals.identify(ref, deadline=soon())
+        assert 0 < caught.value.lasts_s <= NOT_FOUND_S - passed_s
+    assert house.source.identified == 1
+
+
 async def test_forgetting_asks_again(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
     identity = await house.originals.identify(ref, deadline=soon())
@@ -368,9 +378,11 @@ async def test_an_original_found_missing_when_fetched_is_remembered(house: Simpl
     assert await house.originals.identify(ref, deadline=soon()) == identity, (
         "what was made of it is still served"
     )
-    with pytest.raises(OriginalNotFound):
+    house.clock.ahead_s = 45
+    with pytest.raises(OriginalNotFound) as caught:
         async with house.originals.borrow(identity, deadline=soon()):
             pass
+    assert 0 < caught.value.lasts_s <= 15
     house.clock.ahead_s = 60
     async with house.originals.borrow(identity, deadline=soon()) as original:
         assert original.content == b"1"
