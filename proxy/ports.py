@@ -122,7 +122,8 @@ class Original(Protocol):
     size_bytes: int
 
     def fileno(self) -> int:
-        """A descriptor open for reading; readers use pread or mmap and leave its position alone."""
+        """A descriptor open for reading; readers use pread or mmap and leave its position alone. The file's mtime is when
+        the source last modified the original, 0 where it does not tell."""
         ...
 
     def unchanged(self) -> bool:
@@ -133,9 +134,10 @@ class Original(Protocol):
 
 
 class Sink(Protocol):
-    """Takes bytes as they come; `begin` is called anew for each attempt."""
+    """Takes bytes as they come; `begin` is called anew for each attempt, with when they were last modified, in Unix seconds,
+    0 where that is not known."""
 
-    async def begin(self) -> None: ...
+    async def begin(self, modified_s: int = 0) -> None: ...
 
     async def write(self, chunk: bytes) -> None: ...
 

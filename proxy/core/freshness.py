@@ -69,6 +69,15 @@ def is_refused(
     return until_s is not None and int(modified_s) > until_s
 
 
+def is_unmodified(since: str, modified_s: int | None) -> bool:
+    """If-Modified-Since (RFC 9110 13.1.3), which is looked at only without If-None-Match: whether the client's copy is
+    current. `modified_s`, in Unix seconds, is None where it is not known."""
+    if modified_s is None:
+        return False
+    since_s = http_date(since)
+    return since_s is not None and modified_s <= since_s
+
+
 class Whole(Enum):
     """A range request that is answered with the whole."""
 

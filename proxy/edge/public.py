@@ -340,4 +340,4 @@ class Public:
         async with self._deliver.latest(
             mount.ref(asked.key), deadline=began_s + self._request_timeout_s
         ) as original:
-            return await stream(request, visit, original, self._within(terms, scope))
+            return await stream(request, visit, original, self._within(terms, scope), now_s=self._wall())

@@ -6,6 +6,7 @@ No decision about pictures; no byte of a client's is repeated.
 import math
 import re
 from collections.abc import Sequence
+from email.utils import formatdate
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -167,11 +168,13 @@ def picture(
     return response
 
 
-def original_headers(kind: Format, tag: str, terms: Terms) -> CIMultiDict[str]:
-    """The headers of an original served byte for byte."""
+def original_headers(kind: Format, tag: str, modified_s: int | None, terms: Terms) -> CIMultiDict[str]:
+    """The headers of an original served byte for byte; `modified_s`, in Unix seconds, is None where it is not known."""
     headers = terms.headers.copy()
     headers[hdrs.ETAG] = tag
     headers[hdrs.CONTENT_TYPE] = TRAITS[kind].mime
+    if modified_s is not None:
+        headers[hdrs.LAST_MODIFIED] = formatdate(modified_s, usegmt=True)
     headers["X-Accel-Expires"] = "0"
     headers["Cache-Status"] = "calotype; fwd=bypass"
     return headers

@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 from proxy.core.delivery import Outcome, Visit
 from proxy.core.errors import UnsupportedFormat
 from proxy.core.formats import NO_PICTURE, SNIFF_BYTES, sniff
-from proxy.core.freshness import Whole, byte_range, etag, is_refused, matches
+from proxy.core.freshness import Whole, byte_range, etag, is_refused, is_unmodified, matches
 from proxy.core.keys import original_key
 from proxy.edge import respond
 from proxy.edge.headers import joined, list_of, range_of
@@ -18,7 +18,7 @@ _CHUNK_BYTES = 256 * 1024
 
 
 async def stream(
-    request: web.BaseRequest, visit: Visit, original: Original, terms: respond.Terms
+    request: web.BaseRequest, visit: Visit, original: Original, terms: respond.Terms, *, now_s: float
 ) -> web.StreamResponse:
     """200, 206, 304, 412 or 416, sent on the way. Raises UnsupportedFormat for what is no picture."""
     kind = sniff(await asyncio.to_thread(os.pread, original.fileno(), SNIFF_BYTES, 0))
@@ -27,12 +27,17 @@ async def stream(
     visit.outcome, visit.tier, visit.format = Outcome.HIT, "source", kind
     visit.key = original_key(original.identity)
     tag = etag(visit.key)
-    headers = respond.original_headers(kind, tag, terms)
+    modified_s = _modified_s(original, now_s)
+    headers = respond.original_headers(kind, tag, modified_s, terms)
     conditions = list_of(request.headers, hdrs.IF_MATCH), request.headers.get(hdrs.IF_UNMODIFIED_SINCE)
-    if is_refused(*conditions, tag, None):
+    if is_refused(*conditions, tag, modified_s):
         return respond.refused_condition(terms, headers["Cache-Status"])
     none_match = joined(request.headers, hdrs.IF_NONE_MATCH)
-    if none_match.strip() == "*" or matches(none_match, tag):
+    if (
+        is_unmodified(request.headers.get(hdrs.IF_MODIFIED_SINCE, ""), modified_s)
+        if hdrs.IF_NONE_MATCH not in request.headers
+        else none_match.strip() == "*" or matches(none_match, tag)
+    ):
         del headers[hdrs.CONTENT_TYPE]
         return web.Response(status=304, headers=headers)
     part: range | Whole | None = Whole.WHOLE
@@ -57,6 +62,12 @@ async def stream(
         if request.transport is not None:
             request.transport.abort()
     return response
+
+
+def _modified_s(original: Original, now_s: float) -> int | None:
+    """When the original was last modified; a date that has yet to come says nothing (RFC 9110 8.8.2.1)."""
+    modified_s = int(os.fstat(original.fileno()).st_mtime)
+    return modified_s if 0 < modified_s <= now_s else None
 
 
 async def _send(response: web.StreamResponse, original: Original, part: range) -> None:

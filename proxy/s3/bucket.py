@@ -57,7 +57,7 @@ class InMemory:
     def __init__(self) -> None:
         self.body = bytearray()
 
-    async def begin(self) -> None:
+    async def begin(self, modified_s: int = 0) -> None:
         self.body.clear()
 
     async def write(self, chunk: bytes) -> None:
@@ -253,7 +253,8 @@ class S3Bucket:
     async def _get_once(self, key: str, sink: Sink, max_bytes: int) -> tuple[Head, bytes | None]:
         """The object, and its MD5 where that is not what its entity tag promised."""
         answer = await self._client.get_object(Bucket=self.place.bucket, Key=key)
-        await sink.begin()
+        modified = answer.get("LastModified")
+        await sink.begin(max(0, int(modified.timestamp())) if modified is not None else 0)
         size_bytes = answer.get("ContentLength")
         md5 = hashlib.md5(usedforsecurity=False)
         async with answer["Body"] as body:

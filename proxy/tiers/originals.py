@@ -213,9 +213,11 @@ class Incoming:
         self._file: IO[bytes] | None = None
         self._digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         self._size_bytes = 0
+        self._modified_s = 0
 
-    async def begin(self) -> None:
+    async def begin(self, modified_s: int = 0) -> None:
         await self.discard()
+        self._modified_s = modified_s
         self._digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         self._size_bytes = 0
         await self._tier.off_loop(self._create)
@@ -232,6 +234,7 @@ class Incoming:
         if self._part is not None:
             trailer = _trailer(name, size_bytes, self._digest.digest())
             await self._tier.off_loop(lambda: self._append(trailer))
+        await self._tier.off_loop(self._date)
         if self._part is not None:
             part, self._part = self._part, None
             await self._tier.add(name, part, size_bytes + TRAILER_BYTES)
@@ -274,6 +277,12 @@ class Incoming:
             self._tier.failed(fault)
             self._move_to_memory()
             _write_all(self._file, content)
+
+    def _date(self) -> None:
+        """The file's mtime is when the original was last modified where it comes from."""
+        assert self._file is not None
+        with suppress(OSError):
+            os.utime(self._file.fileno(), ns=(time.time_ns(), self._modified_s * 10**9))
 
     def _move_to_memory(self) -> None:
         """The disk takes no more: go on with a file in memory that holds what has arrived."""

@@ -19,6 +19,7 @@ from yarl import URL
 from proxy.core.addresses import is_public
 from proxy.core.breaker import RetryBudget
 from proxy.core.errors import CalotypeError
+from proxy.core.freshness import http_date
 from proxy.core.locate import WebPlace
 from proxy.ports import Clock, Sink
 from proxy.remote.faults import (
@@ -198,7 +199,8 @@ class Web:
             raise Foreign("it redirects to a place that is not allowed") from None
 
     async def _receive(self, answer: aiohttp.ClientResponse, sink: Sink, max_bytes: int) -> None:
-        await sink.begin()
+        modified = answer.headers.get(hdrs.LAST_MODIFIED, "") if _is_framed(answer) else ""
+        await sink.begin(max(0, http_date(modified) or 0))
         meter = Meter(self._clock, max_bytes, answer.content_length)
         while chunk := await answer.content.read(_CHUNK_BYTES):
             meter.take(chunk)

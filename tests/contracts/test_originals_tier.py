@@ -59,6 +59,27 @@ async def test_what_was_kept_is_found_also_after_a_restart(tmp_path: Path) -> No
     again.close()
 
 
+async def test_when_it_was_last_modified_outlives_use_and_restart(tmp_path: Path) -> None:
+    first = tier(tmp_path)
+    for key, modified_s in (("dated", 784_111_777), ("undated", 0)):
+        incoming = first.receive()
+        await incoming.begin(5)
+        await incoming.begin(modified_s)
+        await incoming.write(b"picture")
+        with_it = await incoming.kept(identity(key))
+        assert os.fstat(with_it.fileno()).st_mtime_ns == modified_s * 10**9
+        with_it.close()
+    first.close()
+    again = tier(tmp_path)
+    for _ in range(2):
+        for key, modified_s in (("dated", 784_111_777), ("undated", 0)):
+            kept = await again.lookup(identity(key))
+            assert kept is not None
+            assert os.fstat(kept.fileno()).st_mtime_ns == modified_s * 10**9
+            assert read(kept) == b"picture"
+    again.close()
+
+
 async def test_an_empty_original_is_one(tmp_path: Path) -> None:
     keeping = tier(tmp_path)
     assert read(await keep(keeping, identity())) == b""

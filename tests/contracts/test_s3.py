@@ -102,6 +102,13 @@ async def test_every_key_is_found_below_the_prefix(house: SimpleNamespace, key: 
     kept.close()
 
 
+async def test_when_it_was_last_modified_is_kept(house: SimpleNamespace) -> None:
+    told = house.store.client.head_object(Bucket="pics", Key="shop/a.jpg")["LastModified"].timestamp()
+    original = await house.source.fetch("a.jpg")
+    assert os.fstat(original.fileno()).st_mtime == int(told)
+    original.close()
+
+
 async def test_a_virtual_host_is_asked_where_it_is_wanted(moto: Store) -> None:
     place = S3Place(bucket="pics", endpoint_url=f"http://localhost:{moto.port}")
     bucket = S3Bucket(

@@ -171,6 +171,28 @@ async def test_a_version_is_whatever_the_server_gives(
         assert await house.source.identify(house.url, first) != first
 
 
+@pytest.mark.parametrize(
+    ("head", "modified_s"),
+    [
+        (b"Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 784_111_777), (b"Last-Modified: Sun Nov  6 08:49:37 1994\r\n", 784_111_777),
+        (b'ETag: "1"\r\nLast-Modified: Sunday, 06-Nov-94 08:49:37 GMT\r\n', 784_111_777), (b"", 0), (b"Last-Modified: \r\n", 0),
+        (b"Last-Modified: yesterday\r\n", 0), (b"Last-Modified: \xff\r\n", 0), (b"Last-Modified: Sat, 01 Jan 1900 00:00:00 GMT\r\n", 0),
+        (b"Last-Modified: Sun, 06 Nov 99999 08:49:37 GMT\r\n", 0),
+    ],
+)  # fmt: skip
+async def test_when_it_was_last_modified_is_kept(
+    house: SimpleNamespace, head: bytes, modified_s: int
+) -> None:
+    async with speaking(raw(head)) as host:
+        original = await (await house.make(host)).fetch(f"http://{host}/a.jpg")
+        assert os.fstat(original.fileno()).st_mtime_ns == modified_s * 10**9
+        original.close()
+    async with speaking(CLOSED + head + b"\r\n" + PICTURE) as host:
+        original = await (await house.make(host)).fetch(f"http://{host}/a.jpg")
+        assert os.fstat(original.fileno()).st_mtime_ns == 0, "a date says nothing of what may be a part"
+        original.close()
+
+
 HALF = PICTURE[: len(PICTURE) // 2]
 ANEW = b'ETag: "v1"\r\nLast-Modified: Mon, 02 Nov 2026 10:00:00 GMT\r\n'
 

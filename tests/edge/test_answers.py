@@ -172,6 +172,38 @@ async def test_ranges(node: Running) -> None:
     assert stale.status == 200
 
 
+@pytest.mark.parametrize(
+    ("since", "status"),
+    [
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 304), ("Sunday, 06-Nov-94 08:49:37 GMT", 304), ("Sun Nov  6 08:49:37 1994", 304),
+        ("Sun, 06 Nov 1994 08:49:38 GMT", 304), ("Fri, 01 Jan 2100 00:00:00 GMT", 304), ("Sun, 06 Nov 1994 08:49:36 GMT", 200),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 200), ("yesterday", 200), ("", 200), ("784111777", 200), ("Sun, 06 Nov 1994 08:49:37", 200),
+    ],
+)  # fmt: skip
+async def test_the_original_tells_when_it_was_last_modified(node: Running, since: str, status: int) -> None:
+    photo = node.originals / "photo.jpg"
+    os.utime(photo, (784_111_777.9, 784_111_777.9))
+    whole = await node.get("/original/photo.jpg")
+    assert whole.headers["Last-Modified"] == "Sun, 06 Nov 1994 08:49:37 GMT"
+    for method in ("GET", "HEAD"):
+        answer = await node.get("/original/photo.jpg", method=method, If_Modified_Since=since)
+        assert answer.status == status
+        assert answer.headers["ETag"] == whole.headers["ETag"]
+        assert answer.body == (whole.body if (status, method) == (200, "GET") else b"")
+    asked = {"If_Modified_Since": since, "If_None_Match": '"other"'}
+    assert (await node.get("/original/photo.jpg", **asked)).status == 200, "the tag decides alone"
+    asked["If_None_Match"] = whole.headers["ETag"]
+    assert (await node.get("/original/photo.jpg", **asked)).status == 304
+
+
+@pytest.mark.parametrize("modified_s", [0, -1, 4_102_444_800])
+async def test_a_date_that_cannot_be_is_not_told(node: Running, modified_s: int) -> None:
+    os.utime(node.originals / "photo.jpg", (modified_s, modified_s))
+    answer = await node.get("/original/photo.jpg", If_Modified_Since="Fri, 01 Jan 2100 00:00:00 GMT")
+    assert answer.status == 200
+    assert "Last-Modified" not in answer.headers
+
+
 async def test_the_original_byte_for_byte(node: Running) -> None:
     content = pictures.photo_as("jpeg")
     whole = await node.get("/original/photo.jpg")

@@ -239,3 +239,19 @@ async def test_a_condition_on_what_is_not_there(node: Running) -> None:
 async def test_a_failed_condition_draws_nothing(node: Running) -> None:
     assert (await node.get("/w_77,f_jpg/photo.jpg", If_Match='"x"')).status == 412
     assert await node.metric("calotype_renders_total") == 0
+
+
+async def test_an_original_that_was_modified_since(node: Running) -> None:
+    target, old = "/original/photo.jpg", "Sat, 01 Jan 1994 00:00:00 GMT"
+    got = await node.get(target)
+    tag, modified = got.headers["ETag"], got.headers["Last-Modified"]
+
+    async def code(*headers: str) -> int:
+        return status(await raw(node, ask(target, *headers)))
+
+    assert await code(f"If-Unmodified-Since: {old}") == 412
+    assert await code(f"If-Unmodified-Since: {modified}") == 200
+    assert await code(f"If-Unmodified-Since: {old}", f"If-None-Match: {tag}") == 412
+    assert await code(f"If-Unmodified-Since: {old}", f"If-Match: {tag}") == 200, "If-Match comes first"
+    assert await code(f"If-Unmodified-Since: {modified}", f"If-Modified-Since: {modified}") == 304
+    assert await code("If-Unmodified-Since: 1994") == 200, "no date"
