@@ -82,16 +82,35 @@ async def get(base: str, target: str, method: str = "GET", **headers: str) -> An
         return Answer(answer.status, answer.headers, await answer.read())
 
 
-async def direct(house: House, target: str, **headers: str) -> Answer:
+async def direct(house: House, target: str, method: str = "GET", **headers: str) -> Answer:
     """From the node itself, on its own socket."""
     connector = aiohttp.UnixConnector(str(house.node.folder.parent / "node.sock"))
     async with (
         aiohttp.ClientSession(connector=connector) as session,
-        session.get(
-            URL("http://x" + target, encoded=True), headers=headers, skip_auto_headers=["Accept"]
+        session.request(
+            method, URL("http://x" + target, encoded=True), headers=headers, skip_auto_headers=["Accept"]
         ) as answer,
     ):
         return Answer(answer.status, answer.headers, await answer.read())
+
+
+async def both_ways(house: House, target: str, method: str = "GET", **headers: str) -> Answer:
+    """nginx's answer, once it is known to be the node's."""
+    plain = await direct(house, target, method, **headers)
+    for base in (house.front.url, house.front.https):
+        through = await get(base, target, method, **headers)
+        assert (through.status, through.body) == (plain.status, plain.body), (method, headers)
+        assert lasting(through) == lasting(plain), (method, headers)
+        assert not kept(through)
+    return through
+
+
+def lasting(answer: Answer) -> list[tuple[str, str]]:
+    """The headers that one answer has like the next."""
+    passing = {"date", "connection", "keep-alive", "x-accel-expires", "cache-status", "server-timing"}
+    return sorted(
+        (name.lower(), value) for name, value in answer.headers.items() if name.lower() not in passing
+    )
 
 
 def kept(answer: Answer) -> bool:
@@ -349,35 +368,97 @@ async def test_parts_and_conditions_are_the_nodes_own(house: House) -> None:
         whole = await get(house.front.url, target)
     assert kept(whole)
     for headers in (
-        {"Range": "bytes=5-9"},
-        {"Range": "bytes=-7"},
-        {"Range": "bytes=0-1,5-6"},
-        {"Range": "bytes=9999999-"},
-        {"Range": "bytes=5-9", "If-Range": whole.headers["ETag"]},
-        {"Range": "bytes=5-9", "If-Range": '"other"'},
         {"If-None-Match": whole.headers["ETag"]},
         {"If-None-Match": "W/" + whole.headers["ETag"]},
         {"If-None-Match": "*"},
         {"If-None-Match": '"other"'},
+        {"If-Match": whole.headers["ETag"]},
+        {"If-Match": '"other"'},
+        {"If-Match": "*"},
         {"If-Modified-Since": "Sat, 21 Nov 2037 00:00:00 GMT"},
+        {"If-Unmodified-Since": "Sat, 21 Nov 1987 00:00:00 GMT"},
+        {"If-Unmodified-Since": "Sat, 21 Nov 2037 00:00:00 GMT"},
+        {"If-Match": '"other"', "Range": "bytes=5-9"},
+        {"If-None-Match": whole.headers["ETag"], "Range": "bytes=5-9"},
     ):
-        plain = await direct(house, target, **headers)
-        through = await get(house.front.url, target, **headers)
-        told = ("status", "Content-Range", "Content-Length", "ETag")
-        assert through.status == plain.status, headers
-        assert through.body == plain.body, headers
-        assert [through.headers.get(name) for name in told] == [plain.headers.get(name) for name in told], (
-            headers
-        )
-        assert not kept(through)
-    for name, value in (("If-Match", '"other"'), ("If-Unmodified-Since", "Sat, 21 Nov 1987 00:00:00 GMT")):
-        unmet = await get(house.front.url, target, **{name: value})
-        assert (unmet.status, unmet.headers["Cache-Control"]) == (412, "no-store"), (
-            "which the node does not look at"
-        )
+        for wanted in (target, "/original/photo.jpg"):
+            await both_ways(house, wanted, **headers)
     head = await get(house.front.url, target, method="HEAD")
     assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", str(len(whole.body)))
     assert (await get(house.front.url, target)).body == whole.body
+
+
+RANGES = {
+    "bytes=5-9": 206,
+    "bytes=-7": 206,
+    "bytes=-9": 206,
+    "bytes=5-": 206,
+    "bytes=0-0": 206,
+    "bytes=0-9999999": 206,
+    "bytes=-9999999": 206,
+    "bytes= 5-9": None,
+    "BYTES=5-9": None,
+    "bytes=0-5,": None,
+    "bytes=,0-5": None,
+    "bytes=0-5, ,": None,
+    "bytes=5-18446744073709551616": None,
+    "bytes=5-9223372036854775807": None,
+    "bytes=5-" + "9" * 40: None,
+    "bytes=-" + "9" * 40: None,
+    "bytes=" + "9" * 40 + "-": None,
+    "bytes=9-5": 200,
+    "bytes=a-b": 200,
+    "bytes=0x1-5": 200,
+    "bytes=1-2-3": 200,
+    "bytes=+1-5": 200,
+    "bytes=-": 200,
+    "bytes=--5": 200,
+    "bytes=": 200,
+    "bytes": 200,
+    "bytes=,": None,
+    "bytes 5-9": 200,
+    "items=0-5": 200,
+    "5-9": 200,
+    "bytes=5 - 9": None,
+    "bytes=0-1,5-6": 200,
+    "bytes=0-1,9-5": 200,
+    "bytes=9999999-": 416,
+    "bytes=-0": None,
+    "bytes=9999999-99999999": 416,
+}
+"""And what they come to; None where only the node is asked."""
+
+
+@pytest.mark.parametrize("asked", RANGES, ids=lambda asked: asked[:30])
+async def test_a_range_is_judged_by_the_node_alone(house: House, asked: str) -> None:
+    """Whatever is wrong with it, and whether or not nginx has the whole at hand."""
+    for target in (
+        "/w_62,f_jpg/photo.jpg",
+        "/w_63,f_auto/photo.jpg",
+        "/original/photo.jpg",
+        "/w_64/nope.jpg",
+    ):
+        whole = await direct(house, target)
+        for _ in range(3):
+            await get(house.front.url, target)
+        through = await both_ways(house, target, Range=asked)
+        if whole.status == 200:
+            assert RANGES[asked] in (through.status, None)
+        if through.status in (200, 206):
+            assert through.headers["Accept-Ranges"] == "bytes"
+        else:
+            assert through.headers["Content-Type"] == "application/problem+json"
+        if through.status == 416:
+            assert through.headers["Content-Range"] == f"bytes */{len(whole.body)}"
+            assert through.headers["Cache-Control"] == "no-store"
+        await both_ways(house, target, Range=asked, **{"If-Range": whole.headers.get("ETag", '"x"')})
+        await both_ways(house, target, Range=asked, **{"If-Range": '"other"'})
+        head = await both_ways(house, target, "HEAD", Range=asked)
+        assert (head.status, head.body) == (whole.status, b"")
+        assert head.headers["Content-Length"] == str(len(whole.body))
+        if whole.status == 200:
+            assert head.headers["Accept-Ranges"] == "bytes"
+        assert (await get(house.front.url, target)).body == whole.body, "nothing of this is kept"
 
 
 async def test_what_must_not_be_kept_is_not(house: House) -> None:
@@ -592,7 +673,7 @@ async def test_another_node_takes_over(tmp_path: Path) -> None:
 
 
 async def test_switched_off_by_one_line(house: House, tmp_path: Path) -> None:
-    off = (NGINX / "site/cache.conf").read_text().replace("proxy_cache hot;", "proxy_cache off;")
+    off = (NGINX / "site/cache.conf").read_text().replace("proxy_cache $hot;", "proxy_cache off;")
     off = off.replace("/dev/shm/calotype-front", f"{tmp_path}/hot")
     with fronting(tmp_path / "nginx", f"unix:{house.node.folder.parent}/node.sock", cache=off) as front:
         for _ in range(4):
