@@ -762,6 +762,7 @@ async def _refused(front: Front, forged: bool) -> int:
                 statuses.append(answer.status)
                 if answer.status == 429:
                     assert answer.headers["Retry-After"] == "1"
+                    assert "Vary" not in answer.headers
                     assert (await answer.json(content_type=None))["type"] == "urn:calotype:error:rate-limited"
     assert set(statuses) == {200, 429}
     return statuses.count(429)
@@ -798,8 +799,46 @@ async def test_no_node_answers(tmp_path: Path) -> None:
         answer = await get(front.url, "/w_50/photo.jpg?sig=" + "a" * 43)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
         assert json.loads(answer.body)["type"] == "urn:calotype:error:overloaded"
+        assert "Vary" not in answer.headers
+        for headers in ({}, {"Range": "bytes=9-5"}, {"If-Match": '"a"'}):
+            for method in ("GET", "HEAD", "OPTIONS"):
+                answer = await get(front.url, "/w_50,f_auto/photo.jpg", method, **headers)
+                told = answer.status, answer.headers["Vary"], answer.headers["Cache-Control"]
+                assert told == (503, "Accept", "no-store")
         assert (front.folder / "error.log").read_text() == "", "where the signature would stand"
         assert front.log()[-1]["node_status"] == "502"
+
+
+async def test_a_node_that_breaks_off_or_talks_nonsense_is_a_problem(tmp_path: Path) -> None:
+    said = [b""]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said[0])
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, tmp_path / "odd.sock")
+    with fronting(tmp_path / "nginx", f"unix:{tmp_path}/odd.sock") as front:
+        for said[0] in (b"", b"HTTP/1.1 ", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 20_000 + b"\r\n\r\n"):
+            for headers in ({}, {"Range": "bytes=0-1"}):
+                answered = await get(front.url, "/w_50,f_auto/photo.jpg", **headers)
+                assert (answered.status, answered.headers["Vary"]) == (503, "Accept"), said
+                assert json.loads(answered.body)["type"] == "urn:calotype:error:overloaded"
+    server.close()
+    await server.wait_closed()
+
+
+async def test_what_nginx_says_itself_has_the_headers_of_a_node(house: House) -> None:
+    plain = await direct(house, "/w_50,f_auto/photo.jpg", "POST")
+    through = await get(house.front.url, "/w_50,f_auto/photo.jpg", "POST")
+    other = {"allow", "server", "content-length"}
+    assert {each for each in lasting(plain) if each[0] not in other} <= set(lasting(through))
+    assert json.loads(through.body).keys() == json.loads(plain.body).keys()
+    for port, sent in ((house.front.ports.https, b"GET /f_auto/x.jpg HTTP/1.1\r\nHost: x\r\n\r\n"),):
+        said = await raw(port, sent)
+        assert said.startswith(b"HTTP/1.1 400 "), "HTTP where TLS is spoken"
+        assert b"Content-Type: application/problem+json\r\n" in said
+        assert b"Vary: Accept\r\n" in said
 
 
 async def test_another_node_takes_over(tmp_path: Path) -> None:
