@@ -8,12 +8,14 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import aiohttp
 import pytest
+from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -610,6 +612,39 @@ async def test_a_range_is_judged_by_the_node_alone(house: House, asked: str) -> 
         assert (await get(house.front.url, target)).body == whole.body, "nothing of this is kept"
 
 
+def test_every_age_that_a_copy_can_have_is_told_at_every_second() -> None:
+    text = (NGINX / "parts/requests.conf").read_text()
+    rows = re.findall(r'^    "~(\^HIT .*)" ([0-9]);$', text, re.MULTILINE)
+    for now_s in range(1_800_000_000, 1_800_000_060):
+        for age_s in range(-2, 8):
+            told = f"HIT {formatdate(now_s - age_s, usegmt=True)} {now_s}.250 01234567890123456"
+            assert next(int(age) for pattern, age in rows if re.search(pattern, told)) == max(age_s, 0)
+
+
+async def test_a_copy_tells_its_age(tmp_path: Path) -> None:
+    """By the Date that the node gave it; no copy is made younger by clocks that differ."""
+    age_s = 0
+
+    async def made(request: web.BaseRequest) -> web.Response:
+        date = formatdate(int(time.time()) - age_s, usegmt=True)
+        return web.Response(text="x", headers={"X-Accel-Expires": "60", "Date": date})
+
+    runner = web.ServerRunner(web.Server(made))
+    await runner.setup()
+    await web.UnixSite(runner, str(tmp_path / "node.sock")).start()
+    with fronting(tmp_path / "nginx", f"unix:{tmp_path}/node.sock") as front:
+        for age_s in (-2, -1, 0, 1, 2, 3, 4, 5, 6):
+            began_s = time.time()
+            for number in range(2):
+                assert "Age" not in (await get(front.url, f"/{age_s}")).headers, number
+            for method in ("GET", "HEAD"):
+                copy = await get(front.url, f"/{age_s}", method)
+                assert kept(copy)
+                older_s = int(time.time()) - int(began_s)
+                assert max(age_s, 0) <= int(copy.headers["Age"]) <= max(age_s + older_s, 0)
+    await runner.cleanup()
+
+
 async def test_what_must_not_be_kept_is_not(house: House) -> None:
     targets = [
         sign("/w_301/photo.jpg", KEY.encode()),
@@ -656,6 +691,8 @@ async def test_what_nginx_refuses_it_refuses_as_the_node_does(house: House) -> N
         assert b"urn:calotype:error:bad-url" in said
         writer.close()
     answer = await get(f"http://127.0.0.1:{house.front.ports.http}", "/w_50/a%2Fb.jpg?x=1")
+    assert answer.headers["Cache-Control"] == "public, max-age=3600"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert (answer.status, answer.headers["Location"]) == (
         301,
         f"https://127.0.0.1:{house.front.ports.https}/w_50/a%2Fb.jpg?x=1",
@@ -792,6 +829,53 @@ async def test_one_client_is_one_64_of_ipv6(house: House, tmp_path: Path) -> Non
         assert await passed(*(f"2001:db8:0:{number:x}::1" for number in range(1, 31))) == 30
         assert await passed(*(f"198.51.100.{number}" for number in range(1, 31))) == 30
         assert await passed(*["::ffff:192.0.2.9"] * 15, *["192.0.2.9"] * 15) == 10
+
+
+def handshake(port: int, *arguments: str) -> str:
+    """What openssl tells of it."""
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "localhost", *arguments]
+    tried = subprocess.run(command, input=b"", capture_output=True, check=False, timeout=30)
+    return (tried.stdout + tried.stderr).decode()
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_the_curves_of_tls(house: House, version: str) -> None:
+    """Under TLS 1.2 a client has to offer the certificate's own, P-256, too."""
+    own = ":P-256" if version == "-tls1_2" else ""
+
+    def agreed(curves: str) -> str:
+        told = handshake(house.front.ports.https, version, "-curves", curves)
+        found = re.search(r"Temp Key: (?:ECDH, )?([^,]+),", told)
+        return found[1] if found else ""
+
+    assert agreed(f"X25519{own}") == "X25519"
+    assert agreed("P-256") == "prime256v1"
+    assert agreed(f"P-384{own}") == "secp384r1"
+    assert agreed("P-521") == ""
+    assert agreed("X448") == ""
+
+
+async def test_the_certificate_is_trusted_and_signs_no_other(house: House) -> None:
+    certificate = house.front.folder / "site/certificate.pem"
+    text = subprocess.run(
+        ["openssl", "x509", "-in", certificate, "-noout", "-text"], capture_output=True, text=True, check=True
+    ).stdout
+    assert text.count("X509v3 Basic Constraints: critical\n                CA:FALSE") == 1
+    assert "CA:TRUE" not in text
+    assert "TLS Web Server Authentication" in text
+    assert "DNS:localhost, IP Address:127.0.0.1" in text
+    assert "Certificate Sign" not in text
+    for host in ("localhost", "127.0.0.1"):
+        url = f"https://{host}:{house.front.ports.https}/original/photo.jpg"
+        command = ["curl", "-sS", "--fail", "--output", "/dev/null", "--noproxy", "*", "--resolve"]
+        resolved = f"localhost:{house.front.ports.https}:127.0.0.1"
+        for more, returned in ((["--cacert", str(certificate)], 0), ([], 60)):
+            tried = subprocess.run([*command, resolved, *more, url], capture_output=True, check=False)
+            assert tried.returncode == returned, tried.stderr
+    trust = ssl.create_default_context(cafile=str(certificate))
+    trust.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags.VERIFY_X509_STRICT
+    _, writer = await asyncio.open_connection("localhost", house.front.ports.https, ssl=trust)
+    writer.close()
 
 
 async def test_no_node_answers(tmp_path: Path) -> None:
