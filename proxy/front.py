@@ -6,20 +6,22 @@ What an engineer edits in nginx/site/ is written here for one machine and unpriv
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.request import urlopen
 
+import click
+
 from proxy import demo
 
 NGINX = demo.shipped("nginx", "nginx")
-HTTPS_PORT, HTTP_PORT, STATUS_PORT, ADMIN_PORT = 8443, 8088, 8089, 8081
 READY_S = 60.0
 STOP_S = 20.0
 _SHOWN = ("t_card/lake.jpg", "w_1280,h_320,c_fill,g_0.7:0.4/lake.jpg", "w_200,f_auto/orbit.gif")
@@ -28,9 +30,9 @@ _SHOWN = ("t_card/lake.jpg", "w_1280,h_320,c_fill,g_0.7:0.4/lake.jpg", "w_200,f_
 class Ports(NamedTuple):
     """Where nginx listens on loopback; `clear` serves the pictures without TLS, 0 not at all."""
 
-    https: int = HTTPS_PORT
-    http: int = HTTP_PORT
-    status: int = STATUS_PORT
+    https: int = 8443
+    http: int = 8088
+    status: int = 8089
     clear: int = 0
 
 
@@ -102,9 +104,7 @@ def nginx(configuration: Path, *more: str) -> list[str]:
 
 
 @contextmanager
-def _running(
-    command: Sequence[str], number: signal.Signals, **more: str
-) -> Iterator[subprocess.Popen[bytes]]:
+def _running(command: Sequence[str], number: signal.Signals) -> Iterator[subprocess.Popen[bytes]]:
     """`command` until the block ends, which ends it with the signal `number`."""
     process = subprocess.Popen(command)
     try:
@@ -116,18 +116,55 @@ def _running(
         process.kill()
 
 
-def _await_ready(node: subprocess.Popen[bytes], stopped: Callable[[], bool]) -> None:
+def _await_ready(node: subprocess.Popen[bytes], admin_port: int, stopped: Callable[[], bool]) -> None:
     deadline = time.monotonic() + READY_S
     while node.poll() is None and time.monotonic() < deadline and not stopped():
-        with suppress(OSError), urlopen(f"http://127.0.0.1:{ADMIN_PORT}/readyz", timeout=2):
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{admin_port}/readyz", timeout=2):
             return
         time.sleep(0.1)
-    raise SystemExit("front: the node did not start; its own message is above")
+    if not stopped():
+        raise SystemExit("front: the node did not start; its own message is above")
 
 
-def main() -> None:
+def _free(asked: Mapping[str, int]) -> dict[str, int]:
+    """The ports `asked` for by the names of their options, a free one for 0; raises SystemExit where one is taken."""
+    found: dict[str, int] = {}
+    with ExitStack() as stack:
+        for option, port in asked.items():
+            made = stack.enter_context(socket.socket())
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                made.bind(("127.0.0.1", port))
+                made.listen()
+            except OSError as fault:
+                raise SystemExit(
+                    f"front: cannot listen on port {port}: {fault.strerror}; {option} names another, 0 a free one"
+                ) from None
+            found[option] = made.getsockname()[1]
+    return found
+
+
+_PORT = click.IntRange(0, 65535)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--https-port", default=Ports().https, type=_PORT, help="Port of the pictures (8443).")
+@click.option("--http-port", default=Ports().http, type=_PORT, help="Port that leads there (8088).")
+@click.option("--status-port", default=Ports().status, type=_PORT, help="Port of nginx's own status (8089).")
+@click.option(
+    "--admin-port",
+    default=8081,
+    type=_PORT,
+    envvar="CALOTYPE_ADMIN__PORT",
+    help="Port of the node's admin listener (8081).",
+)
+def main(https_port: int, http_port: int, status_port: int, admin_port: int) -> None:
+    """The demo behind nginx, on ports of loopback; 0 takes a free one."""
     if shutil.which("nginx") is None or shutil.which("openssl") is None:
         raise SystemExit("front: nginx and openssl are needed; as root: apt-get install nginx openssl")
+    asked = {"--https-port": https_port, "--http-port": http_port, "--status-port": status_port}
+    *of_nginx, admin_port = _free({**asked, "--admin-port": admin_port}).values()
+    ports = Ports(*of_nginx)
     stopped = _stopping()
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (for names of our own)
     with (
@@ -135,26 +172,28 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="calotype-front-", dir=memory) as hot,
     ):
         folder = Path(made)
-        configuration = arrange(folder, Path(hot), Ports(), [f"unix:{folder}/public.sock"])
-        node_settings = folder / "node.toml"
-        node_settings.write_text(
-            f'{demo.configuration().read_text()}\n[server]\nsocket = "{folder}/public.sock"\n'
-        )
-        node_command = [sys.executable, "-m", "proxy", "serve", "--demo", "--config", str(node_settings)]
+        configuration = arrange(folder, Path(hot), ports, [f"unix:{folder}/public.sock"])
+        node_command = [
+            *("env", f"CALOTYPE_SERVER__SOCKET={folder}/public.sock"),
+            *("CALOTYPE_ADMIN__HOST=127.0.0.1", f"CALOTYPE_ADMIN__PORT={admin_port}"),
+            *(sys.executable, "-m", "proxy", "serve", "--demo"),
+        ]
         with _running(node_command, signal.SIGTERM) as node:
-            _await_ready(node, stopped)
+            _await_ready(node, admin_port, stopped)
             with _running(nginx(configuration), signal.SIGQUIT) as front:
-                _announce(folder)
+                _announce(folder, ports)
                 while not stopped() and node.poll() is None and front.poll() is None:
                     time.sleep(0.2)
+            if not stopped():
+                raise SystemExit("front: nginx or the node has ended; its own message is above")
 
 
-def _announce(folder: Path) -> None:
+def _announce(folder: Path, ports: Ports) -> None:
     print("\nThe same through nginx, with a certificate that no browser knows (curl -k):\n")
     for below in _SHOWN:
-        print(f"  https://localhost:{HTTPS_PORT}/{below}")
-    print(f"\n  http://localhost:{HTTP_PORT}/  leads there")
-    print(f"  http://localhost:{STATUS_PORT}/nginx_status")
+        print(f"  https://localhost:{ports.https}/{below}")
+    print(f"\n  http://localhost:{ports.http}/  leads there")
+    print(f"  http://localhost:{ports.status}/nginx_status")
     print(f"\nConfiguration and log: {folder}    Stop: Ctrl-C\n", flush=True)
 
 

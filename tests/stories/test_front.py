@@ -1,11 +1,16 @@
 """nginx in front, with the configuration that is shipped: what passes it, what it keeps, and what it refuses."""
 
 import asyncio
+import contextlib
 import json
+import os
 import random
 import re
+import signal
+import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -23,6 +28,7 @@ from proxy.config import Settings
 from proxy.core.signing import sign
 from proxy.front import NGINX, Ports, arrange, nginx
 from tests import pictures
+from tests.servers import ROOT, free_port
 from tests.stories.fleet import Node, running
 from tests.stories.front import GENEROUS, Front, fronting
 
@@ -951,3 +957,69 @@ async def test_switched_off_by_one_line(house: House, tmp_path: Path) -> None:
             assert (answer.status, kept(answer)) == (200, False)
         part = await get(front.url, "/w_50/photo.jpg", Range="bytes=1-4")
         assert (part.status, part.body) == (206, answer.body[1:5])
+
+
+@contextlib.contextmanager
+def demonstrating(folder: Path, *options: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """`./run front` as it runs for a user, with a cache of its own."""
+    # What a shell's history may have left there must not lead it astray.
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder), "TMPDIR": str(folder), **environment}
+    command = [sys.executable, "-m", "proxy.front", *options]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+
+
+ANY_PORTS = ("--https-port", "0", "--http-port", "0", "--status-port", "0", "--admin-port", "0")
+
+
+def told_ports(process: subprocess.Popen[str]) -> list[int]:
+    """Where it says it is, once it is there: of the pictures, of plain HTTP, of nginx's status."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "Stop: Ctrl-C" in line:
+            return [int(port) for port in dict.fromkeys(re.findall(r"localhost:([0-9]+)/", said))]
+    raise AssertionError(said)
+
+
+async def test_the_demo_runs_beside_another_one(tmp_path: Path) -> None:
+    """With a port in the environment, which the node alone would obey, and over one cache."""
+    astray = {"CALOTYPE_SERVER__SOCKET": str(tmp_path / "no.sock"), "CALOTYPE_ADMIN__HOST": "127.0.0.9"}
+    with (
+        demonstrating(tmp_path, *ANY_PORTS) as one,
+        demonstrating(tmp_path, *ANY_PORTS[:-2], CALOTYPE_ADMIN__PORT=str(free_port()), **astray) as other,
+    ):
+        ports = [told_ports(one), told_ports(other)]
+        assert len({*ports[0], *ports[1]}) == 6
+        for https, http, _ in ports:
+            picture = await get(f"https://localhost:{https}", "/t_card/lake.jpg")
+            assert (picture.status, picture.headers["Content-Type"]) == (200, "image/jpeg")
+            moved = await get(f"http://localhost:{http}", "/t_card/lake.jpg")
+            assert moved.headers["Location"] == f"https://localhost:{https}/t_card/lake.jpg"
+        assert one.poll() is None
+
+
+@pytest.mark.parametrize("option", ANY_PORTS[::2])
+def test_a_port_in_use_is_told_with_its_option(tmp_path: Path, option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with demonstrating(tmp_path, *ANY_PORTS, option, port) as refused:
+            said, _ = refused.communicate(timeout=60)
+    assert said == (
+        f"front: cannot listen on port {port}: Address already in use; {option} names another, 0 a free one\n"
+    )
+    assert refused.returncode == 1
+
+
+def test_two_options_that_name_one_port_are_told(tmp_path: Path) -> None:
+    port = str(free_port())
+    with demonstrating(tmp_path, *ANY_PORTS, "--https-port", port, "--status-port", port) as refused:
+        said, _ = refused.communicate(timeout=60)
+    assert f"port {port}: Address already in use; --status-port" in said
