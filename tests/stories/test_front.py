@@ -651,6 +651,17 @@ async def test_a_copy_tells_its_age(tmp_path: Path) -> None:
     await runner.cleanup()
 
 
+@pytest.mark.parametrize("asked", ["bytes=9-5", "bytes=5-18446744073709551616", "bytes=0-1,9-5", "bytes=5-9"])
+async def test_a_range_over_http_2_is_judged_by_the_node_too(house: House, asked: str) -> None:
+    plain = await direct(house, "/w_62,f_jpg/photo.jpg", Range=asked)
+    through = curl(
+        "--http2", "-X", "GET", "-H", f"Range: {asked}", house.front.https + "/w_62,f_jpg/photo.jpg"
+    )
+    assert (through.status, through.body) == (plain.status, plain.body)
+    for name in ("Accept-Ranges", "Content-Range", "Content-Length", "ETag", "Cache-Control"):
+        assert through.headers.get(name) == plain.headers.get(name), name
+
+
 async def test_what_must_not_be_kept_is_not(house: House) -> None:
     targets = [
         sign("/w_301/photo.jpg", KEY.encode()),
