@@ -182,9 +182,13 @@ class DiskTier:
         disk.written = None
         try:
             cache.set(entry[0], seal(*entry))
-        except BaseException:
+        except (OSError, sqlite3.Error, diskcache.Timeout):
             disk.undo()
             raise
+        except Exception as fault:
+            # What is in the way of one will be in the way of the next.
+            disk.undo()
+            raise sqlite3.DatabaseError(str(fault)) from None
         if cache.volume() > self._size_limit:
             cache.cull()
         self._measure(cache)
@@ -257,7 +261,10 @@ class DiskTier:
             return open_cache(
                 self._directory, size_limit=self._size_limit, max_entry_bytes=self._max_entry_bytes
             )
-        except (TypeError, ValueError, diskcache.Timeout) as fault:
+        except (sqlite3.Error, OSError):
+            raise
+        except Exception as fault:
+            # diskcache takes what it reads for what it has written.
             raise sqlite3.DatabaseError(str(fault)) from None
 
     def _set_aside(self) -> None:

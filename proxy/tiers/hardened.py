@@ -7,7 +7,7 @@ bytes in files of its own naming, and refuses every other row.
 import os
 import re
 import sqlite3
-import stat
+import zlib
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ from typing import Any
 import diskcache
 from diskcache.core import DBNAME, MODE_BINARY
 
+from proxy.tiers.files import open_regular
+
 _FILENAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val", re.ASCII)
 
-_DISTRUST_SETTINGS = "DELETE FROM Settings WHERE key NOT IN ('count', 'size', 'hits', 'misses')"
+_DISTRUST_SETTINGS = "DELETE FROM Settings WHERE key IS NULL OR key NOT IN ('count', 'size', 'hits', 'misses')"
 _DISTRUST_ROWS = """
 DELETE FROM Cache WHERE typeof(key) <> 'text' OR raw <> 1 OR mode <> ? OR typeof(filename) <> 'text'
     OR typeof(size) <> 'integer' OR size NOT BETWEEN 0 AND ? OR expire_time IS NOT NULL
@@ -33,6 +35,8 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc] # diskcache has no types
 
     written: str | None = None
     """The file of the last `store`, for whoever must undo it when its row could not be written."""
+    max_bytes = 0
+    """The size of the largest file that is read."""
 
     def put(self, key: Any) -> tuple[str, bool]:
         if not isinstance(key, str):
@@ -58,8 +62,8 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc] # diskcache has no types
         if mode != MODE_BINARY or read or not isinstance(filename, str) or not _FILENAME.fullmatch(filename):
             raise OSError("not a row of ours")
         path = os.path.join(self._directory, filename)
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > self.max_bytes:
                 raise OSError("not a file of ours")
             return file.read()
 
@@ -76,7 +80,8 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc] # diskcache has no types
 def open_cache(directory: Path, *, size_limit: int, max_entry_bytes: int) -> diskcache.Cache:
     """The cache in `directory`, made if missing, private to this user; raises sqlite3.Error or OSError.
 
-    What the database says of itself is not believed: alien settings and rows go, the sums are made anew.
+    What the database says of itself is not believed: alien settings and rows go, the sums are made anew. Its schema is
+    that of the first opening, or this raises: one changed letter of it can make another type of each key.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
@@ -99,6 +104,8 @@ def open_cache(directory: Path, *, size_limit: int, max_entry_bytes: int) -> dis
         sqlite_wal_autocheckpoint=64,
         sqlite_journal_size_limit=2**20,
     )
+    cache.disk.max_bytes = max_entry_bytes
+    _check_schema(cache)
     cache._sql(_DISTRUST_ROWS, (MODE_BINARY, max_entry_bytes))
     for statement in _COUNT_ANEW:
         cache._sql(statement)
@@ -106,6 +113,16 @@ def open_cache(directory: Path, *, size_limit: int, max_entry_bytes: int) -> dis
         "SELECT rowid, key, raw, store_time, access_time, access_count, tag, value FROM Cache"
     ).fetchone()
     return cache
+
+
+def _check_schema(cache: diskcache.Cache) -> None:
+    schema = "\n".join(sql for (sql,) in cache._sql("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"))
+    check = zlib.crc32(schema.encode()) >> 1 or 1  # Half of what fits, which is signed; 0 is a new database's.
+    ((known,),) = cache._sql("PRAGMA user_version")
+    if not known:
+        cache._sql(f"PRAGMA user_version = {check}")
+    elif known != check:
+        raise sqlite3.DatabaseError("its schema is damaged")
 
 
 def rows(cache: diskcache.Cache) -> dict[str, str]:

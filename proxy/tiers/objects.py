@@ -18,8 +18,10 @@ from proxy.remote.faults import Missing, RemoteError
 from proxy.remote.guard import FAILURES, PAUSE_S
 from proxy.s3.bucket import InMemory, S3Bucket
 from proxy.tiers.bucket import MAX_OBJECT_BYTES, Object, StoreFault
+from proxy.tiers.files import open_regular
 
 _BESIDE = ".json"
+_MAX_BESIDE_BYTES = 64 * 2**10
 _PARTS = ".calotype-parts"
 _OLD_S = 600.0
 LOOKUP_S = 1.0
@@ -151,18 +153,15 @@ class DirectoryObjects:
     def _get(self, name: str) -> Object | None:
         path = self._root / name
         try:
-            if path.stat().st_size > MAX_OBJECT_BYTES:
-                raise StoreFault("too-large")
-            beside = Path(f"{path}{_BESIDE}").read_bytes()
-            body = path.read_bytes()
+            with open_regular(path) as file, open_regular(f"{path}{_BESIDE}") as beside:
+                if os.fstat(file.fileno()).st_size > MAX_OBJECT_BYTES:
+                    raise StoreFault("too-large")
+                body, said = file.read(), beside.read(_MAX_BESIDE_BYTES)
         except FileNotFoundError:
             if not self._root.is_dir():
                 raise
             return None
-        with suppress(msgspec.MsgspecError):
-            kept = msgspec.json.decode(beside, type=dict[str, str])
-            return Object(body=body, content_type="", cache_control="", metadata=kept)
-        return Object(body=body, content_type="", cache_control="", metadata={})
+        return Object(body=body, content_type="", cache_control="", metadata=_metadata(said))
 
     def _put(self, name: str, stored: Object) -> None:
         path = self._root / name
@@ -213,3 +212,11 @@ class DirectoryObjects:
             for part in self._parts.iterdir():
                 if part.stat().st_mtime < before_s:
                     part.unlink()
+
+
+def _metadata(said: bytes) -> dict[str, str]:
+    """What stands beside an object; nothing where that is not what we have written."""
+    # msgspec has no error of its own for bytes that are not UTF-8.
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        return msgspec.json.decode(said, type=dict[str, str])
+    return {}

@@ -21,6 +21,7 @@ from typing import IO, TypeVar
 
 from proxy.core.keys import Identity, original_key
 from proxy.ports import Metrics
+from proxy.tiers.files import open_regular
 
 _MAGIC = b"CALO-O1\n"
 _DIGEST_BYTES = 16
@@ -77,8 +78,9 @@ class OriginalsTier:
         if name not in self._sizes or name in self._arriving:
             return None
         self._sizes.move_to_end(name)
+        known_bytes = self._sizes[name]
         try:
-            kept = await self.off_loop(lambda: self._open(name, identity))
+            kept = await self.off_loop(lambda: self._open(name, identity, known_bytes))
         except OSError:
             kept = None
         if kept is None:
@@ -162,12 +164,11 @@ class OriginalsTier:
             with suppress(OSError):
                 self.path(name).unlink()
 
-    def _open(self, name: str, identity: Identity) -> KeptOriginal | None:
-        descriptor = os.open(self.path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 (closed by whoever gets it)
+    def _open(self, name: str, identity: Identity, known_bytes: int) -> KeptOriginal | None:
+        file = open_regular(self.path(name))
         try:
-            size_bytes = os.fstat(file.fileno()).st_size - TRAILER_BYTES
-            if size_bytes >= 0:
+            size_bytes = known_bytes - TRAILER_BYTES
+            if size_bytes >= 0 and os.fstat(file.fileno()).st_size == known_bytes:
                 digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
                 for at in range(0, size_bytes, _CHUNK_BYTES):
                     digest.update(os.pread(file.fileno(), min(_CHUNK_BYTES, size_bytes - at), at))
