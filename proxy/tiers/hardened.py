@@ -19,7 +19,9 @@ from proxy.tiers.files import open_regular
 
 _FILENAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val", re.ASCII)
 
-_DISTRUST_SETTINGS = "DELETE FROM Settings WHERE key IS NULL OR key NOT IN ('count', 'size', 'hits', 'misses')"
+_DISTRUST_SETTINGS = (
+    "DELETE FROM Settings WHERE key IS NULL OR key NOT IN ('count', 'size', 'hits', 'misses')"
+)
 _DISTRUST_ROWS = """
 DELETE FROM Cache WHERE typeof(key) <> 'text' OR raw <> 1 OR mode <> ? OR typeof(filename) <> 'text'
     OR typeof(size) <> 'integer' OR size NOT BETWEEN 0 AND ? OR expire_time IS NOT NULL
@@ -117,7 +119,8 @@ def open_cache(directory: Path, *, size_limit: int, max_entry_bytes: int) -> dis
 
 def _check_schema(cache: diskcache.Cache) -> None:
     schema = "\n".join(sql for (sql,) in cache._sql("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"))
-    check = zlib.crc32(schema.encode()) >> 1 or 1  # Half of what fits, which is signed; 0 is a new database's.
+    # Half of what fits, which is signed; 0 is a new database's.
+    check = zlib.crc32(schema.encode()) >> 1 or 1
     ((known,),) = cache._sql("PRAGMA user_version")
     if not known:
         cache._sql(f"PRAGMA user_version = {check}")
