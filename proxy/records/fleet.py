@@ -39,6 +39,7 @@ GONE = "gone"
 _STREAM_ENTRIES = 10_000
 _AT_ONCE = 500
 _TOKEN = re.compile(r"(?:[0-9a-f]{16,64})?")
+_INTEGER = re.compile(r"[0-9]{1,20}")
 _TABLE, _STREAM, _NODES, _COUNT = (
     *("calotype:purges", "calotype:purge-stream", "calotype:nodes", "calotype:purge-count"),
 )
@@ -236,7 +237,7 @@ class RedisFleet:
         await self._client.hsetnx(_TABLE, _BORN, f"{self._us} {seconds}")
         born = str(await self._client.hget(_TABLE, _BORN))
         since = born.rpartition(" ")[2]
-        age_s = float(seconds) - float(since) if since.isdigit() else 0.0
+        age_s = float(seconds) - int(since) if _INTEGER.fullmatch(since) else 0.0
         with suppress(redis.exceptions.ResponseError):  # Some do not let everybody ask.
             server = await self._client.info("server")
             age_s = min(age_s, float(server.get("uptime_in_seconds", age_s)))
@@ -301,19 +302,20 @@ def _understood(told: Iterable[tuple[str, str]]) -> list[tuple[Scope, str]]:
     """Scopes and tokens as they are written there; what else stands there is nothing of ours."""
     found = []
     for said, token in told:
-        with suppress(ValueError, TypeError):
+        with suppress(ValueError, TypeError, RecursionError):
             source, reach, text = json.loads(said)
             if isinstance(source, str) and isinstance(text, str) and _TOKEN.fullmatch(token):
+                f"{source}{text}".encode()  # Half a surrogate pair is no text.
                 found.append((Scope(source, Reach(reach), text), token))
     return found
 
 
 def _number(entry: Mapping[str, str]) -> int:
     said = entry.get("number", "")
-    return int(said) if said.isdigit() else 0
+    return int(said) if _INTEGER.fullmatch(said) else 0
 
 
 def _place(said: str) -> tuple[int, int]:
     """Of an entry in the stream, from what a node says; nowhere for what is none."""
     first, _, second = said.partition(" ")[0].partition("-")
-    return (int(first), int(second)) if first.isdigit() and second.isdigit() else (0, 0)
+    return (int(first), int(second)) if _INTEGER.fullmatch(first) and _INTEGER.fullmatch(second) else (0, 0)

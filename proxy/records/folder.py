@@ -1,6 +1,7 @@
 """The folder in which a node writes things down, opened in order: who shares the disk, what was purged, the databases."""
 
 import fcntl
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -18,6 +19,8 @@ from proxy.records.instances import Instances
 from proxy.records.jobs import SCHEMA as JOBS_SCHEMA
 from proxy.records.jobs import Jobs
 from proxy.records.journal import Journal
+
+_NAME = re.compile(rb"[0-9a-f]{16}\n?")
 
 
 class InUse(Exception):
@@ -83,7 +86,7 @@ class Records(NamedTuple):
 def _node_name(folder: Path, salt: Callable[[], str]) -> str:
     """The same after a restart, and another where the disk was copied from another node's."""
     named = folder / "node"
-    if not named.exists():
+    if not named.exists() or not _NAME.fullmatch(named.read_bytes()):
         part = folder / f"node.{salt()}"
         part.write_text(secrets.token_hex(8))
         part.replace(named)

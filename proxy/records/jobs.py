@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import astuple
 
+import msgspec
+
 from proxy.core.warm import Asked, Failure, Listing, Progress, Task
 from proxy.records.database import Database
 
@@ -67,9 +69,7 @@ class Jobs:
 
         def read(db: sqlite3.Connection) -> list[Listing]:
             rows = db.execute("SELECT number, mount, transforms, prefix FROM jobs WHERE NOT listed")
-            found = [
-                Listing(job, mount, tuple(json.loads(said)), prefix) for job, mount, said, prefix in rows
-            ]
+            found = [Listing(job, mount, _transforms(said), prefix) for job, mount, said, prefix in rows]
             for job in found:
                 db.execute("DELETE FROM tasks WHERE job = ?", (job.job,))
                 db.execute("DELETE FROM failures WHERE job = ?", (job.job,))
@@ -116,7 +116,7 @@ class Jobs:
             ).fetchall()
             share = -(-count // max(1, len(jobs)))
             return [
-                Task(job, number, mount, key, tuple(json.loads(own or said)))
+                Task(job, number, mount, key, _transforms(own or said))
                 for job, mount, said in jobs
                 for number, key, own in db.execute(
                     "SELECT number, key, transforms FROM tasks WHERE job = ? ORDER BY number LIMIT ?",
@@ -212,6 +212,10 @@ _PROGRESS = (
     "SELECT number, id, listed, total, done, skipped, failed,"
     " EXISTS (SELECT 1 FROM tasks WHERE job = jobs.number) FROM jobs"
 )
+
+
+def _transforms(said: str) -> tuple[str, ...]:
+    return msgspec.json.decode(said, type=tuple[str, ...])
 
 
 def _progress(

@@ -42,6 +42,10 @@ class Journal:
             else:
                 into.apply(purge)
         if last:
+            # One that is whole but for its end was answered: it is the end that is damaged.
+            for line in (last, last[:-1]):
+                if (purge := _parsed(line)) is not None:
+                    into.apply(purge)
             # Whatever comes next must not be glued to it.
             self._rewrite(into)
         elif len(lines) > _COMPACT_OVER and len(lines) > 2 * len(into):

@@ -154,7 +154,9 @@ async def test_a_database_that_is_damaged_is_set_aside(tmp_path: Path) -> None:
         assert path.with_name("index.db.damaged").exists()
         await database.run(lambda db: db.execute("DROP TABLE entries"), None)
         assert await index.find([Purge(Scope.of_original(A), "1")]) == []
-        assert metrics.counts["index io"] == 1
+        assert metrics.counts["index damaged"] == 2
+        index.note(A, Entry(f"{2:064x}", Format.WEBP), "p")
+        assert len(await index.find([Purge(Scope.of_original(A), "1")])) == 1
 
 
 async def test_the_oldest_jobs_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
