@@ -1,6 +1,6 @@
 """A process of a node that has several: a front, which answers, or the back, which produces. Started by `supervisor`.
 
-`main` finds the number of its socket among the arguments; all else comes over it, and its end is the process's end.
+`main` finds the number of its socket among the arguments; all else comes over it, and its end is the process's end at once.
 """
 
 import asyncio
@@ -130,7 +130,8 @@ async def _run(channel: Channel) -> None:
 
 
 async def _attend(channel: Channel, half: "Half") -> float:
-    """Answers the supervisor until it says stop, or is gone; returns by when to be done, 0 if it did not say."""
+    """Answers the supervisor until it says stop; returns by when to be done. Where the supervisor is gone, so is this
+    process, with all that is under way."""
 
     def report() -> Report:
         return Report(
@@ -148,7 +149,7 @@ async def _attend(channel: Channel, half: "Half") -> float:
                 case Adopt(settings):
                     half.adopt(settings)
     except Closed:
-        return 0.0
+        os._exit(1)
 
 
 def path_of(place: int) -> str:
@@ -157,7 +158,7 @@ def path_of(place: int) -> str:
 
 
 class Half(NamedTuple):
-    """What the supervisor reaches of either role. `stop` is told by when to be done, 0 for nobody knows."""
+    """What the supervisor reaches of either role. `stop` is told by when to be done."""
 
     metrics: PrometheusMetrics
     adopt: Callable[[Settings], None]
@@ -231,7 +232,7 @@ async def _back(
     engine.watch(metrics)
 
     def stop(by: float) -> None:
-        engine.stop_by = by or None
+        engine.stop_by = by
 
     async with engine:
         warn(engine, log)

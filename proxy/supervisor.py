@@ -8,6 +8,7 @@ hand the same seats to and fro, and are read together.
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -35,9 +36,20 @@ from proxy.telemetry.slowest import Slow
 from proxy.telemetry.watchdog import Watchdog
 
 WHERE = Path(proxy.__file__).parent.parent
-PROCESS = "import os, sys; os.setpgid(0, 0); sys.path.insert(0, sys.argv[2]); from proxy.process import main; main()"
-"""Not run as a module: what it sends is of classes that we have under the same name. In a group of its own, which a
-terminal's signals do not reach."""
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PROCESS = f"""
+import ctypes, os, sys
+ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {int(signal.SIGKILL)})
+if os.getppid() != int(sys.argv[3]):
+    os._exit(1)
+os.setpgid(0, 0)
+sys.path.insert(0, sys.argv[2])
+from proxy.process import main
+main()
+"""
+"""Not run as a module: what it sends is of classes that we have under the same name. It ends with us, before anything else:
+whoever connects to sockets that it holds, or waits for its answer, has to go to another node at once. In a group of its
+own, which a terminal's signals do not reach."""
 START_S = 30.0
 PAUSE_S = 0.5
 REPORT_S = 2.0
@@ -69,7 +81,7 @@ class _Child:
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-c", PROCESS, str(theirs.fileno()), str(WHERE)),
+                *(sys.executable, "-P", "-c", PROCESS, str(theirs.fileno()), str(WHERE), str(os.getpid())),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
             )

@@ -69,6 +69,11 @@ class Node:
         """What starts it, where that is not us."""
         self.process: subprocess.Popen[bytes] | None = None
 
+    def tell(self, section: str, **values: object) -> None:
+        """Other settings of a section; the rest of it stays."""
+        name = f"CALOTYPE_{section.upper()}"
+        self.environment[name] = json.dumps(json.loads(self.environment.get(name, "{}")) | values)
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"

@@ -1,22 +1,24 @@
 """Many nodes, one cache: what the fleet promises, with a real store whose requests are counted and a real Redis."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
 import signal
 import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import aiohttp
 import pytest
 from yarl import URL
 
 from proxy.core.signing import sign
 from tests import pictures
+from tests.between import Between
 from tests.stories.fleet import (
     LONG,
     Answer,
@@ -128,15 +130,52 @@ async def test_a_front_that_dies_is_replaced_and_the_others_go_on(place: Place) 
 
 
 async def test_nothing_outlives_a_supervisor_that_is_shot(place: Place) -> None:
-    node = place.node("a", processes=2)
-    node.start()
-    assert node.process is not None
-    tree = descendants(node.process.pid)
-    assert len(tree) == 5, "two fronts, a back, two workers"
-    node.process.kill()
-    node.process.wait()
-    await eventually(lambda: not any(map(alive, tree)), 15)
-    node.process = None
+    """However long it might drain and whatever it does: who is connected is let go, and another node goes on."""
+    for name in ("a.jpg", "hot.jpg"):
+        place.put(name, pictures.photo_as("jpeg"))
+    target, hot = "/w_320,f_webp/a.jpg", "/w_320,f_webp/hot.jpg"
+    with Between("127.0.0.1", place.direct.port) as held:
+        photos = s3(place.direct.via(held.url), place.originals)
+        first = place.node("a", processes=2, sources={"photos": photos})
+        second = place.node("b", processes=2)
+        for node in (first, second):
+            node.tell("server", drain="10m", request_timeout="10m")
+        with running(first, second):
+            assert first.process is not None
+            await get_all([first.url + hot] * 20)
+            held.hang()
+            async with client() as session:
+                under_way = [asyncio.create_task(get(session, first.url + target)) for _ in range(20)]
+                await eventually(lambda: held.count("GET", "/a.jpg") == 1, 60)
+                waiting = [asyncio.create_task(get(session, second.url + target)) for _ in range(20)]
+                hits = [asyncio.create_task(hit_on(session, first.url + hot)) for _ in range(8)]
+                idle = [await asyncio.open_connection("127.0.0.1", first.port) for _ in range(8)]
+                tree = descendants(first.process.pid)
+                assert len(tree) == 5, "two fronts, a back, two workers"
+                fronts = sorted(set(tree) - {first.back(), *first.workers()})
+                shoot(fronts[0], signal.SIGSTOP)  # It can notice nothing by itself.
+                first.process.kill()
+                first.process.wait()
+                first.process = None
+                await eventually(lambda: not any(map(alive, tree)), 60)
+                with pytest.raises(ConnectionRefusedError):
+                    await asyncio.open_connection("127.0.0.1", first.port)
+                lost = await asyncio.gather(*under_way, *hits, return_exceptions=True)
+                assert all(isinstance(each, aiohttp.ClientError) for each in lost), "none is answered late"
+                for reader, writer in idle:
+                    with contextlib.suppress(ConnectionResetError):
+                        assert await reader.read() == b""
+                    writer.close()
+                # The turn of the node that died ends by itself, long before anybody loses patience.
+                answers = await asyncio.gather(*waiting)
+            assert {answer.status for answer in answers} == {200}
+            assert second.metric("calotype_renders_total") == 1
+
+
+async def hit_on(session: aiohttp.ClientSession, url: str) -> None:
+    """Asks again and again, until it cannot."""
+    while True:
+        assert (await get(session, url)).status == 200
 
 
 async def test_what_one_node_has_made_is_there_for_a_fresh_one(place: Place) -> None:
@@ -370,7 +409,7 @@ async def test_kill_9_of_everything_in_mid_write(place: Place) -> None:
 
 def orphans(cache: Path) -> list[str]:
     """Files that no look-up will ever find."""
-    with closing(sqlite3.connect(cache / "variants/cache.db")) as database:
+    with contextlib.closing(sqlite3.connect(cache / "variants/cache.db")) as database:
         rows = {name for (name,) in database.execute("SELECT filename FROM Cache")}
     variants = {p.relative_to(cache / "variants").as_posix() for p in (cache / "variants").rglob("*.val")}
     half = [path.name for path in (cache / "originals").rglob("*.part")]
