@@ -160,7 +160,7 @@ class _Worker:
             raise _Gone
         try:
             answer = msgspec.json.decode(await self._exactly(text_bytes), type=kind)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             raise _Gone from None
         return answer, await self._exactly(body_bytes)
 
