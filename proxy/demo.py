@@ -1,5 +1,7 @@
 """The demo: where its configuration and originals are, and the URLs a newcomer is given to open."""
 
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,12 +48,22 @@ def _directory(settings: Settings) -> Path:
 
 
 def paint(settings: Settings) -> None:
-    """Paints the originals if they are not there yet."""
-    painted = subprocess.run(  # noqa: S603 (our own interpreter and module)
-        [sys.executable, "-P", "-m", "proxy.render.demo", str(_directory(settings))],
-        env={"PYTHONPATH": str(Path(__file__).parent.parent)},
-        check=False,
-    )
+    """Paints the originals if they are not there yet; of two demos that start at once, one paints."""
+    directory = _directory(settings)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = os.open(directory, os.O_RDONLY)
+    except OSError as fault:
+        raise ConfigError(f"the demo's originals cannot be kept: {fault.strerror}: {directory}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        painted = subprocess.run(  # noqa: S603 (our own interpreter and module)
+            [sys.executable, "-P", "-m", "proxy.render.demo", str(directory)],
+            env={"PYTHONPATH": str(Path(__file__).parent.parent)},
+            check=False,
+        )
+    finally:
+        os.close(lock)
     if painted.returncode:
         raise ConfigError("the demo's originals could not be painted; the reason is above")
 

@@ -22,8 +22,8 @@ import click
 from proxy import demo
 
 NGINX = demo.shipped("nginx", "nginx")
-READY_S = 60.0
 STOP_S = 20.0
+_ENDED = "front: nginx or the node has ended; its own message is above"
 _SHOWN = ("t_card/lake.jpg", "w_1280,h_320,c_fill,g_0.7:0.4/lake.jpg", "w_200,f_auto/orbit.gif")
 
 
@@ -116,14 +116,14 @@ def _running(command: Sequence[str], number: signal.Signals) -> Iterator[subproc
         process.kill()
 
 
-def _await_ready(node: subprocess.Popen[bytes], admin_port: int, stopped: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + READY_S
-    while node.poll() is None and time.monotonic() < deadline and not stopped():
-        with suppress(OSError), urlopen(f"http://127.0.0.1:{admin_port}/readyz", timeout=2):
+def _await(process: subprocess.Popen[bytes], local: str, stopped: Callable[[], bool]) -> None:
+    """Until `local`, a port and a path, is answered well; raises SystemExit where `process` ends before."""
+    while process.poll() is None and not stopped():
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{local}", timeout=2):
             return
         time.sleep(0.1)
     if not stopped():
-        raise SystemExit("front: the node did not start; its own message is above")
+        raise SystemExit(_ENDED)
 
 
 def _free(asked: Mapping[str, int]) -> dict[str, int]:
@@ -179,13 +179,15 @@ def main(https_port: int, http_port: int, status_port: int, admin_port: int) -> 
             *(sys.executable, "-m", "proxy", "serve", "--demo"),
         ]
         with _running(node_command, signal.SIGTERM) as node:
-            _await_ready(node, admin_port, stopped)
+            _await(node, f"{admin_port}/readyz", stopped)
             with _running(nginx(configuration), signal.SIGQUIT) as front:
-                _announce(folder, ports)
+                _await(front, f"{ports.status}/nginx_status", stopped)
+                if not stopped():
+                    _announce(folder, ports)
                 while not stopped() and node.poll() is None and front.poll() is None:
                     time.sleep(0.2)
             if not stopped():
-                raise SystemExit("front: nginx or the node has ended; its own message is above")
+                raise SystemExit(_ENDED)
 
 
 def _announce(folder: Path, ports: Ports) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -1001,7 +1002,7 @@ def told_ports(process: subprocess.Popen[str]) -> list[int]:
 
 
 async def test_the_demo_runs_beside_another_one(tmp_path: Path) -> None:
-    """With a port in the environment, which the node alone would obey, and over one cache."""
+    """With a port in the environment, which the node alone would obey, and over one cache, whose originals one paints."""
     astray = {"CALOTYPE_SERVER__SOCKET": str(tmp_path / "no.sock"), "CALOTYPE_ADMIN__HOST": "127.0.0.9"}
     with (
         demonstrating(tmp_path, *ANY_PORTS) as one,
@@ -1015,6 +1016,27 @@ async def test_the_demo_runs_beside_another_one(tmp_path: Path) -> None:
             moved = await get(f"http://localhost:{http}", "/t_card/lake.jpg")
             assert moved.headers["Location"] == f"https://localhost:{https}/t_card/lake.jpg"
         assert one.poll() is None
+
+
+def test_demos_that_start_at_once_paint_once(tmp_path: Path) -> None:
+    """Seen by a painter that cannot be overtaken: nobody paints while another one holds the folder."""
+    originals = tmp_path / "calotype-demo-originals"
+    originals.mkdir()
+    held = os.open(originals, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with demonstrating(tmp_path, *ANY_PORTS) as one:
+        while str(originals.stat().st_ino) not in waiting_for_locks():
+            assert one.poll() is None
+        assert list(originals.iterdir()) == []
+        os.close(held)
+        told_ports(one)
+        assert len(list(originals.iterdir())) >= 6
+
+
+def waiting_for_locks() -> set[str]:
+    """The inodes of what somebody waits to lock, of proc(5)."""
+    lines = Path("/proc/locks").read_text().splitlines()
+    return {line.split(":")[3].split()[0] for line in lines if " -> " in line}
 
 
 @pytest.mark.parametrize("option", ANY_PORTS[::2])
