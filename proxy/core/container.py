@@ -21,6 +21,8 @@ _PROGRESSIVE = 0xC2
 _MOST_SEGMENTS = 10_000
 """What is worth walking over; a picture has some tens."""
 _JPEG_ENDS = (b"\xff\xd9", b"\xaa" * 64 + b"\xff\xd9")
+_FILLING = bytes(4)
+"""A file that was to be longer is filled up with zeros, which decode to some picture or other."""
 _PNG_END = b"\0\0\0\0IEND" + zlib.crc32(b"IEND").to_bytes(4, "big")
 _MOST_PADDED = 1 << 20
 
@@ -102,6 +104,8 @@ def _jpeg(content: bytes) -> Whole | None:
     if frame not in _HUFFMAN_FRAMES or any(left for places in lacking.values() for left in places.values()):
         return None
     picture = content[:end].rstrip(b"\xff")
+    if picture.endswith(_FILLING):
+        picture = picture.rstrip(b"\0")
     doubts = tuple(picture + ending for ending in _JPEG_ENDS)
     return Whole(doubts[0], doubts)
 
@@ -112,6 +116,8 @@ def _png(content: bytes) -> Whole | None:
     while at + 8 <= len(content):
         length, name = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
         end = at + 12 + length
+        if not name.isalpha():
+            break
         if name == b"IEND":
             return Whole(content if end <= len(content) else content[:at] + _PNG_END)
         if end > len(content):
@@ -156,11 +162,13 @@ def _heif(content: bytes) -> Whole | None:
 
 
 def _gif(content: bytes) -> Whole | None:
-    """The trailer may be lacking, if the file ends where a frame or an extension does (GIF89a appendix A)."""
+    """The trailer may be lacking, if the blocks end where a frame or an extension does (GIF89a appendix A)."""
     stream = gif.read(content)
-    if stream is None or (stream.ends_early and not stream.frames):
+    if stream is None:
         return None
-    return Whole(content + gif.TRAILER if stream.ends_early else content)
+    if stream.ends_early and (not stream.frames or content.endswith(_FILLING, 0, stream.end)):
+        return None
+    return Whole(content[: stream.end] + gif.TRAILER if stream.ends_early else content)
 
 
 _COMPLETED: dict[Format, Callable[[bytes], Whole | None]] = {

@@ -30,12 +30,13 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A GIF up to its end; `ends_early` says that the file stops behind a block, where its trailer should be. `head`
-    is where the blocks begin."""
+    """A GIF whose blocks lie from `head` to `end`; `ends_early` says that its trailer is not there, but the end of the file or
+    something that is no block. Zeros are none either: what was cut is often filled up with them."""
 
     width: int
     height: int
     head: int
+    end: int
     frames: Sequence[Frame]
     ends_early: bool
 
@@ -72,13 +73,15 @@ def read(content: bytes) -> Stream | None:
     while at < len(content):
         start, introducer = at, content[at]
         if introducer == TRAILER[0]:
-            return _stream(content, head, frames, ends_early=False)
+            return _stream(content, head, at, frames, ends_early=False)
         if introducer == _EXTENSION and at + 2 < len(content):
             if content[at + 1] == _CONTROL and at + 4 <= len(content):
                 control = at, content[at + 3]
             at += 2
         elif introducer == _IMAGE and at + 10 <= len(content):
             at += 11 + _colour_table_bytes(content[at + 9])
+        elif introducer and introducer not in (_EXTENSION, _IMAGE):
+            break
         else:
             return None
         while at < len(content) and content[at] != 0:
@@ -92,11 +95,11 @@ def read(content: bytes) -> Stream | None:
             frames.append(Frame(since, start, at, left, top, width, height, flags >> 2 & 7, bool(flags & 1)))
             control = None
     # A graphic control announces a frame that is not there.
-    return None if control is not None else _stream(content, head, frames, ends_early=True)
+    return None if control is not None else _stream(content, head, at, frames, ends_early=True)
 
 
-def _stream(content: bytes, head: int, frames: Sequence[Frame], *, ends_early: bool) -> Stream:
-    return Stream(_number(content, 6), _number(content, 8), head, frames, ends_early)
+def _stream(content: bytes, head: int, end: int, frames: Sequence[Frame], *, ends_early: bool) -> Stream:
+    return Stream(_number(content, 6), _number(content, 8), head, end, frames, ends_early)
 
 
 def _number(content: bytes, at: int) -> int:

@@ -142,7 +142,8 @@ def test_gif_frames_are_counted() -> None:
     assert frames_of(pictures.film_as("gif")) == 5
     assert frames_of(pictures.gif_of(1, 1, 20_000)) == 20_000
     assert frames_of(b"GIF89a" + b"\0" * 7 + b"\x3b") == 0
-    assert frames_of(b"GIF89a" + b"\0" * 7 + b"\x99") is None
+    assert frames_of(b"GIF89a" + b"\0" * 7 + b"\x99") == 0
+    assert frames_of(b"GIF89a" + b"\0" * 8) is None
     assert frames_of(b"GIF89a") is None
 
 

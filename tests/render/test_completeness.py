@@ -82,6 +82,25 @@ def test_what_stands_behind_a_picture_is_none_of_it(name: str, tail: bytes) -> N
     assert draw(content + tail, "w_20,f_png") == draw(content, "w_20,f_png")
 
 
+@pytest.mark.parametrize("filling", [bytes(8), bytes(5000)])
+@pytest.mark.parametrize("name", list(_originals()))
+def test_a_cut_that_is_filled_up_is_one(name: str, filling: bytes) -> None:
+    """As by a download that was given its length before its bytes. What decodes to the same lacks nothing."""
+    content = _originals()[name]
+    whole = draw(content, "f_png")
+    for lost in [*range(1, 40), *range(40, len(content) - 100, 53)]:
+        try:
+            drawn = draw(content[:-lost] + filling, "f_png")
+        except Undecodable:
+            continue
+        assert drawn == whole or name.startswith("webp"), f"{lost} bytes are lacking"
+
+
+def test_something_behind_a_gif_without_its_trailer() -> None:
+    content = _originals()["gif"]
+    assert draw(content[:-1] + b"\n", "f_png") == draw(content, "f_png")
+
+
 def test_a_second_picture_does_not_end_the_first() -> None:
     """A cut JPEG with a whole one behind it: that end mark is not the first one's."""
     content = _jpeg()
