@@ -27,7 +27,7 @@ _PNG_END = b"\0\0\0\0IEND" + zlib.crc32(b"IEND").to_bytes(4, "big")
 _MOST_PADDED = 1 << 20
 
 
-class Whole(NamedTuple):
+class Completed(NamedTuple):
     """A picture that lacks nothing that is drawn. `content` is what a decoder takes: the file itself, with an end mark
     where that was lost, without a part of its notes that is cut.
 
@@ -39,7 +39,7 @@ class Whole(NamedTuple):
     doubts: tuple[bytes, ...] = ()
 
 
-def completed(kind: Format, content: bytes) -> Whole | None:
+def completed(kind: Format, content: bytes) -> Completed | None:
     """`content` as a decoder takes it, or None when data of the picture are lacking. Bytes behind the end are allowed."""
     return _COMPLETED[kind](content)
 
@@ -78,18 +78,18 @@ def _jpeg_segments(content: bytes) -> Iterator[_Segment]:
         at = end
 
 
-def _jpeg(content: bytes) -> Whole | None:
+def _jpeg(content: bytes) -> Completed | None:
     """Without an end mark, all scans that the header promises have to be there: of every component all coefficients, to
     their last bit (T.81 G.1.1.1). Whether the last of them is whole, only its pixels tell."""
     frame, lacking, end = 0, dict[int, dict[int, int]](), len(content)
     for number, (marker, start, after) in enumerate(_jpeg_segments(content)):
         if marker == _EOI:
-            return Whole(content)
+            return Completed(content)
         if after > len(content) or (marker == _SOI and lacking):
             end = start
             break
         if number >= _MOST_SEGMENTS:
-            return Whole(content) if content.find(b"\xff\xd9", start) != -1 else None
+            return Completed(content) if content.find(b"\xff\xd9", start) != -1 else None
         told = content[start + 4 : after]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             frame = marker
@@ -107,10 +107,10 @@ def _jpeg(content: bytes) -> Whole | None:
     if picture.endswith(_FILLING):
         picture = picture.rstrip(b"\0")
     doubts = tuple(picture + ending for ending in _JPEG_ENDS)
-    return Whole(doubts[0], doubts)
+    return Completed(doubts[0], doubts)
 
 
-def _png(content: bytes) -> Whole | None:
+def _png(content: bytes) -> Completed | None:
     """The picture is in the IDAT chunks (PNG 3rd edition, 11.2.3); what follows them may be cut."""
     at, has_data = 8, False
     while at + 8 <= len(content):
@@ -119,7 +119,7 @@ def _png(content: bytes) -> Whole | None:
         if not name.isalpha():
             break
         if name == b"IEND":
-            return Whole(content if end <= len(content) else content[:at] + _PNG_END)
+            return Completed(content if end <= len(content) else content[:at] + _PNG_END)
         if end > len(content):
             break
         has_data |= name == b"IDAT"
@@ -131,15 +131,15 @@ def _png(content: bytes) -> Whole | None:
         picture = content[: end - 4] + zlib.crc32(content[at + 4 : end - 4]).to_bytes(4, "big")
     elif not has_data:
         return None
-    return Whole(picture + _PNG_END, (picture + _PNG_END,))
+    return Completed(picture + _PNG_END, (picture + _PNG_END,))
 
 
-def _webp(content: bytes) -> Whole | None:
+def _webp(content: bytes) -> Completed | None:
     """The size in the head counts (RFC 9649 2.4): no decoder takes a file that is shorter, whatever it lacks."""
-    return Whole(content) if len(content) >= 8 + int.from_bytes(content[4:8], "little") else None
+    return Completed(content) if len(content) >= 8 + int.from_bytes(content[4:8], "little") else None
 
 
-def _heif(content: bytes) -> Whole | None:
+def _heif(content: bytes) -> Completed | None:
     """All data of the picture's items must lie inside of the file. Tracks have data of their own: with them, and where
     no item is found, every box must end there."""
     boxes = list(heif.boxes(content, 0, len(content)))
@@ -149,7 +149,7 @@ def _heif(content: bytes) -> Whole | None:
     extents = items.extents_of_picture if items is not None else []
     last = boxes[-1]
     if last.end <= len(content):
-        return Whole(content) if all(end <= len(content) for _, end in extents) else None
+        return Completed(content) if all(end <= len(content) for _, end in extents) else None
     if not extents or (last.kind in (b"mdat", b"moov") and any(box.kind == b"moov" for box in boxes)):
         return None
     # What is cut are notes, or it is no box at all.
@@ -158,20 +158,20 @@ def _heif(content: bytes) -> Whole | None:
         last.kind == b"mdat" and last.end - end > _MOST_PADDED
     ):
         return None
-    return Whole(content[:end] + bytes(last.end - end) if last.kind == b"mdat" else content[:end])
+    return Completed(content[:end] + bytes(last.end - end) if last.kind == b"mdat" else content[:end])
 
 
-def _gif(content: bytes) -> Whole | None:
+def _gif(content: bytes) -> Completed | None:
     """The trailer may be lacking, if the blocks end where a frame or an extension does (GIF89a appendix A)."""
     stream = gif.read(content)
     if stream is None:
         return None
     if stream.ends_early and (not stream.frames or content.endswith(_FILLING, 0, stream.end)):
         return None
-    return Whole(content[: stream.end] + gif.TRAILER if stream.ends_early else content)
+    return Completed(content[: stream.end] + gif.TRAILER if stream.ends_early else content)
 
 
-_COMPLETED: dict[Format, Callable[[bytes], Whole | None]] = {
+_COMPLETED: dict[Format, Callable[[bytes], Completed | None]] = {
     Format.JPEG: _jpeg,
     Format.PNG: _png,
     Format.WEBP: _webp,
