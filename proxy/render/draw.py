@@ -142,12 +142,8 @@ def _loaded(original: _Original, size: Size) -> list[pyvips.Image]:
     """The pages, upright, in sRGB, 8 bits, with or without alpha, each exactly `size`; shrunk while loading."""
     opened, colours = original.opened, original.colours
     if original.animates or opened.canvas is not None:
-        pages = pages_of(original.content, opened.canvas)
-        shown = [
-            _fitted(page, size, colours).copy_memory()
-            for page in (pages if original.animates else islice(pages, 1))
-        ]
-        return shown
+        pages = islice(pages_of(original.content, opened.canvas), None if original.animates else 1)
+        return [_fitted(page, size, colours).copy_memory() for page in pages]
     if (shrink := _shrink_to_keep(original, size)) is not None:
         whole = opened.kept(f"decoded by {shrink}", None, lambda: _decoded(original, shrink))
         return [opened.kept("resized", size, lambda: _fitted(whole, size, colours))]
