@@ -7,17 +7,18 @@ HDR is mapped to the range of sRGB on the way: see `_shown`.
 import functools
 import math
 import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
-from proxy.core import av1, heif
+from proxy.core import av1, heif, png
 from proxy.core.formats import Format
 
 Matrix = tuple[tuple[float, float, float], ...]
 
 _D65, _C, _E = (0.3127, 0.3290), (0.310, 0.316), (1 / 3, 1 / 3)
 _SRGB = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, *_D65)
-_UNSPECIFIED = 2
 _PRIMARIES: dict[int, tuple[float, ...]] = {
     1: _SRGB,
     4: (0.67, 0.33, 0.21, 0.71, 0.14, 0.08, *_C),
@@ -37,6 +38,10 @@ _REFERENCE_WHITE_NITS = 203.0
 _PEAK_NITS = 1000.0
 _D50 = (0.9642, 1.0, 0.8249)
 _BRADFORD: Matrix = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
+_LENGTHS = {b"cICP": 4, b"iCCP": None, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
+"""The chunks of a PNG that signal colours, and how many bytes they must have."""
+_INTENTS = range(4)
+_MOST_CHUNKS = 1_000
 _PLAIN_GAMMA = 45_455
 _GAMMA_TOLERANCE = 0.05
 """As libpng has it; nobody sees less."""
@@ -220,30 +225,40 @@ def _from_cicp(primaries: int, transfer: int, *, full_range: bool) -> Signal | N
 def _png_signal(content: bytes) -> Signal | None:
     """The chunks in their order of precedence: cICP, iCCP, sRGB, then gAMA and cHRM (PNG 3rd edition, 4.3). As in browsers
     a cHRM without a gAMA says nothing."""
-    chunks: dict[bytes, bytes] = {}
-    at = 8
-    while at + 12 <= len(content) and (name := content[at + 4 : at + 8]) != b"IDAT":
-        length = int.from_bytes(content[at : at + 4], "big")
-        if name in (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"):
-            chunks.setdefault(name, content[at + 8 : at + 8 + length])
-        at += 12 + length
-    cicp = chunks.get(b"cICP", b"")
-    if len(cicp) == 4 and cicp[2] == 0 and _UNSPECIFIED not in cicp[:2]:
+    said: dict[bytes, bytes] = {}
+    for chunk in islice(png.chunks(content), _MOST_CHUNKS):
+        if chunk.name in (b"PLTE", b"IDAT"):
+            break
+        if chunk.name in _LENGTHS and chunk.is_sound(content):
+            data = chunk.data(content)
+            if _LENGTHS[chunk.name] in (None, len(data)):
+                said.setdefault(chunk.name, data)
+    cicp = said.get(b"cICP", bytes(4))
+    if cicp[2] == 0 and cicp[0] in _PRIMARIES and cicp[1] in _TRANSFERS:
         return _from_cicp(cicp[0], cicp[1], full_range=cicp[3] != 0)
-    if b"iCCP" in chunks or b"sRGB" in chunks:
+    if _is_profile(said.get(b"iCCP", b"")) or said.get(b"sRGB", b"\xff")[0] in _INTENTS:
         return None
-    gamma = int.from_bytes(chunks.get(b"gAMA", b"")[:4], "big")
+    gamma = int.from_bytes(said.get(b"gAMA", b""), "big")
     if not gamma:
         return None
     primaries = _SRGB
-    if len(chunks.get(b"cHRM", b"")) == 32:
-        numbers = [number / 100_000 for number in struct.unpack(">8I", chunks[b"cHRM"])]
+    if b"cHRM" in said:
+        numbers = [number / 100_000 for number in struct.unpack(">8I", said[b"cHRM"])]
         told = (*numbers[2:], *numbers[:2])
         if any(abs(mine - plain) > 0.001 for mine, plain in zip(told, _SRGB, strict=True)):
             primaries = told
     if primaries == _SRGB and abs(gamma / _PLAIN_GAMMA - 1) <= _GAMMA_TOLERANCE:
         return None
     return Signal(primaries, _power(100_000 / gamma))
+
+
+def _is_profile(chunk: bytes) -> bool:
+    """Whether an iCCP chunk holds what can be taken for an ICC profile."""
+    try:
+        head = zlib.decompressobj().decompress(chunk[chunk.find(b"\0") + 2 :], 40)
+    except zlib.error:
+        return False
+    return head[36:40] == b"acsp"
 
 
 def _heif_signal(content: bytes) -> Signal | None:

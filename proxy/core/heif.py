@@ -5,6 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from proxy.core.completed import Completed
+
+_MOST_PADDED = 1 << 20
+_MOST_TABLE_BYTES = 1 << 18
 _MOST_ENTRIES = 10_000
 """Of any table; a picture of a hundred megapixels has some hundred tiles."""
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
@@ -34,12 +38,12 @@ class Items:
 
     primary: int = 0
     extents: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
-    references: list[tuple[bytes, int, tuple[int, ...]]] = field(default_factory=list)
+    references: dict[tuple[bytes, int], dict[int, None]] = field(default_factory=dict)
     properties: dict[int, list[Property]] = field(default_factory=dict)
 
     def referred(self, kind: bytes, item: int) -> list[int]:
         """The items that `item` refers to."""
-        return [to for name, start, ends in self.references if name == kind and start == item for to in ends]
+        return list(self.references.get((kind, item), ()))
 
     @property
     def tiles(self) -> list[int]:
@@ -51,7 +55,7 @@ class Items:
         """The items that hold the alpha of the primary one."""
         return [
             start
-            for kind, start, ends in self.references
+            for (kind, start), ends in self.references.items()
             if kind == b"auxl" and self.primary in ends and self._is_alpha(start)
         ]
 
@@ -64,7 +68,7 @@ class Items:
     @property
     def is_premultiplied(self) -> bool:
         """Whether the colours were multiplied by alpha before they were coded (ISO/IEC 23008-12 6.10.1.2)."""
-        return any(alpha in self.referred(b"prem", self.primary) for alpha in self.alphas)
+        return not self.references.get((b"prem", self.primary), {}).keys().isdisjoint(self.alphas)
 
     @property
     def is_monochrome(self) -> bool:
@@ -118,15 +122,39 @@ def items(content: bytes) -> Items | None:
     return None
 
 
+def completed(content: bytes) -> Completed | None:
+    """All data of the picture's items must lie inside of the file. Tracks have data of their own: with them, and where
+    no item is found, every box must end there."""
+    top = list(boxes(content, 0, len(content)))
+    if not any(box.kind in (b"mdat", b"meta") for box in top):
+        return None
+    found = items(content)
+    extents = found.extents_of_picture if found is not None else []
+    last = top[-1]
+    if last.end <= len(content):
+        return Completed(content) if all(end <= len(content) for _, end in extents) else None
+    if not extents or (last.kind in (b"mdat", b"moov") and any(box.kind == b"moov" for box in top)):
+        return None
+    # What is cut are notes, or it is no box at all.
+    end = len(content) if last.kind == b"mdat" else last.head
+    if any(extent_end > end for _, extent_end in extents) or (
+        last.kind == b"mdat" and last.end - end > _MOST_PADDED
+    ):
+        return None
+    return Completed(content[:end] + bytes(last.end - end) if last.kind == b"mdat" else content[:end])
+
+
 class _Broken(Exception):
     """A table claims more than it has."""
 
 
 class _Reader:
-    """Big-endian numbers, one after another."""
+    """Big-endian numbers of a box, one after another."""
 
-    def __init__(self, content: bytes, start: int, end: int) -> None:
-        self._content, self.at, self._end = content, start, min(end, len(content))
+    def __init__(self, content: bytes, box: Box) -> None:
+        if box.end - box.start > _MOST_TABLE_BYTES:
+            raise _Broken
+        self._content, self.at, self._end = content, box.start, min(box.end, len(content))
 
     def number(self, size: int) -> int:
         return int.from_bytes(self.take(size), "big")
@@ -157,14 +185,14 @@ def _items(content: bytes, meta: Box) -> Items:
 
 
 def _read_primary(content: bytes, box: Box, found: Items) -> None:
-    reader = _Reader(content, box.start, box.end)
+    reader = _Reader(content, box)
     version = reader.number(4) >> 24
     found.primary = reader.number(4 if version else 2)
 
 
 def _read_extents(content: bytes, box: Box, found: Items, idat: int) -> None:
     """ISO/IEC 14496-12 8.11.3. Offsets of construction method 1 count from the content of `idat`."""
-    reader = _Reader(content, box.start, box.end)
+    reader = _Reader(content, box)
     version = reader.number(4) >> 24
     sizes = reader.number(2)
     offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
@@ -185,12 +213,13 @@ def _read_extents(content: bytes, box: Box, found: Items, idat: int) -> None:
 
 
 def _read_references(content: bytes, box: Box, found: Items) -> None:
+    _Reader(content, box)
     size = 4 if content[box.start] else 2
     for reference in boxes(content, box.start + 4, box.end):
-        reader = _Reader(content, reference.start, reference.end)
+        reader = _Reader(content, reference)
         start = reader.number(size)
-        ends = tuple(reader.number(size) for _ in reader.count(2))
-        found.references.append((reference.kind, start, ends))
+        ends = found.references.setdefault((reference.kind, start), {})
+        ends.update((reader.number(size), None) for _ in reader.count(2))
 
 
 def _read_properties(content: bytes, box: Box, found: Items) -> None:
@@ -203,7 +232,7 @@ def _read_properties(content: bytes, box: Box, found: Items) -> None:
                 for each in boxes(content, part.start, part.end)
             ]
         elif part.kind == b"ipma":
-            reader = _Reader(content, part.start, part.end)
+            reader = _Reader(content, part)
             head = reader.number(4)
             is_wide = head & 1
             for _ in reader.count(4):

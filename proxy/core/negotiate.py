@@ -8,6 +8,7 @@ import re
 
 from proxy.core.facts import Facts
 from proxy.core.formats import TRAITS, Format
+from proxy.core.geometry import Size, inside
 from proxy.core.transform import Auto, Fit, Transform
 
 AcceptClass = frozenset[Format]
@@ -65,9 +66,18 @@ def _choose_auto(asked: Transform, accepted: AcceptClass, auto: tuple[Format, ..
 
 def _promised(asked: Transform, facts: Facts) -> Format:
     """What every client shows, by whether anything is seen through the answer: the original, or bars around it."""
-    has_bars = asked.fit is Fit.CONTAIN and asked.width_px is not None and asked.height_px is not None
-    shows_through = has_bars and asked.background is not None and asked.background.alpha < _OPAQUE
-    return Format.PNG if facts.alpha or shows_through else Format.JPEG
+    return Format.PNG if facts.alpha or _has_bars_to_see_through(asked, facts) else Format.JPEG
+
+
+def _has_bars_to_see_through(asked: Transform, facts: Facts) -> bool:
+    if asked.fit is not Fit.CONTAIN or asked.width_px is None or asked.height_px is None:
+        return False
+    box, original = Size(asked.width_px, asked.height_px), Size(facts.width_px, facts.height_px)
+    return (
+        asked.background is not None
+        and asked.background.alpha < _OPAQUE
+        and inside(original, box, enlarge=True) != box
+    )
 
 
 _OPAQUE = 255

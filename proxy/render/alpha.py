@@ -6,8 +6,11 @@ import pyvips
 
 from proxy.core.geometry import Size
 
+_FAINT = 4
+"""An alpha up to which a pixel may have another colour, and nobody sees it."""
+_HALF = 64
+"""A mean alpha at which a square counts as much as the wider one around it."""
 _STEP = 4
-_LEVELS = 4
 _COLOURS = 3
 
 
@@ -20,8 +23,8 @@ def is_opaque(image: pyvips.Image) -> bool:
 
 
 def hides(image: pyvips.Image) -> bool:
-    """Whether any pixel of `image`, which has 8 bits and alpha, is not seen at all."""
-    return b"\0" in bytes(image.extract_band(_COLOURS).write_to_memory())
+    """Whether any pixel of `image`, which has 8 bits and alpha, is hardly seen."""
+    return bool((image.extract_band(_COLOURS) <= _FAINT).max())
 
 
 def resized(image: pyvips.Image, size: Size) -> pyvips.Image:
@@ -64,21 +67,23 @@ def with_hidden_like_visible(image: pyvips.Image) -> pyvips.Image:
     """The same to look at, for lossy encoders, whose blocks mix what is seen with what is not."""
     image = image.copy_memory()
     colours, alpha = image.extract_band(0, n=_COLOURS), image.extract_band(_COLOURS)
-    return (alpha > 0).ifthenelse(colours, _around(image)).copy(interpretation="srgb").bandjoin(alpha)
+    return (alpha > _FAINT).ifthenelse(colours, _around(image)).copy(interpretation="srgb").bandjoin(alpha)
 
 
 def _around(image: pyvips.Image) -> pyvips.Image:
-    """For every pixel the mean colour of what is seen in its square of 4 pixels a side, or of 16, 64, 256, where nothing
-    is seen in the smaller ones."""
-    levels = [image.premultiply().shrink(_STEP, _STEP, ceil=True).copy_memory()]
-    for _ in range(_LEVELS - 1):
+    """For every pixel the mean colour of what is seen in its square of 4 pixels a side; the less is seen there, the more
+    that of its square of 16, of 64, and so on up to the whole."""
+    levels = [image.premultiply()]
+    while max(levels[-1].width, levels[-1].height) > 1:
         levels.append(levels[-1].shrink(_STEP, _STEP, ceil=True).copy_memory())
-    around = pyvips.Image.black(1, 1, bands=_COLOURS)
-    for level in reversed(levels):
-        above = around.zoom(_STEP, _STEP).embed(0, 0, level.width, level.height)
-        colours = level.unpremultiply().extract_band(0, n=_COLOURS)
-        around = (level.extract_band(_COLOURS) > 0).ifthenelse(colours, above).copy_memory()
-    return around.rint().cast("uchar").zoom(_STEP, _STEP).crop(0, 0, image.width, image.height)
+    around = levels[-1].unpremultiply().extract_band(0, n=_COLOURS).copy_memory()
+    for level in reversed(levels[1:-1]):
+        wider = around.zoom(_STEP, _STEP).crop(0, 0, level.width, level.height)
+        colours, alpha = level.extract_band(0, n=_COLOURS), level.extract_band(_COLOURS)
+        around = ((colours * 255 + wider * _HALF) / (alpha + _HALF)).copy_memory()
+    if len(levels) > 1:
+        around = around.zoom(_STEP, _STEP)
+    return around.rint().cast("uchar").crop(0, 0, image.width, image.height)
 
 
 def _in_range(image: pyvips.Image) -> pyvips.Image:

@@ -81,5 +81,5 @@ def prepared(image: pyvips.Image, colours: Colours) -> pyvips.Image:
 def converted(image: pyvips.Image) -> pyvips.Image:
     """To sRGB in 8 bits, by the profile it has."""
     if _PROFILE in image.get_fields():
-        return image.icc_transform("srgb", embedded=True, intent="relative")
+        return image.icc_transform("srgb", embedded=True, intent="relative", depth=8)
     return image.colourspace("srgb")

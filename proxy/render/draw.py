@@ -134,8 +134,11 @@ def scaled(original: Size, scale: Scale) -> Size:
 
 
 def _decode_all(original: _Original) -> None:
-    options = "[n=-1]" if original.animates else ""
-    pyvips.Image.new_from_buffer(original.content, options, fail_on="error").avg()
+    if original.animates or original.opened.canvas is not None:
+        for page in pages_of(original.content, original.opened.canvas):
+            page.avg()
+    else:
+        pyvips.Image.new_from_buffer(original.content, "", fail_on="error").avg()
 
 
 def _loaded(original: _Original, size: Size) -> list[pyvips.Image]:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import pyvips
 
-from proxy.core import gif
-from proxy.core.container import completed, jpeg_scans
+from proxy.core import gif, jpeg
+from proxy.core.container import completed
 from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat
 from proxy.core.facts import Facts
 from proxy.core.formats import NO_PICTURE, SNIFF_BYTES, Format, sniff
@@ -93,10 +93,13 @@ def _read(content: bytes, limits: Limits) -> _Read:
     kind = sniff(content[:SNIFF_BYTES])
     if kind is None:
         raise UnsupportedFormat(NO_PICTURE)
-    whole = completed(kind, content)
+    try:
+        whole = completed(kind, content)
+    except MemoryError as fault:
+        raise fault_of_original(fault) from None
     if whole is None:
         raise Undecodable("the original is cut short")
-    if kind is Format.JPEG and jpeg_scans(whole.content, _MOST_SCANS) > _MOST_SCANS:
+    if kind is Format.JPEG and jpeg.scans(whole.content, _MOST_SCANS) > _MOST_SCANS:
         raise OriginalTooLarge(f"the original has more than {_MOST_SCANS} scans")
     stream = gif.read(whole.content) if kind is Format.GIF else None
     if stream is not None and not stream.frames:
@@ -108,21 +111,23 @@ def _read(content: bytes, limits: Limits) -> _Read:
     except (pyvips.Error, MemoryError, UnicodeDecodeError) as fault:
         raise fault_of_original(fault) from None
     check(limits, kind, Size(facts.width_px, facts.height_px), 1)
-    if whole.doubts and not _are_alike(kind, whole.doubts):
+    if whole.doubts and not _are_alike(kind, whole.doubts, facts.pages):
         raise Undecodable("the original is cut short")
-    canvas = stream if stream is not None and stream.shows_through else None
+    canvas = stream if stream is not None and stream.needs_canvas else None
     return _Read(whole.content, facts, colours, pixel_bytes(header), canvas)
 
 
-def _are_alike(kind: Format, doubts: tuple[bytes, ...]) -> bool:
-    """Whether all of these decode, without a warning where that would tell of a lack, and to the same pixels."""
-    strictly = "[fail_on=warning]" if kind is Format.JPEG else "[fail_on=error]"
+def _are_alike(kind: Format, doubts: tuple[bytes, ...], pages: int) -> bool:
+    """Whether all of these decode to the same pixels, those of the last page; the first without a warning, where that would
+    tell of a lack."""
+    page = f"page={pages - 1}," if kind is Format.GIF else ""
+    strictly = f"[{page}fail_on={'warning' if kind is Format.JPEG else 'error'}]"
     try:
         first = pyvips.Image.new_from_buffer(doubts[0], strictly, access="sequential")
         if len(doubts) == 1:
             first.avg()
         for other in doubts[1:]:
-            again = pyvips.Image.new_from_buffer(other, "[fail_on=error]", access="sequential")
+            again = pyvips.Image.new_from_buffer(other, f"[{page}fail_on=error]", access="sequential")
             if (first != again).max() > 0:
                 return False
     except pyvips.Error as fault:

@@ -50,5 +50,5 @@ def _on_canvas(content: bytes, stream: gif.Stream, width: int, height: int) -> I
             canvas = shown.insert(
                 pyvips.Image.black(across, down, bands=4), frame.left, frame.top
             ).copy_memory()
-        elif frame.disposal != gif.TO_PREVIOUS:
+        elif frame.disposal not in gif.TO_PREVIOUS:
             canvas = shown

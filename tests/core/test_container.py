@@ -143,17 +143,38 @@ def test_gif_frames_are_counted() -> None:
     assert frames_of(pictures.gif_of(1, 1, 20_000)) == 20_000
     assert frames_of(b"GIF89a" + b"\0" * 7 + b"\x3b") == 0
     assert frames_of(b"GIF89a" + b"\0" * 7 + b"\x99") == 0
-    assert frames_of(b"GIF89a" + b"\0" * 8) is None
+    assert frames_of(b"GIF89a" + b"\0" * 7 + b"\x2c") is None
     assert frames_of(b"GIF89a") is None
 
 
-def test_a_gif_may_end_where_a_frame_does() -> None:
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"",
+        b"\x21",
+        b"\x21\xfe",
+        b"\x21\xfe\x03en",
+        b"\x21\xf9\x04\0",
+        b"\0",
+        bytes(9),
+        b"\n",
+        b"\0\x3b",
+        b"x\x3b",
+    ],
+)
+def test_a_gif_may_end_where_a_frame_does(tail: bytes) -> None:
     content = pictures.gif_of(2, 2, 3)
-    assert completed(Format.GIF, content[:-1]) == (content, ())
-    control = content.index(b"\x21\xf9")
-    assert completed(Format.GIF, content[:-1] + content[control : control + 8]) is None, (
-        "a frame was announced"
-    )
-    assert completed(Format.GIF, content[:-1] + b"\x21\xfe\x03end\0") is not None
-    assert completed(Format.GIF, content[:-1] + b"\x21\xfe\x03en") is None
-    assert completed(Format.GIF, content[:-2]) is None
+    whole = completed(Format.GIF, content[:-1] + tail)
+    assert whole is not None
+    assert whole.content == content
+    assert len(whole.doubts) == 2
+
+
+def test_a_gif_may_lack_the_end_of_its_last_blocks() -> None:
+    content = pictures.gif_of(2, 2, 3)
+    whole = completed(Format.GIF, content[:-2])
+    assert whole is not None
+    assert whole.content == content
+    assert completed(Format.GIF, content[:-3]) is None
+    assert completed(Format.GIF, content[:-1] + b"\x2c\0\0") is None, "an image has begun"
+    assert completed(Format.GIF, pictures.gif_of(2, 2, 1)[:-6]) is None, "there are no data"

@@ -109,13 +109,14 @@ SEEN_THROUGH = Colour(255, 0, 0, 254)
 @pytest.mark.parametrize(
     ("asked", "kind"),
     [
-        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=9, background=SEEN_THROUGH), Format.PNG),
-        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=9, background=Colour(0, 0, 0, 0)), Format.PNG),
-        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=9, background=Colour(9, 9, 9)), Format.JPEG),
-        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=9), Format.JPEG),
+        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=8, background=SEEN_THROUGH), Format.PNG),
+        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=8, background=Colour(0, 0, 0, 0)), Format.PNG),
+        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=8, background=Colour(9, 9, 9)), Format.JPEG),
+        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=8), Format.JPEG),
         # There are no bars.
+        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=9, background=SEEN_THROUGH), Format.JPEG),
         (Transform(fit=Fit.CONTAIN, width_px=9, background=SEEN_THROUGH), Format.JPEG),
-        (Transform(fit=Fit.COVER, width_px=9, height_px=9, background=SEEN_THROUGH), Format.JPEG),
+        (Transform(fit=Fit.COVER, width_px=9, height_px=8, background=SEEN_THROUGH), Format.JPEG),
         (Transform(background=SEEN_THROUGH), Format.JPEG),
     ],
 )

@@ -56,6 +56,16 @@ def test_blocks_of_a_lossy_encoder_hold_nothing_of_what_is_hidden(
         assert furthest(draw(disc(hidden), f"{tokens}q_{quality},f_{kind}"), 250) <= 8
 
 
+@pytest.mark.parametrize("faint", [1, 2, 4])
+def test_what_is_hardly_seen_lends_hardly_anything(faint: int) -> None:
+    """Green of an alpha of 1 to 4 around a disc, as soft brushes leave it."""
+    image = pyvips.Image.new_from_buffer(disc((0, 255, 0)), "")
+    image = image.extract_band(0, n=3).bandjoin((image.extract_band(3) > 0).ifthenelse(255, faint))
+    content = bytes(image.cast("uchar").copy(interpretation="srgb").pngsave_buffer())
+    for tokens in ("e_sharpen:2,f_png", "e_sharpen:10,f_png", "q_80,f_webp", "q_80,f_avif"):
+        assert furthest(draw(content, tokens), 250) <= 24, tokens
+
+
 def test_a_vast_crop_of_a_cut_out() -> None:
     """Cut at its original size, and enlarged then: by the same means."""
     strip = pyvips.Image.new_from_buffer(disc(), "").crop(48, 0, 4, 100)

@@ -176,7 +176,7 @@ def canvases(frames: list[Frame]) -> Iterator[Pixels]:
         if frame.disposal == 2:
             for x, y in places:
                 canvas[y][x] = None
-        elif frame.disposal == 3:
+        elif frame.disposal in (3, 4):
             canvas = before
 
 
@@ -201,7 +201,7 @@ def rectangles(draw_: st.DrawFn) -> Frame:
     width, height = draw_(st.integers(1, CANVAS[0] - left)), draw_(st.integers(1, CANVAS[1] - top))
     box = draw_(st.sampled_from([(left, top, width, height), (0, 0, *CANVAS)]))
     index = draw_(st.sampled_from([0, 1, 3, 5]))
-    return Frame(*box, index, draw_(st.integers(0, 3)), draw_(st.sampled_from([None, 7, index])))
+    return Frame(*box, index, draw_(st.integers(0, 5)), draw_(st.sampled_from([None, 7, index])))
 
 
 def through(page: Pixels) -> list[list[bool]]:

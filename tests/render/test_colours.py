@@ -96,6 +96,10 @@ def test_transfer_functions_of_a_png(transfer: int, right: int) -> None:
         (png((128,) * 3, (b"sRGB", b"\0"), gamma(100_000)), (128,) * 3),
         (png(RED, (b"sRGB", b"\0"), cicp(12, 13)), (216, 69, 75)),
         (png(RED, (b"iCCP", b"x\0\0" + zlib.compress(b"no profile")), cicp(12, 13)), (216, 69, 75)),
+        (png((128,) * 3, (b"iCCP", b"x\0\0" + zlib.compress(b"no profile")), gamma(100_000)), (188,) * 3),
+        (png((128,) * 3, (b"iCCP", b"nonsense"), gamma(100_000)), (188,) * 3),
+        (png((128,) * 3, (b"sRGB", b"\x09"), gamma(100_000)), (188,) * 3),
+        (png((128,) * 3, (b"sRGB", b""), gamma(100_000)), (188,) * 3),
         # What says nothing.
         (png(RED, (b"cHRM", P3)), RED),
         (png(RED, gamma(45_455), (b"cHRM", bytes(32))), RED),
@@ -104,6 +108,8 @@ def test_transfer_functions_of_a_png(transfer: int, right: int) -> None:
         (png(RED, cicp(12, 2)), RED),
         (png(RED, cicp(12, 13, matrix=1)), RED),
         (png(RED, cicp(200, 200)), RED),
+        (png(RED, cicp(12, 12)), RED),
+        (png((128,) * 3, (b"gAMA", struct.pack(">IB", 100_000, 0))), (128,) * 3),
         (png(RED, (b"cICP", b"\x0c\x0d")), RED),
         # Black is 16 and white 235.
         (png((128,) * 3, cicp(1, 13, full=0)), (130,) * 3),
@@ -113,6 +119,34 @@ def test_transfer_functions_of_a_png(transfer: int, right: int) -> None:
 )  # fmt: skip
 def test_chunks_of_a_png(content: bytes, right: tuple[int, ...]) -> None:
     assert is_near(shown(content), right, 2)
+
+
+def test_damaged_chunks_say_nothing() -> None:
+    for chunk in (cicp(12, 13), gamma(100_000)):
+        content = bytearray(png(RED, chunk))
+        content[content.index(chunk[0]) + 4 + len(chunk[1])] ^= 1
+        assert shown(bytes(content)) == list(RED)
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    ["f_png", "w_8,f_png", "e_contrast:20,f_png", "e_sharpen:2,f_png", "f_jpg", "w_20,h_9,c_pad,b_fff,f_png"],
+)
+@pytest.mark.parametrize("values", [(200, 80, 80, 128), (200, 80, 80, 255), (120, 128), (120, 255)])
+def test_sixteen_bits_with_alpha_are_drawn_as_eight_are(values: tuple[int, ...], tokens: str) -> None:
+    signal = cicp(12, 13) if len(values) > 2 else gamma(100_000)
+    deep = draw(png(tuple(257 * value for value in values), signal, deep=True), tokens)
+    for x, y in ((4, 4), (0, 0)):
+        assert is_near(pixel(deep, x, y), tuple(pixel(draw(png(values, signal), tokens), x, y)), 3)
+    assert pyvips.Image.new_from_buffer(deep, "").format == "uchar"
+
+
+@pytest.mark.parametrize("alpha", [128, 255])
+def test_ten_bits_with_alpha(alpha: int) -> None:
+    deep = avif(flat((51_400, 20_560, 20_560), depth=10), nclx(12, 13), alpha=flat((alpha,)))
+    plain = avif(flat(RED), nclx(12, 13), alpha=flat((alpha,)))
+    for tokens in ("f_png", "w_20,f_png", "e_contrast:20,f_png", "f_jpg"):
+        assert is_near(pixel(draw(deep, tokens), 5, 5), tuple(pixel(draw(plain, tokens), 5, 5)), 4)
 
 
 def test_chunks_behind_the_picture_say_nothing() -> None:

@@ -3,9 +3,10 @@
 import pytest
 import pyvips
 
-from proxy.core.container import completed, jpeg_scans
+from proxy.core.container import completed
 from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat
 from proxy.core.formats import Format
+from proxy.core.jpeg import scans as jpeg_scans
 from tests import bombs, pictures
 from tests.render.conftest import LIMITS, draw, probe
 
