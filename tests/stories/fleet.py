@@ -26,6 +26,15 @@ LONG = bool(os.environ.get("LONG_STORIES"))
 """Whether to take the time that the figures in benchmarks/README.md are of."""
 
 
+LONGEST_S = 120.0
+"""After which a story gives up what never comes. Nothing that is well waits for it to pass."""
+PATIENT = {
+    "server": {"request_timeout": "2m", "drain": "1m"},
+    "render": {"timeout": "1m"},
+    "redis": {"timeout": "5s"},
+}
+
+
 def s3(store: Store, bucket: str, **more: object) -> dict[str, object]:
     """The settings of a bucket there."""
     return {
@@ -47,9 +56,12 @@ class Told(NamedTuple):
 
 
 class Node:
-    """A node of its own process tree, in a folder of its own."""
+    """A node of its own process tree, in a folder of its own. One that `is_patient` waits for what is slow only because
+    the machine is busy; where a story is of something that hangs, it must not."""
 
-    def __init__(self, folder: Path, *, processes: int = 1, **sections: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, *, processes: int = 1, is_patient: bool = True, **sections: dict[str, Any]
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port, self.admin_port = free_port(), free_port()
@@ -57,11 +69,15 @@ class Node:
             "server": {"port": self.port, "processes": processes},
             "admin": {"port": self.admin_port},
             "mounts": {"all": {"source": "photos", "dimensions": "any"}},
-            "cache": {"disk": {"path": str(folder / "cache")}},
             **sections,
         }
-        settings["cache"] = {"disk": {"path": str(folder / "cache")}, **settings["cache"]}
+        settings["cache"] = {"disk": {"path": str(folder / "cache")}, **settings.get("cache", {})}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
+        if is_patient:
+            for section, values in PATIENT.items():
+                if section != "redis" or settings.get("redis"):
+                    settings[section] = values | settings.get(section, {})
+            kept["PYTHONPATH"] = str(Path(__file__).parent / "patience")
         self.environment = kept | {
             f"CALOTYPE_{section.upper()}": json.dumps(values) for section, values in settings.items()
         }
@@ -73,6 +89,11 @@ class Node:
         """Other settings of a section; the rest of it stays."""
         name = f"CALOTYPE_{section.upper()}"
         self.environment[name] = json.dumps(json.loads(self.environment.get(name, "{}")) | values)
+
+    def brief(self, constant: str) -> "Node":
+        """The same, patient but for this, which is as short as usual."""
+        self.environment["STORY_BRIEF"] = constant
+        return self
 
     @property
     def url(self) -> str:
@@ -88,7 +109,8 @@ class Node:
                 env=self.environment,
                 close_fds=False,
             )
-        for _ in range(600):
+        deadline = time.monotonic() + LONGEST_S
+        while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(self.log()[-3000:])
             if self.ready():
@@ -105,7 +127,7 @@ class Node:
         """SIGTERM, and the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(LONGEST_S)
 
     def kill(self) -> None:
         """SIGKILL to the whole tree, at once."""
@@ -122,7 +144,7 @@ class Node:
         return (self.folder / "log").read_text()
 
     def admin(self, target: str) -> bytes:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{target}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{target}", timeout=30) as answer:
             body: bytes = answer.read()
             return body
 
@@ -141,7 +163,7 @@ class Node:
             f"http://127.0.0.1:{self.admin_port}{target}", content, headers, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=LONGEST_S) as answer:
                 return Told(answer.status, json.loads(answer.read()))
         except urllib.error.HTTPError as refusal:
             with refusal:
@@ -149,12 +171,17 @@ class Node:
 
     def warmed(self, job: str) -> dict[str, Any]:
         """What came of a job, when it is done."""
-        for _ in range(1200):
+        deadline = time.monotonic() + LONGEST_S
+        while time.monotonic() < deadline:
             told: dict[str, Any] = self.call("GET", f"/v1/warm/{job}").body
             if told["state"] == "done":
                 return told
             time.sleep(0.05)
         raise AssertionError("the job never ended")
+
+    def kept(self) -> int:
+        """How many variants and facts are on its disk."""
+        return len(list((self.folder / "cache/variants").glob("*/*/*.val")))
 
     def workers(self) -> list[int]:
         assert self.process is not None
@@ -183,7 +210,13 @@ class Place:
         self.processed = store.bucket(f"processed-{name}")
 
     def node(
-        self, name: str, *, processes: int = 1, redis: bool = True, **sections: dict[str, object]
+        self,
+        name: str,
+        *,
+        processes: int = 1,
+        redis: bool = True,
+        is_patient: bool = True,
+        **sections: dict[str, object],
     ) -> Node:
         told: dict[str, dict[str, object]] = {
             "sources": {"photos": s3(self.store, self.originals)},
@@ -191,13 +224,19 @@ class Place:
             "render": {"workers": 2},
             "redis": {"url": self.redis.url} if redis else {},
         }
-        return Node(self.folder / name, processes=processes, **{**told, **sections})
+        return Node(self.folder / name, processes=processes, is_patient=is_patient, **{**told, **sections})
 
     def put(self, key: str, content: bytes) -> None:
         self.direct.put(self.originals, key, content)
 
     def gets(self, key: str) -> int:
         return self.between.count("GET", f"/{self.originals}/{key}")
+
+    def flagged(self) -> int:
+        """How many variants and facts are in the bucket, and flagged so: a node that comes finds them."""
+        with self.redis.client() as flags:
+            keys = [*flags.scan_iter("calotype:flag:*", count=1000)]
+            return flags.mget(keys).count("present") if keys else 0
 
     def puts(self, suffix: str) -> int:
         return sum(
@@ -227,13 +266,12 @@ def alive(pid: int) -> bool:
     return False
 
 
-async def eventually(so: Callable[[], bool], seconds: float = 10) -> None:
-    """Waits until it is so."""
-    for _ in range(int(seconds / 0.02)):
-        if so():
-            return
+async def eventually(so: Callable[[], bool]) -> None:
+    """Waits until it is so, however busy the machine is."""
+    deadline = time.monotonic() + LONGEST_S
+    while not so():
+        assert time.monotonic() < deadline, "it never came so"
         await asyncio.sleep(0.02)
-    raise AssertionError("it never came so")
 
 
 def parent_of(pid: int) -> int:
@@ -276,6 +314,47 @@ def running(*nodes: Node) -> Iterator[None]:
             node.kill()
 
 
+class Origin:
+    """A web server of one picture, which it sends when it is told to."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.port = 0
+        self.asked = 0
+        self.may_send = asyncio.Event()
+
+    def source(self) -> dict[str, object]:
+        """The settings of a source there."""
+        return {"kind": "http", "hosts": [f"127.0.0.1:{self.port}"], "allow_private": True}
+
+    def variant(self, transform: str) -> str:
+        """The path of a variant of that picture."""
+        return f"/{transform}/http://127.0.0.1:{self.port}/photo.png"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            self.asked += 1
+            await self.may_send.wait()
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(self._content)}\r\nConnection: close\r\n\r\n"
+            writer.write(head.encode() + self._content)
+            await writer.drain()
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def origin(content: bytes) -> AsyncIterator[Origin]:
+    """Such a server, while the block lasts."""
+    made = Origin(content)
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.port = server.sockets[0].getsockname()[1]
+    try:
+        yield made
+    finally:
+        made.may_send.set()
+        server.close()
+
+
 class Answer(NamedTuple):
     status: int
     cache: str
@@ -286,7 +365,7 @@ class Answer(NamedTuple):
 @contextlib.asynccontextmanager
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=60)
+        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=LONGEST_S)
     ) as session:
         yield session
 

@@ -21,6 +21,7 @@ from tests import pictures
 from tests.between import Between
 from tests.stories.fleet import (
     LONG,
+    LONGEST_S,
     Answer,
     Node,
     Place,
@@ -68,7 +69,7 @@ async def test_a_thousand_at_once_are_one_fetch_one_render_and_one_put(
 @pytest.mark.parametrize("who", ["back", "worker"])
 async def test_who_renders_is_killed_in_the_middle_of_it(place: Place, who: str) -> None:
     place.put("large.png", large())
-    nodes = [place.node(name, processes=2) for name in "ab"]
+    nodes = [place.node(name, processes=2).brief("TURN_S") for name in "ab"]
     with running(*nodes):
         asking = asyncio.create_task(
             get_all([nodes[number % 2].url + "/w_2400,f_avif,q_90/large.png" for number in range(1000)])
@@ -94,24 +95,32 @@ async def test_who_renders_is_killed_in_the_middle_of_it(place: Place, who: str)
             assert renderer.metric("calotype_processes_replaced_total", role="back") == 1
 
 
-async def test_a_node_that_dies_while_it_renders_is_not_waited_for(place: Place) -> None:
-    place.put("large.png", large())
-    first, second = (place.node(name) for name in "ab")
-    with running(first, second):
-        target = "/w_2400,f_avif,q_90/large.png"
-        doomed = asyncio.create_task(get_all([first.url + target]))
-        rested_s = first.busy_s()
-        await eventually(lambda: first.busy_s() - rested_s > 0.3)
-        for pid in first.workers():
-            shoot(pid, signal.SIGSTOP)
-        waiting = asyncio.create_task(get_all([second.url + target] * 100))
-        await asyncio.sleep(0.2)
-        assert second.metric("calotype_source_fetches_total") == 0, "it waits for its turn"
-        await asyncio.to_thread(first.kill)
-        answers = await waiting
-        assert {answer.status for answer in answers} == {200}
-        assert second.metric("calotype_renders_total") == 1
-        await asyncio.gather(doomed, return_exceptions=True)
+def impatient(node: Node) -> Node:
+    """Gives up soon what others should do, and has time for what it does itself."""
+    node.tell("server", request_timeout="2m")
+    node.tell("render", timeout="1m")
+    return node
+
+
+async def test_a_node_that_dies_while_it_has_its_turn_is_not_waited_for(place: Place) -> None:
+    place.put("a.jpg", pictures.photo_as("jpeg"))
+    with Between("127.0.0.1", place.direct.port) as held:
+        photos = s3(place.direct.via(held.url), place.originals)
+        first = place.node("a", sources={"photos": photos}).brief("TURN_S")
+        second = place.node("b").brief("TURN_S")
+        with running(first, second):
+            held.hang()
+            target = "/w_240,f_webp/a.jpg"
+            doomed = asyncio.create_task(get_all([first.url + target]))
+            await eventually(lambda: held.count("GET", "/a.jpg") > 0)
+            waiting = asyncio.create_task(get_all([second.url + target] * 100))
+            await eventually(lambda: second.metric("calotype_connections") == 100)
+            assert second.metric("calotype_source_fetches_total") == 0, "it waits for its turn"
+            await asyncio.to_thread(first.kill)
+            answers = await waiting
+            assert {answer.status for answer in answers} == {200}
+            assert second.metric("calotype_renders_total") == 1
+            await asyncio.gather(doomed, return_exceptions=True)
 
 
 async def test_a_front_that_dies_is_replaced_and_the_others_go_on(place: Place) -> None:
@@ -136,8 +145,8 @@ async def test_nothing_outlives_a_supervisor_that_is_shot(place: Place) -> None:
     target, hot = "/w_320,f_webp/a.jpg", "/w_320,f_webp/hot.jpg"
     with Between("127.0.0.1", place.direct.port) as held:
         photos = s3(place.direct.via(held.url), place.originals)
-        first = place.node("a", processes=2, sources={"photos": photos})
-        second = place.node("b", processes=2)
+        first = place.node("a", processes=2, sources={"photos": photos}).brief("TURN_S")
+        second = place.node("b", processes=2).brief("TURN_S")
         for node in (first, second):
             node.tell("server", drain="10m", request_timeout="10m")
         with running(first, second):
@@ -146,8 +155,9 @@ async def test_nothing_outlives_a_supervisor_that_is_shot(place: Place) -> None:
             held.hang()
             async with client() as session:
                 under_way = [asyncio.create_task(get(session, first.url + target)) for _ in range(20)]
-                await eventually(lambda: held.count("GET", "/a.jpg") == 1, 60)
+                await eventually(lambda: held.count("GET", "/a.jpg") == 1)
                 waiting = [asyncio.create_task(get(session, second.url + target)) for _ in range(20)]
+                await eventually(lambda: second.metric("calotype_connections") == 20)
                 hits = [asyncio.create_task(hit_on(session, first.url + hot)) for _ in range(8)]
                 idle = [await asyncio.open_connection("127.0.0.1", first.port) for _ in range(8)]
                 tree = descendants(first.process.pid)
@@ -157,7 +167,7 @@ async def test_nothing_outlives_a_supervisor_that_is_shot(place: Place) -> None:
                 first.process.kill()
                 first.process.wait()
                 first.process = None
-                await eventually(lambda: not any(map(alive, tree)), 60)
+                await eventually(lambda: not any(map(alive, tree)))
                 with pytest.raises(ConnectionRefusedError):
                     await asyncio.open_connection("127.0.0.1", first.port)
                 lost = await asyncio.gather(*under_way, *hits, return_exceptions=True)
@@ -179,7 +189,7 @@ async def hit_on(session: aiohttp.ClientSession, url: str) -> None:
 
 
 async def test_what_one_node_has_made_is_there_for_a_fresh_one(place: Place) -> None:
-    count = 500
+    count = 500 if LONG else 150
     for number in range(10):
         place.put(f"{number}.jpg", pictures.photo_as("jpeg"))
     targets = [f"/w_{20 + number // 10},f_auto/{number % 10}.jpg" for number in range(count)]
@@ -187,7 +197,7 @@ async def test_what_one_node_has_made_is_there_for_a_fresh_one(place: Place) -> 
     with running(first):
         made = await get_all([first.url + target for target in targets], at_once=16, **WEBP)
         assert {answer.status for answer in made} == {200}
-    # It has stopped, and so written all that it owed.
+        await eventually(lambda: place.flagged() == count + 10)  # With the facts.
     with running(second):
         found = await get_all([second.url + target for target in targets], at_once=16, **WEBP)
         assert second.metric("calotype_renders_total") == 0
@@ -208,7 +218,7 @@ async def test_without_redis_each_node_renders_at_most_once(place: Place) -> Non
 
 @pytest.mark.parametrize("delivery", ["proxy", "redirect"])
 async def test_forged_and_deleted_flags(place: Place, delivery: str) -> None:
-    count = 1000 if LONG else 200
+    count = 1000 if LONG else 100
     for number in range(10):
         place.put(f"{number}.jpg", pictures.photo_as("jpeg"))
     targets = [f"/w_{20 + number // 10},f_webp/{number % 10}.jpg" for number in range(count)]
@@ -227,6 +237,8 @@ async def test_forged_and_deleted_flags(place: Place, delivery: str) -> None:
             nothing = await get_all([first.url + target for target in missing])
             assert {answer.status for answer in answers} == {200}, "no flag makes a picture"
             assert {answer.status for answer in nothing} == {404}
+            await eventually(lambda: place.flagged() == count)
+            await eventually(lambda: len(place.direct.keys(place.processed)) >= count)
     made = {target: answer.body for target, answer in zip(targets, answers, strict=True)}
     with place.redis.client() as flags, running(second):
         assert flags.mget([f"calotype:flag:{key}" for key in keys]) == ["present"] * count
@@ -248,7 +260,7 @@ async def test_flagged_variants_are_redirected_to(place: Place) -> None:
     with running(first):
         [made] = await get_all([first.url + target], **WEBP)
         assert made.status == 200
-        await eventually(lambda: place.puts(".webp") == 1)
+        await eventually(lambda: place.flagged() == 2)  # With the facts.
     with running(second):
         async with client() as session:
             locations = set()
@@ -305,7 +317,7 @@ async def test_a_redirect_outlives_no_signature(place: Place) -> None:
     with running(nodes[0]):
         [made] = await get_all([nodes[0].url + signed()])
         assert made.status == 200
-        await eventually(lambda: place.puts(".webp") == 1)
+        await eventually(lambda: place.flagged() == 1)
     with running(nodes[1]):
         async with client() as session:
 
@@ -317,9 +329,11 @@ async def test_a_redirect_outlives_no_signature(place: Place) -> None:
             status, location, kept = await ask(signed())
             assert (status, URL(location).query["X-Amz-Expires"], kept) == (302, "3600", "public, max-age=60")
             for seconds in (30, 600):
-                status, location, kept = await ask(signed(until_s=int(time.time()) + seconds))
+                until_s = int(time.time()) + seconds
+                status, location, kept = await ask(signed(until_s=until_s))
                 assert status == 302
-                assert seconds - 5 <= int(URL(location).query["X-Amz-Expires"]) <= seconds
+                left_s = until_s - time.time()
+                assert left_s - 2 <= int(URL(location).query["X-Amz-Expires"]) <= seconds
                 assert int(kept.removeprefix("public, max-age=")) <= min(60, seconds)
             status, location, _ = await ask(signed(domain="shop.example"), Referer="https://shop.example/")
             assert (status, location) == (200, "")
@@ -338,6 +352,7 @@ async def test_rotten_disks_and_buckets_serve_no_wrong_byte(place: Place) -> Non
     node = place.node("a")
     with running(node):
         made = await get_all([node.url + target for target in targets], at_once=8)
+        await eventually(lambda: place.flagged() >= 200 and node.kept() >= 200)
     rotting = random.Random(4)
     files = sorted(
         path for path in (node.folder / "cache").rglob("*") if path.suffix == ".val" or len(path.name) == 64
@@ -373,7 +388,6 @@ async def test_kill_9_of_everything_in_mid_write(place: Place) -> None:
     reference = place.node("reference", redis=False, cache={})
     targets = [f"/w_{20 + number},f_webp/{number % 5}.jpg" for number in range(40 * rounds)]
     node = place.node("a", processes=2)
-    chance = random.Random(7)
 
     async def until_shot(urls: list[str]) -> None:
         async with client() as session:
@@ -394,7 +408,9 @@ async def test_kill_9_of_everything_in_mid_write(place: Place) -> None:
         asking = asyncio.create_task(
             until_shot([node.url + t for t in targets[40 * number : 40 * number + 40]])
         )
-        await asyncio.sleep(chance.uniform(0.05, 0.5))
+        # When so many more are written, and the next is under way.
+        so_many = node.kept() + number % 5
+        await eventually(lambda: node.kept() >= so_many or asking.done())  # noqa: B023 (awaited)
         await asyncio.to_thread(node.kill)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
@@ -438,7 +454,7 @@ async def test_a_bucket_that_hangs_is_done_without(place: Place) -> None:
     originals = place.folder / "originals"
     originals.mkdir()
     (originals / "a.jpg").write_bytes(pictures.photo_as("jpeg"))
-    node = place.node("a", sources={"photos": {"path": str(originals)}})
+    node = impatient(place.node("a", is_patient=False, sources={"photos": {"path": str(originals)}}))
     with running(node):
         place.between.hang()
         answers = await get_all([f"{node.url}/w_{width},f_auto/a.jpg" for width in range(20, 60)], at_once=4)
@@ -453,6 +469,7 @@ async def test_a_source_that_refuses_hides_nothing_that_is_cached(place: Place) 
     hot = [f"{node.url}/w_{width},f_auto/a.jpg" for width in range(20, 30)]
     with running(node):
         await get_all(hot)
+        await eventually(lambda: node.kept() == len(hot) + 1)  # With the facts.
     with running(node):
         body = b"<Error><Code>AccessDenied</Code></Error>"
         place.between.answer(
@@ -470,7 +487,7 @@ async def test_a_source_that_refuses_hides_nothing_that_is_cached(place: Place) 
 async def test_redis_stopped_under_load(place: Place) -> None:
     seconds = 60.0 if LONG else 4.0
     place.put("a.jpg", pictures.photo_as("jpeg"))
-    node = place.node("a", processes=2)
+    node = impatient(place.node("a", processes=2, is_patient=False))
     with running(node):
         hot = [f"{node.url}/w_{width},f_webp/a.jpg" for width in range(20, 40)]
         await get_all(hot)
@@ -501,7 +518,7 @@ async def test_a_store_that_is_down_under_load(place: Place) -> None:
         place.put("c.jpg", pictures.photo_as("jpeg"))
         async with client() as session:
             while (await get(session, f"{node.url}/w_300,f_png/c.jpg")).status != 200:
-                assert time.monotonic() - came_s < 10
+                assert time.monotonic() - came_s < LONGEST_S
                 await asyncio.sleep(0.02)
         recovered_s = time.monotonic() - came_s
         await eventually(lambda: place.puts(".png") == 1)

@@ -118,7 +118,7 @@ async def test_who_starts_meanwhile_reads_them_too(node: Node) -> None:
         await asyncio.sleep(0.3)
         written(path, keys=f'new = "{NEW}"')
         await hup(node)
-        await eventually(node.ready, 20)
+        await eventually(node.ready)
         for _ in range(20):
             assert await status(node, by(OLD, "/w_16/photo.png")) == 403
 
@@ -180,7 +180,7 @@ async def test_no_request_is_lost_between_two_nodes_on_one_socket(node: Node) ->
     target = by(NEW, "/w_16/photo.png")
     with socket.create_server(("127.0.0.1", node.port), backlog=1024) as listener:
         node.process = activated(node, listener)
-        await eventually(node.ready, 20)
+        await eventually(node.ready)
         stop, asked = False, 0
 
         async def keep_asking() -> None:
@@ -210,7 +210,7 @@ async def test_no_request_is_lost_between_two_nodes_on_one_socket(node: Node) ->
             leaving.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(leaving.wait, 20) == 0
             node.process = activated(node, listener)
-            await eventually(node.ready, 20)
+            await eventually(node.ready)
         await asyncio.sleep(0.5)
         stop = True
         await asyncio.gather(*clients)
@@ -231,7 +231,7 @@ async def test_descriptors_run_out(node: Node) -> None:
     command = ["prlimit", "--nofile=128:128", sys.executable, "-m", "proxy", "serve"]
     with (node.folder / "log").open("ab") as log:
         node.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env=node.environment)
-    await eventually(node.ready, 20)
+    await eventually(node.ready)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=4)) as session:
 
         async def ask(width: int) -> int:
@@ -271,8 +271,8 @@ async def test_a_hung_process_is_replaced_and_hits_go_on(tmp_path: Path) -> None
         await asyncio.sleep(1.5)  # By now nobody may be sure any more that the original is the same.
         for _ in range(10):
             assert await status(node, hot) == 200
-        await eventually(lambda: "a process hangs" in node.log(), 20)
-        await eventually(node.ready, 20)
+        await eventually(lambda: "a process hangs" in node.log())
+        await eventually(node.ready)
         assert node.back() != back
         assert await status(node, "/w_17/photo.png") == 200
         assert node.metric("calotype_processes_replaced_total", role="back") == 1
@@ -325,7 +325,7 @@ async def test_a_log_that_nobody_reads_stops_nothing(node: Node) -> None:
         [sys.executable, "-m", "proxy", "serve"], stdout=writing, cwd=ROOT, env=node.environment
     )
     os.close(writing)
-    await eventually(node.ready, 20)
+    await eventually(node.ready)
     target = by(NEW, "/w_16/photo.png")
     async with client() as session:
         for _ in range(1000):  # Three times what the pipe holds.

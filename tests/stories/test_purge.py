@@ -4,12 +4,26 @@ import asyncio
 import contextlib
 import json
 import signal
+import time
 from itertools import count
 
 import pytest
 
 from tests import pictures
-from tests.stories.fleet import Answer, Node, Place, client, descendants, eventually, get_all, running, shoot
+from tests.between import Between
+from tests.stories.fleet import (
+    LONGEST_S,
+    Answer,
+    Node,
+    Place,
+    client,
+    descendants,
+    eventually,
+    get_all,
+    running,
+    s3,
+    shoot,
+)
 
 TARGET = "/w_320,f_webp/a.jpg"
 
@@ -33,6 +47,27 @@ async def seen(node: Node, target: str = TARGET) -> bytes:
 async def purge(node: Node, **what: object) -> tuple[int, dict[str, object]]:
     told = await asyncio.to_thread(node.call, "POST", "/v1/purge", what)
     return told.status, told.body
+
+
+async def eventually_other(node: Node, old: bytes) -> None:
+    """Until it serves another picture than the old one."""
+    deadline = time.monotonic() + LONGEST_S
+    while await seen(node) == old:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def heartbeats(place: Place, count: int) -> None:
+    """Until each of two nodes has said so often that it lives, from when both are there."""
+    with place.redis.client() as redis:
+
+        def said() -> dict[str, str]:
+            return {name: at for name, at in redis.hgetall("calotype:nodes").items() if at != "gone"}
+
+        await eventually(lambda: len(said()) == 2)
+        for _ in range(count):
+            before = said()
+            await eventually(lambda: all(said().get(name) != at for name, at in before.items()))  # noqa: B023
 
 
 def fronts(node: Node) -> list[int]:
@@ -82,7 +117,7 @@ async def test_a_node_that_was_down_learns_of_it_before_it_serves(place: Place) 
 
 async def test_a_node_that_was_shot_learns_of_it_and_is_waited_for_until_then(place: Place) -> None:
     place.put("a.jpg", colour(1))
-    first, second = place.node("a"), place.node("b", processes=2)
+    first, second = place.node("a").brief("CONFIRM_S"), place.node("b", processes=2)
     with running(first, second):
         old = await seen(second)
         second.kill()
@@ -125,7 +160,7 @@ async def test_while_redis_is_down_a_purge_says_so_and_is_told_later(place: Plac
 
 async def test_a_node_that_hangs_is_named_and_catches_up(place: Place) -> None:
     place.put("a.jpg", colour(1))
-    first, second = place.node("a"), place.node("b")
+    first, second = place.node("a").brief("CONFIRM_S"), place.node("b")
     with running(first, second):
         old = await seen(second)
         assert second.process is not None
@@ -135,8 +170,7 @@ async def test_a_node_that_hangs_is_named_and_catches_up(place: Place) -> None:
         shoot(second.process.pid, signal.SIGCONT)
         assert status == 503
         assert len(told["open"]) == 1  # type: ignore[arg-type]
-        await asyncio.sleep(1)
-        assert await seen(second) != old
+        await eventually_other(second, old)
 
 
 async def test_a_process_that_hangs_is_waited_for_until_it_is_replaced(place: Place) -> None:
@@ -202,24 +236,29 @@ def _lacking(node: Node) -> object:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-async def test_a_render_that_is_under_way_does_not_bring_the_old_one_back(
-    place: Place, processes: int
-) -> None:
-    node = place.node("a", processes=processes)
-    target = "/w_1600,f_avif/large.png"
-    place.put("large.png", pictures.photo_as("png", 2400, 1600, seed=1))
-    with running(node):
-        under_way = asyncio.create_task(get(node.url + target))
-        await asyncio.sleep(0.4)
-        place.put("large.png", pictures.photo_as("png", 2400, 1600, seed=2))
-        assert (await purge(node, original="large.png"))[0] == 200
-        after = [await get(node.url + target) for _ in range(3)]
-        old = await under_way
-        assert {answer.status for answer in after} == {200}
-        assert len({answer.body for answer in after}) == 1
-        assert old.body != after[0].body
-        await asyncio.sleep(0.5)
-        assert (await get(node.url + target)).body == after[0].body
+async def test_what_is_under_way_does_not_bring_the_old_one_back(place: Place, processes: int) -> None:
+    target = "/w_320,f_webp/large.png"
+    place.put("large.png", pictures.photo_as("png", 800, 600, seed=1))
+    with Between("127.0.0.1", place.direct.port) as held:
+        photos = s3(place.direct.via(held.url), place.originals)
+        node = place.node("a", processes=processes, sources={"photos": photos})
+        incoming = node.folder / "cache/originals/incoming"
+        with running(node):
+            held.drip(20_000)
+            under_way = asyncio.create_task(get(node.url + target))
+            await eventually(lambda: any(part.stat().st_size for part in incoming.glob("*.part")))
+            place.put("large.png", pictures.photo_as("png", 800, 600, seed=2))
+            assert (await purge(node, original="large.png"))[0] == 200
+            assert not under_way.done()
+            held.up()
+            after = [await get(node.url + target) for _ in range(3)]
+            old = await under_way
+            assert {answer.status for answer in (old, *after)} == {200}
+            assert len({answer.body for answer in after}) == 1
+            assert old.body != after[0].body
+            assert (await get(node.url + target)).body == after[0].body
+        with running(node):  # Whatever was still to be written is.
+            assert (await get(node.url + target)).body == after[0].body
 
 
 @pytest.mark.parametrize("processes", [2])
@@ -290,11 +329,11 @@ async def test_a_node_that_is_shot_and_starts_at_once_is_no_obstacle(place: Plac
 
 async def test_a_node_that_hangs_is_not_forgotten_with_redis(place: Place) -> None:
     place.put("a.jpg", colour(1))
-    first, second = place.node("a"), place.node("b")
+    first, second = place.node("a").brief("CONFIRM_S"), place.node("b")
     with running(first, second):
         old = await seen(second)
         assert second.process is not None
-        await asyncio.sleep(1.5)  # A heartbeat, by which they know each other.
+        await heartbeats(place, 2)  # By which they know each other.
         shoot(second.process.pid, signal.SIGSTOP)
         place.redis.kill()
         place.redis.start()
@@ -302,8 +341,7 @@ async def test_a_node_that_hangs_is_not_forgotten_with_redis(place: Place) -> No
         status, _ = await purge(first, original="a.jpg")
         assert status == 503
         shoot(second.process.pid, signal.SIGCONT)
-        await asyncio.sleep(2)
-        assert await seen(second) != old
+        await eventually_other(second, old)
         assert (await purge(first, original="a.jpg"))[0] == 200
 
 

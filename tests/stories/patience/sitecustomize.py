@@ -1,0 +1,55 @@
+"""Python reads this at the start of every process of a node in a story: what a node gives up after a second or two gets
+twenty times as long, for a busy machine is no broken store. What has a setting is set in `fleet`.
+
+Stories of a part that hangs do without it (`is_patient=False`), or without one of these, named in STORY_BRIEF.
+"""
+
+import importlib.abc
+import importlib.machinery
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+FACTOR = 20.0
+NAMES = {
+    "proxy.tiers.disk": ["LOOKUP_S"],
+    "proxy.tiers.objects": ["LOOKUP_S", "STORE_S"],
+    "proxy.tiers.redis": ["CONNECT_S", "TURN_S"],
+    "proxy.s3.bucket": ["CONNECT_S", "FIRST_BYTE_S"],
+    "proxy.remote.guard": ["SLOW_AFTER_S"],
+    "proxy.records.fleet": ["REDIS_S", "CONFIRM_S"],
+    "proxy.render.pool": ["START_S"],
+    "proxy.service.purges": ["FOLLOW_S", "DELETE_S"],
+    "proxy.supervisor": ["START_S"],
+}
+
+
+class _Loader(importlib.abc.Loader):
+    """Another loader, and the constants set behind it, before anybody imports them."""
+
+    def __init__(self, real: importlib.abc.Loader) -> None:
+        self._real = real
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return self._real.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._real.exec_module(module)
+        for name in {*NAMES[module.__name__]} - {os.environ.get("STORY_BRIEF")}:
+            setattr(module, name, FACTOR * getattr(module, name))
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name not in NAMES:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader)
+        return spec
+
+
+sys.meta_path.insert(0, _Finder())
