@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from typing import Literal
+
+from proxy.core.exif import Exif
 
 FIELDS = (
     *("width", "height", "format", "bytes", "pages", "orientation", "alpha", "profile", "exif", "etag"),
@@ -21,12 +22,7 @@ _OPAQUE = frozenset(
     {"MakerNote", "PrintImageMatching", "Padding", "OffsetSchema", "XMLPacket", "InterColorProfile"}
 )
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-
-
 _DEFAULTS = {
-    ("0", "XResolution"): 0x011A,
-    ("0", "YResolution"): 0x011B,
-    ("0", "ResolutionUnit"): 0x0128,
     ("0", "YCbCrPositioning"): 0x0213,
     ("2", "ExifVersion"): 0x9000,
     ("2", "ComponentsConfiguration"): 0x9101,
@@ -39,50 +35,36 @@ _DEFAULTS = {
     ("4", "InteroperabilityVersion"): 0x0002,
 }
 """Directory and name of what a picture has to have by the standard, with its tag: libexif makes it up where it lacks."""
+_CHANGED = {
+    ("0", "XResolution"): 0x011A,
+    ("0", "YResolution"): 0x011B,
+    ("0", "ResolutionUnit"): 0x0128,
+    ("0", "Copyright"): 0x8298,
+    ("2", "UserComment"): 0x9286,
+}
+"""Those that libvips or libexif tell otherwise than the file."""
 
 
 def exif(fields: dict[str, str], block: bytes, *, gps: bool) -> dict[str, str]:
     """Notes of the camera, from libvips' fields of them, as far as they stand in the file's own EXIF `block`. Where a
     picture was taken is told only with `gps`."""
     notes: dict[str, str] = {}
-    there = _tags(block)
+    file = Exif(block)
     for field, said in sorted(fields.items()):
         match = _EXIF.fullmatch(field)
         if match is None or match[1] == _THUMBNAIL or match[2] in _OPAQUE:
             continue
         default = _DEFAULTS.get((match[1], match[2]))
-        if default is not None and (match[1], default) not in there:
+        if default is not None and (match[1], default) not in file:
             continue
+        if (changed := _CHANGED.get((match[1], match[2]))) is not None:
+            said = file.text((match[1], changed)) or ""
         if not gps and (match[1] == _GPS or "gps" in match[2].lower()):
             continue
         text = _UNFIT.sub("", _value(said)).strip()[:_LONGEST_NOTE]
         if text and len(notes) < _MOST_NOTES:
             notes[match[2]] = text
     return notes
-
-
-_DIRECTORIES = {("0", 0x8769): "2", ("0", 0x8825): "3", ("2", 0xA005): "4"}
-"""Where a tag of a directory leads to another one (Exif 3.0, 4.6.3)."""
-
-
-def _tags(block: bytes) -> set[tuple[str, int]]:
-    """Directory and tag of every entry that stands in an EXIF block (TIFF 6.0, section 2)."""
-    tiff = block.removeprefix(b"Exif\0\0")
-    order: Literal["little", "big"] = "little" if tiff.startswith(b"II") else "big"
-
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(tiff[at : at + size], order)
-
-    found: set[tuple[str, int]] = set()
-    waiting = {"0": number(4, 4)}
-    while waiting:
-        directory, start = waiting.popitem()
-        for entry in range(start + 2, min(start + 2 + 12 * number(start, 2), len(tiff) - 11), 12):
-            tag = number(entry, 2)
-            if (directory, tag) in _DIRECTORIES and (directory, tag) not in found:
-                waiting[_DIRECTORIES[directory, tag]] = number(entry + 8, 4)
-            found.add((directory, tag))
-    return found
 
 
 def _value(said: str) -> str:
