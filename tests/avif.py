@@ -49,7 +49,7 @@ def stream(image: pyvips.Image, *, depth: int = 8) -> tuple[bytes, bytes]:
     items = heif.items(content)
     assert items is not None
     kept = [box(each.kind, each.content) for each in items.properties[items.primary] if each.kind != b"colr"]
-    return items.data_of(content, items.primary), b"".join(kept)
+    return items.head_of(content, items.primary, len(content)), b"".join(kept)
 
 
 def avif(

@@ -273,7 +273,7 @@ def _heif_signal(content: bytes) -> Signal | None:
     for colour in colours:
         if colour.startswith(b"nclx") and len(colour) >= 10:
             return _of_picture(*struct.unpack(">HH", colour[4:8]))
-    codes = av1.colour_codes(items.data_of(content, items.tiles[-1])[:_SEQUENCE_HEADER_BYTES])
+    codes = av1.colour_codes(items.head_of(content, items.tiles[-1], _SEQUENCE_HEADER_BYTES))
     return _of_picture(*codes) if codes else None
 
 

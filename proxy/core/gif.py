@@ -15,7 +15,7 @@ TO_PREVIOUS = (3, 4)
 """Ways of disposal of a frame before the next is drawn (4 is what old encoders wrote for 3); all others leave it."""
 _EXTENSION, _IMAGE, _CONTROL = 0x21, 0x2C, 0xF9
 _INTERLACED = 0x40
-_MOST_BLOCKS = 2_000_000
+_MOST_BLOCKS = 400_000
 """What is worth walking over; fifty megabytes have some two hundred thousand."""
 
 
@@ -133,12 +133,12 @@ def read(content: bytes) -> Stream | None:
         else:
             break
         data = at
-        while at < len(content) and content[at] != 0:
+        while at < len(content) and content[at] != 0 and walked < _MOST_BLOCKS:
             at += 1 + content[at]
             walked += 1
         at += 1
         walked += 1
-        if walked > _MOST_BLOCKS:
+        if walked >= _MOST_BLOCKS:
             return None
         if introducer == _IMAGE:
             if at > len(content) + (at - 1 > data):

@@ -83,9 +83,14 @@ class Items:
                 return found
         return []
 
-    def data_of(self, content: bytes, item: int) -> bytes:
-        """The bytes of an item."""
-        return b"".join(content[start:end] for start, end in self.extents.get(item, ()))
+    def head_of(self, content: bytes, item: int, most: int) -> bytes:
+        """The first bytes of an item, `most` at most."""
+        head = b""
+        for start, end in self.extents.get(item, ()):
+            if len(head) >= most:
+                break
+            head += content[start : min(end, start + most)]
+        return head[:most]
 
     def _is_alpha(self, item: int) -> bool:
         return any(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core import gif
+from proxy.core import gif, heif
 from proxy.core.container import completed
 from proxy.core.formats import Format
 from tests import pictures
@@ -178,3 +178,40 @@ def test_a_gif_may_lack_the_end_of_its_last_blocks() -> None:
     assert completed(Format.GIF, content[:-3]) is None
     assert completed(Format.GIF, content[:-1] + b"\x2c\0\0") is None, "an image has begun"
     assert completed(Format.GIF, pictures.gif_of(2, 2, 1)[:-6]) is None, "there are no data"
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        b"\x21\xfe\0" * 2_000_000,
+        b"\x21\xfe" + b"\1x" * 3_000_000 + b"\0",
+        pictures.gif_of(1, 1, 400_000)[19:-1],
+    ],
+)
+def test_a_walk_over_blocks_has_an_end(blocks: bytes) -> None:
+    assert gif.read(pictures.gif_of(1, 1, 1)[:-1] + blocks + b"\x3b") is None
+
+
+def test_many_references_cost_no_more_than_they_are_long() -> None:
+    """Each of many lists names the same items."""
+    ends = b"".join(number.to_bytes(2, "big") for number in range(2, 1002))
+    lists = b"".join(
+        box(kind, b"\0\1\3\xe8" + ends) for kind in (b"auxl", b"prem", b"dimg") for _ in range(40)
+    )
+    content = avif_of(*[(0, 60)] * 9_000)
+    at = content.index(b"iloc") - 4
+    meta = content.index(b"meta") - 4
+    size = int.from_bytes(content[meta : meta + 4], "big")
+    reference = box(b"iref", bytes(4) + lists)
+    bomb = (
+        content[:meta]
+        + (size + len(reference)).to_bytes(4, "big")
+        + content[meta + 4 : at]
+        + reference
+        + content[at:]
+    )
+    found = heif.items(bomb)
+    assert found is not None
+    assert len(found.tiles) == 1001
+    assert not found.is_premultiplied
+    completed(Format.AVIF, bomb)
