@@ -213,7 +213,7 @@ def changes(pages: Iterable[object]) -> list[object]:
     return [page for page, _ in groupby(pages)]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(rectangles(), min_size=1, max_size=5))
 def test_canvas_and_disposal_are_those_of_browsers(frames: list[Frame]) -> None:
     content = gif(*frames)
@@ -250,7 +250,7 @@ def test_a_frame_may_reach_over_the_edge_or_be_nothing() -> None:
 def test_every_damage_of_a_gif_is_drawn_or_refused() -> None:
     content = gif(Frame(1, 1, 5, 5, 0, 2), Frame(2, 2, 3, 3, 3, 1))
     for at in range(len(content)):
-        for value in (0, 0xFF, content[at] ^ 1):
+        for value in (0xFF, content[at] ^ 1):
             damaged = content[:at] + bytes([value]) + content[at + 1 :]
             gif_blocks.read(damaged)
             try:
