@@ -30,6 +30,7 @@ from tests.fakes import (
     FakeSource,
     FakeTier,
 )
+from tests.waiting import settled
 
 AUTO = (Format.AVIF, Format.WEBP, Format.JPEG)
 
@@ -119,7 +120,7 @@ async def test_a_replaced_original_is_a_new_picture_within_a_second(house: Simpl
 async def test_a_restart_serves_from_disk(house: SimpleNamespace) -> None:
     asked = wanted(house)
     first = await house.variant(asked, deadline=soon())
-    await asyncio.sleep(0.01)
+    await settled()
     house.memory.entries.clear()
     again = await house.variant(asked, deadline=soon())
     assert (again.outcome, again.tier, again.variant) == (Outcome.HIT, "disk", first.variant)
@@ -130,7 +131,7 @@ async def test_a_thousand_at_once_are_one_fetch_and_one_render(house: SimpleName
     asked = [wanted(house) for _ in range(1000)]
     house.renderer.gate.clear()
     tasks = [asyncio.create_task(house.variant(one, deadline=soon())) for one in asked]
-    await asyncio.sleep(0.05)
+    await settled()
     house.renderer.gate.set()
     outcomes = [(await task).outcome for task in tasks]
     assert outcomes.count(Outcome.MISS) == 1
@@ -144,7 +145,7 @@ async def test_many_variants_at_once_are_one_fetch(house: SimpleNamespace) -> No
         asyncio.create_task(house.variant(wanted(house, f"w_{width},f_jpg"), deadline=soon()))
         for width in range(100, 130)
     ]
-    await asyncio.sleep(0.02)
+    await settled()
     house.renderer.gate.set()
     await asyncio.gather(*tasks)
     assert house.renderer.renders == 30
@@ -154,9 +155,9 @@ async def test_many_variants_at_once_are_one_fetch(house: SimpleNamespace) -> No
 async def test_the_first_client_may_leave(house: SimpleNamespace) -> None:
     house.renderer.gate.clear()
     first = asyncio.create_task(house.variant(wanted(house), deadline=soon()))
-    await asyncio.sleep(0.01)
+    await settled()
     second = asyncio.create_task(house.variant(wanted(house), deadline=soon()))
-    await asyncio.sleep(0.01)
+    await settled()
     first.cancel()
     house.renderer.gate.set()
     assert (await second).outcome is Outcome.COLLAPSED
@@ -166,11 +167,11 @@ async def test_the_first_client_may_leave(house: SimpleNamespace) -> None:
 async def test_a_started_render_is_kept_though_everybody_left(house: SimpleNamespace) -> None:
     house.renderer.gate.clear()
     alone = asyncio.create_task(house.variant(wanted(house), deadline=soon()))
-    await asyncio.sleep(0.01)
+    await settled()
     alone.cancel()
-    await asyncio.sleep(0.01)
+    await settled()
     house.renderer.gate.set()
-    await asyncio.sleep(0.01)
+    await settled()
     assert (await house.variant(wanted(house), deadline=soon())).outcome is Outcome.HIT
     assert house.renderer.renders == 1
 
@@ -178,11 +179,11 @@ async def test_a_started_render_is_kept_though_everybody_left(house: SimpleNames
 async def test_a_render_nobody_waits_for_does_not_start(house: SimpleNamespace) -> None:
     house.renderer.seats = asyncio.Semaphore(0)
     alone = asyncio.create_task(house.variant(wanted(house), deadline=soon()))
-    await asyncio.sleep(0.01)
+    await settled()
     alone.cancel()
-    await asyncio.sleep(0.01)
+    await settled()
     house.renderer.seats.release()
-    await asyncio.sleep(0.01)
+    await settled()
     assert house.renderer.renders == 0
     assert len(house.flights) == 0
 
@@ -221,7 +222,7 @@ async def test_a_failure_is_not_cached(house: SimpleNamespace) -> None:
 async def test_a_promoted_variant_is_recalled_as_a_memory_hit(house: SimpleNamespace) -> None:
     asked = wanted(house)
     await house.variant(asked, deadline=soon())
-    await asyncio.sleep(0.01)
+    await settled()
     house.memory.entries.clear()
     assert (await house.variant(asked, deadline=soon())).tier == "disk"
     assert house.deliver.recall(asked).delivery.tier == "memory"
@@ -231,7 +232,7 @@ async def test_nothing_but_the_tiers_holds_a_variant(house: SimpleNamespace) -> 
     asked = wanted(house)
     body = weakref.ref((await house.variant(asked, deadline=soon())).variant)
     await house.variant(asked, deadline=soon())
-    await asyncio.sleep(0.01)
+    await settled()
     house.memory.entries.clear()
     house.disk.entries.clear()
     gc.collect()
@@ -276,7 +277,7 @@ async def test_an_uncacheable_result_is_shared_and_said_to_be_unstored(house: Si
     house.produce._chain = chain
     house.renderer.gate.clear()
     tasks = [asyncio.create_task(house.variant(wanted(house), deadline=soon())) for _ in range(10)]
-    await asyncio.sleep(0.01)
+    await settled()
     house.renderer.gate.set()
     deliveries = await asyncio.gather(*tasks)
     assert not any(delivery.stored for delivery in deliveries)
@@ -292,7 +293,7 @@ async def test_a_failure_is_everybodys(house: SimpleNamespace) -> None:
     house.renderer.gate.clear()
     house.renderer.failures = [Undecodable("broken")]
     tasks = [asyncio.create_task(house.variant(wanted(house), deadline=soon())) for _ in range(20)]
-    await asyncio.sleep(0.01)
+    await settled()
     house.renderer.gate.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(result, Undecodable) for result in results)

@@ -17,6 +17,7 @@ from proxy.service import deliver as deliver_module
 from proxy.service.deliver import Deliver
 from proxy.service.singleflight import Flights
 from tests.fakes import FakeInstantTier
+from tests.waiting import settled
 
 KEY = "ab" * 32
 VARIANT = Variant(kind=Format.PNG, body=b"picture")
@@ -122,7 +123,7 @@ async def test_a_picture_at_hand_does_not_wait_for_a_back_that_hangs(monkeypatch
     assert producer.names == 1, "who was asked and does not answer is not asked again"
     producer.key = "cd" * 32
     producer.gate.set()
-    await asyncio.sleep(0.01)
+    await settled()
     fresh = await deliver.variant(asked, deadline=later())
     assert fresh.delivery.key == producer.key, "it is asked for again, and believed"
 
@@ -138,10 +139,10 @@ async def test_a_hot_picture_waits_for_no_look() -> None:
     for _ in range(3):
         assert deliver.recall(asked) is None
         assert (await deliver.variant(asked, deadline=later())).delivery.key == KEY
-        await asyncio.sleep(0.01)
+        await settled()
     assert producer.names == 1, "one look, begun by the first"
     producer.gate.set()
-    await asyncio.sleep(0.01)
+    await settled()
     assert (await deliver.variant(asked, deadline=later())).delivery.key == producer.key
 
 
@@ -166,7 +167,7 @@ async def test_a_look_in_vain_that_nobody_waited_for_is_made_again() -> None:
     producer.name_failure = SourceUnavailable("down")
     for _ in range(2):
         assert (await deliver.variant(asked, deadline=later())).delivery.key == KEY
-        await asyncio.sleep(0.01)
+        await settled()
     assert (producer.names, len(flights)) == (2, 0)
 
 
@@ -178,7 +179,7 @@ async def test_what_is_gone_is_not_at_hand() -> None:
     clock.ahead_s = 1.1
     producer.name_failure = OriginalNotFound("it is gone")
     assert (await deliver.variant(asked, deadline=later())).delivery.key == KEY
-    await asyncio.sleep(0.01)
+    await settled()
     with pytest.raises(OriginalNotFound):
         await deliver.variant(asked, deadline=later())
 
@@ -195,7 +196,7 @@ async def test_a_look_that_is_merely_slow_is_believed_once_it_is_done(
     assert old.delivery.key == KEY
     producer.key, producer.version, producer.until_s = "cd" * 32, "2", clock() + 9
     producer.gate.set()
-    await asyncio.sleep(0.01)  # Nobody waits for it any more.
+    await settled()  # Nobody waits for it any more.
     fresh = await deliver.variant(asked, deadline=later())
     assert fresh.delivery.key == producer.key
 
@@ -211,7 +212,7 @@ async def test_what_is_known_to_be_old_is_not_at_hand(monkeypatch: pytest.Monkey
     await deliver.variant(other, deadline=later())
     producer.gate.clear()
     waiting = asyncio.create_task(deliver.variant(asked, deadline=later()))
-    await asyncio.sleep(0.1)
+    await settled()
     assert not waiting.done()
     producer.gate.set()
     assert (await waiting).delivery.key == producer.key
@@ -252,7 +253,7 @@ async def test_equal_wishes_are_one_call() -> None:
     producer.gate.clear()
     deliver = Deliver(FakeInstantTier(max_entry_bytes=0), producer, Flights(), StillClock())
     asking = [asyncio.create_task(deliver.variant(wanted(), deadline=later())) for _ in range(50)]
-    await asyncio.sleep(0.01)
+    await settled()
     producer.gate.set()
     outcomes = [(await task).delivery.outcome for task in asking]
     assert producer.variants == 1
@@ -268,25 +269,25 @@ async def test_who_comes_after_the_original_was_replaced_does_not_join(
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.gate.clear()
     asking = [asyncio.create_task(deliver.variant(asked, deadline=later())) for asked in (one, wanted())]
-    await asyncio.sleep(0.01)
+    await settled()
     clock.ahead_s = 0.3
     asking.append(asyncio.create_task(deliver.variant(wanted(), deadline=later())))
-    await asyncio.sleep(0.01)
+    await settled()
     assert producer.variants == 2, "a look that began before is none for who comes later"
     producer.gate.set()
     await asyncio.gather(*asking)
     producer.gate.clear()
     names = [asyncio.create_task(deliver.variant(one, deadline=later())) for _ in range(2)]
-    await asyncio.sleep(0.01)
+    await settled()
     clock.ahead_s = 0.6
     names.append(asyncio.create_task(deliver.variant(one, deadline=later())))
-    await asyncio.sleep(0.01)
+    await settled()
     assert producer.names == 2
     producer.gate.set()
     await asyncio.gather(*names)
     producer.gate.clear()
     making = asyncio.create_task(deliver.variant(wanted(), deadline=later()))
-    await asyncio.sleep(0.01)
+    await settled()
     producer.key, producer.version = "cd" * 32, "2"
     clock.ahead_s = 0.9
     producer.gate.set()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -34,6 +35,7 @@ from proxy.records.jobs import SCHEMA, Jobs
 from proxy.service import warming
 from tests.fakes import FakeFleet, FakeMetrics
 from tests.service.house import SECRET, House, rules
+from tests.waiting import LONGEST_S, eventually, settled
 
 
 @pytest.fixture
@@ -53,7 +55,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def ended(house: House, job: str) -> Progress:
-    for _ in range(500):
+    deadline = time.monotonic() + LONGEST_S
+    while time.monotonic() < deadline:
         progress = await house.operate.do(WarmState(job))
         assert isinstance(progress, Progress)
         if progress.state == "done":
@@ -128,8 +131,7 @@ async def test_variants_of_one_original_open_it_once(house: House) -> None:
         Warm(mount="", keys=("a",), transforms=("w_1,f_webp", "w_2,f_webp", "w_3,f_png"))
     )
     assert isinstance(told, dict)
-    while house.renderer.renders < 3:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: house.renderer.renders == 3)
     house.renderer.gate.set()
     assert counts(await ended(house, told["id"])) == (3, 3, 0, 0)
     assert len(house.source.fetched) == house.source.identified == 1
@@ -142,7 +144,8 @@ async def test_no_more_variants_are_under_way_than_there_are_seats(
     transforms = tuple(f"w_{width},f_webp" for width in range(1, 40))
     told = await house.operate.do(Warm(mount="", keys=("a", "b"), transforms=transforms))
     assert isinstance(told, dict)
-    await asyncio.sleep(0.2)
+    await eventually(lambda: house.renderer.renders == warming._A_WORKER * 2)
+    await settled()
     assert house.renderer.renders == warming._A_WORKER * 2
     house.renderer.gate.set()
     assert counts(await ended(house, told["id"])) == (78, 78, 0, 0)
@@ -153,11 +156,10 @@ async def test_what_is_purged_while_it_is_stored_is_made_anew(house: House, scop
     house.disk.gate.clear()
     told = await house.operate.do(Warm(mount="", keys=("a",), transforms=("w_1,f_webp",)))
     assert isinstance(told, dict)
-    while not house.renderer.renders:
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.05)
+    await eventually(lambda: house.renderer.renders)
+    await settled()
     purging = asyncio.create_task(house.operate.do(PurgeAsked(mount="", **scope)))
-    await asyncio.sleep(0.05)
+    await settled()
     house.disk.gate.set()
     await purging
     assert counts(await ended(house, told["id"])) == (1, 1, 0, 0)
@@ -213,11 +215,10 @@ async def test_a_job_goes_on_after_a_restart(house: House) -> None:
     house.renderer.gate.clear()
     told = await house.operate.do(Warm(mount="", keys=("a", "b"), transforms=("w_1,f_webp",)))
     assert isinstance(told, dict)
-    while not house.renderer.renders:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: house.renderer.renders)
     await house.warming.close()
     house.renderer.gate.set()
-    await asyncio.sleep(0.05)
+    await settled()
     assert (await house.operate._state(told["id"])).state == "running"
     house.with_jobs(house.warming._jobs)
 
@@ -272,8 +273,7 @@ async def test_who_leaves_leaves_nothing_behind(house: House) -> None:
 
     house.source.keep = keep_late
     uploading = asyncio.create_task(upload(house))
-    await asyncio.sleep(0.05)
-    assert len(house.source.originals) == 4
+    await eventually(lambda: len(house.source.originals) == 4)
     uploading.cancel()
     await asyncio.gather(uploading, return_exceptions=True)
     assert len(house.source.originals) == 3
@@ -311,11 +311,7 @@ async def test_events_purge_and_prepare(house: House) -> None:
     assert await hear(created, "p/a", eTag="1", sequencer="1") == (1, 0, 0)
     assert not house.journal.purges  # Nothing was known of it, here or anywhere.
     wanted = house.wanted("a", "w_90,f_webp")
-    for _ in range(100):
-        if house.renderer.renders == 3:
-            break
-        await asyncio.sleep(0.01)
-    assert house.renderer.renders == 3
+    await eventually(lambda: house.renderer.renders == 3)
     assert await hear(created, "p/a", eTag="1", sequencer="2") == (1, 0, 0)
     assert not house.journal.purges  # The very same.
     assert await hear(created, "p/a", eTag="2", sequencer="1") == (0, 0, 1)

@@ -19,15 +19,8 @@ from proxy.service.chain import Chain
 from proxy.service.originals import NOT_FOUND_S, STALE_S, OriginalChanged, Originals
 from proxy.service.quarantine import UNDECODABLE_S, Quarantine
 from proxy.service.singleflight import Flights
-from tests.fakes import (
-    FakeClock,
-    FakeInstantTier,
-    FakeKeep,
-    FakeMetrics,
-    FakeRenderer,
-    FakeSource,
-    FakeTier,
-)
+from tests.fakes import FakeClock, FakeInstantTier, FakeKeep, FakeMetrics, FakeRenderer, FakeSource, FakeTier
+from tests.waiting import settled
 
 
 @pytest.fixture
@@ -167,7 +160,7 @@ async def test_all_who_hold_an_original_share_one_fetch(house: SimpleNamespace) 
 
     async def use() -> None:
         async with house.originals.borrow(identity, deadline=soon()) as original:
-            await asyncio.sleep(0.01)
+            await settled()
             assert not original.closed
 
     await asyncio.gather(*(use() for _ in range(30)))
@@ -187,11 +180,11 @@ async def test_a_borrower_who_leaves_during_the_fetch_leaves_no_open_file(house:
             raise AssertionError("never reached")
 
     leaving = asyncio.create_task(use())
-    await asyncio.sleep(0.01)
+    await settled()
     leaving.cancel()
     await asyncio.sleep(0)
     house.source.gate.set()
-    await asyncio.sleep(0.01)
+    await settled()
     assert [original.closed for original in house.source.fetched] == [True]
 
 
@@ -292,7 +285,7 @@ async def test_whoever_comes_as_the_last_leaves_gets_an_open_original(house: Sim
     for turns in range(6):
         house.source.gate.clear()
         leaving = asyncio.create_task(use())
-        await asyncio.sleep(0.01)
+        await settled()
         house.source.gate.set()
         for _ in range(turns):
             await asyncio.sleep(0)

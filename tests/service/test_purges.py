@@ -12,6 +12,7 @@ from proxy.core.plan import canonical
 from proxy.service import purges as module
 from tests.fakes import FakeFleet, FakeFollower
 from tests.service.house import House, soon
+from tests.waiting import settled
 
 A = OriginalRef("photos", "a")
 
@@ -83,7 +84,7 @@ async def test_a_render_that_is_under_way_is_for_those_who_asked_before(house: H
     assert old.startswith(b"old")
     assert new.startswith(b"new")
     assert await house.get(wanted) == new
-    await asyncio.sleep(0.01)
+    await settled()
     assert all(variant.body == new for variant in house.disk.entries.values())
 
 
@@ -103,10 +104,10 @@ async def test_a_name_that_was_asked_for_before_is_not_remembered(house: House) 
 
     house.source.identify = slow
     asking = asyncio.create_task(house.deliver._named(wanted, soon()))
-    await asyncio.sleep(0.01)
+    await settled()
     replace(house)
     purging = asyncio.create_task(house.purges.purge([Scope.of_original(A)]))
-    await asyncio.sleep(0.01)
+    await settled()
     gate.set()
     await asking
     await purging
@@ -180,7 +181,7 @@ async def test_a_process_that_is_being_replaced_is_waited_for() -> None:
     house = House(processes=2)
     house.purges.follow("1", FakeFollower())
     purging = asyncio.create_task(house.purges.purge([Scope.of_original(A)]))
-    await asyncio.sleep(0.05)
+    await settled()
     assert not purging.done()
     late = FakeFollower()
     house.purges.follow("2", late)
@@ -215,7 +216,7 @@ async def test_what_takes_long_to_delete_is_deleted_behind_the_answer(
     purged = await house.purges.purge([Scope.of_original(A)])
     assert purged.behind == 1
     gate.set()
-    await asyncio.sleep(0.01)
+    await settled()
     assert not house.index.notes
 
 

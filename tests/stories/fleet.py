@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,13 +21,12 @@ from yarl import URL
 
 from tests.between import Between
 from tests.servers import ROOT, Redis, Store, free_port
+from tests.waiting import LONGEST_S
 
 LONG = bool(os.environ.get("LONG_STORIES"))
 """Whether to take the time that the figures in benchmarks/README.md are of."""
 
 
-LONGEST_S = 120.0
-"""After which a story gives up what never comes. Nothing that is well waits for it to pass."""
 PATIENT = {
     "server": {"request_timeout": "2m", "drain": "1m"},
     "render": {"timeout": "1m"},
@@ -264,14 +263,6 @@ def alive(pid: int) -> bool:
     with contextlib.suppress(OSError):
         return _stat(pid)[0] != "Z"
     return False
-
-
-async def eventually(so: Callable[[], bool]) -> None:
-    """Waits until it is so, however busy the machine is."""
-    deadline = time.monotonic() + LONGEST_S
-    while not so():
-        assert time.monotonic() < deadline, "it never came so"
-        await asyncio.sleep(0.02)
 
 
 def parent_of(pid: int) -> int:

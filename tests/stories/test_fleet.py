@@ -21,7 +21,6 @@ from tests import pictures
 from tests.between import Between
 from tests.stories.fleet import (
     LONG,
-    LONGEST_S,
     Answer,
     Node,
     Place,
@@ -29,13 +28,13 @@ from tests.stories.fleet import (
     client,
     cpu_s,
     descendants,
-    eventually,
     get,
     get_all,
     running,
     s3,
     shoot,
 )
+from tests.waiting import LONGEST_S, eventually
 
 WEBP = {"Accept": "image/webp"}
 

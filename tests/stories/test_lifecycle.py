@@ -22,7 +22,8 @@ import pytest
 from proxy.core.signing import sign
 from tests import pictures
 from tests.servers import ROOT
-from tests.stories.fleet import Node, client, descendants, eventually, get, running, shoot
+from tests.stories.fleet import Node, client, descendants, get, running, shoot
+from tests.waiting import eventually
 
 OLD, NEW = "o" * 32, "n" * 32
 GOOD = """

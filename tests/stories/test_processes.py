@@ -17,20 +17,19 @@ from tests import pictures
 from tests.fakes import temporary_file
 from tests.servers import ROOT
 from tests.stories.fleet import (
-    LONGEST_S,
     Node,
     Origin,
     alive,
     client,
     cpu_s,
     descendants,
-    eventually,
     get,
     get_all,
     origin,
     running,
     shoot,
 )
+from tests.waiting import LONGEST_S, eventually
 
 TARGETS = [
     "/w_100,f_webp/photo.jpg", "/w_100,f_auto/photo.jpg", "/w_90/quarters.png", "/thumbnail?url=photo.jpg&w=50",

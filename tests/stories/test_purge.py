@@ -11,19 +11,8 @@ import pytest
 
 from tests import pictures
 from tests.between import Between
-from tests.stories.fleet import (
-    LONGEST_S,
-    Answer,
-    Node,
-    Place,
-    client,
-    descendants,
-    eventually,
-    get_all,
-    running,
-    s3,
-    shoot,
-)
+from tests.stories.fleet import Answer, Node, Place, client, descendants, get_all, running, s3, shoot
+from tests.waiting import LONGEST_S, eventually
 
 TARGET = "/w_320,f_webp/a.jpg"
 

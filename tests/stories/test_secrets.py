@@ -13,7 +13,8 @@ import pytest
 from proxy.core.signing import sign
 from tests import pictures, servers
 from tests.servers import Redis
-from tests.stories.fleet import Node, descendants, eventually, get_all, running, s3
+from tests.stories.fleet import Node, descendants, get_all, running, s3
+from tests.waiting import eventually
 
 
 @pytest.mark.parametrize("processes", [1, 2])

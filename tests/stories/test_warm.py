@@ -13,7 +13,8 @@ import pytest
 from tests import pictures
 from tests.fakes import temporary_file
 from tests.servers import ROOT
-from tests.stories.fleet import LONGEST_S, Node, Place, eventually, get_all, running
+from tests.stories.fleet import Node, Place, get_all, running
+from tests.waiting import LONGEST_S, eventually
 
 
 def calotype(node: Node, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
