@@ -37,6 +37,16 @@ class Unavailable(RemoteError):
     kind = "unavailable"
 
 
+class Busy(Unavailable):
+    """The place says itself that it is to be asked again later."""
+
+
+class Broken(RemoteError):
+    """This one answer breaks off or cannot be understood; the place itself answers."""
+
+    kind = "broken"
+
+
 class TooSlow(RemoteError):
     """The place did not answer in time."""
 

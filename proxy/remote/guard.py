@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from proxy.core.breaker import Breaker, RetryBudget
 from proxy.ports import Clock
-from proxy.remote.faults import RemoteError, Resting, TooLarge, TooSlow, Unavailable
+from proxy.remote.faults import Broken, Busy, RemoteError, Resting, TooLarge, TooSlow, Unavailable
 
 FAILURES = 5
 PAUSE_S = 1.0
@@ -26,6 +26,7 @@ class Guard:
         self._chance = chance
         self._budget = budget
         self._breaker = Breaker(failures=FAILURES, pause_s=PAUSE_S)
+        self._reason = ""
 
     @property
     def is_resting(self) -> bool:
@@ -33,24 +34,33 @@ class Guard:
         return self._breaker.open
 
     async def call(self, call: Callable[[], Awaitable[T]], within_s: float | None = None) -> T:
-        """`call`, which raises RemoteError; each try takes `within_s` at most, if given."""
+        """`call`, which raises RemoteError; each try takes `within_s` at most, if given. It is tried twice at most."""
         self._budget.earn()
-        while True:
-            if not self._breaker.admits(self._clock()):
-                raise Resting("it failed again and again and is left alone for a moment")
-            try:
-                result = await _within(call, within_s)
-            except (Unavailable, TooSlow) as failure:
-                self._breaker.failed(self._clock())
-                if isinstance(failure, TooSlow) or not self._budget.spend():
-                    raise
-                await asyncio.sleep(RETRY_S * self._chance())
-            except RemoteError:
-                self._breaker.succeeded()
+        if not self._breaker.admits(self._clock()):
+            raise Resting(f"it failed again and again ({self._reason}) and is left alone for a moment")
+        try:
+            return await self._try(call, within_s)
+        except (Unavailable, Broken) as failure:
+            if isinstance(failure, Busy) or self._breaker.open or not self._budget.spend():
                 raise
-            else:
-                self._breaker.succeeded()
-                return result
+            await asyncio.sleep(RETRY_S * self._chance())
+            if not self._breaker.admits(self._clock()):
+                raise  # Others have opened it meanwhile.
+        return await self._try(call, within_s)
+
+    async def _try(self, call: Callable[[], Awaitable[T]], within_s: float | None) -> T:
+        """A fault of one answer is none of the place, which has answered."""
+        try:
+            result = await _within(call, within_s)
+        except (Unavailable, TooSlow) as failure:
+            self._breaker.failed(self._clock())
+            self._reason = str(failure)
+            raise
+        except RemoteError:
+            self._breaker.succeeded()
+            raise
+        self._breaker.succeeded()
+        return result
 
 
 async def _within(call: Callable[[], Awaitable[T]], within_s: float | None) -> T:

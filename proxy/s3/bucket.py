@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError
 from proxy.core.breaker import RetryBudget
 from proxy.core.locate import DEFAULT_REGION, S3Place
 from proxy.ports import Clock, Sink
-from proxy.remote.faults import Refused, Unavailable
+from proxy.remote.faults import Broken, Refused, Unavailable
 from proxy.remote.guard import Guard, Meter
 from proxy.s3.faults import named
 
@@ -245,7 +245,7 @@ class S3Bucket:
         if first is not None:
             head, second = await self._get_once(key, sink, max_bytes)
             if second is not None and second != first:
-                raise Unavailable("the bytes of the object do not match its entity tag")
+                raise Broken("the bytes of the object do not match its entity tag")
             # What arrives twice alike is what the store has: its tags are not MD5s, as not every store's are.
             self._tags_are_md5 = second is None
         return head
@@ -266,7 +266,7 @@ class S3Bucket:
                 md5.update(chunk)
                 await sink.write(chunk)
         if size_bytes not in (None, meter.received_bytes):
-            raise Unavailable("the store sent another number of bytes than it promised")
+            raise Broken("the store sent another number of bytes than it promised")
         tag = _MD5.fullmatch(answer.get("ETag", ""))
         head = Head(
             size_bytes=meter.received_bytes,

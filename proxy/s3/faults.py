@@ -12,9 +12,20 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
     ReadTimeoutError,
+    ResponseStreamingError,
 )
 
-from proxy.remote.faults import Denied, Exists, Missing, Refused, RemoteError, TooSlow, Unavailable
+from proxy.remote.faults import (
+    Broken,
+    Busy,
+    Denied,
+    Exists,
+    Missing,
+    Refused,
+    RemoteError,
+    TooSlow,
+    Unavailable,
+)
 
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 _THROTTLED = frozenset(
@@ -35,17 +46,20 @@ def named() -> Iterator[None]:
         raise TooSlow("the store did not answer in time") from None
     except (NoCredentialsError, PartialCredentialsError):
         raise Refused("there are no credentials: set access_key and secret_key") from None
+    except (ResponseStreamingError, aiohttp.ClientPayloadError):
+        raise Broken("the store's answer broke off before the end") from None
     except (BotoCoreError, aiohttp.ClientError, OSError):
         raise Unavailable("the store cannot be reached, or broke off") from None
     except Exception:
         # botocore's parsers raise whatever comes to them over a header that makes no sense.
-        raise Unavailable("the store's answer cannot be understood") from None
+        raise Broken("the store's answer cannot be understood") from None
 
 
 def _refusal(fault: ClientError) -> RemoteError:
     error = fault.response.get("Error", {})
     code = str(error.get("Code", ""))
-    status = int(fault.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    said = fault.response.get("ResponseMetadata", {})
+    status = int(said.get("HTTPStatusCode", 0))
     if code in _MISSING or (status == 404 and code != "NoSuchBucket"):
         return Missing("there is no such object")
     if status == 412:
@@ -53,7 +67,8 @@ def _refusal(fault: ClientError) -> RemoteError:
     if code == "NoSuchBucket":
         return Refused("there is no such bucket: create it, or correct its name")
     if code in _THROTTLED or status in (429, 500, 502, 503, 504) or status < 300:
-        return Unavailable(f"the store answers {status}")
+        later = "retry-after" in said.get("HTTPHeaders", {})
+        return (Busy if later else Unavailable)(f"the store answers {status}")
     if 300 <= status < 400:
         return Refused(f"the store answers {status}, a redirect: set its own endpoint_url and region")
     if code in ("AccessDenied", "403", "Forbidden"):

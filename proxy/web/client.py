@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import NamedTuple
 
@@ -23,6 +23,8 @@ from proxy.core.freshness import http_date
 from proxy.core.locate import WebPlace
 from proxy.ports import Clock, Sink
 from proxy.remote.faults import (
+    Broken,
+    Busy,
     Denied,
     Foreign,
     Missing,
@@ -40,8 +42,10 @@ CONNECTIONS = 16
 MOST_REDIRECTS = 3
 LOOP_HEADER = "CDN-Loop"
 _CHUNK_BYTES = 256 * 1024
-_PLAIN_CODINGS = frozenset({"", "identity", "aws-chunked"})
+_PLAIN_CODINGS = frozenset({"identity", "aws-chunked"})
 """The last is left on objects by stores that have undone it."""
+_TRANSFER_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"})
+"""Those of a transfer that change the bytes; one that nobody knows is taken for a word without a meaning."""
 _TOKEN = re.compile(r"[a-z0-9!#$&^_.+-]{1,32}", re.ASCII)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -227,9 +231,10 @@ class Web:
 
 
 def _is_framed(answer: aiohttp.ClientResponse) -> bool:
-    """Whether the answer itself tells where its body ends."""
-    codings = answer.headers.get(hdrs.TRANSFER_ENCODING, "").lower()
-    return hdrs.CONTENT_LENGTH in answer.headers or codings.endswith("chunked")
+    """Whether the answer itself tells where its body ends (RFC 9112 6.3)."""
+    if transfer := _listed(answer, hdrs.TRANSFER_ENCODING):
+        return transfer[-1] == "chunked"
+    return hdrs.CONTENT_LENGTH in answer.headers
 
 
 def _judge(answer: aiohttp.ClientResponse) -> None:
@@ -239,19 +244,23 @@ def _judge(answer: aiohttp.ClientResponse) -> None:
         raise Missing("there is no such original")
     if status in (401, 403, 451):
         raise Denied(f"it answers {status}")
-    if status == 429 or status >= 500:
-        raise Unavailable(f"it answers {status}")
+    if status >= 500:
+        later = hdrs.RETRY_AFTER in answer.headers
+        raise (Busy if later else Unavailable)(f"it answers {status}")
     if status != 200:
         raise Refused(f"it answers {status}")
-    if codings := _codings(answer.headers.getall(hdrs.CONTENT_ENCODING, ())):
+    codings = [coding for coding in _listed(answer, hdrs.CONTENT_ENCODING) if coding not in _PLAIN_CODINGS]
+    codings += [coding for coding in _listed(answer, hdrs.TRANSFER_ENCODING) if coding in _TRANSFER_CODINGS]
+    if codings:
         named = ", ".join(coding if _TOKEN.fullmatch(coding) else "unknown" for coding in codings)
         raise Refused(f"it encodes its answer ({named}) though it was asked not to")
 
 
-def _codings(fields: Iterable[str]) -> list[str]:
-    """The content codings that change the bytes (RFC 9110 8.4, 5.6.1.2)."""
-    listed = (coding.strip(" \t").lower() for coding in ",".join(fields).split(","))
-    return [coding for coding in listed if coding not in _PLAIN_CODINGS]
+def _listed(answer: aiohttp.ClientResponse, name: str) -> list[str]:
+    """The codings of a header, in their order, without parameters (RFC 9110 5.6.1.2, 8.4; RFC 9112 7)."""
+    fields = ",".join(answer.headers.getall(name, ()))
+    listed = (coding.partition(";")[0].strip(" \t").lower() for coding in fields.split(","))
+    return [coding for coding in listed if coding]
 
 
 @contextmanager
@@ -270,13 +279,15 @@ def _named() -> Iterator[None]:
     except TimeoutError:
         raise TooSlow("it did not answer in time") from None
     except aiohttp.ClientResponseError:
-        raise Unavailable("its answer is not HTTP that can be understood") from None
+        raise Broken("its answer is not HTTP that can be understood") from None
     except aiohttp.ClientPayloadError:
-        raise Unavailable("its answer broke off before the end") from None
+        raise Broken("its answer broke off before the end") from None
     except (aiohttp.ServerDisconnectedError, ConnectionError):
         raise Unavailable("it closed the connection before it answered") from None
-    except (aiohttp.ClientError, OSError, ValueError):
-        raise Unavailable("it broke off, or its answer cannot be understood") from None
+    except (aiohttp.ClientError, OSError):
+        raise Unavailable("it broke off") from None
+    except ValueError:
+        raise Broken("its answer cannot be understood") from None
 
 
 def _unreachable(fault: aiohttp.ClientConnectorError) -> str:

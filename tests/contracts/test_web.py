@@ -259,7 +259,8 @@ async def sending_much(request: web.BaseRequest) -> web.StreamResponse:
         (status(404), OriginalNotFound, 1), (status(410), OriginalNotFound, 1), (status(401), OriginalNotFound, 1),
         (status(403), OriginalNotFound, 1), (status(400), SourceUnavailable, 1), (status(206), SourceUnavailable, 1),
         (status(304), SourceUnavailable, 1), (status(204), SourceUnavailable, 1), (status(500), SourceUnavailable, 2),
-        (status(503), SourceUnavailable, 2), (status(429), SourceUnavailable, 2),
+        (status(503), SourceUnavailable, 2), (status(429), SourceUnavailable, 1),
+        (status(503, **{"Retry-After": "1"}), SourceUnavailable, 1), (status(429, **{"Retry-After": "9"}), SourceUnavailable, 1),
         (status(200, **{"Content-Encoding": "gzip"}), SourceUnavailable, 1),
         (status(302), SourceUnavailable, 1), (status(302, Location="/a.jpg"), SourceUnavailable, 4),
         (promising_much, OriginalTooLarge, 1), (sending_much, OriginalTooLarge, 1),
@@ -350,6 +351,105 @@ async def test_a_refusal_says_its_reason(house: SimpleNamespace, answer: bytes, 
         with pytest.raises(SourceUnavailable) as caught:
             await content(house, f"http://{host}/a.jpg", await house.make(host))
     assert caught.value.detail == f"the source did not give the original: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("codings", "named"),
+    [
+        (b"gzip, chunked", "(gzip)"), (b"GZIP;q=1 ,chunked", "(gzip)"), (b"deflate\r\nTransfer-Encoding: chunked", "(deflate)"),
+        (b"gzip", "(gzip)"), (b"x-gzip , br,,chunked", "(x-gzip, br)"),
+    ],
+)  # fmt: skip
+async def test_a_transfer_coding_that_changes_the_bytes_is_named(
+    house: SimpleNamespace, codings: bytes, named: str
+) -> None:
+    answer = CLOSED + b"Transfer-Encoding: " + codings + b"\r\n\r\n5\r\nshort\r\n0\r\n\r\n"
+    async with speaking(answer) as host:
+        with pytest.raises(SourceUnavailable) as caught:
+            await content(house, f"http://{host}/a.jpg", await house.make(host))
+    assert caught.value.detail.endswith(f": it encodes its answer {named} though it was asked not to")
+
+
+@pytest.mark.parametrize("codings", [b"xchunked", b"not-chunked", b"identity", b"x-chunked;a=chunked"])
+async def test_a_body_whose_last_transfer_coding_is_not_chunked_ends_with_the_connection(
+    house: SimpleNamespace, codings: bytes
+) -> None:
+    answer = CLOSED + b'ETag: "1"\r\nTransfer-Encoding: ' + codings + b"\r\n\r\n" + PICTURE
+    async with speaking(answer) as host:
+        source, url = await house.make(host), f"http://{host}/a.jpg"
+        assert await content(house, url, source) == PICTURE
+        assert (await source.identify(url)).version.startswith("digest:")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "tries"),
+    [
+        (CLOSED + b"Content-Length: 99\r\n\r\nshort", "its answer broke off before the end", 2),
+        (CLOSED + b"Transfer-Encoding: chunked\r\n\r\n5\r\nsh", "its answer broke off before the end", 2),
+        (raw(b"Location: /a\0\r\n").replace(b"200 OK", b"302 Go"), "its answer is not HTTP that can be understood", 2),
+        (raw(b"Location: /" + b"a" * 9000 + b"\r\n").replace(b"200 OK", b"302 Go"), "its answer is not HTTP that can be understood", 2),
+        (raw(b"Content-Length: 1\r\n"), "its answer is not HTTP that can be understood", 2),
+        (raw(b"").replace(b"200 OK", b"429 No"), "it answers 429", 1),
+        (raw(b"").replace(b"200 OK", b"418 Tea"), "it answers 418", 1),
+        (raw(b"Location: /\xff%\r\n").replace(b"200 OK", b"302 Go"), "it redirects more than 3 times", 4),
+    ],
+)  # fmt: skip
+async def test_a_broken_original_is_none_of_its_neighbours(
+    house: SimpleNamespace, answer: bytes, reason: str, tries: int
+) -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            asked.append((await reader.readuntil(b"\r\n\r\n")).split()[1])
+            writer.write(raw(b"") if b"good" in asked[-1] else answer)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        source = await house.make(host)
+        for _ in range(100):
+            await content(house, f"http://{host}/good.jpg", source)  # Retries are saved up.
+        asked.clear()
+        for _ in range(3 * guard.FAILURES):
+            with pytest.raises(SourceUnavailable) as caught:
+                await content(house, f"http://{host}/bad.jpg", source)
+            assert caught.value.detail == f"the source did not give the original: {reason}"
+        each = len(asked) / (3 * guard.FAILURES)
+        assert each <= tries
+        assert asked[0] == b"/bad.jpg"
+        assert await content(house, f"http://{host}/good.jpg", source) == PICTURE
+
+
+@pytest.mark.parametrize("later", [b"", b"Retry-After: 5\r\n"])
+async def test_a_call_is_repeated_once_at_most_and_a_resting_host_keeps_its_reason(
+    house: SimpleNamespace, later: bytes
+) -> None:
+    fails = False
+
+    async def answer(_: web.BaseRequest) -> web.StreamResponse:
+        headers = {"Retry-After": "5"} if later else {}
+        return web.Response(status=503, headers=headers) if fails else web.Response(body=PICTURE)
+
+    house.answer = answer
+    for _ in range(100):
+        await content(house)
+    fails = True
+    house.requests.clear()
+    details = []
+    for _ in range(guard.FAILURES + 1):
+        with pytest.raises(SourceUnavailable) as caught:
+            await content(house)
+        details.append(caught.value.detail)
+    tries = 1 if later else 2
+    assert len(house.requests) == guard.FAILURES
+    failed = -(-guard.FAILURES // tries)
+    assert details[:failed] == ["the source did not give the original: it answers 503"] * failed
+    assert set(details[failed:]) == {
+        "the source is out of order: it failed again and again (it answers 503) and is left alone for a moment"
+    }
 
 
 async def test_where_nothing_answers_the_reason_is_told_without_the_address(
