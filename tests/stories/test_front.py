@@ -362,6 +362,18 @@ async def test_a_host_in_the_target_poisons_nothing(tmp_path: Path) -> None:
         (b"GET /%2D/./no-node HTTP/1.1", 404),
         (b"HEAD /-/no-node HTTP/1.1", 404),
         (b"POST /-/no-node HTTP/1.1", 405),
+        (b"HEAD /w_50/" + b"a" * 9000 + b" HTTP/1.1", 414),
+        (b"HEAD http://x/" + b"a" * 9000 + b" HTTP/1.1", 414),
+        (b"HEAD * HTTP/1.1", 400),
+        (b"HEAD w HTTP/1.1", 400),
+        (b"HEAD /re d.jpg HTTP/1.1", 400),
+        (b"HEAD /re\0d.jpg HTTP/1.1", 400),
+        (b"HEAD /a%2 HTTP/1.1", 400),
+        (b"HEAD /w_50/../../photo.jpg HTTP/1.1", 400),
+        (b"HEAD http://[::1/photo.jpg HTTP/1.1", 400),
+        (b"HEAD /w_50/photo.jpg HTTP/2.0", 400),
+        (b"HEAD /w_50/photo.jpg HTTP/1.x", 400),
+        (b"HEAD /w_50/photo.jpg HTTP/1.1\r\nX: " + b"y" * 9000, 431),
     ],
 )
 async def test_what_is_malformed_is_a_problem_like_any_other(house: House, line: bytes, status: int) -> None:
@@ -374,6 +386,105 @@ async def test_what_is_malformed_is_a_problem_like_any_other(house: House, line:
         assert b"Cache-Control: no-store" in head
         assert (b"\r\nAllow: " in head) is (status == 405)
         assert body == b"" if line.startswith(b"HEAD") else json.loads(body)["status"] == status
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize(
+    "target", [b"/w_50,f_auto/../../../x", b"/w_50,f_auto/%zz", b"/f_auto/" + b"a" * 9000, b"*"]
+)
+async def test_what_nginx_cannot_read_may_depend_on_accept(
+    house: House, method: bytes, target: bytes
+) -> None:
+    said = await raw(house.front.ports.clear, method + b" " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 4"), said
+    assert b"\r\nVary: Accept\r\n" in said
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n", b" \r\n", b"\r\nHost: x\r\nRange: bytes=0-9\r\n\r\n"])
+@pytest.mark.parametrize(
+    "target", [b"/w_50/photo.jpg", b"/original/photo.jpg", b"http://x/w_50/photo.jpg", b"/"]
+)
+async def test_no_picture_comes_by_http_0_9(house: House, target: bytes, end: bytes) -> None:
+    """There the status is in the body alone; that the answer ends shows that the connection does."""
+    for port in (house.front.ports.clear, house.front.ports.http):
+        body = (await raw(port, b"GET " + target + end)).rpartition(b"\r\n")[2]
+        assert json.loads(body)["status"] == 400
+
+
+HOSTS = {
+    b"x": True,
+    b"x:": True,
+    b"x:80": True,
+    b"x:0": True,
+    b"x:65535": True,
+    b"x:000080": True,
+    b"X.example.:8443": True,
+    b"[::1]": True,
+    b"[::1]:": True,
+    b"[::1]:8443": True,
+    b"x:65536": False,
+    b"x:70000": False,
+    b"x:99999": False,
+    b"x:655350": False,
+    b"x:18446744073709551696": False,
+    b"x:-1": False,
+    b"x:+80": False,
+    b"x:8a": False,
+    b"x:0x50": False,
+    b"x:80:80": False,
+    b"x:80,y": False,
+    b"x:80.": False,
+    b"x::80": False,
+    b"x:%38": False,
+    b"x:\xb2": False,
+    b":80": False,
+    b"[::1]x": False,
+    b"[::1]80": False,
+    b"[::1]:8x": False,
+    b"[::1]:65536": False,
+    b"[::1": False,
+    b"::1": False,
+    b"[]": False,
+    b"[x]": False,
+    b"a@x:80": False,
+    b"x,y": False,
+    b"%zz": False,
+    b"x\xe9": False,
+    b'"x"': False,
+}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_a_host_that_is_none_is_refused_as_by_the_node(house: House, host: bytes) -> None:
+    """In Host, and in an absolute target whatever Host says."""
+    rest = b" HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n"
+    for request in (
+        b"GET /w_50/photo.jpg" + rest % host,
+        b"GET http://%b/w_50/photo.jpg" % host + rest % b"x",
+        b"HEAD HTTPS://%b/w_50/photo.jpg" % host + rest % b"x",
+        b"GET http://x/w_50/photo.jpg" + rest % host,
+        b"GET http://%b?w_50" % host + rest % b"x",
+    ):
+        reader, writer = await asyncio.open_unix_connection(house.node.folder.parent / "node.sock")
+        writer.write(request)
+        plain = await reader.read()
+        writer.close()
+        for port in (house.front.ports.clear, house.front.ports.http):
+            said = await raw(port, request)
+            assert (b" 400 " in said[:20]) is (b" 400 " in plain[:20]) is not HOSTS[host], (request, said)
+            if not HOSTS[host]:
+                assert b"\r\nContent-Type: application/problem+json\r\n" in said
+                assert b"\r\nCache-Control: no-store\r\n" in said
+
+
+@pytest.mark.parametrize("host", ["x:99999", "x:8a", "x:-1"])
+def test_a_host_that_is_none_is_refused_over_http_2(house: House, host: str) -> None:
+    target = house.front.https + "/w_50/photo.jpg"
+    for version in ("--http1.1", "--http2"):
+        answer = curl(version, "-X", "GET", "-H", f"Host: {host}", target)
+        assert (answer.status, json.loads(answer.body)["status"]) == (400, 400)
+        for good in ("x:443", "a_b", "!$&'()*+;=%7E_-~:"):
+            assert curl(version, "-X", "GET", "-H", f"Host: {good}", target).status == 200
 
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
