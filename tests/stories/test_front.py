@@ -657,6 +657,40 @@ async def test_parts_and_conditions_are_the_nodes_own(house: House) -> None:
     assert (await get(house.front.url, target)).body == whole.body
 
 
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("value", [b"", b" ", b"  ", b" \t"])
+@pytest.mark.parametrize(
+    "name",
+    [b"If-Match", b"If-Unmodified-Since", b"If-None-Match", b"If-Modified-Since", b"If-Range", b"Range"],
+)
+async def test_an_empty_condition_is_answered_by_a_picture_or_a_problem(
+    house: House, name: bytes, value: bytes, method: bytes
+) -> None:
+    """An empty If-Match is met by no picture; all the others say nothing."""
+    target = "/w_65,f_auto/photo.jpg"
+    whole = await direct(house, target)
+    for _ in range(4):
+        await get(house.front.url, target)
+        said = await raw(
+            house.front.ports.clear,
+            b"%b %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%b:%b\r\nConnection: close\r\n\r\n"
+            % (method, target.encode(), house.front.ports.clear, name, value),
+        )
+        head, _, body = said.partition(b"\r\n\r\n")
+        assert b"\r\nVary: Accept\r\n" in head + b"\r\n"
+        if head.startswith(b"HTTP/1.1 412 "):
+            assert name in (b"If-Match", b"If-Unmodified-Since")
+            assert b"\r\nContent-Type: application/problem+json\r\n" in head
+            assert b"\r\nCache-Control: no-store\r\n" in head
+            refused = await direct(house, target, **{"If-Match": '"other"'})
+            assert body == (refused.body if method == b"GET" else b"")
+        else:
+            assert head.startswith(b"HTTP/1.1 200 ")
+            assert name != b"If-Match"
+            assert body == (whole.body if method == b"GET" else b"")
+    assert (await get(house.front.url, target)).body == whole.body, "nothing of this is kept"
+
+
 RANGES = {
     "bytes=5-9": 206,
     "bytes=-7": 206,
