@@ -479,6 +479,19 @@ async def test_a_host_that_is_none_is_refused_as_by_the_node(house: House, host:
                 assert b"\r\nCache-Control: no-store\r\n" in said
 
 
+@pytest.mark.parametrize("host", [b"a", b"%41", b"a%41", b"a.", b"0", b"-%2d"])
+async def test_no_host_costs_much_to_judge(house: House, host: bytes) -> None:
+    """Nor stands in the error log because it did."""
+    long = host * (7000 // len(host))
+    for request in (
+        b"GET /w_50/photo.jpg HTTP/1.1\r\nHost: %b" % long,
+        b"GET http://%b/ HTTP/1.1\r\nHost: x" % long,
+    ):
+        for end in (b"", b":8a", b":%b" % (b"0" * 900)):
+            await raw(house.front.ports.clear, request + end + b"\r\nConnection: close\r\n\r\n")
+    assert (house.front.folder / "error.log").read_text() == ""
+
+
 @pytest.mark.parametrize("host", ["x:99999", "x:8a", "x:-1"])
 def test_a_host_that_is_none_is_refused_over_http_2(house: House, host: str) -> None:
     target = house.front.https + "/w_50/photo.jpg"
