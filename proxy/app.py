@@ -78,6 +78,7 @@ def public_runner(
     drain_s = settings.server.drain
     server = QuietServer(
         public.handle,
+        refuse=public.refused,
         hops=Hops(settings.server.trusted_proxies),
         most_connections=most_connections(),
         handler_cancellation=True,

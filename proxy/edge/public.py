@@ -158,6 +158,10 @@ class Public:
             self._ledger.enter(visit)
         return self._last(response)
 
+    def refused(self, failure: CalotypeError, target: str) -> web.Response:
+        """The answer to what is no request, of which no more than the target is known, or not even that."""
+        return respond.problem(failure, negotiates=self._negotiates("*", target))
+
     def _last(self, response: web.StreamResponse) -> web.StreamResponse:
         """`response`, the last on its connection while the node stops."""
         if self._is_stopping:
@@ -197,22 +201,26 @@ class Public:
             # When a variant was last modified is not known.
             return is_refused(if_match, None, tag, None) or matches(none_match, tag)
 
+        redirect_until_s = self._redirect_until_s(page)
+        # Where the answer may lie elsewhere, conditions wait: they are none on a redirect (RFC 9110 13.2.1).
+        is_conditional = bool(none_match or if_match is not None) and not redirect_until_s
         delivered = await self._deliver.variant(
             page.wanted,
             deadline=began_s + self._request_timeout_s,
-            redirect_until_s=self._redirect_until_s(page),
-            is_current=is_settled if none_match or if_match is not None else None,
+            redirect_until_s=redirect_until_s,
+            is_current=is_settled if is_conditional else None,
         )
         # Kept only now: a URL without a picture is not worth remembering. And not where other rules count by now.
         pages.keep(address, page)
-        if is_refused(if_match, None, etag(key_of(delivered.delivery.key, fields)), None):
-            visit.delivered(delivered.delivery)
-            status = respond.cache_status(delivered.delivery.outcome, delivered.delivery.tier)
-            return respond.refused_condition(self._terms(page), status)
         if delivered.delivery.location:
             visit.delivered(delivered.delivery)
             return respond.elsewhere(delivered.delivery, self._terms(page))
-        if none_match.strip() == "*":
+        tag = etag(key_of(delivered.delivery.key, fields))
+        if is_refused(if_match, None, tag, None):
+            visit.delivered(delivered.delivery)
+            status = respond.cache_status(delivered.delivery.outcome, delivered.delivery.tier)
+            return respond.refused_condition(self._terms(page), status)
+        if none_match.strip() == "*" or matches(none_match, tag):
             delivered = Delivered(delivered.delivery, None)
         return self._picture(request, visit, page, delivered, began_s)
 
@@ -296,9 +304,10 @@ class Public:
 
     def _negotiates(self, host: str, raw: str) -> bool:
         """Whether an error depends on Accept too: asked of the URL alone, however wrong the rest of it is."""
-        if len(raw) > self._rules.url_max_bytes:
-            return False
         try:
+            if not raw.startswith("/"):
+                named, raw = in_origin_form(raw)
+                host = self._of_mounts(named)
             mount = route(self._rules.mounts, host, raw)
         except CalotypeError:
             return False

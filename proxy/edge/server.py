@@ -16,7 +16,7 @@ from typing import Any, cast
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
-from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from proxy.core.errors import BadUrl, CalotypeError, Internal, Overloaded, UrlTooLong
@@ -41,7 +41,7 @@ class QuietHandler(RequestHandler):
     """The hook aiohttp offers: a protocol that answers for a request that could not be read."""
 
     __slots__ = (
-        *("_awaits_head", "_held", "_is_active", "_is_over", "_line", "_owed_bytes", "_watch"),
+        *("_awaits_head", "_body", "_held", "_is_active", "_is_over", "_line", "_owed_bytes", "_watch"),
         *("is_trusted", "peer"),
     )
 
@@ -58,6 +58,7 @@ class QuietHandler(RequestHandler):
         self._owed_bytes, self._is_active = 0, False
         self._held, self._is_over = b"", False
         self._line: bytes | None = b""
+        self._body: StreamReader = EMPTY_PAYLOAD
         self._watch = self._loop.call_later(LOOK_S, self._look)
         self._awaits_head: asyncio.TimerHandle | None = self._loop.call_later(HEAD_S, self._cut_off)
 
@@ -79,8 +80,9 @@ class QuietHandler(RequestHandler):
         while not self._is_over:
             end = _end_of_head(data, at)
             known = len(self._messages)
+            self._note(data[at:end])
             super().data_received(data[at:end])
-            self._judge(data[at:end], len(self._messages) > known)
+            self._judge(len(self._messages) > known)
             if end == len(data):
                 break
             at = end
@@ -88,24 +90,28 @@ class QuietHandler(RequestHandler):
                 self._held = data[at:]  # Until aiohttp asks for more.
                 break
 
-    def _judge(self, piece: bytes, is_whole: bool) -> None:
+    def _note(self, piece: bytes) -> None:
+        """Keeps how a head begins, None where that cannot be told from the end of a body."""
+        if not self._body.is_eof():
+            self._line = None
+        elif self._line is not None and len(self._line) < self.max_line_size:
+            self._line = (self._line + piece).lstrip(b"\r\n")
+
+    def _judge(self, is_whole: bool) -> None:
         """Refuses what the parser lets pass: HTTP/0.9, which has no head that could end, and versions to come."""
         if is_whole:
-            self._line = b""
-            message, _ = self._messages[-1]
-            if isinstance(message, RawRequestMessage):
-                if message.version not in _VERSIONS:
-                    self._messages.pop()
-                    self._refuse()
-            else:
+            message, self._body = self._messages[-1]
+            if not isinstance(message, RawRequestMessage):
                 self._is_over = True
+            elif message.version not in _VERSIONS:
+                self._messages.pop()
+                self._refuse()
+            else:
+                self._line = b""
         elif self._line is not None:
-            self._line = (self._line + piece).lstrip(b"\r\n")
             line, ended, _ = self._line.partition(b"\n")
-            if ended:
-                self._line = None
-                if len(line.split()) < _WORDS:
-                    self._refuse()
+            if ended and len(line.split()) < _WORDS:
+                self._refuse()
 
     def _refuse(self) -> None:
         self._is_over = True
@@ -148,13 +154,18 @@ class QuietHandler(RequestHandler):
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was begun already")
+        refuse = _server_of(self).refuse
         if status == 500:
             self.logger.error("internal error", exc_info=exc)
-            response = respond.problem(Internal("an unexpected error was logged"))
+            response = refuse(Internal("an unexpected error was logged"), "")
         else:
-            # The parser's own request is of HTTP/1.0.
+            # The parser's own request is of HTTP/1.0, and of no method.
             request._version = HttpVersion11
-            response = respond.problem(self._refusal(exc))
+            method, _, rest = (self._line or b"").partition(b" ")
+            if method == b"HEAD":
+                request._method = hdrs.METH_HEAD
+            target = rest.split(maxsplit=1)[0] if rest.strip() else b""
+            response = refuse(self._refusal(exc), target.decode("utf-8", "surrogateescape"))
         response.force_close()
         return response
 
@@ -244,10 +255,20 @@ _TOO_MANY = _too_many()
 
 
 class QuietServer(web.Server):
-    """Makes a QuietHandler for each connection, up to `most_connections`; takes the options of `web.Server`."""
+    """Makes a QuietHandler for each connection, up to `most_connections`; takes the options of `web.Server`. `refuse` makes
+    the answer to what is no request, of the failure and the target, which is empty where it is not known."""
 
-    def __init__(self, handler: Any, *, hops: Hops, most_connections: int, **options: Any) -> None:
+    def __init__(
+        self,
+        handler: Any,
+        *,
+        refuse: Callable[[CalotypeError, str], web.Response],
+        hops: Hops,
+        most_connections: int,
+        **options: Any,
+    ) -> None:
         super().__init__(handler, **options)
+        self.refuse = refuse
         self.hops = hops
         self._turned: set[_TurnedAway] = set()
         self._most_connections = most_connections

@@ -1,12 +1,17 @@
 """What RFC 9110 and 9112 leave no choice about, byte by byte, without a proxy in front."""
 
 import asyncio
+import math
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from proxy.core.delivery import Delivered
+from proxy.edge.public import Public
+from proxy.service.produce import Produce, Resolved
 from tests.edge.conftest import ORIGINALS, Running, raw, running
 from tests.fakes import temporary_file
 
@@ -185,6 +190,45 @@ async def test_an_absolute_target_is_of_its_own_host(
         assert said.rpartition(b"\r\n\r\n")[2] == (await raw(tenants, direct)).rpartition(b"\r\n\r\n")[2]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "/\0",
+        "/ x",
+        "/ HTTP/2.0",
+        "/ HTTP/1.1\r\nHost: x\r\nA\0: b",
+        "/" + "a" * 70_000,
+        "/w_20,f_auto/\xe9",
+        "/x",
+    ],
+)
+async def test_a_refused_head_has_no_body(node: Running, line: str) -> None:
+    said = {
+        method: await raw(node, f"{method} {line}{'' if 'HTTP' in line or line == '/x' else ' HTTP/1.1'}\r\nHost: x\r\n\r\n".encode("latin-1"))
+        for method in ("GET", "HEAD", "head", "HEADS")
+    }  # fmt: skip
+    assert {status(each) for each in said.values()} <= {400, 405, 414}
+    for method, each in said.items():
+        assert bool(each.rpartition(b"\r\n\r\n")[2]) is (method != "HEAD"), method
+    with_get, with_head = (re.search(rb"Content-Length: (\d+)", said[each]) for each in ("GET", "HEAD"))
+    assert with_get is not None
+    assert with_head is not None
+    assert with_get[1] == with_head[1]
+
+
+async def test_a_refused_head_behind_a_good_request_and_cut_anywhere(node: Running) -> None:
+    host, port = node.node.public_url.removeprefix("http://").split(":")
+    sent = GOOD + b"HEAD /\0 HTTP/1.1\r\nHost: x\r\n\r\n"
+    for cut in range(len(GOOD) - 2, len(sent), 3):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(sent[:cut])
+        await reader.readuntil(b"\xff\xd9") if cut >= len(GOOD) else None
+        writer.write(sent[cut:])
+        said = await reader.read()
+        writer.close()
+        assert said.rpartition(b"HTTP/1.1 400 ")[2].endswith(b"\r\n\r\n"), cut
+
+
 @pytest.mark.parametrize("length", [4097, 9000, 60_000, 65_600, 70_000, 1_000_000])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_a_target_that_is_too_long(node: Running, length: int, method: str) -> None:
@@ -192,6 +236,59 @@ async def test_a_target_that_is_too_long(node: Running, length: int, method: str
     assert status(said) == 414
     assert b"Cache-Control: no-store" in said
     assert method == "HEAD" or length > 4097 or b"urn:calotype:error:url-too-long" in said
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        ("/w_20,f_auto/" + "a" * 5000, b""), ("/thumbnail?url=photo.jpg&format=auto&x=" + "a" * 5000, b""), ("/t_card/" + "a" * 60_000, b""),
+        ("/w_20,f_auto/\xe9.jpg", b""), ("/w_\xff,f_auto/photo.jpg", b""), ("/thumbnail?url=\xe9&format=auto", b""),
+        ("http://x/w_20,f_auto/photo.jpg", b"1"), ("http://x/t_card/photo.jpg", b"1"), ("/w_20,f_auto/photo.jpg", b"1"),
+        ("http://x/w_20,f_auto/" + "a" * 5000, b""), ("http://x/w_20,f_auto/\xe9.jpg", b""),
+    ],
+)  # fmt: skip
+async def test_an_error_of_a_url_that_negotiates_says_so(node: Running, target: str, body: bytes) -> None:
+    for asked in (
+        target,
+        target.replace("f_auto", "f_jpg").replace("=auto", "=jpg").replace("card", "small"),
+    ):
+        said = await raw(node, ask(asked, f"Content-Length: {len(body)}") + body)
+        assert status(said) in (400, 414)
+        assert (b"\r\nVary: Accept\r\n" in said) is (asked == target)
+
+
+async def test_a_condition_is_none_where_the_answer_lies_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = ""
+
+    deliver = Produce._deliver
+
+    async def located(self: Produce, resolved: Resolved, deadline: float, until_s: float) -> Delivered:
+        delivered = await deliver(self, resolved, deadline, until_s)
+        if not until_s or not location:
+            return delivered
+        return Delivered(replace(delivered.delivery, location=location), None)
+
+    monkeypatch.setattr(Produce, "_deliver", located)
+    monkeypatch.setattr(Public, "_redirect_until_s", lambda *_: math.inf)
+    async with running(
+        tmp_path, cache={"memory": {"max_bytes": 1}, "disk": {"path": str(tmp_path / "c")}}
+    ) as node:
+        temporary_file(node.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
+        tag = (await node.get(PICTURE)).headers["ETag"]
+        conditions = {
+            f"If-None-Match: {tag}": 304, "If-None-Match: *": 304, 'If-None-Match: "x"': 200, 'If-Match: "x"': 412,
+            f"If-Match: {tag}": 200, "If-Match: *": 200, "If-Unmodified-Since: Sat, 01 Jan 1994 00:00:00 GMT": 200,
+        }  # fmt: skip
+        for method in ("GET", "HEAD"):
+            for condition, wanted in conditions.items():
+                location = ""
+                assert status(await raw(node, ask(PICTURE, condition, method=method))) == wanted
+                location = "https://cdn.example/a"
+                said = await raw(node, ask(PICTURE, condition, method=method))
+                assert status(said) == 302, condition
+                assert b"\r\nLocation: https://cdn.example/a\r\n" in said
 
 
 async def test_the_longest_target(node: Running) -> None:

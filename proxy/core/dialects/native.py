@@ -6,10 +6,11 @@ Raw request target <-> what is asked. Policy of a mount is not applied here, nor
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from proxy.core.dialects.target import Target, checked_locator, cut, decoded, encoded
 from proxy.core.dialects.tokens import PATH, QUERY, Token
-from proxy.core.errors import BadTransform, BadUrl, CalotypeError, UnknownRoute
+from proxy.core.errors import BadTransform, BadUrl, UnknownRoute
 from proxy.core.formats import Format
 from proxy.core.info import FIELDS
 from proxy.core.transform import Auto, Transform, overlay
@@ -186,18 +187,16 @@ def _read(
 
 
 def negotiates(raw: str, presets: Presets) -> bool:
-    """Whether an answer to `raw`, even an error, depends on Accept: whether it spells `f_auto` in any way."""
-    try:
-        target = cut(raw)
-        first = target.path[1:].partition(_SLASH)[0]
-        if first == "thumbnail":
-            query = [_query_pair(part) for part in (target.query or "").split("&")]
-            renamed = {"format": "f", _QUERY_PRESET: _PATH_PRESET}
-            named = [(renamed.get(pair.spelled or ""), pair.value) for pair in query]
-        else:
-            named = [(pair.spelled, pair.value) for pair in _path_pairs(first)]
-    except CalotypeError:
-        return False
+    """Whether an answer to `raw`, even an error, depends on Accept: whether it spells `f_auto` in any way, whatever
+    else of it is no URL."""
+    path, _, query = raw.partition("?")
+    first = path[1:].partition(_SLASH)[0]
+    if first == "thumbnail":
+        renamed = {"format": "f", _QUERY_PRESET: _PATH_PRESET}
+        parts = (part.partition("=") for part in query.split("&"))
+        named = [(renamed.get(name), unquote(value)) for name, _, value in parts]
+    else:
+        named = [(pair.spelled, pair.value) for pair in map(_path_pair, unquote(first).split(","))]
     formats = {value for name, value in named if name == "f"}
     if formats:
         return Auto.AUTO.value in formats

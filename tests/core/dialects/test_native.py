@@ -411,6 +411,15 @@ def test_a_transform_that_asks_nothing_has_no_path() -> None:
         ("/original/a", False),
         ("nonsense", False),
         ("/%ff", False),
+        ("/f_auto/\udcff", True),
+        ("/f_auto,w_\udcff/a", True),
+        ("/f_auto,w_%zz/a", True),
+        ("/f_auto,w_%ff/a", True),
+        ("/f_auto/<a>", True),
+        ("/thumbnail?url=%ff&format=auto", True),
+        ("/thumbnail?url=\udce9&format=auto", True),
+        ("/thumbnail?format=auto&x=" + "a" * 9000, True),
+        ("/f_jpg/\udcff?format=auto", False),
     ],
 )
 def test_errors_know_whether_their_url_negotiates(raw: str, answer: bool) -> None:
