@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import math
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -25,6 +26,7 @@ from tests import servers
 from tests.between import Between
 from tests.fakes import FakeClock, FakeFlags, FakeMetrics, FakeObjects
 from tests.servers import Store
+from tests.waiting import settled
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 VARIANT = Variant(kind=Format.WEBP, body=b"picture" * 1000)
@@ -184,11 +186,14 @@ async def test_a_store_that_fails_is_a_miss_and_no_absence() -> None:
 
 async def test_a_directory_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.tiers.objects.LOOKUP_S", 0.02)
-    objects, metrics = DirectoryObjects(tmp_path, time.monotonic), FakeMetrics()
-    monkeypatch.setattr(objects, "_get", lambda _: time.sleep(0.3))
+    # A clock that stands still: it rests for as long as this takes.
+    objects, metrics = DirectoryObjects(tmp_path, lambda: 0.0), FakeMetrics()
+    goes_on = threading.Event()
+    monkeypatch.setattr(objects, "_get", lambda _: goes_on.wait() and None)
     hanging = tier(objects, FakeFlags(), metrics)
     for _ in range(8):
         assert await hanging.lookup(KEY, Format.WEBP) is None
+    goes_on.set()
     assert metrics.counts == {"bucket timeout": 5, "bucket resting": 3}
 
 
@@ -198,7 +203,7 @@ async def test_a_store_that_hangs_is_given_up(moto: Store, monkeypatch: pytest.M
     with Between("127.0.0.1", moto.port) as between:
         s3 = S3Bucket(
             S3Place(bucket="processed", endpoint_url=between.url),
-            access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
+            access_key="k", secret_key="s", path_style=True, clock=lambda: 0.0, chance=lambda: 0.1,
         )  # fmt: skip
         async with s3:
             between.hang()
@@ -228,7 +233,7 @@ async def test_a_put_that_is_broken_off_ends_its_turn() -> None:
     objects, flags = FakeObjects(), FakeFlags()
     objects.gate.clear()
     storing = asyncio.create_task(tier(objects, flags, FakeMetrics()).store(KEY, VARIANT))
-    await asyncio.sleep(0.01)
+    await settled()
     storing.cancel()
     await asyncio.gather(storing, return_exceptions=True)
     assert flags.ended == [KEY]

@@ -424,10 +424,10 @@ async def test_a_killed_writer_leaves_nothing_wrong(tmp_path: Path) -> None:
         "from tests.contracts.test_disk_faults import DiskTier, FakeMetrics, MAX_BYTES, key, variant\n"
         "async def main():\n"
         "    tier = DiskTier(Path(sys.argv[1]), max_bytes=MAX_BYTES, metrics=FakeMetrics())\n"
-        "    print('up', flush=True)\n"
         "    number = int(sys.argv[2])\n"
         "    while True:\n"
         "        await tier.store(key(number % 50), variant(number % 50, 20_000))\n"
+        "        print('stored', flush=True)\n"
         "        number += 1\n"
         "asyncio.run(main())\n"
     )
@@ -438,8 +438,8 @@ async def test_a_killed_writer_leaves_nothing_wrong(tmp_path: Path) -> None:
             cwd=Path(__file__).parents[2],
         )
         assert child.stdout is not None
-        child.stdout.readline()
-        await asyncio.sleep(0.02 + round_ * 0.005)
+        for _ in range(1 + round_):
+            assert child.stdout.readline()
         child.kill()
         child.wait()
         child.stdout.close()

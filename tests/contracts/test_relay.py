@@ -36,6 +36,7 @@ from proxy.relay import front as front_module
 from proxy.relay.back import RelayServer
 from proxy.relay.front import Relay
 from tests.fakes import FakeOriginal
+from tests.waiting import eventually, settled
 
 REF = OriginalRef("photos", "deep/a é.jpg")
 WANTED = Wanted(
@@ -199,19 +200,17 @@ async def test_an_original_is_passed_on_and_held_until_it_is_closed(house: Simpl
         assert not house.producer.originals[0].closed
         os.pwrite(house.producer.originals[0].fileno(), b"more bytes than before", 0)
         assert not original.unchanged()
-    await asyncio.sleep(0.05)
-    assert house.producer.originals[0].closed
-    assert len(house.server._tasks) == 1, "only the one that accepts"
+    await eventually(lambda: house.producer.originals[0].closed)
+    await eventually(lambda: len(house.server._tasks) == 1)  # Only the one that accepts.
 
 
 async def test_who_leaves_is_left(house: SimpleNamespace) -> None:
     house.producer.gate.clear()
     asking = asyncio.create_task(house.relay.variant(WANTED, deadline=later(), redirect_until_s=0))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: house.producer.asked)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
-    await asyncio.sleep(0.05)
-    assert house.producer.cancelled == 1
+    await eventually(lambda: house.producer.cancelled == 1)
 
 
 async def test_a_back_that_dies_is_asked_again_when_it_is_back(house: SimpleNamespace) -> None:
@@ -221,7 +220,7 @@ async def test_a_back_that_dies_is_asked_again_when_it_is_back(house: SimpleName
         asyncio.create_task(house.relay.variant(WANTED, deadline=later(), redirect_until_s=0))
         for _ in range(5)
     ]
-    await asyncio.sleep(0.05)
+    await eventually(lambda: house.producer.asked)
     await house.server.close()
     await asyncio.sleep(0.1)
     assert not any(task.done() for task in asking)
@@ -289,7 +288,7 @@ async def test_a_receive_that_is_broken_off_keeps_no_descriptor() -> None:
     with open(os.devnull) as file:
         socket.send_fds(theirs, [(1000).to_bytes(8, "big") + b"half"], [file.fileno()])
     receiving = asyncio.create_task(channel.receive())
-    await asyncio.sleep(0.05)
+    await settled()
     receiving.cancel()
     await asyncio.gather(receiving, return_exceptions=True)
     with pytest.raises(Closed):
