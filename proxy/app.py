@@ -26,7 +26,7 @@ from proxy.core.errors import CalotypeError
 from proxy.core.hops import Hops
 from proxy.edge.admin import admin_app
 from proxy.edge.public import Public
-from proxy.edge.server import QuietRunner, QuietServer
+from proxy.edge.server import QuietAppRunner, QuietRunner, QuietServer
 from proxy.engine import Engine
 from proxy.ports import InstantTier, Operator, Producer
 from proxy.service.deliver import Deliver
@@ -107,7 +107,7 @@ def admin_runner(
     lacking: Callable[[], Awaitable[list[str]]],
     operator: Operator,
     log: structlog.typing.FilteringBoundLogger,
-) -> web.AppRunner:
+) -> QuietAppRunner:
     """The admin listener's half of a node."""
     app = admin_app(
         gate=parts.gate(settings),
@@ -120,12 +120,15 @@ def admin_runner(
         operator=operator,
         log=log,
     )
-    return web.AppRunner(
+    return QuietAppRunner(
         app,
+        most_connections=most_connections(),
         access_log=None,
         shutdown_timeout=1.0,
         handler_cancellation=True,
         keepalive_timeout=KEEPALIVE_S,
+        max_line_size=MAX_LINE_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
     )
 
 

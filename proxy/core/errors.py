@@ -142,6 +142,10 @@ class Conflict(CalotypeError):
     slug = "conflict"
 
 
+class ExpectationFailed(CalotypeError):
+    slug = "expectation-failed"
+
+
 class RateLimited(CalotypeError):
     slug = "rate-limited"
 

@@ -2,9 +2,10 @@
 more than that may wait, so that they starve nobody."""
 
 import asyncio
+import json
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -17,6 +18,7 @@ from proxy.core.admin import AdminAsked, Explain, Notified, PurgeAsked, Upload, 
 from proxy.core.errors import BadRequest, BadUrl, Internal, OriginalTooLarge, RateLimited
 from proxy.edge import respond
 from proxy.edge.gate import Gate
+from proxy.edge.headers import joined
 from proxy.ports import Operator
 
 AT_ONCE = {Upload: 8, Warm: 4, WarmAgain: 4, PurgeAsked: 16, Notified: 4, WarmState: 8, Explain: 8}
@@ -111,12 +113,15 @@ class Operations:
     def _guarded(self, scope: str, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
             self._gate.enforce(request, scope)
+            _check_query(request)
             return await handler(request)
 
         return guarded
 
     async def _upload(self, request: web.Request) -> web.Response:
-        once = request.headers.get("Idempotency-Key", "")
+        once = _checked_text(joined(request.headers, "Idempotency-Key"), "header Idempotency-Key")
+        if len(request.headers.getall("Idempotency-Key", ())) > 1:
+            raise BadRequest("header Idempotency-Key is given twice")
         if len(once) > _LONGEST_ONCE:
             raise BadRequest(f"header Idempotency-Key is longer than {_LONGEST_ONCE} characters")
         asked = Upload(mount=request.query.get("mount", ""), name=request.query.get("name", ""), once=once)
@@ -254,6 +259,7 @@ def _mount(request: web.Request, said: str) -> str:
 
 
 async def _body(request: web.Request, most_bytes: int) -> bytes:
+    """JSON, or what is none. Raises BadRequest."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
@@ -263,7 +269,36 @@ async def _body(request: web.Request, most_bytes: int) -> bytes:
                     raise BadRequest(f"the body is larger than {most_bytes} bytes")
     except TimeoutError:
         raise BadRequest("the body came too slowly") from None
+    _check_names(bytes(body))
     return bytes(body)
+
+
+def _check_query(request: web.Request) -> None:
+    """Raises BadRequest where a parameter has two readings."""
+    if len(set(request.query)) < len(request.query):
+        raise BadRequest("a parameter of the query is given twice")
+    for pair in request.query.items():
+        _checked_text("=".join(pair), "the query")
+
+
+def _checked_text(text: str, what: str) -> str:
+    """`text` if it is UTF-8; raises BadRequest, naming it as `what`."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadRequest(f"{what} is not UTF-8") from None
+    return text
+
+
+def _check_names(body: bytes) -> None:
+    """Raises BadRequest for JSON in which an object has a name twice; what is no JSON is for others to refuse."""
+
+    def once(pairs: list[tuple[str, object]]) -> None:
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise BadRequest("the body holds a name twice in one object")
+
+    with suppress(ValueError, RecursionError):
+        json.loads(body, object_pairs_hook=once)
 
 
 async def _read(request: web.Request, kind: type[T]) -> T:

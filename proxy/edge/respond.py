@@ -46,6 +46,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "url-too-long": (414, "The URL is too long"),
     "unsupported-format": (415, "The original is in a format that is not served"),
     "range-not-satisfiable": (416, "The range lies outside the picture"),
+    "expectation-failed": (417, "The node does not do what is expected"),
     "original-too-large": (422, "The original is too large"),
     "undecodable": (422, "The original cannot be decoded"),
     "rate-limited": (429, "There are too many calls"),
@@ -264,7 +265,7 @@ def problem(failure: CalotypeError, *, negotiates: bool = False, lasting: bool =
         lasts_s = NOT_FOUND_CACHE_S if failure.lasts_s is None else math.ceil(failure.lasts_s)
         headers[hdrs.CACHE_CONTROL] = cache_control(min(max(0, lasts_s), NOT_FOUND_CACHE_S))
     headers[hdrs.CONTENT_TYPE] = "application/problem+json"
-    if status not in (400, 401, 403, 405, 409, 414, 429) and failure.slug != "unknown-route":
+    if status not in (400, 401, 403, 405, 409, 414, 417, 429) and failure.slug != "unknown-route":
         headers["Cache-Status"] = cache_status(outcome_of(failure), "")
     if negotiates:
         headers[hdrs.VARY] = hdrs.ACCEPT

@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from proxy.core.errors import BadUrl, CalotypeError, Internal, Overloaded, UrlTooLong
+from proxy.core.errors import BadUrl, CalotypeError, ExpectationFailed, Internal, Overloaded, UrlTooLong
 from proxy.core.hops import Hops
 from proxy.edge import respond
 from proxy.edge.headers import joined
@@ -304,3 +304,32 @@ class QuietRunner(web.ServerRunner):
             await asyncio.sleep(LULL_STEP_S)
             waited_s += LULL_STEP_S
         await super().cleanup()
+
+
+class QuietAppRunner(web.AppRunner):
+    """Has a QuietServer in front of an application, up to `most_connections`; takes the options of `web.AppRunner`. What
+    aiohttp itself answers to an Expect holds the client's bytes."""
+
+    def __init__(self, app: web.Application, *, most_connections: int, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._most_connections = most_connections
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            if joined(request.headers, hdrs.EXPECT).lower() not in ("", "100-continue"):
+                response = respond.refused(ExpectationFailed("nothing but 100-continue can be expected"))
+                response.force_close()
+                return response
+            return await self.app._handle(request)
+
+        return QuietServer(
+            handle,
+            request_factory=made.request_factory,
+            handler_cancellation=made.handler_cancellation,
+            refuse=lambda failure, _: respond.refused(failure),
+            hops=Hops(()),
+            most_connections=self._most_connections,
+            **made._kwargs,
+        )

@@ -216,6 +216,109 @@ async def test_what_is_wrong_is_told_and_repeats_nothing(api: Api, path: str, bo
     assert (await api.call("GET", "/v1/warm"))[1] == []
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/purge", b'{"all":false,"all":true}'), ("/v1/purge", b'{"all":true,"all":true}'),
+        ("/v1/purge", b'{"original":"photo.jpg","original":"CANARY"}'), ("/v1/purge", b'{"all":true,"\\u0061ll":true}'),
+        ("/v1/purge", b'{"mount":"x","all":true,"mount":"all"}'), ("/v1/warm", b'{"keys":["a"],"presets":["card"],"keys":["photo.jpg"]}'),
+        ("/v1/warm", b'{"prefix":"a","presets":[],"presets":["card"]}'), ("/v1/events/s3", b'{"Records":[],"Records":[]}'),
+        ("/v1/events/s3", b'{"detail-type":"x","detail":{"a":1,"a":2}}'),
+        ("/v1/purge?mount=all&mount=all", b'{"all":true}'), ("/v1/purge?mount=&mount=all", b'{"all":true}'),
+        ("/v1/purge?x=1&%78=2", b'{"all":true}'), ("/v1/warm?mount=all&mount=b", b'{"keys":["a"],"presets":["card"]}'),
+        ("/v1/originals?name=a&name=b", b"x"),
+    ],
+)  # fmt: skip
+async def test_what_is_given_twice_has_no_reading(api: Api, path: str, body: bytes) -> None:
+    await api.node.get("/w_50/photo.jpg")
+    status, told = await api.call("POST", path, body)
+    assert (status, "twice" in told["detail"], "CANARY" in told["detail"]) == (400, True, False)
+    assert (await api.node.get("/w_50/photo.jpg")).cache == "calotype; hit; detail=memory"
+    assert (await api.call("GET", "/v1/warm"))[1] == []
+
+
+async def test_a_query_that_is_given_twice_is_refused_where_it_is_read(api: Api) -> None:
+    assert (await api.call("GET", "/v1/explain?url=/w_50/photo.jpg&url=/w_60/photo.jpg"))[0] == 400
+    assert (await api.call("GET", "/v1/explain?url=/w_50/photo.jpg&accept=a&accept=b"))[0] == 400
+    assert (await api.call("GET", "/v1/explain?url=/w_50/photo.jpg&accept=a"))[0] == 200
+
+
+async def raw_admin(node: Running, head: bytes, body: bytes = b"") -> bytes:
+    """What the admin listener answers until it closes."""
+    host, port = node.node.admin_url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(head + body)
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        (b"/v1/originals?name=a.jpg", b"Idempotency-Key: \xff\r\n"), (b"/v1/originals?name=a.jpg", b"Idempotency-Key: a\xc3\r\n"),
+        (b"/v1/originals?name=a.jpg", b"Idempotency-Key: \xed\xa0\x80\r\n"), (b"/v1/originals?name=\xff", b""),
+        (b"/v1/originals?name=a.jpg", b"Idempotency-Key: a\r\nIdempotency-Key: b\r\n"),
+        (b"/v1/originals?mount=\xff", b""), (b"/v1/originals?\xff=1", b""),
+    ],
+)  # fmt: skip
+async def test_what_is_no_text_is_refused(api: Api, target: bytes, headers: bytes) -> None:
+    picture = (api.node.originals / "photo.jpg").read_bytes()
+    head = b"POST " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers
+    said = await raw_admin(api.node, head + b"Content-Length: %d\r\n\r\n" % len(picture), picture)
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in said
+    good = head.replace(headers, b"Idempotency-Key: \xc3\xa9\r\n") if headers else b""
+    if good:
+        said = await raw_admin(api.node, good + b"Content-Length: %d\r\n\r\n" % len(picture), picture)
+        assert said.startswith(b"HTTP/1.1 201 ")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /v1/CANARY\0 HTTP/1.1\r\nHost: x\r\n\r\n", 400), (b"CANARY\r\n\r\n", 400), (b"\x16\x03\x01CANARY\r\n", 400),
+        (b"GET /v1/CANARY\r\n", 400), (b"GET /healthz HTTP/0.9\r\n\r\n", 400), (b"GET /healthz HTTP/2.0\r\nHost: x\r\n\r\n", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nCANARY\r\n\r\n", 400), (b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: " + b"CANARY" * 4000 + b"\r\n\r\n", 400),
+        (b"GET /" + b"CANARY" * 12_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"POST /v1/purge HTTP/1.1\r\nHost: x\r\nContent-Length: CANARY\r\n\r\n{}", 400),
+        (b"POST /v1/purge HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}", 400),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: CANARY\r\n\r\n", 417), (b"POST /nothing HTTP/1.1\r\nHost: x\r\nExpect: CANARY\r\n\r\n", 417),
+        (b"PUT /v1/purge HTTP/1.1\r\nHost: x\r\nExpect: 100-continue, CANARY\r\n\r\n", 417),
+        (b"HEAD /CANARY\0 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    ],
+)  # fmt: skip
+async def test_what_is_no_request_is_a_problem_and_nothing_in_the_log(
+    api: Api, caplog: pytest.LogCaptureFixture, sent: bytes, status: int
+) -> None:
+    said = await raw_admin(api.node, sent)
+    assert said.startswith(b"HTTP/1.1 %d " % status)
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert b"Content-Type: application/problem+json" in head
+    assert b"Access-Control-Allow-Origin" not in head, "no page of another origin reads it"
+    assert b"CANARY" not in said
+    assert (json.loads(body)["status"] == status) if not sent.startswith(b"HEAD") else not body
+    assert not caplog.records
+
+
+async def test_a_body_that_looks_like_a_head_is_a_body(api: Api) -> None:
+    """However the network cuts it: a body is judged by nothing that a head is judged by."""
+    body = b'{"original":\n"a b.jpg"}\r\n\r\n'
+    head = b"POST /v1/purge HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+    last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    host, port = api.node.node.admin_url.removeprefix("http://").split(":")
+    for cut in (len(head), len(head) + 13, len(head) + len(body), len(head) + len(body) + 9):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        for part in ((head + body + last)[:cut], (head + body + last)[cut:]):
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0)
+        said = await reader.read()
+        writer.close()
+        assert re.findall(rb"HTTP/1\.1 (\d{3}) ", said) == [b"200", b"200"], cut
+
+
 @pytest.mark.parametrize("name", ["original", "prefix", "url", "preset", "all", "mount"])
 async def test_a_null_is_no_scope_and_is_named(api: Api, name: str) -> None:
     await api.node.get("/w_50/photo.jpg")
