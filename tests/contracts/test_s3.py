@@ -242,6 +242,18 @@ async def test_a_body_that_is_cut_is_asked_for_once_more(house: SimpleNamespace)
     assert await content(house) == BODY + b"a.jpg"
 
 
+async def test_a_body_that_is_cut_is_no_fault_of_the_store(house: SimpleNamespace) -> None:
+    house.between.cut(len(BODY) // 2)
+    for _ in range(guard.FAILURES + 1):
+        with pytest.raises(
+            SourceUnavailable, match="it broke off|broke off before the end|another number of bytes"
+        ):
+            await content(house)
+    assert not house.bucket.is_resting
+    house.between.up()
+    assert await content(house) == BODY + b"a.jpg"
+
+
 async def test_a_flipped_byte_is_noticed(house: SimpleNamespace) -> None:
     house.between.flip(1000)
     fetched = None
