@@ -48,12 +48,13 @@ class Running:
         async with self.client.request(method, url, headers=sent, skip_auto_headers=["Accept"]) as response:
             return Answer(response.status, response.headers, await response.read())
 
-    async def metric(self, name: str) -> float:
+    async def metric(self, name: str, **labels: str) -> float:
         text = (await self.get("/metrics", admin=True)).body.decode()
         return sum(
             float(line.rsplit(" ", 1)[1])
             for line in text.splitlines()
             if line.startswith((f"{name} ", f"{name}{{"))
+            and all(f'{label}="{value}"' in line for label, value in labels.items())
         )
 
 

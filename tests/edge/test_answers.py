@@ -503,23 +503,36 @@ async def test_the_admin_token(tmp_path: Path) -> None:
         assert (await node.get("/readyz", admin=True)).status == 200
 
 
-def kill_workers() -> None:
-    """SIGSEGV to every render worker of this process."""
+def worker_pids() -> set[int]:
+    """Every render worker of this process."""
+    found = set()
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             command = (process / "cmdline").read_bytes()
             parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
             if b"proxy.render.worker" in command and int(parent) == os.getpid():
-                os.kill(int(process.name), signal.SIGSEGV)
+                found.add(int(process.name))
+    return found
+
+
+def kill_workers() -> set[int]:
+    """SIGSEGV to all of them."""
+    pids = worker_pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSEGV)
+    return pids
 
 
 async def test_a_picture_that_kills_two_workers_is_refused(node: Running) -> None:
     temporary_file(node.originals, "large.png", pictures.photo_as("png", 2400, 1800))
     asking = asyncio.create_task(node.get("/w_2400,f_avif,e_blur:90,e_blur:90,e_blur:90/large.png"))
     for _ in range(2):
-        await asyncio.sleep(1)
-        assert not asking.done()
-        kill_workers()
+        while not await node.metric("calotype_workers", state="busy"):
+            assert not asking.done()
+            await asyncio.sleep(0.02)
+        busy = kill_workers()
+        while busy & worker_pids():
+            await asyncio.sleep(0.02)
     assert json.loads((await asking).body)["type"] == "urn:calotype:error:worker-died"
     refused = await node.get("/w_100,f_jpg/large.png")
     assert refused.status == 422

@@ -11,8 +11,15 @@ from proxy import app
 from tests.edge.conftest import ORIGINALS, Running, running
 from tests.edge.test_signed import NEW, STRICT, by
 from tests.fakes import temporary_file
+from tests.waiting import eventually, settled
 
 CLAIMS = {"X-Forwarded-For": "198.51.100.1, 203.0.113.9", "X-Request-Id": "0123456789abcdef" * 2}
+
+
+async def connected(node: Running, count: int) -> None:
+    """Until so many clients are."""
+    while await node.metric("calotype_connections") != count:
+        await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +111,8 @@ async def test_the_last_answer_says_that_it_is(tmp_path: Path, monkeypatch: pyte
 
         assert b"Connection: close" not in await ask()
         stopping = asyncio.create_task(node.stop())
-        await asyncio.sleep(0.1)
+        await eventually(lambda: node.node.lacks == "it is stopping")
+        await settled()
         assert b"Connection: close" in await ask()
         assert await reader.read() == b""
         await stopping
@@ -117,7 +125,7 @@ async def test_one_too_many_is_turned_away(tmp_path: Path, monkeypatch: pytest.M
         temporary_file(node.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
         host, port = node.node.public_url.removeprefix("http://").split(":")
         held = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
-        await asyncio.sleep(0.05)
+        await connected(node, 3)
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"GET /w_50/photo.jpg HTTP/1.1\r\nHost: x\r\n\r\n")
         said = await reader.read()
@@ -126,7 +134,7 @@ async def test_one_too_many_is_turned_away(tmp_path: Path, monkeypatch: pytest.M
         assert b"urn:calotype:error:overloaded" in said
         writer.close()
         held[0][1].close()
-        await asyncio.sleep(0.05)
+        await connected(node, 2)
         assert (await node.get("/w_50/photo.jpg")).status == 200
         assert await node.metric("calotype_connections_turned_away_total") == 1
         assert await node.metric("calotype_connections") == 3

@@ -53,7 +53,8 @@ async def test_a_removed_key_opens_nothing_any_more(house: Running) -> None:
 async def test_a_request_that_began_before_is_not_remembered_after(house: Running) -> None:
     target = by(OLD, "/w_53,e_blur:20/photo.jpg")
     asked = asyncio.create_task(house.get(target))
-    await asyncio.sleep(0.01)
+    while not await house.metric("calotype_workers", state="busy"):
+        await asyncio.sleep(0.01)
     reload(house, signing={"keys": {"new": NEW}})
     assert (await asked).status == 200
     assert (await house.get(target)).status == 403

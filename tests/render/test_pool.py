@@ -25,6 +25,7 @@ from proxy.core.plan import Plan
 from proxy.render.pool import COLD_RENDERS, Pool
 from tests import pictures
 from tests.render.conftest import LIMITS, opened, plan_for
+from tests.waiting import LONGEST_S
 
 MakePool = Callable[..., Pool]
 
@@ -77,7 +78,7 @@ async def begin(pool: Pool, plan: Plan = SLOW, content: bytes = SLOW_PICTURE) ->
     return task
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+async def until(condition: Callable[[], bool], seconds: float = LONGEST_S) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
