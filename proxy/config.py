@@ -33,7 +33,8 @@ from proxy.core.dialects.native import parse_tokens
 from proxy.core.errors import BadTransform, BadUrl
 from proxy.core.formats import Format
 from proxy.core.mounts import Signing
-from proxy.core.transform import Dimensions, Transform
+from proxy.core.policy import Dimensions
+from proxy.core.transform import Transform
 from proxy.sections import (
     Admin,
     Cache,

@@ -24,8 +24,8 @@ from pydantic import (
 
 from proxy.core.formats import Format
 from proxy.core.mounts import Signing
+from proxy.core.policy import Dimensions
 from proxy.core.signing import MIN_SECRET_BYTES
-from proxy.core.transform import Dimensions
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -395,8 +395,9 @@ class Limits(Section):
 
 
 _SIDES_PX = (
-    16, 32, 48, 64, 96, 100, 128, 200, 256, 300, 320, 384, 400, 480, 600, 640,
-    750, 768, 800, 828, 960, 1024, 1080, 1200, 1280, 1600, 1920, 2048, 2560, 3840,
+    16, 32, 48, 64, 96, 100, 128, 150, 180, 200, 240, 256, 300, 320, 360, 384, 400, 450, 480, 540,
+    600, 630, 640, 720, 750, 768, 800, 828, 960, 1024, 1080, 1200, 1280, 1440, 1536, 1600, 1920,
+    2048, 2160, 2560, 3840,
 )  # fmt: skip
 
 

@@ -39,8 +39,25 @@ class UrlTooLong(CalotypeError):
     slug = "url-too-long"
 
 
-class DimensionNotAllowed(CalotypeError):
+class NotAllowed(CalotypeError):
+    """What the policy of a mount refuses an unsigned URL. `settings` names the keys that would allow it: for the owner's
+    log, never for the client."""
+
+    settings: tuple[str, ...] = ()
+
+
+class DimensionNotAllowed(NotAllowed):
     slug = "dimension-not-allowed"
+    settings = ("dimensions.allowed",)
+
+
+class ColourNotAllowed(NotAllowed):
+    slug = "colour-not-allowed"
+    settings = ("dimensions.colours",)
+
+
+class OperationNotAllowed(NotAllowed):
+    slug = "bad-transform"
 
 
 class BadSignature(CalotypeError):

@@ -9,11 +9,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from proxy.core.dialects.native import Presets, VariantAsked
-from proxy.core.errors import BadTransform, SignatureRequired, UnknownRoute
+from proxy.core.errors import BadTransform, NotAllowed, SignatureRequired, UnknownRoute
 from proxy.core.keys import OriginalRef
 from proxy.core.locate import NOWHERE, Place
+from proxy.core.policy import Dimensions, bound, plain
 from proxy.core.signing import Keys, Signed, verify
-from proxy.core.transform import Dimensions, Transform, bound, overlay
+from proxy.core.transform import Colour, Transform, overlay
 
 
 class Signing(StrEnum):
@@ -27,7 +28,7 @@ class Signing(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
     """One tenant. `host` is lower case or `*`; `prefix` begins and ends with a slash; `place` is where its source's
-    originals are."""
+    originals are; `transforms` are plain, presets laid under them."""
 
     name: str
     host: str = "*"
@@ -38,6 +39,8 @@ class Mount:
     keys: Keys = field(default_factory=dict, repr=False, compare=False)
     dimensions: Dimensions = Dimensions.LISTED
     allowed_px: tuple[int, ...]
+    colours: frozenset[Colour] = frozenset()
+    transforms: frozenset[Transform] = frozenset()
     presets_only: bool = False
     max_age_s: int
 
@@ -101,8 +104,19 @@ def admit_original(mount: Mount) -> None:
 
 
 def admit(mount: Mount, asked: VariantAsked, presets: Presets, *, signed: bool) -> Transform:
-    """What `mount` grants; raises DimensionNotAllowed or BadTransform. Whoever holds a key may ask any size."""
+    """What `mount` grants; raises NotAllowed or BadTransform. A signed URL may ask any size, an unsigned one any of the
+    mount's `transforms`."""
+    whole = asked.transform(presets)
+    if not signed and mount.transforms and plain(whole) in mount.transforms:
+        return whole
     if mount.presets_only and (asked.preset is None or asked.own != Transform(version=asked.own.version)):
         raise BadTransform("this mount serves presets only: the URL must be /t_<preset>/<key>")
-    own = asked.own if signed else bound(asked.own, mount.dimensions, mount.allowed_px)
+    if signed:
+        return whole
+    try:
+        own = bound(asked.own, mount.dimensions, mount.allowed_px, mount.colours)
+    except NotAllowed as refusal:
+        of_mount = tuple(f"mounts.{mount.name}.{key}" for key in ("dimensions", "transforms"))
+        refusal.settings = (*refusal.settings, *of_mount)
+        raise
     return own if asked.preset is None else overlay(presets[asked.preset], own)

@@ -24,6 +24,7 @@ from proxy.core.transform import (
     Smart,
     Transform,
     Turn,
+    changes_nothing,
 )
 
 
@@ -146,7 +147,7 @@ def resolve(asked: Transform, kind: Format, recipe: Recipe) -> Plan:
         steps.append(cut)
     if asked.turn is not None:
         steps.append(asked.turn)
-    steps.extend(effect for effect in asked.effects or () if not _changes_nothing(effect))
+    steps.extend(effect for effect in asked.effects or () if not changes_nothing(effect))
     return Plan(
         scale=scale,
         steps=tuple(steps),
@@ -194,10 +195,6 @@ def _opaque(colour: Colour) -> Colour:
         for channel in (colour.red, colour.green, colour.blue)
     )
     return Colour(red, green, blue)
-
-
-def _changes_nothing(effect: Effect) -> bool:
-    return isinstance(effect, Adjust) and effect.percent == 0
 
 
 def canonical(plan: Plan) -> str:

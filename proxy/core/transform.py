@@ -3,11 +3,10 @@
 Every field is None where the URL is silent; defaults belong to `plan`. Nothing here knows how a URL spells it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from proxy.core.errors import DimensionNotAllowed
 from proxy.core.formats import Format
 
 _T = TypeVar("_T")
@@ -109,6 +108,11 @@ class Adjust:
 Effect = Blur | Sharpen | Adjust
 
 
+def changes_nothing(effect: Effect) -> bool:
+    """Whether the picture stays as it is."""
+    return isinstance(effect, Adjust) and effect.percent == 0
+
+
 class Auto(StrEnum):
     """The format is chosen from what the client accepts."""
 
@@ -156,66 +160,3 @@ def overlay(below: Transform, above: Transform) -> Transform:
 
 def _first(above: _T | None, below: _T | None) -> _T | None:
     return below if above is None else above
-
-
-class Dimensions(StrEnum):
-    """What an unsigned URL may ask: sizes of the list, sizes moved up to the list, or any size."""
-
-    LISTED = "listed"
-    SNAP = "snap"
-    ANY = "any"
-
-
-def bound(asked: Transform, policy: Dimensions, allowed_px: tuple[int, ...]) -> Transform:
-    """What an unsigned URL gets of `asked`, so that the number of variants of an original stays bounded.
-
-    `allowed_px` is sorted and not empty. Raises DimensionNotAllowed under `listed`. Presets are the owner's
-    word and never pass here.
-    """
-    if policy is Dimensions.ANY:
-        return asked
-    if policy is Dimensions.LISTED:
-        for name, side in (("w", asked.width_px), ("h", asked.height_px)):
-            if side is not None and side not in allowed_px:
-                listed = ", ".join(map(str, allowed_px))
-                raise DimensionNotAllowed(f"{name} must be one of {listed}, or the URL must be signed")
-    return replace(
-        asked,
-        width_px=_snapped(asked.width_px, allowed_px),
-        height_px=_snapped(asked.height_px, allowed_px),
-        quality=None if asked.quality is None else max(5, _nearest(asked.quality, 5)),
-        gravity=_coarse_gravity(asked.gravity),
-        effects=None if asked.effects is None else tuple(map(_coarse_effect, asked.effects)),
-    )
-
-
-def _snapped(side: int | None, allowed_px: tuple[int, ...]) -> int | None:
-    if side is None:
-        return None
-    return next((allowed for allowed in allowed_px if allowed >= side), allowed_px[-1])
-
-
-def _nearest(number: int, grain: int) -> int:
-    """To a multiple of `grain`, halves away from zero, so that -n and n stay twins."""
-    nearest = (2 * abs(number) + grain) // (2 * grain) * grain
-    return nearest if number >= 0 else -nearest
-
-
-def _coarse_gravity(gravity: Gravity | None) -> Gravity | None:
-    if isinstance(gravity, FocalPoint):
-        return FocalPoint(_coarse(gravity.x, 20), _coarse(gravity.y, 20))
-    return gravity
-
-
-def _coarse_effect(effect: Effect) -> Effect:
-    match effect:
-        case Adjust(tone, percent):
-            return Adjust(tone, _nearest(percent, 5))
-        case Blur(sigma_px):
-            return Blur(max(0.5, _coarse(sigma_px, 2)))
-        case Sharpen(sigma_px):
-            return Sharpen(max(0.5, _coarse(sigma_px, 2)))
-
-
-def _coarse(number: float, grains: int) -> float:
-    return int(number * grains + 0.5) / grains

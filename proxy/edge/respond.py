@@ -32,6 +32,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "bad-transform": (400, "The transform in the URL is wrong"),
     "bad-url": (400, "The URL is wrong"),
     "dimension-not-allowed": (400, "This size is not served"),
+    "colour-not-allowed": (400, "This colour is not served"),
     "bad-request": (400, "The call is wrong"),
     "unauthorized": (401, "A valid token is needed"),
     "bad-signature": (403, "The signature is wrong"),

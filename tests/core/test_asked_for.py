@@ -5,7 +5,7 @@ import json
 from proxy.core.asked_for import Variation, variations
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.mounts import Mount, Rules
-from proxy.core.transform import Dimensions
+from proxy.core.policy import Dimensions
 
 RULES = Rules(
     mounts=[

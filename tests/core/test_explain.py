@@ -6,7 +6,8 @@ from proxy.core.dialects.native import parse_tokens
 from proxy.core.explain import clamped, ignored
 from proxy.core.formats import Format
 from proxy.core.plan import Recipe, resolve
-from proxy.core.transform import Dimensions, Transform, bound, overlay
+from proxy.core.policy import Dimensions, bound
+from proxy.core.transform import Transform, overlay
 
 RECIPE = Recipe(quality=80, effort={}, max_side_px=4000)
 
@@ -34,9 +35,9 @@ def test_idle_parameters_are_named(tokens: str, kind: Format, names: list[str]) 
     ("tokens", "told"),
     [
         ("w_200,q_80", []),
-        ("w_150,q_82", ["w: 200", "q: 80"]),
+        ("w_150,q_82,dpr_1.3", ["w: 200", "q: 80", "dpr: 1.5"]),
         ("q_500", ["q: 100"]),
-        ("w_200,h_200,g_0.33:0.5,e_blur:1.3", ["g: 0.35:0.5", "e: blur:1.5"]),
+        ("w_200,h_200,g_0.33:0.5,e_blur:1.3", ["g: 0.3:0.5", "e: blur:1.5"]),
     ],
 )
 def test_moved_values_are_named(tokens: str, told: list[str]) -> None:

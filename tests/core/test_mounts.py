@@ -3,9 +3,10 @@
 import pytest
 
 from proxy.core.dialects.native import VariantAsked, parse_tokens
-from proxy.core.errors import BadTransform, DimensionNotAllowed, UnknownRoute
+from proxy.core.errors import BadTransform, DimensionNotAllowed, NotAllowed, UnknownRoute
 from proxy.core.mounts import Mount, admit, host_name, route
-from proxy.core.transform import Dimensions, Fit, Transform
+from proxy.core.policy import Dimensions, plain
+from proxy.core.transform import Fit, Transform
 
 PRESETS = {"card": Transform(width_px=333, height_px=222, fit=Fit.COVER, quality=71)}
 
@@ -76,6 +77,51 @@ def test_the_policy_binds_the_url_not_the_preset() -> None:
         admit(mount("m", dimensions=Dimensions.SNAP), asked("w_101"), PRESETS, signed=False).width_px == 200
     )
     assert admit(mount("m", dimensions=Dimensions.ANY), asked("w_101"), PRESETS, signed=False).width_px == 101
+
+
+TRANSFORMS = frozenset(
+    {plain(asked(text).transform(PRESETS)) for text in ("w_333,f_jpg,e_sepia,e_blur:2", "t_card,q_60")}
+)
+
+
+@pytest.mark.parametrize(
+    "text", ["e_sepia:80,e_blur:2,f_jpeg,w_333,v_7", "w_333,c_fill,f_jpg,e_sepia,e_blur:2.0", "t_card,q_60"]
+)
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"dimensions": Dimensions.SNAP}, {"presets_only": True}],
+    ids=["listed", "snap", "presets_only"],
+)
+def test_an_exact_transform_of_the_mount_needs_no_signature(text: str, changes: dict[str, object]) -> None:
+    wanted = asked(text)
+    granted = admit(mount("m", transforms=TRANSFORMS, **changes), wanted, PRESETS, signed=False)
+    assert granted == wanted.transform(PRESETS)
+
+
+@pytest.mark.parametrize(
+    "text", ["w_333,f_jpg,e_sepia", "w_333,f_jpg,e_blur:2,e_sepia", "w_333,f_png,e_sepia,e_blur:2"]
+)
+def test_another_one_does(text: str) -> None:
+    with pytest.raises(NotAllowed) as caught:
+        admit(mount("m", transforms=TRANSFORMS), asked(text), PRESETS, signed=False)
+    assert caught.value.settings[-2:] == ("mounts.m.dimensions", "mounts.m.transforms")
+    admit(mount("m", transforms=TRANSFORMS), asked(text), PRESETS, signed=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "slug", "setting"),
+    [
+        ("w_101", "dimension-not-allowed", "dimensions.allowed"),
+        ("w_100,b_f00", "colour-not-allowed", "dimensions.colours"),
+        ("e_sepia,e_blur:1", "bad-transform", "mounts.m.dimensions"),
+    ],
+)
+def test_a_refusal_names_the_setting_for_the_owner_alone(text: str, slug: str, setting: str) -> None:
+    with pytest.raises(NotAllowed) as caught:
+        admit(mount("m"), asked(text), PRESETS, signed=False)
+    assert (caught.value.slug, caught.value.settings[0]) == (slug, setting)
+    assert "mounts" not in caught.value.detail
+    assert "dimensions." not in caught.value.detail
 
 
 @pytest.mark.parametrize("tokens", ["w_100", "t_card,w_100", "t_card,f_auto", "f_auto"])

@@ -13,7 +13,7 @@ from proxy.core.locate import S3Place
 from proxy.core.mounts import Mount, Rules, Signing
 from proxy.core.negotiate import accept_class
 from proxy.core.plan import Recipe
-from proxy.core.transform import Dimensions
+from proxy.core.policy import Dimensions
 from proxy.core.wanted import Wanted
 from proxy.service.chain import Chain
 from proxy.service.deliver import Deliver

@@ -27,8 +27,8 @@ from proxy.core.errors import (
 )
 from proxy.core.keys import OriginalRef
 from proxy.core.mounts import Mount, Signing
+from proxy.core.policy import Dimensions
 from proxy.core.signing import verify
-from proxy.core.transform import Dimensions
 from proxy.core.warm import Progress
 from proxy.records.database import Database
 from proxy.records.jobs import SCHEMA, Jobs
