@@ -216,9 +216,14 @@ def settle_memory() -> None:
 
 
 def warn(engine: Engine, log: structlog.typing.FilteringBoundLogger) -> None:
-    """Says once what this machine does not give."""
+    """Says once what this machine does not give, and what the owner has left open."""
     if lacking := parts.unsandboxed(engine.hello):
         log.warning(lacking)
+    for name, mount in engine.settings.named_mounts().items():
+        if engine.settings.is_exposed(mount):
+            log.warning(
+                f"mounts.{name}.open: unsigned URLs may ask any size, so strangers can fill the cache"
+            )
 
 
 class Node:

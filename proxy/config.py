@@ -33,7 +33,7 @@ from proxy.core.dialects.native import parse_tokens
 from proxy.core.errors import BadTransform, BadUrl
 from proxy.core.formats import Format
 from proxy.core.mounts import Signing
-from proxy.core.policy import Dimensions
+from proxy.core.policy import Dimensions, plain
 from proxy.core.transform import Transform
 from proxy.sections import (
     Admin,
@@ -108,7 +108,9 @@ class Settings(BaseSettings):
             *self._other_problems(),
         ):
             raise ValueError(problem)
-        self.parsed_presets()
+        presets = self.parsed_presets()
+        for name, mount in self.mounts.items():
+            self.parsed_transforms(name, mount, presets)
 
     def _mount_problems(self) -> list[str]:
         problems = []
@@ -158,11 +160,12 @@ class Settings(BaseSettings):
                 problems.append(f"{here}.signing: needs a key in [signing.keys]")
             if mount.keys and name not in signing:
                 problems.append(f"{here}.keys: mean nothing while signing is off")
-            strangers_ask = mount.dimensions is Dimensions.ANY and mount.signing is not Signing.REQUIRED
-            if strangers_ask and not self.server.socket and not is_loopback(self.server.host):
+            if mount.transforms and mount.signing is Signing.REQUIRED:
+                problems.append(f"{here}.transforms: mean nothing while signing is required")
+            if self.is_exposed(mount) and not mount.open:
                 problems.append(
                     f"{here}.dimensions: any lets strangers fill the cache where server.host is not a loopback address;"
-                    " set dimensions = listed or snap, or signing = required"
+                    " set dimensions = listed or snap, signing = required, or open = true"
                 )
         if problems:
             return problems
@@ -240,6 +243,27 @@ class Settings(BaseSettings):
             except (BadTransform, BadUrl) as failure:
                 raise ValueError(f"presets.{name}: {failure.detail}") from None
         return parsed
+
+    def parsed_transforms(
+        self, name: str, mount: Mount, presets: Mapping[str, Transform]
+    ) -> frozenset[Transform]:
+        """What `mount` serves besides, plain; raises ValueError naming the one that is wrong."""
+        parsed = set()
+        for place, tokens in enumerate(mount.transforms, start=1):
+            try:
+                asked = parse_tokens(tokens, presets)
+            except (BadTransform, BadUrl) as failure:
+                raise ValueError(f"mounts.{name}.transforms: number {place}: {failure.detail}") from None
+            if asked.own.version is not None:
+                raise ValueError(f"mounts.{name}.transforms: number {place}: parameter v may always be named")
+            parsed.add(plain(asked.transform(presets)))
+        return frozenset(parsed)
+
+    def is_exposed(self, mount: Mount) -> bool:
+        """Whether strangers beyond this machine may fill the cache through `mount`."""
+        strangers_ask = mount.dimensions is Dimensions.ANY and mount.signing is not Signing.REQUIRED
+        beyond = not self.server.socket and not is_loopback(self.server.host)
+        return strangers_ask and not mount.presets_only and beyond
 
     def named_mounts(self) -> dict[str, Mount]:
         """The mounts; a lone source without any is mounted at / under its own name."""

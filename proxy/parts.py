@@ -14,6 +14,7 @@ import structlog
 
 import proxy
 from proxy.config import ConfigError, Settings
+from proxy.core.dialects.tokens import colour
 from proxy.core.formats import Format
 from proxy.core.generations import Generations
 from proxy.core.limits import Limits
@@ -75,6 +76,7 @@ def recipe(settings: Settings) -> Recipe:
 
 
 def mounts(settings: Settings) -> list[Mount]:
+    presets = settings.parsed_presets()
     return [
         Mount(
             name=name,
@@ -86,6 +88,8 @@ def mounts(settings: Settings) -> list[Mount]:
             keys=settings.keys_of(mount),
             dimensions=mount.dimensions,
             allowed_px=tuple(sorted(set(settings.dimensions.allowed))),
+            colours=frozenset(map(colour, settings.dimensions.colours)),
+            transforms=settings.parsed_transforms(name, mount, presets),
             presets_only=mount.presets_only,
             max_age_s=settings.max_age_s(mount),
         )

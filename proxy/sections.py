@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from proxy.core.dialects.tokens import colour
 from proxy.core.formats import Format
 from proxy.core.mounts import Signing
 from proxy.core.policy import Dimensions
@@ -305,10 +306,17 @@ class Mount(Section):
     )
     dimensions: Dimensions = Field(
         Dimensions.LISTED,
-        description="sizes an unsigned URL may ask: listed, snap (moved up to the list) or any",
+        description="what an unsigned URL may ask: listed sizes, snap (sizes moved to the list), or any at all",
     )
     presets_only: bool = Field(
         False, description="true serves nothing but /t_<preset>/<key>, and closes /original/"
+    )
+    transforms: tuple[str, ...] = Field(
+        (), description='transforms that unsigned URLs may also ask, as in ["w_333,h_222,c_fill"]'
+    )
+    open: bool = Field(
+        False,
+        description="true lets strangers ask an any mount for everything beyond loopback, with a warning",
     )
     max_age: Seconds = Field(
         "365d", validate_default=True, description="how long clients may keep a variant; 365d adds immutable"
@@ -401,11 +409,24 @@ _SIDES_PX = (
 )  # fmt: skip
 
 
+def _colour(value: str) -> str:
+    try:
+        colour(value)
+    except ValueError as reason:
+        raise ValueError(str(reason)) from None
+    return value
+
+
 class DimensionList(Section):
     allowed: tuple[Positive, ...] = Field(
         _SIDES_PX,
         min_length=1,
         description="the sides, in pixels, that listed and snap mounts serve",
+    )
+    colours: tuple[Annotated[str, AfterValidator(_colour)], ...] = Field(
+        (),
+        description="backgrounds that unsigned URLs may name there beside white, black and transparent, as rrggbb or"
+        " rrggbbaa",
     )
 
 

@@ -225,6 +225,20 @@ WRONG = [
     (f"{MOUNT}\nhost = 'a.example.'", "mounts.m.host: "),
     (f"{MOUNT}\nhost = 'a b'", "mounts.m.host: "),
     (f"[server]\nhost = '0.0.0.0'\n{MOUNT}\ndimensions = 'any'", "mounts.m.dimensions: any lets strangers"),
+    (f"{MOUNT}\nopen = 'maybe'", "mounts.m.open: "),
+    (f"{MOUNT}\ntransforms = ['w_300', 'w_x']", "mounts.m.transforms: number 2: parameter w must"),
+    (f"{MOUNT}\ntransforms = ['w_300,w_300']", "mounts.m.transforms: number 1: parameter w is given twice"),
+    (f"{MOUNT}\ntransforms = ['t_none']", "mounts.m.transforms: number 1: parameter t names no preset"),
+    (f"{MOUNT}\ntransforms = ['w_300,v_1']", "mounts.m.transforms: number 1: parameter v may always"),
+    (f"{MOUNT}\ntransforms = ['']", "mounts.m.transforms: number 1: "),
+    (f"{MOUNT}\ntransforms = 'w_300'", "mounts.m.transforms: "),
+    (
+        f"{MOUNT}\ntransforms = ['w_300']\nsigning = 'required'\n{KEYS}",
+        "mounts.m.transforms: mean nothing while signing is required",
+    ),
+    ("[dimensions]\ncolours = ['f0f0f0', 'red']", "dimensions.colours.1: must be rgb"),
+    ("[dimensions]\ncolours = ['#f0f0f0']", "dimensions.colours.0: must be rgb"),
+    ("[dimensions]\ncolours = 'f0f0f0'", "dimensions.colours: "),
     (
         f"[server]\nhost = '192.168.1.1'\n{MOUNT}\ndimensions = 'any'\nsigning = 'optional'\n{KEYS}",
         "mounts.m.dimensions: any lets strangers",
@@ -350,3 +364,21 @@ def test_the_cache_goes_where_the_user_keeps_caches(monkeypatch: pytest.MonkeyPa
 )
 def test_loopback(host: str, is_one: bool) -> None:
     assert is_loopback(host) is is_one
+
+
+@pytest.mark.parametrize(
+    ("host", "mount", "exposed"),
+    [
+        ("0.0.0.0", "dimensions = 'any'\nopen = true", True),
+        ("::", "dimensions = 'any'\nopen = true\nsigning = 'optional'", True),
+        ("127.0.0.1", "dimensions = 'any'", False),
+        ("0.0.0.0", "dimensions = 'snap'\nopen = true", False),
+        ("0.0.0.0", "dimensions = 'any'\nsigning = 'required'", False),
+        ("0.0.0.0", "dimensions = 'any'\npresets_only = true", False),
+    ],
+)
+def test_a_mount_for_strangers_beyond_this_machine_has_to_be_open(
+    tmp_path: Path, host: str, mount: str, exposed: bool
+) -> None:
+    settings = load(written(tmp_path, f"[server]\nhost = '{host}'\n{MOUNT}\n{mount}\n{KEYS}"))
+    assert settings.is_exposed(settings.mounts["m"]) is exposed

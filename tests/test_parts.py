@@ -4,6 +4,7 @@ import pytest
 
 from proxy.config import ConfigError, load
 from proxy.core.formats import Format
+from proxy.core.transform import Adjust, Colour, Tone, Transform
 from proxy.parts import check_worker, input_limits, mounts, recipe
 from proxy.render.wire import Hello
 
@@ -21,8 +22,11 @@ def test_settings_reach_their_components() -> None:
         None,
         {
             "sources": {"a": {"path": "/a"}},
-            "mounts": {"m": {"source": "a", "max_age": "400d"}},
-            "dimensions": {"allowed": (200, 100, 200)},
+            "mounts": {
+                "m": {"source": "a", "max_age": "400d", "transforms": ["h_9,w_7,c_fit", "t_card,e_sepia"]}
+            },
+            "dimensions": {"allowed": (200, 100, 200), "colours": ["f00", "01020304"]},
+            "presets": {"card": "w_5"},
             "formats": {"avif_effort": 3},
             "limits": {"output_max_side": 99, "original_max_frames": 7},
         },
@@ -30,6 +34,9 @@ def test_settings_reach_their_components() -> None:
     [mount] = mounts(settings)
     assert mount.allowed_px == (100, 200)
     assert mount.max_age_s == 400 * 86_400
+    assert mount.colours == {Colour(255, 0, 0), Colour(1, 2, 3, 4)}
+    sepia = (Adjust(Tone.SEPIA, 80),)
+    assert mount.transforms == {Transform(width_px=7, height_px=9), Transform(width_px=5, effects=sepia)}
     assert recipe(settings).max_side_px == 99
     assert recipe(settings).effort[Format.AVIF] == 3
     assert input_limits(settings).max_frames == 7

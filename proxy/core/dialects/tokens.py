@@ -128,7 +128,8 @@ def _gravity(value: str) -> Gravity:
     return GRAVITIES[value]
 
 
-def _colour(value: str) -> Colour:
+def colour(value: str) -> Colour:
+    """The colour that `b_` names so; raises ValueError."""
     if value in COLOURS:
         return COLOURS[value]
     if not _HEX.fullmatch(value):
@@ -251,8 +252,8 @@ PATH: dict[str, Token] = {
         write=lambda of: _said(of.dpr_percent, _dpr_text),
     ),
     "b": Token(
-        read=lambda to, value: replace(to, background=_colour(value)),
-        write=lambda of: _said(of.background, lambda colour: colour.hex),
+        read=lambda to, value: replace(to, background=colour(value)),
+        write=lambda of: _said(of.background, lambda said: said.hex),
     ),
     "a": Token(
         read=lambda to, value: replace(to, turn=_choice(_TURNS, value)),
