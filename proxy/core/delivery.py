@@ -95,7 +95,7 @@ class Delivered(NamedTuple):
 class Visit:
     """One request as log and metrics see it, filled in on its way out; without an outcome it is not told.
 
-    The one value here that changes: it belongs to a single request. `target`, `client` and `request_id` are what was
+    The one value here that changes: it belongs to a single request. `settings` are keys that would allow what was refused. `target`, `client` and `request_id` are what was
     heard; the log cleans them.
     """
 
@@ -107,6 +107,7 @@ class Visit:
     format: str = ""
     error: str = ""
     detail: str = ""
+    settings: tuple[str, ...] = ()
     status: int = 0
     bytes: int = 0
     seconds: float = 0.0

@@ -6,6 +6,7 @@ Compares values that other rooms made; decides nothing.
 from proxy.core.dialects.native import VariantAsked
 from proxy.core.dialects.tokens import PATH
 from proxy.core.geometry import multiplied
+from proxy.core.notice import Notice
 from proxy.core.plan import Crop, Pad, Plan
 from proxy.core.transform import Fit, Smart, Transform
 
@@ -34,13 +35,29 @@ def ignored(granted: Transform, plan: Plan) -> list[str]:
 
 def clamped(asked: VariantAsked, granted: Transform, plan: Plan) -> list[str]:
     """Names of the tokens whose value was moved into bounds, with the value that is used."""
-    moved = []
-    for name, token in PATH.items():
-        said, got = token.write(asked.own), token.write(granted)
-        if name in asked.clamped or (said and said != got):
-            moved.append(f"{name}: {','.join(got)}")
+    tokens = {notice.parameter: notice.made for notice in moved(asked.own, granted)}
+    tokens |= {name: ",".join(PATH[name].write(granted)) for name in asked.clamped}
+    told = [f"{name}: {tokens[name]}" for name in PATH if name in tokens]
     box = plan.scale.box
     for name, side, most in (("w", granted.width_px, box.width), ("h", granted.height_px, box.height)):
         if (multiplied(side, granted.dpr_percent) or 0) > most:
-            moved.append(f"{name}: the box is scaled down to {box}")
-    return moved
+            told.append(f"{name}: the box is scaled down to {box}")
+    return told
+
+
+def notices(asked: VariantAsked, granted: Transform) -> list[Notice]:
+    """What a client is told of every answer to its URL."""
+    told = moved(asked.own, granted)
+    if granted.gravity is Smart.FACE:
+        told.append(Notice("g", Smart.FACE, Smart.ATTENTION))
+    return told
+
+
+def moved(asked: Transform, granted: Transform) -> list[Notice]:
+    """The tokens of a URL whose value is another in what was granted."""
+    values = {name: (token.write(asked), token.write(granted)) for name, token in PATH.items()}
+    return [
+        Notice(name, ",".join(said), ",".join(got))
+        for name, (said, got) in values.items()
+        if said and said != got
+    ]

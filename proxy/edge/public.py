@@ -25,17 +25,20 @@ from proxy.core.errors import (
     CalotypeError,
     Internal,
     MethodNotAllowed,
+    NotAllowed,
     SourceNotAllowed,
     UrlTooLong,
 )
+from proxy.core.explain import notices
 from proxy.core.formats import Format
 from proxy.core.freshness import etag, is_refused, matches
 from proxy.core.info import key_of, only
 from proxy.core.memo import Memo
 from proxy.core.mounts import Mount, Rules, admit, admit_original, host_name, proven, route
 from proxy.core.negotiate import AcceptClass, accept_class
+from proxy.core.notice import notice_list
 from proxy.core.signing import ANY, Scope, Signed, is_scoped
-from proxy.core.transform import Auto, Smart
+from proxy.core.transform import Auto
 from proxy.core.wanted import Wanted
 from proxy.edge import respond
 from proxy.edge.headers import joined, list_of, range_of, session_of
@@ -143,6 +146,8 @@ class Public:
         except CalotypeError as failure:
             visit.outcome, visit.error = respond.outcome_of(failure), failure.slug
             visit.detail = failure.detail
+            if isinstance(failure, NotAllowed):
+                visit.settings = failure.settings
             response = respond.problem(
                 failure, negotiates=self._negotiates(host, visit.target), lasting=not is_scoped(visit.target)
             )
@@ -319,15 +324,16 @@ class Public:
         presets = self._rules.presets
         if isinstance(asked, InfoAsked):
             admit_original(mount)
-            transform, fields = asked.transform(presets), asked.fields
+            transform, fields, told = asked.transform(presets), asked.fields, []
         else:
             transform, fields = admit(mount, asked, presets, signed=signed is not None), ()
+            told = notices(asked, transform)
         scope = ANY if signed is None else signed.scope
         terms = respond.terms(
             max_age_s=mount.max_age_s,
             negotiates=transform.format is Auto.AUTO,
             scope=None if signed is None else scope,
-            notice="gravity=face; used=auto" if transform.gravity is Smart.FACE else "",
+            notice=notice_list(told),
         )
         wanted = Wanted(mount.ref(asked.key), transform, accepted, self._rules.max_side_px)
         return Page(wanted, terms, scope, fields)

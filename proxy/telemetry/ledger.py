@@ -27,7 +27,7 @@ _REQUEST_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 class RequestLine(msgspec.Struct, omit_defaults=True):
     """What the log says of a Visit; `key` is the head of the cache key, `ms` the time from request to answer, `detail` what
-    the client was told of the error."""
+    the client was told of the error, `settings` the keys of the configuration that would allow what was refused."""
 
     event: str
     level: str
@@ -43,6 +43,7 @@ class RequestLine(msgspec.Struct, omit_defaults=True):
     key: str = ""
     error: str = ""
     detail: str = ""
+    settings: tuple[str, ...] = ()
     client: str = ""
     id: str = ""
     fetch_ms: float | None = None
@@ -149,6 +150,7 @@ class RequestLedger:
             key=visit.key[:16],
             error=visit.error,
             detail=visit.detail,
+            settings=visit.settings,
             client=visit.client,
         )
         if visit.request_id and _REQUEST_ID.fullmatch(visit.request_id):
@@ -177,7 +179,8 @@ def _shown(target: str) -> str:
 
 def _readable(line: RequestLine) -> str:
     how = f"{line.outcome} {line.tier or line.error}".rstrip()
-    why = f"  ({line.detail})" if line.detail else ""
+    allowing = f"; to allow it: {' or '.join(line.settings)}" if line.settings else ""
+    why = f"  ({line.detail}{allowing})" if line.detail else ""
     return (
         f"{line.time[11:]}  {line.status}  {how:<16} {line.ms:>8.2f} ms {line.bytes:>9}  {line.target}{why}\n"
     )

@@ -84,7 +84,7 @@ async def raw(node: Running, request: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def running(folder: Path, **changes: Any) -> AsyncIterator[Running]:
+async def running(folder: Path, *, log_to: str = "/dev/null", **changes: Any) -> AsyncIterator[Running]:
     """A node of settings made for tests; `changes` are sections."""
     originals = folder / "originals"
     originals.mkdir(exist_ok=True)
@@ -103,7 +103,7 @@ async def running(folder: Path, **changes: Any) -> AsyncIterator[Running]:
         )
     settings = load(None, flags)
     stop, ready = asyncio.Event(), asyncio.Event()
-    nowhere = open("/dev/null", "w")  # noqa: SIM115
+    nowhere = open(log_to, "w")  # noqa: SIM115
     out = Outlet(nowhere)
     log = structlog.wrap_logger(structlog.WriteLogger(out))  # type: ignore[arg-type]
     systemd = Systemd(Told())

@@ -113,7 +113,7 @@ async def test_presets_and_notices(node: Running) -> None:
     assert card.headers["Vary"] == "Accept"
     assert pictures.size((await node.get("/t_card,w_60,f_png/photo.jpg")).body) == (60, 90)
     face = await node.get("/w_50,h_50,c_fill,g_face/photo.jpg")
-    assert face.headers["Calotype-Notice"] == "gravity=face; used=auto"
+    assert face.headers["Calotype-Notice"] == "gravity;asked=face;made=auto"
     assert (await node.get("/w_50,h_50,c_fill,g_auto/photo.jpg")).cache == "calotype; hit; detail=memory"
 
 

@@ -1,0 +1,38 @@
+"""`Calotype-Notice`: what was not done as asked, as an RFC 9651 list. Whoever moves a value adds an item."""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14}|(?:0|[1-9][0-9]{0,11})\.[0-9]{0,2}[1-9])", re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9:/!#$%&'*+.^_`|~-]*", re.ASCII)
+_TEXT = re.compile(r"[^\x20-\x7e]")
+
+_WORDS = {"g": "gravity"}
+"""The names of parameters that are not those of a path URL."""
+
+
+class Notice(NamedTuple):
+    """A parameter, what was asked of it and what was made, each as a URL spells it."""
+
+    parameter: str
+    asked: str
+    made: str
+
+    def __str__(self) -> str:
+        return (
+            f"{_WORDS.get(self.parameter, self.parameter)};asked={_bare(self.asked)};made={_bare(self.made)}"
+        )
+
+
+def notice_list(notices: Iterable[Notice]) -> str:
+    """The header's value; empty where there is nothing to tell."""
+    return ", ".join(map(str, notices))
+
+
+def _bare(value: str) -> str:
+    """A number or a token as it is, all else as a string (RFC 9651 3.3)."""
+    if _NUMBER.fullmatch(value) or _TOKEN.fullmatch(value):
+        return value
+    quoted = _TEXT.sub("?", value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}"'
