@@ -27,6 +27,7 @@ from proxy.service.purges import Purges
 from proxy.service.quarantine import Quarantine
 from proxy.service.singleflight import Flights
 from proxy.service.uploads import Uploads
+from proxy.service.versions import Versions
 from proxy.service.warming import Warming
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.tiers.redis import NoRedis
@@ -122,19 +123,6 @@ class Engine:
             index,
             renderer,
         )
-        self.produce = Produce(
-            self.originals,
-            self.chain,
-            self.flights,
-            renderer,
-            parts.recipe(settings),
-            settings.formats.auto,
-            self.clock,
-            metrics,
-            bucket,
-            self.generations,
-            index,
-        )
         self.fleet = parts.fleet(settings, self.records, self.generations, log) if disk is not None else None
         self.bucket = bucket
         self.usage = None
@@ -156,6 +144,21 @@ class Engine:
             wall=parts.wall,
             salt=parts.salt,
             log=log,
+        )
+        self.versions = Versions(self.originals, self.purges, self.clock, log)
+        self.produce = Produce(
+            self.originals,
+            self.chain,
+            self.flights,
+            renderer,
+            parts.recipe(settings),
+            settings.formats.auto,
+            self.clock,
+            metrics,
+            bucket,
+            self.generations,
+            index,
+            self.versions,
         )
         self.warming = Warming(
             self.records.jobs,
@@ -243,6 +246,7 @@ class Engine:
         await self.warming.close()
         if self.fleet is not None:
             await self.fleet.close()
+        await self.versions.close()
         await self.purges.close()
         await self.flights.close()
         await self.pool.close()

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from proxy.core.admin import AdminAsked
-from proxy.core.delivery import Delivered, Timings, Variant, Visit
+from proxy.core.delivery import Delivered, Met, Timings, Variant, Visit
 from proxy.core.errors import CalotypeError
 from proxy.core.facts import Facts
 from proxy.core.formats import Format
@@ -120,6 +120,8 @@ class Original(Protocol):
 
     identity: Identity
     size_bytes: int
+    tag: str
+    """What a source that names no versions has told it by, where it was just fetched from there; else empty."""
 
     def fileno(self) -> int:
         """A descriptor open for reading; readers use pread or mmap and leave its position alone. The file's mtime is when
@@ -190,6 +192,10 @@ class Source(Protocol):
 
     async def identify(self, key: str, known: Identity | None, generation: str) -> Identity:
         """The original's present identity, of that generation; `known` is the last that is remembered and trusted, if any."""
+        ...
+
+    async def tag(self, key: str) -> str:
+        """What the source tells the original by that it has now, where its identities have no version; else empty."""
         ...
 
     async def fetch(self, key: str, generation: str) -> Original:
@@ -272,6 +278,11 @@ class Producer(Protocol):
 
     async def name(self, wanted: Wanted, *, deadline: float) -> Named:
         """What the wanted variant is called, without looking for it."""
+        ...
+
+    async def meet(self, ref: OriginalRef, version: str, *, deadline: float) -> Met:
+        """Until when a version that a URL names may be believed to be known, if need be after a look at the original;
+        raises nothing of the original's."""
         ...
 
     async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:

@@ -159,6 +159,7 @@ class FakeOriginal:
         self.identity = identity
         self.size_bytes = len(content)
         self.content = content
+        self.tag = ""
         self.closed = False
         self.changed = False
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
@@ -186,7 +187,8 @@ class FakeSource:
         self.name = name
         self.originals: dict[str, bytes] = {}
         self.versions: dict[str, str] = {}
-        self.identified = 0
+        self.tags: dict[str, str] = {}
+        self.identified = self.looks = 0
         self.fetched: list[FakeOriginal] = []
         self.failure: CalotypeError | None = None
         self.gate = asyncio.Event()
@@ -209,8 +211,17 @@ class FakeSource:
         if self.failure is not None:
             raise self.failure
         original = FakeOriginal(self._identity(key, generation), self.originals[key])
+        original.tag = self.tags.get(key, "")
         self.fetched.append(original)
         return original
+
+    async def tag(self, key: str) -> str:
+        self.looks += 1
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        self._identity(key, "")
+        return self.tags.get(key, "")
 
     def _identity(self, key: str, generation: str) -> Identity:
         if key not in self.originals:

@@ -62,6 +62,15 @@ class Belief(NamedTuple):
 
 NO_BELIEF = Belief("", 0.0)
 
+
+class Met(NamedTuple):
+    """Until when, on the Clock, a version that a URL names needs no look at its original, and what is believed of that
+    since the look; 0 where there was none."""
+
+    until_s: float
+    belief: Belief = NO_BELIEF
+
+
 VALIDATOR = "validator"
 """The tier of a hit on the client's own copy, which its entity tag proved current."""
 
@@ -71,7 +80,8 @@ class Delivery:
     """The answer to a request for a variant, without its bytes: whoever remembers a Delivery holds no picture.
 
     `tier` is where a hit was found, VALIDATOR for the client's own copy; `stored` says that a miss was taken into
-    at least one tier. `belief` is about the original that `key` was made of. `location`, if not empty, is the URL at which the client finds the bytes itself.
+    at least one tier. `belief` is about the original that `key` was made of. `provisional` says that the version
+    its URL names has not had its look yet. `location`, if not empty, is the URL at which the client finds the bytes itself.
     """
 
     key: str
@@ -82,6 +92,7 @@ class Delivery:
     timings: Timings = NO_TIMINGS
     belief: Belief = NO_BELIEF
     location: str = field(default="", repr=False)
+    provisional: bool = False
 
 
 class Delivered(NamedTuple):

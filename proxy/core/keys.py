@@ -54,10 +54,11 @@ class Seen(NamedTuple):
     sequencer: str
 
 
-def variant_key(identity: Identity, plan: Plan, version: str | None, generation: str = "") -> str:
-    """Hex SHA-256, the name of a variant in every tier; `version` is the URL's own `v`, `generation` that of the plan."""
+def variant_key(identity: Identity, plan: Plan, generation: str = "") -> str:
+    """Hex SHA-256, the name of a variant in every tier; `generation` is that of the plan."""
     purged = (f"plan {generation}",) if generation else ()
-    return _digest("variant", identity, canonical(plan), version or "", *purged)
+    # Nothing stands where the version of a URL once stood: older keys stay what they are.
+    return _digest("variant", identity, canonical(plan), "", *purged)
 
 
 def facts_key(identity: Identity) -> str:
@@ -71,7 +72,8 @@ def original_key(identity: Identity) -> str:
 
 
 def identity_key(ref: OriginalRef, generation: str) -> str:
-    """Hex SHA-256, the name of the version an original had when it was last looked at."""
+    """Hex SHA-256, the name of the version an original had when it was last looked at, or of the entity tag that it had
+    when it was first fetched, where its source names no versions."""
     return _digest("identity", Identity(ref, "", generation))
 
 

@@ -121,7 +121,7 @@ class Auto(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transform:
-    """`dpr_percent` is 100 to 400 and multiplies both sides; `version` only separates cache entries."""
+    """`dpr_percent` is 100 to 400 and multiplies both sides; `version` separates URLs and no cache entries."""
 
     width_px: int | None = None
     height_px: int | None = None

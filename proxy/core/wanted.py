@@ -1,6 +1,6 @@
 """What a request wants once its URL is understood, and what that is called."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from proxy.core.delivery import Belief
@@ -21,8 +21,14 @@ class Wanted:
     max_side_px: int
 
     @property
+    def version(self) -> str | None:
+        """The version that the URL names: what is wanted is the same whichever it is."""
+        return self.transform.version
+
+    @property
     def by_value(self) -> tuple[OriginalRef, Transform, AcceptClass, int]:
-        return self.ref, self.transform, self.accepted, self.max_side_px
+        asked = self.transform if self.version is None else replace(self.transform, version=None)
+        return self.ref, asked, self.accepted, self.max_side_px
 
 
 class Named(NamedTuple):

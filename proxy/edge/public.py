@@ -238,13 +238,19 @@ class Public:
             delivery = replace(delivery, key=key_of(delivery.key, page.fields))
             variant = variant and replace(variant, body=only(variant.body, page.fields))
         terms = page.terms if page.scope is ANY else self._terms(page)
-        if delivery is not page.delivery:
+        if delivery.provisional:
+            terms = terms.within(respond.PROVISIONAL_CACHE_S)
+            headers = respond.picture_headers(delivery, terms)
+        elif delivery is page.delivery:
+            headers = page.headers
+        else:
             page.delivery, page.headers = delivery, respond.picture_headers(delivery, terms)
+            headers = page.headers
         return respond.picture(
             delivery,
             variant,
             terms,
-            page.headers,
+            headers,
             range_header=range_of(request),
             if_range=request.headers.get(hdrs.IF_RANGE),
             total_s=self._clock() - began_s,

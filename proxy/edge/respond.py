@@ -65,6 +65,8 @@ FRONT_CACHE_S = 5
 """How long nginx in front may repeat an answer without asking: a purge is to be through it within ten."""
 NOT_FOUND_CACHE_S = 60
 REDIRECT_CACHE_S = 60
+PROVISIONAL_CACHE_S = 60
+"""How long an answer may be kept whose version has not had its look yet."""
 PREFLIGHT_CACHE_S = 86_400
 _ALLOW = "GET, HEAD, OPTIONS"
 _NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z, \t-]+")

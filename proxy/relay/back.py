@@ -143,6 +143,8 @@ class RelayServer:
             match call.method:
                 case "name":
                     answer = await self._producer.name(*call.arguments, deadline=call.deadline)
+                case "meet":
+                    answer = await self._producer.meet(*call.arguments, deadline=call.deadline)
                 case "variant":
                     wanted, redirect_until_s = call.arguments
                     answer = await self._producer.variant(

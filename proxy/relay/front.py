@@ -11,7 +11,7 @@ from typing import Any
 
 from proxy.channel import Channel, Closed, Message
 from proxy.core.admin import AdminAsked
-from proxy.core.delivery import Delivered
+from proxy.core.delivery import Delivered, Met
 from proxy.core.errors import RenderTimeout, WorkerDied
 from proxy.core.generations import Scope
 from proxy.core.keys import Identity, OriginalRef
@@ -42,6 +42,10 @@ class Relay:
     async def name(self, wanted: Wanted, *, deadline: float) -> Named:
         named: Named = await self._ask(Call("name", (wanted,), deadline))
         return named
+
+    async def meet(self, ref: OriginalRef, version: str, *, deadline: float) -> Met:
+        met: Met = await self._ask(Call("meet", (ref, version), deadline))
+        return met
 
     async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
         delivered: Delivered = await self._ask(Call("variant", (wanted, redirect_until_s), deadline))
@@ -153,6 +157,8 @@ def _value(answer: Message) -> Any:
 
 class PassedOriginal:
     """Satisfies Original: the back's open file, passed on."""
+
+    tag = ""
 
     def __init__(self, descriptor: int, opened: Opened) -> None:
         self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 (closed by close)

@@ -10,7 +10,7 @@ from proxy.core.keys import Identity
 class Call(NamedTuple):
     """One thing to do until `deadline`, a point on the Clock, which all processes of a machine share."""
 
-    method: Literal["name", "variant", "latest", "do", "follow", "retire"]
+    method: Literal["name", "meet", "variant", "latest", "do", "follow", "retire"]
     arguments: tuple[Any, ...]
     deadline: float
 

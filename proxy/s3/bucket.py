@@ -37,9 +37,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What came with an object's bytes; `metadata` has lower-case names."""
+    """What came with an object's bytes; `metadata` has lower-case names, `tag` is what the store tells it by."""
 
     size_bytes: int
+    tag: str
     content_type: str
     metadata: Mapping[str, str]
 
@@ -191,6 +192,13 @@ class S3Bucket:
         metadata: Mapping[str, str] = answer.get("Metadata", {})
         return metadata
 
+    async def tag(self, key: str, *, within_s: float | None = None) -> str:
+        """What the store tells an object by: its entity tag, bare, else its date. Raises RemoteError."""
+        answer = await self._ask(
+            self._reads, lambda: self._client.head_object(Bucket=self.place.bucket, Key=key), within_s
+        )
+        return _tag_of(answer)
+
     async def delete(self, key: str, *, within_s: float | None = None) -> None:
         """Removes an object; raises RemoteError."""
         await self._ask(
@@ -270,6 +278,7 @@ class S3Bucket:
         tag = _MD5.fullmatch(answer.get("ETag", ""))
         head = Head(
             size_bytes=meter.received_bytes,
+            tag=_tag_of(answer),
             content_type=answer.get("ContentType", ""),
             metadata=answer.get("Metadata", {}),
         )
@@ -277,6 +286,11 @@ class S3Bucket:
             tag is not None and tag[1] != md5.hexdigest() and self._tags_are_md5 and not _encrypted(answer)
         )
         return head, md5.digest() if doubted else None
+
+
+def _tag_of(answer: Mapping[str, Any]) -> str:
+    tag = str(answer.get("ETag", "")).removeprefix("W/").strip('"')
+    return tag or str(answer.get("LastModified", ""))
 
 
 def _encrypted(answer: Mapping[str, Any]) -> bool:

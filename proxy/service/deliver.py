@@ -36,13 +36,14 @@ class Deliver:
         self._hits: Memo[Wanted, Delivery] = Memo(_MEMO_ENTRIES)
         self._names: Memo[Wanted, Named] = Memo(_MEMO_ENTRIES)
         self._beliefs: Memo[OriginalRef, Belief] = Memo(_MEMO_ENTRIES)
+        self._met: Memo[Wanted, float] = Memo(_MEMO_ENTRIES)
         self._looking: dict[OriginalRef, float] = {}
         self._purges = 0
 
     def recall(self, wanted: Wanted) -> Delivered | None:
         """The memory hit, at once, as long as the original's identity may be believed; None for all else."""
         hit = self._hits.get(wanted)
-        if hit is None or not self._holds(wanted.ref, hit.belief):
+        if hit is None or not self._holds(wanted.ref, hit.belief) or not self._is_met(wanted):
             return None
         variant = self._memory.lookup(hit.key)
         return None if variant is None else Delivered(hit, variant)
@@ -60,6 +61,35 @@ class Deliver:
 
         `is_current` says whether the client holds the variant of a key already; then nothing is looked up.
         """
+        is_met = self._is_met(wanted) or await self._meet(wanted, deadline)
+        delivered = await self._brought(wanted, deadline, redirect_until_s, is_current)
+        if is_met:
+            return delivered
+        return delivered._replace(delivery=replace(delivered.delivery, provisional=True))
+
+    def _is_met(self, wanted: Wanted) -> bool:
+        """Whether the version that the URL names, if it does, needs no look at the original."""
+        return wanted.version is None or self._met.get(wanted, 0.0) > self._clock()
+
+    async def _meet(self, wanted: Wanted, deadline: float) -> bool:
+        """Whether the look has been, after which other things are believed."""
+        assert wanted.version is not None
+        purges = self._purges
+        until_s, belief = await self._producer.meet(wanted.ref, wanted.version, deadline=deadline)
+        if not until_s:
+            return False
+        self._met.keep(wanted, until_s)
+        if purges == self._purges:
+            self._beliefs.keep(wanted.ref, belief)
+        return True
+
+    async def _brought(
+        self,
+        wanted: Wanted,
+        deadline: float,
+        redirect_until_s: float,
+        is_current: Callable[[str], bool] | None,
+    ) -> Delivered:
         flight: tuple[object, ...]
         purges = self._purges
         if is_current is None and wanted not in self._names:

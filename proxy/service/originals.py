@@ -62,6 +62,14 @@ class _Known(NamedTuple):
     generation: str
 
 
+class Found(NamedTuple):
+    """What a look found: whether the original is another than the fleet knows, and what its source tells it by, if it
+    names no versions."""
+
+    is_another: bool
+    tag: str
+
+
 def _version(known: Identity | OriginalNotFound) -> str:
     return known.version if isinstance(known, Identity) else _GONE
 
@@ -135,7 +143,62 @@ class Originals:
         known = self._known.get(ref)
         return known if known is not None and known.generation == generation else None
 
-    async def _look(self, ref: OriginalRef, generation: str, deadline: float) -> "_Known":
+    async def look(self, ref: OriginalRef, *, deadline: float) -> Found:
+        """Asks the source now, whatever is remembered. What was not known before is from now on; what is another than
+        was known stays so until it is purged. Raises OriginalNotFound, or whatever the source raises."""
+        generation = self._generations.of(ref)
+        try:
+            async with asyncio.timeout_at(deadline):
+                tag = await self._sources[ref.source].tag(ref.key)
+        except TimeoutError:
+            raise SourceTimeout("the source did not answer in time") from None
+        if not tag:
+            return await self._look_afresh(ref, generation, deadline)
+        self._absent.forget((ref, generation))
+        known = await self._tag_of(ref, generation)
+        if known is None and (self._index is None or await self._index.seen(ref) is None):
+            self._store_tag(ref, generation, tag)
+            return Found(False, tag)
+        # What was purged meanwhile was looked at by another node, or by its owner.
+        return Found(known != tag and generation == self._generations.of(ref), tag)
+
+    async def _look_afresh(self, ref: OriginalRef, generation: str, deadline: float) -> Found:
+        serves_stale = self._sources[ref.source].serves_stale
+        known = self._known_of(ref, generation)
+        last = await self._last(ref, generation) if serves_stale else known.identity if known else None
+        found = await self._look(ref, generation, deadline, afresh=True)
+        if found.identity is None:
+            raise OriginalNotFound(found.missing)
+        is_current = generation == self._generations.of(ref)
+        return Found(last is not None and last.version != found.identity.version and is_current, "")
+
+    def note_tag(self, ref: OriginalRef, tag: str) -> None:
+        """The fleet knows the original by `tag` from now on, until it is purged."""
+        if tag:
+            self._store_tag(ref, self._generations.of(ref), tag)
+
+    def _store_tag(self, ref: OriginalRef, generation: str, tag: str) -> None:
+        self._chain.store(identity_key(ref, generation), Variant(kind=None, body=tag.encode(), of=str(ref)))
+
+    async def _tag_of(self, ref: OriginalRef, generation: str) -> str | None:
+        """What the fleet knows an original without a version by."""
+        brought = await self._chain.lookup(identity_key(ref, generation), None)
+        return brought.variant.body.decode() if brought else None
+
+    def _learn_tag(self, ref: OriginalRef, generation: str, tag: str) -> None:
+        """Of what was fetched, where nothing is known: what was fetched first stays known, so that a look finds out that
+        there is another."""
+
+        async def learn(_: Flight) -> None:
+            if await self._tag_of(ref, generation) is None:
+                self._store_tag(ref, generation, tag)
+
+        self._flights.begin(("tag", ref, generation), learn)
+
+    async def _look(
+        self, ref: OriginalRef, generation: str, deadline: float, *, afresh: bool = False
+    ) -> "_Known":
+        """With `afresh` only what the source says now counts."""
         source = self._sources[ref.source]
         last = await self._last(ref, generation) if source.serves_stale else None
         known: Identity | OriginalNotFound
@@ -148,7 +211,7 @@ class Originals:
         except OriginalNotFound as missing:
             known, lasts_s, ahead_s = missing.with_traceback(None), NOT_FOUND_S, 0.0
         except (TimeoutError, SourceTimeout, SourceUnavailable) as failure:
-            if last is None:
+            if last is None or afresh:
                 if isinstance(failure, TimeoutError):
                     raise SourceTimeout("the source did not answer in time") from None
                 raise
@@ -339,4 +402,6 @@ class Originals:
                 self._absent.keep((ref, generation), (failure.detail, until_s), until_s)
             raise
         self._metrics.fetched(ref.source, "ok")
+        if original.tag:
+            self._learn_tag(ref, generation, original.tag)
         return original

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import NamedTuple
 
-from proxy.core.delivery import NO_TIMINGS, Delivered, Delivery, Outcome, Timings, Variant
+from proxy.core.delivery import NO_TIMINGS, Delivered, Delivery, Met, Outcome, Timings, Variant
 from proxy.core.errors import Internal
 from proxy.core.formats import Format
 from proxy.core.freshness import etag
@@ -22,6 +22,7 @@ from proxy.ports import Clock, Index, Metrics, Original, Redirects, Renderer
 from proxy.service.chain import Brought, Chain
 from proxy.service.originals import OriginalChanged, Originals
 from proxy.service.singleflight import Flight, Flights, Landed
+from proxy.service.versions import NOT_MET, Versions
 
 _MEMO_ENTRIES = 20_000
 
@@ -60,7 +61,9 @@ class Produce:
         redirects: Redirects | None = None,
         generations: Generations | None = None,
         index: Index | None = None,
+        versions: Versions | None = None,
     ) -> None:
+        self._versions = versions
         self._originals = originals
         self._chain = chain
         self._flights = flights
@@ -77,6 +80,11 @@ class Produce:
     async def name(self, wanted: Wanted, *, deadline: float) -> Named:
         resolved = await self.resolve(wanted, deadline=deadline)
         return Named(resolved.key, resolved.plan.encode.format, self._originals.belief(resolved.identity))
+
+    async def meet(self, ref: OriginalRef, version: str, *, deadline: float) -> Met:
+        if self._versions is None:
+            return NOT_MET
+        return await self._versions.meet(ref, version, deadline=deadline)
 
     async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
         async def attempt() -> Delivered:
@@ -167,7 +175,7 @@ class Produce:
         facts = await self._originals.facts(identity, deadline=deadline) if asked.needs_facts else None
         recipe = replace(self._recipe, max_side_px=wanted.max_side_px)
         plan = resolve(asked, choose(asked, wanted.accepted, self._auto, facts), recipe)
-        key = variant_key(identity, plan, asked.version, self._generations.of_plan(wanted.ref, plan))
+        key = variant_key(identity, plan, self._generations.of_plan(wanted.ref, plan))
         return self._resolved.keep(wanted.by_value, Resolved(identity, plan, key, of_plans))
 
     async def _make(self, resolved: Resolved, flight: Flight, deadline: float) -> _Made:

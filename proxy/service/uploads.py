@@ -50,6 +50,8 @@ class Uploaded:
 class Received:
     """Satisfies Original: what was uploaded, before it has a place. `descriptor` is closed by whoever opened it."""
 
+    tag = ""
+
     def __init__(self, descriptor: int, ref: OriginalRef, size_bytes: int) -> None:
         self._descriptor = descriptor
         self.identity = Identity(ref, "uploaded")
@@ -136,6 +138,9 @@ class Uploads:
         ref = content.identity.ref
         self._originals.found(ref)
         await self._originals.note_facts(ref, facts, deadline=deadline)
+        with suppress(CalotypeError):
+            # What the store has now, and made of it here, is the same.
+            self._originals.note_tag(ref, (await self._originals.look(ref, deadline=deadline)).tag)
         transforms = tuple(f"t_{name}" for name in self._eager)
         job = ""
         if transforms:

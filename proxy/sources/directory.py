@@ -31,6 +31,8 @@ _MISSING = frozenset(
 class OpenFile:
     """Satisfies Original."""
 
+    tag = ""
+
     def __init__(self, descriptor: int, ref: OriginalRef, generation: str) -> None:
         # A file object, so that the descriptor is closed even if nobody is left to do it.
         self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115
@@ -66,6 +68,9 @@ class DirectorySource:
         return await asyncio.get_running_loop().run_in_executor(
             self._threads, self._identify, key, generation
         )
+
+    async def tag(self, key: str) -> str:
+        return ""
 
     async def fetch(self, key: str, generation: str = "") -> OpenFile:
         opening = asyncio.get_running_loop().run_in_executor(self._threads, self._open, key, generation)

@@ -1,6 +1,7 @@
 """Originals in a bucket of an S3-compatible store. A key is an object's name below the source's prefix.
 
-The store is not asked who an original is: an upload gets a new key, or is purged. So there is no version.
+The store is not asked who an original is, but for a version that a URL names: an upload gets a new key, or is purged. So
+its identity has no version.
 """
 
 import asyncio
@@ -38,8 +39,14 @@ class S3Source:
 
     async def fetch(self, key: str, generation: str = "") -> Original:
         async with receiving(self._keep, self.max_bytes) as incoming:
-            await self._bucket.get(self._bucket.place.prefix + key, incoming, max_bytes=self.max_bytes)
-            return await incoming.kept(await self.identify(key, None, generation))
+            head = await self._bucket.get(self._bucket.place.prefix + key, incoming, max_bytes=self.max_bytes)
+            original = await incoming.kept(await self.identify(key, None, generation))
+            original.tag = head.tag
+            return original
+
+    async def tag(self, key: str) -> str:
+        with told(self.max_bytes):
+            return await self._bucket.tag(self._bucket.place.prefix + key)
 
     async def keep(self, key: str, content: Original, *, kind: Format, generation: str) -> None:
         body = await asyncio.to_thread(os.pread, content.fileno(), content.size_bytes, 0)

@@ -39,6 +39,9 @@ class WebSource:
         assert original is not None
         return original
 
+    async def tag(self, key: str) -> str:
+        return ""
+
     async def _get(
         self, key: str, known: Identity | None, generation: str
     ) -> tuple[Identity, Original | None]:

@@ -44,6 +44,7 @@ class KeptOriginal:
         self._file = file
         self.identity = identity
         self.size_bytes = size_bytes
+        self.tag = ""
 
     def fileno(self) -> int:
         return self._file.fileno()

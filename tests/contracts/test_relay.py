@@ -16,7 +16,7 @@ import structlog
 
 from proxy.channel import Channel, Closed
 from proxy.core.admin import AdminAsked, Explain, Upload, WarmAgain
-from proxy.core.delivery import Belief, Delivered, Delivery, Outcome, Timings, Variant
+from proxy.core.delivery import Belief, Delivered, Delivery, Met, Outcome, Timings, Variant
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.errors import (
     CalotypeError,
@@ -63,6 +63,10 @@ class Producer:
     async def name(self, wanted: Wanted, *, deadline: float) -> Named:
         await self._pass("name", wanted, deadline)
         return Named("k", Format.WEBP, Belief("1", float("inf")))
+
+    async def meet(self, ref: OriginalRef, version: str, *, deadline: float) -> Met:
+        await self._pass("meet", ref, version, deadline)
+        return Met(5.0, Belief("2", 6.0))
 
     async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
         await self._pass("variant", wanted, deadline, redirect_until_s)
@@ -159,6 +163,8 @@ async def test_what_is_asked_arrives_as_it_was(house: SimpleNamespace) -> None:
     (_, named, first), (_, asked, second, redirect_until_s) = house.producer.asked
     assert named.by_value == asked.by_value == WANTED.by_value
     assert (first, second, redirect_until_s) == (deadline, deadline, math.inf)
+    assert await house.relay.meet(WANTED.ref, "7", deadline=deadline) == Met(5.0, Belief("2", 6.0))
+    assert house.producer.asked[-1] == ("meet", WANTED.ref, "7", deadline)
     assert await house.relay.do(Explain("/w_1/a", "x")) == (Explain("/w_1/a", "x"), None, 0)
 
 

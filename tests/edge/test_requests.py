@@ -258,8 +258,9 @@ async def test_none_of_them_makes_the_first_answer_another(node: Running) -> Non
     """Each on a URL not met before: what is kept is what anybody would have got."""
     plain = await node.get("/w_60,f_jpg/photo.jpg")
     for number, name in enumerate(NAMES):
-        first = await node.get(f"/w_60,f_jpg,v_{number}/photo.jpg", **{name: "canary"})
-        again = await node.get(f"/w_60,f_jpg,v_{number}/photo.jpg")
+        target = f"/w_60,f_jpg,dpr_1,c_{('fit', 'fill')[number % 2]},g_0.{number + 1}:0.5/photo.jpg"
+        first = await node.get(target, **{name: "canary"})
+        again = await node.get(target)
         assert first.body == again.body == plain.body, name
 
 

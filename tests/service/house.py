@@ -24,6 +24,7 @@ from proxy.service.produce import Produce
 from proxy.service.purges import Purges
 from proxy.service.singleflight import Flights
 from proxy.service.uploads import Uploads
+from proxy.service.versions import Versions
 from proxy.service.warming import Warming
 from tests.fakes import (
     FakeClock,
@@ -81,20 +82,6 @@ class House(SimpleNamespace):
             self.generations,
             self.index,
         )
-        self.produce = Produce(
-            self.originals,
-            self.chain,
-            self.flights,
-            self.renderer,
-            RECIPE,
-            AUTO,
-            self.clock,
-            self.metrics,
-            None,
-            self.generations,
-            self.index,
-        )
-        self.deliver = Deliver(self.memory, self.produce, Flights(), self.clock)
         self.hook = None
         self.now_s = 1_800_000_000.0
         self.purges = Purges(
@@ -111,6 +98,24 @@ class House(SimpleNamespace):
             salt=lambda: "5a17",
             log=structlog.wrap_logger(structlog.ReturnLogger()),
         )
+        self.versions = Versions(
+            self.originals, self.purges, self.clock, structlog.wrap_logger(structlog.ReturnLogger())
+        )
+        self.produce = Produce(
+            self.originals,
+            self.chain,
+            self.flights,
+            self.renderer,
+            RECIPE,
+            AUTO,
+            self.clock,
+            self.metrics,
+            None,
+            self.generations,
+            self.index,
+            self.versions,
+        )
+        self.deliver = Deliver(self.memory, self.produce, Flights(), self.clock)
         if processes == 1:
             self.purges.follow("", self.deliver)
 
@@ -173,6 +178,7 @@ class House(SimpleNamespace):
         return delivered.variant.body
 
     async def close(self) -> None:
+        await self.versions.close()
         await self.purges.close()
         await self.flights.close()
         await self.chain.close(soon())

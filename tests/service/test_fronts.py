@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.core.delivery import Belief, Delivered, Delivery, Outcome, Variant
+from proxy.core.delivery import Belief, Delivered, Delivery, Met, Outcome, Variant
 from proxy.core.errors import OriginalNotFound, SourceUnavailable
 from proxy.core.formats import Format
 from proxy.core.keys import OriginalRef
@@ -38,7 +38,8 @@ class FakeProducer:
 
     def __init__(self) -> None:
         self.names = self.variants = 0
-        self.until_s = self.ahead_s = 0.0
+        self.until_s = self.ahead_s = self.met_until_s = 0.0
+        self.met: list[str] = []
         self.key, self.version = KEY, "1"
         self.location = ""
         self.failure: Exception | None = None
@@ -52,6 +53,11 @@ class FakeProducer:
         if self.name_failure is not None:
             raise self.name_failure
         return Named(self.key, Format.PNG, self.belief)
+
+    async def meet(self, ref: OriginalRef, version: str, *, deadline: float) -> Met:
+        self.met.append(version)
+        await self.gate.wait()
+        return Met(self.met_until_s, self.belief)
 
     @property
     def belief(self) -> Belief:
@@ -324,3 +330,34 @@ async def test_a_failure_is_everybodys_and_not_remembered() -> None:
         with pytest.raises(SourceUnavailable):
             await deliver.variant(wanted(), deadline=later())
     assert producer.variants == 2
+
+
+def versioned() -> Wanted:
+    return Wanted(OriginalRef("photos", "a"), Transform(width_px=4, version="2"), frozenset(), 4000)
+
+
+async def test_a_version_is_asked_about_until_it_is_met() -> None:
+    producer, clock, asked = FakeProducer(), StillClock(), versioned()
+    producer.until_s = clock() + 1000
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    for _ in range(2):
+        assert deliver.recall(asked) is None
+        assert (await deliver.variant(asked, deadline=later())).delivery.provisional
+    assert (producer.met, producer.variants) == (["2", "2"], 1)
+    producer.met_until_s = clock() + 60
+    assert not (await deliver.variant(asked, deadline=later())).delivery.provisional
+    hit = deliver.recall(asked)
+    assert hit is not None
+    assert not hit.delivery.provisional
+    clock.ahead_s += 60
+    assert deliver.recall(asked) is None
+    assert len(producer.met) == 3
+
+
+async def test_a_look_at_an_original_that_is_another_is_believed_at_once() -> None:
+    producer, clock, asked = FakeProducer(), StillClock(), versioned()
+    producer.until_s, producer.met_until_s = clock() + 1000, clock() + 60
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    await deliver.variant(wanted(), deadline=later())
+    producer.key, producer.version = "cd" * 32, "2"
+    assert (await deliver.variant(asked, deadline=later())).delivery.key == producer.key
