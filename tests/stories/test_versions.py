@@ -1,0 +1,119 @@
+"""Versions in URLs over a fleet on a real store: an original replaced under its name is seen, and strangers cost nothing."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from tests import pictures
+from tests.stories.fleet import Node, Place, client, eventually, running
+
+LASTING = "public, max-age=31536000, immutable"
+FOR_NOW = "public, max-age=60"
+
+
+async def ask(node: Node, tokens: str, session: aiohttp.ClientSession | None = None) -> tuple[bytes, str]:
+    """The picture, and for how long it may be kept."""
+    if session is None:
+        async with client() as session:
+            return await ask(node, tokens, session)
+    async with session.get(URL(f"{node.url}/{tokens}/a.png", encoded=True)) as answer:
+        assert answer.status == 200, await answer.text()
+        return await answer.read(), answer.headers["Cache-Control"]
+
+
+def colour(number: int) -> bytes:
+    return pictures.encoded(pictures.photo(160, 120, seed=number), "png")
+
+
+def looks(place: Place) -> int:
+    return place.between.count("HEAD", f"/{place.originals}/a.png")
+
+
+@pytest.fixture
+def nodes(place: Place) -> Iterator[tuple[Node, Node]]:
+    place.put("a.png", colour(1))
+    first, second = place.node("a", processes=2), place.node("b")
+    with running(first, second):
+        yield first, second
+
+
+async def test_a_version_asked_before_the_original_was_replaced_shows_it_after_a_restart(
+    place: Place, nodes: tuple[Node, Node]
+) -> None:
+    first, second = nodes
+    old, kept = await ask(first, "w_10,v_2")
+    assert kept == LASTING
+    assert await ask(second, "w_10,v_2") == (old, LASTING)
+    place.put("a.png", colour(2))
+    assert (await ask(second, "w_10"))[0] == old, "nobody has said that it is another"
+    assert second.stop() == 0
+    second.start()
+    new, kept = await ask(second, "w_10,v_2")
+    assert (new != old, kept) == (True, LASTING)
+    for node in nodes:
+        for tokens in ("w_10,v_2", "w_10", "w_10,v_3"):
+            assert await ask(node, tokens) == (new, LASTING), "the fleet knows it by now"
+
+
+async def test_a_new_version_shows_what_was_replaced_on_every_node(
+    place: Place, nodes: tuple[Node, Node]
+) -> None:
+    first, second = nodes
+    old, _ = await ask(first, "w_10,v_1")
+    assert (await ask(second, "w_10"))[0] == old
+    for number, node in ((2, second), (3, first)):
+        place.put("a.png", colour(number))
+        new, kept = await ask(node, f"w_10,v_{number}")
+        assert (new != old, kept) == (True, LASTING)
+        assert {(await ask(each, "w_10"))[0] for each in nodes} == {new}
+        old = new
+
+
+async def test_strangers_cost_a_look_a_second_and_no_object(place: Place, nodes: tuple[Node, Node]) -> None:
+    first, second = nodes
+    await ask(first, "w_10,f_png")
+    await eventually(lambda: place.puts(".png") == 1)
+    renders = [node.metric("calotype_renders_total") for node in nodes]
+    place.between.forget()
+    began_s = time.monotonic()
+    async with client() as session:
+        for start in range(0, 600, 200):
+            answers = await asyncio.gather(
+                *(
+                    ask(nodes[number % 2], f"w_10,f_png,v_{number}", session)
+                    for number in range(start, start + 200)
+                )
+            )
+            assert len({body for body, _ in answers}) == 1
+            assert {kept for _, kept in answers} <= {LASTING, FOR_NOW}
+    took_s = time.monotonic() - began_s
+    assert 2 <= looks(place) <= 2 * (took_s + 2)
+    assert place.puts(".png") == 0
+    assert place.gets("a.png") == 0
+    assert [node.metric("calotype_renders_total") for node in nodes] == renders
+    assert (
+        first.metric("calotype_tier_entries", tier="disk")
+        + second.metric("calotype_tier_entries", tier="disk")
+        < 20
+    )
+
+
+@pytest.mark.parametrize("how", ["down", "hang"])
+async def test_until_the_store_could_be_asked_nothing_is_promised(
+    place: Place, nodes: tuple[Node, Node], how: str
+) -> None:
+    first, _ = nodes
+    old, _ = await ask(first, "w_10")
+    place.put("a.png", colour(2))
+    getattr(place.between, how)()
+    assert await ask(first, "w_10,v_2") == (old, FOR_NOW)
+    assert await ask(first, "w_10") == (old, LASTING)
+    place.between.up()
+    async with asyncio.timeout(30):
+        while (await ask(first, "w_10,v_2"))[1] != LASTING:
+            await asyncio.sleep(0.1)
+    assert (await ask(first, "w_10,v_2"))[0] != old
