@@ -298,3 +298,37 @@ async def test_a_missing_original_is_told_for_as_long_as_it_is_remembered(
             ahead_s += 15
         assert len(made.requests) == 1
         assert (await node.get(f"/w_10/{target}")).headers["Cache-Control"] == "public, max-age=60"
+
+
+async def test_a_version_not_met_before_has_the_server_asked(made: SimpleNamespace, tmp_path: Path) -> None:
+    async with running(tmp_path, **settings(made, ttl="1h")) as node:
+        key = quote(made.url + "/a.jpg", safe="")
+        first = await node.get(f"/w_50,f_png/{key}")
+        made.pictures["/a.jpg"] = pictures.quarters_as("jpeg")
+        assert (await node.get(f"/w_50,f_png/{key}")).body == first.body
+        asked = len(made.requests)
+        second = await node.get(f"/w_50,f_png,v_2/{key}")
+        assert second.body != first.body
+        assert (await node.get(f"/thumbnail?url={key}&w=50&format=png&v=2")).body == second.body
+        assert (await node.get(f"/w_50,f_png/{key}")).body == second.body
+        assert len(made.requests) > asked
+        made.down = True
+        tag = second.headers["ETag"]
+        for none_match, status in (("", 200), (tag, 304)):
+            answer = await node.get(f"/w_50,f_png,v_3/{key}", If_None_Match=none_match)
+            assert (answer.status, answer.headers["ETag"]) == (status, tag)
+            assert answer.headers["Cache-Control"] == "public, max-age=60"
+            assert "immutable" in (await node.get(f"/w_50,f_png,v_2/{key}")).headers["Cache-Control"]
+
+
+async def test_a_replaced_file_is_seen_with_a_new_version_at_once(tmp_path: Path) -> None:
+    async with running(tmp_path) as node:
+        for version in range(3):
+            body = pictures.photo_as("jpeg", seed=version)
+            (node.originals / "a.jpg").write_bytes(body)
+            shown = await node.get(f"/w_20,f_png,v_{version}/a.jpg")
+            assert shown.status == 200
+            assert (await node.get("/w_20,f_png/a.jpg")).body == shown.body
+            assert "immutable" in shown.headers["Cache-Control"]
+        bodies = {(await node.get(f"/w_20,f_png,v_{version}/a.jpg")).body for version in range(3)}
+        assert bodies == {shown.body}
