@@ -1,0 +1,63 @@
+"""`./run` as it is typed from anywhere: relative paths are those of who types."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import pictures
+from tests.fakes import temporary_file
+from tests.servers import ROOT
+
+
+def run(at: Path, *words: str, script: Path = ROOT / "run", **more: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
+    return subprocess.run(
+        [str(script), *words],
+        capture_output=True, text=True, cwd=at, env={**kept, "HOME": str(at), **more}, timeout=100, check=False,
+    )  # fmt: skip
+
+
+def test_relative_paths_are_the_callers(tmp_path: Path) -> None:
+    at = tmp_path / "a b"
+    temporary_file(at, "photo.jpg", pictures.photo_as("jpeg"))
+    temporary_file(at, "calotype.toml", b'[sources.one]\npath = "."')
+    # What the caller's directory holds is no part of the program.
+    temporary_file(at, "proxy/__init__.py", b"raise SystemExit('shadowed')")
+    done = run(at, "render", "photo.jpg", "w_40", "-o", "out/small.png")
+    assert (done.returncode, "shadowed" in done.stderr) == (0, False)
+    assert (at / "out/small.png").read_bytes().startswith(b"\x89PNG")
+    assert (
+        "Error: there is no configuration file other.toml"
+        in run(at, "check", "--config", "other.toml").stderr
+    )
+    told = run(at, "check", "--config", "calotype.toml")
+    assert "ok    sources.one: ." in told.stdout
+
+
+@pytest.mark.parametrize("way", ["relative", "symlink", "CDPATH"])
+def test_however_the_script_is_named(tmp_path: Path, way: str) -> None:
+    temporary_file(tmp_path, "photo.jpg", pictures.photo_as("jpeg"))
+    script = Path(os.path.relpath(ROOT / "run", tmp_path))
+    if way == "symlink":
+        script = tmp_path / "calotype-run"
+        script.symlink_to(ROOT / "run")
+    more = {"CDPATH": str(ROOT.parent)} if way == "CDPATH" else {}
+    done = run(tmp_path, "render", "photo.jpg", "w_40", "-o", "small.png", script=script, **more)
+    assert done.returncode == 0
+    assert (tmp_path / "small.png").exists()
+
+
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_help_lists_the_scripts_words_and_the_commands(tmp_path: Path, word: str) -> None:
+    told = run(tmp_path, word).stdout
+    for listed in ("./run front", "./run test", "./run lint", "./run bench", "Usage: calotype", "  render  "):
+        assert listed in told
+    assert "set -eu" not in told
+    assert "#!" not in told
+
+
+def test_chosen_tests_are_those_of_the_callers_path() -> None:
+    done = run(ROOT / "tests" / "core", "test", "-q", "--collect-only", "test_keys.py")
+    assert "tests/core/test_keys.py::" in done.stdout
