@@ -6,9 +6,11 @@ one list of checks.
 """
 
 import ipaddress
+import json
 import os
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
@@ -31,10 +33,10 @@ from pydantic_settings import (
 
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.errors import BadTransform, BadUrl
-from proxy.core.formats import Format
 from proxy.core.mounts import Signing
 from proxy.core.policy import Dimensions, plain
 from proxy.core.transform import Transform
+from proxy.problems import leaves, meant, one_line
 from proxy.sections import (
     Admin,
     Cache,
@@ -56,7 +58,6 @@ from proxy.sections import (
 
 PREFIX = "CALOTYPE_"
 _MOUNT_HOST = re.compile(r"\*|[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?", re.ASCII)
-_LONGEST_NAME = 24
 _FIRST_PASSED = 3
 _ALSO_PREFIXED = frozenset({"CALOTYPE_CONFIG", "CALOTYPE_CORPUS"})
 
@@ -192,7 +193,7 @@ class Settings(BaseSettings):
             try:
                 bucket.as_s3()
             except ValidationError as wrong:
-                problems.append(_one_line(wrong, ("cache", "bucket")))
+                problems.append(one_line(wrong, type(bucket), ("cache", "bucket")))
         if bucket.kind == "none" and any(
             (bucket.bucket, bucket.path, bucket.endpoint_url, bucket.access_key)
         ):
@@ -210,13 +211,6 @@ class Settings(BaseSettings):
 
     def _other_problems(self) -> list[str]:
         problems = []
-        auto = self.formats.auto
-        if (
-            not auto
-            or auto[-1] is not Format.JPEG
-            or not set(auto) <= {Format.AVIF, Format.WEBP, Format.JPEG}
-        ):
-            problems.append("formats.auto: must be of avif and webp, and end with jpeg")
         problems += [
             f"eager.presets: there is no preset in [presets] of the name at place {place}"
             for place, name in enumerate(self.eager.presets, start=1)
@@ -346,7 +340,9 @@ def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
     for name in os.environ:
         section = name.removeprefix(PREFIX).partition("__")[0].lower()
         if name.startswith(PREFIX) and name not in _ALSO_PREFIXED and section not in Settings.model_fields:
-            raise ConfigError(f"{name}: there is no such setting")
+            ours = ["CALOTYPE_CONFIG", *(PREFIX + "__".join(path).upper() for path, _ in leaves(Settings))]
+            near = get_close_matches(name.upper(), ours, n=1, cutoff=0.8)
+            raise ConfigError(f"{name}: there is no such setting{meant(near)}")
 
     class Loaded(Settings):
         @classmethod
@@ -363,28 +359,29 @@ def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
     try:
         return Loaded(**(flags or {}))
     except ValidationError as problems:
-        raise ConfigError(_one_line(problems)) from None
-    except SettingsError as problem:
-        # It names the section, and holds no value.
-        raise ConfigError(f"environment: {problem}") from None
+        raise ConfigError(one_line(problems, Settings)) from None
+    except SettingsError:
+        names = ", ".join(_not_json()) or "environment"
+        raise ConfigError(f'{names}: must be JSON, such as ["a", "b"] or {{"name": "value"}}') from None
+    except OSError as fault:
+        raise ConfigError(f"{chosen}: cannot be read: {fault.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{chosen}: is not UTF-8") from None
     except ValueError as problem:
         # TOML and JSON-in-environment errors tell their place; they quote nothing but syntax.
         raise ConfigError(f"{chosen or 'environment'}: {problem}") from None
 
 
-def _one_line(problems: ValidationError, within: tuple[str, ...] = ()) -> str:
-    problem = problems.errors(include_url=False, include_input=False)[0]
-    # What is too long for a name may be a secret in its place.
-    parts = [
-        *within,
-        *(text if len(text := str(part)) <= _LONGEST_NAME else "..." for part in problem["loc"]),
-    ]
-    if parts[:1] == ["sources"] and len(parts) > 2:
-        del parts[2]  # The kind of source, which pydantic puts there.
-    if problem["type"] == "kind":
-        parts.append("kind")
-    place = ".".join(parts)
-    reason = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        reason = "there is no such setting"
-    return f"{place}: {reason}" if place else reason
+def _not_json() -> list[str]:
+    """The variables of the environment that hold a list or a table, and hold no JSON."""
+    plain = {path for path, field in leaves(Settings) if not isinstance(field.default, tuple | dict)}
+    found = []
+    for name, value in os.environ.items():
+        path = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        is_one = path[0] in Settings.model_fields and path not in plain
+        if name.startswith(PREFIX) and is_one and (len(path) < 3 or value.startswith(("[", "{"))):
+            try:
+                json.loads(value)
+            except ValueError:
+                found.append(name)
+    return found

@@ -36,7 +36,7 @@ _HOST = re.compile(
 _BASE_URL = re.compile(
     r"(https?)://([^/?#@\s]+)(/(?:[A-Za-z0-9/:@!$&'()*+,;=._~-]|%[0-9A-Fa-f]{2})*)?", re.ASCII | re.IGNORECASE
 )
-_MIN_TOKEN = 16
+_MIN_TOKEN_BYTES = 16
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
@@ -74,6 +74,27 @@ def _header(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"|[A-Za-z0-9-]+:[ \t]*[\x21-\x7e][\x20-\x7e]*", value.get_secret_value()):
         raise ValueError('must be like "Authorization: Bearer ..."')
     return value
+
+
+def _like(pattern: str, said: str) -> AfterValidator:
+    """Texts of that pattern; any other `said` tells what is right."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(f"must be {said}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _negotiated(names: object) -> object:
+    """What a reader of `Accept` can be sent; no other is asked by it."""
+    if isinstance(names, list | tuple) and not (
+        names[-1:] in (["jpeg"], ("jpeg",)) and all(name in ("avif", "webp", "jpeg") for name in names)
+    ):
+        raise ValueError("must be of avif and webp, and end with jpeg")
+    return names
 
 
 Seconds = Annotated[float, BeforeValidator(duration_s), Field(ge=0, allow_inf_nan=False)]
@@ -115,14 +136,18 @@ class AdminScope(StrEnum):
 
 
 def _token(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value()) < _MIN_TOKEN:
-        raise ValueError(f"must be {_MIN_TOKEN} characters or more; make one with: openssl rand -hex 32")
+    if len(value.get_secret_value().encode()) < _MIN_TOKEN_BYTES:
+        raise ValueError(f"must be {_MIN_TOKEN_BYTES} bytes or more; make one with: openssl rand -hex 32")
     return value
+
+
+def _token_or_none(value: SecretStr) -> SecretStr:
+    return _token(value) if value.get_secret_value() else value
 
 
 class Token(Section):
     token: Annotated[SecretStr, AfterValidator(_token)] = Field(
-        description="a bearer token, 16 characters or more"
+        description="a bearer token, 16 bytes or more"
     )
     scopes: Annotated[tuple[AdminScope, ...], Field(min_length=1)] = Field(
         description="what it is good for: upload, warm, purge, events, read"
@@ -132,8 +157,9 @@ class Token(Section):
 class Admin(Section):
     host: str = Field("127.0.0.1", description="address of the admin listener, never the public one")
     port: Port = Field(8081, description="port of the admin listener; 0 takes a free one")
-    token: SecretStr = Field(
-        SecretStr(""), description="bearer token for everything; without one the listener must be on loopback"
+    token: Annotated[SecretStr, AfterValidator(_token_or_none)] = Field(
+        SecretStr(""),
+        description="bearer token for everything, 16 bytes or more; without one the listener must be on loopback",
     )
     tokens: Annotated[dict[str, Token], AfterValidator(named)] = Field(
         {},
@@ -149,7 +175,7 @@ class Eager(Section):
 
 
 class PurgeSection(Section):
-    hook: Annotated[str, Field(pattern=r"^(|https?://[^#\s]+)$")] = Field(
+    hook: Annotated[str, _like(r"|https?://[^#\s]+", "an http or https URL")] = Field(
         "",
         description="URL of a CDN's purge API, called with each purge; {key} is what is purged, {kind} original, prefix,"
         " variant or plan",
@@ -171,9 +197,9 @@ class S3(Section):
     """What it takes to reach a bucket of an S3-compatible store."""
 
     kind: Literal["s3"] = Field(description="s3: originals are objects of an S3-compatible bucket")
-    bucket: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$")] = Field(
-        description="name of the bucket"
-    )
+    bucket: Annotated[
+        str, _like(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", "a bucket's name, of letters, digits, dots, - and _")
+    ] = Field(description="name of the bucket")
     prefix: str = Field("", description="what stands before every key in the bucket, such as photos/")
     endpoint_url: Annotated[str, AfterValidator(_origin)] = Field(
         "", description="the store, such as https://minio.example:9000; empty is AWS"
@@ -280,9 +306,9 @@ def _distinct(keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
 
 
 class SigningSection(Section):
-    session: Annotated[str, Field(pattern=r"^(|(cookie|header):[A-Za-z0-9!#$%&'*+.^_`|~-]+)$")] = Field(
-        "", description="what a URL's ses is compared with: cookie:NAME or header:NAME"
-    )
+    session: Annotated[
+        str, _like(r"|(cookie|header):[A-Za-z0-9!#$%&'*+.^_`|~-]+", "cookie:NAME or header:NAME")
+    ] = Field("", description="what a URL's ses is compared with: cookie:NAME or header:NAME")
     keys: Annotated[dict[str, Annotated[SecretStr, AfterValidator(_secret)]], AfterValidator(_distinct)] = (
         Field(
             {},
@@ -354,13 +380,17 @@ class Bucket(Section):
     access_key: str = Field("", description="access key id; empty asks AWS's own chain")
     secret_key: SecretStr = Field(SecretStr(""), description="secret access key")
     path_style: bool = Field(True, description="true asks endpoint/bucket/key, false bucket.endpoint/key")
-    prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?$")] = Field(
-        "thumbnails", description="folder of the variants"
-    )
+    prefix: Annotated[
+        str,
+        _like(
+            r"([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?",
+            "a folder such as thumbnails or site/thumbnails, without a slash at its ends",
+        ),
+    ] = Field("thumbnails", description="folder of the variants")
     delivery: Literal["proxy", "redirect"] = Field(
         "proxy", description="proxy sends the bytes; redirect sends clients to the bucket where it can"
     )
-    public_url: Annotated[str, Field(pattern=r"^(|https?://[^?#\s]+)$")] = Field(
+    public_url: Annotated[str, _like(r"|https?://[^?#\s]+", "an http or https URL without ? and #")] = Field(
         "", description="redirect: public base URL of the bucket; empty signs URLs"
     )
 
@@ -448,7 +478,7 @@ class Render(Section):
 
 
 class Traces(Section):
-    endpoint: Annotated[str, Field(pattern=r"^(|https?://[^?#\s]+)$")] = Field(
+    endpoint: Annotated[str, _like(r"|https?://[^?#\s]+", "an http or https URL without ? and #")] = Field(
         "",
         description="OTLP/HTTP endpoint such as http://collector:4318/v1/traces; empty is off; needs calotype[otel]",
     )
@@ -458,7 +488,7 @@ class Traces(Section):
 
 
 class Formats(Section):
-    auto: tuple[Format, ...] = Field(
+    auto: Annotated[tuple[Format, ...], BeforeValidator(_negotiated)] = Field(
         (Format.AVIF, Format.WEBP, Format.JPEG), description="what f_auto tries, best first; ends with jpeg"
     )
     quality: Annotated[int, Field(ge=1, le=100)] = Field(

@@ -8,7 +8,8 @@ import pytest
 
 from proxy.config import ConfigError, Settings, is_loopback, load
 from proxy.defaults import default_toml
-from proxy.sections import S3
+from proxy.problems import leaves
+from proxy.sections import S3, Directory, Http, Mount
 
 ROOT = Path(__file__).parent.parent
 S3_OK = "kind = 's3'\nbucket = 'pics'"
@@ -258,6 +259,136 @@ WRONG = [
 ]
 
 
+WORDS = [
+    ("[server]\nport = 'high'", "server.port: must be a whole number"),
+    ("[server]\nport = 70000", "server.port: must be 65535 or less"),
+    ("[server]\nprocesses = 1.5", "server.processes: must be a whole number"),
+    ("[server]\nprot = 1", "server.prot: there is no such setting; is server.port meant?"),
+    ("[sever]\nport = 1", "sever: there is no such setting; is server meant?"),
+    ("[server]\nqueue = 3", "server.queue: there is no such setting; is render.queue meant?"),
+    ("[cache]\nmax_bytes = 3", "cache.max_bytes: there is no such setting; is cache.memory.max_bytes or "),
+    ("[cache.dsik]\npath = '/x'", "cache.dsik: there is no such setting; is cache.disk meant?"),
+    (
+        "[sources.s]\nkind = 's3'\nbuckt = 'b'",
+        "sources.s.buckt: there is no such setting; is sources.s.bucket m",
+    ),
+    ("[sources.s]\npth = 'b'", "sources.s.pth: there is no such setting; is sources.s.path meant?"),
+    ("[mounts.m]\nsorce = 's'", "mounts.m.sorce: there is no such setting; is mounts.m.source meant?"),
+    (
+        "[admin.tokens.a]\nscope = ['read']",
+        "admin.tokens.a.scope: there is no such setting; is admin.tokens.a.s",
+    ),
+    ("[server]\nxyzzy = 1", "server.xyzzy: there is no such setting"),
+    (f"{MOUNT}\ndimensions = 'all'", "mounts.m.dimensions: must be listed, snap or any"),
+    (f"{MOUNT}\npresets_only = 'maybe'", "mounts.m.presets_only: must be true or false"),
+    ("server = 3", "server: must be a table"),
+    ("[render]\nmemory = 3", "render.memory: must be 256MiB or more"),
+    ("[formats]\nauto = ['heic']", "formats.auto: must be of avif and webp, and end with jpeg"),
+    ("[purge]\nhook = 'ftp://x'", "purge.hook: must be an http or https URL"),
+    ("[signing]\nsession = 'sid'", "signing.session: must be cookie:NAME or header:NAME"),
+    ("[dimensions]\nallowed = []", "dimensions.allowed: must have 1 or more"),
+    ("[sources.a]\nkind = 's3'", "sources.a.bucket: must be given"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), WORDS)
+def test_what_is_wrong_is_said_in_our_words_with_the_nearest_key(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text))
+    assert str(caught.value).startswith(says)
+    assert ("meant?" in says) == ("meant?" in str(caught.value)) or not says.endswith("?")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "-1",
+        "1e30",
+        "'~'",
+        "''",
+        "[]",
+        "[[]]",
+        "[-1]",
+        "['~']",
+        "{}",
+        "{ a = {} }",
+        "true",
+        "inf",
+        "1979-05-27",
+    ],
+)
+def test_no_message_is_the_librarys(tmp_path: Path, value: str) -> None:
+    tables: dict[str, list[str]] = {}
+    for path, _ in leaves(Settings):
+        tables.setdefault(".".join(path[:-1]), []).append(path[-1])
+    for name, model in (
+        ("sources.s", Http),
+        ("sources.s", S3),
+        ("sources.s", Directory),
+        ("mounts.m", Mount),
+    ):
+        tables[name] = [*tables.get(name, []), *model.model_fields]
+    for table, keys in tables.items():
+        for key in keys:
+            head = f"[{table}]\n" if table else ""
+            try:
+                load(written(tmp_path, f"{head}{key} = {value}\n"))
+            except ConfigError as wrong:
+                for word in ("nput", "valid", "ield", "attern", "uple", "<class", "Error"):
+                    assert word not in str(wrong), (table, key)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        (
+            "SERVR__PORT",
+            "1",
+            "CALOTYPE_SERVR__PORT: there is no such setting; is CALOTYPE_SERVER__PORT meant?",
+        ),
+        (
+            "SERVER_PORT",
+            "1",
+            "CALOTYPE_SERVER_PORT: there is no such setting; is CALOTYPE_SERVER__PORT meant?",
+        ),
+        ("NOTHING", "1", "CALOTYPE_NOTHING: there is no such setting"),
+        ("CONFG", "/x", "CALOTYPE_CONFG: there is no such setting; is CALOTYPE_CONFIG meant?"),
+        ("DIMENSIONS__ALLOWED", "10,20", "CALOTYPE_DIMENSIONS__ALLOWED: must be JSON, such as "),
+        ("SERVER", '{"port": s3cret', "CALOTYPE_SERVER: must be JSON, such as "),
+        ("SOURCES", "s3cret", "CALOTYPE_SOURCES: must be JSON, such as "),
+        ("SERVER__PROT", "1", "server.prot: there is no such setting; is server.port meant?"),
+    ],
+)
+def test_what_is_wrong_with_the_environment_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv("CALOTYPE_SERVER__HOST", "no.json")
+    monkeypatch.setenv(f"CALOTYPE_{name}", value)
+    with pytest.raises(ConfigError) as caught:
+        load()
+    assert str(caught.value).startswith(says)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "calotype.toml"
+    path.write_bytes(b"[server]\nhost = '\xff'")
+    with pytest.raises(ConfigError, match=r"calotype.toml: is not UTF-8$"):
+        load(path)
+
+
+@pytest.mark.parametrize("token", ["x", "x" * 15, "\u00e9" * 7])
+@pytest.mark.parametrize("table", ["[admin]\n", "[admin.tokens.shop]\nscopes = ['read']\n"])
+def test_a_token_that_can_be_guessed(tmp_path: Path, table: str, token: str) -> None:
+    with pytest.raises(ConfigError, match=r"token: must be 16 bytes or more"):
+        load(written(tmp_path, f"{table}token = '{token}'"))
+    assert (
+        load(written(tmp_path, f"[admin]\ntoken = '{'x' * 16}'")).admin.token.get_secret_value() == "x" * 16
+    )
+
+
 @pytest.mark.parametrize(("text", "says"), WRONG)
 def test_what_is_wrong_is_one_line_that_names_its_key(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -270,7 +401,7 @@ def test_a_secret_is_never_repeated(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(written(tmp_path, "[admin]\ntoken = ['s3cret']"))
     assert "s3cret" not in str(caught.value)
-    assert "s3cret" not in repr(load(written(tmp_path, "[admin]\ntoken = 's3cret'")))
+    assert "s3cret" not in repr(load(written(tmp_path, "[admin]\ntoken = 's3cret-of-16-bytes'")))
 
 
 @pytest.mark.parametrize(
