@@ -162,12 +162,15 @@ async def listen(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -> No
         await web.SockSite(runner, one, backlog=BACKLOG).start()
 
 
-def ledger_of(metrics: PrometheusMetrics, out: Outlet, traces: Traces | None) -> RequestLedger:
+def ledger_of(
+    settings: Settings, metrics: PrometheusMetrics, out: Outlet, traces: Traces | None
+) -> RequestLedger:
     """The ledger of a process that answers."""
     metrics.watch_count(
         "calotype_log_lines_dropped", "Lines of the log that nobody read in time.", lambda: out.dropped
     )
-    return RequestLedger(metrics.registry, out, traces)
+    are_written = settings.log.level in ("debug", "info")
+    return RequestLedger(metrics.registry, out, traces, are_written=are_written)
 
 
 def built() -> tuple[str, str, Callable[[], Mapping[str, float]], str]:
@@ -242,7 +245,7 @@ class Node:
         self.metrics = PrometheusMetrics()
         self.metrics.watch(*built())
         self.traces = parts.traces(settings)
-        self.ledger = ledger_of(self.metrics, out, self.traces)
+        self.ledger = ledger_of(settings, self.metrics, out, self.traces)
         self.lacks = "it is starting"
         self.public_url = ""
         self.admin_url = ""

@@ -135,7 +135,7 @@ def serve(
         if is_demo:
             demo.paint(settings)
             announce = demo.announce
-    out = Outlet()
+    out = Outlet(form=settings.log.format)
     try:
         _run(serve_until_signal(settings, out, read=read, announce=announce))
     finally:

@@ -45,6 +45,7 @@ from proxy.sections import (
     Formats,
     Http,
     Limits,
+    Log,
     Mount,
     PurgeSection,
     Redis,
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
     dimensions: DimensionList = DimensionList()
     render: Render = Render()
     formats: Formats = Formats()
+    log: Log = Log()
     traces: Traces = Traces()
     purge: PurgeSection = PurgeSection()
     eager: Eager = Eager()

@@ -112,8 +112,8 @@ async def _run(channel: Channel) -> None:
         setup, descriptors = await channel.receive()
     except Closed:
         return
-    out = Outlet()
-    log = open_log(out)
+    out = Outlet(form=setup.settings.log.format)
+    log = open_log(out, setup.settings.log.level)
     role = _front if setup.role == "front" else _back
     try:
         async with role(setup, descriptors, log, out) as half:
@@ -184,7 +184,7 @@ async def _front(
     place, *listening = descriptors
     metrics = PrometheusMetrics(setup.name)
     traces = parts.traces(settings)
-    ledger = ledger_of(metrics, out, traces)
+    ledger = ledger_of(settings, metrics, out, traces)
     memory = parts.memory(settings, share=setup.memory_share)
     watch_tiers(metrics, {memory.name: memory.usage})
     relay = Relay(path_of(place), connections=_connections(settings.server.processes), clock=parts.clock)

@@ -487,6 +487,16 @@ class Traces(Section):
     )
 
 
+class Log(Section):
+    format: Literal["auto", "json", "text"] = Field(
+        "auto",
+        description="json: an object a line; text: readable lines; auto: text on a terminal, else json",
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least that is written: debug, info (requests are), warning or error"
+    )
+
+
 class Formats(Section):
     auto: Annotated[tuple[Format, ...], BeforeValidator(_negotiated)] = Field(
         (Format.AVIF, Format.WEBP, Format.JPEG), description="what f_auto tries, best first; ends with jpeg"

@@ -54,7 +54,7 @@ async def serve_until_signal(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     systemd = Systemd(told_by_systemd())
-    log = open_log(out)
+    log = open_log(out, settings.log.level)
     several = settings.server.processes > 1
     node = Supervisor(settings, log, systemd) if several else Node(settings, log, out, systemd)
     # Who closes a terminal means the end.

@@ -58,8 +58,17 @@ class RequestLedger:
     FLUSH_S = 0.1
     FLUSH_VISITS = 512
 
-    def __init__(self, registry: CollectorRegistry, out: Outlet, traces: Traces | None = None) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        out: Outlet,
+        traces: Traces | None = None,
+        *,
+        are_written: bool = True,
+    ) -> None:
+        """Without `are_written` requests are counted and traced only."""
         self._traces = traces
+        self._are_written = are_written
         self._out = out
         self._encoder = msgspec.json.Encoder()
         self._visits: list[tuple[float, Visit]] = []
@@ -92,11 +101,13 @@ class RequestLedger:
             self._seconds += visit.seconds
             if visit.key and visit.tier != "source" and len(self.asked) < MOST_ASKED:
                 self.asked.add(visit.key)
+        if self._traces is None and not self._are_written:
+            return
         lines = [self._line(at_s, visit) for at_s, visit in visits]
         if self._traces is not None:
             for (at_s, visit), line in zip(visits, lines, strict=True):
                 self._traces.tell(at_s, visit, line.id, line.target)
-        if lines:
+        if lines and self._are_written:
             self._out.write(
                 "".join(map(_readable, lines)) if self._out.readable else self._encoder.encode_lines(lines)
             )

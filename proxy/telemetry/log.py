@@ -13,8 +13,8 @@ def json_bytes(event: dict[str, Any], **_: Any) -> bytes:
     return msgspec.json.encode(event, enc_hook=str)
 
 
-def open_log(out: Outlet) -> Any:
-    """The log of events, beside the requests."""
+def open_log(out: Outlet, level: str = "info") -> Any:
+    """The log of events of that level and above, beside the requests."""
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -25,12 +25,13 @@ def open_log(out: Outlet) -> Any:
             processors=[
                 *shared,
                 structlog.dev.ConsoleRenderer(
+                    colors=out.is_terminal,
                     timestamp_key="time",
                     # Not the pretty one: it shows the variables of every frame, and what is secret in them.
                     exception_formatter=structlog.dev.plain_traceback,
                 ),
             ],
-            wrapper_class=structlog.make_filtering_bound_logger("INFO"),
+            wrapper_class=structlog.make_filtering_bound_logger(level),
         )
     return structlog.wrap_logger(
         structlog.BytesLogger(out),  # type: ignore[arg-type]
@@ -39,7 +40,7 @@ def open_log(out: Outlet) -> Any:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=json_bytes),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger("INFO"),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
     )
 
 

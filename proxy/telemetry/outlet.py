@@ -17,9 +17,11 @@ class Outlet:
     """Takes whole lines from any thread at once; those for which there is no room are dropped and counted. The part of a
     stream that structlog uses."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, *, form: str = "auto") -> None:
+        """Lines are readable for people where `form` is text, or auto on a terminal."""
         out = stream or sys.stdout
-        self.readable = out.isatty()
+        self.readable = form == "text" or (form == "auto" and out.isatty())
+        self.is_terminal = out.isatty()
         self.dropped = 0
         self._descriptor = out.fileno()
         mode = os.fstat(self._descriptor).st_mode

@@ -387,3 +387,34 @@ def test_a_full_log_costs_no_request(folder: Path) -> None:
             assert answer.status == 200
         process.terminate()
         process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("form", ["auto", "json", "text"])
+def test_the_log_is_of_the_form_that_was_asked_for(folder: Path, form: str, processes: str) -> None:
+    more = {"CALOTYPE_LOG__FORMAT": form, "CALOTYPE_SERVER__PROCESSES": processes}
+    node = Served(folder, "--originals", str(folder / "in"), **more).until_ready()
+    assert node.get("/w_100/photo.jpg")[0] == 200
+    node.process.terminate()
+    out, err = node.process.communicate(timeout=30)
+    assert err == ""
+    about = [line for line in out.splitlines() if "/w_100/photo.jpg" in line]
+    if form == "text":
+        assert "  200  miss " in about[-1]
+        assert "\x1b" not in out
+        assert not any(line.startswith("{") for line in out.splitlines())
+    else:
+        assert all(json.loads(line)["event"] for line in out.splitlines())
+        assert json.loads(about[-1])["status"] == 200
+
+
+@pytest.mark.parametrize(("level", "events"), [("debug", 3), ("info", 3), ("warning", 0), ("error", 0)])
+def test_the_log_has_what_is_of_its_level(folder: Path, level: str, events: int) -> None:
+    node = Served(folder, "--originals", str(folder / "in"), CALOTYPE_LOG__LEVEL=level).until_ready()
+    assert node.get("/w_100/photo.jpg")[0] == 200
+    assert b'outcome="miss"' in node.get("/metrics", admin=True)[1]
+    code, lines, _ = node.stop()
+    assert code == 0
+    told = [line["event"] for line in lines if line["level"] == "info"]
+    assert told.count("request") == bool(events)
+    assert len(told) - told.count("request") == events
