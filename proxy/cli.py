@@ -11,16 +11,17 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import click
 
 import proxy
-from proxy import batch, checkup, collect, demo, links, pregenerate
+from proxy import batch, checkup, collect, demo, effective, links, pregenerate
 from proxy.admin import Admin
 from proxy.app import leave, loop_factory
-from proxy.config import ConfigError, Settings, load
+from proxy.config import ConfigError, Layer, Settings, traced
 from proxy.core.errors import CalotypeError
 from proxy.engine import Engine
 from proxy.sections import duration_s
@@ -43,15 +44,22 @@ _originals_option = click.option(
 )
 
 
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
 def _settings(config: Path | None, originals: Path | None = None, **flags: Any) -> Settings:
+    return _traced(config, originals, **flags)[0]
+
+
+def _traced(config: Path | None, originals: Path | None, **flags: Any) -> tuple[Settings, tuple[Layer, ...]]:
     if originals is not None:
         flags["sources"] = {"originals": {"path": str(originals)}}
-    settings = load(config, {section: values for section, values in flags.items() if values})
+    settings, layers = traced(config, {section: values for section, values in flags.items() if values})
     if originals is not None and all(m.source != "originals" for m in settings.named_mounts().values()):
         raise ConfigError(
             '--originals: the configuration mounts other sources; give one source = "originals"'
         )
-    return settings
+    return settings, layers
 
 
 def _given(**values: object) -> dict[str, object]:
@@ -97,23 +105,34 @@ def main() -> None:
     """
 
 
+def _node_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What a node's settings take from the command line; the command gets `flags`, by section."""
+
+    @wraps(command)
+    def sectioned(
+        cache: Path | None, host: str | None, port: int | None, processes: int | None, **rest: Any
+    ) -> None:
+        flags: dict[str, Any] = {"server": _given(host=host, port=port, processes=processes)}
+        if cache is not None:
+            flags["cache"] = {"disk": {"path": str(cache)}}
+        command(flags=flags, **rest)
+
+    for option in (
+        click.option("--processes", type=int, help="Processes that answer requests (1)."),
+        click.option("--port", type=int, help="Port of the public listener (8080); 0 takes a free one."),
+        click.option("--host", help="Address of the public listener (127.0.0.1)."),
+        click.option("--cache", type=click.Path(path_type=Path), help="Directory of the disk tier."),
+        _originals_option,
+        _config_option,
+    ):
+        sectioned = option(sectioned)
+    return sectioned
+
+
 @main.command()
-@_config_option
-@_originals_option
-@click.option("--cache", type=click.Path(path_type=Path), help="Directory of the disk tier.")
-@click.option("--host", help="Address of the public listener (127.0.0.1).")
-@click.option("--port", type=int, help="Port of the public listener (8080); 0 takes a free one.")
-@click.option("--processes", type=int, help="Processes that answer requests (1).")
+@_node_options
 @click.option("--demo", "is_demo", is_flag=True, help="Paint originals to try it on, and print URLs to open.")
-def serve(
-    config: Path | None,
-    originals: Path | None,
-    cache: Path | None,
-    host: str | None,
-    port: int | None,
-    processes: int | None,
-    is_demo: bool,
-) -> None:
+def serve(config: Path | None, originals: Path | None, flags: dict[str, Any], is_demo: bool) -> None:
     """Run the node until it is told to stop (SIGTERM or Ctrl-C), then let what is under way finish."""
     announce: Callable[[str, str], None] | None = None
     if not sys.stdout.isatty():
@@ -123,12 +142,7 @@ def serve(
             config = demo.configuration()
 
         def read() -> Settings:
-            settings = _settings(
-                config,
-                originals,
-                server=_given(host=host, port=port, processes=processes),
-                cache={"disk": {"path": str(cache)}} if cache else {},
-            )
+            settings = _settings(config, originals, **flags)
             return demo.with_originals(settings) if is_demo else settings
 
         settings = read()
@@ -212,7 +226,7 @@ def sign(url: str, mount: str | None, config: Path | None, **how: Any) -> None:
 @main.command()
 @click.argument("url")
 @click.option("--accept", default="", help="The Accept header to negotiate f_auto with.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@_json_option
 @_originals_option
 @_config_option
 def explain(url: str, accept: str, as_json: bool, originals: Path | None, config: Path | None) -> None:
@@ -345,6 +359,23 @@ def gc(gone: bool, unused_since: datetime | None, delete: bool, config: Path | N
         err=True,
     )
     sys.exit(1 if collected.unknown or (delete and removed < len(collected.found)) else 0)
+
+
+@main.command("config")
+@_json_option
+@_node_options
+def show(config: Path | None, originals: Path | None, flags: dict[str, Any], as_json: bool) -> None:
+    """Print every setting that counts, and whether its value comes from a default, a file, the environment or a flag.
+
+    The lines are those of a TOML file. Secrets are masked.
+    """
+    with _one_line():
+        values = effective.effective(*_traced(config, originals, **flags))
+    if as_json:
+        click.echo(json.dumps({each.name: each.told() for each in values}))
+        return
+    for each in values:
+        click.echo(each.line())
 
 
 @main.command()

@@ -9,7 +9,7 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from itertools import combinations
 from pathlib import Path
@@ -334,8 +334,22 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+class Layer(NamedTuple):
+    """What one place says of the settings: `origin` is flag, environment or the file's path."""
+
+    origin: str
+    said: Mapping[str, Any]
+
+
 def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
     """The settings from flags, environment and file; raises ConfigError."""
+    return traced(path, flags)[0]
+
+
+def traced(
+    path: Path | None = None, flags: Mapping[str, Any] | None = None
+) -> tuple[Settings, tuple[Layer, ...]]:
+    """The settings, and what each place says of them, the one that wins first; raises ConfigError."""
     chosen = path or (Path(os.environ["CALOTYPE_CONFIG"]) if os.environ.get("CALOTYPE_CONFIG") else None)
     if chosen is not None and not chosen.is_file():
         raise ConfigError(f"there is no configuration file {chosen}")
@@ -345,6 +359,8 @@ def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
             ours = ["CALOTYPE_CONFIG", *(PREFIX + "__".join(path).upper() for path, _ in leaves(Settings))]
             near = get_close_matches(name.upper(), ours, n=1, cutoff=0.8)
             raise ConfigError(f"{name}: there is no such setting{meant(near)}")
+
+    layers: list[Layer] = []
 
     class Loaded(Settings):
         @classmethod
@@ -356,10 +372,17 @@ def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, chosen)
+            file_settings = TomlConfigSettingsSource(settings_cls, chosen)
+            for origin, source in (
+                ("flag", init_settings),
+                ("environment", env_settings),
+                (str(chosen), file_settings),
+            ):
+                layers.append(Layer(origin, source()))
+            return init_settings, env_settings, file_settings
 
     try:
-        return Loaded(**(flags or {}))
+        return Loaded(**(flags or {})), tuple(layers)
     except ValidationError as problems:
         raise ConfigError(one_line(problems, Settings)) from None
     except SettingsError:
@@ -372,6 +395,13 @@ def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Se
     except ValueError as problem:
         # TOML and JSON-in-environment errors tell their place; they quote nothing but syntax.
         raise ConfigError(f"{chosen or 'environment'}: {problem}") from None
+
+
+def variable_of(path: Sequence[str]) -> str:
+    """The variable of the environment that tells the setting at `path`, or the table around it."""
+    taken = {name.upper() for name in os.environ}
+    names = [PREFIX + "__".join(path[:count]).upper() for count in range(len(path), 0, -1)]
+    return next((name for name in names if name in taken), names[0])
 
 
 def _not_json() -> list[str]:

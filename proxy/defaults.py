@@ -4,15 +4,15 @@ Run as `python -m proxy.defaults FILE`; a test keeps the file equal to what this
 """
 
 import sys
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from proxy.config import Settings
 from proxy.sections import S3, Directory, Http, Mount
+from proxy.toml import toml
 
 _HEAD = """\
 # Every setting of Calotype with its default. Copy what you change into a file of your own, and name that file with
@@ -71,27 +71,9 @@ def _lines(model: type[BaseModel], examples: dict[str, str]) -> list[str]:
     for key, field in model.model_fields.items():
         if isinstance(field.default, dict):
             continue
-        value = examples[key] if key in examples else _toml(field.default)
+        value = examples[key] if key in examples else toml(field.default)
         lines += [f"# {field.description}", f"{key} = {value}"]
     return lines
-
-
-def _toml(value: object) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case SecretStr():
-            return '""'
-        case Enum():
-            return f'"{value.value}"'
-        case tuple():
-            return f"[{', '.join(map(_toml, value))}]"
-        case str():
-            return f'"{value}"'
-        case int() if value >= 100_000:
-            return f"{int(value):_}"
-        case _:
-            return str(value)
 
 
 if __name__ == "__main__":

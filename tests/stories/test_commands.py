@@ -418,3 +418,84 @@ def test_the_log_has_what_is_of_its_level(folder: Path, level: str, events: int)
     told = [line["event"] for line in lines if line["level"] == "info"]
     assert told.count("request") == bool(events)
     assert len(told) - told.count("request") == events
+
+
+def test_config_tells_where_each_value_comes_from(folder: Path) -> None:
+    config = temporary_file(
+        folder,
+        "node.toml",
+        f"""
+        [server]
+        host = "::1"
+        port = 1000
+        drain = "1500ms"
+        [sources.shop]
+        kind = "s3"
+        bucket = "pictures"
+        access_key = "reader"
+        secret_key = "classified-of-the-file"
+        [sources.photos]
+        path = "{folder}/in"
+        [mounts.shop]
+        source = "shop"
+        signing = "required"
+        [presets]
+        card = "w_480,f_auto"
+        """.encode(),
+    )
+    more = {
+        "CALOTYPE_SERVER__DRAIN": "90s",
+        "CALOTYPE_SERVER__PORT": "2000",
+        "CALOTYPE_SIGNING__KEYS__WEB1": "classified" * 4,
+        "CALOTYPE_REDIS__URL": "redis://:classified@redis.internal/0",
+        "CALOTYPE_ADMIN": '{"token": "classified-of-the-node"}',
+        "CALOTYPE_PURGE__HOOK": "https://me:classified@cdn.example/purge?key=classified",
+    }
+    done = calotype(folder, "config", "--config", str(config), "--port", "3000", **more)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "classified" not in done.stdout
+    lines = dict(line.split(" = ", 1) for line in done.stdout.splitlines())
+    for name, value, origin in (
+        ("server.port", "3000", "flag --port"),
+        ("server.drain", '"90s"', "environment CALOTYPE_SERVER__DRAIN"),
+        ("server.host", '"::1"', f"file {config}"),
+        ("server.request_timeout", '"10s"', "default"),
+        ("sources.shop.bucket", '"pictures"', f"file {config}"),
+        ("sources.shop.secret_key", '"********"', f"file {config}"),
+        ("sources.photos.kind", '"directory"', "default"),
+        ("mounts.shop.max_age", '"365d"', "default"),
+        ("signing.keys.web1", '"********"', "environment CALOTYPE_SIGNING__KEYS__WEB1"),
+        ("admin.token", '"********"', "environment CALOTYPE_ADMIN"),
+        ("admin.port", "8081", "default"),
+        ("redis.url", '"********"', "environment CALOTYPE_REDIS__URL"),
+        ("redis.timeout", '"50ms"', "default"),
+        ("purge.hook", '"https://********@cdn.example/purge?********"', "environment CALOTYPE_PURGE__HOOK"),
+        ("cache.memory.max_bytes", '"256MiB"', "default"),
+        ("presets.card", '"w_480,f_auto"', f"file {config}"),
+        ("cache.disk.path", '""', f"default: {folder}/cache/calotype"),
+    ):
+        told, _, comes_from = lines[name].partition("  # ")
+        assert (name, told.strip(), comes_from) == (name, value, origin)
+    told = json.loads(calotype(folder, "config", "--config", str(config), "--json", **more).stdout)
+    assert told["server.port"] == {
+        "value": 2000,
+        "origin": "environment",
+        "where": "CALOTYPE_SERVER__PORT",
+    }
+    assert told["cache.memory.max_bytes"] == {"value": "256MiB", "origin": "default", "where": ""}
+
+
+def test_what_config_prints_is_a_configuration(folder: Path) -> None:
+    words = ("--originals", str(folder / "in"), "--processes", "3", "--cache", str(folder / "c d"))
+    printed = calotype(folder, "config", *words).stdout
+    assert f'sources.originals.path = "{folder}/in"' in printed
+    assert "flag --originals" in printed
+    assert "flag --cache" in printed
+    assert 'mounts.originals.source = "originals"' in printed
+    config = temporary_file(folder, "again.toml", printed.encode())
+    again = calotype(folder, "config", "--config", str(config))
+    assert (again.returncode, again.stderr) == (0, "")
+    values = [line.partition("  # ")[0].rstrip() for line in printed.splitlines()]
+    assert values == [line.partition("  # ")[0].rstrip() for line in again.stdout.splitlines()]
+    wrong = calotype(folder, "config", CALOTYPE_SERVER__PORT="high")
+    assert (wrong.returncode, wrong.stderr) == (1, "Error: server.port: must be a whole number\n")
