@@ -259,6 +259,11 @@ class Jobs(Protocol):
         """The last jobs, the newest first, without their failures."""
         ...
 
+    async def cancel(self, job_id: str) -> int | None:
+        """Forgets what is still to be done of a job; returns its number, None for one that is not known, and 0 where that
+        could not be written."""
+        ...
+
     async def again(self, job_id: str) -> bool:
         """What failed of a job becomes tasks anew; False for one that is not known."""
         ...

@@ -45,6 +45,13 @@ class WarmAgain:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class WarmCancel:
+    """Make nothing more of a job."""
+
+    id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeAsked:
     """Exactly one of these is given, or `all`."""
@@ -79,7 +86,7 @@ class AskedFor:
     keys: frozenset[str]
 
 
-AdminAsked = Upload | Warm | WarmState | WarmAgain | PurgeAsked | Notified | Explain | AskedFor
+AdminAsked = Upload | Warm | WarmState | WarmAgain | WarmCancel | PurgeAsked | Notified | Explain | AskedFor
 
 
 def safe_name(name: str, kind: Format) -> str:

@@ -23,17 +23,20 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A variant that could not be made, and why: a slug of the errors, and its sentence."""
+    """A variant that could not be made, and why: a slug of the errors, and its sentence. `format` is the one that was
+    to be made; empty where that depends on the original."""
 
     key: str
     transform: str
     slug: str
     detail: str
+    format: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a job is, in variants; `total` grows while originals are still being listed."""
+    """How far a job is, in variants; `total` grows while originals are still being listed. `state` is running, done or
+    cancelled."""
 
     id: str
     state: str
@@ -70,6 +73,13 @@ def every(ref: OriginalRef, asked: Transform, auto: tuple[Format, ...], max_side
         return
     for kind in auto:
         yield Wanted(ref, asked, frozenset({kind} - {Format.JPEG}), max_side_px)
+
+
+def format_of(wanted: Wanted) -> str:
+    """The format that `wanted` names; empty where it is the original's own."""
+    if wanted.transform.format is Auto.AUTO:
+        return next(iter(wanted.accepted), Format.JPEG).value
+    return "" if wanted.transform.format is None else wanted.transform.format.value
 
 
 def variants_of(asked: Transform, auto: tuple[Format, ...]) -> int:

@@ -14,14 +14,33 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import UNSET, UnsetType
 
-from proxy.core.admin import AdminAsked, Explain, Notified, PurgeAsked, Upload, Warm, WarmAgain, WarmState
+from proxy.core.admin import (
+    AdminAsked,
+    Explain,
+    Notified,
+    PurgeAsked,
+    Upload,
+    Warm,
+    WarmAgain,
+    WarmCancel,
+    WarmState,
+)
 from proxy.core.errors import BadRequest, BadUrl, Internal, OriginalTooLarge, RateLimited
 from proxy.edge import respond
 from proxy.edge.gate import Gate
 from proxy.edge.headers import joined
 from proxy.ports import Operator
 
-AT_ONCE = {Upload: 8, Warm: 4, WarmAgain: 4, PurgeAsked: 16, Notified: 4, WarmState: 8, Explain: 8}
+AT_ONCE = {
+    Upload: 8,
+    Warm: 4,
+    WarmAgain: 4,
+    WarmCancel: 16,
+    PurgeAsked: 16,
+    Notified: 4,
+    WarmState: 8,
+    Explain: 8,
+}
 MOST_WAITING = 1000
 MOST_BODY_BYTES = 16 * 2**20
 MOST_KEYS = 100_000
@@ -102,6 +121,7 @@ class Operations:
             (hdrs.METH_GET, "/v1/warm", "read", self._jobs),
             (hdrs.METH_GET, "/v1/warm/{id}", "read", self._job),
             (hdrs.METH_POST, "/v1/warm/{id}", "warm", self._again),
+            (hdrs.METH_DELETE, "/v1/warm/{id}", "warm", self._cancel),
             (hdrs.METH_POST, "/v1/purge", "purge", self._purge),
             (hdrs.METH_POST, "/v1/events/s3", "events", self._events),
             (hdrs.METH_GET, "/v1/explain", "read", self._explain),
@@ -200,6 +220,9 @@ class Operations:
 
     async def _again(self, request: web.Request) -> web.Response:
         return await self._do(WarmAgain(request.match_info["id"]), 202)
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        return await self._do(WarmCancel(request.match_info["id"]))
 
     async def _explain(self, request: web.Request) -> web.Response:
         url = request.query.get("url", "")

@@ -5,7 +5,6 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import astuple
 
 import msgspec
 
@@ -25,8 +24,11 @@ CREATE TABLE IF NOT EXISTS tasks (
 CREATE TABLE IF NOT EXISTS failures (
     job INTEGER NOT NULL, key TEXT NOT NULL, transform TEXT NOT NULL, slug TEXT NOT NULL, detail TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS cancelled (job INTEGER PRIMARY KEY);
 CREATE INDEX IF NOT EXISTS of_job ON failures (job);
 """
+_FORMAT = "\n"
+"""What stands between transform and format in the failures; no transform has it."""
 MOST_JOBS = 10_000
 """Finished jobs are forgotten beyond so many, the oldest first."""
 MOST_TOLD = 1000
@@ -85,6 +87,8 @@ class Jobs:
         """More originals of a job; False where they could not be written."""
 
         def write(db: sqlite3.Connection) -> bool:
+            if db.execute("SELECT 1 FROM cancelled WHERE job = ?", (job,)).fetchone():
+                return True
             _add_tasks(db, job, keys)
             db.execute(
                 "UPDATE jobs SET total = total + ?, listed = ? WHERE number = ?",
@@ -101,7 +105,7 @@ class Jobs:
             db.execute(
                 "UPDATE jobs SET listed = 1, total = total + 1, failed = failed + 1 WHERE number = ?", (job,)
             )
-            db.execute("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", (job, *astuple(failure)))
+            db.execute("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", (job, *_row(failure)))
 
         await self._database.run(write, None)
 
@@ -134,7 +138,7 @@ class Jobs:
                 "DELETE FROM tasks WHERE job = ? AND number = ? RETURNING variants", (task.job, task.number)
             ).fetchall()
             if not gone:
-                return True  # Its job was begun anew meanwhile.
+                return True  # Its job was begun anew or cancelled meanwhile.
             again = gone[0][0]
             # What runs again has been counted but for what had failed.
             more = skipped if again is None else max(0, again - done - len(failures))
@@ -144,7 +148,7 @@ class Jobs:
             )
             db.executemany(
                 "INSERT INTO failures VALUES (?, ?, ?, ?, ?)",
-                [(task.job, *astuple(failure)) for failure in failures],
+                [(task.job, *_row(failure)) for failure in failures],
             )
             return True
 
@@ -161,7 +165,7 @@ class Jobs:
                 "SELECT key, transform, slug, detail FROM failures WHERE job = ? ORDER BY rowid LIMIT ?",
                 (row[0], MOST_TOLD),
             )
-            return _progress(row, tuple(Failure(*failure) for failure in failures))
+            return _progress(row, tuple(_failure(*failure) for failure in failures))
 
         return await self._database.run(read, None)
 
@@ -173,6 +177,23 @@ class Jobs:
             return [_progress(row) for row in rows]
 
         return await self._database.run(read, [])
+
+    async def cancel(self, job_id: str) -> int | None:
+        """Forgets what is still to be done of a job; returns its number, None for one that is not known, and 0 where that
+        could not be written. One that has ended stays as it is."""
+
+        def write(db: sqlite3.Connection) -> int | None:
+            row = db.execute(f"{_PROGRESS} WHERE id = ?", (job_id,)).fetchone()
+            if row is None:
+                return None
+            number: int = row[0]
+            if _progress(row).state == "running":
+                db.execute("DELETE FROM tasks WHERE job = ?", (number,))
+                db.execute("UPDATE jobs SET listed = 1 WHERE number = ?", (number,))
+                db.execute("INSERT INTO cancelled VALUES (?)", (number,))
+            return number
+
+        return await self._database.run(write, 0)
 
     async def again(self, job_id: str) -> bool:
         """What failed of a job becomes tasks anew; False for one that is not known."""
@@ -186,7 +207,7 @@ class Jobs:
             for key, transform in db.execute(
                 "SELECT key, transform FROM failures WHERE job = ? ORDER BY rowid", (number,)
             ):
-                failed.setdefault(key, []).append(transform)
+                failed.setdefault(key, []).append(transform.partition(_FORMAT)[0])
             unlisted = failed.pop("", None) is not None
             last = db.execute(
                 "SELECT coalesce(max(number), 0) FROM tasks WHERE job = ?", (number,)
@@ -210,7 +231,8 @@ class Jobs:
 
 _PROGRESS = (
     "SELECT number, id, listed, total, done, skipped, failed,"
-    " EXISTS (SELECT 1 FROM tasks WHERE job = jobs.number) FROM jobs"
+    " EXISTS (SELECT 1 FROM tasks WHERE job = jobs.number),"
+    " EXISTS (SELECT 1 FROM cancelled WHERE job = jobs.number) FROM jobs"
 )
 
 
@@ -218,13 +240,23 @@ def _transforms(said: str) -> tuple[str, ...]:
     return msgspec.json.decode(said, type=tuple[str, ...])
 
 
+def _row(failure: Failure) -> tuple[str, ...]:
+    return failure.key, failure.transform + _FORMAT + failure.format, failure.slug, failure.detail
+
+
+def _failure(key: str, transform: str, slug: str, detail: str) -> Failure:
+    transform, _, made = transform.partition(_FORMAT)
+    return Failure(key, transform, slug, detail, made)
+
+
 def _progress(
-    row: tuple[int, str, int, int, int, int, int, int], failures: tuple[Failure, ...] = ()
+    row: tuple[int, str, int, int, int, int, int, int, int], failures: tuple[Failure, ...] = ()
 ) -> Progress:
-    _, job_id, listed, total, done, skipped, failed, waiting = row
+    _, job_id, listed, total, done, skipped, failed, waiting, cancelled = row
+    ended = "cancelled" if cancelled else "done"
     return Progress(
         id=job_id,
-        state="done" if listed and not waiting else "running",
+        state=ended if listed and not waiting else "running",
         total=total,
         done=done,
         skipped=skipped,
@@ -247,4 +279,5 @@ def _forget_oldest(db: sqlite3.Connection) -> None:
         ended = "SELECT number FROM jobs WHERE listed AND NOT EXISTS (SELECT 1 FROM tasks WHERE job = jobs.number)"
         oldest = f"({ended} ORDER BY number LIMIT {over})"
         db.execute(f"DELETE FROM failures WHERE job IN {oldest}")  # noqa: S608 (ours)
+        db.execute(f"DELETE FROM cancelled WHERE job IN {oldest}")  # noqa: S608 (ours)
         db.execute(f"DELETE FROM jobs WHERE number IN {oldest}")  # noqa: S608 (ours)

@@ -15,11 +15,12 @@ from proxy.core.admin import (
     Upload,
     Warm,
     WarmAgain,
+    WarmCancel,
     WarmState,
 )
 from proxy.core.dialects.native import OriginalAsked, VariantAsked, parse
 from proxy.core.dialects.target import checked_locator, checked_prefix, cut, origin_and_target
-from proxy.core.errors import BadRequest, BadTransform, CalotypeError, PurgeIncomplete, UnknownRoute
+from proxy.core.errors import BadRequest, BadTransform, CalotypeError, Conflict, PurgeIncomplete, UnknownRoute
 from proxy.core.events import parse as parse_events
 from proxy.core.formats import TRAITS, Format
 from proxy.core.generations import Reach, Scope
@@ -75,6 +76,8 @@ class Operate:
                 return await self._state(job)
             case WarmAgain(job):
                 return await self._again(job)
+            case WarmCancel(job):
+                return await self._cancel(job)
             case PurgeAsked():
                 return await asyncio.shield(self._purge(asked))
             case Notified(body):
@@ -102,7 +105,14 @@ class Operate:
             raise UnknownRoute("there is no job of this id")
         return progress
 
+    async def _cancel(self, job: str) -> Progress:
+        if not await self._warming.cancel(job):
+            raise UnknownRoute("there is no job of this id")
+        return await self._state(job)
+
     async def _again(self, job: str) -> dict[str, str]:
+        if (await self._state(job)).state == "cancelled":
+            raise Conflict("this job was cancelled; ask for what it was to make as a new one")
         if not await self._jobs.again(job):
             raise UnknownRoute("there is no job of this id")
         self._warming.wake()

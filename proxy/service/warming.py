@@ -19,7 +19,7 @@ from proxy.core.formats import Format
 from proxy.core.mounts import Mount, Rules
 from proxy.core.transform import Transform
 from proxy.core.wanted import Wanted
-from proxy.core.warm import Asked, Failure, Listing, Task, every, variants_of
+from proxy.core.warm import Asked, Failure, Listing, Task, every, format_of, variants_of
 from proxy.ports import Clock, Jobs, Shelf
 
 PATIENCE_S = 600.0
@@ -68,6 +68,7 @@ class Warming:
         self._to_list = asyncio.Event()
         self._under_way: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._next: list[Task] = []
+        self._cancelled: set[int] = set()
         self._loops: list[asyncio.Task[None]] = []
 
     def start(self, after: Callable[[], Awaitable[None]]) -> None:
@@ -102,6 +103,22 @@ class Warming:
             raise SourceUnavailable("the job could not be written down", retry_after_s=5)
         self.wake()
         return job
+
+    async def cancel(self, job_id: str) -> bool:
+        """Makes nothing more of a job, and gives up what is under way; False for one that is not known. Raises
+        SourceUnavailable where that cannot be written down."""
+        job = await self._jobs.cancel(job_id)
+        if job == 0:
+            raise SourceUnavailable("it could not be written down that the job is cancelled", retry_after_s=5)
+        if job is None:
+            return False
+        # A page of tasks may just have been read.
+        self._cancelled.add(job)
+        self._next = [task for task in self._next if task.job != job]
+        for (its, _), task in self._under_way.items():
+            if its == job:
+                task.cancel()
+        return True
 
     def wake(self) -> None:
         """There is more to do."""
@@ -144,7 +161,11 @@ class Warming:
         """Begins as many tasks as may be under way; False where there are no more."""
         if not self._next:
             tasks = await self._jobs.next(2 * self._most)
-            self._next = [task for task in tasks if (task.job, task.number) not in self._under_way]
+            self._next = [
+                task
+                for task in tasks
+                if (task.job, task.number) not in self._under_way and task.job not in self._cancelled
+            ]
         while self._next and len(self._under_way) < self._most:
             task = self._next.pop(0)
             place = task.job, task.number
@@ -160,6 +181,8 @@ class Warming:
             shelf = self._shelves[mount_named(self._rules(), listing.mount).source]
             variants = self._variants(listing.transforms)
             async for keys in shelf.keys(listing.prefix):
+                if listing.job in self._cancelled:
+                    return
                 await self._listed(listing, keys, variants)
             await self._listed(listing, [], variants)
         except CalotypeError as failure:
@@ -200,10 +223,11 @@ class Warming:
         try:
             made.append(await self._prepare(wanted))
         except CalotypeError as failure:
-            failures.append(Failure(task.key, said, failure.slug, failure.detail))
+            failures.append(Failure(task.key, said, failure.slug, failure.detail, format_of(wanted)))
         except Exception:
             self._log.exception("internal error")
-            failures.append(Failure(task.key, said, CalotypeError.slug, "an unexpected error was logged"))
+            told = "an unexpected error was logged"
+            failures.append(Failure(task.key, said, CalotypeError.slug, told, format_of(wanted)))
 
     def _count(self, said: str) -> int:
         """How many variants it would have been."""

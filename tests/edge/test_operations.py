@@ -163,7 +163,9 @@ async def test_jobs_are_told_and_run_again(api: Api) -> None:
         "transform": "t_card",
         "slug": "original-not-found",
         "detail": "there is no original under this key",
+        "format": "avif",
     }
+    assert sorted(failure["format"] for failure in done["failures"]) == ["avif", "jpeg", "webp"]
     assert [job["id"] for job in (await api.call("GET", "/v1/warm"))[1]] == [told["id"]]
     assert (await api.call("POST", f"/v1/warm/{told['id']}"))[0] == 202
     assert (await ended(api, told["id"]))["failed"] == 3
@@ -171,6 +173,25 @@ async def test_jobs_are_told_and_run_again(api: Api) -> None:
     status, told = await api.call("POST", "/v1/warm", {"prefix": "", "transforms": ["w_20,f_webp"]})
     listed = await ended(api, told["id"])
     assert listed["total"] == len(ORIGINALS) - 1  # text.jpg is no picture.
+
+
+async def test_a_cancelled_job_makes_nothing_more(api: Api) -> None:
+    assert (await api.call("DELETE", "/v1/warm/nope"))[0] == 404
+    effects = [f"w_{side},f_avif,e_blur:{sigma}" for side in (640, 600, 480) for sigma in range(30, 90)]
+    status, told = await api.call("POST", "/v1/warm", {"keys": ["photo.jpg"], "transforms": effects})
+    assert status == 202
+    status, cancelled = await api.call("DELETE", f"/v1/warm/{told['id']}")
+    assert (status, cancelled["state"], cancelled["total"]) == (200, "cancelled", len(effects))
+    assert cancelled["done"] < len(effects)
+    # A second word changes nothing, and what was cancelled is not run again.
+    assert await api.call("DELETE", f"/v1/warm/{told['id']}") == (200, cancelled)
+    assert (await api.call("POST", f"/v1/warm/{told['id']}"))[0] == 409
+    # Others go on, and one that has ended stays as it is.
+    _, other = await api.call("POST", "/v1/warm", {"keys": ["photo.jpg"], "transforms": ["w_20,f_png"]})
+    done = await ended(api, other["id"])
+    assert (done["state"], done["done"]) == ("done", 1)
+    assert await api.call("DELETE", f"/v1/warm/{other['id']}") == (200, done)
+    assert (await api.call("GET", f"/v1/warm/{told['id']}"))[1] == cancelled
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.admin import AskedFor, Explain, Notified, PurgeAsked, Upload, Warm, WarmAgain, WarmState
+from proxy.core.admin import (
+    AskedFor,
+    Explain,
+    Notified,
+    PurgeAsked,
+    Upload,
+    Warm,
+    WarmAgain,
+    WarmCancel,
+    WarmState,
+)
 from proxy.core.errors import (
     BadRequest,
     BadTransform,
@@ -123,6 +133,50 @@ async def test_what_failed_is_told_and_can_be_run_again(house: House) -> None:
     for asked in (WarmAgain("x"), WarmState("x")):
         with pytest.raises(UnknownRoute):
             await house.operate.do(asked)
+
+
+async def test_a_cancelled_job_is_given_up_where_it_is(house: House) -> None:
+    house.renderer.gate.clear()
+    told = await house.operate.do(Warm(mount="", keys=("a", "b"), transforms=("w_1,f_webp", "w_2,f_webp")))
+    assert isinstance(told, dict)
+    while not house.renderer.renders:
+        await asyncio.sleep(0.01)
+    cancelled = await house.operate.do(WarmCancel(told["id"]))
+    assert isinstance(cancelled, Progress)
+    assert (cancelled.state, counts(cancelled)) == ("cancelled", (4, 0, 0, 0))
+    begun = house.renderer.renders
+    house.renderer.gate.set()
+    other = await warmed(house, keys=("b",), transforms=("w_7,f_png",))
+    assert counts(other) == (1, 1, 0, 0)
+    assert house.renderer.renders <= begun + 1
+    assert await house.operate.do(WarmState(told["id"])) == cancelled
+    with pytest.raises(Conflict):
+        await house.operate.do(WarmAgain(told["id"]))
+    with pytest.raises(UnknownRoute):
+        await house.operate.do(WarmCancel("x"))
+
+
+async def test_a_job_cancelled_while_its_originals_are_listed_lists_no_more(house: House) -> None:
+    listing = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def keys(_: str) -> AsyncIterator[list[str]]:
+        for _ in range(100):
+            listing.set()
+            yield ["a"]
+            await go_on.wait()
+
+    house.source.keys = keys  # type: ignore[method-assign]
+    told = await house.operate.do(Warm(mount="", prefix="", transforms=("w_1,f_webp",)))
+    assert isinstance(told, dict)
+    await listing.wait()
+    cancelled = await house.operate.do(WarmCancel(told["id"]))
+    go_on.set()
+    assert isinstance(cancelled, Progress)
+    await warmed(house, keys=("b",), transforms=("w_7,f_png",))
+    after = await house.operate.do(WarmState(told["id"]))
+    assert isinstance(after, Progress)
+    assert (after.state, after.total) == ("cancelled", cancelled.total)
 
 
 async def test_variants_of_one_original_open_it_once(house: House) -> None:
