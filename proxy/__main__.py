@@ -3,4 +3,4 @@
 from proxy.cli import main
 
 if __name__ == "__main__":
-    main(prog_name="calotype")
+    main()

@@ -1,6 +1,6 @@
 """The commands. No logic: read words, build settings, call a room, print.
 
-Exit codes: 0 done, 1 something failed or is wrong, 2 the command line is. Longer than other files: it is one list.
+Exit codes: 0 done, 1 something failed or is wrong, 2 the command line is, 130 broken off with Ctrl-C. Longer than other files: it is one list.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.telemetry.outlet import Outlet
 
 T = TypeVar("T")
+_INTERRUPTED = 128 + signal.SIGINT
 
 _EXISTING_DIR = click.Path(exists=True, file_okay=False, path_type=Path)
 _config_option = click.option(
@@ -95,7 +96,21 @@ class _Duration(click.ParamType[float]):
             self.fail(str(reason), param, ctx)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Program(click.Group):
+    """The commands under the program's name, however it was started. Ctrl-C is exit code 130."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        return super().main(*args, **{"prog_name": "calotype", **extra})
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted", err=True)
+            sys.exit(_INTERRUPTED)
+
+
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(proxy.__version__, prog_name="calotype")
 def main() -> None:
     """Calotype: a self-hosted image CDN node.
@@ -253,8 +268,8 @@ def explain(url: str, accept: str, as_json: bool, originals: Path | None, config
 @click.option(
     "--file",
     "file",
-    type=click.File("r", "utf-8", errors="replace"),
-    help="Read keys from this file, one a line.",
+    type=click.File("r", "utf-8-sig", errors="replace"),
+    help="Read keys from this file, one a line; lines that begin with # are comments.",
 )
 @click.option("--source", help="All pictures of this source.")
 @click.option("--prefix", default="", help="With --source: those whose keys begin so.")
@@ -291,8 +306,8 @@ def warm(
         raise click.UsageError("give one of KEY..., --stdin, --file, --source and --access-log")
     if prefix and source is None:
         raise click.UsageError("--prefix goes with --source")
-    lines = io.TextIOWrapper(sys.stdin.buffer, "utf-8", "replace") if from_stdin else file
-    named = keys if lines is None else [key for line in lines if (key := line.rstrip("\r\n"))]
+    lines = io.TextIOWrapper(sys.stdin.buffer, "utf-8-sig", "replace") if from_stdin else file
+    named = keys if lines is None else pregenerate.keys_of(lines)
     originals = pregenerate.Originals(keys=named, source=source, prefix=prefix, log=log)
     wanted = (*(f"t_{name}" for name in presets), *transforms)
     with _one_line():

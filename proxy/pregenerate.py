@@ -1,7 +1,8 @@
 """`calotype warm`: variants before they are asked for, by a node that runs or here, into the same tiers."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -10,9 +11,9 @@ import msgspec
 
 from proxy import parts
 from proxy.admin import Admin
-from proxy.bars import bar
+from proxy.bars import Bar, bar
 from proxy.config import ConfigError, Settings
-from proxy.core.admin import AdminAsked, Warm, WarmState
+from proxy.core.admin import AdminAsked, Warm, WarmCancel, WarmState
 from proxy.core.asked_for import variations
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.dialects.target import checked_locator
@@ -25,6 +26,8 @@ from proxy.telemetry.metrics import PrometheusMetrics
 
 _KEYS_A_JOB = 5000
 _POLL_S = 0.25
+_ENDED = ("done", "cancelled")
+_NAMES_FORMAT = re.compile(r"(?:^|[,~])f_(?!auto)")
 
 
 class Originals(NamedTuple):
@@ -34,6 +37,12 @@ class Originals(NamedTuple):
     source: str | None = None
     prefix: str = ""
     log: Iterable[str] | None = None
+
+
+def keys_of(lines: Iterable[str]) -> list[str]:
+    """The keys of a list of them, one a line, without empty lines and those of comments."""
+    keys = (line.rstrip("\r\n") for line in lines)
+    return [key for key in keys if key.strip() and not key.lstrip().startswith("#")]
 
 
 class Counts(NamedTuple):
@@ -101,7 +110,8 @@ class _Here:
         self._engine = engine
 
     async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        asked: AdminAsked = WarmState(path.rpartition("/")[2])
+        job = path.rpartition("/")[2]
+        asked: AdminAsked = WarmCancel(job) if method == "DELETE" else WarmState(job)
         if body is not None:
             asked = msgspec.convert(body, Warm)
         told: dict[str, Any] = msgspec.to_builtins(await self._engine.operate.do(asked))
@@ -109,27 +119,62 @@ class _Here:
 
 
 async def _follow(bodies: Iterator[dict[str, Any]], jobs: Jobs, refused: list[str]) -> Counts:
-    """All jobs, from their start to their end. Who breaks it off finds it done so far the next time."""
+    """All jobs, from their start to their end. Broken off, they are cancelled; what was made is found the next time."""
     counts = Counts()
     told: dict[str, dict[str, Any]] = {}
+    ids: list[str] = []
+
+    async def begin(body: dict[str, Any]) -> None:
+        ids.append(str((await jobs.call("POST", "/v1/warm", body))["id"]))
+
     with bar("warming", None) as shown:
-        ids = [str((await jobs.call("POST", "/v1/warm", body))["id"]) for body in bodies]
-        for key in refused:
-            shown.say(f"{key!a}: is no key of an original")
         try:
+            for body in bodies:
+                await _whole(begin(body))
+            for key in refused:
+                shown.say(f"{key!a}: is no key of an original")
             for job in ids:
-                while told.get(job, {}).get("state") != "done":
+                while told.get(job, {}).get("state") not in _ENDED:
                     await asyncio.sleep(_POLL_S)
                     told[job] = await jobs.call("GET", f"/v1/warm/{job}")
                     sums = [sum(each[name] for each in told.values()) for name in (*Counts._fields, "total")]
                     counts = Counts(*sums[:-1])
                     shown.set(done=sum(counts), total=sums[-1], failed=counts.failed)
                 for failure in told[job]["failures"]:
-                    shown.say("{key} {transform}: {slug}: {detail}".format(**failure))
+                    shown.say(_said(failure))
+                if told[job]["state"] == "cancelled":
+                    raise ConfigError(f"--node: job {job} was cancelled there: {counts}")
         except asyncio.CancelledError:
+            await _cancel(ids, jobs, shown)
             shown.say(f"broken off: {counts}; the same command goes on where this one was")
             raise
     return counts._replace(failed=counts.failed + len(refused))
+
+
+async def _whole(call: Coroutine[Any, Any, None]) -> None:
+    """To its end, also where the command is broken off: a job that was taken on has an id to cancel it by."""
+    calling = asyncio.create_task(call, name="job")
+    try:
+        await asyncio.shield(calling)
+    except asyncio.CancelledError:
+        with suppress(ConfigError, CalotypeError):
+            await calling
+        raise
+
+
+async def _cancel(ids: list[str], jobs: Jobs, shown: Bar) -> None:
+    for job in ids:
+        try:
+            await jobs.call("DELETE", f"/v1/warm/{job}")
+        except (ConfigError, CalotypeError) as failure:
+            shown.say(f"job {job} could not be cancelled: {failure}")
+
+
+def _said(failure: dict[str, Any]) -> str:
+    """A line about a variant; its format, where the transform does not name it."""
+    transform, made = failure["transform"], failure.get("format", "")
+    made = "" if _NAMES_FORMAT.search(transform) or not made else f" ({made})"
+    return f"{failure['key']} {transform}{made}: {failure['slug']}: {failure['detail']}"
 
 
 def _bodies(

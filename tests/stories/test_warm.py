@@ -49,13 +49,20 @@ def test_warm_without_a_node_makes_what_a_node_then_serves(node: Node, tmp_path:
     again = calotype(node, "warm", "--source", "photos", "--prefix", "deep/", "--preset", "small")
     assert again.stderr.splitlines()[-1] == "0 made, 6 were there, 0 failed"
     keys = tmp_path / "keys"
-    keys.write_text("0.jpg\n\nnope.jpg\n2.jpg\n")
+    keys.write_text(
+        "\ufeff0.jpg\r\n\n# those of today\n  # and of tomorrow\n \nnope.jpg\n2.jpg\n", newline=""
+    )
     failed = calotype(node, "warm", "--file", str(keys), "--transform", "w_48,f_png")
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1] == "2 made, 0 were there, 1 failed"
     assert "nope.jpg w_48,f_png: original-not-found: there is no original under this key" in failed.stderr
     given = calotype(node, "warm", "--stdin", "--transform", "w_48,f_png", given="4.jpg\n0.jpg\n")
     assert given.stderr.splitlines()[-1] == "1 made, 1 were there, 0 failed"
+    commented = calotype(node, "warm", "--stdin", "--transform", "w_48,f_png", given="# none\n4.jpg\n")
+    assert commented.stderr.splitlines()[-1] == "0 made, 1 were there, 0 failed"
+    named = calotype(node, "warm", "nope.jpg", "--preset", "card", "--preset", "small")
+    for transform in ("t_card (avif)", "t_card (webp)", "t_card (jpeg)", "t_small (webp)"):
+        assert f"nope.jpg {transform}: original-not-found: " in named.stderr
     with running(node):
         answers = asyncio.run(
             get_all([f"{node.url}/t_card/0.jpg", f"{node.url}/t_small/deep/1.jpg"], Accept="image/webp")
@@ -129,13 +136,54 @@ def test_what_was_broken_off_goes_on_and_makes_nothing_twice(node: Node, tmp_pat
     asyncio.run(eventually(lambda: node.kept() >= 3))
     broken.send_signal(signal.SIGINT)
     _, said = broken.communicate(timeout=LONGEST_S)
-    assert broken.returncode != 0
+    assert broken.returncode == 130
     assert "Traceback" not in said
     made = node.kept()
     assert 3 <= made < count
     done = calotype(node, *words)
     told = f"{count - made} made, {made} were there, 0 failed"
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, told)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("words", [("--source", "photos"), ("0.jpg", "2.jpg", "4.jpg", "6.jpg")])
+def test_ctrl_c_cancels_what_runs_at_the_node(node: Node, words: tuple[str, ...], processes: int) -> None:
+    node.environment["CALOTYPE_SERVER__PROCESSES"] = str(processes)
+    with running(node):
+        at = f"http://127.0.0.1:{node.admin_port}"
+        many = [f"--transform=w_190,f_avif,e_blur:{sigma}" for sigma in range(40, 90)]
+        broken = subprocess.Popen(
+            [sys.executable, "-m", "proxy", "warm", *words, *many, "--node", at],
+            stderr=subprocess.PIPE, text=True, cwd=ROOT, env=node.environment,
+        )  # fmt: skip
+        while not (jobs := node.call("GET", "/v1/warm").body) or not jobs[0]["done"]:
+            time.sleep(0.02)
+        assert jobs[0]["state"] == "running"
+        broken.send_signal(signal.SIGINT)
+        _, said = broken.communicate(timeout=60)
+        assert (broken.returncode, "Traceback" in said) == (130, False)
+        assert "broken off: " in said
+        (cancelled,) = node.call("GET", "/v1/warm").body
+        assert cancelled["state"] == "cancelled"
+        # What is asked for now waits for nothing of it.
+        done = calotype(node, "warm", "8.jpg", "--transform", "w_48,f_png", "--node", at)
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "1 made, 0 were there, 0 failed")
+        assert node.call("GET", f"/v1/warm/{cancelled['id']}").body["done"] == cancelled["done"]
+
+
+def test_a_job_that_another_cancels_is_a_failure(node: Node) -> None:
+    with running(node):
+        at = f"http://127.0.0.1:{node.admin_port}"
+        many = [f"--transform=w_190,f_avif,e_blur:{sigma}" for sigma in range(40, 90)]
+        asked = subprocess.Popen(
+            [sys.executable, "-m", "proxy", "warm", "0.jpg", *many, "--node", at],
+            stderr=subprocess.PIPE, text=True, cwd=ROOT, env=node.environment,
+        )  # fmt: skip
+        while not (jobs := node.call("GET", "/v1/warm").body):
+            time.sleep(0.02)
+        assert node.call("DELETE", f"/v1/warm/{jobs[0]['id']}").body["state"] == "cancelled"
+        _, said = asked.communicate(timeout=60)
+        assert (asked.returncode, f"job {jobs[0]['id']} was cancelled" in said) == (1, True)
 
 
 async def test_uploads_and_events_of_a_store(place: Place) -> None:
