@@ -1,53 +1,109 @@
 """`calotype render`: one picture or a directory of them through the engine, without a server."""
 
 import asyncio
+import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import NamedTuple
 
 import click
 
 from proxy.bars import bar
 from proxy.config import ConfigError, Settings
-from proxy.core.delivery import Delivered
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.errors import CalotypeError
+from proxy.core.facts import Facts
 from proxy.core.formats import SNIFF_BYTES, TRAITS, Format, sniff
 from proxy.core.keys import OriginalRef
 from proxy.core.transform import Transform
 from proxy.core.wanted import Wanted
 from proxy.engine import Engine
 from proxy.sections import Directory
+from proxy.sources.directory import OpenFile
 from proxy.telemetry.log import quiet
 from proxy.telemetry.metrics import PrometheusMetrics
 
+STANDARD = Path("-")
+"""Standard input, or standard output."""
 _SOURCE = "input"
 _BY_SUFFIX = {f".{TRAITS[kind].suffix}": kind for kind in Format if TRAITS[kind].shown} | {
-    ".jpeg": Format.JPEG
+    ".jpeg": Format.JPEG,
+    ".jpe": Format.JPEG,
+    ".jfif": Format.JPEG,
 }
+_OTHER_SUFFIXES = frozenset(
+    {".bmp", ".heic", ".heif", ".ico", ".jp2", ".jxl", ".pdf", ".svg", ".tif", ".tiff"}
+)
 
 
 async def render(settings: Settings, source: Path, transform: str, out: Path | None) -> int:
-    """Renders `source` to `out`; returns how many pictures failed, each told in a line on standard error."""
-    source = source.resolve()
+    """Renders `source` to `out`; returns how many pictures failed, each told in a line on standard error, as is what was
+    made. Raises ConfigError and what is wrong with the transform or the picture."""
     presets = settings.parsed_presets()
     asked = parse_tokens(transform, presets).transform(presets)
-    if source.is_dir():
-        if out is not None and out.exists() and not out.is_dir():
-            raise ConfigError("-o: must be a directory, as INPUT is one")
-        return await _render_all(settings, source, asked, out or source.with_name(f"{source.name}-rendered"))
+    if source != STANDARD and source.is_dir():
+        return await _render_all(settings, source.resolve(), asked, _folder(source, out))
     if out is not None and out.is_dir():
         raise ConfigError("-o: is a directory; name a file, as INPUT is one")
-    if out is not None and asked.format is None:
-        asked = replace(asked, format=_BY_SUFFIX.get(out.suffix.lower()))
-    async with _engine(settings, source.parent, workers=1) as engine:
-        delivered = await _deliver(engine, source.name, asked)
+    if out in (None, STANDARD):
+        if sys.stdout.isatty():
+            raise ConfigError("-o: name a file; a terminal shows no picture")
+    else:
+        asked = _of_suffix(asked, out.suffix.lower())
+    with _at_hand(source, int(settings.limits.original_max_bytes)) as file:
+        async with _engine(settings, file.parent, workers=1) as engine:
+            made = await _deliver(engine, file.name, asked)
     try:
-        _write(out or Path(f"{source.stem}-rendered{_suffix(delivered)}"), delivered)
+        if out in (None, STANDARD):
+            sys.stdout.buffer.write(made.body)
+            sys.stdout.buffer.flush()
+        else:
+            _write(out, made.body)
     except OSError as fault:
         raise ConfigError(f"-o: cannot be written: {fault.strerror}") from None
+    click.echo(f"{'standard output' if out in (None, STANDARD) else out}: {made}", err=True)
     return 0
+
+
+def _of_suffix(asked: Transform, suffix: str) -> Transform:
+    """`asked` in the format of the output's suffix, where it names none itself; raises ConfigError where the two
+    contradict each other."""
+    of_suffix = _BY_SUFFIX.get(suffix)
+    if isinstance(asked.format, Format):
+        if (of_suffix or asked.format) is not asked.format or suffix in _OTHER_SUFFIXES:
+            raise ConfigError(f"-o: the suffix {suffix} contradicts f_{TRAITS[asked.format].suffix}")
+        return asked
+    if of_suffix is None and suffix:
+        known = ", ".join(sorted(_BY_SUFFIX))
+        raise ConfigError(f"-o: no format has this suffix; there are {known}, or name a format with f_")
+    return replace(asked, format=of_suffix or asked.format)
+
+
+def _folder(source: Path, out: Path | None) -> Path:
+    if out is None:
+        raise ConfigError("-o: name the directory to write to, as INPUT is one")
+    if out == STANDARD or (out.exists() and not out.is_dir()):
+        raise ConfigError("-o: must be a directory, as INPUT is one")
+    if out.resolve() == source.resolve():
+        raise ConfigError("-o: must be another directory than INPUT, whose pictures would be replaced")
+    return out
+
+
+@contextmanager
+def _at_hand(source: Path, most_bytes: int) -> Iterator[Path]:
+    """The file to render; what comes by standard input has none yet."""
+    if source != STANDARD:
+        yield source.resolve()
+        return
+    with TemporaryDirectory(prefix="calotype-") as folder:
+        file = Path(folder, "input")
+        file.write_bytes(sys.stdin.buffer.read(most_bytes + 1))
+        yield file
 
 
 async def _render_all(settings: Settings, source: Path, asked: Transform, out: Path) -> int:
@@ -62,16 +118,18 @@ async def _render_all(settings: Settings, source: Path, asked: Transform, out: P
             for path in waiting:
                 key = path.relative_to(source).as_posix()
                 try:
-                    delivered = await _deliver(engine, key, asked)
+                    made = await _deliver(engine, key, asked)
                     # Two originals that differ in their suffix alone keep it, or one would overwrite the other.
                     stem = path.name if shared[path.with_suffix("")] > 1 else path.stem
                     folder = out / path.relative_to(source).parent
-                    _write(folder / (stem + _suffix(delivered)), delivered)
+                    path_out = folder / f"{stem}.{TRAITS[made.facts.format].suffix}"
+                    _write(path_out, made.body)
                 except (CalotypeError, OSError) as failure:
                     failed += 1
                     shown.say(f"{key}: {_reason(failure)}")
                     shown.advance(failed=True)
                 else:
+                    shown.say(f"{path_out}: {made}")
                     shown.advance()
 
         async with _engine(settings, source) as engine, asyncio.TaskGroup() as group:
@@ -86,13 +144,40 @@ def _engine(settings: Settings, root: Path, *, workers: int | None = None) -> En
     return Engine(lone, PrometheusMetrics(), quiet(), disk=None, workers=workers)
 
 
-async def _deliver(engine: Engine, key: str, asked: Transform) -> Delivered:
+class _Made(NamedTuple):
+    """A variant, what is read in its header, and how long it took."""
+
+    body: bytes
+    facts: Facts
+    seconds: float
+
+    def __str__(self) -> str:
+        facts = self.facts
+        frames = f", {facts.pages} frames" if facts.animated else ""
+        return (
+            f"{facts.width_px}x{facts.height_px} {facts.format}{frames}, {len(self.body)} bytes,"
+            f" {self.seconds:.2f} s"
+        )
+
+
+async def _deliver(engine: Engine, key: str, asked: Transform) -> _Made:
     # Nobody negotiates here: f_auto is the best the configuration has.
     modern = frozenset(engine.settings.formats.auto) - {Format.JPEG}
     most_px = engine.settings.limits.output_max_side
     wanted = Wanted(OriginalRef(_SOURCE, key), asked, modern, most_px)
     # The deadline bounds a request's wait; here there is only the render's own timeout.
-    return await engine.produce.variant(wanted, deadline=engine.clock() + 3600, redirect_until_s=0)
+    began_s = engine.clock()
+    deadline = began_s + 3600
+    delivered = await engine.produce.variant(wanted, deadline=deadline, redirect_until_s=0)
+    took_s = engine.clock() - began_s
+    assert delivered.variant is not None
+    body = delivered.variant.body
+    with TemporaryFile() as file:
+        file.write(body)
+        file.flush()
+        with closing(OpenFile(os.dup(file.fileno()), wanted.ref, "")) as opened:
+            facts = await engine.pool.probe(opened, deadline=deadline)
+    return _Made(body, facts, took_s)
 
 
 def _pictures(source: Path, out: Path) -> Iterator[Path]:
@@ -103,16 +188,15 @@ def _pictures(source: Path, out: Path) -> Iterator[Path]:
                     yield path
 
 
-def _suffix(delivered: Delivered) -> str:
-    return f".{TRAITS[delivered.delivery.format].suffix}"
-
-
-def _write(path: Path, delivered: Delivered) -> None:
-    assert delivered.variant is not None
+def _write(path: Path, body: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    part.write_bytes(delivered.variant.body)
-    part.replace(path)
+    try:
+        part.write_bytes(body)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _reason(failure: Exception) -> str:

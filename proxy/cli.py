@@ -173,15 +173,20 @@ def serve(config: Path | None, originals: Path | None, flags: dict[str, Any], is
 
 
 @main.command()
-@click.argument("source", metavar="INPUT", type=click.Path(exists=True, path_type=Path))
+@click.argument("source", metavar="INPUT", type=click.Path(exists=True, allow_dash=True, path_type=Path))
 @click.argument("transform", metavar="TRANSFORM")
-@click.option("-o", "out", type=click.Path(path_type=Path), help="File, or directory if INPUT is one.")
+@click.option(
+    "-o",
+    "out",
+    type=click.Path(path_type=Path),
+    help="File, or - for standard output (the default); the directory if INPUT is one.",
+)
 @_config_option
 def render(source: Path, transform: str, out: Path | None, config: Path | None) -> None:
     """Render INPUT, a picture or a directory of them, through the same engine without a server.
 
-    TRANSFORM is the first segment of a path URL, as in w_400,h_300,c_fill,f_webp. Without f_ the suffix of the
-    output decides, then the format of the original.
+    TRANSFORM is the first segment of a path URL, as in w_400,h_300,c_fill,f_webp. INPUT - is standard input. Without f_
+    the suffix of the output decides, then the format of the original. What was made is told on standard error.
     """
     with _one_line():
         settings = _settings(config)

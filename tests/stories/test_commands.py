@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -54,7 +55,11 @@ def test_help_tells_a_stranger(folder: Path) -> None:
 def test_render_one(folder: Path) -> None:
     out = folder / "out" / "card.webp"
     done = calotype(folder, "render", str(folder / "in/photo.jpg"), "w_100,h_100,c_fill", "-o", str(out))
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    size = len(out.read_bytes())
+    assert re.fullmatch(
+        rf"{re.escape(str(out))}: 100x100 webp, {size} bytes, [0-9]+\.[0-9]{{2}} s\n", done.stderr
+    )
     assert pictures.size(out.read_bytes()) == (100, 100)
     assert out.read_bytes()[8:12] == b"WEBP"
 
@@ -66,6 +71,9 @@ def test_render_one(folder: Path) -> None:
         (("in/photo.jpg", "w_1", "-o", "in"), "-o: is a directory"),
         (("in/notes.txt", "w_1"), "unsupported-format: "),
         (("in", "w_1", "-o", "in/photo.jpg"), "-o: must be a directory"),
+        (("in", "w_1"), "-o: name the directory"),
+        (("in", "w_1", "-o", "-"), "-o: must be a directory"),
+        (("in", "w_1", "-o", "in"), "-o: must be another directory"),
     ],
 )
 def test_render_refuses_in_one_line(folder: Path, words: tuple[str, ...], says: str) -> None:
@@ -76,6 +84,79 @@ def test_render_refuses_in_one_line(folder: Path, words: tuple[str, ...], says: 
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "transform", "begins"),
+    [
+        ("a.png", "w_20", b"\x89PNG"),
+        ("a.JPG", "w_20", b"\xff\xd8"),
+        ("a.jpeg", "w_20,f_jpg", b"\xff\xd8"),
+        ("a.gif", "w_20,f_auto", b"GIF8"),
+        ("a.webp", "t_card", b"RIFF"),
+        ("a.bin", "w_20,f_png", b"\x89PNG"),
+        ("a", "w_20", b"\xff\xd8"),
+        ("a", "w_20,f_webp", b"RIFF"),
+        ("a.png", "w_20,f_jpg", None),
+        ("a.jpeg", "w_20,f_webp", None),
+        ("a.tiff", "w_20,f_webp", None),
+        ("a.tiff", "w_20", None),
+        ("a.heic", "w_20", None),
+        ("a.txt", "w_20", None),
+    ],
+)
+def test_the_suffix_decides_and_never_lies(
+    folder: Path, name: str, transform: str, begins: bytes | None
+) -> None:
+    out = folder / "made" / name
+    words = ("render", str(folder / "in/photo.jpg"), transform, "-o", str(out))
+    done = calotype(folder, *words, CALOTYPE_PRESETS__CARD="w_30,f_auto")
+    if begins is None:
+        assert (done.returncode, out.parent.exists()) == (1, False)
+        assert done.stderr.startswith("Error: -o: ")
+        assert done.stderr.count("\n") == 1
+    else:
+        assert (done.returncode, done.stdout) == (0, "")
+        assert out.read_bytes().startswith(begins)
+
+
+def test_render_between_standard_input_and_output(folder: Path) -> None:
+    at = folder / "empty"
+    at.mkdir()
+    python = [sys.executable, "-P", "-m", "proxy", "render"]
+
+    def render(*words: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        env = environment(folder, PYTHONPATH=str(ROOT))
+        return subprocess.run(
+            [*python, *words], input=given, capture_output=True, cwd=at, env=env, timeout=60, check=False
+        )
+
+    photo = (folder / "in/photo.jpg").read_bytes()
+    for words in (
+        ("-", "w_40,f_png", "-o", "-"),
+        ("-", "w_40,f_png"),
+        (str(folder / "in/photo.jpg"), "w_40,f_png"),
+    ):
+        done = render(*words, given=photo)
+        assert done.returncode == 0
+        assert pictures.size(done.stdout)[0] == 40
+        assert done.stdout.startswith(b"\x89PNG")
+        assert done.stderr.startswith(b"standard output: 40x")
+        assert done.stderr.count(b"\n") == 1
+    kept = render("-", "w_40", given=photo)
+    assert kept.stdout.startswith(b"\xff\xd8")
+    assert not list(at.iterdir())
+    assert render("-", "w_40", "-o", "made.webp", given=photo).returncode == 0
+    assert [path.name for path in at.iterdir()] == ["made.webp"]
+    for given, says in (
+        (b"", b"Error: "),
+        (b"no picture", b"unsupported-format"),
+        (photo[:-2000], b"undecodable"),
+    ):
+        done = render("-", "w_40", "-o", "other.webp", given=given)
+        assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (1, b"", 1)
+        assert says in done.stderr
+    assert [path.name for path in at.iterdir()] == ["made.webp"]
+
+
 def test_render_a_folder(folder: Path) -> None:
     temporary_file(folder / "in", "broken.jpg", pictures.photo_as("jpeg")[:-2000])
     done = calotype(folder, "render", str(folder / "in"), "w_50,f_webp", "-o", str(folder / "out"))
@@ -83,6 +164,8 @@ def test_render_a_folder(folder: Path) -> None:
     made = sorted(path.relative_to(folder / "out").as_posix() for path in (folder / "out").rglob("*.*"))
     assert made == ["deep/photo.gif.webp", "deep/photo.png.webp", "photo.webp"]
     assert "broken.jpg: undecodable: the original is cut short" in done.stderr
+    assert f"{folder}/out/photo.webp: 50x" in done.stderr
+    assert re.search(r"deep/photo.gif.webp: 50x[0-9]+ webp, [0-9]+ frames, [0-9]+ bytes, ", done.stderr)
     assert "3 rendered" in done.stderr
     assert "1 failed" in done.stderr
 
