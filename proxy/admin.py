@@ -1,5 +1,6 @@
 """The admin calls of a node that runs, for the command line."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,16 +9,21 @@ import aiohttp
 from proxy.config import ConfigError, Settings
 
 CALL_S = 150.0
+_PARAMETER = re.compile(r"\bparameter (mount|original|prefix|url|preset|all)\b")
+"""What the commands have as flags of the same names."""
 
 
 class Admin:
     """An async context. Raises ConfigError for what cannot be reached or is refused, in a line."""
 
-    def __init__(self, settings: Settings, url: str | None) -> None:
+    def __init__(self, settings: Settings, url: str | None, token: str | None = None) -> None:
+        """`url` and `token` are those of the node; by default this configuration's own."""
         admin = settings.admin
         host = f"[{admin.host}]" if ":" in admin.host else admin.host
         self._url = (url or f"http://{host}:{admin.port}").rstrip("/")
-        token = admin.token.get_secret_value()
+        token = admin.token.get_secret_value() if token is None else token
+        if not token.isascii() or not token.isprintable():
+            raise ConfigError("--token: must be printable ASCII")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -42,6 +48,11 @@ class Admin:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             raise ConfigError(f"--node: no node answers at {self._url}") from None
         if answer.status >= 300:
+            detail = _PARAMETER.sub(r"--\1", str(told.get("detail", answer.status)))
+            if answer.status == 401:
+                detail = (
+                    f"--token: the node does not take it: {detail}" if self._headers else f"--token: {detail}"
+                )
             open_ = "".join(f"\n  {line}" for line in told.get("open", ()))
-            raise ConfigError(f"{told.get('detail', answer.status)}{open_}")
+            raise ConfigError(detail + open_)
         return told

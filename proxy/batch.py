@@ -1,6 +1,7 @@
 """`calotype render`: one picture or a directory of them through the engine, without a server."""
 
 import asyncio
+import json
 import os
 import sys
 from collections import Counter
@@ -41,13 +42,15 @@ _OTHER_SUFFIXES = frozenset(
 )
 
 
-async def render(settings: Settings, source: Path, transform: str, out: Path | None) -> int:
+async def render(
+    settings: Settings, source: Path, transform: str, out: Path | None, *, as_json: bool = False
+) -> int:
     """Renders `source` to `out`; returns how many pictures failed, each told in a line on standard error, as is what was
-    made. Raises ConfigError and what is wrong with the transform or the picture."""
+    made, `as_json` in an object a line. Raises ConfigError and what is wrong with the transform or the picture."""
     presets = settings.parsed_presets()
     asked = parse_tokens(transform, presets).transform(presets)
     if source != STANDARD and source.is_dir():
-        return await _render_all(settings, source.resolve(), asked, _folder(source, out))
+        return await _render_all(settings, source.resolve(), asked, _folder(source, out), as_json=as_json)
     if out is not None and out.is_dir():
         raise ConfigError("-o: is a directory; name a file, as INPUT is one")
     if out in (None, STANDARD):
@@ -66,7 +69,9 @@ async def render(settings: Settings, source: Path, transform: str, out: Path | N
             _write(out, made.body)
     except OSError as fault:
         raise ConfigError(f"-o: cannot be written: {fault.strerror}") from None
-    click.echo(f"{'standard output' if out in (None, STANDARD) else out}: {made}", err=True)
+    click.echo(
+        made.line("standard output" if out in (None, STANDARD) else str(out), as_json=as_json), err=True
+    )
     return 0
 
 
@@ -106,7 +111,7 @@ def _at_hand(source: Path, most_bytes: int) -> Iterator[Path]:
         yield file
 
 
-async def _render_all(settings: Settings, source: Path, asked: Transform, out: Path) -> int:
+async def _render_all(settings: Settings, source: Path, asked: Transform, out: Path, *, as_json: bool) -> int:
     pictures = list(_pictures(source, out.resolve()))
     shared = Counter(path.with_suffix("") for path in pictures)
     waiting = iter(pictures)
@@ -126,16 +131,19 @@ async def _render_all(settings: Settings, source: Path, asked: Transform, out: P
                     _write(path_out, made.body)
                 except (CalotypeError, OSError) as failure:
                     failed += 1
-                    shown.say(f"{key}: {_reason(failure)}")
+                    reason = _reason(failure)
+                    shown.say(json.dumps({"input": key, "error": reason}) if as_json else f"{key}: {reason}")
                     shown.advance(failed=True)
                 else:
-                    shown.say(f"{path_out}: {made}")
+                    shown.say(made.line(str(path_out), as_json=as_json))
                     shown.advance()
 
         async with _engine(settings, source) as engine, asyncio.TaskGroup() as group:
             for _ in range(2 * settings.workers()):
                 group.create_task(work(engine))
-    click.echo(f"{len(pictures) - failed} rendered to {out}, {failed} failed", err=True)
+    counts = {"rendered": len(pictures) - failed, "failed": failed}
+    said = f"{counts['rendered']} rendered to {out}, {failed} failed"
+    click.echo(json.dumps(counts) if as_json else said, err=True)
     return failed
 
 
@@ -151,11 +159,24 @@ class _Made(NamedTuple):
     facts: Facts
     seconds: float
 
-    def __str__(self) -> str:
+    def line(self, out: str, *, as_json: bool) -> str:
+        """That it was written to `out`."""
         facts = self.facts
+        if as_json:
+            return json.dumps(
+                {
+                    "output": out,
+                    "width": facts.width_px,
+                    "height": facts.height_px,
+                    "format": facts.format,
+                    "frames": facts.pages,
+                    "bytes": len(self.body),
+                    "seconds": round(self.seconds, 3),
+                }
+            )
         frames = f", {facts.pages} frames" if facts.animated else ""
         return (
-            f"{facts.width_px}x{facts.height_px} {facts.format}{frames}, {len(self.body)} bytes,"
+            f"{out}: {facts.width_px}x{facts.height_px} {facts.format}{frames}, {len(self.body)} bytes,"
             f" {self.seconds:.2f} s"
         )
 

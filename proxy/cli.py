@@ -45,6 +45,9 @@ _originals_option = click.option(
 )
 
 
+_token_option = click.option(
+    "--token", help="Token of the node's admin listener; else admin.token of this configuration."
+)
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -96,6 +99,11 @@ class _Duration(click.ParamType[float]):
             self.fail(str(reason), param, ctx)
 
 
+def _example(line: str) -> str:
+    """As it is typed, on one line."""
+    return f"\b\nExample:\n  {line}"
+
+
 class _Program(click.Group):
     """The commands under the program's name, however it was started. Ctrl-C is exit code 130."""
 
@@ -110,7 +118,11 @@ class _Program(click.Group):
             sys.exit(_INTERRUPTED)
 
 
-@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Program,
+    epilog=_example("calotype serve --originals ~/Pictures"),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(proxy.__version__, prog_name="calotype")
 def main() -> None:
     """Calotype: a self-hosted image CDN node.
@@ -144,7 +156,9 @@ def _node_options(command: Callable[..., None]) -> Callable[..., None]:
     return sectioned
 
 
-@main.command()
+@main.command(
+    short_help="Run the node.", epilog=_example("calotype serve --originals ~/Pictures --port 8000")
+)
 @_node_options
 @click.option("--demo", "is_demo", is_flag=True, help="Paint originals to try it on, and print URLs to open.")
 def serve(config: Path | None, originals: Path | None, flags: dict[str, Any], is_demo: bool) -> None:
@@ -172,7 +186,10 @@ def serve(config: Path | None, originals: Path | None, flags: dict[str, Any], is
     leave()
 
 
-@main.command()
+@main.command(
+    short_help="Render pictures without a server.",
+    epilog=_example("calotype render photo.jpg w_300,h_300,c_fill -o card.webp"),
+)
 @click.argument("source", metavar="INPUT", type=click.Path(exists=True, allow_dash=True, path_type=Path))
 @click.argument("transform", metavar="TRANSFORM")
 @click.option(
@@ -181,8 +198,9 @@ def serve(config: Path | None, originals: Path | None, flags: dict[str, Any], is
     type=click.Path(path_type=Path),
     help="File, or - for standard output (the default); the directory if INPUT is one.",
 )
+@_json_option
 @_config_option
-def render(source: Path, transform: str, out: Path | None, config: Path | None) -> None:
+def render(source: Path, transform: str, out: Path | None, config: Path | None, as_json: bool) -> None:
     """Render INPUT, a picture or a directory of them, through the same engine without a server.
 
     TRANSFORM is the first segment of a path URL, as in w_400,h_300,c_fill,f_webp. INPUT - is standard input. Without f_
@@ -190,7 +208,7 @@ def render(source: Path, transform: str, out: Path | None, config: Path | None) 
     """
     with _one_line():
         settings = _settings(config)
-    failed = _run(batch.render(settings, source, transform, out))
+    failed = _run(batch.render(settings, source, transform, out, as_json=as_json))
     sys.exit(1 if failed else 0)
 
 
@@ -208,9 +226,13 @@ def _sign_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@main.command()
+@main.command(
+    short_help="Print the URL of a variant.",
+    epilog=_example("calotype url shoes/red.jpg w_400,f_auto --sign --expires 1h --config shop.toml"),
+)
 @click.argument("key", metavar="KEY")
 @click.argument("transform", metavar="TRANSFORM")
+@_json_option
 @click.option("--query", is_flag=True, help="Print the /thumbnail?url= form.")
 @click.option("--sign", "is_signed", is_flag=True, help="Sign it.")
 @_sign_options
@@ -221,6 +243,7 @@ def url(
     mount: str | None,
     query: bool,
     is_signed: bool,
+    as_json: bool,
     config: Path | None,
     **how: Any,
 ) -> None:
@@ -230,20 +253,29 @@ def url(
     wish = links.Wish(**how) if is_signed else None
     with _one_line():
         settings = _settings(config)
-        click.echo(links.variant_url(settings, key, transform, mount=mount, query=query, wish=wish))
+        made = links.variant_url(settings, key, transform, mount=mount, query=query, wish=wish)
+    click.echo(json.dumps({"url": made}) if as_json else made)
 
 
-@main.command()
+@main.command(
+    short_help="Sign a URL.",
+    epilog=_example('calotype sign "/thumbnail?url=shoes/red.jpg&w=1234" --expires 1h --config shop.toml'),
+)
 @click.argument("url", metavar="URL")
+@_json_option
 @_sign_options
 @_config_option
-def sign(url: str, mount: str | None, config: Path | None, **how: Any) -> None:
+def sign(url: str, mount: str | None, config: Path | None, as_json: bool, **how: Any) -> None:
     """Print URL, absolute or from its first slash on, with its signature."""
     with _one_line():
-        click.echo(links.signed_url(_settings(config), url, mount=mount, wish=links.Wish(**how)))
+        made = links.signed_url(_settings(config), url, mount=mount, wish=links.Wish(**how))
+    click.echo(json.dumps({"url": made}) if as_json else made)
 
 
-@main.command()
+@main.command(
+    short_help="Tell what a URL means.",
+    epilog=_example("calotype explain /w_100,f_auto/photo.jpg --accept image/webp --originals ~/Pictures"),
+)
 @click.argument("url")
 @click.option("--accept", default="", help="The Accept header to negotiate f_auto with.")
 @_json_option
@@ -267,7 +299,12 @@ def explain(url: str, accept: str, as_json: bool, originals: Path | None, config
         click.echo(f"{name:10} {', '.join(value) if isinstance(value, list) else value}")
 
 
-@main.command()
+@main.command(
+    short_help="Make variants before they are asked for.",
+    epilog=_example(
+        "calotype warm --source shop --preset card --config shop.toml --node http://127.0.0.1:8081"
+    ),
+)
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read keys from standard input, one a line.")
 @click.option(
@@ -288,6 +325,8 @@ def explain(url: str, accept: str, as_json: bool, originals: Path | None, config
 @click.option("--transform", "transforms", multiple=True, help="Make this, as in w_400,f_auto; may repeat.")
 @click.option("--mount", help="Name of the mount, where there are several.")
 @click.option("--node", help="Admin URL of a running node, which does it; else it is done here.")
+@_token_option
+@_json_option
 @_config_option
 def warm(
     keys: tuple[str, ...],
@@ -300,6 +339,8 @@ def warm(
     transforms: tuple[str, ...],
     mount: str | None,
     node: str | None,
+    token: str | None,
+    as_json: bool,
     config: Path | None,
 ) -> None:
     """Make variants before they are asked for, of the originals KEY or of those that an option names.
@@ -311,18 +352,26 @@ def warm(
         raise click.UsageError("give one of KEY..., --stdin, --file, --source and --access-log")
     if prefix and source is None:
         raise click.UsageError("--prefix goes with --source")
+    if token is not None and node is None:
+        raise click.UsageError("--token goes with --node")
     lines = io.TextIOWrapper(sys.stdin.buffer, "utf-8-sig", "replace") if from_stdin else file
     named = keys if lines is None else pregenerate.keys_of(lines)
     originals = pregenerate.Originals(keys=named, source=source, prefix=prefix, log=log)
     wanted = (*(f"t_{name}" for name in presets), *transforms)
     with _one_line():
         settings = _settings(config)
-    counts = _run(pregenerate.warm(settings, originals, wanted, mount=mount, node=node))
-    click.echo(str(counts), err=True)
+    counts = _run(pregenerate.warm(settings, originals, wanted, mount=mount, node=node, token=token))
+    if as_json:
+        click.echo(json.dumps(counts._asdict()))
+    else:
+        click.echo(str(counts), err=True)
     sys.exit(1 if counts.failed else 0)
 
 
-@main.command()
+@main.command(
+    short_help="Have no node serve what was made before.",
+    epilog=_example("calotype purge --original shoes/red.jpg --config shop.toml"),
+)
 @click.option("--original", help="All of this original, which is then fetched anew.")
 @click.option("--prefix", help="All originals whose keys begin so.")
 @click.option("--url", help="What is at this URL, in every format.")
@@ -330,8 +379,17 @@ def warm(
 @click.option("--all", "everything", is_flag=True, help="Everything.")
 @click.option("--mount", help="Name of the mount, where there are several.")
 @click.option("--node", help="Admin URL of a running node; else that of admin.host and admin.port.")
+@_token_option
+@_json_option
 @_config_option
-def purge(everything: bool, node: str | None, config: Path | None, **what: str | None) -> None:
+def purge(
+    everything: bool,
+    node: str | None,
+    token: str | None,
+    as_json: bool,
+    config: Path | None,
+    **what: str | None,
+) -> None:
     """Have no node serve any more what was made before.
 
     A node tells the others. Exit 1 where not every node has confirmed; the lines say which.
@@ -341,16 +399,24 @@ def purge(everything: bool, node: str | None, config: Path | None, **what: str |
         asked["all"] = True  # type: ignore[assignment]
 
     async def call() -> dict[str, Any]:
-        async with Admin(_settings(config), node) as admin:
+        if len(asked.keys() - {"mount"}) != 1:
+            raise ConfigError("give one of --original, --prefix, --url, --preset and --all")
+        async with Admin(_settings(config), node, token) as admin:
             return await admin.call("POST", "/v1/purge", asked)
 
     told = _run(call())
+    if as_json:
+        click.echo(json.dumps(told))
+        return
     tiers = ", ".join(f"{name} {count}" for name, count in told["tiers"].items())
     behind = f"; {told['behind']} more are being removed" if told["behind"] else ""
     click.echo(f"purged: {told['removed']} entries removed{f' ({tiers})' if tiers else ''}{behind}")
 
 
-@main.command()
+@main.command(
+    short_help="List or remove variants that nobody needs.",
+    epilog=_example("calotype gc --gone --unused-since 2026-06-01 --config shop.toml"),
+)
 @click.option("--gone", is_flag=True, help="Variants whose original is gone.")
 @click.option(
     "--unused-since",
@@ -358,8 +424,9 @@ def purge(everything: bool, node: str | None, config: Path | None, **what: str |
     help="Variants that nobody has asked any node for since this day.",
 )
 @click.option("--delete", is_flag=True, help="Remove them; without it they are only listed.")
+@_json_option
 @_config_option
-def gc(gone: bool, unused_since: datetime | None, delete: bool, config: Path | None) -> None:
+def gc(gone: bool, unused_since: datetime | None, delete: bool, as_json: bool, config: Path | None) -> None:
     """List, or remove, variants in the bucket that nobody needs."""
     if not gone and unused_since is None:
         raise click.UsageError("give --gone, --unused-since or both")
@@ -369,9 +436,13 @@ def gc(gone: bool, unused_since: datetime | None, delete: bool, config: Path | N
         return await collect.collect(_settings(config), gone=gone, unused_since=since, delete=delete)
 
     collected = _run(tidy())
-    for found in collected.found:
-        click.echo(f"{'removed' if found.is_removed else 'unneeded'}  {found.name}: {found.reason}")
     removed = sum(found.is_removed for found in collected.found)
+    if as_json:
+        click.echo(
+            json.dumps({**collected._asdict(), "found": [found._asdict() for found in collected.found]})
+        )
+    for found in () if as_json else collected.found:
+        click.echo(f"{'removed' if found.is_removed else 'unneeded'}  {found.name}: {found.reason}")
     said = f"{removed} removed" if delete else "add --delete to remove them"
     click.echo(
         f"{len(collected.found)} of {collected.looked_at} entries are needed by nobody; {said}"
@@ -381,7 +452,11 @@ def gc(gone: bool, unused_since: datetime | None, delete: bool, config: Path | N
     sys.exit(1 if collected.unknown or (delete and removed < len(collected.found)) else 0)
 
 
-@main.command("config")
+@main.command(
+    "config",
+    short_help="Print the effective configuration.",
+    epilog=_example("calotype config --config shop.toml"),
+)
 @_json_option
 @_node_options
 def show(config: Path | None, originals: Path | None, flags: dict[str, Any], as_json: bool) -> None:
@@ -398,16 +473,22 @@ def show(config: Path | None, originals: Path | None, flags: dict[str, Any], as_
         click.echo(each.line())
 
 
-@main.command()
+@main.command(
+    short_help="Validate the configuration, and reach every part.",
+    epilog=_example("calotype check --config shop.toml"),
+)
+@_json_option
 @_config_option
 @_originals_option
-def check(config: Path | None, originals: Path | None) -> None:
+def check(config: Path | None, originals: Path | None, as_json: bool) -> None:
     """Validate the configuration, try every format, reach every source and tier. Exit 0 if all is well."""
 
     async def examine() -> list[checkup.Finding]:
         return await checkup.examine(_settings(config, originals))
 
     findings = _run(examine())
-    for finding in findings:
+    if as_json:
+        click.echo(json.dumps([finding._asdict() for finding in findings]))
+    for finding in () if as_json else findings:
         click.echo(f"{'ok  ' if finding.well else 'FAIL'}  {finding.part}: {finding.said}")
     sys.exit(0 if all(finding.well for finding in findings) else 1)

@@ -147,7 +147,10 @@ def _free(asked: Mapping[str, int]) -> dict[str, int]:
 _PORT = click.IntRange(0, 65535)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nExample:\n  ./run front --https-port 9443 --admin-port 0",
+)
 @click.option("--https-port", default=Ports().https, type=_PORT, help="Port of the pictures (8443).")
 @click.option("--http-port", default=Ports().http, type=_PORT, help="Port that leads there (8088).")
 @click.option("--status-port", default=Ports().status, type=_PORT, help="Port of nginx's own status (8089).")
@@ -208,4 +211,4 @@ def _stopping() -> Callable[[], bool]:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="./run front")

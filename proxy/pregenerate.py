@@ -17,7 +17,7 @@ from proxy.core.admin import AdminAsked, Warm, WarmCancel, WarmState
 from proxy.core.asked_for import variations
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.dialects.target import checked_locator
-from proxy.core.errors import CalotypeError
+from proxy.core.errors import BadUrl, CalotypeError
 from proxy.core.mounts import Mount, Rules
 from proxy.engine import Engine
 from proxy.service.warming import mount_named
@@ -51,6 +51,8 @@ class Counts(NamedTuple):
     done: int = 0
     skipped: int = 0
     failed: int = 0
+    failures: tuple[dict[str, Any], ...] = ()
+    """The first thousand of each job."""
 
     def __str__(self) -> str:
         return f"{self.done} made, {self.skipped} were there, {self.failed} failed"
@@ -63,6 +65,7 @@ async def warm(
     *,
     mount: str | None,
     node: str | None,
+    token: str | None = None,
 ) -> Counts:
     """Has all of them made; each failure is told in a line on standard error. Raises ConfigError and what is wrong with
     a transform."""
@@ -86,7 +89,7 @@ async def warm(
     refused: list[str] = []
     bodies = _bodies(originals, transforms, chosen, rules, refused)
     if node is not None:
-        async with Admin(settings, node) as admin:
+        async with Admin(settings, node, token) as admin:
             return await _follow(bodies, admin, refused)
     engine = Engine(settings, PrometheusMetrics(), quiet(), disk=settings.disk_path(), is_alone=True)
     async with engine:
@@ -137,9 +140,12 @@ async def _follow(bodies: Iterator[dict[str, Any]], jobs: Jobs, refused: list[st
                 while told.get(job, {}).get("state") not in _ENDED:
                     await asyncio.sleep(_POLL_S)
                     told[job] = await jobs.call("GET", f"/v1/warm/{job}")
-                    sums = [sum(each[name] for each in told.values()) for name in (*Counts._fields, "total")]
-                    counts = Counts(*sums[:-1])
-                    shown.set(done=sum(counts), total=sums[-1], failed=counts.failed)
+                    done, skipped, failed, total = (
+                        sum(each[name] for each in told.values())
+                        for name in ("done", "skipped", "failed", "total")
+                    )
+                    counts = Counts(done, skipped, failed)
+                    shown.set(done=done + skipped + failed, total=total, failed=failed)
                 for failure in told[job]["failures"]:
                     shown.say(_said(failure))
                 if told[job]["state"] == "cancelled":
@@ -148,7 +154,9 @@ async def _follow(bodies: Iterator[dict[str, Any]], jobs: Jobs, refused: list[st
             await _cancel(ids, jobs, shown)
             shown.say(f"broken off: {counts}; the same command goes on where this one was")
             raise
-    return counts._replace(failed=counts.failed + len(refused))
+    failures = [failure for each in told.values() for failure in each["failures"]]
+    failures += [{"key": key, "slug": BadUrl.slug, "detail": "is no key of an original"} for key in refused]
+    return counts._replace(failed=counts.failed + len(refused), failures=tuple(failures))
 
 
 async def _whole(call: Coroutine[Any, Any, None]) -> None:

@@ -42,14 +42,39 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_help_tells_a_stranger(folder: Path) -> None:
-    done = calotype(folder, "--help")
+COMMANDS = ("check", "config", "explain", "gc", "purge", "render", "serve", "sign", "url", "warm")
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_help_tells_a_stranger(folder: Path, columns: str) -> None:
+    done = calotype(folder, "--help", COLUMNS=columns)
     assert done.returncode == 0
-    for word in ("serve", "render", "url", "sign", "explain", "check"):
-        assert word in done.stdout
-        assert calotype(folder, word, "--help").returncode == 0
-    assert calotype(folder, "nonsense").returncode == 2
+    assert done.stdout.startswith("Usage: calotype [OPTIONS] COMMAND")
+    assert "..." not in done.stdout.replace("[ARGS]...", ""), "no short help is cut"
     assert "0.1.0" in calotype(folder, "--version").stdout
+    for word in COMMANDS:
+        assert f"\n  {word} " in done.stdout
+
+
+@pytest.mark.parametrize("word", COMMANDS)
+def test_each_command_has_help_with_an_example(folder: Path, word: str) -> None:
+    told = calotype(folder, word, "--help").stdout
+    assert told.startswith(f"Usage: calotype {word} ")
+    example = told.partition("Example:\n")[2].strip()
+    assert example.startswith(f"calotype {word} ")
+    assert "\n" not in example
+    for flag in re.findall(r"--[a-z-]+", example):
+        assert f"{flag} " in told.partition("Example:")[0]
+    assert ("--json" in told) == (word != "serve")
+
+
+def test_the_program_is_called_calotype(folder: Path) -> None:
+    for words in (("nonsense",), ("render",), ("render", "--nonsense"), ("purge", "x")):
+        done = calotype(folder, *words)
+        assert done.returncode == 2
+        assert done.stderr.startswith("Usage: calotype ")
+        assert "python" not in done.stderr
+        assert "__main__" not in done.stderr
 
 
 def test_render_one(folder: Path) -> None:
@@ -170,11 +195,28 @@ def test_render_a_folder(folder: Path) -> None:
     assert "1 failed" in done.stderr
 
 
+def test_render_tells_json(folder: Path) -> None:
+    out = folder / "small.png"
+    done = calotype(folder, "render", str(folder / "in/photo.jpg"), "w_40", "-o", str(out), "--json")
+    told = json.loads(done.stderr)
+    assert told.pop("seconds") > 0
+    assert told == {
+        "output": str(out),
+        "width": 40,
+        "height": pictures.size(out.read_bytes())[1],
+        "format": "png",
+        "frames": 1,
+        "bytes": len(out.read_bytes()),
+    }
+
+
 def test_url(folder: Path) -> None:
     done = calotype(folder, "url", "a b/é.jpg", "h_300,w_400,c_fill,f_auto")
     assert done.stdout == "http://127.0.0.1:8080/w_400,h_300,c_fill,f_auto/a%20b/%C3%A9.jpg\n"
     query = calotype(folder, "url", "a.jpg", "w_400,c_fill,h_2", "--query")
     assert query.stdout == "http://127.0.0.1:8080/thumbnail?url=a.jpg&w=400&h=2&fit=cover\n"
+    told = json.loads(calotype(folder, "url", "a.jpg", "w_4", "--json").stdout)
+    assert told == {"url": "http://127.0.0.1:8080/w_4/a.jpg"}
     assert calotype(folder, "url", "../a.jpg", "w_4").returncode == 1
     assert calotype(folder, "url", "a.jpg", "").returncode == 1
 
@@ -196,6 +238,8 @@ def test_signing(folder: Path) -> None:
     )
     again = calotype(folder, "sign", "http://127.0.0.1:8080/w_101/photo.jpg", **SIGNING)
     assert again.stdout.strip() == made
+    as_json = calotype(folder, "sign", "http://127.0.0.1:8080/w_101/photo.jpg", "--json", **SIGNING)
+    assert json.loads(as_json.stdout) == {"url": made}
     more = ("--key", "two", "--expires", "1h", "--domain", "shop.example", "--session", "a b")
     scoped = calotype(folder, "sign", "/thumbnail?url=photo.jpg&w=5", *more, **SIGNING).stdout.strip()
     half = calotype(folder, "sign", "/w_1/a", "--session", "\udcff", **SIGNING)
@@ -279,6 +323,8 @@ def test_check(folder: Path) -> None:
     well = calotype(folder, "check", "--originals", str(folder / "in"))
     assert well.returncode == 0
     assert "jpeg png webp avif gif" in well.stdout
+    told = json.loads(calotype(folder, "check", "--originals", str(folder / "in"), "--json").stdout)
+    assert {"part": "sources.originals", "well": True, "said": str(folder / "in")} in told
     config = temporary_file(folder, "bad.toml", f"[sources.gone]\npath = '{folder}/gone'".encode())
     ill = calotype(folder, "check", "--config", str(config))
     assert ill.returncode == 1
@@ -306,7 +352,7 @@ class Served:
             return answer.status, answer.read()
 
     def until_ready(self) -> "Served":
-        for _ in range(400):
+        for _ in range(1800):
             try:
                 self.get("/readyz", admin=True)
             except OSError:

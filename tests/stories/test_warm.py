@@ -92,7 +92,22 @@ def test_warm_has_a_node_do_it_and_purge_takes_it_back(node: Node, tmp_path: Pat
         purged = calotype(node, "purge", "--prefix", "0")
         assert (purged.returncode, purged.stdout) == (0, "purged: 6 entries removed (memory 1, disk 5)\n")
         assert calotype(node, "purge", "--all", "--node", at).stdout.startswith("purged: ")
-        assert calotype(node, "purge").returncode == 1
+        assert json.loads(calotype(node, "purge", "--all", "--json").stdout)["open"] == []
+        for words, says in (
+            ((), "give one of --original, --prefix, --url, --preset and --all"),
+            (("--all", "--prefix", "a"), "give one of --original, --prefix, --url, --preset and --all"),
+            (("--prefix", ""), "--prefix is empty"),
+            (("--preset", "nope"), "--preset"),
+            (("--all", "--mount", "nope"), "--mount names no mount"),
+        ):
+            wrong = calotype(node, "purge", *words)
+            assert wrong.returncode == 1
+            assert says in wrong.stderr
+            assert "parameter" not in wrong.stderr
+        told = json.loads(
+            calotype(node, "warm", "nope.jpg", "--preset", "small", "--node", at, "--json").stdout
+        )
+        assert (told["done"], told["failed"], told["failures"][0]["format"]) == (0, 1, "webp")
         again = calotype(node, "warm", "0.jpg", "--preset", "card", "--node", at)
         assert again.stderr.splitlines()[-1] == "3 made, 0 were there, 0 failed"
     gone = calotype(node, "purge", "--all")
@@ -186,6 +201,27 @@ def test_a_job_that_another_cancels_is_a_failure(node: Node) -> None:
         assert (asked.returncode, f"job {jobs[0]['id']} was cancelled" in said) == (1, True)
 
 
+def test_the_token_of_another_node(node: Node) -> None:
+    token = "the token of that node"
+    node.tell("admin", token=token)
+    with running(node):
+        at = f"http://127.0.0.1:{node.admin_port}"
+        node.tell("admin", token="the token of this node")
+        for words in (("purge", "--all"), ("warm", "0.jpg", "--preset", "small")):
+            refused = calotype(node, *words, "--node", at)
+            assert (refused.returncode, "Error: --token: the node does not take it" in refused.stderr) == (
+                1,
+                True,
+            )
+            assert calotype(node, *words, "--node", at, "--token", token).returncode == 0
+        none = calotype(node, "purge", "--all", "--node", at, "--token", "")
+        assert "Error: --token: a token with the scope purge must be sent" in none.stderr
+        assert "must be printable" in calotype(node, "purge", "--all", "--node", at, "--token", "a\nb").stderr
+    assert (
+        "--token goes with --node" in calotype(node, "warm", "a", "--preset", "card", "--token", "x").stderr
+    )
+
+
 async def test_uploads_and_events_of_a_store(place: Place) -> None:
     node = place.node(
         "a",
@@ -265,6 +301,8 @@ async def test_a_bucket_is_tidied_up(place: Place) -> None:
     assert listed.returncode == 0
     assert len(listed.stdout.splitlines()) == 1
     assert "its original is gone" in listed.stdout
+    told = json.loads(calotype(node, "gc", "--gone", "--json").stdout)
+    assert (told["looked_at"], [found["reason"] for found in told["found"]]) == (4, ["its original is gone"])
     assert "1 of 4 entries are needed by nobody; add --delete" in listed.stderr
     assert len(variants()) == 4
     removed = calotype(node, "gc", "--gone", "--delete")
