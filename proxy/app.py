@@ -19,7 +19,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 import proxy
-from proxy import parts
+from proxy import parts, welcome
 from proxy.config import Settings
 from proxy.core.admin import AskedFor
 from proxy.core.errors import CalotypeError
@@ -227,6 +227,12 @@ def warn(engine: Engine, log: structlog.typing.FilteringBoundLogger) -> None:
             log.warning(
                 f"mounts.{name}.open: unsigned URLs may ask any size, so strangers can fill the cache"
             )
+    if others := engine.records.instances.others():
+        log.warning(
+            "another start uses this cache directory too; set cache.disk.path, or --cache, unless it is to end soon",
+            path=str(engine.settings.disk_path()),
+            others=others,
+        )
 
 
 class Node:
@@ -249,7 +255,14 @@ class Node:
         self.lacks = "it is starting"
         self.public_url = ""
         self.admin_url = ""
+        self.urls: list[str] = []
+        """Of pictures that were found."""
+        self.out = out
         self._adopt: Callable[[Settings], None] = lambda _: None
+
+    def found(self) -> dict[str, list[str]]:
+        """What the log says of them; people get a list of their own."""
+        return {"open": self.urls} if self.urls and not self.out.readable else {}
 
     def reload(self, settings: Settings) -> None:
         """Goes on with what of these `settings` may change while it runs."""
@@ -298,7 +311,8 @@ class Node:
                 stack.callback(noting.cancel)
                 settle_memory()
                 self.lacks = ""
-                self.log.info("ready", public=self.public_url, admin=self.admin_url)
+                self.urls = await welcome.found(self.settings, self.public_url, engine.operate)
+                self.log.info("ready", public=self.public_url, admin=self.admin_url, **self.found())
                 on_ready()
                 await stop.wait()
                 self.lacks = "it is stopping"

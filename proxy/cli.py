@@ -163,7 +163,7 @@ def _node_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--demo", "is_demo", is_flag=True, help="Paint originals to try it on, and print URLs to open.")
 def serve(config: Path | None, originals: Path | None, flags: dict[str, Any], is_demo: bool) -> None:
     """Run the node until it is told to stop (SIGTERM or Ctrl-C), then let what is under way finish."""
-    announce: Callable[[str, str], None] | None = None
+    announce: Callable[[str, str], str] | None = None
     if not sys.stdout.isatty():
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Until there is something to read anew.
     with _one_line():

@@ -21,6 +21,12 @@ _SHOWN = (
     ("by query", "thumbnail?url=marble.webp&w=640&h=300&fit=cover&format=auto"),
 )
 
+_PAGES = (
+    ("the status of this node", "/"),
+    ("its admin API, as OpenAPI", "/v1/openapi.json"),
+    ("what a URL means", "/v1/explain?url=/t_card/lake.jpg"),
+)
+
 
 def configuration() -> Path:
     """The shipped `demo.toml`; raises ConfigError where it is missing."""
@@ -68,11 +74,14 @@ def paint(settings: Settings) -> None:
         raise ConfigError("the demo's originals could not be painted; the reason is above")
 
 
-def announce(public_url: str, admin_url: str) -> None:
-    """Prints the URLs; behind a unix socket others know them."""
+def announce(public_url: str, admin_url: str) -> str:
+    """The URLs of pictures, and the pages to look at last; nothing behind a unix socket, whose URLs others know."""
     if not public_url.startswith("http"):
-        return
-    print("\nOpen one of these, twice, and look at its Cache-Status:\n", flush=True)
-    for what, below in _SHOWN:
-        print(f"  {public_url}/{below}\n      {what}")
-    print(f"\nMetrics: {admin_url}/metrics    Stop: Ctrl-C\n", flush=True)
+        return ""
+    pictures = "".join(f"  {public_url}/{below}\n      {what}\n" for what, below in _SHOWN)
+    pages = "".join(f"  {admin_url}{path}\n      {what}\n" for what, path in _PAGES)
+    return (
+        f"\nOpen one of these, twice, and look at its Cache-Status:\n\n{pictures}"
+        f"\nMetrics: {admin_url}/metrics\n"
+        f"\nPages to look at:\n\n{pages}\nStop: Ctrl-C\n\n"
+    )

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
+from proxy import welcome
 from proxy.app import Node
 from proxy.config import ConfigError, Settings, told_by_systemd
 from proxy.core.errors import WorkerDied
@@ -23,12 +24,12 @@ async def serve_until_signal(
     out: Outlet,
     *,
     read: Callable[[], Settings],
-    announce: Callable[[str, str], None] | None = None,
+    announce: Callable[[str, str], str] | None = None,
 ) -> None:
     """Runs a node until SIGTERM or SIGINT; a second one ends the drain at once. Raises ConfigError.
 
     SIGHUP has it `read` the settings again, and go on with what of them may change. `announce` is told the public and
-    the admin URL once the node is ready.
+    the admin URL once the node is ready, and says what is written then.
     """
     if not settings.sources:
         raise ConfigError(
@@ -56,7 +57,7 @@ async def serve_until_signal(
     systemd = Systemd(told_by_systemd())
     log = open_log(out, settings.log.level)
     several = settings.server.processes > 1
-    node = Supervisor(settings, log, systemd) if several else Node(settings, log, out, systemd)
+    node = Supervisor(settings, log, out, systemd) if several else Node(settings, log, out, systemd)
     # Who closes a terminal means the end.
     on_hangup = on_signal if sys.stdout.isatty() else lambda: read_anew(node, read, log, systemd)
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
@@ -64,8 +65,11 @@ async def serve_until_signal(
     def on_ready() -> None:
         systemd.tell("READY=1")
         systemd.keep_telling()
+        # In one piece, by the thread that writes the log: no line of it comes in between.
         if announce:
-            announce(node.public_url, node.admin_url)
+            out.write(announce(node.public_url, node.admin_url))
+        elif node.urls and out.readable:
+            out.write(welcome.text(node.urls))
 
     try:
         await node.run(stop, on_ready)

@@ -10,6 +10,7 @@ from pathlib import Path
 from proxy.config import ConfigError, Settings
 
 SILENT_MS = 30_000
+_OF_PORT = (errno.EADDRINUSE, errno.EACCES, errno.EPERM)
 
 
 def bound(host: str, port: int, *, section: str) -> list[socket.socket]:
@@ -28,8 +29,19 @@ def bound(host: str, port: int, *, section: str) -> list[socket.socket]:
     except OSError as fault:
         for made in sockets:
             made.close()
-        raise ConfigError(f"{section}.port: cannot listen: {fault.strerror or fault}") from None
+        flags = "--port, " if section == "server" else ""
+        raise ConfigError(
+            f"{section}.port: cannot listen on {address_of(host, port)}: {fault.strerror or fault}; choose another with"
+            f" {flags}CALOTYPE_{section.upper()}__PORT or {section}.port (0 takes a free one)"
+            if fault.errno in _OF_PORT
+            else f"{section}.host: cannot listen on {address_of(host, port)}: {fault.strerror or fault}"
+        ) from None
     return sockets
+
+
+def address_of(host: str, port: int) -> str:
+    """As URLs have it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def beside(sockets: Sequence[socket.socket]) -> list[socket.socket]:
@@ -68,7 +80,7 @@ def unix_socket(path: str) -> socket.socket:
         os.chmod(path, 0o660)  # Whoever may connect is believed about clients.
     except OSError as fault:
         made.close()
-        raise ConfigError(f"server.socket: cannot listen: {fault.strerror or fault}") from None
+        raise ConfigError(f"server.socket: cannot listen on {path}: {fault.strerror or fault}") from None
     return made
 
 
@@ -90,4 +102,4 @@ def url_of(sockets: Sequence[socket.socket]) -> str:
     if sockets[0].family == socket.AF_UNIX:
         return f"unix:{sockets[0].getsockname()}"
     host, port = sockets[0].getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{address_of(host, port)}"

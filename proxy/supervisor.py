@@ -22,7 +22,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 import proxy
-from proxy import parts
+from proxy import parts, welcome
 from proxy.app import BACKLOG, BEHIND, admin_runner, built, listen
 from proxy.channel import Channel, Closed
 from proxy.config import ConfigError, Settings
@@ -32,6 +32,7 @@ from proxy.sockets import admin_sockets, beside, public_sockets, url_of
 from proxy.systemd import Systemd
 from proxy.telemetry.merged import Merged
 from proxy.telemetry.metrics import PrometheusMetrics
+from proxy.telemetry.outlet import Outlet
 from proxy.telemetry.slowest import Slow
 from proxy.telemetry.watchdog import Watchdog
 
@@ -160,7 +161,11 @@ class Supervisor:
     """A node like `app.Node`, of `server.processes` fronts and a back."""
 
     def __init__(
-        self, settings: Settings, log: structlog.typing.FilteringBoundLogger, systemd: Systemd
+        self,
+        settings: Settings,
+        log: structlog.typing.FilteringBoundLogger,
+        out: Outlet,
+        systemd: Systemd,
     ) -> None:
         # The class of what was loaded is local to its file; this one can be passed on.
         self.settings = Settings.model_construct(**dict(settings))
@@ -183,6 +188,9 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self.public_url = ""
         self.admin_url = ""
+        self.urls: list[str] = []
+        """Of pictures that were found."""
+        self.out = out
         self._seats: list[_Seat] = []
         self._public: list[socket.socket] = []
 
@@ -214,11 +222,14 @@ class Supervisor:
             back, *fronts = [asyncio.create_task(self._keep(seat), name=seat.name) for seat in self._seats]
             try:
                 self.lacks = ""
+                self.urls = await welcome.found(self.settings, self.public_url, relay)
+                found = {"open": self.urls} if self.urls and not self.out.readable else {}
                 self.log.info(
                     "ready",
                     public=self.public_url,
                     admin=self.admin_url,
                     processes=self.settings.server.processes,
+                    **found,
                 )
                 on_ready()
                 await stop.wait()

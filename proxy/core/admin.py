@@ -86,7 +86,25 @@ class AskedFor:
     keys: frozenset[str]
 
 
-AdminAsked = Upload | Warm | WarmState | WarmAgain | WarmCancel | PurgeAsked | Notified | Explain | AskedFor
+@dataclass(frozen=True, slots=True)
+class SomeOriginals:
+    """So many originals that are there, each with its mount: what a node shows at its start."""
+
+    most: int
+
+
+AdminAsked = (
+    Upload
+    | Warm
+    | WarmState
+    | WarmAgain
+    | WarmCancel
+    | PurgeAsked
+    | Notified
+    | Explain
+    | AskedFor
+    | SomeOriginals
+)
 
 
 def safe_name(name: str, kind: Format) -> str:

@@ -12,6 +12,7 @@ from proxy.core.admin import (
     Explain,
     Notified,
     PurgeAsked,
+    SomeOriginals,
     Upload,
     Warm,
     WarmAgain,
@@ -86,6 +87,8 @@ class Operate:
                 return await self._explain(url, accept)
             case AskedFor(keys):
                 return self._used(keys)
+            case SomeOriginals(most):
+                return await self._warming.some(most)
         assert_never(asked)
 
     async def _warm(self, asked: Warm) -> dict[str, str]:

@@ -120,6 +120,20 @@ class Warming:
                 task.cancel()
         return True
 
+    async def some(self, most: int) -> list[tuple[str, str]]:
+        """Up to `most` originals that are there, mount by mount, each with the name of its mount."""
+        found: list[tuple[str, str]] = []
+        for mount in self._rules().mounts:
+            # A source that cannot be listed shows nothing.
+            with suppress(CalotypeError):
+                async for keys in self._shelves[mount.source].keys(""):
+                    found += [(mount.name, key) for key in keys[:most]]
+                    if keys:
+                        break
+            if len(found) >= most:
+                break
+        return found[:most]
+
     def wake(self) -> None:
         """There is more to do."""
         self._more.set()

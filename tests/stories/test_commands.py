@@ -450,11 +450,18 @@ def test_the_demo_paints_its_originals_and_prints_urls_that_work(folder: Path) -
         urls = []
         assert node.process.stdout is not None
         for line in node.process.stdout:
+            assert not (urls and line.startswith("{")), "no line of the log comes in between"
             if line.startswith("  http://"):
                 urls.append(line.strip())
-            if line.startswith("Metrics"):
+            if line.startswith("Stop"):
                 break
-        assert len(urls) == 9
+        assert len(urls) == 12
+        pages = [url for url in urls if f":{node.admin_port}/" in url]
+        assert pages == urls[9:]
+        for page in pages:
+            with urllib.request.urlopen(page) as answer:
+                assert answer.status == 200
+        urls = urls[:9]
         for url in urls:
             with urllib.request.urlopen(url) as answer:
                 assert answer.status == 200
@@ -490,7 +497,19 @@ def test_a_start_that_cannot_be_says_why_in_one_line(
 def test_a_taken_port_says_so(served: Served, folder: Path) -> None:
     done = calotype(folder, "serve", "--originals", str(folder / "in"), "--port", str(served.port))
     assert done.returncode == 1
-    assert "server.port: cannot listen" in done.stderr
+    assert f"server.port: cannot listen on 127.0.0.1:{served.port}: Address already in use" in done.stderr
+    assert "--port, CALOTYPE_SERVER__PORT or server.port (0 takes a free one)" in done.stderr
+    admin = {"CALOTYPE_ADMIN__PORT": str(served.admin_port), "CALOTYPE_SERVER__PORT": "0"}
+    for processes in ("1", "2"):
+        more = admin | {"CALOTYPE_SERVER__PROCESSES": processes}
+        done = calotype(folder, "serve", "--originals", str(folder / "in"), **more)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert f"admin.port: cannot listen on 127.0.0.1:{served.admin_port}: Address already" in done.stderr
+        assert "choose another with CALOTYPE_ADMIN__PORT" in done.stderr
+    nowhere = calotype(
+        folder, "serve", "--originals", str(folder / "in"), "--host", "192.0.2.1", CALOTYPE_ADMIN__PORT="0"
+    )
+    assert "server.host: cannot listen on 192.0.2.1:8080: " in nowhere.stderr
 
 
 def test_a_full_log_costs_no_request(folder: Path) -> None:
@@ -628,3 +647,74 @@ def test_what_config_prints_is_a_configuration(folder: Path) -> None:
     assert values == [line.partition("  # ")[0].rstrip() for line in again.stdout.splitlines()]
     wrong = calotype(folder, "config", CALOTYPE_SERVER__PORT="high")
     assert (wrong.returncode, wrong.stderr) == (1, "Error: server.port: must be a whole number\n")
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_serve_prints_three_urls_of_pictures_it_found(folder: Path, form: str, processes: str) -> None:
+    more = {"CALOTYPE_LOG__FORMAT": form, "CALOTYPE_SERVER__PROCESSES": processes}
+    node = Served(folder, "--originals", str(folder / "in"), **more)
+    try:
+        urls: list[str] = []
+        assert node.process.stdout is not None
+        for line in node.process.stdout:
+            urls += re.findall(r"http://127\.0\.0\.1:[0-9]+/w_[^\s\"]+", line)
+            if len(urls) == 3:
+                break
+        for url in urls:
+            with urllib.request.urlopen(url) as answer:
+                assert answer.headers["Content-Type"].startswith("image/")
+        assert {url.partition("/w_")[2].partition("/")[2] for url in urls} == {
+            "deep/photo.gif", "deep/photo.png", "photo.jpg",
+        }  # fmt: skip
+    finally:
+        node.process.terminate()
+        node.process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("mounts", "begins"),
+    [
+        ({"signing": "required"}, "/w_640/photo.jpg?sig="),
+        ({"presets_only": True}, "/t_card/photo.jpg"),
+        ({"prefix": "/shop/"}, "/shop/w_640/photo.jpg"),
+    ],
+)
+def test_the_urls_are_such_as_the_mount_answers(folder: Path, mounts: dict[str, object], begins: str) -> None:
+    (folder / "one").mkdir()
+    (folder / "in/photo.jpg").rename(folder / "one/photo.jpg")
+    more = {
+        "CALOTYPE_SOURCES": json.dumps({"one": {"path": str(folder / "one")}}),
+        "CALOTYPE_MOUNTS": json.dumps({"m": {"source": "one", **mounts}}),
+        "CALOTYPE_PRESETS__CARD": "w_40",
+        **(KEYS if "signing" in mounts else {}),
+    }
+    node = Served(folder, **more)
+    try:
+        assert node.process.stdout is not None
+        ready = next(told for line in node.process.stdout if (told := json.loads(line))["event"] == "ready")
+        assert len(ready["open"]) == 3
+        assert ready["open"][0].startswith(f"http://127.0.0.1:{node.port}{begins}")
+        for url in ready["open"]:
+            with urllib.request.urlopen(url) as answer:
+                assert answer.headers["Content-Type"].startswith("image/")
+    finally:
+        node.process.terminate()
+        node.process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_cache_directory_that_another_start_uses_is_warned_of(
+    served: Served, folder: Path, processes: str
+) -> None:
+    other = Served(
+        folder, "--originals", str(folder / "in"), CALOTYPE_SERVER__PROCESSES=processes
+    ).until_ready()
+    code, lines, _ = other.stop()
+    assert code == 0
+    (warned,) = [line for line in lines if "another start uses this cache directory" in str(line["event"])]
+    assert (warned["level"], warned["path"], warned["others"]) == ("warning", f"{folder}/cache/calotype", 1)
+    _, lines, _ = served.stop()
+    assert not [
+        line for line in lines if line["level"] == "warning" and "cache directory" in str(line["event"])
+    ]

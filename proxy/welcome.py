@@ -1,0 +1,63 @@
+"""URLs of pictures that a node has found, to be opened once it is ready."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+from proxy import parts
+from proxy.config import Settings
+from proxy.core.admin import SomeOriginals
+from proxy.core.dialects.native import path_url
+from proxy.core.errors import CalotypeError
+from proxy.core.formats import Format
+from proxy.core.mounts import Mount, Rules, Signing
+from proxy.core.signing import sign
+from proxy.core.transform import Fit, Transform
+from proxy.ports import Operator
+
+URLS = 3
+LISTED_S = 2.0
+_WIDE_PX = 640
+_SQUARE_PX = 320
+
+
+async def found(settings: Settings, public_url: str, operator: Operator) -> list[str]:
+    """Three of them, or none where no picture was found in time, or clients cannot come by http."""
+    if not public_url.startswith("http"):
+        return []
+    originals: Sequence[tuple[str, str]] = ()
+    with suppress(CalotypeError, TimeoutError):
+        async with asyncio.timeout(LISTED_S):
+            originals = await operator.do(SomeOriginals(URLS))  # type: ignore[assignment]
+    rules = parts.rules(settings)
+    mounts = {mount.name: mount for mount in rules.mounts}
+    return [
+        _url(mounts[name], key, place, rules, public_url)
+        for place in range(URLS if originals else 0)
+        for name, key in originals[place % len(originals) :][:1]
+    ]
+
+
+def _url(mount: Mount, key: str, place: int, rules: Rules, public_url: str) -> str:
+    preset = next(iter(rules.presets), None) if mount.presets_only else None
+    target = mount.prefix.removesuffix("/") + path_url(
+        key, Transform() if preset else _shown(mount, place), preset
+    )
+    if mount.signing is Signing.REQUIRED:
+        target = sign(target, next(iter(mount.keys.values())))
+    return (public_url if mount.host == "*" else f"https://{mount.host}") + target
+
+
+def _shown(mount: Mount, place: int) -> Transform:
+    """Something else at each place, in sizes that the mount grants."""
+    wide, square = (min(mount.allowed_px, key=lambda px: abs(px - side)) for side in (_WIDE_PX, _SQUARE_PX))
+    return (
+        Transform(width_px=wide),
+        Transform(width_px=square, height_px=square, fit=Fit.COVER),
+        Transform(width_px=wide, format=Format.WEBP),
+    )[place % URLS]
+
+
+def text(urls: Sequence[str]) -> str:
+    """For a terminal."""
+    return "".join(("\nPictures that were found:\n\n", *(f"  {url}\n" for url in urls), "\n"))
