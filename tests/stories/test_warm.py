@@ -1,10 +1,12 @@
 """`calotype warm`, `purge` and `gc` as an owner types them, and uploads and events over a real store."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
