@@ -9,7 +9,8 @@ import pytest
 from yarl import URL
 
 from tests import pictures
-from tests.stories.fleet import Node, Place, client, eventually, running
+from tests.stories.fleet import Node, Place, client, running
+from tests.waiting import eventually
 
 LASTING = "public, max-age=31536000, immutable"
 FOR_NOW = "public, max-age=60"
