@@ -20,8 +20,8 @@ from proxy.remote.faults import Denied, Foreign, Refused, RemoteError
 from proxy.s3.bucket import S3Bucket
 from proxy.sections import S3, Directory, Http
 from proxy.telemetry.metrics import PrometheusMetrics
-from proxy.tiers.bucket import BucketTier, Presence
-from proxy.tiers.redis import NoRedis, RedisFault
+from proxy.tiers.bucket import BucketTier, NoFlags, Presence
+from proxy.tiers.redis import RedisFault
 
 PATIENCE_S = 20.0
 
@@ -34,7 +34,7 @@ class Finding(NamedTuple):
     said: str
 
 
-class _AlwaysThere(NoRedis):
+class _AlwaysThere(NoFlags):
     """Flags for trying where a redirect would lead."""
 
     async def presence(self, key: str) -> Presence:

@@ -18,14 +18,14 @@ from typing import Any, TextIO, TypeVar
 import click
 
 import proxy
-from proxy import batch, checkup, collect, demo, effective, links, pregenerate
+from proxy import batch, collect, demo, effective, links, pregenerate
 from proxy.admin import Admin
 from proxy.app import leave, loop_factory
 from proxy.config import ConfigError, Layer, Settings, traced
 from proxy.core.errors import CalotypeError
 from proxy.engine import Engine
 from proxy.sections import duration_s
-from proxy.serve import serve_until_signal
+from proxy.serve import forked, serve_until_signal
 from proxy.telemetry.log import quiet
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.telemetry.outlet import Outlet
@@ -178,9 +178,10 @@ def serve(config: Path | None, originals: Path | None, flags: dict[str, Any], is
         if is_demo:
             demo.paint(settings)
             announce = demo.announce
+        children = forked(settings)
     out = Outlet(form=settings.log.format)
     try:
-        _run(serve_until_signal(settings, out, read=read, announce=announce))
+        _run(serve_until_signal(settings, out, children, read=read, announce=announce))
     finally:
         out.close()
     leave()
@@ -482,6 +483,8 @@ def show(config: Path | None, originals: Path | None, flags: dict[str, Any], as_
 @_originals_option
 def check(config: Path | None, originals: Path | None, as_json: bool) -> None:
     """Validate the configuration, try every format, reach every source and tier. Exit 0 if all is well."""
+
+    from proxy import checkup
 
     async def examine() -> list[checkup.Finding]:
         return await checkup.examine(_settings(config, originals))

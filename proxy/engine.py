@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -16,7 +17,6 @@ from proxy.core.generations import Generations
 from proxy.edge.explain import Explanation, explained
 from proxy.ports import Metrics, Remote, Tier
 from proxy.records.usage import Usage
-from proxy.s3.bucket import S3Bucket
 from proxy.sections import S3, Directory, Http
 from proxy.service.chain import Chain
 from proxy.service.events import Events
@@ -30,8 +30,11 @@ from proxy.service.uploads import Uploads
 from proxy.service.versions import Versions
 from proxy.service.warming import Warming
 from proxy.telemetry.metrics import PrometheusMetrics
-from proxy.tiers.redis import NoRedis
+from proxy.tiers.bucket import NoFlags
 from proxy.web.client import Web
+
+if TYPE_CHECKING:
+    from proxy.s3.bucket import S3Bucket
 
 USAGE_S = 2.0
 """How long a stop waits for the store to note what was asked for."""
@@ -93,7 +96,7 @@ class Engine:
             self.slow.append(parts.disk(settings, disk, metrics))
             kind = settings.cache.bucket
             s3 = self._bucket("cache.bucket", kind.as_s3()) if kind.kind == "s3" else None
-            bucket = parts.bucket(settings, s3, self.redis or NoRedis(), metrics)
+            bucket = parts.bucket(settings, s3, self.redis or NoFlags(), metrics)
         if bucket is not None:
             self.slow.append(bucket)
             self._remote["cache.bucket"] = bucket
@@ -202,7 +205,7 @@ class Engine:
             self.note_use,
         )
 
-    def _reached(self, name: str, source: Directory | S3 | Http) -> S3Bucket | Web | None:
+    def _reached(self, name: str, source: Directory | S3 | Http) -> "S3Bucket | Web | None":
         match source:
             case S3():
                 self._remote[f"sources.{name}"] = bucket = self._bucket(f"sources.{name}", source)
@@ -214,7 +217,7 @@ class Engine:
             case Directory():
                 return None
 
-    def _bucket(self, section: str, s3: S3) -> S3Bucket:
+    def _bucket(self, section: str, s3: S3) -> "S3Bucket":
         self._buckets[section] = parts.s3_bucket(s3)
         return self._buckets[section]
 

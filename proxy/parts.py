@@ -1,5 +1,7 @@
 """Settings into the parts they describe. Builds and opens nothing that must be closed but what it returns.
 Longer than other files: it is one list, a part a function.
+
+Clients of S3 and Redis take longer to import than all else together, so a part that needs one imports it.
 """
 
 import hashlib
@@ -9,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -23,25 +26,26 @@ from proxy.core.mounts import Mount, Rules
 from proxy.core.plan import Recipe
 from proxy.edge.gate import Gate
 from proxy.ports import Metrics
-from proxy.records.fleet import RedisFleet
 from proxy.records.folder import InUse, Records
 from proxy.remote.faults import Refused
 from proxy.render.pool import Pool
 from proxy.render.wire import Hello
-from proxy.s3.bucket import S3Bucket
 from proxy.sections import S3, Directory, Http
 from proxy.sources.directory import DirectorySource
-from proxy.sources.s3 import S3Source
 from proxy.sources.web import WebSource
 from proxy.telemetry.traces import Traces
 from proxy.tiers.bucket import BucketTier, Flags, Objects
 from proxy.tiers.disk import DiskTier
 from proxy.tiers.memory import MemoryTier
-from proxy.tiers.objects import DirectoryObjects, S3Objects
 from proxy.tiers.originals import OriginalsTier
-from proxy.tiers.redis import RedisFlags
 from proxy.web.client import Web
 from proxy.web.hook import PurgeHook
+
+if TYPE_CHECKING:
+    from proxy.records.fleet import RedisFleet
+    from proxy.s3.bucket import S3Bucket
+    from proxy.sources.s3 import S3Source
+    from proxy.tiers.redis import RedisFlags
 
 OLDEST_LIBVIPS = (8, 16, 0)
 
@@ -181,8 +185,10 @@ def originals(settings: Settings, directory: Path, metrics: Metrics) -> Original
         raise ConfigError(f"cache.disk.path: {directory} cannot be used: {fault.strerror}") from None
 
 
-def s3_bucket(s3: S3) -> S3Bucket:
+def s3_bucket(s3: S3) -> "S3Bucket":
     """An async context, to be entered before use."""
+    from proxy.s3.bucket import S3Bucket
+
     return S3Bucket(
         place(s3),
         access_key=s3.access_key,
@@ -193,7 +199,7 @@ def s3_bucket(s3: S3) -> S3Bucket:
     )
 
 
-async def opened(section: str, bucket: S3Bucket) -> None:
+async def opened(section: str, bucket: "S3Bucket") -> None:
     """Enters `bucket`; raises ConfigError that names its `section`."""
     try:
         await bucket.__aenter__()
@@ -244,10 +250,12 @@ def fleet(
     records: Records,
     generations: Generations,
     log: structlog.typing.FilteringBoundLogger,
-) -> RedisFleet | None:
+) -> "RedisFleet | None":
     """The other nodes, where there is a Redis to meet them."""
     if not (url := settings.redis.url.get_secret_value()):
         return None
+    from proxy.records.fleet import RedisFleet
+
     return RedisFleet(
         url,
         name=records.name,
@@ -274,10 +282,12 @@ def hook(settings: Settings) -> PurgeHook | None:
     return PurgeHook(purge.hook, method=purge.hook_method, header=purge.hook_header.get_secret_value())
 
 
-def redis(settings: Settings, metrics: Metrics) -> RedisFlags | None:
+def redis(settings: Settings, metrics: Metrics) -> "RedisFlags | None":
     """An async context, to be entered before use; None without a URL."""
     if not (url := settings.redis.url.get_secret_value()):
         return None
+    from proxy.tiers.redis import RedisFlags
+
     try:
         return RedisFlags(
             url,
@@ -290,16 +300,14 @@ def redis(settings: Settings, metrics: Metrics) -> RedisFlags | None:
         raise ConfigError("redis.url: is not a URL of a Redis") from None
 
 
-def bucket(settings: Settings, s3: S3Bucket | None, flags: Flags, metrics: Metrics) -> BucketTier | None:
+def bucket(settings: Settings, s3: "S3Bucket | None", flags: Flags, metrics: Metrics) -> BucketTier | None:
     """The processed bucket: in `s3` where it is of that kind; None where there is none."""
     bucket = settings.cache.bucket
-    objects: Objects
-    if bucket.kind == "directory":
-        objects = DirectoryObjects(Path(bucket.path), clock)
-    elif s3 is not None:
-        objects = S3Objects(s3)
-    else:
+    if bucket.kind != "directory" and s3 is None:
         return None
+    from proxy.tiers.objects import DirectoryObjects, S3Objects
+
+    objects: Objects = DirectoryObjects(Path(bucket.path), clock) if s3 is None else S3Objects(s3)
     return BucketTier(
         objects,
         flags,
@@ -347,17 +355,19 @@ def traces(settings: Settings) -> Traces | None:
 def source(
     name: str,
     described: Directory | S3 | Http,
-    reached: S3Bucket | Web | None,
+    reached: "S3Bucket | Web | None",
     keep: OriginalsTier,
     settings: Settings,
-) -> DirectorySource | S3Source | WebSource:
+) -> "DirectorySource | S3Source | WebSource":
     """The source of that name; one on the network reads what is `reached` into `keep`."""
     max_bytes = int(settings.limits.original_max_bytes)
     match described, reached:
         case Directory(), None:
             return DirectorySource(name, described.path, max_bytes=max_bytes)
-        case S3(), S3Bucket():
-            return S3Source(name, reached, keep, max_bytes=max_bytes)
         case Http(), Web():
             return WebSource(name, reached, keep, max_bytes=max_bytes, ttl_s=described.ttl)
-    raise AssertionError(f"{name}: a source without its place")
+    from proxy.s3.bucket import S3Bucket
+    from proxy.sources.s3 import S3Source
+
+    assert isinstance(reached, S3Bucket)
+    return S3Source(name, reached, keep, max_bytes=max_bytes)

@@ -1,6 +1,6 @@
 """A process of a node that has several: a front, which answers, or the back, which produces. Started by `supervisor`.
 
-`main` finds the number of its socket among the arguments; all else comes over it, and its end is the process's end at once.
+All that it is told comes over a socket, whose end is the process's end at once.
 """
 
 import asyncio
@@ -8,11 +8,10 @@ import os
 import resource
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, NoReturn
 
 import structlog
 from prometheus_client.metrics_core import Metric
@@ -96,12 +95,13 @@ class Stop:
     by: float
 
 
-def main() -> None:
+def run(descriptor: int) -> NoReturn:
+    """Is what it is told over the socket of that number, until it is told to stop."""
     # The supervisor says when to stop, and in which order, whoever else has signals sent to all.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
-    os.set_inheritable(int(sys.argv[1]), False)
-    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    os.set_inheritable(descriptor, False)
+    channel = Channel(socket.socket(fileno=descriptor))
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_run(channel))
     leave()

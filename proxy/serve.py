@@ -11,6 +11,7 @@ from proxy import welcome
 from proxy.app import Node
 from proxy.config import ConfigError, Settings, told_by_systemd
 from proxy.core.errors import WorkerDied
+from proxy.forked import Forked, fork
 from proxy.reload import read_anew
 from proxy.render.sandbox import forbid_dumps
 from proxy.supervisor import Supervisor
@@ -19,18 +20,9 @@ from proxy.telemetry.log import open_log
 from proxy.telemetry.outlet import Outlet
 
 
-async def serve_until_signal(
-    settings: Settings,
-    out: Outlet,
-    *,
-    read: Callable[[], Settings],
-    announce: Callable[[str, str], str] | None = None,
-) -> None:
-    """Runs a node until SIGTERM or SIGINT; a second one ends the drain at once. Raises ConfigError.
-
-    SIGHUP has it `read` the settings again, and go on with what of them may change. `announce` is told the public and
-    the admin URL once the node is ready, and says what is written then.
-    """
+def forked(settings: Settings) -> list[Forked]:
+    """The processes that a node of several begins with; to be called before there is a loop or a thread. Raises
+    ConfigError where there is nothing to serve."""
     if not settings.sources:
         raise ConfigError(
             "sources: there is nothing to serve; give --originals DIR or a [sources.NAME] table"
@@ -41,6 +33,24 @@ async def serve_until_signal(
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # A dump would hold every key of the configuration.
     forbid_dumps()
+    processes = settings.server.processes
+    return fork(processes + 1) if processes > 1 else []
+
+
+async def serve_until_signal(
+    settings: Settings,
+    out: Outlet,
+    children: list[Forked],
+    *,
+    read: Callable[[], Settings],
+    announce: Callable[[str, str], str] | None = None,
+) -> None:
+    """Runs a node, of these `children` where it is one of several processes, until SIGTERM or SIGINT; a second one ends
+    the drain at once. Raises ConfigError.
+
+    SIGHUP has it `read` the settings again, and go on with what of them may change. `announce` is told the public and
+    the admin URL once the node is ready, and says what is written then.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
@@ -56,8 +66,9 @@ async def serve_until_signal(
         loop.add_signal_handler(number, on_signal)
     systemd = Systemd(told_by_systemd())
     log = open_log(out, settings.log.level)
-    several = settings.server.processes > 1
-    node = Supervisor(settings, log, out, systemd) if several else Node(settings, log, out, systemd)
+    node = (
+        Supervisor(settings, log, out, systemd, children) if children else Node(settings, log, out, systemd)
+    )
     # Who closes a terminal means the end.
     on_hangup = on_signal if sys.stdout.isatty() else lambda: read_anew(node, read, log, systemd)
     loop.add_signal_handler(signal.SIGHUP, on_hangup)

@@ -8,7 +8,6 @@ hand the same seats to and fro, and are read together.
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from proxy import parts, welcome
 from proxy.app import BACKLOG, BEHIND, admin_runner, built, listen
 from proxy.channel import Channel, Closed
 from proxy.config import ConfigError, Settings
+from proxy.forked import Forked
 from proxy.process import Adopt, Ask, Refused, Report, Setup, Stop, path_of
 from proxy.relay.front import Relay
 from proxy.sockets import admin_sockets, beside, public_sockets, url_of
@@ -37,20 +37,15 @@ from proxy.telemetry.slowest import Slow
 from proxy.telemetry.watchdog import Watchdog
 
 WHERE = Path(proxy.__file__).parent.parent
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-PROCESS = f"""
-import ctypes, os, sys
-ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {int(signal.SIGKILL)})
-if os.getppid() != int(sys.argv[3]):
-    os._exit(1)
-os.setpgid(0, 0)
+PROCESS = """
+import sys
 sys.path.insert(0, sys.argv[2])
-from proxy.process import main
-main()
+from proxy.parent import bind_to
+bind_to(int(sys.argv[3]))
+from proxy.process import run
+run(int(sys.argv[1]))
 """
-"""Not run as a module: what it sends is of classes that we have under the same name. It ends with us, before anything else:
-whoever connects to sockets that it holds, or waits for its answer, has to go to another node at once. In a group of its
-own, which a terminal's signals do not reach."""
+"""Not run as a module: what it sends is of classes that we have under the same name."""
 START_S = 30.0
 PAUSE_S = 0.5
 REPORT_S = 2.0
@@ -67,9 +62,9 @@ FRONTS_SHARE = 0.9
 class _Child:
     """One process, and our end of its socket."""
 
-    def __init__(self, process: asyncio.subprocess.Process, channel: Channel) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | Forked, end: socket.socket) -> None:
         self.process = process
-        self.channel = channel
+        self.channel = Channel(end)
         self.ended = asyncio.create_task(process.wait(), name="child's end")
         self._sending = asyncio.Lock()
         self._asking: asyncio.Task[Report | None] | None = None
@@ -77,8 +72,8 @@ class _Child:
         """Questions it has answered."""
 
     @classmethod
-    async def start(cls, setup: Setup, descriptors: list[int]) -> "_Child":
-        """A process that is ready. Raises ConfigError where it cannot be."""
+    async def of_new_interpreter(cls) -> "_Child":
+        """One that waits to be told what it is, as a forked one does."""
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
@@ -86,21 +81,24 @@ class _Child:
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
             )
-        child = cls(process, Channel(ours))
+        return cls(process, ours)
+
+    async def start(self, setup: Setup, descriptors: list[int]) -> None:
+        """Has it be what `setup` says, and waits until it is ready. Raises ConfigError where it cannot be, and has ended
+        it then."""
         try:
             async with asyncio.timeout(START_S):
-                await child.channel.send(setup, descriptors)
-                first = (await child.channel.receive()).value
+                await self.channel.send(setup, descriptors)
+                first = (await self.channel.receive()).value
         except (Closed, TimeoutError):
-            await child.kill()
+            await self.kill()
             raise ConfigError(f"the {setup.role} process did not start; its own message is above") from None
         except BaseException:
-            await child.kill()
+            await self.kill()
             raise
         if isinstance(first, Refused):
-            await child.kill()
+            await self.kill()
             raise ConfigError(first.reason)
-        return child
 
     async def report(self) -> Report | None:
         """What it has to say; None where it does not answer in time. However many ask, it is asked once at a time, and
@@ -166,7 +164,9 @@ class Supervisor:
         log: structlog.typing.FilteringBoundLogger,
         out: Outlet,
         systemd: Systemd,
+        children: list[Forked],
     ) -> None:
+        """Of `children`, one for each process, who wait to be told what they are."""
         # The class of what was loaded is local to its file; this one can be passed on.
         self.settings = Settings.model_construct(**dict(settings))
         self.log = log
@@ -192,6 +192,7 @@ class Supervisor:
         """Of pictures that were found."""
         self.out = out
         self._seats: list[_Seat] = []
+        self._children = children
         self._public: list[socket.socket] = []
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
@@ -285,7 +286,12 @@ class Supervisor:
 
     async def _fill(self, seat: _Seat) -> None:
         setup = seat.setup
-        child = await _Child.start(setup, seat.descriptors)
+        if self._children:
+            first = self._children.pop()
+            child = _Child(first, first.channel)
+        else:
+            child = await _Child.of_new_interpreter()
+        await child.start(setup, seat.descriptors)
         try:
             while setup is not seat.setup:  # They were read anew while it started.
                 setup = seat.setup

@@ -4,7 +4,6 @@
 the pool; should the pool be gone, by an alarm.
 """
 
-import ctypes
 import os
 import pickle
 import resource
@@ -17,12 +16,12 @@ from contextlib import suppress
 import msgspec
 
 from proxy.core.errors import Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
+from proxy.parent import end_with_parent
 from proxy.render import draw, sandbox
 from proxy.render.opened import Opened
 from proxy.render.wire import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
 
 NICENESS = 10
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 ALARM_SLACK_S = 2.0
 MOST_IDLE_MS = 500
 
@@ -42,11 +41,11 @@ def _work_on() -> None:
     channel = socket.socket(fileno=channel_descriptor)
     _confine(memory_bytes=memory_bytes)
     draw.harden()
-    draw.working_formats()  # Whatever is read from files at first use is read now.
+    formats = draw.working_formats()  # Whatever is read from files at first use is read now.
     missing = sandbox.enter(cpu_s=cpu_s) if sandboxed else []
     # A change of user forgets it, so it comes last; should the pool have died meanwhile, the socket tells.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    hello = Hello(libvips=draw.libvips_version(), formats=draw.working_formats(), missing=missing)
+    end_with_parent()
+    hello = Hello(libvips=draw.libvips_version(), formats=formats, missing=missing)
     _send(channel, msgspec.json.encode(hello), b"")
     desk, more = _Desk(), select.poll()
     more.register(channel, select.POLLIN)

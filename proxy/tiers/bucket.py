@@ -125,6 +125,21 @@ class Flags(Protocol):
         ...
 
 
+class NoFlags:
+    """Satisfies Flags where there is no Redis: nothing is known, and nothing is noted."""
+
+    async def presence(self, key: str) -> Presence:
+        return Presence.UNKNOWN
+
+    async def mark_absent(self, key: str) -> None: ...
+
+    async def mark_present(self, key: str) -> None: ...
+
+    async def unmark(self, key: str) -> None: ...
+
+    async def leave(self, key: str) -> None: ...
+
+
 def _of(variant: Variant) -> dict[str, str]:
     said = quote(variant.of, safe=":/")
     return {OF: said} if variant.of and len(said) <= _LONGEST_OF else {}

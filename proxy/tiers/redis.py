@@ -267,21 +267,6 @@ class RedisFlags:
             await pipe.execute()
 
 
-class NoRedis:
-    """Satisfies Flags where there is no Redis: nothing is known, and nothing is noted."""
-
-    async def presence(self, key: str) -> Presence:
-        return Presence.UNKNOWN
-
-    async def mark_absent(self, key: str) -> None: ...
-
-    async def mark_present(self, key: str) -> None: ...
-
-    async def unmark(self, key: str) -> None: ...
-
-    async def leave(self, key: str) -> None: ...
-
-
 def _flag(key: str) -> str:
     return f"{_NAMESPACE}:flag:{key}"
 

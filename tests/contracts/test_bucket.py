@@ -19,9 +19,8 @@ from proxy.core.locate import S3Place
 from proxy.ports import Clock
 from proxy.s3.bucket import S3Bucket
 from proxy.tiers import bucket as bucket_module
-from proxy.tiers.bucket import DIGEST, BucketTier, Object, Presence, StoreFault
+from proxy.tiers.bucket import DIGEST, BucketTier, NoFlags, Object, Presence, StoreFault
 from proxy.tiers.objects import DirectoryObjects, S3Objects
-from proxy.tiers.redis import NoRedis
 from tests import servers
 from tests.between import Between
 from tests.fakes import FakeClock, FakeFlags, FakeMetrics, FakeObjects
@@ -154,7 +153,7 @@ async def test_objects_are_named_and_typed_as_agreed(moto: Store) -> None:
         access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
     )  # fmt: skip
     async with s3:
-        await tier(S3Objects(s3), NoRedis(), FakeMetrics()).store(KEY, VARIANT)
+        await tier(S3Objects(s3), NoFlags(), FakeMetrics()).store(KEY, VARIANT)
     assert moto.get("processed", NAME) == VARIANT.body, "a plain picture: clients are sent to it"
     headers = moto.headers("processed", NAME)
     assert headers["content-type"] == "image/webp"
@@ -163,7 +162,7 @@ async def test_objects_are_named_and_typed_as_agreed(moto: Store) -> None:
 
 
 async def test_a_directory_holds_plain_pictures_too(tmp_path: Path) -> None:
-    await tier(DirectoryObjects(tmp_path, time.monotonic), NoRedis(), FakeMetrics()).store(KEY, VARIANT)
+    await tier(DirectoryObjects(tmp_path, time.monotonic), NoFlags(), FakeMetrics()).store(KEY, VARIANT)
     assert (tmp_path / NAME).read_bytes() == VARIANT.body
     assert list((tmp_path / ".calotype-parts").iterdir()) == []
 

@@ -21,11 +21,13 @@ from tests.stories.fleet import (
     Origin,
     alive,
     client,
+    command_of,
     cpu_s,
     descendants,
     get,
     get_all,
     origin,
+    parent_of,
     running,
     shoot,
 )
@@ -153,7 +155,9 @@ def test_a_port_that_is_taken_stops_the_start(originals: Path, taken: str) -> No
     section = "server" if taken == "public" else "admin"
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr == f"Error: {section}.port: cannot listen: Address already in use\n"
+    assert done.stderr.startswith(f"Error: {section}.port: cannot listen on 127.0.0.1:")
+    assert "Address already in use" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def command(of: Node) -> subprocess.CompletedProcess[str]:
@@ -186,6 +190,37 @@ def test_workers_make_way_and_no_terminal_reaches_anybody(originals: Path, proce
         nice = {pid: os.getpriority(os.PRIO_PROCESS, pid) for pid in (some.process.pid, *others)}
         calm = nice[some.process.pid]
         assert {pid for pid in nice if nice[pid] > calm} == set(some.workers())
+
+
+async def test_the_first_processes_are_copies_of_the_command(originals: Path) -> None:
+    """So they import nothing, and a node of several is ready as soon as one of one. They have none of its files."""
+    two = node(originals, "some")
+    inherited, handed_on = os.pipe()
+    os.set_inheritable(handed_on, True)
+    pipe = os.readlink(f"/proc/self/fd/{handed_on}")
+    try:
+        with running(two):
+            assert two.process is not None
+            command = command_of(two.process.pid)
+            assert pipe in files_of(two.process.pid)
+            children = [pid for pid in descendants(two.process.pid) if parent_of(pid) == two.process.pid]
+            assert [command_of(pid) for pid in children] == [command] * 3
+            assert not any(pipe in files_of(pid) for pid in children)
+            assert {files_of(pid)[0] for pid in children} == {"/dev/null"}
+            front = next(pid for pid in children if pid != two.back())
+            shoot(front, signal.SIGKILL)
+            await eventually(lambda: two.metric("calotype_processes_replaced_total", role="front") == 1)
+            after = [pid for pid in descendants(two.process.pid) if parent_of(pid) == two.process.pid]
+            assert sorted(command_of(pid) == command for pid in after) == [False, True, True]
+    finally:
+        os.close(inherited)
+        os.close(handed_on)
+
+
+def files_of(pid: int) -> list[str]:
+    """What its descriptors lead to, standard input first."""
+    folder = Path(f"/proc/{pid}/fd")
+    return [os.readlink(entry) for entry in sorted(folder.iterdir(), key=lambda each: int(each.name))]
 
 
 @pytest.mark.parametrize("to", ["supervisor", "everybody"])
