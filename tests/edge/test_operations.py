@@ -542,8 +542,17 @@ async def test_other_methods_and_paths_are_problems(api: Api) -> None:
 async def test_so_many_at_once_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from proxy.edge import operations
 
+    turnstiles = []
+
+    def turnstile(most: int) -> Any:
+        turnstiles.append(made(most))
+        return turnstiles[-1]
+
+    made = operations._Turnstile
+    monkeypatch.setattr(operations, "_Turnstile", turnstile)
     monkeypatch.setattr(operations, "MOST_WAITING", 4)
     monkeypatch.setattr(operations, "MOST_RECEIVED", 8)
+    monkeypatch.setattr(operations, "SILENT_S", LONGEST_S)
     async with running(tmp_path) as node:
         api = await Api.of(node)
         gate = asyncio.Event()
@@ -554,9 +563,8 @@ async def test_so_many_at_once_and_no_more(tmp_path: Path, monkeypatch: pytest.M
 
         url = node.node.admin_url + "/v1/originals"
         held = [asyncio.create_task(node.client.post(url, data=stuck())) for _ in range(12)]
-        status = 0
-        while status != 429:  # When all of those have come.
-            status, told = await api.call("POST", "/v1/originals", b"x")
+        await eventually(lambda: any(each._waiting == 4 for each in turnstiles))
+        status, told = await api.call("POST", "/v1/originals", b"x")
         assert (status, told["type"]) == (429, "urn:calotype:error:rate-limited")
         # Others are not behind them, and neither is the public.
         assert (await api.call("POST", "/v1/purge", {"all": True}))[0] == 200
