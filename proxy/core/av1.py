@@ -4,15 +4,15 @@ _SEQUENCE_HEADER = 1
 
 
 class _Bits:
-    """Bits of bytes, the most significant first; behind the end all are zero."""
+    """Bits of bytes, the most significant first; behind the end all are zero. `left` is how many are still to come."""
 
     def __init__(self, content: bytes) -> None:
         self._number = int.from_bytes(content, "big")
-        self._left = 8 * len(content)
+        self.left = 8 * len(content)
 
     def take(self, count: int) -> int:
-        self._left -= count
-        shifted = self._number >> self._left if self._left >= 0 else self._number << -self._left
+        self.left -= count
+        shifted = self._number >> self.left if self.left >= 0 else self._number << -self.left
         return shifted & ((1 << count) - 1)
 
 
@@ -89,5 +89,7 @@ def _skip_operating_points(bits: _Bits) -> None:
 
 
 def _skip_uvlc(bits: _Bits) -> None:
-    zeros = next((count for count in range(32) if bits.take(1)), 32)
+    zeros = 0
+    while bits.left > 0 and not bits.take(1):
+        zeros += 1
     bits.take(zeros if zeros < 32 else 0)
