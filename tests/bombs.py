@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pyvips
 
 from tests import pictures
+from tests.png import png_chunk
 
 SHARES = (0.01, 0.25, 0.5, 0.75, 0.99)
 SIDE_PX = 10_000
@@ -33,10 +34,6 @@ NO_PICTURES = [
 ]
 
 COMPRESSED_CHUNKS = {b"iCCP": b"x\0\0", b"zTXt": b"x\0\0", b"iTXt": b"x\0\1\0\0\0"}
-
-
-def png_chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def jpeg_segment(marker: int, content: bytes) -> bytes:

@@ -6,6 +6,8 @@ import zlib
 
 import pyvips
 
+from tests.png import header, png_file
+
 RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 180, 40), (30, 40, 210), (230, 210, 40)
 
 SAVE: dict[str, dict[str, object]] = {
@@ -129,17 +131,8 @@ def size(content: bytes) -> tuple[int, int]:
 
 def png_of(width: int, height: int, *, interlaced: bool = False) -> bytes:
     """A PNG header that claims a size, with an empty body: enough to be refused by its header."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, int(interlaced))
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0"))
-        + chunk(b"IEND", b"")
-    )
+    head = header(width, height, interlaced=interlaced)
+    return png_file(head, (b"IDAT", zlib.compress(b"\0")), (b"IEND", b""))
 
 
 def gif_of(width: int, height: int, frames: int) -> bytes:

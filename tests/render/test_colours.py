@@ -12,31 +12,13 @@ import pyvips
 
 from proxy.core import av1, colour
 from proxy.core.formats import Format
-from tests import pictures
 from tests.avif import avif, flat, icc, nclx
-from tests.bombs import jpeg_segment, png_chunk
+from tests.bombs import jpeg_segment
 from tests.pictures import is_near, pixel
+from tests.png import P3, SRGB, cicp, gamma, png, png_chunk
 from tests.render.conftest import LIMITS, draw, probe
 
 RED = (200, 80, 80)
-P3 = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
-SRGB = struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
-
-
-def png(values: tuple[int, ...], *chunks: tuple[bytes, bytes], deep: bool = False) -> bytes:
-    """A PNG of one colour: of 1 value grey, 2 with alpha, 3, or 4 with alpha; of 16 bits, if deep."""
-    head = struct.pack(">IIBBBBB", 16, 16, 16 if deep else 8, {1: 0, 2: 4, 3: 2, 4: 6}[len(values)], 0, 0, 0)
-    row = b"\0" + struct.pack(f">{len(values)}{'H' if deep else 'B'}", *values) * 16
-    parts = (b"IHDR", head), *chunks, (b"IDAT", zlib.compress(row * 16)), (b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
-
-
-def cicp(primaries: int, transfer: int, matrix: int = 0, full: int = 1) -> tuple[bytes, bytes]:
-    return b"cICP", bytes([primaries, transfer, matrix, full])
-
-
-def gamma(number: int) -> tuple[bytes, bytes]:
-    return b"gAMA", struct.pack(">I", number)
 
 
 def shown(content: bytes) -> list[int]:
@@ -312,11 +294,3 @@ def test_alpha_that_is_multiplied_into_the_colours_is_undone(code_points: tuple[
     for tokens in ("f_png", "w_20,f_png", "w_99,h_30,c_fill,f_png"):
         assert is_near(pixel(draw(stored, tokens), 5, 5), tuple(pixel(draw(plain, tokens), 5, 5)), 3)
     assert probe(stored, LIMITS).alpha
-
-
-def test_what_is_srgb_stays_as_it_is() -> None:
-    """Not a number is changed, and the fast way is taken."""
-    for content in (png(RED), png(RED, (b"sRGB", b"\0")), png(RED, gamma(45_455)), png(RED, cicp(1, 13))):
-        assert colour.signalled(Format.PNG, content) is None
-    assert colour.signalled(Format.AVIF, avif(flat(RED), nclx(1, 13))) is None
-    assert colour.signalled(Format.JPEG, pictures.photo_as("jpeg")) is None

@@ -2,7 +2,6 @@
 
 import functools
 import io
-import struct
 import zlib
 
 import pytest
@@ -10,7 +9,8 @@ import pytest
 from proxy.core.errors import CalotypeError, Undecodable
 from proxy.core.formats import Format
 from tests import pictures
-from tests.bombs import jpeg_segment, png_chunk
+from tests.bombs import jpeg_segment
+from tests.png import header, png_chunk, png_file
 from tests.render.conftest import draw
 
 SIDES = 48, 40
@@ -125,10 +125,7 @@ def test_a_jpeg_may_be_cut_in_a_comment_behind_its_scans() -> None:
 
 def test_a_cut_picture_is_too_large_before_it_is_cut() -> None:
     """The proof decodes all of it: limits come first."""
-    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
-    content = (
-        b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(bytes(100)))
-    )
+    content = png_file(header(50_000, 50_000), (b"IDAT", zlib.compress(bytes(100))))
     with pytest.raises(CalotypeError, match="pixels|large|side"):
         draw(content, "f_png")
 
