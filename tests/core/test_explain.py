@@ -3,8 +3,9 @@
 import pytest
 
 from proxy.core.dialects.native import parse_tokens
-from proxy.core.explain import clamped, ignored
+from proxy.core.explain import clamped, ignored, notices
 from proxy.core.formats import Format
+from proxy.core.notice import Notice
 from proxy.core.plan import Recipe, resolve
 from proxy.core.policy import Dimensions, bound
 from proxy.core.transform import Transform, overlay
@@ -57,3 +58,24 @@ def test_a_preset_does_not_count_as_moving() -> None:
     asked = parse_tokens("t_p,q_50", {"p": preset})
     granted = overlay(preset, bound(asked.own, Dimensions.SNAP, (100,)))
     assert clamped(asked, granted, resolve(granted, Format.JPEG, RECIPE)) == []
+
+
+@pytest.mark.parametrize(
+    ("tokens", "told"),
+    [
+        ("w_200,q_80", []),
+        ("w_150,q_82", [Notice("w", "150", "200"), Notice("q", "82", "80")]),
+        ("w_100,h_100,c_fill,g_face", [Notice("g", "face", "auto")]),
+        ("w_99,h_100,c_fill,g_face", [Notice("w", "99", "100"), Notice("g", "face", "auto")]),
+        ("w_100,h_100,c_fill,g_auto", []),
+    ],
+)
+def test_every_answer_tells_what_was_moved(tokens: str, told: list[Notice]) -> None:
+    asked = parse_tokens(tokens, {})
+    assert notices(asked, bound(asked.own, Dimensions.SNAP, (100, 200))) == told
+
+
+def test_a_face_of_a_preset_is_told_too() -> None:
+    preset = parse_tokens("w_100,h_100,c_fill,g_face", {}).own
+    asked = parse_tokens("t_p", {"p": preset})
+    assert notices(asked, asked.transform({"p": preset})) == [Notice("g", "face", "auto")]

@@ -12,6 +12,7 @@ from proxy.core.freshness import (
     etag,
     http_date,
     is_refused,
+    is_unmodified,
     matches,
 )
 
@@ -25,6 +26,7 @@ def test_the_tag_is_strong_and_short() -> None:
 def test_immutable_belongs_to_the_full_year() -> None:
     assert cache_control(IMMUTABLE_S) == "public, max-age=31536000, immutable"
     assert cache_control(600) == "public, max-age=600"
+    assert cache_control(600, private=True) == "private, max-age=600"
 
 
 @pytest.mark.parametrize(
@@ -163,3 +165,20 @@ def test_if_unmodified_since() -> None:
     assert not is_refused(None, "yesterday", TAG, 784111778)
     assert not is_refused(TAG, since, TAG, 784111778), "If-Match comes first"
     assert is_refused(f"W/{TAG}", None, TAG, None)
+
+
+def test_if_modified_since() -> None:
+    since = "Sun, 06 Nov 1994 08:49:37 GMT"
+    assert is_unmodified(since, 784111777)
+    assert is_unmodified(since, 0)
+    assert not is_unmodified(since, 784111778)
+    assert not is_unmodified(since, None), "it is not known"
+    assert not is_unmodified("yesterday", 784111777)
+
+
+@pytest.mark.parametrize(
+    ("if_match", "refused"),
+    [(TAG, False), (f'"x", {TAG}', False), ("*", False), (" * ", False), ('"x"', True), (f"W/{TAG}", True), ("", True)],
+)  # fmt: skip
+def test_if_match(if_match: str, refused: bool) -> None:
+    assert is_refused(if_match, None, TAG, None) is refused

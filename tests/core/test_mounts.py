@@ -3,9 +3,17 @@
 import pytest
 
 from proxy.core.dialects.native import VariantAsked, parse_tokens
-from proxy.core.errors import BadTransform, DimensionNotAllowed, NotAllowed, UnknownRoute
-from proxy.core.mounts import Mount, admit, host_name, route
+from proxy.core.errors import (
+    BadSignature,
+    BadTransform,
+    DimensionNotAllowed,
+    NotAllowed,
+    SignatureRequired,
+    UnknownRoute,
+)
+from proxy.core.mounts import Mount, Signing, admit, admit_original, host_name, proven, route
 from proxy.core.policy import Dimensions, plain
+from proxy.core.signing import Scope, Signed, sign
 from proxy.core.transform import Fit, Transform
 
 PRESETS = {"card": Transform(width_px=333, height_px=222, fit=Fit.COVER, quality=71)}
@@ -134,3 +142,33 @@ def test_presets_only_lets_presets_through_with_a_version() -> None:
     closed = mount("m", presets_only=True)
     assert admit(closed, asked("t_card"), PRESETS, signed=False) == PRESETS["card"]
     assert admit(closed, asked("t_card,v_2"), PRESETS, signed=False).version == "2"
+
+
+SECRET = b"k" * 32
+SIGNED = sign("/w_1/a", SECRET)
+
+
+@pytest.mark.parametrize("raw", ["/w_1/a", SIGNED, SIGNED[:-1], "/w_1/a?sig="])
+def test_a_mount_without_signatures_proves_nothing(raw: str) -> None:
+    assert proven(mount("m", keys={"k": SECRET}), raw) is None
+
+
+@pytest.mark.parametrize("signing", [Signing.OPTIONAL, Signing.REQUIRED])
+def test_a_signature_that_is_there_has_to_be_right(signing: Signing) -> None:
+    signing_mount = mount("m", signing=signing, keys={"k": SECRET})
+    assert proven(signing_mount, SIGNED) == Signed(target="/w_1/a", key_id="k", scope=Scope())
+    for raw in (sign("/w_1/a", b"x" * 32), SIGNED.replace("w_1", "w_2"), SIGNED[:-1]):
+        with pytest.raises(BadSignature):
+            proven(signing_mount, raw)
+
+
+def test_only_where_it_is_required_it_must_be_there() -> None:
+    assert proven(mount("m", signing=Signing.OPTIONAL, keys={"k": SECRET}), "/w_1/a") is None
+    with pytest.raises(SignatureRequired, match="signed URLs only"):
+        proven(mount("m", signing=Signing.REQUIRED, keys={"k": SECRET}), "/w_1/a")
+
+
+def test_originals_themselves_are_no_presets() -> None:
+    admit_original(mount("m"))
+    with pytest.raises(UnknownRoute, match="presets only"):
+        admit_original(mount("m", presets_only=True))

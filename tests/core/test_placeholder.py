@@ -59,3 +59,17 @@ def test_a_palette_has_the_most_common_first_and_none_twice() -> None:
     red, reddish, blue, green = (250, 0, 0, 255), (240, 10, 10, 255), (0, 0, 250, 255), (0, 250, 0, 9)
     pixels = Pixels(10, 10, bytes(red) * 40 + bytes(reddish) * 20 + bytes(blue) * 30 + bytes(green) * 10)
     assert palette(pixels) == ["#f70303", "#0000fa"]
+
+
+def test_a_palette_has_five_colours_at_most() -> None:
+    colours = [(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255), (0, 255, 255)]
+    rgba = b"".join(bytes((*colour, 255)) * (20 - place) for place, colour in enumerate(colours))
+    pixels = Pixels(len(rgba) // 4, 1, rgba)
+    assert palette(pixels) == ["#" + bytes(colour).hex() for colour in colours[:5]]
+
+
+def test_colours_of_a_palette_are_apart() -> None:
+    """However the space of colours is divided: these two lie side by side at every place where it may be."""
+    for value in range(1, 255):
+        rgba = bytes((value, 0, 0, 255)) * 2 + bytes((value + 1, 0, 0, 255))
+        assert len(palette(Pixels(3, 1, rgba))) == 1

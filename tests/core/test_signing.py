@@ -297,3 +297,8 @@ def test_whose_business_an_answer_is() -> None:
     assert not Scope(until_s=1).of_the_client
     assert Scope(domain="a").of_the_client
     assert Scope(session="a").of_the_client
+
+
+def test_a_session_that_cannot_be_written_is_refused() -> None:
+    with pytest.raises(BadUrl, match="parameter ses is not UTF-8"):
+        sign(PATH, NEW, session="half a character: \ud800")

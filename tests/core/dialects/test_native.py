@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.dialects.native import (
+    InfoAsked,
     OriginalAsked,
     VariantAsked,
     negotiates,
@@ -20,6 +21,7 @@ from proxy.core.dialects.native import (
 from proxy.core.dialects.tokens import GRAVITIES
 from proxy.core.errors import BadTransform, BadUrl, CalotypeError, UnknownRoute
 from proxy.core.formats import Format
+from proxy.core.info import FIELDS
 from proxy.core.transform import (
     BLACK,
     CENTER,
@@ -452,3 +454,43 @@ def test_all_pairs_of_aliases_meet() -> None:
     ]
     for one, other in itertools.chain(groups):
         assert own(one) == own(other)
+
+
+@pytest.mark.parametrize(
+    ("raw", "fields"),
+    [
+        ("/info/a", ()),
+        ("/info/a?fields=width", ("width",)),
+        ("/info/a?fields=height,width", ("width", "height")),
+        ("/info/a?fields=%77idth%2Cheight", ("width", "height")),
+        (f"/info/a?fields={','.join(FIELDS)}", FIELDS),
+    ],
+)
+def test_fields_of_information_stand_in_one_order(raw: str, fields: tuple[str, ...]) -> None:
+    assert parse(raw, {}) == InfoAsked("a", fields)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("", "no parameter but fields"),
+        ("w=1", "no parameter but fields"),
+        ("fields=width&fields=height", "once"),
+        ("fields=width&w=1", "no parameter but fields"),
+        ("fields", "fields is wrong at place 1"),
+        ("fields=", "fields is wrong at place 1"),
+        ("fields=width,", "fields is wrong at place 2"),
+        ("fields=width,nope", "fields is wrong at place 2"),
+        ("fields=width,height,width", "fields is wrong at place 3"),
+        ("fields=Width", "fields is wrong at place 1"),
+        ("fields=%zz", "hexadecimal"),
+        ("fields=%ff", "UTF-8"),
+    ],
+)
+def test_fields_that_are_none(query: str, says: str) -> None:
+    with pytest.raises(BadUrl, match=says):
+        parse(f"/info/a?{query}", {})
+
+
+def test_information_is_a_variant_like_others() -> None:
+    assert InfoAsked("a", ("width",)).transform({}) == Transform(format=Format.INFO)

@@ -6,11 +6,14 @@ from hypothesis import strategies as st
 
 from proxy.core.dialects.target import (
     Target,
+    checked_host,
     checked_key,
     checked_locator,
+    checked_prefix,
     cut,
     decoded,
     encoded,
+    in_origin_form,
     origin_and_target,
     without_secrets,
 )
@@ -229,3 +232,92 @@ def test_however_a_credential_is_spelled(raw: str) -> None:
 @given(st.text(alphabet="abc%3Fxurl=&?-S", max_size=60))
 def test_no_target_is_too_strange_for_a_log(tail: str) -> None:
     assert without_secrets("/thumbnail?" + tail)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "", "a", "img.example", "Img.Example.", "img.example:80", "img.example:", "img.example:65535", "img.example:00080",
+        "127.0.0.1:8080", "[::1]", "[::1]:443", "[::ffff:1.2.3.4]:1", "a_b~c!$&'()*+;=-d", "caf%C3%A9.example",
+    ],
+)  # fmt: skip
+def test_what_a_host_field_may_say(said: str) -> None:
+    assert checked_host(said) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        *((said, "no host, or no host and port") for said in (
+            " ", "a b", "a/b", "a,b", "a@b", "a:b", "a:80:80", ":80", "a:65536", "a:99999", "a%zz", "a%4", "é", "[::1", "::1",
+            "[::1]x", "[]", "[v1.a]", "a:-1", "a: 80", "a\n", "http://a", "a:٣", f"a:{'9' * 30}",
+        )),
+        ("[::1::]", "no IPv6 address"),
+        ("[12345::]", "no IPv6 address"),
+        ("[1.2.3.4]", "no IPv6 address"),
+        ("[:]:80", "no IPv6 address"),
+    ],
+)  # fmt: skip
+def test_what_is_no_host(said: str, says: str) -> None:
+    with pytest.raises(BadUrl, match=says):
+        checked_host(said)
+
+
+@pytest.mark.parametrize(
+    ("raw", "host", "rest"),
+    [
+        ("http://a/w_1/b", "a", "/w_1/b"),
+        ("HTTPS://A:80/b?c=d", "A:80", "/b?c=d"),
+        ("http://a", "a", "/"),
+        ("http://a?b", "a", "/?b"),
+        ("http://[::1]:80/b", "[::1]:80", "/b"),
+        ("http://a/http://b/", "a", "/http://b/"),
+    ],
+)
+def test_a_target_in_absolute_form(raw: str, host: str, rest: str) -> None:
+    assert in_origin_form(raw) == (host, rest)
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        ("", "begins with /"),
+        ("*", "begins with /"),
+        ("a:443", "begins with /"),
+        ("ftp://a/b", "begins with /"),
+        ("http:///b", "begins with /"),
+        ("http:a", "begins with /"),
+        ("http://a b/c", "no host"),
+        ("http://me@a/c", "no host"),
+        ("http://a:99999/", "no host"),
+        ("http://[1::2::]/", "no IPv6 address"),
+    ],
+)
+def test_a_target_in_no_form(raw: str, says: str) -> None:
+    with pytest.raises(BadUrl, match=says):
+        in_origin_form(raw)
+
+
+def test_a_prefix_of_keys() -> None:
+    for prefix in ("", "a", "a/", "/", "a//b", "é" * 2048):
+        assert checked_prefix(prefix) == prefix
+    for prefix in ("\0", "a\n", "a\\b", "\x7f", "\x85", "\ud800"):
+        with pytest.raises(BadUrl, match="control character"):
+            checked_prefix(prefix)
+    with pytest.raises(BadUrl, match="longer than 4096 bytes"):
+        checked_prefix("é" * 2048 + "a")
+
+
+@pytest.mark.parametrize(
+    ("locator", "error"),
+    [
+        ("a/b", None), ("https://a/b", None), ("ftp://a", None), ("https://a/../b", None),
+        ("https://a\\b", BadUrl), ("https://a/\n", BadUrl), ("https://a/\ud800", BadUrl), ("a/../b", BadUrl), ("", BadUrl),
+    ],
+)  # fmt: skip
+def test_a_locator_is_a_key_or_a_url(locator: str, error: type[CalotypeError] | None) -> None:
+    if error is None:
+        assert checked_locator(locator) == locator
+        return
+    with pytest.raises(error):
+        checked_locator(locator)
