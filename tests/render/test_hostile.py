@@ -3,9 +3,7 @@
 import pytest
 import pyvips
 
-from proxy.core.container import completed
 from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat
-from proxy.core.formats import Format
 from proxy.core.jpeg import scans as jpeg_scans
 from tests import bombs, pictures
 from tests.render.conftest import LIMITS, draw, probe
@@ -129,53 +127,3 @@ def test_each_scan_costs_as_much_as_the_picture(scans: int, is_refused: bool) ->
             probe(more, LIMITS)
     else:
         assert probe(more, LIMITS).width_px == 640
-
-
-FILM = bytes(range(256)) * 200 + b"\xff\xda" * 5000
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "is_refused"),
-    [
-        (b"\xff\xe1" + (10_002).to_bytes(2, "big") + b"\xff\xda" * 5000, b"", False),
-        (b"", FILM, False),
-        (b"\xff\x00\xff\xff", b"", False),
-        (b"\xff\x00\x27\x12" + b"\xff\xfe\x00\x02" * 2500, b"", False),
-    ],
-    ids=["preview", "film behind", "junk", "junk that claims a length"],
-)
-def test_only_scans_of_the_picture_itself_count(before: bytes, after: bytes, is_refused: bool) -> None:
-    content = pictures.photo_as("jpeg")
-    assert jpeg_scans(content[:2] + before + content[2:] + after, 100) == 1
-
-
-def test_scans_cannot_be_hidden() -> None:
-    content = pictures.photo_as("jpeg")
-    scans = content[:-2] + b"\xff\xda\x00\x02" * 200 + content[-2:]
-    for before in (b"\xff\x00\x7f\xff", b"\xff\x01\x7f\xff", b"\xff\xd0\x7f\xff"):
-        assert jpeg_scans(content[:2] + before + scans[2:], 100) == 101
-    within = content[:-2] + b"\xff\xfe\x00\x04\xff\xd9" + scans[len(content) - 2 :]
-    assert jpeg_scans(within, 100) == 101, "the end of the picture is no comment's"
-
-
-@pytest.mark.parametrize(
-    "between",
-    [
-        b"\xff" * 5_000_000,
-        b"\xff\x00" * 2_500_000,
-        b"\xff\xfe\x00\x02" * 1_200_000,
-        b"\xff\xda\x00\x02" * 1_200_000,
-        b"\xff\xd0" * 2_500_000,
-    ],
-    ids=["fill", "stuffed", "comments", "scans", "restarts"],
-)
-@pytest.mark.parametrize("at", ["before", "within"])
-def test_walking_over_segments_has_an_end(between: bytes, at: str) -> None:
-    content = pictures.photo_as("jpeg")
-    scans = b"\xff\xda\x00\x02" * 200
-    if at == "before":
-        hostile = content[:2] + between + content[2:-2] + scans + content[-2:]
-    else:
-        hostile = content[:-2] + between + scans + content[-2:]
-    assert jpeg_scans(hostile, 100) == 101
-    completed(Format.JPEG, hostile)
