@@ -8,6 +8,7 @@ from proxy.core import gif, heif
 from proxy.core.container import completed
 from proxy.core.formats import Format
 from tests import pictures
+from tests.avif import box
 
 
 def is_whole(kind: Format, content: bytes) -> bool:
@@ -78,10 +79,6 @@ def test_an_exif_preview_does_not_pass_for_the_end() -> None:
 )
 def test_jpeg_markers(content: bytes, whole: bool) -> None:
     assert is_whole(Format.JPEG, content) is whole
-
-
-def box(kind: bytes, content: bytes) -> bytes:
-    return (8 + len(content)).to_bytes(4, "big") + kind + content
 
 
 def test_heif_boxes() -> None:
