@@ -156,6 +156,7 @@ class Warming:
             except Exception:
                 self._log.exception("internal error")
                 await asyncio.sleep(PAUSE_S)
+                self.wake()  # What was to be done still is.
 
     async def _run(self) -> None:
         """What there is to do now, from whichever job."""
