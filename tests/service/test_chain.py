@@ -236,3 +236,66 @@ async def test_a_tier_writes_as_many_at_once_as_it_says() -> None:
     bucket.gate.set()
     await chain.close(later())
     assert len(bucket.entries) == 10
+
+
+async def test_a_tier_that_fails_against_its_contract_is_counted_and_written_on() -> None:
+    disk, metrics = FakeTier(), FakeMetrics()
+    store = disk.store
+
+    async def fail_once(key: str, variant: Variant) -> bool:
+        disk.store = store  # type: ignore[method-assign]
+        raise RuntimeError("odd")
+
+    disk.store = fail_once  # type: ignore[method-assign]
+    chain = Chain(FakeInstantTier(), [disk], metrics)
+    assert chain.store("k", VARIANT)
+    assert not await chain.settled("k", Format.PNG)
+    assert metrics.counts == {"disk internal": 1}
+    assert chain.store("l", VARIANT)
+    assert await chain.settled("l", Format.PNG)
+    assert disk.entries == {"l": VARIANT}
+    await chain.close(later())
+
+
+async def test_all_who_wait_for_it_to_settle_are_told() -> None:
+    disk = FakeTier()
+    disk.gate.clear()
+    chain = Chain(FakeInstantTier(), [disk], FakeMetrics())
+    chain.store("k", VARIANT)
+    asking = [asyncio.create_task(chain.settled("k", Format.PNG)) for _ in range(3)]
+    await settle()
+    assert not any(each.done() for each in asking)
+    asking[0].cancel()
+    disk.gate.set()
+    assert await asyncio.gather(*asking[1:]) == [True, True]
+    assert not await chain.settled("nothing", Format.PNG)
+    await chain.close(later())
+
+
+async def test_what_is_at_hand_is_told_without_asking_a_slow_tier() -> None:
+    memory, disk, bucket = FakeInstantTier(), FakeTier("disk"), FakeTier("bucket")
+    disk.gate.clear()
+    bucket.gate.clear()
+    chain = Chain(memory, [disk, bucket], FakeMetrics())
+    chain.store("k", VARIANT)
+    assert chain.at_hand("k") == Brought(VARIANT, "memory")
+    memory.entries.clear()
+    assert chain.at_hand("k") == Brought(VARIANT, "disk")
+    disk.gate.set()
+    await settle()
+    assert chain.at_hand("k") == Brought(VARIANT, "bucket")
+    bucket.gate.set()
+    await settle()
+    assert chain.at_hand("k") is None
+    assert (disk.lookups, bucket.lookups) == (0, 0)
+    await chain.close(later())
+
+
+async def test_what_is_removed_is_told_by_the_tiers_that_had_it() -> None:
+    memory, disk, bucket = FakeInstantTier(), FakeTier("disk"), FakeTier("bucket")
+    chain = Chain(memory, [disk, bucket], FakeMetrics())
+    bucket.entries["k"] = disk.entries["l"] = memory.entries["l"] = VARIANT
+    assert await chain.remove("k", Format.PNG) == (["bucket"], True)
+    assert await chain.remove("l", Format.PNG) == (["memory", "disk"], True)
+    assert await chain.remove("l", Format.PNG) == ([], True)
+    await chain.close(later())

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import math
 import weakref
 from collections.abc import AsyncIterator
@@ -10,17 +11,21 @@ from typing import Any
 
 import pytest
 
-from proxy.core.delivery import Outcome
+from proxy.core.delivery import Outcome, Variant
 from proxy.core.dialects.native import parse_tokens
-from proxy.core.errors import OriginalNotFound, Overloaded, SourceUnavailable, Undecodable
+from proxy.core.errors import Internal, OriginalNotFound, Overloaded, SourceUnavailable, Undecodable
 from proxy.core.formats import Format
+from proxy.core.freshness import etag
+from proxy.core.keys import Identity, original_key
 from proxy.core.plan import Recipe
+from proxy.core.transform import Transform
 from proxy.core.wanted import Wanted
 from proxy.service.chain import Chain
 from proxy.service.deliver import Deliver
 from proxy.service.originals import Originals
 from proxy.service.produce import Produce
 from proxy.service.singleflight import Flights
+from proxy.service.versions import NOT_MET
 from tests.fakes import (
     FakeClock,
     FakeInstantTier,
@@ -325,3 +330,38 @@ async def test_what_is_not_in_the_bucket_is_proxied(house: SimpleNamespace) -> N
 async def test_the_original_itself_goes_through(house: SimpleNamespace) -> None:
     async with house.deliver.latest(house.ref, deadline=soon()) as original:
         assert original.content == b"1"
+
+
+async def test_without_versions_none_is_met(house: SimpleNamespace) -> None:
+    assert await house.produce.meet(house.ref, "1", deadline=soon()) == NOT_MET
+
+
+async def test_information_has_the_tag_of_its_original(house: SimpleNamespace) -> None:
+    async def told(*_: object, on_start: Any, **__: object) -> Variant:
+        on_start()
+        return Variant(kind=Format.INFO, body=b'{"width": 3}')
+
+    house.renderer.render = told
+    asked = Wanted(house.ref, Transform(format=Format.INFO), frozenset(), 4000)
+    delivered = await house.deliver.variant(asked, deadline=soon())
+    identity = Identity(house.ref, "1")
+    assert delivered.variant is not None
+    said = json.loads(delivered.variant.body)
+    assert (said["width"], said["etag"]) == (3, etag(original_key(identity)))
+
+
+async def test_what_no_tier_keeps_cannot_be_prepared(house: SimpleNamespace) -> None:
+    async def full(*_: object) -> bool:
+        return False
+
+    house.disk.store = full
+    with pytest.raises(Internal, match="no tier has kept it"):
+        await house.produce.prepare(wanted(house), deadline=soon())
+    assert house.renderer.renders == 1
+
+
+async def test_what_is_there_is_not_prepared_again(house: SimpleNamespace) -> None:
+    assert await house.produce.prepare(wanted(house), deadline=soon())
+    assert not await house.produce.prepare(wanted(house), deadline=soon())
+    assert house.renderer.renders == 1
+    assert not house.memory.entries, "it takes no room from what clients want"

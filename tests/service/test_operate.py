@@ -16,6 +16,7 @@ from proxy.core.admin import (
     Explain,
     Notified,
     PurgeAsked,
+    SomeOriginals,
     Upload,
     Warm,
     WarmAgain,
@@ -468,3 +469,28 @@ async def test_a_job_that_cannot_be_written_down_is_refused(
     monkeypatch.setattr(house.warming._jobs, "add", full)
     with pytest.raises(SourceUnavailable):
         await house.operate.do(Warm(mount="", keys=("a",), presets=("card",)))
+
+
+async def test_some_originals_are_shown(house: House) -> None:
+    assert await house.operate.do(SomeOriginals(9)) == [("shop", "a"), ("shop", "b")]
+    assert await house.operate.do(SomeOriginals(1)) == [("shop", "a")]
+
+
+async def test_a_job_that_is_forgotten_meanwhile_is_not_run_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = await warmed(house, keys=("a",), presets=("small",))
+
+    async def forgotten(_: str) -> bool:
+        return False
+
+    monkeypatch.setattr(house.warming._jobs, "again", forgotten)
+    with pytest.raises(UnknownRoute, match="no job"):
+        await house.operate.do(WarmAgain(progress.id))
+
+
+async def test_an_upload_with_nothing_to_prepare_is_no_job(house: House) -> None:
+    house.uploads._eager = ()
+    told = await upload(house)
+    assert (told["warm"], told["urls"]) == ("", {})
+    assert await house.operate.do(WarmState()) == []

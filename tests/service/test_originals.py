@@ -14,6 +14,8 @@ from proxy.core.errors import (
     Undecodable,
     UnsupportedFormat,
 )
+from proxy.core.facts import Facts
+from proxy.core.formats import Format
 from proxy.core.keys import Identity, OriginalRef, facts_key
 from proxy.service.chain import Chain
 from proxy.service.originals import NOT_FOUND_S, STALE_S, OriginalChanged, Originals
@@ -63,9 +65,9 @@ async def test_the_last_part_of_the_time_is_there_to_look_again(
 ) -> None:
     house.source.recheck_s = recheck_s
     ref = house.source.put("a", b"1")
-    now_s = house.clock()
+    before_s = house.clock()
     belief = house.originals.belief(await house.originals.identify(ref, deadline=soon()))
-    assert belief.last_s - now_s == pytest.approx(recheck_s, abs=0.01)
+    assert before_s - 1e-6 <= belief.last_s - recheck_s <= house.clock() + 1e-6
     assert belief.last_s - belief.until_s == pytest.approx(ahead_s)
     house.clock.ahead_s = recheck_s - ahead_s
     await house.originals.identify(ref, deadline=soon())
@@ -451,3 +453,43 @@ async def test_a_source_that_leads_astray_is_not_believed_on(afar: SimpleNamespa
     afar.source.failure = SourceNotAllowed("it redirects to somewhere else")
     with pytest.raises(SourceNotAllowed):
         await afar.originals.identify(afar.ref, deadline=soon())
+
+
+async def test_a_look_ends_in_time(house: SimpleNamespace) -> None:
+    ref = house.source.put("a", b"1")
+    house.source.gate.clear()
+    with pytest.raises(SourceTimeout, match="in time"):
+        await house.originals.look(ref, deadline=asyncio.get_running_loop().time() + 0.02)
+
+
+@pytest.mark.parametrize("tag", ["", "t1"])
+async def test_a_look_at_a_missing_original_says_so(house: SimpleNamespace, tag: str) -> None:
+    house.source.tags["gone"] = tag
+    with pytest.raises(OriginalNotFound):
+        await house.originals.look(OriginalRef("photos", "gone"), deadline=soon())
+
+
+async def test_facts_that_were_found_out_already_are_not_read_again(house: SimpleNamespace) -> None:
+    ref = house.source.put("a", b"1")
+    facts = Facts(format=Format.PNG, width_px=7, height_px=5, pages=1, alpha=True)
+    await house.originals.note_facts(ref, facts, deadline=soon())
+    identity = await house.originals.identify(ref, deadline=soon())
+    assert await house.originals.facts(identity, deadline=soon()) == facts
+    assert house.renderer.probes == 0
+
+
+async def test_an_original_written_into_before_it_is_sent_is_opened_again(house: SimpleNamespace) -> None:
+    ref = house.source.put("a", b"1")
+    fetch = house.source.fetch
+
+    async def changed_once(key: str, generation: str = "") -> object:
+        original = await fetch(key, generation)
+        original.changed = len(house.source.fetched) == 1
+        house.source.put("a", b"2", "2")
+        return original
+
+    house.source.fetch = changed_once
+    async with house.originals.latest(ref, deadline=soon()) as original:
+        assert original is house.source.fetched[1]
+    assert len(house.source.fetched) == 2
+    assert all(each.closed for each in house.source.fetched)

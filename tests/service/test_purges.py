@@ -5,7 +5,9 @@ import errno
 from collections.abc import AsyncIterator
 
 import pytest
+import structlog
 
+from proxy.core.formats import Format
 from proxy.core.generations import Purge, Reach, Scope
 from proxy.core.keys import OriginalRef
 from proxy.core.plan import canonical
@@ -250,3 +252,161 @@ async def test_forgetting_everything_is_what_a_new_follower_begins_with(house: H
     await house.deliver.forget(None, [])
     assert house.deliver.recall(wanted) is None
     assert await house.get(wanted)
+
+
+async def test_a_process_that_has_been_replaced_does_not_take_the_new_one_with_it() -> None:
+    house = House(processes=1)
+    old, new = FakeFollower(), FakeFollower()
+    house.purges.follow("1", old)
+    house.purges.follow("1", new)
+    house.purges.leave("1", old)
+    house.purges.leave("none", old)
+    house.purges.leave("", house.deliver)
+    assert (await house.purges.purge([Scope.of_original(A)])).open == []
+    assert new.told
+    assert not old.told
+    await house.close()
+
+
+async def test_a_process_that_has_answered_its_last_request_need_not_confirm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house = House(processes=2)
+    first, second = FakeFollower(), FakeFollower()
+    house.purges.follow("1", first)
+    purging = asyncio.create_task(house.purges.purge([Scope.of_original(A)]))
+    await settled()
+    assert not purging.done()
+    house.purges.retire("2")
+    assert (await purging).open == []
+    house.purges.follow("2", second)
+    assert (await house.purges.purge([Scope.of_original(A)])).open == []
+    assert second.told
+    house.purges.leave("2", second)
+    monkeypatch.setattr(module, "FOLLOW_S", 0.05)
+    missing = ["this node: 1 of its 2 processes did not confirm"]
+    assert (await house.purges.purge([Scope.of_original(A)])).open == missing
+    await house.close()
+
+
+async def test_starts_that_share_the_disk_are_told_of_where_there_is_no_fleet() -> None:
+    house = House()
+    house.purges._neighbours = lambda: 2
+    told = ["this node: 2 more starts of it share its cache, as in a restart, and are not told"]
+    assert (await house.purges.purge([Scope.of_original(A)])).open == told
+    house.purges._neighbours = lambda: 0
+    assert (await house.purges.purge([Scope.of_original(A)])).open == []
+    await house.close()
+    house = House(fleet=FakeFleet())
+    house.purges._neighbours = lambda: 2
+    assert (await house.purges.purge([Scope.of_original(A)])).open == [], "they are part of the fleet"
+    await house.close()
+
+
+async def test_a_hook_is_not_called_while_something_old_may_be_served(house: House) -> None:
+    called: list[object] = []
+
+    class Hook:
+        async def call(self, scopes: object) -> list[str]:
+            called.append(scopes)
+            return []
+
+    house.purges._hook = Hook()
+    house.fleet.unheard = ["node b: has not confirmed"]
+    await house.purges.purge([Scope.of_original(A)])
+    assert not called
+    house.fleet.unheard = []
+    await house.purges.purge([Scope.of_original(A)])
+    assert called == [[Scope.of_original(A)]]
+
+
+async def test_all_that_is_open_is_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FOLLOW_S", 0.05)
+    house = House(processes=1)
+    deaf = FakeFollower()
+    deaf.deaf = True
+    house.purges.follow("", deaf)
+    house.journal.fault = OSError(errno.ENOSPC, "No space left on device")
+    assert (await house.purges.purge([Scope.of_original(A)])).open == [
+        "this node: the purge could not be written (No space left on device); a restart forgets it",
+        "this node: 1 of its 1 processes did not confirm",
+    ]
+    # Both are made up for with the next word.
+    deaf.deaf, house.journal.fault = False, None
+    assert await house.purges.learn([]) == []
+    assert [purge.scope for purge in house.journal.purges] == [Scope.of_original(A)]
+    assert deaf.told == [([Scope.of_original(A)], [])]
+    await house.close()
+
+
+async def test_a_purge_that_comes_while_the_one_before_is_told_is_owed_too() -> None:
+    house = House(processes=1)
+    follower = FakeFollower()
+    house.purges.follow("", follower)
+    follower.gate.clear()
+    purging = [
+        asyncio.create_task(house.purges.purge([Scope.of_original(OriginalRef("photos", key))]))
+        for key in ("a", "a", "b")
+    ]
+    await settled()
+    assert len(house.purges._owed) == 2
+    follower.gate.set()
+    assert [(await each).open for each in purging] == [[], [], []]
+    assert not house.purges._owed
+    await house.close()
+
+
+async def test_what_cannot_be_deleted_does_not_hold_up_a_purge(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = house.wanted()
+    await house.get(wanted)
+    log = structlog.testing.CapturingLogger()
+    house.purges._log = log
+
+    async def broken(_: object) -> list[object]:
+        raise RuntimeError("the index is broken")
+
+    monkeypatch.setattr(house.index, "find", broken)
+    replace(house)
+    purged = await house.purges.purge([Scope.of_original(A)])
+    assert (purged.removed, purged.open) == (0, [])
+    assert (await house.get(wanted)).startswith(b"new")
+    assert [(call.method_name, call.kwargs.get("reason")) for call in log.calls] == [
+        ("error", "RuntimeError('the index is broken')"),
+        ("info", None),
+    ]
+
+
+async def test_what_a_tier_may_still_have_is_deleted_by_the_next_purge(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.get(house.wanted())
+    await settled()
+
+    async def unsure(*_: object) -> None: ...
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.disk, "remove", unsure)
+        purged = await house.purges.purge([Scope.of_original(A)])
+    assert (purged.tiers, purged.behind) == ({"memory": 1}, 1)
+    assert len(house.index.notes) == 1
+    purged = await house.purges.purge([Scope.of_original(A)])
+    assert (purged.tiers, purged.behind) == ({"memory": 0, "disk": 1}, 0)
+    assert not house.index.notes
+
+
+async def test_a_stop_leaves_what_is_not_deleted_yet(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DELETE_S", 0.01)
+    await house.get(house.wanted())
+    await settled()
+
+    async def forever(*_: object) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(house.disk, "remove", forever)
+    assert (await house.purges.purge([Scope.of_original(A)])).behind == 1
+    await house.purges.close()
+    assert not house.purges._tasks
+    assert Format.WEBP in [entry.kind for _, entry, _ in house.index.notes]

@@ -275,3 +275,54 @@ async def test_even_the_worst_exception_leaves_no_flight_behind(flights: Flights
         await flights.run("k", work, deadline=soon())
     await settle()
     assert len(flights) == 0
+
+
+async def test_a_flight_is_behind_until_somebody_is_in_a_hurry(flights: Flights) -> None:
+    gate = asyncio.Event()
+    begun: list[Flight] = []
+    hurried: list[str] = []
+
+    async def work(flight: Flight) -> str:
+        begun.append(flight)
+        flight.on_hurry(lambda: hurried.append("first"))
+        flight.on_hurry(lambda: hurried.append("second"))
+        await gate.wait()
+        return "picture"
+
+    asking = [asyncio.create_task(flights.run("k", work, deadline=soon(), is_behind=True)) for _ in range(2)]
+    await settle()
+    assert begun[0].is_behind
+    assert not hurried
+    for _ in range(2):
+        asking.append(asyncio.create_task(flights.run("k", work, deadline=soon())))
+        await settle()
+        assert not begun[0].is_behind
+        assert hurried == ["first", "second"], "once"
+    gate.set()
+    assert [landed.collapsed for landed in await asyncio.gather(*asking)] == [False, True, True, True]
+    assert len(begun) == 1
+
+
+async def test_what_is_begun_for_later_is_done_once_though_nobody_waits(flights: Flights) -> None:
+    gate = asyncio.Event()
+    begun: list[Flight] = []
+
+    async def work(flight: Flight) -> str:
+        begun.append(flight)
+        await gate.wait()
+        return "picture"
+
+    for _ in range(2):
+        flights.begin("k", work)
+        await settle()
+    assert len(begun) == 1
+    assert begun[0].held
+    assert not begun[0].is_behind
+    leaving = asyncio.create_task(flights.run("k", work, deadline=soon()))
+    await settle()
+    leaving.cancel()
+    await settle()
+    assert len(flights) == 1, "it is worth finishing"
+    gate.set()
+    assert await flights.run("k", work, deadline=soon()) == Landed("picture", True)
+    assert len(begun) == 1

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import structlog
 
 from proxy.core.delivery import Delivered
 from proxy.core.errors import OriginalNotFound, SourceUnavailable
@@ -211,4 +212,47 @@ async def test_a_purge_follows_from_what_was_kept_where_its_tag_is_lost(house: H
     await house.chain.remove(identity_key(house.wanted().ref, ""), None)
     await replaced(house)
     assert await house.get(versioned(house, "1")) != old
+    await house.close()
+
+
+async def test_what_was_met_needs_no_look_and_is_no_more_than_its_original(house: House) -> None:
+    ref = house.wanted().ref
+    met = await house.versions.meet(ref, "1", deadline=soon())
+    assert met.until_s == pytest.approx(house.clock() + versions_module.MET_S, abs=1)
+    assert await house.versions.meet(ref, "1", deadline=soon()) == met
+    assert house.source.looks == 1
+    del house.source.originals["a"]
+    house.originals.forget(ref)
+    assert await house.versions.meet(ref, "1", deadline=soon()) == versions_module.NOT_MET
+    assert house.source.looks == 1
+    await house.close()
+
+
+async def test_an_unexpected_error_of_a_look_is_logged_and_rested_after(house: House) -> None:
+    log = structlog.testing.CapturingLogger()
+    house.versions._log = log
+
+    async def broken(_: str) -> str:
+        raise RuntimeError("odd")
+
+    tag, house.source.tag = house.source.tag, broken
+    ref = house.wanted().ref
+    for _ in range(2):
+        assert await house.versions.meet(ref, "1", deadline=soon()) == versions_module.NOT_MET
+    assert [call.method_name for call in log.calls] == ["exception"]
+    house.source.tag = tag
+    house.clock.ahead_s += versions_module.RESTS_S + 1
+    assert await house.versions.meet(ref, "1", deadline=soon()) != versions_module.NOT_MET
+    await house.close()
+
+
+async def test_a_stop_ends_a_look(house: House) -> None:
+    house.source.gate.clear()
+    meeting = asyncio.create_task(house.versions.meet(house.wanted().ref, "1", deadline=soon()))
+    while not house.source.looks:
+        await asyncio.sleep(0)
+    await house.versions.close()
+    assert await meeting == versions_module.NOT_MET
+    assert not house.versions._tasks
+    house.source.gate.set()
     await house.close()
