@@ -4,7 +4,6 @@ import pytest
 import pyvips
 
 from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat
-from proxy.core.jpeg import scans as jpeg_scans
 from tests import bombs, pictures
 from tests.render.conftest import LIMITS, draw, probe
 
@@ -121,7 +120,6 @@ def test_a_profile_that_can_be_read_but_not_used_is_as_good_as_none() -> None:
 def test_each_scan_costs_as_much_as_the_picture(scans: int, is_refused: bool) -> None:
     content = pictures.photo_as("jpeg")
     more = content[:-2] + b"\xff\xda\x00\x02" * (scans - 1) + content[-2:]
-    assert jpeg_scans(more, 100) == min(scans, 101)
     if is_refused:
         with pytest.raises(OriginalTooLarge, match="scans"):
             probe(more, LIMITS)
