@@ -462,11 +462,16 @@ async def test_a_look_ends_in_time(house: SimpleNamespace) -> None:
         await house.originals.look(ref, deadline=asyncio.get_running_loop().time() + 0.02)
 
 
-@pytest.mark.parametrize("tag", ["", "t1"])
-async def test_a_look_at_a_missing_original_says_so(house: SimpleNamespace, tag: str) -> None:
-    house.source.tags["gone"] = tag
+@pytest.mark.parametrize("has_tags", [False, True])
+async def test_a_look_at_a_missing_original_says_so(house: SimpleNamespace, has_tags: bool) -> None:
+    async def none(_: str) -> str:
+        return ""
+
+    if not has_tags:
+        house.source.tag = none
     with pytest.raises(OriginalNotFound):
         await house.originals.look(OriginalRef("photos", "gone"), deadline=soon())
+    assert house.source.identified == int(not has_tags)
 
 
 async def test_facts_that_were_found_out_already_are_not_read_again(house: SimpleNamespace) -> None:
