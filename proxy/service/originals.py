@@ -178,7 +178,13 @@ class Originals:
             self._store_tag(ref, self._generations.of(ref), tag)
 
     def _store_tag(self, ref: OriginalRef, generation: str, tag: str) -> None:
-        self._chain.store(identity_key(ref, generation), Variant(kind=None, body=tag.encode(), of=str(ref)))
+        self._store(ref, generation, identity_key(ref, generation), tag.encode())
+
+    def _store(self, ref: OriginalRef, generation: str, key: str, body: bytes) -> None:
+        """An entry that is no picture, found by the purge that is to delete it."""
+        self._chain.store(key, Variant(kind=None, body=body, of=str(ref)))
+        if self._index is not None:
+            self._index.note(ref, Entry(key, None, generation=generation))
 
     async def _tag_of(self, ref: OriginalRef, generation: str) -> str | None:
         """What the fleet knows an original without a version by."""
@@ -306,10 +312,7 @@ class Originals:
     async def note_facts(self, ref: OriginalRef, facts: Facts, *, deadline: float) -> None:
         """Keeps what somebody has found out already."""
         identity = await self.identify(ref, deadline=deadline)
-        key = facts_key(identity)
-        self._chain.store(key, Variant(kind=None, body=msgspec.json.encode(facts), of=str(ref)))
-        if self._index is not None:
-            self._index.note(ref, Entry(key, None, generation=identity.generation))
+        self._store(ref, identity.generation, facts_key(identity), msgspec.json.encode(facts))
 
     @asynccontextmanager
     async def borrow(self, identity: Identity, *, deadline: float) -> AsyncIterator[Original]:
