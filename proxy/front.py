@@ -171,8 +171,8 @@ def main(https_port: int, http_port: int, status_port: int, admin_port: int) -> 
     stopped = _stopping()
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (for names of our own)
     with (
-        tempfile.TemporaryDirectory(prefix="calotype-front-") as made,
-        tempfile.TemporaryDirectory(prefix="calotype-front-", dir=memory) as hot,
+        tempfile.TemporaryDirectory(prefix="calotype-") as made,
+        tempfile.TemporaryDirectory(prefix="calotype-", dir=memory) as hot,
     ):
         folder = Path(made)
         configuration = arrange(folder, Path(hot), ports, [f"unix:{folder}/public.sock"])

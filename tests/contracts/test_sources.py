@@ -13,6 +13,7 @@ from proxy.core.errors import CalotypeError, OriginalNotFound, OriginalTooLarge,
 from proxy.core.keys import OriginalRef
 from proxy.sources.directory import DirectorySource
 from tests.fakes import FakeSource, temporary_file
+from tests.waiting import LONGEST_S
 
 
 class Place:
@@ -104,7 +105,7 @@ async def test_nothing_outside_is_opened(rooted: tuple[DirectorySource, Path], k
     os.mkfifo(root / "pipe")
     for ask in (source.identify, source.fetch):
         with pytest.raises(OriginalNotFound):
-            await asyncio.wait_for(ask(key), 2)
+            await asyncio.wait_for(ask(key), LONGEST_S)
 
 
 async def test_links_that_stay_inside_are_followed(rooted: tuple[DirectorySource, Path]) -> None:

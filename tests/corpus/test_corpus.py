@@ -24,9 +24,7 @@ def expected(entry: dict[str, str]) -> set[int]:
 
 async def test_every_picture_ends_as_expected(tmp_path: Path) -> None:
     wrong = []
-    async with running(
-        tmp_path, sources={"photos": {"path": str(CORPUS)}}, render={"workers": 2, "timeout": "120s"}
-    ) as node:
+    async with running(tmp_path, sources={"photos": {"path": str(CORPUS)}}, render={"workers": 2}) as node:
         for entry in json.loads((CORPUS / "manifest.json").read_text())["images"]:
             for tokens in ("w_64,h_64,f_gif", "w_200,h_100,c_fill,g_auto,f_auto"):
                 answer = await node.get(f"/{tokens}/{quote(entry['file'])}")

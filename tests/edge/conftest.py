@@ -18,6 +18,7 @@ from proxy.systemd import Systemd
 from proxy.telemetry.outlet import Outlet
 from tests import pictures
 from tests.fakes import temporary_file
+from tests.waiting import LONGEST_S
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -89,12 +90,12 @@ async def running(folder: Path, *, log_to: str = "/dev/null", **changes: Any) ->
     originals = folder / "originals"
     originals.mkdir(exist_ok=True)
     flags: dict[str, Any] = {
-        "server": {"port": 0},
+        "server": {"port": 0, "request_timeout": LONGEST_S},
         "admin": {"port": 0},
         "sources": {"photos": {"path": str(originals)}},
         "mounts": {"all": {"source": "photos", "dimensions": "any"}},
         "cache": {"disk": {"path": str(folder / "cache"), "max_bytes": "64MiB"}},
-        "render": {"workers": 1},
+        "render": {"workers": 1, "timeout": LONGEST_S},
         "presets": {"card": "w_120,h_90,c_fill,f_auto", "small": "w_33"},
     }
     for section, values in changes.items():

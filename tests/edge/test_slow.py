@@ -16,6 +16,7 @@ from proxy.edge import server
 from tests import pictures
 from tests.edge.conftest import ORIGINALS, Running, running
 from tests.fakes import temporary_file
+from tests.waiting import LONGEST_S
 
 ASK = b"GET /w_50/photo.jpg HTTP/1.1\r\nHost: x\r\n"
 
@@ -144,7 +145,7 @@ async def test_a_reader_that_stalls(node: Running, connect: Connect, target: str
             )
         except (TimeoutError, ConnectionError):
             break
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(LONGEST_S):
         while connections(node):
             await asyncio.sleep(0.05)
 
@@ -166,7 +167,7 @@ async def test_what_is_closed_and_never_read_is_dropped(node: Running, connect: 
     await client.send(b"GET /original/middling.png HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     await asyncio.sleep(0.3)
     assert connections(node) == 1
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(LONGEST_S):
         while connections(node):
             await asyncio.sleep(0.05)
 
@@ -206,7 +207,7 @@ async def test_a_reader_of_a_unix_socket_that_stalls(tmp_path: Path, monkeypatch
                     await asyncio.get_running_loop().sock_connect(silent, str(path))
                     ask = f"GET /original/{name} HTTP/1.1\r\nHost: x\r\nConnection: {keeps}\r\n\r\n"
                     await asyncio.get_running_loop().sock_sendall(silent, ask.encode())
-                    async with asyncio.timeout(5):
+                    async with asyncio.timeout(LONGEST_S):
                         while not has_hung_up(silent):
                             await asyncio.sleep(0.05)
 
@@ -252,7 +253,7 @@ async def test_others_do_not_notice(node: Running, connect: Connect) -> None:
     for number in range(50):
         answer = await node.get(f"/w_{50 + number % 3}/photo.jpg")
         assert answer.status == 200
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LONGEST_S):
         while connections(node) > 1:
             await asyncio.sleep(0.05)
 

@@ -19,6 +19,7 @@ from proxy.render.pool import Pool, _Waiting
 from proxy.render.wire import Answer, Job
 from tests import pictures
 from tests.render.conftest import LIMITS, draw, opened, plan_for
+from tests.waiting import LONGEST_S
 
 
 def turned(width: int, height: int) -> bytes:
@@ -210,6 +211,6 @@ async def test_an_idle_worker_lets_go_of_what_it_kept(make_pool: Callable[..., P
     assert (await worker.ask(job, LIMITS, 10.0, keep=True))[0].slug == ""
     original.close()
     assert resident_bytes(worker.process.pid) > much
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LONGEST_S):
         while resident_bytes(worker.process.pid) > much:
             await asyncio.sleep(0.05)

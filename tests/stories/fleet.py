@@ -143,7 +143,9 @@ class Node:
         return (self.folder / "log").read_text()
 
     def admin(self, target: str) -> bytes:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{target}", timeout=30) as answer:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.admin_port}{target}", timeout=LONGEST_S
+        ) as answer:
             body: bytes = answer.read()
             return body
 

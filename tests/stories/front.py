@@ -14,6 +14,7 @@ import pytest
 
 from proxy.front import NGINX, Ports, arrange, nginx
 from tests.servers import free_port, http_ok
+from tests.waiting import LONGEST_S
 
 GENEROUS = (
     (NGINX / "site/limits.conf")
@@ -59,7 +60,7 @@ def fronting(folder: Path, *nodes: str, **more: str) -> Iterator[Front]:
         finally:
             process.send_signal(signal.SIGQUIT)
             try:
-                process.wait(10)
+                process.wait(LONGEST_S)
             finally:
                 process.kill()
         assert process.stderr is not None

@@ -12,6 +12,7 @@ import pytest
 
 from tests.servers import ROOT, Redis, Store, free_port
 from tests.stories.fleet import s3
+from tests.waiting import LONGEST_S
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def check(folder: Path, **sections: dict[str, Any]) -> tuple[int, dict[str, str]
     told = {f"CALOTYPE_{section.upper()}": json.dumps(values) for section, values in sections.items()}
     done = subprocess.run(
         [sys.executable, "-m", "proxy", "check"],
-        capture_output=True, text=True, cwd=ROOT, env=kept | told, timeout=90, check=False,
+        capture_output=True, text=True, cwd=ROOT, env=kept | told, timeout=LONGEST_S, check=False,
     )  # fmt: skip
     assert done.stderr == ""
     assert "testing" not in done.stdout.replace("test:tester", ""), "no secret is said"

@@ -20,6 +20,7 @@ from tests import pictures
 from tests.fakes import temporary_file
 from tests.servers import free_port
 from tests.stories.fleet import Node
+from tests.waiting import LONGEST_S
 
 SILENCE_S = 0.15
 HIDDEN = b"GET /w_32/SMUGGLED-<n>.jpg HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -168,11 +169,11 @@ class Hops:
         self.node, self.public, self.clear, self.folder = node, public, clear, folder
 
     def through(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.clear), timeout=5)
+        return socket.create_connection(("127.0.0.1", self.clear), timeout=LONGEST_S)
 
     def straight(self) -> socket.socket:
         made = socket.socket(socket.AF_UNIX)
-        made.settimeout(5)
+        made.settimeout(LONGEST_S)
         made.connect(str(self.public))
         return made
 
@@ -243,7 +244,8 @@ def picture(connect: Callable[[], socket.socket], target: str) -> bytes:
 
 def logged(hops: Hops, known: int, last: str) -> list[dict[str, str]]:
     """The requests behind the first `known`, up to the one for `last`."""
-    for _ in range(200):
+    deadline = time.monotonic() + LONGEST_S
+    while time.monotonic() < deadline:
         found = hops.requests()[known:]
         for at, line in enumerate(found):
             if line["target"] == last:

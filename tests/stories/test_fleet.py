@@ -196,7 +196,7 @@ async def test_what_one_node_has_made_is_there_for_a_fresh_one(place: Place) -> 
     with running(first):
         made = await get_all([first.url + target for target in targets], at_once=16, **WEBP)
         assert {answer.status for answer in made} == {200}
-        await eventually(lambda: place.flagged() == count + 10)  # With the facts.
+        await eventually(lambda: place.flagged() == count + 20)  # With facts and entity tags.
     with running(second):
         found = await get_all([second.url + target for target in targets], at_once=16, **WEBP)
         assert second.metric("calotype_renders_total") == 0
@@ -468,7 +468,7 @@ async def test_a_source_that_refuses_hides_nothing_that_is_cached(place: Place) 
     hot = [f"{node.url}/w_{width},f_auto/a.jpg" for width in range(20, 30)]
     with running(node):
         await get_all(hot)
-        await eventually(lambda: node.kept() == len(hot) + 1)  # With the facts.
+        await eventually(lambda: node.kept() == len(hot) + 2)  # With facts and entity tag.
     with running(node):
         body = b"<Error><Code>AccessDenied</Code></Error>"
         place.between.answer(

@@ -32,6 +32,7 @@ from tests import pictures
 from tests.servers import ROOT, free_port
 from tests.stories.fleet import Node, running
 from tests.stories.front import GENEROUS, Front, fronting
+from tests.waiting import LONGEST_S
 
 KEY = "k" * 32
 
@@ -509,7 +510,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 def curl(*arguments: str, sent: bytes = b"") -> Answer:
     """A request with what aiohttp would not send: over HTTP/2, with a body of any kind."""
     command = ["curl", "-sk", "--include", "--suppress-connect-headers", "--data-binary", "@-", *arguments]
-    said = subprocess.run(command, input=sent, capture_output=True, check=True, timeout=30).stdout
+    said = subprocess.run(command, input=sent, capture_output=True, check=True, timeout=LONGEST_S).stdout
     head, _, body = said.removeprefix(CONTINUE).partition(b"\r\n\r\n")
     first, *lines = head.decode().splitlines()
     headers = CIMultiDict(tuple(line.split(": ", 1)) for line in lines)
@@ -1012,7 +1013,7 @@ async def test_one_client_is_one_64_of_ipv6(house: House, tmp_path: Path) -> Non
 def handshake(port: int, *arguments: str) -> str:
     """What openssl tells of it."""
     command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "localhost", *arguments]
-    tried = subprocess.run(command, input=b"", capture_output=True, check=False, timeout=30)
+    tried = subprocess.run(command, input=b"", capture_output=True, check=False, timeout=LONGEST_S)
     return (tried.stdout + tried.stderr).decode()
 
 
@@ -1144,7 +1145,7 @@ def demonstrating(folder: Path, *options: str, **environment: str) -> Iterator[s
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=60)
+            process.communicate(timeout=LONGEST_S)
 
 
 ANY_PORTS = ("--https-port", "0", "--http-port", "0", "--status-port", "0", "--admin-port", "0")
@@ -1204,7 +1205,7 @@ def test_a_port_in_use_is_told_with_its_option(tmp_path: Path, option: str) -> N
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with demonstrating(tmp_path, *ANY_PORTS, option, port) as refused:
-            said, _ = refused.communicate(timeout=60)
+            said, _ = refused.communicate(timeout=LONGEST_S)
     assert said == (
         f"front: cannot listen on port {port}: Address already in use; {option} names another, 0 a free one\n"
     )
@@ -1214,5 +1215,5 @@ def test_a_port_in_use_is_told_with_its_option(tmp_path: Path, option: str) -> N
 def test_two_options_that_name_one_port_are_told(tmp_path: Path) -> None:
     port = str(free_port())
     with demonstrating(tmp_path, *ANY_PORTS, "--https-port", port, "--status-port", port) as refused:
-        said, _ = refused.communicate(timeout=60)
+        said, _ = refused.communicate(timeout=LONGEST_S)
     assert f"port {port}: Address already in use; --status-port" in said

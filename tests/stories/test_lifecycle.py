@@ -23,7 +23,7 @@ from proxy.core.signing import sign
 from tests import pictures
 from tests.servers import ROOT
 from tests.stories.fleet import Node, client, descendants, get, running, shoot
-from tests.waiting import eventually
+from tests.waiting import LONGEST_S, eventually
 
 OLD, NEW = "o" * 32, "n" * 32
 GOOD = """
@@ -128,7 +128,7 @@ async def test_who_starts_meanwhile_reads_them_too(node: Node) -> None:
 def hearing(path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(path))
-        heard.settimeout(20)
+        heard.settimeout(LONGEST_S)
         yield heard
 
 
@@ -156,7 +156,7 @@ def test_systemd_hears_how_it_goes(node: Node, tmp_path: Path) -> None:
         resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (hard, hard))
         node.process.send_signal(signal.SIGTERM)
         assert next_but_watchdog() == "STOPPING=1"
-        assert node.process.wait(20) == 0
+        assert node.process.wait(LONGEST_S) == 0
 
 
 ACTIVATE = """
@@ -222,7 +222,7 @@ async def test_no_request_is_lost_between_two_nodes_on_one_socket(node: Node) ->
 def test_a_socket_it_cannot_use_is_named(node: Node) -> None:
     with socket.socket() as plain:
         node.process = activated(node, plain)
-        assert node.process.wait(20) == 1
+        assert node.process.wait(LONGEST_S) == 1
     assert "the socket passed on as public must be a listening stream socket" in node.log()
 
 
@@ -351,7 +351,7 @@ def test_a_signal_during_the_start(node: Node, number: signal.Signals) -> None:
         node.process = subprocess.Popen(
             [sys.executable, "-m", "proxy", "serve"], stdout=log, stderr=log, cwd=ROOT, env=node.environment
         )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + LONGEST_S
     while not _catches(node.process.pid, number) and time.monotonic() < deadline:
         time.sleep(0.01)
     node.process.send_signal(number)
@@ -360,7 +360,7 @@ def test_a_signal_during_the_start(node: Node, number: signal.Signals) -> None:
             assert node.process.poll() is None
             time.sleep(0.05)
         node.process.send_signal(signal.SIGTERM)
-    assert node.process.wait(30) == 0
+    assert node.process.wait(LONGEST_S) == 0
 
 
 def _catches(pid: int, number: signal.Signals) -> bool:

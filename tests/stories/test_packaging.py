@@ -85,7 +85,7 @@ def test_the_wheel_works_elsewhere(wheel: Path, tmp_path: Path) -> None:
         assert process.stdout is not None
         try:
             url = next(
-                found[0] for line in process.stdout if (found := re.search(r"http://\S+lake.jpg", line))
+                found[0] for line in process.stdout if (found := re.search(r'http://[^\s"]+lake\.jpg', line))
             )
             assert pictures.size(subprocess.run(["curl", "-s", url], capture_output=True, check=True).stdout)
         finally:

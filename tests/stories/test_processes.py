@@ -219,8 +219,11 @@ async def test_the_first_processes_are_copies_of_the_command(originals: Path) ->
 
 def files_of(pid: int) -> list[str]:
     """What its descriptors lead to, standard input first."""
-    folder = Path(f"/proc/{pid}/fd")
-    return [os.readlink(entry) for entry in sorted(folder.iterdir(), key=lambda each: int(each.name))]
+    files = []
+    for entry in sorted(Path(f"/proc/{pid}/fd").iterdir(), key=lambda each: int(each.name)):
+        with contextlib.suppress(FileNotFoundError):  # Closed meanwhile.
+            files.append(os.readlink(entry))
+    return files
 
 
 @pytest.mark.parametrize("to", ["supervisor", "everybody"])
@@ -338,12 +341,7 @@ async def test_clients_that_leave_cost_no_descriptor(originals: Path) -> None:
         await get_all([two.url + "/original/large.png"] * 20)
 
         def held() -> int:
-            return sum(
-                "originals/" in os.readlink(f"/proc/{pid}/fd/{descriptor}")
-                for pid in served
-                for descriptor in os.listdir(f"/proc/{pid}/fd")
-                if os.path.lexists(f"/proc/{pid}/fd/{descriptor}")
-            )
+            return sum("originals/" in path for pid in served for path in files_of(pid))
 
         async def leave(after_s: float) -> None:
             _, writer = await asyncio.open_connection("127.0.0.1", two.port)

@@ -9,13 +9,14 @@ import pytest
 from tests import pictures
 from tests.fakes import temporary_file
 from tests.servers import ROOT
+from tests.waiting import LONGEST_S
 
 
 def run(at: Path, *words: str, script: Path = ROOT / "run", **more: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
     return subprocess.run(
         [str(script), *words],
-        capture_output=True, text=True, cwd=at, env={**kept, "HOME": str(at), **more}, timeout=100, check=False,
+        capture_output=True, text=True, cwd=at, env={**kept, "HOME": str(at), **more}, timeout=LONGEST_S, check=False,
     )  # fmt: skip
 
 

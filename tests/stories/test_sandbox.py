@@ -14,6 +14,7 @@ from tests import pictures
 from tests.fakes import temporary_file
 from tests.stories.fleet import Node, running
 from tests.stories.test_commands import environment
+from tests.waiting import LONGEST_S
 
 REFUSING = """
 import ctypes, os, sys
@@ -46,11 +47,11 @@ def test_one_warning_and_on(tmp_path: Path, processes: str) -> None:
         told: list[dict[str, str]] = []
         while not told or told[-1]["event"] != "ready":
             told.append(json.loads(running.stdout.readline()))
-        with urllib.request.urlopen(told[-1]["public"] + "/w_100/photo.jpg", timeout=10) as answer:
+        with urllib.request.urlopen(told[-1]["public"] + "/w_100/photo.jpg", timeout=LONGEST_S) as answer:
             assert pictures.size(answer.read()) == (100, 75)
     finally:
         running.terminate()
-        rest, _ = running.communicate(timeout=20)
+        rest, _ = running.communicate(timeout=LONGEST_S)
     warnings = [line for line in told if line["level"] == "warning"]
     assert len(warnings) == 1
     assert "not fully sandboxed" in warnings[0]["event"]
@@ -68,7 +69,7 @@ def test_a_worker_has_nothing_open_but_its_socket(tmp_path: Path, processes: int
     os.set_inheritable(secret, True)
     try:
         with running(node):
-            urllib.request.urlopen(f"{node.url}/w_100/photo.jpg", timeout=10).close()
+            urllib.request.urlopen(f"{node.url}/w_100/photo.jpg", timeout=LONGEST_S).close()
             workers = node.workers()
             assert workers
             for pid in workers:
@@ -85,17 +86,17 @@ def test_no_start_where_it_is_required(tmp_path: Path, processes: str) -> None:
     words = ("serve", "--originals", str(tmp_path / "in"), "--port", "0", "--processes", processes)
     began_s = time.monotonic()
     running = node(tmp_path, *words, sandbox="required")
-    out, _ = running.communicate(timeout=30)
+    out, _ = running.communicate(timeout=LONGEST_S)
     assert running.returncode == 1, time.monotonic() - began_s
     assert out.strip().splitlines()[-1].startswith("Error: render.sandbox: workers are not fully sandboxed")
 
 
 def test_check_tells_of_it(tmp_path: Path) -> None:
     words = ("check", "--originals", str(tmp_path / "in"))
-    out, _ = node(tmp_path, *words, sandbox="auto").communicate(timeout=30)
+    out, _ = node(tmp_path, *words, sandbox="auto").communicate(timeout=LONGEST_S)
     assert "sandbox: workers are not fully sandboxed: landlock" in out
     whole = subprocess.run(
-        [sys.executable, "-m", "proxy", *words], env=environment(tmp_path), capture_output=True, text=True, timeout=30,
+        [sys.executable, "-m", "proxy", *words], env=environment(tmp_path), capture_output=True, text=True, timeout=LONGEST_S,
         check=False,
     )  # fmt: skip
     assert "ok    sandbox: whole" in whole.stdout

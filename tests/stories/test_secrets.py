@@ -14,7 +14,7 @@ from proxy.core.signing import sign
 from tests import pictures, servers
 from tests.servers import Redis
 from tests.stories.fleet import Node, descendants, get_all, running, s3
-from tests.waiting import eventually
+from tests.waiting import LONGEST_S, eventually
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -97,7 +97,7 @@ def admin(node: Node, target: str, token: str) -> str:
         f"http://127.0.0.1:{node.admin_port}{target}", headers={"Authorization": f"Bearer {token}"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=LONGEST_S) as answer:
             return str(answer.read().decode())
     except urllib.error.HTTPError as answer:
         return answer.read().decode()

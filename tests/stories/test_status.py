@@ -6,6 +6,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from tests import pictures
 from tests.stories.fleet import Node, client, get, running
+from tests.waiting import LONGEST_S
 
 TOKEN = "t" * 32
 
@@ -76,7 +77,7 @@ async def test_the_page_shows_what_happens(tmp_path: Path, chromium: str) -> Non
             assert name in slowest, "as text"
             assert "photo.png" in slowest
             before = len([url for url in asked if url.endswith("/v1/status")])
-            await expect(page.locator("#rate")).not_to_have_text("–", timeout=8000)
+            await expect(page.locator("#rate")).not_to_have_text("–", timeout=1000 * LONGEST_S)
             assert len([url for url in asked if url.endswith("/v1/status")]) > before, "it is live"
             assert {url.split("/")[2] for url in asked} == {f"127.0.0.1:{node.admin_port}"}, (
                 "no other place is asked"

@@ -14,6 +14,7 @@ from proxy import parts
 from proxy.config import ConfigError, load
 from proxy.core.delivery import Outcome, Timings, Visit
 from proxy.telemetry.traces import Traces
+from tests.waiting import LONGEST_S
 
 ID = "0123456789abcdef" * 2
 STEPS = Timings(0.2, 0.1, 0.6)
@@ -85,7 +86,7 @@ async def test_a_share_of_them_by_their_id(collector: Any) -> None:
 async def test_a_collector_that_is_gone_costs_nothing() -> None:
     traces = Traces("http://127.0.0.1:9/v1/traces", sample=1.0, version="1", chance=lambda: 0.5)
     traces.tell(1000.0, visit(Outcome.HIT), ID, "/")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LONGEST_S):
         await asyncio.to_thread(traces.close)
 
 
