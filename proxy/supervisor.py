@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -75,12 +75,14 @@ class _Child:
     async def of_new_interpreter(cls) -> "_Child":
         """One that waits to be told what it is, as a forked one does."""
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, ExitStack() as until_started:
+            until_started.enter_context(ours)
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-c", PROCESS, str(theirs.fileno()), str(WHERE), str(os.getpid())),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
             )
+            until_started.pop_all()
         return cls(process, ours)
 
     async def start(self, setup: Setup, descriptors: list[int]) -> None:

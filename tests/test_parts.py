@@ -1,5 +1,8 @@
 """What stops a start, and how settings become components."""
 
+import asyncio
+import socket
+
 import pytest
 
 from proxy.config import ConfigError, load
@@ -7,6 +10,7 @@ from proxy.core.formats import Format
 from proxy.core.transform import Adjust, Colour, Tone, Transform
 from proxy.parts import check_worker, input_limits, mounts, recipe
 from proxy.render.wire import Hello
+from proxy.supervisor import _Child
 
 
 def test_an_old_libvips_stops_the_start_with_one_line() -> None:
@@ -40,3 +44,18 @@ def test_settings_reach_their_components() -> None:
     assert recipe(settings).max_side_px == 99
     assert recipe(settings).effort[Format.AVIF] == 3
     assert input_limits(settings).max_frames == 7
+
+
+@pytest.mark.parametrize("fault", [BlockingIOError(), asyncio.CancelledError()])
+async def test_a_process_of_the_node_that_fails_to_start_leaves_no_socket_open(
+    monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    ends = socket.socketpair()
+    monkeypatch.setattr(socket, "socketpair", lambda: ends)
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", fail)
+    with pytest.raises(type(fault)):
+        await _Child.of_new_interpreter()
+    assert [end.fileno() for end in ends] == [-1, -1]

@@ -11,7 +11,7 @@ import pickle
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -98,7 +98,8 @@ class _Worker:
         OSError."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        with theirs:
+        with theirs, ExitStack() as until_started:
+            until_started.enter_context(ours)
             process = await asyncio.create_subprocess_exec(
                 *(
                     sys.executable,
@@ -113,6 +114,7 @@ class _Worker:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
             )
+            until_started.pop_all()
         worker = cls(process, ours)
         all_of_them.add(worker)
         worker.ended.add_done_callback(lambda _: all_of_them.discard(worker))

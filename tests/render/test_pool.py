@@ -5,6 +5,7 @@ import asyncio
 import fcntl
 import os
 import signal
+import socket
 import termios
 import time
 from collections.abc import Callable
@@ -331,6 +332,21 @@ async def test_closing_fails_what_is_under_way_and_ends_the_processes(make_pool:
         with pytest.raises(Draining):
             await task
     assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.parametrize("fault", [BlockingIOError(), asyncio.CancelledError()])
+async def test_a_start_that_fails_leaves_no_socket_open(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    ends = socket.socketpair()
+    monkeypatch.setattr(socket, "socketpair", lambda: ends)
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", fail)
+    with pytest.raises((WorkerDied, asyncio.CancelledError)):
+        await make_pool().start()
+    assert [end.fileno() for end in ends] == [-1, -1]
 
 
 async def test_a_worker_knows_no_secret_of_ours(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import math
 import secrets
+import sys
 import tracemalloc
 from contextlib import suppress
 
@@ -18,7 +19,8 @@ from proxy.service.remembered import ENTRY_BYTES, Remembered
 from proxy.service.singleflight import Flights
 from tests.fakes import FakeClock, FakeInstantTier, FakeMetrics, FakeRenderer, FakeSource
 
-ENTRY = ENTRY_BYTES + 2 * 50
+EMPTY_BYTES = sys.getsizeof("")
+ENTRY = ENTRY_BYTES + 2 * (EMPTY_BYTES + 1)
 
 
 def memory(clock: FakeClock, max_bytes: int = 10 * ENTRY) -> Remembered[str, str]:
@@ -61,7 +63,7 @@ async def test_what_has_ended_is_given_back_though_nobody_asks(monkeypatch: pyte
         while len(kept) == 2:
             await asyncio.sleep(0.01)
     assert kept.get("ever") is not None
-    assert kept.held_bytes == sum(ENTRY_BYTES + 49 + len(name) + 49 for name in ("ever",))
+    assert kept.held_bytes == ENTRY_BYTES + EMPTY_BYTES + len("ever") + EMPTY_BYTES
     kept.forget("ever")
     async with asyncio.timeout(10):
         while kept._timer is not None:
