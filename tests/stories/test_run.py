@@ -1,7 +1,9 @@
 """`./run` as it is typed from anywhere: relative paths are those of who types."""
 
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,12 @@ def test_help_lists_the_scripts_words_and_the_commands(tmp_path: Path, word: str
 def test_chosen_tests_are_those_of_the_callers_path() -> None:
     done = run(ROOT / "tests" / "core", "test", "-q", "--collect-only", "test_keys.py")
     assert "tests/core/test_keys.py::" in done.stdout
+
+
+def test_where_no_other_python_is_found_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "python3").symlink_to(sys.executable)
+    for name in ("dirname", "readlink"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    done = run(tmp_path, "pythons", PATH=str(tmp_path))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "no other supported Python is found" in done.stderr
