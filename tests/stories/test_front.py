@@ -213,6 +213,8 @@ async def test_the_same_picture_both_ways(house: House) -> None:
         "/w_60/photo%2ejpg",
         "//w_60/photo.jpg",
         "/w_60/%E2%82.jpg",
+        '/w_60/a|b{c}^d`e"f<g>.jpg',
+        '/thumbnail?url=a|b{c}^d`e"f<g>\\.jpg&w=60',
     ],
 )
 async def test_the_target_arrives_as_it_was_written(house: House, target: str) -> None:

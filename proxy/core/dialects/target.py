@@ -1,6 +1,7 @@
 """The raw request target: cut, percent-decoded exactly once, and the rules a key must keep.
 
-Nothing is repaired or normalised here; what has two readings is refused (RFC 3986 2.1, 3.3).
+Nothing is normalised here; what has two readings is refused (RFC 3986 2.1, 3.3). A character that browsers send raw is
+the same as its percent-encoded form.
 """
 
 import re
@@ -11,7 +12,8 @@ from urllib.parse import quote, unquote_to_bytes
 from proxy.core.errors import BadUrl, SourceNotAllowed
 
 BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_UNFIT = re.compile(r'[^\x21-\x7e]|[#"<>\\^`{|}]')
+_UNFIT = re.compile(r"[^\x21-\x7e]|#")
+"""What no client leaves raw; all other characters that RFC 3986 has percent-encoded, browsers send (WHATWG URL 1.3)."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
 _ORIGIN = re.compile(
     r"https?://(?:\[[0-9a-f:.]+\]|[^/?#@:\[\]]+)(?::[0-9]{1,5})?(?=[/?#]|\Z)", re.IGNORECASE | re.ASCII

@@ -316,6 +316,13 @@ def test_keys_are_decoded_once_whatever_the_form() -> None:
     assert parse("/w_%34,h_5/k", PRESETS) == parse("/w_4%2Ch_5/k", PRESETS)
 
 
+@pytest.mark.parametrize("character", '|{}^`"<>')
+def test_what_browsers_send_raw_is_its_percent_encoded_form(character: str) -> None:
+    escape = f"%{ord(character):02X}"
+    for form in ("/w_1/a{}b.jpg", "/thumbnail?url=a{}b.jpg&w=1", "/original/a{}b.jpg", "/info/a{}b.jpg"):
+        assert parse(form.format(character), PRESETS) == parse(form.format(escape), PRESETS)
+
+
 def test_tokens_override_their_preset_whatever_the_order() -> None:
     for tokens in ("t_card,w_640", "w_640,t_card"):
         asked = parse_tokens(tokens, PRESETS)
