@@ -34,9 +34,10 @@ from pydantic_settings import (
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.errors import BadTransform, BadUrl
 from proxy.core.mounts import Signing
+from proxy.core.nearest import meant
 from proxy.core.policy import Dimensions, plain
 from proxy.core.transform import Transform
-from proxy.problems import leaves, meant, one_line
+from proxy.problems import leaves, one_line
 from proxy.sections import (
     Admin,
     Cache,
@@ -358,7 +359,7 @@ def traced(
         if name.startswith(PREFIX) and name not in _ALSO_PREFIXED and section not in Settings.model_fields:
             ours = ["CALOTYPE_CONFIG", *(PREFIX + "__".join(path).upper() for path, _ in leaves(Settings))]
             near = get_close_matches(name.upper(), ours, n=1, cutoff=0.8)
-            raise ConfigError(f"{name}: there is no such setting{meant(near)}")
+            raise ConfigError(f"{name}: there is no such setting{meant(*near)}")
 
     layers: list[Layer] = []
 

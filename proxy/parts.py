@@ -95,6 +95,7 @@ def mounts(settings: Settings) -> list[Mount]:
             colours=frozenset(map(colour, settings.dimensions.colours)),
             transforms=settings.parsed_transforms(name, mount, presets),
             presets_only=mount.presets_only,
+            query=mount.query,
             max_age_s=settings.max_age_s(mount),
         )
         for name, mount in settings.named_mounts().items()

@@ -9,10 +9,11 @@ from pydantic import BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from proxy.core.nearest import meant
+
 _LONGEST_NAME = 24
 _MANY_BYTES = 2**20
 _SIMILAR = 0.6
-_MOST_SUGGESTED = 3
 
 _SAID = {
     "missing": "must be given",
@@ -82,13 +83,7 @@ def unknown(loc: tuple[str, ...], root: type[BaseModel]) -> str:
     suggested = [".".join((*place, each)) for each in beside] or [
         ".".join(path) for path, _ in leaves(root) if path[-1] == name
     ]
-    return "there is no such setting" + meant(suggested)
-
-
-def meant(suggested: Iterable[str]) -> str:
-    """A question behind a complaint; empty where nothing is suggested."""
-    names = [*suggested][:_MOST_SUGGESTED]
-    return f"; is {' or '.join(names)} meant?" if names else ""
+    return "there is no such setting" + meant(*suggested)
 
 
 def leaves(

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from proxy.core.dialects.native import QueryRule
 from proxy.core.dialects.tokens import colour
 from proxy.core.formats import Format
 from proxy.core.mounts import Signing
@@ -343,6 +344,11 @@ class Mount(Section):
     open: bool = Field(
         False,
         description="true lets strangers ask an any mount for everything beyond loopback, with a warning",
+    )
+    query: QueryRule = Field(
+        QueryRule.STRICT,
+        description="what becomes of unknown parameters behind a path: strict refuses them, ignore does not read them;"
+        " those of trackers, such as utm_source, are never read",
     )
     max_age: Seconds = Field(
         "365d", validate_default=True, description="how long clients may keep a variant; 365d adds immutable"

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
-from proxy.core.dialects.native import VariantAsked, parse, spell
+from proxy.core.dialects.native import VariantAsked, spell
 from proxy.core.dialects.target import cut
 from proxy.core.errors import CalotypeError
 from proxy.core.formats import TRAITS, Format
@@ -75,7 +75,7 @@ def _variation(line: Line, rules: Rules, mount: Mount | None) -> Variation | Non
     routed = route(rules.mounts, host_name(line.host), raw) if len(rules.mounts) > 1 else rules.mounts[0]
     if mount is not None and routed.name != mount.name:
         return None
-    asked = parse(routed.below(raw), rules.presets)
+    asked = routed.asked(raw, rules.presets)
     if not isinstance(asked, VariantAsked):
         return None
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from proxy.core.dialects.native import Presets, VariantAsked
+from proxy.core.dialects.native import Asked, Presets, QueryRule, VariantAsked, parse
 from proxy.core.errors import BadTransform, NotAllowed, SignatureRequired, UnknownRoute
 from proxy.core.keys import OriginalRef
 from proxy.core.locate import NOWHERE, Place
@@ -42,7 +42,12 @@ class Mount:
     colours: frozenset[Colour] = frozenset()
     transforms: frozenset[Transform] = frozenset()
     presets_only: bool = False
+    query: QueryRule = QueryRule.STRICT
     max_age_s: int
+
+    def asked(self, target: str, presets: Presets) -> Asked:
+        """What a raw target of this mount, without its signature, asks; raises as `parse` does."""
+        return parse(self.below(target), presets, query=self.query)
 
     def below(self, target: str) -> str:
         """The part of a raw target of this mount that its dialect reads."""

@@ -3,7 +3,7 @@
 from typing import TypedDict
 
 from proxy.core import explain
-from proxy.core.dialects.native import InfoAsked, OriginalAsked, VariantAsked, parse, spell
+from proxy.core.dialects.native import InfoAsked, OriginalAsked, VariantAsked, spell
 from proxy.core.dialects.target import cut, origin_and_target, without_secrets
 from proxy.core.errors import BadSignature, SignatureExpired, SignatureRequired, UrlTooLong
 from proxy.core.mounts import Mount, Rules, admit, admit_original, host_name, proven, route
@@ -52,7 +52,7 @@ async def explained(
     cut(raw)
     mount = route(rules.mounts, host_name(origin.partition("://")[2]), raw)
     signature, signed = _verdict(mount, raw, now_s)
-    asked = parse(mount.below(raw if signature == "unsigned" else unsigned(raw)), rules.presets)
+    asked = mount.asked(raw if signature == "unsigned" else unsigned(raw), rules.presets)
     ref = mount.ref(asked.key)
     told = Explanation(
         url=without_secrets(unsigned(raw)),

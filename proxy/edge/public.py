@@ -17,7 +17,6 @@ from proxy.core.dialects.native import (
     OriginalAsked,
     VariantAsked,
     negotiates,
-    parse,
 )
 from proxy.core.dialects.target import checked_host, cut, in_origin_form
 from proxy.core.errors import (
@@ -309,9 +308,9 @@ class Public:
         mount = route(self._rules.mounts, host, raw)
         signed = proven(mount, raw)
         if signed is None:
-            return mount, parse(mount.below(raw), self._rules.presets), None
+            return mount, mount.asked(raw, self._rules.presets), None
         self._enforce(signed.scope, headers)
-        return mount, parse(mount.below(signed.target), self._rules.presets), signed
+        return mount, mount.asked(signed.target, self._rules.presets), signed
 
     def _negotiates(self, host: str, raw: str) -> bool:
         """Whether an error depends on Accept too: asked of the URL alone, however wrong the rest of it is."""

@@ -19,7 +19,7 @@ from proxy.core.admin import (
     WarmCancel,
     WarmState,
 )
-from proxy.core.dialects.native import OriginalAsked, VariantAsked, parse
+from proxy.core.dialects.native import OriginalAsked, VariantAsked
 from proxy.core.dialects.target import checked_locator, checked_prefix, cut, origin_and_target
 from proxy.core.errors import BadRequest, BadTransform, CalotypeError, Conflict, PurgeIncomplete, UnknownRoute
 from proxy.core.events import parse as parse_events
@@ -161,7 +161,7 @@ class Operate:
             mount = rules.mounts[0]
         else:
             mount = route(rules.mounts, host, raw)
-        found = parse(mount.below(unsigned(raw)), rules.presets)
+        found = mount.asked(unsigned(raw), rules.presets)
         ref = mount.ref(found.key)
         if isinstance(found, OriginalAsked):
             return [Scope.of_original(ref)]

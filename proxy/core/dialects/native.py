@@ -3,33 +3,45 @@
 Raw request target <-> what is asked. Policy of a mount is not applied here, nor is anything looked up but presets.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from urllib.parse import unquote
 
-from proxy.core.dialects.target import Target, checked_locator, cut, decoded, encoded
-from proxy.core.dialects.tokens import PATH, QUERY, Token
+from proxy.core.dialects.target import checked_locator, cut, decoded, encoded, is_tracker
+from proxy.core.dialects.tokens import PATH, QUERY, Token, named, nearest_name, nearest_token
 from proxy.core.errors import BadTransform, BadUrl, UnknownRoute
 from proxy.core.formats import Format
 from proxy.core.info import FIELDS
+from proxy.core.nearest import meant, nearest
 from proxy.core.transform import Auto, Transform, overlay
 
 Presets = Mapping[str, Transform]
 
-_PATH_PRESET, _QUERY_PRESET, _URL = "t", "preset", "url"
+_PATH_PRESET, _QUERY_PRESET, _URL, _VERSION, _FIELDS = "t", "preset", "url", "v", "fields"
 _SLASH = "/"
+
+
+class QueryRule(StrEnum):
+    """What becomes of an unknown parameter behind a path. In `/thumbnail?`, where parameters are the transform, it is
+    always refused."""
+
+    STRICT = "strict"
+    IGNORE = "ignore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantAsked:
-    """`own` is what the URL's own tokens say, `preset` the name beside them; `clamped` names what was out of range.
-    `key` may be an absolute URL where the dialect takes one; the mount says what it means."""
+    """`own` is what the URL's own tokens say, `preset` the name beside them; `clamped` names what was out of range, and
+    `unused` the parameters that mean nothing here. `key` may be an absolute URL where the dialect takes one; the mount
+    says what it means."""
 
     key: str
     own: Transform
     preset: str | None = None
     clamped: tuple[str, ...] = ()
+    unused: tuple[str, ...] = field(default=(), compare=False)
 
     def transform(self, presets: Presets) -> Transform:
         """Tokens over their preset."""
@@ -60,13 +72,16 @@ Asked = VariantAsked | OriginalAsked | InfoAsked
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """One parameter as written: `spelled` is its name in the dialect at hand, None if that is unknown."""
+    """One parameter: its place, from 1; as it is `written`, a whole token or a name in a query; its name in the dialect
+    at hand, None if that is unknown; its value."""
 
+    position: int
+    written: str
     spelled: str | None
     value: str
 
 
-def parse(raw: str, presets: Presets) -> Asked:
+def parse(raw: str, presets: Presets, *, query: QueryRule = QueryRule.STRICT) -> Asked:
     """What the raw target below a mount asks.
 
     Raises UnknownRoute where the first segment is no route and holds no known token, BadUrl, BadTransform or
@@ -77,113 +92,144 @@ def parse(raw: str, presets: Presets) -> Asked:
     if first == "thumbnail" and not slash:
         return _parse_query(target.query or "", presets)
     if first == "original" and slash:
-        _refuse_query(target)
+        _parameters(target.query, (), query)
         return OriginalAsked(checked_locator(decoded(rest, "the key")))
     if first == "info" and slash:
-        return InfoAsked(checked_locator(decoded(rest, "the key")), _fields(target.query))
+        values, _ = _parameters(target.query, (_FIELDS,), query)
+        return InfoAsked(checked_locator(decoded(rest, "the key")), _fields(values.get(_FIELDS)))
     if not _is_transform(first):
-        raise UnknownRoute("no such route: a picture's URL is /<transform>/<key>, as in /w_400/photo.jpg")
-    _refuse_query(target)
+        parts = unquote(first).split(",")
+        near = [nearest_token(part) or "" for part in parts]
+        unknown = f"; parameter {named(parts[0], 1)} is unknown{meant(','.join(near))}" if all(near) else ""
+        raise UnknownRoute(
+            f"no such route: a picture's URL is /<transform>/<key>, as in /w_400/photo.jpg{unknown}"
+        )
+    values, unused = _parameters(target.query, (_VERSION,), query)
     if not slash:
         raise BadUrl("the key is missing: a picture's URL is /<transform>/<key>")
     asked = parse_tokens(first, presets)
-    return replace(asked, key=checked_locator(decoded(rest, "the key")))
+    own = asked.own
+    if (version := values.get(_VERSION)) is not None:
+        if own.version is not None:
+            raise BadTransform("parameter v is given twice: in the path and in the query")
+        own = _with(own, PATH[_VERSION], _VERSION, version)
+    return replace(asked, key=checked_locator(decoded(rest, "the key")), own=own, unused=unused)
 
 
 def parse_tokens(tokens: str, presets: Presets) -> VariantAsked:
     """The comma-separated tokens of a path URL, for a preset or a command line too; the key stays empty."""
-    return _read("", _path_pairs(tokens), PATH, _PATH_PRESET, presets)
+    return _read(_path_pairs(decoded(tokens, "the transform")), PATH, _PATH_PRESET, presets, nearest_token)
 
 
 def _parse_query(query: str, presets: Presets) -> VariantAsked:
-    pairs = [_query_pair(part) for part in query.split("&")]
+    pairs = [_query_pair(position, part) for position, part in enumerate(query.split("&"), start=1)]
     urls = [pair.value for pair in pairs if pair.spelled == _URL]
     if len(urls) != 1:
         raise BadUrl("parameter url must be given once: the key of the original")
-    return _read(
-        checked_locator(urls[0]),
-        pairs,
-        QUERY,
-        _QUERY_PRESET,
-        presets,
-    )
+    unused = tuple(pair.written for pair in pairs if is_tracker(pair.written))
+    rest = [pair for pair in pairs if pair.spelled != _URL and not is_tracker(pair.written)]
+    asked = _read(rest, QUERY, _QUERY_PRESET, presets, nearest_name)
+    return replace(asked, key=checked_locator(urls[0]), unused=unused)
 
 
-def _fields(query: str | None) -> tuple[str, ...]:
-    if query is None:
-        return ()
-    name, _, said = query.partition("=")
-    if name != "fields" or "&" in said:
-        raise BadUrl("this URL takes no parameter but fields, once")
-    fields = decoded(said, "parameter fields").split(",")
-    for place, field in enumerate(fields, start=1):
-        if field not in FIELDS or field in fields[: place - 1]:
+def _parameters(
+    query: str | None, ours: tuple[str, ...], rule: QueryRule
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The values of those of `ours` that the query behind a path has, and what else stands in it."""
+    values: dict[str, str] = {}
+    unused: list[str] = []
+    for position, part in enumerate([] if query is None else query.split("&"), start=1):
+        name, _, value = part.partition("=")
+        if name in values:
+            raise BadUrl(f"parameter {name} is given twice")
+        if name in ours:
+            values[name] = decoded(value, f"parameter {name}")
+        elif is_tracker(name) or rule is QueryRule.IGNORE:
+            unused.append(named(name, position))
+        else:
+            raise BadUrl(
+                f"parameter {named(name, position)} is not taken: the query of this URL may have"
+                f" {', '.join(ours) or 'none'}; those of a picture stand in /thumbnail?url=, or in its first segment"
+                + meant(nearest(name, ours))
+            )
+    return values, tuple(unused)
+
+
+def _fields(said: str | None) -> tuple[str, ...]:
+    fields = [] if said is None else said.split(",")
+    for place, name in enumerate(fields, start=1):
+        if name not in FIELDS or name in fields[: place - 1]:
             raise BadUrl(
                 f"parameter fields is wrong at place {place}: it takes, once each, {', '.join(FIELDS)}"
             )
-    return tuple(field for field in FIELDS if field in fields)
-
-
-def _refuse_query(target: Target) -> None:
-    if target.query is not None:
-        raise BadUrl("this URL takes no query: parameters stand in its first segment, or use /thumbnail?url=")
+    return tuple(name for name in FIELDS if name in fields)
 
 
 def _is_transform(segment: str) -> bool:
     """Whether a first segment means to be one: it holds a known token, whatever is wrong with the rest."""
     with suppress(BadUrl):
         segment = decoded(segment, "the transform")
-    return any(_path_pair(part).spelled is not None for part in segment.split(","))
+    return any(pair.spelled is not None for pair in _path_pairs(segment))
 
 
 def _path_pairs(segment: str) -> list[_Pair]:
-    return [_path_pair(part) for part in decoded(segment, "the transform").split(",")]
+    return [_path_pair(position, part) for position, part in enumerate(segment.split(","), start=1)]
 
 
-def _path_pair(part: str) -> _Pair:
+def _path_pair(position: int, part: str) -> _Pair:
     name, mark, value = part.partition("_")
-    return _Pair(name if mark and (name in PATH or name == _PATH_PRESET) else None, value)
+    return _Pair(position, part, name if mark and (name in PATH or name == _PATH_PRESET) else None, value)
 
 
-def _query_pair(part: str) -> _Pair:
+def _query_pair(position: int, part: str) -> _Pair:
     name, _, value = part.partition("=")
     known = name in QUERY or name in (_QUERY_PRESET, _URL)
-    return _Pair(name if known else None, decoded(value.replace("+", "%20"), name) if known else "")
+    value = decoded(value.replace("+", "%20"), name) if known else ""
+    return _Pair(position, name, name if known else None, value)
 
 
 def _read(
-    key: str, pairs: Iterable[_Pair], tokens: Mapping[str, Token], preset_name: str, presets: Presets
+    pairs: Iterable[_Pair],
+    tokens: Mapping[str, Token],
+    preset_name: str,
+    presets: Presets,
+    near: Callable[[str], str | None],
 ) -> VariantAsked:
+    """What the parameters say, of no key."""
     own = Transform()
     preset: str | None = None
     seen: set[str] = set()
-    for position, pair in enumerate(pairs, start=1):
+    for pair in pairs:
         name = pair.spelled
-        if name == _URL:
-            continue
         if name is None:
             raise BadTransform(
-                f"parameter {position} is unknown; known are {', '.join([*tokens, preset_name])}"
+                f"parameter {named(pair.written, pair.position)} is unknown"
+                + (meant(near(pair.written)) or f"; known are {', '.join([*tokens, preset_name])}")
             )
         if name in seen and not (name in tokens and tokens[name].repeats):
             raise BadTransform(f"parameter {name} is given twice")
         seen.add(name)
         if not pair.value:
             raise BadTransform(f"parameter {name} is empty")
-        if name == preset_name:
-            if pair.value not in presets:
-                raise BadTransform(f"parameter {name} names no preset of this node")
+        if name != preset_name:
+            own = _with(own, tokens[name], name, pair.value)
+        elif pair.value in presets:
             preset = pair.value
-            continue
-        try:
-            own = tokens[name].read(own, pair.value)
-        except ValueError as reason:
-            raise BadTransform(f"parameter {name} {reason}") from None
+        else:
+            raise BadTransform(f"parameter {name} names no preset of this node")
     clamped: tuple[str, ...] = ()
     if own.quality is not None and not 1 <= own.quality <= 100:
         own = replace(own, quality=max(1, min(100, own.quality)))
         clamped = ("q",)
-    return VariantAsked(key=key, own=own, preset=preset, clamped=clamped)
+    return VariantAsked(key="", own=own, preset=preset, clamped=clamped)
+
+
+def _with(to: Transform, token: Token, name: str, value: str) -> Transform:
+    """`to` with a parameter more. Raises BadTransform."""
+    try:
+        return token.read(to, value)
+    except ValueError as reason:
+        raise BadTransform(f"parameter {name} {reason}") from None
 
 
 def negotiates(raw: str, presets: Presets) -> bool:
@@ -194,15 +240,15 @@ def negotiates(raw: str, presets: Presets) -> bool:
     if first == "thumbnail":
         renamed = {"format": "f", _QUERY_PRESET: _PATH_PRESET}
         parts = (part.partition("=") for part in query.split("&"))
-        named = [(renamed.get(name), unquote(value)) for name, _, value in parts]
+        spelled = [(renamed.get(name), unquote(value)) for name, _, value in parts]
     else:
-        named = [(pair.spelled, pair.value) for pair in map(_path_pair, unquote(first).split(","))]
-    formats = {value for name, value in named if name == "f"}
+        spelled = [(pair.spelled, pair.value) for pair in _path_pairs(unquote(first))]
+    formats = {value for name, value in spelled if name == "f"}
     if formats:
         return Auto.AUTO.value in formats
     return any(
         name == _PATH_PRESET and value in presets and presets[value].format is Auto.AUTO
-        for name, value in named
+        for name, value in spelled
     )
 
 

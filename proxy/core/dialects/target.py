@@ -14,6 +14,7 @@ from proxy.core.errors import BadUrl, SourceNotAllowed
 BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNFIT = re.compile(r"[^\x21-\x7e]|#")
 """What no client leaves raw; all other characters that RFC 3986 has percent-encoded, browsers send (WHATWG URL 1.3)."""
+_TRACKERS = frozenset({"fbclid", "gclid", "msclkid", "_ga", "mc_cid", "mc_eid", "ver"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
 _ORIGIN = re.compile(
     r"https?://(?:\[[0-9a-f:.]+\]|[^/?#@:\[\]]+)(?::[0-9]{1,5})?(?=[/?#]|\Z)", re.IGNORECASE | re.ASCII
@@ -43,6 +44,11 @@ def cut(raw: str) -> Target:
         raise BadUrl("the URL holds a character that must be percent-encoded")
     path, mark, query = raw.partition("?")
     return Target(path, query if mark else None)
+
+
+def is_tracker(name: str) -> bool:
+    """Whether a parameter of this name is one that trackers add to any URL: it means nothing here."""
+    return name in _TRACKERS or name.startswith("utm_")
 
 
 def checked_host(said: str) -> str:

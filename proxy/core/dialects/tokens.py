@@ -5,11 +5,12 @@ A reader takes a decoded value and raises ValueError with a reason that repeats 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from proxy.core.formats import Format
+from proxy.core.nearest import meant, nearest
 from proxy.core.transform import (
     BLACK,
     CENTER,
@@ -58,6 +59,17 @@ FITS: dict[str, Fit] = {
     "fit": Fit.INSIDE,
     "outside": Fit.OUTSIDE,
     "scale": Fit.FILL,
+    "limit": Fit.INSIDE,
+}
+"""Cloudinary's words: `limit` does what `fit` does, for neither enlarges here."""
+
+_QUERY_FITS: dict[str, Fit] = {fit.value: fit for fit in Fit}
+
+_FITS_ELSEWHERE: dict[str, Fit] = {
+    **dict.fromkeys(("crop", "lfill", "thumb"), Fit.COVER),
+    **dict.fromkeys(("lpad", "mpad"), Fit.CONTAIN),
+    **dict.fromkeys(("clip", "max", "mfit", "scale-down"), Fit.INSIDE),
+    **dict.fromkeys(("force", "stretch"), Fit.FILL),
 }
 
 GRAVITIES: dict[str, Gravity] = {
@@ -86,7 +98,20 @@ FORMATS: dict[str, Format | Auto] = {
     "gif": Format.GIF,
 }
 
+_GRAVITIES_ELSEWHERE: dict[str, Gravity] = {
+    "centre": CENTER,
+    "middle": CENTER,
+    "top": FocalPoint(0.5, 0.0),
+    "bottom": FocalPoint(0.5, 1.0),
+    "right": FocalPoint(1.0, 0.5),
+    "left": FocalPoint(0.0, 0.5),
+    "attention": Smart.ATTENTION,
+    "smart": Smart.ATTENTION,
+}
+
 COLOURS: dict[str, Colour] = {"white": WHITE, "black": BLACK, "transparent": TRANSPARENT}
+
+_EFFECTS = ("blur", "sharpen", *Tone)
 
 SIGMA_MIN_PX, BLUR_MAX_PX, SHARPEN_MAX_PX = 0.3, 100.0, 10.0
 SEPIA_PERCENT, SHARPEN_PX = 80, 1.0
@@ -111,9 +136,17 @@ def _dpr_percent(value: str) -> int:
     return percent
 
 
-def _choice(table: dict[str, _T], value: str) -> _T:
+def _choice(
+    table: dict[str, _T],
+    value: str,
+    elsewhere: Mapping[str, _T] = {},
+    before: str = "",
+) -> _T:
+    """What `value` names in `table`. Raises ValueError, which suggests the word for what it names `elsewhere`."""
     if value not in table:
-        raise ValueError(f"must be one of {', '.join(table)}")
+        synonyms = {word: _name_of(table, known) or "" for word, known in elsewhere.items()}
+        near = meant(nearest(value, table, synonyms))
+        raise ValueError(f"must be {before}one of {', '.join(table)}{near}")
     return table[value]
 
 
@@ -123,9 +156,7 @@ def _gravity(value: str) -> Gravity:
         if not (_FRACTION.fullmatch(x) and _FRACTION.fullmatch(y)):
             raise ValueError("must be a focal point of two fractions from 0 to 1, as in 0.3:0.7")
         return FocalPoint(float(x), float(y))
-    if value not in GRAVITIES:
-        raise ValueError(f"must be a focal point such as 0.3:0.7, or one of {', '.join(GRAVITIES)}")
-    return GRAVITIES[value]
+    return _choice(GRAVITIES, value, _GRAVITIES_ELSEWHERE, "a focal point such as 0.3:0.7, or ")
 
 
 def colour(value: str) -> Colour:
@@ -171,8 +202,10 @@ def _effect(value: str) -> Effect:
             return Adjust(Tone.SEPIA, _percent(argument, 1) if given else SEPIA_PERCENT)
         case ("brightness" | "contrast" | "saturation") as tone, True:
             return Adjust(Tone(tone), _percent(argument, -100))
+    near = meant(nearest(name, _EFFECTS)) if name not in _EFFECTS else ""
     raise ValueError(
         "must be blur:SIGMA, sharpen[:SIGMA], grayscale, sepia[:PERCENT], brightness:N, contrast:N or saturation:N"
+        + near
     )
 
 
@@ -218,7 +251,6 @@ def _dpr_text(percent: int) -> str:
 
 
 _TURNS: dict[str, Turn] = {turn.value: turn for turn in Turn}
-_QUERY_FITS: dict[str, Fit] = {fit.value: fit for fit in Fit}
 
 _QUALITY_REASON = "must be a whole number from 1 to 100"
 
@@ -232,7 +264,7 @@ PATH: dict[str, Token] = {
         write=lambda of: _said(of.height_px, str),
     ),
     "c": Token(
-        read=lambda to, value: replace(to, fit=_choice(FITS, value)),
+        read=lambda to, value: replace(to, fit=_choice(FITS, value, _FITS_ELSEWHERE | _QUERY_FITS)),
         write=lambda of: _named(FITS, of.fit),
     ),
     "g": Token(
@@ -271,10 +303,10 @@ PATH: dict[str, Token] = {
 }
 """Token names of a path URL, in the order a URL is written."""
 
-_QUERY_NAMES = {"c": "fit", "f": "format", "b": "bg", "a": "rot"}
+_QUERY_NAMES = {"c": "fit", "f": "format", "b": "bg", "a": "rot", "t": "preset"}
 _FIT = Token(
     # `fill` is another fit in each dialect: Cloudinary's word on a path, CSS's in a query.
-    read=lambda to, value: replace(to, fit=_choice(_QUERY_FITS, value)),
+    read=lambda to, value: replace(to, fit=_choice(_QUERY_FITS, value, _FITS_ELSEWHERE | FITS)),
     write=lambda of: _named(_QUERY_FITS, of.fit),
 )
 
@@ -282,3 +314,41 @@ QUERY: dict[str, Token] = {
     _QUERY_NAMES.get(name, name): _FIT if name == "c" else token for name, token in PATH.items()
 }
 """Parameter names of a query URL, in the order a URL is written."""
+
+
+_SYNONYMS = {
+    **dict.fromkeys(("width",), "w"),
+    **dict.fromkeys(("height",), "h"),
+    **dict.fromkeys(("fit", "crop", "mode", "resize"), "c"),
+    **dict.fromkeys(("gravity", "position"), "g"),
+    **dict.fromkeys(("format", "fm", "fo", "output"), "f"),
+    **dict.fromkeys(("quality",), "q"),
+    **dict.fromkeys(("background", "bg"), "b"),
+    **dict.fromkeys(("angle", "rot", "rotate"), "a"),
+    **dict.fromkeys(("effect",), "e"),
+    **dict.fromkeys(("preset", "transformation"), "t"),
+    **dict.fromkeys(("version",), "v"),
+}
+"""Names that others have for a token of a path, each with ours."""
+
+_WRITTEN = re.compile(r"([A-Za-z]+)(?:[_=:-]|(?=[0-9]))([A-Za-z0-9_.:-]{1,32})", re.ASCII)
+_QUOTABLE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
+
+
+def named(written: str, position: int) -> str:
+    """An unknown parameter as an error names it: as it is written where that is plain text, else by its position."""
+    return written if _QUOTABLE.fullmatch(written) else str(position)
+
+
+def nearest_token(written: str) -> str | None:
+    """The token of a path that was meant by one that is unknown, with its value."""
+    match = _WRITTEN.fullmatch(written)
+    name = nearest(match[1], (*PATH, "t"), _SYNONYMS) if match else None
+    return f"{name}_{match[2]}" if match and name else None
+
+
+def nearest_name(written: str) -> str | None:
+    """The parameter of a query that was meant by one that is unknown."""
+    ours = {name: _QUERY_NAMES.get(name, name) for name in (*PATH, "t")}
+    synonyms = {word: ours[name] for word, name in _SYNONYMS.items()}
+    return nearest(written, ours.values(), synonyms | ours)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from proxy.core.dialects.native import (
     InfoAsked,
     OriginalAsked,
+    QueryRule,
     VariantAsked,
     negotiates,
     parse,
@@ -194,13 +195,13 @@ def test_a_mistake_repeats_no_byte_of_the_client(name: str) -> None:
         ("w_400,w_400", "parameter w is given twice"),
         ("t_card,t_card", "parameter t is given twice"),
         ("w_", "parameter w is empty"),
-        ("w_400,zz_3", "parameter 2 is unknown"),
+        ("w_400,zz_3", "parameter zz_3 is unknown; known are w, h, c, g, f, q, dpr, b, a, e, v, t$"),
+        ("w_400,r_20", "parameter r_20 is unknown; known are w, h,"),
+        ("w_400,z<_3", "parameter 2 is unknown; known are w, h,"),
+        (f"w_400,zz_{'3' * 30}", "parameter 2 is unknown; known are w, h,"),
         ("w_400,", "parameter 2 is unknown"),
         (",w_400", "parameter 1 is unknown"),
         ("w_400,,h_3", "parameter 2 is unknown"),
-        ("W_400,h_3", "parameter 1 is unknown"),
-        ("w400,h_3", "parameter 1 is unknown"),
-        ("width_400,h_3", "parameter 1 is unknown"),
         ("", "parameter 1 is unknown; known are w, h, c, g, f, q, dpr, b, a, e, v, t$"),
         (",".join(["e_grayscale"] * 9), "parameter e may be given 8 times"),
     ],
@@ -211,20 +212,88 @@ def test_malformed_lists(tokens: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("token", "meant"),
+    [
+        ("W_400", "w_400"),
+        ("w400", "w_400"),
+        ("width_400", "w_400"),
+        ("heigth_400", "h_400"),
+        ("quality_80", "q_80"),
+        ("drp_1.5", "dpr_1.5"),
+        ("crop_fill", "c_fill"),
+        ("G_north_east", "g_north_east"),
+        ("preset_card", "t_card"),
+    ],
+)
+def test_the_nearest_token_is_suggested(token: str, meant: str) -> None:
+    with pytest.raises(BadTransform, match=f"^parameter {token} is unknown; is {meant} meant\\?$"):
+        parse_tokens(f"v_1,{token}", PRESETS)
+    with pytest.raises(UnknownRoute, match=f"; parameter {token} is unknown; is {meant} meant\\?$"):
+        parse(f"/{token}/photo.jpg", PRESETS)
+
+
+@pytest.mark.parametrize("token", ["w=400", "w:400"])
+def test_a_token_that_is_not_quoted_has_a_suggestion_too(token: str) -> None:
+    with pytest.raises(BadTransform, match="^parameter 2 is unknown; is w_400 meant\\?$"):
+        parse_tokens(f"v_1,{token}", PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("W", "w"), ("width", "w"), ("widht", "w"), ("c", "fit"), ("crop", "fit"), ("fm", "format"), ("formt", "format"),
+     ("t", "preset"), ("b", "bg"), ("rotate", "rot"), ("version", "v")],
+)  # fmt: skip
+def test_the_nearest_name_is_suggested(name: str, meant: str) -> None:
+    with pytest.raises(BadTransform, match=f"^parameter {name} is unknown; is {meant} meant\\?$"):
+        own_query(f"{name}=1")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "meant"),
+    [("c_cover", "fill"), ("c_limt", "limit"), ("c_FILL", "fill"), ("c_scale-down", "fit"), ("f_JPG", "jpg"), ("f_wepb", "webp"),
+     ("g_NORTH", "north"), ("g_top", "north"), ("g_centre", "center"), ("a_flip", "vflip"), ("e_greyscale", "grayscale")],
+)  # fmt: skip
+def test_the_nearest_value_is_suggested(tokens: str, meant: str) -> None:
+    with pytest.raises(BadTransform, match=f"; is {meant} meant\\?$"):
+        parse_tokens(tokens, PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("query", "meant"),
+    [("fit=limit", "inside"), ("fit=scale", "fill"), ("fit=pad", "contain"), ("fit=crop", "cover")],
+)
+def test_the_nearest_value_of_a_query_is_suggested(query: str, meant: str) -> None:
+    with pytest.raises(BadTransform, match=f"; is {meant} meant\\?$"):
+        own_query(query)
+
+
+@pytest.mark.parametrize("tokens", ["f_heic", "c_xyz", "g_0,5", "e_blur", "a_45", "zz_1", "foo"])
+def test_nothing_far_is_suggested(tokens: str) -> None:
+    with pytest.raises(BadTransform) as caught:
+        parse_tokens(tokens, PRESETS)
+    assert "meant" not in caught.value.detail
+
+
+def test_limit_is_another_word_for_fit() -> None:
+    assert own("c_limit") == own("c_fit")
+    assert spell(own("c_limit")) == "c_fit"
+
+
+@pytest.mark.parametrize(
     ("query", "says"),
     [
         ("w=1&w=1", "w is given twice"),
         ("w=1;h=5", "parameter w must"),
         ("w=", "w is empty"),
-        ("w=1&foo=2", "parameter 3 is unknown"),
-        ("w=1&foo=%zz", "parameter 3 is unknown"),
-        ("foo=%ff&w=1", "parameter 2 is unknown"),
+        ("w=1&foo=2", "parameter foo is unknown"),
+        ("w=1&f<o=%zz", "parameter 3 is unknown"),
+        ("foo=%ff&w=1", "parameter foo is unknown"),
         ("w", "w is empty"),
-        ("x=1", "parameter 2 is unknown"),
+        ("x=1", "parameter x is unknown"),
         ("%77=1", "parameter 2 is unknown"),
         ("w=1&", "parameter 3 is unknown"),
         ("w=+1", "parameter w must"),
-        ("c=fill", "2 is unknown; known are w, h, fit, g, format, q, dpr, bg, rot, e, v, preset$"),
+        ("x=fill", "x is unknown; known are w, h, fit, g, format, q, dpr, bg, rot, e, v, preset$"),
         ("fit=scale", "parameter fit must be one of cover"),
         ("preset=nosuch", "preset names no preset"),
         ("preset=card&preset=card", "preset is given twice"),
@@ -262,7 +331,8 @@ def test_a_segment_without_a_known_token_is_no_route(raw: str) -> None:
         parse(raw, PRESETS)
 
 
-NO_QUERY = "this URL takes no query: "
+TAKES = "the query of this URL may have"
+NO_QUERY = f"parameter x is not taken: {TAKES} none; "
 NO_KEY = "the key of the original is missing"
 NO_SLASH = "the key is missing: a picture's URL is "
 DOTS = "the key has an empty, . or .. segment"
@@ -273,13 +343,26 @@ CONTROL = "the key holds a control character"
     ("raw", "error", "says"),
     [
         ("/w_abc/photo.jpg", BadTransform, "parameter w must"),
-        ("/w_400,zz_3/photo.jpg", BadTransform, "parameter 2 is unknown"),
-        ("/zz_3,w_400/photo.jpg", BadTransform, "parameter 1 is unknown"),
+        ("/w_400,zz_3/photo.jpg", BadTransform, "parameter zz_3 is unknown"),
+        ("/zz_3,w_400/photo.jpg", BadTransform, "parameter zz_3 is unknown"),
         ("/w_400", BadUrl, NO_SLASH),
         ("/w_400/", BadUrl, NO_KEY),
-        ("/w_400/a?x=1", BadUrl, NO_QUERY),
-        ("/w_400/a?", BadUrl, NO_QUERY),
-        ("/w_400?", BadUrl, NO_QUERY),
+        ("/w_400/a?x=1", BadUrl, f"parameter x is not taken: {TAKES} v; "),
+        ("/w_400/a?w=1", BadUrl, f"parameter w is not taken: {TAKES} v; "),
+        ("/w_400/a?utm_source=a&x", BadUrl, f"parameter x is not taken: {TAKES} v; "),
+        ("/w_400/a?", BadUrl, f"parameter 1 is not taken: {TAKES} v; "),
+        ("/w_400/a?utm_source=a&", BadUrl, f"parameter 2 is not taken: {TAKES} v; "),
+        ("/w_400?", BadUrl, f"parameter 1 is not taken: {TAKES} v; "),
+        ("/w_400/a?UTM_source=a", BadUrl, "parameter UTM_source is not taken: "),
+        ("/w_400/a?utm%5Fsource=a", BadUrl, "parameter 1 is not taken: "),
+        ("/w_400/a?v=1&v=1", BadUrl, "parameter v is given twice"),
+        ("/w_400,v_1/a?v=1", BadTransform, "parameter v is given twice: in the path and in the query"),
+        ("/w_400/a?v=", BadTransform, "parameter v must be 1 to 64 letters"),
+        ("/w_400/a?v", BadTransform, "parameter v must be 1 to 64 letters"),
+        ("/w_400/a?v=%zz", BadUrl, "parameter v holds a % that"),
+        ("/original/a?v=1", BadUrl, f"parameter v is not taken: {TAKES} none; "),
+        ("/info/a?v=1", BadUrl, f"parameter v is not taken: {TAKES} fields; "),
+        ("/info/a?fields=width&fields=width", BadUrl, "parameter fields is given twice"),
         ("/w_400/..%2fsecret", BadUrl, DOTS),
         ("/w_400/%2e%2e/secret", BadUrl, DOTS),
         ("/w_400/a%00.jpg", BadUrl, CONTROL),
@@ -292,7 +375,7 @@ CONTROL = "the key holds a control character"
         ("/original/../x", BadUrl, DOTS),
         ("/original/a%zz", BadUrl, "the key holds a % that"),
         ("/original/", BadUrl, NO_KEY),
-        ("/original/a?w=1", BadUrl, NO_QUERY),
+        ("/original/a?x=1", BadUrl, NO_QUERY),
         ("/thumbnail?url=%ff", BadUrl, "url is not UTF-8"),
         ("/thumbnail?url=", BadUrl, NO_KEY),
         ("/thumbnail?url=a&w=%zz", BadUrl, "w holds a % that"),
@@ -301,6 +384,56 @@ CONTROL = "the key holds a control character"
 def test_mistakes_in_the_rest(raw: str, error: type[CalotypeError], says: str) -> None:
     with pytest.raises(error, match=f"^{re.escape(says)}"):
         parse(raw, PRESETS)
+
+
+TRACKERS = "utm_source=a&utm_=&utm_x&fbclid=b&gclid=%zz&msclkid=d&_ga=e&mc_cid=f&mc_eid=g&ver=6.4"
+
+
+@pytest.mark.parametrize(
+    "raw", ["/w_1/a", "/original/a", "/info/a", "/info/a?fields=width", "/thumbnail?url=a&w=1"]
+)
+def test_parameters_of_trackers_mean_nothing(raw: str) -> None:
+    joint = "&" if "?" in raw else "?"
+    tracked = parse(f"{raw}{joint}{TRACKERS}", PRESETS)
+    assert tracked == parse(raw, PRESETS)
+    if isinstance(tracked, VariantAsked):
+        names = (
+            "utm_source",
+            "utm_",
+            "utm_x",
+            "fbclid",
+            "gclid",
+            "msclkid",
+            "_ga",
+            "mc_cid",
+            "mc_eid",
+            "ver",
+        )
+        assert tracked.unused == names
+
+
+def test_a_version_may_stand_in_the_query_of_a_path() -> None:
+    for raw in ("/w_1/a?v=7", "/w_1/a?utm_source=b&v=%37&fbclid=c", "/w_1,v_7/a?ver=3"):
+        assert parse(raw, PRESETS) == parse("/w_1,v_7/a", PRESETS)
+    versioned = {"p": Transform(width_px=9, version="1")}
+    asked = parse("/t_p/a?v=2", versioned)
+    assert isinstance(asked, VariantAsked)
+    assert asked.transform(versioned) == Transform(width_px=9, version="2")
+
+
+def test_a_mount_may_have_unknown_parameters_behind_a_path_ignored() -> None:
+    ignore = QueryRule.IGNORE
+    for raw in ("/w_1/a", "/original/a", "/info/a"):
+        for query in ("x=1", "", "w=5", "x&x&<y>=%zz", "sig=1"):
+            asked = parse(f"{raw}?{query}", PRESETS, query=ignore)
+            assert asked == parse(raw, PRESETS)
+    asked = parse("/w_1/a?x=1&<y>&v=3&fbclid=1", PRESETS, query=ignore)
+    assert asked == parse("/w_1,v_3/a", PRESETS)
+    assert isinstance(asked, VariantAsked)
+    assert asked.unused == ("x", "2", "fbclid")
+    for mistake in ("/w_1/a?v=1&v=2", "/w_1/a?v=", "/info/a?fields=nosuch", "/thumbnail?url=a&x=1"):
+        with pytest.raises((BadUrl, BadTransform)):
+            parse(mistake, PRESETS, query=ignore)
 
 
 def test_keys_are_decoded_once_whatever_the_form() -> None:
