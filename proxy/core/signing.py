@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-from proxy.core.dialects.target import decoded
+from proxy.core.dialects.target import decoded, is_tracker
+from proxy.core.dialects.tokens import named
 from proxy.core.errors import BadSignature, BadUrl, SignatureExpired
 
 MIN_SECRET_BYTES = 32
@@ -19,6 +20,8 @@ MIN_SECRET_BYTES = 32
 _SIG = "sig"
 _SCOPES = frozenset({"exp", "dom", "ses"})
 _NAMES = _SCOPES | {"kid", _SIG}
+_SIG_LENGTH = 43
+_AND_MORE = re.compile(rf"[A-Za-z0-9_-]{{{_SIG_LENGTH}}}([^A-Za-z0-9_-].*)", re.DOTALL)
 _EXPIRY = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*", re.ASCII)
 
@@ -101,10 +104,10 @@ def sign(
 
 
 def verify(raw: str, keys: Keys) -> Signed | None:
-    """What is signed in `raw`; None if its last parameter is no signature.
+    """What is signed in `raw`, which may have trackers' parameters behind its signature; None if it has none.
 
-    Raises BadSignature where none of `keys`, or not the one it names, made it; BadUrl for a signed parameter that makes
-    no sense.
+    Raises BadSignature where none of `keys`, or not the one it names, made it, or where something else stands behind it;
+    BadUrl for a signed parameter that makes no sense.
     """
     found = _cut(raw)
     if found is None:
@@ -115,8 +118,8 @@ def verify(raw: str, keys: Keys) -> Signed | None:
     candidates = keys if not ids else {key_id: keys[key_id] for key_id in ids if key_id in keys}
     # Every key is tried, so that the time tells nothing of which it was.
     makers = [key_id for key_id, secret in candidates.items() if _equal(_mac(secret, said), given)]
-    if not makers or any(name == _SIG for name, _ in parameters):
-        raise BadSignature("the signature does not fit the URL")
+    if not makers:
+        raise BadSignature("the signature does not fit the URL" + _behind(given))
     signed = dict(parameters)
     if len(signed) < len(parameters):
         raise BadUrl("a parameter of the signature is given twice")
@@ -147,10 +150,29 @@ def _parted(raw: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _cut(raw: str) -> tuple[str, str] | None:
-    """What is signed and the signature, where that is the last parameter."""
-    before, mark, given = raw.rpartition(f"{_SIG}=")
-    said, joint = before[:-1], before[-1:]
-    return (said, given) if mark and joint == _joint(said) and "&" not in given else None
+    """What is signed and the signature; raises BadSignature where that is not the last parameter."""
+    path, _, query = raw.partition("?")
+    parts = query.split("&")
+    at = next((at for at, part in enumerate(parts) if part.startswith(f"{_SIG}=")), None)
+    if at is None:
+        return None
+    for place, part in enumerate(parts[at + 1 :], start=at + 2):
+        if not is_tracker(name := _name(part)):
+            raise BadSignature(
+                f"parameter {named(name, place)} stands behind the signature: sig must be the last parameter"
+            )
+    said = "&".join(parts[:at])
+    return f"{path}?{said}" if at else path, parts[at].removeprefix(f"{_SIG}=")
+
+
+def _behind(given: str) -> str:
+    """That a value begins like a signature and goes on."""
+    match = _AND_MORE.fullmatch(given)
+    return f": text of length {len(match[1])} stands behind its {_SIG_LENGTH} characters" if match else ""
+
+
+def _name(part: str) -> str:
+    return part.partition("=")[0]
 
 
 def _joint(raw: str) -> str:
