@@ -434,7 +434,7 @@ class Limits(Section):
     original_max_pixels_heif: Positive = Field(25_000_000, description="the same for AVIF and HEIC originals")
     original_max_frames: Positive = Field(128, description="frames of an animation that stays one")
     output_max_side: Positive = Field(4000, description="longest side of a variant, in pixels")
-    url_max_bytes: Annotated[int, Field(ge=1, le=65_000)] = Field(4096, description="longest request target")
+    url_max_bytes: Annotated[int, Field(ge=1, le=65_000)] = Field(8192, description="longest request target")
     info_gps: bool = Field(False, description="true has /info/ tell where a picture was taken")
 
 

@@ -278,7 +278,7 @@ ERRORS = [
     ("/w_100/a%5cb", 400, "bad-url"),
     ("/w_100/%c0%ae%c0%ae/x", 400, "bad-url"),
     ("/w_100/photo.jpg?x=1", 400, "bad-url"),
-    ("/w_100/" + "a" * 5000, 414, "url-too-long"),
+    ("/w_100/" + "a" * 9000, 414, "url-too-long"),
     ("/thumbnail?w=1", 400, "bad-url"),
     ("/thumbnail?url=https://evil.example/x.jpg", 403, "source-not-allowed"),
     ("/nothing/here.jpg", 404, "unknown-route"),

@@ -355,9 +355,9 @@ async def test_a_host_in_the_target_poisons_nothing(tmp_path: Path) -> None:
         (b"TRACE /w_50/photo.jpg HTTP/1.1", 405),
         (b"OPTIONS /w_50/photo.jpg HTTP/1.1\r\nContent-Length: 5", 400),
         (b"HEAD /w_50/photo.jpg HTTP/1.1\r\nTransfer-Encoding: chunked", 400),
-        (b"GET /w_50/" + b"a" * 9000 + b" HTTP/1.1", 414),
-        (b"POST /w_50/" + b"a" * 9000 + b" HTTP/1.1", 414),
-        (b"GET /w_50/photo.jpg HTTP/1.1\r\nX: " + b"y" * 9000, 431),
+        (b"GET /w_50/" + b"a" * 17_000 + b" HTTP/1.1", 414),
+        (b"POST /w_50/" + b"a" * 17_000 + b" HTTP/1.1", 414),
+        (b"GET /w_50/photo.jpg HTTP/1.1\r\nX: " + b"y" * 17_000, 431),
         (b"GET /w_50/photo.jpg HTTP/1.1" + b"\r\nX: ".join([b""] + [b"y" * 7000] * 6), 431),
         (b"GET /-/bad-request HTTP/1.1", 404),
         (b"GET /-/bad-method HTTP/1.1", 404),
@@ -367,8 +367,8 @@ async def test_a_host_in_the_target_poisons_nothing(tmp_path: Path) -> None:
         (b"GET /%2D/./no-node HTTP/1.1", 404),
         (b"HEAD /-/no-node HTTP/1.1", 404),
         (b"POST /-/no-node HTTP/1.1", 405),
-        (b"HEAD /w_50/" + b"a" * 9000 + b" HTTP/1.1", 414),
-        (b"HEAD http://x/" + b"a" * 9000 + b" HTTP/1.1", 414),
+        (b"HEAD /w_50/" + b"a" * 17_000 + b" HTTP/1.1", 414),
+        (b"HEAD http://x/" + b"a" * 17_000 + b" HTTP/1.1", 414),
         (b"HEAD * HTTP/1.1", 400),
         (b"HEAD w HTTP/1.1", 400),
         (b"HEAD /re d.jpg HTTP/1.1", 400),
@@ -378,7 +378,7 @@ async def test_a_host_in_the_target_poisons_nothing(tmp_path: Path) -> None:
         (b"HEAD http://[::1/photo.jpg HTTP/1.1", 400),
         (b"HEAD /w_50/photo.jpg HTTP/2.0", 400),
         (b"HEAD /w_50/photo.jpg HTTP/1.x", 400),
-        (b"HEAD /w_50/photo.jpg HTTP/1.1\r\nX: " + b"y" * 9000, 431),
+        (b"HEAD /w_50/photo.jpg HTTP/1.1\r\nX: " + b"y" * 17_000, 431),
     ],
 )
 async def test_what_is_malformed_is_a_problem_like_any_other(house: House, line: bytes, status: int) -> None:
@@ -393,9 +393,19 @@ async def test_what_is_malformed_is_a_problem_like_any_other(house: House, line:
         assert body == b"" if line.startswith(b"HEAD") else json.loads(body)["status"] == status
 
 
+@pytest.mark.parametrize("length", [8191, 8192, 8193, 9000, 16_000])
+async def test_how_long_a_url_may_be_is_for_the_node_to_say(house: House, length: int) -> None:
+    target = "/thumbnail?w=50&url=photo.jpg&utm_source="
+    answer = await both_ways(house, target + "a" * (length - len(target)))
+    assert answer.status == (414 if length > 8192 else 200)
+    assert (await both_ways(house, target + "a" * (length - len(target)), "HEAD")).status == answer.status
+    if answer.status == 414:
+        assert json.loads(answer.body)["detail"] == "the URL is longer than 8192 bytes"
+
+
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
 @pytest.mark.parametrize(
-    "target", [b"/w_50,f_auto/../../../x", b"/w_50,f_auto/%zz", b"/f_auto/" + b"a" * 9000, b"*"]
+    "target", [b"/w_50,f_auto/../../../x", b"/w_50,f_auto/%zz", b"/f_auto/" + b"a" * 17_000, b"*"]
 )
 async def test_what_nginx_cannot_read_may_depend_on_accept(
     house: House, method: bytes, target: bytes
