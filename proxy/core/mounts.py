@@ -119,7 +119,13 @@ def admit(mount: Mount, asked: VariantAsked, presets: Presets, *, signed: bool) 
     if signed:
         return whole
     try:
-        own = bound(asked.own, mount.dimensions, mount.allowed_px, mount.colours)
+        own = bound(
+            asked.own,
+            mount.dimensions,
+            mount.allowed_px,
+            mount.colours,
+            signable=mount.signing is not Signing.OFF,
+        )
     except NotAllowed as refusal:
         of_mount = tuple(f"mounts.{mount.name}.{key}" for key in ("dimensions", "transforms"))
         refusal.settings = (*refusal.settings, *of_mount)

@@ -51,27 +51,33 @@ def bound(
     policy: Dimensions,
     allowed_px: tuple[int, ...],
     colours: frozenset[Colour] = frozenset(),
+    *,
+    signable: bool = True,
 ) -> Transform:
     """What an unsigned URL gets of `asked`.
 
     `allowed_px` is sorted and not empty; `colours` are the backgrounds allowed beside white, black and transparent.
+    Refusals tell of signed URLs where the mount takes them: where it is `signable`.
     Raises DimensionNotAllowed under `listed`, ColourNotAllowed and OperationNotAllowed under `listed` and `snap`.
     """
     if policy is Dimensions.ANY:
         return asked
     if asked.background is not None and asked.background not in _ALWAYS | colours:
         allowed = ", ".join([_COLOUR_NAMES, *sorted(colour.hex for colour in colours)])
-        raise ColourNotAllowed(f"the background must be one of {allowed}; any other needs a signed URL")
+        others = "; any other needs a signed URL" if signable else ""
+        raise ColourNotAllowed(f"the background must be one of {allowed}{others}")
     effects = tuple(map(_coarse_effect, asked.effects or ()))
     if sum(not changes_nothing(effect) for effect in effects) > 1:
-        raise OperationNotAllowed("a URL may have one effect; more need a signed URL or a preset")
+        others = "a signed URL or a preset" if signable else "a preset"
+        raise OperationNotAllowed(f"a URL may have one effect; more need {others}")
     width_px, height_px = asked.width_px, asked.height_px
     if policy is Dimensions.SNAP:
         width_px, height_px = _snapped(width_px, height_px, allowed_px)
     for name, side_px in (("w", asked.width_px), ("h", asked.height_px)):
         if policy is Dimensions.LISTED and side_px is not None and side_px not in allowed_px:
             listed = ", ".join(map(str, allowed_px))
-            raise DimensionNotAllowed(f"{name} must be one of {listed}; any other size needs a signed URL")
+            others = "; any other size needs a signed URL" if signable else ""
+            raise DimensionNotAllowed(f"{name} must be one of {listed}{others}")
     return replace(
         asked,
         width_px=width_px,

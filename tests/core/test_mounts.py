@@ -172,3 +172,10 @@ def test_originals_themselves_are_no_presets() -> None:
     admit_original(mount("m"))
     with pytest.raises(UnknownRoute, match="presets only"):
         admit_original(mount("m", presets_only=True))
+
+
+@pytest.mark.parametrize("signing", Signing)
+def test_a_refusal_tells_of_signed_urls_where_the_mount_takes_them(signing: Signing) -> None:
+    with pytest.raises(DimensionNotAllowed) as caught:
+        admit(mount("m", signing=signing), asked("w_150"), PRESETS, signed=False)
+    assert ("needs a signed URL" in caught.value.detail) is (signing is not Signing.OFF)

@@ -89,6 +89,14 @@ def test_listed_refuses_other_sizes_by_name_and_tells_what_is_allowed(name: str)
     assert bound(tokens(f"{name}_200"), Dimensions.LISTED, ALLOWED) == tokens(f"{name}_200")
 
 
+@pytest.mark.parametrize("asked", ["w_150", "h_150", "b_ff0000", "e_sepia,e_blur:1"])
+def test_a_refusal_tells_of_signed_urls_where_they_are_taken(asked: str) -> None:
+    for signable in (True, False):
+        with pytest.raises(NotAllowed) as caught:
+            bound(tokens(asked), Dimensions.LISTED, ALLOWED, signable=signable)
+        assert ("sign" in caught.value.detail) is signable
+
+
 @pytest.mark.parametrize(
     ("asked", "got"), [(1, 5), (2, 5), (3, 5), (7, 5), (8, 10), (82, 80), (83, 85), (100, 100), (98, 100)]
 )
