@@ -3,26 +3,28 @@
 Compares values that other rooms made; decides nothing.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from proxy.core.dialects.native import VariantAsked
-from proxy.core.dialects.tokens import PATH
+from proxy.core.formats import TRAITS, Format
 from proxy.core.geometry import multiplied
 from proxy.core.notice import Notice
-from proxy.core.plan import Crop, Pad, Plan
-from proxy.core.transform import Fit, Smart, Transform
+from proxy.core.plan import Crop, Pad, Plan, box_of
+from proxy.core.transform import CENTER, Fit, Smart, Transform
 
 
 def ignored(granted: Transform, plan: Plan) -> list[str]:
     """Names of the tokens that leave no trace in the Plan, and why."""
     unused = []
-    sides = [side for side in (granted.width_px, granted.height_px) if side is not None]
     steps = {type(step) for step in plan.steps}
-    if granted.fit is not None and len(sides) < 2:
+    if granted.fit is not None and not granted.has_box:
         unused.append("c: a fit needs both w and h")
     if granted.gravity is not None and not steps & {Crop, Pad}:
         unused.append("g: nothing is cut or padded")
     if isinstance(granted.gravity, Smart) and Pad in steps:
         unused.append("g: bars are not placed by content")
-    if granted.dpr_percent is not None and not sides:
+    if granted.dpr_percent is not None and granted.width_px is granted.height_px is None:
         unused.append("dpr: there is neither w nor h to multiply")
     if granted.background is not None and Pad not in steps and plan.encode.flatten is None:
         unused.append("b: there are no bars, and the format keeps alpha")
@@ -33,31 +35,49 @@ def ignored(granted: Transform, plan: Plan) -> list[str]:
     return unused
 
 
-def clamped(asked: VariantAsked, granted: Transform, plan: Plan) -> list[str]:
-    """Names of the tokens whose value was moved into bounds, with the value that is used."""
-    tokens = {notice.parameter: notice.made for notice in moved(asked.own, granted)}
-    tokens |= {name: ",".join(PATH[name].write(granted)) for name in asked.clamped}
-    told = [f"{name}: {tokens[name]}" for name in PATH if name in tokens]
-    box = plan.scale.box
-    for name, side, most in (("w", granted.width_px, box.width), ("h", granted.height_px, box.height)):
-        if (multiplied(side, granted.dpr_percent) or 0) > most:
-            told.append(f"{name}: the box is scaled down to {box}")
-    return told
+def clamped(asked: VariantAsked, granted: Transform, max_side_px: int) -> list[str]:
+    """Names of the parameters whose value was moved into bounds, with the value that is used."""
+    return [f"{name}: {made}" for name, (_, made) in _moved(asked, granted, max_side_px).items()]
 
 
-def notices(asked: VariantAsked, granted: Transform) -> list[Notice]:
-    """What a client is told of every answer to its URL."""
-    told = moved(asked.own, granted)
-    if granted.gravity is Smart.FACE:
-        told.append(Notice("g", Smart.FACE, Smart.ATTENTION))
-    return told
-
-
-def moved(asked: Transform, granted: Transform) -> list[Notice]:
-    """The tokens of a URL whose value is another in what was granted."""
-    values = {name: (token.write(asked), token.write(granted)) for name, token in PATH.items()}
-    return [
-        Notice(name, ",".join(said), ",".join(got))
-        for name, (said, got) in values.items()
-        if said and said != got
+def notices(asked: VariantAsked, granted: Transform, max_side_px: int) -> list[Notice]:
+    """What a client is told with every answer to its URL: which values were moved, and which could not be used."""
+    told = [Notice(name, *values) for name, values in _moved(asked, granted, max_side_px).items()]
+    return told + [
+        Notice(name, *(",".join(asked.tokens[name].write(of)) for of in (granted, instead)))
+        for name, instead in _instead(asked, granted)
     ]
+
+
+def _moved(asked: VariantAsked, granted: Transform, max_side_px: int) -> dict[str, tuple[str, str]]:
+    """By name, the values that the URL asks and that were granted, where they differ. Of a side that `max_side_px` makes
+    shorter, both are in output pixels."""
+    said, got = asked.own, granted
+    most = TRAITS[granted.format].max_side_px if isinstance(granted.format, Format) else max_side_px
+    box = box_of(granted, min(max_side_px, most))
+    moved: dict[str, tuple[str, str]] = {}
+    for name, token in asked.tokens.items():
+        values = ",".join(token.write(said)), ",".join(token.write(got))
+        if values[0] and values[0] != values[1]:
+            moved[name] = values
+    for name, value in asked.clamped:
+        moved[name] = value, ",".join(asked.tokens[name].write(got))
+    for name, of, own_px, got_px in (
+        ("w", box.width, said.width_px, got.width_px),
+        ("h", box.height, said.height_px, got.height_px),
+    ):
+        if (multiplied(got_px, got.dpr_percent) or 0) > of:
+            wanted = multiplied(own_px, said.dpr_percent) or multiplied(got_px, got.dpr_percent)
+            moved[name] = str(wanted), str(of)
+    return {name: moved[name] for name in asked.tokens if name in moved}
+
+
+def _instead(asked: VariantAsked, granted: Transform) -> Iterator[tuple[str, Transform]]:
+    """Names of parameters that have nothing to do as they are, each in a Transform with what does the same."""
+    fit_name = "c" if "c" in asked.tokens else "fit"
+    if not granted.has_box and granted.fit not in (None, Fit.INSIDE):
+        yield fit_name, replace(granted, fit=Fit.INSIDE)
+    if isinstance(granted.gravity, Smart) and granted.has_box and granted.fit is Fit.CONTAIN:
+        yield "g", replace(granted, gravity=CENTER)
+    elif granted.gravity is Smart.FACE:
+        yield "g", replace(granted, gravity=Smart.ATTENTION)

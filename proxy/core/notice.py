@@ -8,7 +8,7 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14}|(?:0|[1-9][0-9]{0,11})\.[0-9]{0,2
 _TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9:/!#$%&'*+.^_`|~-]*", re.ASCII)
 _TEXT = re.compile(r"[^\x20-\x7e]")
 
-_WORDS = {"g": "gravity"}
+_WORDS = {"g": "gravity", "c": "fit"}
 """The names of parameters that are not those of a path URL."""
 
 

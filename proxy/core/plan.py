@@ -160,13 +160,20 @@ def resolve(asked: Transform, kind: Format, recipe: Recipe) -> Plan:
     )
 
 
-def _sizing(asked: Transform, max_side_px: int) -> tuple[Scale, Crop | Pad | None]:
+def box_of(asked: Transform, max_side_px: int) -> Size:
+    """The box that is asked for, times the pixel ratio and scaled down to `max_side_px`, which is a side that is not
+    named."""
     width_px = multiplied(asked.width_px, asked.dpr_percent)
     height_px = multiplied(asked.height_px, asked.dpr_percent)
     if width_px is None or height_px is None:
-        free = Size(min(width_px or max_side_px, max_side_px), min(height_px or max_side_px, max_side_px))
-        return ScaleInside(box=free, enlarge=False), None
-    box = scaled_into(Size(width_px, height_px), max_side_px)
+        return Size(min(width_px or max_side_px, max_side_px), min(height_px or max_side_px, max_side_px))
+    return scaled_into(Size(width_px, height_px), max_side_px)
+
+
+def _sizing(asked: Transform, max_side_px: int) -> tuple[Scale, Crop | Pad | None]:
+    box = box_of(asked, max_side_px)
+    if not asked.has_box:
+        return ScaleInside(box=box, enlarge=False), None
     match asked.fit:
         case None | Fit.INSIDE:
             return ScaleInside(box=box, enlarge=False), None

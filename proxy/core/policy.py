@@ -91,9 +91,8 @@ def bound(
 
 def plain(asked: Transform) -> Transform:
     """`asked` without its version and what changes no picture: equal for transforms that do the same."""
-    has_box = asked.width_px is not None and asked.height_px is not None
     has_side = asked.width_px is not None or asked.height_px is not None
-    fit = asked.fit if has_box and asked.fit is not Fit.INSIDE else None
+    fit = asked.fit if asked.has_box and asked.fit is not Fit.INSIDE else None
     gravity = asked.gravity if fit in (Fit.COVER, Fit.CONTAIN) else None
     if gravity == CENTER or (fit is Fit.CONTAIN and isinstance(gravity, Smart)):
         gravity = None

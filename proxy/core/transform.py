@@ -136,6 +136,11 @@ class Transform:
     version: str | None = None
 
     @property
+    def has_box(self) -> bool:
+        """Whether both sides are named, without which a fit has nothing to do."""
+        return self.width_px is not None and self.height_px is not None
+
+    @property
     def needs_facts(self) -> bool:
         """Whether the output format depends on the original."""
         return self.format is None or self.format is Auto.AUTO

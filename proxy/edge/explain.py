@@ -86,7 +86,7 @@ async def explained(
     if isinstance(asked, VariantAsked):
         told["transform"] = spell(granted)
         told["ignored"] = explain.ignored(granted, resolved.plan)
-        told["clamped"] = explain.clamped(asked, granted, resolved.plan)
+        told["clamped"] = explain.clamped(asked, granted, rules.max_side_px)
     return told
 
 

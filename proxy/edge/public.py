@@ -332,7 +332,7 @@ class Public:
             transform, fields, told = asked.transform(presets), asked.fields, []
         else:
             transform, fields = admit(mount, asked, presets, signed=signed is not None), ()
-            told = notices(asked, transform)
+            told = notices(asked, transform, self._rules.max_side_px)
         scope = ANY if signed is None else signed.scope
         terms = respond.terms(
             max_age_s=mount.max_age_s,

@@ -24,6 +24,7 @@ async def serving(folder: Path, **mount: Any) -> AsyncIterator[Running]:
         log_to=str(folder / "log"),
         mounts={"photos": {"source": "photos", **mount}},
         dimensions={"allowed": [80, 160, 320], "colours": ["123456"]},
+        limits={"output_max_side": 1000},
         signing={"keys": {"k": KEY}},
     ) as node:
         temporary_file(node.originals, "photo.jpg", pictures.photo_as("jpeg"))
@@ -62,11 +63,16 @@ async def test_snap_keeps_the_proportion_and_says_so_with_hits_too(tmp_path: Pat
         ("w_79,h_79,c_fill,g_face", "w;asked=79;made=80, h;asked=79;made=80, gravity;asked=face;made=auto"),
         ("w_80,b_123456", ""),
         ("w_80,v_1", ""),
+        ("w_80,c_fill", "fit;asked=fill;made=fit"),
+        ("c_pad", "fit;asked=pad;made=fit"),
+        ("w_320,h_320,q_1000,dpr_4", "w;asked=1280;made=1000, h;asked=1280;made=1000, q;asked=1000;made=100"),
     ],
 )
 async def test_each_value_that_was_moved_is_told(tmp_path: Path, tokens: str, notice: str) -> None:
     async with serving(tmp_path, dimensions="snap") as node:
-        assert await told(node, f"/{tokens}/photo.jpg") == (200, notice)
+        for _ in range(2):
+            assert await told(node, f"/{tokens}/photo.jpg") == (200, notice)
+        assert await node.metric("calotype_renders_total") == 1
 
 
 @pytest.mark.parametrize(

@@ -33,15 +33,16 @@ class QueryRule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantAsked:
-    """`own` is what the URL's own tokens say, `preset` the name beside them; `clamped` names what was out of range, and
-    `unused` the parameters that mean nothing here. `key` may be an absolute URL where the dialect takes one; the mount
-    says what it means."""
+    """`own` is what the URL's own tokens say, `preset` the name beside them; `clamped` names what was out of range, with
+    the value that was asked, and `unused` the parameters that mean nothing here. `tokens` are those of its dialect. `key`
+    may be an absolute URL where the dialect takes one; the mount says what it means."""
 
     key: str
     own: Transform
     preset: str | None = None
-    clamped: tuple[str, ...] = ()
+    clamped: tuple[tuple[str, str], ...] = ()
     unused: tuple[str, ...] = field(default=(), compare=False)
+    tokens: Mapping[str, Token] = field(default_factory=lambda: PATH, compare=False, repr=False)
 
     def transform(self, presets: Presets) -> Transform:
         """Tokens over their preset."""
@@ -217,11 +218,11 @@ def _read(
             preset = pair.value
         else:
             raise BadTransform(f"parameter {name} names no preset of this node")
-    clamped: tuple[str, ...] = ()
+    clamped: tuple[tuple[str, str], ...] = ()
     if own.quality is not None and not 1 <= own.quality <= 100:
+        clamped = (("q", str(own.quality)),)
         own = replace(own, quality=max(1, min(100, own.quality)))
-        clamped = ("q",)
-    return VariantAsked(key="", own=own, preset=preset, clamped=clamped)
+    return VariantAsked(key="", own=own, preset=preset, clamped=clamped, tokens=tokens)
 
 
 def _with(to: Transform, token: Token, name: str, value: str) -> Transform:

@@ -465,7 +465,7 @@ def test_tokens_override_their_preset_whatever_the_order() -> None:
         )
     assert parse_tokens("t_my_sq", PRESETS).transform(PRESETS) == Transform(width_px=9)
     assert parse_tokens("w_8", PRESETS).transform({}) == Transform(width_px=8)
-    assert parse_tokens("q_999", PRESETS).clamped == ("q",)
+    assert parse_tokens("q_999", PRESETS).clamped == (("q", "999"),)
     assert parse_tokens("q_99", PRESETS) == VariantAsked(key="", own=Transform(quality=99))
 
 
