@@ -283,7 +283,10 @@ def sign(url: str, mount: str | None, config: Path | None, as_json: bool, **how:
 @_originals_option
 @_config_option
 def explain(url: str, accept: str, as_json: bool, originals: Path | None, config: Path | None) -> None:
-    """Tell what URL means: its original, transform, plan, cache key, and what was ignored or clamped."""
+    """Tell what URL means: its signature, original, transform, plan, cache key, and what was ignored or clamped.
+
+    Exit 1 where the node would refuse it; all that can be told is told even so, with each reason.
+    """
 
     async def tell() -> dict[str, Any]:
         settings = _settings(config, originals)
@@ -295,9 +298,10 @@ def explain(url: str, accept: str, as_json: bool, originals: Path | None, config
     told = _run(tell())
     if as_json:
         click.echo(json.dumps(told))
-        return
-    for name, value in told.items():
-        click.echo(f"{name:10} {', '.join(value) if isinstance(value, list) else value}")
+    for name, value in () if as_json else told.items():
+        for line in value if isinstance(value, list) else [value]:
+            click.echo(f"{name:10} {line}".rstrip())
+    sys.exit(1 if told["refused"] else 0)
 
 
 @main.command(

@@ -42,14 +42,14 @@ class Scope:
         """Whether it depends on who asks, and from where."""
         return self.domain is not None or self.session is not None
 
-    def expired(self, now_s: float) -> bool:
-        """Whether its time is over; there is no leeway."""
-        return self.until_s is not None and now_s >= self.until_s
+    def check_time(self, now_s: float) -> None:
+        """Raises SignatureExpired where its time is over; there is no leeway."""
+        if self.until_s is not None and now_s >= self.until_s:
+            raise SignatureExpired("the URL was signed for a time that is over (exp)")
 
     def check(self, now_s: float, *, origin: str | None, referer: str | None, session: str | None) -> None:
         """Raises SignatureExpired or BadSignature unless a request that brings these is within the scope."""
-        if self.expired(now_s):
-            raise SignatureExpired("the URL was signed for a time that is over (exp)")
+        self.check_time(now_s)
         if self.domain is not None:
             host = _host(referer if origin is None else origin)
             if host != self.domain and not host.endswith(f".{self.domain}"):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from proxy.core.delivery import NO_TIMINGS, Delivered, Delivery, Met, Outcome, Timings, Variant
 from proxy.core.errors import Internal
+from proxy.core.facts import Facts
 from proxy.core.formats import Format
 from proxy.core.freshness import etag
 from proxy.core.generations import Generations
@@ -123,6 +124,12 @@ class Produce:
         """Identity, Plan and key, without looking for the variant."""
         return await self._originals.while_it_rests(wanted.ref, lambda: self._resolve(wanted, deadline))
 
+    def plan(self, wanted: Wanted, facts: Facts | None) -> Plan:
+        """The Plan; `facts` may be None only where the transform needs none."""
+        asked = wanted.transform
+        recipe = replace(self._recipe, max_side_px=wanted.max_side_px)
+        return resolve(asked, choose(asked, wanted.accepted, self._auto, facts), recipe)
+
     async def _deliver(self, resolved: Resolved, deadline: float, redirect_until_s: float) -> Delivered:
         key, kind = resolved.key, resolved.plan.encode.format
         if (variant := self._chain.recall(key)) is not None:
@@ -171,10 +178,10 @@ class Produce:
         of_plans = self._generations.of_plans
         if remembered is not None and remembered.identity == identity and remembered.of_plans == of_plans:
             return remembered
-        asked = wanted.transform
-        facts = await self._originals.facts(identity, deadline=deadline) if asked.needs_facts else None
-        recipe = replace(self._recipe, max_side_px=wanted.max_side_px)
-        plan = resolve(asked, choose(asked, wanted.accepted, self._auto, facts), recipe)
+        needs_facts = wanted.transform.needs_facts
+        plan = self.plan(
+            wanted, await self._originals.facts(identity, deadline=deadline) if needs_facts else None
+        )
         key = variant_key(identity, plan, self._generations.of_plan(wanted.ref, plan))
         return self._resolved.keep(wanted.by_value, Resolved(identity, plan, key, of_plans))
 

@@ -485,11 +485,12 @@ async def test_the_admin_listener(node: Running) -> None:
     assert told["clamped"] == ["q: 100"]
     assert len(told["key"]) == 64
     for target, status in (
-        ("/v1/explain", 400), ("/v1/explain?url=/w_x/a", 400), ("/v1/explain?url=/original/no.jpg", 404),
-        ("/v1/explain?url=http://[::1/x", 400), ("/nothing", 404), ("/w_100/photo.jpg", 404),
+        ("/v1/explain", 400), ("/v1/explain?url=http://[::1/x", 400), ("/nothing", 404), ("/w_100/photo.jpg", 404),
     ):  # fmt: skip
         answer = await node.get(target, admin=True)
         assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    refused = json.loads((await node.get("/v1/explain?url=/original/no.jpg", admin=True)).body)
+    assert refused["refused"][0].startswith("original-not-found: ")
     original = json.loads((await node.get("/v1/explain?url=/original/photo.jpg", admin=True)).body)
     assert original["plan"] == "the original's own bytes"
 

@@ -321,6 +321,10 @@ def test_explain(folder: Path) -> None:
     assert told["ignored"] == ["c: a fit needs both w and h"]
     assert told["signature"] == "unsigned"
     assert "plan       inside:100x4000 jpeg" in calotype(folder, *words).stdout
+    refused = calotype(folder, "explain", "/w_101,f_png/photo.jpg", "--originals", str(folder / "in"))
+    assert refused.returncode == 1
+    assert "refused    dimension-not-allowed: w must be one of " in refused.stdout
+    assert "plan       inside:101x4000 png" in refused.stdout
     wrong = calotype(folder, "explain", "http://[::1/x", "--originals", str(folder / "in"))
     assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
     assert "sources: give" in calotype(folder, "explain", "/w_1/a").stderr

@@ -268,6 +268,18 @@ def path_url(key: str, transform: Transform, preset: str | None = None) -> str:
     return f"/{segment}/{encoded(checked_locator(key))}"
 
 
+def native_url(asked: Asked, key: str, transform: Transform | None) -> str:
+    """Where below its mount `key` is to be had as `asked`, with `transform`, which only a variant has."""
+    match asked:
+        case OriginalAsked():
+            return f"/original/{encoded(key)}"
+        case InfoAsked(fields=fields):
+            return f"/info/{encoded(key)}" + (f"?{_FIELDS}={','.join(fields)}" if fields else "")
+        case VariantAsked():
+            url = path_url if transform and spell(transform) else query_url
+            return url(key, transform or Transform())
+
+
 def query_url(key: str, transform: Transform, preset: str | None = None) -> str:
     """The query form of a URL below its mount."""
     parts = [f"url={encoded(checked_locator(key))}"]

@@ -12,6 +12,7 @@ from proxy.core.dialects.native import (
     OriginalAsked,
     QueryRule,
     VariantAsked,
+    native_url,
     negotiates,
     parse,
     parse_tokens,
@@ -526,6 +527,23 @@ def test_there_is_one_way_to_write_a_url() -> None:
 @pytest.mark.parametrize("name", [name for name in GRAVITIES if name != "faces"])
 def test_a_gravity_that_has_a_name_is_written_by_it(name: str) -> None:
     assert spell(own(f"g_{name}")) == f"g_{name}"
+
+
+@pytest.mark.parametrize(
+    ("raw", "native"),
+    [
+        ("/original/a%20b", "/original/a%20b"),
+        ("/info/a?utm_source=x", "/info/a"),
+        ("/info/a?fields=height,width", "/info/a?fields=width,height"),
+        ("/thumbnail?w=5&fit=contain&url=a", "/w_5,c_pad/a"),
+        ("/t_my_sq,h_3,q_0/a?v=1", "/w_9,h_3,q_1,v_1/a"),
+        ("/thumbnail?url=a", "/thumbnail?url=a"),
+    ],
+)
+def test_what_is_asked_has_a_native_url(raw: str, native: str) -> None:
+    asked = parse(raw, PRESETS)
+    transform = None if isinstance(asked, OriginalAsked) else asked.transform(PRESETS)
+    assert native_url(asked, asked.key, transform) == native
 
 
 def test_a_transform_that_asks_nothing_has_no_path() -> None:
