@@ -431,7 +431,9 @@ class Limits(Section):
     original_max_pixels: Positive = Field(
         100_000_000, description="pixels of an original, all needed frames together"
     )
-    original_max_pixels_heif: Positive = Field(25_000_000, description="the same for AVIF and HEIC originals")
+    original_max_pixels_heif: Positive = Field(
+        25_000_000, description="the same for AVIF originals, and for HEIC where libvips decodes it"
+    )
     original_max_frames: Positive = Field(128, description="frames of an animation that stays one")
     output_max_side: Positive = Field(4000, description="longest side of a variant, in pixels")
     url_max_bytes: Annotated[int, Field(ge=1, le=65_000)] = Field(8192, description="longest request target")

@@ -102,7 +102,8 @@ TRAITS: dict[Format, Traits] = {
 OUTPUTS = frozenset(f for f, traits in TRAITS.items() if traits.shown)
 
 SNIFF_BYTES = 64
-NO_PICTURE = "the original is not a JPEG, PNG, WebP, GIF, AVIF or HEIC picture"
+NO_PICTURE = "the original is not a JPEG, PNG, WebP, GIF or AVIF picture"
+"""HEIC is not named: the bundled libvips does not decode it."""
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})

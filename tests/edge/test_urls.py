@@ -133,6 +133,13 @@ async def test_what_is_unknown_is_named_and_the_nearest_of_ours_suggested(
     assert says in detail(answer)
 
 
+@pytest.mark.parametrize("target", ["/w_50,f_jpg/text.jpg", "/info/text.jpg", "/original/text.jpg"])
+async def test_what_is_taken_is_named_and_nothing_that_is_refused(node: Running, target: str) -> None:
+    answer = await node.get(target)
+    assert answer.status == 415
+    assert detail(answer) == "the original is not a JPEG, PNG, WebP, GIF or AVIF picture"
+
+
 async def test_limit_is_fit(node: Running) -> None:
     fit = await node.get("/w_50,h_50,c_fit/photo.jpg")
     assert (await node.get("/w_50,h_50,c_limit/photo.jpg")).headers["ETag"] == fit.headers["ETag"]
