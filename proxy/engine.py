@@ -295,6 +295,8 @@ class Engine:
     def watch(self, metrics: PrometheusMetrics) -> None:
         """Has the metrics show what is read here at scrape time."""
         pool = self.pool
+        slow = [self.keep.name, *(tier.name for tier in self.slow), *(["redis"] if self.redis else [])]
+        metrics.expect(self.sources, slow)
         metrics.watch("calotype_render_queue", "Renders waiting for a worker.", lambda: {"": pool.waiting})
         metrics.watch(
             "calotype_workers",

@@ -380,6 +380,10 @@ class Ledger(Protocol):
         """Takes the visit over: it is told later, with many others."""
         ...
 
+    def expect(self, mounts: Iterable[str], statuses: Iterable[int]) -> None:
+        """Visits of these mounts will come, and may fail with these statuses: none of them is shown as none."""
+        ...
+
 
 class Follower(Protocol):
     """Who remembers what the miss path has told it: a process that answers requests."""

@@ -113,6 +113,7 @@ class Visit:
     method: str
     target: str
     outcome: Outcome | None = None
+    mount: str = ""
     tier: str = ""
     key: str = ""
     format: str = ""

@@ -62,6 +62,7 @@ class Page:
     """A URL of a variant, understood once for each Accept class; `headers` are those of `delivery`, its last, and
     made anew with the next. `scope` is checked with every request, if it is any."""
 
+    mount: str
     wanted: Wanted
     terms: respond.Terms
     scope: Scope
@@ -107,6 +108,7 @@ class Public:
         self._rules = rules
         self._hosts = frozenset(mount.host for mount in rules.mounts) - {"*"}
         self._pages: Memo[Address, Page] = Memo(_MEMO_URLS)
+        self._ledger.expect([mount.name for mount in rules.mounts], respond.STATUSES)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers every request; only a cancelled one raises."""
@@ -134,8 +136,10 @@ class Public:
             address = host, visit.target, self._accepted(joined(headers, hdrs.ACCEPT))
             pages = self._pages
             page = pages.get(address)
-            if page is not None and page.scope is not ANY:
-                self._enforce(page.scope, headers)
+            if page is not None:
+                visit.mount = page.mount
+                if page.scope is not ANY:
+                    self._enforce(page.scope, headers)
             conditional = hdrs.IF_NONE_MATCH in headers or hdrs.IF_MATCH in headers
             hit = None if page is None or conditional else self._deliver.recall(page.wanted)
             if page is not None and hit is not None:
@@ -157,7 +161,9 @@ class Public:
             visit.outcome, visit.error = Outcome.FAILED, Internal.slug
             response = respond.problem(Internal("an unexpected error was logged"))
         if visit.outcome is not None:
-            visit.status, visit.bytes = response.status, response.content_length or 0
+            visit.status = response.status
+            if visit.method != hdrs.METH_HEAD:
+                visit.bytes = response.content_length or 0
             visit.seconds = self._clock() - began_s
             self._ledger.enter(visit)
         return self._last(response)
@@ -190,7 +196,8 @@ class Public:
         if self._me in joined(request.headers, "CDN-Loop"):
             raise SourceNotAllowed("the originals of this node lead back to itself")
         if page is None:
-            mount, asked, signed = self._understood(host, target, request.headers)
+            mount = self._routed(visit, host, target)
+            asked, signed = self._understood(mount, target, request.headers)
             if isinstance(asked, OriginalAsked):
                 return await self._original(request, visit, mount, asked, signed, began_s)
             page = self._page(mount, asked, accepted, signed)
@@ -300,17 +307,21 @@ class Public:
             return math.inf
         return math.floor(self._clock() + scope.until_s - self._wall())
 
-    def _understood(
-        self, host: str, raw: str, headers: CIMultiDictProxy[str]
-    ) -> tuple[Mount, Asked, Signed | None]:
-        """The mount, what is asked of it, and what of the URL is signed."""
+    def _routed(self, visit: Visit, host: str, raw: str) -> Mount:
         cut(raw)
         mount = route(self._rules.mounts, host, raw)
+        visit.mount = mount.name
+        return mount
+
+    def _understood(
+        self, mount: Mount, raw: str, headers: CIMultiDictProxy[str]
+    ) -> tuple[Asked, Signed | None]:
+        """What is asked of the mount, and what of the URL is signed."""
         signed = proven(mount, raw)
         if signed is None:
-            return mount, mount.asked(raw, self._rules.presets), None
+            return mount.asked(raw, self._rules.presets), None
         self._enforce(signed.scope, headers)
-        return mount, mount.asked(signed.target, self._rules.presets), signed
+        return mount.asked(signed.target, self._rules.presets), signed
 
     def _negotiates(self, host: str, raw: str) -> bool:
         """Whether an error depends on Accept too: asked of the URL alone, however wrong the rest of it is."""
@@ -341,7 +352,7 @@ class Public:
             notice=notice_list(told),
         )
         wanted = Wanted(mount.ref(asked.key), transform, accepted, self._rules.max_side_px)
-        return Page(wanted, terms, scope, fields)
+        return Page(mount.name, wanted, terms, scope, fields)
 
     async def _original(
         self,

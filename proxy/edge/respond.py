@@ -61,6 +61,8 @@ STATUS: dict[str, tuple[int, str]] = {
     "render-timeout": (504, "The render took too long"),
 }
 
+STATUSES = tuple(sorted({status for status, _ in STATUS.values()}))
+
 FRONT_CACHE_S = 5
 """How long nginx in front may repeat an answer without asking: a purge is to be through it within ten."""
 NOT_FOUND_CACHE_S = 60

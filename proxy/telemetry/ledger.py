@@ -7,14 +7,16 @@ import re
 import time
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterable
 from itertools import accumulate
 
 import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 
-from proxy.core.delivery import Outcome, Visit
+from proxy.core.delivery import VALIDATOR, Outcome, Visit
 from proxy.core.dialects.target import without_secrets
+from proxy.core.formats import TRAITS, Format
 from proxy.core.signing import unsigned
 from proxy.telemetry.metrics import SECONDS
 from proxy.telemetry.outlet import Outlet
@@ -22,6 +24,14 @@ from proxy.telemetry.traces import Traces
 
 _MOST_TARGET = 4096
 MOST_ASKED = 100_000
+_NONE = "none"
+"""The value of a label that a request has none of."""
+_ANSWERS = (
+    *((Outcome.HIT, tier, 200) for tier in ("memory", "disk", "bucket", "source")),
+    *((Outcome.HIT, VALIDATOR, 304), (Outcome.MISS, _NONE, 200), (Outcome.COLLAPSED, _NONE, 200)),
+    (Outcome.SHED, _NONE, 503),
+)
+_FORMATS = (*(kind for kind, traits in TRAITS.items() if traits.shown), Format.INFO, _NONE)
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
@@ -75,7 +85,8 @@ class RequestLedger:
         self._timer: asyncio.TimerHandle | None = None
         self._second = 0
         self._stamp = ""
-        self._counts: Counter[tuple[str, str, int]] = Counter()
+        self._counts: Counter[tuple[str, str, str, int]] = Counter()
+        self._sent_bytes: Counter[tuple[str, str]] = Counter()
         self._buckets = [0] * (len(SECONDS) + 1)
         self._seconds = 0.0
         self.asked: set[str] = set()
@@ -89,6 +100,12 @@ class RequestLedger:
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self.FLUSH_S, self.flush)
 
+    def expect(self, mounts: Iterable[str], statuses: Iterable[int]) -> None:
+        answers = (*_ANSWERS, *((Outcome.FAILED, _NONE, status) for status in statuses))
+        for mount in (*mounts, _NONE):
+            self._counts.update({(mount, *answer): 0 for answer in answers})
+            self._sent_bytes.update({(mount, kind): 0 for kind in _FORMATS})
+
     def flush(self) -> None:
         """Counts and writes what was noted."""
         if self._timer is not None:
@@ -96,7 +113,9 @@ class RequestLedger:
             self._timer = None
         visits, self._visits = self._visits, []
         for _, visit in visits:
-            self._counts[visit.outcome or Outcome.FAILED, visit.tier or "none", visit.status] += 1
+            mount = visit.mount or _NONE
+            self._counts[mount, visit.outcome or Outcome.FAILED, visit.tier or _NONE, visit.status] += 1
+            self._sent_bytes[mount, visit.format or _NONE] += visit.bytes
             self._buckets[bisect_left(SECONDS, visit.seconds)] += 1
             self._seconds += visit.seconds
             if visit.key and visit.tier != "source" and len(self.asked) < MOST_ASKED:
@@ -123,13 +142,20 @@ class RequestLedger:
         self.flush()
         requests = CounterMetricFamily(
             "calotype_requests",
-            "Requests by outcome, tier of a hit, and status.",
-            labels=["outcome", "tier", "status"],
+            "Requests by mount, outcome, tier of a hit, and status.",
+            labels=["mount", "outcome", "tier", "status"],
         )
         of_outcome: Counter[str] = Counter()
-        for (outcome, tier, status), count in self._counts.items():
-            requests.add_metric([outcome, tier, str(status)], count)
+        for (mount, outcome, tier, status), count in self._counts.items():
+            requests.add_metric([mount, outcome, tier, str(status)], count)
             of_outcome[outcome] += count
+        sent = CounterMetricFamily(
+            "calotype_sent_bytes",
+            "Bytes of bodies sent to clients, by mount and format.",
+            labels=["mount", "format"],
+        )
+        for of, sent_bytes in self._sent_bytes.items():
+            sent.add_metric(list(of), sent_bytes)
         seconds = HistogramMetricFamily("calotype_request_seconds", "Time from request to answer.")
         bounds = [*(str(bound) for bound in SECONDS), "+Inf"]
         seconds.add_metric([], list(zip(bounds, accumulate(self._buckets), strict=True)), self._seconds)
@@ -143,7 +169,7 @@ class RequestLedger:
             "Requests refused because the queue was full.",
             value=of_outcome[Outcome.SHED],
         )
-        return [requests, seconds, collapsed, shed]
+        return [requests, sent, seconds, collapsed, shed]
 
     def _line(self, at_s: float, visit: Visit) -> RequestLine:
         line = RequestLine(

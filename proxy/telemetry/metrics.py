@@ -2,17 +2,27 @@
 
 import os
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from proxy.core.delivery import Timings
+from proxy.core.formats import TRAITS, Format
 from proxy.core.keys import OriginalRef
 from proxy.telemetry.slowest import Slowest
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histograms' buckets."""
+_FETCHES = (
+    *("ok", "stale", "timeout", "original-not-found", "original-too-large", "source-not-allowed"),
+    *("source-unavailable", "source-timeout", "overloaded"),
+)
+_TIER_FAULTS = (
+    *("broken", "damaged", "database", "denied", "dropped", "full", "internal", "io", "locked", "orphan"),
+    *("refused", "resting", "timeout", "unavailable"),
+)
 
 
 class PrometheusMetrics:
@@ -51,11 +61,20 @@ class PrometheusMetrics:
             ["outcome"],
             registry=self.registry,
         )
-        for outcome in ("ok", "refused"):  # Shown from the start: an alert sees no increase from nothing.
+        for outcome in ("ok", "refused"):
             self._reloads.labels(outcome)
         self._stalls = Counter(
             "calotype_loop_stalls", "Times the event loop stood still.", registry=self.registry
         )
+
+    def expect(self, sources: Iterable[str], tiers: Iterable[str]) -> None:
+        """Shows the series of these from the start: an alert sees no increase from nothing."""
+        for labels in product(sources, _FETCHES):
+            self._fetches.labels(*labels)
+        for labels in product(tiers, _TIER_FAULTS):
+            self._tier_errors.labels(*labels)
+        for kind in (*(kind for kind, traits in TRAITS.items() if traits.shown), Format.INFO):
+            self._render_seconds.labels(kind)
 
     def watch(
         self, name: str, documentation: str, read: Callable[[], Mapping[str, float]], label: str = ""

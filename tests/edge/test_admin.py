@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from proxy.edge.admin import COOKIE
+from tests import pictures
 from tests.edge.conftest import Answer, Running, running
+from tests.fakes import temporary_file
 
 TOKEN = "t" * 32
 
@@ -34,7 +36,7 @@ async def test_the_status_is_that_of_the_metrics(node: Running) -> None:
     assert told["lacking"] == []
     assert told["uptime_s"] >= 0
     samples = {(name, *sorted(labels.values())): value for name, labels, value in told["metrics"]}
-    assert samples["calotype_requests_total", "200", "hit", "memory"] == 2
+    assert samples["calotype_requests_total", "200", "all", "hit", "memory"] == 2
     assert samples["calotype_workers", "idle"] == 1
     assert samples["calotype_tier_max_bytes", "disk"] == 64 * 2**20
     assert samples["calotype_build_info", told["version"]] == 1
@@ -42,6 +44,45 @@ async def test_the_status_is_that_of_the_metrics(node: Running) -> None:
     [slow] = told["slowest"]
     assert (slow["source"], slow["original"], slow["format"]) == ("photos", "photo.jpg", "jpeg")
     assert slow["seconds"] == pytest.approx(slow["fetch_s"] + slow["render_s"])
+
+
+async def test_metrics_tell_mounts_apart_and_show_each_from_the_start(tmp_path: Path) -> None:
+    mounts = {
+        "shop": {"source": "photos", "prefix": "/shop/", "dimensions": "any"},
+        "news": {"source": "photos", "prefix": "/news/", "signing": "required"},
+    }
+    signing = {"keys": {"k": "s" * 32}}
+    async with running(tmp_path, mounts=mounts, signing=signing) as node:
+        text = (await node.get("/metrics", admin=True)).body.decode()
+        for series in (
+            *(f'requests_total{{mount="{mount}",outcome="hit",status="200",tier="memory"}}' for mount in mounts),
+            *(f'requests_total{{mount="{mount}",outcome="failed",status="502",tier="none"}}' for mount in mounts),
+            *(f'sent_bytes_total{{format="avif",mount="{mount}"}}' for mount in mounts),
+            'requests_total{mount="none",outcome="failed",status="404",tier="none"}',
+            'render_seconds_count{format="webp"}', 'source_fetches_total{outcome="source-timeout",source="photos"}',
+            'tier_errors_total{kind="damaged",tier="disk"}', 'tier_errors_total{kind="io",tier="originals"}',
+        ):  # fmt: skip
+            assert f"calotype_{series} 0.0\n" in text
+        temporary_file(node.originals, "a.png", pictures.quarters_as("png"))
+        answers = [await node.get(f"/shop/w_{side},f_webp/a.png") for side in (10, 20, 20)]
+        part = await node.get("/shop/w_20,f_webp/a.png", Range="bytes=0-9")
+        original = await node.get("/shop/original/a.png")
+        head = await node.get("/shop/w_20,f_webp/a.png", method="HEAD")
+        assert int(head.headers["Content-Length"]) == len(answers[1].body)
+        refused = [await node.get("/news/w_20/a.png"), await node.get("/elsewhere/w_20/a.png")]
+        assert [answer.status for answer in refused] == [403, 404]
+
+        async def sent(mount: str, kind: str) -> float:
+            return await node.metric("calotype_sent_bytes_total", mount=mount, format=kind)
+
+        assert await sent("shop", "webp") == sum(len(answer.body) for answer in (*answers, part))
+        assert await sent("shop", "png") == len(original.body)
+        assert await sent("news", "none") == len(refused[0].body)
+        assert await sent("none", "none") == len(refused[1].body)
+        assert await node.metric("calotype_requests_total", mount="shop") == 6
+        assert await node.metric("calotype_requests_total", mount="shop", outcome="hit", tier="memory") == 3
+        assert await node.metric("calotype_requests_total", mount="news", status="403") == 1
+        assert await node.metric("calotype_requests_total", mount="none", status="404") == 1
 
 
 async def test_pages_let_nothing_of_others_in(node: Running) -> None:

@@ -462,12 +462,13 @@ async def test_more_than_the_queue_holds_is_shed_while_hits_go_on(tmp_path: Path
 
 
 async def test_the_admin_listener(node: Running) -> None:
-    await node.get("/w_100/photo.jpg")
+    sent = await node.get("/w_100/photo.jpg")
     assert (await node.get("/healthz", admin=True)).status == 200
     assert (await node.get("/readyz", admin=True)).status == 200
     metrics = (await node.get("/metrics", admin=True)).body.decode()
     for name in (
-        'calotype_requests_total{outcome="miss",status="200",tier="none"} 1.0',
+        'calotype_requests_total{mount="all",outcome="miss",status="200",tier="none"} 1.0',
+        f'calotype_sent_bytes_total{{format="jpeg",mount="all"}} {float(len(sent.body))}',
         "calotype_request_seconds_count 1.0",
         'calotype_render_seconds_count{format="jpeg"} 1.0',
         "calotype_renders_total 1.0",

@@ -189,7 +189,7 @@ def test_every_metric_that_is_looked_at_exists(exposed: set[str]) -> None:
 
 def test_the_metrics_of_the_contract_exist(exposed: set[str]) -> None:
     assert {
-        "calotype_requests_total", "calotype_request_seconds_bucket", "calotype_render_seconds_bucket",
+        "calotype_requests_total", "calotype_sent_bytes_total", "calotype_request_seconds_bucket", "calotype_render_seconds_bucket",
         "calotype_renders_total", "calotype_render_queue", "calotype_tier_bytes", "calotype_tier_entries",
         "calotype_source_fetches_total", "calotype_collapsed_total", "calotype_shed_total",
     } <= exposed  # fmt: skip
