@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, unquote_to_bytes, urljoin, urlsplit
 
-from proxy.core.dialects.target import BAD_PERCENT, CREDENTIALS, checked_key, decoded, is_absolute
+from proxy.core.dialects.target import BAD_PERCENT, checked_key, decoded, is_absolute
 from proxy.core.errors import BadUrl, CalotypeError, SourceNotAllowed
+from proxy.core.masking import CREDENTIALS
 
 DEFAULT_REGION = "us-east-1"
 _PORTS = {"http": 80, "https": 443}

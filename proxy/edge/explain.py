@@ -6,8 +6,9 @@ from typing import TypedDict
 
 from proxy.core import explain
 from proxy.core.dialects.native import InfoAsked, VariantAsked, native_url, spell
-from proxy.core.dialects.target import cut, origin_and_target, without_secrets
+from proxy.core.dialects.target import cut, origin_and_target
 from proxy.core.errors import CalotypeError, NotAllowed, UrlTooLong
+from proxy.core.masking import without_secrets
 from proxy.core.mounts import Mount, Rules, admit, admit_original, host_name, proven, route
 from proxy.core.negotiate import accept_class
 from proxy.core.plan import canonical

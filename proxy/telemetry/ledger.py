@@ -8,6 +8,7 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import accumulate
 
 import msgspec
@@ -15,14 +16,16 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 
 from proxy.core.delivery import VALIDATOR, Outcome, Visit
-from proxy.core.dialects.target import without_secrets
 from proxy.core.formats import TRAITS, Format
+from proxy.core.masking import without_secrets
 from proxy.core.signing import unsigned
 from proxy.telemetry.metrics import SECONDS
 from proxy.telemetry.outlet import Outlet
 from proxy.telemetry.traces import Traces
 
 _MOST_TARGET = 4096
+_SHOWN_TARGETS = 2048
+"""Of how many targets it is remembered what the log says of them."""
 MOST_ASKED = 100_000
 _NONE = "none"
 """The value of a label that a request has none of."""
@@ -83,6 +86,7 @@ class RequestLedger:
         self._encoder = msgspec.json.Encoder()
         self._visits: list[tuple[float, Visit]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._shown = lru_cache(_SHOWN_TARGETS)(_shown)
         self._second = 0
         self._stamp = ""
         self._counts: Counter[tuple[str, str, str, int]] = Counter()
@@ -177,7 +181,7 @@ class RequestLedger:
             level="info",
             time=self._rfc3339(at_s),
             method=visit.method,
-            target=_shown(visit.target),
+            target=self._shown(visit.target),
             status=visit.status,
             outcome=visit.outcome or "",
             bytes=visit.bytes,

@@ -5,8 +5,8 @@ import time
 from dataclasses import dataclass
 
 from proxy.core.delivery import Timings
-from proxy.core.dialects.target import without_secrets
 from proxy.core.keys import OriginalRef
+from proxy.core.masking import without_secrets
 
 KEPT = 10
 FOR_S = 3600.0

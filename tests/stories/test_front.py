@@ -907,7 +907,20 @@ async def test_one_line_in_each_log_with_the_same_id_and_no_secret(house: House)
         "/w_3/https:%2F/user:SECRETSIG@x/a.jpg",
         "/w_3/photo.jpg;sig=SECRETSIG",
         "/w_3/photo.jpg%3Bses%3DSECRETSIG",
+        "/w_3/photo.jpg?sig[]=SECRETSIG",
+        "/w_3/photo.jpg?sig%5B0%5D=SECRETSIG",
+        "/w_3/photo.jpg?sig%=SECRETSIG",
+        f"/w_3/photo.jpg?anything=SECRETSIG{'0a' * 12}",
+        f"/w_3/https%3A%2F%2Fx%2Fa.jpg%3Fanything%3DSECRETSIG{'0a' * 12}",
+        f"/SECRETSIG{'0a' * 12}/w_3/photo.jpg",
+        f"/w_3/s--SECRETSIG--/photo.jpg?token=SECRETSIG&u=/{'0aB' * 12}/a.jpg",
     ]
+    shown = [
+        "/w_3/6f1c2c1e-6d0a-4a39-9f0e-0d3a4f4c5b11/A-photo-of-mine.jpg",
+        "/thumbnail?url=My-Photographs/From-Berlin-In-2026.jpg&w=4",
+    ]
+    for target in shown:
+        await get(house.front.url, target)
     for target in targets:
         await get(
             house.front.url,
@@ -919,6 +932,7 @@ async def test_one_line_in_each_log_with_the_same_id_and_no_secret(house: House)
     lines = house.front.log()  # In no order: each of nginx's processes has a buffer of its own.
     text = json.dumps(lines) + house.node.log()
     assert "SECRETSIG" not in text
+    assert set(shown) <= {line["target"] for line in lines}
     assert secret.partition("sig=")[2] not in text
     by_id = {line["id"]: line for line in map(json.loads, house.node.log().splitlines()) if line.get("id")}
     first = next(line for line in lines if line["target"].startswith("/w_302/"))

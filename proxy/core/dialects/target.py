@@ -135,32 +135,3 @@ def checked_prefix(prefix: str) -> str:
 def encoded(key: str) -> str:
     """`key` as it is written in a path or a query value; of a URL, which others may tidy up, not a slash stays bare."""
     return quote(key, safe="-._~" if is_absolute(key) else "/-._~")
-
-
-CREDENTIALS = (
-    *("x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-goog-signature", "x-goog-credential"),
-    *("awsaccesskeyid", "key-pair-id", "signature", "sig", "hmac", "hdnts", "hdnea"),
-)
-"""Names of parameters, in lower case, by which a URL lets its bearer in."""
-
-_SECRETS = re.compile(
-    rf"(?:{'|'.join(CREDENTIALS)}|(?<![a-z])ses|token|secret|password|api_?key)=|//[^/@]*@", re.IGNORECASE
-)
-_DECODINGS = 4
-
-
-def without_secrets(raw: str) -> str:
-    """`raw` as a log may show it: up to the first credential of its own or of a URL within it, however it is encoded."""
-    if "%" not in raw and "=" not in raw and "@" not in raw:
-        return raw
-    plain, rests = raw, False
-    for _ in range(_DECODINGS):
-        deeper = unquote_to_bytes(plain.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
-        if rests := deeper == plain:
-            break
-        plain = deeper
-    found = _SECRETS.search(plain)
-    if found is None:
-        # What is encoded deeper still is not for showing.
-        return raw if rests else raw.partition("%25")[0] + "..."
-    return quote(plain[: found.start()], safe="/:?&=;,@.-_~") + "..."
