@@ -35,24 +35,26 @@ class Gate:
         """Whether it is the one that is good for everything."""
         return _equal(token, self._token)
 
-    def enforce(self, request: web.Request, scope: str) -> None:
-        """Raises Unauthorized unless the request may do what `scope` names; what is not read is never let in by
-        cookie."""
+    def enforce(self, request: web.Request, scope: str | None) -> None:
+        """Raises Unauthorized unless the request may do what `scope` names, or None, what everybody may who has a token;
+        what is not read is never let in by cookie."""
+        reads = scope in ("read", None)
         if not self._token:
-            if scope != "read" and not _from_here(request):
+            if not reads and not _from_here(request):
                 raise Unauthorized(
                     "without an admin token a write must come from this machine, and from no page"
                 )
             return
-        given = _given(request, basic=scope == "events")
+        given = _given(request, basic=scope in ("events", None))
         # Every token is compared, so that the time tells nothing of which it was.
-        granted = {scope} if self.fits(given) else set[str]()
+        granted = {scope} if self.fits(given) else set[str | None]()
         for token, scopes in self._tokens.items():
             if _equal(given, token):
-                granted |= scopes
-        if scope in granted or (scope == "read" and self._holds(request.cookies.get(COOKIE, ""))):
+                granted |= {*scopes, None}
+        if scope in granted or (reads and self._holds(request.cookies.get(COOKIE, ""))):
             return
-        raise Unauthorized(f"a token with the scope {scope} must be sent as Authorization: Bearer")
+        needed = f" with the scope {scope}" if scope else ""
+        raise Unauthorized(f"a token{needed} must be sent as Authorization: Bearer")
 
     def cookie(self) -> str:
         """Good for LOGIN_S."""

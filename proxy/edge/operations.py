@@ -3,8 +3,9 @@ more than that may wait, so that they starve nobody."""
 
 import asyncio
 import json
+import re
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeVar
@@ -54,8 +55,9 @@ BODY_S = 300.0
 SILENT_S = 30.0
 _CHUNK_BYTES = 256 * 1024
 _LONGEST_ONCE = 256
+_QUOTABLE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -114,26 +116,26 @@ class Operations:
         self._receiving = _Turnstile(MOST_RECEIVED)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
-        """All of them, each behind the scope it takes."""
-        for method, path, scope, handler in (
-            (hdrs.METH_POST, "/v1/originals", "upload", self._upload),
-            (hdrs.METH_POST, "/v1/warm", "warm", self._warm),
-            (hdrs.METH_GET, "/v1/warm", "read", self._jobs),
-            (hdrs.METH_GET, "/v1/warm/{id}", "read", self._job),
-            (hdrs.METH_POST, "/v1/warm/{id}", "warm", self._again),
-            (hdrs.METH_DELETE, "/v1/warm/{id}", "warm", self._cancel),
-            (hdrs.METH_POST, "/v1/purge", "purge", self._purge),
-            (hdrs.METH_POST, "/v1/events/s3", "events", self._events),
-            (hdrs.METH_GET, "/v1/explain", "read", self._explain),
+        """All of them, each behind the scope it takes, with the parameters it knows."""
+        for method, path, scope, known, handler in (
+            (hdrs.METH_POST, "/v1/originals", "upload", ("name", "mount"), self._upload),
+            (hdrs.METH_POST, "/v1/warm", "warm", ("mount",), self._warm),
+            (hdrs.METH_GET, "/v1/warm", "read", (), self._jobs),
+            (hdrs.METH_GET, "/v1/warm/{id}", "read", (), self._job),
+            (hdrs.METH_POST, "/v1/warm/{id}", "warm", (), self._again),
+            (hdrs.METH_DELETE, "/v1/warm/{id}", "warm", (), self._cancel),
+            (hdrs.METH_POST, "/v1/purge", "purge", ("mount",), self._purge),
+            (hdrs.METH_POST, "/v1/events/s3", "events", (), self._events),
+            (hdrs.METH_GET, "/v1/explain", "read", ("url", "accept"), self._explain),
         ):
-            guarded = self._guarded(scope, handler)
+            guarded = self._guarded(scope, known, handler)
             self.handlers.add(guarded)
             router.add_route(method, path, guarded)
 
-    def _guarded(self, scope: str, handler: Handler) -> Handler:
+    def _guarded(self, scope: str, known: tuple[str, ...], handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
             self._gate.enforce(request, scope)
-            _check_query(request)
+            check_query(request, known)
             return await handler(request)
 
         return guarded
@@ -296,12 +298,22 @@ async def _body(request: web.Request, most_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _check_query(request: web.Request) -> None:
-    """Raises BadRequest where a parameter has two readings."""
-    if len(set(request.query)) < len(request.query):
-        raise BadRequest("a parameter of the query is given twice")
+def check_query(request: web.Request, known: Iterable[str] = ()) -> None:
+    """Raises BadRequest where a parameter is not `known`, or has two readings."""
     for pair in request.query.items():
         _checked_text("=".join(pair), "the query")
+    _check_known("parameter", request.query, known)
+    if len(set(request.query)) < len(request.query):
+        raise BadRequest("a parameter of the query is given twice")
+
+
+def _check_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raises BadRequest that names what is not `known`, by its place where it cannot be quoted."""
+    for place, name in enumerate(given, start=1):
+        if name not in known:
+            said = f"'{name}'" if _QUOTABLE.fullmatch(name) else f"number {place}"
+            knows = f"known are {', '.join(known)}" if known else "this call takes none"
+            raise BadRequest(f"{what} {said} is unknown; {knows}")
 
 
 def _checked_text(text: str, what: str) -> str:
@@ -325,12 +337,13 @@ def _check_names(body: bytes) -> None:
 
 
 async def _read(request: web.Request, kind: type[T]) -> T:
-    """The JSON of a body. Raises BadRequest that names what is wrong, and repeats nothing of it."""
+    """The JSON of a body. Raises BadRequest that names what is wrong, and repeats nothing but the name of a field."""
     body = await _body(request, MOST_BODY_BYTES)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as wrong:
-        said = str(wrong) if "unknown field" not in str(wrong) else "it holds a field that is not known here"
-        raise BadRequest(f"the body does not fit: {said}") from None
+        if "unknown field" in str(wrong):
+            _check_known("field", json.loads(body), kind.__struct_fields__)
+        raise BadRequest(f"the body does not fit: {wrong}") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest("the body must be a JSON object") from None
