@@ -179,7 +179,7 @@ class Engine:
             self.originals,
             self.pool,
             self.warming,
-            self.generations,
+            self.purges,
             lambda: self.rules,
             eager,
             self.clock,

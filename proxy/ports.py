@@ -206,9 +206,11 @@ class Source(Protocol):
 class Shelf(Protocol):
     """A source that can be listed, and that uploads are put into. Raises what a Source raises."""
 
-    async def keep(self, key: str, content: Original, *, kind: Format, generation: str) -> None:
-        """Stores the original under a key that is new; where the very same bytes are there, nothing is to be done.
-        Raises Conflict where others are."""
+    async def keep(
+        self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
+    ) -> None:
+        """Stores the original under a key that is new, or is to be overwritten; where the very same bytes are there, nothing
+        is to be done. Raises Conflict where others are, MethodNotAllowed where nothing can be stored."""
         ...
 
     async def exists(self, key: str) -> bool:

@@ -351,12 +351,16 @@ class FakeObjects:
 class FakeShelf(FakeSource):
     """A FakeSource that can be listed and put into."""
 
-    async def keep(self, key: str, content: FakeOriginal, *, kind: Format, generation: str) -> None:
+    async def keep(
+        self, key: str, content: FakeOriginal, *, kind: Format, generation: str, overwrite: bool = False
+    ) -> None:
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
         body = os.pread(content.fileno(), content.size_bytes, 0)
-        if self.originals.setdefault(key, body) != body:
+        if overwrite:
+            self.originals[key] = body
+        elif self.originals.setdefault(key, body) != body:
             raise Conflict("other bytes")
         self.versions.setdefault(key, "1")
 

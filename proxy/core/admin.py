@@ -6,18 +6,21 @@ from dataclasses import dataclass
 
 from proxy.core.formats import TRAITS, Format
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_LONGEST_NAME = 100
+_LONGEST_NAME_BYTES = 150
+_DASHES = re.compile(r"-{2,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """Store the original that comes beside this. `once` is what a client calls this upload, so that a second try of it
-    is known; empty for none."""
+    """Store the original that comes beside this, under a new key that ends with `name`, or under `key`, which may be
+    there only where it is to `overwrite`. `once` is what a client calls this upload, so that a second try of it is known.
+    Empty is none."""
 
     mount: str
     name: str
     once: str
+    key: str = ""
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +111,13 @@ AdminAsked = (
 
 
 def safe_name(name: str, kind: Format) -> str:
-    """A name for an original of that kind which means the same in a URL, a bucket and a directory."""
-    plain = unicodedata.normalize("NFKD", name.rpartition("/")[2].rpartition("\\")[2])
-    stem, dot, suffix = _UNSAFE.sub("-", plain.encode("ascii", "ignore").decode()).rpartition(".")
+    """A name for an original of that kind which means the same in a URL, a bucket and a directory. Letters of every
+    script stay, in their composed form."""
+    plain = unicodedata.normalize("NFC", name.rpartition("/")[2].rpartition("\\")[2])
+    safe = "".join(each if unicodedata.category(each)[0] in "LMN" or each in "._-" else "-" for each in plain)
+    stem, dot, suffix = _DASHES.sub("-", safe).rpartition(".")
     stem, suffix = (stem, suffix) if dot else (suffix, "")
     fits = suffix.lower() in ({TRAITS[kind].suffix} | ({"jpeg"} if kind is Format.JPEG else set()))
-    stem = (stem if fits or not suffix else f"{stem}-{suffix}").strip("-.")[:_LONGEST_NAME].strip("-.")
+    stem = (stem if fits or not suffix else f"{stem}-{suffix}").strip("-.")
+    stem = stem.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore").strip("-.")
     return f"{stem or 'original'}.{suffix if fits else TRAITS[kind].suffix}"

@@ -70,7 +70,7 @@ class Generations:
         self._tokens: dict[Scope, str] = {}
         self._lengths: dict[str, Counter[int]] = {}
         self.latest = ""
-        """The greatest token that is known."""
+        """The greatest token that is known or was given."""
         self.of_plans = 0
         """How many purges of plans and variants were applied: who remembers a key looks whether there was one since."""
 
@@ -81,8 +81,9 @@ class Generations:
         return (Purge(scope, token) for scope, token in self._tokens.items())
 
     def next_token(self, now_ns: int, salt: str) -> str:
-        """One that is greater than all that are known; `salt` makes it unlike those of others."""
-        return f"{max(now_ns, int(self.latest[:16] or '0', 16) + 1):016x}{salt}"
+        """One that is greater than all that are known or were given; `salt` makes it unlike those of others."""
+        self.latest = f"{max(now_ns, int(self.latest[:16] or '0', 16) + 1):016x}{salt}"
+        return self.latest
 
     def of(self, ref: OriginalRef) -> str:
         """The generation of an original: the latest purge that covers it as a whole, empty if there is none."""

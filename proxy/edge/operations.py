@@ -8,11 +8,12 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, NamedTuple, TypeVar
 
 import aiohttp
 import msgspec
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import UNSET, UnsetType
 
 from proxy.core.admin import (
@@ -55,10 +56,15 @@ BODY_S = 300.0
 SILENT_S = 30.0
 _CHUNK_BYTES = 256 * 1024
 _LONGEST_ONCE = 256
+_FORM = "multipart/form-data"
+_AROUND_BYTES = 64 * 1024
+"""What a form may have around its file."""
+_ONE_FILE = "a form must have one file and nothing else: name, mount, key and overwrite stand in the query"
 _QUOTABLE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 
 T = TypeVar("T", bound=msgspec.Struct)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Read = Callable[[int], Awaitable[bytes]]
 
 
 class WarmBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,6 +86,14 @@ class PurgeBody(msgspec.Struct, forbid_unknown_fields=True):
     preset: str | UnsetType = UNSET
     all: bool | UnsetType = UNSET
     mount: str = ""
+
+
+class _Spooled(NamedTuple):
+    """An upload on disk; `name` is what a form calls its file."""
+
+    file: IO[bytes]
+    size_bytes: int
+    name: str
 
 
 class _Turnstile:
@@ -118,7 +132,7 @@ class Operations:
     def add_to(self, router: web.UrlDispatcher) -> None:
         """All of them, each behind the scope it takes, with the parameters it knows."""
         for method, path, scope, known, handler in (
-            (hdrs.METH_POST, "/v1/originals", "upload", ("name", "mount"), self._upload),
+            (hdrs.METH_POST, "/v1/originals", "upload", ("name", "mount", "key", "overwrite"), self._upload),
             (hdrs.METH_POST, "/v1/warm", "warm", ("mount",), self._warm),
             (hdrs.METH_GET, "/v1/warm", "read", (), self._jobs),
             (hdrs.METH_GET, "/v1/warm/{id}", "read", (), self._job),
@@ -146,28 +160,44 @@ class Operations:
             raise BadRequest("header Idempotency-Key is given twice")
         if len(once) > _LONGEST_ONCE:
             raise BadRequest(f"header Idempotency-Key is longer than {_LONGEST_ONCE} characters")
-        asked = Upload(mount=request.query.get("mount", ""), name=request.query.get("name", ""), once=once)
-        async with self._receiving, self._spooled(request) as (file, size_bytes), self._turnstiles[Upload]:
-            answer = await self._operator.do(asked, content=file.fileno(), size_bytes=size_bytes)
+        name, key, overwrite = (request.query.get(name, "") for name in ("name", "key", "overwrite"))
+        if overwrite not in ("", "true", "false"):
+            raise BadRequest("parameter overwrite must be true or false")
+        if overwrite == "true" and not key:
+            raise BadRequest("parameter overwrite needs key: a new key replaces nothing")
+        if key and name:
+            raise BadRequest("parameters name and key: give one of them")
+        async with self._receiving, self._spooled(request) as spooled, self._turnstiles[Upload]:
+            asked = Upload(
+                mount=request.query.get("mount", ""),
+                name=name or spooled.name,
+                once=once,
+                key=key,
+                overwrite=overwrite == "true",
+            )
+            answer = await self._operator.do(
+                asked, content=spooled.file.fileno(), size_bytes=spooled.size_bytes
+            )
         return respond.told(answer, 201)
 
     @asynccontextmanager
-    async def _spooled(self, request: web.Request) -> AsyncIterator[tuple[IO[bytes], int]]:
-        """The body, in a file that is gone when it is closed."""
-        if (request.content_length or 0) > self.max_bytes:
+    async def _spooled(self, request: web.Request) -> AsyncIterator["_Spooled"]:
+        """The picture of the body, in a file that is gone when it is closed."""
+        is_form = request.content_type == _FORM
+        if (request.content_length or 0) > self.max_bytes + (_AROUND_BYTES if is_form else 0):
             raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
         file = _nameless(self._spool)
         size_bytes = 0
         try:
-            async with asyncio.timeout(BODY_S):
-                async for chunk in _chunks(request):
+            async with asyncio.timeout(BODY_S), _picture(request) as (name, read):
+                async for chunk in _chunks(read):
                     size_bytes += len(chunk)
                     if size_bytes > self.max_bytes:
                         raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
                     await _written(file, chunk)
             if not size_bytes:
-                raise BadRequest("the body must be the picture itself")
-            yield file, size_bytes
+                raise BadRequest("the body must be the picture itself, or a form with one file")
+            yield _Spooled(file, size_bytes, name)
         except TimeoutError:
             raise BadRequest("the body came too slowly") from None
         except OSError as fault:
@@ -246,12 +276,31 @@ def _nameless(folder: Path) -> IO[bytes]:
     return tempfile.TemporaryFile(dir=folder, buffering=0)
 
 
-async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
-    """The body. Raises TimeoutError where it drips, BadRequest where it breaks off, or is not what its head says."""
+@asynccontextmanager
+async def _picture(request: web.Request) -> AsyncIterator[tuple[str, Read]]:
+    """The name of what is uploaded, and how it is read: the body, or the one file of a form (RFC 7578). Raises TimeoutError
+    where a form drips, BadRequest where it is none, or has anything else."""
+    if request.content_type != _FORM:
+        yield "", request.content.read
+        return
+    try:
+        form = await request.multipart()
+        part = await asyncio.wait_for(form.next(), SILENT_S)
+        if not isinstance(part, aiohttp.BodyPartReader) or part.filename is None:
+            raise BadRequest(_ONE_FILE)
+        yield part.filename, part.read_chunk
+        if await asyncio.wait_for(form.next(), SILENT_S) is not None:
+            raise BadRequest(_ONE_FILE)
+    except (ValueError, AssertionError, RuntimeError, HttpProcessingError, aiohttp.ClientPayloadError):
+        raise BadRequest("the body is not the form that its Content-Type says, or broke off") from None
+
+
+async def _chunks(read: Read) -> AsyncIterator[bytes]:
+    """What is read. Raises TimeoutError where it drips, BadRequest where it breaks off, or is not what its head says."""
     clock = asyncio.get_running_loop().time
     began_s, size_bytes = clock(), 0
     try:
-        while chunk := await asyncio.wait_for(request.content.read(_CHUNK_BYTES), SILENT_S):
+        while chunk := await asyncio.wait_for(read(_CHUNK_BYTES), SILENT_S):
             size_bytes += len(chunk)
             took_s = clock() - began_s
             if took_s > SLOW_AFTER_S and size_bytes < took_s * SLOWEST_BYTES_PER_S:
@@ -288,7 +337,7 @@ async def _body(request: web.Request, most_bytes: int) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
-            async for chunk in _chunks(request):
+            async for chunk in _chunks(request.content.read):
                 body += chunk
                 if len(body) > most_bytes:
                     raise BadRequest(f"the body is larger than {most_bytes} bytes")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from proxy.core.errors import PurgeIncomplete
 from proxy.core.generations import Generations, Purge, Scope
 from proxy.core.keys import Entry, OriginalRef
 from proxy.ports import Clock, Fleet, Follower, Hook, Index, Journal, OriginalsTier, Unfollowed, WallClock
@@ -140,6 +141,21 @@ class Purges:
         tiers = dict(deleting.tiers)
         self._log.info("purged", scopes=len(scopes), tiers=tiers, open=unheard)
         return Purged(removed=sum(tiers.values()), tiers=tiers, behind=deleting.left, open=unheard)
+
+    def generation(self, ref: OriginalRef) -> str:
+        """That of an original now."""
+        return self._generations.of(ref)
+
+    async def intend(self, scopes: Sequence[Scope]) -> None:
+        """Has a restart purge these, whatever becomes of what is about to be done. Raises PurgeIncomplete, where nothing
+        must be done."""
+        token = self._generations.next_token(int(self._wall() * 1e9), self._salt())
+        try:
+            await asyncio.to_thread(self._journal.append, [Purge(scope, token) for scope in scopes])
+        except OSError as fault:
+            raise PurgeIncomplete(
+                f"the purge could not be written, so nothing was changed: {fault.strerror}"
+            ) from None
 
     async def learn(self, purges: Sequence[Purge]) -> list[str]:
         """Applies what another node has purged; returns what of this node could not be reached. Purges without a token

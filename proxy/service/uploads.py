@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from proxy.core.admin import Upload, safe_name
 from proxy.core.dialects.native import path_url
-from proxy.core.errors import CalotypeError
+from proxy.core.dialects.target import checked_key
+from proxy.core.errors import CalotypeError, Conflict, PurgeIncomplete
 from proxy.core.facts import Facts
 from proxy.core.formats import Format
-from proxy.core.generations import Generations
+from proxy.core.generations import Scope
 from proxy.core.geometry import Size
 from proxy.core.keys import Identity, OriginalRef
 from proxy.core.mounts import Mount, Rules, Signing
@@ -21,6 +22,7 @@ from proxy.core.transform import WHITE, Transform
 from proxy.core.warm import Asked
 from proxy.ports import Clock, Renderer, Shelf
 from proxy.service.originals import Originals
+from proxy.service.purges import Purges
 from proxy.service.singleflight import Flight
 from proxy.service.warming import Warming, mount_named
 
@@ -76,7 +78,7 @@ class Uploads:
         originals: Originals,
         renderer: Renderer,
         warming: Warming,
-        generations: Generations,
+        purges: Purges,
         rules: Callable[[], Rules],
         eager: tuple[str, ...],
         clock: Clock,
@@ -85,7 +87,7 @@ class Uploads:
         self._originals = originals
         self._renderer = renderer
         self._warming = warming
-        self._generations = generations
+        self._purges = purges
         self._rules = rules
         self._eager = eager
         self._clock = clock
@@ -94,27 +96,56 @@ class Uploads:
     async def upload(self, asked: Upload, descriptor: int, size_bytes: int) -> Uploaded:
         """Raises UnsupportedFormat, Undecodable, OriginalTooLarge, Conflict, or what a source raises."""
         mount = mount_named(self._rules(), asked.mount)
+        key = checked_key(asked.key) if asked.key else ""
         folder = uuid.uuid5(_NAMESPACE, f"{mount.name}\n{asked.once}") if asked.once else uuid.uuid4()
         deadline = self._clock() + PATIENCE_S
         facts = await self._look(
             Received(descriptor, OriginalRef(mount.source, f"{uuid.uuid4()}"), size_bytes), deadline
         )
         shelf = self._shelves[mount.source]
-        async with self._seat(str(folder)):
-            # Once more is what it was the first time, whatever it is called now.
-            before = [key async for keys in shelf.keys(f"{folder}/") for key in keys] if asked.once else []
-            key = before[0] if before else f"{folder}/{safe_name(asked.name, facts.format)}"
+        async with self._seat(key or str(folder)):
+            if not key:
+                # Once more is what it was the first time, whatever it is called now.
+                before = (
+                    [key async for keys in shelf.keys(f"{folder}/") for key in keys] if asked.once else []
+                )
+                key = before[0] if before else f"{folder}/{safe_name(asked.name, facts.format)}"
             content = Received(descriptor, OriginalRef(mount.source, key), size_bytes)
             try:
-                await shelf.keep(
-                    key, content, kind=facts.format, generation=self._generations.of(content.identity.ref)
-                )
-                return await self._stored(mount, content, facts, deadline)
+                await self._keep(asked, shelf, content, facts)
+                return await self._stored(asked, mount, content, facts, deadline)
             except BaseException:
-                if not asked.once:
+                if not (asked.once or asked.key):
                     # Nobody will ever hear of its key. With a name of its own a second try is on its way.
                     await asyncio.shield(self._take_back(shelf, key))
                 raise
+
+    async def _keep(self, asked: Upload, shelf: Shelf, content: Received, facts: Facts) -> None:
+        ref = content.identity.ref
+        generation = self._purges.generation(ref)
+        if not asked.overwrite:
+            if asked.key and not asked.once and await shelf.exists(ref.key):
+                raise Conflict("there is an original under this key already; overwrite=true replaces it")
+            try:
+                await shelf.keep(ref.key, content, kind=facts.format, generation=generation)
+            except Conflict:
+                if asked.once:
+                    raise Conflict("other bytes were uploaded under this Idempotency-Key") from None
+                raise
+            return
+        scopes = [Scope.of_original(ref)]
+        await self._purges.intend(scopes)
+        try:
+            await shelf.keep(ref.key, content, kind=facts.format, generation=generation, overwrite=True)
+        finally:
+            # Whatever came of it, and whoever still waits for it: what was there may be there no more.
+            purged = await asyncio.shield(self._purges.purge(scopes))
+        if purged.open:
+            raise PurgeIncomplete(
+                "the original was replaced, but what is old may still be served; purge it again",
+                retry_after_s=1,
+                open=tuple(purged.open),
+            )
 
     async def _take_back(self, shelf: Shelf, key: str) -> None:
         with suppress(CalotypeError):
@@ -134,13 +165,19 @@ class Uploads:
             if users == 1:
                 del self._under_way[folder]
 
-    async def _stored(self, mount: Mount, content: Received, facts: Facts, deadline: float) -> Uploaded:
+    async def _stored(
+        self, asked: Upload, mount: Mount, content: Received, facts: Facts, deadline: float
+    ) -> Uploaded:
         ref = content.identity.ref
-        self._originals.found(ref)
+        if asked.key:
+            await self._purges.found([ref])
+        else:
+            self._originals.found(ref)
         await self._originals.note_facts(ref, facts, deadline=deadline)
         with suppress(CalotypeError):
             # What the store has now, and made of it here, is the same.
             self._originals.note_tag(ref, (await self._originals.look(ref, deadline=deadline)).tag)
+        version = self._purges.generation(ref) if asked.overwrite else None
         transforms = tuple(f"t_{name}" for name in self._eager)
         job = ""
         if transforms:
@@ -151,7 +188,7 @@ class Uploads:
             height=facts.height_px,
             format=facts.format,
             bytes=content.size_bytes,
-            urls={name: _url(mount, ref.key, name) for name in self._eager},
+            urls={name: _url(mount, ref.key, name, version) for name in self._eager},
             warm=job,
         )
 
@@ -163,10 +200,10 @@ class Uploads:
         return facts
 
 
-def _url(mount: Mount, key: str, preset: str) -> str:
+def _url(mount: Mount, key: str, preset: str, version: str | None) -> str:
     """Where a client asks for it: signed where the mount answers no other, from the first slash on where it has no host
     of its own."""
-    target = mount.prefix.removesuffix("/") + path_url(key, Transform(), preset)
+    target = mount.prefix.removesuffix("/") + path_url(key, Transform(version=version), preset)
     if mount.signing is Signing.REQUIRED:
         target = sign(target, next(iter(mount.keys.values())))
     return target if mount.host == "*" else f"https://{mount.host}{target}"

@@ -15,7 +15,15 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from proxy.core.errors import Conflict, OriginalNotFound, OriginalTooLarge, Overloaded, SourceUnavailable
+from proxy.core.errors import (
+    BadUrl,
+    Conflict,
+    OriginalNotFound,
+    OriginalTooLarge,
+    Overloaded,
+    SourceNotAllowed,
+    SourceUnavailable,
+)
 from proxy.core.formats import SNIFF_BYTES, Format, sniff
 from proxy.core.keys import Identity, OriginalRef
 from proxy.ports import Original
@@ -80,10 +88,11 @@ class DirectorySource:
             opening.add_done_callback(_close)  # Nobody is left who would.
             raise
 
-    async def keep(self, key: str, content: Original, *, kind: Format, generation: str) -> None:
-        keeping = asyncio.get_running_loop().run_in_executor(
-            self._slow_threads, self._keep, key, content.fileno()
-        )
+    async def keep(
+        self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
+    ) -> None:
+        work = self._replace if overwrite else self._keep
+        keeping = asyncio.get_running_loop().run_in_executor(self._slow_threads, work, key, content.fileno())
         try:
             await asyncio.shield(keeping)
         except asyncio.CancelledError:
@@ -118,9 +127,7 @@ class DirectorySource:
 
     def _keep(self, key: str, descriptor: int) -> None:
         """All of it under its name, or nothing."""
-        path = Path(self._root, key)
-        try:
-            path.parent.mkdir(exist_ok=True)
+        with self._room(key) as path:
             try:
                 # Without a name until it is whole, where the file system can: whoever is killed then leaves nothing.
                 with _part(path.parent) as (file, name):
@@ -130,14 +137,44 @@ class DirectorySource:
                     # With a directory beside it, or Python would link the link (linkat(2), AT_SYMLINK_FOLLOW).
                     os.link(name, path, src_dir_fd=file.fileno())
             except FileExistsError:
-                if not _same(descriptor, path):
-                    raise Conflict("other bytes were uploaded under this Idempotency-Key") from None
+                if not path.is_file() or not _same(descriptor, path):
+                    raise Conflict("there is another original under this key") from None
+
+    def _replace(self, key: str, descriptor: int) -> None:
+        """The old file under its name, or all of the new one."""
+        with self._room(key) as path:
+            part, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+            try:
+                os.fchmod(part, 0o644)
+                with open(part, "wb") as file:
+                    _copy(descriptor, file)
+                    file.flush()
+                    os.fsync(part)
+                os.replace(name, path)
             except BaseException:
+                os.unlink(name)
+                raise
+
+    @contextmanager
+    def _room(self, key: str) -> Iterator[Path]:
+        """Where a file of that key belongs, in a folder that is there, and gone again where nothing came into it."""
+        try:
+            path = Path(self._path(key))
+        except OriginalNotFound:
+            raise SourceNotAllowed("the key leads out of the source") from None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield path
+        except (FileExistsError, NotADirectoryError, IsADirectoryError):
+            raise Conflict("a part of the key is an original, or the key is a folder") from None
+        except OSError as fault:
+            if fault.errno == errno.ENAMETOOLONG:
+                raise BadUrl("the key is too long for the source") from None
+            raise SourceUnavailable("the source cannot be written to") from None
+        finally:
+            if str(path.parent) != self._root:
                 with suppress(OSError):
                     path.parent.rmdir()
-                raise
-        except OSError:
-            raise SourceUnavailable("the source cannot be written to") from None
 
     def _walk(self, prefix: str) -> Iterator[str]:
         """Links are not followed: what is behind them has a key of its own, or none."""

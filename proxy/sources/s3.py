@@ -48,7 +48,9 @@ class S3Source:
         with told(self.max_bytes):
             return await self._bucket.tag(self._bucket.place.prefix + key)
 
-    async def keep(self, key: str, content: Original, *, kind: Format, generation: str) -> None:
+    async def keep(
+        self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
+    ) -> None:
         body = await asyncio.to_thread(os.pread, content.fileno(), content.size_bytes, 0)
         digest = hashlib.sha256(body).hexdigest()
         name = self._bucket.place.prefix + key
@@ -60,11 +62,11 @@ class S3Source:
                     content_type=TRAITS[kind].mime,
                     cache_control="",
                     metadata={_DIGEST: digest},
-                    only_new=True,
+                    only_new=not overwrite,
                 )
             except Exists:
                 if (await self._bucket.metadata(name)).get(_DIGEST) != digest:
-                    raise Conflict("other bytes were uploaded under this Idempotency-Key") from None
+                    raise Conflict("there is another original under this key") from None
         incoming = self._keep.receive()
         try:
             await incoming.begin()

@@ -7,7 +7,7 @@ validator: entity tag, else date (RFC 9110 8.8).
 
 from collections.abc import AsyncIterator
 
-from proxy.core.errors import OriginalNotFound, SourceNotAllowed
+from proxy.core.errors import MethodNotAllowed, OriginalNotFound, SourceNotAllowed
 from proxy.core.formats import Format
 from proxy.core.keys import Identity, OriginalRef
 from proxy.ports import Original, OriginalsTier
@@ -55,8 +55,10 @@ class WebSource:
             identity = Identity(ref, str(said.with_digest(incoming.digest())), generation)
             return identity, await incoming.kept(identity)
 
-    async def keep(self, key: str, content: Original, *, kind: Format, generation: str) -> None:
-        raise SourceNotAllowed("originals of other people's servers cannot be uploaded")
+    async def keep(
+        self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
+    ) -> None:
+        raise MethodNotAllowed("the source of this mount is a web server, to which nothing can be uploaded")
 
     async def exists(self, key: str) -> bool:
         try:

@@ -9,10 +9,20 @@ from typing import Any
 
 import pytest
 
-from proxy.core.errors import CalotypeError, OriginalNotFound, OriginalTooLarge, SourceUnavailable
-from proxy.core.keys import OriginalRef
+from proxy.core.errors import (
+    BadUrl,
+    CalotypeError,
+    Conflict,
+    OriginalNotFound,
+    OriginalTooLarge,
+    SourceNotAllowed,
+    SourceUnavailable,
+)
+from proxy.core.formats import Format
+from proxy.core.keys import Identity, OriginalRef
+from proxy.sources import directory as directory_source
 from proxy.sources.directory import DirectorySource
-from tests.fakes import FakeSource, temporary_file
+from tests.fakes import FakeOriginal, FakeSource, temporary_file
 from tests.waiting import LONGEST_S
 
 
@@ -187,3 +197,63 @@ async def test_every_refusal_is_one_of_ours(rooted: tuple[DirectorySource, Path]
     for key in ("%00", "a" * 5000, "a/" * 100 + "b", "\u202e", "😀"):
         with pytest.raises(CalotypeError):
             await source.identify(key)
+
+
+async def keep(source: DirectorySource, key: str, content: bytes, *, overwrite: bool = False) -> None:
+    original = FakeOriginal(Identity(OriginalRef("photos", "upload"), "1"), content)
+    try:
+        await source.keep(key, original, kind=Format.JPEG, generation="", overwrite=overwrite)
+    finally:
+        original.close()
+
+
+async def test_a_key_may_lie_deep(rooted: tuple[DirectorySource, Path]) -> None:
+    source, root = rooted
+    await keep(source, "a/b/c/groß.jpg", b"deep")
+    assert (root / "a/b/c/groß.jpg").read_bytes() == b"deep"
+    await keep(source, "a/b/c/groß.jpg", b"deep")
+    with pytest.raises(Conflict):
+        await keep(source, "a/b/c/groß.jpg", b"else")
+    await keep(source, "a/b/c/groß.jpg", b"else", overwrite=True)
+    await keep(source, "new.jpg", b"new", overwrite=True)
+    assert (root / "a/b/c/groß.jpg").read_bytes() == b"else"
+    assert (root / "new.jpg").stat().st_mode & 0o777 == 0o644
+    assert not list(root.rglob("*.part"))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("in/side.jpg/more.jpg", Conflict), ("in/side.jpg/and/more.jpg", Conflict), ("in", Conflict), ("x" * 300, BadUrl),
+        ("../outside.jpg", SourceNotAllowed), ("linked/outside.jpg", SourceNotAllowed), ("link.jpg", SourceNotAllowed),
+    ],
+)  # fmt: skip
+async def test_nothing_is_stored_where_no_original_can_be(
+    rooted: tuple[DirectorySource, Path], key: str, kind: type[Exception], overwrite: bool
+) -> None:
+    source, root = rooted
+    (root / "link.jpg").symlink_to("../secret.jpg")
+    (root / "linked").symlink_to(root.parent)
+    before = sorted(root.parent.rglob("*"))
+    with pytest.raises(kind):
+        await keep(source, key, b"content", overwrite=overwrite)
+    assert sorted(root.parent.rglob("*")) == before
+    assert (root.parent / "secret.jpg").read_bytes() == b"secret"
+
+
+async def test_an_empty_root_stays_where_nothing_can_be_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "root").mkdir()
+    source = DirectorySource("photos", tmp_path / "root", max_bytes=1000)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(directory_source, "_copy", full)
+    for overwrite in (False, True):
+        for key in ("a.jpg", "b/a.jpg"):
+            with pytest.raises(SourceUnavailable):
+                await keep(source, key, b"content", overwrite=overwrite)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "root"]

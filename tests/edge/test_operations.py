@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
+from proxy.edge import operations
 from tests import pictures
 from tests.edge.conftest import ORIGINALS, Answer, Running, running
 from tests.fakes import temporary_file
@@ -132,6 +133,160 @@ async def test_a_name_of_its_own_makes_a_second_try_the_first(api: Api) -> None:
     )
     assert (status, told["type"]) == (409, "urn:calotype:error:conflict")
     assert (await api.call("POST", "/v1/originals", content, Idempotency_Key="k" * 300))[0] == 400
+
+
+def form(*parts: tuple[str, bytes], boundary: str = "b0undary") -> tuple[bytes, dict[str, str]]:
+    """A form as a browser sends it, each part with the parameters of its Content-Disposition; and its headers."""
+    body = b"".join(
+        f"--{boundary}\r\nContent-Disposition: form-data; {of}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
+        + content
+        + b"\r\n"
+        for of, content in parts
+    )
+    return body + f"--{boundary}--\r\n".encode(), {
+        "Content-Type": f"multipart/form-data; boundary={boundary}"
+    }
+
+
+async def test_a_form_uploads_its_one_file(api: Api) -> None:
+    content = pictures.photo_as("jpeg")
+    body, headers = form(('name="file"; filename="groß.jpg"', content))
+    status, told = await api.call("POST", "/v1/originals", body, **headers)
+    assert (status, told["bytes"]) == (201, len(content))
+    assert told["key"].endswith("/groß.jpg")
+    assert (api.node.originals / told["key"]).read_bytes() == content
+    assert (await api.call("POST", "/v1/originals?name=b.jpg", body, **headers))[1]["key"].endswith("/b.jpg")
+    status, told = await api.call("POST", "/v1/originals?key=shoes/red.jpg", body, **headers)
+    assert (status, told["key"]) == (201, "shoes/red.jpg")
+    # As aiohttp's own client, curl and requests send it: chunked too, and with the boundary in the picture.
+    tricky = content + b"\r\n--b0undar-\r\n--b0\r\n"
+    data = aiohttp.FormData()
+    data.add_field("file", tricky, filename="c.jpg", content_type="image/jpeg")
+    async with api.node.client.post(api.node.node.admin_url + "/v1/originals", data=data) as answer:
+        told = await answer.json()
+        assert (answer.status, (api.node.originals / told["key"]).read_bytes()) == (201, tricky)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ([], "one file and nothing else"),
+        ([('name="file"; filename="a.jpg"', b"picture"), ('name="file"; filename="b.jpg"', b"picture")], "one file and nothing else"),
+        ([('name="key"', b"a.jpg"), ('name="file"; filename="a.jpg"', b"picture")], "one file and nothing else"),
+        ([('name="file"; filename="a.jpg"', b"picture"), ('name="key"', b"a.jpg")], "one file and nothing else"),
+        ([('name="file"', b"picture")], "one file and nothing else"),
+        ([('name="file"; filename="a.jpg"', b"")], "the picture itself, or a form with one file"),
+    ],
+)  # fmt: skip
+async def test_a_form_with_other_than_one_file_is_refused(
+    api: Api, parts: list[tuple[str, bytes]], said: str
+) -> None:
+    content = pictures.photo_as("jpeg")
+    body, headers = form(*((of, content if part == b"picture" else part) for of, part in parts))
+    before = sorted(api.node.originals.rglob("*"))
+    status, told = await api.call("POST", "/v1/originals", body, **headers)
+    assert (status, said in told["detail"]) == (400, True), told
+    assert sorted(api.node.originals.rglob("*")) == before
+
+
+async def test_what_is_no_form_is_refused(api: Api) -> None:
+    body, headers = form(('name="file"; filename="a.jpg"', pictures.photo_as("jpeg")))
+    nested = b"--b0undary\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c--\r\n--b0undary--\r\n"
+    for wrong in (
+        b"",
+        b"x",
+        body[:500],
+        body[:-15],
+        body[2:],
+        body.replace(b"\r\n\r\n", b"\r\n", 1),
+        nested,
+        b"\n" * 200_000,
+    ):
+        assert (await api.call("POST", "/v1/originals", wrong, **headers))[0] == 400
+    for said in (
+        "multipart/form-data",
+        "multipart/form-data; boundary=" + "b" * 71,
+        "multipart/form-data; boundary=other",
+    ):
+        assert (await api.call("POST", "/v1/originals", body, **{"Content-Type": said}))[0] == 400
+
+
+async def test_the_limits_hold_for_forms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(tmp_path, limits={"original_max_bytes": "100kB"}) as node:
+        api = await Api.of(node)
+        small = pictures.photo_as("jpeg", 100, 100)
+        fits, headers = form(('name="file"; filename="a.jpg"', small + bytes(100_000 - len(small))))
+        assert len(fits) > 100_000
+        assert (await api.call("POST", "/v1/originals", fits, **headers))[0] == 201
+        large, headers = form(('name="file"; filename="a.jpg"', small + bytes(100_001 - len(small))))
+        assert (await api.call("POST", "/v1/originals", large, **headers))[0] == 422
+
+        async def endless() -> Any:
+            yield large[:200]
+            while True:
+                yield bytes(65_536)
+
+        with suppress(aiohttp.ClientError):
+            async with node.client.post(
+                node.node.admin_url + "/v1/originals", data=endless(), headers=headers
+            ) as answer:
+                assert answer.status == 422
+        monkeypatch.setattr(operations, "SILENT_S", 0.2)
+        silent = asyncio.Event()
+
+        async def dripping() -> Any:
+            yield large[:200]
+            await silent.wait()
+
+        with suppress(aiohttp.ClientError):
+            async with node.client.post(
+                node.node.admin_url + "/v1/originals", data=dripping(), headers=headers
+            ) as answer:
+                assert (answer.status, "too slowly" in await answer.text()) == (400, True)
+        silent.set()
+        assert list((tmp_path / "cache" / "uploads").iterdir()) == []
+
+
+async def test_a_key_is_overwritten_where_that_is_asked(tmp_path: Path) -> None:
+    async with running(tmp_path, eager={"presets": ["small"]}) as node:
+        api = await Api.of(node)
+        old, new = pictures.photo_as("png", seed=1), pictures.photo_as("png", seed=2)
+        target = "/v1/originals?key=shoes/red.png"
+        assert (await node.get("/w_40,f_png/shoes/red.png")).status == 404
+        status, told = await api.call("POST", target, old)
+        assert (status, told["key"], told["urls"]) == (
+            201,
+            "shoes/red.png",
+            {"small": "/t_small/shoes/red.png"},
+        )
+        first = await node.get("/w_40,f_png/shoes/red.png")
+        assert first.status == 200, "its absence is forgotten"
+        for content in (old, new):
+            status, refused = await api.call("POST", target + "&overwrite=false", content)
+            assert (status, "overwrite=true" in refused["detail"]) == (409, True)
+        assert (await node.get("/original/shoes/red.png")).body == old
+        status, told = await api.call("POST", target + "&overwrite=true", new)
+        assert status == 201
+        assert re.fullmatch(r"/t_small,v_[0-9a-f]{24}/shoes/red\.png", told["urls"]["small"])
+        assert (await node.get(told["urls"]["small"])).status == 200
+        assert (await node.get("/w_40,f_png/shoes/red.png")).body != first.body
+        assert (await node.get("/original/shoes/red.png")).body == new
+        for wrong in (
+            "overwrite=true",
+            "overwrite=yes&key=a.jpg",
+            "name=a.jpg&key=a.jpg",
+            "key=../a.jpg",
+            "key=a//b",
+        ):
+            assert (await api.call("POST", f"/v1/originals?{wrong}", new))[0] == 400, wrong
+
+
+async def test_a_web_server_takes_no_uploads(tmp_path: Path) -> None:
+    sources = {"photos": {"kind": "http", "hosts": ["images.example"]}}
+    async with running(tmp_path, sources=sources) as node:
+        api = await Api.of(node)
+        status, told = await api.call("POST", "/v1/originals?name=a.jpg", pictures.photo_as("jpeg"))
+        assert (status, "nothing can be uploaded" in told["detail"]) == (405, True)
 
 
 async def test_a_client_that_vanishes_leaves_nothing(api: Api) -> None:

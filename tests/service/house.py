@@ -135,7 +135,7 @@ class House(SimpleNamespace):
             self.originals,
             self.renderer,
             self.warming,
-            self.generations,
+            self.purges,
             lambda: self.rules,
             ("card", "small"),
             self.clock,

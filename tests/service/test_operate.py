@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,7 @@ from proxy.core.errors import (
     Undecodable,
     UnknownRoute,
 )
+from proxy.core.generations import Purge, Reach, Scope
 from proxy.core.keys import OriginalRef
 from proxy.core.mounts import Mount, Signing
 from proxy.core.policy import Dimensions
@@ -87,12 +89,12 @@ def counts(progress: Progress) -> tuple[int, int, int, int]:
 
 
 async def upload(
-    house: House, content: bytes = b"picture", once: str = "", mount: str = ""
+    house: House, content: bytes = b"picture", once: str = "", mount: str = "", **more: Any
 ) -> dict[str, object]:
     descriptor = os.memfd_create("upload")
     try:
         os.write(descriptor, content)
-        asked = Upload(mount=mount, name="x.jpg", once=once)
+        asked = Upload(mount=mount, name="x.jpg", once=once, **more)
         told = await house.operate.do(asked, content=descriptor, size_bytes=len(content))
     finally:
         os.close(descriptor)
@@ -310,6 +312,66 @@ async def test_an_upload_of_one_name_is_stored_once(house: House) -> None:
     assert len(house.source.originals) == 4
     with pytest.raises(Conflict):
         await upload(house, b"another", once="order 66")
+
+
+async def test_a_key_of_its_own_is_taken_once(house: House) -> None:
+    told = await upload(house, key="shoes/groß.jpg")
+    assert told["key"] == "shoes/groß.jpg"
+    assert told["urls"] == {"card": "/t_card/shoes/gro%C3%9F.jpg", "small": "/t_small/shoes/gro%C3%9F.jpg"}
+    for content, once in ((b"picture", ""), (b"another", ""), (b"another", "1")):
+        with pytest.raises(Conflict):
+            await upload(house, content, once, key="shoes/groß.jpg")
+        assert house.source.originals["shoes/groß.jpg"] == b"picture"
+    again = await upload(house, b"picture", "1", key="shoes/groß.jpg")
+    assert again["key"] == "shoes/groß.jpg"
+    for key in ("../a.jpg", "a//b.jpg", "/a.jpg", "https://x.example/a.jpg"):
+        with pytest.raises(CalotypeError):
+            await upload(house, key=key)
+
+
+async def test_what_is_overwritten_is_purged(house: House) -> None:
+    ref = house.source.put("a.jpg", b"old")
+    await upload(house, b"new", key="a.jpg", overwrite=True)
+    intended, purged = house.journal.purges
+    assert intended.scope == purged.scope == Scope.of_original(ref)
+    assert intended.token < purged.token == house.generations.of(ref)
+    assert house.source.originals["a.jpg"] == b"new"
+    told = await upload(house, b"newer", key="a.jpg", overwrite=True)
+    assert told["urls"]["card"] == f"/t_card,v_{house.generations.of(ref)}/a.jpg"  # type: ignore[index]
+    assert house.generations.of(ref) > purged.token
+    fresh = await upload(house, b"first", key="b.jpg", overwrite=True)
+    assert fresh["key"] == "b.jpg"
+
+
+async def test_nothing_is_overwritten_where_the_purge_cannot_be_written(house: House) -> None:
+    house.source.put("a.jpg", b"old")
+    house.journal.fault = OSError(28, "No space left on device")
+    with pytest.raises(PurgeIncomplete, match="nothing was changed: No space left on device"):
+        await upload(house, b"new", key="a.jpg", overwrite=True)
+    assert house.source.originals["a.jpg"] == b"old"
+
+
+async def test_what_may_have_been_overwritten_is_purged(house: House) -> None:
+    ref = house.source.put("a.jpg", b"old")
+    house.source.failure = SourceUnavailable("it broke off, perhaps behind the last byte")
+    with pytest.raises(SourceUnavailable):
+        await upload(house, b"new", key="a.jpg", overwrite=True)
+    assert house.generations.of(ref)
+
+
+async def test_a_purge_that_is_not_complete_is_told_of_what_was_overwritten(house: House) -> None:
+    house.source.put("a.jpg", b"old")
+    house.purges._fleet = FakeFleet()
+    house.purges._fleet.unheard = ["node b: has not confirmed"]
+    with pytest.raises(PurgeIncomplete) as told:
+        await upload(house, b"new", key="a.jpg", overwrite=True)
+    assert told.value.open == ("node b: has not confirmed",)
+
+
+async def test_an_upload_under_a_key_ends_its_absence_everywhere(house: House) -> None:
+    house.purges._fleet = fleet = FakeFleet()
+    await upload(house, key="new.jpg")
+    assert fleet.published == [Purge(Scope("photos", Reach.ORIGINAL, "new.jpg"), "")]
 
 
 async def test_what_is_no_picture_is_not_stored(house: House) -> None:
