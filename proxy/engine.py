@@ -186,6 +186,7 @@ class Engine:
         )
         events = Events(
             {name: parts.place(each) for name, each in settings.sources.items() if isinstance(each, S3)},
+            self.originals,
             self.purges,
             self.warming,
             index,

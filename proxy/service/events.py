@@ -16,6 +16,7 @@ from proxy.core.locate import S3Place
 from proxy.core.mounts import Rules
 from proxy.core.warm import Asked
 from proxy.ports import Index
+from proxy.service.originals import Originals
 from proxy.service.purges import Purges
 from proxy.service.warming import Warming
 
@@ -36,6 +37,7 @@ class Events:
     def __init__(
         self,
         places: Mapping[str, S3Place],
+        originals: Originals,
         purges: Purges,
         warming: Warming,
         index: Index,
@@ -45,6 +47,7 @@ class Events:
         is_alone: bool,
     ) -> None:
         self._places = places
+        self._originals = originals
         self._purges = purges
         self._warming = warming
         self._index = index
@@ -74,6 +77,9 @@ class Events:
             (there if await self._is_the_same(ref, event) else gone).append(ref)
         await self._purge(gone)
         await self._purges.found(there)
+        for ref, event in created.items():
+            if event.etag and await self._originals.known_tag(ref) != event.etag:
+                await self._originals.tell_tag(ref, event.etag)
         await self._prepare(list(created))
         # Last: what could not be done to the end is done again when it is told again.
         for ref, event in (created | removed).items():
@@ -90,8 +96,10 @@ class Events:
         return refs
 
     async def _is_the_same(self, ref: OriginalRef, event: Event) -> bool:
-        """Whether nothing old can be about of what was created: it is known by its entity tag, or nothing is known at
+        """Whether nothing old can be about of what was created: the fleet knows it by its entity tag, or nothing is known at
         all."""
+        if event.etag and await self._originals.known_tag(ref) == event.etag:
+            return True
         seen = await self._index.seen(ref)
         if seen is None:
             return self._is_alone

@@ -25,6 +25,7 @@ from proxy.core.errors import BadRequest, BadTransform, CalotypeError, Conflict,
 from proxy.core.events import parse as parse_events
 from proxy.core.formats import TRAITS, Format
 from proxy.core.generations import Reach, Scope
+from proxy.core.keys import OriginalRef
 from proxy.core.mounts import Rules, admit, host_name, route
 from proxy.core.plan import Plan, Recipe, canonical, resolve
 from proxy.core.signing import unsigned
@@ -122,7 +123,10 @@ class Operate:
         return {"id": job}
 
     async def _purge(self, asked: PurgeAsked) -> Purged:
-        purged = await self._purges.purge(self._scopes(asked))
+        if asked.url is not None:
+            purged = await self._purges.renew(*self._of_url(asked, asked.url))
+        else:
+            purged = await self._purges.purge(self._scopes(asked))
         if purged.open:
             raise PurgeIncomplete(
                 f"{purged.removed} entries were removed, but what is old may still be served; try again",
@@ -132,8 +136,6 @@ class Operate:
         return purged
 
     def _scopes(self, asked: PurgeAsked) -> list[Scope]:
-        if asked.url is not None:
-            return self._of_url(asked)
         mount = mount_named(self._rules(), asked.mount)
         if asked.all:
             return [Scope(mount.source, Reach.PREFIX, "")]
@@ -147,10 +149,10 @@ class Operate:
         plans = self._plans(presets[asked.preset])
         return [Scope(mount.source, Reach.PLAN, canonical(plan)) for plan in plans]
 
-    def _of_url(self, asked: PurgeAsked) -> list[Scope]:
-        """What a client gets at that path, in whatever format."""
+    def _of_url(self, asked: PurgeAsked, url: str) -> tuple[OriginalRef, list[Scope]]:
+        """The original of that path, and what a client gets there, in whatever format."""
         rules = self._rules()
-        origin, raw = origin_and_target(asked.url or "")
+        origin, raw = origin_and_target(url)
         cut(raw)
         host = host_name(origin.partition("://")[2])
         if asked.mount:
@@ -164,13 +166,13 @@ class Operate:
         found = mount.asked(unsigned(raw), rules.presets)
         ref = mount.ref(found.key)
         if isinstance(found, OriginalAsked):
-            return [Scope.of_original(ref)]
+            return ref, [Scope.of_original(ref)]
         transforms = [found.transform(rules.presets)]
         if isinstance(found, VariantAsked):
             with suppress(CalotypeError):
                 # As it is without a signature: sizes and strengths may have been moved.
                 transforms.append(admit(mount, found, rules.presets, signed=False))
-        return [Scope.of_variant(ref, plan) for plan in self._plans(*transforms)]
+        return ref, [Scope.of_variant(ref, plan) for plan in self._plans(*transforms)]
 
     def _plans(self, *asked: Transform) -> list[Plan]:
         """The Plans it may come to, each once, whatever the original is and the client accepts."""

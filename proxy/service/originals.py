@@ -177,6 +177,15 @@ class Originals:
         if tag:
             self._store_tag(ref, self._generations.of(ref), tag)
 
+    async def tell_tag(self, ref: OriginalRef, tag: str) -> None:
+        """The same, and every node can know it when this returns."""
+        self.note_tag(ref, tag)
+        await self._chain.settled(identity_key(ref, self._generations.of(ref)), None)
+
+    async def known_tag(self, ref: OriginalRef) -> str | None:
+        """What the fleet knows the original by since the last purge."""
+        return await self._tag_of(ref, self._generations.of(ref))
+
     def _store_tag(self, ref: OriginalRef, generation: str, tag: str) -> None:
         self._store(ref, generation, identity_key(ref, generation), tag.encode())
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from proxy.core.errors import PurgeIncomplete
+from proxy.core.errors import CalotypeError, PurgeIncomplete
 from proxy.core.generations import Generations, Purge, Scope
 from proxy.core.keys import Entry, OriginalRef
 from proxy.ports import Clock, Fleet, Follower, Hook, Index, Journal, OriginalsTier, Unfollowed, WallClock
@@ -22,6 +22,8 @@ from proxy.service.originals import Originals
 
 FOLLOW_S = 3.0
 """How long a process may take to forget; one that is being replaced is waited for so long."""
+LOOK_S = 5.0
+"""How long a source may take to tell of an original."""
 DELETE_S = 0.5
 """How long an answer waits for what is being deleted."""
 _AT_ONCE = 16
@@ -141,6 +143,21 @@ class Purges:
         tiers = dict(deleting.tiers)
         self._log.info("purged", scopes=len(scopes), tiers=tiers, open=unheard)
         return Purged(removed=sum(tiers.values()), tiers=tiers, behind=deleting.left, open=unheard)
+
+    async def renew(self, ref: OriginalRef, scopes: Sequence[Scope]) -> Purged:
+        """Purges `scopes`, which are of that original, and has every node look at it anew; all that was made of it, where it is
+        another than the fleet knows, or cannot be looked at."""
+        await self.found([ref])
+        known, tag = await self._originals.known_tag(ref), ""
+        try:
+            is_another, tag = await self._originals.look(ref, deadline=self._clock() + LOOK_S)
+        except CalotypeError:
+            is_another = True
+        if is_another or (tag and tag != known):
+            scopes = [Scope.of_original(ref)]
+        purged = await self.purge(scopes)
+        self._originals.note_tag(ref, tag)
+        return purged
 
     def generation(self, ref: OriginalRef) -> str:
         """That of an original now."""

@@ -176,7 +176,7 @@ class Uploads:
         await self._originals.note_facts(ref, facts, deadline=deadline)
         with suppress(CalotypeError):
             # What the store has now, and made of it here, is the same.
-            self._originals.note_tag(ref, (await self._originals.look(ref, deadline=deadline)).tag)
+            await self._originals.tell_tag(ref, (await self._originals.look(ref, deadline=deadline)).tag)
         version = self._purges.generation(ref) if asked.overwrite else None
         transforms = tuple(f"t_{name}" for name in self._eager)
         job = ""

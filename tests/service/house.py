@@ -142,6 +142,7 @@ class House(SimpleNamespace):
         )
         self.events = Events(
             {"photos": S3Place(bucket="b", prefix="p/")},
+            self.originals,
             self.purges,
             self.warming,
             self.index,

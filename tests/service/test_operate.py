@@ -494,6 +494,82 @@ async def test_a_purge_takes_what_it_names(house: House, asked: PurgeAsked, gone
     assert taken == gone
 
 
+def in_a_store(house: House, key: str, content: bytes, tag: str) -> OriginalRef:
+    """As S3 has it: the source tells that an original is another only where it is asked for its entity tag."""
+    house.source.recheck_s = float("inf")
+    house.source.tags[key] = tag
+    return house.source.put(key, content, "")
+
+
+@pytest.mark.parametrize("url", ["/w_100,f_webp/a", "/t_card/a", "/info/a", "/original/a"])
+async def test_a_purge_of_a_url_has_its_original_looked_at(house: House, url: str) -> None:
+    ref = in_a_store(house, "a", b"old", "t1")
+    asked, beside = house.wanted("a", "w_100,f_webp"), house.wanted("a", "w_200,f_webp")
+    old = {wanted: await house.get(wanted) for wanted in (asked, beside)}
+    in_a_store(house, "a", b"new", "t2")
+    await house.operate.do(PurgeAsked(mount="", url=url))
+    for wanted, before in old.items():
+        assert await house.get(wanted) != before
+    assert await house.originals.known_tag(ref) == "t2"
+    generation = house.generations.of(ref)
+    await house.operate.do(PurgeAsked(mount="", url="/w_100,f_webp/a"))
+    renders = house.renderer.renders
+    await house.get(beside)
+    assert (house.renderer.renders, house.generations.of(ref)) == (renders, generation), (
+        "it is the same by now"
+    )
+    await house.get(asked)
+    assert house.renderer.renders == renders + 1
+
+
+async def test_a_purge_of_a_url_ends_what_is_believed_for_long(house: House) -> None:
+    house.source.recheck_s, house.source.serves_stale = 3600.0, True
+    wanted = house.wanted("a", "w_100,f_webp")
+    old = await house.get(wanted)
+    house.source.put("a", b"new", "2")
+    assert await house.get(wanted) == old
+    await house.operate.do(PurgeAsked(mount="", url="/w_100,f_webp/a"))
+    assert await house.get(wanted) != old
+
+
+async def test_every_node_looks_anew_at_what_a_purge_of_a_url_names(house: House) -> None:
+    house.purges._fleet = fleet = FakeFleet()
+    await house.operate.do(PurgeAsked(mount="", url="/w_100,f_webp/a"))
+    assert fleet.published[0] == Purge(Scope("photos", Reach.ORIGINAL, "a"), "")
+
+
+@pytest.mark.parametrize("failure", [SourceUnavailable("it is down"), None])
+async def test_what_cannot_be_looked_at_is_purged_as_a_whole(
+    house: House, failure: CalotypeError | None
+) -> None:
+    ref = in_a_store(house, "a", b"old", "t1")
+    await house.get(house.wanted("a", "w_100,f_webp"))
+    house.source.failure = failure
+    if failure is None:
+        del house.source.originals["a"]
+    await house.operate.do(PurgeAsked(mount="", url="/w_100,f_webp/a"))
+    assert [purge.scope for purge in house.journal.purges] == [Scope.of_original(ref)]
+
+
+async def test_what_the_fleet_knows_by_its_entity_tag_is_not_purged(tmp_path: Path) -> None:
+    database = Database(tmp_path / "jobs.db", SCHEMA, FakeMetrics())
+    house = House(fleet=FakeFleet()).with_jobs(Jobs(database))
+    ref = house.source.put("a", b"a")
+    created = message("ObjectCreated:Put", "p/a", eTag="1", sequencer="1")
+    await house.operate.do(created)
+    assert len(house.journal.purges) == 1, "another node may have made something of what was there before"
+    assert await house.originals.known_tag(ref) == "1"
+    # Another node, which shares the last tier, and has heard of no event.
+    house.index.events.clear()
+    await house.operate.do(created)
+    assert len(house.journal.purges) == 1
+    house.index.events.clear()
+    await house.operate.do(message("ObjectCreated:Put", "p/a", eTag="2"))
+    assert len(house.journal.purges) == 2
+    await house.close()
+    await database.close()
+
+
 async def test_a_url_belongs_to_the_mount_it_is_asked_at(house: House) -> None:
     other = Mount(
         name="other", prefix="/o/", source="photos", dimensions=Dimensions.ANY, allowed_px=(), max_age_s=9

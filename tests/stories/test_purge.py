@@ -91,6 +91,72 @@ async def test_after_a_purge_nobody_serves_what_was_before(place: Place, process
         assert (await get(nodes[1].url + TARGET, **{"If-None-Match": f'"{before[:32]}"'})).status == 200
 
 
+@pytest.mark.parametrize("fill", [(), ("b",)])
+async def test_a_purge_of_a_url_shows_what_was_replaced_on_every_node(
+    place: Place, fill: tuple[str, ...]
+) -> None:
+    """Whether the node that is asked has made anything of the original itself or not."""
+    place.put("a.jpg", colour(1))
+    nodes = [place.node(name, processes=2) for name in "ab"]
+    others = [TARGET, "/w_160,f_webp/a.jpg"]
+    with running(*nodes):
+        old = {target: await seen(nodes[1], target) for target in others}
+        if not fill:
+            assert {await seen(nodes[0]) for _ in range(4)} == {old[TARGET]}
+        place.put("a.jpg", colour(2))
+        status, told = await purge(nodes[0], url=TARGET)
+        assert (status, told["open"]) == (200, [])
+        for target in others:
+            new = {await seen(node, target) for node in nodes for _ in range(4)}
+            assert len(new) == 1
+            assert old[target] not in new
+        renders = [node.metric("calotype_renders_total") for node in nodes]
+        assert (await purge(nodes[1], url=TARGET))[0] == 200
+        await seen(nodes[0], others[1])
+        assert [node.metric("calotype_renders_total") for node in nodes] == renders, "it is the same"
+        await seen(nodes[0])
+        assert sum(node.metric("calotype_renders_total") for node in nodes) == sum(renders) + 1
+
+
+async def notified(node: Node, event: dict[str, object]) -> None:
+    """A notice of the store, and all that comes of it."""
+    told = await asyncio.to_thread(node.call, "POST", "/v1/events/s3", {"Records": [event]})
+    assert told.status == 200, told.body
+    await eventually(lambda: all(job["state"] == "done" for job in node.call("GET", "/v1/warm").body))
+
+
+async def test_a_notice_that_a_node_has_handled_does_nothing_on_another(place: Place) -> None:
+    sections = {
+        "presets": {"card": "w_90,f_auto", "large": "w_320,f_webp"},
+        "eager": {"presets": ["card", "large"]},
+    }
+    nodes = [place.node(name, **sections) for name in "abc"]  # type: ignore[arg-type]
+
+    def renders() -> list[float]:
+        return [node.metric("calotype_renders_total") for node in nodes]
+
+    with running(*nodes):
+        for number in (1, 2):
+            place.put("a.jpg", colour(number))
+            tag = place.direct.headers(place.originals, "a.jpg")["etag"].strip('"')
+            event = {
+                "eventName": "ObjectCreated:Put",
+                "s3": {
+                    "bucket": {"name": place.originals},
+                    "object": {"key": "a.jpg", "eTag": tag, "sequencer": f"{number}"},
+                },
+            }
+            await notified(nodes[0], event)
+            assert renders() == [4 * number, 0, 0]
+            pictures_of = {await seen(node, target) for node in nodes for target in ("/t_large/a.jpg",)}
+            assert len(pictures_of) == 1
+            for node in nodes[1:]:
+                await notified(node, event)
+            assert renders() == [4 * number, 0, 0]
+            assert {await seen(node, "/t_large/a.jpg") for node in nodes} == pictures_of
+            assert renders() == [4 * number, 0, 0]
+
+
 async def test_a_node_that_was_down_learns_of_it_before_it_serves(place: Place) -> None:
     place.put("a.jpg", colour(1))
     first, second = place.node("a"), place.node("b")
