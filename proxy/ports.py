@@ -180,7 +180,7 @@ class OriginalsTier(Protocol):
 
 class Source(Protocol):
     """A place originals come from. `recheck_s` is how long an identity may be believed, in seconds, the last part of which
-    is there to look it up again; `serves_stale` says that it may be believed on while the source is out of order, and
+    is there to look it up again, and `missing_s` how long that there is none; `serves_stale` says that it may be believed on while the source is out of order, and
     after a restart.
 
     Raises OriginalNotFound, OriginalTooLarge, SourceNotAllowed, SourceUnavailable or SourceTimeout, Overloaded where
@@ -188,6 +188,7 @@ class Source(Protocol):
     """
 
     recheck_s: float
+    missing_s: float
     serves_stale: bool
 
     async def identify(self, key: str, known: Identity | None, generation: str) -> Identity:

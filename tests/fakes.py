@@ -181,6 +181,7 @@ class FakeSource:
     """Originals in a dict; `gate`, while closed, holds every fetch; `failure` is raised instead."""
 
     recheck_s = 1.0
+    missing_s = 60.0
     serves_stale = False
 
     def __init__(self, name: str = "photos") -> None:

@@ -29,7 +29,6 @@ from proxy.service.chain import Chain
 from proxy.service.remembered import Remembered
 from proxy.service.singleflight import Flight, Flights
 
-NOT_FOUND_S = 60.0
 STALE_S = 5.0
 """How long a source that is out of order is not asked again about an original that is served meanwhile."""
 
@@ -224,7 +223,7 @@ class Originals:
             if self._refusals is not None and self._is_doubted(known):
                 self._refusals.forget(known)  # They came anew, and are tried anew.
         except OriginalNotFound as missing:
-            known, lasts_s, ahead_s = missing.with_traceback(None), NOT_FOUND_S, 0.0
+            known, lasts_s, ahead_s = missing.with_traceback(None), source.missing_s, 0.0
         except (TimeoutError, SourceTimeout, SourceUnavailable) as failure:
             if last is None or afresh:
                 if isinstance(failure, TimeoutError):
@@ -410,7 +409,8 @@ class Originals:
         except CalotypeError as failure:
             self._metrics.fetched(ref.source, failure.slug)
             if isinstance(failure, OriginalNotFound):
-                until_s = self._clock() + NOT_FOUND_S
+                failure.lasts_s = self._sources[ref.source].missing_s
+                until_s = self._clock() + failure.lasts_s
                 self._absent.keep((ref, generation), (failure.detail, until_s), until_s)
             raise
         self._metrics.fetched(ref.source, "ok")

@@ -13,6 +13,9 @@ from proxy.core.errors import (
 from proxy.ports import Incoming, OriginalsTier
 from proxy.remote.faults import Denied, Foreign, Missing, RemoteError, Resting, TooLarge, TooSlow
 
+MISSING_S = 60.0
+"""How long it is believed that there is no original under a key: to ask costs a journey."""
+
 
 @asynccontextmanager
 async def receiving(keep: OriginalsTier, max_bytes: int) -> AsyncIterator[Incoming]:

@@ -61,7 +61,7 @@ class OpenFile:
 class DirectorySource:
     """Satisfies Source. `max_bytes` bounds an original."""
 
-    recheck_s = 1.0
+    recheck_s = missing_s = 1.0
     serves_stale = False
 
     def __init__(self, name: str, root: Path, *, max_bytes: int) -> None:

@@ -16,7 +16,7 @@ from proxy.core.keys import Identity, OriginalRef
 from proxy.ports import Original, OriginalsTier
 from proxy.remote.faults import Exists, Missing
 from proxy.s3.bucket import S3Bucket
-from proxy.sources.afar import receiving, told
+from proxy.sources.afar import MISSING_S, receiving, told
 
 _DIGEST = "calotype-sha256"
 _SUFFIXES = frozenset({traits.suffix for traits in TRAITS.values()} | {"jpeg", "heif"})
@@ -26,6 +26,7 @@ class S3Source:
     """Satisfies Source. `max_bytes` bounds an original; `bucket` is closed by whoever opened it."""
 
     recheck_s = math.inf
+    missing_s = MISSING_S
     serves_stale = False
 
     def __init__(self, name: str, bucket: S3Bucket, keep: OriginalsTier, *, max_bytes: int) -> None:

@@ -11,13 +11,14 @@ from proxy.core.errors import MethodNotAllowed, OriginalNotFound, SourceNotAllow
 from proxy.core.formats import Format
 from proxy.core.keys import Identity, OriginalRef
 from proxy.ports import Original, OriginalsTier
-from proxy.sources.afar import receiving
+from proxy.sources.afar import MISSING_S, receiving
 from proxy.web.client import Validator, Web
 
 
 class WebSource:
     """Satisfies Source. `ttl_s` is how long an identity is believed; `web` is closed by whoever opened it."""
 
+    missing_s = MISSING_S
     serves_stale = True
 
     def __init__(self, name: str, web: Web, keep: OriginalsTier, *, max_bytes: int, ttl_s: float) -> None:

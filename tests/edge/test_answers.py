@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests import pictures
 from tests.edge.conftest import Running, running
 from tests.fakes import temporary_file
+from tests.waiting import LONGEST_S
 
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 SECURITY = {
@@ -309,7 +311,7 @@ async def test_errors_are_problems_and_leave_no_entry(
         assert problem["title"]
         assert problem["detail"]
         missing = slug == "original-not-found"
-        assert answer.headers["Cache-Control"] == ("public, max-age=60" if missing else "no-store")
+        assert answer.headers["Cache-Control"] == ("public, max-age=1" if missing else "no-store")
         assert {name: answer.headers[name] for name in SECURITY} == SECURITY
         assert answer.headers.get("Vary") == ("Accept" if "f_auto" in target else None)
     assert await node.metric("calotype_renders_total") == 0
@@ -367,6 +369,18 @@ async def test_what_is_no_request_is_a_problem_too(
     captured = capfd.readouterr()
     assert "canary" not in (captured.out + captured.err).lower()
     assert (await node.get("/w_100/photo.jpg")).status == 200
+
+
+async def test_a_file_that_appears_after_its_404_is_seen(node: Running) -> None:
+    for target in ("/w_50/late.png", "/w_50,f_webp/late.png", "/original/late.png", "/info/late.png"):
+        answer = await node.get(target)
+        assert (answer.status, answer.headers["Cache-Control"]) == (404, "public, max-age=1")
+    temporary_file(node.originals, "late.png", pictures.quarters_as("png"))
+    deadline = time.monotonic() + LONGEST_S / 4
+    while (await node.get("/w_50,f_webp/late.png")).status != 200:
+        assert time.monotonic() < deadline, "long before a minute is over"
+        await asyncio.sleep(0.1)
+    assert (await node.get("/original/late.png")).status == 200
 
 
 async def test_quiet_places(node: Running) -> None:

@@ -18,7 +18,7 @@ from proxy.core.facts import Facts
 from proxy.core.formats import Format
 from proxy.core.keys import Identity, OriginalRef, facts_key
 from proxy.service.chain import Chain
-from proxy.service.originals import NOT_FOUND_S, STALE_S, OriginalChanged, Originals
+from proxy.service.originals import STALE_S, OriginalChanged, Originals
 from proxy.service.quarantine import UNDECODABLE_S, Quarantine
 from proxy.service.singleflight import Flights
 from tests.fakes import FakeClock, FakeInstantTier, FakeKeep, FakeMetrics, FakeRenderer, FakeSource, FakeTier
@@ -86,12 +86,29 @@ async def test_not_found_is_remembered_for_a_minute(house: SimpleNamespace) -> N
         with pytest.raises(OriginalNotFound):
             await house.originals.identify(ref, deadline=soon())
     house.source.put("a", b"1")
-    house.clock.ahead_s = NOT_FOUND_S - 1
+    house.clock.ahead_s = FakeSource.missing_s - 1
     with pytest.raises(OriginalNotFound):
         await house.originals.identify(ref, deadline=soon())
     assert house.source.identified == 1
-    house.clock.ahead_s = NOT_FOUND_S
+    house.clock.ahead_s = FakeSource.missing_s
     assert (await house.originals.identify(ref, deadline=soon())).version == "1"
+
+
+async def test_a_source_may_say_that_it_is_seen_sooner(house: SimpleNamespace) -> None:
+    ref = OriginalRef("photos", "a")
+    house.source.missing_s = 1.0
+    with pytest.raises(OriginalNotFound) as caught:
+        await house.originals.identify(ref, deadline=soon())
+    assert 0 < caught.value.lasts_s <= 1
+    house.source.put("a", b"1")
+    house.clock.ahead_s = 1.0
+    identity = await house.originals.identify(ref, deadline=soon())
+    del house.source.originals["a"]
+    for _ in range(2):
+        with pytest.raises(OriginalNotFound) as caught:
+            async with house.originals.borrow(identity, deadline=soon()):
+                pass
+        assert 0 < caught.value.lasts_s <= 1
 
 
 async def test_what_is_told_of_a_missing_original_ends_with_its_memory(house: SimpleNamespace) -> None:
@@ -100,7 +117,7 @@ async def test_what_is_told_of_a_missing_original_ends_with_its_memory(house: Si
         house.clock.ahead_s = passed_s
         with pytest.raises(OriginalNotFound) as caught:
             await house.originals.identify(ref, deadline=soon())
-        assert 0 < caught.value.lasts_s <= NOT_FOUND_S - passed_s
+        assert 0 < caught.value.lasts_s <= FakeSource.missing_s - passed_s
     assert house.source.identified == 1
 
 
