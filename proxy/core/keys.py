@@ -5,11 +5,18 @@ No request comes here: equal Plans of the same original have equal keys, whoever
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
+from urllib.parse import quote
 
+from proxy.core.errors import OriginalNotFound
 from proxy.core.formats import Format
+from proxy.core.masking import without_secrets
 from proxy.core.plan import Plan, canonical
+
+_LONGEST_SHOWN = 200
+_NO_LETTER = re.compile(r"[^\w/.~:?=,;@+% -]")
 
 EPOCH = "2"
 """Raised when the renderer draws the same Plan otherwise; every older entry then falls out of use."""
@@ -34,6 +41,15 @@ class Identity:
     ref: OriginalRef
     version: str
     generation: str = ""
+
+
+def missing(ref: OriginalRef, why: str = "") -> OriginalNotFound:
+    """That there is no such original: the key that was looked for, without what would let its bearer in and with what is no
+    letter of any script percent-encoded, and the source."""
+    shown = without_secrets(ref.key)
+    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
+    spelled = _NO_LETTER.sub(lambda match: quote(match[0], errors="replace"), shown)
+    return OriginalNotFound(f"there is no original '{spelled}' in source {ref.source}{why}")
 
 
 class Entry(NamedTuple):

@@ -3,13 +3,8 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from proxy.core.errors import (
-    OriginalNotFound,
-    OriginalTooLarge,
-    SourceNotAllowed,
-    SourceTimeout,
-    SourceUnavailable,
-)
+from proxy.core.errors import OriginalTooLarge, SourceNotAllowed, SourceTimeout, SourceUnavailable
+from proxy.core.keys import OriginalRef, missing
 from proxy.ports import Incoming, OriginalsTier
 from proxy.remote.faults import Denied, Foreign, Missing, RemoteError, Resting, TooLarge, TooSlow
 
@@ -18,28 +13,26 @@ MISSING_S = 60.0
 
 
 @asynccontextmanager
-async def receiving(keep: OriginalsTier, max_bytes: int) -> AsyncIterator[Incoming]:
-    """Room for an original of `max_bytes` at most, given up unless it was kept. Raises what a Source raises."""
+async def receiving(keep: OriginalsTier, ref: OriginalRef, max_bytes: int) -> AsyncIterator[Incoming]:
+    """Room for that original, of `max_bytes` at most, given up unless it was kept. Raises what a Source raises."""
     incoming = keep.receive()
     try:
-        with told(max_bytes):
+        with told(ref, max_bytes):
             yield incoming
     finally:
         await incoming.discard()
 
 
 @contextmanager
-def told(max_bytes: int) -> Iterator[None]:
+def told(ref: OriginalRef, max_bytes: int) -> Iterator[None]:
     """Faults of a place on the network, as what a Source raises. Their own words become the reason that a client reads:
     they hold neither a credential nor the address of the place."""
     try:
         yield
     except Denied as fault:
-        raise OriginalNotFound(
-            f"there is no original under this key that the node may read: {fault}"
-        ) from None
+        raise missing(ref, f" that the node may read: {fault}") from None
     except Missing:
-        raise OriginalNotFound("there is no original under this key") from None
+        raise missing(ref) from None
     except TooLarge:
         raise OriginalTooLarge(f"the original is larger than {max_bytes} bytes") from None
     except Foreign as fault:

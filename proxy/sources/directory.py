@@ -25,7 +25,7 @@ from proxy.core.errors import (
     SourceUnavailable,
 )
 from proxy.core.formats import SNIFF_BYTES, Format, sniff
-from proxy.core.keys import Identity, OriginalRef
+from proxy.core.keys import Identity, OriginalRef, missing
 from proxy.ports import Original
 
 _THREADS = 4
@@ -202,9 +202,9 @@ class DirectorySource:
         try:
             status = os.stat(self._path(key), follow_symlinks=False)
         except (OSError, ValueError) as fault:
-            raise self._failure(fault) from None
+            raise self._failure(fault, key) from None
         if not stat.S_ISREG(status.st_mode):
-            raise OriginalNotFound("there is no original under this key")
+            raise missing(OriginalRef(self._name, key))
         return Identity(OriginalRef(self._name, key), _version(status), generation)
 
     def _open(self, key: str, generation: str) -> OpenFile:
@@ -212,12 +212,12 @@ class DirectorySource:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, ValueError) as fault:
-            raise self._failure(fault) from None
+            raise self._failure(fault, key) from None
         # A directory on the way may have become a link since its path was resolved.
         regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         if not regular or os.readlink(f"/proc/self/fd/{descriptor}") != path:
             os.close(descriptor)
-            raise OriginalNotFound("there is no original under this key")
+            raise missing(OriginalRef(self._name, key))
         file = OpenFile(descriptor, OriginalRef(self._name, key), generation)
         if file.size_bytes > self.max_bytes:
             file.close()
@@ -229,12 +229,12 @@ class DirectorySource:
         try:
             path = os.path.realpath(os.path.join(self._root, key))
         except (OSError, ValueError) as fault:
-            raise self._failure(fault) from None
+            raise self._failure(fault, key) from None
         if os.path.commonpath([path, self._root]) != self._root:
-            raise OriginalNotFound("there is no original under this key")
+            raise missing(OriginalRef(self._name, key))
         return path
 
-    def _failure(self, fault: Exception) -> OriginalNotFound | SourceUnavailable | Overloaded:
+    def _failure(self, fault: Exception, key: str) -> OriginalNotFound | SourceUnavailable | Overloaded:
         if isinstance(fault, OSError) and fault.errno in (errno.EMFILE, errno.ENFILE):
             return Overloaded("the node has as many files open as it may", retry_after_s=1)
         # A root that is gone, or a file we may not read, is the owner's to mend and no missing picture.
@@ -242,7 +242,7 @@ class DirectorySource:
             return SourceUnavailable("the source cannot be read", retry_after_s=5)
         if isinstance(fault, OSError) and fault.errno not in _MISSING:
             return SourceUnavailable("the source cannot be read", retry_after_s=5)
-        return OriginalNotFound("there is no original under this key")
+        return missing(OriginalRef(self._name, key))
 
 
 def _unreadable(fault: OSError) -> None:

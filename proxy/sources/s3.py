@@ -36,17 +36,17 @@ class S3Source:
         self.max_bytes = max_bytes
 
     async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
-        return Identity(OriginalRef(self._name, key), "", generation)
+        return Identity(self._ref(key), "", generation)
 
     async def fetch(self, key: str, generation: str = "") -> Original:
-        async with receiving(self._keep, self.max_bytes) as incoming:
+        async with receiving(self._keep, self._ref(key), self.max_bytes) as incoming:
             head = await self._bucket.get(self._bucket.place.prefix + key, incoming, max_bytes=self.max_bytes)
             original = await incoming.kept(await self.identify(key, None, generation))
             original.tag = head.tag
             return original
 
     async def tag(self, key: str) -> str:
-        with told(self.max_bytes):
+        with told(self._ref(key), self.max_bytes):
             return await self._bucket.tag(self._bucket.place.prefix + key)
 
     async def keep(
@@ -55,7 +55,7 @@ class S3Source:
         body = await asyncio.to_thread(os.pread, content.fileno(), content.size_bytes, 0)
         digest = hashlib.sha256(body).hexdigest()
         name = self._bucket.place.prefix + key
-        with told(self.max_bytes):
+        with told(self._ref(key), self.max_bytes):
             try:
                 await self._bucket.put(
                     name,
@@ -77,7 +77,7 @@ class S3Source:
             await incoming.discard()
 
     async def exists(self, key: str) -> bool:
-        with told(self.max_bytes):
+        with told(self._ref(key), self.max_bytes):
             try:
                 await self._bucket.metadata(self._bucket.place.prefix + key)
             except Missing:
@@ -85,15 +85,18 @@ class S3Source:
         return True
 
     async def discard(self, key: str) -> None:
-        with told(self.max_bytes):
+        with told(self._ref(key), self.max_bytes):
             await self._bucket.delete(self._bucket.place.prefix + key)
 
     async def keys(self, prefix: str) -> AsyncIterator[list[str]]:
         below = self._bucket.place.prefix
-        with told(self.max_bytes):
+        with told(self._ref(prefix), self.max_bytes):
             async for page in self._bucket.names(below + prefix):
                 keys = [listed.name.removeprefix(below) for listed in page]
                 yield [key for key in keys if key.rpartition(".")[2].lower() in _SUFFIXES]
+
+    def _ref(self, key: str) -> OriginalRef:
+        return OriginalRef(self._name, key)
 
     def close(self) -> None:
         """Nothing of its own is open."""

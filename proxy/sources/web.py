@@ -47,7 +47,7 @@ class WebSource:
         self, key: str, known: Identity | None, generation: str
     ) -> tuple[Identity, Original | None]:
         ref = OriginalRef(self._name, key)
-        async with receiving(self._keep, self.max_bytes) as incoming:
+        async with receiving(self._keep, ref, self.max_bytes) as incoming:
             last = Validator.read(known.version) if known is not None else None
             said = await self._web.get(key, incoming, known=last, max_bytes=self.max_bytes)
             if said is None:

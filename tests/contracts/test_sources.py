@@ -75,6 +75,16 @@ async def test_a_missing_original(place: Place) -> None:
         await place.source.fetch("nope.jpg")
 
 
+@pytest.mark.parametrize("key", ["nope.jpg", "deep/nope.jpg", "../secret.jpg", "in"])
+async def test_what_a_missing_original_is_told_by(rooted: tuple[DirectorySource, Path], key: str) -> None:
+    source, root = rooted
+    for ask in (source.identify, source.fetch):
+        with pytest.raises(OriginalNotFound) as caught:
+            await ask(key)
+        assert caught.value.detail == f"there is no original '{key}' in source photos"
+        assert str(root.parent) not in caught.value.detail
+
+
 async def test_another_content_is_another_identity(place: Place) -> None:
     place.put("a", b"one", "1")
     first = await place.source.identify("a")

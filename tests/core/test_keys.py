@@ -1,11 +1,12 @@
 """Cache keys: equal for equal pictures, different for all else, and the same tomorrow."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.formats import Format
-from proxy.core.keys import Identity, OriginalRef, facts_key, original_key, variant_key
+from proxy.core.keys import Identity, OriginalRef, facts_key, missing, original_key, variant_key
 from proxy.core.plan import Recipe, resolve
 
 PLAN = resolve(parse_tokens("w_400", {}).own, Format.JPEG, Recipe(quality=80, effort={}, max_side_px=4000))
@@ -27,6 +28,24 @@ def test_everything_that_tells_pictures_apart_is_in_the_key() -> None:
     keys = {variant_key(identity, PLAN) for identity in (IDENTITY, *others)}
     keys |= {variant_key(IDENTITY, PLAN, "g"), facts_key(IDENTITY), original_key(IDENTITY)}
     assert len(keys) == 7
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("deep/groß.jpg", "'deep/groß.jpg'"),
+        ("it's <b>.jpg", "'it%27s %3Cb%3E.jpg'"),
+        ("100%.jpg", "'100%.jpg'"),
+        ("\udcff.jpg", "'%3F.jpg'"),
+        ("a\u202eb.jpg", "'a%E2%80%AEb.jpg'"),
+        ("a" * 300, f"'{'a' * 200}...'"),
+        ("https://x.example/a.jpg?token=secret", "'https://x.example/a.jpg?...'"),
+        ("https://me:secret@x.example/a.jpg", "'https:...'"),
+    ],
+)
+def test_what_is_missing_is_named_without_what_is_secret(key: str, shown: str) -> None:
+    failure = missing(OriginalRef("photos", key), " that the node may read")
+    assert failure.detail == f"there is no original {shown} in source photos that the node may read"
 
 
 words = st.text(max_size=12)

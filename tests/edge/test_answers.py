@@ -328,13 +328,15 @@ async def test_an_error_repeats_no_more_of_the_client_than_a_plain_name(node: Ru
         "/w_cAnAry/x",
         "/cAnAry",
         "/w_1,cAnAry<_3/x",
-        "/w_1/cAnAry.jpg",
+        "/w_1/%3CcAnAry%3E.jpg",
         "/thumbnail?url=cAnAry&cAnAry[]=1",
         "/w_1/cAnAry%zz",
     ):
         answer = await node.get(target, Accept="cAnAry", Range="cAnAry", If_None_Match="cAnAry")
         assert answer.status >= 400
-        assert b"canary" not in answer.body.lower()
+        # But for the key that is missing, in which nothing is left that means anything elsewhere.
+        said = answer.body.lower().replace(b"'%3ccanary%3e.jpg'", b"")
+        assert b"canary" not in said
         assert "canary" not in str(answer.headers).lower()
 
 
@@ -374,6 +376,7 @@ async def test_what_is_no_request_is_a_problem_too(
 async def test_a_file_that_appears_after_its_404_is_seen(node: Running) -> None:
     for target in ("/w_50/late.png", "/w_50,f_webp/late.png", "/original/late.png", "/info/late.png"):
         answer = await node.get(target)
+        assert json.loads(answer.body)["detail"] == "there is no original 'late.png' in source photos"
         assert (answer.status, answer.headers["Cache-Control"]) == (404, "public, max-age=1")
     temporary_file(node.originals, "late.png", pictures.quarters_as("png"))
     deadline = time.monotonic() + LONGEST_S / 4

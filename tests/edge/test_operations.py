@@ -317,7 +317,7 @@ async def test_jobs_are_told_and_run_again(api: Api) -> None:
         "key": "nope.jpg",
         "transform": "t_card",
         "slug": "original-not-found",
-        "detail": "there is no original under this key",
+        "detail": "there is no original 'nope.jpg' in source photos",
         "format": "avif",
     }
     assert sorted(failure["format"] for failure in done["failures"]) == ["avif", "jpeg", "webp"]

@@ -57,7 +57,10 @@ def test_warm_without_a_node_makes_what_a_node_then_serves(node: Node, tmp_path:
     failed = calotype(node, "warm", "--file", str(keys), "--transform", "w_48,f_png")
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1] == "2 made, 0 were there, 1 failed"
-    assert "nope.jpg w_48,f_png: original-not-found: there is no original under this key" in failed.stderr
+    assert (
+        "nope.jpg w_48,f_png: original-not-found: there is no original 'nope.jpg' in source photos"
+        in failed.stderr
+    )
     given = calotype(node, "warm", "--stdin", "--transform", "w_48,f_png", given="4.jpg\n0.jpg\n")
     assert given.stderr.splitlines()[-1] == "1 made, 1 were there, 0 failed"
     commented = calotype(node, "warm", "--stdin", "--transform", "w_48,f_png", given="# none\n4.jpg\n")
