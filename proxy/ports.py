@@ -192,7 +192,8 @@ class Source(Protocol):
     serves_stale: bool
 
     async def identify(self, key: str, known: Identity | None, generation: str) -> Identity:
-        """The original's present identity, of that generation; `known` is the last that is remembered and trusted, if any."""
+        """The original's present identity, of that generation; `known` is the last that is remembered and trusted, if any.
+        Its key may be another normal form of `key`."""
         ...
 
     async def tag(self, key: str) -> str:

@@ -13,7 +13,7 @@ from proxy.core.errors import CalotypeError, Conflict, OriginalNotFound
 from proxy.core.facts import Facts
 from proxy.core.formats import Format
 from proxy.core.generations import Purge, Reach, Scope
-from proxy.core.keys import Entry, Identity, OriginalRef, Seen, original_key
+from proxy.core.keys import Entry, Identity, OriginalRef, Seen, forms, original_key
 from proxy.core.plan import Plan, canonical
 from proxy.ports import Haste, Unfollowed
 from proxy.tiers.bucket import Object, Presence, StoreFault
@@ -211,7 +211,8 @@ class FakeSource:
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        original = FakeOriginal(self._identity(key, generation), self.originals[key])
+        identity = self._identity(key, generation)
+        original = FakeOriginal(identity, self.originals[identity.ref.key])
         original.tag = self.tags.get(key, "")
         self.fetched.append(original)
         return original
@@ -225,9 +226,10 @@ class FakeSource:
         return self.tags.get(key, "")
 
     def _identity(self, key: str, generation: str) -> Identity:
-        if key not in self.originals:
+        found = next(filter(self.originals.__contains__, forms(key)), None)
+        if found is None:
             raise OriginalNotFound("there is no original under this key")
-        return Identity(OriginalRef(self.name, key), self.versions[key], generation)
+        return Identity(OriginalRef(self.name, found), self.versions[found], generation)
 
 
 class FakeRenderer:

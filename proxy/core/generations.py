@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from proxy.core.keys import OriginalRef
+from proxy.core.keys import OriginalRef, forms
 from proxy.core.plan import Plan, canonical
 
 
@@ -45,6 +45,10 @@ class Scope(NamedTuple):
             if self.reach is Reach.VARIANT
             else self.text
         )
+
+    def spelled(self) -> "list[Scope]":
+        """The same, and the same of the other normal forms of its key."""
+        return [self._replace(text=text) for text in forms(self.text)]
 
     @classmethod
     def of_original(cls, ref: OriginalRef) -> "Scope":
@@ -86,11 +90,17 @@ class Generations:
         return self.latest
 
     def of(self, ref: OriginalRef) -> str:
-        """The generation of an original: the latest purge that covers it as a whole, empty if there is none."""
+        """The generation of an original: the latest purge that covers it as a whole, in any normal form of its key; empty if
+        there is none."""
         if not self._tokens:
             return ""
-        found = self._tokens.get(Scope(ref.source, Reach.ORIGINAL, ref.key), "")
-        return max(found, self._of_prefixes(ref.source, ref.key))
+        return max(
+            max(
+                self._tokens.get(Scope(ref.source, Reach.ORIGINAL, key), ""),
+                self._of_prefixes(ref.source, key),
+            )
+            for key in forms(ref.key)
+        )
 
     def of_plan(self, ref: OriginalRef, plan: Plan) -> str:
         """The generation of one picture of it, beside that of the original."""

@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import dataclass
 from typing import NamedTuple
+from unicodedata import normalize
 from urllib.parse import quote
 
 from proxy.core.errors import OriginalNotFound
@@ -41,6 +42,14 @@ class Identity:
     ref: OriginalRef
     version: str
     generation: str = ""
+
+
+def forms(text: str) -> tuple[str, ...]:
+    """`text`, then its Unicode normal forms NFC and NFD as far as they differ: file systems and keyboards spell one name in
+    either."""
+    if text.isascii():
+        return (text,)
+    return tuple(dict.fromkeys((text, normalize("NFC", text), normalize("NFD", text))))
 
 
 def missing(ref: OriginalRef, why: str = "") -> OriginalNotFound:

@@ -79,8 +79,8 @@ class WebPlace:
         if {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)} & set(CREDENTIALS):
             raise BadUrl("parameter url carries a permission of its own, which is not taken here")
         path = _spelled_once(parts.path or "/")
-        if {b".", b".."} & set(unquote_to_bytes(path).split(b"/")):
-            raise BadUrl("parameter url has a . or .. segment")
+        if any(segment.startswith(b".") for segment in unquote_to_bytes(path).split(b"/")):
+            raise BadUrl("parameter url has a segment that begins with a dot")
         query = f"?{_spelled_once(parts.query)}" if parts.query else ""
         url = f"{scheme}://{host}{path}{query}"
         with suppress(CalotypeError, UnicodeDecodeError):

@@ -23,7 +23,7 @@ from proxy.core.errors import (
 from proxy.core.facts import Facts
 from proxy.core.formats import NO_PICTURE, SNIFF_BYTES, sniff
 from proxy.core.generations import Generations
-from proxy.core.keys import Entry, Identity, OriginalRef, facts_key, identity_key, original_key
+from proxy.core.keys import Entry, Identity, OriginalRef, facts_key, forms, identity_key, original_key
 from proxy.ports import Clock, Index, Metrics, Original, OriginalsTier, Refusals, Renderer, Source
 from proxy.service.chain import Chain
 from proxy.service.remembered import Remembered
@@ -256,6 +256,8 @@ class Originals:
         found = _Known(identity, missing, last_s - ahead_s, last_s, generation)
         if generation == self._generations.of(ref):
             self._known.keep(ref, found, last_s)
+            if identity is not None and identity.ref != ref:
+                self._known.keep(identity.ref, found, last_s)
         return found
 
     async def _last(self, ref: OriginalRef, generation: str) -> Identity | None:
@@ -393,6 +395,8 @@ class Originals:
         if source.serves_stale:
             self._note(identity.ref, identity, identity.generation)
         self._remember(identity.ref, identity, source.recheck_s, 0.0, identity.generation)
+        for other in forms(identity.ref.key)[1:]:
+            self.forget(OriginalRef(identity.ref.source, other))
 
     async def _from_source(self, identity: Identity, deadline: float) -> Original:
         ref, generation = identity.ref, identity.generation

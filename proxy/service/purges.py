@@ -125,9 +125,9 @@ class Purges:
         self._followed = asyncio.Event()
 
     async def purge(self, scopes: Sequence[Scope]) -> Purged:
-        """Purges all of `scopes`, everywhere; `open` of what is returned says where that could not be done."""
+        """Purges all of `scopes`, everywhere, whichever Unicode normal form their keys are in; `open` of what is returned says where that could not be done."""
         token = self._generations.next_token(int(self._wall() * 1e9), self._salt())
-        purges = [Purge(scope, token) for scope in scopes]
+        purges = [Purge(each, token) for scope in scopes for each in scope.spelled()]
         unheard = await self._apply(purges)
         if self._fleet is not None:
             unheard += await self._fleet.publish(purges)
@@ -190,11 +190,12 @@ class Purges:
 
     async def found(self, refs: Sequence[OriginalRef]) -> list[str]:
         """Has every node forget that these originals were missing."""
-        for ref in refs:
-            self._originals.found(ref)
+        scopes = [each for ref in refs for each in Scope.of_original(ref).spelled()]
+        for scope in scopes:
+            self._originals.found(OriginalRef(scope.source, scope.text))
         if self._fleet is None or not refs:
             return []
-        return await self._fleet.publish([Purge(Scope.of_original(ref), "") for ref in refs])
+        return await self._fleet.publish([Purge(scope, "") for scope in scopes])
 
     async def close(self) -> None:
         """What is not deleted yet stays: nobody asks for it."""

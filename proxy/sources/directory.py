@@ -8,12 +8,12 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from proxy.core.errors import (
     BadUrl,
@@ -25,8 +25,10 @@ from proxy.core.errors import (
     SourceUnavailable,
 )
 from proxy.core.formats import SNIFF_BYTES, Format, sniff
-from proxy.core.keys import Identity, OriginalRef, missing
+from proxy.core.keys import Identity, OriginalRef, forms, missing
 from proxy.ports import Original
+
+T = TypeVar("T")
 
 _THREADS = 4
 _PAGE = 500
@@ -159,7 +161,7 @@ class DirectorySource:
     def _room(self, key: str) -> Iterator[Path]:
         """Where a file of that key belongs, in a folder that is there, and gone again where nothing came into it."""
         try:
-            path = Path(self._path(key))
+            path = Path(self._path(next(filter(self._is_there, forms(key)), key)))
         except OriginalNotFound:
             raise SourceNotAllowed("the key leads out of the source") from None
         try:
@@ -178,7 +180,7 @@ class DirectorySource:
 
     def _walk(self, prefix: str) -> Iterator[str]:
         """Links are not followed: what is behind them has a key of its own, or none."""
-        if prefix.startswith("/") or not {".", ".."}.isdisjoint(prefix.split("/")):
+        if prefix.startswith("/") or "/." in f"/{prefix}":
             return
         if not os.path.isdir(self._root):
             raise SourceUnavailable("the source cannot be read", retry_after_s=5)
@@ -199,6 +201,19 @@ class DirectorySource:
                     yield key
 
     def _identify(self, key: str, generation: str) -> Identity:
+        return self._found(key, lambda form: self._identified(form, generation))
+
+    def _open(self, key: str, generation: str) -> OpenFile:
+        return self._found(key, lambda form: self._opened(form, generation))
+
+    def _found(self, key: str, find: Callable[[str], T]) -> T:
+        """What is found under `key`, or else under the other normal form of it. Raises OriginalNotFound for `key`."""
+        for form in forms(key):
+            with suppress(OriginalNotFound):
+                return find(form)
+        raise missing(OriginalRef(self._name, key))
+
+    def _identified(self, key: str, generation: str) -> Identity:
         try:
             status = os.stat(self._path(key), follow_symlinks=False)
         except (OSError, ValueError) as fault:
@@ -207,7 +222,7 @@ class DirectorySource:
             raise missing(OriginalRef(self._name, key))
         return Identity(OriginalRef(self._name, key), _version(status), generation)
 
-    def _open(self, key: str, generation: str) -> OpenFile:
+    def _opened(self, key: str, generation: str) -> OpenFile:
         path = self._path(key)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -223,6 +238,9 @@ class DirectorySource:
             file.close()
             raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
         return file
+
+    def _is_there(self, key: str) -> bool:
+        return os.path.lexists(os.path.join(self._root, key))
 
     def _path(self, key: str) -> str:
         """The real path of `key`; raises OriginalNotFound where it leaves the root."""

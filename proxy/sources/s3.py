@@ -93,7 +93,11 @@ class S3Source:
         with told(self._ref(prefix), self.max_bytes):
             async for page in self._bucket.names(below + prefix):
                 keys = [listed.name.removeprefix(below) for listed in page]
-                yield [key for key in keys if key.rpartition(".")[2].lower() in _SUFFIXES]
+                yield [
+                    key
+                    for key in keys
+                    if key.rpartition(".")[2].lower() in _SUFFIXES and "/." not in f"/{key}"
+                ]
 
     def _ref(self, key: str) -> OriginalRef:
         return OriginalRef(self._name, key)

@@ -22,6 +22,7 @@ from proxy.core.formats import Format
 from proxy.core.keys import Identity, OriginalRef
 from proxy.sources import directory as directory_source
 from proxy.sources.directory import DirectorySource
+from tests import pictures
 from tests.fakes import FakeOriginal, FakeSource, temporary_file
 from tests.waiting import LONGEST_S
 
@@ -267,3 +268,42 @@ async def test_an_empty_root_stays_where_nothing_can_be_stored(
             with pytest.raises(SourceUnavailable):
                 await keep(source, key, b"content", overwrite=overwrite)
     assert list(tmp_path.rglob("*")) == [tmp_path / "root"]
+
+
+NFC, NFD = "gr\u00fcn/caf\u00e9.jpg", "gru\u0308n/cafe\u0301.jpg"
+
+
+@pytest.mark.parametrize(("there", "asked"), [(NFC, NFD), (NFD, NFC), (NFC, NFC), (NFD, NFD)])
+async def test_a_name_is_found_in_the_other_normal_form(
+    rooted: tuple[DirectorySource, Path], there: str, asked: str
+) -> None:
+    source, root = rooted
+    temporary_file(root, there, b"here")
+    identity = await source.identify(asked)
+    assert identity.ref.key == there, "one identity, so one entry"
+    original = await source.fetch(asked)
+    assert (original.identity, os.pread(original.fileno(), 9, 0)) == (identity, b"here")
+    original.close()
+    assert await source.exists(asked)
+    await keep(source, asked, b"else", overwrite=True)
+    assert [path for path in (root / NFC, root / NFD) if path.exists()] == [root / there]
+    assert (root / there).read_bytes() == b"else"
+
+
+async def test_each_of_two_forms_is_itself(rooted: tuple[DirectorySource, Path]) -> None:
+    source, root = rooted
+    for key in (NFC, NFD):
+        temporary_file(root, key, key.encode())
+    for key in (NFC, NFD):
+        assert (await source.identify(key)).ref.key == key
+    with pytest.raises(OriginalNotFound, match="gru%CC%88n/nope"):
+        await source.identify("gru\u0308n/nope.jpg")
+
+
+async def test_what_begins_with_a_dot_is_not_listed(rooted: tuple[DirectorySource, Path]) -> None:
+    source, root = rooted
+    picture = pictures.quarters_as("png")
+    for key in (".a.png", ".in/a.png", "in/.a.png", "in/.b/a.png", "in/a.png"):
+        temporary_file(root, key, picture)
+    for prefix, listed in (("", ["in/a.png"]), (".in/", []), (".", []), ("in/.", []), ("in/.b/", [])):
+        assert [key async for page in source.keys(prefix) for key in page] == listed

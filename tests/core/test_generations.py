@@ -128,3 +128,29 @@ def test_what_was_heard_of_once_is_no_news(purges: list[Purge]) -> None:
     for purge in purges:
         covering = made.of(OriginalRef(purge.scope.source, purge.scope.text))
         assert purge.scope.reach in (Reach.PLAN, Reach.VARIANT) or covering >= purge.token
+
+
+@given(
+    st.sampled_from(list(Reach)),
+    st.sampled_from(["gr\u00fcn", "gru\u0308n"]),
+    st.sampled_from(["gr\u00fcn", "gru\u0308n"]),
+)
+def test_a_purge_covers_both_normal_forms(reach: Reach, purged: str, asked: str) -> None:
+    generations, ref = Generations(), OriginalRef("photos", f"{asked}/a.jpg")
+    texts = {
+        Reach.ORIGINAL: f"{purged}/a.jpg",
+        Reach.PREFIX: purged,
+        Reach.PLAN: canonical(plan()),
+        Reach.VARIANT: f"{purged}/a.jpg\n{canonical(plan())}",
+    }
+    for scope in Scope("photos", reach, texts[reach]).spelled():
+        generations.apply(Purge(scope, "1"))
+    assert max(generations.of(ref), generations.of_plan(ref, plan())) == "1"
+
+
+def test_the_generation_is_that_of_any_form() -> None:
+    generations = Generations()
+    generations.apply(Purge(Scope("photos", Reach.ORIGINAL, "gr\u00fcn"), "1"))
+    generations.apply(Purge(Scope("photos", Reach.PREFIX, "gru"), "2"))
+    for key in ("gr\u00fcn", "gru\u0308n"):
+        assert generations.of(OriginalRef("photos", key)) == "2"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from proxy.core.dialects.native import parse_tokens
 from proxy.core.formats import Format
-from proxy.core.keys import Identity, OriginalRef, facts_key, missing, original_key, variant_key
+from proxy.core.keys import Identity, OriginalRef, facts_key, forms, missing, original_key, variant_key
 from proxy.core.plan import Recipe, resolve
 
 PLAN = resolve(parse_tokens("w_400", {}).own, Format.JPEG, Recipe(quality=80, effort={}, max_side_px=4000))
@@ -46,6 +46,14 @@ def test_everything_that_tells_pictures_apart_is_in_the_key() -> None:
 def test_what_is_missing_is_named_without_what_is_secret(key: str, shown: str) -> None:
     failure = missing(OriginalRef("photos", key), " that the node may read")
     assert failure.detail == f"there is no original {shown} in source photos that the node may read"
+
+
+def test_the_normal_forms_of_a_text() -> None:
+    assert forms("plain.jpg") == ("plain.jpg",)
+    assert forms("gr\u00fcn") == ("gr\u00fcn", "gru\u0308n")
+    assert forms("gru\u0308n") == ("gru\u0308n", "gr\u00fcn")
+    assert forms("\u00fcu\u0308") == ("\u00fcu\u0308", "\u00fc\u00fc", "u\u0308u\u0308")
+    assert forms("写真") == ("写真",)
 
 
 words = st.text(max_size=12)

@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import time
+import unicodedata
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -384,6 +386,27 @@ async def test_a_file_that_appears_after_its_404_is_seen(node: Running) -> None:
         assert time.monotonic() < deadline, "long before a minute is over"
         await asyncio.sleep(0.1)
     assert (await node.get("/original/late.png")).status == 200
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+async def test_a_name_is_one_picture_in_either_normal_form(node: Running, form: str) -> None:
+    key = unicodedata.normalize(form, "gr\u00fcn/caf\u00e9.png")
+    temporary_file(node.originals, key, pictures.quarters_as("png"))
+    targets = [f"/w_40,f_webp/{quote(unicodedata.normalize(each, key))}" for each in ("NFC", "NFD")]
+    assert len(set(targets)) == 2
+    first, second = [await node.get(target) for target in targets]
+    assert (first.status, second.status) == (200, 200)
+    assert (second.cache, second.headers["ETag"]) == ("calotype; hit; detail=memory", first.headers["ETag"])
+    assert await node.metric("calotype_renders_total") == 1
+
+
+@pytest.mark.parametrize(
+    "key", [".hidden.jpg", ".well-known/a.jpg", "deep/.git/a.jpg", "%2Ehidden.jpg", "..a.jpg"]
+)
+async def test_no_segment_of_a_key_begins_with_a_dot(node: Running, key: str) -> None:
+    for target in (f"/w_40/{key}", f"/original/{key}", f"/info/{key}", f"/thumbnail?url={key}&w=40"):
+        answer = await node.get(target)
+        assert (answer.status, "begins with a dot" in answer.body.decode()) == (400, True)
 
 
 async def test_quiet_places(node: Running) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import structlog
 
+from proxy.core.errors import OriginalNotFound
 from proxy.core.formats import Format
 from proxy.core.generations import Purge, Reach, Scope
 from proxy.core.keys import OriginalRef
@@ -47,6 +48,44 @@ async def test_what_was_made_before_is_never_served_again(house: House) -> None:
     (purge,) = house.journal.purges
     assert house.fleet.published == [purge]
     assert len(house.disk.entries) == 1
+
+
+NFC, NFD = "gr\u00fcn", "gru\u0308n"
+
+
+@pytest.mark.parametrize("there", [NFC, NFD])
+@pytest.mark.parametrize("purged", [NFC, NFD])
+async def test_both_normal_forms_of_a_key_are_one_entry_and_purged_by_either(
+    house: House, there: str, purged: str
+) -> None:
+    house.source.put(there, b"old")
+    wanted = [house.wanted(key) for key in (NFC, NFD)]
+    old = {await house.get(each) for each in wanted}
+    assert (len(old), house.renderer.renders) == (1, 1)
+    assert all(house.deliver.recall(each) for each in wanted), "it is a hit by either"
+    house.source.put(there, b"new")
+    told = await house.purges.purge([Scope.of_original(OriginalRef("photos", purged))])
+    assert told.tiers == {"memory": 1, "disk": 1}
+    assert {scope.text for scope, _ in house.fleet.published} == {NFC, NFD}
+    new = {await house.get(each) for each in wanted}
+    assert (len(new), new & old, house.renderer.renders) == (1, set(), 2)
+    assert len(house.disk.entries) == 1
+
+
+async def test_what_changes_while_it_is_fetched_is_found_by_the_other_form(house: House) -> None:
+    house.source.put(NFD, b"old", "1")
+    wanted = house.wanted(NFC)
+    await house.originals.identify(wanted.ref, deadline=soon())
+    house.source.put(NFD, b"new", "2")
+    assert b"new" in await house.get(wanted)
+
+
+async def test_what_is_found_ends_the_absence_of_either_form(house: House) -> None:
+    with pytest.raises(OriginalNotFound):
+        await house.get(house.wanted(NFC))
+    house.source.put(NFD, b"new")
+    await house.purges.found([OriginalRef("photos", NFD)])
+    assert b"new" in await house.get(house.wanted(NFC))
 
 
 @pytest.mark.parametrize("reach", list(Reach))

@@ -111,15 +111,15 @@ def checked_locator(locator: str) -> str:
 
 
 def checked_key(key: str) -> str:
-    """`key` if it can name an original: segments that are neither empty nor dots, no control character."""
+    """`key` if it can name an original: segments that are not empty and begin with no dot, no control character."""
     if is_absolute(key):
         raise SourceNotAllowed("this mount takes keys of its own source, not absolute URLs")
     if not key:
         raise BadUrl("the key of the original is missing")
     if _CONTROL.search(key):
         raise BadUrl("the key holds a control character, a backslash or half a character")
-    if any(segment in ("", ".", "..") for segment in key.split("/")):
-        raise BadUrl("the key has an empty, . or .. segment")
+    if any(segment[:1] in ("", ".") for segment in key.split("/")):
+        raise BadUrl("the key has a segment that is empty or begins with a dot")
     return key
 
 

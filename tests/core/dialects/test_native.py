@@ -336,7 +336,7 @@ TAKES = "the query of this URL may have"
 NO_QUERY = f"parameter x is not taken: {TAKES} none; "
 NO_KEY = "the key of the original is missing"
 NO_SLASH = "the key is missing: a picture's URL is "
-DOTS = "the key has an empty, . or .. segment"
+DOTS = "the key has a segment that is empty or begins with a dot"
 CONTROL = "the key holds a control character"
 
 
