@@ -38,6 +38,7 @@ def default_toml() -> str:
             for model, examples in _NAMED[name]:
                 lines = _lines(model, examples)
                 parts.append("\n".join([f"# [{name}.NAME]", *(f"# {line}" for line in lines)]))
+                parts.extend(_open_tables(f"{name}.NAME", model))
         elif isinstance(field.default, dict):
             parts.append(_open_table(name, field))
         else:
@@ -49,12 +50,15 @@ def _tables(name: str, model: Any) -> list[str]:
     inner = {key: field for key, field in model.model_fields.items() if _is_section(field)}
     if inner:
         return [table for key, field in inner.items() for table in _tables(f"{name}.{key}", field.annotation)]
-    open_tables = [
+    return ["\n".join([f"[{name}]", *_lines(model, {})]), *_open_tables(name, model)]
+
+
+def _open_tables(name: str, model: Any) -> list[str]:
+    return [
         _open_table(f"{name}.{key}", field)
         for key, field in model.model_fields.items()
         if isinstance(field.default, dict)
     ]
-    return ["\n".join([f"[{name}]", *_lines(model, {})]), *open_tables]
 
 
 def _open_table(name: str, field: FieldInfo) -> str:

@@ -324,6 +324,7 @@ def web(settings: Settings, http: Http) -> Web:
     """An async context, to be entered before use."""
     return Web(
         web_place(http),
+        headers={name: value.get_secret_value() for name, value in http.headers.items()},
         allow_private=http.allow_private,
         me=loop_token(settings),
         agent=f"calotype/{proxy.__version__}",

@@ -38,6 +38,14 @@ _BASE_URL = re.compile(
     r"(https?)://([^/?#@\s]+)(/(?:[A-Za-z0-9/:@!$&'()*+,;=._~-]|%[0-9A-Fa-f]{2})*)?", re.ASCII | re.IGNORECASE
 )
 _MIN_TOKEN_BYTES = 16
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
+_OURS = frozenset(
+    {
+        *("host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect"),
+        *("accept-encoding", "range", "cdn-loop"),
+    }
+)
+"""Headers on which it depends how an answer is understood, in lower case."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
@@ -246,6 +254,18 @@ def _base_url(url: str) -> str:
     return f"{scheme}://{host}{(match[3] or '').removesuffix('/')}/"
 
 
+def _sent(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    """Headers that are the owner's to send, each once; the values are secrets."""
+    if len({name.lower() for name in headers}) < len(headers):
+        raise ValueError("a name is given twice: upper and lower case do not matter")
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS or name.lower().startswith("if-"):
+            raise ValueError("names must be those of headers, and of none that a fetch sends itself")
+        if not re.fullmatch(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?", value.get_secret_value()):
+            raise ValueError("values must be printable ASCII, without spaces around them")
+    return headers
+
+
 class Http(Section):
     """What it takes to reach originals on web servers."""
 
@@ -258,6 +278,12 @@ class Http(Section):
         "",
         description="what stands before keys that are no URLs, such as https://origin.example/images/; its host need not be"
         " among hosts, and URLs do not show it",
+    )
+    headers: Annotated[dict[str, SecretStr], AfterValidator(_sent)] = Field(
+        {},
+        description="headers to send with each request to it, such as a token of the origin's; not beyond a redirect to"
+        " another host",
+        examples=['Authorization = "Bearer ..."'],
     )
     ttl: Seconds = Field(
         "1h", validate_default=True, description="after how long it is asked whether an original has changed"

@@ -164,6 +164,21 @@ WRONG = [
             ),
         )
     ),
+    *(
+        (f"{HTTP}\nheaders = {said}", "sources.a.headers: ")
+        for said in (
+            '{"Host" = "x"}',
+            '{"If-None-Match" = "x"}',
+            '{"range" = "x"}',
+            '{"A B" = "x"}',
+            '{"" = "x"}',
+            '{"A" = ""}',
+            '{"A" = "x\\ny"}',
+            '{"A" = " x"}',
+            '{"A" = "é"}',
+            '{"A" = "x", "a" = "y"}',
+        )
+    ),
     (f"{HTTP}\nbase_url = ''", "sources.a.hosts: must name a host, where there is no base_url"),
     ("[sources.a]\nbase_url = 'https://h/'", "sources.a.kind: "),
     (

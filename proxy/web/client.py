@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import NamedTuple
 
@@ -109,13 +109,15 @@ class _ForeignAddress(OSError):
 
 
 class Web:
-    """The hosts of one source; an async context. `me` is told to the servers, so that a loop is seen; `chance` gives
+    """The hosts of one source; an async context. `headers` are sent to whom is asked, and to no other place to which that
+    redirects: they may be secrets. `me` is told to the servers, so that a loop is seen; `chance` gives
     numbers from 0 to 1."""
 
     def __init__(
         self,
         place: WebPlace,
         *,
+        headers: Mapping[str, str] = {},
         allow_private: bool,
         me: str,
         agent: str,
@@ -123,6 +125,7 @@ class Web:
         chance: Callable[[], float],
     ) -> None:
         self._place = place
+        self._secret = dict(headers)
         self._allow_private = allow_private
         self._headers = {
             hdrs.USER_AGENT: agent,
@@ -180,7 +183,8 @@ class Web:
         asked = url
         for _ in range(1 + MOST_REDIRECTS):
             condition = known.condition(url, asked) if known else {}
-            async with self._answer(url, condition) as answer:
+            secret = self._secret if _origin(url) == _origin(asked) else {}
+            async with self._answer(url, secret | condition) as answer:
                 if answer.status in _REDIRECTS:
                     url = self._next(url, answer.headers.get(hdrs.LOCATION, ""))
                     continue
@@ -228,6 +232,11 @@ class Web:
         if not self._allow_private and not is_public(str(address[0])):
             raise _ForeignAddress
         return socket.socket(family, kind, protocol)
+
+
+def _origin(url: str) -> str:
+    """Scheme and host: one that is asked in clear is another place."""
+    return "/".join(url.split("/", 3)[:3])
 
 
 def _is_framed(answer: aiohttp.ClientResponse) -> bool:

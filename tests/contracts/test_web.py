@@ -71,9 +71,9 @@ async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     made.keep = OriginalsTier(tmp_path / "originals", max_bytes=2**24, metrics=FakeMetrics())
     stack: list[Web] = []
 
-    async def source(*hosts: str, allow_private: bool = True) -> WebSource:
+    async def source(*hosts: str, allow_private: bool = True, **headers: str) -> WebSource:
         opened = Web(
-            WebPlace(frozenset(hosts or {made.host})), allow_private=allow_private, me="calotype-test",
+            WebPlace(frozenset(hosts or {made.host})), headers=headers, allow_private=allow_private, me="calotype-test",
             agent="calotype/test", clock=time.monotonic, chance=lambda: 0.0,
         )  # fmt: skip
         stack.append(await opened.__aenter__())
@@ -573,6 +573,26 @@ async def test_a_redirect_is_followed_as_browsers_do(
         identity = await source.identify(f"http://{host}/a.jpg", None)
     assert [request.raw_path for request in house.requests] == [asked.decode()]
     assert "s3cret" not in identity.version
+
+
+async def test_headers_of_the_owner_are_sent_to_whom_is_asked_alone(house: SimpleNamespace) -> None:
+    """Not to another place to which that redirects, though it is one of the source's."""
+    there = f"localhost:{house.port}"
+    headers = {"Authorization": "Bearer s3cret", "X-Key": "s3cret", "User-Agent": "mine"}
+    source = await house.make(house.host, there, **headers)
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        to = {"/same": "/end", "/other": f"http://{there}/end"}.get(request.path)
+        return web.Response(status=302, headers={"Location": to}) if to else web.Response(body=PICTURE)
+
+    house.answer = answer
+    for path, sent in (("/end", [True]), ("/same", [True, True]), ("/other", [True, False])):
+        before = len(house.requests)
+        await content(house, f"http://{house.host}{path}", source)
+        asked = house.requests[before:]
+        assert ["s3cret" in str(request.headers) for request in asked] == sent
+        assert asked[0].headers["User-Agent"] == "mine"
+        assert asked[0].headers["Authorization"] == "Bearer s3cret"
 
 
 @pytest.mark.parametrize("hops", range(6))
