@@ -1,11 +1,18 @@
-"""The word of ours that is nearest to one that is unknown, and the question that a complaint ends with."""
+"""How an error names a word that is unknown, and which known word it suggests."""
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 _SIMILAR = 0.66
 """One edit in a word of two letters or more; two words of one letter are never similar."""
 _MOST_SUGGESTED = 3
+_QUOTABLE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
+
+
+def named(written: str, position: int) -> str:
+    """The name of an unknown parameter: as it is written where that is plain text, else its position."""
+    return written if _QUOTABLE.fullmatch(written) else str(position)
 
 
 def nearest(word: str, ours: Iterable[str], synonyms: Mapping[str, str] = {}) -> str | None:

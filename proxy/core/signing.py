@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 from proxy.core.dialects.target import decoded, is_tracker
-from proxy.core.dialects.tokens import named
 from proxy.core.errors import BadSignature, BadUrl, SignatureExpired
+from proxy.core.nearest import named
 
 MIN_SECRET_BYTES = 32
 

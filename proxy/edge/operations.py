@@ -3,7 +3,6 @@ more than that may wait, so that they starve nobody."""
 
 import asyncio
 import json
-import re
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -28,6 +27,7 @@ from proxy.core.admin import (
     WarmState,
 )
 from proxy.core.errors import BadRequest, BadUrl, Internal, OriginalTooLarge, RateLimited
+from proxy.core.nearest import meant, named, nearest
 from proxy.edge import respond
 from proxy.edge.gate import Gate
 from proxy.edge.headers import joined
@@ -60,7 +60,6 @@ _FORM = "multipart/form-data"
 _AROUND_BYTES = 64 * 1024
 """What a form may have around its file."""
 _ONE_FILE = "a form must have one file and nothing else: name, mount, key and overwrite stand in the query"
-_QUOTABLE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 
 T = TypeVar("T", bound=msgspec.Struct)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -360,9 +359,8 @@ def _check_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
     """Raises BadRequest that names what is not `known`, by its place where it cannot be quoted."""
     for place, name in enumerate(given, start=1):
         if name not in known:
-            said = f"'{name}'" if _QUOTABLE.fullmatch(name) else f"number {place}"
             knows = f"known are {', '.join(known)}" if known else "this call takes none"
-            raise BadRequest(f"{what} {said} is unknown; {knows}")
+            raise BadRequest(f"{what} {named(name, place)} is unknown; {knows}{meant(nearest(name, known))}")
 
 
 def _checked_text(text: str, what: str) -> str:

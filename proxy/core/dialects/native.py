@@ -10,11 +10,11 @@ from enum import StrEnum
 from urllib.parse import unquote
 
 from proxy.core.dialects.target import checked_locator, cut, decoded, encoded, is_tracker
-from proxy.core.dialects.tokens import PATH, QUERY, Token, named, nearest_name, nearest_token
+from proxy.core.dialects.tokens import PATH, QUERY, Token, nearest_name, nearest_token
 from proxy.core.errors import BadTransform, BadUrl, UnknownRoute
 from proxy.core.formats import Format
 from proxy.core.info import FIELDS
-from proxy.core.nearest import meant, nearest
+from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform import Auto, Transform, overlay
 
 Presets = Mapping[str, Transform]

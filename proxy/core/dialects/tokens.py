@@ -332,12 +332,6 @@ _SYNONYMS = {
 """Names that others have for a token of a path, each with ours."""
 
 _WRITTEN = re.compile(r"([A-Za-z]+)(?:[_=:-]|(?=[0-9]))([A-Za-z0-9_.:-]{1,32})", re.ASCII)
-_QUOTABLE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
-
-
-def named(written: str, position: int) -> str:
-    """An unknown parameter as an error names it: as it is written where that is plain text, else by its position."""
-    return written if _QUOTABLE.fullmatch(written) else str(position)
 
 
 def nearest_token(written: str) -> str | None:

@@ -631,10 +631,10 @@ def test_fields_of_information_stand_in_one_order(raw: str, fields: tuple[str, .
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("", "no parameter but fields"),
-        ("w=1", "no parameter but fields"),
-        ("fields=width&fields=height", "once"),
-        ("fields=width&w=1", "no parameter but fields"),
+        ("", "parameter 1 is not taken: the query of this URL may have fields"),
+        ("w=1", "parameter w is not taken"),
+        ("fields=width&fields=height", "fields is given twice"),
+        ("fields=width&w=1", "parameter w is not taken"),
         ("fields", "fields is wrong at place 1"),
         ("fields=", "fields is wrong at place 1"),
         ("fields=width,", "fields is wrong at place 2"),
