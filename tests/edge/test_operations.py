@@ -396,8 +396,12 @@ async def test_what_is_wrong_is_told_and_repeats_nothing(api: Api, path: str, bo
 @pytest.mark.parametrize(
     ("method", "target", "said"),
     [
-        ("POST", "/v1/originals?nam=a.jpg", "parameter nam is unknown; known are name, mount"),
-        ("POST", "/v1/warm?Mount=all", "parameter Mount is unknown; known are mount"),
+        (
+            "POST",
+            "/v1/originals?nam=a.jpg",
+            "parameter nam is unknown; known are name, mount; is name meant?",
+        ),
+        ("POST", "/v1/warm?Mount=all", "parameter Mount is unknown; known are mount; is mount meant?"),
         ("GET", "/v1/warm?limit=3", "parameter limit is unknown; this call takes none"),
         ("DELETE", "/v1/warm/1?force=1", "parameter force is unknown; this call takes none"),
         ("POST", "/v1/purge?all=true", "parameter all is unknown; known are mount"),
@@ -406,7 +410,7 @@ async def test_what_is_wrong_is_told_and_repeats_nothing(api: Api, path: str, bo
         (
             "GET",
             "/v1/explain?url=/w_5/photo.jpg&acept=x",
-            "parameter acept is unknown; known are url, accept",
+            "parameter acept is unknown; known are url, accept; is accept meant?",
         ),
         ("GET", "/v1/status?x=1", "parameter x is unknown; this call takes none"),
         ("GET", "/v1/openapi.json?x=1", "parameter x is unknown; this call takes none"),
