@@ -399,7 +399,7 @@ async def test_what_is_wrong_is_told_and_repeats_nothing(api: Api, path: str, bo
         (
             "POST",
             "/v1/originals?nam=a.jpg",
-            "parameter nam is unknown; known are name, mount; is name meant?",
+            "parameter nam is unknown; known are name, mount, key, overwrite; is name meant?",
         ),
         ("POST", "/v1/warm?Mount=all", "parameter Mount is unknown; known are mount; is mount meant?"),
         ("GET", "/v1/warm?limit=3", "parameter limit is unknown; this call takes none"),
