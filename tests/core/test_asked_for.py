@@ -45,6 +45,8 @@ def test_nginx_tells_targets() -> None:
     lines = [
         combined("/w_100/a.jpg"),
         combined("/w_100/a.jpg"),
+        combined("/w_100/a.jpg?utm_source=x&fbclid=y"),
+        combined("/w_100/a.jpg?exp=9&sig=x&utm_source=x"),
         combined("/w_100,q_82/deep/b%20c.jpg", 304),
         combined("/thumbnail?url=a.jpg&w=200"),
         combined("/t_card/a.jpg", 206, "HEAD"),
