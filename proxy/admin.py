@@ -24,6 +24,8 @@ class Admin:
         token = admin.token.get_secret_value() if token is None else token
         if not token.isascii() or not token.isprintable():
             raise ConfigError("--token: must be printable ASCII")
+        if not self._url.startswith(("http://", "https://")):
+            raise ConfigError("--node: must begin with http:// or https://")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: aiohttp.ClientSession | None = None
 

@@ -203,7 +203,8 @@ async def _deliver(engine: Engine, key: str, asked: Transform) -> _Made:
 
 def _pictures(source: Path, out: Path) -> Iterator[Path]:
     for path in sorted(source.rglob("*")):
-        if path.is_file() and not path.is_relative_to(out):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
+        if path.is_file() and not is_hidden and not path.is_relative_to(out):
             with path.open("rb") as file:
                 if sniff(file.read(SNIFF_BYTES)) is not None:
                     yield path

@@ -74,8 +74,9 @@ class _Collector:
             self._used, first = await asked_since(self._bucket, since)
             if first is None or first > since:
                 raise ConfigError(
-                    "--unused-since: what was asked for is known"
-                    f" {f'only since {first}' if first else 'of no day'}; choose a later day"
+                    f"--unused-since: what was asked for is known only since {first}; choose that day or a later one"
+                    if first
+                    else "--unused-since: no node has noted yet what was asked for; try again in some days"
                 )
             self._since = since
         failed = ""

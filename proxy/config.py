@@ -224,7 +224,9 @@ class Settings(BaseSettings):
         if len(set(secrets)) < len(secrets):
             problems.append("admin.tokens: two tokens are the same")
         if self.admin.tokens and not self.admin.token.get_secret_value():
-            problems.append("admin.token: is needed beside [admin.tokens], or who has none may do everything")
+            problems.append(
+                "admin.token: must be set where [admin.tokens] is: without it a caller without a token has all rights"
+            )
         if not is_loopback(self.admin.host) and not self.admin.token.get_secret_value():
             problems.append("admin.token: is needed where admin.host is not a loopback address")
         if self.server.port and self.server.port == self.admin.port and not self.server.socket:

@@ -53,6 +53,10 @@ class Gate:
                 granted |= {*scopes, None}
         if scope in granted or (reads and self._holds(request.cookies.get(COOKIE, ""))):
             return
+        if granted:
+            raise Unauthorized(f"this token lacks the scope {scope}")
+        if given:
+            raise Unauthorized("the token that was sent is not known here")
         needed = f" with the scope {scope}" if scope else ""
         raise Unauthorized(f"a token{needed} must be sent as Authorization: Bearer")
 

@@ -19,9 +19,9 @@ from proxy.core.admin import (
     WarmCancel,
     WarmState,
 )
-from proxy.core.dialects.native import OriginalAsked, VariantAsked
+from proxy.core.dialects.native import OriginalAsked, VariantAsked, no_preset
 from proxy.core.dialects.target import checked_locator, checked_prefix, cut, origin_and_target
-from proxy.core.errors import BadRequest, BadTransform, CalotypeError, Conflict, PurgeIncomplete, UnknownRoute
+from proxy.core.errors import BadRequest, CalotypeError, Conflict, PurgeIncomplete, UnknownRoute
 from proxy.core.events import parse as parse_events
 from proxy.core.formats import TRAITS, Format
 from proxy.core.generations import Reach, Scope
@@ -96,7 +96,7 @@ class Operate:
         presets = self._rules().presets
         for place, name in enumerate(asked.presets, start=1):
             if name not in presets:
-                raise BadTransform(f"parameter presets: there is no preset of the name at place {place}")
+                raise no_preset("presets", name, place, presets)
         transforms = (*(f"t_{name}" for name in asked.presets), *asked.transforms)
         job = await self._warming.add(
             Asked(mount=asked.mount, transforms=transforms, keys=asked.keys, prefix=asked.prefix)
@@ -144,9 +144,10 @@ class Operate:
         if asked.prefix is not None:
             return [Scope(mount.source, Reach.PREFIX, checked_prefix(asked.prefix))]
         presets = self._rules().presets
-        if asked.preset is None or asked.preset not in presets:
-            raise BadTransform("parameter preset names no preset of this node")
-        plans = self._plans(presets[asked.preset])
+        name = asked.preset or ""
+        if name not in presets:
+            raise no_preset("preset", name, 1, presets)
+        plans = self._plans(presets[name])
         return [Scope(mount.source, Reach.PLAN, canonical(plan)) for plan in plans]
 
     def _of_url(self, asked: PurgeAsked, url: str) -> tuple[OriginalRef, list[Scope]]:

@@ -19,6 +19,9 @@ from proxy.tiers.files import open_regular
 
 _FILENAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val", re.ASCII)
 
+LOCK_S = 0.25
+"""How long a thread waits for another one's lock of the database."""
+
 _DISTRUST_SETTINGS = (
     "DELETE FROM Settings WHERE key IS NULL OR key NOT IN ('count', 'size', 'hits', 'misses')"
 )
@@ -95,7 +98,7 @@ def open_cache(directory: Path, *, size_limit: int, max_entry_bytes: int) -> dis
         database.execute("COMMIT")
     cache = diskcache.Cache(
         str(directory),
-        timeout=0.25,
+        timeout=LOCK_S,
         disk=BytesDisk,
         size_limit=size_limit,
         cull_limit=0,

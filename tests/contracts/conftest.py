@@ -9,3 +9,4 @@ from tests.waiting import LONGEST_S
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     for room in ("disk", "objects"):
         monkeypatch.setattr(f"proxy.tiers.{room}.LOOKUP_S", LONGEST_S)
+    monkeypatch.setattr("proxy.tiers.hardened.LOCK_S", LONGEST_S)

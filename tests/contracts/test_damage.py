@@ -237,11 +237,12 @@ async def test_something_else_in_the_place_of_an_entry(
         path = path if place == "file" else path.parent
         path.rename(tmp_path / place)
         IN_PLACE[what](path)
-    tier = DiskTier(tmp_path / "cache", max_bytes=2**24, metrics=FakeMetrics())
+    metrics = FakeMetrics()
+    tier = DiskTier(tmp_path / "cache", max_bytes=2**24, metrics=metrics)
     for number in range(2):
         assert await tier.lookup(f"{number:064x}", Format.WEBP) is None
         await tier.store(f"{number:064x}", VARIANT)
-        assert await tier.lookup(f"{number:064x}", Format.WEBP) is not None
+        assert await tier.lookup(f"{number:064x}", Format.WEBP) is not None, metrics.counts
     await tier.close()
 
 

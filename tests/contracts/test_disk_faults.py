@@ -213,7 +213,8 @@ async def test_a_database_damaged_while_it_is_open_is_set_aside(tmp_path: Path) 
     await tier.close()
 
 
-async def test_a_locked_database_is_a_store_not_made(tmp_path: Path) -> None:
+async def test_a_locked_database_is_a_store_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.tiers.hardened.LOCK_S", 0.25)
     folder = tmp_path / "cache"
     metrics = FakeMetrics()
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=metrics)

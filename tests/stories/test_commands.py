@@ -506,7 +506,15 @@ def test_a_start_that_cannot_be_says_why_in_one_line(
 
 
 def test_a_taken_port_says_so(served: Served, folder: Path) -> None:
-    done = calotype(folder, "serve", "--originals", str(folder / "in"), "--port", str(served.port))
+    done = calotype(
+        folder,
+        "serve",
+        "--originals",
+        str(folder / "in"),
+        "--port",
+        str(served.port),
+        CALOTYPE_ADMIN__PORT="0",
+    )
     assert done.returncode == 1
     assert f"server.port: cannot listen on 127.0.0.1:{served.port}: Address already in use" in done.stderr
     assert "--port, CALOTYPE_SERVER__PORT or server.port (0 takes a free one)" in done.stderr

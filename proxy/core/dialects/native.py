@@ -122,6 +122,13 @@ def parse_tokens(tokens: str, presets: Presets) -> VariantAsked:
     return _read(_path_pairs(decoded(tokens, "the transform")), PATH, _PATH_PRESET, presets, nearest_token)
 
 
+def no_preset(parameter: str, name: str, position: int, presets: Presets) -> BadTransform:
+    """That `parameter` names none of `presets`."""
+    return BadTransform(
+        f"parameter {parameter}: there is no preset {named(name, position)}{meant(nearest(name, presets))}"
+    )
+
+
 def _parse_query(query: str, presets: Presets) -> VariantAsked:
     pairs = [_query_pair(position, part) for position, part in enumerate(query.split("&"), start=1)]
     urls = [pair.value for pair in pairs if pair.spelled == _URL]
@@ -217,7 +224,7 @@ def _read(
         elif pair.value in presets:
             preset = pair.value
         else:
-            raise BadTransform(f"parameter {name} names no preset of this node")
+            raise no_preset(name, pair.value, pair.position, presets)
     clamped: tuple[tuple[str, str], ...] = ()
     if own.quality is not None and not 1 <= own.quality <= 100:
         clamped = (("q", str(own.quality)),)

@@ -331,7 +331,7 @@ _SYNONYMS = {
 }
 """Names that others have for a token of a path, each with ours."""
 
-_WRITTEN = re.compile(r"([A-Za-z]+)(?:[_=:-]|(?=[0-9]))([A-Za-z0-9_.:-]{1,32})", re.ASCII)
+_WRITTEN = re.compile(r"(?!v[0-9])([A-Za-z]+)(?:[_=:-]|(?=[0-9]))([A-Za-z0-9_.:-]{1,32})", re.ASCII)
 
 
 def nearest_token(written: str) -> str | None:

@@ -14,6 +14,7 @@ from types import ModuleType
 FACTOR = 20.0
 NAMES = {
     "proxy.tiers.disk": ["LOOKUP_S"],
+    "proxy.tiers.hardened": ["LOCK_S"],
     "proxy.tiers.objects": ["LOOKUP_S", "STORE_S"],
     "proxy.tiers.redis": ["CONNECT_S", "TURN_S"],
     "proxy.s3.bucket": ["CONNECT_S", "FIRST_BYTE_S"],
