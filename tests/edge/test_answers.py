@@ -570,13 +570,12 @@ def kill_workers() -> set[int]:
 async def test_a_picture_that_kills_two_workers_is_refused(node: Running) -> None:
     temporary_file(node.originals, "large.png", pictures.photo_as("png", 2400, 1800))
     asking = asyncio.create_task(node.get("/w_2400,f_avif,e_blur:90,e_blur:90,e_blur:90/large.png"))
-    for _ in range(2):
-        while not await node.metric("calotype_workers", state="busy"):
-            assert not asking.done()
-            await asyncio.sleep(0.02)
-        busy = kill_workers()
-        while busy & worker_pids():
-            await asyncio.sleep(0.02)
+    while not asking.done():  # One that dies before it has read the job costs the picture nothing.
+        if await node.metric("calotype_workers", state="busy"):
+            busy = kill_workers()
+            while busy & worker_pids():
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)
     assert json.loads((await asking).body)["type"] == "urn:calotype:error:worker-died"
     refused = await node.get("/w_100,f_jpg/large.png")
     assert refused.status == 422
