@@ -373,7 +373,7 @@ async def test_a_cancelled_job_makes_nothing_more(api: Api) -> None:
         ("/v1/purge", {"all": True, "prefix": "a"}),
         ("/v1/purge", {"prefix": ""}),
         ("/v1/purge", {"original": ""}),
-        ("/v1/purge", {"preset": "CANARY"}),
+        ("/v1/purge", {"preset": "<CANARY>"}),
         ("/v1/purge", {"url": "CANARY"}),
         ("/v1/purge?mount=all", {"all": True, "mount": "CANARY"}),
         ("/v1/purge", {"all": True, "original": ""}),
