@@ -125,7 +125,7 @@ def parse_tokens(tokens: str, presets: Presets) -> VariantAsked:
 def no_preset(parameter: str, name: str, position: int, presets: Presets) -> BadTransform:
     """That `parameter` names none of `presets`."""
     return BadTransform(
-        f"parameter {parameter}: there is no preset {named(name, position)}{meant(nearest(name, presets))}"
+        f"parameter {parameter} names no preset of this node: {named(name, position)}{meant(nearest(name, presets))}"
     )
 
 

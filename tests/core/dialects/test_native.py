@@ -170,7 +170,7 @@ MISTAKES: list[tuple[str, str, tuple[str, ...]]] = [
     ),
     ("e", EFFECTS, ("blur", "grayscale:50", "grayscale:", "brightness", "contrast", "saturation", "invert")),
     ("v", "must be 1 to 64 letters, digits,", ("a b", "é", "a" * 65, "a/b")),
-    ("t", "parameter t: there is no preset nosuch", ("nosuch",)),
+    ("t", "names no preset of this node: nosuch", ("nosuch",)),
 ]
 
 
@@ -296,7 +296,7 @@ def test_limit_is_another_word_for_fit() -> None:
         ("w=+1", "parameter w must"),
         ("x=fill", "x is unknown; known are w, h, fit, g, format, q, dpr, bg, rot, e, v, preset$"),
         ("fit=scale", "parameter fit must be one of cover"),
-        ("preset=nosuch", "parameter preset: there is no preset nosuch"),
+        ("preset=nosuch", "preset names no preset of this node: nosuch"),
         ("preset=card&preset=card", "preset is given twice"),
     ],
 )
