@@ -24,7 +24,7 @@ from proxy.core.delivery import Variant
 from proxy.core.envelope import OVERHEAD_BYTES, Damaged, seal, unseal
 from proxy.core.formats import Format
 from proxy.ports import Metrics
-from proxy.tiers.hardened import BytesDisk, open_cache, rows
+from proxy.tiers.hardened import BytesDisk, filename_of, open_cache, rows
 
 LOOKUP_S = 1.0
 PAUSE_S = 5.0
@@ -171,6 +171,11 @@ class DiskTier:
     def _drop(self, cache: diskcache.Cache, key: str) -> bool | None:
         return True if cache.delete(key) else None
 
+    def _drop_row(self, cache: diskcache.Cache, row: tuple[str, str]) -> bool | None:
+        """Drops a row of that file and key, unless the key was stored anew meanwhile."""
+        filename, key = row
+        return self._drop(cache, key) if filename_of(cache, key) == filename else None
+
     def _write(self, cache: diskcache.Cache, entry: tuple[str, Variant]) -> bool | None:
         now_s = time.monotonic()
         if now_s < self._resting_until_s:
@@ -228,7 +233,7 @@ class DiskTier:
                         self._metrics.tier_failed(self.name, "orphan")
         for filename, key in known.items():
             if not (self._directory / filename).exists() and not self._closing:
-                self._writer.submit(self._guarded, self._drop, key)
+                self._writer.submit(self._guarded, self._drop_row, (filename, key))
 
     def _open(self) -> None:
         """Opens the cache, or leaves it closed for a while; raises OSError where this user may not use it."""

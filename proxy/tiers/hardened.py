@@ -131,6 +131,13 @@ def _check_schema(cache: diskcache.Cache) -> None:
         raise sqlite3.DatabaseError("its schema is damaged")
 
 
+def filename_of(cache: diskcache.Cache, key: str) -> str | None:
+    """The file name in the row of `key`."""
+    return next(
+        (filename for (filename,) in cache._sql("SELECT filename FROM Cache WHERE key = ?", (key,))), None
+    )
+
+
 def rows(cache: diskcache.Cache) -> dict[str, str]:
     """File name to key, of every row."""
     return dict(cache._sql("SELECT filename, key FROM Cache"))

@@ -20,7 +20,7 @@ from proxy.core.delivery import Variant
 from proxy.core.formats import Format
 from proxy.tiers import disk as disk_module
 from proxy.tiers.disk import DiskTier
-from proxy.tiers.hardened import BytesDisk
+from proxy.tiers.hardened import BytesDisk, rows
 from tests.fakes import FakeMetrics
 
 MAX_BYTES = 2**22
@@ -279,6 +279,19 @@ async def test_a_cache_that_is_opened_on_a_full_disk_is_kept_and_waited_for(
     assert await tier.lookup(key(1), Format.JPEG) is None, "it rests for a while"
     tier._resting_until_s = 0.0
     await tier.lookup(key(1), Format.JPEG)
+    assert await tier.lookup(key(1), Format.JPEG) == variant(1)
+    await tier.close()
+
+
+async def test_a_sweep_drops_no_entry_that_was_stored_anew_meanwhile(tmp_path: Path) -> None:
+    """The sweep found its file missing, and asked the writer to drop its row, before the writer stored it again."""
+    tier = DiskTier(tmp_path / "cache", max_bytes=MAX_BYTES, metrics=FakeMetrics())
+    await tier.store(key(1), variant(1))
+    [file] = files(tmp_path / "cache")
+    file.unlink()
+    await tier.store(key(1), variant(1))
+    found = file.relative_to(tmp_path / "cache").as_posix(), next(iter(rows(tier._cache).values()))
+    await tier._off_loop(tier._writer, tier._drop_row, found)
     assert await tier.lookup(key(1), Format.JPEG) == variant(1)
     await tier.close()
 
