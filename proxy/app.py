@@ -260,10 +260,6 @@ class Node:
         self.out = out
         self._adopt: Callable[[Settings], None] = lambda _: None
 
-    def found(self) -> dict[str, list[str]]:
-        """What the log says of them; people get a list of their own."""
-        return {"open": self.urls} if self.urls and not self.out.readable else {}
-
     def reload(self, settings: Settings) -> None:
         """Goes on with what of these `settings` may change while it runs."""
         self.settings = settings
@@ -312,7 +308,8 @@ class Node:
                 settle_memory()
                 self.lacks = ""
                 self.urls = await welcome.found(self.settings, self.public_url, engine.operate)
-                self.log.info("ready", public=self.public_url, admin=self.admin_url, **self.found())
+                found = welcome.logged(self.urls, self.out)
+                self.log.info("ready", public=self.public_url, admin=self.admin_url, **found)
                 on_ready()
                 await stop.wait()
                 self.lacks = "it is stopping"

@@ -17,6 +17,7 @@ import click
 from proxy.bars import bar
 from proxy.config import ConfigError, Settings
 from proxy.core.dialects.native import parse_tokens
+from proxy.core.dialects.target import is_hidden
 from proxy.core.errors import CalotypeError
 from proxy.core.facts import Facts
 from proxy.core.formats import SNIFF_BYTES, TRAITS, Format, sniff
@@ -203,8 +204,8 @@ async def _deliver(engine: Engine, key: str, asked: Transform) -> _Made:
 
 def _pictures(source: Path, out: Path) -> Iterator[Path]:
     for path in sorted(source.rglob("*")):
-        is_hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
-        if path.is_file() and not is_hidden and not path.is_relative_to(out):
+        hidden = is_hidden(path.relative_to(source).as_posix())
+        if path.is_file() and not hidden and not path.is_relative_to(out):
             with path.open("rb") as file:
                 if sniff(file.read(SNIFF_BYTES)) is not None:
                     yield path

@@ -25,7 +25,7 @@ from proxy.config import ConfigError, Layer, Settings, traced
 from proxy.core.errors import CalotypeError
 from proxy.engine import Engine
 from proxy.sections import duration_s
-from proxy.serve import forked, serve_until_signal
+from proxy.serve import prepare, serve_until_signal
 from proxy.telemetry.log import quiet
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.telemetry.outlet import Outlet
@@ -178,7 +178,7 @@ def serve(config: Path | None, originals: Path | None, flags: dict[str, Any], is
         if is_demo:
             demo.paint(settings)
             announce = demo.announce
-        children = forked(settings)
+        children = prepare(settings)
     out = Outlet(form=settings.log.format)
     try:
         _run(serve_until_signal(settings, out, children, read=read, announce=announce))
@@ -205,7 +205,7 @@ def render(source: Path, transform: str, out: Path | None, config: Path | None, 
     """Render INPUT, a picture or a directory of them, through the same engine without a server.
 
     TRANSFORM is the first segment of a path URL, as in w_400,h_300,c_fill,f_webp. INPUT - is standard input. Without f_
-    the suffix of the output decides, then the format of the original. What was made is told on standard error.
+    the suffix of the output decides, then the format of the original. Standard error has a line for each variant.
     """
     with _one_line():
         settings = _settings(config)
@@ -285,7 +285,7 @@ def sign(url: str, mount: str | None, config: Path | None, as_json: bool, **how:
 def explain(url: str, accept: str, as_json: bool, originals: Path | None, config: Path | None) -> None:
     """Tell what URL means: its signature, original, transform, plan, cache key, and what was ignored or clamped.
 
-    Exit 1 where the node would refuse it; all that can be told is told even so, with each reason.
+    Exit 1 if the node would refuse the URL. The output then has every reason, and all that can still be said.
     """
 
     async def tell() -> dict[str, Any]:
@@ -419,7 +419,7 @@ def purge(
 
 
 @main.command(
-    short_help="List or remove variants that nobody needs.",
+    short_help="List or remove unneeded variants of the bucket.",
     epilog=_example("calotype gc --gone --unused-since 2026-06-01 --config shop.toml"),
 )
 @click.option("--gone", is_flag=True, help="Variants whose original is gone.")
@@ -432,7 +432,7 @@ def purge(
 @_json_option
 @_config_option
 def gc(gone: bool, unused_since: datetime | None, delete: bool, as_json: bool, config: Path | None) -> None:
-    """List, or remove, variants in the bucket that nobody needs."""
+    """List, or remove, variants in the bucket whose original is gone, or that no client asks for."""
     if not gone and unused_since is None:
         raise click.UsageError("give --gone, --unused-since or both")
 

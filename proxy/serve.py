@@ -20,9 +20,9 @@ from proxy.telemetry.log import open_log
 from proxy.telemetry.outlet import Outlet
 
 
-def forked(settings: Settings) -> list[Forked]:
-    """The processes that a node of several begins with; to be called before there is a loop or a thread. Raises
-    ConfigError where there is nothing to serve."""
+def prepare(settings: Settings) -> list[Forked]:
+    """Raises this process's limit of descriptors, forbids core dumps, and forks the processes that a node of several begins
+    with. Must be called before there is an event loop or a thread. Raises ConfigError where there is nothing to serve."""
     if not settings.sources:
         raise ConfigError(
             "sources: there is nothing to serve; give --originals DIR or a [sources.NAME] table"

@@ -226,7 +226,7 @@ class Supervisor:
             try:
                 self.lacks = ""
                 self.urls = await welcome.found(self.settings, self.public_url, relay)
-                found = {"open": self.urls} if self.urls and not self.out.readable else {}
+                found = welcome.logged(self.urls, self.out)
                 self.log.info(
                     "ready",
                     public=self.public_url,

@@ -10,10 +10,10 @@ from proxy.core.admin import SomeOriginals
 from proxy.core.dialects.native import path_url
 from proxy.core.errors import CalotypeError
 from proxy.core.formats import Format
-from proxy.core.mounts import Mount, Rules, Signing
-from proxy.core.signing import sign
+from proxy.core.mounts import Mount, Rules, client_url
 from proxy.core.transform import Fit, Transform
 from proxy.ports import Operator
+from proxy.telemetry.outlet import Outlet
 
 URLS = 3
 LISTED_S = 2.0
@@ -40,12 +40,8 @@ async def found(settings: Settings, public_url: str, operator: Operator) -> list
 
 def _url(mount: Mount, key: str, place: int, rules: Rules, public_url: str) -> str:
     preset = next(iter(rules.presets), None) if mount.presets_only else None
-    target = mount.prefix.removesuffix("/") + path_url(
-        key, Transform() if preset else _shown(mount, place), preset
-    )
-    if mount.signing is Signing.REQUIRED:
-        target = sign(target, next(iter(mount.keys.values())))
-    return (public_url if mount.host == "*" else f"https://{mount.host}") + target
+    url = client_url(mount, path_url(key, Transform() if preset else _shown(mount, place), preset))
+    return public_url + url if mount.host == "*" else url
 
 
 def _shown(mount: Mount, place: int) -> Transform:
@@ -56,6 +52,11 @@ def _shown(mount: Mount, place: int) -> Transform:
         Transform(width_px=square, height_px=square, fit=Fit.COVER),
         Transform(width_px=wide, format=Format.WEBP),
     )[place % URLS]
+
+
+def logged(urls: list[str], out: Outlet) -> dict[str, list[str]]:
+    """What the line of the log that says ready tells of them; where the log is readable, `text` is written instead."""
+    return {"open": urls} if urls and not out.readable else {}
 
 
 def text(urls: Sequence[str]) -> str:

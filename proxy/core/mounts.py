@@ -13,7 +13,7 @@ from proxy.core.errors import BadTransform, NotAllowed, SignatureRequired, Unkno
 from proxy.core.keys import OriginalRef
 from proxy.core.locate import NOWHERE, Place
 from proxy.core.policy import Dimensions, bound, plain
-from proxy.core.signing import Keys, Signed, verify
+from proxy.core.signing import Keys, Signed, sign, verify
 from proxy.core.transform import Colour, Transform, overlay
 
 
@@ -100,6 +100,15 @@ def proven(mount: Mount, raw: str) -> Signed | None:
     if signed is None and mount.signing is Signing.REQUIRED:
         raise SignatureRequired("this mount answers signed URLs only")
     return signed
+
+
+def client_url(mount: Mount, target: str) -> str:
+    """The URL by which clients ask for `target`, which is below the mount: signed with the mount's first key where it
+    requires a signature, and from the first slash on where the mount has no host of its own."""
+    target = mount.prefix.removesuffix("/") + target
+    if mount.signing is Signing.REQUIRED:
+        target = sign(target, next(iter(mount.keys.values())))
+    return target if mount.host == "*" else f"https://{mount.host}{target}"
 
 
 def admit_original(mount: Mount) -> None:

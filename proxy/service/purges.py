@@ -125,9 +125,9 @@ class Purges:
         self._followed = asyncio.Event()
 
     async def purge(self, scopes: Sequence[Scope]) -> Purged:
-        """Purges all of `scopes`, everywhere, whichever Unicode normal form their keys are in; `open` of what is returned says where that could not be done."""
-        token = self._generations.next_token(int(self._wall() * 1e9), self._salt())
-        purges = [Purge(each, token) for scope in scopes for each in scope.spelled()]
+        """Purges all of `scopes`, everywhere, in every Unicode normal form of their keys; `open` of what is returned says
+        where that could not be done."""
+        purges = self._purges_of(scopes)
         unheard = await self._apply(purges)
         if self._fleet is not None:
             unheard += await self._fleet.publish(purges)
@@ -166,13 +166,17 @@ class Purges:
     async def intend(self, scopes: Sequence[Scope]) -> None:
         """Has a restart purge these, whatever becomes of what is about to be done. Raises PurgeIncomplete, where nothing
         must be done."""
-        token = self._generations.next_token(int(self._wall() * 1e9), self._salt())
         try:
-            await asyncio.to_thread(self._journal.append, [Purge(scope, token) for scope in scopes])
+            await asyncio.to_thread(self._journal.append, self._purges_of(scopes))
         except OSError as fault:
             raise PurgeIncomplete(
                 f"the purge could not be written, so nothing was changed: {fault.strerror}"
             ) from None
+
+    def _purges_of(self, scopes: Sequence[Scope]) -> list[Purge]:
+        """Purges of `scopes` under a new token, in every Unicode normal form of their keys."""
+        token = self._generations.next_token(int(self._wall() * 1e9), self._salt())
+        return [Purge(each, token) for scope in scopes for each in scope.spelled()]
 
     async def learn(self, purges: Sequence[Purge]) -> list[str]:
         """Applies what another node has purged; returns what of this node could not be reached. Purges without a token

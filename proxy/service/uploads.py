@@ -15,9 +15,8 @@ from proxy.core.formats import Format
 from proxy.core.generations import Scope
 from proxy.core.geometry import Size
 from proxy.core.keys import Identity, OriginalRef
-from proxy.core.mounts import Mount, Rules, Signing
+from proxy.core.mounts import Mount, Rules, client_url
 from proxy.core.plan import Encode, Plan, ScaleInside
-from proxy.core.signing import sign
 from proxy.core.transform import WHITE, Transform
 from proxy.core.warm import Asked
 from proxy.ports import Clock, Renderer, Shelf
@@ -188,7 +187,10 @@ class Uploads:
             height=facts.height_px,
             format=facts.format,
             bytes=content.size_bytes,
-            urls={name: _url(mount, ref.key, name, version) for name in self._eager},
+            urls={
+                name: client_url(mount, path_url(ref.key, Transform(version=version), name))
+                for name in self._eager
+            },
             warm=job,
         )
 
@@ -198,12 +200,3 @@ class Uploads:
             content, _LOOK, deadline=deadline, on_start=lambda: None, haste=Flight(is_behind=True)
         )
         return facts
-
-
-def _url(mount: Mount, key: str, preset: str, version: str | None) -> str:
-    """Where a client asks for it: signed where the mount answers no other, from the first slash on where it has no host
-    of its own."""
-    target = mount.prefix.removesuffix("/") + path_url(key, Transform(version=version), preset)
-    if mount.signing is Signing.REQUIRED:
-        target = sign(target, next(iter(mount.keys.values())))
-    return target if mount.host == "*" else f"https://{mount.host}{target}"

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TypeVar
 
+from proxy.core.dialects.target import is_hidden
 from proxy.core.errors import (
     BadUrl,
     Conflict,
@@ -180,7 +181,7 @@ class DirectorySource:
 
     def _walk(self, prefix: str) -> Iterator[str]:
         """Links are not followed: what is behind them has a key of its own, or none."""
-        if prefix.startswith("/") or "/." in f"/{prefix}":
+        if prefix.startswith("/") or is_hidden(prefix):
             return
         if not os.path.isdir(self._root):
             raise SourceUnavailable("the source cannot be read", retry_after_s=5)

@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import AsyncIterator
 
+from proxy.core.dialects.target import is_hidden
 from proxy.core.errors import Conflict
 from proxy.core.formats import TRAITS, Format
 from proxy.core.keys import Identity, OriginalRef
@@ -94,9 +95,7 @@ class S3Source:
             async for page in self._bucket.names(below + prefix):
                 keys = [listed.name.removeprefix(below) for listed in page]
                 yield [
-                    key
-                    for key in keys
-                    if key.rpartition(".")[2].lower() in _SUFFIXES and "/." not in f"/{key}"
+                    key for key in keys if key.rpartition(".")[2].lower() in _SUFFIXES and not is_hidden(key)
                 ]
 
     def _ref(self, key: str) -> OriginalRef:

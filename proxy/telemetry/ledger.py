@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 
 from proxy.core.delivery import VALIDATOR, Outcome, Visit
-from proxy.core.formats import TRAITS, Format
+from proxy.core.formats import OUTPUTS, Format
 from proxy.core.masking import without_secrets
 from proxy.core.signing import unsigned
 from proxy.telemetry.metrics import SECONDS
@@ -34,7 +34,7 @@ _ANSWERS = (
     *((Outcome.HIT, VALIDATOR, 304), (Outcome.MISS, _NONE, 200), (Outcome.COLLAPSED, _NONE, 200)),
     (Outcome.SHED, _NONE, 503),
 )
-_FORMATS = (*(kind for kind, traits in TRAITS.items() if traits.shown), Format.INFO, _NONE)
+_FORMATS = (*sorted(OUTPUTS), Format.INFO, _NONE)
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 

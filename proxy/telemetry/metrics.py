@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from proxy.core.delivery import Timings
-from proxy.core.formats import TRAITS, Format
+from proxy.core.formats import OUTPUTS, Format
 from proxy.core.keys import OriginalRef
 from proxy.telemetry.slowest import Slowest
 
@@ -73,7 +73,7 @@ class PrometheusMetrics:
             self._fetches.labels(*labels)
         for labels in product(tiers, _TIER_FAULTS):
             self._tier_errors.labels(*labels)
-        for kind in (*(kind for kind, traits in TRAITS.items() if traits.shown), Format.INFO):
+        for kind in (*sorted(OUTPUTS), Format.INFO):
             self._render_seconds.labels(kind)
 
     def watch(

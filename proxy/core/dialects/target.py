@@ -118,9 +118,14 @@ def checked_key(key: str) -> str:
         raise BadUrl("the key of the original is missing")
     if _CONTROL.search(key):
         raise BadUrl("the key holds a control character, a backslash or half a character")
-    if any(segment[:1] in ("", ".") for segment in key.split("/")):
+    if "" in key.split("/") or is_hidden(key):
         raise BadUrl("the key has a segment that is empty or begins with a dot")
     return key
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a segment of `path`, which has no slash at its beginning, begins with a dot: no key does."""
+    return "/." in f"/{path}"
 
 
 def checked_prefix(prefix: str) -> str:
