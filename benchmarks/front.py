@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 
 from benchmarks.common import free_port, node, photograph, spread, wrk
-from proxy.front import NGINX, Ports, arrange, nginx
+from proxy.cli.nginx_demo import NGINX, Ports, arrange, nginx
 
 ROUNDS = 8
 STATIC = """

@@ -22,9 +22,9 @@ from urllib.parse import quote
 import aiohttp
 
 from benchmarks.judge import WORKERS, Answer, Node, Rules, Watch, ask, client, decoded, judged, running
-from tests import bombs, mutants, pictures
 from tests.corpus.conftest import CORPUS
 from tests.stories.fleet import alive, shoot
+from tests.support import bombs, mangled_pictures, pictures
 
 MUTANTS, SHOTS_S, SEED = 20_000, 60.0, 11
 CLIENTS = 16
@@ -129,10 +129,10 @@ async def storm(node: Node, everything: Iterable[Wanted], rules: Rules, tally: T
 def mutated(seed: int, count: int) -> Iterator[Wanted]:
     """Mutants, each with two transforms; in time every kind of picture meets all."""
     for number in range(count):
-        name, content = mutants.mutant(seed, number)
-        turn = number + number // len(mutants.good())
+        name, content = mangled_pictures.mutant(seed, number)
+        turn = number + number // len(mangled_pictures.good())
         transforms = [TOKENS[turn % len(TOKENS)], TOKENS[(turn + 3) % len(TOKENS)]]
-        yield Wanted(name, content, transforms, mutants.is_cut(content))
+        yield Wanted(name, content, transforms, mangled_pictures.is_cut(content))
 
 
 def forged(named: Iterable[tuple[str, bytes]], *more: str) -> Iterator[Wanted]:

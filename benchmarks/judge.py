@@ -20,7 +20,7 @@ import pyvips
 from yarl import URL
 
 from benchmarks.common import free_port, process
-from proxy.core.formats import SNIFF_BYTES, TRAITS, sniff
+from proxy.core.image.formats import SNIFF_BYTES, TRAITS, sniff
 from tests.stories.fleet import command_of, descendants
 
 WORKERS = 2

@@ -18,8 +18,8 @@ from pathlib import Path
 from benchmarks.common import ROOT, free_port, photograph, spread, wrk
 
 ROUNDS = 10
-SERVE = "from proxy.cli import main; main()"
-OFF = "from proxy.telemetry.ledger import RequestLedger; RequestLedger.enter = lambda self, visit: None; "
+SERVE = "from proxy.cli.commands import main; main()"
+OFF = "from proxy.telemetry.access_log import RequestLedger; RequestLedger.enter = lambda self, visit: None; "
 
 
 @contextlib.contextmanager

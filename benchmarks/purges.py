@@ -15,16 +15,17 @@ from pathlib import Path
 
 import aiohttp
 
-from proxy.core.delivery import Variant
-from proxy.core.formats import Format
-from proxy.core.keys import Entry, OriginalRef
-from proxy.records.database import Database
-from proxy.records.index import SCHEMA, Index
+from proxy.core.cache.delivery import Variant
+from proxy.core.cache.keys import Entry
+from proxy.core.image.formats import Format
+from proxy.core.image.original import OriginalRef
+from proxy.state.database import Database
+from proxy.state.entry_index import SCHEMA, Index
 from proxy.tiers.disk import DiskTier
-from tests import pictures, servers
-from tests.fakes import FakeMetrics
-from tests.servers import Store
 from tests.stories.fleet import Node, running, s3
+from tests.support import pictures, servers
+from tests.support.fakes import FakeMetrics
+from tests.support.servers import Store
 
 VARIANTS = 100_000
 OF_EACH = 5

@@ -23,10 +23,10 @@ from pathlib import Path
 
 from benchmarks.common import photograph
 from benchmarks.slow import asked
-from proxy.core.signing import sign
-from tests.servers import free_port
+from proxy.core.url.signing import sign
 from tests.stories import fleet
 from tests.stories.front import fronting
+from tests.support.servers import free_port
 
 RATE, FRESH_RATE, CONNECTIONS, MISSES, PATIENCE_S, DRAIN_S = 200, 50, 20, 0.1, 12.0, 10.0
 RESTARTS, NGINX_RELOADS, HANDOVERS, RELOADS, EVERY_S, TAKES_S = 20, 30, 6, 100, 0.2, 2.0

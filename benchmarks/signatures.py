@@ -10,10 +10,10 @@ import time
 from collections import Counter
 from urllib.parse import quote
 
-from proxy.core.dialects.target import cut
 from proxy.core.errors import BadSignature, BadUrl, SignatureRequired
-from proxy.core.mounts import Mount, Signing, proven
-from proxy.core.signing import sign
+from proxy.core.url.mounts import Mount, Signing, proven
+from proxy.core.url.signing import sign
+from proxy.core.url.target import cut
 
 MUTANTS, SEED, SAMPLES = 1_000_000, 11, 100_000
 KEYS = {"old": b"o" * 32, "new": b"n" * 32}

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.common import free_port, photograph, process
-from proxy import front
+from proxy.cli import nginx_demo
 
 CROWD = 1000
 CALM_S, SIEGE_S = 5.0, 35.0
@@ -282,12 +282,12 @@ def bare(folder: Path) -> Iterator[Target]:
 @contextlib.contextmanager
 def fronted(folder: Path) -> Iterator[Target]:
     public = folder / "public.sock"
-    ports = front.Ports(free_port(), free_port(), free_port(), free_port())
-    configuration = front.arrange(folder / "front", folder / "hot", ports, [f"unix:{public}"])
+    ports = nginx_demo.Ports(free_port(), free_port(), free_port(), free_port())
+    configuration = nginx_demo.arrange(folder / "front", folder / "hot", ports, [f"unix:{public}"])
     with node(
         folder, CALOTYPE_SERVER__SOCKET=str(public), CALOTYPE_CACHE__DISK__PATH=str(folder / "cache")
     ) as pid:
-        nginx = subprocess.Popen(front.nginx(configuration))
+        nginx = subprocess.Popen(nginx_demo.nginx(configuration))
         try:
             for _ in range(200):
                 with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", ports.clear)):

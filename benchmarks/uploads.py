@@ -23,7 +23,7 @@ import aiohttp
 from benchmarks.common import node, photograph
 from benchmarks.overload import HITS_A_SECOND, percentile, timed
 from proxy.render.worker import NICENESS
-from tests import pictures
+from tests.support import pictures
 
 UPLOADS = 200
 PRESETS = {"card": "w_320,h_240,c_fill,f_auto", "thumb": "w_96,f_webp"}

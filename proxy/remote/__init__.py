@@ -1,1 +1,1 @@
-"""What any place on the network has in common: how it fails, and how patiently it is asked."""
+"""Other people's machines, over HTTP and S3: how they fail, and how patiently they are asked."""

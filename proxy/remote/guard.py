@@ -5,9 +5,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from proxy.core.breaker import Breaker, RetryBudget
-from proxy.ports import Clock
-from proxy.remote.faults import Broken, Busy, RemoteError, Resting, TooLarge, TooSlow, Unavailable
+from proxy.core.net.breaker import Breaker, RetryBudget
+from proxy.ports.clock import Clock
+from proxy.remote.errors import Broken, Busy, RemoteError, Resting, TooLarge, TooSlow, Unavailable
 
 FAILURES = 5
 PAUSE_S = 1.0

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pyvips
 
-from proxy.core.geometry import Size
+from proxy.core.image.size import Size
 
 _FAINT = 4
 """An alpha up to which a pixel may have another colour, and nobody sees it."""

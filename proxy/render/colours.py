@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import pyvips
 
-from proxy.core import colour, heif
-from proxy.core.formats import Format
+from proxy.core.image import colour, heif
+from proxy.core.image.formats import Format
 
 _PROFILE = "icc-profile-data"
 _SRGB_PROFILE = b"sRGB IEC61966-2.1"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pyvips
 
-from proxy.core import gif
+from proxy.core.image import gif
 
 _OF_THE_STRIP = ("page-height", "n-pages")
 

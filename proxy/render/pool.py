@@ -19,7 +19,8 @@ from typing import TypeVar
 import msgspec
 
 import proxy
-from proxy.core.delivery import Variant
+from proxy.core.cache.delivery import Variant
+from proxy.core.cache.keys import original_key
 from proxy.core.errors import (
     CalotypeError,
     Draining,
@@ -31,14 +32,15 @@ from proxy.core.errors import (
     UnsupportedFormat,
     WorkerDied,
 )
-from proxy.core.facts import Facts
-from proxy.core.formats import SNIFF_BYTES, Format, sniff
-from proxy.core.keys import original_key
-from proxy.core.limits import Limits
-from proxy.core.plan import Plan
-from proxy.ports import Clock, Haste, Original
-from proxy.render.queue import JobQueue
-from proxy.render.wire import ANSWER_HEAD, JOB_HEAD, MAX_BODY_BYTES, MAX_TEXT_BYTES, Answer, Hello, Job
+from proxy.core.image.facts import Facts
+from proxy.core.image.formats import SNIFF_BYTES, Format, sniff
+from proxy.core.image.limits import Limits
+from proxy.core.transform.plan import Plan
+from proxy.ports.clock import Clock
+from proxy.ports.originals import Original
+from proxy.ports.rendering import Haste
+from proxy.render.job_queue import JobQueue
+from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, MAX_BODY_BYTES, MAX_TEXT_BYTES, Answer, Hello, Job
 
 START_S = 20.0
 RESPAWN_PAUSE_S = 0.5

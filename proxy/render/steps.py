@@ -4,9 +4,10 @@ from typing import assert_never
 
 import pyvips
 
-from proxy.core.geometry import Box, Size, crop_box, pad_offset
-from proxy.core.plan import Crop, Describe, Pad, Step
-from proxy.core.transform import Adjust, Blur, Colour, FocalPoint, Sharpen, Smart, Tone, Turn
+from proxy.core.image.size import Box, Size
+from proxy.core.transform.geometry import crop_box, pad_offset
+from proxy.core.transform.operations import Adjust, Blur, Colour, FocalPoint, Sharpen, Smart, Tone, Turn
+from proxy.core.transform.plan import Crop, Describe, Pad, Step
 from proxy.render.alpha import on_colours, on_visible, with_premultiplied
 
 

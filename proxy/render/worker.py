@@ -16,10 +16,10 @@ from contextlib import suppress
 import msgspec
 
 from proxy.core.errors import Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
-from proxy.parent import end_with_parent
-from proxy.render import draw, sandbox
-from proxy.render.opened import Opened
-from proxy.render.wire import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
+from proxy.local.parent import end_with_parent
+from proxy.render import pipeline, sandbox
+from proxy.render.decoded import Opened
+from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
 
 NICENESS = 10
 ALARM_SLACK_S = 2.0
@@ -40,12 +40,12 @@ def _work_on() -> None:
     _close_all_but(channel_descriptor)
     channel = socket.socket(fileno=channel_descriptor)
     _confine(memory_bytes=memory_bytes)
-    draw.harden()
-    formats = draw.working_formats()  # Whatever is read from files at first use is read now.
+    pipeline.harden()
+    formats = pipeline.working_formats()  # Whatever is read from files at first use is read now.
     missing = sandbox.enter(cpu_s=cpu_s) if sandboxed else []
     # A change of user forgets it, so it comes last; should the pool have died meanwhile, the socket tells.
     end_with_parent()
-    hello = Hello(libvips=draw.libvips_version(), formats=formats, missing=missing)
+    hello = Hello(libvips=pipeline.libvips_version(), formats=formats, missing=missing)
     _send(channel, msgspec.json.encode(hello), b"")
     desk, more = _Desk(), select.poll()
     more.register(channel, select.POLLIN)
@@ -128,7 +128,7 @@ def _work(desk: _Desk, job: Job, descriptor: int) -> tuple[Answer, bytes]:
         if job.plan is None:
             return Answer(facts=opened.facts), b""
         opened.keeps = job.keep
-        return Answer(), draw.render(opened, job.plan, job.limits)
+        return Answer(), pipeline.render(opened, job.plan, job.limits)
     except UnsupportedFormat as failure:
         return Answer(slug="unsupported-format", detail=failure.detail), b""
     except OriginalTooLarge as failure:

@@ -15,7 +15,6 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TypeVar
 
-from proxy.core.dialects.target import is_hidden
 from proxy.core.errors import (
     BadUrl,
     Conflict,
@@ -25,9 +24,10 @@ from proxy.core.errors import (
     SourceNotAllowed,
     SourceUnavailable,
 )
-from proxy.core.formats import SNIFF_BYTES, Format, sniff
-from proxy.core.keys import Identity, OriginalRef, forms, missing
-from proxy.ports import Original
+from proxy.core.image.formats import SNIFF_BYTES, Format, sniff
+from proxy.core.image.original import Identity, OriginalRef, forms, missing
+from proxy.core.url.target import is_hidden
+from proxy.ports.originals import Original
 
 T = TypeVar("T")
 

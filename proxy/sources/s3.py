@@ -10,14 +10,14 @@ import math
 import os
 from collections.abc import AsyncIterator
 
-from proxy.core.dialects.target import is_hidden
 from proxy.core.errors import Conflict
-from proxy.core.formats import TRAITS, Format
-from proxy.core.keys import Identity, OriginalRef
-from proxy.ports import Original, OriginalsTier
-from proxy.remote.faults import Exists, Missing
-from proxy.s3.bucket import S3Bucket
-from proxy.sources.afar import MISSING_S, receiving, told
+from proxy.core.image.formats import TRAITS, Format
+from proxy.core.image.original import Identity, OriginalRef
+from proxy.core.url.target import is_hidden
+from proxy.ports.originals import Original, OriginalsTier
+from proxy.remote.errors import Exists, Missing
+from proxy.remote.s3 import S3Bucket
+from proxy.sources.receiving import MISSING_S, receiving, told
 
 _DIGEST = "calotype-sha256"
 _SUFFIXES = frozenset({traits.suffix for traits in TRAITS.values()} | {"jpeg", "heif"})

@@ -8,11 +8,11 @@ validator: entity tag, else date (RFC 9110 8.8).
 from collections.abc import AsyncIterator
 
 from proxy.core.errors import MethodNotAllowed, OriginalNotFound, SourceNotAllowed
-from proxy.core.formats import Format
-from proxy.core.keys import Identity, OriginalRef
-from proxy.ports import Original, OriginalsTier
-from proxy.sources.afar import MISSING_S, receiving
-from proxy.web.client import Validator, Web
+from proxy.core.image.formats import Format
+from proxy.core.image.original import Identity, OriginalRef
+from proxy.ports.originals import Original, OriginalsTier
+from proxy.remote.web import Validator, Web
+from proxy.sources.receiving import MISSING_S, receiving
 
 
 class WebSource:

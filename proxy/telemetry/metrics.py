@@ -8,9 +8,9 @@ from itertools import product
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from proxy.core.delivery import Timings
-from proxy.core.formats import OUTPUTS, Format
-from proxy.core.keys import OriginalRef
+from proxy.core.cache.delivery import Timings
+from proxy.core.image.formats import OUTPUTS, Format
+from proxy.core.image.original import OriginalRef
 from proxy.telemetry.slowest import Slowest
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -4,8 +4,8 @@ import heapq
 import time
 from dataclasses import dataclass
 
-from proxy.core.delivery import Timings
-from proxy.core.keys import OriginalRef
+from proxy.core.cache.delivery import Timings
+from proxy.core.image.original import OriginalRef
 from proxy.core.masking import without_secrets
 
 KEPT = 10

@@ -7,7 +7,7 @@ The trace's id is the request's id, where a trusted hop gave it one.
 from collections.abc import Callable
 from typing import Any
 
-from proxy.core.delivery import Visit, steps
+from proxy.core.cache.delivery import Visit, steps
 
 _TIMEOUT_S = 1
 _NS = 1_000_000_000

@@ -9,17 +9,18 @@ import math
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import NamedTuple, Protocol
 from urllib.parse import quote, unquote
 
-from proxy.core.delivery import Variant
-from proxy.core.envelope import digest
-from proxy.core.formats import TRAITS, Format
-from proxy.core.freshness import IMMUTABLE_S, cache_control
-from proxy.core.keys import OriginalRef
+from proxy.core.cache.delivery import Variant
+from proxy.core.cache.envelope import digest
+from proxy.core.cache.http_caching import IMMUTABLE_S, cache_control
+from proxy.core.image.formats import TRAITS, Format
+from proxy.core.image.original import OriginalRef
 from proxy.core.memo import Memo
-from proxy.ports import Clock, Metrics
+from proxy.ports.clock import Clock
+from proxy.ports.telemetry import Metrics
+from proxy.ports.tiers import Flags, Presence
 
 TRIES = 3
 RETRY_S = 0.5
@@ -36,14 +37,6 @@ _SURE_ENTRIES = 20_000
 _SIGNED_ENTRIES = 10_000
 _OBJECT = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{62})\.([a-z]+)")
 _BY_SUFFIX = {traits.suffix: kind for kind, traits in TRAITS.items() if traits.shown}
-
-
-class Presence(Enum):
-    """What is known of an object without asking its bucket."""
-
-    PRESENT = "present"
-    ABSENT = "absent"
-    UNKNOWN = "unknown"
 
 
 class StoreFault(Exception):
@@ -100,28 +93,6 @@ class Objects(Protocol):
 
     async def signed(self, name: str, seconds: int) -> str:
         """A URL at which anybody may GET the object for so long."""
-        ...
-
-
-class Flags(Protocol):
-    """Presence flags and turns; a hint that may lie or be gone. Raises nothing."""
-
-    async def presence(self, key: str) -> Presence: ...
-
-    async def mark_absent(self, key: str) -> None:
-        """Sets the flag for a minute, where there is none."""
-        ...
-
-    async def mark_present(self, key: str) -> None:
-        """Sets the flag, whatever it was."""
-        ...
-
-    async def unmark(self, key: str) -> None:
-        """Removes the flag, which lies."""
-        ...
-
-    async def leave(self, key: str) -> None:
-        """Ends this node's turn at `key`, if it has it."""
         ...
 
 

@@ -20,11 +20,11 @@ from typing import TypeVar
 
 import diskcache
 
-from proxy.core.delivery import Variant
-from proxy.core.envelope import OVERHEAD_BYTES, Damaged, seal, unseal
-from proxy.core.formats import Format
-from proxy.ports import Metrics
-from proxy.tiers.hardened import BytesDisk, filename_of, open_cache, rows
+from proxy.core.cache.delivery import Variant
+from proxy.core.cache.envelope import OVERHEAD_BYTES, Damaged, seal, unseal
+from proxy.core.image.formats import Format
+from proxy.ports.telemetry import Metrics
+from proxy.tiers.hardened_diskcache import BytesDisk, filename_of, open_cache, rows
 
 LOOKUP_S = 1.0
 PAUSE_S = 5.0

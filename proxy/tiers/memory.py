@@ -2,7 +2,7 @@
 
 from cachetools import LRUCache
 
-from proxy.core.delivery import Variant
+from proxy.core.cache.delivery import Variant
 
 ENTRY_OVERHEAD_BYTES = 512
 """What an entry costs beside its body: key, value object, and the cache's own links."""

@@ -12,20 +12,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from proxy.core.delivery import Variant
-from proxy.core.envelope import digest
-from proxy.core.formats import Format
-from proxy.core.locate import S3Place
-from proxy.ports import Clock
-from proxy.s3.bucket import S3Bucket
+from proxy.core.cache.delivery import Variant
+from proxy.core.cache.envelope import digest
+from proxy.core.image.formats import Format
+from proxy.core.url.original_urls import S3Place
+from proxy.ports.clock import Clock
+from proxy.ports.tiers import Presence
+from proxy.remote.s3 import S3Bucket
 from proxy.tiers import bucket as bucket_module
-from proxy.tiers.bucket import DIGEST, BucketTier, NoFlags, Object, Presence, StoreFault
-from proxy.tiers.objects import DirectoryObjects, S3Objects
-from tests import servers
-from tests.between import Between
-from tests.fakes import FakeClock, FakeFlags, FakeMetrics, FakeObjects
-from tests.servers import Store
-from tests.waiting import settled
+from proxy.tiers.bucket import DIGEST, BucketTier, NoFlags, Object, StoreFault
+from proxy.tiers.object_stores import DirectoryObjects, S3Objects
+from tests.support import servers
+from tests.support.fakes import FakeClock, FakeFlags, FakeMetrics, FakeObjects
+from tests.support.servers import Store
+from tests.support.tcp_faults import Between
+from tests.support.waiting import settled
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 VARIANT = Variant(kind=Format.WEBP, body=b"picture" * 1000)
@@ -184,7 +185,7 @@ async def test_a_store_that_fails_is_a_miss_and_no_absence() -> None:
 
 
 async def test_a_directory_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.tiers.objects.LOOKUP_S", 0.02)
+    monkeypatch.setattr("proxy.tiers.object_stores.LOOKUP_S", 0.02)
     # A clock that stands still: it rests for as long as this takes.
     objects, metrics = DirectoryObjects(tmp_path, lambda: 0.0), FakeMetrics()
     goes_on = threading.Event()
@@ -197,7 +198,7 @@ async def test_a_directory_that_hangs_is_given_up(tmp_path: Path, monkeypatch: p
 
 
 async def test_a_store_that_hangs_is_given_up(moto: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.tiers.objects.LOOKUP_S", 0.02)
+    monkeypatch.setattr("proxy.tiers.object_stores.LOOKUP_S", 0.02)
     metrics = FakeMetrics()
     with Between("127.0.0.1", moto.port) as between:
         s3 = S3Bucket(
@@ -325,7 +326,7 @@ async def test_a_directory_signs_nothing(tmp_path: Path) -> None:
 async def test_an_object_that_is_too_large_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.tiers.objects.MAX_OBJECT_BYTES", 10)
+    monkeypatch.setattr("proxy.tiers.object_stores.MAX_OBJECT_BYTES", 10)
     metrics = FakeMetrics()
     bucket = tier(DirectoryObjects(tmp_path, time.monotonic), FakeFlags(), metrics)
     await bucket.store(KEY, VARIANT)

@@ -17,32 +17,34 @@ from pathlib import Path
 import pytest
 import structlog
 
-from proxy.core.delivery import Variant
-from proxy.core.envelope import digest
-from proxy.core.formats import Format
-from proxy.core.generations import Generations, Purge, Reach, Scope
-from proxy.core.keys import Entry, Identity, OriginalRef, Seen, original_key
-from proxy.core.locate import S3Place
-from proxy.core.warm import Asked, Failure
-from proxy.records import fleet
-from proxy.records.database import Database
-from proxy.records.folder import Records
-from proxy.records.index import SCHEMA as INDEX_SCHEMA
-from proxy.records.index import Index
-from proxy.records.jobs import SCHEMA as JOBS_SCHEMA
-from proxy.records.jobs import Jobs
-from proxy.records.journal import Journal
+from proxy.core.admin.jobs import Asked, Failure
+from proxy.core.cache.delivery import Variant
+from proxy.core.cache.envelope import digest
+from proxy.core.cache.generations import Generations, Purge, Reach, Scope
+from proxy.core.cache.keys import Entry, Seen, original_key
+from proxy.core.image.formats import Format
+from proxy.core.image.original import Identity, OriginalRef
+from proxy.core.url.original_urls import S3Place
+from proxy.fleet import purge_log
+from proxy.fleet.presence import RedisFlags
+from proxy.ports.tiers import Presence
 from proxy.remote import guard
-from proxy.s3.bucket import S3Bucket
-from proxy.tiers import objects as objects_module
-from proxy.tiers.bucket import DIGEST, BucketTier, Presence, StoreFault
+from proxy.remote.s3 import S3Bucket
+from proxy.sources.original_store import OriginalsTier
+from proxy.state.database import Database
+from proxy.state.entry_index import SCHEMA as INDEX_SCHEMA
+from proxy.state.entry_index import Index
+from proxy.state.job_store import SCHEMA as JOBS_SCHEMA
+from proxy.state.job_store import Jobs
+from proxy.state.node_state import Records
+from proxy.state.purge_journal import Journal
+from proxy.tiers import object_stores as objects_module
+from proxy.tiers.bucket import DIGEST, BucketTier, StoreFault
 from proxy.tiers.disk import DiskTier
-from proxy.tiers.objects import DirectoryObjects, S3Objects
-from proxy.tiers.originals import OriginalsTier
-from proxy.tiers.redis import RedisFlags
-from tests import servers
-from tests.fakes import FakeClock, FakeFlags, FakeMetrics
-from tests.servers import Redis
+from proxy.tiers.object_stores import DirectoryObjects, S3Objects
+from tests.support import servers
+from tests.support.fakes import FakeClock, FakeFlags, FakeMetrics
+from tests.support.servers import Redis
 
 KEY = "ab" * 32
 VARIANT = Variant(kind=Format.WEBP, body=bytes(range(0, 250, 5)), of="photos:a b/é.jpg")
@@ -420,28 +422,28 @@ async def test_the_databases_of_the_records(
 @pytest.mark.parametrize("said", OTHER_JSON, ids=lambda said: repr(said[:24]))
 def test_other_json_in_the_table_of_purges(said: bytes) -> None:
     text = said.decode(errors="replace")
-    assert fleet._understood([(text, "0" * 16)]) == []
-    assert fleet._understood([('["a", "prefix", "b"]', text)]) == []
-    assert fleet._number({"number": text}) >= 0
-    assert fleet._place(text) == (0, 0)
+    assert purge_log._understood([(text, "0" * 16)]) == []
+    assert purge_log._understood([('["a", "prefix", "b"]', text)]) == []
+    assert purge_log._number({"number": text}) >= 0
+    assert purge_log._place(text) == (0, 0)
 
 
 @pytest.mark.parametrize(
     "said", ["²", "1²", "٣٤", "1" * 5000, "1-²", "²-1", f"{'1' * 5000}-1", "-", "1-", "+1-1", "1_0-1"]
 )
 def test_what_only_looks_like_a_number(said: str) -> None:
-    assert fleet._place(said) == (0, 0)
-    assert fleet._number({"number": said}) == 0
+    assert purge_log._place(said) == (0, 0)
+    assert purge_log._number({"number": said}) == 0
 
 
 def test_each_character_of_a_purge_in_redis() -> None:
-    told = fleet._spelled(Scope("photos", Reach.ORIGINAL, "a/é.jpg"))
+    told = purge_log._spelled(Scope("photos", Reach.ORIGINAL, "a/é.jpg"))
     for content in damaged(told.encode()):
-        for scope, token in fleet._understood([(content.decode(errors="replace"), "0" * 16)]):
+        for scope, token in purge_log._understood([(content.decode(errors="replace"), "0" * 16)]):
             assert isinstance(scope.reach, Reach)
             f"{scope.source}{scope.text}{token}".encode()
     for half in (r'["photos", "original", "\ud800"]', r'["\udcff", "original", "a"]'):
-        assert fleet._understood([(half, "0" * 16)]) == []
+        assert purge_log._understood([(half, "0" * 16)]) == []
 
 
 async def flags_of(redis: Redis) -> RedisFlags:

@@ -16,12 +16,12 @@ from pathlib import Path
 import diskcache
 import pytest
 
-from proxy.core.delivery import Variant
-from proxy.core.formats import Format
+from proxy.core.cache.delivery import Variant
+from proxy.core.image.formats import Format
 from proxy.tiers import disk as disk_module
 from proxy.tiers.disk import DiskTier
-from proxy.tiers.hardened import BytesDisk, rows
-from tests.fakes import FakeMetrics
+from proxy.tiers.hardened_diskcache import BytesDisk, rows
+from tests.support.fakes import FakeMetrics
 
 MAX_BYTES = 2**22
 
@@ -214,7 +214,7 @@ async def test_a_database_damaged_while_it_is_open_is_set_aside(tmp_path: Path) 
 
 
 async def test_a_locked_database_is_a_store_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.tiers.hardened.LOCK_S", 0.25)
+    monkeypatch.setattr("proxy.tiers.hardened_diskcache.LOCK_S", 0.25)
     folder = tmp_path / "cache"
     metrics = FakeMetrics()
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=metrics)

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.core.delivery import Variant
-from proxy.core.formats import Format
-from proxy.ports import InstantTier
+from proxy.core.cache.delivery import Variant
+from proxy.core.image.formats import Format
+from proxy.ports.tiers import InstantTier
 from proxy.tiers.memory import ENTRY_OVERHEAD_BYTES, MemoryTier
-from tests.fakes import FakeInstantTier
+from tests.support.fakes import FakeInstantTier
 
 MAKERS: dict[str, Callable[[], InstantTier]] = {
     "fake": FakeInstantTier,

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from proxy.core.keys import Identity, OriginalRef, original_key
-from proxy.tiers import originals as originals_module
-from proxy.tiers.originals import TRAILER_BYTES, KeptOriginal, OriginalsTier
-from tests.fakes import FakeMetrics
+from proxy.core.cache.keys import original_key
+from proxy.core.image.original import Identity, OriginalRef
+from proxy.sources import original_store as originals_module
+from proxy.sources.original_store import TRAILER_BYTES, KeptOriginal, OriginalsTier
+from tests.support.fakes import FakeMetrics
 
 
 def identity(key: str = "a.jpg", version: str = "") -> Identity:

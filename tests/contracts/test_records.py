@@ -10,22 +10,23 @@ from pathlib import Path
 import pytest
 import structlog
 
-from proxy.core.formats import Format
-from proxy.core.generations import Generations, Purge, Reach, Scope
-from proxy.core.keys import Entry, OriginalRef, Seen
-from proxy.core.warm import Asked, Failure
-from proxy.records import fleet as fleet_module
-from proxy.records.database import Database
-from proxy.records.fleet import RedisFleet
-from proxy.records.index import SCHEMA, Index
-from proxy.records.jobs import SCHEMA as JOBS_SCHEMA
-from proxy.records.jobs import Jobs
-from proxy.records.journal import Journal
-from proxy.records.usage import Usage, asked_since
-from tests import servers
-from tests.fakes import FakeClock, FakeMetrics
-from tests.servers import Redis
-from tests.waiting import LONGEST_S, eventually
+from proxy.core.admin.jobs import Asked, Failure
+from proxy.core.cache.generations import Generations, Purge, Reach, Scope
+from proxy.core.cache.keys import Entry, Seen
+from proxy.core.image.formats import Format
+from proxy.core.image.original import OriginalRef
+from proxy.fleet import purge_log as fleet_module
+from proxy.fleet.purge_log import RedisFleet
+from proxy.state.database import Database
+from proxy.state.entry_index import SCHEMA, Index
+from proxy.state.job_store import SCHEMA as JOBS_SCHEMA
+from proxy.state.job_store import Jobs
+from proxy.state.purge_journal import Journal
+from proxy.state.usage import Usage, asked_since
+from tests.support import servers
+from tests.support.fakes import FakeClock, FakeMetrics
+from tests.support.servers import Redis
+from tests.support.waiting import LONGEST_S, eventually
 
 LOG = structlog.wrap_logger(structlog.ReturnLogger())
 T1, T2, T3 = (f"{number:016x}" for number in (1, 2, 3))
@@ -161,7 +162,7 @@ async def test_a_database_that_is_damaged_is_set_aside(tmp_path: Path) -> None:
 
 
 async def test_the_oldest_jobs_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from proxy.records import jobs as module
+    from proxy.state import job_store as module
 
     monkeypatch.setattr(module, "MOST_JOBS", 2)
     async with opened(tmp_path / "jobs.db", JOBS_SCHEMA) as (database, _):

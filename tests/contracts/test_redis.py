@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from proxy.tiers import redis as redis_module
-from proxy.tiers.bucket import Presence
-from proxy.tiers.redis import RedisFlags
-from tests import servers
-from tests.fakes import FakeMetrics
-from tests.servers import Redis
-from tests.waiting import LONGEST_S
+from proxy.fleet import presence as redis_module
+from proxy.fleet.presence import RedisFlags
+from proxy.ports.tiers import Presence
+from tests.support import servers
+from tests.support.fakes import FakeMetrics
+from tests.support.servers import Redis
+from tests.support.waiting import LONGEST_S
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 

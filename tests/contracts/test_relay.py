@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import structlog
 
-from proxy.channel import Channel, Closed
-from proxy.core.admin import AdminAsked, Explain, Upload, WarmAgain
-from proxy.core.delivery import Belief, Delivered, Delivery, Met, Outcome, Timings, Variant
-from proxy.core.dialects.native import parse_tokens
+from proxy.core.admin.commands import AdminAsked, Explain, Upload, WarmAgain
+from proxy.core.cache.delivery import Belief, Delivered, Delivery, Met, Outcome, Timings, Variant
+from proxy.core.cache.generations import Scope
+from proxy.core.cache.variant_request import Named, Wanted
 from proxy.core.errors import (
     CalotypeError,
     Internal,
@@ -27,16 +27,16 @@ from proxy.core.errors import (
     UnknownRoute,
     WorkerDied,
 )
-from proxy.core.formats import Format
-from proxy.core.generations import Scope
-from proxy.core.keys import Identity, OriginalRef
-from proxy.core.wanted import Named, Wanted
-from proxy.ports import Follower, Unfollowed
-from proxy.relay import front as front_module
-from proxy.relay.back import RelayServer
-from proxy.relay.front import Relay
-from tests.fakes import FakeOriginal
-from tests.waiting import eventually, settled
+from proxy.core.image.formats import Format
+from proxy.core.image.original import Identity, OriginalRef
+from proxy.core.url.dialects.native import parse_tokens
+from proxy.ipc import producer_client as front_module
+from proxy.ipc.channel import Channel, Closed
+from proxy.ipc.producer_client import Relay
+from proxy.ipc.producer_server import RelayServer
+from proxy.ports.operations import Follower, Unfollowed
+from tests.support.fakes import FakeOriginal
+from tests.support.waiting import eventually, settled
 
 REF = OriginalRef("photos", "deep/a é.jpg")
 WANTED = Wanted(

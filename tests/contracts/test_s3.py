@@ -16,16 +16,16 @@ from proxy.core.errors import (
     SourceTimeout,
     SourceUnavailable,
 )
-from proxy.core.locate import S3Place
+from proxy.core.url.original_urls import S3Place
 from proxy.remote import guard
-from proxy.remote.faults import Denied, Missing, Refused, RemoteError, Unavailable
-from proxy.s3.bucket import InMemory, S3Bucket
+from proxy.remote.errors import Denied, Missing, Refused, RemoteError, Unavailable
+from proxy.remote.s3 import InMemory, S3Bucket
+from proxy.sources.original_store import OriginalsTier
 from proxy.sources.s3 import S3Source
-from proxy.tiers.originals import OriginalsTier
-from tests import servers
-from tests.between import Between
-from tests.fakes import FakeMetrics
-from tests.servers import Store
+from tests.support import servers
+from tests.support.fakes import FakeMetrics
+from tests.support.servers import Store
+from tests.support.tcp_faults import Between
 
 BODY = bytes(range(256)) * 2000
 MAX_BYTES = 2 * len(BODY)

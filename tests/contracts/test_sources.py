@@ -18,13 +18,13 @@ from proxy.core.errors import (
     SourceNotAllowed,
     SourceUnavailable,
 )
-from proxy.core.formats import Format
-from proxy.core.keys import Identity, OriginalRef
+from proxy.core.image.formats import Format
+from proxy.core.image.original import Identity, OriginalRef
 from proxy.sources import directory as directory_source
 from proxy.sources.directory import DirectorySource
-from tests import pictures
-from tests.fakes import FakeOriginal, FakeSource, temporary_file
-from tests.waiting import LONGEST_S
+from tests.support import pictures
+from tests.support.fakes import FakeOriginal, FakeSource, temporary_file
+from tests.support.waiting import LONGEST_S
 
 
 class Place:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.delivery import Variant
-from proxy.core.formats import Format
-from proxy.ports import Tier
+from proxy.core.cache.delivery import Variant
+from proxy.core.image.formats import Format
+from proxy.ports.tiers import Tier
 from proxy.tiers.disk import DiskTier
-from tests.fakes import FakeMetrics, FakeTier
+from tests.support.fakes import FakeMetrics, FakeTier
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 VARIANT = Variant(kind=Format.WEBP, body=b"picture" * 1000)

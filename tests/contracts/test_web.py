@@ -24,16 +24,16 @@ from proxy.core.errors import (
     SourceTimeout,
     SourceUnavailable,
 )
-from proxy.core.locate import WebPlace
+from proxy.core.url.original_urls import WebPlace
 from proxy.remote import guard
+from proxy.remote import web as remote_web
+from proxy.remote.web import Validator, Web
+from proxy.sources.original_store import OriginalsTier
 from proxy.sources.web import WebSource
-from proxy.tiers.originals import OriginalsTier
-from proxy.web import client
-from proxy.web.client import Validator, Web
-from tests.between import Between
-from tests.core.test_addresses import INSIDE_V4, INSIDE_V6
-from tests.fakes import FakeMetrics
-from tests.servers import free_port
+from tests.core.net.test_addresses import INSIDE_V4, INSIDE_V6
+from tests.support.fakes import FakeMetrics
+from tests.support.servers import free_port
+from tests.support.tcp_faults import Between
 
 MAX_BYTES = 100_000
 PICTURE = bytes(range(256)) * 200
@@ -531,7 +531,7 @@ async def test_a_validator_that_cannot_be_sent_back_is_none(house: SimpleNamespa
 async def test_a_host_that_drips_is_nobody_elses_trouble(
     house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "FIRST_BYTE_S", 2.0)
+    monkeypatch.setattr(remote_web, "FIRST_BYTE_S", 2.0)
 
     async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
@@ -736,7 +736,7 @@ async def test_a_server_that_is_down_is_left_alone_and_found_again(
 async def test_a_server_that_stalls_costs_no_more_than_its_time(
     house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr(client, "FIRST_BYTE_S", 0.3)
+    monkeypatch.setattr(remote_web, "FIRST_BYTE_S", 0.3)
     monkeypatch.setattr(guard, "SLOW_AFTER_S", 0.3)
     with Between("127.0.0.1", house.port) as between:
         host = f"127.0.0.1:{between.port}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tests.corpus.conftest import CORPUS
-from tests.edge.conftest import running
+from tests.http.conftest import running
 
 UNSUPPORTED = {".svg", ".svgz", ".tif", ".tiff", ".icc", ".heic", ".heif"}
 # An AVIF sequence, of which libvips reads none, and a side of 10,328 pixels.

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.dialects.native import parse_tokens
-from proxy.core.facts import Facts
-from proxy.core.formats import SNIFF_BYTES, Format, sniff
-from proxy.core.keys import OriginalRef
-from proxy.core.limits import Limits
-from proxy.core.negotiate import choose
-from proxy.core.plan import Plan, Recipe, resolve
-from proxy.render.draw import render
-from proxy.render.opened import Opened
+from proxy.core.image.facts import Facts
+from proxy.core.image.formats import SNIFF_BYTES, Format, sniff
+from proxy.core.image.limits import Limits
+from proxy.core.image.original import OriginalRef
+from proxy.core.transform.negotiate import choose
+from proxy.core.transform.plan import Plan, Recipe, resolve
+from proxy.core.url.dialects.native import parse_tokens
+from proxy.render.decoded import Opened
+from proxy.render.pipeline import render
 from proxy.render.pool import Pool
 from proxy.sources.directory import OpenFile
 

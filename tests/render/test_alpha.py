@@ -3,8 +3,8 @@
 import pytest
 import pyvips
 
-from tests import pictures
 from tests.render.conftest import draw
+from tests.support import pictures
 
 COLOUR = (200, 40, 40)
 

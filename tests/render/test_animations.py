@@ -9,11 +9,11 @@ import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core import gif as gif_blocks
 from proxy.core.errors import CalotypeError
-from proxy.render.opened import Opened
-from tests.pictures import BLUE, GREEN, RED, YELLOW, is_near
+from proxy.core.image import gif as gif_blocks
+from proxy.render.decoded import Opened
 from tests.render.conftest import LIMITS, draw, probe
+from tests.support.pictures import BLUE, GREEN, RED, YELLOW, is_near
 
 FRAMES = (RED, GREEN, BLUE, YELLOW)
 DELAYS = [100, 200, 300, 400]

@@ -10,13 +10,13 @@ import zlib
 import pytest
 import pyvips
 
-from proxy.core import av1, colour
-from proxy.core.formats import Format
-from tests.avif import avif, flat, icc, nclx
-from tests.bombs import jpeg_segment
-from tests.pictures import is_near, pixel
-from tests.png import P3, SRGB, cicp, gamma, png, png_chunk
+from proxy.core.image import av1, colour
+from proxy.core.image.formats import Format
 from tests.render.conftest import LIMITS, draw, probe
+from tests.support.avif import avif, flat, icc, nclx
+from tests.support.bombs import jpeg_segment
+from tests.support.pictures import is_near, pixel
+from tests.support.png import P3, SRGB, cicp, gamma, png, png_chunk
 
 RED = (200, 80, 80)
 

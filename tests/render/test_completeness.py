@@ -7,11 +7,11 @@ import zlib
 import pytest
 
 from proxy.core.errors import CalotypeError, Undecodable
-from proxy.core.formats import Format
-from tests import pictures
-from tests.bombs import jpeg_segment
-from tests.png import header, png_chunk, png_file
+from proxy.core.image.formats import Format
 from tests.render.conftest import draw
+from tests.support import pictures
+from tests.support.bombs import jpeg_segment
+from tests.support.png import header, png_chunk, png_file
 
 SIDES = 48, 40
 

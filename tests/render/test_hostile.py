@@ -4,8 +4,8 @@ import pytest
 import pyvips
 
 from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat
-from tests import bombs, pictures
 from tests.render.conftest import LIMITS, draw, probe
+from tests.support import bombs, pictures
 
 
 @pytest.mark.parametrize("kind", pictures.SAVE)

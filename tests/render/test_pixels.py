@@ -5,10 +5,10 @@ import itertools
 import pytest
 import pyvips
 
-from proxy.core.formats import Format, sniff
-from tests import pictures
-from tests.pictures import BLUE, GREEN, RED, YELLOW, is_near, pixel, size
+from proxy.core.image.formats import Format, sniff
 from tests.render.conftest import draw
+from tests.support import pictures
+from tests.support.pictures import BLUE, GREEN, RED, YELLOW, is_near, pixel, size
 
 
 @pytest.mark.parametrize(

@@ -13,20 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.errors import (
-    Draining,
-    OriginalTooLarge,
-    Overloaded,
-    RenderTimeout,
-    Undecodable,
-    WorkerDied,
-)
-from proxy.core.formats import OUTPUTS, Format
-from proxy.core.plan import Plan
+from proxy.core.errors import Draining, OriginalTooLarge, Overloaded, RenderTimeout, Undecodable, WorkerDied
+from proxy.core.image.formats import OUTPUTS, Format
+from proxy.core.transform.plan import Plan
 from proxy.render.pool import COLD_RENDERS, Pool
-from tests import pictures
 from tests.render.conftest import LIMITS, opened, plan_for
-from tests.waiting import LONGEST_S
+from tests.support import pictures
+from tests.support.waiting import LONGEST_S
 
 MakePool = Callable[..., Pool]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proxy.render.queue import MOST_IN_A_ROW, Desk, JobQueue
+from proxy.render.job_queue import MOST_IN_A_ROW, Desk, JobQueue
 
 URGENT, CALM = 0, 1
 

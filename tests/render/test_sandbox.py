@@ -14,12 +14,12 @@ import pytest
 import pyvips
 
 from proxy.core.errors import RenderTimeout, Undecodable, WorkerDied
-from proxy.core.plan import Plan
+from proxy.core.transform.plan import Plan
 from proxy.render.pool import Pool
 from proxy.render.sandbox import MOST_FILES, NOBODY
-from tests import pictures
 from tests.render.conftest import plan_for
 from tests.render.test_pool import PICTURE, PLAN, pids, render
+from tests.support import pictures
 
 MakePool = Callable[..., Pool]
 
@@ -286,16 +286,16 @@ PLAIN = """
 import json, os, signal, socket, sys
 import msgspec
 from proxy.core.errors import Undecodable
-from proxy.render import draw, sandbox
-draw.harden()
-draw.working_formats()
+from proxy.render import pipeline, sandbox
+pipeline.harden()
+pipeline.working_formats()
 if os.geteuid() == 0:
     os.setgroups([])
     os.setresgid(1234, 1234, 1234)
     os.setresuid(1234, 1234, 1234)
 missing = sandbox.enter(cpu_s=100)
 assert missing == [], missing
-assert len(draw.working_formats()) == 5
+assert len(pipeline.working_formats()) == 5
 known = json.loads(sys.argv[1])
 exec(known.pop("INSIDE"), known)
 try:

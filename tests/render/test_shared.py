@@ -10,16 +10,16 @@ import pytest
 import pyvips
 
 from proxy.core.errors import Undecodable
-from proxy.core.plan import Plan
-from proxy.render import draw as draw_module
+from proxy.core.transform.plan import Plan
+from proxy.render import pipeline as draw_module
 from proxy.render import worker as worker_module
-from proxy.render.draw import render
-from proxy.render.opened import Opened
+from proxy.render.decoded import Opened
+from proxy.render.pipeline import render
 from proxy.render.pool import Pool, _Waiting
-from proxy.render.wire import Answer, Job
-from tests import pictures
+from proxy.render.protocol import Answer, Job
 from tests.render.conftest import LIMITS, draw, opened, plan_for
-from tests.waiting import LONGEST_S
+from tests.support import pictures
+from tests.support.waiting import LONGEST_S
 
 
 def turned(width: int, height: int) -> bytes:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import servers
-from tests.between import Between
-from tests.servers import Redis, Store
 from tests.stories.fleet import Place
+from tests.support import servers
+from tests.support.servers import Redis, Store
+from tests.support.tcp_faults import Between
 
 
 @pytest.fixture(scope="session")

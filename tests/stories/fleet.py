@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import aiohttp
 from yarl import URL
 
-from tests.between import Between
-from tests.servers import ROOT, Redis, Store, free_port
-from tests.waiting import LONGEST_S
+from tests.support.servers import ROOT, Redis, Store, free_port
+from tests.support.tcp_faults import Between
+from tests.support.waiting import LONGEST_S
 
 LONG = bool(os.environ.get("LONG_STORIES"))
 """Whether to take the time that the figures in benchmarks/README.md are of."""

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from proxy.front import NGINX, Ports, arrange, nginx
-from tests.servers import free_port, http_ok
-from tests.waiting import LONGEST_S
+from proxy.cli.nginx_demo import NGINX, Ports, arrange, nginx
+from tests.support.servers import free_port, http_ok
+from tests.support.waiting import LONGEST_S
 
 GENEROUS = (
     (NGINX / "site/limits.conf")

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.servers import ROOT, Redis, Store, free_port
 from tests.stories.fleet import s3
-from tests.waiting import LONGEST_S
+from tests.support.servers import ROOT, Redis, Store, free_port
+from tests.support.waiting import LONGEST_S
 
 
 @pytest.fixture(scope="module")

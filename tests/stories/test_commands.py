@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.signing import Scope, Signed, verify
-from tests import pictures
-from tests.fakes import temporary_file
-from tests.waiting import LONGEST_S
+from proxy.core.url.signing import Scope, Signed, verify
+from tests.support import pictures
+from tests.support.fakes import temporary_file
+from tests.support.waiting import LONGEST_S
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import pytest
 
-from proxy import front
-from tests import pictures
-from tests.fakes import temporary_file
-from tests.servers import free_port
+from proxy.cli import nginx_demo
 from tests.stories.fleet import Node
-from tests.waiting import LONGEST_S
+from tests.support import pictures
+from tests.support.fakes import temporary_file
+from tests.support.servers import free_port
+from tests.support.waiting import LONGEST_S
 
 SILENCE_S = 0.15
 HIDDEN = b"GET /w_32/SMUGGLED-<n>.jpg HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -199,8 +199,8 @@ def hops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hops]:
         sources={"photos": {"path": str(folder / "photos")}},
         render={"workers": 1},
     )
-    ports = front.Ports(free_port(), free_port(), free_port(), free_port())
-    configuration = front.arrange(folder / "front", folder / "hot", ports, [f"unix:{public}"])
+    ports = nginx_demo.Ports(free_port(), free_port(), free_port(), free_port())
+    configuration = nginx_demo.arrange(folder / "front", folder / "hot", ports, [f"unix:{public}"])
     # One process, so that the request after a payload goes the way the payload went.
     machine = folder / "front/site/machine.conf"
     machine.write_text(machine.read_text().replace("worker_processes auto", "worker_processes 1"))
@@ -209,7 +209,7 @@ def hops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hops]:
     with contextlib.ExitStack() as stack:
         stack.callback(node.kill)
         node.start()
-        nginx = subprocess.Popen(front.nginx(configuration))
+        nginx = subprocess.Popen(nginx_demo.nginx(configuration))
         stack.callback(nginx.wait, 20)
         stack.callback(nginx.terminate)
         made = Hops(node, public, ports.clear, folder / "front")

@@ -16,9 +16,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from proxy.core.signing import sign
-from tests import pictures
-from tests.between import Between
+from proxy.core.url.signing import sign
 from tests.stories.fleet import (
     LONG,
     Answer,
@@ -34,7 +32,9 @@ from tests.stories.fleet import (
     s3,
     shoot,
 )
-from tests.waiting import LONGEST_S, eventually
+from tests.support import pictures
+from tests.support.tcp_faults import Between
+from tests.support.waiting import LONGEST_S, eventually
 
 WEBP = {"Accept": "image/webp"}
 

@@ -25,14 +25,14 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.config import Settings
-from proxy.core.signing import sign
-from proxy.front import NGINX, Ports, arrange, nginx
-from tests import pictures
-from tests.servers import ROOT, free_port
+from proxy.cli.nginx_demo import NGINX, Ports, arrange, nginx
+from proxy.config.settings import Settings
+from proxy.core.url.signing import sign
 from tests.stories.fleet import Node, running
 from tests.stories.front import GENEROUS, Front, fronting
-from tests.waiting import LONGEST_S
+from tests.support import pictures
+from tests.support.servers import ROOT, free_port
+from tests.support.waiting import LONGEST_S
 
 KEY = "k" * 32
 
@@ -1163,7 +1163,7 @@ def demonstrating(folder: Path, *options: str, **environment: str) -> Iterator[s
     """`./run front` as it runs for a user, with a cache of its own."""
     # What a shell's history may have left there must not lead it astray.
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder), "TMPDIR": str(folder), **environment}
-    command = [sys.executable, "-m", "proxy.front", *options]
+    command = [sys.executable, "-m", "proxy.cli.nginx_demo", *options]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:

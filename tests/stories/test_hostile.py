@@ -10,7 +10,7 @@ import pytest
 from benchmarks import hostile
 from benchmarks.hostile import Tally
 from benchmarks.judge import Node, Rules, Watch, running
-from tests import bombs
+from tests.support import bombs
 
 SEED, MUTANTS = hostile.SEED, 300
 RULES = Rules(slack_s=2.0, decode_every=1)

@@ -19,11 +19,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from proxy.core.signing import sign
-from tests import pictures
-from tests.servers import ROOT
+from proxy.core.url.signing import sign
 from tests.stories.fleet import Node, client, descendants, get, running, shoot
-from tests.waiting import LONGEST_S, eventually
+from tests.support import pictures
+from tests.support.servers import ROOT
+from tests.support.waiting import LONGEST_S, eventually
 
 OLD, NEW = "o" * 32, "n" * 32
 GOOD = """

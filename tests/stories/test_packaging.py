@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 import proxy
-from proxy.config import load
-from tests import pictures
-from tests.servers import ROOT, free_port
+from proxy.config.settings import load
 from tests.stories.fleet import Node, client, get, running
+from tests.support import pictures
+from tests.support.servers import ROOT, free_port
 
 PACKAGING = ROOT / "packaging"
 SCRIPTS = Path(sys.executable).parent

@@ -13,9 +13,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests import pictures
-from tests.fakes import temporary_file
-from tests.servers import ROOT
 from tests.stories.fleet import (
     Node,
     Origin,
@@ -31,7 +28,10 @@ from tests.stories.fleet import (
     running,
     shoot,
 )
-from tests.waiting import LONGEST_S, eventually
+from tests.support import pictures
+from tests.support.fakes import temporary_file
+from tests.support.servers import ROOT
+from tests.support.waiting import LONGEST_S, eventually
 
 TARGETS = [
     "/w_100,f_webp/photo.jpg", "/w_100,f_auto/photo.jpg", "/w_90/quarters.png", "/thumbnail?url=photo.jpg&w=50",

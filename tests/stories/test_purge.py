@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import pictures
-from tests.between import Between
 from tests.stories.fleet import Answer, Node, Place, client, descendants, get_all, running, s3, shoot
-from tests.waiting import LONGEST_S, eventually
+from tests.support import pictures
+from tests.support.tcp_faults import Between
+from tests.support.waiting import LONGEST_S, eventually
 
 TARGET = "/w_320,f_webp/a.jpg"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import pictures
-from tests.fakes import temporary_file
-from tests.servers import ROOT
-from tests.waiting import LONGEST_S
+from tests.support import pictures
+from tests.support.fakes import temporary_file
+from tests.support.servers import ROOT
+from tests.support.waiting import LONGEST_S
 
 
 def run(at: Path, *words: str, script: Path = ROOT / "run", **more: str) -> subprocess.CompletedProcess[str]:
@@ -63,7 +63,7 @@ def test_help_lists_the_scripts_words_and_the_commands(tmp_path: Path, word: str
 
 def test_chosen_tests_are_those_of_the_callers_path() -> None:
     done = run(ROOT / "tests" / "core", "test", "-q", "--collect-only", "test_keys.py")
-    assert "tests/core/test_keys.py::" in done.stdout
+    assert "tests/core/cache/test_keys.py::" in done.stdout
 
 
 def test_where_no_other_python_is_found_that_is_said(tmp_path: Path) -> None:

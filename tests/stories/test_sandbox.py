@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import pictures
-from tests.fakes import temporary_file
 from tests.stories.fleet import Node, running
 from tests.stories.test_commands import environment
-from tests.waiting import LONGEST_S
+from tests.support import pictures
+from tests.support.fakes import temporary_file
+from tests.support.waiting import LONGEST_S
 
 REFUSING = """
 import ctypes, os, sys

@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 import pytest
 
-from proxy.core.signing import sign
-from tests import pictures, servers
-from tests.servers import Redis
+from proxy.core.url.signing import sign
 from tests.stories.fleet import Node, descendants, get_all, running, s3
-from tests.waiting import LONGEST_S, eventually
+from tests.support import pictures, servers
+from tests.support.servers import Redis
+from tests.support.waiting import LONGEST_S, eventually
 
 
 @pytest.mark.parametrize("processes", [1, 2])

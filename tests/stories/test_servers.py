@@ -19,9 +19,9 @@ from redis import Redis as RedisClient
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from tests import servers
-from tests.between import Between
-from tests.servers import Store
+from tests.support import servers
+from tests.support.servers import Store
+from tests.support.tcp_faults import Between
 
 BODY = bytes(range(256)) * 400
 SLOW_DOWN_XML = b"<Error><Code>SlowDown</Code><Message>Please slow down</Message></Error>"

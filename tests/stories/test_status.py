@@ -4,9 +4,9 @@ from pathlib import Path
 
 from playwright.async_api import Page, async_playwright, expect
 
-from tests import pictures
 from tests.stories.fleet import Node, client, get, running
-from tests.waiting import LONGEST_S
+from tests.support import pictures
+from tests.support.waiting import LONGEST_S
 
 TOKEN = "t" * 32
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
-from tests import pictures, servers
-from tests.edge.conftest import running
-from tests.fakes import temporary_file
+from tests.http.conftest import running
+from tests.support import pictures, servers
+from tests.support.fakes import temporary_file
 
 SHARES = (1, 25, 50, 75, 99)
 WHOLE = {

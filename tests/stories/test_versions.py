@@ -8,9 +8,9 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests import pictures
 from tests.stories.fleet import Node, Place, client, running
-from tests.waiting import LONGEST_S, eventually
+from tests.support import pictures
+from tests.support.waiting import LONGEST_S, eventually
 
 LASTING = "public, max-age=31536000, immutable"
 FOR_NOW = "public, max-age=60"

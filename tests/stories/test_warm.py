@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import pictures
-from tests.fakes import temporary_file
-from tests.servers import ROOT
 from tests.stories.fleet import Node, Place, get_all, running
-from tests.waiting import LONGEST_S, eventually
+from tests.support import pictures
+from tests.support.fakes import temporary_file
+from tests.support.servers import ROOT
+from tests.support.waiting import LONGEST_S, eventually
 
 
 def calotype(node: Node, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxy.core.delivery import Timings
-from proxy.core.keys import OriginalRef
+from proxy.core.cache.delivery import Timings
+from proxy.core.image.original import OriginalRef
 from proxy.telemetry import slowest
 from proxy.telemetry.slowest import KEPT, Slowest
 

@@ -10,11 +10,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from proxy import parts
-from proxy.config import ConfigError, load
-from proxy.core.delivery import Outcome, Timings, Visit
+from proxy.config.errors import ConfigError
+from proxy.config.settings import load
+from proxy.core.cache.delivery import Outcome, Timings, Visit
+from proxy.node import factory
 from proxy.telemetry.traces import Traces
-from tests.waiting import LONGEST_S
+from tests.support.waiting import LONGEST_S
 
 ID = "0123456789abcdef" * 2
 STEPS = Timings(0.2, 0.1, 0.6)
@@ -94,8 +95,8 @@ def test_without_the_package_it_is_said_what_to_install(monkeypatch: pytest.Monk
     settings = load(None, {"traces": {"endpoint": "http://127.0.0.1:9/v1/traces"}})
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     with pytest.raises(ConfigError, match=r"traces\.endpoint: .*calotype\[otel\]"):
-        parts.traces(settings)
+        factory.traces(settings)
 
 
 def test_off_is_nothing_at_all() -> None:
-    assert parts.traces(load(None, {})) is None
+    assert factory.traces(load(None, {})) is None

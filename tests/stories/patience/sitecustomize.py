@@ -14,15 +14,15 @@ from types import ModuleType
 FACTOR = 20.0
 NAMES = {
     "proxy.tiers.disk": ["LOOKUP_S"],
-    "proxy.tiers.hardened": ["LOCK_S"],
-    "proxy.tiers.objects": ["LOOKUP_S", "STORE_S"],
-    "proxy.tiers.redis": ["CONNECT_S", "TURN_S"],
-    "proxy.s3.bucket": ["CONNECT_S", "FIRST_BYTE_S"],
+    "proxy.tiers.hardened_diskcache": ["LOCK_S"],
+    "proxy.tiers.object_stores": ["LOOKUP_S", "STORE_S"],
+    "proxy.fleet.presence": ["CONNECT_S", "TURN_S"],
+    "proxy.remote.s3": ["CONNECT_S", "FIRST_BYTE_S"],
     "proxy.remote.guard": ["SLOW_AFTER_S"],
-    "proxy.records.fleet": ["REDIS_S", "CONFIRM_S"],
+    "proxy.fleet.purge_log": ["REDIS_S", "CONFIRM_S"],
     "proxy.render.pool": ["START_S"],
-    "proxy.service.purges": ["FOLLOW_S", "DELETE_S"],
-    "proxy.supervisor": ["START_S"],
+    "proxy.service.admin.purges": ["FOLLOW_S", "DELETE_S"],
+    "proxy.node.supervisor": ["START_S"],
 }
 
 

@@ -1,0 +1,241 @@
+"""`calotype check`: reaches every part the configuration names, and says what is wrong and how to mend it."""
+
+import asyncio
+import json
+import math
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import click
+
+from proxy.cli.options import config_option, example, json_option, originals_option, run, settings_of
+from proxy.config.errors import ConfigError
+from proxy.config.sections import S3, Directory, Http
+from proxy.config.settings import Settings
+from proxy.core.cache.delivery import Variant
+from proxy.core.errors import WorkerDied
+from proxy.core.image.formats import OUTPUTS, Format
+from proxy.fleet.presence import RedisFault
+from proxy.node import factory
+from proxy.ports.tiers import Presence
+from proxy.remote.errors import Denied, Foreign, Refused, RemoteError
+from proxy.remote.s3 import S3Bucket
+from proxy.telemetry.metrics import PrometheusMetrics
+from proxy.tiers.bucket import BucketTier, NoFlags
+
+PATIENCE_S = 20.0
+
+
+class Finding(NamedTuple):
+    """One part, whether it works, and what there is to say of it."""
+
+    part: str
+    well: bool
+    said: str
+
+
+class _AlwaysThere(NoFlags):
+    """Flags for trying where a redirect would lead."""
+
+    async def presence(self, key: str) -> Presence:
+        return Presence.PRESENT
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Every part once, the configuration first: it has been read, or this would not run."""
+    findings = [
+        Finding("configuration", True, "valid"),
+        *await _rendering(settings),
+    ]
+    for name, source in settings.sources.items():
+        part = f"sources.{name}"
+        if isinstance(source, Directory):
+            findings.append(_directory(part, f"{part}.path", source.path, os.R_OK | os.X_OK))
+        elif isinstance(source, Http):
+            hosts = sorted(factory.web_place(source).reached)
+            findings += [await _patiently(part, _host(part, host, settings, source)) for host in hosts]
+        else:
+            findings.append(await _patiently(part, _s3_source(part, source)))
+    if not settings.sources:
+        findings.append(Finding("sources", False, "none; add a [sources.NAME] table"))
+    findings.append(_disk(settings))
+    if settings.cache.bucket.kind != "none":
+        findings.append(await _patiently("cache.bucket", _bucket(settings)))
+    if settings.redis.url.get_secret_value():
+        findings.append(await _patiently("redis", _redis(settings)))
+    return findings
+
+
+async def _patiently(part: str, finding: Awaitable[Finding]) -> Finding:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return await finding
+    except TimeoutError:
+        return Finding(part, False, f"no answer within {PATIENCE_S:.0f} s; is something in between?")
+
+
+async def _rendering(settings: Settings) -> list[Finding]:
+    pool = factory.pool(settings, workers=1)
+    try:
+        hello = await pool.start()
+        factory.check_worker(settings, hello)
+    except (WorkerDied, ConfigError) as failure:
+        return [Finding("render", False, str(failure))]
+    finally:
+        await pool.close()
+    missing = sorted(OUTPUTS - set(hello.formats))
+    formats = f"libvips {'.'.join(map(str, hello.libvips))}: {' '.join(hello.formats)}"
+    if missing:
+        formats += f"; not {' '.join(missing)}: install pyvips-binary"
+    whole = (
+        "whole"
+        if settings.render.sandbox != "off"
+        else "off: pictures are decoded with all rights of this user"
+    )
+    sandbox = factory.unsandboxed(hello) or whole
+    return [Finding("formats", not missing, formats), Finding("sandbox", True, sandbox)]
+
+
+def _directory(part: str, key: str, path: Path, mode: int) -> Finding:
+    if not path.is_dir():
+        return Finding(part, False, f"{path} is not a directory; create it or change {key}")
+    if not os.access(path, mode):
+        wanted = "written" if mode & os.W_OK else "read"
+        return Finding(part, False, f"{path} cannot be {wanted} by this user; change its permissions")
+    return Finding(part, True, str(path))
+
+
+def _disk(settings: Settings) -> Finding:
+    part = "cache.disk"
+    try:
+        path = settings.disk_path()
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except (ConfigError, OSError) as failure:
+        return Finding(part, False, f"{failure}; change cache.disk.path")
+    return Finding(part, True, f"{path} is writable")
+
+
+def _where(s3: S3) -> str:
+    return f"bucket {s3.bucket} at {s3.endpoint_url or 'AWS'}"
+
+
+def _failed(part: str, where: str, failure: RemoteError) -> Finding:
+    mend = "" if isinstance(failure, Refused) else f"; is {part}.endpoint_url right, and the store up?"
+    return Finding(part, False, f"{where}: {failure}{mend}")
+
+
+async def _s3_source(part: str, source: S3) -> Finding:
+    where = _where(source)
+    try:
+        async with factory.s3_bucket(source) as bucket:
+            await bucket.reach()
+    except Denied:
+        said = "reached, but may not be listed: a missing original and a forbidden one are both 404"
+        return Finding(part, True, f"{where}: {said}")
+    except RemoteError as failure:
+        return _failed(part, where, failure)
+    return Finding(part, True, f"{where}: reached")
+
+
+async def _host(part: str, host: str, settings: Settings, source: Http) -> Finding:
+    try:
+        async with factory.web(settings, source) as web:
+            await web.reach(host)
+    except Foreign as failure:
+        return Finding(part, False, f"{host}: {failure}; set {part}.allow_private if that is meant")
+    except RemoteError as failure:
+        return Finding(part, False, f"{host}: {failure}")
+    return Finding(part, True, f"{host}: reached")
+
+
+async def _bucket(settings: Settings) -> Finding:
+    part = "cache.bucket"
+    bucket = settings.cache.bucket
+    if bucket.kind == "directory":
+        found = _directory(part, f"{part}.path", Path(bucket.path), os.R_OK | os.W_OK | os.X_OK)
+        return found if not found.well else await _tried(part, str(bucket.path), settings, None)
+    s3 = bucket.as_s3()
+    try:
+        async with factory.s3_bucket(s3) as opened:
+            return await _tried(part, _where(s3), settings, opened)
+    except Denied:
+        return Finding(part, False, f"{_where(s3)}: these credentials may not write, read and list there")
+    except RemoteError as failure:
+        return _failed(part, _where(s3), failure)
+
+
+async def _tried(part: str, where: str, settings: Settings, s3: S3Bucket | None) -> Finding:
+    """Stores an object there, reads it back, goes where a redirect would lead, and removes it. Raises RemoteError."""
+    tier = factory.bucket(settings, s3, _AlwaysThere(), PrometheusMetrics())
+    assert tier is not None
+    key, variant = secrets.token_hex(32), Variant(kind=Format.PNG, body=b"calotype check")
+    name = tier.object_name(key, variant.kind)
+    if s3 is not None:
+        await s3.put(name, b"", content_type="image/png", cache_control="no-store", metadata={})
+    try:
+        await tier.store(key, variant)
+        if await tier.lookup(key, variant.kind) != variant:
+            return Finding(part, False, f"{where}: what was written there is not read back")
+        if settings.cache.bucket.delivery == "redirect" and not await _leads_there(tier, key, variant):
+            mend = "correct public_url" if settings.cache.bucket.public_url else "let signed URLs be read"
+            return Finding(part, False, f"{where}: clients sent there do not get the object; {mend}")
+    finally:
+        if s3 is not None:
+            await s3.delete(name)
+        else:
+            for path in Path(settings.cache.bucket.path, name).parent.glob(f"{key}.*"):
+                path.unlink()
+    return Finding(part, True, f"{where}: written and read")
+
+
+async def _leads_there(tier: BucketTier, key: str, variant: Variant) -> bool:
+    location = await tier.location(key, Format.PNG, until_s=math.inf)
+    try:
+        async with aiohttp.ClientSession() as session, session.get(location) as answer:
+            return answer.status == 200 and await answer.read() == variant.body
+    except (aiohttp.ClientError, ValueError):
+        return False
+
+
+async def _redis(settings: Settings) -> Finding:
+    try:
+        flags = factory.redis(settings, PrometheusMetrics())
+        assert flags is not None
+        async with flags:
+            took_s = await flags.reach()
+    except (RedisFault, ConfigError) as failure:
+        return Finding("redis", False, str(failure))
+    if took_s > settings.redis.timeout:
+        said = f"answers in {took_s * 1000:.0f} ms, later than redis.timeout: it would not be waited for"
+        return Finding("redis", False, said)
+    return Finding("redis", True, "written and read")
+
+
+@click.command(
+    "check",
+    short_help="Validate the configuration, and reach every part.",
+    epilog=example("calotype check --config shop.toml"),
+)
+@json_option
+@config_option
+@originals_option
+def command(config: Path | None, originals: Path | None, as_json: bool) -> None:
+    """Validate the configuration, try every format, reach every source and tier. Exit 0 if all is well."""
+
+    async def examined() -> list[Finding]:
+        return await examine(settings_of(config, originals))
+
+    findings = run(examined())
+    if as_json:
+        click.echo(json.dumps([finding._asdict() for finding in findings]))
+    for finding in () if as_json else findings:
+        click.echo(f"{'ok  ' if finding.well else 'FAIL'}  {finding.part}: {finding.said}")
+    sys.exit(0 if all(finding.well for finding in findings) else 1)

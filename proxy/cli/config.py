@@ -1,0 +1,123 @@
+"""`calotype config`: every setting that counts, and where its value comes from."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from proxy.cli.options import example, json_option, node_options, one_line, traced_settings
+from proxy.config.errors import ConfigError
+from proxy.config.settings import Layer, Settings, variable_of
+from proxy.config.toml import MASK, duration, toml
+
+_USER = re.compile(r"://[^/?#]*@")
+_FLAGS = {"cache.disk.path": "--cache", "sources.originals.path": "--originals"}
+
+
+class Value(NamedTuple):
+    """One setting: its dotted name, its value as TOML, its origin (default, file, environment, flag), and which file,
+    variable or flag that is. `means` tells what the node makes of an empty value."""
+
+    name: str
+    value: str
+    origin: str
+    where: str
+    means: str
+
+    def line(self) -> str:
+        """Of a TOML file."""
+        told = f"{self.origin} {self.where}".rstrip() + (f": {self.means}" if self.means else "")
+        return f"{f'{self.name} = {self.value}':<50}  # {told}"
+
+    def told(self) -> dict[str, Any]:
+        """For JSON."""
+        value = tomllib.loads(f"value = {self.value}")["value"]
+        return {"value": value, "origin": self.origin, "where": self.where}
+
+
+def effective(settings: Settings, layers: Sequence[Layer]) -> list[Value]:
+    """All of them, in the order of config/default.toml; secrets are masked."""
+    whole = settings.model_copy(update={"mounts": settings.named_mounts()})
+    return [
+        Value(".".join(path), shown, *_origin(path, layers), _means(".".join(path), shown, settings))
+        for path, shown in _values(whole, ())
+    ]
+
+
+def _values(
+    section: BaseModel | Mapping[str, Any], before: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    fields = type(section).model_fields if isinstance(section, BaseModel) else {}
+    items = [(name, getattr(section, name)) for name in fields] if fields else [*dict(section).items()]
+    for name, value in items:
+        path = (*before, name)
+        if isinstance(value, BaseModel | dict):
+            yield from _values(value, path)
+        else:
+            yield path, _shown(value, fields.get(name))
+
+
+def _shown(value: object, field: FieldInfo | None) -> str:
+    is_duration = isinstance(value, int | float) and field is not None and isinstance(field.default, str)
+    if is_duration and type(value) in (int, float):
+        return toml(duration(value))  # type: ignore[arg-type]
+    return toml(_masked(value) if isinstance(value, str) and "://" in value else value)
+
+
+def _masked(url: str) -> str:
+    """A URL may hold a password, or a token in its query."""
+    shown, mark, _ = _USER.sub(f"://{MASK}@", url, count=1).partition("?")
+    return f"{shown}?{MASK}" if mark else shown
+
+
+def _origin(path: tuple[str, ...], layers: Sequence[Layer]) -> tuple[str, str]:
+    for layer in layers:
+        said: Any = layer.said
+        for name in path:
+            said = said.get(name, ...) if isinstance(said, Mapping) else ...
+        if said is not ...:
+            name = ".".join(path)
+            match layer.origin:
+                case "flag":
+                    return "flag", _FLAGS.get(name, f"--{path[-1]}")
+                case "environment":
+                    return "environment", variable_of(path)
+                case file:
+                    return "file", file
+    return "default", ""
+
+
+def _means(name: str, shown: str, settings: Settings) -> str:
+    try:
+        if name == "cache.disk.path" and shown == '""':
+            return str(settings.disk_path())
+    except ConfigError:
+        return "must be set, for this user has no home directory"
+    return f"{settings.workers()}" if name == "render.workers" and shown == "0" else ""
+
+
+@click.command(
+    "config",
+    short_help="Print the effective configuration.",
+    epilog=example("calotype config --config shop.toml"),
+)
+@json_option
+@node_options
+def command(config: Path | None, originals: Path | None, flags: dict[str, Any], as_json: bool) -> None:
+    """Print every setting that counts, and whether its value comes from a default, a file, the environment or a flag.
+
+    The lines are those of a TOML file. Secrets are masked.
+    """
+    with one_line():
+        values = effective(*traced_settings(config, originals, **flags))
+    if as_json:
+        click.echo(json.dumps({each.name: each.told() for each in values}))
+        return
+    for each in values:
+        click.echo(each.line())

@@ -1,0 +1,46 @@
+"""`calotype explain`: what a URL means to a node of these settings."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from proxy.cli.options import config_option, example, json_option, originals_option, run, settings_of
+from proxy.config.errors import ConfigError
+from proxy.node.engine import Engine
+from proxy.telemetry.event_log import quiet
+from proxy.telemetry.metrics import PrometheusMetrics
+
+
+@click.command(
+    "explain",
+    short_help="Tell what a URL means.",
+    epilog=example("calotype explain /w_100,f_auto/photo.jpg --accept image/webp --originals ~/Pictures"),
+)
+@click.argument("url")
+@click.option("--accept", default="", help="The Accept header to negotiate f_auto with.")
+@json_option
+@originals_option
+@config_option
+def command(url: str, accept: str, as_json: bool, originals: Path | None, config: Path | None) -> None:
+    """Tell what URL means: its signature, original, transform, plan, cache key, and what was ignored or clamped.
+
+    Exit 1 if the node would refuse the URL. The output then has every reason, and all that can still be said.
+    """
+
+    async def tell() -> dict[str, Any]:
+        settings = settings_of(config, originals)
+        if not settings.sources:
+            raise ConfigError("sources: give --originals DIR or --config FILE")
+        async with Engine(settings, PrometheusMetrics(), quiet(), disk=None, workers=1) as engine:
+            return dict(await engine.explain(url, accept))
+
+    told = run(tell())
+    if as_json:
+        click.echo(json.dumps(told))
+    for name, value in () if as_json else told.items():
+        for line in value if isinstance(value, list) else [value]:
+            click.echo(f"{name:10} {line}".rstrip())
+    sys.exit(1 if told["refused"] else 0)

@@ -1,0 +1,181 @@
+"""`calotype gc`: variants in the bucket that nobody needs, listed or removed: of originals that are gone, or that nobody
+has asked for since a day."""
+
+import asyncio
+import json
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import click
+
+from proxy.cli.options import config_option, example, json_option, run, settings_of
+from proxy.cli.progress import bar
+from proxy.config.errors import ConfigError
+from proxy.config.settings import Settings
+from proxy.core.errors import CalotypeError
+from proxy.core.image.original import OriginalRef
+from proxy.node.engine import Engine
+from proxy.state.usage import asked_since
+from proxy.telemetry.event_log import quiet
+from proxy.telemetry.metrics import PrometheusMetrics
+from proxy.tiers.bucket import BucketTier, Stored, StoreFault
+
+_AT_ONCE = 16
+
+
+class Found(NamedTuple):
+    """An entry that nobody needs, and why."""
+
+    name: str
+    reason: str
+    is_removed: bool
+
+
+class Collected(NamedTuple):
+    """How many entries were looked at, could not be looked at, and are needed by nobody."""
+
+    looked_at: int
+    unknown: int
+    found: list[Found]
+
+
+async def collect(settings: Settings, *, gone: bool, unused_since: date | None, delete: bool) -> Collected:
+    """Looks at every entry of the bucket; removes what nobody needs only if told to `delete`. Raises ConfigError."""
+    if settings.cache.bucket.kind == "none":
+        raise ConfigError("cache.bucket.kind: is none; there is nothing to tidy up")
+    with TemporaryDirectory(prefix="calotype-") as scratch:
+        return await _collected(settings, Path(scratch), gone=gone, unused_since=unused_since, delete=delete)
+
+
+async def _collected(
+    settings: Settings, scratch: Path, *, gone: bool, unused_since: date | None, delete: bool
+) -> Collected:
+    engine = Engine(settings, PrometheusMetrics(), quiet(), disk=scratch, workers=1)
+    async with engine:
+        bucket = engine.bucket
+        assert bucket is not None
+        try:
+            return await _Collector(engine, bucket, gone=gone, delete=delete).run(unused_since)
+        except StoreFault as fault:
+            raise ConfigError(f"cache.bucket: it cannot be listed ({fault.kind})") from None
+
+
+class _Collector:
+    def __init__(self, engine: Engine, bucket: BucketTier, *, gone: bool, delete: bool) -> None:
+        self._sources = engine.sources
+        self._bucket = bucket
+        self._gone = gone
+        self._delete = delete
+        self._originals: dict[OriginalRef, asyncio.Future[bool]] = {}
+        self._used: set[bytes] = set()
+        self._since: date | None = None
+        self._looked_at = self._unknown = 0
+        self._found: list[Found] = []
+
+    async def run(self, since: date | None) -> Collected:
+        if since is not None:
+            self._used, first = await asked_since(self._bucket, since)
+            if first is None or first > since:
+                raise ConfigError(
+                    f"--unused-since: what was asked for is known only since {first}; choose that day or a later one"
+                    if first
+                    else "--unused-since: no node has noted yet what was asked for; try again in some days"
+                )
+            self._since = since
+        failed = ""
+        with bar("looking", None) as shown:
+            async with asyncio.TaskGroup() as group:
+                seats = asyncio.Semaphore(_AT_ONCE)
+
+                async def look(stored: Stored) -> None:
+                    try:
+                        await self._look(stored)
+                    finally:
+                        seats.release()
+
+                try:
+                    async for stored in self._bucket.stored():
+                        await seats.acquire()
+                        group.create_task(look(stored))
+                        shown.set(done=self._looked_at, total=self._looked_at + 1, failed=self._unknown)
+                except StoreFault as fault:
+                    failed = fault.kind
+        if failed:
+            raise StoreFault(failed)
+        return Collected(self._looked_at, self._unknown, sorted(self._found))
+
+    async def _look(self, stored: Stored) -> None:
+        self._looked_at += 1
+        reason = self._unused(stored)
+        if not reason and self._gone:
+            try:
+                reason = await self._of_nobody(stored)
+            except (StoreFault, CalotypeError):
+                self._unknown += 1
+                return
+        if reason:
+            removed = self._delete and bool(await self._bucket.remove(stored.key, stored.kind))
+            name = self._bucket.object_name(stored.key, stored.kind)
+            self._found.append(Found(name, reason, removed))
+
+    def _unused(self, stored: Stored) -> str:
+        """Facts are a few bytes that spare a fetch, and are asked for unseen: they go with their original."""
+        if self._since is None or stored.kind is None or bytes.fromhex(stored.key) in self._used:
+            return ""
+        day = datetime.fromtimestamp(stored.stored_s, UTC).date()
+        return f"not asked for since {self._since}" if day < self._since else ""
+
+    async def _of_nobody(self, stored: Stored) -> str:
+        ref = await self._bucket.original_of(stored.key, stored.kind)
+        if ref is None:
+            return ""
+        if ref.source not in self._sources:
+            return ""  # Perhaps another configuration's, in the same bucket.
+        if ref not in self._originals:
+            self._originals[ref] = asyncio.ensure_future(self._sources[ref.source].exists(ref.key))
+        return "" if await asyncio.shield(self._originals[ref]) else "its original is gone"
+
+
+@click.command(
+    "gc",
+    short_help="List or remove unneeded variants of the bucket.",
+    epilog=example("calotype gc --gone --unused-since 2026-06-01 --config shop.toml"),
+)
+@click.option("--gone", is_flag=True, help="Variants whose original is gone.")
+@click.option(
+    "--unused-since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Variants that nobody has asked any node for since this day.",
+)
+@click.option("--delete", is_flag=True, help="Remove them; without it they are only listed.")
+@json_option
+@config_option
+def command(
+    gone: bool, unused_since: datetime | None, delete: bool, as_json: bool, config: Path | None
+) -> None:
+    """List, or remove, variants in the bucket whose original is gone, or that no client asks for."""
+    if not gone and unused_since is None:
+        raise click.UsageError("give --gone, --unused-since or both")
+
+    async def tidy() -> Collected:
+        since = None if unused_since is None else unused_since.date()
+        return await collect(settings_of(config), gone=gone, unused_since=since, delete=delete)
+
+    collected = run(tidy())
+    removed = sum(found.is_removed for found in collected.found)
+    if as_json:
+        click.echo(
+            json.dumps({**collected._asdict(), "found": [found._asdict() for found in collected.found]})
+        )
+    for found in () if as_json else collected.found:
+        click.echo(f"{'removed' if found.is_removed else 'unneeded'}  {found.name}: {found.reason}")
+    said = f"{removed} removed" if delete else "add --delete to remove them"
+    click.echo(
+        f"{len(collected.found)} of {collected.looked_at} entries are needed by nobody; {said}"
+        + (f"; {collected.unknown} could not be looked at" if collected.unknown else ""),
+        err=True,
+    )
+    sys.exit(1 if collected.unknown or (delete and removed < len(collected.found)) else 0)

@@ -1,0 +1,128 @@
+"""What the commands of the command line share: their options, how they read settings, and how they end."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from proxy.config.errors import ConfigError
+from proxy.config.sections import duration_s
+from proxy.config.settings import Layer, Settings, traced
+from proxy.core.errors import CalotypeError
+from proxy.node.listeners import loop_factory
+
+T = TypeVar("T")
+
+_EXISTING_DIR = click.Path(exists=True, file_okay=False, path_type=Path)
+config_option = click.option(
+    "--config",
+    "config",
+    type=click.Path(path_type=Path),
+    help="TOML file with the settings; CALOTYPE_CONFIG names it too.",
+)
+originals_option = click.option(
+    "--originals", type=_EXISTING_DIR, help="Serve the pictures of this directory, without a configuration."
+)
+
+
+token_option = click.option(
+    "--token", help="Token of the node's admin listener; else admin.token of this configuration."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def settings_of(config: Path | None, originals: Path | None = None, **flags: Any) -> Settings:
+    return traced_settings(config, originals, **flags)[0]
+
+
+def traced_settings(
+    config: Path | None, originals: Path | None, **flags: Any
+) -> tuple[Settings, tuple[Layer, ...]]:
+    if originals is not None:
+        flags["sources"] = {"originals": {"path": str(originals)}}
+    settings, layers = traced(config, {section: values for section, values in flags.items() if values})
+    if originals is not None and all(m.source != "originals" for m in settings.named_mounts().values()):
+        raise ConfigError(
+            '--originals: the configuration mounts other sources; give one source = "originals"'
+        )
+    return settings, layers
+
+
+def given(**values: object) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """What is wrong becomes one line and exit code 1."""
+    try:
+        yield
+    except CalotypeError as failure:
+        raise click.ClickException(f"{failure.slug}: {failure.detail}") from None
+    except ConfigError as failure:
+        raise click.ClickException(str(failure)) from None
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """`work` to its end, on uvloop where it is installed."""
+    with one_line(), asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(work)
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, written as in the configuration."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return duration_s(value)
+        except ValueError as reason:
+            self.fail(str(reason), param, ctx)
+
+
+def example(line: str) -> str:
+    """As it is typed, on one line."""
+    return f"\b\nExample:\n  {line}"
+
+
+def node_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What a node's settings take from the command line; the command gets `flags`, by section."""
+
+    @wraps(command)
+    def sectioned(
+        cache: Path | None, host: str | None, port: int | None, processes: int | None, **rest: Any
+    ) -> None:
+        flags: dict[str, Any] = {"server": given(host=host, port=port, processes=processes)}
+        if cache is not None:
+            flags["cache"] = {"disk": {"path": str(cache)}}
+        command(flags=flags, **rest)
+
+    for option in (
+        click.option("--processes", type=int, help="Processes that answer requests (1)."),
+        click.option("--port", type=int, help="Port of the public listener (8080); 0 takes a free one."),
+        click.option("--host", help="Address of the public listener (127.0.0.1)."),
+        click.option("--cache", type=click.Path(path_type=Path), help="Directory of the disk tier."),
+        originals_option,
+        config_option,
+    ):
+        sectioned = option(sectioned)
+    return sectioned
+
+
+def sign_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--session", default="", help="Sign for this value of the session cookie or header."),
+        click.option("--domain", default="", help="Sign for pages of this host and those below it."),
+        click.option(
+            "--expires", "seconds", type=Duration(), help="Sign for so long from now, as in 30m, 1h, 7d."
+        ),
+        click.option("--key", "key_id", help="Id of the key to sign with, and name it in the URL."),
+        click.option("--mount", help="Name of the mount, where there are several."),
+    ):
+        command = option(command)
+    return command

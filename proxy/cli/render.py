@@ -1,0 +1,255 @@
+"""`calotype render`: one picture or a directory of them through the engine, without a server."""
+
+import asyncio
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import NamedTuple
+
+import click
+
+from proxy.cli.options import config_option, example, json_option, one_line, run, settings_of
+from proxy.cli.progress import bar
+from proxy.config.errors import ConfigError
+from proxy.config.sections import Directory
+from proxy.config.settings import Settings
+from proxy.core.cache.variant_request import Wanted
+from proxy.core.errors import CalotypeError
+from proxy.core.image.facts import Facts
+from proxy.core.image.formats import SNIFF_BYTES, TRAITS, Format, sniff
+from proxy.core.image.original import OriginalRef
+from proxy.core.transform.operations import Transform
+from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.target import is_hidden
+from proxy.node.engine import Engine
+from proxy.sources.directory import OpenFile
+from proxy.telemetry.event_log import quiet
+from proxy.telemetry.metrics import PrometheusMetrics
+
+STANDARD = Path("-")
+"""Standard input, or standard output."""
+_SOURCE = "input"
+_BY_SUFFIX = {f".{TRAITS[kind].suffix}": kind for kind in Format if TRAITS[kind].shown} | {
+    ".jpeg": Format.JPEG,
+    ".jpe": Format.JPEG,
+    ".jfif": Format.JPEG,
+}
+_OTHER_SUFFIXES = frozenset(
+    {".bmp", ".heic", ".heif", ".ico", ".jp2", ".jxl", ".pdf", ".svg", ".tif", ".tiff"}
+)
+
+
+async def render(
+    settings: Settings, source: Path, transform: str, out: Path | None, *, as_json: bool = False
+) -> int:
+    """Renders `source` to `out`; returns how many pictures failed, each told in a line on standard error, as is what was
+    made, `as_json` in an object a line. Raises ConfigError and what is wrong with the transform or the picture."""
+    presets = settings.parsed_presets()
+    asked = parse_tokens(transform, presets).transform(presets)
+    if source != STANDARD and source.is_dir():
+        return await _render_all(settings, source.resolve(), asked, _folder(source, out), as_json=as_json)
+    if out is not None and out.is_dir():
+        raise ConfigError("-o: is a directory; name a file, as INPUT is one")
+    if out in (None, STANDARD):
+        if sys.stdout.isatty():
+            raise ConfigError("-o: name a file; a terminal shows no picture")
+    else:
+        asked = _of_suffix(asked, out.suffix.lower())
+    with _at_hand(source, int(settings.limits.original_max_bytes)) as file:
+        async with _engine(settings, file.parent, workers=1) as engine:
+            made = await _deliver(engine, file.name, asked)
+    try:
+        if out in (None, STANDARD):
+            sys.stdout.buffer.write(made.body)
+            sys.stdout.buffer.flush()
+        else:
+            _write(out, made.body)
+    except OSError as fault:
+        raise ConfigError(f"-o: cannot be written: {fault.strerror}") from None
+    click.echo(
+        made.line("standard output" if out in (None, STANDARD) else str(out), as_json=as_json), err=True
+    )
+    return 0
+
+
+def _of_suffix(asked: Transform, suffix: str) -> Transform:
+    """`asked` in the format of the output's suffix, where it names none itself; raises ConfigError where the two
+    contradict each other."""
+    of_suffix = _BY_SUFFIX.get(suffix)
+    if isinstance(asked.format, Format):
+        if (of_suffix or asked.format) is not asked.format or suffix in _OTHER_SUFFIXES:
+            raise ConfigError(f"-o: the suffix {suffix} contradicts f_{TRAITS[asked.format].suffix}")
+        return asked
+    if of_suffix is None and suffix:
+        known = ", ".join(sorted(_BY_SUFFIX))
+        raise ConfigError(f"-o: no format has this suffix; there are {known}, or name a format with f_")
+    return replace(asked, format=of_suffix or asked.format)
+
+
+def _folder(source: Path, out: Path | None) -> Path:
+    if out is None:
+        raise ConfigError("-o: name the directory to write to, as INPUT is one")
+    if out == STANDARD or (out.exists() and not out.is_dir()):
+        raise ConfigError("-o: must be a directory, as INPUT is one")
+    if out.resolve() == source.resolve():
+        raise ConfigError("-o: must be another directory than INPUT, whose pictures would be replaced")
+    return out
+
+
+@contextmanager
+def _at_hand(source: Path, most_bytes: int) -> Iterator[Path]:
+    """The file to render; what comes by standard input has none yet."""
+    if source != STANDARD:
+        yield source.resolve()
+        return
+    with TemporaryDirectory(prefix="calotype-") as folder:
+        file = Path(folder, "input")
+        file.write_bytes(sys.stdin.buffer.read(most_bytes + 1))
+        yield file
+
+
+async def _render_all(settings: Settings, source: Path, asked: Transform, out: Path, *, as_json: bool) -> int:
+    pictures = list(_pictures(source, out.resolve()))
+    shared = Counter(path.with_suffix("") for path in pictures)
+    waiting = iter(pictures)
+    failed = 0
+    with bar("rendering", len(pictures)) as shown:
+
+        async def work(engine: Engine) -> None:
+            nonlocal failed
+            for path in waiting:
+                key = path.relative_to(source).as_posix()
+                try:
+                    made = await _deliver(engine, key, asked)
+                    # Two originals that differ in their suffix alone keep it, or one would overwrite the other.
+                    stem = path.name if shared[path.with_suffix("")] > 1 else path.stem
+                    folder = out / path.relative_to(source).parent
+                    path_out = folder / f"{stem}.{TRAITS[made.facts.format].suffix}"
+                    _write(path_out, made.body)
+                except (CalotypeError, OSError) as failure:
+                    failed += 1
+                    reason = _reason(failure)
+                    shown.say(json.dumps({"input": key, "error": reason}) if as_json else f"{key}: {reason}")
+                    shown.advance(failed=True)
+                else:
+                    shown.say(made.line(str(path_out), as_json=as_json))
+                    shown.advance()
+
+        async with _engine(settings, source) as engine, asyncio.TaskGroup() as group:
+            for _ in range(2 * settings.workers()):
+                group.create_task(work(engine))
+    counts = {"rendered": len(pictures) - failed, "failed": failed}
+    said = f"{counts['rendered']} rendered to {out}, {failed} failed"
+    click.echo(json.dumps(counts) if as_json else said, err=True)
+    return failed
+
+
+def _engine(settings: Settings, root: Path, *, workers: int | None = None) -> Engine:
+    lone = settings.model_copy(update={"sources": {_SOURCE: Directory(path=root)}, "mounts": {}})
+    return Engine(lone, PrometheusMetrics(), quiet(), disk=None, workers=workers)
+
+
+class _Made(NamedTuple):
+    """A variant, what is read in its header, and how long it took."""
+
+    body: bytes
+    facts: Facts
+    seconds: float
+
+    def line(self, out: str, *, as_json: bool) -> str:
+        """That it was written to `out`."""
+        facts = self.facts
+        if as_json:
+            return json.dumps(
+                {
+                    "output": out,
+                    "width": facts.width_px,
+                    "height": facts.height_px,
+                    "format": facts.format,
+                    "frames": facts.pages,
+                    "bytes": len(self.body),
+                    "seconds": round(self.seconds, 3),
+                }
+            )
+        frames = f", {facts.pages} frames" if facts.animated else ""
+        return (
+            f"{out}: {facts.width_px}x{facts.height_px} {facts.format}{frames}, {len(self.body)} bytes,"
+            f" {self.seconds:.2f} s"
+        )
+
+
+async def _deliver(engine: Engine, key: str, asked: Transform) -> _Made:
+    # Nobody negotiates here: f_auto is the best the configuration has.
+    modern = frozenset(engine.settings.formats.auto) - {Format.JPEG}
+    most_px = engine.settings.limits.output_max_side
+    wanted = Wanted(OriginalRef(_SOURCE, key), asked, modern, most_px)
+    # The deadline bounds a request's wait; here there is only the render's own timeout.
+    began_s = engine.clock()
+    deadline = began_s + 3600
+    delivered = await engine.produce.variant(wanted, deadline=deadline, redirect_until_s=0)
+    took_s = engine.clock() - began_s
+    assert delivered.variant is not None
+    body = delivered.variant.body
+    with TemporaryFile() as file:
+        file.write(body)
+        file.flush()
+        with closing(OpenFile(os.dup(file.fileno()), wanted.ref, "")) as opened:
+            facts = await engine.pool.probe(opened, deadline=deadline)
+    return _Made(body, facts, took_s)
+
+
+def _pictures(source: Path, out: Path) -> Iterator[Path]:
+    for path in sorted(source.rglob("*")):
+        hidden = is_hidden(path.relative_to(source).as_posix())
+        if path.is_file() and not hidden and not path.is_relative_to(out):
+            with path.open("rb") as file:
+                if sniff(file.read(SNIFF_BYTES)) is not None:
+                    yield path
+
+
+def _write(path: Path, body: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(body)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _reason(failure: Exception) -> str:
+    return f"{failure.slug}: {failure.detail}" if isinstance(failure, CalotypeError) else str(failure)
+
+
+@click.command(
+    "render",
+    short_help="Render pictures without a server.",
+    epilog=example("calotype render photo.jpg w_300,h_300,c_fill -o card.webp"),
+)
+@click.argument("source", metavar="INPUT", type=click.Path(exists=True, allow_dash=True, path_type=Path))
+@click.argument("transform", metavar="TRANSFORM")
+@click.option(
+    "-o",
+    "out",
+    type=click.Path(path_type=Path),
+    help="File, or - for standard output (the default); the directory if INPUT is one.",
+)
+@json_option
+@config_option
+def command(source: Path, transform: str, out: Path | None, config: Path | None, as_json: bool) -> None:
+    """Render INPUT, a picture or a directory of them, through the same engine without a server.
+
+    TRANSFORM is the first segment of a path URL, as in w_400,h_300,c_fill,f_webp. INPUT - is standard input. Without f_
+    the suffix of the output decides, then the format of the original. Standard error has a line for each variant.
+    """
+    with one_line():
+        settings = settings_of(config)
+    failed = run(render(settings, source, transform, out, as_json=as_json))
+    sys.exit(1 if failed else 0)

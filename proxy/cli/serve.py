@@ -1,0 +1,48 @@
+"""`calotype serve`: the node, until it is told to stop."""
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from proxy.cli import demo
+from proxy.cli.options import example, node_options, one_line, run, settings_of
+from proxy.config.settings import Settings
+from proxy.config.shipped import demo_configuration
+from proxy.node.listeners import leave
+from proxy.node.serve import prepare, serve_until_signal
+from proxy.telemetry.log_writer import Outlet
+
+
+@click.command(
+    "serve", short_help="Run the node.", epilog=example("calotype serve --originals ~/Pictures --port 8000")
+)
+@node_options
+@click.option("--demo", "is_demo", is_flag=True, help="Paint originals to try it on, and print URLs to open.")
+def command(config: Path | None, originals: Path | None, flags: dict[str, Any], is_demo: bool) -> None:
+    """Run the node until it is told to stop (SIGTERM or Ctrl-C), then let what is under way finish."""
+    announce: Callable[[str, str], str] | None = None
+    if not sys.stdout.isatty():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Until there is something to read anew.
+    with one_line():
+        if is_demo and config is None:
+            config = demo_configuration()
+
+        def read() -> Settings:
+            settings = settings_of(config, originals, **flags)
+            return demo.with_originals(settings) if is_demo else settings
+
+        settings = read()
+        if is_demo:
+            demo.paint(settings)
+            announce = demo.announce
+        children = prepare(settings)
+    out = Outlet(form=settings.log.format)
+    try:
+        run(serve_until_signal(settings, out, children, read=read, announce=announce))
+    finally:
+        out.close()
+    leave()

@@ -1,0 +1,26 @@
+"""`calotype sign`: a URL with its signature."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from proxy.cli.options import config_option, example, json_option, one_line, settings_of, sign_options
+from proxy.cli.url import Wish, signed_url
+
+
+@click.command(
+    "sign",
+    short_help="Sign a URL.",
+    epilog=example('calotype sign "/thumbnail?url=shoes/red.jpg&w=1234" --expires 1h --config shop.toml'),
+)
+@click.argument("url", metavar="URL")
+@json_option
+@sign_options
+@config_option
+def command(url: str, mount: str | None, config: Path | None, as_json: bool, **how: Any) -> None:
+    """Print URL, absolute or from its first slash on, with its signature."""
+    with one_line():
+        made = signed_url(settings_of(config), url, mount=mount, wish=Wish(**how))
+    click.echo(json.dumps({"url": made}) if as_json else made)

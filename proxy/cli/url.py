@@ -1,0 +1,119 @@
+"""`calotype url`: URLs as this node answers them, signed with one of its keys."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from proxy.cli.options import config_option, example, json_option, one_line, settings_of, sign_options
+from proxy.config.errors import ConfigError
+from proxy.config.settings import Settings
+from proxy.core.url.dialects.native import parse_tokens, path_url, query_url
+from proxy.core.url.mounts import Mount, Signing, host_name, route
+from proxy.core.url.signing import sign
+from proxy.core.url.target import cut, origin_and_target
+from proxy.node import factory
+
+
+class Wish(NamedTuple):
+    """How to sign: with which key, none being the mount's first, for how many seconds, for whose pages and session."""
+
+    key_id: str | None = None
+    seconds: float | None = None
+    domain: str = ""
+    session: str = ""
+
+
+def variant_url(
+    settings: Settings, key: str, transform: str, *, mount: str | None, query: bool, wish: Wish | None
+) -> str:
+    """The URL of a variant, signed if there is a `wish`. Raises ConfigError or what is wrong with key or transform."""
+    asked = parse_tokens(transform, settings.parsed_presets())
+    below = (query_url if query else path_url)(key, asked.own, asked.preset)
+    chosen = _chosen(factory.mounts(settings), mount)
+    target = below if chosen is None else chosen.prefix.removesuffix("/") + below
+    host = "*" if chosen is None else chosen.host
+    server = settings.server
+    bracketed = f"[{server.host}]" if ":" in server.host else server.host
+    origin = f"https://{host}" if host != "*" else f"http://{bracketed}:{server.port}"
+    if wish is not None:
+        if chosen is None:
+            raise ConfigError("mounts: there is none to sign for; add a [sources.NAME] table")
+        target = _signed(settings, chosen, target, wish)
+    return origin + target
+
+
+def signed_url(settings: Settings, url: str, *, mount: str | None, wish: Wish) -> str:
+    """`url`, absolute or a target alone, with its signature. Raises ConfigError, BadUrl or UnknownRoute."""
+    origin, target = origin_and_target(url)
+    cut(target)
+    chosen = route(factory.mounts(settings), host_name(origin.partition("://")[2]), target)
+    if mount not in (None, chosen.name):
+        raise ConfigError(f"--mount: this URL belongs to mount {chosen.name}")
+    return origin + _signed(settings, chosen, target, wish)
+
+
+def _chosen(mounts: list[Mount], name: str | None) -> Mount | None:
+    names = ", ".join(mount.name for mount in mounts)
+    if name is None:
+        if len(mounts) > 1:
+            raise ConfigError(f"--mount: is needed, for there are {names}")
+        return mounts[0] if mounts else None
+    for mount in mounts:
+        if mount.name == name:
+            return mount
+    raise ConfigError(f"--mount: there is no mount of that name; there are {names}")
+
+
+def _signed(settings: Settings, mount: Mount, target: str, wish: Wish) -> str:
+    if mount.signing is Signing.OFF:
+        raise ConfigError(f"mounts.{mount.name}.signing: is off; set it to optional or required")
+    key_id = wish.key_id or next(iter(mount.keys))
+    if key_id not in mount.keys:
+        raise ConfigError(f"--key: mount {mount.name} has no key of that id")
+    if wish.session and not settings.signing.session:
+        raise ConfigError("signing.session: must say which cookie or header --session is compared with")
+    if wish.seconds is not None and wish.seconds < 1:
+        raise ConfigError("--expires: must be a second or more")
+    until_s = None if wish.seconds is None else int(factory.wall() + wish.seconds)
+    return sign(
+        target,
+        mount.keys[key_id],
+        until_s=until_s,
+        key_id=wish.key_id or "",
+        domain=wish.domain,
+        session=wish.session,
+    )
+
+
+@click.command(
+    "url",
+    short_help="Print the URL of a variant.",
+    epilog=example("calotype url shoes/red.jpg w_400,f_auto --sign --expires 1h --config shop.toml"),
+)
+@click.argument("key", metavar="KEY")
+@click.argument("transform", metavar="TRANSFORM")
+@json_option
+@click.option("--query", is_flag=True, help="Print the /thumbnail?url= form.")
+@click.option("--sign", "is_signed", is_flag=True, help="Sign it.")
+@sign_options
+@config_option
+def command(
+    key: str,
+    transform: str,
+    mount: str | None,
+    query: bool,
+    is_signed: bool,
+    as_json: bool,
+    config: Path | None,
+    **how: Any,
+) -> None:
+    """Print the URL of a variant: KEY of the original, TRANSFORM as in w_400,h_300,c_fill,f_auto."""
+    if not is_signed and any(how.values()):
+        raise click.UsageError("--key, --expires, --domain and --session go with --sign")
+    wish = Wish(**how) if is_signed else None
+    with one_line():
+        settings = settings_of(config)
+        made = variant_url(settings, key, transform, mount=mount, query=query, wish=wish)
+    click.echo(json.dumps({"url": made}) if as_json else made)

@@ -1,0 +1,46 @@
+"""What a service manager says in the environment (sd_listen_fds(3), sd_notify(3))."""
+
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from proxy.config.errors import ConfigError
+
+_FIRST_PASSED = 3
+
+
+class Told(NamedTuple):
+    """What a service manager says in the environment: where it wants to hear from us, how often, and what it has
+    opened for us, by name."""
+
+    notify_path: str = ""
+    watchdog_s: float = 0.0
+    descriptors: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+
+
+def told_by_systemd() -> Told:
+    """Read once, and removed: it is not for our children. Raises ConfigError where it makes no sense."""
+    taken = {
+        name: os.environ.pop(name, "")
+        for name in (
+            "NOTIFY_SOCKET",
+            "WATCHDOG_USEC",
+            "WATCHDOG_PID",
+            "LISTEN_PID",
+            "LISTEN_FDS",
+            "LISTEN_FDNAMES",
+        )
+    }
+    ours = ("", str(os.getpid()))
+    descriptors: dict[str, tuple[int, ...]] = {}
+    try:
+        watchdog_s = int(taken["WATCHDOG_USEC"] or 0) / 1e6 if taken["WATCHDOG_PID"] in ours else 0.0
+        count = int(taken["LISTEN_FDS"] or 0) if taken["LISTEN_PID"] in ours[1:] else 0
+    except ValueError:
+        raise ConfigError("environment: WATCHDOG_USEC and LISTEN_FDS must be numbers") from None
+    names = [name for name in taken["LISTEN_FDNAMES"].split(":") if name]
+    names += ["public"] * (count - len(names))
+    for descriptor, name in enumerate(names[:count], start=_FIRST_PASSED):
+        descriptors[name] = (*descriptors.get(name, ()), descriptor)
+    return Told(taken["NOTIFY_SOCKET"], watchdog_s, descriptors)

@@ -1,0 +1,5 @@
+"""What stops a start."""
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; one line that names the key."""

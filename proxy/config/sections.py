@@ -1,0 +1,546 @@
+"""The sections of the settings: every key with its type, default and one line of explanation. Frozen; what one section
+can tell of itself is validated here, what takes several in `config`. Longer than other files: it is one table.
+"""
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Discriminator,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    Tag,
+    model_validator,
+)
+
+from proxy.core.image.formats import Format
+from proxy.core.url.dialects.native import QueryRule
+from proxy.core.url.dialects.native_params import colour
+from proxy.core.url.mounts import Signing
+from proxy.core.url.policy import Dimensions
+from proxy.core.url.signing import MIN_SECRET_BYTES
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_HOST = re.compile(
+    r"(?:[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?!80$|443$)([1-9][0-9]{0,4}))?", re.ASCII
+)
+_BASE_URL = re.compile(
+    r"(https?)://([^/?#@\s]+)(/(?:[A-Za-z0-9/:@!$&'()*+,;=._~-]|%[0-9A-Fa-f]{2})*)?", re.ASCII | re.IGNORECASE
+)
+_MIN_TOKEN_BYTES = 16
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
+_OURS = frozenset(
+    {
+        *("host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect"),
+        *("accept-encoding", "range", "cdn-loop"),
+    }
+)
+"""Headers on which it depends how an answer is understood, in lower case."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+
+def duration_s(value: object) -> float:
+    """Seconds of a number or a text such as 500ms, 30s or 365d; raises ValueError."""
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        return float(match[1]) * _UNIT_S[match[2]]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    raise ValueError('must be a duration such as "500ms", "30s" or "365d"')
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and perhaps a port, and nothing else; or empty."""
+    if not url:
+        return url
+    try:
+        parts = urlsplit(url)
+        port_fits = parts.port is None or parts.port > 0
+    except ValueError:
+        port_fits = False
+    if not port_fits or not re.fullmatch(r"https?://[^/?#@\s]+/?", url) or not parts.hostname:
+        raise ValueError("must be like https://store.example:9000, without a path")
+    return url.removesuffix("/")
+
+
+def named(table: dict[str, Any]) -> dict[str, Any]:
+    for name in table:
+        if not _NAME.fullmatch(name):
+            raise ValueError("names are made of letters, digits, - and _")
+    return table
+
+
+def _header(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"|[A-Za-z0-9-]+:[ \t]*[\x21-\x7e][\x20-\x7e]*", value.get_secret_value()):
+        raise ValueError('must be like "Authorization: Bearer ..."')
+    return value
+
+
+def _like(pattern: str, said: str) -> AfterValidator:
+    """Texts of that pattern; any other `said` tells what is right."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(f"must be {said}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _negotiated(names: object) -> object:
+    """What a reader of `Accept` can be sent; no other is asked by it."""
+    if isinstance(names, list | tuple) and not (
+        names[-1:] in (["jpeg"], ("jpeg",)) and all(name in ("avif", "webp", "jpeg") for name in names)
+    ):
+        raise ValueError("must be of avif and webp, and end with jpeg")
+    return names
+
+
+Seconds = Annotated[float, BeforeValidator(duration_s), Field(ge=0, allow_inf_nan=False)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Positive = Annotated[int, Field(ge=1)]
+Bytes = Annotated[ByteSize, Field(ge=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Server(Section):
+    host: str = Field("127.0.0.1", description="address of the public listener")
+    port: Port = Field(8080, description="port of the public listener; 0 takes a free one")
+    socket: str = Field("", description="path of a unix socket to listen on instead of host and port")
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        (),
+        description="addresses or networks whose X-Forwarded-For and X-Request-Id are believed, for the log; a unix"
+        " socket's peer is",
+    )
+    processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="processes that answer requests; above 1 another one renders and writes for them all"
+    )
+    request_timeout: Seconds = Field("10s", validate_default=True, description="a request's whole deadline")
+    drain: Seconds = Field(
+        "10s", validate_default=True, description="how long a stop waits for what is under way"
+    )
+
+
+class AdminScope(StrEnum):
+    """What a token is good for."""
+
+    UPLOAD = "upload"
+    WARM = "warm"
+    PURGE = "purge"
+    EVENTS = "events"
+    READ = "read"
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value().encode()) < _MIN_TOKEN_BYTES:
+        raise ValueError(f"must be {_MIN_TOKEN_BYTES} bytes or more; make one with: openssl rand -hex 32")
+    return value
+
+
+def _token_or_none(value: SecretStr) -> SecretStr:
+    return _token(value) if value.get_secret_value() else value
+
+
+class Token(Section):
+    token: Annotated[SecretStr, AfterValidator(_token)] = Field(
+        description="a bearer token, 16 bytes or more"
+    )
+    scopes: Annotated[tuple[AdminScope, ...], Field(min_length=1)] = Field(
+        description="what it is good for: upload, warm, purge, events, read"
+    )
+
+
+class Admin(Section):
+    host: str = Field("127.0.0.1", description="address of the admin listener, never the public one")
+    port: Port = Field(8081, description="port of the admin listener; 0 takes a free one")
+    token: Annotated[SecretStr, AfterValidator(_token_or_none)] = Field(
+        SecretStr(""),
+        description="bearer token for everything, 16 bytes or more; without one the listener must be on loopback",
+    )
+    tokens: Annotated[dict[str, Token], AfterValidator(named)] = Field(
+        {},
+        description="tokens for some of it, such as the secret of a store's webhook",
+        examples=['shop = { token = "...", scopes = ["upload", "purge"] }'],
+    )
+
+
+class Eager(Section):
+    presets: tuple[str, ...] = Field(
+        (), description="presets that are made when an original is uploaded or a store tells of it"
+    )
+
+
+class PurgeSection(Section):
+    hook: Annotated[str, _like(r"|https?://[^#\s]+", "an http or https URL")] = Field(
+        "",
+        description="URL of a CDN's purge API, called with each purge; {key} is what is purged, {kind} original, prefix,"
+        " variant or plan",
+    )
+    hook_method: Literal["GET", "POST", "PURGE", "DELETE", "PUT"] = Field(
+        "POST", description="how it is called"
+    )
+    hook_header: Annotated[SecretStr, AfterValidator(_header)] = Field(
+        SecretStr(""), description='a header to send with it, such as "Authorization: Bearer ..."'
+    )
+
+
+class Directory(Section):
+    kind: Literal["directory"] = Field("directory", description="directory: originals are files below path")
+    path: Path = Field(description="the directory; keys are paths below it")
+
+
+class S3(Section):
+    """What it takes to reach a bucket of an S3-compatible store."""
+
+    kind: Literal["s3"] = Field(description="s3: originals are objects of an S3-compatible bucket")
+    bucket: Annotated[
+        str, _like(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", "a bucket's name, of letters, digits, dots, - and _")
+    ] = Field(description="name of the bucket")
+    prefix: str = Field("", description="what stands before every key in the bucket, such as photos/")
+    endpoint_url: Annotated[str, AfterValidator(_origin)] = Field(
+        "", description="the store, such as https://minio.example:9000; empty is AWS"
+    )
+    region: str = Field("", description="its region; empty is us-east-1")
+    access_key: str = Field(
+        "", description="access key id; empty asks AWS's own chain: environment, files, machine role"
+    )
+    secret_key: SecretStr = Field(SecretStr(""), description="secret access key")
+    path_style: bool = Field(
+        True,
+        description="true asks endpoint/bucket/key, false bucket.endpoint/key; all stores know the first",
+    )
+
+    @model_validator(mode="after")
+    def _keys_together(self) -> Self:
+        if bool(self.access_key) != bool(self.secret_key.get_secret_value()):
+            raise ValueError("access_key and secret_key go together")
+        return self
+
+
+def _host(host: str) -> str:
+    """A name, or an address as URLs have it, in lower case, with the port where it is unusual."""
+    match = _HOST.fullmatch(host)
+    if match is None or int(match[1] or 1) > 65_535:
+        raise ValueError(
+            "must be like images.example or images.example:8080, in lower case, without port 80 or 443"
+        )
+    return host
+
+
+def _base_url(url: str) -> str:
+    """With one spelling of its host, and a slash at its end."""
+    if not url:
+        return url
+    match = _BASE_URL.fullmatch(url)
+    if match is None or {".", ".."} & set(unquote(match[3] or "").split("/")):
+        raise ValueError(
+            "must be like https://origin.example/images/, percent-encoded, without user, query or fragment"
+        )
+    scheme, port = match[1].lower(), {"http": ":80", "https": ":443"}[match[1].lower()]
+    host = _host(match[2].lower().removesuffix(port))
+    return f"{scheme}://{host}{(match[3] or '').removesuffix('/')}/"
+
+
+def _sent(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    """Headers that are the owner's to send, each once; the values are secrets."""
+    if len({name.lower() for name in headers}) < len(headers):
+        raise ValueError("a name is given twice: upper and lower case do not matter")
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS or name.lower().startswith("if-"):
+            raise ValueError("names must be those of headers, and of none that a fetch sends itself")
+        if not re.fullmatch(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?", value.get_secret_value()):
+            raise ValueError("values must be printable ASCII, without spaces around them")
+    return headers
+
+
+class Http(Section):
+    """What it takes to reach originals on web servers."""
+
+    kind: Literal["http"] = Field(description="http: originals are at http and https URLs of certain hosts")
+    hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
+        (),
+        description="the hosts that URLs may name, each with its port where that is not 80 or 443; no other is ever asked",
+    )
+    base_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        "",
+        description="what stands before keys that are no URLs, such as https://origin.example/images/; its host need not be"
+        " among hosts, and URLs do not show it",
+    )
+    headers: Annotated[dict[str, SecretStr], AfterValidator(_sent)] = Field(
+        {},
+        description="headers to send with each request to it, such as a token of the origin's; not beyond a redirect to"
+        " another host",
+        examples=['Authorization = "Bearer ..."'],
+    )
+    ttl: Seconds = Field(
+        "1h", validate_default=True, description="after how long it is asked whether an original has changed"
+    )
+    allow_private: bool = Field(
+        False, description="true lets hosts have addresses that are not on the public internet"
+    )
+
+
+def _kind_of(source: object) -> str:
+    if not isinstance(source, dict):
+        return str(getattr(source, "kind", ""))
+    return str(
+        source.get(
+            "kind",
+            "s3"
+            if "bucket" in source
+            else "http"
+            if "hosts" in source or "base_url" in source
+            else "directory",
+        )
+    )
+
+
+Source = Annotated[
+    Annotated[Directory, Tag("directory")] | Annotated[S3, Tag("s3")] | Annotated[Http, Tag("http")],
+    Discriminator(
+        _kind_of,
+        custom_error_type="kind",
+        custom_error_message="must be directory, s3 or http",
+    ),
+]
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
+        raise ValueError(f"must be {MIN_SECRET_BYTES} bytes or more; make one with: openssl rand -hex 32")
+    return value
+
+
+def _distinct(keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    if len({name.lower() for name in keys}) < len(keys):
+        raise ValueError(
+            "ids differ only in case: the environment has them in lower case, so one may replace the other"
+        )
+    return named(keys)
+
+
+class SigningSection(Section):
+    session: Annotated[
+        str, _like(r"|(cookie|header):[A-Za-z0-9!#$%&'*+.^_`|~-]+", "cookie:NAME or header:NAME")
+    ] = Field("", description="what a URL's ses is compared with: cookie:NAME or header:NAME")
+    keys: Annotated[dict[str, Annotated[SecretStr, AfterValidator(_secret)]], AfterValidator(_distinct)] = (
+        Field(
+            {},
+            description="secrets by key id, 32 bytes or more each; several may be live, so that they can be rotated",
+            examples=['KEYID = "..."'],
+        )
+    )
+
+
+class Mount(Section):
+    host: str = Field("*", description="host name this mount answers to, * for every host without its own")
+    prefix: str = Field("/", description="path it is mounted at: / or /name/")
+    source: str = Field(description="name of its source")
+    dialect: Literal["native"] = Field("native", description="grammar of its URLs")
+    signing: Signing = Field(
+        Signing.OFF,
+        description="off; optional: signed URLs may ask any size; required: unsigned ones are 403",
+    )
+    keys: tuple[str, ...] = Field(
+        (), description="ids of the keys that sign for this mount; none named is all"
+    )
+    dimensions: Dimensions = Field(
+        Dimensions.LISTED,
+        description="what an unsigned URL may ask: listed sizes, snap (sizes moved to the list), or any at all",
+    )
+    presets_only: bool = Field(
+        False, description="true serves nothing but /t_<preset>/<key>, and closes /original/"
+    )
+    transforms: tuple[str, ...] = Field(
+        (), description='transforms that unsigned URLs may also ask, as in ["w_333,h_222,c_fill"]'
+    )
+    open: bool = Field(
+        False,
+        description="true lets strangers ask an any mount for everything beyond loopback, with a warning",
+    )
+    query: QueryRule = Field(
+        QueryRule.STRICT,
+        description="what becomes of unknown parameters behind a path: strict refuses them, ignore does not read them;"
+        " those of trackers, such as utm_source, are never read",
+    )
+    max_age: Seconds = Field(
+        "365d", validate_default=True, description="how long clients may keep a variant; 365d adds immutable"
+    )
+
+
+class MemoryCache(Section):
+    max_bytes: Bytes = Field("256MiB", validate_default=True, description="size of the memory tier")
+    max_entry_bytes: Bytes = Field("1MiB", validate_default=True, description="larger variants stay on disk")
+
+
+class DiskCache(Section):
+    path: str = Field(
+        "", description="directory of the disk tier; empty is calotype in the user's cache directory"
+    )
+    max_bytes: Annotated[ByteSize, Field(ge=2**20)] = Field(
+        "10GiB", validate_default=True, description="size of the disk tier, its database included"
+    )
+
+
+class OriginalsCache(Section):
+    max_bytes: Bytes = Field(
+        "4GiB", validate_default=True, description="originals from afar kept on disk, beside the disk tier"
+    )
+
+
+class Bucket(Section):
+    kind: Literal["none", "directory", "s3"] = Field(
+        "none", description="where all nodes keep their variants: none, directory (shared by them) or s3"
+    )
+    path: str = Field("", description="directory: where it is")
+    bucket: str = Field("", description="s3: name of the bucket, and below it as for a source")
+    endpoint_url: str = Field("", description="the store; empty is AWS")
+    region: str = Field("", description="its region; empty is us-east-1")
+    access_key: str = Field("", description="access key id; empty asks AWS's own chain")
+    secret_key: SecretStr = Field(SecretStr(""), description="secret access key")
+    path_style: bool = Field(True, description="true asks endpoint/bucket/key, false bucket.endpoint/key")
+    prefix: Annotated[
+        str,
+        _like(
+            r"([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?",
+            "a folder such as thumbnails or site/thumbnails, without a slash at its ends",
+        ),
+    ] = Field("thumbnails", description="folder of the variants")
+    delivery: Literal["proxy", "redirect"] = Field(
+        "proxy", description="proxy sends the bytes; redirect sends clients to the bucket where it can"
+    )
+    public_url: Annotated[str, _like(r"|https?://[^?#\s]+", "an http or https URL without ? and #")] = Field(
+        "", description="redirect: public base URL of the bucket; empty signs URLs"
+    )
+
+    def as_s3(self) -> S3:
+        """The bucket's own place, without the folder; raises ValueError where it makes none."""
+        names = S3.model_fields.keys() - {"kind", "prefix"}
+        return S3(kind="s3", **{name: getattr(self, name) for name in names})
+
+
+class Cache(Section):
+    memory: MemoryCache = MemoryCache()
+    disk: DiskCache = DiskCache()
+    originals: OriginalsCache = OriginalsCache()
+    bucket: Bucket = Bucket()
+
+
+class Redis(Section):
+    url: SecretStr = Field(
+        SecretStr(""), description="redis://host:6379/0, rediss:// or unix://; empty is none"
+    )
+    flag_ttl: Annotated[Seconds, Field(ge=1)] = Field(
+        "30d", validate_default=True, description="how long it is remembered that a variant is in the bucket"
+    )
+    timeout: Annotated[Seconds, Field(gt=0, le=5)] = Field(
+        "50ms", validate_default=True, description="how long Redis is waited for, once, when it fails"
+    )
+
+
+class Limits(Section):
+    original_max_bytes: Bytes = Field("50MB", validate_default=True, description="size of an original's file")
+    original_max_side: Positive = Field(10_000, description="longest side of an original, in pixels")
+    original_max_pixels: Positive = Field(
+        100_000_000, description="pixels of an original, all needed frames together"
+    )
+    original_max_pixels_heif: Positive = Field(
+        25_000_000, description="the same for AVIF originals, and for HEIC where libvips decodes it"
+    )
+    original_max_frames: Positive = Field(128, description="frames of an animation that stays one")
+    output_max_side: Positive = Field(4000, description="longest side of a variant, in pixels")
+    url_max_bytes: Annotated[int, Field(ge=1, le=65_000)] = Field(8192, description="longest request target")
+    info_gps: bool = Field(False, description="true has /info/ tell where a picture was taken")
+
+
+_SIDES_PX = (
+    16, 32, 48, 64, 96, 100, 128, 150, 180, 200, 240, 256, 300, 320, 360, 384, 400, 450, 480, 540,
+    600, 630, 640, 720, 750, 768, 800, 828, 960, 1024, 1080, 1200, 1280, 1440, 1536, 1600, 1920,
+    2048, 2160, 2560, 3840,
+)  # fmt: skip
+
+
+def _colour(value: str) -> str:
+    try:
+        colour(value)
+    except ValueError as reason:
+        raise ValueError(str(reason)) from None
+    return value
+
+
+class DimensionList(Section):
+    allowed: tuple[Positive, ...] = Field(
+        _SIDES_PX,
+        min_length=1,
+        description="the sides, in pixels, that listed and snap mounts serve",
+    )
+    colours: tuple[Annotated[str, AfterValidator(_colour)], ...] = Field(
+        (),
+        description="backgrounds that unsigned URLs may name there beside white, black and transparent, as rrggbb or"
+        " rrggbbaa",
+    )
+
+
+class Render(Section):
+    workers: Annotated[int, Field(ge=0, le=1024)] = Field(0, description="render processes; 0 is one a core")
+    queue: Positive = Field(64, description="renders that may wait; beyond them requests are shed")
+    timeout: Annotated[Seconds, Field(gt=0)] = Field(
+        "5s", validate_default=True, description="a render that takes longer is killed"
+    )
+    memory: Annotated[ByteSize, Field(ge=256 * 2**20)] = Field(
+        "1GiB", validate_default=True, description="address space of a worker"
+    )
+    sandbox: Literal["off", "auto", "required"] = Field(
+        "auto",
+        description="auto: workers give up files, network and processes as far as the kernel lets them, and a warning"
+        " says what is missing; required: no start without all of it",
+    )
+    recycle_after: Positive = Field(1000, description="jobs after which a worker is replaced")
+
+
+class Traces(Section):
+    endpoint: Annotated[str, _like(r"|https?://[^?#\s]+", "an http or https URL without ? and #")] = Field(
+        "",
+        description="OTLP/HTTP endpoint such as http://collector:4318/v1/traces; empty is off; needs calotype[otel]",
+    )
+    sample: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.01, description="share of the requests that are traced"
+    )
+
+
+class Log(Section):
+    format: Literal["auto", "json", "text"] = Field(
+        "auto",
+        description="json: an object a line; text: readable lines; auto: text on a terminal, else json",
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least that is written: debug, info (requests are), warning or error"
+    )
+
+
+class Formats(Section):
+    auto: Annotated[tuple[Format, ...], BeforeValidator(_negotiated)] = Field(
+        (Format.AVIF, Format.WEBP, Format.JPEG), description="what f_auto tries, best first; ends with jpeg"
+    )
+    quality: Annotated[int, Field(ge=1, le=100)] = Field(
+        80, description="quality where a URL names none, 1 to 100"
+    )
+    avif_effort: Annotated[int, Field(ge=0, le=9)] = Field(
+        0, description="0 to 9; 0 is cheaper than WebP at 4 and already smaller"
+    )
+    webp_effort: Annotated[int, Field(ge=0, le=6)] = Field(4, description="0 to 6")
+    png_compression: Annotated[int, Field(ge=0, le=9)] = Field(6, description="0 to 9")
+    gif_effort: Annotated[int, Field(ge=1, le=10)] = Field(4, description="1 to 10")

@@ -1,0 +1,381 @@
+"""Settings: the only reader of environment and TOML. Frozen sections, validated as a whole before anything starts.
+
+Precedence: flags, `CALOTYPE_<SECTION>__<KEY>`, the TOML file, the defaults below. Every problem is one line that
+names its key and never repeats a value, for it could be a secret. Longer than other files: what cannot go together is
+one list of checks.
+"""
+
+import ipaddress
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from proxy.config.errors import ConfigError
+from proxy.config.messages import leaves, one_line
+from proxy.config.sections import (
+    Admin,
+    Cache,
+    DimensionList,
+    Eager,
+    Formats,
+    Http,
+    Limits,
+    Log,
+    Mount,
+    PurgeSection,
+    Redis,
+    Render,
+    Server,
+    SigningSection,
+    Source,
+    Traces,
+    named,
+)
+from proxy.core.errors import BadTransform, BadUrl
+from proxy.core.nearest import meant
+from proxy.core.transform.operations import Transform
+from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.mounts import Signing
+from proxy.core.url.policy import Dimensions, plain
+
+PREFIX = "CALOTYPE_"
+_MOUNT_HOST = re.compile(r"\*|[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?", re.ASCII)
+_ALSO_PREFIXED = frozenset({"CALOTYPE_CONFIG", "CALOTYPE_CORPUS"})
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    server: Server = Server()
+    admin: Admin = Admin()
+    sources: Annotated[dict[str, Source], AfterValidator(named)] = {}
+    mounts: Annotated[dict[str, Mount], AfterValidator(named)] = {}
+    cache: Cache = Cache()
+    redis: Redis = Redis()
+    signing: SigningSection = SigningSection()
+    limits: Limits = Limits()
+    dimensions: DimensionList = DimensionList()
+    render: Render = Render()
+    formats: Formats = Formats()
+    log: Log = Log()
+    traces: Traces = Traces()
+    purge: PurgeSection = PurgeSection()
+    eager: Eager = Eager()
+    presets: Annotated[dict[str, str], AfterValidator(named)] = Field(
+        {},
+        description="named transforms, asked for as /t_NAME/key",
+        examples=['NAME = "w_300,h_200,c_fill,f_webp"'],
+    )
+
+    @model_validator(mode="after")
+    def _combined(self) -> Self:
+        self.combine()
+        return self
+
+    def combine(self) -> None:
+        """Raises ValueError with the first problem that sections make together."""
+        for problem in (
+            *self._mount_problems(),
+            *self._signing_problems(),
+            *self._bucket_problems(),
+            *self._other_problems(),
+        ):
+            raise ValueError(problem)
+        presets = self.parsed_presets()
+        for name, mount in self.mounts.items():
+            self.parsed_transforms(name, mount, presets)
+
+    def _mount_problems(self) -> list[str]:
+        problems = []
+        if self.sources and not self.mounts and len(self.sources) > 1:
+            problems.append("mounts: several sources need a [mounts.NAME] table each")
+        problems += [
+            f"sources.{name}.hosts: must name a host, where there is no base_url"
+            for name, source in self.sources.items()
+            if isinstance(source, Http) and not source.hosts and not source.base_url
+        ]
+        taken: set[tuple[str, str]] = set()
+        for name, mount in self.mounts.items():
+            if mount.source not in self.sources:
+                problems.append(f"mounts.{name}.source: there is no [sources.NAME] table of that name")
+            if not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)*", mount.prefix):
+                problems.append(f"mounts.{name}.prefix: must be / or /name/")
+            if not _MOUNT_HOST.fullmatch(mount.host):
+                problems.append(f"mounts.{name}.host: must be * or a host name in lower case without a port")
+            source = self.sources.get(mount.source)
+            if isinstance(source, Http):
+                problems += [
+                    f"sources.{mount.source}.{key}: {mount.host} is this node itself, by mounts.{name}.host"
+                    for key, hosts in (
+                        ("hosts", source.hosts),
+                        ("base_url", (urlsplit(source.base_url).netloc,)),
+                    )
+                    if mount.host in hosts
+                ]
+            if (mount.host, mount.prefix) in taken:
+                problems.append(f"mounts.{name}: another mount has the same host and prefix")
+            taken.add((mount.host, mount.prefix))
+        return problems
+
+    def _signing_problems(self) -> list[str]:
+        problems = []
+        signing = {
+            name: mount for name, mount in self.named_mounts().items() if mount.signing is not Signing.OFF
+        }
+        for name, mount in self.named_mounts().items():
+            here = f"mounts.{name}"
+            problems += [
+                f"{here}.keys: there is no key in [signing.keys] of the id that stands at place {place}"
+                for place, key_id in enumerate(mount.keys, start=1)
+                if key_id not in self.signing.keys
+            ]
+            if name in signing and not self.signing.keys:
+                problems.append(f"{here}.signing: needs a key in [signing.keys]")
+            if mount.keys and name not in signing:
+                problems.append(f"{here}.keys: mean nothing while signing is off")
+            if mount.transforms and mount.signing is Signing.REQUIRED:
+                problems.append(f"{here}.transforms: mean nothing while signing is required")
+            if self.is_exposed(mount) and not mount.open:
+                problems.append(
+                    f"{here}.dimensions: any lets strangers fill the cache where server.host is not a loopback address;"
+                    " set dimensions = listed or snap, signing = required, or open = true"
+                )
+        if problems:
+            return problems
+        for (name, mount), (other, its) in combinations(signing.items(), 2):
+            overlap = mount.prefix.startswith(its.prefix) or its.prefix.startswith(mount.prefix)
+            secrets, others = (set(self.keys_of(each).values()) for each in (mount, its))
+            if (
+                mount.host != its.host
+                and overlap
+                and not (mount.keys and its.keys and secrets.isdisjoint(others))
+            ):
+                problems.append(
+                    f"mounts.{name}.keys: mounts {name} and {other} differ in their host, which is not signed:"
+                    " give each keys of its own"
+                )
+        return problems
+
+    def _bucket_problems(self) -> list[str]:
+        problems = []
+        bucket = self.cache.bucket
+        if bucket.kind == "directory" and not bucket.path:
+            problems.append("cache.bucket.path: must name the directory that the nodes share")
+        if bucket.kind == "s3":
+            try:
+                bucket.as_s3()
+            except ValidationError as wrong:
+                problems.append(one_line(wrong, type(bucket), ("cache", "bucket")))
+        if bucket.kind == "none" and any(
+            (bucket.bucket, bucket.path, bucket.endpoint_url, bucket.access_key)
+        ):
+            problems.append("cache.bucket.kind: must be directory or s3 for the rest to have a meaning")
+        if bucket.delivery == "redirect":
+            if bucket.kind == "none":
+                problems.append("cache.bucket.delivery: redirect needs a bucket")
+            elif not self.redis.url.get_secret_value():
+                problems.append("cache.bucket.delivery: redirect needs [redis], which tells what is there")
+            elif bucket.kind == "directory" and not bucket.public_url:
+                problems.append("cache.bucket.public_url: redirect to a directory needs its public URL")
+        if not re.match(r"(?:$|(?:rediss?|unix)://)", self.redis.url.get_secret_value()):
+            problems.append("redis.url: must begin with redis://, rediss:// or unix://")
+        return problems
+
+    def _other_problems(self) -> list[str]:
+        problems = []
+        problems += [
+            f"eager.presets: there is no preset in [presets] of the name at place {place}"
+            for place, name in enumerate(self.eager.presets, start=1)
+            if name not in self.presets
+        ]
+        tokens = [self.admin.token, *(each.token for each in self.admin.tokens.values())]
+        secrets = [token.get_secret_value() for token in tokens if token.get_secret_value()]
+        if len(set(secrets)) < len(secrets):
+            problems.append("admin.tokens: two tokens are the same")
+        if self.admin.tokens and not self.admin.token.get_secret_value():
+            problems.append(
+                "admin.token: must be set where [admin.tokens] is: without it a caller without a token has all rights"
+            )
+        if not is_loopback(self.admin.host) and not self.admin.token.get_secret_value():
+            problems.append("admin.token: is needed where admin.host is not a loopback address")
+        if self.server.port and self.server.port == self.admin.port and not self.server.socket:
+            problems.append("admin.port: must differ from server.port")
+        return problems
+
+    def parsed_presets(self) -> dict[str, Transform]:
+        """The presets by name; raises ValueError naming the one that is wrong."""
+        parsed = {}
+        for name, tokens in self.presets.items():
+            try:
+                parsed[name] = parse_tokens(tokens, {}).own
+            except (BadTransform, BadUrl) as failure:
+                raise ValueError(f"presets.{name}: {failure.detail}") from None
+        return parsed
+
+    def parsed_transforms(
+        self, name: str, mount: Mount, presets: Mapping[str, Transform]
+    ) -> frozenset[Transform]:
+        """What `mount` serves besides, plain; raises ValueError naming the one that is wrong."""
+        parsed = set()
+        for place, tokens in enumerate(mount.transforms, start=1):
+            try:
+                asked = parse_tokens(tokens, presets)
+            except (BadTransform, BadUrl) as failure:
+                raise ValueError(f"mounts.{name}.transforms: number {place}: {failure.detail}") from None
+            if asked.own.version is not None:
+                raise ValueError(f"mounts.{name}.transforms: number {place}: parameter v may always be named")
+            parsed.add(plain(asked.transform(presets)))
+        return frozenset(parsed)
+
+    def is_exposed(self, mount: Mount) -> bool:
+        """Whether strangers beyond this machine may fill the cache through `mount`."""
+        strangers_ask = mount.dimensions is Dimensions.ANY and mount.signing is not Signing.REQUIRED
+        beyond = not self.server.socket and not is_loopback(self.server.host)
+        return strangers_ask and not mount.presets_only and beyond
+
+    def named_mounts(self) -> dict[str, Mount]:
+        """The mounts; a lone source without any is mounted at / under its own name."""
+        return self.mounts or {name: Mount(source=name) for name in self.sources}
+
+    def keys_of(self, mount: Mount) -> dict[str, bytes]:
+        """The secrets that sign for `mount`, by key id; none where it does not sign."""
+        if mount.signing is Signing.OFF:
+            return {}
+        keys = self.signing.keys
+        return {key_id: keys[key_id].get_secret_value().encode() for key_id in mount.keys or keys}
+
+    def disk_path(self) -> Path:
+        """The directory of the disk tier; raises ConfigError where there is no home to put it in."""
+        if self.cache.disk.path:
+            return Path(self.cache.disk.path).expanduser()
+        try:
+            return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "calotype"
+        except RuntimeError:
+            raise ConfigError("cache.disk.path: must be set, for this user has no home directory") from None
+
+    def workers(self) -> int:
+        """The number of render processes."""
+        return self.render.workers or len(os.sched_getaffinity(0))
+
+    def max_age_s(self, mount: Mount) -> int:
+        """A mount's max-age in whole seconds."""
+        return int(mount.max_age)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` can only be reached from this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Layer(NamedTuple):
+    """What one place says of the settings: `origin` is flag, environment or the file's path."""
+
+    origin: str
+    said: Mapping[str, Any]
+
+
+def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """The settings from flags, environment and file; raises ConfigError."""
+    return traced(path, flags)[0]
+
+
+def traced(
+    path: Path | None = None, flags: Mapping[str, Any] | None = None
+) -> tuple[Settings, tuple[Layer, ...]]:
+    """The settings, and what each place says of them, the one that wins first; raises ConfigError."""
+    chosen = path or (Path(os.environ["CALOTYPE_CONFIG"]) if os.environ.get("CALOTYPE_CONFIG") else None)
+    if chosen is not None and not chosen.is_file():
+        raise ConfigError(f"there is no configuration file {chosen}")
+    for name in os.environ:
+        section = name.removeprefix(PREFIX).partition("__")[0].lower()
+        if name.startswith(PREFIX) and name not in _ALSO_PREFIXED and section not in Settings.model_fields:
+            ours = ["CALOTYPE_CONFIG", *(PREFIX + "__".join(path).upper() for path, _ in leaves(Settings))]
+            near = get_close_matches(name.upper(), ours, n=1, cutoff=0.8)
+            raise ConfigError(f"{name}: there is no such setting{meant(*near)}")
+
+    layers: list[Layer] = []
+
+    class Loaded(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            file_settings = TomlConfigSettingsSource(settings_cls, chosen)
+            for origin, source in (
+                ("flag", init_settings),
+                ("environment", env_settings),
+                (str(chosen), file_settings),
+            ):
+                layers.append(Layer(origin, source()))
+            return init_settings, env_settings, file_settings
+
+    try:
+        return Loaded(**(flags or {})), tuple(layers)
+    except ValidationError as problems:
+        raise ConfigError(one_line(problems, Settings)) from None
+    except SettingsError:
+        names = ", ".join(_not_json()) or "environment"
+        raise ConfigError(f'{names}: must be JSON, such as ["a", "b"] or {{"name": "value"}}') from None
+    except OSError as fault:
+        raise ConfigError(f"{chosen}: cannot be read: {fault.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{chosen}: is not UTF-8") from None
+    except ValueError as problem:
+        # TOML and JSON-in-environment errors tell their place; they quote nothing but syntax.
+        raise ConfigError(f"{chosen or 'environment'}: {problem}") from None
+
+
+def variable_of(path: Sequence[str]) -> str:
+    """The variable of the environment that tells the setting at `path`, or the table around it."""
+    taken = {name.upper() for name in os.environ}
+    names = [PREFIX + "__".join(path[:count]).upper() for count in range(len(path), 0, -1)]
+    return next((name for name in names if name in taken), names[0])
+
+
+def _not_json() -> list[str]:
+    """The variables of the environment that hold a list or a table, and hold no JSON."""
+    plain = {path for path, field in leaves(Settings) if not isinstance(field.default, tuple | dict)}
+    found = []
+    for name, value in os.environ.items():
+        path = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        is_one = path[0] in Settings.model_fields and path not in plain
+        if name.startswith(PREFIX) and is_one and (len(path) < 3 or value.startswith(("[", "{"))):
+            try:
+                json.loads(value)
+            except ValueError:
+                found.append(name)
+    return found

@@ -1,0 +1,95 @@
+"""Access logs: which variants were really asked for. nginx's usual format, its JSON of ours, and the node's own log."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple
+
+from proxy.core.errors import CalotypeError
+from proxy.core.image.formats import TRAITS, Format
+from proxy.core.transform.operations import Transform
+from proxy.core.url.dialects.native import VariantAsked, spell
+from proxy.core.url.mounts import Mount, Rules, admit, host_name, route
+from proxy.core.url.signing import unsigned
+from proxy.core.url.target import cut
+
+_COMBINED = re.compile(r'"(?:GET|HEAD) (\S+) HTTP/[0-9.]+" ([0-9]{3}) ')
+_SERVED = frozenset({200, 206, 302, 304})
+
+
+class Line(NamedTuple):
+    """What a line of a log tells of a request that was answered with a picture."""
+
+    target: str
+    host: str
+    format: str
+
+
+class Variation(NamedTuple):
+    """A variant to be made: of which original of which mount, and how, as in a path URL."""
+
+    mount: str
+    key: str
+    transform: str
+
+
+def variations(lines: Iterable[str], rules: Rules, mount: Mount | None) -> Iterator[Variation]:
+    """Each once, in the order they were first asked for; those of `mount` alone, if it is given. What is no request for
+    a variant of this node is passed over."""
+    told: set[Variation] = set()
+    for text in lines:
+        line = _line(text)
+        if line is None:
+            continue
+        with suppress(CalotypeError):
+            found = _variation(line, rules, mount)
+            if found is not None and found not in told:
+                told.add(found)
+                yield found
+
+
+def _line(text: str) -> Line | None:
+    if not text.lstrip().startswith("{"):
+        match = _COMBINED.search(text)
+        return Line(match[1], "", "") if match and int(match[2]) in _SERVED else None
+    try:
+        said = json.loads(text)
+        if (
+            not isinstance(said, dict)
+            or not isinstance(status := said.get("status"), int)
+            or status not in _SERVED
+        ):
+            return None
+        return Line(str(said["target"]), str(said.get("host", "")), str(said.get("format", "")))
+    except (ValueError, KeyError, RecursionError):
+        return None
+
+
+def _variation(line: Line, rules: Rules, mount: Mount | None) -> Variation | None:
+    target = line.target
+    signed = unsigned(target) != target
+    raw = unsigned(target)
+    cut(raw)
+    routed = route(rules.mounts, host_name(line.host), raw) if len(rules.mounts) > 1 else rules.mounts[0]
+    if mount is not None and routed.name != mount.name:
+        return None
+    asked = routed.asked(raw, rules.presets)
+    if not isinstance(asked, VariantAsked):
+        return None
+    try:
+        transform = admit(routed, asked, rules.presets, signed=signed)
+    except CalotypeError:
+        # It was served all the same: logs do not show signatures.
+        transform = asked.transform(rules.presets)
+    return Variation(routed.name, asked.key, spell(_answered(transform, line.format)))
+
+
+def _answered(transform: Transform, said: str) -> Transform:
+    """In the format it was answered in, where the log tells."""
+    with suppress(ValueError):
+        kind = Format(said)
+        if transform.needs_facts and TRAITS[kind].shown:
+            return replace(transform, format=kind)
+    return transform

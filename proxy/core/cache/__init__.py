@@ -1,0 +1,1 @@
+"""What a variant is called, and how long it is fresh."""

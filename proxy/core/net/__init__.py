@@ -1,0 +1,1 @@
+"""Addresses, hops and circuit breakers, as values."""

@@ -1,0 +1,67 @@
+"""Sizes, boxes and offsets: ALL rounding of the node lives here, in integers. Half pixels round up.
+
+Every side is at least 1. Nothing here knows of formats, URLs or pixels.
+"""
+
+from proxy.core.image.size import Box, Size
+from proxy.core.transform.operations import FocalPoint
+
+
+def ratio(number: int, above: int, below: int) -> int:
+    """`number` x `above` / `below`, half up, at least 1."""
+    return max(1, (2 * number * above + below) // (2 * below))
+
+
+def multiplied(side_px: int | None, dpr_percent: int | None) -> int | None:
+    """A side times a device pixel ratio given in per cent."""
+    return None if side_px is None else ratio(side_px, dpr_percent or 100, 100)
+
+
+def scaled_into(size: Size, max_side_px: int) -> Size:
+    """`size`, or where a side exceeds `max_side_px`, the same aspect with its longer side that long."""
+    longest = max(size)
+    if longest <= max_side_px:
+        return size
+    return Size(ratio(size.width, max_side_px, longest), ratio(size.height, max_side_px, longest))
+
+
+def inside(original: Size, box: Size, *, enlarge: bool) -> Size:
+    """The largest size of `original`'s aspect within `box`; `original` itself if it fits and may not grow."""
+    if not enlarge and original.width <= box.width and original.height <= box.height:
+        return original
+    if original.width * box.height >= original.height * box.width:
+        return Size(box.width, ratio(original.height, box.width, original.width))
+    return Size(ratio(original.width, box.height, original.height), box.height)
+
+
+def outside(original: Size, box: Size, max_side_px: int | None) -> Size:
+    """The smallest size of `original`'s aspect that covers `box`, scaled down to `max_side_px` if given."""
+    if original.width * box.height >= original.height * box.width:
+        covering = Size(max(box.width, ratio(original.width, box.height, original.height)), box.height)
+    else:
+        covering = Size(box.width, max(box.height, ratio(original.height, box.width, original.width)))
+    if max_side_px is None or max(covering) <= max_side_px:
+        return covering
+    return inside(original, Size(max_side_px, max_side_px), enlarge=True)
+
+
+def crop_box(size: Size, box: Size, point: FocalPoint) -> Box:
+    """`box` centred on `point` and pushed back inside `size`, which covers it."""
+    return Box(
+        _pushed_back(point.x * size.width - box.width / 2, size.width - box.width),
+        _pushed_back(point.y * size.height - box.height / 2, size.height - box.height),
+        box.width,
+        box.height,
+    )
+
+
+def _pushed_back(offset: float, room: int) -> int:
+    return max(0, min(room, int(offset + 0.5) if offset > 0 else 0))
+
+
+def pad_offset(size: Size, canvas: Size, place: FocalPoint) -> tuple[int, int]:
+    """Where the upper left corner of `size` lies on `canvas`, its spare room split by `place`."""
+    return (
+        int((canvas.width - size.width) * place.x + 0.5),
+        int((canvas.height - size.height) * place.y + 0.5),
+    )

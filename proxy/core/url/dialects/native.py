@@ -1,0 +1,296 @@
+"""The two native dialects of one language: `/<transform>/<key>` and `/thumbnail?url=<key>&...`.
+
+Raw request target <-> what is asked. Policy of a mount is not applied here, nor is anything looked up but presets.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from urllib.parse import unquote
+
+from proxy.core.errors import BadTransform, BadUrl, UnknownRoute
+from proxy.core.image.formats import Format
+from proxy.core.image.metadata import FIELDS
+from proxy.core.nearest import meant, named, nearest
+from proxy.core.transform.operations import Auto, Transform, overlay
+from proxy.core.url.dialects.native_params import PATH, QUERY, Token, nearest_name, nearest_token
+from proxy.core.url.target import checked_locator, cut, decoded, encoded, is_tracker
+
+Presets = Mapping[str, Transform]
+
+_PATH_PRESET, _QUERY_PRESET, _URL, _VERSION, _FIELDS = "t", "preset", "url", "v", "fields"
+_SLASH = "/"
+
+
+class QueryRule(StrEnum):
+    """What becomes of an unknown parameter behind a path. In `/thumbnail?`, where parameters are the transform, it is
+    always refused."""
+
+    STRICT = "strict"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantAsked:
+    """`own` is what the URL's own tokens say, `preset` the name beside them; `clamped` names what was out of range, with
+    the value that was asked, and `unused` the parameters that mean nothing here. `tokens` are those of its dialect. `key`
+    may be an absolute URL where the dialect takes one; the mount says what it means."""
+
+    key: str
+    own: Transform
+    preset: str | None = None
+    clamped: tuple[tuple[str, str], ...] = ()
+    unused: tuple[str, ...] = field(default=(), compare=False)
+    tokens: Mapping[str, Token] = field(default_factory=lambda: PATH, compare=False, repr=False)
+
+    def transform(self, presets: Presets) -> Transform:
+        """Tokens over their preset."""
+        return self.own if self.preset is None else overlay(presets[self.preset], self.own)
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalAsked:
+    """The original itself, byte for byte."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class InfoAsked:
+    """What is told of the original; of all there is, where no `fields` are named."""
+
+    key: str
+    fields: tuple[str, ...] = ()
+
+    def transform(self, _: Presets) -> Transform:
+        """What it is to the miss path: a variant like others."""
+        return Transform(format=Format.INFO)
+
+
+Asked = VariantAsked | OriginalAsked | InfoAsked
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """One parameter: its place, from 1; as it is `written`, a whole token or a name in a query; its name in the dialect
+    at hand, None if that is unknown; its value."""
+
+    position: int
+    written: str
+    spelled: str | None
+    value: str
+
+
+def parse(raw: str, presets: Presets, *, query: QueryRule = QueryRule.STRICT) -> Asked:
+    """What the raw target below a mount asks.
+
+    Raises UnknownRoute where the first segment is no route and holds no known token, BadUrl, BadTransform or
+    SourceNotAllowed where it is a mistake.
+    """
+    target = cut(raw)
+    first, slash, rest = target.path[1:].partition(_SLASH)
+    if first == "thumbnail" and not slash:
+        return _parse_query(target.query or "", presets)
+    if first == "original" and slash:
+        _parameters(target.query, (), query)
+        return OriginalAsked(checked_locator(decoded(rest, "the key")))
+    if first == "info" and slash:
+        values, _ = _parameters(target.query, (_FIELDS,), query)
+        return InfoAsked(checked_locator(decoded(rest, "the key")), _fields(values.get(_FIELDS)))
+    if not _is_transform(first):
+        parts = unquote(first).split(",")
+        near = [nearest_token(part) or "" for part in parts]
+        unknown = f"; parameter {named(parts[0], 1)} is unknown{meant(','.join(near))}" if all(near) else ""
+        raise UnknownRoute(
+            f"no such route: a picture's URL is /<transform>/<key>, as in /w_400/photo.jpg{unknown}"
+        )
+    values, unused = _parameters(target.query, (_VERSION,), query)
+    if not slash:
+        raise BadUrl("the key is missing: a picture's URL is /<transform>/<key>")
+    asked = parse_tokens(first, presets)
+    own = asked.own
+    if (version := values.get(_VERSION)) is not None:
+        if own.version is not None:
+            raise BadTransform("parameter v is given twice: in the path and in the query")
+        own = _with(own, PATH[_VERSION], _VERSION, version)
+    return replace(asked, key=checked_locator(decoded(rest, "the key")), own=own, unused=unused)
+
+
+def parse_tokens(tokens: str, presets: Presets) -> VariantAsked:
+    """The comma-separated tokens of a path URL, for a preset or a command line too; the key stays empty."""
+    return _read(_path_pairs(decoded(tokens, "the transform")), PATH, _PATH_PRESET, presets, nearest_token)
+
+
+def no_preset(parameter: str, name: str, position: int, presets: Presets) -> BadTransform:
+    """That `parameter` names none of `presets`."""
+    return BadTransform(
+        f"parameter {parameter} names no preset of this node: {named(name, position)}{meant(nearest(name, presets))}"
+    )
+
+
+def _parse_query(query: str, presets: Presets) -> VariantAsked:
+    pairs = [_query_pair(position, part) for position, part in enumerate(query.split("&"), start=1)]
+    urls = [pair.value for pair in pairs if pair.spelled == _URL]
+    if len(urls) != 1:
+        raise BadUrl("parameter url must be given once: the key of the original")
+    unused = tuple(pair.written for pair in pairs if is_tracker(pair.written))
+    rest = [pair for pair in pairs if pair.spelled != _URL and not is_tracker(pair.written)]
+    asked = _read(rest, QUERY, _QUERY_PRESET, presets, nearest_name)
+    return replace(asked, key=checked_locator(urls[0]), unused=unused)
+
+
+def _parameters(
+    query: str | None, ours: tuple[str, ...], rule: QueryRule
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The values of those of `ours` that the query behind a path has, and what else stands in it."""
+    values: dict[str, str] = {}
+    unused: list[str] = []
+    for position, part in enumerate([] if query is None else query.split("&"), start=1):
+        name, _, value = part.partition("=")
+        if name in values:
+            raise BadUrl(f"parameter {name} is given twice")
+        if name in ours:
+            values[name] = decoded(value, f"parameter {name}")
+        elif is_tracker(name) or rule is QueryRule.IGNORE:
+            unused.append(named(name, position))
+        else:
+            raise BadUrl(
+                f"parameter {named(name, position)} is not taken: the query of this URL may have"
+                f" {', '.join(ours) or 'none'}; those of a picture stand in /thumbnail?url=, or in its first segment"
+                + meant(nearest(name, ours))
+            )
+    return values, tuple(unused)
+
+
+def _fields(said: str | None) -> tuple[str, ...]:
+    fields = [] if said is None else said.split(",")
+    for place, name in enumerate(fields, start=1):
+        if name not in FIELDS or name in fields[: place - 1]:
+            raise BadUrl(
+                f"parameter fields is wrong at place {place}: it takes, once each, {', '.join(FIELDS)}"
+            )
+    return tuple(name for name in FIELDS if name in fields)
+
+
+def _is_transform(segment: str) -> bool:
+    """Whether a first segment means to be one: it holds a known token, whatever is wrong with the rest."""
+    with suppress(BadUrl):
+        segment = decoded(segment, "the transform")
+    return any(pair.spelled is not None for pair in _path_pairs(segment))
+
+
+def _path_pairs(segment: str) -> list[_Pair]:
+    return [_path_pair(position, part) for position, part in enumerate(segment.split(","), start=1)]
+
+
+def _path_pair(position: int, part: str) -> _Pair:
+    name, mark, value = part.partition("_")
+    return _Pair(position, part, name if mark and (name in PATH or name == _PATH_PRESET) else None, value)
+
+
+def _query_pair(position: int, part: str) -> _Pair:
+    name, _, value = part.partition("=")
+    known = name in QUERY or name in (_QUERY_PRESET, _URL)
+    value = decoded(value.replace("+", "%20"), name) if known else ""
+    return _Pair(position, name, name if known else None, value)
+
+
+def _read(
+    pairs: Iterable[_Pair],
+    tokens: Mapping[str, Token],
+    preset_name: str,
+    presets: Presets,
+    near: Callable[[str], str | None],
+) -> VariantAsked:
+    """What the parameters say, of no key."""
+    own = Transform()
+    preset: str | None = None
+    seen: set[str] = set()
+    for pair in pairs:
+        name = pair.spelled
+        if name is None:
+            raise BadTransform(
+                f"parameter {named(pair.written, pair.position)} is unknown"
+                + (meant(near(pair.written)) or f"; known are {', '.join([*tokens, preset_name])}")
+            )
+        if name in seen and not (name in tokens and tokens[name].repeats):
+            raise BadTransform(f"parameter {name} is given twice")
+        seen.add(name)
+        if not pair.value:
+            raise BadTransform(f"parameter {name} is empty")
+        if name != preset_name:
+            own = _with(own, tokens[name], name, pair.value)
+        elif pair.value in presets:
+            preset = pair.value
+        else:
+            raise no_preset(name, pair.value, pair.position, presets)
+    clamped: tuple[tuple[str, str], ...] = ()
+    if own.quality is not None and not 1 <= own.quality <= 100:
+        clamped = (("q", str(own.quality)),)
+        own = replace(own, quality=max(1, min(100, own.quality)))
+    return VariantAsked(key="", own=own, preset=preset, clamped=clamped, tokens=tokens)
+
+
+def _with(to: Transform, token: Token, name: str, value: str) -> Transform:
+    """`to` with a parameter more. Raises BadTransform."""
+    try:
+        return token.read(to, value)
+    except ValueError as reason:
+        raise BadTransform(f"parameter {name} {reason}") from None
+
+
+def negotiates(raw: str, presets: Presets) -> bool:
+    """Whether an answer to `raw`, even an error, depends on Accept: whether it spells `f_auto` in any way, whatever
+    else of it is no URL."""
+    path, _, query = raw.partition("?")
+    first = path[1:].partition(_SLASH)[0]
+    if first == "thumbnail":
+        renamed = {"format": "f", _QUERY_PRESET: _PATH_PRESET}
+        parts = (part.partition("=") for part in query.split("&"))
+        spelled = [(renamed.get(name), unquote(value)) for name, _, value in parts]
+    else:
+        spelled = [(pair.spelled, pair.value) for pair in _path_pairs(unquote(first))]
+    formats = {value for name, value in spelled if name == "f"}
+    if formats:
+        return Auto.AUTO.value in formats
+    return any(
+        name == _PATH_PRESET and value in presets and presets[value].format is Auto.AUTO
+        for name, value in spelled
+    )
+
+
+def spell(transform: Transform, preset: str | None = None) -> str:
+    """The transform segment of a path URL; `parse_tokens` is its inverse. Empty if nothing is asked."""
+    parts = [f"t_{preset}"] if preset else []
+    parts += [f"{name}_{value}" for name, token in PATH.items() for value in token.write(transform)]
+    return ",".join(parts)
+
+
+def path_url(key: str, transform: Transform, preset: str | None = None) -> str:
+    """The path form of a URL below its mount; raises BadTransform where nothing is asked."""
+    segment = spell(transform, preset)
+    if not segment:
+        raise BadTransform("the transform asks for nothing; f_auto alone re-encodes")
+    return f"/{segment}/{encoded(checked_locator(key))}"
+
+
+def native_url(asked: Asked, key: str, transform: Transform | None) -> str:
+    """Where below its mount `key` is to be had as `asked`, with `transform`, which only a variant has."""
+    match asked:
+        case OriginalAsked():
+            return f"/original/{encoded(key)}"
+        case InfoAsked(fields=fields):
+            return f"/info/{encoded(key)}" + (f"?{_FIELDS}={','.join(fields)}" if fields else "")
+        case VariantAsked():
+            url = path_url if transform and spell(transform) else query_url
+            return url(key, transform or Transform())
+
+
+def query_url(key: str, transform: Transform, preset: str | None = None) -> str:
+    """The query form of a URL below its mount."""
+    parts = [f"url={encoded(checked_locator(key))}"]
+    if preset:
+        parts.append(f"preset={preset}")
+    parts += [f"{name}={value}" for name, token in QUERY.items() for value in token.write(transform)]
+    return "/thumbnail?" + "&".join(parts)

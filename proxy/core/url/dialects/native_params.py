@@ -1,0 +1,348 @@
+"""The vocabulary of the native dialects: how the value of each token is read and written, and its name on a path
+and in a query.
+
+A reader takes a decoded value and raises ValueError with a reason that repeats no client byte.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from proxy.core.image.formats import Format
+from proxy.core.nearest import meant, nearest
+from proxy.core.transform.operations import (
+    BLACK,
+    CENTER,
+    TRANSPARENT,
+    WHITE,
+    Adjust,
+    Auto,
+    Blur,
+    Colour,
+    Effect,
+    Fit,
+    FocalPoint,
+    Gravity,
+    Sharpen,
+    Smart,
+    Tone,
+    Transform,
+    Turn,
+)
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """`read` returns the Transform with the value put in; `write` the values that spell it, none if unset."""
+
+    read: Callable[[Transform, str], Transform]
+    write: Callable[[Transform], tuple[str, ...]]
+    repeats: bool = False
+
+
+_PIXELS = re.compile(r"[1-9][0-9]*", re.ASCII)
+_INTEGER = re.compile(r"0|[1-9][0-9]*", re.ASCII)
+_SIGNED = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
+_DPR = re.compile(r"([1-9])(?:\.([0-9]{1,2}))?", re.ASCII)
+_SIGMA = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,2})?", re.ASCII)
+_FRACTION = re.compile(r"0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?", re.ASCII)
+_HEX = re.compile(r"[0-9a-fA-F]{3}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8}", re.ASCII)
+_VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_MAX_DIGITS = 18
+
+FITS: dict[str, Fit] = {
+    "fill": Fit.COVER,
+    "pad": Fit.CONTAIN,
+    "fit": Fit.INSIDE,
+    "outside": Fit.OUTSIDE,
+    "scale": Fit.FILL,
+    "limit": Fit.INSIDE,
+}
+"""Cloudinary's words: `limit` does what `fit` does, for neither enlarges here."""
+
+_QUERY_FITS: dict[str, Fit] = {fit.value: fit for fit in Fit}
+
+_FITS_ELSEWHERE: dict[str, Fit] = {
+    **dict.fromkeys(("crop", "lfill", "thumb"), Fit.COVER),
+    **dict.fromkeys(("lpad", "mpad"), Fit.CONTAIN),
+    **dict.fromkeys(("clip", "max", "mfit", "scale-down"), Fit.INSIDE),
+    **dict.fromkeys(("force", "stretch"), Fit.FILL),
+}
+
+GRAVITIES: dict[str, Gravity] = {
+    "center": CENTER,
+    "north": FocalPoint(0.5, 0.0),
+    "south": FocalPoint(0.5, 1.0),
+    "east": FocalPoint(1.0, 0.5),
+    "west": FocalPoint(0.0, 0.5),
+    "north_east": FocalPoint(1.0, 0.0),
+    "north_west": FocalPoint(0.0, 0.0),
+    "south_east": FocalPoint(1.0, 1.0),
+    "south_west": FocalPoint(0.0, 1.0),
+    "auto": Smart.ATTENTION,
+    "entropy": Smart.ENTROPY,
+    "face": Smart.FACE,
+    "faces": Smart.FACE,
+}
+
+FORMATS: dict[str, Format | Auto] = {
+    "auto": Auto.AUTO,
+    "jpg": Format.JPEG,
+    "jpeg": Format.JPEG,
+    "png": Format.PNG,
+    "webp": Format.WEBP,
+    "avif": Format.AVIF,
+    "gif": Format.GIF,
+}
+
+_GRAVITIES_ELSEWHERE: dict[str, Gravity] = {
+    "centre": CENTER,
+    "middle": CENTER,
+    "top": FocalPoint(0.5, 0.0),
+    "bottom": FocalPoint(0.5, 1.0),
+    "right": FocalPoint(1.0, 0.5),
+    "left": FocalPoint(0.0, 0.5),
+    "attention": Smart.ATTENTION,
+    "smart": Smart.ATTENTION,
+}
+
+COLOURS: dict[str, Colour] = {"white": WHITE, "black": BLACK, "transparent": TRANSPARENT}
+
+_EFFECTS = ("blur", "sharpen", *Tone)
+
+SIGMA_MIN_PX, BLUR_MAX_PX, SHARPEN_MAX_PX = 0.3, 100.0, 10.0
+SEPIA_PERCENT, SHARPEN_PX = 80, 1.0
+MAX_EFFECTS = 8
+
+
+def _whole_number(pattern: re.Pattern[str], value: str, reason: str) -> int:
+    if not pattern.fullmatch(value):
+        raise ValueError(reason)
+    return int(value) if len(value) <= _MAX_DIGITS else 10**_MAX_DIGITS
+
+
+def _pixels(value: str) -> int:
+    return _whole_number(_PIXELS, value, "must be a whole number of pixels from 1, in plain digits")
+
+
+def _dpr_percent(value: str) -> int:
+    match = _DPR.fullmatch(value)
+    percent = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0")) if match else 0
+    if not 100 <= percent <= 400:
+        raise ValueError("must be a number from 1 to 4 with at most two decimals")
+    return percent
+
+
+def _choice(
+    table: dict[str, _T],
+    value: str,
+    elsewhere: Mapping[str, _T] = {},
+    before: str = "",
+) -> _T:
+    """What `value` names in `table`. Raises ValueError, which suggests the word for what it names `elsewhere`."""
+    if value not in table:
+        synonyms = {word: _name_of(table, known) or "" for word, known in elsewhere.items()}
+        near = meant(nearest(value, table, synonyms))
+        raise ValueError(f"must be {before}one of {', '.join(table)}{near}")
+    return table[value]
+
+
+def _gravity(value: str) -> Gravity:
+    x, colon, y = value.partition(":")
+    if colon:
+        if not (_FRACTION.fullmatch(x) and _FRACTION.fullmatch(y)):
+            raise ValueError("must be a focal point of two fractions from 0 to 1, as in 0.3:0.7")
+        return FocalPoint(float(x), float(y))
+    return _choice(GRAVITIES, value, _GRAVITIES_ELSEWHERE, "a focal point such as 0.3:0.7, or ")
+
+
+def colour(value: str) -> Colour:
+    """The colour that `b_` names so; raises ValueError."""
+    if value in COLOURS:
+        return COLOURS[value]
+    if not _HEX.fullmatch(value):
+        raise ValueError("must be rgb, rrggbb or rrggbbaa in hexadecimal, white, black or transparent")
+    digits = "".join(digit * 2 for digit in value) if len(value) == 3 else value
+    return Colour(*bytes.fromhex(digits))
+
+
+def _version(value: str) -> str:
+    if not _VERSION.fullmatch(value):
+        raise ValueError("must be 1 to 64 letters, digits, dots, dashes or underscores")
+    return value
+
+
+def _sigma(value: str, most_px: float) -> float:
+    if not _SIGMA.fullmatch(value) or not SIGMA_MIN_PX <= float(value) <= most_px:
+        raise ValueError(f"must have a sigma from {SIGMA_MIN_PX:g} to {most_px:g} with at most two decimals")
+    return float(value)
+
+
+def _percent(value: str, least: int) -> int:
+    reason = f"must have a strength from {least} to 100 in whole numbers"
+    percent = _whole_number(_SIGNED, value, reason)
+    if not least <= percent <= 100:
+        raise ValueError(reason)
+    return percent
+
+
+def _effect(value: str) -> Effect:
+    name, colon, argument = value.partition(":")
+    match name, bool(colon):
+        case "blur", True:
+            return Blur(_sigma(argument, BLUR_MAX_PX))
+        case "sharpen", given:
+            return Sharpen(_sigma(argument, SHARPEN_MAX_PX) if given else SHARPEN_PX)
+        case "grayscale", False:
+            return Adjust(Tone.GRAYSCALE, 100)
+        case "sepia", given:
+            return Adjust(Tone.SEPIA, _percent(argument, 1) if given else SEPIA_PERCENT)
+        case ("brightness" | "contrast" | "saturation") as tone, True:
+            return Adjust(Tone(tone), _percent(argument, -100))
+    near = meant(nearest(name, _EFFECTS)) if name not in _EFFECTS else ""
+    raise ValueError(
+        "must be blur:SIGMA, sharpen[:SIGMA], grayscale, sepia[:PERCENT], brightness:N, contrast:N or saturation:N"
+        + near
+    )
+
+
+def _one_more(effects: tuple[Effect, ...], effect: Effect) -> tuple[Effect, ...]:
+    if len(effects) == MAX_EFFECTS:
+        raise ValueError(f"may be given {MAX_EFFECTS} times at most")
+    return (*effects, effect)
+
+
+def _effect_text(effect: Effect) -> str:
+    match effect:
+        case Blur(sigma_px):
+            return f"blur:{sigma_px:g}"
+        case Sharpen(sigma_px):
+            return f"sharpen:{sigma_px:g}"
+        case Adjust(Tone.GRAYSCALE):
+            return "grayscale"
+        case Adjust(tone, percent):
+            return f"{tone}:{percent}"
+
+
+def _gravity_text(gravity: Gravity) -> str:
+    named = _name_of(GRAVITIES, gravity)
+    if named is None and isinstance(gravity, FocalPoint):
+        return f"{gravity.x:g}:{gravity.y:g}"
+    return named or ""
+
+
+def _name_of(table: dict[str, _T], value: _T) -> str | None:
+    return next((name for name, known in table.items() if known == value), None)
+
+
+def _said(value: _T | None, text: Callable[[_T], str]) -> tuple[str, ...]:
+    return () if value is None else (text(value),)
+
+
+def _named(table: dict[str, _T], value: _T | None) -> tuple[str, ...]:
+    return () if value is None else (_name_of(table, value) or "",)
+
+
+def _dpr_text(percent: int) -> str:
+    return f"{percent / 100:g}"
+
+
+_TURNS: dict[str, Turn] = {turn.value: turn for turn in Turn}
+
+_QUALITY_REASON = "must be a whole number from 1 to 100"
+
+PATH: dict[str, Token] = {
+    "w": Token(
+        read=lambda to, value: replace(to, width_px=_pixels(value)),
+        write=lambda of: _said(of.width_px, str),
+    ),
+    "h": Token(
+        read=lambda to, value: replace(to, height_px=_pixels(value)),
+        write=lambda of: _said(of.height_px, str),
+    ),
+    "c": Token(
+        read=lambda to, value: replace(to, fit=_choice(FITS, value, _FITS_ELSEWHERE | _QUERY_FITS)),
+        write=lambda of: _named(FITS, of.fit),
+    ),
+    "g": Token(
+        read=lambda to, value: replace(to, gravity=_gravity(value)),
+        write=lambda of: () if of.gravity is None else (_gravity_text(of.gravity),),
+    ),
+    "f": Token(
+        read=lambda to, value: replace(to, format=_choice(FORMATS, value)),
+        write=lambda of: _said(of.format, str),
+    ),
+    "q": Token(
+        read=lambda to, value: replace(to, quality=_whole_number(_INTEGER, value, _QUALITY_REASON)),
+        write=lambda of: _said(of.quality, str),
+    ),
+    "dpr": Token(
+        read=lambda to, value: replace(to, dpr_percent=_dpr_percent(value)),
+        write=lambda of: _said(of.dpr_percent, _dpr_text),
+    ),
+    "b": Token(
+        read=lambda to, value: replace(to, background=colour(value)),
+        write=lambda of: _said(of.background, lambda said: said.hex),
+    ),
+    "a": Token(
+        read=lambda to, value: replace(to, turn=_choice(_TURNS, value)),
+        write=lambda of: _named(_TURNS, of.turn),
+    ),
+    "e": Token(
+        read=lambda to, value: replace(to, effects=_one_more(to.effects or (), _effect(value))),
+        write=lambda of: tuple(map(_effect_text, of.effects or ())),
+        repeats=True,
+    ),
+    "v": Token(
+        read=lambda to, value: replace(to, version=_version(value)),
+        write=lambda of: _said(of.version, str),
+    ),
+}
+"""Token names of a path URL, in the order a URL is written."""
+
+_QUERY_NAMES = {"c": "fit", "f": "format", "b": "bg", "a": "rot", "t": "preset"}
+_FIT = Token(
+    # `fill` is another fit in each dialect: Cloudinary's word on a path, CSS's in a query.
+    read=lambda to, value: replace(to, fit=_choice(_QUERY_FITS, value, _FITS_ELSEWHERE | FITS)),
+    write=lambda of: _named(_QUERY_FITS, of.fit),
+)
+
+QUERY: dict[str, Token] = {
+    _QUERY_NAMES.get(name, name): _FIT if name == "c" else token for name, token in PATH.items()
+}
+"""Parameter names of a query URL, in the order a URL is written."""
+
+
+_SYNONYMS = {
+    **dict.fromkeys(("width",), "w"),
+    **dict.fromkeys(("height",), "h"),
+    **dict.fromkeys(("fit", "crop", "mode", "resize"), "c"),
+    **dict.fromkeys(("gravity", "position"), "g"),
+    **dict.fromkeys(("format", "fm", "fo", "output"), "f"),
+    **dict.fromkeys(("quality",), "q"),
+    **dict.fromkeys(("background", "bg"), "b"),
+    **dict.fromkeys(("angle", "rot", "rotate"), "a"),
+    **dict.fromkeys(("effect",), "e"),
+    **dict.fromkeys(("preset", "transformation"), "t"),
+    **dict.fromkeys(("version",), "v"),
+}
+"""Names that others have for a token of a path, each with ours."""
+
+_WRITTEN = re.compile(r"(?!v[0-9])([A-Za-z]+)(?:[_=:-]|(?=[0-9]))([A-Za-z0-9_.:-]{1,32})", re.ASCII)
+
+
+def nearest_token(written: str) -> str | None:
+    """The token of a path that was meant by one that is unknown, with its value."""
+    match = _WRITTEN.fullmatch(written)
+    name = nearest(match[1], (*PATH, "t"), _SYNONYMS) if match else None
+    return f"{name}_{match[2]}" if match and name else None
+
+
+def nearest_name(written: str) -> str | None:
+    """The parameter of a query that was meant by one that is unknown."""
+    ours = {name: _QUERY_NAMES.get(name, name) for name in (*PATH, "t")}
+    synonyms = {word: ours[name] for word, name in _SYNONYMS.items()}
+    return nearest(written, ours.values(), synonyms | ours)

@@ -1,0 +1,142 @@
+"""Mounts: which tenant a request belongs to, and what that tenant lets an unsigned URL ask.
+
+Pure: host and raw target in, mount and the target below it out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from proxy.core.errors import BadTransform, NotAllowed, SignatureRequired, UnknownRoute
+from proxy.core.image.original import OriginalRef
+from proxy.core.transform.operations import Colour, Transform, overlay
+from proxy.core.url.dialects.native import Asked, Presets, QueryRule, VariantAsked, parse
+from proxy.core.url.original_urls import NOWHERE, Place
+from proxy.core.url.policy import Dimensions, bound, plain
+from proxy.core.url.signing import Keys, Signed, sign, verify
+
+
+class Signing(StrEnum):
+    """Which URLs a mount answers: none that are signed, both, or only signed ones."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """One tenant. `host` is lower case or `*`; `prefix` begins and ends with a slash; `place` is where its source's
+    originals are; `transforms` are plain, presets laid under them."""
+
+    name: str
+    host: str = "*"
+    prefix: str = "/"
+    source: str
+    place: Place = NOWHERE
+    signing: Signing = Signing.OFF
+    keys: Keys = field(default_factory=dict, repr=False, compare=False)
+    dimensions: Dimensions = Dimensions.LISTED
+    allowed_px: tuple[int, ...]
+    colours: frozenset[Colour] = frozenset()
+    transforms: frozenset[Transform] = frozenset()
+    presets_only: bool = False
+    query: QueryRule = QueryRule.STRICT
+    max_age_s: int
+
+    def asked(self, target: str, presets: Presets) -> Asked:
+        """What a raw target of this mount, without its signature, asks; raises as `parse` does."""
+        return parse(self.below(target), presets, query=self.query)
+
+    def below(self, target: str) -> str:
+        """The part of a raw target of this mount that its dialect reads."""
+        return target[len(self.prefix) - 1 :]
+
+    def ref(self, asked: str) -> OriginalRef:
+        """The original that `asked`, a key or an absolute URL, names here; raises SourceNotAllowed or BadUrl."""
+        return OriginalRef(self.source, self.place.key_of(asked))
+
+
+class Rules(NamedTuple):
+    """What decides what a URL means and who may ask it: all of it can be read anew while the node runs."""
+
+    mounts: Sequence[Mount]
+    presets: Presets
+    url_max_bytes: int
+    max_side_px: int
+    session: str
+    """What `ses` is compared with: `cookie:NAME` or `header:NAME`; empty if nothing."""
+
+
+def host_name(host_header: str) -> str:
+    """The host of a Host header, without port and final dot, lower case."""
+    host = host_header.strip().lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0].removesuffix(".")
+
+
+def route(mounts: Sequence[Mount], host: str, raw: str) -> Mount:
+    """The mount a raw target belongs to.
+
+    Mounts of the very host leave out those of `*`; then the longest prefix wins. Raises UnknownRoute.
+    """
+    of_host = [mount for mount in mounts if mount.host == host] or [m for m in mounts if m.host == "*"]
+    matching = [mount for mount in of_host if raw.startswith(mount.prefix)]
+    if not matching:
+        raise UnknownRoute("no such route: nothing is mounted here")
+    return max(matching, key=lambda mount: len(mount.prefix))
+
+
+def proven(mount: Mount, raw: str) -> Signed | None:
+    """What the signature of the whole raw target proves, None for an unsigned one that `mount` answers.
+
+    Raises SignatureRequired, BadSignature or BadUrl.
+    """
+    if mount.signing is Signing.OFF:
+        return None
+    signed = verify(raw, mount.keys)
+    if signed is None and mount.signing is Signing.REQUIRED:
+        raise SignatureRequired("this mount answers signed URLs only")
+    return signed
+
+
+def client_url(mount: Mount, target: str) -> str:
+    """The URL by which clients ask for `target`, which is below the mount: signed with the mount's first key where it
+    requires a signature, and from the first slash on where the mount has no host of its own."""
+    target = mount.prefix.removesuffix("/") + target
+    if mount.signing is Signing.REQUIRED:
+        target = sign(target, next(iter(mount.keys.values())))
+    return target if mount.host == "*" else f"https://{mount.host}{target}"
+
+
+def admit_original(mount: Mount) -> None:
+    """Raises UnknownRoute where `mount` does not serve originals themselves."""
+    if mount.presets_only:
+        raise UnknownRoute("this mount serves presets only")
+
+
+def admit(mount: Mount, asked: VariantAsked, presets: Presets, *, signed: bool) -> Transform:
+    """What `mount` grants; raises NotAllowed or BadTransform. A signed URL may ask any size, an unsigned one any of the
+    mount's `transforms`."""
+    whole = asked.transform(presets)
+    if not signed and mount.transforms and plain(whole) in mount.transforms:
+        return whole
+    if mount.presets_only and (asked.preset is None or asked.own != Transform(version=asked.own.version)):
+        raise BadTransform("this mount serves presets only: the URL must be /t_<preset>/<key>")
+    if signed:
+        return whole
+    try:
+        own = bound(
+            asked.own,
+            mount.dimensions,
+            mount.allowed_px,
+            mount.colours,
+            signable=mount.signing is not Signing.OFF,
+        )
+    except NotAllowed as refusal:
+        of_mount = tuple(f"mounts.{mount.name}.{key}" for key in ("dimensions", "transforms"))
+        refusal.settings = (*refusal.settings, *of_mount)
+        raise
+    return own if asked.preset is None else overlay(presets[asked.preset], own)

@@ -1,0 +1,164 @@
+"""What an unsigned URL may ask of a mount, so that an original has a finite number of variants.
+
+The policy looks at what a Transform does, however a URL spells it. Presets are the owner's word and never pass here.
+"""
+
+from bisect import bisect_left
+from dataclasses import replace
+from enum import StrEnum
+from fractions import Fraction
+
+from proxy.core.errors import ColourNotAllowed, DimensionNotAllowed, OperationNotAllowed
+from proxy.core.transform.geometry import ratio
+from proxy.core.transform.operations import (
+    BLACK,
+    CENTER,
+    TRANSPARENT,
+    WHITE,
+    Adjust,
+    Blur,
+    Colour,
+    Effect,
+    Fit,
+    FocalPoint,
+    Gravity,
+    Sharpen,
+    Smart,
+    Transform,
+    changes_nothing,
+)
+
+MOST_RATIO = 21
+"""The largest whole number in a ratio of sides that `snap` makes."""
+DPR_GRAIN_PERCENT = 25
+_RATIOS = sorted(
+    {Fraction(high, wide) for high in range(1, MOST_RATIO + 1) for wide in range(1, MOST_RATIO + 1)}
+)
+_ALWAYS = frozenset({WHITE, BLACK, TRANSPARENT})
+_COLOUR_NAMES = "white, black, transparent"
+
+
+class Dimensions(StrEnum):
+    """What an unsigned URL may ask: sizes of the list, sizes moved to the list, or anything."""
+
+    LISTED = "listed"
+    SNAP = "snap"
+    ANY = "any"
+
+
+def bound(
+    asked: Transform,
+    policy: Dimensions,
+    allowed_px: tuple[int, ...],
+    colours: frozenset[Colour] = frozenset(),
+    *,
+    signable: bool = True,
+) -> Transform:
+    """What an unsigned URL gets of `asked`.
+
+    `allowed_px` is sorted and not empty; `colours` are the backgrounds allowed beside white, black and transparent.
+    Refusals tell of signed URLs where the mount takes them: where it is `signable`.
+    Raises DimensionNotAllowed under `listed`, ColourNotAllowed and OperationNotAllowed under `listed` and `snap`.
+    """
+    if policy is Dimensions.ANY:
+        return asked
+    if asked.background is not None and asked.background not in _ALWAYS | colours:
+        allowed = ", ".join([_COLOUR_NAMES, *sorted(colour.hex for colour in colours)])
+        others = "; any other needs a signed URL" if signable else ""
+        raise ColourNotAllowed(f"the background must be one of {allowed}{others}")
+    effects = tuple(map(_coarse_effect, asked.effects or ()))
+    if sum(not changes_nothing(effect) for effect in effects) > 1:
+        others = "a signed URL or a preset" if signable else "a preset"
+        raise OperationNotAllowed(f"a URL may have one effect; more need {others}")
+    width_px, height_px = asked.width_px, asked.height_px
+    if policy is Dimensions.SNAP:
+        width_px, height_px = _snapped(width_px, height_px, allowed_px)
+    for name, side_px in (("w", asked.width_px), ("h", asked.height_px)):
+        if policy is Dimensions.LISTED and side_px is not None and side_px not in allowed_px:
+            listed = ", ".join(map(str, allowed_px))
+            others = "; any other size needs a signed URL" if signable else ""
+            raise DimensionNotAllowed(f"{name} must be one of {listed}{others}")
+    return replace(
+        asked,
+        width_px=width_px,
+        height_px=height_px,
+        quality=None if asked.quality is None else max(5, _nearest(asked.quality, 5)),
+        dpr_percent=None if asked.dpr_percent is None else _up(asked.dpr_percent, DPR_GRAIN_PERCENT),
+        gravity=_coarse_gravity(asked.gravity),
+        effects=None if asked.effects is None else effects,
+    )
+
+
+def plain(asked: Transform) -> Transform:
+    """`asked` without its version and what changes no picture: equal for transforms that do the same."""
+    has_side = asked.width_px is not None or asked.height_px is not None
+    fit = asked.fit if asked.has_box and asked.fit is not Fit.INSIDE else None
+    gravity = asked.gravity if fit in (Fit.COVER, Fit.CONTAIN) else None
+    if gravity == CENTER or (fit is Fit.CONTAIN and isinstance(gravity, Smart)):
+        gravity = None
+    effects = tuple(effect for effect in asked.effects or () if not changes_nothing(effect))
+    return replace(
+        asked,
+        fit=fit,
+        gravity=gravity,
+        dpr_percent=asked.dpr_percent if has_side and asked.dpr_percent != 100 else None,
+        background=None if asked.background == WHITE else asked.background,
+        effects=effects or None,
+        version=None,
+    )
+
+
+def _snapped(
+    width_px: int | None, height_px: int | None, allowed_px: tuple[int, ...]
+) -> tuple[int | None, int | None]:
+    """Sides of the list as they are; else the width moved up to the list, and the height in proportion."""
+    if width_px is None or height_px is None:
+        return _listed(width_px, allowed_px), _listed(height_px, allowed_px)
+    if width_px in allowed_px and height_px in allowed_px:
+        return width_px, height_px
+    wide_px = _listed(width_px, allowed_px)
+    assert wide_px is not None
+    near = _nearest_ratio(Fraction(height_px, width_px))
+    return wide_px, ratio(wide_px, near.numerator, near.denominator)
+
+
+def _listed(side_px: int | None, allowed_px: tuple[int, ...]) -> int | None:
+    if side_px is None:
+        return None
+    return next((allowed for allowed in allowed_px if allowed >= side_px), allowed_px[-1])
+
+
+def _nearest_ratio(asked: Fraction) -> Fraction:
+    """The lower of two that are equally near: so a size that was made stays as it is when it is asked."""
+    above = bisect_left(_RATIOS, asked)
+    return min(_RATIOS[max(0, above - 1) : above + 1], key=lambda near: abs(near - asked))
+
+
+def _up(number: int, grain: int) -> int:
+    return -(-number // grain) * grain
+
+
+def _nearest(number: int, grain: int) -> int:
+    """To a multiple of `grain`, halves away from zero, so that -n and n stay twins."""
+    nearest = (2 * abs(number) + grain) // (2 * grain) * grain
+    return nearest if number >= 0 else -nearest
+
+
+def _coarse_gravity(gravity: Gravity | None) -> Gravity | None:
+    if isinstance(gravity, FocalPoint):
+        return FocalPoint(_coarse(gravity.x, 10), _coarse(gravity.y, 10))
+    return gravity
+
+
+def _coarse_effect(effect: Effect) -> Effect:
+    match effect:
+        case Adjust(tone, percent):
+            return Adjust(tone, _nearest(percent, 5))
+        case Blur(sigma_px):
+            return Blur(max(0.5, _coarse(sigma_px, 2)))
+        case Sharpen(sigma_px):
+            return Sharpen(max(0.5, _coarse(sigma_px, 2)))
+
+
+def _coarse(number: float, grains: int) -> float:
+    return int(number * grains + 0.5) / grains

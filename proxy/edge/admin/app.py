@@ -1,0 +1,133 @@
+"""The admin listener, never the public one: health, readiness, metrics, a page that shows them, and `operations`."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import msgspec
+import structlog
+from aiohttp import hdrs, web
+from prometheus_client import CollectorRegistry
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+import proxy
+from proxy.core.errors import CalotypeError, Internal, MethodNotAllowed, Unauthorized, UnknownRoute
+from proxy.edge import responses
+from proxy.edge.admin.auth import COOKIE, LOGIN_S, Gate
+from proxy.edge.admin.operations import Operations, check_query
+from proxy.ports.clock import Clock
+from proxy.ports.operations import Operator
+
+_MOST_FORM_BYTES = 4096
+_PAGES = Path(__file__).parent / "pages"
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_OPEN = frozenset({"/healthz", "/readyz", "/login", "/page.css"})
+_SHOWN = ("calotype_", "process_")
+_NOT_SHOWN = ("_bucket", "_created")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def admin_app(
+    *,
+    gate: Gate,
+    spool: Path,
+    max_bytes: int,
+    registry: CollectorRegistry,
+    gather: Callable[[], Awaitable[object]],
+    lacking: Callable[[], Awaitable[list[str]]],
+    operator: Operator,
+    clock: Clock,
+    log: structlog.typing.FilteringBoundLogger,
+) -> web.Application:
+    """The aiohttp application. `gather` is
+    awaited before the registry is read, and returns the slowest originals; `lacking` says what readiness lacks."""
+    exposition = make_aiohttp_handler(registry)
+    operations = Operations(operator, gate, spool=spool, max_bytes=max_bytes)
+    began_s = clock()
+    files = {path.name: path.read_text() for path in _PAGES.iterdir()}
+    document = msgspec.json.decode(files["openapi.json"])
+    if gate.is_open:
+        document["security"] = []
+        document["paths"]["/v1/events/s3"]["post"].pop("security")
+
+    async def healthz(_: web.Request) -> web.Response:
+        return responses.told({"status": "ok"})
+
+    async def readyz(_: web.Request) -> web.Response:
+        lacks = await lacking()
+        return responses.told({"ready": not lacks, "lacking": lacks}, 503 if lacks else 200)
+
+    async def metrics(request: web.Request) -> web.StreamResponse:
+        await gather()
+        return responses.shown(await exposition(request))
+
+    async def status(request: web.Request) -> web.Response:
+        check_query(request)
+        slowest = await gather()
+        samples = [
+            (sample.name, sample.labels, sample.value)
+            for metric in registry.collect()
+            for sample in metric.samples
+            if sample.name.startswith(_SHOWN) and not sample.name.endswith(_NOT_SHOWN)
+        ]
+        return responses.told(
+            {
+                "version": proxy.__version__,
+                "lacking": await lacking(),
+                "uptime_s": clock() - began_s,
+                "metrics": samples,
+                "slowest": slowest,
+            }
+        )
+
+    async def openapi(request: web.Request) -> web.Response:
+        check_query(request)
+        return responses.told(document)
+
+    async def page(request: web.Request) -> web.Response:
+        name = request.path.removeprefix("/") or "status.html"
+        return responses.page(files[name], _TYPES[Path(name).suffix])
+
+    async def login(request: web.Request) -> web.Response:
+        if request.method == hdrs.METH_GET:
+            return responses.page(files["login.html"], "text/html")
+        form = parse_qs((await request.read())[:_MOST_FORM_BYTES].decode("utf-8", "replace"))
+        if not gate.fits(form.get("token", [""])[0]):
+            return responses.page(
+                files["login.html"].replace("<!--wrong-->", "This is not the token."), "text/html", 401
+            )
+        return responses.logged_in(COOKIE, gate.cookie(), LOGIN_S)
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            if request.path not in _OPEN and request.match_info.handler not in operations.handlers:
+                # What is not there is no secret from who has a token, whatever it is good for.
+                gate.enforce(request, None if request.match_info.http_exception else "read")
+            return await handler(request)
+        except CalotypeError as failure:
+            if isinstance(failure, Unauthorized) and request.path == "/":
+                return responses.go("/login")
+            return responses.refused(failure)
+        except web.HTTPMethodNotAllowed as refusal:
+            wrong = MethodNotAllowed("this call takes another method")
+            return responses.refused(wrong, allowed=sorted(refusal.allowed_methods))
+        except web.HTTPException:
+            return responses.refused(UnknownRoute("the admin listener has nothing here"))
+        except Exception:
+            log.exception("internal error")
+            return responses.refused(Internal("an unexpected error was logged"))
+
+    app = web.Application(middlewares=[guard])
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    operations.add_to(app.router)
+    app.router.add_get("/v1/openapi.json", openapi)
+    app.router.add_get("/v1/status", status)
+    for name in ("", "page.css", "status.js"):
+        app.router.add_get(f"/{name}", page)
+    app.router.add_get("/login", login)
+    app.router.add_post("/login", login)
+    return app

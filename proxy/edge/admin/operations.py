@@ -1,0 +1,396 @@
+"""The admin's calls that do something: bodies into values for the Operator, and its answers back. So many at once, and no
+more than that may wait, so that they starve nobody."""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import IO, NamedTuple, TypeVar
+
+import aiohttp
+import msgspec
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+from msgspec import UNSET, UnsetType
+
+from proxy.core.admin.commands import (
+    AdminAsked,
+    Explain,
+    Notified,
+    PurgeAsked,
+    Upload,
+    Warm,
+    WarmAgain,
+    WarmCancel,
+    WarmState,
+)
+from proxy.core.errors import BadRequest, BadUrl, Internal, OriginalTooLarge, RateLimited
+from proxy.core.nearest import meant, named, nearest
+from proxy.edge import responses
+from proxy.edge.admin.auth import Gate
+from proxy.edge.headers import joined
+from proxy.ports.operations import Operator
+
+AT_ONCE = {
+    Upload: 8,
+    Warm: 4,
+    WarmAgain: 4,
+    WarmCancel: 16,
+    PurgeAsked: 16,
+    Notified: 4,
+    WarmState: 8,
+    Explain: 8,
+}
+MOST_WAITING = 1000
+MOST_BODY_BYTES = 16 * 2**20
+MOST_KEYS = 100_000
+MOST_TRANSFORMS = 1000
+MOST_RECEIVED = 32
+"""Uploads that may be on their way at once: they are on disk until they are looked at."""
+SLOWEST_BYTES_PER_S = 16 * 1024
+SLOW_AFTER_S = 10.0
+MOST_EVENT_BYTES = 4 * 2**20
+BODY_S = 300.0
+SILENT_S = 30.0
+_CHUNK_BYTES = 256 * 1024
+_LONGEST_ONCE = 256
+_FORM = "multipart/form-data"
+_AROUND_BYTES = 64 * 1024
+"""What a form may have around its file."""
+_ONE_FILE = "a form must have one file and nothing else: name, mount, key and overwrite stand in the query"
+
+T = TypeVar("T", bound=msgspec.Struct)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Read = Callable[[int], Awaitable[bytes]]
+
+
+class WarmBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /v1/warm."""
+
+    keys: list[str] | UnsetType = UNSET
+    prefix: str | UnsetType = UNSET
+    presets: list[str] = []
+    transforms: list[str] = []
+    mount: str = ""
+
+
+class PurgeBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /v1/purge."""
+
+    original: str | UnsetType = UNSET
+    prefix: str | UnsetType = UNSET
+    url: str | UnsetType = UNSET
+    preset: str | UnsetType = UNSET
+    all: bool | UnsetType = UNSET
+    mount: str = ""
+
+
+class _Spooled(NamedTuple):
+    """An upload on disk; `name` is what a form calls its file."""
+
+    file: IO[bytes]
+    size_bytes: int
+    name: str
+
+
+class _Turnstile:
+    """Lets so many in at once; who comes when too many wait already is sent away."""
+
+    def __init__(self, at_once: int) -> None:
+        self._seats = asyncio.Semaphore(at_once)
+        self._waiting = 0
+
+    async def __aenter__(self) -> None:
+        if self._waiting >= MOST_WAITING:
+            raise RateLimited("too many such calls are waiting already", retry_after_s=1)
+        self._waiting += 1
+        try:
+            await self._seats.acquire()
+        finally:
+            self._waiting -= 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self._seats.release()
+
+
+class Operations:
+    """The handlers. `spool` is where uploads are while they come, in files without a name."""
+
+    def __init__(self, operator: Operator, gate: Gate, *, spool: Path, max_bytes: int) -> None:
+        self._operator = operator
+        self._gate = gate
+        self._spool = spool
+        self.max_bytes = max_bytes
+        self.handlers: set[Handler] = set()
+        """Those that look at the token themselves."""
+        self._turnstiles = {kind: _Turnstile(at_once) for kind, at_once in AT_ONCE.items()}
+        self._receiving = _Turnstile(MOST_RECEIVED)
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """All of them, each behind the scope it takes, with the parameters it knows."""
+        for method, path, scope, known, handler in (
+            (hdrs.METH_POST, "/v1/originals", "upload", ("name", "mount", "key", "overwrite"), self._upload),
+            (hdrs.METH_POST, "/v1/warm", "warm", ("mount",), self._warm),
+            (hdrs.METH_GET, "/v1/warm", "read", (), self._jobs),
+            (hdrs.METH_GET, "/v1/warm/{id}", "read", (), self._job),
+            (hdrs.METH_POST, "/v1/warm/{id}", "warm", (), self._again),
+            (hdrs.METH_DELETE, "/v1/warm/{id}", "warm", (), self._cancel),
+            (hdrs.METH_POST, "/v1/purge", "purge", ("mount",), self._purge),
+            (hdrs.METH_POST, "/v1/events/s3", "events", (), self._events),
+            (hdrs.METH_GET, "/v1/explain", "read", ("url", "accept"), self._explain),
+        ):
+            guarded = self._guarded(scope, known, handler)
+            self.handlers.add(guarded)
+            router.add_route(method, path, guarded)
+
+    def _guarded(self, scope: str, known: tuple[str, ...], handler: Handler) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            self._gate.enforce(request, scope)
+            check_query(request, known)
+            return await handler(request)
+
+        return guarded
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        once = _checked_text(joined(request.headers, "Idempotency-Key"), "header Idempotency-Key")
+        if len(request.headers.getall("Idempotency-Key", ())) > 1:
+            raise BadRequest("header Idempotency-Key is given twice")
+        if len(once) > _LONGEST_ONCE:
+            raise BadRequest(f"header Idempotency-Key is longer than {_LONGEST_ONCE} characters")
+        name, key, overwrite = (request.query.get(name, "") for name in ("name", "key", "overwrite"))
+        if overwrite not in ("", "true", "false"):
+            raise BadRequest("parameter overwrite must be true or false")
+        if overwrite == "true" and not key:
+            raise BadRequest("parameter overwrite needs key: a new key replaces nothing")
+        if key and name:
+            raise BadRequest("parameters name and key: give one of them")
+        async with self._receiving, self._spooled(request) as spooled, self._turnstiles[Upload]:
+            asked = Upload(
+                mount=request.query.get("mount", ""),
+                name=name or spooled.name,
+                once=once,
+                key=key,
+                overwrite=overwrite == "true",
+            )
+            answer = await self._operator.do(
+                asked, content=spooled.file.fileno(), size_bytes=spooled.size_bytes
+            )
+        return responses.told(answer, 201)
+
+    @asynccontextmanager
+    async def _spooled(self, request: web.Request) -> AsyncIterator["_Spooled"]:
+        """The picture of the body, in a file that is gone when it is closed."""
+        is_form = request.content_type == _FORM
+        if (request.content_length or 0) > self.max_bytes + (_AROUND_BYTES if is_form else 0):
+            raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
+        file = _nameless(self._spool)
+        size_bytes = 0
+        try:
+            async with asyncio.timeout(BODY_S), _picture(request) as (name, read):
+                async for chunk in _chunks(read):
+                    size_bytes += len(chunk)
+                    if size_bytes > self.max_bytes:
+                        raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
+                    await _written(file, chunk)
+            if not size_bytes:
+                raise BadRequest("the body must be the picture itself, or a form with one file")
+            yield _Spooled(file, size_bytes, name)
+        except TimeoutError:
+            raise BadRequest("the body came too slowly") from None
+        except OSError as fault:
+            raise Internal(f"the upload could not be written: {fault.strerror}") from None
+        finally:
+            file.close()
+
+    async def _warm(self, request: web.Request) -> web.Response:
+        body = await _read(request, WarmBody)
+        if (body.keys is UNSET) == (body.prefix is UNSET):
+            raise BadRequest("parameters keys and prefix: give one of them")
+        if body.keys == [] or len(body.keys or ()) > MOST_KEYS:
+            raise BadRequest(f"parameter keys must have 1 to {MOST_KEYS} of them")
+        if len(body.presets) + len(body.transforms) > MOST_TRANSFORMS:
+            raise BadRequest(f"parameters presets and transforms may have {MOST_TRANSFORMS} at most")
+        asked = Warm(
+            mount=_mount(request, body.mount),
+            keys=tuple(body.keys or ()),
+            prefix=_given(body.prefix),
+            presets=tuple(body.presets),
+            transforms=tuple(body.transforms),
+        )
+        return await self._do(asked, 202)
+
+    async def _purge(self, request: web.Request) -> web.Response:
+        body = await _read(request, PurgeBody)
+        given = [body.original, body.prefix, body.url, body.preset, body.all]
+        if sum(each is not UNSET for each in given) != 1:
+            raise BadRequest("parameters original, prefix, url, preset and all: give one of them")
+        if body.prefix == "":
+            raise BadRequest("parameter prefix is empty: all is asked for by all")
+        if body.all is False:
+            raise BadRequest("parameter all must be true, or not be given")
+        asked = PurgeAsked(
+            mount=_mount(request, body.mount),
+            original=_given(body.original),
+            prefix=_given(body.prefix),
+            url=_given(body.url),
+            preset=_given(body.preset),
+            all=body.all is True,
+        )
+        return await self._do(asked)
+
+    async def _events(self, request: web.Request) -> web.Response:
+        return await self._do(Notified(await _body(request, MOST_EVENT_BYTES)))
+
+    async def _jobs(self, _: web.Request) -> web.Response:
+        return await self._do(WarmState())
+
+    async def _job(self, request: web.Request) -> web.Response:
+        return await self._do(WarmState(request.match_info["id"]))
+
+    async def _again(self, request: web.Request) -> web.Response:
+        return await self._do(WarmAgain(request.match_info["id"]), 202)
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        return await self._do(WarmCancel(request.match_info["id"]))
+
+    async def _explain(self, request: web.Request) -> web.Response:
+        url = request.query.get("url", "")
+        if not url:
+            raise BadUrl("parameter url must be given: the URL to explain")
+        return await self._do(Explain(url, request.query.get("accept", "")))
+
+    async def _do(self, asked: AdminAsked, status: int = 200) -> web.Response:
+        async with self._turnstiles[type(asked)]:
+            return responses.told(await self._operator.do(asked), status)
+
+
+def _given(value: str | UnsetType) -> str | None:
+    return None if isinstance(value, UnsetType) else value
+
+
+def _nameless(folder: Path) -> IO[bytes]:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return tempfile.TemporaryFile(dir=folder, buffering=0)
+
+
+@asynccontextmanager
+async def _picture(request: web.Request) -> AsyncIterator[tuple[str, Read]]:
+    """The name of what is uploaded, and how it is read: the body, or the one file of a form (RFC 7578). Raises TimeoutError
+    where a form drips, BadRequest where it is none, or has anything else."""
+    if request.content_type != _FORM:
+        yield "", request.content.read
+        return
+    try:
+        form = await request.multipart()
+        part = await asyncio.wait_for(form.next(), SILENT_S)
+        if not isinstance(part, aiohttp.BodyPartReader) or part.filename is None:
+            raise BadRequest(_ONE_FILE)
+        yield part.filename, part.read_chunk
+        if await asyncio.wait_for(form.next(), SILENT_S) is not None:
+            raise BadRequest(_ONE_FILE)
+    except (ValueError, AssertionError, RuntimeError, HttpProcessingError, aiohttp.ClientPayloadError):
+        raise BadRequest("the body is not the form that its Content-Type says, or broke off") from None
+
+
+async def _chunks(read: Read) -> AsyncIterator[bytes]:
+    """What is read. Raises TimeoutError where it drips, BadRequest where it breaks off, or is not what its head says."""
+    clock = asyncio.get_running_loop().time
+    began_s, size_bytes = clock(), 0
+    try:
+        while chunk := await asyncio.wait_for(read(_CHUNK_BYTES), SILENT_S):
+            size_bytes += len(chunk)
+            took_s = clock() - began_s
+            if took_s > SLOW_AFTER_S and size_bytes < took_s * SLOWEST_BYTES_PER_S:
+                raise TimeoutError
+            yield chunk
+    except (aiohttp.ClientPayloadError, web.RequestPayloadError, ConnectionError):
+        raise BadRequest("the body broke off, or is not encoded as its head says") from None
+
+
+async def _written(file: IO[bytes], chunk: bytes) -> None:
+    """Nobody may close the file under who writes."""
+    writing = asyncio.get_running_loop().run_in_executor(None, _write_all, file, chunk)
+    try:
+        await asyncio.shield(writing)
+    finally:
+        await asyncio.wait({writing})
+
+
+def _write_all(file: IO[bytes], chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _mount(request: web.Request, said: str) -> str:
+    asked = request.query.get("mount", "")
+    if said and asked and said != asked:
+        raise BadRequest("parameter mount is not the same in the query and in the body")
+    return said or asked
+
+
+async def _body(request: web.Request, most_bytes: int) -> bytes:
+    """JSON, or what is none. Raises BadRequest."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in _chunks(request.content.read):
+                body += chunk
+                if len(body) > most_bytes:
+                    raise BadRequest(f"the body is larger than {most_bytes} bytes")
+    except TimeoutError:
+        raise BadRequest("the body came too slowly") from None
+    _check_names(bytes(body))
+    return bytes(body)
+
+
+def check_query(request: web.Request, known: Iterable[str] = ()) -> None:
+    """Raises BadRequest where a parameter is not `known`, or has two readings."""
+    for pair in request.query.items():
+        _checked_text("=".join(pair), "the query")
+    _check_known("parameter", request.query, known)
+    if len(set(request.query)) < len(request.query):
+        raise BadRequest("a parameter of the query is given twice")
+
+
+def _check_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raises BadRequest that names what is not `known`, by its place where it cannot be quoted."""
+    for place, name in enumerate(given, start=1):
+        if name not in known:
+            knows = f"known are {', '.join(known)}" if known else "this call takes none"
+            raise BadRequest(f"{what} {named(name, place)} is unknown; {knows}{meant(nearest(name, known))}")
+
+
+def _checked_text(text: str, what: str) -> str:
+    """`text` if it is UTF-8; raises BadRequest, naming it as `what`."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadRequest(f"{what} is not UTF-8") from None
+    return text
+
+
+def _check_names(body: bytes) -> None:
+    """Raises BadRequest for JSON in which an object has a name twice; what is no JSON is for others to refuse."""
+
+    def once(pairs: list[tuple[str, object]]) -> None:
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise BadRequest("the body holds a name twice in one object")
+
+    with suppress(ValueError, RecursionError):
+        json.loads(body, object_pairs_hook=once)
+
+
+async def _read(request: web.Request, kind: type[T]) -> T:
+    """The JSON of a body. Raises BadRequest that names what is wrong, and repeats nothing but the name of a field."""
+    body = await _body(request, MOST_BODY_BYTES)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as wrong:
+        if "unknown field" in str(wrong):
+            _check_known("field", json.loads(body), kind.__struct_fields__)
+        raise BadRequest(f"the body does not fit: {wrong}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadRequest("the body must be a JSON object") from None

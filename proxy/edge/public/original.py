@@ -1,0 +1,82 @@
+"""An original itself, byte for byte, or the part of it that a client wants."""
+
+import asyncio
+import os
+
+from aiohttp import hdrs, web
+
+from proxy.core.cache.delivery import Outcome, Visit
+from proxy.core.cache.http_caching import Whole, byte_range, etag, is_refused, is_unmodified, matches
+from proxy.core.cache.keys import original_key
+from proxy.core.errors import UnsupportedFormat
+from proxy.core.image.formats import NO_PICTURE, SNIFF_BYTES, sniff
+from proxy.edge import responses
+from proxy.edge.headers import joined, list_of, range_of
+from proxy.ports.originals import Original
+
+_CHUNK_BYTES = 256 * 1024
+
+
+async def stream(
+    request: web.BaseRequest, visit: Visit, original: Original, terms: responses.Terms, *, now_s: float
+) -> web.StreamResponse:
+    """200, 206, 304, 412 or 416, sent on the way. Raises UnsupportedFormat for what is no picture."""
+    kind = sniff(await asyncio.to_thread(os.pread, original.fileno(), SNIFF_BYTES, 0))
+    if kind is None:
+        raise UnsupportedFormat(NO_PICTURE)
+    visit.outcome, visit.tier, visit.format = Outcome.HIT, "source", kind
+    visit.key = original_key(original.identity)
+    tag = etag(visit.key)
+    modified_s = _modified_s(original, now_s)
+    headers = responses.original_headers(kind, tag, modified_s, terms)
+    conditions = list_of(request.headers, hdrs.IF_MATCH), request.headers.get(hdrs.IF_UNMODIFIED_SINCE)
+    if is_refused(*conditions, tag, modified_s):
+        return responses.refused_condition(terms, headers["Cache-Status"])
+    none_match = joined(request.headers, hdrs.IF_NONE_MATCH)
+    if (
+        is_unmodified(request.headers.get(hdrs.IF_MODIFIED_SINCE, ""), modified_s)
+        if hdrs.IF_NONE_MATCH not in request.headers
+        else none_match.strip() == "*" or matches(none_match, tag)
+    ):
+        del headers[hdrs.CONTENT_TYPE]
+        return web.Response(status=304, headers=headers)
+    part: range | Whole | None = Whole.WHOLE
+    if (wanted := range_of(request)) is not None:
+        part = byte_range(wanted, request.headers.get(hdrs.IF_RANGE), tag, original.size_bytes)
+    if part is None:
+        return responses.unsatisfiable(original.size_bytes, terms, headers["Cache-Status"])
+    if part is Whole.WHOLE:
+        response = web.StreamResponse(headers=headers)
+        part = range(original.size_bytes)
+    else:
+        headers[hdrs.CONTENT_RANGE] = responses.content_range(part, original.size_bytes)
+        response = web.StreamResponse(status=206, headers=headers)
+    response.content_length = len(part)
+    try:
+        await response.prepare(request)
+        if request.method == hdrs.METH_GET:
+            await _send(response, original, part)
+    except OSError:
+        # The head is out: an error can only be shown by breaking off.
+        visit.outcome, visit.error = Outcome.FAILED, "broken-off"
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+def _modified_s(original: Original, now_s: float) -> int | None:
+    """When the original was last modified; a date that has yet to come says nothing (RFC 9110 8.8.2.1)."""
+    modified_s = int(os.fstat(original.fileno()).st_mtime)
+    return modified_s if 0 < modified_s <= now_s else None
+
+
+async def _send(response: web.StreamResponse, original: Original, part: range) -> None:
+    """The bytes of `part`; raises OSError where the file has become shorter, or the connection is gone."""
+    at = part.start
+    while at < part.stop:
+        wanted = min(_CHUNK_BYTES, part.stop - at)
+        chunk = await asyncio.to_thread(os.pread, original.fileno(), wanted, at)
+        if not chunk or not original.unchanged():
+            raise ConnectionResetError("the original was written into while it was sent")
+        await response.write(chunk)
+        at += len(chunk)

@@ -1,0 +1,335 @@
+"""aiohttp's server with its error answers replaced, and with patience that ends: what the HTTP parser refuses is a
+problem like any other, who sends or reads too slowly is cut off, who is one too many is turned away, and who is
+connected while the node stops is told so with the next answer.
+
+Nothing of the request is repeated, in the answer or in the log.
+"""
+
+import array
+import asyncio
+import fcntl
+import termios
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
+
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
+from aiohttp.http import RawRequestMessage
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
+
+from proxy.core.errors import BadUrl, CalotypeError, ExpectationFailed, Internal, Overloaded, UrlTooLong
+from proxy.core.net.trusted_proxies import Hops
+from proxy.edge import responses
+from proxy.edge.headers import joined
+
+CANCEL_S = 0.1
+LULL_STEP_S = 0.02
+TURN_AWAY_S = 0.5
+MOST_TURNED_AWAY = 16
+_VERSIONS = (HttpVersion10, HttpVersion11)
+_WORDS = 3
+"""Of a request line; HTTP/0.9 had two."""
+HEAD_S = 10.0
+"""How long the head of a request may take, from the connection or its first byte on."""
+LOOK_S = 15.0
+"""How often it is looked whether a client that is owed something takes any of it."""
+
+
+class QuietHandler(RequestHandler):
+    """The hook aiohttp offers: a protocol that answers for a request that could not be read."""
+
+    __slots__ = (
+        *("_awaits_head", "_body", "_held", "_is_active", "_is_over", "_line", "_owed_bytes", "_watch"),
+        *("is_trusted", "peer"),
+    )
+
+    peer: str
+    """The address at the other end; empty for a unix socket's."""
+    is_trusted: bool
+    """Whether it may say for whom it asks."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        named = transport.get_extra_info("peername")
+        self.peer = named[0] if isinstance(named, tuple) else ""
+        self.is_trusted = _server_of(self).hops.trusts(self.peer)
+        self._owed_bytes, self._is_active = 0, False
+        self._held, self._is_over = b"", False
+        self._line: bytes | None = b""
+        self._body: StreamReader = EMPTY_PAYLOAD
+        self._watch = self._loop.call_later(LOOK_S, self._look)
+        self._awaits_head: asyncio.TimerHandle | None = self._loop.call_later(HEAD_S, self._cut_off)
+
+    def data_received(self, data: bytes) -> None:
+        self._is_active = True
+        self._read(data)
+        if self._messages or self._current_request is not None:
+            if self._awaits_head is not None:
+                self._awaits_head.cancel()
+                self._awaits_head = None
+        elif self._awaits_head is None:
+            self._awaits_head = self._loop.call_later(HEAD_S, self._cut_off)
+
+    def _read(self, data: bytes) -> None:
+        """A head at a time: what the parser refuses would take along what it has read before."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        at, most = 0, self._max_msg_queue_size
+        while not self._is_over:
+            end = _end_of_head(data, at)
+            known = len(self._messages)
+            self._note(data[at:end])
+            super().data_received(data[at:end])
+            self._judge(len(self._messages) > known)
+            if end == len(data):
+                break
+            at = end
+            if len(self._messages) >= most:
+                self._held = data[at:]  # Until aiohttp asks for more.
+                break
+
+    def _note(self, piece: bytes) -> None:
+        """Keeps how a head begins, None where that cannot be told from the end of a body."""
+        if not self._body.is_eof():
+            self._line = None
+        elif self._line is not None and len(self._line) < self.max_line_size:
+            self._line = (self._line + piece).lstrip(b"\r\n")
+
+    def _judge(self, is_whole: bool) -> None:
+        """Refuses what the parser lets pass: HTTP/0.9, which has no head that could end, and versions to come."""
+        if is_whole:
+            message, self._body = self._messages[-1]
+            if not isinstance(message, RawRequestMessage):
+                self._is_over = True
+            elif message.version not in _VERSIONS:
+                self._messages.pop()
+                self._refuse()
+            else:
+                self._line = b""
+        elif self._line is not None:
+            line, ended, _ = self._line.partition(b"\n")
+            if ended and len(line.split()) < _WORDS:
+                self._refuse()
+
+    def _refuse(self) -> None:
+        self._is_over = True
+        self._messages.append((_ErrInfo(400, BadHttpMessage("no version of ours"), ""), EMPTY_PAYLOAD))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._is_active = True
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._watch.cancel()
+        if self._awaits_head is not None:
+            self._awaits_head.cancel()
+
+    def _look(self) -> None:
+        """Cuts off who has neither taken nor sent anything since the last look, also where we have closed already."""
+        if self.transport is None:
+            return
+        owed_bytes = _owed_bytes(self.transport)
+        if owed_bytes and owed_bytes == self._owed_bytes and not self._is_active:
+            self._cut_off()
+            return
+        self._owed_bytes, self._is_active = owed_bytes, False
+        self._watch = self._loop.call_later(LOOK_S, self._look)
+
+    def _cut_off(self) -> None:
+        """At once: who does not read would not read the rest either."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer was begun already")
+        refuse = _server_of(self).refuse
+        if status == 500:
+            self.logger.error("internal error", exc_info=exc)
+            response = refuse(Internal("an unexpected error was logged"), "")
+        else:
+            # The parser's own request is of HTTP/1.0, and of no method.
+            request._version = HttpVersion11
+            method, _, rest = (self._line or b"").partition(b" ")
+            if method == b"HEAD":
+                request._method = hdrs.METH_HEAD
+            target = rest.split(maxsplit=1)[0] if rest.strip() else b""
+            response = refuse(self._refusal(exc), target.decode("utf-8", "surrogateescape"))
+        response.force_close()
+        return response
+
+    def _refusal(self, exc: BaseException | None) -> CalotypeError:
+        if isinstance(exc, LineTooLong) and exc.args[1] == self.max_line_size:
+            return UrlTooLong(f"the URL is longer than {self.max_line_size} bytes")
+        return BadUrl("the request is not valid HTTP, or its head is too large")
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 (aiohttp's own)
+        """Waits `timeout` seconds for the request under way, and no more: aiohttp's own would wait that long again
+        for one that does not end."""
+        if self._task_handler is not None:
+            await asyncio.wait({self._task_handler}, timeout=timeout)
+        await super().shutdown(CANCEL_S)
+
+
+def _end_of_head(data: bytes, at: int) -> int:
+    """Where the first head behind `at` ends, which may have begun in data before; the length of `data` if it does not."""
+    if data[at : at + 1] in (b"\r", b"\n"):
+        return len(data) - len(data[at:].lstrip(b"\r\n"))
+    end = data.find(b"\n\r\n", at)
+    return len(data) if end < 0 else end + 3
+
+
+def _owed_bytes(transport: asyncio.Transport) -> int:
+    """What the client has not taken: the kernel holds megabytes, and takes more of ours a megabyte at a time."""
+    held = array.array("i", [0])
+    with suppress(OSError, ValueError, AttributeError):  # It is gone, or going.
+        fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, held)
+    return transport.get_write_buffer_size() + held[0]
+
+
+def _server_of(handler: RequestHandler) -> "QuietServer":
+    server = handler._manager
+    assert isinstance(server, QuietServer)
+    return server
+
+
+def sender(request: web.BaseRequest) -> tuple[str, str]:
+    """Who asks, and the id that a trusted hop gave the request, as it is spelled; empty without one."""
+    handler = request.protocol
+    assert isinstance(handler, QuietHandler)
+    if not handler.is_trusted:
+        return handler.peer, ""
+    headers = request.headers
+    forwarded = joined(headers, hdrs.X_FORWARDED_FOR)
+    client = _server_of(handler).hops.client(handler.peer, forwarded)
+    return client, headers.get("X-Request-Id", "")
+
+
+class _TurnedAway(asyncio.Protocol):
+    """A connection too many: told so, whatever it asks, and closed; at once where it is one too many of these too."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, others: "set[_TurnedAway]") -> None:
+        self._loop = loop
+        self._others = others
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Not asked for its class: uvloop's is another.
+        self._transport = cast("asyncio.Transport", transport)
+        self._ends = self._loop.call_later(TURN_AWAY_S, self._transport.abort)
+        if len(self._others) >= MOST_TURNED_AWAY:
+            self._transport.abort()
+        self._others.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(_TOO_MANY)
+        self._transport.close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._ends.cancel()
+        self._others.discard(self)
+
+
+def _too_many() -> bytes:
+    problem = responses.problem(
+        Overloaded("more clients are connected than the node can serve", retry_after_s=1)
+    )
+    assert isinstance(problem.body, bytes)
+    head = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items())
+    return (
+        f"HTTP/1.1 503 Service Unavailable\r\n{head}Content-Length: {len(problem.body)}\r\nConnection: close\r\n\r\n"
+    ).encode() + problem.body
+
+
+_TOO_MANY = _too_many()
+
+
+class QuietServer(web.Server):
+    """Makes a QuietHandler for each connection, up to `most_connections`; takes the options of `web.Server`. `refuse` makes
+    the answer to what is no request, of the failure and the target, which is empty where it is not known."""
+
+    def __init__(
+        self,
+        handler: Any,
+        *,
+        refuse: Callable[[CalotypeError, str], web.Response],
+        hops: Hops,
+        most_connections: int,
+        **options: Any,
+    ) -> None:
+        super().__init__(handler, **options)
+        self.refuse = refuse
+        self.hops = hops
+        self._turned: set[_TurnedAway] = set()
+        self._most_connections = most_connections
+        self.turned_away = 0
+
+    def __call__(self) -> RequestHandler:
+        if len(self._connections) >= self._most_connections:
+            self.turned_away += 1
+            # What asyncio asks for is a protocol; aiohttp promises more than it needs.
+            return _TurnedAway(self._loop, self._turned)  # type: ignore[return-value]
+        return QuietHandler(self, loop=self._loop, **self._kwargs)
+
+
+class QuietRunner(web.ServerRunner):
+    """Ends without a failed request: who is connected has a moment to ask once more, and hears that it is the last
+    answer, which `on_stop` sees to. A client cannot know that an idle connection is about to be closed; one that is told
+    can."""
+
+    def __init__(
+        self, server: QuietServer, on_stop: Callable[[], None], *, lull_s: float, shutdown_timeout: float
+    ) -> None:
+        super().__init__(server, shutdown_timeout=shutdown_timeout)
+        self._quiet = server
+        self._on_stop = on_stop
+        self._lull_s = lull_s
+
+    async def cleanup(self) -> None:
+        for site in self.sites:
+            await site.stop()
+        self._on_stop()
+        waited_s = 0.0
+        while self._quiet.connections and waited_s < self._lull_s:
+            await asyncio.sleep(LULL_STEP_S)
+            waited_s += LULL_STEP_S
+        await super().cleanup()
+
+
+class QuietAppRunner(web.AppRunner):
+    """Has a QuietServer in front of an application, up to `most_connections`; takes the options of `web.AppRunner`. What
+    aiohttp itself answers to an Expect holds the client's bytes."""
+
+    def __init__(self, app: web.Application, *, most_connections: int, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._most_connections = most_connections
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            if joined(request.headers, hdrs.EXPECT).lower() not in ("", "100-continue"):
+                response = responses.refused(ExpectationFailed("nothing but 100-continue can be expected"))
+                response.force_close()
+                return response
+            return await self.app._handle(request)
+
+        return QuietServer(
+            handle,
+            request_factory=made.request_factory,
+            handler_cancellation=made.handler_cancellation,
+            refuse=lambda failure, _: responses.refused(failure),
+            hops=Hops(()),
+            most_connections=self._most_connections,
+            **made._kwargs,
+        )

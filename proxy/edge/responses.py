@@ -1,0 +1,354 @@
+"""Deliveries and errors into HTTP responses: EVERY header is set here, and the one table of error statuses is here.
+
+No decision about pictures; no byte of a client's is repeated.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from email.utils import formatdate
+from types import MappingProxyType
+from typing import NamedTuple
+
+import msgspec
+from aiohttp import hdrs, web
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from proxy.core.cache.delivery import VALIDATOR, Delivery, Outcome, Variant, steps
+from proxy.core.cache.http_caching import NO_STORE, Whole, byte_range, cache_control, etag
+from proxy.core.errors import (
+    CalotypeError,
+    OriginalNotFound,
+    Overloaded,
+    PreconditionFailed,
+    PurgeIncomplete,
+    RangeNotSatisfiable,
+)
+from proxy.core.image.formats import TRAITS, Format
+from proxy.core.url.signing import ANY, Scope
+from proxy.edge.headers import joined
+
+STATUS: dict[str, tuple[int, str]] = {
+    "bad-transform": (400, "The transform in the URL is wrong"),
+    "bad-url": (400, "The URL is wrong"),
+    "dimension-not-allowed": (400, "This size is not served"),
+    "colour-not-allowed": (400, "This colour is not served"),
+    "bad-request": (400, "The call is wrong"),
+    "unauthorized": (401, "A valid token is needed"),
+    "bad-signature": (403, "The signature is wrong"),
+    "signature-required": (403, "A signed URL is needed"),
+    "signature-expired": (403, "The signed URL has expired"),
+    "source-not-allowed": (403, "Originals from there are not served"),
+    "unknown-route": (404, "There is nothing here"),
+    "original-not-found": (404, "The original does not exist"),
+    "method-not-allowed": (405, "This method is not answered here"),
+    "conflict": (409, "Something else is there already"),
+    "precondition-failed": (412, "The picture is another by now"),
+    "url-too-long": (414, "The URL is too long"),
+    "unsupported-format": (415, "The original is in a format that is not served"),
+    "range-not-satisfiable": (416, "The range lies outside the picture"),
+    "expectation-failed": (417, "The node does not do what is expected"),
+    "original-too-large": (422, "The original is too large"),
+    "undecodable": (422, "The original cannot be decoded"),
+    "rate-limited": (429, "There are too many calls"),
+    "internal": (500, "The node made a mistake"),
+    "source-unavailable": (502, "The originals cannot be reached"),
+    "worker-died": (502, "The render failed"),
+    "overloaded": (503, "The node is busy"),
+    "draining": (503, "The node is stopping"),
+    "purge-incomplete": (503, "The purge is not complete"),
+    "source-timeout": (504, "The original took too long"),
+    "render-timeout": (504, "The render took too long"),
+}
+
+STATUSES = tuple(sorted({status for status, _ in STATUS.values()}))
+
+FRONT_CACHE_S = 5
+"""How long nginx in front may repeat an answer without asking: a purge is to be through it within ten."""
+NOT_FOUND_CACHE_S = 60
+REDIRECT_CACHE_S = 60
+PROVISIONAL_CACHE_S = 60
+"""How long an answer may be kept whose version has not had its look yet."""
+PREFLIGHT_CACHE_S = 86_400
+_ALLOW = "GET, HEAD, OPTIONS"
+_NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z, \t-]+")
+
+_OF_PUBLIC = (
+    *(
+        "Access-Control-Allow-Origin",
+        "Access-Control-Expose-Headers",
+        "Timing-Allow-Origin",
+        "Cross-Origin-Resource-Policy",
+        "X-Accel-Expires",
+    ),
+    "Cache-Status",
+)
+_EVERYWHERE = MappingProxyType(
+    {
+        hdrs.SERVER: "calotype",
+        "X-Accel-Expires": "0",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        "Timing-Allow-Origin": "*",
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "ETag, Content-Range, Cache-Status, Server-Timing, Calotype-Notice",
+    }
+)
+
+
+class Terms(NamedTuple):
+    """What of a URL and its mount shows in every lasting answer to it; `headers` is copied, never changed."""
+
+    negotiates: bool
+    max_age_s: int
+    private: bool
+    headers: CIMultiDict[str]
+
+    def within(self, most_s: int) -> "Terms":
+        """The same, for `most_s` seconds at most."""
+        if self.max_age_s <= most_s:
+            return self
+        headers = self.headers.copy()
+        headers[hdrs.CACHE_CONTROL] = cache_control(most_s, private=self.private)
+        return self._replace(max_age_s=most_s, headers=headers)
+
+
+def terms(*, max_age_s: int, negotiates: bool, scope: Scope | None, notice: str = "") -> Terms:
+    """`scope` is that of the URL's signature, None without one; `notice` tells the client what it did not get."""
+    may_repeat = scope is None
+    scope = scope or ANY
+    private = scope.session is not None
+    headers = CIMultiDict(_EVERYWHERE)
+    headers[hdrs.CACHE_CONTROL] = cache_control(max_age_s, private=private)
+    headers[hdrs.ACCEPT_RANGES] = "bytes"
+    if may_repeat:
+        headers["X-Accel-Expires"] = str(min(FRONT_CACHE_S, max_age_s))
+    depends_on = [hdrs.ACCEPT] if negotiates else []
+    if scope.domain is not None:
+        depends_on += [hdrs.ORIGIN, hdrs.REFERER]
+    if depends_on:
+        headers[hdrs.VARY] = ", ".join(depends_on)
+    if notice:
+        headers["Calotype-Notice"] = notice
+    return Terms(negotiates, max_age_s, private, headers)
+
+
+def picture_headers(delivery: Delivery, terms: Terms) -> CIMultiDict[str]:
+    """All headers of a delivery but those that differ from one answer with it to the next."""
+    headers = terms.headers.copy()
+    headers[hdrs.ETAG] = etag(delivery.key)
+    headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier, stored=delivery.stored)
+    if delivery.tier != VALIDATOR:
+        headers[hdrs.CONTENT_TYPE] = TRAITS[delivery.format].mime
+    return headers
+
+
+def picture(
+    delivery: Delivery,
+    variant: Variant | None,
+    terms: Terms,
+    headers: CIMultiDict[str],
+    *,
+    range_header: str | None,
+    if_range: str | None,
+    total_s: float,
+) -> web.Response:
+    """200, 206, 304 or 416 for a delivery under its `picture_headers`, which are copied."""
+    if variant is None:
+        response = web.Response(status=304, headers=headers)
+        response.headers.pop(hdrs.CONTENT_TYPE, None)
+    else:
+        body = variant.body
+        part: range | Whole | None = Whole.WHOLE
+        if range_header is not None:
+            part = byte_range(range_header, if_range, etag(delivery.key), len(body))
+        if part is None:
+            return unsatisfiable(len(body), terms, headers["Cache-Status"])
+        if part is Whole.WHOLE:
+            response = web.Response(headers=headers, body=body)
+        else:
+            response = web.Response(status=206, headers=headers, body=body[part.start : part.stop])
+            response.headers[hdrs.CONTENT_RANGE] = content_range(part, len(body))
+    response.headers["Server-Timing"] = _server_timing(delivery, total_s)
+    return response
+
+
+def original_headers(kind: Format, tag: str, modified_s: int | None, terms: Terms) -> CIMultiDict[str]:
+    """The headers of an original served byte for byte; `modified_s`, in Unix seconds, is None where it is not known."""
+    headers = terms.headers.copy()
+    headers[hdrs.ETAG] = tag
+    headers[hdrs.CONTENT_TYPE] = TRAITS[kind].mime
+    if modified_s is not None:
+        headers[hdrs.LAST_MODIFIED] = formatdate(modified_s, usegmt=True)
+    headers["X-Accel-Expires"] = "0"
+    headers["Cache-Status"] = "calotype; fwd=bypass"
+    return headers
+
+
+def content_range(part: range, length: int) -> str:
+    return f"bytes {part.start}-{part.stop - 1}/{length}"
+
+
+def refused_condition(terms: Terms, cache_status: str) -> web.Response:
+    """412 for a failed If-Match or If-Unmodified-Since, with where the picture was looked for."""
+    response = problem(
+        PreconditionFailed("the picture is another than the one that If-Match or If-Unmodified-Since names"),
+        negotiates=terms.negotiates,
+    )
+    response.headers["Cache-Status"] = cache_status
+    return response
+
+
+def unsatisfiable(length: int, terms: Terms, cache_status: str) -> web.Response:
+    """416, with the length that ranges must lie in (RFC 9110 15.5.17), and where it was looked for."""
+    response = problem(
+        RangeNotSatisfiable("the range begins behind the last byte"), negotiates=terms.negotiates
+    )
+    response.headers[hdrs.CONTENT_RANGE] = f"bytes */{length}"
+    response.headers["Cache-Status"] = cache_status
+    return response
+
+
+def cache_status(outcome: Outcome, tier: str, *, stored: bool = False) -> str:
+    """RFC 9211."""
+    match outcome:
+        case Outcome.HIT:
+            return f"calotype; hit; detail={tier}"
+        case Outcome.MISS | Outcome.COLLAPSED:
+            parts = ["calotype", "fwd=miss"]
+            if stored:
+                parts.append("stored")
+            if outcome is Outcome.COLLAPSED:
+                parts.append("collapsed")
+            return "; ".join(parts)
+        case Outcome.SHED | Outcome.FAILED:
+            return f"calotype; fwd=miss; detail={outcome}"
+
+
+def elsewhere(delivery: Delivery, terms: Terms) -> web.Response:
+    """302 to the place where the client finds the bytes itself: for a while, as the place may be signed for a while."""
+    headers = terms.headers.copy()
+    del headers[hdrs.ACCEPT_RANGES]
+    headers[hdrs.CACHE_CONTROL] = cache_control(min(REDIRECT_CACHE_S, terms.max_age_s))
+    headers["X-Accel-Expires"] = "0"
+    headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier)
+    headers[hdrs.LOCATION] = delivery.location
+    return web.Response(status=302, headers=headers)
+
+
+def _server_timing(delivery: Delivery, total_s: float) -> str:
+    """The steps, which add up to the total; a hit has but one, and need not name it."""
+    total = f"total;dur={total_s * 1000:.2f}"
+    if delivery.outcome is Outcome.HIT:
+        return total
+    taken = steps(delivery.outcome, delivery.timings, total_s)
+    return ", ".join([*(f"{name};dur={seconds * 1000:.2f}" for name, seconds in taken), total])
+
+
+def outcome_of(failure: CalotypeError) -> Outcome:
+    return Outcome.SHED if isinstance(failure, Overloaded) else Outcome.FAILED
+
+
+def refused(failure: CalotypeError, *, allowed: Sequence[str] = ()) -> web.Response:
+    """A problem for the admin, which no page of other origins may read."""
+    response = problem(failure)
+    for name in _OF_PUBLIC:
+        response.headers.popall(name, None)
+    if allowed:
+        response.headers[hdrs.ALLOW] = ", ".join(allowed)
+    return response
+
+
+def problem(failure: CalotypeError, *, negotiates: bool = False, lasting: bool = True) -> web.Response:
+    """An RFC 9457 problem; never cached, but for a missing original where that is `lasting`, for no longer than the node says
+    so without another look."""
+    status, title = STATUS[failure.slug]
+    headers = CIMultiDict(_EVERYWHERE)
+    headers[hdrs.CACHE_CONTROL] = NO_STORE
+    if lasting and isinstance(failure, OriginalNotFound):
+        lasts_s = NOT_FOUND_CACHE_S if failure.lasts_s is None else math.ceil(failure.lasts_s)
+        headers[hdrs.CACHE_CONTROL] = cache_control(min(max(0, lasts_s), NOT_FOUND_CACHE_S))
+    headers[hdrs.CONTENT_TYPE] = "application/problem+json"
+    if status not in (400, 401, 403, 405, 409, 414, 417, 429) and failure.slug != "unknown-route":
+        headers["Cache-Status"] = cache_status(outcome_of(failure), "")
+    if negotiates:
+        headers[hdrs.VARY] = hdrs.ACCEPT
+    if failure.retry_after_s is not None:
+        headers[hdrs.RETRY_AFTER] = str(failure.retry_after_s)
+    if status == 405:
+        headers[hdrs.ALLOW] = _ALLOW
+    if status == 401:
+        headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+    body: dict[str, object] = {
+        "type": f"urn:calotype:error:{failure.slug}",
+        "title": title,
+        "status": status,
+        "detail": failure.detail,
+    }
+    if isinstance(failure, PurgeIncomplete):
+        body["open"] = failure.open
+    return web.Response(status=status, headers=headers, body=msgspec.json.encode(body))
+
+
+_PAGE = MappingProxyType(
+    {
+        hdrs.SERVER: "calotype",
+        hdrs.CACHE_CONTROL: NO_STORE,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    }
+)
+
+
+def page(text: str, content_type: str, status: int = 200) -> web.Response:
+    """A page of the admin listener, or a part of it; nothing of other origins is let in."""
+    return web.Response(status=status, headers=_PAGE, text=text, content_type=content_type)
+
+
+def told(value: object, status: int = 200) -> web.Response:
+    """JSON for the admin."""
+    body = msgspec.json.encode(value)
+    return web.Response(status=status, headers=_PAGE, body=body, content_type="application/json")
+
+
+def shown(response: web.StreamResponse) -> web.StreamResponse:
+    """What somebody else has made for the admin."""
+    response.headers.update(_PAGE)
+    return response
+
+
+def go(path: str) -> web.Response:
+    """To another page, whatever the method was."""
+    return web.Response(status=303, headers={**_PAGE, hdrs.LOCATION: path})
+
+
+def logged_in(name: str, value: str, seconds: int) -> web.Response:
+    """To the first page, with a cookie for as long as that."""
+    response = go("/")
+    response.set_cookie(name, value, max_age=seconds, httponly=True, samesite="Strict")
+    return response
+
+
+def options(asked: CIMultiDictProxy[str]) -> web.Response:
+    """204 for OPTIONS, of whatever target: what may be asked, and that any page may ask it, with any header."""
+    headers = CIMultiDict(_EVERYWHERE)
+    headers[hdrs.CACHE_CONTROL] = NO_STORE
+    headers[hdrs.ALLOW] = _ALLOW
+    if hdrs.ORIGIN in asked and hdrs.ACCESS_CONTROL_REQUEST_METHOD in asked:
+        headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, HEAD"
+        headers[hdrs.ACCESS_CONTROL_MAX_AGE] = str(PREFLIGHT_CACHE_S)
+        names = joined(asked, hdrs.ACCESS_CONTROL_REQUEST_HEADERS)
+        if _NAMES.fullmatch(names):
+            headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = names
+    return web.Response(status=204, headers=headers)
+
+
+def quiet(text: str, content_type: str = "text/plain") -> web.Response:
+    """A small answer that is no picture: health, robots, the root."""
+    headers = CIMultiDict(_EVERYWHERE)
+    headers[hdrs.CACHE_CONTROL] = NO_STORE
+    headers[hdrs.CONTENT_TYPE] = content_type
+    return web.Response(status=200 if text else 204, headers=headers, body=text.encode() or None)

@@ -1,0 +1,1 @@
+"""The other nodes, met over Redis."""

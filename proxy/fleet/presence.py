@@ -1,0 +1,287 @@
+"""Redis, the nodes' meeting point: presence flags of what is in the bucket, and whose turn it is to make what is not.
+
+A hint, never the store. It is asked for `timeout` at most; if it fails or hangs, it is not asked again until it has
+answered a ping behind the scenes, and nobody waits meanwhile.
+"""
+
+import asyncio
+import math
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+from proxy.ports.clock import Clock
+from proxy.ports.telemetry import Metrics
+from proxy.ports.tiers import Presence
+
+ABSENT_S = 60
+CONNECT_S = 1.0
+TURN_S = 2.0
+"""How long a turn outlives the node that took it, and how long its variant may be on its way to the bucket."""
+TICK_S = 0.5
+POLL_S = (0.01, 0.1)
+CONNECTIONS = 8
+"""A command takes a fraction of a millisecond: more at once would only be longer in the making."""
+_NAMESPACE = "calotype"
+_TURNS_OF_LOOP = 5
+
+_RENEW = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
+"""
+_GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+T = TypeVar("T")
+
+
+class RedisFault(Exception):
+    """Redis cannot be used; one line that says how to mend it, without its URL."""
+
+
+class RedisFlags:
+    """Satisfies Flags and Turns. An async context: entered it starts to look after its turns, left it stops.
+
+    `flag_ttl_s` is how long a flag stays that says an object is there.
+    """
+
+    def __init__(
+        self, url: str, *, timeout_s: float, flag_ttl_s: float, metrics: Metrics, clock: Clock
+    ) -> None:
+        self._client: Any = redis.asyncio.Redis.from_url(
+            url,
+            decode_responses=True,
+            encoding_errors="replace",
+            # Our own guard is the shorter one: it can tell a slow server from a busy loop.
+            socket_timeout=5,
+            socket_connect_timeout=5,
+            retry=Retry(NoBackoff(), 0),
+            retry_on_error=[],
+        )
+        try:
+            pool: Any = self._client.connection_pool
+            pool.make_connection()  # Connects nowhere, but reads all options of the URL.
+        except TypeError as fault:
+            raise ValueError("unknown option in the URL") from fault
+        self._timeout_s = timeout_s
+        self._flag_ttl_s = math.ceil(flag_ttl_s)
+        self._metrics = metrics
+        self._clock = clock
+        self._us = secrets.token_hex(16)
+        self._well = True
+        self._seats = asyncio.Semaphore(CONNECTIONS)
+        self._turns: set[str] = set()
+        self._renewed: set[str] = set()
+        self._doubted = asyncio.Event()
+        self._abandoned: set[asyncio.Task[Any]] = set()
+        self._tick: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "RedisFlags":
+        await self._connect()
+        self._tick = asyncio.create_task(self._look_after(), name="redis")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+            await asyncio.gather(self._tick, return_exceptions=True)
+        with suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(self._timeout_s):
+                await self._client.aclose()
+
+    async def presence(self, key: str) -> Presence:
+        return _presence(await self._ask(lambda: self._client.get(_flag(key)), None))
+
+    async def mark_absent(self, key: str) -> None:
+        # Over nothing only nothing: another node may have stored it meanwhile.
+        absent = Presence.ABSENT.value
+        await self._ask(lambda: self._client.set(_flag(key), absent, ex=ABSENT_S, nx=True), None)
+
+    async def mark_present(self, key: str) -> None:
+        present = Presence.PRESENT.value
+        await self._ask(lambda: self._client.set(_flag(key), present, ex=self._flag_ttl_s), None)
+
+    async def unmark(self, key: str) -> None:
+        await self._ask(lambda: self._client.delete(_flag(key)), None)
+
+    async def take(self, key: str, *, deadline: float) -> bool:
+        now_s = heard_s = self._clock()
+        patient_until_s = now_s + (deadline - now_s) / 2
+        pause_s, longest_s = POLL_S
+        waited = False
+        self._turns.add(key)
+        self._renewed.add(key)
+        try:
+            while True:
+                answer = await self._ask(lambda: self._try_turn(key), None)
+                now_s = self._clock()
+                if answer is not None:
+                    ours, flag = answer
+                    heard_s = now_s
+                    if flag is Presence.PRESENT:
+                        await self.leave(key)
+                        return False
+                    if ours:
+                        return True
+                elif not waited or now_s - heard_s > TURN_S:
+                    return True
+                if now_s >= patient_until_s:
+                    return True  # Better a second render than none in time.
+                waited = True
+                await asyncio.sleep(pause_s)
+                pause_s = min(longest_s, 1.5 * pause_s)
+        except BaseException:
+            await self.leave(key)
+            raise
+
+    def made(self, key: str) -> None:
+        self._renewed.discard(key)
+
+    async def leave(self, key: str) -> None:
+        self._renewed.discard(key)
+        if key in self._turns:
+            self._turns.remove(key)
+            await self._ask(lambda: self._client.eval(_GIVE_BACK, 1, _turn(key), self._us), None)
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it is left alone until it has answered again."""
+        return not self._well
+
+    async def reach(self) -> float:
+        """The seconds a write and a read take. Raises RedisFault, in words for the owner."""
+        name = f"{_NAMESPACE}:check:{self._us}"
+        try:
+            await self._client.ping()  # The time a connection takes is paid once, and by no request.
+            began_s = self._clock()
+            await self._client.set(name, "1", ex=ABSENT_S)
+            await self._client.get(name)
+            await self._client.delete(name)
+        except (AuthenticationError, NoPermissionError):
+            raise RedisFault("refuses these credentials; correct redis.url, or its access list") from None
+        except ReadOnlyError:
+            raise RedisFault("is a read-only replica; name the primary in redis.url") from None
+        except OutOfMemoryError:
+            raise RedisFault("is full; raise its maxmemory, or let it evict (allkeys-lru)") from None
+        except ResponseError:
+            raise RedisFault("answers with an error; is redis.url that of a Redis?") from None
+        except (RedisError, OSError):
+            raise RedisFault("cannot be reached; start it, or correct redis.url") from None
+        return self._clock() - began_s
+
+    async def _try_turn(self, key: str) -> tuple[bool, Presence]:
+        """Takes the turn if nobody has it, and reads the flag, in one round trip."""
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.set(_turn(key), self._us, px=int(TURN_S * 1000), nx=True)
+            pipe.get(_turn(key))
+            pipe.get(_flag(key))
+            _, holder, flag = await pipe.execute()
+        return holder == self._us, _presence(flag)
+
+    async def _ask(self, command: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        """The answer, or `otherwise` where Redis is out of order; never longer than the timeout."""
+        if not self._well:
+            return otherwise
+        async with self._seats:
+            if not self._well:
+                return otherwise
+            try:
+                return await self._in_time(command)
+            except Exception as fault:
+                self._metrics.tier_failed("redis", _kind(fault))
+                if not isinstance(fault, ResponseError):
+                    # A server that answers, if only with no, costs nothing to ask again; this one is left alone.
+                    self._well = False
+                    self._doubted.set()
+                return otherwise
+
+    async def _in_time(self, command: Callable[[], Awaitable[T]]) -> T:
+        """The answer within the timeout; a loop too busy to read what has arrived gets a few more turns to do so."""
+
+        async def ask() -> T:
+            return await command()
+
+        asking = asyncio.create_task(ask(), name="redis command")
+        try:
+            await asyncio.wait({asking}, timeout=self._timeout_s)
+            for _ in range(_TURNS_OF_LOOP):
+                if asking.done():
+                    return asking.result()
+                await asyncio.sleep(0)
+            raise TimeoutError
+        finally:
+            if not asking.done():
+                # This closes its connection; nobody waits for that.
+                asking.cancel()
+                self._abandoned.add(asking)
+                asking.add_done_callback(self._forget)
+
+    def _forget(self, abandoned: asyncio.Task[Any]) -> None:
+        self._abandoned.discard(abandoned)
+        if not abandoned.cancelled():
+            abandoned.exception()  # Read, so that it is not reported as lost.
+
+    async def _connect(self) -> None:
+        """Makes the connections: each takes several round trips, for which no request should wait."""
+
+        async def one() -> None:
+            async with asyncio.timeout(CONNECT_S):
+                await self._client.ping()
+
+        tried = await asyncio.gather(*(one() for _ in range(CONNECTIONS)), return_exceptions=True)
+        faults = [result for result in tried if isinstance(result, Exception)]
+        self._well = not faults
+        if faults:
+            self._metrics.tier_failed("redis", _kind(faults[0]))
+
+    async def _look_after(self) -> None:
+        """Keeps the turns that are held, and finds out when a Redis that was given up is back."""
+        while True:
+            with suppress(TimeoutError):
+                # A hiccup is over at once, and many wait for it to be.
+                async with asyncio.timeout(TICK_S):
+                    await self._doubted.wait()
+            self._doubted.clear()
+            if not self._well:
+                with suppress(Exception):
+                    await self._in_time(self._client.ping)
+                    await self._connect()
+            if self._renewed:
+                await self._ask(self._renew, None)
+
+    async def _renew(self) -> None:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for key in self._renewed:
+                pipe.eval(_RENEW, 1, _turn(key), self._us, int(TURN_S * 1000))
+            await pipe.execute()
+
+
+def _flag(key: str) -> str:
+    return f"{_NAMESPACE}:flag:{key}"
+
+
+def _turn(key: str) -> str:
+    return f"{_NAMESPACE}:turn:{key}"
+
+
+def _presence(flag: str | None) -> Presence:
+    """What else stands there is nothing we wrote."""
+    return Presence(flag) if flag in ("present", "absent") else Presence.UNKNOWN
+
+
+def _kind(fault: Exception) -> str:
+    if isinstance(fault, TimeoutError | redis.exceptions.TimeoutError):
+        return "timeout"
+    return "refused" if isinstance(fault, ResponseError) else "unavailable"

@@ -1,0 +1,321 @@
+"""The nodes that share a Redis, and how a purge reaches all of them: a table of purges, a stream of those that come, and
+for each node how far it has confirmed.
+
+A purge is told to be complete only when every node that has not signed off has confirmed it. Redis is where they meet,
+not what they rest on: each node has all purges on its own disk, and gives them back to a Redis that has lost them.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import redis.asyncio
+import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from proxy.core.cache.generations import Generations, Purge, Reach, Scope
+from proxy.ports.clock import Clock
+
+HEARTBEAT_S = 1.0
+CONFIRM_S = 4.0
+"""Longer than a node may take to have its own processes forget."""
+REDIS_S = 1.0
+POLL_S = 0.01
+CANCEL_S = 0.1
+RECOVER_S = 0.5
+YOUNG_S = 2.5
+"""What a Redis that is younger than this knows may not be all: who lives notices that it has lost its memory, or has
+begun anew with an old one, and gives it back what it lacks."""
+TOMB_S = 60.0
+FORGET_S = 86_400.0
+"""Who has not been heard of for so long is taken for gone."""
+GONE = "gone"
+"""What a node leaves in its place when it signs off; an owner may write it for one that is lost."""
+_STREAM_ENTRIES = 10_000
+_AT_ONCE = 500
+_TOKEN = re.compile(r"(?:[0-9a-f]{16,64})?")
+_INTEGER = re.compile(r"[0-9]{1,20}")
+_TABLE, _STREAM, _NODES, _COUNT = (
+    *("calotype:purges", "calotype:purge-stream", "calotype:nodes", "calotype:purge-count"),
+)
+_BORN = ""
+_FROM_BEGINNING = "0-0"
+
+_PUBLISH = """
+for at = 2, #ARGV, 2 do
+    if ARGV[at + 1] ~= '' then
+        local known = redis.call('HGET', KEYS[1], ARGV[at])
+        if not known or known < ARGV[at + 1] then redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1]) end
+    end
+    local number = redis.call('INCR', KEYS[3])
+    redis.call(
+        'XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'scope', ARGV[at], 'token', ARGV[at + 1], 'number', number
+    )
+end
+return redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1][1]
+"""
+
+Learn = Callable[[Sequence[Purge]], Awaitable[list[str]]]
+
+
+class _Other(NamedTuple):
+    """What another node said last, and when that was heard, on our own Clock."""
+
+    said: str
+    heard_s: float
+
+
+class RedisFleet:
+    """Satisfies Fleet. `name` is this node's own, the same after a restart, `instance` of this start of it; `lives` tells
+    of another start of it on this disk whether it still does. `caught_up` is set once all that was purged before is
+    known here; Redis is not waited for otherwise."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str,
+        instance: str,
+        lives: Callable[[str], bool],
+        generations: Generations,
+        clock: Clock,
+        log: structlog.typing.FilteringBoundLogger,
+    ) -> None:
+        self._client: Any = redis.asyncio.Redis.from_url(
+            url,
+            decode_responses=True,
+            encoding_errors="replace",
+            socket_timeout=HEARTBEAT_S + 2 * REDIS_S,
+            socket_connect_timeout=REDIS_S,
+            # Once more, for a connection that was closed while it was idle.
+            retry=Retry(NoBackoff(), 1),
+        )
+        self._name = name
+        self._us = f"{name}.{instance}"
+        self._lives = lives
+        self._generations = generations
+        self._clock = clock
+        self._log = log
+        self._learn: Learn | None = None
+        self._born: str | None = None
+        self._at = _FROM_BEGINNING
+        self._number = 0
+        self._others: dict[str, _Other] = {}
+        self._tombs: dict[str, float] = {}
+        self._following: asyncio.Task[None] | None = None
+        self.caught_up = asyncio.Event()
+
+    def start(self, learn: Learn) -> None:
+        """Begins to follow; `learn` applies what other nodes purge, and returns what it could not reach."""
+        self._learn = learn
+        self._following = asyncio.create_task(self._follow(), name="fleet")
+
+    async def close(self) -> None:
+        """Signs off: from now on nobody waits for this node."""
+        while self._following is not None and not self._following.done():
+            # redis-py may take a cancellation for a timeout of its own.
+            self._following.cancel()
+            await asyncio.wait({self._following}, timeout=CANCEL_S)
+        with suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(REDIS_S):
+                await self._client.hset(_NODES, self._us, GONE)
+                await self._client.aclose()
+
+    async def publish(self, purges: Sequence[Purge]) -> list[str]:
+        try:
+            last = _FROM_BEGINNING
+            for first in range(0, len(purges), _AT_ONCE):
+                async with asyncio.timeout(REDIS_S):
+                    last = await self._send(purges[first : first + _AT_ONCE])
+        except (RedisError, OSError, TimeoutError) as fault:
+            return [f"redis: {_kind(fault)}, so other nodes are not told yet; they will be once it is well"]
+        if not self.caught_up.is_set():
+            return ["redis: this node has not met the others yet, and does not know whom to wait for"]
+        deadline = self._clock() + CONFIRM_S
+        waiting: dict[str, _Other] = {}
+        while self._clock() < deadline:
+            try:
+                async with asyncio.timeout(REDIS_S):
+                    waiting = await self._unconfirmed(last)
+            except (RedisError, OSError, TimeoutError) as fault:
+                return [f"redis: {_kind(fault)} before all nodes had confirmed"]
+            if not waiting:
+                return []
+            await asyncio.sleep(POLL_S)
+        now_s = self._clock()
+        return [
+            f"node {name}: has not confirmed; last heard of {now_s - other.heard_s:.0f} s ago"
+            for name, other in sorted(waiting.items())
+        ]
+
+    async def _send(self, purges: Sequence[Purge]) -> str:
+        said = [text for purge in purges for text in (_spelled(purge.scope), purge.token)]
+        last: str = await self._client.eval(_PUBLISH, 3, _TABLE, _STREAM, _COUNT, str(_STREAM_ENTRIES), *said)
+        return last
+
+    async def _unconfirmed(self, last: str) -> dict[str, _Other]:
+        """Nodes that are not as far as `last`. Those that Redis has forgotten count too; what they said to the memory it
+        has lost does not."""
+        await self._look_around()
+        if await self._client.hget(_TABLE, _BORN) != self._born:
+            return dict(self._others)
+        return {
+            name: other
+            for name, other in self._others.items()
+            if name != self._us and _place(other.said) < _place(last)
+        }
+
+    async def _look_around(self) -> None:
+        """Learns who else there is, and how far; and who has gone."""
+        told: dict[str, str] = await self._client.hgetall(_NODES)
+        now_s = self._clock()
+        for name, said in told.items():
+            if name not in self._others or self._others[name].said != said:
+                self._others[name] = _Other(said, now_s)
+        gone = [name for name, other in self._others.items() if self._is_gone(name, other, now_s)]
+        for name in gone:
+            del self._others[name]
+        # Who has gone stays for a while, for others to see it.
+        if lost := [name for name in gone if name in told and told[name] != GONE]:
+            await self._client.hset(_NODES, mapping=dict.fromkeys(lost, GONE))
+        for name in told.keys() & self._tombs.keys():
+            if now_s - self._tombs[name] > TOMB_S:
+                del self._tombs[name]
+                await self._client.hdel(_NODES, name)
+        for name in gone:
+            self._tombs.setdefault(name, now_s)
+
+    def _is_gone(self, name: str, other: _Other, now_s: float) -> bool:
+        whose, _, instance = name.rpartition(".")
+        if other.said == GONE or now_s - other.heard_s > FORGET_S:
+            return True
+        return whose == self._name and name != self._us and not self._lives(instance)
+
+    async def _follow(self) -> None:
+        """Meets the others, and hears what they purge, for as long as this node lives."""
+        is_well = True
+        while True:
+            try:
+                await self._meet()
+                self.caught_up.set()
+                is_well = True
+                while True:
+                    await self._hear()
+            except Exception as failure:
+                # Whatever it is: a node that is deaf must not stay so.
+                if is_well:
+                    self._log.warning("other nodes cannot be heard", reason=_kind(failure))
+                is_well = False
+                await asyncio.sleep(RECOVER_S)
+
+    async def _meet(self) -> None:
+        """Signs in, then takes what is known there and gives what is not. Whoever purges after the signing in waits
+        for us; what was purged before it stands in the table."""
+        await self._say(_FROM_BEGINNING)
+        latest = await self._client.xrevrange(_STREAM, "+", "-", count=1)
+        at, number = (latest[0][0], _number(latest[0][1])) if latest else (_FROM_BEGINNING, 0)
+        born, age_s = await self._birth()
+        if not self.caught_up.is_set() and age_s < YOUNG_S:
+            await asyncio.sleep(YOUNG_S - age_s)
+        await self._learned(await self._table())
+        table = dict(await self._table())
+        missing = [purge for purge in self._generations if purge.token > table.get(purge.scope, "")]
+        for first in range(0, len(missing), _AT_ONCE):
+            await self._send(missing[first : first + _AT_ONCE])
+        self._born, self._at, self._number = born, at, number
+        await self._say(at)
+
+    async def _birth(self) -> tuple[str, float]:
+        """The name of this Redis' memory, which we give it if it has none, and how old it is, or the server if that is
+        younger, in seconds."""
+        seconds, _ = await self._client.time()
+        await self._client.hsetnx(_TABLE, _BORN, f"{self._us} {seconds}")
+        born = str(await self._client.hget(_TABLE, _BORN))
+        since = born.rpartition(" ")[2]
+        age_s = float(seconds) - int(since) if _INTEGER.fullmatch(since) else 0.0
+        with suppress(redis.exceptions.ResponseError):  # Some do not let everybody ask.
+            server = await self._client.info("server")
+            age_s = min(age_s, float(server.get("uptime_in_seconds", age_s)))
+        return born, max(0.0, age_s)
+
+    async def _table(self) -> list[tuple[Scope, str]]:
+        table: dict[str, str] = await self._client.hgetall(_TABLE)
+        return _understood(table.items())
+
+    async def _hear(self) -> None:
+        """What came since, or for a heartbeat nothing; and says so."""
+        heard = await self._client.xread({_STREAM: self._at}, block=int(HEARTBEAT_S * 1000), count=_AT_ONCE)
+        if isinstance(heard, dict):
+            heard = [(name, *entries) for name, entries in heard.items()]
+        entries = heard[0][1] if heard else []
+        if entries and _number(entries[0][1]) != self._number + 1:
+            raise _Missed("more was purged than the stream holds")  # The table has it.
+        await self._learned(
+            _understood((entry.get("scope", ""), entry.get("token", "")) for _, entry in entries)
+        )
+        if entries:
+            self._at, self._number = entries[-1][0], _number(entries[-1][1])
+        else:
+            await self._look_around()
+            if await self._client.hget(_TABLE, _BORN) != self._born:
+                raise _Missed("Redis has lost its memory")
+        await self._say(self._at)
+
+    async def _learned(self, told: Sequence[tuple[Scope, str]]) -> None:
+        """Applies it; as long as a part of this node is deaf, nothing is confirmed."""
+        assert self._learn is not None
+        purges = [Purge(scope, token) for scope, token in told]
+        while purges and (unheard := await self._learn(purges)):
+            self._log.error("a purge is not complete here", open=unheard)
+            await asyncio.sleep(RECOVER_S)
+
+    async def _say(self, at: str) -> None:
+        """How far we are; that it changes shows that we live."""
+        await self._client.hset(_NODES, self._us, f"{at} {self._clock():.1f}")
+
+
+class _Missed(Exception):
+    """Something was not heard: meet the others anew."""
+
+
+def _kind(fault: Exception) -> str:
+    """In words for the owner, which hold no URL."""
+    if isinstance(fault, _Missed):
+        return str(fault)
+    if isinstance(fault, redis.exceptions.ResponseError):
+        return f"it answers with an error ({type(fault).__name__})"
+    if isinstance(fault, RedisError | OSError | TimeoutError):
+        return "it cannot be reached"
+    return type(fault).__name__
+
+
+def _spelled(scope: Scope) -> str:
+    return json.dumps(scope)
+
+
+def _understood(told: Iterable[tuple[str, str]]) -> list[tuple[Scope, str]]:
+    """Scopes and tokens as they are written there; what else stands there is nothing of ours."""
+    found = []
+    for said, token in told:
+        with suppress(ValueError, TypeError, RecursionError):
+            source, reach, text = json.loads(said)
+            if isinstance(source, str) and isinstance(text, str) and _TOKEN.fullmatch(token):
+                f"{source}{text}".encode()  # Half a surrogate pair is no text.
+                found.append((Scope(source, Reach(reach), text), token))
+    return found
+
+
+def _number(entry: Mapping[str, str]) -> int:
+    said = entry.get("number", "")
+    return int(said) if _INTEGER.fullmatch(said) else 0
+
+
+def _place(said: str) -> tuple[int, int]:
+    """Of an entry in the stream, from what a node says; nowhere for what is none."""
+    first, _, second = said.partition(" ")[0].partition("-")
+    return (int(first), int(second)) if _INTEGER.fullmatch(first) and _INTEGER.fullmatch(second) else (0, 0)

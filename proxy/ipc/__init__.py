@@ -1,0 +1,1 @@
+"""Our own processes: how those that answer requests ask the one that produces."""

@@ -1,0 +1,178 @@
+"""The front's end: a Producer whose work is done by the back, another process of this node.
+
+A connection a call, kept for the next. Should the back die, the call is made again to the one that replaces it.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from proxy.core.admin.commands import AdminAsked
+from proxy.core.cache.delivery import Delivered, Met
+from proxy.core.cache.generations import Scope
+from proxy.core.cache.variant_request import Named, Wanted
+from proxy.core.errors import RenderTimeout, WorkerDied
+from proxy.core.image.original import Identity, OriginalRef
+from proxy.ipc.channel import Channel, Closed, Message
+from proxy.ipc.messages import Call, Forget, Opened
+from proxy.ports.clock import Clock
+from proxy.ports.originals import Original
+
+GRACE_S = 0.1
+OPERATE_S = 120.0
+TRIES = 4
+PAUSE_S = 0.05
+_MOST_IDLE = 64
+
+
+Forgetting = Callable[[Sequence[Scope] | None, Sequence[str]], Awaitable[int]]
+
+
+class Relay:
+    """Satisfies Producer, over so many `connections` at most; `path` is where the back listens, now or soon."""
+
+    def __init__(self, path: str, *, connections: int, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._idle: list[Channel] = []
+        self._seats = asyncio.Semaphore(connections)
+        self._most_idle = min(_MOST_IDLE, connections)
+
+    async def name(self, wanted: Wanted, *, deadline: float) -> Named:
+        named: Named = await self._ask(Call("name", (wanted,), deadline))
+        return named
+
+    async def meet(self, ref: OriginalRef, version: str, *, deadline: float) -> Met:
+        met: Met = await self._ask(Call("meet", (ref, version), deadline))
+        return met
+
+    async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
+        delivered: Delivered = await self._ask(Call("variant", (wanted, redirect_until_s), deadline))
+        return delivered
+
+    async def do(self, asked: AdminAsked, *, content: int | None = None, size_bytes: int = 0) -> object:
+        """Satisfies Operator. A call whose connection breaks is not made again: it may have been done."""
+        call = Call("do", (asked, size_bytes), self._clock() + OPERATE_S)
+        descriptors = [] if content is None else [content]
+        return _value(await self._once(call, descriptors))
+
+    async def _once(self, call: Call, descriptors: list[int]) -> Message:
+        try:
+            async with asyncio.timeout_at(call.deadline), self._seats:
+                channel = await self._connected()
+                try:
+                    await channel.send(call, descriptors)
+                    return await channel.receive()
+                finally:
+                    channel.close()
+        except TimeoutError:
+            raise RenderTimeout("the process that does it did not answer in time") from None
+        except Closed:
+            raise WorkerDied("the process that does it died; it may have been done") from None
+
+    async def retire(self, name: str, *, deadline: float) -> None:
+        """The process of that name has answered its last request, and nobody comes in its place."""
+        await self._ask(Call("retire", (name,), deadline))
+
+    async def follow(self, name: str, forget: Forgetting) -> None:
+        """As the process of that name has `forget` told what is not true any more, for ever. While nobody is heard of, what is new is not heard
+        either: whoever answers a purge waits for us."""
+        while True:
+            channel = await self._connected()
+            try:
+                await channel.send(Call("follow", (name,), 0.0))
+                while True:
+                    word: Forget = (await channel.receive()).value
+                    await channel.send(await forget(word.scopes, word.keys))
+            except Closed:
+                await asyncio.sleep(PAUSE_S)
+            finally:
+                channel.close()
+
+    @asynccontextmanager
+    async def latest(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
+        channel, answer = await self._answered(Call("latest", (ref,), deadline))
+        # As long as this connection is open the back holds the original for us.
+        try:
+            opened: Opened = _value(answer)
+            original = PassedOriginal(answer.descriptors[0], opened)
+            try:
+                yield original
+            finally:
+                original.close()
+        finally:
+            channel.close()
+
+    async def _ask(self, call: Call) -> Any:
+        channel, answer = await self._answered(call)
+        if len(self._idle) < self._most_idle:
+            self._idle.append(channel)
+        else:
+            channel.close()
+        return _value(answer)
+
+    async def _answered(self, call: Call) -> tuple[Channel, Message]:
+        try:
+            async with asyncio.timeout_at(call.deadline + GRACE_S), self._seats:
+                for _ in range(TRIES):
+                    channel = self._idle.pop() if self._idle else await self._connected()
+                    try:
+                        return channel, await self._try(call, channel)
+                    except Closed:
+                        self.close()
+                        await asyncio.sleep(PAUSE_S)
+        except TimeoutError:
+            raise RenderTimeout("the process that renders did not answer in time") from None
+        raise WorkerDied("the process that renders died again and again")
+
+    async def _connected(self) -> Channel:
+        """A connection, however long it takes: while the back is being replaced there may be no room to wait in."""
+        while True:
+            try:
+                return await Channel.connect(self._path)
+            except OSError:
+                await asyncio.sleep(PAUSE_S)
+
+    async def _try(self, call: Call, channel: Channel) -> Message:
+        try:
+            await channel.send(call)
+            return await channel.receive()
+        except BaseException:
+            # Cancelled or not, the other end takes a closed connection for a client that left.
+            channel.close()
+            raise
+
+    def close(self) -> None:
+        """Closes what is idle."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _value(answer: Message) -> Any:
+    if isinstance(answer.value, Exception):
+        raise answer.value
+    return answer.value
+
+
+class PassedOriginal:
+    """Satisfies Original: the back's open file, passed on."""
+
+    tag = ""
+
+    def __init__(self, descriptor: int, opened: Opened) -> None:
+        self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 (closed by close)
+        self._opened = opened
+        self.identity: Identity = opened.identity
+        self.size_bytes: int = opened.size_bytes
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def unchanged(self) -> bool:
+        status = os.fstat(self.fileno())
+        return (status.st_size, status.st_mtime_ns) == self._opened.stamp
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,178 @@
+"""The back's end: takes calls from the fronts and has the node's one Producer do them.
+
+A front that closes its connection has lost interest: what it waited for is cancelled here as for any client.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from proxy.core.cache.generations import Scope
+from proxy.core.errors import CalotypeError, Internal, SourceUnavailable
+from proxy.ipc.channel import Channel, Closed
+from proxy.ipc.messages import Call, Forget, Opened
+from proxy.ports.operations import Follower, Operator, Producer, Unfollowed
+
+ACCEPT_PAUSE_S = 0.1
+
+
+class Followed(Protocol):
+    """Who has followers told."""
+
+    def follow(self, name: str, follower: Follower) -> None: ...
+
+    def leave(self, name: str, follower: Follower) -> None: ...
+
+    def retire(self, name: str) -> None: ...
+
+
+class _Front:
+    """Satisfies Follower, for a front at the other end of a channel that is used for nothing else."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._turn = asyncio.Lock()
+        self.gone = asyncio.Event()
+
+    async def forget(self, scopes: Sequence[Scope], keys: Sequence[str]) -> int:
+        async with self._turn:
+            return await self.say(Forget(scopes, keys))
+
+    async def say(self, word: Forget) -> int:
+        """Who does not answer in time, or not at all, is a front no more: it begins anew."""
+        try:
+            await self._channel.send(word)
+            answer: int = (await self._channel.receive()).value
+        except BaseException as failure:
+            self._channel.close()
+            self.gone.set()
+            if isinstance(failure, Closed):
+                raise Unfollowed from None
+            raise
+        return answer
+
+
+class RelayServer:
+    """Serves `producer` on `listener` from `start` to `close`; event loop only."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        producer: Producer,
+        operator: Operator,
+        purges: Followed,
+        log: structlog.typing.FilteringBoundLogger,
+    ) -> None:
+        listener.setblocking(False)
+        self._listener = listener
+        self._producer = producer
+        self._operator = operator
+        self._purges = purges
+        self._log = log
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begins to accept."""
+        self._own(self._accept())
+
+    async def close(self) -> None:
+        """Stops, and cancels what is under way. The listener is closed by whoever made it."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="relay")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                end, _ = await loop.sock_accept(self._listener)
+            except OSError:
+                await asyncio.sleep(ACCEPT_PAUSE_S)  # No descriptor is left; one will be.
+            else:
+                self._own(self._converse(Channel(end)))
+
+    async def _converse(self, channel: Channel) -> None:
+        try:
+            while True:
+                await self._answer_next(channel)
+        except (Closed, Unfollowed):
+            pass
+        finally:
+            channel.close()
+
+    async def _answer_next(self, channel: Channel) -> None:
+        """One call. Cancelled with its connection: who has asked says nothing until it is answered."""
+        call, descriptors = await channel.receive()
+        if call.method == "follow":
+            (name,) = call.arguments
+            await self._lead(name, channel)
+            return
+        me = asyncio.current_task()
+        assert me is not None
+        try:
+            with channel.watched(me.cancel):
+                answer = await self._answer(call, channel, descriptors)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        await channel.send(answer)
+
+    async def _lead(self, name: str, channel: Channel) -> None:
+        """Tells a front what to forget, for as long as it lives. What it believed before counts no more."""
+        follower = _Front(channel)
+        await follower.say(Forget(None))
+        self._purges.follow(name, follower)
+        try:
+            await follower.gone.wait()
+        finally:
+            self._purges.leave(name, follower)
+        raise Closed
+
+    async def _answer(self, call: Call, channel: Channel, descriptors: Sequence[int]) -> object:
+        answer: object = None
+        try:
+            match call.method:
+                case "name":
+                    answer = await self._producer.name(*call.arguments, deadline=call.deadline)
+                case "meet":
+                    answer = await self._producer.meet(*call.arguments, deadline=call.deadline)
+                case "variant":
+                    wanted, redirect_until_s = call.arguments
+                    answer = await self._producer.variant(
+                        wanted, deadline=call.deadline, redirect_until_s=redirect_until_s
+                    )
+                case "latest":
+                    await self._lend(call, channel)
+                case "retire":
+                    self._purges.retire(*call.arguments)
+                case "do":
+                    asked, size_bytes = call.arguments
+                    content = descriptors[0] if descriptors else None
+                    answer = await self._operator.do(asked, content=content, size_bytes=size_bytes)
+        except CalotypeError as failure:
+            answer = failure.with_traceback(None)
+        except Closed:
+            raise
+        except Exception:
+            self._log.exception("internal error")
+            answer = Internal("an unexpected error was logged")
+        return answer
+
+    async def _lend(self, call: Call, channel: Channel) -> None:
+        """The original's descriptor, and the original held until the front closes the connection."""
+        async with self._producer.latest(*call.arguments, deadline=call.deadline) as original:
+            status = os.fstat(original.fileno())
+            opened = Opened(original.identity, original.size_bytes, (status.st_size, status.st_mtime_ns))
+            if not original.unchanged():
+                raise SourceUnavailable("the original is being written", retry_after_s=1)
+            await channel.send(opened, [original.fileno()])
+            await asyncio.Event().wait()  # Until the watch ends it.

@@ -1,0 +1,161 @@
+"""An original as a worker has it before it: its bytes, what their header told, and pixels of it for the next render; and what
+libvips raises, as one of the errors of an original.
+
+No pixel is changed here.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pyvips
+
+from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat
+from proxy.core.image import gif, jpeg
+from proxy.core.image.container import completed
+from proxy.core.image.facts import Facts
+from proxy.core.image.formats import NO_PICTURE, SNIFF_BYTES, Format, sniff
+from proxy.core.image.limits import Limits, check
+from proxy.core.image.size import Size
+from proxy.render.colours import Colours, colours_of
+
+KEPT_KINDS = (Format.JPEG, Format.PNG)
+"""Those that come row by row where they are not kept."""
+MOST_KEPT_BYTES = 64 * 2**20
+_SWAPPING_ORIENTATIONS = range(5, 9)
+_MOST_SCANS = 100  # Encoders make 10 or so.
+
+_NO_DECODER = ("not been built in", "not in a known format", "unsupported codec")
+_NO_MEMORY = ("out of memory", "memory allocation", "unable to allocate", "cannot allocate", "security limit")
+
+
+class Opened:
+    """An original whose header was read within the limits, with the `facts` it told. While it `keeps`, pixels that were
+    decoded or resized are there for the next render of it: all of them come to the same bytes as alone.
+
+    Raises UnsupportedFormat, OriginalTooLarge or Undecodable.
+    """
+
+    def __init__(self, content: bytes, limits: Limits) -> None:
+        self.size_bytes = len(content)
+        self.content, self.facts, self.colours, self.pixel_bytes, self.canvas = _read(content, limits)
+        self.keeps = False
+        self._kept: dict[str, tuple[object, pyvips.Image]] = {}
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is worth while to have its pixels in memory."""
+        return self.keeps or bool(self._kept)
+
+    def let_go(self) -> bool:
+        """Keeps nothing any more; whether a render alone may come to something else."""
+        was_shared = bool(self._kept) or (self.keeps and self.facts.format in KEPT_KINDS)
+        self.keeps = False
+        self._kept.clear()
+        return was_shared
+
+    def kept(self, stage: str, which: object, make: Callable[[], pyvips.Image]) -> pyvips.Image:
+        """Pixels in memory, which may be those of the render before; of each stage the last are kept."""
+        if stage in self._kept and self._kept[stage][0] == which:
+            return self._kept[stage][1]
+        image = make()
+        if self.keeps and image.width * image.height * pixel_bytes(image) <= MOST_KEPT_BYTES:
+            image = image.copy_memory()
+            self._kept[stage] = which, image
+        return image
+
+
+def fault_of_original(fault: Exception) -> CalotypeError:
+    """What libvips raised, as one of the errors of an original. libvips tells its reasons by text only."""
+    if is_memory(fault):
+        return OriginalTooLarge("the original needs more memory than a worker may use")
+    if any(phrase in str(fault).lower() for phrase in _NO_DECODER):
+        return UnsupportedFormat("the original is in a format this node does not decode")
+    return Undecodable("the original is damaged and cannot be decoded")
+
+
+def is_memory(fault: Exception) -> bool:
+    return isinstance(fault, MemoryError) or any(phrase in str(fault).lower() for phrase in _NO_MEMORY)
+
+
+class _Read(NamedTuple):
+    """`content` is what decoders take; `pixel_bytes` are those of a decoded pixel; `canvas` is that of a GIF that is to
+    be drawn on it here."""
+
+    content: bytes
+    facts: Facts
+    colours: Colours
+    pixel_bytes: int
+    canvas: gif.Stream | None
+
+
+def _read(content: bytes, limits: Limits) -> _Read:
+    """What the header tells, within the limits."""
+    kind = sniff(content[:SNIFF_BYTES])
+    if kind is None:
+        raise UnsupportedFormat(NO_PICTURE)
+    try:
+        whole = completed(kind, content)
+    except MemoryError as fault:
+        raise fault_of_original(fault) from None
+    if whole is None:
+        raise Undecodable("the original is cut short")
+    if kind is Format.JPEG and jpeg.scans(whole.content, _MOST_SCANS) > _MOST_SCANS:
+        raise OriginalTooLarge(f"the original has more than {_MOST_SCANS} scans")
+    stream = gif.read(whole.content) if kind is Format.GIF else None
+    if stream is not None and not stream.frames:
+        raise Undecodable("the original has no frame")
+    try:
+        header = pyvips.Image.new_from_buffer(whole.content, "")
+        facts = _facts(header, kind, stream)
+        colours = colours_of(header, kind, whole.content)
+    except (pyvips.Error, MemoryError, UnicodeDecodeError) as fault:
+        raise fault_of_original(fault) from None
+    check(limits, kind, Size(facts.width_px, facts.height_px), 1)
+    if whole.doubts and not _are_alike(kind, whole.doubts, facts.pages):
+        raise Undecodable("the original is cut short")
+    canvas = stream if stream is not None and stream.needs_canvas else None
+    return _Read(whole.content, facts, colours, pixel_bytes(header), canvas)
+
+
+def _are_alike(kind: Format, doubts: tuple[bytes, ...], pages: int) -> bool:
+    """Whether all of these decode to the same pixels, those of the last page; the first without a warning, where that would
+    tell of a lack."""
+    page = f"page={pages - 1}," if kind is Format.GIF else ""
+    strictly = f"[{page}fail_on={'warning' if kind is Format.JPEG else 'error'}]"
+    try:
+        first = pyvips.Image.new_from_buffer(doubts[0], strictly, access="sequential")
+        if len(doubts) == 1:
+            first.avg()
+        for other in doubts[1:]:
+            again = pyvips.Image.new_from_buffer(other, f"[{page}fail_on=error]", access="sequential")
+            if (first != again).max() > 0:
+                return False
+    except pyvips.Error as fault:
+        if is_memory(fault):
+            raise fault_of_original(fault) from None
+        return False
+    return True
+
+
+def pixel_bytes(image: pyvips.Image) -> int:
+    """Of a decoded pixel."""
+    return int(image.bands * {"uchar": 1, "ushort": 2}.get(image.format, 4))
+
+
+def _facts(header: pyvips.Image, kind: Format, stream: gif.Stream | None) -> Facts:
+    """Pages of a GIF are counted here: libvips stops at ten thousand."""
+    size = Size(header.width, header.height)
+    if orientation(header) in _SWAPPING_ORIENTATIONS:
+        size = Size(size.height, size.width)
+    return Facts(
+        format=kind,
+        width_px=size.width,
+        height_px=size.height,
+        pages=len(stream.frames) if stream is not None else header.get_n_pages(),
+        alpha=bool(header.hasalpha()) or (stream is not None and stream.shows_through),
+    )
+
+
+def orientation(header: pyvips.Image) -> int:
+    """As EXIF numbers them, 1 to 8."""
+    return header.get("orientation") if "orientation" in header.get_fields() else 1

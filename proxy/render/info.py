@@ -1,0 +1,54 @@
+"""What is told of an original: facts of its header, notes of its camera, and small pictures of it, as JSON."""
+
+import json
+
+import pyvips
+
+from proxy.core.image.facts import Facts
+from proxy.core.image.metadata import exif, profile_name
+from proxy.core.image.placeholders import Pixels, blurhash, palette, thumbhash
+
+_PROFILE = "icc-profile-data"
+
+
+def told(header: pyvips.Image, facts: Facts, size_bytes: int, small: pyvips.Image, *, gps: bool) -> bytes:
+    """`small` is the picture upright in sRGB, a few dozen pixels a side."""
+    image = small if small.hasalpha() else small.addalpha()
+    pixels = Pixels(image.width, image.height, bytes(image.cast("uchar").write_to_memory()))
+    colours = palette(pixels)
+    return json.dumps(
+        {
+            "width": facts.width_px,
+            "height": facts.height_px,
+            "format": facts.format.value,
+            "bytes": size_bytes,
+            "pages": facts.pages,
+            "orientation": _number(header, "orientation", 1),
+            "alpha": facts.alpha,
+            "profile": profile_name(bytes(header.get(_PROFILE))) if _PROFILE in header.get_fields() else None,
+            "exif": exif(_notes(header), _block(header), gps=gps),
+            "thumbhash": thumbhash(pixels),
+            "blurhash": blurhash(pixels),
+            "dominant": colours[0] if colours else None,
+            "palette": colours,
+        }
+    ).encode()
+
+
+def _number(header: pyvips.Image, field: str, usual: int) -> int:
+    return int(header.get(field)) if field in header.get_fields() else usual
+
+
+def _block(header: pyvips.Image) -> bytes:
+    return bytes(header.get("exif-data")) if "exif-data" in header.get_fields() else b""
+
+
+def _notes(header: pyvips.Image) -> dict[str, str]:
+    notes: dict[str, str] = {}
+    for field in header.get_fields():
+        if field.startswith("exif-ifd"):
+            try:
+                notes[field] = str(header.get(field))
+            except (pyvips.Error, UnicodeDecodeError):
+                continue
+    return notes

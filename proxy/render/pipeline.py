@@ -1,0 +1,269 @@
+"""A picture from bytes to bytes: an original opened, its pixels loaded, the Plan's steps folded over them, encoded.
+
+No files, no decisions. What is to be done was settled in the Plan, where it goes in geometry. With `opened`, `describe`, `steps` and
+`demo` the only code that imports pyvips, and where `image` means a pyvips image.
+"""
+
+from itertools import islice
+from typing import NamedTuple, assert_never
+
+import pyvips
+
+from proxy.core.errors import Internal, OriginalTooLarge, UnsupportedFormat
+from proxy.core.image.formats import TRAITS, Format
+from proxy.core.image.limits import Limits, check
+from proxy.core.image.size import Size, pixels
+from proxy.core.transform.geometry import inside, outside, ratio
+from proxy.core.transform.plan import Crop, Describe, Encode, Plan, Scale, ScaleInside, ScaleOutside, ScaleTo
+from proxy.render.alpha import hides, is_opaque, resized, with_hidden_like_visible
+from proxy.render.colours import Colours, converted, prepared
+from proxy.render.decoded import (
+    KEPT_KINDS,
+    MOST_KEPT_BYTES,
+    Opened,
+    fault_of_original,
+    is_memory,
+    orientation,
+    pixel_bytes,
+)
+from proxy.render.info import told
+from proxy.render.pages import pages_of
+from proxy.render.steps import apply
+
+_LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
+_COLOURS = 3
+
+
+def harden() -> None:
+    """Closes every loader but those of the allow-list, and libvips' operation cache. Once per process."""
+    pyvips.cache_set_max(0)
+    pyvips.operation_block_set("VipsForeignLoad", True)
+    for loader in _LOADERS:
+        pyvips.operation_block_set(f"VipsForeignLoad{loader}", False)
+
+
+def libvips_version() -> tuple[int, int, int]:
+    return pyvips.version(0), pyvips.version(1), pyvips.version(2)
+
+
+def working_formats() -> list[Format]:
+    """The output formats that this libvips really encodes and decodes, found by doing both."""
+    image = pyvips.Image.black(16, 16, bands=3).copy(interpretation="srgb")
+    working = []
+    for kind in Format:
+        if TRAITS[kind].shown:
+            try:
+                encode = Encode(format=kind, quality=80, effort=1, flatten=None)
+                pyvips.Image.new_from_buffer(_encoded([image], encode), "").avg()
+            except pyvips.Error:
+                continue
+            working.append(kind)
+    return working
+
+
+def render(opened: Opened, plan: Plan, limits: Limits) -> bytes:
+    """The encoded variant. Raises UnsupportedFormat, OriginalTooLarge, Undecodable, or Internal where a sound
+    original cannot be drawn as planned."""
+    facts = opened.facts
+    size = Size(facts.width_px, facts.height_px)
+    animates = facts.animated and TRAITS[plan.encode.format].animation
+    check(limits, facts.format, size, facts.pages if animates else 1)
+    original = _Original(opened, facts.format, size, animates, opened.colours)
+    try:
+        return _drawn(original, plan)
+    except (pyvips.Error, MemoryError) as fault:
+        lacks_memory, was_shared = is_memory(fault), opened.let_go()
+    if was_shared:
+        # Alone it takes less memory, and reads no more of a damaged original than it shows.
+        return render(opened, plan, limits)
+    if lacks_memory:
+        raise OriginalTooLarge("the picture needs more memory than a worker may use")
+    # Pixels are read while they are written: only a second look tells whose fault it was.
+    try:
+        _decode_all(original)
+    except (pyvips.Error, MemoryError) as fault:
+        raise fault_of_original(fault) from None
+    try:
+        # What is left is a profile that can be read but means nothing: as good as none.
+        return _drawn(original._replace(colours=opened.colours._replace(profile=b"", is_plain=False)), plan)
+    except (pyvips.Error, MemoryError):
+        raise Internal("the picture cannot be drawn this way") from None
+
+
+class _Original(NamedTuple):
+    """What loading takes. `size` is upright."""
+
+    opened: Opened
+    kind: Format
+    size: Size
+    animates: bool
+    colours: Colours
+
+    @property
+    def content(self) -> bytes:
+        return self.opened.content
+
+
+def _drawn(original: _Original, plan: Plan) -> bytes:
+    size = scaled(original.size, plan.scale)
+    steps = plan.steps
+    match steps:
+        case (Crop() as crop, *rest) if size.width > original.size.width and _is_vast(size, crop.box):
+            # A long thin picture blown up to cover a box: cut first, or its area has no bound.
+            pages = _cut_early(original, size, crop)
+            steps = tuple(rest)
+        case _:
+            pages = _loaded(original, size)
+    for step in steps:
+        if isinstance(step, Describe):
+            header = pyvips.Image.new_from_buffer(original.content, "")
+            return told(header, original.opened.facts, original.opened.size_bytes, pages[0], gps=step.gps)
+        pages = apply(step, pages)
+    return _encoded(pages, plan.encode)
+
+
+def scaled(original: Size, scale: Scale) -> Size:
+    """The size of the picture after `scale`."""
+    match scale:
+        case ScaleInside(box=box, enlarge=enlarge):
+            return inside(original, box, enlarge=enlarge)
+        case ScaleOutside(box=box, max_side_px=max_side_px):
+            return outside(original, box, max_side_px)
+        case ScaleTo(box=box):
+            return box
+    assert_never(scale)
+
+
+def _decode_all(original: _Original) -> None:
+    if original.animates or original.opened.canvas is not None:
+        for page in pages_of(original.content, original.opened.canvas):
+            page.avg()
+    else:
+        pyvips.Image.new_from_buffer(original.content, "", fail_on="error").avg()
+
+
+def _loaded(original: _Original, size: Size) -> list[pyvips.Image]:
+    """The pages, upright, in sRGB, 8 bits, with or without alpha, each exactly `size`; shrunk while loading."""
+    opened, colours = original.opened, original.colours
+    if original.animates or opened.canvas is not None:
+        pages = islice(pages_of(original.content, opened.canvas), None if original.animates else 1)
+        return [_fitted(page, size, colours).copy_memory() for page in pages]
+    if (shrink := _shrink_to_keep(original, size)) is not None:
+        whole = opened.kept(f"decoded by {shrink}", None, lambda: _decoded(original, shrink))
+        return [opened.kept("resized", size, lambda: _fitted(whole, size, colours))]
+    if opened.facts.alpha or colours.need_care:
+        whole = pyvips.Image.new_from_buffer(original.content, "[fail_on=error]", access="sequential")
+        return [_fitted(whole, size, colours)]
+    # thumbnail_buffer ignores a fail_on argument; the loader's own option is heard.
+    image = pyvips.Image.thumbnail_buffer(
+        original.content,
+        size.width,
+        height=size.height,
+        size="force",
+        option_string="[fail_on=error]",
+        **({} if colours.is_plain else {"output_profile": "srgb"}),
+    )
+    return [_in_three(image)]
+
+
+def _fitted(image: pyvips.Image, size: Size, colours: Colours) -> pyvips.Image:
+    """A decoded picture upright, in sRGB, exactly `size`."""
+    image = prepared(image, colours)
+    if image.hasalpha():
+        if image.width * image.height * pixel_bytes(image) <= MOST_KEPT_BYTES:
+            image = image.copy_memory()
+            if is_opaque(image):
+                seen = image.extract_band(0, n=image.bands - 1)
+                return _fitted(seen, size, colours._replace(is_premultiplied=False)).bandjoin(255)
+        if orientation(image) > 1:
+            # What comes row by row cannot be turned.
+            image = image.copy_memory().autorot()
+        image = resized(image, size)
+        return _in_three(image if colours.is_plain else converted(image))
+    convert = {} if colours.is_plain else {"output_profile": "srgb"}
+    return _in_three(image.thumbnail_image(size.width, height=size.height, size="force", **convert))
+
+
+def _in_three(image: pyvips.Image) -> pyvips.Image:
+    return image if image.bands >= _COLOURS else image.colourspace("srgb")
+
+
+def _shrink_to_keep(original: _Original, size: Size) -> int | None:
+    """By how much a picture is shrunk as it is decoded into memory, on its way to `size`; None where it is not to be
+    decoded into memory at all."""
+    if original.kind in (Format.AVIF, Format.HEIC):
+        # Read row by row the decoder is asked again and again.
+        return 1
+    if not original.opened.is_shared or original.kind not in KEPT_KINDS:
+        return None
+    shrink = 1
+    if original.kind is Format.JPEG:
+        # As thumbnail_buffer does it: at least a factor of two is left for the better filter.
+        least = min(original.size.width / size.width, original.size.height / size.height)
+        shrink = next((factor for factor in (8, 4, 2) if least >= 2 * factor), 1)
+    decoded_bytes = pixels(original.size) * original.opened.pixel_bytes // shrink**2
+    return shrink if decoded_bytes <= MOST_KEPT_BYTES else None
+
+
+def _decoded(original: _Original, shrink: int) -> pyvips.Image:
+    options = f"[shrink={shrink},fail_on=error]" if shrink > 1 else "[fail_on=error]"
+    image = pyvips.Image.new_from_buffer(original.content, options).copy()
+    if original.kind in KEPT_KINDS:
+        # Resized as if it came row by row, so that it is the same to the byte.
+        image.set_type(pyvips.GValue.gint_type, "vips-sequential", 1)
+    return image.copy_memory()
+
+
+def _is_vast(size: Size, box: Size) -> bool:
+    return pixels(size) > 4 * pixels(box)
+
+
+def _cut_early(original: _Original, size: Size, crop: Crop) -> list[pyvips.Image]:
+    """The box of `crop` out of a picture that would be `size`, cut at its original size and enlarged then."""
+    whole = original.size
+    window = Size(
+        min(whole.width, ratio(crop.box.width, whole.width, size.width)),
+        min(whole.height, ratio(crop.box.height, whole.height, size.height)),
+    )
+    pages = apply(Crop(box=window, gravity=crop.gravity), _loaded(original, whole))
+    return [resized(image, crop.box) for image in pages]
+
+
+def _encoded(pages: list[pyvips.Image], encode: Encode) -> bytes:
+    image = _joined(pages)
+    if encode.quality is not None and encode.flatten is None and image.hasalpha():
+        image = image.copy_memory()
+        if hides(image):
+            image = _joined([with_hidden_like_visible(page) for page in _split(image)])
+    if encode.flatten is not None and image.hasalpha():
+        colour = encode.flatten
+        image = image.flatten(background=[colour.red, colour.green, colour.blue])
+    match encode.format:
+        case Format.JPEG:
+            content = image.jpegsave_buffer(Q=encode.quality, optimize_coding=True, keep="none")
+        case Format.PNG:
+            content = image.pngsave_buffer(compression=encode.effort, filter="all", keep="none")
+        case Format.WEBP:
+            content = image.webpsave_buffer(Q=encode.quality, effort=encode.effort, exact=True, keep="none")
+        case Format.AVIF:
+            content = image.heifsave_buffer(
+                compression="av1", Q=encode.quality, effort=encode.effort, bitdepth=8, keep="none"
+            )
+        case Format.GIF:
+            content = image.gifsave_buffer(effort=max(1, encode.effort), keep="none")
+        case Format.HEIC | Format.INFO:
+            raise UnsupportedFormat(f"{encode.format} is not a format of pictures")
+    return bytes(content)
+
+
+def _split(strip: pyvips.Image) -> list[pyvips.Image]:
+    height = strip.get_page_height()
+    return [strip.crop(0, top, strip.width, height) for top in range(0, strip.height, height)]
+
+
+def _joined(pages: list[pyvips.Image]) -> pyvips.Image:
+    if len(pages) == 1:
+        return pages[0]
+    strip = pyvips.Image.arrayjoin(pages, across=1).copy()
+    strip.set_type(pyvips.GValue.gint_type, "page-height", pages[0].height)
+    return strip

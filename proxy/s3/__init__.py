@@ -1,1 +1,0 @@
-"""The one room that speaks S3, through aiobotocore."""

@@ -1,0 +1,1 @@
+"""What operators ask, off the path of a request."""

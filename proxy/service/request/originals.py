@@ -1,0 +1,428 @@
+"""Originals: who they are right now, what is known of them, and one fetch for all who need one at once.
+
+Remembers identities for as long as their source allows, and for a while those that are missing.
+"""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from proxy.core.cache.delivery import Belief, Variant
+from proxy.core.cache.generations import Generations
+from proxy.core.cache.keys import Entry, facts_key, identity_key, original_key
+from proxy.core.errors import (
+    CalotypeError,
+    OriginalNotFound,
+    SourceTimeout,
+    SourceUnavailable,
+    UnsupportedFormat,
+)
+from proxy.core.image.facts import Facts
+from proxy.core.image.formats import NO_PICTURE, SNIFF_BYTES, sniff
+from proxy.core.image.original import Identity, OriginalRef, forms
+from proxy.ports.clock import Clock
+from proxy.ports.operations import Index
+from proxy.ports.originals import Original, OriginalsTier, Source
+from proxy.ports.rendering import Refusals, Renderer
+from proxy.ports.telemetry import Metrics
+from proxy.service.request.remembered import Remembered
+from proxy.service.request.singleflight import Flight, Flights
+from proxy.service.request.tier_chain import Chain
+
+STALE_S = 5.0
+"""How long a source that is out of order is not asked again about an original that is served meanwhile."""
+
+_GONE = ""
+MOST_KNOWN_BYTES, MOST_ABSENT_BYTES = 16 * 2**20, 3 * 2**20
+_TRIES = 3
+_AHEAD, _MOST_AHEAD_S = 0.05, 1.0
+"""Which last part of the time that an identity may be believed is there to look it up anew, so that hits need not wait."""
+
+T = TypeVar("T")
+
+
+class OriginalChanged(Exception):
+    """The original is no longer the one that was identified; identify it again. `is_known` says that its present identity
+    is remembered."""
+
+    def __init__(self, *, is_known: bool = False) -> None:
+        super().__init__()
+        self.is_known = is_known
+
+
+class _Known(NamedTuple):
+    """Who an original was when it was last looked at, or what is said of one that was missing, from when on it is looked up
+    again, and until when it may be believed."""
+
+    identity: Identity | None
+    missing: str
+    until_s: float
+    last_s: float
+    generation: str
+
+
+class Found(NamedTuple):
+    """What a look found: whether the original is another than the fleet knows, and what its source tells it by, if it
+    names no versions."""
+
+    is_another: bool
+    tag: str
+
+
+def _version(known: Identity | OriginalNotFound) -> str:
+    return known.version if isinstance(known, Identity) else _GONE
+
+
+def _kept(identity: Identity) -> Entry:
+    return Entry(original_key(identity), None, is_original=True, generation=identity.generation)
+
+
+class Originals:
+    """All that is asked of originals before and besides their pixels."""
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        chain: Chain,
+        renderer: Renderer,
+        flights: Flights,
+        clock: Clock,
+        metrics: Metrics,
+        keep: OriginalsTier | None = None,
+        generations: Generations | None = None,
+        index: Index | None = None,
+        refusals: Refusals | None = None,
+    ) -> None:
+        self._sources = sources
+        self._keep = keep
+        self._chain = chain
+        self._renderer = renderer
+        self._flights = flights
+        self._clock = clock
+        self._metrics = metrics
+        self._generations = Generations() if generations is None else generations
+        self._index = index
+        self._refusals = refusals
+        self._known: Remembered[OriginalRef, _Known] = Remembered(
+            MOST_KNOWN_BYTES,
+            clock,
+            lambda ref, known: (
+                *(ref.key, known.missing, known.generation),
+                known.identity.version if known.identity else "",
+            ),
+        )
+        self._absent: Remembered[tuple[OriginalRef, str], tuple[str, float]] = Remembered(
+            MOST_ABSENT_BYTES, clock, lambda of, absent: (of[0].key, of[1], absent[0])
+        )
+        self._at_hand: dict[Identity, Original] = {}
+        self._borrowers: Counter[Identity] = Counter()
+
+    async def identify(self, ref: OriginalRef, *, deadline: float) -> Identity:
+        """The identity, looked up at its source no more often than the source's `recheck_s`."""
+        generation = self._generations.of(ref)
+        known = self._known_of(ref, generation)
+        if known is None or known.until_s <= self._clock() or self._is_doubted(known.identity):
+            landed = await self._flights.run(
+                ("identify", ref, generation),
+                lambda _: self._look(ref, generation, deadline),
+                deadline=deadline,
+            )
+            known = landed.result
+        if known.identity is None:
+            raise OriginalNotFound(known.missing, lasts_s=known.last_s - self._clock())
+        return known.identity
+
+    def _is_doubted(self, known: Identity | OriginalNotFound | None) -> bool:
+        """Whether the bytes were no picture when they were last looked at: a server that confirms them by their validator
+        proves nothing."""
+        return isinstance(known, Identity) and self._refusals is not None and self._refusals.has_ended(known)
+
+    def _known_of(self, ref: OriginalRef, generation: str) -> "_Known | None":
+        """What is remembered since the last purge."""
+        known = self._known.get(ref)
+        return known if known is not None and known.generation == generation else None
+
+    async def look(self, ref: OriginalRef, *, deadline: float) -> Found:
+        """Asks the source now, whatever is remembered. What was not known before is from now on; what is another than
+        was known stays so until it is purged. Raises OriginalNotFound, or whatever the source raises."""
+        generation = self._generations.of(ref)
+        try:
+            async with asyncio.timeout_at(deadline):
+                tag = await self._sources[ref.source].tag(ref.key)
+        except TimeoutError:
+            raise SourceTimeout("the source did not answer in time") from None
+        if not tag:
+            return await self._look_afresh(ref, generation, deadline)
+        self._absent.forget((ref, generation))
+        known = await self._tag_of(ref, generation)
+        if known is None and (self._index is None or await self._index.seen(ref) is None):
+            self._store_tag(ref, generation, tag)
+            return Found(False, tag)
+        # What was purged meanwhile was looked at by another node, or by its owner.
+        return Found(known != tag and generation == self._generations.of(ref), tag)
+
+    async def _look_afresh(self, ref: OriginalRef, generation: str, deadline: float) -> Found:
+        serves_stale = self._sources[ref.source].serves_stale
+        known = self._known_of(ref, generation)
+        last = await self._last(ref, generation) if serves_stale else known.identity if known else None
+        found = await self._look(ref, generation, deadline, afresh=True)
+        if found.identity is None:
+            raise OriginalNotFound(found.missing)
+        is_current = generation == self._generations.of(ref)
+        return Found(last is not None and last.version != found.identity.version and is_current, "")
+
+    def note_tag(self, ref: OriginalRef, tag: str) -> None:
+        """The fleet knows the original by `tag` from now on, until it is purged."""
+        if tag:
+            self._store_tag(ref, self._generations.of(ref), tag)
+
+    async def tell_tag(self, ref: OriginalRef, tag: str) -> None:
+        """The same, and every node can know it when this returns."""
+        self.note_tag(ref, tag)
+        await self._chain.settled(identity_key(ref, self._generations.of(ref)), None)
+
+    async def known_tag(self, ref: OriginalRef) -> str | None:
+        """What the fleet knows the original by since the last purge."""
+        return await self._tag_of(ref, self._generations.of(ref))
+
+    def _store_tag(self, ref: OriginalRef, generation: str, tag: str) -> None:
+        self._store(ref, generation, identity_key(ref, generation), tag.encode())
+
+    def _store(self, ref: OriginalRef, generation: str, key: str, body: bytes) -> None:
+        """An entry that is no picture, found by the purge that is to delete it."""
+        self._chain.store(key, Variant(kind=None, body=body, of=str(ref)))
+        if self._index is not None:
+            self._index.note(ref, Entry(key, None, generation=generation))
+
+    async def _tag_of(self, ref: OriginalRef, generation: str) -> str | None:
+        """What the fleet knows an original without a version by."""
+        brought = await self._chain.lookup(identity_key(ref, generation), None)
+        return brought.variant.body.decode() if brought else None
+
+    def _learn_tag(self, ref: OriginalRef, generation: str, tag: str) -> None:
+        """Of what was fetched, where nothing is known: what was fetched first stays known, so that a look finds out that
+        there is another."""
+
+        async def learn(_: Flight) -> None:
+            if await self._tag_of(ref, generation) is None:
+                self._store_tag(ref, generation, tag)
+
+        self._flights.begin(("tag", ref, generation), learn)
+
+    async def _look(
+        self, ref: OriginalRef, generation: str, deadline: float, *, afresh: bool = False
+    ) -> "_Known":
+        """With `afresh` only what the source says now counts."""
+        source = self._sources[ref.source]
+        last = await self._last(ref, generation) if source.serves_stale else None
+        known: Identity | OriginalNotFound
+        lasts_s, ahead_s = source.recheck_s, min(_AHEAD * source.recheck_s, _MOST_AHEAD_S)
+        try:
+            async with asyncio.timeout_at(deadline):
+                known = await source.identify(ref.key, None if self._is_doubted(last) else last, generation)
+            if self._refusals is not None and self._is_doubted(known):
+                self._refusals.forget(known)  # They came anew, and are tried anew.
+        except OriginalNotFound as missing:
+            known, lasts_s, ahead_s = missing.with_traceback(None), source.missing_s, 0.0
+        except (TimeoutError, SourceTimeout, SourceUnavailable) as failure:
+            if last is None or afresh:
+                if isinstance(failure, TimeoutError):
+                    raise SourceTimeout("the source did not answer in time") from None
+                raise
+            self._metrics.fetched(ref.source, "stale")
+            known, lasts_s, ahead_s = last, min(lasts_s, STALE_S), 0.0
+        if source.serves_stale and _version(known) != (last.version if last else _GONE):
+            if _version(known) != _GONE:
+                self._metrics.fetched(ref.source, "ok")
+            self._note(ref, known, generation)
+        return self._remember(ref, known, lasts_s, ahead_s, generation)
+
+    def _note(self, ref: OriginalRef, known: Identity | OriginalNotFound, generation: str) -> None:
+        """For who asks after a restart, or on another node."""
+        self._chain.store(
+            identity_key(ref, generation), Variant(kind=None, body=_version(known).encode(), of=str(ref))
+        )
+
+    def _remember(
+        self,
+        ref: OriginalRef,
+        known: Identity | OriginalNotFound,
+        lasts_s: float,
+        ahead_s: float,
+        generation: str,
+    ) -> _Known:
+        last_s = self._clock() + lasts_s
+        identity, missing = (known, "") if isinstance(known, Identity) else (None, known.detail)
+        found = _Known(identity, missing, last_s - ahead_s, last_s, generation)
+        if generation == self._generations.of(ref):
+            self._known.keep(ref, found, last_s)
+            if identity is not None and identity.ref != ref:
+                self._known.keep(identity.ref, found, last_s)
+        return found
+
+    async def _last(self, ref: OriginalRef, generation: str) -> Identity | None:
+        """The identity when it was last looked at, perhaps before a restart, perhaps by another node."""
+        known = self._known_of(ref, generation)
+        if known is not None:
+            return known.identity
+        brought = await self._chain.lookup(identity_key(ref, generation), None)
+        version = brought.variant.body.decode() if brought else _GONE
+        return None if version == _GONE else Identity(ref, version, generation)
+
+    def belief(self, identity: Identity) -> Belief:
+        """Until when `identity` need not be looked up again; no time at all if another is known by now."""
+        known = self._known.get(identity.ref)
+        version = f"{identity.version} {identity.generation}"
+        if known is None or known.identity != identity:
+            return Belief(version, 0.0)
+        return Belief(version, known.until_s, known.last_s)
+
+    async def while_it_rests(self, ref: OriginalRef, work: Callable[[], Awaitable[T]]) -> T:
+        """`work`, begun anew where the original turns out to have changed; raises SourceUnavailable where it
+        does so again and again."""
+        for _ in range(_TRIES):
+            try:
+                return await work()
+            except OriginalChanged as changed:
+                if not changed.is_known:
+                    self.forget(ref)
+        raise SourceUnavailable("the original keeps changing while it is read", retry_after_s=1)
+
+    def forget(self, ref: OriginalRef) -> None:
+        """The next `identify` asks the source."""
+        self._known.forget(ref)
+
+    def found(self, ref: OriginalRef) -> None:
+        """It is there by now, whatever was remembered."""
+        self.forget(ref)
+        self._absent.forget((ref, self._generations.of(ref)))
+
+    async def facts(self, identity: Identity, *, deadline: float) -> Facts:
+        """From a tier, or read from the original's header and kept."""
+        key = facts_key(identity)
+        kept = self._chain.recall(key)
+        if kept is not None:
+            return msgspec.json.decode(kept.body, type=Facts)
+
+        async def read() -> Variant:
+            async with self.borrow(identity, deadline=deadline) as original:
+                facts = await self._renderer.probe(original, deadline=deadline)
+                if not original.unchanged():
+                    raise OriginalChanged
+            return Variant(kind=None, body=msgspec.json.encode(facts), of=str(identity.ref))
+
+        async def find(flight: Flight) -> Facts:
+            brought = await self._chain.bring(key, None, read, deadline=deadline)
+            if self._index is not None:
+                self._index.note(identity.ref, Entry(key, None, generation=identity.generation))
+            return msgspec.json.decode(brought.variant.body, type=Facts)
+
+        return (await self._flights.run(key, find, deadline=deadline)).result
+
+    async def note_facts(self, ref: OriginalRef, facts: Facts, *, deadline: float) -> None:
+        """Keeps what somebody has found out already."""
+        identity = await self.identify(ref, deadline=deadline)
+        self._store(ref, identity.generation, facts_key(identity), msgspec.json.encode(facts))
+
+    @asynccontextmanager
+    async def borrow(self, identity: Identity, *, deadline: float) -> AsyncIterator[Original]:
+        """The original of `identity`, fetched once for all who hold it at the same time, closed by the last.
+
+        Raises OriginalChanged where the source has another by now.
+        """
+        self._borrowers[identity] += 1
+        try:
+            # Whoever leaves last closes it: what a flight lands with may be gone by the time one wakes.
+            while (original := self._at_hand.get(identity)) is None:
+                await self._flights.run(
+                    ("fetch", identity),
+                    lambda flight: self._fetch(identity, flight, deadline),
+                    deadline=deadline,
+                )
+            yield original
+        finally:
+            self._borrowers[identity] -= 1
+            if not self._borrowers[identity]:
+                del self._borrowers[identity]
+                if (returned := self._at_hand.pop(identity, None)) is not None:
+                    returned.close()
+
+    @asynccontextmanager
+    async def latest(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
+        """The original as its source has it now, for whoever wants its bytes and not a certain version."""
+        async with AsyncExitStack() as stack:
+
+            async def attempt() -> Original:
+                identity = await self.identify(ref, deadline=deadline)
+                original = await stack.enter_async_context(self.borrow(identity, deadline=deadline))
+                if not original.unchanged():
+                    raise OriginalChanged
+                await self._check(original)
+                return original
+
+            original = await self.while_it_rests(ref, attempt)
+            yield original
+
+    async def _check(self, original: Original) -> None:
+        """Raises UnsupportedFormat for what is no picture, and has that remembered, if anything is."""
+        if self._refusals is None:
+            return
+        if sniff(await asyncio.to_thread(os.pread, original.fileno(), SNIFF_BYTES, 0)) is None:
+            failure = UnsupportedFormat(NO_PICTURE)
+            self._refusals.refuse(original.identity, failure)
+            raise failure
+
+    async def _fetch(self, identity: Identity, flight: Flight, deadline: float) -> Original:
+        flight.hold()  # An open file must reach a hand that closes it.
+        original = await self._keep.lookup(identity) if self._keep is not None else None
+        if original is None:
+            original = await self._from_source(identity, deadline)
+            if self._index is not None:
+                self._index.note(identity.ref, _kept(original.identity))
+        if original.identity != identity:
+            original.close()
+            self._adopt(original.identity)
+            raise OriginalChanged(is_known=True)
+        if not self._borrowers[identity]:
+            original.close()
+        else:
+            self._at_hand[identity] = original
+        return original
+
+    def _adopt(self, identity: Identity) -> None:
+        """What was fetched is what is there: to ask for it with the validator of another would prove nothing."""
+        source = self._sources[identity.ref.source]
+        if source.serves_stale:
+            self._note(identity.ref, identity, identity.generation)
+        self._remember(identity.ref, identity, source.recheck_s, 0.0, identity.generation)
+        for other in forms(identity.ref.key)[1:]:
+            self.forget(OriginalRef(identity.ref.source, other))
+
+    async def _from_source(self, identity: Identity, deadline: float) -> Original:
+        ref, generation = identity.ref, identity.generation
+        # Beside the identity, not in its place: what was made of the original is served though it is gone.
+        detail, until_s = self._absent.get((ref, generation)) or ("", 0.0)
+        if (lasts_s := until_s - self._clock()) > 0:
+            raise OriginalNotFound(detail, lasts_s=lasts_s)
+        try:
+            async with asyncio.timeout_at(deadline):
+                original = await self._sources[ref.source].fetch(ref.key, generation)
+        except TimeoutError:
+            self._metrics.fetched(ref.source, "timeout")
+            raise SourceTimeout("the original did not arrive in time") from None
+        except CalotypeError as failure:
+            self._metrics.fetched(ref.source, failure.slug)
+            if isinstance(failure, OriginalNotFound):
+                failure.lasts_s = self._sources[ref.source].missing_s
+                until_s = self._clock() + failure.lasts_s
+                self._absent.keep((ref, generation), (failure.detail, until_s), until_s)
+            raise
+        self._metrics.fetched(ref.source, "ok")
+        if original.tag:
+            self._learn_tag(ref, generation, original.tag)
+        return original

@@ -1,0 +1,321 @@
+"""Originals that came from afar, kept as files so that many variants cost one fetch.
+
+A file is the original's bytes and behind them a trailer with identity, length and digest, checked on every look-up.
+Bytes come into a temporary file and get their name when all are there. A disk that fails costs the keeping only: the
+original then lives in memory for as long as it is held.
+"""
+
+import asyncio
+import errno
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TypeVar
+
+from proxy.core.cache.keys import original_key
+from proxy.core.image.original import Identity
+from proxy.local.files import open_regular
+from proxy.ports.telemetry import Metrics
+
+_MAGIC = b"CALO-O1\n"
+_DIGEST_BYTES = 16
+TRAILER_BYTES = len(_MAGIC) + 32 + 8 + _DIGEST_BYTES
+_THREADS = 4
+_UNDO_S = 1.0
+_CHUNK_BYTES = 2**20
+_INCOMING = "incoming"
+_PART = ".part"
+_NAME = re.compile(r"[0-9a-f]{64}")
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+T = TypeVar("T")
+
+
+class KeptOriginal:
+    """Satisfies Original. Nobody writes into these files: what is open stays what it is."""
+
+    def __init__(self, file: IO[bytes], identity: Identity, size_bytes: int) -> None:
+        self._file = file
+        self.identity = identity
+        self.size_bytes = size_bytes
+        self.tag = ""
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def unchanged(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class OriginalsTier:
+    """Satisfies OriginalsTier of the ports. At most `max_bytes`; who was used longest ago goes first.
+
+    Owned by one process. Raises OSError where the directory cannot be used by this user.
+    """
+
+    name = "originals"
+
+    def __init__(self, directory: Path, *, max_bytes: int, metrics: Metrics) -> None:
+        self.directory = directory
+        self._max_bytes = max_bytes
+        self._metrics = metrics
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="originals")
+        self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._arriving: set[str] = set()
+        self._held_bytes = 0
+        self._begin()
+
+    async def lookup(self, identity: Identity) -> KeptOriginal | None:
+        name = original_key(identity)
+        if name not in self._sizes or name in self._arriving:
+            return None
+        self._sizes.move_to_end(name)
+        known_bytes = self._sizes[name]
+        try:
+            kept = await self.off_loop(lambda: self._open(name, identity, known_bytes))
+        except OSError:
+            kept = None
+        if kept is None:
+            self._metrics.tier_failed(self.name, "damaged")
+            self._forget(name)
+            await self.off_loop(lambda: self._unlink(name))
+        return kept
+
+    async def remove(self, name: str) -> bool:
+        if name not in self._sizes or name in self._arriving:
+            return False
+        self._forget(name)
+        await self.off_loop(lambda: self._unlink(name))
+        return True
+
+    def receive(self) -> "Incoming":
+        """Room for one more."""
+        return Incoming(self)
+
+    def usage(self) -> tuple[int, int]:
+        return self._held_bytes, len(self._sizes)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False)
+
+    async def off_loop(self, work: Callable[[], T]) -> T:
+        """`work` on this tier's threads. Who is cancelled waits for it a moment, so as to undo it."""
+        working = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await asyncio.wait({working}, timeout=_UNDO_S)
+            raise
+
+    def failed(self, fault: OSError) -> None:
+        """Counts a fault of the disk."""
+        self._metrics.tier_failed(self.name, "full" if fault.errno in _FULL else "io")
+
+    async def add(self, name: str, part: Path, size_bytes: int) -> None:
+        """Gives the complete file `part` its name, or drops it where it is too large to keep."""
+        if size_bytes > self._max_bytes:
+            with suppress(OSError):
+                await self.off_loop(part.unlink)
+            return
+        # Known before it has its name, so that it is never there and unknown.
+        self._arriving.add(name)
+        self._forget(name)
+        self._sizes[name] = size_bytes
+        self._held_bytes += size_bytes
+        self._threads.submit(self._unlink, *self._surplus())
+        try:
+            await self.off_loop(lambda: _rename(part, self.path(name)))
+        except OSError as fault:
+            self.failed(fault)
+            self._forget(name)
+            with suppress(OSError):
+                await self.off_loop(part.unlink)
+        finally:
+            self._arriving.discard(name)
+
+    def path(self, name: str) -> Path:
+        """Where the file of that name is."""
+        return self.directory / name[:2] / name
+
+    def _surplus(self) -> list[str]:
+        """Forgets the longest unused until the rest fits."""
+        gone = []
+        while self._held_bytes > self._max_bytes:
+            name = next((name for name in self._sizes if name not in self._arriving), None)
+            if name is None:
+                break
+            self._forget(name)
+            gone.append(name)
+        return gone
+
+    def _forget(self, name: str) -> None:
+        self._held_bytes -= self._sizes.pop(name, 0)
+
+    def _unlink(self, *names: str) -> None:
+        for name in names:
+            with suppress(OSError):
+                self.path(name).unlink()
+
+    def _open(self, name: str, identity: Identity, known_bytes: int) -> KeptOriginal | None:
+        file = open_regular(self.path(name))
+        try:
+            size_bytes = known_bytes - TRAILER_BYTES
+            if size_bytes >= 0 and os.fstat(file.fileno()).st_size == known_bytes:
+                digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+                for at in range(0, size_bytes, _CHUNK_BYTES):
+                    digest.update(os.pread(file.fileno(), min(_CHUNK_BYTES, size_bytes - at), at))
+                trailer = os.pread(file.fileno(), TRAILER_BYTES, size_bytes)
+                if trailer == _trailer(name, size_bytes, digest.digest()):
+                    self._note_use(file.fileno())
+                    return KeptOriginal(file, identity, size_bytes)
+        except OSError:
+            file.close()
+            raise
+        file.close()
+        return None
+
+    def _note_use(self, descriptor: int) -> None:
+        """The order of use outlives a restart; the mtime is left alone, for a change of it means another content."""
+        with suppress(OSError):
+            os.utime(descriptor, ns=(time.time_ns(), os.fstat(descriptor).st_mtime_ns))
+
+    def _begin(self) -> None:
+        """Learns what is there, oldest first, and removes what a killed process left half done."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.chmod(0o700)
+        found = []
+        for path in self.directory.glob("*/*"):
+            with suppress(OSError):
+                status = path.stat()
+                if path.suffix == _PART:
+                    path.unlink()
+                elif _NAME.fullmatch(path.name):
+                    found.append((status.st_atime_ns, path.name, status.st_size))
+        for _, name, size_bytes in sorted(found):
+            self._sizes[name] = size_bytes
+            self._held_bytes += size_bytes
+        self._unlink(*self._surplus())
+
+
+class Incoming:
+    """Satisfies Incoming of the ports."""
+
+    def __init__(self, tier: OriginalsTier) -> None:
+        self._tier = tier
+        self._part: Path | None = None
+        self._file: IO[bytes] | None = None
+        self._digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+        self._size_bytes = 0
+        self._modified_s = 0
+
+    async def begin(self, modified_s: int = 0) -> None:
+        await self.discard()
+        self._modified_s = modified_s
+        self._digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+        self._size_bytes = 0
+        await self._tier.off_loop(self._create)
+
+    async def write(self, chunk: bytes) -> None:
+        await self._tier.off_loop(lambda: self._write(chunk))
+
+    def digest(self) -> str:
+        return self._digest.hexdigest()
+
+    async def kept(self, identity: Identity) -> KeptOriginal:
+        assert self._file is not None
+        name, size_bytes = original_key(identity), self._size_bytes
+        if self._part is not None:
+            trailer = _trailer(name, size_bytes, self._digest.digest())
+            await self._tier.off_loop(lambda: self._append(trailer))
+        await self._tier.off_loop(self._date)
+        if self._part is not None:
+            part, self._part = self._part, None
+            await self._tier.add(name, part, size_bytes + TRAILER_BYTES)
+        written, self._file = self._file, None
+        with written:
+            return KeptOriginal(_for_reading(written), identity, size_bytes)
+
+    async def discard(self) -> None:
+        file, self._file = self._file, None
+        part, self._part = self._part, None
+        if file is not None:
+            file.close()
+        if part is not None:
+            with suppress(OSError):
+                await self._tier.off_loop(part.unlink)
+
+    def _create(self) -> None:
+        folder = self._tier.directory / _INCOMING
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(_PART, dir=folder)
+            self._part = Path(name)
+        except OSError as fault:
+            self._tier.failed(fault)
+            descriptor = os.memfd_create("original", os.MFD_CLOEXEC)
+        self._file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115 (closed by whoever gets it)
+
+    def _write(self, chunk: bytes) -> None:
+        self._append(chunk)
+        self._digest.update(chunk)
+        self._size_bytes += len(chunk)
+
+    def _append(self, content: bytes) -> None:
+        assert self._file is not None
+        try:
+            _write_all(self._file, content)
+        except OSError as fault:
+            if self._part is None:
+                raise
+            self._tier.failed(fault)
+            self._move_to_memory()
+            _write_all(self._file, content)
+
+    def _date(self) -> None:
+        """The file's mtime is when the original was last modified where it comes from."""
+        assert self._file is not None
+        with suppress(OSError):
+            os.utime(self._file.fileno(), ns=(time.time_ns(), self._modified_s * 10**9))
+
+    def _move_to_memory(self) -> None:
+        """The disk takes no more: go on with a file in memory that holds what has arrived."""
+        assert self._file is not None
+        assert self._part is not None
+        memory = open(os.memfd_create("original", os.MFD_CLOEXEC), "r+b", buffering=0)  # noqa: SIM115
+        for at in range(0, self._size_bytes, _CHUNK_BYTES):
+            count = min(_CHUNK_BYTES, self._size_bytes - at)
+            _write_all(memory, os.pread(self._file.fileno(), count, at))
+        self._file.close()
+        self._part.unlink(missing_ok=True)
+        self._file, self._part = memory, None
+
+
+def _for_reading(file: IO[bytes]) -> IO[bytes]:
+    """The same file, into which whoever gets it, a worker too, cannot write."""
+    descriptor = os.open(f"/proc/self/fd/{file.fileno()}", os.O_RDONLY | os.O_CLOEXEC)
+    return open(descriptor, "rb", buffering=0)
+
+
+def _trailer(name: str, size_bytes: int, digest: bytes) -> bytes:
+    return _MAGIC + bytes.fromhex(name) + size_bytes.to_bytes(8, "big") + digest
+
+
+def _write_all(file: IO[bytes], content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _rename(part: Path, path: Path) -> None:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    part.rename(path)

@@ -1,0 +1,102 @@
+"""One SQLite file, used from one thread of its own; what is damaged is set aside and begun anew."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from proxy.ports.telemetry import Metrics
+
+_BUSY_S = 5.0
+_PASSING = tuple(
+    f"SQLITE_{fault}"
+    for fault in (
+        "FULL",
+        "BUSY",
+        "LOCKED",
+        "IOERR",
+        "CANTOPEN",
+        "READONLY_",
+        "NOMEM",
+        "PROTOCOL",
+        "INTERRUPT",
+    )
+)
+
+T = TypeVar("T")
+
+
+class Database:
+    """`schema` makes what is missing. Raises OSError or sqlite3.Error where the file cannot be used at all."""
+
+    def __init__(self, path: Path, schema: str, metrics: Metrics) -> None:
+        self._path = path
+        self._schema = schema
+        self._metrics = metrics
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=path.stem)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._connection = self._opened()
+        except (
+            sqlite3.DatabaseError,
+            UnicodeDecodeError,
+        ):  # The second of an error that quotes what is damaged.
+            self._set_aside()
+            self._connection = self._opened()
+
+    async def run(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        """`work` in a transaction of its own; `otherwise` where the database fails, which is counted. One that `work` makes
+        no sense of is set aside."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work, otherwise)
+
+    async def close(self) -> None:
+        """Ends the thread, when all that was asked of it is done."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+        self._thread.shutdown(wait=False)
+
+    def _run(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        try:
+            with self._connection:
+                return work(self._connection)
+        except Exception as fault:
+            # What is read and makes no sense is damage as well: it would be read again and again.
+            fault_name = getattr(fault, "sqlite_errorname", "")
+            was_closed = isinstance(fault, sqlite3.ProgrammingError)  # For it could not be opened anew.
+            if was_closed or fault_name.startswith(_PASSING):
+                self._metrics.tier_failed(self._path.stem, "io")
+            if not fault_name.startswith(_PASSING):
+                with suppress(sqlite3.Error, OSError, UnicodeDecodeError):
+                    self._connection.close()
+                    if not was_closed:
+                        self._set_aside()
+                    self._connection = self._opened()
+        return otherwise
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=_BUSY_S, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(self._schema)
+            with closing(sqlite3.connect(":memory:")) as beside:
+                beside.executescript(self._schema)
+                if _made(connection) != _made(beside):
+                    # One changed letter can make another type of each value.
+                    raise sqlite3.DatabaseError("its schema is damaged")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _set_aside(self) -> None:
+        self._metrics.tier_failed(self._path.stem, "damaged")
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                Path(f"{self._path}{suffix}").replace(f"{self._path}.damaged{suffix}")
+
+
+def _made(connection: sqlite3.Connection) -> list[tuple[str]]:
+    return connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").fetchall()

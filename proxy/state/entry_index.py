@@ -1,0 +1,163 @@
+"""Which entries of the tiers were made of which original: so that a purge finds what it may delete.
+
+A note that is lost leaves an entry that nobody asks for; nothing rests on this but room.
+"""
+
+import asyncio
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+
+from proxy.core.cache.generations import Purge, Reach, Scope
+from proxy.core.cache.keys import Entry, Seen
+from proxy.core.image.formats import Format
+from proxy.core.image.original import OriginalRef
+from proxy.core.memo import Memo
+from proxy.state.database import Database
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS originals (
+    digest BLOB PRIMARY KEY, source TEXT NOT NULL, key TEXT NOT NULL,
+    etag TEXT NOT NULL DEFAULT '', sequencer TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_key ON originals (source, key);
+CREATE TABLE IF NOT EXISTS entries (
+    original BLOB NOT NULL, key BLOB NOT NULL, kind TEXT NOT NULL, plan TEXT NOT NULL,
+    generation TEXT NOT NULL, PRIMARY KEY (original, key)
+) WITHOUT ROWID;
+"""
+FLUSH_S = 0.5
+_FLUSH_NOTES = 1000
+_RECENT = 20_000
+_ORIGINAL = "original"
+_LAST = "\U0010ffff"
+
+
+class Index:
+    """Satisfies Index of the ports. Notes are gathered, and written together; event loop only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._notes: list[tuple[OriginalRef, Entry, str]] = []
+        self._recent: Memo[str, None] = Memo(_RECENT)
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing: set[asyncio.Task[None]] = set()
+
+    def note(self, ref: OriginalRef, entry: Entry, plan: str = "") -> None:
+        if entry.key in self._recent:
+            return
+        self._recent.keep(entry.key, None)
+        self._notes.append((ref, entry, plan))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self._start_flush)
+
+    async def find(self, purges: Sequence[Purge]) -> list[Entry]:
+        await self.flush()
+        return await self._database.run(
+            lambda db: [entry for purge in purges for entry in _found(db, purge)], []
+        )
+
+    async def drop(self, entries: Sequence[Entry]) -> None:
+        """They are gone."""
+        for entry in entries:
+            self._recent.pop(entry.key, None)
+        rows = [(entry.original, bytes.fromhex(entry.key)) for entry in entries]
+
+        def delete(db: sqlite3.Connection) -> None:
+            db.executemany("DELETE FROM entries WHERE original = ? AND key = ?", rows)
+
+        await self._database.run(delete, None)
+
+    async def seen(self, ref: OriginalRef) -> Seen | None:
+        """What the last event told of it."""
+
+        def read(db: sqlite3.Connection) -> Seen | None:
+            row = db.execute(
+                "SELECT etag, sequencer FROM originals WHERE digest = ?", (_digest(ref),)
+            ).fetchone()
+            return Seen(*row) if row is not None else None
+
+        return await self._database.run(read, None)
+
+    async def saw(self, ref: OriginalRef, seen: Seen) -> None:
+        """Notes what an event told."""
+        row = (_digest(ref), ref.source, ref.key, *seen)
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute(
+                "INSERT INTO originals VALUES (?, ?, ?, ?, ?) ON CONFLICT (digest)"
+                " DO UPDATE SET etag = excluded.etag, sequencer = excluded.sequencer",
+                row,
+            )
+
+        await self._database.run(write, None)
+
+    async def flush(self) -> None:
+        """Writes what was noted."""
+        notes, self._notes = self._notes, []
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for at in range(0, len(notes), _FLUSH_NOTES):
+            part = notes[at : at + _FLUSH_NOTES]
+            await self._database.run(lambda db, part=part: _write(db, part), None)  # type: ignore[misc]
+
+    def _start_flush(self) -> None:
+        self._timer = None
+        task = asyncio.create_task(self.flush(), name="index")
+        self._flushing.add(task)
+        task.add_done_callback(self._flushing.discard)
+
+
+def _digest(ref: OriginalRef) -> bytes:
+    return hashlib.blake2b(f"{ref.source}\n{ref.key}".encode(), digest_size=16).digest()
+
+
+def _write(db: sqlite3.Connection, notes: Sequence[tuple[OriginalRef, Entry, str]]) -> None:
+    db.executemany(
+        "INSERT OR IGNORE INTO originals (digest, source, key) VALUES (?, ?, ?)",
+        {(_digest(ref), ref.source, ref.key) for ref, _, _ in notes},
+    )
+    db.executemany(
+        "INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?)",
+        [
+            (
+                _digest(ref),
+                bytes.fromhex(entry.key),
+                _ORIGINAL if entry.is_original else entry.kind or "",
+                plan,
+                entry.generation,
+            )
+            for ref, entry, plan in notes
+        ],
+    )
+
+
+def _condition(scope: Scope) -> tuple[str, tuple[object, ...]]:
+    """Which entries a scope covers, and with which parameters."""
+    source, reach, text = scope
+    match reach:
+        case Reach.ORIGINAL:
+            return "original = ?", (_digest(OriginalRef(source, text)),)
+        case Reach.PREFIX:
+            within = "original IN (SELECT digest FROM originals WHERE source = ? AND key >= ? AND key < ?)"
+            return within, (source, text, text + _LAST)
+        case Reach.PLAN:
+            return "original IN (SELECT digest FROM originals WHERE source = ?) AND plan = ?", (source, text)
+        case Reach.VARIANT:
+            key, _, plan = text.partition("\n")
+            return "original = ? AND plan = ?", (_digest(OriginalRef(source, key)), plan)
+
+
+def _found(db: sqlite3.Connection, purge: Purge) -> list[Entry]:
+    condition, values = _condition(purge.scope)
+    rows = db.execute(
+        f"SELECT key, kind, original FROM entries WHERE {condition} AND generation < ?",  # noqa: S608 (ours)
+        (*values, purge.token),
+    )
+    return [
+        Entry(key.hex(), None, is_original=True, original=original)
+        if kind == _ORIGINAL
+        else Entry(key.hex(), Format(kind) if kind else None, original=original)
+        for key, kind, original in rows
+    ]

@@ -1,0 +1,283 @@
+"""Jobs of pre-generation, kept so that a restart goes on where it was. What is there already is skipped, so a task that
+was under way is simply done again."""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from proxy.core.admin.jobs import Asked, Failure, Listing, Progress, Task
+from proxy.state.database import Database
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, mount TEXT NOT NULL, transforms TEXT NOT NULL,
+    prefix TEXT, listed INTEGER NOT NULL, total INTEGER NOT NULL,
+    done INTEGER NOT NULL DEFAULT 0, skipped INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS tasks (
+    job INTEGER NOT NULL, number INTEGER NOT NULL, key TEXT NOT NULL, transforms TEXT, variants INTEGER,
+    PRIMARY KEY (job, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS failures (
+    job INTEGER NOT NULL, key TEXT NOT NULL, transform TEXT NOT NULL, slug TEXT NOT NULL, detail TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS cancelled (job INTEGER PRIMARY KEY);
+CREATE INDEX IF NOT EXISTS of_job ON failures (job);
+"""
+_FORMAT = "\n"
+"""What stands between transform and format in the failures; no transform has it."""
+MOST_JOBS = 10_000
+"""Finished jobs are forgotten beyond so many, the oldest first."""
+MOST_TOLD = 1000
+"""Failures that are told of one job; all are counted, and all are run again."""
+_ID_BYTES = 8
+
+
+class Jobs:
+    """Satisfies Jobs of the ports. `None` and empty answers where the database fails, which is counted there."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, asked: Asked, total: int) -> str | None:
+        """Its id, once it is on disk; None where it cannot be written."""
+        job_id = secrets.token_hex(_ID_BYTES)
+
+        def write(db: sqlite3.Connection) -> str:
+            row = (
+                job_id,
+                asked.mount,
+                json.dumps(asked.transforms),
+                asked.prefix,
+                asked.prefix is None,
+                total,
+            )
+            number = db.execute(
+                "INSERT INTO jobs (id, mount, transforms, prefix, listed, total) VALUES (?, ?, ?, ?, ?, ?)",
+                row,
+            ).lastrowid
+            assert number is not None
+            _add_tasks(db, number, asked.keys)
+            _forget_oldest(db)
+            return job_id
+
+        return await self._database.run(write, None)
+
+    async def listings(self) -> list[Listing]:
+        """Jobs whose originals are to be listed, from the beginning: what was listed before is forgotten."""
+
+        def read(db: sqlite3.Connection) -> list[Listing]:
+            rows = db.execute("SELECT number, mount, transforms, prefix FROM jobs WHERE NOT listed")
+            found = [Listing(job, mount, _transforms(said), prefix) for job, mount, said, prefix in rows]
+            for job in found:
+                db.execute("DELETE FROM tasks WHERE job = ?", (job.job,))
+                db.execute("DELETE FROM failures WHERE job = ?", (job.job,))
+                db.execute(
+                    "UPDATE jobs SET total = 0, done = 0, skipped = 0, failed = 0 WHERE number = ?",
+                    (job.job,),
+                )
+            return found
+
+        return await self._database.run(read, [])
+
+    async def listed(self, job: int, keys: Sequence[str], *, variants: int, is_all: bool) -> bool:
+        """More originals of a job; False where they could not be written."""
+
+        def write(db: sqlite3.Connection) -> bool:
+            if db.execute("SELECT 1 FROM cancelled WHERE job = ?", (job,)).fetchone():
+                return True
+            _add_tasks(db, job, keys)
+            db.execute(
+                "UPDATE jobs SET total = total + ?, listed = ? WHERE number = ?",
+                (len(keys) * variants, is_all, job),
+            )
+            return True
+
+        return await self._database.run(write, False)
+
+    async def could_not_list(self, job: int, failure: Failure) -> None:
+        """The job ends with what has been listed."""
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute(
+                "UPDATE jobs SET listed = 1, total = total + 1, failed = failed + 1 WHERE number = ?", (job,)
+            )
+            db.execute("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", (job, *_row(failure)))
+
+        await self._database.run(write, None)
+
+    async def next(self, count: int) -> list[Task]:
+        """About `count` tasks, of all jobs alike; they stay until they are finished."""
+
+        def read(db: sqlite3.Connection) -> list[Task]:
+            jobs = db.execute(
+                "SELECT number, mount, transforms FROM jobs"
+                " WHERE EXISTS (SELECT 1 FROM tasks WHERE job = jobs.number) ORDER BY number LIMIT ?",
+                (count,),
+            ).fetchall()
+            share = -(-count // max(1, len(jobs)))
+            return [
+                Task(job, number, mount, key, _transforms(own or said))
+                for job, mount, said in jobs
+                for number, key, own in db.execute(
+                    "SELECT number, key, transforms FROM tasks WHERE job = ? ORDER BY number LIMIT ?",
+                    (job, share),
+                )
+            ]
+
+        return await self._database.run(read, [])
+
+    async def finish(self, task: Task, *, done: int, skipped: int, failures: Sequence[Failure]) -> bool:
+        """The task is over, and what came of it; False where that could not be written."""
+
+        def write(db: sqlite3.Connection) -> bool:
+            gone = db.execute(
+                "DELETE FROM tasks WHERE job = ? AND number = ? RETURNING variants", (task.job, task.number)
+            ).fetchall()
+            if not gone:
+                return True  # Its job was begun anew or cancelled meanwhile.
+            again = gone[0][0]
+            # What runs again has been counted but for what had failed.
+            more = skipped if again is None else max(0, again - done - len(failures))
+            db.execute(
+                "UPDATE jobs SET done = done + ?, skipped = skipped + ?, failed = failed + ? WHERE number = ?",
+                (done, more, len(failures), task.job),
+            )
+            db.executemany(
+                "INSERT INTO failures VALUES (?, ?, ?, ?, ?)",
+                [(task.job, *_row(failure)) for failure in failures],
+            )
+            return True
+
+        return await self._database.run(write, False)
+
+    async def progress(self, job_id: str) -> Progress | None:
+        """How far a job is; None for one that is not known."""
+
+        def read(db: sqlite3.Connection) -> Progress | None:
+            row = db.execute(f"{_PROGRESS} WHERE id = ?", (job_id,)).fetchone()
+            if row is None:
+                return None
+            failures = db.execute(
+                "SELECT key, transform, slug, detail FROM failures WHERE job = ? ORDER BY rowid LIMIT ?",
+                (row[0], MOST_TOLD),
+            )
+            return _progress(row, tuple(_failure(*failure) for failure in failures))
+
+        return await self._database.run(read, None)
+
+    async def latest(self, count: int) -> list[Progress]:
+        """The last jobs, the newest first, without their failures."""
+
+        def read(db: sqlite3.Connection) -> list[Progress]:
+            rows = db.execute(f"{_PROGRESS} ORDER BY number DESC LIMIT ?", (count,))
+            return [_progress(row) for row in rows]
+
+        return await self._database.run(read, [])
+
+    async def cancel(self, job_id: str) -> int | None:
+        """Forgets what is still to be done of a job; returns its number, None for one that is not known, and 0 where that
+        could not be written. One that has ended stays as it is."""
+
+        def write(db: sqlite3.Connection) -> int | None:
+            row = db.execute(f"{_PROGRESS} WHERE id = ?", (job_id,)).fetchone()
+            if row is None:
+                return None
+            number: int = row[0]
+            if _progress(row).state == "running":
+                db.execute("DELETE FROM tasks WHERE job = ?", (number,))
+                db.execute("UPDATE jobs SET listed = 1 WHERE number = ?", (number,))
+                db.execute("INSERT INTO cancelled VALUES (?)", (number,))
+            return number
+
+        return await self._database.run(write, 0)
+
+    async def again(self, job_id: str) -> bool:
+        """What failed of a job becomes tasks anew; False for one that is not known."""
+
+        def write(db: sqlite3.Connection) -> bool:
+            row = db.execute("SELECT number, prefix FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            if row is None:
+                return False
+            number, prefix = row
+            failed: dict[str, list[str]] = {}
+            for key, transform in db.execute(
+                "SELECT key, transform FROM failures WHERE job = ? ORDER BY rowid", (number,)
+            ):
+                failed.setdefault(key, []).append(transform.partition(_FORMAT)[0])
+            unlisted = failed.pop("", None) is not None
+            last = db.execute(
+                "SELECT coalesce(max(number), 0) FROM tasks WHERE job = ?", (number,)
+            ).fetchone()[0]
+            db.executemany(
+                "INSERT INTO tasks VALUES (?, ?, ?, ?, ?)",
+                [
+                    (number, at, key, json.dumps([*dict.fromkeys(transforms)]), len(transforms))
+                    for at, (key, transforms) in enumerate(failed.items(), start=last + 1)
+                ],
+            )
+            db.execute("DELETE FROM failures WHERE job = ?", (number,))
+            db.execute(
+                "UPDATE jobs SET failed = 0, listed = ? WHERE number = ?",
+                (not (unlisted and prefix is not None), number),
+            )
+            return True
+
+        return await self._database.run(write, False)
+
+
+_PROGRESS = (
+    "SELECT number, id, listed, total, done, skipped, failed,"
+    " EXISTS (SELECT 1 FROM tasks WHERE job = jobs.number),"
+    " EXISTS (SELECT 1 FROM cancelled WHERE job = jobs.number) FROM jobs"
+)
+
+
+def _transforms(said: str) -> tuple[str, ...]:
+    return msgspec.json.decode(said, type=tuple[str, ...])
+
+
+def _row(failure: Failure) -> tuple[str, ...]:
+    return failure.key, failure.transform + _FORMAT + failure.format, failure.slug, failure.detail
+
+
+def _failure(key: str, transform: str, slug: str, detail: str) -> Failure:
+    transform, _, made = transform.partition(_FORMAT)
+    return Failure(key, transform, slug, detail, made)
+
+
+def _progress(
+    row: tuple[int, str, int, int, int, int, int, int, int], failures: tuple[Failure, ...] = ()
+) -> Progress:
+    _, job_id, listed, total, done, skipped, failed, waiting, cancelled = row
+    ended = "cancelled" if cancelled else "done"
+    return Progress(
+        id=job_id,
+        state=ended if listed and not waiting else "running",
+        total=total,
+        done=done,
+        skipped=skipped,
+        failed=failed,
+        failures=failures,
+    )
+
+
+def _add_tasks(db: sqlite3.Connection, job: int, keys: Sequence[str]) -> None:
+    last = db.execute("SELECT coalesce(max(number), 0) FROM tasks WHERE job = ?", (job,)).fetchone()[0]
+    db.executemany(
+        "INSERT INTO tasks VALUES (?, ?, ?, NULL, NULL)",
+        [(job, number, key) for number, key in enumerate(keys, start=last + 1)],
+    )
+
+
+def _forget_oldest(db: sqlite3.Connection) -> None:
+    over = db.execute("SELECT count(*) FROM jobs").fetchone()[0] - MOST_JOBS
+    if over > 0:
+        ended = "SELECT number FROM jobs WHERE listed AND NOT EXISTS (SELECT 1 FROM tasks WHERE job = jobs.number)"
+        oldest = f"({ended} ORDER BY number LIMIT {over})"
+        db.execute(f"DELETE FROM failures WHERE job IN {oldest}")  # noqa: S608 (ours)
+        db.execute(f"DELETE FROM cancelled WHERE job IN {oldest}")  # noqa: S608 (ours)
+        db.execute(f"DELETE FROM jobs WHERE number IN {oldest}")  # noqa: S608 (ours)

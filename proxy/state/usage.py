@@ -1,0 +1,80 @@
+"""Which variants were asked for on which day, kept beside them in the bucket: so that whoever tidies it up knows, whichever
+node was asked. What a node that is killed has not written yet is lost: an hour at most."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, date, datetime
+from typing import Protocol
+
+from proxy.ports.clock import WallClock
+
+FLUSH_S = 3600.0
+_MOST_KEYS = 200_000
+_KEY_BYTES = 32
+
+
+class Notes(Protocol):
+    """Where they are kept, by name; raises nothing."""
+
+    async def write(self, name: str, body: bytes) -> None: ...
+
+    def names(self, prefix: str) -> AsyncIterator[str]: ...
+
+    async def read(self, name: str) -> bytes: ...
+
+
+class Usage:
+    """Gathers keys from `start` to `close`. `writer` names this start of this node."""
+
+    def __init__(self, notes: Notes, *, writer: str, wall: WallClock) -> None:
+        self._notes = notes
+        self._writer = writer
+        self._wall = wall
+        self._keys: set[bytes] = set()
+        self._written = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to write now and then."""
+        self._task = asyncio.create_task(self._write_now_and_then(), name="usage")
+
+    def note(self, keys: Iterable[str]) -> None:
+        """They were asked for today."""
+        if len(self._keys) < _MOST_KEYS:
+            self._keys.update(map(bytes.fromhex, keys))
+
+    async def flush(self) -> None:
+        """Writes what was gathered."""
+        keys, self._keys = self._keys, set()
+        if keys:
+            self._written += 1
+            day = datetime.fromtimestamp(self._wall(), UTC).date()
+            await self._notes.write(f"{day}/{self._writer}.{self._written}", b"".join(keys))
+
+    async def close(self) -> None:
+        """Writes what is left."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.flush()
+
+    async def _write_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            await self.flush()
+
+
+async def asked_since(notes: Notes, day: date) -> tuple[set[bytes], date | None]:
+    """The keys that were asked for on that day or later, and the first day there is any word of."""
+    keys: set[bytes] = set()
+    first: date | None = None
+    async for name in notes.names(""):
+        try:
+            written = date.fromisoformat(name.partition("/")[0])
+        except ValueError:
+            continue
+        first = written if first is None else min(first, written)
+        if written >= day:
+            body = await notes.read(name)
+            keys.update(body[at : at + _KEY_BYTES] for at in range(0, len(body), _KEY_BYTES))
+    return keys, first

@@ -1,0 +1,227 @@
+"""Requests, in log and metrics. They are on the path of every hit, so they are only noted there, and counted and written
+with many others.
+"""
+
+import asyncio
+import re
+import time
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+from itertools import accumulate
+
+import msgspec
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+
+from proxy.core.cache.delivery import VALIDATOR, Outcome, Visit
+from proxy.core.image.formats import OUTPUTS, Format
+from proxy.core.masking import without_secrets
+from proxy.core.url.signing import unsigned
+from proxy.telemetry.log_writer import Outlet
+from proxy.telemetry.metrics import SECONDS
+from proxy.telemetry.traces import Traces
+
+_MOST_TARGET = 4096
+_SHOWN_TARGETS = 2048
+"""Of how many targets it is remembered what the log says of them."""
+MOST_ASKED = 100_000
+_NONE = "none"
+"""The value of a label that a request has none of."""
+_ANSWERS = (
+    *((Outcome.HIT, tier, 200) for tier in ("memory", "disk", "bucket", "source")),
+    *((Outcome.HIT, VALIDATOR, 304), (Outcome.MISS, _NONE, 200), (Outcome.COLLAPSED, _NONE, 200)),
+    (Outcome.SHED, _NONE, 503),
+)
+_FORMATS = (*sorted(OUTPUTS), Format.INFO, _NONE)
+_REQUEST_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+class RequestLine(msgspec.Struct, omit_defaults=True):
+    """What the log says of a Visit; `key` is the head of the cache key, `ms` the time from request to answer, `detail` what
+    the client was told of the error, `settings` the keys of the configuration that would allow what was refused."""
+
+    event: str
+    level: str
+    time: str
+    method: str
+    target: str
+    status: int
+    outcome: str
+    bytes: int
+    ms: float
+    tier: str = ""
+    format: str = ""
+    key: str = ""
+    error: str = ""
+    detail: str = ""
+    settings: tuple[str, ...] = ()
+    client: str = ""
+    id: str = ""
+    fetch_ms: float | None = None
+    queue_ms: float | None = None
+    render_ms: float | None = None
+
+
+class RequestLedger:
+    """Satisfies Ledger, and is a prometheus_client collector: visits are noted as they come, and counted and
+    written in batches, `FLUSH_S` late at most; on a terminal at once and readable. Event loop only."""
+
+    FLUSH_S = 0.1
+    FLUSH_VISITS = 512
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        out: Outlet,
+        traces: Traces | None = None,
+        *,
+        are_written: bool = True,
+    ) -> None:
+        """Without `are_written` requests are counted and traced only."""
+        self._traces = traces
+        self._are_written = are_written
+        self._out = out
+        self._encoder = msgspec.json.Encoder()
+        self._visits: list[tuple[float, Visit]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._shown = lru_cache(_SHOWN_TARGETS)(_shown)
+        self._second = 0
+        self._stamp = ""
+        self._counts: Counter[tuple[str, str, str, int]] = Counter()
+        self._sent_bytes: Counter[tuple[str, str]] = Counter()
+        self._buckets = [0] * (len(SECONDS) + 1)
+        self._seconds = 0.0
+        self.asked: set[str] = set()
+        """Keys of variants that were asked for; whoever takes them begins a new set."""
+        registry.register(self)
+
+    def enter(self, visit: Visit) -> None:
+        self._visits.append((time.time(), visit))
+        if self._out.readable or len(self._visits) >= self.FLUSH_VISITS:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self.FLUSH_S, self.flush)
+
+    def expect(self, mounts: Iterable[str], statuses: Iterable[int]) -> None:
+        answers = (*_ANSWERS, *((Outcome.FAILED, _NONE, status) for status in statuses))
+        for mount in (*mounts, _NONE):
+            self._counts.update({(mount, *answer): 0 for answer in answers})
+            self._sent_bytes.update({(mount, kind): 0 for kind in _FORMATS})
+
+    def flush(self) -> None:
+        """Counts and writes what was noted."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        visits, self._visits = self._visits, []
+        for _, visit in visits:
+            mount = visit.mount or _NONE
+            self._counts[mount, visit.outcome or Outcome.FAILED, visit.tier or _NONE, visit.status] += 1
+            self._sent_bytes[mount, visit.format or _NONE] += visit.bytes
+            self._buckets[bisect_left(SECONDS, visit.seconds)] += 1
+            self._seconds += visit.seconds
+            if visit.key and visit.tier != "source" and len(self.asked) < MOST_ASKED:
+                self.asked.add(visit.key)
+        if self._traces is None and not self._are_written:
+            return
+        lines = [self._line(at_s, visit) for at_s, visit in visits]
+        if self._traces is not None:
+            for (at_s, visit), line in zip(visits, lines, strict=True):
+                self._traces.tell(at_s, visit, line.id, line.target)
+        if lines and self._are_written:
+            self._out.write(
+                "".join(map(_readable, lines)) if self._out.readable else self._encoder.encode_lines(lines)
+            )
+
+    def take_asked(self) -> set[str]:
+        """The keys that were asked for since it was called last."""
+        self.flush()
+        asked, self.asked = self.asked, set()
+        return asked
+
+    def collect(self) -> list[Metric]:
+        """The samples of a scrape."""
+        self.flush()
+        requests = CounterMetricFamily(
+            "calotype_requests",
+            "Requests by mount, outcome, tier of a hit, and status.",
+            labels=["mount", "outcome", "tier", "status"],
+        )
+        of_outcome: Counter[str] = Counter()
+        for (mount, outcome, tier, status), count in self._counts.items():
+            requests.add_metric([mount, outcome, tier, str(status)], count)
+            of_outcome[outcome] += count
+        sent = CounterMetricFamily(
+            "calotype_sent_bytes",
+            "Bytes of bodies sent to clients, by mount and format.",
+            labels=["mount", "format"],
+        )
+        for of, sent_bytes in self._sent_bytes.items():
+            sent.add_metric(list(of), sent_bytes)
+        seconds = HistogramMetricFamily("calotype_request_seconds", "Time from request to answer.")
+        bounds = [*(str(bound) for bound in SECONDS), "+Inf"]
+        seconds.add_metric([], list(zip(bounds, accumulate(self._buckets), strict=True)), self._seconds)
+        collapsed = CounterMetricFamily(
+            "calotype_collapsed",
+            "Requests that waited for another's render.",
+            value=of_outcome[Outcome.COLLAPSED],
+        )
+        shed = CounterMetricFamily(
+            "calotype_shed",
+            "Requests refused because the queue was full.",
+            value=of_outcome[Outcome.SHED],
+        )
+        return [requests, sent, seconds, collapsed, shed]
+
+    def _line(self, at_s: float, visit: Visit) -> RequestLine:
+        line = RequestLine(
+            event="request",
+            level="info",
+            time=self._rfc3339(at_s),
+            method=visit.method,
+            target=self._shown(visit.target),
+            status=visit.status,
+            outcome=visit.outcome or "",
+            bytes=visit.bytes,
+            ms=_ms(visit.seconds),
+            tier=visit.tier,
+            format=visit.format,
+            key=visit.key[:16],
+            error=visit.error,
+            detail=visit.detail,
+            settings=visit.settings,
+            client=visit.client,
+        )
+        if visit.request_id and _REQUEST_ID.fullmatch(visit.request_id):
+            line.id = visit.request_id
+        if visit.outcome is Outcome.MISS:
+            line.fetch_ms, line.queue_ms, line.render_ms = map(_ms, visit.timings)
+        return line
+
+    def _rfc3339(self, at_s: float) -> str:
+        """Wall time to the millisecond."""
+        whole, part = divmod(at_s, 1.0)
+        if whole != self._second:
+            self._second = int(whole)
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+        return f"{self._stamp}.{int(part * 1000):03d}Z"
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)
+
+
+def _shown(target: str) -> str:
+    """What the log says of a target; what is longer than any URL that is answered is not worth the time."""
+    return without_secrets(unsigned(target)) if len(target) <= _MOST_TARGET else "..."
+
+
+def _readable(line: RequestLine) -> str:
+    how = f"{line.outcome} {line.tier or line.error}".rstrip()
+    allowing = f"; to allow it: {' or '.join(line.settings)}" if line.settings else ""
+    why = f"  ({line.detail}{allowing})" if line.detail else ""
+    return (
+        f"{line.time[11:]}  {line.status}  {how:<16} {line.ms:>8.2f} ms {line.bytes:>9}  {line.target}{why}\n"
+    )

@@ -1,0 +1,222 @@
+"""Two stores for the processed bucket: a bucket of S3, and a directory that the nodes share."""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from proxy.core.net.breaker import Breaker
+from proxy.local.files import open_regular
+from proxy.ports.clock import Clock
+from proxy.remote.errors import Missing, RemoteError
+from proxy.remote.guard import FAILURES, PAUSE_S
+from proxy.remote.s3 import InMemory, S3Bucket
+from proxy.tiers.bucket import MAX_OBJECT_BYTES, Object, StoreFault
+
+_BESIDE = ".json"
+_MAX_BESIDE_BYTES = 64 * 2**10
+_PARTS = ".calotype-parts"
+_OLD_S = 600.0
+LOOKUP_S = 1.0
+STORE_S = 10.0
+_THREADS = 4
+
+T = TypeVar("T")
+
+
+class S3Objects:
+    """Satisfies Objects; `bucket` is closed by whoever opened it."""
+
+    def __init__(self, bucket: S3Bucket) -> None:
+        self._bucket = bucket
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether the bucket is left alone."""
+        return self._bucket.is_resting
+
+    async def get(self, name: str) -> Object | None:
+        arrived = InMemory()
+        with _faults(), suppress(Missing):
+            head = await self._bucket.get(name, arrived, max_bytes=MAX_OBJECT_BYTES, within_s=LOOKUP_S)
+            return Object(
+                body=bytes(arrived.body),
+                content_type=head.content_type,
+                cache_control="",
+                metadata=head.metadata,
+            )
+        return None
+
+    async def put(self, name: str, stored: Object) -> None:
+        with _faults():
+            await self._bucket.put(
+                name,
+                stored.body,
+                content_type=stored.content_type,
+                cache_control=stored.cache_control,
+                metadata=stored.metadata,
+                within_s=STORE_S,
+            )
+
+    async def metadata(self, name: str) -> Mapping[str, str] | None:
+        with _faults(), suppress(Missing):
+            return await self._bucket.metadata(name, within_s=LOOKUP_S)
+        return None
+
+    async def delete(self, name: str) -> bool:
+        # S3 answers alike whether there was one or not; who deletes here has it on an index.
+        with _faults():
+            await self._bucket.delete(name, within_s=STORE_S)
+        return True
+
+    async def names(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
+        with _faults():
+            async for page in self._bucket.names(prefix):
+                for listed in page:
+                    yield listed
+
+    async def signed(self, name: str, seconds: int) -> str:
+        with _faults():
+            return await self._bucket.signed(name, seconds)
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    try:
+        yield
+    except RemoteError as fault:
+        raise StoreFault(fault.kind) from None
+
+
+class DirectoryObjects:
+    """Satisfies Objects: a file an object, and a file beside it for what a bucket keeps as metadata.
+
+    The file beside is written first: a process that is killed in between leaves a miss, or an older object whose
+    digest no longer fits. Nothing is signed here.
+    """
+
+    def __init__(self, root: Path, clock: Clock) -> None:
+        self._root = root
+        self._clock = clock
+        self._breaker = Breaker(failures=FAILURES, pause_s=PAUSE_S)
+        self._parts = root / _PARTS
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bucket")
+        self._threads.submit(self._sweep, time.time() - _OLD_S)
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it is left alone, having hung again and again."""
+        return self._breaker.open
+
+    async def get(self, name: str) -> Object | None:
+        return await self._off_loop(lambda: self._get(name), LOOKUP_S)
+
+    async def put(self, name: str, stored: Object) -> None:
+        await self._off_loop(lambda: self._put(name, stored), STORE_S)
+
+    async def metadata(self, name: str) -> Mapping[str, str] | None:
+        found = await self.get(name)
+        return None if found is None else found.metadata
+
+    async def delete(self, name: str) -> bool:
+        return await self._off_loop(lambda: self._delete(name), STORE_S)
+
+    async def names(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
+        for listed in await asyncio.get_running_loop().run_in_executor(self._threads, self._listed, prefix):
+            yield listed
+
+    async def signed(self, name: str, seconds: int) -> str:
+        raise StoreFault("unsigned")
+
+    async def _off_loop(self, work: Callable[[], T], within_s: float) -> T:
+        """`work` on a thread: a file system of the network may hang, and hold the thread."""
+        if not self._breaker.admits(self._clock()):
+            raise StoreFault("resting")
+        try:
+            async with asyncio.timeout(within_s):
+                done = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except TimeoutError:
+            self._breaker.failed(self._clock())
+            raise StoreFault("timeout") from None
+        except OSError:
+            raise StoreFault("io") from None
+        self._breaker.succeeded()
+        return done
+
+    def _get(self, name: str) -> Object | None:
+        path = self._root / name
+        try:
+            with open_regular(path) as file, open_regular(f"{path}{_BESIDE}") as beside:
+                if os.fstat(file.fileno()).st_size > MAX_OBJECT_BYTES:
+                    raise StoreFault("too-large")
+                body, said = file.read(), beside.read(_MAX_BESIDE_BYTES)
+        except FileNotFoundError:
+            if not self._root.is_dir():
+                raise
+            return None
+        return Object(body=body, content_type="", cache_control="", metadata=_metadata(said))
+
+    def _put(self, name: str, stored: Object) -> None:
+        path = self._root / name
+        if not self._root.is_dir():
+            raise FileNotFoundError
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._parts.mkdir(exist_ok=True)
+        self._write(Path(f"{path}{_BESIDE}"), msgspec.json.encode(dict(stored.metadata)))
+        self._write(path, stored.body)
+
+    def _listed(self, prefix: str) -> list[tuple[str, float]]:
+        listed = []
+        for folder, below, names in os.walk(self._root / prefix.rpartition("/")[0]):
+            below[:] = sorted(set(below) - {_PARTS})
+            for name in sorted(names):
+                path = Path(folder, name)
+                shown = path.relative_to(self._root).as_posix()
+                # What lies beside an object bears its name, and more.
+                if shown.startswith(prefix) and not (path.suffix == _BESIDE and path.with_suffix("").suffix):
+                    with suppress(OSError):
+                        listed.append((shown, path.stat().st_mtime))
+        return listed
+
+    def _delete(self, name: str) -> bool:
+        """The picture first: what is left without it is a miss."""
+        path = self._root / name
+        was_there = path.exists()
+        for part in (path, Path(f"{path}{_BESIDE}")):
+            part.unlink(missing_ok=True)
+        return was_there
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """All of it under its name, or nothing."""
+        descriptor, part = tempfile.mkstemp(dir=self._parts)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            os.chmod(part, 0o644)
+            os.replace(part, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(part)
+            raise
+
+    def _sweep(self, before_s: float) -> None:
+        """Removes what killed processes left half written; what is young may be another node's."""
+        with suppress(OSError):
+            for part in self._parts.iterdir():
+                if part.stat().st_mtime < before_s:
+                    part.unlink()
+
+
+def _metadata(said: bytes) -> dict[str, str]:
+    """What stands beside an object; nothing where that is not what we have written."""
+    # msgspec has no error of its own for bytes that are not UTF-8.
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        return msgspec.json.decode(said, type=dict[str, str])
+    return {}

@@ -1,0 +1,531 @@
+"""Settings: precedence, and one line that names the key for everything that is wrong."""
+
+import pickle
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from proxy.config.default_toml import default_toml
+from proxy.config.errors import ConfigError
+from proxy.config.messages import leaves
+from proxy.config.sections import S3, Directory, Http, Mount
+from proxy.config.settings import Settings, is_loopback, load
+
+ROOT = Path(__file__).parents[2]
+S3_OK = "kind = 's3'\nbucket = 'pics'"
+
+HTTP = "[sources.a]\nkind = 'http'"
+MOUNT = "[sources.s]\npath = '/s'\n[mounts.m]\nsource = 's'"
+OTHER = "[mounts.n]\nsource = 's'\nsigning = 'optional'"
+KEYS = "[signing.keys]\nk = '0123456789abcdef0123456789abcdef'\nl = '123456789abcdef0123456789abcdef0'"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "calotype.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_production_configuration_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALOTYPE_ADMIN__TOKEN", "x" * 32)
+    monkeypatch.setenv("CALOTYPE_SIGNING__KEYS__WEB1", "classified" * 4)
+    monkeypatch.setenv("CALOTYPE_SOURCES__SHOP__ACCESS_KEY", "reader")
+    monkeypatch.setenv("CALOTYPE_SOURCES__SHOP__SECRET_KEY", "classified")
+    monkeypatch.setenv("CALOTYPE_CACHE__BUCKET__ACCESS_KEY", "writer")
+    monkeypatch.setenv("CALOTYPE_CACHE__BUCKET__SECRET_KEY", "classified")
+    monkeypatch.setenv("CALOTYPE_REDIS__URL", "rediss://:classified@redis.internal:6379/0")
+    settings = load(ROOT / "config" / "production.toml")
+    assert isinstance(settings.sources["shop"], S3)
+    assert settings.sources["shop"].access_key == "reader"
+    assert settings.cache.bucket.as_s3().access_key == "writer"
+    assert settings.server.processes == 2
+    assert "classified" not in repr(settings)
+    assert pickle.loads(pickle.dumps(Settings.model_construct(**dict(settings)))) == Settings.model_construct(
+        **dict(settings)
+    ), "it can be handed to the processes of a node"
+
+
+def test_default_toml_is_what_the_code_says() -> None:
+    assert (ROOT / "config" / "default.toml").read_text() == default_toml()
+
+
+def test_default_toml_changes_nothing() -> None:
+    assert load(ROOT / "config" / "default.toml").model_dump() == load().model_dump()
+    assert set(tomllib.loads(default_toml())) <= set(Settings.model_fields)
+
+
+def test_the_demo_configuration_loads() -> None:
+    assert set(load(ROOT / "config" / "demo.toml").presets) == {"card", "avatar"}
+
+
+def test_flags_over_environment_over_file_over_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, '[server]\nport = 1000\nhost = "::1"\ndrain = "3s"\n')
+    monkeypatch.setenv("CALOTYPE_SERVER__PORT", "2000")
+    monkeypatch.setenv("CALOTYPE_SERVER__DRAIN", "4s")
+    monkeypatch.setenv("CALOTYPE_DIMENSIONS__ALLOWED", "[10, 20]")
+    server = load(path, {"server": {"port": 3000}}).server
+    assert (server.port, server.drain, server.host, server.request_timeout) == (3000, 4.0, "::1", 10.0)
+    monkeypatch.setenv("CALOTYPE_CONFIG", str(path))
+    assert load().server.port == 2000
+    assert load().dimensions.allowed == (10, 20)
+
+
+def test_sizes_and_durations(tmp_path: Path) -> None:
+    settings = load(
+        written(
+            tmp_path,
+            '[cache.memory]\nmax_bytes = "2MiB"\n[render]\ntimeout = "250ms"\n[limits]\noriginal_max_bytes = "3MB"\n',
+        )
+    )
+    assert settings.cache.memory.max_bytes == 2 * 2**20
+    assert settings.render.timeout == 0.25
+    assert settings.limits.original_max_bytes == 3_000_000
+
+
+WRONG = [
+    ("[server]\nprot = 1", "server.prot: there is no such setting"),
+    ("[sever]\nport = 1", "sever: there is no such setting"),
+    ("[server]\nport = 99999", "server.port: "),
+    ("[server]\nport = 'http'", "server.port: "),
+    ("[server]\nrequest_timeout = '10 parsecs'", "server.request_timeout: must be a duration"),
+    ("[server]\nrequest_timeout = inf", "server.request_timeout: "),
+    ("[render]\ntimeout = 0", "render.timeout: "),
+    ("[render]\nmemory = '1MiB'", "render.memory: "),
+    ("[cache.memory]\nmax_bytes = 'lots'", "cache.memory.max_bytes: "),
+    ("[formats]\nauto = ['avif']", "formats.auto: "),
+    ("[formats]\nauto = ['jpeg', 'png']", "formats.auto: "),
+    ("[formats]\nquality = 0", "formats.quality: "),
+    ("[dimensions]\nallowed = []", "dimensions.allowed: "),
+    ("[presets]\ncard = 'w_x'", "presets.card: parameter w must"),
+    ("[presets]\ncard = 't_other'", "presets.card: parameter t names no preset"),
+    ("[presets]\n'a b' = 'w_1'", "presets: names are made of"),
+    ("[admin]\nhost = '0.0.0.0'", "admin.token: is needed"),
+    ("[admin]\nport = 8080", "admin.port: must differ"),
+    ("[sources.a]\nkind = 'ftp'\npath = '/x'", "sources.a.kind: "),
+    ("[sources.a]", "sources.a.path: "),
+    ("[sources.a]\nkind = 's3'", "sources.a.bucket: "),
+    ("[sources.a]\nkind = 's3'\nbucket = 'pics'\npath = '/x'", "sources.a.path: there is no such setting"),
+    ("[sources.a]\nkind = 'directory'\npath = '/x'\nbucket = 'pics'", "sources.a.bucket: there is no such"),
+    ("[sources.a]\nkind = 's3'\nbucket = 'a/b'", "sources.a.bucket: "),
+    (f"[sources.a]\n{S3_OK}\naccess_key = 'secret'", "sources.a: access_key and secret_key go together"),
+    (f"[sources.a]\n{S3_OK}\nsecret_key = 'secret'", "sources.a: access_key and secret_key go together"),
+    (f"[sources.a]\n{S3_OK}\nendpoint_url = 'minio:9000'", "sources.a.endpoint_url: "),
+    (f"[sources.a]\n{S3_OK}\nendpoint_url = 'http://u:secret@minio'", "sources.a.endpoint_url: "),
+    (f"[sources.a]\n{S3_OK}\nendpoint_url = 'http://h:port'", "sources.a.endpoint_url: must be like"),
+    (f"[sources.a]\n{S3_OK}\nendpoint_url = 'http://h:99999'", "sources.a.endpoint_url: "),
+    (f"[sources.a]\n{S3_OK}\nendpoint_url = 'http://[::1'", "sources.a.endpoint_url: "),
+    (f"[sources.a]\n{S3_OK}\nendpoint_url = 'http://h/path'", "sources.a.endpoint_url: "),
+    ("[sources.a]\nbucket = 'pics'", "sources.a.kind: "),
+    (
+        f"[cache.bucket]\n{S3_OK}\naccess_key = 'secret'",
+        "cache.bucket: access_key and secret_key go together",
+    ),
+    ("[sources.a]\nkind = 'http'", "sources.a.hosts: "),
+    ("[sources.a]\nhosts = ['h']", "sources.a.kind: "),
+    (f"{HTTP}\nhosts = []", "sources.a.hosts: "),
+    (f"{HTTP}\nhosts = ['https://h']", "sources.a.hosts.0: must be like"),
+    (f"{HTTP}\nhosts = ['H']", "sources.a.hosts.0: must be like"),
+    (f"{HTTP}\nhosts = ['h:443']", "sources.a.hosts.0: must be like"),
+    (f"{HTTP}\nhosts = ['h:99999']", "sources.a.hosts.0: must be like"),
+    (f"{HTTP}\nhosts = ['*.h']", "sources.a.hosts.0: must be like"),
+    (f"{HTTP}\nhosts = ['u@h']", "sources.a.hosts.0: must be like"),
+    *(
+        (f"{HTTP}\nbase_url = {url!r}", "sources.a.base_url: must be like ")
+        for url in (
+            *(
+                "h",
+                "//h/",
+                "ftp://h/",
+                "https://",
+                "https:///a/",
+                "https://u@h/",
+                "https://u:secret@h/",
+                "https://h/?a=",
+                "https://h/#a",
+            ),
+            *(
+                "https://h/a b/",
+                "https://h/%zz/",
+                "https://h/é/",
+                "https://h/../",
+                "https://h/a/%2e%2E/b/",
+                "https://h\\\\a/",
+            ),
+            *(
+                "https://h:99999/",
+                "https://h:x/",
+                "https://h:80/",
+                "https://*.h/",
+                "https://[::1/",
+                " https://h/",
+                "https://h/\\n",
+            ),
+        )
+    ),
+    *(
+        (f"{HTTP}\nheaders = {said}", "sources.a.headers: ")
+        for said in (
+            '{"Host" = "x"}',
+            '{"If-None-Match" = "x"}',
+            '{"range" = "x"}',
+            '{"A B" = "x"}',
+            '{"" = "x"}',
+            '{"A" = ""}',
+            '{"A" = "x\\ny"}',
+            '{"A" = " x"}',
+            '{"A" = "é"}',
+            '{"A" = "x", "a" = "y"}',
+        )
+    ),
+    (f"{HTTP}\nbase_url = ''", "sources.a.hosts: must name a host, where there is no base_url"),
+    ("[sources.a]\nbase_url = 'https://h/'", "sources.a.kind: "),
+    (
+        f"{HTTP}\nbase_url = 'https://ME.example:443/a'\n[mounts.m]\nsource = 'a'\nhost = 'me.example'",
+        "sources.a.base_url: me.example is this node itself",
+    ),
+    (f"{HTTP}\nhosts = ['h']\nttl = 'long'", "sources.a.ttl: must be a duration"),
+    (
+        f"{HTTP}\nhosts = ['h', 'me.example']\n[mounts.m]\nsource = 'a'\nhost = 'me.example'",
+        "sources.a.hosts: me.example is this node itself",
+    ),
+    ("[cache.bucket]\nendpoint_url = 'http://h'", "cache.bucket.kind: "),
+    ("[cache.bucket]\nkind = 'ftp'", "cache.bucket.kind: "),
+    ("[cache.bucket]\nkind = 's3'", "cache.bucket.bucket: "),
+    ("[cache.bucket]\nbucket = 'pics'", "cache.bucket.kind: "),
+    ("[cache.bucket]\nkind = 'directory'", "cache.bucket.path: "),
+    ("[cache.bucket]\nprefix = '/a/'", "cache.bucket.prefix: "),
+    ("[cache.bucket]\ndelivery = 'redirect'", "cache.bucket.delivery: redirect needs a bucket"),
+    (f"[cache.bucket]\n{S3_OK}\ndelivery = 'redirect'", "cache.bucket.delivery: redirect needs [redis]"),
+    (
+        "[redis]\nurl = 'redis://x'\n[cache.bucket]\nkind = 'directory'\npath = '/x'\ndelivery = 'redirect'",
+        "cache.bucket.public_url: ",
+    ),
+    ("[redis]\nurl = 'http://user:secret@x'", "redis.url: must begin with"),
+    ("[redis]\ntimeout = '0s'", "redis.timeout: "),
+    ("[server]\nprocesses = 0", "server.processes: "),
+    ("[mounts.m]\nsource = 'nope'", "mounts.m.source: there is no [sources.NAME]"),
+    ("[sources.a]\npath = '/a'\n[sources.b]\npath = '/b'", "mounts: several sources"),
+    ("[sources.a]\npath = '/a'\n[mounts.m]\nsource = 'a'\nprefix = 'm'", "mounts.m.prefix: "),
+    ("[sources.a]\npath = '/a'\n[mounts.m]\nsource = 'a'\nhost = 'A:80'", "mounts.m.host: "),
+    (
+        "[sources.a]\npath = '/a'\n[mounts.m]\nsource = 'a'\n[mounts.n]\nsource = 'a'",
+        "mounts.n: another mount",
+    ),
+    ("[sources.a]\npath = '/a'\n[mounts.m]\nsource = 'a'\ndimensions = 'all'", "mounts.m.dimensions: "),
+    ("[server\nport", "Expected"),
+    ("[signing.keys]\nk = 'classified, but short'", "signing.keys.k: must be 32 bytes or more"),
+    ("[signing.keys]\n'a b' = '0123456789abcdef0123456789abcdef'", "signing.keys: names are made of"),
+    ("[signing]\nsession = 'sid'", "signing.session: "),
+    ("[signing]\nsession = 'cookie:a b'", "signing.session: "),
+    (f"{MOUNT}\nsigning = 'required'", "mounts.m.signing: needs a key"),
+    (f"{MOUNT}\nsigning = 'optional'", "mounts.m.signing: needs a key"),
+    (f"{MOUNT}\nsigning = 'yes'", "mounts.m.signing: "),
+    (f"{MOUNT}\ndialect = 'imgix'", "mounts.m.dialect: "),
+    (
+        f"{MOUNT}\nsigning = 'required'\nkeys = ['b']\n{KEYS}",
+        "mounts.m.keys: there is no key in [signing.keys] of the id that stands at place 1",
+    ),
+    (f"{MOUNT}\nkeys = ['k']\n{KEYS}", "mounts.m.keys: mean nothing"),
+    (
+        f"{MOUNT}\nsigning = 'required'\nhost = 'a'\nkeys = ['k']\n{OTHER}\nhost = 'b'\nkeys = ['l']\n"
+        "[signing.keys]\nk = '0123456789abcdef0123456789abcdef'\nl = '0123456789abcdef0123456789abcdef'",
+        "mounts.m.keys: mounts m and n",
+    ),
+    (
+        "[signing.keys]\nWEB = '0123456789abcdef0123456789abcdef'\nweb = '123456789abcdef0123456789abcdef0'",
+        "signing.keys: ids differ only in case",
+    ),
+    (f"{MOUNT}\nhost = '*.example'", "mounts.m.host: "),
+    (f"{MOUNT}\nhost = 'a.example.'", "mounts.m.host: "),
+    (f"{MOUNT}\nhost = 'a b'", "mounts.m.host: "),
+    (f"[server]\nhost = '0.0.0.0'\n{MOUNT}\ndimensions = 'any'", "mounts.m.dimensions: any lets strangers"),
+    (f"{MOUNT}\nopen = 'maybe'", "mounts.m.open: "),
+    (f"{MOUNT}\ntransforms = ['w_300', 'w_x']", "mounts.m.transforms: number 2: parameter w must"),
+    (f"{MOUNT}\ntransforms = ['w_300,w_300']", "mounts.m.transforms: number 1: parameter w is given twice"),
+    (f"{MOUNT}\ntransforms = ['t_none']", "mounts.m.transforms: number 1: parameter t names no preset"),
+    (f"{MOUNT}\ntransforms = ['w_300,v_1']", "mounts.m.transforms: number 1: parameter v may always"),
+    (f"{MOUNT}\ntransforms = ['']", "mounts.m.transforms: number 1: "),
+    (f"{MOUNT}\ntransforms = 'w_300'", "mounts.m.transforms: "),
+    (
+        f"{MOUNT}\ntransforms = ['w_300']\nsigning = 'required'\n{KEYS}",
+        "mounts.m.transforms: mean nothing while signing is required",
+    ),
+    ("[dimensions]\ncolours = ['f0f0f0', 'red']", "dimensions.colours.1: must be rgb"),
+    ("[dimensions]\ncolours = ['#f0f0f0']", "dimensions.colours.0: must be rgb"),
+    ("[dimensions]\ncolours = 'f0f0f0'", "dimensions.colours: "),
+    (
+        f"[server]\nhost = '192.168.1.1'\n{MOUNT}\ndimensions = 'any'\nsigning = 'optional'\n{KEYS}",
+        "mounts.m.dimensions: any lets strangers",
+    ),
+    (
+        f"{MOUNT}\nsigning = 'required'\nhost = 'a'\n{OTHER}\nhost = 'b'\n{KEYS}",
+        "mounts.m.keys: mounts m and n",
+    ),
+    (
+        f"{MOUNT}\nsigning = 'required'\n{OTHER}\nhost = 'b'\nkeys = ['k']\n{KEYS}",
+        "mounts.m.keys: mounts m and n",
+    ),
+    (
+        f"{MOUNT}\nsigning = 'required'\nkeys = ['k', 'l']\n{OTHER}\nhost = 'b'\nprefix = '/x/'\nkeys = ['k']\n{KEYS}",
+        "mounts.m.keys: mounts m and n",
+    ),
+]
+
+
+WORDS = [
+    ("[server]\nport = 'high'", "server.port: must be a whole number"),
+    ("[server]\nport = 70000", "server.port: must be 65535 or less"),
+    ("[server]\nprocesses = 1.5", "server.processes: must be a whole number"),
+    ("[server]\nprot = 1", "server.prot: there is no such setting; is server.port meant?"),
+    ("[sever]\nport = 1", "sever: there is no such setting; is server meant?"),
+    ("[server]\nqueue = 3", "server.queue: there is no such setting; is render.queue meant?"),
+    ("[cache]\nmax_bytes = 3", "cache.max_bytes: there is no such setting; is cache.memory.max_bytes or "),
+    ("[cache.dsik]\npath = '/x'", "cache.dsik: there is no such setting; is cache.disk meant?"),
+    (
+        "[sources.s]\nkind = 's3'\nbuckt = 'b'",
+        "sources.s.buckt: there is no such setting; is sources.s.bucket m",
+    ),
+    ("[sources.s]\npth = 'b'", "sources.s.pth: there is no such setting; is sources.s.path meant?"),
+    ("[mounts.m]\nsorce = 's'", "mounts.m.sorce: there is no such setting; is mounts.m.source meant?"),
+    (
+        "[admin.tokens.a]\nscope = ['read']",
+        "admin.tokens.a.scope: there is no such setting; is admin.tokens.a.s",
+    ),
+    ("[server]\nxyzzy = 1", "server.xyzzy: there is no such setting"),
+    (f"{MOUNT}\ndimensions = 'all'", "mounts.m.dimensions: must be listed, snap or any"),
+    (f"{MOUNT}\npresets_only = 'maybe'", "mounts.m.presets_only: must be true or false"),
+    ("server = 3", "server: must be a table"),
+    ("[render]\nmemory = 3", "render.memory: must be 256MiB or more"),
+    ("[formats]\nauto = ['heic']", "formats.auto: must be of avif and webp, and end with jpeg"),
+    ("[purge]\nhook = 'ftp://x'", "purge.hook: must be an http or https URL"),
+    ("[signing]\nsession = 'sid'", "signing.session: must be cookie:NAME or header:NAME"),
+    ("[dimensions]\nallowed = []", "dimensions.allowed: must have 1 or more"),
+    ("[sources.a]\nkind = 's3'", "sources.a.bucket: must be given"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), WORDS)
+def test_what_is_wrong_is_said_in_our_words_with_the_nearest_key(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text))
+    assert str(caught.value).startswith(says)
+    assert ("meant?" in says) == ("meant?" in str(caught.value)) or not says.endswith("?")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "-1",
+        "1e30",
+        "'~'",
+        "''",
+        "[]",
+        "[[]]",
+        "[-1]",
+        "['~']",
+        "{}",
+        "{ a = {} }",
+        "true",
+        "inf",
+        "1979-05-27",
+    ],
+)
+def test_no_message_is_the_librarys(tmp_path: Path, value: str) -> None:
+    tables: dict[str, list[str]] = {}
+    for path, _ in leaves(Settings):
+        tables.setdefault(".".join(path[:-1]), []).append(path[-1])
+    for name, model in (
+        ("sources.s", Http),
+        ("sources.s", S3),
+        ("sources.s", Directory),
+        ("mounts.m", Mount),
+    ):
+        tables[name] = [*tables.get(name, []), *model.model_fields]
+    for table, keys in tables.items():
+        for key in keys:
+            head = f"[{table}]\n" if table else ""
+            try:
+                load(written(tmp_path, f"{head}{key} = {value}\n"))
+            except ConfigError as wrong:
+                for word in ("nput", "valid", "ield", "attern", "uple", "<class", "Error"):
+                    assert word not in str(wrong), (table, key)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        (
+            "SERVR__PORT",
+            "1",
+            "CALOTYPE_SERVR__PORT: there is no such setting; is CALOTYPE_SERVER__PORT meant?",
+        ),
+        (
+            "SERVER_PORT",
+            "1",
+            "CALOTYPE_SERVER_PORT: there is no such setting; is CALOTYPE_SERVER__PORT meant?",
+        ),
+        ("NOTHING", "1", "CALOTYPE_NOTHING: there is no such setting"),
+        ("CONFG", "/x", "CALOTYPE_CONFG: there is no such setting; is CALOTYPE_CONFIG meant?"),
+        ("DIMENSIONS__ALLOWED", "10,20", "CALOTYPE_DIMENSIONS__ALLOWED: must be JSON, such as "),
+        ("SERVER", '{"port": s3cret', "CALOTYPE_SERVER: must be JSON, such as "),
+        ("SOURCES", "s3cret", "CALOTYPE_SOURCES: must be JSON, such as "),
+        ("SERVER__PROT", "1", "server.prot: there is no such setting; is server.port meant?"),
+    ],
+)
+def test_what_is_wrong_with_the_environment_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv("CALOTYPE_SERVER__HOST", "no.json")
+    monkeypatch.setenv(f"CALOTYPE_{name}", value)
+    with pytest.raises(ConfigError) as caught:
+        load()
+    assert str(caught.value).startswith(says)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "calotype.toml"
+    path.write_bytes(b"[server]\nhost = '\xff'")
+    with pytest.raises(ConfigError, match=r"calotype.toml: is not UTF-8$"):
+        load(path)
+
+
+@pytest.mark.parametrize("token", ["x", "x" * 15, "\u00e9" * 7])
+@pytest.mark.parametrize("table", ["[admin]\n", "[admin.tokens.shop]\nscopes = ['read']\n"])
+def test_a_token_that_can_be_guessed(tmp_path: Path, table: str, token: str) -> None:
+    with pytest.raises(ConfigError, match=r"token: must be 16 bytes or more"):
+        load(written(tmp_path, f"{table}token = '{token}'"))
+    assert (
+        load(written(tmp_path, f"[admin]\ntoken = '{'x' * 16}'")).admin.token.get_secret_value() == "x" * 16
+    )
+
+
+@pytest.mark.parametrize(("text", "says"), WRONG)
+def test_what_is_wrong_is_one_line_that_names_its_key(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text))
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_is_never_repeated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, "[admin]\ntoken = ['s3cret']"))
+    assert "s3cret" not in str(caught.value)
+    assert "s3cret" not in repr(load(written(tmp_path, "[admin]\ntoken = 's3cret-of-16-bytes'")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{MOUNT}\ndimensions = 'any'",
+        f"[server]\nhost = '0.0.0.0'\n{MOUNT}\ndimensions = 'any'\nsigning = 'required'\n{KEYS}",
+        f"[server]\nhost = '0.0.0.0'\n{MOUNT}\ndimensions = 'snap'",
+        f"[server]\nhost = '0.0.0.0'\nsocket = '/run/c'\n{MOUNT}\ndimensions = 'any'",
+        f"{MOUNT}\nsigning = 'required'\nkeys = ['k']\n{OTHER}\nhost = 'b'\nkeys = ['l']\n{KEYS}",
+        f"{MOUNT}\nsigning = 'required'\nprefix = '/a/'\n{OTHER}\nprefix = '/b/'\nhost = 'b'\n{KEYS}",
+        f"{MOUNT}\nsigning = 'required'\n{OTHER}\nprefix = '/b/'\n{KEYS}",
+    ],
+)
+def test_what_is_safe_starts(tmp_path: Path, text: str) -> None:
+    assert load(written(tmp_path, text)).mounts
+
+
+def test_keys_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALOTYPE_SIGNING__KEYS__K2", "classified" * 4)
+    settings = load(written(tmp_path, f"{MOUNT}\nsigning = 'optional'"))
+    assert settings.keys_of(settings.mounts["m"]) == {"k2": b"classified" * 4}
+    assert "classified" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{MOUNT}\nsigning = 'optional'\nkeys = ['{'s3cret' * 6}']\n{KEYS}",
+        f"[signing.keys]\n{'s3cret' * 6} = 'web1'",
+        f"[signing]\n{'s3cret' * 6} = 'x'",
+        f"[signing.keys]\nk = ['{'s3cret' * 6}']",
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_repeated_either(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text))
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_key_of_the_environment_does_not_leave_the_old_one_live(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALOTYPE_SIGNING__KEYS__WEB1", "n" * 32)
+    with pytest.raises(ConfigError, match="differ only in case"):
+        load(written(tmp_path, f"[signing.keys]\nWEB1 = '{'o' * 32}'"))
+    settings = load(written(tmp_path, f"[signing.keys]\nweb1 = '{'o' * 32}'"))
+    assert {name: key.get_secret_value() for name, key in settings.signing.keys.items()} == {"web1": "n" * 32}
+
+
+def test_unknown_environment_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALOTYPE_SEVER__PORT", "1")
+    with pytest.raises(ConfigError, match="CALOTYPE_SEVER__PORT"):
+        load()
+    monkeypatch.delenv("CALOTYPE_SEVER__PORT")
+    monkeypatch.setenv("CALOTYPE_SERVER__PROT", "1")
+    with pytest.raises(ConfigError, match="server.prot"):
+        load()
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no configuration file"):
+        load(tmp_path / "none.toml")
+
+
+def test_a_lone_source_is_mounted_at_the_root(tmp_path: Path) -> None:
+    mounts = load(written(tmp_path, "[sources.a]\npath = '/a'")).named_mounts()
+    assert list(mounts) == ["a"]
+    assert mounts["a"].prefix == "/"
+
+
+def test_the_cache_goes_where_the_user_keeps_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
+    assert load().disk_path() == Path("/x/calotype")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert load().disk_path() == Path("/home/me/.cache/calotype")
+
+
+@pytest.mark.parametrize(
+    ("host", "is_one"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("10.0.0.1", False),
+        ("example.org", False),
+    ],
+)
+def test_loopback(host: str, is_one: bool) -> None:
+    assert is_loopback(host) is is_one
+
+
+@pytest.mark.parametrize(
+    ("host", "mount", "exposed"),
+    [
+        ("0.0.0.0", "dimensions = 'any'\nopen = true", True),
+        ("::", "dimensions = 'any'\nopen = true\nsigning = 'optional'", True),
+        ("127.0.0.1", "dimensions = 'any'", False),
+        ("0.0.0.0", "dimensions = 'snap'\nopen = true", False),
+        ("0.0.0.0", "dimensions = 'any'\nsigning = 'required'", False),
+        ("0.0.0.0", "dimensions = 'any'\npresets_only = true", False),
+    ],
+)
+def test_a_mount_for_strangers_beyond_this_machine_has_to_be_open(
+    tmp_path: Path, host: str, mount: str, exposed: bool
+) -> None:
+    settings = load(written(tmp_path, f"[server]\nhost = '{host}'\n{MOUNT}\n{mount}\n{KEYS}"))
+    assert settings.is_exposed(settings.mounts["m"]) is exposed

@@ -1,0 +1,49 @@
+"""What a request's time is said to have gone into."""
+
+import pytest
+
+from proxy.core.cache.delivery import NO_TIMINGS, Belief, Delivery, Outcome, Timings, Visit, steps
+from proxy.core.image.formats import Format
+
+TIMINGS = Timings(fetch_s=0.25, queue_s=0.5, render_s=1.0)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "timings", "told"),
+    [
+        (Outcome.MISS, TIMINGS, [("lookup", 0.25), ("fetch", 0.25), ("queue", 0.5), ("render", 1.0)]),
+        (Outcome.MISS, NO_TIMINGS, [("lookup", 2.0), ("fetch", 0.0), ("queue", 0.0), ("render", 0.0)]),
+        (Outcome.COLLAPSED, TIMINGS, [("wait", 2.0)]),
+        (Outcome.HIT, NO_TIMINGS, [("lookup", 2.0)]),
+        (Outcome.SHED, NO_TIMINGS, [("lookup", 2.0)]),
+        (Outcome.FAILED, NO_TIMINGS, [("lookup", 2.0)]),
+        (None, NO_TIMINGS, [("lookup", 2.0)]),
+    ],
+)
+def test_steps_add_up_to_all_of_it(
+    outcome: Outcome | None, timings: Timings, told: list[tuple[str, float]]
+) -> None:
+    assert steps(outcome, timings, 2.0) == told
+
+
+def test_no_step_takes_less_than_nothing() -> None:
+    """Another clock may have run a little ahead."""
+    assert steps(Outcome.MISS, TIMINGS, 1.5)[0] == ("lookup", 0.0)
+
+
+def test_a_visit_tells_of_its_delivery() -> None:
+    visit = Visit("GET", "/w_1/a")
+    visit.delivered(
+        Delivery(
+            key="k",
+            format=Format.WEBP,
+            outcome=Outcome.MISS,
+            tier="disk",
+            timings=TIMINGS,
+            belief=Belief("1", 2.0),
+        )
+    )
+    assert (visit.outcome, visit.tier, visit.key, visit.format, visit.timings) == (
+        Outcome.MISS, "disk", "k", "webp", TIMINGS,
+    )  # fmt: skip
+    assert (visit.error, visit.detail, visit.settings, visit.status) == ("", "", (), 0)

@@ -1,0 +1,68 @@
+"""When a failing neighbour is asked, and how often again."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.net.breaker import Breaker, RetryBudget
+
+
+def opened() -> Breaker:
+    breaker = Breaker(failures=3, pause_s=1.0)
+    for _ in range(3):
+        assert breaker.admits(0.0)
+        breaker.failed(0.0)
+    return breaker
+
+
+def test_it_opens_after_failures_in_a_row() -> None:
+    breaker = Breaker(failures=3, pause_s=1.0)
+    for _ in range(2):
+        breaker.failed(0.0)
+    breaker.succeeded()
+    for _ in range(2):
+        breaker.failed(0.0)
+    assert not breaker.open
+    assert breaker.admits(0.0)
+    breaker.failed(0.0)
+    assert breaker.open
+    assert not breaker.admits(0.5)
+
+
+def test_open_it_lets_one_through_a_pause() -> None:
+    breaker = opened()
+    assert [breaker.admits(now) for now in (0.99, 1.0, 1.0, 1.99, 2.0, 2.5)] == [
+        False, True, False, False, True, False,
+    ]  # fmt: skip
+
+
+def test_a_probe_that_succeeds_closes_it() -> None:
+    breaker = opened()
+    assert breaker.admits(1.0)
+    breaker.succeeded()
+    assert not breaker.open
+    assert all(breaker.admits(1.0) for _ in range(5))
+
+
+def test_a_probe_that_fails_keeps_it_open_for_another_pause() -> None:
+    breaker = opened()
+    assert breaker.admits(1.0)
+    breaker.failed(1.5)
+    assert not breaker.admits(2.4)
+    assert breaker.admits(2.5)
+
+
+@given(st.lists(st.booleans(), max_size=500))
+def test_retries_are_a_tenth_of_the_calls(wishes: list[bool]) -> None:
+    budget = RetryBudget()
+    spent = 0
+    for number, wish in enumerate(wishes, start=1):
+        budget.earn()
+        spent += wish and budget.spend()
+        assert spent <= 1 + number / 10
+
+
+def test_savings_are_bounded() -> None:
+    budget = RetryBudget()
+    for _ in range(10_000):
+        budget.earn()
+    assert sum(budget.spend() for _ in range(100)) == 10

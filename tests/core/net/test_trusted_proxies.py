@@ -1,0 +1,52 @@
+"""Who may say for whom it asks."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from proxy.core.net.trusted_proxies import Hops
+
+HOPS = Hops([ip_network("10.0.0.0/24"), ip_network("192.0.2.7"), ip_network("2001:db8::/64")])
+
+
+@pytest.mark.parametrize(
+    ("address", "trusted"),
+    [
+        ("", True),  # A unix socket.
+        ("10.0.0.1", True),
+        ("::ffff:10.0.0.1", True),
+        ("192.0.2.7", True),
+        ("2001:db8::1", True),
+        ("2001:db8::1%eth0", True),
+        ("10.0.1.1", False),
+        ("192.0.2.8", False),
+        ("2001:db8:1::1", False),
+        ("nonsense", False),
+    ],
+)
+def test_who_is_trusted(address: str, trusted: bool) -> None:
+    assert HOPS.trusts(address) is trusted
+
+
+def test_nobody_is_trusted_but_the_file_system() -> None:
+    assert not Hops([]).trusts("127.0.0.1")
+    assert Hops([]).trusts("")
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [
+        ("", "10.0.0.1"),
+        ("203.0.113.9", "203.0.113.9"),
+        ("203.0.113.9, 10.0.0.2", "203.0.113.9"),  # A trusted hop before the last.
+        ("198.51.100.1, 203.0.113.9", "203.0.113.9"),  # What the client itself had claimed.
+        ("10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("evil, 10.0.0.2", "10.0.0.2"),
+        ("203.0.113.9, evil", "10.0.0.1"),
+        ("2001:db8:1::5", "2001:db8:1::5"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        (",,,", "10.0.0.1"),
+    ],
+)
+def test_who_the_client_is(forwarded: str, client: str) -> None:
+    assert HOPS.client("10.0.0.1", forwarded) == client

@@ -1,0 +1,154 @@
+"""What real browsers send, what hostile clients send, and the format each gets."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.image.facts import Facts
+from proxy.core.image.formats import Format
+from proxy.core.transform.negotiate import accept_class, choose
+from proxy.core.transform.operations import Auto, Colour, Fit, Transform
+
+AUTO = (Format.AVIF, Format.WEBP, Format.JPEG)
+BOTH, WEBP, AVIF, NONE = {Format.AVIF, Format.WEBP}, {Format.WEBP}, {Format.AVIF}, set[Format]()
+
+
+@pytest.mark.parametrize(
+    ("accept", "accepted"),
+    [
+        # Chrome, Edge, Opera for <img>
+        ("image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", BOTH),
+        # Chrome for a page
+        (
+            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,"
+            "application/signed-exchange;v=b3;q=0.7",
+            BOTH,
+        ),
+        # Firefox 128 and later for <img>, Firefox 92
+        ("image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5", BOTH),
+        ("image/avif,image/webp,*/*", BOTH),
+        # Firefox 65, Chrome 40
+        ("image/webp,*/*", WEBP),
+        ("image/webp,*/*;q=0.8", WEBP),
+        # Safari 17, Safari 14 (which shows WebP but does not say so), Safari 16
+        (
+            "image/webp,image/avif,image/jxl,image/heic,image/heic-sequence,video/*;q=0.8,image/png,image/*;q=0.5,*/*;q=0.3",
+            BOTH,
+        ),
+        ("image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5", NONE),
+        # Internet Explorer, curl, nothing
+        ("image/png, image/svg+xml, image/jxr, image/*;q=0.8, */*;q=0.5", NONE),
+        ("*/*", NONE),
+        ("", NONE),
+        # Weights
+        ("image/avif;q=0,image/webp", WEBP),
+        ("image/webp;q=0.0, image/avif;q=0.001", AVIF),
+        ("image/webp;q=1.000", WEBP),
+        ("IMAGE/WEBP ; Q=0.5", WEBP),
+        ("image/webp;v=1;q=0.3", WEBP),
+        ("image/webp;q=0.5;ext=1", WEBP),
+        # Refusal wins wherever it stands
+        ("image/webp, image/webp;q=0", NONE),
+        ("image/webp;q=0, image/webp", NONE),
+        # Hostile
+        ("image/webp;q=abc", NONE),
+        ("image/webp;q=", NONE),
+        ("image/webp;q=1.5", NONE),
+        ("image/webp;q=-1", NONE),
+        ("image/webp;q=0.0001", NONE),
+        ("image/webp;q=٣", NONE),
+        ("image/webpx, ximage/webp", NONE),
+        ('text/html;x="image/webp, image/avif"', NONE),
+        ('text/html;x=", image/avif, "', NONE),
+        ('text/html;x="a\\", image/avif, "', NONE),
+        ('text/html;x="unclosed, image/avif', NONE),
+        (",,,;;;===", NONE),
+        ("image/avif" + ",image/x" * 10_000, AVIF),
+    ],
+)
+def test_classes(accept: str, accepted: set[Format]) -> None:
+    assert accept_class(accept) == accepted
+
+
+@given(st.text(alphabet=st.sampled_from(list('image/avifwebp,;=q01."\\ *\t')), max_size=80))
+def test_any_header_falls_into_one_of_four_classes(accept: str) -> None:
+    assert accept_class(accept) <= BOTH
+
+
+def facts(kind: Format = Format.JPEG, *, alpha: bool = False, pages: int = 1) -> Facts:
+    return Facts(format=kind, width_px=10, height_px=10, pages=pages, alpha=alpha)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "of", "kind"),
+    [
+        (BOTH, facts(), Format.AVIF),
+        (WEBP, facts(), Format.WEBP),
+        (AVIF, facts(), Format.AVIF),
+        (NONE, facts(), Format.JPEG),
+        (BOTH, facts(Format.PNG, alpha=True), Format.AVIF),
+        (NONE, facts(Format.PNG, alpha=True), Format.PNG),
+        (NONE, facts(Format.PNG), Format.JPEG),
+        (BOTH, facts(Format.GIF, pages=3), Format.WEBP),
+        (AVIF, facts(Format.GIF, pages=3, alpha=True), Format.GIF),
+        (NONE, facts(Format.WEBP, pages=3), Format.GIF),
+        (NONE, facts(Format.GIF, alpha=True), Format.PNG),
+        # A HEIC's second picture is no animation.
+        (BOTH, facts(Format.HEIC, pages=2), Format.AVIF),
+    ],
+)
+def test_auto(accepted: set[Format], of: Facts, kind: Format) -> None:
+    assert choose(Transform(format=Auto.AUTO), frozenset(accepted), AUTO, of) is kind
+
+
+SEEN_THROUGH = Colour(255, 0, 0, 254)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=8, background=SEEN_THROUGH), Format.PNG),
+        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=8, background=Colour(0, 0, 0, 0)), Format.PNG),
+        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=8, background=Colour(9, 9, 9)), Format.JPEG),
+        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=8), Format.JPEG),
+        # There are no bars.
+        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=9, background=SEEN_THROUGH), Format.JPEG),
+        (Transform(fit=Fit.CONTAIN, width_px=9, background=SEEN_THROUGH), Format.JPEG),
+        (Transform(fit=Fit.COVER, width_px=9, height_px=8, background=SEEN_THROUGH), Format.JPEG),
+        (Transform(background=SEEN_THROUGH), Format.JPEG),
+    ],
+)
+def test_auto_follows_the_alpha_of_the_answer(asked: Transform, kind: Format) -> None:
+    auto = replace(asked, format=Auto.AUTO)
+    assert choose(auto, frozenset(), AUTO, facts()) is kind
+    assert choose(auto, frozenset(BOTH), AUTO, facts()) is Format.AVIF
+    assert choose(asked, frozenset(), AUTO, facts(Format.HEIC)) is kind
+    assert choose(auto, frozenset(), AUTO, facts(Format.GIF, pages=2)) is Format.GIF
+
+
+def test_auto_keeps_to_the_owners_list() -> None:
+    asked = Transform(format=Auto.AUTO)
+    assert choose(asked, frozenset(BOTH), (Format.WEBP, Format.AVIF, Format.JPEG), facts()) is Format.WEBP
+    assert choose(asked, frozenset(BOTH), (Format.JPEG,), facts()) is Format.JPEG
+    assert choose(asked, frozenset(BOTH), (Format.JPEG,), facts(Format.GIF, pages=2)) is Format.GIF
+
+
+@pytest.mark.parametrize(
+    ("of", "kind"),
+    [
+        (facts(Format.GIF), Format.GIF),
+        (facts(Format.AVIF), Format.AVIF),
+        (facts(Format.HEIC), Format.JPEG),
+        (facts(Format.HEIC, alpha=True), Format.PNG),
+    ],
+)
+def test_silence_keeps_the_originals_format_where_browsers_show_it(of: Facts, kind: Format) -> None:
+    assert choose(Transform(), frozenset(), AUTO, of) is kind
+
+
+def test_a_named_format_needs_no_facts() -> None:
+    asked = Transform(format=Format.PNG)
+    assert not asked.needs_facts
+    assert choose(asked, frozenset(BOTH), AUTO, None) is Format.PNG

@@ -1,0 +1,24 @@
+"""Overlaying: presets under tokens."""
+
+from hypothesis import given
+
+from proxy.core.transform.operations import Colour, Transform, overlay
+from tests.support.strategies import transforms
+
+
+@given(transforms, transforms)
+def test_what_is_said_above_wins(below: Transform, above: Transform) -> None:
+    merged = overlay(below, above)
+    for name in Transform.__slots__:
+        said = getattr(above, name)
+        assert getattr(merged, name) == (getattr(below, name) if said is None else said)
+
+
+@given(transforms)
+def test_silence_changes_nothing(transform: Transform) -> None:
+    assert overlay(transform, Transform()) == transform == overlay(Transform(), transform)
+
+
+def test_colours_in_hexadecimal() -> None:
+    assert Colour(1, 2, 255).hex == "0102ff"
+    assert Colour(1, 2, 255, 16).hex == "0102ff10"

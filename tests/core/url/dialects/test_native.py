@@ -1,0 +1,654 @@
+"""Two dialects of one language: every token, every alias, every mistake."""
+
+import itertools
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.errors import BadTransform, BadUrl, CalotypeError, UnknownRoute
+from proxy.core.image.formats import Format
+from proxy.core.image.metadata import FIELDS
+from proxy.core.transform.operations import (
+    BLACK,
+    CENTER,
+    TRANSPARENT,
+    WHITE,
+    Adjust,
+    Auto,
+    Blur,
+    Colour,
+    Fit,
+    FocalPoint,
+    Sharpen,
+    Smart,
+    Tone,
+    Transform,
+    Turn,
+)
+from proxy.core.url.dialects.native import (
+    InfoAsked,
+    OriginalAsked,
+    QueryRule,
+    VariantAsked,
+    native_url,
+    negotiates,
+    parse,
+    parse_tokens,
+    path_url,
+    query_url,
+    spell,
+)
+from proxy.core.url.dialects.native_params import GRAVITIES
+from tests.support.strategies import keys, transforms
+
+PRESETS = {
+    "card": Transform(width_px=300, height_px=200, fit=Fit.COVER, format=Auto.AUTO),
+    "my_sq": Transform(width_px=9),
+}
+
+
+def own(tokens: str) -> Transform:
+    return parse_tokens(tokens, PRESETS).own
+
+
+def own_query(query: str) -> Transform:
+    asked = parse(f"/thumbnail?url=k&{query}", PRESETS)
+    assert isinstance(asked, VariantAsked)
+    return asked.own
+
+
+BOTH = [
+    ("w_400", "w=400", Transform(width_px=400)),
+    ("h_1", "h=1", Transform(height_px=1)),
+    ("c_fill", "fit=cover", Transform(fit=Fit.COVER)),
+    ("c_pad", "fit=contain", Transform(fit=Fit.CONTAIN)),
+    ("c_fit", "fit=inside", Transform(fit=Fit.INSIDE)),
+    ("c_outside", "fit=outside", Transform(fit=Fit.OUTSIDE)),
+    ("c_scale", "fit=fill", Transform(fit=Fit.FILL)),
+    ("g_center", "g=center", Transform(gravity=CENTER)),
+    ("g_north", "g=north", Transform(gravity=FocalPoint(0.5, 0))),
+    ("g_south", "g=south", Transform(gravity=FocalPoint(0.5, 1))),
+    ("g_east", "g=east", Transform(gravity=FocalPoint(1, 0.5))),
+    ("g_west", "g=west", Transform(gravity=FocalPoint(0, 0.5))),
+    ("g_north_east", "g=north_east", Transform(gravity=FocalPoint(1, 0))),
+    ("g_north_west", "g=north_west", Transform(gravity=FocalPoint(0, 0))),
+    ("g_south_east", "g=south_east", Transform(gravity=FocalPoint(1, 1))),
+    ("g_south_west", "g=south_west", Transform(gravity=FocalPoint(0, 1))),
+    ("g_auto", "g=auto", Transform(gravity=Smart.ATTENTION)),
+    ("g_entropy", "g=entropy", Transform(gravity=Smart.ENTROPY)),
+    ("g_face", "g=faces", Transform(gravity=Smart.FACE)),
+    ("g_0.3:0.70", "g=0.3%3A0.7", Transform(gravity=FocalPoint(0.3, 0.7))),
+    ("g_0:1.0", "g=0:1", Transform(gravity=FocalPoint(0, 1))),
+    ("f_auto", "format=auto", Transform(format=Auto.AUTO)),
+    ("f_jpg", "format=jpeg", Transform(format=Format.JPEG)),
+    ("f_png", "format=png", Transform(format=Format.PNG)),
+    ("f_webp", "format=webp", Transform(format=Format.WEBP)),
+    ("f_avif", "format=avif", Transform(format=Format.AVIF)),
+    ("f_gif", "format=gif", Transform(format=Format.GIF)),
+    ("q_1", "q=1", Transform(quality=1)),
+    ("q_100", "q=100", Transform(quality=100)),
+    ("q_0", "q=0", Transform(quality=1)),
+    ("q_999", "q=101", Transform(quality=100)),
+    ("dpr_1", "dpr=1.0", Transform(dpr_percent=100)),
+    ("dpr_1.5", "dpr=1.50", Transform(dpr_percent=150)),
+    ("dpr_4", "dpr=4.00", Transform(dpr_percent=400)),
+    ("b_white", "bg=fff", Transform(background=WHITE)),
+    ("b_000000", "bg=black", Transform(background=BLACK)),
+    ("b_transparent", "bg=00000000", Transform(background=TRANSPARENT)),
+    ("b_FA8", "bg=ffaa88", Transform(background=Colour(255, 170, 136))),
+    ("b_11223344", "bg=11223344", Transform(background=Colour(17, 34, 51, 68))),
+    ("a_90", "rot=90", Transform(turn=Turn.R90)),
+    ("a_180", "rot=180", Transform(turn=Turn.R180)),
+    ("a_270", "rot=270", Transform(turn=Turn.R270)),
+    ("a_hflip", "rot=hflip", Transform(turn=Turn.HFLIP)),
+    ("a_vflip", "rot=vflip", Transform(turn=Turn.VFLIP)),
+    ("e_blur:2.5", "e=blur:2.50", Transform(effects=(Blur(2.5),))),
+    ("e_blur:0.3", "e=blur:0.30", Transform(effects=(Blur(0.3),))),
+    ("e_blur:100", "e=blur:100.0", Transform(effects=(Blur(100.0),))),
+    ("e_sharpen", "e=sharpen:1", Transform(effects=(Sharpen(1.0),))),
+    ("e_sharpen:10", "e=sharpen:10.00", Transform(effects=(Sharpen(10.0),))),
+    ("e_grayscale", "e=grayscale", Transform(effects=(Adjust(Tone.GRAYSCALE, 100),))),
+    ("e_sepia", "e=sepia:80", Transform(effects=(Adjust(Tone.SEPIA, 80),))),
+    ("e_sepia:1", "e=sepia:1", Transform(effects=(Adjust(Tone.SEPIA, 1),))),
+    ("e_brightness:-100", "e=brightness:-100", Transform(effects=(Adjust(Tone.BRIGHTNESS, -100),))),
+    ("e_contrast:0", "e=contrast:0", Transform(effects=(Adjust(Tone.CONTRAST, 0),))),
+    ("e_saturation:100", "e=saturation:100", Transform(effects=(Adjust(Tone.SATURATION, 100),))),
+    (
+        "e_blur:3,e_grayscale",
+        "e=blur:3&e=grayscale",
+        Transform(effects=(Blur(3), Adjust(Tone.GRAYSCALE, 100))),
+    ),
+    ("v_2024-01.b_c", "v=2024-01.b_c", Transform(version="2024-01.b_c")),
+]
+
+
+@pytest.mark.parametrize(("tokens", "query", "transform"), BOTH)
+def test_each_token_on_a_path_and_in_a_query(tokens: str, query: str, transform: Transform) -> None:
+    assert own(tokens) == transform
+    assert own_query(query) == transform
+
+
+FOCAL = "must be a focal point of two fractions from 0 to 1"
+NAMED = "must be a focal point such as 0.3:0.7, or one of center, north, south,"
+EFFECTS = "must be blur:SIGMA, sharpen[:SIGMA], grayscale, sepia[:PERCENT],"
+MISTAKES: list[tuple[str, str, tuple[str, ...]]] = [
+    (
+        "w",
+        "must be a whole number of pixels from 1",
+        ("0", "-1", "+1", "01", "1.0", "1e3", "1_0", "٣", "４", "abc", " 1", "1 ", "0x10", "NaN"),
+    ),
+    ("h", "must be a whole number of pixels from 1", ("0", "1.5")),
+    ("q", "must be a whole number from 1 to 100", ("-1", "+5", "080", "8_0", "eighty", "1.5")),
+    (
+        "dpr",
+        "must be a number from 1 to 4 with",
+        ("0", "0.5", "0.99", "5", "4.01", "1.234", "1.", ".5", "01", "2x"),
+    ),
+    ("g", FOCAL, ("0.5:", ":0.5", "1.1:0", "0.5:0.5:0.5", "-0.1:0", "0.12345:0", "5e-1:0")),
+    ("g", NAMED, ("centre", "NORTH", "0.5")),
+    ("b", "must be rgb, rrggbb or rrggbbaa in", ("red", "ffff", "#fff", "fffff", "gggggg", "ffffffff0")),
+    ("a", "must be one of 90, 180, 270, hflip, vflip", ("45", "0", "360", "flip")),
+    ("f", "must be one of auto, jpg, jpeg, png,", ("JPG", "heic", "svg", "tiff", "bmp")),
+    ("c", "must be one of fill, pad, fit, outside, scale", ("cover", "crop", "FILL")),
+    (
+        "e",
+        "must have a sigma from 0.3 to 100 with",
+        ("blur:", "blur:0", "blur:0.2", "blur:0.29", "blur:100.01", "blur:101", "blur:1.234", "blur:-1"),
+    ),
+    (
+        "e",
+        "must have a sigma from 0.3 to 10 with",
+        ("sharpen:", "sharpen:0.2", "sharpen:10.01", "sharpen:11"),
+    ),
+    ("e", "must have a strength from 1 to 100 in", ("sepia:", "sepia:0", "sepia:101", "sepia:-1")),
+    (
+        "e",
+        "must have a strength from -100 to 100 in",
+        ("brightness:101", "brightness:-101", "brightness:-0", "brightness:+5", "contrast:05", "saturation:"),
+    ),
+    ("e", EFFECTS, ("blur", "grayscale:50", "grayscale:", "brightness", "contrast", "saturation", "invert")),
+    ("v", "must be 1 to 64 letters, digits,", ("a b", "é", "a" * 65, "a/b")),
+    ("t", "names no preset of this node: nosuch", ("nosuch",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "value"),
+    [(name, reason, value) for name, reason, values in MISTAKES for value in values],
+)
+def test_a_mistake_names_its_parameter(name: str, reason: str, value: str) -> None:
+    with pytest.raises(BadTransform, match=f"^parameter {name} {re.escape(reason)}"):
+        parse_tokens(f"{name}_{value}", PRESETS)
+
+
+@pytest.mark.parametrize("name", ["w", "h", "c", "g", "f", "q", "dpr", "b", "a", "e", "t", "v", "canary"])
+def test_a_mistake_repeats_no_byte_of_the_client(name: str) -> None:
+    with pytest.raises(BadTransform) as caught:
+        parse_tokens(f"w_1,{name}_cAnAry<{{}}>", PRESETS)
+    assert "canary" not in caught.value.detail.lower()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "says"),
+    [
+        ("w_400,w_400", "parameter w is given twice"),
+        ("t_card,t_card", "parameter t is given twice"),
+        ("w_", "parameter w is empty"),
+        ("w_400,zz_3", "parameter zz_3 is unknown; known are w, h, c, g, f, q, dpr, b, a, e, v, t$"),
+        ("w_400,r_20", "parameter r_20 is unknown; known are w, h,"),
+        ("w_400,z<_3", "parameter 2 is unknown; known are w, h,"),
+        (f"w_400,zz_{'3' * 30}", "parameter 2 is unknown; known are w, h,"),
+        ("w_400,", "parameter 2 is unknown"),
+        (",w_400", "parameter 1 is unknown"),
+        ("w_400,,h_3", "parameter 2 is unknown"),
+        ("", "parameter 1 is unknown; known are w, h, c, g, f, q, dpr, b, a, e, v, t$"),
+        (",".join(["e_grayscale"] * 9), "parameter e may be given 8 times"),
+    ],
+)
+def test_malformed_lists(tokens: str, says: str) -> None:
+    with pytest.raises(BadTransform, match=says):
+        parse_tokens(tokens, PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("token", "meant"),
+    [
+        ("W_400", "w_400"),
+        ("w400", "w_400"),
+        ("width_400", "w_400"),
+        ("heigth_400", "h_400"),
+        ("quality_80", "q_80"),
+        ("drp_1.5", "dpr_1.5"),
+        ("crop_fill", "c_fill"),
+        ("G_north_east", "g_north_east"),
+        ("preset_card", "t_card"),
+    ],
+)
+def test_the_nearest_token_is_suggested(token: str, meant: str) -> None:
+    with pytest.raises(BadTransform, match=f"^parameter {token} is unknown; is {meant} meant\\?$"):
+        parse_tokens(f"v_1,{token}", PRESETS)
+    with pytest.raises(UnknownRoute, match=f"; parameter {token} is unknown; is {meant} meant\\?$"):
+        parse(f"/{token}/photo.jpg", PRESETS)
+
+
+@pytest.mark.parametrize("token", ["w=400", "w:400"])
+def test_a_token_that_is_not_quoted_has_a_suggestion_too(token: str) -> None:
+    with pytest.raises(BadTransform, match="^parameter 2 is unknown; is w_400 meant\\?$"):
+        parse_tokens(f"v_1,{token}", PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("W", "w"), ("width", "w"), ("widht", "w"), ("c", "fit"), ("crop", "fit"), ("fm", "format"), ("formt", "format"),
+     ("t", "preset"), ("b", "bg"), ("rotate", "rot"), ("version", "v")],
+)  # fmt: skip
+def test_the_nearest_name_is_suggested(name: str, meant: str) -> None:
+    with pytest.raises(BadTransform, match=f"^parameter {name} is unknown; is {meant} meant\\?$"):
+        own_query(f"{name}=1")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "meant"),
+    [("c_cover", "fill"), ("c_limt", "limit"), ("c_FILL", "fill"), ("c_scale-down", "fit"), ("f_JPG", "jpg"), ("f_wepb", "webp"),
+     ("g_NORTH", "north"), ("g_top", "north"), ("g_centre", "center"), ("a_flip", "vflip"), ("e_greyscale", "grayscale")],
+)  # fmt: skip
+def test_the_nearest_value_is_suggested(tokens: str, meant: str) -> None:
+    with pytest.raises(BadTransform, match=f"; is {meant} meant\\?$"):
+        parse_tokens(tokens, PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("query", "meant"),
+    [("fit=limit", "inside"), ("fit=scale", "fill"), ("fit=pad", "contain"), ("fit=crop", "cover")],
+)
+def test_the_nearest_value_of_a_query_is_suggested(query: str, meant: str) -> None:
+    with pytest.raises(BadTransform, match=f"; is {meant} meant\\?$"):
+        own_query(query)
+
+
+@pytest.mark.parametrize("tokens", ["f_heic", "c_xyz", "g_0,5", "e_blur", "a_45", "zz_1", "foo"])
+def test_nothing_far_is_suggested(tokens: str) -> None:
+    with pytest.raises(BadTransform) as caught:
+        parse_tokens(tokens, PRESETS)
+    assert "meant" not in caught.value.detail
+
+
+def test_limit_is_another_word_for_fit() -> None:
+    assert own("c_limit") == own("c_fit")
+    assert spell(own("c_limit")) == "c_fit"
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("w=1&w=1", "w is given twice"),
+        ("w=1;h=5", "parameter w must"),
+        ("w=", "w is empty"),
+        ("w=1&foo=2", "parameter foo is unknown"),
+        ("w=1&f<o=%zz", "parameter 3 is unknown"),
+        ("foo=%ff&w=1", "parameter foo is unknown"),
+        ("w", "w is empty"),
+        ("x=1", "parameter x is unknown"),
+        ("%77=1", "parameter 2 is unknown"),
+        ("w=1&", "parameter 3 is unknown"),
+        ("w=+1", "parameter w must"),
+        ("x=fill", "x is unknown; known are w, h, fit, g, format, q, dpr, bg, rot, e, v, preset$"),
+        ("fit=scale", "parameter fit must be one of cover"),
+        ("preset=nosuch", "preset names no preset of this node: nosuch"),
+        ("preset=card&preset=card", "preset is given twice"),
+    ],
+)
+def test_malformed_queries(query: str, says: str) -> None:
+    with pytest.raises(BadTransform, match=says):
+        own_query(query)
+
+
+@pytest.mark.parametrize(
+    "raw", ["/thumbnail", "/thumbnail?", "/thumbnail?w=1", "/thumbnail?url=a&url=a", "/thumbnail?url=&url="]
+)
+def test_a_query_needs_its_original_once(raw: str) -> None:
+    with pytest.raises(BadUrl, match="^parameter url must be given once"):
+        parse(raw, PRESETS)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "/nothing/here.jpg",
+        "/x",
+        "/thumbnail/photo.jpg",
+        "/zz_3/photo.jpg",
+        "/foo_bar,baz/a.jpg",
+        "/original",
+        "/%zz/a",
+        "/%ff/a",
+        "/w400/a.jpg",
+    ],
+)
+def test_a_segment_without_a_known_token_is_no_route(raw: str) -> None:
+    with pytest.raises(UnknownRoute, match="^no such route: a picture's URL is "):
+        parse(raw, PRESETS)
+
+
+TAKES = "the query of this URL may have"
+NO_QUERY = f"parameter x is not taken: {TAKES} none; "
+NO_KEY = "the key of the original is missing"
+NO_SLASH = "the key is missing: a picture's URL is "
+DOTS = "the key has a segment that is empty or begins with a dot"
+CONTROL = "the key holds a control character"
+
+
+@pytest.mark.parametrize(
+    ("raw", "error", "says"),
+    [
+        ("/w_abc/photo.jpg", BadTransform, "parameter w must"),
+        ("/w_400,zz_3/photo.jpg", BadTransform, "parameter zz_3 is unknown"),
+        ("/zz_3,w_400/photo.jpg", BadTransform, "parameter zz_3 is unknown"),
+        ("/w_400", BadUrl, NO_SLASH),
+        ("/w_400/", BadUrl, NO_KEY),
+        ("/w_400/a?x=1", BadUrl, f"parameter x is not taken: {TAKES} v; "),
+        ("/w_400/a?w=1", BadUrl, f"parameter w is not taken: {TAKES} v; "),
+        ("/w_400/a?utm_source=a&x", BadUrl, f"parameter x is not taken: {TAKES} v; "),
+        ("/w_400/a?", BadUrl, f"parameter 1 is not taken: {TAKES} v; "),
+        ("/w_400/a?utm_source=a&", BadUrl, f"parameter 2 is not taken: {TAKES} v; "),
+        ("/w_400?", BadUrl, f"parameter 1 is not taken: {TAKES} v; "),
+        ("/w_400/a?UTM_source=a", BadUrl, "parameter UTM_source is not taken: "),
+        ("/w_400/a?utm%5Fsource=a", BadUrl, "parameter 1 is not taken: "),
+        ("/w_400/a?v=1&v=1", BadUrl, "parameter v is given twice"),
+        ("/w_400,v_1/a?v=1", BadTransform, "parameter v is given twice: in the path and in the query"),
+        ("/w_400/a?v=", BadTransform, "parameter v must be 1 to 64 letters"),
+        ("/w_400/a?v", BadTransform, "parameter v must be 1 to 64 letters"),
+        ("/w_400/a?v=%zz", BadUrl, "parameter v holds a % that"),
+        ("/original/a?v=1", BadUrl, f"parameter v is not taken: {TAKES} none; "),
+        ("/info/a?v=1", BadUrl, f"parameter v is not taken: {TAKES} fields; "),
+        ("/info/a?fields=width&fields=width", BadUrl, "parameter fields is given twice"),
+        ("/w_400/..%2fsecret", BadUrl, DOTS),
+        ("/w_400/%2e%2e/secret", BadUrl, DOTS),
+        ("/w_400/a%00.jpg", BadUrl, CONTROL),
+        ("/w_400/a%5Cb", BadUrl, CONTROL),
+        ("/w_400/%c0%ae%c0%ae/x", BadUrl, "the key is not UTF-8"),
+        ("/w_400/a%zz", BadUrl, "the key holds a % that"),
+        ("/w_400//etc/passwd", BadUrl, DOTS),
+        ("/w_%zz/a.jpg", BadUrl, "the transform holds a % that"),
+        ("/w_%ff/a.jpg", BadUrl, "the transform is not UTF-8"),
+        ("/original/../x", BadUrl, DOTS),
+        ("/original/a%zz", BadUrl, "the key holds a % that"),
+        ("/original/", BadUrl, NO_KEY),
+        ("/original/a?x=1", BadUrl, NO_QUERY),
+        ("/thumbnail?url=%ff", BadUrl, "url is not UTF-8"),
+        ("/thumbnail?url=", BadUrl, NO_KEY),
+        ("/thumbnail?url=a&w=%zz", BadUrl, "w holds a % that"),
+    ],
+)
+def test_mistakes_in_the_rest(raw: str, error: type[CalotypeError], says: str) -> None:
+    with pytest.raises(error, match=f"^{re.escape(says)}"):
+        parse(raw, PRESETS)
+
+
+TRACKERS = "utm_source=a&utm_=&utm_x&fbclid=b&gclid=%zz&msclkid=d&_ga=e&mc_cid=f&mc_eid=g&ver=6.4"
+
+
+@pytest.mark.parametrize(
+    "raw", ["/w_1/a", "/original/a", "/info/a", "/info/a?fields=width", "/thumbnail?url=a&w=1"]
+)
+def test_parameters_of_trackers_mean_nothing(raw: str) -> None:
+    joint = "&" if "?" in raw else "?"
+    tracked = parse(f"{raw}{joint}{TRACKERS}", PRESETS)
+    assert tracked == parse(raw, PRESETS)
+    if isinstance(tracked, VariantAsked):
+        names = (
+            "utm_source",
+            "utm_",
+            "utm_x",
+            "fbclid",
+            "gclid",
+            "msclkid",
+            "_ga",
+            "mc_cid",
+            "mc_eid",
+            "ver",
+        )
+        assert tracked.unused == names
+
+
+def test_a_version_may_stand_in_the_query_of_a_path() -> None:
+    for raw in ("/w_1/a?v=7", "/w_1/a?utm_source=b&v=%37&fbclid=c", "/w_1,v_7/a?ver=3"):
+        assert parse(raw, PRESETS) == parse("/w_1,v_7/a", PRESETS)
+    versioned = {"p": Transform(width_px=9, version="1")}
+    asked = parse("/t_p/a?v=2", versioned)
+    assert isinstance(asked, VariantAsked)
+    assert asked.transform(versioned) == Transform(width_px=9, version="2")
+
+
+def test_a_mount_may_have_unknown_parameters_behind_a_path_ignored() -> None:
+    ignore = QueryRule.IGNORE
+    for raw in ("/w_1/a", "/original/a", "/info/a"):
+        for query in ("x=1", "", "w=5", "x&x&<y>=%zz", "sig=1"):
+            asked = parse(f"{raw}?{query}", PRESETS, query=ignore)
+            assert asked == parse(raw, PRESETS)
+    asked = parse("/w_1/a?x=1&<y>&v=3&fbclid=1", PRESETS, query=ignore)
+    assert asked == parse("/w_1,v_3/a", PRESETS)
+    assert isinstance(asked, VariantAsked)
+    assert asked.unused == ("x", "2", "fbclid")
+    for mistake in ("/w_1/a?v=1&v=2", "/w_1/a?v=", "/info/a?fields=nosuch", "/thumbnail?url=a&x=1"):
+        with pytest.raises((BadUrl, BadTransform)):
+            parse(mistake, PRESETS, query=ignore)
+
+
+def test_keys_are_decoded_once_whatever_the_form() -> None:
+    for raw in (
+        "/w_1/a/b%20c%25.jpg",
+        "/thumbnail?url=a/b%20c%25.jpg&w=1",
+        "/thumbnail?w=1&url=a%2Fb+c%25.jpg",
+    ):
+        asked = parse(raw, PRESETS)
+        assert isinstance(asked, VariantAsked)
+        assert asked.key == "a/b c%.jpg"
+    assert parse("/original/a%20b", PRESETS) == OriginalAsked("a b")
+    assert parse("/w_%34,h_5/k", PRESETS) == parse("/w_4%2Ch_5/k", PRESETS)
+
+
+@pytest.mark.parametrize("character", '|{}^`"<>')
+def test_what_browsers_send_raw_is_its_percent_encoded_form(character: str) -> None:
+    escape = f"%{ord(character):02X}"
+    for form in ("/w_1/a{}b.jpg", "/thumbnail?url=a{}b.jpg&w=1", "/original/a{}b.jpg", "/info/a{}b.jpg"):
+        assert parse(form.format(character), PRESETS) == parse(form.format(escape), PRESETS)
+
+
+def test_tokens_override_their_preset_whatever_the_order() -> None:
+    for tokens in ("t_card,w_640", "w_640,t_card"):
+        asked = parse_tokens(tokens, PRESETS)
+        assert asked.own == Transform(width_px=640)
+        assert asked.transform(PRESETS) == Transform(
+            width_px=640, height_px=200, fit=Fit.COVER, format=Auto.AUTO
+        )
+    assert parse_tokens("t_my_sq", PRESETS).transform(PRESETS) == Transform(width_px=9)
+    assert parse_tokens("w_8", PRESETS).transform({}) == Transform(width_px=8)
+    assert parse_tokens("q_999", PRESETS).clamped == (("q", "999"),)
+    assert parse_tokens("q_99", PRESETS) == VariantAsked(key="", own=Transform(quality=99))
+
+
+def test_thousands_of_digits_are_only_large() -> None:
+    assert own(f"w_{'9' * 18}").width_px == 10**18 - 1
+    for digits in (19, 20, 4000):
+        assert own(f"w_{'9' * digits}").width_px == 10**18
+
+
+@given(keys, transforms)
+def test_path_and_query_are_inverse_to_parse(key: str, transform: Transform) -> None:
+    query = parse(query_url(key, transform), PRESETS)
+    assert query == VariantAsked(key=key, own=transform)
+    if transform != Transform():
+        assert parse(path_url(key, transform), PRESETS) == query
+
+
+@given(keys, transforms)
+def test_a_preset_beside_tokens_is_spelled_too(key: str, transform: Transform) -> None:
+    wanted = VariantAsked(key=key, own=transform, preset="card")
+    assert parse(path_url(key, transform, "card"), PRESETS) == wanted
+    assert parse(query_url(key, transform, "card"), PRESETS) == wanted
+
+
+@given(transforms.filter(lambda transform: transform != Transform()), st.randoms())
+def test_the_order_of_tokens_means_nothing_but_for_effects(transform: Transform, order: object) -> None:
+    tokens = spell(transform).split(",")
+    effects = [token for token in tokens if token.startswith("e_")]
+    others = [token for token in tokens if not token.startswith("e_")]
+    order.shuffle(others)  # type: ignore[attr-defined]
+    assert own(",".join([*effects, *others])) == transform
+
+
+def test_there_is_one_way_to_write_a_url() -> None:
+    transform = Transform(
+        width_px=400,
+        height_px=300,
+        fit=Fit.COVER,
+        gravity=CENTER,
+        format=Format.JPEG,
+        quality=80,
+        dpr_percent=150,
+        background=WHITE,
+        turn=Turn.HFLIP,
+        effects=(Blur(2.5), Sharpen(1.0), Adjust(Tone.GRAYSCALE, 100), Adjust(Tone.SEPIA, 80)),
+        version="7",
+    )
+    assert path_url("a/b c.jpg", transform, "card") == (
+        "/t_card,w_400,h_300,c_fill,g_center,f_jpeg,q_80,dpr_1.5,b_ffffff,a_hflip,"
+        "e_blur:2.5,e_sharpen:1,e_grayscale,e_sepia:80,v_7/a/b%20c.jpg"
+    )
+    assert query_url("a/b c.jpg", transform, "card") == (
+        "/thumbnail?url=a/b%20c.jpg&preset=card&w=400&h=300&fit=cover&g=center&format=jpeg&q=80&dpr=1.5&bg=ffffff"
+        "&rot=hflip&e=blur:2.5&e=sharpen:1&e=grayscale&e=sepia:80&v=7"
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in GRAVITIES if name != "faces"])
+def test_a_gravity_that_has_a_name_is_written_by_it(name: str) -> None:
+    assert spell(own(f"g_{name}")) == f"g_{name}"
+
+
+@pytest.mark.parametrize(
+    ("raw", "native"),
+    [
+        ("/original/a%20b", "/original/a%20b"),
+        ("/info/a?utm_source=x", "/info/a"),
+        ("/info/a?fields=height,width", "/info/a?fields=width,height"),
+        ("/thumbnail?w=5&fit=contain&url=a", "/w_5,c_pad/a"),
+        ("/t_my_sq,h_3,q_0/a?v=1", "/w_9,h_3,q_1,v_1/a"),
+        ("/thumbnail?url=a", "/thumbnail?url=a"),
+    ],
+)
+def test_what_is_asked_has_a_native_url(raw: str, native: str) -> None:
+    asked = parse(raw, PRESETS)
+    transform = None if isinstance(asked, OriginalAsked) else asked.transform(PRESETS)
+    assert native_url(asked, asked.key, transform) == native
+
+
+def test_a_transform_that_asks_nothing_has_no_path() -> None:
+    with pytest.raises(BadTransform, match="^the transform asks for nothing"):
+        path_url("a", Transform())
+    assert query_url("a", Transform()) == "/thumbnail?url=a"
+
+
+@pytest.mark.parametrize(
+    ("raw", "answer"),
+    [
+        ("/f_auto/a", True),
+        ("/w_abc,f_auto/a", True),
+        ("/f%5Fauto/a", True),
+        ("/t_card/a", True),
+        ("/t_card,f_png/a", False),
+        ("/t_my_sq/a", False),
+        ("/w_400/f_auto", False),
+        ("/thumbnail?format=auto", True),
+        ("/thumbnail?format=%61uto", True),
+        ("/thumbnail?preset=c%61rd", True),
+        ("/thumbnail?url=x&w=0&preset=card", True),
+        ("/thumbnail?url=x&preset=card&format=png", False),
+        ("/thumbnail", False),
+        ("/original/a", False),
+        ("nonsense", False),
+        ("/%ff", False),
+        ("/f_auto/\udcff", True),
+        ("/f_auto,w_\udcff/a", True),
+        ("/f_auto,w_%zz/a", True),
+        ("/f_auto,w_%ff/a", True),
+        ("/f_auto/<a>", True),
+        ("/thumbnail?url=%ff&format=auto", True),
+        ("/thumbnail?url=\udce9&format=auto", True),
+        ("/thumbnail?format=auto&x=" + "a" * 9000, True),
+        ("/f_jpg/\udcff?format=auto", False),
+    ],
+)
+def test_errors_know_whether_their_url_negotiates(raw: str, answer: bool) -> None:
+    assert negotiates(raw, PRESETS) is answer
+
+
+@given(st.text(max_size=80), st.sampled_from(["/", "/w_1/", "/thumbnail?url=a&", "/original/", "/w_1,"]))
+def test_no_target_raises_anything_but_our_errors(text: str, start: str) -> None:
+    raw = start + text
+    negotiates(raw, PRESETS)
+    try:
+        asked = parse(raw, PRESETS)
+    except CalotypeError as failure:
+        assert failure.detail.isascii()
+        return
+    # Parsed once, the same again: nothing has two readings.
+    if isinstance(asked, VariantAsked):
+        assert parse(query_url(asked.key, asked.own, asked.preset), PRESETS) == VariantAsked(
+            key=asked.key, own=asked.own, preset=asked.preset
+        )
+
+
+def test_all_pairs_of_aliases_meet() -> None:
+    groups = [
+        ("f_jpg", "f_jpeg"),
+        ("g_face", "g_faces"),
+        ("b_fff", "b_white"),
+        ("dpr_2", "dpr_2.0"),
+        ("g_0.5:0.5", "g_center"),
+    ]
+    for one, other in itertools.chain(groups):
+        assert own(one) == own(other)
+
+
+@pytest.mark.parametrize(
+    ("raw", "fields"),
+    [
+        ("/info/a", ()),
+        ("/info/a?fields=width", ("width",)),
+        ("/info/a?fields=height,width", ("width", "height")),
+        ("/info/a?fields=%77idth%2Cheight", ("width", "height")),
+        (f"/info/a?fields={','.join(FIELDS)}", FIELDS),
+    ],
+)
+def test_fields_of_information_stand_in_one_order(raw: str, fields: tuple[str, ...]) -> None:
+    assert parse(raw, {}) == InfoAsked("a", fields)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("", "parameter 1 is not taken: the query of this URL may have fields"),
+        ("w=1", "parameter w is not taken"),
+        ("fields=width&fields=height", "fields is given twice"),
+        ("fields=width&w=1", "parameter w is not taken"),
+        ("fields", "fields is wrong at place 1"),
+        ("fields=", "fields is wrong at place 1"),
+        ("fields=width,", "fields is wrong at place 2"),
+        ("fields=width,nope", "fields is wrong at place 2"),
+        ("fields=width,height,width", "fields is wrong at place 3"),
+        ("fields=Width", "fields is wrong at place 1"),
+        ("fields=%zz", "hexadecimal"),
+        ("fields=%ff", "UTF-8"),
+    ],
+)
+def test_fields_that_are_none(query: str, says: str) -> None:
+    with pytest.raises(BadUrl, match=says):
+        parse(f"/info/a?{query}", {})
+
+
+def test_information_is_a_variant_like_others() -> None:
+    assert InfoAsked("a", ("width",)).transform({}) == Transform(format=Format.INFO)

@@ -1,0 +1,127 @@
+"""What is told of a URL is what happened to it."""
+
+import pytest
+
+from proxy.core.image.formats import Format
+from proxy.core.transform.operations import Fit, Transform, overlay
+from proxy.core.transform.plan import Recipe, resolve
+from proxy.core.url.diagnostics import clamped, ignored, notices
+from proxy.core.url.dialects.native import parse, parse_tokens
+from proxy.core.url.notice import Notice, notice_list
+from proxy.core.url.policy import Dimensions, bound
+
+RECIPE = Recipe(quality=80, effort={}, max_side_px=4000)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "kind", "names"),
+    [
+        ("w_400,h_300,c_fill,g_north,dpr_2,q_50,b_fff", Format.JPEG, []),
+        ("w_400,c_fill", Format.JPEG, ["c"]),
+        ("w_400,c_fill,g_north", Format.JPEG, ["c", "g"]),
+        ("w_400,h_300,c_pad,g_auto", Format.JPEG, ["g"]),
+        ("w_400,h_300,c_fill,g_face", Format.JPEG, ["g"]),
+        ("dpr_2", Format.JPEG, ["dpr"]),
+        ("b_fff,q_50", Format.PNG, ["b", "q"]),
+        ("w_4,h_3,c_pad,b_fff", Format.PNG, []),
+    ],
+)
+def test_idle_parameters_are_named(tokens: str, kind: Format, names: list[str]) -> None:
+    granted = parse_tokens(tokens, {}).own
+    told = ignored(granted, resolve(granted, kind, RECIPE))
+    assert [line.partition(":")[0] for line in told] == names
+
+
+@pytest.mark.parametrize(
+    ("tokens", "told"),
+    [
+        ("w_200,q_80", []),
+        ("w_150,q_82,dpr_1.3", ["w: 200", "q: 80", "dpr: 1.5"]),
+        ("q_500", ["q: 100"]),
+        ("w_200,h_200,g_0.33:0.5,e_blur:1.3", ["g: 0.3:0.5", "e: blur:1.5"]),
+    ],
+)
+def test_moved_values_are_named(tokens: str, told: list[str]) -> None:
+    asked = parse_tokens(tokens, {})
+    granted = bound(asked.own, Dimensions.SNAP, (100, 200))
+    assert clamped(asked, granted, 4000) == told
+
+
+def test_a_box_that_is_scaled_down_is_told() -> None:
+    asked = parse_tokens("w_3840,h_100,dpr_4", {})
+    assert clamped(asked, asked.own, 4000) == ["w: 4000", "h: 104"]
+
+
+def test_a_preset_does_not_count_as_moving() -> None:
+    preset = Transform(width_px=333, quality=77)
+    asked = parse_tokens("t_p,q_50", {"p": preset})
+    granted = overlay(preset, bound(asked.own, Dimensions.SNAP, (100,)))
+    assert clamped(asked, granted, 4000) == []
+
+
+@pytest.mark.parametrize(
+    ("tokens", "query", "told"),
+    [
+        ("w_400,h_300,c_fill,g_0.3:0.7,q_80", "w=400&h=300&fit=cover&g=0.3:0.7&q=80", ""),
+        ("q_500", "q=500", "q;asked=500;made=100"),
+        ("q_0", "q=0", "q;asked=0;made=1"),
+        ("w_9000", "w=9000", "w;asked=9000;made=4000"),
+        ("w_9000,h_300,c_fill", "w=9000&h=300&fit=cover", "w;asked=9000;made=4000, h;asked=300;made=133"),
+        ("h_3000,dpr_2", "h=3000&dpr=2", "h;asked=6000;made=4000"),
+        ("w_400,c_fill", "w=400&fit=cover", "fit;asked={cover};made={inside}"),
+        ("h_400,c_pad", "h=400&fit=contain", "fit;asked={contain};made={inside}"),
+        ("c_scale", "fit=fill", "fit;asked={fill};made={inside}"),
+        ("c_outside,f_png", "fit=outside&format=png", "fit;asked=outside;made={inside}"),
+        ("w_400,c_fit", "w=400&fit=inside", ""),
+        ("w_400,c_limit", "w=400&fit=inside", ""),
+        ("w_400,h_300,c_fill,g_face", "w=400&h=300&fit=cover&g=face", "gravity;asked=face;made=auto"),
+        ("w_400,h_300,c_pad,g_auto", "w=400&h=300&fit=contain&g=auto", "gravity;asked=auto;made=center"),
+        ("w_400,h_300,c_pad,g_face", "w=400&h=300&fit=contain&g=face", "gravity;asked=face;made=center"),
+        ("w_400,h_300,c_pad,g_north", "w=400&h=300&fit=contain&g=north", ""),
+        ("q_101,w_5000,c_fill,g_face", "q=101&w=5000&fit=cover&g=face",
+         "w;asked=5000;made=4000, q;asked=101;made=100, fit;asked={cover};made={inside}, gravity;asked=face;made=auto"),
+    ],
+)  # fmt: skip
+def test_a_client_is_told_what_was_not_done_as_asked(tokens: str, query: str, told: str) -> None:
+    words = {"cover": "fill", "contain": "pad", "inside": "fit", "fill": "scale"}
+    asked = parse_tokens(tokens, {})
+    assert notice_list(notices(asked, asked.own, 4000)) == told.format(**words)
+    asked = parse(f"/thumbnail?url=a&{query}", {})  # type: ignore[assignment]
+    assert notice_list(notices(asked, asked.own, 4000)) == told.format(**dict(zip(words, words, strict=True)))
+
+
+def test_the_sides_of_a_preset_and_of_a_format_have_bounds_too() -> None:
+    presets = {"p": Transform(width_px=9000, fit=Fit.COVER)}
+    asked = parse_tokens("t_p", presets)
+    told = notices(asked, asked.transform(presets), 4000)
+    assert notice_list(told) == "w;asked=9000;made=4000, fit;asked=fill;made=fit"
+    asked = parse_tokens("w_20000,f_webp", {})
+    assert notice_list(notices(asked, asked.own, 18_000)) == "w;asked=20000;made=16383"
+
+
+def test_what_was_moved_and_bounded_is_told_once() -> None:
+    asked = parse_tokens("w_3000,q_102,dpr_1.9", {})
+    granted = bound(asked.own, Dimensions.SNAP, (3840,))
+    told = notice_list(notices(asked, granted, 4000))
+    assert told == "w;asked=5700;made=4000, q;asked=102;made=100, dpr;asked=1.9;made=2"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "told"),
+    [
+        ("w_200,q_80", []),
+        ("w_150,q_82", [Notice("w", "150", "200"), Notice("q", "82", "80")]),
+        ("w_100,h_100,c_fill,g_face", [Notice("g", "face", "auto")]),
+        ("w_99,h_100,c_fill,g_face", [Notice("w", "99", "100"), Notice("g", "face", "auto")]),
+        ("w_100,h_100,c_fill,g_auto", []),
+    ],
+)
+def test_every_answer_tells_what_was_moved(tokens: str, told: list[Notice]) -> None:
+    asked = parse_tokens(tokens, {})
+    assert notices(asked, bound(asked.own, Dimensions.SNAP, (100, 200)), 4000) == told
+
+
+def test_a_face_of_a_preset_is_told_too() -> None:
+    preset = parse_tokens("w_100,h_100,c_fill,g_face", {}).own
+    asked = parse_tokens("t_p", {"p": preset})
+    assert notices(asked, asked.transform({"p": preset}), 4000) == [Notice("g", "face", "auto")]

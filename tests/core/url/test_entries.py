@@ -1,0 +1,171 @@
+"""The cache is bounded whatever strangers ask: what an original can come to on a mount is finite, and counted."""
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.config.settings import load
+from proxy.core.cache.keys import variant_key
+from proxy.core.errors import NotAllowed
+from proxy.core.image.formats import Format
+from proxy.core.image.original import Identity, OriginalRef
+from proxy.core.transform.operations import Blur, Colour, Fit, FocalPoint, Transform, overlay
+from proxy.core.transform.plan import Plan, Recipe, canonical, resolve
+from proxy.core.url.dialects.native import VariantAsked, parse, path_url, spell
+from proxy.core.url.dialects.native_params import GRAVITIES
+from proxy.core.url.mounts import Mount, admit
+from proxy.core.url.policy import Dimensions
+from proxy.node.factory import mounts, recipe
+from tests.support.entries import DPRS, EFFECTS, OUTPUTS, POINTS, Possible, entries, possible
+from tests.support.strategies import transforms
+
+ALLOWED = (100, 320, 1280, 3840)
+COLOURS = frozenset({Colour(1, 2, 3), Colour(1, 2, 3, 128)})
+RECIPE = Recipe(quality=77, effort={}, max_side_px=4000)
+LISTED, SNAP = (
+    Mount(name="m", source="s", dimensions=policy, allowed_px=ALLOWED, colours=COLOURS, max_age_s=1)
+    for policy in (Dimensions.LISTED, Dimensions.SNAP)
+)
+DEFAULT_ENTRIES = 740_612_751_963
+"""Said in README.md."""
+
+
+@cache
+def of(kind: Format, dimensions: Dimensions) -> Possible:
+    return possible(kind, ALLOWED, RECIPE, colours=COLOURS, snaps=dimensions is Dimensions.SNAP)
+
+
+def planned(mount: Mount, raw: str, kind: Format) -> Plan | None:
+    """What an unsigned URL comes to in a format, None where it is refused."""
+    asked = parse(raw, {})
+    assert isinstance(asked, VariantAsked)
+    try:
+        granted = admit(mount, asked, {}, signed=False)
+    except NotAllowed:
+        return None
+    return resolve(granted, granted.format if isinstance(granted.format, Format) else kind, RECIPE)
+
+
+sides = st.sampled_from([*ALLOWED, None]) | st.integers(1, 9999)
+wishes = st.builds(
+    lambda asked, width_px, height_px, few, colour: overlay(
+        asked,
+        Transform(
+            width_px=width_px,
+            height_px=height_px,
+            effects=(asked.effects or ())[:few] or None,
+            background=colour,
+        ),
+    ),
+    transforms,
+    sides,
+    sides,
+    st.sampled_from([1, 1, 1, 2]),
+    st.sampled_from([None, *COLOURS, Colour(0, 0, 0), Colour(9, 9, 9)]),
+)
+
+
+@st.composite
+def urls(draw: st.DrawFn) -> str:
+    """Any unsigned URL of a picture, in either form."""
+    asked = draw(wishes)
+    if not spell(asked):
+        return "/f_auto/a"
+    path = path_url("a", asked)
+    if draw(st.booleans()):
+        return path
+    return "/thumbnail?url=a&" + _query(path)
+
+
+def _query(path: str) -> str:
+    names = {"c": "fit", "f": "format", "b": "bg", "a": "rot"}
+    fits = {"fill": "cover", "pad": "contain", "fit": "inside", "outside": "outside", "scale": "fill"}
+    parts = [part.partition("_") for part in path.split("/")[1].split(",")]
+    return "&".join(
+        f"{names.get(name, name)}={fits[value] if name == 'c' else value}" for name, _, value in parts
+    )
+
+
+@pytest.mark.parametrize("mount", [LISTED, SNAP], ids=["listed", "snap"])
+@given(raw=urls(), kind=st.sampled_from(OUTPUTS))
+@settings(max_examples=300)
+def test_every_unsigned_url_comes_to_one_of_the_plans_that_were_counted(
+    mount: Mount, raw: str, kind: Format
+) -> None:
+    plan = planned(mount, raw, kind)
+    if plan is not None:
+        assert of(plan.encode.format, mount.dimensions).holds(plan), (raw, plan)
+
+
+@given(raw=urls(), version=st.from_regex(r"\A[A-Za-z0-9._-]{1,64}\Z"))
+def test_no_version_makes_another_entry(raw: str, version: str) -> None:
+    keys = set()
+    for said in (None, version):
+        asked = parse(raw, {})
+        assert isinstance(asked, VariantAsked)
+        own = overlay(asked.own, Transform(version=said))
+        plan = resolve(own, Format.PNG, RECIPE)
+        keys.add(variant_key(Identity(OriginalRef("s", "a"), ""), plan))
+    assert len(keys) == 1
+
+
+def all_sizes() -> Iterator[Transform]:
+    """Sizes, fits, gravities and bars as they can be spelled, over the smallest of lists."""
+    points = [FocalPoint(x / 20, y / 20) for x in range(21) for y in range(21)]
+    for width_px, height_px, dpr_percent in product((None, 100), (None, 100), range(100, 401, 5)):
+        yield Transform(width_px=width_px, height_px=height_px, dpr_percent=dpr_percent)
+    for fit, colour in product((*Fit, None), (None, *COLOURS, Colour(0, 0, 0), Colour(0, 0, 0, 0))):
+        for gravity in (*points, *GRAVITIES.values(), None):
+            yield Transform(
+                width_px=100, height_px=100, fit=fit, gravity=gravity, background=colour, dpr_percent=200
+            )
+    for fit, dpr_percent in product(Fit, range(100, 401)):
+        yield Transform(width_px=100, height_px=100, fit=fit, dpr_percent=dpr_percent)
+
+
+@pytest.mark.parametrize("kind", [Format.JPEG, Format.WEBP])
+def test_the_number_is_no_larger_than_what_is_found(kind: Format) -> None:
+    """Each part of the number is met by URLs, all of them."""
+    mount = Mount(name="m", source="s", allowed_px=(100,), colours=COLOURS, max_age_s=1)
+    counted = possible(kind, (100,), RECIPE, colours=COLOURS)
+
+    def found(asked: Transform) -> Plan:
+        plan = planned(mount, path_url("a", overlay(asked, Transform(format=kind))), kind)
+        assert plan is not None
+        return plan
+
+    sized = [found(asked) for asked in all_sizes()]
+    assert {plan.scale.box for plan in sized} == counted.inside
+    at_two = {canonical(plan) for plan in sized if str(plan.scale.box) == "200x200"}
+    one_box = counted._replace(
+        inside=frozenset(box for box in counted.inside if box == (200, 200)),
+        boxes=frozenset(box for box in counted.boxes if box == (200, 200)),
+        qualities=frozenset({0}),
+    )
+    assert len(at_two) * 6 * len(EFFECTS) == one_box.plans
+    qualities = {found(Transform(quality=quality)).encode.quality for quality in range(1, 101)}
+    assert qualities | {found(Transform()).encode.quality} == counted.qualities
+
+
+def test_every_effect_and_turn_is_counted() -> None:
+    mount = Mount(name="m", source="s", allowed_px=(100,), max_age_s=1)
+    tokens = [f"e_blur:{hundredths / 100:g}" for hundredths in range(30, 10_001)]
+    tokens += [f"e_sharpen:{hundredths / 100:g}" for hundredths in range(30, 1001)]
+    tokens += [f"e_{tone}:{n}" for tone in ("brightness", "contrast", "saturation") for n in range(-100, 101)]
+    tokens += ["e_grayscale", "e_sepia", "e_sharpen", *(f"e_sepia:{n}" for n in range(1, 101))]
+    plans = [planned(mount, f"/{token}/a", Format.PNG) for token in tokens]
+    assert {plan.steps[0] if plan.steps else None for plan in plans if plan} == EFFECTS
+    assert Blur(100.0) in EFFECTS
+    assert len(POINTS) == 121
+    assert len(DPRS) == 13
+
+
+def test_the_number_of_the_default_configuration() -> None:
+    settings = load(None, {"sources": {"a": {"path": "/a"}}})
+    [mount] = mounts(settings)
+    assert mount.dimensions is Dimensions.LISTED
+    assert entries(mount.allowed_px, recipe(settings)) == DEFAULT_ENTRIES

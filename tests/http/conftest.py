@@ -1,0 +1,153 @@
+"""The real node on free ports, in this process, over originals of the test's own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import structlog
+import uvloop
+from yarl import URL
+
+from proxy.config.environment import Told
+from proxy.config.settings import load
+from proxy.node.single import Node
+from proxy.node.systemd import Systemd
+from proxy.telemetry.log_writer import Outlet
+from tests.support import pictures
+from tests.support.fakes import temporary_file
+from tests.support.waiting import LONGEST_S
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """uvloop, as for users; where connections are cut off, which is not the same there, plain asyncio too."""
+    both = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return both if item.path.stem == "test_slow" else {"uvloop": uvloop.new_event_loop}
+
+
+class Running:
+    """A node under test and a client; `get` takes a raw target exactly as it is written."""
+
+    def __init__(
+        self,
+        node: Node,
+        client: aiohttp.ClientSession,
+        originals: Path,
+        stop: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.node = node
+        self.client = client
+        self.originals = originals
+        self.stop = stop
+
+    async def get(self, target: str, *, method: str = "GET", admin: bool = False, **headers: str) -> "Answer":
+        base = self.node.admin_url if admin else self.node.public_url
+        url = URL(base + target, encoded=True)
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.client.request(method, url, headers=sent, skip_auto_headers=["Accept"]) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def metric(self, name: str, **labels: str) -> float:
+        text = (await self.get("/metrics", admin=True)).body.decode()
+        return sum(
+            float(line.rsplit(" ", 1)[1])
+            for line in text.splitlines()
+            if line.startswith((f"{name} ", f"{name}{{"))
+            and all(f'{label}="{value}"' in line for label, value in labels.items())
+        )
+
+
+class Answer:
+    def __init__(self, status: int, headers: Any, body: bytes) -> None:
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def cache(self) -> str:
+        return str(self.headers.get("Cache-Status", ""))
+
+
+async def raw(node: Running, request: bytes) -> bytes:
+    """What comes back for these bytes until the node closes, or is silent for a moment."""
+    host, port = node.node.public_url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    said = b""
+    try:
+        writer.write(request)
+        while part := await asyncio.wait_for(reader.read(65536), 1.0):
+            said += part
+    except (TimeoutError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+    return said
+
+
+@asynccontextmanager
+async def running(folder: Path, *, log_to: str = "/dev/null", **changes: Any) -> AsyncIterator[Running]:
+    """A node of settings made for tests; `changes` are sections."""
+    originals = folder / "originals"
+    originals.mkdir(exist_ok=True)
+    flags: dict[str, Any] = {
+        "server": {"port": 0, "request_timeout": LONGEST_S},
+        "admin": {"port": 0},
+        "sources": {"photos": {"path": str(originals)}},
+        "mounts": {"all": {"source": "photos", "dimensions": "any"}},
+        "cache": {"disk": {"path": str(folder / "cache"), "max_bytes": "64MiB"}},
+        "render": {"workers": 1, "timeout": LONGEST_S},
+        "presets": {"card": "w_120,h_90,c_fill,f_auto", "small": "w_33"},
+    }
+    for section, values in changes.items():
+        flags[section] = (
+            {**flags.get(section, {}), **values} if section not in ("mounts", "sources") else values
+        )
+    settings = load(None, flags)
+    stop, ready = asyncio.Event(), asyncio.Event()
+    nowhere = open(log_to, "w")  # noqa: SIM115
+    out = Outlet(nowhere)
+    log = structlog.wrap_logger(structlog.WriteLogger(out))  # type: ignore[arg-type]
+    systemd = Systemd(Told())
+    node = Node(settings, log, out, systemd)
+    task = asyncio.create_task(node.run(stop, ready.set))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        waiting.cancel()
+        await task
+
+    async def stopped() -> None:
+        stop.set()
+        await task
+
+    async with AsyncExitStack() as stack:
+        stack.callback(nowhere.close)
+        stack.callback(out.close)
+        stack.callback(systemd.close)
+        stack.push_async_callback(stopped)
+        client = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        )
+        yield Running(node, client, originals, stopped)
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[Running]:
+    """One node with a handful of originals."""
+    async with running(tmp_path) as started:
+        for name, content in ORIGINALS.items():
+            temporary_file(started.originals, name, content())
+        yield started
+
+
+ORIGINALS: dict[str, Callable[[], bytes]] = {
+    "quarters.png": lambda: pictures.quarters_as("png"),
+    "photo.jpg": lambda: pictures.photo_as("jpeg"),
+    "cut-out.png": lambda: pictures.cut_out_as("png"),
+    "film.gif": lambda: pictures.film_as("gif"),
+    "deep/a b%é.jpg": lambda: pictures.quarters_as("jpeg"),
+    "text.jpg": lambda: b"no picture at all",
+    "broken.jpg": lambda: pictures.photo_as("jpeg")[:-3000],
+    "huge.png": lambda: pictures.png_of(20_000, 20_000),
+}

@@ -1,0 +1,193 @@
+"""The use cases of the admin, put together with stand-ins for what is outside of them."""
+
+import asyncio
+from types import SimpleNamespace
+
+import structlog
+
+from proxy.core.cache.delivery import Variant
+from proxy.core.cache.generations import Generations
+from proxy.core.cache.variant_request import Wanted
+from proxy.core.image.formats import Format
+from proxy.core.transform.negotiate import accept_class
+from proxy.core.transform.plan import Recipe
+from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.mounts import Mount, Rules, Signing
+from proxy.core.url.original_urls import S3Place
+from proxy.core.url.policy import Dimensions
+from proxy.service.admin.dispatch import Operate
+from proxy.service.admin.pregeneration import Warming
+from proxy.service.admin.purges import Purges
+from proxy.service.admin.s3_events import Events
+from proxy.service.admin.uploads import Uploads
+from proxy.service.request.deliver import Deliver
+from proxy.service.request.originals import Originals
+from proxy.service.request.produce import Produce
+from proxy.service.request.singleflight import Flights
+from proxy.service.request.tier_chain import Chain
+from proxy.service.request.versions import Versions
+from tests.support.fakes import (
+    FakeClock,
+    FakeFleet,
+    FakeIndex,
+    FakeInstantTier,
+    FakeJournal,
+    FakeKeep,
+    FakeMetrics,
+    FakeRenderer,
+    FakeShelf,
+    FakeTier,
+)
+
+AUTO = (Format.AVIF, Format.WEBP, Format.JPEG)
+RECIPE = Recipe(quality=80, effort={}, max_side_px=4000)
+SECRET = b"k" * 32
+
+
+def rules(*more: Mount, signing: Signing = Signing.OFF) -> Rules:
+    shop = Mount(
+        name="shop",
+        source="photos",
+        dimensions=Dimensions.LISTED,
+        allowed_px=(100, 200),
+        max_age_s=9,
+        signing=signing,
+        keys={} if signing is Signing.OFF else {"k": SECRET},
+    )
+    presets = {
+        name: parse_tokens(said, {}).own for name, said in {"card": "w_90,f_auto", "small": "w_33"}.items()
+    }
+    return Rules(mounts=[shop, *more], presets=presets, url_max_bytes=4096, max_side_px=4000, session="")
+
+
+class House(SimpleNamespace):
+    """All of it. `fleet` and `is_alone` as the engine would have them."""
+
+    def __init__(self, *, fleet: FakeFleet | None = None, processes: int = 1) -> None:
+        super().__init__()
+        self.clock, self.metrics, self.index = FakeClock(), FakeMetrics(), FakeIndex()
+        self.source, self.renderer, self.keep = FakeShelf(), FakeRenderer(), FakeKeep()
+        self.memory, self.disk, self.flights = FakeInstantTier(), FakeTier(), Flights()
+        self.generations, self.journal, self.fleet = Generations(), FakeJournal(), fleet
+        self.rules = rules()
+        self.chain = Chain(self.memory, [self.disk], self.metrics)
+        self.originals = Originals(
+            {"photos": self.source},
+            self.chain,
+            self.renderer,
+            self.flights,
+            self.clock,
+            self.metrics,
+            self.keep,
+            self.generations,
+            self.index,
+        )
+        self.hook = None
+        self.now_s = 1_800_000_000.0
+        self.purges = Purges(
+            self.generations,
+            self.journal,
+            self.originals,
+            self.index,
+            self.chain,
+            self.keep,
+            fleet=fleet,
+            processes=processes,
+            clock=self.clock,
+            wall=lambda: self.now_s,
+            salt=lambda: "5a17",
+            log=structlog.wrap_logger(structlog.ReturnLogger()),
+        )
+        self.versions = Versions(
+            self.originals, self.purges, self.clock, structlog.wrap_logger(structlog.ReturnLogger())
+        )
+        self.produce = Produce(
+            self.originals,
+            self.chain,
+            self.flights,
+            self.renderer,
+            RECIPE,
+            AUTO,
+            self.clock,
+            self.metrics,
+            None,
+            self.generations,
+            self.index,
+            self.versions,
+        )
+        self.deliver = Deliver(self.memory, self.produce, Flights(), self.clock)
+        if processes == 1:
+            self.purges.follow("", self.deliver)
+
+    def with_jobs(self, jobs: object) -> "House":
+        self.warming = Warming(
+            jobs,  # type: ignore[arg-type]
+            self.produce,
+            {"photos": self.source},
+            lambda: self.rules,
+            AUTO,
+            self.clock,
+            workers=2,
+            log=structlog.wrap_logger(structlog.ReturnLogger()),
+        )
+        self.uploads = Uploads(
+            {"photos": self.source},
+            self.originals,
+            self.renderer,
+            self.warming,
+            self.purges,
+            lambda: self.rules,
+            ("card", "small"),
+            self.clock,
+        )
+        self.events = Events(
+            {"photos": S3Place(bucket="b", prefix="p/")},
+            self.originals,
+            self.purges,
+            self.warming,
+            self.index,
+            lambda: self.rules,
+            ("card",),
+            is_alone=self.fleet is None,
+        )
+
+        async def explain(url: str, accept: str) -> dict[str, str]:
+            return {"url": url, "accept": accept}
+
+        self.used: set[str] = set()
+        self.operate = Operate(
+            self.uploads,
+            self.warming,
+            jobs,  # type: ignore[arg-type]
+            self.purges,
+            self.events,
+            lambda: self.rules,
+            RECIPE,
+            explain,
+            self.used.update,
+        )
+        return self
+
+    def wanted(self, key: str = "a", tokens: str = "w_100,f_webp", accept: str = "") -> Wanted:
+        asked = parse_tokens(tokens, self.rules.presets).transform(self.rules.presets)
+        return Wanted(self.rules.mounts[0].ref(key), asked, accept_class(accept), 4000)
+
+    async def get(self, wanted: Wanted) -> bytes:
+        """What a client gets."""
+        delivered = self.deliver.recall(wanted) or await self.deliver.variant(wanted, deadline=soon())
+        assert delivered.variant is not None
+        return delivered.variant.body
+
+    async def close(self) -> None:
+        await self.versions.close()
+        await self.purges.close()
+        await self.flights.close()
+        await self.chain.close(soon())
+
+
+def soon() -> float:
+    return asyncio.get_running_loop().time() + 5
+
+
+def variant(body: bytes = b"x") -> Variant:
+    return Variant(kind=Format.WEBP, body=body)

@@ -1,0 +1,368 @@
+"""The paragraph: every outcome by name."""
+
+import asyncio
+import gc
+import json
+import math
+import weakref
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from proxy.core.cache.delivery import Outcome, Variant
+from proxy.core.cache.http_caching import etag
+from proxy.core.cache.keys import original_key
+from proxy.core.cache.variant_request import Wanted
+from proxy.core.errors import Internal, OriginalNotFound, Overloaded, SourceUnavailable, Undecodable
+from proxy.core.image.formats import Format
+from proxy.core.image.original import Identity
+from proxy.core.transform.operations import Transform
+from proxy.core.transform.plan import Recipe
+from proxy.core.url.dialects.native import parse_tokens
+from proxy.service.request.deliver import Deliver
+from proxy.service.request.originals import Originals
+from proxy.service.request.produce import Produce
+from proxy.service.request.singleflight import Flights
+from proxy.service.request.tier_chain import Chain
+from proxy.service.request.versions import NOT_MET
+from tests.support.fakes import (
+    FakeClock,
+    FakeInstantTier,
+    FakeMetrics,
+    FakeRedirects,
+    FakeRenderer,
+    FakeSource,
+    FakeTier,
+)
+from tests.support.waiting import settled
+
+AUTO = (Format.AVIF, Format.WEBP, Format.JPEG)
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[SimpleNamespace]:
+    made = SimpleNamespace(
+        clock=FakeClock(),
+        metrics=FakeMetrics(),
+        source=FakeSource(),
+        renderer=FakeRenderer(),
+        flights=Flights(),
+        memory=FakeInstantTier(),
+        disk=FakeTier(),
+    )
+    made.chain = Chain(made.memory, [made.disk], made.metrics)
+    originals = Originals(
+        {"photos": made.source}, made.chain, made.renderer, made.flights, made.clock, made.metrics
+    )
+    recipe = Recipe(quality=80, effort={}, max_side_px=4000)
+    made.produce = Produce(
+        originals, made.chain, made.flights, made.renderer, recipe, AUTO, made.clock, made.metrics
+    )
+    made.deliver = Deliver(made.memory, made.produce, made.flights, made.clock)
+    made.ref = made.source.put("a", b"1")
+
+    async def variant(asked: Wanted, **how: Any) -> SimpleNamespace:
+        """A delivery and its variant as one value, for short assertions."""
+        delivery, variant = await made.deliver.variant(asked, **how)
+        fields = ("key", "format", "outcome", "tier", "stored", "timings")
+        return SimpleNamespace(variant=variant, **{name: getattr(delivery, name) for name in fields})
+
+    made.variant = variant
+    yield made
+    await made.flights.close()
+    await made.chain.close(asyncio.get_running_loop().time() + 1)
+    assert all(original.closed for original in made.source.fetched)
+
+
+def wanted(house: SimpleNamespace, tokens: str = "w_400,f_jpg", *accepted: Format) -> Wanted:
+    return Wanted(house.ref, parse_tokens(tokens, {}).own, frozenset(accepted), 4000)
+
+
+def soon() -> float:
+    return asyncio.get_running_loop().time() + 5
+
+
+async def test_a_miss_then_hits(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    assert house.deliver.recall(asked) is None
+    first = await house.variant(asked, deadline=soon())
+    assert (first.outcome, first.tier, first.stored) == (Outcome.MISS, "", True)
+    second = await house.variant(asked, deadline=soon())
+    assert (second.outcome, second.tier, second.variant) == (Outcome.HIT, "memory", first.variant)
+    recalled = house.deliver.recall(asked)
+    assert recalled is not None
+    assert recalled.variant is first.variant
+    assert (recalled.delivery.outcome, recalled.delivery.tier) == (Outcome.HIT, "memory")
+    assert house.renderer.renders == 1
+    assert house.metrics.counts == {"fetched photos ok": 1, "rendered jpeg": 1}
+
+
+async def test_what_is_recalled_is_only_what_may_be_believed(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    await house.variant(asked, deadline=soon())
+    await house.variant(asked, deadline=soon())
+    assert house.deliver.recall(asked) is not None
+    house.memory.entries.clear()
+    assert house.deliver.recall(asked) is None
+    again = await house.variant(asked, deadline=soon())
+    assert again.tier == "disk"
+    house.clock.ahead_s = 2
+    assert house.deliver.recall(asked) is None
+
+
+async def test_a_replaced_original_is_a_new_picture_within_a_second(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    old = await house.variant(asked, deadline=soon())
+    house.source.put("a", b"22", "2")
+    house.clock.ahead_s = 1.0
+    new = await house.variant(asked, deadline=soon())
+    assert new.outcome is Outcome.MISS
+    assert new.key != old.key
+    assert new.variant.body.startswith(b"22")
+
+
+async def test_a_restart_serves_from_disk(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    first = await house.variant(asked, deadline=soon())
+    await settled()
+    house.memory.entries.clear()
+    again = await house.variant(asked, deadline=soon())
+    assert (again.outcome, again.tier, again.variant) == (Outcome.HIT, "disk", first.variant)
+    assert house.renderer.renders == 1
+
+
+async def test_a_thousand_at_once_are_one_fetch_and_one_render(house: SimpleNamespace) -> None:
+    asked = [wanted(house) for _ in range(1000)]
+    house.renderer.gate.clear()
+    tasks = [asyncio.create_task(house.variant(one, deadline=soon())) for one in asked]
+    await settled()
+    house.renderer.gate.set()
+    outcomes = [(await task).outcome for task in tasks]
+    assert outcomes.count(Outcome.MISS) == 1
+    assert outcomes.count(Outcome.COLLAPSED) == 999
+    assert house.renderer.renders == len(house.source.fetched) == house.source.identified == 1
+
+
+async def test_many_variants_at_once_are_one_fetch(house: SimpleNamespace) -> None:
+    house.renderer.gate.clear()
+    tasks = [
+        asyncio.create_task(house.variant(wanted(house, f"w_{width},f_jpg"), deadline=soon()))
+        for width in range(100, 130)
+    ]
+    await settled()
+    house.renderer.gate.set()
+    await asyncio.gather(*tasks)
+    assert house.renderer.renders == 30
+    assert len(house.source.fetched) == 1
+
+
+async def test_the_first_client_may_leave(house: SimpleNamespace) -> None:
+    house.renderer.gate.clear()
+    first = asyncio.create_task(house.variant(wanted(house), deadline=soon()))
+    await settled()
+    second = asyncio.create_task(house.variant(wanted(house), deadline=soon()))
+    await settled()
+    first.cancel()
+    house.renderer.gate.set()
+    assert (await second).outcome is Outcome.COLLAPSED
+    assert house.renderer.renders == 1
+
+
+async def test_a_started_render_is_kept_though_everybody_left(house: SimpleNamespace) -> None:
+    house.renderer.gate.clear()
+    alone = asyncio.create_task(house.variant(wanted(house), deadline=soon()))
+    await settled()
+    alone.cancel()
+    await settled()
+    house.renderer.gate.set()
+    await settled()
+    assert (await house.variant(wanted(house), deadline=soon())).outcome is Outcome.HIT
+    assert house.renderer.renders == 1
+
+
+async def test_a_render_nobody_waits_for_does_not_start(house: SimpleNamespace) -> None:
+    house.renderer.seats = asyncio.Semaphore(0)
+    alone = asyncio.create_task(house.variant(wanted(house), deadline=soon()))
+    await settled()
+    alone.cancel()
+    await settled()
+    house.renderer.seats.release()
+    await settled()
+    assert house.renderer.renders == 0
+    assert len(house.flights) == 0
+
+
+async def test_the_clients_own_copy_needs_no_lookup(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    first = await house.variant(asked, deadline=soon())
+    house.memory.entries.clear()
+    house.disk.entries.clear()
+    current = await house.variant(asked, deadline=soon(), is_current=lambda key: key == first.key)
+    assert (current.outcome, current.tier, current.variant) == (Outcome.HIT, "validator", None)
+    assert house.renderer.renders == 1
+    other = await house.variant(asked, deadline=soon(), is_current=lambda key: False)
+    assert other.variant is not None
+
+
+async def test_auto_reads_the_facts_once_and_makes_one_entry_a_format(house: SimpleNamespace) -> None:
+    classes: list[tuple[Format, ...]] = [(), (Format.WEBP,), (Format.AVIF,), (Format.AVIF, Format.WEBP)]
+    formats = [
+        (await house.variant(wanted(house, "f_auto", *accepted), deadline=soon())).format
+        for accepted in classes
+    ]
+    assert formats == [Format.JPEG, Format.WEBP, Format.AVIF, Format.AVIF]
+    assert house.renderer.probes == 1
+    assert house.renderer.renders == 3
+
+
+async def test_a_failure_is_not_cached(house: SimpleNamespace) -> None:
+    house.renderer.failures = [Overloaded("busy")]
+    with pytest.raises(Overloaded):
+        await house.variant(wanted(house), deadline=soon())
+    assert house.memory.entries == {}
+    assert (await house.variant(wanted(house), deadline=soon())).outcome is Outcome.MISS
+
+
+async def test_a_promoted_variant_is_recalled_as_a_memory_hit(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    await house.variant(asked, deadline=soon())
+    await settled()
+    house.memory.entries.clear()
+    assert (await house.variant(asked, deadline=soon())).tier == "disk"
+    assert house.deliver.recall(asked).delivery.tier == "memory"
+
+
+async def test_nothing_but_the_tiers_holds_a_variant(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    body = weakref.ref((await house.variant(asked, deadline=soon())).variant)
+    await house.variant(asked, deadline=soon())
+    await settled()
+    house.memory.entries.clear()
+    house.disk.entries.clear()
+    gc.collect()
+    assert body() is None
+
+
+async def test_no_original(house: SimpleNamespace) -> None:
+    del house.source.originals["a"]
+    with pytest.raises(OriginalNotFound):
+        await house.variant(wanted(house), deadline=soon())
+
+
+async def test_a_file_replaced_between_look_and_fetch_is_identified_again(house: SimpleNamespace) -> None:
+    asked = wanted(house)
+    await house.produce.resolve(asked, deadline=soon())
+    house.source.put("a", b"22", "2")
+    delivery = await house.variant(asked, deadline=soon())
+    assert delivery.variant.body.startswith(b"22")
+
+
+async def test_a_file_written_into_during_the_render_is_rendered_again(house: SimpleNamespace) -> None:
+    def overwrite(original: object) -> None:
+        original.changed = True  # type: ignore[attr-defined]
+        house.renderer.during = lambda _: None
+
+    house.renderer.during = overwrite
+    delivery = await house.variant(wanted(house), deadline=soon())
+    assert delivery.outcome is Outcome.MISS
+    assert house.renderer.renders == 2
+
+
+async def test_a_file_that_never_rests_is_given_up(house: SimpleNamespace) -> None:
+    house.renderer.during = lambda original: setattr(original, "changed", True)
+    with pytest.raises(SourceUnavailable, match="keeps changing"):
+        await house.variant(wanted(house), deadline=soon())
+    assert house.memory.entries == {}
+
+
+async def test_an_uncacheable_result_is_shared_and_said_to_be_unstored(house: SimpleNamespace) -> None:
+    house.memory.max_entry_bytes = 0
+    chain = Chain(house.memory, [], house.metrics)
+    house.produce._chain = chain
+    house.renderer.gate.clear()
+    tasks = [asyncio.create_task(house.variant(wanted(house), deadline=soon())) for _ in range(10)]
+    await settled()
+    house.renderer.gate.set()
+    deliveries = await asyncio.gather(*tasks)
+    assert not any(delivery.stored for delivery in deliveries)
+    assert house.renderer.renders == 1
+
+
+async def test_timings_add_up(house: SimpleNamespace) -> None:
+    delivery = await house.variant(wanted(house), deadline=soon())
+    assert min(delivery.timings.fetch_s, delivery.timings.queue_s, delivery.timings.render_s) >= 0
+
+
+async def test_a_failure_is_everybodys(house: SimpleNamespace) -> None:
+    house.renderer.gate.clear()
+    house.renderer.failures = [Undecodable("broken")]
+    tasks = [asyncio.create_task(house.variant(wanted(house), deadline=soon())) for _ in range(20)]
+    await settled()
+    house.renderer.gate.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(result, Undecodable) for result in results)
+    assert house.renderer.renders == 1
+
+
+async def test_a_variant_in_the_bucket_is_told_where_it_is(house: SimpleNamespace) -> None:
+    house.produce._redirects = redirects = FakeRedirects()
+    asked = wanted(house)
+    key = (await house.produce.name(asked, deadline=soon())).key
+    redirects.known[key] = "https://cdn.example/x"
+    sent = await house.deliver.variant(asked, deadline=soon(), redirect_until_s=math.inf)
+    assert (sent.delivery.outcome, sent.delivery.tier, sent.delivery.location, sent.variant) == (
+        Outcome.HIT, "bucket", "https://cdn.example/x", None,
+    )  # fmt: skip
+    assert house.renderer.renders == 0
+    proxied = await house.deliver.variant(asked, deadline=soon())
+    assert proxied.variant is not None
+    hit = await house.deliver.variant(asked, deadline=soon(), redirect_until_s=math.inf)
+    assert (hit.delivery.tier, hit.delivery.location) == ("memory", ""), "a memory hit is served before it"
+
+
+async def test_what_is_not_in_the_bucket_is_proxied(house: SimpleNamespace) -> None:
+    house.produce._redirects = FakeRedirects()
+    sent = await house.deliver.variant(wanted(house), deadline=soon(), redirect_until_s=math.inf)
+    assert (sent.delivery.outcome, sent.delivery.location) == (Outcome.MISS, "")
+
+
+async def test_the_original_itself_goes_through(house: SimpleNamespace) -> None:
+    async with house.deliver.latest(house.ref, deadline=soon()) as original:
+        assert original.content == b"1"
+
+
+async def test_without_versions_none_is_met(house: SimpleNamespace) -> None:
+    assert await house.produce.meet(house.ref, "1", deadline=soon()) == NOT_MET
+
+
+async def test_information_has_the_tag_of_its_original(house: SimpleNamespace) -> None:
+    async def told(*_: object, on_start: Any, **__: object) -> Variant:
+        on_start()
+        return Variant(kind=Format.INFO, body=b'{"width": 3}')
+
+    house.renderer.render = told
+    asked = Wanted(house.ref, Transform(format=Format.INFO), frozenset(), 4000)
+    delivered = await house.deliver.variant(asked, deadline=soon())
+    identity = Identity(house.ref, "1")
+    assert delivered.variant is not None
+    said = json.loads(delivered.variant.body)
+    assert (said["width"], said["etag"]) == (3, etag(original_key(identity)))
+
+
+async def test_what_no_tier_keeps_cannot_be_prepared(house: SimpleNamespace) -> None:
+    async def full(*_: object) -> bool:
+        return False
+
+    house.disk.store = full
+    with pytest.raises(Internal, match="no tier has kept it"):
+        await house.produce.prepare(wanted(house), deadline=soon())
+    assert house.renderer.renders == 1
+
+
+async def test_what_is_there_is_not_prepared_again(house: SimpleNamespace) -> None:
+    assert await house.produce.prepare(wanted(house), deadline=soon())
+    assert not await house.produce.prepare(wanted(house), deadline=soon())
+    assert house.renderer.renders == 1
+    assert not house.memory.entries, "it takes no room from what clients want"

@@ -1,0 +1,116 @@
+"""What is remembered for a while takes no more than its bytes, and is given back."""
+
+import asyncio
+import gc
+import math
+import secrets
+import sys
+import tracemalloc
+from contextlib import suppress
+
+import pytest
+
+from proxy.core.errors import OriginalNotFound
+from proxy.core.image.original import Identity, OriginalRef
+from proxy.service.request import originals, remembered
+from proxy.service.request.originals import MOST_ABSENT_BYTES, MOST_KNOWN_BYTES, Originals
+from proxy.service.request.remembered import ENTRY_BYTES, Remembered
+from proxy.service.request.singleflight import Flights
+from proxy.service.request.tier_chain import Chain
+from tests.support.fakes import FakeClock, FakeInstantTier, FakeMetrics, FakeRenderer, FakeSource
+
+EMPTY_BYTES = sys.getsizeof("")
+ENTRY = ENTRY_BYTES + 2 * (EMPTY_BYTES + 1)
+
+
+def memory(clock: FakeClock, max_bytes: int = 10 * ENTRY) -> Remembered[str, str]:
+    return Remembered(max_bytes, clock, lambda key, value: (key, value))
+
+
+async def test_what_was_used_longest_ago_goes_first() -> None:
+    kept = memory(FakeClock())
+    for name in "abcdefghij":
+        kept.keep(name, name, math.inf)
+    assert kept.get("a") == "a"
+    kept.keep("k", "k", math.inf)
+    assert [name for name in "abcdefghijk" if kept.get(name)] == list("acdefghijk")
+    kept.keep("b", "long" * ENTRY, math.inf)
+    assert kept.held_bytes <= 10 * ENTRY
+    kept.keep("c", "x" * 20 * ENTRY, math.inf)
+    assert (len(kept), kept.held_bytes, kept.get("c")) == (0, 0, None)
+    for _ in range(3):
+        kept.keep("c", "c", math.inf)
+    assert (len(kept), kept.held_bytes) == (1, ENTRY)
+    kept.forget("c")
+    kept.forget("c")
+    assert (len(kept), kept.held_bytes) == (0, 0)
+
+
+async def test_what_has_ended_is_given_back_though_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered, "SWEEP_S", 0.01)
+    clock = FakeClock()
+    kept = memory(clock)
+    now_s = clock()
+    kept.keep("short", "", now_s + 60)
+    kept.keep("long", "", now_s + 3600)
+    kept.keep("ever", "", math.inf)
+    clock.ahead_s = 61
+    async with asyncio.timeout(10):
+        while len(kept) == 3:
+            await asyncio.sleep(0.01)
+        assert kept.get("long") is not None
+        clock.ahead_s = 3601
+        while len(kept) == 2:
+            await asyncio.sleep(0.01)
+    assert kept.get("ever") is not None
+    assert kept.held_bytes == ENTRY_BYTES + EMPTY_BYTES + len("ever") + EMPTY_BYTES
+    kept.forget("ever")
+    async with asyncio.timeout(10):
+        while kept._timer is not None:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("length", [20, 100, 4000])
+@pytest.mark.parametrize("missing", [True, False])
+async def test_a_flood_of_originals_takes_no_more_than_twenty_megabytes(
+    monkeypatch: pytest.MonkeyPatch, length: int, missing: bool
+) -> None:
+    """A tenth of the bound is as good a measure, in a tenth of the time."""
+    monkeypatch.setattr(originals, "MOST_KNOWN_BYTES", MOST_KNOWN_BYTES // 10)
+    monkeypatch.setattr(originals, "MOST_ABSENT_BYTES", MOST_ABSENT_BYTES // 10)
+    assert MOST_KNOWN_BYTES + MOST_ABSENT_BYTES <= 20_000_000
+    clock, source, metrics = FakeClock(), FakeSource(), FakeMetrics()
+
+    async def identify(key: str, known: Identity | None, generation: str) -> Identity:
+        if missing:
+            raise OriginalNotFound(f"there is no original under this key: it answers {403}")
+        return Identity(OriginalRef("photos", key), f'tag:"{secrets.token_hex(16)}"', generation)
+
+    source.identify, source.recheck_s = identify, 3600.0  # type: ignore[method-assign, assignment]
+    chain, flights = Chain(FakeInstantTier(), [], metrics), Flights()
+    made = Originals({"photos": source}, chain, FakeRenderer(), flights, clock, metrics)
+    deadline = clock() + 600
+
+    async def flood(count: int) -> None:
+        for _ in range(count):
+            ref = OriginalRef("photos", secrets.token_hex(length // 2))
+            with suppress(OriginalNotFound):
+                await made.identify(ref, deadline=deadline)
+
+    await flood(10)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        await flood(MOST_KNOWN_BYTES * 3 // 20 // (ENTRY_BYTES + length))
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0] - before
+        assert taken <= 2_000_000
+        assert taken <= 1.1 * made._known.held_bytes
+        clock.ahead_s = 4000.0
+        made._known._sweep()
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] - before < 100_000
+        assert len(made._known) == 0
+    finally:
+        tracemalloc.stop()

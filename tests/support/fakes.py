@@ -1,0 +1,465 @@
+"""Hand-written stand-ins for the ports, for tests of the use cases. Each keeps its contract and counts its calls."""
+
+import asyncio
+import os
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from proxy.core.cache.delivery import Timings, Variant
+from proxy.core.cache.generations import Purge, Reach, Scope
+from proxy.core.cache.keys import Entry, Seen, original_key
+from proxy.core.errors import CalotypeError, Conflict, OriginalNotFound
+from proxy.core.image.facts import Facts
+from proxy.core.image.formats import Format
+from proxy.core.image.original import Identity, OriginalRef, forms
+from proxy.core.transform.plan import Plan, canonical
+from proxy.ports.operations import Unfollowed
+from proxy.ports.rendering import Haste
+from proxy.ports.tiers import Presence
+from proxy.tiers.bucket import Object, StoreFault
+
+
+class FakeMetrics:
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def rendered(self, ref: OriginalRef, format: str, timings: Timings) -> None:
+        self.counts[f"rendered {format}"] += 1
+
+    def fetched(self, source: str, outcome: str) -> None:
+        self.counts[f"fetched {source} {outcome}"] += 1
+
+    def tier_failed(self, tier: str, kind: str) -> None:
+        self.counts[f"{tier} {kind}"] += 1
+
+
+class FakeClock:
+    """The loop's clock, moved ahead at will."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return asyncio.get_running_loop().time() + self.ahead_s
+
+
+class FakeInstantTier:
+    name = "memory"
+
+    def __init__(self, max_entry_bytes: int = 10**9) -> None:
+        self.entries: dict[str, Variant] = {}
+        self.max_entry_bytes = max_entry_bytes
+
+    def lookup(self, key: str) -> Variant | None:
+        return self.entries.get(key)
+
+    def store(self, key: str, variant: Variant) -> bool:
+        if len(variant.body) > self.max_entry_bytes:
+            return False
+        self.entries[key] = variant
+        return True
+
+    def remove(self, key: str) -> bool:
+        return self.entries.pop(key, None) is not None
+
+    def usage(self) -> tuple[int, int]:
+        return sum(len(variant.body) for variant in self.entries.values()), len(self.entries)
+
+
+class FakeTier:
+    """`gate`, while closed, holds every store; `lookups` counts."""
+
+    def __init__(self, name: str = "disk", writers: int = 1) -> None:
+        self.name = name
+        self.writers = writers
+        self.entries: dict[str, Variant] = {}
+        self.lookups = 0
+        self.closed = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def lookup(self, key: str, kind: Format | None) -> Variant | None:
+        self.lookups += 1
+        await asyncio.sleep(0)
+        return self.entries.get(key)
+
+    async def store(self, key: str, variant: Variant) -> bool:
+        await self.gate.wait()
+        self.entries[key] = variant
+        return True
+
+    async def holds(self, key: str, kind: Format | None) -> bool:
+        return key in self.entries
+
+    async def remove(self, key: str, kind: Format | None) -> bool:
+        return self.entries.pop(key, None) is not None
+
+    def usage(self) -> tuple[int, int]:
+        return 0, len(self.entries)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class FakeTurns:
+    """Turns of one key after another: `others` holds what other nodes are at, with what they say when done."""
+
+    def __init__(self) -> None:
+        self.others: dict[str, asyncio.Future[bool]] = {}
+        self.held: set[str] = set()
+        self.done: list[str] = []
+        self.left: list[str] = []
+
+    async def take(self, key: str, *, deadline: float) -> bool:
+        ours = key not in self.others or await self.others[key]
+        if ours:
+            self.held.add(key)
+        return ours
+
+    def made(self, key: str) -> None:
+        self.done.append(key)
+
+    async def leave(self, key: str) -> None:
+        self.held.discard(key)
+        self.left.append(key)
+
+
+class FakeKeep:
+    """An OriginalsTier of the ports over FakeOriginals."""
+
+    def __init__(self) -> None:
+        self.kept: dict[Identity, bytes] = {}
+        self.opened: list[FakeOriginal] = []
+
+    name = "originals"
+
+    async def remove(self, name: str) -> bool:
+        found = [identity for identity in self.kept if original_key(identity) == name]
+        for identity in found:
+            del self.kept[identity]
+        return bool(found)
+
+    async def lookup(self, identity: Identity) -> "FakeOriginal | None":
+        if identity not in self.kept:
+            return None
+        self.opened.append(FakeOriginal(identity, self.kept[identity]))
+        return self.opened[-1]
+
+
+class FakeRedirects:
+    def __init__(self) -> None:
+        self.known: dict[str, str] = {}
+
+    async def location(self, key: str, kind: Format, *, until_s: float) -> str:
+        return self.known.get(key, "")
+
+
+class FakeOriginal:
+    def __init__(self, identity: Identity, content: bytes) -> None:
+        self.identity = identity
+        self.size_bytes = len(content)
+        self.content = content
+        self.tag = ""
+        self.closed = False
+        self.changed = False
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
+        self._file.write(content)
+        self._file.flush()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def unchanged(self) -> bool:
+        return not self.changed
+
+    def close(self) -> None:
+        self.closed = True
+        self._file.close()
+
+
+class FakeSource:
+    """Originals in a dict; `gate`, while closed, holds every fetch; `failure` is raised instead."""
+
+    recheck_s = 1.0
+    missing_s = 60.0
+    serves_stale = False
+
+    def __init__(self, name: str = "photos") -> None:
+        self.name = name
+        self.originals: dict[str, bytes] = {}
+        self.versions: dict[str, str] = {}
+        self.tags: dict[str, str] = {}
+        self.identified = self.looks = 0
+        self.fetched: list[FakeOriginal] = []
+        self.failure: CalotypeError | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def put(self, key: str, content: bytes, version: str = "1") -> OriginalRef:
+        self.originals[key], self.versions[key] = content, version
+        return OriginalRef(self.name, key)
+
+    async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
+        self.identified += 1
+        self.knew = known
+        await asyncio.sleep(0)
+        if self.serves_stale and self.failure is not None:
+            raise self.failure
+        return self._identity(key, generation)
+
+    async def fetch(self, key: str, generation: str = "") -> FakeOriginal:
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        identity = self._identity(key, generation)
+        original = FakeOriginal(identity, self.originals[identity.ref.key])
+        original.tag = self.tags.get(key, "")
+        self.fetched.append(original)
+        return original
+
+    async def tag(self, key: str) -> str:
+        self.looks += 1
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        self._identity(key, "")
+        return self.tags.get(key, "")
+
+    def _identity(self, key: str, generation: str) -> Identity:
+        found = next(filter(self.originals.__contains__, forms(key)), None)
+        if found is None:
+            raise OriginalNotFound("there is no original under this key")
+        return Identity(OriginalRef(self.name, found), self.versions[found], generation)
+
+
+class FakeRenderer:
+    """Renders a text that tells original and plan; `failures` are raised in turn; `gate` holds started renders."""
+
+    def __init__(self) -> None:
+        self.renders = 0
+        self.probes = 0
+        self.failures: list[BaseException] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.seats = asyncio.Semaphore(1000)
+        self.facts = Facts(format=Format.JPEG, width_px=40, height_px=30, pages=1, alpha=False)
+        self.during: Callable[[FakeOriginal], None] = lambda original: None
+
+    async def probe(self, original: FakeOriginal, *, deadline: float) -> Facts:
+        self.probes += 1
+        await asyncio.sleep(0)
+        self.during(original)
+        if self.failures:
+            raise self.failures.pop(0)
+        return self.facts
+
+    async def render(
+        self,
+        original: FakeOriginal,
+        plan: Plan,
+        *,
+        deadline: float,
+        on_start: Callable[[], None],
+        haste: Haste | None = None,
+    ) -> Variant:
+        async with self.seats:
+            on_start()
+            self.renders += 1
+            await self.gate.wait()
+            self.during(original)
+            if self.failures:
+                raise self.failures.pop(0)
+            assert not getattr(original, "closed", False)
+            return Variant(
+                kind=plan.encode.format, body=getattr(original, "content", b"") + canonical(plan).encode()
+            )
+
+
+def temporary_file(folder: Path, name: str, content: bytes) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+class FakeFlags:
+    """Presence flags in a dict, and which turns were ended."""
+
+    def __init__(self) -> None:
+        self.flags: dict[str, Presence] = {}
+        self.ended: list[str] = []
+
+    async def presence(self, key: str) -> Presence:
+        return self.flags.get(key, Presence.UNKNOWN)
+
+    async def mark_absent(self, key: str) -> None:
+        self.flags.setdefault(key, Presence.ABSENT)
+
+    async def mark_present(self, key: str) -> None:
+        self.flags[key] = Presence.PRESENT
+
+    async def unmark(self, key: str) -> None:
+        self.flags.pop(key, None)
+
+    async def leave(self, key: str) -> None:
+        self.ended.append(key)
+
+
+class FakeObjects:
+    """Objects in a dict; `gate`, while closed, holds every call; `fault` is raised, `faults_left` times if set."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Object] = {}
+        self.puts = self.asked = 0
+        self.fault: StoreFault | None = None
+        self.faults_left: int | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def get(self, name: str) -> Object | None:
+        await self._pass()
+        return self.objects.get(name)
+
+    async def put(self, name: str, stored: Object) -> None:
+        self.puts += 1
+        await self._pass()
+        self.objects[name] = stored
+
+    async def metadata(self, name: str) -> Mapping[str, str] | None:
+        self.asked += 1
+        await self._pass()
+        return self.objects[name].metadata if name in self.objects else None
+
+    async def delete(self, name: str) -> bool:
+        await self._pass()
+        return self.objects.pop(name, None) is not None
+
+    async def signed(self, name: str, seconds: int) -> str:
+        return f"signed:{name}:{seconds}"
+
+    def swap(self, name: str, body: bytes | None) -> None:
+        if body is None:
+            del self.objects[name]
+        else:
+            self.objects[name] = replace(self.objects[name], body=body)
+
+    async def _pass(self) -> None:
+        await self.gate.wait()
+        if self.fault is not None and self.faults_left != 0:
+            if self.faults_left is not None:
+                self.faults_left -= 1
+            raise self.fault
+
+
+class FakeShelf(FakeSource):
+    """A FakeSource that can be listed and put into."""
+
+    async def keep(
+        self, key: str, content: FakeOriginal, *, kind: Format, generation: str, overwrite: bool = False
+    ) -> None:
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        body = os.pread(content.fileno(), content.size_bytes, 0)
+        if overwrite:
+            self.originals[key] = body
+        elif self.originals.setdefault(key, body) != body:
+            raise Conflict("other bytes")
+        self.versions.setdefault(key, "1")
+
+    async def exists(self, key: str) -> bool:
+        return key in self.originals
+
+    async def discard(self, key: str) -> None:
+        self.originals.pop(key, None)
+
+    async def keys(self, prefix: str) -> AsyncIterator[list[str]]:
+        if self.failure is not None:
+            raise self.failure
+        found = sorted(key for key in self.originals if key.startswith(prefix))
+        for at in range(0, len(found), 2):
+            yield found[at : at + 2]
+
+
+class FakeIndex:
+    """Notes in lists."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[OriginalRef, Entry, str]] = []
+        self.events: dict[OriginalRef, Seen] = {}
+
+    def note(self, ref: OriginalRef, entry: Entry, plan: str = "") -> None:
+        if entry.key not in [noted.key for _, noted, _ in self.notes]:
+            self.notes.append((ref, entry, plan))
+
+    async def find(self, purges: Sequence[Purge]) -> list[Entry]:
+        return [
+            entry
+            for ref, entry, plan in self.notes
+            if any(_covers(each.scope, ref, plan) and entry.generation < each.token for each in purges)
+        ]
+
+    async def drop(self, entries: Sequence[Entry]) -> None:
+        self.notes = [note for note in self.notes if note[1] not in entries]
+
+    async def seen(self, ref: OriginalRef) -> Seen | None:
+        known = any(noted == ref for noted, _, _ in self.notes)
+        return self.events.get(ref, Seen("", "") if known else None)
+
+    async def saw(self, ref: OriginalRef, seen: Seen) -> None:
+        self.events[ref] = seen
+
+
+def _covers(scope: Scope, ref: OriginalRef, plan: str) -> bool:
+    if scope.source != ref.source:
+        return False
+    match scope.reach:
+        case Reach.ORIGINAL:
+            return ref.key == scope.text
+        case Reach.PREFIX:
+            return ref.key.startswith(scope.text)
+        case Reach.PLAN:
+            return plan == scope.text
+        case Reach.VARIANT:
+            return f"{ref.key}\n{plan}" == scope.text
+
+
+class FakeJournal:
+    def __init__(self) -> None:
+        self.purges: list[Purge] = []
+        self.fault: OSError | None = None
+
+    def append(self, purges: Iterable[Purge]) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.purges += purges
+
+
+class FakeFleet:
+    def __init__(self) -> None:
+        self.published: list[Purge] = []
+        self.unheard: list[str] = []
+
+    async def publish(self, purges: Sequence[Purge]) -> list[str]:
+        self.published += purges
+        return self.unheard
+
+
+class FakeFollower:
+    """`gate`, while closed, holds what it is told; `deaf` refuses."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[list[Scope], list[str]]] = []
+        self.deaf = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def forget(self, scopes: Sequence[Scope], keys: Sequence[str]) -> int:
+        await self.gate.wait()
+        if self.deaf:
+            raise Unfollowed
+        self.told.append((list(scopes), list(keys)))
+        return len(keys)
