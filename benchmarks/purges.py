@@ -20,7 +20,7 @@ from proxy.core.cache.keys import Entry
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.state.database import Database
-from proxy.state.entry_index import SCHEMA, Index
+from proxy.state.entry_index import SCHEMA, SqliteEntryIndex
 from proxy.tiers.disk import DiskTier
 from tests.stories.fleet import Node, running, s3
 from tests.support import pictures, servers
@@ -38,7 +38,7 @@ async def fill(folder: Path) -> None:
     (folder / "cache" / "records").mkdir(parents=True)
     disk = DiskTier(folder / "cache" / "variants", max_bytes=2**33, metrics=FakeMetrics())
     database = Database(folder / "cache" / "records" / "index.db", SCHEMA, FakeMetrics())
-    index = Index(database)
+    index = SqliteEntryIndex(database)
     for number in range(VARIANTS):
         key = f"{number + 1:064x}"
         await disk.store(key, Variant(kind=Format.WEBP, body=b"x" * 200))

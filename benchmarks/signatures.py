@@ -11,7 +11,7 @@ from collections import Counter
 from urllib.parse import quote
 
 from proxy.core.errors import BadSignature, BadUrl, SignatureRequired
-from proxy.core.url.mounts import Mount, Signing, proven
+from proxy.core.url.mounts import Mount, Signing, verify_signature
 from proxy.core.url.signing import sign
 from proxy.core.url.target import cut
 
@@ -93,7 +93,7 @@ def refused(raw: str) -> str:
     """How `raw` is answered; `accepted` if it is."""
     try:
         cut(raw)
-        proven(MOUNT, raw)
+        verify_signature(MOUNT, raw)
     except (BadSignature, BadUrl, SignatureRequired) as refusal:
         return refusal.slug
     return "accepted"

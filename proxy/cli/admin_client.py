@@ -14,7 +14,7 @@ _PARAMETER = re.compile(r"\bparameter (mount|original|prefix|url|preset|all)\b")
 """What the commands have as flags of the same names."""
 
 
-class Admin:
+class AdminClient:
     """An async context. Raises ConfigError for what cannot be reached or is refused, in a line."""
 
     def __init__(self, settings: Settings, url: str | None, token: str | None = None) -> None:
@@ -30,7 +30,7 @@ class Admin:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> "Admin":
+    async def __aenter__(self) -> "AdminClient":
         self._session = aiohttp.ClientSession(
             headers=self._headers, timeout=aiohttp.ClientTimeout(total=CALL_S), trust_env=False
         )
@@ -47,15 +47,15 @@ class Admin:
             async with self._session.request(
                 method, self._url + path, json=body, allow_redirects=False
             ) as answer:
-                told: dict[str, Any] = await answer.json(content_type=None)
+                document: dict[str, Any] = await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             raise ConfigError(f"--node: no node answers at {self._url}") from None
         if answer.status >= 300:
-            detail = _PARAMETER.sub(r"--\1", str(told.get("detail", answer.status)))
+            detail = _PARAMETER.sub(r"--\1", str(document.get("detail", answer.status)))
             if answer.status == 401:
                 detail = (
                     f"--token: the node does not take it: {detail}" if self._headers else f"--token: {detail}"
                 )
-            open_ = "".join(f"\n  {line}" for line in told.get("open", ()))
+            open_ = "".join(f"\n  {line}" for line in document.get("open", ()))
             raise ConfigError(detail + open_)
-        return told
+        return document

@@ -16,7 +16,7 @@ import click
 
 from proxy.cli.options import config_option, example, json_option, originals_option, run, settings_of
 from proxy.config.errors import ConfigError
-from proxy.config.sections import S3, Directory, Http
+from proxy.config.sections import DirectorySection, HttpSection, S3Section
 from proxy.config.settings import Settings
 from proxy.core.cache.delivery import Variant
 from proxy.core.errors import WorkerDied
@@ -24,7 +24,7 @@ from proxy.core.image.formats import OUTPUTS, Format
 from proxy.fleet.presence import RedisFault
 from proxy.node import factory
 from proxy.ports.tiers import Presence
-from proxy.remote.errors import Denied, Foreign, Refused, RemoteError
+from proxy.remote.errors import AccessDenied, AddressNotAllowed, RemoteError, RequestRefused
 from proxy.remote.s3 import S3Bucket
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.tiers.bucket import BucketTier, NoFlags
@@ -36,8 +36,8 @@ class Finding(NamedTuple):
     """One part, whether it works, and what there is to say of it."""
 
     part: str
-    well: bool
-    said: str
+    ok: bool
+    message: str
 
 
 class _AlwaysThere(NoFlags):
@@ -55,9 +55,9 @@ async def examine(settings: Settings) -> list[Finding]:
     ]
     for name, source in settings.sources.items():
         part = f"sources.{name}"
-        if isinstance(source, Directory):
+        if isinstance(source, DirectorySection):
             findings.append(_directory(part, f"{part}.path", source.path, os.R_OK | os.X_OK))
-        elif isinstance(source, Http):
+        elif isinstance(source, HttpSection):
             hosts = sorted(factory.web_place(source).reached)
             findings += [await _patiently(part, _host(part, host, settings, source)) for host in hosts]
         else:
@@ -123,33 +123,33 @@ def _disk(settings: Settings) -> Finding:
     return Finding(part, True, f"{path} is writable")
 
 
-def _where(s3: S3) -> str:
+def _where(s3: S3Section) -> str:
     return f"bucket {s3.bucket} at {s3.endpoint_url or 'AWS'}"
 
 
 def _failed(part: str, where: str, failure: RemoteError) -> Finding:
-    mend = "" if isinstance(failure, Refused) else f"; is {part}.endpoint_url right, and the store up?"
+    mend = "" if isinstance(failure, RequestRefused) else f"; is {part}.endpoint_url right, and the store up?"
     return Finding(part, False, f"{where}: {failure}{mend}")
 
 
-async def _s3_source(part: str, source: S3) -> Finding:
+async def _s3_source(part: str, source: S3Section) -> Finding:
     where = _where(source)
     try:
         async with factory.s3_bucket(source) as bucket:
             await bucket.reach()
-    except Denied:
-        said = "reached, but may not be listed: a missing original and a forbidden one are both 404"
-        return Finding(part, True, f"{where}: {said}")
+    except AccessDenied:
+        message = "reached, but may not be listed: a missing original and a forbidden one are both 404"
+        return Finding(part, True, f"{where}: {message}")
     except RemoteError as failure:
         return _failed(part, where, failure)
     return Finding(part, True, f"{where}: reached")
 
 
-async def _host(part: str, host: str, settings: Settings, source: Http) -> Finding:
+async def _host(part: str, host: str, settings: Settings, source: HttpSection) -> Finding:
     try:
         async with factory.web(settings, source) as web:
             await web.reach(host)
-    except Foreign as failure:
+    except AddressNotAllowed as failure:
         return Finding(part, False, f"{host}: {failure}; set {part}.allow_private if that is meant")
     except RemoteError as failure:
         return Finding(part, False, f"{host}: {failure}")
@@ -161,12 +161,12 @@ async def _bucket(settings: Settings) -> Finding:
     bucket = settings.cache.bucket
     if bucket.kind == "directory":
         found = _directory(part, f"{part}.path", Path(bucket.path), os.R_OK | os.W_OK | os.X_OK)
-        return found if not found.well else await _tried(part, str(bucket.path), settings, None)
+        return found if not found.ok else await _tried(part, str(bucket.path), settings, None)
     s3 = bucket.as_s3()
     try:
         async with factory.s3_bucket(s3) as opened:
             return await _tried(part, _where(s3), settings, opened)
-    except Denied:
+    except AccessDenied:
         return Finding(part, False, f"{_where(s3)}: these credentials may not write, read and list there")
     except RemoteError as failure:
         return _failed(part, _where(s3), failure)
@@ -214,8 +214,8 @@ async def _redis(settings: Settings) -> Finding:
     except (RedisFault, ConfigError) as failure:
         return Finding("redis", False, str(failure))
     if took_s > settings.redis.timeout:
-        said = f"answers in {took_s * 1000:.0f} ms, later than redis.timeout: it would not be waited for"
-        return Finding("redis", False, said)
+        message = f"answers in {took_s * 1000:.0f} ms, later than redis.timeout: it would not be waited for"
+        return Finding("redis", False, message)
     return Finding("redis", True, "written and read")
 
 
@@ -237,5 +237,5 @@ def command(config: Path | None, originals: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([finding._asdict() for finding in findings]))
     for finding in () if as_json else findings:
-        click.echo(f"{'ok  ' if finding.well else 'FAIL'}  {finding.part}: {finding.said}")
-    sys.exit(0 if all(finding.well for finding in findings) else 1)
+        click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.part}: {finding.message}")
+    sys.exit(0 if all(finding.ok for finding in findings) else 1)

@@ -32,10 +32,10 @@ class Value(NamedTuple):
 
     def line(self) -> str:
         """Of a TOML file."""
-        told = f"{self.origin} {self.where}".rstrip() + (f": {self.means}" if self.means else "")
-        return f"{f'{self.name} = {self.value}':<50}  # {told}"
+        spelled = f"{self.origin} {self.where}".rstrip() + (f": {self.means}" if self.means else "")
+        return f"{f'{self.name} = {self.value}':<50}  # {spelled}"
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         value = tomllib.loads(f"value = {self.value}")["value"]
         return {"value": value, "origin": self.origin, "where": self.where}
@@ -78,10 +78,10 @@ def _masked(url: str) -> str:
 
 def _origin(path: tuple[str, ...], layers: Sequence[Layer]) -> tuple[str, str]:
     for layer in layers:
-        said: Any = layer.said
+        value: Any = layer.values
         for name in path:
-            said = said.get(name, ...) if isinstance(said, Mapping) else ...
-        if said is not ...:
+            value = value.get(name, ...) if isinstance(value, Mapping) else ...
+        if value is not ...:
             name = ".".join(path)
             match layer.origin:
                 case "flag":
@@ -117,7 +117,7 @@ def command(config: Path | None, originals: Path | None, flags: dict[str, Any], 
     with one_line():
         values = effective(*traced_settings(config, originals, **flags))
     if as_json:
-        click.echo(json.dumps({each.name: each.told() for each in values}))
+        click.echo(json.dumps({each.name: each.as_dict() for each in values}))
         return
     for each in values:
         click.echo(each.line())

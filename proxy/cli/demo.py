@@ -8,7 +8,7 @@ from pathlib import Path
 
 import proxy
 from proxy.config.errors import ConfigError
-from proxy.config.sections import Directory
+from proxy.config.sections import DirectorySection
 from proxy.config.settings import Settings
 
 _SHOWN = (
@@ -32,7 +32,7 @@ _PAGES = (
 
 def with_originals(settings: Settings) -> Settings:
     """`settings` with a source `demo`."""
-    directory = Directory(path=_directory(settings))
+    directory = DirectorySection(path=_directory(settings))
     return settings.model_copy(update={"sources": {**settings.sources, "demo": directory}})
 
 

@@ -37,10 +37,10 @@ def command(url: str, accept: str, as_json: bool, originals: Path | None, config
         async with Engine(settings, PrometheusMetrics(), quiet(), disk=None, workers=1) as engine:
             return dict(await engine.explain(url, accept))
 
-    told = run(tell())
+    explanation = run(tell())
     if as_json:
-        click.echo(json.dumps(told))
-    for name, value in () if as_json else told.items():
+        click.echo(json.dumps(explanation))
+    for name, value in () if as_json else explanation.items():
         for line in value if isinstance(value, list) else [value]:
             click.echo(f"{name:10} {line}".rstrip())
-    sys.exit(1 if told["refused"] else 0)
+    sys.exit(1 if explanation["refused"] else 0)

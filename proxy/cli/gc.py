@@ -12,21 +12,21 @@ from typing import NamedTuple
 import click
 
 from proxy.cli.options import config_option, example, json_option, run, settings_of
-from proxy.cli.progress import bar
+from proxy.cli.progress import progress_bar
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 from proxy.core.errors import CalotypeError
 from proxy.core.image.original import OriginalRef
 from proxy.node.engine import Engine
-from proxy.state.usage import asked_since
+from proxy.state.usage import used_since
 from proxy.telemetry.event_log import quiet
 from proxy.telemetry.metrics import PrometheusMetrics
-from proxy.tiers.bucket import BucketTier, Stored, StoreFault
+from proxy.tiers.bucket import BucketTier, ObjectStoreError, Stored
 
 _AT_ONCE = 16
 
 
-class Found(NamedTuple):
+class GcEntry(NamedTuple):
     """An entry that nobody needs, and why."""
 
     name: str
@@ -34,15 +34,15 @@ class Found(NamedTuple):
     is_removed: bool
 
 
-class Collected(NamedTuple):
+class GcReport(NamedTuple):
     """How many entries were looked at, could not be looked at, and are needed by nobody."""
 
     looked_at: int
     unknown: int
-    found: list[Found]
+    found: list[GcEntry]
 
 
-async def collect(settings: Settings, *, gone: bool, unused_since: date | None, delete: bool) -> Collected:
+async def collect(settings: Settings, *, gone: bool, unused_since: date | None, delete: bool) -> GcReport:
     """Looks at every entry of the bucket; removes what nobody needs only if told to `delete`. Raises ConfigError."""
     if settings.cache.bucket.kind == "none":
         raise ConfigError("cache.bucket.kind: is none; there is nothing to tidy up")
@@ -52,14 +52,14 @@ async def collect(settings: Settings, *, gone: bool, unused_since: date | None, 
 
 async def _collected(
     settings: Settings, scratch: Path, *, gone: bool, unused_since: date | None, delete: bool
-) -> Collected:
+) -> GcReport:
     engine = Engine(settings, PrometheusMetrics(), quiet(), disk=scratch, workers=1)
     async with engine:
         bucket = engine.bucket
         assert bucket is not None
         try:
             return await _Collector(engine, bucket, gone=gone, delete=delete).run(unused_since)
-        except StoreFault as fault:
+        except ObjectStoreError as fault:
             raise ConfigError(f"cache.bucket: it cannot be listed ({fault.kind})") from None
 
 
@@ -73,11 +73,11 @@ class _Collector:
         self._used: set[bytes] = set()
         self._since: date | None = None
         self._looked_at = self._unknown = 0
-        self._found: list[Found] = []
+        self._found: list[GcEntry] = []
 
-    async def run(self, since: date | None) -> Collected:
+    async def run(self, since: date | None) -> GcReport:
         if since is not None:
-            self._used, first = await asked_since(self._bucket, since)
+            self._used, first = await used_since(self._bucket, since)
             if first is None or first > since:
                 raise ConfigError(
                     f"--unused-since: what was asked for is known only since {first}; choose that day or a later one"
@@ -86,7 +86,7 @@ class _Collector:
                 )
             self._since = since
         failed = ""
-        with bar("looking", None) as shown:
+        with progress_bar("looking", None) as shown:
             async with asyncio.TaskGroup() as group:
                 seats = asyncio.Semaphore(_AT_ONCE)
 
@@ -101,11 +101,11 @@ class _Collector:
                         await seats.acquire()
                         group.create_task(look(stored))
                         shown.set(done=self._looked_at, total=self._looked_at + 1, failed=self._unknown)
-                except StoreFault as fault:
+                except ObjectStoreError as fault:
                     failed = fault.kind
         if failed:
-            raise StoreFault(failed)
-        return Collected(self._looked_at, self._unknown, sorted(self._found))
+            raise ObjectStoreError(failed)
+        return GcReport(self._looked_at, self._unknown, sorted(self._found))
 
     async def _look(self, stored: Stored) -> None:
         self._looked_at += 1
@@ -113,13 +113,13 @@ class _Collector:
         if not reason and self._gone:
             try:
                 reason = await self._of_nobody(stored)
-            except (StoreFault, CalotypeError):
+            except (ObjectStoreError, CalotypeError):
                 self._unknown += 1
                 return
         if reason:
             removed = self._delete and bool(await self._bucket.remove(stored.key, stored.kind))
             name = self._bucket.object_name(stored.key, stored.kind)
-            self._found.append(Found(name, reason, removed))
+            self._found.append(GcEntry(name, reason, removed))
 
     def _unused(self, stored: Stored) -> str:
         """Facts are a few bytes that spare a fetch, and are asked for unseen: they go with their original."""
@@ -160,7 +160,7 @@ def command(
     if not gone and unused_since is None:
         raise click.UsageError("give --gone, --unused-since or both")
 
-    async def tidy() -> Collected:
+    async def tidy() -> GcReport:
         since = None if unused_since is None else unused_since.date()
         return await collect(settings_of(config), gone=gone, unused_since=since, delete=delete)
 
@@ -172,9 +172,9 @@ def command(
         )
     for found in () if as_json else collected.found:
         click.echo(f"{'removed' if found.is_removed else 'unneeded'}  {found.name}: {found.reason}")
-    said = f"{removed} removed" if delete else "add --delete to remove them"
+    summary = f"{removed} removed" if delete else "add --delete to remove them"
     click.echo(
-        f"{len(collected.found)} of {collected.looked_at} entries are needed by nobody; {said}"
+        f"{len(collected.found)} of {collected.looked_at} entries are needed by nobody; {summary}"
         + (f"; {collected.unknown} could not be looked at" if collected.unknown else ""),
         err=True,
     )

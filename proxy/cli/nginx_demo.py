@@ -126,11 +126,11 @@ def _await(process: subprocess.Popen[bytes], local: str, stopped: Callable[[], b
         raise SystemExit(_ENDED)
 
 
-def _free(asked: Mapping[str, int]) -> dict[str, int]:
+def _free(given: Mapping[str, int]) -> dict[str, int]:
     """The ports `asked` for by the names of their options, a free one for 0; raises SystemExit where one is taken."""
     found: dict[str, int] = {}
     with ExitStack() as stack:
-        for option, port in asked.items():
+        for option, port in given.items():
             made = stack.enter_context(socket.socket())
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -165,8 +165,8 @@ def main(https_port: int, http_port: int, status_port: int, admin_port: int) -> 
     """The demo behind nginx, on ports of loopback; 0 takes a free one."""
     if shutil.which("nginx") is None or shutil.which("openssl") is None:
         raise SystemExit("front: nginx and openssl are needed; as root: apt-get install nginx openssl")
-    asked = {"--https-port": https_port, "--http-port": http_port, "--status-port": status_port}
-    *of_nginx, admin_port = _free({**asked, "--admin-port": admin_port}).values()
+    given = {"--https-port": https_port, "--http-port": http_port, "--status-port": status_port}
+    *of_nginx, admin_port = _free({**given, "--admin-port": admin_port}).values()
     ports = Ports(*of_nginx)
     stopped = _stopping()
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (for names of our own)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-class Bar:
+class ProgressBar:
     """One thing in its parts, some of which may fail."""
 
     def __init__(self, progress: "Progress", task: "TaskID") -> None:
@@ -39,7 +39,7 @@ class Bar:
 
 
 @contextmanager
-def bar(doing: str, total: int | None) -> Iterator[Bar]:
+def progress_bar(doing: str, total: int | None) -> Iterator[ProgressBar]:
     """Shown as long as the context is; `total` is None while nobody knows."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -52,4 +52,4 @@ def bar(doing: str, total: int | None) -> Iterator[Bar]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield Bar(progress, progress.add_task(doing, total=total, rate=""))
+        yield ProgressBar(progress, progress.add_task(doing, total=total, rate=""))

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from proxy.cli.admin_client import Admin
+from proxy.cli.admin_client import AdminClient
 from proxy.cli.options import config_option, example, json_option, run, settings_of, token_option
 from proxy.config.errors import ConfigError
 
@@ -38,20 +38,20 @@ def command(
 
     A node tells the others. Exit 1 where not every node has confirmed; the lines say which.
     """
-    asked = {name: value for name, value in what.items() if value is not None}
+    body = {name: value for name, value in what.items() if value is not None}
     if everything:
-        asked["all"] = True  # type: ignore[assignment]
+        body["all"] = True  # type: ignore[assignment]
 
     async def call() -> dict[str, Any]:
-        if len(asked.keys() - {"mount"}) != 1:
+        if len(body.keys() - {"mount"}) != 1:
             raise ConfigError("give one of --original, --prefix, --url, --preset and --all")
-        async with Admin(settings_of(config), node, token) as admin:
-            return await admin.call("POST", "/v1/purge", asked)
+        async with AdminClient(settings_of(config), node, token) as admin:
+            return await admin.call("POST", "/v1/purge", body)
 
-    told = run(call())
+    answer = run(call())
     if as_json:
-        click.echo(json.dumps(told))
+        click.echo(json.dumps(answer))
         return
-    tiers = ", ".join(f"{name} {count}" for name, count in told["tiers"].items())
-    behind = f"; {told['behind']} more are being removed" if told["behind"] else ""
-    click.echo(f"purged: {told['removed']} entries removed{f' ({tiers})' if tiers else ''}{behind}")
+    tiers = ", ".join(f"{name} {count}" for name, count in answer["tiers"].items())
+    behind = f"; {answer['behind']} more are being removed" if answer["behind"] else ""
+    click.echo(f"purged: {answer['removed']} entries removed{f' ({tiers})' if tiers else ''}{behind}")

@@ -15,11 +15,11 @@ from typing import NamedTuple
 import click
 
 from proxy.cli.options import config_option, example, json_option, one_line, run, settings_of
-from proxy.cli.progress import bar
+from proxy.cli.progress import progress_bar
 from proxy.config.errors import ConfigError
-from proxy.config.sections import Directory
+from proxy.config.sections import DirectorySection
 from proxy.config.settings import Settings
-from proxy.core.cache.variant_request import Wanted
+from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import CalotypeError
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import SNIFF_BYTES, TRAITS, Format, sniff
@@ -51,19 +51,19 @@ async def render(
     """Renders `source` to `out`; returns how many pictures failed, each told in a line on standard error, as is what was
     made, `as_json` in an object a line. Raises ConfigError and what is wrong with the transform or the picture."""
     presets = settings.parsed_presets()
-    asked = parse_tokens(transform, presets).transform(presets)
+    requested = parse_tokens(transform, presets).transform(presets)
     if source != STANDARD and source.is_dir():
-        return await _render_all(settings, source.resolve(), asked, _folder(source, out), as_json=as_json)
+        return await _render_all(settings, source.resolve(), requested, _folder(source, out), as_json=as_json)
     if out is not None and out.is_dir():
         raise ConfigError("-o: is a directory; name a file, as INPUT is one")
     if out in (None, STANDARD):
         if sys.stdout.isatty():
             raise ConfigError("-o: name a file; a terminal shows no picture")
     else:
-        asked = _of_suffix(asked, out.suffix.lower())
+        requested = _of_suffix(requested, out.suffix.lower())
     with _at_hand(source, int(settings.limits.original_max_bytes)) as file:
         async with _engine(settings, file.parent, workers=1) as engine:
-            made = await _deliver(engine, file.name, asked)
+            made = await _deliver(engine, file.name, requested)
     try:
         if out in (None, STANDARD):
             sys.stdout.buffer.write(made.body)
@@ -78,18 +78,18 @@ async def render(
     return 0
 
 
-def _of_suffix(asked: Transform, suffix: str) -> Transform:
+def _of_suffix(requested: Transform, suffix: str) -> Transform:
     """`asked` in the format of the output's suffix, where it names none itself; raises ConfigError where the two
     contradict each other."""
     of_suffix = _BY_SUFFIX.get(suffix)
-    if isinstance(asked.format, Format):
-        if (of_suffix or asked.format) is not asked.format or suffix in _OTHER_SUFFIXES:
-            raise ConfigError(f"-o: the suffix {suffix} contradicts f_{TRAITS[asked.format].suffix}")
-        return asked
+    if isinstance(requested.format, Format):
+        if (of_suffix or requested.format) is not requested.format or suffix in _OTHER_SUFFIXES:
+            raise ConfigError(f"-o: the suffix {suffix} contradicts f_{TRAITS[requested.format].suffix}")
+        return requested
     if of_suffix is None and suffix:
         known = ", ".join(sorted(_BY_SUFFIX))
         raise ConfigError(f"-o: no format has this suffix; there are {known}, or name a format with f_")
-    return replace(asked, format=of_suffix or asked.format)
+    return replace(requested, format=of_suffix or requested.format)
 
 
 def _folder(source: Path, out: Path | None) -> Path:
@@ -114,19 +114,21 @@ def _at_hand(source: Path, most_bytes: int) -> Iterator[Path]:
         yield file
 
 
-async def _render_all(settings: Settings, source: Path, asked: Transform, out: Path, *, as_json: bool) -> int:
+async def _render_all(
+    settings: Settings, source: Path, requested: Transform, out: Path, *, as_json: bool
+) -> int:
     pictures = list(_pictures(source, out.resolve()))
     shared = Counter(path.with_suffix("") for path in pictures)
     waiting = iter(pictures)
     failed = 0
-    with bar("rendering", len(pictures)) as shown:
+    with progress_bar("rendering", len(pictures)) as shown:
 
         async def work(engine: Engine) -> None:
             nonlocal failed
             for path in waiting:
                 key = path.relative_to(source).as_posix()
                 try:
-                    made = await _deliver(engine, key, asked)
+                    made = await _deliver(engine, key, requested)
                     # Two originals that differ in their suffix alone keep it, or one would overwrite the other.
                     stem = path.name if shared[path.with_suffix("")] > 1 else path.stem
                     folder = out / path.relative_to(source).parent
@@ -145,13 +147,13 @@ async def _render_all(settings: Settings, source: Path, asked: Transform, out: P
             for _ in range(2 * settings.workers()):
                 group.create_task(work(engine))
     counts = {"rendered": len(pictures) - failed, "failed": failed}
-    said = f"{counts['rendered']} rendered to {out}, {failed} failed"
-    click.echo(json.dumps(counts) if as_json else said, err=True)
+    summary = f"{counts['rendered']} rendered to {out}, {failed} failed"
+    click.echo(json.dumps(counts) if as_json else summary, err=True)
     return failed
 
 
 def _engine(settings: Settings, root: Path, *, workers: int | None = None) -> Engine:
-    lone = settings.model_copy(update={"sources": {_SOURCE: Directory(path=root)}, "mounts": {}})
+    lone = settings.model_copy(update={"sources": {_SOURCE: DirectorySection(path=root)}, "mounts": {}})
     return Engine(lone, PrometheusMetrics(), quiet(), disk=None, workers=workers)
 
 
@@ -184,11 +186,11 @@ class _Made(NamedTuple):
         )
 
 
-async def _deliver(engine: Engine, key: str, asked: Transform) -> _Made:
+async def _deliver(engine: Engine, key: str, requested: Transform) -> _Made:
     # Nobody negotiates here: f_auto is the best the configuration has.
     modern = frozenset(engine.settings.formats.auto) - {Format.JPEG}
     most_px = engine.settings.limits.output_max_side
-    wanted = Wanted(OriginalRef(_SOURCE, key), asked, modern, most_px)
+    wanted = VariantRequest(OriginalRef(_SOURCE, key), requested, modern, most_px)
     # The deadline bounds a request's wait; here there is only the render's own timeout.
     began_s = engine.clock()
     deadline = began_s + 3600

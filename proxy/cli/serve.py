@@ -14,7 +14,7 @@ from proxy.config.settings import Settings
 from proxy.config.shipped import demo_configuration
 from proxy.node.listeners import leave
 from proxy.node.serve import prepare, serve_until_signal
-from proxy.telemetry.log_writer import Outlet
+from proxy.telemetry.log_writer import LogWriter
 
 
 @click.command(
@@ -40,7 +40,7 @@ def command(config: Path | None, originals: Path | None, flags: dict[str, Any], 
             demo.paint(settings)
             announce = demo.announce
         children = prepare(settings)
-    out = Outlet(form=settings.log.format)
+    out = LogWriter(form=settings.log.format)
     try:
         run(serve_until_signal(settings, out, children, read=read, announce=announce))
     finally:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from proxy.cli.options import config_option, example, json_option, one_line, settings_of, sign_options
-from proxy.cli.url import Wish, signed_url
+from proxy.cli.url import SignOptions, signed_url
 
 
 @click.command(
@@ -22,5 +22,5 @@ from proxy.cli.url import Wish, signed_url
 def command(url: str, mount: str | None, config: Path | None, as_json: bool, **how: Any) -> None:
     """Print URL, absolute or from its first slash on, with its signature."""
     with one_line():
-        made = signed_url(settings_of(config), url, mount=mount, wish=Wish(**how))
+        made = signed_url(settings_of(config), url, mount=mount, wish=SignOptions(**how))
     click.echo(json.dumps({"url": made}) if as_json else made)

@@ -16,7 +16,7 @@ from proxy.core.url.target import cut, origin_and_target
 from proxy.node import factory
 
 
-class Wish(NamedTuple):
+class SignOptions(NamedTuple):
     """How to sign: with which key, none being the mount's first, for how many seconds, for whose pages and session."""
 
     key_id: str | None = None
@@ -26,11 +26,11 @@ class Wish(NamedTuple):
 
 
 def variant_url(
-    settings: Settings, key: str, transform: str, *, mount: str | None, query: bool, wish: Wish | None
+    settings: Settings, key: str, transform: str, *, mount: str | None, query: bool, wish: SignOptions | None
 ) -> str:
     """The URL of a variant, signed if there is a `wish`. Raises ConfigError or what is wrong with key or transform."""
-    asked = parse_tokens(transform, settings.parsed_presets())
-    below = (query_url if query else path_url)(key, asked.own, asked.preset)
+    parsed = parse_tokens(transform, settings.parsed_presets())
+    below = (query_url if query else path_url)(key, parsed.own, parsed.preset)
     chosen = _chosen(factory.mounts(settings), mount)
     target = below if chosen is None else chosen.prefix.removesuffix("/") + below
     host = "*" if chosen is None else chosen.host
@@ -44,7 +44,7 @@ def variant_url(
     return origin + target
 
 
-def signed_url(settings: Settings, url: str, *, mount: str | None, wish: Wish) -> str:
+def signed_url(settings: Settings, url: str, *, mount: str | None, wish: SignOptions) -> str:
     """`url`, absolute or a target alone, with its signature. Raises ConfigError, BadUrl or UnknownRoute."""
     origin, target = origin_and_target(url)
     cut(target)
@@ -66,7 +66,7 @@ def _chosen(mounts: list[Mount], name: str | None) -> Mount | None:
     raise ConfigError(f"--mount: there is no mount of that name; there are {names}")
 
 
-def _signed(settings: Settings, mount: Mount, target: str, wish: Wish) -> str:
+def _signed(settings: Settings, mount: Mount, target: str, wish: SignOptions) -> str:
     if mount.signing is Signing.OFF:
         raise ConfigError(f"mounts.{mount.name}.signing: is off; set it to optional or required")
     key_id = wish.key_id or next(iter(mount.keys))
@@ -112,7 +112,7 @@ def command(
     """Print the URL of a variant: KEY of the original, TRANSFORM as in w_400,h_300,c_fill,f_auto."""
     if not is_signed and any(how.values()):
         raise click.UsageError("--key, --expires, --domain and --session go with --sign")
-    wish = Wish(**how) if is_signed else None
+    wish = SignOptions(**how) if is_signed else None
     with one_line():
         settings = settings_of(config)
         made = variant_url(settings, key, transform, mount=mount, query=query, wish=wish)

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple, Protocol, TextIO
 import click
 import msgspec
 
-from proxy.cli.admin_client import Admin
+from proxy.cli.admin_client import AdminClient
 from proxy.cli.options import config_option, example, json_option, one_line, run, settings_of, token_option
-from proxy.cli.progress import Bar, bar
+from proxy.cli.progress import ProgressBar, progress_bar
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
-from proxy.core.admin.access_log import variations
-from proxy.core.admin.commands import AdminAsked, Warm, WarmCancel, WarmState
+from proxy.core.admin.access_log import logged_variants
+from proxy.core.admin.commands import AdminCommand, CancelJob, JobStatus, Warm
 from proxy.core.errors import BadUrl, CalotypeError
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.core.url.mounts import Mount, Rules
@@ -37,7 +37,7 @@ _ENDED = ("done", "cancelled")
 _NAMES_FORMAT = re.compile(r"(?:^|[,~])f_(?!auto)")
 
 
-class Originals(NamedTuple):
+class OriginalSelection(NamedTuple):
     """Where the keys come from: themselves, the listing of a source, or an access log, whose lines name variants."""
 
     keys: Iterable[str] = ()
@@ -67,7 +67,7 @@ class Counts(NamedTuple):
 
 async def warm(
     settings: Settings,
-    originals: Originals,
+    originals: OriginalSelection,
     transforms: tuple[str, ...],
     *,
     mount: str | None,
@@ -81,8 +81,8 @@ async def warm(
     if originals.log is not None and transforms:
         raise ConfigError("--access-log: tells itself what was asked for; leave out --preset and --transform")
     presets = settings.parsed_presets()
-    for said in transforms:
-        parse_tokens(said, presets)
+    for transform in transforms:
+        parse_tokens(transform, presets)
     rules = factory.rules(settings)
     if originals.source is not None:
         mounts = [one for one in rules.mounts if one.source == originals.source]
@@ -96,16 +96,16 @@ async def warm(
     refused: list[str] = []
     bodies = _bodies(originals, transforms, chosen, rules, refused)
     if node is not None:
-        async with Admin(settings, node, token) as admin:
+        async with AdminClient(settings, node, token) as admin:
             return await _follow(bodies, admin, refused)
     engine = Engine(settings, PrometheusMetrics(), quiet(), disk=settings.disk_path(), is_alone=True)
     async with engine:
         await engine.caught_up()
-        engine.warming.start(engine.caught_up)
-        return await _follow(bodies, _Here(engine), refused)
+        engine.pregeneration.start(engine.caught_up)
+        return await _follow(bodies, _LocalJobs(engine), refused)
 
 
-class Jobs(Protocol):
+class JobApi(Protocol):
     """Who does jobs."""
 
     async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Jobs(Protocol):
         ...
 
 
-class _Here:
+class _LocalJobs:
     """Satisfies Jobs with an engine of our own."""
 
     def __init__(self, engine: Engine) -> None:
@@ -121,47 +121,47 @@ class _Here:
 
     async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         job = path.rpartition("/")[2]
-        asked: AdminAsked = WarmCancel(job) if method == "DELETE" else WarmState(job)
+        command: AdminCommand = CancelJob(job) if method == "DELETE" else JobStatus(job)
         if body is not None:
-            asked = msgspec.convert(body, Warm)
-        told: dict[str, Any] = msgspec.to_builtins(await self._engine.operate.do(asked))
-        return told
+            command = msgspec.convert(body, Warm)
+        answers: dict[str, Any] = msgspec.to_builtins(await self._engine.dispatch.execute(command))
+        return answers
 
 
-async def _follow(bodies: Iterator[dict[str, Any]], jobs: Jobs, refused: list[str]) -> Counts:
+async def _follow(bodies: Iterator[dict[str, Any]], jobs: JobApi, refused: list[str]) -> Counts:
     """All jobs, from their start to their end. Broken off, they are cancelled; what was made is found the next time."""
     counts = Counts()
-    told: dict[str, dict[str, Any]] = {}
+    answers: dict[str, dict[str, Any]] = {}
     ids: list[str] = []
 
     async def begin(body: dict[str, Any]) -> None:
         ids.append(str((await jobs.call("POST", "/v1/warm", body))["id"]))
 
-    with bar("warming", None) as shown:
+    with progress_bar("warming", None) as shown:
         try:
             for body in bodies:
                 await _whole(begin(body))
             for key in refused:
                 shown.say(f"{key!a}: is no key of an original")
             for job in ids:
-                while told.get(job, {}).get("state") not in _ENDED:
+                while answers.get(job, {}).get("state") not in _ENDED:
                     await asyncio.sleep(_POLL_S)
-                    told[job] = await jobs.call("GET", f"/v1/warm/{job}")
+                    answers[job] = await jobs.call("GET", f"/v1/warm/{job}")
                     done, skipped, failed, total = (
-                        sum(each[name] for each in told.values())
+                        sum(each[name] for each in answers.values())
                         for name in ("done", "skipped", "failed", "total")
                     )
                     counts = Counts(done, skipped, failed)
                     shown.set(done=done + skipped + failed, total=total, failed=failed)
-                for failure in told[job]["failures"]:
+                for failure in answers[job]["failures"]:
                     shown.say(_said(failure))
-                if told[job]["state"] == "cancelled":
+                if answers[job]["state"] == "cancelled":
                     raise ConfigError(f"--node: job {job} was cancelled there: {counts}")
         except asyncio.CancelledError:
             await _cancel(ids, jobs, shown)
             shown.say(f"broken off: {counts}; the same command goes on where this one was")
             raise
-    failures = [failure for each in told.values() for failure in each["failures"]]
+    failures = [failure for each in answers.values() for failure in each["failures"]]
     failures += [{"key": key, "slug": BadUrl.slug, "detail": "is no key of an original"} for key in refused]
     return counts._replace(failed=counts.failed + len(refused), failures=tuple(failures))
 
@@ -177,7 +177,7 @@ async def _whole(call: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-async def _cancel(ids: list[str], jobs: Jobs, shown: Bar) -> None:
+async def _cancel(ids: list[str], jobs: JobApi, shown: ProgressBar) -> None:
     for job in ids:
         try:
             await jobs.call("DELETE", f"/v1/warm/{job}")
@@ -193,7 +193,7 @@ def _said(failure: dict[str, Any]) -> str:
 
 
 def _bodies(
-    originals: Originals,
+    originals: OriginalSelection,
     transforms: tuple[str, ...],
     mount: Mount | None,
     rules: Rules,
@@ -202,7 +202,7 @@ def _bodies(
     """The jobs, as bodies of POST /v1/warm; what is no key at all is `refused`."""
     if originals.log is not None:
         alike: dict[tuple[str, str], list[str]] = {}
-        for found in variations(originals.log, rules, mount):
+        for found in logged_variants(originals.log, rules, mount):
             alike.setdefault((found.mount, found.transform), []).append(found.key)
         for (name, transform), keys in alike.items():
             for some in _parted(keys):
@@ -290,7 +290,7 @@ def command(
         raise click.UsageError("--token goes with --node")
     lines = io.TextIOWrapper(sys.stdin.buffer, "utf-8-sig", "replace") if from_stdin else file
     named = keys if lines is None else keys_of(lines)
-    originals = Originals(keys=named, source=source, prefix=prefix, log=log)
+    originals = OriginalSelection(keys=named, source=source, prefix=prefix, log=log)
     wanted = (*(f"t_{name}" for name in presets), *transforms)
     with one_line():
         settings = settings_of(config)

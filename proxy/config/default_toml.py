@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from proxy.config.sections import S3, Directory, Http, Mount
+from proxy.config.sections import DirectorySection, HttpSection, MountSection, S3Section
 from proxy.config.settings import Settings
 from proxy.config.toml import toml
 
@@ -22,11 +22,11 @@ _HEAD = """\
 """
 _NAMED: dict[str, list[tuple[type[BaseModel], dict[str, str]]]] = {
     "sources": [
-        (Directory, {"path": '"/srv/pictures"'}),
-        (S3, {"kind": '"s3"', "bucket": '"pictures"'}),
-        (Http, {"kind": '"http"', "hosts": '["images.example"]'}),
+        (DirectorySection, {"path": '"/srv/pictures"'}),
+        (S3Section, {"kind": '"s3"', "bucket": '"pictures"'}),
+        (HttpSection, {"kind": '"http"', "hosts": '["images.example"]'}),
     ],
-    "mounts": [(Mount, {"source": '"NAME"'})],
+    "mounts": [(MountSection, {"source": '"NAME"'})],
 }
 
 

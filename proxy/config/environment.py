@@ -10,7 +10,7 @@ from proxy.config.errors import ConfigError
 _FIRST_PASSED = 3
 
 
-class Told(NamedTuple):
+class SystemdEnvironment(NamedTuple):
     """What a service manager says in the environment: where it wants to hear from us, how often, and what it has
     opened for us, by name."""
 
@@ -19,7 +19,7 @@ class Told(NamedTuple):
     descriptors: Mapping[str, tuple[int, ...]] = MappingProxyType({})
 
 
-def told_by_systemd() -> Told:
+def systemd_environment() -> SystemdEnvironment:
     """Read once, and removed: it is not for our children. Raises ConfigError where it makes no sense."""
     taken = {
         name: os.environ.pop(name, "")
@@ -43,4 +43,4 @@ def told_by_systemd() -> Told:
     names += ["public"] * (count - len(names))
     for descriptor, name in enumerate(names[:count], start=_FIRST_PASSED):
         descriptors[name] = (*descriptors.get(name, ()), descriptor)
-    return Told(taken["NOTIFY_SOCKET"], watchdog_s, descriptors)
+    return SystemdEnvironment(taken["NOTIFY_SOCKET"], watchdog_s, descriptors)

@@ -62,10 +62,10 @@ def one_line(problems: ValidationError, root: type[BaseModel], within: tuple[str
 
 
 def _reason(problem: ErrorDetails) -> str:
-    said = _SAID.get(problem["type"])
-    if said is None:
+    text = _SAID.get(problem["type"])
+    if text is None:
         return problem["msg"].removeprefix("Value error, ")
-    return said.format_map({name: _plain(value) for name, value in problem.get("ctx", {}).items()})
+    return text.format_map({name: _plain(value) for name, value in problem.get("ctx", {}).items()})
 
 
 def _plain(value: object) -> str:

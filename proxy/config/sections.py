@@ -85,13 +85,13 @@ def _header(value: SecretStr) -> SecretStr:
     return value
 
 
-def _like(pattern: str, said: str) -> AfterValidator:
+def _like(pattern: str, reason: str) -> AfterValidator:
     """Texts of that pattern; any other `said` tells what is right."""
     compiled = re.compile(pattern, re.ASCII)
 
     def check(text: str) -> str:
         if not compiled.fullmatch(text):
-            raise ValueError(f"must be {said}")
+            raise ValueError(f"must be {reason}")
         return text
 
     return AfterValidator(check)
@@ -116,7 +116,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Server(Section):
+class ServerSection(Section):
     host: str = Field("127.0.0.1", description="address of the public listener")
     port: Port = Field(8080, description="port of the public listener; 0 takes a free one")
     socket: str = Field("", description="path of a unix socket to listen on instead of host and port")
@@ -154,7 +154,7 @@ def _token_or_none(value: SecretStr) -> SecretStr:
     return _token(value) if value.get_secret_value() else value
 
 
-class Token(Section):
+class TokenSection(Section):
     token: Annotated[SecretStr, AfterValidator(_token)] = Field(
         description="a bearer token, 16 bytes or more"
     )
@@ -163,21 +163,21 @@ class Token(Section):
     )
 
 
-class Admin(Section):
+class AdminSection(Section):
     host: str = Field("127.0.0.1", description="address of the admin listener, never the public one")
     port: Port = Field(8081, description="port of the admin listener; 0 takes a free one")
     token: Annotated[SecretStr, AfterValidator(_token_or_none)] = Field(
         SecretStr(""),
         description="bearer token for everything, 16 bytes or more; without one the listener must be on loopback",
     )
-    tokens: Annotated[dict[str, Token], AfterValidator(named)] = Field(
+    tokens: Annotated[dict[str, TokenSection], AfterValidator(named)] = Field(
         {},
         description="tokens for some of it, such as the secret of a store's webhook",
         examples=['shop = { token = "...", scopes = ["upload", "purge"] }'],
     )
 
 
-class Eager(Section):
+class EagerSection(Section):
     presets: tuple[str, ...] = Field(
         (), description="presets that are made when an original is uploaded or a store tells of it"
     )
@@ -197,12 +197,12 @@ class PurgeSection(Section):
     )
 
 
-class Directory(Section):
+class DirectorySection(Section):
     kind: Literal["directory"] = Field("directory", description="directory: originals are files below path")
     path: Path = Field(description="the directory; keys are paths below it")
 
 
-class S3(Section):
+class S3Section(Section):
     """What it takes to reach a bucket of an S3-compatible store."""
 
     kind: Literal["s3"] = Field(description="s3: originals are objects of an S3-compatible bucket")
@@ -266,7 +266,7 @@ def _sent(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     return headers
 
 
-class Http(Section):
+class HttpSection(Section):
     """What it takes to reach originals on web servers."""
 
     kind: Literal["http"] = Field(description="http: originals are at http and https URLs of certain hosts")
@@ -309,7 +309,9 @@ def _kind_of(source: object) -> str:
 
 
 Source = Annotated[
-    Annotated[Directory, Tag("directory")] | Annotated[S3, Tag("s3")] | Annotated[Http, Tag("http")],
+    Annotated[DirectorySection, Tag("directory")]
+    | Annotated[S3Section, Tag("s3")]
+    | Annotated[HttpSection, Tag("http")],
     Discriminator(
         _kind_of,
         custom_error_type="kind",
@@ -345,7 +347,7 @@ class SigningSection(Section):
     )
 
 
-class Mount(Section):
+class MountSection(Section):
     host: str = Field("*", description="host name this mount answers to, * for every host without its own")
     prefix: str = Field("/", description="path it is mounted at: / or /name/")
     source: str = Field(description="name of its source")
@@ -381,12 +383,12 @@ class Mount(Section):
     )
 
 
-class MemoryCache(Section):
+class MemorySection(Section):
     max_bytes: Bytes = Field("256MiB", validate_default=True, description="size of the memory tier")
     max_entry_bytes: Bytes = Field("1MiB", validate_default=True, description="larger variants stay on disk")
 
 
-class DiskCache(Section):
+class DiskSection(Section):
     path: str = Field(
         "", description="directory of the disk tier; empty is calotype in the user's cache directory"
     )
@@ -395,13 +397,13 @@ class DiskCache(Section):
     )
 
 
-class OriginalsCache(Section):
+class OriginalsSection(Section):
     max_bytes: Bytes = Field(
         "4GiB", validate_default=True, description="originals from afar kept on disk, beside the disk tier"
     )
 
 
-class Bucket(Section):
+class BucketSection(Section):
     kind: Literal["none", "directory", "s3"] = Field(
         "none", description="where all nodes keep their variants: none, directory (shared by them) or s3"
     )
@@ -426,20 +428,20 @@ class Bucket(Section):
         "", description="redirect: public base URL of the bucket; empty signs URLs"
     )
 
-    def as_s3(self) -> S3:
+    def as_s3(self) -> S3Section:
         """The bucket's own place, without the folder; raises ValueError where it makes none."""
-        names = S3.model_fields.keys() - {"kind", "prefix"}
-        return S3(kind="s3", **{name: getattr(self, name) for name in names})
+        names = S3Section.model_fields.keys() - {"kind", "prefix"}
+        return S3Section(kind="s3", **{name: getattr(self, name) for name in names})
 
 
-class Cache(Section):
-    memory: MemoryCache = MemoryCache()
-    disk: DiskCache = DiskCache()
-    originals: OriginalsCache = OriginalsCache()
-    bucket: Bucket = Bucket()
+class CacheSection(Section):
+    memory: MemorySection = MemorySection()
+    disk: DiskSection = DiskSection()
+    originals: OriginalsSection = OriginalsSection()
+    bucket: BucketSection = BucketSection()
 
 
-class Redis(Section):
+class RedisSection(Section):
     url: SecretStr = Field(
         SecretStr(""), description="redis://host:6379/0, rediss:// or unix://; empty is none"
     )
@@ -451,7 +453,7 @@ class Redis(Section):
     )
 
 
-class Limits(Section):
+class LimitsSection(Section):
     original_max_bytes: Bytes = Field("50MB", validate_default=True, description="size of an original's file")
     original_max_side: Positive = Field(10_000, description="longest side of an original, in pixels")
     original_max_pixels: Positive = Field(
@@ -481,7 +483,7 @@ def _colour(value: str) -> str:
     return value
 
 
-class DimensionList(Section):
+class DimensionsSection(Section):
     allowed: tuple[Positive, ...] = Field(
         _SIDES_PX,
         min_length=1,
@@ -494,7 +496,7 @@ class DimensionList(Section):
     )
 
 
-class Render(Section):
+class RenderSection(Section):
     workers: Annotated[int, Field(ge=0, le=1024)] = Field(0, description="render processes; 0 is one a core")
     queue: Positive = Field(64, description="renders that may wait; beyond them requests are shed")
     timeout: Annotated[Seconds, Field(gt=0)] = Field(
@@ -511,7 +513,7 @@ class Render(Section):
     recycle_after: Positive = Field(1000, description="jobs after which a worker is replaced")
 
 
-class Traces(Section):
+class TracesSection(Section):
     endpoint: Annotated[str, _like(r"|https?://[^?#\s]+", "an http or https URL without ? and #")] = Field(
         "",
         description="OTLP/HTTP endpoint such as http://collector:4318/v1/traces; empty is off; needs calotype[otel]",
@@ -521,7 +523,7 @@ class Traces(Section):
     )
 
 
-class Log(Section):
+class LogSection(Section):
     format: Literal["auto", "json", "text"] = Field(
         "auto",
         description="json: an object a line; text: readable lines; auto: text on a terminal, else json",
@@ -531,7 +533,7 @@ class Log(Section):
     )
 
 
-class Formats(Section):
+class FormatsSection(Section):
     auto: Annotated[tuple[Format, ...], BeforeValidator(_negotiated)] = Field(
         (Format.AVIF, Format.WEBP, Format.JPEG), description="what f_auto tries, best first; ends with jpeg"
     )

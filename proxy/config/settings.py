@@ -33,22 +33,22 @@ from pydantic_settings import (
 from proxy.config.errors import ConfigError
 from proxy.config.messages import leaves, one_line
 from proxy.config.sections import (
-    Admin,
-    Cache,
-    DimensionList,
-    Eager,
-    Formats,
-    Http,
-    Limits,
-    Log,
-    Mount,
+    AdminSection,
+    CacheSection,
+    DimensionsSection,
+    EagerSection,
+    FormatsSection,
+    HttpSection,
+    LimitsSection,
+    LogSection,
+    MountSection,
     PurgeSection,
-    Redis,
-    Render,
-    Server,
+    RedisSection,
+    RenderSection,
+    ServerSection,
     SigningSection,
     Source,
-    Traces,
+    TracesSection,
     named,
 )
 from proxy.core.errors import BadTransform, BadUrl
@@ -56,7 +56,7 @@ from proxy.core.nearest import meant
 from proxy.core.transform.operations import Transform
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.core.url.mounts import Signing
-from proxy.core.url.policy import Dimensions, plain
+from proxy.core.url.policy import Dimensions, without_no_ops
 
 PREFIX = "CALOTYPE_"
 _MOUNT_HOST = re.compile(r"\*|[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?", re.ASCII)
@@ -72,21 +72,21 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
     )
 
-    server: Server = Server()
-    admin: Admin = Admin()
+    server: ServerSection = ServerSection()
+    admin: AdminSection = AdminSection()
     sources: Annotated[dict[str, Source], AfterValidator(named)] = {}
-    mounts: Annotated[dict[str, Mount], AfterValidator(named)] = {}
-    cache: Cache = Cache()
-    redis: Redis = Redis()
+    mounts: Annotated[dict[str, MountSection], AfterValidator(named)] = {}
+    cache: CacheSection = CacheSection()
+    redis: RedisSection = RedisSection()
     signing: SigningSection = SigningSection()
-    limits: Limits = Limits()
-    dimensions: DimensionList = DimensionList()
-    render: Render = Render()
-    formats: Formats = Formats()
-    log: Log = Log()
-    traces: Traces = Traces()
+    limits: LimitsSection = LimitsSection()
+    dimensions: DimensionsSection = DimensionsSection()
+    render: RenderSection = RenderSection()
+    formats: FormatsSection = FormatsSection()
+    log: LogSection = LogSection()
+    traces: TracesSection = TracesSection()
     purge: PurgeSection = PurgeSection()
-    eager: Eager = Eager()
+    eager: EagerSection = EagerSection()
     presets: Annotated[dict[str, str], AfterValidator(named)] = Field(
         {},
         description="named transforms, asked for as /t_NAME/key",
@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         problems += [
             f"sources.{name}.hosts: must name a host, where there is no base_url"
             for name, source in self.sources.items()
-            if isinstance(source, Http) and not source.hosts and not source.base_url
+            if isinstance(source, HttpSection) and not source.hosts and not source.base_url
         ]
         taken: set[tuple[str, str]] = set()
         for name, mount in self.mounts.items():
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
             if not _MOUNT_HOST.fullmatch(mount.host):
                 problems.append(f"mounts.{name}.host: must be * or a host name in lower case without a port")
             source = self.sources.get(mount.source)
-            if isinstance(source, Http):
+            if isinstance(source, HttpSection):
                 problems += [
                     f"sources.{mount.source}.{key}: {mount.host} is this node itself, by mounts.{name}.host"
                     for key, hosts in (
@@ -239,7 +239,7 @@ class Settings(BaseSettings):
         return parsed
 
     def parsed_transforms(
-        self, name: str, mount: Mount, presets: Mapping[str, Transform]
+        self, name: str, mount: MountSection, presets: Mapping[str, Transform]
     ) -> frozenset[Transform]:
         """What `mount` serves besides, plain; raises ValueError naming the one that is wrong."""
         parsed = set()
@@ -250,20 +250,20 @@ class Settings(BaseSettings):
                 raise ValueError(f"mounts.{name}.transforms: number {place}: {failure.detail}") from None
             if asked.own.version is not None:
                 raise ValueError(f"mounts.{name}.transforms: number {place}: parameter v may always be named")
-            parsed.add(plain(asked.transform(presets)))
+            parsed.add(without_no_ops(asked.transform(presets)))
         return frozenset(parsed)
 
-    def is_exposed(self, mount: Mount) -> bool:
+    def is_exposed(self, mount: MountSection) -> bool:
         """Whether strangers beyond this machine may fill the cache through `mount`."""
         strangers_ask = mount.dimensions is Dimensions.ANY and mount.signing is not Signing.REQUIRED
         beyond = not self.server.socket and not is_loopback(self.server.host)
         return strangers_ask and not mount.presets_only and beyond
 
-    def named_mounts(self) -> dict[str, Mount]:
+    def named_mounts(self) -> dict[str, MountSection]:
         """The mounts; a lone source without any is mounted at / under its own name."""
-        return self.mounts or {name: Mount(source=name) for name in self.sources}
+        return self.mounts or {name: MountSection(source=name) for name in self.sources}
 
-    def keys_of(self, mount: Mount) -> dict[str, bytes]:
+    def keys_of(self, mount: MountSection) -> dict[str, bytes]:
         """The secrets that sign for `mount`, by key id; none where it does not sign."""
         if mount.signing is Signing.OFF:
             return {}
@@ -283,7 +283,7 @@ class Settings(BaseSettings):
         """The number of render processes."""
         return self.render.workers or len(os.sched_getaffinity(0))
 
-    def max_age_s(self, mount: Mount) -> int:
+    def max_age_s(self, mount: MountSection) -> int:
         """A mount's max-age in whole seconds."""
         return int(mount.max_age)
 
@@ -300,7 +300,7 @@ class Layer(NamedTuple):
     """What one place says of the settings: `origin` is flag, environment or the file's path."""
 
     origin: str
-    said: Mapping[str, Any]
+    values: Mapping[str, Any]
 
 
 def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:

@@ -25,7 +25,7 @@ from proxy.core.errors import (
     RangeNotSatisfiable,
 )
 from proxy.core.image.formats import TRAITS, Format
-from proxy.core.url.signing import ANY, Scope
+from proxy.core.url.signing import UNRESTRICTED, Restrictions
 from proxy.edge.headers import joined
 
 STATUS: dict[str, tuple[int, str]] = {
@@ -97,7 +97,7 @@ _EVERYWHERE = MappingProxyType(
 )
 
 
-class Terms(NamedTuple):
+class ResponsePolicy(NamedTuple):
     """What of a URL and its mount shows in every lasting answer to it; `headers` is copied, never changed."""
 
     negotiates: bool
@@ -105,7 +105,7 @@ class Terms(NamedTuple):
     private: bool
     headers: CIMultiDict[str]
 
-    def within(self, most_s: int) -> "Terms":
+    def within(self, most_s: int) -> "ResponsePolicy":
         """The same, for `most_s` seconds at most."""
         if self.max_age_s <= most_s:
             return self
@@ -114,10 +114,12 @@ class Terms(NamedTuple):
         return self._replace(max_age_s=most_s, headers=headers)
 
 
-def terms(*, max_age_s: int, negotiates: bool, scope: Scope | None, notice: str = "") -> Terms:
+def response_policy(
+    *, max_age_s: int, negotiates: bool, scope: Restrictions | None, notice: str = ""
+) -> ResponsePolicy:
     """`scope` is that of the URL's signature, None without one; `notice` tells the client what it did not get."""
     may_repeat = scope is None
-    scope = scope or ANY
+    scope = scope or UNRESTRICTED
     private = scope.session is not None
     headers = CIMultiDict(_EVERYWHERE)
     headers[hdrs.CACHE_CONTROL] = cache_control(max_age_s, private=private)
@@ -131,10 +133,10 @@ def terms(*, max_age_s: int, negotiates: bool, scope: Scope | None, notice: str 
         headers[hdrs.VARY] = ", ".join(depends_on)
     if notice:
         headers["Calotype-Notice"] = notice
-    return Terms(negotiates, max_age_s, private, headers)
+    return ResponsePolicy(negotiates, max_age_s, private, headers)
 
 
-def picture_headers(delivery: Delivery, terms: Terms) -> CIMultiDict[str]:
+def picture_headers(delivery: Delivery, terms: ResponsePolicy) -> CIMultiDict[str]:
     """All headers of a delivery but those that differ from one answer with it to the next."""
     headers = terms.headers.copy()
     headers[hdrs.ETAG] = etag(delivery.key)
@@ -147,7 +149,7 @@ def picture_headers(delivery: Delivery, terms: Terms) -> CIMultiDict[str]:
 def picture(
     delivery: Delivery,
     variant: Variant | None,
-    terms: Terms,
+    terms: ResponsePolicy,
     headers: CIMultiDict[str],
     *,
     range_header: str | None,
@@ -164,7 +166,7 @@ def picture(
         if range_header is not None:
             part = byte_range(range_header, if_range, etag(delivery.key), len(body))
         if part is None:
-            return unsatisfiable(len(body), terms, headers["Cache-Status"])
+            return range_not_satisfiable(len(body), terms, headers["Cache-Status"])
         if part is Whole.WHOLE:
             response = web.Response(headers=headers, body=body)
         else:
@@ -174,7 +176,9 @@ def picture(
     return response
 
 
-def original_headers(kind: Format, tag: str, modified_s: int | None, terms: Terms) -> CIMultiDict[str]:
+def original_headers(
+    kind: Format, tag: str, modified_s: int | None, terms: ResponsePolicy
+) -> CIMultiDict[str]:
     """The headers of an original served byte for byte; `modified_s`, in Unix seconds, is None where it is not known."""
     headers = terms.headers.copy()
     headers[hdrs.ETAG] = tag
@@ -190,7 +194,7 @@ def content_range(part: range, length: int) -> str:
     return f"bytes {part.start}-{part.stop - 1}/{length}"
 
 
-def refused_condition(terms: Terms, cache_status: str) -> web.Response:
+def refused_condition(terms: ResponsePolicy, cache_status: str) -> web.Response:
     """412 for a failed If-Match or If-Unmodified-Since, with where the picture was looked for."""
     response = problem(
         PreconditionFailed("the picture is another than the one that If-Match or If-Unmodified-Since names"),
@@ -200,7 +204,7 @@ def refused_condition(terms: Terms, cache_status: str) -> web.Response:
     return response
 
 
-def unsatisfiable(length: int, terms: Terms, cache_status: str) -> web.Response:
+def range_not_satisfiable(length: int, terms: ResponsePolicy, cache_status: str) -> web.Response:
     """416, with the length that ranges must lie in (RFC 9110 15.5.17), and where it was looked for."""
     response = problem(
         RangeNotSatisfiable("the range begins behind the last byte"), negotiates=terms.negotiates
@@ -226,7 +230,7 @@ def cache_status(outcome: Outcome, tier: str, *, stored: bool = False) -> str:
             return f"calotype; fwd=miss; detail={outcome}"
 
 
-def elsewhere(delivery: Delivery, terms: Terms) -> web.Response:
+def redirect(delivery: Delivery, terms: ResponsePolicy) -> web.Response:
     """302 to the place where the client finds the bytes itself: for a while, as the place may be signed for a while."""
     headers = terms.headers.copy()
     del headers[hdrs.ACCEPT_RANGES]
@@ -250,7 +254,7 @@ def outcome_of(failure: CalotypeError) -> Outcome:
     return Outcome.SHED if isinstance(failure, Overloaded) else Outcome.FAILED
 
 
-def refused(failure: CalotypeError, *, allowed: Sequence[str] = ()) -> web.Response:
+def admin_problem(failure: CalotypeError, *, allowed: Sequence[str] = ()) -> web.Response:
     """A problem for the admin, which no page of other origins may read."""
     response = problem(failure)
     for name in _OF_PUBLIC:
@@ -308,45 +312,45 @@ def page(text: str, content_type: str, status: int = 200) -> web.Response:
     return web.Response(status=status, headers=_PAGE, text=text, content_type=content_type)
 
 
-def told(value: object, status: int = 200) -> web.Response:
+def json_response(value: object, status: int = 200) -> web.Response:
     """JSON for the admin."""
     body = msgspec.json.encode(value)
     return web.Response(status=status, headers=_PAGE, body=body, content_type="application/json")
 
 
-def shown(response: web.StreamResponse) -> web.StreamResponse:
+def with_admin_headers(response: web.StreamResponse) -> web.StreamResponse:
     """What somebody else has made for the admin."""
     response.headers.update(_PAGE)
     return response
 
 
-def go(path: str) -> web.Response:
+def see_other(path: str) -> web.Response:
     """To another page, whatever the method was."""
     return web.Response(status=303, headers={**_PAGE, hdrs.LOCATION: path})
 
 
 def logged_in(name: str, value: str, seconds: int) -> web.Response:
     """To the first page, with a cookie for as long as that."""
-    response = go("/")
+    response = see_other("/")
     response.set_cookie(name, value, max_age=seconds, httponly=True, samesite="Strict")
     return response
 
 
-def options(asked: CIMultiDictProxy[str]) -> web.Response:
+def options(request_headers: CIMultiDictProxy[str]) -> web.Response:
     """204 for OPTIONS, of whatever target: what may be asked, and that any page may ask it, with any header."""
     headers = CIMultiDict(_EVERYWHERE)
     headers[hdrs.CACHE_CONTROL] = NO_STORE
     headers[hdrs.ALLOW] = _ALLOW
-    if hdrs.ORIGIN in asked and hdrs.ACCESS_CONTROL_REQUEST_METHOD in asked:
+    if hdrs.ORIGIN in request_headers and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request_headers:
         headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, HEAD"
         headers[hdrs.ACCESS_CONTROL_MAX_AGE] = str(PREFLIGHT_CACHE_S)
-        names = joined(asked, hdrs.ACCESS_CONTROL_REQUEST_HEADERS)
+        names = joined(request_headers, hdrs.ACCESS_CONTROL_REQUEST_HEADERS)
         if _NAMES.fullmatch(names):
             headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = names
     return web.Response(status=204, headers=headers)
 
 
-def quiet(text: str, content_type: str = "text/plain") -> web.Response:
+def plain(text: str, content_type: str = "text/plain") -> web.Response:
     """A small answer that is no picture: health, robots, the root."""
     headers = CIMultiDict(_EVERYWHERE)
     headers[hdrs.CACHE_CONTROL] = NO_STORE

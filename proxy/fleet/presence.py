@@ -29,7 +29,7 @@ from proxy.ports.tiers import Presence
 
 ABSENT_S = 60
 CONNECT_S = 1.0
-TURN_S = 2.0
+LEASE_S = 2.0
 """How long a turn outlives the node that took it, and how long its variant may be on its way to the bucket."""
 TICK_S = 0.5
 POLL_S = (0.01, 0.1)
@@ -51,7 +51,7 @@ class RedisFault(Exception):
     """Redis cannot be used; one line that says how to mend it, without its URL."""
 
 
-class RedisFlags:
+class RedisPresence:
     """Satisfies Flags and Turns. An async context: entered it starts to look after its turns, left it stops.
 
     `flag_ttl_s` is how long a flag stays that says an object is there.
@@ -88,7 +88,7 @@ class RedisFlags:
         self._abandoned: set[asyncio.Task[Any]] = set()
         self._tick: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "RedisFlags":
+    async def __aenter__(self) -> "RedisPresence":
         await self._connect()
         self._tick = asyncio.create_task(self._look_after(), name="redis")
         return self
@@ -102,21 +102,21 @@ class RedisFlags:
                 await self._client.aclose()
 
     async def presence(self, key: str) -> Presence:
-        return _presence(await self._ask(lambda: self._client.get(_flag(key)), None))
+        return _presence(await self._ask(lambda: self._client.get(_flag_key(key)), None))
 
     async def mark_absent(self, key: str) -> None:
         # Over nothing only nothing: another node may have stored it meanwhile.
         absent = Presence.ABSENT.value
-        await self._ask(lambda: self._client.set(_flag(key), absent, ex=ABSENT_S, nx=True), None)
+        await self._ask(lambda: self._client.set(_flag_key(key), absent, ex=ABSENT_S, nx=True), None)
 
     async def mark_present(self, key: str) -> None:
         present = Presence.PRESENT.value
-        await self._ask(lambda: self._client.set(_flag(key), present, ex=self._flag_ttl_s), None)
+        await self._ask(lambda: self._client.set(_flag_key(key), present, ex=self._flag_ttl_s), None)
 
     async def unmark(self, key: str) -> None:
-        await self._ask(lambda: self._client.delete(_flag(key)), None)
+        await self._ask(lambda: self._client.delete(_flag_key(key)), None)
 
-    async def take(self, key: str, *, deadline: float) -> bool:
+    async def acquire(self, key: str, *, deadline: float) -> bool:
         now_s = heard_s = self._clock()
         patient_until_s = now_s + (deadline - now_s) / 2
         pause_s, longest_s = POLL_S
@@ -125,17 +125,17 @@ class RedisFlags:
         self._renewed.add(key)
         try:
             while True:
-                answer = await self._ask(lambda: self._try_turn(key), None)
+                answer = await self._ask(lambda: self._try_lease(key), None)
                 now_s = self._clock()
                 if answer is not None:
                     ours, flag = answer
                     heard_s = now_s
                     if flag is Presence.PRESENT:
-                        await self.leave(key)
+                        await self.release(key)
                         return False
                     if ours:
                         return True
-                elif not waited or now_s - heard_s > TURN_S:
+                elif not waited or now_s - heard_s > LEASE_S:
                     return True
                 if now_s >= patient_until_s:
                     return True  # Better a second render than none in time.
@@ -143,20 +143,20 @@ class RedisFlags:
                 await asyncio.sleep(pause_s)
                 pause_s = min(longest_s, 1.5 * pause_s)
         except BaseException:
-            await self.leave(key)
+            await self.release(key)
             raise
 
-    def made(self, key: str) -> None:
+    def complete(self, key: str) -> None:
         self._renewed.discard(key)
 
-    async def leave(self, key: str) -> None:
+    async def release(self, key: str) -> None:
         self._renewed.discard(key)
         if key in self._turns:
             self._turns.remove(key)
-            await self._ask(lambda: self._client.eval(_GIVE_BACK, 1, _turn(key), self._us), None)
+            await self._ask(lambda: self._client.eval(_GIVE_BACK, 1, _lease_key(key), self._us), None)
 
     @property
-    def is_resting(self) -> bool:
+    def circuit_open(self) -> bool:
         """Whether it is left alone until it has answered again."""
         return not self._well
 
@@ -181,12 +181,12 @@ class RedisFlags:
             raise RedisFault("cannot be reached; start it, or correct redis.url") from None
         return self._clock() - began_s
 
-    async def _try_turn(self, key: str) -> tuple[bool, Presence]:
+    async def _try_lease(self, key: str) -> tuple[bool, Presence]:
         """Takes the turn if nobody has it, and reads the flag, in one round trip."""
         async with self._client.pipeline(transaction=True) as pipe:
-            pipe.set(_turn(key), self._us, px=int(TURN_S * 1000), nx=True)
-            pipe.get(_turn(key))
-            pipe.get(_flag(key))
+            pipe.set(_lease_key(key), self._us, px=int(LEASE_S * 1000), nx=True)
+            pipe.get(_lease_key(key))
+            pipe.get(_flag_key(key))
             _, holder, flag = await pipe.execute()
         return holder == self._us, _presence(flag)
 
@@ -264,15 +264,15 @@ class RedisFlags:
     async def _renew(self) -> None:
         async with self._client.pipeline(transaction=False) as pipe:
             for key in self._renewed:
-                pipe.eval(_RENEW, 1, _turn(key), self._us, int(TURN_S * 1000))
+                pipe.eval(_RENEW, 1, _lease_key(key), self._us, int(LEASE_S * 1000))
             await pipe.execute()
 
 
-def _flag(key: str) -> str:
+def _flag_key(key: str) -> str:
     return f"{_NAMESPACE}:flag:{key}"
 
 
-def _turn(key: str) -> str:
+def _lease_key(key: str) -> str:
     return f"{_NAMESPACE}:turn:{key}"
 
 

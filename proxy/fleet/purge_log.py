@@ -18,7 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from proxy.core.cache.generations import Generations, Purge, Reach, Scope
+from proxy.core.cache.generations import Generations, Purge, PurgeScope, ScopeKind
 from proxy.ports.clock import Clock
 
 HEARTBEAT_S = 1.0
@@ -60,17 +60,17 @@ end
 return redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1][1]
 """
 
-Learn = Callable[[Sequence[Purge]], Awaitable[list[str]]]
+ApplyRemote = Callable[[Sequence[Purge]], Awaitable[list[str]]]
 
 
 class _Other(NamedTuple):
     """What another node said last, and when that was heard, on our own Clock."""
 
-    said: str
+    position: str
     heard_s: float
 
 
-class RedisFleet:
+class RedisPurgeLog:
     """Satisfies Fleet. `name` is this node's own, the same after a restart, `instance` of this start of it; `lives` tells
     of another start of it on this disk whether it still does. `caught_up` is set once all that was purged before is
     known here; Redis is not waited for otherwise."""
@@ -101,7 +101,7 @@ class RedisFleet:
         self._generations = generations
         self._clock = clock
         self._log = log
-        self._learn: Learn | None = None
+        self._learn: ApplyRemote | None = None
         self._born: str | None = None
         self._at = _FROM_BEGINNING
         self._number = 0
@@ -110,7 +110,7 @@ class RedisFleet:
         self._following: asyncio.Task[None] | None = None
         self.caught_up = asyncio.Event()
 
-    def start(self, learn: Learn) -> None:
+    def start(self, learn: ApplyRemote) -> None:
         """Begins to follow; `learn` applies what other nodes purge, and returns what it could not reach."""
         self._learn = learn
         self._following = asyncio.create_task(self._follow(), name="fleet")
@@ -154,8 +154,10 @@ class RedisFleet:
         ]
 
     async def _send(self, purges: Sequence[Purge]) -> str:
-        said = [text for purge in purges for text in (_spelled(purge.scope), purge.token)]
-        last: str = await self._client.eval(_PUBLISH, 3, _TABLE, _STREAM, _COUNT, str(_STREAM_ENTRIES), *said)
+        position = [text for purge in purges for text in (_spelled(purge.scope), purge.token)]
+        last: str = await self._client.eval(
+            _PUBLISH, 3, _TABLE, _STREAM, _COUNT, str(_STREAM_ENTRIES), *position
+        )
         return last
 
     async def _unconfirmed(self, last: str) -> dict[str, _Other]:
@@ -167,23 +169,23 @@ class RedisFleet:
         return {
             name: other
             for name, other in self._others.items()
-            if name != self._us and _place(other.said) < _place(last)
+            if name != self._us and _place(other.position) < _place(last)
         }
 
     async def _look_around(self) -> None:
         """Learns who else there is, and how far; and who has gone."""
-        told: dict[str, str] = await self._client.hgetall(_NODES)
+        received: dict[str, str] = await self._client.hgetall(_NODES)
         now_s = self._clock()
-        for name, said in told.items():
-            if name not in self._others or self._others[name].said != said:
-                self._others[name] = _Other(said, now_s)
+        for name, position in received.items():
+            if name not in self._others or self._others[name].position != position:
+                self._others[name] = _Other(position, now_s)
         gone = [name for name, other in self._others.items() if self._is_gone(name, other, now_s)]
         for name in gone:
             del self._others[name]
         # Who has gone stays for a while, for others to see it.
-        if lost := [name for name in gone if name in told and told[name] != GONE]:
+        if lost := [name for name in gone if name in received and received[name] != GONE]:
             await self._client.hset(_NODES, mapping=dict.fromkeys(lost, GONE))
-        for name in told.keys() & self._tombs.keys():
+        for name in received.keys() & self._tombs.keys():
             if now_s - self._tombs[name] > TOMB_S:
                 del self._tombs[name]
                 await self._client.hdel(_NODES, name)
@@ -192,7 +194,7 @@ class RedisFleet:
 
     def _is_gone(self, name: str, other: _Other, now_s: float) -> bool:
         whose, _, instance = name.rpartition(".")
-        if other.said == GONE or now_s - other.heard_s > FORGET_S:
+        if other.position == GONE or now_s - other.heard_s > FORGET_S:
             return True
         return whose == self._name and name != self._us and not self._lives(instance)
 
@@ -243,7 +245,7 @@ class RedisFleet:
             age_s = min(age_s, float(server.get("uptime_in_seconds", age_s)))
         return born, max(0.0, age_s)
 
-    async def _table(self) -> list[tuple[Scope, str]]:
+    async def _table(self) -> list[tuple[PurgeScope, str]]:
         table: dict[str, str] = await self._client.hgetall(_TABLE)
         return _understood(table.items())
 
@@ -266,10 +268,10 @@ class RedisFleet:
                 raise _Missed("Redis has lost its memory")
         await self._say(self._at)
 
-    async def _learned(self, told: Sequence[tuple[Scope, str]]) -> None:
+    async def _learned(self, received: Sequence[tuple[PurgeScope, str]]) -> None:
         """Applies it; as long as a part of this node is deaf, nothing is confirmed."""
         assert self._learn is not None
-        purges = [Purge(scope, token) for scope, token in told]
+        purges = [Purge(scope, token) for scope, token in received]
         while purges and (unheard := await self._learn(purges)):
             self._log.error("a purge is not complete here", open=unheard)
             await asyncio.sleep(RECOVER_S)
@@ -294,28 +296,28 @@ def _kind(fault: Exception) -> str:
     return type(fault).__name__
 
 
-def _spelled(scope: Scope) -> str:
+def _spelled(scope: PurgeScope) -> str:
     return json.dumps(scope)
 
 
-def _understood(told: Iterable[tuple[str, str]]) -> list[tuple[Scope, str]]:
+def _understood(received: Iterable[tuple[str, str]]) -> list[tuple[PurgeScope, str]]:
     """Scopes and tokens as they are written there; what else stands there is nothing of ours."""
     found = []
-    for said, token in told:
+    for position, token in received:
         with suppress(ValueError, TypeError, RecursionError):
-            source, reach, text = json.loads(said)
+            source, reach, text = json.loads(position)
             if isinstance(source, str) and isinstance(text, str) and _TOKEN.fullmatch(token):
                 f"{source}{text}".encode()  # Half a surrogate pair is no text.
-                found.append((Scope(source, Reach(reach), text), token))
+                found.append((PurgeScope(source, ScopeKind(reach), text), token))
     return found
 
 
 def _number(entry: Mapping[str, str]) -> int:
-    said = entry.get("number", "")
-    return int(said) if _INTEGER.fullmatch(said) else 0
+    position = entry.get("number", "")
+    return int(position) if _INTEGER.fullmatch(position) else 0
 
 
-def _place(said: str) -> tuple[int, int]:
+def _place(position: str) -> tuple[int, int]:
     """Of an entry in the stream, from what a node says; nowhere for what is none."""
-    first, _, second = said.partition(" ")[0].partition("-")
+    first, _, second = position.partition(" ")[0].partition("-")
     return (int(first), int(second)) if _INTEGER.fullmatch(first) and _INTEGER.fullmatch(second) else (0, 0)

@@ -9,28 +9,28 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from proxy.core.admin.commands import AdminAsked
-from proxy.core.cache.delivery import Delivered, Met
-from proxy.core.cache.generations import Scope
-from proxy.core.cache.variant_request import Named, Wanted
+from proxy.core.admin.commands import AdminCommand
+from proxy.core.cache.delivery import Delivered, VersionCheck
+from proxy.core.cache.generations import PurgeScope
+from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.errors import RenderTimeout, WorkerDied
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.ipc.channel import Channel, Closed, Message
-from proxy.ipc.messages import Call, Forget, Opened
+from proxy.ipc.messages import Call, Invalidate, OpenedOriginal
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Original
 
 GRACE_S = 0.1
-OPERATE_S = 120.0
+DISPATCH_S = 120.0
 TRIES = 4
 PAUSE_S = 0.05
 _MOST_IDLE = 64
 
 
-Forgetting = Callable[[Sequence[Scope] | None, Sequence[str]], Awaitable[int]]
+Invalidation = Callable[[Sequence[PurgeScope] | None, Sequence[str]], Awaitable[int]]
 
 
-class Relay:
+class ProducerClient:
     """Satisfies Producer, over so many `connections` at most; `path` is where the back listens, now or soon."""
 
     def __init__(self, path: str, *, connections: int, clock: Clock) -> None:
@@ -40,21 +40,25 @@ class Relay:
         self._seats = asyncio.Semaphore(connections)
         self._most_idle = min(_MOST_IDLE, connections)
 
-    async def name(self, wanted: Wanted, *, deadline: float) -> Named:
-        named: Named = await self._ask(Call("name", (wanted,), deadline))
+    async def resolve_key(self, request: VariantRequest, *, deadline: float) -> ResolvedKey:
+        named: ResolvedKey = await self._ask(Call("resolve_key", (request,), deadline))
         return named
 
-    async def meet(self, ref: OriginalRef, version: str, *, deadline: float) -> Met:
-        met: Met = await self._ask(Call("meet", (ref, version), deadline))
+    async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
+        met: VersionCheck = await self._ask(Call("check_version", (ref, version), deadline))
         return met
 
-    async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
-        delivered: Delivered = await self._ask(Call("variant", (wanted, redirect_until_s), deadline))
+    async def variant(
+        self, request: VariantRequest, *, deadline: float, redirect_until_s: float
+    ) -> Delivered:
+        delivered: Delivered = await self._ask(Call("variant", (request, redirect_until_s), deadline))
         return delivered
 
-    async def do(self, asked: AdminAsked, *, content: int | None = None, size_bytes: int = 0) -> object:
+    async def execute(
+        self, command: AdminCommand, *, content: int | None = None, size_bytes: int = 0
+    ) -> object:
         """Satisfies Operator. A call whose connection breaks is not made again: it may have been done."""
-        call = Call("do", (asked, size_bytes), self._clock() + OPERATE_S)
+        call = Call("execute", (command, size_bytes), self._clock() + DISPATCH_S)
         descriptors = [] if content is None else [content]
         return _value(await self._once(call, descriptors))
 
@@ -76,15 +80,15 @@ class Relay:
         """The process of that name has answered its last request, and nobody comes in its place."""
         await self._ask(Call("retire", (name,), deadline))
 
-    async def follow(self, name: str, forget: Forgetting) -> None:
+    async def subscribe(self, name: str, forget: Invalidation) -> None:
         """As the process of that name has `forget` told what is not true any more, for ever. While nobody is heard of, what is new is not heard
         either: whoever answers a purge waits for us."""
         while True:
             channel = await self._connected()
             try:
-                await channel.send(Call("follow", (name,), 0.0))
+                await channel.send(Call("subscribe", (name,), 0.0))
                 while True:
-                    word: Forget = (await channel.receive()).value
+                    word: Invalidate = (await channel.receive()).value
                     await channel.send(await forget(word.scopes, word.keys))
             except Closed:
                 await asyncio.sleep(PAUSE_S)
@@ -92,11 +96,11 @@ class Relay:
                 channel.close()
 
     @asynccontextmanager
-    async def latest(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
-        channel, answer = await self._answered(Call("latest", (ref,), deadline))
+    async def open_current(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
+        channel, answer = await self._answered(Call("open_current", (ref,), deadline))
         # As long as this connection is open the back holds the original for us.
         try:
-            opened: Opened = _value(answer)
+            opened: OpenedOriginal = _value(answer)
             original = PassedOriginal(answer.descriptors[0], opened)
             try:
                 yield original
@@ -161,7 +165,7 @@ class PassedOriginal:
 
     tag = ""
 
-    def __init__(self, descriptor: int, opened: Opened) -> None:
+    def __init__(self, descriptor: int, opened: OpenedOriginal) -> None:
         self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 (closed by close)
         self._opened = opened
         self.identity: Identity = opened.identity

@@ -11,21 +11,21 @@ from typing import Any, Protocol
 
 import structlog
 
-from proxy.core.cache.generations import Scope
+from proxy.core.cache.generations import PurgeScope
 from proxy.core.errors import CalotypeError, Internal, SourceUnavailable
 from proxy.ipc.channel import Channel, Closed
-from proxy.ipc.messages import Call, Forget, Opened
-from proxy.ports.operations import Follower, Operator, Producer, Unfollowed
+from proxy.ipc.messages import Call, Invalidate, OpenedOriginal
+from proxy.ports.operations import CommandDispatcher, NotAcknowledged, Producer, PurgeSubscriber
 
 ACCEPT_PAUSE_S = 0.1
 
 
-class Followed(Protocol):
+class PurgeSubscriptions(Protocol):
     """Who has followers told."""
 
-    def follow(self, name: str, follower: Follower) -> None: ...
+    def subscribe(self, name: str, follower: PurgeSubscriber) -> None: ...
 
-    def leave(self, name: str, follower: Follower) -> None: ...
+    def unsubscribe(self, name: str, follower: PurgeSubscriber) -> None: ...
 
     def retire(self, name: str) -> None: ...
 
@@ -38,11 +38,11 @@ class _Front:
         self._turn = asyncio.Lock()
         self.gone = asyncio.Event()
 
-    async def forget(self, scopes: Sequence[Scope], keys: Sequence[str]) -> int:
+    async def invalidate(self, scopes: Sequence[PurgeScope], keys: Sequence[str]) -> int:
         async with self._turn:
-            return await self.say(Forget(scopes, keys))
+            return await self.send(Invalidate(scopes, keys))
 
-    async def say(self, word: Forget) -> int:
+    async def send(self, word: Invalidate) -> int:
         """Who does not answer in time, or not at all, is a front no more: it begins anew."""
         try:
             await self._channel.send(word)
@@ -51,20 +51,20 @@ class _Front:
             self._channel.close()
             self.gone.set()
             if isinstance(failure, Closed):
-                raise Unfollowed from None
+                raise NotAcknowledged from None
             raise
         return answer
 
 
-class RelayServer:
+class ProducerServer:
     """Serves `producer` on `listener` from `start` to `close`; event loop only."""
 
     def __init__(
         self,
         listener: socket.socket,
         producer: Producer,
-        operator: Operator,
-        purges: Followed,
+        operator: CommandDispatcher,
+        purges: PurgeSubscriptions,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         listener.setblocking(False)
@@ -104,7 +104,7 @@ class RelayServer:
         try:
             while True:
                 await self._answer_next(channel)
-        except (Closed, Unfollowed):
+        except (Closed, NotAcknowledged):
             pass
         finally:
             channel.close()
@@ -112,9 +112,9 @@ class RelayServer:
     async def _answer_next(self, channel: Channel) -> None:
         """One call. Cancelled with its connection: who has asked says nothing until it is answered."""
         call, descriptors = await channel.receive()
-        if call.method == "follow":
+        if call.method == "subscribe":
             (name,) = call.arguments
-            await self._lead(name, channel)
+            await self._subscribe(name, channel)
             return
         me = asyncio.current_task()
         assert me is not None
@@ -126,38 +126,38 @@ class RelayServer:
                 os.close(descriptor)
         await channel.send(answer)
 
-    async def _lead(self, name: str, channel: Channel) -> None:
+    async def _subscribe(self, name: str, channel: Channel) -> None:
         """Tells a front what to forget, for as long as it lives. What it believed before counts no more."""
         follower = _Front(channel)
-        await follower.say(Forget(None))
-        self._purges.follow(name, follower)
+        await follower.send(Invalidate(None))
+        self._purges.subscribe(name, follower)
         try:
             await follower.gone.wait()
         finally:
-            self._purges.leave(name, follower)
+            self._purges.unsubscribe(name, follower)
         raise Closed
 
     async def _answer(self, call: Call, channel: Channel, descriptors: Sequence[int]) -> object:
         answer: object = None
         try:
             match call.method:
-                case "name":
-                    answer = await self._producer.name(*call.arguments, deadline=call.deadline)
-                case "meet":
-                    answer = await self._producer.meet(*call.arguments, deadline=call.deadline)
+                case "resolve_key":
+                    answer = await self._producer.resolve_key(*call.arguments, deadline=call.deadline)
+                case "check_version":
+                    answer = await self._producer.check_version(*call.arguments, deadline=call.deadline)
                 case "variant":
-                    wanted, redirect_until_s = call.arguments
+                    request, redirect_until_s = call.arguments
                     answer = await self._producer.variant(
-                        wanted, deadline=call.deadline, redirect_until_s=redirect_until_s
+                        request, deadline=call.deadline, redirect_until_s=redirect_until_s
                     )
-                case "latest":
-                    await self._lend(call, channel)
+                case "open_current":
+                    await self._send_original(call, channel)
                 case "retire":
                     self._purges.retire(*call.arguments)
-                case "do":
-                    asked, size_bytes = call.arguments
+                case "execute":
+                    command, size_bytes = call.arguments
                     content = descriptors[0] if descriptors else None
-                    answer = await self._operator.do(asked, content=content, size_bytes=size_bytes)
+                    answer = await self._operator.execute(command, content=content, size_bytes=size_bytes)
         except CalotypeError as failure:
             answer = failure.with_traceback(None)
         except Closed:
@@ -167,11 +167,13 @@ class RelayServer:
             answer = Internal("an unexpected error was logged")
         return answer
 
-    async def _lend(self, call: Call, channel: Channel) -> None:
+    async def _send_original(self, call: Call, channel: Channel) -> None:
         """The original's descriptor, and the original held until the front closes the connection."""
-        async with self._producer.latest(*call.arguments, deadline=call.deadline) as original:
+        async with self._producer.open_current(*call.arguments, deadline=call.deadline) as original:
             status = os.fstat(original.fileno())
-            opened = Opened(original.identity, original.size_bytes, (status.st_size, status.st_mtime_ns))
+            opened = OpenedOriginal(
+                original.identity, original.size_bytes, (status.st_size, status.st_mtime_ns)
+            )
             if not original.unchanged():
                 raise SourceUnavailable("the original is being written", retry_after_s=1)
             await channel.send(opened, [original.fileno()])

@@ -18,18 +18,18 @@ from prometheus_client.metrics_core import Metric
 
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
-from proxy.core.admin.commands import AskedFor
+from proxy.core.admin.commands import RecordUsage
 from proxy.core.errors import CalotypeError, WorkerDied
 from proxy.ipc.channel import Channel, Closed
-from proxy.ipc.producer_client import Relay
-from proxy.ipc.producer_server import RelayServer
+from proxy.ipc.producer_client import ProducerClient
+from proxy.ipc.producer_server import ProducerServer
 from proxy.node import factory
 from proxy.node.engine import Engine, watch_tiers
 from proxy.node.listeners import (
+    access_log_of,
     finish,
     keep_noting,
     leave,
-    ledger_of,
     listen,
     loop_factory,
     public_runner,
@@ -38,8 +38,8 @@ from proxy.node.listeners import (
 )
 from proxy.service.request.singleflight import Flights
 from proxy.telemetry.event_log import open_log
-from proxy.telemetry.log_writer import Outlet
-from proxy.telemetry.loop_monitor import Watchdog
+from proxy.telemetry.log_writer import LogWriter
+from proxy.telemetry.loop_monitor import LoopMonitor
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.telemetry.slowest import Slow
 
@@ -61,7 +61,7 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class StartFailed:
     """The process cannot start, and why."""
 
     reason: str
@@ -83,7 +83,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Adopt:
+class Reload:
     """Go on with what of these settings may change."""
 
     settings: Settings
@@ -113,7 +113,7 @@ async def _run(channel: Channel) -> None:
         setup, descriptors = await channel.receive()
     except Closed:
         return
-    out = Outlet(form=setup.settings.log.format)
+    out = LogWriter(form=setup.settings.log.format)
     log = open_log(out, setup.settings.log.level)
     role = _front if setup.role == "front" else _back
     try:
@@ -123,20 +123,20 @@ async def _run(channel: Channel) -> None:
     except (ConfigError, WorkerDied) as failure:
         reason = failure.detail if isinstance(failure, WorkerDied) else str(failure)
         try:
-            await channel.send(Refused(reason))
+            await channel.send(StartFailed(reason))
         except Closed:
             log.error("cannot start", reason=reason)
     finally:
         out.close()
 
 
-async def _attend(channel: Channel, half: "Half") -> float:
+async def _attend(channel: Channel, half: "ProcessHandle") -> float:
     """Answers the supervisor until it says stop; returns by when to be done. Where the supervisor is gone, so is this
     process, with all that is under way."""
 
     def report() -> Report:
         return Report(
-            half.ready(), half.caught_up(), list(half.metrics.registry.collect()), half.metrics.slowest.told()
+            half.ready(), half.caught_up(), list(half.metrics.registry.collect()), half.metrics.slowest.top()
         )
 
     try:
@@ -147,7 +147,7 @@ async def _attend(channel: Channel, half: "Half") -> float:
                     return by
                 case Ask():
                     await channel.send(report())
-                case Adopt(settings):
+                case Reload(settings):
                     half.adopt(settings)
     except Closed:
         os._exit(1)
@@ -158,7 +158,7 @@ def path_of(place: int) -> str:
     return f"/proc/self/fd/{place}"
 
 
-class Half(NamedTuple):
+class ProcessHandle(NamedTuple):
     """What the supervisor reaches of either role. `stop` is told by when to be done."""
 
     metrics: PrometheusMetrics
@@ -168,7 +168,7 @@ class Half(NamedTuple):
     caught_up: Callable[[], bool] = lambda: True
 
 
-Role = AsyncIterator[Half]
+Role = AsyncIterator[ProcessHandle]
 
 
 def _connections(fronts: int) -> int:
@@ -179,26 +179,28 @@ def _connections(fronts: int) -> int:
 
 @asynccontextmanager
 async def _front(
-    setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger, out: Outlet
+    setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger, out: LogWriter
 ) -> Role:
     settings = setup.settings
     place, *listening = descriptors
     metrics = PrometheusMetrics(setup.name)
     traces = factory.traces(settings)
-    ledger = ledger_of(settings, metrics, out, traces)
+    access_log = access_log_of(settings, metrics, out, traces)
     memory = factory.memory(settings, share=setup.memory_share)
     watch_tiers(metrics, {memory.name: memory.usage})
-    relay = Relay(path_of(place), connections=_connections(settings.server.processes), clock=factory.clock)
+    relay = ProducerClient(
+        path_of(place), connections=_connections(settings.server.processes), clock=factory.clock
+    )
     flights = Flights()
-    runner, public, deliver = public_runner(settings, relay, memory, flights, metrics, ledger, log)
+    runner, public, deliver = public_runner(settings, relay, memory, flights, metrics, access_log, log)
     tasks = [
-        asyncio.create_task(relay.follow(setup.name, deliver.forget), name="purges"),
-        asyncio.create_task(keep_noting(ledger, relay), name="use"),
+        asyncio.create_task(relay.subscribe(setup.name, deliver.invalidate), name="purges"),
+        asyncio.create_task(keep_noting(access_log, relay), name="use"),
     ]
     try:
         await listen(runner, [socket.socket(fileno=descriptor) for descriptor in listening])
-        with Watchdog(factory.clock, log, metrics.stalled):
-            yield Half(metrics, lambda settings: public.adopt(factory.rules(settings)))
+        with LoopMonitor(factory.clock, log, metrics.stalled):
+            yield ProcessHandle(metrics, lambda settings: public.adopt(factory.rules(settings)))
     finally:
         await runner.cleanup()
         for task in tasks:
@@ -207,16 +209,16 @@ async def _front(
         with suppress(CalotypeError, TimeoutError):
             async with asyncio.timeout(NOTE_S):
                 await relay.retire(setup.name, deadline=factory.clock() + NOTE_S)
-                await relay.do(AskedFor(frozenset(ledger.take_asked())))
+                await relay.execute(RecordUsage(frozenset(access_log.take_used_keys())))
         await flights.close()
         relay.close()
-        ledger.flush()
+        access_log.flush()
         await finish(traces)
 
 
 @asynccontextmanager
 async def _back(
-    setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger, _: Outlet
+    setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger, _: LogWriter
 ) -> Role:
     settings = setup.settings
     listener = socket.socket(fileno=descriptors[0])
@@ -237,11 +239,13 @@ async def _back(
 
     async with engine:
         warn(engine, log)
-        relay = RelayServer(listener, engine.produce, engine.operate, engine.purges, log)
+        relay = ProducerServer(listener, engine.produce, engine.dispatch, engine.purges, log)
         relay.start()
-        engine.warming.start(engine.caught_up)
+        engine.pregeneration.start(engine.caught_up)
         try:
-            with Watchdog(factory.clock, log, metrics.stalled):
-                yield Half(metrics, engine.adopt, lambda: engine.pool.alive > 0, stop, engine.is_caught_up)
+            with LoopMonitor(factory.clock, log, metrics.stalled):
+                yield ProcessHandle(
+                    metrics, engine.adopt, lambda: engine.pool.alive > 0, stop, engine.is_caught_up
+                )
         finally:
             await relay.close()

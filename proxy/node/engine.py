@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from proxy.config.sections import S3, Directory, Http
+from proxy.config.sections import DirectorySection, HttpSection, S3Section
 from proxy.config.settings import Settings
 from proxy.core.cache.generations import Generations
 from proxy.node import factory
 from proxy.ports.originals import Remote
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Tier
-from proxy.remote.web import Web
-from proxy.service.admin.dispatch import Operate
+from proxy.remote.web import WebClient
+from proxy.service.admin.dispatch import Dispatch
 from proxy.service.admin.explain import Explanation, explained
-from proxy.service.admin.pregeneration import Warming
+from proxy.service.admin.pregeneration import Pregeneration
 from proxy.service.admin.purges import Purges
-from proxy.service.admin.s3_events import Events
+from proxy.service.admin.s3_events import S3Events
 from proxy.service.admin.uploads import Uploads
 from proxy.service.request.originals import Originals
 from proxy.service.request.produce import Produce
 from proxy.service.request.quarantine import Quarantine
 from proxy.service.request.singleflight import Flights
-from proxy.service.request.tier_chain import Chain
-from proxy.service.request.versions import Versions
+from proxy.service.request.tier_chain import TierChain
+from proxy.service.request.versions import VersionChecks
 from proxy.state.usage import Usage
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.tiers.bucket import NoFlags
@@ -82,7 +82,7 @@ class Engine:
         self.memory = factory.memory(settings, share=memory_share)
         self.redis = factory.redis(settings, metrics) if disk is not None else None
         self._buckets: dict[str, S3Bucket] = {}
-        self._webs: list[Web] = []
+        self._webs: list[WebClient] = []
         self._remote: dict[str, Remote] = {"redis": self.redis} if self.redis else {}
         self._scratch = tempfile.TemporaryDirectory(prefix="calotype-") if disk is None or is_alone else None
         scratch = Path(self._scratch.name) if self._scratch else None
@@ -102,7 +102,7 @@ class Engine:
         if bucket is not None:
             self.slow.append(bucket)
             self._remote["cache.bucket"] = bucket
-        self.chain = Chain(self.memory, self.slow, metrics, self.redis if bucket else None)
+        self.chain = TierChain(self.memory, self.slow, metrics, self.redis if bucket else None)
         index = self.records.notes
         self.flights = Flights()
         self.sources = {
@@ -144,7 +144,7 @@ class Engine:
             self.keep,
             fleet=self.fleet,
             hook=factory.hook(settings),
-            neighbours=self.records.instances.others,
+            neighbours=self.records.instances.siblings,
             processes=processes,
             followed=followed,
             clock=self.clock,
@@ -152,7 +152,7 @@ class Engine:
             salt=factory.salt,
             log=log,
         )
-        self.versions = Versions(self.originals, self.purges, self.clock, log)
+        self.versions = VersionChecks(self.originals, self.purges, self.clock, log)
         self.produce = Produce(
             self.originals,
             self.chain,
@@ -167,7 +167,7 @@ class Engine:
             index,
             self.versions,
         )
-        self.warming = Warming(
+        self.pregeneration = Pregeneration(
             self.records.jobs,
             self.produce,
             self.sources,
@@ -182,25 +182,29 @@ class Engine:
             self.sources,
             self.originals,
             self.pool,
-            self.warming,
+            self.pregeneration,
             self.purges,
             lambda: self.rules,
             eager,
             self.clock,
         )
-        events = Events(
-            {name: factory.place(each) for name, each in settings.sources.items() if isinstance(each, S3)},
+        events = S3Events(
+            {
+                name: factory.place(each)
+                for name, each in settings.sources.items()
+                if isinstance(each, S3Section)
+            },
             self.originals,
             self.purges,
-            self.warming,
+            self.pregeneration,
             index,
             lambda: self.rules,
             eager,
             is_alone=self.fleet is None and bucket is None,
         )
-        self.operate = Operate(
+        self.dispatch = Dispatch(
             uploads,
-            self.warming,
+            self.pregeneration,
             self.records.jobs,
             self.purges,
             events,
@@ -210,19 +214,21 @@ class Engine:
             self.note_use,
         )
 
-    def _reached(self, name: str, source: Directory | S3 | Http) -> "S3Bucket | Web | None":
+    def _reached(
+        self, name: str, source: DirectorySection | S3Section | HttpSection
+    ) -> "S3Bucket | WebClient | None":
         match source:
-            case S3():
+            case S3Section():
                 self._remote[f"sources.{name}"] = bucket = self._bucket(f"sources.{name}", source)
                 return bucket
-            case Http():
+            case HttpSection():
                 self._webs.append(factory.web(self.settings, source))
                 self._remote[f"sources.{name}"] = self._webs[-1]
                 return self._webs[-1]
-            case Directory():
+            case DirectorySection():
                 return None
 
-    def _bucket(self, section: str, s3: S3) -> "S3Bucket":
+    def _bucket(self, section: str, s3: S3Section) -> "S3Bucket":
         self._buckets[section] = factory.s3_bucket(s3)
         return self._buckets[section]
 
@@ -237,7 +243,7 @@ class Engine:
             self.hello = await self.pool.start()
             factory.check_worker(self.settings, self.hello)
             if self.fleet is not None:
-                self.fleet.start(self.purges.learn)
+                self.fleet.start(self.purges.apply_remote)
             if self.usage is not None:
                 self.usage.start()
         except BaseException:
@@ -251,7 +257,7 @@ class Engine:
     async def close(self, deadline: float) -> None:
         """Flights first, for they use the workers and fill the tiers; then the workers; then the tiers, which write
         to Redis and buckets until the end."""
-        await self.warming.close()
+        await self.pregeneration.close()
         if self.fleet is not None:
             await self.fleet.close()
         await self.versions.close()
@@ -312,7 +318,7 @@ class Engine:
         metrics.watch(
             "calotype_breaker_open",
             "Whether a part that failed again and again is left alone: 1 if so.",
-            lambda: {name: part.is_resting for name, part in self._remote.items()},
+            lambda: {name: part.circuit_open for name, part in self._remote.items()},
             label="part",
         )
         own = {self.memory.name: self.memory.usage, self.keep.name: self.keep.usage}

@@ -17,35 +17,35 @@ import structlog
 
 import proxy
 from proxy.config.errors import ConfigError
-from proxy.config.sections import S3, Directory, Http
+from proxy.config.sections import DirectorySection, HttpSection, S3Section
 from proxy.config.settings import Settings
 from proxy.core.cache.generations import Generations
 from proxy.core.image.formats import Format
-from proxy.core.image.limits import Limits
-from proxy.core.transform.plan import Recipe
+from proxy.core.image.limits import InputLimits
+from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.dialects.native_params import colour
 from proxy.core.url.mounts import Mount, Rules
-from proxy.core.url.original_urls import NOWHERE, Place, S3Place, WebPlace
-from proxy.edge.admin.auth import Gate
+from proxy.core.url.original_urls import NO_URLS, OriginalLocation, S3Location, WebLocation
+from proxy.edge.admin.auth import AdminAuth
 from proxy.ports.telemetry import Metrics
-from proxy.ports.tiers import Flags
+from proxy.ports.tiers import PresenceFlags
 from proxy.remote.cdn_purge import PurgeHook
-from proxy.remote.errors import Refused
-from proxy.remote.web import Web
+from proxy.remote.errors import RequestRefused
+from proxy.remote.web import WebClient
 from proxy.render.pool import Pool
 from proxy.render.protocol import Hello
 from proxy.sources.directory import DirectorySource
-from proxy.sources.original_store import OriginalsTier
+from proxy.sources.original_store import DiskOriginalStore
 from proxy.sources.web import WebSource
-from proxy.state.node_state import InUse, Records
+from proxy.state.node_state import InUse, NodeState
 from proxy.telemetry.traces import Traces
-from proxy.tiers.bucket import BucketTier, Objects
+from proxy.tiers.bucket import BucketTier, ObjectStore
 from proxy.tiers.disk import DiskTier
 from proxy.tiers.memory import MemoryTier
 
 if TYPE_CHECKING:
-    from proxy.fleet.presence import RedisFlags
-    from proxy.fleet.purge_log import RedisFleet
+    from proxy.fleet.presence import RedisPresence
+    from proxy.fleet.purge_log import RedisPurgeLog
     from proxy.remote.s3 import S3Bucket
     from proxy.sources.s3 import S3Source
 
@@ -55,9 +55,9 @@ clock = time.monotonic
 wall = time.time
 
 
-def input_limits(settings: Settings) -> Limits:
+def input_limits(settings: Settings) -> InputLimits:
     limits = settings.limits
-    return Limits(
+    return InputLimits(
         max_bytes=int(limits.original_max_bytes),
         max_side_px=limits.original_max_side,
         max_pixels=limits.original_max_pixels,
@@ -66,9 +66,9 @@ def input_limits(settings: Settings) -> Limits:
     )
 
 
-def recipe(settings: Settings) -> Recipe:
+def recipe(settings: Settings) -> RenderDefaults:
     formats = settings.formats
-    return Recipe(
+    return RenderDefaults(
         quality=formats.quality,
         effort={
             Format.AVIF: formats.avif_effort,
@@ -89,7 +89,7 @@ def mounts(settings: Settings) -> list[Mount]:
             host=mount.host,
             prefix=mount.prefix,
             source=mount.source,
-            place=_place_of(settings, mount.source),
+            location=_place_of(settings, mount.source),
             signing=mount.signing,
             keys=settings.keys_of(mount),
             dimensions=mount.dimensions,
@@ -114,21 +114,21 @@ def rules(settings: Settings) -> Rules:
     )
 
 
-def _place_of(settings: Settings, source: str) -> Place:
+def _place_of(settings: Settings, source: str) -> OriginalLocation:
     match settings.sources.get(source):
-        case S3() as s3:
+        case S3Section() as s3:
             return place(s3)
-        case Http() as http:
+        case HttpSection() as http:
             return web_place(http)
-    return NOWHERE
+    return NO_URLS
 
 
-def place(s3: S3) -> S3Place:
-    return S3Place(bucket=s3.bucket, prefix=s3.prefix, endpoint_url=s3.endpoint_url, region=s3.region)
+def place(s3: S3Section) -> S3Location:
+    return S3Location(bucket=s3.bucket, prefix=s3.prefix, endpoint_url=s3.endpoint_url, region=s3.region)
 
 
-def web_place(http: Http) -> WebPlace:
-    return WebPlace(frozenset(http.hosts), http.base_url)
+def web_place(http: HttpSection) -> WebLocation:
+    return WebLocation(frozenset(http.hosts), http.base_url)
 
 
 def pool(settings: Settings, *, workers: int | None = None) -> Pool:
@@ -178,17 +178,17 @@ def disk(settings: Settings, directory: Path, metrics: Metrics) -> DiskTier:
         raise ConfigError(f"cache.disk.path: {directory} cannot be used: {fault.strerror}") from None
 
 
-def originals(settings: Settings, directory: Path, metrics: Metrics) -> OriginalsTier:
+def originals(settings: Settings, directory: Path, metrics: Metrics) -> DiskOriginalStore:
     """The originals kept below `directory`; raises ConfigError where it cannot be used."""
     try:
-        return OriginalsTier(
+        return DiskOriginalStore(
             directory / "originals", max_bytes=int(settings.cache.originals.max_bytes), metrics=metrics
         )
     except OSError as fault:
         raise ConfigError(f"cache.disk.path: {directory} cannot be used: {fault.strerror}") from None
 
 
-def s3_bucket(s3: S3) -> "S3Bucket":
+def s3_bucket(s3: S3Section) -> "S3Bucket":
     """An async context, to be entered before use."""
     from proxy.remote.s3 import S3Bucket
 
@@ -206,7 +206,7 @@ async def opened(section: str, bucket: "S3Bucket") -> None:
     """Enters `bucket`; raises ConfigError that names its `section`."""
     try:
         await bucket.__aenter__()
-    except Refused as failure:
+    except RequestRefused as failure:
         raise ConfigError(f"{section}: {failure}") from None
 
 
@@ -219,11 +219,11 @@ def records(
     *,
     jobs_at: Path | None = None,
     is_alone: bool = False,
-) -> Records:
+) -> NodeState:
     """Those below `directory`, jobs below `jobs_at`, if that is given; raises ConfigError where they cannot be used."""
     folder = directory / "records"
     try:
-        return Records.open(
+        return NodeState.open(
             folder,
             sources,
             generations,
@@ -250,31 +250,31 @@ def salt() -> str:
 
 def fleet(
     settings: Settings,
-    records: Records,
+    records: NodeState,
     generations: Generations,
     log: structlog.typing.FilteringBoundLogger,
-) -> "RedisFleet | None":
+) -> "RedisPurgeLog | None":
     """The other nodes, where there is a Redis to meet them."""
     if not (url := settings.redis.url.get_secret_value()):
         return None
-    from proxy.fleet.purge_log import RedisFleet
+    from proxy.fleet.purge_log import RedisPurgeLog
 
-    return RedisFleet(
+    return RedisPurgeLog(
         url,
         name=records.name,
         instance=records.instances.ours,
-        lives=records.instances.lives,
+        lives=records.instances.is_running,
         generations=generations,
         clock=clock,
         log=log,
     )
 
 
-def gate(settings: Settings) -> Gate:
+def auth(settings: Settings) -> AdminAuth:
     """Who may do what on the admin listener."""
     admin = settings.admin
     tokens = {each.token.get_secret_value(): frozenset(each.scopes) for each in admin.tokens.values()}
-    return Gate(admin.token.get_secret_value(), tokens, wall)
+    return AdminAuth(admin.token.get_secret_value(), tokens, wall)
 
 
 def hook(settings: Settings) -> PurgeHook | None:
@@ -285,14 +285,14 @@ def hook(settings: Settings) -> PurgeHook | None:
     return PurgeHook(purge.hook, method=purge.hook_method, header=purge.hook_header.get_secret_value())
 
 
-def redis(settings: Settings, metrics: Metrics) -> "RedisFlags | None":
+def redis(settings: Settings, metrics: Metrics) -> "RedisPresence | None":
     """An async context, to be entered before use; None without a URL."""
     if not (url := settings.redis.url.get_secret_value()):
         return None
-    from proxy.fleet.presence import RedisFlags
+    from proxy.fleet.presence import RedisPresence
 
     try:
-        return RedisFlags(
+        return RedisPresence(
             url,
             timeout_s=settings.redis.timeout,
             flag_ttl_s=settings.redis.flag_ttl,
@@ -303,14 +303,16 @@ def redis(settings: Settings, metrics: Metrics) -> "RedisFlags | None":
         raise ConfigError("redis.url: is not a URL of a Redis") from None
 
 
-def bucket(settings: Settings, s3: "S3Bucket | None", flags: Flags, metrics: Metrics) -> BucketTier | None:
+def bucket(
+    settings: Settings, s3: "S3Bucket | None", flags: PresenceFlags, metrics: Metrics
+) -> BucketTier | None:
     """The processed bucket: in `s3` where it is of that kind; None where there is none."""
     bucket = settings.cache.bucket
     if bucket.kind != "directory" and s3 is None:
         return None
-    from proxy.tiers.object_stores import DirectoryObjects, S3Objects
+    from proxy.tiers.object_stores import DirectoryObjectStore, S3ObjectStore
 
-    objects: Objects = DirectoryObjects(Path(bucket.path), clock) if s3 is None else S3Objects(s3)
+    objects: ObjectStore = DirectoryObjectStore(Path(bucket.path), clock) if s3 is None else S3ObjectStore(s3)
     return BucketTier(
         objects,
         flags,
@@ -322,9 +324,9 @@ def bucket(settings: Settings, s3: "S3Bucket | None", flags: Flags, metrics: Met
     )
 
 
-def web(settings: Settings, http: Http) -> Web:
+def web(settings: Settings, http: HttpSection) -> WebClient:
     """An async context, to be entered before use."""
-    return Web(
+    return WebClient(
         web_place(http),
         headers={name: value.get_secret_value() for name, value in http.headers.items()},
         allow_private=http.allow_private,
@@ -337,8 +339,8 @@ def web(settings: Settings, http: Http) -> Web:
 
 def loop_token(settings: Settings) -> str:
     """What this node, and all that have its sources, is called in CDN-Loop (RFC 8586)."""
-    told = settings.model_dump_json(include={"sources"})
-    return f"calotype-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+    described = settings.model_dump_json(include={"sources"})
+    return f"calotype-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
 
 
 def traces(settings: Settings) -> Traces | None:
@@ -358,17 +360,17 @@ def traces(settings: Settings) -> Traces | None:
 
 def source(
     name: str,
-    described: Directory | S3 | Http,
-    reached: "S3Bucket | Web | None",
-    keep: OriginalsTier,
+    described: DirectorySection | S3Section | HttpSection,
+    reached: "S3Bucket | WebClient | None",
+    keep: DiskOriginalStore,
     settings: Settings,
 ) -> "DirectorySource | S3Source | WebSource":
     """The source of that name; one on the network reads what is `reached` into `keep`."""
     max_bytes = int(settings.limits.original_max_bytes)
     match described, reached:
-        case Directory(), None:
+        case DirectorySection(), None:
             return DirectorySource(name, described.path, max_bytes=max_bytes)
-        case Http(), Web():
+        case HttpSection(), WebClient():
             return WebSource(name, reached, keep, max_bytes=max_bytes, ttl_s=described.ttl)
     from proxy.remote.s3 import S3Bucket
     from proxy.sources.s3 import S3Source

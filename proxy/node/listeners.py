@@ -16,27 +16,27 @@ from prometheus_client import CollectorRegistry
 
 import proxy
 from proxy.config.settings import Settings
-from proxy.core.admin.commands import AskedFor
+from proxy.core.admin.commands import RecordUsage
 from proxy.core.errors import CalotypeError
-from proxy.core.net.trusted_proxies import Hops
+from proxy.core.net.trusted_proxies import TrustedProxies
 from proxy.edge.admin.app import admin_app
-from proxy.edge.public.handler import Public
-from proxy.edge.public.server import QuietAppRunner, QuietRunner, QuietServer
+from proxy.edge.public.handler import PublicHandler
+from proxy.edge.public.server import AdminAppRunner, ConnectionRunner, ConnectionServer
 from proxy.node import factory
 from proxy.node.engine import Engine
-from proxy.ports.operations import Operator, Producer
+from proxy.ports.operations import CommandDispatcher, Producer
 from proxy.ports.tiers import InstantTier
 from proxy.service.request.deliver import Deliver
 from proxy.service.request.singleflight import Flights
-from proxy.telemetry.access_log import RequestLedger
-from proxy.telemetry.log_writer import Outlet
+from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.log_writer import LogWriter
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.telemetry.slowest import Slow
 from proxy.telemetry.traces import Traces
 
 KEEPALIVE_S = 15.0
 LINGER_S = 1.0
-LULL_S = 1.0
+CLOSE_GRACE_S = 1.0
 TRACES_S = 1.0
 NOTE_USE_S = 60.0
 SPARE_DESCRIPTORS = 1024
@@ -52,13 +52,13 @@ def public_runner(
     memory: InstantTier,
     flights: Flights,
     metrics: PrometheusMetrics,
-    ledger: RequestLedger,
+    access_log: AccessLog,
     log: structlog.typing.FilteringBoundLogger,
-) -> tuple[QuietRunner, Public, Deliver]:
+) -> tuple[ConnectionRunner, PublicHandler, Deliver]:
     """The public listener's half of a node, before whichever producer, the handler, which may adopt other rules, and
     what it remembers, which has to follow purges."""
     deliver = Deliver(memory, producer, flights, factory.clock)
-    public = Public(
+    public = PublicHandler(
         deliver,
         rules=factory.rules(settings),
         redirects=settings.cache.bucket.delivery == "redirect",
@@ -66,14 +66,14 @@ def public_runner(
         me=factory.loop_token(settings),
         clock=factory.clock,
         wall=factory.wall,
-        ledger=ledger,
+        request_log=access_log,
         log=log,
     )
     drain_s = settings.server.drain
-    server = QuietServer(
+    server = ConnectionServer(
         public.handle,
         refuse=public.refused,
-        hops=Hops(settings.server.trusted_proxies),
+        trusted_proxies=TrustedProxies(settings.server.trusted_proxies),
         most_connections=most_connections(),
         handler_cancellation=True,
         access_log=None,
@@ -89,8 +89,10 @@ def public_runner(
         lambda: server.turned_away,
     )
     # The last fifth of the drain is for what is still to be written behind the answers.
-    lull_s = min(LULL_S, drain_s / 10)
-    runner = QuietRunner(server, public.stop, lull_s=lull_s, shutdown_timeout=drain_s * 0.8 - lull_s)
+    close_grace_s = min(CLOSE_GRACE_S, drain_s / 10)
+    runner = ConnectionRunner(
+        server, public.stop, close_grace_s=close_grace_s, shutdown_timeout=drain_s * 0.8 - close_grace_s
+    )
     return runner, public, deliver
 
 
@@ -99,12 +101,12 @@ def admin_runner(
     registry: CollectorRegistry,
     gather: Callable[[], Awaitable[list[Slow]]],
     lacking: Callable[[], Awaitable[list[str]]],
-    operator: Operator,
+    operator: CommandDispatcher,
     log: structlog.typing.FilteringBoundLogger,
-) -> QuietAppRunner:
+) -> AdminAppRunner:
     """The admin listener's half of a node."""
     app = admin_app(
-        gate=factory.gate(settings),
+        auth=factory.auth(settings),
         spool=settings.disk_path() / "uploads",
         max_bytes=int(settings.limits.original_max_bytes),
         registry=registry,
@@ -114,7 +116,7 @@ def admin_runner(
         operator=operator,
         log=log,
     )
-    return QuietAppRunner(
+    return AdminAppRunner(
         app,
         most_connections=most_connections(),
         access_log=None,
@@ -156,15 +158,15 @@ async def listen(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -> No
         await web.SockSite(runner, one, backlog=BACKLOG).start()
 
 
-def ledger_of(
-    settings: Settings, metrics: PrometheusMetrics, out: Outlet, traces: Traces | None
-) -> RequestLedger:
-    """The ledger of a process that answers."""
+def access_log_of(
+    settings: Settings, metrics: PrometheusMetrics, out: LogWriter, traces: Traces | None
+) -> AccessLog:
+    """The access log of a process that answers."""
     metrics.watch_count(
         "calotype_log_lines_dropped", "Lines of the log that nobody read in time.", lambda: out.dropped
     )
     are_written = settings.log.level in ("debug", "info")
-    return RequestLedger(metrics.registry, out, traces, are_written=are_written)
+    return AccessLog(metrics.registry, out, traces, are_written=are_written)
 
 
 def built() -> tuple[str, str, Callable[[], Mapping[str, float]], str]:
@@ -185,12 +187,12 @@ async def finish(traces: Traces | None) -> None:
                 await asyncio.to_thread(traces.close)
 
 
-async def keep_noting(ledger: RequestLedger, operator: Operator) -> NoReturn:
+async def keep_noting(access_log: AccessLog, operator: CommandDispatcher) -> NoReturn:
     """Has it be known, now and then, what clients have asked for."""
     while True:
         await asyncio.sleep(NOTE_USE_S)
         with suppress(CalotypeError):
-            await operator.do(AskedFor(frozenset(ledger.take_asked())))
+            await operator.execute(RecordUsage(frozenset(access_log.take_used_keys())))
 
 
 async def first(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
@@ -221,7 +223,7 @@ def warn(engine: Engine, log: structlog.typing.FilteringBoundLogger) -> None:
             log.warning(
                 f"mounts.{name}.open: unsigned URLs may ask any size, so strangers can fill the cache"
             )
-    if others := engine.records.instances.others():
+    if others := engine.records.instances.siblings():
         log.warning(
             "another start uses this cache directory too; set cache.disk.path, or --cache, unless it is to end soon",
             path=str(engine.settings.disk_path()),

@@ -7,19 +7,19 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from proxy.config.environment import told_by_systemd
+from proxy.config.environment import systemd_environment
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 from proxy.core.errors import WorkerDied
 from proxy.node import welcome
 from proxy.node.forked import Forked, fork
 from proxy.node.reload import read_anew
-from proxy.node.single import Node
+from proxy.node.single import SingleProcessNode
 from proxy.node.supervisor import Supervisor
 from proxy.node.systemd import Systemd
 from proxy.render.sandbox import forbid_dumps
 from proxy.telemetry.event_log import open_log
-from proxy.telemetry.log_writer import Outlet
+from proxy.telemetry.log_writer import LogWriter
 
 
 def prepare(settings: Settings) -> list[Forked]:
@@ -41,7 +41,7 @@ def prepare(settings: Settings) -> list[Forked]:
 
 async def serve_until_signal(
     settings: Settings,
-    out: Outlet,
+    out: LogWriter,
     children: list[Forked],
     *,
     read: Callable[[], Settings],
@@ -66,10 +66,12 @@ async def serve_until_signal(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    systemd = Systemd(told_by_systemd())
+    systemd = Systemd(systemd_environment())
     log = open_log(out, settings.log.level)
     node = (
-        Supervisor(settings, log, out, systemd, children) if children else Node(settings, log, out, systemd)
+        Supervisor(settings, log, out, systemd, children)
+        if children
+        else SingleProcessNode(settings, log, out, systemd)
     )
     # Who closes a terminal means the end.
     on_hangup = on_signal if sys.stdout.isatty() else lambda: read_anew(node, read, log, systemd)

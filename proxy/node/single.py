@@ -16,12 +16,12 @@ from proxy.node import factory, welcome
 from proxy.node.engine import Engine
 from proxy.node.listeners import (
     BEHIND,
+    access_log_of,
     admin_runner,
     built,
     finish,
     first,
     keep_noting,
-    ledger_of,
     listen,
     public_runner,
     settle_memory,
@@ -29,20 +29,20 @@ from proxy.node.listeners import (
 )
 from proxy.node.sockets import admin_sockets, public_sockets, url_of
 from proxy.node.systemd import Systemd
-from proxy.telemetry.log_writer import Outlet
-from proxy.telemetry.loop_monitor import Watchdog
+from proxy.telemetry.log_writer import LogWriter
+from proxy.telemetry.loop_monitor import LoopMonitor
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.telemetry.slowest import Slow
 
 
-class Node:
+class SingleProcessNode:
     """A node in one process: the engine behind its two listeners."""
 
     def __init__(
         self,
         settings: Settings,
         log: structlog.typing.FilteringBoundLogger,
-        out: Outlet,
+        out: LogWriter,
         systemd: Systemd,
     ) -> None:
         self.settings = settings
@@ -51,8 +51,8 @@ class Node:
         self.metrics = PrometheusMetrics()
         self.metrics.watch(*built())
         self.traces = factory.traces(settings)
-        self.ledger = ledger_of(settings, self.metrics, out, self.traces)
-        self.lacks = "it is starting"
+        self.access_log = access_log_of(settings, self.metrics, out, self.traces)
+        self.not_ready = "it is starting"
         self.public_url = ""
         self.admin_url = ""
         self.urls: list[str] = []
@@ -77,7 +77,7 @@ class Node:
                 engine.memory,
                 engine.flights,
                 self.metrics,
-                self.ledger,
+                self.access_log,
                 self.log,
             )
 
@@ -85,47 +85,47 @@ class Node:
                 engine.adopt(settings)
                 public.adopt(engine.rules)
 
-            engine.purges.follow("", deliver)
-            engine.warming.start(engine.caught_up)
+            engine.purges.subscribe("", deliver)
+            engine.pregeneration.start(engine.caught_up)
             self._adopt = adopt
             adopt(self.settings)  # Which may have been read anew while the workers started.
             admin = self._admin(engine)
             async with AsyncExitStack() as stack:
-                stack.enter_context(Watchdog(factory.clock, self.log, self.metrics.stalled))
+                stack.enter_context(LoopMonitor(factory.clock, self.log, self.metrics.stalled))
                 admin_at = self.systemd.sockets("admin") or admin_sockets(self.settings)
                 self.admin_url = url_of(admin_at)
                 stack.push_async_callback(admin.cleanup)
                 await listen(admin, admin_at)
-                self.lacks = BEHIND
+                self.not_ready = BEHIND
                 if not await first(engine.caught_up(), stop):
                     return
                 public_at = self.systemd.sockets("public") or public_sockets(self.settings)
                 self.public_url = url_of(public_at)
                 stack.push_async_callback(runner.cleanup)
                 await listen(runner, public_at)
-                noting = asyncio.create_task(keep_noting(self.ledger, engine.operate), name="use")
+                noting = asyncio.create_task(keep_noting(self.access_log, engine.dispatch), name="use")
                 stack.callback(noting.cancel)
                 settle_memory()
-                self.lacks = ""
-                self.urls = await welcome.found(self.settings, self.public_url, engine.operate)
+                self.not_ready = ""
+                self.urls = await welcome.found(self.settings, self.public_url, engine.dispatch)
                 found = welcome.logged(self.urls, self.out)
                 self.log.info("ready", public=self.public_url, admin=self.admin_url, **found)
                 on_ready()
                 await stop.wait()
-                self.lacks = "it is stopping"
+                self.not_ready = "it is stopping"
                 engine.stop_by = engine.clock() + self.settings.server.drain
                 self.log.info("draining", seconds=self.settings.server.drain)
-            engine.note_use(self.ledger.take_asked())
-        self.ledger.flush()
+            engine.note_use(self.access_log.take_used_keys())
+        self.access_log.flush()
         await finish(self.traces)
         self.log.info("stopped")
 
     def _admin(self, engine: Engine) -> web.AppRunner:
         async def lacking() -> list[str]:
             workers = "" if engine.pool.alive else "no render process is up"
-            return [lack for lack in (self.lacks, workers) if lack]
+            return [lack for lack in (self.not_ready, workers) if lack]
 
         async def gather() -> list[Slow]:
-            return self.metrics.slowest.told()
+            return self.metrics.slowest.top()
 
-        return admin_runner(self.settings, self.metrics.registry, gather, lacking, engine.operate, self.log)
+        return admin_runner(self.settings, self.metrics.registry, gather, lacking, engine.dispatch, self.log)

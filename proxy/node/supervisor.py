@@ -24,16 +24,16 @@ import proxy
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 from proxy.ipc.channel import Channel, Closed
-from proxy.ipc.producer_client import Relay
+from proxy.ipc.producer_client import ProducerClient
 from proxy.node import factory, welcome
-from proxy.node.child import Adopt, Ask, Refused, Report, Setup, Stop, path_of
+from proxy.node.child import Ask, Reload, Report, Setup, StartFailed, Stop, path_of
 from proxy.node.forked import Forked
 from proxy.node.listeners import BACKLOG, BEHIND, admin_runner, built, listen
 from proxy.node.sockets import admin_sockets, beside, public_sockets, url_of
 from proxy.node.systemd import Systemd
-from proxy.telemetry.aggregate import Merged
-from proxy.telemetry.log_writer import Outlet
-from proxy.telemetry.loop_monitor import Watchdog
+from proxy.telemetry.aggregate import AggregatedMetrics
+from proxy.telemetry.log_writer import LogWriter
+from proxy.telemetry.loop_monitor import LoopMonitor
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.telemetry.slowest import Slow
 
@@ -53,7 +53,7 @@ REPORT_S = 2.0
 WATCH_S = 1.0
 HUNG_AFTER = 3
 """How many reports in turn a process may owe before it is taken for hung."""
-RELAY_BACKLOG = 4096
+PRODUCER_BACKLOG = 4096
 OPERATIONS = 64
 CATCH_UP_S = 0.1
 FRONTS_SHARE = 0.9
@@ -99,7 +99,7 @@ class _Child:
         except BaseException:
             await self.kill()
             raise
-        if isinstance(first, Refused):
+        if isinstance(first, StartFailed):
             await self.kill()
             raise ConfigError(first.reason)
 
@@ -126,7 +126,7 @@ class _Child:
         """Has it go on with these settings; who does not listen any more is replaced by one that has them."""
         with suppress(Closed):
             async with self._sending:
-                await self.channel.send(Adopt(settings))
+                await self.channel.send(Reload(settings))
 
     async def stop(self, by: float) -> None:
         """Has it finish until `by`, and ends it then."""
@@ -148,7 +148,7 @@ class _Child:
         self.channel.close()
 
 
-class _Seat:
+class _Slot:
     """The place of one process of the node: whoever sits there, and who comes after."""
 
     def __init__(self, setup: Setup, descriptors: list[int]) -> None:
@@ -165,7 +165,7 @@ class Supervisor:
         self,
         settings: Settings,
         log: structlog.typing.FilteringBoundLogger,
-        out: Outlet,
+        out: LogWriter,
         systemd: Systemd,
         children: list[Forked],
     ) -> None:
@@ -177,7 +177,7 @@ class Supervisor:
         self.metrics = PrometheusMetrics("supervisor")
         self.metrics.watch(*built())
         self.registry = CollectorRegistry()
-        self.merged = Merged()
+        self.merged = AggregatedMetrics()
         self.registry.register(self.merged)
         self._replaced = Counter(
             "calotype_processes_replaced",
@@ -187,35 +187,35 @@ class Supervisor:
         )
         for role in ("front", "back"):
             self._replaced.labels(role)
-        self.lacks = "it is starting"
+        self.not_ready = "it is starting"
         self._tasks: set[asyncio.Task[None]] = set()
         self.public_url = ""
         self.admin_url = ""
         self.urls: list[str] = []
         """Of pictures that were found."""
         self.out = out
-        self._seats: list[_Seat] = []
+        self._slots: list[_Slot] = []
         self._children = children
         self._public: list[socket.socket] = []
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
         """Serves until `stop`, then drains. Raises ConfigError where it cannot start."""
         async with AsyncExitStack() as stack:
-            relay_at, place = _nameless_socket()
-            stack.callback(relay_at.close)
+            producer_at, place = _nameless_socket()
+            stack.callback(producer_at.close)
             stack.callback(os.close, place)
-            relay = Relay(path_of(place), connections=OPERATIONS, clock=factory.clock)
-            stack.callback(relay.close)
-            self._seats = self._arrange(relay_at, place, stack)
-            stack.enter_context(Watchdog(factory.clock, self.log, self.metrics.stalled))
+            producer = ProducerClient(path_of(place), connections=OPERATIONS, clock=factory.clock)
+            stack.callback(producer.close)
+            self._slots = self._arrange(producer_at, place, stack)
+            stack.enter_context(LoopMonitor(factory.clock, self.log, self.metrics.stalled))
             admin_at = self.systemd.sockets("admin") or admin_sockets(self.settings)
             self.admin_url = url_of(admin_at)
             admin = admin_runner(
                 self.settings,
                 self.registry,
                 self._gather,
-                self._lacking,
-                relay,
+                self._not_ready,
+                producer,
                 self.log,
             )
             stack.push_async_callback(admin.cleanup)
@@ -223,10 +223,10 @@ class Supervisor:
             stack.push_async_callback(self._kill)
             if not await self._start(stop):
                 return
-            back, *fronts = [asyncio.create_task(self._keep(seat), name=seat.name) for seat in self._seats]
+            back, *fronts = [asyncio.create_task(self._keep(slot), name=slot.name) for slot in self._slots]
             try:
-                self.lacks = ""
-                self.urls = await welcome.found(self.settings, self.public_url, relay)
+                self.not_ready = ""
+                self.urls = await welcome.found(self.settings, self.public_url, producer)
                 found = welcome.logged(self.urls, self.out)
                 self.log.info(
                     "ready",
@@ -239,26 +239,26 @@ class Supervisor:
                 await stop.wait()
                 await self._drain(back, fronts)
             finally:
-                self.lacks = "it is stopping"
+                self.not_ready = "it is stopping"
                 await _cancel(back, *fronts, *self._tasks)
         self.log.info("stopped")
 
-    def _arrange(self, relay_at: socket.socket, place: int, stack: AsyncExitStack) -> list[_Seat]:
+    def _arrange(self, producer_at: socket.socket, place: int, stack: AsyncExitStack) -> list[_Slot]:
         """The seats, each with what it listens on; the public sockets are closed with `stack`."""
         processes = self.settings.server.processes
 
         def setup(name: str, role: Literal["front", "back"]) -> Setup:
             return Setup(name=name, role=role, settings=self.settings, memory_share=processes + 1)
 
-        seats = [_Seat(setup("back", "back"), [relay_at.fileno()])]
+        slots = [_Slot(setup("back", "back"), [producer_at.fileno()])]
         for number, sockets in enumerate(self._public_sockets(processes), start=1):
             for one in sockets:
                 stack.callback(one.close)
             self.public_url = self.public_url or url_of(sockets)
             self._public += sockets
             listening = [one.fileno() for one in sockets]
-            seats.append(_Seat(setup(f"front {number}", "front"), [place, *listening]))
-        return seats
+            slots.append(_Slot(setup(f"front {number}", "front"), [place, *listening]))
+        return slots
 
     def _public_sockets(self, processes: int) -> list[list[socket.socket]]:
         """For each front its own, of a port; a unix socket, or one that was passed on, they have to share."""
@@ -271,10 +271,10 @@ class Supervisor:
     async def _start(self, stop: asyncio.Event) -> bool:
         """The back first: fronts that are up have somebody to ask. Nobody is let in before the back knows what was
         purged while the node was down. False where it was stopped meanwhile."""
-        back, *fronts = self._seats
+        back, *fronts = self._slots
         await self._fill(back)
         while not (back.child and (report := await back.child.report()) and report.caught_up):
-            self.lacks = BEHIND
+            self.not_ready = BEHIND
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), CATCH_UP_S)
             if stop.is_set():
@@ -287,40 +287,40 @@ class Supervisor:
         await asyncio.gather(*(self._fill(front) for front in fronts))
         return True
 
-    async def _fill(self, seat: _Seat) -> None:
-        setup = seat.setup
+    async def _fill(self, slot: _Slot) -> None:
+        setup = slot.setup
         if self._children:
             first = self._children.pop()
             child = _Child(first, first.channel)
         else:
             child = await _Child.of_new_interpreter()
-        await child.start(setup, seat.descriptors)
+        await child.start(setup, slot.descriptors)
         try:
-            while setup is not seat.setup:  # They were read anew while it started.
-                setup = seat.setup
+            while setup is not slot.setup:  # They were read anew while it started.
+                setup = slot.setup
                 await child.adopt(setup.settings)
         except BaseException:
             await child.kill()
             raise
-        seat.child = child
+        slot.child = child
 
-    async def _keep(self, seat: _Seat) -> None:
+    async def _keep(self, slot: _Slot) -> None:
         """Replaces whoever dies on `seat`, for as long as it takes."""
         while True:
-            if seat.child is not None:
-                await self._watch(seat.name, seat.child)
-                ended = seat.child.process
-                self.log.warning("a process died", process=seat.name, pid=ended.pid, code=ended.returncode)
-                self.merged.end(seat.name)
-                await seat.child.kill()
-                seat.child = None
+            if slot.child is not None:
+                await self._watch(slot.name, slot.child)
+                ended = slot.child.process
+                self.log.warning("a process died", process=slot.name, pid=ended.pid, code=ended.returncode)
+                self.merged.end(slot.name)
+                await slot.child.kill()
+                slot.child = None
             try:
-                await self._fill(seat)
+                await self._fill(slot)
             except Exception as failure:
-                self.log.error("a process cannot be replaced yet", process=seat.name, reason=str(failure))
+                self.log.error("a process cannot be replaced yet", process=slot.name, reason=str(failure))
                 await asyncio.sleep(PAUSE_S)
             else:
-                self._replaced.labels(seat.setup.role).inc()
+                self._replaced.labels(slot.setup.role).inc()
 
     async def _watch(self, name: str, child: _Child) -> None:
         """Until `child` is no more; one that does not answer any more is shot."""
@@ -343,61 +343,61 @@ class Supervisor:
     def reload(self, settings: Settings) -> None:
         """Has everybody go on with what of these `settings` may change, and whoever comes after."""
         self.settings = Settings.model_construct(**dict(settings))
-        for seat in self._seats:
-            seat.setup = replace(seat.setup, settings=self.settings)
-            if seat.child is not None:
-                task = asyncio.create_task(seat.child.adopt(self.settings), name="reload")
+        for slot in self._slots:
+            slot.setup = replace(slot.setup, settings=self.settings)
+            if slot.child is not None:
+                task = asyncio.create_task(slot.child.adopt(self.settings), name="reload")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
     async def _drain(self, keeper_of_back: asyncio.Task[None], keepers: list[asyncio.Task[None]]) -> None:
         """Fronts first, for they need the back, which is replaced as long as they do; the rest of the time is its own."""
-        self.lacks = "it is stopping"
+        self.not_ready = "it is stopping"
         await _cancel(*keepers)
         drain_s = self.settings.server.drain
         self.log.info("draining", seconds=drain_s)
         by = factory.clock() + drain_s
-        back, *fronts = self._seats
+        back, *fronts = self._slots
         for one in self._public:
             one.close()
         await asyncio.gather(*(self._stop(front, by - (1 - FRONTS_SHARE) * drain_s) for front in fronts))
         await _cancel(keeper_of_back)
         await self._stop(back, by)
 
-    async def _stop(self, seat: _Seat, by: float) -> None:
-        if seat.child is not None:
-            await seat.child.stop(by)
+    async def _stop(self, slot: _Slot, by: float) -> None:
+        if slot.child is not None:
+            await slot.child.stop(by)
 
     async def _kill(self) -> None:
-        for seat in self._seats:
-            if seat.child is not None:
-                await seat.child.kill()
+        for slot in self._slots:
+            if slot.child is not None:
+                await slot.child.kill()
 
     async def _reports(self) -> list[Report | None]:
-        async def of(seat: _Seat) -> Report | None:
-            child = seat.child
+        async def of(slot: _Slot) -> Report | None:
+            child = slot.child
             report = await child.report() if child is not None else None
-            if report is not None and child is seat.child:
-                self.merged.gather(seat.name, report.metrics)
+            if report is not None and child is slot.child:
+                self.merged.gather(slot.name, report.metrics)
             return report
 
-        return await asyncio.gather(*(of(seat) for seat in self._seats))
+        return await asyncio.gather(*(of(slot) for slot in self._slots))
 
     async def _gather(self) -> list[Slow]:
         reports = await self._reports()
         self.merged.gather("supervisor", list(self.metrics.registry.collect()))
         return [slow for report in reports if report is not None for slow in report.slowest]
 
-    async def _lacking(self) -> list[str]:
-        if self.lacks:
-            return [self.lacks]
-        lacks = []
-        for seat, report in zip(self._seats, await self._reports(), strict=True):
+    async def _not_ready(self) -> list[str]:
+        if self.not_ready:
+            return [self.not_ready]
+        not_ready = []
+        for slot, report in zip(self._slots, await self._reports(), strict=True):
             if report is None:
-                lacks.append(f"{seat.name} does not answer")
+                not_ready.append(f"{slot.name} does not answer")
             elif not report.ready:
-                lacks.append("no render process is up")
-        return lacks
+                not_ready.append("no render process is up")
+        return not_ready
 
 
 async def _cancel(*tasks: asyncio.Task[Any]) -> None:
@@ -414,5 +414,5 @@ def _nameless_socket() -> tuple[socket.socket, int]:
         path = str(Path(folder) / "relay")
         listener.bind(path)
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    listener.listen(RELAY_BACKLOG)
+    listener.listen(PRODUCER_BACKLOG)
     return listener, place

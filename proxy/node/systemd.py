@@ -6,7 +6,7 @@ import asyncio
 import socket
 from contextlib import suppress
 
-from proxy.config.environment import Told
+from proxy.config.environment import SystemdEnvironment
 from proxy.config.errors import ConfigError
 from proxy.node.sockets import give_up_on_the_silent
 
@@ -16,10 +16,10 @@ NAMES = frozenset({"public", "admin"})
 class Systemd:
     """Speaks to whoever started us. Raises ConfigError for a socket it cannot make use of."""
 
-    def __init__(self, told: Told) -> None:
-        if unknown := told.descriptors.keys() - NAMES:
+    def __init__(self, environment: SystemdEnvironment) -> None:
+        if unknown := environment.descriptors.keys() - NAMES:
             raise ConfigError(f"FileDescriptorName={min(unknown)}: must be public or admin")
-        self._told = told
+        self._told = environment
         self._timer: asyncio.TimerHandle | None = None
         self._talk = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._talk.setblocking(False)

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from proxy.config.settings import Settings
-from proxy.core.admin.commands import SomeOriginals
+from proxy.core.admin.commands import ListOriginals
 from proxy.core.errors import CalotypeError
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import Fit, Transform
 from proxy.core.url.dialects.native import path_url
 from proxy.core.url.mounts import Mount, Rules, client_url
 from proxy.node import factory
-from proxy.ports.operations import Operator
-from proxy.telemetry.log_writer import Outlet
+from proxy.ports.operations import CommandDispatcher
+from proxy.telemetry.log_writer import LogWriter
 
 URLS = 3
 LISTED_S = 2.0
@@ -21,14 +21,14 @@ _WIDE_PX = 640
 _SQUARE_PX = 320
 
 
-async def found(settings: Settings, public_url: str, operator: Operator) -> list[str]:
+async def found(settings: Settings, public_url: str, operator: CommandDispatcher) -> list[str]:
     """Three of them, or none where no picture was found in time, or clients cannot come by http."""
     if not public_url.startswith("http"):
         return []
     originals: Sequence[tuple[str, str]] = ()
     with suppress(CalotypeError, TimeoutError):
         async with asyncio.timeout(LISTED_S):
-            originals = await operator.do(SomeOriginals(URLS))  # type: ignore[assignment]
+            originals = await operator.execute(ListOriginals(URLS))  # type: ignore[assignment]
     rules = factory.rules(settings)
     mounts = {mount.name: mount for mount in rules.mounts}
     return [
@@ -54,7 +54,7 @@ def _shown(mount: Mount, place: int) -> Transform:
     )[place % URLS]
 
 
-def logged(urls: list[str], out: Outlet) -> dict[str, list[str]]:
+def logged(urls: list[str], out: LogWriter) -> dict[str, list[str]]:
     """What the line of the log that says ready tells of them; where the log is readable, `text` is written instead."""
     return {"open": urls} if urls and not out.readable else {}
 

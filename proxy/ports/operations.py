@@ -4,48 +4,56 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from proxy.core.admin.commands import AdminAsked
-from proxy.core.admin.jobs import Asked, Failure, Listing, Progress, Task
-from proxy.core.cache.delivery import Delivered, Met
-from proxy.core.cache.generations import Purge, Scope
-from proxy.core.cache.keys import Entry, Seen
-from proxy.core.cache.variant_request import Named, Wanted
+from proxy.core.admin.commands import AdminCommand
+from proxy.core.admin.jobs import (
+    JobFailure,
+    JobProgress,
+    PregenerationListing,
+    PregenerationSpec,
+    PregenerationTask,
+)
+from proxy.core.cache.delivery import Delivered, VersionCheck
+from proxy.core.cache.generations import Purge, PurgeScope
+from proxy.core.cache.keys import Entry, LastEvent
+from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.image.original import OriginalRef
 from proxy.ports.originals import Original
 
 
-class Jobs(Protocol):
+class JobStore(Protocol):
     """Pre-generation that is to be done, on disk."""
 
-    async def add(self, asked: Asked, total: int) -> str | None:
+    async def add(self, command: PregenerationSpec, total: int) -> str | None:
         """Its id, once it is on disk; None where it cannot be written."""
         ...
 
-    async def listings(self) -> list[Listing]:
+    async def listings(self) -> list[PregenerationListing]:
         """Jobs whose originals are to be listed, each from the beginning."""
         ...
 
-    async def listed(self, job: int, keys: Sequence[str], *, variants: int, is_all: bool) -> bool:
+    async def add_listed(self, job: int, keys: Sequence[str], *, variants: int, is_all: bool) -> bool:
         """More originals of a job, each to be made in so many variants; False where they could not be written."""
         ...
 
-    async def could_not_list(self, job: int, failure: Failure) -> None:
+    async def listing_failed(self, job: int, failure: JobFailure) -> None:
         """The job ends with what has been listed."""
         ...
 
-    async def next(self, count: int) -> list[Task]:
+    async def next(self, count: int) -> list[PregenerationTask]:
         """About `count` tasks, of all jobs alike; they stay until they are finished."""
         ...
 
-    async def finish(self, task: Task, *, done: int, skipped: int, failures: Sequence[Failure]) -> bool:
+    async def finish(
+        self, task: PregenerationTask, *, done: int, skipped: int, failures: Sequence[JobFailure]
+    ) -> bool:
         """The task is over, and what came of it, in variants; False where that could not be written."""
         ...
 
-    async def progress(self, job_id: str) -> Progress | None:
+    async def progress(self, job_id: str) -> JobProgress | None:
         """How far a job is; None for one that is not known."""
         ...
 
-    async def latest(self, count: int) -> list[Progress]:
+    async def recent(self, count: int) -> list[JobProgress]:
         """The last jobs, the newest first, without their failures."""
         ...
 
@@ -54,15 +62,17 @@ class Jobs(Protocol):
         could not be written."""
         ...
 
-    async def again(self, job_id: str) -> bool:
+    async def retry(self, job_id: str) -> bool:
         """What failed of a job becomes tasks anew; False for one that is not known."""
         ...
 
 
-class Operator(Protocol):
+class CommandDispatcher(Protocol):
     """Does what an admin asks, in this process or in another. Raises CalotypeErrors."""
 
-    async def do(self, asked: AdminAsked, *, content: int | None = None, size_bytes: int = 0) -> object:
+    async def execute(
+        self, command: AdminCommand, *, content: int | None = None, size_bytes: int = 0
+    ) -> object:
         """What is to be answered: a dataclass, a list of them, or a dict. `content` is the descriptor of an upload."""
         ...
 
@@ -71,39 +81,41 @@ class Producer(Protocol):
     """The miss path of the node, in this process or in another. `deadline` is a point on the Clock. Raises whatever
     can go wrong with an original and its picture, as CalotypeErrors."""
 
-    async def name(self, wanted: Wanted, *, deadline: float) -> Named:
+    async def resolve_key(self, request: VariantRequest, *, deadline: float) -> ResolvedKey:
         """What the wanted variant is called, without looking for it."""
         ...
 
-    async def meet(self, ref: OriginalRef, version: str, *, deadline: float) -> Met:
+    async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
         """Until when a version that a URL names may be believed to be known, if need be after a look at the original;
         raises nothing of the original's."""
         ...
 
-    async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
+    async def variant(
+        self, request: VariantRequest, *, deadline: float, redirect_until_s: float
+    ) -> Delivered:
         """The variant, from a tier or rendered; only its location where that may be good
         until `redirect_until_s`, a point on the Clock, which is not 0."""
         ...
 
-    def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
+    def open_current(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
         """The original as its source has it now, open as long as the context is."""
         ...
 
 
-class Follower(Protocol):
+class PurgeSubscriber(Protocol):
     """Who remembers what the miss path has told it: a process that answers requests."""
 
-    async def forget(self, scopes: Sequence[Scope], keys: Sequence[str]) -> int:
+    async def invalidate(self, scopes: Sequence[PurgeScope], keys: Sequence[str]) -> int:
         """Believes nothing any more of what `scopes` cover, and keeps none of `keys` in its memory; returns how many of
         those it had. Raises Unfollowed where that cannot be said."""
         ...
 
 
-class Unfollowed(Exception):
+class NotAcknowledged(Exception):
     """A process did not say that it has forgotten."""
 
 
-class Journal(Protocol):
+class PurgeJournal(Protocol):
     """Purges, kept on this node. Blocks; raises OSError."""
 
     def append(self, purges: Iterable[Purge]) -> None:
@@ -111,7 +123,7 @@ class Journal(Protocol):
         ...
 
 
-class Index(Protocol):
+class EntryIndex(Protocol):
     """Which entries of the tiers were made of which original; notes may be lost. And what events told of originals."""
 
     def note(self, ref: OriginalRef, entry: Entry, plan: str = "") -> None:
@@ -126,24 +138,24 @@ class Index(Protocol):
         """They are gone."""
         ...
 
-    async def seen(self, ref: OriginalRef) -> Seen | None:
+    async def last_event(self, ref: OriginalRef) -> LastEvent | None:
         """What the last event told of it; None where it is not known at all."""
         ...
 
-    async def saw(self, ref: OriginalRef, seen: Seen) -> None:
+    async def record_event(self, ref: OriginalRef, seen: LastEvent) -> None:
         """Notes what an event told."""
         ...
 
 
-class Hook(Protocol):
+class CdnPurge(Protocol):
     """Somebody who keeps our answers and must be told of purges: a CDN in front."""
 
-    async def call(self, scopes: Sequence[Scope]) -> list[str]:
+    async def call(self, scopes: Sequence[PurgeScope]) -> list[str]:
         """Tells it; returns what went wrong, in words for the owner."""
         ...
 
 
-class Fleet(Protocol):
+class PurgeLog(Protocol):
     """The other nodes, as far as they can be reached."""
 
     async def publish(self, purges: Sequence[Purge]) -> list[str]:

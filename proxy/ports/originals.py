@@ -43,7 +43,7 @@ class Incoming(Sink, Protocol):
         """A digest of all that has arrived, in hex."""
         ...
 
-    async def kept(self, identity: Identity) -> Original:
+    async def commit(self, identity: Identity) -> Original:
         """The original, all of it having arrived; called once, and whoever gets it closes it."""
         ...
 
@@ -52,7 +52,7 @@ class Incoming(Sink, Protocol):
         ...
 
 
-class OriginalsTier(Protocol):
+class OriginalStore(Protocol):
     """Originals kept near at hand, so that many variants cost one fetch. Faults of its own are misses."""
 
     name: str
@@ -79,8 +79,8 @@ class Source(Protocol):
     it is the node that can open no more, and nothing else.
     """
 
-    recheck_s: float
-    missing_s: float
+    freshness_lifetime_s: float
+    negative_ttl_s: float
     serves_stale: bool
 
     async def identify(self, key: str, known: Identity | None, generation: str) -> Identity:
@@ -97,10 +97,10 @@ class Source(Protocol):
         ...
 
 
-class Shelf(Protocol):
+class WritableSource(Protocol):
     """A source that can be listed, and that uploads are put into. Raises what a Source raises."""
 
-    async def keep(
+    async def store(
         self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
     ) -> None:
         """Stores the original under a key that is new, or is to be overwritten; where the very same bytes are there, nothing
@@ -111,7 +111,7 @@ class Shelf(Protocol):
         """Whether there is such an original now."""
         ...
 
-    async def discard(self, key: str) -> None:
+    async def delete(self, key: str) -> None:
         """Takes back what was kept, nobody having been told of it."""
         ...
 
@@ -124,6 +124,6 @@ class Remote(Protocol):
     """A part on the network."""
 
     @property
-    def is_resting(self) -> bool:
+    def circuit_open(self) -> bool:
         """Whether it is left alone, having failed again and again."""
         ...

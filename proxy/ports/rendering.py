@@ -15,11 +15,11 @@ class Haste(Protocol):
     """How urgent a job is, which may change while it waits."""
 
     @property
-    def is_behind(self) -> bool:
+    def is_background(self) -> bool:
         """Whether nobody waits for it but the node itself: then it goes behind all that somebody waits for."""
         ...
 
-    def on_hurry(self, call: Callable[[], None]) -> None:
+    def on_promote(self, call: Callable[[], None]) -> None:
         """`call` once somebody waits for it."""
         ...
 
@@ -43,7 +43,7 @@ class Renderer(Protocol):
         *,
         deadline: float,
         on_start: Callable[[], None],
-        haste: Haste | None = None,
+        priority: Haste | None = None,
     ) -> Variant:
         """Renders `plan`; `on_start` is called when a worker takes the job. Without `haste` somebody waits for it."""
         ...

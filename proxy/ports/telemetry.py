@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from proxy.core.cache.delivery import Timings, Visit
+from proxy.core.cache.delivery import AccessRecord, Timings
 from proxy.core.image.original import OriginalRef
 
 
@@ -17,10 +17,10 @@ class Metrics(Protocol):
     def tier_failed(self, tier: str, kind: str) -> None: ...
 
 
-class Ledger(Protocol):
+class RequestLog(Protocol):
     """Every request once, for log and metrics; cheap enough for a memory hit, never raises."""
 
-    def enter(self, visit: Visit) -> None:
+    def record(self, record: AccessRecord) -> None:
         """Takes the visit over: it is told later, with many others."""
         ...
 

@@ -41,7 +41,7 @@ class Tier(Protocol):
         """The variant of that kind, or None: not here, damaged, or the tier is out of order."""
         ...
 
-    async def holds(self, key: str, kind: Format | None) -> bool:
+    async def contains(self, key: str, kind: Format | None) -> bool:
         """Whether `lookup` would most likely find it; reads no more than it takes to tell."""
         ...
 
@@ -71,20 +71,20 @@ class Redirects(Protocol):
         ...
 
 
-class Turns(Protocol):
+class Leases(Protocol):
     """Whose turn it is, among the nodes that share the last tier, to make what is missing there. A meeting point
     that may be gone at any time: then it is everybody's turn. Raises nothing."""
 
-    async def take(self, key: str, *, deadline: float) -> bool:
+    async def acquire(self, key: str, *, deadline: float) -> bool:
         """True once it is this node's turn, or waiting longer would leave too little time to make it; it keeps the
         turn until `made` or `leave`. False where another node has put `key` there meanwhile."""
         ...
 
-    def made(self, key: str) -> None:
+    def complete(self, key: str) -> None:
         """What the turn was for is there; the last tier has a moment to store it before others may take a turn."""
         ...
 
-    async def leave(self, key: str) -> None:
+    async def release(self, key: str) -> None:
         """Gives the turn back: nothing will be stored."""
         ...
 
@@ -97,7 +97,7 @@ class Presence(Enum):
     UNKNOWN = "unknown"
 
 
-class Flags(Protocol):
+class PresenceFlags(Protocol):
     """Presence flags and turns; a hint that may lie or be gone. Raises nothing."""
 
     async def presence(self, key: str) -> Presence: ...
@@ -114,6 +114,6 @@ class Flags(Protocol):
         """Removes the flag, which lies."""
         ...
 
-    async def leave(self, key: str) -> None:
+    async def release(self, key: str) -> None:
         """Ends this node's turn at `key`, if it has it."""
         ...

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from proxy.core.cache.generations import Scope
+from proxy.core.cache.generations import PurgeScope
 
 HOOK_S = 5.0
 
@@ -20,7 +20,7 @@ class PurgeHook:
         name, _, value = header.partition(":")
         self._headers = {name.strip(): value.strip()} if name else {}
 
-    async def call(self, scopes: Sequence[Scope]) -> list[str]:
+    async def call(self, scopes: Sequence[PurgeScope]) -> list[str]:
         urls = dict.fromkeys(map(self._address, scopes))
         # Nothing but the CDN is spoken to, whatever the environment says of proxies, or it of other places.
         async with aiohttp.ClientSession(
@@ -37,5 +37,5 @@ class PurgeHook:
                     return ["purge.hook: it cannot be reached"]
         return []
 
-    def _address(self, scope: Scope) -> str:
-        return self._url.replace("{kind}", scope.reach).replace("{key}", quote(scope.key, safe="/"))
+    def _address(self, scope: PurgeScope) -> str:
+        return self._url.replace("{kind}", scope.kind).replace("{key}", quote(scope.key, safe="/"))

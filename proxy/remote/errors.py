@@ -25,7 +25,7 @@ class TooLarge(RemoteError):
     kind = "too-large"
 
 
-class Refused(RemoteError):
+class RequestRefused(RemoteError):
     """The place will not have us, and asking again will not change that."""
 
     kind = "refused"
@@ -53,19 +53,19 @@ class TooSlow(RemoteError):
     kind = "timeout"
 
 
-class Resting(Unavailable):
+class CircuitOpen(Unavailable):
     """The breaker is open: the place was not asked."""
 
     kind = "resting"
 
 
-class Denied(RemoteError):
+class AccessDenied(RemoteError):
     """The place says that we may not have it; some say so of what is missing, too."""
 
     kind = "denied"
 
 
-class Foreign(RemoteError):
+class AddressNotAllowed(RemoteError):
     """A place that is not to be asked at all."""
 
     kind = "foreign"

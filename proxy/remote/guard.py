@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from proxy.core.net.breaker import Breaker, RetryBudget
 from proxy.ports.clock import Clock
-from proxy.remote.errors import Broken, Busy, RemoteError, Resting, TooLarge, TooSlow, Unavailable
+from proxy.remote.errors import Broken, Busy, CircuitOpen, RemoteError, TooLarge, TooSlow, Unavailable
 
 FAILURES = 5
 PAUSE_S = 1.0
@@ -29,7 +29,7 @@ class Guard:
         self._reason = ""
 
     @property
-    def is_resting(self) -> bool:
+    def circuit_open(self) -> bool:
         """Whether the place is left alone, having failed again and again."""
         return self._breaker.open
 
@@ -37,7 +37,7 @@ class Guard:
         """`call`, which raises RemoteError; each try takes `within_s` at most, if given. It is tried twice at most."""
         self._budget.earn()
         if not self._breaker.admits(self._clock()):
-            raise Resting(f"it failed again and again ({self._reason}) and is left alone for a moment")
+            raise CircuitOpen(f"it failed again and again ({self._reason}) and is left alone for a moment")
         try:
             return await self._try(call, within_s)
         except (Unavailable, Broken) as failure:

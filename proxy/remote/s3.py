@@ -19,10 +19,10 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
 from proxy.core.net.breaker import RetryBudget
-from proxy.core.url.original_urls import DEFAULT_REGION, S3Place
+from proxy.core.url.original_urls import DEFAULT_REGION, S3Location
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Sink
-from proxy.remote.errors import Broken, Refused, Unavailable
+from proxy.remote.errors import Broken, RequestRefused, Unavailable
 from proxy.remote.guard import Guard, Meter
 from proxy.remote.s3_errors import named
 
@@ -91,7 +91,7 @@ class S3Bucket:
 
     def __init__(
         self,
-        place: S3Place,
+        place: S3Location,
         *,
         access_key: str,
         secret_key: str,
@@ -138,7 +138,7 @@ class S3Bucket:
                 )
             )
         except (BotoCoreError, ValueError):
-            raise Refused(
+            raise RequestRefused(
                 "endpoint_url or region is not one, or AWS's own settings name no profile"
             ) from None
         self._client.meta.events.register("before-call.s3", _stay_here)
@@ -148,9 +148,9 @@ class S3Bucket:
         await self._stack.aclose()
 
     @property
-    def is_resting(self) -> bool:
+    def circuit_open(self) -> bool:
         """Whether it is left alone, in reading or in writing."""
-        return self._reads.is_resting or self._writes.is_resting
+        return self._reads.circuit_open or self._writes.circuit_open
 
     async def get(self, key: str, sink: Sink, *, max_bytes: int, within_s: float | None = None) -> Head:
         """The object's bytes into `sink`; each try takes `within_s` at most, if given. Raises RemoteError."""

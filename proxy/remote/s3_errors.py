@@ -16,13 +16,13 @@ from botocore.exceptions import (
 )
 
 from proxy.remote.errors import (
+    AccessDenied,
     Broken,
     Busy,
-    Denied,
     Exists,
     Missing,
-    Refused,
     RemoteError,
+    RequestRefused,
     TooSlow,
     Unavailable,
 )
@@ -45,7 +45,7 @@ def named() -> Iterator[None]:
     except (ReadTimeoutError, ConnectTimeoutError, TimeoutError):
         raise TooSlow("the store did not answer in time") from None
     except (NoCredentialsError, PartialCredentialsError):
-        raise Refused("there are no credentials: set access_key and secret_key") from None
+        raise RequestRefused("there are no credentials: set access_key and secret_key") from None
     except (ResponseStreamingError, aiohttp.ClientPayloadError):
         raise Broken("the store's answer broke off before the end") from None
     except (BotoCoreError, aiohttp.ClientError, OSError):
@@ -58,21 +58,21 @@ def named() -> Iterator[None]:
 def _refusal(fault: ClientError) -> RemoteError:
     error = fault.response.get("Error", {})
     code = str(error.get("Code", ""))
-    said = fault.response.get("ResponseMetadata", {})
-    status = int(said.get("HTTPStatusCode", 0))
+    metadata = fault.response.get("ResponseMetadata", {})
+    status = int(metadata.get("HTTPStatusCode", 0))
     if code in _MISSING or (status == 404 and code != "NoSuchBucket"):
         return Missing("there is no such object")
     if status == 412:
         return Exists("there is such an object already")
     if code == "NoSuchBucket":
-        return Refused("there is no such bucket: create it, or correct its name")
+        return RequestRefused("there is no such bucket: create it, or correct its name")
     if code in _THROTTLED or status in (429, 500, 502, 503, 504) or status < 300:
-        later = "retry-after" in said.get("HTTPHeaders", {})
+        later = "retry-after" in metadata.get("HTTPHeaders", {})
         return (Busy if later else Unavailable)(f"the store answers {status}")
     if 300 <= status < 400:
-        return Refused(f"the store answers {status}, a redirect: set its own endpoint_url and region")
+        return RequestRefused(f"the store answers {status}, a redirect: set its own endpoint_url and region")
     if code in ("AccessDenied", "403", "Forbidden"):
-        return Denied("the store does not let these credentials read the bucket")
+        return AccessDenied("the store does not let these credentials read the bucket")
     if status == 403:
-        return Refused("the store refuses the credentials: correct access_key and secret_key")
-    return Refused(f"the store refuses the request with {status}")
+        return RequestRefused("the store refuses the credentials: correct access_key and secret_key")
+    return RequestRefused(f"the store refuses the request with {status}")

@@ -20,17 +20,17 @@ from proxy.core.cache.http_caching import http_date
 from proxy.core.errors import CalotypeError
 from proxy.core.net.addresses import is_public
 from proxy.core.net.breaker import RetryBudget
-from proxy.core.url.original_urls import WebPlace
+from proxy.core.url.original_urls import WebLocation
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Sink
 from proxy.remote.errors import (
+    AccessDenied,
+    AddressNotAllowed,
     Broken,
     Busy,
-    Denied,
-    Foreign,
     Missing,
-    Refused,
     RemoteError,
+    RequestRefused,
     TooSlow,
     Unavailable,
 )
@@ -78,26 +78,26 @@ class Validator(NamedTuple):
         return self._replace(digest=digest) if self.value else Validator("digest", digest)
 
     @classmethod
-    def of(cls, answer: aiohttp.ClientResponse, url: str, asked: str) -> "Validator":
+    def of(cls, answer: aiohttp.ClientResponse, url: str, requested: str) -> "Validator":
         """The better of those that a server gives. One that is not ASCII cannot be sent back; one of a body whose end only
         the connection tells says nothing, for the body may be a part (RFC 9112 6.3 (8))."""
         if not _is_framed(answer):
             return cls()
         for kind, name in (("tag", hdrs.ETAG), ("date", hdrs.LAST_MODIFIED)):
             if (value := answer.headers.get(name, "")).isascii() and value:
-                return cls(kind, value, _place(kind, url, asked))
+                return cls(kind, value, _place(kind, url, requested))
         return cls()
 
-    def condition(self, url: str, asked: str) -> dict[str, str]:
+    def condition(self, url: str, requested: str) -> dict[str, str]:
         """The header that asks `url`, to which `asked` has led, whether it still holds."""
         names = {"tag": hdrs.IF_NONE_MATCH, "date": hdrs.IF_MODIFIED_SINCE}
-        is_there = self.kind in names and self.place == _place(self.kind, url, asked)
+        is_there = self.kind in names and self.place == _place(self.kind, url, requested)
         return {names[self.kind]: self.value} if is_there else {}
 
 
-def _place(kind: str, url: str, asked: str) -> str:
+def _place(kind: str, url: str, requested: str) -> str:
     """A tag tells pictures of one path apart, whatever is behind its `?`; a date does not."""
-    if url == asked:
+    if url == requested:
         return ""
     return hashlib.sha256((url.partition("?")[0] if kind == "tag" else url).encode()).hexdigest()[:16]
 
@@ -109,14 +109,14 @@ class _ForeignAddress(OSError):
         return "the address is not public"
 
 
-class Web:
+class WebClient:
     """The hosts of one source; an async context. `headers` are sent to whom is asked, and to no other place to which that
     redirects: they may be secrets. `me` is told to the servers, so that a loop is seen; `chance` gives
     numbers from 0 to 1."""
 
     def __init__(
         self,
-        place: WebPlace,
+        place: WebLocation,
         *,
         headers: Mapping[str, str] = {},
         allow_private: bool,
@@ -141,11 +141,11 @@ class Web:
         self._session: aiohttp.ClientSession | None = None
 
     @property
-    def is_resting(self) -> bool:
+    def circuit_open(self) -> bool:
         """Whether any of the hosts is left alone."""
-        return any(guard.is_resting for guard in self._guards.values())
+        return any(guard.circuit_open for guard in self._guards.values())
 
-    async def __aenter__(self) -> "Web":
+    async def __aenter__(self) -> "WebClient":
         self._session = await self._stack.enter_async_context(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
@@ -181,10 +181,10 @@ class Web:
                 return
 
     async def _get(self, url: str, sink: Sink, known: Validator | None, max_bytes: int) -> Validator | None:
-        asked = url
+        requested = url
         for _ in range(1 + MOST_REDIRECTS):
-            condition = known.condition(url, asked) if known else {}
-            secret = self._secret if _origin(url) == _origin(asked) else {}
+            condition = known.condition(url, requested) if known else {}
+            secret = self._secret if _origin(url) == _origin(requested) else {}
             async with self._answer(url, secret | condition) as answer:
                 if answer.status in _REDIRECTS:
                     url = self._next(url, answer.headers.get(hdrs.LOCATION, ""))
@@ -192,20 +192,20 @@ class Web:
                 if answer.status == 304 and condition:
                     return None
                 _judge(answer)
-                said = Validator.of(answer, url, asked)
-                if said.value and known is not None and said == known._replace(digest=""):
+                validator = Validator.of(answer, url, requested)
+                if validator.value and known is not None and validator == known._replace(digest=""):
                     return None  # It does not know conditions.
                 await self._receive(answer, sink, max_bytes)
-                return said
-        raise Refused(f"it redirects more than {MOST_REDIRECTS} times")
+                return validator
+        raise RequestRefused(f"it redirects more than {MOST_REDIRECTS} times")
 
     def _next(self, url: str, location: str) -> str:
         if not location:
-            raise Refused("it redirects without saying where")
+            raise RequestRefused("it redirects without saying where")
         try:
             return self._place.led_to(url, location.encode("utf-8", "surrogateescape"))
         except (CalotypeError, ValueError):
-            raise Foreign("it redirects to a place that is not allowed") from None
+            raise AddressNotAllowed("it redirects to a place that is not allowed") from None
 
     async def _receive(self, answer: aiohttp.ClientResponse, sink: Sink, max_bytes: int) -> None:
         modified = answer.headers.get(hdrs.LAST_MODIFIED, "") if _is_framed(answer) else ""
@@ -253,17 +253,17 @@ def _judge(answer: aiohttp.ClientResponse) -> None:
     if status in (404, 410):
         raise Missing("there is no such original")
     if status in (401, 403, 451):
-        raise Denied(f"it answers {status}")
+        raise AccessDenied(f"it answers {status}")
     if status >= 500:
         later = hdrs.RETRY_AFTER in answer.headers
         raise (Busy if later else Unavailable)(f"it answers {status}")
     if status != 200:
-        raise Refused(f"it answers {status}")
+        raise RequestRefused(f"it answers {status}")
     codings = [coding for coding in _listed(answer, hdrs.CONTENT_ENCODING) if coding not in _PLAIN_CODINGS]
     codings += [coding for coding in _listed(answer, hdrs.TRANSFER_ENCODING) if coding in _TRANSFER_CODINGS]
     if codings:
         named = ", ".join(coding if _TOKEN.fullmatch(coding) else "unknown" for coding in codings)
-        raise Refused(f"it encodes its answer ({named}) though it was asked not to")
+        raise RequestRefused(f"it encodes its answer ({named}) though it was asked not to")
 
 
 def _listed(answer: aiohttp.ClientResponse, name: str) -> list[str]:
@@ -282,7 +282,7 @@ def _named() -> Iterator[None]:
         raise
     except aiohttp.ClientConnectorError as fault:
         if isinstance(fault.os_error, _ForeignAddress):
-            raise Foreign("its address is not public") from None
+            raise AddressNotAllowed("its address is not public") from None
         raise Unavailable(_unreachable(fault)) from None
     except aiohttp.ConnectionTimeoutError:
         raise TooSlow("no connection to it was made in time") from None

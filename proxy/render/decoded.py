@@ -14,13 +14,13 @@ from proxy.core.image import gif, jpeg
 from proxy.core.image.container import completed
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import NO_PICTURE, SNIFF_BYTES, Format, sniff
-from proxy.core.image.limits import Limits, check
+from proxy.core.image.limits import InputLimits, check
 from proxy.core.image.size import Size
 from proxy.render.colours import Colours, colours_of
 
-KEPT_KINDS = (Format.JPEG, Format.PNG)
+CACHED_FORMATS = (Format.JPEG, Format.PNG)
 """Those that come row by row where they are not kept."""
-MOST_KEPT_BYTES = 64 * 2**20
+MAX_CACHED_BYTES = 64 * 2**20
 _SWAPPING_ORIENTATIONS = range(5, 9)
 _MOST_SCANS = 100  # Encoders make 10 or so.
 
@@ -28,14 +28,14 @@ _NO_DECODER = ("not been built in", "not in a known format", "unsupported codec"
 _NO_MEMORY = ("out of memory", "memory allocation", "unable to allocate", "cannot allocate", "security limit")
 
 
-class Opened:
+class DecodedOriginal:
     """An original whose header was read within the limits, with the `facts` it told. While it `keeps`, pixels that were
     decoded or resized are there for the next render of it: all of them come to the same bytes as alone.
 
     Raises UnsupportedFormat, OriginalTooLarge or Undecodable.
     """
 
-    def __init__(self, content: bytes, limits: Limits) -> None:
+    def __init__(self, content: bytes, limits: InputLimits) -> None:
         self.size_bytes = len(content)
         self.content, self.facts, self.colours, self.pixel_bytes, self.canvas = _read(content, limits)
         self.keeps = False
@@ -46,19 +46,19 @@ class Opened:
         """Whether it is worth while to have its pixels in memory."""
         return self.keeps or bool(self._kept)
 
-    def let_go(self) -> bool:
+    def drop_cache(self) -> bool:
         """Keeps nothing any more; whether a render alone may come to something else."""
-        was_shared = bool(self._kept) or (self.keeps and self.facts.format in KEPT_KINDS)
+        was_shared = bool(self._kept) or (self.keeps and self.facts.format in CACHED_FORMATS)
         self.keeps = False
         self._kept.clear()
         return was_shared
 
-    def kept(self, stage: str, which: object, make: Callable[[], pyvips.Image]) -> pyvips.Image:
+    def cached(self, stage: str, which: object, make: Callable[[], pyvips.Image]) -> pyvips.Image:
         """Pixels in memory, which may be those of the render before; of each stage the last are kept."""
         if stage in self._kept and self._kept[stage][0] == which:
             return self._kept[stage][1]
         image = make()
-        if self.keeps and image.width * image.height * pixel_bytes(image) <= MOST_KEPT_BYTES:
+        if self.keeps and image.width * image.height * pixel_bytes(image) <= MAX_CACHED_BYTES:
             image = image.copy_memory()
             self._kept[stage] = which, image
         return image
@@ -88,7 +88,7 @@ class _Read(NamedTuple):
     canvas: gif.Stream | None
 
 
-def _read(content: bytes, limits: Limits) -> _Read:
+def _read(content: bytes, limits: InputLimits) -> _Read:
     """What the header tells, within the limits."""
     kind = sniff(content[:SNIFF_BYTES])
     if kind is None:

@@ -11,7 +11,9 @@ from proxy.core.image.placeholders import Pixels, blurhash, palette, thumbhash
 _PROFILE = "icc-profile-data"
 
 
-def told(header: pyvips.Image, facts: Facts, size_bytes: int, small: pyvips.Image, *, gps: bool) -> bytes:
+def info_json(
+    header: pyvips.Image, facts: Facts, size_bytes: int, small: pyvips.Image, *, gps: bool
+) -> bytes:
     """`small` is the picture upright in sRGB, a few dozen pixels a side."""
     image = small if small.hasalpha() else small.addalpha()
     pixels = Pixels(image.width, image.height, bytes(image.cast("uchar").write_to_memory()))

@@ -16,7 +16,7 @@ J = TypeVar("J", bound=Hashable)
 _Waiting: TypeAlias = OrderedDict[Hashable, OrderedDict[J, None]]
 
 
-class Desk:
+class WorkerAffinity:
     """What a worker has before it: an original, and how many jobs of it in a row."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class JobQueue(Generic[J]):
         self._brief = brief
         self._ranks: list[_Waiting[J]] = [OrderedDict() for _ in range(ranks)]
         self._counts = [0] * ranks
-        self._desks: set[Desk] = set()
+        self._affinities: set[WorkerAffinity] = set()
         self._more = asyncio.Event()
 
     def count(self, rank: int) -> int:
@@ -65,28 +65,28 @@ class JobQueue(Generic[J]):
             del self._ranks[rank][original]
         return True
 
-    def desk(self) -> Desk:
+    def affinity(self) -> WorkerAffinity:
         """For a new worker, until it is `left`."""
-        desk = Desk()
-        self._desks.add(desk)
-        return desk
+        affinity = WorkerAffinity()
+        self._affinities.add(affinity)
+        return affinity
 
-    def left(self, desk: Desk) -> None:
+    def left(self, affinity: WorkerAffinity) -> None:
         """Nobody works there any more."""
-        self._desks.discard(desk)
+        self._affinities.discard(affinity)
 
-    def take(self, desk: Desk) -> J | None:
+    def take(self, affinity: WorkerAffinity) -> J | None:
         """The next job for whoever works at `desk`; None where there is none."""
         for rank, waiting in enumerate(self._ranks):
             if waiting:
-                original = self._next(waiting, desk)
+                original = self._next(waiting, affinity)
                 if rank >= self._brief:
-                    desk.in_a_row = desk.in_a_row + 1 if original == desk.original else 1
-                    desk.original = original
+                    affinity.in_a_row = affinity.in_a_row + 1 if original == affinity.original else 1
+                    affinity.original = original
                 job = next(iter(waiting[original]))
                 self.remove(rank, original, job)
                 return job
-        desk.original = None
+        affinity.original = None
         self._more.clear()
         return None
 
@@ -94,11 +94,11 @@ class JobQueue(Generic[J]):
         """Until there may be a job."""
         await self._more.wait()
 
-    def _next(self, waiting: "_Waiting[J]", desk: Desk) -> Hashable:
+    def _next(self, waiting: "_Waiting[J]", affinity: WorkerAffinity) -> Hashable:
         """The original whose turn it is: the one on the desk, else the first that nobody else is at."""
-        if desk.original in waiting:
-            if desk.in_a_row < MOST_IN_A_ROW:
-                return desk.original
-            waiting.move_to_end(desk.original)
-        at_work = {each.original for each in self._desks if each is not desk}
+        if affinity.original in waiting:
+            if affinity.in_a_row < MOST_IN_A_ROW:
+                return affinity.original
+            waiting.move_to_end(affinity.original)
+        at_work = {each.original for each in self._affinities if each is not affinity}
         return next((each for each in waiting if each not in at_work), next(iter(waiting)))

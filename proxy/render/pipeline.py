@@ -11,22 +11,22 @@ import pyvips
 
 from proxy.core.errors import Internal, OriginalTooLarge, UnsupportedFormat
 from proxy.core.image.formats import TRAITS, Format
-from proxy.core.image.limits import Limits, check
+from proxy.core.image.limits import InputLimits, check
 from proxy.core.image.size import Size, pixels
 from proxy.core.transform.geometry import inside, outside, ratio
 from proxy.core.transform.plan import Crop, Describe, Encode, Plan, Scale, ScaleInside, ScaleOutside, ScaleTo
 from proxy.render.alpha import hides, is_opaque, resized, with_hidden_like_visible
 from proxy.render.colours import Colours, converted, prepared
 from proxy.render.decoded import (
-    KEPT_KINDS,
-    MOST_KEPT_BYTES,
-    Opened,
+    CACHED_FORMATS,
+    MAX_CACHED_BYTES,
+    DecodedOriginal,
     fault_of_original,
     is_memory,
     orientation,
     pixel_bytes,
 )
-from proxy.render.info import told
+from proxy.render.info import info_json
 from proxy.render.pages import pages_of
 from proxy.render.steps import apply
 
@@ -61,7 +61,7 @@ def working_formats() -> list[Format]:
     return working
 
 
-def render(opened: Opened, plan: Plan, limits: Limits) -> bytes:
+def render(opened: DecodedOriginal, plan: Plan, limits: InputLimits) -> bytes:
     """The encoded variant. Raises UnsupportedFormat, OriginalTooLarge, Undecodable, or Internal where a sound
     original cannot be drawn as planned."""
     facts = opened.facts
@@ -72,7 +72,7 @@ def render(opened: Opened, plan: Plan, limits: Limits) -> bytes:
     try:
         return _drawn(original, plan)
     except (pyvips.Error, MemoryError) as fault:
-        lacks_memory, was_shared = is_memory(fault), opened.let_go()
+        lacks_memory, was_shared = is_memory(fault), opened.drop_cache()
     if was_shared:
         # Alone it takes less memory, and reads no more of a damaged original than it shows.
         return render(opened, plan, limits)
@@ -93,7 +93,7 @@ def render(opened: Opened, plan: Plan, limits: Limits) -> bytes:
 class _Original(NamedTuple):
     """What loading takes. `size` is upright."""
 
-    opened: Opened
+    opened: DecodedOriginal
     kind: Format
     size: Size
     animates: bool
@@ -117,7 +117,9 @@ def _drawn(original: _Original, plan: Plan) -> bytes:
     for step in steps:
         if isinstance(step, Describe):
             header = pyvips.Image.new_from_buffer(original.content, "")
-            return told(header, original.opened.facts, original.opened.size_bytes, pages[0], gps=step.gps)
+            return info_json(
+                header, original.opened.facts, original.opened.size_bytes, pages[0], gps=step.gps
+            )
         pages = apply(step, pages)
     return _encoded(pages, plan.encode)
 
@@ -149,8 +151,8 @@ def _loaded(original: _Original, size: Size) -> list[pyvips.Image]:
         pages = islice(pages_of(original.content, opened.canvas), None if original.animates else 1)
         return [_fitted(page, size, colours).copy_memory() for page in pages]
     if (shrink := _shrink_to_keep(original, size)) is not None:
-        whole = opened.kept(f"decoded by {shrink}", None, lambda: _decoded(original, shrink))
-        return [opened.kept("resized", size, lambda: _fitted(whole, size, colours))]
+        whole = opened.cached(f"decoded by {shrink}", None, lambda: _decoded(original, shrink))
+        return [opened.cached("resized", size, lambda: _fitted(whole, size, colours))]
     if opened.facts.alpha or colours.need_care:
         whole = pyvips.Image.new_from_buffer(original.content, "[fail_on=error]", access="sequential")
         return [_fitted(whole, size, colours)]
@@ -170,7 +172,7 @@ def _fitted(image: pyvips.Image, size: Size, colours: Colours) -> pyvips.Image:
     """A decoded picture upright, in sRGB, exactly `size`."""
     image = prepared(image, colours)
     if image.hasalpha():
-        if image.width * image.height * pixel_bytes(image) <= MOST_KEPT_BYTES:
+        if image.width * image.height * pixel_bytes(image) <= MAX_CACHED_BYTES:
             image = image.copy_memory()
             if is_opaque(image):
                 seen = image.extract_band(0, n=image.bands - 1)
@@ -194,7 +196,7 @@ def _shrink_to_keep(original: _Original, size: Size) -> int | None:
     if original.kind in (Format.AVIF, Format.HEIC):
         # Read row by row the decoder is asked again and again.
         return 1
-    if not original.opened.is_shared or original.kind not in KEPT_KINDS:
+    if not original.opened.is_shared or original.kind not in CACHED_FORMATS:
         return None
     shrink = 1
     if original.kind is Format.JPEG:
@@ -202,13 +204,13 @@ def _shrink_to_keep(original: _Original, size: Size) -> int | None:
         least = min(original.size.width / size.width, original.size.height / size.height)
         shrink = next((factor for factor in (8, 4, 2) if least >= 2 * factor), 1)
     decoded_bytes = pixels(original.size) * original.opened.pixel_bytes // shrink**2
-    return shrink if decoded_bytes <= MOST_KEPT_BYTES else None
+    return shrink if decoded_bytes <= MAX_CACHED_BYTES else None
 
 
 def _decoded(original: _Original, shrink: int) -> pyvips.Image:
     options = f"[shrink={shrink},fail_on=error]" if shrink > 1 else "[fail_on=error]"
     image = pyvips.Image.new_from_buffer(original.content, options).copy()
-    if original.kind in KEPT_KINDS:
+    if original.kind in CACHED_FORMATS:
         # Resized as if it came row by row, so that it is the same to the byte.
         image.set_type(pyvips.GValue.gint_type, "vips-sequential", 1)
     return image.copy_memory()

@@ -34,7 +34,7 @@ from proxy.core.errors import (
 )
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import SNIFF_BYTES, Format, sniff
-from proxy.core.image.limits import Limits
+from proxy.core.image.limits import InputLimits
 from proxy.core.transform.plan import Plan
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Original
@@ -129,7 +129,7 @@ class _Worker:
         return worker, hello
 
     async def ask(
-        self, waiting: _Waiting, limits: Limits, timeout_s: float, *, keep: bool
+        self, waiting: _Waiting, limits: InputLimits, timeout_s: float, *, keep: bool
     ) -> tuple[Answer, bytes]:
         """One job there and its answer back; `keep` where the next may be of the same original. Raises _Gone or
         _NotTaken."""
@@ -239,7 +239,7 @@ class Pool:
         memory_bytes: int,
         recycle_after: int,
         sandboxed: bool,
-        limits: Limits,
+        limits: InputLimits,
         clock: Clock,
     ) -> None:
         self._count = workers
@@ -263,7 +263,7 @@ class Pool:
         return self._queue.count(_PROBE) + self._queue.count(_RENDER)
 
     @property
-    def behind(self) -> int:
+    def background(self) -> int:
         """Jobs that wait behind those, for nobody but the node itself."""
         return self._queue.count(_BEHIND)
 
@@ -296,8 +296,8 @@ class Pool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        desk = self._queue.desk()
-        while (waiting := self._queue.take(desk)) is not None:
+        affinity = self._queue.affinity()
+        while (waiting := self._queue.take(affinity)) is not None:
             if not waiting.answer.done():
                 waiting.answer.set_exception(_stopping())
 
@@ -313,9 +313,9 @@ class Pool:
         *,
         deadline: float,
         on_start: Callable[[], None],
-        haste: Haste | None = None,
+        priority: Haste | None = None,
     ) -> Variant:
-        _, body = await self._submit(_RENDER, original, plan, deadline, on_start, haste)
+        _, body = await self._submit(_RENDER, original, plan, deadline, on_start, priority)
         return Variant(kind=plan.encode.format, body=body)
 
     async def _submit(
@@ -325,10 +325,10 @@ class Pool:
         plan: Plan | None,
         deadline: float,
         on_start: Callable[[], None],
-        haste: Haste | None,
+        priority: Haste | None,
     ) -> tuple[Answer, bytes]:
         wait_s = self.waiting / self._count * self._usual_s
-        is_behind = haste is not None and haste.is_behind
+        is_behind = priority is not None and priority.is_background
         if not is_behind and (self.waiting >= self._most_waiting or self._clock() + wait_s > deadline):
             raise Overloaded(
                 "more pictures are waiting to be rendered than the node can do in time",
@@ -344,8 +344,8 @@ class Pool:
             answer=asyncio.get_running_loop().create_future(),
         )
         self._queue.put(waiting.rank, waiting.name, waiting)
-        if haste is not None and is_behind:
-            haste.on_hurry(lambda: self._hurry(waiting, rank))
+        if priority is not None and is_behind:
+            priority.on_promote(lambda: self._promote(waiting, rank))
         try:
             async with asyncio.timeout_at(deadline + KILL_SLACK_S):
                 answer, body = await waiting.answer
@@ -357,7 +357,7 @@ class Pool:
             raise _FAILURES[answer.slug](answer.detail)
         return answer, body
 
-    def _hurry(self, waiting: _Waiting, rank: int) -> None:
+    def _promote(self, waiting: _Waiting, rank: int) -> None:
         """Somebody waits for it now: it takes its place among the others."""
         if self._queue.remove(waiting.rank, waiting.name, waiting):
             self._queue.put(rank, waiting.name, waiting)
@@ -381,16 +381,16 @@ class Pool:
     async def _work_on(self, worker: _Worker) -> None:
         """Has `worker` do jobs for as long as it is of use. One that dies at rest is noticed at once, and costs nobody
         anything."""
-        desk = self._queue.desk()
+        affinity = self._queue.affinity()
         try:
             while worker.jobs < self._recycle_after and not worker.ended.done():
-                waiting = self._queue.take(desk)
+                waiting = self._queue.take(affinity)
                 if waiting is None:
                     await self._more_or_end(worker)
                 elif not await self._work_next(worker, waiting):
                     return
         finally:
-            self._queue.left(desk)
+            self._queue.left(affinity)
 
     async def _more_or_end(self, worker: _Worker) -> None:
         more = asyncio.create_task(self._queue.some(), name="next job")

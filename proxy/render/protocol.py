@@ -11,7 +11,7 @@ import msgspec
 
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
-from proxy.core.image.limits import Limits
+from proxy.core.image.limits import InputLimits
 from proxy.core.transform.plan import Plan
 
 JOB_HEAD = struct.Struct(">I")
@@ -28,7 +28,7 @@ class Job(msgspec.Struct, frozen=True):
     original: str
     keep: bool
     plan: Plan | None
-    limits: Limits
+    limits: InputLimits
     size_bytes: int
     timeout_s: float
 

@@ -18,7 +18,7 @@ import msgspec
 from proxy.core.errors import Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
 from proxy.local.parent import end_with_parent
 from proxy.render import pipeline, sandbox
-from proxy.render.decoded import Opened
+from proxy.render.decoded import DecodedOriginal
 from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
 
 NICENESS = 10
@@ -47,16 +47,16 @@ def _work_on() -> None:
     end_with_parent()
     hello = Hello(libvips=pipeline.libvips_version(), formats=formats, missing=missing)
     _send(channel, msgspec.json.encode(hello), b"")
-    desk, more = _Desk(), select.poll()
+    last, more = _LastOriginal(), select.poll()
     more.register(channel, select.POLLIN)
     while True:
-        if desk.is_full and not more.poll(MOST_IDLE_MS):
-            desk.clear()  # There was to be more to do with it; somebody else has done that.
+        if last.is_full and not more.poll(MOST_IDLE_MS):
+            last.clear()  # There was to be more to do with it; somebody else has done that.
         if (received := _receive(channel)) is None:
             return
         job, descriptor = received
         signal.setitimer(signal.ITIMER_REAL, job.timeout_s + ALARM_SLACK_S)
-        answer, body = _work(desk, job, descriptor)
+        answer, body = _work(last, job, descriptor)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _send(channel, msgspec.json.encode(msgspec.structs.replace(answer, number=job.number)), body)
 
@@ -93,25 +93,25 @@ def _receive(channel: socket.socket) -> tuple[Job, int] | None:
     return job, descriptors[0]
 
 
-class _Desk:
+class _LastOriginal:
     """The original that is being worked at, from one job to the next if both are of it."""
 
     def __init__(self) -> None:
         self._name = ""
-        self._opened: Opened | None = None
+        self._opened: DecodedOriginal | None = None
 
     @property
     def is_full(self) -> bool:
         return self._opened is not None
 
-    def opened(self, job: Job, descriptor: int) -> Opened:
+    def opened(self, job: Job, descriptor: int) -> DecodedOriginal:
         """The original of that job; closes `descriptor`. Raises what opening raises."""
         try:
             if self._opened is not None and self._name == job.original:
                 return self._opened
             if job.plan is not None:
                 self._opened = None
-            opened = Opened(_content(descriptor, job.size_bytes), job.limits)
+            opened = DecodedOriginal(_content(descriptor, job.size_bytes), job.limits)
         finally:
             os.close(descriptor)
         if job.plan is not None:  # A probe only passes by.
@@ -122,9 +122,9 @@ class _Desk:
         self._opened = None
 
 
-def _work(desk: _Desk, job: Job, descriptor: int) -> tuple[Answer, bytes]:
+def _work(last: _LastOriginal, job: Job, descriptor: int) -> tuple[Answer, bytes]:
     try:
-        opened = desk.opened(job, descriptor)
+        opened = last.opened(job, descriptor)
         if job.plan is None:
             return Answer(facts=opened.facts), b""
         opened.keeps = job.keep
@@ -145,7 +145,7 @@ def _work(desk: _Desk, job: Job, descriptor: int) -> tuple[Answer, bytes]:
         return Answer(slug="internal", detail="the picture cannot be drawn this way"), b""
     finally:
         if job.plan is not None and not job.keep:
-            desk.clear()
+            last.clear()
 
 
 def _content(descriptor: int, size_bytes: int) -> bytes:

@@ -64,7 +64,7 @@ class OpenFile:
 class DirectorySource:
     """Satisfies Source. `max_bytes` bounds an original."""
 
-    recheck_s = missing_s = 1.0
+    freshness_lifetime_s = negative_ttl_s = 1.0
     serves_stale = False
 
     def __init__(self, name: str, root: Path, *, max_bytes: int) -> None:
@@ -91,7 +91,7 @@ class DirectorySource:
             opening.add_done_callback(_close)  # Nobody is left who would.
             raise
 
-    async def keep(
+    async def store(
         self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
     ) -> None:
         work = self._replace if overwrite else self._keep
@@ -109,7 +109,7 @@ class DirectorySource:
             return False
         return True
 
-    async def discard(self, key: str) -> None:
+    async def delete(self, key: str) -> None:
         def remove() -> None:
             path = Path(self._root, key)
             path.unlink(missing_ok=True)

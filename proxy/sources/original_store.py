@@ -57,7 +57,7 @@ class KeptOriginal:
         self._file.close()
 
 
-class OriginalsTier:
+class DiskOriginalStore:
     """Satisfies OriginalsTier of the ports. At most `max_bytes`; who was used longest ago goes first.
 
     Owned by one process. Raises OSError where the directory cannot be used by this user.
@@ -98,9 +98,9 @@ class OriginalsTier:
         await self.off_loop(lambda: self._unlink(name))
         return True
 
-    def receive(self) -> "Incoming":
+    def receive(self) -> "IncomingFile":
         """Room for one more."""
-        return Incoming(self)
+        return IncomingFile(self)
 
     def usage(self) -> tuple[int, int]:
         return self._held_bytes, len(self._sizes)
@@ -207,10 +207,10 @@ class OriginalsTier:
         self._unlink(*self._surplus())
 
 
-class Incoming:
+class IncomingFile:
     """Satisfies Incoming of the ports."""
 
-    def __init__(self, tier: OriginalsTier) -> None:
+    def __init__(self, tier: DiskOriginalStore) -> None:
         self._tier = tier
         self._part: Path | None = None
         self._file: IO[bytes] | None = None
@@ -231,7 +231,7 @@ class Incoming:
     def digest(self) -> str:
         return self._digest.hexdigest()
 
-    async def kept(self, identity: Identity) -> KeptOriginal:
+    async def commit(self, identity: Identity) -> KeptOriginal:
         assert self._file is not None
         name, size_bytes = original_key(identity), self._size_bytes
         if self._part is not None:

@@ -5,41 +5,49 @@ from contextlib import asynccontextmanager, contextmanager
 
 from proxy.core.errors import OriginalTooLarge, SourceNotAllowed, SourceTimeout, SourceUnavailable
 from proxy.core.image.original import OriginalRef, missing
-from proxy.ports.originals import Incoming, OriginalsTier
-from proxy.remote.errors import Denied, Foreign, Missing, RemoteError, Resting, TooLarge, TooSlow
+from proxy.ports.originals import Incoming, OriginalStore
+from proxy.remote.errors import (
+    AccessDenied,
+    AddressNotAllowed,
+    CircuitOpen,
+    Missing,
+    RemoteError,
+    TooLarge,
+    TooSlow,
+)
 
-MISSING_S = 60.0
+NEGATIVE_TTL_S = 60.0
 """How long it is believed that there is no original under a key: to ask costs a journey."""
 
 
 @asynccontextmanager
-async def receiving(keep: OriginalsTier, ref: OriginalRef, max_bytes: int) -> AsyncIterator[Incoming]:
+async def receiving(keep: OriginalStore, ref: OriginalRef, max_bytes: int) -> AsyncIterator[Incoming]:
     """Room for that original, of `max_bytes` at most, given up unless it was kept. Raises what a Source raises."""
     incoming = keep.receive()
     try:
-        with told(ref, max_bytes):
+        with as_source_errors(ref, max_bytes):
             yield incoming
     finally:
         await incoming.discard()
 
 
 @contextmanager
-def told(ref: OriginalRef, max_bytes: int) -> Iterator[None]:
+def as_source_errors(ref: OriginalRef, max_bytes: int) -> Iterator[None]:
     """Faults of a place on the network, as what a Source raises. Their own words become the reason that a client reads:
     they hold neither a credential nor the address of the place."""
     try:
         yield
-    except Denied as fault:
+    except AccessDenied as fault:
         raise missing(ref, f" that the node may read: {fault}") from None
     except Missing:
         raise missing(ref) from None
     except TooLarge:
         raise OriginalTooLarge(f"the original is larger than {max_bytes} bytes") from None
-    except Foreign as fault:
+    except AddressNotAllowed as fault:
         raise SourceNotAllowed(f"the original is in a place this node does not fetch from: {fault}") from None
     except TooSlow as fault:
         raise SourceTimeout(f"the original did not arrive in time: {fault}") from None
-    except Resting as fault:
+    except CircuitOpen as fault:
         raise SourceUnavailable(f"the source is out of order: {fault}", retry_after_s=1) from None
     except RemoteError as fault:
         raise SourceUnavailable(f"the source did not give the original: {fault}") from None

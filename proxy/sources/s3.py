@@ -14,10 +14,10 @@ from proxy.core.errors import Conflict
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.url.target import is_hidden
-from proxy.ports.originals import Original, OriginalsTier
+from proxy.ports.originals import Original, OriginalStore
 from proxy.remote.errors import Exists, Missing
 from proxy.remote.s3 import S3Bucket
-from proxy.sources.receiving import MISSING_S, receiving, told
+from proxy.sources.receiving import NEGATIVE_TTL_S, as_source_errors, receiving
 
 _DIGEST = "calotype-sha256"
 _SUFFIXES = frozenset({traits.suffix for traits in TRAITS.values()} | {"jpeg", "heif"})
@@ -26,11 +26,11 @@ _SUFFIXES = frozenset({traits.suffix for traits in TRAITS.values()} | {"jpeg", "
 class S3Source:
     """Satisfies Source. `max_bytes` bounds an original; `bucket` is closed by whoever opened it."""
 
-    recheck_s = math.inf
-    missing_s = MISSING_S
+    freshness_lifetime_s = math.inf
+    negative_ttl_s = NEGATIVE_TTL_S
     serves_stale = False
 
-    def __init__(self, name: str, bucket: S3Bucket, keep: OriginalsTier, *, max_bytes: int) -> None:
+    def __init__(self, name: str, bucket: S3Bucket, keep: OriginalStore, *, max_bytes: int) -> None:
         self._name = name
         self._bucket = bucket
         self._keep = keep
@@ -42,21 +42,21 @@ class S3Source:
     async def fetch(self, key: str, generation: str = "") -> Original:
         async with receiving(self._keep, self._ref(key), self.max_bytes) as incoming:
             head = await self._bucket.get(self._bucket.place.prefix + key, incoming, max_bytes=self.max_bytes)
-            original = await incoming.kept(await self.identify(key, None, generation))
+            original = await incoming.commit(await self.identify(key, None, generation))
             original.tag = head.tag
             return original
 
     async def tag(self, key: str) -> str:
-        with told(self._ref(key), self.max_bytes):
+        with as_source_errors(self._ref(key), self.max_bytes):
             return await self._bucket.tag(self._bucket.place.prefix + key)
 
-    async def keep(
+    async def store(
         self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
     ) -> None:
         body = await asyncio.to_thread(os.pread, content.fileno(), content.size_bytes, 0)
         digest = hashlib.sha256(body).hexdigest()
         name = self._bucket.place.prefix + key
-        with told(self._ref(key), self.max_bytes):
+        with as_source_errors(self._ref(key), self.max_bytes):
             try:
                 await self._bucket.put(
                     name,
@@ -73,25 +73,25 @@ class S3Source:
         try:
             await incoming.begin()
             await incoming.write(body)
-            (await incoming.kept(await self.identify(key, None, generation))).close()
+            (await incoming.commit(await self.identify(key, None, generation))).close()
         finally:
             await incoming.discard()
 
     async def exists(self, key: str) -> bool:
-        with told(self._ref(key), self.max_bytes):
+        with as_source_errors(self._ref(key), self.max_bytes):
             try:
                 await self._bucket.metadata(self._bucket.place.prefix + key)
             except Missing:
                 return False
         return True
 
-    async def discard(self, key: str) -> None:
-        with told(self._ref(key), self.max_bytes):
+    async def delete(self, key: str) -> None:
+        with as_source_errors(self._ref(key), self.max_bytes):
             await self._bucket.delete(self._bucket.place.prefix + key)
 
     async def keys(self, prefix: str) -> AsyncIterator[list[str]]:
         below = self._bucket.place.prefix
-        with told(self._ref(prefix), self.max_bytes):
+        with as_source_errors(self._ref(prefix), self.max_bytes):
             async for page in self._bucket.names(below + prefix):
                 keys = [listed.name.removeprefix(below) for listed in page]
                 yield [

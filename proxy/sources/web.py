@@ -10,19 +10,21 @@ from collections.abc import AsyncIterator
 from proxy.core.errors import MethodNotAllowed, OriginalNotFound, SourceNotAllowed
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
-from proxy.ports.originals import Original, OriginalsTier
-from proxy.remote.web import Validator, Web
-from proxy.sources.receiving import MISSING_S, receiving
+from proxy.ports.originals import Original, OriginalStore
+from proxy.remote.web import Validator, WebClient
+from proxy.sources.receiving import NEGATIVE_TTL_S, receiving
 
 
 class WebSource:
     """Satisfies Source. `ttl_s` is how long an identity is believed; `web` is closed by whoever opened it."""
 
-    missing_s = MISSING_S
+    negative_ttl_s = NEGATIVE_TTL_S
     serves_stale = True
 
-    def __init__(self, name: str, web: Web, keep: OriginalsTier, *, max_bytes: int, ttl_s: float) -> None:
-        self.recheck_s = ttl_s
+    def __init__(
+        self, name: str, web: WebClient, keep: OriginalStore, *, max_bytes: int, ttl_s: float
+    ) -> None:
+        self.freshness_lifetime_s = ttl_s
         self._name = name
         self._web = web
         self._keep = keep
@@ -49,14 +51,14 @@ class WebSource:
         ref = OriginalRef(self._name, key)
         async with receiving(self._keep, ref, self.max_bytes) as incoming:
             last = Validator.read(known.version) if known is not None else None
-            said = await self._web.get(key, incoming, known=last, max_bytes=self.max_bytes)
-            if said is None:
+            validator = await self._web.get(key, incoming, known=last, max_bytes=self.max_bytes)
+            if validator is None:
                 assert known is not None
                 return known, None
-            identity = Identity(ref, str(said.with_digest(incoming.digest())), generation)
-            return identity, await incoming.kept(identity)
+            identity = Identity(ref, str(validator.with_digest(incoming.digest())), generation)
+            return identity, await incoming.commit(identity)
 
-    async def keep(
+    async def store(
         self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
     ) -> None:
         raise MethodNotAllowed("the source of this mount is a web server, to which nothing can be uploaded")
@@ -68,7 +70,7 @@ class WebSource:
             return False
         return True
 
-    async def discard(self, key: str) -> None:
+    async def delete(self, key: str) -> None:
         """There is nothing to undo."""
 
     async def keys(self, prefix: str) -> AsyncIterator[list[str]]:

@@ -8,8 +8,8 @@ import hashlib
 import sqlite3
 from collections.abc import Sequence
 
-from proxy.core.cache.generations import Purge, Reach, Scope
-from proxy.core.cache.keys import Entry, Seen
+from proxy.core.cache.generations import Purge, PurgeScope, ScopeKind
+from proxy.core.cache.keys import Entry, LastEvent
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.memo import Memo
@@ -33,7 +33,7 @@ _ORIGINAL = "original"
 _LAST = "\U0010ffff"
 
 
-class Index:
+class SqliteEntryIndex:
     """Satisfies Index of the ports. Notes are gathered, and written together; event loop only."""
 
     def __init__(self, database: Database) -> None:
@@ -68,18 +68,18 @@ class Index:
 
         await self._database.run(delete, None)
 
-    async def seen(self, ref: OriginalRef) -> Seen | None:
+    async def last_event(self, ref: OriginalRef) -> LastEvent | None:
         """What the last event told of it."""
 
-        def read(db: sqlite3.Connection) -> Seen | None:
+        def read(db: sqlite3.Connection) -> LastEvent | None:
             row = db.execute(
                 "SELECT etag, sequencer FROM originals WHERE digest = ?", (_digest(ref),)
             ).fetchone()
-            return Seen(*row) if row is not None else None
+            return LastEvent(*row) if row is not None else None
 
         return await self._database.run(read, None)
 
-    async def saw(self, ref: OriginalRef, seen: Seen) -> None:
+    async def record_event(self, ref: OriginalRef, seen: LastEvent) -> None:
         """Notes what an event told."""
         row = (_digest(ref), ref.source, ref.key, *seen)
 
@@ -133,18 +133,18 @@ def _write(db: sqlite3.Connection, notes: Sequence[tuple[OriginalRef, Entry, str
     )
 
 
-def _condition(scope: Scope) -> tuple[str, tuple[object, ...]]:
+def _condition(scope: PurgeScope) -> tuple[str, tuple[object, ...]]:
     """Which entries a scope covers, and with which parameters."""
     source, reach, text = scope
     match reach:
-        case Reach.ORIGINAL:
+        case ScopeKind.ORIGINAL:
             return "original = ?", (_digest(OriginalRef(source, text)),)
-        case Reach.PREFIX:
+        case ScopeKind.PREFIX:
             within = "original IN (SELECT digest FROM originals WHERE source = ? AND key >= ? AND key < ?)"
             return within, (source, text, text + _LAST)
-        case Reach.PLAN:
+        case ScopeKind.PLAN:
             return "original IN (SELECT digest FROM originals WHERE source = ?) AND plan = ?", (source, text)
-        case Reach.VARIANT:
+        case ScopeKind.VARIANT:
             key, _, plan = text.partition("\n")
             return "original = ? AND plan = ?", (_digest(OriginalRef(source, key)), plan)
 

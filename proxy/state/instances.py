@@ -22,7 +22,7 @@ class Instances:
                     break
             self._file.close()  # Somebody took it for a dead one's in between.
 
-    def lives(self, instance: str) -> bool:
+    def is_running(self, instance: str) -> bool:
         """Whether that start has not ended yet."""
         if instance == self.ours:
             return True
@@ -37,9 +37,9 @@ class Instances:
             (self._folder / Path(instance).name).unlink()
         return False
 
-    def others(self) -> int:
+    def siblings(self) -> int:
         """How many others live."""
-        return sum(self.lives(path.name) for path in self._folder.iterdir() if path.name != self.ours)
+        return sum(self.is_running(path.name) for path in self._folder.iterdir() if path.name != self.ours)
 
     def close(self) -> None:
         """The end of ours."""

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from proxy.core.admin.jobs import Asked, Failure, Listing, Progress, Task
+from proxy.core.admin.jobs import (
+    JobFailure,
+    JobProgress,
+    PregenerationListing,
+    PregenerationSpec,
+    PregenerationTask,
+)
 from proxy.state.database import Database
 
 SCHEMA = """
@@ -29,30 +35,30 @@ CREATE INDEX IF NOT EXISTS of_job ON failures (job);
 """
 _FORMAT = "\n"
 """What stands between transform and format in the failures; no transform has it."""
-MOST_JOBS = 10_000
+MAX_JOBS = 10_000
 """Finished jobs are forgotten beyond so many, the oldest first."""
-MOST_TOLD = 1000
+MAX_FAILURES = 1000
 """Failures that are told of one job; all are counted, and all are run again."""
 _ID_BYTES = 8
 
 
-class Jobs:
+class SqliteJobStore:
     """Satisfies Jobs of the ports. `None` and empty answers where the database fails, which is counted there."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, asked: Asked, total: int) -> str | None:
+    async def add(self, spec: PregenerationSpec, total: int) -> str | None:
         """Its id, once it is on disk; None where it cannot be written."""
         job_id = secrets.token_hex(_ID_BYTES)
 
         def write(db: sqlite3.Connection) -> str:
             row = (
                 job_id,
-                asked.mount,
-                json.dumps(asked.transforms),
-                asked.prefix,
-                asked.prefix is None,
+                spec.mount,
+                json.dumps(spec.transforms),
+                spec.prefix,
+                spec.prefix is None,
                 total,
             )
             number = db.execute(
@@ -60,18 +66,21 @@ class Jobs:
                 row,
             ).lastrowid
             assert number is not None
-            _add_tasks(db, number, asked.keys)
+            _add_tasks(db, number, spec.keys)
             _forget_oldest(db)
             return job_id
 
         return await self._database.run(write, None)
 
-    async def listings(self) -> list[Listing]:
+    async def listings(self) -> list[PregenerationListing]:
         """Jobs whose originals are to be listed, from the beginning: what was listed before is forgotten."""
 
-        def read(db: sqlite3.Connection) -> list[Listing]:
+        def read(db: sqlite3.Connection) -> list[PregenerationListing]:
             rows = db.execute("SELECT number, mount, transforms, prefix FROM jobs WHERE NOT listed")
-            found = [Listing(job, mount, _transforms(said), prefix) for job, mount, said, prefix in rows]
+            found = [
+                PregenerationListing(job, mount, _transforms(transforms), prefix)
+                for job, mount, transforms, prefix in rows
+            ]
             for job in found:
                 db.execute("DELETE FROM tasks WHERE job = ?", (job.job,))
                 db.execute("DELETE FROM failures WHERE job = ?", (job.job,))
@@ -83,7 +92,7 @@ class Jobs:
 
         return await self._database.run(read, [])
 
-    async def listed(self, job: int, keys: Sequence[str], *, variants: int, is_all: bool) -> bool:
+    async def add_listed(self, job: int, keys: Sequence[str], *, variants: int, is_all: bool) -> bool:
         """More originals of a job; False where they could not be written."""
 
         def write(db: sqlite3.Connection) -> bool:
@@ -98,7 +107,7 @@ class Jobs:
 
         return await self._database.run(write, False)
 
-    async def could_not_list(self, job: int, failure: Failure) -> None:
+    async def listing_failed(self, job: int, failure: JobFailure) -> None:
         """The job ends with what has been listed."""
 
         def write(db: sqlite3.Connection) -> None:
@@ -109,10 +118,10 @@ class Jobs:
 
         await self._database.run(write, None)
 
-    async def next(self, count: int) -> list[Task]:
+    async def next(self, count: int) -> list[PregenerationTask]:
         """About `count` tasks, of all jobs alike; they stay until they are finished."""
 
-        def read(db: sqlite3.Connection) -> list[Task]:
+        def read(db: sqlite3.Connection) -> list[PregenerationTask]:
             jobs = db.execute(
                 "SELECT number, mount, transforms FROM jobs"
                 " WHERE EXISTS (SELECT 1 FROM tasks WHERE job = jobs.number) ORDER BY number LIMIT ?",
@@ -120,8 +129,8 @@ class Jobs:
             ).fetchall()
             share = -(-count // max(1, len(jobs)))
             return [
-                Task(job, number, mount, key, _transforms(own or said))
-                for job, mount, said in jobs
+                PregenerationTask(job, number, mount, key, _transforms(own or transforms))
+                for job, mount, transforms in jobs
                 for number, key, own in db.execute(
                     "SELECT number, key, transforms FROM tasks WHERE job = ? ORDER BY number LIMIT ?",
                     (job, share),
@@ -130,7 +139,9 @@ class Jobs:
 
         return await self._database.run(read, [])
 
-    async def finish(self, task: Task, *, done: int, skipped: int, failures: Sequence[Failure]) -> bool:
+    async def finish(
+        self, task: PregenerationTask, *, done: int, skipped: int, failures: Sequence[JobFailure]
+    ) -> bool:
         """The task is over, and what came of it; False where that could not be written."""
 
         def write(db: sqlite3.Connection) -> bool:
@@ -154,25 +165,25 @@ class Jobs:
 
         return await self._database.run(write, False)
 
-    async def progress(self, job_id: str) -> Progress | None:
+    async def progress(self, job_id: str) -> JobProgress | None:
         """How far a job is; None for one that is not known."""
 
-        def read(db: sqlite3.Connection) -> Progress | None:
+        def read(db: sqlite3.Connection) -> JobProgress | None:
             row = db.execute(f"{_PROGRESS} WHERE id = ?", (job_id,)).fetchone()
             if row is None:
                 return None
             failures = db.execute(
                 "SELECT key, transform, slug, detail FROM failures WHERE job = ? ORDER BY rowid LIMIT ?",
-                (row[0], MOST_TOLD),
+                (row[0], MAX_FAILURES),
             )
             return _progress(row, tuple(_failure(*failure) for failure in failures))
 
         return await self._database.run(read, None)
 
-    async def latest(self, count: int) -> list[Progress]:
+    async def recent(self, count: int) -> list[JobProgress]:
         """The last jobs, the newest first, without their failures."""
 
-        def read(db: sqlite3.Connection) -> list[Progress]:
+        def read(db: sqlite3.Connection) -> list[JobProgress]:
             rows = db.execute(f"{_PROGRESS} ORDER BY number DESC LIMIT ?", (count,))
             return [_progress(row) for row in rows]
 
@@ -195,7 +206,7 @@ class Jobs:
 
         return await self._database.run(write, 0)
 
-    async def again(self, job_id: str) -> bool:
+    async def retry(self, job_id: str) -> bool:
         """What failed of a job becomes tasks anew; False for one that is not known."""
 
         def write(db: sqlite3.Connection) -> bool:
@@ -236,25 +247,25 @@ _PROGRESS = (
 )
 
 
-def _transforms(said: str) -> tuple[str, ...]:
-    return msgspec.json.decode(said, type=tuple[str, ...])
+def _transforms(transforms: str) -> tuple[str, ...]:
+    return msgspec.json.decode(transforms, type=tuple[str, ...])
 
 
-def _row(failure: Failure) -> tuple[str, ...]:
+def _row(failure: JobFailure) -> tuple[str, ...]:
     return failure.key, failure.transform + _FORMAT + failure.format, failure.slug, failure.detail
 
 
-def _failure(key: str, transform: str, slug: str, detail: str) -> Failure:
+def _failure(key: str, transform: str, slug: str, detail: str) -> JobFailure:
     transform, _, made = transform.partition(_FORMAT)
-    return Failure(key, transform, slug, detail, made)
+    return JobFailure(key, transform, slug, detail, made)
 
 
 def _progress(
-    row: tuple[int, str, int, int, int, int, int, int, int], failures: tuple[Failure, ...] = ()
-) -> Progress:
+    row: tuple[int, str, int, int, int, int, int, int, int], failures: tuple[JobFailure, ...] = ()
+) -> JobProgress:
     _, job_id, listed, total, done, skipped, failed, waiting, cancelled = row
     ended = "cancelled" if cancelled else "done"
-    return Progress(
+    return JobProgress(
         id=job_id,
         state=ended if listed and not waiting else "running",
         total=total,
@@ -274,7 +285,7 @@ def _add_tasks(db: sqlite3.Connection, job: int, keys: Sequence[str]) -> None:
 
 
 def _forget_oldest(db: sqlite3.Connection) -> None:
-    over = db.execute("SELECT count(*) FROM jobs").fetchone()[0] - MOST_JOBS
+    over = db.execute("SELECT count(*) FROM jobs").fetchone()[0] - MAX_JOBS
     if over > 0:
         ended = "SELECT number FROM jobs WHERE listed AND NOT EXISTS (SELECT 1 FROM tasks WHERE job = jobs.number)"
         oldest = f"({ended} ORDER BY number LIMIT {over})"

@@ -10,15 +10,15 @@ from typing import IO, NamedTuple
 
 import structlog
 
-from proxy.core.cache.generations import Generations, Purge, Reach, Scope
+from proxy.core.cache.generations import Generations, Purge, PurgeScope, ScopeKind
 from proxy.ports.telemetry import Metrics
 from proxy.state.database import Database
 from proxy.state.entry_index import SCHEMA as INDEX_SCHEMA
-from proxy.state.entry_index import Index
+from proxy.state.entry_index import SqliteEntryIndex
 from proxy.state.instances import Instances
 from proxy.state.job_store import SCHEMA as JOBS_SCHEMA
-from proxy.state.job_store import Jobs
-from proxy.state.purge_journal import Journal
+from proxy.state.job_store import SqliteJobStore
+from proxy.state.purge_journal import PurgeJournalFile
 
 _NAME = re.compile(rb"[0-9a-f]{16}\n?")
 
@@ -27,14 +27,14 @@ class InUse(Exception):
     """Somebody is at work in this directory: a node, or a command that shares it with nobody."""
 
 
-class Records(NamedTuple):
+class NodeState(NamedTuple):
     """What a node writes down; `name` is its own, the same after a restart, `instance` of this start."""
 
     name: str
     instances: Instances
-    journal: Journal
-    notes: Index
-    jobs: Jobs
+    journal: PurgeJournalFile
+    notes: SqliteEntryIndex
+    jobs: SqliteJobStore
     databases: tuple[Database, ...]
     lock: IO[str]
 
@@ -50,7 +50,7 @@ class Records(NamedTuple):
         jobs_at: Path,
         is_alone: bool,
         salt: Callable[[], str],
-    ) -> "Records":
+    ) -> "NodeState":
         """What is written in `folder`, with the purges it tells of applied to `generations`; jobs are in `jobs_at`. Nodes
         may share it, as in a restart; who `is_alone` shares it with nobody. Raises InUse, OSError or sqlite3.Error."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,17 +62,19 @@ class Records(NamedTuple):
             raise InUse from None
         # Before anything is read: whoever purges from now on knows of us.
         instances = Instances(folder / "instances", salt())
-        journal = Journal(folder / "purges")
+        journal = PurgeJournalFile(folder / "purges")
         if not journal.read(generations):
             log.error("the journal of purges is damaged: everything that is kept here is made anew")
             token = generations.next_token(time.time_ns(), salt())
             for source in sources:
-                generations.apply(Purge(Scope(source, Reach.PREFIX, ""), token))
+                generations.apply(Purge(PurgeScope(source, ScopeKind.PREFIX, ""), token))
             journal.rewrite(generations)
         index = Database(folder / "index.db", INDEX_SCHEMA, metrics)
         jobs = Database(jobs_at / "jobs.db", JOBS_SCHEMA, metrics)
         name = _node_name(folder, salt)
-        return cls(name, instances, journal, Index(index), Jobs(jobs), (index, jobs), lock)
+        return cls(
+            name, instances, journal, SqliteEntryIndex(index), SqliteJobStore(jobs), (index, jobs), lock
+        )
 
     async def close(self) -> None:
         """Writes what is left."""

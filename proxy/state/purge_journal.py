@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from proxy.core.cache.generations import Generations, Purge, Reach, Scope
+from proxy.core.cache.generations import Generations, Purge, PurgeScope, ScopeKind
 
 _COMPACT_OVER = 1000
 
 
-class Journal:
+class PurgeJournalFile:
     """Satisfies Journal of the ports. Blocks; raises OSError."""
 
     def __init__(self, path: Path) -> None:
@@ -106,4 +106,4 @@ def _parsed(line: bytes) -> Purge | None:
     if check != b"%08x" % zlib.crc32(text):
         return None
     source, reach, about, token = json.loads(text)
-    return Purge(Scope(source, Reach(reach), about), token)
+    return Purge(PurgeScope(source, ScopeKind(reach), about), token)

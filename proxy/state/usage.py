@@ -13,7 +13,7 @@ _MOST_KEYS = 200_000
 _KEY_BYTES = 32
 
 
-class Notes(Protocol):
+class UsageStore(Protocol):
     """Where they are kept, by name; raises nothing."""
 
     async def write(self, name: str, body: bytes) -> None: ...
@@ -26,7 +26,7 @@ class Notes(Protocol):
 class Usage:
     """Gathers keys from `start` to `close`. `writer` names this start of this node."""
 
-    def __init__(self, notes: Notes, *, writer: str, wall: WallClock) -> None:
+    def __init__(self, notes: UsageStore, *, writer: str, wall: WallClock) -> None:
         self._notes = notes
         self._writer = writer
         self._wall = wall
@@ -64,7 +64,7 @@ class Usage:
             await self.flush()
 
 
-async def asked_since(notes: Notes, day: date) -> tuple[set[bytes], date | None]:
+async def used_since(notes: UsageStore, day: date) -> tuple[set[bytes], date | None]:
     """The keys that were asked for on that day or later, and the first day there is any word of."""
     keys: set[bytes] = set()
     first: date | None = None

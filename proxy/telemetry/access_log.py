@@ -15,18 +15,18 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 
-from proxy.core.cache.delivery import VALIDATOR, Outcome, Visit
+from proxy.core.cache.delivery import VALIDATOR, AccessRecord, Outcome
 from proxy.core.image.formats import OUTPUTS, Format
 from proxy.core.masking import without_secrets
 from proxy.core.url.signing import unsigned
-from proxy.telemetry.log_writer import Outlet
+from proxy.telemetry.log_writer import LogWriter
 from proxy.telemetry.metrics import SECONDS
 from proxy.telemetry.traces import Traces
 
 _MOST_TARGET = 4096
 _SHOWN_TARGETS = 2048
 """Of how many targets it is remembered what the log says of them."""
-MOST_ASKED = 100_000
+MAX_USED_KEYS = 100_000
 _NONE = "none"
 """The value of a label that a request has none of."""
 _ANSWERS = (
@@ -38,7 +38,7 @@ _FORMATS = (*sorted(OUTPUTS), Format.INFO, _NONE)
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
-class RequestLine(msgspec.Struct, omit_defaults=True):
+class AccessLine(msgspec.Struct, omit_defaults=True):
     """What the log says of a Visit; `key` is the head of the cache key, `ms` the time from request to answer, `detail` what
     the client was told of the error, `settings` the keys of the configuration that would allow what was refused."""
 
@@ -64,17 +64,17 @@ class RequestLine(msgspec.Struct, omit_defaults=True):
     render_ms: float | None = None
 
 
-class RequestLedger:
+class AccessLog:
     """Satisfies Ledger, and is a prometheus_client collector: visits are noted as they come, and counted and
     written in batches, `FLUSH_S` late at most; on a terminal at once and readable. Event loop only."""
 
     FLUSH_S = 0.1
-    FLUSH_VISITS = 512
+    FLUSH_RECORDS = 512
 
     def __init__(
         self,
         registry: CollectorRegistry,
-        out: Outlet,
+        out: LogWriter,
         traces: Traces | None = None,
         *,
         are_written: bool = True,
@@ -84,7 +84,7 @@ class RequestLedger:
         self._are_written = are_written
         self._out = out
         self._encoder = msgspec.json.Encoder()
-        self._visits: list[tuple[float, Visit]] = []
+        self._records: list[tuple[float, AccessRecord]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._shown = lru_cache(_SHOWN_TARGETS)(_shown)
         self._second = 0
@@ -93,13 +93,13 @@ class RequestLedger:
         self._sent_bytes: Counter[tuple[str, str]] = Counter()
         self._buckets = [0] * (len(SECONDS) + 1)
         self._seconds = 0.0
-        self.asked: set[str] = set()
+        self.used_keys: set[str] = set()
         """Keys of variants that were asked for; whoever takes them begins a new set."""
         registry.register(self)
 
-    def enter(self, visit: Visit) -> None:
-        self._visits.append((time.time(), visit))
-        if self._out.readable or len(self._visits) >= self.FLUSH_VISITS:
+    def record(self, record: AccessRecord) -> None:
+        self._records.append((time.time(), record))
+        if self._out.readable or len(self._records) >= self.FLUSH_RECORDS:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self.FLUSH_S, self.flush)
@@ -115,31 +115,31 @@ class RequestLedger:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        visits, self._visits = self._visits, []
-        for _, visit in visits:
-            mount = visit.mount or _NONE
-            self._counts[mount, visit.outcome or Outcome.FAILED, visit.tier or _NONE, visit.status] += 1
-            self._sent_bytes[mount, visit.format or _NONE] += visit.bytes
-            self._buckets[bisect_left(SECONDS, visit.seconds)] += 1
-            self._seconds += visit.seconds
-            if visit.key and visit.tier != "source" and len(self.asked) < MOST_ASKED:
-                self.asked.add(visit.key)
+        records, self._records = self._records, []
+        for _, record in records:
+            mount = record.mount or _NONE
+            self._counts[mount, record.outcome or Outcome.FAILED, record.tier or _NONE, record.status] += 1
+            self._sent_bytes[mount, record.format or _NONE] += record.bytes
+            self._buckets[bisect_left(SECONDS, record.seconds)] += 1
+            self._seconds += record.seconds
+            if record.key and record.tier != "source" and len(self.used_keys) < MAX_USED_KEYS:
+                self.used_keys.add(record.key)
         if self._traces is None and not self._are_written:
             return
-        lines = [self._line(at_s, visit) for at_s, visit in visits]
+        lines = [self._line(at_s, record) for at_s, record in records]
         if self._traces is not None:
-            for (at_s, visit), line in zip(visits, lines, strict=True):
-                self._traces.tell(at_s, visit, line.id, line.target)
+            for (at_s, record), line in zip(records, lines, strict=True):
+                self._traces.export(at_s, record, line.id, line.target)
         if lines and self._are_written:
             self._out.write(
                 "".join(map(_readable, lines)) if self._out.readable else self._encoder.encode_lines(lines)
             )
 
-    def take_asked(self) -> set[str]:
+    def take_used_keys(self) -> set[str]:
         """The keys that were asked for since it was called last."""
         self.flush()
-        asked, self.asked = self.asked, set()
-        return asked
+        used_keys, self.used_keys = self.used_keys, set()
+        return used_keys
 
     def collect(self) -> list[Metric]:
         """The samples of a scrape."""
@@ -175,29 +175,29 @@ class RequestLedger:
         )
         return [requests, sent, seconds, collapsed, shed]
 
-    def _line(self, at_s: float, visit: Visit) -> RequestLine:
-        line = RequestLine(
+    def _line(self, at_s: float, record: AccessRecord) -> AccessLine:
+        line = AccessLine(
             event="request",
             level="info",
             time=self._rfc3339(at_s),
-            method=visit.method,
-            target=self._shown(visit.target),
-            status=visit.status,
-            outcome=visit.outcome or "",
-            bytes=visit.bytes,
-            ms=_ms(visit.seconds),
-            tier=visit.tier,
-            format=visit.format,
-            key=visit.key[:16],
-            error=visit.error,
-            detail=visit.detail,
-            settings=visit.settings,
-            client=visit.client,
+            method=record.method,
+            target=self._shown(record.target),
+            status=record.status,
+            outcome=record.outcome or "",
+            bytes=record.bytes,
+            ms=_ms(record.seconds),
+            tier=record.tier,
+            format=record.format,
+            key=record.key[:16],
+            error=record.error,
+            detail=record.detail,
+            settings=record.settings,
+            client=record.client,
         )
-        if visit.request_id and _REQUEST_ID.fullmatch(visit.request_id):
-            line.id = visit.request_id
-        if visit.outcome is Outcome.MISS:
-            line.fetch_ms, line.queue_ms, line.render_ms = map(_ms, visit.timings)
+        if record.request_id and _REQUEST_ID.fullmatch(record.request_id):
+            line.id = record.request_id
+        if record.outcome is Outcome.MISS:
+            line.fetch_ms, line.queue_ms, line.render_ms = map(_ms, record.timings)
         return line
 
     def _rfc3339(self, at_s: float) -> str:
@@ -218,7 +218,7 @@ def _shown(target: str) -> str:
     return without_secrets(unsigned(target)) if len(target) <= _MOST_TARGET else "..."
 
 
-def _readable(line: RequestLine) -> str:
+def _readable(line: AccessLine) -> str:
     how = f"{line.outcome} {line.tier or line.error}".rstrip()
     allowing = f"; to allow it: {' or '.join(line.settings)}" if line.settings else ""
     why = f"  ({line.detail}{allowing})" if line.detail else ""

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable
 from prometheus_client.metrics_core import Metric
 
 
-class Merged:
+class AggregatedMetrics:
     """A prometheus_client collector: the samples of several processes, added up.
 
     `gather` is given what each process that lives has to say; what those that died had counted stays counted.

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from proxy.telemetry.log_writer import Outlet
+from proxy.telemetry.log_writer import LogWriter
 
 
 def json_bytes(event: dict[str, Any], **_: Any) -> bytes:
@@ -13,7 +13,7 @@ def json_bytes(event: dict[str, Any], **_: Any) -> bytes:
     return msgspec.json.encode(event, enc_hook=str)
 
 
-def open_log(out: Outlet, level: str = "info") -> Any:
+def open_log(out: LogWriter, level: str = "info") -> Any:
     """The log of events of that level and above, beside the requests."""
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,

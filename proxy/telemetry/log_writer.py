@@ -13,7 +13,7 @@ MOST_BYTES = 4 * 2**20
 CLOSE_S = 1.0
 
 
-class Outlet:
+class LogWriter:
     """Takes whole lines from any thread at once; those for which there is no room are dropped and counted. The part of a
     stream that structlog uses."""
 

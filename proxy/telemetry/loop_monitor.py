@@ -14,7 +14,7 @@ BEAT_S = 0.1
 _FRAMES = 8
 
 
-class Watchdog:
+class LoopMonitor:
     """Watches the running loop from a thread, as a context. `stalled` is called once for each time it stood still."""
 
     def __init__(

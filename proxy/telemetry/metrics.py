@@ -89,7 +89,7 @@ class PrometheusMetrics:
     def rendered(self, ref: OriginalRef, format: str, timings: Timings) -> None:
         self._renders.inc()
         self._render_seconds.labels(format).observe(timings.render_s)
-        self.slowest.enter(ref, format, timings)
+        self.slowest.add(ref, format, timings)
 
     def fetched(self, source: str, outcome: str) -> None:
         self._fetches.labels(source, outcome).inc()

@@ -31,16 +31,16 @@ class Slowest:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], Slow] = {}
 
-    def enter(self, ref: OriginalRef, format: str, timings: Timings) -> None:
+    def add(self, ref: OriginalRef, format: str, timings: Timings) -> None:
         seconds = timings.fetch_s + timings.render_s
         name = ref.source, without_secrets(ref.key)
         known = self._kept.get(name)
         if known is None or known.seconds <= seconds or known.at_s < time.time() - FOR_S:
             self._kept[name] = Slow(seconds, time.time(), *name, format, timings.fetch_s, timings.render_s)
         if len(self._kept) > 2 * KEPT:
-            self._kept = {(slow.source, slow.original): slow for slow in self.told()}
+            self._kept = {(slow.source, slow.original): slow for slow in self.top()}
 
-    def told(self) -> list[Slow]:
+    def top(self) -> list[Slow]:
         """The slowest first."""
         since_s = time.time() - FOR_S
         return heapq.nlargest(KEPT, (slow for slow in self._kept.values() if slow.at_s >= since_s))

@@ -7,7 +7,7 @@ The trace's id is the request's id, where a trusted hop gave it one.
 from collections.abc import Callable
 from typing import Any
 
-from proxy.core.cache.delivery import Visit, steps
+from proxy.core.cache.delivery import AccessRecord, steps
 
 _TIMEOUT_S = 1
 _NS = 1_000_000_000
@@ -34,30 +34,30 @@ class Traces:
         )
         self._tracer = self._provider.get_tracer("calotype", version)
 
-    def tell(self, ended_s: float, visit: Visit, request_id: str, target: str) -> None:
+    def export(self, ended_s: float, record: AccessRecord, request_id: str, target: str) -> None:
         """One request that ended at `ended_s` of the unix epoch; `request_id` is 32 hexadecimal digits or empty."""
         share = int(request_id[:8], 16) / 2**32 if request_id else self._chance()
         if share >= self._sample:
             return
-        began_ns = int((ended_s - visit.seconds) * _NS)
+        began_ns = int((ended_s - record.seconds) * _NS)
         root = self._tracer.start_span(
-            visit.method,
+            record.method,
             self._within(request_id),
             kind=self._api.SpanKind.SERVER,
             start_time=began_ns,
             attributes={
-                "http.request.method": visit.method,
+                "http.request.method": record.method,
                 "url.path": target,
-                "http.response.status_code": visit.status,
-                "calotype.outcome": visit.outcome or "",
-                "calotype.tier": visit.tier,
-                "calotype.key": visit.key[:16],
-                "error.type": visit.error,
+                "http.response.status_code": record.status,
+                "calotype.outcome": record.outcome or "",
+                "calotype.tier": record.tier,
+                "calotype.key": record.key[:16],
+                "error.type": record.error,
             },
         )
         within = self._api.set_span_in_context(root)
         at_ns = began_ns
-        for name, seconds in steps(visit.outcome, visit.timings, visit.seconds):
+        for name, seconds in steps(record.outcome, record.timings, record.seconds):
             step = self._tracer.start_span(name, within, start_time=at_ns)
             at_ns += int(seconds * _NS)
             step.end(at_ns)
@@ -67,10 +67,10 @@ class Traces:
         """The context that has a trace begin with this id."""
         if not request_id or not int(request_id, 16):
             return None
-        asked = self._api.SpanContext(
+        context = self._api.SpanContext(
             int(request_id, 16), 1 + int(self._chance() * 2**62), True, self._api.TraceFlags(1)
         )
-        return self._api.set_span_in_context(self._api.NonRecordingSpan(asked))
+        return self._api.set_span_in_context(self._api.NonRecordingSpan(context))
 
     def close(self) -> None:
         """Sends what is left, for as long as a request may take."""

@@ -20,26 +20,26 @@ from proxy.core.image.original import OriginalRef
 from proxy.core.memo import Memo
 from proxy.ports.clock import Clock
 from proxy.ports.telemetry import Metrics
-from proxy.ports.tiers import Flags, Presence
+from proxy.ports.tiers import Presence, PresenceFlags
 
 TRIES = 3
 RETRY_S = 0.5
 SIGNED_S = 3600
-SURE_S = 60.0
+VERIFY_TTL_S = 60.0
 WRITERS = 8
 MAX_OBJECT_BYTES = 64 * 2**20
 DIGEST = "calotype-digest"
-OF = "calotype-original"
+ORIGINAL_METADATA = "calotype-original"
 """Of which original it is, percent-encoded: for whoever tidies up."""
-_LONGEST_OF = 1500
+_LONGEST_ORIGINAL = 1500
 _ASKED = "asked"
-_SURE_ENTRIES = 20_000
+_VERIFIED_ENTRIES = 20_000
 _SIGNED_ENTRIES = 10_000
 _OBJECT = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{62})\.([a-z]+)")
 _BY_SUFFIX = {traits.suffix: kind for kind, traits in TRAITS.items() if traits.shown}
 
 
-class StoreFault(Exception):
+class ObjectStoreError(Exception):
     """The store could not do it; `kind` is the metric's label."""
 
     def __init__(self, kind: str) -> None:
@@ -48,7 +48,7 @@ class StoreFault(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Object:
+class StoredObject:
     """An object as it is stored: its bytes, and what stands beside them."""
 
     body: bytes
@@ -65,19 +65,19 @@ class Stored(NamedTuple):
     stored_s: float
 
 
-class Objects(Protocol):
+class ObjectStore(Protocol):
     """A store of objects by name. Raises StoreFault, in good time: a request waits behind `get`, `metadata` and `signed`."""
 
     @property
-    def is_resting(self) -> bool:
+    def circuit_open(self) -> bool:
         """Whether it is left alone, having failed again and again."""
         ...
 
-    async def get(self, name: str) -> Object | None:
+    async def get(self, name: str) -> StoredObject | None:
         """The object, or None where the store itself says that there is none."""
         ...
 
-    async def put(self, name: str, stored: Object) -> None: ...
+    async def put(self, name: str, stored: StoredObject) -> None: ...
 
     async def metadata(self, name: str) -> Mapping[str, str] | None:
         """What stands beside the object's bytes; None as with `get`."""
@@ -108,12 +108,12 @@ class NoFlags:
 
     async def unmark(self, key: str) -> None: ...
 
-    async def leave(self, key: str) -> None: ...
+    async def release(self, key: str) -> None: ...
 
 
 def _of(variant: Variant) -> dict[str, str]:
-    said = quote(variant.of, safe=":/")
-    return {OF: said} if variant.of and len(said) <= _LONGEST_OF else {}
+    encoded = quote(variant.of, safe=":/")
+    return {ORIGINAL_METADATA: encoded} if variant.of and len(encoded) <= _LONGEST_ORIGINAL else {}
 
 
 class BucketTier:
@@ -125,8 +125,8 @@ class BucketTier:
 
     def __init__(
         self,
-        objects: Objects,
-        flags: Flags,
+        objects: ObjectStore,
+        flags: PresenceFlags,
         *,
         prefix: str,
         public_url: str,
@@ -141,13 +141,13 @@ class BucketTier:
         self._metrics = metrics
         self._clock = clock
         self._chance = chance
-        self._sure_until_s: Memo[str, float] = Memo(_SURE_ENTRIES)
+        self._sure_until_s: Memo[str, float] = Memo(_VERIFIED_ENTRIES)
         self._urls: Memo[tuple[str, float], tuple[str, float]] = Memo(_SIGNED_ENTRIES)
 
     @property
-    def is_resting(self) -> bool:
+    def circuit_open(self) -> bool:
         """Whether the store is left alone, having failed again and again."""
-        return self._objects.is_resting
+        return self._objects.circuit_open
 
     def object_name(self, key: str, kind: Format | None) -> str:
         """`{prefix}/{first 2 hex}/{key}.{suffix}`."""
@@ -161,7 +161,7 @@ class BucketTier:
             return None
         try:
             found = await self._objects.get(self.object_name(key, kind))
-        except StoreFault as fault:
+        except ObjectStoreError as fault:
             self._metrics.tier_failed(self.name, fault.kind)
             return None
         if found is None:
@@ -176,13 +176,13 @@ class BucketTier:
             await self._flags.mark_present(key)
         return variant
 
-    async def holds(self, key: str, kind: Format | None) -> bool:
+    async def contains(self, key: str, kind: Format | None) -> bool:
         presence = await self._flags.presence(key)
         if presence is not Presence.UNKNOWN:
             return presence is Presence.PRESENT
         try:
             return DIGEST in (await self._objects.metadata(self.object_name(key, kind)) or ())
-        except StoreFault as fault:
+        except ObjectStoreError as fault:
             self._metrics.tier_failed(self.name, fault.kind)
             return False
 
@@ -191,7 +191,7 @@ class BucketTier:
         await self._flags.unmark(key)
         try:
             return await self._objects.delete(self.object_name(key, kind))
-        except StoreFault as fault:
+        except ObjectStoreError as fault:
             self._metrics.tier_failed(self.name, fault.kind)
             return None
 
@@ -199,10 +199,10 @@ class BucketTier:
         try:
             return await self._store(key, variant)
         finally:
-            await self._flags.leave(key)
+            await self._flags.release(key)
 
     async def _store(self, key: str, variant: Variant) -> bool:
-        stored = Object(
+        stored = StoredObject(
             body=variant.body,
             content_type="application/json" if variant.kind is None else TRAITS[variant.kind].mime,
             cache_control=cache_control(IMMUTABLE_S),
@@ -211,10 +211,10 @@ class BucketTier:
         for trial in range(TRIES):
             try:
                 await self._objects.put(self.object_name(key, variant.kind), stored)
-            except StoreFault as fault:
+            except ObjectStoreError as fault:
                 self._metrics.tier_failed(self.name, fault.kind)
                 # Others wait for this object: they need not wait for a store that is out of order.
-                await self._flags.leave(key)
+                await self._flags.release(key)
                 if trial < TRIES - 1:
                     await asyncio.sleep(RETRY_S * 2**trial * (0.5 + self._chance()))
             else:
@@ -229,13 +229,13 @@ class BucketTier:
             return ""
         name = self.object_name(key, kind)
         try:
-            if not await self._surely(key, name):
+            if not await self._verified(key, name):
                 await self._flags.unmark(key)
                 return ""
             if self._public_url:
                 return f"{self._public_url}/{name}"
             return await self._signed(name, until_s)
-        except StoreFault as fault:
+        except ObjectStoreError as fault:
             self._metrics.tier_failed(self.name, fault.kind)
             return ""
 
@@ -243,23 +243,23 @@ class BucketTier:
         """The same URL for half of its life: a browser takes another for another picture, and fetches it anew. Empty
         where no time is left."""
         now_s = self._clock()
-        asked = name, until_s if until_s < now_s + SIGNED_S else math.inf
-        url, until_half_s = self._urls.get(asked, ("", 0.0))
+        lookup = name, until_s if until_s < now_s + SIGNED_S else math.inf
+        url, until_half_s = self._urls.get(lookup, ("", 0.0))
         if now_s >= until_half_s:
             seconds = int(min(until_s - now_s, SIGNED_S))
             if seconds <= 0:
                 return ""
             url = await self._objects.signed(name, seconds)
-            self._urls.keep(asked, (url, now_s + seconds / 2))
+            self._urls.keep(lookup, (url, now_s + seconds / 2))
         return url
 
-    async def _surely(self, key: str, name: str) -> bool:
+    async def _verified(self, key: str, name: str) -> bool:
         """Flags lie now and then, and a client sent astray cannot come back."""
         if self._sure_until_s.get(key, 0.0) > self._clock():
             return True
         if DIGEST not in (await self._objects.metadata(name) or ()):
             return False
-        self._sure_until_s.keep(key, self._clock() + SURE_S)
+        self._sure_until_s.keep(key, self._clock() + VERIFY_TTL_S)
         return True
 
     async def stored(self) -> AsyncIterator[Stored]:
@@ -274,15 +274,15 @@ class BucketTier:
     async def original_of(self, key: str, kind: Format | None) -> OriginalRef | None:
         """Of which original it is; None where that does not stand beside it. Raises StoreFault."""
         metadata = await self._objects.metadata(self.object_name(key, kind))
-        source, mark, original = unquote((metadata or {}).get(OF, "")).partition(":")
+        source, mark, original = unquote((metadata or {}).get(ORIGINAL_METADATA, "")).partition(":")
         return OriginalRef(source, original) if mark else None
 
     async def write(self, name: str, body: bytes) -> None:
         """Satisfies Notes, with the rest."""
-        note = Object(body=body, content_type="application/octet-stream", cache_control="", metadata={})
+        note = StoredObject(body=body, content_type="application/octet-stream", cache_control="", metadata={})
         try:
             await self._objects.put(self._noted(name), note)
-        except StoreFault as fault:
+        except ObjectStoreError as fault:
             self._metrics.tier_failed(self.name, fault.kind)
 
     async def names(self, prefix: str) -> AsyncIterator[str]:

@@ -79,8 +79,8 @@ class DiskTier:
             return False
         return await self._off_loop(self._writer, self._write, (key, variant)) is not None
 
-    async def holds(self, key: str, kind: Format | None) -> bool:
-        return await self._off_loop(self._readers, self._has, key) is not None
+    async def contains(self, key: str, kind: Format | None) -> bool:
+        return await self._off_loop(self._readers, self._contains, key) is not None
 
     async def remove(self, key: str, kind: Format | None) -> bool:
         return await self._off_loop(self._writer, self._drop, key) is not None
@@ -165,7 +165,7 @@ class DiskTier:
             case variant:
                 return variant
 
-    def _has(self, cache: diskcache.Cache, key: str) -> bool | None:
+    def _contains(self, cache: diskcache.Cache, key: str) -> bool | None:
         return True if key in cache else None
 
     def _drop(self, cache: diskcache.Cache, key: str) -> bool | None:

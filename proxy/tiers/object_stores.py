@@ -18,7 +18,7 @@ from proxy.ports.clock import Clock
 from proxy.remote.errors import Missing, RemoteError
 from proxy.remote.guard import FAILURES, PAUSE_S
 from proxy.remote.s3 import InMemory, S3Bucket
-from proxy.tiers.bucket import MAX_OBJECT_BYTES, Object, StoreFault
+from proxy.tiers.bucket import MAX_OBJECT_BYTES, ObjectStoreError, StoredObject
 
 _BESIDE = ".json"
 _MAX_BESIDE_BYTES = 64 * 2**10
@@ -31,22 +31,22 @@ _THREADS = 4
 T = TypeVar("T")
 
 
-class S3Objects:
+class S3ObjectStore:
     """Satisfies Objects; `bucket` is closed by whoever opened it."""
 
     def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket
 
     @property
-    def is_resting(self) -> bool:
+    def circuit_open(self) -> bool:
         """Whether the bucket is left alone."""
-        return self._bucket.is_resting
+        return self._bucket.circuit_open
 
-    async def get(self, name: str) -> Object | None:
+    async def get(self, name: str) -> StoredObject | None:
         arrived = InMemory()
         with _faults(), suppress(Missing):
             head = await self._bucket.get(name, arrived, max_bytes=MAX_OBJECT_BYTES, within_s=LOOKUP_S)
-            return Object(
+            return StoredObject(
                 body=bytes(arrived.body),
                 content_type=head.content_type,
                 cache_control="",
@@ -54,7 +54,7 @@ class S3Objects:
             )
         return None
 
-    async def put(self, name: str, stored: Object) -> None:
+    async def put(self, name: str, stored: StoredObject) -> None:
         with _faults():
             await self._bucket.put(
                 name,
@@ -92,10 +92,10 @@ def _faults() -> Iterator[None]:
     try:
         yield
     except RemoteError as fault:
-        raise StoreFault(fault.kind) from None
+        raise ObjectStoreError(fault.kind) from None
 
 
-class DirectoryObjects:
+class DirectoryObjectStore:
     """Satisfies Objects: a file an object, and a file beside it for what a bucket keeps as metadata.
 
     The file beside is written first: a process that is killed in between leaves a miss, or an older object whose
@@ -111,14 +111,14 @@ class DirectoryObjects:
         self._threads.submit(self._sweep, time.time() - _OLD_S)
 
     @property
-    def is_resting(self) -> bool:
+    def circuit_open(self) -> bool:
         """Whether it is left alone, having hung again and again."""
         return self._breaker.open
 
-    async def get(self, name: str) -> Object | None:
+    async def get(self, name: str) -> StoredObject | None:
         return await self._off_loop(lambda: self._get(name), LOOKUP_S)
 
-    async def put(self, name: str, stored: Object) -> None:
+    async def put(self, name: str, stored: StoredObject) -> None:
         await self._off_loop(lambda: self._put(name, stored), STORE_S)
 
     async def metadata(self, name: str) -> Mapping[str, str] | None:
@@ -133,37 +133,37 @@ class DirectoryObjects:
             yield listed
 
     async def signed(self, name: str, seconds: int) -> str:
-        raise StoreFault("unsigned")
+        raise ObjectStoreError("unsigned")
 
     async def _off_loop(self, work: Callable[[], T], within_s: float) -> T:
         """`work` on a thread: a file system of the network may hang, and hold the thread."""
         if not self._breaker.admits(self._clock()):
-            raise StoreFault("resting")
+            raise ObjectStoreError("resting")
         try:
             async with asyncio.timeout(within_s):
                 done = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError:
             self._breaker.failed(self._clock())
-            raise StoreFault("timeout") from None
+            raise ObjectStoreError("timeout") from None
         except OSError:
-            raise StoreFault("io") from None
+            raise ObjectStoreError("io") from None
         self._breaker.succeeded()
         return done
 
-    def _get(self, name: str) -> Object | None:
+    def _get(self, name: str) -> StoredObject | None:
         path = self._root / name
         try:
             with open_regular(path) as file, open_regular(f"{path}{_BESIDE}") as beside:
                 if os.fstat(file.fileno()).st_size > MAX_OBJECT_BYTES:
-                    raise StoreFault("too-large")
-                body, said = file.read(), beside.read(_MAX_BESIDE_BYTES)
+                    raise ObjectStoreError("too-large")
+                body, metadata = file.read(), beside.read(_MAX_BESIDE_BYTES)
         except FileNotFoundError:
             if not self._root.is_dir():
                 raise
             return None
-        return Object(body=body, content_type="", cache_control="", metadata=_metadata(said))
+        return StoredObject(body=body, content_type="", cache_control="", metadata=_metadata(metadata))
 
-    def _put(self, name: str, stored: Object) -> None:
+    def _put(self, name: str, stored: StoredObject) -> None:
         path = self._root / name
         if not self._root.is_dir():
             raise FileNotFoundError
@@ -214,9 +214,9 @@ class DirectoryObjects:
                     part.unlink()
 
 
-def _metadata(said: bytes) -> dict[str, str]:
+def _metadata(metadata: bytes) -> dict[str, str]:
     """What stands beside an object; nothing where that is not what we have written."""
     # msgspec has no error of its own for bytes that are not UTF-8.
     with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-        return msgspec.json.decode(said, type=dict[str, str])
+        return msgspec.json.decode(metadata, type=dict[str, str])
     return {}

@@ -9,7 +9,7 @@ import pytest
 from proxy.config.default_toml import default_toml
 from proxy.config.errors import ConfigError
 from proxy.config.messages import leaves
-from proxy.config.sections import S3, Directory, Http, Mount
+from proxy.config.sections import DirectorySection, HttpSection, MountSection, S3Section
 from proxy.config.settings import Settings, is_loopback, load
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def test_the_production_configuration_is_one(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("CALOTYPE_CACHE__BUCKET__SECRET_KEY", "classified")
     monkeypatch.setenv("CALOTYPE_REDIS__URL", "rediss://:classified@redis.internal:6379/0")
     settings = load(ROOT / "config" / "production.toml")
-    assert isinstance(settings.sources["shop"], S3)
+    assert isinstance(settings.sources["shop"], S3Section)
     assert settings.sources["shop"].access_key == "reader"
     assert settings.cache.bucket.as_s3().access_key == "writer"
     assert settings.server.processes == 2
@@ -340,10 +340,10 @@ def test_no_message_is_the_librarys(tmp_path: Path, value: str) -> None:
     for path, _ in leaves(Settings):
         tables.setdefault(".".join(path[:-1]), []).append(path[-1])
     for name, model in (
-        ("sources.s", Http),
-        ("sources.s", S3),
-        ("sources.s", Directory),
-        ("mounts.m", Mount),
+        ("sources.s", HttpSection),
+        ("sources.s", S3Section),
+        ("sources.s", DirectorySection),
+        ("mounts.m", MountSection),
     ):
         tables[name] = [*tables.get(name, []), *model.model_fields]
     for table, keys in tables.items():

@@ -15,17 +15,17 @@ import pytest
 from proxy.core.cache.delivery import Variant
 from proxy.core.cache.envelope import digest
 from proxy.core.image.formats import Format
-from proxy.core.url.original_urls import S3Place
+from proxy.core.url.original_urls import S3Location
 from proxy.ports.clock import Clock
 from proxy.ports.tiers import Presence
 from proxy.remote.s3 import S3Bucket
 from proxy.tiers import bucket as bucket_module
-from proxy.tiers.bucket import DIGEST, BucketTier, NoFlags, Object, StoreFault
-from proxy.tiers.object_stores import DirectoryObjects, S3Objects
+from proxy.tiers.bucket import DIGEST, BucketTier, NoFlags, ObjectStoreError, StoredObject
+from proxy.tiers.object_stores import DirectoryObjectStore, S3ObjectStore
 from tests.support import servers
-from tests.support.fakes import FakeClock, FakeFlags, FakeMetrics, FakeObjects
+from tests.support.fakes import FakeClock, FakeMetrics, FakeObjectStore, FakePresenceFlags
 from tests.support.servers import Store
-from tests.support.tcp_faults import Between
+from tests.support.tcp_faults import FaultyProxy
 from tests.support.waiting import settled
 
 KEY, OTHER = "ab" * 32, "cd" * 32
@@ -56,15 +56,15 @@ async def place(
 ) -> AsyncIterator[SimpleNamespace]:
     """A bucket tier, its flags, and `swap(name, body)`, which someone else does to its objects."""
     monkeypatch.setattr(bucket_module, "RETRY_S", 0.001)
-    flags, metrics = FakeFlags(), FakeMetrics()
+    flags, metrics = FakePresenceFlags(), FakeMetrics()
     async with AsyncExitStack() as stack:
         if request.param == "s3":
             store: Store = request.getfixturevalue("moto")
             s3 = S3Bucket(
-                S3Place(bucket="processed", endpoint_url=store.endpoint_url),
+                S3Location(bucket="processed", endpoint_url=store.endpoint_url),
                 access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
             )  # fmt: skip
-            objects: object = S3Objects(await stack.enter_async_context(s3))
+            objects: object = S3ObjectStore(await stack.enter_async_context(s3))
 
             def swap(name: str, body: bytes | None) -> None:
                 if body is None:
@@ -75,7 +75,7 @@ async def place(
             for key in store.keys("processed"):
                 store.delete("processed", key)
         elif request.param == "directory":
-            objects = DirectoryObjects(tmp_path, time.monotonic)
+            objects = DirectoryObjectStore(tmp_path, time.monotonic)
 
             def swap(name: str, body: bytes | None) -> None:
                 if body is None:
@@ -83,7 +83,7 @@ async def place(
                 else:
                     (tmp_path / name).write_bytes(body)
         else:
-            objects = fake = FakeObjects()
+            objects = fake = FakeObjectStore()
             swap = fake.swap
         yield SimpleNamespace(
             tier=tier(objects, flags, metrics), flags=flags, metrics=metrics, swap=swap, objects=objects
@@ -150,11 +150,11 @@ async def test_an_object_that_was_deleted_is_a_miss(place: SimpleNamespace) -> N
 
 async def test_objects_are_named_and_typed_as_agreed(moto: Store) -> None:
     s3 = S3Bucket(
-        S3Place(bucket="processed", endpoint_url=moto.endpoint_url),
+        S3Location(bucket="processed", endpoint_url=moto.endpoint_url),
         access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
     )  # fmt: skip
     async with s3:
-        await tier(S3Objects(s3), NoFlags(), FakeMetrics()).store(KEY, VARIANT)
+        await tier(S3ObjectStore(s3), NoFlags(), FakeMetrics()).store(KEY, VARIANT)
     assert moto.get("processed", NAME) == VARIANT.body, "a plain picture: clients are sent to it"
     headers = moto.headers("processed", NAME)
     assert headers["content-type"] == "image/webp"
@@ -163,22 +163,22 @@ async def test_objects_are_named_and_typed_as_agreed(moto: Store) -> None:
 
 
 async def test_a_directory_holds_plain_pictures_too(tmp_path: Path) -> None:
-    await tier(DirectoryObjects(tmp_path, time.monotonic), NoFlags(), FakeMetrics()).store(KEY, VARIANT)
+    await tier(DirectoryObjectStore(tmp_path, time.monotonic), NoFlags(), FakeMetrics()).store(KEY, VARIANT)
     assert (tmp_path / NAME).read_bytes() == VARIANT.body
     assert list((tmp_path / ".calotype-parts").iterdir()) == []
 
 
 async def test_a_directory_that_is_gone_is_no_absence(tmp_path: Path) -> None:
-    flags, metrics = FakeFlags(), FakeMetrics()
-    gone = tier(DirectoryObjects(tmp_path / "gone", time.monotonic), flags, metrics)
+    flags, metrics = FakePresenceFlags(), FakeMetrics()
+    gone = tier(DirectoryObjectStore(tmp_path / "gone", time.monotonic), flags, metrics)
     assert await gone.lookup(KEY, Format.WEBP) is None
     assert flags.flags == {}
     assert metrics.counts == {"bucket io": 1}
 
 
 async def test_a_store_that_fails_is_a_miss_and_no_absence() -> None:
-    objects, flags, metrics = FakeObjects(), FakeFlags(), FakeMetrics()
-    objects.fault = StoreFault("unavailable")
+    objects, flags, metrics = FakeObjectStore(), FakePresenceFlags(), FakeMetrics()
+    objects.fault = ObjectStoreError("unavailable")
     assert await tier(objects, flags, metrics).lookup(KEY, Format.WEBP) is None
     assert flags.flags == {}
     assert metrics.counts == {"bucket unavailable": 1}
@@ -187,10 +187,10 @@ async def test_a_store_that_fails_is_a_miss_and_no_absence() -> None:
 async def test_a_directory_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.tiers.object_stores.LOOKUP_S", 0.02)
     # A clock that stands still: it rests for as long as this takes.
-    objects, metrics = DirectoryObjects(tmp_path, lambda: 0.0), FakeMetrics()
+    objects, metrics = DirectoryObjectStore(tmp_path, lambda: 0.0), FakeMetrics()
     goes_on = threading.Event()
     monkeypatch.setattr(objects, "_get", lambda _: goes_on.wait() and None)
-    hanging = tier(objects, FakeFlags(), metrics)
+    hanging = tier(objects, FakePresenceFlags(), metrics)
     for _ in range(8):
         assert await hanging.lookup(KEY, Format.WEBP) is None
     goes_on.set()
@@ -200,14 +200,14 @@ async def test_a_directory_that_hangs_is_given_up(tmp_path: Path, monkeypatch: p
 async def test_a_store_that_hangs_is_given_up(moto: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.tiers.object_stores.LOOKUP_S", 0.02)
     metrics = FakeMetrics()
-    with Between("127.0.0.1", moto.port) as between:
+    with FaultyProxy("127.0.0.1", moto.port) as between:
         s3 = S3Bucket(
-            S3Place(bucket="processed", endpoint_url=between.url),
+            S3Location(bucket="processed", endpoint_url=between.url),
             access_key="k", secret_key="s", path_style=True, clock=lambda: 0.0, chance=lambda: 0.1,
         )  # fmt: skip
         async with s3:
             between.hang()
-            hanging = tier(S3Objects(s3), FakeFlags(), metrics)
+            hanging = tier(S3ObjectStore(s3), FakePresenceFlags(), metrics)
             for _ in range(8):
                 assert await hanging.lookup(KEY, Format.WEBP) is None
     assert metrics.counts == {"bucket timeout": 5, "bucket resting": 3}
@@ -215,8 +215,8 @@ async def test_a_store_that_hangs_is_given_up(moto: Store, monkeypatch: pytest.M
 
 async def test_a_put_is_tried_three_times_and_its_turn_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket_module, "RETRY_S", 0.001)
-    objects, flags, metrics = FakeObjects(), FakeFlags(), FakeMetrics()
-    objects.fault = StoreFault("unavailable")
+    objects, flags, metrics = FakeObjectStore(), FakePresenceFlags(), FakeMetrics()
+    objects.fault = ObjectStoreError("unavailable")
     bucket = tier(objects, flags, metrics)
     await bucket.store(KEY, VARIANT)
     assert objects.puts == 3
@@ -230,7 +230,7 @@ async def test_a_put_is_tried_three_times_and_its_turn_ended(monkeypatch: pytest
 
 
 async def test_a_put_that_is_broken_off_ends_its_turn() -> None:
-    objects, flags = FakeObjects(), FakeFlags()
+    objects, flags = FakeObjectStore(), FakePresenceFlags()
     objects.gate.clear()
     storing = asyncio.create_task(tier(objects, flags, FakeMetrics()).store(KEY, VARIANT))
     await settled()
@@ -244,7 +244,7 @@ async def test_a_put_that_is_broken_off_ends_its_turn() -> None:
 
 
 async def test_a_flagged_object_has_a_location() -> None:
-    objects, flags = FakeObjects(), FakeFlags()
+    objects, flags = FakeObjectStore(), FakePresenceFlags()
     public = tier(objects, flags, FakeMetrics(), "https://cdn.example/b")
     assert await public.location(KEY, Format.WEBP, until_s=math.inf) == ""
     await public.store(KEY, VARIANT)
@@ -260,7 +260,7 @@ async def test_a_flagged_object_has_a_location() -> None:
 
 
 async def test_a_signed_location_stands_still_for_half_of_its_life() -> None:
-    objects, flags, at_s = FakeObjects(), FakeFlags(), [1000.0]
+    objects, flags, at_s = FakeObjectStore(), FakePresenceFlags(), [1000.0]
     counted = itertools.count()
 
     async def signed(name: str, seconds: int) -> str:
@@ -290,24 +290,24 @@ async def test_a_signed_location_stands_still_for_half_of_its_life() -> None:
 
 
 async def test_a_lying_flag_sends_nobody_astray() -> None:
-    objects, flags = FakeObjects(), FakeFlags()
+    objects, flags = FakeObjectStore(), FakePresenceFlags()
     flags.flags[KEY] = Presence.PRESENT
     public = tier(objects, flags, FakeMetrics(), "https://cdn.example/b")
     assert await public.location(KEY, Format.WEBP, until_s=math.inf) == ""
     assert flags.flags == {}
-    objects.objects[NAME] = Object(body=b"<html>", content_type="", cache_control="", metadata={})
+    objects.objects[NAME] = StoredObject(body=b"<html>", content_type="", cache_control="", metadata={})
     flags.flags[KEY] = Presence.PRESENT
     assert await public.location(KEY, Format.WEBP, until_s=math.inf) == "", "an object that is none of ours"
 
 
 async def test_the_store_is_asked_once_a_minute() -> None:
-    objects, flags, metrics = FakeObjects(), FakeFlags(), FakeMetrics()
+    objects, flags, metrics = FakeObjectStore(), FakePresenceFlags(), FakeMetrics()
     public = tier(objects, flags, metrics, "https://cdn.example/b")
     await public.store(KEY, VARIANT)
     for _ in range(10):
         assert await public.location(KEY, Format.WEBP, until_s=math.inf)
     assert objects.asked == 1
-    objects.fault = StoreFault("unavailable")
+    objects.fault = ObjectStoreError("unavailable")
     await public.store(OTHER, VARIANT)
     flags.flags[OTHER] = Presence.PRESENT
     assert await public.location(OTHER, Format.WEBP, until_s=math.inf) == "", (
@@ -316,8 +316,8 @@ async def test_the_store_is_asked_once_a_minute() -> None:
 
 
 async def test_a_directory_signs_nothing(tmp_path: Path) -> None:
-    flags, metrics = FakeFlags(), FakeMetrics()
-    private = tier(DirectoryObjects(tmp_path, time.monotonic), flags, metrics)
+    flags, metrics = FakePresenceFlags(), FakeMetrics()
+    private = tier(DirectoryObjectStore(tmp_path, time.monotonic), flags, metrics)
     await private.store(KEY, VARIANT)
     assert await private.location(KEY, Format.WEBP, until_s=math.inf) == ""
     assert metrics.counts == {"bucket unsigned": 1}
@@ -328,15 +328,15 @@ async def test_an_object_that_is_too_large_is_not_read(
 ) -> None:
     monkeypatch.setattr("proxy.tiers.object_stores.MAX_OBJECT_BYTES", 10)
     metrics = FakeMetrics()
-    bucket = tier(DirectoryObjects(tmp_path, time.monotonic), FakeFlags(), metrics)
+    bucket = tier(DirectoryObjectStore(tmp_path, time.monotonic), FakePresenceFlags(), metrics)
     await bucket.store(KEY, VARIANT)
     assert await bucket.lookup(KEY, Format.WEBP) is None
     assert metrics.counts == {"bucket too-large": 1}
 
 
 async def test_objects_know_what_stands_beside_them(tmp_path: Path) -> None:
-    objects = DirectoryObjects(tmp_path, time.monotonic)
-    await objects.put("x/1", Object(body=b"b", content_type="", cache_control="", metadata={"a": "b"}))
+    objects = DirectoryObjectStore(tmp_path, time.monotonic)
+    await objects.put("x/1", StoredObject(body=b"b", content_type="", cache_control="", metadata={"a": "b"}))
     (tmp_path / "x/1.json").write_bytes(b"no json")
     found = await objects.get("x/1")
     assert found is not None

@@ -17,33 +17,33 @@ from pathlib import Path
 import pytest
 import structlog
 
-from proxy.core.admin.jobs import Asked, Failure
+from proxy.core.admin.jobs import JobFailure, PregenerationSpec
 from proxy.core.cache.delivery import Variant
 from proxy.core.cache.envelope import digest
-from proxy.core.cache.generations import Generations, Purge, Reach, Scope
-from proxy.core.cache.keys import Entry, Seen, original_key
+from proxy.core.cache.generations import Generations, Purge, PurgeScope, ScopeKind
+from proxy.core.cache.keys import Entry, LastEvent, original_key
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
-from proxy.core.url.original_urls import S3Place
+from proxy.core.url.original_urls import S3Location
 from proxy.fleet import purge_log
-from proxy.fleet.presence import RedisFlags
+from proxy.fleet.presence import RedisPresence
 from proxy.ports.tiers import Presence
 from proxy.remote import guard
 from proxy.remote.s3 import S3Bucket
-from proxy.sources.original_store import OriginalsTier
+from proxy.sources.original_store import DiskOriginalStore
 from proxy.state.database import Database
 from proxy.state.entry_index import SCHEMA as INDEX_SCHEMA
-from proxy.state.entry_index import Index
+from proxy.state.entry_index import SqliteEntryIndex
 from proxy.state.job_store import SCHEMA as JOBS_SCHEMA
-from proxy.state.job_store import Jobs
-from proxy.state.node_state import Records
-from proxy.state.purge_journal import Journal
+from proxy.state.job_store import SqliteJobStore
+from proxy.state.node_state import NodeState
+from proxy.state.purge_journal import PurgeJournalFile
 from proxy.tiers import object_stores as objects_module
-from proxy.tiers.bucket import DIGEST, BucketTier, StoreFault
+from proxy.tiers.bucket import DIGEST, BucketTier, ObjectStoreError
 from proxy.tiers.disk import DiskTier
-from proxy.tiers.object_stores import DirectoryObjects, S3Objects
+from proxy.tiers.object_stores import DirectoryObjectStore, S3ObjectStore
 from tests.support import servers
-from tests.support.fakes import FakeClock, FakeFlags, FakeMetrics
+from tests.support.fakes import FakeClock, FakeMetrics, FakePresenceFlags
 from tests.support.servers import Redis
 
 KEY = "ab" * 32
@@ -89,7 +89,7 @@ IN_PLACE: dict[str, Callable[[Path], object]] = {
 def a_bucket(folder: Path) -> tuple[BucketTier, FakeMetrics]:
     metrics = FakeMetrics()
     bucket = BucketTier(
-        DirectoryObjects(folder, time.monotonic), FakeFlags(),
+        DirectoryObjectStore(folder, time.monotonic), FakePresenceFlags(),
         prefix="thumbnails", public_url="", metrics=metrics, clock=FakeClock(), chance=lambda: 0.0,
     )  # fmt: skip
     return bucket, metrics
@@ -98,8 +98,8 @@ def a_bucket(folder: Path) -> tuple[BucketTier, FakeMetrics]:
 async def asked_everything(bucket: BucketTier) -> Variant | None:
     """What is found, when all has been asked that a bucket can be asked of it."""
     found = await bucket.lookup(KEY, Format.WEBP)
-    await bucket.holds(KEY, Format.WEBP)
-    with suppress(StoreFault):
+    await bucket.contains(KEY, Format.WEBP)
+    with suppress(ObjectStoreError):
         await bucket.original_of(KEY, Format.WEBP)
     assert await bucket.location(KEY, Format.WEBP, until_s=1e9) == ""
     return found
@@ -155,17 +155,17 @@ def identity(key: str = "a.jpg") -> Identity:
     return Identity(OriginalRef("photos", key), "1")
 
 
-async def keep(tier: OriginalsTier, who: Identity, content: bytes) -> Path:
+async def keep(tier: DiskOriginalStore, who: Identity, content: bytes) -> Path:
     incoming = tier.receive()
     await incoming.begin()
     await incoming.write(content)
-    (await incoming.kept(who)).close()
+    (await incoming.commit(who)).close()
     await incoming.discard()
     return tier.path(original_key(who))
 
 
 async def test_each_byte_of_a_kept_original(tmp_path: Path) -> None:
-    tier = OriginalsTier(tmp_path / "kept", max_bytes=2**24, metrics=FakeMetrics())
+    tier = DiskOriginalStore(tmp_path / "kept", max_bytes=2**24, metrics=FakeMetrics())
     path = await keep(tier, identity(), b"picture")
     whole = path.read_bytes()
     for content in damaged(whole):
@@ -180,7 +180,7 @@ async def test_something_else_in_the_place_of_a_kept_original(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    tier = OriginalsTier(tmp_path / "kept", max_bytes=2**24, metrics=FakeMetrics())
+    tier = DiskOriginalStore(tmp_path / "kept", max_bytes=2**24, metrics=FakeMetrics())
     for name, place in (("a.jpg", "file"), ("b.jpg", "folder")):
         path = await keep(tier, identity(name), b"picture")
         path = path if place == "file" else path.parent
@@ -196,7 +196,7 @@ async def test_something_else_in_the_place_of_a_kept_original(
             found.close()
     tier.close()
     # And what is there when a node starts.
-    OriginalsTier(tmp_path / "kept", max_bytes=2**24, metrics=FakeMetrics()).close()
+    DiskOriginalStore(tmp_path / "kept", max_bytes=2**24, metrics=FakeMetrics()).close()
 
 
 async def filled(folder: Path, count: int) -> None:
@@ -271,7 +271,7 @@ async def test_the_database_of_the_disk_tier(tmp_path: Path, part: int) -> None:
         for number in range(3):
             found = await tier.lookup(f"{number:064x}", Format.WEBP)
             assert found in (None, Variant(kind=VARIANT.kind, body=VARIANT.body)), at
-            assert await tier.holds(f"{number:064x}", Format.WEBP) in (True, False)
+            assert await tier.contains(f"{number:064x}", Format.WEBP) in (True, False)
             await tier.store(f"{number:064x}", VARIANT)
             await tier.remove(f"{number:064x}", Format.WEBP)
         # What is damaged is set aside when it is touched, by a store, a look-up or the sweep: then it works again.
@@ -288,7 +288,7 @@ async def test_the_database_of_the_disk_tier(tmp_path: Path, part: int) -> None:
 
 
 def a_purge(key: str, token: str) -> Purge:
-    return Purge(Scope("photos", Reach.ORIGINAL, key), token)
+    return Purge(PurgeScope("photos", ScopeKind.ORIGINAL, key), token)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -296,21 +296,21 @@ def test_each_byte_of_the_journal_of_purges(tmp_path: Path, count: int) -> None:
     """A purge that was answered is known, or it is known that purges are lost: then all are purged."""
     path = tmp_path / "purges"
     purges = [a_purge(f"{number}/é.jpg", f"{number:016x}") for number in range(count)]
-    Journal(path).append(purges)
+    PurgeJournalFile(path).append(purges)
     whole = path.read_bytes()
     for at, byte in enumerate(whole):
         for mask in (0x01, 0x80, 0xFF):
             path.write_bytes(whole[:at] + bytes([byte ^ mask]) + whole[at + 1 :])
             table = Generations()
-            assert not Journal(path).read(table) or [*table] == purges, (at, mask)
-            Journal(path).append([a_purge("next", "f" * 16)])
+            assert not PurgeJournalFile(path).read(table) or [*table] == purges, (at, mask)
+            PurgeJournalFile(path).append([a_purge("next", "f" * 16)])
             again = Generations()
-            Journal(path).read(again)
+            PurgeJournalFile(path).read(again)
             assert [*again] == [*table, a_purge("next", "f" * 16)]
 
 
 def node_name(folder: Path) -> str:
-    records = Records.open(
+    records = NodeState.open(
         folder, ["photos"], Generations(), FakeMetrics(), structlog.wrap_logger(structlog.ReturnLogger()),
         jobs_at=folder, is_alone=True, salt=lambda: "0" * 16,
     )  # fmt: skip
@@ -338,41 +338,43 @@ REF = OriginalRef("photos", "a.jpg")
 
 async def use_index(path: Path) -> None:
     database = Database(path, INDEX_SCHEMA, FakeMetrics())
-    index = Index(database)
+    index = SqliteEntryIndex(database)
     for number, key in enumerate(("a.jpg", "b.jpg")):
         index.note(OriginalRef("photos", key), Entry(f"{number:064x}", Format.WEBP), "plan")
     await index.flush()
-    await index.saw(REF, Seen("e", "1"))
-    await index.seen(REF)
+    await index.record_event(REF, LastEvent("e", "1"))
+    await index.last_event(REF)
     for reach, text in (
-        (Reach.ORIGINAL, "a.jpg"),
-        (Reach.PREFIX, ""),
-        (Reach.PLAN, "plan"),
-        (Reach.VARIANT, "a.jpg\nplan"),
+        (ScopeKind.ORIGINAL, "a.jpg"),
+        (ScopeKind.PREFIX, ""),
+        (ScopeKind.PLAN, "plan"),
+        (ScopeKind.VARIANT, "a.jpg\nplan"),
     ):
-        found = await index.find([Purge(Scope("photos", reach, text), "1")])
+        found = await index.find([Purge(PurgeScope("photos", reach, text), "1")])
         assert all(isinstance(entry, Entry) for entry in found)
     await database.close()
 
 
 async def use_jobs(path: Path) -> None:
     database = Database(path, JOBS_SCHEMA, FakeMetrics())
-    jobs = Jobs(database)
+    jobs = SqliteJobStore(database)
     for listing in await jobs.listings():
-        await jobs.listed(listing.job, ["c.jpg"], variants=1, is_all=False)
+        await jobs.add_listed(listing.job, ["c.jpg"], variants=1, is_all=False)
     for task in await jobs.next(9):
         assert all(isinstance(transform, str) for transform in task.transforms)
         await jobs.finish(
             task,
             done=0,
             skipped=0,
-            failures=[Failure(key="a.jpg", transform="w_1", slug="slug", detail="detail")],
+            failures=[JobFailure(key="a.jpg", transform="w_1", slug="slug", detail="detail")],
         )
-    for told in await jobs.latest(9):
+    for told in await jobs.recent(9):
         await jobs.progress(told.id)
-        await jobs.again(told.id)
-    await jobs.add(Asked(mount="all", transforms=("w_1",), keys=("a.jpg", "b.jpg"), prefix=None), 2)
-    await jobs.add(Asked(mount="all", transforms=("w_1",), keys=(), prefix="x"), 2)
+        await jobs.retry(told.id)
+    await jobs.add(
+        PregenerationSpec(mount="all", transforms=("w_1",), keys=("a.jpg", "b.jpg"), prefix=None), 2
+    )
+    await jobs.add(PregenerationSpec(mount="all", transforms=("w_1",), keys=(), prefix="x"), 2)
     await database.close()
 
 
@@ -381,12 +383,14 @@ async def gives_back(path: Path, use: Callable[[Path], Awaitable[None]]) -> bool
     await use(path)
     if use is use_index:
         async with opened(path, INDEX_SCHEMA) as database:
-            index = Index(database)
+            index = SqliteEntryIndex(database)
             index.note(OriginalRef("others", "z"), Entry("f" * 64, None), "plan")
-            return len(await index.find([Purge(Scope("others", Reach.PREFIX, ""), "1")])) == 1
+            return len(await index.find([Purge(PurgeScope("others", ScopeKind.PREFIX, ""), "1")])) == 1
     async with opened(path, JOBS_SCHEMA) as database:
-        await Jobs(database).add(Asked(mount="last", transforms=("w_1",), keys=("z",)), 1)
-        return any(task.mount == "last" for task in await Jobs(database).next(99))
+        await SqliteJobStore(database).add(
+            PregenerationSpec(mount="last", transforms=("w_1",), keys=("z",)), 1
+        )
+        return any(task.mount == "last" for task in await SqliteJobStore(database).next(99))
 
 
 @asynccontextmanager
@@ -437,17 +441,19 @@ def test_what_only_looks_like_a_number(said: str) -> None:
 
 
 def test_each_character_of_a_purge_in_redis() -> None:
-    told = purge_log._spelled(Scope("photos", Reach.ORIGINAL, "a/é.jpg"))
+    told = purge_log._spelled(PurgeScope("photos", ScopeKind.ORIGINAL, "a/é.jpg"))
     for content in damaged(told.encode()):
         for scope, token in purge_log._understood([(content.decode(errors="replace"), "0" * 16)]):
-            assert isinstance(scope.reach, Reach)
+            assert isinstance(scope.kind, ScopeKind)
             f"{scope.source}{scope.text}{token}".encode()
     for half in (r'["photos", "original", "\ud800"]', r'["\udcff", "original", "a"]'):
         assert purge_log._understood([(half, "0" * 16)]) == []
 
 
-async def flags_of(redis: Redis) -> RedisFlags:
-    return RedisFlags(redis.url, timeout_s=5.0, flag_ttl_s=60.0, metrics=FakeMetrics(), clock=time.monotonic)
+async def flags_of(redis: Redis) -> RedisPresence:
+    return RedisPresence(
+        redis.url, timeout_s=5.0, flag_ttl_s=60.0, metrics=FakeMetrics(), clock=time.monotonic
+    )
 
 
 async def test_each_byte_of_a_flag_in_redis(tmp_path: Path) -> None:
@@ -459,8 +465,8 @@ async def test_each_byte_of_a_flag_in_redis(tmp_path: Path) -> None:
                     beside.set(f"calotype:turn:{KEY}", content)
                     assert await flags.presence(KEY) is Presence.UNKNOWN
             beside.delete(f"calotype:turn:{KEY}")
-            assert await flags.take(KEY, deadline=time.monotonic() + 60)
-            assert not flags.is_resting
+            assert await flags.acquire(KEY, deadline=time.monotonic() + 60)
+            assert not flags.circuit_open
 
 
 async def test_another_type_in_the_place_of_a_flag(tmp_path: Path) -> None:
@@ -469,10 +475,10 @@ async def test_another_type_in_the_place_of_a_flag(tmp_path: Path) -> None:
             for name in (f"calotype:flag:{KEY}", f"calotype:turn:{KEY}"):
                 beside.rpush(name, "present")
                 assert await flags.presence(KEY) is Presence.UNKNOWN
-                assert await flags.take(KEY, deadline=time.monotonic() + 60), "better twice than never"
+                assert await flags.acquire(KEY, deadline=time.monotonic() + 60), "better twice than never"
                 await flags.mark_absent(KEY)
-                await flags.leave(KEY)
-                assert not flags.is_resting
+                await flags.release(KEY)
+                assert not flags.circuit_open
                 beside.delete(name)
             beside.delete(f"calotype:flag:{KEY}")
             beside.sadd(f"calotype:flag:{KEY}", "x")
@@ -500,13 +506,13 @@ async def test_each_byte_of_what_a_store_says_beside_an_object(monkeypatch: pyte
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    place = S3Place(bucket="b", endpoint_url=f"http://127.0.0.1:{port}")
+    place = S3Location(bucket="b", endpoint_url=f"http://127.0.0.1:{port}")
     s3 = S3Bucket(
         place, access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.0
     )
     async with server, s3:
         bucket = BucketTier(
-            S3Objects(s3), FakeFlags(),
+            S3ObjectStore(s3), FakePresenceFlags(),
             prefix="thumbnails", public_url="", metrics=FakeMetrics(), clock=FakeClock(), chance=lambda: 0.0,
         )  # fmt: skip
         right = Variant(kind=VARIANT.kind, body=VARIANT.body)
@@ -514,5 +520,5 @@ async def test_each_byte_of_what_a_store_says_beside_an_object(monkeypatch: pyte
         for at in range(len(headers)):
             said = headers[:at] + bytes([headers[at] ^ 0x80]) + headers[at + 1 :]
             assert await bucket.lookup(KEY, Format.WEBP) in (None, right), at
-            with suppress(StoreFault):
+            with suppress(ObjectStoreError):
                 await bucket.original_of(KEY, Format.WEBP)

@@ -14,7 +14,7 @@ import pytest
 from proxy.core.cache.keys import original_key
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.sources import original_store as originals_module
-from proxy.sources.original_store import TRAILER_BYTES, KeptOriginal, OriginalsTier
+from proxy.sources.original_store import TRAILER_BYTES, DiskOriginalStore, KeptOriginal
 from tests.support.fakes import FakeMetrics
 
 
@@ -22,16 +22,16 @@ def identity(key: str = "a.jpg", version: str = "") -> Identity:
     return Identity(OriginalRef("photos", key), version)
 
 
-def tier(folder: Path, metrics: FakeMetrics | None = None, max_bytes: int = 2**20) -> OriginalsTier:
-    return OriginalsTier(folder / "kept", max_bytes=max_bytes, metrics=metrics or FakeMetrics())
+def tier(folder: Path, metrics: FakeMetrics | None = None, max_bytes: int = 2**20) -> DiskOriginalStore:
+    return DiskOriginalStore(folder / "kept", max_bytes=max_bytes, metrics=metrics or FakeMetrics())
 
 
-async def keep(into: OriginalsTier, who: Identity, *chunks: bytes) -> KeptOriginal:
+async def keep(into: DiskOriginalStore, who: Identity, *chunks: bytes) -> KeptOriginal:
     incoming = into.receive()
     await incoming.begin()
     for chunk in chunks:
         await incoming.write(chunk)
-    kept = await incoming.kept(who)
+    kept = await incoming.commit(who)
     await incoming.discard()
     return kept
 
@@ -67,7 +67,7 @@ async def test_when_it_was_last_modified_outlives_use_and_restart(tmp_path: Path
         await incoming.begin(5)
         await incoming.begin(modified_s)
         await incoming.write(b"picture")
-        with_it = await incoming.kept(identity(key))
+        with_it = await incoming.commit(identity(key))
         assert os.fstat(with_it.fileno()).st_mtime_ns == modified_s * 10**9
         with_it.close()
     first.close()
@@ -95,7 +95,7 @@ async def test_beginning_anew_forgets_what_had_arrived(tmp_path: Path) -> None:
     await incoming.write(b"half of")
     await incoming.begin()
     await incoming.write(b"whole")
-    assert read(await incoming.kept(identity())) == b"whole"
+    assert read(await incoming.commit(identity())) == b"whole"
     assert read(await keeping.lookup(identity())) == b"whole"
     keeping.close()
 
@@ -241,7 +241,7 @@ async def test_who_is_cancelled_leaves_nothing_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """Each step on the disk takes its time, and its caller leaves in the middle."""
-    place = originals_module if step == "_rename" else originals_module.Incoming
+    place = originals_module if step == "_rename" else originals_module.IncomingFile
     quick = getattr(place, step)
     begun = threading.Event()
 
@@ -258,7 +258,7 @@ async def test_who_is_cancelled_leaves_nothing_unknown(
         try:
             await incoming.begin()
             await incoming.write(b"picture")
-            (await incoming.kept(identity())).close()
+            (await incoming.commit(identity())).close()
         finally:
             await incoming.discard()
 

@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 import structlog
 
-from proxy.core.admin.jobs import Asked, Failure
-from proxy.core.cache.generations import Generations, Purge, Reach, Scope
-from proxy.core.cache.keys import Entry, Seen
+from proxy.core.admin.jobs import JobFailure, PregenerationSpec
+from proxy.core.cache.generations import Generations, Purge, PurgeScope, ScopeKind
+from proxy.core.cache.keys import Entry, LastEvent
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.fleet import purge_log as fleet_module
-from proxy.fleet.purge_log import RedisFleet
+from proxy.fleet.purge_log import RedisPurgeLog
 from proxy.state.database import Database
-from proxy.state.entry_index import SCHEMA, Index
+from proxy.state.entry_index import SCHEMA, SqliteEntryIndex
 from proxy.state.job_store import SCHEMA as JOBS_SCHEMA
-from proxy.state.job_store import Jobs
-from proxy.state.purge_journal import Journal
-from proxy.state.usage import Usage, asked_since
+from proxy.state.job_store import SqliteJobStore
+from proxy.state.purge_journal import PurgeJournalFile
+from proxy.state.usage import Usage, used_since
 from tests.support import servers
 from tests.support.fakes import FakeClock, FakeMetrics
 from tests.support.servers import Redis
@@ -33,39 +33,39 @@ T1, T2, T3 = (f"{number:016x}" for number in (1, 2, 3))
 A, B, C = (OriginalRef("photos", key) for key in ("a", "b/a", "b/b"))
 
 
-def purge(key: str, token: str, reach: Reach = Reach.ORIGINAL) -> Purge:
-    return Purge(Scope("photos", reach, key), token)
+def purge(key: str, token: str, reach: ScopeKind = ScopeKind.ORIGINAL) -> Purge:
+    return Purge(PurgeScope("photos", reach, key), token)
 
 
 def read(path: Path) -> tuple[bool, dict[str, str]]:
     table = Generations()
-    whole = Journal(path).read(table)
+    whole = PurgeJournalFile(path).read(table)
     return whole, {scope.text: token for scope, token in table}
 
 
 def test_a_journal_gives_back_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "purges"
     assert read(path) == (True, {})
-    Journal(path).append([purge("a\né", "1"), purge("b", "1")])
-    Journal(path).append([purge("b", "2")])
+    PurgeJournalFile(path).append([purge("a\né", "1"), purge("b", "1")])
+    PurgeJournalFile(path).append([purge("b", "2")])
     assert read(path) == (True, {"a\né": "1", "b": "2"})
 
 
 @pytest.mark.parametrize("cut", range(1, 40))
 def test_a_line_that_is_cut_at_the_end_was_never_answered(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "purges"
-    Journal(path).append([purge("a", "1")])
+    PurgeJournalFile(path).append([purge("a", "1")])
     first = path.stat().st_size
-    Journal(path).append([purge("b", "2")])
+    PurgeJournalFile(path).append([purge("b", "2")])
     path.write_bytes(path.read_bytes()[: first + cut])
     assert read(path) == (True, {"a": "1"})
-    Journal(path).append([purge("c", "3")])
+    PurgeJournalFile(path).append([purge("c", "3")])
     assert read(path) == (True, {"a": "1", "c": "3"})
 
 
 def test_any_other_damage_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "purges"
-    Journal(path).append([purge(str(number), "1") for number in range(5)])
+    PurgeJournalFile(path).append([purge(str(number), "1") for number in range(5)])
     whole = path.read_bytes()
     for at in range(0, len(whole) - 1, 3):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
@@ -74,7 +74,7 @@ def test_any_other_damage_is_noticed(tmp_path: Path) -> None:
 
 def test_a_long_journal_is_written_anew(tmp_path: Path) -> None:
     path = tmp_path / "purges"
-    Journal(path).append([purge("a", f"{number:05}") for number in range(2500)])
+    PurgeJournalFile(path).append([purge("a", f"{number:05}") for number in range(2500)])
     large = path.stat().st_size
     assert read(path) == (True, {"a": "02499"})
     assert path.stat().st_size < large / 100
@@ -91,37 +91,46 @@ async def opened(path: Path, schema: str) -> AsyncIterator[tuple[Database, FakeM
 
 async def test_an_index_finds_what_a_purge_covers(tmp_path: Path) -> None:
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
-        index = Index(database)
+        index = SqliteEntryIndex(database)
         entries = {ref: Entry(f"{number:064x}", Format.WEBP) for number, ref in enumerate((A, B, C), start=1)}
         for ref, entry in entries.items():
             index.note(ref, entry, "plan 1")
         index.note(A, Entry(f"{9:064x}", None))
         index.note(A, Entry(f"{8:064x}", None, is_original=True))
 
-        async def found(reach: Reach, text: str) -> set[str]:
-            return {entry.key[-1] for entry in await index.find([Purge(Scope("photos", reach, text), "1")])}
+        async def found(reach: ScopeKind, text: str) -> set[str]:
+            return {
+                entry.key[-1] for entry in await index.find([Purge(PurgeScope("photos", reach, text), "1")])
+            }
 
-        assert await found(Reach.ORIGINAL, "a") == {"1", "8", "9"}
-        assert await found(Reach.PREFIX, "b/") == {"2", "3"}
-        assert await found(Reach.PREFIX, "") == {"1", "2", "3", "8", "9"}
-        assert await found(Reach.PLAN, "plan 1") == {"1", "2", "3"}
-        assert await found(Reach.VARIANT, "b/a\nplan 1") == {"2"}
-        assert await index.find([Purge(Scope("others", Reach.PREFIX, ""), "1")]) == []
+        assert await found(ScopeKind.ORIGINAL, "a") == {"1", "8", "9"}
+        assert await found(ScopeKind.PREFIX, "b/") == {"2", "3"}
+        assert await found(ScopeKind.PREFIX, "") == {"1", "2", "3", "8", "9"}
+        assert await found(ScopeKind.PLAN, "plan 1") == {"1", "2", "3"}
+        assert await found(ScopeKind.VARIANT, "b/a\nplan 1") == {"2"}
+        assert await index.find([Purge(PurgeScope("others", ScopeKind.PREFIX, ""), "1")]) == []
         (kept,) = [
-            entry for entry in await index.find([Purge(Scope.of_original(A), "1")]) if entry.is_original
+            entry for entry in await index.find([Purge(PurgeScope.of_original(A), "1")]) if entry.is_original
         ]
         assert (kept.key[-1], kept.kind) == ("8", None)
-        await index.drop(await index.find([Purge(Scope.of_original(A), "1")]))
-        assert await found(Reach.ORIGINAL, "a") == set()
+        await index.drop(await index.find([Purge(PurgeScope.of_original(A), "1")]))
+        assert await found(ScopeKind.ORIGINAL, "a") == set()
         index.note(A, entries[A], "plan 1")
-        assert await found(Reach.ORIGINAL, "a") == {"1"}
+        assert await found(ScopeKind.ORIGINAL, "a") == {"1"}
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
-        assert len(await Index(database).find([Purge(Scope("photos", Reach.PREFIX, ""), "1")])) == 3
+        assert (
+            len(
+                await SqliteEntryIndex(database).find(
+                    [Purge(PurgeScope("photos", ScopeKind.PREFIX, ""), "1")]
+                )
+            )
+            == 3
+        )
 
 
 async def test_an_index_is_written_by_and_by(tmp_path: Path) -> None:
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
-        Index(database).note(A, Entry(f"{1:064x}", Format.WEBP), "p")
+        SqliteEntryIndex(database).note(A, Entry(f"{1:064x}", Format.WEBP), "p")
         for _ in range(100):
             with sqlite3.connect(tmp_path / "index.db") as beside:
                 if beside.execute("SELECT count(*) FROM entries").fetchone() == (1,):
@@ -135,43 +144,46 @@ async def test_an_index_is_written_by_and_by(tmp_path: Path) -> None:
 
 async def test_what_events_told_is_kept(tmp_path: Path) -> None:
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
-        index = Index(database)
-        assert await index.seen(A) is None
+        index = SqliteEntryIndex(database)
+        assert await index.last_event(A) is None
         index.note(A, Entry(f"{1:064x}", Format.WEBP), "p")
         await index.flush()
-        assert await index.seen(A) == Seen("", "")
-        await index.saw(A, Seen("e", "1"))
-        await index.saw(A, Seen("f", "2"))
-        assert await index.seen(A) == Seen("f", "2")
+        assert await index.last_event(A) == LastEvent("", "")
+        await index.record_event(A, LastEvent("e", "1"))
+        await index.record_event(A, LastEvent("f", "2"))
+        assert await index.last_event(A) == LastEvent("f", "2")
 
 
 async def test_a_database_that_is_damaged_is_set_aside(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     path.write_bytes(b"no database at all" * 1000)
     async with opened(path, SCHEMA) as (database, metrics):
-        index = Index(database)
+        index = SqliteEntryIndex(database)
         index.note(A, Entry(f"{1:064x}", Format.WEBP), "p")
-        assert len(await index.find([Purge(Scope.of_original(A), "1")])) == 1
+        assert len(await index.find([Purge(PurgeScope.of_original(A), "1")])) == 1
         assert metrics.counts["index damaged"] == 1
         assert path.with_name("index.db.damaged").exists()
         await database.run(lambda db: db.execute("DROP TABLE entries"), None)
-        assert await index.find([Purge(Scope.of_original(A), "1")]) == []
+        assert await index.find([Purge(PurgeScope.of_original(A), "1")]) == []
         assert metrics.counts["index damaged"] == 2
         index.note(A, Entry(f"{2:064x}", Format.WEBP), "p")
-        assert len(await index.find([Purge(Scope.of_original(A), "1")])) == 1
+        assert len(await index.find([Purge(PurgeScope.of_original(A), "1")])) == 1
 
 
 async def test_the_oldest_jobs_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from proxy.state import job_store as module
 
-    monkeypatch.setattr(module, "MOST_JOBS", 2)
+    monkeypatch.setattr(module, "MAX_JOBS", 2)
     async with opened(tmp_path / "jobs.db", JOBS_SCHEMA) as (database, _):
-        jobs = Jobs(database)
-        ids = [await jobs.add(Asked(mount="m", transforms=("w_1",), keys=("a",)), 1) for _ in range(2)]
+        jobs = SqliteJobStore(database)
+        ids = [
+            await jobs.add(PregenerationSpec(mount="m", transforms=("w_1",), keys=("a",)), 1)
+            for _ in range(2)
+        ]
         (first, second) = await jobs.next(5)
-        await jobs.finish(first, done=0, skipped=0, failures=[Failure("a", "w_1", "x", "y")])
+        await jobs.finish(first, done=0, skipped=0, failures=[JobFailure("a", "w_1", "x", "y")])
         await jobs.finish(first, done=1, skipped=0, failures=[])  # A second word about it changes nothing.
-        ids.append(await jobs.add(Asked(mount="m", transforms=("w_1",), keys=("a",)), 1))
+        ids.append(await jobs.add(PregenerationSpec(mount="m", transforms=("w_1",), keys=("a",)), 1))
         told = [await jobs.progress(job or "") for job in ids]
         assert told[0] is None
         assert [each.state for each in told[1:] if each] == ["running", "running"]
@@ -192,7 +204,7 @@ class Member:
         self.learned: list[Purge] = []
         self.unheard: list[str] = []
         self.lives = True
-        self.fleet = RedisFleet(
+        self.fleet = RedisPurgeLog(
             redis.url,
             name=name,
             instance="1",
@@ -234,8 +246,8 @@ async def test_all_members_confirm_before_it_is_told(redis: Redis) -> None:
     async with members(redis, "abc") as (a, b, c):
         for number in range(20):
             assert await a.purge(purge(f"x{number}", T1), purge("y", f"{number:016x}")) == []
-            assert b.generations.of(OriginalRef("photos", f"x{number}")) == T1
-            assert c.generations.of(OriginalRef("photos", "y")) == f"{number:016x}"
+            assert b.generations.original_generation(OriginalRef("photos", f"x{number}")) == T1
+            assert c.generations.original_generation(OriginalRef("photos", "y")) == f"{number:016x}"
         assert await b.purge(purge("z", "")) == []
         assert c.learned[-1] == purge("z", "")
 
@@ -271,8 +283,8 @@ async def test_what_was_purged_while_redis_was_away_is_told_when_it_is_back(redi
         (line,) = await a.purge(purge("x", T1))
         assert line.startswith("redis:")
         redis.start()
-        await eventually(lambda: b.generations.of(OriginalRef("photos", "x")))
-        assert b.generations.of(OriginalRef("photos", "x")) == T1
+        await eventually(lambda: b.generations.original_generation(OriginalRef("photos", "x")))
+        assert b.generations.original_generation(OriginalRef("photos", "x")) == T1
         assert await a.purge(purge("y", T2)) == []
 
 
@@ -296,7 +308,7 @@ async def test_what_strangers_write_there_hurts_nobody(redis: Redis) -> None:
         client.hdel("calotype:nodes", "stranger")
         client.xadd("calotype:purge-stream", {"scope": "[1,2", "token": "x"})
         assert await a.purge(purge("x", T1)) == []
-        assert b.generations.of(OriginalRef("photos", "x")) == T1
+        assert b.generations.original_generation(OriginalRef("photos", "x")) == T1
     client.close()
 
 
@@ -327,5 +339,5 @@ async def test_what_was_asked_for_is_known_by_the_day() -> None:
     await usage.close()
     notes.notes["rubbish"] = b""
     assert sorted(notes.notes) == ["2027-01-15/n.1", "2027-01-16/n.2", "rubbish"]
-    keys, first = await asked_since(notes, date(2027, 1, 16))
+    keys, first = await used_since(notes, date(2027, 1, 16))
     assert ({key.hex()[:2] for key in keys}, first) == ({"02", "03"}, date(2027, 1, 15))

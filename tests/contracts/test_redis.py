@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from proxy.fleet import presence as redis_module
-from proxy.fleet.presence import RedisFlags
+from proxy.fleet.presence import RedisPresence
 from proxy.ports.tiers import Presence
 from tests.support import servers
 from tests.support.fakes import FakeMetrics
@@ -23,8 +23,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
         yield redis
 
 
-def node(server: Redis, metrics: FakeMetrics | None = None, timeout_s: float = 0.5) -> RedisFlags:
-    return RedisFlags(
+def node(server: Redis, metrics: FakeMetrics | None = None, timeout_s: float = 0.5) -> RedisPresence:
+    return RedisPresence(
         server.url,
         timeout_s=timeout_s,
         flag_ttl_s=1000,
@@ -34,13 +34,13 @@ def node(server: Redis, metrics: FakeMetrics | None = None, timeout_s: float = 0
 
 
 @pytest.fixture
-async def one(server: Redis) -> AsyncIterator[RedisFlags]:
+async def one(server: Redis) -> AsyncIterator[RedisPresence]:
     async with node(server) as flags:
         yield flags
 
 
 @pytest.fixture
-async def two(server: Redis) -> AsyncIterator[RedisFlags]:
+async def two(server: Redis) -> AsyncIterator[RedisPresence]:
     async with node(server) as flags:
         yield flags
 
@@ -49,7 +49,7 @@ def later(seconds: float = 5) -> float:
     return time.monotonic() + seconds
 
 
-async def test_a_flag_has_three_values(one: RedisFlags, two: RedisFlags, server: Redis) -> None:
+async def test_a_flag_has_three_values(one: RedisPresence, two: RedisPresence, server: Redis) -> None:
     assert await one.presence(KEY) is Presence.UNKNOWN
     await one.mark_absent(KEY)
     assert await two.presence(KEY) is Presence.ABSENT
@@ -64,7 +64,9 @@ async def test_a_flag_has_three_values(one: RedisFlags, two: RedisFlags, server:
         assert 900 < client.ttl(f"calotype:flag:{KEY}") <= 1000
 
 
-async def test_an_absence_never_hides_what_another_node_stored(one: RedisFlags, two: RedisFlags) -> None:
+async def test_an_absence_never_hides_what_another_node_stored(
+    one: RedisPresence, two: RedisPresence
+) -> None:
     assert await one.presence(KEY) is Presence.UNKNOWN
     await two.mark_present(KEY)
     await one.mark_absent(KEY)
@@ -72,7 +74,7 @@ async def test_an_absence_never_hides_what_another_node_stored(one: RedisFlags, 
 
 
 @pytest.mark.parametrize("forged", ["", "yes", "PRESENT", "x" * 10_000])
-async def test_a_forged_flag_is_unknown(one: RedisFlags, server: Redis, forged: str) -> None:
+async def test_a_forged_flag_is_unknown(one: RedisPresence, server: Redis, forged: str) -> None:
     with server.client() as client:
         client.set(f"calotype:flag:{KEY}", forged)
     assert await one.presence(KEY) is Presence.UNKNOWN
@@ -89,47 +91,49 @@ async def test_a_flag_of_another_type_is_unknown(server: Redis) -> None:
 
 
 async def test_one_node_has_the_turn_and_the_other_waits_for_the_object(
-    one: RedisFlags, two: RedisFlags
+    one: RedisPresence, two: RedisPresence
 ) -> None:
-    assert await one.take(KEY, deadline=later())
-    waiting = asyncio.create_task(two.take(KEY, deadline=later()))
-    assert await two.take(OTHER, deadline=later()), "another key is another turn"
+    assert await one.acquire(KEY, deadline=later())
+    waiting = asyncio.create_task(two.acquire(KEY, deadline=later()))
+    assert await two.acquire(OTHER, deadline=later()), "another key is another turn"
     await asyncio.sleep(0.1)
     assert not waiting.done()
     await one.mark_present(KEY)
-    await one.leave(KEY)
+    await one.release(KEY)
     assert await waiting is False
 
 
-async def test_who_leaves_hands_the_turn_on(one: RedisFlags, two: RedisFlags) -> None:
-    assert await one.take(KEY, deadline=later())
-    waiting = asyncio.create_task(two.take(KEY, deadline=later()))
+async def test_who_leaves_hands_the_turn_on(one: RedisPresence, two: RedisPresence) -> None:
+    assert await one.acquire(KEY, deadline=later())
+    waiting = asyncio.create_task(two.acquire(KEY, deadline=later()))
     await asyncio.sleep(0.05)
-    await one.leave(KEY)
+    await one.release(KEY)
     assert await waiting is True
-    await one.leave(KEY)
-    assert await asyncio.wait_for(two.take(KEY, deadline=later()), 1), "nobody leaves another's turn"
+    await one.release(KEY)
+    assert await asyncio.wait_for(two.acquire(KEY, deadline=later()), 1), "nobody leaves another's turn"
 
 
-async def test_nobody_waits_longer_than_leaves_time_to_make_it(one: RedisFlags, two: RedisFlags) -> None:
-    assert await one.take(KEY, deadline=later())
+async def test_nobody_waits_longer_than_leaves_time_to_make_it(
+    one: RedisPresence, two: RedisPresence
+) -> None:
+    assert await one.acquire(KEY, deadline=later())
     began_s = time.monotonic()
-    assert await two.take(KEY, deadline=later(1.0)), "better a second render than none in time"
+    assert await two.acquire(KEY, deadline=later(1.0)), "better a second render than none in time"
     assert 0.4 < time.monotonic() - began_s < 0.9
 
 
-async def test_a_turn_that_nobody_will_end_is_waited_for_no_longer(one: RedisFlags, server: Redis) -> None:
+async def test_a_turn_that_nobody_will_end_is_waited_for_no_longer(one: RedisPresence, server: Redis) -> None:
     with server.client() as client:
         client.set(f"calotype:turn:{KEY}", "forged, and without an end")
-    assert await one.take(KEY, deadline=later(0.5))
+    assert await one.acquire(KEY, deadline=later(0.5))
 
 
 async def test_a_hiccup_ends_no_waiting(
-    two: RedisFlags, server: Redis, monkeypatch: pytest.MonkeyPatch
+    two: RedisPresence, server: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with node(server, timeout_s=0.05) as one:
-        assert await two.take(KEY, deadline=later())
-        waiting = asyncio.create_task(one.take(KEY, deadline=later(LONGEST_S)))
+        assert await two.acquire(KEY, deadline=later())
+        waiting = asyncio.create_task(one.acquire(KEY, deadline=later(LONGEST_S)))
         await asyncio.sleep(0.2)
         server.pause()
         await asyncio.sleep(0.3)
@@ -140,60 +144,60 @@ async def test_a_hiccup_ends_no_waiting(
         assert await waiting is False
 
 
-async def test_bytes_that_are_no_text_are_no_flag(one: RedisFlags, server: Redis) -> None:
+async def test_bytes_that_are_no_text_are_no_flag(one: RedisPresence, server: Redis) -> None:
     with server.client() as client:
         client.set(f"calotype:flag:{KEY}", b"\xff\xfe")
         client.set(f"calotype:turn:{OTHER}", b"\xff\xfe", px=100)
     assert await one.presence(KEY) is Presence.UNKNOWN
-    assert await one.take(OTHER, deadline=later())
+    assert await one.acquire(OTHER, deadline=later())
 
 
 @pytest.mark.parametrize("url", ["redis://h/0?typo=1", "redis://h/0?ssl_cert_reqs=none"])
 def test_an_unknown_option_of_the_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="unknown option"):
-        RedisFlags(url, timeout_s=1, flag_ttl_s=1, metrics=FakeMetrics(), clock=time.monotonic)
+        RedisPresence(url, timeout_s=1, flag_ttl_s=1, metrics=FakeMetrics(), clock=time.monotonic)
 
 
 async def test_a_waiter_that_is_cancelled_leaves_no_turn_behind(
-    one: RedisFlags, two: RedisFlags, server: Redis
+    one: RedisPresence, two: RedisPresence, server: Redis
 ) -> None:
-    taking = asyncio.create_task(one.take(KEY, deadline=later()))
+    taking = asyncio.create_task(one.acquire(KEY, deadline=later()))
     await asyncio.sleep(0)
     taking.cancel()
     await asyncio.gather(taking, return_exceptions=True)
     await asyncio.sleep(0.05)
-    assert await asyncio.wait_for(two.take(KEY, deadline=later()), 3)
+    assert await asyncio.wait_for(two.acquire(KEY, deadline=later()), 3)
 
 
 async def test_a_turn_is_kept_as_long_as_its_node_lives(
-    server: Redis, two: RedisFlags, monkeypatch: pytest.MonkeyPatch
+    server: Redis, two: RedisPresence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_module, "TURN_S", 0.3)
+    monkeypatch.setattr(redis_module, "LEASE_S", 0.3)
     monkeypatch.setattr(redis_module, "TICK_S", 0.05)
     async with node(server) as one:
-        assert await one.take(KEY, deadline=later())
+        assert await one.acquire(KEY, deadline=later())
         began_s = time.monotonic()
-        assert await two.take(KEY, deadline=later(2.0))
+        assert await two.acquire(KEY, deadline=later(2.0))
         assert time.monotonic() - began_s > 0.9, "not before its patience ends"
-        await two.leave(KEY)
+        await two.release(KEY)
     began_s = time.monotonic()
-    assert await two.take(KEY, deadline=later()), "who is gone is waited for no longer than its turn lasts"
+    assert await two.acquire(KEY, deadline=later()), "who is gone is waited for no longer than its turn lasts"
     assert time.monotonic() - began_s < 2
 
 
 async def test_what_is_made_and_not_stored_in_time_is_the_others_turn(
-    server: Redis, two: RedisFlags, monkeypatch: pytest.MonkeyPatch
+    server: Redis, two: RedisPresence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_module, "TURN_S", 0.3)
+    monkeypatch.setattr(redis_module, "LEASE_S", 0.3)
     monkeypatch.setattr(redis_module, "TICK_S", 0.05)
     async with node(server) as one:
-        assert await one.take(KEY, deadline=later())
-        one.made(KEY)
+        assert await one.acquire(KEY, deadline=later())
+        one.complete(KEY)
         began_s = time.monotonic()
-        assert await two.take(KEY, deadline=later(20))
+        assert await two.acquire(KEY, deadline=later(20))
         assert time.monotonic() - began_s < 3
         await one.mark_present(KEY)
-        await one.leave(KEY)
+        await one.release(KEY)
         assert await two.presence(KEY) is Presence.PRESENT
         with server.client() as client:
             assert client.exists(f"calotype:turn:{KEY}"), "nobody ends another's turn"
@@ -210,8 +214,8 @@ async def test_a_redis_that_is_gone_costs_its_timeout_once(server: Redis, how: s
             assert await flags.presence(KEY) is Presence.UNKNOWN
             await flags.mark_absent(KEY)
             await flags.mark_present(KEY)
-            assert await flags.take(KEY, deadline=later())
-            await flags.leave(KEY)
+            assert await flags.acquire(KEY, deadline=later())
+            await flags.release(KEY)
         assert sum(metrics.counts.values()) == 1
         assert time.monotonic() - began_s < 1
         server.resume() if how == "pause" else server.start()
@@ -253,7 +257,7 @@ async def test_a_redis_that_is_full_is_read_and_not_given_up(server: Redis) -> N
         with server.client() as client:
             client.config_set("maxmemory", "1")
         await flags.mark_present(OTHER)
-        assert await flags.take(OTHER, deadline=later()), "everybody's turn"
+        assert await flags.acquire(OTHER, deadline=later()), "everybody's turn"
         assert metrics.counts["redis refused"] >= 2
         assert await flags.presence(KEY) is Presence.PRESENT
 
@@ -264,7 +268,7 @@ async def test_a_redis_that_is_read_only(server: Redis) -> None:
         with server.client() as client:
             client.execute_command("REPLICAOF", "127.0.0.1", "1")
         await flags.mark_present(OTHER)
-        assert await flags.take(OTHER, deadline=later())
+        assert await flags.acquire(OTHER, deadline=later())
 
 
 async def test_a_redis_that_wants_a_password(server: Redis) -> None:
@@ -273,7 +277,7 @@ async def test_a_redis_that_wants_a_password(server: Redis) -> None:
         client.config_set("requirepass", "secret")
     async with node(server, metrics) as flags:
         assert await flags.presence(KEY) is Presence.UNKNOWN
-        assert await flags.take(KEY, deadline=later())
+        assert await flags.acquire(KEY, deadline=later())
     assert sum(metrics.counts.values()) >= 1
 
 
@@ -284,12 +288,14 @@ async def test_the_access_list_of_the_readme_is_enough(server: Redis) -> None:
     assert all(right in (servers.ROOT / "README.md").read_text() for right in rights)
     metrics = FakeMetrics()
     url = server.url.replace("redis://", "redis://node:secret@")
-    async with RedisFlags(url, timeout_s=0.5, flag_ttl_s=9, metrics=metrics, clock=time.monotonic) as flags:
+    async with RedisPresence(
+        url, timeout_s=0.5, flag_ttl_s=9, metrics=metrics, clock=time.monotonic
+    ) as flags:
         await flags.reach()
-        assert await flags.take(KEY, deadline=later())
+        assert await flags.acquire(KEY, deadline=later())
         await asyncio.sleep(2 * redis_module.TICK_S)
         await flags.mark_present(KEY)
-        await flags.leave(KEY)
+        await flags.release(KEY)
         assert await flags.presence(KEY) is Presence.PRESENT
         await flags.unmark(KEY)
     assert metrics.counts == {}
@@ -297,4 +303,4 @@ async def test_the_access_list_of_the_readme_is_enough(server: Redis) -> None:
 
 async def test_a_url_that_is_none() -> None:
     with pytest.raises(ValueError, match="scheme"):
-        RedisFlags("ftp://x", timeout_s=1, flag_ttl_s=1, metrics=FakeMetrics(), clock=time.monotonic)
+        RedisPresence("ftp://x", timeout_s=1, flag_ttl_s=1, metrics=FakeMetrics(), clock=time.monotonic)

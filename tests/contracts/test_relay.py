@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import structlog
 
-from proxy.core.admin.commands import AdminAsked, Explain, Upload, WarmAgain
-from proxy.core.cache.delivery import Belief, Delivered, Delivery, Met, Outcome, Timings, Variant
-from proxy.core.cache.generations import Scope
-from proxy.core.cache.variant_request import Named, Wanted
+from proxy.core.admin.commands import AdminCommand, Explain, RetryJob, Upload
+from proxy.core.cache.delivery import Delivered, Delivery, Freshness, Outcome, Timings, Variant, VersionCheck
+from proxy.core.cache.generations import PurgeScope
+from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.errors import (
     CalotypeError,
     Internal,
@@ -32,14 +32,14 @@ from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.ipc import producer_client as front_module
 from proxy.ipc.channel import Channel, Closed
-from proxy.ipc.producer_client import Relay
-from proxy.ipc.producer_server import RelayServer
-from proxy.ports.operations import Follower, Unfollowed
+from proxy.ipc.producer_client import ProducerClient
+from proxy.ipc.producer_server import ProducerServer
+from proxy.ports.operations import NotAcknowledged, PurgeSubscriber
 from tests.support.fakes import FakeOriginal
 from tests.support.waiting import eventually, settled
 
 REF = OriginalRef("photos", "deep/a é.jpg")
-WANTED = Wanted(
+WANTED = VariantRequest(
     REF,
     parse_tokens("w_4,g_0.3:0.7,e_blur:2,e_sepia:30,f_auto", {}).own,
     frozenset({Format.WEBP}),
@@ -60,15 +60,15 @@ class Producer:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def name(self, wanted: Wanted, *, deadline: float) -> Named:
+    async def name(self, wanted: VariantRequest, *, deadline: float) -> ResolvedKey:
         await self._pass("name", wanted, deadline)
-        return Named("k", Format.WEBP, Belief("1", float("inf")))
+        return ResolvedKey("k", Format.WEBP, Freshness("1", float("inf")))
 
-    async def meet(self, ref: OriginalRef, version: str, *, deadline: float) -> Met:
+    async def meet(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
         await self._pass("meet", ref, version, deadline)
-        return Met(5.0, Belief("2", 6.0))
+        return VersionCheck(5.0, Freshness("2", 6.0))
 
-    async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
+    async def variant(self, wanted: VariantRequest, *, deadline: float, redirect_until_s: float) -> Delivered:
         await self._pass("variant", wanted, deadline, redirect_until_s)
         delivery = Delivery(
             key="k", format=Format.WEBP, outcome=Outcome.MISS, stored=True, timings=Timings(render_s=0.5)
@@ -99,22 +99,22 @@ class Producer:
 class Operator:
     """Answers what it was asked, and the bytes that came with it."""
 
-    async def do(self, asked: AdminAsked, *, content: int | None = None, size_bytes: int = 0) -> object:
-        if isinstance(asked, WarmAgain):
+    async def do(self, asked: AdminCommand, *, content: int | None = None, size_bytes: int = 0) -> object:
+        if isinstance(asked, RetryJob):
             raise UnknownRoute("there is no job of this id")
         return asked, content if content is None else os.pread(content, 100, 0), size_bytes
 
 
 class Purges:
     def __init__(self) -> None:
-        self.followers: list[Follower] = []
+        self.followers: list[PurgeSubscriber] = []
         self.more = asyncio.Event()
 
-    def follow(self, name: str, follower: Follower) -> None:
+    def follow(self, name: str, follower: PurgeSubscriber) -> None:
         self.followers.append(follower)
         self.more.set()
 
-    def leave(self, name: str, follower: Follower) -> None:
+    def leave(self, name: str, follower: PurgeSubscriber) -> None:
         self.followers.remove(follower)
 
     def retire(self, name: str) -> None:
@@ -129,7 +129,7 @@ async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     listener.listen(64)
     made = SimpleNamespace(
         producer=Producer(),
-        relay=Relay(path, connections=64, clock=time.monotonic),
+        relay=ProducerClient(path, connections=64, clock=time.monotonic),
         operator=Operator(),
         purges=Purges(),
         listener=listener,
@@ -137,7 +137,7 @@ async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     )
 
     def begin() -> None:
-        made.server = RelayServer(listener, made.producer, made.operator, made.purges, LOG)
+        made.server = ProducerServer(listener, made.producer, made.operator, made.purges, LOG)
         made.server.start()
 
     made.begin = begin
@@ -154,8 +154,8 @@ def later(seconds: float = 5) -> float:
 
 async def test_what_is_asked_arrives_as_it_was(house: SimpleNamespace) -> None:
     deadline = later()
-    assert await house.relay.name(WANTED, deadline=deadline) == Named(
-        "k", Format.WEBP, Belief("1", float("inf"))
+    assert await house.relay.name(WANTED, deadline=deadline) == ResolvedKey(
+        "k", Format.WEBP, Freshness("1", float("inf"))
     )
     delivery, variant = await house.relay.variant(WANTED, deadline=deadline, redirect_until_s=math.inf)
     assert variant == VARIANT
@@ -163,7 +163,9 @@ async def test_what_is_asked_arrives_as_it_was(house: SimpleNamespace) -> None:
     (_, named, first), (_, asked, second, redirect_until_s) = house.producer.asked
     assert named.by_value == asked.by_value == WANTED.by_value
     assert (first, second, redirect_until_s) == (deadline, deadline, math.inf)
-    assert await house.relay.meet(WANTED.ref, "7", deadline=deadline) == Met(5.0, Belief("2", 6.0))
+    assert await house.relay.meet(WANTED.ref, "7", deadline=deadline) == VersionCheck(
+        5.0, Freshness("2", 6.0)
+    )
     assert house.producer.asked[-1] == ("meet", WANTED.ref, "7", deadline)
     assert await house.relay.do(Explain("/w_1/a", "x")) == (Explain("/w_1/a", "x"), None, 0)
 
@@ -188,7 +190,7 @@ async def test_failures_arrive_as_they_were(house: SimpleNamespace, failure: Cal
         await house.relay.variant(WANTED, deadline=later(), redirect_until_s=0)
     assert vars(caught.value) == vars(failure)
     with pytest.raises(type(failure)):
-        async with house.relay.latest(REF, deadline=later()):
+        async with house.relay.open_current(REF, deadline=later()):
             pass
 
 
@@ -199,7 +201,7 @@ async def test_what_nobody_foresaw_is_an_internal_error(house: SimpleNamespace) 
 
 
 async def test_an_original_is_passed_on_and_held_until_it_is_closed(house: SimpleNamespace) -> None:
-    async with house.relay.latest(REF, deadline=later()) as original:
+    async with house.relay.open_current(REF, deadline=later()) as original:
         assert original.identity == Identity(REF, "1")
         assert os.pread(original.fileno(), original.size_bytes, 0) == b"bytes of it"
         assert original.unchanged()
@@ -312,7 +314,7 @@ async def test_what_an_admin_asks_is_done_with_the_file_that_comes_with_it(
         asked = Upload(mount="", name="a.jpg", once="")
         assert await house.relay.do(asked, content=file.fileno(), size_bytes=9) == (asked, b"the bytes", 9)
     with pytest.raises(UnknownRoute):
-        await house.relay.do(WarmAgain("x"))
+        await house.relay.do(RetryJob("x"))
 
 
 async def test_who_follows_forgets_all_at_first_and_then_what_it_is_told(house: SimpleNamespace) -> None:
@@ -326,12 +328,12 @@ async def test_who_follows_forgets_all_at_first_and_then_what_it_is_told(house: 
     await asyncio.wait_for(house.purges.more.wait(), 5)
     assert told == [(None, ())]
     (follower,) = house.purges.followers
-    scope = Scope.of_original(REF)
+    scope = PurgeScope.of_original(REF)
     assert await follower.forget([scope], ["k", "l"]) == 2
     assert told[1] == ([scope], ["k", "l"])
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
-    with pytest.raises(Unfollowed):
+    with pytest.raises(NotAcknowledged):
         await follower.forget([scope], [])
 
 
@@ -350,7 +352,7 @@ async def test_who_does_not_confirm_in_time_has_to_begin_anew(house: SimpleNames
     house.purges.more.clear()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
-            await follower.forget([Scope.of_original(REF)], [])
+            await follower.forget([PurgeScope.of_original(REF)], [])
     slow.set()
     await asyncio.wait_for(house.purges.more.wait(), 5)
     assert told[-1] is None

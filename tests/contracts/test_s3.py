@@ -16,16 +16,16 @@ from proxy.core.errors import (
     SourceTimeout,
     SourceUnavailable,
 )
-from proxy.core.url.original_urls import S3Place
+from proxy.core.url.original_urls import S3Location
 from proxy.remote import guard
-from proxy.remote.errors import Denied, Missing, Refused, RemoteError, Unavailable
+from proxy.remote.errors import AccessDenied, Missing, RemoteError, RequestRefused, Unavailable
 from proxy.remote.s3 import InMemory, S3Bucket
-from proxy.sources.original_store import OriginalsTier
+from proxy.sources.original_store import DiskOriginalStore
 from proxy.sources.s3 import S3Source
 from tests.support import servers
 from tests.support.fakes import FakeMetrics
 from tests.support.servers import Store
-from tests.support.tcp_faults import Between
+from tests.support.tcp_faults import FaultyProxy
 
 BODY = bytes(range(256)) * 2000
 MAX_BYTES = 2 * len(BODY)
@@ -53,12 +53,12 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.fixture
 async def house(moto: Store, tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     """A source over moto, through a Between."""
-    with Between("127.0.0.1", moto.port) as between:
-        place = S3Place(bucket="pics", prefix="shop/", endpoint_url=between.url)
+    with FaultyProxy("127.0.0.1", moto.port) as between:
+        place = S3Location(bucket="pics", prefix="shop/", endpoint_url=between.url)
         bucket = S3Bucket(
             place, access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1
         )
-        keep = OriginalsTier(tmp_path / "originals", max_bytes=2**24, metrics=FakeMetrics())
+        keep = DiskOriginalStore(tmp_path / "originals", max_bytes=2**24, metrics=FakeMetrics())
         async with bucket:
             yield SimpleNamespace(
                 between=between,
@@ -110,7 +110,7 @@ async def test_when_it_was_last_modified_is_kept(house: SimpleNamespace) -> None
 
 
 async def test_a_virtual_host_is_asked_where_it_is_wanted(moto: Store) -> None:
-    place = S3Place(bucket="pics", endpoint_url=f"http://localhost:{moto.port}")
+    place = S3Location(bucket="pics", endpoint_url=f"http://localhost:{moto.port}")
     bucket = S3Bucket(
         place, access_key="k", secret_key="s", path_style=False, clock=time.monotonic, chance=lambda: 0.1
     )
@@ -195,21 +195,21 @@ async def test_what_cannot_be_written_may_still_be_read(house: SimpleNamespace) 
 )
 async def test_what_no_store_can_be_is_refused_at_the_start(endpoint_url: str, region: str) -> None:
     bucket = S3Bucket(
-        S3Place(bucket="pics", endpoint_url=endpoint_url, region=region),
+        S3Location(bucket="pics", endpoint_url=endpoint_url, region=region),
         access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
     )  # fmt: skip
-    with pytest.raises(Refused, match="endpoint_url or region"):
+    with pytest.raises(RequestRefused, match="endpoint_url or region"):
         await bucket.__aenter__()
 
 
 async def test_nothing_but_the_endpoint_is_spoken_to(
     house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Between("127.0.0.1", house.store.port) as proxy:
+    with FaultyProxy("127.0.0.1", house.store.port) as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
         bucket = S3Bucket(
-            S3Place(bucket="pics", endpoint_url=house.between.url),
+            S3Location(bucket="pics", endpoint_url=house.between.url),
             access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
         )  # fmt: skip
         async with bucket:
@@ -225,7 +225,7 @@ async def test_a_tag_of_an_encrypted_object_says_nothing(house: SimpleNamespace)
 
 
 async def test_a_redirect_is_not_followed(house: SimpleNamespace) -> None:
-    with Between("127.0.0.1", house.store.port) as elsewhere:
+    with FaultyProxy("127.0.0.1", house.store.port) as elsewhere:
         for status in ("301", "302", "303", "307", "308"):
             house.between.answer(answer(f"{status} R", b"", f"Location: {elsewhere.url}/pics/shop/a.jpg"))
             with pytest.raises(SourceUnavailable):
@@ -330,10 +330,10 @@ async def test_a_client_that_leaves_leaves_nothing_behind(house: SimpleNamespace
 @pytest.mark.parametrize(
     ("raw", "failure"),
     [
-        (answer("403 F", error("InvalidAccessKeyId")), Refused),
-        (answer("403 F", error("AccessDenied")), Denied),
-        (answer("404 N", error("NoSuchBucket")), Refused),
-        (answer("400 B", error("AuthorizationHeaderMalformed")), Refused),
+        (answer("403 F", error("InvalidAccessKeyId")), RequestRefused),
+        (answer("403 F", error("AccessDenied")), AccessDenied),
+        (answer("404 N", error("NoSuchBucket")), RequestRefused),
+        (answer("400 B", error("AuthorizationHeaderMalformed")), RequestRefused),
         (answer("503 S", error("SlowDown")), Unavailable),
     ],
 )
@@ -352,11 +352,11 @@ async def test_no_credentials_is_a_refusal(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", str(tmp_path))
     bucket = S3Bucket(
-        S3Place(bucket="pics", endpoint_url="http://127.0.0.1:9"),
+        S3Location(bucket="pics", endpoint_url="http://127.0.0.1:9"),
         access_key="", secret_key="", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
     )  # fmt: skip
     async with bucket:
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(RequestRefused) as caught:
             await bucket.reach()
     assert "access_key" in str(caught.value)
 

@@ -94,7 +94,7 @@ async def test_another_content_is_another_identity(place: Place) -> None:
 
 
 async def test_believing_lasts_a_second(place: Place) -> None:
-    assert place.source.recheck_s == 1.0
+    assert place.source.freshness_lifetime_s == 1.0
 
 
 # Below: the directory alone.
@@ -213,7 +213,7 @@ async def test_every_refusal_is_one_of_ours(rooted: tuple[DirectorySource, Path]
 async def keep(source: DirectorySource, key: str, content: bytes, *, overwrite: bool = False) -> None:
     original = FakeOriginal(Identity(OriginalRef("photos", "upload"), "1"), content)
     try:
-        await source.keep(key, original, kind=Format.JPEG, generation="", overwrite=overwrite)
+        await source.store(key, original, kind=Format.JPEG, generation="", overwrite=overwrite)
     finally:
         original.close()
 

@@ -24,16 +24,16 @@ from proxy.core.errors import (
     SourceTimeout,
     SourceUnavailable,
 )
-from proxy.core.url.original_urls import WebPlace
+from proxy.core.url.original_urls import WebLocation
 from proxy.remote import guard
 from proxy.remote import web as remote_web
-from proxy.remote.web import Validator, Web
-from proxy.sources.original_store import OriginalsTier
+from proxy.remote.web import Validator, WebClient
+from proxy.sources.original_store import DiskOriginalStore
 from proxy.sources.web import WebSource
 from tests.core.net.test_addresses import INSIDE_V4, INSIDE_V6
 from tests.support.fakes import FakeMetrics
 from tests.support.servers import free_port
-from tests.support.tcp_faults import Between
+from tests.support.tcp_faults import FaultyProxy
 
 MAX_BYTES = 100_000
 PICTURE = bytes(range(256)) * 200
@@ -68,12 +68,12 @@ async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     made.url = f"http://{made.host}/a.jpg"
     made.other_port = free_port()
     others = [await asyncio.start_server(touch, every, made.other_port) for every in ("0.0.0.0", "::")]
-    made.keep = OriginalsTier(tmp_path / "originals", max_bytes=2**24, metrics=FakeMetrics())
-    stack: list[Web] = []
+    made.keep = DiskOriginalStore(tmp_path / "originals", max_bytes=2**24, metrics=FakeMetrics())
+    stack: list[WebClient] = []
 
     async def source(*hosts: str, allow_private: bool = True, **headers: str) -> WebSource:
-        opened = Web(
-            WebPlace(frozenset(hosts or {made.host})), headers=headers, allow_private=allow_private, me="calotype-test",
+        opened = WebClient(
+            WebLocation(frozenset(hosts or {made.host})), headers=headers, allow_private=allow_private, me="calotype-test",
             agent="calotype/test", clock=time.monotonic, chance=lambda: 0.0,
         )  # fmt: skip
         stack.append(await opened.__aenter__())
@@ -519,7 +519,7 @@ async def test_a_redirect_that_changes_with_the_time_is_no_new_original(house: S
 
 async def test_a_validator_that_cannot_be_sent_back_is_none(house: SimpleNamespace) -> None:
     house.raw = b'HTTP/1.1 200 OK\r\nETag: "caf\xe9"\r\nContent-Length: 3\r\n\r\nred'
-    with Between("127.0.0.1", house.port) as between:
+    with FaultyProxy("127.0.0.1", house.port) as between:
         between.answer(house.raw)
         host = f"127.0.0.1:{between.port}"
         source = await house.make(host)
@@ -693,14 +693,14 @@ async def test_a_name_that_changes_its_address_is_seen_at_the_connection(
 
     tried: list[str] = []
 
-    def make_socket(self: Web, info: Any) -> socket.socket:
+    def make_socket(self: WebClient, info: Any) -> socket.socket:
         made = real(self, info)
         tried.append(info[4][0])
         made.close()
         raise OSError("there is no network in a test")
 
-    real = Web._socket
-    monkeypatch.setattr(Web, "_socket", make_socket)
+    real = WebClient._socket
+    monkeypatch.setattr(WebClient, "_socket", make_socket)
     monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
     monkeypatch.setattr(aiohttp.DefaultResolver, "resolve", resolve)
     name = f"rebinding.example:{house.other_port}"
@@ -717,7 +717,7 @@ async def test_a_server_that_is_down_is_left_alone_and_found_again(
     house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guard, "PAUSE_S", 0.2)
-    with Between("127.0.0.1", house.port) as between:
+    with FaultyProxy("127.0.0.1", house.port) as between:
         host = f"127.0.0.1:{between.port}"
         source = await house.make(host)
         between.down()
@@ -738,7 +738,7 @@ async def test_a_server_that_stalls_costs_no_more_than_its_time(
 ) -> None:
     monkeypatch.setattr(remote_web, "FIRST_BYTE_S", 0.3)
     monkeypatch.setattr(guard, "SLOW_AFTER_S", 0.3)
-    with Between("127.0.0.1", house.port) as between:
+    with FaultyProxy("127.0.0.1", house.port) as between:
         host = f"127.0.0.1:{between.port}"
         source = await house.make(host)
         {"hang": between.hang, "drip": lambda: between.drip(2000), "cut": lambda: between.cut(20_000)}[how]()
@@ -747,7 +747,7 @@ async def test_a_server_that_stalls_costs_no_more_than_its_time(
 
 
 async def test_one_who_leaves_leaves_nothing_behind(house: SimpleNamespace) -> None:
-    with Between("127.0.0.1", house.port) as between:
+    with FaultyProxy("127.0.0.1", house.port) as between:
         host = f"127.0.0.1:{between.port}"
         source = await house.make(host)
         between.drip(20_000)

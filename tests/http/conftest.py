@@ -12,11 +12,11 @@ import structlog
 import uvloop
 from yarl import URL
 
-from proxy.config.environment import Told
+from proxy.config.environment import SystemdEnvironment
 from proxy.config.settings import load
-from proxy.node.single import Node
+from proxy.node.single import SingleProcessNode
 from proxy.node.systemd import Systemd
-from proxy.telemetry.log_writer import Outlet
+from proxy.telemetry.log_writer import LogWriter
 from tests.support import pictures
 from tests.support.fakes import temporary_file
 from tests.support.waiting import LONGEST_S
@@ -33,7 +33,7 @@ class Running:
 
     def __init__(
         self,
-        node: Node,
+        node: SingleProcessNode,
         client: aiohttp.ClientSession,
         originals: Path,
         stop: Callable[[], Awaitable[None]],
@@ -106,10 +106,10 @@ async def running(folder: Path, *, log_to: str = "/dev/null", **changes: Any) ->
     settings = load(None, flags)
     stop, ready = asyncio.Event(), asyncio.Event()
     nowhere = open(log_to, "w")  # noqa: SIM115
-    out = Outlet(nowhere)
+    out = LogWriter(nowhere)
     log = structlog.wrap_logger(structlog.WriteLogger(out))  # type: ignore[arg-type]
-    systemd = Systemd(Told())
-    node = Node(settings, log, out, systemd)
+    systemd = Systemd(SystemdEnvironment())
+    node = SingleProcessNode(settings, log, out, systemd)
     task = asyncio.create_task(node.run(stop, ready.set))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)

@@ -24,7 +24,7 @@ async def post(node: Running, target: str, form: str) -> Answer:
 async def test_what_readiness_lacks(node: Running) -> None:
     answer = await node.get("/readyz", admin=True)
     assert (answer.status, json.loads(answer.body)) == (200, {"ready": True, "lacking": []})
-    node.node.lacks = "it is stopping"
+    node.node.not_ready = "it is stopping"
     answer = await node.get("/readyz", admin=True)
     assert (answer.status, json.loads(answer.body)) == (503, {"ready": False, "lacking": ["it is stopping"]})
 

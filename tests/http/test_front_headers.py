@@ -65,7 +65,7 @@ class Lines:
     dropped = 0
 
     def __init__(self, node: Running) -> None:
-        self.ledger = node.node.ledger
+        self.ledger = node.node.access_log
         self.ledger._out = self  # type: ignore[assignment]
         self.written = b""
 
@@ -96,7 +96,7 @@ async def test_only_a_trusted_hop_speaks_for_others(tmp_path: Path, trusted: lis
 
 async def test_the_last_answer_says_that_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that is open while the node stops is not cut off: it may ask once more, and is told."""
-    monkeypatch.setattr(listeners, "LULL_S", 0.5)
+    monkeypatch.setattr(listeners, "CLOSE_GRACE_S", 0.5)
     async with running(tmp_path) as node:
         temporary_file(node.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
         host, port = node.node.public_url.removeprefix("http://").split(":")
@@ -111,7 +111,7 @@ async def test_the_last_answer_says_that_it_is(tmp_path: Path, monkeypatch: pyte
 
         assert b"Connection: close" not in await ask()
         stopping = asyncio.create_task(node.stop())
-        await eventually(lambda: node.node.lacks == "it is stopping")
+        await eventually(lambda: node.node.not_ready == "it is stopping")
         await settled()
         assert b"Connection: close" in await ask()
         assert await reader.read() == b""

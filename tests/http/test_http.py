@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy.core.cache.delivery import Delivered
-from proxy.edge.public.handler import Public
+from proxy.edge.public.handler import PublicHandler
 from proxy.service.request.produce import Produce, Resolved
 from tests.http.conftest import ORIGINALS, Running, raw, running
 from tests.support.fakes import temporary_file
@@ -271,7 +271,7 @@ async def test_a_condition_is_none_where_the_answer_lies_elsewhere(
         return Delivered(replace(delivered.delivery, location=location), None)
 
     monkeypatch.setattr(Produce, "_deliver", located)
-    monkeypatch.setattr(Public, "_redirect_until_s", lambda *_: math.inf)
+    monkeypatch.setattr(PublicHandler, "_redirect_until_s", lambda *_: math.inf)
     async with running(
         tmp_path, cache={"memory": {"max_bytes": 1}, "disk": {"path": str(tmp_path / "c")}}
     ) as node:

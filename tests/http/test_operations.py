@@ -772,8 +772,8 @@ async def test_so_many_at_once_and_no_more(tmp_path: Path, monkeypatch: pytest.M
         turnstiles.append(made(most))
         return turnstiles[-1]
 
-    made = operations._Turnstile
-    monkeypatch.setattr(operations, "_Turnstile", turnstile)
+    made = operations._ConcurrencyLimit
+    monkeypatch.setattr(operations, "_ConcurrencyLimit", turnstile)
     monkeypatch.setattr(operations, "MOST_WAITING", 4)
     monkeypatch.setattr(operations, "MOST_RECEIVED", 8)
     monkeypatch.setattr(operations, "SILENT_S", LONGEST_S)

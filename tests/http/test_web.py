@@ -114,7 +114,7 @@ async def test_what_is_not_fetched(node: Running, made: SimpleNamespace, asked: 
 async def test_a_new_picture_is_seen_and_an_old_one_outlives_its_server(
     node: Running, made: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(originals, "STALE_S", 0.0)
+    monkeypatch.setattr(originals, "STALE_IF_ERROR_S", 0.0)
     target = f"/w_50,f_png/{quote(made.url + '/a.jpg', safe='')}"
     first = await node.get(target)
     assert (await node.get(target)).cache == "calotype; hit; detail=memory"

@@ -10,43 +10,43 @@ import pytest
 
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import SNIFF_BYTES, Format, sniff
-from proxy.core.image.limits import Limits
+from proxy.core.image.limits import InputLimits
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.negotiate import choose
-from proxy.core.transform.plan import Plan, Recipe, resolve
+from proxy.core.transform.plan import Plan, RenderDefaults, resolve
 from proxy.core.url.dialects.native import parse_tokens
-from proxy.render.decoded import Opened
+from proxy.render.decoded import DecodedOriginal
 from proxy.render.pipeline import render
 from proxy.render.pool import Pool
 from proxy.sources.directory import OpenFile
 
-LIMITS = Limits(
+LIMITS = InputLimits(
     max_bytes=50_000_000,
     max_side_px=10_000,
     max_pixels=100_000_000,
     max_pixels_heif=25_000_000,
     max_frames=128,
 )
-RECIPE = Recipe(
+RECIPE = RenderDefaults(
     quality=80,
     effort={Format.WEBP: 4, Format.PNG: 6, Format.GIF: 4, Format.AVIF: 0},
     max_side_px=4000,
 )
 
 
-def probe(content: bytes, limits: Limits) -> Facts:
-    return Opened(content, limits).facts
+def probe(content: bytes, limits: InputLimits) -> Facts:
+    return DecodedOriginal(content, limits).facts
 
 
 def plan_for(tokens: str, content: bytes) -> Plan:
     asked = parse_tokens(tokens, {}).own
-    facts = Opened(content, LIMITS).facts if asked.needs_facts else None
+    facts = DecodedOriginal(content, LIMITS).facts if asked.needs_facts else None
     return resolve(asked, choose(asked, frozenset(), (Format.JPEG,), facts), RECIPE)
 
 
 def draw(content: bytes, tokens: str) -> bytes:
     """What the URL tokens make of a picture, in this process."""
-    drawn = render(Opened(content, LIMITS), plan_for(tokens, content), LIMITS)
+    drawn = render(DecodedOriginal(content, LIMITS), plan_for(tokens, content), LIMITS)
     assert sniff(drawn[:SNIFF_BYTES]) is not None
     return drawn
 

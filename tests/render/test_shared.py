@@ -13,7 +13,7 @@ from proxy.core.errors import Undecodable
 from proxy.core.transform.plan import Plan
 from proxy.render import pipeline as draw_module
 from proxy.render import worker as worker_module
-from proxy.render.decoded import Opened
+from proxy.render.decoded import DecodedOriginal
 from proxy.render.pipeline import render
 from proxy.render.pool import Pool, _Waiting
 from proxy.render.protocol import Answer, Job
@@ -50,7 +50,7 @@ WISHES = [
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_shared_comes_to_the_same_bytes(kind: str) -> None:
     content = KINDS[kind]()
-    shared = Opened(content, LIMITS)
+    shared = DecodedOriginal(content, LIMITS)
     for number, wish in enumerate(WISHES):
         shared.keeps = number < len(WISHES) - 1
         assert render(shared, plan_for(wish, content), LIMITS) == draw(content, wish), wish
@@ -66,7 +66,7 @@ def test_a_photograph_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(draw_module, "_decoded", counted)
     content = KINDS["jpeg"]()
-    shared = Opened(content, LIMITS)
+    shared = DecodedOriginal(content, LIMITS)
     for wish, keeps in (
         ("w_500,f_webp", True),
         ("w_500,f_jpg", True),
@@ -76,15 +76,15 @@ def test_a_photograph_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
         shared.keeps = keeps
         render(shared, plan_for(wish, content), LIMITS)
     assert decoded == [1]
-    alone = Opened(content, LIMITS)
+    alone = DecodedOriginal(content, LIMITS)
     render(alone, plan_for("w_500,f_webp", content), LIMITS)
     assert decoded == [1], "and row by row where there is nothing to share"
 
 
 def test_what_is_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draw_module, "MOST_KEPT_BYTES", 1000)
+    monkeypatch.setattr(draw_module, "MAX_CACHED_BYTES", 1000)
     content = KINDS["png"]()
-    shared = Opened(content, LIMITS)
+    shared = DecodedOriginal(content, LIMITS)
     shared.keeps = True
     render(shared, plan_for("w_300,f_webp", content), LIMITS)
     assert not shared._kept
@@ -93,7 +93,7 @@ def test_what_is_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_damaged_is_refused_however_often() -> None:
     content = KINDS["png"]()
     damaged = content[:9000] + bytes(3000) + content[12_000:]
-    shared = Opened(damaged, LIMITS)
+    shared = DecodedOriginal(damaged, LIMITS)
     for _ in range(2):
         shared.keeps = True
         with pytest.raises(Undecodable):
@@ -106,7 +106,7 @@ def test_damage_that_a_crop_does_not_reach_is_not_held_against_it() -> None:
     content[int(0.9 * len(content))] ^= 0xFF
     damaged, wish = bytes(content), "w_300,h_60,c_fill,g_north,f_png"
     alone = draw(damaged, wish)
-    shared = Opened(damaged, LIMITS)
+    shared = DecodedOriginal(damaged, LIMITS)
     shared.keeps = True
     assert render(shared, plan_for(wish, damaged), LIMITS) == alone
 
@@ -116,7 +116,7 @@ def test_what_the_first_try_held_is_gone_in_the_second(monkeypatch: pytest.Monke
         """What a frame of the first try has."""
 
     content = KINDS["jpeg"]()
-    shared = Opened(content, LIMITS)
+    shared = DecodedOriginal(content, LIMITS)
     shared.keeps = True
     tries: list[weakref.ref[Held]] = []
     real = draw_module._drawn
@@ -138,7 +138,7 @@ def test_what_the_first_try_held_is_gone_in_the_second(monkeypatch: pytest.Monke
 
 def test_memory_that_is_short_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     content = KINDS["jpeg"]()
-    shared = Opened(content, LIMITS)
+    shared = DecodedOriginal(content, LIMITS)
     shared.keeps = True
     monkeypatch.setattr(draw_module, "_decoded", lambda *_: (_ for _ in ()).throw(MemoryError))
     assert render(shared, plan_for("w_300,f_webp", content), LIMITS) == draw(content, "w_300,f_webp")
@@ -165,7 +165,7 @@ async def test_a_worker_does_the_jobs_of_an_original_together(make_pool: Callabl
 
 def test_a_probe_leaves_the_desk_as_it_is() -> None:
     content, other = KINDS["jpeg"](), KINDS["png"]()
-    desk = worker_module._Desk()
+    desk = worker_module._LastOriginal()
 
     def work(name: str, of: bytes, wish: str | None, *, keep: bool) -> tuple[Answer, bytes]:
         descriptor = os.memfd_create("original")

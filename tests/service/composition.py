@@ -7,40 +7,40 @@ import structlog
 
 from proxy.core.cache.delivery import Variant
 from proxy.core.cache.generations import Generations
-from proxy.core.cache.variant_request import Wanted
+from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.image.formats import Format
 from proxy.core.transform.negotiate import accept_class
-from proxy.core.transform.plan import Recipe
+from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.core.url.mounts import Mount, Rules, Signing
-from proxy.core.url.original_urls import S3Place
+from proxy.core.url.original_urls import S3Location
 from proxy.core.url.policy import Dimensions
-from proxy.service.admin.dispatch import Operate
-from proxy.service.admin.pregeneration import Warming
+from proxy.service.admin.dispatch import Dispatch
+from proxy.service.admin.pregeneration import Pregeneration
 from proxy.service.admin.purges import Purges
-from proxy.service.admin.s3_events import Events
+from proxy.service.admin.s3_events import S3Events
 from proxy.service.admin.uploads import Uploads
 from proxy.service.request.deliver import Deliver
 from proxy.service.request.originals import Originals
 from proxy.service.request.produce import Produce
 from proxy.service.request.singleflight import Flights
-from proxy.service.request.tier_chain import Chain
-from proxy.service.request.versions import Versions
+from proxy.service.request.tier_chain import TierChain
+from proxy.service.request.versions import VersionChecks
 from tests.support.fakes import (
     FakeClock,
-    FakeFleet,
-    FakeIndex,
+    FakeEntryIndex,
     FakeInstantTier,
-    FakeJournal,
-    FakeKeep,
     FakeMetrics,
+    FakeOriginalStore,
+    FakePurgeJournal,
+    FakePurgeLog,
     FakeRenderer,
-    FakeShelf,
     FakeTier,
+    FakeWritableSource,
 )
 
 AUTO = (Format.AVIF, Format.WEBP, Format.JPEG)
-RECIPE = Recipe(quality=80, effort={}, max_side_px=4000)
+RECIPE = RenderDefaults(quality=80, effort={}, max_side_px=4000)
 SECRET = b"k" * 32
 
 
@@ -60,17 +60,17 @@ def rules(*more: Mount, signing: Signing = Signing.OFF) -> Rules:
     return Rules(mounts=[shop, *more], presets=presets, url_max_bytes=4096, max_side_px=4000, session="")
 
 
-class House(SimpleNamespace):
+class Composition(SimpleNamespace):
     """All of it. `fleet` and `is_alone` as the engine would have them."""
 
-    def __init__(self, *, fleet: FakeFleet | None = None, processes: int = 1) -> None:
+    def __init__(self, *, fleet: FakePurgeLog | None = None, processes: int = 1) -> None:
         super().__init__()
-        self.clock, self.metrics, self.index = FakeClock(), FakeMetrics(), FakeIndex()
-        self.source, self.renderer, self.keep = FakeShelf(), FakeRenderer(), FakeKeep()
+        self.clock, self.metrics, self.index = FakeClock(), FakeMetrics(), FakeEntryIndex()
+        self.source, self.renderer, self.keep = FakeWritableSource(), FakeRenderer(), FakeOriginalStore()
         self.memory, self.disk, self.flights = FakeInstantTier(), FakeTier(), Flights()
-        self.generations, self.journal, self.fleet = Generations(), FakeJournal(), fleet
+        self.generations, self.journal, self.fleet = Generations(), FakePurgeJournal(), fleet
         self.rules = rules()
-        self.chain = Chain(self.memory, [self.disk], self.metrics)
+        self.chain = TierChain(self.memory, [self.disk], self.metrics)
         self.originals = Originals(
             {"photos": self.source},
             self.chain,
@@ -98,7 +98,7 @@ class House(SimpleNamespace):
             salt=lambda: "5a17",
             log=structlog.wrap_logger(structlog.ReturnLogger()),
         )
-        self.versions = Versions(
+        self.versions = VersionChecks(
             self.originals, self.purges, self.clock, structlog.wrap_logger(structlog.ReturnLogger())
         )
         self.produce = Produce(
@@ -117,10 +117,10 @@ class House(SimpleNamespace):
         )
         self.deliver = Deliver(self.memory, self.produce, Flights(), self.clock)
         if processes == 1:
-            self.purges.follow("", self.deliver)
+            self.purges.subscribe("", self.deliver)
 
-    def with_jobs(self, jobs: object) -> "House":
-        self.warming = Warming(
+    def with_jobs(self, jobs: object) -> "Composition":
+        self.pregeneration = Pregeneration(
             jobs,  # type: ignore[arg-type]
             self.produce,
             {"photos": self.source},
@@ -134,17 +134,17 @@ class House(SimpleNamespace):
             {"photos": self.source},
             self.originals,
             self.renderer,
-            self.warming,
+            self.pregeneration,
             self.purges,
             lambda: self.rules,
             ("card", "small"),
             self.clock,
         )
-        self.events = Events(
-            {"photos": S3Place(bucket="b", prefix="p/")},
+        self.events = S3Events(
+            {"photos": S3Location(bucket="b", prefix="p/")},
             self.originals,
             self.purges,
-            self.warming,
+            self.pregeneration,
             self.index,
             lambda: self.rules,
             ("card",),
@@ -155,9 +155,9 @@ class House(SimpleNamespace):
             return {"url": url, "accept": accept}
 
         self.used: set[str] = set()
-        self.operate = Operate(
+        self.dispatch = Dispatch(
             self.uploads,
-            self.warming,
+            self.pregeneration,
             jobs,  # type: ignore[arg-type]
             self.purges,
             self.events,
@@ -168,13 +168,13 @@ class House(SimpleNamespace):
         )
         return self
 
-    def wanted(self, key: str = "a", tokens: str = "w_100,f_webp", accept: str = "") -> Wanted:
+    def request(self, key: str = "a", tokens: str = "w_100,f_webp", accept: str = "") -> VariantRequest:
         asked = parse_tokens(tokens, self.rules.presets).transform(self.rules.presets)
-        return Wanted(self.rules.mounts[0].ref(key), asked, accept_class(accept), 4000)
+        return VariantRequest(self.rules.mounts[0].ref(key), asked, accept_class(accept), 4000)
 
-    async def get(self, wanted: Wanted) -> bytes:
+    async def get(self, wanted: VariantRequest) -> bytes:
         """What a client gets."""
-        delivered = self.deliver.recall(wanted) or await self.deliver.variant(wanted, deadline=soon())
+        delivered = self.deliver.fresh_hit(wanted) or await self.deliver.variant(wanted, deadline=soon())
         assert delivered.variant is not None
         return delivered.variant.body
 

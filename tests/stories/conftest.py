@@ -8,7 +8,7 @@ import pytest
 from tests.stories.fleet import Place
 from tests.support import servers
 from tests.support.servers import Redis, Store
-from tests.support.tcp_faults import Between
+from tests.support.tcp_faults import FaultyProxy
 
 
 @pytest.fixture(scope="session")
@@ -25,5 +25,5 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 @pytest.fixture
 def place(swift_store: Store, redis: Redis, tmp_path: Path) -> Iterator[Place]:
-    with Between("127.0.0.1", swift_store.port) as between:
+    with FaultyProxy("127.0.0.1", swift_store.port) as between:
         yield Place(swift_store, between, redis, tmp_path)

@@ -20,7 +20,7 @@ import aiohttp
 from yarl import URL
 
 from tests.support.servers import ROOT, Redis, Store, free_port
-from tests.support.tcp_faults import Between
+from tests.support.tcp_faults import FaultyProxy
 from tests.support.waiting import LONGEST_S
 
 LONG = bool(os.environ.get("LONG_STORIES"))
@@ -200,7 +200,7 @@ class Node:
 class Place:
     """A store with buckets of this test's own, reached through a Between that counts; and a Redis."""
 
-    def __init__(self, store: Store, between: Between, redis: Redis, folder: Path) -> None:
+    def __init__(self, store: Store, between: FaultyProxy, redis: Redis, folder: Path) -> None:
         self.direct = store
         self.store = store.via(between.url)
         self.between = between

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.url.signing import Scope, Signed, verify
+from proxy.core.url.signing import Restrictions, Signed, verify
 from tests.support import pictures
 from tests.support.fakes import temporary_file
 from tests.support.waiting import LONGEST_S
@@ -241,7 +241,7 @@ def test_signing(folder: Path) -> None:
     made = calotype(folder, "url", "photo.jpg", "w_101", "--sign", **SIGNING).stdout.strip()
     target = made.removeprefix("http://127.0.0.1:8080")
     assert verify(target, {"one": b"1" * 32}) == Signed(
-        target="/w_101/photo.jpg", key_id="one", scope=Scope()
+        target="/w_101/photo.jpg", key_id="one", restrictions=Restrictions()
     )
     again = calotype(folder, "sign", "http://127.0.0.1:8080/w_101/photo.jpg", **SIGNING)
     assert again.stdout.strip() == made
@@ -253,9 +253,13 @@ def test_signing(folder: Path) -> None:
     assert (half.returncode, "parameter ses" in half.stderr) == (1, True)
     found = verify(scoped, {"two": b"2" * 32})
     assert found is not None
-    assert (found.key_id, found.scope.domain, found.scope.session) == ("two", "shop.example", "a b")
-    assert found.scope.until_s is not None
-    assert 3500 < found.scope.until_s - time.time() < 3601
+    assert (found.key_id, found.restrictions.domain, found.restrictions.session) == (
+        "two",
+        "shop.example",
+        "a b",
+    )
+    assert found.restrictions.until_s is not None
+    assert 3500 < found.restrictions.until_s - time.time() < 3601
     words = ("explain", made, "--originals", str(folder / "in"), "--json")
     told = json.loads(
         calotype(folder, *words, **SIGNING | {"CALOTYPE_MOUNTS__ALL__SOURCE": "originals"}).stdout

@@ -33,7 +33,7 @@ from tests.stories.fleet import (
     shoot,
 )
 from tests.support import pictures
-from tests.support.tcp_faults import Between
+from tests.support.tcp_faults import FaultyProxy
 from tests.support.waiting import LONGEST_S, eventually
 
 WEBP = {"Accept": "image/webp"}
@@ -103,7 +103,7 @@ def impatient(node: Node) -> Node:
 
 async def test_a_node_that_dies_while_it_has_its_turn_is_not_waited_for(place: Place) -> None:
     place.put("a.jpg", pictures.photo_as("jpeg"))
-    with Between("127.0.0.1", place.direct.port) as held:
+    with FaultyProxy("127.0.0.1", place.direct.port) as held:
         photos = s3(place.direct.via(held.url), place.originals)
         first = place.node("a", sources={"photos": photos}).brief("TURN_S")
         second = place.node("b").brief("TURN_S")
@@ -142,7 +142,7 @@ async def test_nothing_outlives_a_supervisor_that_is_shot(place: Place) -> None:
     for name in ("a.jpg", "hot.jpg"):
         place.put(name, pictures.photo_as("jpeg"))
     target, hot = "/w_320,f_webp/a.jpg", "/w_320,f_webp/hot.jpg"
-    with Between("127.0.0.1", place.direct.port) as held:
+    with FaultyProxy("127.0.0.1", place.direct.port) as held:
         photos = s3(place.direct.via(held.url), place.originals)
         first = place.node("a", processes=2, sources={"photos": photos}).brief("TURN_S")
         second = place.node("b", processes=2).brief("TURN_S")

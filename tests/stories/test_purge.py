@@ -12,7 +12,7 @@ import pytest
 
 from tests.stories.fleet import Answer, Node, Place, client, descendants, get_all, running, s3, shoot
 from tests.support import pictures
-from tests.support.tcp_faults import Between
+from tests.support.tcp_faults import FaultyProxy
 from tests.support.waiting import LONGEST_S, eventually
 
 TARGET = "/w_320,f_webp/a.jpg"
@@ -296,7 +296,7 @@ def _lacking(node: Node) -> object:
 async def test_what_is_under_way_does_not_bring_the_old_one_back(place: Place, processes: int) -> None:
     target = "/w_320,f_webp/large.png"
     place.put("large.png", pictures.photo_as("png", 800, 600, seed=1))
-    with Between("127.0.0.1", place.direct.port) as held:
+    with FaultyProxy("127.0.0.1", place.direct.port) as held:
         photos = s3(place.direct.via(held.url), place.originals)
         node = place.node("a", processes=processes, sources={"photos": photos})
         incoming = node.folder / "cache/originals/incoming"

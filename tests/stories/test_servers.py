@@ -21,7 +21,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tests.support import servers
 from tests.support.servers import Store
-from tests.support.tcp_faults import Between
+from tests.support.tcp_faults import FaultyProxy
 
 BODY = bytes(range(256)) * 400
 SLOW_DOWN_XML = b"<Error><Code>SlowDown</Code><Message>Please slow down</Message></Error>"
@@ -51,18 +51,18 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 @pytest.fixture
-def between(store: Store) -> Iterator[Between]:
-    with Between("127.0.0.1", store.port) as between:
+def between(store: Store) -> Iterator[FaultyProxy]:
+    with FaultyProxy("127.0.0.1", store.port) as between:
         yield between
 
 
 @pytest.fixture
-def seen(store: Store, between: Between) -> Store:
+def seen(store: Store, between: FaultyProxy) -> Store:
     """The store through Between."""
     return store.via(between.url)
 
 
-def raw(between: Between, method: str = "GET", target: str = "/photos/a.bin") -> tuple[int, bytes]:
+def raw(between: FaultyProxy, method: str = "GET", target: str = "/photos/a.bin") -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", between.port, timeout=3)
     with contextlib.closing(connection):
         connection.request(method, target)
@@ -163,7 +163,7 @@ def test_redis_pauses_dies_and_returns(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["redis.log"]
 
 
-def test_bytes_pass_and_requests_count(seen: Store, between: Between) -> None:
+def test_bytes_pass_and_requests_count(seen: Store, between: FaultyProxy) -> None:
     trap = b"GET /not/a/request HTTP/1.1\r\nHost: x\r\n\r\n" * 5000
     seen.put("photos", "trap", trap)
     seen.put("photos", "a.bin", BODY)
@@ -189,7 +189,7 @@ def test_bytes_pass_and_requests_count(seen: Store, between: Between) -> None:
     assert between.count() == 0
 
 
-async def test_aiobotocore_passes_at_once(store: Store, between: Between) -> None:
+async def test_aiobotocore_passes_at_once(store: Store, between: FaultyProxy) -> None:
     trap = b"PUT /not/a/request HTTP/1.1\r\n\r\n" * 10_000
     async with get_session().create_client(
         "s3",
@@ -218,7 +218,7 @@ async def test_aiobotocore_passes_at_once(store: Store, between: Between) -> Non
         assert between.count("PUT") == 22
 
 
-def test_chunked_and_pipelined_requests_count(between: Between) -> None:
+def test_chunked_and_pipelined_requests_count(between: FaultyProxy) -> None:
     """By hand: a chunked body with a trailer that holds a request line, and the next request right behind it."""
     body = b"GET /no HTTP/1.1\r\n\r\n"
     first = b"PUT /photos/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n%x;a=b\r\n%s\r\n0\r\nT: u\r\n\r\n"
@@ -233,7 +233,7 @@ def test_chunked_and_pipelined_requests_count(between: Between) -> None:
     assert between.requests == [("PUT", "/photos/x"), ("HEAD", "/photos/y")]
 
 
-def test_down_refuses_and_resets(seen: Store, between: Between) -> None:
+def test_down_refuses_and_resets(seen: Store, between: FaultyProxy) -> None:
     with socket.create_connection(("127.0.0.1", between.port), timeout=3) as idle:
         assert seen.get("photos", "a.bin") == BODY
         between.down()
@@ -247,7 +247,7 @@ def test_down_refuses_and_resets(seen: Store, between: Between) -> None:
     assert seen.get("photos", "a.bin") == BODY
 
 
-def test_hang_says_nothing(seen: Store, between: Between) -> None:
+def test_hang_says_nothing(seen: Store, between: FaultyProxy) -> None:
     kept = http.client.HTTPConnection("127.0.0.1", between.port, timeout=0.3)
     with contextlib.closing(kept):
         kept.request("GET", "/photos/none")
@@ -267,14 +267,14 @@ def test_hang_says_nothing(seen: Store, between: Between) -> None:
     assert seen.get("photos", "a.bin") == BODY
 
 
-def test_drip_takes_its_time(seen: Store, between: Between) -> None:
+def test_drip_takes_its_time(seen: Store, between: FaultyProxy) -> None:
     between.drip(200_000)
     begun = time.monotonic()
     assert seen.get("photos", "a.bin") == BODY
     assert 0.4 < time.monotonic() - begun < 2
 
 
-def test_a_drip_in_flight_ends_with_its_mode(seen: Store, between: Between) -> None:
+def test_a_drip_in_flight_ends_with_its_mode(seen: Store, between: FaultyProxy) -> None:
     between.drip(1000)
     threading.Timer(0.4, between.up).start()
     begun = time.monotonic()
@@ -283,7 +283,7 @@ def test_a_drip_in_flight_ends_with_its_mode(seen: Store, between: Between) -> N
 
 
 @pytest.mark.parametrize("after", [0, 1, 40, 300])
-def test_cut_counts_exactly(between: Between, after: int) -> None:
+def test_cut_counts_exactly(between: FaultyProxy, after: int) -> None:
     between.cut(after)
     with socket.create_connection(("127.0.0.1", between.port), timeout=3) as connection:
         connection.sendall(b"GET /photos/none HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -294,7 +294,7 @@ def test_cut_counts_exactly(between: Between, after: int) -> None:
     assert got == b"HTTP/1.1 40"[:after] + got[11:]
 
 
-def test_cut_in_the_body(seen: Store, between: Between) -> None:
+def test_cut_in_the_body(seen: Store, between: FaultyProxy) -> None:
     between.cut(50_000)
     got = seen.client.get_object(Bucket="photos", Key="a.bin")["Body"]
     with pytest.raises(Exception, match=r"reset|broken"):
@@ -303,7 +303,7 @@ def test_cut_in_the_body(seen: Store, between: Between) -> None:
     assert seen.get("photos", "none") is None
 
 
-def test_a_cut_put_has_arrived(store: Store, seen: Store, between: Between) -> None:
+def test_a_cut_put_has_arrived(store: Store, seen: Store, between: FaultyProxy) -> None:
     between.cut(0)
     with pytest.raises(Exception, match=r"reset|closed|aborted"):
         seen.put("photos", "cut", BODY)
@@ -312,7 +312,7 @@ def test_a_cut_put_has_arrived(store: Store, seen: Store, between: Between) -> N
 
 
 @pytest.mark.parametrize("offset", [0, 70_000, len(BODY) - 1])
-def test_flip_changes_one_byte(seen: Store, between: Between, offset: int) -> None:
+def test_flip_changes_one_byte(seen: Store, between: FaultyProxy, offset: int) -> None:
     between.flip(offset)
     got = seen.client.get_object(Bucket="photos", Key="a.bin", ChecksumMode="DISABLED")["Body"].read()
     assert [at for at, (one, other) in enumerate(zip(got, BODY, strict=True)) if one != other] == [offset]
@@ -321,7 +321,7 @@ def test_flip_changes_one_byte(seen: Store, between: Between, offset: int) -> No
     assert seen.get("photos", "a.bin") == BODY
 
 
-def test_answers_of_its_own(seen: Store, between: Between) -> None:
+def test_answers_of_its_own(seen: Store, between: FaultyProxy) -> None:
     between.answer(SLOW_DOWN, only="GET", times=2)
     seen.put("photos", "b", b"b")
     for _ in range(2):
@@ -338,7 +338,7 @@ def test_answers_of_its_own(seen: Store, between: Between) -> None:
     assert (between.count("PUT"), between.count("GET"), between.count("DELETE")) == (4, 4, 1)
 
 
-def test_dishonest_answers(between: Between) -> None:
+def test_dishonest_answers(between: FaultyProxy) -> None:
     between.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
     with pytest.raises(http.client.IncompleteRead):
         raw(between)
@@ -350,12 +350,12 @@ def test_dishonest_answers(between: Between) -> None:
 
 
 def test_a_store_that_is_away(swift: Store) -> None:
-    with Between("127.0.0.1", servers.free_port()) as between, pytest.raises(ConnectionResetError):
+    with FaultyProxy("127.0.0.1", servers.free_port()) as between, pytest.raises(ConnectionResetError):
         raw(between)
 
 
 def test_a_stopped_store_closes_kept_connections(tmp_path: Path) -> None:
-    with servers.moto(tmp_path) as store, Between("127.0.0.1", store.port) as between:
+    with servers.moto(tmp_path) as store, FaultyProxy("127.0.0.1", store.port) as between:
         with socket.create_connection(("127.0.0.1", between.port), timeout=3) as kept:
             kept.sendall(b"HEAD /none HTTP/1.1\r\nHost: h\r\n\r\n")
             assert kept.recv(1000).startswith(b"HTTP/1.1 404")

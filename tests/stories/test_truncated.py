@@ -62,7 +62,7 @@ async def test_truncated_everywhere(store: servers.Store, tmp_path: Path) -> Non
             for name in WHOLE:
                 assert (await node.get(f"/{mount}/w_60,f_webp/{before}{name}")).status == 200
         assert await node.metric("calotype_renders_total") == len(sources) * len(WHOLE)
-        assert not node.node.lacks
+        assert not node.node.not_ready
         health = await node.get("/readyz", admin=True)
         assert json.loads(health.body)["ready"]
     await runner.cleanup()

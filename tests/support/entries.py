@@ -24,7 +24,14 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.transform.plan import Crop as CropStep
 from proxy.core.transform.plan import Pad as PadStep
-from proxy.core.transform.plan import Plan, Recipe, ScaleInside, ScaleOutside, ScaleTo, encoder_quality
+from proxy.core.transform.plan import (
+    Plan,
+    RenderDefaults,
+    ScaleInside,
+    ScaleOutside,
+    ScaleTo,
+    encoder_quality,
+)
 
 OUTPUTS = tuple(kind for kind in Format if TRAITS[kind].shown)
 BESIDES = 3
@@ -101,7 +108,7 @@ class Possible(NamedTuple):
 def possible(
     kind: Format,
     allowed_px: tuple[int, ...],
-    recipe: Recipe,
+    recipe: RenderDefaults,
     *,
     colours: frozenset[Colour] = frozenset(),
     snaps: bool = False,
@@ -136,7 +143,7 @@ def possible(
     )
 
 
-def entries(allowed_px: tuple[int, ...], recipe: Recipe, *, snaps: bool = False) -> int:
+def entries(allowed_px: tuple[int, ...], recipe: RenderDefaults, *, snaps: bool = False) -> int:
     """All entries an original can have."""
     return BESIDES + sum(possible(kind, allowed_px, recipe, snaps=snaps).plans for kind in OUTPUTS)
 

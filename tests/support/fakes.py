@@ -9,17 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from proxy.core.cache.delivery import Timings, Variant
-from proxy.core.cache.generations import Purge, Reach, Scope
-from proxy.core.cache.keys import Entry, Seen, original_key
+from proxy.core.cache.generations import Purge, PurgeScope, ScopeKind
+from proxy.core.cache.keys import Entry, LastEvent, original_key
 from proxy.core.errors import CalotypeError, Conflict, OriginalNotFound
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef, forms
 from proxy.core.transform.plan import Plan, canonical
-from proxy.ports.operations import Unfollowed
+from proxy.ports.operations import NotAcknowledged
 from proxy.ports.rendering import Haste
 from proxy.ports.tiers import Presence
-from proxy.tiers.bucket import Object, StoreFault
+from proxy.tiers.bucket import ObjectStoreError, StoredObject
 
 
 class FakeMetrics:
@@ -91,7 +91,7 @@ class FakeTier:
         self.entries[key] = variant
         return True
 
-    async def holds(self, key: str, kind: Format | None) -> bool:
+    async def contains(self, key: str, kind: Format | None) -> bool:
         return key in self.entries
 
     async def remove(self, key: str, kind: Format | None) -> bool:
@@ -104,7 +104,7 @@ class FakeTier:
         self.closed = True
 
 
-class FakeTurns:
+class FakeLeases:
     """Turns of one key after another: `others` holds what other nodes are at, with what they say when done."""
 
     def __init__(self) -> None:
@@ -113,21 +113,21 @@ class FakeTurns:
         self.done: list[str] = []
         self.left: list[str] = []
 
-    async def take(self, key: str, *, deadline: float) -> bool:
+    async def acquire(self, key: str, *, deadline: float) -> bool:
         ours = key not in self.others or await self.others[key]
         if ours:
             self.held.add(key)
         return ours
 
-    def made(self, key: str) -> None:
+    def complete(self, key: str) -> None:
         self.done.append(key)
 
-    async def leave(self, key: str) -> None:
+    async def release(self, key: str) -> None:
         self.held.discard(key)
         self.left.append(key)
 
 
-class FakeKeep:
+class FakeOriginalStore:
     """An OriginalsTier of the ports over FakeOriginals."""
 
     def __init__(self) -> None:
@@ -183,8 +183,8 @@ class FakeOriginal:
 class FakeSource:
     """Originals in a dict; `gate`, while closed, holds every fetch; `failure` is raised instead."""
 
-    recheck_s = 1.0
-    missing_s = 60.0
+    freshness_lifetime_s = 1.0
+    negative_ttl_s = 60.0
     serves_stale = False
 
     def __init__(self, name: str = "photos") -> None:
@@ -263,7 +263,7 @@ class FakeRenderer:
         *,
         deadline: float,
         on_start: Callable[[], None],
-        haste: Haste | None = None,
+        priority: Haste | None = None,
     ) -> Variant:
         async with self.seats:
             on_start()
@@ -285,7 +285,7 @@ def temporary_file(folder: Path, name: str, content: bytes) -> Path:
     return path
 
 
-class FakeFlags:
+class FakePresenceFlags:
     """Presence flags in a dict, and which turns were ended."""
 
     def __init__(self) -> None:
@@ -304,26 +304,26 @@ class FakeFlags:
     async def unmark(self, key: str) -> None:
         self.flags.pop(key, None)
 
-    async def leave(self, key: str) -> None:
+    async def release(self, key: str) -> None:
         self.ended.append(key)
 
 
-class FakeObjects:
+class FakeObjectStore:
     """Objects in a dict; `gate`, while closed, holds every call; `fault` is raised, `faults_left` times if set."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, Object] = {}
+        self.objects: dict[str, StoredObject] = {}
         self.puts = self.asked = 0
-        self.fault: StoreFault | None = None
+        self.fault: ObjectStoreError | None = None
         self.faults_left: int | None = None
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def get(self, name: str) -> Object | None:
+    async def get(self, name: str) -> StoredObject | None:
         await self._pass()
         return self.objects.get(name)
 
-    async def put(self, name: str, stored: Object) -> None:
+    async def put(self, name: str, stored: StoredObject) -> None:
         self.puts += 1
         await self._pass()
         self.objects[name] = stored
@@ -354,10 +354,10 @@ class FakeObjects:
             raise self.fault
 
 
-class FakeShelf(FakeSource):
+class FakeWritableSource(FakeSource):
     """A FakeSource that can be listed and put into."""
 
-    async def keep(
+    async def store(
         self, key: str, content: FakeOriginal, *, kind: Format, generation: str, overwrite: bool = False
     ) -> None:
         await self.gate.wait()
@@ -373,7 +373,7 @@ class FakeShelf(FakeSource):
     async def exists(self, key: str) -> bool:
         return key in self.originals
 
-    async def discard(self, key: str) -> None:
+    async def delete(self, key: str) -> None:
         self.originals.pop(key, None)
 
     async def keys(self, prefix: str) -> AsyncIterator[list[str]]:
@@ -384,12 +384,12 @@ class FakeShelf(FakeSource):
             yield found[at : at + 2]
 
 
-class FakeIndex:
+class FakeEntryIndex:
     """Notes in lists."""
 
     def __init__(self) -> None:
         self.notes: list[tuple[OriginalRef, Entry, str]] = []
-        self.events: dict[OriginalRef, Seen] = {}
+        self.events: dict[OriginalRef, LastEvent] = {}
 
     def note(self, ref: OriginalRef, entry: Entry, plan: str = "") -> None:
         if entry.key not in [noted.key for _, noted, _ in self.notes]:
@@ -405,29 +405,29 @@ class FakeIndex:
     async def drop(self, entries: Sequence[Entry]) -> None:
         self.notes = [note for note in self.notes if note[1] not in entries]
 
-    async def seen(self, ref: OriginalRef) -> Seen | None:
+    async def last_event(self, ref: OriginalRef) -> LastEvent | None:
         known = any(noted == ref for noted, _, _ in self.notes)
-        return self.events.get(ref, Seen("", "") if known else None)
+        return self.events.get(ref, LastEvent("", "") if known else None)
 
-    async def saw(self, ref: OriginalRef, seen: Seen) -> None:
+    async def record_event(self, ref: OriginalRef, seen: LastEvent) -> None:
         self.events[ref] = seen
 
 
-def _covers(scope: Scope, ref: OriginalRef, plan: str) -> bool:
+def _covers(scope: PurgeScope, ref: OriginalRef, plan: str) -> bool:
     if scope.source != ref.source:
         return False
-    match scope.reach:
-        case Reach.ORIGINAL:
+    match scope.kind:
+        case ScopeKind.ORIGINAL:
             return ref.key == scope.text
-        case Reach.PREFIX:
+        case ScopeKind.PREFIX:
             return ref.key.startswith(scope.text)
-        case Reach.PLAN:
+        case ScopeKind.PLAN:
             return plan == scope.text
-        case Reach.VARIANT:
+        case ScopeKind.VARIANT:
             return f"{ref.key}\n{plan}" == scope.text
 
 
-class FakeJournal:
+class FakePurgeJournal:
     def __init__(self) -> None:
         self.purges: list[Purge] = []
         self.fault: OSError | None = None
@@ -438,7 +438,7 @@ class FakeJournal:
         self.purges += purges
 
 
-class FakeFleet:
+class FakePurgeLog:
     def __init__(self) -> None:
         self.published: list[Purge] = []
         self.unheard: list[str] = []
@@ -448,18 +448,18 @@ class FakeFleet:
         return self.unheard
 
 
-class FakeFollower:
+class FakePurgeSubscriber:
     """`gate`, while closed, holds what it is told; `deaf` refuses."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[list[Scope], list[str]]] = []
+        self.told: list[tuple[list[PurgeScope], list[str]]] = []
         self.deaf = False
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def forget(self, scopes: Sequence[Scope], keys: Sequence[str]) -> int:
+    async def invalidate(self, scopes: Sequence[PurgeScope], keys: Sequence[str]) -> int:
         await self.gate.wait()
         if self.deaf:
-            raise Unfollowed
+            raise NotAcknowledged
         self.told.append((list(scopes), list(keys)))
         return len(keys)

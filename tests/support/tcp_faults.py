@@ -174,7 +174,7 @@ class Connection:
     """One client's connection and the store's connection that belongs to it."""
 
     def __init__(
-        self, between: "Between", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, between: "FaultyProxy", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.between, self.reader, self.writer = between, reader, writer
         self.store: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -318,7 +318,7 @@ class Connection:
             pass
 
 
-class Between:
+class FaultyProxy:
     def __init__(self, upstream_host: str, upstream_port: int) -> None:
         self.upstream_host, self.upstream_port = upstream_host, upstream_port
         self.port = free_port()
@@ -332,7 +332,7 @@ class Between:
         self._listener: socket.socket | None = None
         self.changed = asyncio.Event()
 
-    def __enter__(self) -> "Between":
+    def __enter__(self) -> "FaultyProxy":
         self._thread.start()
         self.up()
         return self

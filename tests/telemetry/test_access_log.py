@@ -6,22 +6,22 @@ import os
 import pytest
 from prometheus_client import CollectorRegistry
 
-from proxy.core.cache.delivery import Outcome, Visit
-from proxy.telemetry.access_log import RequestLedger
-from proxy.telemetry.log_writer import Outlet
+from proxy.core.cache.delivery import AccessRecord, Outcome
+from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.log_writer import LogWriter
 
 
 @pytest.mark.parametrize("readable", [False, True])
 def test_a_failure_says_its_reason(readable: bool) -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as stream, os.fdopen(reading) as lines:
-        out = Outlet(stream)
+        out = LogWriter(stream)
         out.readable = readable
-        ledger = RequestLedger(CollectorRegistry(), out)
-        failed = Visit("GET", "/w_10/a.jpg", Outcome.FAILED, error="source-unavailable", status=502)
+        ledger = AccessLog(CollectorRegistry(), out)
+        failed = AccessRecord("GET", "/w_10/a.jpg", Outcome.FAILED, error="source-unavailable", status=502)
         failed.detail = "the source did not give the original: it answers 503"
-        for visit in (failed, Visit("GET", "/w_10/b.jpg", Outcome.HIT, "memory", status=200)):
-            ledger._visits.append((0.0, visit))
+        for visit in (failed, AccessRecord("GET", "/w_10/b.jpg", Outcome.HIT, "memory", status=200)):
+            ledger._records.append((0.0, visit))
         ledger.flush()
         out.close()
         told = [lines.readline(), lines.readline()]

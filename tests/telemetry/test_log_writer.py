@@ -8,18 +8,18 @@ import pytest
 
 from proxy.telemetry import log_writer
 from proxy.telemetry.event_log import open_log
-from proxy.telemetry.log_writer import Outlet
+from proxy.telemetry.log_writer import LogWriter
 
 
 @pytest.fixture
-def pipe() -> Iterator[tuple[int, Outlet]]:
+def pipe() -> Iterator[tuple[int, LogWriter]]:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as stream:
-        yield reading, Outlet(stream)
+        yield reading, LogWriter(stream)
         os.close(reading)
 
 
-def test_lines_come_whole_and_in_order(pipe: tuple[int, Outlet]) -> None:
+def test_lines_come_whole_and_in_order(pipe: tuple[int, LogWriter]) -> None:
     reading, out = pipe
     for number in range(100):
         out.write(b"line %d\n" % number)
@@ -31,7 +31,7 @@ def test_lines_come_whole_and_in_order(pipe: tuple[int, Outlet]) -> None:
 
 
 def test_who_does_not_read_costs_lines_and_no_time(
-    pipe: tuple[int, Outlet], monkeypatch: pytest.MonkeyPatch
+    pipe: tuple[int, LogWriter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_writer, "MOST_BYTES", 200_000)
     monkeypatch.setattr(log_writer, "CLOSE_S", 0.1)
@@ -49,7 +49,7 @@ def test_who_does_not_read_costs_lines_and_no_time(
     assert received == line * (1000 - out.dropped), "what there was room for is whole"
 
 
-def test_a_reader_that_is_gone_costs_lines(pipe: tuple[int, Outlet]) -> None:
+def test_a_reader_that_is_gone_costs_lines(pipe: tuple[int, LogWriter]) -> None:
     reading, out = pipe
     os.close(os.dup(reading))
     other = os.open("/dev/null", os.O_RDONLY)
@@ -62,7 +62,7 @@ def test_a_reader_that_is_gone_costs_lines(pipe: tuple[int, Outlet]) -> None:
     assert out.dropped == 10
 
 
-def test_a_stream_that_does_not_block_is_waited_for(pipe: tuple[int, Outlet]) -> None:
+def test_a_stream_that_does_not_block_is_waited_for(pipe: tuple[int, LogWriter]) -> None:
     reading, out = pipe
     os.set_blocking(out._descriptor, False)
     line = b"x" * 999 + b"\n"

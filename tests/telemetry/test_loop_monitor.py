@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from proxy.telemetry.loop_monitor import BEAT_S, STALL_S, Watchdog
+from proxy.telemetry.loop_monitor import BEAT_S, STALL_S, LoopMonitor
 
 
 class Heard:
@@ -17,14 +17,14 @@ class Heard:
     def stalled(self) -> None:
         self.stalls += 1
 
-    def watch(self) -> Watchdog:
+    def watch(self) -> LoopMonitor:
         def keep(_: Any, __: str, event: dict[str, Any]) -> str:
             self.lines.append(dict(event))
             # As on a terminal, where some names of fields mean something.
             return str(structlog.dev.ConsoleRenderer()(None, "warning", event))
 
         log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[keep])
-        return Watchdog(time.monotonic, log, self.stalled)
+        return LoopMonitor(time.monotonic, log, self.stalled)
 
     def of(self, name: str) -> list[dict[str, Any]]:
         """Those told of that function; of a machine that is busy there may be others."""

@@ -12,8 +12,8 @@ def test_the_slowest_first_each_once() -> None:
     kept = Slowest()
     for number in range(100):
         ref = OriginalRef("photos", f"{number % 50}.jpg")
-        kept.enter(ref, "webp", Timings(fetch_s=number / 100, render_s=1.0))
-    told = kept.told()
+        kept.add(ref, "webp", Timings(fetch_s=number / 100, render_s=1.0))
+    told = kept.top()
     assert [slow.original for slow in told] == [f"{number}.jpg" for number in range(49, 49 - KEPT, -1)]
     assert told[0].seconds == pytest.approx(1.99)
     assert len({(slow.source, slow.original) for slow in told}) == KEPT
@@ -23,17 +23,17 @@ def test_an_hour_later_another_is_the_slowest(monkeypatch: pytest.MonkeyPatch) -
     now_s = 1000.0
     monkeypatch.setattr(slowest.time, "time", lambda: now_s)
     kept = Slowest()
-    kept.enter(OriginalRef("photos", "old.jpg"), "webp", Timings(render_s=9.0))
+    kept.add(OriginalRef("photos", "old.jpg"), "webp", Timings(render_s=9.0))
     now_s += slowest.FOR_S / 2
-    kept.enter(OriginalRef("photos", "new.jpg"), "webp", Timings(render_s=1.0))
-    assert [slow.original for slow in kept.told()] == ["old.jpg", "new.jpg"]
+    kept.add(OriginalRef("photos", "new.jpg"), "webp", Timings(render_s=1.0))
+    assert [slow.original for slow in kept.top()] == ["old.jpg", "new.jpg"]
     now_s += slowest.FOR_S / 2 + 1
-    assert [slow.original for slow in kept.told()] == ["new.jpg"]
-    kept.enter(OriginalRef("photos", "old.jpg"), "webp", Timings(render_s=0.5))
-    assert [slow.seconds for slow in kept.told()] == [1.0, 0.5]
+    assert [slow.original for slow in kept.top()] == ["new.jpg"]
+    kept.add(OriginalRef("photos", "old.jpg"), "webp", Timings(render_s=0.5))
+    assert [slow.seconds for slow in kept.top()] == [1.0, 0.5]
 
 
 def test_no_secret_of_a_url_is_told() -> None:
     kept = Slowest()
-    kept.enter(OriginalRef("web", "https://x.example/a.jpg?token=s3cret"), "webp", Timings(render_s=1))
-    assert "s3cret" not in kept.told()[0].original
+    kept.add(OriginalRef("web", "https://x.example/a.jpg?token=s3cret"), "webp", Timings(render_s=1))
+    assert "s3cret" not in kept.top()[0].original

@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from proxy.config.errors import ConfigError
 from proxy.config.settings import load
-from proxy.core.cache.delivery import Outcome, Timings, Visit
+from proxy.core.cache.delivery import AccessRecord, Outcome, Timings
 from proxy.node import factory
 from proxy.telemetry.traces import Traces
 from tests.support.waiting import LONGEST_S
@@ -41,8 +41,8 @@ async def collector() -> AsyncIterator[Any]:
         yield f"http://127.0.0.1:{server.port}/v1/traces", spans
 
 
-def visit(outcome: Outcome, seconds: float = 1.0, timings: Timings = STEPS) -> Visit:
-    made = Visit("GET", "/w_1/a.jpg", outcome)
+def visit(outcome: Outcome, seconds: float = 1.0, timings: Timings = STEPS) -> AccessRecord:
+    made = AccessRecord("GET", "/w_1/a.jpg", outcome)
     made.status, made.seconds, made.timings = 200, seconds, timings
     return made
 
@@ -54,9 +54,9 @@ def seconds(span: Any) -> float:
 async def test_a_request_is_a_trace_of_its_steps(collector: Any) -> None:
     endpoint, spans = collector
     traces = Traces(endpoint, sample=1.0, version="1", chance=lambda: 0.5)
-    traces.tell(1000.0, visit(Outcome.MISS), ID, "/w_1/a.jpg")
-    traces.tell(1000.0, visit(Outcome.HIT, 0.001, Timings()), "", "/w_1/a.jpg")
-    traces.tell(1000.0, visit(Outcome.MISS), "0" * 32, "/w_1/a.jpg")
+    traces.export(1000.0, visit(Outcome.MISS), ID, "/w_1/a.jpg")
+    traces.export(1000.0, visit(Outcome.HIT, 0.001, Timings()), "", "/w_1/a.jpg")
+    traces.export(1000.0, visit(Outcome.MISS), "0" * 32, "/w_1/a.jpg")
     await asyncio.to_thread(traces.close)
     of_miss = [span for span in spans if span.trace_id.hex() == ID]
     assert len({span.trace_id for span in spans}) == 3
@@ -78,15 +78,15 @@ async def test_a_share_of_them_by_their_id(collector: Any) -> None:
     endpoint, spans = collector
     traces = Traces(endpoint, sample=0.25, version="1", chance=lambda: 0.9)
     for number in range(64):
-        traces.tell(1000.0, visit(Outcome.HIT), f"{number * 4:02x}" + "0" * 29 + "1", "/")
-        traces.tell(1000.0, visit(Outcome.HIT), "", "/")
+        traces.export(1000.0, visit(Outcome.HIT), f"{number * 4:02x}" + "0" * 29 + "1", "/")
+        traces.export(1000.0, visit(Outcome.HIT), "", "/")
     await asyncio.to_thread(traces.close)
     assert len({span.trace_id for span in spans}) == 16
 
 
 async def test_a_collector_that_is_gone_costs_nothing() -> None:
     traces = Traces("http://127.0.0.1:9/v1/traces", sample=1.0, version="1", chance=lambda: 0.5)
-    traces.tell(1000.0, visit(Outcome.HIT), ID, "/")
+    traces.export(1000.0, visit(Outcome.HIT), ID, "/")
     async with asyncio.timeout(LONGEST_S):
         await asyncio.to_thread(traces.close)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from proxy.core.errors import CalotypeError
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.transform.operations import Transform
-from proxy.core.url.dialects.native import VariantAsked, spell
+from proxy.core.url.dialects.native import VariantUrl, spell
 from proxy.core.url.mounts import Mount, Rules, admit, host_name, route
 from proxy.core.url.signing import unsigned
 from proxy.core.url.target import cut
@@ -27,7 +27,7 @@ class Line(NamedTuple):
     format: str
 
 
-class Variation(NamedTuple):
+class LoggedVariant(NamedTuple):
     """A variant to be made: of which original of which mount, and how, as in a path URL."""
 
     mount: str
@@ -35,18 +35,18 @@ class Variation(NamedTuple):
     transform: str
 
 
-def variations(lines: Iterable[str], rules: Rules, mount: Mount | None) -> Iterator[Variation]:
+def logged_variants(lines: Iterable[str], rules: Rules, mount: Mount | None) -> Iterator[LoggedVariant]:
     """Each once, in the order they were first asked for; those of `mount` alone, if it is given. What is no request for
     a variant of this node is passed over."""
-    told: set[Variation] = set()
+    seen_variants: set[LoggedVariant] = set()
     for text in lines:
         line = _line(text)
         if line is None:
             continue
         with suppress(CalotypeError):
             found = _variation(line, rules, mount)
-            if found is not None and found not in told:
-                told.add(found)
+            if found is not None and found not in seen_variants:
+                seen_variants.add(found)
                 yield found
 
 
@@ -55,19 +55,21 @@ def _line(text: str) -> Line | None:
         match = _COMBINED.search(text)
         return Line(match[1], "", "") if match and int(match[2]) in _SERVED else None
     try:
-        said = json.loads(text)
+        format_name = json.loads(text)
         if (
-            not isinstance(said, dict)
-            or not isinstance(status := said.get("status"), int)
+            not isinstance(format_name, dict)
+            or not isinstance(status := format_name.get("status"), int)
             or status not in _SERVED
         ):
             return None
-        return Line(str(said["target"]), str(said.get("host", "")), str(said.get("format", "")))
+        return Line(
+            str(format_name["target"]), str(format_name.get("host", "")), str(format_name.get("format", ""))
+        )
     except (ValueError, KeyError, RecursionError):
         return None
 
 
-def _variation(line: Line, rules: Rules, mount: Mount | None) -> Variation | None:
+def _variation(line: Line, rules: Rules, mount: Mount | None) -> LoggedVariant | None:
     target = line.target
     signed = unsigned(target) != target
     raw = unsigned(target)
@@ -75,21 +77,21 @@ def _variation(line: Line, rules: Rules, mount: Mount | None) -> Variation | Non
     routed = route(rules.mounts, host_name(line.host), raw) if len(rules.mounts) > 1 else rules.mounts[0]
     if mount is not None and routed.name != mount.name:
         return None
-    asked = routed.asked(raw, rules.presets)
-    if not isinstance(asked, VariantAsked):
+    parsed = routed.parse(raw, rules.presets)
+    if not isinstance(parsed, VariantUrl):
         return None
     try:
-        transform = admit(routed, asked, rules.presets, signed=signed)
+        transform = admit(routed, parsed, rules.presets, signed=signed)
     except CalotypeError:
         # It was served all the same: logs do not show signatures.
-        transform = asked.transform(rules.presets)
-    return Variation(routed.name, asked.key, spell(_answered(transform, line.format)))
+        transform = parsed.transform(rules.presets)
+    return LoggedVariant(routed.name, parsed.key, spell(_answered(transform, line.format)))
 
 
-def _answered(transform: Transform, said: str) -> Transform:
+def _answered(transform: Transform, format_name: str) -> Transform:
     """In the format it was answered in, where the log tells."""
     with suppress(ValueError):
-        kind = Format(said)
+        kind = Format(format_name)
         if transform.needs_facts and TRAITS[kind].shown:
             return replace(transform, format=kind)
     return transform

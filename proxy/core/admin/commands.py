@@ -35,28 +35,28 @@ class Warm:
 
 
 @dataclass(frozen=True, slots=True)
-class WarmState:
+class JobStatus:
     """How far a job is; of all jobs, where there is no id."""
 
     id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class WarmAgain:
+class RetryJob:
     """Run what failed of a job once more."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
-class WarmCancel:
+class CancelJob:
     """Make nothing more of a job."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PurgeAsked:
+class PurgeCommand:
     """Exactly one of these is given, or `all`."""
 
     mount: str
@@ -68,7 +68,7 @@ class PurgeAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class Notified:
+class S3Notification:
     """A notification of a store, as it came."""
 
     body: bytes
@@ -83,30 +83,30 @@ class Explain:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedFor:
+class RecordUsage:
     """Variants that clients have asked for, by their keys; from a process that answers."""
 
     keys: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class SomeOriginals:
+class ListOriginals:
     """So many originals that are there, each with its mount: what a node shows at its start."""
 
     most: int
 
 
-AdminAsked = (
+AdminCommand = (
     Upload
     | Warm
-    | WarmState
-    | WarmAgain
-    | WarmCancel
-    | PurgeAsked
-    | Notified
+    | JobStatus
+    | RetryJob
+    | CancelJob
+    | PurgeCommand
+    | S3Notification
     | Explain
-    | AskedFor
-    | SomeOriginals
+    | RecordUsage
+    | ListOriginals
 )
 
 

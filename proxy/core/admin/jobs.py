@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from proxy.core.cache.variant_request import Wanted
+from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Auto, Transform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class PregenerationSpec:
     """Transforms, spelled as in a path URL, for originals of a mount: those with these keys, or all whose keys begin
     with `prefix`."""
 
@@ -22,7 +22,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class JobFailure:
     """A variant that could not be made, and why: a slug of the errors, and its sentence. `format` is the one that was
     to be made; empty where that depends on the original."""
 
@@ -34,7 +34,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class JobProgress:
     """How far a job is, in variants; `total` grows while originals are still being listed. `state` is running, done or
     cancelled."""
 
@@ -44,10 +44,10 @@ class Progress:
     done: int
     skipped: int
     failed: int
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[JobFailure, ...] = ()
 
 
-class Task(NamedTuple):
+class PregenerationTask(NamedTuple):
     """One original of a job, and which transforms of it are to be made."""
 
     job: int
@@ -57,7 +57,7 @@ class Task(NamedTuple):
     transforms: tuple[str, ...]
 
 
-class Listing(NamedTuple):
+class PregenerationListing(NamedTuple):
     """A job whose originals are still to be listed."""
 
     job: int
@@ -66,22 +66,24 @@ class Listing(NamedTuple):
     prefix: str
 
 
-def every(ref: OriginalRef, asked: Transform, auto: tuple[Format, ...], max_side_px: int) -> Iterator[Wanted]:
+def requests_of(
+    ref: OriginalRef, transform: Transform, auto: tuple[Format, ...], max_side_px: int
+) -> Iterator[VariantRequest]:
     """What clients may get for `asked`: one variant, or where it is negotiated one for each format of `auto`."""
-    if asked.format is not Auto.AUTO:
-        yield Wanted(ref, asked, frozenset(), max_side_px)
+    if transform.format is not Auto.AUTO:
+        yield VariantRequest(ref, transform, frozenset(), max_side_px)
         return
     for kind in auto:
-        yield Wanted(ref, asked, frozenset({kind} - {Format.JPEG}), max_side_px)
+        yield VariantRequest(ref, transform, frozenset({kind} - {Format.JPEG}), max_side_px)
 
 
-def format_of(wanted: Wanted) -> str:
+def format_of(request: VariantRequest) -> str:
     """The format that `wanted` names; empty where it is the original's own."""
-    if wanted.transform.format is Auto.AUTO:
-        return next(iter(wanted.accepted), Format.JPEG).value
-    return "" if wanted.transform.format is None else wanted.transform.format.value
+    if request.transform.format is Auto.AUTO:
+        return next(iter(request.accepted), Format.JPEG).value
+    return "" if request.transform.format is None else request.transform.format.value
 
 
-def variants_of(asked: Transform, auto: tuple[Format, ...]) -> int:
+def variants_of(transform: Transform, auto: tuple[Format, ...]) -> int:
     """How many `every` gives."""
-    return len(auto) if asked.format is Auto.AUTO else 1
+    return len(auto) if transform.format is Auto.AUTO else 1

@@ -41,17 +41,17 @@ def parse(body: bytes) -> list[Event]:
         raise BadRequest("the body must be a notification of S3: JSON with Records") from None
 
 
-def _events(said: Any, *, wrapped: bool) -> list[Event]:
-    if said.get("Type") == "Notification" and not wrapped:
-        return _events(json.loads(said["Message"]), wrapped=True)
-    if said.get("Event") == "s3:TestEvent" or said.get("Type") in (
+def _events(document: Any, *, wrapped: bool) -> list[Event]:
+    if document.get("Type") == "Notification" and not wrapped:
+        return _events(json.loads(document["Message"]), wrapped=True)
+    if document.get("Event") == "s3:TestEvent" or document.get("Type") in (
         "SubscriptionConfirmation",
         "UnsubscribeConfirmation",
     ):
         return []
-    if "detail" in said:
-        return _of_bridge(said)
-    records = said["Records"]
+    if "detail" in document:
+        return _of_bridge(document)
+    records = document["Records"]
     if not isinstance(records, list):
         raise TypeError
     return [event for record in records if (event := _of_record(record)) is not None]
@@ -74,12 +74,12 @@ def _of_record(record: Any) -> Event | None:
 
 
 def _sequencer(stored: Any) -> str:
-    said = str(stored.get("sequencer", ""))
-    return said if _SEQUENCER.fullmatch(said) else ""
+    document = str(stored.get("sequencer", ""))
+    return document if _SEQUENCER.fullmatch(document) else ""
 
 
-def _of_bridge(said: Any) -> list[Event]:
-    kind, detail = said["detail-type"], said["detail"]
+def _of_bridge(document: Any) -> list[Event]:
+    kind, detail = document["detail-type"], document["detail"]
     if not isinstance(kind, str) or not isinstance(detail, dict):
         raise TypeError
     if kind not in ("Object Created", "Object Deleted"):

@@ -51,24 +51,24 @@ def steps(outcome: Outcome | None, timings: Timings, total_s: float) -> list[tup
     return [("wait" if outcome is Outcome.COLLAPSED else "lookup", total_s)]
 
 
-class Belief(NamedTuple):
+class Freshness(NamedTuple):
     """Which version of an original is the present one, on the Clock: `until_s` nobody need look it up, and until `last_s`
     a picture that is at hand may be served while somebody does."""
 
     version: str
-    until_s: float
-    last_s: float = 0.0
+    fresh_until_s: float
+    stale_until_s: float = 0.0
 
 
-NO_BELIEF = Belief("", 0.0)
+NEVER_FRESH = Freshness("", 0.0)
 
 
-class Met(NamedTuple):
+class VersionCheck(NamedTuple):
     """Until when, on the Clock, a version that a URL names needs no look at its original, and what is believed of that
     since the look; 0 where there was none."""
 
-    until_s: float
-    belief: Belief = NO_BELIEF
+    valid_until_s: float
+    freshness: Freshness = NEVER_FRESH
 
 
 VALIDATOR = "validator"
@@ -90,7 +90,7 @@ class Delivery:
     tier: str = ""
     stored: bool = False
     timings: Timings = NO_TIMINGS
-    belief: Belief = NO_BELIEF
+    freshness: Freshness = NEVER_FRESH
     location: str = field(default="", repr=False)
     provisional: bool = False
 
@@ -103,7 +103,7 @@ class Delivered(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Visit:
+class AccessRecord:
     """One request as log and metrics see it, filled in on its way out; without an outcome it is not told.
 
     The one value here that changes: it belongs to a single request. `settings` are keys that would allow what was refused. `target`, `client` and `request_id` are what was
@@ -127,7 +127,7 @@ class Visit:
     client: str = ""
     request_id: str = ""
 
-    def delivered(self, delivery: Delivery) -> None:
+    def record(self, delivery: Delivery) -> None:
         self.outcome, self.tier = delivery.outcome, delivery.tier
         self.key, self.format = delivery.key, delivery.format
         self.timings = delivery.timings

@@ -13,7 +13,7 @@ from proxy.core.image.original import OriginalRef, forms
 from proxy.core.transform.plan import Plan, canonical
 
 
-class Reach(StrEnum):
+class ScopeKind(StrEnum):
     """What the text of a Scope means: a key, what keys begin with (nothing is all of them), the text of a Plan for
     any original, or key and Plan in two lines."""
 
@@ -23,46 +23,46 @@ class Reach(StrEnum):
     VARIANT = "variant"
 
 
-class Scope(NamedTuple):
+class PurgeScope(NamedTuple):
     """What a purge covers, within one source."""
 
     source: str
-    reach: Reach
+    kind: ScopeKind
     text: str
 
     @property
     def original(self) -> OriginalRef | None:
         """The one original that is purged as a whole, if it is one."""
-        return OriginalRef(self.source, self.text) if self.reach is Reach.ORIGINAL else None
+        return OriginalRef(self.source, self.text) if self.kind is ScopeKind.ORIGINAL else None
 
     @property
     def key(self) -> str:
         """The key of what is purged, or what it begins with; empty for what may be of any original."""
         return (
             ""
-            if self.reach is Reach.PLAN
+            if self.kind is ScopeKind.PLAN
             else self.text.partition("\n")[0]
-            if self.reach is Reach.VARIANT
+            if self.kind is ScopeKind.VARIANT
             else self.text
         )
 
-    def spelled(self) -> "list[Scope]":
+    def spelled(self) -> "list[PurgeScope]":
         """The same, and the same of the other normal forms of its key."""
         return [self._replace(text=text) for text in forms(self.text)]
 
     @classmethod
-    def of_original(cls, ref: OriginalRef) -> "Scope":
-        return cls(ref.source, Reach.ORIGINAL, ref.key)
+    def of_original(cls, ref: OriginalRef) -> "PurgeScope":
+        return cls(ref.source, ScopeKind.ORIGINAL, ref.key)
 
     @classmethod
-    def of_variant(cls, ref: OriginalRef, plan: Plan) -> "Scope":
-        return cls(ref.source, Reach.VARIANT, f"{ref.key}\n{canonical(plan)}")
+    def of_variant(cls, ref: OriginalRef, plan: Plan) -> "PurgeScope":
+        return cls(ref.source, ScopeKind.VARIANT, f"{ref.key}\n{canonical(plan)}")
 
 
 class Purge(NamedTuple):
     """A scope and what its generation is from now on. A token is never used twice, and later ones are greater."""
 
-    scope: Scope
+    scope: PurgeScope
     token: str
 
 
@@ -71,11 +71,11 @@ class Generations:
     covers it is dropped, in whichever order they are heard of."""
 
     def __init__(self) -> None:
-        self._tokens: dict[Scope, str] = {}
+        self._tokens: dict[PurgeScope, str] = {}
         self._lengths: dict[str, Counter[int]] = {}
         self.latest = ""
         """The greatest token that is known or was given."""
-        self.of_plans = 0
+        self.plan_purge_count = 0
         """How many purges of plans and variants were applied: who remembers a key looks whether there was one since."""
 
     def __len__(self) -> int:
@@ -89,25 +89,25 @@ class Generations:
         self.latest = f"{max(now_ns, int(self.latest[:16] or '0', 16) + 1):016x}{salt}"
         return self.latest
 
-    def of(self, ref: OriginalRef) -> str:
+    def original_generation(self, ref: OriginalRef) -> str:
         """The generation of an original: the latest purge that covers it as a whole, in any normal form of its key; empty if
         there is none."""
         if not self._tokens:
             return ""
         return max(
             max(
-                self._tokens.get(Scope(ref.source, Reach.ORIGINAL, key), ""),
+                self._tokens.get(PurgeScope(ref.source, ScopeKind.ORIGINAL, key), ""),
                 self._of_prefixes(ref.source, key),
             )
             for key in forms(ref.key)
         )
 
-    def of_plan(self, ref: OriginalRef, plan: Plan) -> str:
+    def plan_generation(self, ref: OriginalRef, plan: Plan) -> str:
         """The generation of one picture of it, beside that of the original."""
-        if not self.of_plans:
+        if not self.plan_purge_count:
             return ""
-        everywhere = self._tokens.get(Scope(ref.source, Reach.PLAN, canonical(plan)), "")
-        return max(everywhere, self._tokens.get(Scope.of_variant(ref, plan), ""))
+        everywhere = self._tokens.get(PurgeScope(ref.source, ScopeKind.PLAN, canonical(plan)), "")
+        return max(everywhere, self._tokens.get(PurgeScope.of_variant(ref, plan), ""))
 
     def is_news(self, purge: Purge) -> bool:
         """Whether it would change the table."""
@@ -120,28 +120,30 @@ class Generations:
         if not self.is_news(purge):
             return
         scope, token = purge
-        if scope.reach is Reach.PREFIX:
+        if scope.kind is ScopeKind.PREFIX:
             self._drop_covered(scope, token)
             lengths = self._lengths.setdefault(scope.source, Counter())
             lengths[len(scope.text)] += scope not in self._tokens
-        self.of_plans += scope.reach in (Reach.PLAN, Reach.VARIANT)
+        self.plan_purge_count += scope.kind in (ScopeKind.PLAN, ScopeKind.VARIANT)
         self._tokens[scope] = token
 
     def _of_prefixes(self, source: str, text: str) -> str:
         lengths = self._lengths.get(source, ())
-        tokens = (self._tokens.get(Scope(source, Reach.PREFIX, text[:length]), "") for length in lengths)
+        tokens = (
+            self._tokens.get(PurgeScope(source, ScopeKind.PREFIX, text[:length]), "") for length in lengths
+        )
         return max(tokens, default="")
 
-    def _covering(self, scope: Scope) -> str:
+    def _covering(self, scope: PurgeScope) -> str:
         """The latest purge of more than `scope`; one of a plan is of the pictures of all originals."""
         return self._of_prefixes(scope.source, scope.key)
 
-    def _drop_covered(self, wide: Scope, token: str) -> None:
+    def _drop_covered(self, wide: PurgeScope, token: str) -> None:
         for scope, older in list(self._tokens.items()):
             within = scope.source == wide.source and scope.key.startswith(wide.text)
             if within and older <= token:
                 del self._tokens[scope]
-                if scope.reach is Reach.PREFIX:
+                if scope.kind is ScopeKind.PREFIX:
                     lengths = self._lengths[scope.source]
                     lengths[len(scope.text)] -= 1
                     if not lengths[len(scope.text)]:

@@ -46,11 +46,11 @@ def matches(tags: str, tag: str, *, strongly: bool = False) -> bool:
     return False
 
 
-def http_date(said: str) -> int | None:
+def http_date(text: str) -> int | None:
     """Unix seconds of a date in any of the three forms of RFC 9110 5.6.7; None for what is no date."""
     for form in _DATES:
         try:
-            return int(datetime.strptime(said.strip(), form).replace(tzinfo=UTC).timestamp())
+            return int(datetime.strptime(text.strip(), form).replace(tzinfo=UTC).timestamp())
         except ValueError:
             continue
     return None
@@ -84,13 +84,13 @@ class Whole(Enum):
     WHOLE = "whole"
 
 
-def byte_range(wanted: str, if_range: str | None, tag: str, length: int) -> range | Whole | None:
+def byte_range(header: str, if_range: str | None, tag: str, length: int) -> range | Whole | None:
     """The bytes of a single range; WHOLE where Range is to be ignored; None where it cannot be satisfied.
 
     Several ranges, other units and malformed ones are ignored, as RFC 9110 14.2 allows; empty elements of the list
     are none (5.6.1.2). If-Range counts only as this strong tag.
     """
-    match = _RANGE.fullmatch(wanted.strip())
+    match = _RANGE.fullmatch(header.strip())
     if match is None or (if_range is not None and if_range.strip() != tag):
         return Whole.WHOLE
     first, last = match[1], match[2]

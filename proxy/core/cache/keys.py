@@ -26,7 +26,7 @@ class Entry(NamedTuple):
     original: bytes = b""
 
 
-class Seen(NamedTuple):
+class LastEvent(NamedTuple):
     """What the last event told of an original."""
 
     etag: str

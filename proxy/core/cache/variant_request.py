@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from proxy.core.cache.delivery import Belief
+from proxy.core.cache.delivery import Freshness
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.negotiate import AcceptClass
@@ -11,7 +11,7 @@ from proxy.core.transform.operations import Transform
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Wanted:
+class VariantRequest:
     """Compared by identity: one object per URL and Accept class is made and kept by the edge, so that resolving it
     can be remembered at the price of a dict look-up. `by_value` is equal for equal wishes."""
 
@@ -27,13 +27,13 @@ class Wanted:
 
     @property
     def by_value(self) -> tuple[OriginalRef, Transform, AcceptClass, int]:
-        asked = self.transform if self.version is None else replace(self.transform, version=None)
-        return self.ref, asked, self.accepted, self.max_side_px
+        transform = self.transform if self.version is None else replace(self.transform, version=None)
+        return self.ref, transform, self.accepted, self.max_side_px
 
 
-class Named(NamedTuple):
+class ResolvedKey(NamedTuple):
     """The key and format of a Wanted, and what they rest on."""
 
     key: str
     format: Format
-    belief: Belief
+    freshness: Freshness

@@ -225,28 +225,28 @@ def _from_cicp(primaries: int, transfer: int, *, full_range: bool) -> Signal | N
 def _png_signal(content: bytes) -> Signal | None:
     """The chunks in their order of precedence: cICP, iCCP, sRGB, then gAMA and cHRM (PNG 3rd edition, 4.3). As in browsers
     a cHRM without a gAMA says nothing."""
-    said: dict[bytes, bytes] = {}
+    found: dict[bytes, bytes] = {}
     for chunk in islice(png.chunks(content), _MOST_CHUNKS):
         if chunk.name in (b"PLTE", b"IDAT"):
             break
         if chunk.name in _LENGTHS and chunk.is_sound(content):
             data = chunk.data(content)
             if _LENGTHS[chunk.name] in (None, len(data)):
-                said.setdefault(chunk.name, data)
-    cicp = said.get(b"cICP", bytes(4))
+                found.setdefault(chunk.name, data)
+    cicp = found.get(b"cICP", bytes(4))
     if cicp[2] == 0 and cicp[0] in _PRIMARIES and cicp[1] in _TRANSFERS:
         return _from_cicp(cicp[0], cicp[1], full_range=cicp[3] != 0)
-    if _is_profile(said.get(b"iCCP", b"")) or said.get(b"sRGB", b"\xff")[0] in _INTENTS:
+    if _is_profile(found.get(b"iCCP", b"")) or found.get(b"sRGB", b"\xff")[0] in _INTENTS:
         return None
-    gamma = int.from_bytes(said.get(b"gAMA", b""), "big")
+    gamma = int.from_bytes(found.get(b"gAMA", b""), "big")
     if not gamma:
         return None
     primaries = _SRGB
-    if b"cHRM" in said:
-        numbers = [number / 100_000 for number in struct.unpack(">8I", said[b"cHRM"])]
-        told = (*numbers[2:], *numbers[:2])
-        if any(abs(mine - plain) > 0.001 for mine, plain in zip(told, _SRGB, strict=True)):
-            primaries = told
+    if b"cHRM" in found:
+        numbers = [number / 100_000 for number in struct.unpack(">8I", found[b"cHRM"])]
+        ordered = (*numbers[2:], *numbers[:2])
+        if any(abs(mine - plain) > 0.001 for mine, plain in zip(ordered, _SRGB, strict=True)):
+            primaries = ordered
     if primaries == _SRGB and abs(gamma / _PLAIN_GAMMA - 1) <= _GAMMA_TOLERANCE:
         return None
     return Signal(primaries, _power(100_000 / gamma))

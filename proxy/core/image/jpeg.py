@@ -88,17 +88,17 @@ class _Promise:
     scan: bytes = b""
     scan_start: int = 0
 
-    def read(self, marker: int, told: bytes, end: int) -> None:
+    def read(self, marker: int, content: bytes, end: int) -> None:
         """A segment, whose content is `told`, up to `end`."""
         if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES:
-            self.frame, self.header = marker, told
+            self.frame, self.header = marker, content
             # At first more than there can be.
-            self.lacking = {part: dict.fromkeys(range(_COEFFICIENTS), 16) for part in told[6::3]}
+            self.lacking = {part: dict.fromkeys(range(_COEFFICIENTS), 16) for part in content[6::3]}
         elif marker == _DRI:
-            self.interval = _number(told, 0)
-        elif marker == _SOS and told:
-            self.scan, self.scan_start = told[1 : 1 + 2 * told[0] : 2], end
-            first, last, bits = (told[-3:] + b"\0\0\0")[:3]
+            self.interval = _number(content, 0)
+        elif marker == _SOS and content:
+            self.scan, self.scan_start = content[1 : 1 + 2 * content[0] : 2], end
+            first, last, bits = (content[-3:] + b"\0\0\0")[:3]
             span, left = range(first, last + 1), bits & 15
             if self.frame != _PROGRESSIVE:
                 span, left = range(_COEFFICIENTS), 0

@@ -10,7 +10,7 @@ _HEIF = frozenset({Format.AVIF, Format.HEIC})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class InputLimits:
     """Bounds of one original. HEIF has its own: its decoders hold the whole picture several times over."""
 
     max_bytes: int
@@ -20,7 +20,7 @@ class Limits:
     max_frames: int
 
 
-def check(limits: Limits, kind: Format, size: Size, frames: int) -> None:
+def check(limits: InputLimits, kind: Format, size: Size, frames: int) -> None:
     """Raises OriginalTooLarge. `frames` is how many will be decoded; all their pixels count."""
     if max(size) > limits.max_side_px:
         raise OriginalTooLarge(f"a side of the original is longer than {limits.max_side_px} pixels")

@@ -50,7 +50,7 @@ def exif(fields: dict[str, str], block: bytes, *, gps: bool) -> dict[str, str]:
     picture was taken is told only with `gps`."""
     notes: dict[str, str] = {}
     file = Exif(block)
-    for field, said in sorted(fields.items()):
+    for field, value in sorted(fields.items()):
         match = _EXIF.fullmatch(field)
         if match is None or match[1] == _THUMBNAIL or match[2] in _OPAQUE:
             continue
@@ -58,20 +58,20 @@ def exif(fields: dict[str, str], block: bytes, *, gps: bool) -> dict[str, str]:
         if default is not None and (match[1], default) not in file:
             continue
         if (changed := _CHANGED.get((match[1], match[2]))) is not None:
-            said = file.text((match[1], changed)) or ""
+            value = file.text((match[1], changed)) or ""
         if not gps and (match[1] == _GPS or "gps" in match[2].lower()):
             continue
-        text = _UNFIT.sub("", _value(said)).strip()[:_LONGEST_NOTE]
+        text = _UNFIT.sub("", _value(value)).strip()[:_LONGEST_NOTE]
         if text and len(notes) < _MOST_NOTES:
             notes[match[2]] = text
     return notes
 
 
-def _value(said: str) -> str:
+def _value(value: str) -> str:
     """Of `value (value in words, type, n components, m bytes)`: the words, where there are any."""
-    match = _SHOWN.fullmatch(said)
+    match = _SHOWN.fullmatch(value)
     if match is None:
-        return said
+        return value
     both = match[1]
     half = (len(both) - 2) // 2
     if both[:half] == both[half + 2 :]:
@@ -101,17 +101,17 @@ def _description(tag: bytes) -> str:
 
 def with_etag(body: bytes, tag: str) -> bytes:
     """The same, with the entity tag the original itself has."""
-    told = json.loads(body)
-    told["etag"] = tag
-    return json.dumps({name: told.get(name) for name in FIELDS}).encode()
+    document = json.loads(body)
+    document["etag"] = tag
+    return json.dumps({name: document.get(name) for name in FIELDS}).encode()
 
 
-def only(body: bytes, fields: Sequence[str]) -> bytes:
+def only_fields(body: bytes, fields: Sequence[str]) -> bytes:
     """These fields of it."""
-    told = json.loads(body)
-    return json.dumps({name: told.get(name) for name in fields}).encode()
+    document = json.loads(body)
+    return json.dumps({name: document.get(name) for name in fields}).encode()
 
 
-def key_of(key: str, fields: Sequence[str]) -> str:
+def info_key(key: str, fields: Sequence[str]) -> str:
     """Hex SHA-256 for the entity tag of that selection of what has this `key`; all of it, if there are no fields."""
     return hashlib.sha256(f"{key} {','.join(fields)}".encode()).hexdigest() if fields else key

@@ -63,16 +63,16 @@ def thumbhash(pixels: Pixels) -> str:
         | is_wide << 15
     )
     nibbles = [*light.rest, *yellow.rest, *redder.rest]
-    said = head.to_bytes(3, "little") + shape.to_bytes(2, "little")
+    encoded = head.to_bytes(3, "little") + shape.to_bytes(2, "little")
     if has_alpha:
         alpha = _dct(alphas, pixels, 5, 5)
-        said += bytes([_round(15 * alpha.mean) | _round(15 * alpha.scale) << 4])
+        encoded += bytes([_round(15 * alpha.mean) | _round(15 * alpha.scale) << 4])
         nibbles += alpha.rest
     numbers = [_round(15 * value) for value in nibbles]
     if len(numbers) % 2:
         numbers.append(0)
-    said += bytes(low | high << 4 for low, high in zip(numbers[::2], numbers[1::2], strict=True))
-    return base64.b64encode(said).decode()
+    encoded += bytes(low | high << 4 for low, high in zip(numbers[::2], numbers[1::2], strict=True))
+    return base64.b64encode(encoded).decode()
 
 
 class _Waves(NamedTuple):
@@ -129,16 +129,16 @@ def blurhash(pixels: Pixels) -> str:
     largest = max(abs(value) for factor in rest for value in factor)
     step = max(0, min(82, int(largest * 166 - 0.5)))
     most = (step + 1) / 166
-    said = _base83((across - 1) + (down - 1) * 9, 1) + _base83(step, 1)
+    encoded = _base83((across - 1) + (down - 1) * 9, 1) + _base83(step, 1)
     red, green, blue = (_srgb(value) for value in first)
-    said += _base83(red << 16 | green << 8 | blue, 4)
+    encoded += _base83(red << 16 | green << 8 | blue, 4)
     for factor in rest:
         number = 0
         for value in factor:
             root = math.copysign(math.sqrt(abs(value / most)), value)
             number = number * 19 + max(0, min(18, int(root * 9 + 9.5)))
-        said += _base83(number, 2)
-    return said
+        encoded += _base83(number, 2)
+    return encoded
 
 
 def palette(pixels: Pixels) -> list[str]:

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Network = IPv4Network | IPv6Network
 
 
-class Hops:
+class TrustedProxies:
     """Trusts the peers of unix sockets, and those in `networks`."""
 
     def __init__(self, networks: Sequence[Network]) -> None:

@@ -46,37 +46,41 @@ def _weighs(parameters: list[str]) -> bool:
     return True
 
 
-def choose(asked: Transform, accepted: AcceptClass, auto: tuple[Format, ...], facts: Facts | None) -> Format:
+def choose(
+    transform: Transform, accepted: AcceptClass, auto: tuple[Format, ...], facts: Facts | None
+) -> Format:
     """The output format. `facts` may be None only where `asked.needs_facts` is False."""
-    if isinstance(asked.format, Format):
-        return asked.format
+    if isinstance(transform.format, Format):
+        return transform.format
     assert facts is not None
-    if asked.format is Auto.AUTO:
-        return _choose_auto(asked, accepted, auto, facts)
+    if transform.format is Auto.AUTO:
+        return _choose_auto(transform, accepted, auto, facts)
     if TRAITS[facts.format].shown:
         return facts.format
-    return _promised(asked, facts)
+    return _promised(transform, facts)
 
 
-def _choose_auto(asked: Transform, accepted: AcceptClass, auto: tuple[Format, ...], facts: Facts) -> Format:
+def _choose_auto(
+    transform: Transform, accepted: AcceptClass, auto: tuple[Format, ...], facts: Facts
+) -> Format:
     usable = [kind for kind in auto if kind in accepted]
     if facts.animated:
         return Format.WEBP if Format.WEBP in usable else Format.GIF
-    return usable[0] if usable else _promised(asked, facts)
+    return usable[0] if usable else _promised(transform, facts)
 
 
-def _promised(asked: Transform, facts: Facts) -> Format:
+def _promised(transform: Transform, facts: Facts) -> Format:
     """What every client shows, by whether anything is seen through the answer: the original, or bars around it."""
-    return Format.PNG if facts.alpha or _has_bars_to_see_through(asked, facts) else Format.JPEG
+    return Format.PNG if facts.alpha or _has_bars_to_see_through(transform, facts) else Format.JPEG
 
 
-def _has_bars_to_see_through(asked: Transform, facts: Facts) -> bool:
-    if asked.fit is not Fit.CONTAIN or asked.width_px is None or asked.height_px is None:
+def _has_bars_to_see_through(transform: Transform, facts: Facts) -> bool:
+    if transform.fit is not Fit.CONTAIN or transform.width_px is None or transform.height_px is None:
         return False
-    box, original = Size(asked.width_px, asked.height_px), Size(facts.width_px, facts.height_px)
+    box, original = Size(transform.width_px, transform.height_px), Size(facts.width_px, facts.height_px)
     return (
-        asked.background is not None
-        and asked.background.alpha < _OPAQUE
+        transform.background is not None
+        and transform.background.alpha < _OPAQUE
         and inside(original, box, enlarge=True) != box
     )
 

@@ -100,7 +100,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class RenderDefaults:
     """The owner's defaults: JPEG-scale quality 1 to 100, effort per format, largest output side in pixels, and whether
     it is told where pictures were taken."""
 
@@ -131,51 +131,53 @@ def encoder_quality(kind: Format, quality: int) -> int | None:
     return (2 * (y0 * span + (quality - x0) * (y1 - y0)) + span) // (2 * span)
 
 
-def resolve(asked: Transform, kind: Format, recipe: Recipe) -> Plan:
+def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Plan:
     """The Plan for `asked` in format `kind`; a parameter that has nothing to do leaves no trace in it."""
     if kind is Format.INFO:
         return Plan(
             scale=ScaleInside(box=Size(_TOLD_PX, _TOLD_PX), enlarge=False),
-            steps=(Describe(gps=recipe.gps),),
+            steps=(Describe(gps=defaults.gps),),
             encode=Encode(format=kind, quality=None, effort=0, flatten=None),
         )
-    max_side_px = min(recipe.max_side_px, TRAITS[kind].max_side_px)
-    scale, cut = _sizing(asked, max_side_px)
+    max_side_px = min(defaults.max_side_px, TRAITS[kind].max_side_px)
+    scale, cut = _sizing(transform, max_side_px)
     if isinstance(cut, Pad) and not TRAITS[kind].alpha:
         cut = Pad(box=cut.box, place=cut.place, background=_opaque(cut.background))
     steps: list[Step] = []
     if cut is not None:
         steps.append(cut)
-    if asked.turn is not None:
-        steps.append(asked.turn)
-    steps.extend(effect for effect in asked.effects or () if not changes_nothing(effect))
+    if transform.turn is not None:
+        steps.append(transform.turn)
+    steps.extend(effect for effect in transform.effects or () if not changes_nothing(effect))
     return Plan(
         scale=scale,
         steps=tuple(steps),
         encode=Encode(
             format=kind,
-            quality=encoder_quality(kind, recipe.quality if asked.quality is None else asked.quality),
-            effort=recipe.effort.get(kind, 0),
-            flatten=None if TRAITS[kind].alpha else _opaque(asked.background or WHITE),
+            quality=encoder_quality(
+                kind, defaults.quality if transform.quality is None else transform.quality
+            ),
+            effort=defaults.effort.get(kind, 0),
+            flatten=None if TRAITS[kind].alpha else _opaque(transform.background or WHITE),
         ),
     )
 
 
-def box_of(asked: Transform, max_side_px: int) -> Size:
+def box_of(transform: Transform, max_side_px: int) -> Size:
     """The box that is asked for, times the pixel ratio and scaled down to `max_side_px`, which is a side that is not
     named."""
-    width_px = multiplied(asked.width_px, asked.dpr_percent)
-    height_px = multiplied(asked.height_px, asked.dpr_percent)
+    width_px = multiplied(transform.width_px, transform.dpr_percent)
+    height_px = multiplied(transform.height_px, transform.dpr_percent)
     if width_px is None or height_px is None:
         return Size(min(width_px or max_side_px, max_side_px), min(height_px or max_side_px, max_side_px))
     return scaled_into(Size(width_px, height_px), max_side_px)
 
 
-def _sizing(asked: Transform, max_side_px: int) -> tuple[Scale, Crop | Pad | None]:
-    box = box_of(asked, max_side_px)
-    if not asked.has_box:
+def _sizing(transform: Transform, max_side_px: int) -> tuple[Scale, Crop | Pad | None]:
+    box = box_of(transform, max_side_px)
+    if not transform.has_box:
         return ScaleInside(box=box, enlarge=False), None
-    match asked.fit:
+    match transform.fit:
         case None | Fit.INSIDE:
             return ScaleInside(box=box, enlarge=False), None
         case Fit.OUTSIDE:
@@ -183,12 +185,12 @@ def _sizing(asked: Transform, max_side_px: int) -> tuple[Scale, Crop | Pad | Non
         case Fit.FILL:
             return ScaleTo(box=box), None
         case Fit.COVER:
-            return ScaleOutside(box=box, max_side_px=None), Crop(box=box, gravity=_settled(asked.gravity))
+            return ScaleOutside(box=box, max_side_px=None), Crop(box=box, gravity=_settled(transform.gravity))
         case Fit.CONTAIN:
-            place = asked.gravity if isinstance(asked.gravity, FocalPoint) else CENTER
-            pad = Pad(box=box, place=place, background=asked.background or WHITE)
+            place = transform.gravity if isinstance(transform.gravity, FocalPoint) else CENTER
+            pad = Pad(box=box, place=place, background=transform.background or WHITE)
             return ScaleInside(box=box, enlarge=True), pad
-    assert_never(asked.fit)
+    assert_never(transform.fit)
 
 
 def _settled(gravity: Gravity | None) -> FocalPoint | Smart:

@@ -10,7 +10,7 @@ from proxy.core.image.formats import TRAITS, Format
 from proxy.core.transform.geometry import multiplied
 from proxy.core.transform.operations import CENTER, Fit, Smart, Transform
 from proxy.core.transform.plan import Crop, Pad, Plan, box_of
-from proxy.core.url.dialects.native import VariantAsked
+from proxy.core.url.dialects.native import VariantUrl
 from proxy.core.url.notice import Notice
 
 
@@ -35,33 +35,33 @@ def ignored(granted: Transform, plan: Plan) -> list[str]:
     return unused
 
 
-def clamped(asked: VariantAsked, granted: Transform, max_side_px: int) -> list[str]:
+def clamped(parsed: VariantUrl, granted: Transform, max_side_px: int) -> list[str]:
     """Names of the parameters whose value was moved into bounds, with the value that is used."""
-    return [f"{name}: {made}" for name, (_, made) in _moved(asked, granted, max_side_px).items()]
+    return [f"{name}: {made}" for name, (_, made) in _moved(parsed, granted, max_side_px).items()]
 
 
-def notices(asked: VariantAsked, granted: Transform, max_side_px: int) -> list[Notice]:
+def notices(parsed: VariantUrl, granted: Transform, max_side_px: int) -> list[Notice]:
     """What a client is told with every answer to its URL: which values were moved, and which could not be used."""
-    told = [Notice(name, *values) for name, values in _moved(asked, granted, max_side_px).items()]
-    return told + [
-        Notice(name, *(",".join(asked.tokens[name].write(of)) for of in (granted, instead)))
-        for name, instead in _instead(asked, granted)
+    notices_ = [Notice(name, *values) for name, values in _moved(parsed, granted, max_side_px).items()]
+    return notices_ + [
+        Notice(name, *(",".join(parsed.params[name].write(of)) for of in (granted, instead)))
+        for name, instead in _instead(parsed, granted)
     ]
 
 
-def _moved(asked: VariantAsked, granted: Transform, max_side_px: int) -> dict[str, tuple[str, str]]:
+def _moved(parsed: VariantUrl, granted: Transform, max_side_px: int) -> dict[str, tuple[str, str]]:
     """By name, the values that the URL asks and that were granted, where they differ. Of a side that `max_side_px` makes
     shorter, both are in output pixels."""
-    said, got = asked.own, granted
+    said, got = parsed.own, granted
     most = TRAITS[granted.format].max_side_px if isinstance(granted.format, Format) else max_side_px
     box = box_of(granted, min(max_side_px, most))
     moved: dict[str, tuple[str, str]] = {}
-    for name, token in asked.tokens.items():
+    for name, token in parsed.params.items():
         values = ",".join(token.write(said)), ",".join(token.write(got))
         if values[0] and values[0] != values[1]:
             moved[name] = values
-    for name, value in asked.clamped:
-        moved[name] = value, ",".join(asked.tokens[name].write(got))
+    for name, value in parsed.clamped:
+        moved[name] = value, ",".join(parsed.params[name].write(got))
     for name, of, own_px, got_px in (
         ("w", box.width, said.width_px, got.width_px),
         ("h", box.height, said.height_px, got.height_px),
@@ -69,12 +69,12 @@ def _moved(asked: VariantAsked, granted: Transform, max_side_px: int) -> dict[st
         if (multiplied(got_px, got.dpr_percent) or 0) > of:
             wanted = multiplied(own_px, said.dpr_percent) or multiplied(got_px, got.dpr_percent)
             moved[name] = str(wanted), str(of)
-    return {name: moved[name] for name in asked.tokens if name in moved}
+    return {name: moved[name] for name in parsed.params if name in moved}
 
 
-def _instead(asked: VariantAsked, granted: Transform) -> Iterator[tuple[str, Transform]]:
+def _instead(parsed: VariantUrl, granted: Transform) -> Iterator[tuple[str, Transform]]:
     """Names of parameters that have nothing to do as they are, each in a Transform with what does the same."""
-    fit_name = "c" if "c" in asked.tokens else "fit"
+    fit_name = "c" if "c" in parsed.params else "fit"
     if not granted.has_box and granted.fit not in (None, Fit.INSIDE):
         yield fit_name, replace(granted, fit=Fit.INSIDE)
     if isinstance(granted.gravity, Smart) and granted.has_box and granted.fit is Fit.CONTAIN:

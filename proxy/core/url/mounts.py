@@ -11,9 +11,9 @@ from typing import NamedTuple
 from proxy.core.errors import BadTransform, NotAllowed, SignatureRequired, UnknownRoute
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Colour, Transform, overlay
-from proxy.core.url.dialects.native import Asked, Presets, QueryRule, VariantAsked, parse
-from proxy.core.url.original_urls import NOWHERE, Place
-from proxy.core.url.policy import Dimensions, bound, plain
+from proxy.core.url.dialects.native import ParsedUrl, Presets, QueryRule, VariantUrl, parse
+from proxy.core.url.original_urls import NO_URLS, OriginalLocation
+from proxy.core.url.policy import Dimensions, restrict, without_no_ops
 from proxy.core.url.signing import Keys, Signed, sign, verify
 
 
@@ -34,7 +34,7 @@ class Mount:
     host: str = "*"
     prefix: str = "/"
     source: str
-    place: Place = NOWHERE
+    location: OriginalLocation = NO_URLS
     signing: Signing = Signing.OFF
     keys: Keys = field(default_factory=dict, repr=False, compare=False)
     dimensions: Dimensions = Dimensions.LISTED
@@ -45,7 +45,7 @@ class Mount:
     query: QueryRule = QueryRule.STRICT
     max_age_s: int
 
-    def asked(self, target: str, presets: Presets) -> Asked:
+    def parse(self, target: str, presets: Presets) -> ParsedUrl:
         """What a raw target of this mount, without its signature, asks; raises as `parse` does."""
         return parse(self.below(target), presets, query=self.query)
 
@@ -53,9 +53,9 @@ class Mount:
         """The part of a raw target of this mount that its dialect reads."""
         return target[len(self.prefix) - 1 :]
 
-    def ref(self, asked: str) -> OriginalRef:
+    def ref(self, parsed: str) -> OriginalRef:
         """The original that `asked`, a key or an absolute URL, names here; raises SourceNotAllowed or BadUrl."""
-        return OriginalRef(self.source, self.place.key_of(asked))
+        return OriginalRef(self.source, self.location.key_for(parsed))
 
 
 class Rules(NamedTuple):
@@ -89,7 +89,7 @@ def route(mounts: Sequence[Mount], host: str, raw: str) -> Mount:
     return max(matching, key=lambda mount: len(mount.prefix))
 
 
-def proven(mount: Mount, raw: str) -> Signed | None:
+def verify_signature(mount: Mount, raw: str) -> Signed | None:
     """What the signature of the whole raw target proves, None for an unsigned one that `mount` answers.
 
     Raises SignatureRequired, BadSignature or BadUrl.
@@ -117,19 +117,19 @@ def admit_original(mount: Mount) -> None:
         raise UnknownRoute("this mount serves presets only")
 
 
-def admit(mount: Mount, asked: VariantAsked, presets: Presets, *, signed: bool) -> Transform:
+def admit(mount: Mount, parsed: VariantUrl, presets: Presets, *, signed: bool) -> Transform:
     """What `mount` grants; raises NotAllowed or BadTransform. A signed URL may ask any size, an unsigned one any of the
     mount's `transforms`."""
-    whole = asked.transform(presets)
-    if not signed and mount.transforms and plain(whole) in mount.transforms:
+    whole = parsed.transform(presets)
+    if not signed and mount.transforms and without_no_ops(whole) in mount.transforms:
         return whole
-    if mount.presets_only and (asked.preset is None or asked.own != Transform(version=asked.own.version)):
+    if mount.presets_only and (parsed.preset is None or parsed.own != Transform(version=parsed.own.version)):
         raise BadTransform("this mount serves presets only: the URL must be /t_<preset>/<key>")
     if signed:
         return whole
     try:
-        own = bound(
-            asked.own,
+        own = restrict(
+            parsed.own,
             mount.dimensions,
             mount.allowed_px,
             mount.colours,
@@ -139,4 +139,4 @@ def admit(mount: Mount, asked: VariantAsked, presets: Presets, *, signed: bool) 
         of_mount = tuple(f"mounts.{mount.name}.{key}" for key in ("dimensions", "transforms"))
         refusal.settings = (*refusal.settings, *of_mount)
         raise
-    return own if asked.preset is None else overlay(presets[asked.preset], own)
+    return own if parsed.preset is None else overlay(presets[parsed.preset], own)

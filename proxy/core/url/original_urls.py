@@ -25,7 +25,7 @@ _ELSEWHERE = "this mount takes keys of its own source, not URLs of other places"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class S3Place:
+class S3Location:
     """Where an s3 source's originals are. Without `endpoint_url` the store is AWS's own in `region`."""
 
     bucket: str
@@ -41,21 +41,21 @@ class S3Place:
         regional = (f"{name}{region}" for name in ("s3.", "s3-", "s3.dualstack."))
         return frozenset(f"{name}.amazonaws.com" for name in ("s3", *regional))
 
-    def key_of(self, asked: str) -> str:
+    def key_for(self, locator: str) -> str:
         """The key below `prefix` that `asked` means, itself or an absolute URL of the bucket."""
-        if not is_absolute(asked):
-            return asked
-        scheme = asked.partition("://")[0].lower()
+        if not is_absolute(locator):
+            return locator
+        scheme = locator.partition("://")[0].lower()
         if scheme not in ("s3", "http", "https"):
             raise SourceNotAllowed(_ELSEWHERE)
-        bucket, key = _of_s3(asked) if scheme == "s3" else _of_store(asked, self)
+        bucket, key = _of_s3(locator) if scheme == "s3" else _of_store(locator, self)
         if bucket != self.bucket or not key.startswith(self.prefix):
             raise SourceNotAllowed("the URL names a place that is not this mount's source")
         return checked_key(key.removeprefix(self.prefix))
 
 
 @dataclass(frozen=True, slots=True)
-class WebPlace:
+class WebLocation:
     """Where an http source's originals are: `hosts` are names in lower case, with the port where it is unusual, which
     absolute URLs may name; `base_url`, if not empty, ends with a slash and is what stands before relative keys."""
 
@@ -67,13 +67,13 @@ class WebPlace:
         """All hosts that are ever asked, whoever names them."""
         return self.hosts | ({self.host_of(self.base_url)} if self.base_url else set())
 
-    def key_of(self, asked: str) -> str:
+    def key_for(self, locator: str) -> str:
         """The one spelling of an original: a relative key where it is below `base_url`, else its absolute URL."""
-        if not is_absolute(asked):
+        if not is_absolute(locator):
             if not self.base_url:
                 raise BadUrl("this mount takes absolute http and https URLs as keys")
-            return asked
-        scheme, parts, host = _split(asked)
+            return locator
+        scheme, parts, host = _split(locator)
         if scheme not in _PORTS or host not in self.hosts:
             raise SourceNotAllowed("the URL names a host that is not this mount's source")
         if {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)} & set(CREDENTIALS):
@@ -114,18 +114,18 @@ class WebPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class Nowhere:
+class NoLocation:
     """The place of a source whose originals have no URLs of their own."""
 
-    def key_of(self, asked: str) -> str:
-        if is_absolute(asked):
+    def key_for(self, locator: str) -> str:
+        if is_absolute(locator):
             raise SourceNotAllowed(_ELSEWHERE)
-        return asked
+        return locator
 
 
-NOWHERE = Nowhere()
+NO_URLS = NoLocation()
 
-Place = S3Place | WebPlace | Nowhere
+OriginalLocation = S3Location | WebLocation | NoLocation
 """Where a source's originals are. `key_of` tells which key a key or an absolute URL means there; it raises
 SourceNotAllowed for what is elsewhere, BadUrl for what is no URL of an original."""
 
@@ -176,7 +176,7 @@ def _without_dots(path: str) -> str:
     return "/" + "/".join([*kept, ""] if last in (".", "..") else kept)
 
 
-def _of_store(url: str, place: S3Place) -> tuple[str, str]:
+def _of_store(url: str, place: S3Location) -> tuple[str, str]:
     """Bucket and key, path style (`endpoint/bucket/key`) or virtual host (`bucket.endpoint/key`)."""
     _, parts, host = _split(url)
     if any(name.lower() == "versionid" for name, _ in parse_qsl(parts.query, keep_blank_values=True)):

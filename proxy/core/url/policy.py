@@ -46,8 +46,8 @@ class Dimensions(StrEnum):
     ANY = "any"
 
 
-def bound(
-    asked: Transform,
+def restrict(
+    transform: Transform,
     policy: Dimensions,
     allowed_px: tuple[int, ...],
     colours: frozenset[Colour] = frozenset(),
@@ -61,48 +61,48 @@ def bound(
     Raises DimensionNotAllowed under `listed`, ColourNotAllowed and OperationNotAllowed under `listed` and `snap`.
     """
     if policy is Dimensions.ANY:
-        return asked
-    if asked.background is not None and asked.background not in _ALWAYS | colours:
+        return transform
+    if transform.background is not None and transform.background not in _ALWAYS | colours:
         allowed = ", ".join([_COLOUR_NAMES, *sorted(colour.hex for colour in colours)])
         others = "; any other needs a signed URL" if signable else ""
         raise ColourNotAllowed(f"the background must be one of {allowed}{others}")
-    effects = tuple(map(_coarse_effect, asked.effects or ()))
+    effects = tuple(map(_coarse_effect, transform.effects or ()))
     if sum(not changes_nothing(effect) for effect in effects) > 1:
         others = "a signed URL or a preset" if signable else "a preset"
         raise OperationNotAllowed(f"a URL may have one effect; more need {others}")
-    width_px, height_px = asked.width_px, asked.height_px
+    width_px, height_px = transform.width_px, transform.height_px
     if policy is Dimensions.SNAP:
         width_px, height_px = _snapped(width_px, height_px, allowed_px)
-    for name, side_px in (("w", asked.width_px), ("h", asked.height_px)):
+    for name, side_px in (("w", transform.width_px), ("h", transform.height_px)):
         if policy is Dimensions.LISTED and side_px is not None and side_px not in allowed_px:
             listed = ", ".join(map(str, allowed_px))
             others = "; any other size needs a signed URL" if signable else ""
             raise DimensionNotAllowed(f"{name} must be one of {listed}{others}")
     return replace(
-        asked,
+        transform,
         width_px=width_px,
         height_px=height_px,
-        quality=None if asked.quality is None else max(5, _nearest(asked.quality, 5)),
-        dpr_percent=None if asked.dpr_percent is None else _up(asked.dpr_percent, DPR_GRAIN_PERCENT),
-        gravity=_coarse_gravity(asked.gravity),
-        effects=None if asked.effects is None else effects,
+        quality=None if transform.quality is None else max(5, _nearest(transform.quality, 5)),
+        dpr_percent=None if transform.dpr_percent is None else _up(transform.dpr_percent, DPR_GRAIN_PERCENT),
+        gravity=_coarse_gravity(transform.gravity),
+        effects=None if transform.effects is None else effects,
     )
 
 
-def plain(asked: Transform) -> Transform:
+def without_no_ops(transform: Transform) -> Transform:
     """`asked` without its version and what changes no picture: equal for transforms that do the same."""
-    has_side = asked.width_px is not None or asked.height_px is not None
-    fit = asked.fit if asked.has_box and asked.fit is not Fit.INSIDE else None
-    gravity = asked.gravity if fit in (Fit.COVER, Fit.CONTAIN) else None
+    has_side = transform.width_px is not None or transform.height_px is not None
+    fit = transform.fit if transform.has_box and transform.fit is not Fit.INSIDE else None
+    gravity = transform.gravity if fit in (Fit.COVER, Fit.CONTAIN) else None
     if gravity == CENTER or (fit is Fit.CONTAIN and isinstance(gravity, Smart)):
         gravity = None
-    effects = tuple(effect for effect in asked.effects or () if not changes_nothing(effect))
+    effects = tuple(effect for effect in transform.effects or () if not changes_nothing(effect))
     return replace(
-        asked,
+        transform,
         fit=fit,
         gravity=gravity,
-        dpr_percent=asked.dpr_percent if has_side and asked.dpr_percent != 100 else None,
-        background=None if asked.background == WHITE else asked.background,
+        dpr_percent=transform.dpr_percent if has_side and transform.dpr_percent != 100 else None,
+        background=None if transform.background == WHITE else transform.background,
         effects=effects or None,
         version=None,
     )
@@ -128,10 +128,10 @@ def _listed(side_px: int | None, allowed_px: tuple[int, ...]) -> int | None:
     return next((allowed for allowed in allowed_px if allowed >= side_px), allowed_px[-1])
 
 
-def _nearest_ratio(asked: Fraction) -> Fraction:
+def _nearest_ratio(transform: Fraction) -> Fraction:
     """The lower of two that are equally near: so a size that was made stays as it is when it is asked."""
-    above = bisect_left(_RATIOS, asked)
-    return min(_RATIOS[max(0, above - 1) : above + 1], key=lambda near: abs(near - asked))
+    above = bisect_left(_RATIOS, transform)
+    return min(_RATIOS[max(0, above - 1) : above + 1], key=lambda near: abs(near - transform))
 
 
 def _up(number: int, grain: int) -> int:

@@ -30,7 +30,7 @@ Keys = Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Restrictions:
     """What a signature holds for: until a point in unix seconds, on pages of a domain, in one session; None is any."""
 
     until_s: int | None = None
@@ -38,7 +38,7 @@ class Scope:
     session: str | None = field(default=None, repr=False)
 
     @property
-    def of_the_client(self) -> bool:
+    def varies_by_client(self) -> bool:
         """Whether it depends on who asks, and from where."""
         return self.domain is not None or self.session is not None
 
@@ -58,7 +58,7 @@ class Scope:
             raise BadSignature("the URL was signed for another session (ses)")
 
 
-ANY = Scope()
+UNRESTRICTED = Restrictions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Signed:
 
     target: str
     key_id: str
-    scope: Scope
+    restrictions: Restrictions
 
 
 def sign(
@@ -112,18 +112,18 @@ def verify(raw: str, keys: Keys) -> Signed | None:
     found = _cut(raw)
     if found is None:
         return None
-    said, given = found
-    target, parameters = _parted(said)
+    message, given = found
+    target, parameters = _parted(message)
     ids = [value for name, value in parameters if name == "kid"]
     candidates = keys if not ids else {key_id: keys[key_id] for key_id in ids if key_id in keys}
     # Every key is tried, so that the time tells nothing of which it was.
-    makers = [key_id for key_id, secret in candidates.items() if _equal(_mac(secret, said), given)]
+    makers = [key_id for key_id, secret in candidates.items() if _equal(_mac(secret, message), given)]
     if not makers:
         raise BadSignature("the signature does not fit the URL" + _behind(given))
     signed = dict(parameters)
     if len(signed) < len(parameters):
         raise BadUrl("a parameter of the signature is given twice")
-    return Signed(target=target, key_id=makers[0], scope=_scope(signed))
+    return Signed(target=target, key_id=makers[0], restrictions=_scope(signed))
 
 
 def unsigned(raw: str) -> str:
@@ -131,7 +131,7 @@ def unsigned(raw: str) -> str:
     return _parted(raw)[0]
 
 
-def is_scoped(raw: str) -> bool:
+def is_restricted(raw: str) -> bool:
     """Whether an answer to `raw`, even an error, may not be kept as long or as widely as others."""
     return any(name in _SCOPES for name, _ in _parted(raw)[1])
 
@@ -161,8 +161,8 @@ def _cut(raw: str) -> tuple[str, str] | None:
             raise BadSignature(
                 f"parameter {named(name, place)} stands behind the signature: sig must be the last parameter"
             )
-    said = "&".join(parts[:at])
-    return f"{path}?{said}" if at else path, parts[at].removeprefix(f"{_SIG}=")
+    message = "&".join(parts[:at])
+    return f"{path}?{message}" if at else path, parts[at].removeprefix(f"{_SIG}=")
 
 
 def _behind(given: str) -> str:
@@ -179,8 +179,8 @@ def _joint(raw: str) -> str:
     return "&" if "?" in raw else "?"
 
 
-def _mac(secret: bytes, said: str) -> str:
-    mac = hmac.digest(secret, said.encode("utf-8", "surrogateescape"), hashlib.sha256)
+def _mac(secret: bytes, message: str) -> str:
+    mac = hmac.digest(secret, message.encode("utf-8", "surrogateescape"), hashlib.sha256)
     return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
@@ -189,7 +189,7 @@ def _equal(ours: str, given: str) -> bool:
     return hmac.compare_digest(ours.encode(), given.encode("utf-8", "surrogateescape"))
 
 
-def _scope(signed: Mapping[str, str]) -> Scope:
+def _scope(signed: Mapping[str, str]) -> Restrictions:
     until, domain, session = signed.get("exp"), signed.get("dom"), signed.get("ses")
     if until is not None and not _EXPIRY.fullmatch(until):
         raise BadUrl("parameter exp must be a time in whole unix seconds")
@@ -198,8 +198,8 @@ def _scope(signed: Mapping[str, str]) -> Scope:
     if session == "":
         raise BadUrl("parameter ses is empty")
     if until is domain is session is None:
-        return ANY
-    return Scope(
+        return UNRESTRICTED
+    return Restrictions(
         until_s=None if until is None else int(until),
         domain=domain,
         session=None if session is None else decoded(session, "parameter ses"),

@@ -51,20 +51,20 @@ def is_tracker(name: str) -> bool:
     return name in _TRACKERS or name.startswith("utm_")
 
 
-def checked_host(said: str) -> str:
+def checked_host(host: str) -> str:
     """`said` if a Host field may say so (RFC 9110 7.2): a host, and a port or none; or nothing at all. Raises BadUrl. A
     comma, which RFC 3986 lets names have, is taken for a second host."""
-    if not said:
-        return said
-    match = _HOST.fullmatch(said)
-    if match is None or int(said[match.end("name") + 1 :] or 0) > _MOST_PORT:
+    if not host:
+        return host
+    match = _HOST.fullmatch(host)
+    if match is None or int(host[match.end("name") + 1 :] or 0) > _MOST_PORT:
         raise BadUrl("the Host of the request is no host, or no host and port")
     if match["v6"] is not None:
         try:
             IPv6Address(match["v6"])
         except ValueError:
             raise BadUrl("the Host of the request is no IPv6 address") from None
-    return said
+    return host
 
 
 def in_origin_form(raw: str) -> tuple[str, str]:

@@ -13,10 +13,10 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 import proxy
 from proxy.core.errors import CalotypeError, Internal, MethodNotAllowed, Unauthorized, UnknownRoute
 from proxy.edge import responses
-from proxy.edge.admin.auth import COOKIE, LOGIN_S, Gate
+from proxy.edge.admin.auth import COOKIE, LOGIN_S, AdminAuth
 from proxy.edge.admin.operations import Operations, check_query
 from proxy.ports.clock import Clock
-from proxy.ports.operations import Operator
+from proxy.ports.operations import CommandDispatcher
 
 _MOST_FORM_BYTES = 4096
 _PAGES = Path(__file__).parent / "pages"
@@ -30,37 +30,37 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def admin_app(
     *,
-    gate: Gate,
+    auth: AdminAuth,
     spool: Path,
     max_bytes: int,
     registry: CollectorRegistry,
     gather: Callable[[], Awaitable[object]],
     lacking: Callable[[], Awaitable[list[str]]],
-    operator: Operator,
+    operator: CommandDispatcher,
     clock: Clock,
     log: structlog.typing.FilteringBoundLogger,
 ) -> web.Application:
     """The aiohttp application. `gather` is
     awaited before the registry is read, and returns the slowest originals; `lacking` says what readiness lacks."""
     exposition = make_aiohttp_handler(registry)
-    operations = Operations(operator, gate, spool=spool, max_bytes=max_bytes)
+    operations = Operations(operator, auth, spool=spool, max_bytes=max_bytes)
     began_s = clock()
     files = {path.name: path.read_text() for path in _PAGES.iterdir()}
     document = msgspec.json.decode(files["openapi.json"])
-    if gate.is_open:
+    if auth.is_open:
         document["security"] = []
         document["paths"]["/v1/events/s3"]["post"].pop("security")
 
     async def healthz(_: web.Request) -> web.Response:
-        return responses.told({"status": "ok"})
+        return responses.json_response({"status": "ok"})
 
     async def readyz(_: web.Request) -> web.Response:
         lacks = await lacking()
-        return responses.told({"ready": not lacks, "lacking": lacks}, 503 if lacks else 200)
+        return responses.json_response({"ready": not lacks, "lacking": lacks}, 503 if lacks else 200)
 
     async def metrics(request: web.Request) -> web.StreamResponse:
         await gather()
-        return responses.shown(await exposition(request))
+        return responses.with_admin_headers(await exposition(request))
 
     async def status(request: web.Request) -> web.Response:
         check_query(request)
@@ -71,7 +71,7 @@ def admin_app(
             for sample in metric.samples
             if sample.name.startswith(_SHOWN) and not sample.name.endswith(_NOT_SHOWN)
         ]
-        return responses.told(
+        return responses.json_response(
             {
                 "version": proxy.__version__,
                 "lacking": await lacking(),
@@ -83,7 +83,7 @@ def admin_app(
 
     async def openapi(request: web.Request) -> web.Response:
         check_query(request)
-        return responses.told(document)
+        return responses.json_response(document)
 
     async def page(request: web.Request) -> web.Response:
         name = request.path.removeprefix("/") or "status.html"
@@ -93,31 +93,31 @@ def admin_app(
         if request.method == hdrs.METH_GET:
             return responses.page(files["login.html"], "text/html")
         form = parse_qs((await request.read())[:_MOST_FORM_BYTES].decode("utf-8", "replace"))
-        if not gate.fits(form.get("token", [""])[0]):
+        if not auth.is_master_token(form.get("token", [""])[0]):
             return responses.page(
                 files["login.html"].replace("<!--wrong-->", "This is not the token."), "text/html", 401
             )
-        return responses.logged_in(COOKIE, gate.cookie(), LOGIN_S)
+        return responses.logged_in(COOKIE, auth.cookie(), LOGIN_S)
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if request.path not in _OPEN and request.match_info.handler not in operations.handlers:
                 # What is not there is no secret from who has a token, whatever it is good for.
-                gate.enforce(request, None if request.match_info.http_exception else "read")
+                auth.enforce(request, None if request.match_info.http_exception else "read")
             return await handler(request)
         except CalotypeError as failure:
             if isinstance(failure, Unauthorized) and request.path == "/":
-                return responses.go("/login")
-            return responses.refused(failure)
+                return responses.see_other("/login")
+            return responses.admin_problem(failure)
         except web.HTTPMethodNotAllowed as refusal:
             wrong = MethodNotAllowed("this call takes another method")
-            return responses.refused(wrong, allowed=sorted(refusal.allowed_methods))
+            return responses.admin_problem(wrong, allowed=sorted(refusal.allowed_methods))
         except web.HTTPException:
-            return responses.refused(UnknownRoute("the admin listener has nothing here"))
+            return responses.admin_problem(UnknownRoute("the admin listener has nothing here"))
         except Exception:
             log.exception("internal error")
-            return responses.refused(Internal("an unexpected error was logged"))
+            return responses.admin_problem(Internal("an unexpected error was logged"))
 
     app = web.Application(middlewares=[guard])
     app.router.add_get("/healthz", healthz)

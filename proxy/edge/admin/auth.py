@@ -17,7 +17,7 @@ LOGIN_S = 12 * 3600
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class Gate:
+class AdminAuth:
     """`token` is good for everything, each of `tokens` for its scopes. Without `token` there is nothing to prove, on a
     listener that only this machine reaches; then a write must not come from a page of somebody else."""
 
@@ -31,7 +31,7 @@ class Gate:
         """Whether there is nothing to prove."""
         return not self._token
 
-    def fits(self, token: str) -> bool:
+    def is_master_token(self, token: str) -> bool:
         """Whether it is the one that is good for everything."""
         return _equal(token, self._token)
 
@@ -47,7 +47,7 @@ class Gate:
             return
         given = _given(request, basic=scope in ("events", None))
         # Every token is compared, so that the time tells nothing of which it was.
-        granted = {scope} if self.fits(given) else set[str | None]()
+        granted = {scope} if self.is_master_token(given) else set[str | None]()
         for token, scopes in self._tokens.items():
             if _equal(given, token):
                 granted |= {*scopes, None}
@@ -70,8 +70,8 @@ class Gate:
         return _equal(mac, self._mac(until).encode()) and int(until) > self._wall()
 
     def _mac(self, until: str) -> str:
-        said = b"calotype admin page\n" + until.encode("utf-8", "surrogateescape")
-        return hmac.digest(self._token, said, hashlib.sha256).hex()
+        message = b"calotype admin page\n" + until.encode("utf-8", "surrogateescape")
+        return hmac.digest(self._token, message, hashlib.sha256).hex()
 
 
 def _given(request: web.Request, *, basic: bool) -> str:

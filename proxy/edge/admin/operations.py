@@ -16,31 +16,31 @@ from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import UNSET, UnsetType
 
 from proxy.core.admin.commands import (
-    AdminAsked,
+    AdminCommand,
+    CancelJob,
     Explain,
-    Notified,
-    PurgeAsked,
+    JobStatus,
+    PurgeCommand,
+    RetryJob,
+    S3Notification,
     Upload,
     Warm,
-    WarmAgain,
-    WarmCancel,
-    WarmState,
 )
 from proxy.core.errors import BadRequest, BadUrl, Internal, OriginalTooLarge, RateLimited
 from proxy.core.nearest import meant, named, nearest
 from proxy.edge import responses
-from proxy.edge.admin.auth import Gate
+from proxy.edge.admin.auth import AdminAuth
 from proxy.edge.headers import joined
-from proxy.ports.operations import Operator
+from proxy.ports.operations import CommandDispatcher
 
 AT_ONCE = {
     Upload: 8,
     Warm: 4,
-    WarmAgain: 4,
-    WarmCancel: 16,
-    PurgeAsked: 16,
-    Notified: 4,
-    WarmState: 8,
+    RetryJob: 4,
+    CancelJob: 16,
+    PurgeCommand: 16,
+    S3Notification: 4,
+    JobStatus: 8,
     Explain: 8,
 }
 MOST_WAITING = 1000
@@ -66,7 +66,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Read = Callable[[int], Awaitable[bytes]]
 
 
-class WarmBody(msgspec.Struct, forbid_unknown_fields=True):
+class WarmRequest(msgspec.Struct, forbid_unknown_fields=True):
     """The body of POST /v1/warm."""
 
     keys: list[str] | UnsetType = UNSET
@@ -76,7 +76,7 @@ class WarmBody(msgspec.Struct, forbid_unknown_fields=True):
     mount: str = ""
 
 
-class PurgeBody(msgspec.Struct, forbid_unknown_fields=True):
+class PurgeRequest(msgspec.Struct, forbid_unknown_fields=True):
     """The body of POST /v1/purge."""
 
     original: str | UnsetType = UNSET
@@ -95,7 +95,7 @@ class _Spooled(NamedTuple):
     name: str
 
 
-class _Turnstile:
+class _ConcurrencyLimit:
     """Lets so many in at once; who comes when too many wait already is sent away."""
 
     def __init__(self, at_once: int) -> None:
@@ -118,15 +118,15 @@ class _Turnstile:
 class Operations:
     """The handlers. `spool` is where uploads are while they come, in files without a name."""
 
-    def __init__(self, operator: Operator, gate: Gate, *, spool: Path, max_bytes: int) -> None:
+    def __init__(self, operator: CommandDispatcher, auth: AdminAuth, *, spool: Path, max_bytes: int) -> None:
         self._operator = operator
-        self._gate = gate
+        self._auth = auth
         self._spool = spool
         self.max_bytes = max_bytes
         self.handlers: set[Handler] = set()
         """Those that look at the token themselves."""
-        self._turnstiles = {kind: _Turnstile(at_once) for kind, at_once in AT_ONCE.items()}
-        self._receiving = _Turnstile(MOST_RECEIVED)
+        self._turnstiles = {kind: _ConcurrencyLimit(at_once) for kind, at_once in AT_ONCE.items()}
+        self._receiving = _ConcurrencyLimit(MOST_RECEIVED)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """All of them, each behind the scope it takes, with the parameters it knows."""
@@ -147,7 +147,7 @@ class Operations:
 
     def _guarded(self, scope: str, known: tuple[str, ...], handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
-            self._gate.enforce(request, scope)
+            self._auth.enforce(request, scope)
             check_query(request, known)
             return await handler(request)
 
@@ -167,17 +167,17 @@ class Operations:
         if key and name:
             raise BadRequest("parameters name and key: give one of them")
         async with self._receiving, self._spooled(request) as spooled, self._turnstiles[Upload]:
-            asked = Upload(
+            command = Upload(
                 mount=request.query.get("mount", ""),
                 name=name or spooled.name,
                 once=once,
                 key=key,
                 overwrite=overwrite == "true",
             )
-            answer = await self._operator.do(
-                asked, content=spooled.file.fileno(), size_bytes=spooled.size_bytes
+            answer = await self._operator.execute(
+                command, content=spooled.file.fileno(), size_bytes=spooled.size_bytes
             )
-        return responses.told(answer, 201)
+        return responses.json_response(answer, 201)
 
     @asynccontextmanager
     async def _spooled(self, request: web.Request) -> AsyncIterator["_Spooled"]:
@@ -205,24 +205,24 @@ class Operations:
             file.close()
 
     async def _warm(self, request: web.Request) -> web.Response:
-        body = await _read(request, WarmBody)
+        body = await _read(request, WarmRequest)
         if (body.keys is UNSET) == (body.prefix is UNSET):
             raise BadRequest("parameters keys and prefix: give one of them")
         if body.keys == [] or len(body.keys or ()) > MOST_KEYS:
             raise BadRequest(f"parameter keys must have 1 to {MOST_KEYS} of them")
         if len(body.presets) + len(body.transforms) > MOST_TRANSFORMS:
             raise BadRequest(f"parameters presets and transforms may have {MOST_TRANSFORMS} at most")
-        asked = Warm(
+        command = Warm(
             mount=_mount(request, body.mount),
             keys=tuple(body.keys or ()),
             prefix=_given(body.prefix),
             presets=tuple(body.presets),
             transforms=tuple(body.transforms),
         )
-        return await self._do(asked, 202)
+        return await self._execute(command, 202)
 
     async def _purge(self, request: web.Request) -> web.Response:
-        body = await _read(request, PurgeBody)
+        body = await _read(request, PurgeRequest)
         given = [body.original, body.prefix, body.url, body.preset, body.all]
         if sum(each is not UNSET for each in given) != 1:
             raise BadRequest("parameters original, prefix, url, preset and all: give one of them")
@@ -230,7 +230,7 @@ class Operations:
             raise BadRequest("parameter prefix is empty: all is asked for by all")
         if body.all is False:
             raise BadRequest("parameter all must be true, or not be given")
-        asked = PurgeAsked(
+        command = PurgeCommand(
             mount=_mount(request, body.mount),
             original=_given(body.original),
             prefix=_given(body.prefix),
@@ -238,32 +238,32 @@ class Operations:
             preset=_given(body.preset),
             all=body.all is True,
         )
-        return await self._do(asked)
+        return await self._execute(command)
 
     async def _events(self, request: web.Request) -> web.Response:
-        return await self._do(Notified(await _body(request, MOST_EVENT_BYTES)))
+        return await self._execute(S3Notification(await _body(request, MOST_EVENT_BYTES)))
 
     async def _jobs(self, _: web.Request) -> web.Response:
-        return await self._do(WarmState())
+        return await self._execute(JobStatus())
 
     async def _job(self, request: web.Request) -> web.Response:
-        return await self._do(WarmState(request.match_info["id"]))
+        return await self._execute(JobStatus(request.match_info["id"]))
 
     async def _again(self, request: web.Request) -> web.Response:
-        return await self._do(WarmAgain(request.match_info["id"]), 202)
+        return await self._execute(RetryJob(request.match_info["id"]), 202)
 
     async def _cancel(self, request: web.Request) -> web.Response:
-        return await self._do(WarmCancel(request.match_info["id"]))
+        return await self._execute(CancelJob(request.match_info["id"]))
 
     async def _explain(self, request: web.Request) -> web.Response:
         url = request.query.get("url", "")
         if not url:
             raise BadUrl("parameter url must be given: the URL to explain")
-        return await self._do(Explain(url, request.query.get("accept", "")))
+        return await self._execute(Explain(url, request.query.get("accept", "")))
 
-    async def _do(self, asked: AdminAsked, status: int = 200) -> web.Response:
-        async with self._turnstiles[type(asked)]:
-            return responses.told(await self._operator.do(asked), status)
+    async def _execute(self, command: AdminCommand, status: int = 200) -> web.Response:
+        async with self._turnstiles[type(command)]:
+            return responses.json_response(await self._operator.execute(command), status)
 
 
 def _given(value: str | UnsetType) -> str | None:
@@ -324,11 +324,11 @@ def _write_all(file: IO[bytes], chunk: bytes) -> None:
         view = view[file.write(view) :]
 
 
-def _mount(request: web.Request, said: str) -> str:
-    asked = request.query.get("mount", "")
-    if said and asked and said != asked:
+def _mount(request: web.Request, name: str) -> str:
+    command = request.query.get("mount", "")
+    if name and command and name != command:
         raise BadRequest("parameter mount is not the same in the query and in the body")
-    return said or asked
+    return name or command
 
 
 async def _body(request: web.Request, most_bytes: int) -> bytes:

@@ -5,7 +5,7 @@ import os
 
 from aiohttp import hdrs, web
 
-from proxy.core.cache.delivery import Outcome, Visit
+from proxy.core.cache.delivery import AccessRecord, Outcome
 from proxy.core.cache.http_caching import Whole, byte_range, etag, is_refused, is_unmodified, matches
 from proxy.core.cache.keys import original_key
 from proxy.core.errors import UnsupportedFormat
@@ -18,15 +18,20 @@ _CHUNK_BYTES = 256 * 1024
 
 
 async def stream(
-    request: web.BaseRequest, visit: Visit, original: Original, terms: responses.Terms, *, now_s: float
+    request: web.BaseRequest,
+    record: AccessRecord,
+    original: Original,
+    terms: responses.ResponsePolicy,
+    *,
+    now_s: float,
 ) -> web.StreamResponse:
     """200, 206, 304, 412 or 416, sent on the way. Raises UnsupportedFormat for what is no picture."""
     kind = sniff(await asyncio.to_thread(os.pread, original.fileno(), SNIFF_BYTES, 0))
     if kind is None:
         raise UnsupportedFormat(NO_PICTURE)
-    visit.outcome, visit.tier, visit.format = Outcome.HIT, "source", kind
-    visit.key = original_key(original.identity)
-    tag = etag(visit.key)
+    record.outcome, record.tier, record.format = Outcome.HIT, "source", kind
+    record.key = original_key(original.identity)
+    tag = etag(record.key)
     modified_s = _modified_s(original, now_s)
     headers = responses.original_headers(kind, tag, modified_s, terms)
     conditions = list_of(request.headers, hdrs.IF_MATCH), request.headers.get(hdrs.IF_UNMODIFIED_SINCE)
@@ -44,7 +49,7 @@ async def stream(
     if (wanted := range_of(request)) is not None:
         part = byte_range(wanted, request.headers.get(hdrs.IF_RANGE), tag, original.size_bytes)
     if part is None:
-        return responses.unsatisfiable(original.size_bytes, terms, headers["Cache-Status"])
+        return responses.range_not_satisfiable(original.size_bytes, terms, headers["Cache-Status"])
     if part is Whole.WHOLE:
         response = web.StreamResponse(headers=headers)
         part = range(original.size_bytes)
@@ -58,7 +63,7 @@ async def stream(
             await _send(response, original, part)
     except OSError:
         # The head is out: an error can only be shown by breaking off.
-        visit.outcome, visit.error = Outcome.FAILED, "broken-off"
+        record.outcome, record.error = Outcome.FAILED, "broken-off"
         if request.transport is not None:
             request.transport.abort()
     return response

@@ -20,14 +20,14 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from proxy.core.errors import BadUrl, CalotypeError, ExpectationFailed, Internal, Overloaded, UrlTooLong
-from proxy.core.net.trusted_proxies import Hops
+from proxy.core.net.trusted_proxies import TrustedProxies
 from proxy.edge import responses
 from proxy.edge.headers import joined
 
 CANCEL_S = 0.1
-LULL_STEP_S = 0.02
-TURN_AWAY_S = 0.5
-MOST_TURNED_AWAY = 16
+CLOSE_GRACE_STEP_S = 0.02
+REJECT_LINGER_S = 0.5
+MAX_REJECTED = 16
 _VERSIONS = (HttpVersion10, HttpVersion11)
 _WORDS = 3
 """Of a request line; HTTP/0.9 had two."""
@@ -37,7 +37,7 @@ LOOK_S = 15.0
 """How often it is looked whether a client that is owed something takes any of it."""
 
 
-class QuietHandler(RequestHandler):
+class ConnectionHandler(RequestHandler):
     """The hook aiohttp offers: a protocol that answers for a request that could not be read."""
 
     __slots__ = (
@@ -54,7 +54,7 @@ class QuietHandler(RequestHandler):
         super().connection_made(transport)
         named = transport.get_extra_info("peername")
         self.peer = named[0] if isinstance(named, tuple) else ""
-        self.is_trusted = _server_of(self).hops.trusts(self.peer)
+        self.is_trusted = _server_of(self).trusted_proxies.trusts(self.peer)
         self._owed_bytes, self._is_active = 0, False
         self._held, self._is_over = b"", False
         self._line: bytes | None = b""
@@ -198,36 +198,36 @@ def _owed_bytes(transport: asyncio.Transport) -> int:
     return transport.get_write_buffer_size() + held[0]
 
 
-def _server_of(handler: RequestHandler) -> "QuietServer":
+def _server_of(handler: RequestHandler) -> "ConnectionServer":
     server = handler._manager
-    assert isinstance(server, QuietServer)
+    assert isinstance(server, ConnectionServer)
     return server
 
 
 def sender(request: web.BaseRequest) -> tuple[str, str]:
     """Who asks, and the id that a trusted hop gave the request, as it is spelled; empty without one."""
     handler = request.protocol
-    assert isinstance(handler, QuietHandler)
+    assert isinstance(handler, ConnectionHandler)
     if not handler.is_trusted:
         return handler.peer, ""
     headers = request.headers
     forwarded = joined(headers, hdrs.X_FORWARDED_FOR)
-    client = _server_of(handler).hops.client(handler.peer, forwarded)
+    client = _server_of(handler).trusted_proxies.client(handler.peer, forwarded)
     return client, headers.get("X-Request-Id", "")
 
 
-class _TurnedAway(asyncio.Protocol):
+class _RejectedConnection(asyncio.Protocol):
     """A connection too many: told so, whatever it asks, and closed; at once where it is one too many of these too."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, others: "set[_TurnedAway]") -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, others: "set[_RejectedConnection]") -> None:
         self._loop = loop
         self._others = others
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not asked for its class: uvloop's is another.
         self._transport = cast("asyncio.Transport", transport)
-        self._ends = self._loop.call_later(TURN_AWAY_S, self._transport.abort)
-        if len(self._others) >= MOST_TURNED_AWAY:
+        self._ends = self._loop.call_later(REJECT_LINGER_S, self._transport.abort)
+        if len(self._others) >= MAX_REJECTED:
             self._transport.abort()
         self._others.add(self)
 
@@ -254,7 +254,7 @@ def _too_many() -> bytes:
 _TOO_MANY = _too_many()
 
 
-class QuietServer(web.Server):
+class ConnectionServer(web.Server):
     """Makes a QuietHandler for each connection, up to `most_connections`; takes the options of `web.Server`. `refuse` makes
     the answer to what is no request, of the failure and the target, which is empty where it is not known."""
 
@@ -263,14 +263,14 @@ class QuietServer(web.Server):
         handler: Any,
         *,
         refuse: Callable[[CalotypeError, str], web.Response],
-        hops: Hops,
+        trusted_proxies: TrustedProxies,
         most_connections: int,
         **options: Any,
     ) -> None:
         super().__init__(handler, **options)
         self.refuse = refuse
-        self.hops = hops
-        self._turned: set[_TurnedAway] = set()
+        self.trusted_proxies = trusted_proxies
+        self._turned: set[_RejectedConnection] = set()
         self._most_connections = most_connections
         self.turned_away = 0
 
@@ -278,35 +278,40 @@ class QuietServer(web.Server):
         if len(self._connections) >= self._most_connections:
             self.turned_away += 1
             # What asyncio asks for is a protocol; aiohttp promises more than it needs.
-            return _TurnedAway(self._loop, self._turned)  # type: ignore[return-value]
-        return QuietHandler(self, loop=self._loop, **self._kwargs)
+            return _RejectedConnection(self._loop, self._turned)  # type: ignore[return-value]
+        return ConnectionHandler(self, loop=self._loop, **self._kwargs)
 
 
-class QuietRunner(web.ServerRunner):
+class ConnectionRunner(web.ServerRunner):
     """Ends without a failed request: who is connected has a moment to ask once more, and hears that it is the last
     answer, which `on_stop` sees to. A client cannot know that an idle connection is about to be closed; one that is told
     can."""
 
     def __init__(
-        self, server: QuietServer, on_stop: Callable[[], None], *, lull_s: float, shutdown_timeout: float
+        self,
+        server: ConnectionServer,
+        on_stop: Callable[[], None],
+        *,
+        close_grace_s: float,
+        shutdown_timeout: float,
     ) -> None:
         super().__init__(server, shutdown_timeout=shutdown_timeout)
         self._quiet = server
         self._on_stop = on_stop
-        self._lull_s = lull_s
+        self._close_grace_s = close_grace_s
 
     async def cleanup(self) -> None:
         for site in self.sites:
             await site.stop()
         self._on_stop()
         waited_s = 0.0
-        while self._quiet.connections and waited_s < self._lull_s:
-            await asyncio.sleep(LULL_STEP_S)
-            waited_s += LULL_STEP_S
+        while self._quiet.connections and waited_s < self._close_grace_s:
+            await asyncio.sleep(CLOSE_GRACE_STEP_S)
+            waited_s += CLOSE_GRACE_STEP_S
         await super().cleanup()
 
 
-class QuietAppRunner(web.AppRunner):
+class AdminAppRunner(web.AppRunner):
     """Has a QuietServer in front of an application, up to `most_connections`; takes the options of `web.AppRunner`. What
     aiohttp itself answers to an Expect holds the client's bytes."""
 
@@ -319,17 +324,19 @@ class QuietAppRunner(web.AppRunner):
 
         async def handle(request: web.Request) -> web.StreamResponse:
             if joined(request.headers, hdrs.EXPECT).lower() not in ("", "100-continue"):
-                response = responses.refused(ExpectationFailed("nothing but 100-continue can be expected"))
+                response = responses.admin_problem(
+                    ExpectationFailed("nothing but 100-continue can be expected")
+                )
                 response.force_close()
                 return response
             return await self.app._handle(request)
 
-        return QuietServer(
+        return ConnectionServer(
             handle,
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
-            refuse=lambda failure, _: responses.refused(failure),
-            hops=Hops(()),
+            refuse=lambda failure, _: responses.admin_problem(failure),
+            trusted_proxies=TrustedProxies(()),
             most_connections=self._most_connections,
             **made._kwargs,
         )

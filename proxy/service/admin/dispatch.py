@@ -7,56 +7,56 @@ from dataclasses import replace
 from typing import assert_never
 
 from proxy.core.admin.commands import (
-    AdminAsked,
-    AskedFor,
+    AdminCommand,
+    CancelJob,
     Explain,
-    Notified,
-    PurgeAsked,
-    SomeOriginals,
+    JobStatus,
+    ListOriginals,
+    PurgeCommand,
+    RecordUsage,
+    RetryJob,
+    S3Notification,
     Upload,
     Warm,
-    WarmAgain,
-    WarmCancel,
-    WarmState,
 )
-from proxy.core.admin.jobs import Asked, Progress
+from proxy.core.admin.jobs import JobProgress, PregenerationSpec
 from proxy.core.admin.s3_events import parse as parse_events
-from proxy.core.cache.generations import Reach, Scope
+from proxy.core.cache.generations import PurgeScope, ScopeKind
 from proxy.core.errors import BadRequest, CalotypeError, Conflict, PurgeIncomplete, UnknownRoute
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Transform
-from proxy.core.transform.plan import Plan, Recipe, canonical, resolve
-from proxy.core.url.dialects.native import OriginalAsked, VariantAsked, no_preset
+from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
+from proxy.core.url.dialects.native import OriginalUrl, VariantUrl, no_preset
 from proxy.core.url.mounts import Rules, admit, host_name, route
 from proxy.core.url.signing import unsigned
 from proxy.core.url.target import checked_locator, checked_prefix, cut, origin_and_target
-from proxy.ports.operations import Jobs
-from proxy.service.admin.pregeneration import Warming, mount_named
-from proxy.service.admin.purges import Purged, Purges
-from proxy.service.admin.s3_events import Events
+from proxy.ports.operations import JobStore
+from proxy.service.admin.pregeneration import Pregeneration, mount_named
+from proxy.service.admin.purges import PurgeResult, Purges
+from proxy.service.admin.s3_events import S3Events
 from proxy.service.admin.uploads import Uploads
 
 LATEST_JOBS = 100
 
 
-class Operate:
+class Dispatch:
     """Satisfies Operator. What is begun is finished, whoever has asked for it is still there or not, but for uploads."""
 
     def __init__(
         self,
         uploads: Uploads,
-        warming: Warming,
-        jobs: Jobs,
+        pregeneration: Pregeneration,
+        jobs: JobStore,
         purges: Purges,
-        events: Events,
+        events: S3Events,
         rules: Callable[[], Rules],
-        recipe: Recipe,
+        recipe: RenderDefaults,
         explain: Callable[[str, str], Awaitable[object]],
         used: Callable[[Iterable[str]], None],
     ) -> None:
         self._uploads = uploads
-        self._warming = warming
+        self._pregeneration = pregeneration
         self._jobs = jobs
         self._purges = purges
         self._events = events
@@ -65,68 +65,72 @@ class Operate:
         self._explain = explain
         self._used = used
 
-    async def do(self, asked: AdminAsked, *, content: int | None = None, size_bytes: int = 0) -> object:
-        match asked:
+    async def execute(
+        self, command: AdminCommand, *, content: int | None = None, size_bytes: int = 0
+    ) -> object:
+        match command:
             case Upload():
                 assert content is not None
-                return await self._uploads.upload(asked, content, size_bytes)
+                return await self._uploads.upload(command, content, size_bytes)
             case Warm():
-                return await self._warm(asked)
-            case WarmState(""):
-                return await self._jobs.latest(LATEST_JOBS)
-            case WarmState(job):
+                return await self._warm(command)
+            case JobStatus(""):
+                return await self._jobs.recent(LATEST_JOBS)
+            case JobStatus(job):
                 return await self._state(job)
-            case WarmAgain(job):
+            case RetryJob(job):
                 return await self._again(job)
-            case WarmCancel(job):
+            case CancelJob(job):
                 return await self._cancel(job)
-            case PurgeAsked():
-                return await asyncio.shield(self._purge(asked))
-            case Notified(body):
-                return await asyncio.shield(self._events.hear(parse_events(body)))
+            case PurgeCommand():
+                return await asyncio.shield(self._purge(command))
+            case S3Notification(body):
+                return await asyncio.shield(self._events.apply(parse_events(body)))
             case Explain(url, accept):
                 return await self._explain(url, accept)
-            case AskedFor(keys):
+            case RecordUsage(keys):
                 return self._used(keys)
-            case SomeOriginals(most):
-                return await self._warming.some(most)
-        assert_never(asked)
+            case ListOriginals(most):
+                return await self._pregeneration.some_originals(most)
+        assert_never(command)
 
-    async def _warm(self, asked: Warm) -> dict[str, str]:
+    async def _warm(self, command: Warm) -> dict[str, str]:
         presets = self._rules().presets
-        for place, name in enumerate(asked.presets, start=1):
+        for place, name in enumerate(command.presets, start=1):
             if name not in presets:
                 raise no_preset("presets", name, place, presets)
-        transforms = (*(f"t_{name}" for name in asked.presets), *asked.transforms)
-        job = await self._warming.add(
-            Asked(mount=asked.mount, transforms=transforms, keys=asked.keys, prefix=asked.prefix)
+        transforms = (*(f"t_{name}" for name in command.presets), *command.transforms)
+        job = await self._pregeneration.add(
+            PregenerationSpec(
+                mount=command.mount, transforms=transforms, keys=command.keys, prefix=command.prefix
+            )
         )
         return {"id": job}
 
-    async def _state(self, job: str) -> Progress:
+    async def _state(self, job: str) -> JobProgress:
         progress = await self._jobs.progress(job)
         if progress is None:
             raise UnknownRoute("there is no job of this id")
         return progress
 
-    async def _cancel(self, job: str) -> Progress:
-        if not await self._warming.cancel(job):
+    async def _cancel(self, job: str) -> JobProgress:
+        if not await self._pregeneration.cancel(job):
             raise UnknownRoute("there is no job of this id")
         return await self._state(job)
 
     async def _again(self, job: str) -> dict[str, str]:
         if (await self._state(job)).state == "cancelled":
             raise Conflict("this job was cancelled; ask for what it was to make as a new one")
-        if not await self._jobs.again(job):
+        if not await self._jobs.retry(job):
             raise UnknownRoute("there is no job of this id")
-        self._warming.wake()
+        self._pregeneration.wake()
         return {"id": job}
 
-    async def _purge(self, asked: PurgeAsked) -> Purged:
-        if asked.url is not None:
-            purged = await self._purges.renew(*self._of_url(asked, asked.url))
+    async def _purge(self, command: PurgeCommand) -> PurgeResult:
+        if command.url is not None:
+            purged = await self._purges.renew(*self._of_url(command, command.url))
         else:
-            purged = await self._purges.purge(self._scopes(asked))
+            purged = await self._purges.purge(self._scopes(command))
         if purged.open:
             raise PurgeIncomplete(
                 f"{purged.removed} entries were removed, but what is old may still be served; try again",
@@ -135,51 +139,51 @@ class Operate:
             )
         return purged
 
-    def _scopes(self, asked: PurgeAsked) -> list[Scope]:
-        mount = mount_named(self._rules(), asked.mount)
-        if asked.all:
-            return [Scope(mount.source, Reach.PREFIX, "")]
-        if asked.original is not None:
-            return [Scope.of_original(mount.ref(checked_locator(asked.original)))]
-        if asked.prefix is not None:
-            return [Scope(mount.source, Reach.PREFIX, checked_prefix(asked.prefix))]
+    def _scopes(self, command: PurgeCommand) -> list[PurgeScope]:
+        mount = mount_named(self._rules(), command.mount)
+        if command.all:
+            return [PurgeScope(mount.source, ScopeKind.PREFIX, "")]
+        if command.original is not None:
+            return [PurgeScope.of_original(mount.ref(checked_locator(command.original)))]
+        if command.prefix is not None:
+            return [PurgeScope(mount.source, ScopeKind.PREFIX, checked_prefix(command.prefix))]
         presets = self._rules().presets
-        name = asked.preset or ""
+        name = command.preset or ""
         if name not in presets:
             raise no_preset("preset", name, 1, presets)
         plans = self._plans(presets[name])
-        return [Scope(mount.source, Reach.PLAN, canonical(plan)) for plan in plans]
+        return [PurgeScope(mount.source, ScopeKind.PLAN, canonical(plan)) for plan in plans]
 
-    def _of_url(self, asked: PurgeAsked, url: str) -> tuple[OriginalRef, list[Scope]]:
+    def _of_url(self, command: PurgeCommand, url: str) -> tuple[OriginalRef, list[PurgeScope]]:
         """The original of that path, and what a client gets there, in whatever format."""
         rules = self._rules()
         origin, raw = origin_and_target(url)
         cut(raw)
         host = host_name(origin.partition("://")[2])
-        if asked.mount:
-            mount = mount_named(rules, asked.mount)
+        if command.mount:
+            mount = mount_named(rules, command.mount)
             if not raw.startswith(mount.prefix):
                 raise BadRequest("parameter url is not of this mount")
         elif len(rules.mounts) == 1:
             mount = rules.mounts[0]
         else:
             mount = route(rules.mounts, host, raw)
-        found = mount.asked(unsigned(raw), rules.presets)
+        found = mount.parse(unsigned(raw), rules.presets)
         ref = mount.ref(found.key)
-        if isinstance(found, OriginalAsked):
-            return ref, [Scope.of_original(ref)]
+        if isinstance(found, OriginalUrl):
+            return ref, [PurgeScope.of_original(ref)]
         transforms = [found.transform(rules.presets)]
-        if isinstance(found, VariantAsked):
+        if isinstance(found, VariantUrl):
             with suppress(CalotypeError):
                 # As it is without a signature: sizes and strengths may have been moved.
                 transforms.append(admit(mount, found, rules.presets, signed=False))
-        return ref, [Scope.of_variant(ref, plan) for plan in self._plans(*transforms)]
+        return ref, [PurgeScope.of_variant(ref, plan) for plan in self._plans(*transforms)]
 
-    def _plans(self, *asked: Transform) -> list[Plan]:
+    def _plans(self, *command: Transform) -> list[Plan]:
         """The Plans it may come to, each once, whatever the original is and the client accepts."""
         recipe = replace(self._recipe, max_side_px=self._rules().max_side_px)
         plans: dict[Plan, None] = {}
-        for transform in asked:
+        for transform in command:
             kinds = (
                 [transform.format]
                 if isinstance(transform.format, Format)

@@ -12,8 +12,16 @@ from typing import Protocol
 
 import structlog
 
-from proxy.core.admin.jobs import Asked, Failure, Listing, Task, every, format_of, variants_of
-from proxy.core.cache.variant_request import Wanted
+from proxy.core.admin.jobs import (
+    JobFailure,
+    PregenerationListing,
+    PregenerationSpec,
+    PregenerationTask,
+    format_of,
+    requests_of,
+    variants_of,
+)
+from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import BadRequest, CalotypeError, Draining, Overloaded, SourceUnavailable, UnknownRoute
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import Transform
@@ -21,8 +29,8 @@ from proxy.core.url.dialects.native import parse_tokens
 from proxy.core.url.mounts import Mount, Rules
 from proxy.core.url.target import checked_locator, checked_prefix
 from proxy.ports.clock import Clock
-from proxy.ports.operations import Jobs
-from proxy.ports.originals import Shelf
+from proxy.ports.operations import JobStore
+from proxy.ports.originals import WritableSource
 
 PATIENCE_S = 600.0
 """How long a variant may take, all told: it waits behind whatever clients want."""
@@ -33,22 +41,22 @@ _A_WORKER = 6
 """Variants under way for each worker: while one is rendered, others are fetched, and stored."""
 
 
-class Preparer(Protocol):
+class VariantPreparer(Protocol):
     """The miss path, for nobody who waits."""
 
-    async def prepare(self, wanted: Wanted, *, deadline: float) -> bool:
+    async def prepare(self, request: VariantRequest, *, deadline: float) -> bool:
         """Has the variant in the tiers; False where it was there."""
         ...
 
 
-class Warming:
+class Pregeneration:
     """Runs jobs from `start` to `close`; event loop only. `rules` are those that count now."""
 
     def __init__(
         self,
-        jobs: Jobs,
-        preparer: Preparer,
-        shelves: Mapping[str, Shelf],
+        jobs: JobStore,
+        preparer: VariantPreparer,
+        shelves: Mapping[str, WritableSource],
         rules: Callable[[], Rules],
         auto: tuple[Format, ...],
         clock: Clock,
@@ -69,7 +77,7 @@ class Warming:
         self._more = asyncio.Event()
         self._to_list = asyncio.Event()
         self._under_way: dict[tuple[int, int], asyncio.Task[None]] = {}
-        self._next: list[Task] = []
+        self._next: list[PregenerationTask] = []
         self._cancelled: set[int] = set()
         self._loops: list[asyncio.Task[None]] = []
 
@@ -86,21 +94,21 @@ class Warming:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def add(self, asked: Asked) -> str:
+    async def add(self, spec: PregenerationSpec) -> str:
         """Takes a job on; returns its id. Raises what is wrong with it, or SourceUnavailable where it cannot be written
         down."""
         rules = self._rules()
-        mount = mount_named(rules, asked.mount)
-        if asked.prefix is not None:
-            checked_prefix(asked.prefix)
-        for place, key in enumerate(asked.keys):
+        mount = mount_named(rules, spec.mount)
+        if spec.prefix is not None:
+            checked_prefix(spec.prefix)
+        for place, key in enumerate(spec.keys):
             mount.ref(checked_locator(key))
             if place % _AT_A_TIME == 0:
                 await asyncio.sleep(0)  # Others have requests to answer.
-        variants = self._variants(asked.transforms)
+        variants = self._variants(spec.transforms)
         if not variants:
             raise BadRequest("presets or transforms must be given: what is to be made")
-        job = await self._jobs.add(asked, len(asked.keys) * variants)
+        job = await self._jobs.add(spec, len(spec.keys) * variants)
         if job is None:
             raise SourceUnavailable("the job could not be written down", retry_after_s=5)
         self.wake()
@@ -122,7 +130,7 @@ class Warming:
                 task.cancel()
         return True
 
-    async def some(self, most: int) -> list[tuple[str, str]]:
+    async def some_originals(self, most: int) -> list[tuple[str, str]]:
         """Up to `most` originals that are there, mount by mount, each with the name of its mount."""
         found: list[tuple[str, str]] = []
         for mount in self._rules().mounts:
@@ -142,11 +150,11 @@ class Warming:
         self._to_list.set()
 
     def _variants(self, transforms: tuple[str, ...]) -> int:
-        return sum(variants_of(self._transform(said), self._auto) for said in transforms)
+        return sum(variants_of(self._transform(transform), self._auto) for transform in transforms)
 
-    def _transform(self, said: str) -> Transform:
+    def _transform(self, transform: str) -> Transform:
         presets = self._rules().presets
-        return parse_tokens(said, presets).transform(presets)
+        return parse_tokens(transform, presets).transform(presets)
 
     async def _keep_on(
         self, work: Callable[[], Awaitable[None]], after: Callable[[], Awaitable[None]]
@@ -193,7 +201,7 @@ class Warming:
     def _end(self, place: tuple[int, int], _: asyncio.Task[None]) -> None:
         self._under_way.pop(place, None)
 
-    async def _list(self, listing: Listing) -> None:
+    async def _list(self, listing: PregenerationListing) -> None:
         try:
             shelf = self._shelves[mount_named(self._rules(), listing.mount).source]
             variants = self._variants(listing.transforms)
@@ -203,65 +211,72 @@ class Warming:
                 await self._listed(listing, keys, variants)
             await self._listed(listing, [], variants)
         except CalotypeError as failure:
-            await self._jobs.could_not_list(listing.job, Failure("", "", failure.slug, failure.detail))
+            await self._jobs.listing_failed(listing.job, JobFailure("", "", failure.slug, failure.detail))
         except Exception:
             self._log.exception("internal error")
-            told = Failure("", "", CalotypeError.slug, "an unexpected error was logged")
-            await self._jobs.could_not_list(listing.job, told)
+            outcome = JobFailure("", "", CalotypeError.slug, "an unexpected error was logged")
+            await self._jobs.listing_failed(listing.job, outcome)
 
-    async def _listed(self, listing: Listing, keys: list[str], variants: int) -> None:
-        await _written(lambda: self._jobs.listed(listing.job, keys, variants=variants, is_all=not keys))
+    async def _listed(self, listing: PregenerationListing, keys: list[str], variants: int) -> None:
+        await _written(lambda: self._jobs.add_listed(listing.job, keys, variants=variants, is_all=not keys))
         self._more.set()
 
-    async def _do(self, task: Task) -> None:
+    async def _do(self, task: PregenerationTask) -> None:
         made: list[bool] = []
-        failures: list[Failure] = []
+        failures: list[JobFailure] = []
         async with asyncio.TaskGroup() as making, self._turn:
             # Variants of one original follow one another, so that it is looked at and opened once for them all.
-            for said in task.transforms:
+            for transform in task.transforms:
                 try:
-                    every_wanted = self._wanted(task, said)
+                    every_wanted = self._requests(task, transform)
                 except CalotypeError as failure:
-                    failures += [Failure(task.key, said, failure.slug, failure.detail)] * self._count(said)
+                    failures += [JobFailure(task.key, transform, failure.slug, failure.detail)] * self._count(
+                        transform
+                    )
                     continue
-                for wanted in every_wanted:
+                for request in every_wanted:
                     await self._seats.acquire()
                     making.create_task(
-                        self._make(task, said, wanted, made, failures), name="variant"
+                        self._make(task, transform, request, made, failures), name="variant"
                     ).add_done_callback(lambda _: self._seats.release())
         done, skipped = made.count(True), made.count(False)
         # Or it would be done again and again.
         await _written(lambda: self._jobs.finish(task, done=done, skipped=skipped, failures=failures))
 
     async def _make(
-        self, task: Task, said: str, wanted: Wanted, made: list[bool], failures: list[Failure]
+        self,
+        task: PregenerationTask,
+        transform: str,
+        request: VariantRequest,
+        made: list[bool],
+        failures: list[JobFailure],
     ) -> None:
         """One variant: `made` or not, for it was there, or one of the `failures`."""
         try:
-            made.append(await self._prepare(wanted))
+            made.append(await self._prepare(request))
         except CalotypeError as failure:
-            failures.append(Failure(task.key, said, failure.slug, failure.detail, format_of(wanted)))
+            failures.append(JobFailure(task.key, transform, failure.slug, failure.detail, format_of(request)))
         except Exception:
             self._log.exception("internal error")
-            told = "an unexpected error was logged"
-            failures.append(Failure(task.key, said, CalotypeError.slug, told, format_of(wanted)))
+            outcome = "an unexpected error was logged"
+            failures.append(JobFailure(task.key, transform, CalotypeError.slug, outcome, format_of(request)))
 
-    def _count(self, said: str) -> int:
+    def _count(self, transform: str) -> int:
         """How many variants it would have been."""
         with suppress(CalotypeError):
-            return self._variants((said,))
+            return self._variants((transform,))
         return 1
 
-    def _wanted(self, task: Task, said: str) -> list[Wanted]:
+    def _requests(self, task: PregenerationTask, transform: str) -> list[VariantRequest]:
         rules = self._rules()
         ref = mount_named(rules, task.mount).ref(checked_locator(task.key))
-        return list(every(ref, self._transform(said), self._auto, rules.max_side_px))
+        return list(requests_of(ref, self._transform(transform), self._auto, rules.max_side_px))
 
-    async def _prepare(self, wanted: Wanted) -> bool:
+    async def _prepare(self, request: VariantRequest) -> bool:
         """What fails because the node is busy is no failure of the picture."""
         for _ in range(TRIES):
             try:
-                return await self._preparer.prepare(wanted, deadline=self._clock() + PATIENCE_S)
+                return await self._preparer.prepare(request, deadline=self._clock() + PATIENCE_S)
             except Draining:
                 await asyncio.sleep(PATIENCE_S)  # Until the stop ends this, too.
             except Overloaded:

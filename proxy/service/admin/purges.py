@@ -13,15 +13,22 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from proxy.core.cache.generations import Generations, Purge, Scope
+from proxy.core.cache.generations import Generations, Purge, PurgeScope
 from proxy.core.cache.keys import Entry
 from proxy.core.errors import CalotypeError, PurgeIncomplete
 from proxy.core.image.original import OriginalRef
 from proxy.ports.clock import Clock, WallClock
-from proxy.ports.operations import Fleet, Follower, Hook, Index, Journal, Unfollowed
-from proxy.ports.originals import OriginalsTier
+from proxy.ports.operations import (
+    CdnPurge,
+    EntryIndex,
+    NotAcknowledged,
+    PurgeJournal,
+    PurgeLog,
+    PurgeSubscriber,
+)
+from proxy.ports.originals import OriginalStore
 from proxy.service.request.originals import Originals
-from proxy.service.request.tier_chain import Chain
+from proxy.service.request.tier_chain import TierChain
 
 FOLLOW_S = 3.0
 """How long a process may take to forget; one that is being replaced is waited for so long."""
@@ -34,7 +41,7 @@ _KEYS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purged:
+class PurgeResult:
     """What came of a purge. `tiers` counts entries that this node has deleted, by tier, `behind` those it is still
     deleting. Where `open` is not empty the purge is not complete: what is old may still be served there."""
 
@@ -44,7 +51,7 @@ class Purged:
     open: list[str] = field(default_factory=list)
 
 
-class _Deleting:
+class _Deletion:
     """What becomes of the entries that purges cover; how many are `left` is known once they are found."""
 
     def __init__(self) -> None:
@@ -60,14 +67,14 @@ class Purges:
     def __init__(
         self,
         generations: Generations,
-        journal: Journal,
+        journal: PurgeJournal,
         originals: Originals,
-        index: Index,
-        chain: Chain,
-        keep: OriginalsTier,
+        index: EntryIndex,
+        chain: TierChain,
+        keep: OriginalStore,
         *,
-        fleet: Fleet | None,
-        hook: Hook | None = None,
+        fleet: PurgeLog | None,
+        hook: CdnPurge | None = None,
         neighbours: Callable[[], int] = lambda: 0,
         processes: int,
         followed: bool = False,
@@ -92,14 +99,14 @@ class Purges:
         self._wall = wall
         self._salt = salt
         self._log = log
-        self._followers: dict[str, Follower] = {}
+        self._followers: dict[str, PurgeSubscriber] = {}
         self._followed = asyncio.Event()
         self._order = asyncio.Lock()
         self._unwritten: list[Purge] = []
-        self._owed: dict[Scope, str] = {}
+        self._owed: dict[PurgeScope, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def follow(self, name: str, follower: Follower) -> None:
+    def subscribe(self, name: str, follower: PurgeSubscriber) -> None:
         """The process of that name is told from now on, in place of the one before it. It believes nothing of what was
         before."""
         self._followers[name] = follower
@@ -107,7 +114,7 @@ class Purges:
         self._is_followed = True
         self._notice()
 
-    def leave(self, name: str, follower: Follower) -> None:
+    def unsubscribe(self, name: str, follower: PurgeSubscriber) -> None:
         """It is told no more; another may come in its place."""
         if self._followers.get(name) is follower:
             del self._followers[name]
@@ -127,7 +134,7 @@ class Purges:
         self._followed.set()
         self._followed = asyncio.Event()
 
-    async def purge(self, scopes: Sequence[Scope]) -> Purged:
+    async def purge(self, scopes: Sequence[PurgeScope]) -> PurgeResult:
         """Purges all of `scopes`, everywhere, in every Unicode normal form of their keys; `open` of what is returned says
         where that could not be done."""
         purges = self._purges_of(scopes)
@@ -141,32 +148,32 @@ class Purges:
         # What stands behind us is asked anew only when nothing old can come of it.
         if self._hook is not None and not unheard:
             unheard += await self._hook.call(scopes)
-        deleting = _Deleting()
+        deleting = _Deletion()
         await asyncio.wait({self._start(purges, deleting)}, timeout=DELETE_S)
         tiers = dict(deleting.tiers)
         self._log.info("purged", scopes=len(scopes), tiers=tiers, open=unheard)
-        return Purged(removed=sum(tiers.values()), tiers=tiers, behind=deleting.left, open=unheard)
+        return PurgeResult(removed=sum(tiers.values()), tiers=tiers, behind=deleting.left, open=unheard)
 
-    async def renew(self, ref: OriginalRef, scopes: Sequence[Scope]) -> Purged:
+    async def renew(self, ref: OriginalRef, scopes: Sequence[PurgeScope]) -> PurgeResult:
         """Purges `scopes`, which are of that original, and has every node look at it anew; all that was made of it, where it is
         another than the fleet knows, or cannot be looked at."""
-        await self.found([ref])
+        await self.original_changed([ref])
         known, tag = await self._originals.known_tag(ref), ""
         try:
-            is_another, tag = await self._originals.look(ref, deadline=self._clock() + LOOK_S)
+            is_another, tag = await self._originals.revalidate(ref, deadline=self._clock() + LOOK_S)
         except CalotypeError:
             is_another = True
         if is_another or (tag and tag != known):
-            scopes = [Scope.of_original(ref)]
+            scopes = [PurgeScope.of_original(ref)]
         purged = await self.purge(scopes)
         self._originals.note_tag(ref, tag)
         return purged
 
     def generation(self, ref: OriginalRef) -> str:
         """That of an original now."""
-        return self._generations.of(ref)
+        return self._generations.original_generation(ref)
 
-    async def intend(self, scopes: Sequence[Scope]) -> None:
+    async def intend(self, scopes: Sequence[PurgeScope]) -> None:
         """Has a restart purge these, whatever becomes of what is about to be done. Raises PurgeIncomplete, where nothing
         must be done."""
         try:
@@ -176,30 +183,30 @@ class Purges:
                 f"the purge could not be written, so nothing was changed: {fault.strerror}"
             ) from None
 
-    def _purges_of(self, scopes: Sequence[Scope]) -> list[Purge]:
+    def _purges_of(self, scopes: Sequence[PurgeScope]) -> list[Purge]:
         """Purges of `scopes` under a new token, in every Unicode normal form of their keys."""
         token = self._generations.next_token(int(self._wall() * 1e9), self._salt())
         return [Purge(each, token) for scope in scopes for each in scope.spelled()]
 
-    async def learn(self, purges: Sequence[Purge]) -> list[str]:
+    async def apply_remote(self, purges: Sequence[Purge]) -> list[str]:
         """Applies what another node has purged; returns what of this node could not be reached. Purges without a token
         only tell that an original is there by now."""
         for scope, token in purges:
             if not token:
-                self._originals.found(OriginalRef(scope.source, scope.text))
+                self._originals.drop_negative(OriginalRef(scope.source, scope.text))
         news = [purge for purge in purges if purge.token and self._generations.is_news(purge)]
         if not news and not self._owed and not self._unwritten:
             return []
         unheard = await self._apply(news)
         if news:
-            self._start(news, _Deleting())
+            self._start(news, _Deletion())
         return unheard
 
-    async def found(self, refs: Sequence[OriginalRef]) -> list[str]:
+    async def original_changed(self, refs: Sequence[OriginalRef]) -> list[str]:
         """Has every node forget that these originals were missing."""
-        scopes = [each for ref in refs for each in Scope.of_original(ref).spelled()]
+        scopes = [each for ref in refs for each in PurgeScope.of_original(ref).spelled()]
         for scope in scopes:
-            self._originals.found(OriginalRef(scope.source, scope.text))
+            self._originals.drop_negative(OriginalRef(scope.source, scope.text))
         if self._fleet is None or not refs:
             return []
         return await self._fleet.publish([Purge(scope, "") for scope in scopes])
@@ -227,35 +234,37 @@ class Purges:
                 self._generations.apply(purge)
                 self._owed[purge.scope] = purge.token
                 if (ref := purge.scope.original) is not None:
-                    self._originals.found(ref)
-        told = dict(self._owed)
-        if unreached := await self._tell(list(told)):
+                    self._originals.drop_negative(ref)
+        confirmed_by = dict(self._owed)
+        if unreached := await self._tell(list(confirmed_by)):
             return [*unheard, *unreached]
-        for scope, token in told.items():
+        for scope, token in confirmed_by.items():
             if self._owed.get(scope) == token:
                 del self._owed[scope]
         return unheard
 
-    async def _tell(self, scopes: Sequence[Scope]) -> list[str]:
+    async def _tell(self, scopes: Sequence[PurgeScope]) -> list[str]:
         """Has the processes that answer forget; those that are there, and those that come in time."""
         deadline = self._clock() + FOLLOW_S
-        told: dict[Follower, bool] = {}
+        confirmed_by: dict[PurgeSubscriber, bool] = {}
 
-        async def tell(follower: Follower) -> None:
-            told[follower] = False
-            with suppress(TimeoutError, Unfollowed):
+        async def tell(follower: PurgeSubscriber) -> None:
+            confirmed_by[follower] = False
+            with suppress(TimeoutError, NotAcknowledged):
                 async with asyncio.timeout_at(deadline):
-                    await follower.forget(scopes, [])
-                told[follower] = True
+                    await follower.invalidate(scopes, [])
+                confirmed_by[follower] = True
 
         def confirmed() -> int:
-            return sum(told.get(follower, False) for follower in self._followers.values())
+            return sum(confirmed_by.get(follower, False) for follower in self._followers.values())
 
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 while True:
                     more = self._followed
-                    await asyncio.gather(*(tell(one) for one in self._followers.values() if one not in told))
+                    await asyncio.gather(
+                        *(tell(one) for one in self._followers.values() if one not in confirmed_by)
+                    )
                     if confirmed() >= self._expected:
                         return []
                     await more.wait()
@@ -263,7 +272,7 @@ class Purges:
             f"this node: {self._expected - confirmed()} of its {self._expected} processes did not confirm"
         ]
 
-    def _start(self, purges: Sequence[Purge], deleting: _Deleting) -> asyncio.Task[None]:
+    def _start(self, purges: Sequence[Purge], deleting: _Deletion) -> asyncio.Task[None]:
         task = asyncio.create_task(self._delete(purges, deleting), name="purge")
         self._tasks.add(task)
         task.add_done_callback(self._end)
@@ -274,7 +283,7 @@ class Purges:
         if not task.cancelled() and (failure := task.exception()) is not None:
             self._log.error("what was purged could not be deleted", reason=repr(failure))
 
-    async def _delete(self, purges: Sequence[Purge], deleting: _Deleting) -> None:
+    async def _delete(self, purges: Sequence[Purge], deleting: _Deletion) -> None:
         entries = await self._index.find(purges)
         deleting.left = len(entries)
         for first in range(0, len(entries), _KEYS_AT_ONCE):
@@ -282,12 +291,12 @@ class Purges:
             keys = [entry.key for entry in part if not entry.is_original]
             for follower in list(self._followers.values()):
                 # Only to make room: who does not hear it makes room in time.
-                with suppress(TimeoutError, Unfollowed):
+                with suppress(TimeoutError, NotAcknowledged):
                     async with asyncio.timeout(FOLLOW_S):
-                        deleting.tiers[self._chain.fast] += await follower.forget([], keys)
+                        deleting.tiers[self._chain.fast] += await follower.invalidate([], keys)
             await self._delete_part(part, deleting)
 
-    async def _delete_part(self, entries: Sequence[Entry], deleting: _Deleting) -> None:
+    async def _delete_part(self, entries: Sequence[Entry], deleting: _Deletion) -> None:
         waiting = iter(entries)
         gone = []
 

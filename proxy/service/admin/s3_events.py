@@ -7,23 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from proxy.core.admin.jobs import Asked
+from proxy.core.admin.jobs import PregenerationSpec
 from proxy.core.admin.s3_events import Event
-from proxy.core.cache.generations import Scope
-from proxy.core.cache.keys import Seen
+from proxy.core.cache.generations import PurgeScope
+from proxy.core.cache.keys import LastEvent
 from proxy.core.errors import CalotypeError, PurgeIncomplete
 from proxy.core.image.original import OriginalRef
 from proxy.core.url.mounts import Rules
-from proxy.core.url.original_urls import S3Place
+from proxy.core.url.original_urls import S3Location
 from proxy.core.url.target import checked_key
-from proxy.ports.operations import Index
-from proxy.service.admin.pregeneration import Warming
+from proxy.ports.operations import EntryIndex
+from proxy.service.admin.pregeneration import Pregeneration
 from proxy.service.admin.purges import Purges
 from proxy.service.request.originals import Originals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class EventSummary:
     """What came of a notification, in events: `ignored` were of other buckets, or older than what is known."""
 
     created: int = 0
@@ -31,17 +31,17 @@ class Heard:
     ignored: int = 0
 
 
-class Events:
+class S3Events:
     """The use case. `places` are the s3 sources by name; `is_alone` says that no other node may have made anything of an
     original that this one does not know."""
 
     def __init__(
         self,
-        places: Mapping[str, S3Place],
+        places: Mapping[str, S3Location],
         originals: Originals,
         purges: Purges,
-        warming: Warming,
-        index: Index,
+        pregeneration: Pregeneration,
+        index: EntryIndex,
         rules: Callable[[], Rules],
         eager: tuple[str, ...],
         *,
@@ -50,13 +50,13 @@ class Events:
         self._places = places
         self._originals = originals
         self._purges = purges
-        self._warming = warming
+        self._pregeneration = pregeneration
         self._index = index
         self._rules = rules
         self._eager = eager
         self._is_alone = is_alone
 
-    async def hear(self, events: Sequence[Event]) -> Heard:
+    async def apply(self, events: Sequence[Event]) -> EventSummary:
         """Raises PurgeIncomplete, after which the same notification may come again."""
         created: dict[OriginalRef, Event] = {}
         removed: dict[OriginalRef, Event] = {}
@@ -65,7 +65,7 @@ class Events:
             refs = list(self._refs(event))
             for ref in refs:
                 last = created.get(ref) or removed.get(ref)
-                seen = Seen(last.etag, last.sequencer) if last else await self._index.seen(ref)
+                seen = LastEvent(last.etag, last.sequencer) if last else await self._index.last_event(ref)
                 if seen is not None and event.is_before(seen.sequencer):
                     ignored += 1
                     continue
@@ -77,15 +77,15 @@ class Events:
         for ref, event in created.items():
             (there if await self._is_the_same(ref, event) else gone).append(ref)
         await self._purge(gone)
-        await self._purges.found(there)
+        await self._purges.original_changed(there)
         for ref, event in created.items():
             if event.etag and await self._originals.known_tag(ref) != event.etag:
-                await self._originals.tell_tag(ref, event.etag)
+                await self._originals.publish_tag(ref, event.etag)
         await self._prepare(list(created))
         # Last: what could not be done to the end is done again when it is told again.
         for ref, event in (created | removed).items():
-            await self._index.saw(ref, Seen(event.etag, event.sequencer))
-        return Heard(created=len(created), removed=len(removed), ignored=ignored)
+            await self._index.record_event(ref, LastEvent(event.etag, event.sequencer))
+        return EventSummary(created=len(created), removed=len(removed), ignored=ignored)
 
     def _refs(self, event: Event) -> list[OriginalRef]:
         """The originals it is about; of a key that no URL can name there is none."""
@@ -101,7 +101,7 @@ class Events:
         all."""
         if event.etag and await self._originals.known_tag(ref) == event.etag:
             return True
-        seen = await self._index.seen(ref)
+        seen = await self._index.last_event(ref)
         if seen is None:
             return self._is_alone
         return bool(event.etag) and seen.etag == event.etag
@@ -109,7 +109,7 @@ class Events:
     async def _purge(self, refs: Sequence[OriginalRef]) -> None:
         if not refs:
             return
-        purged = await self._purges.purge([Scope.of_original(ref) for ref in refs])
+        purged = await self._purges.purge([PurgeScope.of_original(ref) for ref in refs])
         if purged.open:
             raise PurgeIncomplete("not every node has confirmed the purge", open=tuple(purged.open))
 
@@ -119,4 +119,6 @@ class Events:
             keys = tuple(ref.key for ref in refs if ref.source == mount.source)
             refs = [ref for ref in refs if ref.source != mount.source]
             if keys and transforms:
-                await self._warming.add(Asked(mount=mount.name, transforms=transforms, keys=keys))
+                await self._pregeneration.add(
+                    PregenerationSpec(mount=mount.name, transforms=transforms, keys=keys)
+                )

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from proxy.core.admin.commands import Upload, safe_name
-from proxy.core.admin.jobs import Asked
-from proxy.core.cache.generations import Scope
+from proxy.core.admin.jobs import PregenerationSpec
+from proxy.core.cache.generations import PurgeScope
 from proxy.core.errors import CalotypeError, Conflict, PurgeIncomplete
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
@@ -20,9 +20,9 @@ from proxy.core.url.dialects.native import path_url
 from proxy.core.url.mounts import Mount, Rules, client_url
 from proxy.core.url.target import checked_key
 from proxy.ports.clock import Clock
-from proxy.ports.originals import Shelf
+from proxy.ports.originals import WritableSource
 from proxy.ports.rendering import Renderer
-from proxy.service.admin.pregeneration import Warming, mount_named
+from proxy.service.admin.pregeneration import Pregeneration, mount_named
 from proxy.service.admin.purges import Purges
 from proxy.service.request.originals import Originals
 from proxy.service.request.singleflight import Flight
@@ -38,7 +38,7 @@ _LOOK = Plan(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Uploaded:
+class UploadResult:
     """An original that is stored; `urls` are those of its eager presets, which job `warm` makes, if there are any."""
 
     key: str
@@ -50,7 +50,7 @@ class Uploaded:
     warm: str = ""
 
 
-class Received:
+class UploadedOriginal:
     """Satisfies Original: what was uploaded, before it has a place. `descriptor` is closed by whoever opened it."""
 
     tag = ""
@@ -75,69 +75,71 @@ class Uploads:
 
     def __init__(
         self,
-        shelves: Mapping[str, Shelf],
+        sources: Mapping[str, WritableSource],
         originals: Originals,
         renderer: Renderer,
-        warming: Warming,
+        pregeneration: Pregeneration,
         purges: Purges,
         rules: Callable[[], Rules],
         eager: tuple[str, ...],
         clock: Clock,
     ) -> None:
-        self._shelves = shelves
+        self._shelves = sources
         self._originals = originals
         self._renderer = renderer
-        self._warming = warming
+        self._pregeneration = pregeneration
         self._purges = purges
         self._rules = rules
         self._eager = eager
         self._clock = clock
         self._under_way: dict[str, tuple[asyncio.Lock, int]] = {}
 
-    async def upload(self, asked: Upload, descriptor: int, size_bytes: int) -> Uploaded:
+    async def upload(self, command: Upload, descriptor: int, size_bytes: int) -> UploadResult:
         """Raises UnsupportedFormat, Undecodable, OriginalTooLarge, Conflict, or what a source raises."""
-        mount = mount_named(self._rules(), asked.mount)
-        key = checked_key(asked.key) if asked.key else ""
-        folder = uuid.uuid5(_NAMESPACE, f"{mount.name}\n{asked.once}") if asked.once else uuid.uuid4()
+        mount = mount_named(self._rules(), command.mount)
+        key = checked_key(command.key) if command.key else ""
+        folder = uuid.uuid5(_NAMESPACE, f"{mount.name}\n{command.once}") if command.once else uuid.uuid4()
         deadline = self._clock() + PATIENCE_S
         facts = await self._look(
-            Received(descriptor, OriginalRef(mount.source, f"{uuid.uuid4()}"), size_bytes), deadline
+            UploadedOriginal(descriptor, OriginalRef(mount.source, f"{uuid.uuid4()}"), size_bytes), deadline
         )
-        shelf = self._shelves[mount.source]
+        source = self._shelves[mount.source]
         async with self._seat(key or str(folder)):
             if not key:
                 # Once more is what it was the first time, whatever it is called now.
                 before = (
-                    [key async for keys in shelf.keys(f"{folder}/") for key in keys] if asked.once else []
+                    [key async for keys in source.keys(f"{folder}/") for key in keys] if command.once else []
                 )
-                key = before[0] if before else f"{folder}/{safe_name(asked.name, facts.format)}"
-            content = Received(descriptor, OriginalRef(mount.source, key), size_bytes)
+                key = before[0] if before else f"{folder}/{safe_name(command.name, facts.format)}"
+            content = UploadedOriginal(descriptor, OriginalRef(mount.source, key), size_bytes)
             try:
-                await self._keep(asked, shelf, content, facts)
-                return await self._stored(asked, mount, content, facts, deadline)
+                await self._keep(command, source, content, facts)
+                return await self._stored(command, mount, content, facts, deadline)
             except BaseException:
-                if not (asked.once or asked.key):
+                if not (command.once or command.key):
                     # Nobody will ever hear of its key. With a name of its own a second try is on its way.
-                    await asyncio.shield(self._take_back(shelf, key))
+                    await asyncio.shield(self._take_back(source, key))
                 raise
 
-    async def _keep(self, asked: Upload, shelf: Shelf, content: Received, facts: Facts) -> None:
+    async def _keep(
+        self, command: Upload, source: WritableSource, content: UploadedOriginal, facts: Facts
+    ) -> None:
         ref = content.identity.ref
         generation = self._purges.generation(ref)
-        if not asked.overwrite:
-            if asked.key and not asked.once and await shelf.exists(ref.key):
+        if not command.overwrite:
+            if command.key and not command.once and await source.exists(ref.key):
                 raise Conflict("there is an original under this key already; overwrite=true replaces it")
             try:
-                await shelf.keep(ref.key, content, kind=facts.format, generation=generation)
+                await source.store(ref.key, content, kind=facts.format, generation=generation)
             except Conflict:
-                if asked.once:
+                if command.once:
                     raise Conflict("other bytes were uploaded under this Idempotency-Key") from None
                 raise
             return
-        scopes = [Scope.of_original(ref)]
+        scopes = [PurgeScope.of_original(ref)]
         await self._purges.intend(scopes)
         try:
-            await shelf.keep(ref.key, content, kind=facts.format, generation=generation, overwrite=True)
+            await source.store(ref.key, content, kind=facts.format, generation=generation, overwrite=True)
         finally:
             # Whatever came of it, and whoever still waits for it: what was there may be there no more.
             purged = await asyncio.shield(self._purges.purge(scopes))
@@ -148,9 +150,9 @@ class Uploads:
                 open=tuple(purged.open),
             )
 
-    async def _take_back(self, shelf: Shelf, key: str) -> None:
+    async def _take_back(self, source: WritableSource, key: str) -> None:
         with suppress(CalotypeError):
-            await shelf.discard(key)
+            await source.delete(key)
 
     @asynccontextmanager
     async def _seat(self, folder: str) -> AsyncIterator[None]:
@@ -167,23 +169,27 @@ class Uploads:
                 del self._under_way[folder]
 
     async def _stored(
-        self, asked: Upload, mount: Mount, content: Received, facts: Facts, deadline: float
-    ) -> Uploaded:
+        self, command: Upload, mount: Mount, content: UploadedOriginal, facts: Facts, deadline: float
+    ) -> UploadResult:
         ref = content.identity.ref
-        if asked.key:
-            await self._purges.found([ref])
+        if command.key:
+            await self._purges.original_changed([ref])
         else:
-            self._originals.found(ref)
+            self._originals.drop_negative(ref)
         await self._originals.note_facts(ref, facts, deadline=deadline)
         with suppress(CalotypeError):
             # What the store has now, and made of it here, is the same.
-            await self._originals.tell_tag(ref, (await self._originals.look(ref, deadline=deadline)).tag)
-        version = self._purges.generation(ref) if asked.overwrite else None
+            await self._originals.publish_tag(
+                ref, (await self._originals.revalidate(ref, deadline=deadline)).tag
+            )
+        version = self._purges.generation(ref) if command.overwrite else None
         transforms = tuple(f"t_{name}" for name in self._eager)
         job = ""
         if transforms:
-            job = await self._warming.add(Asked(mount=mount.name, transforms=transforms, keys=(ref.key,)))
-        return Uploaded(
+            job = await self._pregeneration.add(
+                PregenerationSpec(mount=mount.name, transforms=transforms, keys=(ref.key,))
+            )
+        return UploadResult(
             key=ref.key,
             width=facts.width_px,
             height=facts.height_px,
@@ -196,9 +202,9 @@ class Uploads:
             warm=job,
         )
 
-    async def _look(self, content: Received, deadline: float) -> Facts:
+    async def _look(self, content: UploadedOriginal, deadline: float) -> Facts:
         facts = await self._renderer.probe(content, deadline=deadline)
         await self._renderer.render(
-            content, _LOOK, deadline=deadline, on_start=lambda: None, haste=Flight(is_behind=True)
+            content, _LOOK, deadline=deadline, on_start=lambda: None, priority=Flight(is_behind=True)
         )
         return facts

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
-from proxy.core.cache.delivery import NO_TIMINGS, VALIDATOR, Belief, Delivered, Delivery, Outcome, Variant
-from proxy.core.cache.generations import Reach, Scope
-from proxy.core.cache.variant_request import Named, Wanted
+from proxy.core.cache.delivery import NO_TIMINGS, VALIDATOR, Delivered, Delivery, Freshness, Outcome, Variant
+from proxy.core.cache.generations import PurgeScope, ScopeKind
+from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.errors import OriginalNotFound
 from proxy.core.image.original import OriginalRef
 from proxy.core.memo import Memo
@@ -21,10 +21,10 @@ from proxy.ports.originals import Original
 from proxy.ports.tiers import InstantTier
 from proxy.service.request.singleflight import Flight, Flights
 
-MOMENT_S = 0.25
-PATIENCE_S = 0.25
+JOIN_WINDOW_S = 0.25
+STALE_WAIT_S = 0.25
 """How long a picture that is at hand waits for word on whether its original is still the same."""
-RECOVERY_S = 1.0
+STALE_IF_ERROR_S = 1.0
 _MEMO_ENTRIES = 20_000
 
 
@@ -36,24 +36,28 @@ class Deliver:
         self._producer = producer
         self._flights = flights
         self._clock = clock
-        self._hits: Memo[Wanted, Delivery] = Memo(_MEMO_ENTRIES)
-        self._names: Memo[Wanted, Named] = Memo(_MEMO_ENTRIES)
-        self._beliefs: Memo[OriginalRef, Belief] = Memo(_MEMO_ENTRIES)
-        self._met: Memo[Wanted, float] = Memo(_MEMO_ENTRIES)
-        self._looking: dict[OriginalRef, float] = {}
+        self._hits: Memo[VariantRequest, Delivery] = Memo(_MEMO_ENTRIES)
+        self._keys: Memo[VariantRequest, ResolvedKey] = Memo(_MEMO_ENTRIES)
+        self._freshness: Memo[OriginalRef, Freshness] = Memo(_MEMO_ENTRIES)
+        self._met: Memo[VariantRequest, float] = Memo(_MEMO_ENTRIES)
+        self._revalidating_since: dict[OriginalRef, float] = {}
         self._purges = 0
 
-    def recall(self, wanted: Wanted) -> Delivered | None:
+    def fresh_hit(self, request: VariantRequest) -> Delivered | None:
         """The memory hit, at once, as long as the original's identity may be believed; None for all else."""
-        hit = self._hits.get(wanted)
-        if hit is None or not self._holds(wanted.ref, hit.belief) or not self._is_met(wanted):
+        hit = self._hits.get(request)
+        if (
+            hit is None
+            or not self._is_fresh(request.ref, hit.freshness)
+            or not self._is_version_checked(request)
+        ):
             return None
         variant = self._memory.lookup(hit.key)
         return None if variant is None else Delivered(hit, variant)
 
     async def variant(
         self,
-        wanted: Wanted,
+        request: VariantRequest,
         *,
         deadline: float,
         redirect_until_s: float = 0,
@@ -64,48 +68,48 @@ class Deliver:
 
         `is_current` says whether the client holds the variant of a key already; then nothing is looked up.
         """
-        is_met = self._is_met(wanted) or await self._meet(wanted, deadline)
-        delivered = await self._brought(wanted, deadline, redirect_until_s, is_current)
+        is_met = self._is_version_checked(request) or await self._check_version(request, deadline)
+        delivered = await self._brought(request, deadline, redirect_until_s, is_current)
         if is_met:
             return delivered
         return delivered._replace(delivery=replace(delivered.delivery, provisional=True))
 
-    def _is_met(self, wanted: Wanted) -> bool:
+    def _is_version_checked(self, request: VariantRequest) -> bool:
         """Whether the version that the URL names, if it does, needs no look at the original."""
-        return wanted.version is None or self._met.get(wanted, 0.0) > self._clock()
+        return request.version is None or self._met.get(request, 0.0) > self._clock()
 
-    async def _meet(self, wanted: Wanted, deadline: float) -> bool:
+    async def _check_version(self, request: VariantRequest, deadline: float) -> bool:
         """Whether the look has been, after which other things are believed."""
-        assert wanted.version is not None
+        assert request.version is not None
         purges = self._purges
-        until_s, belief = await self._producer.meet(wanted.ref, wanted.version, deadline=deadline)
+        until_s, belief = await self._producer.check_version(request.ref, request.version, deadline=deadline)
         if not until_s:
             return False
-        self._met.keep(wanted, until_s)
+        self._met.keep(request, until_s)
         if purges == self._purges:
-            self._beliefs.keep(wanted.ref, belief)
+            self._freshness.keep(request.ref, belief)
         return True
 
     async def _brought(
         self,
-        wanted: Wanted,
+        request: VariantRequest,
         deadline: float,
         redirect_until_s: float,
         is_current: Callable[[str], bool] | None,
     ) -> Delivered:
         flight: tuple[object, ...]
         purges = self._purges
-        if is_current is None and wanted not in self._names:
-            flight = (self._moment(), wanted.by_value)
+        if is_current is None and request not in self._keys:
+            flight = (self._moment(), request.by_value)
         else:
             # The name alone may be all there is to ask: the bytes are here, or with the client.
-            named = await self._named(wanted, deadline)
+            named = await self._resolve_key(request, deadline)
             if is_current is not None and is_current(named.key):
                 return Delivered(_hit(named, VALIDATOR), None)
             if (variant := self._memory.lookup(named.key)) is not None:
                 hit = _hit(named, self._memory.name)
                 return (
-                    self._remember(wanted, hit, variant)
+                    self._remember(request, hit, variant)
                     if purges == self._purges
                     else Delivered(hit, variant)
                 )
@@ -113,123 +117,127 @@ class Deliver:
         # Of those who ask at this moment, or for this very key: nobody joins who comes when the original is another.
         (delivery, brought), collapsed = await self._flights.run(
             ("variant", purges, redirect_until_s, *flight),
-            lambda _: self._producer.variant(wanted, deadline=deadline, redirect_until_s=redirect_until_s),
+            lambda _: self._producer.variant(request, deadline=deadline, redirect_until_s=redirect_until_s),
             deadline=deadline,
         )
         if purges != self._purges:
             return Delivered(delivery, brought)  # True when it was asked for, and for nobody who asks now.
-        self._learn(wanted, Named(delivery.key, delivery.format, delivery.belief))
+        self._record(request, ResolvedKey(delivery.key, delivery.format, delivery.freshness))
         if brought is not None and (
             self._memory.lookup(delivery.key) or self._memory.store(delivery.key, brought)
         ):
             recalled = replace(
                 delivery, outcome=Outcome.HIT, tier=self._memory.name, stored=False, timings=NO_TIMINGS
             )
-            self._remember(wanted, recalled, brought)
+            self._remember(request, recalled, brought)
         if collapsed and delivery.outcome is Outcome.MISS:
             delivery = replace(delivery, outcome=Outcome.COLLAPSED, timings=NO_TIMINGS)
         return Delivered(delivery, brought)
 
-    async def forget(self, scopes: Sequence[Scope] | None, keys: Sequence[str]) -> int:
+    async def invalidate(self, scopes: Sequence[PurgeScope] | None, keys: Sequence[str]) -> int:
         """Satisfies Follower; with None for all that is believed."""
         if scopes is None or scopes:
             self._purges += 1
         if scopes is None:
-            self._beliefs.clear()
-            self._names.clear()
+            self._freshness.clear()
+            self._keys.clear()
             self._hits.clear()
         for scope in scopes or ():
             if (ref := scope.original) is not None:
-                self._beliefs.pop(ref, None)
+                self._freshness.pop(ref, None)
             else:
-                self._beliefs.clear()
-            if scope.reach in (Reach.PLAN, Reach.VARIANT):
+                self._freshness.clear()
+            if scope.kind in (ScopeKind.PLAN, ScopeKind.VARIANT):
                 # These have other keys now, of originals that are the same.
-                self._names.clear()
+                self._keys.clear()
                 self._hits.clear()
         return sum(self._memory.remove(key) for key in keys)
 
-    def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
+    def open_current(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
         """The original itself, open as long as the context is."""
-        return self._producer.latest(ref, deadline=deadline)
+        return self._producer.open_current(ref, deadline=deadline)
 
-    async def _named(self, wanted: Wanted, deadline: float) -> Named:
+    async def _resolve_key(self, request: VariantRequest, deadline: float) -> ResolvedKey:
         """Remembered as long as it may be believed, and asked once for all who ask at the same moment."""
         purges = self._purges
-        named = self._names.get(wanted)
-        if named is not None and self._holds(wanted.ref, named.belief):
+        named = self._keys.get(request)
+        if named is not None and self._is_fresh(request.ref, named.freshness):
             return named
-        if named is not None and (held := self._at_hand(wanted.ref, named)):
+        if named is not None and (held := self._servable_stale(request.ref, named)):
             now_s = self._clock()
-            if now_s - self._looking.get(wanted.ref, math.inf) > PATIENCE_S:
+            if now_s - self._revalidating_since.get(request.ref, math.inf) > STALE_WAIT_S:
                 return named  # It was asked for long ago; to ask again would not help.
-            if now_s < held.last_s:
-                if wanted.ref not in self._looking:
-                    self._flights.begin(*self._looked_up(wanted, deadline))
+            if now_s < held.stale_until_s:
+                if request.ref not in self._revalidating_since:
+                    self._flights.start_detached(*self._revalidation(request, deadline))
                 return named
             try:
-                async with asyncio.timeout(PATIENCE_S):
-                    return await self._renamed(wanted, deadline)
+                async with asyncio.timeout(STALE_WAIT_S):
+                    return await self._revalidate(request, deadline)
             except TimeoutError:
-                if purges == self._purges and self._at_hand(wanted.ref, named):
+                if purges == self._purges and self._servable_stale(request.ref, named):
                     # Who looks after originals has other worries. What was true a second ago is, for another.
-                    until_s = self._clock() + RECOVERY_S
-                    return self._learn(wanted, named._replace(belief=named.belief._replace(until_s=until_s)))
-        return await self._renamed(wanted, deadline)
+                    until_s = self._clock() + STALE_IF_ERROR_S
+                    return self._record(
+                        request, named._replace(freshness=named.freshness._replace(fresh_until_s=until_s))
+                    )
+        return await self._revalidate(request, deadline)
 
-    async def _renamed(self, wanted: Wanted, deadline: float) -> Named:
+    async def _revalidate(self, request: VariantRequest, deadline: float) -> ResolvedKey:
         purges = self._purges
-        named = (await self._flights.run(*self._looked_up(wanted, deadline), deadline=deadline)).result
-        return self._names.keep(wanted, named) if purges == self._purges else named
+        named = (await self._flights.run(*self._revalidation(request, deadline), deadline=deadline)).result
+        return self._keys.keep(request, named) if purges == self._purges else named
 
-    def _looked_up(
-        self, wanted: Wanted, deadline: float
-    ) -> tuple[tuple[object, ...], Callable[[Flight], Awaitable[Named]]]:
+    def _revalidation(
+        self, request: VariantRequest, deadline: float
+    ) -> tuple[tuple[object, ...], Callable[[Flight], Awaitable[ResolvedKey]]]:
         """The flight that asks for the name, and its key."""
         purges = self._purges
 
-        async def look(flight: Flight) -> Named:
-            alone = wanted.ref not in self._looking
+        async def look(flight: Flight) -> ResolvedKey:
+            alone = request.ref not in self._revalidating_since
             if alone:
                 # Who gives up is served what is old; the answer is for those who come after.
-                flight.hold()
-                self._looking[wanted.ref] = self._clock()
+                flight.keep_running()
+                self._revalidating_since[request.ref] = self._clock()
             try:
-                named = await self._producer.name(wanted, deadline=deadline)
-                return self._learn(wanted, named) if purges == self._purges else named
+                named = await self._producer.resolve_key(request, deadline=deadline)
+                return self._record(request, named) if purges == self._purges else named
             except OriginalNotFound:
-                self._beliefs.pop(wanted.ref, None)
+                self._freshness.pop(request.ref, None)
                 raise
             finally:
                 if alone:
-                    del self._looking[wanted.ref]
+                    del self._revalidating_since[request.ref]
 
-        return ("name", purges, self._moment(), wanted.by_value), look
+        return ("name", purges, self._moment(), request.by_value), look
 
-    def _at_hand(self, ref: OriginalRef, named: Named) -> Belief | None:
+    def _servable_stale(self, ref: OriginalRef, named: ResolvedKey) -> Freshness | None:
         """What was last believed of an original, where its picture is in memory and it is not known to be another."""
-        held = self._beliefs.get(ref)
-        if held is None or held.version != named.belief.version or self._memory.lookup(named.key) is None:
+        held = self._freshness.get(ref)
+        if held is None or held.version != named.freshness.version or self._memory.lookup(named.key) is None:
             return None
         return held
 
-    def _learn(self, wanted: Wanted, named: Named) -> Named:
+    def _record(self, request: VariantRequest, named: ResolvedKey) -> ResolvedKey:
         """One look at an original is good for all that is made of it."""
-        self._beliefs.keep(wanted.ref, named.belief)
-        return self._names.keep(wanted, named)
+        self._freshness.keep(request.ref, named.freshness)
+        return self._keys.keep(request, named)
 
     def _moment(self) -> int:
-        return int(self._clock() / MOMENT_S)
+        return int(self._clock() / JOIN_WINDOW_S)
 
-    def _holds(self, ref: OriginalRef, belief: Belief) -> bool:
+    def _is_fresh(self, ref: OriginalRef, belief: Freshness) -> bool:
         """Whether what rests on `belief` still holds, by the last look at the original."""
-        held = self._beliefs.get(ref)
-        return held is not None and held.version == belief.version and held.until_s > self._clock()
+        held = self._freshness.get(ref)
+        return held is not None and held.version == belief.version and held.fresh_until_s > self._clock()
 
-    def _remember(self, wanted: Wanted, hit: Delivery, variant: Variant) -> Delivered:
-        self._hits.keep(wanted, hit)
+    def _remember(self, request: VariantRequest, hit: Delivery, variant: Variant) -> Delivered:
+        self._hits.keep(request, hit)
         return Delivered(hit, variant)
 
 
-def _hit(named: Named, tier: str) -> Delivery:
-    return Delivery(key=named.key, format=named.format, outcome=Outcome.HIT, tier=tier, belief=named.belief)
+def _hit(named: ResolvedKey, tier: str) -> Delivery:
+    return Delivery(
+        key=named.key, format=named.format, outcome=Outcome.HIT, tier=tier, freshness=named.freshness
+    )

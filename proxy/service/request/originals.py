@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from proxy.core.cache.delivery import Belief, Variant
+from proxy.core.cache.delivery import Freshness, Variant
 from proxy.core.cache.generations import Generations
 from proxy.core.cache.keys import Entry, facts_key, identity_key, original_key
 from proxy.core.errors import (
@@ -26,21 +26,21 @@ from proxy.core.image.facts import Facts
 from proxy.core.image.formats import NO_PICTURE, SNIFF_BYTES, sniff
 from proxy.core.image.original import Identity, OriginalRef, forms
 from proxy.ports.clock import Clock
-from proxy.ports.operations import Index
-from proxy.ports.originals import Original, OriginalsTier, Source
+from proxy.ports.operations import EntryIndex
+from proxy.ports.originals import Original, OriginalStore, Source
 from proxy.ports.rendering import Refusals, Renderer
 from proxy.ports.telemetry import Metrics
-from proxy.service.request.remembered import Remembered
+from proxy.service.request.remembered import TtlCache
 from proxy.service.request.singleflight import Flight, Flights
-from proxy.service.request.tier_chain import Chain
+from proxy.service.request.tier_chain import TierChain
 
-STALE_S = 5.0
+STALE_IF_ERROR_S = 5.0
 """How long a source that is out of order is not asked again about an original that is served meanwhile."""
 
 _GONE = ""
-MOST_KNOWN_BYTES, MOST_ABSENT_BYTES = 16 * 2**20, 3 * 2**20
-_TRIES = 3
-_AHEAD, _MOST_AHEAD_S = 0.05, 1.0
+MAX_IDENTITY_BYTES, MAX_NEGATIVE_BYTES = 16 * 2**20, 3 * 2**20
+_ATTEMPTS = 3
+REFRESH_AHEAD, MAX_REFRESH_AHEAD_S = 0.05, 1.0
 """Which last part of the time that an identity may be believed is there to look it up anew, so that hits need not wait."""
 
 T = TypeVar("T")
@@ -55,18 +55,18 @@ class OriginalChanged(Exception):
         self.is_known = is_known
 
 
-class _Known(NamedTuple):
+class _OriginalRecord(NamedTuple):
     """Who an original was when it was last looked at, or what is said of one that was missing, from when on it is looked up
     again, and until when it may be believed."""
 
     identity: Identity | None
     missing: str
-    until_s: float
-    last_s: float
+    fresh_until_s: float
+    stale_until_s: float
     generation: str
 
 
-class Found(NamedTuple):
+class Revalidated(NamedTuple):
     """What a look found: whether the original is another than the fleet knows, and what its source tells it by, if it
     names no versions."""
 
@@ -88,14 +88,14 @@ class Originals:
     def __init__(
         self,
         sources: Mapping[str, Source],
-        chain: Chain,
+        chain: TierChain,
         renderer: Renderer,
         flights: Flights,
         clock: Clock,
         metrics: Metrics,
-        keep: OriginalsTier | None = None,
+        keep: OriginalStore | None = None,
         generations: Generations | None = None,
-        index: Index | None = None,
+        index: EntryIndex | None = None,
         refusals: Refusals | None = None,
     ) -> None:
         self._sources = sources
@@ -108,33 +108,33 @@ class Originals:
         self._generations = Generations() if generations is None else generations
         self._index = index
         self._refusals = refusals
-        self._known: Remembered[OriginalRef, _Known] = Remembered(
-            MOST_KNOWN_BYTES,
+        self._known: TtlCache[OriginalRef, _OriginalRecord] = TtlCache(
+            MAX_IDENTITY_BYTES,
             clock,
             lambda ref, known: (
                 *(ref.key, known.missing, known.generation),
                 known.identity.version if known.identity else "",
             ),
         )
-        self._absent: Remembered[tuple[OriginalRef, str], tuple[str, float]] = Remembered(
-            MOST_ABSENT_BYTES, clock, lambda of, absent: (of[0].key, of[1], absent[0])
+        self._negative: TtlCache[tuple[OriginalRef, str], tuple[str, float]] = TtlCache(
+            MAX_NEGATIVE_BYTES, clock, lambda of, absent: (of[0].key, of[1], absent[0])
         )
-        self._at_hand: dict[Identity, Original] = {}
-        self._borrowers: Counter[Identity] = Counter()
+        self._open: dict[Identity, Original] = {}
+        self._users: Counter[Identity] = Counter()
 
     async def identify(self, ref: OriginalRef, *, deadline: float) -> Identity:
         """The identity, looked up at its source no more often than the source's `recheck_s`."""
-        generation = self._generations.of(ref)
+        generation = self._generations.original_generation(ref)
         known = self._known_of(ref, generation)
-        if known is None or known.until_s <= self._clock() or self._is_doubted(known.identity):
+        if known is None or known.fresh_until_s <= self._clock() or self._is_doubted(known.identity):
             landed = await self._flights.run(
                 ("identify", ref, generation),
-                lambda _: self._look(ref, generation, deadline),
+                lambda _: self._revalidate(ref, generation, deadline),
                 deadline=deadline,
             )
             known = landed.result
         if known.identity is None:
-            raise OriginalNotFound(known.missing, lasts_s=known.last_s - self._clock())
+            raise OriginalNotFound(known.missing, lasts_s=known.stale_until_s - self._clock())
         return known.identity
 
     def _is_doubted(self, known: Identity | OriginalNotFound | None) -> bool:
@@ -142,15 +142,15 @@ class Originals:
         proves nothing."""
         return isinstance(known, Identity) and self._refusals is not None and self._refusals.has_ended(known)
 
-    def _known_of(self, ref: OriginalRef, generation: str) -> "_Known | None":
+    def _known_of(self, ref: OriginalRef, generation: str) -> "_OriginalRecord | None":
         """What is remembered since the last purge."""
         known = self._known.get(ref)
         return known if known is not None and known.generation == generation else None
 
-    async def look(self, ref: OriginalRef, *, deadline: float) -> Found:
+    async def revalidate(self, ref: OriginalRef, *, deadline: float) -> Revalidated:
         """Asks the source now, whatever is remembered. What was not known before is from now on; what is another than
         was known stays so until it is purged. Raises OriginalNotFound, or whatever the source raises."""
-        generation = self._generations.of(ref)
+        generation = self._generations.original_generation(ref)
         try:
             async with asyncio.timeout_at(deadline):
                 tag = await self._sources[ref.source].tag(ref.key)
@@ -158,37 +158,37 @@ class Originals:
             raise SourceTimeout("the source did not answer in time") from None
         if not tag:
             return await self._look_afresh(ref, generation, deadline)
-        self._absent.forget((ref, generation))
+        self._negative.forget((ref, generation))
         known = await self._tag_of(ref, generation)
-        if known is None and (self._index is None or await self._index.seen(ref) is None):
+        if known is None and (self._index is None or await self._index.last_event(ref) is None):
             self._store_tag(ref, generation, tag)
-            return Found(False, tag)
+            return Revalidated(False, tag)
         # What was purged meanwhile was looked at by another node, or by its owner.
-        return Found(known != tag and generation == self._generations.of(ref), tag)
+        return Revalidated(known != tag and generation == self._generations.original_generation(ref), tag)
 
-    async def _look_afresh(self, ref: OriginalRef, generation: str, deadline: float) -> Found:
+    async def _look_afresh(self, ref: OriginalRef, generation: str, deadline: float) -> Revalidated:
         serves_stale = self._sources[ref.source].serves_stale
         known = self._known_of(ref, generation)
         last = await self._last(ref, generation) if serves_stale else known.identity if known else None
-        found = await self._look(ref, generation, deadline, afresh=True)
+        found = await self._revalidate(ref, generation, deadline, afresh=True)
         if found.identity is None:
             raise OriginalNotFound(found.missing)
-        is_current = generation == self._generations.of(ref)
-        return Found(last is not None and last.version != found.identity.version and is_current, "")
+        is_current = generation == self._generations.original_generation(ref)
+        return Revalidated(last is not None and last.version != found.identity.version and is_current, "")
 
     def note_tag(self, ref: OriginalRef, tag: str) -> None:
         """The fleet knows the original by `tag` from now on, until it is purged."""
         if tag:
-            self._store_tag(ref, self._generations.of(ref), tag)
+            self._store_tag(ref, self._generations.original_generation(ref), tag)
 
-    async def tell_tag(self, ref: OriginalRef, tag: str) -> None:
+    async def publish_tag(self, ref: OriginalRef, tag: str) -> None:
         """The same, and every node can know it when this returns."""
         self.note_tag(ref, tag)
-        await self._chain.settled(identity_key(ref, self._generations.of(ref)), None)
+        await self._chain.is_durable(identity_key(ref, self._generations.original_generation(ref)), None)
 
     async def known_tag(self, ref: OriginalRef) -> str | None:
         """What the fleet knows the original by since the last purge."""
-        return await self._tag_of(ref, self._generations.of(ref))
+        return await self._tag_of(ref, self._generations.original_generation(ref))
 
     def _store_tag(self, ref: OriginalRef, generation: str, tag: str) -> None:
         self._store(ref, generation, identity_key(ref, generation), tag.encode())
@@ -212,30 +212,33 @@ class Originals:
             if await self._tag_of(ref, generation) is None:
                 self._store_tag(ref, generation, tag)
 
-        self._flights.begin(("tag", ref, generation), learn)
+        self._flights.start_detached(("tag", ref, generation), learn)
 
-    async def _look(
+    async def _revalidate(
         self, ref: OriginalRef, generation: str, deadline: float, *, afresh: bool = False
-    ) -> "_Known":
+    ) -> "_OriginalRecord":
         """With `afresh` only what the source says now counts."""
         source = self._sources[ref.source]
         last = await self._last(ref, generation) if source.serves_stale else None
         known: Identity | OriginalNotFound
-        lasts_s, ahead_s = source.recheck_s, min(_AHEAD * source.recheck_s, _MOST_AHEAD_S)
+        lasts_s, ahead_s = (
+            source.freshness_lifetime_s,
+            min(REFRESH_AHEAD * source.freshness_lifetime_s, MAX_REFRESH_AHEAD_S),
+        )
         try:
             async with asyncio.timeout_at(deadline):
                 known = await source.identify(ref.key, None if self._is_doubted(last) else last, generation)
             if self._refusals is not None and self._is_doubted(known):
                 self._refusals.forget(known)  # They came anew, and are tried anew.
         except OriginalNotFound as missing:
-            known, lasts_s, ahead_s = missing.with_traceback(None), source.missing_s, 0.0
+            known, lasts_s, ahead_s = missing.with_traceback(None), source.negative_ttl_s, 0.0
         except (TimeoutError, SourceTimeout, SourceUnavailable) as failure:
             if last is None or afresh:
                 if isinstance(failure, TimeoutError):
                     raise SourceTimeout("the source did not answer in time") from None
                 raise
             self._metrics.fetched(ref.source, "stale")
-            known, lasts_s, ahead_s = last, min(lasts_s, STALE_S), 0.0
+            known, lasts_s, ahead_s = last, min(lasts_s, STALE_IF_ERROR_S), 0.0
         if source.serves_stale and _version(known) != (last.version if last else _GONE):
             if _version(known) != _GONE:
                 self._metrics.fetched(ref.source, "ok")
@@ -255,11 +258,11 @@ class Originals:
         lasts_s: float,
         ahead_s: float,
         generation: str,
-    ) -> _Known:
+    ) -> _OriginalRecord:
         last_s = self._clock() + lasts_s
         identity, missing = (known, "") if isinstance(known, Identity) else (None, known.detail)
-        found = _Known(identity, missing, last_s - ahead_s, last_s, generation)
-        if generation == self._generations.of(ref):
+        found = _OriginalRecord(identity, missing, last_s - ahead_s, last_s, generation)
+        if generation == self._generations.original_generation(ref):
             self._known.keep(ref, found, last_s)
             if identity is not None and identity.ref != ref:
                 self._known.keep(identity.ref, found, last_s)
@@ -274,50 +277,50 @@ class Originals:
         version = brought.variant.body.decode() if brought else _GONE
         return None if version == _GONE else Identity(ref, version, generation)
 
-    def belief(self, identity: Identity) -> Belief:
+    def freshness(self, identity: Identity) -> Freshness:
         """Until when `identity` need not be looked up again; no time at all if another is known by now."""
         known = self._known.get(identity.ref)
         version = f"{identity.version} {identity.generation}"
         if known is None or known.identity != identity:
-            return Belief(version, 0.0)
-        return Belief(version, known.until_s, known.last_s)
+            return Freshness(version, 0.0)
+        return Freshness(version, known.fresh_until_s, known.stale_until_s)
 
-    async def while_it_rests(self, ref: OriginalRef, work: Callable[[], Awaitable[T]]) -> T:
+    async def retry_if_changed(self, ref: OriginalRef, work: Callable[[], Awaitable[T]]) -> T:
         """`work`, begun anew where the original turns out to have changed; raises SourceUnavailable where it
         does so again and again."""
-        for _ in range(_TRIES):
+        for _ in range(_ATTEMPTS):
             try:
                 return await work()
             except OriginalChanged as changed:
                 if not changed.is_known:
-                    self.forget(ref)
+                    self.drop_identity(ref)
         raise SourceUnavailable("the original keeps changing while it is read", retry_after_s=1)
 
-    def forget(self, ref: OriginalRef) -> None:
+    def drop_identity(self, ref: OriginalRef) -> None:
         """The next `identify` asks the source."""
         self._known.forget(ref)
 
-    def found(self, ref: OriginalRef) -> None:
+    def drop_negative(self, ref: OriginalRef) -> None:
         """It is there by now, whatever was remembered."""
-        self.forget(ref)
-        self._absent.forget((ref, self._generations.of(ref)))
+        self.drop_identity(ref)
+        self._negative.forget((ref, self._generations.original_generation(ref)))
 
     async def facts(self, identity: Identity, *, deadline: float) -> Facts:
         """From a tier, or read from the original's header and kept."""
         key = facts_key(identity)
-        kept = self._chain.recall(key)
+        kept = self._chain.peek(key)
         if kept is not None:
             return msgspec.json.decode(kept.body, type=Facts)
 
         async def read() -> Variant:
-            async with self.borrow(identity, deadline=deadline) as original:
+            async with self.open(identity, deadline=deadline) as original:
                 facts = await self._renderer.probe(original, deadline=deadline)
                 if not original.unchanged():
                     raise OriginalChanged
             return Variant(kind=None, body=msgspec.json.encode(facts), of=str(identity.ref))
 
         async def find(flight: Flight) -> Facts:
-            brought = await self._chain.bring(key, None, read, deadline=deadline)
+            brought = await self._chain.lookup_or_make(key, None, read, deadline=deadline)
             if self._index is not None:
                 self._index.note(identity.ref, Entry(key, None, generation=identity.generation))
             return msgspec.json.decode(brought.variant.body, type=Facts)
@@ -330,15 +333,15 @@ class Originals:
         self._store(ref, identity.generation, facts_key(identity), msgspec.json.encode(facts))
 
     @asynccontextmanager
-    async def borrow(self, identity: Identity, *, deadline: float) -> AsyncIterator[Original]:
+    async def open(self, identity: Identity, *, deadline: float) -> AsyncIterator[Original]:
         """The original of `identity`, fetched once for all who hold it at the same time, closed by the last.
 
         Raises OriginalChanged where the source has another by now.
         """
-        self._borrowers[identity] += 1
+        self._users[identity] += 1
         try:
             # Whoever leaves last closes it: what a flight lands with may be gone by the time one wakes.
-            while (original := self._at_hand.get(identity)) is None:
+            while (original := self._open.get(identity)) is None:
                 await self._flights.run(
                     ("fetch", identity),
                     lambda flight: self._fetch(identity, flight, deadline),
@@ -346,26 +349,26 @@ class Originals:
                 )
             yield original
         finally:
-            self._borrowers[identity] -= 1
-            if not self._borrowers[identity]:
-                del self._borrowers[identity]
-                if (returned := self._at_hand.pop(identity, None)) is not None:
+            self._users[identity] -= 1
+            if not self._users[identity]:
+                del self._users[identity]
+                if (returned := self._open.pop(identity, None)) is not None:
                     returned.close()
 
     @asynccontextmanager
-    async def latest(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
+    async def open_current(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
         """The original as its source has it now, for whoever wants its bytes and not a certain version."""
         async with AsyncExitStack() as stack:
 
             async def attempt() -> Original:
                 identity = await self.identify(ref, deadline=deadline)
-                original = await stack.enter_async_context(self.borrow(identity, deadline=deadline))
+                original = await stack.enter_async_context(self.open(identity, deadline=deadline))
                 if not original.unchanged():
                     raise OriginalChanged
                 await self._check(original)
                 return original
 
-            original = await self.while_it_rests(ref, attempt)
+            original = await self.retry_if_changed(ref, attempt)
             yield original
 
     async def _check(self, original: Original) -> None:
@@ -378,7 +381,7 @@ class Originals:
             raise failure
 
     async def _fetch(self, identity: Identity, flight: Flight, deadline: float) -> Original:
-        flight.hold()  # An open file must reach a hand that closes it.
+        flight.keep_running()  # An open file must reach a hand that closes it.
         original = await self._keep.lookup(identity) if self._keep is not None else None
         if original is None:
             original = await self._from_source(identity, deadline)
@@ -388,10 +391,10 @@ class Originals:
             original.close()
             self._adopt(original.identity)
             raise OriginalChanged(is_known=True)
-        if not self._borrowers[identity]:
+        if not self._users[identity]:
             original.close()
         else:
-            self._at_hand[identity] = original
+            self._open[identity] = original
         return original
 
     def _adopt(self, identity: Identity) -> None:
@@ -399,14 +402,14 @@ class Originals:
         source = self._sources[identity.ref.source]
         if source.serves_stale:
             self._note(identity.ref, identity, identity.generation)
-        self._remember(identity.ref, identity, source.recheck_s, 0.0, identity.generation)
+        self._remember(identity.ref, identity, source.freshness_lifetime_s, 0.0, identity.generation)
         for other in forms(identity.ref.key)[1:]:
-            self.forget(OriginalRef(identity.ref.source, other))
+            self.drop_identity(OriginalRef(identity.ref.source, other))
 
     async def _from_source(self, identity: Identity, deadline: float) -> Original:
         ref, generation = identity.ref, identity.generation
         # Beside the identity, not in its place: what was made of the original is served though it is gone.
-        detail, until_s = self._absent.get((ref, generation)) or ("", 0.0)
+        detail, until_s = self._negative.get((ref, generation)) or ("", 0.0)
         if (lasts_s := until_s - self._clock()) > 0:
             raise OriginalNotFound(detail, lasts_s=lasts_s)
         try:
@@ -418,9 +421,9 @@ class Originals:
         except CalotypeError as failure:
             self._metrics.fetched(ref.source, failure.slug)
             if isinstance(failure, OriginalNotFound):
-                failure.lasts_s = self._sources[ref.source].missing_s
+                failure.lasts_s = self._sources[ref.source].negative_ttl_s
                 until_s = self._clock() + failure.lasts_s
-                self._absent.keep((ref, generation), (failure.detail, until_s), until_s)
+                self._negative.keep((ref, generation), (failure.detail, until_s), until_s)
             raise
         self._metrics.fetched(ref.source, "ok")
         if original.tag:

@@ -27,7 +27,7 @@ _REMEMBERED = 10_000
 T = TypeVar("T")
 
 
-class _Refused(NamedTuple):
+class _Rejection(NamedTuple):
     kind: type[CalotypeError]
     detail: str
     until_s: float
@@ -39,13 +39,13 @@ class Quarantine:
     def __init__(self, renderer: Renderer, clock: Clock) -> None:
         self._renderer = renderer
         self._clock = clock
-        self._refused: LRUCache[str, _Refused] = LRUCache(_REMEMBERED)
+        self._refused: LRUCache[str, _Rejection] = LRUCache(_REMEMBERED)
 
     def refuse(self, identity: Identity, failure: CalotypeError, seconds: float = UNDECODABLE_S) -> None:
         """Does not lengthen the time of what is refused already."""
         name = original_key(identity)
         if not self._is_refused(self._refused.get(name)):
-            self._refused[name] = _Refused(type(failure), failure.detail, self._clock() + seconds)
+            self._refused[name] = _Rejection(type(failure), failure.detail, self._clock() + seconds)
 
     def has_ended(self, identity: Identity) -> bool:
         refused = self._refused.get(original_key(identity))
@@ -54,7 +54,7 @@ class Quarantine:
     def forget(self, identity: Identity) -> None:
         self._refused.pop(original_key(identity), None)
 
-    def _is_refused(self, refused: _Refused | None) -> bool:
+    def _is_refused(self, refused: _Rejection | None) -> bool:
         return refused is not None and self._clock() < refused.until_s
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
@@ -69,11 +69,13 @@ class Quarantine:
         *,
         deadline: float,
         on_start: Callable[[], None],
-        haste: Haste | None = None,
+        priority: Haste | None = None,
     ) -> Variant:
         return await self._attempt(
             original.identity,
-            lambda: self._renderer.render(original, plan, deadline=deadline, on_start=on_start, haste=haste),
+            lambda: self._renderer.render(
+                original, plan, deadline=deadline, on_start=on_start, priority=priority
+            ),
         )
 
     async def _attempt(self, identity: Identity, job: Callable[[], Awaitable[T]]) -> T:

@@ -17,13 +17,13 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class _Held(NamedTuple, Generic[V]):
+class _CachedValue(NamedTuple, Generic[V]):
     value: V
     until_s: float
     bytes: int
 
 
-class Remembered(Generic[K, V]):
+class TtlCache(Generic[K, V]):
     """At most `max_bytes`: what was used longest ago goes first. `texts` are those that an entry holds alone. What has ended
     is still found until the next sweep, `SWEEP_S` later at most; event loop only."""
 
@@ -31,7 +31,7 @@ class Remembered(Generic[K, V]):
         self._max_bytes = max_bytes
         self._clock = clock
         self._texts = texts
-        self._held: OrderedDict[K, _Held[V]] = OrderedDict()
+        self._held: OrderedDict[K, _CachedValue[V]] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
         self.held_bytes = 0
 
@@ -48,7 +48,7 @@ class Remembered(Generic[K, V]):
     def keep(self, key: K, value: V, until_s: float) -> None:
         """Until `until_s`, a point on the Clock; what is larger than there is room for is not kept."""
         self.forget(key)
-        held = _Held(value, until_s, ENTRY_BYTES + sum(map(sys.getsizeof, self._texts(key, value))))
+        held = _CachedValue(value, until_s, ENTRY_BYTES + sum(map(sys.getsizeof, self._texts(key, value))))
         self._held[key] = held
         self.held_bytes += held.bytes
         while self.held_bytes > self._max_bytes:

@@ -24,7 +24,7 @@ GRACE_S = 0.1
 """A waiter waits this much longer than its deadline: work that keeps the same one then tells the better reason."""
 
 
-class Landed(NamedTuple, Generic[T]):
+class FlightResult(NamedTuple, Generic[T]):
     """The result of a flight; `collapsed` is true for all but the one who started it."""
 
     result: T
@@ -34,25 +34,25 @@ class Landed(NamedTuple, Generic[T]):
 class Flight:
     """Handed to the work: `hold` once it has become worth finishing though nobody waits. Satisfies Haste."""
 
-    __slots__ = ("_to_hurry", "held", "is_behind", "task", "waiters")
+    __slots__ = ("_to_hurry", "held", "is_background", "task", "waiters")
 
     def __init__(self, *, is_behind: bool) -> None:
         self.held = False
         self.waiters = 0
-        self.is_behind = is_behind
+        self.is_background = is_behind
         self.task: asyncio.Task[object] | None = None
         self._to_hurry: list[Callable[[], None]] = []
 
-    def hold(self) -> None:
+    def keep_running(self) -> None:
         self.held = True
 
-    def on_hurry(self, call: Callable[[], None]) -> None:
+    def on_promote(self, call: Callable[[], None]) -> None:
         self._to_hurry.append(call)
 
-    def hurry(self) -> None:
+    def promote(self) -> None:
         """Somebody waits for it now."""
-        if self.is_behind:
-            self.is_behind = False
+        if self.is_background:
+            self.is_background = False
             for call in self._to_hurry:
                 call()
 
@@ -73,7 +73,7 @@ class Flights:
         *,
         deadline: float,
         is_behind: bool = False,
-    ) -> Landed[T]:
+    ) -> FlightResult[T]:
         """The result of `work`, begun here unless a flight for `key` is up; waits until `deadline` at most. Who
         `is_behind` is in no hurry, and the flight with him as long as all are."""
         flight = self._flights.get(key)
@@ -82,7 +82,7 @@ class Flights:
         if flight is None or not collapsed:
             flight = self._start(key, work, is_behind=is_behind)
         elif not is_behind:
-            flight.hurry()
+            flight.promote()
         task = flight.task
         assert task is not None
         flight.waiters += 1
@@ -102,12 +102,12 @@ class Flights:
             if not flight.waiters and not flight.held and not task.done():
                 self._remove(key, flight)
                 task.cancel()
-        return Landed(cast("T", result), collapsed)
+        return FlightResult(cast("T", result), collapsed)
 
-    def begin(self, key: Hashable, work: Callable[[Flight], Awaitable[object]]) -> None:
+    def start_detached(self, key: Hashable, work: Callable[[Flight], Awaitable[object]]) -> None:
         """Has `work` be done, unless a flight for `key` is up, for whoever comes later: nobody waits for it now."""
         if key not in self._flights:
-            self._start(key, work, is_behind=False).hold()
+            self._start(key, work, is_behind=False).keep_running()
 
     def _start(self, key: Hashable, work: Callable[[Flight], Awaitable[T]], *, is_behind: bool) -> Flight:
         flight = Flight(is_behind=is_behind)
@@ -117,10 +117,10 @@ class Flights:
 
         flight.task = asyncio.create_task(fly(), name=f"flight {key}")
         self._flights[key] = flight
-        flight.task.add_done_callback(lambda task: self._land(key, flight, task))
+        flight.task.add_done_callback(lambda task: self._finish(key, flight, task))
         return flight
 
-    def _land(self, key: Hashable, flight: Flight, task: asyncio.Task[object]) -> None:
+    def _finish(self, key: Hashable, flight: Flight, task: asyncio.Task[object]) -> None:
         self._remove(key, flight)
         if not task.cancelled():
             task.exception()  # Read, so that a failure nobody waits for is not reported as lost.

@@ -12,13 +12,13 @@ from proxy.core.cache.delivery import Variant
 from proxy.core.image.formats import Format
 from proxy.ports.rendering import Haste
 from proxy.ports.telemetry import Metrics
-from proxy.ports.tiers import InstantTier, Tier, Turns
+from proxy.ports.tiers import InstantTier, Leases, Tier
 
 MAX_WAITING = 1024
 MAX_WAITING_BYTES = 64 * 2**20
 
 
-class Brought(NamedTuple):
+class Lookup(NamedTuple):
     """A variant and the tier it was found in, empty where it was made; `stored` says that a tier took what was made."""
 
     variant: Variant
@@ -48,8 +48,8 @@ class _WriteBehind:
     async def lookup(self, key: str, kind: Format | None) -> Variant | None:
         return self._kept.get(key) or await self.tier.lookup(key, kind)
 
-    async def holds(self, key: str, kind: Format | None) -> bool:
-        return key in self._kept or await self.tier.holds(key, kind)
+    async def contains(self, key: str, kind: Format | None) -> bool:
+        return key in self._kept or await self.tier.contains(key, kind)
 
     async def remove(self, key: str, kind: Format | None) -> bool | None:
         waited = self._take_back(key)
@@ -86,14 +86,14 @@ class _WriteBehind:
             self._take_back(key, is_kept=is_kept)
             del variant, written  # Nobody but the tiers holds one, while nothing is written.
 
-    def at_hand(self, key: str) -> Variant | None:
+    def peek(self, key: str) -> Variant | None:
         """What waits to be written."""
         return self._kept.get(key)
 
-    async def settled(self, key: str, kind: Format | None) -> bool:
+    async def is_durable(self, key: str, kind: Format | None) -> bool:
         """Whether the tier has it, once it does not wait any more."""
         if key not in self._kept:
-            return await self.tier.holds(key, kind)
+            return await self.tier.contains(key, kind)
         if key not in self._settling:
             self._settling[key] = asyncio.get_running_loop().create_future()
         return await asyncio.shield(self._settling[key])
@@ -119,12 +119,12 @@ class _WriteBehind:
         await self.tier.close()
 
 
-class Chain:
+class TierChain:
     """The fast tier, then the slow ones in order. `turns` are taken for what is missing in the last of them, which
     other nodes share. Built inside a running event loop."""
 
     def __init__(
-        self, fast: InstantTier, slow: Sequence[Tier], metrics: Metrics, turns: Turns | None = None
+        self, fast: InstantTier, slow: Sequence[Tier], metrics: Metrics, turns: Leases | None = None
     ) -> None:
         self._fast = fast
         self._slow = [_WriteBehind(tier, metrics) for tier in slow]
@@ -135,41 +135,41 @@ class Chain:
         """The name of the tier that `recall` asks."""
         return self._fast.name
 
-    def recall(self, key: str) -> Variant | None:
+    def peek(self, key: str) -> Variant | None:
         """From the fast tier alone, at once."""
         return self._fast.lookup(key)
 
-    async def lookup(self, key: str, kind: Format | None) -> Brought | None:
+    async def lookup(self, key: str, kind: Format | None) -> Lookup | None:
         """From the first tier that has it; a find is promoted to every faster tier."""
-        if (recalled := self.recall(key)) is not None:
-            return Brought(recalled, self.fast)
+        if (recalled := self.peek(key)) is not None:
+            return Lookup(recalled, self.fast)
         for depth, behind in enumerate(self._slow):
             variant = await behind.lookup(key, kind)
             if variant is not None:
                 self._fast.store(key, variant)
                 for faster in self._slow[:depth]:
                     faster.store(key, variant)
-                return Brought(variant, behind.tier.name)
+                return Lookup(variant, behind.tier.name)
         return None
 
-    async def holds(self, key: str, kind: Format | None) -> bool:
+    async def contains(self, key: str, kind: Format | None) -> bool:
         """Whether the last tier has it, or is about to."""
-        return await self._slow[-1].holds(key, kind) if self._slow else self.recall(key) is not None
+        return await self._slow[-1].contains(key, kind) if self._slow else self.peek(key) is not None
 
-    def at_hand(self, key: str) -> Brought | None:
+    def peek_queued(self, key: str) -> Lookup | None:
         """From the fast tier, or from what is about to be stored behind an answer: at once."""
-        if (recalled := self.recall(key)) is not None:
-            return Brought(recalled, self.fast)
+        if (recalled := self.peek(key)) is not None:
+            return Lookup(recalled, self.fast)
         for behind in self._slow:
-            if (waiting := behind.at_hand(key)) is not None:
-                return Brought(waiting, behind.tier.name)
+            if (waiting := behind.peek(key)) is not None:
+                return Lookup(waiting, behind.tier.name)
         return None
 
-    async def settled(self, key: str, kind: Format | None) -> bool:
+    async def is_durable(self, key: str, kind: Format | None) -> bool:
         """Whether the last tier has it, once nobody is about to store it."""
-        has_it = self.recall(key) is not None
+        has_it = self.peek(key) is not None
         for behind in self._slow:
-            has_it = await behind.settled(key, kind)
+            has_it = await behind.is_durable(key, kind)
         return has_it
 
     def store(self, key: str, variant: Variant) -> bool:
@@ -189,14 +189,14 @@ class Chain:
                 names.append(behind.tier.name)
         return names, is_gone
 
-    async def bring(
+    async def lookup_or_make(
         self,
         key: str,
         kind: Format | None,
         make: Callable[[], Awaitable[Variant]],
         *,
         deadline: float,
-    ) -> Brought:
+    ) -> Lookup:
         """From the first tier that has it, else as `make` does."""
         return await self.lookup(key, kind) or await self.make(key, kind, make, deadline=deadline)
 
@@ -207,8 +207,8 @@ class Chain:
         make: Callable[[], Awaitable[Variant]],
         *,
         deadline: float,
-        haste: Haste | None = None,
-    ) -> Brought:
+        priority: Haste | None = None,
+    ) -> Lookup:
         """Made and stored, here or by another node that shares the last tier: no tier had it a moment ago. What is made
         while nobody waits for it takes no room in the fast tier.
 
@@ -216,26 +216,26 @@ class Chain:
         """
 
         def store(variant: Variant) -> bool:
-            is_behind = haste is not None and haste.is_behind and bool(self._slow)
+            is_behind = priority is not None and priority.is_background and bool(self._slow)
             return self._store_behind(key, variant) if is_behind else self.store(key, variant)
 
         if self._turns is None:
             variant = await make()
-            return Brought(variant, "", store(variant))
-        ours = await self._turns.take(key, deadline=deadline)
+            return Lookup(variant, "", store(variant))
+        ours = await self._turns.acquire(key, deadline=deadline)
         if not ours and (found := await self.lookup(key, kind)):
             return found
         try:
             variant = await make()
         except BaseException:
-            await self._turns.leave(key)
+            await self._turns.release(key)
             raise
         stored = store(variant)
         if key in self._slow[-1]:
-            self._turns.made(key)
+            self._turns.complete(key)
         else:
-            await self._turns.leave(key)
-        return Brought(variant, "", stored)
+            await self._turns.release(key)
+        return Lookup(variant, "", stored)
 
     async def close(self, deadline: float) -> None:
         """Drains the writers until `deadline`, then closes the tiers."""

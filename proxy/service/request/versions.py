@@ -10,25 +10,25 @@ from contextlib import suppress
 
 import structlog
 
-from proxy.core.cache.delivery import Met
-from proxy.core.cache.generations import Scope
+from proxy.core.cache.delivery import VersionCheck
+from proxy.core.cache.generations import PurgeScope
 from proxy.core.errors import CalotypeError
 from proxy.core.image.original import OriginalRef
 from proxy.ports.clock import Clock
 from proxy.service.admin.purges import Purges
 from proxy.service.request.originals import Originals
-from proxy.service.request.remembered import Remembered
+from proxy.service.request.remembered import TtlCache
 
-MET_S = 60.0
+CHECKED_S = 60.0
 PACE_S = 1.0
 LOOK_S = 5.0
 PATIENCE_S = 1.0
 """How long an answer waits for a look that has begun."""
 RESTS_S = 5.0
 """How long a source that could not be asked about an original is not asked again."""
-MOST_MET_BYTES = 8 * 2**20
-MOST_LOOKED_BYTES = 4 * 2**20
-NOT_MET = Met(0.0)
+MAX_CHECKED_BYTES = 8 * 2**20
+MAX_REVALIDATED_BYTES = 4 * 2**20
+NOT_CHECKED = VersionCheck(0.0)
 
 
 class _Looked:
@@ -41,7 +41,7 @@ class _Looked:
         self.has_failed = False
 
 
-class Versions:
+class VersionChecks:
     """One for the node, in the process that owns its tiers."""
 
     def __init__(
@@ -55,29 +55,29 @@ class Versions:
         self._purges = purges
         self._clock = clock
         self._log = log
-        self._met: Remembered[tuple[OriginalRef, str], float] = Remembered(
-            MOST_MET_BYTES, clock, lambda of, _: (of[0].key, of[1])
+        self._met: TtlCache[tuple[OriginalRef, str], float] = TtlCache(
+            MAX_CHECKED_BYTES, clock, lambda of, _: (of[0].key, of[1])
         )
-        self._looked: Remembered[OriginalRef, _Looked] = Remembered(
-            MOST_LOOKED_BYTES, clock, lambda ref, _: (ref.key,)
+        self._looked: TtlCache[OriginalRef, _Looked] = TtlCache(
+            MAX_REVALIDATED_BYTES, clock, lambda ref, _: (ref.key,)
         )
         self._tasks: set[asyncio.Task[float]] = set()
 
-    async def meet(self, ref: OriginalRef, version: str, *, deadline: float) -> Met:
+    async def check(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
         """Until when `version` is met, after a look at the original where that is needed; not at all where the look has
         not been in time. Raises nothing."""
         until_s = self._met.get((ref, version)) or 0.0
         if until_s <= self._clock():
             began_s = await self._look(ref, deadline)
             if not began_s:
-                return NOT_MET
-            until_s = began_s + MET_S
+                return NOT_CHECKED
+            until_s = began_s + CHECKED_S
             self._met.keep((ref, version), until_s, until_s)
         try:
             identity = await self._originals.identify(ref, deadline=deadline)
         except CalotypeError:
-            return NOT_MET
-        return Met(until_s, self._originals.belief(identity))
+            return NOT_CHECKED
+        return VersionCheck(until_s, self._originals.freshness(identity))
 
     async def close(self) -> None:
         """Ends what is under way."""
@@ -125,9 +125,9 @@ class Versions:
         """Whether the original is the one that the fleet knows, if need be after a purge; False where that could not be
         found out."""
         try:
-            found = await self._originals.look(ref, deadline=deadline)
+            found = await self._originals.revalidate(ref, deadline=deadline)
             if found.is_another:
-                await self._purges.purge([Scope.of_original(ref)])
+                await self._purges.purge([PurgeScope.of_original(ref)])
                 self._originals.note_tag(ref, found.tag)
         except CalotypeError:
             return False

@@ -2,7 +2,7 @@
 
 import json
 
-from proxy.core.admin.access_log import Variation, variations
+from proxy.core.admin.access_log import LoggedVariant, logged_variants
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.core.url.mounts import Mount, Rules
 from proxy.core.url.policy import Dimensions
@@ -59,11 +59,11 @@ def test_nginx_tells_targets() -> None:
         "rubbish",
         "",
     ]
-    assert list(variations(lines, RULES, None)) == [
-        Variation("shop", "a.jpg", "w_100"),
-        Variation("shop", "deep/b c.jpg", "w_100,q_80"),
-        Variation("shop", "a.jpg", "w_200"),
-        Variation("shop", "a.jpg", "w_100,f_auto"),
+    assert list(logged_variants(lines, RULES, None)) == [
+        LoggedVariant("shop", "a.jpg", "w_100"),
+        LoggedVariant("shop", "deep/b c.jpg", "w_100,q_80"),
+        LoggedVariant("shop", "a.jpg", "w_200"),
+        LoggedVariant("shop", "a.jpg", "w_100,f_auto"),
     ]
 
 
@@ -81,18 +81,18 @@ def test_our_own_log_tells_the_format_that_was_answered() -> None:
         "{",
         "[1]",
     ]
-    assert list(variations(lines, RULES, None)) == [
-        Variation("shop", "a.jpg", "w_100,f_webp"),
-        Variation("shop", "a.jpg", "w_100,f_jpeg"),
-        Variation("shop", "a.jpg", "w_100,f_png"),
-        Variation("shop", "a.jpg", "w_100,f_gif"),
-        Variation("shop", "a.jpg", "w_123"),
-        Variation("blog", "c.jpg", "w_77"),
-        Variation("shop", "a.jpg", "w_100"),
+    assert list(logged_variants(lines, RULES, None)) == [
+        LoggedVariant("shop", "a.jpg", "w_100,f_webp"),
+        LoggedVariant("shop", "a.jpg", "w_100,f_jpeg"),
+        LoggedVariant("shop", "a.jpg", "w_100,f_png"),
+        LoggedVariant("shop", "a.jpg", "w_100,f_gif"),
+        LoggedVariant("shop", "a.jpg", "w_123"),
+        LoggedVariant("blog", "c.jpg", "w_77"),
+        LoggedVariant("shop", "a.jpg", "w_100"),
     ]
-    assert [found.key for found in variations(lines, RULES, RULES.mounts[1])] == ["c.jpg"]
+    assert [found.key for found in logged_variants(lines, RULES, RULES.mounts[1])] == ["c.jpg"]
 
 
 def test_one_mount_answers_to_every_name() -> None:
     lone = RULES._replace(mounts=RULES.mounts[1:])
-    assert len(list(variations([combined("/w_5/a.jpg?sig=x")], lone, None))) == 1
+    assert len(list(logged_variants([combined("/w_5/a.jpg?sig=x")], lone, None))) == 1

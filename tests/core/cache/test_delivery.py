@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.core.cache.delivery import NO_TIMINGS, Belief, Delivery, Outcome, Timings, Visit, steps
+from proxy.core.cache.delivery import NO_TIMINGS, AccessRecord, Delivery, Freshness, Outcome, Timings, steps
 from proxy.core.image.formats import Format
 
 TIMINGS = Timings(fetch_s=0.25, queue_s=0.5, render_s=1.0)
@@ -32,15 +32,15 @@ def test_no_step_takes_less_than_nothing() -> None:
 
 
 def test_a_visit_tells_of_its_delivery() -> None:
-    visit = Visit("GET", "/w_1/a")
-    visit.delivered(
+    visit = AccessRecord("GET", "/w_1/a")
+    visit.record(
         Delivery(
             key="k",
             format=Format.WEBP,
             outcome=Outcome.MISS,
             tier="disk",
             timings=TIMINGS,
-            belief=Belief("1", 2.0),
+            freshness=Freshness("1", 2.0),
         )
     )
     assert (visit.outcome, visit.tier, visit.key, visit.format, visit.timings) == (

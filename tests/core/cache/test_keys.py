@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from proxy.core.cache.keys import facts_key, original_key, variant_key
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef, forms, missing
-from proxy.core.transform.plan import Recipe, resolve
+from proxy.core.transform.plan import RenderDefaults, resolve
 from proxy.core.url.dialects.native import parse_tokens
 
-PLAN = resolve(parse_tokens("w_400", {}).own, Format.JPEG, Recipe(quality=80, effort={}, max_side_px=4000))
+PLAN = resolve(
+    parse_tokens("w_400", {}).own, Format.JPEG, RenderDefaults(quality=80, effort={}, max_side_px=4000)
+)
 IDENTITY = Identity(OriginalRef("photos", "a/b.jpg"), "12-34")
 
 

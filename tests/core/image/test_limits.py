@@ -4,10 +4,10 @@ import pytest
 
 from proxy.core.errors import OriginalTooLarge
 from proxy.core.image.formats import Format
-from proxy.core.image.limits import Limits, check
+from proxy.core.image.limits import InputLimits, check
 from proxy.core.image.size import Size
 
-LIMITS = Limits(max_bytes=1, max_side_px=1000, max_pixels=10_000, max_pixels_heif=2500, max_frames=8)
+LIMITS = InputLimits(max_bytes=1, max_side_px=1000, max_pixels=10_000, max_pixels_heif=2500, max_frames=8)
 
 
 @pytest.mark.parametrize(

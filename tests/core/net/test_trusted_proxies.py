@@ -4,9 +4,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from proxy.core.net.trusted_proxies import Hops
+from proxy.core.net.trusted_proxies import TrustedProxies
 
-HOPS = Hops([ip_network("10.0.0.0/24"), ip_network("192.0.2.7"), ip_network("2001:db8::/64")])
+HOPS = TrustedProxies([ip_network("10.0.0.0/24"), ip_network("192.0.2.7"), ip_network("2001:db8::/64")])
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def test_who_is_trusted(address: str, trusted: bool) -> None:
 
 
 def test_nobody_is_trusted_but_the_file_system() -> None:
-    assert not Hops([]).trusts("127.0.0.1")
-    assert Hops([]).trusts("")
+    assert not TrustedProxies([]).trusts("127.0.0.1")
+    assert TrustedProxies([]).trusts("")
 
 
 @pytest.mark.parametrize(

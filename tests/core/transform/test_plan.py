@@ -23,7 +23,7 @@ from proxy.core.transform.plan import (
     Crop,
     Pad,
     Plan,
-    Recipe,
+    RenderDefaults,
     ScaleInside,
     ScaleOutside,
     ScaleTo,
@@ -34,7 +34,7 @@ from proxy.core.transform.plan import (
 from proxy.core.url.dialects.native import parse, parse_tokens, path_url, query_url, spell
 from tests.support.strategies import keys, transforms
 
-RECIPE = Recipe(quality=80, effort={Format.WEBP: 4, Format.PNG: 6}, max_side_px=4000)
+RECIPE = RenderDefaults(quality=80, effort={Format.WEBP: 4, Format.PNG: 6}, max_side_px=4000)
 
 
 def plan(tokens: str, kind: Format = Format.JPEG) -> Plan:
@@ -166,7 +166,7 @@ def test_more_quality_is_never_less(kind: Format) -> None:
 
 
 def test_encoders_own_bounds_cap_the_side() -> None:
-    wide = Recipe(quality=80, effort={}, max_side_px=20_000)
+    wide = RenderDefaults(quality=80, effort={}, max_side_px=20_000)
     assert resolve(Transform(width_px=20_000), Format.WEBP, wide).scale == ScaleInside(
         box=Size(16_383, 16_383), enlarge=False
     )

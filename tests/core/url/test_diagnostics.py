@@ -4,13 +4,13 @@ import pytest
 
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import Fit, Transform, overlay
-from proxy.core.transform.plan import Recipe, resolve
+from proxy.core.transform.plan import RenderDefaults, resolve
 from proxy.core.url.diagnostics import clamped, ignored, notices
 from proxy.core.url.dialects.native import parse, parse_tokens
 from proxy.core.url.notice import Notice, notice_list
-from proxy.core.url.policy import Dimensions, bound
+from proxy.core.url.policy import Dimensions, restrict
 
-RECIPE = Recipe(quality=80, effort={}, max_side_px=4000)
+RECIPE = RenderDefaults(quality=80, effort={}, max_side_px=4000)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_idle_parameters_are_named(tokens: str, kind: Format, names: list[str]) 
 )
 def test_moved_values_are_named(tokens: str, told: list[str]) -> None:
     asked = parse_tokens(tokens, {})
-    granted = bound(asked.own, Dimensions.SNAP, (100, 200))
+    granted = restrict(asked.own, Dimensions.SNAP, (100, 200))
     assert clamped(asked, granted, 4000) == told
 
 
@@ -55,7 +55,7 @@ def test_a_box_that_is_scaled_down_is_told() -> None:
 def test_a_preset_does_not_count_as_moving() -> None:
     preset = Transform(width_px=333, quality=77)
     asked = parse_tokens("t_p,q_50", {"p": preset})
-    granted = overlay(preset, bound(asked.own, Dimensions.SNAP, (100,)))
+    granted = overlay(preset, restrict(asked.own, Dimensions.SNAP, (100,)))
     assert clamped(asked, granted, 4000) == []
 
 
@@ -101,7 +101,7 @@ def test_the_sides_of_a_preset_and_of_a_format_have_bounds_too() -> None:
 
 def test_what_was_moved_and_bounded_is_told_once() -> None:
     asked = parse_tokens("w_3000,q_102,dpr_1.9", {})
-    granted = bound(asked.own, Dimensions.SNAP, (3840,))
+    granted = restrict(asked.own, Dimensions.SNAP, (3840,))
     told = notice_list(notices(asked, granted, 4000))
     assert told == "w;asked=5700;made=4000, q;asked=102;made=100, dpr;asked=1.9;made=2"
 
@@ -118,7 +118,7 @@ def test_what_was_moved_and_bounded_is_told_once() -> None:
 )
 def test_every_answer_tells_what_was_moved(tokens: str, told: list[Notice]) -> None:
     asked = parse_tokens(tokens, {})
-    assert notices(asked, bound(asked.own, Dimensions.SNAP, (100, 200)), 4000) == told
+    assert notices(asked, restrict(asked.own, Dimensions.SNAP, (100, 200)), 4000) == told
 
 
 def test_a_face_of_a_preset_is_told_too() -> None:

@@ -14,8 +14,8 @@ from proxy.core.errors import NotAllowed
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.operations import Blur, Colour, Fit, FocalPoint, Transform, overlay
-from proxy.core.transform.plan import Plan, Recipe, canonical, resolve
-from proxy.core.url.dialects.native import VariantAsked, parse, path_url, spell
+from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
+from proxy.core.url.dialects.native import VariantUrl, parse, path_url, spell
 from proxy.core.url.dialects.native_params import GRAVITIES
 from proxy.core.url.mounts import Mount, admit
 from proxy.core.url.policy import Dimensions
@@ -25,7 +25,7 @@ from tests.support.strategies import transforms
 
 ALLOWED = (100, 320, 1280, 3840)
 COLOURS = frozenset({Colour(1, 2, 3), Colour(1, 2, 3, 128)})
-RECIPE = Recipe(quality=77, effort={}, max_side_px=4000)
+RECIPE = RenderDefaults(quality=77, effort={}, max_side_px=4000)
 LISTED, SNAP = (
     Mount(name="m", source="s", dimensions=policy, allowed_px=ALLOWED, colours=COLOURS, max_age_s=1)
     for policy in (Dimensions.LISTED, Dimensions.SNAP)
@@ -42,7 +42,7 @@ def of(kind: Format, dimensions: Dimensions) -> Possible:
 def planned(mount: Mount, raw: str, kind: Format) -> Plan | None:
     """What an unsigned URL comes to in a format, None where it is refused."""
     asked = parse(raw, {})
-    assert isinstance(asked, VariantAsked)
+    assert isinstance(asked, VariantUrl)
     try:
         granted = admit(mount, asked, {}, signed=False)
     except NotAllowed:
@@ -106,7 +106,7 @@ def test_no_version_makes_another_entry(raw: str, version: str) -> None:
     keys = set()
     for said in (None, version):
         asked = parse(raw, {})
-        assert isinstance(asked, VariantAsked)
+        assert isinstance(asked, VariantUrl)
         own = overlay(asked.own, Transform(version=said))
         plan = resolve(own, Format.PNG, RECIPE)
         keys.add(variant_key(Identity(OriginalRef("s", "a"), ""), plan))

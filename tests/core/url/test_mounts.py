@@ -11,10 +11,10 @@ from proxy.core.errors import (
     UnknownRoute,
 )
 from proxy.core.transform.operations import Fit, Transform
-from proxy.core.url.dialects.native import VariantAsked, parse_tokens
-from proxy.core.url.mounts import Mount, Signing, admit, admit_original, host_name, proven, route
-from proxy.core.url.policy import Dimensions, plain
-from proxy.core.url.signing import Scope, Signed, sign
+from proxy.core.url.dialects.native import VariantUrl, parse_tokens
+from proxy.core.url.mounts import Mount, Signing, admit, admit_original, host_name, route, verify_signature
+from proxy.core.url.policy import Dimensions, without_no_ops
+from proxy.core.url.signing import Restrictions, Signed, sign
 
 PRESETS = {"card": Transform(width_px=333, height_px=222, fit=Fit.COVER, quality=71)}
 
@@ -72,7 +72,7 @@ def test_host_names(header: str, host: str) -> None:
     assert host_name(header) == host
 
 
-def asked(tokens: str) -> VariantAsked:
+def asked(tokens: str) -> VariantUrl:
     return parse_tokens(tokens, PRESETS)
 
 
@@ -88,7 +88,10 @@ def test_the_policy_binds_the_url_not_the_preset() -> None:
 
 
 TRANSFORMS = frozenset(
-    {plain(asked(text).transform(PRESETS)) for text in ("w_333,f_jpg,e_sepia,e_blur:2", "t_card,q_60")}
+    {
+        without_no_ops(asked(text).transform(PRESETS))
+        for text in ("w_333,f_jpg,e_sepia,e_blur:2", "t_card,q_60")
+    }
 )
 
 
@@ -150,22 +153,24 @@ SIGNED = sign("/w_1/a", SECRET)
 
 @pytest.mark.parametrize("raw", ["/w_1/a", SIGNED, SIGNED[:-1], "/w_1/a?sig="])
 def test_a_mount_without_signatures_proves_nothing(raw: str) -> None:
-    assert proven(mount("m", keys={"k": SECRET}), raw) is None
+    assert verify_signature(mount("m", keys={"k": SECRET}), raw) is None
 
 
 @pytest.mark.parametrize("signing", [Signing.OPTIONAL, Signing.REQUIRED])
 def test_a_signature_that_is_there_has_to_be_right(signing: Signing) -> None:
     signing_mount = mount("m", signing=signing, keys={"k": SECRET})
-    assert proven(signing_mount, SIGNED) == Signed(target="/w_1/a", key_id="k", scope=Scope())
+    assert verify_signature(signing_mount, SIGNED) == Signed(
+        target="/w_1/a", key_id="k", restrictions=Restrictions()
+    )
     for raw in (sign("/w_1/a", b"x" * 32), SIGNED.replace("w_1", "w_2"), SIGNED[:-1]):
         with pytest.raises(BadSignature):
-            proven(signing_mount, raw)
+            verify_signature(signing_mount, raw)
 
 
 def test_only_where_it_is_required_it_must_be_there() -> None:
-    assert proven(mount("m", signing=Signing.OPTIONAL, keys={"k": SECRET}), "/w_1/a") is None
+    assert verify_signature(mount("m", signing=Signing.OPTIONAL, keys={"k": SECRET}), "/w_1/a") is None
     with pytest.raises(SignatureRequired, match="signed URLs only"):
-        proven(mount("m", signing=Signing.REQUIRED, keys={"k": SECRET}), "/w_1/a")
+        verify_signature(mount("m", signing=Signing.REQUIRED, keys={"k": SECRET}), "/w_1/a")
 
 
 def test_originals_themselves_are_no_presets() -> None:

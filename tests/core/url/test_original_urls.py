@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.errors import BadUrl, SourceNotAllowed
-from proxy.core.url.original_urls import Nowhere, Place, S3Place, WebPlace
+from proxy.core.url.original_urls import NoLocation, OriginalLocation, S3Location, WebLocation
 
-MINIO = S3Place(bucket="pics", prefix="shop/", endpoint_url="http://minio.example:9000", region="eu-1")
-AWS = S3Place(bucket="pics", region="eu-west-1")
+MINIO = S3Location(bucket="pics", prefix="shop/", endpoint_url="http://minio.example:9000", region="eu-1")
+AWS = S3Location(bucket="pics", region="eu-west-1")
 SIGNED = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F2026&X-Amz-Signature=abc"
 
 
 @pytest.mark.parametrize(
     ("place", "url", "key"),
     [
-        (Nowhere(), "a/b.jpg", "a/b.jpg"),
+        (NoLocation(), "a/b.jpg", "a/b.jpg"),
         (MINIO, "a/b.jpg", "a/b.jpg"),
         (MINIO, "s3://pics/shop/a b+%é.jpg", "a b+%é.jpg"),
         (MINIO, f"http://minio.example:9000/pics/shop/a%20b%2B%25%C3%A9.jpg?{SIGNED}", "a b+%é.jpg"),
@@ -28,18 +28,18 @@ SIGNED = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F2026&X-Amz-Si
         (AWS, "https://pics.s3.amazonaws.com/a.jpg", "a.jpg"),
         (AWS, "https://s3.eu-west-1.amazonaws.com/pics/a.jpg", "a.jpg"),
         (AWS, "https://s3.dualstack.eu-west-1.amazonaws.com:443/pics/a.jpg", "a.jpg"),
-        (S3Place(bucket="pics"), "https://s3.amazonaws.com/pics/a.jpg", "a.jpg"),
+        (S3Location(bucket="pics"), "https://s3.amazonaws.com/pics/a.jpg", "a.jpg"),
     ],
 )
-def test_a_key_of_the_mounts_own_source(place: Place, url: str, key: str) -> None:
-    assert place.key_of(url) == key
+def test_a_key_of_the_mounts_own_source(place: OriginalLocation, url: str, key: str) -> None:
+    assert place.key_for(url) == key
 
 
 @pytest.mark.parametrize(
     ("place", "url"),
     [
-        (Nowhere(), "s3://pics/a.jpg"),
-        (Nowhere(), "https://evil.example/a.jpg"),
+        (NoLocation(), "s3://pics/a.jpg"),
+        (NoLocation(), "https://evil.example/a.jpg"),
         (MINIO, "s3://other/shop/a.jpg"),
         (MINIO, "s3://pics/elsewhere/a.jpg"),
         (MINIO, "http://minio.example/pics/shop/a.jpg"),
@@ -53,9 +53,9 @@ def test_a_key_of_the_mounts_own_source(place: Place, url: str, key: str) -> Non
         (AWS, "https://pics.s3.eu-west-1.amazonaws.com.evil.example/a.jpg"),
     ],
 )
-def test_elsewhere(place: Place, url: str) -> None:
+def test_elsewhere(place: OriginalLocation, url: str) -> None:
     with pytest.raises(SourceNotAllowed):
-        place.key_of(url)
+        place.key_for(url)
 
 
 @pytest.mark.parametrize(
@@ -77,15 +77,15 @@ def test_elsewhere(place: Place, url: str) -> None:
 )
 def test_no_url_of_an_original(url: str) -> None:
     with pytest.raises(BadUrl):
-        MINIO.key_of(url)
+        MINIO.key_for(url)
 
 
 def test_credentials_make_no_other_original() -> None:
     plain = "http://minio.example:9000/pics/shop/a.jpg"
-    assert MINIO.key_of(plain) == MINIO.key_of(f"{plain}?{SIGNED}") == MINIO.key_of("s3://pics/shop/a.jpg")
+    assert MINIO.key_for(plain) == MINIO.key_for(f"{plain}?{SIGNED}") == MINIO.key_for("s3://pics/shop/a.jpg")
 
 
-WEB = WebPlace(frozenset({"cdn.example", "cdn.example:8080", "[2001:db8::1]", "1.2.3.4"}))
+WEB = WebLocation(frozenset({"cdn.example", "cdn.example:8080", "[2001:db8::1]", "1.2.3.4"}))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ WEB = WebPlace(frozenset({"cdn.example", "cdn.example:8080", "[2001:db8::1]", "1
     ],
 )
 def test_a_url_of_the_web_has_one_spelling(url: str, key: str) -> None:
-    assert WEB.key_of(url) == key == WEB.key_of(key)
+    assert WEB.key_for(url) == key == WEB.key_for(key)
     assert WEB.host_of(key) in WEB.hosts
 
 
@@ -121,7 +121,7 @@ def test_a_url_of_the_web_has_one_spelling(url: str, key: str) -> None:
 )  # fmt: skip
 def test_another_host_is_not_asked(url: str) -> None:
     with pytest.raises((SourceNotAllowed, BadUrl)):
-        WEB.key_of(url)
+        WEB.key_for(url)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_another_host_is_not_asked(url: str) -> None:
 )  # fmt: skip
 def test_what_is_no_url_of_the_web(url: str) -> None:
     with pytest.raises(BadUrl):
-        WEB.key_of(url)
+        WEB.key_for(url)
 
 
 HERE = "http://cdn.example:8080/a/b.jpg?old"
@@ -163,7 +163,7 @@ HERE = "http://cdn.example:8080/a/b.jpg?old"
     ],
 )  # fmt: skip
 def test_a_redirect_is_read_as_browsers_read_it(location: bytes, url: str) -> None:
-    place = WebPlace(WEB.hosts | {"xn--bcher-kva.example"})
+    place = WebLocation(WEB.hosts | {"xn--bcher-kva.example"})
     assert place.led_to(HERE, location) == url
     assert place.host_of(url) in place.hosts
 
@@ -205,7 +205,7 @@ def test_no_redirect_leaves_the_place(location: bytes) -> None:
     assert WEB.led_to(url, url.encode()) == url
 
 
-BASED = WebPlace(frozenset({"cdn.example"}), "http://origin.example:8080/images/%5Ba%5D/")
+BASED = WebLocation(frozenset({"cdn.example"}), "http://origin.example:8080/images/%5Ba%5D/")
 
 
 @pytest.mark.parametrize(
@@ -218,25 +218,25 @@ BASED = WebPlace(frozenset({"cdn.example"}), "http://origin.example:8080/images/
 )  # fmt: skip
 def test_a_relative_key_stands_behind_the_base(key: str, rest: str) -> None:
     url = BASED.base_url + rest
-    assert BASED.key_of(key) == key
+    assert BASED.key_for(key) == key
     assert BASED.url_of(key) == url
     assert BASED.host_of(url) == "origin.example:8080"
-    both = WebPlace(BASED.reached, BASED.base_url)
-    assert both.key_of(url) == key, "one original, however it is named"
-    assert both.url_of(both.key_of(f"{url}?v=1")) == f"{url}?v=1"
+    both = WebLocation(BASED.reached, BASED.base_url)
+    assert both.key_for(url) == key, "one original, however it is named"
+    assert both.url_of(both.key_for(f"{url}?v=1")) == f"{url}?v=1"
 
 
 def test_who_names_only_a_base_lets_no_url_name_its_host() -> None:
     assert BASED.reached == {"cdn.example", "origin.example:8080"}
     with pytest.raises(SourceNotAllowed):
-        BASED.key_of("http://origin.example:8080/images/%5Ba%5D/red.jpg")
+        BASED.key_for("http://origin.example:8080/images/%5Ba%5D/red.jpg")
     assert (
         BASED.led_to("https://cdn.example/a", b"http://origin.example:8080/b")
         == "http://origin.example:8080/b"
     )
     for url in ("https://cdn.example/red.jpg", "https://cdn.example/images/%5Ba%5D/red.jpg"):
-        assert BASED.key_of(url) == url == BASED.url_of(url)
-    both = WebPlace(BASED.reached, BASED.base_url)
+        assert BASED.key_for(url) == url == BASED.url_of(url)
+    both = WebLocation(BASED.reached, BASED.base_url)
     for rest in ("", "a//b", "?x=1", "a%2Fb", "%ff", "a%0A", "http://x/"):
         url = BASED.base_url + rest
-        assert both.key_of(url) == url == both.url_of(url)
+        assert both.key_for(url) == url == both.url_of(url)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.errors import BadSignature, BadUrl, SignatureExpired
-from proxy.core.url.signing import ANY, Scope, Signed, is_scoped, sign, unsigned, verify
+from proxy.core.url.signing import UNRESTRICTED, Restrictions, Signed, is_restricted, sign, unsigned, verify
 
 OLD, NEW, OTHER = b"o" * 32, b"n" * 32, b"x" * 32
 KEYS = {"old": OLD, "new": NEW}
@@ -41,7 +41,7 @@ LATIN = b"/w_9/caf\xe9.jpg"
 )
 def test_signs_all_that_stands_before(raw: str, signed: str) -> None:
     assert sign(raw, OLD) == signed
-    assert verify(signed, KEYS) == Signed(target=raw, key_id="old", scope=Scope())
+    assert verify(signed, KEYS) == Signed(target=raw, key_id="old", restrictions=Restrictions())
 
 
 def test_the_parameters_are_signed_too() -> None:
@@ -50,7 +50,9 @@ def test_the_parameters_are_signed_too() -> None:
     assert said == f"{PATH}?exp=1700&kid=new&dom=shop.example&ses=a%3Db%26c%2F%C3%A9"
     assert given_mac == mac(said, NEW)
     assert verify(raw, KEYS) == Signed(
-        target=PATH, key_id="new", scope=Scope(until_s=1700, domain="shop.example", session="a=b&c/é")
+        target=PATH,
+        key_id="new",
+        restrictions=Restrictions(until_s=1700, domain="shop.example", session="a=b&c/é"),
     )
 
 
@@ -58,18 +60,20 @@ def test_the_parameters_are_signed_too() -> None:
 def test_they_may_stand_anywhere_before_the_signature(key: str) -> None:
     said = f"/thumbnail?exp=1700&url={key}&kid=old&w=9"
     found = verify(f"{said}&sig={mac(said)}", KEYS)
-    assert found == Signed(target=f"/thumbnail?url={key}&w=9", key_id="old", scope=Scope(until_s=1700))
+    assert found == Signed(
+        target=f"/thumbnail?url={key}&w=9", key_id="old", restrictions=Restrictions(until_s=1700)
+    )
 
 
 def test_one_without_a_scope_is_good_for_anybody() -> None:
     for how in ({}, {"key_id": "old"}):
         found = verify(sign(PATH, OLD, **how), KEYS)
         assert found is not None
-        assert found.scope is ANY, "it is told apart at the price of a comparison"
+        assert found.restrictions is UNRESTRICTED, "it is told apart at the price of a comparison"
     for scope in ({"until_s": 9}, {"domain": "a.b"}, {"session": "a"}):
         found = verify(sign(PATH, OLD, **scope), KEYS)
         assert found is not None
-        assert found.scope == Scope(**scope)
+        assert found.restrictions == Restrictions(**scope)
 
 
 def test_each_live_key_is_good_until_it_is_taken_away() -> None:
@@ -128,7 +132,7 @@ def test_parameters_of_trackers_may_stand_behind(said: str) -> None:
 
 def test_parameters_of_trackers_before_the_signature_are_signed_like_all_others() -> None:
     signed = sign(f"{PATH}?ver=3", OLD)
-    assert verify(signed, KEYS) == Signed(target=f"{PATH}?ver=3", key_id="old", scope=ANY)
+    assert verify(signed, KEYS) == Signed(target=f"{PATH}?ver=3", key_id="old", restrictions=UNRESTRICTED)
     with pytest.raises(BadSignature):
         verify(signed.replace("ver=3", "ver=4"), KEYS)
 
@@ -228,7 +232,7 @@ def test_whatever_is_signed_is_verified(before: str, session: str) -> None:
     signed = sign(raw, OLD, session=session)
     found = verify(signed, KEYS)
     assert found is not None
-    assert (found.target, found.scope.session or "") == (raw, session)
+    assert (found.target, found.restrictions.session or "") == (raw, session)
 
 
 @pytest.mark.parametrize(
@@ -269,12 +273,12 @@ NOBODY: dict[str, str | None] = {"origin": None, "referer": None, "session": Non
 
 
 def test_expiry_has_no_leeway() -> None:
-    scope = Scope(until_s=1700)
+    scope = Restrictions(until_s=1700)
     scope.check(1699.999, **NOBODY)
     for now_s in (1700, 1700.1, 5000):
         with pytest.raises(SignatureExpired, match=r"^the URL was signed .* \(exp\)$"):
             scope.check(now_s, **NOBODY)
-    Scope().check(1e12, **NOBODY)
+    Restrictions().check(1e12, **NOBODY)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +304,7 @@ def test_expiry_has_no_leeway() -> None:
     ],
 )
 def test_a_domain_is_it_or_below_it(origin: str | None, referer: str | None, within: bool) -> None:
-    scope = Scope(domain="shop.example")
+    scope = Restrictions(domain="shop.example")
     if within:
         scope.check(0, origin=origin, referer=referer, session=None)
     else:
@@ -310,7 +314,7 @@ def test_a_domain_is_it_or_below_it(origin: str | None, referer: str | None, wit
 
 @pytest.mark.parametrize("session", [None, "", "A", "ab", "a ", "á", "\udcff"])
 def test_a_session_is_the_very_one(session: str | None) -> None:
-    scope = Scope(session="a")
+    scope = Restrictions(session="a")
     scope.check(0, origin=None, referer=None, session="a")
     with pytest.raises(BadSignature, match=r"^the URL was signed .* \(ses\)$"):
         scope.check(0, origin=None, referer=None, session=session)
@@ -334,13 +338,13 @@ def test_a_session_is_the_very_one(session: str | None) -> None:
 )
 def test_what_is_left_without_the_signature(raw: str, rest: str, scoped: bool) -> None:
     assert unsigned(raw) == rest
-    assert is_scoped(raw) is scoped
+    assert is_restricted(raw) is scoped
 
 
 def test_whose_business_an_answer_is() -> None:
-    assert not Scope(until_s=1).of_the_client
-    assert Scope(domain="a").of_the_client
-    assert Scope(session="a").of_the_client
+    assert not Restrictions(until_s=1).varies_by_client
+    assert Restrictions(domain="a").varies_by_client
+    assert Restrictions(session="a").varies_by_client
 
 
 def test_a_session_that_cannot_be_written_is_refused() -> None:

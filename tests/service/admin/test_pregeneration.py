@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import pytest
 import structlog
 
-from proxy.core.admin.jobs import Asked, Failure, Listing, Task
-from proxy.core.cache.variant_request import Wanted
+from proxy.core.admin.jobs import JobFailure, PregenerationListing, PregenerationSpec, PregenerationTask
+from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import BadRequest, CalotypeError, SourceUnavailable, Undecodable, UnknownRoute
 from proxy.core.image.formats import Format
 from proxy.core.url.mounts import Mount, Rules
 from proxy.core.url.policy import Dimensions
 from proxy.service.admin import pregeneration as module
-from proxy.service.admin.pregeneration import Warming, mount_named
+from proxy.service.admin.pregeneration import Pregeneration, mount_named
 from tests.service.composition import AUTO, rules
-from tests.support.fakes import FakeClock, FakeShelf
+from tests.support.fakes import FakeClock, FakeWritableSource
 from tests.support.waiting import eventually, settled
 
 WEBP = ("w_1,f_webp",)
@@ -25,41 +25,43 @@ class FakeJobs:
     """Jobs in lists. `faults` are raised by the next calls that read, and so many `refusals` are for those that write."""
 
     def __init__(self) -> None:
-        self.tasks: list[Task] = []
-        self.open: list[Listing] = []
-        self.added: list[tuple[Asked, int]] = []
-        self.finished: list[tuple[int, int, int, list[Failure]]] = []
+        self.tasks: list[PregenerationTask] = []
+        self.open: list[PregenerationListing] = []
+        self.added: list[tuple[PregenerationSpec, int]] = []
+        self.finished: list[tuple[int, int, int, list[JobFailure]]] = []
         self.pages: list[tuple[int, list[str], int, bool]] = []
-        self.unlisted: list[tuple[int, Failure]] = []
+        self.unlisted: list[tuple[int, JobFailure]] = []
         self.faults: list[Exception] = []
         self.refusals = 0
         self.cancelled: dict[str, int] = {}
 
     def put(self, *transforms: str, job: int = 1, mount: str = "", key: str = "a") -> None:
-        self.tasks.append(Task(job, len(self.tasks), mount, key, transforms))
+        self.tasks.append(PregenerationTask(job, len(self.tasks), mount, key, transforms))
 
-    async def add(self, asked: Asked, total: int) -> str:
+    async def add(self, asked: PregenerationSpec, total: int) -> str:
         self.added.append((asked, total))
         return f"job {len(self.added)}"
 
-    async def listings(self) -> list[Listing]:
+    async def listings(self) -> list[PregenerationListing]:
         self._fail()
         return list(self.open)
 
-    async def listed(self, job: int, keys: Sequence[str], *, variants: int, is_all: bool) -> bool:
+    async def add_listed(self, job: int, keys: Sequence[str], *, variants: int, is_all: bool) -> bool:
         if not self._is_written():
             return False
         self.pages.append((job, list(keys), variants, is_all))
         return True
 
-    async def could_not_list(self, job: int, failure: Failure) -> None:
+    async def listing_failed(self, job: int, failure: JobFailure) -> None:
         self.unlisted.append((job, failure))
 
-    async def next(self, count: int) -> list[Task]:
+    async def next(self, count: int) -> list[PregenerationTask]:
         self._fail()
         return self.tasks[:count]
 
-    async def finish(self, task: Task, *, done: int, skipped: int, failures: Sequence[Failure]) -> bool:
+    async def finish(
+        self, task: PregenerationTask, *, done: int, skipped: int, failures: Sequence[JobFailure]
+    ) -> bool:
         if not self._is_written():
             return False
         self.tasks.remove(task)
@@ -84,12 +86,12 @@ class FakePreparer:
     """Answers as `answer` does; `gate`, while closed, holds all."""
 
     def __init__(self) -> None:
-        self.asked: list[Wanted] = []
-        self.answer: Callable[[Wanted], bool] = lambda _: True
+        self.asked: list[VariantRequest] = []
+        self.answer: Callable[[VariantRequest], bool] = lambda _: True
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def prepare(self, wanted: Wanted, *, deadline: float) -> bool:
+    async def prepare(self, wanted: VariantRequest, *, deadline: float) -> bool:
         self.asked.append(wanted)
         await self.gate.wait()
         return self.answer(wanted)
@@ -100,8 +102,8 @@ class Room:
 
     def __init__(self) -> None:
         self.jobs, self.preparer, self.rules = FakeJobs(), FakePreparer(), rules()
-        self.shelves = {"photos": FakeShelf(), "films": FakeShelf("films")}
-        self.warming = Warming(
+        self.shelves = {"photos": FakeWritableSource(), "films": FakeWritableSource("films")}
+        self.pregeneration = Pregeneration(
             self.jobs,  # type: ignore[arg-type]
             self.preparer,
             self.shelves,
@@ -115,7 +117,7 @@ class Room:
     def start(self) -> None:
         async def at_once() -> None: ...
 
-        self.warming.start(at_once)
+        self.pregeneration.start(at_once)
 
 
 @pytest.fixture
@@ -123,7 +125,7 @@ async def room(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Room]:
     monkeypatch.setattr(module, "PAUSE_S", 0.0)
     made = Room()
     yield made
-    await made.warming.close()
+    await made.pregeneration.close()
 
 
 def mount(name: str, source: str = "photos") -> Mount:
@@ -153,7 +155,7 @@ async def test_nothing_begins_before_it_may(room: Room) -> None:
         await may.wait()
 
     room.jobs.put(*WEBP)
-    room.warming.start(wait)
+    room.pregeneration.start(wait)
     await settled()
     assert not room.preparer.asked
     may.set()
@@ -164,7 +166,7 @@ async def test_a_fault_of_what_jobs_are_written_in_is_not_the_end(room: Room) ->
     """Work goes on from there without more of it."""
     room.jobs.put(*WEBP)
     room.shelves["photos"].put("a", b"x")
-    room.jobs.open = [Listing(1, "", WEBP, "")]
+    room.jobs.open = [PregenerationListing(1, "", WEBP, "")]
     room.jobs.faults = [RuntimeError("odd"), RuntimeError("odd"), RuntimeError("odd")]
     room.start()
     await eventually(lambda: room.jobs.finished and room.jobs.pages)
@@ -175,7 +177,7 @@ async def test_a_fault_of_what_jobs_are_written_in_is_not_the_end(room: Room) ->
 async def test_what_cannot_be_written_is_written_later(room: Room) -> None:
     room.jobs.put(*WEBP)
     room.shelves["photos"].put("a", b"x")
-    room.jobs.open = [Listing(1, "", (*WEBP, "w_2,f_auto"), "")]
+    room.jobs.open = [PregenerationListing(1, "", (*WEBP, "w_2,f_auto"), "")]
     room.jobs.refusals = 3
     room.start()
     await eventually(lambda: room.jobs.finished and len(room.jobs.pages) == 2)
@@ -200,7 +202,7 @@ async def test_what_is_not_to_be_made_any_more_is_told(room: Room) -> None:
 
 
 async def test_a_failure_is_that_of_its_variant_alone(room: Room) -> None:
-    def answer(wanted: Wanted) -> bool:
+    def answer(wanted: VariantRequest) -> bool:
         if wanted.accepted == {Format.WEBP}:
             raise Undecodable("the original is damaged")
         if wanted.accepted == {Format.AVIF}:
@@ -214,20 +216,20 @@ async def test_a_failure_is_that_of_its_variant_alone(room: Room) -> None:
     [(_, done, skipped, failures)] = room.jobs.finished
     assert (done, skipped) == (2, 0)
     assert sorted(failures, key=lambda each: each.format) == [
-        Failure("a", "w_1,f_auto", "internal", "an unexpected error was logged", "avif"),
-        Failure("a", "w_1,f_auto", "undecodable", "the original is damaged", "webp"),
+        JobFailure("a", "w_1,f_auto", "internal", "an unexpected error was logged", "avif"),
+        JobFailure("a", "w_1,f_auto", "undecodable", "the original is damaged", "webp"),
     ]
 
 
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        (SourceUnavailable("it is away"), Failure("", "", "source-unavailable", "it is away")),
-        (RuntimeError("odd"), Failure("", "", "internal", "an unexpected error was logged")),
+        (SourceUnavailable("it is away"), JobFailure("", "", "source-unavailable", "it is away")),
+        (RuntimeError("odd"), JobFailure("", "", "internal", "an unexpected error was logged")),
     ],
 )
 async def test_a_source_that_cannot_be_listed_ends_the_listing(
-    room: Room, fault: Exception, told: Failure
+    room: Room, fault: Exception, told: JobFailure
 ) -> None:
     async def keys(_: str) -> AsyncIterator[list[str]]:
         yield ["a"]
@@ -236,7 +238,7 @@ async def test_a_source_that_cannot_be_listed_ends_the_listing(
     room.shelves["photos"].keys = keys  # type: ignore[method-assign]
     room.shelves["films"].put("f", b"x")
     room.rules = rules(mount("films", "films"))
-    room.jobs.open = [Listing(7, "shop", WEBP, ""), Listing(8, "films", WEBP, "")]
+    room.jobs.open = [PregenerationListing(7, "shop", WEBP, ""), PregenerationListing(8, "films", WEBP, "")]
     room.start()
     await eventually(lambda: len(room.jobs.pages) == 3)
     assert room.jobs.unlisted == [(7, told)]
@@ -252,7 +254,7 @@ async def test_cancelling_a_job_leaves_the_others_alone(room: Room) -> None:
         room.jobs.put(*WEBP, job=1, key=f"a{number}")
     room.start()
     await eventually(lambda: len(room.preparer.asked) == 6)
-    assert await room.warming.cancel("one")
+    assert await room.pregeneration.cancel("one")
     await settled()
     room.preparer.gate.set()
     await eventually(lambda: not room.jobs.tasks)
@@ -262,56 +264,56 @@ async def test_cancelling_a_job_leaves_the_others_alone(room: Room) -> None:
 
 async def test_cancelling_what_is_not_there_or_cannot_be_written(room: Room) -> None:
     room.jobs.cancelled = {"full": 0}
-    assert not await room.warming.cancel("none")
+    assert not await room.pregeneration.cancel("none")
     with pytest.raises(SourceUnavailable, match="cancelled") as caught:
-        await room.warming.cancel("full")
+        await room.pregeneration.cancel("full")
     assert caught.value.retry_after_s == 5
 
 
 async def test_a_job_is_taken_on_with_as_many_variants_as_it_makes(room: Room) -> None:
     keys = tuple(f"k{number}" for number in range(1500))
     for asked, total in (
-        (Asked(mount="", transforms=("t_card", "w_1"), keys=keys), 6000),
-        (Asked(mount="shop", transforms=WEBP, prefix="a/"), 0),
+        (PregenerationSpec(mount="", transforms=("t_card", "w_1"), keys=keys), 6000),
+        (PregenerationSpec(mount="shop", transforms=WEBP, prefix="a/"), 0),
     ):
-        assert await room.warming.add(asked)
+        assert await room.pregeneration.add(asked)
         assert room.jobs.added[-1] == (asked, total)
 
 
 @pytest.mark.parametrize(
     ("asked", "kind"),
     [
-        (Asked(mount="", transforms=(), keys=("a",)), BadRequest),
-        (Asked(mount="gone", transforms=WEBP, keys=("a",)), UnknownRoute),
-        (Asked(mount="", transforms=WEBP, keys=("a", "../b")), CalotypeError),
-        (Asked(mount="", transforms=WEBP, prefix="a\n"), CalotypeError),
-        (Asked(mount="", transforms=("w_x",), keys=("a",)), CalotypeError),
+        (PregenerationSpec(mount="", transforms=(), keys=("a",)), BadRequest),
+        (PregenerationSpec(mount="gone", transforms=WEBP, keys=("a",)), UnknownRoute),
+        (PregenerationSpec(mount="", transforms=WEBP, keys=("a", "../b")), CalotypeError),
+        (PregenerationSpec(mount="", transforms=WEBP, prefix="a\n"), CalotypeError),
+        (PregenerationSpec(mount="", transforms=("w_x",), keys=("a",)), CalotypeError),
     ],
 )
 async def test_a_job_that_cannot_be_done_is_not_taken_on(
-    room: Room, asked: Asked, kind: type[CalotypeError]
+    room: Room, asked: PregenerationSpec, kind: type[CalotypeError]
 ) -> None:
     with pytest.raises(kind):
-        await room.warming.add(asked)
+        await room.pregeneration.add(asked)
     assert not room.jobs.added
 
 
 async def test_some_originals_of_each_mount_in_turn(room: Room) -> None:
     """Of each the first page that has any; a source that cannot be listed shows nothing."""
     room.rules = rules(mount("films", "films"), mount("again"))
-    assert await room.warming.some(5) == []
+    assert await room.pregeneration.some_originals(5) == []
     for key in ("a", "b", "c"):
         room.shelves["photos"].put(key, b"x")
     photos = [("shop", "a"), ("shop", "b")]
     again = [("again", "a"), ("again", "b")]
-    assert await room.warming.some(9) == [*photos, *again]
+    assert await room.pregeneration.some_originals(9) == [*photos, *again]
     room.shelves["films"].put("f", b"x")
-    assert await room.warming.some(9) == [*photos, ("films", "f"), *again]
-    assert await room.warming.some(4) == [*photos, ("films", "f"), again[0]]
-    assert await room.warming.some(2) == photos
-    assert await room.warming.some(1) == photos[:1]
+    assert await room.pregeneration.some_originals(9) == [*photos, ("films", "f"), *again]
+    assert await room.pregeneration.some_originals(4) == [*photos, ("films", "f"), again[0]]
+    assert await room.pregeneration.some_originals(2) == photos
+    assert await room.pregeneration.some_originals(1) == photos[:1]
     room.shelves["photos"].failure = SourceUnavailable("it is away")
-    assert await room.warming.some(9) == [("films", "f")]
+    assert await room.pregeneration.some_originals(9) == [("films", "f")]
 
 
 async def test_pages_without_originals_are_passed_over(room: Room) -> None:
@@ -320,7 +322,7 @@ async def test_pages_without_originals_are_passed_over(room: Room) -> None:
             yield page
 
     room.shelves["photos"].keys = keys  # type: ignore[method-assign]
-    assert await room.warming.some(9) == [("shop", "a")]
+    assert await room.pregeneration.some_originals(9) == [("shop", "a")]
 
 
 def of(*names: str) -> Rules:

@@ -7,40 +7,40 @@ from collections.abc import AsyncIterator
 import pytest
 import structlog
 
-from proxy.core.cache.generations import Purge, Reach, Scope
+from proxy.core.cache.generations import Purge, PurgeScope, ScopeKind
 from proxy.core.errors import OriginalNotFound
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.plan import canonical
 from proxy.service.admin import purges as module
-from tests.service.composition import House, soon
-from tests.support.fakes import FakeFleet, FakeFollower
+from tests.service.composition import Composition, soon
+from tests.support.fakes import FakePurgeLog, FakePurgeSubscriber
 from tests.support.waiting import settled
 
 A = OriginalRef("photos", "a")
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    made = House(fleet=FakeFleet())
+async def house() -> AsyncIterator[Composition]:
+    made = Composition(fleet=FakePurgeLog())
     # As with S3: the source does not tell that an original is another by now.
-    made.source.recheck_s = float("inf")
+    made.source.freshness_lifetime_s = float("inf")
     made.source.put("a", b"old")
     made.source.put("b", b"other")
     yield made
     await made.close()
 
 
-def replace(house: House, content: bytes = b"new") -> None:
+def replace(house: Composition, content: bytes = b"new") -> None:
     house.source.put("a", content)
 
 
-async def test_what_was_made_before_is_never_served_again(house: House) -> None:
-    wanted = house.wanted()
+async def test_what_was_made_before_is_never_served_again(house: Composition) -> None:
+    wanted = house.request()
     old = await house.get(wanted)
     replace(house)
     assert await house.get(wanted) == old
-    purged = await house.purges.purge([Scope.of_original(A)])
+    purged = await house.purges.purge([PurgeScope.of_original(A)])
     assert await house.get(wanted) != old
     assert (purged.open, purged.behind) == ([], 0)
     assert purged.tiers == {"memory": 1, "disk": 1}
@@ -56,15 +56,15 @@ NFC, NFD = "gr\u00fcn", "gru\u0308n"
 @pytest.mark.parametrize("there", [NFC, NFD])
 @pytest.mark.parametrize("purged", [NFC, NFD])
 async def test_both_normal_forms_of_a_key_are_one_entry_and_purged_by_either(
-    house: House, there: str, purged: str
+    house: Composition, there: str, purged: str
 ) -> None:
     house.source.put(there, b"old")
-    wanted = [house.wanted(key) for key in (NFC, NFD)]
+    wanted = [house.request(key) for key in (NFC, NFD)]
     old = {await house.get(each) for each in wanted}
     assert (len(old), house.renderer.renders) == (1, 1)
-    assert all(house.deliver.recall(each) for each in wanted), "it is a hit by either"
+    assert all(house.deliver.fresh_hit(each) for each in wanted), "it is a hit by either"
     house.source.put(there, b"new")
-    told = await house.purges.purge([Scope.of_original(OriginalRef("photos", purged))])
+    told = await house.purges.purge([PurgeScope.of_original(OriginalRef("photos", purged))])
     assert told.tiers == {"memory": 1, "disk": 1}
     assert {scope.text for scope, _ in house.fleet.published} == {NFC, NFD}
     new = {await house.get(each) for each in wanted}
@@ -72,51 +72,53 @@ async def test_both_normal_forms_of_a_key_are_one_entry_and_purged_by_either(
     assert len(house.disk.entries) == 1
 
 
-async def test_what_changes_while_it_is_fetched_is_found_by_the_other_form(house: House) -> None:
+async def test_what_changes_while_it_is_fetched_is_found_by_the_other_form(house: Composition) -> None:
     house.source.put(NFD, b"old", "1")
-    wanted = house.wanted(NFC)
+    wanted = house.request(NFC)
     await house.originals.identify(wanted.ref, deadline=soon())
     house.source.put(NFD, b"new", "2")
     assert b"new" in await house.get(wanted)
 
 
-async def test_what_is_found_ends_the_absence_of_either_form(house: House) -> None:
+async def test_what_is_found_ends_the_absence_of_either_form(house: Composition) -> None:
     with pytest.raises(OriginalNotFound):
-        await house.get(house.wanted(NFC))
+        await house.get(house.request(NFC))
     house.source.put(NFD, b"new")
-    await house.purges.found([OriginalRef("photos", NFD)])
-    assert b"new" in await house.get(house.wanted(NFC))
+    await house.purges.original_changed([OriginalRef("photos", NFD)])
+    assert b"new" in await house.get(house.request(NFC))
 
 
-@pytest.mark.parametrize("reach", list(Reach))
-async def test_each_reach_takes_what_it_covers_and_leaves_the_rest(house: House, reach: Reach) -> None:
-    mine, same, other = house.wanted(), house.wanted(tokens="w_200,f_webp"), house.wanted("b")
+@pytest.mark.parametrize("reach", list(ScopeKind))
+async def test_each_reach_takes_what_it_covers_and_leaves_the_rest(
+    house: Composition, reach: ScopeKind
+) -> None:
+    mine, same, other = house.request(), house.request(tokens="w_200,f_webp"), house.request("b")
     for wanted in (mine, same, other):
         await house.get(wanted)
     plan = (await house.produce.resolve(mine, deadline=soon())).plan
     text = {
-        Reach.ORIGINAL: "a",
-        Reach.PREFIX: "a",
-        Reach.PLAN: canonical(plan),
-        Reach.VARIANT: f"a\n{canonical(plan)}",
+        ScopeKind.ORIGINAL: "a",
+        ScopeKind.PREFIX: "a",
+        ScopeKind.PLAN: canonical(plan),
+        ScopeKind.VARIANT: f"a\n{canonical(plan)}",
     }[reach]
     renders = house.renderer.renders
-    await house.purges.purge([Scope("photos", reach, text)])
+    await house.purges.purge([PurgeScope("photos", reach, text)])
     for wanted in (mine, same, other):
         await house.get(wanted)
         await house.get(wanted)
-    again = {Reach.ORIGINAL: 2, Reach.PREFIX: 2, Reach.PLAN: 2, Reach.VARIANT: 1}[reach]
+    again = {ScopeKind.ORIGINAL: 2, ScopeKind.PREFIX: 2, ScopeKind.PLAN: 2, ScopeKind.VARIANT: 1}[reach]
     assert house.renderer.renders == renders + again
 
 
-async def test_a_render_that_is_under_way_is_for_those_who_asked_before(house: House) -> None:
-    wanted = house.wanted()
+async def test_a_render_that_is_under_way_is_for_those_who_asked_before(house: Composition) -> None:
+    wanted = house.request()
     house.renderer.gate.clear()
     before = asyncio.create_task(house.get(wanted))
     while not house.renderer.renders:
         await asyncio.sleep(0)
     replace(house)
-    await house.purges.purge([Scope.of_original(A)])
+    await house.purges.purge([PurgeScope.of_original(A)])
     after = asyncio.create_task(house.get(wanted))
     while house.renderer.renders < 2:
         await asyncio.sleep(0)
@@ -129,12 +131,12 @@ async def test_a_render_that_is_under_way_is_for_those_who_asked_before(house: H
     assert all(variant.body == new for variant in house.disk.entries.values())
 
 
-async def test_a_name_that_was_asked_for_before_is_not_remembered(house: House) -> None:
-    wanted = house.wanted()
+async def test_a_name_that_was_asked_for_before_is_not_remembered(house: Composition) -> None:
+    wanted = house.request()
     await house.get(wanted)
     house.clock.ahead_s = 10.0
-    house.source.recheck_s = 1.0
-    house.originals.forget(A)
+    house.source.freshness_lifetime_s = 1.0
+    house.originals.drop_identity(A)
     gate = asyncio.Event()
     identify = house.source.identify
 
@@ -144,10 +146,10 @@ async def test_a_name_that_was_asked_for_before_is_not_remembered(house: House) 
         return found
 
     house.source.identify = slow
-    asking = asyncio.create_task(house.deliver._named(wanted, soon()))
+    asking = asyncio.create_task(house.deliver._resolve_key(wanted, soon()))
     await settled()
     replace(house)
-    purging = asyncio.create_task(house.purges.purge([Scope.of_original(A)]))
+    purging = asyncio.create_task(house.purges.purge([PurgeScope.of_original(A)]))
     await settled()
     gate.set()
     await asking
@@ -155,77 +157,77 @@ async def test_a_name_that_was_asked_for_before_is_not_remembered(house: House) 
     assert (await house.get(wanted)).startswith(b"new")
 
 
-async def test_a_missing_original_that_came_is_found(house: House) -> None:
-    wanted = house.wanted("late")
+async def test_a_missing_original_that_came_is_found(house: Composition) -> None:
+    wanted = house.request("late")
     with pytest.raises(Exception, match="no original"):
         await house.get(wanted)
     house.source.put("late", b"here")
     with pytest.raises(Exception, match="no original"):
         await house.get(wanted)
-    assert await house.purges.found([wanted.ref]) == []
-    assert house.fleet.published == [Purge(Scope.of_original(wanted.ref), "")]
+    assert await house.purges.original_changed([wanted.ref]) == []
+    assert house.fleet.published == [Purge(PurgeScope.of_original(wanted.ref), "")]
     assert (await house.get(wanted)).startswith(b"here")
 
 
-async def test_what_other_nodes_purge_is_purged_here_once(house: House) -> None:
-    wanted = house.wanted()
+async def test_what_other_nodes_purge_is_purged_here_once(house: Composition) -> None:
+    wanted = house.request()
     await house.get(wanted)
     replace(house)
-    purge = Purge(Scope.of_original(A), house.generations.next_token(5, "x"))
-    assert await house.purges.learn([purge]) == []
+    purge = Purge(PurgeScope.of_original(A), house.generations.next_token(5, "x"))
+    assert await house.purges.apply_remote([purge]) == []
     assert (await house.get(wanted)).startswith(b"new")
-    assert await house.purges.learn([purge, purge]) == []
+    assert await house.purges.apply_remote([purge, purge]) == []
     assert house.journal.purges == [purge]
     with pytest.raises(Exception, match="no original"):
-        await house.get(house.wanted("late"))
+        await house.get(house.request("late"))
     house.source.put("late", b"here")
-    await house.purges.learn([Purge(Scope("photos", Reach.ORIGINAL, "late"), "")])
-    assert (await house.get(house.wanted("late"))).startswith(b"here")
+    await house.purges.apply_remote([Purge(PurgeScope("photos", ScopeKind.ORIGINAL, "late"), "")])
+    assert (await house.get(house.request("late"))).startswith(b"here")
 
 
-async def test_nobody_is_told_that_all_is_well_when_it_is_not(house: House) -> None:
+async def test_nobody_is_told_that_all_is_well_when_it_is_not(house: Composition) -> None:
     house.fleet.unheard = ["node b: has not confirmed"]
     house.journal.fault = OSError(errno.ENOSPC, "No space left on device")
-    purged = await house.purges.purge([Scope.of_original(A)])
+    purged = await house.purges.purge([PurgeScope.of_original(A)])
     assert len(purged.open) == 2
     assert "No space left" in purged.open[0]
     replace(house)
-    assert (await house.get(house.wanted())).startswith(b"new")
+    assert (await house.get(house.request())).startswith(b"new")
 
 
 async def test_all_processes_have_to_confirm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FOLLOW_S", 0.1)
-    house = House(processes=2)
-    scopes = [Scope.of_original(A)]
+    house = Composition(processes=2)
+    scopes = [PurgeScope.of_original(A)]
     # While nobody answers yet there is nobody to tell.
     assert (await house.purges.purge(scopes)).open == []
-    first, second = FakeFollower(), FakeFollower()
-    house.purges.follow("1", first)
+    first, second = FakePurgeSubscriber(), FakePurgeSubscriber()
+    house.purges.subscribe("1", first)
     assert (await house.purges.purge(scopes)).open == ["this node: 1 of its 2 processes did not confirm"]
     second.deaf = True
-    house.purges.follow("2", second)
+    house.purges.subscribe("2", second)
     assert len((await house.purges.purge(scopes)).open) == 1
-    house.purges.leave("2", second)
+    house.purges.unsubscribe("2", second)
     second.gate.clear()
     second.deaf = False
-    house.purges.follow("2", second)
+    house.purges.subscribe("2", second)
     assert len((await house.purges.purge(scopes)).open) == 1
     # What is owed is told with the next word, whatever that is about.
     second.gate.set()
-    assert await house.purges.learn([]) == []
+    assert await house.purges.apply_remote([]) == []
     assert scopes in [told for told, _ in second.told]
     assert (await house.purges.purge(scopes)).open == []
     await house.close()
 
 
 async def test_a_process_that_is_being_replaced_is_waited_for() -> None:
-    house = House(processes=2)
-    house.purges.follow("1", FakeFollower())
-    purging = asyncio.create_task(house.purges.purge([Scope.of_original(A)]))
+    house = Composition(processes=2)
+    house.purges.subscribe("1", FakePurgeSubscriber())
+    purging = asyncio.create_task(house.purges.purge([PurgeScope.of_original(A)]))
     await settled()
     assert not purging.done()
-    late = FakeFollower()
-    house.purges.follow("2", late)
+    late = FakePurgeSubscriber()
+    house.purges.subscribe("2", late)
     assert (await purging).open == []
     assert late.told
     await house.close()
@@ -235,17 +237,17 @@ async def test_a_back_that_takes_over_waits_for_the_processes_that_are_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "FOLLOW_S", 0.05)
-    house = House(processes=1)
+    house = Composition(processes=1)
     house.purges._followers.clear()
-    assert len((await house.purges.purge([Scope.of_original(A)])).open) == 1
+    assert len((await house.purges.purge([PurgeScope.of_original(A)])).open) == 1
     await house.close()
 
 
 async def test_what_takes_long_to_delete_is_deleted_behind_the_answer(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "DELETE_S", 0.05)
-    await house.get(house.wanted())
+    await house.get(house.request())
     gate = asyncio.Event()
     remove = house.disk.remove
 
@@ -254,14 +256,14 @@ async def test_what_takes_long_to_delete_is_deleted_behind_the_answer(
         return await remove(*arguments)
 
     house.disk.remove = slow
-    purged = await house.purges.purge([Scope.of_original(A)])
+    purged = await house.purges.purge([PurgeScope.of_original(A)])
     assert purged.behind == 1
     gate.set()
     await settled()
     assert not house.index.notes
 
 
-async def test_a_cdn_is_told_behind_the_nodes(house: House) -> None:
+async def test_a_cdn_is_told_behind_the_nodes(house: Composition) -> None:
     told: list[object] = []
 
     class Hook:
@@ -270,38 +272,38 @@ async def test_a_cdn_is_told_behind_the_nodes(house: House) -> None:
             return ["purge.hook: it answered 500"]
 
     house.purges._hook = Hook()
-    purged = await house.purges.purge([Scope.of_original(A)])
+    purged = await house.purges.purge([PurgeScope.of_original(A)])
     assert purged.open == ["purge.hook: it answered 500"]
-    assert told == [([Scope.of_original(A)], house.fleet.published)]
+    assert told == [([PurgeScope.of_original(A)], house.fleet.published)]
 
 
-async def test_kept_originals_go_too(house: House) -> None:
-    await house.get(house.wanted())
+async def test_kept_originals_go_too(house: Composition) -> None:
+    await house.get(house.request())
     identity = await house.originals.identify(A, deadline=soon())
     house.keep.kept[identity] = b"old"
-    purged = await house.purges.purge([Scope.of_original(A)])
+    purged = await house.purges.purge([PurgeScope.of_original(A)])
     assert purged.tiers["originals"] == 1
     assert not house.keep.kept
 
 
-async def test_forgetting_everything_is_what_a_new_follower_begins_with(house: House) -> None:
-    wanted = house.wanted()
+async def test_forgetting_everything_is_what_a_new_follower_begins_with(house: Composition) -> None:
+    wanted = house.request()
     await house.get(wanted)
-    assert house.deliver.recall(wanted) is not None
-    await house.deliver.forget(None, [])
-    assert house.deliver.recall(wanted) is None
+    assert house.deliver.fresh_hit(wanted) is not None
+    await house.deliver.invalidate(None, [])
+    assert house.deliver.fresh_hit(wanted) is None
     assert await house.get(wanted)
 
 
 async def test_a_process_that_has_been_replaced_does_not_take_the_new_one_with_it() -> None:
-    house = House(processes=1)
-    old, new = FakeFollower(), FakeFollower()
-    house.purges.follow("1", old)
-    house.purges.follow("1", new)
-    house.purges.leave("1", old)
-    house.purges.leave("none", old)
-    house.purges.leave("", house.deliver)
-    assert (await house.purges.purge([Scope.of_original(A)])).open == []
+    house = Composition(processes=1)
+    old, new = FakePurgeSubscriber(), FakePurgeSubscriber()
+    house.purges.subscribe("1", old)
+    house.purges.subscribe("1", new)
+    house.purges.unsubscribe("1", old)
+    house.purges.unsubscribe("none", old)
+    house.purges.unsubscribe("", house.deliver)
+    assert (await house.purges.purge([PurgeScope.of_original(A)])).open == []
     assert new.told
     assert not old.told
     await house.close()
@@ -310,39 +312,39 @@ async def test_a_process_that_has_been_replaced_does_not_take_the_new_one_with_i
 async def test_a_process_that_has_answered_its_last_request_need_not_confirm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    house = House(processes=2)
-    first, second = FakeFollower(), FakeFollower()
-    house.purges.follow("1", first)
-    purging = asyncio.create_task(house.purges.purge([Scope.of_original(A)]))
+    house = Composition(processes=2)
+    first, second = FakePurgeSubscriber(), FakePurgeSubscriber()
+    house.purges.subscribe("1", first)
+    purging = asyncio.create_task(house.purges.purge([PurgeScope.of_original(A)]))
     await settled()
     assert not purging.done()
     house.purges.retire("2")
     assert (await purging).open == []
-    house.purges.follow("2", second)
-    assert (await house.purges.purge([Scope.of_original(A)])).open == []
+    house.purges.subscribe("2", second)
+    assert (await house.purges.purge([PurgeScope.of_original(A)])).open == []
     assert second.told
-    house.purges.leave("2", second)
+    house.purges.unsubscribe("2", second)
     monkeypatch.setattr(module, "FOLLOW_S", 0.05)
     missing = ["this node: 1 of its 2 processes did not confirm"]
-    assert (await house.purges.purge([Scope.of_original(A)])).open == missing
+    assert (await house.purges.purge([PurgeScope.of_original(A)])).open == missing
     await house.close()
 
 
 async def test_starts_that_share_the_disk_are_told_of_where_there_is_no_fleet() -> None:
-    house = House()
+    house = Composition()
     house.purges._neighbours = lambda: 2
     told = ["this node: 2 more starts of it share its cache, as in a restart, and are not told"]
-    assert (await house.purges.purge([Scope.of_original(A)])).open == told
+    assert (await house.purges.purge([PurgeScope.of_original(A)])).open == told
     house.purges._neighbours = lambda: 0
-    assert (await house.purges.purge([Scope.of_original(A)])).open == []
+    assert (await house.purges.purge([PurgeScope.of_original(A)])).open == []
     await house.close()
-    house = House(fleet=FakeFleet())
+    house = Composition(fleet=FakePurgeLog())
     house.purges._neighbours = lambda: 2
-    assert (await house.purges.purge([Scope.of_original(A)])).open == [], "they are part of the fleet"
+    assert (await house.purges.purge([PurgeScope.of_original(A)])).open == [], "they are part of the fleet"
     await house.close()
 
 
-async def test_a_hook_is_not_called_while_something_old_may_be_served(house: House) -> None:
+async def test_a_hook_is_not_called_while_something_old_may_be_served(house: Composition) -> None:
     called: list[object] = []
 
     class Hook:
@@ -352,39 +354,39 @@ async def test_a_hook_is_not_called_while_something_old_may_be_served(house: Hou
 
     house.purges._hook = Hook()
     house.fleet.unheard = ["node b: has not confirmed"]
-    await house.purges.purge([Scope.of_original(A)])
+    await house.purges.purge([PurgeScope.of_original(A)])
     assert not called
     house.fleet.unheard = []
-    await house.purges.purge([Scope.of_original(A)])
-    assert called == [[Scope.of_original(A)]]
+    await house.purges.purge([PurgeScope.of_original(A)])
+    assert called == [[PurgeScope.of_original(A)]]
 
 
 async def test_all_that_is_open_is_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FOLLOW_S", 0.05)
-    house = House(processes=1)
-    deaf = FakeFollower()
+    house = Composition(processes=1)
+    deaf = FakePurgeSubscriber()
     deaf.deaf = True
-    house.purges.follow("", deaf)
+    house.purges.subscribe("", deaf)
     house.journal.fault = OSError(errno.ENOSPC, "No space left on device")
-    assert (await house.purges.purge([Scope.of_original(A)])).open == [
+    assert (await house.purges.purge([PurgeScope.of_original(A)])).open == [
         "this node: the purge could not be written (No space left on device); a restart forgets it",
         "this node: 1 of its 1 processes did not confirm",
     ]
     # Both are made up for with the next word.
     deaf.deaf, house.journal.fault = False, None
-    assert await house.purges.learn([]) == []
-    assert [purge.scope for purge in house.journal.purges] == [Scope.of_original(A)]
-    assert deaf.told == [([Scope.of_original(A)], [])]
+    assert await house.purges.apply_remote([]) == []
+    assert [purge.scope for purge in house.journal.purges] == [PurgeScope.of_original(A)]
+    assert deaf.told == [([PurgeScope.of_original(A)], [])]
     await house.close()
 
 
 async def test_a_purge_that_comes_while_the_one_before_is_told_is_owed_too() -> None:
-    house = House(processes=1)
-    follower = FakeFollower()
-    house.purges.follow("", follower)
+    house = Composition(processes=1)
+    follower = FakePurgeSubscriber()
+    house.purges.subscribe("", follower)
     follower.gate.clear()
     purging = [
-        asyncio.create_task(house.purges.purge([Scope.of_original(OriginalRef("photos", key))]))
+        asyncio.create_task(house.purges.purge([PurgeScope.of_original(OriginalRef("photos", key))]))
         for key in ("a", "a", "b")
     ]
     await settled()
@@ -396,9 +398,9 @@ async def test_a_purge_that_comes_while_the_one_before_is_told_is_owed_too() -> 
 
 
 async def test_what_cannot_be_deleted_does_not_hold_up_a_purge(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = house.wanted()
+    wanted = house.request()
     await house.get(wanted)
     log = structlog.testing.CapturingLogger()
     house.purges._log = log
@@ -408,7 +410,7 @@ async def test_what_cannot_be_deleted_does_not_hold_up_a_purge(
 
     monkeypatch.setattr(house.index, "find", broken)
     replace(house)
-    purged = await house.purges.purge([Scope.of_original(A)])
+    purged = await house.purges.purge([PurgeScope.of_original(A)])
     assert (purged.removed, purged.open) == (0, [])
     assert (await house.get(wanted)).startswith(b"new")
     assert [(call.method_name, call.kwargs.get("reason")) for call in log.calls] == [
@@ -418,26 +420,28 @@ async def test_what_cannot_be_deleted_does_not_hold_up_a_purge(
 
 
 async def test_what_a_tier_may_still_have_is_deleted_by_the_next_purge(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await house.get(house.wanted())
+    await house.get(house.request())
     await settled()
 
     async def unsure(*_: object) -> None: ...
 
     with monkeypatch.context() as patch:
         patch.setattr(house.disk, "remove", unsure)
-        purged = await house.purges.purge([Scope.of_original(A)])
+        purged = await house.purges.purge([PurgeScope.of_original(A)])
     assert (purged.tiers, purged.behind) == ({"memory": 1}, 1)
     assert len(house.index.notes) == 1
-    purged = await house.purges.purge([Scope.of_original(A)])
+    purged = await house.purges.purge([PurgeScope.of_original(A)])
     assert (purged.tiers, purged.behind) == ({"memory": 0, "disk": 1}, 0)
     assert not house.index.notes
 
 
-async def test_a_stop_leaves_what_is_not_deleted_yet(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stop_leaves_what_is_not_deleted_yet(
+    house: Composition, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "DELETE_S", 0.01)
-    await house.get(house.wanted())
+    await house.get(house.request())
     await settled()
 
     async def forever(*_: object) -> bool:
@@ -445,7 +449,7 @@ async def test_a_stop_leaves_what_is_not_deleted_yet(house: House, monkeypatch: 
         return True
 
     monkeypatch.setattr(house.disk, "remove", forever)
-    assert (await house.purges.purge([Scope.of_original(A)])).behind == 1
+    assert (await house.purges.purge([PurgeScope.of_original(A)])).behind == 1
     await house.purges.close()
     assert not house.purges._tasks
     assert Format.WEBP in [entry.kind for _, entry, _ in house.index.notes]

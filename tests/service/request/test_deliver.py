@@ -14,19 +14,19 @@ import pytest
 from proxy.core.cache.delivery import Outcome, Variant
 from proxy.core.cache.http_caching import etag
 from proxy.core.cache.keys import original_key
-from proxy.core.cache.variant_request import Wanted
+from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import Internal, OriginalNotFound, Overloaded, SourceUnavailable, Undecodable
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity
 from proxy.core.transform.operations import Transform
-from proxy.core.transform.plan import Recipe
+from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.service.request.deliver import Deliver
 from proxy.service.request.originals import Originals
 from proxy.service.request.produce import Produce
 from proxy.service.request.singleflight import Flights
-from proxy.service.request.tier_chain import Chain
-from proxy.service.request.versions import NOT_MET
+from proxy.service.request.tier_chain import TierChain
+from proxy.service.request.versions import NOT_CHECKED
 from tests.support.fakes import (
     FakeClock,
     FakeInstantTier,
@@ -52,18 +52,18 @@ async def house() -> AsyncIterator[SimpleNamespace]:
         memory=FakeInstantTier(),
         disk=FakeTier(),
     )
-    made.chain = Chain(made.memory, [made.disk], made.metrics)
+    made.chain = TierChain(made.memory, [made.disk], made.metrics)
     originals = Originals(
         {"photos": made.source}, made.chain, made.renderer, made.flights, made.clock, made.metrics
     )
-    recipe = Recipe(quality=80, effort={}, max_side_px=4000)
+    recipe = RenderDefaults(quality=80, effort={}, max_side_px=4000)
     made.produce = Produce(
         originals, made.chain, made.flights, made.renderer, recipe, AUTO, made.clock, made.metrics
     )
     made.deliver = Deliver(made.memory, made.produce, made.flights, made.clock)
     made.ref = made.source.put("a", b"1")
 
-    async def variant(asked: Wanted, **how: Any) -> SimpleNamespace:
+    async def variant(asked: VariantRequest, **how: Any) -> SimpleNamespace:
         """A delivery and its variant as one value, for short assertions."""
         delivery, variant = await made.deliver.variant(asked, **how)
         fields = ("key", "format", "outcome", "tier", "stored", "timings")
@@ -76,8 +76,8 @@ async def house() -> AsyncIterator[SimpleNamespace]:
     assert all(original.closed for original in made.source.fetched)
 
 
-def wanted(house: SimpleNamespace, tokens: str = "w_400,f_jpg", *accepted: Format) -> Wanted:
-    return Wanted(house.ref, parse_tokens(tokens, {}).own, frozenset(accepted), 4000)
+def wanted(house: SimpleNamespace, tokens: str = "w_400,f_jpg", *accepted: Format) -> VariantRequest:
+    return VariantRequest(house.ref, parse_tokens(tokens, {}).own, frozenset(accepted), 4000)
 
 
 def soon() -> float:
@@ -86,12 +86,12 @@ def soon() -> float:
 
 async def test_a_miss_then_hits(house: SimpleNamespace) -> None:
     asked = wanted(house)
-    assert house.deliver.recall(asked) is None
+    assert house.deliver.fresh_hit(asked) is None
     first = await house.variant(asked, deadline=soon())
     assert (first.outcome, first.tier, first.stored) == (Outcome.MISS, "", True)
     second = await house.variant(asked, deadline=soon())
     assert (second.outcome, second.tier, second.variant) == (Outcome.HIT, "memory", first.variant)
-    recalled = house.deliver.recall(asked)
+    recalled = house.deliver.fresh_hit(asked)
     assert recalled is not None
     assert recalled.variant is first.variant
     assert (recalled.delivery.outcome, recalled.delivery.tier) == (Outcome.HIT, "memory")
@@ -103,13 +103,13 @@ async def test_what_is_recalled_is_only_what_may_be_believed(house: SimpleNamesp
     asked = wanted(house)
     await house.variant(asked, deadline=soon())
     await house.variant(asked, deadline=soon())
-    assert house.deliver.recall(asked) is not None
+    assert house.deliver.fresh_hit(asked) is not None
     house.memory.entries.clear()
-    assert house.deliver.recall(asked) is None
+    assert house.deliver.fresh_hit(asked) is None
     again = await house.variant(asked, deadline=soon())
     assert again.tier == "disk"
     house.clock.ahead_s = 2
-    assert house.deliver.recall(asked) is None
+    assert house.deliver.fresh_hit(asked) is None
 
 
 async def test_a_replaced_original_is_a_new_picture_within_a_second(house: SimpleNamespace) -> None:
@@ -231,7 +231,7 @@ async def test_a_promoted_variant_is_recalled_as_a_memory_hit(house: SimpleNames
     await settled()
     house.memory.entries.clear()
     assert (await house.variant(asked, deadline=soon())).tier == "disk"
-    assert house.deliver.recall(asked).delivery.tier == "memory"
+    assert house.deliver.fresh_hit(asked).delivery.tier == "memory"
 
 
 async def test_nothing_but_the_tiers_holds_a_variant(house: SimpleNamespace) -> None:
@@ -279,7 +279,7 @@ async def test_a_file_that_never_rests_is_given_up(house: SimpleNamespace) -> No
 
 async def test_an_uncacheable_result_is_shared_and_said_to_be_unstored(house: SimpleNamespace) -> None:
     house.memory.max_entry_bytes = 0
-    chain = Chain(house.memory, [], house.metrics)
+    chain = TierChain(house.memory, [], house.metrics)
     house.produce._chain = chain
     house.renderer.gate.clear()
     tasks = [asyncio.create_task(house.variant(wanted(house), deadline=soon())) for _ in range(10)]
@@ -309,7 +309,7 @@ async def test_a_failure_is_everybodys(house: SimpleNamespace) -> None:
 async def test_a_variant_in_the_bucket_is_told_where_it_is(house: SimpleNamespace) -> None:
     house.produce._redirects = redirects = FakeRedirects()
     asked = wanted(house)
-    key = (await house.produce.name(asked, deadline=soon())).key
+    key = (await house.produce.resolve_key(asked, deadline=soon())).key
     redirects.known[key] = "https://cdn.example/x"
     sent = await house.deliver.variant(asked, deadline=soon(), redirect_until_s=math.inf)
     assert (sent.delivery.outcome, sent.delivery.tier, sent.delivery.location, sent.variant) == (
@@ -329,12 +329,12 @@ async def test_what_is_not_in_the_bucket_is_proxied(house: SimpleNamespace) -> N
 
 
 async def test_the_original_itself_goes_through(house: SimpleNamespace) -> None:
-    async with house.deliver.latest(house.ref, deadline=soon()) as original:
+    async with house.deliver.open_current(house.ref, deadline=soon()) as original:
         assert original.content == b"1"
 
 
 async def test_without_versions_none_is_met(house: SimpleNamespace) -> None:
-    assert await house.produce.meet(house.ref, "1", deadline=soon()) == NOT_MET
+    assert await house.produce.check_version(house.ref, "1", deadline=soon()) == NOT_CHECKED
 
 
 async def test_information_has_the_tag_of_its_original(house: SimpleNamespace) -> None:
@@ -343,7 +343,7 @@ async def test_information_has_the_tag_of_its_original(house: SimpleNamespace) -
         return Variant(kind=Format.INFO, body=b'{"width": 3}')
 
     house.renderer.render = told
-    asked = Wanted(house.ref, Transform(format=Format.INFO), frozenset(), 4000)
+    asked = VariantRequest(house.ref, Transform(format=Format.INFO), frozenset(), 4000)
     delivered = await house.deliver.variant(asked, deadline=soon())
     identity = Identity(house.ref, "1")
     assert delivered.variant is not None

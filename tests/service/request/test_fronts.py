@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from proxy.core.cache.delivery import Belief, Delivered, Delivery, Met, Outcome, Variant
-from proxy.core.cache.variant_request import Named, Wanted
+from proxy.core.cache.delivery import Delivered, Delivery, Freshness, Outcome, Variant, VersionCheck
+from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.errors import OriginalNotFound, SourceUnavailable
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
@@ -47,40 +47,40 @@ class FakeProducer:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def name(self, wanted: Wanted, *, deadline: float) -> Named:
+    async def resolve_key(self, wanted: VariantRequest, *, deadline: float) -> ResolvedKey:
         self.names += 1
         await self.gate.wait()
         if self.name_failure is not None:
             raise self.name_failure
-        return Named(self.key, Format.PNG, self.belief)
+        return ResolvedKey(self.key, Format.PNG, self.freshness)
 
-    async def meet(self, ref: OriginalRef, version: str, *, deadline: float) -> Met:
+    async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
         self.met.append(version)
         await self.gate.wait()
-        return Met(self.met_until_s, self.belief)
+        return VersionCheck(self.met_until_s, self.freshness)
 
     @property
-    def belief(self) -> Belief:
-        return Belief(self.version, self.until_s, self.until_s + self.ahead_s)
+    def freshness(self) -> Freshness:
+        return Freshness(self.version, self.until_s, self.until_s + self.ahead_s)
 
-    async def variant(self, wanted: Wanted, *, deadline: float, redirect_until_s: float) -> Delivered:
+    async def variant(self, wanted: VariantRequest, *, deadline: float, redirect_until_s: float) -> Delivered:
         self.variants += 1
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
         delivery = Delivery(
             key=self.key, format=Format.PNG, outcome=Outcome.MISS, stored=True,
-            belief=self.belief,
+            freshness=self.freshness,
             location=self.location if redirect_until_s else "",
         )  # fmt: skip
         return Delivered(delivery, None if delivery.location else VARIANT)
 
-    def latest(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Any]:
+    def open_current(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Any]:
         raise NotImplementedError
 
 
-def wanted() -> Wanted:
-    return Wanted(OriginalRef("photos", "a"), Transform(width_px=4), frozenset(), 4000)
+def wanted() -> VariantRequest:
+    return VariantRequest(OriginalRef("photos", "a"), Transform(width_px=4), frozenset(), 4000)
 
 
 def later() -> float:
@@ -91,10 +91,10 @@ async def test_a_miss_is_a_hit_from_then_on() -> None:
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.until_s = clock() + 1
-    assert deliver.recall(asked) is None
+    assert deliver.fresh_hit(asked) is None
     first = await deliver.variant(asked, deadline=later())
     assert (first.delivery.outcome, first.variant) == (Outcome.MISS, VARIANT)
-    recalled = deliver.recall(asked)
+    recalled = deliver.fresh_hit(asked)
     assert recalled is not None
     assert (recalled.delivery.outcome, recalled.delivery.tier, recalled.variant) == ("hit", "memory", VARIANT)
     assert not recalled.delivery.stored
@@ -105,25 +105,25 @@ async def test_only_the_name_is_asked_for_what_is_here_already() -> None:
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     await deliver.variant(asked, deadline=later())
-    assert deliver.recall(asked) is None, "its identity may not be believed any more"
+    assert deliver.fresh_hit(asked) is None, "its identity may not be believed any more"
     producer.until_s = clock() + 1
     again = await deliver.variant(asked, deadline=later())
     assert (again.delivery.outcome, again.delivery.tier) == (Outcome.HIT, "memory")
     assert (producer.names, producer.variants) == (1, 1)
-    assert deliver.recall(asked) is not None
+    assert deliver.fresh_hit(asked) is not None
 
 
 async def test_a_picture_at_hand_does_not_wait_for_a_back_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliver_module, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 0.02)
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     await deliver.variant(asked, deadline=later())
     producer.gate.clear()
     hit = await deliver.variant(asked, deadline=later())
     assert (hit.delivery.tier, hit.variant) == ("memory", VARIANT)
-    assert deliver.recall(asked) is not None, "and for a second nobody waits at all"
+    assert deliver.fresh_hit(asked) is not None, "and for a second nobody waits at all"
     clock.ahead_s = 1.5
-    assert deliver.recall(asked) is None
+    assert deliver.fresh_hit(asked) is None
     again = await deliver.variant(asked, deadline=later())
     assert again.variant is VARIANT
     assert producer.names == 1, "who was asked and does not answer is not asked again"
@@ -143,7 +143,7 @@ async def test_a_hot_picture_waits_for_no_look() -> None:
     producer.gate.clear()
     producer.key, producer.version, producer.until_s = "cd" * 32, "2", clock() + 1
     for _ in range(3):
-        assert deliver.recall(asked) is None
+        assert deliver.fresh_hit(asked) is None
         assert (await deliver.variant(asked, deadline=later())).delivery.key == KEY
         await settled()
     assert producer.names == 1, "one look, begun by the first"
@@ -153,7 +153,7 @@ async def test_a_hot_picture_waits_for_no_look() -> None:
 
 
 async def test_a_picture_that_nobody_has_asked_for_since_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliver_module, "PATIENCE_S", 5.0)
+    monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 5.0)
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.until_s, producer.ahead_s = clock() + 1, 0.1
@@ -193,7 +193,7 @@ async def test_what_is_gone_is_not_at_hand() -> None:
 async def test_a_look_that_is_merely_slow_is_believed_once_it_is_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(deliver_module, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 0.02)
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     await deliver.variant(asked, deadline=later())
@@ -209,10 +209,10 @@ async def test_a_look_that_is_merely_slow_is_believed_once_it_is_done(
 
 async def test_what_is_known_to_be_old_is_not_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another variant has told that the original is another."""
-    monkeypatch.setattr(deliver_module, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 0.02)
     producer, clock = FakeProducer(), StillClock()
     deliver, asked = Deliver(FakeInstantTier(), producer, Flights(), clock), wanted()
-    other = Wanted(asked.ref, Transform(width_px=5), frozenset(), 4000)
+    other = VariantRequest(asked.ref, Transform(width_px=5), frozenset(), 4000)
     await deliver.variant(asked, deadline=later())
     producer.key, producer.version, producer.until_s = "cd" * 32, "2", clock() + 9
     await deliver.variant(other, deadline=later())
@@ -240,7 +240,7 @@ async def test_what_memory_does_not_take_is_asked_for_again() -> None:
     deliver, asked = Deliver(FakeInstantTier(max_entry_bytes=0), producer, Flights(), StillClock()), wanted()
     for _ in range(2):
         assert (await deliver.variant(asked, deadline=later())).variant is VARIANT
-    assert deliver.recall(asked) is None
+    assert deliver.fresh_hit(asked) is None
     assert producer.variants == 2
 
 
@@ -250,7 +250,7 @@ async def test_a_location_is_passed_on_and_not_remembered() -> None:
     deliver, asked = Deliver(FakeInstantTier(), producer, Flights(), StillClock()), wanted()
     sent = await deliver.variant(asked, deadline=later(), redirect_until_s=math.inf)
     assert (sent.delivery.location, sent.variant) == ("https://cdn.example/x", None)
-    assert deliver.recall(asked) is None
+    assert deliver.fresh_hit(asked) is None
     assert (await deliver.variant(asked, deadline=later())).variant is VARIANT
 
 
@@ -270,7 +270,7 @@ async def test_equal_wishes_are_one_call() -> None:
 async def test_who_comes_after_the_original_was_replaced_does_not_join(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(deliver_module, "PATIENCE_S", 5.0)
+    monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 5.0)
     producer, clock, one = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.gate.clear()
@@ -309,17 +309,17 @@ async def test_one_look_at_an_original_is_good_for_all_that_is_made_of_it() -> N
     await deliver.variant(one, deadline=later())
     await deliver.variant(other, deadline=later())
     clock.ahead_s = 2
-    assert deliver.recall(one) is None
-    assert deliver.recall(other) is None
+    assert deliver.fresh_hit(one) is None
+    assert deliver.fresh_hit(other) is None
     producer.until_s = clock() + 1
     await deliver.variant(one, deadline=later())
-    assert deliver.recall(other) is not None, "it is of the same original, which was looked at just now"
+    assert deliver.fresh_hit(other) is not None, "it is of the same original, which was looked at just now"
     producer.key, producer.version = "cd" * 32, "2"
     clock.ahead_s = 4
     producer.until_s = clock() + 1
     await deliver.variant(one, deadline=later())
-    assert deliver.recall(one) is not None
-    assert deliver.recall(other) is None, "it is of an original that is no more"
+    assert deliver.fresh_hit(one) is not None
+    assert deliver.fresh_hit(other) is None, "it is of an original that is no more"
 
 
 async def test_a_failure_is_everybodys_and_not_remembered() -> None:
@@ -332,8 +332,8 @@ async def test_a_failure_is_everybodys_and_not_remembered() -> None:
     assert producer.variants == 2
 
 
-def versioned() -> Wanted:
-    return Wanted(OriginalRef("photos", "a"), Transform(width_px=4, version="2"), frozenset(), 4000)
+def versioned() -> VariantRequest:
+    return VariantRequest(OriginalRef("photos", "a"), Transform(width_px=4, version="2"), frozenset(), 4000)
 
 
 async def test_a_version_is_asked_about_until_it_is_met() -> None:
@@ -341,16 +341,16 @@ async def test_a_version_is_asked_about_until_it_is_met() -> None:
     producer.until_s = clock() + 1000
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     for _ in range(2):
-        assert deliver.recall(asked) is None
+        assert deliver.fresh_hit(asked) is None
         assert (await deliver.variant(asked, deadline=later())).delivery.provisional
     assert (producer.met, producer.variants) == (["2", "2"], 1)
     producer.met_until_s = clock() + 60
     assert not (await deliver.variant(asked, deadline=later())).delivery.provisional
-    hit = deliver.recall(asked)
+    hit = deliver.fresh_hit(asked)
     assert hit is not None
     assert not hit.delivery.provisional
     clock.ahead_s += 60
-    assert deliver.recall(asked) is None
+    assert deliver.fresh_hit(asked) is None
     assert len(producer.met) == 3
 
 

@@ -18,15 +18,15 @@ from proxy.core.errors import (
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
-from proxy.service.request.originals import STALE_S, OriginalChanged, Originals
+from proxy.service.request.originals import STALE_IF_ERROR_S, OriginalChanged, Originals
 from proxy.service.request.quarantine import UNDECODABLE_S, Quarantine
 from proxy.service.request.singleflight import Flights
-from proxy.service.request.tier_chain import Chain
+from proxy.service.request.tier_chain import TierChain
 from tests.support.fakes import (
     FakeClock,
     FakeInstantTier,
-    FakeKeep,
     FakeMetrics,
+    FakeOriginalStore,
     FakeRenderer,
     FakeSource,
     FakeTier,
@@ -43,7 +43,7 @@ async def house() -> AsyncIterator[SimpleNamespace]:
         renderer=FakeRenderer(),
         flights=Flights(),
     )
-    made.chain = Chain(FakeInstantTier(), [], made.metrics)
+    made.chain = TierChain(FakeInstantTier(), [], made.metrics)
     made.originals = Originals(
         {"photos": made.source}, made.chain, made.renderer, made.flights, made.clock, made.metrics
     )
@@ -72,12 +72,12 @@ async def test_an_identity_is_asked_for_once_a_second(house: SimpleNamespace) ->
 async def test_the_last_part_of_the_time_is_there_to_look_again(
     house: SimpleNamespace, recheck_s: float, ahead_s: float
 ) -> None:
-    house.source.recheck_s = recheck_s
+    house.source.freshness_lifetime_s = recheck_s
     ref = house.source.put("a", b"1")
     before_s = house.clock()
-    belief = house.originals.belief(await house.originals.identify(ref, deadline=soon()))
-    assert before_s - 1e-6 <= belief.last_s - recheck_s <= house.clock() + 1e-6
-    assert belief.last_s - belief.until_s == pytest.approx(ahead_s)
+    belief = house.originals.freshness(await house.originals.identify(ref, deadline=soon()))
+    assert before_s - 1e-6 <= belief.stale_until_s - recheck_s <= house.clock() + 1e-6
+    assert belief.stale_until_s - belief.fresh_until_s == pytest.approx(ahead_s)
     house.clock.ahead_s = recheck_s - ahead_s
     await house.originals.identify(ref, deadline=soon())
     assert house.source.identified == 2
@@ -95,17 +95,17 @@ async def test_not_found_is_remembered_for_a_minute(house: SimpleNamespace) -> N
         with pytest.raises(OriginalNotFound):
             await house.originals.identify(ref, deadline=soon())
     house.source.put("a", b"1")
-    house.clock.ahead_s = FakeSource.missing_s - 1
+    house.clock.ahead_s = FakeSource.negative_ttl_s - 1
     with pytest.raises(OriginalNotFound):
         await house.originals.identify(ref, deadline=soon())
     assert house.source.identified == 1
-    house.clock.ahead_s = FakeSource.missing_s
+    house.clock.ahead_s = FakeSource.negative_ttl_s
     assert (await house.originals.identify(ref, deadline=soon())).version == "1"
 
 
 async def test_a_source_may_say_that_it_is_seen_sooner(house: SimpleNamespace) -> None:
     ref = OriginalRef("photos", "a")
-    house.source.missing_s = 1.0
+    house.source.negative_ttl_s = 1.0
     with pytest.raises(OriginalNotFound) as caught:
         await house.originals.identify(ref, deadline=soon())
     assert 0 < caught.value.lasts_s <= 1
@@ -115,7 +115,7 @@ async def test_a_source_may_say_that_it_is_seen_sooner(house: SimpleNamespace) -
     del house.source.originals["a"]
     for _ in range(2):
         with pytest.raises(OriginalNotFound) as caught:
-            async with house.originals.borrow(identity, deadline=soon()):
+            async with house.originals.open(identity, deadline=soon()):
                 pass
         assert 0 < caught.value.lasts_s <= 1
 
@@ -126,17 +126,17 @@ async def test_what_is_told_of_a_missing_original_ends_with_its_memory(house: Si
         house.clock.ahead_s = passed_s
         with pytest.raises(OriginalNotFound) as caught:
             await house.originals.identify(ref, deadline=soon())
-        assert 0 < caught.value.lasts_s <= FakeSource.missing_s - passed_s
+        assert 0 < caught.value.lasts_s <= FakeSource.negative_ttl_s - passed_s
     assert house.source.identified == 1
 
 
 async def test_forgetting_asks_again(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
     identity = await house.originals.identify(ref, deadline=soon())
-    assert house.originals.belief(identity).until_s > house.clock()
-    assert house.originals.belief(Identity(ref, "other")).until_s == 0.0
-    assert house.originals.belief(Identity(OriginalRef("photos", "b"), "1")).until_s == 0.0
-    house.originals.forget(ref)
+    assert house.originals.freshness(identity).fresh_until_s > house.clock()
+    assert house.originals.freshness(Identity(ref, "other")).fresh_until_s == 0.0
+    assert house.originals.freshness(Identity(OriginalRef("photos", "b"), "1")).fresh_until_s == 0.0
+    house.originals.drop_identity(ref)
     await house.originals.identify(ref, deadline=soon())
     assert house.source.identified == 2
 
@@ -155,10 +155,10 @@ async def test_facts_of_a_slower_tier_need_no_original(house: SimpleNamespace) -
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
     await house.originals.facts(identity, deadline=soon())
     disk = FakeTier()
-    disk.entries[facts_key(identity)] = house.chain.recall(facts_key(identity))
+    disk.entries[facts_key(identity)] = house.chain.peek(facts_key(identity))
     fresh = Originals(
         {"photos": house.source},
-        Chain(FakeInstantTier(), [disk], house.metrics),
+        TierChain(FakeInstantTier(), [disk], house.metrics),
         house.renderer,
         Flights(),
         house.clock,
@@ -187,7 +187,7 @@ async def test_all_who_hold_an_original_share_one_fetch(house: SimpleNamespace) 
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
 
     async def use() -> None:
-        async with house.originals.borrow(identity, deadline=soon()) as original:
+        async with house.originals.open(identity, deadline=soon()) as original:
             await settled()
             assert not original.closed
 
@@ -204,7 +204,7 @@ async def test_a_borrower_who_leaves_during_the_fetch_leaves_no_open_file(house:
     house.source.gate.clear()
 
     async def use() -> None:
-        async with house.originals.borrow(identity, deadline=soon()):
+        async with house.originals.open(identity, deadline=soon()):
             raise AssertionError("never reached")
 
     leaving = asyncio.create_task(use())
@@ -221,23 +221,23 @@ async def test_another_version_than_the_one_wanted_is_no_use(house: SimpleNamesp
     identity = await house.originals.identify(ref, deadline=soon())
     house.source.put("a", b"22", "2")
     with pytest.raises(OriginalChanged):
-        async with house.originals.borrow(identity, deadline=soon()):
+        async with house.originals.open(identity, deadline=soon()):
             pass
-    async with house.originals.latest(ref, deadline=soon()) as original:
+    async with house.originals.open_current(ref, deadline=soon()) as original:
         assert original.identity.version == "2"
 
 
 async def test_what_was_fetched_is_believed_without_another_look(house: SimpleNamespace) -> None:
     """A server may go on confirming the validator of the one before."""
-    house.source.serves_stale, house.source.recheck_s = True, 100.0
+    house.source.serves_stale, house.source.freshness_lifetime_s = True, 100.0
     ref = house.source.put("a", b"1")
     identity = await house.originals.identify(ref, deadline=soon())
     house.source.put("a", b"22", "2")
-    async with house.originals.latest(ref, deadline=soon()) as original:
+    async with house.originals.open_current(ref, deadline=soon()) as original:
         assert original.identity.version == "2"
     assert house.source.identified == 1
     with pytest.raises(OriginalChanged):
-        async with house.originals.borrow(identity, deadline=soon()):
+        async with house.originals.open(identity, deadline=soon()):
             pass
     again = Originals(
         {"photos": house.source}, house.chain, house.renderer, house.flights, house.clock, house.metrics
@@ -253,7 +253,7 @@ async def test_bytes_that_were_no_picture_are_not_confirmed_by_their_validator(
     originals = Originals(
         {"photos": house.source}, house.chain, quarantine, house.flights, house.clock, house.metrics, refusals=quarantine
     )  # fmt: skip
-    house.source.serves_stale, house.source.recheck_s = True, 10_000.0
+    house.source.serves_stale, house.source.freshness_lifetime_s = True, 10_000.0
     ref = house.source.put("a", b"half")
     identity = await originals.identify(ref, deadline=soon())
     house.renderer.failures = [Undecodable("broken")]
@@ -286,17 +286,17 @@ async def test_an_original_that_is_no_picture_is_asked_for_anew_in_time(house: S
     originals = Originals(
         {"photos": house.source}, house.chain, quarantine, house.flights, house.clock, house.metrics, refusals=quarantine
     )  # fmt: skip
-    house.source.recheck_s = 10_000.0
+    house.source.freshness_lifetime_s = 10_000.0
     ref = house.source.put("a", b"<html>back soon</html>")
     for seconds in (0, 1, 150, UNDECODABLE_S - 1):
         house.clock.ahead_s = seconds
         with pytest.raises(UnsupportedFormat):
-            async with originals.latest(ref, deadline=soon()):
+            async with originals.open_current(ref, deadline=soon()):
                 pass
     assert house.source.identified == 1
     house.clock.ahead_s = UNDECODABLE_S
     house.source.put("a", b"GIF89a" + bytes(60), "2")
-    async with originals.latest(ref, deadline=soon()) as original:
+    async with originals.open_current(ref, deadline=soon()) as original:
         assert original.identity.version == "2"
 
 
@@ -306,7 +306,7 @@ async def test_whoever_comes_as_the_last_leaves_gets_an_open_original(house: Sim
     house.source.gate.clear()
 
     async def use() -> bool:
-        async with house.originals.borrow(identity, deadline=soon()) as original:
+        async with house.originals.open(identity, deadline=soon()) as original:
             await asyncio.sleep(0)
             return bool(original.closed)
 
@@ -331,7 +331,7 @@ async def test_an_original_that_never_rests_is_given_up(house: SimpleNamespace) 
 
     house.source.fetch = moving
     with pytest.raises(SourceUnavailable, match="keeps changing"):
-        async with house.originals.latest(ref, deadline=soon()):
+        async with house.originals.open_current(ref, deadline=soon()):
             pass
 
 
@@ -350,7 +350,7 @@ async def test_a_slow_source_times_out(house: SimpleNamespace) -> None:
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
     house.source.gate.clear()
     with pytest.raises((SourceTimeout,)):
-        async with house.originals.borrow(identity, deadline=asyncio.get_running_loop().time() + 0.02):
+        async with house.originals.open(identity, deadline=asyncio.get_running_loop().time() + 0.02):
             pass
     assert house.metrics.counts == {"fetched photos timeout": 1}
 
@@ -359,7 +359,7 @@ async def test_a_failing_source_is_counted(house: SimpleNamespace) -> None:
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
     house.source.failure = SourceUnavailable("down")
     with pytest.raises(SourceUnavailable):
-        async with house.originals.borrow(identity, deadline=soon()):
+        async with house.originals.open(identity, deadline=soon()):
             pass
     assert house.metrics.counts == {"fetched photos source-unavailable": 1}
 
@@ -370,9 +370,9 @@ async def test_a_failing_source_is_counted(house: SimpleNamespace) -> None:
 async def test_what_is_kept_is_not_fetched(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
     identity = await house.originals.identify(ref, deadline=soon())
-    house.originals._keep = keep = FakeKeep()
+    house.originals._keep = keep = FakeOriginalStore()
     keep.kept[identity] = b"kept"
-    async with house.originals.borrow(identity, deadline=soon()) as original:
+    async with house.originals.open(identity, deadline=soon()) as original:
         assert original.content == b"kept"
     assert house.source.fetched == []
     assert house.metrics.counts == {}
@@ -382,8 +382,8 @@ async def test_what_is_kept_is_not_fetched(house: SimpleNamespace) -> None:
 async def test_what_is_not_kept_is_fetched(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
     identity = await house.originals.identify(ref, deadline=soon())
-    house.originals._keep = FakeKeep()
-    async with house.originals.borrow(identity, deadline=soon()):
+    house.originals._keep = FakeOriginalStore()
+    async with house.originals.open(identity, deadline=soon()):
         pass
     assert len(house.source.fetched) == 1
 
@@ -393,7 +393,7 @@ async def test_an_original_found_missing_when_fetched_is_remembered(house: Simpl
     identity = await house.originals.identify(ref, deadline=soon())
     house.source.failure = OriginalNotFound("gone")
     with pytest.raises(OriginalNotFound):
-        async with house.originals.borrow(identity, deadline=soon()):
+        async with house.originals.open(identity, deadline=soon()):
             pass
     house.source.failure = None
     assert await house.originals.identify(ref, deadline=soon()) == identity, (
@@ -401,11 +401,11 @@ async def test_an_original_found_missing_when_fetched_is_remembered(house: Simpl
     )
     house.clock.ahead_s = 45
     with pytest.raises(OriginalNotFound) as caught:
-        async with house.originals.borrow(identity, deadline=soon()):
+        async with house.originals.open(identity, deadline=soon()):
             pass
     assert 0 < caught.value.lasts_s <= 15
     house.clock.ahead_s = 60
-    async with house.originals.borrow(identity, deadline=soon()) as original:
+    async with house.originals.open(identity, deadline=soon()) as original:
         assert original.content == b"1"
 
 
@@ -413,7 +413,7 @@ async def test_an_original_found_missing_when_fetched_is_remembered(house: Simpl
 async def afar(house: SimpleNamespace) -> SimpleNamespace:
     """A source that may be believed on while it is out of order."""
     house.source.serves_stale = True
-    house.source.recheck_s = 100.0
+    house.source.freshness_lifetime_s = 100.0
     house.ref = house.source.put("a", b"1")
     return house
 
@@ -425,7 +425,7 @@ async def test_a_source_out_of_order_is_believed_on(afar: SimpleNamespace) -> No
         afar.source.failure = failure
         assert await afar.originals.identify(afar.ref, deadline=soon()) == first
         asked = afar.source.identified
-        afar.clock.ahead_s += STALE_S - 0.1
+        afar.clock.ahead_s += STALE_IF_ERROR_S - 0.1
         assert await afar.originals.identify(afar.ref, deadline=soon()) == first
         assert afar.source.identified == asked, "it is left alone for a moment"
         afar.clock.ahead_s += 0.2
@@ -434,7 +434,7 @@ async def test_a_source_out_of_order_is_believed_on(afar: SimpleNamespace) -> No
     assert afar.metrics.counts["fetched photos stale"] == 4
     afar.source.failure = None
     afar.source.put("a", b"2", "2")
-    afar.clock.ahead_s += STALE_S + 0.1
+    afar.clock.ahead_s += STALE_IF_ERROR_S + 0.1
     assert (await afar.originals.identify(afar.ref, deadline=soon())).version == "2"
 
 
@@ -453,7 +453,7 @@ async def test_the_last_look_outlives_a_restart(afar: SimpleNamespace) -> None:
     assert await again.identify(afar.ref, deadline=soon()) == first
     assert afar.source.knew == first
     afar.source.failure = None
-    afar.clock.ahead_s += STALE_S + 1
+    afar.clock.ahead_s += STALE_IF_ERROR_S + 1
     assert await again.identify(afar.ref, deadline=soon()) == first
     assert afar.metrics.counts["fetched photos ok"] == 1, "a look that finds nothing new is no fetch"
 
@@ -485,7 +485,7 @@ async def test_a_look_ends_in_time(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
     house.source.gate.clear()
     with pytest.raises(SourceTimeout, match="in time"):
-        await house.originals.look(ref, deadline=asyncio.get_running_loop().time() + 0.02)
+        await house.originals.revalidate(ref, deadline=asyncio.get_running_loop().time() + 0.02)
 
 
 @pytest.mark.parametrize("has_tags", [False, True])
@@ -496,7 +496,7 @@ async def test_a_look_at_a_missing_original_says_so(house: SimpleNamespace, has_
     if not has_tags:
         house.source.tag = none
     with pytest.raises(OriginalNotFound):
-        await house.originals.look(OriginalRef("photos", "gone"), deadline=soon())
+        await house.originals.revalidate(OriginalRef("photos", "gone"), deadline=soon())
     assert house.source.identified == int(not has_tags)
 
 
@@ -520,7 +520,7 @@ async def test_an_original_written_into_before_it_is_sent_is_opened_again(house:
         return original
 
     house.source.fetch = changed_once
-    async with house.originals.latest(ref, deadline=soon()) as original:
+    async with house.originals.open_current(ref, deadline=soon()) as original:
         assert original is house.source.fetched[1]
     assert len(house.source.fetched) == 2
     assert all(each.closed for each in house.source.fetched)

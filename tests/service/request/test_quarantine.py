@@ -17,11 +17,11 @@ from proxy.core.errors import (
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.operations import Transform
-from proxy.core.transform.plan import Recipe, resolve
+from proxy.core.transform.plan import RenderDefaults, resolve
 from proxy.service.request.quarantine import KILLER_S, UNDECODABLE_S, Quarantine
 from tests.support.fakes import FakeClock, FakeOriginal, FakeRenderer
 
-PLAN = resolve(Transform(), Format.JPEG, Recipe(quality=80, effort={}, max_side_px=4000))
+PLAN = resolve(Transform(), Format.JPEG, RenderDefaults(quality=80, effort={}, max_side_px=4000))
 
 
 @pytest.fixture

@@ -13,18 +13,18 @@ import pytest
 from proxy.core.errors import OriginalNotFound
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.service.request import originals, remembered
-from proxy.service.request.originals import MOST_ABSENT_BYTES, MOST_KNOWN_BYTES, Originals
-from proxy.service.request.remembered import ENTRY_BYTES, Remembered
+from proxy.service.request.originals import MAX_IDENTITY_BYTES, MAX_NEGATIVE_BYTES, Originals
+from proxy.service.request.remembered import ENTRY_BYTES, TtlCache
 from proxy.service.request.singleflight import Flights
-from proxy.service.request.tier_chain import Chain
+from proxy.service.request.tier_chain import TierChain
 from tests.support.fakes import FakeClock, FakeInstantTier, FakeMetrics, FakeRenderer, FakeSource
 
 EMPTY_BYTES = sys.getsizeof("")
 ENTRY = ENTRY_BYTES + 2 * (EMPTY_BYTES + 1)
 
 
-def memory(clock: FakeClock, max_bytes: int = 10 * ENTRY) -> Remembered[str, str]:
-    return Remembered(max_bytes, clock, lambda key, value: (key, value))
+def memory(clock: FakeClock, max_bytes: int = 10 * ENTRY) -> TtlCache[str, str]:
+    return TtlCache(max_bytes, clock, lambda key, value: (key, value))
 
 
 async def test_what_was_used_longest_ago_goes_first() -> None:
@@ -76,9 +76,9 @@ async def test_a_flood_of_originals_takes_no_more_than_twenty_megabytes(
     monkeypatch: pytest.MonkeyPatch, length: int, missing: bool
 ) -> None:
     """A tenth of the bound is as good a measure, in a tenth of the time."""
-    monkeypatch.setattr(originals, "MOST_KNOWN_BYTES", MOST_KNOWN_BYTES // 10)
-    monkeypatch.setattr(originals, "MOST_ABSENT_BYTES", MOST_ABSENT_BYTES // 10)
-    assert MOST_KNOWN_BYTES + MOST_ABSENT_BYTES <= 20_000_000
+    monkeypatch.setattr(originals, "MAX_IDENTITY_BYTES", MAX_IDENTITY_BYTES // 10)
+    monkeypatch.setattr(originals, "MAX_NEGATIVE_BYTES", MAX_NEGATIVE_BYTES // 10)
+    assert MAX_IDENTITY_BYTES + MAX_NEGATIVE_BYTES <= 20_000_000
     clock, source, metrics = FakeClock(), FakeSource(), FakeMetrics()
 
     async def identify(key: str, known: Identity | None, generation: str) -> Identity:
@@ -86,8 +86,8 @@ async def test_a_flood_of_originals_takes_no_more_than_twenty_megabytes(
             raise OriginalNotFound(f"there is no original under this key: it answers {403}")
         return Identity(OriginalRef("photos", key), f'tag:"{secrets.token_hex(16)}"', generation)
 
-    source.identify, source.recheck_s = identify, 3600.0  # type: ignore[method-assign, assignment]
-    chain, flights = Chain(FakeInstantTier(), [], metrics), Flights()
+    source.identify, source.freshness_lifetime_s = identify, 3600.0  # type: ignore[method-assign, assignment]
+    chain, flights = TierChain(FakeInstantTier(), [], metrics), Flights()
     made = Originals({"photos": source}, chain, FakeRenderer(), flights, clock, metrics)
     deadline = clock() + 600
 
@@ -102,7 +102,7 @@ async def test_a_flood_of_originals_takes_no_more_than_twenty_megabytes(
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        await flood(MOST_KNOWN_BYTES * 3 // 20 // (ENTRY_BYTES + length))
+        await flood(MAX_IDENTITY_BYTES * 3 // 20 // (ENTRY_BYTES + length))
         gc.collect()
         taken = tracemalloc.get_traced_memory()[0] - before
         assert taken <= 2_000_000

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy.core.errors import Draining, RenderTimeout, Undecodable
-from proxy.service.request.singleflight import Flight, Flights, Landed
+from proxy.service.request.singleflight import Flight, FlightResult, Flights
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ async def test_a_thousand_askers_are_one_flight(flights: Flights) -> None:
     gate.set()
     landed = await asyncio.gather(*asking)
     assert starts == 1
-    assert landed.count(Landed("picture", False)) == 1
-    assert landed.count(Landed("picture", True)) == 999
+    assert landed.count(FlightResult("picture", False)) == 1
+    assert landed.count(FlightResult("picture", True)) == 999
 
 
 async def test_keys_do_not_wait_for_one_another(flights: Flights) -> None:
@@ -76,7 +76,7 @@ async def test_a_failure_is_shared_once_and_not_remembered(flights: Flights) -> 
     async def work(_: Flight) -> str:
         return "fine"
 
-    assert await flights.run("k", work, deadline=soon()) == Landed("fine", False)
+    assert await flights.run("k", work, deadline=soon()) == FlightResult("fine", False)
 
 
 async def test_the_leader_may_leave(flights: Flights) -> None:
@@ -93,7 +93,7 @@ async def test_the_leader_may_leave(flights: Flights) -> None:
     leader.cancel()
     await settle()
     gate.set()
-    assert await follower == Landed("picture", True)
+    assert await follower == FlightResult("picture", True)
     assert leader.cancelled()
 
 
@@ -128,14 +128,14 @@ async def test_a_newcomer_does_not_board_a_cancelled_flight(flights: Flights) ->
     await settle()
     alone.cancel()
     await settle()
-    assert await flights.run("k", fresh, deadline=soon()) == Landed("fresh", False)
+    assert await flights.run("k", fresh, deadline=soon()) == FlightResult("fresh", False)
 
 
 async def test_a_held_flight_lands_without_passengers(flights: Flights) -> None:
     gate, landed = asyncio.Event(), asyncio.Event()
 
     async def work(flight: Flight) -> None:
-        flight.hold()
+        flight.keep_running()
         await gate.wait()
         landed.set()
 
@@ -160,7 +160,7 @@ async def test_a_waiter_gives_up_at_its_own_deadline_and_the_flight_goes_on(flig
     with pytest.raises(RenderTimeout, match="^the picture was not ready"):
         await flights.run("k", work, deadline=asyncio.get_running_loop().time() + 0.01)
     gate.set()
-    assert await patient == Landed("late", False)
+    assert await patient == FlightResult("late", False)
 
 
 async def test_a_deadline_that_is_over_leaves_the_work_its_grace(flights: Flights) -> None:
@@ -169,7 +169,7 @@ async def test_a_deadline_that_is_over_leaves_the_work_its_grace(flights: Flight
         return "just in time"
 
     landed = await flights.run("k", work, deadline=asyncio.get_running_loop().time())
-    assert landed == Landed("just in time", False)
+    assert landed == FlightResult("just in time", False)
 
 
 async def test_a_newcomer_does_not_board_a_flight_that_has_landed_in_this_turn(flights: Flights) -> None:
@@ -188,10 +188,10 @@ async def test_a_newcomer_does_not_board_a_flight_that_has_landed_in_this_turn(f
     gate.set()
     # Its first step comes right after the last one of the flight, before anybody is told.
     second = asyncio.create_task(flights.run("k", new, deadline=soon()))
-    assert await first == Landed("old", False)
+    assert await first == FlightResult("old", False)
     assert len(flights) == 1
     other_gate.set()
-    assert await second == Landed("new", False)
+    assert await second == FlightResult("new", False)
 
 
 async def test_a_flight_can_be_told_by_its_name(flights: Flights) -> None:
@@ -248,7 +248,7 @@ async def test_a_failure_nobody_waits_for_is_quiet(flights: Flights) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
 
     async def work(flight: Flight) -> None:
-        flight.hold()
+        flight.keep_running()
         await gate.wait()
         raise Undecodable("broken")
 
@@ -284,19 +284,19 @@ async def test_a_flight_is_behind_until_somebody_is_in_a_hurry(flights: Flights)
 
     async def work(flight: Flight) -> str:
         begun.append(flight)
-        flight.on_hurry(lambda: hurried.append("first"))
-        flight.on_hurry(lambda: hurried.append("second"))
+        flight.on_promote(lambda: hurried.append("first"))
+        flight.on_promote(lambda: hurried.append("second"))
         await gate.wait()
         return "picture"
 
     asking = [asyncio.create_task(flights.run("k", work, deadline=soon(), is_behind=True)) for _ in range(2)]
     await settle()
-    assert begun[0].is_behind
+    assert begun[0].is_background
     assert not hurried
     for _ in range(2):
         asking.append(asyncio.create_task(flights.run("k", work, deadline=soon())))
         await settle()
-        assert not begun[0].is_behind
+        assert not begun[0].is_background
         assert hurried == ["first", "second"], "once"
     gate.set()
     assert [landed.collapsed for landed in await asyncio.gather(*asking)] == [False, True, True, True]
@@ -313,16 +313,16 @@ async def test_what_is_begun_for_later_is_done_once_though_nobody_waits(flights:
         return "picture"
 
     for _ in range(2):
-        flights.begin("k", work)
+        flights.start_detached("k", work)
         await settle()
     assert len(begun) == 1
     assert begun[0].held
-    assert not begun[0].is_behind
+    assert not begun[0].is_background
     leaving = asyncio.create_task(flights.run("k", work, deadline=soon()))
     await settle()
     leaving.cancel()
     await settle()
     assert len(flights) == 1, "it is worth finishing"
     gate.set()
-    assert await flights.run("k", work, deadline=soon()) == Landed("picture", True)
+    assert await flights.run("k", work, deadline=soon()) == FlightResult("picture", True)
     assert len(begun) == 1

@@ -7,8 +7,8 @@ import pytest
 from proxy.core.cache.delivery import Variant
 from proxy.core.image.formats import Format
 from proxy.service.request import tier_chain as chain_module
-from proxy.service.request.tier_chain import Brought, Chain
-from tests.support.fakes import FakeInstantTier, FakeMetrics, FakeTier, FakeTurns
+from proxy.service.request.tier_chain import Lookup, TierChain
+from tests.support.fakes import FakeInstantTier, FakeLeases, FakeMetrics, FakeTier
 
 VARIANT = Variant(kind=Format.PNG, body=b"picture")
 
@@ -24,12 +24,12 @@ async def settle() -> None:
 
 async def test_what_is_stored_is_found_everywhere() -> None:
     memory, disk, metrics = FakeInstantTier(), FakeTier(), FakeMetrics()
-    chain = Chain(memory, [disk], metrics)
+    chain = TierChain(memory, [disk], metrics)
     assert chain.store("k", VARIANT)
     await settle()
     assert memory.entries == disk.entries == {"k": VARIANT}
-    assert chain.recall("k") is VARIANT
-    assert await chain.lookup("k", Format.PNG) == Brought(VARIANT, "memory")
+    assert chain.peek("k") is VARIANT
+    assert await chain.lookup("k", Format.PNG) == Lookup(VARIANT, "memory")
     assert disk.lookups == 0
     await chain.close(later())
     assert disk.closed
@@ -38,8 +38,8 @@ async def test_what_is_stored_is_found_everywhere() -> None:
 async def test_a_find_is_promoted_to_every_faster_tier() -> None:
     memory, disk, bucket = FakeInstantTier(), FakeTier("disk"), FakeTier("bucket")
     bucket.entries["k"] = VARIANT
-    chain = Chain(memory, [disk, bucket], FakeMetrics())
-    assert await chain.lookup("k", Format.PNG) == Brought(VARIANT, "bucket")
+    chain = TierChain(memory, [disk, bucket], FakeMetrics())
+    assert await chain.lookup("k", Format.PNG) == Lookup(VARIANT, "bucket")
     await settle()
     assert memory.entries == disk.entries == {"k": VARIANT}
     assert await chain.lookup("nothing", Format.PNG) is None
@@ -49,12 +49,12 @@ async def test_a_find_is_promoted_to_every_faster_tier() -> None:
 async def test_what_waits_to_be_written_is_found_already() -> None:
     memory, disk = FakeInstantTier(max_entry_bytes=0), FakeTier()
     disk.gate.clear()
-    chain = Chain(memory, [disk], FakeMetrics())
+    chain = TierChain(memory, [disk], FakeMetrics())
     assert chain.store("k", VARIANT)
     assert chain.store("k", VARIANT)
     await settle()
-    assert chain.recall("k") is None
-    assert await chain.lookup("k", Format.PNG) == Brought(VARIANT, "disk")
+    assert chain.peek("k") is None
+    assert await chain.lookup("k", Format.PNG) == Lookup(VARIANT, "disk")
     assert disk.lookups == 0
     disk.gate.set()
     await chain.close(later())
@@ -65,7 +65,7 @@ async def test_what_replaces_it_is_written_though_the_node_stops(monkeypatch: py
     monkeypatch.setattr(chain_module, "MAX_WAITING_BYTES", 20)
     disk, metrics = FakeTier(), FakeMetrics()
     disk.gate.clear()
-    chain = Chain(FakeInstantTier(), [disk], metrics)
+    chain = TierChain(FakeInstantTier(), [disk], metrics)
     assert chain.store("k", VARIANT)
     await settle()
     closing = asyncio.create_task(chain.close(later()))
@@ -84,12 +84,12 @@ async def test_what_replaces_what_waits_is_what_is_written(being_written: bool) 
     newer = Variant(kind=None, body=b"newer")
     disk = FakeTier()
     disk.gate.clear()
-    chain = Chain(FakeInstantTier(), [disk], FakeMetrics())
+    chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
     assert chain.store("k", VARIANT)
     if being_written:
         await settle()
     assert chain.store("k", newer)
-    assert await chain.lookup("k", None) == Brought(newer, "memory")
+    assert await chain.lookup("k", None) == Lookup(newer, "memory")
     disk.gate.set()
     await settle()
     assert disk.entries == {"k": newer}
@@ -104,7 +104,7 @@ async def test_the_queue_is_bounded_and_what_falls_off_is_counted(
     monkeypatch.setattr(chain_module, "MAX_WAITING_BYTES", in_bytes)
     metrics, disk = FakeMetrics(), FakeTier()
     disk.gate.clear()
-    chain = Chain(FakeInstantTier(max_entry_bytes=0), [disk], metrics)
+    chain = TierChain(FakeInstantTier(max_entry_bytes=0), [disk], metrics)
     taken = [chain.store(f"k{number}", VARIANT) for number in range(5)]
     assert taken == [True, True, True, False, False]
     assert metrics.counts["disk dropped"] == 2
@@ -116,18 +116,18 @@ async def test_the_queue_is_bounded_and_what_falls_off_is_counted(
 async def test_closing_drains_until_the_deadline_and_counts_the_rest() -> None:
     metrics, disk = FakeMetrics(), FakeTier()
     disk.gate.clear()
-    chain = Chain(FakeInstantTier(), [disk], metrics)
+    chain = TierChain(FakeInstantTier(), [disk], metrics)
     chain.store("a", VARIANT)
     chain.store("b", VARIANT)
     await settle()
     await chain.close(later(0.01))
     assert metrics.counts["disk dropped"] == 2
     assert disk.closed
-    assert not chain.store("c", VARIANT) or chain.recall("c") is VARIANT
+    assert not chain.store("c", VARIANT) or chain.peek("c") is VARIANT
 
 
 async def test_no_tier_took_it() -> None:
-    chain = Chain(FakeInstantTier(max_entry_bytes=0), [], FakeMetrics())
+    chain = TierChain(FakeInstantTier(max_entry_bytes=0), [], FakeMetrics())
     assert not chain.store("k", VARIANT)
     await chain.close(later())
 
@@ -145,18 +145,20 @@ async def never() -> Variant:
 
 async def test_what_is_missing_is_made_and_stored() -> None:
     memory, disk = FakeInstantTier(), FakeTier()
-    chain = Chain(memory, [disk], FakeMetrics())
-    assert await chain.bring("k", Format.PNG, make, deadline=later()) == Brought(VARIANT, "", stored=True)
-    assert await chain.bring("k", Format.PNG, never, deadline=later()) == Brought(VARIANT, "memory")
+    chain = TierChain(memory, [disk], FakeMetrics())
+    assert await chain.lookup_or_make("k", Format.PNG, make, deadline=later()) == Lookup(
+        VARIANT, "", stored=True
+    )
+    assert await chain.lookup_or_make("k", Format.PNG, never, deadline=later()) == Lookup(VARIANT, "memory")
     await chain.close(later())
     assert disk.entries == {"k": VARIANT}
 
 
 async def test_a_turn_is_taken_for_what_is_made_and_kept_until_it_is_stored() -> None:
-    bucket, turns = FakeTier("bucket"), FakeTurns()
-    chain = Chain(FakeInstantTier(), [FakeTier(), bucket], FakeMetrics(), turns)
+    bucket, turns = FakeTier("bucket"), FakeLeases()
+    chain = TierChain(FakeInstantTier(), [FakeTier(), bucket], FakeMetrics(), turns)
     bucket.gate.clear()
-    assert (await chain.bring("k", Format.PNG, make, deadline=later())).tier == ""
+    assert (await chain.lookup_or_make("k", Format.PNG, make, deadline=later())).tier == ""
     assert (turns.held, turns.done) == ({"k"}, ["k"])
     assert turns.left == [], "the bucket ends it, once the object is there"
     bucket.gate.set()
@@ -164,42 +166,42 @@ async def test_a_turn_is_taken_for_what_is_made_and_kept_until_it_is_stored() ->
 
 
 async def test_what_another_node_made_meanwhile_is_found() -> None:
-    bucket, turns = FakeTier("bucket"), FakeTurns()
+    bucket, turns = FakeTier("bucket"), FakeLeases()
     turns.others["k"] = asyncio.get_running_loop().create_future()
-    chain = Chain(FakeInstantTier(), [bucket], FakeMetrics(), turns)
-    bringing = asyncio.create_task(chain.bring("k", Format.PNG, never, deadline=later()))
+    chain = TierChain(FakeInstantTier(), [bucket], FakeMetrics(), turns)
+    bringing = asyncio.create_task(chain.lookup_or_make("k", Format.PNG, never, deadline=later()))
     await settle()
     bucket.entries["k"] = VARIANT
     turns.others["k"].set_result(False)
-    assert await bringing == Brought(VARIANT, "bucket")
+    assert await bringing == Lookup(VARIANT, "bucket")
     await chain.close(later())
 
 
 async def test_what_another_node_is_said_to_have_made_and_is_not_there_is_made() -> None:
-    turns = FakeTurns()
+    turns = FakeLeases()
     turns.others["k"] = asyncio.get_running_loop().create_future()
     turns.others["k"].set_result(False)
-    chain = Chain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics(), turns)
-    assert (await chain.bring("k", Format.PNG, make, deadline=later())).tier == ""
+    chain = TierChain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics(), turns)
+    assert (await chain.lookup_or_make("k", Format.PNG, make, deadline=later())).tier == ""
     await chain.close(later())
 
 
 async def test_a_turn_is_left_where_nothing_comes_of_it() -> None:
-    turns = FakeTurns()
-    chain = Chain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics(), turns)
+    turns = FakeLeases()
+    chain = TierChain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics(), turns)
 
     async def fail() -> Variant:
         raise ValueError
 
     with pytest.raises(ValueError):  # noqa: PT011
-        await chain.bring("k", Format.PNG, fail, deadline=later())
+        await chain.lookup_or_make("k", Format.PNG, fail, deadline=later())
     assert (turns.held, turns.left) == (set(), ["k"])
 
     async def hang() -> Variant:
         await asyncio.sleep(100)
         return VARIANT
 
-    bringing = asyncio.create_task(chain.bring("l", Format.PNG, hang, deadline=later()))
+    bringing = asyncio.create_task(chain.lookup_or_make("l", Format.PNG, hang, deadline=later()))
     await settle()
     bringing.cancel()
     await asyncio.gather(bringing, return_exceptions=True)
@@ -209,9 +211,9 @@ async def test_a_turn_is_left_where_nothing_comes_of_it() -> None:
 
 async def test_a_turn_is_left_where_the_queue_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chain_module, "MAX_WAITING", 0)
-    turns = FakeTurns()
-    chain = Chain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics(), turns)
-    assert (await chain.bring("k", Format.PNG, make, deadline=later())).stored, "memory took it"
+    turns = FakeLeases()
+    chain = TierChain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics(), turns)
+    assert (await chain.lookup_or_make("k", Format.PNG, make, deadline=later())).stored, "memory took it"
     assert turns.left == ["k"]
     await chain.close(later())
 
@@ -228,7 +230,7 @@ async def test_a_tier_writes_as_many_at_once_as_it_says() -> None:
         return await real(key, variant)
 
     bucket.store = store  # type: ignore[method-assign]
-    chain = Chain(FakeInstantTier(), [bucket], FakeMetrics())
+    chain = TierChain(FakeInstantTier(), [bucket], FakeMetrics())
     for number in range(10):
         chain.store(f"k{number}", VARIANT)
     await settle()
@@ -247,12 +249,12 @@ async def test_a_tier_that_fails_against_its_contract_is_counted_and_written_on(
         raise RuntimeError("odd")
 
     disk.store = fail_once  # type: ignore[method-assign]
-    chain = Chain(FakeInstantTier(), [disk], metrics)
+    chain = TierChain(FakeInstantTier(), [disk], metrics)
     assert chain.store("k", VARIANT)
-    assert not await chain.settled("k", Format.PNG)
+    assert not await chain.is_durable("k", Format.PNG)
     assert metrics.counts == {"disk internal": 1}
     assert chain.store("l", VARIANT)
-    assert await chain.settled("l", Format.PNG)
+    assert await chain.is_durable("l", Format.PNG)
     assert disk.entries == {"l": VARIANT}
     await chain.close(later())
 
@@ -260,15 +262,15 @@ async def test_a_tier_that_fails_against_its_contract_is_counted_and_written_on(
 async def test_all_who_wait_for_it_to_settle_are_told() -> None:
     disk = FakeTier()
     disk.gate.clear()
-    chain = Chain(FakeInstantTier(), [disk], FakeMetrics())
+    chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
     chain.store("k", VARIANT)
-    asking = [asyncio.create_task(chain.settled("k", Format.PNG)) for _ in range(3)]
+    asking = [asyncio.create_task(chain.is_durable("k", Format.PNG)) for _ in range(3)]
     await settle()
     assert not any(each.done() for each in asking)
     asking[0].cancel()
     disk.gate.set()
     assert await asyncio.gather(*asking[1:]) == [True, True]
-    assert not await chain.settled("nothing", Format.PNG)
+    assert not await chain.is_durable("nothing", Format.PNG)
     await chain.close(later())
 
 
@@ -276,24 +278,24 @@ async def test_what_is_at_hand_is_told_without_asking_a_slow_tier() -> None:
     memory, disk, bucket = FakeInstantTier(), FakeTier("disk"), FakeTier("bucket")
     disk.gate.clear()
     bucket.gate.clear()
-    chain = Chain(memory, [disk, bucket], FakeMetrics())
+    chain = TierChain(memory, [disk, bucket], FakeMetrics())
     chain.store("k", VARIANT)
-    assert chain.at_hand("k") == Brought(VARIANT, "memory")
+    assert chain.peek_queued("k") == Lookup(VARIANT, "memory")
     memory.entries.clear()
-    assert chain.at_hand("k") == Brought(VARIANT, "disk")
+    assert chain.peek_queued("k") == Lookup(VARIANT, "disk")
     disk.gate.set()
     await settle()
-    assert chain.at_hand("k") == Brought(VARIANT, "bucket")
+    assert chain.peek_queued("k") == Lookup(VARIANT, "bucket")
     bucket.gate.set()
     await settle()
-    assert chain.at_hand("k") is None
+    assert chain.peek_queued("k") is None
     assert (disk.lookups, bucket.lookups) == (0, 0)
     await chain.close(later())
 
 
 async def test_what_is_removed_is_told_by_the_tiers_that_had_it() -> None:
     memory, disk, bucket = FakeInstantTier(), FakeTier("disk"), FakeTier("bucket")
-    chain = Chain(memory, [disk, bucket], FakeMetrics())
+    chain = TierChain(memory, [disk, bucket], FakeMetrics())
     bucket.entries["k"] = disk.entries["l"] = memory.entries["l"] = VARIANT
     assert await chain.remove("k", Format.PNG) == (["bucket"], True)
     assert await chain.remove("l", Format.PNG) == (["memory", "disk"], True)

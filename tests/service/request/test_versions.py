@@ -6,38 +6,38 @@ import pytest
 import structlog
 
 from proxy.core.cache.delivery import Delivered
-from proxy.core.cache.generations import Scope
+from proxy.core.cache.generations import PurgeScope
 from proxy.core.cache.keys import identity_key
-from proxy.core.cache.variant_request import Wanted
+from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import OriginalNotFound, SourceUnavailable
 from proxy.service.request import versions as versions_module
-from tests.service.composition import House, soon
+from tests.service.composition import Composition, soon
 
 
 @pytest.fixture
-async def house() -> House:
-    made = House()
-    made.source.recheck_s = float("inf")
+async def house() -> Composition:
+    made = Composition()
+    made.source.freshness_lifetime_s = float("inf")
     made.source.put("a", b"first", "")
     made.source.tags["a"] = "t1"
     return made
 
 
-def versioned(house: House, version: str) -> Wanted:
-    return house.wanted(tokens=f"w_100,f_webp,v_{version}")
+def versioned(house: Composition, version: str) -> VariantRequest:
+    return house.request(tokens=f"w_100,f_webp,v_{version}")
 
 
-async def ask(house: House, wanted: Wanted) -> Delivered:
-    return house.deliver.recall(wanted) or await house.deliver.variant(wanted, deadline=soon())
+async def ask(house: Composition, wanted: VariantRequest) -> Delivered:
+    return house.deliver.fresh_hit(wanted) or await house.deliver.variant(wanted, deadline=soon())
 
 
-async def replaced(house: House) -> None:
+async def replaced(house: Composition) -> None:
     house.source.put("a", b"second", "")
     house.source.tags["a"] = "t2"
 
 
-async def test_versions_share_one_entry(house: House) -> None:
-    plain = await ask(house, house.wanted())
+async def test_versions_share_one_entry(house: Composition) -> None:
+    plain = await ask(house, house.request())
     house.clock.ahead_s += 2
     for version in ("1", "2"):
         house.clock.ahead_s += 2
@@ -48,19 +48,19 @@ async def test_versions_share_one_entry(house: House) -> None:
     await house.close()
 
 
-async def test_what_was_replaced_is_seen_with_a_new_version_and_then_without(house: House) -> None:
-    old = await house.get(house.wanted())
+async def test_what_was_replaced_is_seen_with_a_new_version_and_then_without(house: Composition) -> None:
+    old = await house.get(house.request())
     await replaced(house)
-    assert await house.get(house.wanted()) == old
+    assert await house.get(house.request()) == old
     new = await house.get(versioned(house, "2"))
     assert new != old
-    assert await house.get(house.wanted()) == new
+    assert await house.get(house.request()) == new
     assert house.generations.latest, "it is purged for the fleet"
     await house.close()
 
 
 async def test_a_version_met_before_the_original_was_replaced_has_its_look_within_a_minute(
-    house: House,
+    house: Composition,
 ) -> None:
     wanted = versioned(house, "2")
     old = await house.get(wanted)
@@ -75,13 +75,13 @@ async def test_a_version_met_before_the_original_was_replaced_has_its_look_withi
     await house.close()
 
 
-async def test_a_restart_forgets_the_versions_and_not_the_original(house: House) -> None:
+async def test_a_restart_forgets_the_versions_and_not_the_original(house: Composition) -> None:
     """What the fleet knows stands in the tiers."""
     wanted = versioned(house, "2")
     old = await house.get(wanted)
     await house.flights.close()
     await house.chain.close(soon())
-    again = House()
+    again = Composition()
     again.disk.entries, again.source = house.disk.entries, house.source
     again.originals._sources = {"photos": house.source}
     await replaced(house)
@@ -89,7 +89,7 @@ async def test_a_restart_forgets_the_versions_and_not_the_original(house: House)
     await again.close()
 
 
-async def test_an_original_that_nothing_is_known_of_is_not_purged(house: House) -> None:
+async def test_an_original_that_nothing_is_known_of_is_not_purged(house: Composition) -> None:
     for version in ("1", "2"):
         await house.get(versioned(house, version))
         house.clock.ahead_s += 2
@@ -105,19 +105,19 @@ async def test_an_original_that_nothing_is_known_of_is_not_purged(house: House) 
     await house.close()
 
 
-async def test_a_purge_by_its_owner_is_no_reason_for_another(house: House) -> None:
-    await house.get(house.wanted())
+async def test_a_purge_by_its_owner_is_no_reason_for_another(house: Composition) -> None:
+    await house.get(house.request())
     await replaced(house)
-    await house.purges.purge([Scope.of_original(house.wanted().ref)])
+    await house.purges.purge([PurgeScope.of_original(house.request().ref)])
     token = house.generations.latest
-    new = await house.get(house.wanted())
+    new = await house.get(house.request())
     assert await house.get(versioned(house, "2")) == new
     assert house.generations.latest == token
     await house.close()
 
 
-async def test_however_many_versions_strangers_ask_there_is_one_look_a_second(house: House) -> None:
-    await house.get(house.wanted())
+async def test_however_many_versions_strangers_ask_there_is_one_look_a_second(house: Composition) -> None:
+    await house.get(house.request())
     answers = await asyncio.gather(*(ask(house, versioned(house, str(number))) for number in range(500)))
     assert house.source.looks == 1
     assert not any(answer.delivery.provisional for answer in answers)
@@ -129,8 +129,8 @@ async def test_however_many_versions_strangers_ask_there_is_one_look_a_second(ho
     await house.close()
 
 
-async def test_a_look_is_good_for_those_who_asked_before_it_began_alone(house: House) -> None:
-    old = await house.get(house.wanted())
+async def test_a_look_is_good_for_those_who_asked_before_it_began_alone(house: Composition) -> None:
+    old = await house.get(house.request())
     house.source.gate.clear()
     early = asyncio.create_task(house.get(versioned(house, "1")))
     while not house.source.looks:
@@ -149,9 +149,9 @@ async def test_a_look_is_good_for_those_who_asked_before_it_began_alone(house: H
     "failure", [SourceUnavailable("down"), OriginalNotFound("gone")], ids=["down", "gone"]
 )
 async def test_until_the_look_has_been_answers_are_provisional(
-    house: House, failure: SourceUnavailable
+    house: Composition, failure: SourceUnavailable
 ) -> None:
-    old = await house.get(house.wanted())
+    old = await house.get(house.request())
     house.source.failure = failure
     for _ in range(2):
         answer = await ask(house, versioned(house, "1"))
@@ -166,10 +166,12 @@ async def test_until_the_look_has_been_answers_are_provisional(
     await house.close()
 
 
-async def test_a_look_that_hangs_is_not_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_look_that_hangs_is_not_waited_for(
+    house: Composition, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(versions_module, "PACE_S", 0.02)
     monkeypatch.setattr(versions_module, "PATIENCE_S", 0.02)
-    await house.get(house.wanted())
+    await house.get(house.request())
     house.source.gate.clear()
     for version in ("1", "1", "2"):
         assert (await ask(house, versioned(house, version))).delivery.provisional
@@ -181,13 +183,16 @@ async def test_a_look_that_hangs_is_not_waited_for(house: House, monkeypatch: py
 
 
 async def test_what_is_remembered_of_versions_is_bounded(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = house.versions
     versions._met._max_bytes = 20_000
-    await house.get(house.wanted())
+    await house.get(house.request())
     await asyncio.gather(
-        *(house.produce.meet(house.wanted().ref, f"{number}" * 8, deadline=soon()) for number in range(1000))
+        *(
+            house.produce.check_version(house.request().ref, f"{number}" * 8, deadline=soon())
+            for number in range(1000)
+        )
     )
     assert 0 < len(versions._met) < 40
     assert versions._met.held_bytes <= 20_000
@@ -195,40 +200,40 @@ async def test_what_is_remembered_of_versions_is_bounded(
     await house.close()
 
 
-async def test_a_source_that_names_versions_is_looked_at_and_purged_alike(house: House) -> None:
+async def test_a_source_that_names_versions_is_looked_at_and_purged_alike(house: Composition) -> None:
     house.source.tags.clear()
     house.source.put("a", b"first", "1")
-    old = await house.get(house.wanted())
+    old = await house.get(house.request())
     house.source.put("a", b"second", "2")
-    assert await house.get(house.wanted()) == old
+    assert await house.get(house.request()) == old
     assert await house.get(versioned(house, "2")) != old
     assert house.generations.latest
     await house.close()
 
 
-async def test_a_purge_follows_from_what_was_kept_where_its_tag_is_lost(house: House) -> None:
+async def test_a_purge_follows_from_what_was_kept_where_its_tag_is_lost(house: Composition) -> None:
     """An entry that was evicted, and pictures that were not."""
-    old = await house.get(house.wanted())
-    await house.chain.remove(identity_key(house.wanted().ref, ""), None)
+    old = await house.get(house.request())
+    await house.chain.remove(identity_key(house.request().ref, ""), None)
     await replaced(house)
     assert await house.get(versioned(house, "1")) != old
     await house.close()
 
 
-async def test_what_was_met_needs_no_look_and_is_no_more_than_its_original(house: House) -> None:
-    ref = house.wanted().ref
-    met = await house.versions.meet(ref, "1", deadline=soon())
-    assert met.until_s == pytest.approx(house.clock() + versions_module.MET_S, abs=1)
-    assert await house.versions.meet(ref, "1", deadline=soon()) == met
+async def test_what_was_met_needs_no_look_and_is_no_more_than_its_original(house: Composition) -> None:
+    ref = house.request().ref
+    met = await house.versions.check(ref, "1", deadline=soon())
+    assert met.valid_until_s == pytest.approx(house.clock() + versions_module.CHECKED_S, abs=1)
+    assert await house.versions.check(ref, "1", deadline=soon()) == met
     assert house.source.looks == 1
     del house.source.originals["a"]
-    house.originals.forget(ref)
-    assert await house.versions.meet(ref, "1", deadline=soon()) == versions_module.NOT_MET
+    house.originals.drop_identity(ref)
+    assert await house.versions.check(ref, "1", deadline=soon()) == versions_module.NOT_CHECKED
     assert house.source.looks == 1
     await house.close()
 
 
-async def test_an_unexpected_error_of_a_look_is_logged_and_rested_after(house: House) -> None:
+async def test_an_unexpected_error_of_a_look_is_logged_and_rested_after(house: Composition) -> None:
     log = structlog.testing.CapturingLogger()
     house.versions._log = log
 
@@ -236,23 +241,23 @@ async def test_an_unexpected_error_of_a_look_is_logged_and_rested_after(house: H
         raise RuntimeError("odd")
 
     tag, house.source.tag = house.source.tag, broken
-    ref = house.wanted().ref
+    ref = house.request().ref
     for _ in range(2):
-        assert await house.versions.meet(ref, "1", deadline=soon()) == versions_module.NOT_MET
+        assert await house.versions.check(ref, "1", deadline=soon()) == versions_module.NOT_CHECKED
     assert [call.method_name for call in log.calls] == ["exception"]
     house.source.tag = tag
     house.clock.ahead_s += versions_module.RESTS_S + 1
-    assert await house.versions.meet(ref, "1", deadline=soon()) != versions_module.NOT_MET
+    assert await house.versions.check(ref, "1", deadline=soon()) != versions_module.NOT_CHECKED
     await house.close()
 
 
-async def test_a_stop_ends_a_look(house: House) -> None:
+async def test_a_stop_ends_a_look(house: Composition) -> None:
     house.source.gate.clear()
-    meeting = asyncio.create_task(house.versions.meet(house.wanted().ref, "1", deadline=soon()))
+    meeting = asyncio.create_task(house.versions.check(house.request().ref, "1", deadline=soon()))
     while not house.source.looks:
         await asyncio.sleep(0)
     await house.versions.close()
-    assert await meeting == versions_module.NOT_MET
+    assert await meeting == versions_module.NOT_CHECKED
     assert not house.versions._tasks
     house.source.gate.set()
     await house.close()

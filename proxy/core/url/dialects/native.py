@@ -14,7 +14,7 @@ from proxy.core.image.formats import Format
 from proxy.core.image.metadata import FIELDS
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import Auto, Transform, overlay
-from proxy.core.url.dialects.native_params import PATH, QUERY, Token, nearest_name, nearest_token
+from proxy.core.url.dialects.native_params import PATH, QUERY, Param, nearest_name, nearest_token
 from proxy.core.url.target import checked_locator, cut, decoded, encoded, is_tracker
 
 Presets = Mapping[str, Transform]
@@ -32,7 +32,7 @@ class QueryRule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VariantAsked:
+class VariantUrl:
     """`own` is what the URL's own tokens say, `preset` the name beside them; `clamped` names what was out of range, with
     the value that was asked, and `unused` the parameters that mean nothing here. `tokens` are those of its dialect. `key`
     may be an absolute URL where the dialect takes one; the mount says what it means."""
@@ -42,7 +42,7 @@ class VariantAsked:
     preset: str | None = None
     clamped: tuple[tuple[str, str], ...] = ()
     unused: tuple[str, ...] = field(default=(), compare=False)
-    tokens: Mapping[str, Token] = field(default_factory=lambda: PATH, compare=False, repr=False)
+    params: Mapping[str, Param] = field(default_factory=lambda: PATH, compare=False, repr=False)
 
     def transform(self, presets: Presets) -> Transform:
         """Tokens over their preset."""
@@ -50,14 +50,14 @@ class VariantAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class OriginalAsked:
+class OriginalUrl:
     """The original itself, byte for byte."""
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
-class InfoAsked:
+class InfoUrl:
     """What is told of the original; of all there is, where no `fields` are named."""
 
     key: str
@@ -68,7 +68,7 @@ class InfoAsked:
         return Transform(format=Format.INFO)
 
 
-Asked = VariantAsked | OriginalAsked | InfoAsked
+ParsedUrl = VariantUrl | OriginalUrl | InfoUrl
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class _Pair:
     value: str
 
 
-def parse(raw: str, presets: Presets, *, query: QueryRule = QueryRule.STRICT) -> Asked:
+def parse(raw: str, presets: Presets, *, query: QueryRule = QueryRule.STRICT) -> ParsedUrl:
     """What the raw target below a mount asks.
 
     Raises UnknownRoute where the first segment is no route and holds no known token, BadUrl, BadTransform or
@@ -94,10 +94,10 @@ def parse(raw: str, presets: Presets, *, query: QueryRule = QueryRule.STRICT) ->
         return _parse_query(target.query or "", presets)
     if first == "original" and slash:
         _parameters(target.query, (), query)
-        return OriginalAsked(checked_locator(decoded(rest, "the key")))
+        return OriginalUrl(checked_locator(decoded(rest, "the key")))
     if first == "info" and slash:
         values, _ = _parameters(target.query, (_FIELDS,), query)
-        return InfoAsked(checked_locator(decoded(rest, "the key")), _fields(values.get(_FIELDS)))
+        return InfoUrl(checked_locator(decoded(rest, "the key")), _fields(values.get(_FIELDS)))
     if not _is_transform(first):
         parts = unquote(first).split(",")
         near = [nearest_token(part) or "" for part in parts]
@@ -108,16 +108,16 @@ def parse(raw: str, presets: Presets, *, query: QueryRule = QueryRule.STRICT) ->
     values, unused = _parameters(target.query, (_VERSION,), query)
     if not slash:
         raise BadUrl("the key is missing: a picture's URL is /<transform>/<key>")
-    asked = parse_tokens(first, presets)
-    own = asked.own
+    parsed = parse_tokens(first, presets)
+    own = parsed.own
     if (version := values.get(_VERSION)) is not None:
         if own.version is not None:
             raise BadTransform("parameter v is given twice: in the path and in the query")
         own = _with(own, PATH[_VERSION], _VERSION, version)
-    return replace(asked, key=checked_locator(decoded(rest, "the key")), own=own, unused=unused)
+    return replace(parsed, key=checked_locator(decoded(rest, "the key")), own=own, unused=unused)
 
 
-def parse_tokens(tokens: str, presets: Presets) -> VariantAsked:
+def parse_tokens(tokens: str, presets: Presets) -> VariantUrl:
     """The comma-separated tokens of a path URL, for a preset or a command line too; the key stays empty."""
     return _read(_path_pairs(decoded(tokens, "the transform")), PATH, _PATH_PRESET, presets, nearest_token)
 
@@ -129,15 +129,15 @@ def no_preset(parameter: str, name: str, position: int, presets: Presets) -> Bad
     )
 
 
-def _parse_query(query: str, presets: Presets) -> VariantAsked:
+def _parse_query(query: str, presets: Presets) -> VariantUrl:
     pairs = [_query_pair(position, part) for position, part in enumerate(query.split("&"), start=1)]
     urls = [pair.value for pair in pairs if pair.spelled == _URL]
     if len(urls) != 1:
         raise BadUrl("parameter url must be given once: the key of the original")
     unused = tuple(pair.written for pair in pairs if is_tracker(pair.written))
     rest = [pair for pair in pairs if pair.spelled != _URL and not is_tracker(pair.written)]
-    asked = _read(rest, QUERY, _QUERY_PRESET, presets, nearest_name)
-    return replace(asked, key=checked_locator(urls[0]), unused=unused)
+    parsed = _read(rest, QUERY, _QUERY_PRESET, presets, nearest_name)
+    return replace(parsed, key=checked_locator(urls[0]), unused=unused)
 
 
 def _parameters(
@@ -163,8 +163,8 @@ def _parameters(
     return values, tuple(unused)
 
 
-def _fields(said: str | None) -> tuple[str, ...]:
-    fields = [] if said is None else said.split(",")
+def _fields(value: str | None) -> tuple[str, ...]:
+    fields = [] if value is None else value.split(",")
     for place, name in enumerate(fields, start=1):
         if name not in FIELDS or name in fields[: place - 1]:
             raise BadUrl(
@@ -198,11 +198,11 @@ def _query_pair(position: int, part: str) -> _Pair:
 
 def _read(
     pairs: Iterable[_Pair],
-    tokens: Mapping[str, Token],
+    tokens: Mapping[str, Param],
     preset_name: str,
     presets: Presets,
     near: Callable[[str], str | None],
-) -> VariantAsked:
+) -> VariantUrl:
     """What the parameters say, of no key."""
     own = Transform()
     preset: str | None = None
@@ -229,10 +229,10 @@ def _read(
     if own.quality is not None and not 1 <= own.quality <= 100:
         clamped = (("q", str(own.quality)),)
         own = replace(own, quality=max(1, min(100, own.quality)))
-    return VariantAsked(key="", own=own, preset=preset, clamped=clamped, tokens=tokens)
+    return VariantUrl(key="", own=own, preset=preset, clamped=clamped, params=tokens)
 
 
-def _with(to: Transform, token: Token, name: str, value: str) -> Transform:
+def _with(to: Transform, token: Param, name: str, value: str) -> Transform:
     """`to` with a parameter more. Raises BadTransform."""
     try:
         return token.read(to, value)
@@ -275,14 +275,14 @@ def path_url(key: str, transform: Transform, preset: str | None = None) -> str:
     return f"/{segment}/{encoded(checked_locator(key))}"
 
 
-def native_url(asked: Asked, key: str, transform: Transform | None) -> str:
+def native_url(parsed: ParsedUrl, key: str, transform: Transform | None) -> str:
     """Where below its mount `key` is to be had as `asked`, with `transform`, which only a variant has."""
-    match asked:
-        case OriginalAsked():
+    match parsed:
+        case OriginalUrl():
             return f"/original/{encoded(key)}"
-        case InfoAsked(fields=fields):
+        case InfoUrl(fields=fields):
             return f"/info/{encoded(key)}" + (f"?{_FIELDS}={','.join(fields)}" if fields else "")
-        case VariantAsked():
+        case VariantUrl():
             url = path_url if transform and spell(transform) else query_url
             return url(key, transform or Transform())
 

@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class Param:
     """`read` returns the Transform with the value put in; `write` the values that spell it, none if unset."""
 
     read: Callable[[Transform, str], Transform]
@@ -238,7 +238,7 @@ def _name_of(table: dict[str, _T], value: _T) -> str | None:
     return next((name for name, known in table.items() if known == value), None)
 
 
-def _said(value: _T | None, text: Callable[[_T], str]) -> tuple[str, ...]:
+def _if_set(value: _T | None, text: Callable[[_T], str]) -> tuple[str, ...]:
     return () if value is None else (text(value),)
 
 
@@ -254,63 +254,63 @@ _TURNS: dict[str, Turn] = {turn.value: turn for turn in Turn}
 
 _QUALITY_REASON = "must be a whole number from 1 to 100"
 
-PATH: dict[str, Token] = {
-    "w": Token(
+PATH: dict[str, Param] = {
+    "w": Param(
         read=lambda to, value: replace(to, width_px=_pixels(value)),
-        write=lambda of: _said(of.width_px, str),
+        write=lambda of: _if_set(of.width_px, str),
     ),
-    "h": Token(
+    "h": Param(
         read=lambda to, value: replace(to, height_px=_pixels(value)),
-        write=lambda of: _said(of.height_px, str),
+        write=lambda of: _if_set(of.height_px, str),
     ),
-    "c": Token(
+    "c": Param(
         read=lambda to, value: replace(to, fit=_choice(FITS, value, _FITS_ELSEWHERE | _QUERY_FITS)),
         write=lambda of: _named(FITS, of.fit),
     ),
-    "g": Token(
+    "g": Param(
         read=lambda to, value: replace(to, gravity=_gravity(value)),
         write=lambda of: () if of.gravity is None else (_gravity_text(of.gravity),),
     ),
-    "f": Token(
+    "f": Param(
         read=lambda to, value: replace(to, format=_choice(FORMATS, value)),
-        write=lambda of: _said(of.format, str),
+        write=lambda of: _if_set(of.format, str),
     ),
-    "q": Token(
+    "q": Param(
         read=lambda to, value: replace(to, quality=_whole_number(_INTEGER, value, _QUALITY_REASON)),
-        write=lambda of: _said(of.quality, str),
+        write=lambda of: _if_set(of.quality, str),
     ),
-    "dpr": Token(
+    "dpr": Param(
         read=lambda to, value: replace(to, dpr_percent=_dpr_percent(value)),
-        write=lambda of: _said(of.dpr_percent, _dpr_text),
+        write=lambda of: _if_set(of.dpr_percent, _dpr_text),
     ),
-    "b": Token(
+    "b": Param(
         read=lambda to, value: replace(to, background=colour(value)),
-        write=lambda of: _said(of.background, lambda said: said.hex),
+        write=lambda of: _if_set(of.background, lambda colour_: colour_.hex),
     ),
-    "a": Token(
+    "a": Param(
         read=lambda to, value: replace(to, turn=_choice(_TURNS, value)),
         write=lambda of: _named(_TURNS, of.turn),
     ),
-    "e": Token(
+    "e": Param(
         read=lambda to, value: replace(to, effects=_one_more(to.effects or (), _effect(value))),
         write=lambda of: tuple(map(_effect_text, of.effects or ())),
         repeats=True,
     ),
-    "v": Token(
+    "v": Param(
         read=lambda to, value: replace(to, version=_version(value)),
-        write=lambda of: _said(of.version, str),
+        write=lambda of: _if_set(of.version, str),
     ),
 }
 """Token names of a path URL, in the order a URL is written."""
 
 _QUERY_NAMES = {"c": "fit", "f": "format", "b": "bg", "a": "rot", "t": "preset"}
-_FIT = Token(
+_FIT = Param(
     # `fill` is another fit in each dialect: Cloudinary's word on a path, CSS's in a query.
     read=lambda to, value: replace(to, fit=_choice(_QUERY_FITS, value, _FITS_ELSEWHERE | FITS)),
     write=lambda of: _named(_QUERY_FITS, of.fit),
 )
 
-QUERY: dict[str, Token] = {
+QUERY: dict[str, Param] = {
     _QUERY_NAMES.get(name, name): _FIT if name == "c" else token for name, token in PATH.items()
 }
 """Parameter names of a query URL, in the order a URL is written."""

@@ -28,10 +28,10 @@ from proxy.core.transform.operations import (
     Turn,
 )
 from proxy.core.url.dialects.native import (
-    InfoAsked,
-    OriginalAsked,
+    InfoUrl,
+    OriginalUrl,
     QueryRule,
-    VariantAsked,
+    VariantUrl,
     native_url,
     negotiates,
     parse,
@@ -55,7 +55,7 @@ def own(tokens: str) -> Transform:
 
 def own_query(query: str) -> Transform:
     asked = parse(f"/thumbnail?url=k&{query}", PRESETS)
-    assert isinstance(asked, VariantAsked)
+    assert isinstance(asked, VariantUrl)
     return asked.own
 
 
@@ -397,7 +397,7 @@ def test_parameters_of_trackers_mean_nothing(raw: str) -> None:
     joint = "&" if "?" in raw else "?"
     tracked = parse(f"{raw}{joint}{TRACKERS}", PRESETS)
     assert tracked == parse(raw, PRESETS)
-    if isinstance(tracked, VariantAsked):
+    if isinstance(tracked, VariantUrl):
         names = (
             "utm_source",
             "utm_",
@@ -418,7 +418,7 @@ def test_a_version_may_stand_in_the_query_of_a_path() -> None:
         assert parse(raw, PRESETS) == parse("/w_1,v_7/a", PRESETS)
     versioned = {"p": Transform(width_px=9, version="1")}
     asked = parse("/t_p/a?v=2", versioned)
-    assert isinstance(asked, VariantAsked)
+    assert isinstance(asked, VariantUrl)
     assert asked.transform(versioned) == Transform(width_px=9, version="2")
 
 
@@ -430,7 +430,7 @@ def test_a_mount_may_have_unknown_parameters_behind_a_path_ignored() -> None:
             assert asked == parse(raw, PRESETS)
     asked = parse("/w_1/a?x=1&<y>&v=3&fbclid=1", PRESETS, query=ignore)
     assert asked == parse("/w_1,v_3/a", PRESETS)
-    assert isinstance(asked, VariantAsked)
+    assert isinstance(asked, VariantUrl)
     assert asked.unused == ("x", "2", "fbclid")
     for mistake in ("/w_1/a?v=1&v=2", "/w_1/a?v=", "/info/a?fields=nosuch", "/thumbnail?url=a&x=1"):
         with pytest.raises((BadUrl, BadTransform)):
@@ -444,9 +444,9 @@ def test_keys_are_decoded_once_whatever_the_form() -> None:
         "/thumbnail?w=1&url=a%2Fb+c%25.jpg",
     ):
         asked = parse(raw, PRESETS)
-        assert isinstance(asked, VariantAsked)
+        assert isinstance(asked, VariantUrl)
         assert asked.key == "a/b c%.jpg"
-    assert parse("/original/a%20b", PRESETS) == OriginalAsked("a b")
+    assert parse("/original/a%20b", PRESETS) == OriginalUrl("a b")
     assert parse("/w_%34,h_5/k", PRESETS) == parse("/w_4%2Ch_5/k", PRESETS)
 
 
@@ -467,7 +467,7 @@ def test_tokens_override_their_preset_whatever_the_order() -> None:
     assert parse_tokens("t_my_sq", PRESETS).transform(PRESETS) == Transform(width_px=9)
     assert parse_tokens("w_8", PRESETS).transform({}) == Transform(width_px=8)
     assert parse_tokens("q_999", PRESETS).clamped == (("q", "999"),)
-    assert parse_tokens("q_99", PRESETS) == VariantAsked(key="", own=Transform(quality=99))
+    assert parse_tokens("q_99", PRESETS) == VariantUrl(key="", own=Transform(quality=99))
 
 
 def test_thousands_of_digits_are_only_large() -> None:
@@ -479,14 +479,14 @@ def test_thousands_of_digits_are_only_large() -> None:
 @given(keys, transforms)
 def test_path_and_query_are_inverse_to_parse(key: str, transform: Transform) -> None:
     query = parse(query_url(key, transform), PRESETS)
-    assert query == VariantAsked(key=key, own=transform)
+    assert query == VariantUrl(key=key, own=transform)
     if transform != Transform():
         assert parse(path_url(key, transform), PRESETS) == query
 
 
 @given(keys, transforms)
 def test_a_preset_beside_tokens_is_spelled_too(key: str, transform: Transform) -> None:
-    wanted = VariantAsked(key=key, own=transform, preset="card")
+    wanted = VariantUrl(key=key, own=transform, preset="card")
     assert parse(path_url(key, transform, "card"), PRESETS) == wanted
     assert parse(query_url(key, transform, "card"), PRESETS) == wanted
 
@@ -542,7 +542,7 @@ def test_a_gravity_that_has_a_name_is_written_by_it(name: str) -> None:
 )
 def test_what_is_asked_has_a_native_url(raw: str, native: str) -> None:
     asked = parse(raw, PRESETS)
-    transform = None if isinstance(asked, OriginalAsked) else asked.transform(PRESETS)
+    transform = None if isinstance(asked, OriginalUrl) else asked.transform(PRESETS)
     assert native_url(asked, asked.key, transform) == native
 
 
@@ -596,8 +596,8 @@ def test_no_target_raises_anything_but_our_errors(text: str, start: str) -> None
         assert failure.detail.isascii()
         return
     # Parsed once, the same again: nothing has two readings.
-    if isinstance(asked, VariantAsked):
-        assert parse(query_url(asked.key, asked.own, asked.preset), PRESETS) == VariantAsked(
+    if isinstance(asked, VariantUrl):
+        assert parse(query_url(asked.key, asked.own, asked.preset), PRESETS) == VariantUrl(
             key=asked.key, own=asked.own, preset=asked.preset
         )
 
@@ -625,7 +625,7 @@ def test_all_pairs_of_aliases_meet() -> None:
     ],
 )
 def test_fields_of_information_stand_in_one_order(raw: str, fields: tuple[str, ...]) -> None:
-    assert parse(raw, {}) == InfoAsked("a", fields)
+    assert parse(raw, {}) == InfoUrl("a", fields)
 
 
 @pytest.mark.parametrize(
@@ -651,4 +651,4 @@ def test_fields_that_are_none(query: str, says: str) -> None:
 
 
 def test_information_is_a_variant_like_others() -> None:
-    assert InfoAsked("a", ("width",)).transform({}) == Transform(format=Format.INFO)
+    assert InfoUrl("a", ("width",)).transform({}) == Transform(format=Format.INFO)
