@@ -23,11 +23,10 @@ from proxy.core.admin.access_log import logged_variants
 from proxy.core.admin.commands import AdminCommand, CancelJob, JobStatus, Warm
 from proxy.core.errors import BadUrl, CalotypeError
 from proxy.core.url.dialects.native import parse_tokens
-from proxy.core.url.mounts import Mount, Rules
+from proxy.core.url.mounts import Mount, Rules, mount_named
 from proxy.core.url.target import checked_locator
 from proxy.node import factory
 from proxy.node.engine import Engine
-from proxy.service.admin.pregeneration import mount_named
 from proxy.telemetry.event_log import quiet
 from proxy.telemetry.metrics import PrometheusMetrics
 

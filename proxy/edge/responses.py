@@ -115,19 +115,19 @@ class ResponsePolicy(NamedTuple):
 
 
 def response_policy(
-    *, max_age_s: int, negotiates: bool, scope: Restrictions | None, notice: str = ""
+    *, max_age_s: int, negotiates: bool, restrictions: Restrictions | None, notice: str = ""
 ) -> ResponsePolicy:
-    """`scope` is that of the URL's signature, None without one; `notice` tells the client what it did not get."""
-    may_repeat = scope is None
-    scope = scope or UNRESTRICTED
-    private = scope.session is not None
+    """`restrictions` are those of the URL's signature, None without one; `notice` tells the client what it did not get."""
+    may_repeat = restrictions is None
+    restrictions = restrictions or UNRESTRICTED
+    private = restrictions.session is not None
     headers = CIMultiDict(_EVERYWHERE)
     headers[hdrs.CACHE_CONTROL] = cache_control(max_age_s, private=private)
     headers[hdrs.ACCEPT_RANGES] = "bytes"
     if may_repeat:
         headers["X-Accel-Expires"] = str(min(FRONT_CACHE_S, max_age_s))
     depends_on = [hdrs.ACCEPT] if negotiates else []
-    if scope.domain is not None:
+    if restrictions.domain is not None:
         depends_on += [hdrs.ORIGIN, hdrs.REFERER]
     if depends_on:
         headers[hdrs.VARY] = ", ".join(depends_on)
@@ -136,9 +136,9 @@ def response_policy(
     return ResponsePolicy(negotiates, max_age_s, private, headers)
 
 
-def picture_headers(delivery: Delivery, terms: ResponsePolicy) -> CIMultiDict[str]:
+def picture_headers(delivery: Delivery, policy: ResponsePolicy) -> CIMultiDict[str]:
     """All headers of a delivery but those that differ from one answer with it to the next."""
-    headers = terms.headers.copy()
+    headers = policy.headers.copy()
     headers[hdrs.ETAG] = etag(delivery.key)
     headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier, stored=delivery.stored)
     if delivery.tier != VALIDATOR:
@@ -149,7 +149,7 @@ def picture_headers(delivery: Delivery, terms: ResponsePolicy) -> CIMultiDict[st
 def picture(
     delivery: Delivery,
     variant: Variant | None,
-    terms: ResponsePolicy,
+    policy: ResponsePolicy,
     headers: CIMultiDict[str],
     *,
     range_header: str | None,
@@ -166,7 +166,7 @@ def picture(
         if range_header is not None:
             part = byte_range(range_header, if_range, etag(delivery.key), len(body))
         if part is None:
-            return range_not_satisfiable(len(body), terms, headers["Cache-Status"])
+            return range_not_satisfiable(len(body), policy, headers["Cache-Status"])
         if part is Whole.WHOLE:
             response = web.Response(headers=headers, body=body)
         else:
@@ -177,10 +177,10 @@ def picture(
 
 
 def original_headers(
-    kind: Format, tag: str, modified_s: int | None, terms: ResponsePolicy
+    kind: Format, tag: str, modified_s: int | None, policy: ResponsePolicy
 ) -> CIMultiDict[str]:
     """The headers of an original served byte for byte; `modified_s`, in Unix seconds, is None where it is not known."""
-    headers = terms.headers.copy()
+    headers = policy.headers.copy()
     headers[hdrs.ETAG] = tag
     headers[hdrs.CONTENT_TYPE] = TRAITS[kind].mime
     if modified_s is not None:
@@ -194,20 +194,20 @@ def content_range(part: range, length: int) -> str:
     return f"bytes {part.start}-{part.stop - 1}/{length}"
 
 
-def refused_condition(terms: ResponsePolicy, cache_status: str) -> web.Response:
+def refused_condition(policy: ResponsePolicy, cache_status: str) -> web.Response:
     """412 for a failed If-Match or If-Unmodified-Since, with where the picture was looked for."""
     response = problem(
         PreconditionFailed("the picture is another than the one that If-Match or If-Unmodified-Since names"),
-        negotiates=terms.negotiates,
+        negotiates=policy.negotiates,
     )
     response.headers["Cache-Status"] = cache_status
     return response
 
 
-def range_not_satisfiable(length: int, terms: ResponsePolicy, cache_status: str) -> web.Response:
+def range_not_satisfiable(length: int, policy: ResponsePolicy, cache_status: str) -> web.Response:
     """416, with the length that ranges must lie in (RFC 9110 15.5.17), and where it was looked for."""
     response = problem(
-        RangeNotSatisfiable("the range begins behind the last byte"), negotiates=terms.negotiates
+        RangeNotSatisfiable("the range begins behind the last byte"), negotiates=policy.negotiates
     )
     response.headers[hdrs.CONTENT_RANGE] = f"bytes */{length}"
     response.headers["Cache-Status"] = cache_status
@@ -230,11 +230,11 @@ def cache_status(outcome: Outcome, tier: str, *, stored: bool = False) -> str:
             return f"calotype; fwd=miss; detail={outcome}"
 
 
-def redirect(delivery: Delivery, terms: ResponsePolicy) -> web.Response:
+def redirect(delivery: Delivery, policy: ResponsePolicy) -> web.Response:
     """302 to the place where the client finds the bytes itself: for a while, as the place may be signed for a while."""
-    headers = terms.headers.copy()
+    headers = policy.headers.copy()
     del headers[hdrs.ACCEPT_RANGES]
-    headers[hdrs.CACHE_CONTROL] = cache_control(min(REDIRECT_CACHE_S, terms.max_age_s))
+    headers[hdrs.CACHE_CONTROL] = cache_control(min(REDIRECT_CACHE_S, policy.max_age_s))
     headers["X-Accel-Expires"] = "0"
     headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier)
     headers[hdrs.LOCATION] = delivery.location

@@ -11,9 +11,8 @@ from proxy.core.errors import CalotypeError
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.transform.operations import Transform
 from proxy.core.url.dialects.native import VariantUrl, spell
-from proxy.core.url.mounts import Mount, Rules, admit, host_name, route
-from proxy.core.url.signing import unsigned
-from proxy.core.url.target import cut
+from proxy.core.url.interpret import interpret, trusted
+from proxy.core.url.mounts import Mount, Rules, host_name, only_mount
 
 _COMBINED = re.compile(r'"(?:GET|HEAD) (\S+) HTTP/[0-9.]+" ([0-9]{3}) ')
 _SERVED = frozenset({200, 206, 302, 304})
@@ -55,37 +54,34 @@ def _line(text: str) -> Line | None:
         match = _COMBINED.search(text)
         return Line(match[1], "", "") if match and int(match[2]) in _SERVED else None
     try:
-        format_name = json.loads(text)
+        entry = json.loads(text)
         if (
-            not isinstance(format_name, dict)
-            or not isinstance(status := format_name.get("status"), int)
+            not isinstance(entry, dict)
+            or not isinstance(status := entry.get("status"), int)
             or status not in _SERVED
         ):
             return None
-        return Line(
-            str(format_name["target"]), str(format_name.get("host", "")), str(format_name.get("format", ""))
-        )
+        return Line(str(entry["target"]), str(entry.get("host", "")), str(entry.get("format", "")))
     except (ValueError, KeyError, RecursionError):
         return None
 
 
 def _variation(line: Line, rules: Rules, mount: Mount | None) -> LoggedVariant | None:
-    target = line.target
-    signed = unsigned(target) != target
-    raw = unsigned(target)
-    cut(raw)
-    routed = route(rules.mounts, host_name(line.host), raw) if len(rules.mounts) > 1 else rules.mounts[0]
-    if mount is not None and routed.name != mount.name:
+    """What a node refused by its policy was served all the same: logs do not show signatures."""
+    meaning = interpret(
+        rules,
+        host_name(line.host),
+        line.target,
+        mount=only_mount(rules),
+        verify=trusted,
+        refuse=lambda _: None,
+    )
+    if mount is not None and meaning.mount.name != mount.name:
         return None
-    parsed = routed.parse(raw, rules.presets)
-    if not isinstance(parsed, VariantUrl):
+    if meaning.transform is None or not isinstance(meaning.parsed, VariantUrl):
         return None
-    try:
-        transform = admit(routed, parsed, rules.presets, signed=signed)
-    except CalotypeError:
-        # It was served all the same: logs do not show signatures.
-        transform = parsed.transform(rules.presets)
-    return LoggedVariant(routed.name, parsed.key, spell(_answered(transform, line.format)))
+    transform = _answered(meaning.transform, line.format)
+    return LoggedVariant(meaning.mount.name, meaning.parsed.key, spell(transform))
 
 
 def _answered(transform: Transform, format_name: str) -> Transform:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from proxy.core.errors import BadTransform, NotAllowed, SignatureRequired, UnknownRoute
+from proxy.core.errors import BadRequest, BadTransform, NotAllowed, SignatureRequired, UnknownRoute
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Colour, Transform, overlay
 from proxy.core.url.dialects.native import ParsedUrl, Presets, QueryRule, VariantUrl, parse
@@ -87,6 +87,24 @@ def route(mounts: Sequence[Mount], host: str, raw: str) -> Mount:
     if not matching:
         raise UnknownRoute("no such route: nothing is mounted here")
     return max(matching, key=lambda mount: len(mount.prefix))
+
+
+def only_mount(rules: Rules) -> Mount | None:
+    """The mount that needs no name and no host, where there is but one."""
+    return rules.mounts[0] if len(rules.mounts) == 1 else None
+
+
+def mount_named(rules: Rules, name: str) -> Mount:
+    """The mount of that name; the only one there is may go unnamed. Raises BadRequest or UnknownRoute."""
+    if not name and (only := only_mount(rules)):
+        return only
+    for mount in rules.mounts:
+        if mount.name == name:
+            return mount
+    names = ", ".join(mount.name for mount in rules.mounts)
+    if not name:
+        raise BadRequest(f"parameter mount must be given: the mounts are {names}")
+    raise UnknownRoute(f"parameter mount names no mount of this node: the mounts are {names}")
 
 
 def verify_signature(mount: Mount, raw: str) -> Signed | None:

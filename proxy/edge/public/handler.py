@@ -5,6 +5,7 @@ The raw request target is read here and nowhere below; of the headers only those
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import structlog
 from aiohttp import hdrs, web
@@ -26,13 +27,14 @@ from proxy.core.image.formats import Format
 from proxy.core.image.metadata import info_key, only_fields
 from proxy.core.memo import Memo
 from proxy.core.transform.negotiate import AcceptClass, accept_class
-from proxy.core.transform.operations import Auto
+from proxy.core.transform.operations import Auto, Transform
 from proxy.core.url.diagnostics import notices
-from proxy.core.url.dialects.native import InfoUrl, OriginalUrl, ParsedUrl, VariantUrl, negotiates
-from proxy.core.url.mounts import Mount, Rules, admit, admit_original, host_name, route, verify_signature
+from proxy.core.url.dialects.native import InfoUrl, VariantUrl, negotiates
+from proxy.core.url.interpret import Interpreted, Verified, interpret
+from proxy.core.url.mounts import Mount, Rules, host_name, route, verify_signature
 from proxy.core.url.notice import notice_list
 from proxy.core.url.signing import UNRESTRICTED, Restrictions, Signed, is_restricted
-from proxy.core.url.target import checked_host, cut, in_origin_form
+from proxy.core.url.target import checked_host, in_origin_form
 from proxy.edge import responses
 from proxy.edge.headers import joined, list_of, range_of, session_of
 from proxy.edge.public.original import stream
@@ -129,18 +131,18 @@ class PublicHandler:
             if record.method == hdrs.METH_OPTIONS:
                 return self._last(responses.options(headers))
             address = host, record.target, self._accepted(joined(headers, hdrs.ACCEPT))
-            pages = self._compiled
-            page = pages.get(address)
-            if page is not None:
-                record.mount = page.mount
-                if page.restrictions is not UNRESTRICTED:
-                    self._enforce(page.restrictions, headers)
+            compiled_urls = self._compiled
+            compiled = compiled_urls.get(address)
+            if compiled is not None:
+                record.mount = compiled.mount
+                if compiled.restrictions is not UNRESTRICTED:
+                    self._enforce(compiled.restrictions, headers)
             conditional = hdrs.IF_NONE_MATCH in headers or hdrs.IF_MATCH in headers
-            hit = None if page is None or conditional else self._deliver.fresh_hit(page.request)
-            if page is not None and hit is not None:
-                response = self._picture(request, record, page, hit, began_s)
+            hit = None if compiled is None or conditional else self._deliver.fresh_hit(compiled.request)
+            if compiled is not None and hit is not None:
+                response = self._picture(request, record, compiled, hit, began_s)
             else:
-                response = await self._answer(request, record, pages, address, page, began_s)
+                response = await self._answer(request, record, compiled_urls, address, compiled, began_s)
         except CalotypeError as failure:
             record.outcome, record.error = responses.outcome_of(failure), failure.slug
             record.detail = failure.detail
@@ -179,9 +181,9 @@ class PublicHandler:
         self,
         request: web.BaseRequest,
         record: AccessRecord,
-        pages: Memo[Address, CompiledUrl],
+        compiled_urls: Memo[Address, CompiledUrl],
         address: Address,
-        page: CompiledUrl | None,
+        compiled: CompiledUrl | None,
         began_s: float,
     ) -> web.StreamResponse:
         """All that is no unconditional memory hit; `page` is None for a URL not met before."""
@@ -192,13 +194,13 @@ class PublicHandler:
             return responses.plain('{"status":"ok"}\n', "application/json")
         if self._me in joined(request.headers, "CDN-Loop"):
             raise SourceNotAllowed("the originals of this node lead back to itself")
-        if page is None:
-            mount = self._routed(record, host, target)
-            parsed, signed = self._understood(mount, target, request.headers)
-            if isinstance(parsed, OriginalUrl):
-                return await self._original(request, record, mount, parsed, signed, began_s)
-            page = self._page(mount, parsed, accepted, signed)
-        fields = page.fields
+        if compiled is None:
+            verify = partial(self._verify, record, request.headers)
+            meaning = interpret(self._rules, host, target, verify=verify)
+            if meaning.transform is None:
+                return await self._original(request, record, meaning, began_s)
+            compiled = self._compile(meaning, meaning.transform, accepted)
+        fields = compiled.fields
         none_match, if_match = (
             joined(request.headers, hdrs.IF_NONE_MATCH),
             list_of(request.headers, hdrs.IF_MATCH),
@@ -209,55 +211,55 @@ class PublicHandler:
             # When a variant was last modified is not known.
             return is_refused(if_match, None, tag, None) or matches(none_match, tag)
 
-        redirect_until_s = self._redirect_until_s(page)
+        redirect_until_s = self._redirect_until_s(compiled)
         # Where the answer may lie elsewhere, conditions wait: they are none on a redirect (RFC 9110 13.2.1).
         is_conditional = bool(none_match or if_match is not None) and not redirect_until_s
         delivered = await self._deliver.variant(
-            page.request,
+            compiled.request,
             deadline=began_s + self._request_timeout_s,
             redirect_until_s=redirect_until_s,
             is_current=is_settled if is_conditional else None,
         )
         # Kept only now: a URL without a picture is not worth remembering. And not where other rules count by now.
-        pages.keep(address, page)
+        compiled_urls.keep(address, compiled)
         if delivered.delivery.location:
             record.record(delivered.delivery)
-            return responses.redirect(delivered.delivery, self._policy(page))
+            return responses.redirect(delivered.delivery, self._policy(compiled))
         tag = etag(info_key(delivered.delivery.key, fields))
         if is_refused(if_match, None, tag, None):
             record.record(delivered.delivery)
             status = responses.cache_status(delivered.delivery.outcome, delivered.delivery.tier)
-            return responses.refused_condition(self._policy(page), status)
+            return responses.refused_condition(self._policy(compiled), status)
         if none_match.strip() == "*" or matches(none_match, tag):
             delivered = Delivered(delivered.delivery, None)
-        return self._picture(request, record, page, delivered, began_s)
+        return self._picture(request, record, compiled, delivered, began_s)
 
     def _picture(
         self,
         request: web.BaseRequest,
         record: AccessRecord,
-        page: CompiledUrl,
+        compiled: CompiledUrl,
         delivered: Delivered,
         began_s: float,
     ) -> web.Response:
         delivery, variant = delivered
         record.record(delivery)
-        if page.fields:
-            delivery = replace(delivery, key=info_key(delivery.key, page.fields))
-            variant = variant and replace(variant, body=only_fields(variant.body, page.fields))
-        terms = page.policy if page.restrictions is UNRESTRICTED else self._policy(page)
+        if compiled.fields:
+            delivery = replace(delivery, key=info_key(delivery.key, compiled.fields))
+            variant = variant and replace(variant, body=only_fields(variant.body, compiled.fields))
+        policy = compiled.policy if compiled.restrictions is UNRESTRICTED else self._policy(compiled)
         if delivery.provisional:
-            terms = terms.within(responses.PROVISIONAL_CACHE_S)
-            headers = responses.picture_headers(delivery, terms)
-        elif delivery is page.delivery:
-            headers = page.headers
+            policy = policy.within(responses.PROVISIONAL_CACHE_S)
+            headers = responses.picture_headers(delivery, policy)
+        elif delivery is compiled.delivery:
+            headers = compiled.headers
         else:
-            page.delivery, page.headers = delivery, responses.picture_headers(delivery, terms)
-            headers = page.headers
+            compiled.delivery, compiled.headers = delivery, responses.picture_headers(delivery, policy)
+            headers = compiled.headers
         return responses.picture(
             delivery,
             variant,
-            terms,
+            policy,
             headers,
             range_header=range_of(request),
             if_range=request.headers.get(hdrs.IF_RANGE),
@@ -277,53 +279,50 @@ class PublicHandler:
             known = self._accepts.keep(accept, accept_class(accept))
         return known
 
-    def _enforce(self, scope: Restrictions, headers: CIMultiDictProxy[str]) -> None:
+    def _enforce(self, restrictions: Restrictions, headers: CIMultiDictProxy[str]) -> None:
         """Raises SignatureExpired or BadSignature for a request outside of what its URL was signed for."""
-        scope.check(
+        restrictions.check(
             self._wall(),
             origin=headers.get(hdrs.ORIGIN),
             referer=headers.get(hdrs.REFERER),
-            session=session_of(headers, self._rules.session) if scope.session is not None else None,
+            session=session_of(headers, self._rules.session) if restrictions.session is not None else None,
         )
 
-    def _policy(self, page: CompiledUrl) -> responses.ResponsePolicy:
+    def _policy(self, compiled: CompiledUrl) -> responses.ResponsePolicy:
         """As they are now: no answer outlives its signature."""
-        terms = self._within(page.policy, page.restrictions)
-        if terms is not page.policy:
-            page.policy, page.delivery = terms, None
-        return terms
+        policy = self._within(compiled.policy, compiled.restrictions)
+        if policy is not compiled.policy:
+            compiled.policy, compiled.delivery = policy, None
+        return policy
 
-    def _within(self, terms: responses.ResponsePolicy, scope: Restrictions) -> responses.ResponsePolicy:
-        if scope.until_s is None:
-            return terms
-        return terms.within(max(0, int(scope.until_s - self._wall())))
+    def _within(
+        self, policy: responses.ResponsePolicy, restrictions: Restrictions
+    ) -> responses.ResponsePolicy:
+        if restrictions.until_s is None:
+            return policy
+        return policy.within(max(0, int(restrictions.until_s - self._wall())))
 
-    def _redirect_until_s(self, page: CompiledUrl) -> float:
+    def _redirect_until_s(self, compiled: CompiledUrl) -> float:
         """Until when, on the Clock, a client may be sent elsewhere, where nothing is known of signatures; 0 is not at
         all. In whole seconds, so that those who ask for the same ask alike."""
-        scope = page.restrictions
-        unfulfilled = page.request.transform.format is Format.INFO
-        if not self._redirects or scope.varies_by_client or unfulfilled:
+        restrictions = compiled.restrictions
+        is_info = compiled.request.transform.format is Format.INFO
+        if not self._redirects or restrictions.varies_by_client or is_info:
             return 0
-        if scope.until_s is None:
+        if restrictions.until_s is None:
             return math.inf
-        return math.floor(self._clock() + scope.until_s - self._wall())
+        return math.floor(self._clock() + restrictions.until_s - self._wall())
 
-    def _routed(self, record: AccessRecord, host: str, raw: str) -> Mount:
-        cut(raw)
-        mount = route(self._rules.mounts, host, raw)
+    def _verify(
+        self, record: AccessRecord, headers: CIMultiDictProxy[str], mount: Mount, raw: str
+    ) -> Verified:
+        """Checks the signature of the raw target and this request against what was signed, before anything is parsed."""
         record.mount = mount.name
-        return mount
-
-    def _understood(
-        self, mount: Mount, raw: str, headers: CIMultiDictProxy[str]
-    ) -> tuple[ParsedUrl, Signed | None]:
-        """What is asked of the mount, and what of the URL is signed."""
         signed = verify_signature(mount, raw)
         if signed is None:
-            return mount.parse(raw, self._rules.presets), None
+            return Verified(raw, False)
         self._enforce(signed.restrictions, headers)
-        return mount.parse(signed.target, self._rules.presets), signed
+        return Verified(signed.target, True, signed)
 
     def _negotiates(self, host: str, raw: str) -> bool:
         """Whether an error depends on Accept too: asked of the URL alone, however wrong the rest of it is."""
@@ -336,41 +335,36 @@ class PublicHandler:
             return False
         return negotiates(mount.below(raw), self._rules.presets)
 
-    def _page(
-        self, mount: Mount, parsed: VariantUrl | InfoUrl, accepted: AcceptClass, signed: Signed | None
-    ) -> CompiledUrl:
-        presets = self._rules.presets
-        if isinstance(parsed, InfoUrl):
-            admit_original(mount)
-            transform, fields, unfulfilled = parsed.transform(presets), parsed.fields, []
-        else:
-            transform, fields = admit(mount, parsed, presets, signed=signed is not None), ()
-            unfulfilled = notices(parsed, transform, self._rules.max_side_px)
-        scope = UNRESTRICTED if signed is None else signed.restrictions
-        terms = responses.response_policy(
+    def _compile(self, meaning: Interpreted, transform: Transform, accepted: AcceptClass) -> CompiledUrl:
+        mount, parsed, signed = meaning.mount, meaning.parsed, meaning.signed
+        unfulfilled = (
+            notices(parsed, transform, self._rules.max_side_px) if isinstance(parsed, VariantUrl) else []
+        )
+        policy = responses.response_policy(
             max_age_s=mount.max_age_s,
             negotiates=transform.format is Auto.AUTO,
-            scope=None if signed is None else scope,
+            restrictions=None if signed is None else signed.restrictions,
             notice=notice_list(unfulfilled),
         )
-        wanted = VariantRequest(mount.ref(parsed.key), transform, accepted, self._rules.max_side_px)
-        return CompiledUrl(mount.name, wanted, terms, scope, fields)
+        request = VariantRequest(meaning.ref, transform, accepted, self._rules.max_side_px)
+        fields = parsed.fields if isinstance(parsed, InfoUrl) else ()
+        return CompiledUrl(mount.name, request, policy, _restrictions(signed), fields)
 
     async def _original(
-        self,
-        request: web.BaseRequest,
-        record: AccessRecord,
-        mount: Mount,
-        parsed: OriginalUrl,
-        signed: Signed | None,
-        began_s: float,
+        self, request: web.BaseRequest, record: AccessRecord, meaning: Interpreted, began_s: float
     ) -> web.StreamResponse:
-        admit_original(mount)
-        scope = UNRESTRICTED if signed is None else signed.restrictions
-        terms = responses.response_policy(
-            max_age_s=mount.max_age_s, negotiates=False, scope=None if signed is None else scope
+        signed = meaning.signed
+        policy = responses.response_policy(
+            max_age_s=meaning.mount.max_age_s,
+            negotiates=False,
+            restrictions=None if signed is None else signed.restrictions,
         )
         async with self._deliver.open_current(
-            mount.ref(parsed.key), deadline=began_s + self._request_timeout_s
+            meaning.ref, deadline=began_s + self._request_timeout_s
         ) as original:
-            return await stream(request, record, original, self._within(terms, scope), now_s=self._wall())
+            policy = self._within(policy, _restrictions(signed))
+            return await stream(request, record, original, policy, now_s=self._wall())
+
+
+def _restrictions(signed: Signed | None) -> Restrictions:
+    return UNRESTRICTED if signed is None else signed.restrictions

@@ -21,7 +21,7 @@ async def stream(
     request: web.BaseRequest,
     record: AccessRecord,
     original: Original,
-    terms: responses.ResponsePolicy,
+    policy: responses.ResponsePolicy,
     *,
     now_s: float,
 ) -> web.StreamResponse:
@@ -33,10 +33,10 @@ async def stream(
     record.key = original_key(original.identity)
     tag = etag(record.key)
     modified_s = _modified_s(original, now_s)
-    headers = responses.original_headers(kind, tag, modified_s, terms)
+    headers = responses.original_headers(kind, tag, modified_s, policy)
     conditions = list_of(request.headers, hdrs.IF_MATCH), request.headers.get(hdrs.IF_UNMODIFIED_SINCE)
     if is_refused(*conditions, tag, modified_s):
-        return responses.refused_condition(terms, headers["Cache-Status"])
+        return responses.refused_condition(policy, headers["Cache-Status"])
     none_match = joined(request.headers, hdrs.IF_NONE_MATCH)
     if (
         is_unmodified(request.headers.get(hdrs.IF_MODIFIED_SINCE, ""), modified_s)
@@ -49,7 +49,7 @@ async def stream(
     if (wanted := range_of(request)) is not None:
         part = byte_range(wanted, request.headers.get(hdrs.IF_RANGE), tag, original.size_bytes)
     if part is None:
-        return responses.range_not_satisfiable(original.size_bytes, terms, headers["Cache-Status"])
+        return responses.range_not_satisfiable(original.size_bytes, policy, headers["Cache-Status"])
     if part is Whole.WHOLE:
         response = web.StreamResponse(headers=headers)
         part = range(original.size_bytes)

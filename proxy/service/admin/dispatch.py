@@ -28,11 +28,11 @@ from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Transform
 from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
 from proxy.core.url.dialects.native import OriginalUrl, VariantUrl, no_preset
-from proxy.core.url.mounts import Rules, admit, host_name, route
-from proxy.core.url.signing import unsigned
-from proxy.core.url.target import checked_locator, checked_prefix, cut, origin_and_target
+from proxy.core.url.interpret import interpret, trusted
+from proxy.core.url.mounts import Rules, admit, host_name, mount_named, only_mount
+from proxy.core.url.target import checked_locator, checked_prefix, origin_and_target
 from proxy.ports.operations import JobStore
-from proxy.service.admin.pregeneration import Pregeneration, mount_named
+from proxy.service.admin.pregeneration import Pregeneration
 from proxy.service.admin.purges import PurgeResult, Purges
 from proxy.service.admin.s3_events import S3Events
 from proxy.service.admin.uploads import Uploads
@@ -158,25 +158,19 @@ class Dispatch:
         """The original of that path, and what a client gets there, in whatever format."""
         rules = self._rules()
         origin, raw = origin_and_target(url)
-        cut(raw)
+        mount = mount_named(rules, command.mount) if command.mount else only_mount(rules)
+        if command.mount and mount and not raw.startswith(mount.prefix):
+            raise BadRequest("parameter url is not of this mount")
         host = host_name(origin.partition("://")[2])
-        if command.mount:
-            mount = mount_named(rules, command.mount)
-            if not raw.startswith(mount.prefix):
-                raise BadRequest("parameter url is not of this mount")
-        elif len(rules.mounts) == 1:
-            mount = rules.mounts[0]
-        else:
-            mount = route(rules.mounts, host, raw)
-        found = mount.parse(unsigned(raw), rules.presets)
-        ref = mount.ref(found.key)
-        if isinstance(found, OriginalUrl):
+        meaning = interpret(rules, host, raw, mount=mount, verify=trusted, refuse=lambda _: None)
+        parsed, ref = meaning.parsed, meaning.ref
+        if isinstance(parsed, OriginalUrl):
             return ref, [PurgeScope.of_original(ref)]
-        transforms = [found.transform(rules.presets)]
-        if isinstance(found, VariantUrl):
+        transforms = [parsed.transform(rules.presets)]
+        if isinstance(parsed, VariantUrl):
             with suppress(CalotypeError):
                 # As it is without a signature: sizes and strengths may have been moved.
-                transforms.append(admit(mount, found, rules.presets, signed=False))
+                transforms.append(admit(meaning.mount, parsed, rules.presets, signed=False))
         return ref, [PurgeScope.of_variant(ref, plan) for plan in self._plans(*transforms)]
 
     def _plans(self, *command: Transform) -> list[Plan]:

@@ -8,13 +8,13 @@ from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import CalotypeError, NotAllowed, UrlTooLong
 from proxy.core.masking import without_secrets
 from proxy.core.transform.negotiate import accept_class
-from proxy.core.transform.operations import Transform
 from proxy.core.transform.plan import canonical
 from proxy.core.url import diagnostics
-from proxy.core.url.dialects.native import InfoUrl, VariantUrl, native_url, spell
-from proxy.core.url.mounts import Mount, Rules, admit, admit_original, host_name, route, verify_signature
+from proxy.core.url.dialects.native import VariantUrl, native_url, spell
+from proxy.core.url.interpret import Verified, interpret
+from proxy.core.url.mounts import Mount, Rules, host_name, verify_signature
 from proxy.core.url.signing import Signed, unsigned
-from proxy.core.url.target import cut, origin_and_target
+from proxy.core.url.target import origin_and_target
 from proxy.service.request.originals import Originals
 from proxy.service.request.produce import Produce
 
@@ -71,24 +71,27 @@ async def explained(
         ignored=[],
         clamped=[],
     )
-    with _refusals(explanation):
-        cut(raw)
-        mount = route(rules.mounts, host_name(origin.partition("://")[2]), raw)
+
+    def verify(mount: Mount, raw: str) -> Verified:
         explanation["mount"], explanation["dialect"] = mount.name, "native"
         _explain_signature(explanation, mount, raw, now_s)
-        with _refusals(explanation):
-            if len(raw) > rules.url_max_bytes:
-                raise UrlTooLong(f"the URL is longer than {rules.url_max_bytes} bytes")
+        if len(raw) > rules.url_max_bytes:
+            refuse(UrlTooLong(f"the URL is longer than {rules.url_max_bytes} bytes"))
         is_signed = explanation["signature"] != "unsigned"
-        parsed = mount.parse(unsigned(raw) if is_signed else raw, rules.presets)
-        granted: Transform | None
-        if isinstance(parsed, VariantUrl):
-            granted = _grant(explanation, mount, parsed, rules, is_signed=is_signed)
-        else:
-            granted = parsed.transform(rules.presets) if isinstance(parsed, InfoUrl) else None
-            with _refusals(explanation):
-                admit_original(mount)
-        ref = mount.ref(parsed.key)
+        return Verified(unsigned(raw) if is_signed else raw, is_signed)
+
+    def refuse(failure: CalotypeError) -> None:
+        explanation["refused"].append(_reason(failure))
+
+    with _refusals(explanation):
+        host = host_name(origin.partition("://")[2])
+        meaning = interpret(rules, host, raw, verify=verify, refuse=refuse)
+        mount, parsed, granted = meaning.mount, meaning.parsed, meaning.transform
+        if isinstance(parsed, VariantUrl) and granted is not None:
+            explanation["transform"] = spell(granted)
+            explanation["ignored"] = [f"{name}: it means nothing here" for name in parsed.unused]
+            explanation["clamped"] = diagnostics.clamped(parsed, granted, rules.max_side_px)
+        ref = meaning.ref
         explanation["original"] = f"{ref.source}:{without_secrets(ref.key)}"
         explanation["native"] = without_secrets(mount.prefix[:-1] + native_url(parsed, ref.key, granted))
         if granted is None:
@@ -117,19 +120,6 @@ def _explain_signature(explanation: Explanation, mount: Mount, raw: str, now_s: 
     except CalotypeError as failure:
         explanation["signature"] = failure.slug
         explanation["refused"].append(_reason(failure))
-
-
-def _grant(
-    explanation: Explanation, mount: Mount, parsed: VariantUrl, rules: Rules, *, is_signed: bool
-) -> Transform:
-    """What the mount grants; of what it refuses, all that is asked."""
-    granted = parsed.transform(rules.presets)
-    with _refusals(explanation):
-        granted = admit(mount, parsed, rules.presets, signed=is_signed)
-    explanation["transform"] = spell(granted)
-    explanation["ignored"] = [f"{name}: it means nothing here" for name in parsed.unused]
-    explanation["clamped"] = diagnostics.clamped(parsed, granted, rules.max_side_px)
-    return granted
 
 
 @contextmanager

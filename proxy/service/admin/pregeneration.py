@@ -22,11 +22,11 @@ from proxy.core.admin.jobs import (
     variants_of,
 )
 from proxy.core.cache.variant_request import VariantRequest
-from proxy.core.errors import BadRequest, CalotypeError, Draining, Overloaded, SourceUnavailable, UnknownRoute
+from proxy.core.errors import BadRequest, CalotypeError, Draining, Overloaded, SourceUnavailable
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import Transform
 from proxy.core.url.dialects.native import parse_tokens
-from proxy.core.url.mounts import Mount, Rules
+from proxy.core.url.mounts import Rules, mount_named
 from proxy.core.url.target import checked_locator, checked_prefix
 from proxy.ports.clock import Clock
 from proxy.ports.operations import JobStore
@@ -290,16 +290,3 @@ async def _written(write: Callable[[], Awaitable[bool]]) -> None:
         if await write():
             return
         await asyncio.sleep(PAUSE_S)
-
-
-def mount_named(rules: Rules, name: str) -> Mount:
-    """The mount of that name; the only one there is may go unnamed. Raises BadRequest or UnknownRoute."""
-    if not name and len(rules.mounts) == 1:
-        return rules.mounts[0]
-    for mount in rules.mounts:
-        if mount.name == name:
-            return mount
-    names = ", ".join(mount.name for mount in rules.mounts)
-    if not name:
-        raise BadRequest(f"parameter mount must be given, for there are {names}")
-    raise UnknownRoute(f"parameter mount names no mount of this node; there are {names}")

@@ -17,12 +17,12 @@ from proxy.core.image.size import Size
 from proxy.core.transform.operations import WHITE, Transform
 from proxy.core.transform.plan import Encode, Plan, ScaleInside
 from proxy.core.url.dialects.native import path_url
-from proxy.core.url.mounts import Mount, Rules, client_url
+from proxy.core.url.mounts import Mount, Rules, client_url, mount_named
 from proxy.core.url.target import checked_key
 from proxy.ports.clock import Clock
 from proxy.ports.originals import WritableSource
 from proxy.ports.rendering import Renderer
-from proxy.service.admin.pregeneration import Pregeneration, mount_named
+from proxy.service.admin.pregeneration import Pregeneration
 from proxy.service.admin.purges import Purges
 from proxy.service.request.originals import Originals
 from proxy.service.request.singleflight import Flight

@@ -10,10 +10,10 @@ from proxy.core.admin.jobs import JobFailure, PregenerationListing, Pregeneratio
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import BadRequest, CalotypeError, SourceUnavailable, Undecodable, UnknownRoute
 from proxy.core.image.formats import Format
-from proxy.core.url.mounts import Mount, Rules
+from proxy.core.url.mounts import Mount, Rules, mount_named
 from proxy.core.url.policy import Dimensions
 from proxy.service.admin import pregeneration as module
-from proxy.service.admin.pregeneration import Pregeneration, mount_named
+from proxy.service.admin.pregeneration import Pregeneration
 from tests.service.composition import AUTO, rules
 from tests.support.fakes import FakeClock, FakeWritableSource
 from tests.support.waiting import eventually, settled
