@@ -117,20 +117,26 @@ class Section(BaseModel):
 
 
 class ServerSection(Section):
-    host: str = Field("127.0.0.1", description="address of the public listener")
-    port: Port = Field(8080, description="port of the public listener; 0 takes a free one")
-    socket: str = Field("", description="path of a unix socket to listen on instead of host and port")
+    host: str = Field("127.0.0.1", description="Address of the public listener.")
+    port: Port = Field(8080, description="Port of the public listener. 0 takes a free port.")
+    socket: str = Field("", description="Path of a Unix socket to listen on instead of host and port.")
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
         (),
-        description="addresses or networks whose X-Forwarded-For and X-Request-Id are believed, for the log; a unix"
-        " socket's peer is",
+        description="Addresses or networks whose X-Forwarded-For and X-Request-Id headers the log uses. The peer"
+        " of a Unix socket is always trusted.",
     )
     processes: Annotated[int, Field(ge=1, le=64)] = Field(
-        1, description="processes that answer requests; above 1 another one renders and writes for them all"
+        1,
+        description="Processes that answer requests. Above 1, one more process fetches, renders and writes for"
+        " all of them.",
     )
-    request_timeout: Seconds = Field("10s", validate_default=True, description="a request's whole deadline")
+    request_timeout: Seconds = Field(
+        "10s", validate_default=True, description="Longest time that one request may take."
+    )
     drain: Seconds = Field(
-        "10s", validate_default=True, description="how long a stop waits for what is under way"
+        "10s",
+        validate_default=True,
+        description="How long a stop waits for requests and writes that are under way.",
     )
 
 
@@ -156,71 +162,78 @@ def _token_or_none(value: SecretStr) -> SecretStr:
 
 class TokenSection(Section):
     token: Annotated[SecretStr, AfterValidator(_token)] = Field(
-        description="a bearer token, 16 bytes or more"
+        description="A bearer token, 16 bytes or more."
     )
     scopes: Annotated[tuple[AdminScope, ...], Field(min_length=1)] = Field(
-        description="what it is good for: upload, warm, purge, events, read"
+        description="Scopes of the token: upload, warm, purge, events, read."
     )
 
 
 class AdminSection(Section):
-    host: str = Field("127.0.0.1", description="address of the admin listener, never the public one")
-    port: Port = Field(8081, description="port of the admin listener; 0 takes a free one")
+    host: str = Field(
+        "127.0.0.1", description="Address of the admin listener. Clients on the internet must not reach it."
+    )
+    port: Port = Field(8081, description="Port of the admin listener. 0 takes a free port.")
     token: Annotated[SecretStr, AfterValidator(_token_or_none)] = Field(
         SecretStr(""),
-        description="bearer token for everything, 16 bytes or more; without one the listener must be on loopback",
+        description="Bearer token with every scope, 16 bytes or more. Without a token, host must be a loopback"
+        " address.",
     )
     tokens: Annotated[dict[str, TokenSection], AfterValidator(named)] = Field(
         {},
-        description="tokens for some of it, such as the secret of a store's webhook",
+        description="Bearer tokens with some of the scopes upload, warm, purge, events and read, such as the"
+        " secret of a store's webhook.",
         examples=['shop = { token = "...", scopes = ["upload", "purge"] }'],
     )
 
 
 class EagerSection(Section):
     presets: tuple[str, ...] = Field(
-        (), description="presets that are made when an original is uploaded or a store tells of it"
+        (),
+        description="Presets that are rendered when an original is uploaded or a store reports a new object.",
     )
 
 
 class PurgeSection(Section):
     hook: Annotated[str, _like(r"|https?://[^#\s]+", "an http or https URL")] = Field(
         "",
-        description="URL of a CDN's purge API, called with each purge; {key} is what is purged, {kind} original, prefix,"
-        " variant or plan",
+        description="URL of a CDN's purge API, called for each purge. {kind} is replaced by original, prefix,"
+        " variant or plan, {key} by the key of the original or the prefix.",
     )
     hook_method: Literal["GET", "POST", "PURGE", "DELETE", "PUT"] = Field(
-        "POST", description="how it is called"
+        "POST", description="HTTP method of the hook."
     )
     hook_header: Annotated[SecretStr, AfterValidator(_header)] = Field(
-        SecretStr(""), description='a header to send with it, such as "Authorization: Bearer ..."'
+        SecretStr(""), description='A header to send with the hook, such as "Authorization: Bearer ...".'
     )
 
 
 class DirectorySection(Section):
-    kind: Literal["directory"] = Field("directory", description="directory: originals are files below path")
-    path: Path = Field(description="the directory; keys are paths below it")
+    kind: Literal["directory"] = Field("directory", description="directory: originals are files below path.")
+    path: Path = Field(description="Directory of the originals. Keys are paths below it.")
 
 
 class S3Section(Section):
     """What it takes to reach a bucket of an S3-compatible store."""
 
-    kind: Literal["s3"] = Field(description="s3: originals are objects of an S3-compatible bucket")
+    kind: Literal["s3"] = Field(description="s3: originals are objects of an S3-compatible bucket.")
     bucket: Annotated[
         str, _like(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", "a bucket's name, of letters, digits, dots, - and _")
-    ] = Field(description="name of the bucket")
-    prefix: str = Field("", description="what stands before every key in the bucket, such as photos/")
+    ] = Field(description="Name of the bucket.")
+    prefix: str = Field("", description="Prefix of every key in the bucket, such as photos/.")
     endpoint_url: Annotated[str, AfterValidator(_origin)] = Field(
-        "", description="the store, such as https://minio.example:9000; empty is AWS"
+        "", description="Endpoint of the store, such as https://minio.example:9000. Empty is AWS."
     )
-    region: str = Field("", description="its region; empty is us-east-1")
+    region: str = Field("", description="Region of the store. Empty is us-east-1.")
     access_key: str = Field(
-        "", description="access key id; empty asks AWS's own chain: environment, files, machine role"
+        "",
+        description="Access key id. Empty uses the credential chain of AWS: environment, files, machine role.",
     )
-    secret_key: SecretStr = Field(SecretStr(""), description="secret access key")
+    secret_key: SecretStr = Field(SecretStr(""), description="Secret access key.")
     path_style: bool = Field(
         True,
-        description="true asks endpoint/bucket/key, false bucket.endpoint/key; all stores know the first",
+        description="true requests endpoint/bucket/key, false bucket.endpoint/key. Every store supports the"
+        " first.",
     )
 
     @model_validator(mode="after")
@@ -269,27 +282,30 @@ def _sent(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
 class HttpSection(Section):
     """What it takes to reach originals on web servers."""
 
-    kind: Literal["http"] = Field(description="http: originals are at http and https URLs of certain hosts")
+    kind: Literal["http"] = Field(description="http: originals are at http and https URLs of listed hosts.")
     hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
         (),
-        description="the hosts that URLs may name, each with its port where that is not 80 or 443; no other is ever asked",
+        description="Hosts that URLs may name, each with its port unless the port is 80 or 443. The node"
+        " connects to no host but these and the host of base_url.",
     )
     base_url: Annotated[str, AfterValidator(_base_url)] = Field(
         "",
-        description="what stands before keys that are no URLs, such as https://origin.example/images/; its host need not be"
-        " among hosts, and URLs do not show it",
+        description="Prefix of keys that are not URLs, such as https://origin.example/images/. Its host need not"
+        " be among hosts, and no URL of the node shows it.",
     )
     headers: Annotated[dict[str, SecretStr], AfterValidator(_sent)] = Field(
         {},
-        description="headers to send with each request to it, such as a token of the origin's; not beyond a redirect to"
-        " another host",
+        description="Headers to send with each request to this source, such as an access token. They are not"
+        " sent after a redirect to another host.",
         examples=['Authorization = "Bearer ..."'],
     )
     ttl: Seconds = Field(
-        "1h", validate_default=True, description="after how long it is asked whether an original has changed"
+        "1h",
+        validate_default=True,
+        description="How long an original is fresh. After that, the node revalidates it with its server.",
     )
     allow_private: bool = Field(
-        False, description="true lets hosts have addresses that are not on the public internet"
+        False, description="true allows hosts whose addresses are not on the public internet."
     )
 
 
@@ -309,9 +325,7 @@ def _kind_of(source: object) -> str:
 
 
 Source = Annotated[
-    Annotated[DirectorySection, Tag("directory")]
-    | Annotated[S3Section, Tag("s3")]
-    | Annotated[HttpSection, Tag("http")],
+    Annotated[DirectorySection, Tag("directory")] | Annotated[S3Section, Tag("s3")] | Annotated[HttpSection, Tag("http")],
     Discriminator(
         _kind_of,
         custom_error_type="kind",
@@ -337,95 +351,123 @@ def _distinct(keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
 class SigningSection(Section):
     session: Annotated[
         str, _like(r"|(cookie|header):[A-Za-z0-9!#$%&'*+.^_`|~-]+", "cookie:NAME or header:NAME")
-    ] = Field("", description="what a URL's ses is compared with: cookie:NAME or header:NAME")
+    ] = Field(
+        "",
+        description="Cookie or header that the parameter ses of a signed URL is compared with: cookie:NAME or"
+        " header:NAME.",
+    )
     keys: Annotated[dict[str, Annotated[SecretStr, AfterValidator(_secret)]], AfterValidator(_distinct)] = (
         Field(
             {},
-            description="secrets by key id, 32 bytes or more each; several may be live, so that they can be rotated",
+            description="Secrets by key id, each of 32 bytes or more. Several may be in use at once, so that keys"
+            " can be rotated.",
             examples=['KEYID = "..."'],
         )
     )
 
 
 class MountSection(Section):
-    host: str = Field("*", description="host name this mount answers to, * for every host without its own")
-    prefix: str = Field("/", description="path it is mounted at: / or /name/")
-    source: str = Field(description="name of its source")
-    dialect: Literal["native"] = Field("native", description="grammar of its URLs")
+    host: str = Field(
+        "*",
+        description="Host name that this mount answers to. * answers to every host that has no mount of its own.",
+    )
+    prefix: str = Field("/", description="Path prefix of its URLs: / or /name/.")
+    source: str = Field(description="Name of its source.")
+    dialect: Literal["native"] = Field("native", description="Grammar of its URLs.")
     signing: Signing = Field(
         Signing.OFF,
-        description="off; optional: signed URLs may ask any size; required: unsigned ones are 403",
+        description="off: URLs are not signed; optional: signed URLs may ask for any size; required: unsigned"
+        " URLs are refused with 403.",
     )
     keys: tuple[str, ...] = Field(
-        (), description="ids of the keys that sign for this mount; none named is all"
+        (), description="Ids of the keys that sign for this mount. Empty is all keys."
     )
     dimensions: Dimensions = Field(
         Dimensions.LISTED,
-        description="what an unsigned URL may ask: listed sizes, snap (sizes moved to the list), or any at all",
+        description="What an unsigned URL may ask for. listed: sizes of [dimensions] only; snap: other sizes are"
+        " moved to listed ones; any: every size.",
     )
     presets_only: bool = Field(
-        False, description="true serves nothing but /t_<preset>/<key>, and closes /original/"
+        False, description="true serves only /t_<preset>/<key>, and refuses /original/ and /info/."
     )
     transforms: tuple[str, ...] = Field(
-        (), description='transforms that unsigned URLs may also ask, as in ["w_333,h_222,c_fill"]'
+        (),
+        description='Transforms that unsigned URLs may ask for in addition, such as ["w_333,h_222,c_fill"].',
     )
     open: bool = Field(
         False,
-        description="true lets strangers ask an any mount for everything beyond loopback, with a warning",
+        description="true lets an unsigned mount with dimensions = any listen beyond loopback. The node then"
+        " logs a warning.",
     )
     query: QueryRule = Field(
         QueryRule.STRICT,
-        description="what becomes of unknown parameters behind a path: strict refuses them, ignore does not read them;"
-        " those of trackers, such as utm_source, are never read",
+        description="Unknown query parameters of a path URL. strict: they are refused; ignore: they are ignored."
+        " Tracking parameters such as utm_source are always ignored.",
     )
     max_age: Seconds = Field(
-        "365d", validate_default=True, description="how long clients may keep a variant; 365d adds immutable"
+        "365d",
+        validate_default=True,
+        description="max-age of variants in Cache-Control. 365d adds immutable.",
     )
 
 
 class MemorySection(Section):
-    max_bytes: Bytes = Field("256MiB", validate_default=True, description="size of the memory tier")
-    max_entry_bytes: Bytes = Field("1MiB", validate_default=True, description="larger variants stay on disk")
+    max_bytes: Bytes = Field(
+        "256MiB",
+        validate_default=True,
+        description="Size of the memory tier, divided among the processes of the node.",
+    )
+    max_entry_bytes: Bytes = Field(
+        "1MiB", validate_default=True, description="Size of the largest variant that the memory tier keeps."
+    )
 
 
 class DiskSection(Section):
     path: str = Field(
-        "", description="directory of the disk tier; empty is calotype in the user's cache directory"
+        "", description="Directory of the disk tier. Empty is calotype in the user's cache directory."
     )
     max_bytes: Annotated[ByteSize, Field(ge=2**20)] = Field(
-        "10GiB", validate_default=True, description="size of the disk tier, its database included"
+        "10GiB", validate_default=True, description="Size of the disk tier, its database included."
     )
 
 
 class OriginalsSection(Section):
     max_bytes: Bytes = Field(
-        "4GiB", validate_default=True, description="originals from afar kept on disk, beside the disk tier"
+        "4GiB",
+        validate_default=True,
+        description="Size of the originals from s3 and http sources that are kept on disk, beside the disk tier.",
     )
 
 
 class BucketSection(Section):
     kind: Literal["none", "directory", "s3"] = Field(
-        "none", description="where all nodes keep their variants: none, directory (shared by them) or s3"
+        "none",
+        description="Where all nodes share their variants: none, directory (on a file system that they share) or"
+        " s3.",
     )
-    path: str = Field("", description="directory: where it is")
-    bucket: str = Field("", description="s3: name of the bucket, and below it as for a source")
-    endpoint_url: str = Field("", description="the store; empty is AWS")
-    region: str = Field("", description="its region; empty is us-east-1")
-    access_key: str = Field("", description="access key id; empty asks AWS's own chain")
-    secret_key: SecretStr = Field(SecretStr(""), description="secret access key")
-    path_style: bool = Field(True, description="true asks endpoint/bucket/key, false bucket.endpoint/key")
+    path: str = Field("", description="directory: path of the shared directory.")
+    bucket: str = Field("", description="s3: name of the bucket.")
+    endpoint_url: str = Field("", description="Endpoint of the store. Empty is AWS.")
+    region: str = Field("", description="Region of the store. Empty is us-east-1.")
+    access_key: str = Field("", description="Access key id. Empty uses the credential chain of AWS.")
+    secret_key: SecretStr = Field(SecretStr(""), description="Secret access key.")
+    path_style: bool = Field(
+        True, description="true requests endpoint/bucket/key, false bucket.endpoint/key."
+    )
     prefix: Annotated[
         str,
         _like(
             r"([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?",
             "a folder such as thumbnails or site/thumbnails, without a slash at its ends",
         ),
-    ] = Field("thumbnails", description="folder of the variants")
+    ] = Field("thumbnails", description="Folder of the variants in the bucket.")
     delivery: Literal["proxy", "redirect"] = Field(
-        "proxy", description="proxy sends the bytes; redirect sends clients to the bucket where it can"
+        "proxy",
+        description="proxy: the node sends the bytes; redirect: the node redirects clients to the bucket where"
+        " it can.",
     )
     public_url: Annotated[str, _like(r"|https?://[^?#\s]+", "an http or https URL without ? and #")] = Field(
-        "", description="redirect: public base URL of the bucket; empty signs URLs"
+        "", description="redirect: public base URL of the bucket. Empty redirects to pre-signed URLs."
     )
 
     def as_s3(self) -> S3Section:
@@ -443,29 +485,43 @@ class CacheSection(Section):
 
 class RedisSection(Section):
     url: SecretStr = Field(
-        SecretStr(""), description="redis://host:6379/0, rediss:// or unix://; empty is none"
+        SecretStr(""),
+        description="URL of Redis: redis://host:6379/0, rediss:// or unix://. Empty is no Redis.",
     )
     flag_ttl: Annotated[Seconds, Field(ge=1)] = Field(
-        "30d", validate_default=True, description="how long it is remembered that a variant is in the bucket"
+        "30d",
+        validate_default=True,
+        description="Lifetime of a presence flag, which says that a variant is in the bucket.",
     )
     timeout: Annotated[Seconds, Field(gt=0, le=5)] = Field(
-        "50ms", validate_default=True, description="how long Redis is waited for, once, when it fails"
+        "50ms",
+        validate_default=True,
+        description="Timeout of a Redis command. After one failure the node does not wait for Redis until Redis"
+        " answers again.",
     )
 
 
 class LimitsSection(Section):
-    original_max_bytes: Bytes = Field("50MB", validate_default=True, description="size of an original's file")
-    original_max_side: Positive = Field(10_000, description="longest side of an original, in pixels")
+    original_max_bytes: Bytes = Field(
+        "50MB", validate_default=True, description="Size of the largest original."
+    )
+    original_max_side: Positive = Field(10_000, description="Longest side of an original, in pixels.")
     original_max_pixels: Positive = Field(
-        100_000_000, description="pixels of an original, all needed frames together"
+        100_000_000, description="Most pixels of an original, over all frames that are decoded."
     )
     original_max_pixels_heif: Positive = Field(
-        25_000_000, description="the same for AVIF originals, and for HEIC where libvips decodes it"
+        25_000_000, description="The same limit for AVIF originals, and for HEIC where libvips decodes it."
     )
-    original_max_frames: Positive = Field(128, description="frames of an animation that stays one")
-    output_max_side: Positive = Field(4000, description="longest side of a variant, in pixels")
-    url_max_bytes: Annotated[int, Field(ge=1, le=65_000)] = Field(8192, description="longest request target")
-    info_gps: bool = Field(False, description="true has /info/ tell where a picture was taken")
+    original_max_frames: Positive = Field(
+        128, description="Most frames of an original whose variant is an animation."
+    )
+    output_max_side: Positive = Field(
+        4000, description="Longest side of a variant, in pixels. A larger box is scaled down to it."
+    )
+    url_max_bytes: Annotated[int, Field(ge=1, le=65_000)] = Field(
+        8192, description="Longest request target, in bytes."
+    )
+    info_gps: bool = Field(False, description="true includes GPS data in /info/.")
 
 
 _SIDES_PX = (
@@ -487,62 +543,75 @@ class DimensionsSection(Section):
     allowed: tuple[Positive, ...] = Field(
         _SIDES_PX,
         min_length=1,
-        description="the sides, in pixels, that listed and snap mounts serve",
+        description="Sides, in pixels, that unsigned URLs of listed and snap mounts may ask for.",
     )
     colours: tuple[Annotated[str, AfterValidator(_colour)], ...] = Field(
         (),
-        description="backgrounds that unsigned URLs may name there beside white, black and transparent, as rrggbb or"
-        " rrggbbaa",
+        description="Backgrounds, as rrggbb or rrggbbaa, that unsigned URLs of these mounts may ask for in"
+        " addition to white, black and transparent.",
     )
 
 
 class RenderSection(Section):
-    workers: Annotated[int, Field(ge=0, le=1024)] = Field(0, description="render processes; 0 is one a core")
-    queue: Positive = Field(64, description="renders that may wait; beyond them requests are shed")
+    workers: Annotated[int, Field(ge=0, le=1024)] = Field(
+        0, description="Render processes. 0 is one for each core."
+    )
+    queue: Positive = Field(
+        64, description="Renders that may wait for a worker. Further requests are shed with 503."
+    )
     timeout: Annotated[Seconds, Field(gt=0)] = Field(
-        "5s", validate_default=True, description="a render that takes longer is killed"
+        "5s", validate_default=True, description="Timeout of a render. A worker that exceeds it is killed."
     )
     memory: Annotated[ByteSize, Field(ge=256 * 2**20)] = Field(
-        "1GiB", validate_default=True, description="address space of a worker"
+        "1GiB", validate_default=True, description="Address space of a worker."
     )
     sandbox: Literal["off", "auto", "required"] = Field(
         "auto",
-        description="auto: workers give up files, network and processes as far as the kernel lets them, and a warning"
-        " says what is missing; required: no start without all of it",
+        description="off: no sandbox; auto: workers give up files, network and other processes as far as the"
+        " kernel supports it, and a warning names what is missing; required: the node does not start"
+        " without the whole sandbox.",
     )
-    recycle_after: Positive = Field(1000, description="jobs after which a worker is replaced")
+    recycle_after: Positive = Field(1000, description="Jobs after which a worker is replaced.")
 
 
 class TracesSection(Section):
     endpoint: Annotated[str, _like(r"|https?://[^?#\s]+", "an http or https URL without ? and #")] = Field(
         "",
-        description="OTLP/HTTP endpoint such as http://collector:4318/v1/traces; empty is off; needs calotype[otel]",
+        description="OTLP/HTTP endpoint, such as http://collector:4318/v1/traces. Empty is off. Needs the extra"
+        " calotype[otel].",
     )
     sample: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.01, description="share of the requests that are traced"
+        0.01, description="Share of the requests that are traced, 0 to 1."
     )
 
 
 class LogSection(Section):
     format: Literal["auto", "json", "text"] = Field(
         "auto",
-        description="json: an object a line; text: readable lines; auto: text on a terminal, else json",
+        description="json: one JSON object a line; text: readable lines; auto: text on a terminal, json"
+        " elsewhere.",
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="the least that is written: debug, info (requests are), warning or error"
+        "info",
+        description="Lowest level that is written: debug, info (which includes requests), warning or error.",
     )
 
 
 class FormatsSection(Section):
     auto: Annotated[tuple[Format, ...], BeforeValidator(_negotiated)] = Field(
-        (Format.AVIF, Format.WEBP, Format.JPEG), description="what f_auto tries, best first; ends with jpeg"
+        (Format.AVIF, Format.WEBP, Format.JPEG),
+        description="Formats that f_auto tries, best first. The list ends with jpeg.",
     )
     quality: Annotated[int, Field(ge=1, le=100)] = Field(
-        80, description="quality where a URL names none, 1 to 100"
+        80, description="Quality where a URL names none, 1 to 100."
     )
     avif_effort: Annotated[int, Field(ge=0, le=9)] = Field(
-        0, description="0 to 9; 0 is cheaper than WebP at 4 and already smaller"
+        0,
+        description="Encoder effort for AVIF, 0 to 9. At 0, AVIF is cheaper to encode than WebP at 4 and already"
+        " smaller.",
     )
-    webp_effort: Annotated[int, Field(ge=0, le=6)] = Field(4, description="0 to 6")
-    png_compression: Annotated[int, Field(ge=0, le=9)] = Field(6, description="0 to 9")
-    gif_effort: Annotated[int, Field(ge=1, le=10)] = Field(4, description="1 to 10")
+    webp_effort: Annotated[int, Field(ge=0, le=6)] = Field(4, description="Encoder effort for WebP, 0 to 6.")
+    png_compression: Annotated[int, Field(ge=0, le=9)] = Field(
+        6, description="Compression level of PNG, 0 to 9."
+    )
+    gif_effort: Annotated[int, Field(ge=1, le=10)] = Field(4, description="Encoder effort for GIF, 1 to 10.")

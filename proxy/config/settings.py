@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     eager: EagerSection = EagerSection()
     presets: Annotated[dict[str, str], AfterValidator(named)] = Field(
         {},
-        description="named transforms, asked for as /t_NAME/key",
+        description="Named transforms, requested as /t_NAME/key.",
         examples=['NAME = "w_300,h_200,c_fill,f_webp"'],
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config.configuration_md import configuration_md
 from proxy.config.default_toml import default_toml
 from proxy.config.errors import ConfigError
 from proxy.config.messages import leaves
@@ -48,6 +49,16 @@ def test_the_production_configuration_is_one(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_default_toml_is_what_the_code_says() -> None:
     assert (ROOT / "config" / "default.toml").read_text() == default_toml()
+
+
+def test_configuration_md_is_what_the_code_says() -> None:
+    assert (ROOT / "docs" / "configuration.md").read_text() == configuration_md()
+
+
+def test_the_file_of_the_documents_loads(tmp_path: Path) -> None:
+    example = configuration_md().partition("```toml\n")[2].partition("```")[0]
+    keys = {"signing": {"keys": {"web1": "0123456789abcdef0123456789abcdef"}}}
+    assert load(written(tmp_path, example), keys).eager.presets == ("card",)
 
 
 def test_default_toml_changes_nothing() -> None:
