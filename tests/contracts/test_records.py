@@ -252,6 +252,16 @@ async def test_all_members_confirm_before_it_is_told(redis: Redis) -> None:
         assert c.learned[-1] == purge("z", "")
 
 
+async def test_the_access_list_of_the_documents_is_enough(redis: Redis) -> None:
+    with redis.client() as client:
+        client.execute_command("ACL", "SETUSER", "node", "on", ">secret", *servers.documented_rights())
+        redis.url = redis.url.replace("redis://", "redis://node:secret@")
+        async with members(redis, "ab") as (a, b):
+            assert await a.purge(purge("x", T1)) == []
+            assert b.generations.of(OriginalRef("photos", "x")) == T1
+        assert client.execute_command("ACL", "LOG") == []
+
+
 async def test_who_joins_later_learns_everything(redis: Redis) -> None:
     async with members(redis, "a") as (a,):
         await a.purge(*(purge(f"x{number}", T1) for number in range(3000)))

@@ -9,6 +9,7 @@ import json
 import os
 import pwd
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -52,6 +53,14 @@ for name, port in zip(("account", "container", "object"), sys.argv[2:]):
     builder.rebalance()
     builder.get_ring().save(f"{sys.argv[1]}/{name}.ring.gz")
 """
+
+
+def documented_rights() -> list[str]:
+    """What docs/scaling.md has a Redis user allowed, as words of ACL SETUSER."""
+    page = (ROOT / "docs" / "scaling.md").read_text()
+    _, found, rest = page.partition("ACL SETUSER calotype on '>PASSWORD' ")
+    assert found
+    return shlex.split(rest.partition("```")[0].replace("\\\n", " "))
 
 
 def free_port() -> int:
