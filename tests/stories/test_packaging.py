@@ -182,9 +182,9 @@ def test_every_metric_that_is_looked_at_exists(exposed: set[str]) -> None:
     assert {
         name for name in named(page) if name.removesuffix("_total").rstrip("_") not in families | {"calotype"}
     } == set()
-    pages = (ROOT / "README.md").read_text() + (PACKAGING / "OPERATIONS.md").read_text()
-    readme = {name for name in named(pages) if name.startswith("calotype_")}
-    assert {name for name in readme if re.sub(r"_(?:total|bucket)$", "", name) not in families} == set()
+    pages = "".join(page.read_text() for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")))
+    told = {name for name in named(pages) if name.startswith("calotype_")}
+    assert {name for name in told if re.sub(r"_(?:total|bucket)$", "", name) not in families} == set()
 
 
 def test_the_metrics_of_the_contract_exist(exposed: set[str]) -> None:

@@ -31,7 +31,7 @@ LISTED, SNAP = (
     for policy in (Dimensions.LISTED, Dimensions.SNAP)
 )
 DEFAULT_ENTRIES = 740_612_751_963
-"""Said in README.md."""
+"""Said in docs/urls.md."""
 
 
 @cache
