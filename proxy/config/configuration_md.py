@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BeforeValidator, ByteSize, IPvAnyNetwork, SecretStr
@@ -58,19 +59,21 @@ export CALOTYPE_SIGNING__KEYS__WEB1=$(openssl rand -hex 32)
 - A source without a `[mounts.NAME]` table is mounted at `/` if it is the only source.
 - Relative paths are relative to the working directory.
 - A list or a table in an environment variable is JSON: `CALOTYPE_EAGER__PRESETS='["card"]'`.
-- Environment variables are read in lower case. Write the names of sources, mounts, presets and keys in lower case, so that
-  a variable can override them.
-- Secrets never appear in logs, metrics, errors or the output of `calotype config`, which prints every setting and the place
-  that its value comes from.
-- On SIGHUP a node reads `[signing]`, `[mounts]`, `[dimensions]`, `[limits]` and `[presets]` again; see
-  [Rotating keys](operations.md#rotating-keys). Other settings need a restart.
+- Environment variables are read in lower case. Write the names of sources, mounts, presets and keys in lower case, so
+  that a variable can override them.
+- Secrets never appear in logs, metrics, errors or the output of `calotype config`, which prints every setting and the
+  place that its value comes from.
+- On SIGHUP a node reads `[signing]`, `[mounts]`, `[dimensions]`, `[limits]` and `[presets]` again; see [Rotating
+  keys](operations.md#rotating-keys). Other settings need a restart.
 
-Types: a **size** is a number of bytes, or text such as `"256MiB"` or `"50MB"`. A **duration** is a number of seconds, or text
-such as `"500ms"`, `"30s"`, `"1h"` or `"365d"`. A **secret** is text that is masked wherever settings are printed.
+Types: a **size** is a number of bytes, or text such as `"256MiB"` or `"50MB"`. A **duration** is a number of seconds,
+or text such as `"500ms"`, `"30s"`, `"1h"` or `"365d"`. A **secret** is text that is masked wherever settings are
+printed.
 
 [config/default.toml](../config/default.toml) has the same settings as a file to copy from,
 [config/production.toml](../config/production.toml) a configuration for two nodes.
 """
+_WIDTH = 120
 _WORDS: Mapping[Any, str] = {
     bool: "true or false",
     int: "integer",
@@ -94,7 +97,12 @@ def _text(table: Table) -> str:
     variable = f"{PREFIX}{table.name.replace('.', '__').upper()}"
     if table.open is not None:
         lines += [
-            f"{table.open.description} Environment variable: `{variable}`, a JSON object, or `{variable}__NAME` for one entry.",
+            fill(
+                f"{table.open.description} Environment variable: `{variable}`, a JSON object, or `{variable}__NAME` for"
+                " one entry.",
+                _WIDTH,
+                break_on_hyphens=False,
+            ),
             "",
             *("```toml", f"[{table.name}]", *(table.open.examples or ()), "```"),
         ]
