@@ -51,7 +51,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_has_all_it_needs(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"proxy/shipped/demo.toml", "proxy/edge/pages/status.html", "proxy/edge/pages/status.js"} <= names
+    assert {"proxy/shipped/demo.toml", "proxy/edge/admin/pages/status.html", "proxy/edge/admin/pages/status.js"} <= names
     nginx = {str(path.relative_to(ROOT)) for path in (ROOT / "nginx").rglob("*.conf")}
     assert {name.removeprefix("proxy/shipped/") for name in names if name.endswith(".conf")} == nginx
     assert not [name for name in names if not name.startswith(("proxy/", "calotype-"))]
@@ -178,7 +178,7 @@ def test_every_metric_that_is_looked_at_exists(exposed: set[str]) -> None:
     assert len(asked) > 20
     families = {re.sub(r"_(?:total|bucket|count|sum)$", "", name) for name in exposed}
     assert {name for name in asked if re.sub(r"_(?:total|bucket)$", "", name) not in families} == set()
-    page = (ROOT / "proxy/edge/pages/status.js").read_text()
+    page = (ROOT / "proxy/edge/admin/pages/status.js").read_text()
     assert {
         name for name in named(page) if name.removesuffix("_total").rstrip("_") not in families | {"calotype"}
     } == set()
