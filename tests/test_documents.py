@@ -114,6 +114,12 @@ def test_the_table_of_errors_is_that_of_the_code() -> None:
     assert {kind.slug for kind in kinds} == STATUS.keys()
 
 
+def test_the_runbook_has_every_alert() -> None:
+    alerts = re.findall(r"alert: (\w+)", (ROOT / "packaging" / "prometheus" / "calotype.yml").read_text())
+    rows = re.findall(r"^\| `(Calotype\w+)` \|", (DOCS / "operations.md").read_text(), re.MULTILINE)
+    assert rows == alerts
+
+
 def test_the_number_of_entries_is_the_computed_one() -> None:
     assert f"{DEFAULT_ENTRIES:,}" in (DOCS / "urls.md").read_text()
 

@@ -51,7 +51,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_has_all_it_needs(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"proxy/shipped/demo.toml", "proxy/edge/admin/pages/status.html", "proxy/edge/admin/pages/status.js"} <= names
+    assert {
+        "proxy/shipped/demo.toml",
+        "proxy/edge/admin/pages/status.html",
+        "proxy/edge/admin/pages/status.js",
+    } <= names
     nginx = {str(path.relative_to(ROOT)) for path in (ROOT / "nginx").rglob("*.conf")}
     assert {name.removeprefix("proxy/shipped/") for name in names if name.endswith(".conf")} == nginx
     assert not [name for name in names if not name.startswith(("proxy/", "calotype-"))]
