@@ -325,7 +325,9 @@ def _kind_of(source: object) -> str:
 
 
 Source = Annotated[
-    Annotated[DirectorySection, Tag("directory")] | Annotated[S3Section, Tag("s3")] | Annotated[HttpSection, Tag("http")],
+    Annotated[DirectorySection, Tag("directory")]
+    | Annotated[S3Section, Tag("s3")]
+    | Annotated[HttpSection, Tag("http")],
     Discriminator(
         _kind_of,
         custom_error_type="kind",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from proxy.config.sections import S3Section, DirectorySection, HttpSection, MountSection
+from proxy.config.sections import DirectorySection, HttpSection, MountSection, S3Section
 from proxy.config.settings import Settings
 
 _OF_A_NAME: Mapping[str, tuple[tuple[type[BaseModel], Mapping[str, str]], ...]] = {
