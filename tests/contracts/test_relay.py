@@ -15,7 +15,8 @@ import pytest
 import structlog
 
 from proxy.core.admin.commands import AdminCommand, Explain, RetryJob, Upload
-from proxy.core.cache.delivery import Delivered, Delivery, Freshness, Outcome, Timings, Variant, VersionCheck
+from proxy.core.cache.delivery import Delivered, Delivery, Outcome, Timings, Variant, VersionCheck
+from proxy.core.cache.freshness import Freshness
 from proxy.core.cache.generations import PurgeScope
 from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.errors import (

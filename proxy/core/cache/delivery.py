@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from proxy.core.cache.freshness import NEVER_FRESH, Freshness
 from proxy.core.image.formats import Format
 
 
@@ -49,18 +50,6 @@ def steps(outcome: Outcome | None, timings: Timings, total_s: float) -> list[tup
         lookup_s = max(0.0, total_s - sum(timings))
         return [("lookup", lookup_s), *zip(("fetch", "queue", "render"), timings, strict=True)]
     return [("wait" if outcome is Outcome.COLLAPSED else "lookup", total_s)]
-
-
-class Freshness(NamedTuple):
-    """Which version of an original is the present one, on the Clock: `until_s` nobody need look it up, and until `last_s`
-    a picture that is at hand may be served while somebody does."""
-
-    version: str
-    fresh_until_s: float
-    stale_until_s: float = 0.0
-
-
-NEVER_FRESH = Freshness("", 0.0)
 
 
 class VersionCheck(NamedTuple):

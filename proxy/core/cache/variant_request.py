@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from proxy.core.cache.delivery import Freshness
+from proxy.core.cache.freshness import Freshness
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.negotiate import AcceptClass

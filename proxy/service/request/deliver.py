@@ -1,6 +1,8 @@
-"""The paragraph: the hit in memory, the client's own copy, or what the producer brings.
+"""A request for a variant: the hit in memory, the client's own copy, or what the producer brings.
 
-One for each process that answers requests. Speaks in core values only; HTTP is above, the miss path behind its port.
+One for each process that answers requests. What it remembers are two tables: a record for each original, and answers
+that point at the record they rest on. A purge and another version swap the record, which makes every answer that rests
+on it invalid, whichever request is under way (`core/cache/freshness`).
 """
 
 import asyncio
@@ -8,8 +10,10 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from typing import NamedTuple, TypeVar
 
-from proxy.core.cache.delivery import NO_TIMINGS, VALIDATOR, Delivered, Delivery, Freshness, Outcome, Variant
+from proxy.core.cache.delivery import NO_TIMINGS, VALIDATOR, Delivered, Delivery, Outcome
+from proxy.core.cache.freshness import NEVER_FRESH, Freshness, OriginalRecord, State, state
 from proxy.core.cache.generations import PurgeScope, ScopeKind
 from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.errors import OriginalNotFound
@@ -22,10 +26,27 @@ from proxy.ports.tiers import InstantTier
 from proxy.service.request.singleflight import Flight, Flights
 
 JOIN_WINDOW_S = 0.25
+"""A request whose key is not known joins a flight that began so recently: a later one may find another original."""
 STALE_WAIT_S = 0.25
-"""How long a picture that is at hand waits for word on whether its original is still the same."""
+"""How long a request for a stale variant in memory waits for a revalidation."""
 STALE_IF_ERROR_S = 1.0
+"""How long a stale variant is served as fresh after a revalidation that did not end in time."""
 _MEMO_ENTRIES = 20_000
+
+T = TypeVar("T")
+
+
+class _Plans:
+    """Stands for all plans; replaced by a purge of plans, which changes the keys of originals that stay the same."""
+
+
+class _Answer(NamedTuple):
+    """What a request resolved to, and its hit in memory, if it had one. Valid while both records are current."""
+
+    resolved: ResolvedKey
+    original: OriginalRecord
+    plans: _Plans
+    hit: Delivery | None = None
 
 
 class Deliver:
@@ -36,24 +57,24 @@ class Deliver:
         self._producer = producer
         self._flights = flights
         self._clock = clock
-        self._hits: Memo[VariantRequest, Delivery] = Memo(_MEMO_ENTRIES)
-        self._keys: Memo[VariantRequest, ResolvedKey] = Memo(_MEMO_ENTRIES)
-        self._freshness: Memo[OriginalRef, Freshness] = Memo(_MEMO_ENTRIES)
-        self._met: Memo[VariantRequest, float] = Memo(_MEMO_ENTRIES)
-        self._revalidating_since: dict[OriginalRef, float] = {}
-        self._purges = 0
+        self._originals: Memo[OriginalRef, OriginalRecord] = Memo(_MEMO_ENTRIES)
+        self._plans = _Plans()
+        self._answers: Memo[VariantRequest, _Answer] = Memo(_MEMO_ENTRIES)
+        self._checked_until_s: Memo[VariantRequest, float] = Memo(_MEMO_ENTRIES)
 
     def fresh_hit(self, request: VariantRequest) -> Delivered | None:
-        """The memory hit, at once, as long as the original's identity may be believed; None for all else."""
-        hit = self._hits.get(request)
+        """The memory hit, at once, while the original is fresh; None for all else."""
+        answer = self._answers.get(request)
         if (
-            hit is None
-            or not self._is_fresh(request.ref, hit.freshness)
+            answer is None
+            or answer.hit is None
+            or not self._is_valid(request, answer)
+            or answer.original.freshness.fresh_until_s <= self._clock()
             or not self._is_version_checked(request)
         ):
             return None
-        variant = self._memory.lookup(hit.key)
-        return None if variant is None else Delivered(hit, variant)
+        variant = self._memory.lookup(answer.hit.key)
+        return None if variant is None else Delivered(answer.hit, variant)
 
     async def variant(
         self,
@@ -63,181 +84,200 @@ class Deliver:
         redirect_until_s: float = 0,
         is_current: Callable[[str], bool] | None = None,
     ) -> Delivered:
-        """The variant for `wanted`, from a tier or rendered, or its location, where that may be good until
-        `redirect_until_s`, a point on the Clock, which is not 0.
+        """The variant, from a tier or rendered.
 
-        `is_current` says whether the client holds the variant of a key already; then nothing is looked up.
+        With `redirect_until_s`, a point on the Clock, the answer may be a location that is good until then. `is_current`
+        says whether the client holds the variant of a key already; its bytes are then not looked up.
         """
-        is_met = self._is_version_checked(request) or await self._check_version(request, deadline)
-        delivered = await self._brought(request, deadline, redirect_until_s, is_current)
-        if is_met:
+        is_checked = self._is_version_checked(request) or await self._check_version(request, deadline)
+        delivered = await self._deliver(request, deadline, redirect_until_s, is_current)
+        if is_checked:
             return delivered
         return delivered._replace(delivery=replace(delivered.delivery, provisional=True))
 
-    def _is_version_checked(self, request: VariantRequest) -> bool:
-        """Whether the version that the URL names, if it does, needs no look at the original."""
-        return request.version is None or self._met.get(request, 0.0) > self._clock()
-
-    async def _check_version(self, request: VariantRequest, deadline: float) -> bool:
-        """Whether the look has been, after which other things are believed."""
-        assert request.version is not None
-        purges = self._purges
-        until_s, belief = await self._producer.check_version(request.ref, request.version, deadline=deadline)
-        if not until_s:
-            return False
-        self._met.keep(request, until_s)
-        if purges == self._purges:
-            self._freshness.keep(request.ref, belief)
-        return True
-
-    async def _brought(
+    async def _deliver(
         self,
         request: VariantRequest,
         deadline: float,
         redirect_until_s: float,
         is_current: Callable[[str], bool] | None,
     ) -> Delivered:
-        flight: tuple[object, ...]
-        purges = self._purges
-        if is_current is None and request not in self._keys:
-            flight = (self._moment(), request.by_value)
-        else:
-            # The name alone may be all there is to ask: the bytes are here, or with the client.
-            named = await self._resolve_key(request, deadline)
-            if is_current is not None and is_current(named.key):
-                return Delivered(_hit(named, VALIDATOR), None)
-            if (variant := self._memory.lookup(named.key)) is not None:
-                hit = _hit(named, self._memory.name)
-                return (
-                    self._remember(request, hit, variant)
-                    if purges == self._purges
-                    else Delivered(hit, variant)
-                )
-            flight = (named.key,)
-        # Of those who ask at this moment, or for this very key: nobody joins who comes when the original is another.
-        (delivery, brought), collapsed = await self._flights.run(
-            ("variant", purges, redirect_until_s, *flight),
-            lambda _: self._producer.variant(request, deadline=deadline, redirect_until_s=redirect_until_s),
+        key = ""
+        if is_current is not None or request in self._answers:
+            # The key may be all that is needed: the bytes are here, or with the client.
+            answer = await self._resolve(request, deadline)
+            key = answer.resolved.key
+            if is_current is not None and is_current(key):
+                return Delivered(_hit(answer.resolved, VALIDATOR), None)
+            if (variant := self._memory.lookup(key)) is not None:
+                hit = _hit(answer.resolved, self._memory.name)
+                self._keep(request, answer._replace(hit=hit))
+                return Delivered(hit, variant)
+        original, plans = self._record_of(request.ref), self._plans
+        (delivery, variant), collapsed = await self._flights.run(
+            ("variant", original, plans, redirect_until_s, key or request.by_value),
+            lambda _: self._ask(
+                request.ref,
+                original,
+                self._producer.variant(request, deadline=deadline, redirect_until_s=redirect_until_s),
+            ),
             deadline=deadline,
+            join_within_s=None if key else JOIN_WINDOW_S,
         )
-        if purges != self._purges:
-            return Delivered(delivery, brought)  # True when it was asked for, and for nobody who asks now.
-        self._record(request, ResolvedKey(delivery.key, delivery.format, delivery.freshness))
-        if brought is not None and (
-            self._memory.lookup(delivery.key) or self._memory.store(delivery.key, brought)
+        answer = self._learn(
+            request, original, plans, ResolvedKey(delivery.key, delivery.format, delivery.freshness)
+        )
+        if (
+            variant is not None
+            and self._is_valid(request, answer)
+            and (self._memory.lookup(delivery.key) or self._memory.store(delivery.key, variant))
         ):
-            recalled = replace(
+            hit = replace(
                 delivery, outcome=Outcome.HIT, tier=self._memory.name, stored=False, timings=NO_TIMINGS
             )
-            self._remember(request, recalled, brought)
+            self._keep(request, answer._replace(hit=hit))
         if collapsed and delivery.outcome is Outcome.MISS:
             delivery = replace(delivery, outcome=Outcome.COLLAPSED, timings=NO_TIMINGS)
-        return Delivered(delivery, brought)
+        return Delivered(delivery, variant)
 
     async def invalidate(self, scopes: Sequence[PurgeScope] | None, keys: Sequence[str]) -> int:
-        """Satisfies Follower; with None for all that is believed."""
-        if scopes is None or scopes:
-            self._purges += 1
-        if scopes is None:
-            self._freshness.clear()
-            self._keys.clear()
-            self._hits.clear()
+        """Satisfies PurgeSubscriber; with None for all that is remembered."""
         for scope in scopes or ():
-            if (ref := scope.original) is not None:
-                self._freshness.pop(ref, None)
-            else:
-                self._freshness.clear()
             if scope.kind in (ScopeKind.PLAN, ScopeKind.VARIANT):
-                # These have other keys now, of originals that are the same.
-                self._keys.clear()
-                self._hits.clear()
+                self._plans = _Plans()
+            elif (ref := scope.original) is not None:
+                self._originals.pop(ref, None)
+            else:
+                self._originals.clear()
+        if scopes is None:
+            self._originals.clear()
+            self._answers.clear()
         return sum(self._memory.remove(key) for key in keys)
 
     def open_current(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
         """The original itself, open as long as the context is."""
         return self._producer.open_current(ref, deadline=deadline)
 
-    async def _resolve_key(self, request: VariantRequest, deadline: float) -> ResolvedKey:
-        """Remembered as long as it may be believed, and asked once for all who ask at the same moment."""
-        purges = self._purges
-        named = self._keys.get(request)
-        if named is not None and self._is_fresh(request.ref, named.freshness):
-            return named
-        if named is not None and (held := self._servable_stale(request.ref, named)):
-            now_s = self._clock()
-            if now_s - self._revalidating_since.get(request.ref, math.inf) > STALE_WAIT_S:
-                return named  # It was asked for long ago; to ask again would not help.
-            if now_s < held.stale_until_s:
-                if request.ref not in self._revalidating_since:
-                    self._flights.start_detached(*self._revalidation(request, deadline))
-                return named
-            try:
-                async with asyncio.timeout(STALE_WAIT_S):
-                    return await self._revalidate(request, deadline)
-            except TimeoutError:
-                if purges == self._purges and self._servable_stale(request.ref, named):
-                    # Who looks after originals has other worries. What was true a second ago is, for another.
-                    until_s = self._clock() + STALE_IF_ERROR_S
-                    return self._record(
-                        request, named._replace(freshness=named.freshness._replace(fresh_until_s=until_s))
-                    )
-        return await self._revalidate(request, deadline)
+    def _is_version_checked(self, request: VariantRequest) -> bool:
+        """Whether the version that the URL names, if it does, needs no revalidation of the original."""
+        return request.version is None or self._checked_until_s.get(request, 0.0) > self._clock()
 
-    async def _revalidate(self, request: VariantRequest, deadline: float) -> ResolvedKey:
-        purges = self._purges
-        named = (await self._flights.run(*self._revalidation(request, deadline), deadline=deadline)).result
-        return self._keys.keep(request, named) if purges == self._purges else named
+    async def _check_version(self, request: VariantRequest, deadline: float) -> bool:
+        """Whether the original was revalidated for the version that the URL names."""
+        assert request.version is not None
+        original = self._record_of(request.ref)
+        check = self._producer.check_version(request.ref, request.version, deadline=deadline)
+        until_s, freshness = await self._ask(request.ref, original, check)
+        if not until_s:
+            return False
+        self._checked_until_s.keep(request, until_s)
+        self._update(request.ref, original, freshness)
+        return True
+
+    async def _resolve(self, request: VariantRequest, deadline: float) -> _Answer:
+        """The key of the variant: as remembered while the original is fresh, else by a revalidation. A stale variant in
+        memory waits for that no longer than STALE_WAIT_S."""
+        answer = self._answers.get(request)
+        if answer is None or not self._is_valid(request, answer):
+            return await self._revalidate(request, deadline)
+        original, now_s = answer.original, self._clock()
+        now = state(original.freshness, now_s)
+        if now is State.FRESH:
+            return answer
+        if self._memory.lookup(answer.resolved.key) is None:
+            return await self._revalidate(request, deadline)
+        if now_s - original.revalidating_since_s > STALE_WAIT_S:
+            return (
+                answer  # The revalidation under way has taken too long already; waiting again would not help.
+            )
+        if now is State.REFRESH:
+            if original.revalidating_since_s == math.inf:
+                self._flights.start_detached(*self._revalidation(request, deadline))
+            return answer
+        try:
+            async with asyncio.timeout(STALE_WAIT_S):
+                return await self._revalidate(request, deadline)
+        except TimeoutError:
+            if not self._is_valid(request, answer) or self._memory.lookup(answer.resolved.key) is None:
+                return await self._revalidate(request, deadline)
+            until_s = self._clock() + STALE_IF_ERROR_S
+            original.freshness = original.freshness._replace(fresh_until_s=until_s)
+            return answer
+
+    async def _revalidate(self, request: VariantRequest, deadline: float) -> _Answer:
+        key, work = self._revalidation(request, deadline)
+        answer = (await self._flights.run(key, work, deadline=deadline, join_within_s=JOIN_WINDOW_S)).result
+        return self._keep(request, answer)
 
     def _revalidation(
         self, request: VariantRequest, deadline: float
-    ) -> tuple[tuple[object, ...], Callable[[Flight], Awaitable[ResolvedKey]]]:
-        """The flight that asks for the name, and its key."""
-        purges = self._purges
+    ) -> tuple[tuple[object, ...], Callable[[Flight], Awaitable[_Answer]]]:
+        """The flight that asks the producer for the key, and the flight's own key."""
+        original, plans = self._record_of(request.ref), self._plans
 
-        async def look(flight: Flight) -> ResolvedKey:
-            alone = request.ref not in self._revalidating_since
-            if alone:
-                # Who gives up is served what is old; the answer is for those who come after.
+        async def revalidate(flight: Flight) -> _Answer:
+            is_first = original.revalidating_since_s == math.inf
+            if is_first:
+                # Goes on though its waiters are served stale: the result is for later requests.
                 flight.keep_running()
-                self._revalidating_since[request.ref] = self._clock()
+                original.revalidating_since_s = self._clock()
             try:
-                named = await self._producer.resolve_key(request, deadline=deadline)
-                return self._record(request, named) if purges == self._purges else named
+                call = self._producer.resolve_key(request, deadline=deadline)
+                resolved = await self._ask(request.ref, original, call)
             except OriginalNotFound:
-                self._freshness.pop(request.ref, None)
+                self._drop(request.ref, original)
                 raise
             finally:
-                if alone:
-                    del self._revalidating_since[request.ref]
+                if is_first:
+                    original.revalidating_since_s = math.inf
+            return self._learn(request, original, plans, resolved)
 
-        return ("name", purges, self._moment(), request.by_value), look
+        return ("key", original, plans, request.by_value), revalidate
 
-    def _servable_stale(self, ref: OriginalRef, named: ResolvedKey) -> Freshness | None:
-        """What was last believed of an original, where its picture is in memory and it is not known to be another."""
-        held = self._freshness.get(ref)
-        if held is None or held.version != named.freshness.version or self._memory.lookup(named.key) is None:
-            return None
-        return held
+    async def _ask(self, ref: OriginalRef, original: OriginalRecord, call: Awaitable[T]) -> T:
+        """The result of a call to the producer. A failure leaves no record of an original that is not known."""
+        try:
+            return await call
+        except BaseException:
+            if original.freshness is NEVER_FRESH:
+                self._drop(ref, original)
+            raise
 
-    def _record(self, request: VariantRequest, named: ResolvedKey) -> ResolvedKey:
-        """One look at an original is good for all that is made of it."""
-        self._freshness.keep(request.ref, named.freshness)
-        return self._keys.keep(request, named)
+    def _record_of(self, ref: OriginalRef) -> OriginalRecord:
+        """The record of an original. It is there before the producer is asked, so that a purge meanwhile can drop it."""
+        record = self._originals.get(ref)
+        return self._originals.keep(ref, OriginalRecord()) if record is None else record
 
-    def _moment(self) -> int:
-        return int(self._clock() / JOIN_WINDOW_S)
+    def _drop(self, ref: OriginalRef, original: OriginalRecord) -> None:
+        if self._originals.get(ref) is original:
+            del self._originals[ref]
 
-    def _is_fresh(self, ref: OriginalRef, belief: Freshness) -> bool:
-        """Whether what rests on `belief` still holds, by the last look at the original."""
-        held = self._freshness.get(ref)
-        return held is not None and held.version == belief.version and held.fresh_until_s > self._clock()
+    def _update(self, ref: OriginalRef, original: OriginalRecord, freshness: Freshness) -> OriginalRecord:
+        """The record for what was found out by work that began with `original`: another one for another version. A record
+        that was dropped meanwhile is not put back."""
+        if self._originals.get(ref) is original:
+            if original.freshness.version not in ("", freshness.version):
+                original = self._originals.keep(ref, OriginalRecord())
+            original.freshness = freshness
+        return original
 
-    def _remember(self, request: VariantRequest, hit: Delivery, variant: Variant) -> Delivered:
-        self._hits.keep(request, hit)
-        return Delivered(hit, variant)
+    def _learn(
+        self, request: VariantRequest, original: OriginalRecord, plans: _Plans, resolved: ResolvedKey
+    ) -> _Answer:
+        """The answer of work that began with these records, remembered unless one of them is not current any more."""
+        original = self._update(request.ref, original, resolved.freshness)
+        last = self._answers.get(request)
+        hit = last.hit if last is not None and last.resolved.key == resolved.key else None
+        return self._keep(request, _Answer(resolved, original, plans, hit))
+
+    def _keep(self, request: VariantRequest, answer: _Answer) -> _Answer:
+        return self._answers.keep(request, answer) if self._is_valid(request, answer) else answer
+
+    def _is_valid(self, request: VariantRequest, answer: _Answer) -> bool:
+        return self._originals.get(request.ref) is answer.original and answer.plans is self._plans
 
 
-def _hit(named: ResolvedKey, tier: str) -> Delivery:
+def _hit(resolved: ResolvedKey, tier: str) -> Delivery:
     return Delivery(
-        key=named.key, format=named.format, outcome=Outcome.HIT, tier=tier, freshness=named.freshness
+        key=resolved.key, format=resolved.format, outcome=Outcome.HIT, tier=tier, freshness=resolved.freshness
     )

@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from proxy.core.cache.delivery import Freshness, Variant
+from proxy.core.cache.delivery import Variant
+from proxy.core.cache.freshness import Freshness
 from proxy.core.cache.generations import Generations
 from proxy.core.cache.keys import Entry, facts_key, identity_key, original_key
 from proxy.core.errors import (

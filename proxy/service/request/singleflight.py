@@ -13,10 +13,12 @@ Why a waiter wakes, and what it gets:
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, NamedTuple, TypeVar, cast
 
 from proxy.core.errors import Draining, RenderTimeout
+from proxy.ports.clock import Clock
 
 T = TypeVar("T")
 
@@ -34,9 +36,10 @@ class FlightResult(NamedTuple, Generic[T]):
 class Flight:
     """Handed to the work: `hold` once it has become worth finishing though nobody waits. Satisfies Haste."""
 
-    __slots__ = ("_to_hurry", "held", "is_background", "task", "waiters")
+    __slots__ = ("_to_hurry", "began_s", "held", "is_background", "task", "waiters")
 
-    def __init__(self, *, is_behind: bool) -> None:
+    def __init__(self, *, is_behind: bool, began_s: float = 0.0) -> None:
+        self.began_s = began_s
         self.held = False
         self.waiters = 0
         self.is_background = is_behind
@@ -60,7 +63,8 @@ class Flight:
 class Flights:
     """The registry of flights in this process; event loop only."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
         self._flights: dict[Hashable, Flight] = {}
 
     def __len__(self) -> int:
@@ -73,12 +77,22 @@ class Flights:
         *,
         deadline: float,
         is_behind: bool = False,
+        join_within_s: float | None = None,
     ) -> FlightResult[T]:
-        """The result of `work`, begun here unless a flight for `key` is up; waits until `deadline` at most. Who
-        `is_behind` is in no hurry, and the flight with him as long as all are."""
+        """The result of `work`, begun here unless a flight for `key` is up; waits until `deadline` at most.
+
+        A flight stays in the background as long as all its waiters are (`is_behind`). With `join_within_s` a flight that
+        began longer ago is not joined: what it found out may be old by now.
+        """
         flight = self._flights.get(key)
-        # One that has landed in this very turn of the loop is history: its result may be used up already.
-        collapsed = flight is not None and flight.task is not None and not flight.task.done()
+        now_s = self._clock()
+        # A flight that has landed in this very turn of the loop is not joined: its result may be used up already.
+        collapsed = (
+            flight is not None
+            and flight.task is not None
+            and not flight.task.done()
+            and (join_within_s is None or now_s - flight.began_s <= join_within_s)
+        )
         if flight is None or not collapsed:
             flight = self._start(key, work, is_behind=is_behind)
         elif not is_behind:
@@ -110,7 +124,7 @@ class Flights:
             self._start(key, work, is_behind=False).keep_running()
 
     def _start(self, key: Hashable, work: Callable[[Flight], Awaitable[T]], *, is_behind: bool) -> Flight:
-        flight = Flight(is_behind=is_behind)
+        flight = Flight(is_behind=is_behind, began_s=self._clock())
 
         async def fly() -> object:
             return await work(flight)

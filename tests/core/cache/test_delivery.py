@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.core.cache.delivery import NO_TIMINGS, AccessRecord, Delivery, Freshness, Outcome, Timings, steps
+from proxy.core.cache.delivery import NO_TIMINGS, AccessRecord, Delivery, Outcome, Timings, steps
+from proxy.core.cache.freshness import Freshness
 from proxy.core.image.formats import Format
 
 TIMINGS = Timings(fetch_s=0.25, queue_s=0.5, render_s=1.0)

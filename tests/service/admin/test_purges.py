@@ -146,7 +146,7 @@ async def test_a_name_that_was_asked_for_before_is_not_remembered(house: Composi
         return found
 
     house.source.identify = slow
-    asking = asyncio.create_task(house.deliver._resolve_key(wanted, soon()))
+    asking = asyncio.create_task(house.deliver._resolve(wanted, soon()))
     await settled()
     replace(house)
     purging = asyncio.create_task(house.purges.purge([PurgeScope.of_original(A)]))

@@ -3,11 +3,14 @@
 import asyncio
 import math
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from proxy.core.cache.delivery import Delivered, Delivery, Freshness, Outcome, Variant, VersionCheck
+from proxy.core.cache.delivery import Delivered, Delivery, Outcome, Variant, VersionCheck
+from proxy.core.cache.freshness import Freshness
+from proxy.core.cache.generations import PurgeScope, ScopeKind
 from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.errors import OriginalNotFound, SourceUnavailable
 from proxy.core.image.formats import Format
@@ -272,7 +275,7 @@ async def test_who_comes_after_the_original_was_replaced_does_not_join(
 ) -> None:
     monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 5.0)
     producer, clock, one = FakeProducer(), StillClock(), wanted()
-    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    deliver = Deliver(FakeInstantTier(), producer, Flights(clock), clock)
     producer.gate.clear()
     asking = [asyncio.create_task(deliver.variant(asked, deadline=later())) for asked in (one, wanted())]
     await settled()
@@ -361,3 +364,61 @@ async def test_a_look_at_an_original_that_is_another_is_believed_at_once() -> No
     await deliver.variant(wanted(), deadline=later())
     producer.key, producer.version = "cd" * 32, "2"
     assert (await deliver.variant(asked, deadline=later())).delivery.key == producer.key
+
+
+@pytest.mark.parametrize("kind", [ScopeKind.PLAN, ScopeKind.ORIGINAL, ScopeKind.PREFIX])
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_an_answer_made_before_a_purge_is_not_recorded_after_it(
+    kind: ScopeKind, is_known: bool
+) -> None:
+    producer, clock, one = FakeProducer(), StillClock(), wanted()
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    producer.until_s = clock() + 1
+    if is_known:
+        await deliver.variant(replace(one, max_side_px=1), deadline=later())
+    producer.gate.clear()
+    making = asyncio.create_task(deliver.variant(one, deadline=later()))
+    await settled()
+    await deliver.invalidate([PurgeScope("photos", kind, "a")], [])
+    producer.gate.set()
+    assert (await making).variant == VARIANT
+    assert deliver.fresh_hit(one) is None
+    producer.key = "cd" * 32
+    assert (await deliver.variant(one, deadline=later())).delivery.key == "cd" * 32
+    assert deliver.fresh_hit(one) is not None
+
+
+async def test_a_version_that_is_superseded_meanwhile_is_not_recorded() -> None:
+    """Two requests of one original are under way; the one that began with the older version ends last."""
+    producer, clock, old, new = FakeProducer(), StillClock(), wanted(), replace(wanted(), max_side_px=1)
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    producer.until_s = clock() + 1
+    await deliver.variant(replace(old, max_side_px=2), deadline=later())
+    slow = asyncio.Event()
+
+    async def variant(request: VariantRequest, **_: object) -> Delivered:
+        if request is old:
+            await slow.wait()
+        version = "1" if request is old else "2"
+        key = version * 64
+        freshness = Freshness(version, clock() + 1)
+        delivery = Delivery(key=key, format=Format.PNG, outcome=Outcome.MISS, freshness=freshness)
+        return Delivered(delivery, VARIANT)
+
+    producer.variant = variant  # type: ignore[method-assign]
+    making = asyncio.create_task(deliver.variant(old, deadline=later()))
+    await settled()
+    await deliver.variant(new, deadline=later())
+    slow.set()
+    assert (await making).delivery.key == "1" * 64
+    assert deliver.fresh_hit(old) is None
+    assert deliver.fresh_hit(new) is not None
+
+
+async def test_a_failure_leaves_no_record_of_an_original_that_is_not_known() -> None:
+    producer, clock, one = FakeProducer(), StillClock(), wanted()
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    producer.failure = OriginalNotFound("no")
+    with pytest.raises(OriginalNotFound):
+        await deliver.variant(one, deadline=later())
+    assert not deliver._originals

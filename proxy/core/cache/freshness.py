@@ -1,0 +1,55 @@
+"""How long what is known of an original counts: fresh, then stale (RFC 9111 section 4.2, RFC 5861).
+
+The one place that decides; the time is an argument.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import NamedTuple
+
+
+class Freshness(NamedTuple):
+    """The current version of an original, empty if it is not known.
+
+    Fresh until `fresh_until_s`. Until `stale_until_s` a cached variant is served while the original is revalidated in the
+    background. Both are points on the monotonic clock, in seconds.
+    """
+
+    version: str
+    fresh_until_s: float
+    stale_until_s: float = 0.0
+
+
+NEVER_FRESH = Freshness("", 0.0)
+
+
+class State(Enum):
+    """What may be done with a cached variant of an original."""
+
+    FRESH = auto()
+    """Served."""
+    REFRESH = auto()
+    """Served, and the original is revalidated in the background (stale-while-revalidate)."""
+    STALE = auto()
+    """Served only if a revalidation does not end in time (stale-if-error)."""
+
+
+def state(freshness: Freshness, now_s: float) -> State:
+    """The state at `now_s`; an unknown version is stale."""
+    if freshness.fresh_until_s > now_s:
+        return State.FRESH
+    return State.REFRESH if freshness.stale_until_s > now_s else State.STALE
+
+
+@dataclass(slots=True, eq=False)
+class OriginalRecord:
+    """What one process knows of one original.
+
+    A purge drops the record, and another version replaces it. An answer is valid while its record is the current one, so
+    work that began earlier writes into a record that no request looks at.
+    """
+
+    freshness: Freshness = NEVER_FRESH
+    revalidating_since_s: float = math.inf
+    """When the revalidation that is under way began, infinite if there is none."""
