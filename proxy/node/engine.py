@@ -25,6 +25,7 @@ from proxy.service.admin.pregeneration import Pregeneration
 from proxy.service.admin.purges import Purges
 from proxy.service.admin.s3_events import S3Events
 from proxy.service.admin.uploads import Uploads
+from proxy.service.request.leased import Leased
 from proxy.service.request.originals import Originals
 from proxy.service.request.produce import Produce
 from proxy.service.request.quarantine import Quarantine
@@ -102,7 +103,8 @@ class Engine:
         if bucket is not None:
             self.slow.append(bucket)
             self._remote["cache.bucket"] = bucket
-        self.chain = TierChain(self.memory, self.slow, metrics, self.redis if bucket else None)
+        self.chain = TierChain(self.memory, self.slow, metrics)
+        leased = Leased(self.chain, self.redis if bucket else None)
         index = self.records.notes
         self.flights = Flights()
         self.sources = {
@@ -127,6 +129,7 @@ class Engine:
             self.generations,
             index,
             renderer,
+            leased,
         )
         self.fleet = (
             factory.fleet(settings, self.records, self.generations, log) if disk is not None else None
@@ -166,6 +169,7 @@ class Engine:
             self.generations,
             index,
             self.versions,
+            leased,
         )
         self.pregeneration = Pregeneration(
             self.records.jobs,

@@ -1,6 +1,7 @@
-"""Who draws."""
+"""Rendering, and originals whose rendering is refused."""
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Protocol
 
 from proxy.core.cache.delivery import Variant
@@ -11,17 +12,15 @@ from proxy.core.transform.plan import Plan
 from proxy.ports.originals import Original
 
 
-class Haste(Protocol):
-    """How urgent a job is, which may change while it waits."""
+class Priority(Enum):
+    """Whether a client waits for a job, or only the node itself: background jobs run after all interactive ones."""
 
-    @property
-    def is_background(self) -> bool:
-        """Whether nobody waits for it but the node itself: then it goes behind all that somebody waits for."""
-        ...
+    INTERACTIVE = "interactive"
+    BACKGROUND = "background"
 
-    def on_promote(self, call: Callable[[], None]) -> None:
-        """`call` once somebody waits for it."""
-        ...
+
+OnPromote = Callable[[Callable[[], None]], object]
+"""Takes a function to call once a client waits for what began in the background."""
 
 
 class Renderer(Protocol):
@@ -43,9 +42,11 @@ class Renderer(Protocol):
         *,
         deadline: float,
         on_start: Callable[[], None],
-        priority: Haste | None = None,
+        priority: Priority = Priority.INTERACTIVE,
+        on_promote: OnPromote | None = None,
     ) -> Variant:
-        """Renders `plan`; `on_start` is called when a worker takes the job. Without `haste` somebody waits for it."""
+        """Renders `plan`. `on_start` is called when a worker takes the job; `on_promote` is how a background job learns that a
+        client waits for it."""
         ...
 
 

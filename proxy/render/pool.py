@@ -38,7 +38,7 @@ from proxy.core.image.limits import InputLimits
 from proxy.core.transform.plan import Plan
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Original
-from proxy.ports.rendering import Haste
+from proxy.ports.rendering import OnPromote, Priority
 from proxy.render.job_queue import JobQueue
 from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, MAX_BODY_BYTES, MAX_TEXT_BYTES, Answer, Hello, Job
 
@@ -302,7 +302,7 @@ class Pool:
                 waiting.answer.set_exception(_stopping())
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
-        answer, _ = await self._submit(_PROBE, original, None, deadline, lambda: None, None)
+        answer, _ = await self._submit(_PROBE, original, None, deadline, lambda: None)
         assert answer.facts is not None
         return answer.facts
 
@@ -313,9 +313,13 @@ class Pool:
         *,
         deadline: float,
         on_start: Callable[[], None],
-        priority: Haste | None = None,
+        priority: Priority = Priority.INTERACTIVE,
+        on_promote: OnPromote | None = None,
     ) -> Variant:
-        _, body = await self._submit(_RENDER, original, plan, deadline, on_start, priority)
+        is_background = priority is Priority.BACKGROUND
+        _, body = await self._submit(
+            _RENDER, original, plan, deadline, on_start, is_background=is_background, on_promote=on_promote
+        )
         return Variant(kind=plan.encode.format, body=body)
 
     async def _submit(
@@ -325,17 +329,18 @@ class Pool:
         plan: Plan | None,
         deadline: float,
         on_start: Callable[[], None],
-        priority: Haste | None,
+        *,
+        is_background: bool = False,
+        on_promote: OnPromote | None = None,
     ) -> tuple[Answer, bytes]:
         wait_s = self.waiting / self._count * self._usual_s
-        is_behind = priority is not None and priority.is_background
-        if not is_behind and (self.waiting >= self._most_waiting or self._clock() + wait_s > deadline):
+        if not is_background and (self.waiting >= self._most_waiting or self._clock() + wait_s > deadline):
             raise Overloaded(
                 "more pictures are waiting to be rendered than the node can do in time",
                 retry_after_s=max(1, math.ceil(wait_s)),
             )
         waiting = _Waiting(
-            rank=_BEHIND if is_behind else rank,
+            rank=_BEHIND if is_background else rank,
             name=original_key(original.identity),
             original=original,
             plan=plan,
@@ -344,8 +349,8 @@ class Pool:
             answer=asyncio.get_running_loop().create_future(),
         )
         self._queue.put(waiting.rank, waiting.name, waiting)
-        if priority is not None and is_behind:
-            priority.on_promote(lambda: self._promote(waiting, rank))
+        if is_background and on_promote is not None:
+            on_promote(lambda: self._promote(waiting, rank))
         try:
             async with asyncio.timeout_at(deadline + KILL_SLACK_S):
                 answer, body = await waiting.answer

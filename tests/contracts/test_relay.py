@@ -61,12 +61,12 @@ class Producer:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def name(self, wanted: VariantRequest, *, deadline: float) -> ResolvedKey:
-        await self._pass("name", wanted, deadline)
+    async def resolve_key(self, wanted: VariantRequest, *, deadline: float) -> ResolvedKey:
+        await self._pass("resolve_key", wanted, deadline)
         return ResolvedKey("k", Format.WEBP, Freshness("1", float("inf")))
 
-    async def meet(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
-        await self._pass("meet", ref, version, deadline)
+    async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
+        await self._pass("check_version", ref, version, deadline)
         return VersionCheck(5.0, Freshness("2", 6.0))
 
     async def variant(self, wanted: VariantRequest, *, deadline: float, redirect_until_s: float) -> Delivered:
@@ -77,8 +77,8 @@ class Producer:
         return Delivered(delivery, VARIANT)
 
     @asynccontextmanager
-    async def latest(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[FakeOriginal]:
-        await self._pass("latest", ref, deadline)
+    async def open_current(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[FakeOriginal]:
+        await self._pass("open_current", ref, deadline)
         original = FakeOriginal(Identity(ref, "1"), b"bytes of it")
         self.originals.append(original)
         try:
@@ -100,7 +100,9 @@ class Producer:
 class Operator:
     """Answers what it was asked, and the bytes that came with it."""
 
-    async def do(self, asked: AdminCommand, *, content: int | None = None, size_bytes: int = 0) -> object:
+    async def execute(
+        self, asked: AdminCommand, *, content: int | None = None, size_bytes: int = 0
+    ) -> object:
         if isinstance(asked, RetryJob):
             raise UnknownRoute("there is no job of this id")
         return asked, content if content is None else os.pread(content, 100, 0), size_bytes
@@ -111,11 +113,11 @@ class Purges:
         self.followers: list[PurgeSubscriber] = []
         self.more = asyncio.Event()
 
-    def follow(self, name: str, follower: PurgeSubscriber) -> None:
+    def subscribe(self, name: str, follower: PurgeSubscriber) -> None:
         self.followers.append(follower)
         self.more.set()
 
-    def leave(self, name: str, follower: PurgeSubscriber) -> None:
+    def unsubscribe(self, name: str, follower: PurgeSubscriber) -> None:
         self.followers.remove(follower)
 
     def retire(self, name: str) -> None:
@@ -155,7 +157,7 @@ def later(seconds: float = 5) -> float:
 
 async def test_what_is_asked_arrives_as_it_was(house: SimpleNamespace) -> None:
     deadline = later()
-    assert await house.relay.name(WANTED, deadline=deadline) == ResolvedKey(
+    assert await house.relay.resolve_key(WANTED, deadline=deadline) == ResolvedKey(
         "k", Format.WEBP, Freshness("1", float("inf"))
     )
     delivery, variant = await house.relay.variant(WANTED, deadline=deadline, redirect_until_s=math.inf)
@@ -164,16 +166,16 @@ async def test_what_is_asked_arrives_as_it_was(house: SimpleNamespace) -> None:
     (_, named, first), (_, asked, second, redirect_until_s) = house.producer.asked
     assert named.by_value == asked.by_value == WANTED.by_value
     assert (first, second, redirect_until_s) == (deadline, deadline, math.inf)
-    assert await house.relay.meet(WANTED.ref, "7", deadline=deadline) == VersionCheck(
+    assert await house.relay.check_version(WANTED.ref, "7", deadline=deadline) == VersionCheck(
         5.0, Freshness("2", 6.0)
     )
-    assert house.producer.asked[-1] == ("meet", WANTED.ref, "7", deadline)
-    assert await house.relay.do(Explain("/w_1/a", "x")) == (Explain("/w_1/a", "x"), None, 0)
+    assert house.producer.asked[-1] == ("check_version", WANTED.ref, "7", deadline)
+    assert await house.relay.execute(Explain("/w_1/a", "x")) == (Explain("/w_1/a", "x"), None, 0)
 
 
 async def test_one_connection_serves_one_call_after_another(house: SimpleNamespace) -> None:
     for _ in range(20):
-        await house.relay.name(WANTED, deadline=later())
+        await house.relay.resolve_key(WANTED, deadline=later())
     assert len(house.relay._idle) == 1
     await asyncio.gather(
         *(house.relay.variant(WANTED, deadline=later(), redirect_until_s=0) for _ in range(30))
@@ -198,7 +200,7 @@ async def test_failures_arrive_as_they_were(house: SimpleNamespace, failure: Cal
 async def test_what_nobody_foresaw_is_an_internal_error(house: SimpleNamespace) -> None:
     house.producer.failure = ZeroDivisionError()
     with pytest.raises(Internal):
-        await house.relay.name(WANTED, deadline=later())
+        await house.relay.resolve_key(WANTED, deadline=later())
 
 
 async def test_an_original_is_passed_on_and_held_until_it_is_closed(house: SimpleNamespace) -> None:
@@ -223,7 +225,7 @@ async def test_who_leaves_is_left(house: SimpleNamespace) -> None:
 
 
 async def test_a_back_that_dies_is_asked_again_when_it_is_back(house: SimpleNamespace) -> None:
-    await house.relay.name(WANTED, deadline=later())
+    await house.relay.resolve_key(WANTED, deadline=later())
     house.producer.gate.clear()
     asking = [
         asyncio.create_task(house.relay.variant(WANTED, deadline=later(), redirect_until_s=0))
@@ -268,7 +270,7 @@ async def test_a_back_that_dies_again_and_again_is_an_error(
 async def test_a_back_that_is_slow_is_a_timeout(house: SimpleNamespace) -> None:
     house.producer.gate.clear()
     with pytest.raises(RenderTimeout):
-        await house.relay.name(WANTED, deadline=later(0.1))
+        await house.relay.resolve_key(WANTED, deadline=later(0.1))
 
 
 async def test_a_channel_says_when_the_other_end_is_gone() -> None:
@@ -313,9 +315,13 @@ async def test_what_an_admin_asks_is_done_with_the_file_that_comes_with_it(
         file.write(b"the bytes")
         file.flush()
         asked = Upload(mount="", name="a.jpg", once="")
-        assert await house.relay.do(asked, content=file.fileno(), size_bytes=9) == (asked, b"the bytes", 9)
+        assert await house.relay.execute(asked, content=file.fileno(), size_bytes=9) == (
+            asked,
+            b"the bytes",
+            9,
+        )
     with pytest.raises(UnknownRoute):
-        await house.relay.do(RetryJob("x"))
+        await house.relay.execute(RetryJob("x"))
 
 
 async def test_who_follows_forgets_all_at_first_and_then_what_it_is_told(house: SimpleNamespace) -> None:
@@ -325,17 +331,17 @@ async def test_who_follows_forgets_all_at_first_and_then_what_it_is_told(house: 
         told.append((scopes, keys))
         return len(keys)
 
-    following = asyncio.create_task(house.relay.follow("front 1", forget))
+    following = asyncio.create_task(house.relay.subscribe("front 1", forget))
     await asyncio.wait_for(house.purges.more.wait(), 5)
     assert told == [(None, ())]
     (follower,) = house.purges.followers
     scope = PurgeScope.of_original(REF)
-    assert await follower.forget([scope], ["k", "l"]) == 2
+    assert await follower.invalidate([scope], ["k", "l"]) == 2
     assert told[1] == ([scope], ["k", "l"])
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     with pytest.raises(NotAcknowledged):
-        await follower.forget([scope], [])
+        await follower.invalidate([scope], [])
 
 
 async def test_who_does_not_confirm_in_time_has_to_begin_anew(house: SimpleNamespace) -> None:
@@ -347,13 +353,13 @@ async def test_who_does_not_confirm_in_time_has_to_begin_anew(house: SimpleNames
             await slow.wait()
         return 0
 
-    following = asyncio.create_task(house.relay.follow("front 1", forget))
+    following = asyncio.create_task(house.relay.subscribe("front 1", forget))
     await asyncio.wait_for(house.purges.more.wait(), 5)
     (follower,) = house.purges.followers
     house.purges.more.clear()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
-            await follower.forget([PurgeScope.of_original(REF)], [])
+            await follower.invalidate([PurgeScope.of_original(REF)], [])
     slow.set()
     await asyncio.wait_for(house.purges.more.wait(), 5)
     assert told[-1] is None

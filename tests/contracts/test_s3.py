@@ -249,7 +249,7 @@ async def test_a_body_that_is_cut_is_no_fault_of_the_store(house: SimpleNamespac
             SourceUnavailable, match="it broke off|broke off before the end|another number of bytes"
         ):
             await content(house)
-    assert not house.bucket.is_resting
+    assert not house.bucket.circuit_open
     house.between.up()
     assert await content(house) == BODY + b"a.jpg"
 

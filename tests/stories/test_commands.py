@@ -339,7 +339,7 @@ def test_check(folder: Path) -> None:
     assert well.returncode == 0
     assert "jpeg png webp avif gif" in well.stdout
     told = json.loads(calotype(folder, "check", "--originals", str(folder / "in"), "--json").stdout)
-    assert {"part": "sources.originals", "well": True, "said": str(folder / "in")} in told
+    assert {"part": "sources.originals", "ok": True, "message": str(folder / "in")} in told
     config = temporary_file(folder, "bad.toml", f"[sources.gone]\npath = '{folder}/gone'".encode())
     ill = calotype(folder, "check", "--config", str(config))
     assert ill.returncode == 1

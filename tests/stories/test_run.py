@@ -62,7 +62,7 @@ def test_help_lists_the_scripts_words_and_the_commands(tmp_path: Path, word: str
 
 
 def test_chosen_tests_are_those_of_the_callers_path() -> None:
-    done = run(ROOT / "tests" / "core", "test", "-q", "--collect-only", "test_keys.py")
+    done = run(ROOT / "tests" / "core" / "cache", "test", "-q", "--collect-only", "test_keys.py")
     assert "tests/core/cache/test_keys.py::" in done.stdout
 
 

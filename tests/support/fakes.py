@@ -17,7 +17,7 @@ from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef, forms
 from proxy.core.transform.plan import Plan, canonical
 from proxy.ports.operations import NotAcknowledged
-from proxy.ports.rendering import Haste
+from proxy.ports.rendering import OnPromote, Priority
 from proxy.ports.tiers import Presence
 from proxy.tiers.bucket import ObjectStoreError, StoredObject
 
@@ -263,7 +263,8 @@ class FakeRenderer:
         *,
         deadline: float,
         on_start: Callable[[], None],
-        priority: Haste | None = None,
+        priority: Priority = Priority.INTERACTIVE,
+        on_promote: OnPromote | None = None,
     ) -> Variant:
         async with self.seats:
             on_start()

@@ -21,11 +21,10 @@ from proxy.core.url.mounts import Mount, Rules, client_url, mount_named
 from proxy.core.url.target import checked_key
 from proxy.ports.clock import Clock
 from proxy.ports.originals import WritableSource
-from proxy.ports.rendering import Renderer
+from proxy.ports.rendering import Priority, Renderer
 from proxy.service.admin.pregeneration import Pregeneration
 from proxy.service.admin.purges import Purges
 from proxy.service.request.originals import Originals
-from proxy.service.request.singleflight import Flight
 
 PATIENCE_S = 60.0
 _NAMESPACE = uuid.UUID("6f1c2c1e-6d0a-4a39-9f0e-0d3a4f4c5b11")
@@ -205,6 +204,6 @@ class Uploads:
     async def _look(self, content: UploadedOriginal, deadline: float) -> Facts:
         facts = await self._renderer.probe(content, deadline=deadline)
         await self._renderer.render(
-            content, _LOOK, deadline=deadline, on_start=lambda: None, priority=Flight(is_behind=True)
+            content, _LOOK, deadline=deadline, on_start=lambda: None, priority=Priority.BACKGROUND
         )
         return facts

@@ -31,9 +31,10 @@ from proxy.ports.operations import EntryIndex
 from proxy.ports.originals import Original, OriginalStore, Source
 from proxy.ports.rendering import Refusals, Renderer
 from proxy.ports.telemetry import Metrics
+from proxy.service.request.leased import Leased
 from proxy.service.request.remembered import TtlCache
 from proxy.service.request.singleflight import Flight, Flights
-from proxy.service.request.tier_chain import TierChain
+from proxy.service.request.tier_chain import Receipt, TierChain
 
 STALE_IF_ERROR_S = 5.0
 """How long a source that is out of order is not asked again about an original that is served meanwhile."""
@@ -98,10 +99,12 @@ class Originals:
         generations: Generations | None = None,
         index: EntryIndex | None = None,
         refusals: Refusals | None = None,
+        leased: Leased | None = None,
     ) -> None:
         self._sources = sources
         self._keep = keep
         self._chain = chain
+        self._leased = leased or Leased(chain)
         self._renderer = renderer
         self._flights = flights
         self._clock = clock
@@ -177,28 +180,27 @@ class Originals:
         is_current = generation == self._generations.original_generation(ref)
         return Revalidated(last is not None and last.version != found.identity.version and is_current, "")
 
-    def note_tag(self, ref: OriginalRef, tag: str) -> None:
-        """The fleet knows the original by `tag` from now on, until it is purged."""
-        if tag:
-            self._store_tag(ref, self._generations.original_generation(ref), tag)
+    def note_tag(self, ref: OriginalRef, tag: str) -> Receipt | None:
+        """The fleet knows the original by `tag` from now on, until it is purged. An empty tag is not stored."""
+        return self._store_tag(ref, self._generations.original_generation(ref), tag) if tag else None
 
     async def publish_tag(self, ref: OriginalRef, tag: str) -> None:
-        """The same, and every node can know it when this returns."""
-        self.note_tag(ref, tag)
-        await self._chain.is_durable(identity_key(ref, self._generations.original_generation(ref)), None)
+        """As `note_tag`; every node can look the tag up when this returns."""
+        if (receipt := self.note_tag(ref, tag)) is not None:
+            await receipt.durable()
 
     async def known_tag(self, ref: OriginalRef) -> str | None:
         """What the fleet knows the original by since the last purge."""
         return await self._tag_of(ref, self._generations.original_generation(ref))
 
-    def _store_tag(self, ref: OriginalRef, generation: str, tag: str) -> None:
-        self._store(ref, generation, identity_key(ref, generation), tag.encode())
+    def _store_tag(self, ref: OriginalRef, generation: str, tag: str) -> Receipt:
+        return self._store(ref, generation, identity_key(ref, generation), tag.encode())
 
-    def _store(self, ref: OriginalRef, generation: str, key: str, body: bytes) -> None:
+    def _store(self, ref: OriginalRef, generation: str, key: str, body: bytes) -> Receipt:
         """An entry that is no picture, found by the purge that is to delete it."""
-        self._chain.store(key, Variant(kind=None, body=body, of=str(ref)))
         if self._index is not None:
             self._index.note(ref, Entry(key, None, generation=generation))
+        return self._chain.store(key, Variant(kind=None, body=body, of=str(ref)))
 
     async def _tag_of(self, ref: OriginalRef, generation: str) -> str | None:
         """What the fleet knows an original without a version by."""
@@ -309,9 +311,8 @@ class Originals:
     async def facts(self, identity: Identity, *, deadline: float) -> Facts:
         """From a tier, or read from the original's header and kept."""
         key = facts_key(identity)
-        kept = self._chain.peek(key)
-        if kept is not None:
-            return msgspec.json.decode(kept.body, type=Facts)
+        if (found := self._chain.peek(key)) is not None:
+            return msgspec.json.decode(found.variant.body, type=Facts)
 
         async def read() -> Variant:
             async with self.open(identity, deadline=deadline) as original:
@@ -321,10 +322,11 @@ class Originals:
             return Variant(kind=None, body=msgspec.json.encode(facts), of=str(identity.ref))
 
         async def find(flight: Flight) -> Facts:
-            brought = await self._chain.lookup_or_make(key, None, read, deadline=deadline)
+            found = await self._chain.lookup(key, None)
+            body = (found or await self._leased.make(key, None, read, deadline=deadline)).variant.body
             if self._index is not None:
                 self._index.note(identity.ref, Entry(key, None, generation=identity.generation))
-            return msgspec.json.decode(brought.variant.body, type=Facts)
+            return msgspec.json.decode(body, type=Facts)
 
         return (await self._flights.run(key, find, deadline=deadline)).result
 

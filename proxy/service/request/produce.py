@@ -23,12 +23,13 @@ from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
 from proxy.ports.clock import Clock
 from proxy.ports.operations import EntryIndex
 from proxy.ports.originals import Original
-from proxy.ports.rendering import Renderer
+from proxy.ports.rendering import Priority, Renderer
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Redirects
+from proxy.service.request.leased import Leased, Made
 from proxy.service.request.originals import OriginalChanged, Originals
 from proxy.service.request.singleflight import Flight, FlightResult, Flights
-from proxy.service.request.tier_chain import Lookup, TierChain
+from proxy.service.request.tier_chain import TierChain
 from proxy.service.request.versions import NOT_CHECKED, VersionChecks
 
 _MEMO_ENTRIES = 20_000
@@ -44,10 +45,10 @@ class Resolved(NamedTuple):
     """How many purges of plans there had been."""
 
 
-class _Made(NamedTuple):
-    """What a flight lands with."""
+class _Produced(NamedTuple):
+    """The result of a flight."""
 
-    lookup: Lookup
+    made: Made
     timings: Timings
 
 
@@ -69,10 +70,12 @@ class Produce:
         generations: Generations | None = None,
         index: EntryIndex | None = None,
         versions: VersionChecks | None = None,
+        leased: Leased | None = None,
     ) -> None:
         self._versions = versions
         self._originals = originals
         self._chain = chain
+        self._leased = leased or Leased(chain)
         self._flights = flights
         self._renderer = renderer
         self._recipe = recipe
@@ -104,19 +107,20 @@ class Produce:
         return await self._originals.retry_if_changed(request.ref, attempt)
 
     async def prepare(self, request: VariantRequest, *, deadline: float) -> bool:
-        """Has the variant in the tiers, behind all that clients wait for; False where it was there."""
+        """Has the variant in the last tier, in the background; False where it was there."""
 
         async def attempt() -> bool:
             resolved = await self._resolve(request, deadline)
             key, kind = resolved.key, resolved.plan.encode.format
             if await self._chain.contains(key, kind):
                 return False
-            made, collapsed = await self._fly(resolved, deadline, is_behind=True)
-            if not await self._chain.is_durable(key, kind):
+            (made, _), collapsed = await self._fly(resolved, deadline, Priority.BACKGROUND)
+            receipt = made.receipt or self._chain.store(key, made.variant, into_memory=False)
+            if not await receipt.durable():
                 if self._is_purged(resolved):
                     raise OriginalChanged
-                raise Internal("it was made, but no tier has kept it: is there room?")
-            return not made.lookup.tier and not collapsed
+                raise Internal("the variant was made, but no tier could store it: is there room?")
+            return not made.tier and not collapsed
 
         return await self._originals.retry_if_changed(request.ref, attempt)
 
@@ -143,46 +147,48 @@ class Produce:
 
     async def _deliver(self, resolved: Resolved, deadline: float, redirect_until_s: float) -> Delivered:
         key, kind = resolved.key, resolved.plan.encode.format
-        if (variant := self._chain.peek(key)) is not None:
-            return self._delivered(resolved, Outcome.HIT, Lookup(variant, self._chain.fast))
+        if (found := self._chain.peek(key)) is not None:
+            return self._delivered(resolved, Outcome.HIT, Made(*found))
         if (
             redirect_until_s
             and self._redirects
             and (location := await self._redirects.location(key, kind, until_s=redirect_until_s))
         ):
-            belief = self._originals.freshness(resolved.identity)
+            freshness = self._originals.freshness(resolved.identity)
             delivery = Delivery(
-                key=key, format=kind, outcome=Outcome.HIT, tier="bucket", freshness=belief, location=location
+                key=key,
+                format=kind,
+                outcome=Outcome.HIT,
+                tier="bucket",
+                freshness=freshness,
+                location=location,
             )
             return Delivered(delivery, None)
-        made, collapsed = await self._fly(resolved, deadline)
-        outcome = Outcome.HIT if made.lookup.tier else Outcome.COLLAPSED if collapsed else Outcome.MISS
-        timings = made.timings if outcome is Outcome.MISS else NO_TIMINGS
-        return self._delivered(resolved, outcome, made.lookup, timings)
+        (made, timings), collapsed = await self._fly(resolved, deadline, Priority.INTERACTIVE)
+        outcome = Outcome.HIT if made.tier else Outcome.COLLAPSED if collapsed else Outcome.MISS
+        return self._delivered(resolved, outcome, made, timings if outcome is Outcome.MISS else NO_TIMINGS)
 
-    async def _fly(
-        self, resolved: Resolved, deadline: float, *, is_behind: bool = False
-    ) -> FlightResult[_Made]:
+    async def _fly(self, resolved: Resolved, deadline: float, priority: Priority) -> FlightResult[_Produced]:
         return await self._flights.run(
             resolved.key,
             lambda flight: self._make(resolved, flight, deadline),
             deadline=deadline,
-            is_behind=is_behind,
+            priority=priority,
         )
 
     def _delivered(
-        self, resolved: Resolved, outcome: Outcome, lookup: Lookup, timings: Timings = NO_TIMINGS
+        self, resolved: Resolved, outcome: Outcome, made: Made, timings: Timings = NO_TIMINGS
     ) -> Delivered:
         delivery = Delivery(
             key=resolved.key,
             format=resolved.plan.encode.format,
             outcome=outcome,
-            tier=lookup.tier,
-            stored=lookup.stored,
+            tier=made.tier,
+            stored=made.receipt is not None and made.receipt.stored,
             timings=timings,
             freshness=self._originals.freshness(resolved.identity),
         )
-        return Delivered(delivery, lookup.variant)
+        return Delivered(delivery, made.variant)
 
     async def _resolve(self, request: VariantRequest, deadline: float) -> Resolved:
         """Remembered until the original's identity changes."""
@@ -202,9 +208,9 @@ class Produce:
         key = variant_key(identity, plan, self._generations.plan_generation(request.ref, plan))
         return self._resolved.keep(request.by_value, Resolved(identity, plan, key, of_plans))
 
-    async def _make(self, resolved: Resolved, flight: Flight, deadline: float) -> _Made:
-        """Inside the flight: look again, for the flight before may just have landed, then make it. Who prepares has asked
-        the tiers right before: what has landed since then is still at hand."""
+    async def _make(self, resolved: Resolved, flight: Flight, deadline: float) -> _Produced:
+        """Looks up again inside the flight, because a flight before may have stored the variant between our lookup and
+        this one. Pre-generation has just asked the last tier, so memory and the write queues are enough."""
         timings = NO_TIMINGS
 
         async def render() -> Variant:
@@ -216,10 +222,16 @@ class Produce:
             return replace(variant, body=body, of=str(resolved.identity.ref))
 
         key, kind = resolved.key, resolved.plan.encode.format
-        found = self._chain.peek_queued(key) if flight.is_background else await self._chain.lookup(key, kind)
-        lookup = found or await self._chain.make(key, kind, render, deadline=deadline, priority=flight)
+        is_background = flight.priority is Priority.BACKGROUND
+        found = self._chain.peek(key) if is_background else await self._chain.lookup(key, kind)
+        if found is not None:
+            made = Made(*found)
+        else:
+            made = await self._leased.make(
+                key, kind, render, deadline=deadline, into_memory=not is_background
+            )
         await self._note(resolved)
-        return _Made(lookup, timings)
+        return _Produced(made, timings)
 
     async def _note(self, resolved: Resolved) -> None:
         """So that a purge finds it; one that came meanwhile did not."""
@@ -242,7 +254,12 @@ class Produce:
         async with self._originals.open(resolved.identity, deadline=deadline) as original:
             fetched_s = started_s = self._clock()
             variant = await self._renderer.render(
-                original, resolved.plan, deadline=deadline, on_start=start, priority=flight
+                original,
+                resolved.plan,
+                deadline=deadline,
+                on_start=start,
+                priority=flight.priority,
+                on_promote=flight.on_promote,
             )
             if not original.unchanged():
                 raise OriginalChanged

@@ -18,7 +18,7 @@ from proxy.core.image.original import Identity
 from proxy.core.transform.plan import Plan
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Original
-from proxy.ports.rendering import Haste, Renderer
+from proxy.ports.rendering import OnPromote, Priority, Renderer
 
 UNDECODABLE_S = 300.0
 KILLER_S = 600.0
@@ -69,12 +69,13 @@ class Quarantine:
         *,
         deadline: float,
         on_start: Callable[[], None],
-        priority: Haste | None = None,
+        priority: Priority = Priority.INTERACTIVE,
+        on_promote: OnPromote | None = None,
     ) -> Variant:
         return await self._attempt(
             original.identity,
             lambda: self._renderer.render(
-                original, plan, deadline=deadline, on_start=on_start, priority=priority
+                original, plan, deadline=deadline, on_start=on_start, priority=priority, on_promote=on_promote
             ),
         )
 

@@ -4,12 +4,12 @@ Why a waiter wakes, and what it gets:
 
 | flight                         | waiter                                        |
 | ------------------------------ | --------------------------------------------- |
-| landed                         | the result, and whether it was the leader     |
+| succeeded                      | the result, and whether it was the leader     |
 | failed                         | the same error; nothing is remembered         |
 | was cancelled (node stops)     | Draining                                      |
-| still up at the waiter's own deadline | RenderTimeout; the flight goes on      |
-| last waiter left, flight not held     | nobody is there: cancelled             |
-| last waiter left, flight held         | flies on and is stored                 |
+| not done at the waiter's deadline | RenderTimeout; the flight goes on |
+| last waiter left, flight not kept running | cancelled             |
+| last waiter left, flight kept running | it goes on and its result is stored                 |
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from typing import Generic, NamedTuple, TypeVar, cast
 
 from proxy.core.errors import Draining, RenderTimeout
 from proxy.ports.clock import Clock
+from proxy.ports.rendering import Priority
 
 T = TypeVar("T")
 
@@ -34,29 +35,29 @@ class FlightResult(NamedTuple, Generic[T]):
 
 
 class Flight:
-    """Handed to the work: `hold` once it has become worth finishing though nobody waits. Satisfies Haste."""
+    """Handed to the work, which calls `keep_running` once it is worth finishing though no request waits."""
 
-    __slots__ = ("_to_hurry", "began_s", "held", "is_background", "task", "waiters")
+    __slots__ = ("_on_promote", "began_s", "is_kept_running", "priority", "task", "waiters")
 
-    def __init__(self, *, is_behind: bool, began_s: float = 0.0) -> None:
+    def __init__(self, priority: Priority, began_s: float) -> None:
         self.began_s = began_s
-        self.held = False
+        self.is_kept_running = False
         self.waiters = 0
-        self.is_background = is_behind
+        self.priority = priority
         self.task: asyncio.Task[object] | None = None
-        self._to_hurry: list[Callable[[], None]] = []
+        self._on_promote: list[Callable[[], None]] = []
 
     def keep_running(self) -> None:
-        self.held = True
+        self.is_kept_running = True
 
     def on_promote(self, call: Callable[[], None]) -> None:
-        self._to_hurry.append(call)
+        self._on_promote.append(call)
 
     def promote(self) -> None:
-        """Somebody waits for it now."""
-        if self.is_background:
-            self.is_background = False
-            for call in self._to_hurry:
+        """A client waits for it now."""
+        if self.priority is Priority.BACKGROUND:
+            self.priority = Priority.INTERACTIVE
+            for call in self._on_promote:
                 call()
 
 
@@ -76,12 +77,12 @@ class Flights:
         work: Callable[[Flight], Awaitable[T]],
         *,
         deadline: float,
-        is_behind: bool = False,
+        priority: Priority = Priority.INTERACTIVE,
         join_within_s: float | None = None,
     ) -> FlightResult[T]:
         """The result of `work`, begun here unless a flight for `key` is up; waits until `deadline` at most.
 
-        A flight stays in the background as long as all its waiters are (`is_behind`). With `join_within_s` a flight that
+        A flight stays in the background as long as all its waiters are. With `join_within_s` a flight that
         began longer ago is not joined: what it found out may be old by now.
         """
         flight = self._flights.get(key)
@@ -94,8 +95,8 @@ class Flights:
             and (join_within_s is None or now_s - flight.began_s <= join_within_s)
         )
         if flight is None or not collapsed:
-            flight = self._start(key, work, is_behind=is_behind)
-        elif not is_behind:
+            flight = self._start(key, work, priority)
+        elif priority is Priority.INTERACTIVE:
             flight.promote()
         task = flight.task
         assert task is not None
@@ -113,7 +114,7 @@ class Flights:
             raise Draining("the node is stopping", retry_after_s=1) from None
         finally:
             flight.waiters -= 1
-            if not flight.waiters and not flight.held and not task.done():
+            if not flight.waiters and not flight.is_kept_running and not task.done():
                 self._remove(key, flight)
                 task.cancel()
         return FlightResult(cast("T", result), collapsed)
@@ -121,10 +122,10 @@ class Flights:
     def start_detached(self, key: Hashable, work: Callable[[Flight], Awaitable[object]]) -> None:
         """Has `work` be done, unless a flight for `key` is up, for whoever comes later: nobody waits for it now."""
         if key not in self._flights:
-            self._start(key, work, is_behind=False).keep_running()
+            self._start(key, work, Priority.INTERACTIVE).keep_running()
 
-    def _start(self, key: Hashable, work: Callable[[Flight], Awaitable[T]], *, is_behind: bool) -> Flight:
-        flight = Flight(is_behind=is_behind, began_s=self._clock())
+    def _start(self, key: Hashable, work: Callable[[Flight], Awaitable[T]], priority: Priority) -> Flight:
+        flight = Flight(priority, self._clock())
 
         async def fly() -> object:
             return await work(flight)

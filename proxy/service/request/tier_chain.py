@@ -1,242 +1,195 @@
-"""The tiers in order: who is asked first, what is promoted, what is written behind the answer, whose turn it is to make.
+"""The tiers in order: lookups ask the fastest first and promote what they find; slow tiers are written behind the answer.
 
 Only the chain knows the order; a tier never calls another. It owns the writers behind the slow tiers.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from proxy.core.cache.delivery import Variant
 from proxy.core.image.formats import Format
-from proxy.ports.rendering import Haste
 from proxy.ports.telemetry import Metrics
-from proxy.ports.tiers import InstantTier, Leases, Tier
+from proxy.ports.tiers import InstantTier, Tier
 
 MAX_WAITING = 1024
 MAX_WAITING_BYTES = 64 * 2**20
 
 
 class Lookup(NamedTuple):
-    """A variant and the tier it was found in, empty where it was made; `stored` says that a tier took what was made."""
+    """A variant and the tier that it was found in."""
 
     variant: Variant
     tier: str
-    stored: bool = False
+
+
+class Receipt(NamedTuple):
+    """Of storing a variant. `stored` says whether a tier took it; `written` whether the last tier has it in the end."""
+
+    stored: bool
+    written: asyncio.Future[bool]
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the last tier is still to be written."""
+        return not self.written.done()
+
+    async def durable(self) -> bool:
+        """Whether the last tier has it, once it was written or could not be."""
+        return await asyncio.shield(self.written)
+
+
+class _Queued(NamedTuple):
+    variant: Variant
+    written: asyncio.Future[bool]
 
 
 class _WriteBehind:
-    """A bounded queue in front of a slow tier, and as many writers as it takes. What waits in it is already found
-    there."""
+    """A bounded queue in front of a slow tier, and as many writers as the tier takes. A lookup finds what is queued."""
 
     def __init__(self, tier: Tier, metrics: Metrics) -> None:
         self.tier = tier
         self._metrics = metrics
-        self._kept: OrderedDict[str, Variant] = OrderedDict()
-        self._waiting: asyncio.Queue[str | None] = asyncio.Queue()
-        self._settling: dict[str, asyncio.Future[bool]] = {}
-        self._kept_bytes = 0
-        self._closing = False
+        self._queued: OrderedDict[str, _Queued] = OrderedDict()
+        self._queued_bytes = 0
+        self._keys: asyncio.Queue[str | None] = asyncio.Queue()
+        self._is_closing = False
         self._writers = [
             asyncio.create_task(self._write(), name=f"write behind {tier.name}") for _ in range(tier.writers)
         ]
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._kept
+    def peek(self, key: str) -> Variant | None:
+        """What is queued."""
+        queued = self._queued.get(key)
+        return None if queued is None else queued.variant
 
     async def lookup(self, key: str, kind: Format | None) -> Variant | None:
-        return self._kept.get(key) or await self.tier.lookup(key, kind)
+        return self.peek(key) or await self.tier.lookup(key, kind)
 
     async def contains(self, key: str, kind: Format | None) -> bool:
-        return key in self._kept or await self.tier.contains(key, kind)
+        return key in self._queued or await self.tier.contains(key, kind)
 
     async def remove(self, key: str, kind: Format | None) -> bool | None:
-        waited = self._take_back(key)
+        was_queued = self._dequeue(key, is_written=False)
         removed = await self.tier.remove(key, kind)
-        return removed if removed is None else removed or waited
+        return removed if removed is None else removed or was_queued
 
-    def store(self, key: str, variant: Variant) -> bool:
-        waiting = self._kept.get(key)
-        more_bytes = len(variant.body) - (len(waiting.body) if waiting else 0)
-        is_full = waiting is None and (self._closing or len(self._kept) >= MAX_WAITING)
-        if is_full or self._kept_bytes + more_bytes > MAX_WAITING_BYTES:
+    def store(self, key: str, variant: Variant) -> asyncio.Future[bool] | None:
+        """Queues the variant; returns the future that says whether it was written. None, counted, if the queue is full."""
+        queued = self._queued.get(key)
+        more_bytes = len(variant.body) - (len(queued.variant.body) if queued else 0)
+        is_full = queued is None and (self._is_closing or len(self._queued) >= MAX_WAITING)
+        if is_full or self._queued_bytes + more_bytes > MAX_WAITING_BYTES:
             self._metrics.tier_failed(self.tier.name, "dropped")
-            return False
-        # Who waits already is written as it is then.
-        self._kept[key] = variant
-        self._kept_bytes += more_bytes
-        if waiting is None:
-            self._waiting.put_nowait(key)
-        return True
+            return None
+        written = queued.written if queued else asyncio.get_running_loop().create_future()
+        self._queued[key] = _Queued(variant, written)
+        self._queued_bytes += more_bytes
+        if queued is None:
+            self._keys.put_nowait(key)
+        return written
 
     async def _write(self) -> None:
-        while (key := await self._waiting.get()) is not None:
-            written, is_kept = None, False
-            while (variant := self._kept.get(key)) is not None and written is not variant:
-                written = variant
+        while (key := await self._keys.get()) is not None:
+            stored, is_written = None, False
+            while (variant := self.peek(key)) is not None and stored is not variant:
+                stored = variant
                 try:
-                    is_kept = await self.tier.store(key, variant)
-                    if key not in self._kept:
-                        await self.tier.remove(key, variant.kind)  # It was taken back meanwhile.
+                    is_written = await self.tier.store(key, variant)
+                    if key not in self._queued:
+                        await self.tier.remove(key, variant.kind)  # It was removed while it was written.
                 except Exception:
-                    # Against its contract; but a writer that ends would take the queue with it.
-                    is_kept = False
+                    # Against the tier's contract, but a writer that ends would take the queue with it.
+                    is_written = False
                     self._metrics.tier_failed(self.tier.name, "internal")
-            self._take_back(key, is_kept=is_kept)
-            del variant, written  # Nobody but the tiers holds one, while nothing is written.
+            self._dequeue(key, is_written=is_written)
+            del variant, stored  # A writer that waits for the next key holds no variant.
 
-    def peek(self, key: str) -> Variant | None:
-        """What waits to be written."""
-        return self._kept.get(key)
-
-    async def is_durable(self, key: str, kind: Format | None) -> bool:
-        """Whether the tier has it, once it does not wait any more."""
-        if key not in self._kept:
-            return await self.tier.contains(key, kind)
-        if key not in self._settling:
-            self._settling[key] = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(self._settling[key])
-
-    def _take_back(self, key: str, *, is_kept: bool = False) -> bool:
-        if (settling := self._settling.pop(key, None)) is not None:
-            settling.set_result(is_kept)
-        variant = self._kept.pop(key, None)
-        self._kept_bytes -= len(variant.body) if variant is not None else 0
-        return variant is not None
+    def _dequeue(self, key: str, *, is_written: bool) -> bool:
+        queued = self._queued.pop(key, None)
+        if queued is None:
+            return False
+        self._queued_bytes -= len(queued.variant.body)
+        queued.written.set_result(is_written)
+        return True
 
     async def close(self, deadline: float) -> None:
-        """Writes what waits until `deadline`; the rest is dropped and counted."""
-        self._closing = True
+        """Writes what is queued until `deadline`; the rest is dropped and counted."""
+        self._is_closing = True
         for _ in self._writers:
-            self._waiting.put_nowait(None)
+            self._keys.put_nowait(None)
         try:
             async with asyncio.timeout_at(deadline):
                 await asyncio.gather(*self._writers)
         except TimeoutError:
-            for _ in self._kept:
+            for key in list(self._queued):
                 self._metrics.tier_failed(self.tier.name, "dropped")
+                self._dequeue(key, is_written=False)
         await self.tier.close()
 
 
 class TierChain:
-    """The fast tier, then the slow ones in order. `turns` are taken for what is missing in the last of them, which
-    other nodes share. Built inside a running event loop."""
+    """The fast tier, then the slow ones in order. Built inside a running event loop."""
 
-    def __init__(
-        self, fast: InstantTier, slow: Sequence[Tier], metrics: Metrics, turns: Leases | None = None
-    ) -> None:
+    def __init__(self, fast: InstantTier, slow: Sequence[Tier], metrics: Metrics) -> None:
         self._fast = fast
         self._slow = [_WriteBehind(tier, metrics) for tier in slow]
-        self._turns = turns
 
     @property
     def fast(self) -> str:
-        """The name of the tier that `recall` asks."""
+        """The name of the fast tier."""
         return self._fast.name
 
-    def peek(self, key: str) -> Variant | None:
-        """From the fast tier alone, at once."""
-        return self._fast.lookup(key)
+    def peek(self, key: str) -> Lookup | None:
+        """From the fast tier, or from what is queued for a slow one: at once."""
+        if (variant := self._fast.lookup(key)) is not None:
+            return Lookup(variant, self._fast.name)
+        for slow in self._slow:
+            if (variant := slow.peek(key)) is not None:
+                return Lookup(variant, slow.tier.name)
+        return None
 
     async def lookup(self, key: str, kind: Format | None) -> Lookup | None:
         """From the first tier that has it; a find is promoted to every faster tier."""
-        if (recalled := self.peek(key)) is not None:
-            return Lookup(recalled, self.fast)
-        for depth, behind in enumerate(self._slow):
-            variant = await behind.lookup(key, kind)
+        if (variant := self._fast.lookup(key)) is not None:
+            return Lookup(variant, self._fast.name)
+        for depth, slow in enumerate(self._slow):
+            variant = await slow.lookup(key, kind)
             if variant is not None:
                 self._fast.store(key, variant)
                 for faster in self._slow[:depth]:
                     faster.store(key, variant)
-                return Lookup(variant, behind.tier.name)
+                return Lookup(variant, slow.tier.name)
         return None
 
     async def contains(self, key: str, kind: Format | None) -> bool:
-        """Whether the last tier has it, or is about to."""
-        return await self._slow[-1].contains(key, kind) if self._slow else self.peek(key) is not None
+        """Whether the last tier has it, or it is queued for that."""
+        return await self._slow[-1].contains(key, kind) if self._slow else self._fast.lookup(key) is not None
 
-    def peek_queued(self, key: str) -> Lookup | None:
-        """From the fast tier, or from what is about to be stored behind an answer: at once."""
-        if (recalled := self.peek(key)) is not None:
-            return Lookup(recalled, self.fast)
-        for behind in self._slow:
-            if (waiting := behind.peek(key)) is not None:
-                return Lookup(waiting, behind.tier.name)
-        return None
-
-    async def is_durable(self, key: str, kind: Format | None) -> bool:
-        """Whether the last tier has it, once nobody is about to store it."""
-        has_it = self.peek(key) is not None
-        for behind in self._slow:
-            has_it = await behind.is_durable(key, kind)
-        return has_it
-
-    def store(self, key: str, variant: Variant) -> bool:
-        """Into the fast tier now, into the slow ones behind the answer; False if no tier took it."""
-        return any([self._fast.store(key, variant), self._store_behind(key, variant)])
-
-    def _store_behind(self, key: str, variant: Variant) -> bool:
-        return any([behind.store(key, variant) for behind in self._slow])
+    def store(self, key: str, variant: Variant, *, into_memory: bool = True) -> Receipt:
+        """Into the fast tier now, into the slow ones behind the answer. Without `into_memory` the fast tier is left out,
+        if there is a slow one."""
+        stored = (into_memory or not self._slow) and self._fast.store(key, variant)
+        written = [slow.store(key, variant) for slow in self._slow]
+        stored = stored or any(future is not None for future in written)
+        last = written[-1] if written else None
+        if last is None:
+            last = asyncio.get_running_loop().create_future()
+            last.set_result(stored and not written)
+        return Receipt(stored, last)
 
     async def remove(self, key: str, kind: Format | None) -> tuple[list[str], bool]:
-        """From every tier; returns the names of those that had it, and whether none may have it still."""
+        """From every tier, also where it is being written; returns the names of those that had it, and whether none may
+        have it still."""
         names, is_gone = [self._fast.name] if self._fast.remove(key) else [], True
-        for behind in self._slow:
-            removed = await behind.remove(key, kind)
+        for slow in self._slow:
+            removed = await slow.remove(key, kind)
             is_gone = is_gone and removed is not None
             if removed:
-                names.append(behind.tier.name)
+                names.append(slow.tier.name)
         return names, is_gone
-
-    async def lookup_or_make(
-        self,
-        key: str,
-        kind: Format | None,
-        make: Callable[[], Awaitable[Variant]],
-        *,
-        deadline: float,
-    ) -> Lookup:
-        """From the first tier that has it, else as `make` does."""
-        return await self.lookup(key, kind) or await self.make(key, kind, make, deadline=deadline)
-
-    async def make(
-        self,
-        key: str,
-        kind: Format | None,
-        make: Callable[[], Awaitable[Variant]],
-        *,
-        deadline: float,
-        priority: Haste | None = None,
-    ) -> Lookup:
-        """Made and stored, here or by another node that shares the last tier: no tier had it a moment ago. What is made
-        while nobody waits for it takes no room in the fast tier.
-
-        Raises what `make` raises.
-        """
-
-        def store(variant: Variant) -> bool:
-            is_behind = priority is not None and priority.is_background and bool(self._slow)
-            return self._store_behind(key, variant) if is_behind else self.store(key, variant)
-
-        if self._turns is None:
-            variant = await make()
-            return Lookup(variant, "", store(variant))
-        ours = await self._turns.acquire(key, deadline=deadline)
-        if not ours and (found := await self.lookup(key, kind)):
-            return found
-        try:
-            variant = await make()
-        except BaseException:
-            await self._turns.release(key)
-            raise
-        stored = store(variant)
-        if key in self._slow[-1]:
-            self._turns.complete(key)
-        else:
-            await self._turns.release(key)
-        return Lookup(variant, "", stored)
 
     async def close(self, deadline: float) -> None:
         """Drains the writers until `deadline`, then closes the tiers."""
-        await asyncio.gather(*(behind.close(deadline) for behind in self._slow))
+        await asyncio.gather(*(slow.close(deadline) for slow in self._slow))

@@ -22,6 +22,7 @@ from proxy.core.transform.operations import Transform
 from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.service.request.deliver import Deliver
+from proxy.service.request.leased import Leased
 from proxy.service.request.originals import Originals
 from proxy.service.request.produce import Produce
 from proxy.service.request.singleflight import Flights
@@ -280,7 +281,7 @@ async def test_a_file_that_never_rests_is_given_up(house: SimpleNamespace) -> No
 async def test_an_uncacheable_result_is_shared_and_said_to_be_unstored(house: SimpleNamespace) -> None:
     house.memory.max_entry_bytes = 0
     chain = TierChain(house.memory, [], house.metrics)
-    house.produce._chain = chain
+    house.produce._chain, house.produce._leased = chain, Leased(chain)
     house.renderer.gate.clear()
     tasks = [asyncio.create_task(house.variant(wanted(house), deadline=soon())) for _ in range(10)]
     await settled()
@@ -356,7 +357,7 @@ async def test_what_no_tier_keeps_cannot_be_prepared(house: SimpleNamespace) -> 
         return False
 
     house.disk.store = full
-    with pytest.raises(Internal, match="no tier has kept it"):
+    with pytest.raises(Internal, match="no tier could store it"):
         await house.produce.prepare(wanted(house), deadline=soon())
     assert house.renderer.renders == 1
 

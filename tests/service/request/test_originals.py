@@ -155,7 +155,7 @@ async def test_facts_of_a_slower_tier_need_no_original(house: SimpleNamespace) -
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
     await house.originals.facts(identity, deadline=soon())
     disk = FakeTier()
-    disk.entries[facts_key(identity)] = house.chain.peek(facts_key(identity))
+    disk.entries[facts_key(identity)] = house.chain.peek(facts_key(identity)).variant
     fresh = Originals(
         {"photos": house.source},
         TierChain(FakeInstantTier(), [disk], house.metrics),

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy.core.errors import Draining, RenderTimeout, Undecodable
+from proxy.ports.rendering import Priority
 from proxy.service.request.singleflight import Flight, FlightResult, Flights
 
 
@@ -289,14 +290,17 @@ async def test_a_flight_is_behind_until_somebody_is_in_a_hurry(flights: Flights)
         await gate.wait()
         return "picture"
 
-    asking = [asyncio.create_task(flights.run("k", work, deadline=soon(), is_behind=True)) for _ in range(2)]
+    asking = [
+        asyncio.create_task(flights.run("k", work, deadline=soon(), priority=Priority.BACKGROUND))
+        for _ in range(2)
+    ]
     await settle()
-    assert begun[0].is_background
+    assert begun[0].priority is Priority.BACKGROUND
     assert not hurried
     for _ in range(2):
         asking.append(asyncio.create_task(flights.run("k", work, deadline=soon())))
         await settle()
-        assert not begun[0].is_background
+        assert begun[0].priority is Priority.INTERACTIVE
         assert hurried == ["first", "second"], "once"
     gate.set()
     assert [landed.collapsed for landed in await asyncio.gather(*asking)] == [False, True, True, True]
@@ -316,8 +320,8 @@ async def test_what_is_begun_for_later_is_done_once_though_nobody_waits(flights:
         flights.start_detached("k", work)
         await settle()
     assert len(begun) == 1
-    assert begun[0].held
-    assert not begun[0].is_background
+    assert begun[0].is_kept_running
+    assert begun[0].priority is Priority.INTERACTIVE
     leaving = asyncio.create_task(flights.run("k", work, deadline=soon()))
     await settle()
     leaving.cancel()

@@ -8,7 +8,7 @@ from proxy.core.cache.delivery import Variant
 from proxy.core.image.formats import Format
 from proxy.service.request import tier_chain as chain_module
 from proxy.service.request.tier_chain import Lookup, TierChain
-from tests.support.fakes import FakeInstantTier, FakeLeases, FakeMetrics, FakeTier
+from tests.support.fakes import FakeInstantTier, FakeMetrics, FakeTier
 
 VARIANT = Variant(kind=Format.PNG, body=b"picture")
 
@@ -25,10 +25,10 @@ async def settle() -> None:
 async def test_what_is_stored_is_found_everywhere() -> None:
     memory, disk, metrics = FakeInstantTier(), FakeTier(), FakeMetrics()
     chain = TierChain(memory, [disk], metrics)
-    assert chain.store("k", VARIANT)
+    assert chain.store("k", VARIANT).stored
     await settle()
     assert memory.entries == disk.entries == {"k": VARIANT}
-    assert chain.peek("k") is VARIANT
+    assert chain.peek("k") == Lookup(VARIANT, "memory")
     assert await chain.lookup("k", Format.PNG) == Lookup(VARIANT, "memory")
     assert disk.lookups == 0
     await chain.close(later())
@@ -50,10 +50,9 @@ async def test_what_waits_to_be_written_is_found_already() -> None:
     memory, disk = FakeInstantTier(max_entry_bytes=0), FakeTier()
     disk.gate.clear()
     chain = TierChain(memory, [disk], FakeMetrics())
-    assert chain.store("k", VARIANT)
-    assert chain.store("k", VARIANT)
+    assert chain.store("k", VARIANT).stored
+    assert chain.store("k", VARIANT).stored
     await settle()
-    assert chain.peek("k") is None
     assert await chain.lookup("k", Format.PNG) == Lookup(VARIANT, "disk")
     assert disk.lookups == 0
     disk.gate.set()
@@ -66,12 +65,12 @@ async def test_what_replaces_it_is_written_though_the_node_stops(monkeypatch: py
     disk, metrics = FakeTier(), FakeMetrics()
     disk.gate.clear()
     chain = TierChain(FakeInstantTier(), [disk], metrics)
-    assert chain.store("k", VARIANT)
+    assert chain.store("k", VARIANT).stored
     await settle()
     closing = asyncio.create_task(chain.close(later()))
     await settle()
     newer = Variant(kind=None, body=b"newer")
-    assert chain.store("k", newer)
+    assert chain.store("k", newer).stored
     chain.store("k", Variant(kind=None, body=b"x" * 21))
     assert metrics.counts == {"disk dropped": 1}
     disk.gate.set()
@@ -85,10 +84,10 @@ async def test_what_replaces_what_waits_is_what_is_written(being_written: bool) 
     disk = FakeTier()
     disk.gate.clear()
     chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
-    assert chain.store("k", VARIANT)
+    assert chain.store("k", VARIANT).stored
     if being_written:
         await settle()
-    assert chain.store("k", newer)
+    assert chain.store("k", newer).stored
     assert await chain.lookup("k", None) == Lookup(newer, "memory")
     disk.gate.set()
     await settle()
@@ -105,7 +104,7 @@ async def test_the_queue_is_bounded_and_what_falls_off_is_counted(
     metrics, disk = FakeMetrics(), FakeTier()
     disk.gate.clear()
     chain = TierChain(FakeInstantTier(max_entry_bytes=0), [disk], metrics)
-    taken = [chain.store(f"k{number}", VARIANT) for number in range(5)]
+    taken = [chain.store(f"k{number}", VARIANT).stored for number in range(5)]
     assert taken == [True, True, True, False, False]
     assert metrics.counts["disk dropped"] == 2
     disk.gate.set()
@@ -123,98 +122,12 @@ async def test_closing_drains_until_the_deadline_and_counts_the_rest() -> None:
     await chain.close(later(0.01))
     assert metrics.counts["disk dropped"] == 2
     assert disk.closed
-    assert not chain.store("c", VARIANT) or chain.peek("c") is VARIANT
+    assert not chain.store("c", VARIANT).written.result()
 
 
 async def test_no_tier_took_it() -> None:
     chain = TierChain(FakeInstantTier(max_entry_bytes=0), [], FakeMetrics())
-    assert not chain.store("k", VARIANT)
-    await chain.close(later())
-
-
-# Bringing what is missing, alone and among other nodes.
-
-
-async def make() -> Variant:
-    return VARIANT
-
-
-async def never() -> Variant:
-    raise AssertionError("nothing is to be made")
-
-
-async def test_what_is_missing_is_made_and_stored() -> None:
-    memory, disk = FakeInstantTier(), FakeTier()
-    chain = TierChain(memory, [disk], FakeMetrics())
-    assert await chain.lookup_or_make("k", Format.PNG, make, deadline=later()) == Lookup(
-        VARIANT, "", stored=True
-    )
-    assert await chain.lookup_or_make("k", Format.PNG, never, deadline=later()) == Lookup(VARIANT, "memory")
-    await chain.close(later())
-    assert disk.entries == {"k": VARIANT}
-
-
-async def test_a_turn_is_taken_for_what_is_made_and_kept_until_it_is_stored() -> None:
-    bucket, turns = FakeTier("bucket"), FakeLeases()
-    chain = TierChain(FakeInstantTier(), [FakeTier(), bucket], FakeMetrics(), turns)
-    bucket.gate.clear()
-    assert (await chain.lookup_or_make("k", Format.PNG, make, deadline=later())).tier == ""
-    assert (turns.held, turns.done) == ({"k"}, ["k"])
-    assert turns.left == [], "the bucket ends it, once the object is there"
-    bucket.gate.set()
-    await chain.close(later())
-
-
-async def test_what_another_node_made_meanwhile_is_found() -> None:
-    bucket, turns = FakeTier("bucket"), FakeLeases()
-    turns.others["k"] = asyncio.get_running_loop().create_future()
-    chain = TierChain(FakeInstantTier(), [bucket], FakeMetrics(), turns)
-    bringing = asyncio.create_task(chain.lookup_or_make("k", Format.PNG, never, deadline=later()))
-    await settle()
-    bucket.entries["k"] = VARIANT
-    turns.others["k"].set_result(False)
-    assert await bringing == Lookup(VARIANT, "bucket")
-    await chain.close(later())
-
-
-async def test_what_another_node_is_said_to_have_made_and_is_not_there_is_made() -> None:
-    turns = FakeLeases()
-    turns.others["k"] = asyncio.get_running_loop().create_future()
-    turns.others["k"].set_result(False)
-    chain = TierChain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics(), turns)
-    assert (await chain.lookup_or_make("k", Format.PNG, make, deadline=later())).tier == ""
-    await chain.close(later())
-
-
-async def test_a_turn_is_left_where_nothing_comes_of_it() -> None:
-    turns = FakeLeases()
-    chain = TierChain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics(), turns)
-
-    async def fail() -> Variant:
-        raise ValueError
-
-    with pytest.raises(ValueError):  # noqa: PT011
-        await chain.lookup_or_make("k", Format.PNG, fail, deadline=later())
-    assert (turns.held, turns.left) == (set(), ["k"])
-
-    async def hang() -> Variant:
-        await asyncio.sleep(100)
-        return VARIANT
-
-    bringing = asyncio.create_task(chain.lookup_or_make("l", Format.PNG, hang, deadline=later()))
-    await settle()
-    bringing.cancel()
-    await asyncio.gather(bringing, return_exceptions=True)
-    assert turns.left == ["k", "l"]
-    await chain.close(later())
-
-
-async def test_a_turn_is_left_where_the_queue_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chain_module, "MAX_WAITING", 0)
-    turns = FakeLeases()
-    chain = TierChain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics(), turns)
-    assert (await chain.lookup_or_make("k", Format.PNG, make, deadline=later())).stored, "memory took it"
-    assert turns.left == ["k"]
+    assert not chain.store("k", VARIANT).stored
     await chain.close(later())
 
 
@@ -250,45 +163,42 @@ async def test_a_tier_that_fails_against_its_contract_is_counted_and_written_on(
 
     disk.store = fail_once  # type: ignore[method-assign]
     chain = TierChain(FakeInstantTier(), [disk], metrics)
-    assert chain.store("k", VARIANT)
-    assert not await chain.is_durable("k", Format.PNG)
+    assert not await chain.store("k", VARIANT).durable()
     assert metrics.counts == {"disk internal": 1}
-    assert chain.store("l", VARIANT)
-    assert await chain.is_durable("l", Format.PNG)
+    assert await chain.store("l", VARIANT).durable()
     assert disk.entries == {"l": VARIANT}
     await chain.close(later())
 
 
-async def test_all_who_wait_for_it_to_settle_are_told() -> None:
+async def test_every_receipt_of_a_key_tells_when_it_is_written() -> None:
     disk = FakeTier()
     disk.gate.clear()
     chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
-    chain.store("k", VARIANT)
-    asking = [asyncio.create_task(chain.is_durable("k", Format.PNG)) for _ in range(3)]
+    receipts = [chain.store("k", VARIANT), *(chain.store("k", VARIANT, into_memory=False) for _ in range(2))]
+    asking = [asyncio.create_task(receipt.durable()) for receipt in receipts]
     await settle()
     assert not any(each.done() for each in asking)
     asking[0].cancel()
     disk.gate.set()
     assert await asyncio.gather(*asking[1:]) == [True, True]
-    assert not await chain.is_durable("nothing", Format.PNG)
     await chain.close(later())
 
 
-async def test_what_is_at_hand_is_told_without_asking_a_slow_tier() -> None:
+async def test_a_peek_finds_what_is_queued_without_asking_a_slow_tier() -> None:
     memory, disk, bucket = FakeInstantTier(), FakeTier("disk"), FakeTier("bucket")
     disk.gate.clear()
     bucket.gate.clear()
     chain = TierChain(memory, [disk, bucket], FakeMetrics())
     chain.store("k", VARIANT)
-    assert chain.peek_queued("k") == Lookup(VARIANT, "memory")
+    assert chain.peek("k") == Lookup(VARIANT, "memory")
     memory.entries.clear()
-    assert chain.peek_queued("k") == Lookup(VARIANT, "disk")
+    assert chain.peek("k") == Lookup(VARIANT, "disk")
     disk.gate.set()
     await settle()
-    assert chain.peek_queued("k") == Lookup(VARIANT, "bucket")
+    assert chain.peek("k") == Lookup(VARIANT, "bucket")
     bucket.gate.set()
     await settle()
-    assert chain.peek_queued("k") is None
+    assert chain.peek("k") is None
     assert (disk.lookups, bucket.lookups) == (0, 0)
     await chain.close(later())
 
@@ -301,3 +211,37 @@ async def test_what_is_removed_is_told_by_the_tiers_that_had_it() -> None:
     assert await chain.remove("l", Format.PNG) == (["memory", "disk"], True)
     assert await chain.remove("l", Format.PNG) == ([], True)
     await chain.close(later())
+
+
+async def test_what_is_stored_in_the_background_takes_no_room_in_memory() -> None:
+    memory, disk = FakeInstantTier(), FakeTier()
+    chain = TierChain(memory, [disk], FakeMetrics())
+    assert await chain.store("k", VARIANT, into_memory=False).durable()
+    assert (memory.entries, disk.entries) == ({}, {"k": VARIANT})
+    await chain.close(later())
+    alone = TierChain(memory, [], FakeMetrics())
+    assert await alone.store("k", VARIANT, into_memory=False).durable(), "there is no other tier"
+
+
+async def test_what_is_removed_while_it_is_written_is_not_durable() -> None:
+    disk = FakeTier()
+    disk.gate.clear()
+    chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
+    receipt = chain.store("k", VARIANT)
+    await settle()
+    removing = asyncio.create_task(chain.remove("k", Format.PNG))
+    await settle()
+    assert not await receipt.durable()
+    disk.gate.set()
+    await removing
+    await chain.close(later())
+    assert disk.entries == {}
+
+
+async def test_what_is_dropped_at_the_end_is_not_durable() -> None:
+    disk = FakeTier()
+    disk.gate.clear()
+    chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
+    receipt = chain.store("k", VARIANT)
+    await chain.close(later(0.01))
+    assert not await receipt.durable()

@@ -16,7 +16,7 @@ NAMES = {
     "proxy.tiers.disk": ["LOOKUP_S"],
     "proxy.tiers.hardened_diskcache": ["LOCK_S"],
     "proxy.tiers.object_stores": ["LOOKUP_S", "STORE_S"],
-    "proxy.fleet.presence": ["CONNECT_S", "TURN_S"],
+    "proxy.fleet.presence": ["CONNECT_S", "LEASE_S"],
     "proxy.remote.s3": ["CONNECT_S", "FIRST_BYTE_S"],
     "proxy.remote.guard": ["SLOW_AFTER_S"],
     "proxy.fleet.purge_log": ["REDIS_S", "CONFIRM_S"],

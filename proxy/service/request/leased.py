@@ -1,0 +1,58 @@
+"""Makes what no tier has, once for all nodes that share the last tier."""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from proxy.core.cache.delivery import Variant
+from proxy.core.image.formats import Format
+from proxy.ports.tiers import Leases
+from proxy.service.request.tier_chain import Receipt, TierChain
+
+
+class Made(NamedTuple):
+    """A variant that was made and stored, or one that was found: `tier` is then not empty, and there is no receipt."""
+
+    variant: Variant
+    tier: str = ""
+    receipt: Receipt | None = None
+
+
+class Leased:
+    """Without `leases`, where no node shares the last tier, everything is made here."""
+
+    def __init__(self, chain: TierChain, leases: Leases | None = None) -> None:
+        self._chain = chain
+        self._leases = leases
+
+    async def make(
+        self,
+        key: str,
+        kind: Format | None,
+        make: Callable[[], Awaitable[Variant]],
+        *,
+        deadline: float,
+        into_memory: bool = True,
+    ) -> Made:
+        """Made under a lease and stored, or found where another node has stored it meanwhile.
+
+        The lease is released if nothing is made or no tier takes it; else it is kept until the last tier is written.
+        Raises what `make` raises.
+        """
+        if self._leases is None:
+            return self._stored(key, await make(), into_memory=into_memory)
+        is_ours = await self._leases.acquire(key, deadline=deadline)
+        if not is_ours and (found := await self._chain.lookup(key, kind)):
+            return Made(*found)
+        try:
+            made = self._stored(key, await make(), into_memory=into_memory)
+        except BaseException:
+            await self._leases.release(key)
+            raise
+        if made.receipt is not None and made.receipt.is_pending:
+            self._leases.complete(key)
+        else:
+            await self._leases.release(key)
+        return made
+
+    def _stored(self, key: str, variant: Variant, *, into_memory: bool) -> Made:
+        return Made(variant, "", self._chain.store(key, variant, into_memory=into_memory))
