@@ -66,7 +66,7 @@ def render(opened: DecodedOriginal, plan: Plan, limits: InputLimits) -> bytes:
     original cannot be drawn as planned."""
     facts = opened.facts
     size = Size(facts.width_px, facts.height_px)
-    animates = facts.animated and TRAITS[plan.encode.format].animation
+    animates = facts.animated and TRAITS[plan.output.format].animation
     check(limits, facts.format, size, facts.pages if animates else 1)
     original = _Original(opened, facts.format, size, animates, opened.colours)
     try:
@@ -115,13 +115,14 @@ def _drawn(original: _Original, plan: Plan) -> bytes:
         case _:
             pages = _loaded(original, size)
     for step in steps:
-        if isinstance(step, Describe):
-            header = pyvips.Image.new_from_buffer(original.content, "")
-            return info_json(
-                header, original.opened.facts, original.opened.size_bytes, pages[0], gps=step.gps
-            )
         pages = apply(step, pages)
-    return _encoded(pages, plan.encode)
+    match plan.output:
+        case Describe(gps=gps):
+            opened, header = original.opened, pyvips.Image.new_from_buffer(original.content, "")
+            return info_json(header, opened.facts, opened.size_bytes, pages[0], gps=gps)
+        case Encode() as encode:
+            return _encoded(pages, encode)
+    assert_never(plan.output)
 
 
 def scaled(original: Size, scale: Scale) -> Size:

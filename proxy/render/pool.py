@@ -208,9 +208,9 @@ def _fits(answer: Answer, body: bytes, plan: Plan | None) -> bool:
         return True
     if plan is None:
         return answer.facts is not None
-    if plan.encode.format is Format.INFO:
+    if plan.output.format is Format.INFO:
         return body.startswith(b"{")
-    return sniff(body[:SNIFF_BYTES]) is plan.encode.format
+    return sniff(body[:SNIFF_BYTES]) is plan.output.format
 
 
 def _environment(memory_bytes: int) -> dict[str, str]:
@@ -320,7 +320,7 @@ class Pool:
         _, body = await self._submit(
             _RENDER, original, plan, deadline, on_start, is_background=is_background, on_promote=on_promote
         )
-        return Variant(kind=plan.encode.format, body=body)
+        return Variant(kind=plan.output.format, body=body)
 
     async def _submit(
         self,

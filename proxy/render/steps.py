@@ -7,7 +7,7 @@ import pyvips
 from proxy.core.image.size import Box, Size
 from proxy.core.transform.geometry import crop_box, pad_offset
 from proxy.core.transform.operations import Adjust, Blur, Colour, FocalPoint, Sharpen, Smart, Tone, Turn
-from proxy.core.transform.plan import Crop, Describe, Pad, Step
+from proxy.core.transform.plan import Crop, Pad, Step
 from proxy.render.alpha import on_colours, on_visible, with_premultiplied
 
 
@@ -33,8 +33,6 @@ def apply(step: Step, pages: list[pyvips.Image]) -> list[pyvips.Image]:
             return [on_visible(image, lambda rgb: rgb.sharpen(sigma=sigma_px)) for image in pages]
         case Adjust():
             return [on_colours(image, lambda rgb: _toned(rgb, step)) for image in pages]
-        case Describe():
-            return pages
     assert_never(step)
 
 

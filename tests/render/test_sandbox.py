@@ -244,7 +244,7 @@ async def test_what_is_no_picture_of_that_format_is_no_answer(make_pool: MakePoo
     await pool.start()
     [pid] = pids(pool)
     plan: Any = Forge(now=True, body=b"<script>", job=1, channel=channel_of(pid))
-    plan.encode = PLAN.encode
+    plan.output = PLAN.output
     with pytest.raises(WorkerDied):
         await render(pool, PICTURE, plan)
 

@@ -91,16 +91,16 @@ class Possible(NamedTuple):
                 sized = box == cut_to and box in self.boxes and gravity in GRAVITIES
             case (ScaleInside(box=box, enlarge=True), PadStep(box=canvas, place=point, background=bars)):
                 sized = box == canvas and box in self.boxes and point in POINTS and bars in self.bars
-                sized = sized and (not self.flattened or plan.encode.flatten == bars)
+                sized = sized and (not self.flattened or plan.output.flatten == bars)
             case _:
                 sized = False
-        flatten = plan.encode.flatten
+        flatten = plan.output.flatten
         return (
             sized
             and not steps
             and turn in TURNS
             and effect in EFFECTS
-            and plan.encode.quality in self.qualities
+            and plan.output.quality in self.qualities
             and (flatten in self.flattened if self.flattened else flatten is None)
         )
 

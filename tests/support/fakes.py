@@ -275,7 +275,7 @@ class FakeRenderer:
                 raise self.failures.pop(0)
             assert not getattr(original, "closed", False)
             return Variant(
-                kind=plan.encode.format, body=getattr(original, "content", b"") + canonical(plan).encode()
+                kind=plan.output.format, body=getattr(original, "content", b"") + canonical(plan).encode()
             )
 
 

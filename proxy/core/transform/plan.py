@@ -69,15 +69,8 @@ class Pad:
     background: Colour
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Describe:
-    """Tells of the original instead of drawing it; of where it was taken only with `gps`."""
-
-    gps: bool
-
-
 Scale = ScaleInside | ScaleOutside | ScaleTo
-Step = Crop | Pad | Turn | Effect | Describe
+Step = Crop | Pad | Turn | Effect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +84,26 @@ class Encode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Describe:
+    """JSON about the original instead of a picture; where it was taken only with `gps`."""
+
+    gps: bool
+
+    @property
+    def format(self) -> Format:
+        return Format.INFO
+
+
+Output = Encode | Describe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Orientation first, then `scale`, then `steps` in order, then `encode`."""
+    """Orientation first, then `scale`, then `steps` in order, then `output`."""
 
     scale: Scale
     steps: tuple[Step, ...]
-    encode: Encode
+    output: Output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +143,8 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
     if kind is Format.INFO:
         return Plan(
             scale=ScaleInside(box=Size(_TOLD_PX, _TOLD_PX), enlarge=False),
-            steps=(Describe(gps=defaults.gps),),
-            encode=Encode(format=kind, quality=None, effort=0, flatten=None),
+            steps=(),
+            output=Describe(gps=defaults.gps),
         )
     max_side_px = min(defaults.max_side_px, TRAITS[kind].max_side_px)
     scale, cut = _sizing(transform, max_side_px)
@@ -152,7 +159,7 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
     return Plan(
         scale=scale,
         steps=tuple(steps),
-        encode=Encode(
+        output=Encode(
             format=kind,
             quality=encoder_quality(
                 kind, defaults.quality if transform.quality is None else transform.quality
@@ -209,7 +216,7 @@ def _opaque(colour: Colour) -> Colour:
 
 def canonical(plan: Plan) -> str:
     """The Plan as text, the part of a cache key that says what is rendered. Changing it empties every cache."""
-    return " ".join([_scale_text(plan.scale), *map(_step_text, plan.steps), _encode_text(plan.encode)])
+    return " ".join([_scale_text(plan.scale), *map(_step_text, plan.steps), _output_text(plan.output)])
 
 
 def _scale_text(scale: Scale) -> str:
@@ -237,8 +244,6 @@ def _step_text(step: Step) -> str:
             return f"sharpen:{sigma_px:g}"
         case Adjust(tone, percent):
             return f"{tone}:{percent}"
-        case Describe(gps=gps):
-            return "describe:gps" if gps else "describe"
     assert_never(step)
 
 
@@ -246,7 +251,11 @@ def _gravity_text(gravity: FocalPoint | Smart) -> str:
     return str(gravity) if isinstance(gravity, Smart) else f"{gravity.x:g},{gravity.y:g}"
 
 
-def _encode_text(encode: Encode) -> str:
-    quality = "" if encode.quality is None else f":q{encode.quality}"
-    flatten = "" if encode.flatten is None else f":on{encode.flatten.hex}"
-    return f"{encode.format}{quality}:e{encode.effort}{flatten}"
+def _output_text(output: Output) -> str:
+    match output:
+        case Describe(gps=gps):
+            return f"describe{':gps' if gps else ''} {output.format}:e0"
+        case Encode(format=kind, quality=quality, effort=effort, flatten=flatten):
+            scale = "" if quality is None else f":q{quality}"
+            return f"{kind}{scale}:e{effort}" + ("" if flatten is None else f":on{flatten.hex}")
+    assert_never(output)

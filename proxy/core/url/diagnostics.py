@@ -9,14 +9,17 @@ from dataclasses import replace
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.transform.geometry import multiplied
 from proxy.core.transform.operations import CENTER, Fit, Smart, Transform
-from proxy.core.transform.plan import Crop, Pad, Plan, box_of
+from proxy.core.transform.plan import Crop, Encode, Pad, Plan, box_of
 from proxy.core.url.dialects.native import VariantUrl
 from proxy.core.url.notice import Notice
 
 
 def ignored(granted: Transform, plan: Plan) -> list[str]:
     """Names of the tokens that leave no trace in the Plan, and why."""
-    unused = []
+    unused: list[str] = []
+    output = plan.output
+    if not isinstance(output, Encode):
+        return unused
     steps = {type(step) for step in plan.steps}
     if granted.fit is not None and not granted.has_box:
         unused.append("c: a fit needs both w and h")
@@ -26,9 +29,9 @@ def ignored(granted: Transform, plan: Plan) -> list[str]:
         unused.append("g: bars are not placed by content")
     if granted.dpr_percent is not None and granted.width_px is granted.height_px is None:
         unused.append("dpr: there is neither w nor h to multiply")
-    if granted.background is not None and Pad not in steps and plan.encode.flatten is None:
+    if granted.background is not None and Pad not in steps and output.flatten is None:
         unused.append("b: there are no bars, and the format keeps alpha")
-    if granted.quality is not None and plan.encode.quality is None:
+    if granted.quality is not None and output.quality is None:
         unused.append("q: the format is lossless")
     if granted.gravity is Smart.FACE and granted.fit is Fit.COVER:
         unused.append("g: faces are not looked for, auto is used")

@@ -104,7 +104,7 @@ async def explained(
             resolved = await produce.resolve(wanted, deadline=deadline)
             plan, explanation["key"] = resolved.plan, resolved.key
         if plan is not None:
-            explanation["format"], explanation["plan"] = plan.encode.format, canonical(plan)
+            explanation["format"], explanation["plan"] = plan.output.format, canonical(plan)
             if isinstance(parsed, VariantUrl):
                 explanation["ignored"] += diagnostics.ignored(granted, plan)
     return explanation

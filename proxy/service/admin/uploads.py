@@ -31,7 +31,7 @@ _NAMESPACE = uuid.UUID("6f1c2c1e-6d0a-4a39-9f0e-0d3a4f4c5b11")
 _LOOK = Plan(
     scale=ScaleInside(box=Size(32, 32), enlarge=False),
     steps=(),
-    encode=Encode(format=Format.JPEG, quality=50, effort=0, flatten=WHITE),
+    output=Encode(format=Format.JPEG, quality=50, effort=0, flatten=WHITE),
 )
 """To draw a picture small is to read all of it: what is damaged is found before it is stored."""
 

@@ -90,7 +90,7 @@ class Produce:
     async def resolve_key(self, request: VariantRequest, *, deadline: float) -> ResolvedKey:
         resolved = await self.resolve(request, deadline=deadline)
         return ResolvedKey(
-            resolved.key, resolved.plan.encode.format, self._originals.freshness(resolved.identity)
+            resolved.key, resolved.plan.output.format, self._originals.freshness(resolved.identity)
         )
 
     async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
@@ -111,7 +111,7 @@ class Produce:
 
         async def attempt() -> bool:
             resolved = await self._resolve(request, deadline)
-            key, kind = resolved.key, resolved.plan.encode.format
+            key, kind = resolved.key, resolved.plan.output.format
             if await self._chain.contains(key, kind):
                 return False
             (made, _), collapsed = await self._fly(resolved, deadline, Priority.BACKGROUND)
@@ -146,7 +146,7 @@ class Produce:
         return resolve(transform, choose(transform, request.accepted, self._auto, facts), recipe)
 
     async def _deliver(self, resolved: Resolved, deadline: float, redirect_until_s: float) -> Delivered:
-        key, kind = resolved.key, resolved.plan.encode.format
+        key, kind = resolved.key, resolved.plan.output.format
         if (found := self._chain.peek(key)) is not None:
             return self._delivered(resolved, Outcome.HIT, Made(*found))
         if (
@@ -181,7 +181,7 @@ class Produce:
     ) -> Delivered:
         delivery = Delivery(
             key=resolved.key,
-            format=resolved.plan.encode.format,
+            format=resolved.plan.output.format,
             outcome=outcome,
             tier=made.tier,
             stored=made.receipt is not None and made.receipt.stored,
@@ -221,7 +221,7 @@ class Produce:
                 body = with_etag(body, etag(original_key(resolved.identity)))
             return replace(variant, body=body, of=str(resolved.identity.ref))
 
-        key, kind = resolved.key, resolved.plan.encode.format
+        key, kind = resolved.key, resolved.plan.output.format
         is_background = flight.priority is Priority.BACKGROUND
         found = self._chain.peek(key) if is_background else await self._chain.lookup(key, kind)
         if found is not None:
@@ -237,10 +237,10 @@ class Produce:
         """So that a purge finds it; one that came meanwhile did not."""
         ref, plan = resolved.identity.ref, resolved.plan
         if self._generations.original_generation(ref) != resolved.identity.generation:
-            await self._chain.remove(resolved.key, plan.encode.format)
+            await self._chain.remove(resolved.key, plan.output.format)
         elif self._index is not None:
             since = max(resolved.identity.generation, self._generations.plan_generation(ref, plan))
-            self._index.note(ref, Entry(resolved.key, plan.encode.format, generation=since), canonical(plan))
+            self._index.note(ref, Entry(resolved.key, plan.output.format, generation=since), canonical(plan))
 
     async def _render(self, resolved: Resolved, flight: Flight, deadline: float) -> tuple[Variant, Timings]:
         began_s = self._clock()
@@ -266,5 +266,5 @@ class Produce:
         timings = Timings(
             fetch_s=fetched_s - began_s, queue_s=started_s - fetched_s, render_s=self._clock() - started_s
         )
-        self._metrics.rendered(resolved.identity.ref, resolved.plan.encode.format, timings)
+        self._metrics.rendered(resolved.identity.ref, resolved.plan.output.format, timings)
         return variant, timings

@@ -126,9 +126,9 @@ def test_lossless_formats_have_no_quality() -> None:
 
 
 def test_alpha_is_laid_on_a_colour_only_where_it_cannot_stay() -> None:
-    assert plan("f_jpg", Format.JPEG).encode.flatten == WHITE
-    assert plan("b_00ff0080", Format.JPEG).encode.flatten == Colour(127, 255, 127)
-    assert plan("b_00ff00", Format.PNG).encode.flatten is None
+    assert plan("f_jpg", Format.JPEG).output.flatten == WHITE
+    assert plan("b_00ff0080", Format.JPEG).output.flatten == Colour(127, 255, 127)
+    assert plan("b_00ff00", Format.PNG).output.flatten is None
     pad = plan("w_4,h_3,c_pad,b_transparent", Format.PNG).steps[0]
     assert isinstance(pad, Pad)
     assert pad.background.alpha == 0

@@ -98,7 +98,7 @@ def test_every_unsigned_url_comes_to_one_of_the_plans_that_were_counted(
 ) -> None:
     plan = planned(mount, raw, kind)
     if plan is not None:
-        assert of(plan.encode.format, mount.dimensions).holds(plan), (raw, plan)
+        assert of(plan.output.format, mount.dimensions).holds(plan), (raw, plan)
 
 
 @given(raw=urls(), version=st.from_regex(r"\A[A-Za-z0-9._-]{1,64}\Z"))
@@ -147,8 +147,8 @@ def test_the_number_is_no_larger_than_what_is_found(kind: Format) -> None:
         qualities=frozenset({0}),
     )
     assert len(at_two) * 6 * len(EFFECTS) == one_box.plans
-    qualities = {found(Transform(quality=quality)).encode.quality for quality in range(1, 101)}
-    assert qualities | {found(Transform()).encode.quality} == counted.qualities
+    qualities = {found(Transform(quality=quality)).output.quality for quality in range(1, 101)}
+    assert qualities | {found(Transform()).output.quality} == counted.qualities
 
 
 def test_every_effect_and_turn_is_counted() -> None:
