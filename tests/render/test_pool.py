@@ -9,6 +9,7 @@ import socket
 import termios
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -161,11 +162,17 @@ async def test_one_that_is_stopped_while_it_starts_holds_nobody_up(make_pool: Ma
 
 
 async def test_an_endless_render_is_killed_too(make_pool: MakePool) -> None:
-    pool = make_pool(timeout_s=3.0)
+    pool = make_pool(timeout_s=0.2)
     await pool.start()
     with pytest.raises(RenderTimeout):
         await render(pool, SLOW_PICTURE, SLOW)
-    assert pictures.size(await render(pool)) == (100, 75)
+    async with asyncio.timeout(LONGEST_S):
+        while True:
+            with suppress(
+                RenderTimeout
+            ):  # A busy machine may take longer than that for a small picture, too.
+                assert pictures.size(await render(pool)) == (100, 75)
+                break
 
 
 async def test_a_memory_bomb_is_refused_inside_its_limit(make_pool: MakePool) -> None:
