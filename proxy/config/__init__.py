@@ -1,1 +1,1 @@
-"""The only reader of the environment and of TOML files: settings, checked as a whole before anything starts."""
+"""The only reader of the environment and of TOML files: settings, validated as a whole before anything starts."""

@@ -24,7 +24,7 @@ def default_toml() -> str:
 
 
 def _text(table: Table) -> str:
-    """One table; commented out where the user names it, or names its keys."""
+    """One table; commented out if the user chooses its name or its keys."""
     if table.open is not None:
         return "\n".join(
             f"# {line}" for line in (f"[{table.name}]", table.open.description, *(table.open.examples or ()))

@@ -1,4 +1,4 @@
-"""What a service manager says in the environment (sd_listen_fds(3), sd_notify(3))."""
+"""The environment variables of a service manager (sd_listen_fds(3), sd_notify(3))."""
 
 import os
 from collections.abc import Mapping
@@ -11,8 +11,7 @@ _FIRST_PASSED = 3
 
 
 class SystemdEnvironment(NamedTuple):
-    """What a service manager says in the environment: where it wants to hear from us, how often, and what it has
-    opened for us, by name."""
+    """The notification socket, the watchdog interval in seconds, and the passed descriptors by name."""
 
     notify_path: str = ""
     watchdog_s: float = 0.0
@@ -20,7 +19,8 @@ class SystemdEnvironment(NamedTuple):
 
 
 def systemd_environment() -> SystemdEnvironment:
-    """Read once, and removed: it is not for our children. Raises ConfigError where it makes no sense."""
+    """Reads the variables and removes them, so that child processes do not inherit them. Raises ConfigError for
+    invalid values."""
     taken = {
         name: os.environ.pop(name, "")
         for name in (

@@ -1,5 +1,5 @@
-"""What stops a start."""
+"""The error that prevents a start."""
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; one line that names the key."""
+    """The configuration is invalid; the text is one line that names the key."""

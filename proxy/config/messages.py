@@ -1,5 +1,4 @@
-"""What is wrong with the settings, in our own words: a line that names the key, and never repeats a value, for it could be a
-secret."""
+"""Messages for invalid settings: one line that names the key and never repeats a value, which could be a secret."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -15,7 +14,7 @@ _LONGEST_NAME = 24
 _MANY_BYTES = 2**20
 _SIMILAR = 0.6
 
-_SAID = {
+_MESSAGES = {
     "missing": "must be given",
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
@@ -46,23 +45,24 @@ _SAID = {
 
 
 def one_line(problems: ValidationError, root: type[BaseModel], within: tuple[str, ...] = ()) -> str:
-    """The first problem of settings of class `root`. A misspelled key comes before all others: it explains those."""
+    """The first problem of settings of class `root`. An unknown key comes first, because it explains the other
+    problems."""
     every = problems.errors(include_url=False, include_input=False)
     problem = next((each for each in every if each["type"] == "extra_forbidden"), every[0])
     loc = (*within, *map(str, problem["loc"]))
-    # What is too long for a name may be a secret in its place.
+    # A part longer than any name may be a secret.
     parts = [part if len(part) <= _LONGEST_NAME else "..." for part in loc]
     if parts[:1] == ["sources"] and len(parts) > 2:
-        del parts[2]  # The kind of source, which pydantic puts there.
+        del parts[2]  # The kind of source, which pydantic inserts.
     if problem["type"] == "kind":
         parts.append("kind")
-    place = ".".join(parts)
+    key = ".".join(parts)
     reason = _reason(problem) if problem["type"] != "extra_forbidden" else unknown(loc, root)
-    return f"{place}: {reason}" if place else reason
+    return f"{key}: {reason}" if key else reason
 
 
 def _reason(problem: ErrorDetails) -> str:
-    text = _SAID.get(problem["type"])
+    text = _MESSAGES.get(problem["type"])
     if text is None:
         return problem["msg"].removeprefix("Value error, ")
     return text.format_map({name: _plain(value) for name, value in problem.get("ctx", {}).items()})
@@ -75,12 +75,12 @@ def _plain(value: object) -> str:
 
 
 def unknown(loc: tuple[str, ...], root: type[BaseModel]) -> str:
-    """That there is no setting at `loc`, and which there is: one of a similar name beside it, or one of that name
-    elsewhere."""
+    """The message for an unknown setting at `loc`, with a suggestion: a similar name in the same table, or the same
+    name in another table."""
     *table, name = loc
-    place = tuple(table[:2] + table[3:]) if table[:1] == ["sources"] else tuple(table)
+    parent = tuple(table[:2] + table[3:]) if table[:1] == ["sources"] else tuple(table)
     beside = get_close_matches(name, _keys_at(root, table), n=1, cutoff=_SIMILAR)
-    suggested = [".".join((*place, each)) for each in beside] or [
+    suggested = [".".join((*parent, each)) for each in beside] or [
         ".".join(path) for path, _ in leaves(root) if path[-1] == name
     ]
     return "there is no such setting" + meant(*suggested)
@@ -89,7 +89,7 @@ def unknown(loc: tuple[str, ...], root: type[BaseModel]) -> str:
 def leaves(
     root: type[BaseModel], before: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
-    """All settings whose names are ours, each with its place; an open table is one."""
+    """All settings with their dotted path; a table whose keys the user chooses is one setting."""
     for name, field in root.model_fields.items():
         model = _below(field.annotation)
         if isinstance(model, type) and issubclass(model, BaseModel):
@@ -99,7 +99,7 @@ def leaves(
 
 
 def _keys_at(root: type[BaseModel], table: Iterable[str]) -> list[str]:
-    """The keys a table may have; none where it is the user's."""
+    """The keys of a table; empty if the user chooses them."""
     at: Any = root
     for part in table:
         at = _below(at)
@@ -115,7 +115,7 @@ def _keys_at(root: type[BaseModel], table: Iterable[str]) -> list[str]:
 
 
 def _below(annotation: Any) -> Any:
-    """A model, an open table, or the models of a union by their tags."""
+    """A model, a table with the user's keys, or the models of a union by their tags."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) is not Union:

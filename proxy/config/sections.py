@@ -1,6 +1,5 @@
-"""The sections of the settings: every key with its type, default and one line of explanation. Frozen; what one section
-can tell of itself is validated here, what takes several in `config`. Longer than other files: it is one table.
-"""
+"""The sections of the settings: every key with its type, its default and a description of one line. Frozen. Checks
+within one section are here, checks across sections in `settings`. Longer than other files because it is one table."""
 
 import re
 from enum import StrEnum
@@ -39,18 +38,18 @@ _BASE_URL = re.compile(
 )
 _MIN_TOKEN_BYTES = 16
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
-_OURS = frozenset(
+_RESERVED_HEADERS = frozenset(
     {
         *("host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect"),
         *("accept-encoding", "range", "cdn-loop"),
     }
 )
-"""Headers on which it depends how an answer is understood, in lower case."""
+"""Headers, in lower case, that the node sets itself or that change the meaning of a response."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
 def duration_s(value: object) -> float:
-    """Seconds of a number or a text such as 500ms, 30s or 365d; raises ValueError."""
+    """Seconds of a number or of a text such as 500ms, 30s or 365d. Raises ValueError."""
     if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
         return float(match[1]) * _UNIT_S[match[2]]
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -59,7 +58,7 @@ def duration_s(value: object) -> float:
 
 
 def _origin(url: str) -> str:
-    """Scheme, host and perhaps a port, and nothing else; or empty."""
+    """`url` if it is empty, or a scheme, a host and an optional port. Raises ValueError."""
     if not url:
         return url
     try:
@@ -72,10 +71,12 @@ def _origin(url: str) -> str:
     return url.removesuffix("/")
 
 
-def named(table: dict[str, Any]) -> dict[str, Any]:
+def checked_names(table: dict[str, Any]) -> dict[str, Any]:
     for name in table:
         if not _NAME.fullmatch(name):
-            raise ValueError("names are made of letters, digits, - and _")
+            raise ValueError(
+                "names must have 1 to 63 letters, digits, - and _, and begin with a letter or digit"
+            )
     return table
 
 
@@ -86,7 +87,7 @@ def _header(value: SecretStr) -> SecretStr:
 
 
 def _like(pattern: str, reason: str) -> AfterValidator:
-    """Texts of that pattern; any other `said` tells what is right."""
+    """Checks a text against a pattern; the error text is "must be" and `reason`."""
     compiled = re.compile(pattern, re.ASCII)
 
     def check(text: str) -> str:
@@ -98,11 +99,11 @@ def _like(pattern: str, reason: str) -> AfterValidator:
 
 
 def _negotiated(names: object) -> object:
-    """What a reader of `Accept` can be sent; no other is asked by it."""
+    """The formats of `f_auto`: a browser announces only AVIF and WebP in Accept, and JPEG is the fallback."""
     if isinstance(names, list | tuple) and not (
         names[-1:] in (["jpeg"], ("jpeg",)) and all(name in ("avif", "webp", "jpeg") for name in names)
     ):
-        raise ValueError("must be of avif and webp, and end with jpeg")
+        raise ValueError("must be a list of avif and webp that ends with jpeg")
     return names
 
 
@@ -141,7 +142,7 @@ class ServerSection(Section):
 
 
 class AdminScope(StrEnum):
-    """What a token is good for."""
+    """The scope of a token."""
 
     UPLOAD = "upload"
     WARM = "warm"
@@ -179,7 +180,7 @@ class AdminSection(Section):
         description="Bearer token with every scope, 16 bytes or more. Without a token, host must be a loopback"
         " address.",
     )
-    tokens: Annotated[dict[str, TokenSection], AfterValidator(named)] = Field(
+    tokens: Annotated[dict[str, TokenSection], AfterValidator(checked_names)] = Field(
         {},
         description="Bearer tokens with some of the scopes upload, warm, purge, events and read, such as the"
         " secret of a store's webhook.",
@@ -214,11 +215,11 @@ class DirectorySection(Section):
 
 
 class S3Section(Section):
-    """What it takes to reach a bucket of an S3-compatible store."""
+    """The connection to a bucket of an S3-compatible store."""
 
     kind: Literal["s3"] = Field(description="s3: originals are objects of an S3-compatible bucket.")
     bucket: Annotated[
-        str, _like(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", "a bucket's name, of letters, digits, dots, - and _")
+        str, _like(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", "a bucket name of letters, digits, dots, - and _")
     ] = Field(description="Name of the bucket.")
     prefix: str = Field("", description="Prefix of every key in the bucket, such as photos/.")
     endpoint_url: Annotated[str, AfterValidator(_origin)] = Field(
@@ -239,12 +240,12 @@ class S3Section(Section):
     @model_validator(mode="after")
     def _keys_together(self) -> Self:
         if bool(self.access_key) != bool(self.secret_key.get_secret_value()):
-            raise ValueError("access_key and secret_key go together")
+            raise ValueError("access_key and secret_key must both be set, or neither")
         return self
 
 
 def _host(host: str) -> str:
-    """A name, or an address as URLs have it, in lower case, with the port where it is unusual."""
+    """A host in lower case, with the port if it is not 80 or 443. Raises ValueError."""
     match = _HOST.fullmatch(host)
     if match is None or int(match[1] or 1) > 65_535:
         raise ValueError(
@@ -254,7 +255,7 @@ def _host(host: str) -> str:
 
 
 def _base_url(url: str) -> str:
-    """With one spelling of its host, and a slash at its end."""
+    """A base URL with a canonical host and a final slash. Raises ValueError."""
     if not url:
         return url
     match = _BASE_URL.fullmatch(url)
@@ -268,19 +269,23 @@ def _base_url(url: str) -> str:
 
 
 def _sent(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
-    """Headers that are the owner's to send, each once; the values are secrets."""
+    """Headers that the configuration may add to a fetch, each once; the values are secrets."""
     if len({name.lower() for name in headers}) < len(headers):
-        raise ValueError("a name is given twice: upper and lower case do not matter")
+        raise ValueError("a header is given twice: case does not count")
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS or name.lower().startswith("if-"):
-            raise ValueError("names must be those of headers, and of none that a fetch sends itself")
+        if (
+            not _HEADER_NAME.fullmatch(name)
+            or name.lower() in _RESERVED_HEADERS
+            or name.lower().startswith("if-")
+        ):
+            raise ValueError("names must be header names, without those that a fetch sets itself")
         if not re.fullmatch(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?", value.get_secret_value()):
-            raise ValueError("values must be printable ASCII, without spaces around them")
+            raise ValueError("values must be printable ASCII, without spaces at either end")
     return headers
 
 
 class HttpSection(Section):
-    """What it takes to reach originals on web servers."""
+    """The connection to originals on web servers."""
 
     kind: Literal["http"] = Field(description="http: originals are at http and https URLs of listed hosts.")
     hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
@@ -345,9 +350,9 @@ def _secret(value: SecretStr) -> SecretStr:
 def _distinct(keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
     if len({name.lower() for name in keys}) < len(keys):
         raise ValueError(
-            "ids differ only in case: the environment has them in lower case, so one may replace the other"
+            "two ids differ only in case: environment variables have them in lower case, so one may replace the other"
         )
-    return named(keys)
+    return checked_names(keys)
 
 
 class SigningSection(Section):
@@ -473,7 +478,7 @@ class BucketSection(Section):
     )
 
     def as_s3(self) -> S3Section:
-        """The bucket's own place, without the folder; raises ValueError where it makes none."""
+        """The connection to the bucket, without the folder. Raises ValueError if it is incomplete."""
         names = S3Section.model_fields.keys() - {"kind", "prefix"}
         return S3Section(kind="s3", **{name: getattr(self, name) for name in names})
 

@@ -1,8 +1,8 @@
-"""Settings: the only reader of environment and TOML. Frozen sections, validated as a whole before anything starts.
+"""Settings: frozen sections, validated as a whole before anything starts.
 
-Precedence: flags, `CALOTYPE_<SECTION>__<KEY>`, the TOML file, the defaults below. Every problem is one line that
-names its key and never repeats a value, for it could be a secret. Longer than other files: what cannot go together is
-one list of checks.
+Precedence: flags, `CALOTYPE_<SECTION>__<KEY>`, the TOML file, the defaults. Every problem is one line that names its
+key and never repeats a value, which could be a secret. Longer than other files because all checks across sections are
+in one place.
 """
 
 import ipaddress
@@ -49,7 +49,7 @@ from proxy.config.sections import (
     SigningSection,
     Source,
     TracesSection,
-    named,
+    checked_names,
 )
 from proxy.core.errors import BadTransform, BadUrl
 from proxy.core.nearest import meant
@@ -74,8 +74,8 @@ class Settings(BaseSettings):
 
     server: ServerSection = ServerSection()
     admin: AdminSection = AdminSection()
-    sources: Annotated[dict[str, Source], AfterValidator(named)] = {}
-    mounts: Annotated[dict[str, MountSection], AfterValidator(named)] = {}
+    sources: Annotated[dict[str, Source], AfterValidator(checked_names)] = {}
+    mounts: Annotated[dict[str, MountSection], AfterValidator(checked_names)] = {}
     cache: CacheSection = CacheSection()
     redis: RedisSection = RedisSection()
     signing: SigningSection = SigningSection()
@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     traces: TracesSection = TracesSection()
     purge: PurgeSection = PurgeSection()
     eager: EagerSection = EagerSection()
-    presets: Annotated[dict[str, str], AfterValidator(named)] = Field(
+    presets: Annotated[dict[str, str], AfterValidator(checked_names)] = Field(
         {},
         description="Named transforms, requested as /t_NAME/key.",
         examples=['NAME = "w_300,h_200,c_fill,f_webp"'],
@@ -99,7 +99,7 @@ class Settings(BaseSettings):
         return self
 
     def combine(self) -> None:
-        """Raises ValueError with the first problem that sections make together."""
+        """Raises ValueError with the first problem between sections."""
         for problem in (
             *self._mount_problems(),
             *self._signing_problems(),
@@ -116,7 +116,7 @@ class Settings(BaseSettings):
         if self.sources and not self.mounts and len(self.sources) > 1:
             problems.append("mounts: several sources need a [mounts.NAME] table each")
         problems += [
-            f"sources.{name}.hosts: must name a host, where there is no base_url"
+            f"sources.{name}.hosts: must name a host if base_url is not set"
             for name, source in self.sources.items()
             if isinstance(source, HttpSection) and not source.hosts and not source.base_url
         ]
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
             source = self.sources.get(mount.source)
             if isinstance(source, HttpSection):
                 problems += [
-                    f"sources.{mount.source}.{key}: {mount.host} is this node itself, by mounts.{name}.host"
+                    f"sources.{mount.source}.{key}: {mount.host} is this node itself: see mounts.{name}.host"
                     for key, hosts in (
                         ("hosts", source.hosts),
                         ("base_url", (urlsplit(source.base_url).netloc,)),
@@ -151,34 +151,34 @@ class Settings(BaseSettings):
         for name, mount in self.named_mounts().items():
             here = f"mounts.{name}"
             problems += [
-                f"{here}.keys: there is no key in [signing.keys] of the id that stands at place {place}"
-                for place, key_id in enumerate(mount.keys, start=1)
+                f"{here}.keys: number {number}: [signing.keys] has no key with this id"
+                for number, key_id in enumerate(mount.keys, start=1)
                 if key_id not in self.signing.keys
             ]
             if name in signing and not self.signing.keys:
-                problems.append(f"{here}.signing: needs a key in [signing.keys]")
+                problems.append(f"{here}.signing: requires a key in [signing.keys]")
             if mount.keys and name not in signing:
-                problems.append(f"{here}.keys: mean nothing while signing is off")
+                problems.append(f"{here}.keys: have no effect while signing is off")
             if mount.transforms and mount.signing is Signing.REQUIRED:
-                problems.append(f"{here}.transforms: mean nothing while signing is required")
+                problems.append(f"{here}.transforms: have no effect while signing is required")
             if self.is_exposed(mount) and not mount.open:
                 problems.append(
-                    f"{here}.dimensions: any lets strangers fill the cache where server.host is not a loopback address;"
+                    f"{here}.dimensions: any lets every client fill the cache if server.host is not a loopback address;"
                     " set dimensions = listed or snap, signing = required, or open = true"
                 )
         if problems:
             return problems
-        for (name, mount), (other, its) in combinations(signing.items(), 2):
-            overlap = mount.prefix.startswith(its.prefix) or its.prefix.startswith(mount.prefix)
-            secrets, others = (set(self.keys_of(each).values()) for each in (mount, its))
+        for (name, mount), (other_name, other) in combinations(signing.items(), 2):
+            overlap = mount.prefix.startswith(other.prefix) or other.prefix.startswith(mount.prefix)
+            secrets, others = (set(self.keys_of(each).values()) for each in (mount, other))
             if (
-                mount.host != its.host
+                mount.host != other.host
                 and overlap
-                and not (mount.keys and its.keys and secrets.isdisjoint(others))
+                and not (mount.keys and other.keys and secrets.isdisjoint(others))
             ):
                 problems.append(
-                    f"mounts.{name}.keys: mounts {name} and {other} differ in their host, which is not signed:"
-                    " give each keys of its own"
+                    f"mounts.{name}.keys: mounts {name} and {other_name} differ in their host, which is not signed:"
+                    " give each mount its own keys"
                 )
         return problems
 
@@ -195,14 +195,16 @@ class Settings(BaseSettings):
         if bucket.kind == "none" and any(
             (bucket.bucket, bucket.path, bucket.endpoint_url, bucket.access_key)
         ):
-            problems.append("cache.bucket.kind: must be directory or s3 for the rest to have a meaning")
+            problems.append(
+                "cache.bucket.kind: must be directory or s3 if other keys of [cache.bucket] are set"
+            )
         if bucket.delivery == "redirect":
             if bucket.kind == "none":
-                problems.append("cache.bucket.delivery: redirect needs a bucket")
+                problems.append("cache.bucket.delivery: redirect requires a bucket")
             elif not self.redis.url.get_secret_value():
-                problems.append("cache.bucket.delivery: redirect needs [redis], which tells what is there")
+                problems.append("cache.bucket.delivery: redirect requires redis.url, for presence flags")
             elif bucket.kind == "directory" and not bucket.public_url:
-                problems.append("cache.bucket.public_url: redirect to a directory needs its public URL")
+                problems.append("cache.bucket.public_url: must be set for redirects to a directory")
         if not re.match(r"(?:$|(?:rediss?|unix)://)", self.redis.url.get_secret_value()):
             problems.append("redis.url: must begin with redis://, rediss:// or unix://")
         return problems
@@ -210,26 +212,26 @@ class Settings(BaseSettings):
     def _other_problems(self) -> list[str]:
         problems = []
         problems += [
-            f"eager.presets: there is no preset in [presets] of the name at place {place}"
-            for place, name in enumerate(self.eager.presets, start=1)
+            f"eager.presets: number {number}: [presets] has no preset with this name"
+            for number, name in enumerate(self.eager.presets, start=1)
             if name not in self.presets
         ]
         tokens = [self.admin.token, *(each.token for each in self.admin.tokens.values())]
         secrets = [token.get_secret_value() for token in tokens if token.get_secret_value()]
         if len(set(secrets)) < len(secrets):
-            problems.append("admin.tokens: two tokens are the same")
+            problems.append("admin.tokens: two tokens are equal")
         if self.admin.tokens and not self.admin.token.get_secret_value():
             problems.append(
-                "admin.token: must be set where [admin.tokens] is: without it a caller without a token has all rights"
+                "admin.token: must be set if [admin.tokens] is: without it, calls without a token have all scopes"
             )
         if not is_loopback(self.admin.host) and not self.admin.token.get_secret_value():
-            problems.append("admin.token: is needed where admin.host is not a loopback address")
+            problems.append("admin.token: must be set if admin.host is not a loopback address")
         if self.server.port and self.server.port == self.admin.port and not self.server.socket:
             problems.append("admin.port: must differ from server.port")
         return problems
 
     def parsed_presets(self) -> dict[str, Transform]:
-        """The presets by name; raises ValueError naming the one that is wrong."""
+        """The presets by name. Raises ValueError, which names the invalid preset."""
         parsed = {}
         for name, tokens in self.presets.items():
             try:
@@ -241,43 +243,48 @@ class Settings(BaseSettings):
     def parsed_transforms(
         self, name: str, mount: MountSection, presets: Mapping[str, Transform]
     ) -> frozenset[Transform]:
-        """What `mount` serves besides, plain; raises ValueError naming the one that is wrong."""
+        """The `transforms` of `mount` with their presets applied. Raises ValueError, which names the invalid one."""
         parsed = set()
-        for place, tokens in enumerate(mount.transforms, start=1):
+        for number, tokens in enumerate(mount.transforms, start=1):
             try:
-                asked = parse_tokens(tokens, presets)
+                parsed_url = parse_tokens(tokens, presets)
             except (BadTransform, BadUrl) as failure:
-                raise ValueError(f"mounts.{name}.transforms: number {place}: {failure.detail}") from None
-            if asked.own.version is not None:
-                raise ValueError(f"mounts.{name}.transforms: number {place}: parameter v may always be named")
-            parsed.add(without_no_ops(asked.transform(presets)))
+                raise ValueError(f"mounts.{name}.transforms: number {number}: {failure.detail}") from None
+            if parsed_url.own.version is not None:
+                raise ValueError(
+                    f"mounts.{name}.transforms: number {number}: parameter v is not allowed here; unsigned URLs may always have it"
+                )
+            parsed.add(without_no_ops(parsed_url.transform(presets)))
         return frozenset(parsed)
 
     def is_exposed(self, mount: MountSection) -> bool:
-        """Whether strangers beyond this machine may fill the cache through `mount`."""
-        strangers_ask = mount.dimensions is Dimensions.ANY and mount.signing is not Signing.REQUIRED
-        beyond = not self.server.socket and not is_loopback(self.server.host)
-        return strangers_ask and not mount.presets_only and beyond
+        """Whether clients on other machines may request any size from `mount`."""
+        allows_any_size = mount.dimensions is Dimensions.ANY and mount.signing is not Signing.REQUIRED
+        is_reachable = not self.server.socket and not is_loopback(self.server.host)
+        return allows_any_size and not mount.presets_only and is_reachable
 
     def named_mounts(self) -> dict[str, MountSection]:
-        """The mounts; a lone source without any is mounted at / under its own name."""
+        """The mounts. A single source without a mount is mounted at / under its own name."""
         return self.mounts or {name: MountSection(source=name) for name in self.sources}
 
     def keys_of(self, mount: MountSection) -> dict[str, bytes]:
-        """The secrets that sign for `mount`, by key id; none where it does not sign."""
+        """The secrets that sign for `mount`, by key id; empty if signing is off."""
         if mount.signing is Signing.OFF:
             return {}
         keys = self.signing.keys
         return {key_id: keys[key_id].get_secret_value().encode() for key_id in mount.keys or keys}
 
     def disk_path(self) -> Path:
-        """The directory of the disk tier; raises ConfigError where there is no home to put it in."""
+        """The directory of the disk tier. Raises ConfigError if the default is needed and the user has no home
+        directory."""
         if self.cache.disk.path:
             return Path(self.cache.disk.path).expanduser()
         try:
             return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "calotype"
         except RuntimeError:
-            raise ConfigError("cache.disk.path: must be set, for this user has no home directory") from None
+            raise ConfigError(
+                "cache.disk.path: must be set, because this user has no home directory"
+            ) from None
 
     def workers(self) -> int:
         """The number of render processes."""
@@ -289,7 +296,7 @@ class Settings(BaseSettings):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` can only be reached from this machine."""
+    """Whether `host` can be reached from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -297,21 +304,21 @@ def is_loopback(host: str) -> bool:
 
 
 class Layer(NamedTuple):
-    """What one place says of the settings: `origin` is flag, environment or the file's path."""
+    """The settings of one place; `origin` is flag, environment or the path of the file."""
 
     origin: str
     values: Mapping[str, Any]
 
 
 def load(path: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
-    """The settings from flags, environment and file; raises ConfigError."""
+    """The settings from flags, environment and file. Raises ConfigError."""
     return traced(path, flags)[0]
 
 
 def traced(
     path: Path | None = None, flags: Mapping[str, Any] | None = None
 ) -> tuple[Settings, tuple[Layer, ...]]:
-    """The settings, and what each place says of them, the one that wins first; raises ConfigError."""
+    """The settings, and the settings of each place in order of precedence. Raises ConfigError."""
     chosen = path or (Path(os.environ["CALOTYPE_CONFIG"]) if os.environ.get("CALOTYPE_CONFIG") else None)
     if chosen is not None and not chosen.is_file():
         raise ConfigError(f"there is no configuration file {chosen}")
@@ -355,19 +362,19 @@ def traced(
     except UnicodeDecodeError:
         raise ConfigError(f"{chosen}: is not UTF-8") from None
     except ValueError as problem:
-        # TOML and JSON-in-environment errors tell their place; they quote nothing but syntax.
+        # Errors of TOML and of JSON in a variable give a position and quote syntax only.
         raise ConfigError(f"{chosen or 'environment'}: {problem}") from None
 
 
 def variable_of(path: Sequence[str]) -> str:
-    """The variable of the environment that tells the setting at `path`, or the table around it."""
+    """The environment variable of the setting at `path`, or of the table that contains it."""
     taken = {name.upper() for name in os.environ}
     names = [PREFIX + "__".join(path[:count]).upper() for count in range(len(path), 0, -1)]
     return next((name for name in names if name in taken), names[0])
 
 
 def _not_json() -> list[str]:
-    """The variables of the environment that hold a list or a table, and hold no JSON."""
+    """Environment variables for a list or a table that are not valid JSON."""
     plain = {path for path, field in leaves(Settings) if not isinstance(field.default, tuple | dict)}
     found = []
     for name, value in os.environ.items():

@@ -1,4 +1,4 @@
-"""What comes with the package and is no code: the demo's configuration and nginx's, from a wheel or from a checkout."""
+"""Data files of the package: the configurations of the demo and of nginx, from a wheel or from a checkout."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from proxy.config.errors import ConfigError
 
 
 def demo_configuration() -> Path:
-    """`demo.toml`; raises ConfigError if it is missing."""
+    """The path of `demo.toml`. Raises ConfigError if it is missing."""
     return _shipped("demo.toml", "config/demo.toml")
 
 
 def nginx_folder() -> Path:
-    """The folder `nginx/`; raises ConfigError if it is missing."""
+    """The path of the folder `nginx/`. Raises ConfigError if it is missing."""
     return _shipped("nginx", "nginx")
 
 

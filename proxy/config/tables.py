@@ -1,4 +1,4 @@
-"""The tables of the configuration, in the order of the settings: what `default_toml` and `configuration_md` both list."""
+"""The tables of the configuration in the order of the settings, for `default_toml` and `configuration_md`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from proxy.config.sections import DirectorySection, HttpSection, MountSection, S3Section
 from proxy.config.settings import Settings
 
-_OF_A_NAME: Mapping[str, tuple[tuple[type[BaseModel], Mapping[str, str]], ...]] = {
+_NAMED_TABLES: Mapping[str, tuple[tuple[type[BaseModel], Mapping[str, str]], ...]] = {
     "sources": (
         (DirectorySection, {"path": '"/srv/pictures"'}),
         (S3Section, {"kind": '"s3"', "bucket": '"pictures"'}),
@@ -17,12 +17,13 @@ _OF_A_NAME: Mapping[str, tuple[tuple[type[BaseModel], Mapping[str, str]], ...]] 
     ),
     "mounts": ((MountSection, {"source": '"NAME"'}),),
 }
-"""The models of tables whose names are the user's, each with examples of what has no default."""
+"""The models of tables whose names the user chooses, each with examples of the keys without a default."""
 
 
 class Table(NamedTuple):
-    """`name` is like `cache.disk`, or `sources.NAME` where the user names the table. `settings` are its keys; an open table,
-    whose keys are the user's, has none but `open`, its own description. `examples` are values in TOML."""
+    """`name` is like `cache.disk`, or `sources.NAME` if the user chooses it. `settings` are its keys. `open` is the
+    description of a table whose keys the user chooses; such a table has no `settings`. `examples` are values in TOML.
+    """
 
     name: str
     settings: Mapping[str, FieldInfo]
@@ -31,15 +32,15 @@ class Table(NamedTuple):
 
     @property
     def is_named(self) -> bool:
-        """Whether the user names the table."""
+        """Whether the user chooses the name of the table."""
         return self.name.endswith(".NAME")
 
 
 def tables() -> Iterator[Table]:
     """All tables."""
     for name, field in Settings.model_fields.items():
-        if name in _OF_A_NAME:
-            for model, examples in _OF_A_NAME[name]:
+        if name in _NAMED_TABLES:
+            for model, examples in _NAMED_TABLES[name]:
                 yield from _of_model(f"{name}.NAME", model, examples)
         elif isinstance(field.default, dict):
             yield Table(name, {}, {}, field)

@@ -1,4 +1,4 @@
-"""Values as TOML has them."""
+"""Writes values as TOML."""
 
 import json
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ def toml(value: object) -> str:
 
 
 def duration(seconds: float) -> str:
-    """As the configuration takes it, in the largest unit that it is a whole number of."""
+    """A duration as in the configuration, in the largest unit that gives a whole number."""
     for name, unit_s in _SECONDS:
         if seconds and seconds % unit_s == 0:
             return f"{int(seconds // unit_s)}{name}"

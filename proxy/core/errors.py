@@ -1,7 +1,7 @@
-"""The closed set of ways a request can fail, each with the slug of its RFC 9457 problem type.
+"""The closed set of errors of a request, each with the slug of its RFC 9457 problem type.
 
-Statuses and titles are not here: `edge.respond` has the one table that maps a slug to HTTP.
-`detail` is written for the client, names only known parameters and never repeats client bytes.
+`edge.responses` has the one table that maps a slug to a status and a title. `detail` is written for the client: it
+names known parameters only and never repeats bytes of the request.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import ClassVar
 
 
 class CalotypeError(Exception):
-    """A failure with a name; `detail` is one sentence that says what to change."""
+    """An error with a slug; `detail` is one sentence that says what to change."""
 
     slug: ClassVar[str] = "internal"
 
@@ -19,11 +19,11 @@ class CalotypeError(Exception):
         self.retry_after_s = retry_after_s
 
     def __reduce__(self) -> tuple[Callable[..., "CalotypeError"], tuple[object, ...]]:
-        """Failures pass from process to process; keyword arguments would be lost on the way."""
-        return _again, (type(self), self.detail, self.retry_after_s)
+        """Errors are pickled between processes; pickle would lose the keyword arguments."""
+        return _rebuilt, (type(self), self.detail, self.retry_after_s)
 
 
-def _again(kind: type[CalotypeError], detail: str, retry_after_s: int | None) -> CalotypeError:
+def _rebuilt(kind: type[CalotypeError], detail: str, retry_after_s: int | None) -> CalotypeError:
     return kind(detail, retry_after_s=retry_after_s)
 
 
@@ -40,8 +40,8 @@ class UrlTooLong(CalotypeError):
 
 
 class NotAllowed(CalotypeError):
-    """What the policy of a mount refuses an unsigned URL. `settings` names the keys that would allow it: for the owner's
-    log, never for the client."""
+    """The policy of a mount refuses an unsigned URL. `settings` names the configuration keys that would allow the
+    request: they go to the log, never to the client."""
 
     settings: tuple[str, ...] = ()
 
@@ -81,7 +81,7 @@ class UnknownRoute(CalotypeError):
 
 
 class OriginalNotFound(CalotypeError):
-    """`lasts_s`, if not None, is for how long it will still be said without another look."""
+    """`lasts_s`, if not None, is the remaining lifetime of the negative entry in seconds."""
 
     slug = "original-not-found"
 
@@ -92,10 +92,10 @@ class OriginalNotFound(CalotypeError):
         self.lasts_s = lasts_s
 
     def __reduce__(self) -> tuple[Callable[..., "CalotypeError"], tuple[object, ...]]:
-        return _missing, (self.detail, self.retry_after_s, self.lasts_s)
+        return _rebuilt_not_found, (self.detail, self.retry_after_s, self.lasts_s)
 
 
-def _missing(detail: str, retry_after_s: int | None, lasts_s: float | None) -> CalotypeError:
+def _rebuilt_not_found(detail: str, retry_after_s: int | None, lasts_s: float | None) -> CalotypeError:
     return OriginalNotFound(detail, retry_after_s=retry_after_s, lasts_s=lasts_s)
 
 
@@ -168,7 +168,7 @@ class RateLimited(CalotypeError):
 
 
 class PurgeIncomplete(CalotypeError):
-    """`open` tells, a line each, where what is old may still be served."""
+    """`open` has one line for each place that may still serve purged variants."""
 
     slug = "purge-incomplete"
 
@@ -177,10 +177,10 @@ class PurgeIncomplete(CalotypeError):
         self.open = open
 
     def __reduce__(self) -> tuple[Callable[..., "CalotypeError"], tuple[object, ...]]:
-        return _incomplete, (self.detail, self.retry_after_s, self.open)
+        return _rebuilt_purge_incomplete, (self.detail, self.retry_after_s, self.open)
 
 
-def _incomplete(detail: str, retry_after_s: int | None, open: tuple[str, ...]) -> CalotypeError:
+def _rebuilt_purge_incomplete(detail: str, retry_after_s: int | None, open: tuple[str, ...]) -> CalotypeError:
     return PurgeIncomplete(detail, retry_after_s=retry_after_s, open=open)
 
 

@@ -1,6 +1,6 @@
-"""What a log may show of a URL: nothing that lets its bearer in, by whatever name and however it is encoded.
+"""Removes credentials from URLs before they are logged, whatever the parameter is called and however it is encoded.
 
-A parameter is masked for its name, a value for its looks: a long run of letters and digits is taken for a signature.
+A parameter is masked by its name, a value by its form: a long run of letters and digits may be a signature.
 """
 
 import re
@@ -10,7 +10,7 @@ CREDENTIALS = (
     *("x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-goog-signature", "x-goog-credential"),
     *("awsaccesskeyid", "key-pair-id", "signature", "sig", "hmac", "hdnts", "hdnea"),
 )
-"""Names of parameters, in lower case, by which a URL lets its bearer in."""
+"""Parameter names, in lower case, that carry a credential."""
 
 _NAMED = re.compile(
     rf"(?:{'|'.join(CREDENTIALS)}|hdntl|(?<![a-z])(?:ses|sign|auth|authorization|jwt)|session(?:id)?|token|secret|password|passwd|api_?key"
@@ -18,25 +18,25 @@ _NAMED = re.compile(
     r"|//[^/@]*@",
     re.IGNORECASE,
 )
-"""A name that says so, also with an index or anything else behind it, or a user before a host."""
+"""A credential's name, also with a suffix such as an index, or user information before a host."""
 _VALUE = re.compile(
     r"(?<=[?&;])(?!(?:url|preset)=)[^=&?;]*=[^&?;]*?(?P<value>[A-Za-z0-9+/_-]{20,})",
 )
-"""A value of a query that is as long as a signature; keys and names of presets may be."""
+"""A query value as long as a signature; keys and preset names may have that length."""
 _SEGMENT = re.compile(
     r"(?<=/)(?:(?=[a-z0-9_-]*[A-Z])(?=[A-Z0-9_-]*[a-z])[A-Za-z0-9_-]{27,}={0,2}|s--[A-Za-z0-9_-]{8,}--)(?=[/?&]|\Z)"
     r"|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
 )
-"""A segment of a path that is a signature of 20 bytes or more in base64, or Cloudinary's; or a JSON Web Token."""
+"""A path segment that is a signature of at least 20 bytes in base64, a Cloudinary signature, or a JSON Web Token."""
 _DECODINGS = 4
 
 
 def without_secrets(raw: str) -> str:
-    """`raw` as a log may show it: up to the first credential of its own or of a URL within it."""
-    plain, rests = raw, False
+    """`raw` up to the first credential of its own or of a URL within it."""
+    plain, is_decoded = raw, False
     for _ in range(_DECODINGS):
         deeper = unquote_to_bytes(plain.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
-        if rests := deeper == plain:
+        if is_decoded := deeper == plain:
             break
         plain = deeper
     patterns = (_NAMED, _VALUE, _SEGMENT) if any(mark in plain for mark in "=:@") else (_SEGMENT,)
@@ -47,5 +47,5 @@ def without_secrets(raw: str) -> str:
     ]
     if found:
         return quote(plain[: min(found)], safe="/:?&=;,@.-_~") + "..."
-    # What is encoded deeper still is not for showing.
-    return raw if rests else raw.partition("%25")[0] + "..."
+    # A value that is still encoded after these passes may hide a credential.
+    return raw if is_decoded else raw.partition("%25")[0] + "..."

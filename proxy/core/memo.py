@@ -1,4 +1,4 @@
-"""A bounded dict for what can be worked out again: the price of a look-up is that of a dict."""
+"""A bounded dict for values that can be computed again; a lookup costs as much as in a dict."""
 
 from typing import TypeVar
 
@@ -7,7 +7,7 @@ V = TypeVar("V")
 
 
 class Memo(dict[K, V]):
-    """Starts anew when `max_entries` is reached: no order is kept, so a hit costs nothing beyond the look-up."""
+    """Is emptied when `max_entries` is reached: without an eviction order a hit costs only the lookup."""
 
     def __init__(self, max_entries: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How an error names a word that is unknown, and which known word it suggests."""
+"""Names an unknown word in an error, and suggests the known word nearest to it."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,12 +11,12 @@ _QUOTABLE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 
 
 def named(written: str, position: int) -> str:
-    """The name of an unknown parameter: as it is written where that is plain text, else its position."""
+    """The name of an unknown parameter as it is written if that is plain text, else its position."""
     return written if _QUOTABLE.fullmatch(written) else str(position)
 
 
 def nearest(word: str, ours: Iterable[str], synonyms: Mapping[str, str] = {}) -> str | None:
-    """`synonyms` are words of others, each with ours. Case does not count."""
+    """The known word nearest to `word`, or None. `synonyms` maps foreign words to known ones. Case does not count."""
     words = {**synonyms, **{name: name for name in ours}}
     word = word.casefold()
     if word in words:
@@ -26,6 +26,6 @@ def nearest(word: str, ours: Iterable[str], synonyms: Mapping[str, str] = {}) ->
 
 
 def meant(*suggested: str | None) -> str:
-    """A question behind a complaint; empty where nothing is suggested."""
+    """The suggestion at the end of an error text; empty if nothing is suggested."""
     names = [name for name in suggested if name][:_MOST_SUGGESTED]
     return f"; is {' or '.join(names)} meant?" if names else ""

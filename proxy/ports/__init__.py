@@ -1,4 +1,5 @@
-"""Protocols between the use cases and the world, a file a consumer. Implementations satisfy them by shape; nothing inherits.
+"""Protocols between the use cases and the rooms that implement them, a file a consumer. Implementations satisfy them
+structurally.
 
-The prose is the contract: what absent means, what may fail silently, who closes.
+The docstrings are the contract: the meaning of an absent value, which faults are silent, and which side closes.
 """

@@ -1,16 +1,16 @@
-"""Time, as an argument."""
+"""Clocks, passed as arguments."""
 
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds of CLOCK_MONOTONIC: what asyncio's and uvloop's own clocks count, so that a deadline taken here can be
-    handed to `asyncio.timeout_at`, but finer than uvloop's, which stands still within a millisecond."""
+    """Seconds of CLOCK_MONOTONIC, the clock of asyncio and uvloop, so that a deadline can be passed to
+    `asyncio.timeout_at`. Finer than uvloop's own clock, which advances by milliseconds."""
 
     def __call__(self) -> float: ...
 
 
 class WallClock(Protocol):
-    """Seconds of the unix epoch; for what the world outside dates, never for how long something takes."""
+    """Unix seconds, for dates that other systems write; never for a duration."""
 
     def __call__(self) -> float: ...

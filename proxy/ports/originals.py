@@ -1,4 +1,4 @@
-"""Where originals come from, and where they are kept."""
+"""Sources of originals, and the local store for them."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -8,28 +8,27 @@ from proxy.core.image.original import Identity
 
 
 class Original(Protocol):
-    """An original at hand as an open file; whoever fetched it closes it."""
+    """An original as an open file; the code that fetched it closes it."""
 
     identity: Identity
     size_bytes: int
     tag: str
-    """What a source that names no versions has told it by, where it was just fetched from there; else empty."""
+    """The entity tag of a source without versions, if the original was just fetched; else empty."""
 
     def fileno(self) -> int:
-        """A descriptor open for reading; readers use pread or mmap and leave its position alone. The file's mtime is when
-        the source last modified the original, 0 where it does not tell."""
+        """A descriptor open for reading; readers use pread or mmap and do not move its position. The file's mtime is
+        the source's modification time, 0 if unknown."""
         ...
 
     def unchanged(self) -> bool:
-        """Whether the bytes still are those of `identity`: false if someone wrote into the file meanwhile."""
+        """Whether the bytes are still those of `identity`; False if the file was changed."""
         ...
 
     def close(self) -> None: ...
 
 
 class Sink(Protocol):
-    """Takes bytes as they come; `begin` is called anew for each attempt, with when they were last modified, in Unix seconds,
-    0 where that is not known."""
+    """Receives bytes. `begin` is called for each attempt, with the modification time in Unix seconds, 0 if unknown."""
 
     async def begin(self, modified_s: int = 0) -> None: ...
 
@@ -37,46 +36,45 @@ class Sink(Protocol):
 
 
 class Incoming(Sink, Protocol):
-    """A place for an original's bytes while they arrive."""
+    """Storage for the bytes of an original while they arrive."""
 
     def digest(self) -> str:
-        """A digest of all that has arrived, in hex."""
+        """A digest of all received bytes, in hex."""
         ...
 
     async def commit(self, identity: Identity) -> Original:
-        """The original, all of it having arrived; called once, and whoever gets it closes it."""
+        """The complete original; called once, and the caller closes it."""
         ...
 
     async def discard(self) -> None:
-        """Gives up what has arrived; does nothing after `kept`."""
+        """Discards the received bytes; no effect after `commit`."""
         ...
 
 
 class OriginalStore(Protocol):
-    """Originals kept near at hand, so that many variants cost one fetch. Faults of its own are misses."""
+    """A local store for originals, so that many variants need one fetch. Its faults are misses."""
 
     name: str
 
     async def lookup(self, identity: Identity) -> Original | None:
-        """The original, checked against the digest stored with it, or None."""
+        """The original, verified against the digest stored with it, or None."""
         ...
 
     async def remove(self, name: str) -> bool:
-        """Whether the original of that `original_key` was there; it is not any more."""
+        """Removes the original with this `original_key`; whether it existed."""
         ...
 
     def receive(self) -> Incoming:
-        """Room for one more."""
+        """Storage for one more original."""
         ...
 
 
 class Source(Protocol):
-    """A place originals come from. `recheck_s` is how long an identity may be believed, in seconds, the last part of which
-    is there to look it up again, and `missing_s` how long that there is none; `serves_stale` says that it may be believed on while the source is out of order, and
-    after a restart.
+    """A source of originals. An identity is fresh for `freshness_lifetime_s` seconds, a negative entry for
+    `negative_ttl_s`; `serves_stale` allows a stale identity while the source is unavailable, and after a restart.
 
-    Raises OriginalNotFound, OriginalTooLarge, SourceNotAllowed, SourceUnavailable or SourceTimeout, Overloaded where
-    it is the node that can open no more, and nothing else.
+    Raises OriginalNotFound, OriginalTooLarge, SourceNotAllowed, SourceUnavailable or SourceTimeout, and Overloaded if
+    the node cannot open more files or connections.
     """
 
     freshness_lifetime_s: float
@@ -84,46 +82,46 @@ class Source(Protocol):
     serves_stale: bool
 
     async def identify(self, key: str, known: Identity | None, generation: str) -> Identity:
-        """The original's present identity, of that generation; `known` is the last that is remembered and trusted, if any.
-        Its key may be another normal form of `key`."""
+        """The current identity of the original, with this generation; `known` is the last trusted one, if any. Its
+        key may be another Unicode normal form of `key`."""
         ...
 
     async def tag(self, key: str) -> str:
-        """What the source tells the original by that it has now, where its identities have no version; else empty."""
+        """The current entity tag of the original if the source has no versions; else empty."""
         ...
 
     async def fetch(self, key: str, generation: str) -> Original:
-        """The original as it is now; its identity may be newer than the one asked for last."""
+        """The current original; its identity may be newer than the one identified last."""
         ...
 
 
 class WritableSource(Protocol):
-    """A source that can be listed, and that uploads are put into. Raises what a Source raises."""
+    """A source that can be listed and that takes uploads. Raises the errors of a Source."""
 
     async def store(
         self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
     ) -> None:
-        """Stores the original under a key that is new, or is to be overwritten; where the very same bytes are there, nothing
-        is to be done. Raises Conflict where others are, MethodNotAllowed where nothing can be stored."""
+        """Stores the original under a new key, or replaces one with `overwrite`; no effect if the same bytes are
+        stored already. Raises Conflict for other bytes, MethodNotAllowed if the source takes no uploads."""
         ...
 
     async def exists(self, key: str) -> bool:
-        """Whether there is such an original now."""
+        """Whether the original exists now."""
         ...
 
     async def delete(self, key: str) -> None:
-        """Takes back what was kept, nobody having been told of it."""
+        """Deletes an original that was stored but not yet announced."""
         ...
 
     def keys(self, prefix: str) -> AsyncIterator[list[str]]:
-        """The keys of its pictures that begin with `prefix`, in the order of their bytes, some at a time."""
+        """The keys of pictures that begin with `prefix`, in byte order, in batches."""
         ...
 
 
 class Remote(Protocol):
-    """A part on the network."""
+    """A remote part: a store, a web server or Redis."""
 
     @property
     def circuit_open(self) -> bool:
-        """Whether it is left alone, having failed again and again."""
+        """Whether its circuit breaker is open."""
         ...

@@ -1,4 +1,4 @@
-"""Who counts and who tells."""
+"""Metrics and the access log."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -8,7 +8,7 @@ from proxy.core.image.original import OriginalRef
 
 
 class Metrics(Protocol):
-    """Counts; never raises."""
+    """Counters; never raises."""
 
     def rendered(self, ref: OriginalRef, format: str, timings: Timings) -> None: ...
 
@@ -18,12 +18,12 @@ class Metrics(Protocol):
 
 
 class RequestLog(Protocol):
-    """Every request once, for log and metrics; cheap enough for a memory hit, never raises."""
+    """Logs and counts every request once; cheap enough for a memory hit, never raises."""
 
     def record(self, record: AccessRecord) -> None:
-        """Takes the visit over: it is told later, with many others."""
+        """Takes over the record; it is written later, in a batch."""
         ...
 
     def expect(self, mounts: Iterable[str], statuses: Iterable[int]) -> None:
-        """Visits of these mounts will come, and may fail with these statuses: none of them is shown as none."""
+        """Initializes the counters of these mounts and statuses at zero."""
         ...

@@ -96,8 +96,8 @@ async def test_parameters_of_trackers_may_stand_behind_a_signature_and_nothing_e
             assert answer.status == 200
             assert "signed" not in answer.headers.get("Calotype-Notice", "")
         for behind, says in {
-            "&x=1": "parameter x stands behind",
-            "?utm_source=a": "of length 13 stands behind",
+            "&x=1": "parameter x follows",
+            "?utm_source=a": "of length 13 follows",
         }.items():
             refused = await lenient.get(signed + behind)
             assert (refused.status, json.loads(refused.body)["type"]) == (
@@ -122,7 +122,7 @@ async def test_parameters_of_trackers_may_stand_behind_a_signature_and_nothing_e
             400,
             "parameter c must be one of fill, pad, fit, outside, scale, limit; is limit meant?",
         ),
-        ("/w_400/photo.jpg?w=3", 400, "parameter w is not taken: the query of this URL may have v; "),
+        ("/w_400/photo.jpg?w=3", 400, "parameter w is not supported: the query of this URL may have v; "),
     ],
 )
 async def test_what_is_unknown_is_named_and_the_nearest_of_ours_suggested(

@@ -327,7 +327,7 @@ def test_explain(folder: Path) -> None:
     assert "plan       inside:100x4000 jpeg" in calotype(folder, *words).stdout
     refused = calotype(folder, "explain", "/w_101,f_png/photo.jpg", "--originals", str(folder / "in"))
     assert refused.returncode == 1
-    assert "refused    dimension-not-allowed: w must be one of " in refused.stdout
+    assert "refused    dimension-not-allowed: parameter w must be one of " in refused.stdout
     assert "plan       inside:101x4000 png" in refused.stdout
     wrong = calotype(folder, "explain", "http://[::1/x", "--originals", str(folder / "in"))
     assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
@@ -492,7 +492,7 @@ def test_the_demo_paints_its_originals_and_prints_urls_that_work(folder: Path) -
     ("words", "more", "says"),
     [
         ((), {}, "sources: there is nothing to serve"),
-        (("--originals", "IN"), {"CALOTYPE_ADMIN__HOST": "0.0.0.0"}, "admin.token: is needed"),
+        (("--originals", "IN"), {"CALOTYPE_ADMIN__HOST": "0.0.0.0"}, "admin.token: must be set"),
         (("--originals", "IN", "--cache", "/proc/nope"), {}, "cache.disk.path: "),
         (("--originals", "IN"), {"CALOTYPE_MOUNTS__M__SOURCE": "other"}, "mounts.m.source: "),
         (("--config", "/nonexistent.toml"), {}, "no configuration file"),

@@ -1,1 +1,1 @@
-"""What an operator asks, as values."""
+"""Commands and jobs of the operations API, as values."""

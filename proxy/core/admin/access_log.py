@@ -1,4 +1,5 @@
-"""Access logs: which variants were really asked for. nginx's usual format, its JSON of ours, and the node's own log."""
+"""Reads the requested variants from access logs: nginx's combined format, the JSON format of `nginx/`, and the node's
+own."""
 
 import json
 import re
@@ -19,7 +20,7 @@ _SERVED = frozenset({200, 206, 302, 304})
 
 
 class Line(NamedTuple):
-    """What a line of a log tells of a request that was answered with a picture."""
+    """A logged request that was answered with a picture."""
 
     target: str
     host: str
@@ -27,7 +28,7 @@ class Line(NamedTuple):
 
 
 class LoggedVariant(NamedTuple):
-    """A variant to be made: of which original of which mount, and how, as in a path URL."""
+    """A variant to generate: mount, key, and the transform as in a path URL."""
 
     mount: str
     key: str
@@ -35,15 +36,15 @@ class LoggedVariant(NamedTuple):
 
 
 def logged_variants(lines: Iterable[str], rules: Rules, mount: Mount | None) -> Iterator[LoggedVariant]:
-    """Each once, in the order they were first asked for; those of `mount` alone, if it is given. What is no request for
-    a variant of this node is passed over."""
+    """The logged variants in the order of their first request, each once; only those of `mount`, if given. Lines that
+    are not a request for a variant of this node are skipped."""
     seen_variants: set[LoggedVariant] = set()
     for text in lines:
         line = _line(text)
         if line is None:
             continue
         with suppress(CalotypeError):
-            found = _variation(line, rules, mount)
+            found = _logged_variant(line, rules, mount)
             if found is not None and found not in seen_variants:
                 seen_variants.add(found)
                 yield found
@@ -66,8 +67,8 @@ def _line(text: str) -> Line | None:
         return None
 
 
-def _variation(line: Line, rules: Rules, mount: Mount | None) -> LoggedVariant | None:
-    """What a node refused by its policy was served all the same: logs do not show signatures."""
+def _logged_variant(line: Line, rules: Rules, mount: Mount | None) -> LoggedVariant | None:
+    """Refusals of the policy are ignored: the node answered the request, and logs do not show signatures."""
     meaning = interpret(
         rules,
         host_name(line.host),
@@ -85,7 +86,7 @@ def _variation(line: Line, rules: Rules, mount: Mount | None) -> LoggedVariant |
 
 
 def _answered(transform: Transform, format_name: str) -> Transform:
-    """In the format it was answered in, where the log tells."""
+    """`transform` with the logged output format, if the log has one."""
     with suppress(ValueError):
         kind = Format(format_name)
         if transform.needs_facts and TRAITS[kind].shown:

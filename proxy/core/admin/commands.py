@@ -1,4 +1,4 @@
-"""What an admin may ask of a node, as values: they pass from the admin listener to the process that does it."""
+"""Commands of the operations API, as values that pass from the admin listener to the process that runs them."""
 
 import re
 import unicodedata
@@ -12,9 +12,8 @@ _DASHES = re.compile(r"-{2,}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """Store the original that comes beside this, under a new key that ends with `name`, or under `key`, which may be
-    there only where it is to `overwrite`. `once` is what a client calls this upload, so that a second try of it is known.
-    Empty is none."""
+    """Stores an original under a new key that ends with `name`, or under `key`. An existing `key` is replaced only
+    with `overwrite`. `once` is the Idempotency-Key. An empty text means not given."""
 
     mount: str
     name: str
@@ -25,7 +24,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warm:
-    """Make variants before they are asked for; by `keys`, or all that begin with `prefix`."""
+    """Generates variants of `keys`, or of all keys that begin with `prefix`."""
 
     mount: str
     keys: tuple[str, ...] = ()
@@ -36,28 +35,28 @@ class Warm:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """How far a job is; of all jobs, where there is no id."""
+    """The progress of a job; of all jobs without an id."""
 
     id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryJob:
-    """Run what failed of a job once more."""
+    """Runs the failed variants of a job again."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class CancelJob:
-    """Make nothing more of a job."""
+    """Stops a job."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeCommand:
-    """Exactly one of these is given, or `all`."""
+    """Exactly one of `original`, `prefix`, `url`, `preset` and `all` is given."""
 
     mount: str
     original: str | None = None
@@ -69,14 +68,14 @@ class PurgeCommand:
 
 @dataclass(frozen=True, slots=True)
 class S3Notification:
-    """A notification of a store, as it came."""
+    """The body of a notification of an object store, unparsed."""
 
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Explain:
-    """What a URL means, for a client that accepts this."""
+    """Explains a URL for a client that sends `accept`."""
 
     url: str
     accept: str
@@ -84,14 +83,14 @@ class Explain:
 
 @dataclass(frozen=True, slots=True)
 class RecordUsage:
-    """Variants that clients have asked for, by their keys; from a process that answers."""
+    """Cache keys that a front process served to clients."""
 
     keys: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class ListOriginals:
-    """So many originals that are there, each with its mount: what a node shows at its start."""
+    """At most `most` existing originals, each with its mount; shown when a node starts."""
 
     most: int
 
@@ -111,8 +110,8 @@ AdminCommand = (
 
 
 def safe_name(name: str, kind: Format) -> str:
-    """A name for an original of that kind which means the same in a URL, a bucket and a directory. Letters of every
-    script stay, in their composed form."""
+    """A file name for an original of format `kind` that is valid in a URL, a bucket and a directory. Letters of every
+    script remain, in NFC."""
     plain = unicodedata.normalize("NFC", name.rpartition("/")[2].rpartition("\\")[2])
     safe = "".join(each if unicodedata.category(each)[0] in "LMN" or each in "._-" else "-" for each in plain)
     stem, dot, suffix = _DASHES.sub("-", safe).rpartition(".")

@@ -1,4 +1,4 @@
-"""Pre-generation: what a job is to make, and what is said of it."""
+"""Pre-generation: what a job generates, and its progress."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from proxy.core.transform.operations import Auto, Transform
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PregenerationSpec:
-    """Transforms, spelled as in a path URL, for originals of a mount: those with these keys, or all whose keys begin
-    with `prefix`."""
+    """Transforms, written as in a path URL, for originals of a mount: those of `keys`, or all whose keys begin with
+    `prefix`."""
 
     mount: str
     transforms: tuple[str, ...]
@@ -23,8 +23,8 @@ class PregenerationSpec:
 
 @dataclass(frozen=True, slots=True)
 class JobFailure:
-    """A variant that could not be made, and why: a slug of the errors, and its sentence. `format` is the one that was
-    to be made; empty where that depends on the original."""
+    """A variant that failed, with the slug and the detail of the error. `format` is the output format; empty if it
+    depends on the original."""
 
     key: str
     transform: str
@@ -35,8 +35,7 @@ class JobFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobProgress:
-    """How far a job is, in variants; `total` grows while originals are still being listed. `state` is running, done or
-    cancelled."""
+    """Counts variants; `total` grows while originals are being listed. `state` is running, done or cancelled."""
 
     id: str
     state: str
@@ -48,7 +47,7 @@ class JobProgress:
 
 
 class PregenerationTask(NamedTuple):
-    """One original of a job, and which transforms of it are to be made."""
+    """One original of a job and the transforms to generate."""
 
     job: int
     number: int
@@ -58,7 +57,7 @@ class PregenerationTask(NamedTuple):
 
 
 class PregenerationListing(NamedTuple):
-    """A job whose originals are still to be listed."""
+    """A job whose originals are not listed yet."""
 
     job: int
     mount: str
@@ -69,7 +68,7 @@ class PregenerationListing(NamedTuple):
 def requests_of(
     ref: OriginalRef, transform: Transform, auto: tuple[Format, ...], max_side_px: int
 ) -> Iterator[VariantRequest]:
-    """What clients may get for `asked`: one variant, or where it is negotiated one for each format of `auto`."""
+    """The variants that clients may get for `transform`: one, or with `f_auto` one for each format of `auto`."""
     if transform.format is not Auto.AUTO:
         yield VariantRequest(ref, transform, frozenset(), max_side_px)
         return
@@ -78,12 +77,12 @@ def requests_of(
 
 
 def format_of(request: VariantRequest) -> str:
-    """The format that `wanted` names; empty where it is the original's own."""
+    """The output format of `request`; empty if it is the original's own."""
     if request.transform.format is Auto.AUTO:
         return next(iter(request.accepted), Format.JPEG).value
     return "" if request.transform.format is None else request.transform.format.value
 
 
 def variants_of(transform: Transform, auto: tuple[Format, ...]) -> int:
-    """How many `every` gives."""
+    """How many requests `requests_of` gives."""
     return len(auto) if transform.format is Auto.AUTO else 1

@@ -1,7 +1,7 @@
-"""What a store says has become of its objects: notifications of S3, as AWS, MinIO, Ceph and others send them.
+"""Event notifications of object stores: records as AWS, MinIO, Ceph and others send them, bare or in an SNS message,
+and events of EventBridge.
 
-Read are records as they are, wrapped by SNS, and the events of EventBridge. What is none of them is an error, what is
-about something else is nothing.
+Events of other types are skipped. A body in another form is an error.
 """
 
 import json
@@ -17,7 +17,8 @@ _REMOVED = ("ObjectRemoved:", "s3:ObjectRemoved:", "s3:LifecycleExpiration:", "L
 
 
 class Event(NamedTuple):
-    """An object that was written or removed. `sequencer` orders the events of one object, where the store tells it."""
+    """An object that was written or removed. `sequencer` orders the events of one object; empty if the store sends
+    none."""
 
     bucket: str
     key: str
@@ -26,7 +27,7 @@ class Event(NamedTuple):
     sequencer: str = ""
 
     def is_before(self, sequencer: str) -> bool:
-        """Whether it is not newer than the one that had this `sequencer`: hexadecimal numbers of any length."""
+        """Whether this event is not newer than the one with `sequencer`, a hexadecimal number of any length."""
         if not self.sequencer or not sequencer:
             return False
         width = max(len(self.sequencer), len(sequencer))
@@ -34,11 +35,11 @@ class Event(NamedTuple):
 
 
 def parse(body: bytes) -> list[Event]:
-    """The events of one message, in its order. Raises BadRequest."""
+    """The events of one message, in order. Raises BadRequest."""
     try:
         return _events(json.loads(body), wrapped=False)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise BadRequest("the body must be a notification of S3: JSON with Records") from None
+        raise BadRequest("the body must be an S3 event notification: JSON with Records") from None
 
 
 def _events(document: Any, *, wrapped: bool) -> list[Event]:
@@ -50,14 +51,14 @@ def _events(document: Any, *, wrapped: bool) -> list[Event]:
     ):
         return []
     if "detail" in document:
-        return _of_bridge(document)
+        return _event_bridge_events(document)
     records = document["Records"]
     if not isinstance(records, list):
         raise TypeError
-    return [event for record in records if (event := _of_record(record)) is not None]
+    return [event for record in records if (event := _record_event(record)) is not None]
 
 
-def _of_record(record: Any) -> Event | None:
+def _record_event(record: Any) -> Event | None:
     name = record["eventName"]
     if not isinstance(name, str):
         raise TypeError
@@ -78,7 +79,7 @@ def _sequencer(stored: Any) -> str:
     return document if _SEQUENCER.fullmatch(document) else ""
 
 
-def _of_bridge(document: Any) -> list[Event]:
+def _event_bridge_events(document: Any) -> list[Event]:
     kind, detail = document["detail-type"], document["detail"]
     if not isinstance(kind, str) or not isinstance(detail, dict):
         raise TypeError

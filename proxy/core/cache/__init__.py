@@ -1,1 +1,1 @@
-"""What a variant is called, and how long it is fresh."""
+"""Cache keys and freshness."""

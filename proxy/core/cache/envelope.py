@@ -1,7 +1,7 @@
-"""A variant as bytes for a tier that can rot: magic, key, kind, length and digest in front, checked on every read.
+"""A variant as bytes for a tier that can corrupt data: magic, key, kind, length and digest, checked on every read.
 
-The envelope names its own key, so an entry that was moved or copied under another name is damage too. Where the
-bytes must stay a plain picture, the same digest is kept beside them.
+The envelope holds its own key, so that an entry under the wrong name is detected too. A tier that must store the bare
+picture stores the same digest beside it.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ OVERHEAD_BYTES = len(_MAGIC) + _KEY_BYTES + 1 + 8 + _DIGEST_BYTES
 
 
 class Damaged(NamedTuple):
-    """What was read is not what was stored."""
+    """The bytes that were read are not those that were stored."""
 
     reason: str
 
@@ -30,12 +30,12 @@ def seal(key: str, variant: Variant) -> bytes:
 
 
 def digest(key: str, variant: Variant) -> str:
-    """What is kept beside a bare body: hex, of key, kind, length and bytes."""
+    """The digest to store beside a bare body, in hex: of key, kind, length and bytes."""
     return _digest(_head(key, variant), variant.body).hex()
 
 
 def unseal(key: str, kind: Format | None, sealed: bytes) -> Variant | Damaged:
-    """The variant of `kind` that was sealed under `key`, or why these bytes are not it. Never raises."""
+    """The variant of `kind` that was sealed under `key`, or why these bytes are not that variant. Never raises."""
     head, rest = (
         sealed[: OVERHEAD_BYTES - _DIGEST_BYTES],
         memoryview(sealed)[OVERHEAD_BYTES - _DIGEST_BYTES :],

@@ -1,7 +1,7 @@
 """Cache-Control, entity tags, conditional and range requests (RFC 9110 13 and 14, RFC 9111).
 
-Decisions on header text only. A variant's entity tag is made of its cache key, so a conditional request is
-answered before anything is looked up.
+Decides on header text only. A variant's entity tag is made of its cache key, so that a conditional request is
+answered before any lookup.
 """
 
 import re
@@ -15,14 +15,14 @@ NO_STORE = "no-store"
 _DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
 _ETAG = re.compile(r'[\s,]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
 _DIGITS = "[0-9]{0,4000}"
-"""More than any file needs, and no more than Python makes a number of."""
+"""More digits than any file size has, and no more than Python converts to an integer."""
 _RANGE = re.compile(
     rf"bytes=(?:(?:[ \t]*,)+[ \t]*)?({_DIGITS})-({_DIGITS})(?:[ \t]*,)*", re.ASCII | re.IGNORECASE
 )
 
 
 def cache_control(max_age_s: int, *, private: bool = False) -> str:
-    """What a variant carries; only the full year is promised `immutable` (RFC 8246)."""
+    """The Cache-Control value of a variant; `immutable` (RFC 8246) is added only for a full year."""
     immutable = ", immutable" if max_age_s == IMMUTABLE_S else ""
     return f"{'private' if private else 'public'}, max-age={max_age_s}{immutable}"
 
@@ -33,10 +33,10 @@ def etag(digest: str) -> str:
 
 
 def matches(tags: str, tag: str, *, strongly: bool = False) -> bool:
-    """If-None-Match by weak comparison (RFC 9110 13.1.2), If-Match by the strong one; what is not a list of tags
-    matches nothing.
+    """Whether a list of entity tags has `tag`: If-None-Match by weak comparison (RFC 9110 13.1.2), If-Match by the
+    strong one. A malformed list matches nothing.
 
-    `*` asks whether there is a picture at all, which its tag cannot tell: it matches nothing here.
+    `*` matches nothing here: it is about the existence of the picture, which its tag does not tell.
     """
     at = 0
     while match := _ETAG.match(tags, at):
@@ -47,7 +47,7 @@ def matches(tags: str, tag: str, *, strongly: bool = False) -> bool:
 
 
 def http_date(text: str) -> int | None:
-    """Unix seconds of a date in any of the three forms of RFC 9110 5.6.7; None for what is no date."""
+    """Unix seconds of a date in any of the three forms of RFC 9110 5.6.7; None for another text."""
     for form in _DATES:
         try:
             return int(datetime.strptime(text.strip(), form).replace(tzinfo=UTC).timestamp())
@@ -59,8 +59,8 @@ def http_date(text: str) -> int | None:
 def is_refused(
     if_match: str | None, unmodified_since: str | None, tag: str, modified_s: float | None
 ) -> bool:
-    """Whether a precondition fails that is looked at first (RFC 9110 13.2.2, steps 1 and 2). `modified_s`, in Unix
-    seconds, is None where it is not known: then If-Unmodified-Since asks nothing."""
+    """Whether If-Match or If-Unmodified-Since fails (RFC 9110 13.2.2, steps 1 and 2). If `modified_s`, in Unix
+    seconds, is None, If-Unmodified-Since is ignored."""
     if if_match is not None:
         return if_match.strip() != "*" and not matches(if_match, tag, strongly=True)
     if unmodified_since is None or modified_s is None:
@@ -70,8 +70,8 @@ def is_refused(
 
 
 def is_unmodified(since: str, modified_s: int | None) -> bool:
-    """If-Modified-Since (RFC 9110 13.1.3), which is looked at only without If-None-Match: whether the client's copy is
-    current. `modified_s`, in Unix seconds, is None where it is not known."""
+    """If-Modified-Since (RFC 9110 13.1.3), which counts only without If-None-Match: whether the client's copy is
+    current. `modified_s` is in Unix seconds, None if unknown."""
     if modified_s is None:
         return False
     since_s = http_date(since)
@@ -79,16 +79,16 @@ def is_unmodified(since: str, modified_s: int | None) -> bool:
 
 
 class Whole(Enum):
-    """A range request that is answered with the whole."""
+    """A range request that is answered with the whole picture."""
 
     WHOLE = "whole"
 
 
 def byte_range(header: str, if_range: str | None, tag: str, length: int) -> range | Whole | None:
-    """The bytes of a single range; WHOLE where Range is to be ignored; None where it cannot be satisfied.
+    """The bytes of a single range; WHOLE if Range is ignored; None if the range cannot be satisfied.
 
-    Several ranges, other units and malformed ones are ignored, as RFC 9110 14.2 allows; empty elements of the list
-    are none (5.6.1.2). If-Range counts only as this strong tag.
+    Several ranges, other units and malformed ones are ignored, as RFC 9110 14.2 allows; empty list elements do not
+    count (5.6.1.2). If-Range must equal this strong tag.
     """
     match = _RANGE.fullmatch(header.strip())
     if match is None or (if_range is not None and if_range.strip() != tag):

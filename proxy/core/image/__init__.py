@@ -1,1 +1,1 @@
-"""What is known of a picture without decoding it."""
+"""What the bytes of a picture tell without decoding its pixels."""

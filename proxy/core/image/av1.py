@@ -1,10 +1,10 @@
-"""What the sequence header of an AV1 stream says of colours (AV1 specification, 5.5)."""
+"""Reads the colour description in the sequence header of an AV1 stream (AV1 specification, 5.5)."""
 
 _SEQUENCE_HEADER = 1
 
 
 class _Bits:
-    """Bits of bytes, the most significant first; behind the end all are zero. `left` is how many are still to come."""
+    """Reads bits, the most significant first; past the end they are zero. `left` counts the bits not read yet."""
 
     def __init__(self, content: bytes) -> None:
         self._number = int.from_bytes(content, "big")
@@ -17,7 +17,7 @@ class _Bits:
 
 
 def colour_codes(stream: bytes) -> tuple[int, int] | None:
-    """Colour primaries and transfer characteristics (ITU-T H.273) as the first sequence header has them; None without."""
+    """Colour primaries and transfer characteristics (ITU-T H.273) of the first sequence header; None if it has none."""
     at = 0
     while at < len(stream):
         head = stream[at]

@@ -1,7 +1,7 @@
-"""Colour that a file signals by numbers instead of an ICC profile, as an ICC profile: CICP code points (ITU-T H.273) in AVIF,
-HEIC and PNG, and the gAMA and cHRM chunks of PNG (3rd edition, 11.3.2).
+"""ICC profiles for pictures that signal their colour by numbers: CICP code points (ITU-T H.273) in AVIF, HEIC and
+PNG, and the gAMA and cHRM chunks of PNG (3rd edition, 11.3.2).
 
-HDR is mapped to the range of sRGB on the way: see `_shown`.
+HDR is tone-mapped to the range of sRGB: see `_tone_mapped`.
 """
 
 import functools
@@ -39,20 +39,20 @@ _PEAK_NITS = 1000.0
 _D50 = (0.9642, 1.0, 0.8249)
 _BRADFORD: Matrix = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 _LENGTHS = {b"cICP": 4, b"iCCP": None, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
-"""The chunks of a PNG that signal colours, and how many bytes they must have."""
+"""The chunks of a PNG that signal colours, and the length each must have in bytes."""
 _INTENTS = range(4)
 _MOST_CHUNKS = 1_000
 _PLAIN_GAMMA = 45_455
 _GAMMA_TOLERANCE = 0.05
-"""As libpng has it; nobody sees less."""
+"""The tolerance of libpng."""
 _CURVE_POINTS = 4096
 _SEQUENCE_HEADER_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What the numbers of a picture mean. `primaries` are x and y of red, green, blue and white; `light` maps a value,
-    0 to 1, to linear light, 0 to 1; without `full_range` black is 16 and white 235 of 255."""
+    """The colour space of a picture. `primaries` are x and y of red, green, blue and white; `light` maps a value, 0
+    to 1, to linear light, 0 to 1; without `full_range` black is 16 and white 235 of 255."""
 
     primaries: tuple[float, ...]
     light: Callable[[float], float]
@@ -60,7 +60,8 @@ class Signal:
 
 
 def signalled(kind: Format, content: bytes) -> Signal | None:
-    """What a file says of its colours in place of an ICC profile, or over it; None where that is nothing, or sRGB."""
+    """The colour space that a file signals by numbers; None if it signals none, signals sRGB, or has an ICC profile
+    that takes precedence."""
     match kind:
         case Format.PNG:
             return _png_signal(content)
@@ -71,8 +72,8 @@ def signalled(kind: Format, content: bytes) -> Signal | None:
 
 @functools.lru_cache(maxsize=16)
 def profile(signal: Signal, depth: int) -> bytes | None:
-    """An ICC profile (ICC.1:2001-04, 6.3.1.1) of `signal` for values of `depth` bits, or None where its primaries are
-    none."""
+    """An ICC profile (ICC.1:2001-04, 6.3.1.1) of `signal` for values of `depth` bits, or None if its primaries are
+    invalid."""
     colorants = _colorants(signal.primaries)
     if colorants is None:
         return None
@@ -94,11 +95,11 @@ def profile(signal: Signal, depth: int) -> bytes | None:
 
 def _packed(parts: dict[bytes, bytes]) -> bytes:
     names = [name for name in parts if name != b"TRC"] + [b"rTRC", b"gTRC", b"bTRC"]
-    at, places, body = 128 + 4 + 12 * len(names), {}, b""
+    at, extents, body = 128 + 4 + 12 * len(names), {}, b""
     for name, part in parts.items():
-        places[name] = at + len(body), len(part)
+        extents[name] = at + len(body), len(part)
         body += part + bytes(-len(part) % 4)
-    table = b"".join(name + struct.pack(">II", *places.get(name, places[b"TRC"])) for name in names)
+    table = b"".join(name + struct.pack(">II", *extents.get(name, extents[b"TRC"])) for name in names)
     head = struct.pack(">I4sI4s4s4s", at + len(body), b"", 0x02400000, b"mntr", b"RGB ", b"XYZ ")
     head = (head + bytes(12) + b"acsp").ljust(68, b"\0") + _xyz(_D50)[8:]
     return head.ljust(128, b"\0") + struct.pack(">I", len(names)) + table + body
@@ -113,7 +114,7 @@ def _unit(value: float) -> float:
 
 
 def _colorants(primaries: tuple[float, ...]) -> Matrix | None:
-    """XYZ of red, green and blue, adapted from their white to D50 as ICC.1 annex E has it."""
+    """XYZ of red, green and blue, adapted from their white to D50 (ICC.1 annex E); None if the primaries are invalid."""
     points = [(primaries[at], primaries[at + 1]) for at in range(0, 8, 2)]
     red, green, blue, white = ((x, y, 1 - x - y) for x, y in points)
     columns = tuple(zip(red, green, blue, strict=True))
@@ -126,7 +127,7 @@ def _colorants(primaries: tuple[float, ...]) -> Matrix | None:
     cones = _times(to_cone, light)
     if from_cone is None or min(cones) <= 0:
         return None
-    scales = [wanted / had for wanted, had in zip(_times(to_cone, _D50), cones, strict=True)]
+    scales = [target / cone for target, cone in zip(_times(to_cone, _D50), cones, strict=True)]
     adapted = []
     for column, strength in zip((red, green, blue), strengths, strict=True):
         seen = _times(to_cone, tuple(part * strength for part in column))
@@ -179,7 +180,7 @@ def _cinema(value: float) -> float:
 def _pq(value: float) -> float:
     """SMPTE ST 2084."""
     root = value ** (1 / 78.84375)
-    return _shown(
+    return _tone_mapped(
         10_000 * (max(0.0, root - 0.8359375) / (18.8515625 - 18.6875 * root)) ** (1 / 0.1593017578125)
     )
 
@@ -188,21 +189,20 @@ def _hlg(value: float) -> float:
     """ARIB STD-B67 on a display of 1000 cd/m2, with its system gamma (ITU-R BT.2100 table 5) on each channel."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     scene = value * value / 3 if value <= 0.5 else (math.exp((value - c) / a) + b) / 12
-    return _shown(_PEAK_NITS * scene**1.2)
+    return _tone_mapped(_PEAK_NITS * scene**1.2)
 
 
-def _shown(nits: float) -> float:
-    """Light of an HDR picture within the range of sRGB: Reinhard's extended curve, by which the reference white of ITU-R
-    BT.2408 (203 cd/m2) becomes 191 of 255, and 1000 cd/m2 and all above it white."""
+def _tone_mapped(nits: float) -> float:
+    """HDR light in the range of sRGB: Reinhard's extended curve, which maps the reference white of ITU-R BT.2408 (203
+    cd/m2) to 191 of 255, and 1000 cd/m2 and more to white."""
     light, peak = nits / _REFERENCE_WHITE_NITS, _PEAK_NITS / _REFERENCE_WHITE_NITS
     return min(1.0, light * (1 + light / peak**2) / (1 + light))
 
 
 _SRGB_TRANSFER, _OF_VIDEO = 13, frozenset({1, 6, 14, 15})
 _TRANSFERS: dict[int, Callable[[float], float]] = {
-    **dict.fromkeys(
-        (1, 6, 11, 14, 15), _power(2.4)
-    ),  # On the display of ITU-R BT.1886, as browsers show them.
+    # The display of ITU-R BT.1886, as in browsers.
+    **dict.fromkeys((1, 6, 11, 14, 15), _power(2.4)),
     4: _power(2.2),
     5: _power(2.8),
     7: _smpte_240,
@@ -215,7 +215,7 @@ _TRANSFERS: dict[int, Callable[[float], float]] = {
 
 
 def _from_cicp(primaries: int, transfer: int, *, full_range: bool) -> Signal | None:
-    """None for sRGB, which is what unspecified and reserved code points are taken for."""
+    """None for sRGB, which also replaces unspecified and reserved code points."""
     points, light = _PRIMARIES.get(primaries, _SRGB), _TRANSFERS.get(transfer, _srgb)
     if points == _SRGB and light is _srgb and full_range:
         return None
@@ -223,8 +223,8 @@ def _from_cicp(primaries: int, transfer: int, *, full_range: bool) -> Signal | N
 
 
 def _png_signal(content: bytes) -> Signal | None:
-    """The chunks in their order of precedence: cICP, iCCP, sRGB, then gAMA and cHRM (PNG 3rd edition, 4.3). As in browsers
-    a cHRM without a gAMA says nothing."""
+    """The chunks in their order of precedence: cICP, iCCP, sRGB, then gAMA and cHRM (PNG 3rd edition, 4.3). Like
+    browsers, ignores a cHRM without a gAMA."""
     found: dict[bytes, bytes] = {}
     for chunk in islice(png.chunks(content), _MOST_CHUNKS):
         if chunk.name in (b"PLTE", b"IDAT"):
@@ -245,7 +245,7 @@ def _png_signal(content: bytes) -> Signal | None:
     if b"cHRM" in found:
         numbers = [number / 100_000 for number in struct.unpack(">8I", found[b"cHRM"])]
         ordered = (*numbers[2:], *numbers[:2])
-        if any(abs(mine - plain) > 0.001 for mine, plain in zip(ordered, _SRGB, strict=True)):
+        if any(abs(value - standard) > 0.001 for value, standard in zip(ordered, _SRGB, strict=True)):
             primaries = ordered
     if primaries == _SRGB and abs(gamma / _PLAIN_GAMMA - 1) <= _GAMMA_TOLERANCE:
         return None
@@ -253,7 +253,7 @@ def _png_signal(content: bytes) -> Signal | None:
 
 
 def _is_profile(chunk: bytes) -> bool:
-    """Whether an iCCP chunk holds what can be taken for an ICC profile."""
+    """Whether an iCCP chunk seems to hold an ICC profile."""
     try:
         head = zlib.decompressobj().decompress(chunk[chunk.find(b"\0") + 2 :], 40)
     except zlib.error:
@@ -262,8 +262,8 @@ def _is_profile(chunk: bytes) -> bool:
 
 
 def _heif_signal(content: bytes) -> Signal | None:
-    """The `colr` property of the primary item (ISO/IEC 23008-12 6.5.5), in which an ICC profile counts more; without
-    one what the coded picture says. The range is the decoder's business."""
+    """The `colr` property of the primary item (ISO/IEC 23008-12 6.5.5), in which an ICC profile takes precedence;
+    without the property, the sequence header. The decoder applies the range."""
     items = heif.items(content)
     if items is None:
         return None
@@ -278,6 +278,6 @@ def _heif_signal(content: bytes) -> Signal | None:
 
 
 def _of_picture(primaries: int, transfer: int) -> Signal | None:
-    """Cameras and encoders of video write their own transfer functions for what was made on a screen of sRGB: browsers
-    take them for that in still pictures."""
+    """Like browsers, treats the transfer functions of video as sRGB in still pictures: cameras and video encoders
+    write them for pictures made on an sRGB screen."""
     return _from_cicp(primaries, _SRGB_TRANSFER if transfer in _OF_VIDEO else transfer, full_range=True)

@@ -1,17 +1,17 @@
-"""A picture that is all there, in the bytes that a decoder takes."""
+"""A complete picture, in the bytes that a decoder takes."""
 
 from typing import NamedTuple
 
 FILLING = bytes(4)
-"""A file that was to be longer is filled up with zeros, which decode to some picture or other: none ends with so many."""
+"""Zeros that pad a truncated file. They decode to arbitrary pixels; no complete file ends with as many."""
 
 
 class Completed(NamedTuple):
-    """A picture that lacks nothing that is drawn. `content` is what a decoder takes: the file itself, with an end mark
-    where that was lost, without a part of its notes that is cut.
+    """A picture whose pixel data are complete. `content` is what a decoder takes: the file, with an end marker added
+    if it is missing, and without truncated metadata.
 
-    Where the structure cannot tell whether all of the picture is there, `doubts` has it with several ends, `content`
-    first: it is, if all of them decode, and to the same pixels.
+    If the structure does not show whether the data are complete, `doubts` has the file with several endings,
+    `content` first. The picture is complete if all of them decode to the same pixels.
     """
 
     content: bytes

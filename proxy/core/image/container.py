@@ -1,7 +1,7 @@
-"""Whether a picture is all there, told by its container without decoding a pixel.
+"""Whether a picture is complete, decided by its container without decoding a pixel.
 
-A decoder stops reading where the crop ends and some accept a cut file, so that something is lacking is decided here, on
-the structure of the bytes; whether the pixels between are sound is the decoder's business.
+A decoder stops where the crop ends, and some decoders accept a truncated file; so the structure of the bytes decides
+whether data are missing. The decoder decides whether the pixel data are valid.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from proxy.core.image.formats import Format
 
 
 def completed(kind: Format, content: bytes) -> Completed | None:
-    """`content` as a decoder takes it, or None when data of the picture are lacking. Bytes behind the end are allowed."""
+    """`content` as a decoder takes it, or None if pixel data are missing. Bytes after the end are allowed."""
     return _COMPLETED[kind](content)
 
 
 def _webp(content: bytes) -> Completed | None:
-    """The size in the head counts (RFC 9649 2.4): no decoder takes a file that is shorter, whatever it lacks."""
+    """The size in the header counts (RFC 9649 2.4): no decoder accepts a shorter file, whatever is missing."""
     return Completed(content) if len(content) >= 8 + int.from_bytes(content[4:8], "little") else None
 
 

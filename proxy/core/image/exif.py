@@ -1,5 +1,5 @@
-"""The entries of an EXIF block (Exif 3.0, 4.6; TIFF 6.0, section 2), as far as they are needed beside what libexif says of
-them: it makes up what lacks, and mends what it does not like."""
+"""Entries of an EXIF block (Exif 3.0, 4.6; TIFF 6.0, section 2), read beside libexif, which adds missing entries and
+repairs invalid ones."""
 
 import encodings.latin_1
 import encodings.utf_8
@@ -7,38 +7,38 @@ import encodings.utf_16_be
 import encodings.utf_16_le  # noqa: F401
 from typing import Literal
 
-MAIN, CAMERA, PLACE, INTEROPERABILITY = "0", "2", "3", "4"
-"""The directories, by libvips' numbers for them."""
-_DIRECTORIES = {(MAIN, 0x8769): CAMERA, (MAIN, 0x8825): PLACE, (CAMERA, 0xA005): INTEROPERABILITY}
-"""Where a tag of a directory leads to another one."""
+MAIN, CAMERA, GPS, INTEROPERABILITY = "0", "2", "3", "4"
+"""The directories, by libvips' numbers."""
+_DIRECTORIES = {(MAIN, 0x8769): CAMERA, (MAIN, 0x8825): GPS, (CAMERA, 0xA005): INTEROPERABILITY}
+"""Tags of a directory that point to another directory."""
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8}
 _MOST_BYTES = 4096
 _CHARACTERS = 8
 
 
 class Exif:
-    """The entries of `block`, by directory and tag. Nothing in it raises, whatever the block is."""
+    """The entries of `block`, by directory and tag. No method raises, whatever the block holds."""
 
     def __init__(self, block: bytes) -> None:
         self._tiff = block.removeprefix(b"Exif\0\0")
         self._order: Literal["little", "big"] = "little" if self._tiff.startswith(b"II") else "big"
         self._entries: dict[tuple[str, int], int] = {}
-        waiting = {MAIN: self._number(4, 4)}
-        while waiting:
-            directory, start = waiting.popitem()
+        pending = {MAIN: self._number(4, 4)}
+        while pending:
+            directory, start = pending.popitem()
             last = min(start + 2 + 12 * self._number(start, 2), len(self._tiff) - 11)
             for entry in range(start + 2, last, 12):
-                place = directory, self._number(entry, 2)
-                if place in _DIRECTORIES and place not in self._entries:
-                    waiting[_DIRECTORIES[place]] = self._number(entry + 8, 4)
-                self._entries.setdefault(place, entry)
+                tag = directory, self._number(entry, 2)
+                if tag in _DIRECTORIES and tag not in self._entries:
+                    pending[_DIRECTORIES[tag]] = self._number(entry + 8, 4)
+                self._entries.setdefault(tag, entry)
 
-    def __contains__(self, place: tuple[str, int]) -> bool:
-        return place in self._entries
+    def __contains__(self, tag: tuple[str, int]) -> bool:
+        return tag in self._entries
 
-    def text(self, place: tuple[str, int]) -> str | None:
-        """The value of an entry in words; None where it has none, or is of a type that has none here."""
-        entry = self._entries.get(place)
+    def text(self, tag: tuple[str, int]) -> str | None:
+        """The value of an entry as text; None if the entry is missing, invalid or of another type."""
+        entry = self._entries.get(tag)
         if entry is None:
             return None
         kind, count = self._number(entry + 2, 2), self._number(entry + 4, 4)
@@ -60,7 +60,7 @@ class Exif:
         return None
 
     def _comment(self, value: bytes) -> str | None:
-        """Text behind the name of its character code (4.6.6, UserComment)."""
+        """Text after the name of its character code (4.6.6, UserComment)."""
         code, text = value[:_CHARACTERS].rstrip(b"\0 "), value[_CHARACTERS:]
         if code == b"UNICODE":
             name = "utf-16-le" if self._order == "little" else "utf-16-be"

@@ -1,4 +1,4 @@
-"""Facts: what is known of an original once its header has been read, kept by identity in every tier."""
+"""Facts: properties of an original read from its header, stored by identity in every tier."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from proxy.core.image.formats import TRAITS, Format
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Sides are upright, in pixels."""
+    """Sides are in pixels after EXIF orientation."""
 
     format: Format
     width_px: int
@@ -17,5 +17,5 @@ class Facts:
 
     @property
     def animated(self) -> bool:
-        """Several pages make an animation only in formats that play: a HEIC's second picture is not one."""
+        """Several pages are an animation only in formats with animation: the second picture of a HEIC is not a frame."""
         return self.pages > 1 and TRAITS[self.format].animation

@@ -1,6 +1,6 @@
-"""The table of picture formats: MIME type, suffix, what each can hold, and how its first bytes look.
+"""The table of picture formats: MIME type, suffix, capabilities and signature bytes.
 
-Facts only; which format answers a request is decided in `negotiate`, how it is encoded in `plan`.
+Facts only: `negotiate` decides the output format of a request, `plan` its encoding.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Format(StrEnum):
-    __hash__ = str.__hash__  # Enum's own is written in Python, and this is a key on the path of every hit.
+    __hash__ = str.__hash__  # Faster than Enum's, which is Python code; every hit hashes a Format.
 
     JPEG = "jpeg"
     PNG = "png"
@@ -17,12 +17,12 @@ class Format(StrEnum):
     GIF = "gif"
     HEIC = "heic"
     INFO = "json"
-    """What is told of an original: kept and served like a picture of it, and none."""
+    """The description of an original (`/info/`): cached and served like a variant, but not a picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """`max_side_px` is the encoder's own bound; `shown` says that every browser of the class shows it."""
+    """`max_side_px` is the limit of the encoder; `shown` means that the node serves pictures in this format."""
 
     mime: str
     suffix: str
@@ -103,16 +103,16 @@ OUTPUTS = frozenset(f for f, traits in TRAITS.items() if traits.shown)
 
 SNIFF_BYTES = 64
 NO_PICTURE = "the original is not a JPEG, PNG, WebP, GIF or AVIF picture"
-"""HEIC is not named: the bundled libvips does not decode it."""
+"""Does not name HEIC, because the bundled libvips does not decode it."""
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
 
 def sniff(head: bytes) -> Format | None:
-    """The format the first `SNIFF_BYTES` bytes announce, or None for all that is not on the allow-list.
+    """The format that the first `SNIFF_BYTES` bytes show; None if it is not on the allow-list.
 
-    Names and declared types are never asked (RFC 9110 8.3 warns of them; hostile files lie in both).
+    File names and declared types do not count (RFC 9110 8.3): hostile files misstate both.
     """
     if head.startswith(b"\xff\xd8\xff"):
         return Format.JPEG

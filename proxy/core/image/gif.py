@@ -1,4 +1,4 @@
-"""The blocks of a GIF (GIF89a appendix A): its frames, where they lie on the canvas, and what becomes of them.
+"""The blocks of a GIF (GIF89a appendix A): its frames, their position on the canvas, and their disposal.
 
 No pixel is decoded.
 """
@@ -12,16 +12,16 @@ from proxy.core.image.completed import Completed
 TRAILER = b"\x3b"
 TO_BACKGROUND = 2
 TO_PREVIOUS = (3, 4)
-"""Ways of disposal of a frame before the next is drawn (4 is what old encoders wrote for 3); all others leave it."""
+"""Disposal methods of a frame before the next is drawn (old encoders wrote 4 for 3); all others leave the frame."""
 _EXTENSION, _IMAGE, _CONTROL = 0x21, 0x2C, 0xF9
 _INTERLACED = 0x40
 _MOST_BLOCKS = 400_000
-"""What is worth walking over; fifty megabytes have some two hundred thousand."""
+"""A limit on work; a file of fifty megabytes has about two hundred thousand blocks."""
 
 
 class Frame(NamedTuple):
-    """A frame: the bytes of its blocks, from its graphic control at `start` by its image descriptor at `image` to `end`; its
-    place on the canvas in pixels; and what its graphic control says of disposal and transparency."""
+    """A frame: the bytes of its blocks, from its graphic control at `start` by its image descriptor at `image` to
+    `end`; its position on the canvas in pixels; its disposal method and its transparency flag."""
 
     start: int
     image: int
@@ -37,8 +37,8 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A GIF whose blocks lie from `head` to `end`; `ends_early` says that its trailer is not there, but the end of the file or
-    something that is no block."""
+    """A GIF whose blocks lie from `head` to `end`. `ends_early` means that the trailer is missing: the file ends
+    before it, or has other bytes in its place."""
 
     width: int
     height: int
@@ -49,8 +49,8 @@ class Stream:
 
     @property
     def shows_through(self) -> bool:
-        """Whether what is behind the picture is seen where no frame says that it is transparent: where none has been
-        drawn yet, or one was disposed of. So browsers have it; by the letter of GIF89a it were the background colour."""
+        """Whether a part is transparent without a frame that has transparency: no frame covers it yet, or the frame
+        was disposed of. Browsers draw it so; GIF89a would use the background colour."""
         if any(frame.has_transparency for frame in self.frames):
             return any(
                 frame.disposal == TO_BACKGROUND and not frame.has_transparency for frame in self.frames[:-1]
@@ -69,8 +69,8 @@ class Stream:
 
     @property
     def needs_canvas(self) -> bool:
-        """Whether libvips shows it otherwise than browsers: its rows of an interlaced frame that reaches over the edge
-        are wrong, too."""
+        """Whether libvips renders the file differently from browsers: the transparency of `shows_through`, or an
+        interlaced frame that exceeds the canvas, whose rows libvips confuses."""
         return self.shows_through or any(
             frame.is_interlaced and frame.top + frame.height > self.height for frame in self.frames
         )
@@ -89,8 +89,8 @@ class Stream:
 
 
 def completed(content: bytes) -> Completed | None:
-    """The trailer may be lacking (GIF89a appendix A), if all images that have begun are there. Whether the last one is,
-    shows whether its decoder would take more data than there are, or what a file was filled up with."""
+    """The trailer may be missing (GIF89a appendix A) if every image that begins is complete. The last image is
+    complete if its decoder takes no data beyond its end, and no filling."""
     stream = read(content)
     if stream is None:
         return None
@@ -109,8 +109,8 @@ def completed(content: bytes) -> Completed | None:
 
 
 def read(content: bytes) -> Stream | None:
-    """The blocks of a GIF, or None when an image that has begun breaks off, or there are too many blocks. An image may lack
-    the mark behind its last block of data."""
+    """The blocks of a GIF, or None if an image is truncated or there are too many blocks. An image may lack the
+    terminator after its last data block."""
     if len(content) < 13:
         return None
     head = at = end = 13 + _colour_table_bytes(content[10])

@@ -1,5 +1,5 @@
-"""The boxes of an AVIF or HEIC picture (ISO/IEC 14496-12 4.2, 23008-12 6 and 9): where its data lie, and how its colours
-and its alpha are stored. No pixel is decoded."""
+"""The boxes of an AVIF or HEIC picture (ISO/IEC 14496-12 4.2, 23008-12 6 and 9): the position of its data, its
+colours and its alpha. No pixel is decoded."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:a
 
 
 class Box(NamedTuple):
-    """A box of the file: its type, where its head begins, and where its content starts and ends. `end` may lie behind
-    the end of the file."""
+    """A box of the file: its type, the start of its header, and the start and end of its content. `end` may lie
+    beyond the end of the file."""
 
     kind: bytes
     head: int
@@ -25,7 +25,7 @@ class Box(NamedTuple):
 
 
 class Property(NamedTuple):
-    """A property of items: its type, and its content."""
+    """A property of items: its type and its content."""
 
     kind: bytes
     content: bytes
@@ -33,8 +33,8 @@ class Property(NamedTuple):
 
 @dataclass(slots=True)
 class Items:
-    """The items of a file by their numbers. `extents` are (start, end) in the file; `references` lead from one item to
-    others, by type."""
+    """The items of a file by their numbers. `extents` are (start, end) in the file; `references` lead from one item
+    to others, by type."""
 
     primary: int = 0
     extents: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
@@ -47,12 +47,12 @@ class Items:
 
     @property
     def tiles(self) -> list[int]:
-        """The items whose pixels make the primary one; itself, where it is coded in one piece."""
+        """The items with the pixels of the primary item; the primary item itself if it is coded in one piece."""
         return [self.primary, *self.referred(b"dimg", self.primary)]
 
     @property
     def alphas(self) -> list[int]:
-        """The items that hold the alpha of the primary one."""
+        """The items with the alpha of the primary item."""
         return [
             start
             for (kind, start), ends in self.references.items()
@@ -61,7 +61,7 @@ class Items:
 
     @property
     def extents_of_picture(self) -> list[tuple[int, int]]:
-        """Where the data lie that pixels and alpha of the primary item are made of."""
+        """The positions of the data of the primary item's pixels and alpha."""
         alphas = [part for alpha in self.alphas for part in (alpha, *self.referred(b"dimg", alpha))]
         return [extent for item in (*self.tiles, *alphas) for extent in self.extents.get(item, ())]
 
@@ -76,7 +76,7 @@ class Items:
         return any(len(each) > 2 and each[2] & 0x10 for each in self.property_of_picture(b"av1C"))
 
     def property_of_picture(self, kind: bytes) -> list[bytes]:
-        """The properties of that type of the primary item; of its first tile, where it has none."""
+        """The properties of type `kind` of the primary item; of its first tile if it has none."""
         for item in self.tiles:
             found = [each.content for each in self.properties.get(item, ()) if each.kind == kind]
             if found:
@@ -84,7 +84,7 @@ class Items:
         return []
 
     def head_of(self, content: bytes, item: int, most: int) -> bytes:
-        """The first bytes of an item, `most` at most."""
+        """The first bytes of an item, at most `most`."""
         head = b""
         for start, end in self.extents.get(item, ()):
             if len(head) >= most:
@@ -100,7 +100,7 @@ class Items:
 
 
 def boxes(content: bytes, start: int, end: int) -> Iterator[Box]:
-    """The boxes from `start` up to `end`, or to what is none. Size 0 means to the end."""
+    """The boxes from `start` up to `end`, or up to an invalid one. Size 0 means to the end."""
     for _ in range(_MOST_ENTRIES):
         if start + 8 > end:
             return
@@ -117,7 +117,7 @@ def boxes(content: bytes, start: int, end: int) -> Iterator[Box]:
 
 
 def items(content: bytes) -> Items | None:
-    """The items that a file's `meta` box tells of; None where there is none, or it is broken."""
+    """The items in a file's `meta` box; None if the box is missing or invalid."""
     for box in boxes(content, 0, len(content)):
         if box.kind == b"meta" and box.end <= len(content):
             try:
@@ -128,8 +128,8 @@ def items(content: bytes) -> Items | None:
 
 
 def completed(content: bytes) -> Completed | None:
-    """All data of the picture's items must lie inside of the file. Tracks have data of their own: with them, and where
-    no item is found, every box must end there."""
+    """All data of the picture's items must lie within the file. Tracks have data that the items do not list: in a
+    file with tracks, or without items, every box must end within the file."""
     top = list(boxes(content, 0, len(content)))
     if not any(box.kind in (b"mdat", b"meta") for box in top):
         return None
@@ -140,7 +140,7 @@ def completed(content: bytes) -> Completed | None:
         return Completed(content) if all(end <= len(content) for _, end in extents) else None
     if not extents or (last.kind in (b"mdat", b"moov") and any(box.kind == b"moov" for box in top)):
         return None
-    # What is cut are notes, or it is no box at all.
+    # The truncated part is metadata, or not a box.
     end = len(content) if last.kind == b"mdat" else last.head
     if any(extent_end > end for _, extent_end in extents) or (
         last.kind == b"mdat" and last.end - end > _MOST_PADDED
@@ -150,11 +150,11 @@ def completed(content: bytes) -> Completed | None:
 
 
 class _Broken(Exception):
-    """A table claims more than it has."""
+    """A table claims more entries than it has."""
 
 
 class _Reader:
-    """Big-endian numbers of a box, one after another."""
+    """Reads the big-endian numbers of a box in order."""
 
     def __init__(self, content: bytes, box: Box) -> None:
         if box.end - box.start > _MOST_TABLE_BYTES:
@@ -228,7 +228,7 @@ def _read_references(content: bytes, box: Box, found: Items) -> None:
 
 
 def _read_properties(content: bytes, box: Box, found: Items) -> None:
-    """ISO/IEC 14496-12 8.11.14: the properties, and which item has which."""
+    """ISO/IEC 14496-12 8.11.14: the properties, and their association with items."""
     properties: list[Property] = []
     for part in boxes(content, box.start, box.end):
         if part.kind == b"ipco":
@@ -241,8 +241,8 @@ def _read_properties(content: bytes, box: Box, found: Items) -> None:
             head = reader.number(4)
             is_wide = head & 1
             for _ in reader.count(4):
-                mine = found.properties.setdefault(reader.number(4 if head >> 24 else 2), [])
+                associated = found.properties.setdefault(reader.number(4 if head >> 24 else 2), [])
                 for _ in reader.count(1):
                     index = reader.number(2) & 0x7FFF if is_wide else reader.number(1) & 0x7F
                     if 0 < index <= len(properties):
-                        mine.append(properties[index - 1])
+                        associated.append(properties[index - 1])

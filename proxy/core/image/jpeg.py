@@ -1,4 +1,5 @@
-"""The segments of a JPEG (ITU-T T.81, B): how many scans it has, and whether all that it promises are there."""
+"""The segments of a JPEG (ITU-T T.81, B): its number of scans, and whether all scans that its header announces are
+present."""
 
 import re
 from collections.abc import Iterator
@@ -8,20 +9,20 @@ from typing import NamedTuple
 from proxy.core.image.completed import FILLING, Completed
 
 _MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
-"""Those that begin a segment, and those of the start and the end; no restart, no stuffed byte, no fill."""
+"""Markers that begin a segment, SOI and EOI; no restart marker, stuffed byte or fill byte."""
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _SOI, _EOI, _SOS, _DRI = 0xD8, 0xD9, 0xDA, 0xDD
 _NO_FRAMES = (0xC4, 0xC8, 0xCC)
 _HUFFMAN_FRAMES = (0xC0, 0xC1, 0xC2)
 _PROGRESSIVE = 0xC2
 _MOST_SEGMENTS = 10_000
-"""What is worth walking over; a picture has some tens."""
+"""A limit on work; a picture has some tens."""
 _COEFFICIENTS = 64
 _ENDS = (b"\xff\xd9", b"\xaa" * 64 + b"\xff\xd9")
 
 
 class _Segment(NamedTuple):
-    """A marker at `start`, with what its length says belongs to it, up to `end`."""
+    """A marker at `start` with its segment, up to `end`."""
 
     marker: int
     start: int
@@ -29,8 +30,8 @@ class _Segment(NamedTuple):
 
 
 def scans(content: bytes, most: int) -> int:
-    """How often a JPEG goes over its picture, counted up to one more than `most`: each scan costs as much as all of it
-    (T.81 G.1.1). What follows the end of the picture, a film perhaps, is none of it."""
+    """The number of scans of a JPEG, counted up to one more than `most`: each scan costs as much as a whole decode
+    (T.81 G.1.1). Scans after the end of the picture, perhaps of an embedded film, do not count."""
     count = 0
     for number, segment in enumerate(_segments(content)):
         if segment.marker == _EOI or count > most:
@@ -42,19 +43,19 @@ def scans(content: bytes, most: int) -> int:
 
 
 def completed(content: bytes) -> Completed | None:
-    """Without an end mark, all scans that the header promises have to be there. Whether the last of them is whole, only
-    its pixels tell."""
-    promise, end = _Promise(), len(content)
+    """Without an end marker, all scans that the header announces must be present. Only the pixels show whether the
+    last scan is complete."""
+    progress, end = _ScanProgress(), len(content)
     for number, (marker, start, after) in enumerate(_segments(content)):
         if marker == _EOI:
             return Completed(content)
-        if after > len(content) or (marker == _SOI and promise.lacking):
+        if after > len(content) or (marker == _SOI and progress.missing_bits):
             end = start
             break
         if number >= _MOST_SEGMENTS:
             return Completed(content) if content.find(b"\xff\xd9", start) != -1 else None
-        promise.read(marker, content[start + 4 : after], after)
-    if not promise.is_kept(content[:end]):
+        progress.read(marker, content[start + 4 : after], after)
+    if not progress.is_complete(content[:end]):
         return None
     picture = content[:end].rstrip(b"\xff")
     if picture.endswith(FILLING):
@@ -64,36 +65,35 @@ def completed(content: bytes) -> Completed | None:
 
 
 def _segments(content: bytes) -> Iterator[_Segment]:
-    """The segments behind the first marker (T.81 B.1.1.4). Coded data and junk between them are stepped over, as decoders
-    do."""
+    """The segments after the first marker (T.81 B.1.1.4). Like decoders, skips coded data and junk between them."""
     at = 2
     while (found := _MARKER.search(content, at)) is not None:
         marker, end = found[1][0], found.end()
         if marker not in (_SOI, _EOI):
-            # A length below two is broken, and left to the decoder: it still moves on.
+            # A length below two is invalid; the decoder rejects it.
             end += max(2, _number(content, end))
         yield _Segment(marker, found.start(), end)
         at = end
 
 
 @dataclass(slots=True)
-class _Promise:
-    """What the headers of a JPEG say of its scans. `lacking` are the bits that are still to come, of each component and
+class _ScanProgress:
+    """The scans that the headers of a JPEG announce. `missing_bits` counts the bits not sent yet, by component and
     coefficient (T.81 G.1.1.1)."""
 
     frame: int = 0
     header: bytes = b""
     interval: int = 0
-    lacking: dict[int, dict[int, int]] = field(default_factory=dict)
+    missing_bits: dict[int, dict[int, int]] = field(default_factory=dict)
     scan: bytes = b""
     scan_start: int = 0
 
     def read(self, marker: int, content: bytes, end: int) -> None:
-        """A segment, whose content is `told`, up to `end`."""
+        """Takes the segment of `marker` with its `content`, which ends at `end`."""
         if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES:
             self.frame, self.header = marker, content
-            # At first more than there can be.
-            self.lacking = {part: dict.fromkeys(range(_COEFFICIENTS), 16) for part in content[6::3]}
+            # Initially more than any scan has.
+            self.missing_bits = {part: dict.fromkeys(range(_COEFFICIENTS), 16) for part in content[6::3]}
         elif marker == _DRI:
             self.interval = _number(content, 0)
         elif marker == _SOS and content:
@@ -103,18 +103,17 @@ class _Promise:
             if self.frame != _PROGRESSIVE:
                 span, left = range(_COEFFICIENTS), 0
             for part in self.scan:
-                if part in self.lacking:
-                    self.lacking[part].update((place, left) for place in span if place < _COEFFICIENTS)
+                if part in self.missing_bits:
+                    self.missing_bits[part].update((at, left) for at in span if at < _COEFFICIENTS)
 
-    def is_kept(self, content: bytes) -> bool:
-        """Whether every coefficient has come to its last bit, and the last scan has all its restart markers, which a
-        decoder would wait for (T.81 B.2.4.4)."""
+    def is_complete(self, content: bytes) -> bool:
+        """Whether every coefficient has all its bits, and the last scan has all its restart markers (T.81 B.2.4.4)."""
         if self.frame not in _HUFFMAN_FRAMES or any(
-            left for places in self.lacking.values() for left in places.values()
+            left for bits in self.missing_bits.values() for left in bits.values()
         ):
             return False
-        if not self.interval or not self.lacking:
-            return bool(self.lacking)
+        if not self.interval or not self.missing_bits:
+            return bool(self.missing_bits)
         height, width = _number(self.header, 1), _number(self.header, 3)
         sampling = {
             part: (both >> 4, both & 15)

@@ -1,4 +1,4 @@
-"""What an original may cost to decode, checked on its header before a pixel is read."""
+"""Limits on the cost of decoding an original, checked on its header before a pixel is decoded."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ _HEIF = frozenset({Format.AVIF, Format.HEIC})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputLimits:
-    """Bounds of one original. HEIF has its own: its decoders hold the whole picture several times over."""
+    """Limits of one original. HEIF has its own pixel limit: its decoders hold the whole picture several times."""
 
     max_bytes: int
     max_side_px: int
@@ -21,11 +21,11 @@ class InputLimits:
 
 
 def check(limits: InputLimits, kind: Format, size: Size, frames: int) -> None:
-    """Raises OriginalTooLarge. `frames` is how many will be decoded; all their pixels count."""
+    """Raises OriginalTooLarge. `frames` is the number of frames to decode; the pixels of all of them count."""
     if max(size) > limits.max_side_px:
         raise OriginalTooLarge(f"a side of the original is longer than {limits.max_side_px} pixels")
     if frames > limits.max_frames:
         raise OriginalTooLarge(f"the original has more than {limits.max_frames} frames")
     most = limits.max_pixels_heif if kind in _HEIF else limits.max_pixels
     if pixels(size) * frames > most:
-        raise OriginalTooLarge(f"the original has more than {most} pixels in the frames that are needed")
+        raise OriginalTooLarge(f"the original has more than {most} pixels in the frames to decode")

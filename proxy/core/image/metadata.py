@@ -1,7 +1,7 @@
-"""What `/info/` tells of an original: its fields, and what of a picture's own notes may be shown."""
+"""The fields of `/info/`, and the EXIF entries that it may include."""
 
 import encodings.latin_1
-import encodings.utf_16_be  # noqa: F401 (a worker in its sandbox can open no file to load them from)
+import encodings.utf_16_be  # noqa: F401 (the sandbox of a worker forbids to load them later)
 import hashlib
 import json
 import re
@@ -13,11 +13,11 @@ FIELDS = (
     *("width", "height", "format", "bytes", "pages", "orientation", "alpha", "profile", "exif", "etag"),
     *("thumbhash", "blurhash", "dominant", "palette"),
 )
-_MOST_NOTES = 64
-_LONGEST_NOTE = 200
+_MAX_ENTRIES = 64
+_MAX_VALUE_LENGTH = 200
 _EXIF = re.compile(r"exif-ifd([0-4])-([A-Za-z0-9]{1,64})")
-_GPS, _THUMBNAIL = "3", "1"
-_SHOWN = re.compile(r"(.*), [A-Za-z0-9 ]+, [0-9]+ components, [0-9]+ bytes\)", re.DOTALL)
+_LOCATION, _THUMBNAIL = "3", "1"
+_VIPS_VALUE = re.compile(r"(.*), [A-Za-z0-9 ]+, [0-9]+ components, [0-9]+ bytes\)", re.DOTALL)
 _OPAQUE = frozenset(
     {"MakerNote", "PrintImageMatching", "Padding", "OffsetSchema", "XMLPacket", "InterColorProfile"}
 )
@@ -34,7 +34,7 @@ _DEFAULTS = {
     ("4", "InteroperabilityIndex"): 0x0001,
     ("4", "InteroperabilityVersion"): 0x0002,
 }
-"""Directory and name of what a picture has to have by the standard, with its tag: libexif makes it up where it lacks."""
+"""Directory, name and tag of entries that the standard requires: libexif adds them if they are missing."""
 _CHANGED = {
     ("0", "XResolution"): 0x011A,
     ("0", "YResolution"): 0x011B,
@@ -42,13 +42,13 @@ _CHANGED = {
     ("0", "Copyright"): 0x8298,
     ("2", "UserComment"): 0x9286,
 }
-"""Those that libvips or libexif tell otherwise than the file."""
+"""Entries that libvips or libexif report differently from the file."""
 
 
 def exif(fields: dict[str, str], block: bytes, *, gps: bool) -> dict[str, str]:
-    """Notes of the camera, from libvips' fields of them, as far as they stand in the file's own EXIF `block`. Where a
-    picture was taken is told only with `gps`."""
-    notes: dict[str, str] = {}
+    """EXIF entries from libvips' `fields`, limited to those that the file's own EXIF `block` has. The location is
+    included only with `gps`."""
+    entries: dict[str, str] = {}
     file = Exif(block)
     for field, value in sorted(fields.items()):
         match = _EXIF.fullmatch(field)
@@ -59,17 +59,17 @@ def exif(fields: dict[str, str], block: bytes, *, gps: bool) -> dict[str, str]:
             continue
         if (changed := _CHANGED.get((match[1], match[2]))) is not None:
             value = file.text((match[1], changed)) or ""
-        if not gps and (match[1] == _GPS or "gps" in match[2].lower()):
+        if not gps and (match[1] == _LOCATION or "gps" in match[2].lower()):
             continue
-        text = _UNFIT.sub("", _value(value)).strip()[:_LONGEST_NOTE]
-        if text and len(notes) < _MOST_NOTES:
-            notes[match[2]] = text
-    return notes
+        text = _UNFIT.sub("", _value(value)).strip()[:_MAX_VALUE_LENGTH]
+        if text and len(entries) < _MAX_ENTRIES:
+            entries[match[2]] = text
+    return entries
 
 
 def _value(value: str) -> str:
-    """Of `value (value in words, type, n components, m bytes)`: the words, where there are any."""
-    match = _SHOWN.fullmatch(value)
+    """Of `value (value in words, type, n components, m bytes)`: the words if there are any, else the value."""
+    match = _VIPS_VALUE.fullmatch(value)
     if match is None:
         return value
     both = match[1]
@@ -81,11 +81,11 @@ def _value(value: str) -> str:
 
 
 def profile_name(profile: bytes) -> str:
-    """What an ICC profile calls itself (ICC.1:2022 9.2.41, 10.15; or its older form); empty if it does not."""
+    """The description in an ICC profile (ICC.1:2022 9.2.41, 10.15; or the older form); empty if it has none."""
     for at in range(132, min(len(profile), 132 + 12 * int.from_bytes(profile[128:132], "big")), 12):
         if profile[at : at + 4] == b"desc":
             start, size = (int.from_bytes(profile[at + part : at + part + 4], "big") for part in (4, 8))
-            return _UNFIT.sub("", _description(profile[start : start + size]))[:_LONGEST_NOTE]
+            return _UNFIT.sub("", _description(profile[start : start + size]))[:_MAX_VALUE_LENGTH]
     return ""
 
 
@@ -100,18 +100,19 @@ def _description(tag: bytes) -> str:
 
 
 def with_etag(body: bytes, tag: str) -> bytes:
-    """The same, with the entity tag the original itself has."""
+    """The JSON `body` with the entity tag of the original itself."""
     document = json.loads(body)
     document["etag"] = tag
     return json.dumps({name: document.get(name) for name in FIELDS}).encode()
 
 
 def only_fields(body: bytes, fields: Sequence[str]) -> bytes:
-    """These fields of it."""
+    """The JSON `body` reduced to `fields`."""
     document = json.loads(body)
     return json.dumps({name: document.get(name) for name in fields}).encode()
 
 
 def info_key(key: str, fields: Sequence[str]) -> str:
-    """Hex SHA-256 for the entity tag of that selection of what has this `key`; all of it, if there are no fields."""
+    """Hex SHA-256 for the entity tag of the selection `fields` of the description with `key`; `key` itself without
+    fields."""
     return hashlib.sha256(f"{key} {','.join(fields)}".encode()).hexdigest() if fields else key

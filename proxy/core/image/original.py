@@ -1,4 +1,4 @@
-"""An original: where it is, and which it is exactly."""
+"""An original: its reference and its identity."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _NO_LETTER = re.compile(r"[^\w/.~:?=,;@+% -]")
 
 @dataclass(frozen=True, slots=True)
 class OriginalRef:
-    """Where an original is: the name of its source and its key there, decoded."""
+    """The name of a source and a decoded key of it."""
 
     source: str
     key: str
@@ -25,8 +25,8 @@ class OriginalRef:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which original, exactly: `version` changes with its bytes wherever the source can tell, `generation` with every
-    purge that covers it."""
+    """One exact state of an original: `version` changes with its bytes if the source can tell, `generation` with
+    every purge that covers it."""
 
     ref: OriginalRef
     version: str
@@ -34,16 +34,15 @@ class Identity:
 
 
 def forms(text: str) -> tuple[str, ...]:
-    """`text`, then its Unicode normal forms NFC and NFD as far as they differ: file systems and keyboards spell one name in
-    either."""
+    """`text`, then its Unicode normal forms NFC and NFD if they differ: file systems and keyboards use either."""
     if text.isascii():
         return (text,)
     return tuple(dict.fromkeys((text, normalize("NFC", text), normalize("NFD", text))))
 
 
 def missing(ref: OriginalRef, why: str = "") -> OriginalNotFound:
-    """That there is no such original: the key that was looked for, without what would let its bearer in and with what is no
-    letter of any script percent-encoded, and the source."""
+    """The error for a missing original. It names the source and the key, with credentials masked and unusual
+    characters percent-encoded."""
     shown = without_secrets(ref.key)
     shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
     spelled = _NO_LETTER.sub(lambda match: quote(match[0], errors="replace"), shown)

@@ -1,6 +1,6 @@
-"""Small pictures of a picture: ThumbHash (Evan Wallace, 2023), BlurHash (Wolt, 2018), its main colours.
+"""Placeholders of a picture: ThumbHash (Evan Wallace, 2023), BlurHash (Wolt, 2018) and the main colours.
 
-Pixels come as rows of red, green, blue and alpha, a byte each; a few dozen a side is all that these can tell.
+Pixels come as rows of red, green, blue and alpha, a byte each; a few dozen a side suffice.
 """
 
 import base64
@@ -13,12 +13,12 @@ _BASE83 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-
 _PALETTE = 5
 _OPAQUE_ENOUGH = 128
 _BIN_BITS = 3
-_APART = 48
-"""How far, in sRGB units, colours of a palette are at least from each other."""
+_MIN_DISTANCE = 48
+"""The smallest distance between two colours of a palette, in sRGB units."""
 
 
 class Pixels(NamedTuple):
-    """A picture of `width` by `height`; four bytes a pixel."""
+    """A picture of `width` by `height` pixels; four bytes a pixel."""
 
     width: int
     height: int
@@ -26,7 +26,7 @@ class Pixels(NamedTuple):
 
 
 def thumbhash(pixels: Pixels) -> str:
-    """In base64, about 25 bytes, alpha and aspect included."""
+    """A ThumbHash in base64, about 25 bytes, with alpha and aspect."""
     width, height, rgba = pixels
     alphas = [value / 255 for value in rgba[3::4]]
     total = sum(alphas)
@@ -82,7 +82,7 @@ class _Waves(NamedTuple):
 
 
 def _dct(plane: Sequence[float], pixels: Pixels, across: int, down: int) -> _Waves:
-    """The lowest waves of a plane, above the diagonal, those but the first brought to 0 to 1."""
+    """The lowest cosine terms of a plane, above the diagonal; all but the first are scaled to 0 to 1."""
     width, height, _ = pixels
     columns = [[math.cos(math.pi / width * at * (x + 0.5)) for x in range(width)] for at in range(across)]
     mean, rest, scale = 0.0, list[float](), 0.0
@@ -105,7 +105,7 @@ def _dct(plane: Sequence[float], pixels: Pixels, across: int, down: int) -> _Wav
 
 
 def blurhash(pixels: Pixels) -> str:
-    """Of four waves along the longer side and three along the other; what is transparent counts as white."""
+    """A BlurHash of four terms along the longer side and three along the other; transparent pixels count as white."""
     width, height, rgba = pixels
     across, down = (4, 3) if width >= height else (3, 4)
     planes = [
@@ -142,7 +142,7 @@ def blurhash(pixels: Pixels) -> str:
 
 
 def palette(pixels: Pixels) -> list[str]:
-    """The main colours, the most common first, as `#rrggbb`; none of a picture that is all transparent."""
+    """The main colours, the most common first, as `#rrggbb`; empty for a fully transparent picture."""
     bins: defaultdict[tuple[int, ...], list[tuple[int, ...]]] = defaultdict(list)
     rgba = pixels.rgba
     for at in range(0, len(rgba), 4):
@@ -152,7 +152,7 @@ def palette(pixels: Pixels) -> list[str]:
     found: list[tuple[int, ...]] = []
     for colours in sorted(bins.values(), key=lambda colours: (-len(colours), colours)):
         mean = tuple(_round(sum(values) / len(colours)) for values in zip(*colours, strict=True))
-        if all(math.dist(mean, other) >= _APART for other in found):
+        if all(math.dist(mean, other) >= _MIN_DISTANCE for other in found):
             found.append(mean)
         if len(found) == _PALETTE:
             break
@@ -164,12 +164,12 @@ def _times(one: float, other: float) -> float:
 
 
 def _round(value: float) -> int:
-    """Halves up, as both hashes have it."""
+    """Rounds halves up, as both hashes require."""
     return math.floor(value + 0.5)
 
 
 def _linear(value: float) -> float:
-    """Light of an sRGB value, 0 to 255 (IEC 61966-2-1)."""
+    """Linear light of an sRGB value, 0 to 255 (IEC 61966-2-1)."""
     share = value / 255
     return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
 

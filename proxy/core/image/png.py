@@ -1,4 +1,4 @@
-"""The chunks of a PNG (3rd edition, 5): a walk over them, and whether all rows of the picture are there."""
+"""The chunks of a PNG (3rd edition, 5), and whether all rows of the picture are present."""
 
 import struct
 import zlib
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from proxy.core.image.completed import FILLING, Completed
 
 _MOST_CHUNKS = 200_000
-"""What is worth walking over; fifty megabytes have some six thousand."""
+"""A limit on work; a file of fifty megabytes has about six thousand chunks."""
 _MOST_BYTES = 1 << 30
 _PART_BYTES = 1 << 16
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -16,8 +16,8 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 
 
 class Chunk(NamedTuple):
-    """A chunk whose length is at `at` and whose data begin at `start`. Its checksum, which ends at `end`, may lie behind
-    the end of the file."""
+    """A chunk with its length field at `at` and its data from `start`. Its checksum ends at `end`, which may lie
+    beyond the end of the file."""
 
     name: bytes
     at: int
@@ -28,7 +28,7 @@ class Chunk(NamedTuple):
         return content[self.start : self.end - 4]
 
     def is_sound(self, content: bytes) -> bool:
-        """Whether it is all there, and its checksum is right."""
+        """Whether the chunk is complete and its checksum is right."""
         return (
             zlib.crc32(content[self.start - 4 : self.end - 4]).to_bytes(4, "big")
             == content[self.end - 4 : self.end]
@@ -36,7 +36,7 @@ class Chunk(NamedTuple):
 
 
 def chunks(content: bytes) -> Iterator[Chunk]:
-    """The chunks up to the last, or to what is none."""
+    """The chunks up to the last or to an invalid one."""
     at = 8
     for _ in range(_MOST_CHUNKS):
         name = content[at + 4 : at + 8]
@@ -48,7 +48,8 @@ def chunks(content: bytes) -> Iterator[Chunk]:
 
 
 def completed(content: bytes) -> Completed | None:
-    """The picture is in the IDAT chunks (11.2.3); what follows them may be cut, and the checksums of the last one."""
+    """The IDAT chunks hold the picture (11.2.3); the chunks after them may be truncated, and so may the checksum of
+    the last one."""
     data: list[Chunk] = []
     end = 8
     for chunk in chunks(content):
@@ -64,7 +65,7 @@ def completed(content: bytes) -> Completed | None:
     if data[-1].end <= end:
         picture = content[:end] + _packed(b"IEND", b"")
         return Completed(picture, (picture,))
-    # What a cut file was filled up with would pass for rows.
+    # The padding of a truncated file would count as rows.
     rows = _rows(content.rstrip(b"\0") if content.endswith(FILLING) else content, data)
     if rows is None:
         return None
@@ -72,25 +73,25 @@ def completed(content: bytes) -> Completed | None:
 
 
 def _rows(content: bytes, data: list[Chunk]) -> bytes | None:
-    """What these chunks hold, compressed anew with the end that it lacks; None where a row is lacking, or a chunk before
+    """The data of these chunks, compressed again with the missing end; None if a row is missing, or a chunk before
     the last is damaged."""
     if not all(chunk.is_sound(content) for chunk in data[:-1]):
         return None
-    wanted, got, rows = _row_bytes(content), 0, []
+    expected, got, rows = _row_bytes(content), 0, []
     inflated, deflated = zlib.decompressobj(), zlib.compressobj(1)
     try:
         for chunk in data:
             rest = chunk.data(content)
-            while got < wanted and (part := inflated.decompress(rest, _PART_BYTES)):
+            while got < expected and (part := inflated.decompress(rest, _PART_BYTES)):
                 rest, got = inflated.unconsumed_tail, got + len(part)
                 rows.append(deflated.compress(part))
     except zlib.error:
         return None
-    return b"".join(rows) + deflated.flush() if got >= wanted else None
+    return b"".join(rows) + deflated.flush() if got >= expected else None
 
 
 def _row_bytes(content: bytes) -> int:
-    """The bytes of all rows with their filters (7.2, 8.1); more than a gigabyte is not looked for."""
+    """The size of all rows with their filter bytes (7.2, 8.1); sizes above a gigabyte are not computed."""
     width, height, depth, colour, _, _, interlaced = struct.unpack(
         ">IIBBBBB", content[16:29].ljust(13, b"\0")
     )

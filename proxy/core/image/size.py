@@ -14,7 +14,7 @@ class Size(NamedTuple):
 
 
 class Box(NamedTuple):
-    """A rectangle in pixels, from the upper left corner."""
+    """A rectangle in pixels; `left` and `top` are its upper left corner."""
 
     left: int
     top: int

@@ -1,1 +1,1 @@
-"""Addresses, hops and circuit breakers, as values."""
+"""Addresses, trusted proxies and circuit breakers, as values."""

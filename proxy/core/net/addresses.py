@@ -1,7 +1,7 @@
-"""Which addresses are the public internet's, and nobody's inside: the answer does not depend on how one is spelled.
+"""Decides whether an address belongs to the public internet, whatever notation it is written in.
 
-IPv6 is judged by what is global unicast, less what embeds or tunnels something else (RFC 6890, RFC 4291; IANA's
-special-purpose registries); IPv4 by what is not set aside.
+An IPv6 address must be global unicast and must not embed or tunnel another address (RFC 6890, RFC 4291; the IANA
+special-purpose registries). An IPv4 address must not be reserved.
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ _NOT_GLOBAL = tuple(
 _NOT_PUBLIC = tuple(
     map(
         ipaddress.IPv4Network,
-        # IETF protocols, multicast, relays of 6to4, AS112 twice, and the host that every machine of Azure can ask.
+        # IETF protocols, multicast, 6to4 relays, AS112 twice, and the host that serves every Azure machine.
         (
             "192.0.0.0/24",
             "224.0.0.0/4",
@@ -35,7 +35,7 @@ _ISATAP = 0x5EFE
 
 
 def is_public(address: str) -> bool:
-    """Whether an address, as the system hands it to connect, is a host of the public internet."""
+    """Whether `address`, in the form in which connect takes it, is a host of the public internet."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

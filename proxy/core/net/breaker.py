@@ -1,25 +1,23 @@
-"""When to leave a failing neighbour alone: a circuit breaker, and a budget for retries.
-
-Pure: whoever asks brings the time. Nothing here waits or calls.
-"""
+"""A circuit breaker and a retry budget for a remote host. Pure: the time is an argument."""
 
 
 class Breaker:
-    """Opens after `failures` in a row; open, it lets one call through every `pause_s` seconds, and closes with the
-    first that succeeds. Times are points on the Clock."""
+    """Opens after `failures` consecutive failures. While open it is half-open once every `pause_s` seconds: it lets
+    one call through, and closes if that call succeeds. Times are points on the Clock."""
 
     def __init__(self, *, failures: int, pause_s: float) -> None:
-        self._most = failures
+        self._max_failures = failures
         self._pause_s = pause_s
         self._failures = 0
         self._probe_at_s = 0.0
 
     @property
     def open(self) -> bool:
-        return self._failures >= self._most
+        return self._failures >= self._max_failures
 
     def admits(self, now_s: float) -> bool:
-        """Whether to call now; a call that was let through while open must report back, or another follows."""
+        """Whether a call may be made now. A call that an open breaker lets through must report its result; without a
+        result the next one follows after `pause_s`."""
         if not self.open:
             return True
         if now_s < self._probe_at_s:
@@ -36,7 +34,7 @@ class Breaker:
 
 
 class RetryBudget:
-    """Lets retries be a tenth of the calls: each call earns a tenth, a retry costs one. A few may be saved up."""
+    """Limits retries to a tenth of the calls: each call earns a tenth, a retry costs one. At most `MOST` are saved."""
 
     SHARE = 0.1
     MOST = 10.0
@@ -45,11 +43,11 @@ class RetryBudget:
         self._saved = 1.0
 
     def earn(self) -> None:
-        """One call was made."""
+        """Records one call."""
         self._saved = min(self.MOST, self._saved + self.SHARE)
 
     def spend(self) -> bool:
-        """Whether one call may be made again."""
+        """Whether one call may be retried."""
         if self._saved < 1.0:
             return False
         self._saved -= 1.0

@@ -1,7 +1,7 @@
-"""Whose word counts: which neighbours may say for whom they ask.
+"""Trusted proxies: the peers whose forwarding headers (X-Forwarded-For and others) the node believes.
 
-Pure. An address is text as a socket has it; a unix socket's peer is empty, and is trusted: who may connect there is for
-the file system to say.
+Pure. An address is text as a socket reports it. The peer of a unix socket has an empty address and is trusted: the
+permissions of the socket file decide which process may connect.
 """
 
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ Network = IPv4Network | IPv6Network
 
 
 class TrustedProxies:
-    """Trusts the peers of unix sockets, and those in `networks`."""
+    """Trusts the peers of unix sockets and those in `networks`."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self._networks = tuple(networks)
 
     def trusts(self, address: str) -> bool:
-        """Whether what this peer says of its client is believed."""
+        """Whether the forwarding headers of this peer count."""
         if not address:
             return True
         plain = _plain(address)
         return plain is not None and any(plain in network for network in self._networks)
 
     def client(self, peer: str, forwarded: str) -> str:
-        """Who asked: the last address of X-Forwarded-For that is no trusted hop itself, or `peer`."""
+        """The client's address: the last address of X-Forwarded-For that is not a trusted proxy, or `peer`."""
         client = peer
         for entry in reversed(forwarded.split(",")):
             address = _plain(entry.strip())
@@ -37,7 +37,7 @@ class TrustedProxies:
 
 
 def _plain(address: str) -> IPv4Address | IPv6Address | None:
-    """The address, IPv4 where it is only dressed as IPv6; None if it is none."""
+    """The address, an IPv4-mapped IPv6 address as IPv4; None for another text."""
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,1 +1,1 @@
-"""What is to be done with a picture."""
+"""Transforms, and the plans they resolve to."""

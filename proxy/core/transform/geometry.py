@@ -1,6 +1,6 @@
-"""Sizes, boxes and offsets: ALL rounding of the node lives here, in integers. Half pixels round up.
+"""Sizes, boxes and offsets in integers. All rounding of sizes is done in this file. Half pixels round up.
 
-Every side is at least 1. Nothing here knows of formats, URLs or pixels.
+Every side is at least 1.
 """
 
 from proxy.core.image.size import Box, Size
@@ -13,12 +13,12 @@ def ratio(number: int, above: int, below: int) -> int:
 
 
 def multiplied(side_px: int | None, dpr_percent: int | None) -> int | None:
-    """A side times a device pixel ratio given in per cent."""
+    """A side times a device pixel ratio in per cent."""
     return None if side_px is None else ratio(side_px, dpr_percent or 100, 100)
 
 
 def scaled_into(size: Size, max_side_px: int) -> Size:
-    """`size`, or where a side exceeds `max_side_px`, the same aspect with its longer side that long."""
+    """`size`; if a side exceeds `max_side_px`, the same aspect with its longer side that long."""
     longest = max(size)
     if longest <= max_side_px:
         return size
@@ -26,7 +26,8 @@ def scaled_into(size: Size, max_side_px: int) -> Size:
 
 
 def inside(original: Size, box: Size, *, enlarge: bool) -> Size:
-    """The largest size of `original`'s aspect within `box`; `original` itself if it fits and may not grow."""
+    """The largest size of `original`'s aspect within `box`; `original` itself if it is smaller and `enlarge` is
+    False."""
     if not enlarge and original.width <= box.width and original.height <= box.height:
         return original
     if original.width * box.height >= original.height * box.width:
@@ -46,7 +47,7 @@ def outside(original: Size, box: Size, max_side_px: int | None) -> Size:
 
 
 def crop_box(size: Size, box: Size, point: FocalPoint) -> Box:
-    """`box` centred on `point` and pushed back inside `size`, which covers it."""
+    """`box` centred on `point` and moved to lie within `size`, which covers it."""
     return Box(
         _pushed_back(point.x * size.width - box.width / 2, size.width - box.width),
         _pushed_back(point.y * size.height - box.height / 2, size.height - box.height),
@@ -60,7 +61,7 @@ def _pushed_back(offset: float, room: int) -> int:
 
 
 def pad_offset(size: Size, canvas: Size, place: FocalPoint) -> tuple[int, int]:
-    """Where the upper left corner of `size` lies on `canvas`, its spare room split by `place`."""
+    """The upper left corner of `size` on `canvas`; `place` divides the free space."""
     return (
         int((canvas.width - size.width) * place.x + 0.5),
         int((canvas.height - size.height) * place.y + 0.5),

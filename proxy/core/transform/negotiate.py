@@ -1,7 +1,7 @@
-"""Accept to class to format: the only place where a request header chooses what a picture is encoded as.
+"""Content negotiation: reduces Accept to a class, and chooses the output format from the class (RFC 9110 12.5.1).
 
-A header is reduced to the set of modern formats it accepts before any key is made, so that a URL has at most
-three entries whatever browsers send (RFC 9110 12.5.1; never 406).
+The class is the set of modern formats that the header accepts, so that a URL has at most three cache entries whatever
+browsers send. The node never answers 406.
 """
 
 import re
@@ -17,15 +17,15 @@ AcceptClass = frozenset[Format]
 _MODERN = {TRAITS[kind].mime: kind for kind in (Format.AVIF, Format.WEBP)}
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
 _OWS = " \t"
-"""Optional white space (RFC 9110 5.6.3); what else Unicode calls white is part of a name."""
+"""Optional white space (RFC 9110 5.6.3); other Unicode white space is part of a name."""
 _QVALUE = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 
 
 def accept_class(accept: str) -> AcceptClass:
     """The modern formats that `accept` names and does not refuse.
 
-    `*/*` and `image/*` promise nothing modern: every client sends them. A weight of 0, or one that is not a
-    qvalue (RFC 9110 12.4.2), refuses, wherever else the type is named.
+    `*/*` and `image/*` accept no modern format, because every client sends them. A weight of 0, or one that is not a
+    qvalue (RFC 9110 12.4.2), refuses the type even if the header names it again.
     """
     accepted: set[Format] = set()
     refused: set[Format] = set()
@@ -49,7 +49,7 @@ def _weighs(parameters: list[str]) -> bool:
 def choose(
     transform: Transform, accepted: AcceptClass, auto: tuple[Format, ...], facts: Facts | None
 ) -> Format:
-    """The output format. `facts` may be None only where `asked.needs_facts` is False."""
+    """The output format. `facts` may be None only if `transform.needs_facts` is False."""
     if isinstance(transform.format, Format):
         return transform.format
     assert facts is not None
@@ -57,7 +57,7 @@ def choose(
         return _choose_auto(transform, accepted, auto, facts)
     if TRAITS[facts.format].shown:
         return facts.format
-    return _promised(transform, facts)
+    return _universal(transform, facts)
 
 
 def _choose_auto(
@@ -66,15 +66,16 @@ def _choose_auto(
     usable = [kind for kind in auto if kind in accepted]
     if facts.animated:
         return Format.WEBP if Format.WEBP in usable else Format.GIF
-    return usable[0] if usable else _promised(transform, facts)
+    return usable[0] if usable else _universal(transform, facts)
 
 
-def _promised(transform: Transform, facts: Facts) -> Format:
-    """What every client shows, by whether anything is seen through the answer: the original, or bars around it."""
-    return Format.PNG if facts.alpha or _has_bars_to_see_through(transform, facts) else Format.JPEG
+def _universal(transform: Transform, facts: Facts) -> Format:
+    """A format that every browser shows: PNG if the result has transparency, of the original or of the padding around
+    it, else JPEG."""
+    return Format.PNG if facts.alpha or _has_transparent_padding(transform, facts) else Format.JPEG
 
 
-def _has_bars_to_see_through(transform: Transform, facts: Facts) -> bool:
+def _has_transparent_padding(transform: Transform, facts: Facts) -> bool:
     if transform.fit is not Fit.CONTAIN or transform.width_px is None or transform.height_px is None:
         return False
     box, original = Size(transform.width_px, transform.height_px), Size(facts.width_px, facts.height_px)

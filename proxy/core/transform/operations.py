@@ -1,6 +1,6 @@
-"""Transform: what a URL asks of a picture, in physical units, before anything about the original is known.
+"""Transform: the operations that a URL requests, in physical units, before anything about the original is known.
 
-Every field is None where the URL is silent; defaults belong to `plan`. Nothing here knows how a URL spells it.
+A field is None if the URL does not set it; `plan` has the defaults. URL syntax is not known here.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 
 class Fit(StrEnum):
-    """How a picture meets its box; the words of CSS object-fit where CSS has one."""
+    """How a picture is fitted to its box; the words are those of CSS object-fit where CSS has one."""
 
     COVER = "cover"
     CONTAIN = "contain"
@@ -23,7 +23,7 @@ class Fit(StrEnum):
 
 
 class Smart(StrEnum):
-    """Gravity that looks at the pixels."""
+    """Gravity that depends on the pixels."""
 
     ATTENTION = "auto"
     ENTROPY = "entropy"
@@ -44,7 +44,7 @@ CENTER = FocalPoint(0.5, 0.5)
 
 
 class Turn(StrEnum):
-    """A rotation clockwise in degrees, or a mirror, after EXIF orientation and sizing."""
+    """A rotation clockwise in degrees, or a mirroring, after EXIF orientation and sizing."""
 
     R90 = "90"
     R180 = "180"
@@ -99,7 +99,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Adjust:
-    """`percent` is -100 to 100, 0 to 100 for grayscale and sepia; 0 changes nothing."""
+    """`percent` is -100 to 100, for grayscale and sepia 0 to 100; 0 changes nothing."""
 
     tone: Tone
     percent: int
@@ -109,19 +109,19 @@ Effect = Blur | Sharpen | Adjust
 
 
 def changes_nothing(effect: Effect) -> bool:
-    """Whether the picture stays as it is."""
+    """Whether the effect leaves every picture as it is."""
     return isinstance(effect, Adjust) and effect.percent == 0
 
 
 class Auto(StrEnum):
-    """The format is chosen from what the client accepts."""
+    """The format is negotiated with the client."""
 
     AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transform:
-    """`dpr_percent` is 100 to 400 and multiplies both sides; `version` separates URLs and no cache entries."""
+    """`dpr_percent` is 100 to 400 and multiplies both sides; `version` makes URLs differ, but not cache entries."""
 
     width_px: int | None = None
     height_px: int | None = None
@@ -137,7 +137,7 @@ class Transform:
 
     @property
     def has_box(self) -> bool:
-        """Whether both sides are named, without which a fit has nothing to do."""
+        """Whether both sides are set; without both a fit has no effect."""
         return self.width_px is not None and self.height_px is not None
 
     @property
@@ -147,7 +147,7 @@ class Transform:
 
 
 def overlay(below: Transform, above: Transform) -> Transform:
-    """`above` where it says something, else `below`: how tokens override the preset beside them."""
+    """`above`, with the unset fields taken from `below`: the parameters of a URL override its preset."""
     return Transform(
         width_px=_first(above.width_px, below.width_px),
         height_px=_first(above.height_px, below.height_px),

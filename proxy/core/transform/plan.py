@@ -1,7 +1,7 @@
-"""Transform + format + limits -> Plan: the ordered pixel steps and the encoding, with nothing "auto" left.
+"""Transform + format + limits -> Plan: the ordered pixel steps and the encoding, with no "auto" left.
 
-The Plan is what is hashed and what is rendered: equal Plans are equal pictures of the same original. It speaks
-in output pixels, fractions and encoder settings, never in URL tokens, so other dialects compile to the same steps.
+The cache key contains the Plan, and the worker renders it: equal Plans of an original are equal pictures. A Plan has
+output pixels, fractions and encoder settings and no URL parameters, so that every dialect resolves to the same steps.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from proxy.core.transform.operations import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleInside:
-    """To the largest size of the same aspect within the box; enlarges only if told."""
+    """To the largest size of the same aspect within the box; enlarges only with `enlarge`."""
 
     box: Size
     enlarge: bool
@@ -39,7 +39,7 @@ class ScaleInside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleOutside:
-    """To the smallest size of the same aspect that covers the box; with `max_side_px`, never beyond that."""
+    """To the smallest size of the same aspect that covers the box, within `max_side_px` if given."""
 
     box: Size
     max_side_px: int | None
@@ -54,7 +54,7 @@ class ScaleTo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crop:
-    """Cuts `box` out of a picture that covers it."""
+    """Crops to `box`; the picture covers it."""
 
     box: Size
     gravity: FocalPoint | Smart
@@ -62,7 +62,7 @@ class Crop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pad:
-    """Puts the picture on a canvas of `box`; the point says where the spare room is not."""
+    """Pads the picture to `box`; `place` positions the picture within it."""
 
     box: Size
     place: FocalPoint
@@ -75,7 +75,8 @@ Step = Crop | Pad | Turn | Effect
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encode:
-    """`quality` is the encoder's own, None where the format is lossless; `flatten` is what alpha falls on."""
+    """`quality` is on the encoder's own scale, None if the format is lossless; transparency is flattened on
+    `flatten`."""
 
     format: Format
     quality: int | None
@@ -85,7 +86,7 @@ class Encode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Describe:
-    """JSON about the original instead of a picture; where it was taken only with `gps`."""
+    """Describes the original as JSON instead of rendering it; includes the location only with `gps`."""
 
     gps: bool
 
@@ -108,8 +109,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderDefaults:
-    """The owner's defaults: JPEG-scale quality 1 to 100, effort per format, largest output side in pixels, and whether
-    it is told where pictures were taken."""
+    """Defaults of the configuration: JPEG-scale quality 1 to 100, effort per format, the largest output side in
+    pixels, and whether `/info/` includes the GPS location."""
 
     quality: int
     effort: dict[Format, int]
@@ -117,8 +118,8 @@ class RenderDefaults:
     gps: bool = False
 
 
-_TOLD_PX = 48
-"""The longest side of what small pictures of a picture are made of."""
+_PLACEHOLDER_PX = 48
+"""The longest side of the thumbnail that placeholders and colours are computed from."""
 
 # One perceptual scale: anchors of equal SSIMULACRA2 score (60 and 75) against JPEG, on six Kodak photographs.
 _ANCHORS: dict[Format, tuple[tuple[int, int], ...]] = {
@@ -129,7 +130,7 @@ _ANCHORS: dict[Format, tuple[tuple[int, int], ...]] = {
 
 
 def encoder_quality(kind: Format, quality: int) -> int | None:
-    """JPEG-scale `quality`, 1 to 100, on the scale of the encoder of `kind`; None where it is lossless."""
+    """JPEG-scale `quality`, 1 to 100, on the scale of the encoder of `kind`; None if that is lossless."""
     anchors = _ANCHORS.get(kind)
     if anchors is None:
         return None
@@ -139,10 +140,10 @@ def encoder_quality(kind: Format, quality: int) -> int | None:
 
 
 def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Plan:
-    """The Plan for `asked` in format `kind`; a parameter that has nothing to do leaves no trace in it."""
+    """The Plan for `transform` in format `kind`. Parameters without an effect do not appear in it."""
     if kind is Format.INFO:
         return Plan(
-            scale=ScaleInside(box=Size(_TOLD_PX, _TOLD_PX), enlarge=False),
+            scale=ScaleInside(box=Size(_PLACEHOLDER_PX, _PLACEHOLDER_PX), enlarge=False),
             steps=(),
             output=Describe(gps=defaults.gps),
         )
@@ -171,8 +172,7 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
 
 
 def box_of(transform: Transform, max_side_px: int) -> Size:
-    """The box that is asked for, times the pixel ratio and scaled down to `max_side_px`, which is a side that is not
-    named."""
+    """The requested box times the device pixel ratio, scaled down to `max_side_px`. An unset side is `max_side_px`."""
     width_px = multiplied(transform.width_px, transform.dpr_percent)
     height_px = multiplied(transform.height_px, transform.dpr_percent)
     if width_px is None or height_px is None:
@@ -192,7 +192,9 @@ def _sizing(transform: Transform, max_side_px: int) -> tuple[Scale, Crop | Pad |
         case Fit.FILL:
             return ScaleTo(box=box), None
         case Fit.COVER:
-            return ScaleOutside(box=box, max_side_px=None), Crop(box=box, gravity=_settled(transform.gravity))
+            return ScaleOutside(box=box, max_side_px=None), Crop(
+                box=box, gravity=_gravity_or_center(transform.gravity)
+            )
         case Fit.CONTAIN:
             place = transform.gravity if isinstance(transform.gravity, FocalPoint) else CENTER
             pad = Pad(box=box, place=place, background=transform.background or WHITE)
@@ -200,13 +202,13 @@ def _sizing(transform: Transform, max_side_px: int) -> tuple[Scale, Crop | Pad |
     assert_never(transform.fit)
 
 
-def _settled(gravity: Gravity | None) -> FocalPoint | Smart:
-    """Faces are looked for as attention while no face detector is built in."""
+def _gravity_or_center(gravity: Gravity | None) -> FocalPoint | Smart:
+    """Without a face detector, `face` is the same as attention."""
     return Smart.ATTENTION if gravity is Smart.FACE else gravity or CENTER
 
 
 def _opaque(colour: Colour) -> Colour:
-    """`colour` laid on white."""
+    """`colour` composited on white."""
     red, green, blue = (
         (channel * colour.alpha + 255 * (255 - colour.alpha) + 127) // 255
         for channel in (colour.red, colour.green, colour.blue)
@@ -215,7 +217,7 @@ def _opaque(colour: Colour) -> Colour:
 
 
 def canonical(plan: Plan) -> str:
-    """The Plan as text, the part of a cache key that says what is rendered. Changing it empties every cache."""
+    """The Plan as text, as it enters the cache key. A changed text empties every cache."""
     return " ".join([_scale_text(plan.scale), *map(_step_text, plan.steps), _output_text(plan.output)])
 
 

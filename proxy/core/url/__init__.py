@@ -1,1 +1,1 @@
-"""What a URL means here."""
+"""Interprets request targets: routing, signatures, dialects and the policy of a mount."""

@@ -1,7 +1,7 @@
-"""What a raw request target means here: mount, signature, dialect, policy and original, in this order.
+"""Interprets a raw request target: mount, signature, dialect, policy and original, in this order.
 
-The one such sequence. The public listener, `explain`, purges of a URL and access logs differ in how they verify and in
-what they do with a refusal.
+The public listener, `explain`, purges of a URL and access logs share this sequence. They differ in how they verify
+and in what they do with a refusal.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,8 @@ from proxy.core.url.target import cut
 
 
 class Verified(NamedTuple):
-    """A raw target without its signature. `is_signed` lifts the limits that a mount sets for unsigned URLs; `signed` is
-    what a valid signature proves."""
+    """A raw target without its signature. `is_signed` lifts the limits on unsigned URLs; `signed` is the content of a
+    valid signature."""
 
     target: str
     is_signed: bool
@@ -42,13 +42,13 @@ class Interpreted:
 
 
 def trusted(_: Mount, raw: str) -> Verified:
-    """For targets that an operator gives: a signature is cut off without a look at it."""
+    """Verifies nothing, for targets that an operator gives: removes the signature without checking it."""
     target = unsigned(raw)
     return Verified(target, target != raw)
 
 
 def raising(failure: CalotypeError) -> NoReturn:
-    """Refuses at the first reason."""
+    """Raises the first refusal."""
     raise failure
 
 
@@ -61,11 +61,11 @@ def interpret(
     verify: Callable[[Mount, str], Verified],
     refuse: Callable[[CalotypeError], object] = raising,
 ) -> Interpreted:
-    """What `raw` means on `host`, or on `mount`, if it is given.
+    """Interprets `raw` for `host`, or for `mount` if given.
 
-    `verify` is called once with the mount, before anything is parsed. `refuse` is called with what the mount's policy
-    refuses; if it returns, all that is asked is granted. Raises UnknownRoute, BadUrl, BadTransform, and whatever
-    `verify` and `refuse` raise.
+    `verify` is called once with the mount, before anything is parsed. `refuse` is called with each refusal of the
+    mount's policy; if it returns, the whole transform is granted. Raises UnknownRoute, BadUrl, BadTransform, and
+    whatever `verify` and `refuse` raise.
     """
     cut(raw)
     mount = mount or route(rules.mounts, host, raw)

@@ -1,6 +1,6 @@
-"""Mounts: which tenant a request belongs to, and what that tenant lets an unsigned URL ask.
+"""Mounts: which mount a request belongs to, and what it allows in an unsigned URL.
 
-Pure: host and raw target in, mount and the target below it out.
+Pure: takes a host and a raw target, and gives the mount and the target below it.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from proxy.core.url.signing import Keys, Signed, sign, verify
 
 
 class Signing(StrEnum):
-    """Which URLs a mount answers: none that are signed, both, or only signed ones."""
+    """Which URLs a mount answers: unsigned ones, both, or only signed ones."""
 
     OFF = "off"
     OPTIONAL = "optional"
@@ -27,8 +27,8 @@ class Signing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """One tenant. `host` is lower case or `*`; `prefix` begins and ends with a slash; `place` is where its source's
-    originals are; `transforms` are plain, presets laid under them."""
+    """One tenant. `host` is lower case or `*`; `prefix` begins and ends with a slash; `location` describes the
+    source; `transforms` are those that an unsigned URL may have, with their presets applied."""
 
     name: str
     host: str = "*"
@@ -46,31 +46,31 @@ class Mount:
     max_age_s: int
 
     def parse(self, target: str, presets: Presets) -> ParsedUrl:
-        """What a raw target of this mount, without its signature, asks; raises as `parse` does."""
+        """Parses a raw target of this mount, without its signature. Raises as `native.parse` does."""
         return parse(self.below(target), presets, query=self.query)
 
     def below(self, target: str) -> str:
-        """The part of a raw target of this mount that its dialect reads."""
+        """The part of a raw target that the dialect reads."""
         return target[len(self.prefix) - 1 :]
 
-    def ref(self, parsed: str) -> OriginalRef:
-        """The original that `asked`, a key or an absolute URL, names here; raises SourceNotAllowed or BadUrl."""
-        return OriginalRef(self.source, self.location.key_for(parsed))
+    def ref(self, locator: str) -> OriginalRef:
+        """The original for a key or an absolute URL. Raises SourceNotAllowed or BadUrl."""
+        return OriginalRef(self.source, self.location.key_for(locator))
 
 
 class Rules(NamedTuple):
-    """What decides what a URL means and who may ask it: all of it can be read anew while the node runs."""
+    """The settings that decide the meaning and the limits of a URL; a reload replaces them."""
 
     mounts: Sequence[Mount]
     presets: Presets
     url_max_bytes: int
     max_side_px: int
     session: str
-    """What `ses` is compared with: `cookie:NAME` or `header:NAME`; empty if nothing."""
+    """The place of the session that `ses` is compared with: `cookie:NAME` or `header:NAME`; empty for none."""
 
 
 def host_name(host_header: str) -> str:
-    """The host of a Host header, without port and final dot, lower case."""
+    """The host of a Host header in lower case, without port and final dot."""
     host = host_header.strip().lower()
     if host.startswith("["):
         return host.partition("]")[0] + "]"
@@ -78,24 +78,25 @@ def host_name(host_header: str) -> str:
 
 
 def route(mounts: Sequence[Mount], host: str, raw: str) -> Mount:
-    """The mount a raw target belongs to.
+    """The mount of a raw target.
 
-    Mounts of the very host leave out those of `*`; then the longest prefix wins. Raises UnknownRoute.
+    Mounts of this very host take precedence over those of `*`, then the longest prefix. Raises UnknownRoute.
     """
     of_host = [mount for mount in mounts if mount.host == host] or [m for m in mounts if m.host == "*"]
     matching = [mount for mount in of_host if raw.startswith(mount.prefix)]
     if not matching:
-        raise UnknownRoute("no such route: nothing is mounted here")
+        raise UnknownRoute("no mount matches the host and path of this URL")
     return max(matching, key=lambda mount: len(mount.prefix))
 
 
 def only_mount(rules: Rules) -> Mount | None:
-    """The mount that needs no name and no host, where there is but one."""
+    """The mount if there is exactly one: it needs no name and no host."""
     return rules.mounts[0] if len(rules.mounts) == 1 else None
 
 
 def mount_named(rules: Rules, name: str) -> Mount:
-    """The mount of that name; the only one there is may go unnamed. Raises BadRequest or UnknownRoute."""
+    """The mount with this name; an empty name is allowed if there is only one mount. Raises BadRequest or
+    UnknownRoute."""
     if not name and (only := only_mount(rules)):
         return only
     for mount in rules.mounts:
@@ -108,7 +109,7 @@ def mount_named(rules: Rules, name: str) -> Mount:
 
 
 def verify_signature(mount: Mount, raw: str) -> Signed | None:
-    """What the signature of the whole raw target proves, None for an unsigned one that `mount` answers.
+    """Verifies the signature of the whole raw target; None for an unsigned target that `mount` answers.
 
     Raises SignatureRequired, BadSignature or BadUrl.
     """
@@ -121,8 +122,8 @@ def verify_signature(mount: Mount, raw: str) -> Signed | None:
 
 
 def client_url(mount: Mount, target: str) -> str:
-    """The URL by which clients ask for `target`, which is below the mount: signed with the mount's first key where it
-    requires a signature, and from the first slash on where the mount has no host of its own."""
+    """The URL with which clients request `target`, which is below the mount: signed with the mount's first key if it
+    requires a signature, and without scheme and host if the mount has no host of its own."""
     target = mount.prefix.removesuffix("/") + target
     if mount.signing is Signing.REQUIRED:
         target = sign(target, next(iter(mount.keys.values())))
@@ -130,14 +131,14 @@ def client_url(mount: Mount, target: str) -> str:
 
 
 def admit_original(mount: Mount) -> None:
-    """Raises UnknownRoute where `mount` does not serve originals themselves."""
+    """Raises UnknownRoute if `mount` does not serve originals."""
     if mount.presets_only:
-        raise UnknownRoute("this mount serves presets only")
+        raise UnknownRoute("this mount serves presets only: it serves no originals and no /info/")
 
 
 def admit(mount: Mount, parsed: VariantUrl, presets: Presets, *, signed: bool) -> Transform:
-    """What `mount` grants; raises NotAllowed or BadTransform. A signed URL may ask any size, an unsigned one any of the
-    mount's `transforms`."""
+    """The transform that `mount` grants. A signed URL may have any size, an unsigned one any of the mount's
+    `transforms`. Raises NotAllowed or BadTransform."""
     whole = parsed.transform(presets)
     if not signed and mount.transforms and without_no_ops(whole) in mount.transforms:
         return whole

@@ -1,4 +1,4 @@
-"""`Calotype-Notice`: what was not done as asked, as an RFC 9651 list. Whoever moves a value adds an item."""
+"""`Calotype-Notice`: which parameters were not applied as requested, as an RFC 9651 list."""
 
 import re
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ _TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9:/!#$%&'*+.^_`|~-]*", re.ASCII)
 _TEXT = re.compile(r"[^\x20-\x7e]")
 
 _WORDS = {"g": "gravity", "c": "fit"}
-"""The names of parameters that are not those of a path URL."""
+"""Parameters that the header calls by another name than a path URL."""
 
 
 class Notice(NamedTuple):
-    """A parameter, what was asked of it and what was made, each as a URL spells it."""
+    """A parameter, the requested value and the applied one, each as a URL spells it."""
 
     parameter: str
     asked: str
@@ -26,12 +26,12 @@ class Notice(NamedTuple):
 
 
 def notice_list(notices: Iterable[Notice]) -> str:
-    """The header's value; empty where there is nothing to tell."""
+    """The value of the header; empty without notices."""
     return ", ".join(map(str, notices))
 
 
 def _bare(value: str) -> str:
-    """A number or a token as it is, all else as a string (RFC 9651 3.3)."""
+    """Numbers and tokens unquoted, other values as a string (RFC 9651 3.3)."""
     if _NUMBER.fullmatch(value) or _TOKEN.fullmatch(value):
         return value
     quoted = _TEXT.sub("?", value).replace("\\", "\\\\").replace('"', '\\"')

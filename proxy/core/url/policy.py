@@ -1,6 +1,6 @@
-"""What an unsigned URL may ask of a mount, so that an original has a finite number of variants.
+"""The policy for unsigned URLs, which gives an original a finite number of variants.
 
-The policy looks at what a Transform does, however a URL spells it. Presets are the owner's word and never pass here.
+The policy restricts the effect of a Transform, whatever its spelling. Presets are not restricted.
 """
 
 from bisect import bisect_left
@@ -28,18 +28,18 @@ from proxy.core.transform.operations import (
     changes_nothing,
 )
 
-MOST_RATIO = 21
-"""The largest whole number in a ratio of sides that `snap` makes."""
+MAX_RATIO = 21
+"""The largest number in an aspect ratio that `snap` makes."""
 DPR_GRAIN_PERCENT = 25
 _RATIOS = sorted(
-    {Fraction(high, wide) for high in range(1, MOST_RATIO + 1) for wide in range(1, MOST_RATIO + 1)}
+    {Fraction(high, wide) for high in range(1, MAX_RATIO + 1) for wide in range(1, MAX_RATIO + 1)}
 )
 _ALWAYS = frozenset({WHITE, BLACK, TRANSPARENT})
 _COLOUR_NAMES = "white, black, transparent"
 
 
 class Dimensions(StrEnum):
-    """What an unsigned URL may ask: sizes of the list, sizes moved to the list, or anything."""
+    """The sizes that an unsigned URL may have: listed ones, any that are moved to listed ones, or any."""
 
     LISTED = "listed"
     SNAP = "snap"
@@ -54,22 +54,22 @@ def restrict(
     *,
     signable: bool = True,
 ) -> Transform:
-    """What an unsigned URL gets of `asked`.
+    """The transform that an unsigned URL is granted.
 
     `allowed_px` is sorted and not empty; `colours` are the backgrounds allowed beside white, black and transparent.
-    Refusals tell of signed URLs where the mount takes them: where it is `signable`.
-    Raises DimensionNotAllowed under `listed`, ColourNotAllowed and OperationNotAllowed under `listed` and `snap`.
+    `signable` says whether the mount accepts signed URLs; only then do refusals suggest one. Raises
+    DimensionNotAllowed under `listed`, ColourNotAllowed and OperationNotAllowed under `listed` and `snap`.
     """
     if policy is Dimensions.ANY:
         return transform
     if transform.background is not None and transform.background not in _ALWAYS | colours:
         allowed = ", ".join([_COLOUR_NAMES, *sorted(colour.hex for colour in colours)])
         others = "; any other needs a signed URL" if signable else ""
-        raise ColourNotAllowed(f"the background must be one of {allowed}{others}")
+        raise ColourNotAllowed(f"the background (b or bg) must be one of {allowed}{others}")
     effects = tuple(map(_coarse_effect, transform.effects or ()))
     if sum(not changes_nothing(effect) for effect in effects) > 1:
         others = "a signed URL or a preset" if signable else "a preset"
-        raise OperationNotAllowed(f"a URL may have one effect; more need {others}")
+        raise OperationNotAllowed(f"a URL may have one effect (e); more effects need {others}")
     width_px, height_px = transform.width_px, transform.height_px
     if policy is Dimensions.SNAP:
         width_px, height_px = _snapped(width_px, height_px, allowed_px)
@@ -77,7 +77,7 @@ def restrict(
         if policy is Dimensions.LISTED and side_px is not None and side_px not in allowed_px:
             listed = ", ".join(map(str, allowed_px))
             others = "; any other size needs a signed URL" if signable else ""
-            raise DimensionNotAllowed(f"{name} must be one of {listed}{others}")
+            raise DimensionNotAllowed(f"parameter {name} must be one of {listed}{others}")
     return replace(
         transform,
         width_px=width_px,
@@ -90,7 +90,7 @@ def restrict(
 
 
 def without_no_ops(transform: Transform) -> Transform:
-    """`asked` without its version and what changes no picture: equal for transforms that do the same."""
+    """`transform` without its version and everything that changes no picture: equivalent transforms become equal."""
     has_side = transform.width_px is not None or transform.height_px is not None
     fit = transform.fit if transform.has_box and transform.fit is not Fit.INSIDE else None
     gravity = transform.gravity if fit in (Fit.COVER, Fit.CONTAIN) else None
@@ -111,7 +111,7 @@ def without_no_ops(transform: Transform) -> Transform:
 def _snapped(
     width_px: int | None, height_px: int | None, allowed_px: tuple[int, ...]
 ) -> tuple[int | None, int | None]:
-    """Sides of the list as they are; else the width moved up to the list, and the height in proportion."""
+    """Listed sides unchanged; else the width moved up to the list and the height in proportion."""
     if width_px is None or height_px is None:
         return _listed(width_px, allowed_px), _listed(height_px, allowed_px)
     if width_px in allowed_px and height_px in allowed_px:
@@ -128,10 +128,10 @@ def _listed(side_px: int | None, allowed_px: tuple[int, ...]) -> int | None:
     return next((allowed for allowed in allowed_px if allowed >= side_px), allowed_px[-1])
 
 
-def _nearest_ratio(transform: Fraction) -> Fraction:
-    """The lower of two that are equally near: so a size that was made stays as it is when it is asked."""
-    above = bisect_left(_RATIOS, transform)
-    return min(_RATIOS[max(0, above - 1) : above + 1], key=lambda near: abs(near - transform))
+def _nearest_ratio(requested: Fraction) -> Fraction:
+    """The lower of two equally near ratios, so that a snapped size remains the same when it is snapped again."""
+    above = bisect_left(_RATIOS, requested)
+    return min(_RATIOS[max(0, above - 1) : above + 1], key=lambda near: abs(near - requested))
 
 
 def _up(number: int, grain: int) -> int:
@@ -139,7 +139,7 @@ def _up(number: int, grain: int) -> int:
 
 
 def _nearest(number: int, grain: int) -> int:
-    """To a multiple of `grain`, halves away from zero, so that -n and n stay twins."""
+    """The nearest multiple of `grain`, halves away from zero, so that -n and n remain symmetrical."""
     nearest = (2 * abs(number) + grain) // (2 * grain) * grain
     return nearest if number >= 0 else -nearest
 

@@ -1,6 +1,6 @@
-"""Signed URLs: sign and verify raw request targets, byte for byte, before anything of them is parsed.
+"""Signed URLs: signs and verifies raw request targets, byte for byte, before they are parsed.
 
-Keys and the time are arguments. What a mount asks of a signature is not decided here.
+Keys and the time are arguments. The mount decides whether a signature is required.
 """
 
 import base64
@@ -31,7 +31,8 @@ Keys = Mapping[str, bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restrictions:
-    """What a signature holds for: until a point in unix seconds, on pages of a domain, in one session; None is any."""
+    """Where a signature is valid: until a point in Unix seconds, on pages of a domain, in one session. None means
+    any."""
 
     until_s: int | None = None
     domain: str | None = None
@@ -39,23 +40,23 @@ class Restrictions:
 
     @property
     def varies_by_client(self) -> bool:
-        """Whether it depends on who asks, and from where."""
+        """Whether validity depends on the client's page or session."""
         return self.domain is not None or self.session is not None
 
     def check_time(self, now_s: float) -> None:
-        """Raises SignatureExpired where its time is over; there is no leeway."""
+        """Raises SignatureExpired at or after `until_s`; there is no leeway."""
         if self.until_s is not None and now_s >= self.until_s:
-            raise SignatureExpired("the URL was signed for a time that is over (exp)")
+            raise SignatureExpired("the signed URL has expired: parameter exp is in the past")
 
     def check(self, now_s: float, *, origin: str | None, referer: str | None, session: str | None) -> None:
-        """Raises SignatureExpired or BadSignature unless a request that brings these is within the scope."""
+        """Raises SignatureExpired or BadSignature if a request with these headers is outside the restrictions."""
         self.check_time(now_s)
         if self.domain is not None:
             host = _host(referer if origin is None else origin)
             if host != self.domain and not host.endswith(f".{self.domain}"):
-                raise BadSignature("the URL was signed for pages of another site (dom)")
+                raise BadSignature("the URL is signed for pages of another domain: parameter dom")
         if self.session is not None and not _equal(self.session, session or ""):
-            raise BadSignature("the URL was signed for another session (ses)")
+            raise BadSignature("the URL is signed for another session: parameter ses")
 
 
 UNRESTRICTED = Restrictions()
@@ -63,7 +64,7 @@ UNRESTRICTED = Restrictions()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """A target whose signature is valid; `target` is what is left without the parameters of the signature."""
+    """A target with a valid signature; `target` is without the parameters of the signature."""
 
     target: str
     key_id: str
@@ -79,23 +80,23 @@ def sign(
     domain: str = "",
     session: str = "",
 ) -> str:
-    """`raw`, a target as it will be requested, with its signature; names its key where `key_id` is given.
+    """`raw`, a request target, with its signature appended, and with the parameter kid if `key_id` is given.
 
-    Raises BadUrl where it holds parameters of a signature already, or a scope that makes no sense.
+    Raises BadUrl if `raw` has parameters of a signature already, or if a restriction is invalid.
     """
     if unsigned(raw) != raw:
-        raise BadUrl("the URL is signed already: leave out sig, exp, kid, dom and ses")
+        raise BadUrl("the URL is already signed: remove the parameters sig, exp, kid, dom and ses")
     try:
         spelled = quote(session, safe="")
     except UnicodeEncodeError:
         raise BadUrl("parameter ses is not UTF-8") from None
-    named = {
+    restrictions = {
         "exp": "" if until_s is None else str(until_s),
         "kid": key_id,
         "dom": domain,
         "ses": spelled,
     }
-    for name, value in named.items():
+    for name, value in restrictions.items():
         if value:
             raw = f"{raw}{_joint(raw)}{name}={value}"
     signed = f"{raw}{_joint(raw)}{_SIG}={_mac(secret, raw)}"
@@ -104,10 +105,11 @@ def sign(
 
 
 def verify(raw: str, keys: Keys) -> Signed | None:
-    """What is signed in `raw`, which may have trackers' parameters behind its signature; None if it has none.
+    """The content of the signature of `raw`; None without a signature. Parameters of trackers may follow the
+    signature.
 
-    Raises BadSignature where none of `keys`, or not the one it names, made it, or where something else stands behind it;
-    BadUrl for a signed parameter that makes no sense.
+    Raises BadSignature if no key of `keys`, or not the key that kid names, made it, or if another parameter follows
+    it; BadUrl for an invalid signed parameter.
     """
     found = _cut(raw)
     if found is None:
@@ -116,28 +118,28 @@ def verify(raw: str, keys: Keys) -> Signed | None:
     target, parameters = _parted(message)
     ids = [value for name, value in parameters if name == "kid"]
     candidates = keys if not ids else {key_id: keys[key_id] for key_id in ids if key_id in keys}
-    # Every key is tried, so that the time tells nothing of which it was.
+    # Every key is tried, so that the time does not reveal the matching one.
     makers = [key_id for key_id, secret in candidates.items() if _equal(_mac(secret, message), given)]
     if not makers:
-        raise BadSignature("the signature does not fit the URL" + _behind(given))
+        raise BadSignature("the signature does not match the URL" + _trailing_text(given))
     signed = dict(parameters)
     if len(signed) < len(parameters):
         raise BadUrl("a parameter of the signature is given twice")
-    return Signed(target=target, key_id=makers[0], restrictions=_scope(signed))
+    return Signed(target=target, key_id=makers[0], restrictions=_restrictions(signed))
 
 
 def unsigned(raw: str) -> str:
-    """`raw` without the parameters of a signature, whether it is valid or not."""
+    """`raw` without the parameters of a signature, valid or not."""
     return _parted(raw)[0]
 
 
 def is_restricted(raw: str) -> bool:
-    """Whether an answer to `raw`, even an error, may not be kept as long or as widely as others."""
+    """Whether `raw` has restrictions, which limit how long and where an answer, even an error, may be cached."""
     return any(name in _SCOPES for name, _ in _parted(raw)[1])
 
 
 def _parted(raw: str) -> tuple[str, list[tuple[str, str]]]:
-    """`raw` without the parameters of a signature, and those, as they are spelled."""
+    """`raw` without the parameters of a signature, and those parameters, not decoded."""
     path, mark, query = raw.partition("?")
     if not mark:
         return raw, []
@@ -150,25 +152,25 @@ def _parted(raw: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _cut(raw: str) -> tuple[str, str] | None:
-    """What is signed and the signature; raises BadSignature where that is not the last parameter."""
+    """The signed text and the signature; None without one. Raises BadSignature if it is not the last parameter."""
     path, _, query = raw.partition("?")
     parts = query.split("&")
     at = next((at for at, part in enumerate(parts) if part.startswith(f"{_SIG}=")), None)
     if at is None:
         return None
-    for place, part in enumerate(parts[at + 1 :], start=at + 2):
+    for position, part in enumerate(parts[at + 1 :], start=at + 2):
         if not is_tracker(name := _name(part)):
             raise BadSignature(
-                f"parameter {named(name, place)} stands behind the signature: sig must be the last parameter"
+                f"parameter {named(name, position)} follows the signature: sig must be the last parameter"
             )
     message = "&".join(parts[:at])
     return f"{path}?{message}" if at else path, parts[at].removeprefix(f"{_SIG}=")
 
 
-def _behind(given: str) -> str:
-    """That a value begins like a signature and goes on."""
+def _trailing_text(given: str) -> str:
+    """Describes text after a value that begins like a signature."""
     match = _AND_MORE.fullmatch(given)
-    return f": text of length {len(match[1])} stands behind its {_SIG_LENGTH} characters" if match else ""
+    return f": text of length {len(match[1])} follows its {_SIG_LENGTH} characters" if match else ""
 
 
 def _name(part: str) -> str:
@@ -185,14 +187,14 @@ def _mac(secret: bytes, message: str) -> str:
 
 
 def _equal(ours: str, given: str) -> bool:
-    """As text, so that one spelling alone is right; in a time that does not tell where they differ."""
+    """Compares text, so that only one spelling matches, in a time that does not depend on the difference."""
     return hmac.compare_digest(ours.encode(), given.encode("utf-8", "surrogateescape"))
 
 
-def _scope(signed: Mapping[str, str]) -> Restrictions:
+def _restrictions(signed: Mapping[str, str]) -> Restrictions:
     until, domain, session = signed.get("exp"), signed.get("dom"), signed.get("ses")
     if until is not None and not _EXPIRY.fullmatch(until):
-        raise BadUrl("parameter exp must be a time in whole unix seconds")
+        raise BadUrl("parameter exp must be a time in whole Unix seconds")
     if domain is not None and not _DOMAIN.fullmatch(domain):
         raise BadUrl("parameter dom must be a host name in lower case")
     if session == "":

@@ -1,7 +1,7 @@
-"""The raw request target: cut, percent-decoded exactly once, and the rules a key must keep.
+"""The raw request target: split, percent-decoded exactly once, and the rules for keys.
 
-Nothing is normalised here; what has two readings is refused (RFC 3986 2.1, 3.3). A character that browsers send raw is
-the same as its percent-encoded form.
+Nothing is normalised: an ambiguous target is refused (RFC 3986 2.1, 3.3). A character that browsers send raw equals
+its percent-encoded form.
 """
 
 import re
@@ -13,7 +13,7 @@ from proxy.core.errors import BadUrl, SourceNotAllowed
 
 BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNFIT = re.compile(r"[^\x21-\x7e]|#")
-"""What no client leaves raw; all other characters that RFC 3986 has percent-encoded, browsers send (WHATWG URL 1.3)."""
+"""Characters that every client percent-encodes; browsers send the others raw (WHATWG URL 1.3)."""
 _TRACKERS = frozenset({"fbclid", "gclid", "msclkid", "_ga", "mc_cid", "mc_eid", "ver"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
 _ORIGIN = re.compile(
@@ -30,14 +30,14 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class Target(NamedTuple):
-    """A request target in origin form, still as the client spelled it; `query` is None without a `?`."""
+    """A request target in origin form, not decoded; `query` is None without a `?`."""
 
     path: str
     query: str | None
 
 
 def cut(raw: str) -> Target:
-    """Raises BadUrl for a target that is not in origin form or holds bytes no URL has."""
+    """Splits a target. Raises BadUrl if it is not in origin form or has characters that must be percent-encoded."""
     if not raw.startswith("/"):
         raise BadUrl("the request target must be a path that begins with /")
     if _UNFIT.search(raw):
@@ -47,28 +47,28 @@ def cut(raw: str) -> Target:
 
 
 def is_tracker(name: str) -> bool:
-    """Whether a parameter of this name is one that trackers add to any URL: it means nothing here."""
+    """Whether trackers add a parameter of this name to URLs: it is ignored."""
     return name in _TRACKERS or name.startswith("utm_")
 
 
 def checked_host(host: str) -> str:
-    """`said` if a Host field may say so (RFC 9110 7.2): a host, and a port or none; or nothing at all. Raises BadUrl. A
-    comma, which RFC 3986 lets names have, is taken for a second host."""
+    """`host` if it is a valid Host field (RFC 9110 7.2): empty, or a host with or without a port. Raises BadUrl, also
+    for a comma, which RFC 3986 allows in names: it may separate two hosts."""
     if not host:
         return host
     match = _HOST.fullmatch(host)
     if match is None or int(host[match.end("name") + 1 :] or 0) > _MOST_PORT:
-        raise BadUrl("the Host of the request is no host, or no host and port")
+        raise BadUrl("header Host must be a host, or a host and a port")
     if match["v6"] is not None:
         try:
             IPv6Address(match["v6"])
         except ValueError:
-            raise BadUrl("the Host of the request is no IPv6 address") from None
+            raise BadUrl("header Host is not a valid IPv6 address") from None
     return host
 
 
 def in_origin_form(raw: str) -> tuple[str, str]:
-    """The host and the rest of a target in absolute form (RFC 9112 3.2.2). Raises BadUrl for any other form."""
+    """The host and the target of a target in absolute form (RFC 9112 3.2.2). Raises BadUrl for any other form."""
     match = _ABSOLUTE.fullmatch(raw)
     if match is None:
         raise BadUrl("the request target must be a path that begins with /, or an http URL")
@@ -77,17 +77,17 @@ def in_origin_form(raw: str) -> tuple[str, str]:
 
 
 def origin_and_target(url: str) -> tuple[str, str]:
-    """An absolute URL in two, as it is written; the origin of a target alone is empty. Raises BadUrl."""
+    """The origin and the target of an absolute URL, not decoded; the origin of a bare target is empty. Raises BadUrl."""
     if url.startswith("/"):
         return "", url
     if (match := _ORIGIN.match(url)) is None:
-        raise BadUrl("this is neither a URL nor a path that begins with /")
+        raise BadUrl("the URL must be an http or https URL, or a path that begins with /")
     target = url[match.end() :]
     return match[0], target if target.startswith("/") else f"/{target}"
 
 
 def decoded(raw: str, what: str) -> str:
-    """`raw` percent-decoded once; raises BadUrl, naming it as `what`, unless the result is UTF-8."""
+    """`raw` percent-decoded once. Raises BadUrl, which names it as `what`, if the result is not UTF-8."""
     if BAD_PERCENT.search(raw):
         raise BadUrl(f"{what} holds a % that is not followed by two hexadecimal digits")
     try:
@@ -97,46 +97,48 @@ def decoded(raw: str, what: str) -> str:
 
 
 def is_absolute(locator: str) -> bool:
-    """Whether this is a URL of its own rather than a key; no key begins like one."""
+    """Whether this is an absolute URL and not a key; no key begins with a scheme and `://`."""
     return _SCHEME.match(locator) is not None
 
 
 def checked_locator(locator: str) -> str:
-    """`locator` if it is a key, or a URL whose meaning is for the mount to decide."""
+    """`locator` if it is a valid key, or an absolute URL, which the mount interprets. Raises BadUrl."""
     if is_absolute(locator):
         if _CONTROL.search(locator):
-            raise BadUrl("the URL of the original holds a control character, a backslash or half a character")
+            raise BadUrl("the URL of the original holds a control character, a backslash or a lone surrogate")
         return locator
     return checked_key(locator)
 
 
 def checked_key(key: str) -> str:
-    """`key` if it can name an original: segments that are not empty and begin with no dot, no control character."""
+    """`key` if it is valid: no empty segment, none that begins with a dot, no control character. Raises BadUrl or
+    SourceNotAllowed."""
     if is_absolute(key):
         raise SourceNotAllowed("this mount takes keys of its own source, not absolute URLs")
     if not key:
         raise BadUrl("the key of the original is missing")
     if _CONTROL.search(key):
-        raise BadUrl("the key holds a control character, a backslash or half a character")
+        raise BadUrl("the key holds a control character, a backslash or a lone surrogate")
     if "" in key.split("/") or is_hidden(key):
         raise BadUrl("the key has a segment that is empty or begins with a dot")
     return key
 
 
 def is_hidden(path: str) -> bool:
-    """Whether a segment of `path`, which has no slash at its beginning, begins with a dot: no key does."""
+    """Whether a segment of `path`, which does not begin with a slash, begins with a dot."""
     return "/." in f"/{path}"
 
 
 def checked_prefix(prefix: str) -> str:
-    """`prefix` if keys can begin so."""
+    """`prefix` if keys can begin with it. Raises BadUrl."""
     if _CONTROL.search(prefix):
-        raise BadUrl("the prefix holds a control character, a backslash or half a character")
+        raise BadUrl("the prefix holds a control character, a backslash or a lone surrogate")
     if len(prefix.encode()) > _LONGEST_PREFIX:
         raise BadUrl(f"the prefix is longer than {_LONGEST_PREFIX} bytes")
     return prefix
 
 
 def encoded(key: str) -> str:
-    """`key` as it is written in a path or a query value; of a URL, which others may tidy up, not a slash stays bare."""
+    """`key` as written in a path or a query value. The slashes of an absolute URL are encoded too, because proxies
+    may merge bare ones."""
     return quote(key, safe="-._~" if is_absolute(key) else "/-._~")

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from proxy.core.image.exif import CAMERA, INTEROPERABILITY, MAIN, PLACE, Exif
+from proxy.core.image.exif import CAMERA, GPS, INTEROPERABILITY, MAIN, Exif
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
 Entry = tuple[int, int, int, bytes]
@@ -36,7 +36,7 @@ def leads(order: str, tag: int, start: int) -> Entry:
 @ORDERS
 @pytest.mark.parametrize("start", [b"", b"Exif\0\0"])
 def test_directories_are_followed(order: str, start: bytes) -> None:
-    at = {CAMERA: 200, PLACE: 300, INTEROPERABILITY: 400}
+    at = {CAMERA: 200, GPS: 300, INTEROPERABILITY: 400}
     exif = Exif(
         start
         + block(
@@ -45,12 +45,12 @@ def test_directories_are_followed(order: str, start: bytes) -> None:
                 8,
                 [
                     leads(order, 0x8769, at[CAMERA]),
-                    leads(order, 0x8825, at[PLACE]),
+                    leads(order, 0x8825, at[GPS]),
                     (0x10F, ASCII, 4, b"Cam\0"),
                 ],
             ),
             (at[CAMERA], [(0x9000, UNDEFINED, 4, b"0230"), leads(order, 0xA005, at[INTEROPERABILITY])]),
-            (at[PLACE], [(1, ASCII, 2, b"N\0"), leads(order, 0xA005, 500)]),
+            (at[GPS], [(1, ASCII, 2, b"N\0"), leads(order, 0xA005, 500)]),
             (at[INTEROPERABILITY], [(1, ASCII, 4, b"R98\0")]),
             (500, [(0x7777, ASCII, 2, b"x\0")]),
         )
@@ -58,14 +58,14 @@ def test_directories_are_followed(order: str, start: bytes) -> None:
     there = [
         (MAIN, 0x10F),
         (CAMERA, 0x9000),
-        (PLACE, 1),
+        (GPS, 1),
         (INTEROPERABILITY, 1),
         (MAIN, 0x8769),
-        (PLACE, 0xA005),
+        (GPS, 0xA005),
     ]
     assert all(place in exif for place in there)
     assert exif.text((MAIN, 0x10F)) == "Cam"
-    assert exif.text((PLACE, 1)) == "N"
+    assert exif.text((GPS, 1)) == "N"
     assert exif.text((INTEROPERABILITY, 1)) == "R98"
     for lacking in ((MAIN, 0x9000), (CAMERA, 1), (INTEROPERABILITY, 0x7777), (MAIN, 0x110)):
         assert lacking not in exif
@@ -173,6 +173,6 @@ def test_directories_that_lead_to_one_another_come_to_an_end(order: str) -> None
         (0x10F, ASCII, 4, b"Cam\0"),
     ]
     exif = Exif(block(order, (8, around)))
-    assert [exif.text((directory, 0x10F)) for directory in (MAIN, CAMERA, PLACE, INTEROPERABILITY)] == [
+    assert [exif.text((directory, 0x10F)) for directory in (MAIN, CAMERA, GPS, INTEROPERABILITY)] == [
         "Cam"
     ] * 4

@@ -84,7 +84,9 @@ def test_snapping_to_the_nearest_ratio(width_px: int, height_px: int, sides: lis
 
 @pytest.mark.parametrize("name", ["w", "h"])
 def test_listed_refuses_other_sizes_by_name_and_tells_what_is_allowed(name: str) -> None:
-    with pytest.raises(DimensionNotAllowed, match=f"^{name} must be one of 100, 200, 400; .*signed"):
+    with pytest.raises(
+        DimensionNotAllowed, match=f"^parameter {name} must be one of 100, 200, 400; .*signed"
+    ):
         restrict(tokens(f"{name}_150"), Dimensions.LISTED, ALLOWED)
     assert restrict(tokens(f"{name}_200"), Dimensions.LISTED, ALLOWED) == tokens(f"{name}_200")
 

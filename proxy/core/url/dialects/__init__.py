@@ -1,1 +1,1 @@
-"""URL grammars: raw request target <-> (key, Transform), one file a dialect."""
+"""URL dialects: raw request target <-> (key, Transform), one file a dialect."""

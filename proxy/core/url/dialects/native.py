@@ -1,6 +1,6 @@
-"""The two native dialects of one language: `/<transform>/<key>` and `/thumbnail?url=<key>&...`.
+"""The native dialect in its two forms: `/<transform>/<key>` and `/thumbnail?url=<key>&...`.
 
-Raw request target <-> what is asked. Policy of a mount is not applied here, nor is anything looked up but presets.
+Parses and writes raw request targets. The policy of the mount is applied elsewhere.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -24,8 +24,8 @@ _SLASH = "/"
 
 
 class QueryRule(StrEnum):
-    """What becomes of an unknown parameter behind a path. In `/thumbnail?`, where parameters are the transform, it is
-    always refused."""
+    """The treatment of unknown query parameters after a path. In `/thumbnail?`, whose parameters are the transform,
+    they are always refused."""
 
     STRICT = "strict"
     IGNORE = "ignore"
@@ -33,9 +33,9 @@ class QueryRule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantUrl:
-    """`own` is what the URL's own tokens say, `preset` the name beside them; `clamped` names what was out of range, with
-    the value that was asked, and `unused` the parameters that mean nothing here. `tokens` are those of its dialect. `key`
-    may be an absolute URL where the dialect takes one; the mount says what it means."""
+    """`own` is the transform of the URL's own parameters, `preset` the name of its preset. `clamped` has the
+    parameters that were out of range, with the requested value; `unused` the parameters without a meaning. `params`
+    is the parameter table of the form. `key` may be an absolute URL; the mount interprets it."""
 
     key: str
     own: Transform
@@ -45,7 +45,7 @@ class VariantUrl:
     params: Mapping[str, Param] = field(default_factory=lambda: PATH, compare=False, repr=False)
 
     def transform(self, presets: Presets) -> Transform:
-        """Tokens over their preset."""
+        """The URL's own parameters over its preset."""
         return self.own if self.preset is None else overlay(presets[self.preset], self.own)
 
 
@@ -58,13 +58,13 @@ class OriginalUrl:
 
 @dataclass(frozen=True, slots=True)
 class InfoUrl:
-    """What is told of the original; of all there is, where no `fields` are named."""
+    """The description of an original; all of it without `fields`."""
 
     key: str
     fields: tuple[str, ...] = ()
 
     def transform(self, _: Presets) -> Transform:
-        """What it is to the miss path: a variant like others."""
+        """A description is rendered and cached like a variant."""
         return Transform(format=Format.INFO)
 
 
@@ -73,8 +73,8 @@ ParsedUrl = VariantUrl | OriginalUrl | InfoUrl
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """One parameter: its place, from 1; as it is `written`, a whole token or a name in a query; its name in the dialect
-    at hand, None if that is unknown; its value."""
+    """One parameter: its position, from 1; its text as `written`, a token or a query name; its name in this form of
+    the dialect, None if unknown; its value."""
 
     position: int
     written: str
@@ -83,10 +83,10 @@ class _Pair:
 
 
 def parse(raw: str, presets: Presets, *, query: QueryRule = QueryRule.STRICT) -> ParsedUrl:
-    """What the raw target below a mount asks.
+    """Parses the raw target below a mount.
 
-    Raises UnknownRoute where the first segment is no route and holds no known token, BadUrl, BadTransform or
-    SourceNotAllowed where it is a mistake.
+    Raises UnknownRoute if the first segment is neither a route nor a transform, else BadUrl, BadTransform or
+    SourceNotAllowed.
     """
     target = cut(raw)
     first, slash, rest = target.path[1:].partition(_SLASH)
@@ -103,11 +103,11 @@ def parse(raw: str, presets: Presets, *, query: QueryRule = QueryRule.STRICT) ->
         near = [nearest_token(part) or "" for part in parts]
         unknown = f"; parameter {named(parts[0], 1)} is unknown{meant(','.join(near))}" if all(near) else ""
         raise UnknownRoute(
-            f"no such route: a picture's URL is /<transform>/<key>, as in /w_400/photo.jpg{unknown}"
+            f"no such route: the URL of a variant is /<transform>/<key>, as in /w_400/photo.jpg{unknown}"
         )
     values, unused = _parameters(target.query, (_VERSION,), query)
     if not slash:
-        raise BadUrl("the key is missing: a picture's URL is /<transform>/<key>")
+        raise BadUrl("the key is missing: the URL of a variant is /<transform>/<key>")
     parsed = parse_tokens(first, presets)
     own = parsed.own
     if (version := values.get(_VERSION)) is not None:
@@ -118,12 +118,12 @@ def parse(raw: str, presets: Presets, *, query: QueryRule = QueryRule.STRICT) ->
 
 
 def parse_tokens(tokens: str, presets: Presets) -> VariantUrl:
-    """The comma-separated tokens of a path URL, for a preset or a command line too; the key stays empty."""
+    """Parses the transform of a path URL, for a preset or a command line too; the key is empty."""
     return _read(_path_pairs(decoded(tokens, "the transform")), PATH, _PATH_PRESET, presets, nearest_token)
 
 
 def no_preset(parameter: str, name: str, position: int, presets: Presets) -> BadTransform:
-    """That `parameter` names none of `presets`."""
+    """The error for a `parameter` whose value `name` is not one of `presets`."""
     return BadTransform(
         f"parameter {parameter} names no preset of this node: {named(name, position)}{meant(nearest(name, presets))}"
     )
@@ -143,7 +143,7 @@ def _parse_query(query: str, presets: Presets) -> VariantUrl:
 def _parameters(
     query: str | None, ours: tuple[str, ...], rule: QueryRule
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The values of those of `ours` that the query behind a path has, and what else stands in it."""
+    """The values of the `ours` in the query after a path, and the names of the other parameters."""
     values: dict[str, str] = {}
     unused: list[str] = []
     for position, part in enumerate([] if query is None else query.split("&"), start=1):
@@ -156,8 +156,8 @@ def _parameters(
             unused.append(named(name, position))
         else:
             raise BadUrl(
-                f"parameter {named(name, position)} is not taken: the query of this URL may have"
-                f" {', '.join(ours) or 'none'}; those of a picture stand in /thumbnail?url=, or in its first segment"
+                f"parameter {named(name, position)} is not supported: the query of this URL may have"
+                f" {', '.join(ours) or 'none'}; a transform belongs in /thumbnail?url= or in the first path segment"
                 + meant(nearest(name, ours))
             )
     return values, tuple(unused)
@@ -165,16 +165,16 @@ def _parameters(
 
 def _fields(value: str | None) -> tuple[str, ...]:
     fields = [] if value is None else value.split(",")
-    for place, name in enumerate(fields, start=1):
-        if name not in FIELDS or name in fields[: place - 1]:
+    for position, name in enumerate(fields, start=1):
+        if name not in FIELDS or name in fields[: position - 1]:
             raise BadUrl(
-                f"parameter fields is wrong at place {place}: it takes, once each, {', '.join(FIELDS)}"
+                f"parameter fields is invalid at position {position}: it takes, once each, {', '.join(FIELDS)}"
             )
     return tuple(name for name in FIELDS if name in fields)
 
 
 def _is_transform(segment: str) -> bool:
-    """Whether a first segment means to be one: it holds a known token, whatever is wrong with the rest."""
+    """Whether a first segment is a transform: one known token suffices, even if another is invalid."""
     with suppress(BadUrl):
         segment = decoded(segment, "the transform")
     return any(pair.spelled is not None for pair in _path_pairs(segment))
@@ -203,7 +203,7 @@ def _read(
     presets: Presets,
     near: Callable[[str], str | None],
 ) -> VariantUrl:
-    """What the parameters say, of no key."""
+    """The URL of these parameters, without a key."""
     own = Transform()
     preset: str | None = None
     seen: set[str] = set()
@@ -233,7 +233,7 @@ def _read(
 
 
 def _with(to: Transform, token: Param, name: str, value: str) -> Transform:
-    """`to` with a parameter more. Raises BadTransform."""
+    """`to` with one more parameter. Raises BadTransform."""
     try:
         return token.read(to, value)
     except ValueError as reason:
@@ -241,8 +241,8 @@ def _with(to: Transform, token: Param, name: str, value: str) -> Transform:
 
 
 def negotiates(raw: str, presets: Presets) -> bool:
-    """Whether an answer to `raw`, even an error, depends on Accept: whether it spells `f_auto` in any way, whatever
-    else of it is no URL."""
+    """Whether the answer to `raw`, even an error, depends on Accept: whether the URL has `f_auto` in any form, even
+    if the rest of the URL is invalid."""
     path, _, query = raw.partition("?")
     first = path[1:].partition(_SLASH)[0]
     if first == "thumbnail":
@@ -261,22 +261,22 @@ def negotiates(raw: str, presets: Presets) -> bool:
 
 
 def spell(transform: Transform, preset: str | None = None) -> str:
-    """The transform segment of a path URL; `parse_tokens` is its inverse. Empty if nothing is asked."""
+    """The transform segment of a path URL; `parse_tokens` is its inverse. Empty for an empty transform."""
     parts = [f"t_{preset}"] if preset else []
     parts += [f"{name}_{value}" for name, token in PATH.items() for value in token.write(transform)]
     return ",".join(parts)
 
 
 def path_url(key: str, transform: Transform, preset: str | None = None) -> str:
-    """The path form of a URL below its mount; raises BadTransform where nothing is asked."""
+    """The path form of a URL below its mount. Raises BadTransform for an empty transform."""
     segment = spell(transform, preset)
     if not segment:
-        raise BadTransform("the transform asks for nothing; f_auto alone re-encodes")
+        raise BadTransform("the transform is empty; f_auto alone re-encodes the original")
     return f"/{segment}/{encoded(checked_locator(key))}"
 
 
 def native_url(parsed: ParsedUrl, key: str, transform: Transform | None) -> str:
-    """Where below its mount `key` is to be had as `asked`, with `transform`, which only a variant has."""
+    """The target below its mount for `key` as in `parsed`; only a variant has a `transform`."""
     match parsed:
         case OriginalUrl():
             return f"/original/{encoded(key)}"

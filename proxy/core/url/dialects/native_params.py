@@ -1,7 +1,6 @@
-"""The vocabulary of the native dialects: how the value of each token is read and written, and its name on a path
-and in a query.
+"""The parameters of the native dialect: how each value is read and written, and its name in a path and in a query.
 
-A reader takes a decoded value and raises ValueError with a reason that repeats no client byte.
+`read` takes a decoded value and raises ValueError with a reason that repeats no byte of the request.
 """
 
 import re
@@ -36,7 +35,8 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param:
-    """`read` returns the Transform with the value put in; `write` the values that spell it, none if unset."""
+    """`read` returns the Transform with the value set; `write` gives the values of the parameter in a Transform, none
+    if unset."""
 
     read: Callable[[Transform, str], Transform]
     write: Callable[[Transform], tuple[str, ...]]
@@ -61,11 +61,11 @@ FITS: dict[str, Fit] = {
     "scale": Fit.FILL,
     "limit": Fit.INSIDE,
 }
-"""Cloudinary's words: `limit` does what `fit` does, for neither enlarges here."""
+"""Cloudinary's words; `limit` equals `fit`, because neither enlarges here."""
 
 _QUERY_FITS: dict[str, Fit] = {fit.value: fit for fit in Fit}
 
-_FITS_ELSEWHERE: dict[str, Fit] = {
+_FOREIGN_FITS: dict[str, Fit] = {
     **dict.fromkeys(("crop", "lfill", "thumb"), Fit.COVER),
     **dict.fromkeys(("lpad", "mpad"), Fit.CONTAIN),
     **dict.fromkeys(("clip", "max", "mfit", "scale-down"), Fit.INSIDE),
@@ -98,7 +98,7 @@ FORMATS: dict[str, Format | Auto] = {
     "gif": Format.GIF,
 }
 
-_GRAVITIES_ELSEWHERE: dict[str, Gravity] = {
+_FOREIGN_GRAVITIES: dict[str, Gravity] = {
     "centre": CENTER,
     "middle": CENTER,
     "top": FocalPoint(0.5, 0.0),
@@ -139,14 +139,15 @@ def _dpr_percent(value: str) -> int:
 def _choice(
     table: dict[str, _T],
     value: str,
-    elsewhere: Mapping[str, _T] = {},
-    before: str = "",
+    foreign: Mapping[str, _T] = {},
+    prefix: str = "",
 ) -> _T:
-    """What `value` names in `table`. Raises ValueError, which suggests the word for what it names `elsewhere`."""
+    """The entry of `table` for `value`. Raises ValueError, which suggests the known word for a word of another
+    product, `foreign`."""
     if value not in table:
-        synonyms = {word: _name_of(table, known) or "" for word, known in elsewhere.items()}
+        synonyms = {word: _name_of(table, known) or "" for word, known in foreign.items()}
         near = meant(nearest(value, table, synonyms))
-        raise ValueError(f"must be {before}one of {', '.join(table)}{near}")
+        raise ValueError(f"must be {prefix}one of {', '.join(table)}{near}")
     return table[value]
 
 
@@ -156,11 +157,11 @@ def _gravity(value: str) -> Gravity:
         if not (_FRACTION.fullmatch(x) and _FRACTION.fullmatch(y)):
             raise ValueError("must be a focal point of two fractions from 0 to 1, as in 0.3:0.7")
         return FocalPoint(float(x), float(y))
-    return _choice(GRAVITIES, value, _GRAVITIES_ELSEWHERE, "a focal point such as 0.3:0.7, or ")
+    return _choice(GRAVITIES, value, _FOREIGN_GRAVITIES, "a focal point such as 0.3:0.7, or ")
 
 
 def colour(value: str) -> Colour:
-    """The colour that `b_` names so; raises ValueError."""
+    """The colour of a `b_` value. Raises ValueError."""
     if value in COLOURS:
         return COLOURS[value]
     if not _HEX.fullmatch(value):
@@ -175,16 +176,16 @@ def _version(value: str) -> str:
     return value
 
 
-def _sigma(value: str, most_px: float) -> float:
-    if not _SIGMA.fullmatch(value) or not SIGMA_MIN_PX <= float(value) <= most_px:
-        raise ValueError(f"must have a sigma from {SIGMA_MIN_PX:g} to {most_px:g} with at most two decimals")
+def _sigma(value: str, max_px: float) -> float:
+    if not _SIGMA.fullmatch(value) or not SIGMA_MIN_PX <= float(value) <= max_px:
+        raise ValueError(f"must have a sigma from {SIGMA_MIN_PX:g} to {max_px:g} with at most two decimals")
     return float(value)
 
 
-def _percent(value: str, least: int) -> int:
-    reason = f"must have a strength from {least} to 100 in whole numbers"
+def _percent(value: str, minimum: int) -> int:
+    reason = f"must have a strength from {minimum} to 100 in whole numbers"
     percent = _whole_number(_SIGNED, value, reason)
-    if not least <= percent <= 100:
+    if not minimum <= percent <= 100:
         raise ValueError(reason)
     return percent
 
@@ -228,10 +229,10 @@ def _effect_text(effect: Effect) -> str:
 
 
 def _gravity_text(gravity: Gravity) -> str:
-    named = _name_of(GRAVITIES, gravity)
-    if named is None and isinstance(gravity, FocalPoint):
+    name = _name_of(GRAVITIES, gravity)
+    if name is None and isinstance(gravity, FocalPoint):
         return f"{gravity.x:g}:{gravity.y:g}"
-    return named or ""
+    return name or ""
 
 
 def _name_of(table: dict[str, _T], value: _T) -> str | None:
@@ -242,7 +243,7 @@ def _if_set(value: _T | None, text: Callable[[_T], str]) -> tuple[str, ...]:
     return () if value is None else (text(value),)
 
 
-def _named(table: dict[str, _T], value: _T | None) -> tuple[str, ...]:
+def _if_set_name(table: dict[str, _T], value: _T | None) -> tuple[str, ...]:
     return () if value is None else (_name_of(table, value) or "",)
 
 
@@ -264,8 +265,8 @@ PATH: dict[str, Param] = {
         write=lambda of: _if_set(of.height_px, str),
     ),
     "c": Param(
-        read=lambda to, value: replace(to, fit=_choice(FITS, value, _FITS_ELSEWHERE | _QUERY_FITS)),
-        write=lambda of: _named(FITS, of.fit),
+        read=lambda to, value: replace(to, fit=_choice(FITS, value, _FOREIGN_FITS | _QUERY_FITS)),
+        write=lambda of: _if_set_name(FITS, of.fit),
     ),
     "g": Param(
         read=lambda to, value: replace(to, gravity=_gravity(value)),
@@ -289,7 +290,7 @@ PATH: dict[str, Param] = {
     ),
     "a": Param(
         read=lambda to, value: replace(to, turn=_choice(_TURNS, value)),
-        write=lambda of: _named(_TURNS, of.turn),
+        write=lambda of: _if_set_name(_TURNS, of.turn),
     ),
     "e": Param(
         read=lambda to, value: replace(to, effects=_one_more(to.effects or (), _effect(value))),
@@ -301,19 +302,19 @@ PATH: dict[str, Param] = {
         write=lambda of: _if_set(of.version, str),
     ),
 }
-"""Token names of a path URL, in the order a URL is written."""
+"""Parameter names of a path URL, in the order in which URLs are written."""
 
 _QUERY_NAMES = {"c": "fit", "f": "format", "b": "bg", "a": "rot", "t": "preset"}
 _FIT = Param(
-    # `fill` is another fit in each dialect: Cloudinary's word on a path, CSS's in a query.
-    read=lambda to, value: replace(to, fit=_choice(_QUERY_FITS, value, _FITS_ELSEWHERE | FITS)),
-    write=lambda of: _named(_QUERY_FITS, of.fit),
+    # `fill` has Cloudinary's meaning in a path and that of CSS in a query.
+    read=lambda to, value: replace(to, fit=_choice(_QUERY_FITS, value, _FOREIGN_FITS | FITS)),
+    write=lambda of: _if_set_name(_QUERY_FITS, of.fit),
 )
 
 QUERY: dict[str, Param] = {
     _QUERY_NAMES.get(name, name): _FIT if name == "c" else token for name, token in PATH.items()
 }
-"""Parameter names of a query URL, in the order a URL is written."""
+"""Parameter names of a query URL, in the order in which URLs are written."""
 
 
 _SYNONYMS = {
@@ -329,20 +330,20 @@ _SYNONYMS = {
     **dict.fromkeys(("preset", "transformation"), "t"),
     **dict.fromkeys(("version",), "v"),
 }
-"""Names that others have for a token of a path, each with ours."""
+"""Names that other products use for a path parameter, each with the name here."""
 
 _WRITTEN = re.compile(r"(?!v[0-9])([A-Za-z]+)(?:[_=:-]|(?=[0-9]))([A-Za-z0-9_.:-]{1,32})", re.ASCII)
 
 
 def nearest_token(written: str) -> str | None:
-    """The token of a path that was meant by one that is unknown, with its value."""
+    """The path token, with its value, that is nearest to an unknown one."""
     match = _WRITTEN.fullmatch(written)
     name = nearest(match[1], (*PATH, "t"), _SYNONYMS) if match else None
     return f"{name}_{match[2]}" if match and name else None
 
 
 def nearest_name(written: str) -> str | None:
-    """The parameter of a query that was meant by one that is unknown."""
+    """The query parameter that is nearest to an unknown one."""
     ours = {name: _QUERY_NAMES.get(name, name) for name in (*PATH, "t")}
     synonyms = {word: ours[name] for word, name in _SYNONYMS.items()}
     return nearest(written, ours.values(), synonyms | ours)
