@@ -260,7 +260,7 @@ class Bench:
                                 load.failures[f"{problem}, {'broken' if is_broken else 'good'} file"] += 1
                                 break
                         slowest = slowest if is_broken else max(slowest, time.monotonic() - began)
-                good, bad = (node.log().count(words) for words in ("was read anew", "is not used"))
+                good, bad = (node.log().count(words) for words in ("was reloaded", "is invalid"))
             told = f"{good} files taken, {bad} refused, in force after {slowest:.2f} s at most"
             self.row(f"e SIGHUP, processes={processes}", load, told)
 

@@ -58,7 +58,7 @@ async def examine(settings: Settings) -> list[Finding]:
         if isinstance(source, DirectorySection):
             findings.append(_directory(part, f"{part}.path", source.path, os.R_OK | os.X_OK))
         elif isinstance(source, HttpSection):
-            hosts = sorted(factory.web_place(source).reached)
+            hosts = sorted(factory.web_location(source).reached)
             findings += [await _patiently(part, _host(part, host, settings, source)) for host in hosts]
         else:
             findings.append(await _patiently(part, _s3_source(part, source)))
@@ -136,7 +136,7 @@ async def _s3_source(part: str, source: S3Section) -> Finding:
     where = _where(source)
     try:
         async with factory.s3_bucket(source) as bucket:
-            await bucket.reach()
+            await bucket.check()
     except AccessDenied:
         message = "reached, but may not be listed: a missing original and a forbidden one are both 404"
         return Finding(part, True, f"{where}: {message}")
@@ -148,7 +148,7 @@ async def _s3_source(part: str, source: S3Section) -> Finding:
 async def _host(part: str, host: str, settings: Settings, source: HttpSection) -> Finding:
     try:
         async with factory.web(settings, source) as web:
-            await web.reach(host)
+            await web.check(host)
     except AddressNotAllowed as failure:
         return Finding(part, False, f"{host}: {failure}; set {part}.allow_private if that is meant")
     except RemoteError as failure:
@@ -210,7 +210,7 @@ async def _redis(settings: Settings) -> Finding:
         flags = factory.redis(settings, PrometheusMetrics())
         assert flags is not None
         async with flags:
-            took_s = await flags.reach()
+            took_s = await flags.measure_round_trip()
     except (RedisFault, ConfigError) as failure:
         return Finding("redis", False, str(failure))
     if took_s > settings.redis.timeout:

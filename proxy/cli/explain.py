@@ -10,7 +10,7 @@ import click
 from proxy.cli.options import config_option, example, json_option, originals_option, run, settings_of
 from proxy.config.errors import ConfigError
 from proxy.node.engine import Engine
-from proxy.telemetry.event_log import quiet
+from proxy.telemetry.event_log import silent_log
 from proxy.telemetry.metrics import PrometheusMetrics
 
 
@@ -34,7 +34,7 @@ def command(url: str, accept: str, as_json: bool, originals: Path | None, config
         settings = settings_of(config, originals)
         if not settings.sources:
             raise ConfigError("sources: give --originals DIR or --config FILE")
-        async with Engine(settings, PrometheusMetrics(), quiet(), disk=None, workers=1) as engine:
+        async with Engine(settings, PrometheusMetrics(), silent_log(), disk=None, workers=1) as engine:
             return dict(await engine.explain(url, accept))
 
     explanation = run(tell())

@@ -19,7 +19,7 @@ from proxy.core.errors import CalotypeError
 from proxy.core.image.original import OriginalRef
 from proxy.node.engine import Engine
 from proxy.state.usage import used_since
-from proxy.telemetry.event_log import quiet
+from proxy.telemetry.event_log import silent_log
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.tiers.bucket import BucketTier, ObjectStoreError, Stored
 
@@ -53,7 +53,7 @@ async def collect(settings: Settings, *, gone: bool, unused_since: date | None, 
 async def _collected(
     settings: Settings, scratch: Path, *, gone: bool, unused_since: date | None, delete: bool
 ) -> GcReport:
-    engine = Engine(settings, PrometheusMetrics(), quiet(), disk=scratch, workers=1)
+    engine = Engine(settings, PrometheusMetrics(), silent_log(), disk=scratch, workers=1)
     async with engine:
         bucket = engine.bucket
         assert bucket is not None

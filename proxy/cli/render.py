@@ -29,7 +29,7 @@ from proxy.core.url.dialects.native import parse_tokens
 from proxy.core.url.target import is_hidden
 from proxy.node.engine import Engine
 from proxy.sources.directory import OpenFile
-from proxy.telemetry.event_log import quiet
+from proxy.telemetry.event_log import silent_log
 from proxy.telemetry.metrics import PrometheusMetrics
 
 STANDARD = Path("-")
@@ -154,7 +154,7 @@ async def _render_all(
 
 def _engine(settings: Settings, root: Path, *, workers: int | None = None) -> Engine:
     lone = settings.model_copy(update={"sources": {_SOURCE: DirectorySection(path=root)}, "mounts": {}})
-    return Engine(lone, PrometheusMetrics(), quiet(), disk=None, workers=workers)
+    return Engine(lone, PrometheusMetrics(), silent_log(), disk=None, workers=workers)
 
 
 class _Made(NamedTuple):

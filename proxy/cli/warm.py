@@ -27,7 +27,7 @@ from proxy.core.url.mounts import Mount, Rules, mount_named
 from proxy.core.url.target import checked_locator
 from proxy.node import factory
 from proxy.node.engine import Engine
-from proxy.telemetry.event_log import quiet
+from proxy.telemetry.event_log import silent_log
 from proxy.telemetry.metrics import PrometheusMetrics
 
 _KEYS_A_JOB = 5000
@@ -97,7 +97,7 @@ async def warm(
     if node is not None:
         async with AdminClient(settings, node, token) as admin:
             return await _follow(bodies, admin, refused)
-    engine = Engine(settings, PrometheusMetrics(), quiet(), disk=settings.disk_path(), is_alone=True)
+    engine = Engine(settings, PrometheusMetrics(), silent_log(), disk=settings.disk_path(), is_exclusive=True)
     async with engine:
         await engine.caught_up()
         engine.pregeneration.start(engine.caught_up)

@@ -27,22 +27,22 @@ from proxy.ports.clock import Clock
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Presence
 
-ABSENT_S = 60
-CONNECT_S = 1.0
-LEASE_S = 2.0
+ABSENT_TTL_S = 60
+CONNECT_TIMEOUT_S = 1.0
+LEASE_TTL_S = 2.0
 """How long a turn outlives the node that took it, and how long its variant may be on its way to the bucket."""
-TICK_S = 0.5
+MAINTENANCE_INTERVAL_S = 0.5
 POLL_S = (0.01, 0.1)
 CONNECTIONS = 8
 """A command takes a fraction of a millisecond: more at once would only be longer in the making."""
 _NAMESPACE = "calotype"
-_TURNS_OF_LOOP = 5
+_EXTRA_LOOP_PASSES = 5
 
 _RENEW = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 0
 """
-_GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 T = TypeVar("T")
 
@@ -79,53 +79,53 @@ class RedisPresence:
         self._flag_ttl_s = math.ceil(flag_ttl_s)
         self._metrics = metrics
         self._clock = clock
-        self._us = secrets.token_hex(16)
-        self._well = True
-        self._seats = asyncio.Semaphore(CONNECTIONS)
-        self._turns: set[str] = set()
+        self._holder = secrets.token_hex(16)
+        self._is_available = True
+        self._command_slots = asyncio.Semaphore(CONNECTIONS)
+        self._leases: set[str] = set()
         self._renewed: set[str] = set()
-        self._doubted = asyncio.Event()
-        self._abandoned: set[asyncio.Task[Any]] = set()
-        self._tick: asyncio.Task[None] | None = None
+        self._circuit_opened = asyncio.Event()
+        self._cancelled: set[asyncio.Task[Any]] = set()
+        self._maintenance: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "RedisPresence":
         await self._connect()
-        self._tick = asyncio.create_task(self._look_after(), name="redis")
+        self._maintenance = asyncio.create_task(self._maintain(), name="redis")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._tick is not None:
-            self._tick.cancel()
-            await asyncio.gather(self._tick, return_exceptions=True)
+        if self._maintenance is not None:
+            self._maintenance.cancel()
+            await asyncio.gather(self._maintenance, return_exceptions=True)
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(self._timeout_s):
                 await self._client.aclose()
 
     async def presence(self, key: str) -> Presence:
-        return _presence(await self._ask(lambda: self._client.get(_flag_key(key)), None))
+        return _presence(await self._guarded(lambda: self._client.get(_flag_key(key)), None))
 
     async def mark_absent(self, key: str) -> None:
         # Over nothing only nothing: another node may have stored it meanwhile.
         absent = Presence.ABSENT.value
-        await self._ask(lambda: self._client.set(_flag_key(key), absent, ex=ABSENT_S, nx=True), None)
+        await self._guarded(lambda: self._client.set(_flag_key(key), absent, ex=ABSENT_TTL_S, nx=True), None)
 
     async def mark_present(self, key: str) -> None:
         present = Presence.PRESENT.value
-        await self._ask(lambda: self._client.set(_flag_key(key), present, ex=self._flag_ttl_s), None)
+        await self._guarded(lambda: self._client.set(_flag_key(key), present, ex=self._flag_ttl_s), None)
 
     async def unmark(self, key: str) -> None:
-        await self._ask(lambda: self._client.delete(_flag_key(key)), None)
+        await self._guarded(lambda: self._client.delete(_flag_key(key)), None)
 
     async def acquire(self, key: str, *, deadline: float) -> bool:
         now_s = heard_s = self._clock()
         patient_until_s = now_s + (deadline - now_s) / 2
         pause_s, longest_s = POLL_S
         waited = False
-        self._turns.add(key)
+        self._leases.add(key)
         self._renewed.add(key)
         try:
             while True:
-                answer = await self._ask(lambda: self._try_lease(key), None)
+                answer = await self._guarded(lambda: self._try_lease(key), None)
                 now_s = self._clock()
                 if answer is not None:
                     ours, flag = answer
@@ -135,7 +135,7 @@ class RedisPresence:
                         return False
                     if ours:
                         return True
-                elif not waited or now_s - heard_s > LEASE_S:
+                elif not waited or now_s - heard_s > LEASE_TTL_S:
                     return True
                 if now_s >= patient_until_s:
                     return True  # Better a second render than none in time.
@@ -151,22 +151,22 @@ class RedisPresence:
 
     async def release(self, key: str) -> None:
         self._renewed.discard(key)
-        if key in self._turns:
-            self._turns.remove(key)
-            await self._ask(lambda: self._client.eval(_GIVE_BACK, 1, _lease_key(key), self._us), None)
+        if key in self._leases:
+            self._leases.remove(key)
+            await self._guarded(lambda: self._client.eval(_RELEASE, 1, _lease_key(key), self._holder), None)
 
     @property
     def circuit_open(self) -> bool:
         """Whether it is left alone until it has answered again."""
-        return not self._well
+        return not self._is_available
 
-    async def reach(self) -> float:
+    async def measure_round_trip(self) -> float:
         """The seconds a write and a read take. Raises RedisFault, in words for the owner."""
-        name = f"{_NAMESPACE}:check:{self._us}"
+        name = f"{_NAMESPACE}:check:{self._holder}"
         try:
             await self._client.ping()  # The time a connection takes is paid once, and by no request.
             began_s = self._clock()
-            await self._client.set(name, "1", ex=ABSENT_S)
+            await self._client.set(name, "1", ex=ABSENT_TTL_S)
             await self._client.get(name)
             await self._client.delete(name)
         except (AuthenticationError, NoPermissionError):
@@ -184,30 +184,30 @@ class RedisPresence:
     async def _try_lease(self, key: str) -> tuple[bool, Presence]:
         """Takes the turn if nobody has it, and reads the flag, in one round trip."""
         async with self._client.pipeline(transaction=True) as pipe:
-            pipe.set(_lease_key(key), self._us, px=int(LEASE_S * 1000), nx=True)
+            pipe.set(_lease_key(key), self._holder, px=int(LEASE_TTL_S * 1000), nx=True)
             pipe.get(_lease_key(key))
             pipe.get(_flag_key(key))
             _, holder, flag = await pipe.execute()
-        return holder == self._us, _presence(flag)
+        return holder == self._holder, _presence(flag)
 
-    async def _ask(self, command: Callable[[], Awaitable[T]], otherwise: T) -> T:
+    async def _guarded(self, command: Callable[[], Awaitable[T]], otherwise: T) -> T:
         """The answer, or `otherwise` where Redis is out of order; never longer than the timeout."""
-        if not self._well:
+        if not self._is_available:
             return otherwise
-        async with self._seats:
-            if not self._well:
+        async with self._command_slots:
+            if not self._is_available:
                 return otherwise
             try:
-                return await self._in_time(command)
+                return await self._with_timeout(command)
             except Exception as fault:
                 self._metrics.tier_failed("redis", _kind(fault))
                 if not isinstance(fault, ResponseError):
                     # A server that answers, if only with no, costs nothing to ask again; this one is left alone.
-                    self._well = False
-                    self._doubted.set()
+                    self._is_available = False
+                    self._circuit_opened.set()
                 return otherwise
 
-    async def _in_time(self, command: Callable[[], Awaitable[T]]) -> T:
+    async def _with_timeout(self, command: Callable[[], Awaitable[T]]) -> T:
         """The answer within the timeout; a loop too busy to read what has arrived gets a few more turns to do so."""
 
         async def ask() -> T:
@@ -216,7 +216,7 @@ class RedisPresence:
         asking = asyncio.create_task(ask(), name="redis command")
         try:
             await asyncio.wait({asking}, timeout=self._timeout_s)
-            for _ in range(_TURNS_OF_LOOP):
+            for _ in range(_EXTRA_LOOP_PASSES):
                 if asking.done():
                     return asking.result()
                 await asyncio.sleep(0)
@@ -225,11 +225,11 @@ class RedisPresence:
             if not asking.done():
                 # This closes its connection; nobody waits for that.
                 asking.cancel()
-                self._abandoned.add(asking)
-                asking.add_done_callback(self._forget)
+                self._cancelled.add(asking)
+                asking.add_done_callback(self._discard_cancelled)
 
-    def _forget(self, abandoned: asyncio.Task[Any]) -> None:
-        self._abandoned.discard(abandoned)
+    def _discard_cancelled(self, abandoned: asyncio.Task[Any]) -> None:
+        self._cancelled.discard(abandoned)
         if not abandoned.cancelled():
             abandoned.exception()  # Read, so that it is not reported as lost.
 
@@ -237,34 +237,34 @@ class RedisPresence:
         """Makes the connections: each takes several round trips, for which no request should wait."""
 
         async def one() -> None:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await self._client.ping()
 
         tried = await asyncio.gather(*(one() for _ in range(CONNECTIONS)), return_exceptions=True)
         faults = [result for result in tried if isinstance(result, Exception)]
-        self._well = not faults
+        self._is_available = not faults
         if faults:
             self._metrics.tier_failed("redis", _kind(faults[0]))
 
-    async def _look_after(self) -> None:
+    async def _maintain(self) -> None:
         """Keeps the turns that are held, and finds out when a Redis that was given up is back."""
         while True:
             with suppress(TimeoutError):
                 # A hiccup is over at once, and many wait for it to be.
-                async with asyncio.timeout(TICK_S):
-                    await self._doubted.wait()
-            self._doubted.clear()
-            if not self._well:
+                async with asyncio.timeout(MAINTENANCE_INTERVAL_S):
+                    await self._circuit_opened.wait()
+            self._circuit_opened.clear()
+            if not self._is_available:
                 with suppress(Exception):
-                    await self._in_time(self._client.ping)
+                    await self._with_timeout(self._client.ping)
                     await self._connect()
             if self._renewed:
-                await self._ask(self._renew, None)
+                await self._guarded(self._renew, None)
 
     async def _renew(self) -> None:
         async with self._client.pipeline(transaction=False) as pipe:
             for key in self._renewed:
-                pipe.eval(_RENEW, 1, _lease_key(key), self._us, int(LEASE_S * 1000))
+                pipe.eval(_RENEW, 1, _lease_key(key), self._holder, int(LEASE_TTL_S * 1000))
             await pipe.execute()
 
 

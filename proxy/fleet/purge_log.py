@@ -22,29 +22,29 @@ from proxy.core.cache.generations import Generations, Purge, PurgeScope, ScopeKi
 from proxy.ports.clock import Clock
 
 HEARTBEAT_S = 1.0
-CONFIRM_S = 4.0
+CONFIRM_TIMEOUT_S = 4.0
 """Longer than a node may take to have its own processes forget."""
-REDIS_S = 1.0
+REDIS_TIMEOUT_S = 1.0
 POLL_S = 0.01
 CANCEL_S = 0.1
-RECOVER_S = 0.5
-YOUNG_S = 2.5
+RETRY_PAUSE_S = 0.5
+MIN_REDIS_AGE_S = 2.5
 """What a Redis that is younger than this knows may not be all: who lives notices that it has lost its memory, or has
 begun anew with an old one, and gives it back what it lacks."""
-TOMB_S = 60.0
-FORGET_S = 86_400.0
+GONE_TTL_S = 60.0
+NODE_EXPIRY_S = 86_400.0
 """Who has not been heard of for so long is taken for gone."""
 GONE = "gone"
 """What a node leaves in its place when it signs off; an owner may write it for one that is lost."""
 _STREAM_ENTRIES = 10_000
-_AT_ONCE = 500
+_BATCH = 500
 _TOKEN = re.compile(r"(?:[0-9a-f]{16,64})?")
 _INTEGER = re.compile(r"[0-9]{1,20}")
 _TABLE, _STREAM, _NODES, _COUNT = (
     *("calotype:purges", "calotype:purge-stream", "calotype:nodes", "calotype:purge-count"),
 )
-_BORN = ""
-_FROM_BEGINNING = "0-0"
+_EPOCH_FIELD = ""
+_FIRST_POSITION = "0-0"
 
 _PUBLISH = """
 for at = 2, #ARGV, 2 do
@@ -63,11 +63,11 @@ return redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1][1]
 ApplyRemote = Callable[[Sequence[Purge]], Awaitable[list[str]]]
 
 
-class _Other(NamedTuple):
+class _OtherNode(NamedTuple):
     """What another node said last, and when that was heard, on our own Clock."""
 
     position: str
-    heard_s: float
+    changed_s: float
 
 
 class RedisPurgeLog:
@@ -81,7 +81,7 @@ class RedisPurgeLog:
         *,
         name: str,
         instance: str,
-        lives: Callable[[str], bool],
+        is_running: Callable[[str], bool],
         generations: Generations,
         clock: Clock,
         log: structlog.typing.FilteringBoundLogger,
@@ -90,57 +90,57 @@ class RedisPurgeLog:
             url,
             decode_responses=True,
             encoding_errors="replace",
-            socket_timeout=HEARTBEAT_S + 2 * REDIS_S,
-            socket_connect_timeout=REDIS_S,
+            socket_timeout=HEARTBEAT_S + 2 * REDIS_TIMEOUT_S,
+            socket_connect_timeout=REDIS_TIMEOUT_S,
             # Once more, for a connection that was closed while it was idle.
             retry=Retry(NoBackoff(), 1),
         )
         self._name = name
-        self._us = f"{name}.{instance}"
-        self._lives = lives
+        self._member = f"{name}.{instance}"
+        self._is_running = is_running
         self._generations = generations
         self._clock = clock
         self._log = log
-        self._learn: ApplyRemote | None = None
-        self._born: str | None = None
-        self._at = _FROM_BEGINNING
+        self._apply: ApplyRemote | None = None
+        self._epoch: str | None = None
+        self._position = _FIRST_POSITION
         self._number = 0
-        self._others: dict[str, _Other] = {}
-        self._tombs: dict[str, float] = {}
-        self._following: asyncio.Task[None] | None = None
+        self._other_nodes: dict[str, _OtherNode] = {}
+        self._gone_since_s: dict[str, float] = {}
+        self._task: asyncio.Task[None] | None = None
         self.caught_up = asyncio.Event()
 
-    def start(self, learn: ApplyRemote) -> None:
+    def start(self, apply: ApplyRemote) -> None:
         """Begins to follow; `learn` applies what other nodes purge, and returns what it could not reach."""
-        self._learn = learn
-        self._following = asyncio.create_task(self._follow(), name="fleet")
+        self._apply = apply
+        self._task = asyncio.create_task(self._run(), name="fleet")
 
     async def close(self) -> None:
         """Signs off: from now on nobody waits for this node."""
-        while self._following is not None and not self._following.done():
+        while self._task is not None and not self._task.done():
             # redis-py may take a cancellation for a timeout of its own.
-            self._following.cancel()
-            await asyncio.wait({self._following}, timeout=CANCEL_S)
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=CANCEL_S)
         with suppress(RedisError, OSError, TimeoutError):
-            async with asyncio.timeout(REDIS_S):
-                await self._client.hset(_NODES, self._us, GONE)
+            async with asyncio.timeout(REDIS_TIMEOUT_S):
+                await self._client.hset(_NODES, self._member, GONE)
                 await self._client.aclose()
 
     async def publish(self, purges: Sequence[Purge]) -> list[str]:
         try:
-            last = _FROM_BEGINNING
-            for first in range(0, len(purges), _AT_ONCE):
-                async with asyncio.timeout(REDIS_S):
-                    last = await self._send(purges[first : first + _AT_ONCE])
+            last = _FIRST_POSITION
+            for first in range(0, len(purges), _BATCH):
+                async with asyncio.timeout(REDIS_TIMEOUT_S):
+                    last = await self._send(purges[first : first + _BATCH])
         except (RedisError, OSError, TimeoutError) as fault:
             return [f"redis: {_kind(fault)}, so other nodes are not told yet; they will be once it is well"]
         if not self.caught_up.is_set():
             return ["redis: this node has not met the others yet, and does not know whom to wait for"]
-        deadline = self._clock() + CONFIRM_S
-        waiting: dict[str, _Other] = {}
+        deadline = self._clock() + CONFIRM_TIMEOUT_S
+        waiting: dict[str, _OtherNode] = {}
         while self._clock() < deadline:
             try:
-                async with asyncio.timeout(REDIS_S):
+                async with asyncio.timeout(REDIS_TIMEOUT_S):
                     waiting = await self._unconfirmed(last)
             except (RedisError, OSError, TimeoutError) as fault:
                 return [f"redis: {_kind(fault)} before all nodes had confirmed"]
@@ -149,95 +149,95 @@ class RedisPurgeLog:
             await asyncio.sleep(POLL_S)
         now_s = self._clock()
         return [
-            f"node {name}: has not confirmed; last heard of {now_s - other.heard_s:.0f} s ago"
+            f"node {name}: has not confirmed; last heard of {now_s - other.changed_s:.0f} s ago"
             for name, other in sorted(waiting.items())
         ]
 
     async def _send(self, purges: Sequence[Purge]) -> str:
-        position = [text for purge in purges for text in (_spelled(purge.scope), purge.token)]
+        position = [text for purge in purges for text in (_encoded(purge.scope), purge.token)]
         last: str = await self._client.eval(
             _PUBLISH, 3, _TABLE, _STREAM, _COUNT, str(_STREAM_ENTRIES), *position
         )
         return last
 
-    async def _unconfirmed(self, last: str) -> dict[str, _Other]:
+    async def _unconfirmed(self, last: str) -> dict[str, _OtherNode]:
         """Nodes that are not as far as `last`. Those that Redis has forgotten count too; what they said to the memory it
         has lost does not."""
-        await self._look_around()
-        if await self._client.hget(_TABLE, _BORN) != self._born:
-            return dict(self._others)
+        await self._refresh_nodes()
+        if await self._client.hget(_TABLE, _EPOCH_FIELD) != self._epoch:
+            return dict(self._other_nodes)
         return {
             name: other
-            for name, other in self._others.items()
-            if name != self._us and _place(other.position) < _place(last)
+            for name, other in self._other_nodes.items()
+            if name != self._member and _entry_id(other.position) < _entry_id(last)
         }
 
-    async def _look_around(self) -> None:
+    async def _refresh_nodes(self) -> None:
         """Learns who else there is, and how far; and who has gone."""
         received: dict[str, str] = await self._client.hgetall(_NODES)
         now_s = self._clock()
         for name, position in received.items():
-            if name not in self._others or self._others[name].position != position:
-                self._others[name] = _Other(position, now_s)
-        gone = [name for name, other in self._others.items() if self._is_gone(name, other, now_s)]
+            if name not in self._other_nodes or self._other_nodes[name].position != position:
+                self._other_nodes[name] = _OtherNode(position, now_s)
+        gone = [name for name, other in self._other_nodes.items() if self._is_gone(name, other, now_s)]
         for name in gone:
-            del self._others[name]
+            del self._other_nodes[name]
         # Who has gone stays for a while, for others to see it.
         if lost := [name for name in gone if name in received and received[name] != GONE]:
             await self._client.hset(_NODES, mapping=dict.fromkeys(lost, GONE))
-        for name in received.keys() & self._tombs.keys():
-            if now_s - self._tombs[name] > TOMB_S:
-                del self._tombs[name]
+        for name in received.keys() & self._gone_since_s.keys():
+            if now_s - self._gone_since_s[name] > GONE_TTL_S:
+                del self._gone_since_s[name]
                 await self._client.hdel(_NODES, name)
         for name in gone:
-            self._tombs.setdefault(name, now_s)
+            self._gone_since_s.setdefault(name, now_s)
 
-    def _is_gone(self, name: str, other: _Other, now_s: float) -> bool:
+    def _is_gone(self, name: str, other: _OtherNode, now_s: float) -> bool:
         whose, _, instance = name.rpartition(".")
-        if other.position == GONE or now_s - other.heard_s > FORGET_S:
+        if other.position == GONE or now_s - other.changed_s > NODE_EXPIRY_S:
             return True
-        return whose == self._name and name != self._us and not self._lives(instance)
+        return whose == self._name and name != self._member and not self._is_running(instance)
 
-    async def _follow(self) -> None:
+    async def _run(self) -> None:
         """Meets the others, and hears what they purge, for as long as this node lives."""
         is_well = True
         while True:
             try:
-                await self._meet()
+                await self._synchronize()
                 self.caught_up.set()
                 is_well = True
                 while True:
-                    await self._hear()
+                    await self._read_next()
             except Exception as failure:
                 # Whatever it is: a node that is deaf must not stay so.
                 if is_well:
                     self._log.warning("other nodes cannot be heard", reason=_kind(failure))
                 is_well = False
-                await asyncio.sleep(RECOVER_S)
+                await asyncio.sleep(RETRY_PAUSE_S)
 
-    async def _meet(self) -> None:
+    async def _synchronize(self) -> None:
         """Signs in, then takes what is known there and gives what is not. Whoever purges after the signing in waits
         for us; what was purged before it stands in the table."""
-        await self._say(_FROM_BEGINNING)
+        await self._acknowledge(_FIRST_POSITION)
         latest = await self._client.xrevrange(_STREAM, "+", "-", count=1)
-        at, number = (latest[0][0], _number(latest[0][1])) if latest else (_FROM_BEGINNING, 0)
-        born, age_s = await self._birth()
-        if not self.caught_up.is_set() and age_s < YOUNG_S:
-            await asyncio.sleep(YOUNG_S - age_s)
-        await self._learned(await self._table())
+        at, number = (latest[0][0], _number(latest[0][1])) if latest else (_FIRST_POSITION, 0)
+        born, age_s = await self._read_epoch()
+        if not self.caught_up.is_set() and age_s < MIN_REDIS_AGE_S:
+            await asyncio.sleep(MIN_REDIS_AGE_S - age_s)
+        await self._apply_all(await self._table())
         table = dict(await self._table())
         missing = [purge for purge in self._generations if purge.token > table.get(purge.scope, "")]
-        for first in range(0, len(missing), _AT_ONCE):
-            await self._send(missing[first : first + _AT_ONCE])
-        self._born, self._at, self._number = born, at, number
-        await self._say(at)
+        for first in range(0, len(missing), _BATCH):
+            await self._send(missing[first : first + _BATCH])
+        self._epoch, self._position, self._number = born, at, number
+        await self._acknowledge(at)
 
-    async def _birth(self) -> tuple[str, float]:
+    async def _read_epoch(self) -> tuple[str, float]:
         """The name of this Redis' memory, which we give it if it has none, and how old it is, or the server if that is
         younger, in seconds."""
         seconds, _ = await self._client.time()
-        await self._client.hsetnx(_TABLE, _BORN, f"{self._us} {seconds}")
-        born = str(await self._client.hget(_TABLE, _BORN))
+        await self._client.hsetnx(_TABLE, _EPOCH_FIELD, f"{self._member} {seconds}")
+        born = str(await self._client.hget(_TABLE, _EPOCH_FIELD))
         since = born.rpartition(" ")[2]
         age_s = float(seconds) - int(since) if _INTEGER.fullmatch(since) else 0.0
         with suppress(redis.exceptions.ResponseError):  # Some do not let everybody ask.
@@ -247,47 +247,49 @@ class RedisPurgeLog:
 
     async def _table(self) -> list[tuple[PurgeScope, str]]:
         table: dict[str, str] = await self._client.hgetall(_TABLE)
-        return _understood(table.items())
+        return _parsed(table.items())
 
-    async def _hear(self) -> None:
+    async def _read_next(self) -> None:
         """What came since, or for a heartbeat nothing; and says so."""
-        heard = await self._client.xread({_STREAM: self._at}, block=int(HEARTBEAT_S * 1000), count=_AT_ONCE)
+        heard = await self._client.xread(
+            {_STREAM: self._position}, block=int(HEARTBEAT_S * 1000), count=_BATCH
+        )
         if isinstance(heard, dict):
             heard = [(name, *entries) for name, entries in heard.items()]
         entries = heard[0][1] if heard else []
         if entries and _number(entries[0][1]) != self._number + 1:
-            raise _Missed("more was purged than the stream holds")  # The table has it.
-        await self._learned(
-            _understood((entry.get("scope", ""), entry.get("token", "")) for _, entry in entries)
+            raise _ResyncNeeded("more was purged than the stream holds")  # The table has it.
+        await self._apply_all(
+            _parsed((entry.get("scope", ""), entry.get("token", "")) for _, entry in entries)
         )
         if entries:
-            self._at, self._number = entries[-1][0], _number(entries[-1][1])
+            self._position, self._number = entries[-1][0], _number(entries[-1][1])
         else:
-            await self._look_around()
-            if await self._client.hget(_TABLE, _BORN) != self._born:
-                raise _Missed("Redis has lost its memory")
-        await self._say(self._at)
+            await self._refresh_nodes()
+            if await self._client.hget(_TABLE, _EPOCH_FIELD) != self._epoch:
+                raise _ResyncNeeded("Redis has lost its memory")
+        await self._acknowledge(self._position)
 
-    async def _learned(self, received: Sequence[tuple[PurgeScope, str]]) -> None:
+    async def _apply_all(self, received: Sequence[tuple[PurgeScope, str]]) -> None:
         """Applies it; as long as a part of this node is deaf, nothing is confirmed."""
-        assert self._learn is not None
+        assert self._apply is not None
         purges = [Purge(scope, token) for scope, token in received]
-        while purges and (unheard := await self._learn(purges)):
+        while purges and (unheard := await self._apply(purges)):
             self._log.error("a purge is not complete here", open=unheard)
-            await asyncio.sleep(RECOVER_S)
+            await asyncio.sleep(RETRY_PAUSE_S)
 
-    async def _say(self, at: str) -> None:
+    async def _acknowledge(self, at: str) -> None:
         """How far we are; that it changes shows that we live."""
-        await self._client.hset(_NODES, self._us, f"{at} {self._clock():.1f}")
+        await self._client.hset(_NODES, self._member, f"{at} {self._clock():.1f}")
 
 
-class _Missed(Exception):
+class _ResyncNeeded(Exception):
     """Something was not heard: meet the others anew."""
 
 
 def _kind(fault: Exception) -> str:
     """In words for the owner, which hold no URL."""
-    if isinstance(fault, _Missed):
+    if isinstance(fault, _ResyncNeeded):
         return str(fault)
     if isinstance(fault, redis.exceptions.ResponseError):
         return f"it answers with an error ({type(fault).__name__})"
@@ -296,11 +298,11 @@ def _kind(fault: Exception) -> str:
     return type(fault).__name__
 
 
-def _spelled(scope: PurgeScope) -> str:
+def _encoded(scope: PurgeScope) -> str:
     return json.dumps(scope)
 
 
-def _understood(received: Iterable[tuple[str, str]]) -> list[tuple[PurgeScope, str]]:
+def _parsed(received: Iterable[tuple[str, str]]) -> list[tuple[PurgeScope, str]]:
     """Scopes and tokens as they are written there; what else stands there is nothing of ours."""
     found = []
     for position, token in received:
@@ -317,7 +319,7 @@ def _number(entry: Mapping[str, str]) -> int:
     return int(position) if _INTEGER.fullmatch(position) else 0
 
 
-def _place(position: str) -> tuple[int, int]:
+def _entry_id(position: str) -> tuple[int, int]:
     """Of an entry in the stream, from what a node says; nowhere for what is none."""
     first, _, second = position.partition(" ")[0].partition("-")
     return (int(first), int(second)) if _INTEGER.fullmatch(first) and _INTEGER.fullmatch(second) else (0, 0)

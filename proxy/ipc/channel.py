@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 _HEAD = struct.Struct("!Q")
-_MOST_DESCRIPTORS = 8
+_MAX_DESCRIPTORS = 8
 
 
 class Closed(Exception):
@@ -93,7 +93,7 @@ class Channel:
             try:
                 # What is passed on here must not be passed on by a fork as well.
                 part, descriptors, _, _ = socket.recv_fds(
-                    self._end, count, _MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+                    self._end, count, _MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
                 )
             except BlockingIOError:
                 await self._readable()

@@ -21,10 +21,10 @@ from proxy.ports.clock import Clock
 from proxy.ports.originals import Original
 
 GRACE_S = 0.1
-DISPATCH_S = 120.0
-TRIES = 4
-PAUSE_S = 0.05
-_MOST_IDLE = 64
+DISPATCH_TIMEOUT_S = 120.0
+MAX_ATTEMPTS = 4
+RECONNECT_PAUSE_S = 0.05
+_MAX_IDLE = 64
 
 
 Invalidation = Callable[[Sequence[PurgeScope] | None, Sequence[str]], Awaitable[int]]
@@ -37,35 +37,35 @@ class ProducerClient:
         self._path = path
         self._clock = clock
         self._idle: list[Channel] = []
-        self._seats = asyncio.Semaphore(connections)
-        self._most_idle = min(_MOST_IDLE, connections)
+        self._connections = asyncio.Semaphore(connections)
+        self._max_idle = min(_MAX_IDLE, connections)
 
     async def resolve_key(self, request: VariantRequest, *, deadline: float) -> ResolvedKey:
-        named: ResolvedKey = await self._ask(Call("resolve_key", (request,), deadline))
+        named: ResolvedKey = await self._call(Call("resolve_key", (request,), deadline))
         return named
 
     async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
-        met: VersionCheck = await self._ask(Call("check_version", (ref, version), deadline))
+        met: VersionCheck = await self._call(Call("check_version", (ref, version), deadline))
         return met
 
     async def variant(
         self, request: VariantRequest, *, deadline: float, redirect_until_s: float
     ) -> Delivered:
-        delivered: Delivered = await self._ask(Call("variant", (request, redirect_until_s), deadline))
+        delivered: Delivered = await self._call(Call("variant", (request, redirect_until_s), deadline))
         return delivered
 
     async def execute(
         self, command: AdminCommand, *, content: int | None = None, size_bytes: int = 0
     ) -> object:
         """Satisfies Operator. A call whose connection breaks is not made again: it may have been done."""
-        call = Call("execute", (command, size_bytes), self._clock() + DISPATCH_S)
+        call = Call("execute", (command, size_bytes), self._clock() + DISPATCH_TIMEOUT_S)
         descriptors = [] if content is None else [content]
-        return _value(await self._once(call, descriptors))
+        return _value(await self._call_once(call, descriptors))
 
-    async def _once(self, call: Call, descriptors: list[int]) -> Message:
+    async def _call_once(self, call: Call, descriptors: list[int]) -> Message:
         try:
-            async with asyncio.timeout_at(call.deadline), self._seats:
-                channel = await self._connected()
+            async with asyncio.timeout_at(call.deadline), self._connections:
+                channel = await self._connect()
                 try:
                     await channel.send(call, descriptors)
                     return await channel.receive()
@@ -78,26 +78,26 @@ class ProducerClient:
 
     async def retire(self, name: str, *, deadline: float) -> None:
         """The process of that name has answered its last request, and nobody comes in its place."""
-        await self._ask(Call("retire", (name,), deadline))
+        await self._call(Call("retire", (name,), deadline))
 
-    async def subscribe(self, name: str, forget: Invalidation) -> None:
+    async def subscribe(self, name: str, invalidate: Invalidation) -> None:
         """As the process of that name has `forget` told what is not true any more, for ever. While nobody is heard of, what is new is not heard
         either: whoever answers a purge waits for us."""
         while True:
-            channel = await self._connected()
+            channel = await self._connect()
             try:
                 await channel.send(Call("subscribe", (name,), 0.0))
                 while True:
                     word: Invalidate = (await channel.receive()).value
-                    await channel.send(await forget(word.scopes, word.keys))
+                    await channel.send(await invalidate(word.scopes, word.keys))
             except Closed:
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(RECONNECT_PAUSE_S)
             finally:
                 channel.close()
 
     @asynccontextmanager
     async def open_current(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
-        channel, answer = await self._answered(Call("open_current", (ref,), deadline))
+        channel, answer = await self._call_with_retries(Call("open_current", (ref,), deadline))
         # As long as this connection is open the back holds the original for us.
         try:
             opened: OpenedOriginal = _value(answer)
@@ -109,35 +109,35 @@ class ProducerClient:
         finally:
             channel.close()
 
-    async def _ask(self, call: Call) -> Any:
-        channel, answer = await self._answered(call)
-        if len(self._idle) < self._most_idle:
+    async def _call(self, call: Call) -> Any:
+        channel, answer = await self._call_with_retries(call)
+        if len(self._idle) < self._max_idle:
             self._idle.append(channel)
         else:
             channel.close()
         return _value(answer)
 
-    async def _answered(self, call: Call) -> tuple[Channel, Message]:
+    async def _call_with_retries(self, call: Call) -> tuple[Channel, Message]:
         try:
-            async with asyncio.timeout_at(call.deadline + GRACE_S), self._seats:
-                for _ in range(TRIES):
-                    channel = self._idle.pop() if self._idle else await self._connected()
+            async with asyncio.timeout_at(call.deadline + GRACE_S), self._connections:
+                for _ in range(MAX_ATTEMPTS):
+                    channel = self._idle.pop() if self._idle else await self._connect()
                     try:
                         return channel, await self._try(call, channel)
                     except Closed:
                         self.close()
-                        await asyncio.sleep(PAUSE_S)
+                        await asyncio.sleep(RECONNECT_PAUSE_S)
         except TimeoutError:
             raise RenderTimeout("the process that renders did not answer in time") from None
         raise WorkerDied("the process that renders died again and again")
 
-    async def _connected(self) -> Channel:
+    async def _connect(self) -> Channel:
         """A connection, however long it takes: while the back is being replaced there may be no room to wait in."""
         while True:
             try:
                 return await Channel.connect(self._path)
             except OSError:
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(RECONNECT_PAUSE_S)
 
     async def _try(self, call: Call, channel: Channel) -> Message:
         try:

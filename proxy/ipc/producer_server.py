@@ -35,17 +35,17 @@ class _Front:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self.gone = asyncio.Event()
 
     async def invalidate(self, scopes: Sequence[PurgeScope], keys: Sequence[str]) -> int:
-        async with self._turn:
+        async with self._lock:
             return await self.send(Invalidate(scopes, keys))
 
-    async def send(self, word: Invalidate) -> int:
+    async def send(self, message: Invalidate) -> int:
         """Who does not answer in time, or not at all, is a front no more: it begins anew."""
         try:
-            await self._channel.send(word)
+            await self._channel.send(message)
             answer: int = (await self._channel.receive()).value
         except BaseException as failure:
             self._channel.close()
@@ -63,21 +63,21 @@ class ProducerServer:
         self,
         listener: socket.socket,
         producer: Producer,
-        operator: CommandDispatcher,
+        dispatcher: CommandDispatcher,
         purges: PurgeSubscriptions,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         listener.setblocking(False)
         self._listener = listener
         self._producer = producer
-        self._operator = operator
+        self._dispatcher = dispatcher
         self._purges = purges
         self._log = log
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begins to accept."""
-        self._own(self._accept())
+        self._start_task(self._accept())
 
     async def close(self) -> None:
         """Stops, and cancels what is under way. The listener is closed by whoever made it."""
@@ -85,7 +85,7 @@ class ProducerServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="relay")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -98,9 +98,9 @@ class ProducerServer:
             except OSError:
                 await asyncio.sleep(ACCEPT_PAUSE_S)  # No descriptor is left; one will be.
             else:
-                self._own(self._converse(Channel(end)))
+                self._start_task(self._serve_connection(Channel(end)))
 
-    async def _converse(self, channel: Channel) -> None:
+    async def _serve_connection(self, channel: Channel) -> None:
         try:
             while True:
                 await self._answer_next(channel)
@@ -157,7 +157,7 @@ class ProducerServer:
                 case "execute":
                     command, size_bytes = call.arguments
                     content = descriptors[0] if descriptors else None
-                    answer = await self._operator.execute(command, content=content, size_bytes=size_bytes)
+                    answer = await self._dispatcher.execute(command, content=content, size_bytes=size_bytes)
         except CalotypeError as failure:
             answer = failure.with_traceback(None)
         except Closed:

@@ -1,1 +1,1 @@
-"""Composition and processes: settings become parts, parts become a node that starts and stops in order."""
+"""Composition and processes: builds the parts of a node from its settings, and starts and stops them in order."""

@@ -1,6 +1,5 @@
-"""A process of a node that has several: a front, which answers, or the back, which produces. Started by `supervisor`.
-
-All that it is told comes over a socket, whose end is the process's end at once.
+"""A process of a node with several: a front, which answers requests, or the back, which renders. `supervisor` starts
+it and controls it over a socket; when the socket closes, the process ends at once.
 """
 
 import asyncio
@@ -27,14 +26,14 @@ from proxy.node import factory
 from proxy.node.engine import Engine, watch_tiers
 from proxy.node.listeners import (
     access_log_of,
-    finish,
-    keep_noting,
-    leave,
+    close_traces,
+    exit_process,
     listen,
+    log_start_warnings,
     loop_factory,
     public_runner,
-    settle_memory,
-    warn,
+    record_usage_periodically,
+    tune_garbage_collector,
 )
 from proxy.service.request.singleflight import Flights
 from proxy.telemetry.event_log import open_log
@@ -43,15 +42,15 @@ from proxy.telemetry.loop_monitor import LoopMonitor
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.telemetry.slowest import Slow
 
-MOST_CONNECTIONS = 512
-NOTE_S = 0.5
+MAX_CONNECTIONS = 512
+RETIRE_TIMEOUT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What a process is told first. The descriptors beside it are what it listens on, and before them, for a front,
-    the place of the relay. `memory_share` is how many processes divide the node's memory tier; `followed` tells a back
-    that there are fronts already, which the one before it has told what they believe."""
+    """The first message to a process. The descriptors beside it are its listening sockets; a front gets the
+    descriptor of the back's socket before them. `memory_share` is the number of processes that divide the memory
+    tier. `followed` tells a replaced back that fronts are running, which must subscribe before a purge is complete."""
 
     name: str
     role: Literal["front", "back"]
@@ -62,19 +61,19 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class StartFailed:
-    """The process cannot start, and why."""
+    """The process cannot start; `reason` is for the operator."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """For a report; the next is asked for when this one has come."""
+class ReportRequest:
+    """Asks for a report. The next is sent when this one has been answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a process says when asked, and unasked once it is ready."""
+    """The answer to a ReportRequest; also sent unasked once the process is ready."""
 
     ready: bool
     caught_up: bool
@@ -84,28 +83,28 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """Go on with what of these settings may change."""
+    """Apply those of `settings` that can change at run time."""
 
     settings: Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Finish what is under way until `by`, a point on the Clock."""
+    """Drain until `deadline`, a point on the monotonic clock."""
 
-    by: float
+    deadline: float
 
 
 def run(descriptor: int) -> NoReturn:
-    """Is what it is told over the socket of that number, until it is told to stop."""
-    # The supervisor says when to stop, and in which order, whoever else has signals sent to all.
+    """Runs the role of the `Setup` that arrives on the socket `descriptor`, until `Stop`."""
+    # The supervisor decides when and in which order processes stop, also when a signal is sent to the whole group.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)
     channel = Channel(socket.socket(fileno=descriptor))
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_run(channel))
-    leave()
+    exit_process()
 
 
 async def _run(channel: Channel) -> None:
@@ -117,9 +116,9 @@ async def _run(channel: Channel) -> None:
     log = open_log(out, setup.settings.log.level)
     role = _front if setup.role == "front" else _back
     try:
-        async with role(setup, descriptors, log, out) as half:
-            settle_memory()
-            half.stop(await _attend(channel, half))
+        async with role(setup, descriptors, log, out) as handle:
+            tune_garbage_collector()
+            handle.stop(await _obey_supervisor(channel, handle))
     except (ConfigError, WorkerDied) as failure:
         reason = failure.detail if isinstance(failure, WorkerDied) else str(failure)
         try:
@@ -130,13 +129,16 @@ async def _run(channel: Channel) -> None:
         out.close()
 
 
-async def _attend(channel: Channel, half: "ProcessHandle") -> float:
-    """Answers the supervisor until it says stop; returns by when to be done. Where the supervisor is gone, so is this
-    process, with all that is under way."""
+async def _obey_supervisor(channel: Channel, handle: "ProcessHandle") -> float:
+    """Answers the supervisor until `Stop`; returns its deadline. Ends this process at once if the supervisor is
+    gone."""
 
     def report() -> Report:
         return Report(
-            half.ready(), half.caught_up(), list(half.metrics.registry.collect()), half.metrics.slowest.top()
+            handle.ready(),
+            handle.caught_up(),
+            list(handle.metrics.registry.collect()),
+            handle.metrics.slowest.top(),
         )
 
     try:
@@ -145,24 +147,24 @@ async def _attend(channel: Channel, half: "ProcessHandle") -> float:
             match (await channel.receive()).value:
                 case Stop(by):
                     return by
-                case Ask():
+                case ReportRequest():
                     await channel.send(report())
                 case Reload(settings):
-                    half.adopt(settings)
+                    handle.reload(settings)
     except Closed:
         os._exit(1)
 
 
-def path_of(place: int) -> str:
-    """Where to connect to a socket whose place, opened with O_PATH, has no name any more."""
-    return f"/proc/self/fd/{place}"
+def socket_path(descriptor: int) -> str:
+    """The path to connect to a socket whose file was opened with O_PATH as `descriptor` and then removed."""
+    return f"/proc/self/fd/{descriptor}"
 
 
 class ProcessHandle(NamedTuple):
-    """What the supervisor reaches of either role. `stop` is told by when to be done."""
+    """What the supervisor controls in either role. `stop` gets the deadline of the drain."""
 
     metrics: PrometheusMetrics
-    adopt: Callable[[Settings], None]
+    reload: Callable[[Settings], None]
     ready: Callable[[], bool] = lambda: True
     stop: Callable[[float], None] = lambda _: None
     caught_up: Callable[[], bool] = lambda: True
@@ -172,9 +174,10 @@ Role = AsyncIterator[ProcessHandle]
 
 
 def _connections(fronts: int) -> int:
-    """To the back, which has each of them too: all fronts together may take a quarter of its descriptors."""
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(8, min(MOST_CONNECTIONS, most // (4 * fronts)))
+    """How many connections to the back a front may open: all fronts together use a quarter of the back's
+    descriptors."""
+    max_descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(8, min(MAX_CONNECTIONS, max_descriptors // (4 * fronts)))
 
 
 @asynccontextmanager
@@ -182,20 +185,22 @@ async def _front(
     setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger, out: LogWriter
 ) -> Role:
     settings = setup.settings
-    place, *listening = descriptors
+    socket_descriptor, *listening = descriptors
     metrics = PrometheusMetrics(setup.name)
     traces = factory.traces(settings)
     access_log = access_log_of(settings, metrics, out, traces)
     memory = factory.memory(settings, share=setup.memory_share)
     watch_tiers(metrics, {memory.name: memory.usage})
-    relay = ProducerClient(
-        path_of(place), connections=_connections(settings.server.processes), clock=factory.clock
+    producer = ProducerClient(
+        socket_path(socket_descriptor),
+        connections=_connections(settings.server.processes),
+        clock=factory.clock,
     )
     flights = Flights()
-    runner, public, deliver = public_runner(settings, relay, memory, flights, metrics, access_log, log)
+    runner, public, deliver = public_runner(settings, producer, memory, flights, metrics, access_log, log)
     tasks = [
-        asyncio.create_task(relay.subscribe(setup.name, deliver.invalidate), name="purges"),
-        asyncio.create_task(keep_noting(access_log, relay), name="use"),
+        asyncio.create_task(producer.subscribe(setup.name, deliver.invalidate), name="purges"),
+        asyncio.create_task(record_usage_periodically(access_log, producer), name="use"),
     ]
     try:
         await listen(runner, [socket.socket(fileno=descriptor) for descriptor in listening])
@@ -207,13 +212,13 @@ async def _front(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         with suppress(CalotypeError, TimeoutError):
-            async with asyncio.timeout(NOTE_S):
-                await relay.retire(setup.name, deadline=factory.clock() + NOTE_S)
-                await relay.execute(RecordUsage(frozenset(access_log.take_used_keys())))
+            async with asyncio.timeout(RETIRE_TIMEOUT_S):
+                await producer.retire(setup.name, deadline=factory.clock() + RETIRE_TIMEOUT_S)
+                await producer.execute(RecordUsage(frozenset(access_log.take_used_keys())))
         await flights.close()
-        relay.close()
+        producer.close()
         access_log.flush()
-        await finish(traces)
+        await close_traces(traces)
 
 
 @asynccontextmanager
@@ -235,17 +240,17 @@ async def _back(
     engine.watch(metrics)
 
     def stop(by: float) -> None:
-        engine.stop_by = by
+        engine.stop_deadline = by
 
     async with engine:
-        warn(engine, log)
-        relay = ProducerServer(listener, engine.produce, engine.dispatch, engine.purges, log)
-        relay.start()
+        log_start_warnings(engine, log)
+        server = ProducerServer(listener, engine.produce, engine.dispatch, engine.purges, log)
+        server.start()
         engine.pregeneration.start(engine.caught_up)
         try:
             with LoopMonitor(factory.clock, log, metrics.stalled):
                 yield ProcessHandle(
-                    metrics, engine.adopt, lambda: engine.pool.alive > 0, stop, engine.is_caught_up
+                    metrics, engine.reload, lambda: engine.pool.alive > 0, stop, engine.is_caught_up
                 )
         finally:
-            await relay.close()
+            await server.close()

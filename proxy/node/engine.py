@@ -1,5 +1,5 @@
-"""The miss path of a node, all but HTTP: sources, tiers, workers and the use case, built from the settings, and started and
-stopped in order.
+"""The miss path of a node without HTTP: builds sources, tiers, workers and use cases from the settings, and starts
+and stops them in order.
 """
 
 import asyncio
@@ -39,14 +39,14 @@ from proxy.tiers.bucket import NoFlags
 if TYPE_CHECKING:
     from proxy.remote.s3 import S3Bucket
 
-USAGE_S = 2.0
-"""How long a stop waits for the store to note what was asked for."""
+USAGE_TIMEOUT_S = 2.0
+"""How long a stop waits for the usage records to be stored."""
 
 
 def watch_tiers(
     metrics: PrometheusMetrics, tiers: Mapping[str, Callable[[], tuple[int, int] | None]]
 ) -> None:
-    """Has the metrics show the usage of these tiers."""
+    """Adds the size and the number of entries of `tiers` to the metrics. A tier that returns None is left out."""
 
     def of(which: int) -> dict[str, float]:
         read = {name: usage() for name, usage in tiers.items()}
@@ -57,9 +57,11 @@ def watch_tiers(
 
 
 class Engine:
-    """An async context, made in a running loop;
-    leaving it closes everything. With `disk` None nothing is kept beyond memory, and no bucket is asked; who `is_alone`
-    shares the disk with no node, and keeps jobs of its own."""
+    """The parts of the miss path; an async context, built in a running event loop. Leaving the context closes every
+    part.
+
+    With `disk` None there is neither a disk nor a bucket tier. An exclusive engine shares the disk with no node and
+    has its own job store."""
 
     def __init__(
         self,
@@ -72,47 +74,55 @@ class Engine:
         memory_share: int = 1,
         processes: int = 0,
         followed: bool = False,
-        is_alone: bool = False,
+        is_exclusive: bool = False,
     ) -> None:
         self.settings = settings
         self.generations = Generations()
         self.rules = factory.rules(settings)
         self.clock = factory.clock
-        self.stop_by: float | None = None
+        self.stop_deadline: float | None = None
         self.pool = factory.pool(settings, workers=workers)
         self.memory = factory.memory(settings, share=memory_share)
         self.redis = factory.redis(settings, metrics) if disk is not None else None
         self._buckets: dict[str, S3Bucket] = {}
-        self._webs: list[WebClient] = []
+        self._web_clients: list[WebClient] = []
         self._remote: dict[str, Remote] = {"redis": self.redis} if self.redis else {}
-        self._scratch = tempfile.TemporaryDirectory(prefix="calotype-") if disk is None or is_alone else None
-        scratch = Path(self._scratch.name) if self._scratch else None
-        kept_at = disk or scratch
-        assert kept_at is not None
-        self.records = factory.records(
-            kept_at, settings.sources, self.generations, metrics, log, jobs_at=scratch, is_alone=is_alone
+        self._scratch = (
+            tempfile.TemporaryDirectory(prefix="calotype-") if disk is None or is_exclusive else None
         )
-        self.keep = factory.originals(settings, kept_at, metrics)
-        self.slow: list[Tier] = []
+        scratch = Path(self._scratch.name) if self._scratch else None
+        directory = disk or scratch
+        assert directory is not None
+        self.node_state = factory.node_state(
+            directory,
+            settings.sources,
+            self.generations,
+            metrics,
+            log,
+            jobs_directory=scratch,
+            is_exclusive=is_exclusive,
+        )
+        self.original_store = factory.originals(settings, directory, metrics)
+        self.slow_tiers: list[Tier] = []
         bucket = None
         if disk is not None:
-            self.slow.append(factory.disk(settings, disk, metrics))
+            self.slow_tiers.append(factory.disk(settings, disk, metrics))
             kind = settings.cache.bucket
             s3 = self._bucket("cache.bucket", kind.as_s3()) if kind.kind == "s3" else None
             bucket = factory.bucket(settings, s3, self.redis or NoFlags(), metrics)
         if bucket is not None:
-            self.slow.append(bucket)
+            self.slow_tiers.append(bucket)
             self._remote["cache.bucket"] = bucket
-        self.chain = TierChain(self.memory, self.slow, metrics)
+        self.chain = TierChain(self.memory, self.slow_tiers, metrics)
         leased = Leased(self.chain, self.redis if bucket else None)
-        index = self.records.notes
+        index = self.node_state.entry_index
         self.flights = Flights()
         self.sources = {
             name: factory.source(
                 name,
                 source,
-                self._reached(name, source),
-                self.keep,
+                self._remote_of(name, source),
+                self.original_store,
                 settings,
             )
             for name, source in settings.sources.items()
@@ -125,29 +135,29 @@ class Engine:
             self.flights,
             self.clock,
             metrics,
-            self.keep,
+            self.original_store,
             self.generations,
             index,
             renderer,
             leased,
         )
         self.fleet = (
-            factory.fleet(settings, self.records, self.generations, log) if disk is not None else None
+            factory.fleet(settings, self.node_state, self.generations, log) if disk is not None else None
         )
         self.bucket = bucket
         self.usage = None
         if bucket is not None:
-            self.usage = Usage(bucket, writer=f"{self.records.name}.{factory.salt()}", wall=factory.wall)
+            self.usage = Usage(bucket, writer=f"{self.node_state.name}.{factory.salt()}", wall=factory.wall)
         self.purges = Purges(
             self.generations,
-            self.records.journal,
+            self.node_state.journal,
             self.originals,
             index,
             self.chain,
-            self.keep,
+            self.original_store,
             fleet=self.fleet,
-            hook=factory.hook(settings),
-            neighbours=self.records.instances.siblings,
+            hook=factory.purge_hook(settings),
+            neighbours=self.node_state.instances.siblings,
             processes=processes,
             followed=followed,
             clock=self.clock,
@@ -161,7 +171,7 @@ class Engine:
             self.chain,
             self.flights,
             renderer,
-            factory.recipe(settings),
+            factory.render_defaults(settings),
             settings.formats.auto,
             self.clock,
             metrics,
@@ -172,7 +182,7 @@ class Engine:
             leased,
         )
         self.pregeneration = Pregeneration(
-            self.records.jobs,
+            self.node_state.jobs,
             self.produce,
             self.sources,
             lambda: self.rules,
@@ -194,9 +204,9 @@ class Engine:
         )
         events = S3Events(
             {
-                name: factory.place(each)
-                for name, each in settings.sources.items()
-                if isinstance(each, S3Section)
+                name: factory.s3_location(section)
+                for name, section in settings.sources.items()
+                if isinstance(section, S3Section)
             },
             self.originals,
             self.purges,
@@ -209,16 +219,16 @@ class Engine:
         self.dispatch = Dispatch(
             uploads,
             self.pregeneration,
-            self.records.jobs,
+            self.node_state.jobs,
             self.purges,
             events,
             lambda: self.rules,
-            factory.recipe(settings),
+            factory.render_defaults(settings),
             self.explain,
-            self.note_use,
+            self.record_usage,
         )
 
-    def _reached(
+    def _remote_of(
         self, name: str, source: DirectorySection | S3Section | HttpSection
     ) -> "S3Bucket | WebClient | None":
         match source:
@@ -226,9 +236,9 @@ class Engine:
                 self._remote[f"sources.{name}"] = bucket = self._bucket(f"sources.{name}", source)
                 return bucket
             case HttpSection():
-                self._webs.append(factory.web(self.settings, source))
-                self._remote[f"sources.{name}"] = self._webs[-1]
-                return self._webs[-1]
+                self._web_clients.append(factory.web(self.settings, source))
+                self._remote[f"sources.{name}"] = self._web_clients[-1]
+                return self._web_clients[-1]
             case DirectorySection():
                 return None
 
@@ -239,9 +249,9 @@ class Engine:
     async def __aenter__(self) -> "Engine":
         try:
             for section, bucket in self._buckets.items():
-                await factory.opened(section, bucket)
-            for servers in self._webs:
-                await servers.__aenter__()
+                await factory.open_bucket(section, bucket)
+            for web_client in self._web_clients:
+                await web_client.__aenter__()
             if self.redis is not None:
                 await self.redis.__aenter__()
             self.hello = await self.pool.start()
@@ -256,11 +266,11 @@ class Engine:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close(self.stop_by or self.clock() + self.settings.server.drain)
+        await self.close(self.stop_deadline or self.clock() + self.settings.server.drain)
 
     async def close(self, deadline: float) -> None:
-        """Flights first, for they use the workers and fill the tiers; then the workers; then the tiers, which write
-        to Redis and buckets until the end."""
+        """Closes flights first, because they use the workers and fill the tiers; then the workers; then the tiers,
+        which write to Redis and buckets until `deadline`."""
         await self.pregeneration.close()
         if self.fleet is not None:
             await self.fleet.close()
@@ -270,70 +280,74 @@ class Engine:
         await self.pool.close()
         if self.usage is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(min(deadline, self.clock() + USAGE_S)):
+                async with asyncio.timeout_at(min(deadline, self.clock() + USAGE_TIMEOUT_S)):
                     await self.usage.close()
         await self.chain.close(deadline)
-        await self.records.close()
+        await self.node_state.close()
         for source in self.sources.values():
             source.close()
         if self.redis is not None:
             await self.redis.__aexit__()
         for bucket in self._buckets.values():
             await bucket.__aexit__()
-        for servers in self._webs:
-            await servers.__aexit__()
-        self.keep.close()
+        for web_client in self._web_clients:
+            await web_client.__aexit__()
+        self.original_store.close()
         if self._scratch is not None:
             self._scratch.cleanup()
 
-    def note_use(self, keys: Iterable[str]) -> None:
-        """Clients have asked for these."""
+    def record_usage(self, keys: Iterable[str]) -> None:
+        """Records that clients requested the variants with these keys."""
         if self.usage is not None:
-            self.usage.note(keys)
+            self.usage.add(keys)
 
     def is_caught_up(self) -> bool:
-        """Whether all is known that was purged while this node was down."""
+        """Whether this node has applied every purge that happened while it was down."""
         return self.fleet is None or self.fleet.caught_up.is_set()
 
     async def caught_up(self) -> None:
-        """Until all is known that was purged while this node was down."""
+        """Waits until this node has applied every purge that happened while it was down."""
         if self.fleet is not None:
             await self.fleet.caught_up.wait()
 
-    def adopt(self, settings: Settings) -> None:
-        """Goes on with what of these `settings` may change while it runs."""
+    def reload(self, settings: Settings) -> None:
+        """Applies those of `settings` that can change at run time."""
         self.settings, self.rules = settings, factory.rules(settings)
         self.pool.limits = factory.input_limits(settings)
         for source in self.sources.values():
             source.max_bytes = self.pool.limits.max_bytes
 
     def watch(self, metrics: PrometheusMetrics) -> None:
-        """Has the metrics show what is read here at scrape time."""
+        """Adds the gauges that are read at scrape time."""
         pool = self.pool
-        slow = [self.keep.name, *(tier.name for tier in self.slow), *(["redis"] if self.redis else [])]
+        slow = [
+            self.original_store.name,
+            *(tier.name for tier in self.slow_tiers),
+            *(["redis"] if self.redis else []),
+        ]
         metrics.expect(self.sources, slow)
         metrics.watch("calotype_render_queue", "Renders waiting for a worker.", lambda: {"": pool.waiting})
         metrics.watch(
             "calotype_workers",
-            "Render processes that are up, by what they do.",
+            "Running render processes, by state.",
             lambda: {"busy": pool.busy, "idle": pool.alive - pool.busy},
             label="state",
         )
         metrics.watch(
             "calotype_breaker_open",
-            "Whether a part that failed again and again is left alone: 1 if so.",
+            "1 while the circuit breaker of a remote part is open.",
             lambda: {name: part.circuit_open for name, part in self._remote.items()},
             label="part",
         )
-        own = {self.memory.name: self.memory.usage, self.keep.name: self.keep.usage}
-        watch_tiers(metrics, own | {tier.name: tier.usage for tier in self.slow})
+        own = {self.memory.name: self.memory.usage, self.original_store.name: self.original_store.usage}
+        watch_tiers(metrics, own | {tier.name: tier.usage for tier in self.slow_tiers})
         cache = self.settings.cache
-        most = {
+        max_bytes = {
             self.memory.name: int(cache.memory.max_bytes),
-            self.keep.name: int(cache.originals.max_bytes),
+            self.original_store.name: int(cache.originals.max_bytes),
             "disk": int(cache.disk.max_bytes),
         }
-        metrics.watch("calotype_tier_max_bytes", "What a tier may hold.", lambda: most, label="tier")
+        metrics.watch("calotype_tier_max_bytes", "Size limit of a tier.", lambda: max_bytes, label="tier")
 
     async def explain(self, url: str, accept: str) -> Explanation:
         return await explained(

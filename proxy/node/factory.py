@@ -1,7 +1,6 @@
-"""Settings into the parts they describe. Builds and opens nothing that must be closed but what it returns.
-Longer than other files: it is one list, a part a function.
-
-Clients of S3 and Redis take longer to import than all else together, so a part that needs one imports it.
+"""Builds the parts of a node from its settings, a function for each part. Only what a function returns has to be
+closed. The clients of S3 and Redis take longer to import than everything else together, so only the functions that
+need them import them.
 """
 
 import hashlib
@@ -66,7 +65,7 @@ def input_limits(settings: Settings) -> InputLimits:
     )
 
 
-def recipe(settings: Settings) -> RenderDefaults:
+def render_defaults(settings: Settings) -> RenderDefaults:
     formats = settings.formats
     return RenderDefaults(
         quality=formats.quality,
@@ -89,7 +88,7 @@ def mounts(settings: Settings) -> list[Mount]:
             host=mount.host,
             prefix=mount.prefix,
             source=mount.source,
-            location=_place_of(settings, mount.source),
+            location=_location_of(settings, mount.source),
             signing=mount.signing,
             keys=settings.keys_of(mount),
             dimensions=mount.dimensions,
@@ -114,20 +113,20 @@ def rules(settings: Settings) -> Rules:
     )
 
 
-def _place_of(settings: Settings, source: str) -> OriginalLocation:
+def _location_of(settings: Settings, source: str) -> OriginalLocation:
     match settings.sources.get(source):
         case S3Section() as s3:
-            return place(s3)
+            return s3_location(s3)
         case HttpSection() as http:
-            return web_place(http)
+            return web_location(http)
     return NO_URLS
 
 
-def place(s3: S3Section) -> S3Location:
+def s3_location(s3: S3Section) -> S3Location:
     return S3Location(bucket=s3.bucket, prefix=s3.prefix, endpoint_url=s3.endpoint_url, region=s3.region)
 
 
-def web_place(http: HttpSection) -> WebLocation:
+def web_location(http: HttpSection) -> WebLocation:
     return WebLocation(frozenset(http.hosts), http.base_url)
 
 
@@ -146,7 +145,8 @@ def pool(settings: Settings, *, workers: int | None = None) -> Pool:
 
 
 def check_worker(settings: Settings, hello: Hello) -> None:
-    """Raises ConfigError for a worker that cannot be trusted with strangers' pictures."""
+    """Raises ConfigError for a worker that is not safe enough for untrusted images: its libvips is too old, or its
+    sandbox is incomplete while `render.sandbox` is `required`."""
     if tuple(hello.libvips) < OLDEST_LIBVIPS:
         found, oldest = (".".join(map(str, version)) for version in (hello.libvips, OLDEST_LIBVIPS))
         raise ConfigError(
@@ -154,16 +154,16 @@ def check_worker(settings: Settings, hello: Hello) -> None:
             " pip install --force-reinstall --no-deps pyvips-binary"
         )
     if hello.missing and settings.render.sandbox == "required":
-        raise ConfigError(f"render.sandbox: {unsandboxed(hello)}; auto would go on without")
+        raise ConfigError(f"render.sandbox: {unsandboxed(hello)}; set auto to start without them")
 
 
 def unsandboxed(hello: Hello) -> str:
-    """What a worker's sandbox lacks; empty if nothing."""
+    """A message that names the missing parts of a worker's sandbox; empty if none is missing."""
     return f"workers are not fully sandboxed: {'; '.join(hello.missing)}" if hello.missing else ""
 
 
 def memory(settings: Settings, *, share: int = 1) -> MemoryTier:
-    """The tier of one of `share` processes that divide the node's memory."""
+    """The memory tier of one process. `share` is the number of processes that divide `cache.memory.max_bytes`."""
     return MemoryTier(
         max_bytes=max(1, int(settings.cache.memory.max_bytes) // share),
         max_entry_bytes=int(settings.cache.memory.max_entry_bytes),
@@ -171,7 +171,7 @@ def memory(settings: Settings, *, share: int = 1) -> MemoryTier:
 
 
 def disk(settings: Settings, directory: Path, metrics: Metrics) -> DiskTier:
-    """The disk tier below `directory`; raises ConfigError where it cannot be used."""
+    """The disk tier below `directory`. Raises ConfigError if the directory cannot be used."""
     try:
         return DiskTier(directory / "variants", max_bytes=int(settings.cache.disk.max_bytes), metrics=metrics)
     except OSError as fault:
@@ -179,7 +179,7 @@ def disk(settings: Settings, directory: Path, metrics: Metrics) -> DiskTier:
 
 
 def originals(settings: Settings, directory: Path, metrics: Metrics) -> DiskOriginalStore:
-    """The originals kept below `directory`; raises ConfigError where it cannot be used."""
+    """The store of fetched originals below `directory`. Raises ConfigError if the directory cannot be used."""
     try:
         return DiskOriginalStore(
             directory / "originals", max_bytes=int(settings.cache.originals.max_bytes), metrics=metrics
@@ -193,7 +193,7 @@ def s3_bucket(s3: S3Section) -> "S3Bucket":
     from proxy.remote.s3 import S3Bucket
 
     return S3Bucket(
-        place(s3),
+        s3_location(s3),
         access_key=s3.access_key,
         secret_key=s3.secret_key.get_secret_value(),
         path_style=s3.path_style,
@@ -202,25 +202,26 @@ def s3_bucket(s3: S3Section) -> "S3Bucket":
     )
 
 
-async def opened(section: str, bucket: "S3Bucket") -> None:
-    """Enters `bucket`; raises ConfigError that names its `section`."""
+async def open_bucket(section: str, bucket: "S3Bucket") -> None:
+    """Enters the context of `bucket`. Raises a ConfigError that names its `section`."""
     try:
         await bucket.__aenter__()
     except RequestRefused as failure:
         raise ConfigError(f"{section}: {failure}") from None
 
 
-def records(
+def node_state(
     directory: Path,
     sources: Iterable[str],
     generations: Generations,
     metrics: Metrics,
     log: structlog.typing.FilteringBoundLogger,
     *,
-    jobs_at: Path | None = None,
-    is_alone: bool = False,
+    jobs_directory: Path | None = None,
+    is_exclusive: bool = False,
 ) -> NodeState:
-    """Those below `directory`, jobs below `jobs_at`, if that is given; raises ConfigError where they cannot be used."""
+    """The persistent state below `directory`; the jobs are below `jobs_directory`, if given. Raises ConfigError if
+    either cannot be used, or if another process holds the directory."""
     folder = directory / "records"
     try:
         return NodeState.open(
@@ -229,22 +230,22 @@ def records(
             generations,
             metrics,
             log,
-            jobs_at=jobs_at or folder,
-            is_alone=is_alone,
+            jobs_directory=jobs_directory or folder,
+            is_exclusive=is_exclusive,
             salt=salt,
         )
     except InUse:
         raise ConfigError(
-            f"cache.disk.path: a node is at work in {directory}; say which with --node URL of its admin listener"
-            if is_alone
-            else f"cache.disk.path: a command of calotype is at work in {directory}; wait for its end"
+            f"cache.disk.path: a running node uses {directory}; name its admin listener with --node URL"
+            if is_exclusive
+            else f"cache.disk.path: another calotype command uses {directory}; wait until it ends"
         ) from None
     except (OSError, sqlite3.Error) as fault:
         raise ConfigError(f"cache.disk.path: {folder} cannot be used: {fault}") from None
 
 
 def salt() -> str:
-    """What makes a purge's token unlike those of other nodes."""
+    """Eight random hex digits: they make the purge tokens of this node differ from those of other nodes."""
     return secrets.token_hex(4)
 
 
@@ -254,7 +255,7 @@ def fleet(
     generations: Generations,
     log: structlog.typing.FilteringBoundLogger,
 ) -> "RedisPurgeLog | None":
-    """The other nodes, where there is a Redis to meet them."""
+    """The purge log that the nodes share; None without `redis.url`."""
     if not (url := settings.redis.url.get_secret_value()):
         return None
     from proxy.fleet.purge_log import RedisPurgeLog
@@ -263,7 +264,7 @@ def fleet(
         url,
         name=records.name,
         instance=records.instances.ours,
-        lives=records.instances.is_running,
+        is_running=records.instances.is_running,
         generations=generations,
         clock=clock,
         log=log,
@@ -271,14 +272,14 @@ def fleet(
 
 
 def auth(settings: Settings) -> AdminAuth:
-    """Who may do what on the admin listener."""
+    """Tokens and scopes of the admin listener."""
     admin = settings.admin
     tokens = {each.token.get_secret_value(): frozenset(each.scopes) for each in admin.tokens.values()}
     return AdminAuth(admin.token.get_secret_value(), tokens, wall)
 
 
-def hook(settings: Settings) -> PurgeHook | None:
-    """The CDN to tell of purges, if there is one."""
+def purge_hook(settings: Settings) -> PurgeHook | None:
+    """The purge API of the CDN; None without `purge.hook`."""
     purge = settings.purge
     if not purge.hook:
         return None
@@ -286,7 +287,7 @@ def hook(settings: Settings) -> PurgeHook | None:
 
 
 def redis(settings: Settings, metrics: Metrics) -> "RedisPresence | None":
-    """An async context, to be entered before use; None without a URL."""
+    """An async context, to be entered before use; None without `redis.url`."""
     if not (url := settings.redis.url.get_secret_value()):
         return None
     from proxy.fleet.presence import RedisPresence
@@ -300,13 +301,13 @@ def redis(settings: Settings, metrics: Metrics) -> "RedisPresence | None":
             clock=clock,
         )
     except ValueError:
-        raise ConfigError("redis.url: is not a URL of a Redis") from None
+        raise ConfigError("redis.url: is not the URL of a Redis server") from None
 
 
 def bucket(
     settings: Settings, s3: "S3Bucket | None", flags: PresenceFlags, metrics: Metrics
 ) -> BucketTier | None:
-    """The processed bucket: in `s3` where it is of that kind; None where there is none."""
+    """The bucket tier: in `s3`, or in a directory if `s3` is None. None if no bucket is configured."""
     bucket = settings.cache.bucket
     if bucket.kind != "directory" and s3 is None:
         return None
@@ -327,10 +328,10 @@ def bucket(
 def web(settings: Settings, http: HttpSection) -> WebClient:
     """An async context, to be entered before use."""
     return WebClient(
-        web_place(http),
+        web_location(http),
         headers={name: value.get_secret_value() for name, value in http.headers.items()},
         allow_private=http.allow_private,
-        me=loop_token(settings),
+        loop_token=loop_token(settings),
         agent=f"calotype/{proxy.__version__}",
         clock=clock,
         chance=random.random,
@@ -338,13 +339,13 @@ def web(settings: Settings, http: HttpSection) -> WebClient:
 
 
 def loop_token(settings: Settings) -> str:
-    """What this node, and all that have its sources, is called in CDN-Loop (RFC 8586)."""
+    """The identifier in CDN-Loop (RFC 8586). All nodes with the same sources share it."""
     described = settings.model_dump_json(include={"sources"})
     return f"calotype-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
 
 
 def traces(settings: Settings) -> Traces | None:
-    """None where they are off; raises ConfigError where they cannot be made."""
+    """None without `traces.endpoint`. Raises ConfigError if OpenTelemetry is not installed."""
     if not settings.traces.endpoint:
         return None
     try:
@@ -361,19 +362,19 @@ def traces(settings: Settings) -> Traces | None:
 def source(
     name: str,
     described: DirectorySection | S3Section | HttpSection,
-    reached: "S3Bucket | WebClient | None",
-    keep: DiskOriginalStore,
+    remote: "S3Bucket | WebClient | None",
+    store: DiskOriginalStore,
     settings: Settings,
 ) -> "DirectorySource | S3Source | WebSource":
-    """The source of that name; one on the network reads what is `reached` into `keep`."""
+    """The source `name`. A source on the network reads from `remote` into `store`."""
     max_bytes = int(settings.limits.original_max_bytes)
-    match described, reached:
+    match described, remote:
         case DirectorySection(), None:
             return DirectorySource(name, described.path, max_bytes=max_bytes)
         case HttpSection(), WebClient():
-            return WebSource(name, reached, keep, max_bytes=max_bytes, ttl_s=described.ttl)
+            return WebSource(name, remote, store, max_bytes=max_bytes, ttl_s=described.ttl)
     from proxy.remote.s3 import S3Bucket
     from proxy.sources.s3 import S3Source
 
-    assert isinstance(reached, S3Bucket)
-    return S3Source(name, reached, keep, max_bytes=max_bytes)
+    assert isinstance(remote, S3Bucket)
+    return S3Source(name, remote, store, max_bytes=max_bytes)

@@ -1,5 +1,6 @@
-"""The first processes of a node: copies of the command's process, made by fork(2) before it has an event loop or a thread.
-They find every module loaded, and share its memory. Who comes after one that died is a new interpreter instead.
+"""The first processes of a node, forked (fork(2)) from the command's process before it has an event loop or a
+thread. They share its memory with every module loaded. A process that replaces a dead one is a new interpreter
+instead.
 """
 
 import asyncio
@@ -17,8 +18,8 @@ from proxy.node.child import run
 
 
 class Forked:
-    """A child of this process, and our end of its socket; used as an `asyncio.subprocess.Process` is. It ends when that
-    socket is closed."""
+    """A child process and our end of its socket, with the methods of `asyncio.subprocess.Process` that are used. The
+    child ends when that socket is closed."""
 
     def __init__(self, pid: int, channel: socket.socket) -> None:
         self.pid = pid
@@ -26,16 +27,16 @@ class Forked:
         self.returncode: int | None = None
 
     async def wait(self) -> int:
-        """The exit code, below zero for a signal. To be awaited once."""
-        loop, over = asyncio.get_running_loop(), asyncio.Event()
-        # Readable once the process has ended (pidfd_open(2)).
-        end = os.pidfd_open(self.pid)
-        loop.add_reader(end, over.set)
+        """The exit code, negative for a signal. May be awaited only once."""
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        # The descriptor becomes readable when the process has ended (pidfd_open(2)).
+        pidfd = os.pidfd_open(self.pid)
+        loop.add_reader(pidfd, ended.set)
         try:
-            await over.wait()
+            await ended.wait()
         finally:
-            loop.remove_reader(end)
-            os.close(end)
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
         self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])  # noqa: ASYNC222 (it has ended)
         return self.returncode
 
@@ -45,9 +46,9 @@ class Forked:
 
 
 def fork(count: int) -> list[Forked]:
-    """`count` processes that wait to be told what they are, as `process.main` does."""
+    """Forks `count` processes. Each waits for its `Setup`, as in `child.run`."""
     gc.collect()
-    gc.freeze()  # What no collection visits stays shared.
+    gc.freeze()  # Pages that the garbage collector does not write to stay shared.
     return [_fork() for _ in range(count)]
 
 
@@ -55,16 +56,16 @@ def _fork() -> Forked:
     parent = os.getpid()
     ours, theirs = socket.socketpair()
     if (pid := os.fork()) == 0:
-        _live(parent, theirs.detach())
+        _run_child(parent, theirs.detach())
     theirs.close()
     return Forked(pid, ours)
 
 
-def _live(parent: int, descriptor: int) -> NoReturn:
-    """What a child does instead of what this process goes on with."""
+def _run_child(parent: int, descriptor: int) -> NoReturn:
+    """Runs in the child process and never returns to the caller of `fork`."""
     try:
         bind_to(parent)
-        # Sockets among them that only the parent may listen on.
+        # Closes the inherited descriptors, among them sockets on which only the parent listens.
         os.closerange(3, descriptor)
         os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

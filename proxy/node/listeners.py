@@ -1,4 +1,4 @@
-"""What every process of a node is made of: its public and its admin listener, its access log, its end."""
+"""Parts of every process of a node: public and admin listener, access log, metrics, exit."""
 
 import asyncio
 import gc
@@ -37,13 +37,13 @@ from proxy.telemetry.traces import Traces
 KEEPALIVE_S = 15.0
 LINGER_S = 1.0
 CLOSE_GRACE_S = 1.0
-TRACES_S = 1.0
-NOTE_USE_S = 60.0
+TRACES_TIMEOUT_S = 1.0
+USAGE_INTERVAL_S = 60.0
 SPARE_DESCRIPTORS = 1024
 MAX_HEADER_BYTES = 8190
 MAX_LINE_BYTES = 65_536
 BACKLOG = 1024
-BEHIND = "it does not know yet what was purged meanwhile: redis.url cannot be reached"
+NOT_CAUGHT_UP = "not all purges are known yet: redis.url cannot be reached"
 
 
 def public_runner(
@@ -55,8 +55,8 @@ def public_runner(
     access_log: AccessLog,
     log: structlog.typing.FilteringBoundLogger,
 ) -> tuple[ConnectionRunner, PublicHandler, Deliver]:
-    """The public listener's half of a node, before whichever producer, the handler, which may adopt other rules, and
-    what it remembers, which has to follow purges."""
+    """The public listener in front of `producer`: its runner, its handler, to which reloaded rules are given, and
+    its `Deliver`, which has to subscribe to purges."""
     deliver = Deliver(memory, producer, flights, factory.clock)
     public = PublicHandler(
         deliver,
@@ -74,7 +74,7 @@ def public_runner(
         public.handle,
         refuse=public.refused,
         trusted_proxies=TrustedProxies(settings.server.trusted_proxies),
-        most_connections=most_connections(),
+        most_connections=max_connections(),
         handler_cancellation=True,
         access_log=None,
         keepalive_timeout=KEEPALIVE_S,
@@ -85,10 +85,10 @@ def public_runner(
     metrics.watch("calotype_connections", "Clients connected.", lambda: {"": len(server.connections)})
     metrics.watch_count(
         "calotype_connections_turned_away",
-        "Clients beyond what the limit of descriptors allows.",
+        "Clients rejected because of the limit of file descriptors.",
         lambda: server.turned_away,
     )
-    # The last fifth of the drain is for what is still to be written behind the answers.
+    # The last fifth of the drain is left for pending writes to the tiers.
     close_grace_s = min(CLOSE_GRACE_S, drain_s / 10)
     runner = ConnectionRunner(
         server, public.stop, close_grace_s=close_grace_s, shutdown_timeout=drain_s * 0.8 - close_grace_s
@@ -100,25 +100,25 @@ def admin_runner(
     settings: Settings,
     registry: CollectorRegistry,
     gather: Callable[[], Awaitable[list[Slow]]],
-    lacking: Callable[[], Awaitable[list[str]]],
-    operator: CommandDispatcher,
+    not_ready: Callable[[], Awaitable[list[str]]],
+    dispatcher: CommandDispatcher,
     log: structlog.typing.FilteringBoundLogger,
 ) -> AdminAppRunner:
-    """The admin listener's half of a node."""
+    """The runner of the admin listener."""
     app = admin_app(
         auth=factory.auth(settings),
         spool=settings.disk_path() / "uploads",
         max_bytes=int(settings.limits.original_max_bytes),
         registry=registry,
         gather=gather,
-        lacking=lacking,
+        lacking=not_ready,
         clock=factory.clock,
-        operator=operator,
+        operator=dispatcher,
         log=log,
     )
     return AdminAppRunner(
         app,
-        most_connections=most_connections(),
+        most_connections=max_connections(),
         access_log=None,
         shutdown_timeout=1.0,
         handler_cancellation=True,
@@ -128,14 +128,14 @@ def admin_runner(
     )
 
 
-def most_connections() -> int:
-    """How many clients a process may have, so that enough descriptors are left for its work."""
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, most - min(SPARE_DESCRIPTORS, most // 2))
+def max_connections() -> int:
+    """How many clients a process accepts. The rest of its file descriptors are left for its own work."""
+    max_descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, max_descriptors - min(SPARE_DESCRIPTORS, max_descriptors // 2))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's, where it is installed."""
+    """The loop factory of uvloop, if it is installed."""
     try:
         import uvloop
     except ImportError:
@@ -144,15 +144,15 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def leave() -> NoReturn:
-    """Ends this process, all being done: a thread that hangs in a file system that hangs is not waited for."""
+def exit_process() -> NoReturn:
+    """Ends this process without waiting for threads: one may hang in a file system."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
 
 
 async def listen(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -> None:
-    """Sets `runner` up and has it accept on `sockets`, which it closes in the end."""
+    """Sets up `runner` and accepts on `sockets`. The runner closes the sockets."""
     await runner.setup()
     for one in sockets:
         await web.SockSite(runner, one, backlog=BACKLOG).start()
@@ -161,42 +161,44 @@ async def listen(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -> No
 def access_log_of(
     settings: Settings, metrics: PrometheusMetrics, out: LogWriter, traces: Traces | None
 ) -> AccessLog:
-    """The access log of a process that answers."""
+    """The access log of a process with a public listener."""
     metrics.watch_count(
-        "calotype_log_lines_dropped", "Lines of the log that nobody read in time.", lambda: out.dropped
+        "calotype_log_lines_dropped",
+        "Log lines dropped because standard output was not read in time.",
+        lambda: out.dropped,
     )
     are_written = settings.log.level in ("debug", "info")
     return AccessLog(metrics.registry, out, traces, are_written=are_written)
 
 
-def built() -> tuple[str, str, Callable[[], Mapping[str, float]], str]:
-    """What is running here, as a metric."""
+def build_info() -> tuple[str, str, Callable[[], Mapping[str, float]], str]:
+    """Arguments of `PrometheusMetrics.watch` for the version of this node."""
     return (
         "calotype_build_info",
-        "The version that is running.",
+        "The running version.",
         lambda: {proxy.__version__: 1},
         "version",
     )
 
 
-async def finish(traces: Traces | None) -> None:
-    """Sends the traces that are left, but waits no longer for that than anybody likes to."""
+async def close_traces(traces: Traces | None) -> None:
+    """Sends the remaining traces; waits `TRACES_TIMEOUT_S` at most."""
     if traces is not None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(TRACES_S):
+            async with asyncio.timeout(TRACES_TIMEOUT_S):
                 await asyncio.to_thread(traces.close)
 
 
-async def keep_noting(access_log: AccessLog, operator: CommandDispatcher) -> NoReturn:
-    """Has it be known, now and then, what clients have asked for."""
+async def record_usage_periodically(access_log: AccessLog, dispatcher: CommandDispatcher) -> NoReturn:
+    """Passes the keys of requested variants to `dispatcher` every `USAGE_INTERVAL_S`."""
     while True:
-        await asyncio.sleep(NOTE_USE_S)
+        await asyncio.sleep(USAGE_INTERVAL_S)
         with suppress(CalotypeError):
-            await operator.execute(RecordUsage(frozenset(access_log.take_used_keys())))
+            await dispatcher.execute(RecordUsage(frozenset(access_log.take_used_keys())))
 
 
-async def first(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
-    """Whether `work` was done before somebody said stop."""
+async def finished_before_stop(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """Whether `work` finished before `stop` was set."""
     tasks = [asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -207,25 +209,27 @@ async def first(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def settle_memory() -> None:
-    """What is here now stays for good, and a request makes few cycles: the collector may look far less often."""
+def tune_garbage_collector() -> None:
+    """Freezes the objects of the start and raises the thresholds of the garbage collector: requests create few
+    cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)
 
 
-def warn(engine: Engine, log: structlog.typing.FilteringBoundLogger) -> None:
-    """Says once what this machine does not give, and what the owner has left open."""
-    if lacking := factory.unsandboxed(engine.hello):
-        log.warning(lacking)
+def log_start_warnings(engine: Engine, log: structlog.typing.FilteringBoundLogger) -> None:
+    """Logs an incomplete sandbox, mounts that accept unsigned URLs of any size, and other instances on the same
+    disk."""
+    if missing := factory.unsandboxed(engine.hello):
+        log.warning(missing)
     for name, mount in engine.settings.named_mounts().items():
         if engine.settings.is_exposed(mount):
             log.warning(
-                f"mounts.{name}.open: unsigned URLs may ask any size, so strangers can fill the cache"
+                f"mounts.{name}.open: unsigned URLs may request any size, so any client can fill the cache"
             )
-    if others := engine.records.instances.siblings():
+    if siblings := engine.node_state.instances.siblings():
         log.warning(
-            "another start uses this cache directory too; set cache.disk.path, or --cache, unless it is to end soon",
+            "another node uses this cache directory; set cache.disk.path, or --cache, unless that node is about to stop",
             path=str(engine.settings.disk_path()),
-            others=others,
+            others=siblings,
         )

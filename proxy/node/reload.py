@@ -1,4 +1,4 @@
-"""Settings read anew while the node runs: all of what may change, or nothing, and a word about it."""
+"""Reload of the settings while the node runs: either every setting that can change is applied, or none."""
 
 import time
 from collections.abc import Callable
@@ -12,69 +12,70 @@ from proxy.node.systemd import Systemd
 from proxy.telemetry.metrics import PrometheusMetrics
 
 RELOADED = ("signing", "mounts", "dimensions", "limits", "presets")
-"""The sections that are read anew while the node runs."""
-CLOSING = ("signing", "mounts", "dimensions")
-"""Those whose defaults are more open than what an owner sets: a file that was just emptied must not bring them back."""
+"""The sections that are reloaded."""
+RESTRICTING = ("signing", "mounts", "dimensions")
+"""The sections whose defaults allow more than a typical configuration. An emptied file must not restore those
+defaults."""
 
 
 def merged(running: Settings, read: Settings) -> tuple[Settings, list[str]]:
-    """`running` with what may change of what was `read` now, and the sections that differ but need a restart. Raises
-    ConfigError where the two do not go together: mounts belong to the sources they were written for, and a file that
-    somebody has just emptied must not open what it closed."""
+    """`running` with the reloaded sections of `read`, and the names of the other sections that differ: they need a
+    restart. Raises ConfigError if the sources differ, because mounts belong to the sources they were written for, or
+    if a restricting section is missing."""
     if read.sources != running.sources:
-        raise ConfigError("sources: have changed, which needs a restart; nothing is taken over before")
-    for name in CLOSING:
-        usual = Settings.model_fields[name].default
-        if getattr(running, name) != usual == getattr(read, name):
-            raise ConfigError(f"{name}: is gone, which needs a restart")
-    together = running.model_copy(update={name: getattr(read, name) for name in RELOADED})
-    waiting = [
+        raise ConfigError("sources: changed, which needs a restart; no setting is reloaded before")
+    for name in RESTRICTING:
+        default = Settings.model_fields[name].default
+        if getattr(running, name) != default == getattr(read, name):
+            raise ConfigError(f"{name}: was removed, which needs a restart")
+    combined = running.model_copy(update={name: getattr(read, name) for name in RELOADED})
+    restart_sections = [
         name
         for name in Settings.model_fields
         if name not in RELOADED and getattr(read, name) != getattr(running, name)
     ]
     try:
-        together.combine()
+        combined.combine()
     except ValueError as problem:
-        restart = f" (changes of {', '.join(waiting)} need a restart)" if waiting else ""
+        restart = f" (changes of {', '.join(restart_sections)} need a restart)" if restart_sections else ""
         raise ConfigError(f"{problem}{restart}") from None
-    return together, waiting
+    return combined, restart_sections
 
 
 class Reloadable(Protocol):
-    """A node, of one process or of several."""
+    """A node of one or several processes."""
 
     settings: Settings
     metrics: PrometheusMetrics
 
     def reload(self, settings: Settings) -> None:
-        """Goes on with what of these `settings` may change while it runs."""
+        """Applies those of `settings` that can change at run time."""
         ...
 
 
-def read_anew(
+def reload_settings(
     node: Reloadable,
     read: Callable[[], Settings],
     log: structlog.typing.FilteringBoundLogger,
     systemd: Systemd,
 ) -> None:
-    """All of what may change, or nothing, and a word about it."""
-    systemd.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    """Reloads the settings of `node` and logs the result. An invalid configuration changes nothing."""
+    systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
     try:
-        settings, waiting = merged(node.settings, read())
+        settings, restart_sections = merged(node.settings, read())
         node.reload(settings)
     except Exception as problem:
-        # Whatever it is, a file that cannot be read or no descriptor to read it with: the node goes on as it was.
+        # After any failure, an unreadable file or no free descriptor, the node continues with its present settings.
         reason = (
             str(problem)
             if isinstance(problem, ConfigError)
             else f"it cannot be read: {type(problem).__name__}"
         )
         node.metrics.reloaded("refused")
-        log.error("the configuration is not used, the old one stays", reason=reason)
+        log.error("the new configuration is invalid; the previous one stays in use", reason=reason)
     else:
         node.metrics.reloaded("ok")
-        log.info("the configuration was read anew", sections=RELOADED)
-        if waiting:
-            log.warning("what else has changed needs a restart", sections=waiting)
-    systemd.tell("READY=1")
+        log.info("the configuration was reloaded", sections=RELOADED)
+        if restart_sections:
+            log.warning("other changes need a restart", sections=restart_sections)
+    systemd.notify("READY=1")

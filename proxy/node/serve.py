@@ -1,4 +1,4 @@
-"""`calotype serve`: a node of one process or of several, from its start to a signal."""
+"""`calotype serve`: runs a node of one or several processes until a signal."""
 
 import asyncio
 import resource
@@ -13,7 +13,7 @@ from proxy.config.settings import Settings
 from proxy.core.errors import WorkerDied
 from proxy.node import welcome
 from proxy.node.forked import Forked, fork
-from proxy.node.reload import read_anew
+from proxy.node.reload import reload_settings
 from proxy.node.single import SingleProcessNode
 from proxy.node.supervisor import Supervisor
 from proxy.node.systemd import Systemd
@@ -23,17 +23,15 @@ from proxy.telemetry.log_writer import LogWriter
 
 
 def prepare(settings: Settings) -> list[Forked]:
-    """Raises this process's limit of descriptors, forbids core dumps, and forks the processes that a node of several begins
-    with. Must be called before there is an event loop or a thread. Raises ConfigError where there is nothing to serve."""
+    """Raises the limit of file descriptors, disables core dumps, and forks the processes of a node with several.
+    Must be called before there is an event loop or a thread. Raises ConfigError without a source."""
     if not settings.sources:
-        raise ConfigError(
-            "sources: there is nothing to serve; give --originals DIR or a [sources.NAME] table"
-        )
+        raise ConfigError("sources: none is configured; give --originals DIR or a [sources.NAME] table")
     with suppress(ValueError, OSError):
-        # A connection each for clients, stores and processes: the soft limit of old is soon reached.
+        # Each client, store and process needs a descriptor; the usual soft limit of 1024 is too low.
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    # A dump would hold every key of the configuration.
+    # A core dump would contain every secret of the configuration.
     forbid_dumps()
     processes = settings.server.processes
     return fork(processes + 1) if processes > 1 else []
@@ -47,11 +45,11 @@ async def serve_until_signal(
     read: Callable[[], Settings],
     announce: Callable[[str, str], str] | None = None,
 ) -> None:
-    """Runs a node, of these `children` where it is one of several processes, until SIGTERM or SIGINT; a second one ends
-    the drain at once. Raises ConfigError.
+    """Runs a node until SIGTERM or SIGINT; a second signal ends the drain at once. With `children` the node has
+    several processes. Raises ConfigError.
 
-    SIGHUP has it `read` the settings again, and go on with what of them may change. `announce` is told the public and
-    the admin URL once the node is ready, and says what is written then.
+    SIGHUP calls `read` and applies the settings that can change at run time. `announce` gets the public and the
+    admin URL when the node is ready, and returns the text to write.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -59,7 +57,7 @@ async def serve_until_signal(
     assert task is not None
 
     def on_signal() -> None:
-        systemd.tell("STOPPING=1")
+        systemd.notify("STOPPING=1")
         if stop.is_set():
             task.cancel()
         stop.set()
@@ -73,23 +71,23 @@ async def serve_until_signal(
         if children
         else SingleProcessNode(settings, log, out, systemd)
     )
-    # Who closes a terminal means the end.
-    on_hangup = on_signal if sys.stdout.isatty() else lambda: read_anew(node, read, log, systemd)
+    # Closing the terminal stops the node.
+    on_hangup = on_signal if sys.stdout.isatty() else lambda: reload_settings(node, read, log, systemd)
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
 
     def on_ready() -> None:
-        systemd.tell("READY=1")
-        systemd.keep_telling()
-        # In one piece, by the thread that writes the log: no line of it comes in between.
+        systemd.notify("READY=1")
+        systemd.start_watchdog()
+        # Written in one piece by the thread of the log, so that no log line comes in between.
         if announce:
             out.write(announce(node.public_url, node.admin_url))
         elif node.urls and out.readable:
-            out.write(welcome.text(node.urls))
+            out.write(welcome.terminal_text(node.urls))
 
     try:
         await node.run(stop, on_ready)
     except asyncio.CancelledError:
-        log.warning("stopped before everything was finished")
+        log.warning("stopped before the drain was finished")
     except WorkerDied as failure:
         raise ConfigError(f"render: {failure.detail}") from None
     finally:

@@ -1,7 +1,5 @@
-"""A node of one process: its listeners before its engine, started and stopped in order.
-
-What may start before what, and what must outlive what, is told here; a node of several processes is put together of the same
-parts in `supervisor`.
+"""A node of one process: engine and listeners, started and stopped in order. `run` is the order of a start and a
+stop. A node of several processes is composed of the same parts in `supervisor`.
 """
 
 import asyncio
@@ -15,17 +13,17 @@ from proxy.config.settings import Settings
 from proxy.node import factory, welcome
 from proxy.node.engine import Engine
 from proxy.node.listeners import (
-    BEHIND,
+    NOT_CAUGHT_UP,
     access_log_of,
     admin_runner,
-    built,
-    finish,
-    first,
-    keep_noting,
+    build_info,
+    close_traces,
+    finished_before_stop,
     listen,
+    log_start_warnings,
     public_runner,
-    settle_memory,
-    warn,
+    record_usage_periodically,
+    tune_garbage_collector,
 )
 from proxy.node.sockets import admin_sockets, public_sockets, url_of
 from proxy.node.systemd import Systemd
@@ -36,7 +34,7 @@ from proxy.telemetry.slowest import Slow
 
 
 class SingleProcessNode:
-    """A node in one process: the engine behind its two listeners."""
+    """A node in one process: an engine and its two listeners."""
 
     def __init__(
         self,
@@ -49,27 +47,27 @@ class SingleProcessNode:
         self.log = log
         self.systemd = systemd
         self.metrics = PrometheusMetrics()
-        self.metrics.watch(*built())
+        self.metrics.watch(*build_info())
         self.traces = factory.traces(settings)
         self.access_log = access_log_of(settings, self.metrics, out, self.traces)
         self.not_ready = "it is starting"
         self.public_url = ""
         self.admin_url = ""
         self.urls: list[str] = []
-        """Of pictures that were found."""
+        """Example URLs of images in the sources."""
         self.out = out
-        self._adopt: Callable[[Settings], None] = lambda _: None
+        self._reload: Callable[[Settings], None] = lambda _: None
 
     def reload(self, settings: Settings) -> None:
-        """Goes on with what of these `settings` may change while it runs."""
+        """Applies those of `settings` that can change at run time."""
         self.settings = settings
-        self._adopt(settings)
+        self._reload(settings)
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
-        """Serves until `stop`, then drains. Raises ConfigError where it cannot start."""
+        """Serves until `stop` is set, then drains. Raises ConfigError if the node cannot start."""
         engine = Engine(self.settings, self.metrics, self.log, disk=self.settings.disk_path(), processes=1)
         async with engine:
-            warn(engine, self.log)
+            log_start_warnings(engine, self.log)
             engine.watch(self.metrics)
             runner, public, deliver = public_runner(
                 self.settings,
@@ -81,51 +79,55 @@ class SingleProcessNode:
                 self.log,
             )
 
-            def adopt(settings: Settings) -> None:
-                engine.adopt(settings)
+            def reload(settings: Settings) -> None:
+                engine.reload(settings)
                 public.adopt(engine.rules)
 
             engine.purges.subscribe("", deliver)
             engine.pregeneration.start(engine.caught_up)
-            self._adopt = adopt
-            adopt(self.settings)  # Which may have been read anew while the workers started.
+            self._reload = reload
+            reload(self.settings)  # A reload may have happened while the workers started.
             admin = self._admin(engine)
             async with AsyncExitStack() as stack:
                 stack.enter_context(LoopMonitor(factory.clock, self.log, self.metrics.stalled))
-                admin_at = self.systemd.sockets("admin") or admin_sockets(self.settings)
-                self.admin_url = url_of(admin_at)
+                admin_listeners = self.systemd.sockets("admin") or admin_sockets(self.settings)
+                self.admin_url = url_of(admin_listeners)
                 stack.push_async_callback(admin.cleanup)
-                await listen(admin, admin_at)
-                self.not_ready = BEHIND
-                if not await first(engine.caught_up(), stop):
+                await listen(admin, admin_listeners)
+                self.not_ready = NOT_CAUGHT_UP
+                if not await finished_before_stop(engine.caught_up(), stop):
                     return
-                public_at = self.systemd.sockets("public") or public_sockets(self.settings)
-                self.public_url = url_of(public_at)
+                public_listeners = self.systemd.sockets("public") or public_sockets(self.settings)
+                self.public_url = url_of(public_listeners)
                 stack.push_async_callback(runner.cleanup)
-                await listen(runner, public_at)
-                noting = asyncio.create_task(keep_noting(self.access_log, engine.dispatch), name="use")
-                stack.callback(noting.cancel)
-                settle_memory()
+                await listen(runner, public_listeners)
+                usage_task = asyncio.create_task(
+                    record_usage_periodically(self.access_log, engine.dispatch), name="use"
+                )
+                stack.callback(usage_task.cancel)
+                tune_garbage_collector()
                 self.not_ready = ""
-                self.urls = await welcome.found(self.settings, self.public_url, engine.dispatch)
-                found = welcome.logged(self.urls, self.out)
-                self.log.info("ready", public=self.public_url, admin=self.admin_url, **found)
+                self.urls = await welcome.example_urls(self.settings, self.public_url, engine.dispatch)
+                example_fields = welcome.log_fields(self.urls, self.out)
+                self.log.info("ready", public=self.public_url, admin=self.admin_url, **example_fields)
                 on_ready()
                 await stop.wait()
                 self.not_ready = "it is stopping"
-                engine.stop_by = engine.clock() + self.settings.server.drain
+                engine.stop_deadline = engine.clock() + self.settings.server.drain
                 self.log.info("draining", seconds=self.settings.server.drain)
-            engine.note_use(self.access_log.take_used_keys())
+            engine.record_usage(self.access_log.take_used_keys())
         self.access_log.flush()
-        await finish(self.traces)
+        await close_traces(self.traces)
         self.log.info("stopped")
 
     def _admin(self, engine: Engine) -> web.AppRunner:
-        async def lacking() -> list[str]:
+        async def not_ready() -> list[str]:
             workers = "" if engine.pool.alive else "no render process is up"
-            return [lack for lack in (self.not_ready, workers) if lack]
+            return [reason for reason in (self.not_ready, workers) if reason]
 
         async def gather() -> list[Slow]:
             return self.metrics.slowest.top()
 
-        return admin_runner(self.settings, self.metrics.registry, gather, lacking, engine.dispatch, self.log)
+        return admin_runner(
+            self.settings, self.metrics.registry, gather, not_ready, engine.dispatch, self.log
+        )

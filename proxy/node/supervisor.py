@@ -1,9 +1,8 @@
-"""A node of several processes: N fronts that answer, one back that produces for them all, and this one, which starts
-them, replaces who dies, hands on the stop and speaks for them on the admin listener.
+"""A node of several processes: N fronts that answer requests, one back that renders for them, and the supervisor.
+The supervisor starts the others, replaces one that dies, reloads and stops them, and serves the admin listener.
 
-It holds the listening sockets, so that a connection made while a process is being replaced waits instead of failing.
-No picture and no request of the public comes here. Longer than other files: starting, replacing, reloading and stopping
-hand the same seats to and fro, and are read together.
+The supervisor holds the listening sockets, so that a connection waits while a process is replaced. It handles no image and no public request. Longer than other
+files, because start, replacement, reload and stop share the slots.
 """
 
 import asyncio
@@ -26,10 +25,10 @@ from proxy.config.settings import Settings
 from proxy.ipc.channel import Channel, Closed
 from proxy.ipc.producer_client import ProducerClient
 from proxy.node import factory, welcome
-from proxy.node.child import Ask, Reload, Report, Setup, StartFailed, Stop, path_of
+from proxy.node.child import Reload, Report, ReportRequest, Setup, StartFailed, Stop, socket_path
 from proxy.node.forked import Forked
-from proxy.node.listeners import BACKLOG, BEHIND, admin_runner, built, listen
-from proxy.node.sockets import admin_sockets, beside, public_sockets, url_of
+from proxy.node.listeners import BACKLOG, NOT_CAUGHT_UP, admin_runner, build_info, listen
+from proxy.node.sockets import admin_sockets, public_sockets, reuse_port_sockets, url_of
 from proxy.node.systemd import Systemd
 from proxy.telemetry.aggregate import AggregatedMetrics
 from proxy.telemetry.log_writer import LogWriter
@@ -37,8 +36,8 @@ from proxy.telemetry.loop_monitor import LoopMonitor
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.telemetry.slowest import Slow
 
-WHERE = Path(proxy.__file__).parent.parent
-PROCESS = """
+PACKAGE_ROOT = Path(proxy.__file__).parent.parent
+CHILD_PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from proxy.local.parent import bind_to
@@ -46,40 +45,48 @@ bind_to(int(sys.argv[3]))
 from proxy.node.child import run
 run(int(sys.argv[1]))
 """
-"""Not run as a module: what it sends is of classes that we have under the same name."""
-START_S = 30.0
-PAUSE_S = 0.5
-REPORT_S = 2.0
-WATCH_S = 1.0
-HUNG_AFTER = 3
-"""How many reports in turn a process may owe before it is taken for hung."""
+"""Not run with `-m`: pickled classes must have the same module name in both processes."""
+START_TIMEOUT_S = 30.0
+RESTART_PAUSE_S = 0.5
+REPORT_TIMEOUT_S = 2.0
+REPORT_INTERVAL_S = 1.0
+MAX_MISSED_REPORTS = 3
+"""A process that misses so many reports in a row is hung."""
 PRODUCER_BACKLOG = 4096
-OPERATIONS = 64
-CATCH_UP_S = 0.1
+COMMAND_CONNECTIONS = 64
+CATCH_UP_POLL_S = 0.1
 FRONTS_SHARE = 0.9
-"""How much of the drain the fronts have; the rest is for what the back still has to write."""
+"""The fronts' share of the drain; the rest is for pending writes of the back."""
 
 
 class _Child:
-    """One process, and our end of its socket."""
+    """One process and our end of its socket."""
 
     def __init__(self, process: asyncio.subprocess.Process | Forked, end: socket.socket) -> None:
         self.process = process
         self.channel = Channel(end)
         self.ended = asyncio.create_task(process.wait(), name="child's end")
         self._sending = asyncio.Lock()
-        self._asking: asyncio.Task[Report | None] | None = None
+        self._report_task: asyncio.Task[Report | None] | None = None
         self.answered = 0
-        """Questions it has answered."""
+        """Reports that it has sent on request."""
 
     @classmethod
     async def of_new_interpreter(cls) -> "_Child":
-        """One that waits to be told what it is, as a forked one does."""
+        """Starts an interpreter that waits for its `Setup`, as a forked process does."""
         ours, theirs = socket.socketpair()
         with theirs, ExitStack() as until_started:
             until_started.enter_context(ours)
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-c", PROCESS, str(theirs.fileno()), str(WHERE), str(os.getpid())),
+                *(
+                    sys.executable,
+                    "-P",
+                    "-c",
+                    CHILD_PROGRAM,
+                    str(theirs.fileno()),
+                    str(PACKAGE_ROOT),
+                    str(os.getpid()),
+                ),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
             )
@@ -87,15 +94,15 @@ class _Child:
         return cls(process, ours)
 
     async def start(self, setup: Setup, descriptors: list[int]) -> None:
-        """Has it be what `setup` says, and waits until it is ready. Raises ConfigError where it cannot be, and has ended
-        it then."""
+        """Sends `setup` and waits until the process is ready. Kills the process and raises ConfigError if it cannot
+        start."""
         try:
-            async with asyncio.timeout(START_S):
+            async with asyncio.timeout(START_TIMEOUT_S):
                 await self.channel.send(setup, descriptors)
                 first = (await self.channel.receive()).value
         except (Closed, TimeoutError):
             await self.kill()
-            raise ConfigError(f"the {setup.role} process did not start; its own message is above") from None
+            raise ConfigError(f"the {setup.role} process did not start; see its message above") from None
         except BaseException:
             await self.kill()
             raise
@@ -104,32 +111,32 @@ class _Child:
             raise ConfigError(first.reason)
 
     async def report(self) -> Report | None:
-        """What it has to say; None where it does not answer in time. However many ask, it is asked once at a time, and
-        who gives up leaves the question standing."""
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask(), name="report")
-        asking = self._asking
-        done, _ = await asyncio.wait({asking}, timeout=REPORT_S)
+        """The report of the process; None if it does not answer within `REPORT_TIMEOUT_S`. Concurrent callers share
+        one request, and a cancelled caller does not cancel it."""
+        if self._report_task is None or self._report_task.done():
+            self._report_task = asyncio.create_task(self._request_report(), name="report")
+        asking = self._report_task
+        done, _ = await asyncio.wait({asking}, timeout=REPORT_TIMEOUT_S)
         return asking.result() if done and not asking.cancelled() else None
 
-    async def _ask(self) -> Report | None:
+    async def _request_report(self) -> Report | None:
         try:
             async with self._sending:
-                await self.channel.send(Ask())
+                await self.channel.send(ReportRequest())
             report: Report = (await self.channel.receive()).value
             self.answered += 1
             return report
         except Closed:
             return None
 
-    async def adopt(self, settings: Settings) -> None:
-        """Has it go on with these settings; who does not listen any more is replaced by one that has them."""
+    async def reload(self, settings: Settings) -> None:
+        """Sends new settings. A process that no longer reads them is about to be replaced by one that has them."""
         with suppress(Closed):
             async with self._sending:
                 await self.channel.send(Reload(settings))
 
     async def stop(self, by: float) -> None:
-        """Has it finish until `by`, and ends it then."""
+        """Tells the process to drain until `by`, and kills it then."""
         with suppress(Closed, TimeoutError):
             async with asyncio.timeout_at(by), self._sending:
                 await self.channel.send(Stop(by))
@@ -139,17 +146,17 @@ class _Child:
         await self.kill()
 
     async def kill(self) -> None:
-        # Closed last, when nobody speaks there any more: another may get the descriptor's number.
+        # The channel is closed last, when no task uses it: its descriptor number may be reused at once.
         if self.process.returncode is None:
             self.process.kill()
         await self.ended
-        if self._asking is not None:
-            await _cancel(self._asking)
+        if self._report_task is not None:
+            await _cancel(self._report_task)
         self.channel.close()
 
 
 class _Slot:
-    """The place of one process of the node: whoever sits there, and who comes after."""
+    """One process of the node and its replacements."""
 
     def __init__(self, setup: Setup, descriptors: list[int]) -> None:
         self.name = setup.name
@@ -159,7 +166,7 @@ class _Slot:
 
 
 class Supervisor:
-    """A node like `app.Node`, of `server.processes` fronts and a back."""
+    """A node of `server.processes` fronts and a back, with the interface of `SingleProcessNode`."""
 
     def __init__(
         self,
@@ -169,16 +176,16 @@ class Supervisor:
         systemd: Systemd,
         children: list[Forked],
     ) -> None:
-        """Of `children`, one for each process, who wait to be told what they are."""
-        # The class of what was loaded is local to its file; this one can be passed on.
+        """`children` are forked processes, one for each slot, that wait for their `Setup`."""
+        # The loaded class is local to a function and cannot be pickled; this copy can.
         self.settings = Settings.model_construct(**dict(settings))
         self.log = log
         self.systemd = systemd
         self.metrics = PrometheusMetrics("supervisor")
-        self.metrics.watch(*built())
+        self.metrics.watch(*build_info())
         self.registry = CollectorRegistry()
-        self.merged = AggregatedMetrics()
-        self.registry.register(self.merged)
+        self.aggregated = AggregatedMetrics()
+        self.registry.register(self.aggregated)
         self._replaced = Counter(
             "calotype_processes_replaced",
             "Processes of the node that died and were replaced, by role.",
@@ -192,24 +199,26 @@ class Supervisor:
         self.public_url = ""
         self.admin_url = ""
         self.urls: list[str] = []
-        """Of pictures that were found."""
+        """Example URLs of images in the sources."""
         self.out = out
         self._slots: list[_Slot] = []
         self._children = children
         self._public: list[socket.socket] = []
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
-        """Serves until `stop`, then drains. Raises ConfigError where it cannot start."""
+        """Serves until `stop` is set, then drains. Raises ConfigError if the node cannot start."""
         async with AsyncExitStack() as stack:
-            producer_at, place = _nameless_socket()
-            stack.callback(producer_at.close)
-            stack.callback(os.close, place)
-            producer = ProducerClient(path_of(place), connections=OPERATIONS, clock=factory.clock)
+            producer_listener, socket_descriptor = _unlinked_socket()
+            stack.callback(producer_listener.close)
+            stack.callback(os.close, socket_descriptor)
+            producer = ProducerClient(
+                socket_path(socket_descriptor), connections=COMMAND_CONNECTIONS, clock=factory.clock
+            )
             stack.callback(producer.close)
-            self._slots = self._arrange(producer_at, place, stack)
+            self._slots = self._make_slots(producer_listener, socket_descriptor, stack)
             stack.enter_context(LoopMonitor(factory.clock, self.log, self.metrics.stalled))
-            admin_at = self.systemd.sockets("admin") or admin_sockets(self.settings)
-            self.admin_url = url_of(admin_at)
+            admin_listeners = self.systemd.sockets("admin") or admin_sockets(self.settings)
+            self.admin_url = url_of(admin_listeners)
             admin = admin_runner(
                 self.settings,
                 self.registry,
@@ -219,21 +228,23 @@ class Supervisor:
                 self.log,
             )
             stack.push_async_callback(admin.cleanup)
-            await listen(admin, admin_at)
+            await listen(admin, admin_listeners)
             stack.push_async_callback(self._kill)
             if not await self._start(stop):
                 return
-            back, *fronts = [asyncio.create_task(self._keep(slot), name=slot.name) for slot in self._slots]
+            back, *fronts = [
+                asyncio.create_task(self._supervise(slot), name=slot.name) for slot in self._slots
+            ]
             try:
                 self.not_ready = ""
-                self.urls = await welcome.found(self.settings, self.public_url, producer)
-                found = welcome.logged(self.urls, self.out)
+                self.urls = await welcome.example_urls(self.settings, self.public_url, producer)
+                example_fields = welcome.log_fields(self.urls, self.out)
                 self.log.info(
                     "ready",
                     public=self.public_url,
                     admin=self.admin_url,
                     processes=self.settings.server.processes,
-                    **found,
+                    **example_fields,
                 )
                 on_ready()
                 await stop.wait()
@@ -243,51 +254,53 @@ class Supervisor:
                 await _cancel(back, *fronts, *self._tasks)
         self.log.info("stopped")
 
-    def _arrange(self, producer_at: socket.socket, place: int, stack: AsyncExitStack) -> list[_Slot]:
-        """The seats, each with what it listens on; the public sockets are closed with `stack`."""
+    def _make_slots(
+        self, producer_listener: socket.socket, socket_descriptor: int, stack: AsyncExitStack
+    ) -> list[_Slot]:
+        """The slots with their sockets. `stack` closes the public sockets."""
         processes = self.settings.server.processes
 
         def setup(name: str, role: Literal["front", "back"]) -> Setup:
             return Setup(name=name, role=role, settings=self.settings, memory_share=processes + 1)
 
-        slots = [_Slot(setup("back", "back"), [producer_at.fileno()])]
+        slots = [_Slot(setup("back", "back"), [producer_listener.fileno()])]
         for number, sockets in enumerate(self._public_sockets(processes), start=1):
             for one in sockets:
                 stack.callback(one.close)
             self.public_url = self.public_url or url_of(sockets)
             self._public += sockets
             listening = [one.fileno() for one in sockets]
-            slots.append(_Slot(setup(f"front {number}", "front"), [place, *listening]))
+            slots.append(_Slot(setup(f"front {number}", "front"), [socket_descriptor, *listening]))
         return slots
 
     def _public_sockets(self, processes: int) -> list[list[socket.socket]]:
-        """For each front its own, of a port; a unix socket, or one that was passed on, they have to share."""
+        """The public sockets of each front. Each has its own on a port; a unix socket or one from systemd is shared."""
         passed = self.systemd.sockets("public")
         first = passed or public_sockets(self.settings)
         if passed or self.settings.server.socket:
             return [first, *([one.dup() for one in first] for _ in range(processes - 1))]
-        return [first, *(beside(first) for _ in range(processes - 1))]
+        return [first, *(reuse_port_sockets(first) for _ in range(processes - 1))]
 
     async def _start(self, stop: asyncio.Event) -> bool:
-        """The back first: fronts that are up have somebody to ask. Nobody is let in before the back knows what was
-        purged while the node was down. False where it was stopped meanwhile."""
+        """Starts the back, then the fronts, which need it. The fronts start when the back has applied the purges
+        that happened while the node was down. False if `stop` was set before."""
         back, *fronts = self._slots
-        await self._fill(back)
+        await self._start_child(back)
         while not (back.child and (report := await back.child.report()) and report.caught_up):
-            self.not_ready = BEHIND
+            self.not_ready = NOT_CAUGHT_UP
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), CATCH_UP_S)
+                await asyncio.wait_for(stop.wait(), CATCH_UP_POLL_S)
             if stop.is_set():
                 return False
             if back.child and back.child.ended.done():
-                raise ConfigError("the back process died while it started; its own message is above")
+                raise ConfigError("the back process died during the start; see its message above")
         back.setup = replace(back.setup, followed=True)
         for one in self._public:
             one.listen(BACKLOG)
-        await asyncio.gather(*(self._fill(front) for front in fronts))
+        await asyncio.gather(*(self._start_child(front) for front in fronts))
         return True
 
-    async def _fill(self, slot: _Slot) -> None:
+    async def _start_child(self, slot: _Slot) -> None:
         setup = slot.setup
         if self._children:
             first = self._children.pop()
@@ -296,64 +309,65 @@ class Supervisor:
             child = await _Child.of_new_interpreter()
         await child.start(setup, slot.descriptors)
         try:
-            while setup is not slot.setup:  # They were read anew while it started.
+            while setup is not slot.setup:  # A reload happened during the start.
                 setup = slot.setup
-                await child.adopt(setup.settings)
+                await child.reload(setup.settings)
         except BaseException:
             await child.kill()
             raise
         slot.child = child
 
-    async def _keep(self, slot: _Slot) -> None:
-        """Replaces whoever dies on `seat`, for as long as it takes."""
+    async def _supervise(self, slot: _Slot) -> None:
+        """Replaces the process of `slot` each time it dies; retries until a replacement starts."""
         while True:
             if slot.child is not None:
                 await self._watch(slot.name, slot.child)
                 ended = slot.child.process
                 self.log.warning("a process died", process=slot.name, pid=ended.pid, code=ended.returncode)
-                self.merged.end(slot.name)
+                self.aggregated.end(slot.name)
                 await slot.child.kill()
                 slot.child = None
             try:
-                await self._fill(slot)
+                await self._start_child(slot)
             except Exception as failure:
-                self.log.error("a process cannot be replaced yet", process=slot.name, reason=str(failure))
-                await asyncio.sleep(PAUSE_S)
+                self.log.error(
+                    "a process could not be replaced; retrying", process=slot.name, reason=str(failure)
+                )
+                await asyncio.sleep(RESTART_PAUSE_S)
             else:
                 self._replaced.labels(slot.setup.role).inc()
 
     async def _watch(self, name: str, child: _Child) -> None:
-        """Until `child` is no more; one that does not answer any more is shot."""
+        """Returns when `child` has ended. Kills it after `MAX_MISSED_REPORTS`."""
         unanswered = 0
-        while unanswered < HUNG_AFTER:
+        while unanswered < MAX_MISSED_REPORTS:
             answered = child.answered
-            await asyncio.wait({child.ended}, timeout=WATCH_S)
+            await asyncio.wait({child.ended}, timeout=REPORT_INTERVAL_S)
             if child.ended.done():
                 return
             report = await child.report()
-            owes = report is None and child.answered == answered
-            unanswered = unanswered + 1 if owes else 0
+            is_missing = report is None and child.answered == answered
+            unanswered = unanswered + 1 if is_missing else 0
             if report is not None:
-                self.merged.gather(
-                    name, report.metrics
-                )  # Should it die, little of what it had counted is lost.
+                self.aggregated.gather(name, report.metrics)  # Counts survive the process's death.
         self.log.warning("a process hangs", process=name, pid=child.process.pid)
         await child.kill()
 
     def reload(self, settings: Settings) -> None:
-        """Has everybody go on with what of these `settings` may change, and whoever comes after."""
+        """Applies those of `settings` that can change at run time, in all processes and their replacements."""
         self.settings = Settings.model_construct(**dict(settings))
         for slot in self._slots:
             slot.setup = replace(slot.setup, settings=self.settings)
             if slot.child is not None:
-                task = asyncio.create_task(slot.child.adopt(self.settings), name="reload")
+                task = asyncio.create_task(slot.child.reload(self.settings), name="reload")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-    async def _drain(self, keeper_of_back: asyncio.Task[None], keepers: list[asyncio.Task[None]]) -> None:
-        """Fronts first, for they need the back, which is replaced as long as they do; the rest of the time is its own."""
+    async def _drain(self, back_task: asyncio.Task[None], front_tasks: list[asyncio.Task[None]]) -> None:
+        """Stops the fronts first, because they need the back, which is still replaced if it dies. The back has the
+        rest of the drain."""
         self.not_ready = "it is stopping"
-        await _cancel(*keepers)
+        await _cancel(*front_tasks)
         drain_s = self.settings.server.drain
         self.log.info("draining", seconds=drain_s)
         by = factory.clock() + drain_s
@@ -361,7 +375,7 @@ class Supervisor:
         for one in self._public:
             one.close()
         await asyncio.gather(*(self._stop(front, by - (1 - FRONTS_SHARE) * drain_s) for front in fronts))
-        await _cancel(keeper_of_back)
+        await _cancel(back_task)
         await self._stop(back, by)
 
     async def _stop(self, slot: _Slot, by: float) -> None:
@@ -378,14 +392,14 @@ class Supervisor:
             child = slot.child
             report = await child.report() if child is not None else None
             if report is not None and child is slot.child:
-                self.merged.gather(slot.name, report.metrics)
+                self.aggregated.gather(slot.name, report.metrics)
             return report
 
         return await asyncio.gather(*(of(slot) for slot in self._slots))
 
     async def _gather(self) -> list[Slow]:
         reports = await self._reports()
-        self.merged.gather("supervisor", list(self.metrics.registry.collect()))
+        self.aggregated.gather("supervisor", list(self.metrics.registry.collect()))
         return [slow for report in reports if report is not None for slow in report.slowest]
 
     async def _not_ready(self) -> list[str]:
@@ -406,13 +420,13 @@ async def _cancel(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _nameless_socket() -> tuple[socket.socket, int]:
-    """A unix socket that listens, and its place opened with O_PATH: only who is given that can connect, and a node that
-    is shot leaves nothing behind."""
+def _unlinked_socket() -> tuple[socket.socket, int]:
+    """A listening unix socket whose file is removed, and its O_PATH descriptor. Only a process with the descriptor
+    can connect, and a killed node leaves no file."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with tempfile.TemporaryDirectory(prefix="calotype-") as folder:
         path = str(Path(folder) / "relay")
         listener.bind(path)
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        socket_descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     listener.listen(PRODUCER_BACKLOG)
-    return listener, place
+    return listener, socket_descriptor

@@ -7,7 +7,7 @@ import aiohttp
 
 from proxy.core.cache.generations import PurgeScope
 
-HOOK_S = 5.0
+TIMEOUT_S = 5.0
 
 
 class PurgeHook:
@@ -21,10 +21,10 @@ class PurgeHook:
         self._headers = {name.strip(): value.strip()} if name else {}
 
     async def call(self, scopes: Sequence[PurgeScope]) -> list[str]:
-        urls = dict.fromkeys(map(self._address, scopes))
+        urls = dict.fromkeys(map(self._url_for, scopes))
         # Nothing but the CDN is spoken to, whatever the environment says of proxies, or it of other places.
         async with aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=HOOK_S), trust_env=False
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S), trust_env=False
         ) as session:
             for url in urls:
                 try:
@@ -37,5 +37,5 @@ class PurgeHook:
                     return ["purge.hook: it cannot be reached"]
         return []
 
-    def _address(self, scope: PurgeScope) -> str:
+    def _url_for(self, scope: PurgeScope) -> str:
         return self._url.replace("{kind}", scope.kind).replace("{key}", quote(scope.key, safe="/"))

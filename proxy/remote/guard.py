@@ -9,11 +9,11 @@ from proxy.core.net.breaker import Breaker, RetryBudget
 from proxy.ports.clock import Clock
 from proxy.remote.errors import Broken, Busy, CircuitOpen, RemoteError, TooLarge, TooSlow, Unavailable
 
-FAILURES = 5
-PAUSE_S = 1.0
-RETRY_S = 0.2
-SLOWEST_BYTES_PER_S = 16 * 1024
-SLOW_AFTER_S = 3.0
+MAX_FAILURES = 5
+CIRCUIT_OPEN_S = 1.0
+MAX_RETRY_PAUSE_S = 0.2
+MIN_BYTES_PER_S = 16 * 1024
+MIN_RATE_AFTER_S = 3.0
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ class Guard:
         self._clock = clock
         self._chance = chance
         self._budget = budget
-        self._breaker = Breaker(failures=FAILURES, pause_s=PAUSE_S)
+        self._breaker = Breaker(failures=MAX_FAILURES, pause_s=CIRCUIT_OPEN_S)
         self._reason = ""
 
     @property
@@ -43,7 +43,7 @@ class Guard:
         except (Unavailable, Broken) as failure:
             if isinstance(failure, Busy) or self._breaker.open or not self._budget.spend():
                 raise
-            await asyncio.sleep(RETRY_S * self._chance())
+            await asyncio.sleep(MAX_RETRY_PAUSE_S * self._chance())
             if not self._breaker.admits(self._clock()):
                 raise  # Others have opened it meanwhile.
         return await self._try(call, within_s)
@@ -86,7 +86,7 @@ class Meter:
         self.received_bytes += len(chunk)
         self._check(self.received_bytes)
         took_s = self._clock() - self._began_s
-        if took_s > SLOW_AFTER_S and self.received_bytes < took_s * SLOWEST_BYTES_PER_S:
+        if took_s > MIN_RATE_AFTER_S and self.received_bytes < took_s * MIN_BYTES_PER_S:
             raise TooSlow("the bytes come too slowly")
 
     def _check(self, count: int) -> None:

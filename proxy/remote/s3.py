@@ -24,10 +24,10 @@ from proxy.ports.clock import Clock
 from proxy.ports.originals import Sink
 from proxy.remote.errors import Broken, RequestRefused, Unavailable
 from proxy.remote.guard import Guard, Meter
-from proxy.remote.s3_errors import named
+from proxy.remote.s3_errors import as_remote_errors
 
-CONNECT_S = 1.0
-FIRST_BYTE_S = 3.0
+CONNECT_TIMEOUT_S = 1.0
+READ_TIMEOUT_S = 3.0
 CONNECTIONS = 32
 _CHUNK_BYTES = 256 * 1024
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
@@ -66,7 +66,7 @@ class InMemory:
         self.body += chunk
 
 
-class _Straight:
+class _NoRedirects:
     """The part of an aiohttp session that aiobotocore uses, without redirects."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
@@ -76,11 +76,11 @@ class _Straight:
         return await self._session.request(method, allow_redirects=False, **how)
 
 
-class _StraightSession(AIOHTTPSession):  # type: ignore[misc] # aiobotocore has no types
+class _NoRedirectSession(AIOHTTPSession):  # type: ignore[misc] # aiobotocore has no types
     """The hook aiobotocore offers for its HTTP client."""
 
-    async def _get_session(self, proxy_url: str | None) -> _Straight:
-        return _Straight(await super()._get_session(proxy_url))
+    async def _get_session(self, proxy_url: str | None) -> _NoRedirects:
+        return _NoRedirects(await super()._get_session(proxy_url))
 
 
 class S3Bucket:
@@ -91,7 +91,7 @@ class S3Bucket:
 
     def __init__(
         self,
-        place: S3Location,
+        location: S3Location,
         *,
         access_key: str,
         secret_key: str,
@@ -99,11 +99,11 @@ class S3Bucket:
         clock: Clock,
         chance: Callable[[], float],
     ) -> None:
-        self.place = place
+        self.location = location
         self._keys = {"aws_access_key_id": access_key, "aws_secret_access_key": secret_key}
         self._config = AioConfig(
-            connect_timeout=CONNECT_S,
-            read_timeout=FIRST_BYTE_S,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
             max_pool_connections=CONNECTIONS,
             # Retries are ours: within a budget, and behind a breaker.
             retries={"mode": "standard", "total_max_attempts": 1},
@@ -112,7 +112,7 @@ class S3Bucket:
             # Checksums that not every store knows; bodies are checked here and by whoever reads them.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            http_session_cls=_StraightSession,
+            http_session_cls=_NoRedirectSession,
             user_agent_extra="calotype",
             # Nothing but the endpoint is spoken to, whatever the environment says of proxies.
             proxies={},
@@ -131,8 +131,8 @@ class S3Bucket:
             self._client = await self._stack.enter_async_context(
                 AioSession().create_client(
                     "s3",
-                    endpoint_url=self.place.endpoint_url or None,
-                    region_name=self.place.region or DEFAULT_REGION,
+                    endpoint_url=self.location.endpoint_url or None,
+                    region_name=self.location.region or DEFAULT_REGION,
                     config=self._config,
                     **keys,
                 )
@@ -141,7 +141,7 @@ class S3Bucket:
             raise RequestRefused(
                 "endpoint_url or region is not one, or AWS's own settings name no profile"
             ) from None
-        self._client.meta.events.register("before-call.s3", _stay_here)
+        self._client.meta.events.register("before-call.s3", _prevent_region_redirect)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -154,7 +154,7 @@ class S3Bucket:
 
     async def get(self, key: str, sink: Sink, *, max_bytes: int, within_s: float | None = None) -> Head:
         """The object's bytes into `sink`; each try takes `within_s` at most, if given. Raises RemoteError."""
-        return await self._ask(self._reads, lambda: self._get(key, sink, max_bytes), within_s)
+        return await self._guarded(self._reads, lambda: self._get(key, sink, max_bytes), within_s)
 
     async def put(
         self,
@@ -172,10 +172,10 @@ class S3Bucket:
         more = {"IfNoneMatch": "*"} if only_new else {}
         if cache_control:
             more["CacheControl"] = cache_control
-        await self._ask(
+        await self._guarded(
             self._writes,
             lambda: self._client.put_object(
-                Bucket=self.place.bucket,
+                Bucket=self.location.bucket,
                 Key=key,
                 Body=body,
                 ContentType=content_type,
@@ -187,30 +187,30 @@ class S3Bucket:
 
     async def metadata(self, key: str, *, within_s: float | None = None) -> Mapping[str, str]:
         """What stands beside an object's bytes. Raises RemoteError."""
-        answer = await self._ask(
-            self._reads, lambda: self._client.head_object(Bucket=self.place.bucket, Key=key), within_s
+        answer = await self._guarded(
+            self._reads, lambda: self._client.head_object(Bucket=self.location.bucket, Key=key), within_s
         )
         metadata: Mapping[str, str] = answer.get("Metadata", {})
         return metadata
 
     async def tag(self, key: str, *, within_s: float | None = None) -> str:
         """What the store tells an object by: its entity tag, bare, else its date. Raises RemoteError."""
-        answer = await self._ask(
-            self._reads, lambda: self._client.head_object(Bucket=self.place.bucket, Key=key), within_s
+        answer = await self._guarded(
+            self._reads, lambda: self._client.head_object(Bucket=self.location.bucket, Key=key), within_s
         )
         return _tag_of(answer)
 
     async def delete(self, key: str, *, within_s: float | None = None) -> None:
         """Removes an object; raises RemoteError."""
-        await self._ask(
-            self._writes, lambda: self._client.delete_object(Bucket=self.place.bucket, Key=key), within_s
+        await self._guarded(
+            self._writes, lambda: self._client.delete_object(Bucket=self.location.bucket, Key=key), within_s
         )
 
     async def names(self, prefix: str, *, within_s: float | None = None) -> AsyncIterator[list[Listed]]:
         """All objects whose names begin so, in their order, a page at a time. Raises RemoteError."""
         after = ""
         while True:
-            answer = await self._ask(self._reads, partial(self._page, prefix, after), within_s)
+            answer = await self._guarded(self._reads, partial(self._page, prefix, after), within_s)
             listed = [
                 Listed(each["Key"], each["LastModified"].timestamp()) for each in answer.get("Contents", ())
             ]
@@ -222,28 +222,32 @@ class S3Bucket:
 
     def _page(self, prefix: str, after: str) -> Awaitable[Any]:
         start = {"StartAfter": after} if after else {}
-        page: Awaitable[Any] = self._client.list_objects_v2(Bucket=self.place.bucket, Prefix=prefix, **start)
+        page: Awaitable[Any] = self._client.list_objects_v2(
+            Bucket=self.location.bucket, Prefix=prefix, **start
+        )
         return page
 
-    async def reach(self) -> None:
+    async def check(self) -> None:
         """Asks the bucket for a name or none. Raises RemoteError, in words for the owner."""
-        await self._ask(
+        await self._guarded(
             self._reads,
             lambda: self._client.list_objects_v2(
-                Bucket=self.place.bucket, Prefix=self.place.prefix, MaxKeys=1
+                Bucket=self.location.bucket, Prefix=self.location.prefix, MaxKeys=1
             ),
         )
 
     async def signed(self, key: str, seconds: int) -> str:
         """A pre-signed URL to GET an object. Raises RemoteError."""
-        with named():
-            params = {"Bucket": self.place.bucket, "Key": key}
+        with as_remote_errors():
+            params = {"Bucket": self.location.bucket, "Key": key}
             url = await self._client.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds)
         return str(url)
 
-    async def _ask(self, guard: Guard, call: Callable[[], Awaitable[T]], within_s: float | None = None) -> T:
+    async def _guarded(
+        self, guard: Guard, call: Callable[[], Awaitable[T]], within_s: float | None = None
+    ) -> T:
         async def asked() -> T:
-            with named():
+            with as_remote_errors():
                 return await call()
 
         return await guard.call(asked, within_s)
@@ -261,7 +265,7 @@ class S3Bucket:
 
     async def _get_once(self, key: str, sink: Sink, max_bytes: int) -> tuple[Head, bytes | None]:
         """The object, and its MD5 where that is not what its entity tag promised."""
-        answer = await self._client.get_object(Bucket=self.place.bucket, Key=key)
+        answer = await self._client.get_object(Bucket=self.location.bucket, Key=key)
         modified = answer.get("LastModified")
         await sink.begin(max(0, int(modified.timestamp())) if modified is not None else 0)
         size_bytes = answer.get("ContentLength")
@@ -301,6 +305,6 @@ def _encrypted(answer: Mapping[str, Any]) -> bool:
     )
 
 
-def _stay_here(context: dict[str, Any], **_: Any) -> None:
+def _prevent_region_redirect(context: dict[str, Any], **_: Any) -> None:
     """Has botocore think that it followed a redirect to another region already."""
     context.setdefault("s3_redirect", {})["redirected"] = True

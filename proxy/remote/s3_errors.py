@@ -34,7 +34,7 @@ _THROTTLED = frozenset(
 
 
 @contextmanager
-def named() -> Iterator[None]:
+def as_remote_errors() -> Iterator[None]:
     """Faults of botocore and aiohttp as one of ours; their own words may hold keys and signed URLs."""
     try:
         yield

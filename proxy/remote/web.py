@@ -36,11 +36,11 @@ from proxy.remote.errors import (
 )
 from proxy.remote.guard import Guard, Meter
 
-CONNECT_S = 2.0
-FIRST_BYTE_S = 3.0
+CONNECT_TIMEOUT_S = 2.0
+READ_TIMEOUT_S = 3.0
 CONNECTIONS = 16
 """To one host, so that a slow one is nobody else's trouble."""
-MOST_REDIRECTS = 3
+MAX_REDIRECTS = 3
 LOOP_HEADER = "CDN-Loop"
 _CHUNK_BYTES = 256 * 1024
 _PLAIN_CODINGS = frozenset({"identity", "aws-chunked"})
@@ -60,11 +60,11 @@ class Validator(NamedTuple):
 
     kind: str = ""
     value: str = ""
-    place: str = ""
+    redirect_digest: str = ""
     digest: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.value}\n{self.place}\n{self.digest}".rstrip("\n")
+        return f"{self.kind}:{self.value}\n{self.redirect_digest}\n{self.digest}".rstrip("\n")
 
     @classmethod
     def read(cls, text: str) -> "Validator":
@@ -85,17 +85,17 @@ class Validator(NamedTuple):
             return cls()
         for kind, name in (("tag", hdrs.ETAG), ("date", hdrs.LAST_MODIFIED)):
             if (value := answer.headers.get(name, "")).isascii() and value:
-                return cls(kind, value, _place(kind, url, requested))
+                return cls(kind, value, _redirect_digest(kind, url, requested))
         return cls()
 
     def condition(self, url: str, requested: str) -> dict[str, str]:
         """The header that asks `url`, to which `asked` has led, whether it still holds."""
         names = {"tag": hdrs.IF_NONE_MATCH, "date": hdrs.IF_MODIFIED_SINCE}
-        is_there = self.kind in names and self.place == _place(self.kind, url, requested)
+        is_there = self.kind in names and self.redirect_digest == _redirect_digest(self.kind, url, requested)
         return {names[self.kind]: self.value} if is_there else {}
 
 
-def _place(kind: str, url: str, requested: str) -> str:
+def _redirect_digest(kind: str, url: str, requested: str) -> str:
     """A tag tells pictures of one path apart, whatever is behind its `?`; a date does not."""
     if url == requested:
         return ""
@@ -116,27 +116,27 @@ class WebClient:
 
     def __init__(
         self,
-        place: WebLocation,
+        location: WebLocation,
         *,
         headers: Mapping[str, str] = {},
         allow_private: bool,
-        me: str,
+        loop_token: str,
         agent: str,
         clock: Clock,
         chance: Callable[[], float],
     ) -> None:
-        self._place = place
-        self._secret = dict(headers)
+        self._location = location
+        self._secret_headers = dict(headers)
         self._allow_private = allow_private
         self._headers = {
             hdrs.USER_AGENT: agent,
             hdrs.ACCEPT: "image/*, */*;q=0.1",
             hdrs.ACCEPT_ENCODING: "identity",
-            LOOP_HEADER: me,
+            LOOP_HEADER: loop_token,
         }
         self._clock = clock
         budget = RetryBudget()
-        self._guards = {host: Guard(clock, chance, budget) for host in place.reached}
+        self._guards = {host: Guard(clock, chance, budget) for host in location.reached}
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
 
@@ -155,7 +155,9 @@ class WebClient:
                 headers=self._headers,
                 auto_decompress=False,
                 trust_env=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=FIRST_BYTE_S),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S
+                ),
             )
         )
         return self
@@ -166,12 +168,12 @@ class WebClient:
     async def get(self, key: str, sink: Sink, *, known: Validator | None, max_bytes: int) -> Validator | None:
         """The bytes of a key of the place into `sink`, and their validator; None where they are those of `known`. Raises
         RemoteError."""
-        url = self._place.url_of(key)
-        return await self._guards[self._place.host_of(url)].call(
+        url = self._location.url_of(key)
+        return await self._guards[self._location.host_of(url)].call(
             lambda: self._get(url, sink, known, max_bytes)
         )
 
-    async def reach(self, host: str) -> None:
+    async def check(self, host: str) -> None:
         """Has a server of the place say anything at all, over TLS if it can. Raises RemoteError."""
         try:
             async with self._answer(f"https://{host}/", {}):
@@ -182,28 +184,28 @@ class WebClient:
 
     async def _get(self, url: str, sink: Sink, known: Validator | None, max_bytes: int) -> Validator | None:
         requested = url
-        for _ in range(1 + MOST_REDIRECTS):
+        for _ in range(1 + MAX_REDIRECTS):
             condition = known.condition(url, requested) if known else {}
-            secret = self._secret if _origin(url) == _origin(requested) else {}
+            secret = self._secret_headers if _origin(url) == _origin(requested) else {}
             async with self._answer(url, secret | condition) as answer:
                 if answer.status in _REDIRECTS:
                     url = self._next(url, answer.headers.get(hdrs.LOCATION, ""))
                     continue
                 if answer.status == 304 and condition:
                     return None
-                _judge(answer)
+                _check_response(answer)
                 validator = Validator.of(answer, url, requested)
                 if validator.value and known is not None and validator == known._replace(digest=""):
                     return None  # It does not know conditions.
                 await self._receive(answer, sink, max_bytes)
                 return validator
-        raise RequestRefused(f"it redirects more than {MOST_REDIRECTS} times")
+        raise RequestRefused(f"it redirects more than {MAX_REDIRECTS} times")
 
     def _next(self, url: str, location: str) -> str:
         if not location:
             raise RequestRefused("it redirects without saying where")
         try:
-            return self._place.led_to(url, location.encode("utf-8", "surrogateescape"))
+            return self._location.led_to(url, location.encode("utf-8", "surrogateescape"))
         except (CalotypeError, ValueError):
             raise AddressNotAllowed("it redirects to a place that is not allowed") from None
 
@@ -218,8 +220,8 @@ class WebClient:
     @asynccontextmanager
     async def _answer(self, url: str, headers: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
         assert self._session is not None
-        with _named():
-            async with asyncio.timeout(FIRST_BYTE_S):
+        with _as_remote_errors():
+            async with asyncio.timeout(READ_TIMEOUT_S):
                 # The whole head: a drip of it would start any other clock anew.
                 answer = await self._session.get(
                     URL(url, encoded=True), headers=headers, allow_redirects=False
@@ -247,7 +249,7 @@ def _is_framed(answer: aiohttp.ClientResponse) -> bool:
     return hdrs.CONTENT_LENGTH in answer.headers
 
 
-def _judge(answer: aiohttp.ClientResponse) -> None:
+def _check_response(answer: aiohttp.ClientResponse) -> None:
     """Raises RemoteError unless this is the whole of what was asked for, as it is."""
     status = answer.status
     if status in (404, 410):
@@ -274,7 +276,7 @@ def _listed(answer: aiohttp.ClientResponse, name: str) -> list[str]:
 
 
 @contextmanager
-def _named() -> Iterator[None]:
+def _as_remote_errors() -> Iterator[None]:
     """Faults of aiohttp as one of ours."""
     try:
         yield

@@ -6,9 +6,9 @@ import pyvips
 
 from proxy.core.image.size import Size
 
-_FAINT = 4
+_MAX_FAINT_ALPHA = 4
 """An alpha up to which a pixel may have another colour, and nobody sees it."""
-_HALF = 64
+_HALF_WEIGHT_ALPHA = 64
 """A mean alpha at which a square counts as much as the wider one around it."""
 _STEP = 4
 _COLOURS = 3
@@ -17,14 +17,14 @@ _COLOURS = 3
 def is_opaque(image: pyvips.Image) -> bool:
     """Whether the alpha of `image`, which is in memory, hides nothing, as in many files that have one."""
     values = bytes(
-        image.extract_band(image.bands - 1).cast("uchar", shift=_most(image) > 255).write_to_memory()
+        image.extract_band(image.bands - 1).cast("uchar", shift=_max_value(image) > 255).write_to_memory()
     )
     return values.count(b"\xff") == len(values)
 
 
 def hides(image: pyvips.Image) -> bool:
     """Whether any pixel of `image`, which has 8 bits and alpha, is hardly seen."""
-    return bool((image.extract_band(_COLOURS) <= _FAINT).max())
+    return bool((image.extract_band(_COLOURS) <= _MAX_FAINT_ALPHA).max())
 
 
 def resized(image: pyvips.Image, size: Size) -> pyvips.Image:
@@ -67,7 +67,12 @@ def with_hidden_like_visible(image: pyvips.Image) -> pyvips.Image:
     """The same to look at, for lossy encoders, whose blocks mix what is seen with what is not."""
     image = image.copy_memory()
     colours, alpha = image.extract_band(0, n=_COLOURS), image.extract_band(_COLOURS)
-    return (alpha > _FAINT).ifthenelse(colours, _around(image)).copy(interpretation="srgb").bandjoin(alpha)
+    return (
+        (alpha > _MAX_FAINT_ALPHA)
+        .ifthenelse(colours, _around(image))
+        .copy(interpretation="srgb")
+        .bandjoin(alpha)
+    )
 
 
 def _around(image: pyvips.Image) -> pyvips.Image:
@@ -80,7 +85,7 @@ def _around(image: pyvips.Image) -> pyvips.Image:
     for level in reversed(levels[1:-1]):
         wider = around.zoom(_STEP, _STEP).crop(0, 0, level.width, level.height)
         colours, alpha = level.extract_band(0, n=_COLOURS), level.extract_band(_COLOURS)
-        around = ((colours * 255 + wider * _HALF) / (alpha + _HALF)).copy_memory()
+        around = ((colours * 255 + wider * _HALF_WEIGHT_ALPHA) / (alpha + _HALF_WEIGHT_ALPHA)).copy_memory()
     if len(levels) > 1:
         around = around.zoom(_STEP, _STEP)
     return around.rint().cast("uchar").crop(0, 0, image.width, image.height)
@@ -90,9 +95,9 @@ def _in_range(image: pyvips.Image) -> pyvips.Image:
     """Numbers of floating point as those of a picture."""
     if image.format != "float":
         return image
-    return image.rint().cast("uchar" if _most(image) < 256 else "ushort")
+    return image.rint().cast("uchar" if _max_value(image) < 256 else "ushort")
 
 
-def _most(image: pyvips.Image) -> int:
+def _max_value(image: pyvips.Image) -> int:
     """The largest number a band has."""
     return 65_535 if image.interpretation in ("rgb16", "grey16") else 255

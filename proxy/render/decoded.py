@@ -22,7 +22,7 @@ CACHED_FORMATS = (Format.JPEG, Format.PNG)
 """Those that come row by row where they are not kept."""
 MAX_CACHED_BYTES = 64 * 2**20
 _SWAPPING_ORIENTATIONS = range(5, 9)
-_MOST_SCANS = 100  # Encoders make 10 or so.
+_MAX_SCANS = 100  # Encoders make 10 or so.
 
 _NO_DECODER = ("not been built in", "not in a known format", "unsupported codec")
 _NO_MEMORY = ("out of memory", "memory allocation", "unable to allocate", "cannot allocate", "security limit")
@@ -38,29 +38,29 @@ class DecodedOriginal:
     def __init__(self, content: bytes, limits: InputLimits) -> None:
         self.size_bytes = len(content)
         self.content, self.facts, self.colours, self.pixel_bytes, self.canvas = _read(content, limits)
-        self.keeps = False
-        self._kept: dict[str, tuple[object, pyvips.Image]] = {}
+        self.keep_decoded = False
+        self._cache: dict[str, tuple[object, pyvips.Image]] = {}
 
     @property
     def is_shared(self) -> bool:
         """Whether it is worth while to have its pixels in memory."""
-        return self.keeps or bool(self._kept)
+        return self.keep_decoded or bool(self._cache)
 
     def drop_cache(self) -> bool:
         """Keeps nothing any more; whether a render alone may come to something else."""
-        was_shared = bool(self._kept) or (self.keeps and self.facts.format in CACHED_FORMATS)
-        self.keeps = False
-        self._kept.clear()
+        was_shared = bool(self._cache) or (self.keep_decoded and self.facts.format in CACHED_FORMATS)
+        self.keep_decoded = False
+        self._cache.clear()
         return was_shared
 
     def cached(self, stage: str, which: object, make: Callable[[], pyvips.Image]) -> pyvips.Image:
         """Pixels in memory, which may be those of the render before; of each stage the last are kept."""
-        if stage in self._kept and self._kept[stage][0] == which:
-            return self._kept[stage][1]
+        if stage in self._cache and self._cache[stage][0] == which:
+            return self._cache[stage][1]
         image = make()
-        if self.keeps and image.width * image.height * pixel_bytes(image) <= MAX_CACHED_BYTES:
+        if self.keep_decoded and image.width * image.height * pixel_bytes(image) <= MAX_CACHED_BYTES:
             image = image.copy_memory()
-            self._kept[stage] = which, image
+            self._cache[stage] = which, image
         return image
 
 
@@ -99,8 +99,8 @@ def _read(content: bytes, limits: InputLimits) -> _Read:
         raise fault_of_original(fault) from None
     if whole is None:
         raise Undecodable("the original is cut short")
-    if kind is Format.JPEG and jpeg.scans(whole.content, _MOST_SCANS) > _MOST_SCANS:
-        raise OriginalTooLarge(f"the original has more than {_MOST_SCANS} scans")
+    if kind is Format.JPEG and jpeg.scans(whole.content, _MAX_SCANS) > _MAX_SCANS:
+        raise OriginalTooLarge(f"the original has more than {_MAX_SCANS} scans")
     stream = gif.read(whole.content) if kind is Format.GIF else None
     if stream is not None and not stream.frames:
         raise Undecodable("the original has no frame")

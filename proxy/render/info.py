@@ -28,7 +28,7 @@ def info_json(
             "orientation": _number(header, "orientation", 1),
             "alpha": facts.alpha,
             "profile": profile_name(bytes(header.get(_PROFILE))) if _PROFILE in header.get_fields() else None,
-            "exif": exif(_notes(header), _block(header), gps=gps),
+            "exif": exif(_exif_fields(header), _exif_block(header), gps=gps),
             "thumbhash": thumbhash(pixels),
             "blurhash": blurhash(pixels),
             "dominant": colours[0] if colours else None,
@@ -41,11 +41,11 @@ def _number(header: pyvips.Image, field: str, usual: int) -> int:
     return int(header.get(field)) if field in header.get_fields() else usual
 
 
-def _block(header: pyvips.Image) -> bytes:
+def _exif_block(header: pyvips.Image) -> bytes:
     return bytes(header.get("exif-data")) if "exif-data" in header.get_fields() else b""
 
 
-def _notes(header: pyvips.Image) -> dict[str, str]:
+def _exif_fields(header: pyvips.Image) -> dict[str, str]:
     notes: dict[str, str] = {}
     for field in header.get_fields():
         if field.startswith("exif-ifd"):

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeAlias, TypeVar
 
-MOST_IN_A_ROW = 4
+MAX_IN_A_ROW = 4
 """Jobs of one original that a worker does before it looks after others that wait as well."""
 
 J = TypeVar("J", bound=Hashable)
@@ -28,8 +28,8 @@ class JobQueue(Generic[J]):
     """Ranks count from 0, the most urgent. Jobs of the first `brief` ones pass by: they leave on a desk what is there.
     Event loop only."""
 
-    def __init__(self, ranks: int, *, brief: int = 0) -> None:
-        self._brief = brief
+    def __init__(self, ranks: int, *, probe_ranks: int = 0) -> None:
+        self._probe_ranks = probe_ranks
         self._ranks: list[_Waiting[J]] = [OrderedDict() for _ in range(ranks)]
         self._counts = [0] * ranks
         self._affinities: set[WorkerAffinity] = set()
@@ -71,7 +71,7 @@ class JobQueue(Generic[J]):
         self._affinities.add(affinity)
         return affinity
 
-    def left(self, affinity: WorkerAffinity) -> None:
+    def release(self, affinity: WorkerAffinity) -> None:
         """Nobody works there any more."""
         self._affinities.discard(affinity)
 
@@ -80,7 +80,7 @@ class JobQueue(Generic[J]):
         for rank, waiting in enumerate(self._ranks):
             if waiting:
                 original = self._next(waiting, affinity)
-                if rank >= self._brief:
+                if rank >= self._probe_ranks:
                     affinity.in_a_row = affinity.in_a_row + 1 if original == affinity.original else 1
                     affinity.original = original
                 job = next(iter(waiting[original]))
@@ -90,14 +90,14 @@ class JobQueue(Generic[J]):
         self._more.clear()
         return None
 
-    async def some(self) -> None:
+    async def wait(self) -> None:
         """Until there may be a job."""
         await self._more.wait()
 
     def _next(self, waiting: "_Waiting[J]", affinity: WorkerAffinity) -> Hashable:
         """The original whose turn it is: the one on the desk, else the first that nobody else is at."""
         if affinity.original in waiting:
-            if affinity.in_a_row < MOST_IN_A_ROW:
+            if affinity.in_a_row < MAX_IN_A_ROW:
                 return affinity.original
             waiting.move_to_end(affinity.original)
         at_work = {each.original for each in self._affinities if each is not affinity}

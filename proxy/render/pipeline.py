@@ -70,7 +70,7 @@ def render(opened: DecodedOriginal, plan: Plan, limits: InputLimits) -> bytes:
     check(limits, facts.format, size, facts.pages if animates else 1)
     original = _Original(opened, facts.format, size, animates, opened.colours)
     try:
-        return _drawn(original, plan)
+        return _rendered(original, plan)
     except (pyvips.Error, MemoryError) as fault:
         lacks_memory, was_shared = is_memory(fault), opened.drop_cache()
     if was_shared:
@@ -85,7 +85,9 @@ def render(opened: DecodedOriginal, plan: Plan, limits: InputLimits) -> bytes:
         raise fault_of_original(fault) from None
     try:
         # What is left is a profile that can be read but means nothing: as good as none.
-        return _drawn(original._replace(colours=opened.colours._replace(profile=b"", is_plain=False)), plan)
+        return _rendered(
+            original._replace(colours=opened.colours._replace(profile=b"", is_plain=False)), plan
+        )
     except (pyvips.Error, MemoryError):
         raise Internal("the picture cannot be drawn this way") from None
 
@@ -104,13 +106,13 @@ class _Original(NamedTuple):
         return self.opened.content
 
 
-def _drawn(original: _Original, plan: Plan) -> bytes:
+def _rendered(original: _Original, plan: Plan) -> bytes:
     size = scaled(original.size, plan.scale)
     steps = plan.steps
     match steps:
-        case (Crop() as crop, *rest) if size.width > original.size.width and _is_vast(size, crop.box):
+        case (Crop() as crop, *rest) if size.width > original.size.width and _is_much_larger(size, crop.box):
             # A long thin picture blown up to cover a box: cut first, or its area has no bound.
-            pages = _cut_early(original, size, crop)
+            pages = _cropped_first(original, size, crop)
             steps = tuple(rest)
         case _:
             pages = _loaded(original, size)
@@ -151,7 +153,7 @@ def _loaded(original: _Original, size: Size) -> list[pyvips.Image]:
     if original.animates or opened.canvas is not None:
         pages = islice(pages_of(original.content, opened.canvas), None if original.animates else 1)
         return [_fitted(page, size, colours).copy_memory() for page in pages]
-    if (shrink := _shrink_to_keep(original, size)) is not None:
+    if (shrink := _cached_shrink(original, size)) is not None:
         whole = opened.cached(f"decoded by {shrink}", None, lambda: _decoded(original, shrink))
         return [opened.cached("resized", size, lambda: _fitted(whole, size, colours))]
     if opened.facts.alpha or colours.need_care:
@@ -166,7 +168,7 @@ def _loaded(original: _Original, size: Size) -> list[pyvips.Image]:
         option_string="[fail_on=error]",
         **({} if colours.is_plain else {"output_profile": "srgb"}),
     )
-    return [_in_three(image)]
+    return [_with_three_bands(image)]
 
 
 def _fitted(image: pyvips.Image, size: Size, colours: Colours) -> pyvips.Image:
@@ -182,16 +184,16 @@ def _fitted(image: pyvips.Image, size: Size, colours: Colours) -> pyvips.Image:
             # What comes row by row cannot be turned.
             image = image.copy_memory().autorot()
         image = resized(image, size)
-        return _in_three(image if colours.is_plain else converted(image))
+        return _with_three_bands(image if colours.is_plain else converted(image))
     convert = {} if colours.is_plain else {"output_profile": "srgb"}
-    return _in_three(image.thumbnail_image(size.width, height=size.height, size="force", **convert))
+    return _with_three_bands(image.thumbnail_image(size.width, height=size.height, size="force", **convert))
 
 
-def _in_three(image: pyvips.Image) -> pyvips.Image:
+def _with_three_bands(image: pyvips.Image) -> pyvips.Image:
     return image if image.bands >= _COLOURS else image.colourspace("srgb")
 
 
-def _shrink_to_keep(original: _Original, size: Size) -> int | None:
+def _cached_shrink(original: _Original, size: Size) -> int | None:
     """By how much a picture is shrunk as it is decoded into memory, on its way to `size`; None where it is not to be
     decoded into memory at all."""
     if original.kind in (Format.AVIF, Format.HEIC):
@@ -217,11 +219,11 @@ def _decoded(original: _Original, shrink: int) -> pyvips.Image:
     return image.copy_memory()
 
 
-def _is_vast(size: Size, box: Size) -> bool:
+def _is_much_larger(size: Size, box: Size) -> bool:
     return pixels(size) > 4 * pixels(box)
 
 
-def _cut_early(original: _Original, size: Size, crop: Crop) -> list[pyvips.Image]:
+def _cropped_first(original: _Original, size: Size, crop: Crop) -> list[pyvips.Image]:
     """The box of `crop` out of a picture that would be `size`, cut at its original size and enlarged then."""
     whole = original.size
     window = Size(

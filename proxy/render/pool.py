@@ -42,25 +42,25 @@ from proxy.ports.rendering import OnPromote, Priority
 from proxy.render.job_queue import JobQueue
 from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, MAX_BODY_BYTES, MAX_TEXT_BYTES, Answer, Hello, Job
 
-START_S = 20.0
+START_TIMEOUT_S = 20.0
 RESPAWN_PAUSE_S = 0.5
 KILL_SLACK_S = 0.05
-WATCH_S = 0.1
+STOP_CHECK_INTERVAL_S = 0.1
 _WORKER = "import os; os.setpgid(0, 0); from proxy.render.worker import main; main()"
 """In a group of its own, which a terminal's signals do not reach, but in our session: the scheduler weighs processes by
 their niceness only within one (sched(7), autogroup), and a worker has to make way for hits."""
 _PART_BYTES = 2**20
-_PROBE, _RENDER, _BEHIND = _RANKS = range(3)
+_PROBE, _RENDER, _BACKGROUND = _RANKS = range(3)
 _FAILURES = {kind.slug: kind for kind in (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal)}
 
 T = TypeVar("T", Hello, Answer)
 
 
-class _Gone(Exception):
+class _WorkerGone(Exception):
     """The worker closed its socket or said something that is not an answer."""
 
 
-class _NotTaken(_Gone):
+class _JobNotStarted(_WorkerGone):
     """The worker was gone before it read the job, which is for another to do."""
 
 
@@ -90,7 +90,7 @@ class _Worker:
         self.ended = asyncio.create_task(process.wait(), name="worker's end")
         self._channel = channel
         self.jobs = 0
-        self.drawn = 0
+        self.rendered = 0
 
     @classmethod
     async def start(
@@ -121,51 +121,51 @@ class _Worker:
         all_of_them.add(worker)
         worker.ended.add_done_callback(lambda _: all_of_them.discard(worker))
         try:
-            async with asyncio.timeout(START_S):
+            async with asyncio.timeout(START_TIMEOUT_S):
                 hello, _ = await worker._answer(Hello)
         except BaseException:
             await worker.kill()
             raise
         return worker, hello
 
-    async def ask(
-        self, waiting: _Waiting, limits: InputLimits, timeout_s: float, *, keep: bool
+    async def run_job(
+        self, waiting: _Waiting, limits: InputLimits, timeout_s: float, *, keep_decoded: bool
     ) -> tuple[Answer, bytes]:
         """One job there and its answer back; `keep` where the next may be of the same original. Raises _Gone or
         _NotTaken."""
-        if self._has_said_something():
-            raise _NotTaken
+        if self._has_unexpected_data():
+            raise _JobNotStarted
         self.jobs += 1
         original, plan = waiting.original, waiting.plan
-        job = Job(self.jobs, waiting.name, keep, plan, limits, original.size_bytes, timeout_s)
+        job = Job(self.jobs, waiting.name, keep_decoded, plan, limits, original.size_bytes, timeout_s)
         text, descriptor = pickle.dumps(job), original.fileno()
         try:
             # Fits the empty buffer of an idle worker's socket: this never blocks.
             socket.send_fds(self._channel, [JOB_HEAD.pack(len(text)) + text], [descriptor])
         except (BrokenPipeError, ConnectionResetError):
-            raise _NotTaken from None
+            raise _JobNotStarted from None
         answer, body = await self._answer(Answer)
-        if answer.number != job.number or not _fits(answer, body, plan):
-            raise _Gone
+        if answer.number != job.number or not _is_valid(answer, body, plan):
+            raise _WorkerGone
         return answer, body
 
-    def _has_said_something(self) -> bool:
+    def _has_unexpected_data(self) -> bool:
         """Whether it has sent what nobody asked for: the next job must not get it for an answer."""
         try:
             return bool(self._channel.recv(1, socket.MSG_PEEK))
         except BlockingIOError:
             return False
         except OSError:
-            raise _NotTaken from None
+            raise _JobNotStarted from None
 
     async def _answer(self, kind: type[T]) -> tuple[T, bytes]:
         text_bytes, body_bytes = ANSWER_HEAD.unpack(await self._exactly(ANSWER_HEAD.size))
         if text_bytes > MAX_TEXT_BYTES or body_bytes > MAX_BODY_BYTES:
-            raise _Gone
+            raise _WorkerGone
         try:
             answer = msgspec.json.decode(await self._exactly(text_bytes), type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise _Gone from None
+            raise _WorkerGone from None
         return answer, await self._exactly(body_bytes)
 
     async def _exactly(self, count: int) -> bytes:
@@ -176,14 +176,14 @@ class _Worker:
             try:
                 part = await loop.sock_recv(self._channel, min(count - len(received), _PART_BYTES))
                 if not part and self.was_stopped:
-                    raise _NotTaken
+                    raise _JobNotStarted
             except ConnectionResetError:
                 # What a unix socket says where its peer closed with something unread: our job.
-                raise _NotTaken from None
+                raise _JobNotStarted from None
             except OSError:
                 part = b""
             if not part:
-                raise _Gone
+                raise _WorkerGone
             received += part
         return bytes(received)
 
@@ -202,7 +202,7 @@ class _Worker:
         await asyncio.shield(self.ended)
 
 
-def _fits(answer: Answer, body: bytes, plan: Plan | None) -> bool:
+def _is_valid(answer: Answer, body: bytes, plan: Plan | None) -> bool:
     """Whether this can be an answer to that: a refusal, facts, or a picture of the format asked for."""
     if answer.slug:
         return True
@@ -243,19 +243,19 @@ class Pool:
         clock: Clock,
     ) -> None:
         self._count = workers
-        self._most_waiting = queue
+        self._max_waiting = queue
         self._timeout_s = timeout_s
         # As the worker takes them; its processor time is that of all its jobs, should nobody be there to end one.
         self._worker_limits = memory_bytes, math.ceil((timeout_s + 1) * recycle_after), int(sandboxed)
         self._recycle_after = recycle_after
         self.limits = limits
         self._clock = clock
-        self._queue: JobQueue[_Waiting] = JobQueue(len(_RANKS), brief=_PROBE + 1)
+        self._queue: JobQueue[_Waiting] = JobQueue(len(_RANKS), probe_ranks=_PROBE + 1)
         self._tasks: list[asyncio.Task[None]] = []
         self._workers: set[_Worker] = set()
         self._alive: set[_Worker] = set()
         self._busy = 0
-        self._usual_s = 0.0
+        self._average_render_s = 0.0
 
     @property
     def waiting(self) -> int:
@@ -265,7 +265,7 @@ class Pool:
     @property
     def background(self) -> int:
         """Jobs that wait behind those, for nobody but the node itself."""
-        return self._queue.count(_BEHIND)
+        return self._queue.count(_BACKGROUND)
 
     @property
     def alive(self) -> int:
@@ -284,7 +284,7 @@ class Pool:
             started = await asyncio.gather(
                 *(_Worker.start(self._workers, *self._worker_limits) for _ in range(self._count))
             )
-        except (_Gone, TimeoutError, OSError):
+        except (_WorkerGone, TimeoutError, OSError):
             raise WorkerDied("no worker could be started; its own message is above") from None
         for worker, _ in started:
             self._alive.add(worker)
@@ -333,14 +333,14 @@ class Pool:
         is_background: bool = False,
         on_promote: OnPromote | None = None,
     ) -> tuple[Answer, bytes]:
-        wait_s = self.waiting / self._count * self._usual_s
-        if not is_background and (self.waiting >= self._most_waiting or self._clock() + wait_s > deadline):
+        wait_s = self.waiting / self._count * self._average_render_s
+        if not is_background and (self.waiting >= self._max_waiting or self._clock() + wait_s > deadline):
             raise Overloaded(
                 "more pictures are waiting to be rendered than the node can do in time",
                 retry_after_s=max(1, math.ceil(wait_s)),
             )
         waiting = _Waiting(
-            rank=_BEHIND if is_background else rank,
+            rank=_BACKGROUND if is_background else rank,
             name=original_key(original.identity),
             original=original,
             plan=plan,
@@ -374,7 +374,7 @@ class Pool:
             while True:
                 if worker is None:
                     worker = await self._respawn()
-                await self._work_on(worker)
+                await self._run_jobs(worker)
                 self._alive.discard(worker)
                 await worker.kill()
                 worker = None
@@ -383,7 +383,7 @@ class Pool:
                 self._alive.discard(worker)
                 await worker.kill()
 
-    async def _work_on(self, worker: _Worker) -> None:
+    async def _run_jobs(self, worker: _Worker) -> None:
         """Has `worker` do jobs for as long as it is of use. One that dies at rest is noticed at once, and costs nobody
         anything."""
         affinity = self._queue.affinity()
@@ -391,26 +391,26 @@ class Pool:
             while worker.jobs < self._recycle_after and not worker.ended.done():
                 waiting = self._queue.take(affinity)
                 if waiting is None:
-                    await self._more_or_end(worker)
-                elif not await self._work_next(worker, waiting):
+                    await self._wait_for_job_or_end(worker)
+                elif not await self._run_next(worker, waiting):
                     return
         finally:
-            self._queue.left(affinity)
+            self._queue.release(affinity)
 
-    async def _more_or_end(self, worker: _Worker) -> None:
-        more = asyncio.create_task(self._queue.some(), name="next job")
+    async def _wait_for_job_or_end(self, worker: _Worker) -> None:
+        more = asyncio.create_task(self._queue.wait(), name="next job")
         try:
             await asyncio.wait({more, worker.ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             more.cancel()
 
-    async def _work_next(self, worker: _Worker, waiting: _Waiting) -> bool:
+    async def _run_next(self, worker: _Worker, waiting: _Waiting) -> bool:
         if waiting.answer.done():
             return True
         self._busy += 1
         try:
-            return await self._work(worker, waiting)
-        except _NotTaken:
+            return await self._run(worker, waiting)
+        except _JobNotStarted:
             if not waiting.answer.done():
                 self._queue.put(waiting.rank, waiting.name, waiting, is_first=True)
             return False
@@ -419,7 +419,7 @@ class Pool:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(STOP_CHECK_INTERVAL_S)
             for worker in tuple(self._workers):
                 worker.end_if_stopped()
 
@@ -427,13 +427,13 @@ class Pool:
         while True:
             try:
                 worker, _ = await _Worker.start(self._workers, *self._worker_limits)
-            except (_Gone, TimeoutError, OSError):
+            except (_WorkerGone, TimeoutError, OSError):
                 await asyncio.sleep(RESPAWN_PAUSE_S)
             else:
                 self._alive.add(worker)
                 return worker
 
-    async def _work(self, worker: _Worker, waiting: _Waiting) -> bool:
+    async def _run(self, worker: _Worker, waiting: _Waiting) -> bool:
         """Has `worker` do the job; False if it is of no more use."""
         began_s = self._clock()
         end_s = min(began_s + self._timeout_s, waiting.deadline)
@@ -443,13 +443,13 @@ class Pool:
             waiting.on_start()
             async with asyncio.timeout_at(end_s):
                 keep = self._queue.more_of(waiting.name)
-                outcome = await worker.ask(waiting, self.limits, self._timeout_s, keep=keep)
+                outcome = await worker.run_job(waiting, self.limits, self._timeout_s, keep_decoded=keep)
             usable = True
         except TimeoutError:
             outcome = RenderTimeout("the picture took longer to render than a render may take")
-        except _NotTaken:
+        except _JobNotStarted:
             raise
-        except _Gone:
+        except _WorkerGone:
             outcome = WorkerDied("the worker that rendered the picture died")
         except Exception:
             # Whatever went wrong, it was this job: the seat must not be lost to the others.
@@ -459,10 +459,10 @@ class Pool:
                 waiting.answer.set_exception(_stopping())
             raise
         if waiting.plan is not None:
-            worker.drawn += 1
-            if worker.drawn > COLD_RENDERS:
+            worker.rendered += 1
+            if worker.rendered > COLD_RENDERS:
                 # From nothing on: a few slow ones are no rule.
-                self._usual_s += 0.1 * (self._clock() - began_s - self._usual_s)
+                self._average_render_s += 0.1 * (self._clock() - began_s - self._average_render_s)
         if not waiting.answer.done():
             if isinstance(outcome, CalotypeError):
                 waiting.answer.set_exception(outcome)

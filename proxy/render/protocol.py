@@ -26,7 +26,7 @@ class Job(msgspec.Struct, frozen=True):
 
     number: int
     original: str
-    keep: bool
+    keep_decoded: bool
     plan: Plan | None
     limits: InputLimits
     size_bytes: int

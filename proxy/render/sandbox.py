@@ -10,7 +10,7 @@ import os
 import resource
 
 NOBODY = 65_534
-MOST_FILES = 32
+MAX_FILES = 32
 
 _ALLOWED = (
     # Jobs and originals come, answers go.
@@ -41,7 +41,7 @@ _LANDLOCK_VERSION = 1
 _LANDLOCK_RIGHTS = ((13, 0, 0), (14, 0, 0), (15, 0, 0), (15, 2, 0), (16, 2, 0), (16, 2, 2))
 
 
-class _Missing(Exception):
+class _LayerUnavailable(Exception):
     """A wall that cannot be built, and why."""
 
 
@@ -64,7 +64,7 @@ def enter(*, cpu_s: int) -> list[str]:
     missing = []
     for limit, most in (
         (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, MOST_FILES),
+        (resource.RLIMIT_NOFILE, MAX_FILES),
         (resource.RLIMIT_CPU, cpu_s),
     ):
         resource.setrlimit(limit, (most, most))
@@ -72,7 +72,7 @@ def enter(*, cpu_s: int) -> list[str]:
     for wall in (_leave_root, lambda: _landlock(libc), filter.load):
         try:
             wall()
-        except _Missing as reason:
+        except _LayerUnavailable as reason:
             missing.append(str(reason))
     return missing
 
@@ -85,7 +85,7 @@ def _leave_root() -> None:
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
     except OSError as fault:
-        raise _Missing(f"user: cannot change from root to nobody: {fault.strerror}") from None
+        raise _LayerUnavailable(f"user: cannot change from root to nobody: {fault.strerror}") from None
 
 
 class _Ruleset(ctypes.Structure):
@@ -96,16 +96,16 @@ def _landlock(libc: ctypes.CDLL) -> None:
     """A ruleset that handles every right the kernel knows and grants none."""
     version = libc.syscall(_LANDLOCK_CREATE, None, 0, _LANDLOCK_VERSION)
     if version < 1:
-        raise _Missing(f"landlock: the kernel has none: {os.strerror(ctypes.get_errno())}")
+        raise _LayerUnavailable(f"landlock: the kernel has none: {os.strerror(ctypes.get_errno())}")
     rights = _LANDLOCK_RIGHTS[min(version, len(_LANDLOCK_RIGHTS)) - 1]
     rules = _Ruleset(*((1 << count) - 1 for count in rights))
     size = 8 * (1 if version < 4 else 2 if version < 6 else 3)
     ruleset = libc.syscall(_LANDLOCK_CREATE, ctypes.byref(rules), ctypes.c_size_t(size), 0)
     if ruleset < 0:
-        raise _Missing(f"landlock: the kernel refuses it: {os.strerror(ctypes.get_errno())}")
+        raise _LayerUnavailable(f"landlock: the kernel refuses it: {os.strerror(ctypes.get_errno())}")
     try:
         if libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0):
-            raise _Missing(f"landlock: the kernel refuses it: {os.strerror(ctypes.get_errno())}")
+            raise _LayerUnavailable(f"landlock: the kernel refuses it: {os.strerror(ctypes.get_errno())}")
     finally:
         os.close(ruleset)
 
@@ -131,7 +131,9 @@ class _Filter:
     def load(self) -> None:
         """For every thread, those that live already too."""
         if (library := self._library) is None:
-            raise _Missing("seccomp: libseccomp.so.2 is missing; as root: apt-get install libseccomp2")
+            raise _LayerUnavailable(
+                "seccomp: libseccomp.so.2 is missing; as root: apt-get install libseccomp2"
+            )
         library.seccomp_init.restype = ctypes.c_void_p
         context = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(_ERRNO | _EPERM)))
 
@@ -161,4 +163,4 @@ class _Filter:
 
 def _check(result: int) -> None:
     if result < 0:
-        raise _Missing(f"seccomp: the kernel refuses the filter: {os.strerror(-result)}")
+        raise _LayerUnavailable(f"seccomp: the kernel refuses the filter: {os.strerror(-result)}")

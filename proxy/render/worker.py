@@ -23,16 +23,16 @@ from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
 
 NICENESS = 10
 ALARM_SLACK_S = 2.0
-MOST_IDLE_MS = 500
+MAX_IDLE_MS = 500
 
 
 def main() -> None:
     """Works until the pool is gone."""
     with suppress(BrokenPipeError, ConnectionResetError):
-        _work_on()
+        _run_jobs()
 
 
-def _work_on() -> None:
+def _run_jobs() -> None:
     # The pool ends its workers with SIGKILL; a stop that is sent to everybody must not end what is under way.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
@@ -50,13 +50,13 @@ def _work_on() -> None:
     last, more = _LastOriginal(), select.poll()
     more.register(channel, select.POLLIN)
     while True:
-        if last.is_full and not more.poll(MOST_IDLE_MS):
+        if last.is_full and not more.poll(MAX_IDLE_MS):
             last.clear()  # There was to be more to do with it; somebody else has done that.
         if (received := _receive(channel)) is None:
             return
         job, descriptor = received
         signal.setitimer(signal.ITIMER_REAL, job.timeout_s + ALARM_SLACK_S)
-        answer, body = _work(last, job, descriptor)
+        answer, body = _run_job(last, job, descriptor)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _send(channel, msgspec.json.encode(msgspec.structs.replace(answer, number=job.number)), body)
 
@@ -122,12 +122,12 @@ class _LastOriginal:
         self._opened = None
 
 
-def _work(last: _LastOriginal, job: Job, descriptor: int) -> tuple[Answer, bytes]:
+def _run_job(last: _LastOriginal, job: Job, descriptor: int) -> tuple[Answer, bytes]:
     try:
         opened = last.opened(job, descriptor)
         if job.plan is None:
             return Answer(facts=opened.facts), b""
-        opened.keeps = job.keep
+        opened.keep_decoded = job.keep_decoded
         return Answer(), pipeline.render(opened, job.plan, job.limits)
     except UnsupportedFormat as failure:
         return Answer(slug="unsupported-format", detail=failure.detail), b""
@@ -144,7 +144,7 @@ def _work(last: _LastOriginal, job: Job, descriptor: int) -> tuple[Answer, bytes
         # A mistake of ours is not held against the picture, as a death would be.
         return Answer(slug="internal", detail="the picture cannot be drawn this way"), b""
     finally:
-        if job.plan is not None and not job.keep:
+        if job.plan is not None and not job.keep_decoded:
             last.clear()
 
 

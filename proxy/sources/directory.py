@@ -94,7 +94,7 @@ class DirectorySource:
     async def store(
         self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
     ) -> None:
-        work = self._replace if overwrite else self._keep
+        work = self._replace if overwrite else self._create
         keeping = asyncio.get_running_loop().run_in_executor(self._slow_threads, work, key, content.fileno())
         try:
             await asyncio.shield(keeping)
@@ -128,9 +128,9 @@ class DirectorySource:
         self._threads.shutdown(wait=False)
         self._slow_threads.shutdown(wait=False)
 
-    def _keep(self, key: str, descriptor: int) -> None:
+    def _create(self, key: str, descriptor: int) -> None:
         """All of it under its name, or nothing."""
-        with self._room(key) as path:
+        with self._destination(key) as path:
             try:
                 # Without a name until it is whole, where the file system can: whoever is killed then leaves nothing.
                 with _part(path.parent) as (file, name):
@@ -145,7 +145,7 @@ class DirectorySource:
 
     def _replace(self, key: str, descriptor: int) -> None:
         """The old file under its name, or all of the new one."""
-        with self._room(key) as path:
+        with self._destination(key) as path:
             part, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
             try:
                 os.fchmod(part, 0o644)
@@ -159,7 +159,7 @@ class DirectorySource:
                 raise
 
     @contextmanager
-    def _room(self, key: str) -> Iterator[Path]:
+    def _destination(self, key: str) -> Iterator[Path]:
         """Where a file of that key belongs, in a folder that is there, and gone again where nothing came into it."""
         try:
             path = Path(self._path(next(filter(self._is_there, forms(key)), key)))

@@ -28,7 +28,7 @@ _MAGIC = b"CALO-O1\n"
 _DIGEST_BYTES = 16
 TRAILER_BYTES = len(_MAGIC) + 32 + 8 + _DIGEST_BYTES
 _THREADS = 4
-_UNDO_S = 1.0
+_CANCEL_WAIT_S = 1.0
 _CHUNK_BYTES = 2**20
 _INCOMING = "incoming"
 _PART = ".part"
@@ -38,7 +38,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 T = TypeVar("T")
 
 
-class KeptOriginal:
+class StoredOriginal:
     """Satisfies Original. Nobody writes into these files: what is open stays what it is."""
 
     def __init__(self, file: IO[bytes], identity: Identity, size_bytes: int) -> None:
@@ -72,10 +72,10 @@ class DiskOriginalStore:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="originals")
         self._sizes: OrderedDict[str, int] = OrderedDict()
         self._arriving: set[str] = set()
-        self._held_bytes = 0
-        self._begin()
+        self._stored_bytes = 0
+        self._load()
 
-    async def lookup(self, identity: Identity) -> KeptOriginal | None:
+    async def lookup(self, identity: Identity) -> StoredOriginal | None:
         name = original_key(identity)
         if name not in self._sizes or name in self._arriving:
             return None
@@ -103,7 +103,7 @@ class DiskOriginalStore:
         return IncomingFile(self)
 
     def usage(self) -> tuple[int, int]:
-        return self._held_bytes, len(self._sizes)
+        return self._stored_bytes, len(self._sizes)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False)
@@ -114,7 +114,7 @@ class DiskOriginalStore:
         try:
             return await asyncio.shield(working)
         except asyncio.CancelledError:
-            await asyncio.wait({working}, timeout=_UNDO_S)
+            await asyncio.wait({working}, timeout=_CANCEL_WAIT_S)
             raise
 
     def failed(self, fault: OSError) -> None:
@@ -131,8 +131,8 @@ class DiskOriginalStore:
         self._arriving.add(name)
         self._forget(name)
         self._sizes[name] = size_bytes
-        self._held_bytes += size_bytes
-        self._threads.submit(self._unlink, *self._surplus())
+        self._stored_bytes += size_bytes
+        self._threads.submit(self._unlink, *self._evict())
         try:
             await self.off_loop(lambda: _rename(part, self.path(name)))
         except OSError as fault:
@@ -147,10 +147,10 @@ class DiskOriginalStore:
         """Where the file of that name is."""
         return self.directory / name[:2] / name
 
-    def _surplus(self) -> list[str]:
+    def _evict(self) -> list[str]:
         """Forgets the longest unused until the rest fits."""
         gone = []
-        while self._held_bytes > self._max_bytes:
+        while self._stored_bytes > self._max_bytes:
             name = next((name for name in self._sizes if name not in self._arriving), None)
             if name is None:
                 break
@@ -159,37 +159,37 @@ class DiskOriginalStore:
         return gone
 
     def _forget(self, name: str) -> None:
-        self._held_bytes -= self._sizes.pop(name, 0)
+        self._stored_bytes -= self._sizes.pop(name, 0)
 
     def _unlink(self, *names: str) -> None:
         for name in names:
             with suppress(OSError):
                 self.path(name).unlink()
 
-    def _open(self, name: str, identity: Identity, known_bytes: int) -> KeptOriginal | None:
+    def _open(self, name: str, identity: Identity, file_bytes: int) -> StoredOriginal | None:
         file = open_regular(self.path(name))
         try:
-            size_bytes = known_bytes - TRAILER_BYTES
-            if size_bytes >= 0 and os.fstat(file.fileno()).st_size == known_bytes:
+            size_bytes = file_bytes - TRAILER_BYTES
+            if size_bytes >= 0 and os.fstat(file.fileno()).st_size == file_bytes:
                 digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
                 for at in range(0, size_bytes, _CHUNK_BYTES):
                     digest.update(os.pread(file.fileno(), min(_CHUNK_BYTES, size_bytes - at), at))
                 trailer = os.pread(file.fileno(), TRAILER_BYTES, size_bytes)
                 if trailer == _trailer(name, size_bytes, digest.digest()):
-                    self._note_use(file.fileno())
-                    return KeptOriginal(file, identity, size_bytes)
+                    self._touch(file.fileno())
+                    return StoredOriginal(file, identity, size_bytes)
         except OSError:
             file.close()
             raise
         file.close()
         return None
 
-    def _note_use(self, descriptor: int) -> None:
+    def _touch(self, descriptor: int) -> None:
         """The order of use outlives a restart; the mtime is left alone, for a change of it means another content."""
         with suppress(OSError):
             os.utime(descriptor, ns=(time.time_ns(), os.fstat(descriptor).st_mtime_ns))
 
-    def _begin(self) -> None:
+    def _load(self) -> None:
         """Learns what is there, oldest first, and removes what a killed process left half done."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory.chmod(0o700)
@@ -203,8 +203,8 @@ class DiskOriginalStore:
                     found.append((status.st_atime_ns, path.name, status.st_size))
         for _, name, size_bytes in sorted(found):
             self._sizes[name] = size_bytes
-            self._held_bytes += size_bytes
-        self._unlink(*self._surplus())
+            self._stored_bytes += size_bytes
+        self._unlink(*self._evict())
 
 
 class IncomingFile:
@@ -231,7 +231,7 @@ class IncomingFile:
     def digest(self) -> str:
         return self._digest.hexdigest()
 
-    async def commit(self, identity: Identity) -> KeptOriginal:
+    async def commit(self, identity: Identity) -> StoredOriginal:
         assert self._file is not None
         name, size_bytes = original_key(identity), self._size_bytes
         if self._part is not None:
@@ -243,7 +243,7 @@ class IncomingFile:
             await self._tier.add(name, part, size_bytes + TRAILER_BYTES)
         written, self._file = self._file, None
         with written:
-            return KeptOriginal(_for_reading(written), identity, size_bytes)
+            return StoredOriginal(_for_reading(written), identity, size_bytes)
 
     async def discard(self) -> None:
         file, self._file = self._file, None

@@ -21,9 +21,9 @@ NEGATIVE_TTL_S = 60.0
 
 
 @asynccontextmanager
-async def receiving(keep: OriginalStore, ref: OriginalRef, max_bytes: int) -> AsyncIterator[Incoming]:
+async def receiving(store: OriginalStore, ref: OriginalRef, max_bytes: int) -> AsyncIterator[Incoming]:
     """Room for that original, of `max_bytes` at most, given up unless it was kept. Raises what a Source raises."""
-    incoming = keep.receive()
+    incoming = store.receive()
     try:
         with as_source_errors(ref, max_bytes):
             yield incoming

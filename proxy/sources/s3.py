@@ -30,32 +30,34 @@ class S3Source:
     negative_ttl_s = NEGATIVE_TTL_S
     serves_stale = False
 
-    def __init__(self, name: str, bucket: S3Bucket, keep: OriginalStore, *, max_bytes: int) -> None:
+    def __init__(self, name: str, bucket: S3Bucket, store: OriginalStore, *, max_bytes: int) -> None:
         self._name = name
         self._bucket = bucket
-        self._keep = keep
+        self._store = store
         self.max_bytes = max_bytes
 
     async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
         return Identity(self._ref(key), "", generation)
 
     async def fetch(self, key: str, generation: str = "") -> Original:
-        async with receiving(self._keep, self._ref(key), self.max_bytes) as incoming:
-            head = await self._bucket.get(self._bucket.place.prefix + key, incoming, max_bytes=self.max_bytes)
+        async with receiving(self._store, self._ref(key), self.max_bytes) as incoming:
+            head = await self._bucket.get(
+                self._bucket.location.prefix + key, incoming, max_bytes=self.max_bytes
+            )
             original = await incoming.commit(await self.identify(key, None, generation))
             original.tag = head.tag
             return original
 
     async def tag(self, key: str) -> str:
         with as_source_errors(self._ref(key), self.max_bytes):
-            return await self._bucket.tag(self._bucket.place.prefix + key)
+            return await self._bucket.tag(self._bucket.location.prefix + key)
 
     async def store(
         self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
     ) -> None:
         body = await asyncio.to_thread(os.pread, content.fileno(), content.size_bytes, 0)
         digest = hashlib.sha256(body).hexdigest()
-        name = self._bucket.place.prefix + key
+        name = self._bucket.location.prefix + key
         with as_source_errors(self._ref(key), self.max_bytes):
             try:
                 await self._bucket.put(
@@ -69,7 +71,7 @@ class S3Source:
             except Exists:
                 if (await self._bucket.metadata(name)).get(_DIGEST) != digest:
                     raise Conflict("there is another original under this key") from None
-        incoming = self._keep.receive()
+        incoming = self._store.receive()
         try:
             await incoming.begin()
             await incoming.write(body)
@@ -80,17 +82,17 @@ class S3Source:
     async def exists(self, key: str) -> bool:
         with as_source_errors(self._ref(key), self.max_bytes):
             try:
-                await self._bucket.metadata(self._bucket.place.prefix + key)
+                await self._bucket.metadata(self._bucket.location.prefix + key)
             except Missing:
                 return False
         return True
 
     async def delete(self, key: str) -> None:
         with as_source_errors(self._ref(key), self.max_bytes):
-            await self._bucket.delete(self._bucket.place.prefix + key)
+            await self._bucket.delete(self._bucket.location.prefix + key)
 
     async def keys(self, prefix: str) -> AsyncIterator[list[str]]:
-        below = self._bucket.place.prefix
+        below = self._bucket.location.prefix
         with as_source_errors(self._ref(prefix), self.max_bytes):
             async for page in self._bucket.names(below + prefix):
                 keys = [listed.name.removeprefix(below) for listed in page]

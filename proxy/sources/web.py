@@ -22,12 +22,12 @@ class WebSource:
     serves_stale = True
 
     def __init__(
-        self, name: str, web: WebClient, keep: OriginalStore, *, max_bytes: int, ttl_s: float
+        self, name: str, web: WebClient, store: OriginalStore, *, max_bytes: int, ttl_s: float
     ) -> None:
         self.freshness_lifetime_s = ttl_s
         self._name = name
         self._web = web
-        self._keep = keep
+        self._store = store
         self.max_bytes = max_bytes
 
     async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
@@ -49,7 +49,7 @@ class WebSource:
         self, key: str, known: Identity | None, generation: str
     ) -> tuple[Identity, Original | None]:
         ref = OriginalRef(self._name, key)
-        async with receiving(self._keep, ref, self.max_bytes) as incoming:
+        async with receiving(self._store, ref, self.max_bytes) as incoming:
             last = Validator.read(known.version) if known is not None else None
             validator = await self._web.get(key, incoming, known=last, max_bytes=self.max_bytes)
             if validator is None:

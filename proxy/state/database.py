@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from proxy.ports.telemetry import Metrics
 
-_BUSY_S = 5.0
-_PASSING = tuple(
+_BUSY_TIMEOUT_S = 5.0
+_TRANSIENT = tuple(
     f"SQLITE_{fault}"
     for fault in (
         "FULL",
@@ -39,13 +39,13 @@ class Database:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=path.stem)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            self._connection = self._opened()
+            self._connection = self._open()
         except (
             sqlite3.DatabaseError,
             UnicodeDecodeError,
         ):  # The second of an error that quotes what is damaged.
             self._set_aside()
-            self._connection = self._opened()
+            self._connection = self._open()
 
     async def run(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
         """`work` in a transaction of its own; `otherwise` where the database fails, which is counted. One that `work` makes
@@ -65,25 +65,25 @@ class Database:
             # What is read and makes no sense is damage as well: it would be read again and again.
             fault_name = getattr(fault, "sqlite_errorname", "")
             was_closed = isinstance(fault, sqlite3.ProgrammingError)  # For it could not be opened anew.
-            if was_closed or fault_name.startswith(_PASSING):
+            if was_closed or fault_name.startswith(_TRANSIENT):
                 self._metrics.tier_failed(self._path.stem, "io")
-            if not fault_name.startswith(_PASSING):
+            if not fault_name.startswith(_TRANSIENT):
                 with suppress(sqlite3.Error, OSError, UnicodeDecodeError):
                     self._connection.close()
                     if not was_closed:
                         self._set_aside()
-                    self._connection = self._opened()
+                    self._connection = self._open()
         return otherwise
 
-    def _opened(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=_BUSY_S, check_same_thread=False)
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.executescript(self._schema)
             with closing(sqlite3.connect(":memory:")) as beside:
                 beside.executescript(self._schema)
-                if _made(connection) != _made(beside):
+                if _schema_of(connection) != _schema_of(beside):
                     # One changed letter can make another type of each value.
                     raise sqlite3.DatabaseError("its schema is damaged")
         except BaseException:
@@ -98,5 +98,5 @@ class Database:
                 Path(f"{self._path}{suffix}").replace(f"{self._path}.damaged{suffix}")
 
 
-def _made(connection: sqlite3.Connection) -> list[tuple[str]]:
+def _schema_of(connection: sqlite3.Connection) -> list[tuple[str]]:
     return connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").fetchall()

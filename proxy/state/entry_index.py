@@ -26,8 +26,8 @@ CREATE TABLE IF NOT EXISTS entries (
     generation TEXT NOT NULL, PRIMARY KEY (original, key)
 ) WITHOUT ROWID;
 """
-FLUSH_S = 0.5
-_FLUSH_NOTES = 1000
+FLUSH_DELAY_S = 0.5
+_BATCH_ROWS = 1000
 _RECENT = 20_000
 _ORIGINAL = "original"
 _LAST = "\U0010ffff"
@@ -38,7 +38,7 @@ class SqliteEntryIndex:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._notes: list[tuple[OriginalRef, Entry, str]] = []
+        self._pending: list[tuple[OriginalRef, Entry, str]] = []
         self._recent: Memo[str, None] = Memo(_RECENT)
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: set[asyncio.Task[None]] = set()
@@ -47,9 +47,9 @@ class SqliteEntryIndex:
         if entry.key in self._recent:
             return
         self._recent.keep(entry.key, None)
-        self._notes.append((ref, entry, plan))
+        self._pending.append((ref, entry, plan))
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self._start_flush)
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_DELAY_S, self._start_flush)
 
     async def find(self, purges: Sequence[Purge]) -> list[Entry]:
         await self.flush()
@@ -94,12 +94,12 @@ class SqliteEntryIndex:
 
     async def flush(self) -> None:
         """Writes what was noted."""
-        notes, self._notes = self._notes, []
+        notes, self._pending = self._pending, []
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for at in range(0, len(notes), _FLUSH_NOTES):
-            part = notes[at : at + _FLUSH_NOTES]
+        for at in range(0, len(notes), _BATCH_ROWS):
+            part = notes[at : at + _BATCH_ROWS]
             await self._database.run(lambda db, part=part: _write(db, part), None)  # type: ignore[misc]
 
     def _start_flush(self) -> None:
@@ -113,10 +113,10 @@ def _digest(ref: OriginalRef) -> bytes:
     return hashlib.blake2b(f"{ref.source}\n{ref.key}".encode(), digest_size=16).digest()
 
 
-def _write(db: sqlite3.Connection, notes: Sequence[tuple[OriginalRef, Entry, str]]) -> None:
+def _write(db: sqlite3.Connection, rows: Sequence[tuple[OriginalRef, Entry, str]]) -> None:
     db.executemany(
         "INSERT OR IGNORE INTO originals (digest, source, key) VALUES (?, ?, ?)",
-        {(_digest(ref), ref.source, ref.key) for ref, _, _ in notes},
+        {(_digest(ref), ref.source, ref.key) for ref, _, _ in rows},
     )
     db.executemany(
         "INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?)",
@@ -128,7 +128,7 @@ def _write(db: sqlite3.Connection, notes: Sequence[tuple[OriginalRef, Entry, str
                 plan,
                 entry.generation,
             )
-            for ref, entry, plan in notes
+            for ref, entry, plan in rows
         ],
     )
 

@@ -33,7 +33,7 @@ class NodeState(NamedTuple):
     name: str
     instances: Instances
     journal: PurgeJournalFile
-    notes: SqliteEntryIndex
+    entry_index: SqliteEntryIndex
     jobs: SqliteJobStore
     databases: tuple[Database, ...]
     lock: IO[str]
@@ -47,8 +47,8 @@ class NodeState(NamedTuple):
         metrics: Metrics,
         log: structlog.typing.FilteringBoundLogger,
         *,
-        jobs_at: Path,
-        is_alone: bool,
+        jobs_directory: Path,
+        is_exclusive: bool,
         salt: Callable[[], str],
     ) -> "NodeState":
         """What is written in `folder`, with the purges it tells of applied to `generations`; jobs are in `jobs_at`. Nodes
@@ -56,7 +56,7 @@ class NodeState(NamedTuple):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (folder / "lock").open("a")
         try:
-            fcntl.flock(lock, (fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            fcntl.flock(lock, (fcntl.LOCK_EX if is_exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
             raise InUse from None
@@ -70,7 +70,7 @@ class NodeState(NamedTuple):
                 generations.apply(Purge(PurgeScope(source, ScopeKind.PREFIX, ""), token))
             journal.rewrite(generations)
         index = Database(folder / "index.db", INDEX_SCHEMA, metrics)
-        jobs = Database(jobs_at / "jobs.db", JOBS_SCHEMA, metrics)
+        jobs = Database(jobs_directory / "jobs.db", JOBS_SCHEMA, metrics)
         name = _node_name(folder, salt)
         return cls(
             name, instances, journal, SqliteEntryIndex(index), SqliteJobStore(jobs), (index, jobs), lock
@@ -78,7 +78,7 @@ class NodeState(NamedTuple):
 
     async def close(self) -> None:
         """Writes what is left."""
-        await self.notes.flush()
+        await self.entry_index.flush()
         for database in self.databases:
             await database.close()
         self.instances.close()

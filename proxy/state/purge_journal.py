@@ -25,7 +25,7 @@ class PurgeJournalFile:
 
     def read(self, into: Generations) -> bool:
         """All that is written; False where some of it is lost."""
-        with self._alone():
+        with self._locked():
             return self._read(into)
 
     def _read(self, into: Generations) -> bool:
@@ -54,7 +54,7 @@ class PurgeJournalFile:
 
     def append(self, purges: Iterable[Purge]) -> None:
         """On disk when this returns."""
-        with self._alone(), self._path.open("ab") as file:
+        with self._locked(), self._path.open("ab") as file:
             end = file.tell()
             try:
                 file.write(b"".join(map(_line, purges)))
@@ -69,11 +69,11 @@ class PurgeJournalFile:
 
     def rewrite(self, purges: Iterable[Purge]) -> None:
         """These, and none of what was written before."""
-        with self._alone():
+        with self._locked():
             self._rewrite(purges)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         """While no other start of this node, as in a restart, writes or reads it."""
         with self._path.with_suffix(".lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from proxy.ports.clock import WallClock
 
-FLUSH_S = 3600.0
-_MOST_KEYS = 200_000
+FLUSH_INTERVAL_S = 3600.0
+_MAX_KEYS = 200_000
 _KEY_BYTES = 32
 
 
@@ -26,8 +26,8 @@ class UsageStore(Protocol):
 class Usage:
     """Gathers keys from `start` to `close`. `writer` names this start of this node."""
 
-    def __init__(self, notes: UsageStore, *, writer: str, wall: WallClock) -> None:
-        self._notes = notes
+    def __init__(self, store: UsageStore, *, writer: str, wall: WallClock) -> None:
+        self._store = store
         self._writer = writer
         self._wall = wall
         self._keys: set[bytes] = set()
@@ -36,11 +36,11 @@ class Usage:
 
     def start(self) -> None:
         """Begins to write now and then."""
-        self._task = asyncio.create_task(self._write_now_and_then(), name="usage")
+        self._task = asyncio.create_task(self._flush_periodically(), name="usage")
 
-    def note(self, keys: Iterable[str]) -> None:
+    def add(self, keys: Iterable[str]) -> None:
         """They were asked for today."""
-        if len(self._keys) < _MOST_KEYS:
+        if len(self._keys) < _MAX_KEYS:
             self._keys.update(map(bytes.fromhex, keys))
 
     async def flush(self) -> None:
@@ -49,7 +49,7 @@ class Usage:
         if keys:
             self._written += 1
             day = datetime.fromtimestamp(self._wall(), UTC).date()
-            await self._notes.write(f"{day}/{self._writer}.{self._written}", b"".join(keys))
+            await self._store.write(f"{day}/{self._writer}.{self._written}", b"".join(keys))
 
     async def close(self) -> None:
         """Writes what is left."""
@@ -58,23 +58,23 @@ class Usage:
             await asyncio.gather(self._task, return_exceptions=True)
         await self.flush()
 
-    async def _write_now_and_then(self) -> None:
+    async def _flush_periodically(self) -> None:
         while True:
-            await asyncio.sleep(FLUSH_S)
+            await asyncio.sleep(FLUSH_INTERVAL_S)
             await self.flush()
 
 
-async def used_since(notes: UsageStore, day: date) -> tuple[set[bytes], date | None]:
+async def used_since(store: UsageStore, day: date) -> tuple[set[bytes], date | None]:
     """The keys that were asked for on that day or later, and the first day there is any word of."""
     keys: set[bytes] = set()
     first: date | None = None
-    async for name in notes.names(""):
+    async for name in store.names(""):
         try:
             written = date.fromisoformat(name.partition("/")[0])
         except ValueError:
             continue
         first = written if first is None else min(first, written)
         if written >= day:
-            body = await notes.read(name)
+            body = await store.read(name)
             keys.update(body[at : at + _KEY_BYTES] for at in range(0, len(body), _KEY_BYTES))
     return keys, first

@@ -23,18 +23,18 @@ from proxy.telemetry.log_writer import LogWriter
 from proxy.telemetry.metrics import SECONDS
 from proxy.telemetry.traces import Traces
 
-_MOST_TARGET = 4096
-_SHOWN_TARGETS = 2048
+_MAX_TARGET_CHARS = 4096
+_CACHED_TARGETS = 2048
 """Of how many targets it is remembered what the log says of them."""
 MAX_USED_KEYS = 100_000
-_NONE = "none"
+_NO_VALUE = "none"
 """The value of a label that a request has none of."""
 _ANSWERS = (
     *((Outcome.HIT, tier, 200) for tier in ("memory", "disk", "bucket", "source")),
-    *((Outcome.HIT, VALIDATOR, 304), (Outcome.MISS, _NONE, 200), (Outcome.COLLAPSED, _NONE, 200)),
-    (Outcome.SHED, _NONE, 503),
+    *((Outcome.HIT, VALIDATOR, 304), (Outcome.MISS, _NO_VALUE, 200), (Outcome.COLLAPSED, _NO_VALUE, 200)),
+    (Outcome.SHED, _NO_VALUE, 503),
 )
-_FORMATS = (*sorted(OUTPUTS), Format.INFO, _NONE)
+_FORMATS = (*sorted(OUTPUTS), Format.INFO, _NO_VALUE)
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
@@ -86,7 +86,7 @@ class AccessLog:
         self._encoder = msgspec.json.Encoder()
         self._records: list[tuple[float, AccessRecord]] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._shown = lru_cache(_SHOWN_TARGETS)(_shown)
+        self._shown = lru_cache(_CACHED_TARGETS)(_shown)
         self._second = 0
         self._stamp = ""
         self._counts: Counter[tuple[str, str, str, int]] = Counter()
@@ -105,8 +105,8 @@ class AccessLog:
             self._timer = asyncio.get_running_loop().call_later(self.FLUSH_S, self.flush)
 
     def expect(self, mounts: Iterable[str], statuses: Iterable[int]) -> None:
-        answers = (*_ANSWERS, *((Outcome.FAILED, _NONE, status) for status in statuses))
-        for mount in (*mounts, _NONE):
+        answers = (*_ANSWERS, *((Outcome.FAILED, _NO_VALUE, status) for status in statuses))
+        for mount in (*mounts, _NO_VALUE):
             self._counts.update({(mount, *answer): 0 for answer in answers})
             self._sent_bytes.update({(mount, kind): 0 for kind in _FORMATS})
 
@@ -117,9 +117,11 @@ class AccessLog:
             self._timer = None
         records, self._records = self._records, []
         for _, record in records:
-            mount = record.mount or _NONE
-            self._counts[mount, record.outcome or Outcome.FAILED, record.tier or _NONE, record.status] += 1
-            self._sent_bytes[mount, record.format or _NONE] += record.bytes
+            mount = record.mount or _NO_VALUE
+            self._counts[
+                mount, record.outcome or Outcome.FAILED, record.tier or _NO_VALUE, record.status
+            ] += 1
+            self._sent_bytes[mount, record.format or _NO_VALUE] += record.bytes
             self._buckets[bisect_left(SECONDS, record.seconds)] += 1
             self._seconds += record.seconds
             if record.key and record.tier != "source" and len(self.used_keys) < MAX_USED_KEYS:
@@ -215,7 +217,7 @@ def _ms(seconds: float) -> float:
 
 def _shown(target: str) -> str:
     """What the log says of a target; what is longer than any URL that is answered is not worth the time."""
-    return without_secrets(unsigned(target)) if len(target) <= _MOST_TARGET else "..."
+    return without_secrets(unsigned(target)) if len(target) <= _MAX_TARGET_CHARS else "..."
 
 
 def _readable(line: AccessLine) -> str:

@@ -44,7 +44,7 @@ def open_log(out: LogWriter, level: str = "info") -> Any:
     )
 
 
-def quiet() -> Any:
+def silent_log() -> Any:
     """A log that nobody reads, for commands that tell what they do themselves."""
     return structlog.wrap_logger(
         structlog.ReturnLogger(), processors=[structlog.processors.KeyValueRenderer()]

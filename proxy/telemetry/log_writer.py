@@ -9,8 +9,8 @@ import threading
 from collections.abc import Iterator
 from typing import TextIO
 
-MOST_BYTES = 4 * 2**20
-CLOSE_S = 1.0
+MAX_BYTES = 4 * 2**20
+CLOSE_TIMEOUT_S = 1.0
 
 
 class LogWriter:
@@ -36,7 +36,7 @@ class LogWriter:
         if isinstance(lines, str):
             lines = lines.encode("utf-8", "backslashreplace")
         with self._room:
-            if self._held_bytes + len(lines) > MOST_BYTES:
+            if self._held_bytes + len(lines) > MAX_BYTES:
                 self.dropped += lines.count(b"\n")
                 return
             self._held_bytes += len(lines)
@@ -48,7 +48,7 @@ class LogWriter:
     def close(self) -> None:
         """Waits for what is on its way, but not for a reader who stands still."""
         self._lines.put(None)
-        self._thread.join(CLOSE_S)
+        self._thread.join(CLOSE_TIMEOUT_S)
 
     def _write(self) -> None:
         while (lines := self._lines.get()) is not None:

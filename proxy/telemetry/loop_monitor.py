@@ -9,8 +9,8 @@ from types import TracebackType
 
 import structlog
 
-STALL_S = 0.25
-BEAT_S = 0.1
+MIN_STALL_S = 0.25
+BEAT_INTERVAL_S = 0.1
 _FRAMES = 8
 
 
@@ -42,14 +42,14 @@ class LoopMonitor:
 
     def _beat(self) -> None:
         self._last_s = self._clock()
-        self._timer = self._loop.call_later(BEAT_S, self._beat)
+        self._timer = self._loop.call_later(BEAT_INTERVAL_S, self._beat)
 
     def _watch(self) -> None:
         told_s = 0.0
-        while not self._ended.wait(BEAT_S):
+        while not self._ended.wait(BEAT_INTERVAL_S):
             last_s = self._last_s
-            stood_s = self._clock() - last_s - BEAT_S
-            if stood_s > STALL_S and told_s != last_s:
+            stood_s = self._clock() - last_s - BEAT_INTERVAL_S
+            if stood_s > MIN_STALL_S and told_s != last_s:
                 told_s = last_s
                 frame = sys._current_frames().get(self._watched)
                 # Places alone: what the variables hold may be secret.

@@ -8,8 +8,8 @@ from proxy.core.cache.delivery import Timings
 from proxy.core.image.original import OriginalRef
 from proxy.core.masking import without_secrets
 
-KEPT = 10
-FOR_S = 3600.0
+MAX_ENTRIES = 10
+WINDOW_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,18 +29,18 @@ class Slowest:
     """The slowest of the last hour, each original once."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], Slow] = {}
+        self._entries: dict[tuple[str, str], Slow] = {}
 
     def add(self, ref: OriginalRef, format: str, timings: Timings) -> None:
         seconds = timings.fetch_s + timings.render_s
         name = ref.source, without_secrets(ref.key)
-        known = self._kept.get(name)
-        if known is None or known.seconds <= seconds or known.at_s < time.time() - FOR_S:
-            self._kept[name] = Slow(seconds, time.time(), *name, format, timings.fetch_s, timings.render_s)
-        if len(self._kept) > 2 * KEPT:
-            self._kept = {(slow.source, slow.original): slow for slow in self.top()}
+        known = self._entries.get(name)
+        if known is None or known.seconds <= seconds or known.at_s < time.time() - WINDOW_S:
+            self._entries[name] = Slow(seconds, time.time(), *name, format, timings.fetch_s, timings.render_s)
+        if len(self._entries) > 2 * MAX_ENTRIES:
+            self._entries = {(slow.source, slow.original): slow for slow in self.top()}
 
     def top(self) -> list[Slow]:
         """The slowest first."""
-        since_s = time.time() - FOR_S
-        return heapq.nlargest(KEPT, (slow for slow in self._kept.values() if slow.at_s >= since_s))
+        since_s = time.time() - WINDOW_S
+        return heapq.nlargest(MAX_ENTRIES, (slow for slow in self._entries.values() if slow.at_s >= since_s))

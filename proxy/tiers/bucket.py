@@ -22,17 +22,17 @@ from proxy.ports.clock import Clock
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Presence, PresenceFlags
 
-TRIES = 3
-RETRY_S = 0.5
-SIGNED_S = 3600
+MAX_ATTEMPTS = 3
+RETRY_PAUSE_S = 0.5
+SIGNED_URL_TTL_S = 3600
 VERIFY_TTL_S = 60.0
 WRITERS = 8
 MAX_OBJECT_BYTES = 64 * 2**20
 DIGEST = "calotype-digest"
 ORIGINAL_METADATA = "calotype-original"
 """Of which original it is, percent-encoded: for whoever tidies up."""
-_LONGEST_ORIGINAL = 1500
-_ASKED = "asked"
+_MAX_ORIGINAL_CHARS = 1500
+_USAGE_FOLDER = "asked"
 _VERIFIED_ENTRIES = 20_000
 _SIGNED_ENTRIES = 10_000
 _OBJECT = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{62})\.([a-z]+)")
@@ -111,9 +111,9 @@ class NoFlags:
     async def release(self, key: str) -> None: ...
 
 
-def _of(variant: Variant) -> dict[str, str]:
+def _original_metadata(variant: Variant) -> dict[str, str]:
     encoded = quote(variant.of, safe=":/")
-    return {ORIGINAL_METADATA: encoded} if variant.of and len(encoded) <= _LONGEST_ORIGINAL else {}
+    return {ORIGINAL_METADATA: encoded} if variant.of and len(encoded) <= _MAX_ORIGINAL_CHARS else {}
 
 
 class BucketTier:
@@ -141,7 +141,7 @@ class BucketTier:
         self._metrics = metrics
         self._clock = clock
         self._chance = chance
-        self._sure_until_s: Memo[str, float] = Memo(_VERIFIED_ENTRIES)
+        self._verified_until_s: Memo[str, float] = Memo(_VERIFIED_ENTRIES)
         self._urls: Memo[tuple[str, float], tuple[str, float]] = Memo(_SIGNED_ENTRIES)
 
     @property
@@ -187,7 +187,7 @@ class BucketTier:
             return False
 
     async def remove(self, key: str, kind: Format | None) -> bool | None:
-        self._sure_until_s.pop(key, None)
+        self._verified_until_s.pop(key, None)
         await self._flags.unmark(key)
         try:
             return await self._objects.delete(self.object_name(key, kind))
@@ -206,17 +206,17 @@ class BucketTier:
             body=variant.body,
             content_type="application/json" if variant.kind is None else TRAITS[variant.kind].mime,
             cache_control=cache_control(IMMUTABLE_S),
-            metadata={DIGEST: digest(key, variant), **_of(variant)},
+            metadata={DIGEST: digest(key, variant), **_original_metadata(variant)},
         )
-        for trial in range(TRIES):
+        for trial in range(MAX_ATTEMPTS):
             try:
                 await self._objects.put(self.object_name(key, variant.kind), stored)
             except ObjectStoreError as fault:
                 self._metrics.tier_failed(self.name, fault.kind)
                 # Others wait for this object: they need not wait for a store that is out of order.
                 await self._flags.release(key)
-                if trial < TRIES - 1:
-                    await asyncio.sleep(RETRY_S * 2**trial * (0.5 + self._chance()))
+                if trial < MAX_ATTEMPTS - 1:
+                    await asyncio.sleep(RETRY_PAUSE_S * 2**trial * (0.5 + self._chance()))
             else:
                 await self._flags.mark_present(key)
                 return True
@@ -243,10 +243,10 @@ class BucketTier:
         """The same URL for half of its life: a browser takes another for another picture, and fetches it anew. Empty
         where no time is left."""
         now_s = self._clock()
-        lookup = name, until_s if until_s < now_s + SIGNED_S else math.inf
+        lookup = name, until_s if until_s < now_s + SIGNED_URL_TTL_S else math.inf
         url, until_half_s = self._urls.get(lookup, ("", 0.0))
         if now_s >= until_half_s:
-            seconds = int(min(until_s - now_s, SIGNED_S))
+            seconds = int(min(until_s - now_s, SIGNED_URL_TTL_S))
             if seconds <= 0:
                 return ""
             url = await self._objects.signed(name, seconds)
@@ -255,11 +255,11 @@ class BucketTier:
 
     async def _verified(self, key: str, name: str) -> bool:
         """Flags lie now and then, and a client sent astray cannot come back."""
-        if self._sure_until_s.get(key, 0.0) > self._clock():
+        if self._verified_until_s.get(key, 0.0) > self._clock():
             return True
         if DIGEST not in (await self._objects.metadata(name) or ()):
             return False
-        self._sure_until_s.keep(key, self._clock() + VERIFY_TTL_S)
+        self._verified_until_s.keep(key, self._clock() + VERIFY_TTL_S)
         return True
 
     async def stored(self) -> AsyncIterator[Stored]:
@@ -281,21 +281,21 @@ class BucketTier:
         """Satisfies Notes, with the rest."""
         note = StoredObject(body=body, content_type="application/octet-stream", cache_control="", metadata={})
         try:
-            await self._objects.put(self._noted(name), note)
+            await self._objects.put(self._usage_name(name), note)
         except ObjectStoreError as fault:
             self._metrics.tier_failed(self.name, fault.kind)
 
     async def names(self, prefix: str) -> AsyncIterator[str]:
-        folder = self._noted("")
+        folder = self._usage_name("")
         async for name, _ in self._objects.names(folder + prefix):
             yield name.removeprefix(folder)
 
     async def read(self, name: str) -> bytes:
-        found = await self._objects.get(self._noted(name))
+        found = await self._objects.get(self._usage_name(name))
         return b"" if found is None else found.body
 
-    def _noted(self, name: str) -> str:
-        return f"{self._prefix}/{_ASKED}/{name}" if self._prefix else f"{_ASKED}/{name}"
+    def _usage_name(self, name: str) -> str:
+        return f"{self._prefix}/{_USAGE_FOLDER}/{name}" if self._prefix else f"{_USAGE_FOLDER}/{name}"
 
     def usage(self) -> None:
         """Nobody knows what other nodes put there."""

@@ -26,10 +26,10 @@ from proxy.core.image.formats import Format
 from proxy.ports.telemetry import Metrics
 from proxy.tiers.hardened_diskcache import BytesDisk, filename_of, open_cache, rows
 
-LOOKUP_S = 1.0
-PAUSE_S = 5.0
-SWEEP_EVERY_S = 3600.0
-YOUNG_S = 60.0
+LOOKUP_TIMEOUT_S = 1.0
+RETRY_PAUSE_S = 5.0
+SWEEP_INTERVAL_S = 3600.0
+MIN_ORPHAN_AGE_S = 60.0
 _READERS = 4
 _SHARES = 16
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -55,8 +55,8 @@ class DiskTier:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="disk-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="disk-write")
         self._sweeper = ThreadPoolExecutor(1, thread_name_prefix="disk-sweep")
-        self._opening = threading.Lock()
-        self._resting_until_s = 0.0
+        self._open_lock = threading.Lock()
+        self._suspended_until_s = 0.0
         self._swept_s = time.monotonic()
         self._closing = False
         self._usage = (0, 0)
@@ -66,7 +66,7 @@ class DiskTier:
 
     async def lookup(self, key: str, kind: Format | None) -> Variant | None:
         try:
-            async with asyncio.timeout(LOOKUP_S):
+            async with asyncio.timeout(LOOKUP_TIMEOUT_S):
                 found = await self._off_loop(self._readers, self._read, (key, kind))
                 assert found is None or isinstance(found, Variant)
                 return found
@@ -118,7 +118,7 @@ class DiskTier:
         """`work`, with every fault of disk and database counted, answered with None, and mended if it can be."""
         cache = self._cache
         if cache is None:
-            if time.monotonic() < self._resting_until_s:
+            if time.monotonic() < self._suspended_until_s:
                 return None
             with suppress(OSError):
                 self._open()
@@ -144,7 +144,7 @@ class DiskTier:
         if kind == "full":
             self._make_room(cache)
         elif kind == "database":
-            with self._opening, suppress(OSError):
+            with self._open_lock, suppress(OSError):
                 if self._cache is cache:
                     # Other threads may still hold the broken files open: they go with their directory.
                     self._cache = None
@@ -178,11 +178,11 @@ class DiskTier:
 
     def _write(self, cache: diskcache.Cache, entry: tuple[str, Variant]) -> bool | None:
         now_s = time.monotonic()
-        if now_s < self._resting_until_s:
+        if now_s < self._suspended_until_s:
             return None
-        if now_s - self._swept_s >= SWEEP_EVERY_S:
+        if now_s - self._swept_s >= SWEEP_INTERVAL_S:
             self._swept_s = now_s
-            self._sweeper.submit(self._guarded, self._sweep, time.time() - YOUNG_S)
+            self._sweeper.submit(self._guarded, self._sweep, time.time() - MIN_ORPHAN_AGE_S)
         disk: BytesDisk = cache.disk
         disk.written = None
         try:
@@ -201,7 +201,7 @@ class DiskTier:
 
     def _make_room(self, cache: diskcache.Cache) -> None:
         """The file system is full: give up a sixteenth of what we hold, and write nothing for a while."""
-        self._resting_until_s = time.monotonic() + PAUSE_S
+        self._suspended_until_s = time.monotonic() + RETRY_PAUSE_S
         with suppress(Exception):
             whole, cache.size_limit = self._size_limit, cache.volume() * (_SHARES - 1) // _SHARES
             try:
@@ -237,10 +237,10 @@ class DiskTier:
 
     def _open(self) -> None:
         """Opens the cache, or leaves it closed for a while; raises OSError where this user may not use it."""
-        with self._opening:
+        with self._open_lock:
             if self._cache is not None:
                 return
-            self._resting_until_s = time.monotonic() + PAUSE_S
+            self._suspended_until_s = time.monotonic() + RETRY_PAUSE_S
             try:
                 cache = self._opened()
             except sqlite3.DatabaseError as fault:
@@ -257,7 +257,7 @@ class DiskTier:
                     raise
                 self._metrics.tier_failed(self.name, "full")
                 return
-            self._resting_until_s = 0.0
+            self._suspended_until_s = 0.0
             self._cache = cache
             self._measure(cache)
 

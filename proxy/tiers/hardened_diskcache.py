@@ -19,7 +19,7 @@ from proxy.local.files import open_regular
 
 _FILENAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val", re.ASCII)
 
-LOCK_S = 0.25
+LOCK_TIMEOUT_S = 0.25
 """How long a thread waits for another one's lock of the database."""
 
 _DISTRUST_SETTINGS = (
@@ -29,7 +29,7 @@ _DISTRUST_ROWS = """
 DELETE FROM Cache WHERE typeof(key) <> 'text' OR raw <> 1 OR mode <> ? OR typeof(filename) <> 'text'
     OR typeof(size) <> 'integer' OR size NOT BETWEEN 0 AND ? OR expire_time IS NOT NULL
 """
-_COUNT_ANEW = (
+_RECOUNT = (
     "INSERT OR REPLACE INTO Settings VALUES ('count', (SELECT COUNT(*) FROM Cache))",
     "INSERT OR REPLACE INTO Settings VALUES ('size', (SELECT COALESCE(SUM(size), 0) FROM Cache))",
 )
@@ -98,7 +98,7 @@ def open_cache(directory: Path, *, size_limit: int, max_entry_bytes: int) -> dis
         database.execute("COMMIT")
     cache = diskcache.Cache(
         str(directory),
-        timeout=LOCK_S,
+        timeout=LOCK_TIMEOUT_S,
         disk=BytesDisk,
         size_limit=size_limit,
         cull_limit=0,
@@ -112,7 +112,7 @@ def open_cache(directory: Path, *, size_limit: int, max_entry_bytes: int) -> dis
     cache.disk.max_bytes = max_entry_bytes
     _check_schema(cache)
     cache._sql(_DISTRUST_ROWS, (MODE_BINARY, max_entry_bytes))
-    for statement in _COUNT_ANEW:
+    for statement in _RECOUNT:
         cache._sql(statement)
     cache._sql(
         "SELECT rowid, key, raw, store_time, access_time, access_count, tag, value FROM Cache"

@@ -16,16 +16,16 @@ from proxy.core.net.breaker import Breaker
 from proxy.local.files import open_regular
 from proxy.ports.clock import Clock
 from proxy.remote.errors import Missing, RemoteError
-from proxy.remote.guard import FAILURES, PAUSE_S
+from proxy.remote.guard import CIRCUIT_OPEN_S, MAX_FAILURES
 from proxy.remote.s3 import InMemory, S3Bucket
 from proxy.tiers.bucket import MAX_OBJECT_BYTES, ObjectStoreError, StoredObject
 
-_BESIDE = ".json"
-_MAX_BESIDE_BYTES = 64 * 2**10
+_METADATA_SUFFIX = ".json"
+_MAX_METADATA_BYTES = 64 * 2**10
 _PARTS = ".calotype-parts"
-_OLD_S = 600.0
-LOOKUP_S = 1.0
-STORE_S = 10.0
+_MIN_PART_AGE_S = 600.0
+LOOKUP_TIMEOUT_S = 1.0
+STORE_TIMEOUT_S = 10.0
 _THREADS = 4
 
 T = TypeVar("T")
@@ -45,7 +45,9 @@ class S3ObjectStore:
     async def get(self, name: str) -> StoredObject | None:
         arrived = InMemory()
         with _faults(), suppress(Missing):
-            head = await self._bucket.get(name, arrived, max_bytes=MAX_OBJECT_BYTES, within_s=LOOKUP_S)
+            head = await self._bucket.get(
+                name, arrived, max_bytes=MAX_OBJECT_BYTES, within_s=LOOKUP_TIMEOUT_S
+            )
             return StoredObject(
                 body=bytes(arrived.body),
                 content_type=head.content_type,
@@ -62,18 +64,18 @@ class S3ObjectStore:
                 content_type=stored.content_type,
                 cache_control=stored.cache_control,
                 metadata=stored.metadata,
-                within_s=STORE_S,
+                within_s=STORE_TIMEOUT_S,
             )
 
     async def metadata(self, name: str) -> Mapping[str, str] | None:
         with _faults(), suppress(Missing):
-            return await self._bucket.metadata(name, within_s=LOOKUP_S)
+            return await self._bucket.metadata(name, within_s=LOOKUP_TIMEOUT_S)
         return None
 
     async def delete(self, name: str) -> bool:
         # S3 answers alike whether there was one or not; who deletes here has it on an index.
         with _faults():
-            await self._bucket.delete(name, within_s=STORE_S)
+            await self._bucket.delete(name, within_s=STORE_TIMEOUT_S)
         return True
 
     async def names(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
@@ -105,10 +107,10 @@ class DirectoryObjectStore:
     def __init__(self, root: Path, clock: Clock) -> None:
         self._root = root
         self._clock = clock
-        self._breaker = Breaker(failures=FAILURES, pause_s=PAUSE_S)
+        self._breaker = Breaker(failures=MAX_FAILURES, pause_s=CIRCUIT_OPEN_S)
         self._parts = root / _PARTS
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bucket")
-        self._threads.submit(self._sweep, time.time() - _OLD_S)
+        self._threads.submit(self._sweep, time.time() - _MIN_PART_AGE_S)
 
     @property
     def circuit_open(self) -> bool:
@@ -116,17 +118,17 @@ class DirectoryObjectStore:
         return self._breaker.open
 
     async def get(self, name: str) -> StoredObject | None:
-        return await self._off_loop(lambda: self._get(name), LOOKUP_S)
+        return await self._off_loop(lambda: self._get(name), LOOKUP_TIMEOUT_S)
 
     async def put(self, name: str, stored: StoredObject) -> None:
-        await self._off_loop(lambda: self._put(name, stored), STORE_S)
+        await self._off_loop(lambda: self._put(name, stored), STORE_TIMEOUT_S)
 
     async def metadata(self, name: str) -> Mapping[str, str] | None:
         found = await self.get(name)
         return None if found is None else found.metadata
 
     async def delete(self, name: str) -> bool:
-        return await self._off_loop(lambda: self._delete(name), STORE_S)
+        return await self._off_loop(lambda: self._delete(name), STORE_TIMEOUT_S)
 
     async def names(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
         for listed in await asyncio.get_running_loop().run_in_executor(self._threads, self._listed, prefix):
@@ -153,10 +155,10 @@ class DirectoryObjectStore:
     def _get(self, name: str) -> StoredObject | None:
         path = self._root / name
         try:
-            with open_regular(path) as file, open_regular(f"{path}{_BESIDE}") as beside:
+            with open_regular(path) as file, open_regular(f"{path}{_METADATA_SUFFIX}") as beside:
                 if os.fstat(file.fileno()).st_size > MAX_OBJECT_BYTES:
                     raise ObjectStoreError("too-large")
-                body, metadata = file.read(), beside.read(_MAX_BESIDE_BYTES)
+                body, metadata = file.read(), beside.read(_MAX_METADATA_BYTES)
         except FileNotFoundError:
             if not self._root.is_dir():
                 raise
@@ -169,7 +171,7 @@ class DirectoryObjectStore:
             raise FileNotFoundError
         path.parent.mkdir(parents=True, exist_ok=True)
         self._parts.mkdir(exist_ok=True)
-        self._write(Path(f"{path}{_BESIDE}"), msgspec.json.encode(dict(stored.metadata)))
+        self._write(Path(f"{path}{_METADATA_SUFFIX}"), msgspec.json.encode(dict(stored.metadata)))
         self._write(path, stored.body)
 
     def _listed(self, prefix: str) -> list[tuple[str, float]]:
@@ -180,7 +182,9 @@ class DirectoryObjectStore:
                 path = Path(folder, name)
                 shown = path.relative_to(self._root).as_posix()
                 # What lies beside an object bears its name, and more.
-                if shown.startswith(prefix) and not (path.suffix == _BESIDE and path.with_suffix("").suffix):
+                if shown.startswith(prefix) and not (
+                    path.suffix == _METADATA_SUFFIX and path.with_suffix("").suffix
+                ):
                     with suppress(OSError):
                         listed.append((shown, path.stat().st_mtime))
         return listed
@@ -189,7 +193,7 @@ class DirectoryObjectStore:
         """The picture first: what is left without it is a miss."""
         path = self._root / name
         was_there = path.exists()
-        for part in (path, Path(f"{path}{_BESIDE}")):
+        for part in (path, Path(f"{path}{_METADATA_SUFFIX}")):
             part.unlink(missing_ok=True)
         return was_there
 

@@ -55,7 +55,7 @@ async def place(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[SimpleNamespace]:
     """A bucket tier, its flags, and `swap(name, body)`, which someone else does to its objects."""
-    monkeypatch.setattr(bucket_module, "RETRY_S", 0.001)
+    monkeypatch.setattr(bucket_module, "RETRY_PAUSE_S", 0.001)
     flags, metrics = FakePresenceFlags(), FakeMetrics()
     async with AsyncExitStack() as stack:
         if request.param == "s3":
@@ -185,7 +185,7 @@ async def test_a_store_that_fails_is_a_miss_and_no_absence() -> None:
 
 
 async def test_a_directory_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.tiers.object_stores.LOOKUP_S", 0.02)
+    monkeypatch.setattr("proxy.tiers.object_stores.LOOKUP_TIMEOUT_S", 0.02)
     # A clock that stands still: it rests for as long as this takes.
     objects, metrics = DirectoryObjectStore(tmp_path, lambda: 0.0), FakeMetrics()
     goes_on = threading.Event()
@@ -198,7 +198,7 @@ async def test_a_directory_that_hangs_is_given_up(tmp_path: Path, monkeypatch: p
 
 
 async def test_a_store_that_hangs_is_given_up(moto: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.tiers.object_stores.LOOKUP_S", 0.02)
+    monkeypatch.setattr("proxy.tiers.object_stores.LOOKUP_TIMEOUT_S", 0.02)
     metrics = FakeMetrics()
     with FaultyProxy("127.0.0.1", moto.port) as between:
         s3 = S3Bucket(
@@ -214,7 +214,7 @@ async def test_a_store_that_hangs_is_given_up(moto: Store, monkeypatch: pytest.M
 
 
 async def test_a_put_is_tried_three_times_and_its_turn_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bucket_module, "RETRY_S", 0.001)
+    monkeypatch.setattr(bucket_module, "RETRY_PAUSE_S", 0.001)
     objects, flags, metrics = FakeObjectStore(), FakePresenceFlags(), FakeMetrics()
     objects.fault = ObjectStoreError("unavailable")
     bucket = tier(objects, flags, metrics)

@@ -141,7 +141,7 @@ async def test_something_else_in_the_place_of_a_directory_buckets_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, what: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(objects_module, "LOOKUP_S", 60.0)
+    monkeypatch.setattr(objects_module, "LOOKUP_TIMEOUT_S", 60.0)
     bucket, metrics = a_bucket(tmp_path)
     await bucket.store(KEY, VARIANT)
     path = tmp_path / file
@@ -312,7 +312,7 @@ def test_each_byte_of_the_journal_of_purges(tmp_path: Path, count: int) -> None:
 def node_name(folder: Path) -> str:
     records = NodeState.open(
         folder, ["photos"], Generations(), FakeMetrics(), structlog.wrap_logger(structlog.ReturnLogger()),
-        jobs_at=folder, is_alone=True, salt=lambda: "0" * 16,
+        jobs_directory=folder, is_exclusive=True, salt=lambda: "0" * 16,
     )  # fmt: skip
     records.instances.close()
     records.lock.close()
@@ -426,28 +426,28 @@ async def test_the_databases_of_the_records(
 @pytest.mark.parametrize("said", OTHER_JSON, ids=lambda said: repr(said[:24]))
 def test_other_json_in_the_table_of_purges(said: bytes) -> None:
     text = said.decode(errors="replace")
-    assert purge_log._understood([(text, "0" * 16)]) == []
-    assert purge_log._understood([('["a", "prefix", "b"]', text)]) == []
+    assert purge_log._parsed([(text, "0" * 16)]) == []
+    assert purge_log._parsed([('["a", "prefix", "b"]', text)]) == []
     assert purge_log._number({"number": text}) >= 0
-    assert purge_log._place(text) == (0, 0)
+    assert purge_log._entry_id(text) == (0, 0)
 
 
 @pytest.mark.parametrize(
     "said", ["²", "1²", "٣٤", "1" * 5000, "1-²", "²-1", f"{'1' * 5000}-1", "-", "1-", "+1-1", "1_0-1"]
 )
 def test_what_only_looks_like_a_number(said: str) -> None:
-    assert purge_log._place(said) == (0, 0)
+    assert purge_log._entry_id(said) == (0, 0)
     assert purge_log._number({"number": said}) == 0
 
 
 def test_each_character_of_a_purge_in_redis() -> None:
-    told = purge_log._spelled(PurgeScope("photos", ScopeKind.ORIGINAL, "a/é.jpg"))
+    told = purge_log._encoded(PurgeScope("photos", ScopeKind.ORIGINAL, "a/é.jpg"))
     for content in damaged(told.encode()):
-        for scope, token in purge_log._understood([(content.decode(errors="replace"), "0" * 16)]):
+        for scope, token in purge_log._parsed([(content.decode(errors="replace"), "0" * 16)]):
             assert isinstance(scope.kind, ScopeKind)
             f"{scope.source}{scope.text}{token}".encode()
     for half in (r'["photos", "original", "\ud800"]', r'["\udcff", "original", "a"]'):
-        assert purge_log._understood([(half, "0" * 16)]) == []
+        assert purge_log._parsed([(half, "0" * 16)]) == []
 
 
 async def flags_of(redis: Redis) -> RedisPresence:
@@ -488,8 +488,8 @@ async def test_another_type_in_the_place_of_a_flag(tmp_path: Path) -> None:
 
 async def test_each_byte_of_what_a_store_says_beside_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every header of an S3 answer, the metadata among them: a miss, or the right picture."""
-    monkeypatch.setattr(guard, "FAILURES", 10**6)
-    monkeypatch.setattr(guard, "RETRY_S", 0.0)
+    monkeypatch.setattr(guard, "MAX_FAILURES", 10**6)
+    monkeypatch.setattr(guard, "MAX_RETRY_PAUSE_S", 0.0)
     headers = (
         f"HTTP/1.1 200 OK\r\nContent-Type: image/webp\r\nx-amz-meta-{DIGEST}: {digest(KEY, VARIANT)}\r\n"
         f"x-amz-meta-calotype-original: photos:a%20b\r\nContent-Length: {len(VARIANT.body)}\r\n"

@@ -214,7 +214,7 @@ async def test_a_database_damaged_while_it_is_open_is_set_aside(tmp_path: Path) 
 
 
 async def test_a_locked_database_is_a_store_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.tiers.hardened_diskcache.LOCK_S", 0.25)
+    monkeypatch.setattr("proxy.tiers.hardened_diskcache.LOCK_TIMEOUT_S", 0.25)
     folder = tmp_path / "cache"
     metrics = FakeMetrics()
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=metrics)
@@ -253,7 +253,7 @@ async def test_damage_under_a_running_tier_is_mended(tmp_path: Path, damage: str
     for number in range(30):
         assert await tier.lookup(key(number), Format.JPEG) in (None, variant(number))
         await tier.store(key(number), variant(number))
-        tier._resting_until_s = 0.0
+        tier._suspended_until_s = 0.0
     await tier.store(key(77), variant(77))
     assert await tier.lookup(key(77), Format.JPEG) == variant(77)
     await tier.close()
@@ -277,7 +277,7 @@ async def test_a_cache_that_is_opened_on_a_full_disk_is_kept_and_waited_for(
         await tier.store(key(100), variant(100))
     assert not folder.with_name("cache.damaged").exists()
     assert await tier.lookup(key(1), Format.JPEG) is None, "it rests for a while"
-    tier._resting_until_s = 0.0
+    tier._suspended_until_s = 0.0
     await tier.lookup(key(1), Format.JPEG)
     assert await tier.lookup(key(1), Format.JPEG) == variant(1)
     await tier.close()
@@ -353,7 +353,7 @@ async def test_a_file_size_limit_costs_the_store_only(
     assert metrics.counts["disk full"] == 1
     await tier.store(key(3), variant(3))
     assert await tier.lookup(key(3), Format.JPEG) is None, "writes rest for a while"
-    tier._resting_until_s = 0.0
+    tier._suspended_until_s = 0.0
     await tier.store(key(3), variant(3))
     assert await tier.lookup(key(3), Format.JPEG) == variant(3)
     await tier.close()
@@ -371,7 +371,7 @@ async def test_a_full_file_system_costs_speed_only(tmp_path: Path) -> None:
         tier = DiskTier(mounted / "cache", max_bytes=2**26, metrics=metrics)
         for number in range(60):
             await tier.store(key(number), variant(number, 60_000))
-            tier._resting_until_s = 0.0
+            tier._suspended_until_s = 0.0
             assert await tier.lookup(key(number), Format.JPEG) in (None, variant(number, 60_000))
         assert metrics.counts["disk full"] > 0
         on_disk = {path.relative_to(mounted / "cache").as_posix() for path in files(mounted / "cache")}
@@ -384,7 +384,7 @@ async def test_a_full_file_system_costs_speed_only(tmp_path: Path) -> None:
 
 
 async def test_a_hanging_disk_is_a_miss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk_module, "LOOKUP_S", 0.05)
+    monkeypatch.setattr(disk_module, "LOOKUP_TIMEOUT_S", 0.05)
     metrics = FakeMetrics()
     tier = DiskTier(tmp_path / "cache", max_bytes=MAX_BYTES, metrics=metrics)
     await tier.store(key(1), variant(1))

@@ -14,7 +14,7 @@ import pytest
 from proxy.core.cache.keys import original_key
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.sources import original_store as originals_module
-from proxy.sources.original_store import TRAILER_BYTES, DiskOriginalStore, KeptOriginal
+from proxy.sources.original_store import TRAILER_BYTES, DiskOriginalStore, StoredOriginal
 from tests.support.fakes import FakeMetrics
 
 
@@ -26,7 +26,7 @@ def tier(folder: Path, metrics: FakeMetrics | None = None, max_bytes: int = 2**2
     return DiskOriginalStore(folder / "kept", max_bytes=max_bytes, metrics=metrics or FakeMetrics())
 
 
-async def keep(into: DiskOriginalStore, who: Identity, *chunks: bytes) -> KeptOriginal:
+async def keep(into: DiskOriginalStore, who: Identity, *chunks: bytes) -> StoredOriginal:
     incoming = into.receive()
     await incoming.begin()
     for chunk in chunks:
@@ -36,7 +36,7 @@ async def keep(into: DiskOriginalStore, who: Identity, *chunks: bytes) -> KeptOr
     return kept
 
 
-def read(original: KeptOriginal | None) -> bytes | None:
+def read(original: StoredOriginal | None) -> bytes | None:
     if original is None:
         return None
     try:

@@ -208,7 +208,7 @@ class Member:
             redis.url,
             name=name,
             instance="1",
-            lives=lambda _: self.lives,
+            is_running=lambda _: self.lives,
             generations=self.generations,
             clock=FakeClock(),
             log=LOG,
@@ -278,7 +278,7 @@ async def eventually_complete(member: Member, purged: Purge) -> None:
 
 
 async def test_who_is_deaf_within_confirms_nothing(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet_module, "CONFIRM_S", 0.5)
+    monkeypatch.setattr(fleet_module, "CONFIRM_TIMEOUT_S", 0.5)
     async with members(redis, "ab") as (a, b):
         b.unheard = ["this node: 1 of its 2 processes did not confirm"]
         (line,) = await a.purge(purge("x", T1))
@@ -342,10 +342,10 @@ async def test_what_was_asked_for_is_known_by_the_day() -> None:
     now_s = 1_800_000_000.0  # 2027-01-15
     usage = Usage(notes, writer="n", wall=lambda: now_s)
     usage.start()
-    usage.note(["01" * 32, "02" * 32])
+    usage.add(["01" * 32, "02" * 32])
     await usage.flush()
     now_s += 86_400
-    usage.note(["02" * 32, "03" * 32])
+    usage.add(["02" * 32, "03" * 32])
     await usage.close()
     notes.notes["rubbish"] = b""
     assert sorted(notes.notes) == ["2027-01-15/n.1", "2027-01-16/n.2", "rubbish"]

@@ -172,8 +172,8 @@ async def test_a_waiter_that_is_cancelled_leaves_no_turn_behind(
 async def test_a_turn_is_kept_as_long_as_its_node_lives(
     server: Redis, two: RedisPresence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_module, "LEASE_S", 0.3)
-    monkeypatch.setattr(redis_module, "TICK_S", 0.05)
+    monkeypatch.setattr(redis_module, "LEASE_TTL_S", 0.3)
+    monkeypatch.setattr(redis_module, "MAINTENANCE_INTERVAL_S", 0.05)
     async with node(server) as one:
         assert await one.acquire(KEY, deadline=later())
         began_s = time.monotonic()
@@ -188,8 +188,8 @@ async def test_a_turn_is_kept_as_long_as_its_node_lives(
 async def test_what_is_made_and_not_stored_in_time_is_the_others_turn(
     server: Redis, two: RedisPresence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_module, "LEASE_S", 0.3)
-    monkeypatch.setattr(redis_module, "TICK_S", 0.05)
+    monkeypatch.setattr(redis_module, "LEASE_TTL_S", 0.3)
+    monkeypatch.setattr(redis_module, "MAINTENANCE_INTERVAL_S", 0.05)
     async with node(server) as one:
         assert await one.acquire(KEY, deadline=later())
         one.complete(KEY)
@@ -289,9 +289,9 @@ async def test_the_access_list_of_the_documents_is_enough(server: Redis) -> None
     async with RedisPresence(
         url, timeout_s=0.5, flag_ttl_s=9, metrics=metrics, clock=time.monotonic
     ) as flags:
-        await flags.reach()
+        await flags.measure_round_trip()
         assert await flags.acquire(KEY, deadline=later())
-        await asyncio.sleep(2 * redis_module.TICK_S)
+        await asyncio.sleep(2 * redis_module.MAINTENANCE_INTERVAL_S)
         await flags.mark_present(KEY)
         await flags.release(KEY)
         assert await flags.presence(KEY) is Presence.PRESENT

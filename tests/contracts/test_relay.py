@@ -250,7 +250,7 @@ async def test_a_back_that_does_not_come_back_is_a_timeout(house: SimpleNamespac
 async def test_a_back_that_dies_again_and_again_is_an_error(
     house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(front_module, "PAUSE_S", 0.001)
+    monkeypatch.setattr(front_module, "RECONNECT_PAUSE_S", 0.001)
     await house.server.close()
 
     async def hang_up() -> None:

@@ -213,7 +213,7 @@ async def test_nothing_but_the_endpoint_is_spoken_to(
             access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
         )  # fmt: skip
         async with bucket:
-            await bucket.reach()
+            await bucket.check()
         assert proxy.count() == 0
 
 
@@ -244,7 +244,7 @@ async def test_a_body_that_is_cut_is_asked_for_once_more(house: SimpleNamespace)
 
 async def test_a_body_that_is_cut_is_no_fault_of_the_store(house: SimpleNamespace) -> None:
     house.between.cut(len(BODY) // 2)
-    for _ in range(guard.FAILURES + 1):
+    for _ in range(guard.MAX_FAILURES + 1):
         with pytest.raises(
             SourceUnavailable, match="it broke off|broke off before the end|another number of bytes"
         ):
@@ -273,7 +273,7 @@ async def test_a_store_that_hangs(house: SimpleNamespace, monkeypatch: pytest.Mo
 
 
 async def test_a_drip(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "SLOW_AFTER_S", 0.3)
+    monkeypatch.setattr(guard, "MIN_RATE_AFTER_S", 0.3)
     house.between.drip(4000)
     with pytest.raises(SourceTimeout):
         await content(house)
@@ -292,7 +292,7 @@ async def test_a_store_that_is_down_is_left_alone_and_found_again(
         await content(house)
     assert caught.value.retry_after_s == 1
     assert house.between.count() == 0, "it is not asked while it rests"
-    await asyncio.sleep(guard.PAUSE_S + 0.05)
+    await asyncio.sleep(guard.CIRCUIT_OPEN_S + 0.05)
     assert await content(house) == BODY + b"a.jpg"
     assert not house.bucket._reads._breaker.open
 
@@ -310,7 +310,7 @@ async def test_retries_are_a_tenth_of_the_traffic(
     house.bucket._reads._breaker = SimpleNamespace(
         admits=lambda _: True, failed=lambda _: None, succeeded=lambda: None, open=False
     )
-    monkeypatch.setattr(guard, "RETRY_S", 0.0)
+    monkeypatch.setattr(guard, "MAX_RETRY_PAUSE_S", 0.0)
     house.between.answer(answer("503 Slow Down", error("SlowDown")))
     for _ in range(100):
         with pytest.raises(SourceUnavailable):
@@ -357,7 +357,7 @@ async def test_no_credentials_is_a_refusal(monkeypatch: pytest.MonkeyPatch, tmp_
     )  # fmt: skip
     async with bucket:
         with pytest.raises(RequestRefused) as caught:
-            await bucket.reach()
+            await bucket.check()
     assert "access_key" in str(caught.value)
 
 

@@ -73,7 +73,7 @@ async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
 
     async def source(*hosts: str, allow_private: bool = True, **headers: str) -> WebSource:
         opened = WebClient(
-            WebLocation(frozenset(hosts or {made.host})), headers=headers, allow_private=allow_private, me="calotype-test",
+            WebLocation(frozenset(hosts or {made.host})), headers=headers, allow_private=allow_private, loop_token="calotype-test",
             agent="calotype/test", clock=time.monotonic, chance=lambda: 0.0,
         )  # fmt: skip
         stack.append(await opened.__aenter__())
@@ -414,11 +414,11 @@ async def test_a_broken_original_is_none_of_its_neighbours(
         for _ in range(100):
             await content(house, f"http://{host}/good.jpg", source)  # Retries are saved up.
         asked.clear()
-        for _ in range(3 * guard.FAILURES):
+        for _ in range(3 * guard.MAX_FAILURES):
             with pytest.raises(SourceUnavailable) as caught:
                 await content(house, f"http://{host}/bad.jpg", source)
             assert caught.value.detail == f"the source did not give the original: {reason}"
-        each = len(asked) / (3 * guard.FAILURES)
+        each = len(asked) / (3 * guard.MAX_FAILURES)
         assert each <= tries
         assert asked[0] == b"/bad.jpg"
         assert await content(house, f"http://{host}/good.jpg", source) == PICTURE
@@ -440,13 +440,13 @@ async def test_a_call_is_repeated_once_at_most_and_a_resting_host_keeps_its_reas
     fails = True
     house.requests.clear()
     details = []
-    for _ in range(guard.FAILURES + 1):
+    for _ in range(guard.MAX_FAILURES + 1):
         with pytest.raises(SourceUnavailable) as caught:
             await content(house)
         details.append(caught.value.detail)
     tries = 1 if later else 2
-    assert len(house.requests) == guard.FAILURES
-    failed = -(-guard.FAILURES // tries)
+    assert len(house.requests) == guard.MAX_FAILURES
+    failed = -(-guard.MAX_FAILURES // tries)
     assert details[:failed] == ["the source did not give the original: it answers 503"] * failed
     assert set(details[failed:]) == {
         "the source is out of order: it failed again and again (it answers 503) and is left alone for a moment"
@@ -531,7 +531,7 @@ async def test_a_validator_that_cannot_be_sent_back_is_none(house: SimpleNamespa
 async def test_a_host_that_drips_is_nobody_elses_trouble(
     house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote_web, "FIRST_BYTE_S", 2.0)
+    monkeypatch.setattr(remote_web, "READ_TIMEOUT_S", 2.0)
 
     async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
@@ -716,7 +716,7 @@ async def test_a_name_that_changes_its_address_is_seen_at_the_connection(
 async def test_a_server_that_is_down_is_left_alone_and_found_again(
     house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "PAUSE_S", 0.2)
+    monkeypatch.setattr(guard, "CIRCUIT_OPEN_S", 0.2)
     with FaultyProxy("127.0.0.1", house.port) as between:
         host = f"127.0.0.1:{between.port}"
         source = await house.make(host)
@@ -736,8 +736,8 @@ async def test_a_server_that_is_down_is_left_alone_and_found_again(
 async def test_a_server_that_stalls_costs_no_more_than_its_time(
     house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr(remote_web, "FIRST_BYTE_S", 0.3)
-    monkeypatch.setattr(guard, "SLOW_AFTER_S", 0.3)
+    monkeypatch.setattr(remote_web, "READ_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(guard, "MIN_RATE_AFTER_S", 0.3)
     with FaultyProxy("127.0.0.1", house.port) as between:
         host = f"127.0.0.1:{between.port}"
         source = await house.make(host)

@@ -120,7 +120,7 @@ async def test_the_last_answer_says_that_it_is(tmp_path: Path, monkeypatch: pyte
 
 
 async def test_one_too_many_is_turned_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listeners, "most_connections", lambda: 3)
+    monkeypatch.setattr(listeners, "max_connections", lambda: 3)
     async with running(tmp_path) as node:
         temporary_file(node.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
         host, port = node.node.public_url.removeprefix("http://").split(":")

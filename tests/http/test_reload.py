@@ -105,7 +105,7 @@ async def test_what_needs_a_restart_is_named_and_waits(house: Running) -> None:
             {"mounts": {"all": {"source": "photos", "signing": "required"}}, "signing": {}},
             "mounts.all.signing",
         ),
-        ({"mounts": {}}, "^mounts: is gone"),
+        ({"mounts": {}}, "^mounts: was removed"),
         ({"presets": {"x": "w_huge"}}, "presets.x"),
         ({"mounts": {"all": {"source": "photos", "prefix": "no"}}}, "mounts.all.prefix"),
     ],

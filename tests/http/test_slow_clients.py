@@ -27,7 +27,7 @@ async def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     monkeypatch.setattr(server, "HEAD_S", 0.8)
     monkeypatch.setattr(server, "LOOK_S", 2.0)
     monkeypatch.setattr(listeners, "KEEPALIVE_S", 2.0)
-    monkeypatch.setattr(sockets, "SILENT_MS", 2000)
+    monkeypatch.setattr(sockets, "USER_TIMEOUT_MS", 2000)
     async with running(tmp_path) as started:
         temporary_file(started.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
         temporary_file(started.originals, "noise.png", noise())

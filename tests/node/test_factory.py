@@ -9,7 +9,7 @@ from proxy.config.errors import ConfigError
 from proxy.config.settings import load
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import Adjust, Colour, Tone, Transform
-from proxy.node.factory import check_worker, input_limits, mounts, recipe
+from proxy.node.factory import check_worker, input_limits, mounts, render_defaults
 from proxy.node.supervisor import _Child
 from proxy.render.protocol import Hello
 
@@ -42,8 +42,8 @@ def test_settings_reach_their_components() -> None:
     assert mount.colours == {Colour(255, 0, 0), Colour(1, 2, 3, 4)}
     sepia = (Adjust(Tone.SEPIA, 80),)
     assert mount.transforms == {Transform(width_px=7, height_px=9), Transform(width_px=5, effects=sepia)}
-    assert recipe(settings).max_side_px == 99
-    assert recipe(settings).effort[Format.AVIF] == 3
+    assert render_defaults(settings).max_side_px == 99
+    assert render_defaults(settings).effort[Format.AVIF] == 3
     assert input_limits(settings).max_frames == 7
 
 

@@ -209,7 +209,7 @@ async def test_the_queue_is_bounded_and_sheds_at_once(make_pool: MakePool) -> No
 async def test_a_job_that_could_not_start_in_time_is_shed_at_once(make_pool: MakePool) -> None:
     pool = make_pool(queue=1000)
     await pool.start()
-    pool._usual_s = 1.0
+    pool._average_render_s = 1.0
     busy = await begin(pool)
     waiting = [asyncio.create_task(render(pool)) for _ in range(3)]
     await until(lambda: pool.waiting == 3)
@@ -240,9 +240,9 @@ async def test_the_first_slow_renders_do_not_say_what_is_usual(make_pool: MakePo
 
     for _ in range(COLD_RENDERS):
         await slow_render()
-    assert pool._usual_s == 0
+    assert pool._average_render_s == 0
     await slow_render()
-    assert pool._usual_s < 1, "one is no rule"
+    assert pool._average_render_s < 1, "one is no rule"
     ahead_s = 0.0
     busy = await begin(pool)
     waiting = [asyncio.create_task(render(pool, seconds=20)) for _ in range(5)]
@@ -257,10 +257,10 @@ async def test_slow_renders_are_learnt_from(make_pool: MakePool) -> None:
     await pool.start()
     for _ in range(COLD_RENDERS + 1):
         await render(pool)
-    learnt_s = pool._usual_s
+    learnt_s = pool._average_render_s
     assert learnt_s > 0
     await render(pool, SLOW_PICTURE, plan_for("w_1200,f_png", SLOW_PICTURE))
-    assert pool._usual_s > learnt_s
+    assert pool._average_render_s > learnt_s
 
 
 async def test_who_leaves_before_the_start_takes_the_job_along(make_pool: MakePool) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proxy.render.job_queue import MOST_IN_A_ROW, JobQueue, WorkerAffinity
+from proxy.render.job_queue import MAX_IN_A_ROW, JobQueue, WorkerAffinity
 
 URGENT, CALM = 0, 1
 
@@ -34,10 +34,10 @@ def test_the_urgent_go_first_whatever_is_on_the_desk() -> None:
 
 
 def test_nobody_is_kept_waiting_by_a_popular_original() -> None:
-    many = [f"a{number}" for number in range(2 * MOST_IN_A_ROW)]
+    many = [f"a{number}" for number in range(2 * MAX_IN_A_ROW)]
     queue = filled(*many, "b1")
     order = taken(queue, queue.affinity())
-    assert order.index("b1") == MOST_IN_A_ROW
+    assert order.index("b1") == MAX_IN_A_ROW
     assert [job for job in order if job != "b1"] == many
 
 
@@ -57,7 +57,7 @@ def test_two_work_at_one_original_where_there_is_no_other() -> None:
 
 
 def test_what_is_brief_passes_by() -> None:
-    queue: JobQueue[str] = JobQueue(2, brief=1)
+    queue: JobQueue[str] = JobQueue(2, probe_ranks=1)
     for job in ("a1", "b1", "a2"):
         queue.put(CALM, job[0], job)
     desk = queue.affinity()
@@ -70,7 +70,7 @@ def test_what_is_given_back_is_first_again() -> None:
     queue = filled("a1", "a2", "b1", "c1")
     desk = queue.affinity()
     assert queue.take(desk) == "a1"
-    queue.left(desk)
+    queue.release(desk)
     other = queue.affinity()
     assert queue.take(other) == "a2"
     assert queue.take(other) == "b1"
@@ -85,7 +85,7 @@ def test_who_has_left_is_at_nothing() -> None:
     queue = filled("a1", "a2", "b1")
     one, other = queue.affinity(), queue.affinity()
     queue.take(one)
-    queue.left(one)
+    queue.release(one)
     assert queue.take(other) == "a2"
 
 
@@ -103,14 +103,14 @@ async def test_everybody_who_waits_is_told_of_more() -> None:
     queue: JobQueue[str] = JobQueue(2)
     desk = queue.affinity()
     assert queue.take(desk) is None
-    waiting = [asyncio.create_task(queue.some()) for _ in range(2)]
+    waiting = [asyncio.create_task(queue.wait()) for _ in range(2)]
     await asyncio.sleep(0)
     assert not any(task.done() for task in waiting)
     queue.put(CALM, "a", "a1")
     await asyncio.gather(*waiting)
     assert queue.take(desk) == "a1"
     assert queue.take(desk) is None
-    late = asyncio.create_task(queue.some())
+    late = asyncio.create_task(queue.wait())
     await asyncio.sleep(0)
     assert not late.done()
     late.cancel()

@@ -16,7 +16,7 @@ import pyvips
 from proxy.core.errors import RenderTimeout, Undecodable, WorkerDied
 from proxy.core.transform.plan import Plan
 from proxy.render.pool import Pool
-from proxy.render.sandbox import MOST_FILES, NOBODY
+from proxy.render.sandbox import MAX_FILES, NOBODY
 from tests.render.conftest import plan_for
 from tests.render.test_pool import PICTURE, PLAN, pids, render
 from tests.support import pictures
@@ -168,7 +168,7 @@ async def test_every_thread_is_inside(make_pool: MakePool) -> None:
         for line in Path(f"/proc/{pid}/limits").read_text().splitlines()
     }
     assert limits["Max file size"] == ["0", "0"]
-    assert limits["Max open files"] == [str(MOST_FILES)] * 2
+    assert limits["Max open files"] == [str(MAX_FILES)] * 2
     assert limits["Max cpu time"] == ["500", "500"]
     assert limits["Max core file size"] == ["1", "1"]
     assert limits["Max address space"] == [str(2**30)] * 2
@@ -178,7 +178,7 @@ async def test_an_original_is_not_held_longer_than_its_job(make_pool: MakePool) 
     pool = make_pool()
     await pool.start()
     [pid] = pids(pool)
-    for _ in range(2 * MOST_FILES):
+    for _ in range(2 * MAX_FILES):
         await render(pool, PICTURE, PLAN)
     assert pids(pool) == [pid]
 

@@ -52,7 +52,7 @@ def test_what_is_shared_comes_to_the_same_bytes(kind: str) -> None:
     content = KINDS[kind]()
     shared = DecodedOriginal(content, LIMITS)
     for number, wish in enumerate(WISHES):
-        shared.keeps = number < len(WISHES) - 1
+        shared.keep_decoded = number < len(WISHES) - 1
         assert render(shared, plan_for(wish, content), LIMITS) == draw(content, wish), wish
 
 
@@ -73,7 +73,7 @@ def test_a_photograph_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
         ("w_400,f_jpg", True),
         ("w_330,f_jpg", False),
     ):
-        shared.keeps = keeps
+        shared.keep_decoded = keeps
         render(shared, plan_for(wish, content), LIMITS)
     assert decoded == [1]
     alone = DecodedOriginal(content, LIMITS)
@@ -85,9 +85,9 @@ def test_what_is_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draw_module, "MAX_CACHED_BYTES", 1000)
     content = KINDS["png"]()
     shared = DecodedOriginal(content, LIMITS)
-    shared.keeps = True
+    shared.keep_decoded = True
     render(shared, plan_for("w_300,f_webp", content), LIMITS)
-    assert not shared._kept
+    assert not shared._cache
 
 
 def test_what_is_damaged_is_refused_however_often() -> None:
@@ -95,7 +95,7 @@ def test_what_is_damaged_is_refused_however_often() -> None:
     damaged = content[:9000] + bytes(3000) + content[12_000:]
     shared = DecodedOriginal(damaged, LIMITS)
     for _ in range(2):
-        shared.keeps = True
+        shared.keep_decoded = True
         with pytest.raises(Undecodable):
             render(shared, plan_for("w_300,f_webp", content), LIMITS)
 
@@ -107,7 +107,7 @@ def test_damage_that_a_crop_does_not_reach_is_not_held_against_it() -> None:
     damaged, wish = bytes(content), "w_300,h_60,c_fill,g_north,f_png"
     alone = draw(damaged, wish)
     shared = DecodedOriginal(damaged, LIMITS)
-    shared.keeps = True
+    shared.keep_decoded = True
     assert render(shared, plan_for(wish, damaged), LIMITS) == alone
 
 
@@ -117,9 +117,9 @@ def test_what_the_first_try_held_is_gone_in_the_second(monkeypatch: pytest.Monke
 
     content = KINDS["jpeg"]()
     shared = DecodedOriginal(content, LIMITS)
-    shared.keeps = True
+    shared.keep_decoded = True
     tries: list[weakref.ref[Held]] = []
-    real = draw_module._drawn
+    real = draw_module._rendered
 
     def drawn(original: draw_module._Original, plan: Plan) -> bytes:
         held = Held()
@@ -128,10 +128,10 @@ def test_what_the_first_try_held_is_gone_in_the_second(monkeypatch: pytest.Monke
             real(original, plan)
             raise MemoryError
         assert tries[0]() is None
-        assert not original.opened._kept
+        assert not original.opened._cache
         return real(original, plan)
 
-    monkeypatch.setattr(draw_module, "_drawn", drawn)
+    monkeypatch.setattr(draw_module, "_rendered", drawn)
     assert render(shared, plan_for("w_300,f_webp", content), LIMITS) == draw(content, "w_300,f_webp")
     assert len(tries) == 3, "and one alone"
 
@@ -139,7 +139,7 @@ def test_what_the_first_try_held_is_gone_in_the_second(monkeypatch: pytest.Monke
 def test_memory_that_is_short_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     content = KINDS["jpeg"]()
     shared = DecodedOriginal(content, LIMITS)
-    shared.keeps = True
+    shared.keep_decoded = True
     monkeypatch.setattr(draw_module, "_decoded", lambda *_: (_ for _ in ()).throw(MemoryError))
     assert render(shared, plan_for("w_300,f_webp", content), LIMITS) == draw(content, "w_300,f_webp")
 
@@ -171,7 +171,7 @@ def test_a_probe_leaves_the_desk_as_it_is() -> None:
         descriptor = os.memfd_create("original")
         os.write(descriptor, of)
         plan = plan_for(wish, of) if wish else None
-        return worker_module._work(desk, Job(1, name, keep, plan, LIMITS, len(of), 5.0), descriptor)
+        return worker_module._run_job(desk, Job(1, name, keep, plan, LIMITS, len(of), 5.0), descriptor)
 
     assert work("a", content, "w_300,f_png", keep=True)[1] == draw(content, "w_300,f_png")
     on_it = desk._opened
@@ -208,7 +208,7 @@ async def test_an_idle_worker_lets_go_of_what_it_kept(make_pool: Callable[..., P
         answer=asyncio.get_running_loop().create_future(),
     )
     much = resident_bytes(worker.process.pid) + 40 * 2**20
-    assert (await worker.ask(job, LIMITS, 10.0, keep=True))[0].slug == ""
+    assert (await worker.run_job(job, LIMITS, 10.0, keep_decoded=True))[0].slug == ""
     original.close()
     assert resident_bytes(worker.process.pid) > much
     async with asyncio.timeout(LONGEST_S):

@@ -491,7 +491,7 @@ def test_the_demo_paints_its_originals_and_prints_urls_that_work(folder: Path) -
 @pytest.mark.parametrize(
     ("words", "more", "says"),
     [
-        ((), {}, "sources: there is nothing to serve"),
+        ((), {}, "sources: none is configured"),
         (("--originals", "IN"), {"CALOTYPE_ADMIN__HOST": "0.0.0.0"}, "admin.token: must be set"),
         (("--originals", "IN", "--cache", "/proc/nope"), {}, "cache.disk.path: "),
         (("--originals", "IN"), {"CALOTYPE_MOUNTS__M__SOURCE": "other"}, "mounts.m.source: "),
@@ -734,7 +734,7 @@ def test_a_cache_directory_that_another_start_uses_is_warned_of(
     ).until_ready()
     code, lines, _ = other.stop()
     assert code == 0
-    (warned,) = [line for line in lines if "another start uses this cache directory" in str(line["event"])]
+    (warned,) = [line for line in lines if "another node uses this cache directory" in str(line["event"])]
     assert (warned["level"], warned["path"], warned["others"]) == ("warning", f"{folder}/cache/calotype", 1)
     _, lines, _ = served.stop()
     assert not [

@@ -68,7 +68,7 @@ async def test_a_thousand_at_once_are_one_fetch_one_render_and_one_put(
 @pytest.mark.parametrize("who", ["back", "worker"])
 async def test_who_renders_is_killed_in_the_middle_of_it(place: Place, who: str) -> None:
     place.put("large.png", large())
-    nodes = [place.node(name, processes=2).brief("LEASE_S") for name in "ab"]
+    nodes = [place.node(name, processes=2).brief("LEASE_TTL_S") for name in "ab"]
     with running(*nodes):
         asking = asyncio.create_task(
             get_all([nodes[number % 2].url + "/w_2400,f_avif,q_90/large.png" for number in range(1000)])
@@ -105,8 +105,8 @@ async def test_a_node_that_dies_while_it_has_its_turn_is_not_waited_for(place: P
     place.put("a.jpg", pictures.photo_as("jpeg"))
     with FaultyProxy("127.0.0.1", place.direct.port) as held:
         photos = s3(place.direct.via(held.url), place.originals)
-        first = place.node("a", sources={"photos": photos}).brief("LEASE_S")
-        second = place.node("b").brief("LEASE_S")
+        first = place.node("a", sources={"photos": photos}).brief("LEASE_TTL_S")
+        second = place.node("b").brief("LEASE_TTL_S")
         with running(first, second):
             held.hang()
             target = "/w_240,f_webp/a.jpg"
@@ -144,8 +144,8 @@ async def test_nothing_outlives_a_supervisor_that_is_shot(place: Place) -> None:
     target, hot = "/w_320,f_webp/a.jpg", "/w_320,f_webp/hot.jpg"
     with FaultyProxy("127.0.0.1", place.direct.port) as held:
         photos = s3(place.direct.via(held.url), place.originals)
-        first = place.node("a", processes=2, sources={"photos": photos}).brief("LEASE_S")
-        second = place.node("b", processes=2).brief("LEASE_S")
+        first = place.node("a", processes=2, sources={"photos": photos}).brief("LEASE_TTL_S")
+        second = place.node("b", processes=2).brief("LEASE_TTL_S")
         for node in (first, second):
             node.tell("server", drain="10m", request_timeout="10m")
         with running(first, second):

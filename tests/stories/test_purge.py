@@ -174,7 +174,7 @@ async def test_a_node_that_was_down_learns_of_it_before_it_serves(place: Place) 
 
 async def test_a_node_that_was_shot_learns_of_it_and_is_waited_for_until_then(place: Place) -> None:
     place.put("a.jpg", colour(1))
-    first, second = place.node("a").brief("CONFIRM_S"), place.node("b", processes=2)
+    first, second = place.node("a").brief("CONFIRM_TIMEOUT_S"), place.node("b", processes=2)
     with running(first, second):
         old = await seen(second)
         second.kill()
@@ -217,7 +217,7 @@ async def test_while_redis_is_down_a_purge_says_so_and_is_told_later(place: Plac
 
 async def test_a_node_that_hangs_is_named_and_catches_up(place: Place) -> None:
     place.put("a.jpg", colour(1))
-    first, second = place.node("a").brief("CONFIRM_S"), place.node("b")
+    first, second = place.node("a").brief("CONFIRM_TIMEOUT_S"), place.node("b")
     with running(first, second):
         old = await seen(second)
         assert second.process is not None
@@ -269,8 +269,7 @@ async def test_a_node_does_not_start_to_serve_while_it_cannot_know(place: Place)
         try:
             await eventually(
                 lambda late=late: (
-                    _lacking(late)
-                    == ["it does not know yet what was purged meanwhile: redis.url cannot be reached"]
+                    _lacking(late) == ["not all purges are known yet: redis.url cannot be reached"]
                 )
             )  # type: ignore[misc]
             async with client() as session:
@@ -388,7 +387,7 @@ async def test_a_node_that_is_shot_and_starts_at_once_is_no_obstacle(place: Plac
 
 async def test_a_node_that_hangs_is_not_forgotten_with_redis(place: Place) -> None:
     place.put("a.jpg", colour(1))
-    first, second = place.node("a").brief("CONFIRM_S"), place.node("b")
+    first, second = place.node("a").brief("CONFIRM_TIMEOUT_S"), place.node("b")
     with running(first, second):
         old = await seen(second)
         assert second.process is not None

@@ -33,8 +33,8 @@ def test_lines_come_whole_and_in_order(pipe: tuple[int, LogWriter]) -> None:
 def test_who_does_not_read_costs_lines_and_no_time(
     pipe: tuple[int, LogWriter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_writer, "MOST_BYTES", 200_000)
-    monkeypatch.setattr(log_writer, "CLOSE_S", 0.1)
+    monkeypatch.setattr(log_writer, "MAX_BYTES", 200_000)
+    monkeypatch.setattr(log_writer, "CLOSE_TIMEOUT_S", 0.1)
     reading, out = pipe
     line = b"x" * 999 + b"\n"
     began_s = time.monotonic()

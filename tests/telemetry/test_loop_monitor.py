@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from proxy.telemetry.loop_monitor import BEAT_S, STALL_S, LoopMonitor
+from proxy.telemetry.loop_monitor import BEAT_INTERVAL_S, MIN_STALL_S, LoopMonitor
 
 
 class Heard:
@@ -40,30 +40,30 @@ def busy(seconds: float) -> None:
 
 async def beats() -> None:
     """Until the loop has beaten again, so that it is seen to live."""
-    await asyncio.sleep(3 * BEAT_S)
+    await asyncio.sleep(3 * BEAT_INTERVAL_S)
 
 
 async def test_a_stall_is_told_once_with_its_place() -> None:
     heard = Heard()
     with heard.watch():
         await beats()
-        busy(4 * STALL_S)
+        busy(4 * MIN_STALL_S)
         await beats()
         assert len(heard.of("busy")) == 1
-        busy(4 * STALL_S)
+        busy(4 * MIN_STALL_S)
         await beats()
     assert len(heard.of("busy")) == 2
     assert heard.stalls == len(heard.lines)
     [first, _] = heard.of("busy")
-    assert first["seconds"] > STALL_S
+    assert first["seconds"] > MIN_STALL_S
     assert "s3cret" not in str(first)
 
 
 async def test_waiting_is_no_stall_and_what_is_over_is_not_watched() -> None:
     heard = Heard()
     with heard.watch():
-        await asyncio.sleep(2 * STALL_S)
-    busy(3 * STALL_S)
+        await asyncio.sleep(2 * MIN_STALL_S)
+    busy(3 * MIN_STALL_S)
     await beats()
     assert heard.of("busy") == []
     # A machine that does not let us run looks like a stall in `select`; an idle loop on any other is none.

@@ -19,7 +19,7 @@ from proxy.core.url.dialects.native import VariantUrl, parse, path_url, spell
 from proxy.core.url.dialects.native_params import GRAVITIES
 from proxy.core.url.mounts import Mount, admit
 from proxy.core.url.policy import Dimensions
-from proxy.node.factory import mounts, recipe
+from proxy.node.factory import mounts, render_defaults
 from tests.support.entries import DPRS, EFFECTS, OUTPUTS, POINTS, Possible, entries, possible
 from tests.support.strategies import transforms
 
@@ -168,4 +168,4 @@ def test_the_number_of_the_default_configuration() -> None:
     settings = load(None, {"sources": {"a": {"path": "/a"}}})
     [mount] = mounts(settings)
     assert mount.dimensions is Dimensions.LISTED
-    assert entries(mount.allowed_px, recipe(settings)) == DEFAULT_ENTRIES
+    assert entries(mount.allowed_px, render_defaults(settings)) == DEFAULT_ENTRIES

@@ -13,16 +13,16 @@ from types import ModuleType
 
 FACTOR = 20.0
 NAMES = {
-    "proxy.tiers.disk": ["LOOKUP_S"],
-    "proxy.tiers.hardened_diskcache": ["LOCK_S"],
-    "proxy.tiers.object_stores": ["LOOKUP_S", "STORE_S"],
-    "proxy.fleet.presence": ["CONNECT_S", "LEASE_S"],
-    "proxy.remote.s3": ["CONNECT_S", "FIRST_BYTE_S"],
-    "proxy.remote.guard": ["SLOW_AFTER_S"],
-    "proxy.fleet.purge_log": ["REDIS_S", "CONFIRM_S"],
-    "proxy.render.pool": ["START_S"],
+    "proxy.tiers.disk": ["LOOKUP_TIMEOUT_S"],
+    "proxy.tiers.hardened_diskcache": ["LOCK_TIMEOUT_S"],
+    "proxy.tiers.object_stores": ["LOOKUP_TIMEOUT_S", "STORE_TIMEOUT_S"],
+    "proxy.fleet.presence": ["CONNECT_TIMEOUT_S", "LEASE_TTL_S"],
+    "proxy.remote.s3": ["CONNECT_TIMEOUT_S", "READ_TIMEOUT_S"],
+    "proxy.remote.guard": ["MIN_RATE_AFTER_S"],
+    "proxy.fleet.purge_log": ["REDIS_TIMEOUT_S", "CONFIRM_TIMEOUT_S"],
+    "proxy.render.pool": ["START_TIMEOUT_S"],
     "proxy.service.admin.purges": ["FOLLOW_S", "DELETE_S"],
-    "proxy.node.supervisor": ["START_S"],
+    "proxy.node.supervisor": ["START_TIMEOUT_S"],
 }
 
 
