@@ -1,9 +1,15 @@
-"""For use cases over fakes: what they hand to threads is done at once, so that `settled` waits for it too."""
+"""For use cases over fakes: virtual time, and the work handed to threads is done at once, so that `settle` includes it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
+
+from tests.support.virtual_time import loop_factories
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return loop_factories()
 
 
 @pytest.fixture(autouse=True)

@@ -590,63 +590,73 @@ def test_the_log_has_what_is_of_its_level(folder: Path, level: str, events: int)
     assert len(told) - told.count("request") == events
 
 
-def test_config_tells_where_each_value_comes_from(folder: Path) -> None:
-    config = temporary_file(
-        folder,
-        "node.toml",
-        f"""
-        [server]
-        host = "::1"
-        port = 1000
-        drain = "1500ms"
-        [sources.shop]
-        kind = "s3"
-        bucket = "pictures"
-        access_key = "reader"
-        secret_key = "classified-of-the-file"
-        [sources.photos]
-        path = "{folder}/in"
-        [mounts.shop]
-        source = "shop"
-        signing = "required"
-        [presets]
-        card = "w_480,f_auto"
-        """.encode(),
-    )
-    more = {
-        "CALOTYPE_SERVER__DRAIN": "90s",
-        "CALOTYPE_SERVER__PORT": "2000",
-        "CALOTYPE_SIGNING__KEYS__WEB1": "classified" * 4,
-        "CALOTYPE_REDIS__URL": "redis://:classified@redis.internal/0",
-        "CALOTYPE_ADMIN": '{"token": "classified-of-the-node"}',
-        "CALOTYPE_PURGE__HOOK": "https://me:classified@cdn.example/purge?key=classified",
-    }
-    done = calotype(folder, "config", "--config", str(config), "--port", "3000", **more)
+CONFIG_FILE = """
+[server]
+host = "::1"
+port = 1000
+drain = "1500ms"
+[sources.shop]
+kind = "s3"
+bucket = "pictures"
+access_key = "reader"
+secret_key = "classified-of-the-file"
+[sources.photos]
+path = "{folder}/in"
+[mounts.shop]
+source = "shop"
+signing = "required"
+[presets]
+card = "w_480,f_auto"
+"""
+CONFIG_ENVIRONMENT = {
+    "CALOTYPE_SERVER__DRAIN": "90s",
+    "CALOTYPE_SERVER__PORT": "2000",
+    "CALOTYPE_SIGNING__KEYS__WEB1": "classified" * 4,
+    "CALOTYPE_REDIS__URL": "redis://:classified@redis.internal/0",
+    "CALOTYPE_ADMIN": '{"token": "classified-of-the-node"}',
+    "CALOTYPE_PURGE__HOOK": "https://me:classified@cdn.example/purge?key=classified",
+}
+CONFIG_VALUES = (
+    ("server.port", "3000", "flag --port"),
+    ("server.drain", '"90s"', "environment CALOTYPE_SERVER__DRAIN"),
+    ("server.host", '"::1"', "file {config}"),
+    ("server.request_timeout", '"10s"', "default"),
+    ("sources.shop.bucket", '"pictures"', "file {config}"),
+    ("sources.shop.secret_key", '"********"', "file {config}"),
+    ("sources.photos.kind", '"directory"', "default"),
+    ("mounts.shop.max_age", '"365d"', "default"),
+    ("signing.keys.web1", '"********"', "environment CALOTYPE_SIGNING__KEYS__WEB1"),
+    ("admin.token", '"********"', "environment CALOTYPE_ADMIN"),
+    ("admin.port", "8081", "default"),
+    ("redis.url", '"********"', "environment CALOTYPE_REDIS__URL"),
+    ("redis.timeout", '"50ms"', "default"),
+    ("purge.hook", '"https://********@cdn.example/purge?********"', "environment CALOTYPE_PURGE__HOOK"),
+    ("cache.memory.max_bytes", '"256MiB"', "default"),
+    ("presets.card", '"w_480,f_auto"', "file {config}"),
+    ("cache.disk.path", '""', "default: {folder}/cache/calotype"),
+)
+"""Settings, the value that `calotype config` prints, and where the value comes from."""
+
+
+@pytest.fixture
+def config_file(folder: Path) -> Path:
+    return temporary_file(folder, "node.toml", CONFIG_FILE.format(folder=folder).encode())
+
+
+def test_config_prints_the_origin_of_each_value_and_no_secret(folder: Path, config_file: Path) -> None:
+    done = calotype(folder, "config", "--config", str(config_file), "--port", "3000", **CONFIG_ENVIRONMENT)
     assert (done.returncode, done.stderr) == (0, "")
     assert "classified" not in done.stdout
     lines = dict(line.split(" = ", 1) for line in done.stdout.splitlines())
-    for name, value, origin in (
-        ("server.port", "3000", "flag --port"),
-        ("server.drain", '"90s"', "environment CALOTYPE_SERVER__DRAIN"),
-        ("server.host", '"::1"', f"file {config}"),
-        ("server.request_timeout", '"10s"', "default"),
-        ("sources.shop.bucket", '"pictures"', f"file {config}"),
-        ("sources.shop.secret_key", '"********"', f"file {config}"),
-        ("sources.photos.kind", '"directory"', "default"),
-        ("mounts.shop.max_age", '"365d"', "default"),
-        ("signing.keys.web1", '"********"', "environment CALOTYPE_SIGNING__KEYS__WEB1"),
-        ("admin.token", '"********"', "environment CALOTYPE_ADMIN"),
-        ("admin.port", "8081", "default"),
-        ("redis.url", '"********"', "environment CALOTYPE_REDIS__URL"),
-        ("redis.timeout", '"50ms"', "default"),
-        ("purge.hook", '"https://********@cdn.example/purge?********"', "environment CALOTYPE_PURGE__HOOK"),
-        ("cache.memory.max_bytes", '"256MiB"', "default"),
-        ("presets.card", '"w_480,f_auto"', f"file {config}"),
-        ("cache.disk.path", '""', f"default: {folder}/cache/calotype"),
-    ):
+    for name, value, origin in CONFIG_VALUES:
         told, _, comes_from = lines[name].partition("  # ")
-        assert (name, told.strip(), comes_from) == (name, value, origin)
-    told = json.loads(calotype(folder, "config", "--config", str(config), "--json", **more).stdout)
+        expected = origin.format(config=config_file, folder=folder)
+        assert (name, told.strip(), comes_from) == (name, value, expected)
+
+
+def test_config_prints_origins_as_json(folder: Path, config_file: Path) -> None:
+    done = calotype(folder, "config", "--config", str(config_file), "--json", **CONFIG_ENVIRONMENT)
+    told = json.loads(done.stdout)
     assert told["server.port"] == {
         "value": 2000,
         "origin": "environment",

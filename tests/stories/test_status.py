@@ -1,7 +1,12 @@
-"""The status page in a real browser, over a node that has something to tell."""
+"""The status page in a real browser, before a node with hits, misses and a broken source."""
 
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
+import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from tests.stories.fleet import Node, client, get, running
@@ -9,22 +14,19 @@ from tests.support import pictures
 from tests.support.waiting import LONGEST_S
 
 TOKEN = "t" * 32
+SCRIPT_NAME = "<img src=x onerror=alert(1)>.png"
+"""The name of an original that would run a script, were it not shown as text."""
 
 
-async def text(page: Page, selector: str) -> str:
-    return str(await page.inner_text(selector))
-
-
-async def test_the_page_shows_what_happens(tmp_path: Path, chromium: str) -> None:
-    (tmp_path / "in").mkdir()
-    name = "<img src=x onerror=alert(1)>.png"
-    (tmp_path / "in" / name).write_bytes(pictures.quarters_as("png"))
-    (tmp_path / "in/photo.png").write_bytes(pictures.quarters_as("png"))
+def node_with_token(folder: Path) -> Node:
+    (folder / "in").mkdir()
+    (folder / "in" / SCRIPT_NAME).write_bytes(pictures.quarters_as("png"))
+    (folder / "in/photo.png").write_bytes(pictures.quarters_as("png"))
     node = Node(
-        tmp_path / "node",
+        folder / "node",
         processes=2,
         sources={
-            "photos": {"path": str(tmp_path / "in")},
+            "photos": {"path": str(folder / "in")},
             "shop": {"kind": "s3", "bucket": "x-originals", "endpoint_url": "http://127.0.0.1:9", "access_key": "a", "secret_key": "b"},
         },
         mounts={
@@ -34,56 +36,125 @@ async def test_the_page_shows_what_happens(tmp_path: Path, chromium: str) -> Non
         admin={"token": TOKEN},
     )  # fmt: skip
     node.environment["CALOTYPE_ADMIN"] = f'{{"port": {node.admin_port}, "token": "{TOKEN}"}}'
+    return node
+
+
+async def ask(node: Node) -> None:
+    """18 hits, 2 misses and 8 failures of a source that cannot be reached."""
+    async with client() as session:
+        for target in (
+            "/w_16/photo.png",
+            "/w_17/%3Cimg%20src=x%20onerror=alert(1)%3E.png",
+            *["/w_16/photo.png"] * 18,
+        ):
+            assert (await get(session, node.url + target)).status == 200
+        for _ in range(8):
+            assert (await get(session, node.url + "/shop/w_16/photo.png")).status == 502
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    node = node_with_token(tmp_path_factory.mktemp("status"))
     with running(node):
-        async with client() as session:
-            for target in (
-                "/w_16/photo.png",
-                "/w_17/%3Cimg%20src=x%20onerror=alert(1)%3E.png",
-                *["/w_16/photo.png"] * 18,
-            ):
-                assert (await get(session, node.url + target)).status == 200
-            for _ in range(8):
-                assert (await get(session, node.url + "/shop/w_16/photo.png")).status == 502
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            page = await browser.new_page(viewport={"width": 1100, "height": 1000})
-            asked: list[str] = []
-            said: list[str] = []
-            page.on("request", lambda request: asked.append(request.url))
-            page.on("console", lambda message: said.append(message.text))
-            page.on("pageerror", lambda error: said.append(str(error)))
-            page.on("dialog", lambda dialog: said.append("a script of somebody else ran"))
+        asyncio.run(ask(node))
+        yield node
 
-            await page.goto(f"http://127.0.0.1:{node.admin_port}/")
-            assert page.url.endswith("/login")
-            await page.fill("input[name=token]", "wrong")
-            await page.click("button")
-            assert "not the token" in await text(page, ".wrong")
-            said.clear()  # The browser notes the 401.
-            await page.fill("input[name=token]", TOKEN)
-            await page.click("button")
-            await expect(page.locator("#ratio")).to_contain_text("%")
 
-            assert "ready" in await text(page, "#state")
-            assert await text(page, "#ratio") == f"{18 / 28 * 100:.1f} %"
-            assert await text(page, "#workers") == f"0 of {len(node.workers())}"
-            tiers = await text(page, "#tiers")
-            for tier in ("memory", "disk", "originals"):
-                assert tier in tiers
-            parts = await text(page, "#parts")
-            assert "left alone" in next(line for line in parts.splitlines() if "sources.shop" in line)
-            assert "in use" in next(line for line in parts.splitlines() if "sources.photos" in line)
-            slowest = await text(page, "#slowest")
-            assert name in slowest, "as text"
-            assert "photo.png" in slowest
-            before = len([url for url in asked if url.endswith("/v1/status")])
-            await expect(page.locator("#rate")).not_to_have_text("–", timeout=1000 * LONGEST_S)
-            assert len([url for url in asked if url.endswith("/v1/status")]) > before, "it is live"
-            assert {url.split("/")[2] for url in asked} == {f"127.0.0.1:{node.admin_port}"}, (
-                "no other place is asked"
-            )
-            assert said == []
-            await page.screenshot(path=tmp_path / "status.png", full_page=True)
-            node.kill()
+class Browsing(NamedTuple):
+    page: Page
+    asked: list[str]
+    """The URLs that the browser has asked for."""
+    complaints: list[str]
+    """Its errors, and the scripts that ran though they are text."""
+
+
+@asynccontextmanager
+async def login_page(node: Node, chromium: str) -> AsyncIterator[Browsing]:
+    """Fails where the page asks another server than the node."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = await browser.new_page(viewport={"width": 1100, "height": 1000})
+        browsing = Browsing(page, [], [])
+        page.on("request", lambda request: browsing.asked.append(request.url))
+        page.on("console", lambda message: browsing.complaints.append(message.text))
+        page.on("pageerror", lambda error: browsing.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: browsing.complaints.append("the script in a name ran"))
+        await page.goto(f"http://127.0.0.1:{node.admin_port}/")
+        yield browsing
+        assert {url.split("/")[2] for url in browsing.asked} == {f"127.0.0.1:{node.admin_port}"}
+        await browser.close()
+
+
+@asynccontextmanager
+async def status_page(node: Node, chromium: str) -> AsyncIterator[Browsing]:
+    """After the login. Fails where the browser has something to complain of."""
+    async with login_page(node, chromium) as browsing:
+        browsing.complaints.clear()  # The browser has advice for the login form.
+        await log_in(browsing.page)
+        yield browsing
+        assert browsing.complaints == []
+
+
+async def log_in(page: Page) -> None:
+    await page.fill("input[name=token]", TOKEN)
+    await page.click("button")
+    await expect(page.locator("#ratio")).to_contain_text("%")
+
+
+async def text(page: Page, selector: str) -> str:
+    return str(await page.inner_text(selector))
+
+
+async def test_the_page_asks_for_the_token(node: Node, chromium: str) -> None:
+    async with login_page(node, chromium) as (page, _, complaints):
+        assert page.url.endswith("/login")
+        await page.fill("input[name=token]", "wrong")
+        await page.click("button")
+        assert "not the token" in await text(page, ".wrong")
+        complaints.clear()  # The browser notes the 401.
+        await log_in(page)
+        assert complaints == []
+
+
+async def test_the_page_shows_state_hit_ratio_workers_and_tiers(
+    node: Node, chromium: str, tmp_path: Path
+) -> None:
+    async with status_page(node, chromium) as (page, _, _):
+        assert "ready" in await text(page, "#state")
+        assert await text(page, "#ratio") == f"{18 / 28 * 100:.1f} %"
+        assert await text(page, "#workers") == f"0 of {len(node.workers())}"
+        tiers = await text(page, "#tiers")
+        for tier in ("memory", "disk", "originals"):
+            assert tier in tiers
+        await page.screenshot(path=tmp_path / "status.png", full_page=True)
+
+
+async def test_the_page_shows_which_circuit_breakers_are_open(node: Node, chromium: str) -> None:
+    async with status_page(node, chromium) as (page, _, _):
+        parts = await text(page, "#parts")
+        assert "left alone" in next(line for line in parts.splitlines() if "sources.shop" in line)
+        assert "in use" in next(line for line in parts.splitlines() if "sources.photos" in line)
+
+
+async def test_the_page_shows_the_name_of_an_original_as_text(node: Node, chromium: str) -> None:
+    async with status_page(node, chromium) as (page, _, _):
+        slowest = await text(page, "#slowest")
+        assert SCRIPT_NAME in slowest
+        assert "photo.png" in slowest
+
+
+async def test_the_page_updates_itself(node: Node, chromium: str) -> None:
+    async with status_page(node, chromium) as (page, asked, _):
+        before = len([url for url in asked if url.endswith("/v1/status")])
+        await expect(page.locator("#rate")).not_to_have_text("–", timeout=1000 * LONGEST_S)
+        assert len([url for url in asked if url.endswith("/v1/status")]) > before
+
+
+async def test_the_page_says_that_the_node_does_not_answer(tmp_path: Path, chromium: str) -> None:
+    mortal = node_with_token(tmp_path)
+    with running(mortal):
+        await ask(mortal)
+        async with login_page(mortal, chromium) as (page, _, _):
+            await log_in(page)
+            mortal.kill()
             await expect(page.locator("#state")).to_have_text("the node does not answer")
-            await browser.close()

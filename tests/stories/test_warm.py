@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stories.fleet import Node, Place, get_all, running
+from tests.stories.fleet import Node, Place, Told, get_all, running
 from tests.support import pictures
 from tests.support.fakes import temporary_file
 from tests.support.servers import ROOT
@@ -227,56 +227,52 @@ def test_the_token_of_another_node(node: Node) -> None:
     )
 
 
-async def test_uploads_and_events_of_a_store(place: Place) -> None:
+async def test_an_upload_is_stored_once_and_prepared(place: Place) -> None:
     node = place.node(
         "a",
         processes=2,
         presets={"card": "w_64,f_auto"},
         eager={"presets": ["card"]},
     )
+
+    async def upload(content: bytes) -> Told:
+        headers = {"Idempotency-Key": "one"}
+        return await asyncio.to_thread(node.call, "POST", "/v1/originals?name=a.jpg", content, **headers)
+
     with running(node):
         content = pictures.photo_as("jpeg")
-        status, told = await asyncio.to_thread(
-            node.call, "POST", "/v1/originals?name=a.jpg", content, **{"Idempotency-Key": "one"}
-        )
+        status, told = await upload(content)
         assert status == 201
-        again = await asyncio.to_thread(
-            node.call, "POST", "/v1/originals?name=a.jpg", content, **{"Idempotency-Key": "one"}
-        )
+        again = await upload(content)
         assert again.body["key"] == told["key"]
         assert place.direct.keys(place.originals) == [told["key"]]
         assert place.direct.get(place.originals, told["key"]) == content
-        other = await asyncio.to_thread(
-            node.call,
-            "POST",
-            "/v1/originals?name=a.jpg",
-            pictures.photo_as("png"),
-            **{"Idempotency-Key": "one"},
-        )
+        other = await upload(pictures.photo_as("png"))
         assert other.status == 409 or other.body["key"] != told["key"]
         assert (await asyncio.to_thread(node.warmed, told["warm"]))["failed"] == 0
-        assert place.gets(told["key"]) == 0  # It was at hand.
+        assert place.gets(told["key"]) == 0  # The node still has the bytes of the upload.
         (hit,) = await get_all([node.url + told["urls"]["card"]], Accept="image/avif")
         assert "hit" in hit.cache
 
-        place.put("b.jpg", pictures.photo_as("jpeg", seed=1))
+
+async def test_events_of_a_store_purge_originals(place: Place) -> None:
+    node = place.node("a", processes=2, presets={"card": "w_64,f_auto"})
+
+    async def send_event(name: str, sequencer: str) -> Told:
+        stored = {"key": "b.jpg", "eTag": "1", "sequencer": sequencer}
+        record = {"eventName": name, "s3": {"bucket": {"name": place.originals}, "object": stored}}
+        return await asyncio.to_thread(node.call, "POST", "/v1/events/s3", {"Records": [record]})
+
+    place.put("b.jpg", pictures.photo_as("jpeg", seed=1))
+    with running(node):
         (missed,) = await get_all([f"{node.url}/t_card/b.jpg"])
-        record = {
-            "eventName": "ObjectCreated:Put",
-            "s3": {
-                "bucket": {"name": place.originals},
-                "object": {"key": "b.jpg", "eTag": "1", "sequencer": "1"},
-            },
-        }
         place.put("b.jpg", pictures.photo_as("jpeg", seed=2))
-        heard = await asyncio.to_thread(node.call, "POST", "/v1/events/s3", {"Records": [record]})
+        heard = await send_event("ObjectCreated:Put", "1")
         assert (heard.status, heard.body) == (200, {"created": 1, "removed": 0, "ignored": 0})
         (after,) = await get_all([f"{node.url}/t_card/b.jpg"])
         assert after.body != missed.body
         place.direct.delete(place.originals, "b.jpg")
-        record["eventName"] = "ObjectRemoved:Delete"
-        record["s3"]["object"]["sequencer"] = "2"  # type: ignore[index]
-        heard = await asyncio.to_thread(node.call, "POST", "/v1/events/s3", {"Records": [record]})
+        heard = await send_event("ObjectRemoved:Delete", "2")
         assert heard.body["removed"] == 1
         (gone,) = await get_all([f"{node.url}/t_card/b.jpg"])
         assert gone.status == 404

@@ -1,12 +1,11 @@
 """Cache keys: equal for equal pictures, different for all else, and the same tomorrow."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.cache.keys import facts_key, original_key, variant_key
 from proxy.core.image.formats import Format
-from proxy.core.image.original import Identity, OriginalRef, forms, missing
+from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.plan import RenderDefaults, resolve
 from proxy.core.url.dialects.native import parse_tokens
 
@@ -31,32 +30,6 @@ def test_everything_that_tells_pictures_apart_is_in_the_key() -> None:
     keys = {variant_key(identity, PLAN) for identity in (IDENTITY, *others)}
     keys |= {variant_key(IDENTITY, PLAN, "g"), facts_key(IDENTITY), original_key(IDENTITY)}
     assert len(keys) == 7
-
-
-@pytest.mark.parametrize(
-    ("key", "shown"),
-    [
-        ("deep/groß.jpg", "'deep/groß.jpg'"),
-        ("it's <b>.jpg", "'it%27s %3Cb%3E.jpg'"),
-        ("100%.jpg", "'100%.jpg'"),
-        ("\udcff.jpg", "'%3F.jpg'"),
-        ("a\u202eb.jpg", "'a%E2%80%AEb.jpg'"),
-        ("a" * 300, f"'{'a' * 200}...'"),
-        ("https://x.example/a.jpg?token=secret", "'https://x.example/a.jpg?...'"),
-        ("https://me:secret@x.example/a.jpg", "'https:...'"),
-    ],
-)
-def test_what_is_missing_is_named_without_what_is_secret(key: str, shown: str) -> None:
-    failure = missing(OriginalRef("photos", key), " that the node may read")
-    assert failure.detail == f"there is no original {shown} in source photos that the node may read"
-
-
-def test_the_normal_forms_of_a_text() -> None:
-    assert forms("plain.jpg") == ("plain.jpg",)
-    assert forms("gr\u00fcn") == ("gr\u00fcn", "gru\u0308n")
-    assert forms("gru\u0308n") == ("gru\u0308n", "gr\u00fcn")
-    assert forms("\u00fcu\u0308") == ("\u00fcu\u0308", "\u00fc\u00fc", "u\u0308u\u0308")
-    assert forms("写真") == ("写真",)
 
 
 words = st.text(max_size=12)

@@ -1,0 +1,28 @@
+"""When two requests ask for the same variant."""
+
+from proxy.core.cache.variant_request import VariantRequest
+from proxy.core.image.original import OriginalRef
+from proxy.core.transform.negotiate import accept_class
+from proxy.core.url.dialects.native import parse_tokens
+
+
+def request(tokens: str, accept: str = "") -> VariantRequest:
+    ref = OriginalRef("photos", "a.jpg")
+    return VariantRequest(ref, parse_tokens(tokens, {}).own, accept_class(accept), 4000)
+
+
+def test_the_version_in_a_url_does_not_tell_variants_apart() -> None:
+    assert request("w_9,v_2").version == "2"
+    assert request("w_9").version is None
+    assert request("w_9,v_2").by_value == request("w_9,v_3").by_value == request("w_9").by_value
+
+
+def test_transform_and_accept_class_tell_variants_apart() -> None:
+    assert request("w_9").by_value != request("w_10").by_value
+    assert request("w_9,f_auto").by_value != request("w_9,f_auto", "image/webp").by_value
+
+
+def test_requests_are_compared_by_identity() -> None:
+    one = request("w_9")
+    assert one == one
+    assert one != request("w_9")

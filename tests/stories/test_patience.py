@@ -1,0 +1,27 @@
+"""Stories lengthen constants of the node, because a busy machine is not a broken store; see patience/sitecustomize.py."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.servers import ROOT
+
+PROGRAM = """
+import importlib, sitecustomize
+for name in sitecustomize.NAMES:
+    importlib.import_module(name)
+"""
+
+
+def test_every_lengthened_constant_exists() -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent / 'patience'}:{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
