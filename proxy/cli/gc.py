@@ -17,6 +17,7 @@ from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 from proxy.core.errors import CalotypeError
 from proxy.core.image.original import OriginalRef
+from proxy.local.tasks import Tasks
 from proxy.node.engine import Engine
 from proxy.state.usage import used_since
 from proxy.telemetry.event_log import silent_log
@@ -70,6 +71,7 @@ class _Collector:
         self._gone = gone
         self._delete = delete
         self._originals: dict[OriginalRef, asyncio.Future[bool]] = {}
+        self._tasks = Tasks()
         self._used: set[bytes] = set()
         self._since: date | None = None
         self._looked_at = self._unknown = 0
@@ -135,7 +137,9 @@ class _Collector:
         if ref.source not in self._sources:
             return ""  # Perhaps another configuration's, in the same bucket.
         if ref not in self._originals:
-            self._originals[ref] = asyncio.ensure_future(self._sources[ref.source].exists(ref.key))
+            self._originals[ref] = self._tasks.start(
+                self._sources[ref.source].exists(ref.key), f"look for {ref}"
+            )
         return "" if await asyncio.shield(self._originals[ref]) else "its original is gone"
 
 

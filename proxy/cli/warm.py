@@ -25,6 +25,7 @@ from proxy.core.errors import BadUrl, CalotypeError
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.core.url.mounts import Mount, Rules, mount_named
 from proxy.core.url.target import checked_locator
+from proxy.local.tasks import Tasks
 from proxy.node import factory
 from proxy.node.engine import Engine
 from proxy.telemetry.event_log import silent_log
@@ -167,7 +168,7 @@ async def _follow(bodies: Iterator[dict[str, Any]], jobs: JobApi, refused: list[
 
 async def _whole(call: Coroutine[Any, Any, None]) -> None:
     """To its end, also where the command is broken off: a job that was taken on has an id to cancel it by."""
-    calling = asyncio.create_task(call, name="job")
+    calling = Tasks().start(call, "job")
     try:
         await asyncio.shield(calling)
     except asyncio.CancelledError:

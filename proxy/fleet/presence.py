@@ -23,6 +23,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from proxy.local.tasks import Tasks
 from proxy.ports.clock import Clock
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Presence
@@ -85,12 +86,12 @@ class RedisPresence:
         self._leases: set[str] = set()
         self._renewed: set[str] = set()
         self._circuit_opened = asyncio.Event()
-        self._cancelled: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
         self._maintenance: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "RedisPresence":
         await self._connect()
-        self._maintenance = asyncio.create_task(self._maintain(), name="redis")
+        self._maintenance = self._tasks.start(self._maintain(), "redis")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -213,7 +214,7 @@ class RedisPresence:
         async def ask() -> T:
             return await command()
 
-        asking = asyncio.create_task(ask(), name="redis command")
+        asking = self._tasks.start(ask(), "redis command")
         try:
             await asyncio.wait({asking}, timeout=self._timeout_s)
             for _ in range(_EXTRA_LOOP_PASSES):
@@ -225,11 +226,10 @@ class RedisPresence:
             if not asking.done():
                 # This closes its connection; nobody waits for that.
                 asking.cancel()
-                self._cancelled.add(asking)
-                asking.add_done_callback(self._discard_cancelled)
+                asking.add_done_callback(self._read_failure)
 
-    def _discard_cancelled(self, abandoned: asyncio.Task[Any]) -> None:
-        self._cancelled.discard(abandoned)
+    @staticmethod
+    def _read_failure(abandoned: asyncio.Task[Any]) -> None:
         if not abandoned.cancelled():
             abandoned.exception()  # Read, so that it is not reported as lost.
 

@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from proxy.core.cache.generations import Generations, Purge, PurgeScope, ScopeKind
+from proxy.local.tasks import Tasks
 from proxy.ports.clock import Clock
 
 HEARTBEAT_S = 1.0
@@ -113,7 +114,7 @@ class RedisPurgeLog:
     def start(self, apply: ApplyRemote) -> None:
         """Begins to follow; `learn` applies what other nodes purge, and returns what it could not reach."""
         self._apply = apply
-        self._task = asyncio.create_task(self._run(), name="fleet")
+        self._task = Tasks().start(self._run(), "purge log")
 
     async def close(self) -> None:
         """Signs off: from now on nobody waits for this node."""

@@ -6,8 +6,8 @@ A front that closes its connection has lost interest: what it waited for is canc
 import asyncio
 import os
 import socket
-from collections.abc import Coroutine, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 import structlog
 
@@ -15,6 +15,7 @@ from proxy.core.cache.generations import PurgeScope
 from proxy.core.errors import CalotypeError, Internal, SourceUnavailable
 from proxy.ipc.channel import Channel, Closed
 from proxy.ipc.messages import Call, Invalidate, OpenedOriginal
+from proxy.local.tasks import Tasks
 from proxy.ports.operations import CommandDispatcher, NotAcknowledged, Producer, PurgeSubscriber
 
 ACCEPT_PAUSE_S = 0.1
@@ -73,22 +74,15 @@ class ProducerServer:
         self._dispatcher = dispatcher
         self._purges = purges
         self._log = log
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def start(self) -> None:
         """Begins to accept."""
-        self._start_task(self._accept())
+        self._tasks.start(self._accept(), "accept fronts")
 
     async def close(self) -> None:
         """Stops, and cancels what is under way. The listener is closed by whoever made it."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name="relay")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        await self._tasks.close()
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
@@ -98,7 +92,7 @@ class ProducerServer:
             except OSError:
                 await asyncio.sleep(ACCEPT_PAUSE_S)  # No descriptor is left; one will be.
             else:
-                self._start_task(self._serve_connection(Channel(end)))
+                self._tasks.start(self._serve_connection(Channel(end)), "front")
 
     async def _serve_connection(self, channel: Channel) -> None:
         try:

@@ -22,6 +22,7 @@ from proxy.core.errors import CalotypeError, WorkerDied
 from proxy.ipc.channel import Channel, Closed
 from proxy.ipc.producer_client import ProducerClient
 from proxy.ipc.producer_server import ProducerServer
+from proxy.local.tasks import Tasks
 from proxy.node import factory
 from proxy.node.engine import Engine, watch_tiers
 from proxy.node.listeners import (
@@ -198,19 +199,16 @@ async def _front(
     )
     flights = Flights()
     runner, public, deliver = public_runner(settings, producer, memory, flights, metrics, access_log, log)
-    tasks = [
-        asyncio.create_task(producer.subscribe(setup.name, deliver.invalidate), name="purges"),
-        asyncio.create_task(record_usage_periodically(access_log, producer), name="use"),
-    ]
+    tasks = Tasks()
+    tasks.start(producer.subscribe(setup.name, deliver.invalidate), "purges")
+    tasks.start(record_usage_periodically(access_log, producer), "usage")
     try:
         await listen(runner, [socket.socket(fileno=descriptor) for descriptor in listening])
         with LoopMonitor(factory.clock, log, metrics.stalled):
             yield ProcessHandle(metrics, lambda settings: public.adopt(factory.rules(settings)))
     finally:
         await runner.cleanup()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.close()
         with suppress(CalotypeError, TimeoutError):
             async with asyncio.timeout(RETIRE_TIMEOUT_S):
                 await producer.retire(setup.name, deadline=factory.clock() + RETIRE_TIMEOUT_S)

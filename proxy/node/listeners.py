@@ -22,6 +22,7 @@ from proxy.core.net.trusted_proxies import TrustedProxies
 from proxy.edge.admin.app import admin_app
 from proxy.edge.public.handler import PublicHandler
 from proxy.edge.public.server import AdminAppRunner, ConnectionRunner, ConnectionServer
+from proxy.local.tasks import Tasks
 from proxy.node import factory
 from proxy.node.engine import Engine
 from proxy.ports.operations import CommandDispatcher, Producer
@@ -199,14 +200,13 @@ async def record_usage_periodically(access_log: AccessLog, dispatcher: CommandDi
 
 async def finished_before_stop(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
     """Whether `work` finished before `stop` was set."""
-    tasks = [asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())]
+    tasks = Tasks()
+    working = tasks.start(work, "start")
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return tasks[0].done() and not stop.is_set()
+        await asyncio.wait({working, tasks.start(stop.wait(), "stop")}, return_when=asyncio.FIRST_COMPLETED)
+        return working.done() and not stop.is_set()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.close()
 
 
 def tune_garbage_collector() -> None:

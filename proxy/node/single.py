@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from proxy.config.settings import Settings
+from proxy.local.tasks import Tasks
 from proxy.node import factory, welcome
 from proxy.node.engine import Engine
 from proxy.node.listeners import (
@@ -101,10 +102,9 @@ class SingleProcessNode:
                 self.public_url = url_of(public_listeners)
                 stack.push_async_callback(runner.cleanup)
                 await listen(runner, public_listeners)
-                usage_task = asyncio.create_task(
-                    record_usage_periodically(self.access_log, engine.dispatch), name="use"
-                )
-                stack.callback(usage_task.cancel)
+                tasks = Tasks()
+                tasks.start(record_usage_periodically(self.access_log, engine.dispatch), "usage")
+                stack.push_async_callback(tasks.close)
                 tune_garbage_collector()
                 self.not_ready = ""
                 self.urls = await welcome.example_urls(self.settings, self.public_url, engine.dispatch)

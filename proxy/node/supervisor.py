@@ -24,6 +24,7 @@ from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 from proxy.ipc.channel import Channel, Closed
 from proxy.ipc.producer_client import ProducerClient
+from proxy.local.tasks import Tasks
 from proxy.node import factory, welcome
 from proxy.node.child import Reload, Report, ReportRequest, Setup, StartFailed, Stop, socket_path
 from proxy.node.forked import Forked
@@ -65,7 +66,8 @@ class _Child:
     def __init__(self, process: asyncio.subprocess.Process | Forked, end: socket.socket) -> None:
         self.process = process
         self.channel = Channel(end)
-        self.ended = asyncio.create_task(process.wait(), name="child's end")
+        self._tasks = Tasks()
+        self.ended = self._tasks.start(process.wait(), "child's end")
         self._sending = asyncio.Lock()
         self._report_task: asyncio.Task[Report | None] | None = None
         self.answered = 0
@@ -114,7 +116,7 @@ class _Child:
         """The report of the process; None if it does not answer within `REPORT_TIMEOUT_S`. Concurrent callers share
         one request, and a cancelled caller does not cancel it."""
         if self._report_task is None or self._report_task.done():
-            self._report_task = asyncio.create_task(self._request_report(), name="report")
+            self._report_task = self._tasks.start(self._request_report(), "report")
         asking = self._report_task
         done, _ = await asyncio.wait({asking}, timeout=REPORT_TIMEOUT_S)
         return asking.result() if done and not asking.cancelled() else None
@@ -195,7 +197,7 @@ class Supervisor:
         for role in ("front", "back"):
             self._replaced.labels(role)
         self.not_ready = "it is starting"
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self.public_url = ""
         self.admin_url = ""
         self.urls: list[str] = []
@@ -232,9 +234,7 @@ class Supervisor:
             stack.push_async_callback(self._kill)
             if not await self._start(stop):
                 return
-            back, *fronts = [
-                asyncio.create_task(self._supervise(slot), name=slot.name) for slot in self._slots
-            ]
+            back, *fronts = [self._tasks.start(self._supervise(slot), slot.name) for slot in self._slots]
             try:
                 self.not_ready = ""
                 self.urls = await welcome.example_urls(self.settings, self.public_url, producer)
@@ -251,7 +251,7 @@ class Supervisor:
                 await self._drain(back, fronts)
             finally:
                 self.not_ready = "it is stopping"
-                await _cancel(back, *fronts, *self._tasks)
+                await self._tasks.close()
         self.log.info("stopped")
 
     def _make_slots(
@@ -359,9 +359,7 @@ class Supervisor:
         for slot in self._slots:
             slot.setup = replace(slot.setup, settings=self.settings)
             if slot.child is not None:
-                task = asyncio.create_task(slot.child.reload(self.settings), name="reload")
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._tasks.start(slot.child.reload(self.settings), "reload")
 
     async def _drain(self, back_task: asyncio.Task[None], front_tasks: list[asyncio.Task[None]]) -> None:
         """Stops the fronts first, because they need the back, which is still replaced if it dies. The back has the

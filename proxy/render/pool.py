@@ -36,6 +36,7 @@ from proxy.core.image.facts import Facts
 from proxy.core.image.formats import SNIFF_BYTES, Format, sniff
 from proxy.core.image.limits import InputLimits
 from proxy.core.transform.plan import Plan
+from proxy.local.tasks import Tasks
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Original
 from proxy.ports.rendering import OnPromote, Priority
@@ -87,7 +88,7 @@ class _Worker:
     def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
         self.process = process
         self.was_stopped = False
-        self.ended = asyncio.create_task(process.wait(), name="worker's end")
+        self.ended = Tasks().start(process.wait(), "worker's end")
         self._channel = channel
         self.jobs = 0
         self.rendered = 0
@@ -251,7 +252,7 @@ class Pool:
         self.limits = limits
         self._clock = clock
         self._queue: JobQueue[_Waiting] = JobQueue(len(_RANKS), probe_ranks=_PROBE + 1)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = Tasks()
         self._workers: set[_Worker] = set()
         self._alive: set[_Worker] = set()
         self._busy = 0
@@ -279,7 +280,7 @@ class Pool:
 
     async def start(self) -> Hello:
         """Starts the workers; returns what the least sheltered one said once all are up. Raises WorkerDied."""
-        self._tasks.append(asyncio.create_task(self._watch(), name="watch of the workers"))
+        self._tasks.start(self._watch(), "watch of the workers")
         try:
             started = await asyncio.gather(
                 *(_Worker.start(self._workers, *self._worker_limits) for _ in range(self._count))
@@ -288,14 +289,12 @@ class Pool:
             raise WorkerDied("no worker could be started; its own message is above") from None
         for worker, _ in started:
             self._alive.add(worker)
-            self._tasks.append(asyncio.create_task(self._serve(worker), name="worker"))
+            self._tasks.start(self._serve(worker), "worker")
         return max((hello for _, hello in started), key=lambda hello: len(hello.missing))
 
     async def close(self) -> None:
         """Kills the workers and fails what waits."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         affinity = self._queue.affinity()
         while (waiting := self._queue.take(affinity)) is not None:
             if not waiting.answer.done():
@@ -398,7 +397,7 @@ class Pool:
             self._queue.release(affinity)
 
     async def _wait_for_job_or_end(self, worker: _Worker) -> None:
-        more = asyncio.create_task(self._queue.wait(), name="next job")
+        more = self._tasks.start(self._queue.wait(), "next job")
         try:
             await asyncio.wait({more, worker.ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -13,6 +13,7 @@ from proxy.core.cache.keys import Entry, LastEvent
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.memo import Memo
+from proxy.local.tasks import Tasks
 from proxy.state.database import Database
 
 SCHEMA = """
@@ -41,7 +42,7 @@ class SqliteEntryIndex:
         self._pending: list[tuple[OriginalRef, Entry, str]] = []
         self._recent: Memo[str, None] = Memo(_RECENT)
         self._timer: asyncio.TimerHandle | None = None
-        self._flushing: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def note(self, ref: OriginalRef, entry: Entry, plan: str = "") -> None:
         if entry.key in self._recent:
@@ -104,9 +105,7 @@ class SqliteEntryIndex:
 
     def _start_flush(self) -> None:
         self._timer = None
-        task = asyncio.create_task(self.flush(), name="index")
-        self._flushing.add(task)
-        task.add_done_callback(self._flushing.discard)
+        self._tasks.start(self.flush(), "index")
 
 
 def _digest(ref: OriginalRef) -> bytes:

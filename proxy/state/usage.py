@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, date, datetime
 from typing import Protocol
 
+from proxy.local.tasks import Tasks
 from proxy.ports.clock import WallClock
 
 FLUSH_INTERVAL_S = 3600.0
@@ -32,11 +33,11 @@ class Usage:
         self._wall = wall
         self._keys: set[bytes] = set()
         self._written = 0
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
 
     def start(self) -> None:
         """Begins to write now and then."""
-        self._task = asyncio.create_task(self._flush_periodically(), name="usage")
+        self._tasks.start(self._flush_periodically(), "usage")
 
     def add(self, keys: Iterable[str]) -> None:
         """They were asked for today."""
@@ -53,9 +54,7 @@ class Usage:
 
     async def close(self) -> None:
         """Writes what is left."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.close()
         await self.flush()
 
     async def _flush_periodically(self) -> None:

@@ -28,6 +28,7 @@ from proxy.core.transform.operations import Transform
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.core.url.mounts import Rules, mount_named
 from proxy.core.url.target import checked_locator, checked_prefix
+from proxy.local.tasks import Tasks
 from proxy.ports.clock import Clock
 from proxy.ports.operations import JobStore
 from proxy.ports.originals import WritableSource
@@ -79,20 +80,17 @@ class Pregeneration:
         self._under_way: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._next: list[PregenerationTask] = []
         self._cancelled: set[int] = set()
-        self._loops: list[asyncio.Task[None]] = []
+        self._tasks = Tasks()
 
     def start(self, after: Callable[[], Awaitable[None]]) -> None:
         """Begins when `after` lets it, with what was left the last time."""
         self.wake()
         for work in (self._run, self._list_all):
-            self._loops.append(asyncio.create_task(self._keep_on(work, after), name="warming"))
+            self._tasks.start(self._keep_on(work, after), "pregeneration")
 
     async def close(self) -> None:
         """What is under way is done again after the next start."""
-        tasks = [*self._loops, *self._under_way.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
 
     async def add(self, spec: PregenerationSpec) -> str:
         """Takes a job on; returns its id. Raises what is wrong with it, or SourceUnavailable where it cannot be written
@@ -194,7 +192,7 @@ class Pregeneration:
         while self._next and len(self._under_way) < self._most:
             task = self._next.pop(0)
             place = task.job, task.number
-            self._under_way[place] = asyncio.create_task(self._do(task), name="warm")
+            self._under_way[place] = self._tasks.start(self._do(task), "pregenerate")
             self._under_way[place].add_done_callback(partial(self._end, place))
         return bool(self._next)
 

@@ -17,6 +17,7 @@ from proxy.core.cache.generations import Generations, Purge, PurgeScope
 from proxy.core.cache.keys import Entry
 from proxy.core.errors import CalotypeError, PurgeIncomplete
 from proxy.core.image.original import OriginalRef
+from proxy.local.tasks import Tasks
 from proxy.ports.clock import Clock, WallClock
 from proxy.ports.operations import (
     CdnPurge,
@@ -104,7 +105,7 @@ class Purges:
         self._order = asyncio.Lock()
         self._unwritten: list[Purge] = []
         self._owed: dict[PurgeScope, str] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def subscribe(self, name: str, follower: PurgeSubscriber) -> None:
         """The process of that name is told from now on, in place of the one before it. It believes nothing of what was
@@ -213,9 +214,7 @@ class Purges:
 
     async def close(self) -> None:
         """What is not deleted yet stays: nobody asks for it."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     async def _apply(self, purges: Sequence[Purge]) -> list[str]:
         """On disk, then here, then in every process that answers. What failed the last time is tried again."""
@@ -273,13 +272,11 @@ class Purges:
         ]
 
     def _start(self, purges: Sequence[Purge], deleting: _Deletion) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._delete(purges, deleting), name="purge")
-        self._tasks.add(task)
+        task = self._tasks.start(self._delete(purges, deleting), "purge")
         task.add_done_callback(self._end)
         return task
 
     def _end(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
             self._log.error("what was purged could not be deleted", reason=repr(failure))
 

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, NamedTuple, TypeVar, cast
 
 from proxy.core.errors import Draining, RenderTimeout
+from proxy.local.tasks import Tasks
 from proxy.ports.clock import Clock
 from proxy.ports.rendering import Priority
 
@@ -67,6 +68,7 @@ class Flights:
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._flights: dict[Hashable, Flight] = {}
+        self._tasks = Tasks()
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -130,7 +132,7 @@ class Flights:
         async def fly() -> object:
             return await work(flight)
 
-        flight.task = asyncio.create_task(fly(), name=f"flight {key}")
+        flight.task = self._tasks.start(fly(), f"flight {key}")
         self._flights[key] = flight
         flight.task.add_done_callback(lambda task: self._finish(key, flight, task))
         return flight
@@ -146,7 +148,4 @@ class Flights:
 
     async def close(self) -> None:
         """Cancels what is up and waits until it is down."""
-        tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from proxy.core.cache.delivery import Variant
 from proxy.core.image.formats import Format
+from proxy.local.tasks import Tasks
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import InstantTier, Tier
 
@@ -55,9 +56,8 @@ class _WriteBehind:
         self._queued_bytes = 0
         self._keys: asyncio.Queue[str | None] = asyncio.Queue()
         self._is_closing = False
-        self._writers = [
-            asyncio.create_task(self._write(), name=f"write behind {tier.name}") for _ in range(tier.writers)
-        ]
+        tasks = Tasks()
+        self._writers = [tasks.start(self._write(), f"write behind {tier.name}") for _ in range(tier.writers)]
 
     def peek(self, key: str) -> Variant | None:
         """What is queued."""

@@ -14,6 +14,7 @@ from proxy.core.cache.delivery import VersionCheck
 from proxy.core.cache.generations import PurgeScope
 from proxy.core.errors import CalotypeError
 from proxy.core.image.original import OriginalRef
+from proxy.local.tasks import Tasks
 from proxy.ports.clock import Clock
 from proxy.service.admin.purges import Purges
 from proxy.service.request.originals import Originals
@@ -61,7 +62,7 @@ class VersionChecks:
         self._looked: TtlCache[OriginalRef, _Looked] = TtlCache(
             MAX_REVALIDATED_BYTES, clock, lambda ref, _: (ref.key,)
         )
-        self._tasks: set[asyncio.Task[float]] = set()
+        self._tasks = Tasks()
 
     async def check(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
         """Until when `version` is met, after a look at the original where that is needed; not at all where the look has
@@ -81,9 +82,7 @@ class VersionChecks:
 
     async def close(self) -> None:
         """Ends what is under way."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     async def _look(self, ref: OriginalRef, deadline: float) -> float:
         """When a look began that knows all that was there when it was asked for; 0 if there was none in time."""
@@ -97,9 +96,7 @@ class VersionChecks:
         if rests or hangs:
             return 0.0
         if looked.coming is None:
-            looked.coming = asyncio.create_task(self._come(ref, looked), name=f"look {ref}")
-            self._tasks.add(looked.coming)
-            looked.coming.add_done_callback(self._tasks.discard)
+            looked.coming = self._tasks.start(self._come(ref, looked), f"revalidate {ref}")
         coming = looked.coming
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):

@@ -1,0 +1,47 @@
+"""Background tasks are kept while they run, and end with their owner."""
+
+import asyncio
+import gc
+import weakref
+
+from proxy.local.tasks import Tasks
+
+
+async def test_a_task_is_kept_until_it_is_done() -> None:
+    tasks, gate = Tasks(), asyncio.Event()
+
+    async def work() -> int:
+        await gate.wait()
+        return 7
+
+    task = weakref.ref(tasks.start(work(), "work"))
+    await asyncio.sleep(0)
+    gc.collect()
+    running = task()
+    assert running is not None
+    assert running.get_name() == "work"
+    gate.set()
+    assert await running == 7
+    await asyncio.sleep(0)
+    assert not tasks._tasks
+
+
+async def test_the_end_cancels_what_is_not_done_and_waits_for_it() -> None:
+    tasks, ended = Tasks(), []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append(True)
+
+    async def fail() -> None:
+        raise ValueError
+
+    cancelled, failed = tasks.start(work(), "work"), tasks.start(fail(), "fail")
+    await asyncio.sleep(0)
+    await tasks.close()
+    assert (cancelled.cancelled(), ended) == (True, [True])
+    assert isinstance(failed.exception(), ValueError)
+    await tasks.close()
