@@ -1,4 +1,4 @@
-"""The admin calls of a node that runs, for the command line."""
+"""A client for the operations API of a running node."""
 
 import re
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from proxy.config.settings import Settings
 
 CALL_S = 150.0
 _PARAMETER = re.compile(r"\bparameter (mount|original|prefix|url|preset|all)\b")
-"""What the commands have as flags of the same names."""
+"""Parameters that the commands have as flags of the same names."""
 
 
 class AdminClient:
-    """An async context. Raises ConfigError for what cannot be reached or is refused, in a line."""
+    """An async context manager. Raises ConfigError, with one line, if the node cannot be reached or refuses the call."""
 
     def __init__(self, settings: Settings, url: str | None, token: str | None = None) -> None:
-        """`url` and `token` are those of the node; by default this configuration's own."""
+        """`url` and `token` are those of the node; the defaults come from the configuration."""
         admin = settings.admin
         host = f"[{admin.host}]" if ":" in admin.host else admin.host
         self._url = (url or f"http://{host}:{admin.port}").rstrip("/")
@@ -41,7 +41,7 @@ class AdminClient:
         await self._session.close()
 
     async def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
-        """What it answers."""
+        """The JSON object of the response."""
         assert self._session is not None
         try:
             async with self._session.request(
@@ -53,9 +53,7 @@ class AdminClient:
         if answer.status >= 300:
             detail = _PARAMETER.sub(r"--\1", str(document.get("detail", answer.status)))
             if answer.status == 401:
-                detail = (
-                    f"--token: the node does not take it: {detail}" if self._headers else f"--token: {detail}"
-                )
+                detail = f"--token: the node refuses it: {detail}" if self._headers else f"--token: {detail}"
             open_ = "".join(f"\n  {line}" for line in document.get("open", ()))
             raise ConfigError(detail + open_)
         return document

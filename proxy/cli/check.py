@@ -1,4 +1,4 @@
-"""`calotype check`: reaches every part the configuration names, and says what is wrong and how to mend it."""
+"""`calotype check`: tests every part that the configuration names, and reports each problem with its cure."""
 
 import asyncio
 import json
@@ -29,26 +29,26 @@ from proxy.remote.s3 import S3Bucket
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.tiers.bucket import BucketTier, NoFlags
 
-PATIENCE_S = 20.0
+CHECK_TIMEOUT_S = 20.0
 
 
 class Finding(NamedTuple):
-    """One part, whether it works, and what there is to say of it."""
+    """The result for one part."""
 
     part: str
     ok: bool
     message: str
 
 
-class _AlwaysThere(NoFlags):
-    """Flags for trying where a redirect would lead."""
+class _AlwaysPresent(NoFlags):
+    """Presence flags for the test of redirects."""
 
     async def presence(self, key: str) -> Presence:
         return Presence.PRESENT
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Every part once, the configuration first: it has been read, or this would not run."""
+    """Tests every part once. The configuration is valid if this runs."""
     findings = [
         Finding("configuration", True, "valid"),
         *await _rendering(settings),
@@ -59,25 +59,27 @@ async def examine(settings: Settings) -> list[Finding]:
             findings.append(_directory(part, f"{part}.path", source.path, os.R_OK | os.X_OK))
         elif isinstance(source, HttpSection):
             hosts = sorted(factory.web_location(source).reached)
-            findings += [await _patiently(part, _host(part, host, settings, source)) for host in hosts]
+            findings += [await _within_timeout(part, _host(part, host, settings, source)) for host in hosts]
         else:
-            findings.append(await _patiently(part, _s3_source(part, source)))
+            findings.append(await _within_timeout(part, _s3_source(part, source)))
     if not settings.sources:
-        findings.append(Finding("sources", False, "none; add a [sources.NAME] table"))
+        findings.append(Finding("sources", False, "there is none; add a [sources.NAME] table"))
     findings.append(_disk(settings))
     if settings.cache.bucket.kind != "none":
-        findings.append(await _patiently("cache.bucket", _bucket(settings)))
+        findings.append(await _within_timeout("cache.bucket", _bucket(settings)))
     if settings.redis.url.get_secret_value():
-        findings.append(await _patiently("redis", _redis(settings)))
+        findings.append(await _within_timeout("redis", _redis(settings)))
     return findings
 
 
-async def _patiently(part: str, finding: Awaitable[Finding]) -> Finding:
+async def _within_timeout(part: str, finding: Awaitable[Finding]) -> Finding:
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
             return await finding
     except TimeoutError:
-        return Finding(part, False, f"no answer within {PATIENCE_S:.0f} s; is something in between?")
+        return Finding(
+            part, False, f"no answer within {CHECK_TIMEOUT_S:.0f} s; check the network and its firewalls"
+        )
 
 
 async def _rendering(settings: Settings) -> list[Finding]:
@@ -93,11 +95,7 @@ async def _rendering(settings: Settings) -> list[Finding]:
     formats = f"libvips {'.'.join(map(str, hello.libvips))}: {' '.join(hello.formats)}"
     if missing:
         formats += f"; not {' '.join(missing)}: install pyvips-binary"
-    whole = (
-        "whole"
-        if settings.render.sandbox != "off"
-        else "off: pictures are decoded with all rights of this user"
-    )
+    whole = "whole" if settings.render.sandbox != "off" else "off: workers have all permissions of this user"
     sandbox = factory.unsandboxed(hello) or whole
     return [Finding("formats", not missing, formats), Finding("sandbox", True, sandbox)]
 
@@ -106,8 +104,8 @@ def _directory(part: str, key: str, path: Path, mode: int) -> Finding:
     if not path.is_dir():
         return Finding(part, False, f"{path} is not a directory; create it or change {key}")
     if not os.access(path, mode):
-        wanted = "written" if mode & os.W_OK else "read"
-        return Finding(part, False, f"{path} cannot be {wanted} by this user; change its permissions")
+        access = "written" if mode & os.W_OK else "read"
+        return Finding(part, False, f"{path} cannot be {access} by this user; change its permissions")
     return Finding(part, True, str(path))
 
 
@@ -123,22 +121,26 @@ def _disk(settings: Settings) -> Finding:
     return Finding(part, True, f"{path} is writable")
 
 
-def _where(s3: S3Section) -> str:
+def _location(s3: S3Section) -> str:
     return f"bucket {s3.bucket} at {s3.endpoint_url or 'AWS'}"
 
 
 def _failed(part: str, where: str, failure: RemoteError) -> Finding:
-    mend = "" if isinstance(failure, RequestRefused) else f"; is {part}.endpoint_url right, and the store up?"
-    return Finding(part, False, f"{where}: {failure}{mend}")
+    cure = (
+        ""
+        if isinstance(failure, RequestRefused)
+        else f"; check {part}.endpoint_url and whether the store runs"
+    )
+    return Finding(part, False, f"{where}: {failure}{cure}")
 
 
 async def _s3_source(part: str, source: S3Section) -> Finding:
-    where = _where(source)
+    where = _location(source)
     try:
         async with factory.s3_bucket(source) as bucket:
             await bucket.check()
     except AccessDenied:
-        message = "reached, but may not be listed: a missing original and a forbidden one are both 404"
+        message = "reached, but listing is not permitted: 404 for a missing original and for a forbidden one"
         return Finding(part, True, f"{where}: {message}")
     except RemoteError as failure:
         return _failed(part, where, failure)
@@ -150,7 +152,7 @@ async def _host(part: str, host: str, settings: Settings, source: HttpSection) -
         async with factory.web(settings, source) as web:
             await web.check(host)
     except AddressNotAllowed as failure:
-        return Finding(part, False, f"{host}: {failure}; set {part}.allow_private if that is meant")
+        return Finding(part, False, f"{host}: {failure}; set {part}.allow_private to allow it")
     except RemoteError as failure:
         return Finding(part, False, f"{host}: {failure}")
     return Finding(part, True, f"{host}: reached")
@@ -161,20 +163,22 @@ async def _bucket(settings: Settings) -> Finding:
     bucket = settings.cache.bucket
     if bucket.kind == "directory":
         found = _directory(part, f"{part}.path", Path(bucket.path), os.R_OK | os.W_OK | os.X_OK)
-        return found if not found.ok else await _tried(part, str(bucket.path), settings, None)
+        return found if not found.ok else await _round_trip(part, str(bucket.path), settings, None)
     s3 = bucket.as_s3()
     try:
         async with factory.s3_bucket(s3) as opened:
-            return await _tried(part, _where(s3), settings, opened)
+            return await _round_trip(part, _location(s3), settings, opened)
     except AccessDenied:
-        return Finding(part, False, f"{_where(s3)}: these credentials may not write, read and list there")
+        return Finding(
+            part, False, f"{_location(s3)}: these credentials lack a permission to write, read or list"
+        )
     except RemoteError as failure:
-        return _failed(part, _where(s3), failure)
+        return _failed(part, _location(s3), failure)
 
 
-async def _tried(part: str, where: str, settings: Settings, s3: S3Bucket | None) -> Finding:
-    """Stores an object there, reads it back, goes where a redirect would lead, and removes it. Raises RemoteError."""
-    tier = factory.bucket(settings, s3, _AlwaysThere(), PrometheusMetrics())
+async def _round_trip(part: str, where: str, settings: Settings, s3: S3Bucket | None) -> Finding:
+    """Stores an object, reads it, follows a redirect to it, and removes it. Raises RemoteError."""
+    tier = factory.bucket(settings, s3, _AlwaysPresent(), PrometheusMetrics())
     assert tier is not None
     key, variant = secrets.token_hex(32), Variant(kind=Format.PNG, body=b"calotype check")
     name = tier.object_name(key, variant.kind)
@@ -183,10 +187,10 @@ async def _tried(part: str, where: str, settings: Settings, s3: S3Bucket | None)
     try:
         await tier.store(key, variant)
         if await tier.lookup(key, variant.kind) != variant:
-            return Finding(part, False, f"{where}: what was written there is not read back")
-        if settings.cache.bucket.delivery == "redirect" and not await _leads_there(tier, key, variant):
-            mend = "correct public_url" if settings.cache.bucket.public_url else "let signed URLs be read"
-            return Finding(part, False, f"{where}: clients sent there do not get the object; {mend}")
+            return Finding(part, False, f"{where}: the object that was written cannot be read")
+        if settings.cache.bucket.delivery == "redirect" and not await _redirect_works(tier, key, variant):
+            cure = "correct public_url" if settings.cache.bucket.public_url else "allow reads by signed URLs"
+            return Finding(part, False, f"{where}: a redirected client does not get the object; {cure}")
     finally:
         if s3 is not None:
             await s3.delete(name)
@@ -196,7 +200,7 @@ async def _tried(part: str, where: str, settings: Settings, s3: S3Bucket | None)
     return Finding(part, True, f"{where}: written and read")
 
 
-async def _leads_there(tier: BucketTier, key: str, variant: Variant) -> bool:
+async def _redirect_works(tier: BucketTier, key: str, variant: Variant) -> bool:
     location = await tier.location(key, Format.PNG, until_s=math.inf)
     try:
         async with aiohttp.ClientSession() as session, session.get(location) as answer:
@@ -214,21 +218,26 @@ async def _redis(settings: Settings) -> Finding:
     except (RedisFault, ConfigError) as failure:
         return Finding("redis", False, str(failure))
     if took_s > settings.redis.timeout:
-        message = f"answers in {took_s * 1000:.0f} ms, later than redis.timeout: it would not be waited for"
+        message = (
+            f"answers in {took_s * 1000:.0f} ms, longer than redis.timeout: the node would not wait for it"
+        )
         return Finding("redis", False, message)
     return Finding("redis", True, "written and read")
 
 
 @click.command(
     "check",
-    short_help="Validate the configuration, and reach every part.",
+    short_help="Validate the configuration and test every part.",
     epilog=example("calotype check --config shop.toml"),
 )
 @json_option
 @config_option
 @originals_option
 def command(config: Path | None, originals: Path | None, as_json: bool) -> None:
-    """Validate the configuration, try every format, reach every source and tier. Exit 0 if all is well."""
+    """Validate the configuration, and test every format, source and tier.
+
+    Exit 0 if every test succeeds, else 1.
+    """
 
     async def examined() -> list[Finding]:
         return await examine(settings_of(config, originals))

@@ -1,6 +1,7 @@
-"""The `calotype` command. A command is the module of its name here: it reads words, builds settings, calls a room, prints.
+"""The `calotype` command. A command is the module with its name: it reads arguments, builds settings, calls a room,
+and prints.
 
-Exit codes: 0 done, 1 something failed or is wrong, 2 the command line is, 130 broken off with Ctrl-C.
+Exit codes: 0 done, 1 an error, 2 a wrong command line, 130 Ctrl-C.
 """
 
 import signal
@@ -18,7 +19,7 @@ _INTERRUPTED = 128 + signal.SIGINT
 
 
 class _Program(click.Group):
-    """The commands under the program's name, however it was started, each imported when it is run. Ctrl-C is exit code 130."""
+    """The group of commands; each is imported when it runs."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
         return super().main(*args, **{"prog_name": "calotype", **extra})
@@ -49,6 +50,6 @@ class _Program(click.Group):
 def main() -> None:
     """Calotype: a self-hosted image CDN node.
 
-    URLs say what a picture should be, as in /w_400,h_300,c_fill,f_auto/photo.jpg; the node renders it once and
-    serves it from its tiers ever after.
+    A URL describes a variant, as in /w_400,h_300,c_fill,f_auto/photo.jpg. The node renders the variant once and then
+    serves it from its cache.
     """

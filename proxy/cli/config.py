@@ -1,4 +1,4 @@
-"""`calotype config`: every setting that counts, and where its value comes from."""
+"""`calotype config`: the effective settings, and the origin of each value."""
 
 import json
 import re
@@ -21,8 +21,8 @@ _FLAGS = {"cache.disk.path": "--cache", "sources.originals.path": "--originals"}
 
 
 class Value(NamedTuple):
-    """One setting: its dotted name, its value as TOML, its origin (default, file, environment, flag), and which file,
-    variable or flag that is. `means` tells what the node makes of an empty value."""
+    """One setting: its dotted name, its value as TOML, its origin (default, file, environment, flag), and the name of
+    that file, variable or flag. `means` is the effective value of an empty one."""
 
     name: str
     value: str
@@ -31,22 +31,22 @@ class Value(NamedTuple):
     means: str
 
     def line(self) -> str:
-        """Of a TOML file."""
+        """The setting as a line of a TOML file."""
         spelled = f"{self.origin} {self.where}".rstrip() + (f": {self.means}" if self.means else "")
         return f"{f'{self.name} = {self.value}':<50}  # {spelled}"
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The setting for JSON."""
         value = tomllib.loads(f"value = {self.value}")["value"]
         return {"value": value, "origin": self.origin, "where": self.where}
 
 
 def effective(settings: Settings, layers: Sequence[Layer]) -> list[Value]:
-    """All of them, in the order of config/default.toml; secrets are masked."""
+    """All settings in the order of config/default.toml, with secrets masked."""
     whole = settings.model_copy(update={"mounts": settings.named_mounts()})
     return [
-        Value(".".join(path), shown, *_origin(path, layers), _means(".".join(path), shown, settings))
-        for path, shown in _values(whole, ())
+        Value(".".join(path), text, *_origin(path, layers), _means(".".join(path), text, settings))
+        for path, text in _values(whole, ())
     ]
 
 
@@ -60,10 +60,10 @@ def _values(
         if isinstance(value, BaseModel | dict):
             yield from _values(value, path)
         else:
-            yield path, _shown(value, fields.get(name))
+            yield path, _text(value, fields.get(name))
 
 
-def _shown(value: object, field: FieldInfo | None) -> str:
+def _text(value: object, field: FieldInfo | None) -> str:
     is_duration = isinstance(value, int | float) and field is not None and isinstance(field.default, str)
     if is_duration and type(value) in (int, float):
         return toml(duration(value))  # type: ignore[arg-type]
@@ -71,9 +71,9 @@ def _shown(value: object, field: FieldInfo | None) -> str:
 
 
 def _masked(url: str) -> str:
-    """A URL may hold a password, or a token in its query."""
-    shown, mark, _ = _USER.sub(f"://{MASK}@", url, count=1).partition("?")
-    return f"{shown}?{MASK}" if mark else shown
+    """Masks the password and the query of a URL."""
+    masked, mark, _ = _USER.sub(f"://{MASK}@", url, count=1).partition("?")
+    return f"{masked}?{MASK}" if mark else masked
 
 
 def _origin(path: tuple[str, ...], layers: Sequence[Layer]) -> tuple[str, str]:
@@ -93,13 +93,13 @@ def _origin(path: tuple[str, ...], layers: Sequence[Layer]) -> tuple[str, str]:
     return "default", ""
 
 
-def _means(name: str, shown: str, settings: Settings) -> str:
+def _means(name: str, text: str, settings: Settings) -> str:
     try:
-        if name == "cache.disk.path" and shown == '""':
+        if name == "cache.disk.path" and text == '""':
             return str(settings.disk_path())
     except ConfigError:
-        return "must be set, for this user has no home directory"
-    return f"{settings.workers()}" if name == "render.workers" and shown == "0" else ""
+        return "must be set, because this user has no home directory"
+    return f"{settings.workers()}" if name == "render.workers" and text == "0" else ""
 
 
 @click.command(
@@ -110,9 +110,9 @@ def _means(name: str, shown: str, settings: Settings) -> str:
 @json_option
 @node_options
 def command(config: Path | None, originals: Path | None, flags: dict[str, Any], as_json: bool) -> None:
-    """Print every setting that counts, and whether its value comes from a default, a file, the environment or a flag.
+    """Print every setting, and whether its value comes from a default, a file, the environment or a flag.
 
-    The lines are those of a TOML file. Secrets are masked.
+    The output is a TOML file. Secrets are masked.
     """
     with one_line():
         values = effective(*traced_settings(config, originals, **flags))

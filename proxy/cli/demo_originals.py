@@ -1,6 +1,7 @@
-"""Paints the demo's originals, so that a first start has pictures to serve without a download.
+"""Paints the demo's originals, so that the demo needs no download.
 
-Run as `python -m proxy.cli.demo_originals DIRECTORY`, in a process of its own: the node itself never loads libvips.
+Runs as `python -m proxy.cli.demo_originals DIRECTORY` in a separate process, because the node itself never loads
+libvips.
 """
 
 import sys
@@ -13,7 +14,7 @@ RGB = tuple[int, int, int]
 
 
 def paint(directory: Path) -> None:
-    """Writes every original that `directory` lacks; the same pictures every time."""
+    """Writes every original that is missing in `directory`; the pictures are always the same."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, (painted, options) in ORIGINALS.items():
         path = directory / name
@@ -30,7 +31,7 @@ def _lake() -> pyvips.Image:
 
 
 def _tower() -> pyvips.Image:
-    """Lies on its side, as a camera held upright writes it: EXIF orientation 6 puts it right."""
+    """Stored rotated, as a camera held upright writes it, with EXIF orientation 6."""
     upright = _landscape(
         1200, 1800, seed=5, dusk=((16, 18, 60), (232, 92, 120)), near=(14, 10, 32), sun=(0.3, 0.36)
     )
@@ -42,12 +43,12 @@ def _tower() -> pyvips.Image:
 
 
 def _poppies() -> pyvips.Image:
-    """Reds and greens beyond sRGB, in Display P3."""
+    """Reds and greens outside sRGB, in Display P3."""
     width, height = 1800, 1200
     field = _mixed((20, 120, 40), (6, 60, 30), _noise(width, height, 90, seed=3))
     petals = hearts = pyvips.Image.black(width, height)
     for number in range(70):
-        # Steps of the plastic number spread points evenly, without a generator of chance.
+        # Multiples of the plastic number spread points evenly without random numbers.
         x, y = (
             int(number * 0.7548777 * width) % width,
             160 + int(number * 0.5698403 * height) % (height - 160),
@@ -62,7 +63,7 @@ def _poppies() -> pyvips.Image:
 
 
 def _bottle() -> pyvips.Image:
-    """A product cut out, with a soft shadow: straight alpha."""
+    """A cut-out product with a soft shadow: straight alpha."""
     width, height = 1200, 1600
     shape = (
         _box(width, height, 430, 520, 340, 880)
@@ -93,7 +94,7 @@ def _marble() -> pyvips.Image:
 
 
 def _orbit() -> pyvips.Image:
-    """Twenty frames of a moon going round."""
+    """Twenty frames of an orbiting moon."""
     size, count = 360, 20
     frames = []
     for number in range(count):
@@ -116,7 +117,7 @@ def _orbit() -> pyvips.Image:
 def _landscape(
     width: int, height: int, *, seed: int, dusk: tuple[RGB, RGB], near: RGB, sun: tuple[float, float]
 ) -> pyvips.Image:
-    """Ridges before a low sun over water."""
+    """Ridges in front of a low sun over water."""
     xy = pyvips.Image.xyz(width, height)
     x, y = xy[0], xy[1]
     horizon = int(height * 0.62)

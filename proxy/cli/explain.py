@@ -1,4 +1,4 @@
-"""`calotype explain`: what a URL means to a node of these settings."""
+"""`calotype explain`: explains a URL with the settings of a node."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from proxy.telemetry.metrics import PrometheusMetrics
 
 @click.command(
     "explain",
-    short_help="Tell what a URL means.",
+    short_help="Explain a URL.",
     epilog=example("calotype explain /w_100,f_auto/photo.jpg --accept image/webp --originals ~/Pictures"),
 )
 @click.argument("url")
@@ -25,19 +25,19 @@ from proxy.telemetry.metrics import PrometheusMetrics
 @originals_option
 @config_option
 def command(url: str, accept: str, as_json: bool, originals: Path | None, config: Path | None) -> None:
-    """Tell what URL means: its signature, original, transform, plan, cache key, and what was ignored or clamped.
+    """Explain URL: its signature, original, transform, plan and cache key, and ignored or clamped parameters.
 
-    Exit 1 if the node would refuse the URL. The output then has every reason, and all that can still be said.
+    Exit 1 if the node would refuse the URL. The output then has every reason, and the parts that are known.
     """
 
-    async def tell() -> dict[str, Any]:
+    async def explained() -> dict[str, Any]:
         settings = settings_of(config, originals)
         if not settings.sources:
             raise ConfigError("sources: give --originals DIR or --config FILE")
         async with Engine(settings, PrometheusMetrics(), silent_log(), disk=None, workers=1) as engine:
             return dict(await engine.explain(url, accept))
 
-    explanation = run(tell())
+    explanation = run(explained())
     if as_json:
         click.echo(json.dumps(explanation))
     for name, value in () if as_json else explanation.items():

@@ -1,5 +1,5 @@
-"""`calotype gc`: variants in the bucket that nobody needs, listed or removed: of originals that are gone, or that nobody
-has asked for since a day."""
+"""`calotype gc`: lists or removes unneeded variants in the bucket: those whose original is gone, and those that no
+client has requested since a given day."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ _AT_ONCE = 16
 
 
 class GcEntry(NamedTuple):
-    """An entry that nobody needs, and why."""
+    """An unneeded entry and the reason."""
 
     name: str
     reason: str
@@ -36,17 +36,17 @@ class GcEntry(NamedTuple):
 
 
 class GcReport(NamedTuple):
-    """How many entries were looked at, could not be looked at, and are needed by nobody."""
+    """The number of examined entries, of those that could not be examined, and the unneeded entries."""
 
-    looked_at: int
+    examined: int
     unknown: int
     found: list[GcEntry]
 
 
 async def collect(settings: Settings, *, gone: bool, unused_since: date | None, delete: bool) -> GcReport:
-    """Looks at every entry of the bucket; removes what nobody needs only if told to `delete`. Raises ConfigError."""
+    """Examines every entry of the bucket; removes unneeded ones only with `delete`. Raises ConfigError."""
     if settings.cache.bucket.kind == "none":
-        raise ConfigError("cache.bucket.kind: is none; there is nothing to tidy up")
+        raise ConfigError("cache.bucket.kind: is none; gc needs a bucket")
     with TemporaryDirectory(prefix="calotype-") as scratch:
         return await _collected(settings, Path(scratch), gone=gone, unused_since=unused_since, delete=delete)
 
@@ -61,7 +61,7 @@ async def _collected(
         try:
             return await _Collector(engine, bucket, gone=gone, delete=delete).run(unused_since)
         except ObjectStoreError as fault:
-            raise ConfigError(f"cache.bucket: it cannot be listed ({fault.kind})") from None
+            raise ConfigError(f"cache.bucket: cannot be listed ({fault.kind})") from None
 
 
 class _Collector:
@@ -74,7 +74,7 @@ class _Collector:
         self._tasks = Tasks()
         self._used: set[bytes] = set()
         self._since: date | None = None
-        self._looked_at = self._unknown = 0
+        self._examined = self._unknown = 0
         self._found: list[GcEntry] = []
 
     async def run(self, since: date | None) -> GcReport:
@@ -82,39 +82,39 @@ class _Collector:
             self._used, first = await used_since(self._bucket, since)
             if first is None or first > since:
                 raise ConfigError(
-                    f"--unused-since: what was asked for is known only since {first}; choose that day or a later one"
+                    f"--unused-since: usage is recorded since {first}; choose that day or a later one"
                     if first
-                    else "--unused-since: no node has noted yet what was asked for; try again in some days"
+                    else "--unused-since: no node has recorded usage yet; try again in some days"
                 )
             self._since = since
         failed = ""
-        with progress_bar("looking", None) as shown:
+        with progress_bar("examining", None) as bar:
             async with asyncio.TaskGroup() as group:
-                seats = asyncio.Semaphore(_AT_ONCE)
+                limit = asyncio.Semaphore(_AT_ONCE)
 
-                async def look(stored: Stored) -> None:
+                async def examine(stored: Stored) -> None:
                     try:
-                        await self._look(stored)
+                        await self._examine(stored)
                     finally:
-                        seats.release()
+                        limit.release()
 
                 try:
                     async for stored in self._bucket.stored():
-                        await seats.acquire()
-                        group.create_task(look(stored))
-                        shown.set(done=self._looked_at, total=self._looked_at + 1, failed=self._unknown)
+                        await limit.acquire()
+                        group.create_task(examine(stored))
+                        bar.set(done=self._examined, total=self._examined + 1, failed=self._unknown)
                 except ObjectStoreError as fault:
                     failed = fault.kind
         if failed:
             raise ObjectStoreError(failed)
-        return GcReport(self._looked_at, self._unknown, sorted(self._found))
+        return GcReport(self._examined, self._unknown, sorted(self._found))
 
-    async def _look(self, stored: Stored) -> None:
-        self._looked_at += 1
-        reason = self._unused(stored)
+    async def _examine(self, stored: Stored) -> None:
+        self._examined += 1
+        reason = self._unused_reason(stored)
         if not reason and self._gone:
             try:
-                reason = await self._of_nobody(stored)
+                reason = await self._gone_reason(stored)
             except (ObjectStoreError, CalotypeError):
                 self._unknown += 1
                 return
@@ -123,19 +123,19 @@ class _Collector:
             name = self._bucket.object_name(stored.key, stored.kind)
             self._found.append(GcEntry(name, reason, removed))
 
-    def _unused(self, stored: Stored) -> str:
-        """Facts are a few bytes that spare a fetch, and are asked for unseen: they go with their original."""
+    def _unused_reason(self, stored: Stored) -> str:
+        """Facts are not removed as unused: they are small, save a fetch, and their use is not recorded."""
         if self._since is None or stored.kind is None or bytes.fromhex(stored.key) in self._used:
             return ""
         day = datetime.fromtimestamp(stored.stored_s, UTC).date()
-        return f"not asked for since {self._since}" if day < self._since else ""
+        return f"not requested since {self._since}" if day < self._since else ""
 
-    async def _of_nobody(self, stored: Stored) -> str:
+    async def _gone_reason(self, stored: Stored) -> str:
         ref = await self._bucket.original_of(stored.key, stored.kind)
         if ref is None:
             return ""
         if ref.source not in self._sources:
-            return ""  # Perhaps another configuration's, in the same bucket.
+            return ""  # It may belong to another configuration with the same bucket.
         if ref not in self._originals:
             self._originals[ref] = self._tasks.start(
                 self._sources[ref.source].exists(ref.key), f"look for {ref}"
@@ -148,27 +148,27 @@ class _Collector:
     short_help="List or remove unneeded variants of the bucket.",
     epilog=example("calotype gc --gone --unused-since 2026-06-01 --config shop.toml"),
 )
-@click.option("--gone", is_flag=True, help="Variants whose original is gone.")
+@click.option("--gone", is_flag=True, help="Variants whose original does not exist any more.")
 @click.option(
     "--unused-since",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="Variants that nobody has asked any node for since this day.",
+    help="Variants that no client has requested from any node since this day.",
 )
-@click.option("--delete", is_flag=True, help="Remove them; without it they are only listed.")
+@click.option("--delete", is_flag=True, help="Remove the variants instead of listing them.")
 @json_option
 @config_option
 def command(
     gone: bool, unused_since: datetime | None, delete: bool, as_json: bool, config: Path | None
 ) -> None:
-    """List, or remove, variants in the bucket whose original is gone, or that no client asks for."""
+    """List or remove variants in the bucket whose original is gone or that no client requests."""
     if not gone and unused_since is None:
         raise click.UsageError("give --gone, --unused-since or both")
 
-    async def tidy() -> GcReport:
+    async def collected_report() -> GcReport:
         since = None if unused_since is None else unused_since.date()
         return await collect(settings_of(config), gone=gone, unused_since=since, delete=delete)
 
-    collected = run(tidy())
+    collected = run(collected_report())
     removed = sum(found.is_removed for found in collected.found)
     if as_json:
         click.echo(
@@ -178,8 +178,8 @@ def command(
         click.echo(f"{'removed' if found.is_removed else 'unneeded'}  {found.name}: {found.reason}")
     summary = f"{removed} removed" if delete else "add --delete to remove them"
     click.echo(
-        f"{len(collected.found)} of {collected.looked_at} entries are needed by nobody; {summary}"
-        + (f"; {collected.unknown} could not be looked at" if collected.unknown else ""),
+        f"{len(collected.found)} of {collected.examined} entries are unneeded; {summary}"
+        + (f"; {collected.unknown} could not be examined" if collected.unknown else ""),
         err=True,
     )
     sys.exit(1 if collected.unknown or (delete and removed < len(collected.found)) else 0)

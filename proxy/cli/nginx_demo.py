@@ -1,6 +1,6 @@
-"""`./run front`: the real nginx with the configuration of nginx/ and a certificate of its own, before a demo node.
+"""`./run front`: a demo node behind nginx, with the configuration of nginx/ and a certificate of its own.
 
-What an engineer edits in nginx/site/ is written here for one machine and unprivileged ports; all else is used as it is.
+The files of nginx/site/ are written for one machine and unprivileged ports; all other files are used unchanged.
 """
 
 import os
@@ -23,12 +23,12 @@ from proxy.config.shipped import nginx_folder
 
 NGINX = nginx_folder()
 STOP_S = 20.0
-_ENDED = "front: nginx or the node has ended; its own message is above"
-_SHOWN = ("t_card/lake.jpg", "w_1280,h_320,c_fill,g_0.7:0.4/lake.jpg", "w_200,f_auto/orbit.gif")
+_ENDED = "front: nginx or the node has ended; see its message above"
+_EXAMPLES = ("t_card/lake.jpg", "w_1280,h_320,c_fill,g_0.7:0.4/lake.jpg", "w_200,f_auto/orbit.gif")
 
 
 class Ports(NamedTuple):
-    """Where nginx listens on loopback; `clear` serves the pictures without TLS, 0 not at all."""
+    """Loopback ports of nginx; `clear` serves pictures without TLS, 0 disables it."""
 
     https: int = 8443
     http: int = 8088
@@ -39,12 +39,12 @@ class Ports(NamedTuple):
 def arrange(
     folder: Path, hot: Path, ports: Ports, nodes: Sequence[str], more: Mapping[str, str] | None = None
 ) -> Path:
-    """Writes a whole configuration below `folder`, with the micro-cache at `hot`, before `nodes` as nginx names servers;
-    `more` replaces files of site/ by name. Returns the file to start nginx with."""
+    """Writes a complete configuration below `folder`, with the micro-cache at `hot`. `nodes` are servers in nginx's
+    notation; `more` replaces files of site/ by name. Returns the file to start nginx with."""
     shutil.copytree(NGINX, folder, dirs_exist_ok=True)
     site = folder / "site"
     clear = f"listen 127.0.0.1:{ports.clear} backlog=4096 sndbuf=256k;\n" if ports.clear else ""
-    # What runs as root would hand over to a user who cannot read this folder.
+    # nginx started by root would switch to a user without access to this folder.
     user = "user root;\n" if os.geteuid() == 0 else ""
     written = {
         "machine": f"{user}worker_processes auto;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log alert;\n",
@@ -85,7 +85,7 @@ subjectKeyIdentifier = hash
 
 
 def _certify(site: Path) -> None:
-    """A certificate for this machine's own eyes, which can sign no other."""
+    """Writes a self-signed certificate for localhost that cannot sign others."""
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
@@ -105,7 +105,7 @@ def nginx(configuration: Path, *more: str) -> list[str]:
 
 @contextmanager
 def _running(command: Sequence[str], number: signal.Signals) -> Iterator[subprocess.Popen[bytes]]:
-    """`command` until the block ends, which ends it with the signal `number`."""
+    """Runs `command` until the block ends, then stops it with the signal `number`."""
     process = subprocess.Popen(command)
     try:
         yield process
@@ -117,7 +117,7 @@ def _running(command: Sequence[str], number: signal.Signals) -> Iterator[subproc
 
 
 def _await(process: subprocess.Popen[bytes], local: str, stopped: Callable[[], bool]) -> None:
-    """Until `local`, a port and a path, is answered well; raises SystemExit where `process` ends before."""
+    """Waits until `local`, a port and a path, answers successfully. Raises SystemExit if `process` ends first."""
     while process.poll() is None and not stopped():
         with suppress(OSError), urlopen(f"http://127.0.0.1:{local}", timeout=2):
             return
@@ -127,7 +127,8 @@ def _await(process: subprocess.Popen[bytes], local: str, stopped: Callable[[], b
 
 
 def _free(given: Mapping[str, int]) -> dict[str, int]:
-    """The ports `asked` for by the names of their options, a free one for 0; raises SystemExit where one is taken."""
+    """The given ports by the names of their options, with a free port for each 0. Raises SystemExit if a port is in
+    use."""
     found: dict[str, int] = {}
     with ExitStack() as stack:
         for option, port in given.items():
@@ -138,7 +139,7 @@ def _free(given: Mapping[str, int]) -> dict[str, int]:
                 made.listen()
             except OSError as fault:
                 raise SystemExit(
-                    f"front: cannot listen on port {port}: {fault.strerror}; {option} names another, 0 a free one"
+                    f"front: cannot listen on port {port}: {fault.strerror}; use {option}, where 0 takes a free port"
                 ) from None
             found[option] = made.getsockname()[1]
     return found
@@ -151,9 +152,9 @@ _PORT = click.IntRange(0, 65535)
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nExample:\n  ./run front --https-port 9443 --admin-port 0",
 )
-@click.option("--https-port", default=Ports().https, type=_PORT, help="Port of the pictures (8443).")
-@click.option("--http-port", default=Ports().http, type=_PORT, help="Port that leads there (8088).")
-@click.option("--status-port", default=Ports().status, type=_PORT, help="Port of nginx's own status (8089).")
+@click.option("--https-port", default=Ports().https, type=_PORT, help="HTTPS port of the pictures (8443).")
+@click.option("--http-port", default=Ports().http, type=_PORT, help="Port that redirects to HTTPS (8088).")
+@click.option("--status-port", default=Ports().status, type=_PORT, help="Port of nginx's status page (8089).")
 @click.option(
     "--admin-port",
     default=8081,
@@ -162,14 +163,14 @@ _PORT = click.IntRange(0, 65535)
     help="Port of the node's admin listener (8081).",
 )
 def main(https_port: int, http_port: int, status_port: int, admin_port: int) -> None:
-    """The demo behind nginx, on ports of loopback; 0 takes a free one."""
+    """Run the demo behind nginx on loopback ports; 0 takes a free port."""
     if shutil.which("nginx") is None or shutil.which("openssl") is None:
         raise SystemExit("front: nginx and openssl are needed; as root: apt-get install nginx openssl")
     given = {"--https-port": https_port, "--http-port": http_port, "--status-port": status_port}
     *of_nginx, admin_port = _free({**given, "--admin-port": admin_port}).values()
     ports = Ports(*of_nginx)
     stopped = _stopping()
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (for names of our own)
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (a temporary directory)
     with (
         tempfile.TemporaryDirectory(prefix="calotype-") as made,
         tempfile.TemporaryDirectory(prefix="calotype-", dir=memory) as hot,
@@ -194,16 +195,16 @@ def main(https_port: int, http_port: int, status_port: int, admin_port: int) -> 
 
 
 def _announce(folder: Path, ports: Ports) -> None:
-    print("\nThe same through nginx, with a certificate that no browser knows (curl -k):\n")
-    for below in _SHOWN:
+    print("\nThe demo through nginx, with a self-signed certificate (curl -k):\n")
+    for below in _EXAMPLES:
         print(f"  https://localhost:{ports.https}/{below}")
-    print(f"\n  http://localhost:{ports.http}/  leads there")
+    print(f"\n  http://localhost:{ports.http}/  redirects to HTTPS")
     print(f"  http://localhost:{ports.status}/nginx_status")
     print(f"\nConfiguration and log: {folder}    Stop: Ctrl-C\n", flush=True)
 
 
 def _stopping() -> Callable[[], bool]:
-    """Whether a signal has come, from now on."""
+    """A function that tells whether a stop signal has arrived."""
     signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, _: signals.append(number))

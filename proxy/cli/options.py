@@ -1,4 +1,4 @@
-"""What the commands of the command line share: their options, how they read settings, and how they end."""
+"""Options that commands share, and how commands read settings and report errors."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -22,17 +22,17 @@ config_option = click.option(
     "--config",
     "config",
     type=click.Path(path_type=Path),
-    help="TOML file with the settings; CALOTYPE_CONFIG names it too.",
+    help="TOML file with the settings. Default: the value of CALOTYPE_CONFIG.",
 )
 originals_option = click.option(
-    "--originals", type=_EXISTING_DIR, help="Serve the pictures of this directory, without a configuration."
+    "--originals", type=_EXISTING_DIR, help="Directory of the originals; needs no configuration."
 )
 
 
 token_option = click.option(
-    "--token", help="Token of the node's admin listener; else admin.token of this configuration."
+    "--token", help="Token for the node's admin listener. Default: admin.token of the configuration."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def settings_of(config: Path | None, originals: Path | None = None, **flags: Any) -> Settings:
@@ -46,9 +46,7 @@ def traced_settings(
         flags["sources"] = {"originals": {"path": str(originals)}}
     settings, layers = traced(config, {section: values for section, values in flags.items() if values})
     if originals is not None and all(m.source != "originals" for m in settings.named_mounts().values()):
-        raise ConfigError(
-            '--originals: the configuration mounts other sources; give one source = "originals"'
-        )
+        raise ConfigError('--originals: no mount of the configuration has source = "originals"; add one')
     return settings, layers
 
 
@@ -58,7 +56,7 @@ def given(**values: object) -> dict[str, object]:
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """What is wrong becomes one line and exit code 1."""
+    """Reports an error as one line with exit code 1."""
     try:
         yield
     except CalotypeError as failure:
@@ -68,7 +66,7 @@ def one_line() -> Iterator[None]:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """`work` to its end, on uvloop where it is installed."""
+    """Runs `work` to its end, on uvloop if it is installed."""
     with one_line(), asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(work)
 
@@ -86,12 +84,12 @@ class Duration(click.ParamType[float]):
 
 
 def example(line: str) -> str:
-    """As it is typed, on one line."""
+    """An example for the help text, on one line."""
     return f"\b\nExample:\n  {line}"
 
 
 def node_options(command: Callable[..., None]) -> Callable[..., None]:
-    """What a node's settings take from the command line; the command gets `flags`, by section."""
+    """The options for settings of a node; the command receives them as `flags`, by section."""
 
     @wraps(command)
     def sectioned(
@@ -117,12 +115,12 @@ def node_options(command: Callable[..., None]) -> Callable[..., None]:
 def sign_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--session", default="", help="Sign for this value of the session cookie or header."),
-        click.option("--domain", default="", help="Sign for pages of this host and those below it."),
+        click.option("--domain", default="", help="Sign for pages of this domain and its subdomains."),
         click.option(
-            "--expires", "seconds", type=Duration(), help="Sign for so long from now, as in 30m, 1h, 7d."
+            "--expires", "seconds", type=Duration(), help="Validity from now on, such as 30m, 1h or 7d."
         ),
-        click.option("--key", "key_id", help="Id of the key to sign with, and name it in the URL."),
-        click.option("--mount", help="Name of the mount, where there are several."),
+        click.option("--key", "key_id", help="Id of the signing key; the URL then names it."),
+        click.option("--mount", help="Name of the mount; required if there are several."),
     ):
         command = option(command)
     return command

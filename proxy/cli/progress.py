@@ -1,4 +1,4 @@
-"""A bar on standard error for what takes its time: how far, how fast, how long still."""
+"""A progress bar on standard error: position, speed and remaining time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class ProgressBar:
-    """One thing in its parts, some of which may fail."""
+    """The progress of one task of many items."""
 
     def __init__(self, progress: "Progress", task: "TaskID") -> None:
         self._progress = progress
@@ -17,19 +17,19 @@ class ProgressBar:
         self._failed = 0
 
     def advance(self, *, failed: bool = False) -> None:
-        """One more is over."""
+        """Counts one more item."""
         self._failed += failed
         self._progress.update(self._task, advance=1)
         self._show()
 
     def set(self, *, done: int, total: int, failed: int) -> None:
-        """So many are over, of so many."""
+        """Sets the counts."""
         self._failed = failed
         self._progress.update(self._task, completed=done, total=total)
         self._show()
 
-    def say(self, line: str) -> None:
-        """A line above the bar."""
+    def print(self, line: str) -> None:
+        """Prints a line above the bar."""
         self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _show(self) -> None:
@@ -40,7 +40,7 @@ class ProgressBar:
 
 @contextmanager
 def progress_bar(doing: str, total: int | None) -> Iterator[ProgressBar]:
-    """Shown as long as the context is; `total` is None while nobody knows."""
+    """Shows a bar while the context is open; `total` is None while it is unknown."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

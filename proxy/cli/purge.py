@@ -1,4 +1,4 @@
-"""`calotype purge`: has a running node purge."""
+"""`calotype purge`: purges cached variants through a running node."""
 
 import json
 from pathlib import Path
@@ -13,16 +13,16 @@ from proxy.config.errors import ConfigError
 
 @click.command(
     "purge",
-    short_help="Have no node serve what was made before.",
+    short_help="Purge cached variants on all nodes.",
     epilog=example("calotype purge --original shoes/red.jpg --config shop.toml"),
 )
-@click.option("--original", help="All of this original, which is then fetched anew.")
-@click.option("--prefix", help="All originals whose keys begin so.")
-@click.option("--url", help="What is at this URL, in every format.")
-@click.option("--preset", help="What this preset makes, of all originals.")
-@click.option("--all", "everything", is_flag=True, help="Everything.")
-@click.option("--mount", help="Name of the mount, where there are several.")
-@click.option("--node", help="Admin URL of a running node; else that of admin.host and admin.port.")
+@click.option("--original", help="Purge all variants of this original, and fetch it again.")
+@click.option("--prefix", help="Purge all originals whose keys begin with this prefix.")
+@click.option("--url", help="Purge the variant at this URL, in every format.")
+@click.option("--preset", help="Purge the variants of this preset, of all originals.")
+@click.option("--all", "everything", is_flag=True, help="Purge everything.")
+@click.option("--mount", help="Name of the mount; required if there are several.")
+@click.option("--node", help="Admin URL of a running node. Default: admin.host and admin.port.")
 @token_option
 @json_option
 @config_option
@@ -32,13 +32,13 @@ def command(
     token: str | None,
     as_json: bool,
     config: Path | None,
-    **what: str | None,
+    **scope: str | None,
 ) -> None:
-    """Have no node serve any more what was made before.
+    """Purge cached variants on all nodes.
 
-    A node tells the others. Exit 1 where not every node has confirmed; the lines say which.
+    The node informs the other nodes. Exit 1 if not every node has confirmed; the error lists those that have not.
     """
-    body = {name: value for name, value in what.items() if value is not None}
+    body = {name: value for name, value in scope.items() if value is not None}
     if everything:
         body["all"] = True  # type: ignore[assignment]
 
@@ -53,5 +53,5 @@ def command(
         click.echo(json.dumps(answer))
         return
     tiers = ", ".join(f"{name} {count}" for name, count in answer["tiers"].items())
-    behind = f"; {answer['behind']} more are being removed" if answer["behind"] else ""
-    click.echo(f"purged: {answer['removed']} entries removed{f' ({tiers})' if tiers else ''}{behind}")
+    pending = f"; {answer['behind']} more are being removed" if answer["behind"] else ""
+    click.echo(f"purged: {answer['removed']} entries removed{f' ({tiers})' if tiers else ''}{pending}")

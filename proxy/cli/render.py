@@ -1,4 +1,4 @@
-"""`calotype render`: one picture or a directory of them through the engine, without a server."""
+"""`calotype render`: renders a picture or a directory of pictures without a server."""
 
 import asyncio
 import json
@@ -48,20 +48,21 @@ _OTHER_SUFFIXES = frozenset(
 async def render(
     settings: Settings, source: Path, transform: str, out: Path | None, *, as_json: bool = False
 ) -> int:
-    """Renders `source` to `out`; returns how many pictures failed, each told in a line on standard error, as is what was
-    made, `as_json` in an object a line. Raises ConfigError and what is wrong with the transform or the picture."""
+    """Renders `source` to `out`; returns the number of failed pictures. Standard error has one line for each variant
+    and for each failure, with `as_json` one JSON object. Raises ConfigError, or the error of the transform or the
+    picture."""
     presets = settings.parsed_presets()
     requested = parse_tokens(transform, presets).transform(presets)
     if source != STANDARD and source.is_dir():
         return await _render_all(settings, source.resolve(), requested, _folder(source, out), as_json=as_json)
     if out is not None and out.is_dir():
-        raise ConfigError("-o: is a directory; name a file, as INPUT is one")
+        raise ConfigError("-o: is a directory; name a file, because INPUT is a file")
     if out in (None, STANDARD):
         if sys.stdout.isatty():
-            raise ConfigError("-o: name a file; a terminal shows no picture")
+            raise ConfigError("-o: name a file; standard output is a terminal")
     else:
         requested = _of_suffix(requested, out.suffix.lower())
-    with _at_hand(source, int(settings.limits.original_max_bytes)) as file:
+    with _input_file(source, int(settings.limits.original_max_bytes)) as file:
         async with _engine(settings, file.parent, workers=1) as engine:
             made = await _deliver(engine, file.name, requested)
     try:
@@ -79,8 +80,8 @@ async def render(
 
 
 def _of_suffix(requested: Transform, suffix: str) -> Transform:
-    """`asked` in the format of the output's suffix, where it names none itself; raises ConfigError where the two
-    contradict each other."""
+    """The transform with the format of the output's suffix if it has none. Raises ConfigError if both contradict each
+    other."""
     of_suffix = _BY_SUFFIX.get(suffix)
     if isinstance(requested.format, Format):
         if (of_suffix or requested.format) is not requested.format or suffix in _OTHER_SUFFIXES:
@@ -88,29 +89,29 @@ def _of_suffix(requested: Transform, suffix: str) -> Transform:
         return requested
     if of_suffix is None and suffix:
         known = ", ".join(sorted(_BY_SUFFIX))
-        raise ConfigError(f"-o: no format has this suffix; there are {known}, or name a format with f_")
+        raise ConfigError(f"-o: no format has this suffix; use {known}, or set the format with f_")
     return replace(requested, format=of_suffix or requested.format)
 
 
 def _folder(source: Path, out: Path | None) -> Path:
     if out is None:
-        raise ConfigError("-o: name the directory to write to, as INPUT is one")
+        raise ConfigError("-o: name a directory, because INPUT is a directory")
     if out == STANDARD or (out.exists() and not out.is_dir()):
-        raise ConfigError("-o: must be a directory, as INPUT is one")
+        raise ConfigError("-o: must be a directory, because INPUT is a directory")
     if out.resolve() == source.resolve():
-        raise ConfigError("-o: must be another directory than INPUT, whose pictures would be replaced")
+        raise ConfigError("-o: must differ from INPUT, whose pictures would be replaced")
     return out
 
 
 @contextmanager
-def _at_hand(source: Path, most_bytes: int) -> Iterator[Path]:
-    """The file to render; what comes by standard input has none yet."""
+def _input_file(source: Path, max_bytes: int) -> Iterator[Path]:
+    """The file to render; standard input is copied to a temporary file."""
     if source != STANDARD:
         yield source.resolve()
         return
     with TemporaryDirectory(prefix="calotype-") as folder:
         file = Path(folder, "input")
-        file.write_bytes(sys.stdin.buffer.read(most_bytes + 1))
+        file.write_bytes(sys.stdin.buffer.read(max_bytes + 1))
         yield file
 
 
@@ -119,17 +120,17 @@ async def _render_all(
 ) -> int:
     pictures = list(_pictures(source, out.resolve()))
     shared = Counter(path.with_suffix("") for path in pictures)
-    waiting = iter(pictures)
+    pending = iter(pictures)
     failed = 0
-    with progress_bar("rendering", len(pictures)) as shown:
+    with progress_bar("rendering", len(pictures)) as bar:
 
         async def work(engine: Engine) -> None:
             nonlocal failed
-            for path in waiting:
+            for path in pending:
                 key = path.relative_to(source).as_posix()
                 try:
                     made = await _deliver(engine, key, requested)
-                    # Two originals that differ in their suffix alone keep it, or one would overwrite the other.
+                    # Originals that differ in their suffix only keep it in the name, to get different outputs.
                     stem = path.name if shared[path.with_suffix("")] > 1 else path.stem
                     folder = out / path.relative_to(source).parent
                     path_out = folder / f"{stem}.{TRAITS[made.facts.format].suffix}"
@@ -137,11 +138,11 @@ async def _render_all(
                 except (CalotypeError, OSError) as failure:
                     failed += 1
                     reason = _reason(failure)
-                    shown.say(json.dumps({"input": key, "error": reason}) if as_json else f"{key}: {reason}")
-                    shown.advance(failed=True)
+                    bar.print(json.dumps({"input": key, "error": reason}) if as_json else f"{key}: {reason}")
+                    bar.advance(failed=True)
                 else:
-                    shown.say(made.line(str(path_out), as_json=as_json))
-                    shown.advance()
+                    bar.print(made.line(str(path_out), as_json=as_json))
+                    bar.advance()
 
         async with _engine(settings, source) as engine, asyncio.TaskGroup() as group:
             for _ in range(2 * settings.workers()):
@@ -153,19 +154,19 @@ async def _render_all(
 
 
 def _engine(settings: Settings, root: Path, *, workers: int | None = None) -> Engine:
-    lone = settings.model_copy(update={"sources": {_SOURCE: DirectorySection(path=root)}, "mounts": {}})
-    return Engine(lone, PrometheusMetrics(), silent_log(), disk=None, workers=workers)
+    of_input = settings.model_copy(update={"sources": {_SOURCE: DirectorySection(path=root)}, "mounts": {}})
+    return Engine(of_input, PrometheusMetrics(), silent_log(), disk=None, workers=workers)
 
 
-class _Made(NamedTuple):
-    """A variant, what is read in its header, and how long it took."""
+class _RenderedVariant(NamedTuple):
+    """A variant, the facts of its header, and the time it took in seconds."""
 
     body: bytes
     facts: Facts
     seconds: float
 
     def line(self, out: str, *, as_json: bool) -> str:
-        """That it was written to `out`."""
+        """The message that the variant was written to `out`."""
         facts = self.facts
         if as_json:
             return json.dumps(
@@ -186,24 +187,24 @@ class _Made(NamedTuple):
         )
 
 
-async def _deliver(engine: Engine, key: str, requested: Transform) -> _Made:
-    # Nobody negotiates here: f_auto is the best the configuration has.
+async def _deliver(engine: Engine, key: str, requested: Transform) -> _RenderedVariant:
+    # There is no Accept header: f_auto negotiates as if every format of formats.auto were accepted.
     modern = frozenset(engine.settings.formats.auto) - {Format.JPEG}
     most_px = engine.settings.limits.output_max_side
-    wanted = VariantRequest(OriginalRef(_SOURCE, key), requested, modern, most_px)
-    # The deadline bounds a request's wait; here there is only the render's own timeout.
+    request = VariantRequest(OriginalRef(_SOURCE, key), requested, modern, most_px)
+    # No client waits: only render.timeout limits the render.
     began_s = engine.clock()
     deadline = began_s + 3600
-    delivered = await engine.produce.variant(wanted, deadline=deadline, redirect_until_s=0)
+    delivered = await engine.produce.variant(request, deadline=deadline, redirect_until_s=0)
     took_s = engine.clock() - began_s
     assert delivered.variant is not None
     body = delivered.variant.body
     with TemporaryFile() as file:
         file.write(body)
         file.flush()
-        with closing(OpenFile(os.dup(file.fileno()), wanted.ref, "")) as opened:
+        with closing(OpenFile(os.dup(file.fileno()), request.ref, "")) as opened:
             facts = await engine.pool.probe(opened, deadline=deadline)
-    return _Made(body, facts, took_s)
+    return _RenderedVariant(body, facts, took_s)
 
 
 def _pictures(source: Path, out: Path) -> Iterator[Path]:
@@ -246,10 +247,10 @@ def _reason(failure: Exception) -> str:
 @json_option
 @config_option
 def command(source: Path, transform: str, out: Path | None, config: Path | None, as_json: bool) -> None:
-    """Render INPUT, a picture or a directory of them, through the same engine without a server.
+    """Render INPUT, a picture or a directory of pictures, without a server.
 
     TRANSFORM is the first segment of a path URL, as in w_400,h_300,c_fill,f_webp. INPUT - is standard input. Without f_
-    the suffix of the output decides, then the format of the original. Standard error has a line for each variant.
+    the suffix of the output sets the format, else the original does. Standard error has a line for each variant.
     """
     with one_line():
         settings = settings_of(config)

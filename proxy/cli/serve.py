@@ -1,4 +1,4 @@
-"""`calotype serve`: the node, until it is told to stop."""
+"""`calotype serve`: runs the node until a signal stops it."""
 
 import signal
 import sys
@@ -21,12 +21,12 @@ from proxy.telemetry.log_writer import LogWriter
     "serve", short_help="Run the node.", epilog=example("calotype serve --originals ~/Pictures --port 8000")
 )
 @node_options
-@click.option("--demo", "is_demo", is_flag=True, help="Paint originals to try it on, and print URLs to open.")
+@click.option("--demo", "is_demo", is_flag=True, help="Serve painted originals, and print URLs to open.")
 def command(config: Path | None, originals: Path | None, flags: dict[str, Any], is_demo: bool) -> None:
-    """Run the node until it is told to stop (SIGTERM or Ctrl-C), then let what is under way finish."""
+    """Run the node until SIGTERM or Ctrl-C. Requests in progress are completed."""
     announce: Callable[[str, str], str] | None = None
     if not sys.stdout.isatty():
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Until there is something to read anew.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Until the node can reload.
     with one_line():
         if is_demo and config is None:
             config = demo_configuration()

@@ -1,4 +1,4 @@
-"""`calotype sign`: a URL with its signature."""
+"""`calotype sign`: signs a URL."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ from proxy.cli.url import SignOptions, signed_url
 @sign_options
 @config_option
 def command(url: str, mount: str | None, config: Path | None, as_json: bool, **how: Any) -> None:
-    """Print URL, absolute or from its first slash on, with its signature."""
+    """Print URL, absolute or beginning with a slash, with its signature."""
     with one_line():
-        made = signed_url(settings_of(config), url, mount=mount, wish=SignOptions(**how))
+        made = signed_url(settings_of(config), url, mount=mount, options=SignOptions(**how))
     click.echo(json.dumps({"url": made}) if as_json else made)

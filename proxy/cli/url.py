@@ -1,4 +1,4 @@
-"""`calotype url`: URLs as this node answers them, signed with one of its keys."""
+"""`calotype url`: prints URLs of variants, signed or not."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from proxy.node import factory
 
 
 class SignOptions(NamedTuple):
-    """How to sign: with which key, none being the mount's first, for how many seconds, for whose pages and session."""
+    """The key to sign with, None for the mount's first; the validity in seconds; the domain and the session."""
 
     key_id: str | None = None
     seconds: float | None = None
@@ -26,9 +26,16 @@ class SignOptions(NamedTuple):
 
 
 def variant_url(
-    settings: Settings, key: str, transform: str, *, mount: str | None, query: bool, wish: SignOptions | None
+    settings: Settings,
+    key: str,
+    transform: str,
+    *,
+    mount: str | None,
+    query: bool,
+    options: SignOptions | None,
 ) -> str:
-    """The URL of a variant, signed if there is a `wish`. Raises ConfigError or what is wrong with key or transform."""
+    """The URL of a variant, signed if `options` is given. Raises ConfigError, or the error of the key or the
+    transform."""
     parsed = parse_tokens(transform, settings.parsed_presets())
     below = (query_url if query else path_url)(key, parsed.own, parsed.preset)
     chosen = _chosen(factory.mounts(settings), mount)
@@ -37,53 +44,53 @@ def variant_url(
     server = settings.server
     bracketed = f"[{server.host}]" if ":" in server.host else server.host
     origin = f"https://{host}" if host != "*" else f"http://{bracketed}:{server.port}"
-    if wish is not None:
+    if options is not None:
         if chosen is None:
-            raise ConfigError("mounts: there is none to sign for; add a [sources.NAME] table")
-        target = _signed(settings, chosen, target, wish)
+            raise ConfigError("mounts: there is none; add a [sources.NAME] table")
+        target = _signed(settings, chosen, target, options)
     return origin + target
 
 
-def signed_url(settings: Settings, url: str, *, mount: str | None, wish: SignOptions) -> str:
-    """`url`, absolute or a target alone, with its signature. Raises ConfigError, BadUrl or UnknownRoute."""
+def signed_url(settings: Settings, url: str, *, mount: str | None, options: SignOptions) -> str:
+    """`url`, absolute or a bare target, with its signature. Raises ConfigError, BadUrl or UnknownRoute."""
     origin, target = origin_and_target(url)
     cut(target)
     chosen = route(factory.mounts(settings), host_name(origin.partition("://")[2]), target)
     if mount not in (None, chosen.name):
         raise ConfigError(f"--mount: this URL belongs to mount {chosen.name}")
-    return origin + _signed(settings, chosen, target, wish)
+    return origin + _signed(settings, chosen, target, options)
 
 
 def _chosen(mounts: list[Mount], name: str | None) -> Mount | None:
     names = ", ".join(mount.name for mount in mounts)
     if name is None:
         if len(mounts) > 1:
-            raise ConfigError(f"--mount: is needed, for there are {names}")
+            raise ConfigError(f"--mount: must be given; the mounts are {names}")
         return mounts[0] if mounts else None
     for mount in mounts:
         if mount.name == name:
             return mount
-    raise ConfigError(f"--mount: there is no mount of that name; there are {names}")
+    raise ConfigError(f"--mount: no mount has this name; the mounts are {names}")
 
 
-def _signed(settings: Settings, mount: Mount, target: str, wish: SignOptions) -> str:
+def _signed(settings: Settings, mount: Mount, target: str, options: SignOptions) -> str:
     if mount.signing is Signing.OFF:
         raise ConfigError(f"mounts.{mount.name}.signing: is off; set it to optional or required")
-    key_id = wish.key_id or next(iter(mount.keys))
+    key_id = options.key_id or next(iter(mount.keys))
     if key_id not in mount.keys:
-        raise ConfigError(f"--key: mount {mount.name} has no key of that id")
-    if wish.session and not settings.signing.session:
-        raise ConfigError("signing.session: must say which cookie or header --session is compared with")
-    if wish.seconds is not None and wish.seconds < 1:
-        raise ConfigError("--expires: must be a second or more")
-    until_s = None if wish.seconds is None else int(factory.wall() + wish.seconds)
+        raise ConfigError(f"--key: mount {mount.name} has no key with this id")
+    if options.session and not settings.signing.session:
+        raise ConfigError("signing.session: must name the cookie or header for --session")
+    if options.seconds is not None and options.seconds < 1:
+        raise ConfigError("--expires: must be at least one second")
+    until_s = None if options.seconds is None else int(factory.wall() + options.seconds)
     return sign(
         target,
         mount.keys[key_id],
         until_s=until_s,
-        key_id=wish.key_id or "",
-        domain=wish.domain,
-        session=wish.session,
+        key_id=options.key_id or "",
+        domain=options.domain,
+        session=options.session,
     )
 
 
@@ -96,7 +103,7 @@ def _signed(settings: Settings, mount: Mount, target: str, wish: SignOptions) ->
 @click.argument("transform", metavar="TRANSFORM")
 @json_option
 @click.option("--query", is_flag=True, help="Print the /thumbnail?url= form.")
-@click.option("--sign", "is_signed", is_flag=True, help="Sign it.")
+@click.option("--sign", "is_signed", is_flag=True, help="Sign the URL.")
 @sign_options
 @config_option
 def command(
@@ -111,9 +118,9 @@ def command(
 ) -> None:
     """Print the URL of a variant: KEY of the original, TRANSFORM as in w_400,h_300,c_fill,f_auto."""
     if not is_signed and any(how.values()):
-        raise click.UsageError("--key, --expires, --domain and --session go with --sign")
-    wish = SignOptions(**how) if is_signed else None
+        raise click.UsageError("--key, --expires, --domain and --session require --sign")
+    options = SignOptions(**how) if is_signed else None
     with one_line():
         settings = settings_of(config)
-        made = variant_url(settings, key, transform, mount=mount, query=query, wish=wish)
+        made = variant_url(settings, key, transform, mount=mount, query=query, options=options)
     click.echo(json.dumps({"url": made}) if as_json else made)

@@ -1,4 +1,5 @@
-"""`calotype warm`: variants before they are asked for, by a node that runs or here, into the same tiers."""
+"""`calotype warm`: generates variants before clients request them, on a running node or in this process, into the
+same tiers."""
 
 import asyncio
 import io
@@ -38,7 +39,7 @@ _NAMES_FORMAT = re.compile(r"(?:^|[,~])f_(?!auto)")
 
 
 class OriginalSelection(NamedTuple):
-    """Where the keys come from: themselves, the listing of a source, or an access log, whose lines name variants."""
+    """The source of the keys: a list, the listing of a source, or an access log, whose lines name variants."""
 
     keys: Iterable[str] = ()
     source: str | None = None
@@ -47,22 +48,22 @@ class OriginalSelection(NamedTuple):
 
 
 def keys_of(lines: Iterable[str]) -> list[str]:
-    """The keys of a list of them, one a line, without empty lines and those of comments."""
+    """The keys of a list with one key a line, without empty lines and comments."""
     keys = (line.rstrip("\r\n") for line in lines)
     return [key for key in keys if key.strip() and not key.lstrip().startswith("#")]
 
 
 class Counts(NamedTuple):
-    """What came of it, in variants."""
+    """The result, in variants."""
 
     done: int = 0
     skipped: int = 0
     failed: int = 0
     failures: tuple[dict[str, Any], ...] = ()
-    """The first thousand of each job."""
+    """At most a thousand of each job."""
 
     def __str__(self) -> str:
-        return f"{self.done} made, {self.skipped} were there, {self.failed} failed"
+        return f"{self.done} rendered, {self.skipped} already cached, {self.failed} failed"
 
 
 async def warm(
@@ -74,12 +75,12 @@ async def warm(
     node: str | None,
     token: str | None = None,
 ) -> Counts:
-    """Has all of them made; each failure is told in a line on standard error. Raises ConfigError and what is wrong with
-    a transform."""
+    """Generates the variants; prints each failure as a line on standard error. Raises ConfigError, or the error of a
+    transform."""
     if originals.log is None and not transforms:
-        raise ConfigError("--preset or --transform: say what is to be made")
+        raise ConfigError("--preset or --transform: give at least one")
     if originals.log is not None and transforms:
-        raise ConfigError("--access-log: tells itself what was asked for; leave out --preset and --transform")
+        raise ConfigError("--access-log: names the variants itself; remove --preset and --transform")
     presets = settings.parsed_presets()
     for transform in transforms:
         parse_tokens(transform, presets)
@@ -87,34 +88,34 @@ async def warm(
     if originals.source is not None:
         mounts = [one for one in rules.mounts if one.source == originals.source]
         if not mounts:
-            raise ConfigError(f"--source: no mount serves a source {originals.source}")
+            raise ConfigError(f"--source: no mount serves the source {originals.source}")
         chosen: Mount | None = mounts[0]
     elif originals.log is not None and mount is None:
         chosen = None
     else:
         chosen = mount_named(rules, mount or "")
-    refused: list[str] = []
-    bodies = _bodies(originals, transforms, chosen, rules, refused)
+    invalid_keys: list[str] = []
+    bodies = _bodies(originals, transforms, chosen, rules, invalid_keys)
     if node is not None:
         async with AdminClient(settings, node, token) as admin:
-            return await _follow(bodies, admin, refused)
+            return await _follow(bodies, admin, invalid_keys)
     engine = Engine(settings, PrometheusMetrics(), silent_log(), disk=settings.disk_path(), is_exclusive=True)
     async with engine:
         await engine.caught_up()
         engine.pregeneration.start(engine.caught_up)
-        return await _follow(bodies, _LocalJobs(engine), refused)
+        return await _follow(bodies, _LocalJobs(engine), invalid_keys)
 
 
 class JobApi(Protocol):
-    """Who does jobs."""
+    """The job calls of the operations API."""
 
     async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The admin's call of that name."""
+        """The call of the operations API with this method and path."""
         ...
 
 
 class _LocalJobs:
-    """Satisfies Jobs with an engine of our own."""
+    """Runs jobs in an engine of this process."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -128,8 +129,9 @@ class _LocalJobs:
         return answers
 
 
-async def _follow(bodies: Iterator[dict[str, Any]], jobs: JobApi, refused: list[str]) -> Counts:
-    """All jobs, from their start to their end. Broken off, they are cancelled; what was made is found the next time."""
+async def _follow(bodies: Iterator[dict[str, Any]], jobs: JobApi, invalid_keys: list[str]) -> Counts:
+    """Starts all jobs and waits for their end. Cancels them if the command is interrupted; the next run skips the
+    variants that exist."""
     counts = Counts()
     answers: dict[str, dict[str, Any]] = {}
     ids: list[str] = []
@@ -137,12 +139,12 @@ async def _follow(bodies: Iterator[dict[str, Any]], jobs: JobApi, refused: list[
     async def begin(body: dict[str, Any]) -> None:
         ids.append(str((await jobs.call("POST", "/v1/warm", body))["id"]))
 
-    with progress_bar("warming", None) as shown:
+    with progress_bar("warming", None) as bar:
         try:
             for body in bodies:
-                await _whole(begin(body))
-            for key in refused:
-                shown.say(f"{key!a}: is no key of an original")
+                await _shielded(begin(body))
+            for key in invalid_keys:
+                bar.print(f"{key!a}: is not a valid key")
             for job in ids:
                 while answers.get(job, {}).get("state") not in _ENDED:
                     await asyncio.sleep(_POLL_S)
@@ -152,22 +154,22 @@ async def _follow(bodies: Iterator[dict[str, Any]], jobs: JobApi, refused: list[
                         for name in ("done", "skipped", "failed", "total")
                     )
                     counts = Counts(done, skipped, failed)
-                    shown.set(done=done + skipped + failed, total=total, failed=failed)
+                    bar.set(done=done + skipped + failed, total=total, failed=failed)
                 for failure in answers[job]["failures"]:
-                    shown.say(_said(failure))
+                    bar.print(_failure_line(failure))
                 if answers[job]["state"] == "cancelled":
-                    raise ConfigError(f"--node: job {job} was cancelled there: {counts}")
+                    raise ConfigError(f"--node: job {job} was cancelled on the node: {counts}")
         except asyncio.CancelledError:
-            await _cancel(ids, jobs, shown)
-            shown.say(f"broken off: {counts}; the same command goes on where this one was")
+            await _cancel(ids, jobs, bar)
+            bar.print(f"interrupted: {counts}; the same command continues from here")
             raise
     failures = [failure for each in answers.values() for failure in each["failures"]]
-    failures += [{"key": key, "slug": BadUrl.slug, "detail": "is no key of an original"} for key in refused]
-    return counts._replace(failed=counts.failed + len(refused), failures=tuple(failures))
+    failures += [{"key": key, "slug": BadUrl.slug, "detail": "is not a valid key"} for key in invalid_keys]
+    return counts._replace(failed=counts.failed + len(invalid_keys), failures=tuple(failures))
 
 
-async def _whole(call: Coroutine[Any, Any, None]) -> None:
-    """To its end, also where the command is broken off: a job that was taken on has an id to cancel it by."""
+async def _shielded(call: Coroutine[Any, Any, None]) -> None:
+    """Completes `call` even if the command is interrupted, so that an accepted job has an id to cancel it by."""
     calling = Tasks().start(call, "job")
     try:
         await asyncio.shield(calling)
@@ -177,16 +179,16 @@ async def _whole(call: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-async def _cancel(ids: list[str], jobs: JobApi, shown: ProgressBar) -> None:
+async def _cancel(ids: list[str], jobs: JobApi, bar: ProgressBar) -> None:
     for job in ids:
         try:
             await jobs.call("DELETE", f"/v1/warm/{job}")
         except (ConfigError, CalotypeError) as failure:
-            shown.say(f"job {job} could not be cancelled: {failure}")
+            bar.print(f"job {job} could not be cancelled: {failure}")
 
 
-def _said(failure: dict[str, Any]) -> str:
-    """A line about a variant; its format, where the transform does not name it."""
+def _failure_line(failure: dict[str, Any]) -> str:
+    """A line about a failed variant, with its format if the transform does not set it."""
     transform, made = failure["transform"], failure.get("format", "")
     made = "" if _NAMES_FORMAT.search(transform) or not made else f" ({made})"
     return f"{failure['key']} {transform}{made}: {failure['slug']}: {failure['detail']}"
@@ -197,27 +199,27 @@ def _bodies(
     transforms: tuple[str, ...],
     mount: Mount | None,
     rules: Rules,
-    refused: list[str],
+    invalid_keys: list[str],
 ) -> Iterator[dict[str, Any]]:
-    """The jobs, as bodies of POST /v1/warm; what is no key at all is `refused`."""
+    """The jobs, as bodies of POST /v1/warm. Invalid keys are added to `invalid_keys`."""
     if originals.log is not None:
-        alike: dict[tuple[str, str], list[str]] = {}
+        by_transform: dict[tuple[str, str], list[str]] = {}
         for found in logged_variants(originals.log, rules, mount):
-            alike.setdefault((found.mount, found.transform), []).append(found.key)
-        for (name, transform), keys in alike.items():
-            for some in _parted(keys):
+            by_transform.setdefault((found.mount, found.transform), []).append(found.key)
+        for (name, transform), keys in by_transform.items():
+            for some in _batches(keys):
                 yield {"keys": some, "transforms": [transform], "mount": name}
         return
     assert mount is not None
-    how = {"transforms": list(transforms), "mount": mount.name}
+    common = {"transforms": list(transforms), "mount": mount.name}
     if originals.source is not None:
-        yield {"prefix": originals.prefix, **how}
+        yield {"prefix": originals.prefix, **common}
     else:
-        for some in _parted(dict.fromkeys(originals.keys)):
-            sound = [key for key in some if _is_key(key, mount)]
-            refused.extend(set(some) - set(sound))
-            if sound:
-                yield {"keys": sound, **how}
+        for some in _batches(dict.fromkeys(originals.keys)):
+            valid = [key for key in some if _is_key(key, mount)]
+            invalid_keys.extend(set(some) - set(valid))
+            if valid:
+                yield {"keys": valid, **common}
 
 
 def _is_key(key: str, mount: Mount) -> bool:
@@ -226,15 +228,15 @@ def _is_key(key: str, mount: Mount) -> bool:
     return False
 
 
-def _parted(keys: Iterable[str]) -> Iterator[list[str]]:
-    waiting = iter(keys)
-    while some := list(islice(waiting, _KEYS_A_JOB)):
+def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
+    remaining = iter(keys)
+    while some := list(islice(remaining, _KEYS_A_JOB)):
         yield some
 
 
 @click.command(
     "warm",
-    short_help="Make variants before they are asked for.",
+    short_help="Generate variants before clients request them.",
     epilog=example(
         "calotype warm --source shop --preset card --config shop.toml --node http://127.0.0.1:8081"
     ),
@@ -247,18 +249,20 @@ def _parted(keys: Iterable[str]) -> Iterator[list[str]]:
     type=click.File("r", "utf-8-sig", errors="replace"),
     help="Read keys from this file, one a line; lines that begin with # are comments.",
 )
-@click.option("--source", help="All pictures of this source.")
-@click.option("--prefix", default="", help="With --source: those whose keys begin so.")
+@click.option("--source", help="Use all pictures of this source.")
+@click.option("--prefix", default="", help="With --source: only keys that begin with this prefix.")
 @click.option(
     "--access-log",
     "log",
     type=click.File("r", "utf-8", errors="replace"),
-    help="What a log of nginx's or of a node's says was asked for.",
+    help="Use the variants that an access log of nginx or of a node names.",
 )
-@click.option("--preset", "presets", multiple=True, help="Make this preset; may repeat.")
-@click.option("--transform", "transforms", multiple=True, help="Make this, as in w_400,f_auto; may repeat.")
-@click.option("--mount", help="Name of the mount, where there are several.")
-@click.option("--node", help="Admin URL of a running node, which does it; else it is done here.")
+@click.option("--preset", "presets", multiple=True, help="Preset to generate; may repeat.")
+@click.option(
+    "--transform", "transforms", multiple=True, help="Transform to generate, as in w_400,f_auto; may repeat."
+)
+@click.option("--mount", help="Name of the mount; required if there are several.")
+@click.option("--node", help="Admin URL of a running node to run the jobs. Default: this process.")
 @token_option
 @json_option
 @config_option
@@ -277,24 +281,24 @@ def command(
     as_json: bool,
     config: Path | None,
 ) -> None:
-    """Make variants before they are asked for, of the originals KEY or of those that an option names.
+    """Generate variants before clients request them, of the originals KEY or of those that an option selects.
 
-    What is there already is skipped. Exit 1 if anything failed.
+    Cached variants are skipped. Exit 1 if a variant failed.
     """
     given = [bool(keys), from_stdin, file is not None, source is not None, log is not None]
     if sum(given) != 1:
         raise click.UsageError("give one of KEY..., --stdin, --file, --source and --access-log")
     if prefix and source is None:
-        raise click.UsageError("--prefix goes with --source")
+        raise click.UsageError("--prefix requires --source")
     if token is not None and node is None:
-        raise click.UsageError("--token goes with --node")
+        raise click.UsageError("--token requires --node")
     lines = io.TextIOWrapper(sys.stdin.buffer, "utf-8-sig", "replace") if from_stdin else file
-    named = keys if lines is None else keys_of(lines)
-    originals = OriginalSelection(keys=named, source=source, prefix=prefix, log=log)
-    wanted = (*(f"t_{name}" for name in presets), *transforms)
+    selected = keys if lines is None else keys_of(lines)
+    originals = OriginalSelection(keys=selected, source=source, prefix=prefix, log=log)
+    all_transforms = (*(f"t_{name}" for name in presets), *transforms)
     with one_line():
         settings = settings_of(config)
-    counts = run(warm(settings, originals, wanted, mount=mount, node=node, token=token))
+    counts = run(warm(settings, originals, all_transforms, mount=mount, node=node, token=token))
     if as_json:
         click.echo(json.dumps(counts._asdict()))
     else:

@@ -32,11 +32,11 @@ def systemd_environment() -> SystemdEnvironment:
             "LISTEN_FDNAMES",
         )
     }
-    ours = ("", str(os.getpid()))
+    own_pids = ("", str(os.getpid()))
     descriptors: dict[str, tuple[int, ...]] = {}
     try:
-        watchdog_s = int(taken["WATCHDOG_USEC"] or 0) / 1e6 if taken["WATCHDOG_PID"] in ours else 0.0
-        count = int(taken["LISTEN_FDS"] or 0) if taken["LISTEN_PID"] in ours[1:] else 0
+        watchdog_s = int(taken["WATCHDOG_USEC"] or 0) / 1e6 if taken["WATCHDOG_PID"] in own_pids else 0.0
+        count = int(taken["LISTEN_FDS"] or 0) if taken["LISTEN_PID"] in own_pids[1:] else 0
     except ValueError:
         raise ConfigError("environment: WATCHDOG_USEC and LISTEN_FDS must be numbers") from None
     names = [name for name in taken["LISTEN_FDNAMES"].split(":") if name]

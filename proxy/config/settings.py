@@ -149,21 +149,21 @@ class Settings(BaseSettings):
             name: mount for name, mount in self.named_mounts().items() if mount.signing is not Signing.OFF
         }
         for name, mount in self.named_mounts().items():
-            here = f"mounts.{name}"
+            table = f"mounts.{name}"
             problems += [
-                f"{here}.keys: number {number}: [signing.keys] has no key with this id"
+                f"{table}.keys: number {number}: [signing.keys] has no key with this id"
                 for number, key_id in enumerate(mount.keys, start=1)
                 if key_id not in self.signing.keys
             ]
             if name in signing and not self.signing.keys:
-                problems.append(f"{here}.signing: requires a key in [signing.keys]")
+                problems.append(f"{table}.signing: requires a key in [signing.keys]")
             if mount.keys and name not in signing:
-                problems.append(f"{here}.keys: have no effect while signing is off")
+                problems.append(f"{table}.keys: have no effect while signing is off")
             if mount.transforms and mount.signing is Signing.REQUIRED:
-                problems.append(f"{here}.transforms: have no effect while signing is required")
+                problems.append(f"{table}.transforms: have no effect while signing is required")
             if self.is_exposed(mount) and not mount.open:
                 problems.append(
-                    f"{here}.dimensions: any lets every client fill the cache if server.host is not a loopback address;"
+                    f"{table}.dimensions: any lets every client fill the cache if server.host is not a loopback address;"
                     " set dimensions = listed or snap, signing = required, or open = true"
                 )
         if problems:
@@ -325,8 +325,11 @@ def traced(
     for name in os.environ:
         section = name.removeprefix(PREFIX).partition("__")[0].lower()
         if name.startswith(PREFIX) and name not in _ALSO_PREFIXED and section not in Settings.model_fields:
-            ours = ["CALOTYPE_CONFIG", *(PREFIX + "__".join(path).upper() for path, _ in leaves(Settings))]
-            near = get_close_matches(name.upper(), ours, n=1, cutoff=0.8)
+            variables = [
+                "CALOTYPE_CONFIG",
+                *(PREFIX + "__".join(path).upper() for path, _ in leaves(Settings)),
+            ]
+            near = get_close_matches(name.upper(), variables, n=1, cutoff=0.8)
             raise ConfigError(f"{name}: there is no such setting{meant(*near)}")
 
     layers: list[Layer] = []

@@ -15,9 +15,9 @@ def named(written: str, position: int) -> str:
     return written if _QUOTABLE.fullmatch(written) else str(position)
 
 
-def nearest(word: str, ours: Iterable[str], synonyms: Mapping[str, str] = {}) -> str | None:
+def nearest(word: str, known: Iterable[str], synonyms: Mapping[str, str] = {}) -> str | None:
     """The known word nearest to `word`, or None. `synonyms` maps foreign words to known ones. Case does not count."""
-    words = {**synonyms, **{name: name for name in ours}}
+    words = {**synonyms, **{name: name for name in known}}
     word = word.casefold()
     if word in words:
         return words[word]

@@ -1,1 +1,1 @@
-"""HTTP in, core values through, HTTP out."""
+"""HTTP: requests to core values, and core values to responses."""

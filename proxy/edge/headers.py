@@ -1,4 +1,4 @@
-"""What is read of a request's headers where aiohttp's own reading would be too lenient."""
+"""Reads request headers more strictly than aiohttp."""
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDictProxy
@@ -16,7 +16,7 @@ def list_of(headers: CIMultiDictProxy[str], name: str) -> str | None:
 
 
 def range_of(request: web.BaseRequest) -> str | None:
-    """The part that is asked for: HEAD has none (RFC 9110 14.2), and two lines are no Range."""
+    """The Range header; None for HEAD (RFC 9110 14.2) and for two lines."""
     if hdrs.RANGE not in request.headers or request.method != hdrs.METH_GET:
         return None
     lines = request.headers.getall(hdrs.RANGE)
@@ -24,7 +24,7 @@ def range_of(request: web.BaseRequest) -> str | None:
 
 
 def session_of(headers: CIMultiDictProxy[str], at: str) -> str | None:
-    """The value at `cookie:NAME` or `header:NAME`; None unless there is just one."""
+    """The value at `cookie:NAME` or `header:NAME`; None unless there is exactly one."""
     kind, _, name = at.partition(":")
     if kind == "cookie":
         cookies = [
@@ -32,7 +32,7 @@ def session_of(headers: CIMultiDictProxy[str], at: str) -> str | None:
             for line in headers.getall(hdrs.COOKIE, ())
             for part in line.split(";")
         ]
-        values = [value for said, _, value in cookies if said == name]
+        values = [value for cookie, _, value in cookies if cookie == name]
     else:
         values = headers.getall(name, []) if name else []
     return values[0] if len(values) == 1 else None

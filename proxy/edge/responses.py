@@ -1,6 +1,6 @@
-"""Deliveries and errors into HTTP responses: EVERY header is set here, and the one table of error statuses is here.
+"""Deliveries and errors as HTTP responses: every response header and the table of error statuses are in this file.
 
-No decision about pictures; no byte of a client's is repeated.
+Repeats no byte of the request.
 """
 
 import math
@@ -29,51 +29,51 @@ from proxy.core.url.signing import UNRESTRICTED, Restrictions
 from proxy.edge.headers import joined
 
 STATUS: dict[str, tuple[int, str]] = {
-    "bad-transform": (400, "The transform in the URL is wrong"),
-    "bad-url": (400, "The URL is wrong"),
-    "dimension-not-allowed": (400, "This size is not served"),
-    "colour-not-allowed": (400, "This colour is not served"),
-    "bad-request": (400, "The call is wrong"),
-    "unauthorized": (401, "A valid token is needed"),
-    "bad-signature": (403, "The signature is wrong"),
-    "signature-required": (403, "A signed URL is needed"),
-    "signature-expired": (403, "The signed URL has expired"),
-    "source-not-allowed": (403, "Originals from there are not served"),
-    "unknown-route": (404, "There is nothing here"),
-    "original-not-found": (404, "The original does not exist"),
-    "method-not-allowed": (405, "This method is not answered here"),
-    "conflict": (409, "Something else is there already"),
-    "precondition-failed": (412, "The picture is another by now"),
-    "url-too-long": (414, "The URL is too long"),
-    "unsupported-format": (415, "The original is in a format that is not served"),
-    "range-not-satisfiable": (416, "The range lies outside the picture"),
-    "expectation-failed": (417, "The node does not do what is expected"),
-    "original-too-large": (422, "The original is too large"),
-    "undecodable": (422, "The original cannot be decoded"),
-    "rate-limited": (429, "There are too many calls"),
-    "internal": (500, "The node made a mistake"),
-    "source-unavailable": (502, "The originals cannot be reached"),
-    "worker-died": (502, "The render failed"),
-    "overloaded": (503, "The node is busy"),
-    "draining": (503, "The node is stopping"),
-    "purge-incomplete": (503, "The purge is not complete"),
-    "source-timeout": (504, "The original took too long"),
-    "render-timeout": (504, "The render took too long"),
+    "bad-transform": (400, "Invalid transform"),
+    "bad-url": (400, "Invalid URL"),
+    "dimension-not-allowed": (400, "Size not allowed"),
+    "colour-not-allowed": (400, "Colour not allowed"),
+    "bad-request": (400, "Invalid request"),
+    "unauthorized": (401, "Valid token required"),
+    "bad-signature": (403, "Invalid signature"),
+    "signature-required": (403, "Signed URL required"),
+    "signature-expired": (403, "Signed URL expired"),
+    "source-not-allowed": (403, "Source not allowed"),
+    "unknown-route": (404, "Not found: no route matches this URL"),
+    "original-not-found": (404, "Original not found"),
+    "method-not-allowed": (405, "Method not allowed"),
+    "conflict": (409, "Conflict with an existing resource"),
+    "precondition-failed": (412, "Precondition failed"),
+    "url-too-long": (414, "URL too long"),
+    "unsupported-format": (415, "Unsupported format of the original"),
+    "range-not-satisfiable": (416, "Range not satisfiable"),
+    "expectation-failed": (417, "Expectation failed"),
+    "original-too-large": (422, "Original too large"),
+    "undecodable": (422, "Original cannot be decoded"),
+    "rate-limited": (429, "Too many requests"),
+    "internal": (500, "Internal error"),
+    "source-unavailable": (502, "Source unavailable"),
+    "worker-died": (502, "Render worker died"),
+    "overloaded": (503, "Node overloaded"),
+    "draining": (503, "Node shutting down"),
+    "purge-incomplete": (503, "Purge incomplete"),
+    "source-timeout": (504, "Source timeout"),
+    "render-timeout": (504, "Render timeout"),
 }
 
 STATUSES = tuple(sorted({status for status, _ in STATUS.values()}))
 
 FRONT_CACHE_S = 5
-"""How long nginx in front may repeat an answer without asking: a purge is to be through it within ten."""
+"""Seconds that nginx may cache a response without revalidation; a purge takes effect behind nginx within ten."""
 NOT_FOUND_CACHE_S = 60
 REDIRECT_CACHE_S = 60
 PROVISIONAL_CACHE_S = 60
-"""How long an answer may be kept whose version has not had its look yet."""
+"""Seconds that a response may be cached before its version is checked."""
 PREFLIGHT_CACHE_S = 86_400
 _ALLOW = "GET, HEAD, OPTIONS"
 _NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z, \t-]+")
 
-_OF_PUBLIC = (
+_PUBLIC_ONLY = (
     *(
         "Access-Control-Allow-Origin",
         "Access-Control-Expose-Headers",
@@ -83,7 +83,7 @@ _OF_PUBLIC = (
     ),
     "Cache-Status",
 )
-_EVERYWHERE = MappingProxyType(
+_COMMON = MappingProxyType(
     {
         hdrs.SERVER: "calotype",
         "X-Accel-Expires": "0",
@@ -98,7 +98,7 @@ _EVERYWHERE = MappingProxyType(
 
 
 class ResponsePolicy(NamedTuple):
-    """What of a URL and its mount shows in every lasting answer to it; `headers` is copied, never changed."""
+    """The part of a URL and its mount that shows in every cacheable response; `headers` is copied, never changed."""
 
     negotiates: bool
     max_age_s: int
@@ -106,7 +106,7 @@ class ResponsePolicy(NamedTuple):
     headers: CIMultiDict[str]
 
     def within(self, most_s: int) -> "ResponsePolicy":
-        """The same, for `most_s` seconds at most."""
+        """The same policy with a max-age of at most `most_s` seconds."""
         if self.max_age_s <= most_s:
             return self
         headers = self.headers.copy()
@@ -117,11 +117,11 @@ class ResponsePolicy(NamedTuple):
 def response_policy(
     *, max_age_s: int, negotiates: bool, restrictions: Restrictions | None, notice: str = ""
 ) -> ResponsePolicy:
-    """`restrictions` are those of the URL's signature, None without one; `notice` tells the client what it did not get."""
+    """`restrictions` are those of the URL's signature, None without one; `notice` is the value of Calotype-Notice."""
     may_repeat = restrictions is None
     restrictions = restrictions or UNRESTRICTED
     private = restrictions.session is not None
-    headers = CIMultiDict(_EVERYWHERE)
+    headers = CIMultiDict(_COMMON)
     headers[hdrs.CACHE_CONTROL] = cache_control(max_age_s, private=private)
     headers[hdrs.ACCEPT_RANGES] = "bytes"
     if may_repeat:
@@ -137,7 +137,7 @@ def response_policy(
 
 
 def picture_headers(delivery: Delivery, policy: ResponsePolicy) -> CIMultiDict[str]:
-    """All headers of a delivery but those that differ from one answer with it to the next."""
+    """The headers of a delivery, except those that differ between its responses."""
     headers = policy.headers.copy()
     headers[hdrs.ETAG] = etag(delivery.key)
     headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier, stored=delivery.stored)
@@ -156,7 +156,7 @@ def picture(
     if_range: str | None,
     total_s: float,
 ) -> web.Response:
-    """200, 206, 304 or 416 for a delivery under its `picture_headers`, which are copied."""
+    """200, 206, 304 or 416 for a delivery with its `picture_headers`, which are copied."""
     if variant is None:
         response = web.Response(status=304, headers=headers)
         response.headers.pop(hdrs.CONTENT_TYPE, None)
@@ -179,7 +179,7 @@ def picture(
 def original_headers(
     kind: Format, tag: str, modified_s: int | None, policy: ResponsePolicy
 ) -> CIMultiDict[str]:
-    """The headers of an original served byte for byte; `modified_s`, in Unix seconds, is None where it is not known."""
+    """The headers of an original served byte for byte; `modified_s` is in Unix seconds, None if unknown."""
     headers = policy.headers.copy()
     headers[hdrs.ETAG] = tag
     headers[hdrs.CONTENT_TYPE] = TRAITS[kind].mime
@@ -195,9 +195,9 @@ def content_range(part: range, length: int) -> str:
 
 
 def refused_condition(policy: ResponsePolicy, cache_status: str) -> web.Response:
-    """412 for a failed If-Match or If-Unmodified-Since, with where the picture was looked for."""
+    """412 for a failed If-Match or If-Unmodified-Since."""
     response = problem(
-        PreconditionFailed("the picture is another than the one that If-Match or If-Unmodified-Since names"),
+        PreconditionFailed("the picture differs from the one that If-Match or If-Unmodified-Since names"),
         negotiates=policy.negotiates,
     )
     response.headers["Cache-Status"] = cache_status
@@ -205,9 +205,9 @@ def refused_condition(policy: ResponsePolicy, cache_status: str) -> web.Response
 
 
 def range_not_satisfiable(length: int, policy: ResponsePolicy, cache_status: str) -> web.Response:
-    """416, with the length that ranges must lie in (RFC 9110 15.5.17), and where it was looked for."""
+    """416 with the length of the picture (RFC 9110 15.5.17)."""
     response = problem(
-        RangeNotSatisfiable("the range begins behind the last byte"), negotiates=policy.negotiates
+        RangeNotSatisfiable("the range begins after the last byte"), negotiates=policy.negotiates
     )
     response.headers[hdrs.CONTENT_RANGE] = f"bytes */{length}"
     response.headers["Cache-Status"] = cache_status
@@ -215,7 +215,7 @@ def range_not_satisfiable(length: int, policy: ResponsePolicy, cache_status: str
 
 
 def cache_status(outcome: Outcome, tier: str, *, stored: bool = False) -> str:
-    """RFC 9211."""
+    """The Cache-Status header (RFC 9211)."""
     match outcome:
         case Outcome.HIT:
             return f"calotype; hit; detail={tier}"
@@ -231,7 +231,8 @@ def cache_status(outcome: Outcome, tier: str, *, stored: bool = False) -> str:
 
 
 def redirect(delivery: Delivery, policy: ResponsePolicy) -> web.Response:
-    """302 to the place where the client finds the bytes itself: for a while, as the place may be signed for a while."""
+    """302 to the location of the bytes. The response is cached briefly, because the location may be signed for a
+    limited time."""
     headers = policy.headers.copy()
     del headers[hdrs.ACCEPT_RANGES]
     headers[hdrs.CACHE_CONTROL] = cache_control(min(REDIRECT_CACHE_S, policy.max_age_s))
@@ -242,7 +243,7 @@ def redirect(delivery: Delivery, policy: ResponsePolicy) -> web.Response:
 
 
 def _server_timing(delivery: Delivery, total_s: float) -> str:
-    """The steps, which add up to the total; a hit has but one, and need not name it."""
+    """The steps, which add up to the total. A hit has one step and names only the total."""
     total = f"total;dur={total_s * 1000:.2f}"
     if delivery.outcome is Outcome.HIT:
         return total
@@ -255,9 +256,9 @@ def outcome_of(failure: CalotypeError) -> Outcome:
 
 
 def admin_problem(failure: CalotypeError, *, allowed: Sequence[str] = ()) -> web.Response:
-    """A problem for the admin, which no page of other origins may read."""
+    """A problem on the admin listener, without the headers that let pages of other origins read it."""
     response = problem(failure)
-    for name in _OF_PUBLIC:
+    for name in _PUBLIC_ONLY:
         response.headers.popall(name, None)
     if allowed:
         response.headers[hdrs.ALLOW] = ", ".join(allowed)
@@ -265,10 +266,10 @@ def admin_problem(failure: CalotypeError, *, allowed: Sequence[str] = ()) -> web
 
 
 def problem(failure: CalotypeError, *, negotiates: bool = False, lasting: bool = True) -> web.Response:
-    """An RFC 9457 problem; never cached, but for a missing original where that is `lasting`, for no longer than the node says
-    so without another look."""
+    """An RFC 9457 problem, not cached. An exception is a missing original if `lasting`: it is cached for the
+    remaining lifetime of its negative entry."""
     status, title = STATUS[failure.slug]
-    headers = CIMultiDict(_EVERYWHERE)
+    headers = CIMultiDict(_COMMON)
     headers[hdrs.CACHE_CONTROL] = NO_STORE
     if lasting and isinstance(failure, OriginalNotFound):
         lasts_s = NOT_FOUND_CACHE_S if failure.lasts_s is None else math.ceil(failure.lasts_s)
@@ -308,37 +309,37 @@ _PAGE = MappingProxyType(
 
 
 def page(text: str, content_type: str, status: int = 200) -> web.Response:
-    """A page of the admin listener, or a part of it; nothing of other origins is let in."""
+    """A page of the admin listener or a part of it; the policy blocks content of other origins."""
     return web.Response(status=status, headers=_PAGE, text=text, content_type=content_type)
 
 
 def json_response(value: object, status: int = 200) -> web.Response:
-    """JSON for the admin."""
+    """JSON for the admin listener."""
     body = msgspec.json.encode(value)
     return web.Response(status=status, headers=_PAGE, body=body, content_type="application/json")
 
 
 def with_admin_headers(response: web.StreamResponse) -> web.StreamResponse:
-    """What somebody else has made for the admin."""
+    """Adds the headers of the admin listener to a response made elsewhere."""
     response.headers.update(_PAGE)
     return response
 
 
 def see_other(path: str) -> web.Response:
-    """To another page, whatever the method was."""
+    """303 to another page."""
     return web.Response(status=303, headers={**_PAGE, hdrs.LOCATION: path})
 
 
 def logged_in(name: str, value: str, seconds: int) -> web.Response:
-    """To the first page, with a cookie for as long as that."""
+    """303 to the status page, with a cookie that is valid for `seconds`."""
     response = see_other("/")
     response.set_cookie(name, value, max_age=seconds, httponly=True, samesite="Strict")
     return response
 
 
 def options(request_headers: CIMultiDictProxy[str]) -> web.Response:
-    """204 for OPTIONS, of whatever target: what may be asked, and that any page may ask it, with any header."""
-    headers = CIMultiDict(_EVERYWHERE)
+    """204 for OPTIONS on every target: the methods, and a CORS preflight that allows every page and every header."""
+    headers = CIMultiDict(_COMMON)
     headers[hdrs.CACHE_CONTROL] = NO_STORE
     headers[hdrs.ALLOW] = _ALLOW
     if hdrs.ORIGIN in request_headers and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request_headers:
@@ -351,8 +352,8 @@ def options(request_headers: CIMultiDictProxy[str]) -> web.Response:
 
 
 def plain(text: str, content_type: str = "text/plain") -> web.Response:
-    """A small answer that is no picture: health, robots, the root."""
-    headers = CIMultiDict(_EVERYWHERE)
+    """A small response that is not a picture: health, robots.txt, the root."""
+    headers = CIMultiDict(_COMMON)
     headers[hdrs.CACHE_CONTROL] = NO_STORE
     headers[hdrs.CONTENT_TYPE] = content_type
     return web.Response(status=200 if text else 204, headers=headers, body=text.encode() or None)

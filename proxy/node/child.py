@@ -205,7 +205,7 @@ async def _front(
     try:
         await listen(runner, [socket.socket(fileno=descriptor) for descriptor in listening])
         with LoopMonitor(factory.clock, log, metrics.stalled):
-            yield ProcessHandle(metrics, lambda settings: public.adopt(factory.rules(settings)))
+            yield ProcessHandle(metrics, lambda settings: public.reload(factory.rules(settings)))
     finally:
         await runner.cleanup()
         await tasks.close()

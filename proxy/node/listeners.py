@@ -64,7 +64,7 @@ def public_runner(
         rules=factory.rules(settings),
         redirects=settings.cache.bucket.delivery == "redirect",
         request_timeout_s=settings.server.request_timeout,
-        me=factory.loop_token(settings),
+        node_id=factory.loop_token(settings),
         clock=factory.clock,
         wall=factory.wall,
         request_log=access_log,
@@ -87,7 +87,7 @@ def public_runner(
     metrics.watch_count(
         "calotype_connections_turned_away",
         "Clients rejected because of the limit of file descriptors.",
-        lambda: server.turned_away,
+        lambda: server.rejected,
     )
     # The last fifth of the drain is left for pending writes to the tiers.
     close_grace_s = min(CLOSE_GRACE_S, drain_s / 10)
@@ -112,7 +112,7 @@ def admin_runner(
         max_bytes=int(settings.limits.original_max_bytes),
         registry=registry,
         gather=gather,
-        lacking=not_ready,
+        not_ready=not_ready,
         clock=factory.clock,
         operator=dispatcher,
         log=log,

@@ -82,7 +82,7 @@ class SingleProcessNode:
 
             def reload(settings: Settings) -> None:
                 engine.reload(settings)
-                public.adopt(engine.rules)
+                public.reload(engine.rules)
 
             engine.purges.subscribe("", deliver)
             engine.pregeneration.start(engine.caught_up)

@@ -175,7 +175,7 @@ async def test_a_form_uploads_its_one_file(api: Api) -> None:
         ([('name="key"', b"a.jpg"), ('name="file"; filename="a.jpg"', b"picture")], "one file and nothing else"),
         ([('name="file"; filename="a.jpg"', b"picture"), ('name="key"', b"a.jpg")], "one file and nothing else"),
         ([('name="file"', b"picture")], "one file and nothing else"),
-        ([('name="file"; filename="a.jpg"', b"")], "the picture itself, or a form with one file"),
+        ([('name="file"; filename="a.jpg"', b"")], "a picture, or a form with one file"),
     ],
 )  # fmt: skip
 async def test_a_form_with_other_than_one_file_is_refused(

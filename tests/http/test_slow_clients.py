@@ -25,7 +25,7 @@ ASK = b"GET /w_50/photo.jpg HTTP/1.1\r\nHost: x\r\n"
 async def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     """One whose patience is short."""
     monkeypatch.setattr(server, "HEAD_S", 0.8)
-    monkeypatch.setattr(server, "LOOK_S", 2.0)
+    monkeypatch.setattr(server, "PROGRESS_CHECK_S", 2.0)
     monkeypatch.setattr(listeners, "KEEPALIVE_S", 2.0)
     monkeypatch.setattr(sockets, "USER_TIMEOUT_MS", 2000)
     async with running(tmp_path) as started:
@@ -196,7 +196,7 @@ def noise() -> bytes:
 
 async def test_a_reader_of_a_unix_socket_that_stalls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of which the kernel itself never tires."""
-    monkeypatch.setattr(server, "LOOK_S", 0.3)
+    monkeypatch.setattr(server, "PROGRESS_CHECK_S", 0.3)
     path = tmp_path / "socket"
     async with running(tmp_path, server={"socket": str(path)}) as started:
         for name, size_bytes in (("large.png", 20_000_000), ("middling.png", 250_000)):

@@ -80,8 +80,8 @@ def test_a_directory_as_bucket(tmp_path: Path) -> None:
         ({"secret_key": "not the one"}, "correct access_key and secret_key"),
         ({"access_key": "test:nobody"}, "correct access_key and secret_key"),
         ({"bucket": "no-such-bucket"}, "there is no such bucket: create it, or correct its name"),
-        ({"endpoint_url": "http://127.0.0.1:9"}, "endpoint_url right, and the store up?"),
-        ({"endpoint_url": "http://no-such-host.invalid"}, "endpoint_url right, and the store up?"),
+        ({"endpoint_url": "http://127.0.0.1:9"}, "endpoint_url and whether the store runs"),
+        ({"endpoint_url": "http://no-such-host.invalid"}, "endpoint_url and whether the store runs"),
     ],
 )
 def test_a_store_that_is_not_well(
@@ -112,7 +112,7 @@ def test_clients_that_would_be_sent_astray(
         redis={"url": redis.url},
     )
     assert code == 1
-    assert said["cache.bucket"].endswith("clients sent there do not get the object; correct public_url")
+    assert said["cache.bucket"].endswith("a redirected client does not get the object; correct public_url")
 
 
 @pytest.mark.parametrize("how", ["down", "full", "read-only", "password", "slow"])

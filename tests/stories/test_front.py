@@ -1233,7 +1233,7 @@ def test_a_port_in_use_is_told_with_its_option(tmp_path: Path, option: str) -> N
         with demonstrating(tmp_path, *ANY_PORTS, option, port) as refused:
             said, _ = refused.communicate(timeout=LONGEST_S)
     assert said == (
-        f"front: cannot listen on port {port}: Address already in use; {option} names another, 0 a free one\n"
+        f"front: cannot listen on port {port}: Address already in use; use {option}, where 0 takes a free port\n"
     )
     assert refused.returncode == 1
 

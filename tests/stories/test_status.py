@@ -110,7 +110,7 @@ async def test_the_page_asks_for_the_token(node: Node, chromium: str) -> None:
         assert page.url.endswith("/login")
         await page.fill("input[name=token]", "wrong")
         await page.click("button")
-        assert "not the token" in await text(page, ".wrong")
+        assert "Invalid token" in await text(page, ".wrong")
         complaints.clear()  # The browser notes the 401.
         await log_in(page)
         assert complaints == []
@@ -132,7 +132,7 @@ async def test_the_page_shows_state_hit_ratio_workers_and_tiers(
 async def test_the_page_shows_which_circuit_breakers_are_open(node: Node, chromium: str) -> None:
     async with status_page(node, chromium) as (page, _, _):
         parts = await text(page, "#parts")
-        assert "left alone" in next(line for line in parts.splitlines() if "sources.shop" in line)
+        assert "circuit breaker open" in next(line for line in parts.splitlines() if "sources.shop" in line)
         assert "in use" in next(line for line in parts.splitlines() if "sources.photos" in line)
 
 

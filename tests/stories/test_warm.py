@@ -47,24 +47,24 @@ def node(tmp_path: Path) -> Node:
 
 def test_warm_without_a_node_makes_what_a_node_then_serves(node: Node, tmp_path: Path) -> None:
     done = calotype(node, "warm", "--source", "photos", "--preset", "card", "--preset", "small")
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "48 made, 0 were there, 0 failed")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "48 rendered, 0 already cached, 0 failed")
     again = calotype(node, "warm", "--source", "photos", "--prefix", "deep/", "--preset", "small")
-    assert again.stderr.splitlines()[-1] == "0 made, 6 were there, 0 failed"
+    assert again.stderr.splitlines()[-1] == "0 rendered, 6 already cached, 0 failed"
     keys = tmp_path / "keys"
     keys.write_text(
         "\ufeff0.jpg\r\n\n# those of today\n  # and of tomorrow\n \nnope.jpg\n2.jpg\n", newline=""
     )
     failed = calotype(node, "warm", "--file", str(keys), "--transform", "w_48,f_png")
     assert failed.returncode == 1
-    assert failed.stderr.splitlines()[-1] == "2 made, 0 were there, 1 failed"
+    assert failed.stderr.splitlines()[-1] == "2 rendered, 0 already cached, 1 failed"
     assert (
         "nope.jpg w_48,f_png: original-not-found: there is no original 'nope.jpg' in source photos"
         in failed.stderr
     )
     given = calotype(node, "warm", "--stdin", "--transform", "w_48,f_png", given="4.jpg\n0.jpg\n")
-    assert given.stderr.splitlines()[-1] == "1 made, 1 were there, 0 failed"
+    assert given.stderr.splitlines()[-1] == "1 rendered, 1 already cached, 0 failed"
     commented = calotype(node, "warm", "--stdin", "--transform", "w_48,f_png", given="# none\n4.jpg\n")
-    assert commented.stderr.splitlines()[-1] == "0 made, 1 were there, 0 failed"
+    assert commented.stderr.splitlines()[-1] == "0 rendered, 1 already cached, 0 failed"
     named = calotype(node, "warm", "nope.jpg", "--preset", "card", "--preset", "small")
     for transform in ("t_card (avif)", "t_card (webp)", "t_card (jpeg)", "t_small (webp)"):
         assert f"nope.jpg {transform}: original-not-found: " in named.stderr
@@ -83,17 +83,23 @@ def test_warm_has_a_node_do_it_and_purge_takes_it_back(node: Node, tmp_path: Pat
     with running(node):
         at = f"http://127.0.0.1:{node.admin_port}"
         done = calotype(node, "warm", "--source", "photos", "--preset", "card", "--node", at)
-        assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "36 made, 0 were there, 0 failed")
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (
+            0,
+            "36 rendered, 0 already cached, 0 failed",
+        )
         log = tmp_path / "access.log"
         line = '192.0.2.1 - - [21/Nov/2026:10:00:00 +0000] "GET {} HTTP/1.1" 200 9 "-" "-"\n'
         log.write_text(
             "".join(map(line.format, ["/w_20,f_gif/0.jpg", "/t_card/0.jpg", "/w_20,f_gif/nope.jpg"]))
         )
         asked = calotype(node, "warm", "--access-log", str(log), "--node", at)
-        assert (asked.returncode, asked.stderr.splitlines()[-1]) == (1, "1 made, 3 were there, 1 failed")
+        assert (asked.returncode, asked.stderr.splitlines()[-1]) == (
+            1,
+            "1 rendered, 3 already cached, 1 failed",
+        )
         asyncio.run(get_all([f"{node.url}/w_40,f_png/2.jpg"]))
         ours = calotype(node, "warm", "--access-log", str(node.folder / "log"), "--node", at)
-        assert ours.stderr.splitlines()[-1] == "0 made, 1 were there, 0 failed"
+        assert ours.stderr.splitlines()[-1] == "0 rendered, 1 already cached, 0 failed"
         purged = calotype(node, "purge", "--prefix", "0")
         assert (purged.returncode, purged.stdout) == (0, "purged: 6 entries removed (memory 1, disk 5)\n")
         assert calotype(node, "purge", "--all", "--node", at).stdout.startswith("purged: ")
@@ -114,7 +120,7 @@ def test_warm_has_a_node_do_it_and_purge_takes_it_back(node: Node, tmp_path: Pat
         )
         assert (told["done"], told["failed"], told["failures"][0]["format"]) == (0, 1, "webp")
         again = calotype(node, "warm", "0.jpg", "--preset", "card", "--node", at)
-        assert again.stderr.splitlines()[-1] == "3 made, 0 were there, 0 failed"
+        assert again.stderr.splitlines()[-1] == "3 rendered, 0 already cached, 0 failed"
     gone = calotype(node, "purge", "--all")
     assert (gone.returncode, "no node answers" in gone.stderr) == (1, True)
 
@@ -161,7 +167,7 @@ def test_what_was_broken_off_goes_on_and_makes_nothing_twice(node: Node, tmp_pat
     made = node.kept()
     assert 3 <= made < count
     done = calotype(node, *words)
-    told = f"{count - made} made, {made} were there, 0 failed"
+    told = f"{count - made} rendered, {made} already cached, 0 failed"
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, told)
 
 
@@ -182,12 +188,15 @@ def test_ctrl_c_cancels_what_runs_at_the_node(node: Node, words: tuple[str, ...]
         broken.send_signal(signal.SIGINT)
         _, said = broken.communicate(timeout=LONGEST_S)
         assert (broken.returncode, "Traceback" in said) == (130, False)
-        assert "broken off: " in said
+        assert "interrupted: " in said
         (cancelled,) = node.call("GET", "/v1/warm").body
         assert cancelled["state"] == "cancelled"
         # What is asked for now waits for nothing of it.
         done = calotype(node, "warm", "8.jpg", "--transform", "w_48,f_png", "--node", at)
-        assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "1 made, 0 were there, 0 failed")
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (
+            0,
+            "1 rendered, 0 already cached, 0 failed",
+        )
         assert node.call("GET", f"/v1/warm/{cancelled['id']}").body["done"] == cancelled["done"]
 
 
@@ -214,7 +223,7 @@ def test_the_token_of_another_node(node: Node) -> None:
         node.tell("admin", token="the token of this node")
         for words in (("purge", "--all"), ("warm", "0.jpg", "--preset", "small")):
             refused = calotype(node, *words, "--node", at)
-            assert (refused.returncode, "Error: --token: the node does not take it" in refused.stderr) == (
+            assert (refused.returncode, "Error: --token: the node refuses it" in refused.stderr) == (
                 1,
                 True,
             )
@@ -222,9 +231,7 @@ def test_the_token_of_another_node(node: Node) -> None:
         none = calotype(node, "purge", "--all", "--node", at, "--token", "")
         assert "Error: --token: a token with the scope purge must be sent" in none.stderr
         assert "must be printable" in calotype(node, "purge", "--all", "--node", at, "--token", "a\nb").stderr
-    assert (
-        "--token goes with --node" in calotype(node, "warm", "a", "--preset", "card", "--token", "x").stderr
-    )
+    assert "--token requires --node" in calotype(node, "warm", "a", "--preset", "card", "--token", "x").stderr
 
 
 async def test_an_upload_is_stored_once_and_prepared(place: Place) -> None:
@@ -303,11 +310,11 @@ async def test_a_bucket_is_tidied_up(place: Place) -> None:
     assert listed.returncode == 0
     assert [line.endswith("its original is gone") for line in listed.stdout.splitlines()] == [True, True]
     told = json.loads(calotype(node, "gc", "--gone", "--json").stdout)
-    assert (told["looked_at"], [found["reason"] for found in told["found"]]) == (
+    assert (told["examined"], [found["reason"] for found in told["found"]]) == (
         6,
         ["its original is gone"] * 2,
     )
-    assert "2 of 6 entries are needed by nobody; add --delete" in listed.stderr
+    assert "2 of 6 entries are unneeded; add --delete" in listed.stderr
     assert len(entries()) == 6
     removed = calotype(node, "gc", "--gone", "--delete")
     assert removed.stdout.startswith("removed ")
@@ -318,4 +325,4 @@ async def test_a_bucket_is_tidied_up(place: Place) -> None:
     unused = calotype(node, "gc", "--unused-since", tomorrow)
     assert len(unused.stdout.splitlines()) == 2  # Facts and entity tags stay.
     early = calotype(node, "gc", "--unused-since", "2020-01-01")
-    assert (early.returncode, f"known only since {today}" in early.stderr) == (1, True)
+    assert (early.returncode, f"usage is recorded since {today}" in early.stderr) == (1, True)

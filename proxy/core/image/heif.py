@@ -14,7 +14,7 @@ _MOST_ENTRIES = 10_000
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 
 
-class Box(NamedTuple):
+class FileBox(NamedTuple):
     """A box of the file: its type, the start of its header, and the start and end of its content. `end` may lie
     beyond the end of the file."""
 
@@ -99,7 +99,7 @@ class Items:
         )
 
 
-def boxes(content: bytes, start: int, end: int) -> Iterator[Box]:
+def boxes(content: bytes, start: int, end: int) -> Iterator[FileBox]:
     """The boxes from `start` up to `end`, or up to an invalid one. Size 0 means to the end."""
     for _ in range(_MOST_ENTRIES):
         if start + 8 > end:
@@ -112,7 +112,7 @@ def boxes(content: bytes, start: int, end: int) -> Iterator[Box]:
             size = end - start
         if size < head or not kind.isascii() or not kind.decode("ascii").isprintable():
             return
-        yield Box(kind, start, start + head, start + size)
+        yield FileBox(kind, start, start + head, start + size)
         start += size
 
 
@@ -156,7 +156,7 @@ class _Broken(Exception):
 class _Reader:
     """Reads the big-endian numbers of a box in order."""
 
-    def __init__(self, content: bytes, box: Box) -> None:
+    def __init__(self, content: bytes, box: FileBox) -> None:
         if box.end - box.start > _MOST_TABLE_BYTES:
             raise _Broken
         self._content, self.at, self._end = content, box.start, min(box.end, len(content))
@@ -177,7 +177,7 @@ class _Reader:
         return range(count)
 
 
-def _items(content: bytes, meta: Box) -> Items:
+def _items(content: bytes, meta: FileBox) -> Items:
     found = Items()
     within = {box.kind: box for box in boxes(content, meta.start + 4, meta.end)}
     idat = within[b"idat"].start if b"idat" in within else 0
@@ -189,13 +189,13 @@ def _items(content: bytes, meta: Box) -> Items:
     return found
 
 
-def _read_primary(content: bytes, box: Box, found: Items) -> None:
+def _read_primary(content: bytes, box: FileBox, found: Items) -> None:
     reader = _Reader(content, box)
     version = reader.number(4) >> 24
     found.primary = reader.number(4 if version else 2)
 
 
-def _read_extents(content: bytes, box: Box, found: Items, idat: int) -> None:
+def _read_extents(content: bytes, box: FileBox, found: Items, idat: int) -> None:
     """ISO/IEC 14496-12 8.11.3. Offsets of construction method 1 count from the content of `idat`."""
     reader = _Reader(content, box)
     version = reader.number(4) >> 24
@@ -217,7 +217,7 @@ def _read_extents(content: bytes, box: Box, found: Items, idat: int) -> None:
                 raise _Broken
 
 
-def _read_references(content: bytes, box: Box, found: Items) -> None:
+def _read_references(content: bytes, box: FileBox, found: Items) -> None:
     _Reader(content, box)
     size = 4 if content[box.start] else 2
     for reference in boxes(content, box.start + 4, box.end):
@@ -227,7 +227,7 @@ def _read_references(content: bytes, box: Box, found: Items) -> None:
         ends.update((reader.number(size), None) for _ in reader.count(2))
 
 
-def _read_properties(content: bytes, box: Box, found: Items) -> None:
+def _read_properties(content: bytes, box: FileBox, found: Items) -> None:
     """ISO/IEC 14496-12 8.11.14: the properties, and their association with items."""
     properties: list[Property] = []
     for part in boxes(content, box.start, box.end):

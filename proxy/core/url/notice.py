@@ -16,13 +16,11 @@ class Notice(NamedTuple):
     """A parameter, the requested value and the applied one, each as a URL spells it."""
 
     parameter: str
-    asked: str
-    made: str
+    requested: str
+    applied: str
 
     def __str__(self) -> str:
-        return (
-            f"{_WORDS.get(self.parameter, self.parameter)};asked={_bare(self.asked)};made={_bare(self.made)}"
-        )
+        return f"{_WORDS.get(self.parameter, self.parameter)};asked={_bare(self.requested)};made={_bare(self.applied)}"
 
 
 def notice_list(notices: Iterable[Notice]) -> str:

@@ -186,9 +186,9 @@ def _mac(secret: bytes, message: str) -> str:
     return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
-def _equal(ours: str, given: str) -> bool:
+def _equal(expected: str, given: str) -> bool:
     """Compares text, so that only one spelling matches, in a time that does not depend on the difference."""
-    return hmac.compare_digest(ours.encode(), given.encode("utf-8", "surrogateescape"))
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape"))
 
 
 def _restrictions(signed: Mapping[str, str]) -> Restrictions:

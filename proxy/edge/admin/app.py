@@ -1,4 +1,4 @@
-"""The admin listener, never the public one: health, readiness, metrics, a page that shows them, and `operations`."""
+"""The admin listener: health, readiness, metrics, the status page and the operations API."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -35,13 +35,13 @@ def admin_app(
     max_bytes: int,
     registry: CollectorRegistry,
     gather: Callable[[], Awaitable[object]],
-    lacking: Callable[[], Awaitable[list[str]]],
+    not_ready: Callable[[], Awaitable[list[str]]],
     operator: CommandDispatcher,
     clock: Clock,
     log: structlog.typing.FilteringBoundLogger,
 ) -> web.Application:
-    """The aiohttp application. `gather` is
-    awaited before the registry is read, and returns the slowest originals; `lacking` says what readiness lacks."""
+    """The aiohttp application. `gather` is awaited before the registry is read and returns the slowest originals;
+    `not_ready` returns the reasons why the node is not ready."""
     exposition = make_aiohttp_handler(registry)
     operations = Operations(operator, auth, spool=spool, max_bytes=max_bytes)
     began_s = clock()
@@ -55,8 +55,8 @@ def admin_app(
         return responses.json_response({"status": "ok"})
 
     async def readyz(_: web.Request) -> web.Response:
-        lacks = await lacking()
-        return responses.json_response({"ready": not lacks, "lacking": lacks}, 503 if lacks else 200)
+        reasons = await not_ready()
+        return responses.json_response({"ready": not reasons, "lacking": reasons}, 503 if reasons else 200)
 
     async def metrics(request: web.Request) -> web.StreamResponse:
         await gather()
@@ -74,7 +74,7 @@ def admin_app(
         return responses.json_response(
             {
                 "version": proxy.__version__,
-                "lacking": await lacking(),
+                "lacking": await not_ready(),
                 "uptime_s": clock() - began_s,
                 "metrics": samples,
                 "slowest": slowest,
@@ -95,7 +95,7 @@ def admin_app(
         form = parse_qs((await request.read())[:_MOST_FORM_BYTES].decode("utf-8", "replace"))
         if not auth.is_master_token(form.get("token", [""])[0]):
             return responses.page(
-                files["login.html"].replace("<!--wrong-->", "This is not the token."), "text/html", 401
+                files["login.html"].replace("<!--wrong-->", "Invalid token."), "text/html", 401
             )
         return responses.logged_in(COOKIE, auth.cookie(), LOGIN_S)
 
@@ -103,7 +103,7 @@ def admin_app(
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if request.path not in _OPEN and request.match_info.handler not in operations.handlers:
-                # What is not there is no secret from who has a token, whatever it is good for.
+                # Any token suffices to learn that a path does not exist.
                 auth.enforce(request, None if request.match_info.http_exception else "read")
             return await handler(request)
         except CalotypeError as failure:
@@ -111,10 +111,10 @@ def admin_app(
                 return responses.see_other("/login")
             return responses.admin_problem(failure)
         except web.HTTPMethodNotAllowed as refusal:
-            wrong = MethodNotAllowed("this call takes another method")
+            wrong = MethodNotAllowed("this path supports other methods: see the Allow header")
             return responses.admin_problem(wrong, allowed=sorted(refusal.allowed_methods))
         except web.HTTPException:
-            return responses.admin_problem(UnknownRoute("the admin listener has nothing here"))
+            return responses.admin_problem(UnknownRoute("no route of the admin listener has this path"))
         except Exception:
             log.exception("internal error")
             return responses.admin_problem(Internal("an unexpected error was logged"))

@@ -1,4 +1,4 @@
-"""Who may do what on the admin listener: bearer tokens with scopes, and a cookie for the pages."""
+"""Authorization on the admin listener: bearer tokens with scopes, and a cookie for the pages."""
 
 import base64
 import hashlib
@@ -18,8 +18,8 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class AdminAuth:
-    """`token` is good for everything, each of `tokens` for its scopes. Without `token` there is nothing to prove, on a
-    listener that only this machine reaches; then a write must not come from a page of somebody else."""
+    """`token` grants every scope, each of `tokens` its own. Without `token` no token is required, and the listener
+    must be reachable from this machine only; a write must then not come from a page of another origin."""
 
     def __init__(self, token: str, tokens: Mapping[str, frozenset[str]], wall: WallClock) -> None:
         self._token = token.encode()
@@ -28,44 +28,44 @@ class AdminAuth:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is nothing to prove."""
+        """Whether no token is required."""
         return not self._token
 
     def is_master_token(self, token: str) -> bool:
-        """Whether it is the one that is good for everything."""
+        """Whether `token` grants every scope."""
         return _equal(token, self._token)
 
     def enforce(self, request: web.Request, scope: str | None) -> None:
-        """Raises Unauthorized unless the request may do what `scope` names, or None, what everybody may who has a token;
-        what is not read is never let in by cookie."""
+        """Raises Unauthorized unless the request has the scope `scope`; None accepts every token. A cookie grants
+        only the `read` scope."""
         reads = scope in ("read", None)
         if not self._token:
-            if not reads and not _from_here(request):
+            if not reads and not _is_local(request):
                 raise Unauthorized(
-                    "without an admin token a write must come from this machine, and from no page"
+                    "admin.token is not set: a write must come from this machine, without an Origin header"
                 )
             return
         given = _given(request, basic=scope in ("events", None))
-        # Every token is compared, so that the time tells nothing of which it was.
+        # Every token is compared, so that the time does not reveal the matching one.
         granted = {scope} if self.is_master_token(given) else set[str | None]()
         for token, scopes in self._tokens.items():
             if _equal(given, token):
                 granted |= {*scopes, None}
-        if scope in granted or (reads and self._holds(request.cookies.get(COOKIE, ""))):
+        if scope in granted or (reads and self._is_valid(request.cookies.get(COOKIE, ""))):
             return
         if granted:
-            raise Unauthorized(f"this token lacks the scope {scope}")
+            raise Unauthorized(f"the token does not have the scope {scope}")
         if given:
-            raise Unauthorized("the token that was sent is not known here")
-        needed = f" with the scope {scope}" if scope else ""
-        raise Unauthorized(f"a token{needed} must be sent as Authorization: Bearer")
+            raise Unauthorized("the token is unknown to this node")
+        required = f" with the scope {scope}" if scope else ""
+        raise Unauthorized(f"a token{required} must be sent as Authorization: Bearer <token>")
 
     def cookie(self) -> str:
-        """Good for LOGIN_S."""
+        """A cookie value that is valid for LOGIN_S."""
         until = str(int(self._wall()) + LOGIN_S)
         return f"{until}.{self._mac(until)}"
 
-    def _holds(self, cookie: str) -> bool:
+    def _is_valid(self, cookie: str) -> bool:
         until, _, mac = cookie.partition(".")
         return _equal(mac, self._mac(until).encode()) and int(until) > self._wall()
 
@@ -75,7 +75,7 @@ class AdminAuth:
 
 
 def _given(request: web.Request, *, basic: bool) -> str:
-    """The token of a request. Stores that call a webhook send it as they can: bare, or as the password in its URL."""
+    """The token of a request. Webhooks of object stores send it bare, or as the password of basic authentication."""
     header = request.headers.get(hdrs.AUTHORIZATION, "")
     kind, _, given = header.partition(" ")
     if kind.lower() == "bearer":
@@ -86,7 +86,7 @@ def _given(request: web.Request, *, basic: bool) -> str:
     return header if basic and not given else ""
 
 
-def _from_here(request: web.Request) -> bool:
+def _is_local(request: web.Request) -> bool:
     if hdrs.ORIGIN in request.headers:
         return False
     with suppress(ValueError):
@@ -94,5 +94,5 @@ def _from_here(request: web.Request) -> bool:
     return False
 
 
-def _equal(given: str, ours: bytes) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), ours)
+def _equal(given: str, expected: bytes) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected)

@@ -1,5 +1,5 @@
-"""The admin's calls that do something: bodies into values for the Operator, and its answers back. So many at once, and no
-more than that may wait, so that they starve nobody."""
+"""The operations API: bodies to commands for the dispatcher, and its results to responses. Each kind of call has a
+concurrency limit, and the number of waiting calls is limited."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ MOST_BODY_BYTES = 16 * 2**20
 MOST_KEYS = 100_000
 MOST_TRANSFORMS = 1000
 MOST_RECEIVED = 32
-"""Uploads that may be on their way at once: they are on disk until they are looked at."""
+"""Uploads received at the same time; each is a file on disk until it is validated."""
 SLOWEST_BYTES_PER_S = 16 * 1024
 SLOW_AFTER_S = 10.0
 MOST_EVENT_BYTES = 4 * 2**20
@@ -58,8 +58,8 @@ _CHUNK_BYTES = 256 * 1024
 _LONGEST_ONCE = 256
 _FORM = "multipart/form-data"
 _AROUND_BYTES = 64 * 1024
-"""What a form may have around its file."""
-_ONE_FILE = "a form must have one file and nothing else: name, mount, key and overwrite stand in the query"
+"""Bytes of a form beside its file."""
+_ONE_FILE = "a form must have one file and no other field: name, mount, key and overwrite belong in the query"
 
 T = TypeVar("T", bound=msgspec.Struct)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -88,7 +88,7 @@ class PurgeRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Spooled(NamedTuple):
-    """An upload on disk; `name` is what a form calls its file."""
+    """An upload on disk; `name` is the file name of the form."""
 
     file: IO[bytes]
     size_bytes: int
@@ -96,27 +96,27 @@ class _Spooled(NamedTuple):
 
 
 class _ConcurrencyLimit:
-    """Lets so many in at once; who comes when too many wait already is sent away."""
+    """Limits calls at the same time; raises RateLimited if MOST_WAITING calls wait already."""
 
     def __init__(self, at_once: int) -> None:
-        self._seats = asyncio.Semaphore(at_once)
+        self._semaphore = asyncio.Semaphore(at_once)
         self._waiting = 0
 
     async def __aenter__(self) -> None:
         if self._waiting >= MOST_WAITING:
-            raise RateLimited("too many such calls are waiting already", retry_after_s=1)
+            raise RateLimited("too many calls of this kind wait; retry after Retry-After", retry_after_s=1)
         self._waiting += 1
         try:
-            await self._seats.acquire()
+            await self._semaphore.acquire()
         finally:
             self._waiting -= 1
 
     async def __aexit__(self, *_: object) -> None:
-        self._seats.release()
+        self._semaphore.release()
 
 
 class Operations:
-    """The handlers. `spool` is where uploads are while they come, in files without a name."""
+    """The request handlers. `spool` is the directory of unnamed files for uploads in progress."""
 
     def __init__(self, operator: CommandDispatcher, auth: AdminAuth, *, spool: Path, max_bytes: int) -> None:
         self._operator = operator
@@ -124,12 +124,12 @@ class Operations:
         self._spool = spool
         self.max_bytes = max_bytes
         self.handlers: set[Handler] = set()
-        """Those that look at the token themselves."""
-        self._turnstiles = {kind: _ConcurrencyLimit(at_once) for kind, at_once in AT_ONCE.items()}
+        """Handlers that check the token themselves."""
+        self._limits = {kind: _ConcurrencyLimit(at_once) for kind, at_once in AT_ONCE.items()}
         self._receiving = _ConcurrencyLimit(MOST_RECEIVED)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
-        """All of them, each behind the scope it takes, with the parameters it knows."""
+        """Adds all routes, each with its scope and its query parameters."""
         for method, path, scope, known, handler in (
             (hdrs.METH_POST, "/v1/originals", "upload", ("name", "mount", "key", "overwrite"), self._upload),
             (hdrs.METH_POST, "/v1/warm", "warm", ("mount",), self._warm),
@@ -163,10 +163,10 @@ class Operations:
         if overwrite not in ("", "true", "false"):
             raise BadRequest("parameter overwrite must be true or false")
         if overwrite == "true" and not key:
-            raise BadRequest("parameter overwrite needs key: a new key replaces nothing")
+            raise BadRequest("parameter overwrite requires parameter key")
         if key and name:
-            raise BadRequest("parameters name and key: give one of them")
-        async with self._receiving, self._spooled(request) as spooled, self._turnstiles[Upload]:
+            raise BadRequest("parameters name and key: only one may be given")
+        async with self._receiving, self._spooled(request) as spooled, self._limits[Upload]:
             command = Upload(
                 mount=request.query.get("mount", ""),
                 name=name or spooled.name,
@@ -181,7 +181,7 @@ class Operations:
 
     @asynccontextmanager
     async def _spooled(self, request: web.Request) -> AsyncIterator["_Spooled"]:
-        """The picture of the body, in a file that is gone when it is closed."""
+        """The picture of the body, in a file that is deleted when it is closed."""
         is_form = request.content_type == _FORM
         if (request.content_length or 0) > self.max_bytes + (_AROUND_BYTES if is_form else 0):
             raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
@@ -193,12 +193,12 @@ class Operations:
                     size_bytes += len(chunk)
                     if size_bytes > self.max_bytes:
                         raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
-                    await _written(file, chunk)
+                    await _write(file, chunk)
             if not size_bytes:
-                raise BadRequest("the body must be the picture itself, or a form with one file")
+                raise BadRequest("the body must be a picture, or a form with one file")
             yield _Spooled(file, size_bytes, name)
         except TimeoutError:
-            raise BadRequest("the body came too slowly") from None
+            raise BadRequest("the body arrives too slowly") from None
         except OSError as fault:
             raise Internal(f"the upload could not be written: {fault.strerror}") from None
         finally:
@@ -207,11 +207,13 @@ class Operations:
     async def _warm(self, request: web.Request) -> web.Response:
         body = await _read(request, WarmRequest)
         if (body.keys is UNSET) == (body.prefix is UNSET):
-            raise BadRequest("parameters keys and prefix: give one of them")
+            raise BadRequest("parameters keys and prefix: exactly one must be given")
         if body.keys == [] or len(body.keys or ()) > MOST_KEYS:
-            raise BadRequest(f"parameter keys must have 1 to {MOST_KEYS} of them")
+            raise BadRequest(f"parameter keys must have 1 to {MOST_KEYS} entries")
         if len(body.presets) + len(body.transforms) > MOST_TRANSFORMS:
-            raise BadRequest(f"parameters presets and transforms may have {MOST_TRANSFORMS} at most")
+            raise BadRequest(
+                f"parameters presets and transforms may have at most {MOST_TRANSFORMS} entries together"
+            )
         command = Warm(
             mount=_mount(request, body.mount),
             keys=tuple(body.keys or ()),
@@ -225,11 +227,11 @@ class Operations:
         body = await _read(request, PurgeRequest)
         given = [body.original, body.prefix, body.url, body.preset, body.all]
         if sum(each is not UNSET for each in given) != 1:
-            raise BadRequest("parameters original, prefix, url, preset and all: give one of them")
+            raise BadRequest("parameters original, prefix, url, preset and all: exactly one must be given")
         if body.prefix == "":
-            raise BadRequest("parameter prefix is empty: all is asked for by all")
+            raise BadRequest("parameter prefix is empty: use all to purge everything")
         if body.all is False:
-            raise BadRequest("parameter all must be true, or not be given")
+            raise BadRequest("parameter all must be true or absent")
         command = PurgeCommand(
             mount=_mount(request, body.mount),
             original=_given(body.original),
@@ -262,7 +264,7 @@ class Operations:
         return await self._execute(Explain(url, request.query.get("accept", "")))
 
     async def _execute(self, command: AdminCommand, status: int = 200) -> web.Response:
-        async with self._turnstiles[type(command)]:
+        async with self._limits[type(command)]:
             return responses.json_response(await self._operator.execute(command), status)
 
 
@@ -277,8 +279,8 @@ def _nameless(folder: Path) -> IO[bytes]:
 
 @asynccontextmanager
 async def _picture(request: web.Request) -> AsyncIterator[tuple[str, Read]]:
-    """The name of what is uploaded, and how it is read: the body, or the one file of a form (RFC 7578). Raises TimeoutError
-    where a form drips, BadRequest where it is none, or has anything else."""
+    """The file name of the upload and its reader: the body, or the one file of a form (RFC 7578). Raises TimeoutError
+    if a form arrives too slowly, BadRequest if it is invalid or has another field."""
     if request.content_type != _FORM:
         yield "", request.content.read
         return
@@ -291,11 +293,12 @@ async def _picture(request: web.Request) -> AsyncIterator[tuple[str, Read]]:
         if await asyncio.wait_for(form.next(), SILENT_S) is not None:
             raise BadRequest(_ONE_FILE)
     except (ValueError, AssertionError, RuntimeError, HttpProcessingError, aiohttp.ClientPayloadError):
-        raise BadRequest("the body is not the form that its Content-Type says, or broke off") from None
+        raise BadRequest("the body is incomplete, or not the form that Content-Type announces") from None
 
 
 async def _chunks(read: Read) -> AsyncIterator[bytes]:
-    """What is read. Raises TimeoutError where it drips, BadRequest where it breaks off, or is not what its head says."""
+    """The chunks of a body. Raises TimeoutError if it arrives too slowly, BadRequest if it is incomplete or does not
+    match its headers."""
     clock = asyncio.get_running_loop().time
     began_s, size_bytes = clock(), 0
     try:
@@ -306,11 +309,11 @@ async def _chunks(read: Read) -> AsyncIterator[bytes]:
                 raise TimeoutError
             yield chunk
     except (aiohttp.ClientPayloadError, web.RequestPayloadError, ConnectionError):
-        raise BadRequest("the body broke off, or is not encoded as its head says") from None
+        raise BadRequest("the body is incomplete, or not encoded as its headers say") from None
 
 
-async def _written(file: IO[bytes], chunk: bytes) -> None:
-    """Nobody may close the file under who writes."""
+async def _write(file: IO[bytes], chunk: bytes) -> None:
+    """Waits for the write to finish, so that the caller does not close the file during the write."""
     writing = asyncio.get_running_loop().run_in_executor(None, _write_all, file, chunk)
     try:
         await asyncio.shield(writing)
@@ -325,14 +328,14 @@ def _write_all(file: IO[bytes], chunk: bytes) -> None:
 
 
 def _mount(request: web.Request, name: str) -> str:
-    command = request.query.get("mount", "")
-    if name and command and name != command:
-        raise BadRequest("parameter mount is not the same in the query and in the body")
-    return name or command
+    of_query = request.query.get("mount", "")
+    if name and of_query and name != of_query:
+        raise BadRequest("parameter mount differs between the query and the body")
+    return name or of_query
 
 
 async def _body(request: web.Request, most_bytes: int) -> bytes:
-    """JSON, or what is none. Raises BadRequest."""
+    """The bytes of a body. Raises BadRequest, also for an object with a repeated name."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
@@ -341,13 +344,13 @@ async def _body(request: web.Request, most_bytes: int) -> bytes:
                 if len(body) > most_bytes:
                     raise BadRequest(f"the body is larger than {most_bytes} bytes")
     except TimeoutError:
-        raise BadRequest("the body came too slowly") from None
+        raise BadRequest("the body arrives too slowly") from None
     _check_names(bytes(body))
     return bytes(body)
 
 
 def check_query(request: web.Request, known: Iterable[str] = ()) -> None:
-    """Raises BadRequest where a parameter is not `known`, or has two readings."""
+    """Raises BadRequest if a parameter is unknown, repeated or not UTF-8."""
     for pair in request.query.items():
         _checked_text("=".join(pair), "the query")
     _check_known("parameter", request.query, known)
@@ -356,15 +359,17 @@ def check_query(request: web.Request, known: Iterable[str] = ()) -> None:
 
 
 def _check_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raises BadRequest that names what is not `known`, by its place where it cannot be quoted."""
-    for place, name in enumerate(given, start=1):
+    """Raises BadRequest for an unknown name; gives its position if it cannot be quoted."""
+    for position, name in enumerate(given, start=1):
         if name not in known:
             knows = f"known are {', '.join(known)}" if known else "this call takes none"
-            raise BadRequest(f"{what} {named(name, place)} is unknown; {knows}{meant(nearest(name, known))}")
+            raise BadRequest(
+                f"{what} {named(name, position)} is unknown; {knows}{meant(nearest(name, known))}"
+            )
 
 
 def _checked_text(text: str, what: str) -> str:
-    """`text` if it is UTF-8; raises BadRequest, naming it as `what`."""
+    """`text` if it is UTF-8. Raises BadRequest, which names it as `what`."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -373,24 +378,24 @@ def _checked_text(text: str, what: str) -> str:
 
 
 def _check_names(body: bytes) -> None:
-    """Raises BadRequest for JSON in which an object has a name twice; what is no JSON is for others to refuse."""
+    """Raises BadRequest for a JSON object with a repeated name; other invalid JSON is refused later."""
 
     def once(pairs: list[tuple[str, object]]) -> None:
         if len({name for name, _ in pairs}) < len(pairs):
-            raise BadRequest("the body holds a name twice in one object")
+            raise BadRequest("the body has an object with a repeated name")
 
     with suppress(ValueError, RecursionError):
         json.loads(body, object_pairs_hook=once)
 
 
 async def _read(request: web.Request, kind: type[T]) -> T:
-    """The JSON of a body. Raises BadRequest that names what is wrong, and repeats nothing but the name of a field."""
+    """The JSON of a body. Raises BadRequest, which repeats at most the name of a field."""
     body = await _body(request, MOST_BODY_BYTES)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as wrong:
         if "unknown field" in str(wrong):
             _check_known("field", json.loads(body), kind.__struct_fields__)
-        raise BadRequest(f"the body does not fit: {wrong}") from None
+        raise BadRequest(f"the body is invalid: {wrong}") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest("the body must be a JSON object") from None

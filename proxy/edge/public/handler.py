@@ -1,6 +1,6 @@
-"""The public listener: an aiohttp request into core values, the service, and back through `respond`.
+"""The handler of the public listener: from an aiohttp request through the service to a response.
 
-The raw request target is read here and nowhere below; of the headers only those named in `_answer` count.
+Only this file reads the raw request target. Only the headers named here count.
 """
 
 import math
@@ -51,13 +51,14 @@ _QUIET = {"/": "calotype\n", "/robots.txt": "User-agent: *\nDisallow:\n", "/favi
 _METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 Address = tuple[str, str, AcceptClass]
-"""What of a request tells variants apart: host, where a mount has one, raw target, and Accept class."""
+"""The part of a request that distinguishes variants: the host if a mount has it, the raw target, and the Accept
+class."""
 
 
 @dataclass(slots=True, eq=False)
 class CompiledUrl:
-    """A URL of a variant, understood once for each Accept class; `headers` are those of `delivery`, its last, and
-    made anew with the next. `scope` is checked with every request, if it is any."""
+    """An interpreted URL of a variant for one Accept class. `headers` belong to `delivery`, the latest one, and are
+    replaced with it. `restrictions`, unless unrestricted, are checked on every request."""
 
     mount: str
     request: VariantRequest
@@ -69,7 +70,7 @@ class CompiledUrl:
 
 
 class PublicHandler:
-    """The handler of the public listener. `mounts` is not empty."""
+    """The request handler. `mounts` of the rules is not empty."""
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class PublicHandler:
         rules: Rules,
         redirects: bool,
         request_timeout_s: float,
-        me: str,
+        node_id: str,
         clock: Clock,
         wall: WallClock,
         request_log: RequestLog,
@@ -87,44 +88,44 @@ class PublicHandler:
         self._deliver = deliver
         self._redirects = redirects
         self._request_timeout_s = request_timeout_s
-        self._me = me
+        self._node_id = node_id
         self._clock = clock
         self._wall = wall
         self._request_log = request_log
         self._log = log
         self._accepts: Memo[str, AcceptClass] = Memo(_MEMO_ACCEPTS)
         self._is_stopping = False
-        self.adopt(rules)
+        self.reload(rules)
 
     def stop(self) -> None:
-        """From now on every answer is the last on its connection."""
+        """From now on every response closes its connection."""
         self._is_stopping = True
 
-    def adopt(self, rules: Rules) -> None:
-        """From now on these rules count; a request under way keeps to those it began with."""
+    def reload(self, rules: Rules) -> None:
+        """Replaces the rules; requests in progress continue with the old ones."""
         self._rules = rules
         self._hosts = frozenset(mount.host for mount in rules.mounts) - {"*"}
         self._compiled: Memo[Address, CompiledUrl] = Memo(_MEMO_URLS)
         self._request_log.expect([mount.name for mount in rules.mounts], responses.STATUSES)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answers every request; only a cancelled one raises."""
+        """Responds to every request; raises only if cancelled."""
         began_s = self._clock()
         record = AccessRecord(request.method, request.raw_path)
         record.client, record.request_id = sender(request)
         response: web.StreamResponse
         headers = request.headers
         named = headers.get(hdrs.HOST, "")
-        host, is_clear = self._of_mounts(named), False
+        host, is_clear = self._mount_host(named), False
         try:
             if record.method not in _METHODS:
-                raise MethodNotAllowed("only GET, HEAD and OPTIONS are answered")
+                raise MethodNotAllowed("the public listener supports GET, HEAD and OPTIONS only")
             if request.body_exists:
-                raise BadUrl("GET, HEAD and OPTIONS are answered without a body only")
+                raise BadUrl("the request must not have a body")
             checked_host(named)
             if record.target[0] != "/" and (record.target != "*" or record.method != hdrs.METH_OPTIONS):
                 named, record.target = in_origin_form(record.target)
-                host = self._of_mounts(named)
+                host = self._mount_host(named)
             is_clear = True
             if len(record.target) > self._rules.url_max_bytes:
                 raise UrlTooLong(f"the URL is longer than {self._rules.url_max_bytes} bytes")
@@ -154,7 +155,7 @@ class PublicHandler:
                 lasting=not is_restricted(record.target),
             )
             if not is_clear:
-                response.force_close()  # What comes behind it is nobody's request.
+                response.force_close()  # The bytes that follow cannot be parsed reliably.
         except Exception:
             self._log.exception("internal error")
             record.outcome, record.error = Outcome.FAILED, Internal.slug
@@ -168,11 +169,11 @@ class PublicHandler:
         return self._last(response)
 
     def refused(self, failure: CalotypeError, target: str) -> web.Response:
-        """The answer to what is no request, of which no more than the target is known, or not even that."""
+        """The response to a message that is not a valid request; `target` is empty if unknown."""
         return responses.problem(failure, negotiates=self._negotiates("*", target))
 
     def _last(self, response: web.StreamResponse) -> web.StreamResponse:
-        """`response`, the last on its connection while the node stops."""
+        """`response`; closes its connection while the node stops."""
         if self._is_stopping:
             response.force_close()
         return response
@@ -186,14 +187,14 @@ class PublicHandler:
         compiled: CompiledUrl | None,
         began_s: float,
     ) -> web.StreamResponse:
-        """All that is no unconditional memory hit; `page` is None for a URL not met before."""
+        """Every response except an unconditional memory hit; `compiled` is None for a URL that is not in the memo."""
         host, target, accepted = address
         if (text := _QUIET.get(target)) is not None:
             return responses.plain(text)
         if target == "/healthz":
             return responses.plain('{"status":"ok"}\n', "application/json")
-        if self._me in joined(request.headers, "CDN-Loop"):
-            raise SourceNotAllowed("the originals of this node lead back to itself")
+        if self._node_id in joined(request.headers, "CDN-Loop"):
+            raise SourceNotAllowed("request loop: a source of this node leads back to the node (CDN-Loop)")
         if compiled is None:
             verify = partial(self._verify, record, request.headers)
             meaning = interpret(self._rules, host, target, verify=verify)
@@ -206,21 +207,21 @@ class PublicHandler:
             list_of(request.headers, hdrs.IF_MATCH),
         )
 
-        def is_settled(key: str) -> bool:
+        def is_conclusive(key: str) -> bool:
             tag = etag(info_key(key, fields))
-            # When a variant was last modified is not known.
+            # The modification time of a variant is unknown.
             return is_refused(if_match, None, tag, None) or matches(none_match, tag)
 
         redirect_until_s = self._redirect_until_s(compiled)
-        # Where the answer may lie elsewhere, conditions wait: they are none on a redirect (RFC 9110 13.2.1).
+        # Conditions do not apply to a redirect (RFC 9110 13.2.1).
         is_conditional = bool(none_match or if_match is not None) and not redirect_until_s
         delivered = await self._deliver.variant(
             compiled.request,
             deadline=began_s + self._request_timeout_s,
             redirect_until_s=redirect_until_s,
-            is_current=is_settled if is_conditional else None,
+            is_current=is_conclusive if is_conditional else None,
         )
-        # Kept only now: a URL without a picture is not worth remembering. And not where other rules count by now.
+        # Stored after the delivery, because only URLs with a picture are worth an entry. A reload replaces the memo.
         compiled_urls.keep(address, compiled)
         if delivered.delivery.location:
             record.record(delivered.delivery)
@@ -266,8 +267,8 @@ class PublicHandler:
             total_s=self._clock() - began_s,
         )
 
-    def _of_mounts(self, named: str) -> str:
-        """One of the mounts' own hosts, or `*`: a client must not make up names to be remembered."""
+    def _mount_host(self, named: str) -> str:
+        """The request's host if a mount has it, else `*`: clients must not fill the memo with invented names."""
         if not self._hosts:
             return "*"
         host = host_name(named)
@@ -280,7 +281,7 @@ class PublicHandler:
         return known
 
     def _enforce(self, restrictions: Restrictions, headers: CIMultiDictProxy[str]) -> None:
-        """Raises SignatureExpired or BadSignature for a request outside of what its URL was signed for."""
+        """Raises SignatureExpired or BadSignature if the request is outside the restrictions of its signature."""
         restrictions.check(
             self._wall(),
             origin=headers.get(hdrs.ORIGIN),
@@ -289,7 +290,7 @@ class PublicHandler:
         )
 
     def _policy(self, compiled: CompiledUrl) -> responses.ResponsePolicy:
-        """As they are now: no answer outlives its signature."""
+        """The response policy at this moment: no response outlives its signature."""
         policy = self._within(compiled.policy, compiled.restrictions)
         if policy is not compiled.policy:
             compiled.policy, compiled.delivery = policy, None
@@ -303,8 +304,8 @@ class PublicHandler:
         return policy.within(max(0, int(restrictions.until_s - self._wall())))
 
     def _redirect_until_s(self, compiled: CompiledUrl) -> float:
-        """Until when, on the Clock, a client may be sent elsewhere, where nothing is known of signatures; 0 is not at
-        all. In whole seconds, so that those who ask for the same ask alike."""
+        """The point on the Clock until which a redirect may be used by a client that cannot prove its signature
+        again; 0 forbids redirects. In whole seconds, so that equal requests share a flight."""
         restrictions = compiled.restrictions
         is_info = compiled.request.transform.format is Format.INFO
         if not self._redirects or restrictions.varies_by_client or is_info:
@@ -316,7 +317,7 @@ class PublicHandler:
     def _verify(
         self, record: AccessRecord, headers: CIMultiDictProxy[str], mount: Mount, raw: str
     ) -> Verified:
-        """Checks the signature of the raw target and this request against what was signed, before anything is parsed."""
+        """Verifies the signature of the raw target and its restrictions, before the target is parsed."""
         record.mount = mount.name
         signed = verify_signature(mount, raw)
         if signed is None:
@@ -325,11 +326,11 @@ class PublicHandler:
         return Verified(signed.target, True, signed)
 
     def _negotiates(self, host: str, raw: str) -> bool:
-        """Whether an error depends on Accept too: asked of the URL alone, however wrong the rest of it is."""
+        """Whether an error depends on Accept, decided by the URL alone, even if the rest of the URL is invalid."""
         try:
             if not raw.startswith("/"):
                 named, raw = in_origin_form(raw)
-                host = self._of_mounts(named)
+                host = self._mount_host(named)
             mount = route(self._rules.mounts, host, raw)
         except CalotypeError:
             return False

@@ -1,4 +1,4 @@
-"""An original itself, byte for byte, or the part of it that a client wants."""
+"""Serves an original byte for byte, or a range of it."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ async def stream(
     *,
     now_s: float,
 ) -> web.StreamResponse:
-    """200, 206, 304, 412 or 416, sent on the way. Raises UnsupportedFormat for what is no picture."""
+    """200, 206, 304, 412 or 416, streamed. Raises UnsupportedFormat if the file is not a picture."""
     kind = sniff(await asyncio.to_thread(os.pread, original.fileno(), SNIFF_BYTES, 0))
     if kind is None:
         raise UnsupportedFormat(NO_PICTURE)
@@ -46,8 +46,8 @@ async def stream(
         del headers[hdrs.CONTENT_TYPE]
         return web.Response(status=304, headers=headers)
     part: range | Whole | None = Whole.WHOLE
-    if (wanted := range_of(request)) is not None:
-        part = byte_range(wanted, request.headers.get(hdrs.IF_RANGE), tag, original.size_bytes)
+    if (range_header := range_of(request)) is not None:
+        part = byte_range(range_header, request.headers.get(hdrs.IF_RANGE), tag, original.size_bytes)
     if part is None:
         return responses.range_not_satisfiable(original.size_bytes, policy, headers["Cache-Status"])
     if part is Whole.WHOLE:
@@ -62,7 +62,7 @@ async def stream(
         if request.method == hdrs.METH_GET:
             await _send(response, original, part)
     except OSError:
-        # The head is out: an error can only be shown by breaking off.
+        # The header has been sent; only an aborted connection can report an error.
         record.outcome, record.error = Outcome.FAILED, "broken-off"
         if request.transport is not None:
             request.transport.abort()
@@ -70,18 +70,18 @@ async def stream(
 
 
 def _modified_s(original: Original, now_s: float) -> int | None:
-    """When the original was last modified; a date that has yet to come says nothing (RFC 9110 8.8.2.1)."""
+    """The modification time in Unix seconds; None for a date in the future (RFC 9110 8.8.2.1)."""
     modified_s = int(os.fstat(original.fileno()).st_mtime)
     return modified_s if 0 < modified_s <= now_s else None
 
 
 async def _send(response: web.StreamResponse, original: Original, part: range) -> None:
-    """The bytes of `part`; raises OSError where the file has become shorter, or the connection is gone."""
+    """Sends the bytes of `part`. Raises OSError if the file has changed or the connection is closed."""
     at = part.start
     while at < part.stop:
-        wanted = min(_CHUNK_BYTES, part.stop - at)
-        chunk = await asyncio.to_thread(os.pread, original.fileno(), wanted, at)
+        length = min(_CHUNK_BYTES, part.stop - at)
+        chunk = await asyncio.to_thread(os.pread, original.fileno(), length, at)
         if not chunk or not original.unchanged():
-            raise ConnectionResetError("the original was written into while it was sent")
+            raise ConnectionResetError("the original changed while it was sent")
         await response.write(chunk)
         at += len(chunk)

@@ -1,8 +1,8 @@
-"""aiohttp's server with its error answers replaced, and with patience that ends: what the HTTP parser refuses is a
-problem like any other, who sends or reads too slowly is cut off, who is one too many is turned away, and who is
-connected while the node stops is told so with the next answer.
+"""aiohttp's server with its own error responses and timeouts: parser errors become problems, slow clients are
+disconnected, connections above the limit are rejected, and a stopping node closes connections after the next
+response.
 
-Nothing of the request is repeated, in the answer or in the log.
+Repeats no byte of the request, in the response or in the log.
 """
 
 import array
@@ -30,36 +30,36 @@ REJECT_LINGER_S = 0.5
 MAX_REJECTED = 16
 _VERSIONS = (HttpVersion10, HttpVersion11)
 _WORDS = 3
-"""Of a request line; HTTP/0.9 had two."""
+"""Words in a request line; HTTP/0.9 has two."""
 HEAD_S = 10.0
-"""How long the head of a request may take, from the connection or its first byte on."""
-LOOK_S = 15.0
-"""How often it is looked whether a client that is owed something takes any of it."""
+"""Timeout for the header of a request, from the connection or its first byte on."""
+PROGRESS_CHECK_S = 15.0
+"""Interval of the check whether a client with unsent bytes reads any of them."""
 
 
 class ConnectionHandler(RequestHandler):
-    """The hook aiohttp offers: a protocol that answers for a request that could not be read."""
+    """The hook that aiohttp offers: a protocol that responds to unreadable requests."""
 
     __slots__ = (
-        *("_awaits_head", "_body", "_held", "_is_active", "_is_over", "_line", "_owed_bytes", "_watch"),
+        *("_awaits_head", "_body", "_held", "_is_active", "_is_over", "_line", "_unsent_bytes", "_watch"),
         *("is_trusted", "peer"),
     )
 
     peer: str
-    """The address at the other end; empty for a unix socket's."""
+    """The address of the peer; empty for a unix socket."""
     is_trusted: bool
-    """Whether it may say for whom it asks."""
+    """Whether the forwarding headers of the peer count."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         named = transport.get_extra_info("peername")
         self.peer = named[0] if isinstance(named, tuple) else ""
         self.is_trusted = _server_of(self).trusted_proxies.trusts(self.peer)
-        self._owed_bytes, self._is_active = 0, False
+        self._unsent_bytes, self._is_active = 0, False
         self._held, self._is_over = b"", False
         self._line: bytes | None = b""
         self._body: StreamReader = EMPTY_PAYLOAD
-        self._watch = self._loop.call_later(LOOK_S, self._look)
+        self._watch = self._loop.call_later(PROGRESS_CHECK_S, self._check_progress)
         self._awaits_head: asyncio.TimerHandle | None = self._loop.call_later(HEAD_S, self._cut_off)
 
     def data_received(self, data: bytes) -> None:
@@ -73,32 +73,33 @@ class ConnectionHandler(RequestHandler):
             self._awaits_head = self._loop.call_later(HEAD_S, self._cut_off)
 
     def _read(self, data: bytes) -> None:
-        """A head at a time: what the parser refuses would take along what it has read before."""
+        """Feeds one request header at a time: when the parser refuses a request, it drops earlier ones of the same
+        piece."""
         if self._held:
             data, self._held = self._held + data, b""
         at, most = 0, self._max_msg_queue_size
         while not self._is_over:
             end = _end_of_head(data, at)
             known = len(self._messages)
-            self._note(data[at:end])
+            self._record_beginning(data[at:end])
             super().data_received(data[at:end])
-            self._judge(len(self._messages) > known)
+            self._refuse_unsupported(len(self._messages) > known)
             if end == len(data):
                 break
             at = end
             if len(self._messages) >= most:
-                self._held = data[at:]  # Until aiohttp asks for more.
+                self._held = data[at:]  # Until aiohttp resumes reading.
                 break
 
-    def _note(self, piece: bytes) -> None:
-        """Keeps how a head begins, None where that cannot be told from the end of a body."""
+    def _record_beginning(self, piece: bytes) -> None:
+        """Stores the beginning of a header; None if it cannot be told from the end of a body."""
         if not self._body.is_eof():
             self._line = None
         elif self._line is not None and len(self._line) < self.max_line_size:
             self._line = (self._line + piece).lstrip(b"\r\n")
 
-    def _judge(self, is_whole: bool) -> None:
-        """Refuses what the parser lets pass: HTTP/0.9, which has no head that could end, and versions to come."""
+    def _refuse_unsupported(self, is_whole: bool) -> None:
+        """Refuses requests that the parser accepts: HTTP/0.9, which has no header end, and unknown versions."""
         if is_whole:
             message, self._body = self._messages[-1]
             if not isinstance(message, RawRequestMessage):
@@ -115,7 +116,7 @@ class ConnectionHandler(RequestHandler):
 
     def _refuse(self) -> None:
         self._is_over = True
-        self._messages.append((_ErrInfo(400, BadHttpMessage("no version of ours"), ""), EMPTY_PAYLOAD))
+        self._messages.append((_ErrInfo(400, BadHttpMessage("unsupported HTTP version"), ""), EMPTY_PAYLOAD))
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -129,19 +130,19 @@ class ConnectionHandler(RequestHandler):
         if self._awaits_head is not None:
             self._awaits_head.cancel()
 
-    def _look(self) -> None:
-        """Cuts off who has neither taken nor sent anything since the last look, also where we have closed already."""
+    def _check_progress(self) -> None:
+        """Aborts a connection that neither took nor sent a byte since the last check, even after we closed it."""
         if self.transport is None:
             return
-        owed_bytes = _owed_bytes(self.transport)
-        if owed_bytes and owed_bytes == self._owed_bytes and not self._is_active:
+        unsent_bytes = _unsent_bytes(self.transport)
+        if unsent_bytes and unsent_bytes == self._unsent_bytes and not self._is_active:
             self._cut_off()
             return
-        self._owed_bytes, self._is_active = owed_bytes, False
-        self._watch = self._loop.call_later(LOOK_S, self._look)
+        self._unsent_bytes, self._is_active = unsent_bytes, False
+        self._watch = self._loop.call_later(PROGRESS_CHECK_S, self._check_progress)
 
     def _cut_off(self) -> None:
-        """At once: who does not read would not read the rest either."""
+        """Aborts at once: a client that does not read would not read an error either."""
         if self.transport is not None:
             self.transport.abort()
 
@@ -153,13 +154,13 @@ class ConnectionHandler(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
-            raise ConnectionError("an answer was begun already")
+            raise ConnectionError("the response has already begun")
         refuse = _server_of(self).refuse
         if status == 500:
             self.logger.error("internal error", exc_info=exc)
             response = refuse(Internal("an unexpected error was logged"), "")
         else:
-            # The parser's own request is of HTTP/1.0, and of no method.
+            # aiohttp's request for a parser error has version HTTP/1.0 and no method.
             request._version = HttpVersion11
             method, _, rest = (self._line or b"").partition(b" ")
             if method == b"HEAD":
@@ -175,25 +176,26 @@ class ConnectionHandler(RequestHandler):
         return BadUrl("the request is not valid HTTP, or its head is too large")
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 (aiohttp's own)
-        """Waits `timeout` seconds for the request under way, and no more: aiohttp's own would wait that long again
-        for one that does not end."""
+        """Waits at most `timeout` seconds for the request in progress; aiohttp would wait twice as long."""
         if self._task_handler is not None:
             await asyncio.wait({self._task_handler}, timeout=timeout)
         await super().shutdown(CANCEL_S)
 
 
 def _end_of_head(data: bytes, at: int) -> int:
-    """Where the first head behind `at` ends, which may have begun in data before; the length of `data` if it does not."""
+    """The end of the first request header after `at`, which may have begun in earlier data; the length of `data` if
+    the header does not end in it."""
     if data[at : at + 1] in (b"\r", b"\n"):
         return len(data) - len(data[at:].lstrip(b"\r\n"))
     end = data.find(b"\n\r\n", at)
     return len(data) if end < 0 else end + 3
 
 
-def _owed_bytes(transport: asyncio.Transport) -> int:
-    """What the client has not taken: the kernel holds megabytes, and takes more of ours a megabyte at a time."""
+def _unsent_bytes(transport: asyncio.Transport) -> int:
+    """Bytes that the client has not acknowledged: the send buffer of the kernel holds megabytes beside that of the
+    transport."""
     held = array.array("i", [0])
-    with suppress(OSError, ValueError, AttributeError):  # It is gone, or going.
+    with suppress(OSError, ValueError, AttributeError):  # The socket is closed or closing.
         fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, held)
     return transport.get_write_buffer_size() + held[0]
 
@@ -205,7 +207,7 @@ def _server_of(handler: RequestHandler) -> "ConnectionServer":
 
 
 def sender(request: web.BaseRequest) -> tuple[str, str]:
-    """Who asks, and the id that a trusted hop gave the request, as it is spelled; empty without one."""
+    """The client's address, and the X-Request-Id of a trusted proxy, as it is written; empty without one."""
     handler = request.protocol
     assert isinstance(handler, ConnectionHandler)
     if not handler.is_trusted:
@@ -217,14 +219,14 @@ def sender(request: web.BaseRequest) -> tuple[str, str]:
 
 
 class _RejectedConnection(asyncio.Protocol):
-    """A connection too many: told so, whatever it asks, and closed; at once where it is one too many of these too."""
+    """A connection above the limit: receives 503 and is closed; aborted at once if there are too many of these."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, others: "set[_RejectedConnection]") -> None:
         self._loop = loop
         self._others = others
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not asked for its class: uvloop's is another.
+        # No isinstance: uvloop has a transport class of its own.
         self._transport = cast("asyncio.Transport", transport)
         self._ends = self._loop.call_later(REJECT_LINGER_S, self._transport.abort)
         if len(self._others) >= MAX_REJECTED:
@@ -241,9 +243,7 @@ class _RejectedConnection(asyncio.Protocol):
 
 
 def _too_many() -> bytes:
-    problem = responses.problem(
-        Overloaded("more clients are connected than the node can serve", retry_after_s=1)
-    )
+    problem = responses.problem(Overloaded("too many connections", retry_after_s=1))
     assert isinstance(problem.body, bytes)
     head = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items())
     return (
@@ -255,8 +255,8 @@ _TOO_MANY = _too_many()
 
 
 class ConnectionServer(web.Server):
-    """Makes a QuietHandler for each connection, up to `most_connections`; takes the options of `web.Server`. `refuse` makes
-    the answer to what is no request, of the failure and the target, which is empty where it is not known."""
+    """Makes a ConnectionHandler for each connection, up to `most_connections`; takes the options of `web.Server`.
+    `refuse` makes the response to an invalid request from the error and the target, which is empty if unknown."""
 
     def __init__(
         self,
@@ -270,22 +270,21 @@ class ConnectionServer(web.Server):
         super().__init__(handler, **options)
         self.refuse = refuse
         self.trusted_proxies = trusted_proxies
-        self._turned: set[_RejectedConnection] = set()
+        self._rejected: set[_RejectedConnection] = set()
         self._most_connections = most_connections
-        self.turned_away = 0
+        self.rejected = 0
 
     def __call__(self) -> RequestHandler:
         if len(self._connections) >= self._most_connections:
-            self.turned_away += 1
-            # What asyncio asks for is a protocol; aiohttp promises more than it needs.
-            return _RejectedConnection(self._loop, self._turned)  # type: ignore[return-value]
+            self.rejected += 1
+            # asyncio accepts every protocol; aiohttp's annotation is narrower.
+            return _RejectedConnection(self._loop, self._rejected)  # type: ignore[return-value]
         return ConnectionHandler(self, loop=self._loop, **self._kwargs)
 
 
 class ConnectionRunner(web.ServerRunner):
-    """Ends without a failed request: who is connected has a moment to ask once more, and hears that it is the last
-    answer, which `on_stop` sees to. A client cannot know that an idle connection is about to be closed; one that is told
-    can."""
+    """Graceful shutdown: serves for a short grace period with `Connection: close`, set by `on_stop`, so that idle
+    keep-alive connections are not closed under a request."""
 
     def __init__(
         self,
@@ -296,7 +295,7 @@ class ConnectionRunner(web.ServerRunner):
         shutdown_timeout: float,
     ) -> None:
         super().__init__(server, shutdown_timeout=shutdown_timeout)
-        self._quiet = server
+        self._connection_server = server
         self._on_stop = on_stop
         self._close_grace_s = close_grace_s
 
@@ -305,15 +304,15 @@ class ConnectionRunner(web.ServerRunner):
             await site.stop()
         self._on_stop()
         waited_s = 0.0
-        while self._quiet.connections and waited_s < self._close_grace_s:
+        while self._connection_server.connections and waited_s < self._close_grace_s:
             await asyncio.sleep(CLOSE_GRACE_STEP_S)
             waited_s += CLOSE_GRACE_STEP_S
         await super().cleanup()
 
 
 class AdminAppRunner(web.AppRunner):
-    """Has a QuietServer in front of an application, up to `most_connections`; takes the options of `web.AppRunner`. What
-    aiohttp itself answers to an Expect holds the client's bytes."""
+    """Puts a ConnectionServer, up to `most_connections`, in front of an application; takes the options of
+    `web.AppRunner`. Refuses Expect itself, because aiohttp's response repeats bytes of the request."""
 
     def __init__(self, app: web.Application, *, most_connections: int, **options: Any) -> None:
         super().__init__(app, **options)
@@ -325,7 +324,7 @@ class AdminAppRunner(web.AppRunner):
         async def handle(request: web.Request) -> web.StreamResponse:
             if joined(request.headers, hdrs.EXPECT).lower() not in ("", "100-continue"):
                 response = responses.admin_problem(
-                    ExpectationFailed("nothing but 100-continue can be expected")
+                    ExpectationFailed("header Expect must be 100-continue or absent")
                 )
                 response.force_close()
                 return response

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from proxy.core.image.completed import Completed
-from proxy.core.image.heif import Box, Items, Property, boxes, completed, items
+from proxy.core.image.heif import FileBox, Items, Property, boxes, completed, items
 from tests.support.avif import ALPHA, avif, box, full_box
 
 FTYP = box(b"ftyp", b"avif\0\0\0\0")
@@ -17,11 +17,11 @@ def test_boxes_of_each_kind_of_size() -> None:
     rest = b"\0\0\0\0ijkl to the end"
     content = plain + large + rest
     assert list(boxes(content, 0, len(content))) == [
-        Box(b"abcd", 0, 8, 11),
-        Box(b"efgh", 11, 27, 29),
-        Box(b"ijkl", 29, 37, len(content)),
+        FileBox(b"abcd", 0, 8, 11),
+        FileBox(b"efgh", 11, 27, 29),
+        FileBox(b"ijkl", 29, 37, len(content)),
     ]
-    assert list(boxes(content, 11, 29)) == [Box(b"efgh", 11, 27, 29)]
+    assert list(boxes(content, 11, 29)) == [FileBox(b"efgh", 11, 27, 29)]
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_boxes_of_each_kind_of_size() -> None:
 )  # fmt: skip
 def test_a_walk_ends_with_what_is_no_box(tail: bytes) -> None:
     content = box(b"abcd") + tail
-    assert list(boxes(content, 0, len(content))) == [Box(b"abcd", 0, 8, 8)]
+    assert list(boxes(content, 0, len(content))) == [FileBox(b"abcd", 0, 8, 8)]
 
 
 def test_a_box_may_claim_more_than_there_is() -> None:
-    assert list(boxes(b"\0\0\0\x63abcd", 0, 8)) == [Box(b"abcd", 0, 8, 99)]
+    assert list(boxes(b"\0\0\0\x63abcd", 0, 8)) == [FileBox(b"abcd", 0, 8, 99)]
 
 
 def test_a_walk_has_an_end() -> None:

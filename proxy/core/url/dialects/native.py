@@ -141,24 +141,24 @@ def _parse_query(query: str, presets: Presets) -> VariantUrl:
 
 
 def _parameters(
-    query: str | None, ours: tuple[str, ...], rule: QueryRule
+    query: str | None, supported: tuple[str, ...], rule: QueryRule
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The values of the `ours` in the query after a path, and the names of the other parameters."""
+    """The values of the `supported` parameters in the query after a path, and the names of the other parameters."""
     values: dict[str, str] = {}
     unused: list[str] = []
     for position, part in enumerate([] if query is None else query.split("&"), start=1):
         name, _, value = part.partition("=")
         if name in values:
             raise BadUrl(f"parameter {name} is given twice")
-        if name in ours:
+        if name in supported:
             values[name] = decoded(value, f"parameter {name}")
         elif is_tracker(name) or rule is QueryRule.IGNORE:
             unused.append(named(name, position))
         else:
             raise BadUrl(
                 f"parameter {named(name, position)} is not supported: the query of this URL may have"
-                f" {', '.join(ours) or 'none'}; a transform belongs in /thumbnail?url= or in the first path segment"
-                + meant(nearest(name, ours))
+                f" {', '.join(supported) or 'none'}; a transform belongs in /thumbnail?url= or in the first path segment"
+                + meant(nearest(name, supported))
             )
     return values, tuple(unused)
 

@@ -344,6 +344,6 @@ def nearest_token(written: str) -> str | None:
 
 def nearest_name(written: str) -> str | None:
     """The query parameter that is nearest to an unknown one."""
-    ours = {name: _QUERY_NAMES.get(name, name) for name in (*PATH, "t")}
-    synonyms = {word: ours[name] for word, name in _SYNONYMS.items()}
-    return nearest(written, ours.values(), synonyms | ours)
+    names = {name: _QUERY_NAMES.get(name, name) for name in (*PATH, "t")}
+    synonyms = {word: names[name] for word, name in _SYNONYMS.items()}
+    return nearest(written, names.values(), synonyms | names)

@@ -1,6 +1,6 @@
-// Asks the node every two seconds and shows what it says. Only text is ever put into the page.
+// Fetches the status every two seconds and shows it. The page receives text only, never HTML.
 const EVERY_MS = 2000;
-const KEPT = 60;
+const MAX_STEPS = 60;
 const history = [];
 
 const at = (id) => document.getElementById(id);
@@ -34,7 +34,7 @@ function rows(id, lines, empty) {
     for (const cell of cells) {
       const td = row.insertCell();
       if (cell instanceof Node) td.append(cell); else td.textContent = cell;
-      if (typeof cell === "string" && cell.startsWith("left alone")) td.className = "bad";
+      if (typeof cell === "string" && cell.startsWith("circuit breaker open")) td.className = "bad";
     }
     return row;
   }));
@@ -48,7 +48,7 @@ function gauge(held, most) {
 }
 
 function line(id, values, most) {
-  const points = values.map((value, index) => `${(index / (KEPT - 1)) * 100},${23 - (value / (most || 1)) * 22}`);
+  const points = values.map((value, index) => `${(index / (MAX_STEPS - 1)) * 100},${23 - (value / (most || 1)) * 22}`);
   at(id).firstElementChild.setAttribute("points", points.join(" "));
 }
 
@@ -57,18 +57,18 @@ function remember(samples) {
   const hits = samples.sum("calotype_requests_total", (labels) => labels.outcome === "hit");
   const failed = samples.sum("calotype_requests_total", (labels) => labels.status.startsWith("5"));
   history.push({ at: performance.now(), requests, hits, failed });
-  if (history.length > KEPT + 1) history.shift();
+  if (history.length > MAX_STEPS + 1) history.shift();
 }
 
 function showFigures(samples) {
   const [first, last] = [history[0], history[history.length - 1]];
   const since = history.length > 1 ? first : { at: 0, requests: 0, hits: 0, failed: 0 };
-  const asked = last.requests - since.requests;
+  const count = last.requests - since.requests;
   const passed = (last.at - since.at) / 1000;
-  // Where nobody has asked of late, of all since the start.
-  const share = asked ? (last.hits - since.hits) / asked : last.hits / last.requests;
+  // Without recent requests, the ratio of all requests since the start.
+  const share = count ? (last.hits - since.hits) / count : last.hits / last.requests;
   at("ratio").textContent = last.requests ? `${(share * 100).toFixed(1)} %` : "–";
-  at("rate").textContent = history.length > 1 ? (asked / passed).toFixed(1) : "–";
+  at("rate").textContent = history.length > 1 ? (count / passed).toFixed(1) : "–";
   at("errors").textContent = history.length > 1 ? ((last.failed - since.failed) / passed).toFixed(1) : "–";
   at("queue").textContent = samples.sum("calotype_render_queue");
   const busy = samples.sum("calotype_workers", (labels) => labels.state === "busy");
@@ -103,15 +103,15 @@ function showTables(samples, slowest) {
   const parts = new Set([...breakers.keys(), ...[...sources].map((name) => `sources.${name}`)]);
   rows("parts", [...parts].sort().map((part) => {
     const name = part.replace(/^sources\./, "");
-    const fetched = (wanted) => samples.sum("calotype_source_fetches_total",
-      (labels) => part.startsWith("sources.") && labels.source === name && (labels.outcome === "ok") === wanted);
-    return [part, breakers.get(part) ? "left alone: it failed again and again" : "in use", String(fetched(true)), String(fetched(false))];
-  }), "nothing was fetched yet");
+    const fetched = (isOk) => samples.sum("calotype_source_fetches_total",
+      (labels) => part.startsWith("sources.") && labels.source === name && (labels.outcome === "ok") === isOk);
+    return [part, breakers.get(part) ? "circuit breaker open: repeated failures" : "in use", String(fetched(true)), String(fetched(false))];
+  }), "nothing fetched yet");
 
   rows("slowest", slowest.map((slow) => [
     slow.original, slow.source, slow.format, seconds(slow.fetch_s), seconds(slow.render_s),
     new Date(slow.at_s * 1000).toLocaleTimeString(),
-  ]), "nothing was rendered in the last hour");
+  ]), "nothing rendered in the last hour");
 }
 
 function age(total) {
@@ -119,18 +119,18 @@ function age(total) {
   return hours ? `${hours} h ${Math.floor((total % 3600) / 60)} min` : `${Math.floor(total / 60)} min`;
 }
 
-async function look() {
+async function refresh() {
   try {
     const answer = await fetch("/v1/status");
     if (answer.status === 401) { location.assign("/login"); return; }
-    const told = await answer.json();
-    const samples = new Samples(told.metrics);
+    const status = await answer.json();
+    const samples = new Samples(status.metrics);
     remember(samples);
     showFigures(samples);
-    showTables(samples, told.slowest);
-    at("version").textContent = told.version;
-    at("state").textContent = told.lacking.length ? `not ready: ${told.lacking.join("; ")}` : `ready, up ${age(told.uptime_s)}`;
-    at("state").className = told.lacking.length ? "bad" : "";
+    showTables(samples, status.slowest);
+    at("version").textContent = status.version;
+    at("state").textContent = status.lacking.length ? `not ready: ${status.lacking.join("; ")}` : `ready, up ${age(status.uptime_s)}`;
+    at("state").className = status.lacking.length ? "bad" : "";
   } catch {
     at("state").textContent = "the node does not answer";
     at("state").className = "bad";
@@ -138,7 +138,7 @@ async function look() {
 }
 
 async function watch() {
-  if (!document.hidden) await look();
+  if (!document.hidden) await refresh();
   setTimeout(watch, EVERY_MS);
 }
 
