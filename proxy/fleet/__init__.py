@@ -1,1 +1,1 @@
-"""The other nodes, met over Redis."""
+"""What the nodes of a fleet share over Redis: presence flags, leases, the purge log."""

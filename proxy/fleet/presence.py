@@ -1,7 +1,8 @@
-"""Redis, the nodes' meeting point: presence flags of what is in the bucket, and whose turn it is to make what is not.
+"""Presence flags and leases in Redis, shared by all nodes: which objects the bucket holds, and which node renders a
+missing variant.
 
-A hint, never the store. It is asked for `timeout` at most; if it fails or hangs, it is not asked again until it has
-answered a ping behind the scenes, and nobody waits meanwhile.
+Redis holds hints only and stores no variant. A command takes `timeout_s` at most. If a command fails or times out,
+the circuit opens: commands return their default at once, until a background ping succeeds.
 """
 
 import asyncio
@@ -31,11 +32,11 @@ from proxy.ports.tiers import Presence
 ABSENT_TTL_S = 60
 CONNECT_TIMEOUT_S = 1.0
 LEASE_TTL_S = 2.0
-"""How long a turn outlives the node that took it, and how long its variant may be on its way to the bucket."""
+"""How long a lease outlives its node. Other nodes wait no longer for a leased variant to reach the bucket."""
 MAINTENANCE_INTERVAL_S = 0.5
 POLL_S = (0.01, 0.1)
 CONNECTIONS = 8
-"""A command takes a fraction of a millisecond: more at once would only be longer in the making."""
+"""A command takes a fraction of a millisecond; more connections would only lengthen the start."""
 _NAMESPACE = "calotype"
 _EXTRA_LOOP_PASSES = 5
 
@@ -49,13 +50,13 @@ T = TypeVar("T")
 
 
 class RedisFault(Exception):
-    """Redis cannot be used; one line that says how to mend it, without its URL."""
+    """Redis cannot be used. The message is one line with the remedy, without the URL."""
 
 
 class RedisPresence:
-    """Satisfies Flags and Turns. An async context: entered it starts to look after its turns, left it stops.
+    """Satisfies PresenceFlags and Leases. An async context: inside it, held leases are renewed in the background.
 
-    `flag_ttl_s` is how long a flag stays that says an object is there.
+    `flag_ttl_s` is the lifetime of a flag for a present object.
     """
 
     def __init__(
@@ -65,7 +66,8 @@ class RedisPresence:
             url,
             decode_responses=True,
             encoding_errors="replace",
-            # Our own guard is the shorter one: it can tell a slow server from a busy loop.
+            # Longer than `timeout_s`, which `_with_timeout` enforces: that tells a slow server from a busy event
+            # loop.
             socket_timeout=5,
             socket_connect_timeout=5,
             retry=Retry(NoBackoff(), 0),
@@ -73,7 +75,7 @@ class RedisPresence:
         )
         try:
             pool: Any = self._client.connection_pool
-            pool.make_connection()  # Connects nowhere, but reads all options of the URL.
+            pool.make_connection()  # Does not connect, but validates the options of the URL.
         except TypeError as fault:
             raise ValueError("unknown option in the URL") from fault
         self._timeout_s = timeout_s
@@ -106,7 +108,7 @@ class RedisPresence:
         return _presence(await self._guarded(lambda: self._client.get(_flag_key(key)), None))
 
     async def mark_absent(self, key: str) -> None:
-        # Over nothing only nothing: another node may have stored it meanwhile.
+        # NX: another node may have stored the object in the meantime.
         absent = Presence.ABSENT.value
         await self._guarded(lambda: self._client.set(_flag_key(key), absent, ex=ABSENT_TTL_S, nx=True), None)
 
@@ -118,8 +120,8 @@ class RedisPresence:
         await self._guarded(lambda: self._client.delete(_flag_key(key)), None)
 
     async def acquire(self, key: str, *, deadline: float) -> bool:
-        now_s = heard_s = self._clock()
-        patient_until_s = now_s + (deadline - now_s) / 2
+        now_s = answered_s = self._clock()
+        wait_until_s = now_s + (deadline - now_s) / 2
         pause_s, longest_s = POLL_S
         waited = False
         self._leases.add(key)
@@ -129,17 +131,17 @@ class RedisPresence:
                 answer = await self._guarded(lambda: self._try_lease(key), None)
                 now_s = self._clock()
                 if answer is not None:
-                    ours, flag = answer
-                    heard_s = now_s
+                    is_ours, flag = answer
+                    answered_s = now_s
                     if flag is Presence.PRESENT:
                         await self.release(key)
                         return False
-                    if ours:
+                    if is_ours:
                         return True
-                elif not waited or now_s - heard_s > LEASE_TTL_S:
+                elif not waited or now_s - answered_s > LEASE_TTL_S:
                     return True
-                if now_s >= patient_until_s:
-                    return True  # Better a second render than none in time.
+                if now_s >= wait_until_s:
+                    return True  # A second render is better than none before the deadline.
                 waited = True
                 await asyncio.sleep(pause_s)
                 pause_s = min(longest_s, 1.5 * pause_s)
@@ -158,32 +160,34 @@ class RedisPresence:
 
     @property
     def circuit_open(self) -> bool:
-        """Whether it is left alone until it has answered again."""
+        """Whether the circuit is open: no command is sent until a ping succeeds."""
         return not self._is_available
 
     async def measure_round_trip(self) -> float:
-        """The seconds a write and a read take. Raises RedisFault, in words for the owner."""
+        """The duration of a write, a read and a delete, in seconds. Raises RedisFault."""
         name = f"{_NAMESPACE}:check:{self._holder}"
         try:
-            await self._client.ping()  # The time a connection takes is paid once, and by no request.
+            await self._client.ping()  # Opens the connection, which is not part of the measurement.
             began_s = self._clock()
             await self._client.set(name, "1", ex=ABSENT_TTL_S)
             await self._client.get(name)
             await self._client.delete(name)
         except (AuthenticationError, NoPermissionError):
-            raise RedisFault("refuses these credentials; correct redis.url, or its access list") from None
+            raise RedisFault(
+                "refuses the credentials; correct redis.url or the access list of Redis"
+            ) from None
         except ReadOnlyError:
             raise RedisFault("is a read-only replica; name the primary in redis.url") from None
         except OutOfMemoryError:
             raise RedisFault("is full; raise its maxmemory, or let it evict (allkeys-lru)") from None
         except ResponseError:
-            raise RedisFault("answers with an error; is redis.url that of a Redis?") from None
+            raise RedisFault("answers with an error; check that redis.url is a Redis server") from None
         except (RedisError, OSError):
             raise RedisFault("cannot be reached; start it, or correct redis.url") from None
         return self._clock() - began_s
 
     async def _try_lease(self, key: str) -> tuple[bool, Presence]:
-        """Takes the turn if nobody has it, and reads the flag, in one round trip."""
+        """Acquires the lease if it is free, and reads the flag, in one round trip."""
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.set(_lease_key(key), self._holder, px=int(LEASE_TTL_S * 1000), nx=True)
             pipe.get(_lease_key(key))
@@ -192,7 +196,7 @@ class RedisPresence:
         return holder == self._holder, _presence(flag)
 
     async def _guarded(self, command: Callable[[], Awaitable[T]], otherwise: T) -> T:
-        """The answer, or `otherwise` where Redis is out of order; never longer than the timeout."""
+        """The answer; `otherwise` if the circuit is open or the command fails. Takes no longer than the timeout."""
         if not self._is_available:
             return otherwise
         async with self._command_slots:
@@ -203,54 +207,56 @@ class RedisPresence:
             except Exception as fault:
                 self._metrics.tier_failed("redis", _kind(fault))
                 if not isinstance(fault, ResponseError):
-                    # A server that answers, if only with no, costs nothing to ask again; this one is left alone.
+                    # An error reply (ResponseError) comes at once and keeps the circuit closed; other failures open
+                    # it.
                     self._is_available = False
                     self._circuit_opened.set()
                 return otherwise
 
     async def _with_timeout(self, command: Callable[[], Awaitable[T]]) -> T:
-        """The answer within the timeout; a loop too busy to read what has arrived gets a few more turns to do so."""
+        """The answer within the timeout. A busy event loop gets a few more passes to read an answer that has
+        arrived."""
 
         async def ask() -> T:
             return await command()
 
-        asking = self._tasks.start(ask(), "redis command")
+        task = self._tasks.start(ask(), "redis command")
         try:
-            await asyncio.wait({asking}, timeout=self._timeout_s)
+            await asyncio.wait({task}, timeout=self._timeout_s)
             for _ in range(_EXTRA_LOOP_PASSES):
-                if asking.done():
-                    return asking.result()
+                if task.done():
+                    return task.result()
                 await asyncio.sleep(0)
             raise TimeoutError
         finally:
-            if not asking.done():
-                # This closes its connection; nobody waits for that.
-                asking.cancel()
-                asking.add_done_callback(self._read_failure)
+            if not task.done():
+                # Cancelling closes the connection; this does not wait for it.
+                task.cancel()
+                task.add_done_callback(self._read_failure)
 
     @staticmethod
-    def _read_failure(abandoned: asyncio.Task[Any]) -> None:
-        if not abandoned.cancelled():
-            abandoned.exception()  # Read, so that it is not reported as lost.
+    def _read_failure(cancelled_task: asyncio.Task[Any]) -> None:
+        if not cancelled_task.cancelled():
+            cancelled_task.exception()  # Retrieved, so that asyncio does not log it.
 
     async def _connect(self) -> None:
-        """Makes the connections: each takes several round trips, for which no request should wait."""
+        """Opens the connections: each takes several round trips, for which no request should wait."""
 
         async def one() -> None:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await self._client.ping()
 
-        tried = await asyncio.gather(*(one() for _ in range(CONNECTIONS)), return_exceptions=True)
-        faults = [result for result in tried if isinstance(result, Exception)]
+        results = await asyncio.gather(*(one() for _ in range(CONNECTIONS)), return_exceptions=True)
+        faults = [result for result in results if isinstance(result, Exception)]
         self._is_available = not faults
         if faults:
             self._metrics.tier_failed("redis", _kind(faults[0]))
 
     async def _maintain(self) -> None:
-        """Keeps the turns that are held, and finds out when a Redis that was given up is back."""
+        """Renews the held leases, and closes the circuit when Redis answers again."""
         while True:
             with suppress(TimeoutError):
-                # A hiccup is over at once, and many wait for it to be.
+                # A ping right after the circuit opens: a short interruption may be over.
                 async with asyncio.timeout(MAINTENANCE_INTERVAL_S):
                     await self._circuit_opened.wait()
             self._circuit_opened.clear()
@@ -277,7 +283,7 @@ def _lease_key(key: str) -> str:
 
 
 def _presence(flag: str | None) -> Presence:
-    """What else stands there is nothing we wrote."""
+    """The flag; any other value was not written by a node."""
     return Presence(flag) if flag in ("present", "absent") else Presence.UNKNOWN
 
 

@@ -1,8 +1,8 @@
-"""The nodes that share a Redis, and how a purge reaches all of them: a table of purges, a stream of those that come, and
-for each node how far it has confirmed.
+"""The purge log that all nodes share over Redis: a table of all purges, a stream of new purges, and for each node
+the position in the stream that it has acknowledged.
 
-A purge is told to be complete only when every node that has not signed off has confirmed it. Redis is where they meet,
-not what they rest on: each node has all purges on its own disk, and gives them back to a Redis that has lost them.
+A purge is complete when every node that has not signed off has acknowledged it. Redis is not the only copy: each
+node has all purges on its disk, and restores them to a Redis that has lost them.
 """
 
 import asyncio
@@ -24,19 +24,19 @@ from proxy.ports.clock import Clock
 
 HEARTBEAT_S = 1.0
 CONFIRM_TIMEOUT_S = 4.0
-"""Longer than a node may take to have its own processes forget."""
+"""Longer than a node may take to invalidate its own processes."""
 REDIS_TIMEOUT_S = 1.0
 POLL_S = 0.01
 CANCEL_S = 0.1
 RETRY_PAUSE_S = 0.5
 MIN_REDIS_AGE_S = 2.5
-"""What a Redis that is younger than this knows may not be all: who lives notices that it has lost its memory, or has
-begun anew with an old one, and gives it back what it lacks."""
+"""The table of a younger Redis may be incomplete: running nodes need this time to detect that Redis lost data, or
+was restored from an old copy, and to restore the missing purges."""
 GONE_TTL_S = 60.0
 NODE_EXPIRY_S = 86_400.0
-"""Who has not been heard of for so long is taken for gone."""
+"""A node that acknowledges nothing for so long is removed."""
 GONE = "gone"
-"""What a node leaves in its place when it signs off; an owner may write it for one that is lost."""
+"""The position of a node that has signed off. An operator may write it for a node that is lost."""
 _STREAM_ENTRIES = 10_000
 _BATCH = 500
 _TOKEN = re.compile(r"(?:[0-9a-f]{16,64})?")
@@ -65,16 +65,16 @@ ApplyRemote = Callable[[Sequence[Purge]], Awaitable[list[str]]]
 
 
 class _OtherNode(NamedTuple):
-    """What another node said last, and when that was heard, on our own Clock."""
+    """The last position of another node, and when it changed, on this node's clock."""
 
     position: str
     changed_s: float
 
 
 class RedisPurgeLog:
-    """Satisfies Fleet. `name` is this node's own, the same after a restart, `instance` of this start of it; `lives` tells
-    of another start of it on this disk whether it still does. `caught_up` is set once all that was purged before is
-    known here; Redis is not waited for otherwise."""
+    """Satisfies Fleet. `name` identifies this node and survives a restart; `instance` identifies the process.
+    `is_running` tells whether another instance of this node on this disk is running. `caught_up` is set when this
+    node has applied all earlier purges; nothing else waits for Redis."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class RedisPurgeLog:
             encoding_errors="replace",
             socket_timeout=HEARTBEAT_S + 2 * REDIS_TIMEOUT_S,
             socket_connect_timeout=REDIS_TIMEOUT_S,
-            # Once more, for a connection that was closed while it was idle.
+            # One retry, for a connection that was closed while idle.
             retry=Retry(NoBackoff(), 1),
         )
         self._name = name
@@ -112,14 +112,15 @@ class RedisPurgeLog:
         self.caught_up = asyncio.Event()
 
     def start(self, apply: ApplyRemote) -> None:
-        """Begins to follow; `learn` applies what other nodes purge, and returns what it could not reach."""
+        """Starts to read the log. `apply` applies purges of other nodes, and returns a message for each part of this
+        node that did not acknowledge."""
         self._apply = apply
         self._task = Tasks().start(self._run(), "purge log")
 
     async def close(self) -> None:
-        """Signs off: from now on nobody waits for this node."""
+        """Signs off: other nodes no longer wait for this node."""
         while self._task is not None and not self._task.done():
-            # redis-py may take a cancellation for a timeout of its own.
+            # redis-py may turn a cancellation into a timeout, so cancel until the task ends.
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=CANCEL_S)
         with suppress(RedisError, OSError, TimeoutError):
@@ -134,9 +135,11 @@ class RedisPurgeLog:
                 async with asyncio.timeout(REDIS_TIMEOUT_S):
                     last = await self._send(purges[first : first + _BATCH])
         except (RedisError, OSError, TimeoutError) as fault:
-            return [f"redis: {_kind(fault)}, so other nodes are not told yet; they will be once it is well"]
+            return [
+                f"redis: {_kind(fault)}, so other nodes do not have the purge yet; they get it when Redis is available"
+            ]
         if not self.caught_up.is_set():
-            return ["redis: this node has not met the others yet, and does not know whom to wait for"]
+            return ["redis: this node has not synchronized yet, and does not know the other nodes"]
         deadline = self._clock() + CONFIRM_TIMEOUT_S
         waiting: dict[str, _OtherNode] = {}
         while self._clock() < deadline:
@@ -150,7 +153,7 @@ class RedisPurgeLog:
             await asyncio.sleep(POLL_S)
         now_s = self._clock()
         return [
-            f"node {name}: has not confirmed; last heard of {now_s - other.changed_s:.0f} s ago"
+            f"node {name}: has not confirmed; last heartbeat {now_s - other.changed_s:.0f} s ago"
             for name, other in sorted(waiting.items())
         ]
 
@@ -162,8 +165,8 @@ class RedisPurgeLog:
         return last
 
     async def _unconfirmed(self, last: str) -> dict[str, _OtherNode]:
-        """Nodes that are not as far as `last`. Those that Redis has forgotten count too; what they said to the memory it
-        has lost does not."""
+        """The nodes that have not acknowledged `last`. Includes nodes missing from a Redis that lost its data;
+        acknowledgements given before the loss do not count."""
         await self._refresh_nodes()
         if await self._client.hget(_TABLE, _EPOCH_FIELD) != self._epoch:
             return dict(self._other_nodes)
@@ -174,7 +177,7 @@ class RedisPurgeLog:
         }
 
     async def _refresh_nodes(self) -> None:
-        """Learns who else there is, and how far; and who has gone."""
+        """Reads the positions of all nodes, and removes nodes that have gone."""
         received: dict[str, str] = await self._client.hgetall(_NODES)
         now_s = self._clock()
         for name, position in received.items():
@@ -183,7 +186,7 @@ class RedisPurgeLog:
         gone = [name for name, other in self._other_nodes.items() if self._is_gone(name, other, now_s)]
         for name in gone:
             del self._other_nodes[name]
-        # Who has gone stays for a while, for others to see it.
+        # The entry of a gone node stays for `GONE_TTL_S`, so that other nodes see it.
         if lost := [name for name in gone if name in received and received[name] != GONE]:
             await self._client.hset(_NODES, mapping=dict.fromkeys(lost, GONE))
         for name in received.keys() & self._gone_since_s.keys():
@@ -194,35 +197,35 @@ class RedisPurgeLog:
             self._gone_since_s.setdefault(name, now_s)
 
     def _is_gone(self, name: str, other: _OtherNode, now_s: float) -> bool:
-        whose, _, instance = name.rpartition(".")
+        owner, _, instance = name.rpartition(".")
         if other.position == GONE or now_s - other.changed_s > NODE_EXPIRY_S:
             return True
-        return whose == self._name and name != self._member and not self._is_running(instance)
+        return owner == self._name and name != self._member and not self._is_running(instance)
 
     async def _run(self) -> None:
-        """Meets the others, and hears what they purge, for as long as this node lives."""
-        is_well = True
+        """Synchronizes with Redis, then reads purges until `close`; restarts after a failure."""
+        was_available = True
         while True:
             try:
                 await self._synchronize()
                 self.caught_up.set()
-                is_well = True
+                was_available = True
                 while True:
                     await self._read_next()
             except Exception as failure:
-                # Whatever it is: a node that is deaf must not stay so.
-                if is_well:
-                    self._log.warning("other nodes cannot be heard", reason=_kind(failure))
-                is_well = False
+                # After any failure: a node must not stop receiving purges.
+                if was_available:
+                    self._log.warning("purges of other nodes cannot be received", reason=_kind(failure))
+                was_available = False
                 await asyncio.sleep(RETRY_PAUSE_S)
 
     async def _synchronize(self) -> None:
-        """Signs in, then takes what is known there and gives what is not. Whoever purges after the signing in waits
-        for us; what was purged before it stands in the table."""
+        """Registers this node, then applies the purges of the table and adds the missing ones. A later purge waits
+        for this node; an earlier one is in the table."""
         await self._acknowledge(_FIRST_POSITION)
         latest = await self._client.xrevrange(_STREAM, "+", "-", count=1)
-        at, number = (latest[0][0], _number(latest[0][1])) if latest else (_FIRST_POSITION, 0)
-        born, age_s = await self._read_epoch()
+        position, number = (latest[0][0], _number(latest[0][1])) if latest else (_FIRST_POSITION, 0)
+        epoch, age_s = await self._read_epoch()
         if not self.caught_up.is_set() and age_s < MIN_REDIS_AGE_S:
             await asyncio.sleep(MIN_REDIS_AGE_S - age_s)
         await self._apply_all(await self._table())
@@ -230,36 +233,36 @@ class RedisPurgeLog:
         missing = [purge for purge in self._generations if purge.token > table.get(purge.scope, "")]
         for first in range(0, len(missing), _BATCH):
             await self._send(missing[first : first + _BATCH])
-        self._epoch, self._position, self._number = born, at, number
-        await self._acknowledge(at)
+        self._epoch, self._position, self._number = epoch, position, number
+        await self._acknowledge(position)
 
     async def _read_epoch(self) -> tuple[str, float]:
-        """The name of this Redis' memory, which we give it if it has none, and how old it is, or the server if that is
-        younger, in seconds."""
+        """The epoch of the data in Redis, created if missing, and its age in seconds; or the uptime of the server,
+        if that is less."""
         seconds, _ = await self._client.time()
         await self._client.hsetnx(_TABLE, _EPOCH_FIELD, f"{self._member} {seconds}")
-        born = str(await self._client.hget(_TABLE, _EPOCH_FIELD))
-        since = born.rpartition(" ")[2]
+        epoch = str(await self._client.hget(_TABLE, _EPOCH_FIELD))
+        since = epoch.rpartition(" ")[2]
         age_s = float(seconds) - int(since) if _INTEGER.fullmatch(since) else 0.0
-        with suppress(redis.exceptions.ResponseError):  # Some do not let everybody ask.
+        with suppress(redis.exceptions.ResponseError):  # INFO may be forbidden.
             server = await self._client.info("server")
             age_s = min(age_s, float(server.get("uptime_in_seconds", age_s)))
-        return born, max(0.0, age_s)
+        return epoch, max(0.0, age_s)
 
     async def _table(self) -> list[tuple[PurgeScope, str]]:
         table: dict[str, str] = await self._client.hgetall(_TABLE)
         return _parsed(table.items())
 
     async def _read_next(self) -> None:
-        """What came since, or for a heartbeat nothing; and says so."""
-        heard = await self._client.xread(
+        """Reads new purges, waits `HEARTBEAT_S` at most, applies them, and acknowledges."""
+        received = await self._client.xread(
             {_STREAM: self._position}, block=int(HEARTBEAT_S * 1000), count=_BATCH
         )
-        if isinstance(heard, dict):
-            heard = [(name, *entries) for name, entries in heard.items()]
-        entries = heard[0][1] if heard else []
+        if isinstance(received, dict):
+            received = [(name, *entries) for name, entries in received.items()]
+        entries = received[0][1] if received else []
         if entries and _number(entries[0][1]) != self._number + 1:
-            raise _ResyncNeeded("more was purged than the stream holds")  # The table has it.
+            raise _ResyncNeeded("entries of the purge stream are missing")  # The table has them.
         await self._apply_all(
             _parsed((entry.get("scope", ""), entry.get("token", "")) for _, entry in entries)
         )
@@ -268,28 +271,28 @@ class RedisPurgeLog:
         else:
             await self._refresh_nodes()
             if await self._client.hget(_TABLE, _EPOCH_FIELD) != self._epoch:
-                raise _ResyncNeeded("Redis has lost its memory")
+                raise _ResyncNeeded("Redis has lost its data")
         await self._acknowledge(self._position)
 
     async def _apply_all(self, received: Sequence[tuple[PurgeScope, str]]) -> None:
-        """Applies it; as long as a part of this node is deaf, nothing is confirmed."""
+        """Applies purges; retries until every part of this node acknowledges them."""
         assert self._apply is not None
         purges = [Purge(scope, token) for scope, token in received]
-        while purges and (unheard := await self._apply(purges)):
-            self._log.error("a purge is not complete here", open=unheard)
+        while purges and (unconfirmed := await self._apply(purges)):
+            self._log.error("a purge is not complete on this node", open=unconfirmed)
             await asyncio.sleep(RETRY_PAUSE_S)
 
-    async def _acknowledge(self, at: str) -> None:
-        """How far we are; that it changes shows that we live."""
-        await self._client.hset(_NODES, self._member, f"{at} {self._clock():.1f}")
+    async def _acknowledge(self, position: str) -> None:
+        """Writes the position of this node. The time in it changes with each heartbeat."""
+        await self._client.hset(_NODES, self._member, f"{position} {self._clock():.1f}")
 
 
 class _ResyncNeeded(Exception):
-    """Something was not heard: meet the others anew."""
+    """Entries may be missing: synchronize again."""
 
 
 def _kind(fault: Exception) -> str:
-    """In words for the owner, which hold no URL."""
+    """A reason for the operator, without the URL."""
     if isinstance(fault, _ResyncNeeded):
         return str(fault)
     if isinstance(fault, redis.exceptions.ResponseError):
@@ -304,14 +307,14 @@ def _encoded(scope: PurgeScope) -> str:
 
 
 def _parsed(received: Iterable[tuple[str, str]]) -> list[tuple[PurgeScope, str]]:
-    """Scopes and tokens as they are written there; what else stands there is nothing of ours."""
+    """The valid scopes and tokens; other entries were not written by a node."""
     found = []
     for position, token in received:
         with suppress(ValueError, TypeError, RecursionError):
-            source, reach, text = json.loads(position)
+            source, kind, text = json.loads(position)
             if isinstance(source, str) and isinstance(text, str) and _TOKEN.fullmatch(token):
-                f"{source}{text}".encode()  # Half a surrogate pair is no text.
-                found.append((PurgeScope(source, ScopeKind(reach), text), token))
+                f"{source}{text}".encode()  # Raises for a lone surrogate.
+                found.append((PurgeScope(source, ScopeKind(kind), text), token))
     return found
 
 
@@ -321,6 +324,6 @@ def _number(entry: Mapping[str, str]) -> int:
 
 
 def _entry_id(position: str) -> tuple[int, int]:
-    """Of an entry in the stream, from what a node says; nowhere for what is none."""
+    """The stream entry ID that a node wrote, as two numbers; (0, 0) if invalid."""
     first, _, second = position.partition(" ")[0].partition("-")
     return (int(first), int(second)) if _INTEGER.fullmatch(first) and _INTEGER.fullmatch(second) else (0, 0)

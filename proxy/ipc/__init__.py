@@ -1,1 +1,1 @@
-"""Our own processes: how those that answer requests ask the one that produces."""
+"""Calls between the processes of a node: the fronts, which answer requests, ask the back, which renders."""

@@ -1,6 +1,6 @@
-"""Messages between our own processes, over a private unix socket: a pickled value, and descriptors beside it.
+"""Messages between the processes of a node over a private unix socket: a pickled value and file descriptors.
 
-Both ends are ours and of one version; nothing that a stranger wrote is ever unpickled here.
+Both ends run the same version of Calotype. Nothing from outside the node is unpickled here.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ _MAX_DESCRIPTORS = 8
 
 
 class Closed(Exception):
-    """The other end is gone."""
+    """The other end closed the connection."""
 
 
 class Message(NamedTuple):
-    """What came; whoever receives it closes the descriptors."""
+    """A received message. The receiver closes the descriptors."""
 
     value: Any
     descriptors: list[int]
 
 
 class Channel:
-    """One end of a connection; one conversation at a time."""
+    """One end of a connection, for one call at a time."""
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
@@ -36,7 +36,7 @@ class Channel:
 
     @classmethod
     async def connect(cls, path: str) -> "Channel":
-        """A connection to who listens at `path`; where nobody accepts yet, what is sent waits. Raises OSError."""
+        """Connects to the socket at `path`. Messages wait until the other end accepts. Raises OSError."""
         end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             end.setblocking(False)
@@ -52,14 +52,14 @@ class Channel:
         message = memoryview(_HEAD.pack(len(text)) + text)
         try:
             if descriptors:
-                # At the start of a conversation the socket's buffer is empty: this does not block.
+                # The buffer of the socket is empty before a call, so this does not block.
                 message = message[socket.send_fds(self._end, [message], descriptors) :]
             await asyncio.get_running_loop().sock_sendall(self._end, message)
         except OSError:
             raise Closed from None
 
     async def receive(self) -> Message:
-        """Raises Closed. Broken off in the middle of a message it closes the channel, and what came with it."""
+        """Raises Closed. If it is cancelled within a message, it closes the channel and the received descriptors."""
         head, descriptors = b"", list[int]()
         try:
             while len(head) < _HEAD.size:
@@ -77,7 +77,7 @@ class Channel:
 
     @contextmanager
     def watched(self, notice: Callable[[], object]) -> Iterator[None]:
-        """Calls `notice` when the other end is gone, or speaks out of turn."""
+        """Calls `notice` when the other end closes the connection or sends out of turn."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._end, notice)
         try:
@@ -91,7 +91,7 @@ class Channel:
     async def _with_descriptors(self, count: int) -> tuple[bytes, list[int]]:
         while True:
             try:
-                # What is passed on here must not be passed on by a fork as well.
+                # Close-on-exec, so that child processes do not inherit the descriptors.
                 part, descriptors, _, _ = socket.recv_fds(
                     self._end, count, _MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
                 )

@@ -1,4 +1,4 @@
-"""What front and back say to each other."""
+"""Messages between front and back."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -8,7 +8,7 @@ from proxy.core.image.original import Identity
 
 
 class Call(NamedTuple):
-    """One thing to do until `deadline`, a point on the Clock, which all processes of a machine share."""
+    """A call of `method`. `deadline` is a point on the monotonic clock, which all processes of a machine share."""
 
     method: Literal[
         "resolve_key", "check_version", "variant", "open_current", "execute", "subscribe", "retire"
@@ -18,16 +18,15 @@ class Call(NamedTuple):
 
 
 class Invalidate(NamedTuple):
-    """Told to a front that follows: what it must forget. It answers with a number, of the `keys` it had; None, the
-    first word to it, is for all it believes."""
+    """Sent to a subscribed front: the scopes and keys to invalidate. The front answers with the number of `keys` it
+    held. The first message has `scopes` None and invalidates everything."""
 
     scopes: Sequence[PurgeScope] | None
     keys: Sequence[str] = ()
 
 
 class OpenedOriginal(NamedTuple):
-    """An original whose descriptor comes beside this; `stamp` is size and mtime_ns of the file while it was known to
-    be unchanged."""
+    """An original, sent with its file descriptor. `stamp` is size and mtime_ns of the unchanged file."""
 
     identity: Identity
     size_bytes: int

@@ -1,6 +1,6 @@
-"""The front's end: a Producer whose work is done by the back, another process of this node.
+"""The front's end: a Producer that forwards its calls to the back, another process of this node.
 
-A connection a call, kept for the next. Should the back die, the call is made again to the one that replaces it.
+Each call has a connection of its own, which is reused. If the back dies, the call is repeated to its replacement.
 """
 
 import asyncio
@@ -31,7 +31,8 @@ Invalidation = Callable[[Sequence[PurgeScope] | None, Sequence[str]], Awaitable[
 
 
 class ProducerClient:
-    """Satisfies Producer, over so many `connections` at most; `path` is where the back listens, now or soon."""
+    """Satisfies Producer and CommandDispatcher over at most `connections` connections. `path` is the socket of the
+    back, which may not listen yet."""
 
     def __init__(self, path: str, *, connections: int, clock: Clock) -> None:
         self._path = path
@@ -41,23 +42,23 @@ class ProducerClient:
         self._max_idle = min(_MAX_IDLE, connections)
 
     async def resolve_key(self, request: VariantRequest, *, deadline: float) -> ResolvedKey:
-        named: ResolvedKey = await self._call(Call("resolve_key", (request,), deadline))
-        return named
+        resolved: ResolvedKey = await self._call(Call("resolve_key", (request,), deadline))
+        return resolved
 
     async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
-        met: VersionCheck = await self._call(Call("check_version", (ref, version), deadline))
-        return met
+        check: VersionCheck = await self._call(Call("check_version", (ref, version), deadline))
+        return check
 
     async def variant(
         self, request: VariantRequest, *, deadline: float, redirect_until_s: float
     ) -> Delivered:
-        delivered: Delivered = await self._call(Call("variant", (request, redirect_until_s), deadline))
-        return delivered
+        answer: Delivered = await self._call(Call("variant", (request, redirect_until_s), deadline))
+        return answer
 
     async def execute(
         self, command: AdminCommand, *, content: int | None = None, size_bytes: int = 0
     ) -> object:
-        """Satisfies Operator. A call whose connection breaks is not made again: it may have been done."""
+        """A call whose connection breaks is not repeated, because the command may have been executed."""
         call = Call("execute", (command, size_bytes), self._clock() + DISPATCH_TIMEOUT_S)
         descriptors = [] if content is None else [content]
         return _value(await self._call_once(call, descriptors))
@@ -72,24 +73,24 @@ class ProducerClient:
                 finally:
                     channel.close()
         except TimeoutError:
-            raise RenderTimeout("the process that does it did not answer in time") from None
+            raise RenderTimeout("the back process did not answer in time") from None
         except Closed:
-            raise WorkerDied("the process that does it died; it may have been done") from None
+            raise WorkerDied("the back process died; the command may have been executed") from None
 
     async def retire(self, name: str, *, deadline: float) -> None:
-        """The process of that name has answered its last request, and nobody comes in its place."""
+        """Unregisters the process `name`, which has answered its last request and is not replaced."""
         await self._call(Call("retire", (name,), deadline))
 
     async def subscribe(self, name: str, invalidate: Invalidation) -> None:
-        """As the process of that name has `forget` told what is not true any more, for ever. While nobody is heard of, what is new is not heard
-        either: whoever answers a purge waits for us."""
+        """Subscribes under `name` and calls `invalidate` for every purge; reconnects forever. A process that is
+        disconnected misses purges, but the back counts it as unconfirmed, so no purge is reported as complete."""
         while True:
             channel = await self._connect()
             try:
                 await channel.send(Call("subscribe", (name,), 0.0))
                 while True:
-                    word: Invalidate = (await channel.receive()).value
-                    await channel.send(await invalidate(word.scopes, word.keys))
+                    message: Invalidate = (await channel.receive()).value
+                    await channel.send(await invalidate(message.scopes, message.keys))
             except Closed:
                 await asyncio.sleep(RECONNECT_PAUSE_S)
             finally:
@@ -98,7 +99,7 @@ class ProducerClient:
     @asynccontextmanager
     async def open_current(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
         channel, answer = await self._call_with_retries(Call("open_current", (ref,), deadline))
-        # As long as this connection is open the back holds the original for us.
+        # The back holds the original as long as this connection is open.
         try:
             opened: OpenedOriginal = _value(answer)
             original = PassedOriginal(answer.descriptors[0], opened)
@@ -128,11 +129,11 @@ class ProducerClient:
                         self.close()
                         await asyncio.sleep(RECONNECT_PAUSE_S)
         except TimeoutError:
-            raise RenderTimeout("the process that renders did not answer in time") from None
-        raise WorkerDied("the process that renders died again and again")
+            raise RenderTimeout("the back process did not answer in time") from None
+        raise WorkerDied("the back process died repeatedly")
 
     async def _connect(self) -> Channel:
-        """A connection, however long it takes: while the back is being replaced there may be no room to wait in."""
+        """Connects; retries until the caller's timeout. While the back is replaced its backlog may be full."""
         while True:
             try:
                 return await Channel.connect(self._path)
@@ -144,12 +145,12 @@ class ProducerClient:
             await channel.send(call)
             return await channel.receive()
         except BaseException:
-            # Cancelled or not, the other end takes a closed connection for a client that left.
+            # The other end treats a closed connection as a client that left, so this also covers cancellation.
             channel.close()
             raise
 
     def close(self) -> None:
-        """Closes what is idle."""
+        """Closes the idle connections."""
         while self._idle:
             self._idle.pop().close()
 
@@ -161,7 +162,7 @@ def _value(answer: Message) -> Any:
 
 
 class PassedOriginal:
-    """Satisfies Original: the back's open file, passed on."""
+    """Satisfies Original: the file that the back has opened."""
 
     tag = ""
 

@@ -1,6 +1,6 @@
-"""The back's end: takes calls from the fronts and has the node's one Producer do them.
+"""The back's end: receives calls from the fronts and forwards them to the node's Producer.
 
-A front that closes its connection has lost interest: what it waited for is cancelled here as for any client.
+A front closes its connection when its client leaves; the call is then cancelled.
 """
 
 import asyncio
@@ -22,17 +22,17 @@ ACCEPT_PAUSE_S = 0.1
 
 
 class PurgeSubscriptions(Protocol):
-    """Who has followers told."""
+    """Keeps the list of processes that must acknowledge purges."""
 
-    def subscribe(self, name: str, follower: PurgeSubscriber) -> None: ...
+    def subscribe(self, name: str, subscriber: PurgeSubscriber) -> None: ...
 
-    def unsubscribe(self, name: str, follower: PurgeSubscriber) -> None: ...
+    def unsubscribe(self, name: str, subscriber: PurgeSubscriber) -> None: ...
 
     def retire(self, name: str) -> None: ...
 
 
 class _Front:
-    """Satisfies Follower, for a front at the other end of a channel that is used for nothing else."""
+    """Satisfies PurgeSubscriber for a front. The channel carries only invalidations."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -44,7 +44,8 @@ class _Front:
             return await self.send(Invalidate(scopes, keys))
 
     async def send(self, message: Invalidate) -> int:
-        """Who does not answer in time, or not at all, is a front no more: it begins anew."""
+        """Sends a message and returns the answer. A front that does not answer in time is unsubscribed; it has to
+        subscribe again."""
         try:
             await self._channel.send(message)
             answer: int = (await self._channel.receive()).value
@@ -58,7 +59,7 @@ class _Front:
 
 
 class ProducerServer:
-    """Serves `producer` on `listener` from `start` to `close`; event loop only."""
+    """Serves `producer` and `dispatcher` on `listener` from `start` to `close`; event loop only."""
 
     def __init__(
         self,
@@ -77,11 +78,11 @@ class ProducerServer:
         self._tasks = Tasks()
 
     def start(self) -> None:
-        """Begins to accept."""
+        """Starts to accept connections."""
         self._tasks.start(self._accept(), "accept fronts")
 
     async def close(self) -> None:
-        """Stops, and cancels what is under way. The listener is closed by whoever made it."""
+        """Stops and cancels running calls. The caller closes the listener."""
         await self._tasks.close()
 
     async def _accept(self) -> None:
@@ -90,7 +91,7 @@ class ProducerServer:
             try:
                 end, _ = await loop.sock_accept(self._listener)
             except OSError:
-                await asyncio.sleep(ACCEPT_PAUSE_S)  # No descriptor is left; one will be.
+                await asyncio.sleep(ACCEPT_PAUSE_S)  # No file descriptor is free.
             else:
                 self._tasks.start(self._serve_connection(Channel(end)), "front")
 
@@ -104,16 +105,17 @@ class ProducerServer:
             channel.close()
 
     async def _answer_next(self, channel: Channel) -> None:
-        """One call. Cancelled with its connection: who has asked says nothing until it is answered."""
+        """Answers one call. The call is cancelled when the connection closes or becomes readable: a front sends
+        nothing before the answer."""
         call, descriptors = await channel.receive()
         if call.method == "subscribe":
             (name,) = call.arguments
             await self._subscribe(name, channel)
             return
-        me = asyncio.current_task()
-        assert me is not None
+        task = asyncio.current_task()
+        assert task is not None
         try:
-            with channel.watched(me.cancel):
+            with channel.watched(task.cancel):
                 answer = await self._answer(call, channel, descriptors)
         finally:
             for descriptor in descriptors:
@@ -121,14 +123,15 @@ class ProducerServer:
         await channel.send(answer)
 
     async def _subscribe(self, name: str, channel: Channel) -> None:
-        """Tells a front what to forget, for as long as it lives. What it believed before counts no more."""
-        follower = _Front(channel)
-        await follower.send(Invalidate(None))
-        self._purges.subscribe(name, follower)
+        """Sends purges to a front until its connection closes. Everything that the front cached before is
+        invalidated first."""
+        subscriber = _Front(channel)
+        await subscriber.send(Invalidate(None))
+        self._purges.subscribe(name, subscriber)
         try:
-            await follower.gone.wait()
+            await subscriber.gone.wait()
         finally:
-            self._purges.unsubscribe(name, follower)
+            self._purges.unsubscribe(name, subscriber)
         raise Closed
 
     async def _answer(self, call: Call, channel: Channel, descriptors: Sequence[int]) -> object:
@@ -162,7 +165,7 @@ class ProducerServer:
         return answer
 
     async def _send_original(self, call: Call, channel: Channel) -> None:
-        """The original's descriptor, and the original held until the front closes the connection."""
+        """Sends the original's file descriptor and holds the original until the front closes the connection."""
         async with self._producer.open_current(*call.arguments, deadline=call.deadline) as original:
             status = os.fstat(original.fileno())
             opened = OpenedOriginal(
@@ -171,4 +174,4 @@ class ProducerServer:
             if not original.unchanged():
                 raise SourceUnavailable("the original is being written", retry_after_s=1)
             await channel.send(opened, [original.fileno()])
-            await asyncio.Event().wait()  # Until the watch ends it.
+            await asyncio.Event().wait()  # Cancelled when the connection closes.

@@ -1,1 +1,1 @@
-"""This machine: its files and its processes."""
+"""Files and processes of this machine."""

@@ -1,4 +1,4 @@
-"""Files of a tier, opened with no trust in what stands under their name."""
+"""Opens files of a tier without trusting the directory entry."""
 
 import errno
 import os
@@ -8,8 +8,8 @@ from typing import IO
 
 
 def open_regular(path: Path | str) -> IO[bytes]:
-    """The regular file at `path`, for reading, unbuffered. Raises OSError for anything else there: a link, a directory,
-    or a pipe, which would hold the thread that opens it."""
+    """Opens the regular file at `path` for reading, unbuffered. Raises OSError for a link, a directory, or a pipe,
+    which would block the thread."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -1,4 +1,4 @@
-"""What ties a process of the node to the one that started it."""
+"""Ends a process of the node together with its parent."""
 
 import ctypes
 import os
@@ -8,14 +8,13 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def end_with_parent() -> None:
-    """Has the kernel kill this process once its parent is gone. A change of user undoes it."""
+    """Makes the kernel kill this process when its parent ends (PR_SET_PDEATHSIG). A change of user resets this."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 def bind_to(parent: int) -> None:
-    """Ends this process with `parent`, at once if that is gone already: whoever connects to sockets that this process holds,
-    or waits for its answer, has to go to another node. Puts it into a group of its own, which a terminal's signals do not
-    reach."""
+    """Ends this process together with `parent`, at once if the parent is gone already, so that clients of its
+    sockets go to another node. Moves the process to its own group, which the signals of a terminal do not reach."""
     os.setpgid(0, 0)
     end_with_parent()
     if os.getppid() != parent:

@@ -1,1 +1,1 @@
-"""What a node must not forget: purges, what it has made of which original, and what is still to be made."""
+"""State that survives a restart: purges, the variants of each original, jobs, usage."""

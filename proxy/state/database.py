@@ -1,4 +1,5 @@
-"""One SQLite file, used from one thread of its own; what is damaged is set aside and begun anew."""
+"""One SQLite file, used from a thread of its own. A damaged file is renamed to `*.damaged` and replaced by an empty
+one."""
 
 import asyncio
 import sqlite3
@@ -30,7 +31,7 @@ T = TypeVar("T")
 
 
 class Database:
-    """`schema` makes what is missing. Raises OSError or sqlite3.Error where the file cannot be used at all."""
+    """`schema` creates missing tables. Raises OSError or sqlite3.Error if the file cannot be used."""
 
     def __init__(self, path: Path, schema: str, metrics: Metrics) -> None:
         self._path = path
@@ -43,17 +44,17 @@ class Database:
         except (
             sqlite3.DatabaseError,
             UnicodeDecodeError,
-        ):  # The second of an error that quotes what is damaged.
+        ):  # UnicodeDecodeError: the message quotes damaged bytes.
             self._set_aside()
             self._connection = self._open()
 
     async def run(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
-        """`work` in a transaction of its own; `otherwise` where the database fails, which is counted. One that `work` makes
-        no sense of is set aside."""
+        """The result of `work` in a transaction; `otherwise` if the database fails, which is counted. A database
+        whose content makes `work` raise another error is replaced."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work, otherwise)
 
     async def close(self) -> None:
-        """Ends the thread, when all that was asked of it is done."""
+        """Closes the database after the queued work."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
         self._thread.shutdown(wait=False)
 
@@ -62,9 +63,9 @@ class Database:
             with self._connection:
                 return work(self._connection)
         except Exception as fault:
-            # What is read and makes no sense is damage as well: it would be read again and again.
+            # Content that cannot be parsed is damage as well: every later read would fail on it.
             fault_name = getattr(fault, "sqlite_errorname", "")
-            was_closed = isinstance(fault, sqlite3.ProgrammingError)  # For it could not be opened anew.
+            was_closed = isinstance(fault, sqlite3.ProgrammingError)  # An earlier reopening failed.
             if was_closed or fault_name.startswith(_TRANSIENT):
                 self._metrics.tier_failed(self._path.stem, "io")
             if not fault_name.startswith(_TRANSIENT):
@@ -81,10 +82,10 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.executescript(self._schema)
-            with closing(sqlite3.connect(":memory:")) as beside:
-                beside.executescript(self._schema)
-                if _schema_of(connection) != _schema_of(beside):
-                    # One changed letter can make another type of each value.
+            with closing(sqlite3.connect(":memory:")) as fresh:
+                fresh.executescript(self._schema)
+                if _schema_of(connection) != _schema_of(fresh):
+                    # One changed letter can change the type of a column.
                     raise sqlite3.DatabaseError("its schema is damaged")
         except BaseException:
             connection.close()

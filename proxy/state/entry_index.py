@@ -1,6 +1,6 @@
-"""Which entries of the tiers were made of which original: so that a purge finds what it may delete.
+"""The tier entries of each original, so that a purge finds the entries to delete.
 
-A note that is lost leaves an entry that nobody asks for; nothing rests on this but room.
+A lost row leaves an entry that is never requested again: it costs space, not correctness.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ _LAST = "\U0010ffff"
 
 
 class SqliteEntryIndex:
-    """Satisfies Index of the ports. Notes are gathered, and written together; event loop only."""
+    """Satisfies EntryIndex. Rows are written in batches, `FLUSH_DELAY_S` late at most; event loop only."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -59,7 +59,7 @@ class SqliteEntryIndex:
         )
 
     async def drop(self, entries: Sequence[Entry]) -> None:
-        """They are gone."""
+        """Removes the rows of deleted entries."""
         for entry in entries:
             self._recent.pop(entry.key, None)
         rows = [(entry.original, bytes.fromhex(entry.key)) for entry in entries]
@@ -70,7 +70,7 @@ class SqliteEntryIndex:
         await self._database.run(delete, None)
 
     async def last_event(self, ref: OriginalRef) -> LastEvent | None:
-        """What the last event told of it."""
+        """The last S3 event of the original; None without one."""
 
         def read(db: sqlite3.Connection) -> LastEvent | None:
             row = db.execute(
@@ -81,7 +81,7 @@ class SqliteEntryIndex:
         return await self._database.run(read, None)
 
     async def record_event(self, ref: OriginalRef, seen: LastEvent) -> None:
-        """Notes what an event told."""
+        """Stores `seen` as the last S3 event of the original."""
         row = (_digest(ref), ref.source, ref.key, *seen)
 
         def write(db: sqlite3.Connection) -> None:
@@ -94,13 +94,13 @@ class SqliteEntryIndex:
         await self._database.run(write, None)
 
     async def flush(self) -> None:
-        """Writes what was noted."""
-        notes, self._pending = self._pending, []
+        """Writes the pending rows."""
+        rows, self._pending = self._pending, []
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for at in range(0, len(notes), _BATCH_ROWS):
-            part = notes[at : at + _BATCH_ROWS]
+        for start in range(0, len(rows), _BATCH_ROWS):
+            part = rows[start : start + _BATCH_ROWS]
             await self._database.run(lambda db, part=part: _write(db, part), None)  # type: ignore[misc]
 
     def _start_flush(self) -> None:
@@ -133,9 +133,9 @@ def _write(db: sqlite3.Connection, rows: Sequence[tuple[OriginalRef, Entry, str]
 
 
 def _condition(scope: PurgeScope) -> tuple[str, tuple[object, ...]]:
-    """Which entries a scope covers, and with which parameters."""
-    source, reach, text = scope
-    match reach:
+    """The SQL condition for the entries that `scope` covers, and its parameters."""
+    source, kind, text = scope
+    match kind:
         case ScopeKind.ORIGINAL:
             return "original = ?", (_digest(OriginalRef(source, text)),)
         case ScopeKind.PREFIX:

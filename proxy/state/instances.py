@@ -1,5 +1,5 @@
-"""Which starts of a node live on this disk: each holds a lock on a file of its own, which its end lets go, however it
-ends."""
+"""The running instances that share this cache directory. Each holds a file lock, which the kernel releases when the
+process ends."""
 
 import fcntl
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Instances:
-    """`ours` is registered until `close`. Raises OSError."""
+    """Registers `ours` until `close`. Raises OSError."""
 
     def __init__(self, folder: Path, ours: str) -> None:
         self._folder = folder
@@ -20,10 +20,10 @@ class Instances:
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(self._file.fileno()), (folder / ours).stat()):
                     break
-            self._file.close()  # Somebody took it for a dead one's in between.
+            self._file.close()  # Another instance removed the file before it was locked.
 
     def is_running(self, instance: str) -> bool:
-        """Whether that start has not ended yet."""
+        """Whether that instance is still running."""
         if instance == self.ours:
             return True
         try:
@@ -38,11 +38,11 @@ class Instances:
         return False
 
     def siblings(self) -> int:
-        """How many others live."""
+        """How many other instances are running."""
         return sum(self.is_running(path.name) for path in self._folder.iterdir() if path.name != self.ours)
 
     def close(self) -> None:
-        """The end of ours."""
+        """Unregisters `ours`."""
         with suppress(OSError):
             (self._folder / self.ours).unlink()
         self._file.close()

@@ -1,5 +1,5 @@
-"""Jobs of pre-generation, kept so that a restart goes on where it was. What is there already is skipped, so a task that
-was under way is simply done again."""
+"""Pre-generation jobs, stored so that a restart continues them. Existing variants are skipped, so an interrupted
+task is simply repeated."""
 
 import json
 import secrets
@@ -34,22 +34,23 @@ CREATE TABLE IF NOT EXISTS cancelled (job INTEGER PRIMARY KEY);
 CREATE INDEX IF NOT EXISTS of_job ON failures (job);
 """
 _FORMAT = "\n"
-"""What stands between transform and format in the failures; no transform has it."""
+"""Separates transform and format in a failure row; no transform contains it."""
 MAX_JOBS = 10_000
-"""Finished jobs are forgotten beyond so many, the oldest first."""
+"""Above this number the oldest finished jobs are deleted."""
 MAX_FAILURES = 1000
-"""Failures that are told of one job; all are counted, and all are run again."""
+"""The failures of a job that are listed. All failures are counted and retried."""
 _ID_BYTES = 8
 
 
 class SqliteJobStore:
-    """Satisfies Jobs of the ports. `None` and empty answers where the database fails, which is counted there."""
+    """Satisfies JobStore. Methods return None, False or an empty list if the database fails, which the database
+    counts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, spec: PregenerationSpec, total: int) -> str | None:
-        """Its id, once it is on disk; None where it cannot be written."""
+        """Stores a job and returns its id; None if it cannot be written."""
         job_id = secrets.token_hex(_ID_BYTES)
 
         def write(db: sqlite3.Connection) -> str:
@@ -73,7 +74,8 @@ class SqliteJobStore:
         return await self._database.run(write, None)
 
     async def listings(self) -> list[PregenerationListing]:
-        """Jobs whose originals are to be listed, from the beginning: what was listed before is forgotten."""
+        """The jobs whose originals are still to be listed. Their tasks are deleted, because a listing starts from
+        the beginning."""
 
         def read(db: sqlite3.Connection) -> list[PregenerationListing]:
             rows = db.execute("SELECT number, mount, transforms, prefix FROM jobs WHERE NOT listed")
@@ -93,7 +95,7 @@ class SqliteJobStore:
         return await self._database.run(read, [])
 
     async def add_listed(self, job: int, keys: Sequence[str], *, variants: int, is_all: bool) -> bool:
-        """More originals of a job; False where they could not be written."""
+        """Adds originals to a job; `is_all` ends its listing. False if they cannot be written."""
 
         def write(db: sqlite3.Connection) -> bool:
             if db.execute("SELECT 1 FROM cancelled WHERE job = ?", (job,)).fetchone():
@@ -108,7 +110,7 @@ class SqliteJobStore:
         return await self._database.run(write, False)
 
     async def listing_failed(self, job: int, failure: JobFailure) -> None:
-        """The job ends with what has been listed."""
+        """Ends the listing of a job and adds `failure`."""
 
         def write(db: sqlite3.Connection) -> None:
             db.execute(
@@ -119,7 +121,7 @@ class SqliteJobStore:
         await self._database.run(write, None)
 
     async def next(self, count: int) -> list[PregenerationTask]:
-        """About `count` tasks, of all jobs alike; they stay until they are finished."""
+        """About `count` tasks, divided evenly among the jobs. A task stays in the store until it is finished."""
 
         def read(db: sqlite3.Connection) -> list[PregenerationTask]:
             jobs = db.execute(
@@ -142,16 +144,16 @@ class SqliteJobStore:
     async def finish(
         self, task: PregenerationTask, *, done: int, skipped: int, failures: Sequence[JobFailure]
     ) -> bool:
-        """The task is over, and what came of it; False where that could not be written."""
+        """Removes the task and adds its results to the job; False if that cannot be written."""
 
         def write(db: sqlite3.Connection) -> bool:
             gone = db.execute(
                 "DELETE FROM tasks WHERE job = ? AND number = ? RETURNING variants", (task.job, task.number)
             ).fetchall()
             if not gone:
-                return True  # Its job was begun anew or cancelled meanwhile.
+                return True  # The job was restarted or cancelled.
             again = gone[0][0]
-            # What runs again has been counted but for what had failed.
+            # A retried task counts only the variants that failed before.
             more = skipped if again is None else max(0, again - done - len(failures))
             db.execute(
                 "UPDATE jobs SET done = done + ?, skipped = skipped + ?, failed = failed + ? WHERE number = ?",
@@ -166,7 +168,7 @@ class SqliteJobStore:
         return await self._database.run(write, False)
 
     async def progress(self, job_id: str) -> JobProgress | None:
-        """How far a job is; None for one that is not known."""
+        """The progress of a job; None if the job is unknown."""
 
         def read(db: sqlite3.Connection) -> JobProgress | None:
             row = db.execute(f"{_PROGRESS} WHERE id = ?", (job_id,)).fetchone()
@@ -181,7 +183,7 @@ class SqliteJobStore:
         return await self._database.run(read, None)
 
     async def recent(self, count: int) -> list[JobProgress]:
-        """The last jobs, the newest first, without their failures."""
+        """The latest jobs, newest first, without failures."""
 
         def read(db: sqlite3.Connection) -> list[JobProgress]:
             rows = db.execute(f"{_PROGRESS} ORDER BY number DESC LIMIT ?", (count,))
@@ -190,8 +192,8 @@ class SqliteJobStore:
         return await self._database.run(read, [])
 
     async def cancel(self, job_id: str) -> int | None:
-        """Forgets what is still to be done of a job; returns its number, None for one that is not known, and 0 where that
-        could not be written. One that has ended stays as it is."""
+        """Deletes the remaining tasks of a running job; a finished job does not change. Returns the number of the
+        job, None if the job is unknown, 0 if the change cannot be written."""
 
         def write(db: sqlite3.Connection) -> int | None:
             row = db.execute(f"{_PROGRESS} WHERE id = ?", (job_id,)).fetchone()
@@ -207,7 +209,7 @@ class SqliteJobStore:
         return await self._database.run(write, 0)
 
     async def retry(self, job_id: str) -> bool:
-        """What failed of a job becomes tasks anew; False for one that is not known."""
+        """Turns the failures of a job into tasks; False if the job is unknown."""
 
         def write(db: sqlite3.Connection) -> bool:
             row = db.execute("SELECT number, prefix FROM jobs WHERE id = ?", (job_id,)).fetchone()

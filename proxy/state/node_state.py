@@ -1,4 +1,4 @@
-"""The folder in which a node writes things down, opened in order: who shares the disk, what was purged, the databases."""
+"""Opens the state directory of a node in order: lock, instances, purge journal, databases."""
 
 import fcntl
 import re
@@ -24,11 +24,11 @@ _NAME = re.compile(rb"[0-9a-f]{16}\n?")
 
 
 class InUse(Exception):
-    """Somebody is at work in this directory: a node, or a command that shares it with nobody."""
+    """Another process holds the directory: a running node, or a command that needs it exclusively."""
 
 
 class NodeState(NamedTuple):
-    """What a node writes down; `name` is its own, the same after a restart, `instance` of this start."""
+    """The persistent state of a node. `name` identifies the node and survives a restart."""
 
     name: str
     instances: Instances
@@ -51,8 +51,9 @@ class NodeState(NamedTuple):
         is_exclusive: bool,
         salt: Callable[[], str],
     ) -> "NodeState":
-        """What is written in `folder`, with the purges it tells of applied to `generations`; jobs are in `jobs_at`. Nodes
-        may share it, as in a restart; who `is_alone` shares it with nobody. Raises InUse, OSError or sqlite3.Error."""
+        """Opens the state in `folder` and applies the journal's purges to `generations`. Jobs are in
+        `jobs_directory`. Nodes may share `folder`, as during a restart, unless `is_exclusive`. Raises InUse, OSError
+        or sqlite3.Error."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (folder / "lock").open("a")
         try:
@@ -60,11 +61,11 @@ class NodeState(NamedTuple):
         except BlockingIOError:
             lock.close()
             raise InUse from None
-        # Before anything is read: whoever purges from now on knows of us.
+        # Registered before the journal is read, so that later purges of other instances count this one.
         instances = Instances(folder / "instances", salt())
         journal = PurgeJournalFile(folder / "purges")
         if not journal.read(generations):
-            log.error("the journal of purges is damaged: everything that is kept here is made anew")
+            log.error("the purge journal is damaged: all cached variants and originals are purged")
             token = generations.next_token(time.time_ns(), salt())
             for source in sources:
                 generations.apply(Purge(PurgeScope(source, ScopeKind.PREFIX, ""), token))
@@ -77,7 +78,7 @@ class NodeState(NamedTuple):
         )
 
     async def close(self) -> None:
-        """Writes what is left."""
+        """Writes pending rows and closes everything."""
         await self.entry_index.flush()
         for database in self.databases:
             await database.close()
@@ -86,10 +87,10 @@ class NodeState(NamedTuple):
 
 
 def _node_name(folder: Path, salt: Callable[[], str]) -> str:
-    """The same after a restart, and another where the disk was copied from another node's."""
-    named = folder / "node"
-    if not named.exists() or not _NAME.fullmatch(named.read_bytes()):
-        part = folder / f"node.{salt()}"
-        part.write_text(secrets.token_hex(8))
-        part.replace(named)
-    return f"{named.read_text().strip()}-{named.stat().st_ino}"
+    """A name that survives a restart. It contains the inode number, so that a copied directory has another name."""
+    path = folder / "node"
+    if not path.exists() or not _NAME.fullmatch(path.read_bytes()):
+        temporary = folder / f"node.{salt()}"
+        temporary.write_text(secrets.token_hex(8))
+        temporary.replace(path)
+    return f"{path.read_text().strip()}-{path.stat().st_ino}"

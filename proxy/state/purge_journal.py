@@ -1,7 +1,7 @@
-"""The purges a node knows of, in a file that outlives it: a line each, on disk before anybody is told.
+"""The purge journal: a file with one line for each purge, written to disk before the purge is acknowledged.
 
-A last line that is cut is of a purge that was never answered. Any other damage means that purges are lost: then
-everything is purged here, which is the only answer that serves nothing old.
+A truncated last line belongs to a purge that was not acknowledged. Any other damage means that purges are lost; the
+caller then purges everything, which is the only way to serve nothing old.
 """
 
 import fcntl
@@ -18,13 +18,13 @@ _COMPACT_OVER = 1000
 
 
 class PurgeJournalFile:
-    """Satisfies Journal of the ports. Blocks; raises OSError."""
+    """Satisfies PurgeJournal. Blocks; raises OSError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self, into: Generations) -> bool:
-        """All that is written; False where some of it is lost."""
+        """Applies all lines to `into`; False if a line is damaged."""
         with self._locked():
             return self._read(into)
 
@@ -42,18 +42,18 @@ class PurgeJournalFile:
             else:
                 into.apply(purge)
         if last:
-            # One that is whole but for its end was answered: it is the end that is damaged.
+            # A complete line without its newline was acknowledged; only the newline is damaged.
             for line in (last, last[:-1]):
                 if (purge := _parsed(line)) is not None:
                     into.apply(purge)
-            # Whatever comes next must not be glued to it.
+            # The next line must not be appended to a truncated one.
             self._rewrite(into)
         elif len(lines) > _COMPACT_OVER and len(lines) > 2 * len(into):
             self._rewrite(into)
         return not damaged
 
     def append(self, purges: Iterable[Purge]) -> None:
-        """On disk when this returns."""
+        """The purges are on disk when this returns."""
         with self._locked(), self._path.open("ab") as file:
             end = file.tell()
             try:
@@ -62,30 +62,30 @@ class PurgeJournalFile:
                 os.fsync(file.fileno())
             except OSError:
                 with suppress(OSError):
-                    file.truncate(end)  # Half a line would glue itself to the next.
+                    file.truncate(end)  # The next line must not be appended to half a line.
                 raise
             if not end:
                 self._sync_folder()
 
     def rewrite(self, purges: Iterable[Purge]) -> None:
-        """These, and none of what was written before."""
+        """Replaces the content of the journal with `purges`."""
         with self._locked():
             self._rewrite(purges)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """While no other start of this node, as in a restart, writes or reads it."""
+        """Excludes the other instance of this node during a restart."""
         with self._path.with_suffix(".lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def _rewrite(self, purges: Iterable[Purge]) -> None:
-        part = self._path.with_suffix(".part")
-        with part.open("wb") as file:
+        temporary = self._path.with_suffix(".part")
+        with temporary.open("wb") as file:
             file.write(b"".join(map(_line, purges)))
             file.flush()
             os.fsync(file.fileno())
-        part.replace(self._path)
+        temporary.replace(self._path)
         self._sync_folder()
 
     def _sync_folder(self) -> None:
@@ -105,5 +105,5 @@ def _parsed(line: bytes) -> Purge | None:
     check, _, text = line.partition(b" ")
     if check != b"%08x" % zlib.crc32(text):
         return None
-    source, reach, about, token = json.loads(text)
-    return Purge(PurgeScope(source, ScopeKind(reach), about), token)
+    source, kind, key, token = json.loads(text)
+    return Purge(PurgeScope(source, ScopeKind(kind), key), token)

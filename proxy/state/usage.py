@@ -1,5 +1,5 @@
-"""Which variants were asked for on which day, kept beside them in the bucket: so that whoever tidies it up knows, whichever
-node was asked. What a node that is killed has not written yet is lost: an hour at most."""
+"""The variants that were requested on each day, stored in the bucket beside the variants, so that `calotype gc`
+knows the usage of all nodes. A killed node loses at most one hour of records."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -15,7 +15,7 @@ _KEY_BYTES = 32
 
 
 class UsageStore(Protocol):
-    """Where they are kept, by name; raises nothing."""
+    """Where usage records are stored, by name. No method raises."""
 
     async def write(self, name: str, body: bytes) -> None: ...
 
@@ -25,7 +25,7 @@ class UsageStore(Protocol):
 
 
 class Usage:
-    """Gathers keys from `start` to `close`. `writer` names this start of this node."""
+    """Collects keys from `start` to `close`. `writer` identifies this instance of the node."""
 
     def __init__(self, store: UsageStore, *, writer: str, wall: WallClock) -> None:
         self._store = store
@@ -40,12 +40,12 @@ class Usage:
         self._tasks.start(self._flush_periodically(), "usage")
 
     def add(self, keys: Iterable[str]) -> None:
-        """They were asked for today."""
+        """Records that these keys were requested today."""
         if len(self._keys) < _MAX_KEYS:
             self._keys.update(map(bytes.fromhex, keys))
 
     async def flush(self) -> None:
-        """Writes what was gathered."""
+        """Writes the collected keys."""
         keys, self._keys = self._keys, set()
         if keys:
             self._written += 1
@@ -64,7 +64,7 @@ class Usage:
 
 
 async def used_since(store: UsageStore, day: date) -> tuple[set[bytes], date | None]:
-    """The keys that were asked for on that day or later, and the first day there is any word of."""
+    """The keys requested on `day` or later, and the earliest recorded day."""
     keys: set[bytes] = set()
     first: date | None = None
     async for name in store.names(""):
