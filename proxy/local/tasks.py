@@ -13,6 +13,10 @@ class Tasks:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    def __len__(self) -> int:
+        """The tasks that are not done."""
+        return len(self._tasks)
+
     def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """Runs `work` in the background; `name` is what tracebacks and debuggers show."""
         task = asyncio.create_task(work, name=name)

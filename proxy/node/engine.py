@@ -25,7 +25,9 @@ from proxy.service.admin.pregeneration import Pregeneration
 from proxy.service.admin.purges import Purges
 from proxy.service.admin.s3_events import S3Events
 from proxy.service.admin.uploads import Uploads
+from proxy.service.request.facts import OriginalFacts
 from proxy.service.request.leased import Leased
+from proxy.service.request.open_originals import OpenOriginals
 from proxy.service.request.originals import Originals
 from proxy.service.request.produce import Produce
 from proxy.service.request.quarantine import Quarantine
@@ -128,19 +130,21 @@ class Engine:
             for name, source in settings.sources.items()
         }
         renderer = Quarantine(self.pool, self.clock)
+        opened = OpenOriginals(
+            self.sources, self.flights, self.clock, metrics, self.generations, self.original_store, index
+        )
         self.originals = Originals(
             self.sources,
             self.chain,
-            renderer,
+            opened,
             self.flights,
             self.clock,
             metrics,
-            self.original_store,
             self.generations,
             index,
             renderer,
-            leased,
         )
+        facts = OriginalFacts(opened, self.chain, leased, renderer, self.flights, index)
         self.fleet = (
             factory.fleet(settings, self.node_state, self.generations, log) if disk is not None else None
         )
@@ -168,6 +172,7 @@ class Engine:
         self.versions = VersionChecks(self.originals, self.purges, self.clock, log)
         self.produce = Produce(
             self.originals,
+            facts,
             self.chain,
             self.flights,
             renderer,
@@ -195,6 +200,7 @@ class Engine:
         uploads = Uploads(
             self.sources,
             self.originals,
+            facts,
             self.pool,
             self.pregeneration,
             self.purges,

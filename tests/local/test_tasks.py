@@ -23,7 +23,7 @@ async def test_a_task_is_kept_until_it_is_done() -> None:
     gate.set()
     assert await running == 7
     await asyncio.sleep(0)
-    assert not tasks._tasks
+    assert not tasks
 
 
 async def test_the_end_cancels_what_is_not_done_and_waits_for_it() -> None:

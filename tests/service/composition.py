@@ -1,7 +1,9 @@
 """The use cases of the admin, put together with stand-ins for what is outside of them."""
 
 import asyncio
+from collections.abc import Mapping
 from types import SimpleNamespace
+from typing import Any
 
 import structlog
 
@@ -21,6 +23,9 @@ from proxy.service.admin.purges import Purges
 from proxy.service.admin.s3_events import S3Events
 from proxy.service.admin.uploads import Uploads
 from proxy.service.request.deliver import Deliver
+from proxy.service.request.facts import OriginalFacts
+from proxy.service.request.leased import Leased
+from proxy.service.request.open_originals import OpenOriginals
 from proxy.service.request.originals import Originals
 from proxy.service.request.produce import Produce
 from proxy.service.request.singleflight import Flights
@@ -60,6 +65,26 @@ def rules(*more: Mount, signing: Signing = Signing.OFF) -> Rules:
     return Rules(mounts=[shop, *more], presets=presets, url_max_bytes=4096, max_side_px=4000, session="")
 
 
+def originals_of(
+    sources: Mapping[str, Any],
+    chain: TierChain,
+    renderer: Any,
+    flights: Flights,
+    clock: Any,
+    metrics: Any,
+    *,
+    store: Any = None,
+    generations: Generations | None = None,
+    index: Any = None,
+    refusals: Any = None,
+) -> tuple[Originals, OriginalFacts]:
+    """The originals of `sources` and their facts, as a node puts them together."""
+    generations = Generations() if generations is None else generations
+    opened = OpenOriginals(sources, flights, clock, metrics, generations, store, index)
+    originals = Originals(sources, chain, opened, flights, clock, metrics, generations, index, refusals)
+    return originals, OriginalFacts(opened, chain, Leased(chain), renderer, flights, index)
+
+
 class Composition(SimpleNamespace):
     """All of it. `fleet` and `is_alone` as the engine would have them."""
 
@@ -71,16 +96,16 @@ class Composition(SimpleNamespace):
         self.generations, self.journal, self.fleet = Generations(), FakePurgeJournal(), fleet
         self.rules = rules()
         self.chain = TierChain(self.memory, [self.disk], self.metrics)
-        self.originals = Originals(
+        self.originals, self.facts = originals_of(
             {"photos": self.source},
             self.chain,
             self.renderer,
             self.flights,
             self.clock,
             self.metrics,
-            self.keep,
-            self.generations,
-            self.index,
+            store=self.keep,
+            generations=self.generations,
+            index=self.index,
         )
         self.hook = None
         self.now_s = 1_800_000_000.0
@@ -103,6 +128,7 @@ class Composition(SimpleNamespace):
         )
         self.produce = Produce(
             self.originals,
+            self.facts,
             self.chain,
             self.flights,
             self.renderer,
@@ -133,6 +159,7 @@ class Composition(SimpleNamespace):
         self.uploads = Uploads(
             {"photos": self.source},
             self.originals,
+            self.facts,
             self.renderer,
             self.pregeneration,
             self.purges,

@@ -24,6 +24,7 @@ from proxy.ports.originals import WritableSource
 from proxy.ports.rendering import Priority, Renderer
 from proxy.service.admin.pregeneration import Pregeneration
 from proxy.service.admin.purges import Purges
+from proxy.service.request.facts import OriginalFacts
 from proxy.service.request.originals import Originals
 
 PATIENCE_S = 60.0
@@ -76,6 +77,7 @@ class Uploads:
         self,
         sources: Mapping[str, WritableSource],
         originals: Originals,
+        original_facts: OriginalFacts,
         renderer: Renderer,
         pregeneration: Pregeneration,
         purges: Purges,
@@ -85,6 +87,7 @@ class Uploads:
     ) -> None:
         self._shelves = sources
         self._originals = originals
+        self._facts = original_facts
         self._renderer = renderer
         self._pregeneration = pregeneration
         self._purges = purges
@@ -175,7 +178,7 @@ class Uploads:
             await self._purges.original_changed([ref])
         else:
             self._originals.drop_negative(ref)
-        await self._originals.note_facts(ref, facts, deadline=deadline)
+        self._facts.store(await self._originals.identify(ref, deadline=deadline), facts)
         with suppress(CalotypeError):
             # What the store has now, and made of it here, is the same.
             await self._originals.publish_tag(

@@ -1,37 +1,32 @@
-"""Originals: who they are right now, what is known of them, and one fetch for all who need one at once.
+"""Originals: their current identity, how long it is fresh, and the tag by which the nodes of a fleet know them.
 
-Remembers identities for as long as their source allows, and for a while those that are missing.
+Identities are remembered for as long as their source allows, and negative entries for a while.
 """
 
 import asyncio
 import os
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple, TypeVar
 
-import msgspec
-
 from proxy.core.cache.delivery import Variant
 from proxy.core.cache.freshness import Freshness
 from proxy.core.cache.generations import Generations
-from proxy.core.cache.keys import Entry, facts_key, identity_key, original_key
+from proxy.core.cache.keys import Entry, identity_key
 from proxy.core.errors import (
-    CalotypeError,
     OriginalNotFound,
     SourceTimeout,
     SourceUnavailable,
     UnsupportedFormat,
 )
-from proxy.core.image.facts import Facts
 from proxy.core.image.formats import NO_PICTURE, SNIFF_BYTES, sniff
 from proxy.core.image.original import Identity, OriginalRef, forms
 from proxy.ports.clock import Clock
 from proxy.ports.operations import EntryIndex
-from proxy.ports.originals import Original, OriginalStore, Source
-from proxy.ports.rendering import Refusals, Renderer
+from proxy.ports.originals import Original, Source
+from proxy.ports.rendering import Refusals
 from proxy.ports.telemetry import Metrics
-from proxy.service.request.leased import Leased
+from proxy.service.request.open_originals import OpenOriginals, OriginalChanged
 from proxy.service.request.remembered import TtlCache
 from proxy.service.request.singleflight import Flight, Flights
 from proxy.service.request.tier_chain import Receipt, TierChain
@@ -40,21 +35,12 @@ STALE_IF_ERROR_S = 5.0
 """How long a source that is out of order is not asked again about an original that is served meanwhile."""
 
 _GONE = ""
-MAX_IDENTITY_BYTES, MAX_NEGATIVE_BYTES = 16 * 2**20, 3 * 2**20
+MAX_IDENTITY_BYTES = 16 * 2**20
 _ATTEMPTS = 3
 REFRESH_AHEAD, MAX_REFRESH_AHEAD_S = 0.05, 1.0
 """Which last part of the time that an identity may be believed is there to look it up anew, so that hits need not wait."""
 
 T = TypeVar("T")
-
-
-class OriginalChanged(Exception):
-    """The original is no longer the one that was identified; identify it again. `is_known` says that its present identity
-    is remembered."""
-
-    def __init__(self, *, is_known: bool = False) -> None:
-        super().__init__()
-        self.is_known = is_known
 
 
 class _OriginalRecord(NamedTuple):
@@ -80,36 +66,29 @@ def _version(known: Identity | OriginalNotFound) -> str:
     return known.version if isinstance(known, Identity) else _GONE
 
 
-def _kept(identity: Identity) -> Entry:
-    return Entry(original_key(identity), None, is_original=True, generation=identity.generation)
-
-
 class Originals:
-    """All that is asked of originals before and besides their pixels."""
+    """What is known of originals besides their pixels. `opened` gives their bytes."""
 
     def __init__(
         self,
         sources: Mapping[str, Source],
         chain: TierChain,
-        renderer: Renderer,
+        opened: OpenOriginals,
         flights: Flights,
         clock: Clock,
         metrics: Metrics,
-        keep: OriginalStore | None = None,
-        generations: Generations | None = None,
+        generations: Generations,
         index: EntryIndex | None = None,
         refusals: Refusals | None = None,
-        leased: Leased | None = None,
     ) -> None:
         self._sources = sources
-        self._keep = keep
         self._chain = chain
-        self._leased = leased or Leased(chain)
-        self._renderer = renderer
+        self.opened = opened
+        opened.on_fetched = self._fetched
         self._flights = flights
         self._clock = clock
         self._metrics = metrics
-        self._generations = Generations() if generations is None else generations
+        self._generations = generations
         self._index = index
         self._refusals = refusals
         self._known: TtlCache[OriginalRef, _OriginalRecord] = TtlCache(
@@ -120,11 +99,6 @@ class Originals:
                 known.identity.version if known.identity else "",
             ),
         )
-        self._negative: TtlCache[tuple[OriginalRef, str], tuple[str, float]] = TtlCache(
-            MAX_NEGATIVE_BYTES, clock, lambda of, absent: (of[0].key, of[1], absent[0])
-        )
-        self._open: dict[Identity, Original] = {}
-        self._users: Counter[Identity] = Counter()
 
     async def identify(self, ref: OriginalRef, *, deadline: float) -> Identity:
         """The identity, looked up at its source no more often than the source's `recheck_s`."""
@@ -162,7 +136,7 @@ class Originals:
             raise SourceTimeout("the source did not answer in time") from None
         if not tag:
             return await self._look_afresh(ref, generation, deadline)
-        self._negative.forget((ref, generation))
+        self.opened.drop_negative(ref)
         known = await self._tag_of(ref, generation)
         if known is None and (self._index is None or await self._index.last_event(ref) is None):
             self._store_tag(ref, generation, tag)
@@ -306,57 +280,7 @@ class Originals:
     def drop_negative(self, ref: OriginalRef) -> None:
         """It is there by now, whatever was remembered."""
         self.drop_identity(ref)
-        self._negative.forget((ref, self._generations.original_generation(ref)))
-
-    async def facts(self, identity: Identity, *, deadline: float) -> Facts:
-        """From a tier, or read from the original's header and kept."""
-        key = facts_key(identity)
-        if (found := self._chain.peek(key)) is not None:
-            return msgspec.json.decode(found.variant.body, type=Facts)
-
-        async def read() -> Variant:
-            async with self.open(identity, deadline=deadline) as original:
-                facts = await self._renderer.probe(original, deadline=deadline)
-                if not original.unchanged():
-                    raise OriginalChanged
-            return Variant(kind=None, body=msgspec.json.encode(facts), of=str(identity.ref))
-
-        async def find(flight: Flight) -> Facts:
-            found = await self._chain.lookup(key, None)
-            body = (found or await self._leased.make(key, None, read, deadline=deadline)).variant.body
-            if self._index is not None:
-                self._index.note(identity.ref, Entry(key, None, generation=identity.generation))
-            return msgspec.json.decode(body, type=Facts)
-
-        return (await self._flights.run(key, find, deadline=deadline)).result
-
-    async def note_facts(self, ref: OriginalRef, facts: Facts, *, deadline: float) -> None:
-        """Keeps what somebody has found out already."""
-        identity = await self.identify(ref, deadline=deadline)
-        self._store(ref, identity.generation, facts_key(identity), msgspec.json.encode(facts))
-
-    @asynccontextmanager
-    async def open(self, identity: Identity, *, deadline: float) -> AsyncIterator[Original]:
-        """The original of `identity`, fetched once for all who hold it at the same time, closed by the last.
-
-        Raises OriginalChanged where the source has another by now.
-        """
-        self._users[identity] += 1
-        try:
-            # Whoever leaves last closes it: what a flight lands with may be gone by the time one wakes.
-            while (original := self._open.get(identity)) is None:
-                await self._flights.run(
-                    ("fetch", identity),
-                    lambda flight: self._fetch(identity, flight, deadline),
-                    deadline=deadline,
-                )
-            yield original
-        finally:
-            self._users[identity] -= 1
-            if not self._users[identity]:
-                del self._users[identity]
-                if (returned := self._open.pop(identity, None)) is not None:
-                    returned.close()
+        self.opened.drop_negative(ref)
 
     @asynccontextmanager
     async def open_current(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
@@ -365,7 +289,7 @@ class Originals:
 
             async def attempt() -> Original:
                 identity = await self.identify(ref, deadline=deadline)
-                original = await stack.enter_async_context(self.open(identity, deadline=deadline))
+                original = await stack.enter_async_context(self.opened.open(identity, deadline=deadline))
                 if not original.unchanged():
                     raise OriginalChanged
                 await self._check(original)
@@ -383,52 +307,17 @@ class Originals:
             self._refusals.refuse(original.identity, failure)
             raise failure
 
-    async def _fetch(self, identity: Identity, flight: Flight, deadline: float) -> Original:
-        flight.keep_running()  # An open file must reach a hand that closes it.
-        original = await self._keep.lookup(identity) if self._keep is not None else None
-        if original is None:
-            original = await self._from_source(identity, deadline)
-            if self._index is not None:
-                self._index.note(identity.ref, _kept(original.identity))
-        if original.identity != identity:
-            original.close()
-            self._adopt(original.identity)
-            raise OriginalChanged(is_known=True)
-        if not self._users[identity]:
-            original.close()
-        else:
-            self._open[identity] = original
-        return original
-
-    def _adopt(self, identity: Identity) -> None:
-        """What was fetched is what is there: to ask for it with the validator of another would prove nothing."""
+    def _fetched(self, expected: Identity, original: Original) -> None:
+        """Learns from what the source has sent. Another original than expected is the current one: revalidating it with the
+        validator of the expected one would prove nothing."""
+        identity = original.identity
+        if original.tag:
+            self._learn_tag(expected.ref, expected.generation, original.tag)
+        if identity == expected:
+            return
         source = self._sources[identity.ref.source]
         if source.serves_stale:
             self._note(identity.ref, identity, identity.generation)
         self._remember(identity.ref, identity, source.freshness_lifetime_s, 0.0, identity.generation)
         for other in forms(identity.ref.key)[1:]:
             self.drop_identity(OriginalRef(identity.ref.source, other))
-
-    async def _from_source(self, identity: Identity, deadline: float) -> Original:
-        ref, generation = identity.ref, identity.generation
-        # Beside the identity, not in its place: what was made of the original is served though it is gone.
-        detail, until_s = self._negative.get((ref, generation)) or ("", 0.0)
-        if (lasts_s := until_s - self._clock()) > 0:
-            raise OriginalNotFound(detail, lasts_s=lasts_s)
-        try:
-            async with asyncio.timeout_at(deadline):
-                original = await self._sources[ref.source].fetch(ref.key, generation)
-        except TimeoutError:
-            self._metrics.fetched(ref.source, "timeout")
-            raise SourceTimeout("the original did not arrive in time") from None
-        except CalotypeError as failure:
-            self._metrics.fetched(ref.source, failure.slug)
-            if isinstance(failure, OriginalNotFound):
-                failure.lasts_s = self._sources[ref.source].negative_ttl_s
-                until_s = self._clock() + failure.lasts_s
-                self._negative.keep((ref, generation), (failure.detail, until_s), until_s)
-            raise
-        self._metrics.fetched(ref.source, "ok")
-        if original.tag:
-            self._learn_tag(ref, generation, original.tag)
-        return original

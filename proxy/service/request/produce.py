@@ -26,8 +26,10 @@ from proxy.ports.originals import Original
 from proxy.ports.rendering import Priority, Renderer
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Redirects
+from proxy.service.request.facts import OriginalFacts
 from proxy.service.request.leased import Leased, Made
-from proxy.service.request.originals import OriginalChanged, Originals
+from proxy.service.request.open_originals import OriginalChanged
+from proxy.service.request.originals import Originals
 from proxy.service.request.singleflight import Flight, FlightResult, Flights
 from proxy.service.request.tier_chain import TierChain
 from proxy.service.request.versions import NOT_CHECKED, VersionChecks
@@ -59,6 +61,7 @@ class Produce:
     def __init__(
         self,
         originals: Originals,
+        facts: OriginalFacts,
         chain: TierChain,
         flights: Flights,
         renderer: Renderer,
@@ -74,6 +77,7 @@ class Produce:
     ) -> None:
         self._versions = versions
         self._originals = originals
+        self._facts = facts
         self._chain = chain
         self._leased = leased or Leased(chain)
         self._flights = flights
@@ -202,9 +206,7 @@ class Produce:
         ):
             return remembered
         needs_facts = request.transform.needs_facts
-        plan = self.plan(
-            request, await self._originals.facts(identity, deadline=deadline) if needs_facts else None
-        )
+        plan = self.plan(request, await self._facts.of(identity, deadline=deadline) if needs_facts else None)
         key = variant_key(identity, plan, self._generations.plan_generation(request.ref, plan))
         return self._resolved.keep(request.by_value, Resolved(identity, plan, key, of_plans))
 
@@ -251,7 +253,7 @@ class Produce:
             started_s = self._clock()
             flight.keep_running()
 
-        async with self._originals.open(resolved.identity, deadline=deadline) as original:
+        async with self._originals.opened.open(resolved.identity, deadline=deadline) as original:
             fetched_s = started_s = self._clock()
             variant = await self._renderer.render(
                 original,

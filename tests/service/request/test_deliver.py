@@ -23,11 +23,11 @@ from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.service.request.deliver import Deliver
 from proxy.service.request.leased import Leased
-from proxy.service.request.originals import Originals
 from proxy.service.request.produce import Produce
 from proxy.service.request.singleflight import Flights
 from proxy.service.request.tier_chain import TierChain
 from proxy.service.request.versions import NOT_CHECKED
+from tests.service.composition import originals_of
 from tests.support.fakes import (
     FakeClock,
     FakeInstantTier,
@@ -54,12 +54,12 @@ async def house() -> AsyncIterator[SimpleNamespace]:
         disk=FakeTier(),
     )
     made.chain = TierChain(made.memory, [made.disk], made.metrics)
-    originals = Originals(
+    originals, facts = originals_of(
         {"photos": made.source}, made.chain, made.renderer, made.flights, made.clock, made.metrics
     )
     recipe = RenderDefaults(quality=80, effort={}, max_side_px=4000)
     made.produce = Produce(
-        originals, made.chain, made.flights, made.renderer, recipe, AUTO, made.clock, made.metrics
+        originals, facts, made.chain, made.flights, made.renderer, recipe, AUTO, made.clock, made.metrics
     )
     made.deliver = Deliver(made.memory, made.produce, made.flights, made.clock)
     made.ref = made.source.put("a", b"1")

@@ -18,10 +18,12 @@ from proxy.core.errors import (
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
-from proxy.service.request.originals import STALE_IF_ERROR_S, OriginalChanged, Originals
+from proxy.service.request.open_originals import OriginalChanged
+from proxy.service.request.originals import STALE_IF_ERROR_S
 from proxy.service.request.quarantine import UNDECODABLE_S, Quarantine
 from proxy.service.request.singleflight import Flights
 from proxy.service.request.tier_chain import TierChain
+from tests.service.composition import originals_of
 from tests.support.fakes import (
     FakeClock,
     FakeInstantTier,
@@ -44,7 +46,7 @@ async def house() -> AsyncIterator[SimpleNamespace]:
         flights=Flights(),
     )
     made.chain = TierChain(FakeInstantTier(), [], made.metrics)
-    made.originals = Originals(
+    made.originals, made.facts = originals_of(
         {"photos": made.source}, made.chain, made.renderer, made.flights, made.clock, made.metrics
     )
     yield made
@@ -115,7 +117,7 @@ async def test_a_source_may_say_that_it_is_seen_sooner(house: SimpleNamespace) -
     del house.source.originals["a"]
     for _ in range(2):
         with pytest.raises(OriginalNotFound) as caught:
-            async with house.originals.open(identity, deadline=soon()):
+            async with house.originals.opened.open(identity, deadline=soon()):
                 pass
         assert 0 < caught.value.lasts_s <= 1
 
@@ -143,20 +145,20 @@ async def test_forgetting_asks_again(house: SimpleNamespace) -> None:
 
 async def test_facts_are_read_once_and_kept_in_the_chain(house: SimpleNamespace) -> None:
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
-    found = await asyncio.gather(*(house.originals.facts(identity, deadline=soon()) for _ in range(20)))
+    found = await asyncio.gather(*(house.facts.of(identity, deadline=soon()) for _ in range(20)))
     assert set(found) == {house.renderer.facts}
     assert house.renderer.probes == 1
     assert len(house.source.fetched) == 1
-    assert await house.originals.facts(identity, deadline=soon()) == house.renderer.facts
+    assert await house.facts.of(identity, deadline=soon()) == house.renderer.facts
     assert house.renderer.probes == 1
 
 
 async def test_facts_of_a_slower_tier_need_no_original(house: SimpleNamespace) -> None:
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
-    await house.originals.facts(identity, deadline=soon())
+    await house.facts.of(identity, deadline=soon())
     disk = FakeTier()
     disk.entries[facts_key(identity)] = house.chain.peek(facts_key(identity)).variant
-    fresh = Originals(
+    _, facts = originals_of(
         {"photos": house.source},
         TierChain(FakeInstantTier(), [disk], house.metrics),
         house.renderer,
@@ -164,7 +166,7 @@ async def test_facts_of_a_slower_tier_need_no_original(house: SimpleNamespace) -
         house.clock,
         house.metrics,
     )
-    assert await fresh.facts(identity, deadline=soon()) == house.renderer.facts
+    assert await facts.of(identity, deadline=soon()) == house.renderer.facts
     assert house.renderer.probes == 1
 
 
@@ -172,22 +174,22 @@ async def test_failed_facts_are_not_kept(house: SimpleNamespace) -> None:
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
     house.renderer.failures = [Undecodable("broken")]
     with pytest.raises(Undecodable):
-        await house.originals.facts(identity, deadline=soon())
-    assert await house.originals.facts(identity, deadline=soon()) == house.renderer.facts
+        await house.facts.of(identity, deadline=soon())
+    assert await house.facts.of(identity, deadline=soon()) == house.renderer.facts
 
 
 async def test_facts_of_a_file_that_changed_meanwhile_are_not_believed(house: SimpleNamespace) -> None:
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
     house.renderer.during = lambda original: setattr(original, "changed", True)
     with pytest.raises(OriginalChanged):
-        await house.originals.facts(identity, deadline=soon())
+        await house.facts.of(identity, deadline=soon())
 
 
 async def test_all_who_hold_an_original_share_one_fetch(house: SimpleNamespace) -> None:
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
 
     async def use() -> None:
-        async with house.originals.open(identity, deadline=soon()) as original:
+        async with house.originals.opened.open(identity, deadline=soon()) as original:
             await settled()
             assert not original.closed
 
@@ -204,7 +206,7 @@ async def test_a_borrower_who_leaves_during_the_fetch_leaves_no_open_file(house:
     house.source.gate.clear()
 
     async def use() -> None:
-        async with house.originals.open(identity, deadline=soon()):
+        async with house.originals.opened.open(identity, deadline=soon()):
             raise AssertionError("never reached")
 
     leaving = asyncio.create_task(use())
@@ -221,7 +223,7 @@ async def test_another_version_than_the_one_wanted_is_no_use(house: SimpleNamesp
     identity = await house.originals.identify(ref, deadline=soon())
     house.source.put("a", b"22", "2")
     with pytest.raises(OriginalChanged):
-        async with house.originals.open(identity, deadline=soon()):
+        async with house.originals.opened.open(identity, deadline=soon()):
             pass
     async with house.originals.open_current(ref, deadline=soon()) as original:
         assert original.identity.version == "2"
@@ -237,9 +239,9 @@ async def test_what_was_fetched_is_believed_without_another_look(house: SimpleNa
         assert original.identity.version == "2"
     assert house.source.identified == 1
     with pytest.raises(OriginalChanged):
-        async with house.originals.open(identity, deadline=soon()):
+        async with house.originals.opened.open(identity, deadline=soon()):
             pass
-    again = Originals(
+    again, _ = originals_of(
         {"photos": house.source}, house.chain, house.renderer, house.flights, house.clock, house.metrics
     )
     house.source.failure = SourceUnavailable("down")
@@ -250,7 +252,7 @@ async def test_bytes_that_were_no_picture_are_not_confirmed_by_their_validator(
     house: SimpleNamespace,
 ) -> None:
     quarantine = Quarantine(house.renderer, house.clock)
-    originals = Originals(
+    originals, facts = originals_of(
         {"photos": house.source}, house.chain, quarantine, house.flights, house.clock, house.metrics, refusals=quarantine
     )  # fmt: skip
     house.source.serves_stale, house.source.freshness_lifetime_s = True, 10_000.0
@@ -259,7 +261,7 @@ async def test_bytes_that_were_no_picture_are_not_confirmed_by_their_validator(
     house.renderer.failures = [Undecodable("broken")]
     for _ in range(3):
         with pytest.raises(Undecodable):
-            await originals.facts(identity, deadline=soon())
+            await facts.of(identity, deadline=soon())
         assert await originals.identify(ref, deadline=soon()) == identity
     assert (house.source.identified, house.renderer.probes) == (1, 1)
     house.clock.ahead_s = UNDECODABLE_S
@@ -271,7 +273,7 @@ async def test_bytes_that_were_no_picture_are_not_confirmed_by_their_validator(
     assert (house.source.identified, house.source.knew) == (3, None), "asked for anew, once it answers"
     house.renderer.failures = [Undecodable("broken")]
     with pytest.raises(Undecodable):
-        await originals.facts(identity, deadline=soon())
+        await facts.of(identity, deadline=soon())
     house.clock.ahead_s += UNDECODABLE_S
     house.source.put("a", b"whole", "2")
     assert (await originals.identify(ref, deadline=soon())).version == "2"
@@ -283,7 +285,7 @@ async def test_bytes_that_were_no_picture_are_not_confirmed_by_their_validator(
 
 async def test_an_original_that_is_no_picture_is_asked_for_anew_in_time(house: SimpleNamespace) -> None:
     quarantine = Quarantine(house.renderer, house.clock)
-    originals = Originals(
+    originals, _ = originals_of(
         {"photos": house.source}, house.chain, quarantine, house.flights, house.clock, house.metrics, refusals=quarantine
     )  # fmt: skip
     house.source.freshness_lifetime_s = 10_000.0
@@ -306,7 +308,7 @@ async def test_whoever_comes_as_the_last_leaves_gets_an_open_original(house: Sim
     house.source.gate.clear()
 
     async def use() -> bool:
-        async with house.originals.open(identity, deadline=soon()) as original:
+        async with house.originals.opened.open(identity, deadline=soon()) as original:
             await asyncio.sleep(0)
             return bool(original.closed)
 
@@ -350,7 +352,7 @@ async def test_a_slow_source_times_out(house: SimpleNamespace) -> None:
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
     house.source.gate.clear()
     with pytest.raises((SourceTimeout,)):
-        async with house.originals.open(identity, deadline=asyncio.get_running_loop().time() + 0.02):
+        async with house.originals.opened.open(identity, deadline=asyncio.get_running_loop().time() + 0.02):
             pass
     assert house.metrics.counts == {"fetched photos timeout": 1}
 
@@ -359,7 +361,7 @@ async def test_a_failing_source_is_counted(house: SimpleNamespace) -> None:
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
     house.source.failure = SourceUnavailable("down")
     with pytest.raises(SourceUnavailable):
-        async with house.originals.open(identity, deadline=soon()):
+        async with house.originals.opened.open(identity, deadline=soon()):
             pass
     assert house.metrics.counts == {"fetched photos source-unavailable": 1}
 
@@ -370,9 +372,9 @@ async def test_a_failing_source_is_counted(house: SimpleNamespace) -> None:
 async def test_what_is_kept_is_not_fetched(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
     identity = await house.originals.identify(ref, deadline=soon())
-    house.originals._keep = keep = FakeOriginalStore()
+    house.originals.opened._store = keep = FakeOriginalStore()
     keep.kept[identity] = b"kept"
-    async with house.originals.open(identity, deadline=soon()) as original:
+    async with house.originals.opened.open(identity, deadline=soon()) as original:
         assert original.content == b"kept"
     assert house.source.fetched == []
     assert house.metrics.counts == {}
@@ -382,8 +384,8 @@ async def test_what_is_kept_is_not_fetched(house: SimpleNamespace) -> None:
 async def test_what_is_not_kept_is_fetched(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
     identity = await house.originals.identify(ref, deadline=soon())
-    house.originals._keep = FakeOriginalStore()
-    async with house.originals.open(identity, deadline=soon()):
+    house.originals.opened._store = FakeOriginalStore()
+    async with house.originals.opened.open(identity, deadline=soon()):
         pass
     assert len(house.source.fetched) == 1
 
@@ -393,7 +395,7 @@ async def test_an_original_found_missing_when_fetched_is_remembered(house: Simpl
     identity = await house.originals.identify(ref, deadline=soon())
     house.source.failure = OriginalNotFound("gone")
     with pytest.raises(OriginalNotFound):
-        async with house.originals.open(identity, deadline=soon()):
+        async with house.originals.opened.open(identity, deadline=soon()):
             pass
     house.source.failure = None
     assert await house.originals.identify(ref, deadline=soon()) == identity, (
@@ -401,11 +403,11 @@ async def test_an_original_found_missing_when_fetched_is_remembered(house: Simpl
     )
     house.clock.ahead_s = 45
     with pytest.raises(OriginalNotFound) as caught:
-        async with house.originals.open(identity, deadline=soon()):
+        async with house.originals.opened.open(identity, deadline=soon()):
             pass
     assert 0 < caught.value.lasts_s <= 15
     house.clock.ahead_s = 60
-    async with house.originals.open(identity, deadline=soon()) as original:
+    async with house.originals.opened.open(identity, deadline=soon()) as original:
         assert original.content == b"1"
 
 
@@ -446,7 +448,7 @@ async def test_one_never_seen_is_not_made_up(afar: SimpleNamespace) -> None:
 
 async def test_the_last_look_outlives_a_restart(afar: SimpleNamespace) -> None:
     first = await afar.originals.identify(afar.ref, deadline=soon())
-    again = Originals(
+    again, _ = originals_of(
         {"photos": afar.source}, afar.chain, afar.renderer, afar.flights, afar.clock, afar.metrics
     )
     afar.source.failure = SourceUnavailable("down")
@@ -465,7 +467,7 @@ async def test_a_removed_original_does_not_come_back(afar: SimpleNamespace) -> N
     del afar.source.originals["a"]
     with pytest.raises(OriginalNotFound):
         await afar.originals.identify(afar.ref, deadline=soon())
-    again = Originals(
+    again, _ = originals_of(
         {"photos": afar.source}, afar.chain, afar.renderer, afar.flights, afar.clock, afar.metrics
     )
     afar.source.failure = SourceUnavailable("down")
@@ -503,9 +505,9 @@ async def test_a_look_at_a_missing_original_says_so(house: SimpleNamespace, has_
 async def test_facts_that_were_found_out_already_are_not_read_again(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
     facts = Facts(format=Format.PNG, width_px=7, height_px=5, pages=1, alpha=True)
-    await house.originals.note_facts(ref, facts, deadline=soon())
+    house.facts.store(await house.originals.identify(ref, deadline=soon()), facts)
     identity = await house.originals.identify(ref, deadline=soon())
-    assert await house.originals.facts(identity, deadline=soon()) == facts
+    assert await house.facts.of(identity, deadline=soon()) == facts
     assert house.renderer.probes == 0
 
 

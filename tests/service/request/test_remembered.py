@@ -12,11 +12,13 @@ import pytest
 
 from proxy.core.errors import OriginalNotFound
 from proxy.core.image.original import Identity, OriginalRef
-from proxy.service.request import originals, remembered
-from proxy.service.request.originals import MAX_IDENTITY_BYTES, MAX_NEGATIVE_BYTES, Originals
+from proxy.service.request import open_originals, originals, remembered
+from proxy.service.request.open_originals import MAX_NEGATIVE_BYTES
+from proxy.service.request.originals import MAX_IDENTITY_BYTES
 from proxy.service.request.remembered import ENTRY_BYTES, TtlCache
 from proxy.service.request.singleflight import Flights
 from proxy.service.request.tier_chain import TierChain
+from tests.service.composition import originals_of
 from tests.support.fakes import FakeClock, FakeInstantTier, FakeMetrics, FakeRenderer, FakeSource
 
 EMPTY_BYTES = sys.getsizeof("")
@@ -77,7 +79,7 @@ async def test_a_flood_of_originals_takes_no_more_than_twenty_megabytes(
 ) -> None:
     """A tenth of the bound is as good a measure, in a tenth of the time."""
     monkeypatch.setattr(originals, "MAX_IDENTITY_BYTES", MAX_IDENTITY_BYTES // 10)
-    monkeypatch.setattr(originals, "MAX_NEGATIVE_BYTES", MAX_NEGATIVE_BYTES // 10)
+    monkeypatch.setattr(open_originals, "MAX_NEGATIVE_BYTES", MAX_NEGATIVE_BYTES // 10)
     assert MAX_IDENTITY_BYTES + MAX_NEGATIVE_BYTES <= 20_000_000
     clock, source, metrics = FakeClock(), FakeSource(), FakeMetrics()
 
@@ -88,7 +90,7 @@ async def test_a_flood_of_originals_takes_no_more_than_twenty_megabytes(
 
     source.identify, source.freshness_lifetime_s = identify, 3600.0  # type: ignore[method-assign, assignment]
     chain, flights = TierChain(FakeInstantTier(), [], metrics), Flights()
-    made = Originals({"photos": source}, chain, FakeRenderer(), flights, clock, metrics)
+    made, _ = originals_of({"photos": source}, chain, FakeRenderer(), flights, clock, metrics)
     deadline = clock() + 600
 
     async def flood(count: int) -> None:

@@ -83,7 +83,7 @@ async def test_a_restart_forgets_the_versions_and_not_the_original(house: Compos
     await house.chain.close(soon())
     again = Composition()
     again.disk.entries, again.source = house.disk.entries, house.source
-    again.originals._sources = {"photos": house.source}
+    again.originals._sources = again.originals.opened._sources = {"photos": house.source}
     await replaced(house)
     assert await again.get(versioned(again, "2")) != old
     await again.close()

@@ -1,0 +1,70 @@
+"""Facts of originals: read from the header once, then kept in the tiers."""
+
+import msgspec
+
+from proxy.core.cache.delivery import Variant
+from proxy.core.cache.keys import Entry, facts_key
+from proxy.core.image.facts import Facts
+from proxy.core.image.original import Identity
+from proxy.ports.operations import EntryIndex
+from proxy.ports.rendering import Renderer
+from proxy.service.request.leased import Leased
+from proxy.service.request.open_originals import OpenOriginals, OriginalChanged
+from proxy.service.request.singleflight import Flight, Flights
+from proxy.service.request.tier_chain import TierChain
+
+
+class OriginalFacts:
+    """The facts of an original, by its identity."""
+
+    def __init__(
+        self,
+        opened: OpenOriginals,
+        chain: TierChain,
+        leased: Leased,
+        renderer: Renderer,
+        flights: Flights,
+        index: EntryIndex | None = None,
+    ) -> None:
+        self._opened = opened
+        self._chain = chain
+        self._leased = leased
+        self._renderer = renderer
+        self._flights = flights
+        self._index = index
+
+    async def of(self, identity: Identity, *, deadline: float) -> Facts:
+        """From a tier, or probed and stored. Raises OriginalChanged, and what opening and probing raise."""
+        key = facts_key(identity)
+        if (found := self._chain.peek(key)) is not None:
+            return msgspec.json.decode(found.variant.body, type=Facts)
+
+        async def probe() -> Variant:
+            async with self._opened.open(identity, deadline=deadline) as original:
+                facts = await self._renderer.probe(original, deadline=deadline)
+                if not original.unchanged():
+                    raise OriginalChanged
+            return _entry(identity, facts)
+
+        async def find(_: Flight) -> Facts:
+            found = await self._chain.lookup(key, None)
+            body = (found or await self._leased.make(key, None, probe, deadline=deadline)).variant.body
+            self._note(identity)
+            return msgspec.json.decode(body, type=Facts)
+
+        return (await self._flights.run(key, find, deadline=deadline)).result
+
+    def store(self, identity: Identity, facts: Facts) -> None:
+        """Stores facts that were found out elsewhere."""
+        self._chain.store(facts_key(identity), _entry(identity, facts))
+        self._note(identity)
+
+    def _note(self, identity: Identity) -> None:
+        """So that a purge finds the entry."""
+        if self._index is not None:
+            entry = Entry(facts_key(identity), None, generation=identity.generation)
+            self._index.note(identity.ref, entry)
+
+
+def _entry(identity: Identity, facts: Facts) -> Variant:
+    return Variant(kind=None, body=msgspec.json.encode(facts), of=str(identity.ref))
