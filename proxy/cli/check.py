@@ -77,9 +77,7 @@ async def _within_timeout(part: str, finding: Awaitable[Finding]) -> Finding:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             return await finding
     except TimeoutError:
-        return Finding(
-            part, False, f"no answer within {CHECK_TIMEOUT_S:.0f} s; check the network and its firewalls"
-        )
+        return Finding(part, False, f"no answer within {CHECK_TIMEOUT_S:.0f} s; check the firewalls")
 
 
 async def _rendering(settings: Settings) -> list[Finding]:
@@ -126,11 +124,7 @@ def _location(s3: S3Section) -> str:
 
 
 def _failed(part: str, where: str, failure: RemoteError) -> Finding:
-    cure = (
-        ""
-        if isinstance(failure, RequestRefused)
-        else f"; check {part}.endpoint_url and whether the store runs"
-    )
+    cure = "" if isinstance(failure, RequestRefused) else f"; check {part}.endpoint_url and the store"
     return Finding(part, False, f"{where}: {failure}{cure}")
 
 
@@ -169,9 +163,7 @@ async def _bucket(settings: Settings) -> Finding:
         async with factory.s3_bucket(s3) as opened:
             return await _round_trip(part, _location(s3), settings, opened)
     except AccessDenied:
-        return Finding(
-            part, False, f"{_location(s3)}: these credentials lack a permission to write, read or list"
-        )
+        return Finding(part, False, f"{_location(s3)}: no permission to write, read and list")
     except RemoteError as failure:
         return _failed(part, _location(s3), failure)
 
@@ -218,9 +210,7 @@ async def _redis(settings: Settings) -> Finding:
     except (RedisFault, ConfigError) as failure:
         return Finding("redis", False, str(failure))
     if took_s > settings.redis.timeout:
-        message = (
-            f"answers in {took_s * 1000:.0f} ms, longer than redis.timeout: the node would not wait for it"
-        )
+        message = f"answers in {took_s * 1000:.0f} ms, longer than redis.timeout"
         return Finding("redis", False, message)
     return Finding("redis", True, "written and read")
 
@@ -234,10 +224,7 @@ async def _redis(settings: Settings) -> Finding:
 @config_option
 @originals_option
 def command(config: Path | None, originals: Path | None, as_json: bool) -> None:
-    """Validate the configuration, and test every format, source and tier.
-
-    Exit 0 if every test succeeds, else 1.
-    """
+    """Validate the configuration, and test every format, source and tier. Exit 1 if a test fails."""
 
     async def examined() -> list[Finding]:
         return await examine(settings_of(config, originals))

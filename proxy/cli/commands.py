@@ -1,5 +1,4 @@
-"""The `calotype` command. A command is the module with its name: it reads arguments, builds settings, calls a room,
-and prints.
+"""The `calotype` command. A command is the module with its name: it reads arguments, calls a room, and prints.
 
 Exit codes: 0 done, 1 an error, 2 a wrong command line, 130 Ctrl-C.
 """

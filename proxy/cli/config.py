@@ -98,7 +98,7 @@ def _means(name: str, text: str, settings: Settings) -> str:
         if name == "cache.disk.path" and text == '""':
             return str(settings.disk_path())
     except ConfigError:
-        return "must be set, because this user has no home directory"
+        return "must be set: this user has no home directory"
     return f"{settings.workers()}" if name == "render.workers" and text == "0" else ""
 
 

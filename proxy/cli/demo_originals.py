@@ -1,7 +1,6 @@
 """Paints the demo's originals, so that the demo needs no download.
 
-Runs as `python -m proxy.cli.demo_originals DIRECTORY` in a separate process, because the node itself never loads
-libvips.
+Runs as `python -m proxy.cli.demo_originals DIRECTORY`, a process of its own: the node never loads libvips.
 """
 
 import sys

@@ -127,8 +127,7 @@ def _await(process: subprocess.Popen[bytes], local: str, stopped: Callable[[], b
 
 
 def _free(given: Mapping[str, int]) -> dict[str, int]:
-    """The given ports by the names of their options, with a free port for each 0. Raises SystemExit if a port is in
-    use."""
+    """The given ports by the names of their options, a free port for each 0. Raises SystemExit if one is in use."""
     found: dict[str, int] = {}
     with ExitStack() as stack:
         for option, port in given.items():

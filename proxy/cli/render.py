@@ -48,9 +48,8 @@ _OTHER_SUFFIXES = frozenset(
 async def render(
     settings: Settings, source: Path, transform: str, out: Path | None, *, as_json: bool = False
 ) -> int:
-    """Renders `source` to `out`; returns the number of failed pictures. Standard error has one line for each variant
-    and for each failure, with `as_json` one JSON object. Raises ConfigError, or the error of the transform or the
-    picture."""
+    """Renders `source` to `out`; returns the number of failed pictures. Standard error has one line, or with
+    `as_json` one JSON object, for each variant and failure. Raises ConfigError and CalotypeError."""
     presets = settings.parsed_presets()
     requested = parse_tokens(transform, presets).transform(presets)
     if source != STANDARD and source.is_dir():

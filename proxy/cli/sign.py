@@ -22,5 +22,5 @@ from proxy.cli.url import SignOptions, signed_url
 def command(url: str, mount: str | None, config: Path | None, as_json: bool, **how: Any) -> None:
     """Print URL, absolute or beginning with a slash, with its signature."""
     with one_line():
-        made = signed_url(settings_of(config), url, mount=mount, options=SignOptions(**how))
+        made = signed_url(settings_of(config), url, mount=mount, signing=SignOptions(**how))
     click.echo(json.dumps({"url": made}) if as_json else made)

@@ -32,10 +32,9 @@ def variant_url(
     *,
     mount: str | None,
     query: bool,
-    options: SignOptions | None,
+    signing: SignOptions | None,
 ) -> str:
-    """The URL of a variant, signed if `options` is given. Raises ConfigError, or the error of the key or the
-    transform."""
+    """The URL of a variant, signed if `signing` is given. Raises ConfigError and CalotypeError."""
     parsed = parse_tokens(transform, settings.parsed_presets())
     below = (query_url if query else path_url)(key, parsed.own, parsed.preset)
     chosen = _chosen(factory.mounts(settings), mount)
@@ -44,21 +43,21 @@ def variant_url(
     server = settings.server
     bracketed = f"[{server.host}]" if ":" in server.host else server.host
     origin = f"https://{host}" if host != "*" else f"http://{bracketed}:{server.port}"
-    if options is not None:
+    if signing is not None:
         if chosen is None:
             raise ConfigError("mounts: there is none; add a [sources.NAME] table")
-        target = _signed(settings, chosen, target, options)
+        target = _signed(settings, chosen, target, signing)
     return origin + target
 
 
-def signed_url(settings: Settings, url: str, *, mount: str | None, options: SignOptions) -> str:
+def signed_url(settings: Settings, url: str, *, mount: str | None, signing: SignOptions) -> str:
     """`url`, absolute or a bare target, with its signature. Raises ConfigError, BadUrl or UnknownRoute."""
     origin, target = origin_and_target(url)
     cut(target)
     chosen = route(factory.mounts(settings), host_name(origin.partition("://")[2]), target)
     if mount not in (None, chosen.name):
         raise ConfigError(f"--mount: this URL belongs to mount {chosen.name}")
-    return origin + _signed(settings, chosen, target, options)
+    return origin + _signed(settings, chosen, target, signing)
 
 
 def _chosen(mounts: list[Mount], name: str | None) -> Mount | None:
@@ -73,24 +72,24 @@ def _chosen(mounts: list[Mount], name: str | None) -> Mount | None:
     raise ConfigError(f"--mount: no mount has this name; the mounts are {names}")
 
 
-def _signed(settings: Settings, mount: Mount, target: str, options: SignOptions) -> str:
+def _signed(settings: Settings, mount: Mount, target: str, signing: SignOptions) -> str:
     if mount.signing is Signing.OFF:
         raise ConfigError(f"mounts.{mount.name}.signing: is off; set it to optional or required")
-    key_id = options.key_id or next(iter(mount.keys))
+    key_id = signing.key_id or next(iter(mount.keys))
     if key_id not in mount.keys:
         raise ConfigError(f"--key: mount {mount.name} has no key with this id")
-    if options.session and not settings.signing.session:
+    if signing.session and not settings.signing.session:
         raise ConfigError("signing.session: must name the cookie or header for --session")
-    if options.seconds is not None and options.seconds < 1:
+    if signing.seconds is not None and signing.seconds < 1:
         raise ConfigError("--expires: must be at least one second")
-    until_s = None if options.seconds is None else int(factory.wall() + options.seconds)
+    until_s = None if signing.seconds is None else int(factory.wall() + signing.seconds)
     return sign(
         target,
         mount.keys[key_id],
         until_s=until_s,
-        key_id=options.key_id or "",
-        domain=options.domain,
-        session=options.session,
+        key_id=signing.key_id or "",
+        domain=signing.domain,
+        session=signing.session,
     )
 
 
@@ -119,8 +118,8 @@ def command(
     """Print the URL of a variant: KEY of the original, TRANSFORM as in w_400,h_300,c_fill,f_auto."""
     if not is_signed and any(how.values()):
         raise click.UsageError("--key, --expires, --domain and --session require --sign")
-    options = SignOptions(**how) if is_signed else None
+    signing = SignOptions(**how) if is_signed else None
     with one_line():
         settings = settings_of(config)
-        made = variant_url(settings, key, transform, mount=mount, query=query, options=options)
+        made = variant_url(settings, key, transform, mount=mount, query=query, signing=signing)
     click.echo(json.dumps({"url": made}) if as_json else made)

@@ -1,5 +1,4 @@
-"""`calotype warm`: generates variants before clients request them, on a running node or in this process, into the
-same tiers."""
+"""`calotype warm`: generates variants before clients request them, on a node or here, into the same tiers."""
 
 import asyncio
 import io
@@ -130,8 +129,7 @@ class _LocalJobs:
 
 
 async def _follow(bodies: Iterator[dict[str, Any]], jobs: JobApi, invalid_keys: list[str]) -> Counts:
-    """Starts all jobs and waits for their end. Cancels them if the command is interrupted; the next run skips the
-    variants that exist."""
+    """Starts all jobs and waits for their end; cancels them if interrupted. The next run skips existing variants."""
     counts = Counts()
     answers: dict[str, dict[str, Any]] = {}
     ids: list[str] = []
@@ -258,9 +256,7 @@ def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
     help="Use the variants that an access log of nginx or of a node names.",
 )
 @click.option("--preset", "presets", multiple=True, help="Preset to generate; may repeat.")
-@click.option(
-    "--transform", "transforms", multiple=True, help="Transform to generate, as in w_400,f_auto; may repeat."
-)
+@click.option("--transform", "transforms", multiple=True, help="Transform, as in w_400,f_auto; may repeat.")
 @click.option("--mount", help="Name of the mount; required if there are several.")
 @click.option("--node", help="Admin URL of a running node to run the jobs. Default: this process.")
 @token_option

@@ -38,7 +38,7 @@ _BASE_URL = re.compile(
 )
 _MIN_TOKEN_BYTES = 16
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
-_RESERVED_HEADERS = frozenset(
+_RESERVED = frozenset(
     {
         *("host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect"),
         *("accept-encoding", "range", "cdn-loop"),
@@ -74,9 +74,7 @@ def _origin(url: str) -> str:
 def checked_names(table: dict[str, Any]) -> dict[str, Any]:
     for name in table:
         if not _NAME.fullmatch(name):
-            raise ValueError(
-                "names must have 1 to 63 letters, digits, - and _, and begin with a letter or digit"
-            )
+            raise ValueError("names must have 1 to 63 letters, digits, - and _, no - or _ first")
     return table
 
 
@@ -273,11 +271,7 @@ def _sent(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     if len({name.lower() for name in headers}) < len(headers):
         raise ValueError("a header is given twice: case does not count")
     for name, value in headers.items():
-        if (
-            not _HEADER_NAME.fullmatch(name)
-            or name.lower() in _RESERVED_HEADERS
-            or name.lower().startswith("if-")
-        ):
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _RESERVED or name.lower().startswith("if-"):
             raise ValueError("names must be header names, without those that a fetch sets itself")
         if not re.fullmatch(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?", value.get_secret_value()):
             raise ValueError("values must be printable ASCII, without spaces at either end")

@@ -195,9 +195,7 @@ class Settings(BaseSettings):
         if bucket.kind == "none" and any(
             (bucket.bucket, bucket.path, bucket.endpoint_url, bucket.access_key)
         ):
-            problems.append(
-                "cache.bucket.kind: must be directory or s3 if other keys of [cache.bucket] are set"
-            )
+            problems.append("cache.bucket.kind: must be directory or s3 if its other keys are set")
         if bucket.delivery == "redirect":
             if bucket.kind == "none":
                 problems.append("cache.bucket.delivery: redirect requires a bucket")
@@ -252,7 +250,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"mounts.{name}.transforms: number {number}: {failure.detail}") from None
             if parsed_url.own.version is not None:
                 raise ValueError(
-                    f"mounts.{name}.transforms: number {number}: parameter v is not allowed here; unsigned URLs may always have it"
+                    f"mounts.{name}.transforms: number {number}: leave out v: it is always allowed"
                 )
             parsed.add(without_no_ops(parsed_url.transform(presets)))
         return frozenset(parsed)
@@ -275,16 +273,13 @@ class Settings(BaseSettings):
         return {key_id: keys[key_id].get_secret_value().encode() for key_id in mount.keys or keys}
 
     def disk_path(self) -> Path:
-        """The directory of the disk tier. Raises ConfigError if the default is needed and the user has no home
-        directory."""
+        """The directory of the disk tier. Raises ConfigError if it is not set and the user has no home directory."""
         if self.cache.disk.path:
             return Path(self.cache.disk.path).expanduser()
         try:
             return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "calotype"
         except RuntimeError:
-            raise ConfigError(
-                "cache.disk.path: must be set, because this user has no home directory"
-            ) from None
+            raise ConfigError("cache.disk.path: must be set: this user has no home directory") from None
 
     def workers(self) -> int:
         """The number of render processes."""
@@ -325,11 +320,8 @@ def traced(
     for name in os.environ:
         section = name.removeprefix(PREFIX).partition("__")[0].lower()
         if name.startswith(PREFIX) and name not in _ALSO_PREFIXED and section not in Settings.model_fields:
-            variables = [
-                "CALOTYPE_CONFIG",
-                *(PREFIX + "__".join(path).upper() for path, _ in leaves(Settings)),
-            ]
-            near = get_close_matches(name.upper(), variables, n=1, cutoff=0.8)
+            known = ["CALOTYPE_CONFIG", *(PREFIX + "__".join(path).upper() for path, _ in leaves(Settings))]
+            near = get_close_matches(name.upper(), known, n=1, cutoff=0.8)
             raise ConfigError(f"{name}: there is no such setting{meant(*near)}")
 
     layers: list[Layer] = []

@@ -266,8 +266,8 @@ def admin_problem(failure: CalotypeError, *, allowed: Sequence[str] = ()) -> web
 
 
 def problem(failure: CalotypeError, *, negotiates: bool = False, lasting: bool = True) -> web.Response:
-    """An RFC 9457 problem, not cached. An exception is a missing original if `lasting`: it is cached for the
-    remaining lifetime of its negative entry."""
+    """An RFC 9457 problem, not cached. A missing original is cached if `lasting`: for the remaining lifetime of its
+    negative entry, at most NOT_FOUND_CACHE_S."""
     status, title = STATUS[failure.slug]
     headers = CIMultiDict(_COMMON)
     headers[hdrs.CACHE_CONTROL] = NO_STORE

@@ -33,9 +33,9 @@ async def example_urls(settings: Settings, public_url: str, operator: CommandDis
     rules = factory.rules(settings)
     mounts = {mount.name: mount for mount in rules.mounts}
     return [
-        _url(mounts[name], key, place, rules, public_url)
-        for place in range(URL_COUNT if originals else 0)
-        for name, key in originals[place % len(originals) :][:1]
+        _url(mounts[name], key, number, rules, public_url)
+        for number in range(URL_COUNT if originals else 0)
+        for name, key in originals[number % len(originals) :][:1]
     ]
 
 

@@ -246,11 +246,11 @@ class S3Bucket:
     async def _guarded(
         self, guard: Guard, call: Callable[[], Awaitable[T]], within_s: float | None = None
     ) -> T:
-        async def asked() -> T:
+        async def translated() -> T:
             with as_remote_errors():
                 return await call()
 
-        return await guard.call(asked, within_s)
+        return await guard.call(translated, within_s)
 
     async def _get(self, key: str, sink: Sink, max_bytes: int) -> Head:
         """The object, once more where its bytes are not those of its entity tag."""

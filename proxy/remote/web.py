@@ -69,9 +69,9 @@ class Validator(NamedTuple):
     @classmethod
     def read(cls, text: str) -> "Validator":
         """The inverse of `str`."""
-        told, place, digest, *_ = f"{text}\n\n".split("\n")
-        kind, _, value = told.partition(":")
-        return cls(kind, value, place, digest)
+        named_value, redirect_digest, digest, *_ = f"{text}\n\n".split("\n")
+        kind, _, value = named_value.partition(":")
+        return cls(kind, value, redirect_digest, digest)
 
     def with_digest(self, digest: str) -> "Validator":
         """The same of known bytes, which are all there is where the server gives nothing."""

@@ -82,14 +82,14 @@ class DiskOriginalStore:
         self._sizes.move_to_end(name)
         known_bytes = self._sizes[name]
         try:
-            kept = await self.off_loop(lambda: self._open(name, identity, known_bytes))
+            found = await self.off_loop(lambda: self._open(name, identity, known_bytes))
         except OSError:
-            kept = None
-        if kept is None:
+            found = None
+        if found is None:
             self._metrics.tier_failed(self.name, "damaged")
             self._forget(name)
             await self.off_loop(lambda: self._unlink(name))
-        return kept
+        return found
 
     async def remove(self, name: str) -> bool:
         if name not in self._sizes or name in self._arriving:

@@ -262,7 +262,7 @@ WRONG = [
     (f"{MOUNT}\ntransforms = ['t_none']", "mounts.m.transforms: number 1: parameter t names no preset"),
     (
         f"{MOUNT}\ntransforms = ['w_300,v_1']",
-        "mounts.m.transforms: number 1: parameter v is not allowed here",
+        "mounts.m.transforms: number 1: leave out v",
     ),
     (f"{MOUNT}\ntransforms = ['']", "mounts.m.transforms: number 1: "),
     (f"{MOUNT}\ntransforms = 'w_300'", "mounts.m.transforms: "),

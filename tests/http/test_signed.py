@@ -251,7 +251,7 @@ async def test_explain_tells_its_verdict(strict: Running) -> None:
         ("/w_123,f_png/photo.jpg", "signature-required", ["signature-required: this mount answers signed URLs only"], "key"),
         (by(OLD, "/w_123,f_png/photo.jpg"), "bad-signature", ["bad-signature: the signature does not match the URL"], "key"),
         (by(NEW, "/w_123,f_png/photo.jpg") + "&w=2", "bad-signature", ["bad-signature: parameter w follows ", "bad-url: "], "mount"),
-        (by(NEW, "/w_123,f_png/photo.jpg", until_s=1), "signature-expired", ["signature-expired: the URL was "], "key"),
+        (by(NEW, "/w_123,f_png/photo.jpg", until_s=1), "signature-expired", ["signature-expired: the signed URL has expired"], "key"),
         ("/w_123,f_png/photo.jpg?exp=x&sig=A", "bad-signature", ["bad-signature: the signature "], "key"),
         (by(NEW, "/w_x/photo.jpg", until_s=1), "signature-expired", ["signature-expired: ", "bad-transform: parameter w "], "mount"),
         (by(NEW, "/w_123,f_png/gone.jpg"), "valid", ["original-not-found: "], "plan"),

@@ -1,4 +1,4 @@
-"""Trusted proxies: the peers whose forwarding headers (X-Forwarded-For and others) the node believes.
+"""Trusted proxies: the peers whose X-Forwarded-For and X-Request-Id the node believes.
 
 Pure. An address is text as a socket reports it. The peer of a unix socket has an empty address and is trusted: the
 permissions of the socket file decide which process may connect.

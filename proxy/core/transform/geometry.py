@@ -60,9 +60,9 @@ def _pushed_back(offset: float, room: int) -> int:
     return max(0, min(room, int(offset + 0.5) if offset > 0 else 0))
 
 
-def pad_offset(size: Size, canvas: Size, place: FocalPoint) -> tuple[int, int]:
-    """The upper left corner of `size` on `canvas`; `place` divides the free space."""
+def pad_offset(size: Size, canvas: Size, point: FocalPoint) -> tuple[int, int]:
+    """The upper left corner of `size` on `canvas`; `point` divides the free space."""
     return (
-        int((canvas.width - size.width) * place.x + 0.5),
-        int((canvas.height - size.height) * place.y + 0.5),
+        int((canvas.width - size.width) * point.x + 0.5),
+        int((canvas.height - size.height) * point.y + 0.5),
     )

@@ -95,8 +95,7 @@ def only_mount(rules: Rules) -> Mount | None:
 
 
 def mount_named(rules: Rules, name: str) -> Mount:
-    """The mount with this name; an empty name is allowed if there is only one mount. Raises BadRequest or
-    UnknownRoute."""
+    """The mount with this name, or the only mount if the name is empty. Raises BadRequest or UnknownRoute."""
     if not name and (only := only_mount(rules)):
         return only
     for mount in rules.mounts:

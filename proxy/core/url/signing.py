@@ -31,8 +31,7 @@ Keys = Mapping[str, bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restrictions:
-    """Where a signature is valid: until a point in Unix seconds, on pages of a domain, in one session. None means
-    any."""
+    """Where a signature is valid: until a Unix time in seconds, on pages of a domain, in one session; None is any."""
 
     until_s: int | None = None
     domain: str | None = None
@@ -105,8 +104,7 @@ def sign(
 
 
 def verify(raw: str, keys: Keys) -> Signed | None:
-    """The content of the signature of `raw`; None without a signature. Parameters of trackers may follow the
-    signature.
+    """The content of the signature of `raw`; None without one. Parameters of trackers may follow the signature.
 
     Raises BadSignature if no key of `keys`, or not the key that kid names, made it, or if another parameter follows
     it; BadUrl for an invalid signed parameter.

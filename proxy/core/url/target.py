@@ -111,8 +111,7 @@ def checked_locator(locator: str) -> str:
 
 
 def checked_key(key: str) -> str:
-    """`key` if it is valid: no empty segment, none that begins with a dot, no control character. Raises BadUrl or
-    SourceNotAllowed."""
+    """`key` if it has no empty segment, no leading dot of a segment and no control character. Raises BadUrl."""
     if is_absolute(key):
         raise SourceNotAllowed("this mount takes keys of its own source, not absolute URLs")
     if not key:
@@ -139,6 +138,5 @@ def checked_prefix(prefix: str) -> str:
 
 
 def encoded(key: str) -> str:
-    """`key` as written in a path or a query value. The slashes of an absolute URL are encoded too, because proxies
-    may merge bare ones."""
+    """`key` as in a path or a query value. Slashes of an absolute URL are encoded: proxies merge bare ones."""
     return quote(key, safe="-._~" if is_absolute(key) else "/-._~")

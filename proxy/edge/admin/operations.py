@@ -211,9 +211,7 @@ class Operations:
         if body.keys == [] or len(body.keys or ()) > MOST_KEYS:
             raise BadRequest(f"parameter keys must have 1 to {MOST_KEYS} entries")
         if len(body.presets) + len(body.transforms) > MOST_TRANSFORMS:
-            raise BadRequest(
-                f"parameters presets and transforms may have at most {MOST_TRANSFORMS} entries together"
-            )
+            raise BadRequest(f"parameters presets and transforms may have {MOST_TRANSFORMS} entries at most")
         command = Warm(
             mount=_mount(request, body.mount),
             keys=tuple(body.keys or ()),
@@ -297,8 +295,7 @@ async def _picture(request: web.Request) -> AsyncIterator[tuple[str, Read]]:
 
 
 async def _chunks(read: Read) -> AsyncIterator[bytes]:
-    """The chunks of a body. Raises TimeoutError if it arrives too slowly, BadRequest if it is incomplete or does not
-    match its headers."""
+    """The chunks of a body. Raises TimeoutError if it is too slow, BadRequest if incomplete or wrongly encoded."""
     clock = asyncio.get_running_loop().time
     began_s, size_bytes = clock(), 0
     try:
@@ -360,12 +357,10 @@ def check_query(request: web.Request, known: Iterable[str] = ()) -> None:
 
 def _check_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
     """Raises BadRequest for an unknown name; gives its position if it cannot be quoted."""
-    for position, name in enumerate(given, start=1):
+    for at, name in enumerate(given, start=1):
         if name not in known:
             knows = f"known are {', '.join(known)}" if known else "this call takes none"
-            raise BadRequest(
-                f"{what} {named(name, position)} is unknown; {knows}{meant(nearest(name, known))}"
-            )
+            raise BadRequest(f"{what} {named(name, at)} is unknown; {knows}{meant(nearest(name, known))}")
 
 
 def _checked_text(text: str, what: str) -> str:

@@ -51,8 +51,7 @@ _QUIET = {"/": "calotype\n", "/robots.txt": "User-agent: *\nDisallow:\n", "/favi
 _METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 Address = tuple[str, str, AcceptClass]
-"""The part of a request that distinguishes variants: the host if a mount has it, the raw target, and the Accept
-class."""
+"""The part of a request that distinguishes variants: the mount's host if it has one, raw target, Accept class."""
 
 
 @dataclass(slots=True, eq=False)
@@ -304,8 +303,8 @@ class PublicHandler:
         return policy.within(max(0, int(restrictions.until_s - self._wall())))
 
     def _redirect_until_s(self, compiled: CompiledUrl) -> float:
-        """The point on the Clock until which a redirect may be used by a client that cannot prove its signature
-        again; 0 forbids redirects. In whole seconds, so that equal requests share a flight."""
+        """The Clock time until which a redirect may be valid, because the bucket does not check signatures; infinite
+        without an expiry, 0 for none. In whole seconds, so that equal requests share a flight."""
         restrictions = compiled.restrictions
         is_info = compiled.request.transform.format is Format.INFO
         if not self._redirects or restrictions.varies_by_client or is_info:

@@ -1,6 +1,5 @@
 """aiohttp's server with its own error responses and timeouts: parser errors become problems, slow clients are
-disconnected, connections above the limit are rejected, and a stopping node closes connections after the next
-response.
+disconnected, connections above the limit are rejected, and a stopping node closes idle connections gracefully.
 
 Repeats no byte of the request, in the response or in the log.
 """
@@ -73,8 +72,7 @@ class ConnectionHandler(RequestHandler):
             self._awaits_head = self._loop.call_later(HEAD_S, self._cut_off)
 
     def _read(self, data: bytes) -> None:
-        """Feeds one request header at a time: when the parser refuses a request, it drops earlier ones of the same
-        piece."""
+        """Feeds one request header at a time: a refused one makes the parser drop those of the same piece."""
         if self._held:
             data, self._held = self._held + data, b""
         at, most = 0, self._max_msg_queue_size
@@ -183,8 +181,7 @@ class ConnectionHandler(RequestHandler):
 
 
 def _end_of_head(data: bytes, at: int) -> int:
-    """The end of the first request header after `at`, which may have begun in earlier data; the length of `data` if
-    the header does not end in it."""
+    """The end of the first request header after `at`, or the length of `data` if it does not end in `data`."""
     if data[at : at + 1] in (b"\r", b"\n"):
         return len(data) - len(data[at:].lstrip(b"\r\n"))
     end = data.find(b"\n\r\n", at)
@@ -192,8 +189,7 @@ def _end_of_head(data: bytes, at: int) -> int:
 
 
 def _unsent_bytes(transport: asyncio.Transport) -> int:
-    """Bytes that the client has not acknowledged: the send buffer of the kernel holds megabytes beside that of the
-    transport."""
+    """Bytes that the client has not acknowledged, with those in the kernel's send buffer of several megabytes."""
     held = array.array("i", [0])
     with suppress(OSError, ValueError, AttributeError):  # The socket is closed or closing.
         fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, held)

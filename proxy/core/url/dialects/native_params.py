@@ -35,8 +35,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param:
-    """`read` returns the Transform with the value set; `write` gives the values of the parameter in a Transform, none
-    if unset."""
+    """`read` gives the Transform with the value set; `write` the texts of its value, none if unset."""
 
     read: Callable[[Transform, str], Transform]
     write: Callable[[Transform], tuple[str, ...]]
@@ -142,8 +141,7 @@ def _choice(
     foreign: Mapping[str, _T] = {},
     prefix: str = "",
 ) -> _T:
-    """The entry of `table` for `value`. Raises ValueError, which suggests the known word for a word of another
-    product, `foreign`."""
+    """The entry of `table` for `value`. Raises ValueError, which suggests the word for a `foreign` one."""
     if value not in table:
         synonyms = {word: _name_of(table, known) or "" for word, known in foreign.items()}
         near = meant(nearest(value, table, synonyms))
