@@ -1,5 +1,5 @@
-"""Thirty variants of one original asked for at once, ten widths in three formats, as a page with many sizes or a new preset
-does; against a bare loop that draws each by itself.
+"""Thirty variants of one original requested at once, ten widths in three formats, as by a page with many sizes or by
+a new preset; against a bare loop that renders each separately.
 
 `python -m benchmarks.burst`. Rounds alternate; the median of the ratios is the figure.
 """
@@ -20,7 +20,7 @@ ROUNDS = 5
 
 
 async def burst(public: str, name: str) -> float:
-    """Seconds until all thirty are there."""
+    """Seconds until all thirty responses are complete."""
     async with aiohttp.ClientSession(public, connector=aiohttp.TCPConnector(limit=0)) as client:
 
         async def one(width: int, kind: str) -> None:

@@ -1,7 +1,8 @@
 """A thousand concurrent requests for one cold variant, against a thousand simultaneous memory hits in the same run.
 
-`python -m benchmarks.collapse`; counted are renders and statuses. The answers to the cold crowd are spread from the
-first whole one to the last; the hits take from the first request to the last answer. The client is one process too.
+`python -m benchmarks.collapse` counts renders and statuses. The figure of the cold requests is the time from the
+first complete response to the last; that of the hits is the time from the first request to the last response. The
+client is a single process.
 """
 
 import asyncio
@@ -19,8 +20,8 @@ ROUNDS = 5
 
 
 async def crowd(base: str, target: str) -> tuple[float, float, int]:
-    """The spread of the answers and the time from first request to last answer, in seconds, and how many answers
-    were 200 with the same bytes."""
+    """The time from the first to the last response, and from the first request to the last response, in seconds; and
+    the number of 200 responses with equal bytes."""
     async with aiohttp.ClientSession(base, connector=aiohttp.TCPConnector(limit=0)) as client:
         ended: list[float] = []
         bodies: list[bytes] = []

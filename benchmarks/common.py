@@ -1,4 +1,4 @@
-"""What the benchmarks share: a node on free ports with originals of its own, and wrk."""
+"""Shared by the benchmarks: a node on free ports with generated originals, and wrk."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ def draw(name, width, kind):
         return image.heifsave_buffer(compression="av1", bitdepth=8, keep="none", **SAVE[kind])
     return image.write_to_buffer("." + kind, keep="none", **SAVE[kind])
 """
-"""Nothing but what a picture takes: read, thumbnail, encode."""
+"""The minimum of a render: read, thumbnail, encode."""
 BARE_LOOP = (
     BARE_DRAW
     + """
@@ -52,7 +52,7 @@ WRK_SECONDS = 4
 
 
 def spread(ratios: Sequence[float]) -> str:
-    """The figure to quote: the median, and from where to where."""
+    """The median with minimum and maximum."""
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
@@ -78,13 +78,13 @@ def photograph(path: Path, width: int, height: int, *, seed: int = 1) -> None:
 
 
 def bare_s(script: Path, originals: Path) -> float:
-    """How long a BARE_LOOP takes, its processes being up."""
+    """The duration of a BARE_LOOP in seconds, without the start of its processes."""
     process = subprocess.Popen(
         [sys.executable, str(script), str(originals)],
         stdin=subprocess.PIPE,
         env={"VIPS_CONCURRENCY": "1", "PATH": "/usr/bin"},
     )
-    time.sleep(3)  # They have drawn.
+    time.sleep(3)  # Each process has rendered.
     began_s = time.perf_counter()
     process.communicate(b"\n")
     assert process.returncode == 0
@@ -93,7 +93,7 @@ def bare_s(script: Path, originals: Path) -> float:
 
 @contextlib.contextmanager
 def process(*command: str, url: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process, from the moment `url` answers to its SIGTERM."""
+    """A server process; a context that starts when `url` answers, and ends with SIGTERM."""
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **(env or {})}, cwd=ROOT)
     try:
         for _ in range(400):
@@ -112,7 +112,8 @@ def process(*command: str, url: str, env: dict[str, str] | None = None) -> Itera
 
 @contextlib.contextmanager
 def node(originals: Path, **settings: str) -> Iterator[tuple[str, str]]:
-    """A node of the default configuration over `originals`, any size allowed; its public and admin URLs."""
+    """A node with the default configuration over `originals`, with any size allowed. Yields its public and admin
+    URLs."""
     port, admin_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as cache:
         env = {

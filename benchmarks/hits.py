@@ -1,6 +1,7 @@
 """A memory hit of a 25 kB variant against bare aiohttp handlers that return the same bytes under the same headers.
 
-`python -m benchmarks.hits`; the node runs as `calotype serve` does, on uvloop where that is installed. The rounds alternate, the median of the ratios is the figure. Needs wrk.
+`python -m benchmarks.hits`. The node runs as `calotype serve`, on uvloop if installed. Rounds alternate; the figure
+is the median of the ratios. Needs wrk.
 """
 
 import itertools

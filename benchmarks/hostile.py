@@ -1,7 +1,7 @@
-"""A node under hostile originals, then under shots at its workers: what it answers, how late, at what cost.
+"""A node with hostile originals, then with signals sent to its workers: statuses, latency and memory.
 
-`python -m benchmarks.hostile [mutants] [seconds of shots] [seed]`. Exits with 1 if any check failed; the originals it
-failed with are kept in a folder that is told. `CALOTYPE_CORPUS` adds an extra corpus, else the one beside the checkout.
+`python -m benchmarks.hostile [mutants] [seconds of shots] [seed]`. Exits with 1 if a check failed, and prints the
+folder with the failed originals. `CALOTYPE_CORPUS` is an extra corpus; the default is the one beside the checkout.
 """
 
 import asyncio
@@ -21,7 +21,18 @@ from urllib.parse import quote
 
 import aiohttp
 
-from benchmarks.judge import WORKERS, Answer, Node, Rules, Watch, ask, client, decoded, judged, running
+from benchmarks.hostile_checks import (
+    WORKERS,
+    Answer,
+    Node,
+    Rules,
+    Watch,
+    client,
+    decoded,
+    judged,
+    request,
+    running,
+)
 from tests.corpus.conftest import CORPUS
 from tests.stories.fleet import alive, shoot
 from tests.support import bombs, mangled_pictures, pictures
@@ -47,16 +58,16 @@ TOKENS = (
     "w_64,a_90,e_sharpen,e_sepia",
     "f_webp",
 )
-"""Each mutant meets two of them in turn, the corpus and the bombs every second one."""
+"""Each mutant is requested with two of them in turn; corpus and bombs with every second one."""
 DEAR = "w_4000,h_4000,c_fill,f_avif,e_blur:50"
-"""What giants meet besides: as much as a render may take, and more under load."""
+"""Additional transforms for very large originals: about as long as a render may take, and longer under load."""
 
 
 @dataclass
 class Tally:
-    """What was answered, and every fault found with its request. Faulty originals are copied to `kept`."""
+    """The statuses, and every fault with its request. Failed originals are copied to `kept`."""
 
-    kept: Path
+    folder: Path
     answers: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     slowest: tuple[float, str] = (0.0, "")
@@ -70,13 +81,13 @@ class Tally:
         for fault in faults:
             self.faults.append(f"{answer.target}: {answer.says} after {answer.seconds:.2f} s: {fault}")
         if faults and original is not None and len(self.faults) <= KEEP_AT_MOST:
-            self.kept.mkdir(parents=True, exist_ok=True)
-            shutil.copy(original, self.kept / original.name)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(original, self.folder / original.name)
 
 
-class Wanted(NamedTuple):
-    """An original and what to ask of it. `content` is written first and removed in the end, if it is not there yet;
-    what `is_cut` must not be drawn."""
+class Case(NamedTuple):
+    """An original and its transforms. `content` is written before and removed afterwards unless the file exists. An
+    original that `is_cut` must not be rendered."""
 
     key: str
     content: bytes | None
@@ -84,22 +95,22 @@ class Wanted(NamedTuple):
     is_cut: bool = False
 
 
-async def meet(
-    session: aiohttp.ClientSession, node: Node, wanted: Wanted, tokens: str, rules: Rules, tally: Tally
+async def request_and_check(
+    session: aiohttp.ClientSession, node: Node, case: Case, tokens: str, rules: Rules, tally: Tally
 ) -> None:
-    """Asks for one variant and judges the answer; an error is asked for again, as it must have left nothing."""
-    target, original = f"/{tokens}/{quote(wanted.key)}", node.originals / wanted.key
-    answer = await ask(session, target)
+    """Requests a variant and checks the response. An error is requested again: it must not have been stored."""
+    target, original = f"/{tokens}/{quote(case.key)}", node.originals / case.key
+    answer = await request(session, target)
     faults = judged(answer, rules)
     if answer.status == 200:
         if tally.answers["200"] % rules.decode_every == 0:
             faults += await asyncio.to_thread(decoded, answer.body, tokens)
             tally.decoded += 1
-        if wanted.is_cut:
+        if case.is_cut:
             faults.append("half drawn")
     tally.note(answer, faults, original)
     if answer.status != 200:
-        again = await ask(session, target)
+        again = await request(session, target)
         faults = judged(again, rules)
         if again.is_hit:
             faults.append("an error left a variant")
@@ -108,51 +119,51 @@ async def meet(
         tally.note(again, faults, original)
 
 
-async def storm(node: Node, everything: Iterable[Wanted], rules: Rules, tally: Tally) -> None:
-    """Has 16 clients ask for everything."""
+async def storm(node: Node, everything: Iterable[Case], rules: Rules, tally: Tally) -> None:
+    """Runs all requests from 16 clients."""
     waiting = iter(everything)
 
     async def one(session: aiohttp.ClientSession) -> None:
-        for wanted in waiting:
-            original = node.originals / wanted.key
-            if wanted.content is not None:
-                original.write_bytes(wanted.content)
-            for tokens in wanted.transforms:
-                await meet(session, node, wanted, tokens, rules, tally)
-            if wanted.content is not None:
+        for case in waiting:
+            original = node.originals / case.key
+            if case.content is not None:
+                original.write_bytes(case.content)
+            for tokens in case.transforms:
+                await request_and_check(session, node, case, tokens, rules, tally)
+            if case.content is not None:
                 original.unlink()
 
     async with client(node) as session:
         await asyncio.gather(*(one(session) for _ in range(CLIENTS)))
 
 
-def mutated(seed: int, count: int) -> Iterator[Wanted]:
-    """Mutants, each with two transforms; in time every kind of picture meets all."""
+def mutated(seed: int, count: int) -> Iterator[Case]:
+    """Mutants, each with two transforms, so that every kind of picture meets all transforms."""
     for number in range(count):
         name, content = mangled_pictures.mutant(seed, number)
-        turn = number + number // len(mangled_pictures.good())
-        transforms = [TOKENS[turn % len(TOKENS)], TOKENS[(turn + 3) % len(TOKENS)]]
-        yield Wanted(name, content, transforms, mangled_pictures.is_cut(content))
+        index = number + number // len(mangled_pictures.good())
+        transforms = [TOKENS[index % len(TOKENS)], TOKENS[(index + 3) % len(TOKENS)]]
+        yield Case(name, content, transforms, mangled_pictures.is_cut(content))
 
 
-def forged(named: Iterable[tuple[str, bytes]], *more: str) -> Iterator[Wanted]:
-    """Bombs by name, each with half of the transforms and some more."""
+def forged(named: Iterable[tuple[str, bytes]], *more: str) -> Iterator[Case]:
+    """Bombs by name, each with half of the transforms and some additional ones."""
     for name, content in named:
-        yield Wanted(name, content, [*TOKENS[1::2], *more], name.startswith("cut-"))
+        yield Case(name, content, [*TOKENS[1::2], *more], name.startswith("cut-"))
 
 
-def corpus(node: Node) -> Iterator[Wanted]:
-    """The extra corpus, where there is one."""
+def corpus(node: Node) -> Iterator[Case]:
+    """The extra corpus, if there is one."""
     if (CORPUS / "manifest.json").is_file():
         shutil.copytree(CORPUS, node.originals / "corpus")
         for path in sorted(CORPUS.rglob("*")):
             if path.is_file():
-                yield Wanted(f"corpus/{path.relative_to(CORPUS)}", None, TOKENS[1::2])
+                yield Case(f"corpus/{path.relative_to(CORPUS)}", None, TOKENS[1::2])
 
 
 @dataclass
 class Shots:
-    """What healthy keys were answered while workers were shot: how often, by what was asked and what was said."""
+    """Responses for healthy keys while workers were killed: counts by kind of request and status."""
 
     fired: Counter[str] = field(default_factory=Counter)
     answers: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -171,7 +182,7 @@ class Shots:
 
 
 def healthy(node: Node) -> list[str]:
-    """Writes sound originals; returns their keys."""
+    """Writes undamaged originals; returns their keys."""
     keys = [f"healthy-{number}.jpg" for number in range(HEALTHY)]
     for number, key in enumerate(keys):
         (node.originals / key).write_bytes(pictures.photo_as("jpeg", seed=number))
@@ -188,22 +199,23 @@ async def shots(
     every_s: float = SHOT_EVERY_S,
     a_second: int = REQUESTS_A_SECOND,
 ) -> Shots:
-    """So many requests a second, sent on time and never again, every second one warm, while a worker is shot every so often.
+    """Sends requests at a fixed rate without retries, every second one for a cached variant, while workers get
+    signals.
 
-    `v` makes each cold one a variant of its own.
+    The parameter `v` makes each cold request a new variant.
     """
     done = Shots()
     keys = healthy(node)
     async with client(node) as session:
         warm = [f"/w_200,f_webp/{key}" for key in keys]
         for target in warm:
-            await ask(session, target)
+            await request(session, target)
 
         async def one(number: int) -> None:
             key = keys[number // 2 % len(keys)]
             tokens = f"w_{64 + number % 300},f_{chance.choice(('webp', 'jpg', 'auto'))},v_{number}"
             what, target = ("cold", f"/{tokens}/{key}") if number % 2 else ("warm", f"/w_200,f_webp/{key}")
-            done.note(what, await ask(session, target), rules)
+            done.note(what, await request(session, target), rules)
 
         shooting = asyncio.create_task(_shoot_on(node, chance, kinds, every_s, done.fired))
         tasks = []
@@ -232,15 +244,16 @@ async def _shoot_on(
             fired[kind.name] += 1
 
 
-async def lives_on(node: Node, rules: Rules) -> list[str]:
-    """That the node is the process it was, and renders as before, at the latest when a stopped worker was found."""
+async def still_works(node: Node, rules: Rules) -> list[str]:
+    """Checks that the node is the same process and still renders, at the latest when a stopped worker has been
+    replaced."""
     if not alive(node.pid):
         return ["the node is no more"]
     key = healthy(node)[0]
     until_s = time.monotonic() + MENDS_S
     async with client(node) as session:
         for number in itertools.count():
-            answer = await ask(session, f"/w_64,f_webp,v_last-{number}/{key}")
+            answer = await request(session, f"/w_64,f_webp,v_last-{number}/{key}")
             if answer.status == 200:
                 return judged(answer, rules)
             if time.monotonic() > until_s:
@@ -249,61 +262,61 @@ async def lives_on(node: Node, rules: Rules) -> list[str]:
     raise AssertionError
 
 
-async def run(node: Node, count: int, shots_s: float, seed: int, kept: Path) -> list[str]:
-    """Everything, with a table of it; returns what failed."""
+async def run(node: Node, count: int, duration_s: float, seed: int, folder: Path) -> list[str]:
+    """Runs everything and prints a table; returns the failures."""
     rules = Rules()
     failed: list[str] = []
     watch = Watch(node)
     async with watch.looking():
-        # Made before anything is asked: a client that is busy would be the one that is late.
+        # Prepared before the first request, because a busy client would measure its own delay.
         known = [*forged(bombs.forged()), *forged(bombs.giants(), DEAR), *corpus(node)]
         for name, everything in (("bombs and corpus", known), ("mutants", mutated(seed, count))):
-            tally = Tally(kept)
+            tally = Tally(folder)
             began_s = time.monotonic()
             await storm(node, everything, rules, tally)
-            tell(name, tally, time.monotonic() - began_s)
-            failed += tally.faults + await lives_on(node, rules)
-        tell_memory(watch)
+            report(name, tally, time.monotonic() - began_s)
+            failed += tally.faults + await still_works(node, rules)
+        report_memory(watch)
         before = len(watch.seen)
-        done = await shots(node, shots_s, random.Random(seed), rules)
-    tell_shots(done, len(watch.seen) - before)
-    return failed + done.faults + watch.faults() + await lives_on(node, rules)
+        done = await shots(node, duration_s, random.Random(seed), rules)
+    report_shots(done, len(watch.seen) - before)
+    return failed + done.faults + watch.faults() + await still_works(node, rules)
 
 
-def tell(name: str, tally: Tally, seconds: float) -> None:
+def report(name: str, tally: Tally, seconds: float) -> None:
     print(f"\n{name}: {tally.answers.total()} answers in {seconds:.0f} s, {tally.decoded} decoded here")
     for says, count in sorted(tally.answers.items()):
         print(f"  {says:<26}{count:>8}")
     print(f"  slowest {tally.slowest[0]:.2f} s ({tally.slowest[1]}), late {tally.late}")
 
 
-def tell_memory(watch: Watch) -> None:
+def report_memory(watch: Watch) -> None:
     print(
         f"\nworkers: at most {watch.resident_kib / 1024:.0f} MiB resident, {watch.address_kib / 1024:.0f} MiB of"
         f" address space; {len(watch.seen) - WORKERS} died"
     )
 
 
-def tell_shots(done: Shots, died: int) -> None:
+def report_shots(done: Shots, died: int) -> None:
     fired = ", ".join(f"{count} {name}" for name, count in sorted(done.fired.items()))
     print(f"\nshots: {fired}; {died} workers died")
     for what, answers in sorted(done.answers.items()):
-        told = ", ".join(f"{count} {says}" for says, count in sorted(answers.items()))
-        print(f"  {what}: {told}; slowest {done.slowest[what]:.2f} s")
+        arguments = ", ".join(f"{count} {says}" for says, count in sorted(answers.items()))
+        print(f"  {what}: {arguments}; slowest {done.slowest[what]:.2f} s")
 
 
 def main() -> None:
-    told = [float(word) for word in sys.argv[1:]]
-    told += (MUTANTS, SHOTS_S, SEED)[len(told) :]
-    count, shots_s, seed = told
-    kept = Path(tempfile.gettempdir(), f"calotype-hostile-{seed:.0f}")
-    print(f"seed {seed:.0f}, {count:.0f} mutants, {shots_s:.0f} s of shots")
+    arguments = [float(word) for word in sys.argv[1:]]
+    arguments += (MUTANTS, SHOTS_S, SEED)[len(arguments) :]
+    count, duration_s, seed = arguments
+    folder = Path(tempfile.gettempdir(), f"calotype-hostile-{seed:.0f}")
+    print(f"seed {seed:.0f}, {count:.0f} mutants, {duration_s:.0f} s of shots")
     with running() as node:
-        failed = asyncio.run(run(node, int(count), shots_s, int(seed), kept))
+        failed = asyncio.run(run(node, int(count), duration_s, int(seed), folder))
     for fault in failed[:KEEP_AT_MOST]:
         print(f"  {fault}")
     print(
-        f"\n{len(failed)} checks failed; originals, if they did, in {kept}"
+        f"\n{len(failed)} checks failed; originals, if they did, in {folder}"
         if failed
         else "\nevery check passed"
     )

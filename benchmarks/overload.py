@@ -1,7 +1,7 @@
-"""Hits while misses come in at five times what the workers can do: what hits wait, and how fast the rest is shed.
+"""Hits while misses arrive at five times the capacity of the workers: the latency of hits, and of shed requests.
 
-`python -m benchmarks.overload`. The load is open: requests are sent on time whether or not earlier ones were
-answered. Quoted are percentiles of hits idle and under overload, and of shed answers.
+`python -m benchmarks.overload`. The load is open: requests are sent on time, whether or not earlier ones were
+answered. The figures are percentiles of hits when idle and under overload, and of shed requests.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ async def timed(client: aiohttp.ClientSession, target: str) -> tuple[int, float]
 async def paced(
     client: aiohttp.ClientSession, targets: "itertools.chain[str]", rate: float
 ) -> list[tuple[int, float]]:
-    """Requests at `rate` a second for SECONDS, each with its status and time."""
+    """Sends `rate` requests per second for SECONDS; returns status and time of each."""
     tasks = []
     began = time.perf_counter()
     for number, target in zip(range(int(rate * SECONDS)), targets, strict=False):

@@ -1,7 +1,7 @@
 """Memory and disk hits of nodes of one, two and three processes, side by side.
 
-`python -m benchmarks.processes`; every round asks each node in turn, and the median of the ratios to one process is the
-figure. Disk hits are those of variants too large for a memory tier that is made too small. Needs wrk.
+`python -m benchmarks.processes`. Each round measures each node in turn; the figure is the median of the ratios to
+one process. Disk hits are for variants above the limit of a small memory tier. Needs wrk.
 """
 
 import itertools

@@ -1,8 +1,8 @@
-"""Purges of one original among a hundred thousand variants, on two nodes that are read and written all the while.
+"""Purges of one original among a hundred thousand variants, on two nodes under reads and writes.
 
-`python -m benchmarks.purges [TRIES]`. A real Redis, and an S3 store (moto), which tells nobody of what is replaced. Each try
-replaces the original, purges it on one node, and counts every answer of either node that was asked for after the
-purge was answered and is not of the new one. Goals: a second, and none.
+`python -m benchmarks.purges [TRIES]`. Uses a real Redis, and an S3 store (moto) that sends no events. Each try
+replaces the original, purges it on one node, and counts the old responses of both nodes to requests after the purge
+was answered. Goals: one second, and no old response.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ from tests.support.fakes import FakeMetrics
 from tests.support.servers import Store
 
 VARIANTS = 100_000
-OF_EACH = 5
+VARIANTS_EACH = 5
 READERS = 8
 TARGETS = ("/w_64,f_webp/hot.png", "/w_32,f_jpg/hot.png", "/info/hot.png")
 
 
 async def fill(folder: Path) -> None:
-    """A disk tier and an index with VARIANTS small entries, as a node leaves them."""
+    """A disk tier and an index with VARIANTS small entries, as written by a node."""
     (folder / "cache" / "records").mkdir(parents=True)
     disk = DiskTier(folder / "cache" / "variants", max_bytes=2**33, metrics=FakeMetrics())
     database = Database(folder / "cache" / "records" / "index.db", SCHEMA, FakeMetrics())
@@ -43,9 +43,9 @@ async def fill(folder: Path) -> None:
         key = f"{number + 1:064x}"
         await disk.store(key, Variant(kind=Format.WEBP, body=b"x" * 200))
         index.note(
-            OriginalRef("photos", f"{number // OF_EACH}.jpg"),
+            OriginalRef("photos", f"{number // VARIANTS_EACH}.jpg"),
             Entry(key, Format.WEBP),
-            f"plan {number % OF_EACH}",
+            f"plan {number % VARIANTS_EACH}",
         )
         if number % 5000 == 0:
             await index.flush()
@@ -58,12 +58,12 @@ async def run(nodes: list[Node], store: Store, bucket: str, tries: int) -> None:
     current: dict[str, bytes] = {}
     since: dict[bytes, int] = {}
     known = 0
-    old, asked, took = 0, 0, []
+    old, requests, took = 0, 0, []
     stop = asyncio.Event()
     others = count()
 
     async def read(session: aiohttp.ClientSession, number: int) -> None:
-        nonlocal old, asked
+        nonlocal old, requests
         for turn in count(number):
             if stop.is_set():
                 return
@@ -71,9 +71,9 @@ async def run(nodes: list[Node], store: Store, bucket: str, tries: int) -> None:
             target = TARGETS[turn % len(TARGETS)]
             async with session.get(nodes[turn % 2].url + target) as answer:
                 body = await answer.read()
-            asked += 1
+            requests += 1
             old += answer.status != 200 or since.get(body, tries + 1) < answered
-            # And what is new to the tiers: the bucket of originals has a few more.
+            # Originals without variants, for new entries.
             async with session.get(
                 f"{nodes[turn % 2].url}/w_{16 + next(others) % 200},f_jpg/other.png"
             ) as answer:
@@ -109,7 +109,7 @@ async def run(nodes: list[Node], store: Store, bucket: str, tries: int) -> None:
     print(
         f"{tries} purges among {VARIANTS} variants: median {statistics.median(took) * 1000:.0f} ms,"
         f" p99 {took[int(len(took) * 0.99)] * 1000:.0f} ms, max {took[-1] * 1000:.0f} ms;"
-        f" {old} old answers of {asked + 2 * len(TARGETS) * tries}"
+        f" {old} old answers of {requests + 2 * len(TARGETS) * tries}"
     )
 
 

@@ -1,11 +1,12 @@
-"""Whether restarts and reloads cost requests, of nodes and of the nginx before them, and what too few descriptors cost.
+"""Whether restarts and reloads of nodes and of nginx lose requests, and the effect of too few file descriptors.
 
 `python -m benchmarks.restarts [a b ...]`: a, rolling restarts behind nginx; b, reloads of nginx; c, SIGTERM for one of two;
-d, a listening socket passed on; e, SIGHUP with good and broken files; g, 128 descriptors and 500 idle clients. The load is
-open: 200 requests a second over 20 connections, each sent on time or once a connection is free; a tenth asks for variants
-that nobody has asked for. The client does not ask on a connection that it sees is closed, and repeats nothing. All but a
-whole 200 with the right bytes is a failure, and any failure fails the benchmark, but for those of clients who come while
-descriptors are short. That a connection is closed as a request comes is nginx's own race in b, and counted apart there.
+d, a listening socket passed on; e, SIGHUP with good and broken files; g, 128 descriptors and 500 idle clients. The
+load is open: 200 requests per second over 20 connections, each sent on time or when a connection is free; a tenth
+requests new variants. The client does not use a connection that it knows to be closed, and never retries. Any
+response but a complete 200 with the right bytes is a failure, and any failure fails the benchmark, except for new
+clients while descriptors are short. In b, a connection that nginx closes while a request arrives is a race of nginx,
+and counted separately.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from benchmarks.common import photograph
-from benchmarks.slow import asked
+from benchmarks.slow_clients import request_bytes
 from proxy.core.url.signing import sign
 from tests.stories import fleet
 from tests.stories.front import fronting
@@ -31,7 +32,7 @@ from tests.support.servers import free_port
 RATE, FRESH_RATE, CONNECTIONS, MISSES, PATIENCE_S, DRAIN_S = 200, 50, 20, 0.1, 12.0, 10.0
 RESTARTS, NGINX_RELOADS, HANDOVERS, RELOADS, EVERY_S, TAKES_S = 20, 30, 6, 100, 0.2, 2.0
 NOFILE, IDLE = 128, 500
-ORIGINALS = 16  # Several, for nginx has all variants of one from the same node.
+ORIGINALS = 16  # Several originals, because nginx sends all requests for one to the same node.
 HOT = [f"/w_{300 + number},h_300,c_scale,f_webp/photo{number}.jpg" for number in range(ORIGINALS)]
 NEW = (f"/w_{16 + n % 250},h_{16 + n // 250},c_scale,f_webp/photo{n % 16}.jpg" for n in itertools.count())
 KEY, SPARE_KEY = "0" * 32, "1" * 32
@@ -45,7 +46,7 @@ _seen: dict[str, bytes] = {}
 
 
 def is_right(target: str, body: bytes) -> bool:
-    """Whether this is a WebP, all of it, of the size that `target` asks, and the one that was first seen there."""
+    """Whether `body` is a complete WebP of the size in `target`, equal to the first one for `target`."""
     if body[8:16] != b"WEBPVP8 " or int.from_bytes(body[4:8], "little") + 8 != len(body):
         return False
     width, height = (int.from_bytes(body[at : at + 2], "little") & 0x3FFF for at in (26, 28))
@@ -53,14 +54,14 @@ def is_right(target: str, body: bytes) -> bool:
 
 
 class Connection:
-    """One HTTP/1.1 connection, kept as long as the other side keeps it."""
+    """An HTTP/1.1 connection, used until the server closes it."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def get(self, target: str) -> tuple[str, bytes]:
-        """The status and the body, or why there is none."""
+        """The status and the body, or the reason why there is none."""
         if self._streams and (self._streams[0].at_eof() or self._streams[0].exception()):
             self.close()
         fate = RACE if self._streams else "refused"
@@ -70,7 +71,7 @@ class Connection:
                     self._streams = await asyncio.open_connection("127.0.0.1", self._port)
                     fate = "closed without an answer"
                 reader, writer = self._streams
-                writer.write(asked(target))
+                writer.write(request_bytes(target))
                 head = await reader.readexactly(1)
                 fate = "broken off"
                 head = (head + await reader.readuntil(b"\r\n\r\n")).lower()
@@ -82,10 +83,10 @@ class Connection:
             self.close()
         return head.split()[1].decode(), body
 
-    async def ask(self, target: str) -> str:
-        """What is wrong with the answer, empty if nothing."""
-        said, body = await self.get(target)
-        return said if said != "200" else "" if is_right(target, body) else "other bytes"
+    async def request(self, target: str) -> str:
+        """The fault of the response; empty if none."""
+        status, body = await self.get(target)
+        return status if status != "200" else "" if is_right(target, body) else "other bytes"
 
     def close(self) -> None:
         if self._streams is not None:
@@ -94,40 +95,40 @@ class Connection:
 
 
 class Load:
-    """What the requests came to; where connections are not `kept` they are fewer, on a connection each."""
+    """The results of the requests. With `kept` False there are fewer requests, each on a new connection."""
 
-    def __init__(self, port: int, *, kept: bool = True) -> None:
-        self._port, self._kept, self._is_over, self.sent = port, kept, False, 0
+    def __init__(self, port: int, *, reuse: bool = True) -> None:
+        self._port, self._reuse, self._is_over, self.sent = port, reuse, False, 0
         self.times: list[float] = []
         self.failures: Counter[str] = Counter()
 
     async def __aenter__(self) -> "Load":
-        self._tasks = [asyncio.create_task(self._ask(number)) for number in range(CONNECTIONS)]
+        self._tasks = [asyncio.create_task(self._run_client(number)) for number in range(CONNECTIONS)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._is_over = True
         await asyncio.gather(*self._tasks)
 
-    async def _ask(self, number: int) -> None:
-        pause_s = CONNECTIONS / (RATE if self._kept else FRESH_RATE)
+    async def _run_client(self, number: int) -> None:
+        pause_s = CONNECTIONS / (RATE if self._reuse else FRESH_RATE)
         due = time.monotonic() + pause_s * number / CONNECTIONS
         with contextlib.closing(Connection(self._port)) as connection:
             while not self._is_over:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 self.sent += 1
                 target = next(NEW) if random.random() < MISSES else random.choice(HOT)
-                if wrong := await connection.ask(target):
+                if wrong := await connection.request(target):
                     self.failures[wrong] += 1
                 else:
                     self.times.append(time.monotonic() - due)
-                if not self._kept:
+                if not self._reuse:
                     connection.close()
                 due += pause_s
 
 
 class Node(fleet.Node):
-    """Its keys and presets are in a file; `prefix` starts it, if it is not us."""
+    """A node with keys and presets in a file; `prefix` is a command that starts it."""
 
     def __init__(self, folder: Path, processes: int, prefix: Sequence[str]) -> None:
         mount = {"source": "photos", "dimensions": "any", "signing": "optional"}
@@ -146,7 +147,7 @@ class Node(fleet.Node):
         return [self.process.pid, *fleet.descendants(self.process.pid)]
 
     async def end(self, failures: Counter[str]) -> float:
-        """How long it takes to end on SIGTERM; how it should not have ended is a failure too."""
+        """Seconds until it ends after SIGTERM; another exit status is a failure."""
         tree, began = self.tree(), time.monotonic()
         code, took = await asyncio.to_thread(self.stop), time.monotonic() - began
         self.process = None
@@ -155,20 +156,20 @@ class Node(fleet.Node):
         return took
 
     async def lags(self, side: int, spare: bool) -> str:
-        """What is not as the file had it, seen over several new connections."""
+        """The differences to the file, over several new connections."""
         for _ in range(4):
             with contextlib.closing(Connection(self.port)) as connection:
-                said, body = await connection.get("/t_card/photo0.jpg")
-                if said != "200" or not is_right(f"/w_{side},h_{side},", body):
-                    return f"{said} and not the preset"
-                said, _ = await connection.get(SIGNED)
-                if said != ("200" if spare else "403"):
-                    return f"{said} with the key {'there' if spare else 'gone'}"
+                status, body = await connection.get("/t_card/photo0.jpg")
+                if status != "200" or not is_right(f"/w_{side},h_{side},", body):
+                    return f"{status} and not the preset"
+                status, _ = await connection.get(SIGNED)
+                if status != ("200" if spare else "403"):
+                    return f"{status} with the key {'there' if spare else 'gone'}"
         return ""
 
 
 async def rolled(nodes: Sequence[Node], times: int, load: Load, pause_s: float = 0) -> str:
-    """Each in turn ended and started, so many times; how long the end took at most."""
+    """Stops and starts each node in turn, `times` times; returns the longest stop in seconds."""
     ends = []
     for node in itertools.islice(itertools.cycle(nodes), times):
         ends.append(await node.end(load.failures))
@@ -200,7 +201,7 @@ class Bench:
 
     @contextlib.asynccontextmanager
     async def fronted(self, cached: bool, processes: int) -> AsyncIterator[tuple[list[Node], Load, Path]]:
-        """Two nodes behind nginx under load, and the file with nginx's process id."""
+        """Two nodes behind nginx under load, and the pid file of nginx."""
         nodes, folder = [self.node(processes) for _ in range(2)], self._folder / f"nginx{next(self._numbers)}"
         named = (f"127.0.0.1:{node.port}" for node in nodes)
         with fleet.running(*nodes), fronting(folder, *named, **{} if cached else UNCACHED) as nginx:
@@ -211,8 +212,8 @@ class Bench:
     async def a(self) -> None:
         for cached in (True, False):
             async with self.fronted(cached, 1) as (nodes, load, _):
-                told = await rolled(nodes, RESTARTS, load)
-            self.row(f"a rolling restarts, micro-cache {'on' if cached else 'off'}", load, told)
+                summary = await rolled(nodes, RESTARTS, load)
+            self.row(f"a rolling restarts, micro-cache {'on' if cached else 'off'}", load, summary)
 
     async def b(self) -> None:
         async with self.fronted(True, 1) as (_, load, pid):
@@ -237,9 +238,9 @@ class Bench:
                 with fleet.running(*nodes):
                     async with Load(listener.getsockname()[1]) as load:
                         await asyncio.sleep(1)
-                        told = await rolled(nodes, HANDOVERS, load, pause_s=1)
+                        summary = await rolled(nodes, HANDOVERS, load, pause_s=1)
             name = f"d socket passed on, {'overlap' if overlaps else 'gap'}, processes={processes}"
-            self.row(name, load, told)
+            self.row(name, load, summary)
 
     async def e(self) -> None:
         for processes in (1, 2):
@@ -261,19 +262,19 @@ class Bench:
                                 break
                         slowest = slowest if is_broken else max(slowest, time.monotonic() - began)
                 good, bad = (node.log().count(words) for words in ("was reloaded", "is invalid"))
-            told = f"{good} files taken, {bad} refused, in force after {slowest:.2f} s at most"
-            self.row(f"e SIGHUP, processes={processes}", load, told)
+            summary = f"{good} files taken, {bad} refused, in force after {slowest:.2f} s at most"
+            self.row(f"e SIGHUP, processes={processes}", load, summary)
 
     async def g(self) -> None:
         for processes in (1, 2):
             node = self.node(processes, "prlimit", f"--nofile={NOFILE}:{NOFILE}")
-            late, after = (Load(node.port, kept=False) for _ in range(2))
+            late, after = (Load(node.port, reuse=False) for _ in range(2))
             idle = [Connection(node.port) for _ in range(IDLE)]
             with fleet.running(node):
                 tree = set(node.tree())
                 async with Load(node.port) as load:
                     await asyncio.sleep(2)
-                    heard = Counter(await asyncio.gather(*(one.ask(HOT[0]) for one in idle)))
+                    statuses = Counter(await asyncio.gather(*(one.request(HOT[0]) for one in idle)))
                     async with late:
                         await asyncio.sleep(6)
                     for one in idle:
@@ -281,11 +282,15 @@ class Bench:
                     await asyncio.sleep(1)
                     async with after:
                         await asyncio.sleep(4)
-                told = ", ".join(f"{count} {what or 'right'}" for what, count in heard.most_common())
-                told += f"; {len(tree - set(node.tree()))} processes died"
-            self.row(f"g {NOFILE} descriptors, processes={processes}", load, f"{IDLE} idle were told: {told}")
-            self.row("g who comes meanwhile", late, forgiven=True)
-            self.row("g who comes afterwards", after, forgiven=True)
+                summary = ", ".join(f"{count} {what or 'right'}" for what, count in statuses.most_common())
+                summary += f"; {len(tree - set(node.tree()))} processes died"
+            self.row(
+                f"g {NOFILE} descriptors, processes={processes}",
+                load,
+                f"responses to {IDLE} idle clients: {summary}",
+            )
+            self.row("g new clients meanwhile", late, forgiven=True)
+            self.row("g new clients afterwards", after, forgiven=True)
 
 
 def main() -> None:
@@ -293,7 +298,7 @@ def main() -> None:
         bench = Bench(Path(made))
         for name in sys.argv[1:] or "abcdeg":
             asyncio.run(getattr(bench, name)())
-    sys.exit("requests failed, or a node did not do as it should" if bench.failed else 0)
+    sys.exit("requests failed, or a node failed" if bench.failed else 0)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""A million mutants of signed URLs, none of which may be accepted; and whether the time of a refusal tells anything.
+"""A million mutants of signed URLs, none of which may be accepted; and whether the time of a refusal depends on the
+signature.
 
-`python -m benchmarks.signatures [mutants] [seed]`. Exits with 1 if a mutant was accepted or raised what is no refusal.
+`python -m benchmarks.signatures [mutants] [seed]`. Exits with 1 if a mutant was accepted or raised another error
+than a refusal.
 """
 
 import random
@@ -47,7 +49,7 @@ PIECES = (
 
 
 def mutant(chance: random.Random) -> str:
-    """One of the sound URLs, changed in one to three places; never the same."""
+    """A valid URL, changed in one to three positions; always differs from the original."""
     sound = chance.choice(SOUND)
     text = sound
     while text == sound or text in SOUND:
@@ -90,7 +92,7 @@ def _changed(text: str, chance: random.Random) -> str:
 
 
 def refused(raw: str) -> str:
-    """How `raw` is answered; `accepted` if it is."""
+    """The error slug for `raw`; `accepted` if there is none."""
     try:
         cut(raw)
         verify_signature(MOUNT, raw)
@@ -100,25 +102,26 @@ def refused(raw: str) -> str:
 
 
 def welch(chance: random.Random) -> float:
-    """Welch's t of the times of two refusals, wrong in the first letter and in the last, asked in turns."""
-    said, _, mac = SOUND[0].rpartition("sig=")
+    """Welch's t of the times of two refusals: signatures wrong in the first and in the last letter, measured
+    alternately."""
+    prefix, _, mac = SOUND[0].rpartition("sig=")
     other = {letter: "B" if letter == "A" else "A" for letter in mac}
-    wrong = (f"{said}sig={other[mac[0]]}{mac[1:]}", f"{said}sig={mac[:-1]}{other[mac[-1]]}")
+    wrong = (f"{prefix}sig={other[mac[0]]}{mac[1:]}", f"{prefix}sig={mac[:-1]}{other[mac[-1]]}")
     times: tuple[list[int], list[int]] = ([], [])
     for _ in range(2 * SAMPLES):
         which = chance.randrange(2)
         began = time.perf_counter_ns()
         refused(wrong[which])
         times[which].append(time.perf_counter_ns() - began)
-    # The slowest tenth is the machine's doing.
+    # The slowest tenth is noise of the machine.
     first, last = (sorted(taken)[: len(taken) * 9 // 10] for taken in times)
     spread = statistics.variance(first) / len(first) + statistics.variance(last) / len(last)
     return (statistics.fmean(first) - statistics.fmean(last)) / float(spread**0.5)
 
 
 def main() -> None:
-    told = [int(word) for word in sys.argv[1:]]
-    count, seed = told + [MUTANTS, SEED][len(told) :]
+    arguments = [int(word) for word in sys.argv[1:]]
+    count, seed = arguments + [MUTANTS, SEED][len(arguments) :]
     chance = random.Random(seed)
     assert all(refused(raw) == "accepted" for raw in SOUND)
     answers = Counter(refused(mutant(chance)) for _ in range(count))

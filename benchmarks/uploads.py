@@ -1,8 +1,8 @@
-"""Two hundred uploads at once, of mixed pictures, with their eager variants behind them; and what hits wait meanwhile.
+"""Two hundred uploads of mixed pictures at once, with eager variants; and the latency of hits meanwhile.
 
-`python -m benchmarks.uploads`. Hits come at a steady pace before; then beside loops that only keep all cores busy, as nice as
-workers are; then from the first upload until the last eager variant is there. Goals: each stored once, every variant there,
-p99 of hits as before.
+`python -m benchmarks.uploads`. Hits arrive at a fixed rate: first alone; then beside loops that keep all cores busy
+at the niceness of workers; then from the first upload until the last eager variant is stored. Goals: each picture
+stored once, every variant stored, p99 of hits unchanged.
 """
 
 import asyncio
@@ -41,9 +41,9 @@ def mixed() -> list[bytes]:
 
 
 async def hits(public: str) -> list[float]:
-    """Until standard input ends."""
+    """Runs until standard input ends."""
     with contextlib.suppress(PermissionError):
-        # As if it had a machine of its own: what it waits for a core is not the node's doing.
+        # With priority, so that its own wait for a core is not measured.
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     stop = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
     tasks = []
@@ -61,7 +61,7 @@ async def hits(public: str) -> list[float]:
 
 @contextlib.contextmanager
 def spinning() -> Iterator[None]:
-    """Every core has something to do that makes way."""
+    """Keeps every core busy at low priority."""
     loop = f"import os; os.nice({NICENESS})\nwhile True: pass"
     loops = [subprocess.Popen([sys.executable, "-c", loop]) for _ in range(os.cpu_count() or 1)]
     try:
@@ -73,7 +73,7 @@ def spinning() -> Iterator[None]:
 
 
 class Hits:
-    """A client of its own process, so that what it waits is not our own work."""
+    """A client in a process of its own, so that the work of this process does not delay it."""
 
     def __init__(self, public: str) -> None:
         self._process = subprocess.Popen(
@@ -83,8 +83,8 @@ class Hits:
         )
 
     def end(self) -> list[float]:
-        told, _ = self._process.communicate()
-        seconds: list[float] = json.loads(told)
+        result, _ = self._process.communicate()
+        seconds: list[float] = json.loads(result)
         return seconds
 
 
@@ -111,13 +111,13 @@ async def run(public: str, admin: str, originals: Path) -> None:
                     f"/v1/originals?name=p{number}", data=contents[number % len(contents)]
                 ) as answer:
                     assert answer.status == 201, await answer.text()
-                    told: dict[str, object] = await answer.json()
-                    return told
+                    result: dict[str, object] = await answer.json()
+                    return result
 
-            told = await asyncio.gather(*(upload(number) for number in range(UPLOADS)))
+            result = await asyncio.gather(*(upload(number) for number in range(UPLOADS)))
             stored_s = time.perf_counter() - began_s
             done = 0
-            for each in told:
+            for each in result:
                 while True:
                     async with api.get(f"/v1/warm/{each['warm']}") as answer:
                         job = await answer.json()
@@ -131,12 +131,12 @@ async def run(public: str, admin: str, originals: Path) -> None:
             stored = len(list(originals.rglob("*.*"))) - before
             print(
                 f"round {round_ + 1}: {stored} of {UPLOADS} stored in {stored_s:.1f} s, {done} of {VARIANTS * UPLOADS}"
-                f" variants after {all_s:.1f} s; hits, median, p99 and max in ms: {told_of(idle)} before,"
-                f" {told_of(busy)} beside loops, {told_of(beside)} beside uploads"
+                f" variants after {all_s:.1f} s; hits, median, p99 and max in ms: {figures(idle)} before,"
+                f" {figures(busy)} beside loops, {figures(beside)} beside uploads"
             )
 
 
-def told_of(seconds: list[float]) -> str:
+def figures(seconds: list[float]) -> str:
     return (
         f"{statistics.median(seconds) * 1000:.1f} {percentile(seconds, 0.99):.1f} {max(seconds) * 1000:.1f}"
     )

@@ -72,7 +72,7 @@ class _OtherNode(NamedTuple):
 
 
 class RedisPurgeLog:
-    """Satisfies Fleet. `name` identifies this node and survives a restart; `instance` identifies the process.
+    """Satisfies PurgeLog. `name` identifies this node and survives a restart; `instance` identifies the process.
     `is_running` tells whether another instance of this node on this disk is running. `caught_up` is set when this
     node has applied all earlier purges; nothing else waits for Redis."""
 

@@ -145,7 +145,7 @@ def pool(settings: Settings, *, workers: int | None = None) -> Pool:
 
 
 def check_worker(settings: Settings, hello: Hello) -> None:
-    """Raises ConfigError for a worker that is not safe enough for untrusted images: its libvips is too old, or its
+    """Raises ConfigError for a worker that is not safe enough for untrusted pictures: its libvips is too old, or its
     sandbox is incomplete while `render.sandbox` is `required`."""
     if tuple(hello.libvips) < OLDEST_LIBVIPS:
         found, oldest = (".".join(map(str, version)) for version in (hello.libvips, OLDEST_LIBVIPS))

@@ -55,7 +55,7 @@ class SingleProcessNode:
         self.public_url = ""
         self.admin_url = ""
         self.urls: list[str] = []
-        """Example URLs of images in the sources."""
+        """Example URLs of pictures in the sources."""
         self.out = out
         self._reload: Callable[[Settings], None] = lambda _: None
 

@@ -2,7 +2,7 @@
 The supervisor starts the others, replaces one that dies, reloads and stops them, and serves the admin listener.
 
 The supervisor holds the listening sockets, so that a connection waits while a process is replaced. It handles no
-image and no public request. Longer than other files, because start, replacement, reload and stop share the slots.
+picture and no public request. Longer than other files, because start, replacement, reload and stop share the slots.
 """
 
 import asyncio
@@ -201,7 +201,7 @@ class Supervisor:
         self.public_url = ""
         self.admin_url = ""
         self.urls: list[str] = []
-        """Example URLs of images in the sources."""
+        """Example URLs of pictures in the sources."""
         self.out = out
         self._slots: list[_Slot] = []
         self._children = children

@@ -1,4 +1,4 @@
-"""Example URLs of images in the node's sources, shown when the node is ready."""
+"""Example URLs of pictures in the node's sources, shown when the node is ready."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ _WIDE_PX = 640
 _SQUARE_PX = 320
 
 
-async def example_urls(settings: Settings, public_url: str, operator: CommandDispatcher) -> list[str]:
-    """`URL_COUNT` URLs; none if no image was listed within `LIST_TIMEOUT_S` or the public listener is no HTTP
+async def example_urls(settings: Settings, public_url: str, dispatcher: CommandDispatcher) -> list[str]:
+    """`URL_COUNT` URLs; none if no picture was listed within `LIST_TIMEOUT_S` or the public listener is no HTTP
     address."""
     if not public_url.startswith("http"):
         return []
     originals: Sequence[tuple[str, str]] = ()
     with suppress(CalotypeError, TimeoutError):
         async with asyncio.timeout(LIST_TIMEOUT_S):
-            originals = await operator.execute(ListOriginals(URL_COUNT))  # type: ignore[assignment]
+            originals = await dispatcher.execute(ListOriginals(URL_COUNT))  # type: ignore[assignment]
     rules = factory.rules(settings)
     mounts = {mount.name: mount for mount in rules.mounts}
     return [
@@ -62,4 +62,4 @@ def log_fields(urls: list[str], out: LogWriter) -> dict[str, list[str]]:
 
 def terminal_text(urls: Sequence[str]) -> str:
     """The URLs as text for a terminal."""
-    return "".join(("\nImages in your sources:\n\n", *(f"  {url}\n" for url in urls), "\n"))
+    return "".join(("\nPictures in your sources:\n\n", *(f"  {url}\n" for url in urls), "\n"))

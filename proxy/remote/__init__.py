@@ -1,1 +1,1 @@
-"""Other people's machines, over HTTP and S3: how they fail, and how patiently they are asked."""
+"""Clients for remote HTTP and S3 servers, with timeouts, retry budget and circuit breaker, and their errors."""

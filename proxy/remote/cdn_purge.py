@@ -1,4 +1,4 @@
-"""What stands in front of the fleet and keeps our answers, a CDN: told of each purge by its own API."""
+"""Calls the purge API of a CDN in front of the nodes for each purge."""
 
 from collections.abc import Sequence
 from urllib.parse import quote
@@ -11,8 +11,8 @@ TIMEOUT_S = 5.0
 
 
 class PurgeHook:
-    """Satisfies Hook. `url` is a template with {kind} (original, prefix, variant or plan) and {key}, percent-encoded:
-    the original's, or what keys begin with. `header` is one line of a request's head, a secret; empty for none."""
+    """Satisfies CdnPurge. `url` is a template with {kind} (original, prefix, variant or plan) and {key}, the key of
+    the original or the prefix, percent-encoded. `header` is one request header line, a secret; empty for none."""
 
     def __init__(self, url: str, *, method: str, header: str) -> None:
         self._url = url
@@ -22,7 +22,7 @@ class PurgeHook:
 
     async def call(self, scopes: Sequence[PurgeScope]) -> list[str]:
         urls = dict.fromkeys(map(self._url_for, scopes))
-        # Nothing but the CDN is spoken to, whatever the environment says of proxies, or it of other places.
+        # Proxies of the environment and redirects are ignored.
         async with aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=TIMEOUT_S), trust_env=False
         ) as session:

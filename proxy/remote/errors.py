@@ -1,71 +1,71 @@
-"""What can go wrong with a place on the network, in a few words that hold no credential and no key."""
+"""The errors of remote servers. No message contains a credential or a key."""
 
 
 class RemoteError(Exception):
-    """What went wrong, in words for the owner; no credential and no key in them."""
+    """An error of a remote server; `kind` is its metric label."""
 
     kind = "failed"
 
 
 class Missing(RemoteError):
-    """There is no such thing there."""
+    """The object does not exist."""
 
     kind = "missing"
 
 
 class Exists(RemoteError):
-    """There is such a thing there already."""
+    """The object exists already."""
 
     kind = "exists"
 
 
 class TooLarge(RemoteError):
-    """What came is larger than was allowed."""
+    """The body is larger than the limit."""
 
     kind = "too-large"
 
 
 class RequestRefused(RemoteError):
-    """The place will not have us, and asking again will not change that."""
+    """The server refuses the request; a retry does not help."""
 
     kind = "refused"
 
 
 class Unavailable(RemoteError):
-    """The place cannot be reached, fails, throttles, or sent something else than was asked for."""
+    """The server cannot be reached, fails, throttles, or sent something other than the object."""
 
     kind = "unavailable"
 
 
 class Busy(Unavailable):
-    """The place says itself that it is to be asked again later."""
+    """The server sent Retry-After."""
 
 
 class Broken(RemoteError):
-    """This one answer breaks off or cannot be understood; the place itself answers."""
+    """The response is truncated or invalid, but the server answers."""
 
     kind = "broken"
 
 
 class TooSlow(RemoteError):
-    """The place did not answer in time."""
+    """The server did not answer in time."""
 
     kind = "timeout"
 
 
 class CircuitOpen(Unavailable):
-    """The breaker is open: the place was not asked."""
+    """The circuit breaker is open: no request was sent."""
 
-    kind = "resting"
+    kind = "circuit-open"
 
 
 class AccessDenied(RemoteError):
-    """The place says that we may not have it; some say so of what is missing, too."""
+    """The server denies access; some servers do so for missing objects."""
 
     kind = "denied"
 
 
 class AddressNotAllowed(RemoteError):
-    """A place that is not to be asked at all."""
+    """The address is not allowed."""
 
-    kind = "foreign"
+    kind = "address-not-allowed"

@@ -1,5 +1,4 @@
-"""How patiently a place on the network is asked: once more if few have failed, not at all while it is out of order, and
-never for more bytes or at a slower drip than was agreed."""
+"""Protection of calls to remote servers: retry budget, circuit breaker, size limit and minimum transfer rate."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,7 +18,7 @@ T = TypeVar("T")
 
 
 class Guard:
-    """Stands before one place, or one kind of call to it. `chance` gives numbers from 0 to 1."""
+    """Protects calls of one kind to one server. `chance` returns numbers from 0 to 1."""
 
     def __init__(self, clock: Clock, chance: Callable[[], float], budget: RetryBudget) -> None:
         self._clock = clock
@@ -30,14 +29,15 @@ class Guard:
 
     @property
     def circuit_open(self) -> bool:
-        """Whether the place is left alone, having failed again and again."""
+        """Whether the circuit breaker is open, after repeated failures."""
         return self._breaker.open
 
     async def call(self, call: Callable[[], Awaitable[T]], within_s: float | None = None) -> T:
-        """`call`, which raises RemoteError; each try takes `within_s` at most, if given. It is tried twice at most."""
+        """Runs `call`, which raises RemoteError, with at most one retry. Each attempt takes at most `within_s`, if
+        given."""
         self._budget.earn()
         if not self._breaker.admits(self._clock()):
-            raise CircuitOpen(f"it failed again and again ({self._reason}) and is left alone for a moment")
+            raise CircuitOpen(f"it failed repeatedly ({self._reason}), and is not asked for a moment")
         try:
             return await self._try(call, within_s)
         except (Unavailable, Broken) as failure:
@@ -45,11 +45,12 @@ class Guard:
                 raise
             await asyncio.sleep(MAX_RETRY_PAUSE_S * self._chance())
             if not self._breaker.admits(self._clock()):
-                raise  # Others have opened it meanwhile.
+                raise  # Another call has opened the circuit.
         return await self._try(call, within_s)
 
     async def _try(self, call: Callable[[], Awaitable[T]], within_s: float | None) -> T:
-        """A fault of one answer is none of the place, which has answered."""
+        """One attempt. Only Unavailable and TooSlow count as failures of the server; after other errors it has
+        answered."""
         try:
             result = await _within(call, within_s)
         except (Unavailable, TooSlow) as failure:
@@ -72,7 +73,7 @@ async def _within(call: Callable[[], Awaitable[T]], within_s: float | None) -> T
 
 
 class Meter:
-    """Counts the bytes of a body as they arrive."""
+    """Checks the size and the transfer rate of a body while it arrives."""
 
     def __init__(self, clock: Clock, max_bytes: int, promised_bytes: int | None) -> None:
         self._clock = clock
@@ -82,7 +83,7 @@ class Meter:
         self._check(promised_bytes or 0)
 
     def take(self, chunk: bytes) -> None:
-        """Raises TooLarge or TooSlow."""
+        """Counts a chunk. Raises TooLarge or TooSlow."""
         self.received_bytes += len(chunk)
         self._check(self.received_bytes)
         took_s = self._clock() - self._began_s

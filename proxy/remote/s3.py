@@ -1,7 +1,7 @@
-"""A bucket of an S3-compatible store: what must not happen is refused here.
+"""A bucket of an S3-compatible store, with restrictions on aiobotocore.
 
-aiobotocore follows redirects anywhere, takes an error document for an object, retries without measure and waits for
-a drip for ever; none of that leaves this room. What an object means is for `sources` and `tiers` to say.
+aiobotocore follows redirects to any host, accepts an error document as an object, retries without a budget, and
+waits for a slow body without a limit. This module prevents that. `sources` and `tiers` interpret the objects.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What came with an object's bytes; `metadata` has lower-case names, `tag` is what the store tells it by."""
+    """The headers of an object. `metadata` has lower-case names; `tag` is the entity tag, else the date."""
 
     size_bytes: int
     tag: str
@@ -47,7 +47,7 @@ class Head:
 
 
 class Listed(NamedTuple):
-    """An object's name, and when it was stored, in seconds of the unix epoch."""
+    """The name of an object. `stored_s` is its time in seconds of the Unix epoch."""
 
     name: str
     stored_s: float
@@ -67,7 +67,7 @@ class InMemory:
 
 
 class _NoRedirects:
-    """The part of an aiohttp session that aiobotocore uses, without redirects."""
+    """The methods of an aiohttp session that aiobotocore uses, without redirects."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -77,16 +77,16 @@ class _NoRedirects:
 
 
 class _NoRedirectSession(AIOHTTPSession):  # type: ignore[misc] # aiobotocore has no types
-    """The hook aiobotocore offers for its HTTP client."""
+    """The HTTP client that aiobotocore allows to replace."""
 
     async def _get_session(self, proxy_url: str | None) -> _NoRedirects:
         return _NoRedirects(await super()._get_session(proxy_url))
 
 
 class S3Bucket:
-    """One bucket of one S3-compatible store; an async context. `chance` gives numbers from 0 to 1.
+    """A bucket of an S3-compatible store; an async context. `chance` returns numbers from 0 to 1.
 
-    Without an access key AWS's own chain is asked for credentials (environment, files, the machine's role).
+    Without an access key, credentials come from the AWS default chain (environment, files, the machine's role).
     """
 
     def __init__(
@@ -105,16 +105,16 @@ class S3Bucket:
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
             max_pool_connections=CONNECTIONS,
-            # Retries are ours: within a budget, and behind a breaker.
+            # `Guard` retries, within a budget and behind a circuit breaker.
             retries={"mode": "standard", "total_max_attempts": 1},
             signature_version="s3v4",
             s3={"addressing_style": "path" if path_style else "virtual"},
-            # Checksums that not every store knows; bodies are checked here and by whoever reads them.
+            # Not every store supports checksums; bodies are checked here and by the callers.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             http_session_cls=_NoRedirectSession,
             user_agent_extra="calotype",
-            # Nothing but the endpoint is spoken to, whatever the environment says of proxies.
+            # Proxies of the environment are ignored.
             proxies={},
         )
         self._clock = clock
@@ -149,11 +149,11 @@ class S3Bucket:
 
     @property
     def circuit_open(self) -> bool:
-        """Whether it is left alone, in reading or in writing."""
+        """Whether the circuit breaker for reads or for writes is open."""
         return self._reads.circuit_open or self._writes.circuit_open
 
     async def get(self, key: str, sink: Sink, *, max_bytes: int, within_s: float | None = None) -> Head:
-        """The object's bytes into `sink`; each try takes `within_s` at most, if given. Raises RemoteError."""
+        """Reads the object into `sink`. Each attempt takes at most `within_s`, if given. Raises RemoteError."""
         return await self._guarded(self._reads, lambda: self._get(key, sink, max_bytes), within_s)
 
     async def put(
@@ -167,8 +167,8 @@ class S3Bucket:
         within_s: float | None = None,
         only_new: bool = False,
     ) -> None:
-        """Stores an object; one that is `only_new` in no other's place, where the store knows If-None-Match. Raises
-        RemoteError."""
+        """Stores an object. With `only_new` an existing object raises Exists, if the store supports If-None-Match.
+        Raises RemoteError."""
         more = {"IfNoneMatch": "*"} if only_new else {}
         if cache_control:
             more["CacheControl"] = cache_control
@@ -186,7 +186,7 @@ class S3Bucket:
         )
 
     async def metadata(self, key: str, *, within_s: float | None = None) -> Mapping[str, str]:
-        """What stands beside an object's bytes. Raises RemoteError."""
+        """The metadata of an object. Raises RemoteError."""
         answer = await self._guarded(
             self._reads, lambda: self._client.head_object(Bucket=self.location.bucket, Key=key), within_s
         )
@@ -194,25 +194,26 @@ class S3Bucket:
         return metadata
 
     async def tag(self, key: str, *, within_s: float | None = None) -> str:
-        """What the store tells an object by: its entity tag, bare, else its date. Raises RemoteError."""
+        """The entity tag of an object without quotes, else its date. Raises RemoteError."""
         answer = await self._guarded(
             self._reads, lambda: self._client.head_object(Bucket=self.location.bucket, Key=key), within_s
         )
         return _tag_of(answer)
 
     async def delete(self, key: str, *, within_s: float | None = None) -> None:
-        """Removes an object; raises RemoteError."""
+        """Deletes an object. Raises RemoteError."""
         await self._guarded(
             self._writes, lambda: self._client.delete_object(Bucket=self.location.bucket, Key=key), within_s
         )
 
     async def names(self, prefix: str, *, within_s: float | None = None) -> AsyncIterator[list[Listed]]:
-        """All objects whose names begin so, in their order, a page at a time. Raises RemoteError."""
+        """All objects whose names start with `prefix`, in order, page by page. Raises RemoteError."""
         after = ""
         while True:
             answer = await self._guarded(self._reads, partial(self._page, prefix, after), within_s)
             listed = [
-                Listed(each["Key"], each["LastModified"].timestamp()) for each in answer.get("Contents", ())
+                Listed(listing["Key"], listing["LastModified"].timestamp())
+                for listing in answer.get("Contents", ())
             ]
             if listed:
                 yield listed
@@ -228,7 +229,7 @@ class S3Bucket:
         return page
 
     async def check(self) -> None:
-        """Asks the bucket for a name or none. Raises RemoteError, in words for the owner."""
+        """Lists at most one object. Raises RemoteError."""
         await self._guarded(
             self._reads,
             lambda: self._client.list_objects_v2(
@@ -237,7 +238,7 @@ class S3Bucket:
         )
 
     async def signed(self, key: str, seconds: int) -> str:
-        """A pre-signed URL to GET an object. Raises RemoteError."""
+        """A pre-signed URL to GET an object, valid for `seconds`. Raises RemoteError."""
         with as_remote_errors():
             params = {"Bucket": self.location.bucket, "Key": key}
             url = await self._client.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds)
@@ -246,25 +247,25 @@ class S3Bucket:
     async def _guarded(
         self, guard: Guard, call: Callable[[], Awaitable[T]], within_s: float | None = None
     ) -> T:
-        async def translated() -> T:
+        async def mapped() -> T:
             with as_remote_errors():
                 return await call()
 
-        return await guard.call(translated, within_s)
+        return await guard.call(mapped, within_s)
 
     async def _get(self, key: str, sink: Sink, max_bytes: int) -> Head:
-        """The object, once more where its bytes are not those of its entity tag."""
-        head, first = await self._get_once(key, sink, max_bytes)
-        if first is not None:
-            head, second = await self._get_once(key, sink, max_bytes)
-            if second is not None and second != first:
+        """Reads the object; reads it again if its bytes do not match its entity tag."""
+        head, first_md5 = await self._get_once(key, sink, max_bytes)
+        if first_md5 is not None:
+            head, second_md5 = await self._get_once(key, sink, max_bytes)
+            if second_md5 is not None and second_md5 != first_md5:
                 raise Broken("the bytes of the object do not match its entity tag")
-            # What arrives twice alike is what the store has: its tags are not MD5s, as not every store's are.
-            self._tags_are_md5 = second is None
+            # The same bytes twice are the stored bytes: the tags of this store are not MD5 digests.
+            self._tags_are_md5 = second_md5 is None
         return head
 
     async def _get_once(self, key: str, sink: Sink, max_bytes: int) -> tuple[Head, bytes | None]:
-        """The object, and its MD5 where that is not what its entity tag promised."""
+        """Reads the object; returns its MD5 digest too if that differs from the entity tag."""
         answer = await self._client.get_object(Bucket=self.location.bucket, Key=key)
         modified = answer.get("LastModified")
         await sink.begin(max(0, int(modified.timestamp())) if modified is not None else 0)
@@ -287,10 +288,10 @@ class S3Bucket:
             content_type=answer.get("ContentType", ""),
             metadata=answer.get("Metadata", {}),
         )
-        doubted = (
+        mismatched = (
             tag is not None and tag[1] != md5.hexdigest() and self._tags_are_md5 and not _encrypted(answer)
         )
-        return head, md5.digest() if doubted else None
+        return head, md5.digest() if mismatched else None
 
 
 def _tag_of(answer: Mapping[str, Any]) -> str:
@@ -299,12 +300,12 @@ def _tag_of(answer: Mapping[str, Any]) -> str:
 
 
 def _encrypted(answer: Mapping[str, Any]) -> bool:
-    """Whether the object's entity tag cannot be its MD5."""
+    """Whether encryption makes the entity tag differ from the MD5 digest."""
     return "SSECustomerAlgorithm" in answer or str(answer.get("ServerSideEncryption", "")).startswith(
         "aws:kms"
     )
 
 
 def _prevent_region_redirect(context: dict[str, Any], **_: Any) -> None:
-    """Has botocore think that it followed a redirect to another region already."""
+    """Makes botocore skip its redirect to another region."""
     context.setdefault("s3_redirect", {})["redirected"] = True

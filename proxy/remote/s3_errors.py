@@ -1,5 +1,4 @@
-"""How the faults of botocore and aiohttp become ours: their own words may hold keys and signed URLs, and go no further
-than here."""
+"""Maps errors of botocore and aiohttp to RemoteError."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +34,8 @@ _THROTTLED = frozenset(
 
 @contextmanager
 def as_remote_errors() -> Iterator[None]:
-    """Faults of botocore and aiohttp as one of ours; their own words may hold keys and signed URLs."""
+    """Raises a RemoteError for an error of botocore or aiohttp, without its message, which may contain keys and
+    signed URLs."""
     try:
         yield
     except RemoteError:
@@ -47,12 +47,12 @@ def as_remote_errors() -> Iterator[None]:
     except (NoCredentialsError, PartialCredentialsError):
         raise RequestRefused("there are no credentials: set access_key and secret_key") from None
     except (ResponseStreamingError, aiohttp.ClientPayloadError):
-        raise Broken("the store's answer broke off before the end") from None
+        raise Broken("the response of the store was cut short") from None
     except (BotoCoreError, aiohttp.ClientError, OSError):
-        raise Unavailable("the store cannot be reached, or broke off") from None
+        raise Unavailable("the store cannot be reached, or closed the connection") from None
     except Exception:
-        # botocore's parsers raise whatever comes to them over a header that makes no sense.
-        raise Broken("the store's answer cannot be understood") from None
+        # botocore's parsers raise arbitrary errors for an invalid header.
+        raise Broken("the response of the store is invalid") from None
 
 
 def _refusal(fault: ClientError) -> RemoteError:
@@ -61,11 +61,11 @@ def _refusal(fault: ClientError) -> RemoteError:
     metadata = fault.response.get("ResponseMetadata", {})
     status = int(metadata.get("HTTPStatusCode", 0))
     if code in _MISSING or (status == 404 and code != "NoSuchBucket"):
-        return Missing("there is no such object")
+        return Missing("the object does not exist")
     if status == 412:
-        return Exists("there is such an object already")
+        return Exists("the object exists already")
     if code == "NoSuchBucket":
-        return RequestRefused("there is no such bucket: create it, or correct its name")
+        return RequestRefused("the bucket does not exist: create it, or correct its name")
     if code in _THROTTLED or status in (429, 500, 502, 503, 504) or status < 300:
         later = "retry-after" in metadata.get("HTTPHeaders", {})
         return (Busy if later else Unavailable)(f"the store answers {status}")

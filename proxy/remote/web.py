@@ -1,7 +1,7 @@
-"""Other people's web servers: what must not happen is refused here.
+"""An HTTP client for web servers of others, with restrictions.
 
-Every connection's final address is checked, every redirect too; no cookie is kept, no proxy of the environment asked, no
-encoding undone. What an original means is for `sources` to say.
+The address of every connection is checked, after redirects too. Cookies, proxies of the environment and content
+codings are not used. `sources` interprets the originals.
 """
 
 import asyncio
@@ -39,14 +39,14 @@ from proxy.remote.guard import Guard, Meter
 CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 3.0
 CONNECTIONS = 16
-"""To one host, so that a slow one is nobody else's trouble."""
+"""Per host, so that a slow host does not affect others."""
 MAX_REDIRECTS = 3
 LOOP_HEADER = "CDN-Loop"
 _CHUNK_BYTES = 256 * 1024
 _PLAIN_CODINGS = frozenset({"identity", "aws-chunked"})
-"""The last is left on objects by stores that have undone it."""
+"""Some stores leave aws-chunked on objects that they have decoded."""
 _TRANSFER_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"})
-"""Those of a transfer that change the bytes; one that nobody knows is taken for a word without a meaning."""
+"""Transfer codings that change the bytes; unknown ones are ignored."""
 _TOKEN = re.compile(r"[a-z0-9!#$&^_.+-]{1,32}", re.ASCII)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -54,9 +54,9 @@ AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, i
 
 
 class Validator(NamedTuple):
-    """What tells one version of an original from another; an empty `value` is none. `place` is where redirects led, if
-    anywhere, as a digest: such URLs may hold what is nobody's business. `digest` is that of the bytes: a server may send
-    others under the same tag."""
+    """The validator of a version of an original; none if `value` is empty. `redirect_digest` is a digest of the URL
+    after redirects, if any, because such URLs may be secret. `digest` is that of the bytes, because a server may
+    send other bytes under the same tag."""
 
     kind: str = ""
     value: str = ""
@@ -69,18 +69,19 @@ class Validator(NamedTuple):
     @classmethod
     def read(cls, text: str) -> "Validator":
         """The inverse of `str`."""
-        named_value, redirect_digest, digest, *_ = f"{text}\n\n".split("\n")
-        kind, _, value = named_value.partition(":")
+        validator, redirect_digest, digest, *_ = f"{text}\n\n".split("\n")
+        kind, _, value = validator.partition(":")
         return cls(kind, value, redirect_digest, digest)
 
     def with_digest(self, digest: str) -> "Validator":
-        """The same of known bytes, which are all there is where the server gives nothing."""
+        """This validator with the digest of the bytes; the digest alone if the server sent no validator."""
         return self._replace(digest=digest) if self.value else Validator("digest", digest)
 
     @classmethod
     def of(cls, answer: aiohttp.ClientResponse, url: str, requested: str) -> "Validator":
-        """The better of those that a server gives. One that is not ASCII cannot be sent back; one of a body whose end only
-        the connection tells says nothing, for the body may be a part (RFC 9112 6.3 (8))."""
+        """The strongest validator of a response. A validator that is not ASCII cannot be sent back and is ignored;
+        so is that of a body delimited by the end of the connection, which may be incomplete (RFC 9112, section 6.3,
+        item 8)."""
         if not _is_framed(answer):
             return cls()
         for kind, name in (("tag", hdrs.ETAG), ("date", hdrs.LAST_MODIFIED)):
@@ -89,30 +90,32 @@ class Validator(NamedTuple):
         return cls()
 
     def condition(self, url: str, requested: str) -> dict[str, str]:
-        """The header that asks `url`, to which `asked` has led, whether it still holds."""
+        """The conditional request header for `url`, to which `requested` was redirected; empty if the validator
+        belongs to another URL."""
         names = {"tag": hdrs.IF_NONE_MATCH, "date": hdrs.IF_MODIFIED_SINCE}
         is_there = self.kind in names and self.redirect_digest == _redirect_digest(self.kind, url, requested)
         return {names[self.kind]: self.value} if is_there else {}
 
 
 def _redirect_digest(kind: str, url: str, requested: str) -> str:
-    """A tag tells pictures of one path apart, whatever is behind its `?`; a date does not."""
+    """The digest of the URL after redirects; empty without a redirect. For an entity tag the query string is left
+    out, because the tag identifies the version of a path; a date does not."""
     if url == requested:
         return ""
     return hashlib.sha256((url.partition("?")[0] if kind == "tag" else url).encode()).hexdigest()[:16]
 
 
 class _ForeignAddress(OSError):
-    """One text for all, so that asyncio makes one of several."""
+    """All have the same text, so that asyncio merges several into one."""
 
     def __str__(self) -> str:
         return "the address is not public"
 
 
 class WebClient:
-    """The hosts of one source; an async context. `headers` are sent to whom is asked, and to no other place to which that
-    redirects: they may be secrets. `me` is told to the servers, so that a loop is seen; `chance` gives
-    numbers from 0 to 1."""
+    """A client for the hosts of one source; an async context. `headers` may be secrets: they are sent to the
+    requested origin, but not after a redirect to another one. `loop_token` is sent in CDN-Loop, so that servers
+    detect a loop. `chance` returns numbers from 0 to 1."""
 
     def __init__(
         self,
@@ -142,7 +145,7 @@ class WebClient:
 
     @property
     def circuit_open(self) -> bool:
-        """Whether any of the hosts is left alone."""
+        """Whether the circuit breaker of any host is open."""
         return any(guard.circuit_open for guard in self._guards.values())
 
     async def __aenter__(self) -> "WebClient":
@@ -166,7 +169,7 @@ class WebClient:
         await self._stack.aclose()
 
     async def get(self, key: str, sink: Sink, *, known: Validator | None, max_bytes: int) -> Validator | None:
-        """The bytes of a key of the place into `sink`, and their validator; None where they are those of `known`. Raises
+        """Reads the original `key` into `sink` and returns its validator; None if `known` is still valid. Raises
         RemoteError."""
         url = self._location.url_of(key)
         return await self._guards[self._location.host_of(url)].call(
@@ -174,7 +177,7 @@ class WebClient:
         )
 
     async def check(self, host: str) -> None:
-        """Has a server of the place say anything at all, over TLS if it can. Raises RemoteError."""
+        """Requests `/` from `host`, over TLS if possible. Any response suffices. Raises RemoteError."""
         try:
             async with self._answer(f"https://{host}/", {}):
                 return
@@ -196,18 +199,18 @@ class WebClient:
                 _check_response(answer)
                 validator = Validator.of(answer, url, requested)
                 if validator.value and known is not None and validator == known._replace(digest=""):
-                    return None  # It does not know conditions.
+                    return None  # The server ignores conditional requests.
                 await self._receive(answer, sink, max_bytes)
                 return validator
         raise RequestRefused(f"it redirects more than {MAX_REDIRECTS} times")
 
     def _next(self, url: str, location: str) -> str:
         if not location:
-            raise RequestRefused("it redirects without saying where")
+            raise RequestRefused("it redirects without a Location header")
         try:
             return self._location.led_to(url, location.encode("utf-8", "surrogateescape"))
         except (CalotypeError, ValueError):
-            raise AddressNotAllowed("it redirects to a place that is not allowed") from None
+            raise AddressNotAllowed("it redirects to an address that is not allowed") from None
 
     async def _receive(self, answer: aiohttp.ClientResponse, sink: Sink, max_bytes: int) -> None:
         modified = answer.headers.get(hdrs.LAST_MODIFIED, "") if _is_framed(answer) else ""
@@ -222,7 +225,7 @@ class WebClient:
         assert self._session is not None
         with _as_remote_errors():
             async with asyncio.timeout(READ_TIMEOUT_S):
-                # The whole head: a drip of it would start any other clock anew.
+                # Limits the whole response head: a slow head would restart the read timeout with each byte.
                 answer = await self._session.get(
                     URL(url, encoded=True), headers=headers, allow_redirects=False
                 )
@@ -230,7 +233,7 @@ class WebClient:
                 yield answer
 
     def _socket(self, info: AddressInfo) -> socket.socket:
-        """The last hand before a connection is made, whatever name, redirect or resolver led there."""
+        """Checks the address right before a connection, after DNS and redirects."""
         family, kind, protocol, _, address = info
         if not self._allow_private and not is_public(str(address[0])):
             raise _ForeignAddress
@@ -238,22 +241,22 @@ class WebClient:
 
 
 def _origin(url: str) -> str:
-    """Scheme and host: one that is asked in clear is another place."""
+    """Scheme and host: http and https are different origins."""
     return "/".join(url.split("/", 3)[:3])
 
 
 def _is_framed(answer: aiohttp.ClientResponse) -> bool:
-    """Whether the answer itself tells where its body ends (RFC 9112 6.3)."""
+    """Whether the response has a Content-Length or is chunked (RFC 9112, section 6.3)."""
     if transfer := _listed(answer, hdrs.TRANSFER_ENCODING):
         return transfer[-1] == "chunked"
     return hdrs.CONTENT_LENGTH in answer.headers
 
 
 def _check_response(answer: aiohttp.ClientResponse) -> None:
-    """Raises RemoteError unless this is the whole of what was asked for, as it is."""
+    """Raises RemoteError unless the response is a complete, unencoded 200."""
     status = answer.status
     if status in (404, 410):
-        raise Missing("there is no such original")
+        raise Missing("the original does not exist")
     if status in (401, 403, 451):
         raise AccessDenied(f"it answers {status}")
     if status >= 500:
@@ -265,11 +268,14 @@ def _check_response(answer: aiohttp.ClientResponse) -> None:
     codings += [coding for coding in _listed(answer, hdrs.TRANSFER_ENCODING) if coding in _TRANSFER_CODINGS]
     if codings:
         named = ", ".join(coding if _TOKEN.fullmatch(coding) else "unknown" for coding in codings)
-        raise RequestRefused(f"it encodes its answer ({named}) though it was asked not to")
+        raise RequestRefused(
+            f"its response has a content coding ({named}), although the request excludes that"
+        )
 
 
 def _listed(answer: aiohttp.ClientResponse, name: str) -> list[str]:
-    """The codings of a header, in their order, without parameters (RFC 9110 5.6.1.2, 8.4; RFC 9112 7)."""
+    """The codings of a header in order, without parameters (RFC 9110, sections 5.6.1.2 and 8.4; RFC 9112, section
+    7)."""
     fields = ",".join(answer.headers.getall(name, ()))
     listed = (coding.partition(";")[0].strip(" \t").lower() for coding in fields.split(","))
     return [coding for coding in listed if coding]
@@ -277,7 +283,7 @@ def _listed(answer: aiohttp.ClientResponse, name: str) -> list[str]:
 
 @contextmanager
 def _as_remote_errors() -> Iterator[None]:
-    """Faults of aiohttp as one of ours."""
+    """Raises a RemoteError for an error of aiohttp."""
     try:
         yield
     except RemoteError:
@@ -291,19 +297,19 @@ def _as_remote_errors() -> Iterator[None]:
     except TimeoutError:
         raise TooSlow("it did not answer in time") from None
     except aiohttp.ClientResponseError:
-        raise Broken("its answer is not HTTP that can be understood") from None
+        raise Broken("its response is not valid HTTP") from None
     except aiohttp.ClientPayloadError:
-        raise Broken("its answer broke off before the end") from None
+        raise Broken("its response was cut short") from None
     except (aiohttp.ServerDisconnectedError, ConnectionError):
-        raise Unavailable("it closed the connection before it answered") from None
+        raise Unavailable("it closed the connection before a response") from None
     except (aiohttp.ClientError, OSError):
-        raise Unavailable("it broke off") from None
+        raise Unavailable("it closed the connection") from None
     except ValueError:
-        raise Broken("its answer cannot be understood") from None
+        raise Broken("its response is invalid") from None
 
 
 def _unreachable(fault: aiohttp.ClientConnectorError) -> str:
-    """Why there is no connection; the fault's own words hold the address."""
+    """The reason without the message of aiohttp, which contains the address."""
     match fault:
         case aiohttp.ClientConnectorDNSError():
             return "its name has no address"

@@ -1,4 +1,5 @@
-"""Pixels with alpha: whatever mixes neighbours must take neither colour nor overshoot from what is not seen."""
+"""Pixels with alpha: an operation that mixes neighbouring pixels must take no colour from transparent ones, and no
+overshoot of the filter."""
 
 from collections.abc import Callable
 
@@ -7,15 +8,15 @@ import pyvips
 from proxy.core.image.size import Size
 
 _MAX_FAINT_ALPHA = 4
-"""An alpha up to which a pixel may have another colour, and nobody sees it."""
+"""Up to this alpha a change of colour is invisible."""
 _HALF_WEIGHT_ALPHA = 64
-"""A mean alpha at which a square counts as much as the wider one around it."""
+"""The mean alpha at which a square weighs as much as the wider square around it."""
 _STEP = 4
 _COLOURS = 3
 
 
 def is_opaque(image: pyvips.Image) -> bool:
-    """Whether the alpha of `image`, which is in memory, hides nothing, as in many files that have one."""
+    """Whether the alpha of `image`, which is in memory, is opaque everywhere, as in many files."""
     values = bytes(
         image.extract_band(image.bands - 1).cast("uchar", shift=_max_value(image) > 255).write_to_memory()
     )
@@ -23,48 +24,50 @@ def is_opaque(image: pyvips.Image) -> bool:
 
 
 def hides(image: pyvips.Image) -> bool:
-    """Whether any pixel of `image`, which has 8 bits and alpha, is hardly seen."""
+    """Whether `image`, 8 bits with alpha, has any pixel of at most `_MAX_FAINT_ALPHA`."""
     return bool((image.extract_band(_COLOURS) <= _MAX_FAINT_ALPHA).max())
 
 
 def resized(image: pyvips.Image, size: Size) -> pyvips.Image:
-    """`image` at exactly `size`. With alpha in floating point: cut to 8 bits, the overshoot of alpha ends at 255 and that of
-    the colours does not, and their ratio is another colour."""
+    """`image` at exactly `size`. An image with alpha is resized in floating point: rounded to 8 bits, the overshoot
+    of alpha is clipped at 255 and that of the premultiplied colours is not, which changes their ratio, the colour."""
     if (image.width, image.height) == size:
         return _in_range(image)
     if not image.hasalpha():
         return image.thumbnail_image(size.width, height=size.height, size="force")
-    across, down = size.width / image.width, size.height / image.height
-    return with_premultiplied(image, lambda whole: whole.resize(across, vscale=down))
+    horizontal_scale, vertical_scale = size.width / image.width, size.height / image.height
+    return with_premultiplied(image, lambda whole: whole.resize(horizontal_scale, vscale=vertical_scale))
 
 
 def with_premultiplied(image: pyvips.Image, work: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
-    """`work` on colours that weigh as much as they are seen."""
+    """Applies `work` to premultiplied colours."""
     if not image.hasalpha():
         return work(image)
     return _in_range(work(image.premultiply()).unpremultiply().copy(interpretation=image.interpretation))
 
 
 def on_colours(image: pyvips.Image, work: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
-    """`work` on each pixel's colour, alpha left alone."""
+    """Applies `work` to the colour bands and leaves alpha unchanged."""
     if not image.hasalpha():
         return work(image)
     return work(image.extract_band(0, n=_COLOURS)).bandjoin(image.extract_band(_COLOURS))
 
 
 def on_visible(image: pyvips.Image, work: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
-    """`work` on the colours, each laid on those that are seen around it: what is transparent would count as an edge."""
+    """Applies `work` to the colours, each blended with the visible colours around it: transparent pixels would
+    otherwise look like edges."""
     if not image.hasalpha():
         return work(image)
     image = image.copy_memory()
     colours, alpha = image.extract_band(0, n=_COLOURS), image.extract_band(_COLOURS)
     opacity = alpha / 255
-    seen = colours * opacity + _around(image) * (1 - opacity)
-    return work(seen.rint().cast("uchar").copy(interpretation="srgb")).bandjoin(alpha)
+    visible = colours * opacity + _around(image) * (1 - opacity)
+    return work(visible.rint().cast("uchar").copy(interpretation="srgb")).bandjoin(alpha)
 
 
 def with_hidden_like_visible(image: pyvips.Image) -> pyvips.Image:
-    """The same to look at, for lossy encoders, whose blocks mix what is seen with what is not."""
+    """The same visible image, where transparent pixels have the colours of visible neighbours: lossy encoders mix
+    both within a block."""
     image = image.copy_memory()
     colours, alpha = image.extract_band(0, n=_COLOURS), image.extract_band(_COLOURS)
     return (
@@ -76,8 +79,8 @@ def with_hidden_like_visible(image: pyvips.Image) -> pyvips.Image:
 
 
 def _around(image: pyvips.Image) -> pyvips.Image:
-    """For every pixel the mean colour of what is seen in its square of 4 pixels a side; the less is seen there, the more
-    that of its square of 16, of 64, and so on up to the whole."""
+    """For each pixel the mean visible colour of its square of 4 pixels a side. The less is visible there, the more
+    weight the square of 16 has, then 64, up to the whole image."""
     levels = [image.premultiply()]
     while max(levels[-1].width, levels[-1].height) > 1:
         levels.append(levels[-1].shrink(_STEP, _STEP, ceil=True).copy_memory())
@@ -92,12 +95,12 @@ def _around(image: pyvips.Image) -> pyvips.Image:
 
 
 def _in_range(image: pyvips.Image) -> pyvips.Image:
-    """Numbers of floating point as those of a picture."""
+    """Rounds floating-point values to the integer range of the image."""
     if image.format != "float":
         return image
     return image.rint().cast("uchar" if _max_value(image) < 256 else "ushort")
 
 
 def _max_value(image: pyvips.Image) -> int:
-    """The largest number a band has."""
+    """The largest value of a band."""
     return 65_535 if image.interpretation in ("rgb16", "grey16") else 255

@@ -1,4 +1,4 @@
-"""How the numbers of an original become sRGB: which profile they have, and what must be done before it can be used."""
+"""The conversion of an original to sRGB: which ICC profile applies, and the preparation it needs."""
 
 from typing import NamedTuple
 
@@ -15,8 +15,9 @@ _GREY = ("b-w", "grey16")
 
 
 class Colours(NamedTuple):
-    """`is_plain`: the numbers are sRGB in 8 bits as they are. `profile` takes the place of the file's own; empty, it has
-    none. `is_grey`: only the first band counts, the others repeat it. `is_premultiplied`: by alpha, in the file."""
+    """`is_plain`: the values are 8-bit sRGB already. `profile` replaces the file's own profile; empty means no
+    profile. `is_grey`: only the first band counts, the others repeat it. `is_premultiplied`: the file stores
+    premultiplied alpha."""
 
     is_plain: bool
     profile: bytes | None = None
@@ -25,13 +26,14 @@ class Colours(NamedTuple):
 
     @property
     def need_care(self) -> bool:
-        """Whether the pixels are to be `prepared`."""
+        """Whether the pixels need `prepared`."""
         return self.profile is not None or self.is_grey or self.is_premultiplied
 
 
 def colours_of(header: pyvips.Image, kind: Format, content: bytes) -> Colours:
-    """Converting costs as much as all the rest: not done where the numbers are sRGB already, by their profile or by
-    having none (CSS Color 4, 10.2). A profile of another number of channels than the picture's says nothing of it."""
+    """The colour handling of an original. A conversion costs as much as the rest of a render, so sRGB values are not
+    converted: those with an sRGB profile or with none (CSS Color 4, 10.2). A profile with another number of channels
+    than the image is ignored."""
     is_srgb = header.format == "uchar" and header.interpretation in ("srgb", "b-w")
     is_premultiplied, is_monochrome = _stored(kind, content)
     own = bytes(header.get(_PROFILE)) if _PROFILE in header.get_fields() else b""
@@ -52,7 +54,7 @@ def colours_of(header: pyvips.Image, kind: Format, content: bytes) -> Colours:
 
 
 def _stored(kind: Format, content: bytes) -> tuple[bool, bool]:
-    """Whether the colours are premultiplied by alpha, and whether there is but one channel of them."""
+    """Whether the file stores premultiplied alpha, and whether it has a single colour channel."""
     items = heif.items(content) if kind in (Format.AVIF, Format.HEIC) else None
     if items is None:
         return False, False
@@ -60,7 +62,8 @@ def _stored(kind: Format, content: bytes) -> tuple[bool, bool]:
 
 
 def prepared(image: pyvips.Image, colours: Colours) -> pyvips.Image:
-    """`image` with the profile it is to be converted by, and its colours free of alpha; then in floating point."""
+    """`image` with the profile for its conversion, and with alpha not premultiplied, in which case its values are
+    floating point."""
     if colours.is_grey:
         grey = image.extract_band(0)
         image = grey.bandjoin(image.extract_band(_COLOURS)) if image.hasalpha() else grey
@@ -79,7 +82,7 @@ def prepared(image: pyvips.Image, colours: Colours) -> pyvips.Image:
 
 
 def converted(image: pyvips.Image) -> pyvips.Image:
-    """To sRGB in 8 bits, by the profile it has."""
+    """Converts `image` to 8-bit sRGB by its embedded profile, if any."""
     if _PROFILE in image.get_fields():
         return image.icc_transform("srgb", embedded=True, intent="relative", depth=8)
     return image.colourspace("srgb")

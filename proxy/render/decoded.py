@@ -1,7 +1,5 @@
-"""An original as a worker has it before it: its bytes, what their header told, and pixels of it for the next render; and what
-libvips raises, as one of the errors of an original.
-
-No pixel is changed here.
+"""An original in a worker: its bytes, its header, and cached pixels for the next render; and libvips' errors as the
+errors of an original. No pixel is changed here.
 """
 
 from collections.abc import Callable
@@ -19,7 +17,7 @@ from proxy.core.image.size import Size
 from proxy.render.colours import Colours, colours_of
 
 CACHED_FORMATS = (Format.JPEG, Format.PNG)
-"""Those that come row by row where they are not kept."""
+"""The formats that are decoded row by row unless their pixels are cached."""
 MAX_CACHED_BYTES = 64 * 2**20
 _SWAPPING_ORIENTATIONS = range(5, 9)
 _MAX_SCANS = 100  # Encoders make 10 or so.
@@ -29,8 +27,8 @@ _NO_MEMORY = ("out of memory", "memory allocation", "unable to allocate", "canno
 
 
 class DecodedOriginal:
-    """An original whose header was read within the limits, with the `facts` it told. While it `keeps`, pixels that were
-    decoded or resized are there for the next render of it: all of them come to the same bytes as alone.
+    """An original whose header was read within the limits. With `keep_decoded`, decoded and resized pixels are
+    cached for the next render, which gives the same bytes as without the cache.
 
     Raises UnsupportedFormat, OriginalTooLarge or Undecodable.
     """
@@ -43,18 +41,19 @@ class DecodedOriginal:
 
     @property
     def is_shared(self) -> bool:
-        """Whether it is worth while to have its pixels in memory."""
+        """Whether its pixels are, or should be, cached in memory."""
         return self.keep_decoded or bool(self._cache)
 
     def drop_cache(self) -> bool:
-        """Keeps nothing any more; whether a render alone may come to something else."""
+        """Drops the cached pixels. Returns whether a render without the cache may succeed where this one failed."""
         was_shared = bool(self._cache) or (self.keep_decoded and self.facts.format in CACHED_FORMATS)
         self.keep_decoded = False
         self._cache.clear()
         return was_shared
 
     def cached(self, stage: str, which: object, make: Callable[[], pyvips.Image]) -> pyvips.Image:
-        """Pixels in memory, which may be those of the render before; of each stage the last are kept."""
+        """The pixels that `make` returns for `stage` and `which`, from the cache if possible. Each stage caches its
+        latest pixels."""
         if stage in self._cache and self._cache[stage][0] == which:
             return self._cache[stage][1]
         image = make()
@@ -65,7 +64,7 @@ class DecodedOriginal:
 
 
 def fault_of_original(fault: Exception) -> CalotypeError:
-    """What libvips raised, as one of the errors of an original. libvips tells its reasons by text only."""
+    """The error of an original for an error of libvips, which gives its reason as text only."""
     if is_memory(fault):
         return OriginalTooLarge("the original needs more memory than a worker may use")
     if any(phrase in str(fault).lower() for phrase in _NO_DECODER):
@@ -78,8 +77,8 @@ def is_memory(fault: Exception) -> bool:
 
 
 class _Read(NamedTuple):
-    """`content` is what decoders take; `pixel_bytes` are those of a decoded pixel; `canvas` is that of a GIF that is to
-    be drawn on it here."""
+    """`content` is the input of the decoders; `pixel_bytes` is the size of a decoded pixel; `canvas` is set for a
+    GIF whose frames are composed here."""
 
     content: bytes
     facts: Facts
@@ -89,7 +88,7 @@ class _Read(NamedTuple):
 
 
 def _read(content: bytes, limits: InputLimits) -> _Read:
-    """What the header tells, within the limits."""
+    """Reads the header and checks the limits."""
     kind = sniff(content[:SNIFF_BYTES])
     if kind is None:
         raise UnsupportedFormat(NO_PICTURE)
@@ -118,8 +117,8 @@ def _read(content: bytes, limits: InputLimits) -> _Read:
 
 
 def _are_alike(kind: Format, doubts: tuple[bytes, ...], pages: int) -> bool:
-    """Whether all of these decode to the same pixels, those of the last page; the first without a warning, where that would
-    tell of a lack."""
+    """Whether all of `doubts` decode to the same pixels, on the last page; the first without a warning, if a warning
+    means missing data."""
     page = f"page={pages - 1}," if kind is Format.GIF else ""
     strictly = f"[{page}fail_on={'warning' if kind is Format.JPEG else 'error'}]"
     try:
@@ -138,12 +137,12 @@ def _are_alike(kind: Format, doubts: tuple[bytes, ...], pages: int) -> bool:
 
 
 def pixel_bytes(image: pyvips.Image) -> int:
-    """Of a decoded pixel."""
+    """The size of a decoded pixel in bytes."""
     return int(image.bands * {"uchar": 1, "ushort": 2}.get(image.format, 4))
 
 
 def _facts(header: pyvips.Image, kind: Format, stream: gif.Stream | None) -> Facts:
-    """Pages of a GIF are counted here: libvips stops at ten thousand."""
+    """The facts of a header. Pages of a GIF are counted here, because libvips stops at ten thousand."""
     size = Size(header.width, header.height)
     if orientation(header) in _SWAPPING_ORIENTATIONS:
         size = Size(size.height, size.width)
@@ -157,5 +156,5 @@ def _facts(header: pyvips.Image, kind: Format, stream: gif.Stream | None) -> Fac
 
 
 def orientation(header: pyvips.Image) -> int:
-    """As EXIF numbers them, 1 to 8."""
+    """The EXIF orientation, 1 to 8."""
     return header.get("orientation") if "orientation" in header.get_fields() else 1

@@ -1,4 +1,4 @@
-"""What is told of an original: facts of its header, notes of its camera, and small pictures of it, as JSON."""
+"""The JSON of /info/: header facts, EXIF data, placeholders and palette of an original."""
 
 import json
 
@@ -14,7 +14,7 @@ _PROFILE = "icc-profile-data"
 def info_json(
     header: pyvips.Image, facts: Facts, size_bytes: int, small: pyvips.Image, *, gps: bool
 ) -> bytes:
-    """`small` is the picture upright in sRGB, a few dozen pixels a side."""
+    """`small` is the image upright in sRGB, a few dozen pixels a side. `gps` includes the position."""
     image = small if small.hasalpha() else small.addalpha()
     pixels = Pixels(image.width, image.height, bytes(image.cast("uchar").write_to_memory()))
     colours = palette(pixels)
@@ -37,8 +37,8 @@ def info_json(
     ).encode()
 
 
-def _number(header: pyvips.Image, field: str, usual: int) -> int:
-    return int(header.get(field)) if field in header.get_fields() else usual
+def _number(header: pyvips.Image, field: str, default: int) -> int:
+    return int(header.get(field)) if field in header.get_fields() else default
 
 
 def _exif_block(header: pyvips.Image) -> bytes:
@@ -46,11 +46,11 @@ def _exif_block(header: pyvips.Image) -> bytes:
 
 
 def _exif_fields(header: pyvips.Image) -> dict[str, str]:
-    notes: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for field in header.get_fields():
         if field.startswith("exif-ifd"):
             try:
-                notes[field] = str(header.get(field))
+                fields[field] = str(header.get(field))
             except (pyvips.Error, UnicodeDecodeError):
                 continue
-    return notes
+    return fields

@@ -1,7 +1,6 @@
-"""Jobs that wait for a worker: the urgent first, and those of one original one after the other, so that whoever has decoded
-it for one does the others too.
+"""The queue of render jobs: by rank, and jobs of one original in a row for one worker, which decodes it only once.
 
-Plain bookkeeping on the event loop: what a job is, nobody knows here.
+Used on the event loop. The queue does not look into a job.
 """
 
 import asyncio
@@ -10,14 +9,14 @@ from collections.abc import Hashable
 from typing import Generic, TypeAlias, TypeVar
 
 MAX_IN_A_ROW = 4
-"""Jobs of one original that a worker does before it looks after others that wait as well."""
+"""Jobs of one original that a worker runs in a row before it takes a job of another."""
 
 J = TypeVar("J", bound=Hashable)
 _Waiting: TypeAlias = OrderedDict[Hashable, OrderedDict[J, None]]
 
 
 class WorkerAffinity:
-    """What a worker has before it: an original, and how many jobs of it in a row."""
+    """The original that a worker has decoded, and how many of its jobs it has run in a row."""
 
     def __init__(self) -> None:
         self.original: Hashable = None
@@ -25,8 +24,8 @@ class WorkerAffinity:
 
 
 class JobQueue(Generic[J]):
-    """Ranks count from 0, the most urgent. Jobs of the first `brief` ones pass by: they leave on a desk what is there.
-    Event loop only."""
+    """Rank 0 is the most urgent. Jobs of the first `probe_ranks` ranks (probes) do not change which original a
+    worker has decoded. Event loop only."""
 
     def __init__(self, ranks: int, *, probe_ranks: int = 0) -> None:
         self._probe_ranks = probe_ranks
@@ -36,15 +35,16 @@ class JobQueue(Generic[J]):
         self._more = asyncio.Event()
 
     def count(self, rank: int) -> int:
-        """Jobs of that rank."""
+        """Waiting jobs of that rank."""
         return self._counts[rank]
 
     def more_of(self, original: Hashable) -> bool:
-        """Whether a job of this original waits."""
+        """Whether a job of this original is waiting."""
         return any(original in waiting for waiting in self._ranks)
 
     def put(self, rank: int, original: Hashable, job: J, *, is_first: bool = False) -> None:
-        """Behind the others of its rank, but with those of its original; before all of them where it `is_first`."""
+        """Appends a job to its rank, next to the jobs of the same original; before all jobs of the rank with
+        `is_first`."""
         waiting = self._ranks[rank]
         jobs = waiting.setdefault(original, OrderedDict())
         jobs[job] = None
@@ -55,7 +55,7 @@ class JobQueue(Generic[J]):
         self._more.set()
 
     def remove(self, rank: int, original: Hashable, job: J) -> bool:
-        """Whether it waited; it does not any more."""
+        """Removes a job; False if it was not waiting."""
         jobs = self._ranks[rank].get(original)
         if jobs is None or job not in jobs:
             return False
@@ -66,17 +66,17 @@ class JobQueue(Generic[J]):
         return True
 
     def affinity(self) -> WorkerAffinity:
-        """For a new worker, until it is `left`."""
+        """The affinity of a new worker, until `release`."""
         affinity = WorkerAffinity()
         self._affinities.add(affinity)
         return affinity
 
     def release(self, affinity: WorkerAffinity) -> None:
-        """Nobody works there any more."""
+        """Removes the affinity of a worker that has ended."""
         self._affinities.discard(affinity)
 
     def take(self, affinity: WorkerAffinity) -> J | None:
-        """The next job for whoever works at `desk`; None where there is none."""
+        """Takes the next job for the worker with this affinity; None if no job is waiting."""
         for rank, waiting in enumerate(self._ranks):
             if waiting:
                 original = self._next(waiting, affinity)
@@ -91,14 +91,14 @@ class JobQueue(Generic[J]):
         return None
 
     async def wait(self) -> None:
-        """Until there may be a job."""
+        """Waits until there may be a job."""
         await self._more.wait()
 
     def _next(self, waiting: "_Waiting[J]", affinity: WorkerAffinity) -> Hashable:
-        """The original whose turn it is: the one on the desk, else the first that nobody else is at."""
+        """The next original: the one this worker has decoded, else the first that no other worker has."""
         if affinity.original in waiting:
             if affinity.in_a_row < MAX_IN_A_ROW:
                 return affinity.original
             waiting.move_to_end(affinity.original)
-        at_work = {each.original for each in self._affinities if each is not affinity}
-        return next((each for each in waiting if each not in at_work), next(iter(waiting)))
+        taken = {each.original for each in self._affinities if each is not affinity}
+        return next((each for each in waiting if each not in taken), next(iter(waiting)))

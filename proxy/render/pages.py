@@ -1,4 +1,4 @@
-"""The pages of an animation as they are shown, one after another, so that no operation takes them for one picture."""
+"""The composed pages of an animation as separate images, so that no operation works across pages."""
 
 from collections.abc import Iterator
 
@@ -10,8 +10,8 @@ _OF_THE_STRIP = ("page-height", "n-pages")
 
 
 def pages_of(content: bytes, canvas: gif.Stream | None) -> Iterator[pyvips.Image]:
-    """Each page in memory, in turn; of a GIF with a `canvas` drawn on it here, as libvips does it otherwise. All have the
-    delays and the loop of the whole."""
+    """Each page in memory, in order. The frames of a GIF with a `canvas` are composed here, because libvips composes
+    them differently. Every page has the delays and the loop count of the animation."""
     strip = pyvips.Image.new_from_buffer(content, "[n=-1,fail_on=error]", access="sequential")
     height = strip.get_page_height()
     drawn = _on_canvas(content, canvas, strip.width, height) if canvas else _cut(strip, height)
@@ -32,7 +32,7 @@ def _cut(strip: pyvips.Image, height: int) -> Iterator[pyvips.Image]:
 
 
 def _on_canvas(content: bytes, stream: gif.Stream, width: int, height: int) -> Iterator[pyvips.Image]:
-    """GIF89a 23.c.iv, on a canvas that is transparent at first."""
+    """Composes frames by their disposal method (GIF89a 23.c.iv) on a canvas that starts transparent."""
     canvas = pyvips.Image.black(width, height, bands=4).copy(interpretation="srgb")
     for frame in stream.frames:
         shown, room = canvas, None

@@ -1,7 +1,7 @@
-"""A picture from bytes to bytes: an original opened, its pixels loaded, the Plan's steps folded over them, encoded.
+"""The render pipeline from bytes to bytes: load the pixels of an original, apply the Plan's steps in order, encode.
 
-No files, no decisions. What is to be done was settled in the Plan, where it goes in geometry. With `opened`, `describe`, `steps` and
-`demo` the only code that imports pyvips, and where `image` means a pyvips image.
+No files and no decisions: the Plan and `core.transform.geometry` decide. Only `render/` imports pyvips, and there
+`image` means a pyvips image.
 """
 
 from itertools import islice
@@ -35,7 +35,7 @@ _COLOURS = 3
 
 
 def harden() -> None:
-    """Closes every loader but those of the allow-list, and libvips' operation cache. Once per process."""
+    """Blocks every loader that is not in `_LOADERS`, and disables libvips' operation cache. Once per process."""
     pyvips.cache_set_max(0)
     pyvips.operation_block_set("VipsForeignLoad", True)
     for loader in _LOADERS:
@@ -47,7 +47,7 @@ def libvips_version() -> tuple[int, int, int]:
 
 
 def working_formats() -> list[Format]:
-    """The output formats that this libvips really encodes and decodes, found by doing both."""
+    """The output formats that this libvips can encode and decode, found by trying both."""
     image = pyvips.Image.black(16, 16, bands=3).copy(interpretation="srgb")
     working = []
     for kind in Format:
@@ -62,8 +62,8 @@ def working_formats() -> list[Format]:
 
 
 def render(opened: DecodedOriginal, plan: Plan, limits: InputLimits) -> bytes:
-    """The encoded variant. Raises UnsupportedFormat, OriginalTooLarge, Undecodable, or Internal where a sound
-    original cannot be drawn as planned."""
+    """The encoded variant. Raises UnsupportedFormat, OriginalTooLarge, Undecodable, or Internal if the plan fails on
+    an undamaged original."""
     facts = opened.facts
     size = Size(facts.width_px, facts.height_px)
     animates = facts.animated and TRAITS[plan.output.format].animation
@@ -72,28 +72,28 @@ def render(opened: DecodedOriginal, plan: Plan, limits: InputLimits) -> bytes:
     try:
         return _rendered(original, plan)
     except (pyvips.Error, MemoryError) as fault:
-        lacks_memory, was_shared = is_memory(fault), opened.drop_cache()
+        out_of_memory, was_shared = is_memory(fault), opened.drop_cache()
     if was_shared:
-        # Alone it takes less memory, and reads no more of a damaged original than it shows.
+        # Without the cache a render needs less memory, and reads no more of a damaged original than the plan needs.
         return render(opened, plan, limits)
-    if lacks_memory:
+    if out_of_memory:
         raise OriginalTooLarge("the picture needs more memory than a worker may use")
-    # Pixels are read while they are written: only a second look tells whose fault it was.
+    # libvips reads pixels while it writes; decoding again tells whether the original is at fault.
     try:
         _decode_all(original)
     except (pyvips.Error, MemoryError) as fault:
         raise fault_of_original(fault) from None
     try:
-        # What is left is a profile that can be read but means nothing: as good as none.
+        # The remaining cause is an unusable ICC profile, which is treated as no profile.
         return _rendered(
             original._replace(colours=opened.colours._replace(profile=b"", is_plain=False)), plan
         )
     except (pyvips.Error, MemoryError):
-        raise Internal("the picture cannot be drawn this way") from None
+        raise Internal("the picture cannot be rendered with these operations") from None
 
 
 class _Original(NamedTuple):
-    """What loading takes. `size` is upright."""
+    """The input of loading. `size` is the upright size."""
 
     opened: DecodedOriginal
     kind: Format
@@ -111,7 +111,7 @@ def _rendered(original: _Original, plan: Plan) -> bytes:
     steps = plan.steps
     match steps:
         case (Crop() as crop, *rest) if size.width > original.size.width and _is_much_larger(size, crop.box):
-            # A long thin picture blown up to cover a box: cut first, or its area has no bound.
+            # A long thin image enlarged to cover a box: crop first, because the enlarged area has no limit.
             pages = _cropped_first(original, size, crop)
             steps = tuple(rest)
         case _:
@@ -128,7 +128,7 @@ def _rendered(original: _Original, plan: Plan) -> bytes:
 
 
 def scaled(original: Size, scale: Scale) -> Size:
-    """The size of the picture after `scale`."""
+    """The size of the image after `scale`."""
     match scale:
         case ScaleInside(box=box, enlarge=enlarge):
             return inside(original, box, enlarge=enlarge)
@@ -148,7 +148,7 @@ def _decode_all(original: _Original) -> None:
 
 
 def _loaded(original: _Original, size: Size) -> list[pyvips.Image]:
-    """The pages, upright, in sRGB, 8 bits, with or without alpha, each exactly `size`; shrunk while loading."""
+    """The pages, upright, 8-bit sRGB with or without alpha, each exactly `size`; with shrink-on-load."""
     opened, colours = original.opened, original.colours
     if original.animates or opened.canvas is not None:
         pages = islice(pages_of(original.content, opened.canvas), None if original.animates else 1)
@@ -159,7 +159,7 @@ def _loaded(original: _Original, size: Size) -> list[pyvips.Image]:
     if opened.facts.alpha or colours.need_care:
         whole = pyvips.Image.new_from_buffer(original.content, "[fail_on=error]", access="sequential")
         return [_fitted(whole, size, colours)]
-    # thumbnail_buffer ignores a fail_on argument; the loader's own option is heard.
+    # thumbnail_buffer ignores a fail_on argument but passes the option string to the loader.
     image = pyvips.Image.thumbnail_buffer(
         original.content,
         size.width,
@@ -172,7 +172,7 @@ def _loaded(original: _Original, size: Size) -> list[pyvips.Image]:
 
 
 def _fitted(image: pyvips.Image, size: Size, colours: Colours) -> pyvips.Image:
-    """A decoded picture upright, in sRGB, exactly `size`."""
+    """A decoded image upright, in sRGB, exactly `size`."""
     image = prepared(image, colours)
     if image.hasalpha():
         if image.width * image.height * pixel_bytes(image) <= MAX_CACHED_BYTES:
@@ -181,7 +181,7 @@ def _fitted(image: pyvips.Image, size: Size, colours: Colours) -> pyvips.Image:
                 seen = image.extract_band(0, n=image.bands - 1)
                 return _fitted(seen, size, colours._replace(is_premultiplied=False)).bandjoin(255)
         if orientation(image) > 1:
-            # What comes row by row cannot be turned.
+            # Sequential access does not allow a rotation.
             image = image.copy_memory().autorot()
         image = resized(image, size)
         return _with_three_bands(image if colours.is_plain else converted(image))
@@ -194,16 +194,16 @@ def _with_three_bands(image: pyvips.Image) -> pyvips.Image:
 
 
 def _cached_shrink(original: _Original, size: Size) -> int | None:
-    """By how much a picture is shrunk as it is decoded into memory, on its way to `size`; None where it is not to be
-    decoded into memory at all."""
+    """The shrink-on-load factor for decoding into memory on the way to `size`; None if the image is not decoded into
+    memory."""
     if original.kind in (Format.AVIF, Format.HEIC):
-        # Read row by row the decoder is asked again and again.
+        # Sequential access would call the decoder many times.
         return 1
     if not original.opened.is_shared or original.kind not in CACHED_FORMATS:
         return None
     shrink = 1
     if original.kind is Format.JPEG:
-        # As thumbnail_buffer does it: at least a factor of two is left for the better filter.
+        # As thumbnail_buffer does: a factor of at least two is left for the resampling filter.
         least = min(original.size.width / size.width, original.size.height / size.height)
         shrink = next((factor for factor in (8, 4, 2) if least >= 2 * factor), 1)
     decoded_bytes = pixels(original.size) * original.opened.pixel_bytes // shrink**2
@@ -214,7 +214,7 @@ def _decoded(original: _Original, shrink: int) -> pyvips.Image:
     options = f"[shrink={shrink},fail_on=error]" if shrink > 1 else "[fail_on=error]"
     image = pyvips.Image.new_from_buffer(original.content, options).copy()
     if original.kind in CACHED_FORMATS:
-        # Resized as if it came row by row, so that it is the same to the byte.
+        # Marked as sequential, so that resizing gives the same bytes as without the cache.
         image.set_type(pyvips.GValue.gint_type, "vips-sequential", 1)
     return image.copy_memory()
 
@@ -224,7 +224,7 @@ def _is_much_larger(size: Size, box: Size) -> bool:
 
 
 def _cropped_first(original: _Original, size: Size, crop: Crop) -> list[pyvips.Image]:
-    """The box of `crop` out of a picture that would be `size`, cut at its original size and enlarged then."""
+    """The box of `crop` from an image that would be `size`: cropped at the original size, then enlarged."""
     whole = original.size
     window = Size(
         min(whole.width, ratio(crop.box.width, whole.width, size.width)),
@@ -257,7 +257,7 @@ def _encoded(pages: list[pyvips.Image], encode: Encode) -> bytes:
         case Format.GIF:
             content = image.gifsave_buffer(effort=max(1, encode.effort), keep="none")
         case Format.HEIC | Format.INFO:
-            raise UnsupportedFormat(f"{encode.format} is not a format of pictures")
+            raise UnsupportedFormat(f"{encode.format} is not an output format")
     return bytes(content)
 
 

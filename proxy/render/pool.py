@@ -1,7 +1,7 @@
-"""The pool of worker processes: a bounded queue, one job at a time each, a private socket each, and a kill at the
-deadline. A crash, a hang or a memory bomb costs the one request it belongs to.
+"""The pool of worker processes: a bounded queue, one job at a time for each worker, a private socket for each, and a
+kill at the deadline. A crash, a hang or excessive memory use costs only the request that caused it.
 
-Longer than other files: queue, seats and workers hand one job to and fro, and are read together.
+Longer than other files, because queue, slots and workers share the state of a job.
 """
 
 import asyncio
@@ -48,8 +48,8 @@ RESPAWN_PAUSE_S = 0.5
 KILL_SLACK_S = 0.05
 STOP_CHECK_INTERVAL_S = 0.1
 _WORKER = "import os; os.setpgid(0, 0); from proxy.render.worker import main; main()"
-"""In a group of its own, which a terminal's signals do not reach, but in our session: the scheduler weighs processes by
-their niceness only within one (sched(7), autogroup), and a worker has to make way for hits."""
+"""In its own process group, which the signals of a terminal do not reach, but in our session: the scheduler compares
+niceness only within a session (sched(7), autogroup), and a worker has to yield to hits."""
 _PART_BYTES = 2**20
 _PROBE, _RENDER, _BACKGROUND = _RANKS = range(3)
 _FAILURES = {kind.slug: kind for kind in (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal)}
@@ -58,16 +58,16 @@ T = TypeVar("T", Hello, Answer)
 
 
 class _WorkerGone(Exception):
-    """The worker closed its socket or said something that is not an answer."""
+    """The worker closed its socket or sent an invalid answer."""
 
 
 class _JobNotStarted(_WorkerGone):
-    """The worker was gone before it read the job, which is for another to do."""
+    """The worker ended before it read the job; another worker can do the job."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Waiting:
-    """A job in the queue, of the original called `name`; `answer` is done early where its caller has left."""
+    """A queued job for the original `name`. `answer` is done early if the caller has left."""
 
     rank: int
     name: str
@@ -79,11 +79,11 @@ class _Waiting:
 
 
 COLD_RENDERS = 2
-"""The first of each worker that tell nothing of how long a render takes: its libraries are not at hand yet."""
+"""The first renders of a worker, which the average leaves out: libraries are still loading."""
 
 
 class _Worker:
-    """One process and our end of its socket."""
+    """One worker process and our end of its socket."""
 
     def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
         self.process = process
@@ -97,7 +97,7 @@ class _Worker:
     async def start(
         cls, all_of_them: set["_Worker"], memory_bytes: int, *limits: int
     ) -> tuple["_Worker", Hello]:
-        """A worker that has said hello, one of `all_of_them` from the beginning. Raises _Gone, TimeoutError or
+        """Starts a worker, adds it to `all_of_them` and waits for its Hello. Raises _WorkerGone, TimeoutError or
         OSError."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
@@ -132,8 +132,8 @@ class _Worker:
     async def run_job(
         self, waiting: _Waiting, limits: InputLimits, timeout_s: float, *, keep_decoded: bool
     ) -> tuple[Answer, bytes]:
-        """One job there and its answer back; `keep` where the next may be of the same original. Raises _Gone or
-        _NotTaken."""
+        """Sends a job and returns the answer. `keep_decoded`: the next job may be for the same original. Raises
+        _WorkerGone or _JobNotStarted."""
         if self._has_unexpected_data():
             raise _JobNotStarted
         self.jobs += 1
@@ -141,7 +141,7 @@ class _Worker:
         job = Job(self.jobs, waiting.name, keep_decoded, plan, limits, original.size_bytes, timeout_s)
         text, descriptor = pickle.dumps(job), original.fileno()
         try:
-            # Fits the empty buffer of an idle worker's socket: this never blocks.
+            # The job fits the empty socket buffer of an idle worker, so this never blocks.
             socket.send_fds(self._channel, [JOB_HEAD.pack(len(text)) + text], [descriptor])
         except (BrokenPipeError, ConnectionResetError):
             raise _JobNotStarted from None
@@ -151,7 +151,7 @@ class _Worker:
         return answer, body
 
     def _has_unexpected_data(self) -> bool:
-        """Whether it has sent what nobody asked for: the next job must not get it for an answer."""
+        """Whether the worker has sent data without a job; the next job must not read that as its answer."""
         try:
             return bool(self._channel.recv(1, socket.MSG_PEEK))
         except BlockingIOError:
@@ -171,7 +171,7 @@ class _Worker:
 
     async def _exactly(self, count: int) -> bytes:
         loop = asyncio.get_running_loop()
-        # It grows as bytes come: what a worker claims to send must not cost the node anything.
+        # The buffer grows with the received bytes: a length that a worker only claims costs no memory.
         received = bytearray()
         while len(received) < count:
             try:
@@ -179,7 +179,7 @@ class _Worker:
                 if not part and self.was_stopped:
                     raise _JobNotStarted
             except ConnectionResetError:
-                # What a unix socket says where its peer closed with something unread: our job.
+                # A unix socket raises this if its peer closed before it read the job.
                 raise _JobNotStarted from None
             except OSError:
                 part = b""
@@ -189,7 +189,7 @@ class _Worker:
         return bytes(received)
 
     def end_if_stopped(self) -> None:
-        """Kills it where someone has sent it a SIGSTOP, and perhaps nobody a SIGCONT: its job is for another."""
+        """Kills the worker if it was stopped (SIGSTOP); another worker does its job."""
         with suppress(ChildProcessError):
             if os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None:
                 self.was_stopped = True
@@ -199,12 +199,12 @@ class _Worker:
         self._channel.close()
         if self.process.returncode is None:
             self.process.kill()
-        # Who is cancelled here comes back: its end must be there to be waited for.
+        # Shielded, because a cancelled caller may call `kill` again and wait for `ended`.
         await asyncio.shield(self.ended)
 
 
 def _is_valid(answer: Answer, body: bytes, plan: Plan | None) -> bool:
-    """Whether this can be an answer to that: a refusal, facts, or a picture of the format asked for."""
+    """Whether the answer fits the job: an error, facts, or a picture in the format of `plan`."""
     if answer.slug:
         return True
     if plan is None:
@@ -215,21 +215,22 @@ def _is_valid(answer: Answer, body: bytes, plan: Plan | None) -> bool:
 
 
 def _environment(memory_bytes: int) -> dict[str, str]:
-    """Nothing of ours but what the worker needs: no secret reaches a process that decodes strangers' pictures."""
+    """The environment of a worker, without the node's own variables: no secret reaches a process that decodes
+    untrusted pictures."""
     return {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(Path(proxy.__file__).parent.parent),
         "VIPS_CONCURRENCY": "1",
         "VIPS_WARNING": "0",
-        # Above 100 MB libvips would decode into a file, which a worker cannot open.
+        # Above 100 MB libvips would decode to a file, which the sandbox forbids.
         "VIPS_DISC_THRESHOLD": str(memory_bytes),
         "MALLOC_ARENA_MAX": "2",
     }
 
 
 class Pool:
-    """Satisfies Renderer. `queue` bounds the jobs that wait, whatever their deadlines."""
+    """Satisfies Renderer. At most `queue` interactive jobs wait."""
 
     def __init__(
         self,
@@ -246,7 +247,8 @@ class Pool:
         self._count = workers
         self._max_waiting = queue
         self._timeout_s = timeout_s
-        # As the worker takes them; its processor time is that of all its jobs, should nobody be there to end one.
+        # Arguments of the worker. The CPU limit covers all jobs of its life, in case the pool is gone and cannot end
+        # one.
         self._worker_limits = memory_bytes, math.ceil((timeout_s + 1) * recycle_after), int(sandboxed)
         self._recycle_after = recycle_after
         self.limits = limits
@@ -260,40 +262,41 @@ class Pool:
 
     @property
     def waiting(self) -> int:
-        """Jobs in the queue now."""
+        """Waiting interactive jobs."""
         return self._queue.count(_PROBE) + self._queue.count(_RENDER)
 
     @property
     def background(self) -> int:
-        """Jobs that wait behind those, for nobody but the node itself."""
+        """Waiting background jobs."""
         return self._queue.count(_BACKGROUND)
 
     @property
     def alive(self) -> int:
-        """Workers that are up."""
+        """Running workers."""
         return len(self._alive)
 
     @property
     def busy(self) -> int:
-        """Workers that have a job."""
+        """Workers with a job."""
         return self._busy
 
     async def start(self) -> Hello:
-        """Starts the workers; returns what the least sheltered one said once all are up. Raises WorkerDied."""
+        """Starts the workers and returns the Hello of the worker with the most missing sandbox parts. Raises
+        WorkerDied."""
         self._tasks.start(self._watch(), "watch of the workers")
         try:
             started = await asyncio.gather(
                 *(_Worker.start(self._workers, *self._worker_limits) for _ in range(self._count))
             )
         except (_WorkerGone, TimeoutError, OSError):
-            raise WorkerDied("no worker could be started; its own message is above") from None
+            raise WorkerDied("no worker could be started; see its message above") from None
         for worker, _ in started:
             self._alive.add(worker)
             self._tasks.start(self._serve(worker), "worker")
         return max((hello for _, hello in started), key=lambda hello: len(hello.missing))
 
     async def close(self) -> None:
-        """Kills the workers and fails what waits."""
+        """Kills the workers and fails the waiting jobs."""
         await self._tasks.close()
         affinity = self._queue.affinity()
         while (waiting := self._queue.take(affinity)) is not None:
@@ -335,7 +338,7 @@ class Pool:
         wait_s = self.waiting / self._count * self._average_render_s
         if not is_background and (self.waiting >= self._max_waiting or self._clock() + wait_s > deadline):
             raise Overloaded(
-                "more pictures are waiting to be rendered than the node can do in time",
+                "more pictures are waiting than the node can render in time",
                 retry_after_s=max(1, math.ceil(wait_s)),
             )
         waiting = _Waiting(
@@ -368,7 +371,7 @@ class Pool:
         waiting.rank = rank
 
     async def _serve(self, worker: _Worker | None) -> None:
-        """One seat of the pool: whoever sits on it takes the next job; who is gone is replaced."""
+        """One slot of the pool: its worker runs jobs; a worker that ends is replaced."""
         try:
             while True:
                 if worker is None:
@@ -383,8 +386,8 @@ class Pool:
                 await worker.kill()
 
     async def _run_jobs(self, worker: _Worker) -> None:
-        """Has `worker` do jobs for as long as it is of use. One that dies at rest is noticed at once, and costs nobody
-        anything."""
+        """Runs jobs on `worker` until it has to be replaced. The death of an idle worker is noticed at once and
+        costs no request."""
         affinity = self._queue.affinity()
         try:
             while worker.jobs < self._recycle_after and not worker.ended.done():
@@ -433,7 +436,7 @@ class Pool:
                 return worker
 
     async def _run(self, worker: _Worker, waiting: _Waiting) -> bool:
-        """Has `worker` do the job; False if it is of no more use."""
+        """Runs the job on `worker`; False if the worker has to be replaced."""
         began_s = self._clock()
         end_s = min(began_s + self._timeout_s, waiting.deadline)
         outcome: tuple[Answer, bytes] | CalotypeError
@@ -445,13 +448,13 @@ class Pool:
                 outcome = await worker.run_job(waiting, self.limits, self._timeout_s, keep_decoded=keep)
             usable = True
         except TimeoutError:
-            outcome = RenderTimeout("the picture took longer to render than a render may take")
+            outcome = RenderTimeout("the render exceeded render.timeout")
         except _JobNotStarted:
             raise
         except _WorkerGone:
             outcome = WorkerDied("the worker that rendered the picture died")
         except Exception:
-            # Whatever went wrong, it was this job: the seat must not be lost to the others.
+            # Any other failure belongs to this job; the slot must stay usable.
             outcome = WorkerDied("the job could not be given to a worker")
         except asyncio.CancelledError:
             if not waiting.answer.done():
@@ -460,7 +463,7 @@ class Pool:
         if waiting.plan is not None:
             worker.rendered += 1
             if worker.rendered > COLD_RENDERS:
-                # From nothing on: a few slow ones are no rule.
+                # A moving average from zero: a few slow renders do not dominate.
                 self._average_render_s += 0.1 * (self._clock() - began_s - self._average_render_s)
         if not waiting.answer.done():
             if isinstance(outcome, CalotypeError):

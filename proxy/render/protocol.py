@@ -1,7 +1,7 @@
-"""What the node and a worker say to each other over their private socket: one job, one answer.
+"""Messages between the pool and a worker over their private socket: one job, one answer.
 
-The node pickles what it sends; what comes back from a process that decodes strangers' pictures is only ever
-parsed as typed JSON and raw bytes, within a bound.
+The pool pickles a job. An answer, which comes from a process that decodes untrusted pictures, is parsed only as typed
+JSON and raw bytes, up to a size limit.
 """
 
 import struct
@@ -21,8 +21,8 @@ MAX_BODY_BYTES = 512 * 2**20
 
 
 class Job(msgspec.Struct, frozen=True):
-    """`plan` is None for a probe. The original comes beside it as a descriptor of `size_bytes`, and is called `original`;
-    `keep` says that there is more to do with it. `number` stands in the answer."""
+    """`plan` is None for a probe. The original `original` is sent as a file descriptor of `size_bytes` bytes.
+    `keep_decoded`: more jobs for this original are waiting. The answer repeats `number`."""
 
     number: int
     original: str
@@ -34,8 +34,8 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """The first answer of a worker, unasked, once it is ready; `missing` are the parts of its sandbox that the machine
-    does not give, in words for the owner."""
+    """The first message of a worker, once it is ready. `missing` names the sandbox parts that this machine does not
+    support, for the operator."""
 
     libvips: tuple[int, int, int]
     formats: list[Format]
@@ -43,7 +43,7 @@ class Hello(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`slug` is empty on success; a variant's bytes follow the text."""
+    """`slug` is empty on success. The bytes of a variant follow the text."""
 
     number: int = 0
     slug: Literal["", "unsupported-format", "original-too-large", "undecodable", "internal"] = ""

@@ -1,8 +1,9 @@
-"""What a worker gives up before it sees the first picture: its user, every file, the network, other processes.
+"""The sandbox of a worker: before the first picture it drops root and loses access to files, the network and other
+processes.
 
-Two walls, each whole by itself: Landlock, which the kernel checks by path, and a seccomp filter that lets through
-nothing but what rendering from memory takes. What cannot be built is told, in words for the owner; who must not go on
-without it decides above.
+Landlock, which the kernel checks by path, and a seccomp filter, which allows only the system calls of rendering from
+memory, each suffice alone. A layer that this machine does not support is reported; `factory.check_worker` decides
+whether the node starts without it.
 """
 
 import ctypes
@@ -13,15 +14,15 @@ NOBODY = 65_534
 MAX_FILES = 32
 
 _ALLOWED = (
-    # Jobs and originals come, answers go.
+    # Receives jobs and originals, sends answers.
     "read", "write", "readv", "writev", "pread64", "recvmsg", "recvfrom", "sendto", "close", "fstat",
-    # Memory; what may be executed is settled below.
+    # Memory; PROT_EXEC is restricted below.
     "munmap", "mremap", "madvise", "brk",
     # Threads, waiting, time.
     "futex", "futex_waitv", "restart_syscall", "set_robust_list", "set_tid_address", "rseq", "membarrier",
     "sched_yield", "sched_getaffinity", "getcpu", "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep",
     "gettimeofday", "time", "setitimer", "poll", "ppoll",
-    # What a runtime asks of itself.
+    # Calls of the language runtime.
     "getpid", "gettid", "getrandom", "getrusage", "sysinfo", "uname", "rt_sigaction", "rt_sigprocmask",
     "rt_sigreturn", "sigaltstack", "exit", "exit_group",
 )  # fmt: skip
@@ -37,41 +38,41 @@ _PR_SET_NO_NEW_PRIVS, _PR_SET_NAME, _PR_SET_VMA = 38, 15, 0x53564D41
 
 _LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 444, 446
 _LANDLOCK_VERSION = 1
-# How many rights each version of Landlock knows: to files, to the network, over other processes (landlock.h).
+# The number of rights of each Landlock version: files, network, scope (landlock.h).
 _LANDLOCK_RIGHTS = ((13, 0, 0), (14, 0, 0), (15, 0, 0), (15, 2, 0), (16, 2, 0), (16, 2, 2))
 
 
 class _LayerUnavailable(Exception):
-    """A wall that cannot be built, and why."""
+    """A layer that this machine does not support; the message gives the reason."""
 
 
 def forbid_dumps() -> None:
-    """No dump of this process, and of those it starts: a byte at most, for with 0 one is still piped to a handler
-    (core(5)); who started us may have allowed less, and then that is all there is to forbid."""
+    """Disables core dumps of this process and its children. The limit is one byte, because with 0 a dump is still
+    piped to a handler (core(5)); a lower hard limit stays."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    most = 1 if hard == resource.RLIM_INFINITY else min(1, hard)
-    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+    value = 1 if hard == resource.RLIM_INFINITY else min(1, hard)
+    resource.setrlimit(resource.RLIMIT_CORE, (value, value))
 
 
 def enter(*, cpu_s: int) -> list[str]:
-    """Closes everything behind this process and all its threads; returns what could not be closed.
+    """Enters the sandbox with all threads; returns a message for each layer that is not supported.
 
-    Called once, with all that rendering needs imported and used: no file opens after it. `cpu_s` bounds the processor
-    time of this process's whole life.
+    Called once, after everything that rendering needs was imported and used: no file can be opened afterwards.
+    `cpu_s` limits the CPU time of the whole process.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     filter = _Filter()
     missing = []
-    for limit, most in (
+    for limit, value in (
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NOFILE, MAX_FILES),
         (resource.RLIMIT_CPU, cpu_s),
     ):
-        resource.setrlimit(limit, (most, most))
+        resource.setrlimit(limit, (value, value))
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    for wall in (_leave_root, lambda: _landlock(libc), filter.load):
+    for enter_layer in (_leave_root, lambda: _landlock(libc), filter.load):
         try:
-            wall()
+            enter_layer()
         except _LayerUnavailable as reason:
             missing.append(str(reason))
     return missing
@@ -93,7 +94,7 @@ class _Ruleset(ctypes.Structure):
 
 
 def _landlock(libc: ctypes.CDLL) -> None:
-    """A ruleset that handles every right the kernel knows and grants none."""
+    """Applies a Landlock ruleset that handles every right the kernel supports and grants none."""
     version = libc.syscall(_LANDLOCK_CREATE, None, 0, _LANDLOCK_VERSION)
     if version < 1:
         raise _LayerUnavailable(f"landlock: the kernel has none: {os.strerror(ctypes.get_errno())}")
@@ -120,7 +121,8 @@ class _Comparison(ctypes.Structure):
 
 
 class _Filter:
-    """A filter of libseccomp, which answers EPERM to whatever it was not told of. Found before files are closed."""
+    """A libseccomp filter that answers EPERM to calls that are not allowed. The library is loaded before files are
+    closed."""
 
     def __init__(self) -> None:
         try:
@@ -129,7 +131,7 @@ class _Filter:
             self._library = None
 
     def load(self) -> None:
-        """For every thread, those that live already too."""
+        """Applies the filter to all threads, existing ones included (TSYNC)."""
         if (library := self._library) is None:
             raise _LayerUnavailable(
                 "seccomp: libseccomp.so.2 is missing; as root: apt-get install libseccomp2"
@@ -139,8 +141,10 @@ class _Filter:
 
         def add(action: int, name: str, *comparisons: tuple[int, int, int, int]) -> None:
             number = library.seccomp_syscall_resolve_name(name.encode())
-            if number >= 0:  # This machine has one of that name.
-                array = (_Comparison * len(comparisons))(*(_Comparison(*each) for each in comparisons))
+            if number >= 0:  # The call exists on this architecture.
+                array = (_Comparison * len(comparisons))(
+                    *(_Comparison(*comparison) for comparison in comparisons)
+                )
                 _check(
                     library.seccomp_rule_add_array(
                         context, ctypes.c_uint32(action), number, len(comparisons), array
@@ -149,11 +153,12 @@ class _Filter:
 
         for name in _ALLOWED:
             add(_ALLOW, name)
-        # glibc forks by clone too, and goes back to it where clone3, whose flags nobody can see, does not exist.
+        # glibc forks with clone too. It falls back to clone if clone3, whose flags a filter cannot see, does not
+        # exist.
         add(_ALLOW, "clone", (0, _MASKED_EQUAL, _CLONE_THREAD, _CLONE_THREAD))
         add(_ERRNO | _ENOSYS, "clone3")
         add(_ALLOW, "mprotect", (2, _MASKED_EQUAL, _PROT_EXEC, 0))
-        # Nothing to execute, and no file to write into by way of memory.
+        # No executable memory, and no shared mapping through which a file could be written.
         add(_ALLOW, "mmap", (2, _MASKED_EQUAL, _PROT_EXEC, 0), (3, _MASKED_EQUAL, _MAP_SHARED, 0))
         for option in (_PR_SET_NAME, _PR_SET_VMA):
             add(_ALLOW, "prctl", (0, _EQUAL, option, 0))

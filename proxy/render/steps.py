@@ -1,4 +1,4 @@
-"""The steps of a Plan as pixel operations: each takes the pages of a picture, loaded and scaled, and returns them."""
+"""The steps of a Plan as pixel operations: each takes the loaded and scaled pages of an image and returns new pages."""
 
 from typing import assert_never
 
@@ -18,13 +18,13 @@ def apply(step: Step, pages: list[pyvips.Image]) -> list[pyvips.Image]:
             if isinstance(gravity, FocalPoint):
                 cut = crop_box(Size(pages[0].width, pages[0].height), box, gravity)
             else:
-                # What is interesting is looked for once, in the first frame: the picture must not jump.
+                # The region of interest is found in the first page only, so that the animation does not jump.
                 pages[0] = pages[0].copy_memory()
                 found = pages[0].smartcrop(*box, interesting=_INTERESTING[gravity])
                 cut = Box(-found.xoffset, -found.yoffset, *box)
             return [image.crop(*cut) for image in pages]
-        case Pad(box=box, place=place, background=background):
-            return [_padded(image, box, place, background) for image in pages]
+        case Pad(box=box, place=position, background=background):
+            return [_padded(image, box, position, background) for image in pages]
         case Turn():
             return [_turned(image, step) for image in pages]
         case Blur(sigma_px):
@@ -39,11 +39,11 @@ def apply(step: Step, pages: list[pyvips.Image]) -> list[pyvips.Image]:
 _INTERESTING = {Smart.ATTENTION: "attention", Smart.ENTROPY: "entropy"}
 
 
-def _padded(image: pyvips.Image, box: Size, place: FocalPoint, background: Colour) -> pyvips.Image:
+def _padded(image: pyvips.Image, box: Size, position: FocalPoint, background: Colour) -> pyvips.Image:
     if background.alpha < 255 and not image.hasalpha():
         image = image.addalpha()
     colour = [background.red, background.green, background.blue, background.alpha][: image.bands]
-    left, top = pad_offset(Size(image.width, image.height), box, place)
+    left, top = pad_offset(Size(image.width, image.height), box, position)
     return image.embed(left, top, box.width, box.height, extend="background", background=colour)
 
 

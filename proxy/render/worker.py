@@ -1,7 +1,7 @@
-"""The worker process: takes one job at a time from its socket, renders it, answers; dies with its parent.
+"""The worker process: receives one job at a time, renders it, answers; ends with its parent.
 
-`pool` calls `main` in a new process with the arguments DESCRIPTOR MEMORY_BYTES CPU_S SANDBOX. A job that hangs is ended by
-the pool; should the pool be gone, by an alarm.
+`pool` starts it with the arguments DESCRIPTOR MEMORY_BYTES CPU_S SANDBOX. The pool ends a job that hangs; if the
+pool is gone, an alarm does.
 """
 
 import os
@@ -27,13 +27,13 @@ MAX_IDLE_MS = 500
 
 
 def main() -> None:
-    """Works until the pool is gone."""
+    """Runs jobs until the pool closes the socket."""
     with suppress(BrokenPipeError, ConnectionResetError):
         _run_jobs()
 
 
 def _run_jobs() -> None:
-    # The pool ends its workers with SIGKILL; a stop that is sent to everybody must not end what is under way.
+    # The pool ends workers with SIGKILL. A signal to the whole group must not end a running job.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
     channel_descriptor, memory_bytes, cpu_s, sandboxed = map(int, sys.argv[1:])
@@ -41,9 +41,9 @@ def _run_jobs() -> None:
     channel = socket.socket(fileno=channel_descriptor)
     _confine(memory_bytes=memory_bytes)
     pipeline.harden()
-    formats = pipeline.working_formats()  # Whatever is read from files at first use is read now.
+    formats = pipeline.working_formats()  # Libraries load their files now, before the sandbox.
     missing = sandbox.enter(cpu_s=cpu_s) if sandboxed else []
-    # A change of user forgets it, so it comes last; should the pool have died meanwhile, the socket tells.
+    # Set last, because a change of user resets it. If the pool has died before, the socket is closed.
     end_with_parent()
     hello = Hello(libvips=pipeline.libvips_version(), formats=formats, missing=missing)
     _send(channel, msgspec.json.encode(hello), b"")
@@ -51,7 +51,7 @@ def _run_jobs() -> None:
     more.register(channel, select.POLLIN)
     while True:
         if last.is_full and not more.poll(MAX_IDLE_MS):
-            last.clear()  # There was to be more to do with it; somebody else has done that.
+            last.clear()  # Other workers took the announced jobs.
         if (received := _receive(channel)) is None:
             return
         job, descriptor = received
@@ -62,15 +62,15 @@ def _run_jobs() -> None:
 
 
 def _close_all_but(channel_descriptor: int) -> None:
-    """uvloop hands on what the node can inherit, sockets among it that it trusts."""
+    """Closes inherited descriptors: uvloop passes on the node's, among them trusted sockets."""
     for descriptor in map(int, os.listdir("/proc/self/fd")):
         if descriptor > 2 and descriptor != channel_descriptor:
-            with suppress(OSError):  # The one that listed them is gone already.
+            with suppress(OSError):  # The descriptor of the listing is closed already.
                 os.close(descriptor)
 
 
 def _confine(*, memory_bytes: int) -> None:
-    """Hits go first when cores are short; a memory bomb fails here, or at least here first."""
+    """Lowers the CPU priority below that of hits, and makes this process fail first when memory is short."""
     os.nice(NICENESS)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
@@ -79,7 +79,7 @@ def _confine(*, memory_bytes: int) -> None:
 
 
 def _receive(channel: socket.socket) -> tuple[Job, int] | None:
-    """The next job and the descriptor of its original, or None when the node has gone."""
+    """The next job and the descriptor of its original; None if the pool closed the socket."""
     received, descriptors, _, _ = socket.recv_fds(channel, 65536, 1)
     if not received or not descriptors:
         return None
@@ -94,7 +94,7 @@ def _receive(channel: socket.socket) -> tuple[Job, int] | None:
 
 
 class _LastOriginal:
-    """The original that is being worked at, from one job to the next if both are of it."""
+    """The decoded original of the last job, for the next job of the same original."""
 
     def __init__(self) -> None:
         self._name = ""
@@ -104,19 +104,19 @@ class _LastOriginal:
     def is_full(self) -> bool:
         return self._opened is not None
 
-    def opened(self, job: Job, descriptor: int) -> DecodedOriginal:
-        """The original of that job; closes `descriptor`. Raises what opening raises."""
+    def decoded(self, job: Job, descriptor: int) -> DecodedOriginal:
+        """The decoded original of `job`. Closes `descriptor`. Raises the errors of DecodedOriginal."""
         try:
             if self._opened is not None and self._name == job.original:
                 return self._opened
             if job.plan is not None:
                 self._opened = None
-            opened = DecodedOriginal(_content(descriptor, job.size_bytes), job.limits)
+            decoded = DecodedOriginal(_content(descriptor, job.size_bytes), job.limits)
         finally:
             os.close(descriptor)
-        if job.plan is not None:  # A probe only passes by.
-            self._opened, self._name = opened, job.original
-        return opened
+        if job.plan is not None:  # A probe does not replace the cached original.
+            self._opened, self._name = decoded, job.original
+        return decoded
 
     def clear(self) -> None:
         self._opened = None
@@ -124,11 +124,11 @@ class _LastOriginal:
 
 def _run_job(last: _LastOriginal, job: Job, descriptor: int) -> tuple[Answer, bytes]:
     try:
-        opened = last.opened(job, descriptor)
+        decoded = last.decoded(job, descriptor)
         if job.plan is None:
-            return Answer(facts=opened.facts), b""
-        opened.keep_decoded = job.keep_decoded
-        return Answer(), pipeline.render(opened, job.plan, job.limits)
+            return Answer(facts=decoded.facts), b""
+        decoded.keep_decoded = job.keep_decoded
+        return Answer(), pipeline.render(decoded, job.plan, job.limits)
     except UnsupportedFormat as failure:
         return Answer(slug="unsupported-format", detail=failure.detail), b""
     except OriginalTooLarge as failure:
@@ -141,20 +141,20 @@ def _run_job(last: _LastOriginal, job: Job, descriptor: int) -> tuple[Answer, by
         if isinstance(failure, MemoryError):
             detail = "the original needs more memory than a worker may use"
             return Answer(slug="original-too-large", detail=detail), b""
-        # A mistake of ours is not held against the picture, as a death would be.
-        return Answer(slug="internal", detail="the picture cannot be drawn this way"), b""
+        # A bug of ours does not quarantine the original, as a crash would.
+        return Answer(slug="internal", detail="the picture cannot be rendered with these operations"), b""
     finally:
         if job.plan is not None and not job.keep_decoded:
             last.clear()
 
 
 def _content(descriptor: int, size_bytes: int) -> bytes:
-    """Up to `size_bytes`; less where the file was cut meanwhile, which is then seen as truncation."""
+    """At most `size_bytes` bytes; fewer if the file was truncated in the meantime, which decoding then detects."""
     parts = []
-    at = 0
-    while at < size_bytes and (part := os.pread(descriptor, size_bytes - at, at)):
+    offset = 0
+    while offset < size_bytes and (part := os.pread(descriptor, size_bytes - offset, offset)):
         parts.append(part)
-        at += len(part)
+        offset += len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

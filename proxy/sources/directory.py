@@ -1,6 +1,6 @@
-"""Originals in a directory: a key is a path below the root, and nothing outside the root is ever opened.
+"""Originals in a directory. A key is a path below the root; no file outside the root is opened.
 
-Symbolic links are followed as long as they stay inside. The version of an original is its size and mtime.
+Symbolic links are followed if they stay inside the root. The version of an original is its size and mtime.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class OpenFile:
     tag = ""
 
     def __init__(self, descriptor: int, ref: OriginalRef, generation: str) -> None:
-        # A file object, so that the descriptor is closed even if nobody is left to do it.
+        # A file object closes its descriptor also when it is only garbage-collected.
         self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115
         status = os.fstat(descriptor)
         self.identity = Identity(ref, _version(status), generation)
@@ -62,7 +62,7 @@ class OpenFile:
 
 
 class DirectorySource:
-    """Satisfies Source. `max_bytes` bounds an original."""
+    """Satisfies WritableSource. `max_bytes` limits an original."""
 
     freshness_lifetime_s = negative_ttl_s = 1.0
     serves_stale = False
@@ -72,8 +72,8 @@ class DirectorySource:
         self._root = os.path.realpath(root)
         self.max_bytes = max_bytes
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"source-{name}")
-        # Whoever writes waits for the disk, and nobody who only looks waits for him.
-        self._slow_threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"shelf-{name}")
+        # Writes and listings have threads of their own, so that reads do not wait for them.
+        self._slow_threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"source-slow-{name}")
 
     async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
         return await asyncio.get_running_loop().run_in_executor(
@@ -88,18 +88,18 @@ class DirectorySource:
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
-            opening.add_done_callback(_close)  # Nobody is left who would.
+            opening.add_done_callback(_close)  # The caller has left and cannot close it.
             raise
 
     async def store(
         self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
     ) -> None:
         work = self._replace if overwrite else self._create
-        keeping = asyncio.get_running_loop().run_in_executor(self._slow_threads, work, key, content.fileno())
+        writing = asyncio.get_running_loop().run_in_executor(self._slow_threads, work, key, content.fileno())
         try:
-            await asyncio.shield(keeping)
+            await asyncio.shield(writing)
         except asyncio.CancelledError:
-            await asyncio.wait({keeping})  # Whoever undoes it finds it done.
+            await asyncio.wait({writing})  # The caller undoes a finished write.
             raise
 
     async def exists(self, key: str) -> bool:
@@ -129,22 +129,24 @@ class DirectorySource:
         self._slow_threads.shutdown(wait=False)
 
     def _create(self, key: str, descriptor: int) -> None:
-        """All of it under its name, or nothing."""
+        """Writes the whole file under its name, or nothing. Raises Conflict for another original under the key."""
         with self._destination(key) as path:
             try:
-                # Without a name until it is whole, where the file system can: whoever is killed then leaves nothing.
+                # An unnamed file until it is complete, if the file system supports O_TMPFILE: a killed process then
+                # leaves nothing.
                 with _part(path.parent) as (file, name):
                     _copy(descriptor, file)
                     file.flush()
                     os.fsync(file.fileno())
-                    # With a directory beside it, or Python would link the link (linkat(2), AT_SYMLINK_FOLLOW).
+                    # `src_dir_fd` makes Python set AT_SYMLINK_FOLLOW (linkat(2)); without it the link itself would
+                    # be linked.
                     os.link(name, path, src_dir_fd=file.fileno())
             except FileExistsError:
                 if not path.is_file() or not _same(descriptor, path):
                     raise Conflict("there is another original under this key") from None
 
     def _replace(self, key: str, descriptor: int) -> None:
-        """The old file under its name, or all of the new one."""
+        """Replaces the file atomically."""
         with self._destination(key) as path:
             part, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
             try:
@@ -160,7 +162,7 @@ class DirectorySource:
 
     @contextmanager
     def _destination(self, key: str) -> Iterator[Path]:
-        """Where a file of that key belongs, in a folder that is there, and gone again where nothing came into it."""
+        """The path for a new file of `key`. Creates its directory, and removes the directory if it stays empty."""
         try:
             path = Path(self._path(next(filter(self._is_there, forms(key)), key)))
         except OriginalNotFound:
@@ -180,7 +182,8 @@ class DirectorySource:
                     path.parent.rmdir()
 
     def _walk(self, prefix: str) -> Iterator[str]:
-        """Links are not followed: what is behind them has a key of its own, or none."""
+        """The keys of all pictures whose keys start with `prefix`. Symbolic links are not followed: their targets
+        inside the root have keys of their own."""
         if prefix.startswith("/") or is_hidden(prefix):
             return
         if not os.path.isdir(self._root):
@@ -208,7 +211,8 @@ class DirectorySource:
         return self._found(key, lambda form: self._opened(form, generation))
 
     def _found(self, key: str, find: Callable[[str], T]) -> T:
-        """What is found under `key`, or else under the other normal form of it. Raises OriginalNotFound for `key`."""
+        """The result of `find` for `key`, else for its other Unicode normalization form. Raises OriginalNotFound for
+        `key`."""
         for form in forms(key):
             with suppress(OriginalNotFound):
                 return find(form)
@@ -229,7 +233,7 @@ class DirectorySource:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, ValueError) as fault:
             raise self._failure(fault, key) from None
-        # A directory on the way may have become a link since its path was resolved.
+        # A directory of the path may have been replaced by a link since the path was resolved.
         regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         if not regular or os.readlink(f"/proc/self/fd/{descriptor}") != path:
             os.close(descriptor)
@@ -244,7 +248,7 @@ class DirectorySource:
         return os.path.lexists(os.path.join(self._root, key))
 
     def _path(self, key: str) -> str:
-        """The real path of `key`; raises OriginalNotFound where it leaves the root."""
+        """The real path of `key`. Raises OriginalNotFound if it is outside the root."""
         try:
             path = os.path.realpath(os.path.join(self._root, key))
         except (OSError, ValueError) as fault:
@@ -255,8 +259,8 @@ class DirectorySource:
 
     def _failure(self, fault: Exception, key: str) -> OriginalNotFound | SourceUnavailable | Overloaded:
         if isinstance(fault, OSError) and fault.errno in (errno.EMFILE, errno.ENFILE):
-            return Overloaded("the node has as many files open as it may", retry_after_s=1)
-        # A root that is gone, or a file we may not read, is the owner's to mend and no missing picture.
+            return Overloaded("the node has reached its limit of open files", retry_after_s=1)
+        # A missing root or a forbidden file is an error of the configuration, not a missing original.
         if isinstance(fault, PermissionError) or not os.path.isdir(self._root):
             return SourceUnavailable("the source cannot be read", retry_after_s=5)
         if isinstance(fault, OSError) and fault.errno not in _MISSING:
@@ -284,7 +288,7 @@ def _is_picture(path: Path) -> bool:
 
 @contextmanager
 def _part(folder: Path) -> Iterator[tuple[IO[bytes], str]]:
-    """A file in that folder to be written, and by which name it can be linked."""
+    """A new file in `folder`, and the path by which it can be linked."""
     try:
         descriptor = os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o644)
         name = f"/proc/self/fd/{descriptor}"

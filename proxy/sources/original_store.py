@@ -1,8 +1,8 @@
-"""Originals that came from afar, kept as files so that many variants cost one fetch.
+"""Originals from network sources, stored as files, so that many variants need one fetch.
 
-A file is the original's bytes and behind them a trailer with identity, length and digest, checked on every look-up.
-Bytes come into a temporary file and get their name when all are there. A disk that fails costs the keeping only: the
-original then lives in memory for as long as it is held.
+A file is the bytes of the original and a trailer with identity, length and digest, which every lookup checks. Bytes
+arrive in a temporary file, which is renamed when it is complete. If the disk fails, the original stays in memory as
+long as it is in use.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class StoredOriginal:
-    """Satisfies Original. Nobody writes into these files: what is open stays what it is."""
+    """Satisfies Original. The files are never written to, so an open one does not change."""
 
     def __init__(self, file: IO[bytes], identity: Identity, size_bytes: int) -> None:
         self._file = file
@@ -58,9 +58,9 @@ class StoredOriginal:
 
 
 class DiskOriginalStore:
-    """Satisfies OriginalsTier of the ports. At most `max_bytes`; who was used longest ago goes first.
+    """Satisfies OriginalStore. Stores at most `max_bytes`; evicts the least recently used original first.
 
-    Owned by one process. Raises OSError where the directory cannot be used by this user.
+    Used by one process. Raises OSError if this user cannot use the directory.
     """
 
     name = "originals"
@@ -80,16 +80,16 @@ class DiskOriginalStore:
         if name not in self._sizes or name in self._arriving:
             return None
         self._sizes.move_to_end(name)
-        known_bytes = self._sizes[name]
+        file_bytes = self._sizes[name]
         try:
-            found = await self.off_loop(lambda: self._open(name, identity, known_bytes))
+            original = await self.off_loop(lambda: self._open(name, identity, file_bytes))
         except OSError:
-            found = None
-        if found is None:
+            original = None
+        if original is None:
             self._metrics.tier_failed(self.name, "damaged")
             self._forget(name)
             await self.off_loop(lambda: self._unlink(name))
-        return found
+        return original
 
     async def remove(self, name: str) -> bool:
         if name not in self._sizes or name in self._arriving:
@@ -99,7 +99,7 @@ class DiskOriginalStore:
         return True
 
     def receive(self) -> "IncomingFile":
-        """Room for one more."""
+        """A file that receives an original."""
         return IncomingFile(self)
 
     def usage(self) -> tuple[int, int]:
@@ -109,7 +109,8 @@ class DiskOriginalStore:
         self._threads.shutdown(wait=False)
 
     async def off_loop(self, work: Callable[[], T]) -> T:
-        """`work` on this tier's threads. Who is cancelled waits for it a moment, so as to undo it."""
+        """Runs `work` on the threads of the store. When cancelled, waits up to `_CANCEL_WAIT_S` for it, so that the
+        caller can undo it."""
         working = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
             return await asyncio.shield(working)
@@ -118,16 +119,16 @@ class DiskOriginalStore:
             raise
 
     def failed(self, fault: OSError) -> None:
-        """Counts a fault of the disk."""
+        """Counts an error of the disk."""
         self._metrics.tier_failed(self.name, "full" if fault.errno in _FULL else "io")
 
     async def add(self, name: str, part: Path, size_bytes: int) -> None:
-        """Gives the complete file `part` its name, or drops it where it is too large to keep."""
+        """Renames the complete file `part` to `name`; deletes it if it is too large for the store."""
         if size_bytes > self._max_bytes:
             with suppress(OSError):
                 await self.off_loop(part.unlink)
             return
-        # Known before it has its name, so that it is never there and unknown.
+        # Registered before the rename, so that the file is never unknown.
         self._arriving.add(name)
         self._forget(name)
         self._sizes[name] = size_bytes
@@ -144,11 +145,11 @@ class DiskOriginalStore:
             self._arriving.discard(name)
 
     def path(self, name: str) -> Path:
-        """Where the file of that name is."""
+        """The path of the file `name`."""
         return self.directory / name[:2] / name
 
     def _evict(self) -> list[str]:
-        """Forgets the longest unused until the rest fits."""
+        """Unregisters the least recently used originals until the rest fits; returns their names."""
         gone = []
         while self._stored_bytes > self._max_bytes:
             name = next((name for name in self._sizes if name not in self._arriving), None)
@@ -185,12 +186,13 @@ class DiskOriginalStore:
         return None
 
     def _touch(self, descriptor: int) -> None:
-        """The order of use outlives a restart; the mtime is left alone, for a change of it means another content."""
+        """Stores the time of use as atime, so that the order survives a restart. The mtime does not change: it means
+        the content."""
         with suppress(OSError):
             os.utime(descriptor, ns=(time.time_ns(), os.fstat(descriptor).st_mtime_ns))
 
     def _load(self) -> None:
-        """Learns what is there, oldest first, and removes what a killed process left half done."""
+        """Registers the existing files by time of use, and removes partial files of a killed process."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory.chmod(0o700)
         found = []
@@ -208,7 +210,7 @@ class DiskOriginalStore:
 
 
 class IncomingFile:
-    """Satisfies Incoming of the ports."""
+    """Satisfies Incoming."""
 
     def __init__(self, tier: DiskOriginalStore) -> None:
         self._tier = tier
@@ -263,7 +265,7 @@ class IncomingFile:
         except OSError as fault:
             self._tier.failed(fault)
             descriptor = os.memfd_create("original", os.MFD_CLOEXEC)
-        self._file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115 (closed by whoever gets it)
+        self._file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115 (closed by the caller)
 
     def _write(self, chunk: bytes) -> None:
         self._append(chunk)
@@ -282,13 +284,13 @@ class IncomingFile:
             _write_all(self._file, content)
 
     def _date(self) -> None:
-        """The file's mtime is when the original was last modified where it comes from."""
+        """Sets the mtime to the time of the original's last modification at its source."""
         assert self._file is not None
         with suppress(OSError):
             os.utime(self._file.fileno(), ns=(time.time_ns(), self._modified_s * 10**9))
 
     def _move_to_memory(self) -> None:
-        """The disk takes no more: go on with a file in memory that holds what has arrived."""
+        """Continues in a memory file with the received bytes, because the disk failed."""
         assert self._file is not None
         assert self._part is not None
         memory = open(os.memfd_create("original", os.MFD_CLOEXEC), "r+b", buffering=0)  # noqa: SIM115
@@ -301,7 +303,7 @@ class IncomingFile:
 
 
 def _for_reading(file: IO[bytes]) -> IO[bytes]:
-    """The same file, into which whoever gets it, a worker too, cannot write."""
+    """Reopens the file read-only, as it is passed to a worker."""
     descriptor = os.open(f"/proc/self/fd/{file.fileno()}", os.O_RDONLY | os.O_CLOEXEC)
     return open(descriptor, "rb", buffering=0)
 

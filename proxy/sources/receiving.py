@@ -1,4 +1,5 @@
-"""What sources on the network share: bytes into the originals tier, and faults into what a request is told."""
+"""Shared by the network sources: receiving bytes into the original store, and mapping remote errors to source
+errors."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,12 +18,13 @@ from proxy.remote.errors import (
 )
 
 NEGATIVE_TTL_S = 60.0
-"""How long it is believed that there is no original under a key: to ask costs a journey."""
+"""The lifetime of a negative entry of a network source."""
 
 
 @asynccontextmanager
 async def receiving(store: OriginalStore, ref: OriginalRef, max_bytes: int) -> AsyncIterator[Incoming]:
-    """Room for that original, of `max_bytes` at most, given up unless it was kept. Raises what a Source raises."""
+    """Receives an original of at most `max_bytes` into `store`; discards it unless it is committed. Raises the
+    errors of a Source."""
     incoming = store.receive()
     try:
         with as_source_errors(ref, max_bytes):
@@ -33,8 +35,8 @@ async def receiving(store: OriginalStore, ref: OriginalRef, max_bytes: int) -> A
 
 @contextmanager
 def as_source_errors(ref: OriginalRef, max_bytes: int) -> Iterator[None]:
-    """Faults of a place on the network, as what a Source raises. Their own words become the reason that a client reads:
-    they hold neither a credential nor the address of the place."""
+    """Maps a RemoteError to the errors of a Source. Its message becomes the detail for the client: it contains
+    neither a credential nor an address."""
     try:
         yield
     except AccessDenied as fault:
@@ -44,10 +46,10 @@ def as_source_errors(ref: OriginalRef, max_bytes: int) -> Iterator[None]:
     except TooLarge:
         raise OriginalTooLarge(f"the original is larger than {max_bytes} bytes") from None
     except AddressNotAllowed as fault:
-        raise SourceNotAllowed(f"the original is in a place this node does not fetch from: {fault}") from None
+        raise SourceNotAllowed(f"the node does not fetch originals from this address: {fault}") from None
     except TooSlow as fault:
         raise SourceTimeout(f"the original did not arrive in time: {fault}") from None
     except CircuitOpen as fault:
-        raise SourceUnavailable(f"the source is out of order: {fault}", retry_after_s=1) from None
+        raise SourceUnavailable(f"the source is unavailable: {fault}", retry_after_s=1) from None
     except RemoteError as fault:
         raise SourceUnavailable(f"the source did not give the original: {fault}") from None

@@ -1,7 +1,7 @@
-"""Originals in a bucket of an S3-compatible store. A key is an object's name below the source's prefix.
+"""Originals in an S3-compatible bucket. A key is the name of an object below the prefix of the source.
 
-The store is not asked who an original is, but for a version that a URL names: an upload gets a new key, or is purged. So
-its identity has no version.
+Identities have no version, so the store is not asked for one unless a URL names a version: an upload gets a new key,
+or is purged.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _SUFFIXES = frozenset({traits.suffix for traits in TRAITS.values()} | {"jpeg", "
 
 
 class S3Source:
-    """Satisfies Source. `max_bytes` bounds an original; `bucket` is closed by whoever opened it."""
+    """Satisfies Source. `max_bytes` limits an original. The caller closes `bucket`."""
 
     freshness_lifetime_s = math.inf
     negative_ttl_s = NEGATIVE_TTL_S
@@ -104,4 +104,4 @@ class S3Source:
         return OriginalRef(self._name, key)
 
     def close(self) -> None:
-        """Nothing of its own is open."""
+        """Does nothing: the caller closes `bucket`."""

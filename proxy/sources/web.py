@@ -1,8 +1,7 @@
-"""Originals on other people's web servers. A key is an absolute URL of an allowed host, or what stands behind the source's
-base URL.
+"""Originals on web servers. A key is an absolute URL of an allowed host, or a path below the base URL of the source.
 
-The version of an original is a digest of its bytes and, where the server gives one that says anything of them, its
-validator: entity tag, else date (RFC 9110 8.8).
+The version of an original is the digest of its bytes and, if the server sends a usable one, its validator: entity
+tag, else Last-Modified (RFC 9110, section 8.8).
 """
 
 from collections.abc import AsyncIterator
@@ -16,7 +15,7 @@ from proxy.sources.receiving import NEGATIVE_TTL_S, receiving
 
 
 class WebSource:
-    """Satisfies Source. `ttl_s` is how long an identity is believed; `web` is closed by whoever opened it."""
+    """Satisfies Source. `ttl_s` is the freshness lifetime of an identity. The caller closes `web`."""
 
     negative_ttl_s = NEGATIVE_TTL_S
     serves_stale = True
@@ -31,7 +30,7 @@ class WebSource:
         self.max_bytes = max_bytes
 
     async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
-        """Fetches what is new, for it will be wanted, and leaves it in the originals tier."""
+        """Revalidates the original. A new version is fetched into the store at once, because it will be needed."""
         identity, original = await self._get(key, known, generation)
         if original is not None:
             original.close()
@@ -61,7 +60,7 @@ class WebSource:
     async def store(
         self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
     ) -> None:
-        raise MethodNotAllowed("the source of this mount is a web server, to which nothing can be uploaded")
+        raise MethodNotAllowed("the source of this mount is a web server, which accepts no uploads")
 
     async def exists(self, key: str) -> bool:
         try:
@@ -71,11 +70,11 @@ class WebSource:
         return True
 
     async def delete(self, key: str) -> None:
-        """There is nothing to undo."""
+        """Does nothing: nothing is ever stored here."""
 
     async def keys(self, prefix: str) -> AsyncIterator[list[str]]:
-        raise SourceNotAllowed("other people's servers cannot be listed: give keys")
+        raise SourceNotAllowed("a web server cannot be listed: give keys")
         yield []
 
     def close(self) -> None:
-        """Nothing of its own is open."""
+        """Does nothing: the caller closes `web`."""

@@ -1,1 +1,1 @@
-"""What the node tells its operator: metrics, log, traces. Labels are closed sets; no secret comes here."""
+"""Metrics, logs and traces. Metric labels are closed sets; secrets are masked."""

@@ -1,5 +1,5 @@
-"""Requests, in log and metrics. They are on the path of every hit, so they are only noted there, and counted and written
-with many others.
+"""The access log and the metrics of requests. A hit only appends a record; records are counted and written in
+batches.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ from proxy.telemetry.traces import Traces
 
 _MAX_TARGET_CHARS = 4096
 _CACHED_TARGETS = 2048
-"""Of how many targets it is remembered what the log says of them."""
+"""The number of masked targets that are cached."""
 MAX_USED_KEYS = 100_000
 _NO_VALUE = "none"
-"""The value of a label that a request has none of."""
+"""The label value for "none"."""
 _ANSWERS = (
     *((Outcome.HIT, tier, 200) for tier in ("memory", "disk", "bucket", "source")),
     *((Outcome.HIT, VALIDATOR, 304), (Outcome.MISS, _NO_VALUE, 200), (Outcome.COLLAPSED, _NO_VALUE, 200)),
@@ -39,8 +39,9 @@ _REQUEST_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class AccessLine(msgspec.Struct, omit_defaults=True):
-    """What the log says of a Visit; `key` is the head of the cache key, `ms` the time from request to answer, `detail` what
-    the client was told of the error, `settings` the keys of the configuration that would allow what was refused."""
+    """A line of the access log. `key` is the start of the cache key, `ms` the time from request to response,
+    `detail` the error detail sent to the client, `settings` the configuration keys that would allow a refused
+    request."""
 
     event: str
     level: str
@@ -65,8 +66,8 @@ class AccessLine(msgspec.Struct, omit_defaults=True):
 
 
 class AccessLog:
-    """Satisfies Ledger, and is a prometheus_client collector: visits are noted as they come, and counted and
-    written in batches, `FLUSH_S` late at most; on a terminal at once and readable. Event loop only."""
+    """Satisfies RequestLog, and is a prometheus_client collector. Records are counted and written in batches,
+    `FLUSH_S` late at most; on a terminal at once and readable. Event loop only."""
 
     FLUSH_S = 0.1
     FLUSH_RECORDS = 512
@@ -79,7 +80,7 @@ class AccessLog:
         *,
         are_written: bool = True,
     ) -> None:
-        """Without `are_written` requests are counted and traced only."""
+        """Without `are_written`, requests are counted and traced, but not logged."""
         self._traces = traces
         self._are_written = are_written
         self._out = out
@@ -94,7 +95,7 @@ class AccessLog:
         self._buckets = [0] * (len(SECONDS) + 1)
         self._seconds = 0.0
         self.used_keys: set[str] = set()
-        """Keys of variants that were asked for; whoever takes them begins a new set."""
+        """Keys of requested variants since the last `take_used_keys`."""
         registry.register(self)
 
     def record(self, record: AccessRecord) -> None:
@@ -111,7 +112,7 @@ class AccessLog:
             self._sent_bytes.update({(mount, kind): 0 for kind in _FORMATS})
 
     def flush(self) -> None:
-        """Counts and writes what was noted."""
+        """Counts and writes the pending records."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -138,42 +139,42 @@ class AccessLog:
             )
 
     def take_used_keys(self) -> set[str]:
-        """The keys that were asked for since it was called last."""
+        """The keys requested since the last call."""
         self.flush()
         used_keys, self.used_keys = self.used_keys, set()
         return used_keys
 
     def collect(self) -> list[Metric]:
-        """The samples of a scrape."""
+        """The request metrics for a scrape."""
         self.flush()
         requests = CounterMetricFamily(
             "calotype_requests",
             "Requests by mount, outcome, tier of a hit, and status.",
             labels=["mount", "outcome", "tier", "status"],
         )
-        of_outcome: Counter[str] = Counter()
+        outcome_counts: Counter[str] = Counter()
         for (mount, outcome, tier, status), count in self._counts.items():
             requests.add_metric([mount, outcome, tier, str(status)], count)
-            of_outcome[outcome] += count
+            outcome_counts[outcome] += count
         sent = CounterMetricFamily(
             "calotype_sent_bytes",
             "Bytes of bodies sent to clients, by mount and format.",
             labels=["mount", "format"],
         )
-        for of, sent_bytes in self._sent_bytes.items():
-            sent.add_metric(list(of), sent_bytes)
-        seconds = HistogramMetricFamily("calotype_request_seconds", "Time from request to answer.")
+        for labels, sent_bytes in self._sent_bytes.items():
+            sent.add_metric(list(labels), sent_bytes)
+        seconds = HistogramMetricFamily("calotype_request_seconds", "Time from request to response.")
         bounds = [*(str(bound) for bound in SECONDS), "+Inf"]
         seconds.add_metric([], list(zip(bounds, accumulate(self._buckets), strict=True)), self._seconds)
         collapsed = CounterMetricFamily(
             "calotype_collapsed",
-            "Requests that waited for another's render.",
-            value=of_outcome[Outcome.COLLAPSED],
+            "Requests that waited for the render of another request.",
+            value=outcome_counts[Outcome.COLLAPSED],
         )
         shed = CounterMetricFamily(
             "calotype_shed",
             "Requests refused because the queue was full.",
-            value=of_outcome[Outcome.SHED],
+            value=outcome_counts[Outcome.SHED],
         )
         return [requests, sent, seconds, collapsed, shed]
 
@@ -203,7 +204,7 @@ class AccessLog:
         return line
 
     def _rfc3339(self, at_s: float) -> str:
-        """Wall time to the millisecond."""
+        """Seconds of the Unix epoch as an RFC 3339 time with milliseconds."""
         whole, part = divmod(at_s, 1.0)
         if whole != self._second:
             self._second = int(whole)
@@ -216,7 +217,7 @@ def _ms(seconds: float) -> float:
 
 
 def _shown(target: str) -> str:
-    """What the log says of a target; what is longer than any URL that is answered is not worth the time."""
+    """A request target as logged, with secrets masked. Targets above `_MAX_TARGET_CHARS` are replaced."""
     return without_secrets(unsigned(target)) if len(target) <= _MAX_TARGET_CHARS else "..."
 
 

@@ -1,4 +1,4 @@
-"""The metrics of a node of several processes."""
+"""Metrics of a node of several processes."""
 
 from collections.abc import Hashable, Iterable
 
@@ -6,9 +6,9 @@ from prometheus_client.metrics_core import Metric
 
 
 class AggregatedMetrics:
-    """A prometheus_client collector: the samples of several processes, added up.
+    """A prometheus_client collector that adds up the samples of several processes.
 
-    `gather` is given what each process that lives has to say; what those that died had counted stays counted.
+    `gather` takes the latest metrics of a running process. Counters of ended processes stay included.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class AggregatedMetrics:
         self._living[process] = metrics
 
     def end(self, process: Hashable) -> None:
-        """A process is no more: its counters stay, its gauges go."""
+        """Keeps the counters of an ended process and drops its gauges."""
         counted = [metric for metric in self._living.pop(process, []) if metric.type != "gauge"]
         self._ended = _added([self._ended, counted])
 
@@ -28,7 +28,7 @@ class AggregatedMetrics:
 
 
 def _added(reports: Iterable[list[Metric]]) -> list[Metric]:
-    """One report of many: samples of the same name and labels are added."""
+    """Adds samples of the same name and labels."""
     families: dict[str, Metric] = {}
     sums: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
     for metric in (metric for report in reports for metric in report):
@@ -36,7 +36,7 @@ def _added(reports: Iterable[list[Metric]]) -> list[Metric]:
         of_family = sums.setdefault(metric.name, {})
         for sample in metric.samples:
             if sample.name.endswith("_created") or sample.name == "process_start_time_seconds":
-                continue  # Points in time do not add up.
+                continue  # Points in time cannot be added.
             labelled = sample.name, tuple(sorted(sample.labels.items()))
             of_family[labelled] = of_family.get(labelled, 0.0) + sample.value
     added = []

@@ -1,4 +1,4 @@
-"""The log of events: one JSON object a line on a pipe or in a file, readable on a terminal."""
+"""The event log: one JSON object per line, or readable text on a terminal."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from proxy.telemetry.log_writer import LogWriter
 
 
 def json_bytes(event: dict[str, Any], **_: Any) -> bytes:
-    """structlog's serializer."""
+    """The serializer for structlog."""
     return msgspec.json.encode(event, enc_hook=str)
 
 
 def open_log(out: LogWriter, level: str = "info") -> Any:
-    """The log of events of that level and above, beside the requests."""
+    """The event log for `level` and above, written to `out` like the access log."""
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -27,7 +27,7 @@ def open_log(out: LogWriter, level: str = "info") -> Any:
                 structlog.dev.ConsoleRenderer(
                     colors=out.is_terminal,
                     timestamp_key="time",
-                    # Not the pretty one: it shows the variables of every frame, and what is secret in them.
+                    # The default formatter shows the variables of every frame, which may contain secrets.
                     exception_formatter=structlog.dev.plain_traceback,
                 ),
             ],
@@ -45,7 +45,7 @@ def open_log(out: LogWriter, level: str = "info") -> Any:
 
 
 def silent_log() -> Any:
-    """A log that nobody reads, for commands that tell what they do themselves."""
+    """A log that discards events, for commands with output of their own."""
     return structlog.wrap_logger(
         structlog.ReturnLogger(), processors=[structlog.processors.KeyValueRenderer()]
     )

@@ -1,4 +1,4 @@
-"""Where log lines go: to standard output, behind a thread, so that whoever does not read on costs lines and nobody's time."""
+"""Writes log lines to standard output from a thread, so that a reader that stops reading costs lines, not time."""
 
 import os
 import queue
@@ -14,11 +14,11 @@ CLOSE_TIMEOUT_S = 1.0
 
 
 class LogWriter:
-    """Takes whole lines from any thread at once; those for which there is no room are dropped and counted. The part of a
-    stream that structlog uses."""
+    """Accepts whole lines from any thread without blocking. Lines beyond `MAX_BYTES` of backlog are dropped and
+    counted. Has the methods of a stream that structlog uses."""
 
     def __init__(self, stream: TextIO | None = None, *, form: str = "auto") -> None:
-        """Lines are readable for people where `form` is text, or auto on a terminal."""
+        """Lines are readable text if `form` is `text`, or `auto` on a terminal; JSON otherwise."""
         out = stream or sys.stdout
         self.readable = form == "text" or (form == "auto" and out.isatty())
         self.is_terminal = out.isatty()
@@ -43,10 +43,10 @@ class LogWriter:
         self._lines.put(lines)
 
     def flush(self) -> None:
-        """It is on its way."""
+        """Does nothing: lines are written by the thread."""
 
     def close(self) -> None:
-        """Waits for what is on its way, but not for a reader who stands still."""
+        """Waits for queued lines, `CLOSE_TIMEOUT_S` at most."""
         self._lines.put(None)
         self._thread.join(CLOSE_TIMEOUT_S)
 
@@ -62,20 +62,25 @@ class LogWriter:
             try:
                 piece = piece[os.write(self._descriptor, piece) :]
             except BlockingIOError:
-                # Somebody made it so; here is the time to wait.
+                # The descriptor was made non-blocking by another process; this thread may wait.
                 poll = select.poll()
                 poll.register(self._descriptor, select.POLLOUT)
                 poll.poll()
             except OSError:
-                # A log that is gone or full costs its lines.
+                # A closed pipe or a full disk drops the lines.
                 self.dropped += piece.count(b"\n")
                 return
 
 
 def _atomic(lines: bytes) -> Iterator[bytes]:
-    """Whole lines in pieces that a pipe takes at once: other processes of the node write there too."""
-    at = 0
-    while at < len(lines):
-        end = lines.rfind(b"\n", at, at + select.PIPE_BUF) + 1 or lines.find(b"\n", at) + 1 or len(lines)
-        yield lines[at:end]
-        at = end
+    """Whole lines in pieces of at most PIPE_BUF bytes, which a pipe writes atomically: other processes write there
+    too."""
+    start = 0
+    while start < len(lines):
+        end = (
+            lines.rfind(b"\n", start, start + select.PIPE_BUF) + 1
+            or lines.find(b"\n", start) + 1
+            or len(lines)
+        )
+        yield lines[start:end]
+        start = end

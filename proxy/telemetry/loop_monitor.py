@@ -1,4 +1,4 @@
-"""Notices an event loop that stands still, and says where."""
+"""Detects a blocked event loop and logs where it is blocked."""
 
 import asyncio
 import sys
@@ -15,7 +15,7 @@ _FRAMES = 8
 
 
 class LoopMonitor:
-    """Watches the running loop from a thread, as a context. `stalled` is called once for each time it stood still."""
+    """Monitors the running loop from a thread; a context. `stalled` is called once for each stall."""
 
     def __init__(
         self,
@@ -45,16 +45,19 @@ class LoopMonitor:
         self._timer = self._loop.call_later(BEAT_INTERVAL_S, self._beat)
 
     def _watch(self) -> None:
-        told_s = 0.0
+        reported_s = 0.0
         while not self._ended.wait(BEAT_INTERVAL_S):
             last_s = self._last_s
-            stood_s = self._clock() - last_s - BEAT_INTERVAL_S
-            if stood_s > MIN_STALL_S and told_s != last_s:
-                told_s = last_s
+            stall_s = self._clock() - last_s - BEAT_INTERVAL_S
+            if stall_s > MIN_STALL_S and reported_s != last_s:
+                reported_s = last_s
                 frame = sys._current_frames().get(self._watched)
-                # Places alone: what the variables hold may be secret.
-                places = [f"{at.filename}:{at.lineno} {at.name}" for at in traceback.extract_stack(frame)]
+                # Locations only: variables may hold secrets.
+                locations = [
+                    f"{entry.filename}:{entry.lineno} {entry.name}"
+                    for entry in traceback.extract_stack(frame)
+                ]
                 self._stalled()
                 self._log.warning(
-                    "the event loop stands still", seconds=round(stood_s, 2), at=places[-_FRAMES:]
+                    "the event loop is blocked", seconds=round(stall_s, 2), at=locations[-_FRAMES:]
                 )

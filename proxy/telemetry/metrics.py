@@ -1,4 +1,4 @@
-"""The metrics of one process, but those of requests, which the ledger has."""
+"""The metrics of one process, except those of requests, which `access_log` has."""
 
 import os
 import resource
@@ -20,8 +20,19 @@ _FETCHES = (
     *("source-unavailable", "source-timeout", "overloaded"),
 )
 _TIER_FAULTS = (
-    *("broken", "damaged", "database", "denied", "dropped", "full", "internal", "io", "locked", "orphan"),
-    *("refused", "resting", "timeout", "unavailable"),
+    *(
+        "broken",
+        "circuit-open",
+        "damaged",
+        "database",
+        "denied",
+        "dropped",
+        "full",
+        "internal",
+        "io",
+        "locked",
+    ),
+    *("orphan", "refused", "timeout", "unavailable"),
 )
 
 
@@ -34,7 +45,7 @@ class PrometheusMetrics:
         ProcessCollector(registry=self.registry)
         self.watch(
             "calotype_descriptors_share",
-            "Open files and connections, of as many as a process may have.",
+            "Open file descriptors, as a share of the limit of the process.",
             lambda: {process: _descriptors_share()},
             "process",
         )
@@ -57,18 +68,19 @@ class PrometheusMetrics:
         )
         self._reloads = Counter(
             "calotype_config_reloads",
-            "Times the configuration was read anew, by outcome.",
+            "Reloads of the configuration, by outcome.",
             ["outcome"],
             registry=self.registry,
         )
         for outcome in ("ok", "refused"):
             self._reloads.labels(outcome)
         self._stalls = Counter(
-            "calotype_loop_stalls", "Times the event loop stood still.", registry=self.registry
+            "calotype_loop_stalls", "Times the event loop was blocked.", registry=self.registry
         )
 
     def expect(self, sources: Iterable[str], tiers: Iterable[str]) -> None:
-        """Shows the series of these from the start: an alert sees no increase from nothing."""
+        """Creates the series of these labels at the start, because an alert sees no increase of a series that did
+        not exist."""
         for labels in product(sources, _FETCHES):
             self._fetches.labels(*labels)
         for labels in product(tiers, _TIER_FAULTS):
@@ -79,11 +91,12 @@ class PrometheusMetrics:
     def watch(
         self, name: str, documentation: str, read: Callable[[], Mapping[str, float]], label: str = ""
     ) -> None:
-        """Adds a gauge that is read at scrape time: a value for each value of `label`, or one under the empty text."""
+        """Adds a gauge that is read at scrape time. `read` returns a value for each value of `label`; without a
+        label, one value under the empty string."""
         self.registry.register(_Watched(GaugeMetricFamily, name, documentation, read, label))
 
     def watch_count(self, name: str, documentation: str, read: Callable[[], float]) -> None:
-        """Adds a counter that somebody else keeps."""
+        """Adds a counter whose value `read` returns at scrape time."""
         self.registry.register(_Watched(CounterMetricFamily, name, documentation, lambda: {"": read()}, ""))
 
     def rendered(self, ref: OriginalRef, format: str, timings: Timings) -> None:
@@ -108,7 +121,7 @@ def _descriptors_share() -> float:
     try:
         return len(os.listdir("/proc/self/fd")) / resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     except OSError:
-        return 1.0  # There is not even one left to look with.
+        return 1.0  # No descriptor is free to list them.
 
 
 class _Watched:

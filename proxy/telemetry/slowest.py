@@ -1,4 +1,4 @@
-"""The originals that took longest of late, for whoever wonders where the time goes."""
+"""The originals with the slowest recent renders."""
 
 import heapq
 import time
@@ -14,7 +14,7 @@ WINDOW_S = 3600.0
 
 @dataclass(frozen=True, slots=True, order=True)
 class Slow:
-    """One render and its fetch; `at_s` is when it was done, in seconds of the unix epoch."""
+    """One render and its fetch. `at_s` is its end, in seconds of the Unix epoch."""
 
     seconds: float
     at_s: float
@@ -26,7 +26,7 @@ class Slow:
 
 
 class Slowest:
-    """The slowest of the last hour, each original once."""
+    """The slowest renders of the last hour, one per original."""
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], Slow] = {}
@@ -34,13 +34,13 @@ class Slowest:
     def add(self, ref: OriginalRef, format: str, timings: Timings) -> None:
         seconds = timings.fetch_s + timings.render_s
         name = ref.source, without_secrets(ref.key)
-        known = self._entries.get(name)
-        if known is None or known.seconds <= seconds or known.at_s < time.time() - WINDOW_S:
+        previous = self._entries.get(name)
+        if previous is None or previous.seconds <= seconds or previous.at_s < time.time() - WINDOW_S:
             self._entries[name] = Slow(seconds, time.time(), *name, format, timings.fetch_s, timings.render_s)
         if len(self._entries) > 2 * MAX_ENTRIES:
             self._entries = {(slow.source, slow.original): slow for slow in self.top()}
 
     def top(self) -> list[Slow]:
-        """The slowest first."""
+        """At most `MAX_ENTRIES` renders, the slowest first."""
         since_s = time.time() - WINDOW_S
         return heapq.nlargest(MAX_ENTRIES, (slow for slow in self._entries.values() if slow.at_s >= since_s))

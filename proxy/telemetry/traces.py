@@ -1,7 +1,7 @@
-"""Requests as OpenTelemetry traces, made of what the ledger knows of them when they are over: nothing is measured for
-them, and nothing is done where they are off.
+"""Exports requests as OpenTelemetry traces, built from their access records. Traces add no measurement, and cost
+nothing when disabled.
 
-The trace's id is the request's id, where a trusted hop gave it one.
+The trace id is the request id if a trusted proxy sent one.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,8 @@ _NS = 1_000_000_000
 
 
 class Traces:
-    """Sends a share of all requests to an OTLP/HTTP `endpoint`, from a thread of the SDK's own. Raises ImportError
-    where the SDK is not installed."""
+    """Sends the share `sample` of all requests to an OTLP/HTTP `endpoint`, from a thread of the SDK. `chance`
+    returns numbers from 0 to 1. Raises ImportError if the SDK is not installed."""
 
     def __init__(self, endpoint: str, *, sample: float, version: str, chance: Callable[[], float]) -> None:
         from opentelemetry import trace
@@ -35,7 +35,8 @@ class Traces:
         self._tracer = self._provider.get_tracer("calotype", version)
 
     def export(self, ended_s: float, record: AccessRecord, request_id: str, target: str) -> None:
-        """One request that ended at `ended_s` of the unix epoch; `request_id` is 32 hexadecimal digits or empty."""
+        """Exports a request that ended at `ended_s`, in seconds of the Unix epoch. `request_id` is 32 hexadecimal
+        digits or empty."""
         share = int(request_id[:8], 16) / 2**32 if request_id else self._chance()
         if share >= self._sample:
             return
@@ -64,7 +65,7 @@ class Traces:
         root.end(int(ended_s * _NS))
 
     def _within(self, request_id: str) -> Any:
-        """The context that has a trace begin with this id."""
+        """A context whose trace id is `request_id`; None for a random id."""
         if not request_id or not int(request_id, 16):
             return None
         context = self._api.SpanContext(
@@ -73,5 +74,5 @@ class Traces:
         return self._api.set_span_in_context(self._api.NonRecordingSpan(context))
 
     def close(self) -> None:
-        """Sends what is left, for as long as a request may take."""
+        """Sends the remaining traces."""
         self._provider.shutdown()

@@ -1,1 +1,1 @@
-"""Places where variants are kept; siblings that do not know one another."""
+"""The tiers that store variants. No tier knows another one."""

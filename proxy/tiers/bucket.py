@@ -1,7 +1,7 @@
-"""The processed bucket: the tier that all nodes share. Its objects are plain pictures that a browser or a CDN can be
-sent to; digest and key stand beside them, and are checked on every read.
+"""The bucket tier, which all nodes share. Objects are plain pictures to which clients and CDNs can be redirected.
+Their metadata holds a digest of key and content, which every read checks.
 
-Asked only where a presence flag does not say that it is no use. Its faults are misses.
+Presence flags avoid requests to the store. A failure of the store is a miss.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ WRITERS = 8
 MAX_OBJECT_BYTES = 64 * 2**20
 DIGEST = "calotype-digest"
 ORIGINAL_METADATA = "calotype-original"
-"""Of which original it is, percent-encoded: for whoever tidies up."""
+"""The metadata key for source and key of the original, percent-encoded; `calotype gc` reads it."""
 _MAX_ORIGINAL_CHARS = 1500
 _USAGE_FOLDER = "asked"
 _VERIFIED_ENTRIES = 20_000
@@ -40,7 +40,7 @@ _BY_SUFFIX = {traits.suffix: kind for kind, traits in TRAITS.items() if traits.s
 
 
 class ObjectStoreError(Exception):
-    """The store could not do it; `kind` is the metric's label."""
+    """An operation of the store failed. `kind` is the metric label."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -49,7 +49,7 @@ class ObjectStoreError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """An object as it is stored: its bytes, and what stands beside them."""
+    """An object: its bytes, headers and metadata."""
 
     body: bytes
     content_type: str
@@ -58,7 +58,7 @@ class StoredObject:
 
 
 class Stored(NamedTuple):
-    """An entry of the bucket, and when it was stored, in seconds of the unix epoch."""
+    """An entry of the bucket. `stored_s` is its time in seconds of the Unix epoch."""
 
     key: str
     kind: Format | None
@@ -66,38 +66,39 @@ class Stored(NamedTuple):
 
 
 class ObjectStore(Protocol):
-    """A store of objects by name. Raises StoreFault, in good time: a request waits behind `get`, `metadata` and `signed`."""
+    """A store of objects by name. Methods raise ObjectStoreError within a timeout, because requests wait for `get`,
+    `metadata` and `signed`."""
 
     @property
     def circuit_open(self) -> bool:
-        """Whether it is left alone, having failed again and again."""
+        """Whether the circuit breaker is open."""
         ...
 
     async def get(self, name: str) -> StoredObject | None:
-        """The object, or None where the store itself says that there is none."""
+        """The object; None if the store answers that it does not exist."""
         ...
 
     async def put(self, name: str, stored: StoredObject) -> None: ...
 
     async def metadata(self, name: str) -> Mapping[str, str] | None:
-        """What stands beside the object's bytes; None as with `get`."""
+        """The metadata of the object; None as in `get`."""
         ...
 
     async def delete(self, name: str) -> bool:
-        """Whether it was there, as far as the store tells; it is not any more."""
+        """Deletes the object. Returns whether it existed, as far as the store tells."""
         ...
 
     def names(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
-        """Name and time, in seconds of the unix epoch, of all objects whose names begin so."""
+        """Name and time of all objects whose names start with `prefix`; times in seconds of the Unix epoch."""
         ...
 
     async def signed(self, name: str, seconds: int) -> str:
-        """A URL at which anybody may GET the object for so long."""
+        """A pre-signed URL, valid for `seconds`."""
         ...
 
 
 class NoFlags:
-    """Satisfies Flags where there is no Redis: nothing is known, and nothing is noted."""
+    """Satisfies PresenceFlags without Redis: every presence is unknown."""
 
     async def presence(self, key: str) -> Presence:
         return Presence.UNKNOWN
@@ -117,8 +118,8 @@ def _original_metadata(variant: Variant) -> dict[str, str]:
 
 
 class BucketTier:
-    """Satisfies Tier and Redirects. `public_url` is where the bucket's objects can be fetched by anybody, with no
-    slash at its end; without one, URLs are signed. `chance` gives numbers from 0 to 1."""
+    """Satisfies Tier, Redirects and UsageStore. `public_url` is the public base URL of the objects, without a
+    trailing slash; without one, URLs are signed. `chance` returns numbers from 0 to 1."""
 
     name = "bucket"
     writers = WRITERS
@@ -146,7 +147,7 @@ class BucketTier:
 
     @property
     def circuit_open(self) -> bool:
-        """Whether the store is left alone, having failed again and again."""
+        """Whether the circuit breaker of the store is open."""
         return self._objects.circuit_open
 
     def object_name(self, key: str, kind: Format | None) -> str:
@@ -213,7 +214,7 @@ class BucketTier:
                 await self._objects.put(self.object_name(key, variant.kind), stored)
             except ObjectStoreError as fault:
                 self._metrics.tier_failed(self.name, fault.kind)
-                # Others wait for this object: they need not wait for a store that is out of order.
+                # Other nodes wait for this object; release the lease, so that they do not wait for a failing store.
                 await self._flags.release(key)
                 if trial < MAX_ATTEMPTS - 1:
                     await asyncio.sleep(RETRY_PAUSE_S * 2**trial * (0.5 + self._chance()))
@@ -224,7 +225,8 @@ class BucketTier:
         return False
 
     async def location(self, key: str, kind: Format, *, until_s: float) -> str:
-        """A URL of the variant where its flag says that it is there, and the store has said so within the minute."""
+        """A URL of the variant if its flag says present and the store has confirmed that within `VERIFY_TTL_S`;
+        empty otherwise."""
         if await self._flags.presence(key) is not Presence.PRESENT:
             return ""
         name = self.object_name(key, kind)
@@ -240,8 +242,8 @@ class BucketTier:
             return ""
 
     async def _signed(self, name: str, until_s: float) -> str:
-        """The same URL for half of its life: a browser takes another for another picture, and fetches it anew. Empty
-        where no time is left."""
+        """A signed URL, reused for half of its lifetime, because browsers cache by URL. Empty if `until_s` has
+        passed."""
         now_s = self._clock()
         lookup = name, until_s if until_s < now_s + SIGNED_URL_TTL_S else math.inf
         url, until_half_s = self._urls.get(lookup, ("", 0.0))
@@ -254,7 +256,7 @@ class BucketTier:
         return url
 
     async def _verified(self, key: str, name: str) -> bool:
-        """Flags lie now and then, and a client sent astray cannot come back."""
+        """Whether the object exists. A flag may be wrong, and a redirected client cannot return."""
         if self._verified_until_s.get(key, 0.0) > self._clock():
             return True
         if DIGEST not in (await self._objects.metadata(name) or ()):
@@ -263,7 +265,7 @@ class BucketTier:
         return True
 
     async def stored(self) -> AsyncIterator[Stored]:
-        """All variants and facts that are there. Raises StoreFault."""
+        """All stored variants and facts. Raises ObjectStoreError."""
         folder = f"{self._prefix}/" if self._prefix else ""
         async for name, stored_s in self._objects.names(folder):
             if match := _OBJECT.fullmatch(name.removeprefix(folder)):
@@ -272,13 +274,13 @@ class BucketTier:
                     yield Stored(match[2], kind, stored_s)
 
     async def original_of(self, key: str, kind: Format | None) -> OriginalRef | None:
-        """Of which original it is; None where that does not stand beside it. Raises StoreFault."""
+        """The original of an entry; None if its metadata has none. Raises ObjectStoreError."""
         metadata = await self._objects.metadata(self.object_name(key, kind))
         source, mark, original = unquote((metadata or {}).get(ORIGINAL_METADATA, "")).partition(":")
         return OriginalRef(source, original) if mark else None
 
     async def write(self, name: str, body: bytes) -> None:
-        """Satisfies Notes, with the rest."""
+        """Stores a usage record. A failure is counted."""
         note = StoredObject(body=body, content_type="application/octet-stream", cache_control="", metadata={})
         try:
             await self._objects.put(self._usage_name(name), note)
@@ -298,7 +300,7 @@ class BucketTier:
         return f"{self._prefix}/{_USAGE_FOLDER}/{name}" if self._prefix else f"{_USAGE_FOLDER}/{name}"
 
     def usage(self) -> None:
-        """Nobody knows what other nodes put there."""
+        """None: the size is unknown, because other nodes store here too."""
 
     async def close(self) -> None:
-        """Store and flags are closed by whoever opened them."""
+        """The caller closes store and flags."""

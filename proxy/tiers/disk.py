@@ -1,8 +1,8 @@
-"""The disk tier: variants as sealed files under one directory, over diskcache.
+"""The disk tier: variants as sealed files below one directory, managed by diskcache.
 
-All file and database work happens on its own threads: several that read, one that writes, so that the size limit
-holds and no transaction waits for another, and one that sweeps. Whatever the directory holds, the worst answer is
-a miss; while it cannot be used at all, everything is.
+File and database work happens on threads of the tier: several readers; one writer, so that the size limit holds and
+no transaction waits for another; one sweeper. Damage in the directory causes at most a miss; while the directory is
+unusable, every lookup is a miss.
 """
 
 import asyncio
@@ -38,10 +38,11 @@ T = TypeVar("T")
 
 
 class DiskTier:
-    """Satisfies Tier. At most `max_bytes` on disk, its database included; one entry at most a sixteenth of it.
+    """Satisfies Tier. Uses at most `max_bytes` on disk, including the database; an entry has at most a sixteenth of
+    it.
 
-    Raises OSError where the directory cannot be used by this user. A damaged database is set aside as
-    `<directory>.damaged`, in place of the one before; a file system that is full is waited for.
+    Raises OSError if this user cannot use the directory. A damaged database is renamed to `<directory>.damaged`,
+    which replaces an earlier one. While the file system is full, writes are suspended.
     """
 
     name = "disk"
@@ -96,10 +97,10 @@ class DiskTier:
     async def close(self) -> None:
         self._closing = True
         await asyncio.to_thread(self._close)
-        self._leave(None)  # This thread opened the cache.
+        self._leave(None)  # This thread opened the cache and has a connection.
 
     def _close(self) -> None:
-        """Ends the threads, each with its own connection to the database closed."""
+        """Ends the threads after each has closed its database connection."""
         together = threading.Barrier(_READERS)
         for threads, count in ((self._sweeper, 1), (self._readers, _READERS), (self._writer, 1)):
             for _ in range(count):
@@ -110,12 +111,12 @@ class DiskTier:
         if self._cache is not None:
             self._cache.close()
         if together is not None:
-            # Waiting for the others keeps one thread from taking two of these.
+            # The barrier prevents that one thread runs two of these.
             with suppress(threading.BrokenBarrierError):
                 together.wait(timeout=1)
 
     def _guarded(self, work: Callable[[diskcache.Cache, T], object], subject: T) -> object:
-        """`work`, with every fault of disk and database counted, answered with None, and mended if it can be."""
+        """Runs `work`. Counts an error of disk or database, repairs it if possible, and returns None."""
         cache = self._cache
         if cache is None:
             if time.monotonic() < self._suspended_until_s:
@@ -134,7 +135,7 @@ class DiskTier:
             if fault.errno in _FULL:
                 self._make_room(cache)
         except Exception:
-            # A row can hold anything: diskcache was not written for hostile ones.
+            # A damaged row can raise anything in diskcache.
             self._metrics.tier_failed(self.name, "damaged")
         return None
 
@@ -146,7 +147,7 @@ class DiskTier:
         elif kind == "database":
             with self._open_lock, suppress(OSError):
                 if self._cache is cache:
-                    # Other threads may still hold the broken files open: they go with their directory.
+                    # Other threads may hold the damaged files open, which move with their directory.
                     self._cache = None
                     self._set_aside()
             with suppress(OSError):
@@ -172,7 +173,7 @@ class DiskTier:
         return True if cache.delete(key) else None
 
     def _drop_row(self, cache: diskcache.Cache, row: tuple[str, str]) -> bool | None:
-        """Drops a row of that file and key, unless the key was stored anew meanwhile."""
+        """Drops the row of that file and key, unless the key has a new file."""
         filename, key = row
         return self._drop(cache, key) if filename_of(cache, key) == filename else None
 
@@ -191,7 +192,7 @@ class DiskTier:
             disk.undo()
             raise
         except Exception as fault:
-            # What is in the way of one will be in the way of the next.
+            # Any other error would affect the next write as well.
             disk.undo()
             raise sqlite3.DatabaseError(str(fault)) from None
         if cache.volume() > self._size_limit:
@@ -200,7 +201,7 @@ class DiskTier:
         return True
 
     def _make_room(self, cache: diskcache.Cache) -> None:
-        """The file system is full: give up a sixteenth of what we hold, and write nothing for a while."""
+        """Evicts a sixteenth of the tier because the file system is full, and suspends writes for `RETRY_PAUSE_S`."""
         self._suspended_until_s = time.monotonic() + RETRY_PAUSE_S
         with suppress(Exception):
             whole, cache.size_limit = self._size_limit, cache.volume() * (_SHARES - 1) // _SHARES
@@ -214,9 +215,8 @@ class DiskTier:
         self._usage = (cache.volume(), len(cache))
 
     def _sweep(self, cache: diskcache.Cache, before_s: float) -> None:
-        """Removes files without a row, left by a killed process, and rows without a file.
-
-        Only files from before `before_s` count, in wall seconds: a younger one may still get its row.
+        """Removes files without a row, left by a killed process, and rows without a file. Only files older than
+        `before_s`, in seconds of the Unix epoch, count, because a newer one may still get its row.
         """
         known = rows(cache)
         for folder, _, names in os.walk(self._directory):
@@ -236,7 +236,8 @@ class DiskTier:
                 self._writer.submit(self._guarded, self._drop_row, (filename, key))
 
     def _open(self) -> None:
-        """Opens the cache, or leaves it closed for a while; raises OSError where this user may not use it."""
+        """Opens the cache, or leaves it closed for `RETRY_PAUSE_S`. Raises OSError if this user may not use the
+        directory."""
         with self._open_lock:
             if self._cache is not None:
                 return
@@ -269,7 +270,7 @@ class DiskTier:
         except (sqlite3.Error, OSError):
             raise
         except Exception as fault:
-            # diskcache takes what it reads for what it has written.
+            # diskcache does not validate what it reads.
             raise sqlite3.DatabaseError(str(fault)) from None
 
     def _set_aside(self) -> None:
@@ -280,7 +281,7 @@ class DiskTier:
 
 
 def _kind(fault: sqlite3.DatabaseError) -> str:
-    """`full` and `locked` pass by themselves; `database` will not."""
+    """The metric label. `full` and `locked` are temporary; `database` is damage."""
     name = getattr(fault, "sqlite_errorname", "")
     if name.startswith("SQLITE_FULL"):
         return "full"

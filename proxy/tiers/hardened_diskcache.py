@@ -1,7 +1,7 @@
-"""diskcache's Disk with everything taken out that trusts the directory it reads.
+"""A Disk for diskcache that does not trust its directory.
 
-diskcache 5.6.3 unpickles what a row tells it to (CVE-2025-69872) and joins file names it finds there. Ours stores
-bytes in files of its own naming, and refuses every other row.
+diskcache 5.6.3 unpickles values as a row tells it to (CVE-2025-69872), and uses file names from rows unchecked. This
+class stores bytes in files of its own naming scheme, and rejects every other row.
 """
 
 import os
@@ -20,7 +20,7 @@ from proxy.local.files import open_regular
 _FILENAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val", re.ASCII)
 
 LOCK_TIMEOUT_S = 0.25
-"""How long a thread waits for another one's lock of the database."""
+"""How long a thread waits for a lock of the database."""
 
 _DISTRUST_SETTINGS = (
     "DELETE FROM Settings WHERE key IS NULL OR key NOT IN ('count', 'size', 'hits', 'misses')"
@@ -36,12 +36,12 @@ _RECOUNT = (
 
 
 class BytesDisk(diskcache.Disk):  # type: ignore[misc] # diskcache has no types
-    """Keys are str, values are bytes, one file each. Used from one writing thread and many reading ones."""
+    """Keys are str; values are bytes, each in a file. For one writing and many reading threads."""
 
     written: str | None = None
-    """The file of the last `store`, for whoever must undo it when its row could not be written."""
+    """The file of the last `store`, for `undo`."""
     max_bytes = 0
-    """The size of the largest file that is read."""
+    """Larger files are not read."""
 
     def put(self, key: Any) -> tuple[str, bool]:
         if not isinstance(key, str):
@@ -73,7 +73,7 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc] # diskcache has no types
             return file.read()
 
     def undo(self) -> None:
-        """Removes the file of the last `store`."""
+        """Removes the file of the last `store`, whose row could not be written."""
         if self.written is not None:
             self.remove(self.written)
 
@@ -83,15 +83,15 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc] # diskcache has no types
 
 
 def open_cache(directory: Path, *, size_limit: int, max_entry_bytes: int) -> diskcache.Cache:
-    """The cache in `directory`, made if missing, private to this user; raises sqlite3.Error or OSError.
+    """Opens the cache in `directory`, created if missing, private to this user. Raises sqlite3.Error or OSError.
 
-    What the database says of itself is not believed: alien settings and rows go, the sums are made anew. Its schema is
-    that of the first opening, or this raises: one changed letter of it can make another type of each key.
+    Unknown settings and invalid rows are deleted, and the sums are recomputed. The schema must be that of the first
+    opening, because one changed letter can change the type of the keys.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory.chmod(0o700)
     with closing(sqlite3.connect(directory / DBNAME, timeout=1, isolation_level=None)) as database:
-        # diskcache would wait a minute for a lock, on whatever thread it is opened.
+        # diskcache itself would wait a minute for a lock.
         database.execute("BEGIN IMMEDIATE")
         with suppress(sqlite3.OperationalError):  # A new database has no tables yet.
             database.execute(_DISTRUST_SETTINGS)
@@ -105,7 +105,7 @@ def open_cache(directory: Path, *, size_limit: int, max_entry_bytes: int) -> dis
         eviction_policy="least-recently-stored",
         statistics=0,
         tag_index=0,
-        sqlite_mmap_size=0,  # A mapped database that is cut under us would end the process with SIGBUS.
+        sqlite_mmap_size=0,  # A truncated mapped database would kill the process with SIGBUS.
         sqlite_wal_autocheckpoint=64,
         sqlite_journal_size_limit=2**20,
     )
@@ -122,7 +122,7 @@ def open_cache(directory: Path, *, size_limit: int, max_entry_bytes: int) -> dis
 
 def _check_schema(cache: diskcache.Cache) -> None:
     schema = "\n".join(sql for (sql,) in cache._sql("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"))
-    # Half of what fits, which is signed; 0 is a new database's.
+    # 31 bits, because user_version is signed; 0 is a new database.
     check = zlib.crc32(schema.encode()) >> 1 or 1
     ((known,),) = cache._sql("PRAGMA user_version")
     if not known:
@@ -132,12 +132,12 @@ def _check_schema(cache: diskcache.Cache) -> None:
 
 
 def filename_of(cache: diskcache.Cache, key: str) -> str | None:
-    """The file name in the row of `key`."""
+    """The file name in the row of `key`; None without a row."""
     return next(
         (filename for (filename,) in cache._sql("SELECT filename FROM Cache WHERE key = ?", (key,))), None
     )
 
 
 def rows(cache: diskcache.Cache) -> dict[str, str]:
-    """File name to key, of every row."""
+    """The key of each file name in the database."""
     return dict(cache._sql("SELECT filename, key FROM Cache"))

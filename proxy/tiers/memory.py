@@ -1,15 +1,15 @@
-"""The memory tier: least recently used by bytes, in this process, event loop only."""
+"""The memory tier: an LRU cache in this process, limited in bytes. Event loop only."""
 
 from cachetools import LRUCache
 
 from proxy.core.cache.delivery import Variant
 
 ENTRY_OVERHEAD_BYTES = 512
-"""What an entry costs beside its body: key, value object, and the cache's own links."""
+"""The memory of an entry besides its body: key, value object, links of the cache."""
 
 
 class MemoryTier:
-    """Satisfies InstantTier. An entry above `max_entry_bytes`, or a sixteenth of the tier, is left to the disk."""
+    """Satisfies InstantTier. Does not store an entry above `max_entry_bytes` or a sixteenth of `max_bytes`."""
 
     name = "memory"
 

@@ -1,4 +1,4 @@
-"""Two stores for the processed bucket: a bucket of S3, and a directory that the nodes share."""
+"""The two object stores of the bucket tier: an S3 bucket, and a directory that the nodes share."""
 
 import asyncio
 import os
@@ -32,14 +32,14 @@ T = TypeVar("T")
 
 
 class S3ObjectStore:
-    """Satisfies Objects; `bucket` is closed by whoever opened it."""
+    """Satisfies ObjectStore. The caller closes `bucket`."""
 
     def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket
 
     @property
     def circuit_open(self) -> bool:
-        """Whether the bucket is left alone."""
+        """Whether the circuit breaker of the bucket is open."""
         return self._bucket.circuit_open
 
     async def get(self, name: str) -> StoredObject | None:
@@ -73,7 +73,7 @@ class S3ObjectStore:
         return None
 
     async def delete(self, name: str) -> bool:
-        # S3 answers alike whether there was one or not; who deletes here has it on an index.
+        # S3 answers the same whether the object existed or not; deleted names come from an index.
         with _faults():
             await self._bucket.delete(name, within_s=STORE_TIMEOUT_S)
         return True
@@ -98,10 +98,10 @@ def _faults() -> Iterator[None]:
 
 
 class DirectoryObjectStore:
-    """Satisfies Objects: a file an object, and a file beside it for what a bucket keeps as metadata.
+    """Satisfies ObjectStore: a file for each object, and a `.json` file beside it for the metadata.
 
-    The file beside is written first: a process that is killed in between leaves a miss, or an older object whose
-    digest no longer fits. Nothing is signed here.
+    The metadata file is written first: a process that is killed in between leaves a miss, or an older object whose
+    digest does not match. URLs cannot be signed.
     """
 
     def __init__(self, root: Path, clock: Clock) -> None:
@@ -114,7 +114,7 @@ class DirectoryObjectStore:
 
     @property
     def circuit_open(self) -> bool:
-        """Whether it is left alone, having hung again and again."""
+        """Whether the circuit breaker is open, after repeated timeouts."""
         return self._breaker.open
 
     async def get(self, name: str) -> StoredObject | None:
@@ -138,9 +138,9 @@ class DirectoryObjectStore:
         raise ObjectStoreError("unsigned")
 
     async def _off_loop(self, work: Callable[[], T], within_s: float) -> T:
-        """`work` on a thread: a file system of the network may hang, and hold the thread."""
+        """Runs `work` on a thread, because a network file system may hang."""
         if not self._breaker.admits(self._clock()):
-            raise ObjectStoreError("resting")
+            raise ObjectStoreError("circuit-open")
         try:
             async with asyncio.timeout(within_s):
                 done = await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -181,7 +181,7 @@ class DirectoryObjectStore:
             for name in sorted(names):
                 path = Path(folder, name)
                 shown = path.relative_to(self._root).as_posix()
-                # What lies beside an object bears its name, and more.
+                # A metadata file has the name of its object and a second suffix.
                 if shown.startswith(prefix) and not (
                     path.suffix == _METADATA_SUFFIX and path.with_suffix("").suffix
                 ):
@@ -190,7 +190,7 @@ class DirectoryObjectStore:
         return listed
 
     def _delete(self, name: str) -> bool:
-        """The picture first: what is left without it is a miss."""
+        """Deletes the picture first: metadata without a picture is a miss."""
         path = self._root / name
         was_there = path.exists()
         for part in (path, Path(f"{path}{_METADATA_SUFFIX}")):
@@ -198,7 +198,7 @@ class DirectoryObjectStore:
         return was_there
 
     def _write(self, path: Path, content: bytes) -> None:
-        """All of it under its name, or nothing."""
+        """Writes the whole file under its name, or nothing."""
         descriptor, part = tempfile.mkstemp(dir=self._parts)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -211,7 +211,7 @@ class DirectoryObjectStore:
             raise
 
     def _sweep(self, before_s: float) -> None:
-        """Removes what killed processes left half written; what is young may be another node's."""
+        """Removes partial files of killed processes. A recent one may belong to a running node."""
         with suppress(OSError):
             for part in self._parts.iterdir():
                 if part.stat().st_mtime < before_s:
@@ -219,8 +219,8 @@ class DirectoryObjectStore:
 
 
 def _metadata(metadata: bytes) -> dict[str, str]:
-    """What stands beside an object; nothing where that is not what we have written."""
-    # msgspec has no error of its own for bytes that are not UTF-8.
+    """The metadata of an object; empty if the file is damaged."""
+    # For bytes that are not UTF-8 msgspec raises UnicodeDecodeError.
     with suppress(msgspec.MsgspecError, UnicodeDecodeError):
         return msgspec.json.decode(metadata, type=dict[str, str])
     return {}

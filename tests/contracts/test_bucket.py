@@ -194,7 +194,7 @@ async def test_a_directory_that_hangs_is_given_up(tmp_path: Path, monkeypatch: p
     for _ in range(8):
         assert await hanging.lookup(KEY, Format.WEBP) is None
     goes_on.set()
-    assert metrics.counts == {"bucket timeout": 5, "bucket resting": 3}
+    assert metrics.counts == {"bucket timeout": 5, "bucket circuit-open": 3}
 
 
 async def test_a_store_that_hangs_is_given_up(moto: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +210,7 @@ async def test_a_store_that_hangs_is_given_up(moto: Store, monkeypatch: pytest.M
             hanging = tier(S3ObjectStore(s3), FakePresenceFlags(), metrics)
             for _ in range(8):
                 assert await hanging.lookup(KEY, Format.WEBP) is None
-    assert metrics.counts == {"bucket timeout": 5, "bucket resting": 3}
+    assert metrics.counts == {"bucket timeout": 5, "bucket circuit-open": 3}
 
 
 async def test_a_put_is_tried_three_times_and_its_turn_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -331,19 +331,21 @@ async def test_a_coding_that_was_not_asked_for_is_named(
     async with speaking(raw(b"Content-Encoding: " + coding + b"\r\n")) as host:
         with pytest.raises(SourceUnavailable) as caught:
             await content(house, f"http://{host}/a.jpg", await house.make(host))
-    assert caught.value.detail.endswith(f": it encodes its answer {named} though it was asked not to")
+    assert caught.value.detail.endswith(
+        f": its response has a content coding {named}, although the request excludes that"
+    )
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (b"", "it closed the connection before it answered"),
-        (b"SSH-2.0-OpenSSH_9\r\n\r\n", "its answer is not HTTP that can be understood"),
-        (CLOSED + b"Content-Length: 99\r\n\r\nshort", "its answer broke off before the end"),
-        (CLOSED + b"Transfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n", "its answer broke off before the end"),
+        (b"", "it closed the connection before a response"),
+        (b"SSH-2.0-OpenSSH_9\r\n\r\n", "its response is not valid HTTP"),
+        (CLOSED + b"Content-Length: 99\r\n\r\nshort", "its response was cut short"),
+        (CLOSED + b"Transfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n", "its response was cut short"),
         (raw(b"").replace(b"200 OK", b"503 No"), "it answers 503"),
         (raw(b"").replace(b"200 OK", b"418 Tea"), "it answers 418"),
-        (raw(b"").replace(b"200 OK", b"302 Go"), "it redirects without saying where"),
+        (raw(b"").replace(b"200 OK", b"302 Go"), "it redirects without a Location header"),
         (raw(b"Location: /a.jpg\r\n").replace(b"200 OK", b"302 Go"), "it redirects more than 3 times"),
     ],
 )  # fmt: skip
@@ -368,7 +370,9 @@ async def test_a_transfer_coding_that_changes_the_bytes_is_named(
     async with speaking(answer) as host:
         with pytest.raises(SourceUnavailable) as caught:
             await content(house, f"http://{host}/a.jpg", await house.make(host))
-    assert caught.value.detail.endswith(f": it encodes its answer {named} though it was asked not to")
+    assert caught.value.detail.endswith(
+        f": its response has a content coding {named}, although the request excludes that"
+    )
 
 
 @pytest.mark.parametrize("codings", [b"xchunked", b"not-chunked", b"identity", b"x-chunked;a=chunked"])
@@ -385,11 +389,11 @@ async def test_a_body_whose_last_transfer_coding_is_not_chunked_ends_with_the_co
 @pytest.mark.parametrize(
     ("answer", "reason", "tries"),
     [
-        (CLOSED + b"Content-Length: 99\r\n\r\nshort", "its answer broke off before the end", 2),
-        (CLOSED + b"Transfer-Encoding: chunked\r\n\r\n5\r\nsh", "its answer broke off before the end", 2),
-        (raw(b"Location: /a\0\r\n").replace(b"200 OK", b"302 Go"), "its answer is not HTTP that can be understood", 2),
-        (raw(b"Location: /" + b"a" * 9000 + b"\r\n").replace(b"200 OK", b"302 Go"), "its answer is not HTTP that can be understood", 2),
-        (raw(b"Content-Length: 1\r\n"), "its answer is not HTTP that can be understood", 2),
+        (CLOSED + b"Content-Length: 99\r\n\r\nshort", "its response was cut short", 2),
+        (CLOSED + b"Transfer-Encoding: chunked\r\n\r\n5\r\nsh", "its response was cut short", 2),
+        (raw(b"Location: /a\0\r\n").replace(b"200 OK", b"302 Go"), "its response is not valid HTTP", 2),
+        (raw(b"Location: /" + b"a" * 9000 + b"\r\n").replace(b"200 OK", b"302 Go"), "its response is not valid HTTP", 2),
+        (raw(b"Content-Length: 1\r\n"), "its response is not valid HTTP", 2),
         (raw(b"").replace(b"200 OK", b"429 No"), "it answers 429", 1),
         (raw(b"").replace(b"200 OK", b"418 Tea"), "it answers 418", 1),
         (raw(b"Location: /\xff%\r\n").replace(b"200 OK", b"302 Go"), "it redirects more than 3 times", 4),
@@ -425,7 +429,7 @@ async def test_a_broken_original_is_none_of_its_neighbours(
 
 
 @pytest.mark.parametrize("later", [b"", b"Retry-After: 5\r\n"])
-async def test_a_call_is_repeated_once_at_most_and_a_resting_host_keeps_its_reason(
+async def test_a_call_is_repeated_once_at_most_and_an_open_circuit_keeps_its_reason(
     house: SimpleNamespace, later: bytes
 ) -> None:
     fails = False
@@ -449,7 +453,7 @@ async def test_a_call_is_repeated_once_at_most_and_a_resting_host_keeps_its_reas
     failed = -(-guard.MAX_FAILURES // tries)
     assert details[:failed] == ["the source did not give the original: it answers 503"] * failed
     assert set(details[failed:]) == {
-        "the source is out of order: it failed again and again (it answers 503) and is left alone for a moment"
+        "the source is unavailable: it failed repeatedly (it answers 503), and is not asked for a moment"
     }
 
 
@@ -466,10 +470,12 @@ async def test_where_nothing_answers_the_reason_is_told_without_the_address(
         with pytest.raises(SourceUnavailable) as caught:
             await content(house, url, source)
         assert caught.value.detail == f"the source did not give the original: {reason}"
-    with pytest.raises(SourceNotAllowed, match="fetch from: its address is not public"):
+    with pytest.raises(SourceNotAllowed, match="from this address: its address is not public"):
         await content(house, house.url, await house.make(house.host, allow_private=False))
     house.answer = status(302, Location="http://elsewhere.example/")
-    with pytest.raises(SourceNotAllowed, match="fetch from: it redirects to a place that is not allowed"):
+    with pytest.raises(
+        SourceNotAllowed, match="from this address: it redirects to an address that is not allowed"
+    ):
         await content(house)
     house.answer = status(403)
     with pytest.raises(OriginalNotFound, match="that the node may read: it answers 403"):

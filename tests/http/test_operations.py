@@ -286,7 +286,7 @@ async def test_a_web_server_takes_no_uploads(tmp_path: Path) -> None:
     async with running(tmp_path, sources=sources) as node:
         api = await Api.of(node)
         status, told = await api.call("POST", "/v1/originals?name=a.jpg", pictures.photo_as("jpeg"))
-        assert (status, "nothing can be uploaded" in told["detail"]) == (405, True)
+        assert (status, "accepts no uploads" in told["detail"]) == (405, True)
 
 
 async def test_a_client_that_vanishes_leaves_nothing(api: Api) -> None:

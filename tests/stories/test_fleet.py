@@ -459,7 +459,7 @@ async def test_a_bucket_that_hangs_is_done_without(place: Place) -> None:
         place.between.hang()
         answers = await get_all([f"{node.url}/w_{width},f_auto/a.jpg" for width in range(20, 60)], at_once=4)
         assert {answer.status for answer in answers} == {200}
-        assert node.metric("calotype_tier_errors_total", tier="bucket", kind="resting") > 0
+        assert node.metric("calotype_tier_errors_total", tier="bucket", kind="circuit-open") > 0
         place.between.up()
 
 

@@ -654,7 +654,7 @@ async def test_what_nginx_says_itself_varies_as_the_nodes_answers_do(house: Hous
 
 def test_the_largest_original_finds_room_in_front() -> None:
     """Else a slow reader has nginx stop reading for so long that the node breaks off."""
-    found = re.search(r"proxy_max_temp_file_size ([0-9]+)m;", (NGINX / "parts/hop.conf").read_text())
+    found = re.search(r"proxy_max_temp_file_size ([0-9]+)m;", (NGINX / "parts/proxy_pass.conf").read_text())
     assert found is not None
     assert int(found[1]) * 2**20 >= Settings().limits.original_max_bytes
 
@@ -793,7 +793,7 @@ async def test_a_range_is_judged_by_the_node_alone(house: House, asked: str) -> 
 
 
 def test_every_age_that_a_copy_can_have_is_told_at_every_second() -> None:
-    text = (NGINX / "parts/requests.conf").read_text()
+    text = (NGINX / "parts/request_variables.conf").read_text()
     rows = re.findall(r'^    "~(\^HIT .*)" ([0-9]);$', text, re.MULTILINE)
     for now_s in range(1_800_000_000, 1_800_000_060):
         for age_s in range(-2, 8):

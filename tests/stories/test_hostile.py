@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import hostile
 from benchmarks.hostile import Tally
-from benchmarks.judge import Node, Rules, Watch, running
+from benchmarks.hostile_checks import Node, Rules, Watch, running
 from tests.support import bombs
 
 SEED, MUTANTS = hostile.SEED, 300

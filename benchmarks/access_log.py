@@ -1,6 +1,7 @@
-"""What metrics and the log cost a memory hit: a node as it is, its log in a file, against one whose ledger takes nothing.
+"""The cost of metrics and access log for a memory hit: a node that logs to a file, against one whose access log does
+nothing.
 
-`python -m benchmarks.ledger`; rounds alternate, the median of the ratios is the figure. Needs wrk.
+`python -m benchmarks.access_log`. Rounds alternate; the figure is the median of the ratios. Needs wrk.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from benchmarks.common import ROOT, free_port, photograph, spread, wrk
 
 ROUNDS = 10
 SERVE = "from proxy.cli.commands import main; main()"
-OFF = "from proxy.telemetry.access_log import RequestLedger; RequestLedger.enter = lambda self, visit: None; "
+OFF = "from proxy.telemetry.access_log import AccessLog; AccessLog.record = lambda self, record: None; "
 
 
 @contextlib.contextmanager

@@ -1,8 +1,9 @@
-"""A thousand connections that take their time, before nginx and before the bare node, and what a healthy client notices.
+"""A thousand slow connections to nginx and to the bare node, and their effect on a healthy client.
 
-`python -m benchmarks.slow [seconds of siege]`. Whoever is cut off comes back at once, so the pressure stays. The healthy
-client asks for one picture on time, whether or not earlier answers came; its times count from when it should have asked.
-Everything but 200 with the right bytes is a failure, and any failure fails the benchmark. nginx and openssl are needed.
+`python -m benchmarks.slow_clients [seconds of siege]`. A closed slow connection is opened again at once. The healthy
+client sends requests on time, whether or not earlier ones were answered; times count from the planned time of a
+request. Any response but a 200 with the right bytes is a failure, and any failure fails the benchmark. Needs nginx
+and openssl.
 """
 
 import asyncio
@@ -35,40 +36,40 @@ GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 MODES = ("header", "body", "read", "ranges")
 
 
-def asked(target: str, *more: str, method: str = "GET") -> bytes:
+def request_bytes(target: str, *more: str, method: str = "GET") -> bytes:
     return "\r\n".join((f"{method} {target} HTTP/1.1", "Host: x", *more, "", "")).encode()
 
 
-RANGES = asked(HOT, "Range: bytes=" + ",".join(f"{at}-{at}" for at in range(CROWD)))
+RANGES = request_bytes(HOT, "Range: bytes=" + ",".join(f"{at}-{at}" for at in range(CROWD)))
 OPENING = {
-    "header": (asked(HOT)[:-2] + b"X-Slow: ",) * 2,
-    "body": tuple(asked(HOT, "Content-Length: 100000", method=method) for method in ("GET", "POST")),
-    "read": (asked(LARGE),) * 2,
+    "header": (request_bytes(HOT)[:-2] + b"X-Slow: ",) * 2,
+    "body": tuple(request_bytes(HOT, "Content-Length: 100000", method=method) for method in ("GET", "POST")),
+    "read": (request_bytes(LARGE),) * 2,
     "ranges": (RANGES,) * 2,
 }
 
 
 class Siege(NamedTuple):
-    """What became of the attackers."""
+    """The results of the slow connections."""
 
     most: int
-    """Connected at once."""
+    """Connected at the same time."""
     left: int
-    """Of those that came first, how many were never cut off."""
+    """How many of the first connections were never closed."""
     cut: int
     answers: Counter[str]
-    """The status that each connection was first given."""
+    """The first status of each connection."""
 
 
 class Crowd:
-    """CROWD sockets of one mode; `step` is a second of each."""
+    """CROWD sockets of one mode. `step` runs one second of each."""
 
     def __init__(self, mode: str, port: int, addresses: int) -> None:
         self._mode, self._port, self._addresses = mode, port, addresses
         self._poll = select.poll()
         self._first: set[int] = set()
         self._numbers: dict[int, int] = {}
-        self._told: set[int] = set()
+        self._counted: set[int] = set()
         self.sockets: dict[int, socket.socket] = {}
         self.cut = 0
         self.answers: Counter[str] = Counter()
@@ -102,44 +103,44 @@ class Crowd:
             self._first.add(made.fileno())
 
     def step(self) -> None:
-        self._hear()
+        self._read_statuses()
         for descriptor, _ in self._poll.poll(0):
             self._drop(descriptor)
-        for descriptor, one in self.sockets.items():
+        for descriptor, sock in self.sockets.items():
             with contextlib.suppress(OSError):
                 if self._mode in ("header", "body"):
-                    one.send(b"x")
+                    sock.send(b"x")
                 elif self._mode == "ranges":
-                    while one.recv(65536):
+                    while sock.recv(65536):
                         pass
             if self._mode == "ranges" and self._numbers[descriptor] % 2 == int(time.monotonic()) % 2:
                 with contextlib.suppress(OSError):
-                    one.send(RANGES)
+                    sock.send(RANGES)
 
-    def _hear(self) -> None:
-        """The status each was given, which is left where it is."""
-        for descriptor, one in self.sockets.items():
-            if descriptor not in self._told:
+    def _read_statuses(self) -> None:
+        """Reads the status of each connection without consuming it."""
+        for descriptor, sock in self.sockets.items():
+            if descriptor not in self._counted:
                 with contextlib.suppress(OSError):
-                    if said := one.recv(12, socket.MSG_PEEK):
-                        self._told.add(descriptor)
-                        self.answers[said[9:12].decode("latin-1")] += 1
+                    if received := sock.recv(12, socket.MSG_PEEK):
+                        self._counted.add(descriptor)
+                        self.answers[received[9:12].decode("latin-1")] += 1
 
     def _drop(self, descriptor: int) -> None:
         self._poll.unregister(descriptor)
         self.sockets.pop(descriptor).close()
         self._numbers.pop(descriptor)
         self._first.discard(descriptor)
-        self._told.discard(descriptor)
+        self._counted.discard(descriptor)
         self.cut += 1
 
     def close(self) -> None:
-        for one in self.sockets.values():
-            one.close()
+        for sock in self.sockets.values():
+            sock.close()
 
 
 def besiege(mode: str, port: int, addresses: int, seconds: float, report: Connection) -> None:
-    """A process of its own, so that what it does is not in the healthy client's times."""
+    """Runs in a process of its own, so that it does not affect the times of the healthy client."""
     crowd = Crowd(mode, port, addresses)
     began = time.monotonic()
     crowd.fill(first=True)
@@ -156,7 +157,7 @@ def besiege(mode: str, port: int, addresses: int, seconds: float, report: Connec
 
 
 class Healthy:
-    """One keep-alive connection that asks EACH_A_SECOND times a second."""
+    """A keep-alive connection that sends EACH_A_SECOND requests per second."""
 
     def __init__(self, port: int, expected: bytes) -> None:
         self._port, self._expected = port, expected
@@ -167,7 +168,7 @@ class Healthy:
     async def _once(self) -> None:
         if self._writer is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
-        self._writer.write(asked(HOT))
+        self._writer.write(request_bytes(HOT))
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
         body = await self._reader.readexactly(length)
@@ -199,10 +200,10 @@ async def visits(port: int, expected: bytes, seconds: float) -> tuple[list[float
     """Times and failures of the healthy client."""
     clients = [Healthy(port, expected) for _ in range(HEALTHY)]
     spacing = 1 / EACH_A_SECOND / HEALTHY
-    await asyncio.gather(*(one.run(seconds, number * spacing) for number, one in enumerate(clients)))
-    for one in clients:
-        one.close()
-    return [t for one in clients for t in one.times], sum((one.failures for one in clients), Counter())
+    await asyncio.gather(*(sock.run(seconds, number * spacing) for number, sock in enumerate(clients)))
+    for sock in clients:
+        sock.close()
+    return [t for sock in clients for t in sock.times], sum((sock.failures for sock in clients), Counter())
 
 
 def resident_mb(pid: int, field: str = "VmRSS") -> float:
@@ -221,7 +222,7 @@ class Target(NamedTuple):
 
 
 def run(target: Target, mode: str, addresses: int, expected: bytes, seconds: float) -> int:
-    """Prints a row; how many requests of the healthy client failed."""
+    """Prints a row; returns the number of failed requests of the healthy client."""
     calm, failed = asyncio.run(visits(target.port, expected, CALM_S))
     before_mb = resident_mb(target.pid)
     forget_peak(target.pid)
@@ -236,8 +237,8 @@ def run(target: Target, mode: str, addresses: int, expected: bytes, seconds: flo
         attackers.kill()
     failed += more
     print(
-        f"| {target.name} | {mode}{', one address' if addresses == 1 else ''} | {siege.most} | {siege.left} | {siege.cut} |"
-        f" {told(siege.answers)} | {len(calm) + len(times)} | {failed.total()} | {quantiles(calm)} | {quantiles(times)} |"
+        f"| {target.name} | {mode}{', sock address' if addresses == 1 else ''} | {siege.most} | {siege.left} | {siege.cut} |"
+        f" {counts_text(siege.answers)} | {len(calm) + len(times)} | {failed.total()} | {quantiles(calm)} | {quantiles(times)} |"
         f" {before_mb:.0f}, {resident_mb(target.pid, 'VmHWM'):.0f}, {resident_mb(target.pid):.0f} |",
         flush=True,
     )
@@ -246,7 +247,7 @@ def run(target: Target, mode: str, addresses: int, expected: bytes, seconds: flo
     return failed.total()
 
 
-def told(answers: Counter[str]) -> str:
+def counts_text(answers: Counter[str]) -> str:
     return ", ".join(f"{count} of {status}" for status, count in sorted(answers.items())) or "none"
 
 
@@ -302,9 +303,9 @@ def fronted(folder: Path) -> Iterator[Target]:
 
 def fetched(port: int, target: str) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
-        client.sendall(asked(target, "Connection: close"))
-        said = b"".join(iter(lambda: client.recv(1 << 20), b""))
-    head, _, body = said.partition(b"\r\n\r\n")
+        client.sendall(request_bytes(target, "Connection: close"))
+        received = b"".join(iter(lambda: client.recv(1 << 20), b""))
+    head, _, body = received.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 "), head
     return body
 

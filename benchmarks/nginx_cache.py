@@ -1,7 +1,8 @@
 """A hot 25 kB variant through nginx, against the same nginx serving the same bytes as a static file under the same log,
 limits and TLS: from the disk's page cache, and from the tmpfs that the micro-cache is in too.
 
-`python -m benchmarks.front [rounds]`; rounds alternate, the median of the ratios is the figure. Needs wrk and nginx.
+`python -m benchmarks.nginx_cache [rounds]`. Rounds alternate; the figure is the median of the ratios. Needs wrk and
+nginx.
 """
 
 import ssl
@@ -45,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made, tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
         folder, hot = Path(made), Path(memory) / "hot"
         photograph(folder / "in/photo.jpg", 1600, 1200)
-        # The same limits on both sides, and none that is reached.
+        # The same limits on both sides, too high to be reached.
         limits = (NGINX / "site/limits.conf").read_text()
         for low, high in (
             ("rate=100r/s", "rate=1000000r/s"),

@@ -1,7 +1,4 @@
-"""A node to be besieged, its answers, and what is wrong with them: what `benchmarks.hostile` asks and judges with.
-
-Which originals are asked for, and when, is not known here.
-"""
+"""The node, the client and the checks of responses for `benchmarks.hostile`, which decides the requests."""
 
 import asyncio
 import contextlib
@@ -40,11 +37,11 @@ RIGHT = {
     "overloaded": 503,
     "render-timeout": 504,
 }
-"""What may be answered where a picture is at fault, by slug."""
+"""The allowed statuses for a faulty original, by slug."""
 
 
 class Rules(NamedTuple):
-    """How strictly to judge. `decode_every` says which of the pictures answered are decoded here."""
+    """The strictness of the checks. Every `decode_every`th picture is decoded."""
 
     deadline_s: float = 10.0
     slack_s: float = 0.1
@@ -52,7 +49,7 @@ class Rules(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """`status` 0 is no answer at all; `seconds` are the client's."""
+    """A response. `status` 0 means none; `seconds` is measured by the client."""
 
     target: str
     status: int
@@ -72,7 +69,7 @@ class Answer(NamedTuple):
 
 @dataclass
 class Node:
-    """A running node: its public URL, its process, and the folder its originals lie in."""
+    """A running node: its public URL, its process, and the folder of its originals."""
 
     url: str
     pid: int
@@ -84,7 +81,7 @@ class Node:
 
 @dataclass
 class Watch:
-    """The workers of a node, looked at again and again: who was there, and the most that one of them took."""
+    """Samples the workers of a node: their process ids, and the highest memory use of one."""
 
     node: Node
     seen: set[int] = field(default_factory=set)
@@ -101,7 +98,7 @@ class Watch:
 
     @contextlib.asynccontextmanager
     async def looking(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._look_on())
+        task = asyncio.create_task(self._sample())
         try:
             yield
         finally:
@@ -109,7 +106,7 @@ class Watch:
             await asyncio.gather(task, return_exceptions=True)
             self.look()
 
-    async def _look_on(self) -> None:
+    async def _sample(self) -> None:
         while True:
             await asyncio.to_thread(self.look)
             await asyncio.sleep(SAMPLE_S)
@@ -127,9 +124,9 @@ def _kib(status: str, name: str) -> int:
 
 @contextlib.contextmanager
 def running() -> Iterator[Node]:
-    """A node of two workers and default limits over an empty folder of originals, any size allowed.
+    """A node of two workers and default limits over an empty folder of originals, with any size allowed.
 
-    No worker is replaced for its age: each that is was killed or has died.
+    Workers are not recycled, so a replaced worker was killed or has died.
     """
     port, admin_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as made:
@@ -155,7 +152,7 @@ def client(node: Node) -> aiohttp.ClientSession:
     )
 
 
-async def ask(session: aiohttp.ClientSession, target: str) -> Answer:
+async def request(session: aiohttp.ClientSession, target: str) -> Answer:
     began_s = time.monotonic()
     try:
         async with session.get(URL(target, encoded=True)) as got:
@@ -175,7 +172,7 @@ def _slug(body: bytes, headers: dict[str, str]) -> str:
 
 
 def judged(answer: Answer, rules: Rules) -> list[str]:
-    """What is wrong with an answer, by what it says of itself."""
+    """The faults in status, headers and time of a response."""
     faults = []
     if answer.status == 200:
         kind = sniff(answer.body[:SNIFF_BYTES])
@@ -184,18 +181,18 @@ def judged(answer: Answer, rules: Rules) -> list[str]:
     elif RIGHT.get(answer.slug) != answer.status:
         faults.append("no answer for a picture at fault")
     else:
-        told = answer.headers.get("cache-control", "")
-        if told != ("public, max-age=60" if answer.status == 404 else "no-store"):
-            faults.append(f"an error with Cache-Control: {told}")
+        cache_control = answer.headers.get("cache-control", "")
+        if cache_control != ("public, max-age=60" if answer.status == 404 else "no-store"):
+            faults.append(f"an error with Cache-Control: {cache_control}")
     if answer.seconds > rules.deadline_s + rules.slack_s:
         faults.append("late")
     return faults
 
 
 def decoded(body: bytes, tokens: str) -> list[str]:
-    """What is wrong with the pixels of a picture: all are read."""
-    asked = re.match(r"w_(\d+)", tokens)
-    widest = int(asked[1]) if asked and "a_90" not in tokens else OUTPUT_SIDE_PX
+    """The faults found by decoding all pixels of a picture."""
+    width = re.match(r"w_(\d+)", tokens)
+    widest = int(width[1]) if width and "a_90" not in tokens else OUTPUT_SIDE_PX
     try:
         image = pyvips.Image.new_from_buffer(body, "", fail_on="error")
         image.avg()
