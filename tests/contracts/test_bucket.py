@@ -26,7 +26,7 @@ from tests.support import servers
 from tests.support.fakes import FakeClock, FakeMetrics, FakeObjectStore, FakePresenceFlags
 from tests.support.servers import Store
 from tests.support.tcp_faults import FaultyProxy
-from tests.support.waiting import settled
+from tests.support.waiting import settle
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 VARIANT = Variant(kind=Format.WEBP, body=b"picture" * 1000)
@@ -233,7 +233,7 @@ async def test_a_put_that_is_broken_off_ends_its_turn() -> None:
     objects, flags = FakeObjectStore(), FakePresenceFlags()
     objects.gate.clear()
     storing = asyncio.create_task(tier(objects, flags, FakeMetrics()).store(KEY, VARIANT))
-    await settled()
+    await settle()
     storing.cancel()
     await asyncio.gather(storing, return_exceptions=True)
     assert flags.ended == [KEY]

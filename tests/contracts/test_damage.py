@@ -2,6 +2,7 @@
 what else may stand under the name of a file."""
 
 import asyncio
+import functools
 import hashlib
 import os
 import random
@@ -45,6 +46,7 @@ from proxy.tiers.object_stores import DirectoryObjectStore, S3ObjectStore
 from tests.support import servers
 from tests.support.fakes import FakeClock, FakeMetrics, FakePresenceFlags
 from tests.support.servers import Redis
+from tests.support.waiting import eventually
 
 KEY = "ab" * 32
 VARIANT = Variant(kind=Format.WEBP, body=bytes(range(0, 250, 5)), of="photos:a b/é.jpg")
@@ -252,6 +254,11 @@ EVERY_BYTE = bool(os.environ.get("EVERY_BYTE"))
 """Whether to take the half hour in which each byte of a database is flipped, and not some of them."""
 
 
+async def is_stored(tier: DiskTier) -> bool:
+    await tier.store(KEY, VARIANT)
+    return await tier.lookup(KEY, Format.WEBP) is not None
+
+
 @pytest.mark.parametrize("part", range(2))
 async def test_the_database_of_the_disk_tier(tmp_path: Path, part: int) -> None:
     await filled(tmp_path / "whole", 3)
@@ -275,13 +282,7 @@ async def test_the_database_of_the_disk_tier(tmp_path: Path, part: int) -> None:
             await tier.store(f"{number:064x}", VARIANT)
             await tier.remove(f"{number:064x}", Format.WEBP)
         # What is damaged is set aside when it is touched, by a store, a look-up or the sweep: then it works again.
-        for _ in range(500):
-            await tier.store(KEY, VARIANT)
-            if await tier.lookup(KEY, Format.WEBP) is not None:
-                break
-            await asyncio.sleep(0.02)
-        else:
-            raise AssertionError(f"the tier never came back: {at}")
+        await eventually(functools.partial(is_stored, tier))
         await tier.close()
         for left in tmp_path.glob("cache*"):
             shutil.rmtree(left)

@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +22,7 @@ from proxy.tiers import disk as disk_module
 from proxy.tiers.disk import DiskTier
 from proxy.tiers.hardened_diskcache import BytesDisk, rows
 from tests.support.fakes import FakeMetrics
+from tests.support.waiting import LONGEST_S
 
 MAX_BYTES = 2**22
 
@@ -390,13 +391,16 @@ async def test_a_hanging_disk_is_a_miss(tmp_path: Path, monkeypatch: pytest.Monk
     await tier.store(key(1), variant(1))
     read = tier._read
 
-    def slow(cache: diskcache.Cache, wanted: str) -> Variant | None:
-        time.sleep(0.2)
+    answers = threading.Event()
+
+    def hanging(cache: diskcache.Cache, wanted: str) -> Variant | None:
+        answers.wait(LONGEST_S)
         return read(cache, wanted)
 
-    monkeypatch.setattr(tier, "_read", slow)
+    monkeypatch.setattr(tier, "_read", hanging)
     assert await tier.lookup(key(1), Format.JPEG) is None
     assert metrics.counts["disk timeout"] == 1
+    answers.set()
     await tier.close()
 
 

@@ -5,7 +5,6 @@ import errno
 import mmap
 import os
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from proxy.core.image.original import Identity, OriginalRef
 from proxy.sources import original_store as originals_module
 from proxy.sources.original_store import TRAILER_BYTES, DiskOriginalStore, StoredOriginal
 from tests.support.fakes import FakeMetrics
+from tests.support.waiting import LONGEST_S, settle
 
 
 def identity(key: str = "a.jpg", version: str = "") -> Identity:
@@ -243,11 +243,11 @@ async def test_who_is_cancelled_leaves_nothing_unknown(
     """Each step on the disk takes its time, and its caller leaves in the middle."""
     place = originals_module if step == "_rename" else originals_module.IncomingFile
     quick = getattr(place, step)
-    begun = threading.Event()
+    begun, left = threading.Event(), threading.Event()
 
     def slow(*arguments: Any) -> Any:
         begun.set()
-        time.sleep(0.1)
+        left.wait(LONGEST_S)
         return quick(*arguments)
 
     keeping = tier(tmp_path)
@@ -265,6 +265,8 @@ async def test_who_is_cancelled_leaves_nothing_unknown(
     arriving = asyncio.create_task(arrive())
     await asyncio.to_thread(begun.wait)
     arriving.cancel()
+    await settle()
+    left.set()
     with pytest.raises(asyncio.CancelledError):
         await arriving
     files = [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]

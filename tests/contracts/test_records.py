@@ -1,6 +1,7 @@
 """What a node writes down: journal, index and jobs on a real disk, and the fleet over a real Redis."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -131,15 +132,12 @@ async def test_an_index_finds_what_a_purge_covers(tmp_path: Path) -> None:
 async def test_an_index_is_written_by_and_by(tmp_path: Path) -> None:
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
         SqliteEntryIndex(database).note(A, Entry(f"{1:064x}", Format.WEBP), "p")
-        for _ in range(100):
-            with sqlite3.connect(tmp_path / "index.db") as beside:
-                if beside.execute("SELECT count(*) FROM entries").fetchone() == (1,):
-                    break
-            beside.close()
-            await asyncio.sleep(0.05)
-        else:
-            raise AssertionError
-        beside.close()
+
+        def is_written() -> bool:
+            with contextlib.closing(sqlite3.connect(tmp_path / "index.db")) as beside:
+                return bool(beside.execute("SELECT count(*) FROM entries").fetchone() == (1,))
+
+        assert await eventually(is_written)
 
 
 async def test_what_events_told_is_kept(tmp_path: Path) -> None:
@@ -270,11 +268,12 @@ async def test_who_joins_later_learns_everything(redis: Redis) -> None:
 
 
 async def eventually_complete(member: Member, purged: Purge) -> None:
-    """Until all have confirmed such a purge."""
-    deadline = asyncio.get_running_loop().time() + LONGEST_S
-    while told := await member.purge(purged):
-        assert asyncio.get_running_loop().time() < deadline, told
-        await asyncio.sleep(0.02)
+    """Purges until all members confirm."""
+
+    async def is_complete() -> bool:
+        return not await member.purge(purged)
+
+    await eventually(is_complete)
 
 
 async def test_who_is_deaf_within_confirms_nothing(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:

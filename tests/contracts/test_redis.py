@@ -12,7 +12,7 @@ from proxy.ports.tiers import Presence
 from tests.support import servers
 from tests.support.fakes import FakeMetrics
 from tests.support.servers import Redis
-from tests.support.waiting import LONGEST_S
+from tests.support.waiting import LONGEST_S, deadline, eventually, settle
 
 KEY, OTHER = "ab" * 32, "cd" * 32
 
@@ -23,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
         yield redis
 
 
-def node(server: Redis, metrics: FakeMetrics | None = None, timeout_s: float = 0.5) -> RedisPresence:
+def presence_of(server: Redis, metrics: FakeMetrics | None = None, timeout_s: float = 0.5) -> RedisPresence:
     return RedisPresence(
         server.url,
         timeout_s=timeout_s,
@@ -35,18 +35,14 @@ def node(server: Redis, metrics: FakeMetrics | None = None, timeout_s: float = 0
 
 @pytest.fixture
 async def one(server: Redis) -> AsyncIterator[RedisPresence]:
-    async with node(server) as flags:
+    async with presence_of(server) as flags:
         yield flags
 
 
 @pytest.fixture
 async def two(server: Redis) -> AsyncIterator[RedisPresence]:
-    async with node(server) as flags:
+    async with presence_of(server) as flags:
         yield flags
-
-
-def later(seconds: float = 5) -> float:
-    return time.monotonic() + seconds
 
 
 async def test_a_flag_has_three_values(one: RedisPresence, two: RedisPresence, server: Redis) -> None:
@@ -82,7 +78,7 @@ async def test_a_forged_flag_is_unknown(one: RedisPresence, server: Redis, forge
 
 async def test_a_flag_of_another_type_is_unknown(server: Redis) -> None:
     metrics = FakeMetrics()
-    async with node(server, metrics) as flags:
+    async with presence_of(server, metrics) as flags:
         with server.client() as client:
             client.rpush(f"calotype:flag:{KEY}", "present")
         assert await flags.presence(KEY) is Presence.UNKNOWN
@@ -93,9 +89,9 @@ async def test_a_flag_of_another_type_is_unknown(server: Redis) -> None:
 async def test_one_node_has_the_turn_and_the_other_waits_for_the_object(
     one: RedisPresence, two: RedisPresence
 ) -> None:
-    assert await one.acquire(KEY, deadline=later())
-    waiting = asyncio.create_task(two.acquire(KEY, deadline=later()))
-    assert await two.acquire(OTHER, deadline=later()), "another key is another turn"
+    assert await one.acquire(KEY, deadline=deadline())
+    waiting = asyncio.create_task(two.acquire(KEY, deadline=deadline()))
+    assert await two.acquire(OTHER, deadline=deadline()), "another key is another turn"
     await asyncio.sleep(0.1)
     assert not waiting.done()
     await one.mark_present(KEY)
@@ -104,36 +100,36 @@ async def test_one_node_has_the_turn_and_the_other_waits_for_the_object(
 
 
 async def test_who_leaves_hands_the_turn_on(one: RedisPresence, two: RedisPresence) -> None:
-    assert await one.acquire(KEY, deadline=later())
-    waiting = asyncio.create_task(two.acquire(KEY, deadline=later()))
-    await asyncio.sleep(0.05)
+    assert await one.acquire(KEY, deadline=deadline())
+    waiting = asyncio.create_task(two.acquire(KEY, deadline=deadline()))
+    await settle()
     await one.release(KEY)
     assert await waiting is True
     await one.release(KEY)
-    assert await asyncio.wait_for(two.acquire(KEY, deadline=later()), 1), "nobody leaves another's turn"
+    assert await asyncio.wait_for(two.acquire(KEY, deadline=deadline()), 1), "nobody leaves another's turn"
 
 
 async def test_nobody_waits_longer_than_leaves_time_to_make_it(
     one: RedisPresence, two: RedisPresence
 ) -> None:
-    assert await one.acquire(KEY, deadline=later())
-    began_s = time.monotonic()
-    assert await two.acquire(KEY, deadline=later(1.0)), "better a second render than none in time"
-    assert 0.4 < time.monotonic() - began_s < 0.9
+    assert await one.acquire(KEY, deadline=deadline())
+    began_s, end_s = time.monotonic(), deadline(4.0)
+    assert await two.acquire(KEY, deadline=end_s), "better a second render than none in time"
+    assert 1.6 < time.monotonic() - began_s < 3.6, "half of the time is left for the render"
 
 
 async def test_a_turn_that_nobody_will_end_is_waited_for_no_longer(one: RedisPresence, server: Redis) -> None:
     with server.client() as client:
         client.set(f"calotype:turn:{KEY}", "forged, and without an end")
-    assert await one.acquire(KEY, deadline=later(0.5))
+    assert await one.acquire(KEY, deadline=deadline(0.5))
 
 
 async def test_a_hiccup_ends_no_waiting(
     two: RedisPresence, server: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with node(server, timeout_s=0.05) as one:
-        assert await two.acquire(KEY, deadline=later())
-        waiting = asyncio.create_task(one.acquire(KEY, deadline=later(LONGEST_S)))
+    async with presence_of(server, timeout_s=0.05) as one:
+        assert await two.acquire(KEY, deadline=deadline())
+        waiting = asyncio.create_task(one.acquire(KEY, deadline=deadline(LONGEST_S)))
         await asyncio.sleep(0.2)
         server.pause()
         await asyncio.sleep(0.3)
@@ -149,7 +145,7 @@ async def test_bytes_that_are_no_text_are_no_flag(one: RedisPresence, server: Re
         client.set(f"calotype:flag:{KEY}", b"\xff\xfe")
         client.set(f"calotype:turn:{OTHER}", b"\xff\xfe", px=100)
     assert await one.presence(KEY) is Presence.UNKNOWN
-    assert await one.acquire(OTHER, deadline=later())
+    assert await one.acquire(OTHER, deadline=deadline())
 
 
 @pytest.mark.parametrize("url", ["redis://h/0?typo=1", "redis://h/0?ssl_cert_reqs=none"])
@@ -161,12 +157,12 @@ def test_an_unknown_option_of_the_url_is_refused(url: str) -> None:
 async def test_a_waiter_that_is_cancelled_leaves_no_turn_behind(
     one: RedisPresence, two: RedisPresence, server: Redis
 ) -> None:
-    taking = asyncio.create_task(one.acquire(KEY, deadline=later()))
+    taking = asyncio.create_task(one.acquire(KEY, deadline=deadline()))
     await asyncio.sleep(0)
     taking.cancel()
     await asyncio.gather(taking, return_exceptions=True)
-    await asyncio.sleep(0.05)
-    assert await asyncio.wait_for(two.acquire(KEY, deadline=later()), 3)
+    await settle()
+    assert await asyncio.wait_for(two.acquire(KEY, deadline=deadline()), 3)
 
 
 async def test_a_turn_is_kept_as_long_as_its_node_lives(
@@ -174,14 +170,16 @@ async def test_a_turn_is_kept_as_long_as_its_node_lives(
 ) -> None:
     monkeypatch.setattr(redis_module, "LEASE_TTL_S", 0.3)
     monkeypatch.setattr(redis_module, "MAINTENANCE_INTERVAL_S", 0.05)
-    async with node(server) as one:
-        assert await one.acquire(KEY, deadline=later())
+    async with presence_of(server) as one:
+        assert await one.acquire(KEY, deadline=deadline())
         began_s = time.monotonic()
-        assert await two.acquire(KEY, deadline=later(2.0))
+        assert await two.acquire(KEY, deadline=deadline(2.0))
         assert time.monotonic() - began_s > 0.9, "not before its patience ends"
         await two.release(KEY)
     began_s = time.monotonic()
-    assert await two.acquire(KEY, deadline=later()), "who is gone is waited for no longer than its turn lasts"
+    assert await two.acquire(KEY, deadline=deadline()), (
+        "who is gone is waited for no longer than its turn lasts"
+    )
     assert time.monotonic() - began_s < 2
 
 
@@ -190,11 +188,11 @@ async def test_what_is_made_and_not_stored_in_time_is_the_others_turn(
 ) -> None:
     monkeypatch.setattr(redis_module, "LEASE_TTL_S", 0.3)
     monkeypatch.setattr(redis_module, "MAINTENANCE_INTERVAL_S", 0.05)
-    async with node(server) as one:
-        assert await one.acquire(KEY, deadline=later())
+    async with presence_of(server) as one:
+        assert await one.acquire(KEY, deadline=deadline())
         one.complete(KEY)
         began_s = time.monotonic()
-        assert await two.acquire(KEY, deadline=later(20))
+        assert await two.acquire(KEY, deadline=deadline(20))
         assert time.monotonic() - began_s < 3
         await one.mark_present(KEY)
         await one.release(KEY)
@@ -206,7 +204,7 @@ async def test_what_is_made_and_not_stored_in_time_is_the_others_turn(
 @pytest.mark.parametrize("how", ["pause", "kill"])
 async def test_a_redis_that_is_gone_costs_its_timeout_once(server: Redis, how: str) -> None:
     metrics = FakeMetrics()
-    async with node(server, metrics, timeout_s=0.05) as flags:
+    async with presence_of(server, metrics, timeout_s=0.05) as flags:
         assert await flags.presence(KEY) is Presence.UNKNOWN
         getattr(server, how)()
         began_s = time.monotonic()
@@ -214,21 +212,22 @@ async def test_a_redis_that_is_gone_costs_its_timeout_once(server: Redis, how: s
             assert await flags.presence(KEY) is Presence.UNKNOWN
             await flags.mark_absent(KEY)
             await flags.mark_present(KEY)
-            assert await flags.acquire(KEY, deadline=later())
+            assert await flags.acquire(KEY, deadline=deadline())
             await flags.release(KEY)
         assert sum(metrics.counts.values()) == 1
         assert time.monotonic() - began_s < 1
         server.resume() if how == "pause" else server.start()
-        deadline = time.monotonic() + LONGEST_S
-        while await flags.presence(OTHER) is not Presence.PRESENT:
-            assert time.monotonic() < deadline, "it is not found again"
-            await asyncio.sleep(0.05)
+
+        async def is_found_again() -> bool:
             await flags.mark_present(OTHER)
+            return await flags.presence(OTHER) is Presence.PRESENT
+
+        await eventually(is_found_again)
 
 
 async def test_many_at_once_pay_together(server: Redis) -> None:
     metrics = FakeMetrics()
-    async with node(server, metrics, timeout_s=0.05) as flags:
+    async with presence_of(server, metrics, timeout_s=0.05) as flags:
         await asyncio.gather(*(flags.presence(KEY) for _ in range(500)))
         assert metrics.counts == {}
         server.pause()
@@ -240,7 +239,7 @@ async def test_many_at_once_pay_together(server: Redis) -> None:
 
 async def test_a_loop_that_was_busy_does_not_blame_redis(server: Redis) -> None:
     metrics = FakeMetrics()
-    async with node(server, metrics, timeout_s=0.05) as flags:
+    async with presence_of(server, metrics, timeout_s=0.05) as flags:
         await flags.mark_present(KEY)
         asking = asyncio.create_task(flags.presence(KEY))
         for _ in range(3):
@@ -252,32 +251,32 @@ async def test_a_loop_that_was_busy_does_not_blame_redis(server: Redis) -> None:
 
 async def test_a_redis_that_is_full_is_read_and_not_given_up(server: Redis) -> None:
     metrics = FakeMetrics()
-    async with node(server, metrics) as flags:
+    async with presence_of(server, metrics) as flags:
         await flags.mark_present(KEY)
         with server.client() as client:
             client.config_set("maxmemory", "1")
         await flags.mark_present(OTHER)
-        assert await flags.acquire(OTHER, deadline=later()), "everybody's turn"
+        assert await flags.acquire(OTHER, deadline=deadline()), "everybody's turn"
         assert metrics.counts["redis refused"] >= 2
         assert await flags.presence(KEY) is Presence.PRESENT
 
 
 async def test_a_redis_that_is_read_only(server: Redis) -> None:
-    async with node(server) as flags:
+    async with presence_of(server) as flags:
         await flags.mark_present(KEY)
         with server.client() as client:
             client.execute_command("REPLICAOF", "127.0.0.1", "1")
         await flags.mark_present(OTHER)
-        assert await flags.acquire(OTHER, deadline=later())
+        assert await flags.acquire(OTHER, deadline=deadline())
 
 
 async def test_a_redis_that_wants_a_password(server: Redis) -> None:
     metrics = FakeMetrics()
     with server.client() as client:
         client.config_set("requirepass", "secret")
-    async with node(server, metrics) as flags:
+    async with presence_of(server, metrics) as flags:
         assert await flags.presence(KEY) is Presence.UNKNOWN
-        assert await flags.acquire(KEY, deadline=later())
+        assert await flags.acquire(KEY, deadline=deadline())
     assert sum(metrics.counts.values()) >= 1
 
 
@@ -290,7 +289,7 @@ async def test_the_access_list_of_the_documents_is_enough(server: Redis) -> None
         url, timeout_s=0.5, flag_ttl_s=9, metrics=metrics, clock=time.monotonic
     ) as flags:
         await flags.measure_round_trip()
-        assert await flags.acquire(KEY, deadline=later())
+        assert await flags.acquire(KEY, deadline=deadline())
         await asyncio.sleep(2 * redis_module.MAINTENANCE_INTERVAL_S)
         await flags.mark_present(KEY)
         await flags.release(KEY)

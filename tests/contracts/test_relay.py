@@ -37,7 +37,7 @@ from proxy.ipc.producer_client import ProducerClient
 from proxy.ipc.producer_server import ProducerServer
 from proxy.ports.operations import NotAcknowledged, PurgeSubscriber
 from tests.support.fakes import FakeOriginal
-from tests.support.waiting import eventually, settled
+from tests.support.waiting import deadline, eventually, settle
 
 REF = OriginalRef("photos", "deep/a é.jpg")
 WANTED = VariantRequest(
@@ -125,7 +125,7 @@ class Purges:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
+async def setup(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     path = str(tmp_path / "relay")
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
@@ -151,126 +151,122 @@ async def house(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     listener.close()
 
 
-def later(seconds: float = 5) -> float:
-    return time.monotonic() + seconds
-
-
-async def test_what_is_asked_arrives_as_it_was(house: SimpleNamespace) -> None:
-    deadline = later()
-    assert await house.relay.resolve_key(WANTED, deadline=deadline) == ResolvedKey(
+async def test_what_is_asked_arrives_as_it_was(setup: SimpleNamespace) -> None:
+    end_s = deadline()
+    assert await setup.relay.resolve_key(WANTED, deadline=end_s) == ResolvedKey(
         "k", Format.WEBP, Freshness("1", float("inf"))
     )
-    delivery, variant = await house.relay.variant(WANTED, deadline=deadline, redirect_until_s=math.inf)
+    delivery, variant = await setup.relay.variant(WANTED, deadline=end_s, redirect_until_s=math.inf)
     assert variant == VARIANT
     assert (delivery.outcome, delivery.stored, delivery.timings.render_s) == (Outcome.MISS, True, 0.5)
-    (_, named, first), (_, asked, second, redirect_until_s) = house.producer.asked
+    (_, named, first), (_, asked, second, redirect_until_s) = setup.producer.asked
     assert named.by_value == asked.by_value == WANTED.by_value
-    assert (first, second, redirect_until_s) == (deadline, deadline, math.inf)
-    assert await house.relay.check_version(WANTED.ref, "7", deadline=deadline) == VersionCheck(
+    assert (first, second, redirect_until_s) == (end_s, end_s, math.inf)
+    assert await setup.relay.check_version(WANTED.ref, "7", deadline=end_s) == VersionCheck(
         5.0, Freshness("2", 6.0)
     )
-    assert house.producer.asked[-1] == ("check_version", WANTED.ref, "7", deadline)
-    assert await house.relay.execute(Explain("/w_1/a", "x")) == (Explain("/w_1/a", "x"), None, 0)
+    assert setup.producer.asked[-1] == ("check_version", WANTED.ref, "7", end_s)
+    assert await setup.relay.execute(Explain("/w_1/a", "x")) == (Explain("/w_1/a", "x"), None, 0)
 
 
-async def test_one_connection_serves_one_call_after_another(house: SimpleNamespace) -> None:
+async def test_one_connection_serves_one_call_after_another(setup: SimpleNamespace) -> None:
     for _ in range(20):
-        await house.relay.resolve_key(WANTED, deadline=later())
-    assert len(house.relay._idle) == 1
+        await setup.relay.resolve_key(WANTED, deadline=deadline())
+    assert len(setup.relay._idle) == 1
     await asyncio.gather(
-        *(house.relay.variant(WANTED, deadline=later(), redirect_until_s=0) for _ in range(30))
+        *(setup.relay.variant(WANTED, deadline=deadline(), redirect_until_s=0) for _ in range(30))
     )
-    assert len(house.producer.asked) == 50
+    assert len(setup.producer.asked) == 50
 
 
 @pytest.mark.parametrize(
     "failure",
     [OriginalNotFound("gone", lasts_s=7.5), Overloaded("busy", retry_after_s=7), WorkerDied("died")],
 )
-async def test_failures_arrive_as_they_were(house: SimpleNamespace, failure: CalotypeError) -> None:
-    house.producer.failure = failure
+async def test_failures_arrive_as_they_were(setup: SimpleNamespace, failure: CalotypeError) -> None:
+    setup.producer.failure = failure
     with pytest.raises(type(failure)) as caught:
-        await house.relay.variant(WANTED, deadline=later(), redirect_until_s=0)
+        await setup.relay.variant(WANTED, deadline=deadline(), redirect_until_s=0)
     assert vars(caught.value) == vars(failure)
     with pytest.raises(type(failure)):
-        async with house.relay.open_current(REF, deadline=later()):
+        async with setup.relay.open_current(REF, deadline=deadline()):
             pass
 
 
-async def test_what_nobody_foresaw_is_an_internal_error(house: SimpleNamespace) -> None:
-    house.producer.failure = ZeroDivisionError()
+async def test_what_nobody_foresaw_is_an_internal_error(setup: SimpleNamespace) -> None:
+    setup.producer.failure = ZeroDivisionError()
     with pytest.raises(Internal):
-        await house.relay.resolve_key(WANTED, deadline=later())
+        await setup.relay.resolve_key(WANTED, deadline=deadline())
 
 
-async def test_an_original_is_passed_on_and_held_until_it_is_closed(house: SimpleNamespace) -> None:
-    async with house.relay.open_current(REF, deadline=later()) as original:
+async def test_an_original_is_passed_on_and_held_until_it_is_closed(setup: SimpleNamespace) -> None:
+    async with setup.relay.open_current(REF, deadline=deadline()) as original:
         assert original.identity == Identity(REF, "1")
         assert os.pread(original.fileno(), original.size_bytes, 0) == b"bytes of it"
         assert original.unchanged()
-        assert not house.producer.originals[0].closed
-        os.pwrite(house.producer.originals[0].fileno(), b"more bytes than before", 0)
+        assert not setup.producer.originals[0].closed
+        os.pwrite(setup.producer.originals[0].fileno(), b"more bytes than before", 0)
         assert not original.unchanged()
-    await eventually(lambda: house.producer.originals[0].closed)
-    await eventually(lambda: len(house.server._tasks) == 1)  # Only the one that accepts.
+    await eventually(lambda: setup.producer.originals[0].closed)
+    await eventually(lambda: len(setup.server._tasks._tasks) == 1)  # The task that accepts connections.
 
 
-async def test_who_leaves_is_left(house: SimpleNamespace) -> None:
-    house.producer.gate.clear()
-    asking = asyncio.create_task(house.relay.variant(WANTED, deadline=later(), redirect_until_s=0))
-    await eventually(lambda: house.producer.asked)
+async def test_who_leaves_is_left(setup: SimpleNamespace) -> None:
+    setup.producer.gate.clear()
+    asking = asyncio.create_task(setup.relay.variant(WANTED, deadline=deadline(), redirect_until_s=0))
+    await eventually(lambda: setup.producer.asked)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
-    await eventually(lambda: house.producer.cancelled == 1)
+    await eventually(lambda: setup.producer.cancelled == 1)
 
 
-async def test_a_back_that_dies_is_asked_again_when_it_is_back(house: SimpleNamespace) -> None:
-    await house.relay.resolve_key(WANTED, deadline=later())
-    house.producer.gate.clear()
+async def test_a_back_that_dies_is_asked_again_when_it_is_back(setup: SimpleNamespace) -> None:
+    await setup.relay.resolve_key(WANTED, deadline=deadline())
+    setup.producer.gate.clear()
     asking = [
-        asyncio.create_task(house.relay.variant(WANTED, deadline=later(), redirect_until_s=0))
+        asyncio.create_task(setup.relay.variant(WANTED, deadline=deadline(), redirect_until_s=0))
         for _ in range(5)
     ]
-    await eventually(lambda: house.producer.asked)
-    await house.server.close()
-    await asyncio.sleep(0.1)
+    await eventually(lambda: setup.producer.asked)
+    await setup.server.close()
+    await settle()
     assert not any(task.done() for task in asking)
-    house.producer.gate.set()
-    house.begin()
+    setup.producer.gate.set()
+    setup.begin()
     assert {(await task).variant for task in asking} == {VARIANT}
 
 
-async def test_a_back_that_does_not_come_back_is_a_timeout(house: SimpleNamespace) -> None:
-    await house.server.close()
+async def test_a_back_that_does_not_come_back_is_a_timeout(setup: SimpleNamespace) -> None:
+    await setup.server.close()
     with pytest.raises(RenderTimeout):
-        await house.relay.variant(WANTED, deadline=later(0.2), redirect_until_s=0)
-    house.begin()
+        await setup.relay.variant(WANTED, deadline=deadline(0.2), redirect_until_s=0)
+    setup.begin()
 
 
 async def test_a_back_that_dies_again_and_again_is_an_error(
-    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    setup: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(front_module, "RECONNECT_PAUSE_S", 0.001)
-    await house.server.close()
+    await setup.server.close()
 
     async def hang_up() -> None:
         while True:
-            end, _ = await asyncio.get_running_loop().sock_accept(house.listener)
+            end, _ = await asyncio.get_running_loop().sock_accept(setup.listener)
             end.close()
 
-    house.listener.setblocking(False)
+    setup.listener.setblocking(False)
     hanging_up = asyncio.create_task(hang_up())
     with pytest.raises(WorkerDied):
-        await house.relay.variant(WANTED, deadline=later(), redirect_until_s=0)
+        await setup.relay.variant(WANTED, deadline=deadline(), redirect_until_s=0)
     hanging_up.cancel()
     await asyncio.gather(hanging_up, return_exceptions=True)
-    house.begin()
+    setup.begin()
 
 
-async def test_a_back_that_is_slow_is_a_timeout(house: SimpleNamespace) -> None:
-    house.producer.gate.clear()
+async def test_a_back_that_is_slow_is_a_timeout(setup: SimpleNamespace) -> None:
+    setup.producer.gate.clear()
     with pytest.raises(RenderTimeout):
-        await house.relay.resolve_key(WANTED, deadline=later(0.1))
+        await setup.relay.resolve_key(WANTED, deadline=deadline(0.1))
 
 
 async def test_a_channel_says_when_the_other_end_is_gone() -> None:
@@ -278,7 +274,7 @@ async def test_a_channel_says_when_the_other_end_is_gone() -> None:
     channel = Channel(ours)
     gone = asyncio.Event()
     with channel.watched(gone.set):
-        await asyncio.sleep(0.01)
+        await settle()
         assert not gone.is_set()
         theirs.sendall(b"\0\0\0")
         theirs.close()
@@ -299,7 +295,7 @@ async def test_a_receive_that_is_broken_off_keeps_no_descriptor() -> None:
     with open(os.devnull) as file:
         socket.send_fds(theirs, [(1000).to_bytes(8, "big") + b"half"], [file.fileno()])
     receiving = asyncio.create_task(channel.receive())
-    await settled()
+    await settle()
     receiving.cancel()
     await asyncio.gather(receiving, return_exceptions=True)
     with pytest.raises(Closed):
@@ -309,32 +305,32 @@ async def test_a_receive_that_is_broken_off_keeps_no_descriptor() -> None:
 
 
 async def test_what_an_admin_asks_is_done_with_the_file_that_comes_with_it(
-    house: SimpleNamespace, tmp_path: Path
+    setup: SimpleNamespace, tmp_path: Path
 ) -> None:
     with (tmp_path / "upload").open("w+b") as file:
         file.write(b"the bytes")
         file.flush()
         asked = Upload(mount="", name="a.jpg", once="")
-        assert await house.relay.execute(asked, content=file.fileno(), size_bytes=9) == (
+        assert await setup.relay.execute(asked, content=file.fileno(), size_bytes=9) == (
             asked,
             b"the bytes",
             9,
         )
     with pytest.raises(UnknownRoute):
-        await house.relay.execute(RetryJob("x"))
+        await setup.relay.execute(RetryJob("x"))
 
 
-async def test_who_follows_forgets_all_at_first_and_then_what_it_is_told(house: SimpleNamespace) -> None:
+async def test_who_follows_forgets_all_at_first_and_then_what_it_is_told(setup: SimpleNamespace) -> None:
     told: list[tuple[Any, Any]] = []
 
     async def forget(scopes: Any, keys: Any) -> int:
         told.append((scopes, keys))
         return len(keys)
 
-    following = asyncio.create_task(house.relay.subscribe("front 1", forget))
-    await asyncio.wait_for(house.purges.more.wait(), 5)
+    following = asyncio.create_task(setup.relay.subscribe("front 1", forget))
+    await asyncio.wait_for(setup.purges.more.wait(), 5)
     assert told == [(None, ())]
-    (follower,) = house.purges.followers
+    (follower,) = setup.purges.followers
     scope = PurgeScope.of_original(REF)
     assert await follower.invalidate([scope], ["k", "l"]) == 2
     assert told[1] == ([scope], ["k", "l"])
@@ -344,7 +340,7 @@ async def test_who_follows_forgets_all_at_first_and_then_what_it_is_told(house: 
         await follower.invalidate([scope], [])
 
 
-async def test_who_does_not_confirm_in_time_has_to_begin_anew(house: SimpleNamespace) -> None:
+async def test_who_does_not_confirm_in_time_has_to_begin_anew(setup: SimpleNamespace) -> None:
     slow, told = asyncio.Event(), []
 
     async def forget(scopes: Any, keys: Any) -> int:
@@ -353,16 +349,16 @@ async def test_who_does_not_confirm_in_time_has_to_begin_anew(house: SimpleNames
             await slow.wait()
         return 0
 
-    following = asyncio.create_task(house.relay.subscribe("front 1", forget))
-    await asyncio.wait_for(house.purges.more.wait(), 5)
-    (follower,) = house.purges.followers
-    house.purges.more.clear()
+    following = asyncio.create_task(setup.relay.subscribe("front 1", forget))
+    await asyncio.wait_for(setup.purges.more.wait(), 5)
+    (follower,) = setup.purges.followers
+    setup.purges.more.clear()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             await follower.invalidate([PurgeScope.of_original(REF)], [])
     slow.set()
-    await asyncio.wait_for(house.purges.more.wait(), 5)
+    await asyncio.wait_for(setup.purges.more.wait(), 5)
     assert told[-1] is None
-    assert follower not in house.purges.followers
+    assert follower not in setup.purges.followers
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)

@@ -18,6 +18,7 @@ from proxy.node.single import SingleProcessNode
 from proxy.node.systemd import Systemd
 from proxy.telemetry.log_writer import LogWriter
 from tests.support import pictures
+from tests.support.answers import Answer
 from tests.support.fakes import temporary_file
 from tests.support.waiting import LONGEST_S
 
@@ -25,7 +26,7 @@ from tests.support.waiting import LONGEST_S
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """uvloop, as for users; where connections are cut off, which is not the same there, plain asyncio too."""
     both = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
-    return both if item.path.stem == "test_slow" else {"uvloop": uvloop.new_event_loop}
+    return both if item.path.stem == "test_slow_clients" else {"uvloop": uvloop.new_event_loop}
 
 
 class Running:
@@ -43,7 +44,7 @@ class Running:
         self.originals = originals
         self.stop = stop
 
-    async def get(self, target: str, *, method: str = "GET", admin: bool = False, **headers: str) -> "Answer":
+    async def get(self, target: str, *, method: str = "GET", admin: bool = False, **headers: str) -> Answer:
         base = self.node.admin_url if admin else self.node.public_url
         url = URL(base + target, encoded=True)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -58,15 +59,6 @@ class Running:
             if line.startswith((f"{name} ", f"{name}{{"))
             and all(f'{label}="{value}"' in line for label, value in labels.items())
         )
-
-
-class Answer:
-    def __init__(self, status: int, headers: Any, body: bytes) -> None:
-        self.status, self.headers, self.body = status, headers, body
-
-    @property
-    def cache(self) -> str:
-        return str(self.headers.get("Cache-Status", ""))
 
 
 async def raw(node: Running, request: bytes) -> bytes:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from proxy.edge.admin.app import COOKIE
-from tests.http.conftest import Answer, Running, running
+from tests.http.conftest import Running, running
 from tests.support import pictures
+from tests.support.answers import Answer
 from tests.support.fakes import temporary_file
 
 TOKEN = "t" * 32

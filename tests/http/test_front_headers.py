@@ -11,15 +11,18 @@ from proxy.node import listeners
 from tests.http.conftest import ORIGINALS, Running, running
 from tests.http.test_signed import NEW, STRICT, by
 from tests.support.fakes import temporary_file
-from tests.support.waiting import eventually, settled
+from tests.support.waiting import eventually, settle
 
 CLAIMS = {"X-Forwarded-For": "198.51.100.1, 203.0.113.9", "X-Request-Id": "0123456789abcdef" * 2}
 
 
 async def connected(node: Running, count: int) -> None:
-    """Until so many clients are."""
-    while await node.metric("calotype_connections") != count:
-        await asyncio.sleep(0.02)
+    """Waits until so many clients are connected."""
+
+    async def are_connected() -> bool:
+        return await node.metric("calotype_connections") == count
+
+    await eventually(are_connected)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +115,7 @@ async def test_the_last_answer_says_that_it_is(tmp_path: Path, monkeypatch: pyte
         assert b"Connection: close" not in await ask()
         stopping = asyncio.create_task(node.stop())
         await eventually(lambda: node.node.not_ready == "it is stopping")
-        await settled()
+        await settle()
         assert b"Connection: close" in await ask()
         assert await reader.read() == b""
         await stopping

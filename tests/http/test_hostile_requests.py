@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.http.conftest import Answer, Running, raw
+from tests.http.conftest import Running, raw
+from tests.support.answers import Answer
 
 NAMES = [
     "A-IM",

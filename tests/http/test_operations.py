@@ -14,8 +14,9 @@ import pytest
 from openapi_spec_validator import validate
 
 from proxy.edge.admin import operations
-from tests.http.conftest import ORIGINALS, Answer, Running, running
+from tests.http.conftest import ORIGINALS, Running, running
 from tests.support import pictures
+from tests.support.answers import Answer
 from tests.support.fakes import temporary_file
 from tests.support.waiting import LONGEST_S, eventually
 
@@ -60,14 +61,16 @@ async def api(node: Running) -> Api:
 
 
 async def ended(api: Api, job: str) -> dict[str, Any]:
-    deadline = asyncio.get_running_loop().time() + LONGEST_S
-    while asyncio.get_running_loop().time() < deadline:
+    """The progress of a job once it is done."""
+
+    async def done() -> dict[str, Any] | None:
         _, told = await api.call("GET", f"/v1/warm/{job}")
-        if told["state"] == "done":
-            assert isinstance(told, dict)
-            return told
-        await asyncio.sleep(0.02)
-    raise AssertionError("the job never ended")
+        assert isinstance(told, dict)
+        return told if told["state"] == "done" else None
+
+    told = await eventually(done)
+    assert told is not None
+    return told
 
 
 async def test_the_document_is_openapi(api: Api) -> None:
@@ -804,13 +807,15 @@ async def test_slow_uploads_are_broken_off(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(operations, "SILENT_S", 0.1)
     async with running(tmp_path) as node:
+        answered = asyncio.Event()
 
         async def stuck() -> Any:
             yield b"\x89PNG"
-            await asyncio.sleep(1)
+            await answered.wait()
 
         async with node.client.post(node.node.admin_url + "/v1/originals", data=stuck()) as answer:
             assert answer.status == 400
+            answered.set()
 
 
 async def info(node: Running, target: str) -> tuple[Answer, Any]:

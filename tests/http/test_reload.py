@@ -13,6 +13,7 @@ from tests.http.conftest import ORIGINALS, Running, running
 from tests.http.test_signed import NEW, OLD, by
 from tests.support import pictures
 from tests.support.fakes import temporary_file
+from tests.support.waiting import eventually
 
 FLAGS: dict[str, Any] = {
     "mounts": {"all": {"source": "photos", "signing": "optional"}},
@@ -33,65 +34,64 @@ def reload(node: Running, **sections: Any) -> list[str]:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> Any:
-    async with running(tmp_path, **FLAGS) as node:
-        temporary_file(node.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
-        yield node
+async def node(tmp_path: Path) -> Any:
+    async with running(tmp_path, **FLAGS) as started:
+        temporary_file(started.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
+        yield started
 
 
-async def test_a_removed_key_opens_nothing_any_more(house: Running) -> None:
+async def test_a_removed_key_opens_nothing_any_more(node: Running) -> None:
     by_old, by_new = by(OLD, "/w_51/photo.jpg"), by(NEW, "/w_52/photo.jpg")
     for _ in range(2):
-        assert [(await house.get(target)).status for target in (by_old, by_new)] == [200, 200]
-    assert reload(house, signing={"keys": {"new": NEW}}) == []
-    assert [(await house.get(target)).status for target in (by_old, by_new)] == [403, 200]
+        assert [(await node.get(target)).status for target in (by_old, by_new)] == [200, 200]
+    assert reload(node, signing={"keys": {"new": NEW}}) == []
+    assert [(await node.get(target)).status for target in (by_old, by_new)] == [403, 200]
     third = "t" * 32
-    reload(house, signing={"keys": {"third": third}})
-    assert [(await house.get(target)).status for target in (by_old, by_new)] == [403, 403]
-    assert (await house.get(by(third, "/w_51/photo.jpg"))).cache == "calotype; hit; detail=memory"
+    reload(node, signing={"keys": {"third": third}})
+    assert [(await node.get(target)).status for target in (by_old, by_new)] == [403, 403]
+    assert (await node.get(by(third, "/w_51/photo.jpg"))).cache == "calotype; hit; detail=memory"
 
 
-async def test_a_request_that_began_before_is_not_remembered_after(house: Running) -> None:
+async def test_a_request_that_began_before_is_not_remembered_after(node: Running) -> None:
     target = by(OLD, "/w_53,e_blur:20/photo.jpg")
-    asked = asyncio.create_task(house.get(target))
-    while not await house.metric("calotype_workers", state="busy"):
-        await asyncio.sleep(0.01)
-    reload(house, signing={"keys": {"new": NEW}})
+    asked = asyncio.create_task(node.get(target))
+    await eventually(lambda: node.metric("calotype_workers", state="busy"))
+    reload(node, signing={"keys": {"new": NEW}})
     assert (await asked).status == 200
-    assert (await house.get(target)).status == 403
+    assert (await node.get(target)).status == 403
 
 
-async def test_presets_and_sizes(house: Running) -> None:
-    assert (await house.get("/t_fresh/photo.jpg")).status == 400
-    assert (await house.get("/w_77/photo.jpg")).status == 400
-    reload(house, presets={"fresh": "w_64,f_png"}, dimensions={"allowed": [77]})
-    assert pictures.size((await house.get("/t_fresh/photo.jpg")).body)[0] == 64
-    assert (await house.get("/w_77/photo.jpg")).status == 200
-    reload(house, presets={"fresh": "w_48,f_png"}, dimensions={"allowed": [77]})
-    assert pictures.size((await house.get("/t_fresh/photo.jpg")).body)[0] == 48
+async def test_presets_and_sizes(node: Running) -> None:
+    assert (await node.get("/t_fresh/photo.jpg")).status == 400
+    assert (await node.get("/w_77/photo.jpg")).status == 400
+    reload(node, presets={"fresh": "w_64,f_png"}, dimensions={"allowed": [77]})
+    assert pictures.size((await node.get("/t_fresh/photo.jpg")).body)[0] == 64
+    assert (await node.get("/w_77/photo.jpg")).status == 200
+    reload(node, presets={"fresh": "w_48,f_png"}, dimensions={"allowed": [77]})
+    assert pictures.size((await node.get("/t_fresh/photo.jpg")).body)[0] == 48
 
 
-async def test_limits(house: Running) -> None:
+async def test_limits(node: Running) -> None:
     wide = by(NEW, "/w_200/photo.jpg")
-    assert pictures.size((await house.get(wide)).body)[0] == 200
-    reload(house, limits={"output_max_side": 150})
-    assert pictures.size((await house.get(wide)).body)[0] == 150
-    reload(house, limits={"output_max_side": 180, "url_max_bytes": 60})
-    assert (await house.get(wide)).status == 414
-    reload(house, limits={"original_max_side": 100})
-    assert (await house.get(by(NEW, "/w_66/photo.jpg"))).status == 422
-    reload(house, limits={"original_max_bytes": 100})
-    assert (await house.get(by(NEW, "/w_67/photo.jpg"))).status == 422
-    reload(house, limits={"original_max_side": 9999})
-    assert (await house.get(by(NEW, "/w_68/photo.jpg"))).status == 200
+    assert pictures.size((await node.get(wide)).body)[0] == 200
+    reload(node, limits={"output_max_side": 150})
+    assert pictures.size((await node.get(wide)).body)[0] == 150
+    reload(node, limits={"output_max_side": 180, "url_max_bytes": 60})
+    assert (await node.get(wide)).status == 414
+    reload(node, limits={"original_max_side": 100})
+    assert (await node.get(by(NEW, "/w_66/photo.jpg"))).status == 422
+    reload(node, limits={"original_max_bytes": 100})
+    assert (await node.get(by(NEW, "/w_67/photo.jpg"))).status == 422
+    reload(node, limits={"original_max_side": 9999})
+    assert (await node.get(by(NEW, "/w_68/photo.jpg"))).status == 200
 
 
-async def test_what_needs_a_restart_is_named_and_waits(house: Running) -> None:
-    before = house.node.settings
-    waiting = reload(house, render={"workers": 2}, server={"port": 0, "drain": "3s"}, presets={"x": "w_16"})
+async def test_what_needs_a_restart_is_named_and_waits(node: Running) -> None:
+    before = node.node.settings
+    waiting = reload(node, render={"workers": 2}, server={"port": 0, "drain": "3s"}, presets={"x": "w_16"})
     assert waiting == ["server", "render"]
-    assert house.node.settings.render == before.render
-    assert house.node.settings.presets == {"x": "w_16"}
+    assert node.node.settings.render == before.render
+    assert node.node.settings.presets == {"x": "w_16"}
 
 
 @pytest.mark.parametrize(
@@ -110,16 +110,16 @@ async def test_what_needs_a_restart_is_named_and_waits(house: Running) -> None:
         ({"mounts": {"all": {"source": "photos", "prefix": "no"}}}, "mounts.all.prefix"),
     ],
 )
-async def test_what_is_wrong_changes_nothing(house: Running, sections: Any, named: str) -> None:
-    before = house.node.settings
+async def test_what_is_wrong_changes_nothing(node: Running, sections: Any, named: str) -> None:
+    before = node.node.settings
     with pytest.raises(ConfigError, match=named):
         reload(
-            house,
+            node,
             presets=sections.get("presets", {"card": "w_200"}),
             **{k: v for k, v in sections.items() if k != "presets"},
         )
-    assert house.node.settings is before
-    assert (await house.get(by(OLD, "/w_51/photo.jpg"))).status == 200
+    assert node.node.settings is before
+    assert (await node.get(by(OLD, "/w_51/photo.jpg"))).status == 200
 
 
 def test_every_section_is_either() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from proxy.core.url.signing import sign
 from proxy.node import factory
-from tests.http.conftest import ORIGINALS, Answer, Running, running
+from tests.http.conftest import ORIGINALS, Running, running
+from tests.support.answers import Answer
 from tests.support.fakes import temporary_file
 
 OLD, NEW = "o" * 32, "n" * 32

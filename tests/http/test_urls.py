@@ -8,8 +8,9 @@ from urllib.parse import quote
 import pytest
 
 from proxy.core.url.signing import sign
-from tests.http.conftest import Answer, Running, raw, running
+from tests.http.conftest import Running, raw, running
 from tests.support import pictures
+from tests.support.answers import Answer
 from tests.support.fakes import temporary_file
 
 ODD = 'a|b{c}^d`e"f<g>.jpg'

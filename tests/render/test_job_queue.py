@@ -3,6 +3,7 @@
 import asyncio
 
 from proxy.render.job_queue import MAX_IN_A_ROW, JobQueue, WorkerAffinity
+from tests.support.waiting import settle
 
 URGENT, CALM = 0, 1
 
@@ -104,13 +105,13 @@ async def test_everybody_who_waits_is_told_of_more() -> None:
     desk = queue.affinity()
     assert queue.take(desk) is None
     waiting = [asyncio.create_task(queue.wait()) for _ in range(2)]
-    await asyncio.sleep(0)
+    await settle()
     assert not any(task.done() for task in waiting)
     queue.put(CALM, "a", "a1")
     await asyncio.gather(*waiting)
     assert queue.take(desk) == "a1"
     assert queue.take(desk) is None
     late = asyncio.create_task(queue.wait())
-    await asyncio.sleep(0)
+    await settle()
     assert not late.done()
     late.cancel()

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import termios
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +19,7 @@ from proxy.core.transform.plan import Plan
 from proxy.render.pool import COLD_RENDERS, Pool
 from tests.render.conftest import LIMITS, opened, plan_for
 from tests.support import pictures
-from tests.support.waiting import LONGEST_S
+from tests.support.waiting import LONGEST_S, deadline, eventually, settle
 
 MakePool = Callable[..., Pool]
 
@@ -28,10 +27,6 @@ PICTURE = pictures.photo_as("jpeg")
 PLAN = plan_for("w_100,f_jpg", PICTURE)
 SLOW_PICTURE = pictures.photo_as("png", 2400, 1800)
 SLOW = plan_for("w_2400,f_avif,e_blur:60", SLOW_PICTURE)
-
-
-def later(seconds: float = 10) -> float:
-    return asyncio.get_running_loop().time() + seconds
 
 
 async def render(
@@ -45,7 +40,7 @@ async def render(
     original = opened(content)
     try:
         on_start = started.set if started else lambda: None
-        return (await pool.render(original, plan, deadline=later(seconds), on_start=on_start)).body
+        return (await pool.render(original, plan, deadline=deadline(seconds), on_start=on_start)).body
     finally:
         original.close()
 
@@ -69,14 +64,8 @@ async def begin(pool: Pool, plan: Plan = SLOW, content: bytes = SLOW_PICTURE) ->
     started = asyncio.Event()
     task = asyncio.create_task(render(pool, content, plan, started=started))
     await started.wait()
-    await until(lambda: unread_bytes(pool) == 0)
+    await eventually(lambda: unread_bytes(pool) == 0)
     return task
-
-
-async def until(condition: Callable[[], bool], seconds: float = LONGEST_S) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_worker_says_what_it_can_and_does_it(make_pool: MakePool) -> None:
@@ -86,7 +75,7 @@ async def test_a_worker_says_what_it_can_and_does_it(make_pool: MakePool) -> Non
     assert tuple(hello.libvips) >= (8, 16, 0)
     assert pictures.size(await render(pool)) == (100, 75)
     original = opened(PICTURE)
-    facts = await pool.probe(original, deadline=later())
+    facts = await pool.probe(original, deadline=deadline(10))
     original.close()
     assert (facts.format, facts.width_px, facts.height_px, facts.alpha) == (Format.JPEG, 640, 480, False)
 
@@ -121,8 +110,8 @@ async def test_a_worker_killed_at_rest_is_replaced_and_costs_nobody_anything(mak
     dead = pids(pool)
     for pid in dead:
         os.kill(pid, signal.SIGKILL)
-    await until(lambda: pool.alive == 0)
-    await until(lambda: pool.alive == 2)
+    await eventually(lambda: pool.alive == 0)
+    await eventually(lambda: pool.alive == 2)
     assert not set(pids(pool)) & set(dead)
     assert pictures.size(await render(pool)) == (100, 75)
 
@@ -133,9 +122,10 @@ async def test_a_job_a_dead_worker_could_not_take_is_done_by_the_next(make_pool:
     for _ in range(5):
         [pid] = pids(pool)
         os.kill(pid, signal.SIGKILL)
-        time.sleep(0.02)  # The loop stands still, so that the pool cannot have noticed.
+        # The loop stands still until the worker is dead, so that the pool cannot have noticed.
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         assert pictures.size(await render(pool)) == (100, 75)
-        await until(lambda: pool.alive == 1)
+        await eventually(lambda: pool.alive == 1)
     assert pool.waiting == 0
 
 
@@ -145,7 +135,7 @@ async def test_a_stopped_worker_costs_nobody_anything(make_pool: MakePool) -> No
     [pid] = pids(pool)
     os.kill(pid, signal.SIGSTOP)
     assert pictures.size(await render(pool)) == (100, 75)
-    await until(lambda: not Path(f"/proc/{pid}").exists())
+    await eventually(lambda: not Path(f"/proc/{pid}").exists())
     busy = await begin(pool, plan_for("w_600,f_avif,e_blur:20", PICTURE), PICTURE)
     os.kill(pids(pool)[0], signal.SIGSTOP)
     assert pictures.size(await busy) == (600, 450)
@@ -155,7 +145,7 @@ async def test_one_that_is_stopped_while_it_starts_holds_nobody_up(make_pool: Ma
     pool = make_pool()
     await pool.start()
     os.kill(pids(pool)[0], signal.SIGKILL)
-    await until(lambda: len(pool._workers) == 1 and not pool._alive)
+    await eventually(lambda: len(pool._workers) == 1 and not pool._alive)
     [starting] = pool._workers
     os.kill(starting.process.pid, signal.SIGSTOP)
     assert pictures.size(await render(pool, seconds=5)) == (100, 75)
@@ -194,7 +184,7 @@ async def test_the_queue_is_bounded_and_sheds_at_once(make_pool: MakePool) -> No
     await pool.start()
     busy = await begin(pool)
     waiting = [asyncio.create_task(render(pool)) for _ in range(2)]
-    await until(lambda: pool.waiting == 2)
+    await eventually(lambda: pool.waiting == 2)
     with pytest.raises(Overloaded) as caught:
         await render(pool)
     assert caught.value.retry_after_s is not None
@@ -212,7 +202,7 @@ async def test_a_job_that_could_not_start_in_time_is_shed_at_once(make_pool: Mak
     pool._average_render_s = 1.0
     busy = await begin(pool)
     waiting = [asyncio.create_task(render(pool)) for _ in range(3)]
-    await until(lambda: pool.waiting == 3)
+    await eventually(lambda: pool.waiting == 3)
     with pytest.raises(Overloaded):
         await render(pool, seconds=2)
     for task in (busy, *waiting):
@@ -235,7 +225,7 @@ async def test_the_first_slow_renders_do_not_say_what_is_usual(make_pool: MakePo
             ahead_s += 5.0
 
         original = opened(PICTURE)
-        await pool.render(original, PLAN, deadline=later(1000), on_start=later_by)
+        await pool.render(original, PLAN, deadline=deadline(1000), on_start=later_by)
         original.close()
 
     for _ in range(COLD_RENDERS):
@@ -246,7 +236,7 @@ async def test_the_first_slow_renders_do_not_say_what_is_usual(make_pool: MakePo
     ahead_s = 0.0
     busy = await begin(pool)
     waiting = [asyncio.create_task(render(pool, seconds=20)) for _ in range(5)]
-    await until(lambda: pool.waiting == 5)
+    await eventually(lambda: pool.waiting == 5)
     for task in (busy, *waiting):
         task.cancel()
     await asyncio.gather(busy, *waiting, return_exceptions=True)
@@ -269,9 +259,9 @@ async def test_who_leaves_before_the_start_takes_the_job_along(make_pool: MakePo
     never = asyncio.Event()
     busy = await begin(pool)
     leaving = asyncio.create_task(render(pool, started=never))
-    await until(lambda: pool.waiting == 1)
+    await eventually(lambda: pool.waiting == 1)
     leaving.cancel()
-    await until(lambda: pool.waiting == 0)
+    await eventually(lambda: pool.waiting == 0)
     os.kill(pids(pool)[0], signal.SIGKILL)
     with pytest.raises(WorkerDied):
         await busy
@@ -291,8 +281,10 @@ async def test_probes_go_before_renders(make_pool: MakePool) -> None:
 
     original = opened(PICTURE)
     rendering = asyncio.create_task(note("render", asyncio.create_task(render(pool))))
-    await asyncio.sleep(0)
-    probing = asyncio.create_task(note("probe", asyncio.create_task(pool.probe(original, deadline=later()))))
+    await settle()
+    probing = asyncio.create_task(
+        note("probe", asyncio.create_task(pool.probe(original, deadline=deadline(10))))
+    )
     await asyncio.gather(busy, rendering, probing)
     original.close()
     assert order == ["probe", "render"]
@@ -305,7 +297,7 @@ async def test_no_job_can_cost_a_seat(make_pool: MakePool) -> None:
     original = opened(PICTURE)
     original.close()
     with pytest.raises(WorkerDied):
-        await pool.render(original, PLAN, deadline=later(), on_start=lambda: None)
+        await pool.render(original, PLAN, deadline=deadline(10), on_start=lambda: None)
     assert pictures.size(await render(pool)) == (100, 75)
 
 
@@ -315,7 +307,7 @@ async def test_a_worker_is_replaced_after_its_share_of_jobs(make_pool: MakePool)
     seen = set()
     for _ in range(5):
         await render(pool)
-        await until(lambda: pool.alive == 1)
+        await eventually(lambda: pool.alive == 1)
         seen |= set(pids(pool))
     assert len(seen) >= 2
 
@@ -326,7 +318,7 @@ async def test_closing_fails_what_is_under_way_and_ends_the_processes(make_pool:
     [pid] = pids(pool)
     busy = await begin(pool)
     waiting = asyncio.create_task(render(pool))
-    await until(lambda: pool.waiting == 1)
+    await eventually(lambda: pool.waiting == 1)
     await pool.close()
     for task in (busy, waiting):
         with pytest.raises(Draining):

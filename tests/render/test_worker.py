@@ -19,7 +19,7 @@ from proxy.render.pool import Pool, _Waiting
 from proxy.render.protocol import Answer, Job
 from tests.render.conftest import LIMITS, draw, opened, plan_for
 from tests.support import pictures
-from tests.support.waiting import LONGEST_S
+from tests.support.waiting import eventually
 
 
 def turned(width: int, height: int) -> bytes:
@@ -211,6 +211,4 @@ async def test_an_idle_worker_lets_go_of_what_it_kept(make_pool: Callable[..., P
     assert (await worker.run_job(job, LIMITS, 10.0, keep_decoded=True))[0].slug == ""
     original.close()
     assert resident_bytes(worker.process.pid) > much
-    async with asyncio.timeout(LONGEST_S):
-        while resident_bytes(worker.process.pid) > much:
-            await asyncio.sleep(0.05)
+    await eventually(lambda: resident_bytes(worker.process.pid) <= much)

@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 import aiohttp
 from yarl import URL
 
+from tests.support.answers import Answer
 from tests.support.servers import ROOT, Redis, Store, free_port
 from tests.support.tcp_faults import FaultyProxy
-from tests.support.waiting import LONGEST_S
+from tests.support.waiting import LONGEST_S, eventually_sync
 
 LONG = bool(os.environ.get("LONG_STORIES"))
 """Whether to take the time that the figures in benchmarks/README.md are of."""
@@ -108,14 +109,12 @@ class Node:
                 env=self.environment,
                 close_fds=False,
             )
-        deadline = time.monotonic() + LONGEST_S
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise RuntimeError(self.log()[-3000:])
-            if self.ready():
-                return
-            time.sleep(0.05)
-        raise RuntimeError(f"not ready: {self.log()[-3000:]}")
+        eventually_sync(lambda: self._has_ended() or self.ready())
+        if self._has_ended():
+            raise RuntimeError(self.log()[-3000:])
+
+    def _has_ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
 
     def ready(self) -> bool:
         with contextlib.suppress(OSError):
@@ -172,13 +171,14 @@ class Node:
 
     def warmed(self, job: str) -> dict[str, Any]:
         """What came of a job, when it is done."""
-        deadline = time.monotonic() + LONGEST_S
-        while time.monotonic() < deadline:
+
+        def done() -> dict[str, Any] | None:
             told: dict[str, Any] = self.call("GET", f"/v1/warm/{job}").body
-            if told["state"] == "done":
-                return told
-            time.sleep(0.05)
-        raise AssertionError("the job never ended")
+            return told if told["state"] == "done" else None
+
+        told = eventually_sync(done)
+        assert told is not None
+        return told
 
     def kept(self) -> int:
         """How many variants and facts are on its disk."""
@@ -348,13 +348,6 @@ async def origin(content: bytes) -> AsyncIterator[Origin]:
         server.close()
 
 
-class Answer(NamedTuple):
-    status: int
-    cache: str
-    body: bytes
-    seconds: float
-
-
 @contextlib.asynccontextmanager
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(
@@ -367,8 +360,7 @@ async def get(session: aiohttp.ClientSession, url: str, **headers: str) -> Answe
     began_s = time.monotonic()
     async with session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as answer:
         body = await answer.read()
-        cache = answer.headers.get("Cache-Status", "")
-        return Answer(answer.status, cache, body, time.monotonic() - began_s)
+        return Answer(answer.status, answer.headers, body, time.monotonic() - began_s)
 
 
 async def get_all(urls: list[str], *, at_once: int = 2000, **headers: str) -> list[Answer]:

@@ -14,7 +14,7 @@ import pytest
 
 from proxy.cli.nginx_demo import NGINX, Ports, arrange, nginx
 from tests.support.servers import free_port, http_ok
-from tests.support.waiting import LONGEST_S
+from tests.support.waiting import LONGEST_S, eventually_sync
 
 GENEROUS = (
     (NGINX / "site/limits.conf")
@@ -36,7 +36,7 @@ class Front:
         self.https = f"https://127.0.0.1:{self.ports.https}"
 
     def log(self) -> list[dict[str, Any]]:
-        time.sleep(1.6)  # It is flushed once a second.
+        time.sleep(1.6)  # Each process of nginx flushes its lines once a second; nothing tells when all have.
         return [json.loads(line) for line in (self.folder / "access.log").read_text().splitlines()]
 
 
@@ -52,10 +52,7 @@ def fronting(folder: Path, *nodes: str, **more: str) -> Iterator[Front]:
     assert "[warn]" not in tested.stderr, tested.stderr
     with subprocess.Popen(nginx(front.configuration), stderr=subprocess.PIPE, text=True) as process:
         try:
-            for _ in range(200):
-                if http_ok(front.ports.status, "/nginx_status"):
-                    break
-                time.sleep(0.02)
+            eventually_sync(lambda: http_ok(front.ports.status, "/nginx_status"))
             yield front
         finally:
             process.send_signal(signal.SIGQUIT)

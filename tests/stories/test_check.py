@@ -80,8 +80,8 @@ def test_a_directory_as_bucket(tmp_path: Path) -> None:
         ({"secret_key": "not the one"}, "correct access_key and secret_key"),
         ({"access_key": "test:nobody"}, "correct access_key and secret_key"),
         ({"bucket": "no-such-bucket"}, "the bucket does not exist: create it, or correct its name"),
-        ({"endpoint_url": "http://127.0.0.1:9"}, "endpoint_url and whether the store runs"),
-        ({"endpoint_url": "http://no-such-host.invalid"}, "endpoint_url and whether the store runs"),
+        ({"endpoint_url": "http://127.0.0.1:9"}, "endpoint_url and the store"),
+        ({"endpoint_url": "http://no-such-host.invalid"}, "endpoint_url and the store"),
     ],
 )
 def test_a_store_that_is_not_well(

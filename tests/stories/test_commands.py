@@ -1,5 +1,6 @@
 """The real command, as a newcomer types it: what it prints, what it makes, how it ends."""
 
+import contextlib
 import json
 import os
 import re
@@ -17,7 +18,7 @@ import pytest
 from proxy.core.url.signing import Restrictions, Signed, verify
 from tests.support import pictures
 from tests.support.fakes import temporary_file
-from tests.support.waiting import LONGEST_S
+from tests.support.waiting import LONGEST_S, eventually_sync
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -367,16 +368,18 @@ class Served:
             return answer.status, answer.read()
 
     def until_ready(self) -> "Served":
-        deadline = time.monotonic() + LONGEST_S
-        while time.monotonic() < deadline:
-            try:
-                self.get("/readyz", admin=True)
-            except OSError:
-                time.sleep(0.05)
-                assert self.process.poll() is None
-            else:
-                return self
-        raise AssertionError("the node did not become ready")
+        def is_ready() -> bool:
+            assert self.process.poll() is None
+            with contextlib.suppress(OSError):
+                return self.get("/readyz", admin=True)[0] == 200
+            return False
+
+        eventually_sync(is_ready)
+        return self
+
+    def until_metric(self, text: str) -> bool:
+        """Waits until the metrics have this text."""
+        return eventually_sync(lambda: text in self.get("/metrics", admin=True)[1].decode())
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, list[dict[str, object]], str]:
         self.process.send_signal(number)
@@ -413,7 +416,7 @@ def test_a_request_under_way_is_finished_by_a_stop(served: Served, folder: Path)
         client.sendall(
             b"GET /w_1600,f_avif,e_blur:30/large.png HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         )
-        time.sleep(0.3)
+        served.until_metric('calotype_workers{state="busy"} 1.0')
         code, _, _ = served.stop()
         answer = b""
         while chunk := client.recv(2**16):
@@ -429,8 +432,7 @@ def test_a_reader_that_stalls_does_not_hold_up_a_stop(folder: Path) -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", node.port))
         client.sendall(b"GET /original/long.jpg HTTP/1.1\r\nHost: x\r\n\r\n")
-        client.recv(1000)
-        time.sleep(0.3)
+        client.recv(1000)  # More is left to send than all buffers take.
         node.process.send_signal(signal.SIGTERM)
         assert node.process.wait(LONGEST_S) == 0, "a client that does not read holds no drain up for ever"
     node.process.communicate()
@@ -440,9 +442,9 @@ def test_killed_and_started_again_it_serves_from_disk(folder: Path) -> None:
     for how in (signal.SIGKILL, signal.SIGTERM):
         node = Served(folder, "--originals", str(folder / "in")).until_ready()
         body = node.get("/w_100,f_webp/photo.jpg")[1]
-        time.sleep(0.3)
+        node.until_metric('calotype_tier_entries{tier="disk"} 1.0')
         if how is signal.SIGTERM:
-            assert b'outcome="hit",status="200",tier="disk"' in node.get("/metrics", admin=True)[1]
+            assert node.until_metric('outcome="hit",status="200",tier="disk"')
         node.process.send_signal(how)
         node.process.communicate()
     assert body[8:12] == b"WEBP"
@@ -544,15 +546,17 @@ def test_a_full_log_costs_no_request(folder: Path) -> None:
             [sys.executable, "-m", "proxy", "serve", "--originals", str(folder / "in"), "--port", str(port)],
             stdout=full, stderr=subprocess.PIPE, cwd=ROOT, env=environment(folder, CALOTYPE_ADMIN__PORT="0"),
         )  # fmt: skip
-        deadline = time.monotonic() + LONGEST_S
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/w_100/photo.jpg") as answer:
-                    assert answer.status == 200
-                    break
-            except OSError:
-                assert time.monotonic() < deadline, "no answer"
-                time.sleep(0.05)
+
+        def answers() -> bool:
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/w_100/photo.jpg") as answer,
+            ):
+                assert answer.status == 200
+                return True
+            return False
+
+        eventually_sync(answers)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/w_100/photo.jpg") as answer:
             assert answer.status == 200
         process.terminate()

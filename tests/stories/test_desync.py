@@ -8,7 +8,6 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from tests.stories.fleet import Node
 from tests.support import pictures
 from tests.support.fakes import temporary_file
 from tests.support.servers import free_port
-from tests.support.waiting import LONGEST_S
+from tests.support.waiting import LONGEST_S, eventually_sync
 
 SILENCE_S = 0.15
 HIDDEN = b"GET /w_32/SMUGGLED-<n>.jpg HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -213,14 +212,17 @@ def hops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hops]:
         stack.callback(nginx.wait, 20)
         stack.callback(nginx.terminate)
         made = Hops(node, public, ports.clear, folder / "front")
-        for _ in range(200):
-            with contextlib.suppress(OSError), made.through():
-                break
-            time.sleep(0.05)
+        eventually_sync(lambda: answers(made))
         yield made
         assert node.process is not None
         assert node.process.poll() is None, "the node is gone"
         assert nginx.poll() is None, "nginx is gone"
+
+
+def answers(hops: Hops) -> bool:
+    with contextlib.suppress(OSError), hops.through():
+        return True
+    return False
 
 
 def said_to(connect: Callable[[], socket.socket], sent: bytes) -> bytes:
@@ -244,14 +246,12 @@ def picture(connect: Callable[[], socket.socket], target: str) -> bytes:
 
 def logged(hops: Hops, known: int, last: str) -> list[dict[str, str]]:
     """The requests behind the first `known`, up to the one for `last`."""
-    deadline = time.monotonic() + LONGEST_S
-    while time.monotonic() < deadline:
-        found = hops.requests()[known:]
-        for at, line in enumerate(found):
-            if line["target"] == last:
-                return found[:at]
-        time.sleep(0.02)
-    raise AssertionError(f"{last} was never logged")
+
+    def targets() -> list[str]:
+        return [line["target"] for line in hops.requests()[known:]]
+
+    eventually_sync(lambda: last in targets())
+    return hops.requests()[known:][: targets().index(last)]
 
 
 def faults(hops: Hops, connect: Callable[[], socket.socket], kind: str) -> list[str]:
@@ -299,12 +299,14 @@ def test_the_table_is_long_enough() -> None:
 
 def test_through_both_hops(hops: Hops) -> None:
     assert faults(hops, hops.through, "hops") == []
-    time.sleep(1.5)  # nginx writes its log once a second.
     known = {line["id"] for line in hops.requests()}
-    fronted = [json.loads(line) for line in hops.fronted().splitlines()]
-    assert {line["id"] for line in fronted if line["node_status"]} >= known, (
-        "the node was asked what nginx does not know of"
-    )
+
+    def passed_on() -> set[str]:
+        """The requests of nginx's log that went to the node. nginx writes the log once a second, and whole lines."""
+        fronted = [json.loads(line) for line in hops.fronted().splitlines()]
+        return {line["id"] for line in fronted if line["node_status"]}
+
+    assert eventually_sync(lambda: passed_on() >= known), "the node was asked what nginx does not know of"
 
 
 def test_straight_at_the_node(hops: Hops) -> None:

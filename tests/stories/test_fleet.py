@@ -19,7 +19,6 @@ from yarl import URL
 from proxy.core.url.signing import sign
 from tests.stories.fleet import (
     LONG,
-    Answer,
     Node,
     Place,
     alive,
@@ -33,8 +32,9 @@ from tests.stories.fleet import (
     shoot,
 )
 from tests.support import pictures
+from tests.support.answers import Answer
 from tests.support.tcp_faults import FaultyProxy
-from tests.support.waiting import LONGEST_S, eventually
+from tests.support.waiting import eventually
 
 WEBP = {"Accept": "image/webp"}
 
@@ -74,13 +74,12 @@ async def test_who_renders_is_killed_in_the_middle_of_it(place: Place, who: str)
             get_all([nodes[number % 2].url + "/w_2400,f_avif,q_90/large.png" for number in range(1000)])
         )
         rested = {node.url: node.busy_s() for node in nodes}
-        while True:
-            await asyncio.sleep(0.02)
-            busy = [node for node in nodes if node.busy_s() - rested[node.url] > 0.3]
-            if busy:
-                break
-            assert not asking.done(), "it was rendered before anybody could be killed"
-        [renderer] = busy
+
+        def busy() -> list[Node]:
+            assert not asking.done(), "the render ended before a process could be killed"
+            return [node for node in nodes if node.busy_s() - rested[node.url] > 0.3]
+
+        [renderer] = await eventually(busy)
         if who == "back":
             os.kill(renderer.back(), signal.SIGKILL)
         else:
@@ -517,9 +516,11 @@ async def test_a_store_that_is_down_under_load(place: Place) -> None:
         came_s = time.monotonic()
         place.put("c.jpg", pictures.photo_as("jpeg"))
         async with client() as session:
-            while (await get(session, f"{node.url}/w_300,f_png/c.jpg")).status != 200:
-                assert time.monotonic() - came_s < LONGEST_S
-                await asyncio.sleep(0.02)
+
+            async def is_back() -> bool:
+                return (await get(session, f"{node.url}/w_300,f_png/c.jpg")).status == 200
+
+            await eventually(is_back)
         recovered_s = time.monotonic() - came_s
         await eventually(lambda: place.puts(".png") == 1)
     assert {answer.status for answer in (*calm, *down)} == {200}, "every cached key is served"

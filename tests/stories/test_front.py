@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import secrets
 import signal
 import socket
 import ssl
@@ -31,13 +32,16 @@ from proxy.core.url.signing import sign
 from tests.stories.fleet import Node, running
 from tests.stories.front import GENEROUS, Front, fronting
 from tests.support import pictures
+from tests.support.answers import Answer
 from tests.support.servers import ROOT, free_port
-from tests.support.waiting import LONGEST_S
+from tests.support.waiting import LONGEST_S, eventually
 
 KEY = "k" * 32
 
 
-class House(NamedTuple):
+class Installation(NamedTuple):
+    """nginx with the shipped configuration before a node."""
+
     front: Front
     node: Node
     originals: Path
@@ -64,17 +68,11 @@ def node_of(folder: Path, name: str = "node") -> Node:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("front")
     node = node_of(folder)
     with running(node), fronting(folder / "nginx", f"unix:{folder}/node.sock") as front:
-        yield House(front, node, folder / "originals")
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: Any
-    body: bytes
+        yield Installation(front, node, folder / "originals")
 
 
 async def get(base: str, target: str, method: str = "GET", **headers: str) -> Answer:
@@ -93,9 +91,9 @@ async def get(base: str, target: str, method: str = "GET", **headers: str) -> An
         return Answer(answer.status, answer.headers, await answer.read())
 
 
-async def direct(house: House, target: str, method: str = "GET", **headers: str) -> Answer:
+async def direct(installation: Installation, target: str, method: str = "GET", **headers: str) -> Answer:
     """From the node itself, on its own socket."""
-    connector = aiohttp.UnixConnector(str(house.node.folder.parent / "node.sock"))
+    connector = aiohttp.UnixConnector(str(installation.node.folder.parent / "node.sock"))
     async with (
         aiohttp.ClientSession(connector=connector) as session,
         session.request(
@@ -105,10 +103,10 @@ async def direct(house: House, target: str, method: str = "GET", **headers: str)
         return Answer(answer.status, answer.headers, await answer.read())
 
 
-async def both_ways(house: House, target: str, method: str = "GET", **headers: str) -> Answer:
+async def both_ways(installation: Installation, target: str, method: str = "GET", **headers: str) -> Answer:
     """nginx's answer, once it is known to be the node's."""
-    plain = await direct(house, target, method, **headers)
-    for base in (house.front.url, house.front.https):
+    plain = await direct(installation, target, method, **headers)
+    for base in (installation.front.url, installation.front.https):
         through = await get(base, target, method, **headers)
         assert (through.status, through.body) == (plain.status, plain.body), (method, headers)
         assert lasting(through) == lasting(plain), (method, headers)
@@ -170,10 +168,10 @@ def test_what_compose_puts_in_its_place_fits(tmp_path: Path) -> None:
     assert tested.returncode == 0, tested.stderr
 
 
-async def test_the_same_picture_both_ways(house: House) -> None:
+async def test_the_same_picture_both_ways(installation: Installation) -> None:
     for target in ("/w_200,f_auto/photo.jpg", "/original/photo.jpg", "/thumbnail?url=photo.jpg&w=99"):
-        plain = await direct(house, target)
-        for base in (house.front.url, house.front.https):
+        plain = await direct(installation, target)
+        for base in (installation.front.url, installation.front.https):
             for _ in range(4):
                 answer = await get(base, target)
                 assert (answer.status, answer.body) == (200, plain.body)
@@ -190,7 +188,7 @@ async def test_the_same_picture_both_ways(house: House) -> None:
                 assert "X-Accel-Expires" not in answer.headers
                 assert len(answer.headers.getall("Cache-Status")) == 1
         assert kept(answer) is (not target.startswith("/original"))
-    assert "Server-Timing" not in (await get(house.front.url, "/w_200,f_auto/photo.jpg")).headers
+    assert "Server-Timing" not in (await get(installation.front.url, "/w_200,f_auto/photo.jpg")).headers
 
 
 @pytest.mark.parametrize(
@@ -217,7 +215,7 @@ async def test_the_same_picture_both_ways(house: House) -> None:
         '/thumbnail?url=a|b{c}^d`e"f<g>\\.jpg&w=60',
     ],
 )
-async def test_the_target_arrives_as_it_was_written(house: House, target: str) -> None:
+async def test_the_target_arrives_as_it_was_written(installation: Installation, target: str) -> None:
     """Raw, through the hop: the node says of it what it says of it directly."""
 
     async def raw(opening: Any) -> bytes:
@@ -227,28 +225,29 @@ async def test_the_target_arrives_as_it_was_written(house: House, target: str) -
         writer.close()
         return said
 
-    def passed() -> list[dict[str, Any]]:
-        """What the node was asked through nginx."""
-        lines = [json.loads(line) for line in house.node.log().splitlines() if '"request"' in line]
-        return [line for line in lines if "id" in line]
+    async def passed() -> list[dict[str, Any]]:
+        """What the node was asked through nginx before this call. A last request marks the end of its log."""
+        mark = f"/w_50/none-{secrets.token_hex(8)}.jpg"
+        await get(installation.front.url, mark)
+        log = await eventually(lambda: mark in (text := installation.node.log()) and text)
+        lines = [json.loads(line) for line in str(log).splitlines() if '"request"' in line]
+        return [line for line in lines if "id" in line and "/none-" not in line["target"]]
 
-    await asyncio.sleep(0.3)  # Lines come a little late.
-    before = len(passed())
-    said = await raw(asyncio.open_connection("127.0.0.1", house.front.ports.clear))
-    await asyncio.sleep(0.3)
-    lines = passed()[before:]
+    before = len(await passed())
+    said = await raw(asyncio.open_connection("127.0.0.1", installation.front.ports.clear))
+    lines = (await passed())[before:]
     if said.startswith(b"HTTP/1.1 400") and not lines:
         assert ".." in target.replace("%2e", "."), "only what climbs out of the root is nginx's own to refuse"
         return
     [line] = lines
     shown = quote(target, safe="/:?&=;,@.-_~%+") if line["target"].endswith("...") else target
     assert line["target"].removesuffix("...") == shown[: len(line["target"].removesuffix("..."))]
-    plain = await raw(asyncio.open_unix_connection(house.node.folder.parent / "node.sock"))
+    plain = await raw(asyncio.open_unix_connection(installation.node.folder.parent / "node.sock"))
     assert said.partition(b"\r\n")[0] == plain.partition(b"\r\n")[0]
     assert said.partition(b"\r\n\r\n")[2] == plain.partition(b"\r\n\r\n")[2]
 
 
-async def test_a_copy_for_each_class_of_accept(house: House) -> None:
+async def test_a_copy_for_each_class_of_accept(installation: Installation) -> None:
     """What nginx keeps is what the node would have said, however the header is spelled; and it keeps four at most."""
     chance = random.Random(7)
     words = [
@@ -268,15 +267,15 @@ async def test_a_copy_for_each_class_of_accept(house: House) -> None:
         accept = chance.choice([", ", ",", " ,", ",,"]).join(
             chance.choice(words) + chance.choice(weights) for _ in range(chance.randrange(5))
         )
-        through = await get(house.front.url, target, Accept=accept)
-        plain = await direct(house, target, Accept=accept)
+        through = await get(installation.front.url, target, Accept=accept)
+        plain = await direct(installation, target, Accept=accept)
         assert (through.status, through.headers["Content-Type"]) == (200, plain.headers["Content-Type"]), (
             accept
         )
         assert through.body == plain.body, accept
         seen.add(through.body)
     assert len(seen) == 3
-    hot = house.front.folder / "hot"
+    hot = installation.front.folder / "hot"
     copies = [
         path for path in hot.rglob("*") if path.is_file() and target.encode() in path.read_bytes()[:600]
     ]
@@ -301,12 +300,14 @@ async def raw(port: int, request: bytes) -> bytes:
         b"image/webp\xa0, text/html",
     ],
 )
-async def test_what_is_white_elsewhere_poisons_nothing(house: House, accept: bytes) -> None:
+async def test_what_is_white_elsewhere_poisons_nothing(installation: Installation, accept: bytes) -> None:
     target = f"/w_{70 + len(accept)},f_auto/photo.jpg".encode()
     ask = b"GET %b HTTP/1.1\r\nHost: x\r\nAccept: %b\r\nConnection: close\r\n\r\n"
     for _ in range(3):
-        await raw(house.front.ports.clear, ask % (target, accept))
-    assert b"Content-Type: image/jpeg" in await raw(house.front.ports.clear, ask % (target, b"image/jpeg"))
+        await raw(installation.front.ports.clear, ask % (target, accept))
+    assert b"Content-Type: image/jpeg" in await raw(
+        installation.front.ports.clear, ask % (target, b"image/jpeg")
+    )
 
 
 async def test_a_host_in_the_target_poisons_nothing(tmp_path: Path) -> None:
@@ -381,8 +382,10 @@ async def test_a_host_in_the_target_poisons_nothing(tmp_path: Path) -> None:
         (b"HEAD /w_50/photo.jpg HTTP/1.1\r\nX: " + b"y" * 17_000, 431),
     ],
 )
-async def test_what_is_malformed_is_a_problem_like_any_other(house: House, line: bytes, status: int) -> None:
-    for port in (house.front.ports.clear, house.front.ports.http):
+async def test_what_is_malformed_is_a_problem_like_any_other(
+    installation: Installation, line: bytes, status: int
+) -> None:
+    for port in (installation.front.ports.clear, installation.front.ports.http):
         body = b"hello" if b"Length" in line else b"0\r\n\r\n" if b": chunked" in line else b""
         said = await raw(port, line + b"\r\nHost: x\r\nConnection: close\r\n\r\n" + body)
         head, _, body = said.partition(b"\r\n\r\n")
@@ -394,11 +397,13 @@ async def test_what_is_malformed_is_a_problem_like_any_other(house: House, line:
 
 
 @pytest.mark.parametrize("length", [8191, 8192, 8193, 9000, 16_000])
-async def test_how_long_a_url_may_be_is_for_the_node_to_say(house: House, length: int) -> None:
+async def test_how_long_a_url_may_be_is_for_the_node_to_say(installation: Installation, length: int) -> None:
     target = "/thumbnail?w=50&url=photo.jpg&utm_source="
-    answer = await both_ways(house, target + "a" * (length - len(target)))
+    answer = await both_ways(installation, target + "a" * (length - len(target)))
     assert answer.status == (414 if length > 8192 else 200)
-    assert (await both_ways(house, target + "a" * (length - len(target)), "HEAD")).status == answer.status
+    assert (
+        await both_ways(installation, target + "a" * (length - len(target)), "HEAD")
+    ).status == answer.status
     if answer.status == 414:
         assert json.loads(answer.body)["detail"] == "the URL is longer than 8192 bytes"
 
@@ -408,9 +413,9 @@ async def test_how_long_a_url_may_be_is_for_the_node_to_say(house: House, length
     "target", [b"/w_50,f_auto/../../../x", b"/w_50,f_auto/%zz", b"/f_auto/" + b"a" * 17_000, b"*"]
 )
 async def test_what_nginx_cannot_read_may_depend_on_accept(
-    house: House, method: bytes, target: bytes
+    installation: Installation, method: bytes, target: bytes
 ) -> None:
-    said = await raw(house.front.ports.clear, method + b" " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    said = await raw(installation.front.ports.clear, method + b" " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
     assert said.startswith(b"HTTP/1.1 4"), said
     assert b"\r\nVary: Accept\r\n" in said
 
@@ -419,9 +424,9 @@ async def test_what_nginx_cannot_read_may_depend_on_accept(
 @pytest.mark.parametrize(
     "target", [b"/w_50/photo.jpg", b"/original/photo.jpg", b"http://x/w_50/photo.jpg", b"/"]
 )
-async def test_no_picture_comes_by_http_0_9(house: House, target: bytes, end: bytes) -> None:
+async def test_no_picture_comes_by_http_0_9(installation: Installation, target: bytes, end: bytes) -> None:
     """There the status is in the body alone; that the answer ends shows that the connection does."""
-    for port in (house.front.ports.clear, house.front.ports.http):
+    for port in (installation.front.ports.clear, installation.front.ports.http):
         body = (await raw(port, b"GET " + target + end)).rpartition(b"\r\n")[2]
         assert json.loads(body)["status"] == 400
 
@@ -470,7 +475,7 @@ HOSTS = {
 
 
 @pytest.mark.parametrize("host", HOSTS)
-async def test_a_host_that_is_none_is_refused_as_by_the_node(house: House, host: bytes) -> None:
+async def test_a_host_that_is_none_is_refused_as_by_the_node(installation: Installation, host: bytes) -> None:
     """In Host, and in an absolute target whatever Host says."""
     rest = b" HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n"
     for request in (
@@ -480,11 +485,11 @@ async def test_a_host_that_is_none_is_refused_as_by_the_node(house: House, host:
         b"GET http://x/w_50/photo.jpg" + rest % host,
         b"GET http://%b?w_50" % host + rest % b"x",
     ):
-        reader, writer = await asyncio.open_unix_connection(house.node.folder.parent / "node.sock")
+        reader, writer = await asyncio.open_unix_connection(installation.node.folder.parent / "node.sock")
         writer.write(request)
         plain = await reader.read()
         writer.close()
-        for port in (house.front.ports.clear, house.front.ports.http):
+        for port in (installation.front.ports.clear, installation.front.ports.http):
             said = await raw(port, request)
             assert (b" 400 " in said[:20]) is (b" 400 " in plain[:20]) is not HOSTS[host], (request, said)
             if not HOSTS[host]:
@@ -493,7 +498,7 @@ async def test_a_host_that_is_none_is_refused_as_by_the_node(house: House, host:
 
 
 @pytest.mark.parametrize("host", [b"a", b"%41", b"a%41", b"a.", b"0", b"-%2d"])
-async def test_no_host_costs_much_to_judge(house: House, host: bytes) -> None:
+async def test_no_host_costs_much_to_judge(installation: Installation, host: bytes) -> None:
     """Nor stands in the error log because it did."""
     long = host * (7000 // len(host))
     for request in (
@@ -501,13 +506,13 @@ async def test_no_host_costs_much_to_judge(house: House, host: bytes) -> None:
         b"GET http://%b/ HTTP/1.1\r\nHost: x" % long,
     ):
         for end in (b"", b":8a", b":%b" % (b"0" * 900)):
-            await raw(house.front.ports.clear, request + end + b"\r\nConnection: close\r\n\r\n")
-    assert (house.front.folder / "error.log").read_text() == ""
+            await raw(installation.front.ports.clear, request + end + b"\r\nConnection: close\r\n\r\n")
+    assert (installation.front.folder / "error.log").read_text() == ""
 
 
 @pytest.mark.parametrize("host", ["x:99999", "x:8a", "x:-1"])
-def test_a_host_that_is_none_is_refused_over_http_2(house: House, host: str) -> None:
-    target = house.front.https + "/w_50/photo.jpg"
+def test_a_host_that_is_none_is_refused_over_http_2(installation: Installation, host: str) -> None:
+    target = installation.front.https + "/w_50/photo.jpg"
     for version in ("--http1.1", "--http2"):
         answer = curl(version, "-X", "GET", "-H", f"Host: {host}", target)
         assert (answer.status, json.loads(answer.body)["status"]) == (400, 400)
@@ -532,8 +537,10 @@ def curl(*arguments: str, sent: bytes = b"") -> Answer:
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
 @pytest.mark.parametrize("size", [0, 1, 5000, 3_000_000])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "BREW"])
-def test_no_body_changes_what_is_said_to_a_method(house: House, method: str, size: int, version: str) -> None:
-    for base in (house.front.https, f"http://127.0.0.1:{house.front.ports.http}"):
+def test_no_body_changes_what_is_said_to_a_method(
+    installation: Installation, method: str, size: int, version: str
+) -> None:
+    for base in (installation.front.https, f"http://127.0.0.1:{installation.front.ports.http}"):
         for more in ([], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect: 100-continue"]):
             if version == "--http2" and base.startswith("http:"):
                 continue
@@ -557,8 +564,8 @@ def test_no_body_changes_what_is_said_to_a_method(house: House, method: str, siz
         b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 70000",
     ],
 )
-async def test_a_method_is_refused_before_its_body_comes(house: House, more: bytes) -> None:
-    for port in (house.front.ports.clear, house.front.ports.http):
+async def test_a_method_is_refused_before_its_body_comes(installation: Installation, more: bytes) -> None:
+    for port in (installation.front.ports.clear, installation.front.ports.http):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"PUT /w_50/photo.jpg HTTP/1.1\r\nHost: x\r\n" + more + b"\r\n\r\n")
         head = await reader.readuntil(b"\r\n\r\n")
@@ -571,11 +578,11 @@ async def test_a_method_is_refused_before_its_body_comes(house: House, more: byt
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
-def test_what_is_answered_has_no_body(house: House, method: str, version: str) -> None:
+def test_what_is_answered_has_no_body(installation: Installation, method: str, version: str) -> None:
     for size in (2, 5000, 100_000):
         for more in ([], ["-H", "Transfer-Encoding: chunked"]):
             answer = curl(
-                version, "-X", method, *more, house.front.https + "/w_50/photo.jpg", sent=b"x" * size
+                version, "-X", method, *more, installation.front.https + "/w_50/photo.jpg", sent=b"x" * size
             )
             assert answer.status == 400, (size, more)
             assert json.loads(answer.body)["type"] == "urn:calotype:error:bad-url"
@@ -595,9 +602,9 @@ def test_what_is_answered_has_no_body(house: House, method: str, version: str) -
         {"Access-Control-Request-Method": "PUT"},
     ],
 )
-async def test_options_are_the_nodes_own(house: House, headers: dict[str, str]) -> None:
+async def test_options_are_the_nodes_own(installation: Installation, headers: dict[str, str]) -> None:
     for target in ("/w_50/photo.jpg", "/w_50,f_auto/nope.jpg", "/original/photo.jpg", "/", "/nothing"):
-        await both_ways(house, target, "OPTIONS", **headers)
+        await both_ways(installation, target, "OPTIONS", **headers)
 
 
 NEGOTIATED = {
@@ -632,7 +639,9 @@ NEGOTIATED = {
 }
 
 
-async def test_what_nginx_says_itself_varies_as_the_nodes_answers_do(house: House, tmp_path: Path) -> None:
+async def test_what_nginx_says_itself_varies_as_the_nodes_answers_do(
+    installation: Installation, tmp_path: Path
+) -> None:
     node = node_of(tmp_path)
     node.environment["CALOTYPE_PRESETS"] = json.dumps({"card": "w_50,f_auto"})
     mounts = {
@@ -659,10 +668,10 @@ def test_the_largest_original_finds_room_in_front() -> None:
     assert int(found[1]) * 2**20 >= Settings().limits.original_max_bytes
 
 
-async def test_parts_and_conditions_are_the_nodes_own(house: House) -> None:
+async def test_parts_and_conditions_are_the_nodes_own(installation: Installation) -> None:
     target = "/w_62,f_jpg/photo.jpg"
     for _ in range(3):
-        whole = await get(house.front.url, target)
+        whole = await get(installation.front.url, target)
     assert kept(whole)
     for headers in (
         {"If-None-Match": whole.headers["ETag"]},
@@ -679,10 +688,10 @@ async def test_parts_and_conditions_are_the_nodes_own(house: House) -> None:
         {"If-None-Match": whole.headers["ETag"], "Range": "bytes=5-9"},
     ):
         for wanted in (target, "/original/photo.jpg"):
-            await both_ways(house, wanted, **headers)
-    head = await get(house.front.url, target, method="HEAD")
+            await both_ways(installation, wanted, **headers)
+    head = await get(installation.front.url, target, method="HEAD")
     assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", str(len(whole.body)))
-    assert (await get(house.front.url, target)).body == whole.body
+    assert (await get(installation.front.url, target)).body == whole.body
 
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
@@ -692,17 +701,17 @@ async def test_parts_and_conditions_are_the_nodes_own(house: House) -> None:
     [b"If-Match", b"If-Unmodified-Since", b"If-None-Match", b"If-Modified-Since", b"If-Range", b"Range"],
 )
 async def test_an_empty_condition_is_answered_by_a_picture_or_a_problem(
-    house: House, name: bytes, value: bytes, method: bytes
+    installation: Installation, name: bytes, value: bytes, method: bytes
 ) -> None:
     """An empty If-Match is met by no picture; all the others say nothing."""
     target = "/w_65,f_auto/photo.jpg"
-    whole = await direct(house, target)
+    whole = await direct(installation, target)
     for _ in range(4):
-        await get(house.front.url, target)
+        await get(installation.front.url, target)
         said = await raw(
-            house.front.ports.clear,
+            installation.front.ports.clear,
             b"%b %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%b:%b\r\nConnection: close\r\n\r\n"
-            % (method, target.encode(), house.front.ports.clear, name, value),
+            % (method, target.encode(), installation.front.ports.clear, name, value),
         )
         head, _, body = said.partition(b"\r\n\r\n")
         assert b"\r\nVary: Accept\r\n" in head + b"\r\n"
@@ -710,13 +719,13 @@ async def test_an_empty_condition_is_answered_by_a_picture_or_a_problem(
             assert name in (b"If-Match", b"If-Unmodified-Since")
             assert b"\r\nContent-Type: application/problem+json\r\n" in head
             assert b"\r\nCache-Control: no-store\r\n" in head
-            refused = await direct(house, target, **{"If-Match": '"other"'})
+            refused = await direct(installation, target, **{"If-Match": '"other"'})
             assert body == (refused.body if method == b"GET" else b"")
         else:
             assert head.startswith(b"HTTP/1.1 200 ")
             assert name != b"If-Match"
             assert body == (whole.body if method == b"GET" else b"")
-    assert (await get(house.front.url, target)).body == whole.body, "nothing of this is kept"
+    assert (await get(installation.front.url, target)).body == whole.body, "nothing of this is kept"
 
 
 RANGES = {
@@ -761,7 +770,7 @@ RANGES = {
 
 
 @pytest.mark.parametrize("asked", RANGES, ids=lambda asked: asked[:30])
-async def test_a_range_is_judged_by_the_node_alone(house: House, asked: str) -> None:
+async def test_a_range_is_judged_by_the_node_alone(installation: Installation, asked: str) -> None:
     """Whatever is wrong with it, and whether or not nginx has the whole at hand."""
     for target in (
         "/w_62,f_jpg/photo.jpg",
@@ -769,10 +778,10 @@ async def test_a_range_is_judged_by_the_node_alone(house: House, asked: str) -> 
         "/original/photo.jpg",
         "/w_64/nope.jpg",
     ):
-        whole = await direct(house, target)
+        whole = await direct(installation, target)
         for _ in range(3):
-            await get(house.front.url, target)
-        through = await both_ways(house, target, Range=asked)
+            await get(installation.front.url, target)
+        through = await both_ways(installation, target, Range=asked)
         if whole.status == 200:
             assert RANGES[asked] in (through.status, None)
         if through.status in (200, 206):
@@ -782,14 +791,14 @@ async def test_a_range_is_judged_by_the_node_alone(house: House, asked: str) -> 
         if through.status == 416:
             assert through.headers["Content-Range"] == f"bytes */{len(whole.body)}"
             assert through.headers["Cache-Control"] == "no-store"
-        await both_ways(house, target, Range=asked, **{"If-Range": whole.headers.get("ETag", '"x"')})
-        await both_ways(house, target, Range=asked, **{"If-Range": '"other"'})
-        head = await both_ways(house, target, "HEAD", Range=asked)
+        await both_ways(installation, target, Range=asked, **{"If-Range": whole.headers.get("ETag", '"x"')})
+        await both_ways(installation, target, Range=asked, **{"If-Range": '"other"'})
+        head = await both_ways(installation, target, "HEAD", Range=asked)
         assert (head.status, head.body) == (whole.status, b"")
         assert head.headers["Content-Length"] == str(len(whole.body))
         if whole.status == 200:
             assert head.headers["Accept-Ranges"] == "bytes"
-        assert (await get(house.front.url, target)).body == whole.body, "nothing of this is kept"
+        assert (await get(installation.front.url, target)).body == whole.body, "nothing of this is kept"
 
 
 def test_every_age_that_a_copy_can_have_is_told_at_every_second() -> None:
@@ -826,17 +835,17 @@ async def test_a_copy_tells_its_age(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("asked", ["bytes=9-5", "bytes=5-18446744073709551616", "bytes=0-1,9-5", "bytes=5-9"])
-async def test_a_range_over_http_2_is_judged_by_the_node_too(house: House, asked: str) -> None:
-    plain = await direct(house, "/w_62,f_jpg/photo.jpg", Range=asked)
+async def test_a_range_over_http_2_is_judged_by_the_node_too(installation: Installation, asked: str) -> None:
+    plain = await direct(installation, "/w_62,f_jpg/photo.jpg", Range=asked)
     through = curl(
-        "--http2", "-X", "GET", "-H", f"Range: {asked}", house.front.https + "/w_62,f_jpg/photo.jpg"
+        "--http2", "-X", "GET", "-H", f"Range: {asked}", installation.front.https + "/w_62,f_jpg/photo.jpg"
     )
     assert (through.status, through.body) == (plain.status, plain.body)
     for name in ("Accept-Ranges", "Content-Range", "Content-Length", "ETag", "Cache-Control"):
         assert through.headers.get(name) == plain.headers.get(name), name
 
 
-async def test_what_must_not_be_kept_is_not(house: House) -> None:
+async def test_what_must_not_be_kept_is_not(installation: Installation) -> None:
     targets = [
         sign("/w_301/photo.jpg", KEY.encode()),
         sign("/w_301/photo.jpg", KEY.encode(), until_s=2**33),
@@ -847,50 +856,53 @@ async def test_what_must_not_be_kept_is_not(house: House) -> None:
     ]
     for target in targets:
         for _ in range(4):
-            answer = await get(house.front.url, target, Cookie="sid=me")
+            answer = await get(installation.front.url, target, Cookie="sid=me")
             assert not kept(answer), target
-    assert (await get(house.front.url, targets[2], Cookie="sid=another")).status == 403
-    assert (await get(house.front.url, targets[2])).status == 403
+    assert (await get(installation.front.url, targets[2], Cookie="sid=another")).status == 403
+    assert (await get(installation.front.url, targets[2])).status == 403
 
 
-async def test_a_replaced_original_is_through_within_ten_seconds(house: House) -> None:
-    path = house.originals / "changing.png"
+async def test_a_replaced_original_is_through_within_ten_seconds(installation: Installation) -> None:
+    path = installation.originals / "changing.png"
     path.write_bytes(pictures.quarters_as("png"))
     target = "/w_40,f_png/changing.png"
     for _ in range(4):
-        old = await get(house.front.url, target)
+        old = await get(installation.front.url, target)
     assert kept(old)
     path.write_bytes(pictures.cut_out_as("png"))
     replaced_s = time.monotonic()
-    while (await get(house.front.url, target)).body == old.body:
-        assert time.monotonic() - replaced_s < 10
-        await asyncio.sleep(0.2)
+
+    async def is_replaced() -> bool:
+        return (await get(installation.front.url, target)).body != old.body
+
+    await eventually(is_replaced, pause_s=0.2)
+    assert time.monotonic() - replaced_s < 10
 
 
-async def test_what_nginx_refuses_it_refuses_as_the_node_does(house: House) -> None:
+async def test_what_nginx_refuses_it_refuses_as_the_node_does(installation: Installation) -> None:
     for method in ("POST", "PUT", "DELETE", "TRACE", "PATCH", "BREW"):
-        answer = await get(house.front.url, "/w_50/photo.jpg", method=method)
+        answer = await get(installation.front.url, "/w_50/photo.jpg", method=method)
         assert answer.status == 405, method
         assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
         assert json.loads(answer.body)["type"] == "urn:calotype:error:method-not-allowed"
         assert answer.headers["Cache-Control"] == "no-store"
     for name, value in (("Content-Length", "3"), ("Transfer-Encoding", "chunked")):
-        reader, writer = await asyncio.open_connection("127.0.0.1", house.front.ports.clear)
+        reader, writer = await asyncio.open_connection("127.0.0.1", installation.front.ports.clear)
         writer.write(f"GET /w_50/photo.jpg HTTP/1.1\r\nHost: x\r\n{name}: {value}\r\n\r\n".encode())
         said = await reader.readuntil(b"}")
         assert b" 400 " in said
         assert b"urn:calotype:error:bad-url" in said
         writer.close()
-    answer = await get(f"http://127.0.0.1:{house.front.ports.http}", "/w_50/a%2Fb.jpg?x=1")
+    answer = await get(f"http://127.0.0.1:{installation.front.ports.http}", "/w_50/a%2Fb.jpg?x=1")
     assert answer.headers["Cache-Control"] == "public, max-age=3600"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert (answer.status, answer.headers["Location"]) == (
         301,
-        f"https://127.0.0.1:{house.front.ports.https}/w_50/a%2Fb.jpg?x=1",
+        f"https://127.0.0.1:{installation.front.ports.https}/w_50/a%2Fb.jpg?x=1",
     )
 
 
-async def test_one_line_in_each_log_with_the_same_id_and_no_secret(house: House) -> None:
+async def test_one_line_in_each_log_with_the_same_id_and_no_secret(installation: Installation) -> None:
     secret = sign("/w_302/photo.jpg", KEY.encode(), session="me")
     inner = quote("http://example.org/a.jpg?X-Amz-Signature=SECRETSIG&b=1", safe="")
     hidden = quote("http://u:SECRETSIG@example.org/a.jpg", safe="")
@@ -920,21 +932,23 @@ async def test_one_line_in_each_log_with_the_same_id_and_no_secret(house: House)
         "/thumbnail?url=My-Photographs/From-Berlin-In-2026.jpg&w=4",
     ]
     for target in shown:
-        await get(house.front.url, target)
+        await get(installation.front.url, target)
     for target in targets:
         await get(
-            house.front.url,
+            installation.front.url,
             target,
             Cookie="sid=me",
             Referer="https://x/?SECRETSIG",
             X_Forwarded_For="203.0.113.5",
         )
-    lines = house.front.log()  # In no order: each of nginx's processes has a buffer of its own.
-    text = json.dumps(lines) + house.node.log()
+    lines = installation.front.log()  # In no order: each of nginx's processes has a buffer of its own.
+    text = json.dumps(lines) + installation.node.log()
     assert "SECRETSIG" not in text
     assert set(shown) <= {line["target"] for line in lines}
     assert secret.partition("sig=")[2] not in text
-    by_id = {line["id"]: line for line in map(json.loads, house.node.log().splitlines()) if line.get("id")}
+    by_id = {
+        line["id"]: line for line in map(json.loads, installation.node.log().splitlines()) if line.get("id")
+    }
     first = next(line for line in lines if line["target"].startswith("/w_302/"))
     assert first["target"] == "/w_302/photo.jpg..."
     assert by_id[first["id"]]["target"] == "/w_302/photo.jpg"
@@ -944,36 +958,37 @@ async def test_one_line_in_each_log_with_the_same_id_and_no_secret(house: House)
         "200",
         "calotype; fwd=miss; stored",
     )
-    assert (house.front.folder / "error.log").read_text() == ""
+    assert (installation.front.folder / "error.log").read_text() == ""
 
 
-async def test_every_line_of_the_log_is_json(house: House) -> None:
+async def test_every_line_of_the_log_is_json(installation: Installation) -> None:
     for line in (
         b"GET /w_3/\xff\xfe.jpg HTTP/1.1",
         b'GET /w_3/a"b\\.jpg HTTP/1.1',
         b"GET /w_3/\x01 HTTP/1.1",
     ):
         await raw(
-            house.front.ports.clear,
+            installation.front.ports.clear,
             line + b'\r\nHost: x\r\nUser-Agent: \xff"\x80\r\nConnection: close\r\n\r\n',
         )
-        await raw(house.front.ports.clear, line + b"\r\nHost: \xc3\xa9x\r\nConnection: close\r\n\r\n")
-    told = [line for line in house.front.log() if line["agent"] == "..." or line["host"] == "..."]
+        await raw(installation.front.ports.clear, line + b"\r\nHost: \xc3\xa9x\r\nConnection: close\r\n\r\n")
+    told = [line for line in installation.front.log() if line["agent"] == "..." or line["host"] == "..."]
     assert len(told) >= 3
 
 
-async def test_no_target_costs_much_to_log(house: House) -> None:
+async def test_no_target_costs_much_to_log(installation: Installation) -> None:
     """Nor stands in the error log because it did."""
     for filling in (b"%2f", b"/", b"%2F/", b"//x", b"%40"):
         target = b"/a?url=" + filling * (7500 // len(filling))
         said = await raw(
-            house.front.ports.clear, b"POST " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            installation.front.ports.clear,
+            b"POST " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         )
         assert b" 405 " in said
-    lines = [line for line in house.front.log() if line["method"] == "POST"]
+    lines = [line for line in installation.front.log() if line["method"] == "POST"]
     assert len(lines) >= 5
     assert {line["target"] for line in lines} >= {"..."}
-    assert (house.front.folder / "error.log").read_text() == ""
+    assert (installation.front.folder / "error.log").read_text() == ""
 
 
 async def test_refusals_count_too(tmp_path: Path) -> None:
@@ -1010,21 +1025,23 @@ async def _refused(front: Front, forged: bool) -> int:
     return statuses.count(429)
 
 
-async def test_claiming_to_be_many_gains_nothing(house: House, tmp_path: Path) -> None:
+async def test_claiming_to_be_many_gains_nothing(installation: Installation, tmp_path: Path) -> None:
     """A rate so low that how long the thousand take makes no difference."""
     strict = (NGINX / "site/limits.conf").read_text().replace("rate=100r/s", "rate=1r/m")
     refused = []
     for name, forged in (("plain", False), ("forged", True)):
-        with fronting(tmp_path / name, f"unix:{house.node.folder.parent}/node.sock", limits=strict) as front:
+        with fronting(
+            tmp_path / name, f"unix:{installation.node.folder.parent}/node.sock", limits=strict
+        ) as front:
             refused.append(await _refused(front, forged))
     assert refused[0] == refused[1] == 1000 - 401 + 1, "one was asked for its status"
 
 
-async def test_one_client_is_one_64_of_ipv6(house: House, tmp_path: Path) -> None:
+async def test_one_client_is_one_64_of_ipv6(installation: Installation, tmp_path: Path) -> None:
     """By addresses that a proxy in front tells, as nobody here has a network of its own."""
     strict = GENEROUS.replace("rate=100000r/s", "rate=1r/m").replace("burst=100000", "burst=9")
     more = {"limits": strict + "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Forwarded-For;\n"}
-    with fronting(tmp_path / "nginx", f"unix:{house.node.folder.parent}/node.sock", **more) as front:
+    with fronting(tmp_path / "nginx", f"unix:{installation.node.folder.parent}/node.sock", **more) as front:
 
         async def passed(*addresses: str) -> int:
             answers = [await get(front.url, "/w_50/photo.jpg", X_Forwarded_For=each) for each in addresses]
@@ -1044,12 +1061,12 @@ def handshake(port: int, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
-def test_the_curves_of_tls(house: House, version: str) -> None:
+def test_the_curves_of_tls(installation: Installation, version: str) -> None:
     """Under TLS 1.2 a client has to offer the certificate's own, P-256, too."""
     own = ":P-256" if version == "-tls1_2" else ""
 
     def agreed(curves: str) -> str:
-        told = handshake(house.front.ports.https, version, "-curves", curves)
+        told = handshake(installation.front.ports.https, version, "-curves", curves)
         found = re.search(r"Temp Key: (?:ECDH, )?([^,]+),", told)
         return found[1] if found else ""
 
@@ -1060,8 +1077,8 @@ def test_the_curves_of_tls(house: House, version: str) -> None:
     assert agreed("X448") == ""
 
 
-async def test_the_certificate_is_trusted_and_signs_no_other(house: House) -> None:
-    certificate = house.front.folder / "site/certificate.pem"
+async def test_the_certificate_is_trusted_and_signs_no_other(installation: Installation) -> None:
+    certificate = installation.front.folder / "site/certificate.pem"
     text = subprocess.run(
         ["openssl", "x509", "-in", certificate, "-noout", "-text"], capture_output=True, text=True, check=True
     ).stdout
@@ -1071,15 +1088,15 @@ async def test_the_certificate_is_trusted_and_signs_no_other(house: House) -> No
     assert "DNS:localhost, IP Address:127.0.0.1" in text
     assert "Certificate Sign" not in text
     for host in ("localhost", "127.0.0.1"):
-        url = f"https://{host}:{house.front.ports.https}/original/photo.jpg"
+        url = f"https://{host}:{installation.front.ports.https}/original/photo.jpg"
         command = ["curl", "-sS", "--fail", "--output", "/dev/null", "--noproxy", "*", "--resolve"]
-        resolved = f"localhost:{house.front.ports.https}:127.0.0.1"
+        resolved = f"localhost:{installation.front.ports.https}:127.0.0.1"
         for more, returned in ((["--cacert", str(certificate)], 0), ([], 60)):
             tried = subprocess.run([*command, resolved, *more, url], capture_output=True, check=False)
             assert tried.returncode == returned, tried.stderr
     trust = ssl.create_default_context(cafile=str(certificate))
     trust.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags.VERIFY_X509_STRICT
-    _, writer = await asyncio.open_connection("localhost", house.front.ports.https, ssl=trust)
+    _, writer = await asyncio.open_connection("localhost", installation.front.ports.https, ssl=trust)
     writer.close()
 
 
@@ -1117,13 +1134,13 @@ async def test_a_node_that_breaks_off_or_talks_nonsense_is_a_problem(tmp_path: P
     await server.wait_closed()
 
 
-async def test_what_nginx_says_itself_has_the_headers_of_a_node(house: House) -> None:
-    plain = await direct(house, "/w_50,f_auto/photo.jpg", "POST")
-    through = await get(house.front.url, "/w_50,f_auto/photo.jpg", "POST")
+async def test_what_nginx_says_itself_has_the_headers_of_a_node(installation: Installation) -> None:
+    plain = await direct(installation, "/w_50,f_auto/photo.jpg", "POST")
+    through = await get(installation.front.url, "/w_50,f_auto/photo.jpg", "POST")
     other = {"allow", "server", "content-length"}
     assert {each for each in lasting(plain) if each[0] not in other} <= set(lasting(through))
     assert json.loads(through.body).keys() == json.loads(plain.body).keys()
-    for port, sent in ((house.front.ports.https, b"GET /f_auto/x.jpg HTTP/1.1\r\nHost: x\r\n\r\n"),):
+    for port, sent in ((installation.front.ports.https, b"GET /f_auto/x.jpg HTTP/1.1\r\nHost: x\r\n\r\n"),):
         said = await raw(port, sent)
         assert said.startswith(b"HTTP/1.1 400 "), "HTTP where TLS is spoken"
         assert b"Content-Type: application/problem+json\r\n" in said
@@ -1147,10 +1164,12 @@ async def test_another_node_takes_over(tmp_path: Path) -> None:
         assert nodes[asked.index(0)].metric("calotype_requests_total") == 10
 
 
-async def test_switched_off_by_one_line(house: House, tmp_path: Path) -> None:
+async def test_switched_off_by_one_line(installation: Installation, tmp_path: Path) -> None:
     off = (NGINX / "site/cache.conf").read_text().replace("proxy_cache $hot;", "proxy_cache off;")
     off = off.replace("/dev/shm/calotype-front", f"{tmp_path}/hot")
-    with fronting(tmp_path / "nginx", f"unix:{house.node.folder.parent}/node.sock", cache=off) as front:
+    with fronting(
+        tmp_path / "nginx", f"unix:{installation.node.folder.parent}/node.sock", cache=off
+    ) as front:
         for _ in range(4):
             answer = await get(front.url, "/w_50/photo.jpg")
             assert (answer.status, kept(answer)) == (200, False)

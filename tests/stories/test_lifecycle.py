@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,10 +19,10 @@ import aiohttp
 import pytest
 
 from proxy.core.url.signing import sign
-from tests.stories.fleet import Node, client, descendants, get, running, shoot
+from tests.stories.fleet import Node, alive, client, descendants, get, running, shoot
 from tests.support import pictures
 from tests.support.servers import ROOT
-from tests.support.waiting import LONGEST_S, eventually
+from tests.support.waiting import LONGEST_S, eventually, eventually_sync
 
 OLD, NEW = "o" * 32, "n" * 32
 GOOD = """
@@ -116,7 +115,7 @@ async def test_who_starts_meanwhile_reads_them_too(node: Node) -> None:
             pid for pid in descendants(node.process.pid) if pid != node.back() and pid not in node.workers()
         ]
         shoot(front, signal.SIGKILL)
-        await asyncio.sleep(0.3)
+        await eventually(lambda: not alive(front))
         written(path, keys=f'new = "{NEW}"')
         await hup(node)
         await eventually(node.ready)
@@ -204,15 +203,19 @@ async def test_no_request_is_lost_between_two_nodes_on_one_socket(node: Node) ->
             if writer is not None:
                 writer.close()
 
+        async def more_requests() -> None:
+            enough = asked + 50
+            await eventually(lambda: asked >= enough or any(client.done() for client in clients))
+
         clients = [asyncio.create_task(keep_asking()) for _ in range(10)]
         for _ in range(2):
-            await asyncio.sleep(0.5)
+            await more_requests()
             leaving = node.process
             leaving.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(leaving.wait, 20) == 0
             node.process = activated(node, listener)
             await eventually(node.ready)
-        await asyncio.sleep(0.5)
+        await more_requests()
         stop = True
         await asyncio.gather(*clients)
         assert asked > 100
@@ -254,7 +257,11 @@ async def test_descriptors_run_out(node: Node) -> None:
             *(status(node, by(NEW, f"/w_{width}/photo.png")) for width in range(50, 110))
         )
         assert set(misses) <= {200, 503}
-        await asyncio.sleep(0.5)
+
+        async def is_served() -> bool:
+            return await status(node, by(NEW, "/w_109/photo.png")) == 200
+
+        await eventually(is_served)
         assert {await status(node, by(NEW, f"/w_{width}/photo.png")) for width in range(110, 120)} == {200}
     assert "Traceback" not in node.log()
     assert node.stop() == 0
@@ -269,7 +276,7 @@ async def test_a_hung_process_is_replaced_and_hits_go_on(tmp_path: Path) -> None
             assert await status(node, hot) == 200
         back = node.back()
         shoot(back, signal.SIGSTOP)
-        await asyncio.sleep(1.5)  # By now nobody may be sure any more that the original is the same.
+        await asyncio.sleep(1.5)  # Longer than the original is fresh.
         for _ in range(10):
             assert await status(node, hot) == 200
         await eventually(lambda: "a process hangs" in node.log())
@@ -313,9 +320,10 @@ async def test_hanging_up_on_everybody_kills_no_worker(node: Node) -> None:
     with running(node):
         assert node.process is not None
         workers = node.workers()
+        reloads = node.metric("calotype_config_reloads_total")
         for pid in [node.process.pid, *descendants(node.process.pid)]:
             shoot(pid, signal.SIGHUP)
-        await asyncio.sleep(0.5)
+        await eventually(lambda: node.metric("calotype_config_reloads_total") > reloads)
         assert node.workers() == workers
         assert node.ready()
 
@@ -351,14 +359,12 @@ def test_a_signal_during_the_start(node: Node, number: signal.Signals) -> None:
         node.process = subprocess.Popen(
             [sys.executable, "-m", "proxy", "serve"], stdout=log, stderr=log, cwd=ROOT, env=node.environment
         )
-    deadline = time.monotonic() + LONGEST_S
-    while not _catches(node.process.pid, number) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    process = node.process
+    eventually_sync(lambda: _catches(process.pid, number), pause_s=0.01)
     node.process.send_signal(number)
     if number == signal.SIGHUP:
-        while not node.ready():
-            assert node.process.poll() is None
-            time.sleep(0.05)
+        eventually_sync(lambda: node.ready() or process.poll() is not None)
+        assert process.poll() is None
         node.process.send_signal(signal.SIGTERM)
     assert node.process.wait(LONGEST_S) == 0
 

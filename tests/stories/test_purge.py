@@ -4,16 +4,16 @@ import asyncio
 import contextlib
 import json
 import signal
-import time
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from tests.stories.fleet import Answer, Node, Place, client, descendants, get_all, running, s3, shoot
+from tests.stories.fleet import Node, Place, client, descendants, get_all, running, s3, shoot
 from tests.support import pictures
+from tests.support.answers import Answer
 from tests.support.tcp_faults import FaultyProxy
-from tests.support.waiting import LONGEST_S, eventually
+from tests.support.waiting import eventually
 
 TARGET = "/w_320,f_webp/a.jpg"
 
@@ -40,11 +40,12 @@ async def purge(node: Node, **what: object) -> tuple[int, dict[str, object]]:
 
 
 async def eventually_other(node: Node, old: bytes) -> None:
-    """Until it serves another picture than the old one."""
-    deadline = time.monotonic() + LONGEST_S
-    while await seen(node) == old:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+    """Waits until it serves another picture than the old one."""
+
+    async def is_other() -> bool:
+        return await seen(node) != old
+
+    await eventually(is_other)
 
 
 async def heartbeats(place: Place, count: int) -> None:

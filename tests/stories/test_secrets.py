@@ -14,8 +14,9 @@ from urllib.parse import quote
 import pytest
 
 from proxy.core.url.signing import sign
-from tests.stories.fleet import Answer, Node, descendants, get_all, running, s3
+from tests.stories.fleet import Node, descendants, get_all, running, s3
 from tests.support import pictures, servers
+from tests.support.answers import Answer
 from tests.support.servers import Store
 from tests.support.waiting import LONGEST_S, eventually
 

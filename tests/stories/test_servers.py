@@ -22,6 +22,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from tests.support import servers
 from tests.support.servers import Store
 from tests.support.tcp_faults import FaultyProxy
+from tests.support.waiting import eventually_sync
 
 BODY = bytes(range(256)) * 400
 SLOW_DOWN_XML = b"<Error><Code>SlowDown</Code><Message>Please slow down</Message></Error>"
@@ -258,8 +259,7 @@ def test_hang_says_nothing(seen: Store, between: FaultyProxy) -> None:
             kept.getresponse()
         with socket.create_connection(("127.0.0.1", between.port), timeout=3) as other:
             other.sendall(b"PUT /photos/never HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc")
-            while between.count(containing="never") == 0:
-                time.sleep(0.01)
+            eventually_sync(lambda: between.count(containing="never"))
             between.up()
             with pytest.raises(ConnectionResetError):
                 other.recv(1)

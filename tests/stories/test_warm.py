@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tests.stories.fleet import Node, Place, Told, get_all, running
 from tests.support import pictures
 from tests.support.fakes import temporary_file
 from tests.support.servers import ROOT
-from tests.support.waiting import LONGEST_S, eventually
+from tests.support.waiting import LONGEST_S, eventually, eventually_sync
 
 
 def calotype(node: Node, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
@@ -182,8 +181,9 @@ def test_ctrl_c_cancels_what_runs_at_the_node(node: Node, words: tuple[str, ...]
             [sys.executable, "-m", "proxy", "warm", *words, *many, "--node", at],
             stderr=subprocess.PIPE, text=True, cwd=ROOT, env=node.environment,
         )  # fmt: skip
-        while not (jobs := node.call("GET", "/v1/warm").body) or not jobs[0]["done"]:
-            time.sleep(0.02)
+        jobs = eventually_sync(
+            lambda: (jobs := node.call("GET", "/v1/warm").body) and jobs[0]["done"] and jobs
+        )
         assert jobs[0]["state"] == "running"
         broken.send_signal(signal.SIGINT)
         _, said = broken.communicate(timeout=LONGEST_S)
@@ -208,8 +208,7 @@ def test_a_job_that_another_cancels_is_a_failure(node: Node) -> None:
             [sys.executable, "-m", "proxy", "warm", "0.jpg", *many, "--node", at],
             stderr=subprocess.PIPE, text=True, cwd=ROOT, env=node.environment,
         )  # fmt: skip
-        while not (jobs := node.call("GET", "/v1/warm").body):
-            time.sleep(0.02)
+        jobs = eventually_sync(lambda: node.call("GET", "/v1/warm").body)
         assert node.call("DELETE", f"/v1/warm/{jobs[0]['id']}").body["state"] == "cancelled"
         _, said = asked.communicate(timeout=LONGEST_S)
         assert (asked.returncode, f"job {jobs[0]['id']} was cancelled" in said) == (1, True)

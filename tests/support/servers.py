@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,8 +27,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from redis import Redis as RedisClient
 
+from tests.support.waiting import eventually_sync
+
 ROOT = Path(__file__).parents[2]
-READY_S = 30.0
 
 SWIFT_SERVERS = {
     "account": "account-server",
@@ -90,14 +90,14 @@ class Program:
 
     def wait(self) -> None:
         assert self.process is not None
-        deadline = time.monotonic() + READY_S
-        while not self.answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                ending = self.process.returncode
-                self.kill()
-                said = self.log.read_text(errors="replace")[-4000:]
-                raise RuntimeError(f"{' '.join(self.command)} is not up (exit code {ending}):\n{said}")
-            time.sleep(0.01)
+        process = self.process
+        eventually_sync(lambda: process.poll() is not None or self.answers(), pause_s=0.01)
+        if process.poll() is not None:
+            self.kill()
+            said = self.log.read_text(errors="replace")[-4000:]
+            raise RuntimeError(
+                f"{' '.join(self.command)} is not up (exit code {process.returncode}):\n{said}"
+            )
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None

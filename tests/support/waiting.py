@@ -1,13 +1,17 @@
 """How tests wait: for a condition, never for a time. A deadline is so generous that no machine is too busy for it."""
 
 import asyncio
+import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from tests.support.virtual_time import LONGEST_S as LONGEST_S
 from tests.support.virtual_time import VirtualTimeLoop
 
 PAUSE_S = 0.02
+
+T = TypeVar("T")
 
 
 def deadline(seconds: float = 5.0) -> float:
@@ -28,17 +32,23 @@ async def settle() -> None:
 settled = settle
 
 
-async def eventually(condition: Callable[[], object]) -> None:
-    """Waits until the condition is true. Fails after LONGEST_S on the clock of the running loop."""
+async def eventually(condition: Callable[[], T | Awaitable[T]], pause_s: float = PAUSE_S) -> T:
+    """Waits until the condition is true, and returns its value. Fails after LONGEST_S on the clock of the running loop."""
     end_s = deadline(LONGEST_S)
-    while not condition():
+    while True:
+        value = condition()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
+            return value  # type: ignore[return-value]
         assert asyncio.get_running_loop().time() < end_s, "the condition never became true"
-        await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(pause_s)
 
 
-def eventually_sync(condition: Callable[[], object]) -> None:
+def eventually_sync(condition: Callable[[], T], pause_s: float = PAUSE_S) -> T:
     """`eventually` for tests without an event loop."""
     end_s = time.monotonic() + LONGEST_S
-    while not condition():
+    while not (value := condition()):
         assert time.monotonic() < end_s, "the condition never became true"
-        time.sleep(PAUSE_S)
+        time.sleep(pause_s)
+    return value
