@@ -256,7 +256,7 @@ async def test_the_access_list_of_the_documents_is_enough(redis: Redis) -> None:
         redis.url = redis.url.replace("redis://", "redis://node:secret@")
         async with members(redis, "ab") as (a, b):
             assert await a.purge(purge("x", T1)) == []
-            assert b.generations.of(OriginalRef("photos", "x")) == T1
+            assert b.generations.original_generation(OriginalRef("photos", "x")) == T1
         assert client.execute_command("ACL", "LOG") == []
 
 
