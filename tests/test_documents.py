@@ -21,7 +21,7 @@ import pytest
 
 from proxy.core import errors
 from proxy.core.url.signing import verify
-from proxy.edge.responses import STATUS
+from proxy.edge.problems import PROBLEMS
 from tests.core.url.test_entries import DEFAULT_ENTRIES
 from tests.stories.fleet import Node, running
 from tests.support import pictures
@@ -105,13 +105,15 @@ def test_the_table_of_errors_is_that_of_the_code() -> None:
     rows = re.findall(
         r"^\| `([a-z-]+)` \| ([0-9]{3}) \| ([^|]+) \|", (DOCS / "errors.md").read_text(), re.MULTILINE
     )
-    assert {slug: (int(status), title) for slug, status, title in rows} == STATUS
+    assert {slug: (int(status), title) for slug, status, title in rows} == {
+        slug: (problem.status, problem.title) for slug, problem in PROBLEMS.items()
+    }
     kinds = [
         kind
         for kind in vars(errors).values()
         if isinstance(kind, type) and issubclass(kind, errors.CalotypeError)
     ]
-    assert {kind.slug for kind in kinds} == STATUS.keys()
+    assert {kind.slug for kind in kinds} == PROBLEMS.keys()
 
 
 def test_the_runbook_has_every_alert() -> None:

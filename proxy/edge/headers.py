@@ -1,7 +1,31 @@
-"""Reads request headers more strictly than aiohttp."""
+"""Headers: those of every response, and request headers read more strictly than aiohttp does."""
+
+from types import MappingProxyType
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDictProxy
+
+from proxy.core.cache.delivery import Outcome
+
+ALLOWED_METHODS = "GET, HEAD, OPTIONS"
+BASE_HEADERS = MappingProxyType(
+    {
+        hdrs.SERVER: "calotype",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+)
+PUBLIC_HEADERS = MappingProxyType(
+    {
+        **BASE_HEADERS,
+        "X-Accel-Expires": "0",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        "Timing-Allow-Origin": "*",
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "ETag, Content-Range, Cache-Status, Server-Timing, Calotype-Notice",
+    }
+)
+"""Those of the public listener: pages of any origin may read its responses."""
 
 
 def joined(headers: CIMultiDictProxy[str], name: str) -> str:
@@ -36,3 +60,19 @@ def session_of(headers: CIMultiDictProxy[str], at: str) -> str | None:
     else:
         values = headers.getall(name, []) if name else []
     return values[0] if len(values) == 1 else None
+
+
+def cache_status(outcome: Outcome, tier: str, *, stored: bool = False) -> str:
+    """The Cache-Status header (RFC 9211)."""
+    match outcome:
+        case Outcome.HIT:
+            return f"calotype; hit; detail={tier}"
+        case Outcome.MISS | Outcome.COLLAPSED:
+            parts = ["calotype", "fwd=miss"]
+            if stored:
+                parts.append("stored")
+            if outcome is Outcome.COLLAPSED:
+                parts.append("collapsed")
+            return "; ".join(parts)
+        case Outcome.SHED | Outcome.FAILED:
+            return f"calotype; fwd=miss; detail={outcome}"

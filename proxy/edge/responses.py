@@ -1,11 +1,9 @@
-"""Deliveries and errors as HTTP responses: every response header and the table of error statuses are in this file.
+"""Deliveries as HTTP responses, and the pages of the admin listener. Errors are in `problems`.
 
 Repeats no byte of the request.
 """
 
-import math
 import re
-from collections.abc import Sequence
 from email.utils import formatdate
 from types import MappingProxyType
 from typing import NamedTuple
@@ -17,84 +15,21 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from proxy.core.cache.delivery import VALIDATOR, Delivery, Outcome, Variant, steps
 from proxy.core.cache.http_caching import NO_STORE, Whole, byte_range, cache_control, etag
 from proxy.core.errors import (
-    CalotypeError,
-    OriginalNotFound,
-    Overloaded,
     PreconditionFailed,
-    PurgeIncomplete,
     RangeNotSatisfiable,
 )
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.url.signing import UNRESTRICTED, Restrictions
-from proxy.edge.headers import joined
-
-STATUS: dict[str, tuple[int, str]] = {
-    "bad-transform": (400, "Invalid transform"),
-    "bad-url": (400, "Invalid URL"),
-    "dimension-not-allowed": (400, "Size not allowed"),
-    "colour-not-allowed": (400, "Colour not allowed"),
-    "bad-request": (400, "Invalid request"),
-    "unauthorized": (401, "Valid token required"),
-    "bad-signature": (403, "Invalid signature"),
-    "signature-required": (403, "Signed URL required"),
-    "signature-expired": (403, "Signed URL expired"),
-    "source-not-allowed": (403, "Source not allowed"),
-    "unknown-route": (404, "Not found: no route matches this URL"),
-    "original-not-found": (404, "Original not found"),
-    "method-not-allowed": (405, "Method not allowed"),
-    "conflict": (409, "Conflict with an existing resource"),
-    "precondition-failed": (412, "Precondition failed"),
-    "url-too-long": (414, "URL too long"),
-    "unsupported-format": (415, "Unsupported format of the original"),
-    "range-not-satisfiable": (416, "Range not satisfiable"),
-    "expectation-failed": (417, "Expectation failed"),
-    "original-too-large": (422, "Original too large"),
-    "undecodable": (422, "Original cannot be decoded"),
-    "rate-limited": (429, "Too many requests"),
-    "internal": (500, "Internal error"),
-    "source-unavailable": (502, "Source unavailable"),
-    "worker-died": (502, "Render worker died"),
-    "overloaded": (503, "Node overloaded"),
-    "draining": (503, "Node shutting down"),
-    "purge-incomplete": (503, "Purge incomplete"),
-    "source-timeout": (504, "Source timeout"),
-    "render-timeout": (504, "Render timeout"),
-}
-
-STATUSES = tuple(sorted({status for status, _ in STATUS.values()}))
+from proxy.edge.headers import ALLOWED_METHODS, PUBLIC_HEADERS, cache_status, joined
+from proxy.edge.problems import problem
 
 FRONT_CACHE_S = 5
 """Seconds that nginx may cache a response without revalidation; a purge takes effect behind nginx within ten."""
-NOT_FOUND_CACHE_S = 60
 REDIRECT_CACHE_S = 60
 PROVISIONAL_CACHE_S = 60
 """Seconds that a response may be cached before its version is checked."""
 PREFLIGHT_CACHE_S = 86_400
-_ALLOW = "GET, HEAD, OPTIONS"
 _NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z, \t-]+")
-
-_PUBLIC_ONLY = (
-    *(
-        "Access-Control-Allow-Origin",
-        "Access-Control-Expose-Headers",
-        "Timing-Allow-Origin",
-        "Cross-Origin-Resource-Policy",
-        "X-Accel-Expires",
-    ),
-    "Cache-Status",
-)
-_COMMON = MappingProxyType(
-    {
-        hdrs.SERVER: "calotype",
-        "X-Accel-Expires": "0",
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "Cross-Origin-Resource-Policy": "cross-origin",
-        "Timing-Allow-Origin": "*",
-        "Access-Control-Allow-Origin": "*",
-        "Access-Control-Expose-Headers": "ETag, Content-Range, Cache-Status, Server-Timing, Calotype-Notice",
-    }
-)
 
 
 class ResponsePolicy(NamedTuple):
@@ -121,7 +56,7 @@ def response_policy(
     may_repeat = restrictions is None
     restrictions = restrictions or UNRESTRICTED
     private = restrictions.session is not None
-    headers = CIMultiDict(_COMMON)
+    headers = CIMultiDict(PUBLIC_HEADERS)
     headers[hdrs.CACHE_CONTROL] = cache_control(max_age_s, private=private)
     headers[hdrs.ACCEPT_RANGES] = "bytes"
     if may_repeat:
@@ -214,22 +149,6 @@ def range_not_satisfiable(length: int, policy: ResponsePolicy, cache_status: str
     return response
 
 
-def cache_status(outcome: Outcome, tier: str, *, stored: bool = False) -> str:
-    """The Cache-Status header (RFC 9211)."""
-    match outcome:
-        case Outcome.HIT:
-            return f"calotype; hit; detail={tier}"
-        case Outcome.MISS | Outcome.COLLAPSED:
-            parts = ["calotype", "fwd=miss"]
-            if stored:
-                parts.append("stored")
-            if outcome is Outcome.COLLAPSED:
-                parts.append("collapsed")
-            return "; ".join(parts)
-        case Outcome.SHED | Outcome.FAILED:
-            return f"calotype; fwd=miss; detail={outcome}"
-
-
 def redirect(delivery: Delivery, policy: ResponsePolicy) -> web.Response:
     """302 to the location of the bytes. The response is cached briefly, because the location may be signed for a
     limited time."""
@@ -249,51 +168,6 @@ def _server_timing(delivery: Delivery, total_s: float) -> str:
         return total
     taken = steps(delivery.outcome, delivery.timings, total_s)
     return ", ".join([*(f"{name};dur={seconds * 1000:.2f}" for name, seconds in taken), total])
-
-
-def outcome_of(failure: CalotypeError) -> Outcome:
-    return Outcome.SHED if isinstance(failure, Overloaded) else Outcome.FAILED
-
-
-def admin_problem(failure: CalotypeError, *, allowed: Sequence[str] = ()) -> web.Response:
-    """A problem on the admin listener, without the headers that let pages of other origins read it."""
-    response = problem(failure)
-    for name in _PUBLIC_ONLY:
-        response.headers.popall(name, None)
-    if allowed:
-        response.headers[hdrs.ALLOW] = ", ".join(allowed)
-    return response
-
-
-def problem(failure: CalotypeError, *, negotiates: bool = False, lasting: bool = True) -> web.Response:
-    """An RFC 9457 problem, not cached. A missing original is cached if `lasting`: for the remaining lifetime of its
-    negative entry, at most NOT_FOUND_CACHE_S."""
-    status, title = STATUS[failure.slug]
-    headers = CIMultiDict(_COMMON)
-    headers[hdrs.CACHE_CONTROL] = NO_STORE
-    if lasting and isinstance(failure, OriginalNotFound):
-        lasts_s = NOT_FOUND_CACHE_S if failure.lasts_s is None else math.ceil(failure.lasts_s)
-        headers[hdrs.CACHE_CONTROL] = cache_control(min(max(0, lasts_s), NOT_FOUND_CACHE_S))
-    headers[hdrs.CONTENT_TYPE] = "application/problem+json"
-    if status not in (400, 401, 403, 405, 409, 414, 417, 429) and failure.slug != "unknown-route":
-        headers["Cache-Status"] = cache_status(outcome_of(failure), "")
-    if negotiates:
-        headers[hdrs.VARY] = hdrs.ACCEPT
-    if failure.retry_after_s is not None:
-        headers[hdrs.RETRY_AFTER] = str(failure.retry_after_s)
-    if status == 405:
-        headers[hdrs.ALLOW] = _ALLOW
-    if status == 401:
-        headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
-    body: dict[str, object] = {
-        "type": f"urn:calotype:error:{failure.slug}",
-        "title": title,
-        "status": status,
-        "detail": failure.detail,
-    }
-    if isinstance(failure, PurgeIncomplete):
-        body["open"] = failure.open
-    return web.Response(status=status, headers=headers, body=msgspec.json.encode(body))
 
 
 _PAGE = MappingProxyType(
@@ -339,9 +213,9 @@ def logged_in(name: str, value: str, seconds: int) -> web.Response:
 
 def options(request_headers: CIMultiDictProxy[str]) -> web.Response:
     """204 for OPTIONS on every target: the methods, and a CORS preflight that allows every page and every header."""
-    headers = CIMultiDict(_COMMON)
+    headers = CIMultiDict(PUBLIC_HEADERS)
     headers[hdrs.CACHE_CONTROL] = NO_STORE
-    headers[hdrs.ALLOW] = _ALLOW
+    headers[hdrs.ALLOW] = ALLOWED_METHODS
     if hdrs.ORIGIN in request_headers and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request_headers:
         headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, HEAD"
         headers[hdrs.ACCESS_CONTROL_MAX_AGE] = str(PREFLIGHT_CACHE_S)
@@ -353,7 +227,7 @@ def options(request_headers: CIMultiDictProxy[str]) -> web.Response:
 
 def plain(text: str, content_type: str = "text/plain") -> web.Response:
     """A small response that is not a picture: health, robots.txt, the root."""
-    headers = CIMultiDict(_COMMON)
+    headers = CIMultiDict(PUBLIC_HEADERS)
     headers[hdrs.CACHE_CONTROL] = NO_STORE
     headers[hdrs.CONTENT_TYPE] = content_type
     return web.Response(status=200 if text else 204, headers=headers, body=text.encode() or None)

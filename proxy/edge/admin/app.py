@@ -12,7 +12,7 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 
 import proxy
 from proxy.core.errors import CalotypeError, Internal, MethodNotAllowed, Unauthorized, UnknownRoute
-from proxy.edge import responses
+from proxy.edge import problems, responses
 from proxy.edge.admin.auth import COOKIE, LOGIN_S, AdminAuth
 from proxy.edge.admin.operations import Operations, check_query
 from proxy.ports.clock import Clock
@@ -109,15 +109,15 @@ def admin_app(
         except CalotypeError as failure:
             if isinstance(failure, Unauthorized) and request.path == "/":
                 return responses.see_other("/login")
-            return responses.admin_problem(failure)
+            return problems.admin_problem(failure)
         except web.HTTPMethodNotAllowed as refusal:
             wrong = MethodNotAllowed("this path supports other methods: see the Allow header")
-            return responses.admin_problem(wrong, allowed=sorted(refusal.allowed_methods))
+            return problems.admin_problem(wrong, allowed=sorted(refusal.allowed_methods))
         except web.HTTPException:
-            return responses.admin_problem(UnknownRoute("no route of the admin listener has this path"))
+            return problems.admin_problem(UnknownRoute("no route of the admin listener has this path"))
         except Exception:
             log.exception("internal error")
-            return responses.admin_problem(Internal("an unexpected error was logged"))
+            return problems.admin_problem(Internal("an unexpected error was logged"))
 
     app = web.Application(middlewares=[guard])
     app.router.add_get("/healthz", healthz)

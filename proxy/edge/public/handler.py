@@ -35,8 +35,8 @@ from proxy.core.url.mounts import Mount, Rules, host_name, route, verify_signatu
 from proxy.core.url.notice import notice_list
 from proxy.core.url.signing import UNRESTRICTED, Restrictions, Signed, is_restricted
 from proxy.core.url.target import checked_host, in_origin_form
-from proxy.edge import responses
-from proxy.edge.headers import joined, list_of, range_of, session_of
+from proxy.edge import problems, responses
+from proxy.edge.headers import cache_status, joined, list_of, range_of, session_of
 from proxy.edge.public.original import stream
 from proxy.edge.public.server import sender
 from proxy.ports.clock import Clock, WallClock
@@ -105,7 +105,7 @@ class PublicHandler:
         self._rules = rules
         self._hosts = frozenset(mount.host for mount in rules.mounts) - {"*"}
         self._compiled: Memo[Address, CompiledUrl] = Memo(_MEMO_URLS)
-        self._request_log.expect([mount.name for mount in rules.mounts], responses.STATUSES)
+        self._request_log.expect([mount.name for mount in rules.mounts], problems.STATUSES)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Responds to every request; raises only if cancelled."""
@@ -144,11 +144,11 @@ class PublicHandler:
             else:
                 response = await self._answer(request, record, compiled_urls, address, compiled, began_s)
         except CalotypeError as failure:
-            record.outcome, record.error = responses.outcome_of(failure), failure.slug
+            record.outcome, record.error = problems.outcome_of(failure), failure.slug
             record.detail = failure.detail
             if isinstance(failure, NotAllowed):
                 record.settings = failure.settings
-            response = responses.problem(
+            response = problems.problem(
                 failure,
                 negotiates=self._negotiates(host, record.target),
                 lasting=not is_restricted(record.target),
@@ -158,7 +158,7 @@ class PublicHandler:
         except Exception:
             self._log.exception("internal error")
             record.outcome, record.error = Outcome.FAILED, Internal.slug
-            response = responses.problem(Internal("an unexpected error was logged"))
+            response = problems.problem(Internal("an unexpected error was logged"))
         if record.outcome is not None:
             record.status = response.status
             if record.method != hdrs.METH_HEAD:
@@ -169,7 +169,7 @@ class PublicHandler:
 
     def refused(self, failure: CalotypeError, target: str) -> web.Response:
         """The response to a message that is not a valid request; `target` is empty if unknown."""
-        return responses.problem(failure, negotiates=self._negotiates("*", target))
+        return problems.problem(failure, negotiates=self._negotiates("*", target))
 
     def _last(self, response: web.StreamResponse) -> web.StreamResponse:
         """`response`; closes its connection while the node stops."""
@@ -228,7 +228,7 @@ class PublicHandler:
         tag = etag(info_key(delivered.delivery.key, fields))
         if is_refused(if_match, None, tag, None):
             record.record(delivered.delivery)
-            status = responses.cache_status(delivered.delivery.outcome, delivered.delivery.tier)
+            status = cache_status(delivered.delivery.outcome, delivered.delivery.tier)
             return responses.refused_condition(self._policy(compiled), status)
         if none_match.strip() == "*" or matches(none_match, tag):
             delivered = Delivered(delivered.delivery, None)

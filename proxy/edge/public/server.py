@@ -20,7 +20,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from proxy.core.errors import BadUrl, CalotypeError, ExpectationFailed, Internal, Overloaded, UrlTooLong
 from proxy.core.net.trusted_proxies import TrustedProxies
-from proxy.edge import responses
+from proxy.edge import problems
 from proxy.edge.headers import joined
 
 CANCEL_S = 0.1
@@ -239,7 +239,7 @@ class _RejectedConnection(asyncio.Protocol):
 
 
 def _too_many() -> bytes:
-    problem = responses.problem(Overloaded("too many connections", retry_after_s=1))
+    problem = problems.problem(Overloaded("too many connections", retry_after_s=1))
     assert isinstance(problem.body, bytes)
     head = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items())
     return (
@@ -319,7 +319,7 @@ class AdminAppRunner(web.AppRunner):
 
         async def handle(request: web.Request) -> web.StreamResponse:
             if joined(request.headers, hdrs.EXPECT).lower() not in ("", "100-continue"):
-                response = responses.admin_problem(
+                response = problems.admin_problem(
                     ExpectationFailed("header Expect must be 100-continue or absent")
                 )
                 response.force_close()
@@ -330,7 +330,7 @@ class AdminAppRunner(web.AppRunner):
             handle,
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
-            refuse=lambda failure, _: responses.admin_problem(failure),
+            refuse=lambda failure, _: problems.admin_problem(failure),
             trusted_proxies=TrustedProxies(()),
             most_connections=self._most_connections,
             **made._kwargs,
