@@ -280,14 +280,14 @@ def test_a_url_is_signed_for_the_mount_it_belongs_to(folder: Path) -> None:
         folder, "url", "a.jpg", "w_5", "--sign", "--mount", "few", **SIGNING, **more
     ).stdout.strip()
     assert verify(named.removeprefix("http://127.0.0.1:8080"), {"two": b"2" * 32}) is not None
-    assert "--mount: is needed" in calotype(folder, "url", "a.jpg", "w_5", "--sign", **SIGNING, **more).stderr
+    assert "--mount: must be given" in calotype(folder, "url", "a.jpg", "w_5", "--sign", **SIGNING, **more).stderr
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (("sign", "ftp://a/b"), "must be an http or https URL, or a path"),
-        (("sign", "/w_1/a?sig=b"), "signed already"),
+        (("sign", "/w_1/a?sig=b"), "already signed"),
         (("sign", "/w_1/a b"), "percent-encoded"),
         (("sign", "/w_1/a", "--key", "three"), "--key: mount all has no key"),
         (("url", "a", "w_1", "--sign", "--mount", "none"), "--mount: no mount has this name"),
