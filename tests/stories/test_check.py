@@ -136,6 +136,6 @@ def test_a_redis_that_is_not_well(redis: Redis, tmp_path: Path, how: str) -> Non
     assert said["redis"].startswith("FAIL ")
     wanted = {
         "down": "start it, or correct redis.url", "full": "raise its maxmemory",
-        "read-only": "name the primary", "password": "correct redis.url", "slow": "later than redis.timeout",
+        "read-only": "name the primary", "password": "correct redis.url", "slow": "longer than redis.timeout",
     }  # fmt: skip
     assert wanted[how] in said["redis"]
