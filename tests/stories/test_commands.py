@@ -280,7 +280,10 @@ def test_a_url_is_signed_for_the_mount_it_belongs_to(folder: Path) -> None:
         folder, "url", "a.jpg", "w_5", "--sign", "--mount", "few", **SIGNING, **more
     ).stdout.strip()
     assert verify(named.removeprefix("http://127.0.0.1:8080"), {"two": b"2" * 32}) is not None
-    assert "--mount: must be given" in calotype(folder, "url", "a.jpg", "w_5", "--sign", **SIGNING, **more).stderr
+    assert (
+        "--mount: must be given"
+        in calotype(folder, "url", "a.jpg", "w_5", "--sign", **SIGNING, **more).stderr
+    )
 
 
 @pytest.mark.parametrize(
