@@ -74,7 +74,7 @@ def test_warm_without_a_node_makes_what_a_node_then_serves(node: Node, tmp_path:
         assert [answer.cache for answer in answers] == ["calotype; hit; detail=disk"] * 2
         refused = calotype(node, "warm", "0.jpg", "--preset", "card")
         assert refused.returncode == 1
-        assert "a node is at work" in refused.stderr
+        assert "a running node uses" in refused.stderr
         assert "--node" in refused.stderr
 
 
