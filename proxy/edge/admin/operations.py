@@ -377,7 +377,7 @@ def _check_names(body: bytes) -> None:
 
     def once(pairs: list[tuple[str, object]]) -> None:
         if len({name for name, _ in pairs}) < len(pairs):
-            raise BadRequest("the body has an object with a repeated name")
+            raise BadRequest("the body gives a name twice in one object")
 
     with suppress(ValueError, RecursionError):
         json.loads(body, object_pairs_hook=once)
