@@ -1,5 +1,4 @@
-"""The cost of metrics and access log for a memory hit: a node that logs to a file, against one whose access log does
-nothing.
+"""The cost of metrics and access log for a memory hit: a node with its log in a file, against one without.
 
 `python -m benchmarks.access_log`. Rounds alternate; the figure is the median of the ratios. Needs wrk.
 """

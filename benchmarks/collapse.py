@@ -1,8 +1,8 @@
 """A thousand concurrent requests for one cold variant, against a thousand simultaneous memory hits in the same run.
 
-`python -m benchmarks.collapse` counts renders and statuses. The figure of the cold requests is the time from the
-first complete response to the last; that of the hits is the time from the first request to the last response. The
-client is a single process.
+`python -m benchmarks.collapse` counts renders and statuses. Compared are the time from the first to the last
+response of the cold requests, and the time from the first request to the last response of the hits. The client is a
+single process.
 """
 
 import asyncio

@@ -112,8 +112,7 @@ def process(*command: str, url: str, env: dict[str, str] | None = None) -> Itera
 
 @contextlib.contextmanager
 def node(originals: Path, **settings: str) -> Iterator[tuple[str, str]]:
-    """A node with the default configuration over `originals`, with any size allowed. Yields its public and admin
-    URLs."""
+    """A node with the default configuration and any size allowed. Yields its public and admin URLs."""
     port, admin_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as cache:
         env = {

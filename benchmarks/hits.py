@@ -1,7 +1,6 @@
 """A memory hit of a 25 kB variant against bare aiohttp handlers that return the same bytes under the same headers.
 
-`python -m benchmarks.hits`. The node runs as `calotype serve`, on uvloop if installed. Rounds alternate; the figure
-is the median of the ratios. Needs wrk.
+`python -m benchmarks.hits`. uvloop is used if installed. The figure is the median of the ratios. Needs wrk.
 """
 
 import itertools

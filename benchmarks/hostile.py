@@ -29,8 +29,8 @@ from benchmarks.hostile_checks import (
     Watch,
     client,
     decoded,
+    fetch,
     judged,
-    request,
     running,
 )
 from tests.corpus.conftest import CORPUS
@@ -100,7 +100,7 @@ async def request_and_check(
 ) -> None:
     """Requests a variant and checks the response. An error is requested again: it must not have been stored."""
     target, original = f"/{tokens}/{quote(case.key)}", node.originals / case.key
-    answer = await request(session, target)
+    answer = await fetch(session, target)
     faults = judged(answer, rules)
     if answer.status == 200:
         if tally.answers["200"] % rules.decode_every == 0:
@@ -110,7 +110,7 @@ async def request_and_check(
             faults.append("half drawn")
     tally.note(answer, faults, original)
     if answer.status != 200:
-        again = await request(session, target)
+        again = await fetch(session, target)
         faults = judged(again, rules)
         if again.is_hit:
             faults.append("an error left a variant")
@@ -199,8 +199,7 @@ async def shots(
     every_s: float = SHOT_EVERY_S,
     a_second: int = REQUESTS_A_SECOND,
 ) -> Shots:
-    """Sends requests at a fixed rate without retries, every second one for a cached variant, while workers get
-    signals.
+    """Sends requests at a fixed rate, every second one for a cached variant, while workers get signals.
 
     The parameter `v` makes each cold request a new variant.
     """
@@ -209,13 +208,13 @@ async def shots(
     async with client(node) as session:
         warm = [f"/w_200,f_webp/{key}" for key in keys]
         for target in warm:
-            await request(session, target)
+            await fetch(session, target)
 
         async def one(number: int) -> None:
             key = keys[number // 2 % len(keys)]
             tokens = f"w_{64 + number % 300},f_{chance.choice(('webp', 'jpg', 'auto'))},v_{number}"
             what, target = ("cold", f"/{tokens}/{key}") if number % 2 else ("warm", f"/w_200,f_webp/{key}")
-            done.note(what, await request(session, target), rules)
+            done.note(what, await fetch(session, target), rules)
 
         shooting = asyncio.create_task(_shoot_on(node, chance, kinds, every_s, done.fired))
         tasks = []
@@ -245,15 +244,14 @@ async def _shoot_on(
 
 
 async def still_works(node: Node, rules: Rules) -> list[str]:
-    """Checks that the node is the same process and still renders, at the latest when a stopped worker has been
-    replaced."""
+    """Checks that the node still runs and renders, at the latest when a stopped worker was replaced."""
     if not alive(node.pid):
         return ["the node is no more"]
     key = healthy(node)[0]
     until_s = time.monotonic() + MENDS_S
     async with client(node) as session:
         for number in itertools.count():
-            answer = await request(session, f"/w_64,f_webp,v_last-{number}/{key}")
+            answer = await fetch(session, f"/w_64,f_webp,v_last-{number}/{key}")
             if answer.status == 200:
                 return judged(answer, rules)
             if time.monotonic() > until_s:

@@ -152,7 +152,7 @@ def client(node: Node) -> aiohttp.ClientSession:
     )
 
 
-async def request(session: aiohttp.ClientSession, target: str) -> Answer:
+async def fetch(session: aiohttp.ClientSession, target: str) -> Answer:
     began_s = time.monotonic()
     try:
         async with session.get(URL(target, encoded=True)) as got:

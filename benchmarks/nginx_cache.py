@@ -1,8 +1,7 @@
 """A hot 25 kB variant through nginx, against the same nginx serving the same bytes as a static file under the same log,
 limits and TLS: from the disk's page cache, and from the tmpfs that the micro-cache is in too.
 
-`python -m benchmarks.nginx_cache [rounds]`. Rounds alternate; the figure is the median of the ratios. Needs wrk and
-nginx.
+`python -m benchmarks.nginx_cache [rounds]`. The figure is the median of the ratios. Needs wrk and nginx.
 """
 
 import ssl

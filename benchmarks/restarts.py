@@ -4,9 +4,8 @@
 d, a listening socket passed on; e, SIGHUP with good and broken files; g, 128 descriptors and 500 idle clients. The
 load is open: 200 requests per second over 20 connections, each sent on time or when a connection is free; a tenth
 requests new variants. The client does not use a connection that it knows to be closed, and never retries. Any
-response but a complete 200 with the right bytes is a failure, and any failure fails the benchmark, except for new
-clients while descriptors are short. In b, a connection that nginx closes while a request arrives is a race of nginx,
-and counted separately.
+response but a complete 200 with the right bytes fails the benchmark, except for new clients while descriptors are
+short. In b, connections that nginx closes while a request arrives are counted separately.
 """
 
 import asyncio
@@ -284,11 +283,7 @@ class Bench:
                         await asyncio.sleep(4)
                 summary = ", ".join(f"{count} {what or 'right'}" for what, count in statuses.most_common())
                 summary += f"; {len(tree - set(node.tree()))} processes died"
-            self.row(
-                f"g {NOFILE} descriptors, processes={processes}",
-                load,
-                f"responses to {IDLE} idle clients: {summary}",
-            )
+            self.row(f"g {NOFILE} descriptors, processes={processes}", load, f"{IDLE} idle: {summary}")
             self.row("g new clients meanwhile", late, forgiven=True)
             self.row("g new clients afterwards", after, forgiven=True)
 

@@ -1,8 +1,6 @@
-"""A million mutants of signed URLs, none of which may be accepted; and whether the time of a refusal depends on the
-signature.
+"""A million mutants of signed URLs, none of which may be accepted; and the timing of refusals.
 
-`python -m benchmarks.signatures [mutants] [seed]`. Exits with 1 if a mutant was accepted or raised another error
-than a refusal.
+`python -m benchmarks.signatures [mutants] [seed]`. Exits with 1 if a mutant was accepted or raised another error.
 """
 
 import random
@@ -102,8 +100,7 @@ def refused(raw: str) -> str:
 
 
 def welch(chance: random.Random) -> float:
-    """Welch's t of the times of two refusals: signatures wrong in the first and in the last letter, measured
-    alternately."""
+    """Welch's t of the times of refusals: signatures wrong in the first or the last letter, alternating."""
     prefix, _, mac = SOUND[0].rpartition("sig=")
     other = {letter: "B" if letter == "A" else "A" for letter in mac}
     wrong = (f"{prefix}sig={other[mac[0]]}{mac[1:]}", f"{prefix}sig={mac[:-1]}{other[mac[-1]]}")

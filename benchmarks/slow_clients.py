@@ -1,9 +1,8 @@
 """A thousand slow connections to nginx and to the bare node, and their effect on a healthy client.
 
-`python -m benchmarks.slow_clients [seconds of siege]`. A closed slow connection is opened again at once. The healthy
-client sends requests on time, whether or not earlier ones were answered; times count from the planned time of a
-request. Any response but a 200 with the right bytes is a failure, and any failure fails the benchmark. Needs nginx
-and openssl.
+`python -m benchmarks.slow_clients [seconds of siege]`. A closed slow connection is reopened at once. The healthy
+client sends requests on time, whether or not earlier ones were answered; times count from the planned time. Any
+response but a 200 with the right bytes fails the benchmark. Needs nginx and openssl.
 """
 
 import asyncio

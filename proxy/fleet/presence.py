@@ -66,8 +66,7 @@ class RedisPresence:
             url,
             decode_responses=True,
             encoding_errors="replace",
-            # Longer than `timeout_s`, which `_with_timeout` enforces: that tells a slow server from a busy event
-            # loop.
+            # Longer than `timeout_s`: `_with_timeout` tells a slow server from a busy event loop.
             socket_timeout=5,
             socket_connect_timeout=5,
             retry=Retry(NoBackoff(), 0),
@@ -173,9 +172,7 @@ class RedisPresence:
             await self._client.get(name)
             await self._client.delete(name)
         except (AuthenticationError, NoPermissionError):
-            raise RedisFault(
-                "refuses the credentials; correct redis.url or the access list of Redis"
-            ) from None
+            raise RedisFault("refuses the credentials; correct redis.url or its access list") from None
         except ReadOnlyError:
             raise RedisFault("is a read-only replica; name the primary in redis.url") from None
         except OutOfMemoryError:
@@ -207,15 +204,13 @@ class RedisPresence:
             except Exception as fault:
                 self._metrics.tier_failed("redis", _kind(fault))
                 if not isinstance(fault, ResponseError):
-                    # An error reply (ResponseError) comes at once and keeps the circuit closed; other failures open
-                    # it.
+                    # An error reply (ResponseError) keeps the circuit closed; other failures open it.
                     self._is_available = False
                     self._circuit_opened.set()
                 return otherwise
 
     async def _with_timeout(self, command: Callable[[], Awaitable[T]]) -> T:
-        """The answer within the timeout. A busy event loop gets a few more passes to read an answer that has
-        arrived."""
+        """The answer within the timeout. A busy event loop gets a few more passes to read it."""
 
         async def ask() -> T:
             return await command()

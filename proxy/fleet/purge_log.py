@@ -112,8 +112,7 @@ class RedisPurgeLog:
         self.caught_up = asyncio.Event()
 
     def start(self, apply: ApplyRemote) -> None:
-        """Starts to read the log. `apply` applies purges of other nodes, and returns a message for each part of this
-        node that did not acknowledge."""
+        """Starts. `apply` applies purges; it returns a message for each part of this node that has not confirmed."""
         self._apply = apply
         self._task = Tasks().start(self._run(), "purge log")
 
@@ -135,9 +134,7 @@ class RedisPurgeLog:
                 async with asyncio.timeout(REDIS_TIMEOUT_S):
                     last = await self._send(purges[first : first + _BATCH])
         except (RedisError, OSError, TimeoutError) as fault:
-            return [
-                f"redis: {_kind(fault)}, so other nodes do not have the purge yet; they get it when Redis is available"
-            ]
+            return [f"redis: {_kind(fault)}, so other nodes get the purge later"]
         if not self.caught_up.is_set():
             return ["redis: this node has not synchronized yet, and does not know the other nodes"]
         deadline = self._clock() + CONFIRM_TIMEOUT_S
@@ -237,8 +234,7 @@ class RedisPurgeLog:
         await self._acknowledge(position)
 
     async def _read_epoch(self) -> tuple[str, float]:
-        """The epoch of the data in Redis, created if missing, and its age in seconds; or the uptime of the server,
-        if that is less."""
+        """The epoch of the data in Redis, created if missing, and the lesser of its age and the uptime in seconds."""
         seconds, _ = await self._client.time()
         await self._client.hsetnx(_TABLE, _EPOCH_FIELD, f"{self._member} {seconds}")
         epoch = str(await self._client.hget(_TABLE, _EPOCH_FIELD))
@@ -255,12 +251,12 @@ class RedisPurgeLog:
 
     async def _read_next(self) -> None:
         """Reads new purges, waits `HEARTBEAT_S` at most, applies them, and acknowledges."""
-        received = await self._client.xread(
+        batch = await self._client.xread(
             {_STREAM: self._position}, block=int(HEARTBEAT_S * 1000), count=_BATCH
         )
-        if isinstance(received, dict):
-            received = [(name, *entries) for name, entries in received.items()]
-        entries = received[0][1] if received else []
+        if isinstance(batch, dict):
+            batch = [(name, *entries) for name, entries in batch.items()]
+        entries = batch[0][1] if batch else []
         if entries and _number(entries[0][1]) != self._number + 1:
             raise _ResyncNeeded("entries of the purge stream are missing")  # The table has them.
         await self._apply_all(

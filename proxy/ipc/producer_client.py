@@ -31,8 +31,7 @@ Invalidation = Callable[[Sequence[PurgeScope] | None, Sequence[str]], Awaitable[
 
 
 class ProducerClient:
-    """Satisfies Producer and CommandDispatcher over at most `connections` connections. `path` is the socket of the
-    back, which may not listen yet."""
+    """Satisfies Producer and CommandDispatcher. `path` is the socket of the back, which may not listen yet."""
 
     def __init__(self, path: str, *, connections: int, clock: Clock) -> None:
         self._path = path

@@ -44,8 +44,7 @@ class _Front:
             return await self.send(Invalidate(scopes, keys))
 
     async def send(self, message: Invalidate) -> int:
-        """Sends a message and returns the answer. A front that does not answer in time is unsubscribed; it has to
-        subscribe again."""
+        """Sends a message and returns the answer. A front that does not answer in time must subscribe again."""
         try:
             await self._channel.send(message)
             answer: int = (await self._channel.receive()).value
@@ -105,8 +104,7 @@ class ProducerServer:
             channel.close()
 
     async def _answer_next(self, channel: Channel) -> None:
-        """Answers one call. The call is cancelled when the connection closes or becomes readable: a front sends
-        nothing before the answer."""
+        """Answers a call. A connection that becomes readable before the answer cancels it: the front has left."""
         call, descriptors = await channel.receive()
         if call.method == "subscribe":
             (name,) = call.arguments
@@ -123,8 +121,7 @@ class ProducerServer:
         await channel.send(answer)
 
     async def _subscribe(self, name: str, channel: Channel) -> None:
-        """Sends purges to a front until its connection closes. Everything that the front cached before is
-        invalidated first."""
+        """Sends purges to a front until its connection closes; first invalidates everything it has cached."""
         subscriber = _Front(channel)
         await subscriber.send(Invalidate(None))
         self._purges.subscribe(name, subscriber)

@@ -8,8 +8,7 @@ from typing import IO
 
 
 def open_regular(path: Path | str) -> IO[bytes]:
-    """Opens the regular file at `path` for reading, unbuffered. Raises OSError for a link, a directory, or a pipe,
-    which would block the thread."""
+    """Opens a regular file, unbuffered. Raises OSError for a link, a directory, or a pipe, which would block."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

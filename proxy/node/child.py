@@ -131,8 +131,7 @@ async def _run(channel: Channel) -> None:
 
 
 async def _obey_supervisor(channel: Channel, handle: "ProcessHandle") -> float:
-    """Answers the supervisor until `Stop`; returns its deadline. Ends this process at once if the supervisor is
-    gone."""
+    """Answers the supervisor until `Stop`; returns its deadline. Exits at once if the supervisor is gone."""
 
     def report() -> Report:
         return Report(
@@ -175,8 +174,7 @@ Role = AsyncIterator[ProcessHandle]
 
 
 def _connections(fronts: int) -> int:
-    """How many connections to the back a front may open: all fronts together use a quarter of the back's
-    descriptors."""
+    """The connections of a front to the back: all fronts use at most a quarter of the back's descriptors."""
     max_descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(8, min(MAX_CONNECTIONS, max_descriptors // (4 * fronts)))
 

@@ -59,11 +59,8 @@ def watch_tiers(
 
 
 class Engine:
-    """The parts of the miss path; an async context, built in a running event loop. Leaving the context closes every
-    part.
-
-    With `disk` None there is neither a disk nor a bucket tier. An exclusive engine shares the disk with no node and
-    has its own job store."""
+    """The parts of the miss path; an async context, built in a running event loop. With `disk` None there is neither
+    a disk nor a bucket tier. An exclusive engine shares the disk with no node and has its own job store."""
 
     def __init__(
         self,
@@ -326,11 +323,8 @@ class Engine:
     def watch(self, metrics: PrometheusMetrics) -> None:
         """Adds the gauges that are read at scrape time."""
         pool = self.pool
-        slow = [
-            self.original_store.name,
-            *(tier.name for tier in self.slow_tiers),
-            *(["redis"] if self.redis else []),
-        ]
+        slow = [self.original_store.name, *(tier.name for tier in self.slow_tiers)]
+        slow += ["redis"] if self.redis else []
         metrics.expect(self.sources, slow)
         metrics.watch("calotype_render_queue", "Renders waiting for a worker.", lambda: {"": pool.waiting})
         metrics.watch(

@@ -145,8 +145,7 @@ def pool(settings: Settings, *, workers: int | None = None) -> Pool:
 
 
 def check_worker(settings: Settings, hello: Hello) -> None:
-    """Raises ConfigError for a worker that is not safe enough for untrusted pictures: its libvips is too old, or its
-    sandbox is incomplete while `render.sandbox` is `required`."""
+    """Raises ConfigError if libvips is too old, or if the sandbox is incomplete although it is required."""
     if tuple(hello.libvips) < OLDEST_LIBVIPS:
         found, oldest = (".".join(map(str, version)) for version in (hello.libvips, OLDEST_LIBVIPS))
         raise ConfigError(
@@ -220,8 +219,7 @@ def node_state(
     jobs_directory: Path | None = None,
     is_exclusive: bool = False,
 ) -> NodeState:
-    """The persistent state below `directory`; the jobs are below `jobs_directory`, if given. Raises ConfigError if
-    either cannot be used, or if another process holds the directory."""
+    """The state below `directory`, jobs below `jobs_directory` if given. Raises ConfigError if it cannot be used."""
     folder = directory / "records"
     try:
         return NodeState.open(

@@ -1,6 +1,5 @@
-"""The first processes of a node, forked (fork(2)) from the command's process before it has an event loop or a
-thread. They share its memory with every module loaded. A process that replaces a dead one is a new interpreter
-instead.
+"""The first processes of a node, forked before there is an event loop or a thread. They share the memory of all
+loaded modules. A process that replaces a dead one is a new interpreter instead.
 """
 
 import asyncio

@@ -164,9 +164,7 @@ def access_log_of(
 ) -> AccessLog:
     """The access log of a process with a public listener."""
     metrics.watch_count(
-        "calotype_log_lines_dropped",
-        "Log lines dropped because standard output was not read in time.",
-        lambda: out.dropped,
+        "calotype_log_lines_dropped", "Log lines that were not read in time.", lambda: out.dropped
     )
     are_written = settings.log.level in ("debug", "info")
     return AccessLog(metrics.registry, out, traces, are_written=are_written)
@@ -210,16 +208,14 @@ async def finished_before_stop(work: Coroutine[Any, Any, None], stop: asyncio.Ev
 
 
 def tune_garbage_collector() -> None:
-    """Freezes the objects of the start and raises the thresholds of the garbage collector: requests create few
-    cycles."""
+    """Freezes the start-up objects and raises the collector's thresholds: requests create few cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)
 
 
 def log_start_warnings(engine: Engine, log: structlog.typing.FilteringBoundLogger) -> None:
-    """Logs an incomplete sandbox, mounts that accept unsigned URLs of any size, and other instances on the same
-    disk."""
+    """Logs an incomplete sandbox, mounts with unsigned URLs of any size, and other instances on this disk."""
     if missing := factory.unsandboxed(engine.hello):
         log.warning(missing)
     for name, mount in engine.settings.named_mounts().items():

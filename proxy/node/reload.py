@@ -14,8 +14,7 @@ from proxy.telemetry.metrics import PrometheusMetrics
 RELOADED = ("signing", "mounts", "dimensions", "limits", "presets")
 """The sections that are reloaded."""
 RESTRICTING = ("signing", "mounts", "dimensions")
-"""The sections whose defaults allow more than a typical configuration. An emptied file must not restore those
-defaults."""
+"""The sections whose defaults allow more than a configuration does. An emptied file must not restore them."""
 
 
 def merged(running: Settings, read: Settings) -> tuple[Settings, list[str]]:

@@ -1,5 +1,5 @@
-"""A node of one process: engine and listeners, started and stopped in order. `run` is the order of a start and a
-stop. A node of several processes is composed of the same parts in `supervisor`.
+"""A node of one process: `run` starts and stops engine and listeners in order. `supervisor` composes a node of
+several processes from the same parts.
 """
 
 import asyncio

@@ -46,8 +46,7 @@ def address_of(host: str, port: int) -> str:
 
 
 def reuse_port_sockets(sockets: Sequence[socket.socket]) -> list[socket.socket]:
-    """A second set of sockets bound to the same addresses. The kernel distributes connections among the listening
-    ones."""
+    """Another set of sockets on the same addresses. The kernel distributes connections among the sets."""
     copies = []
     for listener in sockets:
         # Set after bind(2), so that a port in use by another node raises an error and is not shared with it.

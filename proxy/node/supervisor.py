@@ -37,8 +37,8 @@ from proxy.telemetry.loop_monitor import LoopMonitor
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.telemetry.slowest import Slow
 
-PACKAGE_ROOT = Path(proxy.__file__).parent.parent
-CHILD_PROGRAM = """
+ROOT = Path(proxy.__file__).parent.parent
+PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from proxy.local.parent import bind_to
@@ -80,15 +80,7 @@ class _Child:
         with theirs, ExitStack() as until_started:
             until_started.enter_context(ours)
             process = await asyncio.create_subprocess_exec(
-                *(
-                    sys.executable,
-                    "-P",
-                    "-c",
-                    CHILD_PROGRAM,
-                    str(theirs.fileno()),
-                    str(PACKAGE_ROOT),
-                    str(os.getpid()),
-                ),
+                *(sys.executable, "-P", "-c", PROGRAM, str(theirs.fileno()), str(ROOT), str(os.getpid())),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
             )
@@ -96,8 +88,7 @@ class _Child:
         return cls(process, ours)
 
     async def start(self, setup: Setup, descriptors: list[int]) -> None:
-        """Sends `setup` and waits until the process is ready. Kills the process and raises ConfigError if it cannot
-        start."""
+        """Sends `setup` and waits until ready. Kills the process and raises ConfigError if it cannot start."""
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 await self.channel.send(setup, descriptors)
@@ -330,9 +321,7 @@ class Supervisor:
             try:
                 await self._start_child(slot)
             except Exception as failure:
-                self.log.error(
-                    "a process could not be replaced; retrying", process=slot.name, reason=str(failure)
-                )
+                self.log.error("a process was not replaced; retrying", process=slot.name, reason=str(failure))
                 await asyncio.sleep(RESTART_PAUSE_S)
             else:
                 self._replaced.labels(slot.setup.role).inc()
@@ -362,8 +351,7 @@ class Supervisor:
                 self._tasks.start(slot.child.reload(self.settings), "reload")
 
     async def _drain(self, back_task: asyncio.Task[None], front_tasks: list[asyncio.Task[None]]) -> None:
-        """Stops the fronts first, because they need the back, which is still replaced if it dies. The back has the
-        rest of the drain."""
+        """Stops the fronts first, because they need the back, which is still replaced if it dies."""
         self.not_ready = "it is stopping"
         await _cancel(*front_tasks)
         drain_s = self.settings.server.drain
@@ -423,7 +411,7 @@ def _unlinked_socket() -> tuple[socket.socket, int]:
     can connect, and a killed node leaves no file."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with tempfile.TemporaryDirectory(prefix="calotype-") as folder:
-        path = str(Path(folder) / "relay")
+        path = str(Path(folder) / "back")
         listener.bind(path)
         socket_descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     listener.listen(PRODUCER_BACKLOG)

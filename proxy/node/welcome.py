@@ -22,8 +22,7 @@ _SQUARE_PX = 320
 
 
 async def example_urls(settings: Settings, public_url: str, dispatcher: CommandDispatcher) -> list[str]:
-    """`URL_COUNT` URLs; none if no picture was listed within `LIST_TIMEOUT_S` or the public listener is no HTTP
-    address."""
+    """`URL_COUNT` URLs; none without a picture within `LIST_TIMEOUT_S`, or with a unix socket."""
     if not public_url.startswith("http"):
         return []
     originals: Sequence[tuple[str, str]] = ()

@@ -33,8 +33,7 @@ class Guard:
         return self._breaker.open
 
     async def call(self, call: Callable[[], Awaitable[T]], within_s: float | None = None) -> T:
-        """Runs `call`, which raises RemoteError, with at most one retry. Each attempt takes at most `within_s`, if
-        given."""
+        """Runs `call`, which raises RemoteError, with at most one retry. An attempt takes `within_s` at most."""
         self._budget.earn()
         if not self._breaker.admits(self._clock()):
             raise CircuitOpen(f"it failed repeatedly ({self._reason}), and is not asked for a moment")
@@ -49,8 +48,7 @@ class Guard:
         return await self._try(call, within_s)
 
     async def _try(self, call: Callable[[], Awaitable[T]], within_s: float | None) -> T:
-        """One attempt. Only Unavailable and TooSlow count as failures of the server; after other errors it has
-        answered."""
+        """One attempt. Only Unavailable and TooSlow count as failures: after other errors the server has answered."""
         try:
             result = await _within(call, within_s)
         except (Unavailable, TooSlow) as failure:

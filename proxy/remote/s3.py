@@ -154,7 +154,7 @@ class S3Bucket:
 
     async def get(self, key: str, sink: Sink, *, max_bytes: int, within_s: float | None = None) -> Head:
         """Reads the object into `sink`. Each attempt takes at most `within_s`, if given. Raises RemoteError."""
-        return await self._guarded(self._reads, lambda: self._get(key, sink, max_bytes), within_s)
+        return await self._call(self._reads, lambda: self._get(key, sink, max_bytes), within_s)
 
     async def put(
         self,
@@ -167,12 +167,11 @@ class S3Bucket:
         within_s: float | None = None,
         only_new: bool = False,
     ) -> None:
-        """Stores an object. With `only_new` an existing object raises Exists, if the store supports If-None-Match.
-        Raises RemoteError."""
+        """Stores an object. Raises RemoteError; with `only_new` Exists, if the store supports If-None-Match."""
         more = {"IfNoneMatch": "*"} if only_new else {}
         if cache_control:
             more["CacheControl"] = cache_control
-        await self._guarded(
+        await self._call(
             self._writes,
             lambda: self._client.put_object(
                 Bucket=self.location.bucket,
@@ -187,7 +186,7 @@ class S3Bucket:
 
     async def metadata(self, key: str, *, within_s: float | None = None) -> Mapping[str, str]:
         """The metadata of an object. Raises RemoteError."""
-        answer = await self._guarded(
+        answer = await self._call(
             self._reads, lambda: self._client.head_object(Bucket=self.location.bucket, Key=key), within_s
         )
         metadata: Mapping[str, str] = answer.get("Metadata", {})
@@ -195,14 +194,14 @@ class S3Bucket:
 
     async def tag(self, key: str, *, within_s: float | None = None) -> str:
         """The entity tag of an object without quotes, else its date. Raises RemoteError."""
-        answer = await self._guarded(
+        answer = await self._call(
             self._reads, lambda: self._client.head_object(Bucket=self.location.bucket, Key=key), within_s
         )
         return _tag_of(answer)
 
     async def delete(self, key: str, *, within_s: float | None = None) -> None:
         """Deletes an object. Raises RemoteError."""
-        await self._guarded(
+        await self._call(
             self._writes, lambda: self._client.delete_object(Bucket=self.location.bucket, Key=key), within_s
         )
 
@@ -210,10 +209,9 @@ class S3Bucket:
         """All objects whose names start with `prefix`, in order, page by page. Raises RemoteError."""
         after = ""
         while True:
-            answer = await self._guarded(self._reads, partial(self._page, prefix, after), within_s)
+            answer = await self._call(self._reads, partial(self._page, prefix, after), within_s)
             listed = [
-                Listed(listing["Key"], listing["LastModified"].timestamp())
-                for listing in answer.get("Contents", ())
+                Listed(item["Key"], item["LastModified"].timestamp()) for item in answer.get("Contents", ())
             ]
             if listed:
                 yield listed
@@ -230,7 +228,7 @@ class S3Bucket:
 
     async def check(self) -> None:
         """Lists at most one object. Raises RemoteError."""
-        await self._guarded(
+        await self._call(
             self._reads,
             lambda: self._client.list_objects_v2(
                 Bucket=self.location.bucket, Prefix=self.location.prefix, MaxKeys=1
@@ -244,9 +242,7 @@ class S3Bucket:
             url = await self._client.generate_presigned_url("get_object", Params=params, ExpiresIn=seconds)
         return str(url)
 
-    async def _guarded(
-        self, guard: Guard, call: Callable[[], Awaitable[T]], within_s: float | None = None
-    ) -> T:
+    async def _call(self, guard: Guard, call: Callable[[], Awaitable[T]], within_s: float | None = None) -> T:
         async def mapped() -> T:
             with as_remote_errors():
                 return await call()

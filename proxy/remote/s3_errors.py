@@ -34,8 +34,7 @@ _THROTTLED = frozenset(
 
 @contextmanager
 def as_remote_errors() -> Iterator[None]:
-    """Raises a RemoteError for an error of botocore or aiohttp, without its message, which may contain keys and
-    signed URLs."""
+    """Maps errors to RemoteError without their messages, which may contain keys and signed URLs."""
     try:
         yield
     except RemoteError:

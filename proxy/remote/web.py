@@ -80,8 +80,7 @@ class Validator(NamedTuple):
     @classmethod
     def of(cls, answer: aiohttp.ClientResponse, url: str, requested: str) -> "Validator":
         """The strongest validator of a response. A validator that is not ASCII cannot be sent back and is ignored;
-        so is that of a body delimited by the end of the connection, which may be incomplete (RFC 9112, section 6.3,
-        item 8)."""
+        so is that of a body delimited by the end of the connection, which may be incomplete (RFC 9112, 6.3 (8))."""
         if not _is_framed(answer):
             return cls()
         for kind, name in (("tag", hdrs.ETAG), ("date", hdrs.LAST_MODIFIED)):
@@ -90,8 +89,7 @@ class Validator(NamedTuple):
         return cls()
 
     def condition(self, url: str, requested: str) -> dict[str, str]:
-        """The conditional request header for `url`, to which `requested` was redirected; empty if the validator
-        belongs to another URL."""
+        """The conditional header for `url`, to which `requested` redirects; empty for the validator of another URL."""
         names = {"tag": hdrs.IF_NONE_MATCH, "date": hdrs.IF_MODIFIED_SINCE}
         is_there = self.kind in names and self.redirect_digest == _redirect_digest(self.kind, url, requested)
         return {names[self.kind]: self.value} if is_there else {}
@@ -169,8 +167,7 @@ class WebClient:
         await self._stack.aclose()
 
     async def get(self, key: str, sink: Sink, *, known: Validator | None, max_bytes: int) -> Validator | None:
-        """Reads the original `key` into `sink` and returns its validator; None if `known` is still valid. Raises
-        RemoteError."""
+        """Reads `key` into `sink` and returns its validator; None if `known` is still valid. Raises RemoteError."""
         url = self._location.url_of(key)
         return await self._guards[self._location.host_of(url)].call(
             lambda: self._get(url, sink, known, max_bytes)
@@ -268,14 +265,11 @@ def _check_response(answer: aiohttp.ClientResponse) -> None:
     codings += [coding for coding in _listed(answer, hdrs.TRANSFER_ENCODING) if coding in _TRANSFER_CODINGS]
     if codings:
         named = ", ".join(coding if _TOKEN.fullmatch(coding) else "unknown" for coding in codings)
-        raise RequestRefused(
-            f"its response has a content coding ({named}), although the request excludes that"
-        )
+        raise RequestRefused(f"its response is encoded ({named}), although the request excludes that")
 
 
 def _listed(answer: aiohttp.ClientResponse, name: str) -> list[str]:
-    """The codings of a header in order, without parameters (RFC 9110, sections 5.6.1.2 and 8.4; RFC 9112, section
-    7)."""
+    """The codings of a header in order, without parameters (RFC 9110, 5.6.1.2 and 8.4; RFC 9112, 7)."""
     fields = ",".join(answer.headers.getall(name, ()))
     listed = (coding.partition(";")[0].strip(" \t").lower() for coding in fields.split(","))
     return [coding for coding in listed if coding]

@@ -1,5 +1,4 @@
-"""Pixels with alpha: an operation that mixes neighbouring pixels must take no colour from transparent ones, and no
-overshoot of the filter."""
+"""Pixels with alpha: mixing neighbouring pixels must not take colour or overshoot from transparent ones."""
 
 from collections.abc import Callable
 
@@ -7,7 +6,7 @@ import pyvips
 
 from proxy.core.image.size import Size
 
-_MAX_FAINT_ALPHA = 4
+_FAINT = 4
 """Up to this alpha a change of colour is invisible."""
 _HALF_WEIGHT_ALPHA = 64
 """The mean alpha at which a square weighs as much as the wider square around it."""
@@ -24,8 +23,8 @@ def is_opaque(image: pyvips.Image) -> bool:
 
 
 def hides(image: pyvips.Image) -> bool:
-    """Whether `image`, 8 bits with alpha, has any pixel of at most `_MAX_FAINT_ALPHA`."""
-    return bool((image.extract_band(_COLOURS) <= _MAX_FAINT_ALPHA).max())
+    """Whether `image`, 8 bits with alpha, has any pixel of at most `_FAINT`."""
+    return bool((image.extract_band(_COLOURS) <= _FAINT).max())
 
 
 def resized(image: pyvips.Image, size: Size) -> pyvips.Image:
@@ -54,8 +53,7 @@ def on_colours(image: pyvips.Image, work: Callable[[pyvips.Image], pyvips.Image]
 
 
 def on_visible(image: pyvips.Image, work: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
-    """Applies `work` to the colours, each blended with the visible colours around it: transparent pixels would
-    otherwise look like edges."""
+    """Applies `work` to colours blended with the visible ones around: transparent pixels would look like edges."""
     if not image.hasalpha():
         return work(image)
     image = image.copy_memory()
@@ -66,16 +64,10 @@ def on_visible(image: pyvips.Image, work: Callable[[pyvips.Image], pyvips.Image]
 
 
 def with_hidden_like_visible(image: pyvips.Image) -> pyvips.Image:
-    """The same visible image, where transparent pixels have the colours of visible neighbours: lossy encoders mix
-    both within a block."""
+    """Gives transparent pixels the colours of visible neighbours: lossy encoders mix both within a block."""
     image = image.copy_memory()
     colours, alpha = image.extract_band(0, n=_COLOURS), image.extract_band(_COLOURS)
-    return (
-        (alpha > _MAX_FAINT_ALPHA)
-        .ifthenelse(colours, _around(image))
-        .copy(interpretation="srgb")
-        .bandjoin(alpha)
-    )
+    return (alpha > _FAINT).ifthenelse(colours, _around(image)).copy(interpretation="srgb").bandjoin(alpha)
 
 
 def _around(image: pyvips.Image) -> pyvips.Image:

@@ -31,9 +31,9 @@ class Colours(NamedTuple):
 
 
 def colours_of(header: pyvips.Image, kind: Format, content: bytes) -> Colours:
-    """The colour handling of an original. A conversion costs as much as the rest of a render, so sRGB values are not
-    converted: those with an sRGB profile or with none (CSS Color 4, 10.2). A profile with another number of channels
-    than the image is ignored."""
+    """The colour handling of an original. sRGB values, those with an sRGB profile or none (CSS Color 4, 10.2), are
+    not converted, because that costs as much as the rest of a render. A profile with another number of channels
+    is ignored."""
     is_srgb = header.format == "uchar" and header.interpretation in ("srgb", "b-w")
     is_premultiplied, is_monochrome = _stored(kind, content)
     own = bytes(header.get(_PROFILE)) if _PROFILE in header.get_fields() else b""
@@ -62,8 +62,7 @@ def _stored(kind: Format, content: bytes) -> tuple[bool, bool]:
 
 
 def prepared(image: pyvips.Image, colours: Colours) -> pyvips.Image:
-    """`image` with the profile for its conversion, and with alpha not premultiplied, in which case its values are
-    floating point."""
+    """`image` with the profile for its conversion; unpremultiplied if needed, and then in floating point."""
     if colours.is_grey:
         grey = image.extract_band(0)
         image = grey.bandjoin(image.extract_band(_COLOURS)) if image.hasalpha() else grey

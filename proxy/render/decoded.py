@@ -52,8 +52,7 @@ class DecodedOriginal:
         return was_shared
 
     def cached(self, stage: str, which: object, make: Callable[[], pyvips.Image]) -> pyvips.Image:
-        """The pixels that `make` returns for `stage` and `which`, from the cache if possible. Each stage caches its
-        latest pixels."""
+        """The pixels of `make` for `stage` and `which`, or cached ones. Each stage caches its latest pixels."""
         if stage in self._cache and self._cache[stage][0] == which:
             return self._cache[stage][1]
         image = make()

@@ -43,8 +43,7 @@ class JobQueue(Generic[J]):
         return any(original in waiting for waiting in self._ranks)
 
     def put(self, rank: int, original: Hashable, job: J, *, is_first: bool = False) -> None:
-        """Appends a job to its rank, next to the jobs of the same original; before all jobs of the rank with
-        `is_first`."""
+        """Appends a job to its rank, next to jobs of the same original; `is_first` puts it before all of them."""
         waiting = self._ranks[rank]
         jobs = waiting.setdefault(original, OrderedDict())
         jobs[job] = None

@@ -62,15 +62,14 @@ def working_formats() -> list[Format]:
 
 
 def render(opened: DecodedOriginal, plan: Plan, limits: InputLimits) -> bytes:
-    """The encoded variant. Raises UnsupportedFormat, OriginalTooLarge, Undecodable, or Internal if the plan fails on
-    an undamaged original."""
+    """The encoded variant. Raises the errors of an original, or Internal if the plan fails on an undamaged one."""
     facts = opened.facts
     size = Size(facts.width_px, facts.height_px)
     animates = facts.animated and TRAITS[plan.output.format].animation
     check(limits, facts.format, size, facts.pages if animates else 1)
     original = _Original(opened, facts.format, size, animates, opened.colours)
     try:
-        return _rendered(original, plan)
+        return _run(original, plan)
     except (pyvips.Error, MemoryError) as fault:
         out_of_memory, was_shared = is_memory(fault), opened.drop_cache()
     if was_shared:
@@ -85,9 +84,7 @@ def render(opened: DecodedOriginal, plan: Plan, limits: InputLimits) -> bytes:
         raise fault_of_original(fault) from None
     try:
         # The remaining cause is an unusable ICC profile, which is treated as no profile.
-        return _rendered(
-            original._replace(colours=opened.colours._replace(profile=b"", is_plain=False)), plan
-        )
+        return _run(original._replace(colours=opened.colours._replace(profile=b"", is_plain=False)), plan)
     except (pyvips.Error, MemoryError):
         raise Internal("the picture cannot be rendered with these operations") from None
 
@@ -106,7 +103,7 @@ class _Original(NamedTuple):
         return self.opened.content
 
 
-def _rendered(original: _Original, plan: Plan) -> bytes:
+def _run(original: _Original, plan: Plan) -> bytes:
     size = scaled(original.size, plan.scale)
     steps = plan.steps
     match steps:
@@ -194,8 +191,7 @@ def _with_three_bands(image: pyvips.Image) -> pyvips.Image:
 
 
 def _cached_shrink(original: _Original, size: Size) -> int | None:
-    """The shrink-on-load factor for decoding into memory on the way to `size`; None if the image is not decoded into
-    memory."""
+    """The shrink-on-load factor for decoding into memory; None if the image is not decoded into memory."""
     if original.kind in (Format.AVIF, Format.HEIC):
         # Sequential access would call the decoder many times.
         return 1

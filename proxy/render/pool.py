@@ -97,8 +97,7 @@ class _Worker:
     async def start(
         cls, all_of_them: set["_Worker"], memory_bytes: int, *limits: int
     ) -> tuple["_Worker", Hello]:
-        """Starts a worker, adds it to `all_of_them` and waits for its Hello. Raises _WorkerGone, TimeoutError or
-        OSError."""
+        """Starts a worker of `all_of_them`; waits for its Hello. Raises _WorkerGone, TimeoutError or OSError."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs, ExitStack() as until_started:
@@ -215,8 +214,7 @@ def _is_valid(answer: Answer, body: bytes, plan: Plan | None) -> bool:
 
 
 def _environment(memory_bytes: int) -> dict[str, str]:
-    """The environment of a worker, without the node's own variables: no secret reaches a process that decodes
-    untrusted pictures."""
+    """The environment of a worker: no secret of the node reaches a process that decodes untrusted pictures."""
     return {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
@@ -247,8 +245,7 @@ class Pool:
         self._count = workers
         self._max_waiting = queue
         self._timeout_s = timeout_s
-        # Arguments of the worker. The CPU limit covers all jobs of its life, in case the pool is gone and cannot end
-        # one.
+        # The CPU limit covers all jobs of a worker, in case the pool is gone and cannot end one.
         self._worker_limits = memory_bytes, math.ceil((timeout_s + 1) * recycle_after), int(sandboxed)
         self._recycle_after = recycle_after
         self.limits = limits
@@ -281,8 +278,7 @@ class Pool:
         return self._busy
 
     async def start(self) -> Hello:
-        """Starts the workers and returns the Hello of the worker with the most missing sandbox parts. Raises
-        WorkerDied."""
+        """Starts the workers; returns the Hello with the most missing sandbox parts. Raises WorkerDied."""
         self._tasks.start(self._watch(), "watch of the workers")
         try:
             started = await asyncio.gather(
@@ -365,7 +361,7 @@ class Pool:
         return answer, body
 
     def _promote(self, waiting: _Waiting, rank: int) -> None:
-        """Somebody waits for it now: it takes its place among the others."""
+        """Moves a background job to `rank`, because a client waits for it."""
         if self._queue.remove(waiting.rank, waiting.name, waiting):
             self._queue.put(rank, waiting.name, waiting)
         waiting.rank = rank
@@ -386,8 +382,7 @@ class Pool:
                 await worker.kill()
 
     async def _run_jobs(self, worker: _Worker) -> None:
-        """Runs jobs on `worker` until it has to be replaced. The death of an idle worker is noticed at once and
-        costs no request."""
+        """Runs jobs on `worker` until it has to be replaced. The death of an idle worker costs no request."""
         affinity = self._queue.affinity()
         try:
             while worker.jobs < self._recycle_after and not worker.ended.done():

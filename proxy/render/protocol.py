@@ -34,8 +34,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """The first message of a worker, once it is ready. `missing` names the sandbox parts that this machine does not
-    support, for the operator."""
+    """The first message of a ready worker. `missing` names sandbox parts that this machine does not support."""
 
     libvips: tuple[int, int, int]
     formats: list[Format]

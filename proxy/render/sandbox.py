@@ -1,5 +1,4 @@
-"""The sandbox of a worker: before the first picture it drops root and loses access to files, the network and other
-processes.
+"""The sandbox of a worker, entered before the first picture: no root, files, network or other processes.
 
 Landlock, which the kernel checks by path, and a seccomp filter, which allows only the system calls of rendering from
 memory, each suffice alone. A layer that this machine does not support is reported; `factory.check_worker` decides
@@ -42,7 +41,7 @@ _LANDLOCK_VERSION = 1
 _LANDLOCK_RIGHTS = ((13, 0, 0), (14, 0, 0), (15, 0, 0), (15, 2, 0), (16, 2, 0), (16, 2, 2))
 
 
-class _LayerUnavailable(Exception):
+class _NoLayer(Exception):
     """A layer that this machine does not support; the message gives the reason."""
 
 
@@ -73,7 +72,7 @@ def enter(*, cpu_s: int) -> list[str]:
     for enter_layer in (_leave_root, lambda: _landlock(libc), filter.load):
         try:
             enter_layer()
-        except _LayerUnavailable as reason:
+        except _NoLayer as reason:
             missing.append(str(reason))
     return missing
 
@@ -86,7 +85,7 @@ def _leave_root() -> None:
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
     except OSError as fault:
-        raise _LayerUnavailable(f"user: cannot change from root to nobody: {fault.strerror}") from None
+        raise _NoLayer(f"user: cannot change from root to nobody: {fault.strerror}") from None
 
 
 class _Ruleset(ctypes.Structure):
@@ -97,16 +96,16 @@ def _landlock(libc: ctypes.CDLL) -> None:
     """Applies a Landlock ruleset that handles every right the kernel supports and grants none."""
     version = libc.syscall(_LANDLOCK_CREATE, None, 0, _LANDLOCK_VERSION)
     if version < 1:
-        raise _LayerUnavailable(f"landlock: the kernel has none: {os.strerror(ctypes.get_errno())}")
+        raise _NoLayer(f"landlock: the kernel has none: {os.strerror(ctypes.get_errno())}")
     rights = _LANDLOCK_RIGHTS[min(version, len(_LANDLOCK_RIGHTS)) - 1]
     rules = _Ruleset(*((1 << count) - 1 for count in rights))
     size = 8 * (1 if version < 4 else 2 if version < 6 else 3)
     ruleset = libc.syscall(_LANDLOCK_CREATE, ctypes.byref(rules), ctypes.c_size_t(size), 0)
     if ruleset < 0:
-        raise _LayerUnavailable(f"landlock: the kernel refuses it: {os.strerror(ctypes.get_errno())}")
+        raise _NoLayer(f"landlock: the kernel refuses it: {os.strerror(ctypes.get_errno())}")
     try:
         if libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0):
-            raise _LayerUnavailable(f"landlock: the kernel refuses it: {os.strerror(ctypes.get_errno())}")
+            raise _NoLayer(f"landlock: the kernel refuses it: {os.strerror(ctypes.get_errno())}")
     finally:
         os.close(ruleset)
 
@@ -121,8 +120,7 @@ class _Comparison(ctypes.Structure):
 
 
 class _Filter:
-    """A libseccomp filter that answers EPERM to calls that are not allowed. The library is loaded before files are
-    closed."""
+    """A libseccomp filter: EPERM for other calls. The library is loaded while files can be opened."""
 
     def __init__(self) -> None:
         try:
@@ -133,18 +131,14 @@ class _Filter:
     def load(self) -> None:
         """Applies the filter to all threads, existing ones included (TSYNC)."""
         if (library := self._library) is None:
-            raise _LayerUnavailable(
-                "seccomp: libseccomp.so.2 is missing; as root: apt-get install libseccomp2"
-            )
+            raise _NoLayer("seccomp: libseccomp.so.2 is missing; as root: apt-get install libseccomp2")
         library.seccomp_init.restype = ctypes.c_void_p
         context = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(_ERRNO | _EPERM)))
 
         def add(action: int, name: str, *comparisons: tuple[int, int, int, int]) -> None:
             number = library.seccomp_syscall_resolve_name(name.encode())
             if number >= 0:  # The call exists on this architecture.
-                array = (_Comparison * len(comparisons))(
-                    *(_Comparison(*comparison) for comparison in comparisons)
-                )
+                array = (_Comparison * len(comparisons))(*(_Comparison(*each) for each in comparisons))
                 _check(
                     library.seccomp_rule_add_array(
                         context, ctypes.c_uint32(action), number, len(comparisons), array
@@ -153,8 +147,7 @@ class _Filter:
 
         for name in _ALLOWED:
             add(_ALLOW, name)
-        # glibc forks with clone too. It falls back to clone if clone3, whose flags a filter cannot see, does not
-        # exist.
+        # glibc falls back to clone if clone3, whose flags a filter cannot see, does not exist.
         add(_ALLOW, "clone", (0, _MASKED_EQUAL, _CLONE_THREAD, _CLONE_THREAD))
         add(_ERRNO | _ENOSYS, "clone3")
         add(_ALLOW, "mprotect", (2, _MASKED_EQUAL, _PROT_EXEC, 0))
@@ -168,4 +161,4 @@ class _Filter:
 
 def _check(result: int) -> None:
     if result < 0:
-        raise _LayerUnavailable(f"seccomp: the kernel refuses the filter: {os.strerror(-result)}")
+        raise _NoLayer(f"seccomp: the kernel refuses the filter: {os.strerror(-result)}")

@@ -132,14 +132,12 @@ class DirectorySource:
         """Writes the whole file under its name, or nothing. Raises Conflict for another original under the key."""
         with self._destination(key) as path:
             try:
-                # An unnamed file until it is complete, if the file system supports O_TMPFILE: a killed process then
-                # leaves nothing.
+                # Unnamed until complete, where O_TMPFILE is supported: a killed process leaves nothing.
                 with _part(path.parent) as (file, name):
                     _copy(descriptor, file)
                     file.flush()
                     os.fsync(file.fileno())
-                    # `src_dir_fd` makes Python set AT_SYMLINK_FOLLOW (linkat(2)); without it the link itself would
-                    # be linked.
+                    # `src_dir_fd` makes Python set AT_SYMLINK_FOLLOW (linkat(2)), to link the target.
                     os.link(name, path, src_dir_fd=file.fileno())
             except FileExistsError:
                 if not path.is_file() or not _same(descriptor, path):
@@ -211,8 +209,7 @@ class DirectorySource:
         return self._found(key, lambda form: self._opened(form, generation))
 
     def _found(self, key: str, find: Callable[[str], T]) -> T:
-        """The result of `find` for `key`, else for its other Unicode normalization form. Raises OriginalNotFound for
-        `key`."""
+        """The result of `find` for `key`, else for its other normalization form. Raises OriginalNotFound."""
         for form in forms(key):
             with suppress(OriginalNotFound):
                 return find(form)

@@ -109,8 +109,7 @@ class DiskOriginalStore:
         self._threads.shutdown(wait=False)
 
     async def off_loop(self, work: Callable[[], T]) -> T:
-        """Runs `work` on the threads of the store. When cancelled, waits up to `_CANCEL_WAIT_S` for it, so that the
-        caller can undo it."""
+        """Runs `work` on a thread. If cancelled, waits `_CANCEL_WAIT_S` for it, so that the caller can undo it."""
         working = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
             return await asyncio.shield(working)
@@ -186,8 +185,7 @@ class DiskOriginalStore:
         return None
 
     def _touch(self, descriptor: int) -> None:
-        """Stores the time of use as atime, so that the order survives a restart. The mtime does not change: it means
-        the content."""
+        """Stores the time of use as atime, so that the order survives a restart. The mtime means the content."""
         with suppress(OSError):
             os.utime(descriptor, ns=(time.time_ns(), os.fstat(descriptor).st_mtime_ns))
 

@@ -1,5 +1,4 @@
-"""Shared by the network sources: receiving bytes into the original store, and mapping remote errors to source
-errors."""
+"""For the network sources: receives bytes into the original store, and maps remote errors to source errors."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -23,8 +22,7 @@ NEGATIVE_TTL_S = 60.0
 
 @asynccontextmanager
 async def receiving(store: OriginalStore, ref: OriginalRef, max_bytes: int) -> AsyncIterator[Incoming]:
-    """Receives an original of at most `max_bytes` into `store`; discards it unless it is committed. Raises the
-    errors of a Source."""
+    """Receives an original into `store`; discards it unless committed. Raises the errors of a Source."""
     incoming = store.receive()
     try:
         with as_source_errors(ref, max_bytes):

@@ -1,5 +1,4 @@
-"""One SQLite file, used from a thread of its own. A damaged file is renamed to `*.damaged` and replaced by an empty
-one."""
+"""One SQLite file, used from its own thread. A damaged file is renamed to `*.damaged` and replaced."""
 
 import asyncio
 import sqlite3

@@ -1,5 +1,4 @@
-"""The running instances that share this cache directory. Each holds a file lock, which the kernel releases when the
-process ends."""
+"""The running instances on this cache directory. Each holds a file lock, which ends with its process."""
 
 import fcntl
 import os

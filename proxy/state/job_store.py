@@ -1,5 +1,4 @@
-"""Pre-generation jobs, stored so that a restart continues them. Existing variants are skipped, so an interrupted
-task is simply repeated."""
+"""Pre-generation jobs, which survive a restart. An interrupted task is repeated: existing variants are skipped."""
 
 import json
 import secrets
@@ -43,8 +42,7 @@ _ID_BYTES = 8
 
 
 class SqliteJobStore:
-    """Satisfies JobStore. Methods return None, False or an empty list if the database fails, which the database
-    counts."""
+    """Satisfies JobStore. If the database fails, methods return None, False or an empty list."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -74,8 +72,7 @@ class SqliteJobStore:
         return await self._database.run(write, None)
 
     async def listings(self) -> list[PregenerationListing]:
-        """The jobs whose originals are still to be listed. Their tasks are deleted, because a listing starts from
-        the beginning."""
+        """The jobs whose originals are still to be listed. Deletes their tasks, because a listing starts over."""
 
         def read(db: sqlite3.Connection) -> list[PregenerationListing]:
             rows = db.execute("SELECT number, mount, transforms, prefix FROM jobs WHERE NOT listed")

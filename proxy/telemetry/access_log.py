@@ -27,21 +27,20 @@ _MAX_TARGET_CHARS = 4096
 _CACHED_TARGETS = 2048
 """The number of masked targets that are cached."""
 MAX_USED_KEYS = 100_000
-_NO_VALUE = "none"
+_NONE = "none"
 """The label value for "none"."""
 _ANSWERS = (
     *((Outcome.HIT, tier, 200) for tier in ("memory", "disk", "bucket", "source")),
-    *((Outcome.HIT, VALIDATOR, 304), (Outcome.MISS, _NO_VALUE, 200), (Outcome.COLLAPSED, _NO_VALUE, 200)),
-    (Outcome.SHED, _NO_VALUE, 503),
+    *((Outcome.HIT, VALIDATOR, 304), (Outcome.MISS, _NONE, 200), (Outcome.COLLAPSED, _NONE, 200)),
+    (Outcome.SHED, _NONE, 503),
 )
-_FORMATS = (*sorted(OUTPUTS), Format.INFO, _NO_VALUE)
+_FORMATS = (*sorted(OUTPUTS), Format.INFO, _NONE)
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class AccessLine(msgspec.Struct, omit_defaults=True):
     """A line of the access log. `key` is the start of the cache key, `ms` the time from request to response,
-    `detail` the error detail sent to the client, `settings` the configuration keys that would allow a refused
-    request."""
+    `detail` the error detail sent to the client, `settings` the configuration keys that would allow it."""
 
     event: str
     level: str
@@ -106,8 +105,8 @@ class AccessLog:
             self._timer = asyncio.get_running_loop().call_later(self.FLUSH_S, self.flush)
 
     def expect(self, mounts: Iterable[str], statuses: Iterable[int]) -> None:
-        answers = (*_ANSWERS, *((Outcome.FAILED, _NO_VALUE, status) for status in statuses))
-        for mount in (*mounts, _NO_VALUE):
+        answers = (*_ANSWERS, *((Outcome.FAILED, _NONE, status) for status in statuses))
+        for mount in (*mounts, _NONE):
             self._counts.update({(mount, *answer): 0 for answer in answers})
             self._sent_bytes.update({(mount, kind): 0 for kind in _FORMATS})
 
@@ -118,11 +117,9 @@ class AccessLog:
             self._timer = None
         records, self._records = self._records, []
         for _, record in records:
-            mount = record.mount or _NO_VALUE
-            self._counts[
-                mount, record.outcome or Outcome.FAILED, record.tier or _NO_VALUE, record.status
-            ] += 1
-            self._sent_bytes[mount, record.format or _NO_VALUE] += record.bytes
+            mount = record.mount or _NONE
+            self._counts[mount, record.outcome or Outcome.FAILED, record.tier or _NONE, record.status] += 1
+            self._sent_bytes[mount, record.format or _NONE] += record.bytes
             self._buckets[bisect_left(SECONDS, record.seconds)] += 1
             self._seconds += record.seconds
             if record.key and record.tier != "source" and len(self.used_keys) < MAX_USED_KEYS:

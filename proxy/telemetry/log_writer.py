@@ -73,14 +73,9 @@ class LogWriter:
 
 
 def _atomic(lines: bytes) -> Iterator[bytes]:
-    """Whole lines in pieces of at most PIPE_BUF bytes, which a pipe writes atomically: other processes write there
-    too."""
-    start = 0
-    while start < len(lines):
-        end = (
-            lines.rfind(b"\n", start, start + select.PIPE_BUF) + 1
-            or lines.find(b"\n", start) + 1
-            or len(lines)
-        )
-        yield lines[start:end]
-        start = end
+    """Whole lines in pieces of PIPE_BUF bytes at most, which are atomic: other processes write there too."""
+    at = 0
+    while at < len(lines):
+        end = lines.rfind(b"\n", at, at + select.PIPE_BUF) + 1 or lines.find(b"\n", at) + 1 or len(lines)
+        yield lines[at:end]
+        at = end

@@ -32,7 +32,7 @@ class LoopMonitor:
         self._loop = asyncio.get_running_loop()
         self._watched = threading.get_ident()
         self._beat()
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        threading.Thread(target=self._watch, name="loop monitor", daemon=True).start()
 
     def __exit__(
         self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
@@ -53,11 +53,6 @@ class LoopMonitor:
                 reported_s = last_s
                 frame = sys._current_frames().get(self._watched)
                 # Locations only: variables may hold secrets.
-                locations = [
-                    f"{entry.filename}:{entry.lineno} {entry.name}"
-                    for entry in traceback.extract_stack(frame)
-                ]
+                stack = [f"{at.filename}:{at.lineno} {at.name}" for at in traceback.extract_stack(frame)]
                 self._stalled()
-                self._log.warning(
-                    "the event loop is blocked", seconds=round(stall_s, 2), at=locations[-_FRAMES:]
-                )
+                self._log.warning("the event loop is blocked", seconds=round(stall_s, 2), at=stack[-_FRAMES:])

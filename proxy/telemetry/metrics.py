@@ -20,19 +20,8 @@ _FETCHES = (
     *("source-unavailable", "source-timeout", "overloaded"),
 )
 _TIER_FAULTS = (
-    *(
-        "broken",
-        "circuit-open",
-        "damaged",
-        "database",
-        "denied",
-        "dropped",
-        "full",
-        "internal",
-        "io",
-        "locked",
-    ),
-    *("orphan", "refused", "timeout", "unavailable"),
+    *("broken", "circuit-open", "damaged", "database", "denied", "dropped", "full", "internal"),
+    *("io", "locked", "orphan", "refused", "timeout", "unavailable"),
 )
 
 
@@ -79,8 +68,7 @@ class PrometheusMetrics:
         )
 
     def expect(self, sources: Iterable[str], tiers: Iterable[str]) -> None:
-        """Creates the series of these labels at the start, because an alert sees no increase of a series that did
-        not exist."""
+        """Creates the series of these labels: an alert sees no increase of a series that did not exist."""
         for labels in product(sources, _FETCHES):
             self._fetches.labels(*labels)
         for labels in product(tiers, _TIER_FAULTS):
@@ -91,8 +79,7 @@ class PrometheusMetrics:
     def watch(
         self, name: str, documentation: str, read: Callable[[], Mapping[str, float]], label: str = ""
     ) -> None:
-        """Adds a gauge that is read at scrape time. `read` returns a value for each value of `label`; without a
-        label, one value under the empty string."""
+        """Adds a gauge. `read` returns a value for each value of `label`, or one under "" without a label."""
         self.registry.register(_Watched(GaugeMetricFamily, name, documentation, read, label))
 
     def watch_count(self, name: str, documentation: str, read: Callable[[], float]) -> None:

@@ -35,8 +35,7 @@ class Traces:
         self._tracer = self._provider.get_tracer("calotype", version)
 
     def export(self, ended_s: float, record: AccessRecord, request_id: str, target: str) -> None:
-        """Exports a request that ended at `ended_s`, in seconds of the Unix epoch. `request_id` is 32 hexadecimal
-        digits or empty."""
+        """Exports a request. `ended_s` is in seconds of the Unix epoch; `request_id` is 32 hex digits or empty."""
         share = int(request_id[:8], 16) / 2**32 if request_id else self._chance()
         if share >= self._sample:
             return

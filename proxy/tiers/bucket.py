@@ -66,8 +66,7 @@ class Stored(NamedTuple):
 
 
 class ObjectStore(Protocol):
-    """A store of objects by name. Methods raise ObjectStoreError within a timeout, because requests wait for `get`,
-    `metadata` and `signed`."""
+    """A store of objects by name. Methods raise ObjectStoreError, within a timeout because requests wait."""
 
     @property
     def circuit_open(self) -> bool:
@@ -225,8 +224,7 @@ class BucketTier:
         return False
 
     async def location(self, key: str, kind: Format, *, until_s: float) -> str:
-        """A URL of the variant if its flag says present and the store has confirmed that within `VERIFY_TTL_S`;
-        empty otherwise."""
+        """A URL of the variant; empty unless it is flagged present, which the store confirms every `VERIFY_TTL_S`."""
         if await self._flags.presence(key) is not Presence.PRESENT:
             return ""
         name = self.object_name(key, kind)
@@ -242,8 +240,7 @@ class BucketTier:
             return ""
 
     async def _signed(self, name: str, until_s: float) -> str:
-        """A signed URL, reused for half of its lifetime, because browsers cache by URL. Empty if `until_s` has
-        passed."""
+        """A signed URL, reused for half of its life, because browsers cache by URL. Empty after `until_s`."""
         now_s = self._clock()
         lookup = name, until_s if until_s < now_s + SIGNED_URL_TTL_S else math.inf
         url, until_half_s = self._urls.get(lookup, ("", 0.0))

@@ -38,8 +38,7 @@ T = TypeVar("T")
 
 
 class DiskTier:
-    """Satisfies Tier. Uses at most `max_bytes` on disk, including the database; an entry has at most a sixteenth of
-    it.
+    """Satisfies Tier. Uses at most `max_bytes` with the database; an entry has at most a sixteenth of it.
 
     Raises OSError if this user cannot use the directory. A damaged database is renamed to `<directory>.damaged`,
     which replaces an earlier one. While the file system is full, writes are suspended.
@@ -236,8 +235,7 @@ class DiskTier:
                 self._writer.submit(self._guarded, self._drop_row, (filename, key))
 
     def _open(self) -> None:
-        """Opens the cache, or leaves it closed for `RETRY_PAUSE_S`. Raises OSError if this user may not use the
-        directory."""
+        """Opens the cache, or suspends it for `RETRY_PAUSE_S`. Raises OSError if this user may not use it."""
         with self._open_lock:
             if self._cache is not None:
                 return

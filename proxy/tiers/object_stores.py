@@ -20,7 +20,7 @@ from proxy.remote.guard import CIRCUIT_OPEN_S, MAX_FAILURES
 from proxy.remote.s3 import InMemory, S3Bucket
 from proxy.tiers.bucket import MAX_OBJECT_BYTES, ObjectStoreError, StoredObject
 
-_METADATA_SUFFIX = ".json"
+_SIDECAR = ".json"
 _MAX_METADATA_BYTES = 64 * 2**10
 _PARTS = ".calotype-parts"
 _MIN_PART_AGE_S = 600.0
@@ -43,13 +43,11 @@ class S3ObjectStore:
         return self._bucket.circuit_open
 
     async def get(self, name: str) -> StoredObject | None:
-        arrived = InMemory()
+        sink = InMemory()
         with _faults(), suppress(Missing):
-            head = await self._bucket.get(
-                name, arrived, max_bytes=MAX_OBJECT_BYTES, within_s=LOOKUP_TIMEOUT_S
-            )
+            head = await self._bucket.get(name, sink, max_bytes=MAX_OBJECT_BYTES, within_s=LOOKUP_TIMEOUT_S)
             return StoredObject(
-                body=bytes(arrived.body),
+                body=bytes(sink.body),
                 content_type=head.content_type,
                 cache_control="",
                 metadata=head.metadata,
@@ -155,7 +153,7 @@ class DirectoryObjectStore:
     def _get(self, name: str) -> StoredObject | None:
         path = self._root / name
         try:
-            with open_regular(path) as file, open_regular(f"{path}{_METADATA_SUFFIX}") as beside:
+            with open_regular(path) as file, open_regular(f"{path}{_SIDECAR}") as beside:
                 if os.fstat(file.fileno()).st_size > MAX_OBJECT_BYTES:
                     raise ObjectStoreError("too-large")
                 body, metadata = file.read(), beside.read(_MAX_METADATA_BYTES)
@@ -171,7 +169,7 @@ class DirectoryObjectStore:
             raise FileNotFoundError
         path.parent.mkdir(parents=True, exist_ok=True)
         self._parts.mkdir(exist_ok=True)
-        self._write(Path(f"{path}{_METADATA_SUFFIX}"), msgspec.json.encode(dict(stored.metadata)))
+        self._write(Path(f"{path}{_SIDECAR}"), msgspec.json.encode(dict(stored.metadata)))
         self._write(path, stored.body)
 
     def _listed(self, prefix: str) -> list[tuple[str, float]]:
@@ -182,9 +180,7 @@ class DirectoryObjectStore:
                 path = Path(folder, name)
                 shown = path.relative_to(self._root).as_posix()
                 # A metadata file has the name of its object and a second suffix.
-                if shown.startswith(prefix) and not (
-                    path.suffix == _METADATA_SUFFIX and path.with_suffix("").suffix
-                ):
+                if shown.startswith(prefix) and not (path.suffix == _SIDECAR and path.with_suffix("").suffix):
                     with suppress(OSError):
                         listed.append((shown, path.stat().st_mtime))
         return listed
@@ -193,7 +189,7 @@ class DirectoryObjectStore:
         """Deletes the picture first: metadata without a picture is a miss."""
         path = self._root / name
         was_there = path.exists()
-        for part in (path, Path(f"{path}{_METADATA_SUFFIX}")):
+        for part in (path, Path(f"{path}{_SIDECAR}")):
             part.unlink(missing_ok=True)
         return was_there
 

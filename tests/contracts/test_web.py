@@ -333,7 +333,7 @@ async def test_a_coding_that_was_not_asked_for_is_named(
         with pytest.raises(SourceUnavailable) as caught:
             await content(setup, f"http://{host}/a.jpg", await setup.make(host))
     assert caught.value.detail.endswith(
-        f": its response has a content coding {named}, although the request excludes that"
+        f": its response is encoded {named}, although the request excludes that"
     )
 
 
@@ -372,7 +372,7 @@ async def test_a_transfer_coding_that_changes_the_bytes_is_named(
         with pytest.raises(SourceUnavailable) as caught:
             await content(setup, f"http://{host}/a.jpg", await setup.make(host))
     assert caught.value.detail.endswith(
-        f": its response has a content coding {named}, although the request excludes that"
+        f": its response is encoded {named}, although the request excludes that"
     )
 
 

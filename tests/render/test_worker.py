@@ -119,7 +119,7 @@ def test_what_the_first_try_held_is_gone_in_the_second(monkeypatch: pytest.Monke
     shared = DecodedOriginal(content, LIMITS)
     shared.keep_decoded = True
     tries: list[weakref.ref[Held]] = []
-    real = draw_module._rendered
+    real = draw_module._run
 
     def drawn(original: draw_module._Original, plan: Plan) -> bytes:
         held = Held()
@@ -131,7 +131,7 @@ def test_what_the_first_try_held_is_gone_in_the_second(monkeypatch: pytest.Monke
         assert not original.opened._cache
         return real(original, plan)
 
-    monkeypatch.setattr(draw_module, "_rendered", drawn)
+    monkeypatch.setattr(draw_module, "_run", drawn)
     assert render(shared, plan_for("w_300,f_webp", content), LIMITS) == draw(content, "w_300,f_webp")
     assert len(tries) == 3, "and one alone"
 

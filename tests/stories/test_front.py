@@ -1261,4 +1261,4 @@ def test_two_options_that_name_one_port_are_told(tmp_path: Path) -> None:
     port = str(free_port())
     with demonstrating(tmp_path, *ANY_PORTS, "--https-port", port, "--status-port", port) as refused:
         said, _ = refused.communicate(timeout=LONGEST_S)
-    assert f"port {port}: Address already in use; --status-port" in said
+    assert f"port {port}: Address already in use; use --status-port" in said

@@ -106,7 +106,7 @@ async def test_an_idle_loop_is_not_reported() -> None:
 async def test_a_loop_is_not_monitored_after_the_end() -> None:
     monitored = Monitored()
     with monitored.monitor:
-        [thread] = [each for each in threading.enumerate() if each.name == "watchdog"]
+        [thread] = [each for each in threading.enumerate() if each.name == "loop monitor"]
     thread.join(LONGEST_S)
     assert not thread.is_alive()
     timers = [timer for timer in monitored.loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
