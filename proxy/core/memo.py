@@ -13,7 +13,7 @@ class Memo(dict[K, V]):
         super().__init__()
         self._max_entries = max_entries
 
-    def keep(self, key: K, value: V) -> V:
+    def store(self, key: K, value: V) -> V:
         if len(self) >= self._max_entries and key not in self:
             self.clear()
         self[key] = value

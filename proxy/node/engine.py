@@ -20,7 +20,7 @@ from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Tier
 from proxy.remote.web import WebClient
 from proxy.service.admin.dispatch import Dispatch
-from proxy.service.admin.explain import Explanation, explained
+from proxy.service.admin.explain import Explanation, explain
 from proxy.service.admin.pregeneration import Pregeneration
 from proxy.service.admin.purges import Purges
 from proxy.service.admin.s3_events import S3Events
@@ -33,7 +33,7 @@ from proxy.service.request.produce import Produce
 from proxy.service.request.quarantine import Quarantine
 from proxy.service.request.singleflight import Flights
 from proxy.service.request.tier_chain import TierChain
-from proxy.service.request.versions import VersionChecks
+from proxy.service.request.version_checks import VersionChecks
 from proxy.state.usage import Usage
 from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.tiers.bucket import NoFlags
@@ -157,10 +157,10 @@ class Engine:
             self.chain,
             self.original_store,
             fleet=self.fleet,
-            hook=factory.purge_hook(settings),
-            neighbours=self.node_state.instances.siblings,
+            cdn=factory.purge_hook(settings),
+            siblings=self.node_state.instances.siblings,
             processes=processes,
-            followed=followed,
+            expects_subscribers=followed,
             clock=self.clock,
             wall=factory.wall,
             salt=factory.salt,
@@ -350,7 +350,7 @@ class Engine:
         metrics.watch("calotype_tier_max_bytes", "Size limit of a tier.", lambda: max_bytes, label="tier")
 
     async def explain(self, url: str, accept: str) -> Explanation:
-        return await explained(
+        return await explain(
             url,
             accept,
             rules=self.rules,

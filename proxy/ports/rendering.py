@@ -57,7 +57,7 @@ class Refusals(Protocol):
         """Has it refused with `failure` from now on, unless it is already."""
         ...
 
-    def has_ended(self, identity: Identity) -> bool:
+    def has_expired(self, identity: Identity) -> bool:
         """Whether it was refused and is no more, nobody having tried it since."""
         ...
 

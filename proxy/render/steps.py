@@ -23,7 +23,7 @@ def apply(step: Step, pages: list[pyvips.Image]) -> list[pyvips.Image]:
                 found = pages[0].smartcrop(*box, interesting=_INTERESTING[gravity])
                 cut = Box(-found.xoffset, -found.yoffset, *box)
             return [image.crop(*cut) for image in pages]
-        case Pad(box=box, place=position, background=background):
+        case Pad(box=box, position=position, background=background):
             return [_padded(image, box, position, background) for image in pages]
         case Turn():
             return [_turned(image, step) for image in pages]

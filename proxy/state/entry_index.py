@@ -47,7 +47,7 @@ class SqliteEntryIndex:
     def note(self, ref: OriginalRef, entry: Entry, plan: str = "") -> None:
         if entry.key in self._recent:
             return
-        self._recent.keep(entry.key, None)
+        self._recent.store(entry.key, None)
         self._pending.append((ref, entry, plan))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_DELAY_S, self._start_flush)

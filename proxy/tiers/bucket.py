@@ -249,7 +249,7 @@ class BucketTier:
             if seconds <= 0:
                 return ""
             url = await self._objects.signed(name, seconds)
-            self._urls.keep(lookup, (url, now_s + seconds / 2))
+            self._urls.store(lookup, (url, now_s + seconds / 2))
         return url
 
     async def _verified(self, key: str, name: str) -> bool:
@@ -258,7 +258,7 @@ class BucketTier:
             return True
         if DIGEST not in (await self._objects.metadata(name) or ()):
             return False
-        self._verified_until_s.keep(key, self._clock() + VERIFY_TTL_S)
+        self._verified_until_s.store(key, self._clock() + VERIFY_TTL_S)
         return True
 
     async def stored(self) -> AsyncIterator[Stored]:

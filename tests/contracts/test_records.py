@@ -214,7 +214,7 @@ class Member:
 
     async def learn(self, purges: object) -> list[str]:
         for each in purges:  # type: ignore[attr-defined]
-            if (each.token and self.generations.is_news(each)) or not each.token:
+            if (each.token and self.generations.is_newer(each)) or not each.token:
                 self.learned.append(each)
             self.generations.apply(each)
         return self.unheard

@@ -30,7 +30,7 @@ from proxy.service.request.originals import Originals
 from proxy.service.request.produce import Produce
 from proxy.service.request.singleflight import Flights
 from proxy.service.request.tier_chain import TierChain
-from proxy.service.request.versions import VersionChecks
+from proxy.service.request.version_checks import VersionChecks
 from tests.support.fakes import (
     FakeClock,
     FakeEntryIndex,

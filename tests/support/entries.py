@@ -89,7 +89,7 @@ class Possible(NamedTuple):
                 sized = plan.scale.box in self.boxes
             case (ScaleOutside(box=box, max_side_px=None), CropStep(box=cut_to, gravity=gravity)):
                 sized = box == cut_to and box in self.boxes and gravity in GRAVITIES
-            case (ScaleInside(box=box, enlarge=True), PadStep(box=canvas, place=point, background=bars)):
+            case (ScaleInside(box=box, enlarge=True), PadStep(box=canvas, position=point, background=bars)):
                 sized = box == canvas and box in self.boxes and point in POINTS and bars in self.bars
                 sized = sized and (not self.flattened or plan.output.flatten == bars)
             case _:

@@ -46,7 +46,7 @@ class PurgeScope(NamedTuple):
             else self.text
         )
 
-    def spelled(self) -> "list[PurgeScope]":
+    def normal_forms(self) -> "list[PurgeScope]":
         """The same, and the same of the other normal forms of its key."""
         return [self._replace(text=text) for text in forms(self.text)]
 
@@ -97,7 +97,7 @@ class Generations:
         return max(
             max(
                 self._tokens.get(PurgeScope(ref.source, ScopeKind.ORIGINAL, key), ""),
-                self._of_prefixes(ref.source, key),
+                self._prefix_generation(ref.source, key),
             )
             for key in forms(ref.key)
         )
@@ -109,15 +109,15 @@ class Generations:
         everywhere = self._tokens.get(PurgeScope(ref.source, ScopeKind.PLAN, canonical(plan)), "")
         return max(everywhere, self._tokens.get(PurgeScope.of_variant(ref, plan), ""))
 
-    def is_news(self, purge: Purge) -> bool:
+    def is_newer(self, purge: Purge) -> bool:
         """Whether it would change the table."""
         scope, token = purge
-        return token > self._tokens.get(scope, "") and token > self._covering(scope)
+        return token > self._tokens.get(scope, "") and token > self._covering_generation(scope)
 
     def apply(self, purge: Purge) -> None:
         """Takes note of it, unless a later one is known."""
         self.latest = max(self.latest, purge.token)
-        if not self.is_news(purge):
+        if not self.is_newer(purge):
             return
         scope, token = purge
         if scope.kind is ScopeKind.PREFIX:
@@ -127,16 +127,16 @@ class Generations:
         self.plan_purge_count += scope.kind in (ScopeKind.PLAN, ScopeKind.VARIANT)
         self._tokens[scope] = token
 
-    def _of_prefixes(self, source: str, text: str) -> str:
+    def _prefix_generation(self, source: str, text: str) -> str:
         lengths = self._lengths.get(source, ())
         tokens = (
             self._tokens.get(PurgeScope(source, ScopeKind.PREFIX, text[:length]), "") for length in lengths
         )
         return max(tokens, default="")
 
-    def _covering(self, scope: PurgeScope) -> str:
+    def _covering_generation(self, scope: PurgeScope) -> str:
         """The latest purge of more than `scope`; one of a plan is of the pictures of all originals."""
-        return self._of_prefixes(scope.source, scope.key)
+        return self._prefix_generation(scope.source, scope.key)
 
     def _drop_covered(self, wide: PurgeScope, token: str) -> None:
         for scope, older in list(self._tokens.items()):

@@ -56,7 +56,7 @@ def http_date(text: str) -> int | None:
     return None
 
 
-def is_refused(
+def precondition_fails(
     if_match: str | None, unmodified_since: str | None, tag: str, modified_s: float | None
 ) -> bool:
     """Whether If-Match or If-Unmodified-Since fails (RFC 9110 13.2.2, steps 1 and 2). If `modified_s`, in Unix

@@ -62,10 +62,10 @@ class Crop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pad:
-    """Pads the picture to `box`; `place` positions the picture within it."""
+    """Pads the picture to `box`; `position` is where the picture lies within it."""
 
     box: Size
-    place: FocalPoint
+    position: FocalPoint
     background: Colour
 
 
@@ -150,7 +150,7 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
     max_side_px = min(defaults.max_side_px, TRAITS[kind].max_side_px)
     scale, cut = _sizing(transform, max_side_px)
     if isinstance(cut, Pad) and not TRAITS[kind].alpha:
-        cut = Pad(box=cut.box, place=cut.place, background=_opaque(cut.background))
+        cut = Pad(box=cut.box, position=cut.position, background=_opaque(cut.background))
     steps: list[Step] = []
     if cut is not None:
         steps.append(cut)
@@ -196,8 +196,8 @@ def _sizing(transform: Transform, max_side_px: int) -> tuple[Scale, Crop | Pad |
                 box=box, gravity=_gravity_or_center(transform.gravity)
             )
         case Fit.CONTAIN:
-            place = transform.gravity if isinstance(transform.gravity, FocalPoint) else CENTER
-            pad = Pad(box=box, place=place, background=transform.background or WHITE)
+            position = transform.gravity if isinstance(transform.gravity, FocalPoint) else CENTER
+            pad = Pad(box=box, position=position, background=transform.background or WHITE)
             return ScaleInside(box=box, enlarge=True), pad
     assert_never(transform.fit)
 
@@ -236,8 +236,8 @@ def _step_text(step: Step) -> str:
     match step:
         case Crop(box=box, gravity=gravity):
             return f"crop:{box}:{_gravity_text(gravity)}"
-        case Pad(box=box, place=place, background=background):
-            return f"pad:{box}:{_gravity_text(place)}:{background.hex}"
+        case Pad(box=box, position=position, background=background):
+            return f"pad:{box}:{_gravity_text(position)}:{background.hex}"
         case Turn():
             return f"turn:{step}"
         case Blur(sigma_px):

@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.core.cache.delivery import AccessRecord, Delivered, Delivery, Outcome
-from proxy.core.cache.http_caching import etag, is_refused, matches
+from proxy.core.cache.http_caching import etag, matches, precondition_fails
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import (
     BadUrl,
@@ -209,7 +209,7 @@ class PublicHandler:
         def is_conclusive(key: str) -> bool:
             tag = etag(info_key(key, fields))
             # The modification time of a variant is unknown.
-            return is_refused(if_match, None, tag, None) or matches(none_match, tag)
+            return precondition_fails(if_match, None, tag, None) or matches(none_match, tag)
 
         redirect_until_s = self._redirect_until_s(compiled)
         # Conditions do not apply to a redirect (RFC 9110 13.2.1).
@@ -221,12 +221,12 @@ class PublicHandler:
             is_current=is_conclusive if is_conditional else None,
         )
         # Stored after the delivery, because only URLs with a picture are worth an entry. A reload replaces the memo.
-        compiled_urls.keep(address, compiled)
+        compiled_urls.store(address, compiled)
         if delivered.delivery.location:
             record.record(delivered.delivery)
             return responses.redirect(delivered.delivery, self._policy(compiled))
         tag = etag(info_key(delivered.delivery.key, fields))
-        if is_refused(if_match, None, tag, None):
+        if precondition_fails(if_match, None, tag, None):
             record.record(delivered.delivery)
             status = cache_status(delivered.delivery.outcome, delivered.delivery.tier)
             return responses.refused_condition(self._policy(compiled), status)
@@ -276,7 +276,7 @@ class PublicHandler:
     def _accepted(self, accept: str) -> AcceptClass:
         known = self._accepts.get(accept)
         if known is None:
-            known = self._accepts.keep(accept, accept_class(accept))
+            known = self._accepts.store(accept, accept_class(accept))
         return known
 
     def _enforce(self, restrictions: Restrictions, headers: CIMultiDictProxy[str]) -> None:

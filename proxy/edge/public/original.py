@@ -6,7 +6,7 @@ import os
 from aiohttp import hdrs, web
 
 from proxy.core.cache.delivery import AccessRecord, Outcome
-from proxy.core.cache.http_caching import Whole, byte_range, etag, is_refused, is_unmodified, matches
+from proxy.core.cache.http_caching import Whole, byte_range, etag, is_unmodified, matches, precondition_fails
 from proxy.core.cache.keys import original_key
 from proxy.core.errors import UnsupportedFormat
 from proxy.core.image.formats import NO_PICTURE, SNIFF_BYTES, sniff
@@ -35,7 +35,7 @@ async def stream(
     modified_s = _modified_s(original, now_s)
     headers = responses.original_headers(kind, tag, modified_s, policy)
     conditions = list_of(request.headers, hdrs.IF_MATCH), request.headers.get(hdrs.IF_UNMODIFIED_SINCE)
-    if is_refused(*conditions, tag, modified_s):
+    if precondition_fails(*conditions, tag, modified_s):
         return responses.refused_condition(policy, headers["Cache-Status"])
     none_match = joined(request.headers, hdrs.IF_NONE_MATCH)
     if (

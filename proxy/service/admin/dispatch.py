@@ -1,4 +1,4 @@
-"""What an admin may have a node do, each in a line: the one door to uploads, pre-generation, purges and events."""
+"""Dispatches admin commands to the use cases: uploads, pre-generation, purges, events, explain."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -41,7 +41,7 @@ LATEST_JOBS = 100
 
 
 class Dispatch:
-    """Satisfies Operator. What is begun is finished, whoever has asked for it is still there or not, but for uploads."""
+    """Satisfies CommandDispatcher. Purges and notifications are finished even if the client disconnects."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class Dispatch:
         purges: Purges,
         events: S3Events,
         rules: Callable[[], Rules],
-        recipe: RenderDefaults,
+        defaults: RenderDefaults,
         explain: Callable[[str, str], Awaitable[object]],
-        used: Callable[[Iterable[str]], None],
+        record_usage: Callable[[Iterable[str]], None],
     ) -> None:
         self._uploads = uploads
         self._pregeneration = pregeneration
@@ -61,9 +61,9 @@ class Dispatch:
         self._purges = purges
         self._events = events
         self._rules = rules
-        self._recipe = recipe
+        self._defaults = defaults
         self._explain = explain
-        self._used = used
+        self._record_usage = record_usage
 
     async def execute(
         self, command: AdminCommand, *, content: int | None = None, size_bytes: int = 0
@@ -77,9 +77,9 @@ class Dispatch:
             case JobStatus(""):
                 return await self._jobs.recent(LATEST_JOBS)
             case JobStatus(job):
-                return await self._state(job)
+                return await self._progress(job)
             case RetryJob(job):
-                return await self._again(job)
+                return await self._retry(job)
             case CancelJob(job):
                 return await self._cancel(job)
             case PurgeCommand():
@@ -89,16 +89,16 @@ class Dispatch:
             case Explain(url, accept):
                 return await self._explain(url, accept)
             case RecordUsage(keys):
-                return self._used(keys)
-            case ListOriginals(most):
-                return await self._pregeneration.some_originals(most)
+                return self._record_usage(keys)
+            case ListOriginals(count):
+                return await self._pregeneration.sample_originals(count)
         assert_never(command)
 
     async def _warm(self, command: Warm) -> dict[str, str]:
         presets = self._rules().presets
-        for place, name in enumerate(command.presets, start=1):
+        for position, name in enumerate(command.presets, start=1):
             if name not in presets:
-                raise no_preset("presets", name, place, presets)
+                raise no_preset("presets", name, position, presets)
         transforms = (*(f"t_{name}" for name in command.presets), *command.transforms)
         job = await self._pregeneration.add(
             PregenerationSpec(
@@ -107,7 +107,7 @@ class Dispatch:
         )
         return {"id": job}
 
-    async def _state(self, job: str) -> JobProgress:
+    async def _progress(self, job: str) -> JobProgress:
         progress = await self._jobs.progress(job)
         if progress is None:
             raise UnknownRoute("there is no job of this id")
@@ -116,11 +116,11 @@ class Dispatch:
     async def _cancel(self, job: str) -> JobProgress:
         if not await self._pregeneration.cancel(job):
             raise UnknownRoute("there is no job of this id")
-        return await self._state(job)
+        return await self._progress(job)
 
-    async def _again(self, job: str) -> dict[str, str]:
-        if (await self._state(job)).state == "cancelled":
-            raise Conflict("this job was cancelled; ask for what it was to make as a new one")
+    async def _retry(self, job: str) -> dict[str, str]:
+        if (await self._progress(job)).state == "cancelled":
+            raise Conflict("this job was cancelled; create a new job instead")
         if not await self._jobs.retry(job):
             raise UnknownRoute("there is no job of this id")
         self._pregeneration.wake()
@@ -128,12 +128,12 @@ class Dispatch:
 
     async def _purge(self, command: PurgeCommand) -> PurgeResult:
         if command.url is not None:
-            purged = await self._purges.renew(*self._of_url(command, command.url))
+            purged = await self._purges.purge_and_revalidate(*self._url_scopes(command, command.url))
         else:
             purged = await self._purges.purge(self._scopes(command))
         if purged.open:
             raise PurgeIncomplete(
-                f"{purged.removed} entries were removed, but what is old may still be served; try again",
+                f"{purged.removed} entries were removed, but old variants may still be served; try again",
                 retry_after_s=1,
                 open=tuple(purged.open),
             )
@@ -154,35 +154,35 @@ class Dispatch:
         plans = self._plans(presets[name])
         return [PurgeScope(mount.source, ScopeKind.PLAN, canonical(plan)) for plan in plans]
 
-    def _of_url(self, command: PurgeCommand, url: str) -> tuple[OriginalRef, list[PurgeScope]]:
-        """The original of that path, and what a client gets there, in whatever format."""
+    def _url_scopes(self, command: PurgeCommand, url: str) -> tuple[OriginalRef, list[PurgeScope]]:
+        """The original of a URL, and the scopes of the variants that clients get there, in all formats."""
         rules = self._rules()
         origin, raw = origin_and_target(url)
         mount = mount_named(rules, command.mount) if command.mount else only_mount(rules)
         if command.mount and mount and not raw.startswith(mount.prefix):
-            raise BadRequest("parameter url is not of this mount")
+            raise BadRequest("parameter url does not belong to this mount")
         host = host_name(origin.partition("://")[2])
-        meaning = interpret(rules, host, raw, mount=mount, verify=trusted, refuse=lambda _: None)
-        parsed, ref = meaning.parsed, meaning.ref
+        interpreted = interpret(rules, host, raw, mount=mount, verify=trusted, refuse=lambda _: None)
+        parsed, ref = interpreted.parsed, interpreted.ref
         if isinstance(parsed, OriginalUrl):
             return ref, [PurgeScope.of_original(ref)]
         transforms = [parsed.transform(rules.presets)]
         if isinstance(parsed, VariantUrl):
             with suppress(CalotypeError):
-                # As it is without a signature: sizes and strengths may have been moved.
-                transforms.append(admit(meaning.mount, parsed, rules.presets, signed=False))
+                # Without a signature the policy may round sizes and strengths.
+                transforms.append(admit(interpreted.mount, parsed, rules.presets, signed=False))
         return ref, [PurgeScope.of_variant(ref, plan) for plan in self._plans(*transforms)]
 
-    def _plans(self, *command: Transform) -> list[Plan]:
-        """The Plans it may come to, each once, whatever the original is and the client accepts."""
-        recipe = replace(self._recipe, max_side_px=self._rules().max_side_px)
+    def _plans(self, *transforms: Transform) -> list[Plan]:
+        """All Plans of the transforms, each once, for any original and Accept header."""
+        defaults = replace(self._defaults, max_side_px=self._rules().max_side_px)
         plans: dict[Plan, None] = {}
-        for transform in command:
+        for transform in transforms:
             kinds = (
                 [transform.format]
                 if isinstance(transform.format, Format)
                 else [kind for kind in Format if TRAITS[kind].shown]
             )
             for kind in kinds:
-                plans[resolve(transform, kind, recipe)] = None
+                plans[resolve(transform, kind, defaults)] = None
         return list(plans)

@@ -1,4 +1,4 @@
-"""`explain`: what a URL means to this node, step by step, without rendering it. For the admin and the command line."""
+"""`explain`: how the node interprets a URL, step by step, without rendering. For the operations API and the command."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +20,9 @@ from proxy.service.request.produce import Produce
 
 
 class Explanation(TypedDict):
-    """The fields of SPEC section 8, each empty where it cannot be told. `signature` is `valid`, `unsigned`, or the slug of
-    what is wrong with it; the rest is told as if it were right. `refused` has each reason for which the node would refuse
-    the URL. `scope` is what a valid signature holds for, which is not compared with anybody's request here. `native` is
-    a path of the same cache key."""
+    """Fields are empty if unknown. `signature` is `valid`, `unsigned` or the slug of its error; the other fields
+    are those of the URL with a valid signature. `refused` lists the reasons for which the node refuses the URL. `scope` lists the
+    restrictions of the signature; only the expiry is checked here. `native` is a path with the same cache key."""
 
     url: str
     mount: str
@@ -42,7 +41,7 @@ class Explanation(TypedDict):
     clamped: list[str]
 
 
-async def explained(
+async def explain(
     url: str,
     accept: str,
     *,
@@ -52,7 +51,8 @@ async def explained(
     now_s: float,
     deadline: float,
 ) -> Explanation:
-    """All that can be told, also of a URL that the node would refuse. Raises BadUrl for what is no URL."""
+    """The explanation, also of a URL that the node refuses. `now_s` is in Unix seconds, `deadline` a point on the Clock.
+    Raises BadUrl for text that is no URL."""
     origin, raw = origin_and_target(url)
     explanation = Explanation(
         url=without_secrets(unsigned(raw)),
@@ -85,23 +85,23 @@ async def explained(
 
     with _refusals(explanation):
         host = host_name(origin.partition("://")[2])
-        meaning = interpret(rules, host, raw, verify=verify, refuse=refuse)
-        mount, parsed, granted = meaning.mount, meaning.parsed, meaning.transform
+        interpreted = interpret(rules, host, raw, verify=verify, refuse=refuse)
+        mount, parsed, granted = interpreted.mount, interpreted.parsed, interpreted.transform
         if isinstance(parsed, VariantUrl) and granted is not None:
             explanation["transform"] = spell(granted)
-            explanation["ignored"] = [f"{name}: it means nothing here" for name in parsed.unused]
+            explanation["ignored"] = [f"{name}: it has no effect here" for name in parsed.unused]
             explanation["clamped"] = diagnostics.clamped(parsed, granted, rules.max_side_px)
-        ref = meaning.ref
+        ref = interpreted.ref
         explanation["original"] = f"{ref.source}:{without_secrets(ref.key)}"
         explanation["native"] = without_secrets(mount.prefix[:-1] + native_url(parsed, ref.key, granted))
         if granted is None:
             explanation["plan"] = "the original's own bytes"
             await originals.identify(ref, deadline=deadline)
             return explanation
-        wanted = VariantRequest(ref, granted, accept_class(accept), rules.max_side_px)
-        plan = None if granted.needs_facts else produce.plan(wanted, None)
+        request = VariantRequest(ref, granted, accept_class(accept), rules.max_side_px)
+        plan = None if granted.needs_facts else produce.plan(request, None)
         with _refusals(explanation):
-            resolved = await produce.resolve(wanted, deadline=deadline)
+            resolved = await produce.resolve(request, deadline=deadline)
             plan, explanation["key"] = resolved.plan, resolved.key
         if plan is not None:
             explanation["format"], explanation["plan"] = plan.output.format, canonical(plan)
@@ -124,7 +124,7 @@ def _explain_signature(explanation: Explanation, mount: Mount, raw: str, now_s: 
 
 @contextmanager
 def _refusals(explanation: Explanation) -> Iterator[None]:
-    """What is raised within is told as a reason for which the URL is refused."""
+    """Adds a CalotypeError to `refused`."""
     try:
         yield
     except CalotypeError as failure:
@@ -138,5 +138,5 @@ def _reason(failure: CalotypeError) -> str:
 
 def _scope(signed: Signed) -> list[str]:
     scope = signed.restrictions
-    held = {"exp": scope.until_s, "dom": scope.domain, "ses": scope.session and "..."}
-    return [f"{name}={value}" for name, value in held.items() if value is not None]
+    values = {"exp": scope.until_s, "dom": scope.domain, "ses": scope.session and "..."}
+    return [f"{name}={value}" for name, value in values.items() if value is not None]

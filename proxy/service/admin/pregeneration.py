@@ -1,7 +1,7 @@
-"""Pre-generation: jobs from the disk to the miss path, behind all that clients wait for.
+"""Pre-generation: runs jobs from the disk through the miss path, at background priority.
 
-A job is written down before it is answered for, and a task leaves the disk when its variants are in the tiers: a
-restart goes on where it was, and what is there already is skipped.
+A job is on disk before its response, and a task is removed from disk when its variants are in the tiers: a restart
+continues the jobs, and existing variants are skipped.
 """
 
 import asyncio
@@ -33,31 +33,31 @@ from proxy.ports.clock import Clock
 from proxy.ports.operations import JobStore
 from proxy.ports.originals import WritableSource
 
-PATIENCE_S = 600.0
-"""How long a variant may take, all told: it waits behind whatever clients want."""
-PAUSE_S = 0.5
-TRIES = 20
-_AT_A_TIME = 1000
-_A_WORKER = 6
-"""Variants under way for each worker: while one is rendered, others are fetched, and stored."""
+VARIANT_TIMEOUT_S = 600.0
+"""The timeout of one variant, including the wait for all interactive jobs."""
+RETRY_PAUSE_S = 0.5
+MAX_ATTEMPTS = 20
+_KEYS_PER_YIELD = 1000
+_VARIANTS_PER_WORKER = 6
+"""Concurrent variants per worker: while one is rendered, others are fetched and stored."""
 
 
 class VariantPreparer(Protocol):
-    """The miss path, for nobody who waits."""
+    """The miss path at background priority."""
 
     async def prepare(self, request: VariantRequest, *, deadline: float) -> bool:
-        """Has the variant in the tiers; False where it was there."""
+        """Stores the variant in the tiers; False if it was there. Raises CalotypeErrors."""
         ...
 
 
 class Pregeneration:
-    """Runs jobs from `start` to `close`; event loop only. `rules` are those that count now."""
+    """Runs jobs from `start` to `close`; event loop only. `rules` returns the current rules."""
 
     def __init__(
         self,
         jobs: JobStore,
         preparer: VariantPreparer,
-        shelves: Mapping[str, WritableSource],
+        sources: Mapping[str, WritableSource],
         rules: Callable[[], Rules],
         auto: tuple[Format, ...],
         clock: Clock,
@@ -67,94 +67,94 @@ class Pregeneration:
     ) -> None:
         self._jobs = jobs
         self._preparer = preparer
-        self._shelves = shelves
+        self._sources = sources
         self._rules = rules
         self._auto = auto
         self._clock = clock
-        self._most = _A_WORKER * workers
-        self._seats = asyncio.Semaphore(self._most)
-        self._turn = asyncio.Lock()
+        self._max_running = _VARIANTS_PER_WORKER * workers
+        self._slots = asyncio.Semaphore(self._max_running)
+        self._original_lock = asyncio.Lock()
         self._log = log
-        self._more = asyncio.Event()
-        self._to_list = asyncio.Event()
-        self._under_way: dict[tuple[int, int], asyncio.Task[None]] = {}
-        self._next: list[PregenerationTask] = []
+        self._tasks_added = asyncio.Event()
+        self._listings_added = asyncio.Event()
+        self._running: dict[tuple[int, int], asyncio.Task[None]] = {}
+        self._pending: list[PregenerationTask] = []
         self._cancelled: set[int] = set()
         self._tasks = Tasks()
 
     def start(self, after: Callable[[], Awaitable[None]]) -> None:
-        """Begins when `after` lets it, with what was left the last time."""
+        """Runs after `after`, beginning with the jobs of the last start."""
         self.wake()
         for work in (self._run, self._list_all):
-            self._tasks.start(self._keep_on(work, after), "pregeneration")
+            self._tasks.start(self._repeat(work, after), "pregeneration")
 
     async def close(self) -> None:
-        """What is under way is done again after the next start."""
+        """Cancels all tasks; the next start runs them again."""
         await self._tasks.close()
 
     async def add(self, spec: PregenerationSpec) -> str:
-        """Takes a job on; returns its id. Raises what is wrong with it, or SourceUnavailable where it cannot be written
-        down."""
+        """Adds a job; returns its id. Raises the errors of an invalid job, or SourceUnavailable if the job cannot be
+        stored."""
         rules = self._rules()
         mount = mount_named(rules, spec.mount)
         if spec.prefix is not None:
             checked_prefix(spec.prefix)
-        for place, key in enumerate(spec.keys):
+        for number, key in enumerate(spec.keys):
             mount.ref(checked_locator(key))
-            if place % _AT_A_TIME == 0:
-                await asyncio.sleep(0)  # Others have requests to answer.
-        variants = self._variants(spec.transforms)
+            if number % _KEYS_PER_YIELD == 0:
+                await asyncio.sleep(0)  # Lets the event loop serve requests.
+        variants = self._variant_count(spec.transforms)
         if not variants:
-            raise BadRequest("presets or transforms must be given: what is to be made")
+            raise BadRequest("presets or transforms are required")
         job = await self._jobs.add(spec, len(spec.keys) * variants)
         if job is None:
-            raise SourceUnavailable("the job could not be written down", retry_after_s=5)
+            raise SourceUnavailable("the job could not be stored", retry_after_s=5)
         self.wake()
         return job
 
     async def cancel(self, job_id: str) -> bool:
-        """Makes nothing more of a job, and gives up what is under way; False for one that is not known. Raises
-        SourceUnavailable where that cannot be written down."""
+        """Cancels a job and its running tasks; False if there is no job of this id. Raises SourceUnavailable if the
+        cancellation cannot be stored."""
         job = await self._jobs.cancel(job_id)
         if job == 0:
-            raise SourceUnavailable("it could not be written down that the job is cancelled", retry_after_s=5)
+            raise SourceUnavailable("the cancellation of the job could not be stored", retry_after_s=5)
         if job is None:
             return False
-        # A page of tasks may just have been read.
+        # A read of tasks may be in progress, with tasks of this job.
         self._cancelled.add(job)
-        self._next = [task for task in self._next if task.job != job]
-        for (its, _), task in self._under_way.items():
-            if its == job:
+        self._pending = [task for task in self._pending if task.job != job]
+        for (running_job, _), task in self._running.items():
+            if running_job == job:
                 task.cancel()
         return True
 
-    async def some_originals(self, most: int) -> list[tuple[str, str]]:
-        """Up to `most` originals that are there, mount by mount, each with the name of its mount."""
-        found: list[tuple[str, str]] = []
+    async def sample_originals(self, count: int) -> list[tuple[str, str]]:
+        """Up to `count` existing originals, mount by mount: name of the mount and key."""
+        originals: list[tuple[str, str]] = []
         for mount in self._rules().mounts:
-            # A source that cannot be listed shows nothing.
+            # A source that cannot be listed has no sample.
             with suppress(CalotypeError):
-                async for keys in self._shelves[mount.source].keys(""):
-                    found += [(mount.name, key) for key in keys[:most]]
+                async for keys in self._sources[mount.source].keys(""):
+                    originals += [(mount.name, key) for key in keys[:count]]
                     if keys:
                         break
-            if len(found) >= most:
+            if len(originals) >= count:
                 break
-        return found[:most]
+        return originals[:count]
 
     def wake(self) -> None:
-        """There is more to do."""
-        self._more.set()
-        self._to_list.set()
+        """Reads tasks and listings again."""
+        self._tasks_added.set()
+        self._listings_added.set()
 
-    def _variants(self, transforms: tuple[str, ...]) -> int:
+    def _variant_count(self, transforms: tuple[str, ...]) -> int:
         return sum(variants_of(self._transform(transform), self._auto) for transform in transforms)
 
     def _transform(self, transform: str) -> Transform:
         presets = self._rules().presets
         return parse_tokens(transform, presets).transform(presets)
 
-    async def _keep_on(
+    async def _repeat(
         self, work: Callable[[], Awaitable[None]], after: Callable[[], Awaitable[None]]
     ) -> None:
         await after()
@@ -163,51 +163,51 @@ class Pregeneration:
                 await work()
             except Exception:
                 self._log.exception("internal error")
-                await asyncio.sleep(PAUSE_S)
-                self.wake()  # What was to be done still is.
+                await asyncio.sleep(RETRY_PAUSE_S)
+                self.wake()  # The failed work is still to be done.
 
     async def _run(self) -> None:
-        """What there is to do now, from whichever job."""
-        await self._more.wait()
-        self._more.clear()
-        while await self._take() or self._under_way:
-            # Each that ends lets the next begin.
-            await asyncio.wait(self._under_way.values(), return_when=asyncio.FIRST_COMPLETED)
+        """Runs tasks of all jobs until there are no more."""
+        await self._tasks_added.wait()
+        self._tasks_added.clear()
+        while await self._start_tasks() or self._running:
+            # Each task that ends lets the next one start.
+            await asyncio.wait(self._running.values(), return_when=asyncio.FIRST_COMPLETED)
 
     async def _list_all(self) -> None:
-        await self._to_list.wait()
-        self._to_list.clear()
+        await self._listings_added.wait()
+        self._listings_added.clear()
         for listing in await self._jobs.listings():
             await self._list(listing)
 
-    async def _take(self) -> bool:
-        """Begins as many tasks as may be under way; False where there are no more."""
-        if not self._next:
-            tasks = await self._jobs.next(2 * self._most)
-            self._next = [
+    async def _start_tasks(self) -> bool:
+        """Starts tasks up to the limit; False if there are no more."""
+        if not self._pending:
+            tasks = await self._jobs.next(2 * self._max_running)
+            self._pending = [
                 task
                 for task in tasks
-                if (task.job, task.number) not in self._under_way and task.job not in self._cancelled
+                if (task.job, task.number) not in self._running and task.job not in self._cancelled
             ]
-        while self._next and len(self._under_way) < self._most:
-            task = self._next.pop(0)
-            place = task.job, task.number
-            self._under_way[place] = self._tasks.start(self._do(task), "pregenerate")
-            self._under_way[place].add_done_callback(partial(self._end, place))
-        return bool(self._next)
+        while self._pending and len(self._running) < self._max_running:
+            task = self._pending.pop(0)
+            key = task.job, task.number
+            self._running[key] = self._tasks.start(self._run_task(task), "pregenerate")
+            self._running[key].add_done_callback(partial(self._remove, key))
+        return bool(self._pending)
 
-    def _end(self, place: tuple[int, int], _: asyncio.Task[None]) -> None:
-        self._under_way.pop(place, None)
+    def _remove(self, key: tuple[int, int], _: asyncio.Task[None]) -> None:
+        self._running.pop(key, None)
 
     async def _list(self, listing: PregenerationListing) -> None:
         try:
-            shelf = self._shelves[mount_named(self._rules(), listing.mount).source]
-            variants = self._variants(listing.transforms)
-            async for keys in shelf.keys(listing.prefix):
+            source = self._sources[mount_named(self._rules(), listing.mount).source]
+            variants = self._variant_count(listing.transforms)
+            async for keys in source.keys(listing.prefix):
                 if listing.job in self._cancelled:
                     return
-                await self._listed(listing, keys, variants)
-            await self._listed(listing, [], variants)
+                await self._add_listed(listing, keys, variants)
+            await self._add_listed(listing, [], variants)
         except CalotypeError as failure:
             await self._jobs.listing_failed(listing.job, JobFailure("", "", failure.slug, failure.detail))
         except Exception:
@@ -215,33 +215,33 @@ class Pregeneration:
             outcome = JobFailure("", "", CalotypeError.slug, "an unexpected error was logged")
             await self._jobs.listing_failed(listing.job, outcome)
 
-    async def _listed(self, listing: PregenerationListing, keys: list[str], variants: int) -> None:
-        await _written(lambda: self._jobs.add_listed(listing.job, keys, variants=variants, is_all=not keys))
-        self._more.set()
+    async def _add_listed(self, listing: PregenerationListing, keys: list[str], variants: int) -> None:
+        await _write(lambda: self._jobs.add_listed(listing.job, keys, variants=variants, is_all=not keys))
+        self._tasks_added.set()
 
-    async def _do(self, task: PregenerationTask) -> None:
+    async def _run_task(self, task: PregenerationTask) -> None:
         made: list[bool] = []
         failures: list[JobFailure] = []
-        async with asyncio.TaskGroup() as making, self._turn:
-            # Variants of one original follow one another, so that it is looked at and opened once for them all.
+        async with asyncio.TaskGroup() as group, self._original_lock:
+            # The variants of one original start one after another, so that they share one revalidation and one open file.
             for transform in task.transforms:
                 try:
-                    every_wanted = self._requests(task, transform)
+                    requests = self._requests(task, transform)
                 except CalotypeError as failure:
-                    failures += [JobFailure(task.key, transform, failure.slug, failure.detail)] * self._count(
-                        transform
-                    )
+                    failures += [
+                        JobFailure(task.key, transform, failure.slug, failure.detail)
+                    ] * self._failed_count(transform)
                     continue
-                for request in every_wanted:
-                    await self._seats.acquire()
-                    making.create_task(
-                        self._make(task, transform, request, made, failures), name="variant"
-                    ).add_done_callback(lambda _: self._seats.release())
+                for request in requests:
+                    await self._slots.acquire()
+                    group.create_task(
+                        self._prepare_variant(task, transform, request, made, failures), name="variant"
+                    ).add_done_callback(lambda _: self._slots.release())
         done, skipped = made.count(True), made.count(False)
-        # Or it would be done again and again.
-        await _written(lambda: self._jobs.finish(task, done=done, skipped=skipped, failures=failures))
+        # Retried, because an unfinished task would run again and again.
+        await _write(lambda: self._jobs.finish(task, done=done, skipped=skipped, failures=failures))
 
-    async def _make(
+    async def _prepare_variant(
         self,
         task: PregenerationTask,
         transform: str,
@@ -249,9 +249,9 @@ class Pregeneration:
         made: list[bool],
         failures: list[JobFailure],
     ) -> None:
-        """One variant: `made` or not, for it was there, or one of the `failures`."""
+        """Prepares one variant. Adds to `made` whether it was rendered, or adds its error to `failures`."""
         try:
-            made.append(await self._prepare(request))
+            made.append(await self._try_prepare(request))
         except CalotypeError as failure:
             failures.append(JobFailure(task.key, transform, failure.slug, failure.detail, format_of(request)))
         except Exception:
@@ -259,10 +259,10 @@ class Pregeneration:
             outcome = "an unexpected error was logged"
             failures.append(JobFailure(task.key, transform, CalotypeError.slug, outcome, format_of(request)))
 
-    def _count(self, transform: str) -> int:
-        """How many variants it would have been."""
+    def _failed_count(self, transform: str) -> int:
+        """The number of variants of a transform that failed; 1 if it cannot be parsed."""
         with suppress(CalotypeError):
-            return self._variants((transform,))
+            return self._variant_count((transform,))
         return 1
 
     def _requests(self, task: PregenerationTask, transform: str) -> list[VariantRequest]:
@@ -270,21 +270,21 @@ class Pregeneration:
         ref = mount_named(rules, task.mount).ref(checked_locator(task.key))
         return list(requests_of(ref, self._transform(transform), self._auto, rules.max_side_px))
 
-    async def _prepare(self, request: VariantRequest) -> bool:
-        """What fails because the node is busy is no failure of the picture."""
-        for _ in range(TRIES):
+    async def _try_prepare(self, request: VariantRequest) -> bool:
+        """Prepares a variant; retries while the node is overloaded or stops, which are no errors of the variant."""
+        for _ in range(MAX_ATTEMPTS):
             try:
-                return await self._preparer.prepare(request, deadline=self._clock() + PATIENCE_S)
+                return await self._preparer.prepare(request, deadline=self._clock() + VARIANT_TIMEOUT_S)
             except Draining:
-                await asyncio.sleep(PATIENCE_S)  # Until the stop ends this, too.
+                await asyncio.sleep(VARIANT_TIMEOUT_S)  # The stop of the node cancels this task.
             except Overloaded:
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(RETRY_PAUSE_S)
         raise Overloaded("the node was too busy for too long")
 
 
-async def _written(write: Callable[[], Awaitable[bool]]) -> None:
-    """Until it can be."""
+async def _write(write: Callable[[], Awaitable[bool]]) -> None:
+    """Calls `write` until it succeeds."""
     while True:
         if await write():
             return
-        await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(RETRY_PAUSE_S)

@@ -1,16 +1,16 @@
-"""Purges: what was made before one is not served any more once it is answered, and deleted where it is known to lie.
+"""Purges: after the response to a purge, no process serves variants that were made before it.
 
-A purge is a new generation, on disk here before anything else. From then on the miss path forms other keys; then every
-process that answers forgets what it believed; then the other nodes do the same and confirm. Deleting comes behind all
-that and only makes room.
+A purge is a new generation. The order: the journal on disk; the table of generations, so that the miss path makes new
+cache keys; the processes that answer requests, which drop their records; the other nodes, which do the same and confirm;
+the CDN. Then old entries are deleted in the background, to free space.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from proxy.core.cache.generations import Generations, Purge, PurgeScope
@@ -31,39 +31,39 @@ from proxy.ports.originals import OriginalStore
 from proxy.service.request.originals import Originals
 from proxy.service.request.tier_chain import TierChain
 
-FOLLOW_S = 3.0
-"""How long a process may take to forget; one that is being replaced is waited for so long."""
-LOOK_S = 5.0
-"""How long a source may take to tell of an original."""
-DELETE_S = 0.5
-"""How long an answer waits for what is being deleted."""
-_AT_ONCE = 16
-_KEYS_AT_ONCE = 1000
+ACKNOWLEDGE_TIMEOUT_S = 3.0
+"""The time for a process to acknowledge a purge; a purge also waits this long for a process that is being replaced."""
+REVALIDATE_TIMEOUT_S = 5.0
+"""The timeout of a revalidation at the source."""
+DELETE_WAIT_S = 0.5
+"""The response to a purge waits this long for the deletion of old entries."""
+_CONCURRENT_DELETES = 16
+_KEYS_PER_CALL = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PurgeResult:
-    """What came of a purge. `tiers` counts entries that this node has deleted, by tier, `behind` those it is still
-    deleting. Where `open` is not empty the purge is not complete: what is old may still be served there."""
+class PurgeResult(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": "behind"}):
+    """The result of a purge. `tiers` counts the entries that this node has deleted, by tier; `pending`, `behind` in the
+    operations API, those that it is still deleting. `open` has one message for each node that may serve old variants;
+    the purge is complete if it is empty."""
 
     removed: int
     tiers: dict[str, int]
-    behind: int = 0
-    open: list[str] = field(default_factory=list)
+    pending: int = 0
+    open: list[str] = []
 
 
 class _Deletion:
-    """What becomes of the entries that purges cover; how many are `left` is known once they are found."""
+    """The progress of a deletion. `pending` is 0 until the entries were looked up in the index."""
 
     def __init__(self) -> None:
-        self.left = 0
+        self.pending = 0
         self.tiers: Counter[str] = Counter()
 
 
 class Purges:
-    """One for the node, in the process that owns its tiers. There are so many `processes` that answer and have to follow,
-    from the first on that does, or `followed` from the beginning; `fleet` is None where the node is alone, but for
-    `neighbours`: other starts of it on the same disk, as in a restart."""
+    """One instance per node, in the process that owns the tiers. `processes` is the number of processes that must
+    acknowledge purges. Before the first one subscribes none is expected, unless `expects_subscribers`. `fleet` is None
+    if the node is alone; `siblings` then counts other instances on the same cache directory, as in a restart."""
 
     def __init__(
         self,
@@ -72,13 +72,13 @@ class Purges:
         originals: Originals,
         index: EntryIndex,
         chain: TierChain,
-        keep: OriginalStore,
+        original_store: OriginalStore,
         *,
         fleet: PurgeLog | None,
-        hook: CdnPurge | None = None,
-        neighbours: Callable[[], int] = lambda: 0,
+        cdn: CdnPurge | None = None,
+        siblings: Callable[[], int] = lambda: 0,
         processes: int,
-        followed: bool = False,
+        expects_subscribers: bool = False,
         clock: Clock,
         wall: WallClock,
         salt: Callable[[], str],
@@ -89,94 +89,97 @@ class Purges:
         self._originals = originals
         self._index = index
         self._chain = chain
-        self._keep = keep
+        self._original_store = original_store
         self._fleet = fleet
-        self._hook = hook
-        self._neighbours = neighbours
+        self._cdn = cdn
+        self._siblings = siblings
         self._processes = processes
-        self._is_followed = followed
+        self._expects_subscribers = expects_subscribers
         self._retired: set[str] = set()
         self._clock = clock
         self._wall = wall
         self._salt = salt
         self._log = log
-        self._followers: dict[str, PurgeSubscriber] = {}
-        self._followed = asyncio.Event()
-        self._order = asyncio.Lock()
+        self._subscribers: dict[str, PurgeSubscriber] = {}
+        self._changed = asyncio.Event()
+        self._apply_lock = asyncio.Lock()
         self._unwritten: list[Purge] = []
-        self._owed: dict[PurgeScope, str] = {}
+        self._unacknowledged: dict[PurgeScope, str] = {}
         self._tasks = Tasks()
 
-    def subscribe(self, name: str, follower: PurgeSubscriber) -> None:
-        """The process of that name is told from now on, in place of the one before it. It believes nothing of what was
-        before."""
-        self._followers[name] = follower
+    def subscribe(self, name: str, subscriber: PurgeSubscriber) -> None:
+        """Adds the process `name`, or replaces its predecessor. The process must have no records from before."""
+        self._subscribers[name] = subscriber
         self._retired.discard(name)
-        self._is_followed = True
-        self._notice()
+        self._expects_subscribers = True
+        self._notify_change()
 
-    def unsubscribe(self, name: str, follower: PurgeSubscriber) -> None:
-        """It is told no more; another may come in its place."""
-        if self._followers.get(name) is follower:
-            del self._followers[name]
+    def unsubscribe(self, name: str, subscriber: PurgeSubscriber) -> None:
+        """Removes the process; a successor is still expected."""
+        if self._subscribers.get(name) is subscriber:
+            del self._subscribers[name]
 
     def retire(self, name: str) -> None:
-        """It has answered its last request."""
-        self._followers.pop(name, None)
+        """Removes the process `name`, which has answered its last request; no successor is expected."""
+        self._subscribers.pop(name, None)
         self._retired.add(name)
-        self._notice()
+        self._notify_change()
 
     @property
-    def _expected(self) -> int:
-        """How many have to confirm."""
-        return max(0, self._processes - len(self._retired)) if self._is_followed else 0
+    def _expected_count(self) -> int:
+        """The number of processes that must acknowledge."""
+        return max(0, self._processes - len(self._retired)) if self._expects_subscribers else 0
 
-    def _notice(self) -> None:
-        self._followed.set()
-        self._followed = asyncio.Event()
+    def _notify_change(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def purge(self, scopes: Sequence[PurgeScope]) -> PurgeResult:
-        """Purges all of `scopes`, everywhere, in every Unicode normal form of their keys; `open` of what is returned says
-        where that could not be done."""
+        """Purges `scopes` on all nodes, in every Unicode normal form of their keys. `open` of the result has one message
+        for each node that has not confirmed."""
         purges = self._purges_of(scopes)
-        unheard = await self._apply(purges)
+        unconfirmed = await self._apply(purges)
         if self._fleet is not None:
-            unheard += await self._fleet.publish(purges)
-        elif beside := self._neighbours():
-            unheard.append(
-                f"this node: {beside} more starts of it share its cache, as in a restart, and are not told"
+            unconfirmed += await self._fleet.publish(purges)
+        elif siblings := self._siblings():
+            unconfirmed.append(
+                f"this node: {siblings} other instances share its cache, as in a restart, and do not get the purge"
             )
-        # What stands behind us is asked anew only when nothing old can come of it.
-        if self._hook is not None and not unheard:
-            unheard += await self._hook.call(scopes)
+        # Last, and only if all have confirmed: otherwise the CDN could fetch and cache an old variant again.
+        if self._cdn is not None and not unconfirmed:
+            unconfirmed += await self._cdn.call(scopes)
         deleting = _Deletion()
-        await asyncio.wait({self._start(purges, deleting)}, timeout=DELETE_S)
+        await asyncio.wait({self._start_deletion(purges, deleting)}, timeout=DELETE_WAIT_S)
         tiers = dict(deleting.tiers)
-        self._log.info("purged", scopes=len(scopes), tiers=tiers, open=unheard)
-        return PurgeResult(removed=sum(tiers.values()), tiers=tiers, behind=deleting.left, open=unheard)
+        self._log.info("purged", scopes=len(scopes), tiers=tiers, open=unconfirmed)
+        return PurgeResult(
+            removed=sum(tiers.values()), tiers=tiers, pending=deleting.pending, open=unconfirmed
+        )
 
-    async def renew(self, ref: OriginalRef, scopes: Sequence[PurgeScope]) -> PurgeResult:
-        """Purges `scopes`, which are of that original, and has every node look at it anew; all that was made of it, where it is
-        another than the fleet knows, or cannot be looked at."""
+    async def purge_and_revalidate(self, ref: OriginalRef, scopes: Sequence[PurgeScope]) -> PurgeResult:
+        """Purges `scopes`, which are of the original `ref`, and revalidates it. Purges the whole original if it has changed or
+        cannot be revalidated."""
         await self.original_changed([ref])
-        known, tag = await self._originals.known_tag(ref), ""
+        stored, tag = await self._originals.stored_tag(ref), ""
         try:
-            is_another, tag = await self._originals.revalidate(ref, deadline=self._clock() + LOOK_S)
+            has_changed, tag = await self._originals.revalidate(
+                ref, deadline=self._clock() + REVALIDATE_TIMEOUT_S
+            )
         except CalotypeError:
-            is_another = True
-        if is_another or (tag and tag != known):
+            has_changed = True
+        if has_changed or (tag and tag != stored):
             scopes = [PurgeScope.of_original(ref)]
         purged = await self.purge(scopes)
-        self._originals.note_tag(ref, tag)
+        self._originals.store_tag(ref, tag)
         return purged
 
     def generation(self, ref: OriginalRef) -> str:
-        """That of an original now."""
+        """The current generation of an original."""
         return self._generations.original_generation(ref)
 
-    async def intend(self, scopes: Sequence[PurgeScope]) -> None:
-        """Has a restart purge these, whatever becomes of what is about to be done. Raises PurgeIncomplete, where nothing
-        must be done."""
+    async def record_intent(self, scopes: Sequence[PurgeScope]) -> None:
+        """Writes purges to the journal before an overwrite, so that a restart applies them if the overwrite is
+        interrupted. Raises PurgeIncomplete if that fails; the overwrite must then not begin."""
         try:
             await asyncio.to_thread(self._journal.append, self._purges_of(scopes))
         except OSError as fault:
@@ -187,25 +190,26 @@ class Purges:
     def _purges_of(self, scopes: Sequence[PurgeScope]) -> list[Purge]:
         """Purges of `scopes` under a new token, in every Unicode normal form of their keys."""
         token = self._generations.next_token(int(self._wall() * 1e9), self._salt())
-        return [Purge(each, token) for scope in scopes for each in scope.spelled()]
+        return [Purge(each, token) for scope in scopes for each in scope.normal_forms()]
 
     async def apply_remote(self, purges: Sequence[Purge]) -> list[str]:
-        """Applies what another node has purged; returns what of this node could not be reached. Purges without a token
-        only tell that an original is there by now."""
+        """Applies purges of another node; returns one message for each part of this node that has not confirmed. A purge
+        without a token only drops the negative entry of its original."""
         for scope, token in purges:
             if not token:
                 self._originals.drop_negative(OriginalRef(scope.source, scope.text))
-        news = [purge for purge in purges if purge.token and self._generations.is_news(purge)]
-        if not news and not self._owed and not self._unwritten:
+        new = [purge for purge in purges if purge.token and self._generations.is_newer(purge)]
+        if not new and not self._unacknowledged and not self._unwritten:
             return []
-        unheard = await self._apply(news)
-        if news:
-            self._start(news, _Deletion())
-        return unheard
+        unconfirmed = await self._apply(new)
+        if new:
+            self._start_deletion(new, _Deletion())
+        return unconfirmed
 
     async def original_changed(self, refs: Sequence[OriginalRef]) -> list[str]:
-        """Has every node forget that these originals were missing."""
-        scopes = [each for ref in refs for each in PurgeScope.of_original(ref).spelled()]
+        """Drops the negative entries of these originals on all nodes; returns one message for each node that has not
+        confirmed."""
+        scopes = [each for ref in refs for each in PurgeScope.of_original(ref).normal_forms()]
         for scope in scopes:
             self._originals.drop_negative(OriginalRef(scope.source, scope.text))
         if self._fleet is None or not refs:
@@ -213,101 +217,101 @@ class Purges:
         return await self._fleet.publish([Purge(scope, "") for scope in scopes])
 
     async def close(self) -> None:
-        """What is not deleted yet stays: nobody asks for it."""
+        """Cancels deletions; the remaining entries stay in the tiers, under keys that are no longer used."""
         await self._tasks.close()
 
     async def _apply(self, purges: Sequence[Purge]) -> list[str]:
-        """On disk, then here, then in every process that answers. What failed the last time is tried again."""
-        unheard = []
-        async with self._order:
+        """Applies purges to the journal, to this process, then to the subscribers; retries what failed the last time."""
+        unconfirmed = []
+        async with self._apply_lock:
             self._unwritten += purges
             try:
                 if self._unwritten:
                     await asyncio.to_thread(self._journal.append, self._unwritten)
                 self._unwritten = []
             except OSError as fault:
-                unheard.append(
-                    f"this node: the purge could not be written ({fault.strerror}); a restart forgets it"
+                unconfirmed.append(
+                    f"this node: the purge could not be written ({fault.strerror}); a restart loses it"
                 )
             for purge in purges:
                 self._generations.apply(purge)
-                self._owed[purge.scope] = purge.token
+                self._unacknowledged[purge.scope] = purge.token
                 if (ref := purge.scope.original) is not None:
                     self._originals.drop_negative(ref)
-        confirmed_by = dict(self._owed)
-        if unreached := await self._tell(list(confirmed_by)):
-            return [*unheard, *unreached]
+        confirmed_by = dict(self._unacknowledged)
+        if missing := await self._invalidate_subscribers(list(confirmed_by)):
+            return [*unconfirmed, *missing]
         for scope, token in confirmed_by.items():
-            if self._owed.get(scope) == token:
-                del self._owed[scope]
-        return unheard
+            if self._unacknowledged.get(scope) == token:
+                del self._unacknowledged[scope]
+        return unconfirmed
 
-    async def _tell(self, scopes: Sequence[PurgeScope]) -> list[str]:
-        """Has the processes that answer forget; those that are there, and those that come in time."""
-        deadline = self._clock() + FOLLOW_S
+    async def _invalidate_subscribers(self, scopes: Sequence[PurgeScope]) -> list[str]:
+        """Calls all subscribers, also those that subscribe before the timeout; returns one message if some are missing."""
+        deadline = self._clock() + ACKNOWLEDGE_TIMEOUT_S
         confirmed_by: dict[PurgeSubscriber, bool] = {}
 
-        async def tell(follower: PurgeSubscriber) -> None:
-            confirmed_by[follower] = False
+        async def invalidate(subscriber: PurgeSubscriber) -> None:
+            confirmed_by[subscriber] = False
             with suppress(TimeoutError, NotAcknowledged):
                 async with asyncio.timeout_at(deadline):
-                    await follower.invalidate(scopes, [])
-                confirmed_by[follower] = True
+                    await subscriber.invalidate(scopes, [])
+                confirmed_by[subscriber] = True
 
         def confirmed() -> int:
-            return sum(confirmed_by.get(follower, False) for follower in self._followers.values())
+            return sum(confirmed_by.get(subscriber, False) for subscriber in self._subscribers.values())
 
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 while True:
-                    more = self._followed
+                    changed = self._changed
                     await asyncio.gather(
-                        *(tell(one) for one in self._followers.values() if one not in confirmed_by)
+                        *(invalidate(one) for one in self._subscribers.values() if one not in confirmed_by)
                     )
-                    if confirmed() >= self._expected:
+                    if confirmed() >= self._expected_count:
                         return []
-                    await more.wait()
+                    await changed.wait()
         return [
-            f"this node: {self._expected - confirmed()} of its {self._expected} processes did not confirm"
+            f"this node: {self._expected_count - confirmed()} of its {self._expected_count} processes did not confirm"
         ]
 
-    def _start(self, purges: Sequence[Purge], deleting: _Deletion) -> asyncio.Task[None]:
+    def _start_deletion(self, purges: Sequence[Purge], deleting: _Deletion) -> asyncio.Task[None]:
         task = self._tasks.start(self._delete(purges, deleting), "purge")
-        task.add_done_callback(self._end)
+        task.add_done_callback(self._log_failure)
         return task
 
-    def _end(self, task: asyncio.Task[None]) -> None:
+    def _log_failure(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (failure := task.exception()) is not None:
-            self._log.error("what was purged could not be deleted", reason=repr(failure))
+            self._log.error("the entries of a purge could not be deleted", reason=repr(failure))
 
     async def _delete(self, purges: Sequence[Purge], deleting: _Deletion) -> None:
         entries = await self._index.find(purges)
-        deleting.left = len(entries)
-        for first in range(0, len(entries), _KEYS_AT_ONCE):
-            part = entries[first : first + _KEYS_AT_ONCE]
+        deleting.pending = len(entries)
+        for first in range(0, len(entries), _KEYS_PER_CALL):
+            part = entries[first : first + _KEYS_PER_CALL]
             keys = [entry.key for entry in part if not entry.is_original]
-            for follower in list(self._followers.values()):
-                # Only to make room: who does not hear it makes room in time.
+            for subscriber in list(self._subscribers.values()):
+                # This only frees memory: a process that does not answer evicts the entries later.
                 with suppress(TimeoutError, NotAcknowledged):
-                    async with asyncio.timeout(FOLLOW_S):
-                        deleting.tiers[self._chain.fast] += await follower.invalidate([], keys)
+                    async with asyncio.timeout(ACKNOWLEDGE_TIMEOUT_S):
+                        deleting.tiers[self._chain.fast] += await subscriber.invalidate([], keys)
             await self._delete_part(part, deleting)
 
     async def _delete_part(self, entries: Sequence[Entry], deleting: _Deletion) -> None:
-        waiting = iter(entries)
-        gone = []
+        remaining = iter(entries)
+        removed = []
 
         async def delete() -> None:
-            for entry in waiting:
+            for entry in remaining:
                 if not entry.is_original:
-                    names, is_gone = await self._chain.remove(entry.key, entry.kind)
+                    names, is_removed = await self._chain.remove(entry.key, entry.kind)
                     deleting.tiers.update(names)
-                    if not is_gone:
-                        continue  # It stays on the index, for the next purge.
-                elif await self._keep.remove(entry.key):
-                    deleting.tiers[self._keep.name] += 1
-                gone.append(entry)
-                deleting.left -= 1
+                    if not is_removed:
+                        continue  # The index keeps the entry for the next purge.
+                elif await self._original_store.remove(entry.key):
+                    deleting.tiers[self._original_store.name] += 1
+                removed.append(entry)
+                deleting.pending -= 1
 
-        await asyncio.gather(*(delete() for _ in range(_AT_ONCE)))
-        await self._index.drop(gone)
+        await asyncio.gather(*(delete() for _ in range(_CONCURRENT_DELETES)))
+        await self._index.drop(removed)

@@ -1,6 +1,6 @@
-"""What stores tell of their objects: an original that was removed or replaced is purged, one that came is prepared.
+"""S3 events: purges originals that were deleted or replaced, and pre-generates variants of created ones.
 
-Events come twice, late and out of order; what is known to be older than the last that was heard changes nothing.
+Events arrive twice, late and out of order; an event older than the last one of its original is ignored.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ from proxy.service.request.originals import Originals
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSummary:
-    """What came of a notification, in events: `ignored` were of other buckets, or older than what is known."""
+    """The number of events of a notification by effect; `ignored` are those of other buckets or older than the last."""
 
     created: int = 0
     removed: int = 0
@@ -32,12 +32,12 @@ class EventSummary:
 
 
 class S3Events:
-    """The use case. `places` are the s3 sources by name; `is_alone` says that no other node may have made anything of an
-    original that this one does not know."""
+    """Applies notifications. `locations` are the s3 sources by name. `is_alone`: no other node can have variants of an
+    original that this node does not know."""
 
     def __init__(
         self,
-        places: Mapping[str, S3Location],
+        locations: Mapping[str, S3Location],
         originals: Originals,
         purges: Purges,
         pregeneration: Pregeneration,
@@ -47,7 +47,7 @@ class S3Events:
         *,
         is_alone: bool,
     ) -> None:
-        self._places = places
+        self._locations = locations
         self._originals = originals
         self._purges = purges
         self._pregeneration = pregeneration
@@ -57,7 +57,7 @@ class S3Events:
         self._is_alone = is_alone
 
     async def apply(self, events: Sequence[Event]) -> EventSummary:
-        """Raises PurgeIncomplete, after which the same notification may come again."""
+        """Applies a notification. Raises PurgeIncomplete; the same notification can then be sent again."""
         created: dict[OriginalRef, Event] = {}
         removed: dict[OriginalRef, Event] = {}
         ignored = 0
@@ -65,46 +65,45 @@ class S3Events:
             refs = list(self._refs(event))
             for ref in refs:
                 last = created.get(ref) or removed.get(ref)
-                seen = LastEvent(last.etag, last.sequencer) if last else await self._index.last_event(ref)
-                if seen is not None and event.is_before(seen.sequencer):
+                recorded = LastEvent(last.etag, last.sequencer) if last else await self._index.last_event(ref)
+                if recorded is not None and event.is_before(recorded.sequencer):
                     ignored += 1
                     continue
                 (created if event.is_created else removed)[ref] = event
                 (removed if event.is_created else created).pop(ref, None)
             ignored += not refs
-        gone = list(removed)
-        there: list[OriginalRef] = []
+        purged = list(removed)
+        unchanged: list[OriginalRef] = []
         for ref, event in created.items():
-            (there if await self._is_the_same(ref, event) else gone).append(ref)
-        await self._purge(gone)
-        await self._purges.original_changed(there)
+            (unchanged if await self._is_unchanged(ref, event) else purged).append(ref)
+        await self._purge(purged)
+        await self._purges.original_changed(unchanged)
         for ref, event in created.items():
-            if event.etag and await self._originals.known_tag(ref) != event.etag:
+            if event.etag and await self._originals.stored_tag(ref) != event.etag:
                 await self._originals.publish_tag(ref, event.etag)
-        await self._prepare(list(created))
-        # Last: what could not be done to the end is done again when it is told again.
+        await self._pregenerate(list(created))
+        # Last, so that a notification that failed is applied when the store sends it again.
         for ref, event in (created | removed).items():
             await self._index.record_event(ref, LastEvent(event.etag, event.sequencer))
         return EventSummary(created=len(created), removed=len(removed), ignored=ignored)
 
     def _refs(self, event: Event) -> list[OriginalRef]:
-        """The originals it is about; of a key that no URL can name there is none."""
+        """The originals of an event; none if no URL can have its key."""
         refs = []
-        for name, place in self._places.items():
-            if place.bucket == event.bucket and event.key.startswith(place.prefix):
+        for name, location in self._locations.items():
+            if location.bucket == event.bucket and event.key.startswith(location.prefix):
                 with suppress(CalotypeError):
-                    refs.append(OriginalRef(name, checked_key(event.key.removeprefix(place.prefix))))
+                    refs.append(OriginalRef(name, checked_key(event.key.removeprefix(location.prefix))))
         return refs
 
-    async def _is_the_same(self, ref: OriginalRef, event: Event) -> bool:
-        """Whether nothing old can be about of what was created: the fleet knows it by its entity tag, or nothing is known at
-        all."""
-        if event.etag and await self._originals.known_tag(ref) == event.etag:
+    async def _is_unchanged(self, ref: OriginalRef, event: Event) -> bool:
+        """Whether no variant of an older object can exist: the recorded entity tag is the same, or nothing is recorded."""
+        if event.etag and await self._originals.stored_tag(ref) == event.etag:
             return True
-        seen = await self._index.last_event(ref)
-        if seen is None:
+        recorded = await self._index.last_event(ref)
+        if recorded is None:
             return self._is_alone
-        return bool(event.etag) and seen.etag == event.etag
+        return bool(event.etag) and recorded.etag == event.etag
 
     async def _purge(self, refs: Sequence[OriginalRef]) -> None:
         if not refs:
@@ -113,7 +112,7 @@ class S3Events:
         if purged.open:
             raise PurgeIncomplete("not every node has confirmed the purge", open=tuple(purged.open))
 
-    async def _prepare(self, refs: Sequence[OriginalRef]) -> None:
+    async def _pregenerate(self, refs: Sequence[OriginalRef]) -> None:
         transforms = tuple(f"t_{name}" for name in self._eager)
         for mount in self._rules().mounts:
             keys = tuple(ref.key for ref in refs if ref.source == mount.source)

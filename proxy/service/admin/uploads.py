@@ -1,4 +1,4 @@
-"""Uploads: a picture that was looked at, into a source, under a key that was never used and never will be again."""
+"""Uploads: stores a validated picture in a source, under a new unique key or the key of the request."""
 
 import asyncio
 import uuid
@@ -27,19 +27,20 @@ from proxy.service.admin.purges import Purges
 from proxy.service.request.facts import OriginalFacts
 from proxy.service.request.originals import Originals
 
-PATIENCE_S = 60.0
+UPLOAD_TIMEOUT_S = 60.0
 _NAMESPACE = uuid.UUID("6f1c2c1e-6d0a-4a39-9f0e-0d3a4f4c5b11")
-_LOOK = Plan(
+_CHECK_PLAN = Plan(
     scale=ScaleInside(box=Size(32, 32), enlarge=False),
     steps=(),
     output=Encode(format=Format.JPEG, quality=50, effort=0, flatten=WHITE),
 )
-"""To draw a picture small is to read all of it: what is damaged is found before it is stored."""
+"""A small rendering decodes the whole picture, so that damage is detected before the picture is stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadResult:
-    """An original that is stored; `urls` are those of its eager presets, which job `warm` makes, if there are any."""
+    """A stored original, sizes in pixels and bytes. `urls` are the URLs of the eager presets, by preset; `warm` is the job
+    that renders them, empty if there are none."""
 
     key: str
     width: int
@@ -51,7 +52,7 @@ class UploadResult:
 
 
 class UploadedOriginal:
-    """Satisfies Original: what was uploaded, before it has a place. `descriptor` is closed by whoever opened it."""
+    """Satisfies Original: an upload before it is stored. The caller closes `descriptor`."""
 
     tag = ""
 
@@ -67,11 +68,12 @@ class UploadedOriginal:
         return True
 
     def close(self) -> None:
-        """Nothing of its own is open."""
+        """Does nothing: the caller owns the descriptor."""
 
 
 class Uploads:
-    """The use case. `renderer` is asked in vain for nothing that is remembered: an upload has no place yet."""
+    """Validates and stores uploads. Each upload has a new key during validation, so that `renderer` has no rejection
+    for it."""
 
     def __init__(
         self,
@@ -85,7 +87,7 @@ class Uploads:
         eager: tuple[str, ...],
         clock: Clock,
     ) -> None:
-        self._shelves = sources
+        self._sources = sources
         self._originals = originals
         self._facts = original_facts
         self._renderer = renderer
@@ -94,36 +96,37 @@ class Uploads:
         self._rules = rules
         self._eager = eager
         self._clock = clock
-        self._under_way: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def upload(self, command: Upload, descriptor: int, size_bytes: int) -> UploadResult:
-        """Raises UnsupportedFormat, Undecodable, OriginalTooLarge, Conflict, or what a source raises."""
+        """Validates and stores the `size_bytes` of `descriptor`. Raises UnsupportedFormat, Undecodable, OriginalTooLarge,
+        Conflict, PurgeIncomplete, and the errors of the source."""
         mount = mount_named(self._rules(), command.mount)
         key = checked_key(command.key) if command.key else ""
         folder = uuid.uuid5(_NAMESPACE, f"{mount.name}\n{command.once}") if command.once else uuid.uuid4()
-        deadline = self._clock() + PATIENCE_S
-        facts = await self._look(
+        deadline = self._clock() + UPLOAD_TIMEOUT_S
+        facts = await self._check(
             UploadedOriginal(descriptor, OriginalRef(mount.source, f"{uuid.uuid4()}"), size_bytes), deadline
         )
-        source = self._shelves[mount.source]
-        async with self._seat(key or str(folder)):
+        source = self._sources[mount.source]
+        async with self._locked(key or str(folder)):
             if not key:
-                # Once more is what it was the first time, whatever it is called now.
-                before = (
+                # A repeated request has the key of the first one, even if its file name differs.
+                existing = (
                     [key async for keys in source.keys(f"{folder}/") for key in keys] if command.once else []
                 )
-                key = before[0] if before else f"{folder}/{safe_name(command.name, facts.format)}"
+                key = existing[0] if existing else f"{folder}/{safe_name(command.name, facts.format)}"
             content = UploadedOriginal(descriptor, OriginalRef(mount.source, key), size_bytes)
             try:
-                await self._keep(command, source, content, facts)
-                return await self._stored(command, mount, content, facts, deadline)
+                await self._store(command, source, content, facts)
+                return await self._finish(command, mount, content, facts, deadline)
             except BaseException:
                 if not (command.once or command.key):
-                    # Nobody will ever hear of its key. With a name of its own a second try is on its way.
-                    await asyncio.shield(self._take_back(source, key))
+                    # The client never learns this key. An upload with its own key or Idempotency-Key can be repeated.
+                    await asyncio.shield(self._delete(source, key))
                 raise
 
-    async def _keep(
+    async def _store(
         self, command: Upload, source: WritableSource, content: UploadedOriginal, facts: Facts
     ) -> None:
         ref = content.identity.ref
@@ -139,38 +142,38 @@ class Uploads:
                 raise
             return
         scopes = [PurgeScope.of_original(ref)]
-        await self._purges.intend(scopes)
+        await self._purges.record_intent(scopes)
         try:
             await source.store(ref.key, content, kind=facts.format, generation=generation, overwrite=True)
         finally:
-            # Whatever came of it, and whoever still waits for it: what was there may be there no more.
+            # Also after an error or a disconnect: the old original may be overwritten already.
             purged = await asyncio.shield(self._purges.purge(scopes))
         if purged.open:
             raise PurgeIncomplete(
-                "the original was replaced, but what is old may still be served; purge it again",
+                "the original was replaced, but old variants may still be served; purge it again",
                 retry_after_s=1,
                 open=tuple(purged.open),
             )
 
-    async def _take_back(self, source: WritableSource, key: str) -> None:
+    async def _delete(self, source: WritableSource, key: str) -> None:
         with suppress(CalotypeError):
             await source.delete(key)
 
     @asynccontextmanager
-    async def _seat(self, folder: str) -> AsyncIterator[None]:
-        """One after the other, of those that mean the same upload."""
-        lock, users = self._under_way.get(folder, (asyncio.Lock(), 0))
-        self._under_way[folder] = lock, users + 1
+    async def _locked(self, folder: str) -> AsyncIterator[None]:
+        """Serializes uploads with the same key or Idempotency-Key."""
+        lock, users = self._locks.get(folder, (asyncio.Lock(), 0))
+        self._locks[folder] = lock, users + 1
         try:
             async with lock:
                 yield
         finally:
-            _, users = self._under_way[folder]
-            self._under_way[folder] = lock, users - 1
+            _, users = self._locks[folder]
+            self._locks[folder] = lock, users - 1
             if users == 1:
-                del self._under_way[folder]
+                del self._locks[folder]
 
-    async def _stored(
+    async def _finish(
         self, command: Upload, mount: Mount, content: UploadedOriginal, facts: Facts, deadline: float
     ) -> UploadResult:
         ref = content.identity.ref
@@ -180,7 +183,7 @@ class Uploads:
             self._originals.drop_negative(ref)
         self._facts.store(await self._originals.identify(ref, deadline=deadline), facts)
         with suppress(CalotypeError):
-            # What the store has now, and made of it here, is the same.
+            # Records the tag of the upload, so that the event of the store for it purges nothing.
             await self._originals.publish_tag(
                 ref, (await self._originals.revalidate(ref, deadline=deadline)).tag
             )
@@ -204,9 +207,9 @@ class Uploads:
             warm=job,
         )
 
-    async def _look(self, content: UploadedOriginal, deadline: float) -> Facts:
+    async def _check(self, content: UploadedOriginal, deadline: float) -> Facts:
         facts = await self._renderer.probe(content, deadline=deadline)
         await self._renderer.render(
-            content, _LOOK, deadline=deadline, on_start=lambda: None, priority=Priority.BACKGROUND
+            content, _CHECK_PLAN, deadline=deadline, on_start=lambda: None, priority=Priority.BACKGROUND
         )
         return facts

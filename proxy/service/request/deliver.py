@@ -1,8 +1,8 @@
-"""A request for a variant: the hit in memory, the client's own copy, or what the producer brings.
+"""A request for a variant: a memory hit, a revalidated copy of the client, or a call to the producer.
 
-One for each process that answers requests. What it remembers are two tables: a record for each original, and answers
-that point at the record they rest on. A purge and another version swap the record, which makes every answer that rests
-on it invalid, whichever request is under way (`core/cache/freshness`).
+One instance per process that answers requests. It has two tables: a record for each original, and answers that point
+at their record. A purge and a new version of the original replace the record, which makes all its answers invalid, also
+those of requests in progress (`core/cache/freshness`).
 """
 
 import asyncio
@@ -26,22 +26,22 @@ from proxy.ports.tiers import InstantTier
 from proxy.service.request.singleflight import Flight, Flights
 
 JOIN_WINDOW_S = 0.25
-"""A request whose key is not known joins a flight that began so recently: a later one may find another original."""
+"""A request without a cache key joins a flight of this age at most: an older flight may have seen an older original."""
 STALE_WAIT_S = 0.25
-"""How long a request for a stale variant in memory waits for a revalidation."""
+"""A request for a stale variant in memory waits this long for a revalidation."""
 STALE_IF_ERROR_S = 1.0
-"""How long a stale variant is served as fresh after a revalidation that did not end in time."""
+"""A stale variant is served as fresh for this long after a revalidation that did not end in time."""
 _MEMO_ENTRIES = 20_000
 
 T = TypeVar("T")
 
 
 class _Plans:
-    """Stands for all plans; replaced by a purge of plans, which changes the keys of originals that stay the same."""
+    """The record of all plans. A purge of plans replaces it: such a purge changes cache keys, but not originals."""
 
 
 class _Answer(NamedTuple):
-    """What a request resolved to, and its hit in memory, if it had one. Valid while both records are current."""
+    """The resolved key of a request, and its memory hit, if any. Valid while both records are current."""
 
     resolved: ResolvedKey
     original: OriginalRecord
@@ -63,7 +63,7 @@ class Deliver:
         self._checked_until_s: Memo[VariantRequest, float] = Memo(_MEMO_ENTRIES)
 
     def fresh_hit(self, request: VariantRequest) -> Delivered | None:
-        """The memory hit, at once, while the original is fresh; None for all else."""
+        """The memory hit of a fresh original, without waiting; otherwise None."""
         answer = self._answers.get(request)
         if (
             answer is None
@@ -84,10 +84,10 @@ class Deliver:
         redirect_until_s: float = 0,
         is_current: Callable[[str], bool] | None = None,
     ) -> Delivered:
-        """The variant, from a tier or rendered.
+        """The variant, from a tier or rendered. Raises CalotypeErrors.
 
-        With `redirect_until_s`, a point on the Clock, the answer may be a location that is good until then. `is_current`
-        says whether the client holds the variant of a key already; its bytes are then not looked up.
+        If `redirect_until_s`, a point on the Clock, is not 0, the result may be a location that is valid until then.
+        `is_current` returns whether the client has the variant of a key; its bytes are then not looked up.
         """
         is_checked = self._is_version_checked(request) or await self._check_version(request, deadline)
         delivered = await self._deliver(request, deadline, redirect_until_s, is_current)
@@ -104,19 +104,19 @@ class Deliver:
     ) -> Delivered:
         key = ""
         if is_current is not None or request in self._answers:
-            # The key may be all that is needed: the bytes are here, or with the client.
+            # The key suffices if the bytes are in memory or the client has them.
             answer = await self._resolve(request, deadline)
             key = answer.resolved.key
             if is_current is not None and is_current(key):
                 return Delivered(_hit(answer.resolved, VALIDATOR), None)
             if (variant := self._memory.lookup(key)) is not None:
                 hit = _hit(answer.resolved, self._memory.name)
-                self._keep(request, answer._replace(hit=hit))
+                self._store_answer(request, answer._replace(hit=hit))
                 return Delivered(hit, variant)
         original, plans = self._record_of(request.ref), self._plans
         (delivery, variant), collapsed = await self._flights.run(
             ("variant", original, plans, redirect_until_s, key or request.by_value),
-            lambda _: self._ask(
+            lambda _: self._call_producer(
                 request.ref,
                 original,
                 self._producer.variant(request, deadline=deadline, redirect_until_s=redirect_until_s),
@@ -124,7 +124,7 @@ class Deliver:
             deadline=deadline,
             join_within_s=None if key else JOIN_WINDOW_S,
         )
-        answer = self._learn(
+        answer = self._record(
             request, original, plans, ResolvedKey(delivery.key, delivery.format, delivery.freshness)
         )
         if (
@@ -135,13 +135,13 @@ class Deliver:
             hit = replace(
                 delivery, outcome=Outcome.HIT, tier=self._memory.name, stored=False, timings=NO_TIMINGS
             )
-            self._keep(request, answer._replace(hit=hit))
+            self._store_answer(request, answer._replace(hit=hit))
         if collapsed and delivery.outcome is Outcome.MISS:
             delivery = replace(delivery, outcome=Outcome.COLLAPSED, timings=NO_TIMINGS)
         return Delivered(delivery, variant)
 
     async def invalidate(self, scopes: Sequence[PurgeScope] | None, keys: Sequence[str]) -> int:
-        """Satisfies PurgeSubscriber; with None for all that is remembered."""
+        """Satisfies PurgeSubscriber; None as `scopes` drops all records and answers."""
         for scope in scopes or ():
             if scope.kind in (ScopeKind.PLAN, ScopeKind.VARIANT):
                 self._plans = _Plans()
@@ -155,28 +155,28 @@ class Deliver:
         return sum(self._memory.remove(key) for key in keys)
 
     def open_current(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
-        """The original itself, open as long as the context is."""
+        """The original, open while the context is."""
         return self._producer.open_current(ref, deadline=deadline)
 
     def _is_version_checked(self, request: VariantRequest) -> bool:
-        """Whether the version that the URL names, if it does, needs no revalidation of the original."""
+        """Whether the version in the URL, if any, needs no revalidation of the original."""
         return request.version is None or self._checked_until_s.get(request, 0.0) > self._clock()
 
     async def _check_version(self, request: VariantRequest, deadline: float) -> bool:
-        """Whether the original was revalidated for the version that the URL names."""
+        """Whether the original was revalidated for the version in the URL."""
         assert request.version is not None
         original = self._record_of(request.ref)
         check = self._producer.check_version(request.ref, request.version, deadline=deadline)
-        until_s, freshness = await self._ask(request.ref, original, check)
+        until_s, freshness = await self._call_producer(request.ref, original, check)
         if not until_s:
             return False
-        self._checked_until_s.keep(request, until_s)
-        self._update(request.ref, original, freshness)
+        self._checked_until_s.store(request, until_s)
+        self._update_record(request.ref, original, freshness)
         return True
 
     async def _resolve(self, request: VariantRequest, deadline: float) -> _Answer:
-        """The key of the variant: as remembered while the original is fresh, else by a revalidation. A stale variant in
-        memory waits for that no longer than STALE_WAIT_S."""
+        """The key of the variant: stored while the original is fresh, else by a revalidation. A request for a stale
+        variant in memory waits for the revalidation for STALE_WAIT_S at most."""
         answer = self._answers.get(request)
         if answer is None or not self._is_valid(request, answer):
             return await self._revalidate(request, deadline)
@@ -187,9 +187,7 @@ class Deliver:
         if self._memory.lookup(answer.resolved.key) is None:
             return await self._revalidate(request, deadline)
         if now_s - original.revalidating_since_s > STALE_WAIT_S:
-            return (
-                answer  # The revalidation under way has taken too long already; waiting again would not help.
-            )
+            return answer  # The current revalidation has exceeded STALE_WAIT_S already.
         if now is State.REFRESH:
             if original.revalidating_since_s == math.inf:
                 self._flights.start_detached(*self._revalidation(request, deadline))
@@ -207,71 +205,73 @@ class Deliver:
     async def _revalidate(self, request: VariantRequest, deadline: float) -> _Answer:
         key, work = self._revalidation(request, deadline)
         answer = (await self._flights.run(key, work, deadline=deadline, join_within_s=JOIN_WINDOW_S)).result
-        return self._keep(request, answer)
+        return self._store_answer(request, answer)
 
     def _revalidation(
         self, request: VariantRequest, deadline: float
     ) -> tuple[tuple[object, ...], Callable[[Flight], Awaitable[_Answer]]]:
-        """The flight that asks the producer for the key, and the flight's own key."""
+        """The key of the flight that resolves the cache key, and its work."""
         original, plans = self._record_of(request.ref), self._plans
 
         async def revalidate(flight: Flight) -> _Answer:
             is_first = original.revalidating_since_s == math.inf
             if is_first:
-                # Goes on though its waiters are served stale: the result is for later requests.
+                # The flight continues after its waiters are served stale: later requests need the result.
                 flight.keep_running()
                 original.revalidating_since_s = self._clock()
             try:
                 call = self._producer.resolve_key(request, deadline=deadline)
-                resolved = await self._ask(request.ref, original, call)
+                resolved = await self._call_producer(request.ref, original, call)
             except OriginalNotFound:
-                self._drop(request.ref, original)
+                self._drop_record(request.ref, original)
                 raise
             finally:
                 if is_first:
                     original.revalidating_since_s = math.inf
-            return self._learn(request, original, plans, resolved)
+            return self._record(request, original, plans, resolved)
 
         return ("key", original, plans, request.by_value), revalidate
 
-    async def _ask(self, ref: OriginalRef, original: OriginalRecord, call: Awaitable[T]) -> T:
-        """The result of a call to the producer. A failure leaves no record of an original that is not known."""
+    async def _call_producer(self, ref: OriginalRef, original: OriginalRecord, call: Awaitable[T]) -> T:
+        """The result of a call to the producer. A failure drops the record of an original that was never fresh."""
         try:
             return await call
         except BaseException:
             if original.freshness is NEVER_FRESH:
-                self._drop(ref, original)
+                self._drop_record(ref, original)
             raise
 
     def _record_of(self, ref: OriginalRef) -> OriginalRecord:
-        """The record of an original. It is there before the producer is asked, so that a purge meanwhile can drop it."""
+        """The record of an original. It exists before the producer is called, so that a purge meanwhile can drop it."""
         record = self._originals.get(ref)
-        return self._originals.keep(ref, OriginalRecord()) if record is None else record
+        return self._originals.store(ref, OriginalRecord()) if record is None else record
 
-    def _drop(self, ref: OriginalRef, original: OriginalRecord) -> None:
+    def _drop_record(self, ref: OriginalRef, original: OriginalRecord) -> None:
         if self._originals.get(ref) is original:
             del self._originals[ref]
 
-    def _update(self, ref: OriginalRef, original: OriginalRecord, freshness: Freshness) -> OriginalRecord:
-        """The record for what was found out by work that began with `original`: another one for another version. A record
-        that was dropped meanwhile is not put back."""
+    def _update_record(
+        self, ref: OriginalRef, original: OriginalRecord, freshness: Freshness
+    ) -> OriginalRecord:
+        """The record with the result of work that began with `original`: a new record for a new version. A record that
+        was dropped meanwhile is not stored again."""
         if self._originals.get(ref) is original:
             if original.freshness.version not in ("", freshness.version):
-                original = self._originals.keep(ref, OriginalRecord())
+                original = self._originals.store(ref, OriginalRecord())
             original.freshness = freshness
         return original
 
-    def _learn(
+    def _record(
         self, request: VariantRequest, original: OriginalRecord, plans: _Plans, resolved: ResolvedKey
     ) -> _Answer:
-        """The answer of work that began with these records, remembered unless one of them is not current any more."""
-        original = self._update(request.ref, original, resolved.freshness)
+        """The answer of work that began with these records; stored if both are still current."""
+        original = self._update_record(request.ref, original, resolved.freshness)
         last = self._answers.get(request)
         hit = last.hit if last is not None and last.resolved.key == resolved.key else None
-        return self._keep(request, _Answer(resolved, original, plans, hit))
+        return self._store_answer(request, _Answer(resolved, original, plans, hit))
 
-    def _keep(self, request: VariantRequest, answer: _Answer) -> _Answer:
-        return self._answers.keep(request, answer) if self._is_valid(request, answer) else answer
+    def _store_answer(self, request: VariantRequest, answer: _Answer) -> _Answer:
+        return self._answers.store(request, answer) if self._is_valid(request, answer) else answer
 
     def _is_valid(self, request: VariantRequest, answer: _Answer) -> bool:
         return self._originals.get(request.ref) is answer.original and answer.plans is self._plans

@@ -1,4 +1,4 @@
-"""Facts of originals: read from the header once, then kept in the tiers."""
+"""Facts of originals: read from the header once, then stored in the tiers."""
 
 import msgspec
 
@@ -34,10 +34,10 @@ class OriginalFacts:
         self._index = index
 
     async def of(self, identity: Identity, *, deadline: float) -> Facts:
-        """From a tier, or probed and stored. Raises OriginalChanged, and what opening and probing raise."""
+        """From a tier, or probed and stored. Raises OriginalChanged and the errors of opening and probing."""
         key = facts_key(identity)
-        if (found := self._chain.peek(key)) is not None:
-            return msgspec.json.decode(found.variant.body, type=Facts)
+        if (hit := self._chain.peek(key)) is not None:
+            return msgspec.json.decode(hit.variant.body, type=Facts)
 
         async def probe() -> Variant:
             async with self._opened.open(identity, deadline=deadline) as original:
@@ -46,21 +46,21 @@ class OriginalFacts:
                     raise OriginalChanged
             return _entry(identity, facts)
 
-        async def find(_: Flight) -> Facts:
-            found = await self._chain.lookup(key, None)
-            body = (found or await self._leased.make(key, None, probe, deadline=deadline)).variant.body
+        async def lookup_or_probe(_: Flight) -> Facts:
+            hit = await self._chain.lookup(key, None)
+            body = (hit or await self._leased.make(key, None, probe, deadline=deadline)).variant.body
             self._note(identity)
             return msgspec.json.decode(body, type=Facts)
 
-        return (await self._flights.run(key, find, deadline=deadline)).result
+        return (await self._flights.run(key, lookup_or_probe, deadline=deadline)).result
 
     def store(self, identity: Identity, facts: Facts) -> None:
-        """Stores facts that were found out elsewhere."""
+        """Stores facts of a probe elsewhere."""
         self._chain.store(facts_key(identity), _entry(identity, facts))
         self._note(identity)
 
     def _note(self, identity: Identity) -> None:
-        """So that a purge finds the entry."""
+        """Adds the entry to the index, so that a purge deletes it."""
         if self._index is not None:
             entry = Entry(facts_key(identity), None, generation=identity.generation)
             self._index.note(identity.ref, entry)

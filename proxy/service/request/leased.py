@@ -1,4 +1,4 @@
-"""Makes what no tier has, once for all nodes that share the last tier."""
+"""Makes a variant or facts that no tier has, once for all nodes that share the last tier."""
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from proxy.service.request.tier_chain import Receipt, TierChain
 
 
 class Made(NamedTuple):
-    """A variant that was made and stored, or one that was found: `tier` is then not empty, and there is no receipt."""
+    """A variant that was made and stored, or a hit, with its `tier` and without a receipt."""
 
     variant: Variant
     tier: str = ""
@@ -18,7 +18,7 @@ class Made(NamedTuple):
 
 
 class Leased:
-    """Without `leases`, where no node shares the last tier, everything is made here."""
+    """`leases` is None if no other node shares the last tier: this node then makes everything."""
 
     def __init__(self, chain: TierChain, leases: Leases | None = None) -> None:
         self._chain = chain
@@ -33,18 +33,18 @@ class Leased:
         deadline: float,
         into_memory: bool = True,
     ) -> Made:
-        """Made under a lease and stored, or found where another node has stored it meanwhile.
+        """Makes the variant under a lease and stores it, or looks it up if another node has stored it meanwhile.
 
-        The lease is released if nothing is made or no tier takes it; else it is kept until the last tier is written.
-        Raises what `make` raises.
+        The lease is released if `make` fails or no tier stores the result, otherwise completed: it then lasts until the
+        last tier is written. Raises the errors of `make`.
         """
         if self._leases is None:
-            return self._stored(key, await make(), into_memory=into_memory)
+            return self._store(key, await make(), into_memory=into_memory)
         is_ours = await self._leases.acquire(key, deadline=deadline)
-        if not is_ours and (found := await self._chain.lookup(key, kind)):
-            return Made(*found)
+        if not is_ours and (hit := await self._chain.lookup(key, kind)):
+            return Made(*hit)
         try:
-            made = self._stored(key, await make(), into_memory=into_memory)
+            made = self._store(key, await make(), into_memory=into_memory)
         except BaseException:
             await self._leases.release(key)
             raise
@@ -54,5 +54,5 @@ class Leased:
             await self._leases.release(key)
         return made
 
-    def _stored(self, key: str, variant: Variant, *, into_memory: bool) -> Made:
+    def _store(self, key: str, variant: Variant, *, into_memory: bool) -> Made:
         return Made(variant, "", self._chain.store(key, variant, into_memory=into_memory))

@@ -1,4 +1,4 @@
-"""Open originals: fetched once for all requests that need one at the same time, and closed by the last."""
+"""Open originals: concurrent requests share one fetch and one open original; the last request closes it."""
 
 import asyncio
 from collections import Counter
@@ -13,24 +13,24 @@ from proxy.ports.clock import Clock
 from proxy.ports.operations import EntryIndex
 from proxy.ports.originals import Original, OriginalStore, Source
 from proxy.ports.telemetry import Metrics
-from proxy.service.request.remembered import TtlCache
 from proxy.service.request.singleflight import Flight, Flights
+from proxy.service.request.ttl_cache import TtlCache
 
 MAX_NEGATIVE_BYTES = 3 * 2**20
 
 
 class OriginalChanged(Exception):
-    """The source has another original than the one that was identified; identify it again. `is_known` says that the
-    current identity is remembered."""
+    """The source no longer has the identified original; identify it again. If `is_identified`, the new identity is
+    recorded already."""
 
-    def __init__(self, *, is_known: bool = False) -> None:
+    def __init__(self, *, is_identified: bool = False) -> None:
         super().__init__()
-        self.is_known = is_known
+        self.is_identified = is_identified
 
 
 class OpenOriginals:
-    """Opens originals from the store of originals on disk, or from their source. `on_fetched` is called with the identity
-    that was asked for and with the original that the source has sent, which may be another."""
+    """Opens originals from the original store on disk or from their source. `on_fetched` is called with the requested
+    identity and the fetched original, whose identity may differ."""
 
     def __init__(
         self,
@@ -51,18 +51,18 @@ class OpenOriginals:
         self._index = index
         self.on_fetched: Callable[[Identity, Original], None] = lambda *_: None
         self._negative: TtlCache[tuple[OriginalRef, str], tuple[str, float]] = TtlCache(
-            MAX_NEGATIVE_BYTES, clock, lambda of, absent: (of[0].key, of[1], absent[0])
+            MAX_NEGATIVE_BYTES, clock, lambda key, entry: (key[0].key, key[1], entry[0])
         )
         self._open: dict[Identity, Original] = {}
         self._users: Counter[Identity] = Counter()
 
     @asynccontextmanager
     async def open(self, identity: Identity, *, deadline: float) -> AsyncIterator[Original]:
-        """The original of `identity`. Raises OriginalChanged if the source has another by now, OriginalNotFound, and what
-        the source raises."""
+        """The original of `identity`. Raises OriginalChanged if the source has a new version, OriginalNotFound, and the
+        errors of the source."""
         self._users[identity] += 1
         try:
-            # The last user closes it: an original that a flight has opened may be closed by the time a waiter wakes.
+            # A loop, because the last user may close the original before a waiter of the flight resumes.
             while (original := self._open.get(identity)) is None:
                 await self._flights.run(
                     ("fetch", identity),
@@ -78,11 +78,11 @@ class OpenOriginals:
                     returned.close()
 
     def drop_negative(self, ref: OriginalRef) -> None:
-        """Forgets that the original was missing when it was fetched."""
-        self._negative.forget((ref, self._generations.original_generation(ref)))
+        """Drops the negative entry of a fetch."""
+        self._negative.remove((ref, self._generations.original_generation(ref)))
 
     async def _fetch(self, identity: Identity, flight: Flight, deadline: float) -> Original:
-        flight.keep_running()  # An open file must reach a user that closes it.
+        flight.keep_running()  # A cancelled fetch could leave its file open.
         original = await self._store.lookup(identity) if self._store is not None else None
         if original is None:
             original = await self._from_source(identity, deadline)
@@ -96,7 +96,7 @@ class OpenOriginals:
                 self._index.note(identity.ref, entry)
         if original.identity != identity:
             original.close()
-            raise OriginalChanged(is_known=True)
+            raise OriginalChanged(is_identified=True)
         if not self._users[identity]:
             original.close()
         else:
@@ -105,7 +105,7 @@ class OpenOriginals:
 
     async def _from_source(self, identity: Identity, deadline: float) -> Original:
         ref, generation = identity.ref, identity.generation
-        # A negative entry stands beside the identity: variants of an original that has vanished are still served.
+        # Negative entries are separate from identities: variants of a deleted original are still served.
         detail, until_s = self._negative.get((ref, generation)) or ("", 0.0)
         if (lasts_s := until_s - self._clock()) > 0:
             raise OriginalNotFound(detail, lasts_s=lasts_s)
@@ -120,7 +120,7 @@ class OpenOriginals:
             if isinstance(failure, OriginalNotFound):
                 failure.lasts_s = self._sources[ref.source].negative_ttl_s
                 until_s = self._clock() + failure.lasts_s
-                self._negative.keep((ref, generation), (failure.detail, until_s), until_s)
+                self._negative.store((ref, generation), (failure.detail, until_s), until_s)
             raise
         self._metrics.fetched(ref.source, "ok")
         self.on_fetched(identity, original)

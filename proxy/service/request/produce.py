@@ -1,6 +1,6 @@
 """The miss path: identify the original, resolve, look up, collapse, render, store.
 
-One for the node, whichever process it lives in; `deliver` stands before it in every process that answers.
+One instance per node, in one of its processes; `deliver` calls it from every process that answers requests.
 """
 
 from contextlib import AbstractAsyncContextManager
@@ -32,19 +32,19 @@ from proxy.service.request.open_originals import OriginalChanged
 from proxy.service.request.originals import Originals
 from proxy.service.request.singleflight import Flight, FlightResult, Flights
 from proxy.service.request.tier_chain import TierChain
-from proxy.service.request.versions import NOT_CHECKED, VersionChecks
+from proxy.service.request.version_checks import NOT_CHECKED, VersionChecks
 
 _MEMO_ENTRIES = 20_000
 
 
 class Resolved(NamedTuple):
-    """A Wanted against one identity of its original."""
+    """A VariantRequest, resolved for one identity of its original."""
 
     identity: Identity
     plan: Plan
     key: str
     plan_purge_count: int
-    """How many purges of plans there had been."""
+    """`Generations.plan_purge_count` at the time."""
 
 
 class _Produced(NamedTuple):
@@ -55,8 +55,8 @@ class _Produced(NamedTuple):
 
 
 class Produce:
-    """Satisfies Producer. `auto` is the order of preference for f_auto; `redirects`, if any, is the tier that clients
-    may be sent to."""
+    """Satisfies Producer. `auto` is the order of preference for f_auto; clients may be redirected to the tier
+    `redirects`, if any."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Produce:
         chain: TierChain,
         flights: Flights,
         renderer: Renderer,
-        recipe: RenderDefaults,
+        defaults: RenderDefaults,
         auto: tuple[Format, ...],
         clock: Clock,
         metrics: Metrics,
@@ -82,7 +82,7 @@ class Produce:
         self._leased = leased or Leased(chain)
         self._flights = flights
         self._renderer = renderer
-        self._recipe = recipe
+        self._defaults = defaults
         self._auto = auto
         self._clock = clock
         self._metrics = metrics
@@ -111,7 +111,8 @@ class Produce:
         return await self._originals.retry_if_changed(request.ref, attempt)
 
     async def prepare(self, request: VariantRequest, *, deadline: float) -> bool:
-        """Has the variant in the last tier, in the background; False where it was there."""
+        """Renders the variant at background priority and waits until the last tier has it. Returns whether this call has
+        rendered it. Raises Internal if no tier stores it, and the errors of rendering."""
 
         async def attempt() -> bool:
             resolved = await self._resolve(request, deadline)
@@ -123,13 +124,13 @@ class Produce:
             if not await receipt.durable():
                 if self._is_purged(resolved):
                     raise OriginalChanged
-                raise Internal("the variant was made, but no tier could store it: is there room?")
+                raise Internal("the variant was rendered, but no tier could store it: check the disk space")
             return not made.tier and not collapsed
 
         return await self._originals.retry_if_changed(request.ref, attempt)
 
     def _is_purged(self, resolved: Resolved) -> bool:
-        """Whether there was a purge since that may be of it."""
+        """Whether a purge since then may cover the variant."""
         generations, identity = self._generations, resolved.identity
         return (
             generations.original_generation(identity.ref) != identity.generation
@@ -140,19 +141,19 @@ class Produce:
         return self._originals.open_current(ref, deadline=deadline)
 
     async def resolve(self, request: VariantRequest, *, deadline: float) -> Resolved:
-        """Identity, Plan and key, without looking for the variant."""
+        """Identity, Plan and key; does not look up the variant."""
         return await self._originals.retry_if_changed(request.ref, lambda: self._resolve(request, deadline))
 
     def plan(self, request: VariantRequest, facts: Facts | None) -> Plan:
-        """The Plan; `facts` may be None only where the transform needs none."""
+        """The Plan; `facts` may be None only if the transform needs none."""
         transform = request.transform
-        recipe = replace(self._recipe, max_side_px=request.max_side_px)
-        return resolve(transform, choose(transform, request.accepted, self._auto, facts), recipe)
+        defaults = replace(self._defaults, max_side_px=request.max_side_px)
+        return resolve(transform, choose(transform, request.accepted, self._auto, facts), defaults)
 
     async def _deliver(self, resolved: Resolved, deadline: float, redirect_until_s: float) -> Delivered:
         key, kind = resolved.key, resolved.plan.output.format
-        if (found := self._chain.peek(key)) is not None:
-            return self._delivered(resolved, Outcome.HIT, Made(*found))
+        if (hit := self._chain.peek(key)) is not None:
+            return self._delivered(resolved, Outcome.HIT, Made(*hit))
         if (
             redirect_until_s
             and self._redirects
@@ -195,24 +196,20 @@ class Produce:
         return Delivered(delivery, made.variant)
 
     async def _resolve(self, request: VariantRequest, deadline: float) -> Resolved:
-        """Remembered until the original's identity changes."""
+        """Cached until the original's identity changes or plans are purged."""
         identity = await self._originals.identify(request.ref, deadline=deadline)
-        remembered = self._resolved.get(request.by_value)
-        of_plans = self._generations.plan_purge_count
-        if (
-            remembered is not None
-            and remembered.identity == identity
-            and remembered.plan_purge_count == of_plans
-        ):
-            return remembered
+        cached = self._resolved.get(request.by_value)
+        purge_count = self._generations.plan_purge_count
+        if cached is not None and cached.identity == identity and cached.plan_purge_count == purge_count:
+            return cached
         needs_facts = request.transform.needs_facts
         plan = self.plan(request, await self._facts.of(identity, deadline=deadline) if needs_facts else None)
         key = variant_key(identity, plan, self._generations.plan_generation(request.ref, plan))
-        return self._resolved.keep(request.by_value, Resolved(identity, plan, key, of_plans))
+        return self._resolved.store(request.by_value, Resolved(identity, plan, key, purge_count))
 
     async def _make(self, resolved: Resolved, flight: Flight, deadline: float) -> _Produced:
-        """Looks up again inside the flight, because a flight before may have stored the variant between our lookup and
-        this one. Pre-generation has just asked the last tier, so memory and the write queues are enough."""
+        """Looks up again inside the flight, because an earlier flight may have stored the variant since the first lookup.
+        Pre-generation has just checked the last tier, so memory and the write queues suffice."""
         timings = NO_TIMINGS
 
         async def render() -> Variant:
@@ -225,18 +222,18 @@ class Produce:
 
         key, kind = resolved.key, resolved.plan.output.format
         is_background = flight.priority is Priority.BACKGROUND
-        found = self._chain.peek(key) if is_background else await self._chain.lookup(key, kind)
-        if found is not None:
-            made = Made(*found)
+        hit = self._chain.peek(key) if is_background else await self._chain.lookup(key, kind)
+        if hit is not None:
+            made = Made(*hit)
         else:
             made = await self._leased.make(
                 key, kind, render, deadline=deadline, into_memory=not is_background
             )
-        await self._note(resolved)
+        await self._index_entry(resolved)
         return _Produced(made, timings)
 
-    async def _note(self, resolved: Resolved) -> None:
-        """So that a purge finds it; one that came meanwhile did not."""
+    async def _index_entry(self, resolved: Resolved) -> None:
+        """Adds the variant to the index, so that a purge deletes it. Removes it if a purge came meanwhile."""
         ref, plan = resolved.identity.ref, resolved.plan
         if self._generations.original_generation(ref) != resolved.identity.generation:
             await self._chain.remove(resolved.key, plan.output.format)

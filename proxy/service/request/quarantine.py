@@ -1,8 +1,8 @@
-"""A Renderer around a Renderer that spares the workers: originals known to be broken, or no pictures, are refused unread,
-and one whose worker died gets one more worker, then none for a while.
+"""A Renderer that protects the workers of another one: it refuses damaged originals and files that are no pictures
+without reading them. An original whose worker died gets a second worker; if that dies too, it is refused for a while.
 
-Only what is said of the original is remembered; overload and timeouts are the node's own and pass through. What is too
-large may not be so for another plan: it is tried each time, but when it began is remembered too.
+Only errors of the original are recorded; overload and timeouts of the node pass through. OriginalTooLarge depends on the
+plan: it is recorded, but the original is tried each time.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,8 +21,8 @@ from proxy.ports.originals import Original
 from proxy.ports.rendering import OnPromote, Priority, Renderer
 
 UNDECODABLE_S = 300.0
-KILLER_S = 600.0
-_REMEMBERED = 10_000
+WORKER_DIED_S = 600.0
+_MAX_ENTRIES = 10_000
 
 T = TypeVar("T")
 
@@ -34,28 +34,28 @@ class _Rejection(NamedTuple):
 
 
 class Quarantine:
-    """Satisfies Renderer and Refusals. Remembers by identity, so that a replaced file starts anew."""
+    """Satisfies Renderer and Refusals. Rejections are per identity, so that a replaced file has none."""
 
     def __init__(self, renderer: Renderer, clock: Clock) -> None:
         self._renderer = renderer
         self._clock = clock
-        self._refused: LRUCache[str, _Rejection] = LRUCache(_REMEMBERED)
+        self._rejections: LRUCache[str, _Rejection] = LRUCache(_MAX_ENTRIES)
 
     def refuse(self, identity: Identity, failure: CalotypeError, seconds: float = UNDECODABLE_S) -> None:
-        """Does not lengthen the time of what is refused already."""
+        """Refuses the original for `seconds`; an active rejection is not extended."""
         name = original_key(identity)
-        if not self._is_refused(self._refused.get(name)):
-            self._refused[name] = _Rejection(type(failure), failure.detail, self._clock() + seconds)
+        if not self._is_active(self._rejections.get(name)):
+            self._rejections[name] = _Rejection(type(failure), failure.detail, self._clock() + seconds)
 
-    def has_ended(self, identity: Identity) -> bool:
-        refused = self._refused.get(original_key(identity))
-        return refused is not None and not self._is_refused(refused)
+    def has_expired(self, identity: Identity) -> bool:
+        rejection = self._rejections.get(original_key(identity))
+        return rejection is not None and not self._is_active(rejection)
 
     def forget(self, identity: Identity) -> None:
-        self._refused.pop(original_key(identity), None)
+        self._rejections.pop(original_key(identity), None)
 
-    def _is_refused(self, refused: _Rejection | None) -> bool:
-        return refused is not None and self._clock() < refused.until_s
+    def _is_active(self, rejection: _Rejection | None) -> bool:
+        return rejection is not None and self._clock() < rejection.until_s
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
         return await self._attempt(
@@ -80,7 +80,7 @@ class Quarantine:
         )
 
     async def _attempt(self, identity: Identity, job: Callable[[], Awaitable[T]]) -> T:
-        # One after the other: two that die side by side may have died of something else.
+        # One after the other: two workers that die at the same time may have another cause.
         for last in (False, True):
             self._check(identity)
             try:
@@ -90,7 +90,7 @@ class Quarantine:
                 raise
             except WorkerDied:
                 if last:
-                    self.refuse(identity, Undecodable("this original killed two workers"), KILLER_S)
+                    self.refuse(identity, Undecodable("this original killed two workers"), WORKER_DIED_S)
                     raise
             else:
                 self.forget(identity)
@@ -98,6 +98,6 @@ class Quarantine:
         raise AssertionError
 
     def _check(self, identity: Identity) -> None:
-        refused = self._refused.get(original_key(identity))
-        if refused is not None and self._is_refused(refused) and refused.kind is not OriginalTooLarge:
-            raise refused.kind(refused.detail)
+        rejection = self._rejections.get(original_key(identity))
+        if rejection is not None and self._is_active(rejection) and rejection.kind is not OriginalTooLarge:
+            raise rejection.kind(rejection.detail)

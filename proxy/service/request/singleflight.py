@@ -1,15 +1,14 @@
-"""One flight per key: the first to ask starts it, everybody waits for it, nobody's connection owns it.
+"""One flight per key: the leader starts it, and all equal requests wait for it. The flight is a task of its own, so that
+a disconnect of the leader does not end it.
 
-Why a waiter wakes, and what it gets:
-
-| flight                         | waiter                                        |
-| ------------------------------ | --------------------------------------------- |
-| succeeded                      | the result, and whether it was the leader     |
-| failed                         | the same error; nothing is remembered         |
-| was cancelled (node stops)     | Draining                                      |
-| not done at the waiter's deadline | RenderTimeout; the flight goes on |
-| last waiter left, flight not kept running | cancelled             |
-| last waiter left, flight kept running | it goes on and its result is stored                 |
+| flight                                 | outcome                                                     |
+| -------------------------------------- | ----------------------------------------------------------- |
+| succeeds                               | waiters get the result, and whether they joined the flight  |
+| fails                                  | waiters get the same error; the error is not cached         |
+| is cancelled (the node stops)          | waiters get Draining                                        |
+| is not done at the waiter's deadline   | the waiter gets RenderTimeout; the flight continues         |
+| last waiter leaves, flight attached    | the flight is cancelled                                     |
+| last waiter leaves, flight detached    | the flight continues and its result is stored               |
 """
 
 import asyncio
@@ -25,37 +24,37 @@ from proxy.ports.rendering import Priority
 T = TypeVar("T")
 
 GRACE_S = 0.1
-"""A waiter waits this much longer than its deadline: work that keeps the same one then tells the better reason."""
+"""A waiter waits this much longer than its deadline: work with the same deadline then raises its more precise error."""
 
 
 class FlightResult(NamedTuple, Generic[T]):
-    """The result of a flight; `collapsed` is true for all but the one who started it."""
+    """The result of a flight; `collapsed` is true for all but the leader."""
 
     result: T
     collapsed: bool
 
 
 class Flight:
-    """Handed to the work, which calls `keep_running` once it is worth finishing though no request waits."""
+    """Passed to the work, which calls `keep_running` once it should finish without waiters."""
 
-    __slots__ = ("_on_promote", "began_s", "is_kept_running", "priority", "task", "waiters")
+    __slots__ = ("_on_promote", "began_s", "is_detached", "priority", "task", "waiters")
 
     def __init__(self, priority: Priority, began_s: float) -> None:
         self.began_s = began_s
-        self.is_kept_running = False
+        self.is_detached = False
         self.waiters = 0
         self.priority = priority
         self.task: asyncio.Task[object] | None = None
         self._on_promote: list[Callable[[], None]] = []
 
     def keep_running(self) -> None:
-        self.is_kept_running = True
+        self.is_detached = True
 
     def on_promote(self, call: Callable[[], None]) -> None:
         self._on_promote.append(call)
 
     def promote(self) -> None:
-        """A client waits for it now."""
+        """Raises a background flight to interactive priority, because a client waits for it."""
         if self.priority is Priority.BACKGROUND:
             self.priority = Priority.INTERACTIVE
             for call in self._on_promote:
@@ -82,14 +81,15 @@ class Flights:
         priority: Priority = Priority.INTERACTIVE,
         join_within_s: float | None = None,
     ) -> FlightResult[T]:
-        """The result of `work`, begun here unless a flight for `key` is up; waits until `deadline` at most.
+        """The result of `work`, or of the flight for `key` if there is one. Raises RenderTimeout at `deadline`, Draining, and
+        the errors of `work`.
 
-        A flight stays in the background as long as all its waiters are. With `join_within_s` a flight that
-        began longer ago is not joined: what it found out may be old by now.
+        A flight has background priority as long as all its waiters have. A flight that began more than `join_within_s`
+        ago is not joined: its result may be outdated.
         """
         flight = self._flights.get(key)
         now_s = self._clock()
-        # A flight that has landed in this very turn of the loop is not joined: its result may be used up already.
+        # A flight that is done, but not yet removed, is not joined: its result may be closed already.
         collapsed = (
             flight is not None
             and flight.task is not None
@@ -109,20 +109,20 @@ class Flights:
         except TimeoutError:
             raise RenderTimeout("the picture was not ready in time") from None
         except asyncio.CancelledError:
-            # Either this waiter was cancelled, or the flight was, under a waiter that is alive.
+            # Either this waiter was cancelled, or the flight.
             me = asyncio.current_task()
             if me is None or me.cancelling() or not task.cancelled():
                 raise
             raise Draining("the node is stopping", retry_after_s=1) from None
         finally:
             flight.waiters -= 1
-            if not flight.waiters and not flight.is_kept_running and not task.done():
+            if not flight.waiters and not flight.is_detached and not task.done():
                 self._remove(key, flight)
                 task.cancel()
         return FlightResult(cast("T", result), collapsed)
 
     def start_detached(self, key: Hashable, work: Callable[[Flight], Awaitable[object]]) -> None:
-        """Has `work` be done, unless a flight for `key` is up, for whoever comes later: nobody waits for it now."""
+        """Starts `work` as a flight without waiters, unless there is a flight for `key`."""
         if key not in self._flights:
             self._start(key, work, Priority.INTERACTIVE).keep_running()
 
@@ -140,12 +140,12 @@ class Flights:
     def _finish(self, key: Hashable, flight: Flight, task: asyncio.Task[object]) -> None:
         self._remove(key, flight)
         if not task.cancelled():
-            task.exception()  # Read, so that a failure nobody waits for is not reported as lost.
+            task.exception()  # Retrieved, so that asyncio does not report an error without a waiter.
 
     def _remove(self, key: Hashable, flight: Flight) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
 
     async def close(self) -> None:
-        """Cancels what is up and waits until it is down."""
+        """Cancels all flights and waits until they have ended."""
         await self._tasks.close()

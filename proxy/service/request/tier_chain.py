@@ -1,6 +1,6 @@
-"""The tiers in order: lookups ask the fastest first and promote what they find; slow tiers are written behind the answer.
+"""The tiers in order: a lookup begins with the fastest and promotes hits; slow tiers are written in the background.
 
-Only the chain knows the order; a tier never calls another. It owns the writers behind the slow tiers.
+Only the chain knows the order; a tier never calls another one. The chain owns the write queues of the slow tiers.
 """
 
 import asyncio
@@ -14,30 +14,31 @@ from proxy.local.tasks import Tasks
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import InstantTier, Tier
 
-MAX_WAITING = 1024
-MAX_WAITING_BYTES = 64 * 2**20
+MAX_QUEUED = 1024
+MAX_QUEUED_BYTES = 64 * 2**20
 
 
 class Lookup(NamedTuple):
-    """A variant and the tier that it was found in."""
+    """A hit: a variant and its tier."""
 
     variant: Variant
     tier: str
 
 
 class Receipt(NamedTuple):
-    """Of storing a variant. `stored` says whether a tier took it; `written` whether the last tier has it in the end."""
+    """The result of storing a variant: `stored` is whether a tier has accepted it, `written` whether the last tier has
+    written it."""
 
     stored: bool
     written: asyncio.Future[bool]
 
     @property
     def is_pending(self) -> bool:
-        """Whether the last tier is still to be written."""
+        """Whether the write to the last tier is not done."""
         return not self.written.done()
 
     async def durable(self) -> bool:
-        """Whether the last tier has it, once it was written or could not be."""
+        """Waits for the write to the last tier; returns whether it succeeded."""
         return await asyncio.shield(self.written)
 
 
@@ -46,8 +47,8 @@ class _Queued(NamedTuple):
     written: asyncio.Future[bool]
 
 
-class _WriteBehind:
-    """A bounded queue in front of a slow tier, and as many writers as the tier takes. A lookup finds what is queued."""
+class _QueuedTier:
+    """A slow tier with a bounded write queue and `tier.writers` writers. Lookups include queued variants."""
 
     def __init__(self, tier: Tier, metrics: Metrics) -> None:
         self.tier = tier
@@ -57,10 +58,10 @@ class _WriteBehind:
         self._keys: asyncio.Queue[str | None] = asyncio.Queue()
         self._is_closing = False
         tasks = Tasks()
-        self._writers = [tasks.start(self._write(), f"write behind {tier.name}") for _ in range(tier.writers)]
+        self._writers = [tasks.start(self._write(), f"writer of {tier.name}") for _ in range(tier.writers)]
 
     def peek(self, key: str) -> Variant | None:
-        """What is queued."""
+        """The queued variant."""
         queued = self._queued.get(key)
         return None if queued is None else queued.variant
 
@@ -76,11 +77,11 @@ class _WriteBehind:
         return removed if removed is None else removed or was_queued
 
     def store(self, key: str, variant: Variant) -> asyncio.Future[bool] | None:
-        """Queues the variant; returns the future that says whether it was written. None, counted, if the queue is full."""
+        """Queues the variant; the future is whether it was written. If the queue is full, counts that and returns None."""
         queued = self._queued.get(key)
         more_bytes = len(variant.body) - (len(queued.variant.body) if queued else 0)
-        is_full = queued is None and (self._is_closing or len(self._queued) >= MAX_WAITING)
-        if is_full or self._queued_bytes + more_bytes > MAX_WAITING_BYTES:
+        is_full = queued is None and (self._is_closing or len(self._queued) >= MAX_QUEUED)
+        if is_full or self._queued_bytes + more_bytes > MAX_QUEUED_BYTES:
             self._metrics.tier_failed(self.tier.name, "dropped")
             return None
         written = queued.written if queued else asyncio.get_running_loop().create_future()
@@ -98,13 +99,13 @@ class _WriteBehind:
                 try:
                     is_written = await self.tier.store(key, variant)
                     if key not in self._queued:
-                        await self.tier.remove(key, variant.kind)  # It was removed while it was written.
+                        await self.tier.remove(key, variant.kind)  # `remove` was called during the write.
                 except Exception:
-                    # Against the tier's contract, but a writer that ends would take the queue with it.
+                    # Violates the tier's contract; but if the writer ended, the queue would never be written.
                     is_written = False
                     self._metrics.tier_failed(self.tier.name, "internal")
             self._dequeue(key, is_written=is_written)
-            del variant, stored  # A writer that waits for the next key holds no variant.
+            del variant, stored  # Frees the memory while the writer waits for the next key.
 
     def _dequeue(self, key: str, *, is_written: bool) -> bool:
         queued = self._queued.pop(key, None)
@@ -115,7 +116,7 @@ class _WriteBehind:
         return True
 
     async def close(self, deadline: float) -> None:
-        """Writes what is queued until `deadline`; the rest is dropped and counted."""
+        """Writes the queue until `deadline`; drops and counts the rest."""
         self._is_closing = True
         for _ in self._writers:
             self._keys.put_nowait(None)
@@ -134,7 +135,7 @@ class TierChain:
 
     def __init__(self, fast: InstantTier, slow: Sequence[Tier], metrics: Metrics) -> None:
         self._fast = fast
-        self._slow = [_WriteBehind(tier, metrics) for tier in slow]
+        self._slow = [_QueuedTier(tier, metrics) for tier in slow]
 
     @property
     def fast(self) -> str:
@@ -142,7 +143,7 @@ class TierChain:
         return self._fast.name
 
     def peek(self, key: str) -> Lookup | None:
-        """From the fast tier, or from what is queued for a slow one: at once."""
+        """A hit in the fast tier or in a write queue, without waiting."""
         if (variant := self._fast.lookup(key)) is not None:
             return Lookup(variant, self._fast.name)
         for slow in self._slow:
@@ -151,7 +152,7 @@ class TierChain:
         return None
 
     async def lookup(self, key: str, kind: Format | None) -> Lookup | None:
-        """From the first tier that has it; a find is promoted to every faster tier."""
+        """A hit in the first tier that has the variant; promotes it to all faster tiers."""
         if (variant := self._fast.lookup(key)) is not None:
             return Lookup(variant, self._fast.name)
         for depth, slow in enumerate(self._slow):
@@ -164,12 +165,12 @@ class TierChain:
         return None
 
     async def contains(self, key: str, kind: Format | None) -> bool:
-        """Whether the last tier has it, or it is queued for that."""
+        """Whether the last tier or its write queue has the variant."""
         return await self._slow[-1].contains(key, kind) if self._slow else self._fast.lookup(key) is not None
 
     def store(self, key: str, variant: Variant, *, into_memory: bool = True) -> Receipt:
-        """Into the fast tier now, into the slow ones behind the answer. Without `into_memory` the fast tier is left out,
-        if there is a slow one."""
+        """Stores the variant in the fast tier now and in the slow ones in the background. Without `into_memory` only in
+        the slow ones, if there are any."""
         stored = (into_memory or not self._slow) and self._fast.store(key, variant)
         written = [slow.store(key, variant) for slow in self._slow]
         stored = stored or any(future is not None for future in written)
@@ -180,8 +181,8 @@ class TierChain:
         return Receipt(stored, last)
 
     async def remove(self, key: str, kind: Format | None) -> tuple[list[str], bool]:
-        """From every tier, also where it is being written; returns the names of those that had it, and whether none may
-        have it still."""
+        """Removes the variant from all tiers, also during a write; returns the names of the tiers that had it, and
+        whether none has it any more."""
         names, is_gone = [self._fast.name] if self._fast.remove(key) else [], True
         for slow in self._slow:
             removed = await slow.remove(key, kind)
@@ -191,5 +192,5 @@ class TierChain:
         return names, is_gone
 
     async def close(self, deadline: float) -> None:
-        """Drains the writers until `deadline`, then closes the tiers."""
+        """Writes the queues until `deadline`, then closes the tiers."""
         await asyncio.gather(*(slow.close(deadline) for slow in self._slow))

@@ -133,7 +133,7 @@ def test_the_order_in_which_they_are_heard_of_does_not_matter(purges: list[Purge
 @given(PURGES)
 def test_what_was_heard_of_once_is_no_news(purges: list[Purge]) -> None:
     made = table(*purges)
-    assert not any(made.is_news(purge) for purge in purges)
+    assert not any(made.is_newer(purge) for purge in purges)
     for purge in purges:
         covering = made.original_generation(OriginalRef(purge.scope.source, purge.scope.text))
         assert purge.scope.kind in (ScopeKind.PLAN, ScopeKind.VARIANT) or covering >= purge.token
@@ -152,7 +152,7 @@ def test_a_purge_covers_both_normal_forms(reach: ScopeKind, purged: str, asked: 
         ScopeKind.PLAN: canonical(plan()),
         ScopeKind.VARIANT: f"{purged}/a.jpg\n{canonical(plan())}",
     }
-    for scope in PurgeScope("photos", reach, texts[reach]).spelled():
+    for scope in PurgeScope("photos", reach, texts[reach]).normal_forms():
         generations.apply(Purge(scope, "1"))
     assert max(generations.original_generation(ref), generations.plan_generation(ref, plan())) == "1"
 

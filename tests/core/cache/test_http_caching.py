@@ -11,9 +11,9 @@ from proxy.core.cache.http_caching import (
     cache_control,
     etag,
     http_date,
-    is_refused,
     is_unmodified,
     matches,
+    precondition_fails,
 )
 
 TAG = etag("0123456789abcdef" * 4)
@@ -159,12 +159,12 @@ def test_dates(said: str, seconds: int | None) -> None:
 
 def test_if_unmodified_since() -> None:
     since = "Sun, 06 Nov 1994 08:49:37 GMT"
-    assert is_refused(None, since, TAG, 784111778)
-    assert not is_refused(None, since, TAG, 784111777.9)
-    assert not is_refused(None, since, TAG, None), "it is not known"
-    assert not is_refused(None, "yesterday", TAG, 784111778)
-    assert not is_refused(TAG, since, TAG, 784111778), "If-Match comes first"
-    assert is_refused(f"W/{TAG}", None, TAG, None)
+    assert precondition_fails(None, since, TAG, 784111778)
+    assert not precondition_fails(None, since, TAG, 784111777.9)
+    assert not precondition_fails(None, since, TAG, None), "it is not known"
+    assert not precondition_fails(None, "yesterday", TAG, 784111778)
+    assert not precondition_fails(TAG, since, TAG, 784111778), "If-Match comes first"
+    assert precondition_fails(f"W/{TAG}", None, TAG, None)
 
 
 def test_if_modified_since() -> None:
@@ -181,4 +181,4 @@ def test_if_modified_since() -> None:
     [(TAG, False), (f'"x", {TAG}', False), ("*", False), (" * ", False), ('"x"', True), (f"W/{TAG}", True), ("", True)],
 )  # fmt: skip
 def test_if_match(if_match: str, refused: bool) -> None:
-    assert is_refused(if_match, None, TAG, None) is refused
+    assert precondition_fails(if_match, None, TAG, None) is refused

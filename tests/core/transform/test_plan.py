@@ -132,7 +132,9 @@ def test_alpha_is_laid_on_a_colour_only_where_it_cannot_stay() -> None:
     pad = plan("w_4,h_3,c_pad,b_transparent", Format.PNG).steps[0]
     assert isinstance(pad, Pad)
     assert pad.background.alpha == 0
-    assert plan("w_4,h_3,c_pad,b_transparent").steps[0] == Pad(box=Size(4, 3), place=CENTER, background=WHITE)
+    assert plan("w_4,h_3,c_pad,b_transparent").steps[0] == Pad(
+        box=Size(4, 3), position=CENTER, background=WHITE
+    )
 
 
 @pytest.mark.parametrize(

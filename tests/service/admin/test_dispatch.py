@@ -144,9 +144,9 @@ async def test_no_more_variants_are_under_way_than_there_are_seats(
     transforms = tuple(f"w_{width},f_webp" for width in range(1, 40))
     told = await composition.dispatch.execute(Warm(mount="", keys=("a", "b"), transforms=transforms))
     assert isinstance(told, dict)
-    await eventually(lambda: composition.renderer.renders == pregeneration._A_WORKER * 2)
+    await eventually(lambda: composition.renderer.renders == pregeneration._VARIANTS_PER_WORKER * 2)
     await settle()
-    assert composition.renderer.renders == pregeneration._A_WORKER * 2
+    assert composition.renderer.renders == pregeneration._VARIANTS_PER_WORKER * 2
     composition.renderer.gate.set()
     assert counts(await ended(composition, told["id"])) == (78, 78, 0, 0)
 
@@ -208,7 +208,7 @@ async def test_what_is_wrong_is_refused_at_once(
 async def test_a_busy_node_is_waited_for(composition: Composition, monkeypatch: pytest.MonkeyPatch) -> None:
     composition.renderer.failures = [Overloaded("busy")] * 3
     assert counts(await warmed(composition, keys=("a",), transforms=("w_1,f_webp",))) == (1, 1, 0, 0)
-    monkeypatch.setattr(pregeneration, "TRIES", 2)
+    monkeypatch.setattr(pregeneration, "MAX_ATTEMPTS", 2)
     composition.renderer.failures = [Overloaded("busy")] * 3 + [RuntimeError("odd")]
     progress = await warmed(composition, keys=("b", "deep/c"), transforms=("w_1,f_webp",))
     assert sorted(failure.slug for failure in progress.failures) == ["internal", "overloaded"]
@@ -222,7 +222,7 @@ async def test_a_job_goes_on_after_a_restart(composition: Composition) -> None:
     await composition.pregeneration.close()
     composition.renderer.gate.set()
     await settle()
-    assert (await composition.dispatch._state(told["id"])).state == "running"
+    assert (await composition.dispatch._progress(told["id"])).state == "running"
     composition.with_jobs(composition.pregeneration._jobs)
 
     async def at_once() -> None: ...
@@ -237,7 +237,7 @@ async def test_a_stop_fails_nothing(composition: Composition) -> None:
     told = await composition.dispatch.execute(Warm(mount="", keys=("a",), transforms=("w_1,f_webp",)))
     assert isinstance(told, dict)
     await settle()
-    assert (await composition.dispatch._state(told["id"])).failed == 0
+    assert (await composition.dispatch._progress(told["id"])).failed == 0
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ async def test_a_purge_of_a_url_has_its_original_looked_at(composition: Composit
     await composition.dispatch.execute(PurgeCommand(mount="", url=url))
     for wanted, before in old.items():
         assert await composition.get(wanted) != before
-    assert await composition.originals.known_tag(ref) == "t2"
+    assert await composition.originals.stored_tag(ref) == "t2"
     generation = composition.generations.original_generation(ref)
     await composition.dispatch.execute(PurgeCommand(mount="", url="/w_100,f_webp/a"))
     renders = composition.renderer.renders
@@ -340,7 +340,7 @@ async def test_a_url_belongs_to_the_mount_it_is_asked_at(composition: Compositio
     composition.rules = rules(other)
     await composition.dispatch.execute(PurgeCommand(mount="", url="/o/w_1/a"))
     await composition.dispatch.execute(PurgeCommand(mount="other", url="/o/w_1/a"))
-    with pytest.raises(BadRequest, match="not of this mount"):
+    with pytest.raises(BadRequest, match="does not belong to this mount"):
         await composition.dispatch.execute(PurgeCommand(mount="other", url="/w_1/a"))
 
 

@@ -122,7 +122,7 @@ class Room:
 
 @pytest.fixture
 async def room(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Room]:
-    monkeypatch.setattr(module, "PAUSE_S", 0.0)
+    monkeypatch.setattr(module, "RETRY_PAUSE_S", 0.0)
     made = Room()
     yield made
     await made.pregeneration.close()
@@ -301,19 +301,19 @@ async def test_a_job_that_cannot_be_done_is_not_taken_on(
 async def test_some_originals_of_each_mount_in_turn(room: Room) -> None:
     """Of each the first page that has any; a source that cannot be listed shows nothing."""
     room.rules = rules(mount("films", "films"), mount("again"))
-    assert await room.pregeneration.some_originals(5) == []
+    assert await room.pregeneration.sample_originals(5) == []
     for key in ("a", "b", "c"):
         room.shelves["photos"].put(key, b"x")
     photos = [("shop", "a"), ("shop", "b")]
     again = [("again", "a"), ("again", "b")]
-    assert await room.pregeneration.some_originals(9) == [*photos, *again]
+    assert await room.pregeneration.sample_originals(9) == [*photos, *again]
     room.shelves["films"].put("f", b"x")
-    assert await room.pregeneration.some_originals(9) == [*photos, ("films", "f"), *again]
-    assert await room.pregeneration.some_originals(4) == [*photos, ("films", "f"), again[0]]
-    assert await room.pregeneration.some_originals(2) == photos
-    assert await room.pregeneration.some_originals(1) == photos[:1]
+    assert await room.pregeneration.sample_originals(9) == [*photos, ("films", "f"), *again]
+    assert await room.pregeneration.sample_originals(4) == [*photos, ("films", "f"), again[0]]
+    assert await room.pregeneration.sample_originals(2) == photos
+    assert await room.pregeneration.sample_originals(1) == photos[:1]
     room.shelves["photos"].failure = SourceUnavailable("it is away")
-    assert await room.pregeneration.some_originals(9) == [("films", "f")]
+    assert await room.pregeneration.sample_originals(9) == [("films", "f")]
 
 
 async def test_pages_without_originals_are_passed_over(room: Room) -> None:
@@ -322,7 +322,7 @@ async def test_pages_without_originals_are_passed_over(room: Room) -> None:
             yield page
 
     room.shelves["photos"].keys = keys  # type: ignore[method-assign]
-    assert await room.pregeneration.some_originals(9) == [("shop", "a")]
+    assert await room.pregeneration.sample_originals(9) == [("shop", "a")]
 
 
 def of(*names: str) -> Rules:

@@ -42,7 +42,7 @@ async def test_what_was_made_before_is_never_served_again(house: Composition) ->
     assert await house.get(wanted) == old
     purged = await house.purges.purge([PurgeScope.of_original(A)])
     assert await house.get(wanted) != old
-    assert (purged.open, purged.behind) == ([], 0)
+    assert (purged.open, purged.pending) == ([], 0)
     assert purged.tiers == {"memory": 1, "disk": 1}
     assert purged.removed == 2
     (purge,) = house.journal.purges
@@ -196,7 +196,7 @@ async def test_nobody_is_told_that_all_is_well_when_it_is_not(house: Composition
 
 
 async def test_all_processes_have_to_confirm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FOLLOW_S", 0.1)
+    monkeypatch.setattr(module, "ACKNOWLEDGE_TIMEOUT_S", 0.1)
     house = Composition(processes=2)
     scopes = [PurgeScope.of_original(A)]
     # While nobody answers yet there is nobody to tell.
@@ -236,9 +236,9 @@ async def test_a_process_that_is_being_replaced_is_waited_for() -> None:
 async def test_a_back_that_takes_over_waits_for_the_processes_that_are_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "FOLLOW_S", 0.05)
+    monkeypatch.setattr(module, "ACKNOWLEDGE_TIMEOUT_S", 0.05)
     house = Composition(processes=1)
-    house.purges._followers.clear()
+    house.purges._subscribers.clear()
     assert len((await house.purges.purge([PurgeScope.of_original(A)])).open) == 1
     await house.close()
 
@@ -246,7 +246,7 @@ async def test_a_back_that_takes_over_waits_for_the_processes_that_are_there(
 async def test_what_takes_long_to_delete_is_deleted_behind_the_answer(
     house: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "DELETE_S", 0.05)
+    monkeypatch.setattr(module, "DELETE_WAIT_S", 0.05)
     await house.get(house.request())
     gate = asyncio.Event()
     remove = house.disk.remove
@@ -257,7 +257,7 @@ async def test_what_takes_long_to_delete_is_deleted_behind_the_answer(
 
     house.disk.remove = slow
     purged = await house.purges.purge([PurgeScope.of_original(A)])
-    assert purged.behind == 1
+    assert purged.pending == 1
     gate.set()
     await settled()
     assert not house.index.notes
@@ -271,7 +271,7 @@ async def test_a_cdn_is_told_behind_the_nodes(house: Composition) -> None:
             told.append((scopes, list(house.fleet.published)))
             return ["purge.hook: it answered 500"]
 
-    house.purges._hook = Hook()
+    house.purges._cdn = Hook()
     purged = await house.purges.purge([PurgeScope.of_original(A)])
     assert purged.open == ["purge.hook: it answered 500"]
     assert told == [([PurgeScope.of_original(A)], house.fleet.published)]
@@ -324,7 +324,7 @@ async def test_a_process_that_has_answered_its_last_request_need_not_confirm(
     assert (await house.purges.purge([PurgeScope.of_original(A)])).open == []
     assert second.told
     house.purges.unsubscribe("2", second)
-    monkeypatch.setattr(module, "FOLLOW_S", 0.05)
+    monkeypatch.setattr(module, "ACKNOWLEDGE_TIMEOUT_S", 0.05)
     missing = ["this node: 1 of its 2 processes did not confirm"]
     assert (await house.purges.purge([PurgeScope.of_original(A)])).open == missing
     await house.close()
@@ -332,14 +332,14 @@ async def test_a_process_that_has_answered_its_last_request_need_not_confirm(
 
 async def test_starts_that_share_the_disk_are_told_of_where_there_is_no_fleet() -> None:
     house = Composition()
-    house.purges._neighbours = lambda: 2
-    told = ["this node: 2 more starts of it share its cache, as in a restart, and are not told"]
+    house.purges._siblings = lambda: 2
+    told = ["this node: 2 other instances share its cache, as in a restart, and do not get the purge"]
     assert (await house.purges.purge([PurgeScope.of_original(A)])).open == told
-    house.purges._neighbours = lambda: 0
+    house.purges._siblings = lambda: 0
     assert (await house.purges.purge([PurgeScope.of_original(A)])).open == []
     await house.close()
     house = Composition(fleet=FakePurgeLog())
-    house.purges._neighbours = lambda: 2
+    house.purges._siblings = lambda: 2
     assert (await house.purges.purge([PurgeScope.of_original(A)])).open == [], "they are part of the fleet"
     await house.close()
 
@@ -352,7 +352,7 @@ async def test_a_hook_is_not_called_while_something_old_may_be_served(house: Com
             called.append(scopes)
             return []
 
-    house.purges._hook = Hook()
+    house.purges._cdn = Hook()
     house.fleet.unheard = ["node b: has not confirmed"]
     await house.purges.purge([PurgeScope.of_original(A)])
     assert not called
@@ -362,14 +362,14 @@ async def test_a_hook_is_not_called_while_something_old_may_be_served(house: Com
 
 
 async def test_all_that_is_open_is_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FOLLOW_S", 0.05)
+    monkeypatch.setattr(module, "ACKNOWLEDGE_TIMEOUT_S", 0.05)
     house = Composition(processes=1)
     deaf = FakePurgeSubscriber()
     deaf.deaf = True
     house.purges.subscribe("", deaf)
     house.journal.fault = OSError(errno.ENOSPC, "No space left on device")
     assert (await house.purges.purge([PurgeScope.of_original(A)])).open == [
-        "this node: the purge could not be written (No space left on device); a restart forgets it",
+        "this node: the purge could not be written (No space left on device); a restart loses it",
         "this node: 1 of its 1 processes did not confirm",
     ]
     # Both are made up for with the next word.
@@ -390,10 +390,10 @@ async def test_a_purge_that_comes_while_the_one_before_is_told_is_owed_too() -> 
         for key in ("a", "a", "b")
     ]
     await settled()
-    assert len(house.purges._owed) == 2
+    assert len(house.purges._unacknowledged) == 2
     follower.gate.set()
     assert [(await each).open for each in purging] == [[], [], []]
-    assert not house.purges._owed
+    assert not house.purges._unacknowledged
     await house.close()
 
 
@@ -430,17 +430,17 @@ async def test_what_a_tier_may_still_have_is_deleted_by_the_next_purge(
     with monkeypatch.context() as patch:
         patch.setattr(house.disk, "remove", unsure)
         purged = await house.purges.purge([PurgeScope.of_original(A)])
-    assert (purged.tiers, purged.behind) == ({"memory": 1}, 1)
+    assert (purged.tiers, purged.pending) == ({"memory": 1}, 1)
     assert len(house.index.notes) == 1
     purged = await house.purges.purge([PurgeScope.of_original(A)])
-    assert (purged.tiers, purged.behind) == ({"memory": 0, "disk": 1}, 0)
+    assert (purged.tiers, purged.pending) == ({"memory": 0, "disk": 1}, 0)
     assert not house.index.notes
 
 
 async def test_a_stop_leaves_what_is_not_deleted_yet(
     house: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "DELETE_S", 0.01)
+    monkeypatch.setattr(module, "DELETE_WAIT_S", 0.01)
     await house.get(house.request())
     await settled()
 
@@ -449,7 +449,7 @@ async def test_a_stop_leaves_what_is_not_deleted_yet(
         return True
 
     monkeypatch.setattr(house.disk, "remove", forever)
-    assert (await house.purges.purge([PurgeScope.of_original(A)])).behind == 1
+    assert (await house.purges.purge([PurgeScope.of_original(A)])).pending == 1
     await house.purges.close()
     assert not house.purges._tasks
     assert Format.WEBP in [entry.kind for _, entry, _ in house.index.notes]

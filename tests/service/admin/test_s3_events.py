@@ -57,7 +57,7 @@ async def test_what_the_fleet_knows_by_its_entity_tag_is_not_purged(fleet: Compo
     created = message("ObjectCreated:Put", "p/a", eTag="1", sequencer="1")
     await fleet.dispatch.execute(created)
     assert len(fleet.journal.purges) == 1, "another node may have made something of what was there before"
-    assert await fleet.originals.known_tag(ref) == "1"
+    assert await fleet.originals.stored_tag(ref) == "1"
     # Another node, which shares the last tier, and has heard of no event.
     fleet.index.events.clear()
     await fleet.dispatch.execute(created)

@@ -26,7 +26,7 @@ from proxy.service.request.leased import Leased
 from proxy.service.request.produce import Produce
 from proxy.service.request.singleflight import Flights
 from proxy.service.request.tier_chain import TierChain
-from proxy.service.request.versions import NOT_CHECKED
+from proxy.service.request.version_checks import NOT_CHECKED
 from tests.service.composition import originals_of
 from tests.support.fakes import (
     FakeClock,

@@ -104,7 +104,7 @@ async def test_a_lease_is_released_where_nothing_comes_of_it() -> None:
 
 
 async def test_a_lease_is_released_where_the_queue_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chain_module, "MAX_WAITING", 0)
+    monkeypatch.setattr(chain_module, "MAX_QUEUED", 0)
     leases = FakeLeases()
     chain = TierChain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics())
     leased = Leased(chain, leases)

@@ -18,7 +18,7 @@ from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.operations import Transform
 from proxy.core.transform.plan import RenderDefaults, resolve
-from proxy.service.request.quarantine import KILLER_S, UNDECODABLE_S, Quarantine
+from proxy.service.request.quarantine import UNDECODABLE_S, WORKER_DIED_S, Quarantine
 from tests.support.fakes import FakeClock, FakeOriginal, FakeRenderer
 
 PLAN = resolve(Transform(), Format.JPEG, RenderDefaults(quality=80, effort={}, max_side_px=4000))
@@ -65,15 +65,15 @@ async def test_what_was_wrong_with_an_original_is_remembered_from_its_beginning(
     ward.inner.failures = [failure] * 4
     for seconds in (0, 100, UNDECODABLE_S - 1):
         ward.clock.ahead_s = seconds
-        assert not ward.renderer.has_ended(identity)
+        assert not ward.renderer.has_expired(identity)
         with pytest.raises(type(failure), match=failure.detail):
             await render(ward)
     assert ward.inner.renders == renders
     ward.clock.ahead_s = UNDECODABLE_S
-    assert ward.renderer.has_ended(identity)
+    assert ward.renderer.has_expired(identity)
     ward.inner.failures = []
     await render(ward)
-    assert not ward.renderer.has_ended(identity), "it was a picture after all"
+    assert not ward.renderer.has_expired(identity), "it was a picture after all"
 
 
 async def test_a_replaced_original_starts_anew(ward: SimpleNamespace) -> None:
@@ -99,11 +99,11 @@ async def test_two_deaths_are_remembered_for_ten_minutes(ward: SimpleNamespace) 
     assert ward.inner.renders == 2
     with pytest.raises(Undecodable, match="killed two workers"):
         await render(ward)
-    ward.clock.ahead_s = KILLER_S - 1
+    ward.clock.ahead_s = WORKER_DIED_S - 1
     with pytest.raises(Undecodable):
         await render(ward)
     assert ward.inner.renders == 2
-    ward.clock.ahead_s = KILLER_S + 1
+    ward.clock.ahead_s = WORKER_DIED_S + 1
     await render(ward)
 
 

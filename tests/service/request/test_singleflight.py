@@ -320,7 +320,7 @@ async def test_what_is_begun_for_later_is_done_once_though_nobody_waits(flights:
         flights.start_detached("k", work)
         await settle()
     assert len(begun) == 1
-    assert begun[0].is_kept_running
+    assert begun[0].is_detached
     assert begun[0].priority is Priority.INTERACTIVE
     leaving = asyncio.create_task(flights.run("k", work, deadline=soon()))
     await settle()

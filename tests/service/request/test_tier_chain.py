@@ -61,7 +61,7 @@ async def test_what_waits_to_be_written_is_found_already() -> None:
 
 
 async def test_what_replaces_it_is_written_though_the_node_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chain_module, "MAX_WAITING_BYTES", 20)
+    monkeypatch.setattr(chain_module, "MAX_QUEUED_BYTES", 20)
     disk, metrics = FakeTier(), FakeMetrics()
     disk.gate.clear()
     chain = TierChain(FakeInstantTier(), [disk], metrics)
@@ -99,8 +99,8 @@ async def test_what_replaces_what_waits_is_what_is_written(being_written: bool) 
 async def test_the_queue_is_bounded_and_what_falls_off_is_counted(
     monkeypatch: pytest.MonkeyPatch, entries: int, in_bytes: int
 ) -> None:
-    monkeypatch.setattr(chain_module, "MAX_WAITING", entries)
-    monkeypatch.setattr(chain_module, "MAX_WAITING_BYTES", in_bytes)
+    monkeypatch.setattr(chain_module, "MAX_QUEUED", entries)
+    monkeypatch.setattr(chain_module, "MAX_QUEUED_BYTES", in_bytes)
     metrics, disk = FakeMetrics(), FakeTier()
     disk.gate.clear()
     chain = TierChain(FakeInstantTier(max_entry_bytes=0), [disk], metrics)

@@ -12,12 +12,12 @@ import pytest
 
 from proxy.core.errors import OriginalNotFound
 from proxy.core.image.original import Identity, OriginalRef
-from proxy.service.request import open_originals, originals, remembered
+from proxy.service.request import open_originals, originals, ttl_cache
 from proxy.service.request.open_originals import MAX_NEGATIVE_BYTES
 from proxy.service.request.originals import MAX_IDENTITY_BYTES
-from proxy.service.request.remembered import ENTRY_BYTES, TtlCache
 from proxy.service.request.singleflight import Flights
 from proxy.service.request.tier_chain import TierChain
+from proxy.service.request.ttl_cache import ENTRY_BYTES, TtlCache
 from tests.service.composition import originals_of
 from tests.support.fakes import FakeClock, FakeInstantTier, FakeMetrics, FakeRenderer, FakeSource
 
@@ -32,30 +32,30 @@ def memory(clock: FakeClock, max_bytes: int = 10 * ENTRY) -> TtlCache[str, str]:
 async def test_what_was_used_longest_ago_goes_first() -> None:
     kept = memory(FakeClock())
     for name in "abcdefghij":
-        kept.keep(name, name, math.inf)
+        kept.store(name, name, math.inf)
     assert kept.get("a") == "a"
-    kept.keep("k", "k", math.inf)
+    kept.store("k", "k", math.inf)
     assert [name for name in "abcdefghijk" if kept.get(name)] == list("acdefghijk")
-    kept.keep("b", "long" * ENTRY, math.inf)
-    assert kept.held_bytes <= 10 * ENTRY
-    kept.keep("c", "x" * 20 * ENTRY, math.inf)
-    assert (len(kept), kept.held_bytes, kept.get("c")) == (0, 0, None)
+    kept.store("b", "long" * ENTRY, math.inf)
+    assert kept.size_bytes <= 10 * ENTRY
+    kept.store("c", "x" * 20 * ENTRY, math.inf)
+    assert (len(kept), kept.size_bytes, kept.get("c")) == (0, 0, None)
     for _ in range(3):
-        kept.keep("c", "c", math.inf)
-    assert (len(kept), kept.held_bytes) == (1, ENTRY)
-    kept.forget("c")
-    kept.forget("c")
-    assert (len(kept), kept.held_bytes) == (0, 0)
+        kept.store("c", "c", math.inf)
+    assert (len(kept), kept.size_bytes) == (1, ENTRY)
+    kept.remove("c")
+    kept.remove("c")
+    assert (len(kept), kept.size_bytes) == (0, 0)
 
 
 async def test_what_has_ended_is_given_back_though_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembered, "SWEEP_S", 0.01)
+    monkeypatch.setattr(ttl_cache, "SWEEP_S", 0.01)
     clock = FakeClock()
     kept = memory(clock)
     now_s = clock()
-    kept.keep("short", "", now_s + 60)
-    kept.keep("long", "", now_s + 3600)
-    kept.keep("ever", "", math.inf)
+    kept.store("short", "", now_s + 60)
+    kept.store("long", "", now_s + 3600)
+    kept.store("ever", "", math.inf)
     clock.ahead_s = 61
     async with asyncio.timeout(10):
         while len(kept) == 3:
@@ -65,8 +65,8 @@ async def test_what_has_ended_is_given_back_though_nobody_asks(monkeypatch: pyte
         while len(kept) == 2:
             await asyncio.sleep(0.01)
     assert kept.get("ever") is not None
-    assert kept.held_bytes == ENTRY_BYTES + EMPTY_BYTES + len("ever") + EMPTY_BYTES
-    kept.forget("ever")
+    assert kept.size_bytes == ENTRY_BYTES + EMPTY_BYTES + len("ever") + EMPTY_BYTES
+    kept.remove("ever")
     async with asyncio.timeout(10):
         while kept._timer is not None:
             await asyncio.sleep(0.01)
@@ -108,11 +108,11 @@ async def test_a_flood_of_originals_takes_no_more_than_twenty_megabytes(
         gc.collect()
         taken = tracemalloc.get_traced_memory()[0] - before
         assert taken <= 2_000_000
-        assert taken <= 1.1 * made._known.held_bytes
+        assert taken <= 1.1 * made._records.size_bytes
         clock.ahead_s = 4000.0
-        made._known._sweep()
+        made._records._sweep()
         gc.collect()
         assert tracemalloc.get_traced_memory()[0] - before < 100_000
-        assert len(made._known) == 0
+        assert len(made._records) == 0
     finally:
         tracemalloc.stop()

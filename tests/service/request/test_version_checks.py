@@ -10,7 +10,7 @@ from proxy.core.cache.generations import PurgeScope
 from proxy.core.cache.keys import identity_key
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import OriginalNotFound, SourceUnavailable
-from proxy.service.request import versions as versions_module
+from proxy.service.request import version_checks as versions_module
 from tests.service.composition import Composition, soon
 
 
@@ -124,7 +124,7 @@ async def test_however_many_versions_strangers_ask_there_is_one_look_a_second(ho
     began = house.clock()
     for number in range(500, 503):
         await asyncio.gather(*(ask(house, versioned(house, f"{number}.{more}")) for more in range(100)))
-    assert house.source.looks <= 2 + (house.clock() - began) / versions_module.PACE_S
+    assert house.source.looks <= 2 + (house.clock() - began) / versions_module.MIN_INTERVAL_S
     assert house.renderer.renders == 1
     await house.close()
 
@@ -161,7 +161,7 @@ async def test_until_the_look_has_been_answers_are_provisional(
     assert house.source.looks == 1, "a source that is out of order is left alone for a while"
     house.source.failure = None
     await replaced(house)
-    house.clock.ahead_s += versions_module.RESTS_S + 1
+    house.clock.ahead_s += versions_module.RETRY_AFTER_S + 1
     assert await house.get(versioned(house, "1")) != old
     await house.close()
 
@@ -169,8 +169,8 @@ async def test_until_the_look_has_been_answers_are_provisional(
 async def test_a_look_that_hangs_is_not_waited_for(
     house: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(versions_module, "PACE_S", 0.02)
-    monkeypatch.setattr(versions_module, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(versions_module, "MIN_INTERVAL_S", 0.02)
+    monkeypatch.setattr(versions_module, "WAIT_S", 0.02)
     await house.get(house.request())
     house.source.gate.clear()
     for version in ("1", "1", "2"):
@@ -186,7 +186,7 @@ async def test_what_is_remembered_of_versions_is_bounded(
     house: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = house.versions
-    versions._met._max_bytes = 20_000
+    versions._checked_until_s._max_bytes = 20_000
     await house.get(house.request())
     await asyncio.gather(
         *(
@@ -194,9 +194,9 @@ async def test_what_is_remembered_of_versions_is_bounded(
             for number in range(1000)
         )
     )
-    assert 0 < len(versions._met) < 40
-    assert versions._met.held_bytes <= 20_000
-    assert len(versions._looked) == 1
+    assert 0 < len(versions._checked_until_s) < 40
+    assert versions._checked_until_s.size_bytes <= 20_000
+    assert len(versions._revalidations) == 1
     await house.close()
 
 
@@ -223,7 +223,7 @@ async def test_a_purge_follows_from_what_was_kept_where_its_tag_is_lost(house: C
 async def test_what_was_met_needs_no_look_and_is_no_more_than_its_original(house: Composition) -> None:
     ref = house.request().ref
     met = await house.versions.check(ref, "1", deadline=soon())
-    assert met.valid_until_s == pytest.approx(house.clock() + versions_module.CHECKED_S, abs=1)
+    assert met.valid_until_s == pytest.approx(house.clock() + versions_module.CHECK_TTL_S, abs=1)
     assert await house.versions.check(ref, "1", deadline=soon()) == met
     assert house.source.looks == 1
     del house.source.originals["a"]
@@ -246,7 +246,7 @@ async def test_an_unexpected_error_of_a_look_is_logged_and_rested_after(house: C
         assert await house.versions.check(ref, "1", deadline=soon()) == versions_module.NOT_CHECKED
     assert [call.method_name for call in log.calls] == ["exception"]
     house.source.tag = tag
-    house.clock.ahead_s += versions_module.RESTS_S + 1
+    house.clock.ahead_s += versions_module.RETRY_AFTER_S + 1
     assert await house.versions.check(ref, "1", deadline=soon()) != versions_module.NOT_CHECKED
     await house.close()
 
