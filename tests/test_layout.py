@@ -20,6 +20,8 @@ TESTED_ELSEWHERE = {
     "core/image/completed.py": "core/image/test_container.py",
     "core/url/dialects/native_params.py": "core/url/dialects/test_native.py",
     "service/admin/explain.py": "http/test_signed.py",
+    "service/request/facts.py": "service/request/test_originals.py",
+    "service/request/open_originals.py": "service/request/test_originals.py",
     "service/request/produce.py": "service/request/test_deliver.py",
 }
 """A module without a namesake test, and the file that tests it."""
@@ -82,7 +84,7 @@ def test_the_file_that_tests_a_module_exists(module: str, test: str) -> None:
 
 
 @pytest.mark.parametrize(("test", "tested"), TESTS_OF_SEVERAL.items())
-def test_what_a_test_of_several_modules_tests_exists(test: str, tested: tuple[str, ...]) -> None:
+def test_the_modules_of_a_test_of_several_exist(test: str, tested: tuple[str, ...]) -> None:
     assert (TESTS / test).is_file()
     assert [path for path in tested if not (PROXY / path).exists()] == []
 

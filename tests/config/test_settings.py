@@ -47,11 +47,11 @@ def test_the_production_configuration_is_one(monkeypatch: pytest.MonkeyPatch) ->
     ), "it can be handed to the processes of a node"
 
 
-def test_default_toml_is_what_the_code_says() -> None:
+def test_default_toml_matches_the_code() -> None:
     assert (ROOT / "config" / "default.toml").read_text() == default_toml()
 
 
-def test_configuration_md_is_what_the_code_says() -> None:
+def test_configuration_md_matches_the_code() -> None:
     assert (ROOT / "docs" / "configuration.md").read_text() == configuration_md()
 
 
@@ -325,9 +325,7 @@ WORDS = [
 
 
 @pytest.mark.parametrize(("text", "says"), WORDS)
-def test_what_is_wrong_is_said_in_our_words_with_the_nearest_key(
-    tmp_path: Path, text: str, says: str
-) -> None:
+def test_an_error_suggests_the_nearest_key(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(written(tmp_path, text))
     assert str(caught.value).startswith(says)
@@ -394,7 +392,7 @@ def test_no_message_is_the_librarys(tmp_path: Path, value: str) -> None:
         ("SERVER__PROT", "1", "server.prot: there is no such setting; is server.port meant?"),
     ],
 )
-def test_what_is_wrong_with_the_environment_names_its_variable(
+def test_an_error_in_the_environment_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
 ) -> None:
     monkeypatch.setenv("CALOTYPE_SERVER__HOST", "no.json")
@@ -423,7 +421,7 @@ def test_a_token_that_can_be_guessed(tmp_path: Path, table: str, token: str) -> 
 
 
 @pytest.mark.parametrize(("text", "says"), WRONG)
-def test_what_is_wrong_is_one_line_that_names_its_key(tmp_path: Path, text: str, says: str) -> None:
+def test_an_error_is_one_line_that_names_the_key(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(written(tmp_path, text))
     assert says in str(caught.value)
@@ -449,7 +447,7 @@ def test_a_secret_is_never_repeated(tmp_path: Path) -> None:
         f"{MOUNT}\nsigning = 'required'\n{OTHER}\nprefix = '/b/'\n{KEYS}",
     ],
 )
-def test_what_is_safe_starts(tmp_path: Path, text: str) -> None:
+def test_safe_settings_are_accepted(tmp_path: Path, text: str) -> None:
     assert load(written(tmp_path, text)).mounts
 
 

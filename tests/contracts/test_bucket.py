@@ -95,7 +95,7 @@ async def test_nothing_is_a_miss_and_flagged_so(place: SimpleNamespace) -> None:
     assert place.flags.flags == {KEY: Presence.ABSENT}
 
 
-async def test_what_is_stored_is_found_and_flagged(place: SimpleNamespace) -> None:
+async def test_a_stored_variant_is_found_and_flagged(place: SimpleNamespace) -> None:
     await place.tier.store(KEY, VARIANT)
     assert place.flags.flags == {KEY: Presence.PRESENT}
     assert place.flags.ended == [KEY]
@@ -110,7 +110,7 @@ async def test_facts_are_kept_like_variants(place: SimpleNamespace) -> None:
     assert await place.tier.lookup(KEY, None) == facts
 
 
-async def test_what_is_there_unflagged_gets_its_flag(place: SimpleNamespace) -> None:
+async def test_an_object_without_a_flag_gets_its_flag(place: SimpleNamespace) -> None:
     await place.tier.store(KEY, VARIANT)
     place.flags.flags.clear()
     assert await place.tier.lookup(KEY, Format.WEBP) == VARIANT
@@ -289,7 +289,7 @@ async def test_a_signed_location_stands_still_for_half_of_its_life() -> None:
     assert await location(now_s + 1800) == ""
 
 
-async def test_a_lying_flag_sends_nobody_astray() -> None:
+async def test_a_wrong_presence_flag_causes_no_redirect() -> None:
     objects, flags = FakeObjectStore(), FakePresenceFlags()
     flags.flags[KEY] = Presence.PRESENT
     public = tier(objects, flags, FakeMetrics(), "https://cdn.example/b")
@@ -334,7 +334,7 @@ async def test_an_object_that_is_too_large_is_not_read(
     assert metrics.counts == {"bucket too-large": 1}
 
 
-async def test_objects_know_what_stands_beside_them(tmp_path: Path) -> None:
+async def test_a_directory_keeps_the_metadata_of_an_object_in_a_file_beside_it(tmp_path: Path) -> None:
     objects = DirectoryObjectStore(tmp_path, time.monotonic)
     await objects.put("x/1", StoredObject(body=b"b", content_type="", cache_control="", metadata={"a": "b"}))
     (tmp_path / "x/1.json").write_bytes(b"no json")

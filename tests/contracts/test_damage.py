@@ -436,7 +436,7 @@ def test_other_json_in_the_table_of_purges(said: bytes) -> None:
 @pytest.mark.parametrize(
     "said", ["²", "1²", "٣٤", "1" * 5000, "1-²", "²-1", f"{'1' * 5000}-1", "-", "1-", "+1-1", "1_0-1"]
 )
-def test_what_only_looks_like_a_number(said: str) -> None:
+def test_text_that_only_looks_like_a_number(said: str) -> None:
     assert purge_log._entry_id(said) == (0, 0)
     assert purge_log._number({"number": said}) == 0
 
@@ -487,7 +487,7 @@ async def test_another_type_in_the_place_of_a_flag(tmp_path: Path) -> None:
             assert await flags.presence(KEY) is Presence.PRESENT, "it is written over"
 
 
-async def test_each_byte_of_what_a_store_says_beside_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_byte_of_the_metadata_of_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every header of an S3 answer, the metadata among them: a miss, or the right picture."""
     monkeypatch.setattr(guard, "MAX_FAILURES", 10**6)
     monkeypatch.setattr(guard, "MAX_RETRY_PAUSE_S", 0.0)

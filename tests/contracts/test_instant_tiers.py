@@ -25,7 +25,7 @@ def tier(request: pytest.FixtureRequest) -> InstantTier:
     return MAKERS[request.param]()
 
 
-def test_what_is_stored_is_found(tier: InstantTier) -> None:
+def test_a_stored_variant_is_found(tier: InstantTier) -> None:
     assert tier.lookup("k") is None
     variant = picture(10)
     assert tier.store("k", variant)
@@ -42,7 +42,7 @@ def test_memory_never_holds_more_than_its_bytes() -> None:
     assert tier.lookup("k0") is None
 
 
-def test_memory_drops_what_was_not_asked_for_longest() -> None:
+def test_memory_evicts_the_least_recently_used_entry() -> None:
     tier = MemoryTier(max_bytes=16 * (1000 + ENTRY_OVERHEAD_BYTES), max_entry_bytes=1000)
     for number in range(16):
         tier.store(f"k{number}", picture(1000))

@@ -45,7 +45,7 @@ def read(original: StoredOriginal | None) -> bytes | None:
         original.close()
 
 
-async def test_what_was_kept_is_found_also_after_a_restart(tmp_path: Path) -> None:
+async def test_a_kept_original_is_found_after_a_restart(tmp_path: Path) -> None:
     first = tier(tmp_path)
     assert await first.lookup(identity()) is None
     assert read(await keep(first, identity(), b"pic", b"ture")) == b"picture"
@@ -60,7 +60,7 @@ async def test_what_was_kept_is_found_also_after_a_restart(tmp_path: Path) -> No
     again.close()
 
 
-async def test_when_it_was_last_modified_outlives_use_and_restart(tmp_path: Path) -> None:
+async def test_the_modification_time_outlives_use_and_restart(tmp_path: Path) -> None:
     first = tier(tmp_path)
     for key, modified_s in (("dated", 784_111_777), ("undated", 0)):
         incoming = first.receive()
@@ -88,7 +88,7 @@ async def test_an_empty_original_is_one(tmp_path: Path) -> None:
     keeping.close()
 
 
-async def test_beginning_anew_forgets_what_had_arrived(tmp_path: Path) -> None:
+async def test_beginning_again_discards_the_bytes_that_had_arrived(tmp_path: Path) -> None:
     keeping = tier(tmp_path)
     incoming = keeping.receive()
     await incoming.begin()
@@ -100,7 +100,7 @@ async def test_beginning_anew_forgets_what_had_arrived(tmp_path: Path) -> None:
     keeping.close()
 
 
-async def test_what_is_discarded_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_discarded_original_leaves_no_file(tmp_path: Path) -> None:
     keeping = tier(tmp_path)
     incoming = keeping.receive()
     await incoming.discard()
@@ -167,7 +167,7 @@ async def test_a_link_is_not_followed(tmp_path: Path) -> None:
     keeping.close()
 
 
-async def test_who_was_used_longest_ago_goes_first_also_after_a_restart(tmp_path: Path) -> None:
+async def test_the_least_recently_used_original_is_evicted_first_also_after_a_restart(tmp_path: Path) -> None:
     size = 1000 + TRAILER_BYTES
     keeping = tier(tmp_path, max_bytes=3 * size)
     for name in "abc":
@@ -185,7 +185,7 @@ async def test_who_was_used_longest_ago_goes_first_also_after_a_restart(tmp_path
     again.close()
 
 
-async def test_what_is_larger_than_the_tier_is_served_and_not_kept(tmp_path: Path) -> None:
+async def test_an_original_larger_than_the_tier_is_served_and_not_kept(tmp_path: Path) -> None:
     keeping = tier(tmp_path, max_bytes=100)
     assert read(await keep(keeping, identity(), b"x" * 200)) == b"x" * 200
     assert await keeping.lookup(identity()) is None
@@ -193,7 +193,7 @@ async def test_what_is_larger_than_the_tier_is_served_and_not_kept(tmp_path: Pat
     keeping.close()
 
 
-async def test_what_a_killed_process_left_is_swept_and_what_is_alien_stays(tmp_path: Path) -> None:
+async def test_files_of_a_killed_process_are_swept_and_foreign_files_stay(tmp_path: Path) -> None:
     (tmp_path / "kept/ab").mkdir(parents=True)
     (tmp_path / "kept/ab/abcd.part").write_bytes(b"half")
     (tmp_path / "kept/ab/notes.txt").write_bytes(b"mine")
@@ -237,7 +237,7 @@ async def test_a_full_disk_costs_the_keeping_only(
 
 
 @pytest.mark.parametrize("step", ["_create", "_append", "_rename"])
-async def test_who_is_cancelled_leaves_nothing_unknown(
+async def test_a_cancelled_store_leaves_no_file_that_is_not_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """Each step on the disk takes its time, and its caller leaves in the middle."""
@@ -275,7 +275,7 @@ async def test_who_is_cancelled_leaves_nothing_unknown(
     keeping.close()
 
 
-async def test_who_gets_an_original_cannot_write_into_it(tmp_path: Path) -> None:
+async def test_an_original_is_read_only_for_its_readers(tmp_path: Path) -> None:
     keeping = tier(tmp_path)
     for kept in (await keep(keeping, identity(), b"picture"), await keeping.lookup(identity())):
         assert kept is not None

@@ -44,7 +44,7 @@ def read(path: Path) -> tuple[bool, dict[str, str]]:
     return whole, {scope.text: token for scope, token in table}
 
 
-def test_a_journal_gives_back_what_was_written(tmp_path: Path) -> None:
+def test_a_journal_returns_the_purges_that_were_written(tmp_path: Path) -> None:
     path = tmp_path / "purges"
     assert read(path) == (True, {})
     PurgeJournalFile(path).append([purge("a\né", "1"), purge("b", "1")])
@@ -90,7 +90,7 @@ async def opened(path: Path, schema: str) -> AsyncIterator[tuple[Database, FakeM
     await database.close()
 
 
-async def test_an_index_finds_what_a_purge_covers(tmp_path: Path) -> None:
+async def test_an_index_finds_the_entries_that_a_purge_covers(tmp_path: Path) -> None:
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
         index = SqliteEntryIndex(database)
         entries = {ref: Entry(f"{number:064x}", Format.WEBP) for number, ref in enumerate((A, B, C), start=1)}
@@ -140,7 +140,7 @@ async def test_an_index_is_written_by_and_by(tmp_path: Path) -> None:
         assert await eventually(is_written)
 
 
-async def test_what_events_told_is_kept(tmp_path: Path) -> None:
+async def test_the_last_event_of_an_original_is_kept(tmp_path: Path) -> None:
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
         index = SqliteEntryIndex(database)
         assert await index.last_event(A) is None
@@ -260,7 +260,7 @@ async def test_the_access_list_of_the_documents_is_enough(redis: Redis) -> None:
         assert client.execute_command("ACL", "LOG") == []
 
 
-async def test_who_joins_later_learns_everything(redis: Redis) -> None:
+async def test_a_node_that_joins_later_receives_all_purges(redis: Redis) -> None:
     async with members(redis, "a") as (a,):
         await a.purge(*(purge(f"x{number}", T1) for number in range(3000)))
         async with members(redis, "b") as (b,):
@@ -276,7 +276,9 @@ async def eventually_complete(member: Member, purged: Purge) -> None:
     await eventually(is_complete)
 
 
-async def test_who_is_deaf_within_confirms_nothing(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_node_with_an_unconfirmed_process_does_not_confirm(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fleet_module, "CONFIRM_TIMEOUT_S", 0.5)
     async with members(redis, "ab") as (a, b):
         b.unheard = ["this node: 1 of its 2 processes did not confirm"]
@@ -286,7 +288,7 @@ async def test_who_is_deaf_within_confirms_nothing(redis: Redis, monkeypatch: py
         await eventually_complete(a, purge("x", T2))
 
 
-async def test_what_was_purged_while_redis_was_away_is_told_when_it_is_back(redis: Redis) -> None:
+async def test_purges_made_while_redis_was_away_are_published_when_it_is_back(redis: Redis) -> None:
     async with members(redis, "ab") as (a, b):
         redis.kill()
         (line,) = await a.purge(purge("x", T1))
@@ -307,7 +309,7 @@ async def test_a_redis_that_hangs_is_not_waited_for_long(redis: Redis) -> None:
         await eventually_complete(a, purge("y", T2))
 
 
-async def test_what_strangers_write_there_hurts_nobody(redis: Redis) -> None:
+async def test_foreign_entries_in_the_stream_are_ignored(redis: Redis) -> None:
     client = redis.client()
     client.hset("calotype:purges", "rubbish", "x")
     client.hset("calotype:purges", '["photos","odd","x"]', "x")
@@ -336,7 +338,7 @@ class Notes:
         return self.notes[name]
 
 
-async def test_what_was_asked_for_is_known_by_the_day() -> None:
+async def test_usage_is_kept_by_the_day() -> None:
     notes = Notes()
     now_s = 1_800_000_000.0  # 2027-01-15
     usage = Usage(notes, writer="n", wall=lambda: now_s)

@@ -60,7 +60,7 @@ async def test_a_flag_has_three_values(one: RedisPresence, two: RedisPresence, s
         assert 900 < client.ttl(f"calotype:flag:{KEY}") <= 1000
 
 
-async def test_an_absence_never_hides_what_another_node_stored(
+async def test_an_absent_flag_never_hides_an_object_that_another_node_stored(
     one: RedisPresence, two: RedisPresence
 ) -> None:
     assert await one.presence(KEY) is Presence.UNKNOWN
@@ -99,7 +99,7 @@ async def test_one_node_has_the_turn_and_the_other_waits_for_the_object(
     assert await waiting is False
 
 
-async def test_who_leaves_hands_the_turn_on(one: RedisPresence, two: RedisPresence) -> None:
+async def test_a_released_lease_goes_to_the_waiter(one: RedisPresence, two: RedisPresence) -> None:
     assert await one.acquire(KEY, deadline=deadline())
     waiting = asyncio.create_task(two.acquire(KEY, deadline=deadline()))
     await settle()
@@ -109,7 +109,7 @@ async def test_who_leaves_hands_the_turn_on(one: RedisPresence, two: RedisPresen
     assert await asyncio.wait_for(two.acquire(KEY, deadline=deadline()), 1), "nobody leaves another's turn"
 
 
-async def test_nobody_waits_longer_than_leaves_time_to_make_it(
+async def test_a_waiter_leaves_time_for_a_render_before_its_deadline(
     one: RedisPresence, two: RedisPresence
 ) -> None:
     assert await one.acquire(KEY, deadline=deadline())
@@ -118,13 +118,13 @@ async def test_nobody_waits_longer_than_leaves_time_to_make_it(
     assert 1.6 < time.monotonic() - began_s < 3.6, "half of the time is left for the render"
 
 
-async def test_a_turn_that_nobody_will_end_is_waited_for_no_longer(one: RedisPresence, server: Redis) -> None:
+async def test_a_lease_without_an_expiry_is_not_waited_for(one: RedisPresence, server: Redis) -> None:
     with server.client() as client:
         client.set(f"calotype:turn:{KEY}", "forged, and without an end")
     assert await one.acquire(KEY, deadline=deadline(0.5))
 
 
-async def test_a_hiccup_ends_no_waiting(
+async def test_a_short_failure_of_redis_ends_no_wait(
     two: RedisPresence, server: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with presence_of(server, timeout_s=0.05) as one:
@@ -183,7 +183,7 @@ async def test_a_turn_is_kept_as_long_as_its_node_lives(
     assert time.monotonic() - began_s < 2
 
 
-async def test_what_is_made_and_not_stored_in_time_is_the_others_turn(
+async def test_a_variant_that_is_rendered_and_not_stored_in_time_frees_the_lease(
     server: Redis, two: RedisPresence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_module, "LEASE_TTL_S", 0.3)
@@ -298,6 +298,6 @@ async def test_the_access_list_of_the_documents_is_enough(server: Redis) -> None
     assert metrics.counts == {}
 
 
-async def test_a_url_that_is_none() -> None:
+async def test_an_invalid_url_is_refused() -> None:
     with pytest.raises(ValueError, match="scheme"):
         RedisPresence("ftp://x", timeout_s=1, flag_ttl_s=1, metrics=FakeMetrics(), clock=time.monotonic)

@@ -151,7 +151,7 @@ async def setup(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     listener.close()
 
 
-async def test_what_is_asked_arrives_as_it_was(setup: SimpleNamespace) -> None:
+async def test_a_call_arrives_with_its_arguments(setup: SimpleNamespace) -> None:
     end_s = deadline()
     assert await setup.relay.resolve_key(WANTED, deadline=end_s) == ResolvedKey(
         "k", Format.WEBP, Freshness("1", float("inf"))
@@ -193,7 +193,7 @@ async def test_failures_arrive_as_they_were(setup: SimpleNamespace, failure: Cal
             pass
 
 
-async def test_what_nobody_foresaw_is_an_internal_error(setup: SimpleNamespace) -> None:
+async def test_an_unexpected_exception_is_an_internal_error(setup: SimpleNamespace) -> None:
     setup.producer.failure = ZeroDivisionError()
     with pytest.raises(Internal):
         await setup.relay.resolve_key(WANTED, deadline=deadline())
@@ -211,7 +211,7 @@ async def test_an_original_is_passed_on_and_held_until_it_is_closed(setup: Simpl
     await eventually(lambda: len(setup.server._tasks._tasks) == 1)  # The task that accepts connections.
 
 
-async def test_who_leaves_is_left(setup: SimpleNamespace) -> None:
+async def test_a_cancelled_call_is_cancelled_at_the_back(setup: SimpleNamespace) -> None:
     setup.producer.gate.clear()
     asking = asyncio.create_task(setup.relay.variant(WANTED, deadline=deadline(), redirect_until_s=0))
     await eventually(lambda: setup.producer.asked)
@@ -304,7 +304,7 @@ async def test_a_receive_that_is_broken_off_keeps_no_descriptor() -> None:
     assert len(os.listdir("/proc/self/fd")) == before - 2
 
 
-async def test_what_an_admin_asks_is_done_with_the_file_that_comes_with_it(
+async def test_an_admin_command_is_executed_with_the_file_that_comes_with_it(
     setup: SimpleNamespace, tmp_path: Path
 ) -> None:
     with (tmp_path / "upload").open("w+b") as file:
@@ -320,7 +320,7 @@ async def test_what_an_admin_asks_is_done_with_the_file_that_comes_with_it(
         await setup.relay.execute(RetryJob("x"))
 
 
-async def test_who_follows_forgets_all_at_first_and_then_what_it_is_told(setup: SimpleNamespace) -> None:
+async def test_a_subscriber_first_forgets_all_and_then_what_each_purge_names(setup: SimpleNamespace) -> None:
     told: list[tuple[Any, Any]] = []
 
     async def forget(scopes: Any, keys: Any) -> int:
@@ -340,7 +340,7 @@ async def test_who_follows_forgets_all_at_first_and_then_what_it_is_told(setup: 
         await follower.invalidate([scope], [])
 
 
-async def test_who_does_not_confirm_in_time_has_to_begin_anew(setup: SimpleNamespace) -> None:
+async def test_a_subscriber_that_does_not_confirm_in_time_subscribes_again(setup: SimpleNamespace) -> None:
     slow, told = asyncio.Event(), []
 
     async def forget(scopes: Any, keys: Any) -> int:

@@ -104,14 +104,14 @@ async def test_every_key_is_found_below_the_prefix(setup: SimpleNamespace, key: 
     kept.close()
 
 
-async def test_when_it_was_last_modified_is_kept(setup: SimpleNamespace) -> None:
+async def test_the_modification_time_is_kept(setup: SimpleNamespace) -> None:
     told = setup.store.client.head_object(Bucket="pics", Key="shop/a.jpg")["LastModified"].timestamp()
     original = await setup.source.fetch("a.jpg")
     assert os.fstat(original.fileno()).st_mtime == int(told)
     original.close()
 
 
-async def test_a_virtual_host_is_asked_where_it_is_wanted(moto: Store) -> None:
+async def test_a_virtual_host_is_used_where_it_is_configured(moto: Store) -> None:
     place = S3Location(bucket="pics", endpoint_url=f"http://localhost:{moto.port}")
     bucket = S3Bucket(
         place, access_key="k", secret_key="s", path_style=False, clock=time.monotonic, chance=lambda: 0.1
@@ -183,7 +183,7 @@ async def test_a_header_that_makes_no_sense(setup: SimpleNamespace, header: str)
         await content(setup)
 
 
-async def test_what_cannot_be_written_may_still_be_read(setup: SimpleNamespace) -> None:
+async def test_a_store_that_refuses_writes_is_still_read(setup: SimpleNamespace) -> None:
     setup.between.answer(answer("503 S", error("SlowDown")), only="PUT")
     for _ in range(6):
         with pytest.raises(Unavailable):
@@ -195,7 +195,9 @@ async def test_what_cannot_be_written_may_still_be_read(setup: SimpleNamespace) 
 @pytest.mark.parametrize(
     ("endpoint_url", "region"), [("http://my_minio:9000", "x"), ("http://127.0.0.1:9", "not a region")]
 )
-async def test_what_no_store_can_be_is_refused_at_the_start(endpoint_url: str, region: str) -> None:
+async def test_an_impossible_endpoint_or_region_is_refused_at_the_start(
+    endpoint_url: str, region: str
+) -> None:
     bucket = S3Bucket(
         S3Location(bucket="pics", endpoint_url=endpoint_url, region=region),
         access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
@@ -344,7 +346,7 @@ async def test_a_client_that_leaves_leaves_nothing_behind(setup: SimpleNamespace
         (answer("503 S", error("SlowDown")), Unavailable),
     ],
 )
-async def test_reaching_tells_the_owner_what_is_wrong(
+async def test_the_check_at_the_start_says_which_setting_is_wrong(
     setup: SimpleNamespace, raw: bytes, failure: type[RemoteError]
 ) -> None:
     await setup.bucket.check()

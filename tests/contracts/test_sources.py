@@ -77,7 +77,9 @@ async def test_a_missing_original(place: Place) -> None:
 
 
 @pytest.mark.parametrize("key", ["nope.jpg", "deep/nope.jpg", "../secret.jpg", "in"])
-async def test_what_a_missing_original_is_told_by(rooted: tuple[DirectorySource, Path], key: str) -> None:
+async def test_a_missing_original_is_named_without_its_folder(
+    rooted: tuple[DirectorySource, Path], key: str
+) -> None:
     source, root = rooted
     for ask in (source.identify, source.fetch):
         with pytest.raises(OriginalNotFound) as caught:
@@ -157,7 +159,7 @@ async def test_a_file_swapped_for_a_link_between_the_checks_is_not_followed(
         await source.fetch("in/side.jpg")
 
 
-async def test_what_is_too_large_is_not_read(rooted: tuple[DirectorySource, Path]) -> None:
+async def test_an_original_that_is_too_large_is_not_read(rooted: tuple[DirectorySource, Path]) -> None:
     source, root = rooted
     temporary_file(root, "large", b"x" * 1001)
     temporary_file(root, "fits", b"x" * 1000)
@@ -300,7 +302,7 @@ async def test_each_of_two_forms_is_itself(rooted: tuple[DirectorySource, Path])
         await source.identify("gru\u0308n/nope.jpg")
 
 
-async def test_what_begins_with_a_dot_is_not_listed(rooted: tuple[DirectorySource, Path]) -> None:
+async def test_names_that_begin_with_a_dot_are_not_listed(rooted: tuple[DirectorySource, Path]) -> None:
     source, root = rooted
     picture = pictures.quarters_as("png")
     for key in (".a.png", ".in/a.png", "in/.a.png", "in/.b/a.png", "in/a.png"):

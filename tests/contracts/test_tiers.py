@@ -32,7 +32,7 @@ async def test_nothing_is_a_miss(tier: Tier) -> None:
     assert await tier.lookup(KEY, Format.WEBP) is None
 
 
-async def test_what_is_stored_is_found(tier: Tier) -> None:
+async def test_a_stored_variant_is_found(tier: Tier) -> None:
     await tier.store(KEY, VARIANT)
     assert await tier.lookup(KEY, Format.WEBP) == VARIANT
     assert await tier.lookup(OTHER, Format.WEBP) is None

@@ -117,7 +117,9 @@ async def test_an_original_is_fetched_once_and_asked_about_then(setup: SimpleNam
     assert len(setup.requests) == 3
 
 
-async def test_what_a_server_is_told(setup: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_request_headers_that_a_server_receives(
+    setup: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{setup.other_port}")
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{setup.other_port}")
     monkeypatch.setenv("NETRC", "/nonexistent")
@@ -181,9 +183,7 @@ async def test_a_version_is_whatever_the_server_gives(
         (b"Last-Modified: Sun, 06 Nov 99999 08:49:37 GMT\r\n", 0),
     ],
 )  # fmt: skip
-async def test_when_it_was_last_modified_is_kept(
-    setup: SimpleNamespace, head: bytes, modified_s: int
-) -> None:
+async def test_the_modification_time_is_kept(setup: SimpleNamespace, head: bytes, modified_s: int) -> None:
     async with speaking(raw(head)) as host:
         original = await (await setup.make(host)).fetch(f"http://{host}/a.jpg")
         assert os.fstat(original.fileno()).st_mtime_ns == modified_s * 10**9
@@ -314,7 +314,7 @@ async def speaking(*answers: bytes) -> AsyncIterator[str]:
         b"\r\nContent-Encoding: aws-chunked",
     ],
 )  # fmt: skip
-async def test_a_coding_that_changes_no_byte_is_none(setup: SimpleNamespace, coding: bytes) -> None:
+async def test_an_identity_coding_is_ignored(setup: SimpleNamespace, coding: bytes) -> None:
     async with speaking(raw(b"Content-Encoding: " + coding + b"\r\n")) as host:
         assert await content(setup, f"http://{host}/a.jpg", await setup.make(host)) == PICTURE
 
@@ -400,7 +400,7 @@ async def test_a_body_whose_last_transfer_coding_is_not_chunked_ends_with_the_co
         (raw(b"Location: /\xff%\r\n").replace(b"200 OK", b"302 Go"), "it redirects more than 3 times", 4),
     ],
 )  # fmt: skip
-async def test_a_broken_original_is_none_of_its_neighbours(
+async def test_a_broken_original_does_not_affect_its_neighbours(
     setup: SimpleNamespace, answer: bytes, reason: str, tries: int
 ) -> None:
     asked: list[bytes] = []
@@ -524,7 +524,7 @@ async def test_a_redirect_that_changes_with_the_time_is_no_new_original(setup: S
     assert "s3cret" not in first.version
 
 
-async def test_a_validator_that_cannot_be_sent_back_is_none(setup: SimpleNamespace) -> None:
+async def test_a_validator_that_cannot_be_sent_back_is_ignored(setup: SimpleNamespace) -> None:
     setup.raw = b'HTTP/1.1 200 OK\r\nETag: "caf\xe9"\r\nContent-Length: 3\r\n\r\nred'
     with FaultyProxy("127.0.0.1", setup.port) as between:
         between.answer(setup.raw)
@@ -535,7 +535,7 @@ async def test_a_validator_that_cannot_be_sent_back_is_none(setup: SimpleNamespa
         assert await source.identify(f"http://{host}/a.jpg", first) == first
 
 
-async def test_a_host_that_drips_is_nobody_elses_trouble(
+async def test_a_host_that_drips_does_not_slow_other_hosts(
     setup: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote_web, "READ_TIMEOUT_S", 2.0)
@@ -760,7 +760,7 @@ async def test_a_server_that_stalls_costs_no_more_than_its_time(
             await source.fetch(f"http://{host}/a.jpg")
 
 
-async def test_one_who_leaves_leaves_nothing_behind(setup: SimpleNamespace) -> None:
+async def test_a_cancelled_fetch_leaves_nothing_behind(setup: SimpleNamespace) -> None:
     with FaultyProxy("127.0.0.1", setup.port) as between:
         host = f"127.0.0.1:{between.port}"
         source = await setup.make(host)

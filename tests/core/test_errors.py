@@ -18,7 +18,9 @@ def kinds(of: type[CalotypeError] = CalotypeError) -> Iterator[type[CalotypeErro
 
 @pytest.mark.parametrize("kind", sorted(set(kinds()), key=lambda kind: kind.__name__))
 @pytest.mark.parametrize("retry_after_s", [None, 0, 7])
-def test_a_failure_keeps_what_it_says(kind: type[CalotypeError], retry_after_s: int | None) -> None:
+def test_an_error_keeps_its_detail_when_it_is_pickled(
+    kind: type[CalotypeError], retry_after_s: int | None
+) -> None:
     failure = kind("say it so", retry_after_s=retry_after_s)
     again = pickle.loads(pickle.dumps(failure))
     assert type(again) is kind
@@ -26,7 +28,7 @@ def test_a_failure_keeps_what_it_says(kind: type[CalotypeError], retry_after_s: 
     assert str(again) == "say it so"
 
 
-def test_what_some_have_more_is_kept_too() -> None:
+def test_an_error_keeps_its_additional_fields_when_it_is_pickled() -> None:
     missing = pickle.loads(pickle.dumps(OriginalNotFound("gone", retry_after_s=2, lasts_s=1.5)))
     assert (type(missing), missing.detail, missing.retry_after_s, missing.lasts_s) == (
         OriginalNotFound, "gone", 2, 1.5,

@@ -22,7 +22,7 @@ async def post(node: Running, target: str, form: str) -> Answer:
         return Answer(response.status, response.headers, await response.read())
 
 
-async def test_what_readiness_lacks(node: Running) -> None:
+async def test_readiness_names_the_missing_part(node: Running) -> None:
     answer = await node.get("/readyz", admin=True)
     assert (answer.status, json.loads(answer.body)) == (200, {"ready": True, "lacking": []})
     node.node.not_ready = "it is stopping"
@@ -86,7 +86,7 @@ async def test_metrics_tell_mounts_apart_and_show_each_from_the_start(tmp_path: 
         assert await node.metric("calotype_requests_total", mount="none", status="404") == 1
 
 
-async def test_pages_let_nothing_of_others_in(node: Running) -> None:
+async def test_pages_load_nothing_from_other_origins(node: Running) -> None:
     for target in ("/", "/login", "/page.css", "/status.js"):
         answer = await node.get(target, admin=True)
         assert answer.status == 200
@@ -95,7 +95,7 @@ async def test_pages_let_nothing_of_others_in(node: Running) -> None:
         assert b"//" not in re.sub(rb"^\s*//.*$", b"", answer.body, flags=re.M), "no asset of another place"
 
 
-async def test_who_has_the_token_sees_the_page(tmp_path: Path) -> None:
+async def test_the_page_needs_the_token(tmp_path: Path) -> None:
     async with running(tmp_path, admin={"port": 0, "token": TOKEN}) as node:
         for target in ("/v1/status", "/status.js", "/metrics", "/v1/explain?url=/a"):
             assert (await node.get(target, admin=True)).status == 401, target

@@ -362,7 +362,7 @@ async def connect(node: Running) -> tuple[asyncio.StreamReader, asyncio.StreamWr
         b"GET http://u@evil.example/w_100/photo.jpg HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     ],
 )  # fmt: skip
-async def test_what_is_no_request_is_a_problem_too(
+async def test_a_malformed_request_is_answered_with_a_problem(
     node: Running, request_bytes: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     reader, writer = await connect(node)

@@ -16,7 +16,7 @@ PREFLIGHT = {"Origin": "https://shop.example", "Access_Control_Request_Method": 
 @pytest.mark.parametrize(
     "target", ["/w_100/photo.jpg", "/", "/healthz", "/original/photo.jpg", "/w_100/missing.jpg", "/nothing"]
 )
-async def test_options_say_what_may_be_asked(node: Running, target: str) -> None:
+async def test_options_lists_the_allowed_methods(node: Running, target: str) -> None:
     answer = await node.get(target, method="OPTIONS")
     assert (answer.status, answer.body) == (204, b"")
     assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
@@ -43,7 +43,7 @@ async def test_a_preflight(node: Running, names: str) -> None:
 
 
 @pytest.mark.parametrize("names", ["<b>", "x: y", '"x"', "x;y", "x=1", "é"])
-async def test_what_is_no_name_is_not_repeated(node: Running, names: str) -> None:
+async def test_a_header_that_is_no_field_name_is_not_repeated(node: Running, names: str) -> None:
     head = [f"{name.replace('_', '-')}: {value}" for name, value in PREFLIGHT.items()]
     said = await raw(node, ask("/x", *head, f"Access-Control-Request-Headers: {names}", method="OPTIONS"))
     assert status(said) == 204

@@ -39,13 +39,15 @@ async def connected(node: Running, count: int) -> None:
         ("/robots.txt", 200, "0"),
     ],
 )
-async def test_how_long_a_front_may_keep_it(node: Running, target: str, status: int, expires: str) -> None:
+async def test_the_time_a_proxy_may_cache_an_answer(
+    node: Running, target: str, status: int, expires: str
+) -> None:
     for _ in range(2):
         answer = await node.get(target)
         assert (answer.status, answer.headers["X-Accel-Expires"]) == (status, expires)
 
 
-async def test_no_front_keeps_what_is_signed_or_short(tmp_path: Path) -> None:
+async def test_no_proxy_caches_signed_or_short_lived_answers(tmp_path: Path) -> None:
     changes: dict[str, Any] = {**STRICT, "mounts": {**STRICT["mounts"]}}
     changes["mounts"]["brief"] = {"source": "photos", "prefix": "/brief/", "max_age": "2s"}
     async with running(tmp_path, **changes) as node:
@@ -82,7 +84,7 @@ class Lines:
 
 
 @pytest.mark.parametrize("trusted", [[], ["192.0.2.0/24"], ["127.0.0.0/8"]])
-async def test_only_a_trusted_hop_speaks_for_others(tmp_path: Path, trusted: list[str]) -> None:
+async def test_only_a_trusted_proxy_may_forward_addresses(tmp_path: Path, trusted: list[str]) -> None:
     believed = trusted == ["127.0.0.0/8"]
     async with running(tmp_path, server={"port": 0, "trusted_proxies": trusted}) as node:
         temporary_file(node.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
@@ -97,7 +99,7 @@ async def test_only_a_trusted_hop_speaks_for_others(tmp_path: Path, trusted: lis
         assert "render_ms" not in lines.last(), lines.last()
 
 
-async def test_the_last_answer_says_that_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_last_answer_closes_the_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that is open while the node stops is not cut off: it may ask once more, and is told."""
     monkeypatch.setattr(listeners, "CLOSE_GRACE_S", 0.5)
     async with running(tmp_path) as node:

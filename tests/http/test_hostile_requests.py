@@ -255,7 +255,7 @@ async def test_no_other_header_changes_anything(node: Running) -> None:
     assert await node.metric("calotype_renders_total") == 1
 
 
-async def test_none_of_them_makes_the_first_answer_another(node: Running) -> None:
+async def test_a_hostile_request_does_not_change_the_kept_variant(node: Running) -> None:
     """Each on a URL not met before: what is kept is what anybody would have got."""
     plain = await node.get("/w_60,f_jpg/photo.jpg")
     for number, name in enumerate(NAMES):

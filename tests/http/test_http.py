@@ -81,7 +81,7 @@ def statuses(said: bytes) -> list[int]:
 
 @pytest.mark.parametrize("before", [0, 1, 3, 70])
 @pytest.mark.parametrize("name", BAD)
-async def test_what_is_no_request_is_refused_behind_the_answers_to_those_before(
+async def test_a_malformed_request_is_refused_after_the_answers_to_earlier_ones(
     node: Running, name: str, before: int
 ) -> None:
     said = await raw(node, GOOD * before + BAD[name] + GOOD)
@@ -90,7 +90,7 @@ async def test_what_is_no_request_is_refused_behind_the_answers_to_those_before(
 
 
 @pytest.mark.parametrize("cut", range(1, 24))
-async def test_wherever_the_network_cuts_it(node: Running, cut: int) -> None:
+async def test_a_request_may_arrive_in_any_pieces(node: Running, cut: int) -> None:
     """In the end of the good head, and in the beginning of the bad one."""
     bad = b"GET /w_20/photo.jpg\r\n"
     sent = GOOD + bad
@@ -109,7 +109,7 @@ async def test_wherever_the_network_cuts_it(node: Running, cut: int) -> None:
 
 
 @pytest.mark.parametrize("behind", [b"x", b"\r\n", b"\x00\xff" * 1000, GOOD, GOOD[:-9], BAD["no host"]])
-async def test_bytes_behind_the_last_request_are_nobodys(node: Running, behind: bytes) -> None:
+async def test_bytes_after_the_last_request_are_ignored(node: Running, behind: bytes) -> None:
     for version in (b"HTTP/1.1", b"HTTP/1.0"):
         last = GOOD.replace(b"HTTP/1.1\r\n", version + b"\r\nConnection: close\r\n")
         said = await raw(node, (GOOD if version == b"HTTP/1.1" else b"") + last + behind)
@@ -137,7 +137,7 @@ async def test_no_host(node: Running, host: str) -> None:
         assert re.findall(rb"HTTP/1\.[01] (\d{3}) ", said) == [b"400"]
 
 
-async def test_one_host_or_none(node: Running) -> None:
+async def test_a_request_has_one_host_field(node: Running) -> None:
     for lines in (b"", b"Host: x\r\nHost: x\r\n", b"Host: x\r\nhost: y\r\n", b"Host:\r\nHost: x\r\n"):
         sent = ask(PICTURE).replace(b"Host: x\r\n", lines)
         assert status(await raw(node, sent)) == 400
@@ -257,9 +257,7 @@ async def test_an_error_of_a_url_that_negotiates_says_so(node: Running, target: 
         assert (b"\r\nVary: Accept\r\n" in said) is (asked == target)
 
 
-async def test_a_condition_is_none_where_the_answer_lies_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_redirect_ignores_conditions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     location = ""
 
     deliver = Produce._deliver
@@ -328,7 +326,7 @@ async def test_conditions_in_their_order(node: Running, target: str) -> None:
     assert b"urn:calotype:error:precondition-failed" in refused.body
 
 
-async def test_a_condition_on_what_is_not_there(node: Running) -> None:
+async def test_a_condition_on_a_missing_original(node: Running) -> None:
     for target in ("/w_100/missing.jpg", "/original/missing.jpg"):
         assert (await node.get(target, If_Match='"x"')).status == 404
 

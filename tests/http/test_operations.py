@@ -93,7 +93,7 @@ async def test_an_upload_is_there_with_its_eager_variants(tmp_path: Path) -> Non
         assert (node.originals / told["key"]).read_bytes() == pictures.photo_as("jpeg")
 
 
-async def test_what_is_no_picture_is_refused_and_leaves_nothing(api: Api) -> None:
+async def test_an_upload_that_is_no_picture_is_refused_and_leaves_no_file(api: Api) -> None:
     before = sorted(api.node.originals.rglob("*"))
     for content, status in (
         (b"", 400),
@@ -192,7 +192,7 @@ async def test_a_form_with_other_than_one_file_is_refused(
     assert sorted(api.node.originals.rglob("*")) == before
 
 
-async def test_what_is_no_form_is_refused(api: Api) -> None:
+async def test_a_body_that_is_no_form_is_refused(api: Api) -> None:
     body, headers = form(('name="file"; filename="a.jpg"', pictures.photo_as("jpeg")))
     nested = b"--b0undary\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c--\r\n--b0undary--\r\n"
     for wrong in (
@@ -389,7 +389,9 @@ async def test_a_cancelled_job_makes_nothing_more(api: Api) -> None:
         ("/v1/events/s3", b""),
     ],
 )
-async def test_what_is_wrong_is_told_and_repeats_nothing(api: Api, path: str, body: object) -> None:
+async def test_a_wrong_body_is_refused_without_repeating_its_values(
+    api: Api, path: str, body: object
+) -> None:
     status, told = await api.call("POST", path, body)
     assert status == 400
     assert "CANARY" not in json.dumps(told)
@@ -450,7 +452,7 @@ async def test_a_field_that_is_not_known_is_named(api: Api, path: str, body: obj
 
 
 @pytest.mark.parametrize("token", [TOKEN, SHOP, STORE])
-async def test_a_wrong_path_is_told_to_who_has_a_token(tmp_path: Path, token: str) -> None:
+async def test_a_wrong_path_is_reported_to_a_client_with_the_token(tmp_path: Path, token: str) -> None:
     async with running(tmp_path, admin={"port": 0, "token": TOKEN, "tokens": TOKENS}) as node:
         for method, target, status in (
             ("POST", "/v1/purges", 404), ("GET", "/v2/warm", 404), ("GET", "/v1/purge", 405), ("PUT", "/v1/originals", 405),
@@ -478,7 +480,7 @@ async def test_a_wrong_path_is_told_to_who_has_a_token(tmp_path: Path, token: st
         ("/v1/originals?name=a&name=b", b"x"),
     ],
 )  # fmt: skip
-async def test_what_is_given_twice_has_no_reading(api: Api, path: str, body: bytes) -> None:
+async def test_a_field_that_is_given_twice_is_refused(api: Api, path: str, body: bytes) -> None:
     await api.node.get("/w_50/photo.jpg")
     status, told = await api.call("POST", path, body)
     assert (status, "twice" in told["detail"], "CANARY" in told["detail"]) == (400, True, False)
@@ -512,7 +514,7 @@ async def raw_admin(node: Running, head: bytes, body: bytes = b"") -> bytes:
         (b"/v1/originals?mount=\xff", b""), (b"/v1/originals?\xff=1", b""),
     ],
 )  # fmt: skip
-async def test_what_is_no_text_is_refused(api: Api, target: bytes, headers: bytes) -> None:
+async def test_a_field_that_is_no_text_is_refused(api: Api, target: bytes, headers: bytes) -> None:
     picture = (api.node.originals / "photo.jpg").read_bytes()
     head = b"POST " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers
     said = await raw_admin(api.node, head + b"Content-Length: %d\r\n\r\n" % len(picture), picture)
@@ -538,7 +540,7 @@ async def test_what_is_no_text_is_refused(api: Api, target: bytes, headers: byte
         (b"HEAD /CANARY\0 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     ],
 )  # fmt: skip
-async def test_what_is_no_request_is_a_problem_and_nothing_in_the_log(
+async def test_a_malformed_request_is_answered_with_a_problem_and_not_logged(
     api: Api, caplog: pytest.LogCaptureFixture, sent: bytes, status: int
 ) -> None:
     said = await raw_admin(api.node, sent)
@@ -600,7 +602,7 @@ JSONS: list[object] = [
 ]
 
 
-async def test_what_the_document_forbids_is_refused(api: Api) -> None:
+async def test_a_body_that_the_openapi_document_forbids_is_refused(api: Api) -> None:
     """Bodies that are near to good ones: any value for any parameter, any two of them, and one that is not known."""
     good: dict[str, list[dict[str, object]]] = {
         "/v1/purge": [{"all": True}, {"original": "photo.jpg"}, {"prefix": "p"}, {"preset": "card"}, {"url": "/w_50/photo.jpg"}],
@@ -872,7 +874,7 @@ async def test_info_tells_of_an_original_and_is_cached_like_a_variant(node: Runn
         ("/info/../photo.jpg", 400),
     ],
 )
-async def test_info_refuses_what_others_refuse(node: Running, target: str, status: int) -> None:
+async def test_info_refuses_the_same_urls_as_variants(node: Running, target: str, status: int) -> None:
     answer = await node.get(target)
     assert answer.status == status
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -885,7 +887,7 @@ async def test_info_is_closed_where_originals_are(tmp_path: Path) -> None:
         assert (await node.get("/info/a.png")).status == 404
 
 
-async def test_where_it_was_taken_is_told_if_the_owner_wants(tmp_path: Path) -> None:
+async def test_info_tells_the_place_only_if_the_settings_allow(tmp_path: Path) -> None:
     async with running(tmp_path, limits={"info_gps": True}) as node:
         temporary_file(node.originals, "exif.jpg", pictures.with_exif(1))
         _, told = await info(node, "/info/exif.jpg")

@@ -84,7 +84,7 @@ async def test_each_value_that_was_moved_is_told(tmp_path: Path, tokens: str, no
         ("e_sepia,e_blur:1", "bad-transform", "one effect", "mounts.photos.transforms"),
     ],
 )
-async def test_a_refusal_tells_the_client_what_is_allowed_and_the_owner_which_key_to_change(
+async def test_a_refusal_lists_the_allowed_sizes_and_names_the_key_to_change(
     tmp_path: Path,
     capfdbinary: pytest.CaptureFixture[bytes],
     tokens: str,

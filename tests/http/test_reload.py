@@ -86,7 +86,7 @@ async def test_limits(node: Running) -> None:
     assert (await node.get(by(NEW, "/w_68/photo.jpg"))).status == 200
 
 
-async def test_what_needs_a_restart_is_named_and_waits(node: Running) -> None:
+async def test_settings_that_need_a_restart_are_named_and_wait(node: Running) -> None:
     before = node.node.settings
     waiting = reload(node, render={"workers": 2}, server={"port": 0, "drain": "3s"}, presets={"x": "w_16"})
     assert waiting == ["server", "render"]
@@ -110,7 +110,7 @@ async def test_what_needs_a_restart_is_named_and_waits(node: Running) -> None:
         ({"mounts": {"all": {"source": "photos", "prefix": "no"}}}, "mounts.all.prefix"),
     ],
 )
-async def test_what_is_wrong_changes_nothing(node: Running, sections: Any, named: str) -> None:
+async def test_wrong_settings_change_nothing(node: Running, sections: Any, named: str) -> None:
     before = node.node.settings
     with pytest.raises(ConfigError, match=named):
         reload(

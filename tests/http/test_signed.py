@@ -93,7 +93,9 @@ WRONG: list[tuple[str, int, str]] = [
 
 
 @pytest.mark.parametrize(("target", "status", "what"), WRONG)
-async def test_what_is_refused(strict: Running, target: str, status: int, what: str) -> None:
+async def test_urls_without_a_valid_signature_are_refused(
+    strict: Running, target: str, status: int, what: str
+) -> None:
     answer = await strict.get(target)
     assert (answer.status, slug(answer)) == (status, what)
     if status != 404:
@@ -148,7 +150,7 @@ async def test_no_answer_outlives_its_signature(strict: Running, wall: Wall, tar
     assert (await strict.get(short)).headers["Cache-Control"] == "public, max-age=60"
 
 
-async def test_a_missing_original_is_not_kept_beyond_it_either(strict: Running) -> None:
+async def test_the_404_of_a_signed_url_is_not_cached_longer_than_its_signature(strict: Running) -> None:
     gone = "/w_100/gone.jpg"
     soon = int(time.time()) + 5
     assert (await strict.get(by(NEW, gone))).headers["Cache-Control"] == "public, max-age=1"
@@ -271,7 +273,7 @@ async def test_explain_tells_its_verdict(strict: Running) -> None:
         ("/open/W_100/photo.jpg", "unsigned", ["unknown-route: no such route: "], "mount"),
     ],
 )  # fmt: skip
-async def test_explain_tells_all_it_can_of_what_is_refused(
+async def test_explain_tells_all_it_can_of_a_refused_url(
     strict: Running, raw: str, signature: str, refused: list[str], known: str
 ) -> None:
     answer = await strict.get(f"/v1/explain?url={quote(raw, safe='')}", admin=True)

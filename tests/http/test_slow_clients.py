@@ -94,7 +94,7 @@ async def test_a_head_that_does_not_come(connect: Connect) -> None:
         assert await client.is_cut_off(), before
 
 
-async def test_a_head_that_comes_in_drips(connect: Connect) -> None:
+async def test_a_head_that_arrives_byte_by_byte_is_cut_off(connect: Connect) -> None:
     client = connect()
     with contextlib.suppress(ConnectionError):
         for number in range(100):
@@ -104,7 +104,7 @@ async def test_a_head_that_comes_in_drips(connect: Connect) -> None:
                 pytest.fail("still connected")
 
 
-async def test_a_second_head_that_comes_in_drips(connect: Connect) -> None:
+async def test_an_unfinished_second_head_is_cut_off(connect: Connect) -> None:
     client = connect()
     await client.send(ASK + b"\r\n")
     assert b"200 OK" in await client.answer()
@@ -159,7 +159,7 @@ async def test_a_busy_client_that_is_always_owed_a_little(connect: Connect) -> N
         assert b"200 OK" in await client.answer()
 
 
-async def test_what_is_closed_and_never_read_is_dropped(node: Running, connect: Connect) -> None:
+async def test_a_closed_connection_that_is_never_read_is_dropped(node: Running, connect: Connect) -> None:
     """The kernel has it all, and would offer it for a quarter of an hour."""
     temporary_file(node.originals, "middling.png", pictures.png_of(400, 400) + bytes(200_000))
     client = connect(receive_bytes=4096)
@@ -172,7 +172,9 @@ async def test_what_is_closed_and_never_read_is_dropped(node: Running, connect: 
 @pytest.mark.parametrize(
     ("target", "size_bytes"), [("/original/large.png", 20_000_000), ("/f_png/noise.png", 3_000_000)]
 )
-async def test_a_slow_reader_that_goes_on_gets_it_all(connect: Connect, target: str, size_bytes: int) -> None:
+async def test_a_slow_reader_that_goes_on_receives_the_whole_body(
+    connect: Connect, target: str, size_bytes: int
+) -> None:
     client = connect(receive_bytes=65536)
     await client.send(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     received = 0
@@ -234,7 +236,7 @@ async def test_an_empty_body_is_none(connect: Connect) -> None:
     assert b"200 OK" in await client.answer()
 
 
-async def test_others_do_not_notice(node: Running, connect: Connect) -> None:
+async def test_slow_clients_do_not_slow_other_clients(node: Running, connect: Connect) -> None:
     """A hundred of each kind, and pictures for everybody else meanwhile."""
     clients = [connect(receive_bytes=4096) for _ in range(300)]
     for number, client in enumerate(clients):

@@ -16,7 +16,9 @@ from tests.support.fakes import temporary_file
 ODD = 'a|b{c}^d`e"f<g>.jpg'
 
 
-async def test_what_browsers_send_raw_is_one_picture_with_its_percent_encoded_form(node: Running) -> None:
+async def test_raw_characters_of_browsers_share_the_entry_of_their_percent_encoded_form(
+    node: Running,
+) -> None:
     temporary_file(node.originals, ODD, pictures.photo_as("jpeg"))
     encoded = await node.get(f"/w_50/{quote(ODD)}")
     assert encoded.status == 200
@@ -78,7 +80,7 @@ async def lenient(tmp_path: Path) -> AsyncIterator[Running]:
         yield started
 
 
-async def test_a_mount_may_ignore_what_it_does_not_know(lenient: Running) -> None:
+async def test_a_mount_may_ignore_unknown_parameters(lenient: Running) -> None:
     for target in ("/w_100/photo.jpg", "/info/photo.jpg", "/original/photo.jpg"):
         for query in ("x=1", "cb=9&w=5", "&", "<>=1"):
             plain = await lenient.get(target)
@@ -126,7 +128,7 @@ async def test_parameters_of_trackers_may_stand_behind_a_signature_and_nothing_e
         ("/w_400/photo.jpg?w=3", 400, "parameter w is not supported: the query of this URL may have v; "),
     ],
 )
-async def test_what_is_unknown_is_named_and_the_nearest_of_ours_suggested(
+async def test_an_unknown_parameter_is_named_and_the_nearest_known_one_suggested(
     node: Running, target: str, status: int, says: str
 ) -> None:
     answer = await node.get(target)
@@ -135,7 +137,7 @@ async def test_what_is_unknown_is_named_and_the_nearest_of_ours_suggested(
 
 
 @pytest.mark.parametrize("target", ["/w_50,f_jpg/text.jpg", "/info/text.jpg", "/original/text.jpg"])
-async def test_what_is_taken_is_named_and_nothing_that_is_refused(node: Running, target: str) -> None:
+async def test_an_unsupported_original_names_the_supported_formats(node: Running, target: str) -> None:
     answer = await node.get(target)
     assert answer.status == 415
     assert detail(answer) == "the original is not a JPEG, PNG, WebP, GIF or AVIF picture"

@@ -85,7 +85,7 @@ async def test_every_form_of_a_url_is_one_picture(node: Running, made: SimpleNam
     assert (await node.get(f"/original/{quote(url, safe='')}")).body == made.pictures["/a.jpg"]
 
 
-async def test_explain_masks_what_may_be_a_secret(node: Running, made: SimpleNamespace) -> None:
+async def test_explain_masks_possible_secrets(node: Running, made: SimpleNamespace) -> None:
     url = quote(quote(f"{made.url}/a.jpg?token=s3cret", safe=""), safe="")
     answer = await node.get(f"/v1/explain?url=/w_10/{url}", admin=True)
     assert answer.status == 200
@@ -103,7 +103,9 @@ async def test_explain_masks_what_may_be_a_secret(node: Running, made: SimpleNam
         ("http://{host}/a.jpg?hdnts=s3cret", 400),
     ],
 )  # fmt: skip
-async def test_what_is_not_fetched(node: Running, made: SimpleNamespace, asked: str, status: int) -> None:
+async def test_urls_that_are_not_fetched(
+    node: Running, made: SimpleNamespace, asked: str, status: int
+) -> None:
     encoded = quote(asked.format(host=made.host), safe="")
     for target in (f"/w_10/{encoded}", f"/thumbnail?url={encoded}&w=10", f"/original/{encoded}"):
         answer = await node.get(target)
@@ -216,7 +218,7 @@ async def test_bad_bytes_are_not_kept_under_a_tag_that_goes_on_being_confirmed(
         assert (await node.get(target)).body == whole
 
 
-async def test_a_base_url_is_what_relative_keys_stand_behind_and_is_not_shown(
+async def test_relative_keys_are_resolved_against_the_base_url_which_is_not_shown(
     made: SimpleNamespace, tmp_path: Path
 ) -> None:
     source = {"kind": "http", "base_url": f"{made.url}/images", "allow_private": True, "ttl": 0}
@@ -279,7 +281,7 @@ async def test_a_redirect_of_the_origin_is_followed_and_not_passed_on(
         assert "Location" not in answer.headers
 
 
-async def test_a_missing_original_is_told_for_as_long_as_it_is_remembered(
+async def test_the_max_age_of_a_404_is_that_of_its_negative_entry(
     made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead_s = 0.0

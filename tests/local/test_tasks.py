@@ -26,7 +26,7 @@ async def test_a_task_is_kept_until_it_is_done() -> None:
     assert not tasks
 
 
-async def test_the_end_cancels_what_is_not_done_and_waits_for_it() -> None:
+async def test_the_end_cancels_unfinished_tasks_and_waits_for_them() -> None:
     tasks, ended = Tasks(), []
 
     async def work() -> None:

@@ -49,7 +49,7 @@ def test_one_colour_stays_one_colour(tokens: str, hidden: tuple[int, int, int], 
 @pytest.mark.parametrize("quality", [50, 80, 95])
 @pytest.mark.parametrize("hidden", [(0, 0, 0), (0, 255, 0)])
 @pytest.mark.parametrize("kind", ["webp", "avif"])
-def test_blocks_of_a_lossy_encoder_hold_nothing_of_what_is_hidden(
+def test_blocks_of_a_lossy_encoder_hold_nothing_of_hidden_colours(
     kind: str, hidden: tuple[int, int, int], quality: int
 ) -> None:
     for tokens in ("", "w_50,", "e_sharpen:2,"):
@@ -57,7 +57,7 @@ def test_blocks_of_a_lossy_encoder_hold_nothing_of_what_is_hidden(
 
 
 @pytest.mark.parametrize("faint", [1, 2, 4])
-def test_what_is_hardly_seen_lends_hardly_anything(faint: int) -> None:
+def test_nearly_transparent_pixels_lend_hardly_any_colour(faint: int) -> None:
     """Green of an alpha of 1 to 4 around a disc, as soft brushes leave it."""
     image = pyvips.Image.new_from_buffer(disc((0, 255, 0)), "")
     image = image.extract_band(0, n=3).bandjoin((image.extract_band(3) > 0).ifthenelse(255, faint))
@@ -74,7 +74,7 @@ def test_a_vast_crop_of_a_cut_out() -> None:
     assert furthest(drawn, 32) <= 2
 
 
-def test_what_is_seen_in_part_keeps_its_own_colour_under_sharpening() -> None:
+def test_half_transparent_pixels_keep_their_colour_under_sharpening() -> None:
     """Alpha is left alone, and a flat picture has nothing to sharpen, whatever its alpha."""
     ramp = pyvips.Image.xyz(100, 20)[0] * 2.5
     image = (

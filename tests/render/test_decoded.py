@@ -77,7 +77,7 @@ def test_a_cut_is_refused_or_changes_nothing(name: str) -> None:
     "tail", [b"\n", b"<!-- appended by a proxy -->", bytes(3), bytes(200), b"PK\3\4", b"\xff\xd8\xff"]
 )
 @pytest.mark.parametrize("name", list(_originals()))
-def test_what_stands_behind_a_picture_is_none_of_it(name: str, tail: bytes) -> None:
+def test_bytes_after_a_picture_are_no_part_of_it(name: str, tail: bytes) -> None:
     content = _originals()[name]
     assert draw(content + tail, "w_20,f_png") == draw(content, "w_20,f_png")
 
@@ -108,7 +108,7 @@ def test_a_second_picture_does_not_end_the_first() -> None:
         draw(content[:-40] + content, "f_png")
 
 
-def test_scans_that_are_promised_have_to_be_there() -> None:
+def test_announced_scans_are_required() -> None:
     """Cut exactly behind a scan: each is whole, and some are lacking."""
     content = _jpeg(interlace=True)
     starts = [at for at in range(len(content)) if content[at : at + 2] in (b"\xff\xda", b"\xff\xc4")]

@@ -34,7 +34,7 @@ def test_damage_in_the_middle_is_refused() -> None:
 
 
 @pytest.mark.parametrize("content", bombs.NO_PICTURES)
-def test_what_is_no_picture_of_ours_is_unsupported(content: bytes) -> None:
+def test_a_file_of_another_format_is_unsupported(content: bytes) -> None:
     with pytest.raises(UnsupportedFormat):
         draw(content, "w_10,f_jpg")
 

@@ -34,7 +34,7 @@ def test_the_urgent_go_first_whatever_is_on_the_desk() -> None:
     assert taken(queue, desk) == ["b1", "a2"]
 
 
-def test_nobody_is_kept_waiting_by_a_popular_original() -> None:
+def test_a_popular_original_does_not_delay_the_others() -> None:
     many = [f"a{number}" for number in range(2 * MAX_IN_A_ROW)]
     queue = filled(*many, "b1")
     order = taken(queue, queue.affinity())
@@ -42,7 +42,7 @@ def test_nobody_is_kept_waiting_by_a_popular_original() -> None:
     assert [job for job in order if job != "b1"] == many
 
 
-def test_who_is_free_takes_what_nobody_is_at() -> None:
+def test_a_free_worker_takes_an_original_that_no_other_works_on() -> None:
     queue = filled("a1", "a2", "b1", "c1")
     one, other = queue.affinity(), queue.affinity()
     assert queue.take(one) == "a1"
@@ -57,7 +57,7 @@ def test_two_work_at_one_original_where_there_is_no_other() -> None:
     assert (queue.take(one), queue.take(other)) == ("a1", "a2")
 
 
-def test_what_is_brief_passes_by() -> None:
+def test_a_probe_overtakes_and_leaves_the_original_of_the_worker() -> None:
     queue: JobQueue[str] = JobQueue(2, probe_ranks=1)
     for job in ("a1", "b1", "a2"):
         queue.put(CALM, job[0], job)
@@ -67,7 +67,7 @@ def test_what_is_brief_passes_by() -> None:
     assert taken(queue, desk) == ["c1", "a2", "b1"]
 
 
-def test_what_is_given_back_is_first_again() -> None:
+def test_a_job_that_is_given_back_is_first_again() -> None:
     queue = filled("a1", "a2", "b1", "c1")
     desk = queue.affinity()
     assert queue.take(desk) == "a1"
@@ -82,7 +82,7 @@ def test_what_is_given_back_is_first_again() -> None:
     assert taken(queue, queue.affinity()) == ["a1", "a2"]
 
 
-def test_who_has_left_is_at_nothing() -> None:
+def test_a_worker_that_has_left_has_no_original() -> None:
     queue = filled("a1", "a2", "b1")
     one, other = queue.affinity(), queue.affinity()
     queue.take(one)
@@ -90,7 +90,7 @@ def test_who_has_left_is_at_nothing() -> None:
     assert queue.take(other) == "a2"
 
 
-def test_what_is_removed_is_not_taken() -> None:
+def test_a_removed_job_is_not_taken() -> None:
     queue = filled("a1", "a2")
     assert queue.more_of("a")
     assert queue.remove(CALM, "a", "a1")
@@ -100,7 +100,7 @@ def test_what_is_removed_is_not_taken() -> None:
     assert not queue.more_of("a")
 
 
-async def test_everybody_who_waits_is_told_of_more() -> None:
+async def test_every_waiting_worker_is_woken_by_a_job() -> None:
     queue: JobQueue[str] = JobQueue(2)
     desk = queue.affinity()
     assert queue.take(desk) is None

@@ -229,7 +229,7 @@ def test_canvas_and_disposal_are_those_of_browsers(frames: list[Frame]) -> None:
         assert probe(content, LIMITS).alpha
 
 
-def test_what_no_frame_covers_is_seen_through() -> None:
+def test_pixels_that_no_frame_covers_are_transparent() -> None:
     content = gif(Frame(10, 10, 10, 5, 0, 1))
     assert probe(content, LIMITS).alpha
     image = pyvips.Image.new_from_buffer(draw(content, "f_png"), "")

@@ -88,7 +88,7 @@ def test_gravity_and_focal_points_land_where_they_should(
 
 
 @pytest.mark.parametrize("gravity", ["auto", "entropy", "face"])
-def test_smart_gravity_finds_what_there_is(gravity: str) -> None:
+def test_smart_gravity_finds_the_subject(gravity: str) -> None:
     """A busy, coloured spot at the right edge of a grey field."""
     field = (pyvips.Image.black(600, 200, bands=3) + 128).cast("uchar").copy(interpretation="srgb")
     spot = pictures.photo(80, 80).hist_equal()
@@ -270,7 +270,7 @@ def test_wide_colours_are_converted_before_their_profile_goes() -> None:
     ],
 )
 @pytest.mark.parametrize("alpha", [False, True])
-def test_effects_do_what_css_filters_do(effect: str, colour: list[int], alpha: bool) -> None:
+def test_effects_equal_css_filters(effect: str, colour: list[int], alpha: bool) -> None:
     flat = (pyvips.Image.black(16, 16, bands=3) + [200, 40, 20]).cast("uchar").copy(interpretation="srgb")
     if alpha:
         flat = flat.bandjoin(128)

@@ -19,7 +19,7 @@ from proxy.core.transform.plan import Plan
 from proxy.render.pool import COLD_RENDERS, Pool
 from tests.render.conftest import LIMITS, opened, plan_for
 from tests.support import pictures
-from tests.support.waiting import LONGEST_S, deadline, eventually, settle
+from tests.support.waiting import LONGEST_S, deadline, eventually, eventually_sync, settle
 
 MakePool = Callable[..., Pool]
 
@@ -68,7 +68,7 @@ async def begin(pool: Pool, plan: Plan = SLOW, content: bytes = SLOW_PICTURE) ->
     return task
 
 
-async def test_a_worker_says_what_it_can_and_does_it(make_pool: MakePool) -> None:
+async def test_a_worker_lists_its_formats_and_renders(make_pool: MakePool) -> None:
     pool = make_pool()
     hello = await pool.start()
     assert set(hello.formats) == OUTPUTS
@@ -104,7 +104,7 @@ async def test_a_killed_worker_costs_its_request_and_is_replaced(make_pool: Make
     assert pids(pool) != [pid]
 
 
-async def test_a_worker_killed_at_rest_is_replaced_and_costs_nobody_anything(make_pool: MakePool) -> None:
+async def test_an_idle_worker_that_is_killed_is_replaced_and_costs_no_request(make_pool: MakePool) -> None:
     pool = make_pool(workers=2)
     await pool.start()
     dead = pids(pool)
@@ -123,13 +123,13 @@ async def test_a_job_a_dead_worker_could_not_take_is_done_by_the_next(make_pool:
         [pid] = pids(pool)
         os.kill(pid, signal.SIGKILL)
         # The loop stands still until the worker is dead, so that the pool cannot have noticed.
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        eventually_sync(lambda gone=Path(f"/proc/{pid}"): not gone.exists(), pause_s=0.01)
         assert pictures.size(await render(pool)) == (100, 75)
         await eventually(lambda: pool.alive == 1)
     assert pool.waiting == 0
 
 
-async def test_a_stopped_worker_costs_nobody_anything(make_pool: MakePool) -> None:
+async def test_a_stopped_worker_costs_no_request(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     [pid] = pids(pool)
@@ -141,7 +141,7 @@ async def test_a_stopped_worker_costs_nobody_anything(make_pool: MakePool) -> No
     assert pictures.size(await busy) == (600, 450)
 
 
-async def test_one_that_is_stopped_while_it_starts_holds_nobody_up(make_pool: MakePool) -> None:
+async def test_a_worker_that_is_stopped_while_it_starts_delays_no_request(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     os.kill(pids(pool)[0], signal.SIGKILL)
@@ -210,7 +210,7 @@ async def test_a_job_that_could_not_start_in_time_is_shed_at_once(make_pool: Mak
     await asyncio.gather(busy, *waiting, return_exceptions=True)
 
 
-async def test_the_first_slow_renders_do_not_say_what_is_usual(make_pool: MakePool) -> None:
+async def test_the_first_slow_renders_do_not_count_for_the_estimate(make_pool: MakePool) -> None:
     """As on a machine that has just started: each took five seconds."""
     pool = make_pool(queue=1000)
     await pool.start()
@@ -253,7 +253,7 @@ async def test_slow_renders_are_learnt_from(make_pool: MakePool) -> None:
     assert pool._average_render_s > learnt_s
 
 
-async def test_who_leaves_before_the_start_takes_the_job_along(make_pool: MakePool) -> None:
+async def test_a_request_cancelled_before_its_start_removes_the_job(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     never = asyncio.Event()
@@ -312,7 +312,7 @@ async def test_a_worker_is_replaced_after_its_share_of_jobs(make_pool: MakePool)
     assert len(seen) >= 2
 
 
-async def test_closing_fails_what_is_under_way_and_ends_the_processes(make_pool: MakePool) -> None:
+async def test_closing_fails_running_jobs_and_ends_the_processes(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     [pid] = pids(pool)

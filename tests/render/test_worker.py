@@ -48,7 +48,7 @@ WISHES = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_shared_comes_to_the_same_bytes(kind: str) -> None:
+def test_shared_pixels_give_the_same_bytes(kind: str) -> None:
     content = KINDS[kind]()
     shared = DecodedOriginal(content, LIMITS)
     for number, wish in enumerate(WISHES):
@@ -81,7 +81,7 @@ def test_a_photograph_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert decoded == [1], "and row by row where there is nothing to share"
 
 
-def test_what_is_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_pixels_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draw_module, "MAX_CACHED_BYTES", 1000)
     content = KINDS["png"]()
     shared = DecodedOriginal(content, LIMITS)
@@ -90,7 +90,7 @@ def test_what_is_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not shared._cache
 
 
-def test_what_is_damaged_is_refused_however_often() -> None:
+def test_a_damaged_original_is_refused_each_time() -> None:
     content = KINDS["png"]()
     damaged = content[:9000] + bytes(3000) + content[12_000:]
     shared = DecodedOriginal(damaged, LIMITS)
@@ -111,7 +111,7 @@ def test_damage_that_a_crop_does_not_reach_is_not_held_against_it() -> None:
     assert render(shared, plan_for(wish, damaged), LIMITS) == alone
 
 
-def test_what_the_first_try_held_is_gone_in_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_attempt_holds_no_memory_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     class Held:
         """What a frame of the first try has."""
 
@@ -163,7 +163,7 @@ async def test_a_worker_does_the_jobs_of_an_original_together(make_pool: Callabl
         original.close()
 
 
-def test_a_probe_leaves_the_desk_as_it_is() -> None:
+def test_a_probe_leaves_the_original_of_the_worker() -> None:
     content, other = KINDS["jpeg"](), KINDS["png"]()
     desk = worker_module._LastOriginal()
 
@@ -191,7 +191,7 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def test_an_idle_worker_lets_go_of_what_it_kept(make_pool: Callable[..., Pool]) -> None:
+async def test_an_idle_worker_frees_its_decoded_pixels(make_pool: Callable[..., Pool]) -> None:
     """It was told that there would be more, and another worker has done that."""
     pool = make_pool()
     await pool.start()

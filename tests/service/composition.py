@@ -1,6 +1,5 @@
 """The use cases of the admin, put together with stand-ins for what is outside of them."""
 
-import asyncio
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -43,10 +42,14 @@ from tests.support.fakes import (
     FakeTier,
     FakeWritableSource,
 )
+from tests.support.waiting import deadline
 
 AUTO = (Format.AVIF, Format.WEBP, Format.JPEG)
 RECIPE = RenderDefaults(quality=80, effort={}, max_side_px=4000)
 SECRET = b"k" * 32
+
+soon = deadline
+"""The older name, which tests of requests and purges use."""
 
 
 def rules(*more: Mount, signing: Signing = Signing.OFF) -> Rules:
@@ -201,7 +204,7 @@ class Composition(SimpleNamespace):
 
     async def get(self, wanted: VariantRequest) -> bytes:
         """What a client gets."""
-        delivered = self.deliver.fresh_hit(wanted) or await self.deliver.variant(wanted, deadline=soon())
+        delivered = self.deliver.fresh_hit(wanted) or await self.deliver.variant(wanted, deadline=deadline())
         assert delivered.variant is not None
         return delivered.variant.body
 
@@ -209,11 +212,7 @@ class Composition(SimpleNamespace):
         await self.versions.close()
         await self.purges.close()
         await self.flights.close()
-        await self.chain.close(soon())
-
-
-def soon() -> float:
-    return asyncio.get_running_loop().time() + 5
+        await self.chain.close(deadline())
 
 
 def variant(body: bytes = b"x") -> Variant:

@@ -303,7 +303,7 @@ def test_a_url_is_signed_for_the_mount_it_belongs_to(folder: Path) -> None:
         (("url", "a.jpg", "w_1", "--expires", "1h"), "require --sign"),
     ],
 )
-def test_signing_what_cannot_be(folder: Path, words: tuple[str, ...], says: str) -> None:
+def test_signing_a_url_that_cannot_be_signed(folder: Path, words: tuple[str, ...], says: str) -> None:
     done = calotype(folder, *words, **SIGNING)
     assert done.returncode in (1, 2)
     assert says in done.stderr
@@ -586,7 +586,7 @@ def test_the_log_is_of_the_form_that_was_asked_for(folder: Path, form: str, proc
 
 
 @pytest.mark.parametrize(("level", "events"), [("debug", 3), ("info", 3), ("warning", 0), ("error", 0)])
-def test_the_log_has_what_is_of_its_level(folder: Path, level: str, events: int) -> None:
+def test_the_log_has_the_events_of_its_level(folder: Path, level: str, events: int) -> None:
     node = Served(folder, "--originals", str(folder / "in"), CALOTYPE_LOG__LEVEL=level).until_ready()
     assert node.get("/w_100/photo.jpg")[0] == 200
     assert b'outcome="miss"' in node.get("/metrics", admin=True)[1]
@@ -672,7 +672,7 @@ def test_config_prints_origins_as_json(folder: Path, config_file: Path) -> None:
     assert told["cache.memory.max_bytes"] == {"value": "256MiB", "origin": "default", "where": ""}
 
 
-def test_what_config_prints_is_a_configuration(folder: Path) -> None:
+def test_the_output_of_config_is_a_configuration(folder: Path) -> None:
     words = ("--originals", str(folder / "in"), "--processes", "3", "--cache", str(folder / "c d"))
     printed = calotype(folder, "config", *words).stdout
     assert f'sources.originals.path = "{folder}/in"' in printed
@@ -719,7 +719,9 @@ def test_serve_prints_three_urls_of_pictures_it_found(folder: Path, form: str, p
         ({"prefix": "/shop/"}, "/shop/w_640/photo.jpg"),
     ],
 )
-def test_the_urls_are_such_as_the_mount_answers(folder: Path, mounts: dict[str, object], begins: str) -> None:
+def test_the_printed_urls_are_allowed_by_the_mount(
+    folder: Path, mounts: dict[str, object], begins: str
+) -> None:
     (folder / "one").mkdir()
     (folder / "in/photo.jpg").rename(folder / "one/photo.jpg")
     more = {

@@ -66,7 +66,7 @@ async def test_a_thousand_at_once_are_one_fetch_one_render_and_one_put(
 
 
 @pytest.mark.parametrize("who", ["back", "worker"])
-async def test_who_renders_is_killed_in_the_middle_of_it(place: Place, who: str) -> None:
+async def test_the_rendering_process_is_killed_in_the_middle_of_a_render(place: Place, who: str) -> None:
     place.put("large.png", large())
     nodes = [place.node(name, processes=2).brief("LEASE_TTL_S") for name in "ab"]
     with running(*nodes):
@@ -186,7 +186,7 @@ async def hit_on(session: aiohttp.ClientSession, url: str) -> None:
         assert (await get(session, url)).status == 200
 
 
-async def test_what_one_node_has_made_is_there_for_a_fresh_one(place: Place) -> None:
+async def test_a_new_node_finds_the_variants_of_the_others(place: Place) -> None:
     count = 500 if LONG else 150
     for number in range(10):
         place.put(f"{number}.jpg", pictures.photo_as("jpeg"))

@@ -156,7 +156,7 @@ def test_every_file_is_a_configuration(tmp_path: Path) -> None:
     assert tested.returncode == 0, tested.stderr
 
 
-def test_what_compose_puts_in_its_place_fits(tmp_path: Path) -> None:
+def test_the_files_of_compose_fit_the_nginx_configuration(tmp_path: Path) -> None:
     compose = NGINX.parent / "packaging/compose"
     written = {path.stem: path.read_text() for path in compose.glob("*.conf")}
     assert written.keys() == {"nodes", "listen", "machine"}
@@ -300,7 +300,9 @@ async def raw(port: int, request: bytes) -> bytes:
         b"image/webp\xa0, text/html",
     ],
 )
-async def test_what_is_white_elsewhere_poisons_nothing(installation: Installation, accept: bytes) -> None:
+async def test_other_white_space_in_accept_poisons_no_entry(
+    installation: Installation, accept: bytes
+) -> None:
     target = f"/w_{70 + len(accept)},f_auto/photo.jpg".encode()
     ask = b"GET %b HTTP/1.1\r\nHost: x\r\nAccept: %b\r\nConnection: close\r\n\r\n"
     for _ in range(3):
@@ -382,7 +384,7 @@ async def test_a_host_in_the_target_poisons_nothing(tmp_path: Path) -> None:
         (b"HEAD /w_50/photo.jpg HTTP/1.1\r\nX: " + b"y" * 17_000, 431),
     ],
 )
-async def test_what_is_malformed_is_a_problem_like_any_other(
+async def test_a_malformed_request_is_answered_with_a_problem(
     installation: Installation, line: bytes, status: int
 ) -> None:
     for port in (installation.front.ports.clear, installation.front.ports.http):
@@ -397,7 +399,7 @@ async def test_what_is_malformed_is_a_problem_like_any_other(
 
 
 @pytest.mark.parametrize("length", [8191, 8192, 8193, 9000, 16_000])
-async def test_how_long_a_url_may_be_is_for_the_node_to_say(installation: Installation, length: int) -> None:
+async def test_the_node_decides_how_long_a_url_may_be(installation: Installation, length: int) -> None:
     target = "/thumbnail?w=50&url=photo.jpg&utm_source="
     answer = await both_ways(installation, target + "a" * (length - len(target)))
     assert answer.status == (414 if length > 8192 else 200)
@@ -412,7 +414,7 @@ async def test_how_long_a_url_may_be_is_for_the_node_to_say(installation: Instal
 @pytest.mark.parametrize(
     "target", [b"/w_50,f_auto/../../../x", b"/w_50,f_auto/%zz", b"/f_auto/" + b"a" * 17_000, b"*"]
 )
-async def test_what_nginx_cannot_read_may_depend_on_accept(
+async def test_errors_of_requests_that_nginx_cannot_read_vary_by_accept(
     installation: Installation, method: bytes, target: bytes
 ) -> None:
     said = await raw(installation.front.ports.clear, method + b" " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -475,7 +477,7 @@ HOSTS = {
 
 
 @pytest.mark.parametrize("host", HOSTS)
-async def test_a_host_that_is_none_is_refused_as_by_the_node(installation: Installation, host: bytes) -> None:
+async def test_an_invalid_host_is_refused_as_by_the_node(installation: Installation, host: bytes) -> None:
     """In Host, and in an absolute target whatever Host says."""
     rest = b" HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n"
     for request in (
@@ -498,7 +500,7 @@ async def test_a_host_that_is_none_is_refused_as_by_the_node(installation: Insta
 
 
 @pytest.mark.parametrize("host", [b"a", b"%41", b"a%41", b"a.", b"0", b"-%2d"])
-async def test_no_host_costs_much_to_judge(installation: Installation, host: bytes) -> None:
+async def test_a_long_host_causes_no_error_in_nginx(installation: Installation, host: bytes) -> None:
     """Nor stands in the error log because it did."""
     long = host * (7000 // len(host))
     for request in (
@@ -511,7 +513,7 @@ async def test_no_host_costs_much_to_judge(installation: Installation, host: byt
 
 
 @pytest.mark.parametrize("host", ["x:99999", "x:8a", "x:-1"])
-def test_a_host_that_is_none_is_refused_over_http_2(installation: Installation, host: str) -> None:
+def test_an_invalid_host_is_refused_over_http_2(installation: Installation, host: str) -> None:
     target = installation.front.https + "/w_50/photo.jpg"
     for version in ("--http1.1", "--http2"):
         answer = curl(version, "-X", "GET", "-H", f"Host: {host}", target)
@@ -537,7 +539,7 @@ def curl(*arguments: str, sent: bytes = b"") -> Answer:
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
 @pytest.mark.parametrize("size", [0, 1, 5000, 3_000_000])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "BREW"])
-def test_no_body_changes_what_is_said_to_a_method(
+def test_a_body_does_not_change_the_answer_to_a_refused_method(
     installation: Installation, method: str, size: int, version: str
 ) -> None:
     for base in (installation.front.https, f"http://127.0.0.1:{installation.front.ports.http}"):
@@ -578,7 +580,7 @@ async def test_a_method_is_refused_before_its_body_comes(installation: Installat
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2"])
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
-def test_what_is_answered_has_no_body(installation: Installation, method: str, version: str) -> None:
+def test_a_get_with_a_body_is_refused(installation: Installation, method: str, version: str) -> None:
     for size in (2, 5000, 100_000):
         for more in ([], ["-H", "Transfer-Encoding: chunked"]):
             answer = curl(
@@ -639,7 +641,7 @@ NEGOTIATED = {
 }
 
 
-async def test_what_nginx_says_itself_varies_as_the_nodes_answers_do(
+async def test_the_errors_of_nginx_vary_as_the_answers_of_the_node(
     installation: Installation, tmp_path: Path
 ) -> None:
     node = node_of(tmp_path)
@@ -845,7 +847,7 @@ async def test_a_range_over_http_2_is_judged_by_the_node_too(installation: Insta
         assert through.headers.get(name) == plain.headers.get(name), name
 
 
-async def test_what_must_not_be_kept_is_not(installation: Installation) -> None:
+async def test_nginx_does_not_keep_private_or_failed_answers(installation: Installation) -> None:
     targets = [
         sign("/w_301/photo.jpg", KEY.encode()),
         sign("/w_301/photo.jpg", KEY.encode(), until_s=2**33),
@@ -862,7 +864,7 @@ async def test_what_must_not_be_kept_is_not(installation: Installation) -> None:
     assert (await get(installation.front.url, targets[2])).status == 403
 
 
-async def test_a_replaced_original_is_through_within_ten_seconds(installation: Installation) -> None:
+async def test_a_replaced_original_is_served_within_ten_seconds(installation: Installation) -> None:
     path = installation.originals / "changing.png"
     path.write_bytes(pictures.quarters_as("png"))
     target = "/w_40,f_png/changing.png"
@@ -879,7 +881,7 @@ async def test_a_replaced_original_is_through_within_ten_seconds(installation: I
     assert time.monotonic() - replaced_s < 10
 
 
-async def test_what_nginx_refuses_it_refuses_as_the_node_does(installation: Installation) -> None:
+async def test_nginx_refuses_requests_as_the_node_does(installation: Installation) -> None:
     for method in ("POST", "PUT", "DELETE", "TRACE", "PATCH", "BREW"):
         answer = await get(installation.front.url, "/w_50/photo.jpg", method=method)
         assert answer.status == 405, method
@@ -1025,7 +1027,9 @@ async def _refused(front: Front, forged: bool) -> int:
     return statuses.count(429)
 
 
-async def test_claiming_to_be_many_gains_nothing(installation: Installation, tmp_path: Path) -> None:
+async def test_forged_client_addresses_do_not_raise_the_limit(
+    installation: Installation, tmp_path: Path
+) -> None:
     """A rate so low that how long the thousand take makes no difference."""
     strict = (NGINX / "site/limits.conf").read_text().replace("rate=100r/s", "rate=1r/m")
     refused = []
@@ -1134,7 +1138,7 @@ async def test_a_node_that_breaks_off_or_talks_nonsense_is_a_problem(tmp_path: P
     await server.wait_closed()
 
 
-async def test_what_nginx_says_itself_has_the_headers_of_a_node(installation: Installation) -> None:
+async def test_the_errors_of_nginx_have_the_headers_of_a_node(installation: Installation) -> None:
     plain = await direct(installation, "/w_50,f_auto/photo.jpg", "POST")
     through = await get(installation.front.url, "/w_50,f_auto/photo.jpg", "POST")
     other = {"allow", "server", "content-length"}

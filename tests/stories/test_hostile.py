@@ -32,7 +32,7 @@ async def test_bombs_and_mutants_are_refused_or_drawn(node: Node, tmp_path: Path
 
 
 @pytest.mark.parametrize("kinds", [hostile.KINDS, [signal.SIGSTOP]], ids=["all", "stop"])
-async def test_a_worker_that_is_shot_costs_nobody_anything(node: Node, kinds: list[signal.Signals]) -> None:
+async def test_a_killed_worker_costs_no_request(node: Node, kinds: list[signal.Signals]) -> None:
     done = await hostile.shots(node, 4.0, random.Random(SEED), RULES, kinds=kinds, every_s=0.5, a_second=20)
     assert done.fired.total() > 3
     assert done.faults + await hostile.lives_on(node, RULES) == []

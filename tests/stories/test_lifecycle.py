@@ -105,7 +105,7 @@ async def test_settings_are_read_anew(node: Node) -> None:
         assert NEW not in node.log()
 
 
-async def test_who_starts_meanwhile_reads_them_too(node: Node) -> None:
+async def test_a_process_that_starts_during_a_reload_has_the_new_settings(node: Node) -> None:
     if json.loads(node.environment["CALOTYPE_SERVER"])["processes"] == 1:
         return  # Nobody can.
     path = Path(node.environment["CALOTYPE_CONFIG"])
@@ -131,7 +131,7 @@ def hearing(path: Path) -> Iterator[socket.socket]:
         yield heard
 
 
-def test_systemd_hears_how_it_goes(node: Node, tmp_path: Path) -> None:
+def test_systemd_is_notified_of_each_state(node: Node, tmp_path: Path) -> None:
     node.environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
     with hearing(tmp_path / "notify") as heard, running(node):
 
@@ -286,7 +286,7 @@ async def test_a_hung_process_is_replaced_and_hits_go_on(tmp_path: Path) -> None
         assert node.metric("calotype_processes_replaced_total", role="back") == 1
 
 
-def test_it_starts_with_no_more_than_its_unit_leaves_it(node: Node) -> None:
+def test_the_node_starts_under_the_restrictions_of_its_unit(node: Node) -> None:
     """No capabilities, as somebody of no account, and no dump allowed from the start."""
     if shutil.which("setpriv") is None or os.geteuid() != 0:
         pytest.skip("setpriv and root are needed")
@@ -297,7 +297,7 @@ def test_it_starts_with_no_more_than_its_unit_leaves_it(node: Node) -> None:
         assert node.workers()
 
 
-async def test_asking_for_readiness_harms_nobody(node: Node) -> None:
+async def test_readiness_probes_cost_no_request(node: Node) -> None:
     """Many more at once than are answered in time."""
     with running(node):
         assert node.process is not None
@@ -316,7 +316,7 @@ async def test_asking_for_readiness_harms_nobody(node: Node) -> None:
         assert "died" not in node.log()
 
 
-async def test_hanging_up_on_everybody_kills_no_worker(node: Node) -> None:
+async def test_sighup_to_every_process_kills_no_worker(node: Node) -> None:
     with running(node):
         assert node.process is not None
         workers = node.workers()
@@ -328,7 +328,7 @@ async def test_hanging_up_on_everybody_kills_no_worker(node: Node) -> None:
         assert node.ready()
 
 
-async def test_a_log_that_nobody_reads_stops_nothing(node: Node) -> None:
+async def test_an_unread_log_does_not_stop_the_node(node: Node) -> None:
     reading, writing = os.pipe()
     node.process = subprocess.Popen(
         [sys.executable, "-m", "proxy", "serve"], stdout=writing, cwd=ROOT, env=node.environment

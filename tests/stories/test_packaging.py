@@ -61,7 +61,7 @@ def test_the_wheel_has_all_it_needs(wheel: Path) -> None:
     assert not [name for name in names if not name.startswith(("proxy/", "calotype-"))]
 
 
-def test_the_wheel_works_elsewhere(wheel: Path, tmp_path: Path) -> None:
+def test_the_wheel_works_in_another_environment(wheel: Path, tmp_path: Path) -> None:
     """In an environment of its own that has the dependencies of this one, away from the checkout."""
     home = tmp_path / "home"
     run(sys.executable, "-m", "venv", home)
@@ -122,7 +122,7 @@ def test_the_image_and_its_companions_are_well_formed() -> None:
     run(tool("kubernetes-validate"), "--strict", PACKAGING / "kubernetes/calotype.yaml")
 
 
-def test_what_the_image_copies_is_there() -> None:
+def test_the_files_that_the_image_copies_exist() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     for line in (PACKAGING / "Dockerfile").read_text().splitlines():
         if line.startswith("COPY ") and "--from" not in line:

@@ -178,7 +178,9 @@ def test_a_back_that_cannot_start_is_told_in_one_line(originals: Path, tmp_path:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_workers_make_way_and_no_terminal_reaches_anybody(originals: Path, processes: int) -> None:
+def test_workers_have_a_higher_niceness_and_processes_their_own_groups(
+    originals: Path, processes: int
+) -> None:
     """The scheduler weighs processes by niceness only within a session."""
     some = node(originals, "some", processes)
     with running(some):
@@ -227,7 +229,7 @@ def files_of(pid: int) -> list[str]:
 
 
 @pytest.mark.parametrize("to", ["supervisor", "everybody"])
-async def test_a_stop_finishes_what_is_under_way(tmp_path: Path, to: str) -> None:
+async def test_a_stop_finishes_running_requests(tmp_path: Path, to: str) -> None:
     async with origin(pictures.photo_as("png")) as far:
         two = far_node(far, tmp_path)
         two.start()
@@ -272,7 +274,7 @@ async def test_a_second_signal_ends_the_drain(tmp_path: Path) -> None:
             two.kill()
 
 
-async def test_what_was_counted_stays_counted(originals: Path) -> None:
+async def test_counters_survive_the_end_of_a_process(originals: Path) -> None:
     two = node(originals, "two")
     with running(two):
         assert two.process is not None
@@ -354,7 +356,7 @@ async def test_clients_that_leave_cost_no_descriptor(originals: Path) -> None:
         await eventually(lambda: held() == 0)
 
 
-async def test_slow_readers_of_originals_keep_nobody_waiting(originals: Path) -> None:
+async def test_slow_readers_of_originals_delay_no_other_client(originals: Path) -> None:
     two = node(originals, "two")
     with running(two):
         connections = []

@@ -68,7 +68,7 @@ def fronts(node: Node) -> list[int]:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-async def test_after_a_purge_nobody_serves_what_was_before(place: Place, processes: int) -> None:
+async def test_after_a_purge_no_process_serves_the_old_variant(place: Place, processes: int) -> None:
     place.put("a.jpg", colour(1))
     nodes = [place.node(name, processes=processes) for name in "ab"]
     with running(*nodes):
@@ -94,7 +94,7 @@ async def test_after_a_purge_nobody_serves_what_was_before(place: Place, process
 
 
 @pytest.mark.parametrize("fill", [(), ("b",)])
-async def test_a_purge_of_a_url_shows_what_was_replaced_on_every_node(
+async def test_a_purge_of_a_url_shows_the_replaced_original_on_every_node(
     place: Place, fill: tuple[str, ...]
 ) -> None:
     """Whether the node that is asked has made anything of the original itself or not."""
@@ -159,7 +159,7 @@ async def test_a_notice_that_a_node_has_handled_does_nothing_on_another(place: P
             assert renders() == [4 * number, 0, 0]
 
 
-async def test_a_node_that_was_down_learns_of_it_before_it_serves(place: Place) -> None:
+async def test_a_node_that_was_down_applies_the_purge_before_it_serves(place: Place) -> None:
     place.put("a.jpg", colour(1))
     first, second = place.node("a"), place.node("b")
     with running(first, second):
@@ -173,7 +173,7 @@ async def test_a_node_that_was_down_learns_of_it_before_it_serves(place: Place) 
         assert await seen(second) != old
 
 
-async def test_a_node_that_was_shot_learns_of_it_and_is_waited_for_until_then(place: Place) -> None:
+async def test_a_killed_node_is_waited_for_until_it_has_applied_the_purge(place: Place) -> None:
     place.put("a.jpg", colour(1))
     first, second = place.node("a").brief("CONFIRM_TIMEOUT_S"), place.node("b", processes=2)
     with running(first, second):
@@ -245,7 +245,7 @@ async def test_a_process_that_hangs_is_waited_for_until_it_is_replaced(place: Pl
         assert not {await seen(node) for _ in range(16)} & old
 
 
-async def test_a_fleet_whose_redis_forgot_everything_remembers(place: Place) -> None:
+async def test_a_fleet_keeps_its_purges_when_redis_loses_its_data(place: Place) -> None:
     place.put("a.jpg", colour(1))
     first, second = place.node("a"), place.node("b")
     with running(first, second):
@@ -258,7 +258,7 @@ async def test_a_fleet_whose_redis_forgot_everything_remembers(place: Place) -> 
         assert await seen(second) != old
 
 
-async def test_a_node_does_not_start_to_serve_while_it_cannot_know(place: Place) -> None:
+async def test_a_node_does_not_serve_before_it_has_read_the_purges(place: Place) -> None:
     place.put("a.jpg", colour(1))
     node = place.node("a")
     with running(node):
@@ -293,7 +293,7 @@ def _lacking(node: Node) -> object:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-async def test_what_is_under_way_does_not_bring_the_old_one_back(place: Place, processes: int) -> None:
+async def test_a_running_render_does_not_bring_the_old_variant_back(place: Place, processes: int) -> None:
     target = "/w_320,f_webp/large.png"
     place.put("large.png", pictures.photo_as("png", 800, 600, seed=1))
     with FaultyProxy("127.0.0.1", place.direct.port) as held:
@@ -356,7 +356,7 @@ async def test_not_one_old_byte_under_load(place: Place, processes: int) -> None
     assert not wrong
 
 
-async def test_what_is_deleted_is_gone_from_the_bucket(place: Place) -> None:
+async def test_a_deleted_variant_is_gone_from_the_bucket(place: Place) -> None:
     place.put("a.jpg", colour(1))
     place.put("b.jpg", colour(2))
     node = place.node("a")

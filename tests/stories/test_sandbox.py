@@ -91,7 +91,7 @@ def test_no_start_where_it_is_required(tmp_path: Path, processes: str) -> None:
     assert out.strip().splitlines()[-1].startswith("Error: render.sandbox: workers are not fully sandboxed")
 
 
-def test_check_tells_of_it(tmp_path: Path) -> None:
+def test_check_reports_the_sandbox(tmp_path: Path) -> None:
     words = ("check", "--originals", str(tmp_path / "in"))
     out, _ = node(tmp_path, *words, sandbox="auto").communicate(timeout=LONGEST_S)
     assert "sandbox: workers are not fully sandboxed: landlock" in out

@@ -76,7 +76,7 @@ def read_on(connection: socket.socket, into: bytearray) -> None:
         into += piece
 
 
-def test_a_store_keeps_what_it_is_given(store: Store) -> None:
+def test_a_store_returns_the_stored_object(store: Store) -> None:
     store.put("photos", "new/é b.jpg", b"first", "image/jpeg", {"calotype": "1"})
     store.put("photos", "new/é b.jpg", b"hello", "image/jpeg", {"calotype": "1"})
     assert store.get("photos", "new/é b.jpg") == b"hello"
@@ -95,7 +95,7 @@ def test_swift_checks_signatures(swift: Store) -> None:
         stranger.get("photos", "a.bin")
 
 
-def test_if_none_match_refuses_what_is_there(store: Store) -> None:
+def test_if_none_match_refuses_an_existing_object(store: Store) -> None:
     """One after the other. At the same moment Swift lets several in: it looks first and commits later."""
     store.client.put_object(Bucket="photos", Key="once", Body=b"first", IfNoneMatch="*")
     with pytest.raises(ClientError, match="PreconditionFailed"):

@@ -60,7 +60,7 @@ async def test_a_version_asked_before_the_original_was_replaced_shows_it_after_a
             assert await ask(node, tokens) == (new, LASTING), "the fleet knows it by now"
 
 
-async def test_a_new_version_shows_what_was_replaced_on_every_node(
+async def test_a_new_version_shows_the_replaced_original_on_every_node(
     place: Place, nodes: tuple[Node, Node]
 ) -> None:
     first, second = nodes

@@ -44,7 +44,7 @@ def node(tmp_path: Path) -> Node:
     )
 
 
-def test_warm_without_a_node_makes_what_a_node_then_serves(node: Node, tmp_path: Path) -> None:
+def test_warm_without_a_node_makes_variants_that_a_node_then_serves(node: Node, tmp_path: Path) -> None:
     done = calotype(node, "warm", "--source", "photos", "--preset", "card", "--preset", "small")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "48 rendered, 0 already cached, 0 failed")
     again = calotype(node, "warm", "--source", "photos", "--prefix", "deep/", "--preset", "small")
@@ -78,7 +78,7 @@ def test_warm_without_a_node_makes_what_a_node_then_serves(node: Node, tmp_path:
         assert "--node" in refused.stderr
 
 
-def test_warm_has_a_node_do_it_and_purge_takes_it_back(node: Node, tmp_path: Path) -> None:
+def test_warm_at_a_node_makes_variants_and_purge_deletes_them(node: Node, tmp_path: Path) -> None:
     with running(node):
         at = f"http://127.0.0.1:{node.admin_port}"
         done = calotype(node, "warm", "--source", "photos", "--preset", "card", "--node", at)
@@ -149,7 +149,7 @@ def test_a_mistake_is_one_line(node: Node, words: tuple[str, ...]) -> None:
     assert len([line for line in done.stderr.splitlines() if line.startswith("Error")]) == 1
 
 
-def test_what_was_broken_off_goes_on_and_makes_nothing_twice(node: Node, tmp_path: Path) -> None:
+def test_an_interrupted_job_goes_on_and_makes_no_variant_twice(node: Node, tmp_path: Path) -> None:
     count = 60
     for number in range(12, count):  # So many that they are not all done before anybody looks.
         temporary_file(tmp_path / "in", f"{number}.jpg", pictures.photo_as("jpeg", 200, 150, number))
@@ -172,7 +172,7 @@ def test_what_was_broken_off_goes_on_and_makes_nothing_twice(node: Node, tmp_pat
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("words", [("--source", "photos"), ("0.jpg", "2.jpg", "4.jpg", "6.jpg")])
-def test_ctrl_c_cancels_what_runs_at_the_node(node: Node, words: tuple[str, ...], processes: int) -> None:
+def test_ctrl_c_cancels_the_job_at_the_node(node: Node, words: tuple[str, ...], processes: int) -> None:
     node.environment["CALOTYPE_SERVER__PROCESSES"] = str(processes)
     with running(node):
         at = f"http://127.0.0.1:{node.admin_port}"

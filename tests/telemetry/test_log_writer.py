@@ -30,7 +30,7 @@ def test_lines_come_whole_and_in_order(pipe: tuple[int, LogWriter]) -> None:
     assert b'"event":"an event"' in lines[100]
 
 
-def test_who_does_not_read_costs_lines_and_no_time(
+def test_a_log_that_is_not_read_costs_lines_and_no_time(
     pipe: tuple[int, LogWriter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_writer, "MAX_BYTES", 200_000)

@@ -73,7 +73,7 @@ async def test_a_request_is_a_trace_of_its_steps(collector: Any) -> None:
     assert [span.name for span in spans if span.trace_id.hex() not in (ID,)].count("lookup") == 2
 
 
-async def test_a_share_of_them_by_their_id(collector: Any) -> None:
+async def test_requests_are_sampled_by_their_id(collector: Any) -> None:
     """So that who samples by the same rule in front has the same ones."""
     endpoint, spans = collector
     traces = Traces(endpoint, sample=0.25, version="1", chance=lambda: 0.9)
@@ -91,7 +91,7 @@ async def test_a_collector_that_is_gone_costs_nothing() -> None:
         await asyncio.to_thread(traces.close)
 
 
-def test_without_the_package_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(None, {"traces": {"endpoint": "http://127.0.0.1:9/v1/traces"}})
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     with pytest.raises(ConfigError, match=r"traces\.endpoint: .*calotype\[otel\]"):

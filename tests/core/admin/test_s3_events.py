@@ -35,7 +35,7 @@ def test_records_are_events() -> None:
     ]
 
 
-def test_sns_wraps_them_and_eventbridge_has_its_own() -> None:
+def test_events_of_sns_and_eventbridge_are_read() -> None:
     inner = message(record("ObjectCreated:Put")).decode()
     assert parse(json.dumps({"Type": "Notification", "Message": inner}).encode()) == [
         Event("photos", "a.jpg", True)
@@ -70,7 +70,7 @@ def test_sns_wraps_them_and_eventbridge_has_its_own() -> None:
         b"\xff",
     ],
 )
-def test_what_is_none_is_refused(body: bytes) -> None:
+def test_a_body_that_is_no_event_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest):
         parse(body)
 

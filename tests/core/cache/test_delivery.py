@@ -21,7 +21,7 @@ TIMINGS = Timings(fetch_s=0.25, queue_s=0.5, render_s=1.0)
         (None, NO_TIMINGS, [("lookup", 2.0)]),
     ],
 )
-def test_steps_add_up_to_all_of_it(
+def test_the_steps_add_up_to_the_whole_request(
     outcome: Outcome | None, timings: Timings, told: list[tuple[str, float]]
 ) -> None:
     assert steps(outcome, timings, 2.0) == told

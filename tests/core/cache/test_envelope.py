@@ -13,7 +13,7 @@ kinds = st.none() | st.sampled_from(Format)
 
 
 @given(kinds, st.binary(max_size=500))
-def test_what_was_sealed_comes_back(kind: Format | None, body: bytes) -> None:
+def test_a_sealed_variant_opens_as_it_was(kind: Format | None, body: bytes) -> None:
     sealed = seal(KEY, Variant(kind=kind, body=body))
     assert len(sealed) == len(body) + OVERHEAD_BYTES
     assert unseal(KEY, kind, sealed) == Variant(kind=kind, body=body)

@@ -51,7 +51,7 @@ def test_a_generation_is_part_of_every_key() -> None:
     assert len(set(keys)) == len(keys)
 
 
-def test_each_reach_covers_what_it_says() -> None:
+def test_each_scope_covers_its_originals_alone() -> None:
     other = OriginalRef("photos", "a/c.jpg")
     of_original = table(Purge(PurgeScope.of_original(A), "t1"))
     assert (of_original.original_generation(A), of_original.original_generation(other)) == ("t1", "")
@@ -80,7 +80,7 @@ def test_each_reach_covers_what_it_says() -> None:
     assert of_variant.plan_purge_count == of_plan.plan_purge_count == 1
 
 
-def test_what_a_wider_purge_covers_is_dropped_and_not_taken_back() -> None:
+def test_purges_that_a_wider_one_covers_are_dropped_for_good() -> None:
     narrow = [
         Purge(PurgeScope.of_original(A), "t1"),
         Purge(scope(ScopeKind.PREFIX, "a/"), "t2"),
@@ -123,7 +123,7 @@ PURGES = st.lists(
 
 
 @given(PURGES)
-def test_the_order_in_which_they_are_heard_of_does_not_matter(purges: list[Purge]) -> None:
+def test_the_order_of_purges_does_not_matter(purges: list[Purge]) -> None:
     tables = [table(*order) for order in permutations(purges)][:24]
     refs = [OriginalRef(source, key) for source in "pq" for key in ("a", "a/b", "b", "c")]
     told = {(tuple(sorted(made)), tuple(map(made.original_generation, refs)), made.latest) for made in tables}
@@ -131,7 +131,7 @@ def test_the_order_in_which_they_are_heard_of_does_not_matter(purges: list[Purge
 
 
 @given(PURGES)
-def test_what_was_heard_of_once_is_no_news(purges: list[Purge]) -> None:
+def test_a_purge_that_is_known_is_no_news(purges: list[Purge]) -> None:
     made = table(*purges)
     assert not any(made.is_newer(purge) for purge in purges)
     for purge in purges:

@@ -142,7 +142,7 @@ def test_tools_of_video(order_hint: bool, screen_content: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 8])
-def test_a_size_is_told_in_as_many_bytes_as_it_likes(size: int) -> None:
+def test_a_size_may_be_coded_in_more_bytes_than_needed(size: int) -> None:
     header = still()
     leb128 = bytes([len(header) | 0x80] + [0x80] * (size - 2) + [0]) if size > 1 else bytes([len(header)])
     assert colour_codes(unit(header, size=leb128)) == CODES
@@ -183,7 +183,7 @@ def test_without_a_sequence_header_there_is_nothing(stream: bytes) -> None:
 @pytest.mark.parametrize(
     "header", [still(codes=(12, 13)), film(), film(tools=bits((5, 4)) + flags(1, 1, 0, 0, 0) + bits((6, 3)))]
 )
-def test_a_header_that_is_cut_before_its_colours_tells_none(header: bytes) -> None:
+def test_a_header_cut_before_its_colours_has_none(header: bytes) -> None:
     """They are in the last five bytes."""
     for kept in range(len(header) - 5):
         assert colour_codes(unit(header)[: 2 + kept]) is None

@@ -187,7 +187,7 @@ def test_chunks_of_a_png(chunks: list[tuple[bytes, bytes]], primaries: int, midd
         [cicp(2, 2)],
     ],
 )
-def test_what_says_nothing_or_srgb(chunks: list[tuple[bytes, bytes]]) -> None:
+def test_chunks_that_signal_nothing_or_srgb_have_no_signal(chunks: list[tuple[bytes, bytes]]) -> None:
     assert signal_of(*chunks) is None
 
 
@@ -295,7 +295,7 @@ def test_an_avif_that_says_nothing(content: bytes) -> None:
     assert signalled(Format.AVIF, content) is None
 
 
-def test_what_is_srgb_stays_as_it_is() -> None:
+def test_srgb_colours_stay_as_they_are() -> None:
     """Not a number is changed, and the fast way is taken."""
     for content in (png(RED), png(RED, (b"sRGB", b"\0")), png(RED, gamma(45_455)), png(RED, cicp(1, 13))):
         assert signalled(Format.PNG, content) is None
@@ -424,7 +424,7 @@ def test_the_curve_of_full_range_is_the_same_at_any_depth() -> None:
     ],
     ids=["zero", "one point", "no white", "less than no white", "no white to be seen", "no triangle"],
 )
-def test_primaries_that_are_none_have_no_profile(primaries: tuple[float, ...]) -> None:
+def test_unknown_primaries_have_no_profile(primaries: tuple[float, ...]) -> None:
     assert profile(Signal(primaries, identity), 8) is None
 
 

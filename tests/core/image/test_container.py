@@ -106,7 +106,7 @@ def avif_of(*extents: tuple[int, int], more: bytes = b"", kind: bytes = b"av01")
     return head + meta(len(head) + len(meta(0)) + 8) + box(b"mdat", bytes(100) + more)
 
 
-def test_all_extents_of_the_picture_have_to_be_there() -> None:
+def test_all_extents_of_the_picture_are_required() -> None:
     content = avif_of((0, 60), (60, 40), more=b"notes")
     assert is_whole(Format.AVIF, content)
     assert not is_whole(Format.AVIF, content[:-6])

@@ -140,7 +140,7 @@ def test_types_without_words(order: str, kind: int) -> None:
 
 
 @ORDERS
-def test_values_that_are_not_all_there(order: str) -> None:
+def test_truncated_values_are_ignored(order: str) -> None:
     """None, one that ends behind the block, and one that begins there."""
     assert said(order, ASCII, 0, b"") is None
     whole = block(order, (8, [(0x10F, ASCII, 9, b"Camera 1\0")]))
@@ -151,7 +151,7 @@ def test_values_that_are_not_all_there(order: str) -> None:
 
 
 @ORDERS
-def test_entries_that_are_cut_are_none(order: str) -> None:
+def test_truncated_entries_are_ignored(order: str) -> None:
     whole = block(order, (8, [(0x10F, ASCII, 4, b"Cam\0"), (0x110, ASCII, 4, b"One\0")]))
     for kept, entries in ((34, 2), (33, 1), (22, 1), (21, 0), (10, 0), (8, 0), (3, 0), (0, 0)):
         exif = Exif(whole[:kept])

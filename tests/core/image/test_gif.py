@@ -22,7 +22,7 @@ def image(left: int, top: int, width: int, height: int, flags: int = 0, table: b
     return b"\x2c" + struct.pack("<HHHHB", left, top, width, height, flags) + table + DATA
 
 
-def test_frames_are_where_and_what_they_say() -> None:
+def test_frames_have_the_place_and_size_that_they_declare() -> None:
     first = control(2, transparent=True) + image(1, 2, 3, 4)
     note = b"\x21\xfe\4note\0"
     second = control(4) + note + image(258, 0, 700, 1, 0x40)
@@ -127,7 +127,7 @@ LARGER = (0, 0, 25, 18)
         ([frame(disposal=3), frame(transparent=True)], False),
     ],
 )
-def test_what_is_behind_a_picture_is_seen_where_nothing_was_drawn(frames: list[Frame], through: bool) -> None:
+def test_a_canvas_that_the_frames_do_not_cover_shows_through(frames: list[Frame], through: bool) -> None:
     assert stream(*frames).shows_through is through
     assert stream(*frames).needs_canvas is through
 
@@ -152,7 +152,7 @@ def test_an_interlaced_frame_over_the_edge_needs_a_canvas(
 FRAME = control(0) + image(0, 0, *SIDES)
 
 
-def test_what_has_its_trailer_is_whole() -> None:
+def test_a_gif_with_its_trailer_is_whole() -> None:
     for content in (SCREEN + b"\x3b", SCREEN + FRAME + b"\x3b", SCREEN + FRAME + b"\x3bmore"):
         assert completed(content) == Completed(content)
 
@@ -171,12 +171,12 @@ def test_a_trailer_that_lacks_is_given_back() -> None:
 
 
 @pytest.mark.parametrize("lost", range(3, 15))
-def test_a_frame_that_has_begun_has_to_be_there(lost: int) -> None:
+def test_a_frame_that_has_begun_is_required(lost: int) -> None:
     """All of it but the end of its data is needed."""
     assert completed((SCREEN + FRAME + b"\x3b")[:-lost]) is None
 
 
-def test_zeros_at_the_end_of_the_data_may_be_what_a_file_was_filled_up_with() -> None:
+def test_zeros_at_the_end_of_the_data_may_be_filling() -> None:
     """As many bytes of another kind take their place."""
     picture = SCREEN + FRAME[:-5] + b"\2\4\x44\1\0\0\0"
     decoded_longer = SCREEN + FRAME[:-5] + b"\2\4\x44\1\xaa\xaa\2\xaa\xaa\0"

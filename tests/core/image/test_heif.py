@@ -31,7 +31,7 @@ def test_boxes_of_each_kind_of_size() -> None:
         b"\0\0\0\x08ab\nd", b"\0\0\0\x08ab\0d",
     ],
 )  # fmt: skip
-def test_a_walk_ends_with_what_is_no_box(tail: bytes) -> None:
+def test_a_walk_ends_at_bytes_that_are_no_box(tail: bytes) -> None:
     content = box(b"abcd") + tail
     assert list(boxes(content, 0, len(content))) == [FileBox(b"abcd", 0, 8, 8)]
 
@@ -94,7 +94,7 @@ def test_the_primary_item(version: int) -> None:
     assert found(pitm(2, version)).tiles == [2]
 
 
-def test_without_a_table_there_is_nothing_of_it() -> None:
+def test_a_missing_table_has_no_entries() -> None:
     assert found() == Items()
     assert found(box(b"free", b"x")) == Items()
 
@@ -241,7 +241,7 @@ def test_other_parts_of_properties_are_stepped_over() -> None:
     assert found(with_more).properties == {1: [Property(b"colr", b"1")]}
 
 
-def test_where_there_is_no_table_of_items_there_are_none() -> None:
+def test_without_a_table_of_items_there_are_no_items() -> None:
     assert items(b"") is None
     assert items(FTYP + box(b"mdat", b"x")) is None
     assert items(meta(pitm(1))[:-1]) is None
@@ -251,14 +251,14 @@ STREAM = b"0123456789"
 PICTURE = avif((STREAM, b""))
 
 
-def test_what_is_all_there_is_whole() -> None:
+def test_a_file_with_all_its_data_is_whole() -> None:
     assert completed(PICTURE) == Completed(PICTURE)
     assert completed(PICTURE + box(b"free", b"note")) == Completed(PICTURE + box(b"free", b"note"))
     assert completed(PICTURE + b"\n" * 9) == Completed(PICTURE + b"\n" * 9)
 
 
 @pytest.mark.parametrize("lost", [1, 5, 10, 11, 18, 40])
-def test_what_lacks_data_of_its_picture_is_not(lost: int) -> None:
+def test_a_file_that_lacks_data_of_its_picture_is_not_whole(lost: int) -> None:
     assert completed(PICTURE[:-lost]) is None
 
 
@@ -273,7 +273,7 @@ def test_a_box_behind_the_picture_may_be_cut(kept: int) -> None:
 
 
 @pytest.mark.parametrize(("more", "is_mended"), [(1, True), (2**20, True), (2**20 + 1, False)])
-def test_data_that_are_none_of_the_picture_may_lack(more: int, is_mended: bool) -> None:
+def test_data_of_other_items_may_be_missing(more: int, is_mended: bool) -> None:
     """Up to a megabyte of zeros takes their place, for decoders that go by the sizes of boxes."""
     at = PICTURE.index(b"mdat") - 4
     longer = PICTURE[:at] + struct.pack(">I", 18 + more) + PICTURE[at + 4 :]

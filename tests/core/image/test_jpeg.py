@@ -58,7 +58,7 @@ GREY = SOI + frame((1, 1)) + scan(1)
         GREY + b"\xff\x00\xff\x01" + EOI,
     ],
 )
-def test_what_has_its_end_mark_is_whole(content: bytes) -> None:
+def test_a_jpeg_with_its_end_mark_is_whole(content: bytes) -> None:
     """What its scans are worth is for the decoder."""
     assert completed(content) == Completed(content)
 
@@ -129,7 +129,7 @@ def test_where_something_lacks_nothing_is_whole(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("behind", [b"\xff", b"\xff\xff\xff", bytes(4), bytes(900), bytes(8) + b"\xff"])
-def test_what_a_file_was_filled_up_with_is_none_of_it(behind: bytes) -> None:
+def test_the_filling_of_a_file_is_no_part_of_the_picture(behind: bytes) -> None:
     assert completed(GREY + behind) == doubtful(GREY)
 
 
@@ -144,7 +144,7 @@ def test_notes_behind_the_scans_may_be_cut() -> None:
         assert completed(GREY + comment[:kept]) == doubtful(GREY)
 
 
-def test_another_picture_is_none_of_it() -> None:
+def test_a_second_picture_is_no_part_of_the_first() -> None:
     assert completed(GREY + GREY + EOI) == doubtful(GREY)
     half = SOI + frame((1, 1), (1, 1)) + scan(1)
     assert completed(half + GREY + EOI) is None
@@ -172,7 +172,7 @@ def test_a_start_within_the_head_is_stepped_over() -> None:
     ],
 )
 @pytest.mark.parametrize("every", [1, 2, 3, 7, 8, 30])
-def test_all_restarts_have_to_be_there(
+def test_all_restart_markers_are_required(
     sampling: list[tuple[int, int]], parts: list[int], units: int, every: int
 ) -> None:
     """One between each two intervals (B.2.4.4)."""

@@ -36,6 +36,6 @@ def test_at_the_limit(kind: Format, size: tuple[int, int], frames: int) -> None:
         (Format.GIF, (51, 25), 8, "more than 10000 pixels"),
     ],
 )
-def test_beyond_it(kind: Format, size: tuple[int, int], frames: int, says: str) -> None:
+def test_above_the_limit(kind: Format, size: tuple[int, int], frames: int, says: str) -> None:
     with pytest.raises(OriginalTooLarge, match=says):
         check(LIMITS, kind, Size(*size), frames)

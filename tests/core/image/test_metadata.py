@@ -36,7 +36,7 @@ def test_notes_are_told_in_words_where_there_are_any() -> None:
     }
 
 
-def test_where_it_was_taken_is_told_only_if_it_may_be() -> None:
+def test_the_place_is_told_only_if_allowed() -> None:
     taken = {
         "exif-ifd3-GPSLatitude": "50 (50, Rational, 3 components, 24 bytes)",
         "exif-ifd0-GPSInfo": "1 (1, Long, 1 components, 4 bytes)",
@@ -95,7 +95,7 @@ def test_defaults_are_told_only_if_they_stand_in_the_file(order: str) -> None:
         ("2", "UserComment", 0x9286, 7, b"JIS\0\0\0\0\0abcd", None),
     ],
 )
-def test_what_a_library_changes_is_told_as_it_stands_in_the_file(
+def test_values_that_a_library_changes_are_told_as_they_stand_in_the_file(
     order: str,
     directory: str,
     name: str,
@@ -148,7 +148,7 @@ def profile(tag: bytes) -> bytes:
     )
 
 
-def test_a_profile_says_what_it_is() -> None:
+def test_a_profile_tells_its_description() -> None:
     old = b"desc" + bytes(4) + (5).to_bytes(4, "big") + b"sRGB\x00" + bytes(78)
     assert profile_name(profile(old)) == "sRGB"
     text = "Display P3".encode("utf-16-be")

@@ -18,7 +18,7 @@ from proxy.core.image.original import OriginalRef, forms, missing
         ("https://me:secret@x.example/a.jpg", "'https:...'"),
     ],
 )
-def test_what_is_missing_is_named_without_what_is_secret(key: str, shown: str) -> None:
+def test_a_missing_original_is_named_without_secrets(key: str, shown: str) -> None:
     failure = missing(OriginalRef("photos", key), " that the node may read")
     assert failure.detail == f"there is no original {shown} in source photos that the node may read"
 

@@ -48,7 +48,7 @@ def test_one_colour_is_all_there_is() -> None:
     assert len(blurhash(pixels)) == 6 + 2 * 11
 
 
-def test_what_is_transparent_has_no_colour() -> None:
+def test_transparent_pixels_have_no_colour() -> None:
     clear = Pixels(4, 4, bytes(64))
     assert palette(clear) == []
     assert thumbhash(clear)

@@ -46,7 +46,7 @@ def test_chunks_are_walked_over() -> None:
 @pytest.mark.parametrize(
     "tail", [b"", b"\0\0\0\0", b"\0\0\0\0IEN", b"\0\0\0\0IE\0D", b"\0\0\0\0IE1D", bytes(40)]
 )
-def test_a_walk_ends_with_what_is_no_chunk(tail: bytes) -> None:
+def test_a_walk_ends_at_bytes_that_are_no_chunk(tail: bytes) -> None:
     assert [each.name for each in chunks(png_file(header(1, 1), TEXT) + tail)] == [b"IHDR", b"tEXt"]
 
 
@@ -57,7 +57,7 @@ def test_a_walk_has_an_end() -> None:
 
 
 @pytest.mark.parametrize("tail", [b"", b"anything", png_chunk(*TEXT)])
-def test_what_has_its_end_is_whole(tail: bytes) -> None:
+def test_a_png_with_its_end_is_whole(tail: bytes) -> None:
     assert completed(WHOLE + tail) == Completed(WHOLE + tail)
     nothing = png_file(HEAD, (b"IEND", b""))
     assert completed(nothing + tail) == Completed(nothing + tail)
@@ -136,7 +136,7 @@ def test_a_damaged_chunk_before_the_last_is_no_picture() -> None:
     assert completed(bytes(damaged)) is None
 
 
-def test_what_does_not_decompress_is_no_picture() -> None:
+def test_data_that_does_not_decompress_is_no_picture() -> None:
     content = png_file(HEAD, (b"IDAT", b"no stream of zlib" * 5))
     assert completed(content[:-1]) is None
 
@@ -155,7 +155,7 @@ def test_rows_are_as_long_as_their_pixels(colour: int, depth: int, bits: int, wi
         assert (completed(content[:-1]) is not None) is is_whole
 
 
-def test_a_colour_that_is_none_takes_as_much_as_any() -> None:
+def test_an_unknown_colour_type_is_counted_as_the_largest() -> None:
     content = png_file(header(5, 4, colour=9), (b"IDAT", zlib.compress(rows(5, 4, 32))))
     assert completed(content[:-1]) is not None
     content = png_file(header(5, 4, colour=9), (b"IDAT", zlib.compress(rows(5, 4, 24))))

@@ -129,7 +129,7 @@ def test_outside(address: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "localhost", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::1]", "1.1.1.1:80"]
 )
-def test_what_is_no_address_is_not_public(text: str) -> None:
+def test_text_that_is_no_address_is_not_public(text: str) -> None:
     assert not is_public(text)
 
 

@@ -28,14 +28,14 @@ def test_it_opens_after_failures_in_a_row() -> None:
     assert not breaker.admits(0.5)
 
 
-def test_open_it_lets_one_through_a_pause() -> None:
+def test_an_open_breaker_lets_one_call_through_after_each_pause() -> None:
     breaker = opened()
     assert [breaker.admits(now) for now in (0.99, 1.0, 1.0, 1.99, 2.0, 2.5)] == [
         False, True, False, False, True, False,
     ]  # fmt: skip
 
 
-def test_a_probe_that_succeeds_closes_it() -> None:
+def test_a_call_that_succeeds_closes_the_breaker() -> None:
     breaker = opened()
     assert breaker.admits(1.0)
     breaker.succeeded()
@@ -43,7 +43,7 @@ def test_a_probe_that_succeeds_closes_it() -> None:
     assert all(breaker.admits(1.0) for _ in range(5))
 
 
-def test_a_probe_that_fails_keeps_it_open_for_another_pause() -> None:
+def test_a_call_that_fails_keeps_the_breaker_open_for_another_pause() -> None:
     breaker = opened()
     assert breaker.admits(1.0)
     breaker.failed(1.5)

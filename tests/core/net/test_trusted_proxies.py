@@ -24,11 +24,11 @@ HOPS = TrustedProxies([ip_network("10.0.0.0/24"), ip_network("192.0.2.7"), ip_ne
         ("nonsense", False),
     ],
 )
-def test_who_is_trusted(address: str, trusted: bool) -> None:
+def test_addresses_of_the_listed_networks_are_trusted(address: str, trusted: bool) -> None:
     assert HOPS.trusts(address) is trusted
 
 
-def test_nobody_is_trusted_but_the_file_system() -> None:
+def test_without_proxies_only_a_unix_socket_is_trusted() -> None:
     assert not TrustedProxies([]).trusts("127.0.0.1")
     assert TrustedProxies([]).trusts("")
 
@@ -48,5 +48,5 @@ def test_nobody_is_trusted_but_the_file_system() -> None:
         (",,,", "10.0.0.1"),
     ],
 )
-def test_who_the_client_is(forwarded: str, client: str) -> None:
+def test_the_client_is_the_last_address_that_is_not_trusted(forwarded: str, client: str) -> None:
     assert HOPS.client("10.0.0.1", forwarded) == client

@@ -7,7 +7,7 @@ from tests.support.strategies import transforms
 
 
 @given(transforms, transforms)
-def test_what_is_said_above_wins(below: Transform, above: Transform) -> None:
+def test_parameters_override_the_preset(below: Transform, above: Transform) -> None:
     merged = overlay(below, above)
     for name in Transform.__slots__:
         said = getattr(above, name)

@@ -115,7 +115,7 @@ def test_spelled_out_defaults_and_idle_parameters_leave_no_trace(one: str, other
         ("a_90", "a_270"),
     ],
 )
-def test_what_looks_different_is_different(one: str, other: str) -> None:
+def test_plans_of_different_pictures_differ(one: str, other: str) -> None:
     assert plan(one) != plan(other)
     assert canonical(plan(one)) != canonical(plan(other))
 

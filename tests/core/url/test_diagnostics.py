@@ -82,7 +82,9 @@ def test_a_preset_does_not_count_as_moving() -> None:
          "w;asked=5000;made=4000, q;asked=101;made=100, fit;asked={cover};made={inside}, gravity;asked=face;made=auto"),
     ],
 )  # fmt: skip
-def test_a_client_is_told_what_was_not_done_as_asked(tokens: str, query: str, told: str) -> None:
+def test_the_notice_names_each_parameter_that_was_ignored_or_clamped(
+    tokens: str, query: str, told: str
+) -> None:
     words = {"cover": "fill", "contain": "pad", "inside": "fit", "fill": "scale"}
     asked = parse_tokens(tokens, {})
     assert notice_list(notices(asked, asked.own, 4000)) == told.format(**words)
@@ -99,7 +101,7 @@ def test_the_sides_of_a_preset_and_of_a_format_have_bounds_too() -> None:
     assert notice_list(notices(asked, asked.own, 18_000)) == "w;asked=20000;made=16383"
 
 
-def test_what_was_moved_and_bounded_is_told_once() -> None:
+def test_a_size_that_was_snapped_and_clamped_is_named_once() -> None:
     asked = parse_tokens("w_3000,q_102,dpr_1.9", {})
     granted = restrict(asked.own, Dimensions.SNAP, (3840,))
     told = notice_list(notices(asked, granted, 4000))
@@ -116,7 +118,7 @@ def test_what_was_moved_and_bounded_is_told_once() -> None:
         ("w_100,h_100,c_fill,g_auto", []),
     ],
 )
-def test_every_answer_tells_what_was_moved(tokens: str, told: list[Notice]) -> None:
+def test_the_notice_names_each_size_that_was_snapped(tokens: str, told: list[Notice]) -> None:
     asked = parse_tokens(tokens, {})
     assert notices(asked, restrict(asked.own, Dimensions.SNAP, (100, 200)), 4000) == told
 

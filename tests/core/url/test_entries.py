@@ -128,7 +128,7 @@ def all_sizes() -> Iterator[Transform]:
 
 
 @pytest.mark.parametrize("kind", [Format.JPEG, Format.WEBP])
-def test_the_number_is_no_larger_than_what_is_found(kind: Format) -> None:
+def test_the_number_counts_only_entries_that_urls_reach(kind: Format) -> None:
     """Each part of the number is met by URLs, all of them."""
     mount = Mount(name="m", source="s", allowed_px=(100,), colours=COLOURS, max_age_s=1)
     counted = possible(kind, (100,), RECIPE, colours=COLOURS)

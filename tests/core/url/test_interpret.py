@@ -33,7 +33,7 @@ def test_a_variant_has_its_mount_transform_and_original() -> None:
 
 
 @pytest.mark.parametrize(("target", "kind"), [("original", OriginalUrl), ("info", InfoUrl)])
-def test_originals_and_what_is_known_of_them_are_admitted_alike(target: str, kind: type) -> None:
+def test_original_and_info_urls_are_admitted_alike(target: str, kind: type) -> None:
     meaning = interpret(RULES, "*", f"/shop/{target}/a.jpg", verify=unsigned)
     assert isinstance(meaning.parsed, kind)
     assert (meaning.transform is None) is (kind is OriginalUrl)
@@ -67,7 +67,7 @@ def test_a_caller_that_goes_on_gets_all_that_is_asked() -> None:
     assert meaning.transform.width_px == 321
 
 
-def test_what_an_operator_gives_loses_its_signature() -> None:
+def test_the_url_of_an_operator_loses_its_signature() -> None:
     assert trusted(SHOP, "/shop/w_1/a.jpg?sig=x") == ("/shop/w_1/a.jpg", True, None)
     assert trusted(SHOP, "/shop/w_1/a.jpg") == ("/shop/w_1/a.jpg", False, None)
 
@@ -77,7 +77,7 @@ def test_a_mount_that_is_given_is_not_looked_for() -> None:
     assert meaning.mount is SHOP
 
 
-def test_an_original_elsewhere_is_refused_when_it_is_wanted() -> None:
+def test_an_original_of_another_host_is_refused_when_it_is_wanted() -> None:
     meaning = interpret(
         RULES, "*", "/shop/thumbnail?url=https%3A%2F%2Fb.example%2Fa.jpg&w=320", verify=unsigned
     )
@@ -85,6 +85,6 @@ def test_an_original_elsewhere_is_refused_when_it_is_wanted() -> None:
         _ = meaning.ref
 
 
-def test_the_only_mount_is_it_where_there_is_but_one() -> None:
+def test_a_single_mount_needs_no_name() -> None:
     assert only_mount(RULES) is None
     assert only_mount(RULES._replace(mounts=[SHOP])) is SHOP

@@ -167,7 +167,7 @@ def test_a_signature_that_is_there_has_to_be_right(signing: Signing) -> None:
             verify_signature(signing_mount, raw)
 
 
-def test_only_where_it_is_required_it_must_be_there() -> None:
+def test_a_signature_is_needed_only_where_it_is_required() -> None:
     assert verify_signature(mount("m", signing=Signing.OPTIONAL, keys={"k": SECRET}), "/w_1/a") is None
     with pytest.raises(SignatureRequired, match="signed URLs only"):
         verify_signature(mount("m", signing=Signing.REQUIRED, keys={"k": SECRET}), "/w_1/a")

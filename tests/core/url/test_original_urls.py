@@ -53,7 +53,7 @@ def test_a_key_of_the_mounts_own_source(place: OriginalLocation, url: str, key: 
         (AWS, "https://pics.s3.eu-west-1.amazonaws.com.evil.example/a.jpg"),
     ],
 )
-def test_elsewhere(place: OriginalLocation, url: str) -> None:
+def test_a_url_outside_the_source_is_refused(place: OriginalLocation, url: str) -> None:
     with pytest.raises(SourceNotAllowed):
         place.key_for(url)
 
@@ -135,7 +135,7 @@ def test_another_host_is_not_asked(url: str) -> None:
         "https://cdn.example/a?x=1&x-amz-signature=1", "https://cdn.example/a?AWSAccessKeyId=a",
     ],
 )  # fmt: skip
-def test_what_is_no_url_of_the_web(url: str) -> None:
+def test_text_that_is_no_http_url_is_refused(url: str) -> None:
     with pytest.raises(BadUrl):
         WEB.key_for(url)
 
@@ -180,7 +180,7 @@ def test_a_redirect_is_read_as_browsers_read_it(location: bytes, url: str) -> No
         b"http://cdn.example\x00.evil.example/", b"http://cdn.example\x0b/", b"http://cdn.example /a", b"http://cdn.example%20/a",
     ],
 )  # fmt: skip
-def test_a_redirect_to_elsewhere_is_not_read_otherwise(location: bytes) -> None:
+def test_a_redirect_to_another_host_is_not_read_otherwise(location: bytes) -> None:
     with pytest.raises((SourceNotAllowed, ValueError)):
         WEB.led_to(HERE, location)
 
@@ -226,7 +226,7 @@ def test_a_relative_key_stands_behind_the_base(key: str, rest: str) -> None:
     assert both.url_of(both.key_for(f"{url}?v=1")) == f"{url}?v=1"
 
 
-def test_who_names_only_a_base_lets_no_url_name_its_host() -> None:
+def test_a_source_with_only_a_base_url_refuses_urls_of_its_host() -> None:
     assert BASED.reached == {"cdn.example", "origin.example:8080"}
     with pytest.raises(SourceNotAllowed):
         BASED.key_for("http://origin.example:8080/images/%5Ba%5D/red.jpg")

@@ -83,7 +83,7 @@ def test_snapping_to_the_nearest_ratio(width_px: int, height_px: int, sides: lis
 
 
 @pytest.mark.parametrize("name", ["w", "h"])
-def test_listed_refuses_other_sizes_by_name_and_tells_what_is_allowed(name: str) -> None:
+def test_listed_refuses_other_sizes_by_name_and_lists_the_allowed_ones(name: str) -> None:
     with pytest.raises(
         DimensionNotAllowed, match=f"^parameter {name} must be one of 100, 200, 400; .*signed"
     ):
@@ -168,7 +168,7 @@ def test_a_second_effect_is_refused(policy: Dimensions, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["e_sepia", "e_sepia,e_contrast:0", "e_contrast:2,e_blur:2", "e_contrast:0"])
-def test_an_effect_that_does_nothing_is_none(text: str) -> None:
+def test_an_effect_that_does_nothing_is_dropped(text: str) -> None:
     restrict(tokens(text), Dimensions.LISTED, ALLOWED)
 
 
@@ -201,14 +201,14 @@ def test_other_backgrounds_are_refused(policy: Dimensions, colour: str) -> None:
         ("f_jpg", "f_jpeg,e_brightness:0"),
     ],
 )
-def test_plain_is_the_same_for_what_does_the_same(one: str, other: str) -> None:
+def test_transforms_that_do_the_same_are_equal_without_no_ops(one: str, other: str) -> None:
     assert without_no_ops(tokens(one)) == without_no_ops(tokens(other))
 
 
 @pytest.mark.parametrize(
     "other", ["w_9,h_8", "w_9,h_8,c_fill,g_north", "w_9,h_8,c_fill,q_80", "w_8,h_9,c_fill"]
 )
-def test_plain_differs_for_what_does_not(other: str) -> None:
+def test_transforms_that_differ_are_not_equal_without_no_ops(other: str) -> None:
     assert without_no_ops(tokens("w_9,h_8,c_fill")) != without_no_ops(tokens(other))
 
 

@@ -65,7 +65,7 @@ def test_they_may_stand_anywhere_before_the_signature(key: str) -> None:
     )
 
 
-def test_one_without_a_scope_is_good_for_anybody() -> None:
+def test_a_signature_without_restrictions_is_valid_for_every_client() -> None:
     for how in ({}, {"key_id": "old"}):
         found = verify(sign(PATH, OLD, **how), KEYS)
         assert found is not None
@@ -156,7 +156,7 @@ def test_parameters_of_trackers_before_the_signature_are_signed_like_all_others(
         ("A", "the signature does not match the URL"),
     ],
 )
-def test_what_else_stands_behind_a_signature_is_named(behind: str, says: str) -> None:
+def test_text_after_the_signature_is_named(behind: str, says: str) -> None:
     signed = f"{PATH}?sig={GOOD}"
     with pytest.raises(BadSignature) as caught:
         verify(signed + behind, KEYS)
@@ -181,7 +181,7 @@ def test_one_spelling_is_right(given_mac: str) -> None:
         verify(f"{PATH}?sig={given_mac}", KEYS)
 
 
-def test_lenient_base64_would_have_taken_it() -> None:
+def test_a_lenient_base64_decoder_accepts_an_altered_signature() -> None:
     """The last letter holds two bits that mean nothing; the text is what is compared."""
     assert base64.urlsafe_b64decode(ALIKE + "=") == base64.urlsafe_b64decode(GOOD + "=")
 
@@ -246,7 +246,7 @@ def test_whatever_is_signed_is_verified(before: str, session: str) -> None:
         ("exp=1&exp=2", "twice"), ("dom=a&dom=a", "twice"), ("ses=a&ses=b", "twice"), ("kid=old&kid=old", "twice"),
     ],
 )  # fmt: skip
-def test_what_is_signed_and_wrong_is_named(parameters: str, message: str) -> None:
+def test_a_signed_parameter_that_is_wrong_is_named(parameters: str, message: str) -> None:
     said = f"{PATH}?{parameters}"
     says = "a parameter of the signature is given twice" if message == "twice" else f"parameter {message} "
     with pytest.raises(BadUrl, match=f"^{says}"):
@@ -264,7 +264,7 @@ def test_what_is_signed_and_wrong_is_named(parameters: str, message: str) -> Non
         ({"domain": "a/b"}, PATH, "parameter dom must"),
     ],
 )
-def test_what_cannot_be_signed(how: dict[str, Any], raw: str, says: str) -> None:
+def test_urls_and_restrictions_that_cannot_be_signed(how: dict[str, Any], raw: str, says: str) -> None:
     with pytest.raises(BadUrl, match=f"^{says}"):
         sign(raw, OLD, **how)
 
@@ -303,7 +303,7 @@ def test_expiry_has_no_leeway() -> None:
         (None, "https://example/", False),
     ],
 )
-def test_a_domain_is_it_or_below_it(origin: str | None, referer: str | None, within: bool) -> None:
+def test_a_domain_covers_its_subdomains(origin: str | None, referer: str | None, within: bool) -> None:
     scope = Restrictions(domain="shop.example")
     if within:
         scope.check(0, origin=origin, referer=referer, session=None)
@@ -336,12 +336,12 @@ def test_a_session_is_the_very_one(session: str | None) -> None:
         ("/exp=1/sig=2", "/exp=1/sig=2", False),
     ],
 )
-def test_what_is_left_without_the_signature(raw: str, rest: str, scoped: bool) -> None:
+def test_a_url_without_its_signature(raw: str, rest: str, scoped: bool) -> None:
     assert unsigned(raw) == rest
     assert is_restricted(raw) is scoped
 
 
-def test_whose_business_an_answer_is() -> None:
+def test_the_answer_varies_by_client_where_a_domain_or_session_restricts_it() -> None:
     assert not Restrictions(until_s=1).varies_by_client
     assert Restrictions(domain="a").varies_by_client
     assert Restrictions(session="a").varies_by_client

@@ -51,7 +51,7 @@ def test_targets_that_no_url_has(raw: str, says: str) -> None:
         cut(raw)
 
 
-def test_what_browsers_send_raw_is_left_in_place() -> None:
+def test_raw_characters_of_browsers_are_left_in_place() -> None:
     assert cut('/a|{}^`"<>\\?b=|{}^`"<>\\') == Target('/a|{}^`"<>\\', 'b=|{}^`"<>\\')
 
 
@@ -80,7 +80,7 @@ def test_an_absolute_url_is_cut_after_its_origin(url: str, origin: str, target: 
     ["", "a", "a/b", "ftp://a/b", "http:/a", "http://", "http:///a", "http://a:b/c", "http://a:123456/b",
      "http://user:password@a/b", "http://user@a/b", "http://[::1/a", "http://::1/a", " http://a/b", "x-http://a/b"],
 )  # fmt: skip
-def test_what_is_neither_a_url_nor_a_path(url: str) -> None:
+def test_text_that_is_neither_a_url_nor_a_path_is_refused(url: str) -> None:
     with pytest.raises(BadUrl, match="^the URL must be an http or https URL, or a path "):
         origin_and_target(url)
 
@@ -103,7 +103,7 @@ def test_decoding_happens_once(raw: str, text: str) -> None:
 @pytest.mark.parametrize(
     "raw", ["%", "%4", "%zz", "a%2", "%ff", "%C3", "%C0%AE", "%E0%80%AE", "%ED%A0%80", "\udcff", "%u0041"]
 )
-def test_what_is_not_utf8_is_refused(raw: str) -> None:
+def test_bytes_that_are_not_utf8_are_refused(raw: str) -> None:
     with pytest.raises(BadUrl, match="the key"):
         decoded(raw, "the key")
 
@@ -193,7 +193,7 @@ def test_nothing_but_our_errors_is_raised(raw: str) -> None:
         "127.0.0.1:8080", "[::1]", "[::1]:443", "[::ffff:1.2.3.4]:1", "a_b~c!$&'()*+;=-d", "caf%C3%A9.example",
     ],
 )  # fmt: skip
-def test_what_a_host_field_may_say(said: str) -> None:
+def test_the_valid_forms_of_a_host_field(said: str) -> None:
     assert checked_host(said) == said
 
 
@@ -210,7 +210,7 @@ def test_what_a_host_field_may_say(said: str) -> None:
         ("[:]:80", "not a valid IPv6 address"),
     ],
 )  # fmt: skip
-def test_what_is_no_host(said: str, says: str) -> None:
+def test_text_that_is_no_host_is_refused(said: str, says: str) -> None:
     with pytest.raises(BadUrl, match=says):
         checked_host(said)
 

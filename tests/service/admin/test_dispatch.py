@@ -41,7 +41,7 @@ from tests.support.fakes import FakePurgeLog
 from tests.support.waiting import eventually, settle
 
 
-async def test_a_job_makes_every_format_once_and_skips_what_is_there(composition: Composition) -> None:
+async def test_a_job_makes_every_format_once_and_skips_existing_variants(composition: Composition) -> None:
     progress = await warmed(composition, keys=("a", "b"), presets=("card",), transforms=("w_200,f_png",))
     assert counts(progress) == (8, 8, 0, 0)
     assert composition.renderer.renders == 8
@@ -58,7 +58,7 @@ async def test_a_job_makes_every_format_once_and_skips_what_is_there(composition
     assert [each.id for each in told] == [again.id, progress.id]
 
 
-async def test_what_failed_is_told_and_can_be_run_again(composition: Composition) -> None:
+async def test_failures_are_listed_and_can_be_retried(composition: Composition) -> None:
     await warmed(composition, keys=("a",), transforms=("w_9,f_auto",))  # Its facts are known.
     composition.renderer.failures = [Undecodable("the original is damaged")]
     progress = await warmed(composition, keys=("a", "gone"), transforms=("w_1,f_webp", "w_2,f_auto"))
@@ -80,7 +80,7 @@ async def test_what_failed_is_told_and_can_be_run_again(composition: Composition
             await composition.dispatch.execute(asked)
 
 
-async def test_a_cancelled_job_is_given_up_where_it_is(composition: Composition) -> None:
+async def test_a_cancelled_job_stops_where_it_is(composition: Composition) -> None:
     composition.renderer.gate.clear()
     told = await composition.dispatch.execute(
         Warm(mount="", keys=("a", "b"), transforms=("w_1,f_webp", "w_2,f_webp"))
@@ -152,7 +152,7 @@ async def test_no_more_variants_are_under_way_than_there_are_seats(
 
 
 @pytest.mark.parametrize("scope", [{"original": "a"}, {"url": "/w_1,f_webp/a"}])
-async def test_what_is_purged_while_it_is_stored_is_made_anew(
+async def test_a_variant_purged_while_it_is_stored_is_rendered_again(
     composition: Composition, scope: dict[str, str]
 ) -> None:
     composition.disk.gate.clear()
@@ -197,7 +197,7 @@ async def test_a_source_that_cannot_be_listed_fails_the_job(composition: Composi
         (PurgeCommand(mount="nope", all=True), UnknownRoute),
     ],
 )
-async def test_what_is_wrong_is_refused_at_once(
+async def test_a_wrong_command_is_refused_at_once(
     composition: Composition, asked: Warm | PurgeCommand, kind: type
 ) -> None:
     with pytest.raises(kind):
@@ -255,7 +255,7 @@ async def test_a_stop_fails_nothing(composition: Composition) -> None:
         (PurgeCommand(mount="", url="/w_123,f_webp/a"), set()),
     ],
 )
-async def test_a_purge_takes_what_it_names(
+async def test_a_purge_takes_the_variants_of_its_scope(
     composition: Composition, asked: PurgeCommand, gone: set[str]
 ) -> None:
     all_of_them = {
@@ -304,7 +304,7 @@ async def test_a_purge_of_a_url_has_its_original_looked_at(composition: Composit
     assert composition.renderer.renders == renders + 1
 
 
-async def test_a_purge_of_a_url_ends_what_is_believed_for_long(composition: Composition) -> None:
+async def test_a_purge_of_a_url_ends_a_long_freshness(composition: Composition) -> None:
     composition.source.freshness_lifetime_s, composition.source.serves_stale = 3600.0, True
     wanted = composition.request("a", "w_100,f_webp")
     old = await composition.get(wanted)
@@ -314,14 +314,14 @@ async def test_a_purge_of_a_url_ends_what_is_believed_for_long(composition: Comp
     assert await composition.get(wanted) != old
 
 
-async def test_every_node_looks_anew_at_what_a_purge_of_a_url_names(composition: Composition) -> None:
+async def test_every_node_revalidates_the_original_of_a_purged_url(composition: Composition) -> None:
     composition.purges._fleet = fleet = FakePurgeLog()
     await composition.dispatch.execute(PurgeCommand(mount="", url="/w_100,f_webp/a"))
     assert fleet.published[0] == Purge(PurgeScope("photos", ScopeKind.ORIGINAL, "a"), "")
 
 
 @pytest.mark.parametrize("failure", [SourceUnavailable("it is down"), None])
-async def test_what_cannot_be_looked_at_is_purged_as_a_whole(
+async def test_an_original_that_cannot_be_revalidated_is_purged_as_a_whole(
     composition: Composition, failure: CalotypeError | None
 ) -> None:
     ref = in_a_store(composition, "a", b"old", "t1")
@@ -344,14 +344,14 @@ async def test_a_url_belongs_to_the_mount_it_is_asked_at(composition: Compositio
         await composition.dispatch.execute(PurgeCommand(mount="other", url="/w_1/a"))
 
 
-async def test_a_purge_that_is_not_complete_says_what_is_open(fleet: Composition) -> None:
+async def test_an_incomplete_purge_names_the_open_parts(fleet: Composition) -> None:
     fleet.fleet.unheard = ["node x: has not confirmed"]
     with pytest.raises(PurgeIncomplete) as refused:
         await fleet.dispatch.execute(PurgeCommand(mount="", all=True))
     assert refused.value.open == ("node x: has not confirmed",)
 
 
-async def test_the_rest_is_passed_on(composition: Composition) -> None:
+async def test_explain_and_usage_are_passed_on(composition: Composition) -> None:
     assert await composition.dispatch.execute(Explain("/w_1/a", "x")) == {"url": "/w_1/a", "accept": "x"}
     await composition.dispatch.execute(RecordUsage(frozenset({"k"})))
     assert composition.used == {"k"}

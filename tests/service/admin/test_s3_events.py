@@ -52,7 +52,7 @@ async def test_an_event_whose_purge_is_not_complete_may_come_again(fleet: Compos
     assert len(fleet.fleet.published) == 3
 
 
-async def test_what_the_fleet_knows_by_its_entity_tag_is_not_purged(fleet: Composition) -> None:
+async def test_an_original_that_the_fleet_knows_by_its_entity_tag_is_not_purged(fleet: Composition) -> None:
     ref = fleet.source.put("a", b"a")
     created = message("ObjectCreated:Put", "p/a", eTag="1", sequencer="1")
     await fleet.dispatch.execute(created)

@@ -58,7 +58,7 @@ async def test_a_key_of_its_own_is_taken_once(composition: Composition) -> None:
             await upload(composition, key=key)
 
 
-async def test_what_is_overwritten_is_purged(composition: Composition) -> None:
+async def test_an_overwritten_original_is_purged(composition: Composition) -> None:
     ref = composition.source.put("a.jpg", b"old")
     await upload(composition, b"new", key="a.jpg", overwrite=True)
     intended, purged = composition.journal.purges
@@ -80,7 +80,7 @@ async def test_nothing_is_overwritten_where_the_purge_cannot_be_written(composit
     assert composition.source.originals["a.jpg"] == b"old"
 
 
-async def test_what_may_have_been_overwritten_is_purged(composition: Composition) -> None:
+async def test_an_original_that_may_have_been_overwritten_is_purged(composition: Composition) -> None:
     ref = composition.source.put("a.jpg", b"old")
     composition.source.failure = SourceUnavailable("it broke off, perhaps behind the last byte")
     with pytest.raises(SourceUnavailable):
@@ -88,7 +88,7 @@ async def test_what_may_have_been_overwritten_is_purged(composition: Composition
     assert composition.generations.original_generation(ref)
 
 
-async def test_a_purge_that_is_not_complete_is_told_of_what_was_overwritten(composition: Composition) -> None:
+async def test_an_incomplete_purge_of_an_overwritten_original_is_reported(composition: Composition) -> None:
     composition.source.put("a.jpg", b"old")
     composition.purges._fleet = FakePurgeLog()
     composition.purges._fleet.unheard = ["node b: has not confirmed"]
@@ -103,14 +103,14 @@ async def test_an_upload_under_a_key_ends_its_absence_everywhere(composition: Co
     assert fleet.published == [Purge(PurgeScope("photos", ScopeKind.ORIGINAL, "new.jpg"), "")]
 
 
-async def test_what_is_no_picture_is_not_stored(composition: Composition) -> None:
+async def test_an_upload_that_is_no_picture_is_not_stored(composition: Composition) -> None:
     composition.renderer.failures = [Undecodable("no")]
     with pytest.raises(Undecodable):
         await upload(composition)
     assert len(composition.source.originals) == 3
 
 
-async def test_who_leaves_leaves_nothing_behind(composition: Composition) -> None:
+async def test_a_cancelled_upload_leaves_no_original(composition: Composition) -> None:
     composition.source.gate.clear()
 
     async def keep_late(key: str, content: object, **_: object) -> None:

@@ -451,7 +451,7 @@ def test_keys_are_decoded_once_whatever_the_form() -> None:
 
 
 @pytest.mark.parametrize("character", '|{}^`"<>')
-def test_what_browsers_send_raw_is_its_percent_encoded_form(character: str) -> None:
+def test_raw_characters_of_browsers_equal_their_percent_encoded_form(character: str) -> None:
     escape = f"%{ord(character):02X}"
     for form in ("/w_1/a{}b.jpg", "/thumbnail?url=a{}b.jpg&w=1", "/original/a{}b.jpg", "/info/a{}b.jpg"):
         assert parse(form.format(character), PRESETS) == parse(form.format(escape), PRESETS)
@@ -540,7 +540,7 @@ def test_a_gravity_that_has_a_name_is_written_by_it(name: str) -> None:
         ("/thumbnail?url=a", "/thumbnail?url=a"),
     ],
 )
-def test_what_is_asked_has_a_native_url(raw: str, native: str) -> None:
+def test_every_transform_has_a_native_url(raw: str, native: str) -> None:
     asked = parse(raw, PRESETS)
     transform = None if isinstance(asked, OriginalUrl) else asked.transform(PRESETS)
     assert native_url(asked, asked.key, transform) == native
@@ -645,10 +645,10 @@ def test_fields_of_information_stand_in_one_order(raw: str, fields: tuple[str, .
         ("fields=%ff", "UTF-8"),
     ],
 )
-def test_fields_that_are_none(query: str, says: str) -> None:
+def test_an_unknown_field_is_refused(query: str, says: str) -> None:
     with pytest.raises(BadUrl, match=says):
         parse(f"/info/a?{query}", {})
 
 
-def test_information_is_a_variant_like_others() -> None:
+def test_an_info_url_parses_like_a_variant() -> None:
     assert InfoUrl("a", ("width",)).transform({}) == Transform(format=Format.INFO)
