@@ -265,7 +265,7 @@ async def test_cancelling_a_job_leaves_the_others_alone(room: Room) -> None:
 async def test_cancelling_what_is_not_there_or_cannot_be_written(room: Room) -> None:
     room.jobs.cancelled = {"full": 0}
     assert not await room.pregeneration.cancel("none")
-    with pytest.raises(SourceUnavailable, match="cancelled") as caught:
+    with pytest.raises(SourceUnavailable, match="cancellation") as caught:
         await room.pregeneration.cancel("full")
     assert caught.value.retry_after_s == 5
 
