@@ -1,4 +1,4 @@
-"""Who does what operators ask, and what lets every process and node hear of it."""
+"""Admin commands, the miss path, and purges across processes and nodes."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -21,144 +21,144 @@ from proxy.ports.originals import Original
 
 
 class JobStore(Protocol):
-    """Pre-generation that is to be done, on disk."""
+    """Pre-generation jobs on disk."""
 
     async def add(self, command: PregenerationSpec, total: int) -> str | None:
-        """Its id, once it is on disk; None where it cannot be written."""
+        """Stores a job of `total` variants; returns its id once it is on disk, None if it cannot be written."""
         ...
 
     async def listings(self) -> list[PregenerationListing]:
-        """Jobs whose originals are to be listed, each from the beginning."""
+        """Jobs whose originals are not listed completely; each listing begins again."""
         ...
 
     async def add_listed(self, job: int, keys: Sequence[str], *, variants: int, is_all: bool) -> bool:
-        """More originals of a job, each to be made in so many variants; False where they could not be written."""
+        """Adds originals to a job, each with the number of `variants`; `is_all` ends the listing. False if they cannot be
+        written."""
         ...
 
     async def listing_failed(self, job: int, failure: JobFailure) -> None:
-        """The job ends with what has been listed."""
+        """Ends the listing with an error; the listed originals stay in the job."""
         ...
 
     async def next(self, count: int) -> list[PregenerationTask]:
-        """About `count` tasks, of all jobs alike; they stay until they are finished."""
+        """About `count` tasks, from all jobs in turn; a task stays until `finish`."""
         ...
 
     async def finish(
         self, task: PregenerationTask, *, done: int, skipped: int, failures: Sequence[JobFailure]
     ) -> bool:
-        """The task is over, and what came of it, in variants; False where that could not be written."""
+        """Removes the task and records its results as numbers of variants; False if they cannot be written."""
         ...
 
     async def progress(self, job_id: str) -> JobProgress | None:
-        """How far a job is; None for one that is not known."""
+        """The progress of a job; None for an unknown id."""
         ...
 
     async def recent(self, count: int) -> list[JobProgress]:
-        """The last jobs, the newest first, without their failures."""
+        """The last `count` jobs, the newest first, without their failures."""
         ...
 
     async def cancel(self, job_id: str) -> int | None:
-        """Forgets what is still to be done of a job; returns its number, None for one that is not known, and 0 where that
-        could not be written."""
+        """Removes the remaining tasks of a job; returns its number, None for an unknown id, 0 if that cannot be written."""
         ...
 
     async def retry(self, job_id: str) -> bool:
-        """What failed of a job becomes tasks anew; False for one that is not known."""
+        """Makes the failures of a job tasks again; False for an unknown id."""
         ...
 
 
 class CommandDispatcher(Protocol):
-    """Does what an admin asks, in this process or in another. Raises CalotypeErrors."""
+    """Executes admin commands, in this process or in another one. Raises CalotypeErrors."""
 
     async def execute(
         self, command: AdminCommand, *, content: int | None = None, size_bytes: int = 0
     ) -> object:
-        """What is to be answered: a dataclass, a list of them, or a dict. `content` is the descriptor of an upload."""
+        """The result, which msgspec can encode as JSON. `content` is the file descriptor of an upload of `size_bytes`."""
         ...
 
 
 class Producer(Protocol):
-    """The miss path of the node, in this process or in another. `deadline` is a point on the Clock. Raises whatever
-    can go wrong with an original and its picture, as CalotypeErrors."""
+    """The miss path of the node, in this process or in another one. `deadline` is a point on the Clock. All errors are
+    CalotypeErrors."""
 
     async def resolve_key(self, request: VariantRequest, *, deadline: float) -> ResolvedKey:
-        """What the wanted variant is called, without looking for it."""
+        """The cache key of the variant; does not look up the variant."""
         ...
 
     async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
-        """Until when a version that a URL names may be believed to be known, if need be after a look at the original;
-        raises nothing of the original's."""
+        """How long a version in a URL counts as checked, after a revalidation of the original if necessary. Raises no error
+        of the original."""
         ...
 
     async def variant(
         self, request: VariantRequest, *, deadline: float, redirect_until_s: float
     ) -> Delivered:
-        """The variant, from a tier or rendered; only its location where that may be good
-        until `redirect_until_s`, a point on the Clock, which is not 0."""
+        """The variant, from a tier or rendered. If `redirect_until_s`, a point on the Clock, is not 0, the result may be
+        a location that is valid until then."""
         ...
 
     def open_current(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
-        """The original as its source has it now, open as long as the context is."""
+        """The current original, open while the context is."""
         ...
 
 
 class PurgeSubscriber(Protocol):
-    """Who remembers what the miss path has told it: a process that answers requests."""
+    """A process that answers requests and caches results of the miss path."""
 
     async def invalidate(self, scopes: Sequence[PurgeScope], keys: Sequence[str]) -> int:
-        """Believes nothing any more of what `scopes` cover, and keeps none of `keys` in its memory; returns how many of
-        those it had. Raises Unfollowed where that cannot be said."""
+        """Drops all records that `scopes` cover, and `keys` from its memory tier; returns how many of the keys it had.
+        Raises NotAcknowledged."""
         ...
 
 
 class NotAcknowledged(Exception):
-    """A process did not say that it has forgotten."""
+    """A process did not acknowledge a purge."""
 
 
 class PurgeJournal(Protocol):
-    """Purges, kept on this node. Blocks; raises OSError."""
+    """The purges on the disk of this node. Blocks; raises OSError."""
 
     def append(self, purges: Iterable[Purge]) -> None:
-        """On disk when this returns."""
+        """Writes the purges; they are on disk when this returns."""
         ...
 
 
 class EntryIndex(Protocol):
-    """Which entries of the tiers were made of which original; notes may be lost. And what events told of originals."""
+    """The entries of the tiers by original, and the last event of each original. Notes may be lost."""
 
     def note(self, ref: OriginalRef, entry: Entry, plan: str = "") -> None:
-        """There is an entry of that original now; `plan` is empty for what is no variant."""
+        """Adds an entry of the original; `plan` is empty unless the entry is a variant."""
         ...
 
     async def find(self, purges: Sequence[Purge]) -> list[Entry]:
-        """All entries that were noted of what these cover, and are not since then."""
+        """All entries that these purges cover and that are older."""
         ...
 
     async def drop(self, entries: Sequence[Entry]) -> None:
-        """They are gone."""
+        """Removes entries from the index."""
         ...
 
     async def last_event(self, ref: OriginalRef) -> LastEvent | None:
-        """What the last event told of it; None where it is not known at all."""
+        """The last event of an original; None if the index does not have the original."""
         ...
 
-    async def record_event(self, ref: OriginalRef, seen: LastEvent) -> None:
-        """Notes what an event told."""
+    async def record_event(self, ref: OriginalRef, event: LastEvent) -> None:
+        """Stores the last event of an original."""
         ...
 
 
 class CdnPurge(Protocol):
-    """Somebody who keeps our answers and must be told of purges: a CDN in front."""
+    """A CDN in front of the node, which has to purge its copies."""
 
     async def call(self, scopes: Sequence[PurgeScope]) -> list[str]:
-        """Tells it; returns what went wrong, in words for the owner."""
+        """Purges at the CDN; returns one message per failure."""
         ...
 
 
 class PurgeLog(Protocol):
-    """The other nodes, as far as they can be reached."""
+    """The purges that all nodes share."""
 
     async def publish(self, purges: Sequence[Purge]) -> list[str]:
-        """Has all nodes that are known to live apply these, and returns whom it could not be heard of, in words for the
-        owner: nobody, once every one of them has confirmed."""
+        """Publishes purges to all running nodes; returns one message per node that has not confirmed. Empty means all
+        have."""
         ...

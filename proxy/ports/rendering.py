@@ -13,26 +13,26 @@ from proxy.ports.originals import Original
 
 
 class Priority(Enum):
-    """Whether a client waits for a job, or only the node itself: background jobs run after all interactive ones."""
+    """Interactive jobs have a waiting client; background jobs run after all interactive ones."""
 
     INTERACTIVE = "interactive"
     BACKGROUND = "background"
 
 
 OnPromote = Callable[[Callable[[], None]], object]
-"""Takes a function to call once a client waits for what began in the background."""
+"""Registers a function to call when a background job is promoted to interactive priority."""
 
 
 class Renderer(Protocol):
-    """Decodes and encodes, elsewhere. `deadline` is a point on the Clock; a job that cannot start by then is
-    refused at once.
+    """Decodes and encodes in workers. `deadline` is a point on the Clock; a job that cannot start by then is refused at
+    once.
 
     Raises Overloaded, RenderTimeout, WorkerDied, UnsupportedFormat, OriginalTooLarge or Undecodable.
-    A caller that is cancelled before `on_start` takes its job out of the queue.
+    A cancellation of the caller before `on_start` removes the job from the queue.
     """
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
-        """Reads the header; decodes nothing."""
+        """Reads the header; decodes no pixels."""
         ...
 
     async def render(
@@ -45,22 +45,22 @@ class Renderer(Protocol):
         priority: Priority = Priority.INTERACTIVE,
         on_promote: OnPromote | None = None,
     ) -> Variant:
-        """Renders `plan`. `on_start` is called when a worker takes the job; `on_promote` is how a background job learns that a
-        client waits for it."""
+        """Renders `plan`. `on_start` is called when a worker takes the job; `on_promote` registers the promotion of a
+        background job."""
         ...
 
 
 class Refusals(Protocol):
-    """Originals whose bytes were no picture, each for a while."""
+    """Originals that are refused for a while, because their bytes are no picture."""
 
     def refuse(self, identity: Identity, failure: CalotypeError) -> None:
-        """Has it refused with `failure` from now on, unless it is already."""
+        """Refuses the original with `failure` from now on, unless it is refused already."""
         ...
 
     def has_expired(self, identity: Identity) -> bool:
-        """Whether it was refused and is no more, nobody having tried it since."""
+        """Whether its refusal has expired and no render was tried since."""
         ...
 
-    def forget(self, identity: Identity) -> None:
-        """It was never refused."""
+    def clear(self, identity: Identity) -> None:
+        """Removes the refusal of an original."""
         ...

@@ -1,4 +1,4 @@
-"""What keeps variants, and what is known of them without asking."""
+"""Tiers of variants, leases between nodes, and presence flags."""
 
 from enum import Enum
 from typing import Protocol
@@ -8,53 +8,53 @@ from proxy.core.image.formats import Format
 
 
 class InstantTier(Protocol):
-    """A tier in this process's memory: answers at once and never fails. Event loop only."""
+    """A tier in the memory of this process: never blocks and never fails. Event loop only."""
 
     name: str
 
     def lookup(self, key: str) -> Variant | None:
-        """The variant, or None if it is not here."""
+        """The variant, or None on a miss."""
         ...
 
     def store(self, key: str, variant: Variant) -> bool:
-        """False where the variant is too large for this tier."""
+        """Stores the variant; False if it is too large for this tier."""
         ...
 
     def remove(self, key: str) -> bool:
-        """Whether it was here; it is not any more."""
+        """Removes the variant; returns whether the tier had it."""
         ...
 
     def usage(self) -> tuple[int, int]:
-        """Bytes and entries held."""
+        """Bytes and entries in the tier."""
         ...
 
 
 class Tier(Protocol):
-    """A tier that takes its time. Every fault of its own is a miss or a variant not kept, counted by the tier
-    itself: it raises nothing. What `lookup` returns was checked against the digest stored with it."""
+    """A tier on disk or in a bucket. It raises nothing: it counts its errors and treats them as a miss or a variant that
+    is not stored. The result of `lookup` was verified against its stored digest."""
 
     name: str
     writers: int
-    """How many `store`s it takes at once."""
+    """The number of concurrent `store` calls."""
 
     async def lookup(self, key: str, kind: Format | None) -> Variant | None:
-        """The variant of that kind, or None: not here, damaged, or the tier is out of order."""
+        """The variant of that kind; None if it is missing or damaged, or if the tier fails."""
         ...
 
     async def contains(self, key: str, kind: Format | None) -> bool:
-        """Whether `lookup` would most likely find it; reads no more than it takes to tell."""
+        """Whether `lookup` most likely succeeds; does not read the variant."""
         ...
 
     async def store(self, key: str, variant: Variant) -> bool:
-        """Keeps the variant if it can; returns whether it did."""
+        """Stores the variant; returns whether that succeeded."""
         ...
 
     async def remove(self, key: str, kind: Format | None) -> bool | None:
-        """Whether it was there, as far as that can be told; it is not any more. None where it could not be removed."""
+        """Removes the variant; returns whether the tier had it, as far as is known. None if it could not be removed."""
         ...
 
     def usage(self) -> tuple[int, int] | None:
-        """Bytes and entries held, as last known, None where nobody can know; called from any thread, never blocks."""
+        """Bytes and entries, as last known; None if unknown. Thread-safe; never blocks."""
         ...
 
     async def close(self) -> None:
@@ -63,34 +63,34 @@ class Tier(Protocol):
 
 
 class Redirects(Protocol):
-    """A tier whose variants clients can fetch by themselves."""
+    """A tier from which clients can fetch variants themselves."""
 
     async def location(self, key: str, kind: Format, *, until_s: float) -> str:
-        """A URL of the variant, which if it is signed is good until `until_s`, a point on the Clock, at most; empty unless the variant is known
-        to be there."""
+        """A URL of the variant; a signed URL expires at `until_s`, a point on the Clock, at the latest. Empty unless the
+        variant is known to be in the tier."""
         ...
 
 
 class Leases(Protocol):
-    """Whose turn it is, among the nodes that share the last tier, to make what is missing there. A meeting point
-    that may be gone at any time: then it is everybody's turn. Raises nothing."""
+    """Leases on the entries that the last tier lacks, so that one of the nodes that share the tier makes each. If the
+    leases are unavailable, every node acquires them. Raises nothing."""
 
     async def acquire(self, key: str, *, deadline: float) -> bool:
-        """True once it is this node's turn, or waiting longer would leave too little time to make it; it keeps the
-        turn until `made` or `leave`. False where another node has put `key` there meanwhile."""
+        """Waits for the lease. True if this node has it until `complete` or `release`, or if a longer wait would leave too
+        little time before `deadline`. False if another node has stored `key` meanwhile."""
         ...
 
     def complete(self, key: str) -> None:
-        """What the turn was for is there; the last tier has a moment to store it before others may take a turn."""
+        """The entry is made; the lease expires after a moment, in which the last tier stores the entry."""
         ...
 
     async def release(self, key: str) -> None:
-        """Gives the turn back: nothing will be stored."""
+        """Ends the lease; the last tier stores nothing under it."""
         ...
 
 
 class Presence(Enum):
-    """What is known of an object without asking its bucket."""
+    """The presence flag of an object in the bucket."""
 
     PRESENT = "present"
     ABSENT = "absent"
@@ -98,22 +98,22 @@ class Presence(Enum):
 
 
 class PresenceFlags(Protocol):
-    """Presence flags and turns; a hint that may lie or be gone. Raises nothing."""
+    """Presence flags and leases: hints, which may be wrong or lost. Raises nothing."""
 
     async def presence(self, key: str) -> Presence: ...
 
     async def mark_absent(self, key: str) -> None:
-        """Sets the flag for a minute, where there is none."""
+        """Sets the flag to absent for a minute, unless there is a flag."""
         ...
 
     async def mark_present(self, key: str) -> None:
-        """Sets the flag, whatever it was."""
+        """Sets the flag to present."""
         ...
 
     async def unmark(self, key: str) -> None:
-        """Removes the flag, which lies."""
+        """Removes a wrong flag."""
         ...
 
     async def release(self, key: str) -> None:
-        """Ends this node's turn at `key`, if it has it."""
+        """Ends this node's lease on `key`, if it has one."""
         ...

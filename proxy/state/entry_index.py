@@ -80,9 +80,9 @@ class SqliteEntryIndex:
 
         return await self._database.run(read, None)
 
-    async def record_event(self, ref: OriginalRef, seen: LastEvent) -> None:
-        """Stores `seen` as the last S3 event of the original."""
-        row = (_digest(ref), ref.source, ref.key, *seen)
+    async def record_event(self, ref: OriginalRef, event: LastEvent) -> None:
+        """Stores `event` as the last S3 event of the original."""
+        row = (_digest(ref), ref.source, ref.key, *event)
 
         def write(db: sqlite3.Connection) -> None:
             db.execute(

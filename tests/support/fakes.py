@@ -410,8 +410,8 @@ class FakeEntryIndex:
         known = any(noted == ref for noted, _, _ in self.notes)
         return self.events.get(ref, LastEvent("", "") if known else None)
 
-    async def record_event(self, ref: OriginalRef, seen: LastEvent) -> None:
-        self.events[ref] = seen
+    async def record_event(self, ref: OriginalRef, event: LastEvent) -> None:
+        self.events[ref] = event
 
 
 def _covers(scope: PurgeScope, ref: OriginalRef, plan: str) -> bool:

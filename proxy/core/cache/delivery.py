@@ -1,6 +1,6 @@
-"""What moves through the node: a variant, and how a request came by its answer.
+"""The values that move through the node: variants, deliveries and access records.
 
-Plain values. Headers are made of them in `edge.respond`, never here.
+`edge/responses` makes headers of them.
 """
 
 from dataclasses import dataclass, field
@@ -13,8 +13,8 @@ from proxy.core.image.formats import Format
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Variant:
-    """One servable result. `kind` is its format, or None for facts, which are kept in the same tiers. `of` says of which
-    original it was just made, `source:key`; what a tier gives back does not know any more."""
+    """An entry of the tiers. `kind` is its format, None for facts, identities and tags. `of` is its original,
+    `source:key`; empty if the entry comes from a tier."""
 
     kind: Format | None
     body: bytes = field(repr=False)
@@ -22,9 +22,9 @@ class Variant:
 
 
 class Outcome(StrEnum):
-    """How a request ended: the same word in log, metric and Cache-Status."""
+    """The outcome of a request: the same word in log, metrics and Cache-Status."""
 
-    __hash__ = str.__hash__  # Enum's own is written in Python, and this is a key on the path of every hit.
+    __hash__ = str.__hash__  # The hash of Enum is written in Python, and every hit computes it.
 
     HIT = "hit"
     MISS = "miss"
@@ -34,7 +34,7 @@ class Outcome(StrEnum):
 
 
 class Timings(NamedTuple):
-    """Seconds spent in each step of a miss; 0 where the step was not taken, or by another request."""
+    """Seconds of each step of a miss; 0 if this request did not take the step."""
 
     fetch_s: float = 0.0
     queue_s: float = 0.0
@@ -45,7 +45,7 @@ NO_TIMINGS = Timings()
 
 
 def steps(outcome: Outcome | None, timings: Timings, total_s: float) -> list[tuple[str, float]]:
-    """What a request's time went into, in order, by name and seconds, which add up to all of it."""
+    """The steps of a request in order, each with its name and seconds; the sum is `total_s`."""
     if outcome is Outcome.MISS:
         lookup_s = max(0.0, total_s - sum(timings))
         return [("lookup", lookup_s), *zip(("fetch", "queue", "render"), timings, strict=True)]
@@ -53,24 +53,24 @@ def steps(outcome: Outcome | None, timings: Timings, total_s: float) -> list[tup
 
 
 class VersionCheck(NamedTuple):
-    """Until when, on the Clock, a version that a URL names needs no look at its original, and what is believed of that
-    since the look; 0 where there was none."""
+    """A version in a URL needs no revalidation until `valid_until_s`, a point on the Clock; 0 if the original was not
+    revalidated. `freshness` is that of the original since then."""
 
     valid_until_s: float
     freshness: Freshness = NEVER_FRESH
 
 
 VALIDATOR = "validator"
-"""The tier of a hit on the client's own copy, which its entity tag proved current."""
+"""The tier of a hit on the client's own copy, by its entity tag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Delivery:
-    """The answer to a request for a variant, without its bytes: whoever remembers a Delivery holds no picture.
+    """The result of a request for a variant, without its bytes, so that stored Deliveries are small.
 
-    `tier` is where a hit was found, VALIDATOR for the client's own copy; `stored` says that a miss was taken into
-    at least one tier. `belief` is about the original that `key` was made of. `provisional` says that the version
-    its URL names has not had its look yet. `location`, if not empty, is the URL at which the client finds the bytes itself.
+    `tier` is that of a hit, VALIDATOR for the client's own copy; `stored` is whether a tier has accepted a miss.
+    `freshness` is that of the original. `provisional`: the original was not revalidated for the version in the URL.
+    `location`, if not empty, is the URL from which the client fetches the bytes.
     """
 
     key: str
@@ -85,7 +85,7 @@ class Delivery:
 
 
 class Delivered(NamedTuple):
-    """A Delivery and its bytes; None where the client has them, or is told where to find them."""
+    """A Delivery and its bytes; None if the client has them or is redirected."""
 
     delivery: Delivery
     variant: Variant | None
@@ -93,10 +93,10 @@ class Delivered(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class AccessRecord:
-    """One request as log and metrics see it, filled in on its way out; without an outcome it is not told.
+    """One request for log and metrics; a record without an outcome is neither logged nor counted.
 
-    The one value here that changes: it belongs to a single request. `settings` are keys that would allow what was refused. `target`, `client` and `request_id` are what was
-    heard; the log cleans them.
+    Mutable: it belongs to a single request. `settings` are the keys of the configuration that would allow a refused
+    request. `target`, `client` and `request_id` are as received; the log masks them.
     """
 
     method: str

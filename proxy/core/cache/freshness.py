@@ -1,7 +1,4 @@
-"""How long what is known of an original counts: fresh, then stale (RFC 9111 section 4.2, RFC 5861).
-
-The one place that decides; the time is an argument.
-"""
+"""The freshness of an original: fresh, then stale (RFC 9111 section 4.2, RFC 5861)."""
 
 import math
 from dataclasses import dataclass
@@ -25,7 +22,7 @@ NEVER_FRESH = Freshness("", 0.0)
 
 
 class State(Enum):
-    """What may be done with a cached variant of an original."""
+    """The use of a cached variant of an original."""
 
     FRESH = auto()
     """Served."""
@@ -44,12 +41,12 @@ def state(freshness: Freshness, now_s: float) -> State:
 
 @dataclass(slots=True, eq=False)
 class OriginalRecord:
-    """What one process knows of one original.
+    """The record of one original in one process.
 
-    A purge drops the record, and another version replaces it. An answer is valid while its record is the current one, so
-    work that began earlier writes into a record that no request looks at.
+    A purge drops the record, and a new version replaces it. An answer is valid while its record is the current one, so
+    work that began earlier writes into a record that no request reads.
     """
 
     freshness: Freshness = NEVER_FRESH
     revalidating_since_s: float = math.inf
-    """When the revalidation that is under way began, infinite if there is none."""
+    """The start of the current revalidation; infinite if there is none."""

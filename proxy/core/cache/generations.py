@@ -1,7 +1,7 @@
-"""Purges: what each covers, and the generation an original has after them.
+"""Purges: their scopes, and the generations of originals.
 
-A generation is part of the identity of all that is made after a purge, so what was made before it is never looked for
-again, wherever it still lies and whenever it arrives. Tables are merged by taking what is newer, in any order.
+A generation is part of the identity of an original, so that no lookup finds an entry that was made before a purge,
+wherever it is stored and whenever it is written. Tables are merged in any order; the newer token of a scope counts.
 """
 
 from collections import Counter
@@ -14,8 +14,8 @@ from proxy.core.transform.plan import Plan, canonical
 
 
 class ScopeKind(StrEnum):
-    """What the text of a Scope means: a key, what keys begin with (nothing is all of them), the text of a Plan for
-    any original, or key and Plan in two lines."""
+    """The meaning of a scope's text: a key, a prefix of keys (empty for all), the text of a Plan of any original, or a key
+    and the text of a Plan in two lines."""
 
     ORIGINAL = "original"
     PREFIX = "prefix"
@@ -24,7 +24,7 @@ class ScopeKind(StrEnum):
 
 
 class PurgeScope(NamedTuple):
-    """What a purge covers, within one source."""
+    """The scope of a purge, within one source."""
 
     source: str
     kind: ScopeKind
@@ -32,12 +32,12 @@ class PurgeScope(NamedTuple):
 
     @property
     def original(self) -> OriginalRef | None:
-        """The one original that is purged as a whole, if it is one."""
+        """The original, if the scope is all of one original."""
         return OriginalRef(self.source, self.text) if self.kind is ScopeKind.ORIGINAL else None
 
     @property
     def key(self) -> str:
-        """The key of what is purged, or what it begins with; empty for what may be of any original."""
+        """The key or the prefix of keys; empty for a Plan of any original."""
         return (
             ""
             if self.kind is ScopeKind.PLAN
@@ -47,7 +47,7 @@ class PurgeScope(NamedTuple):
         )
 
     def normal_forms(self) -> "list[PurgeScope]":
-        """The same, and the same of the other normal forms of its key."""
+        """The scope in all Unicode normal forms of its key."""
         return [self._replace(text=text) for text in forms(self.text)]
 
     @classmethod
@@ -60,23 +60,23 @@ class PurgeScope(NamedTuple):
 
 
 class Purge(NamedTuple):
-    """A scope and what its generation is from now on. A token is never used twice, and later ones are greater."""
+    """A scope and the token of its new generation. Tokens are unique, and later ones are greater."""
 
     scope: PurgeScope
     token: str
 
 
 class Generations:
-    """The table of all purges, each scope with its latest. Holds no more than that: what is older than a purge that
-    covers it is dropped, in whichever order they are heard of."""
+    """The table of purges: the latest token of each scope. A purge that a later one covers is dropped, in whichever order
+    they arrive."""
 
     def __init__(self) -> None:
         self._tokens: dict[PurgeScope, str] = {}
         self._lengths: dict[str, Counter[int]] = {}
         self.latest = ""
-        """The greatest token that is known or was given."""
+        """The greatest token that was applied or created."""
         self.plan_purge_count = 0
-        """How many purges of plans and variants were applied: who remembers a key looks whether there was one since."""
+        """The number of applied purges of plans and variants; a cached key is valid while it does not change."""
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -85,7 +85,7 @@ class Generations:
         return (Purge(scope, token) for scope, token in self._tokens.items())
 
     def next_token(self, now_ns: int, salt: str) -> str:
-        """One that is greater than all that are known or were given; `salt` makes it unlike those of others."""
+        """A token greater than all others; `now_ns` is in Unix nanoseconds, `salt` differs between nodes."""
         self.latest = f"{max(now_ns, int(self.latest[:16] or '0', 16) + 1):016x}{salt}"
         return self.latest
 
@@ -103,19 +103,19 @@ class Generations:
         )
 
     def plan_generation(self, ref: OriginalRef, plan: Plan) -> str:
-        """The generation of one picture of it, beside that of the original."""
+        """The generation of one variant, in addition to that of its original; empty if there is none."""
         if not self.plan_purge_count:
             return ""
         everywhere = self._tokens.get(PurgeScope(ref.source, ScopeKind.PLAN, canonical(plan)), "")
         return max(everywhere, self._tokens.get(PurgeScope.of_variant(ref, plan), ""))
 
     def is_newer(self, purge: Purge) -> bool:
-        """Whether it would change the table."""
+        """Whether the purge would change the table."""
         scope, token = purge
         return token > self._tokens.get(scope, "") and token > self._covering_generation(scope)
 
     def apply(self, purge: Purge) -> None:
-        """Takes note of it, unless a later one is known."""
+        """Adds the purge, unless a later one covers it."""
         self.latest = max(self.latest, purge.token)
         if not self.is_newer(purge):
             return
@@ -135,7 +135,7 @@ class Generations:
         return max(tokens, default="")
 
     def _covering_generation(self, scope: PurgeScope) -> str:
-        """The latest purge of more than `scope`; one of a plan is of the pictures of all originals."""
+        """The latest purge of a prefix that covers `scope`; a Plan of any original is covered by the empty prefix only."""
         return self._prefix_generation(scope.source, scope.key)
 
     def _drop_covered(self, wide: PurgeScope, token: str) -> None:

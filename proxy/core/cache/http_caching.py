@@ -36,7 +36,7 @@ def matches(tags: str, tag: str, *, strongly: bool = False) -> bool:
     """Whether a list of entity tags has `tag`: If-None-Match by weak comparison (RFC 9110 13.1.2), If-Match by the
     strong one. A malformed list matches nothing.
 
-    `*` matches nothing here: it is about the existence of the picture, which its tag does not tell.
+    `*` matches nothing: it asks whether the picture exists, which the tag does not prove.
     """
     at = 0
     while match := _ETAG.match(tags, at):

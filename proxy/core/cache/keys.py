@@ -1,6 +1,6 @@
-"""Original identity + Plan + epoch -> cache key, and the key under which an original's facts are kept.
+"""Cache keys: the hash of identity, Plan and epoch, and the keys of facts and identities.
 
-No request comes here: equal Plans of the same original have equal keys, whoever asked and however.
+Keys do not depend on requests: equal Plans of the same original have equal keys.
 """
 
 import hashlib
@@ -12,12 +12,12 @@ from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.plan import Plan, canonical
 
 EPOCH = "2"
-"""Raised when the renderer draws the same Plan otherwise; every older entry then falls out of use."""
+"""Increased when the renderer draws the same Plan differently; older entries are then not used."""
 
 
 class Entry(NamedTuple):
-    """One entry of the tiers; `kind` is None for facts. `is_original` says that it is the original itself, kept near at
-    hand, `generation` since which purge it is; `original` is its digest on the index."""
+    """An entry of the tiers, or with `is_original` of the original store. `kind` is None if it is no variant, `generation`
+    the purge after which it was made, `original` the digest of its original in the index."""
 
     key: str
     kind: Format | None
@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 
 
 class LastEvent(NamedTuple):
-    """What the last event told of an original."""
+    """The last S3 event of an original."""
 
     etag: str
     sequencer: str
@@ -36,7 +36,7 @@ class LastEvent(NamedTuple):
 def variant_key(identity: Identity, plan: Plan, generation: str = "") -> str:
     """Hex SHA-256, the name of a variant in every tier; `generation` is that of the plan."""
     purged = (f"plan {generation}",) if generation else ()
-    # Nothing stands where the version of a URL once stood: older keys stay what they are.
+    # The empty text was the version in the URL; without it all keys would change.
     return _digest("variant", identity, canonical(plan), "", *purged)
 
 
@@ -51,8 +51,8 @@ def original_key(identity: Identity) -> str:
 
 
 def identity_key(ref: OriginalRef, generation: str) -> str:
-    """Hex SHA-256, the name of the version an original had when it was last looked at, or of the entity tag that it had
-    when it was first fetched, where its source names no versions."""
+    """Hex SHA-256, the name of the last version of an original, or of the entity tag of its first fetch if its source has
+    no versions."""
     return _digest("identity", Identity(ref, "", generation))
 
 

@@ -1,4 +1,4 @@
-"""What a request wants once its URL is understood, and what that is called."""
+"""A request for a variant after its URL is parsed, and its resolved cache key."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -12,8 +12,8 @@ from proxy.core.transform.operations import Transform
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VariantRequest:
-    """Compared by identity: one object per URL and Accept class is made and kept by the edge, so that resolving it
-    can be remembered at the price of a dict look-up. `by_value` is equal for equal wishes."""
+    """Compared by identity: the edge caches one object per URL and Accept class, so that a lookup of its answer needs no
+    comparison of values. `by_value` is equal for equal requests."""
 
     ref: OriginalRef
     transform: Transform
@@ -22,7 +22,7 @@ class VariantRequest:
 
     @property
     def version(self) -> str | None:
-        """The version that the URL names: what is wanted is the same whichever it is."""
+        """The version in the URL; it does not change the variant."""
         return self.transform.version
 
     @property
@@ -32,7 +32,7 @@ class VariantRequest:
 
 
 class ResolvedKey(NamedTuple):
-    """The key and format of a Wanted, and what they rest on."""
+    """The cache key and format of a VariantRequest, and the freshness of its original."""
 
     key: str
     format: Format

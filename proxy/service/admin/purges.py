@@ -143,17 +143,17 @@ class Purges:
             unconfirmed += await self._fleet.publish(purges)
         elif siblings := self._siblings():
             unconfirmed.append(
-                f"this node: {siblings} other instances share its cache, as in a restart, and do not get the purge"
+                f"this node: {siblings} other instances share its cache, as in a restart, and are not purged"
             )
         # Last, and only if all have confirmed: otherwise the CDN could fetch and cache an old variant again.
         if self._cdn is not None and not unconfirmed:
             unconfirmed += await self._cdn.call(scopes)
-        deleting = _Deletion()
-        await asyncio.wait({self._start_deletion(purges, deleting)}, timeout=DELETE_WAIT_S)
-        tiers = dict(deleting.tiers)
+        deletion = _Deletion()
+        await asyncio.wait({self._start_deletion(purges, deletion)}, timeout=DELETE_WAIT_S)
+        tiers = dict(deletion.tiers)
         self._log.info("purged", scopes=len(scopes), tiers=tiers, open=unconfirmed)
         return PurgeResult(
-            removed=sum(tiers.values()), tiers=tiers, pending=deleting.pending, open=unconfirmed
+            removed=sum(tiers.values()), tiers=tiers, pending=deletion.pending, open=unconfirmed
         )
 
     async def purge_and_revalidate(self, ref: OriginalRef, scopes: Sequence[PurgeScope]) -> PurgeResult:
@@ -275,8 +275,8 @@ class Purges:
             f"this node: {self._expected_count - confirmed()} of its {self._expected_count} processes did not confirm"
         ]
 
-    def _start_deletion(self, purges: Sequence[Purge], deleting: _Deletion) -> asyncio.Task[None]:
-        task = self._tasks.start(self._delete(purges, deleting), "purge")
+    def _start_deletion(self, purges: Sequence[Purge], deletion: _Deletion) -> asyncio.Task[None]:
+        task = self._tasks.start(self._delete(purges, deletion), "purge")
         task.add_done_callback(self._log_failure)
         return task
 
@@ -284,9 +284,9 @@ class Purges:
         if not task.cancelled() and (failure := task.exception()) is not None:
             self._log.error("the entries of a purge could not be deleted", reason=repr(failure))
 
-    async def _delete(self, purges: Sequence[Purge], deleting: _Deletion) -> None:
+    async def _delete(self, purges: Sequence[Purge], deletion: _Deletion) -> None:
         entries = await self._index.find(purges)
-        deleting.pending = len(entries)
+        deletion.pending = len(entries)
         for first in range(0, len(entries), _KEYS_PER_CALL):
             part = entries[first : first + _KEYS_PER_CALL]
             keys = [entry.key for entry in part if not entry.is_original]
@@ -294,10 +294,10 @@ class Purges:
                 # This only frees memory: a process that does not answer evicts the entries later.
                 with suppress(TimeoutError, NotAcknowledged):
                     async with asyncio.timeout(ACKNOWLEDGE_TIMEOUT_S):
-                        deleting.tiers[self._chain.fast] += await subscriber.invalidate([], keys)
-            await self._delete_part(part, deleting)
+                        deletion.tiers[self._chain.fast] += await subscriber.invalidate([], keys)
+            await self._delete_part(part, deletion)
 
-    async def _delete_part(self, entries: Sequence[Entry], deleting: _Deletion) -> None:
+    async def _delete_part(self, entries: Sequence[Entry], deletion: _Deletion) -> None:
         remaining = iter(entries)
         removed = []
 
@@ -305,13 +305,13 @@ class Purges:
             for entry in remaining:
                 if not entry.is_original:
                     names, is_removed = await self._chain.remove(entry.key, entry.kind)
-                    deleting.tiers.update(names)
+                    deletion.tiers.update(names)
                     if not is_removed:
                         continue  # The index keeps the entry for the next purge.
                 elif await self._original_store.remove(entry.key):
-                    deleting.tiers[self._original_store.name] += 1
+                    deletion.tiers[self._original_store.name] += 1
                 removed.append(entry)
-                deleting.pending -= 1
+                deletion.pending -= 1
 
         await asyncio.gather(*(delete() for _ in range(_CONCURRENT_DELETES)))
         await self._index.drop(removed)

@@ -115,16 +115,12 @@ class Originals:
             raise OriginalNotFound(record.missing, lasts_s=record.stale_until_s - self._clock())
         return record.identity
 
-    def _must_refetch(self, current: Identity | OriginalNotFound | None) -> bool:
+    def _must_refetch(self, last: Identity | OriginalNotFound | None) -> bool:
         """Whether the bytes were rejected as no picture and have to be fetched again: a server that confirms their
         validator proves nothing."""
-        return (
-            isinstance(current, Identity)
-            and self._refusals is not None
-            and self._refusals.has_expired(current)
-        )
+        return isinstance(last, Identity) and self._refusals is not None and self._refusals.has_expired(last)
 
-    def _record_of(self, ref: OriginalRef, generation: str) -> "_IdentityRecord | None":
+    def _record_of(self, ref: OriginalRef, generation: str) -> _IdentityRecord | None:
         """The record since the last purge."""
         record = self._records.get(ref)
         return record if record is not None and record.generation == generation else None
@@ -149,18 +145,15 @@ class Originals:
         return Revalidated(stored != tag and generation == self._generations.original_generation(ref), tag)
 
     async def _revalidate_version(self, ref: OriginalRef, generation: str, deadline: float) -> Revalidated:
-        serves_stale = self._sources[ref.source].serves_stale
         record = self._record_of(ref, generation)
         last = record.identity if record else None
-        if serves_stale:
+        if self._sources[ref.source].serves_stale:
             last = await self._last_identity(ref, generation)
-        revalidated = await self._revalidate(ref, generation, deadline, stale_if_error=False)
-        if revalidated.identity is None:
-            raise OriginalNotFound(revalidated.missing)
+        new = await self._revalidate(ref, generation, deadline, stale_if_error=False)
+        if new.identity is None:
+            raise OriginalNotFound(new.missing)
         is_current = generation == self._generations.original_generation(ref)
-        return Revalidated(
-            last is not None and last.version != revalidated.identity.version and is_current, ""
-        )
+        return Revalidated(last is not None and last.version != new.identity.version and is_current, "")
 
     def store_tag(self, ref: OriginalRef, tag: str) -> Receipt | None:
         """Records `tag` as the original's tag in the fleet until a purge. An empty tag is not stored."""
@@ -176,13 +169,11 @@ class Originals:
         return await self._lookup_tag(ref, self._generations.original_generation(ref))
 
     def _store_tag(self, ref: OriginalRef, generation: str, tag: str) -> Receipt:
-        return self._store(ref, generation, identity_key(ref, generation), tag.encode())
-
-    def _store(self, ref: OriginalRef, generation: str, key: str, body: bytes) -> Receipt:
-        """Stores an entry that is no picture, and adds it to the index, so that a purge deletes it."""
+        """Stores the tag and adds its entry to the index, so that a purge deletes it."""
+        key = identity_key(ref, generation)
         if self._index is not None:
             self._index.note(ref, Entry(key, None, generation=generation))
-        return self._chain.store(key, Variant(kind=None, body=body, of=str(ref)))
+        return self._chain.store(key, Variant(kind=None, body=tag.encode(), of=str(ref)))
 
     async def _lookup_tag(self, ref: OriginalRef, generation: str) -> str | None:
         """The tag of an original whose source has no versions."""
@@ -205,18 +196,15 @@ class Originals:
         source = self._sources[ref.source]
         last = await self._last_identity(ref, generation) if source.serves_stale else None
         current: Identity | OriginalNotFound
-        lifetime_s, ahead_s = (
-            source.freshness_lifetime_s,
-            min(REFRESH_AHEAD * source.freshness_lifetime_s, MAX_REFRESH_AHEAD_S),
-        )
+        lifetime_s = source.freshness_lifetime_s
+        ahead_s = min(REFRESH_AHEAD * lifetime_s, MAX_REFRESH_AHEAD_S)
+        validator = None if self._must_refetch(last) else last
         try:
             async with asyncio.timeout_at(deadline):
-                current = await source.identify(
-                    ref.key, None if self._must_refetch(last) else last, generation
-                )
+                current = await source.identify(ref.key, validator, generation)
             if self._refusals is not None and self._must_refetch(current):
                 # The source has sent the bytes again, so they are decoded again.
-                self._refusals.forget(current)
+                self._refusals.clear(current)
         except OriginalNotFound as missing:
             current, lifetime_s, ahead_s = missing.with_traceback(None), source.negative_ttl_s, 0.0
         except (TimeoutError, SourceTimeout, SourceUnavailable) as failure:

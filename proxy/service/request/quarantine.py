@@ -51,7 +51,7 @@ class Quarantine:
         rejection = self._rejections.get(original_key(identity))
         return rejection is not None and not self._is_active(rejection)
 
-    def forget(self, identity: Identity) -> None:
+    def clear(self, identity: Identity) -> None:
         self._rejections.pop(original_key(identity), None)
 
     def _is_active(self, rejection: _Rejection | None) -> bool:
@@ -93,7 +93,7 @@ class Quarantine:
                     self.refuse(identity, Undecodable("this original killed two workers"), WORKER_DIED_S)
                     raise
             else:
-                self.forget(identity)
+                self.clear(identity)
                 return result
         raise AssertionError
 

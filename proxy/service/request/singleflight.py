@@ -1,5 +1,5 @@
-"""One flight per key: the leader starts it, and all equal requests wait for it. The flight is a task of its own, so that
-a disconnect of the leader does not end it.
+"""One flight per key: the leader starts it, and all equal requests wait for it. The flight is a separate task, so that
+it continues for the other waiters if the client of the leader disconnects.
 
 | flight                                 | outcome                                                     |
 | -------------------------------------- | ----------------------------------------------------------- |

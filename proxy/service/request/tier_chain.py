@@ -183,13 +183,13 @@ class TierChain:
     async def remove(self, key: str, kind: Format | None) -> tuple[list[str], bool]:
         """Removes the variant from all tiers, also during a write; returns the names of the tiers that had it, and
         whether none has it any more."""
-        names, is_gone = [self._fast.name] if self._fast.remove(key) else [], True
+        names, is_removed = [self._fast.name] if self._fast.remove(key) else [], True
         for slow in self._slow:
             removed = await slow.remove(key, kind)
-            is_gone = is_gone and removed is not None
+            is_removed = is_removed and removed is not None
             if removed:
                 names.append(slow.tier.name)
-        return names, is_gone
+        return names, is_removed
 
     async def close(self, deadline: float) -> None:
         """Writes the queues until `deadline`, then closes the tiers."""

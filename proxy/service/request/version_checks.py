@@ -27,7 +27,7 @@ REVALIDATE_TIMEOUT_S = 5.0
 WAIT_S = 1.0
 """A response waits this long for a revalidation that has begun."""
 RETRY_AFTER_S = 5.0
-"""After a failed revalidation, the next of that original begins this long after it."""
+"""A failed revalidation of an original is not repeated for this time after its start."""
 MAX_CHECKED_BYTES = 8 * 2**20
 MAX_REVALIDATED_BYTES = 4 * 2**20
 NOT_CHECKED = VersionCheck(0.0)
@@ -86,7 +86,7 @@ class VersionChecks:
         await self._tasks.close()
 
     async def _revalidated_since(self, ref: OriginalRef, deadline: float) -> float:
-        """When a revalidation began that began after this call; 0 if none succeeds in time."""
+        """The start of a revalidation that begins after this call; 0 if none succeeds in time."""
         now_s = self._clock()
         state = self._revalidations.get(ref)
         if state is None:

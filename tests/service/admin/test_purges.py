@@ -333,7 +333,7 @@ async def test_a_process_that_has_answered_its_last_request_need_not_confirm(
 async def test_starts_that_share_the_disk_are_told_of_where_there_is_no_fleet() -> None:
     house = Composition()
     house.purges._siblings = lambda: 2
-    told = ["this node: 2 other instances share its cache, as in a restart, and do not get the purge"]
+    told = ["this node: 2 other instances share its cache, as in a restart, and are not purged"]
     assert (await house.purges.purge([PurgeScope.of_original(A)])).open == told
     house.purges._siblings = lambda: 0
     assert (await house.purges.purge([PurgeScope.of_original(A)])).open == []
