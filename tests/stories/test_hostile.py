@@ -27,7 +27,7 @@ async def test_bombs_and_mutants_are_refused_or_drawn(node: Node, tmp_path: Path
     async with watch.looking():
         await hostile.storm(node, hostile.forged(bombs.forged()), RULES, tally)
         await hostile.storm(node, hostile.mutated(SEED, MUTANTS), RULES, tally)
-    assert tally.faults + watch.faults() + await hostile.lives_on(node, RULES) == []
+    assert tally.faults + watch.faults() + await hostile.still_works(node, RULES) == []
     assert tally.decoded > MUTANTS / 10
 
 
@@ -35,4 +35,4 @@ async def test_bombs_and_mutants_are_refused_or_drawn(node: Node, tmp_path: Path
 async def test_a_killed_worker_costs_no_request(node: Node, kinds: list[signal.Signals]) -> None:
     done = await hostile.shots(node, 4.0, random.Random(SEED), RULES, kinds=kinds, every_s=0.5, a_second=20)
     assert done.fired.total() > 3
-    assert done.faults + await hostile.lives_on(node, RULES) == []
+    assert done.faults + await hostile.still_works(node, RULES) == []

@@ -101,7 +101,7 @@ async def test_settings_are_read_anew(node: Node) -> None:
         await hup(node, "refused")
         path.mkdir()
         await hup(node, "refused")
-        assert "the old one stays" in node.log()
+        assert "the previous one stays in use" in node.log()
         assert NEW not in node.log()
 
 

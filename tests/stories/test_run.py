@@ -72,4 +72,4 @@ def test_where_no_other_python_is_found_that_is_said(tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     done = run(tmp_path, "pythons", PATH=str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "")
-    assert "no other supported Python is found" in done.stderr
+    assert "no other supported Python was found" in done.stderr
