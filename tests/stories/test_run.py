@@ -61,8 +61,10 @@ def test_help_lists_the_scripts_words_and_the_commands(tmp_path: Path, word: str
     assert "#!" not in told
 
 
-def test_chosen_tests_are_those_of_the_callers_path() -> None:
-    done = run(ROOT / "tests" / "core" / "cache", "test", "-q", "--collect-only", "test_keys.py")
+def test_chosen_tests_are_those_of_the_callers_path(tmp_path: Path) -> None:
+    folder = ROOT / "tests" / "core" / "cache"
+    # Another home, so that no tool writes its settings into the checkout.
+    done = run(folder, "test", "-q", "--collect-only", "test_keys.py", HOME=str(tmp_path))
     assert "tests/core/cache/test_keys.py::" in done.stdout
 
 
