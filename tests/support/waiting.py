@@ -29,9 +29,6 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-settled = settle
-
-
 async def eventually(condition: Callable[[], T | Awaitable[T]], pause_s: float = PAUSE_S) -> T:
     """Waits until the condition is true, and returns its value. Fails after LONGEST_S on the clock of the running loop."""
     end_s = deadline(LONGEST_S)

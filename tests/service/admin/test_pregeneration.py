@@ -16,7 +16,7 @@ from proxy.service.admin import pregeneration as module
 from proxy.service.admin.pregeneration import Pregeneration
 from tests.service.composition import AUTO, rules
 from tests.support.fakes import FakeClock, FakeWritableSource
-from tests.support.waiting import eventually, settled
+from tests.support.waiting import eventually, settle
 
 WEBP = ("w_1,f_webp",)
 
@@ -140,7 +140,7 @@ async def test_tasks_are_done_a_few_at_once_and_counted(room: Room) -> None:
         room.jobs.put(*WEBP, key=f"a{number}")
     room.start()
     await eventually(lambda: len(room.preparer.asked) == 6)
-    await settled()
+    await settle()
     assert len(room.preparer.asked) == 6
     room.preparer.gate.set()
     await eventually(lambda: not room.jobs.tasks)
@@ -156,7 +156,7 @@ async def test_nothing_begins_before_it_may(room: Room) -> None:
 
     room.jobs.put(*WEBP)
     room.pregeneration.start(wait)
-    await settled()
+    await settle()
     assert not room.preparer.asked
     may.set()
     await eventually(lambda: room.jobs.finished)
@@ -255,7 +255,7 @@ async def test_cancelling_a_job_leaves_the_others_alone(room: Room) -> None:
     room.start()
     await eventually(lambda: len(room.preparer.asked) == 6)
     assert await room.pregeneration.cancel("one")
-    await settled()
+    await settle()
     room.preparer.gate.set()
     await eventually(lambda: not room.jobs.tasks)
     assert sorted(number for number, *_ in room.jobs.finished) == [1, 3]

@@ -15,7 +15,7 @@ from proxy.core.transform.plan import canonical
 from proxy.service.admin import purges as module
 from tests.service.composition import Composition, soon
 from tests.support.fakes import FakePurgeLog, FakePurgeSubscriber
-from tests.support.waiting import settled
+from tests.support.waiting import settle
 
 A = OriginalRef("photos", "a")
 
@@ -127,7 +127,7 @@ async def test_a_render_that_is_under_way_is_for_those_who_asked_before(house: C
     assert old.startswith(b"old")
     assert new.startswith(b"new")
     assert await house.get(wanted) == new
-    await settled()
+    await settle()
     assert all(variant.body == new for variant in house.disk.entries.values())
 
 
@@ -147,10 +147,10 @@ async def test_a_name_that_was_asked_for_before_is_not_remembered(house: Composi
 
     house.source.identify = slow
     asking = asyncio.create_task(house.deliver._resolve(wanted, soon()))
-    await settled()
+    await settle()
     replace(house)
     purging = asyncio.create_task(house.purges.purge([PurgeScope.of_original(A)]))
-    await settled()
+    await settle()
     gate.set()
     await asking
     await purging
@@ -224,7 +224,7 @@ async def test_a_process_that_is_being_replaced_is_waited_for() -> None:
     house = Composition(processes=2)
     house.purges.subscribe("1", FakePurgeSubscriber())
     purging = asyncio.create_task(house.purges.purge([PurgeScope.of_original(A)]))
-    await settled()
+    await settle()
     assert not purging.done()
     late = FakePurgeSubscriber()
     house.purges.subscribe("2", late)
@@ -259,7 +259,7 @@ async def test_what_takes_long_to_delete_is_deleted_behind_the_answer(
     purged = await house.purges.purge([PurgeScope.of_original(A)])
     assert purged.pending == 1
     gate.set()
-    await settled()
+    await settle()
     assert not house.index.notes
 
 
@@ -316,7 +316,7 @@ async def test_a_process_that_has_answered_its_last_request_need_not_confirm(
     first, second = FakePurgeSubscriber(), FakePurgeSubscriber()
     house.purges.subscribe("1", first)
     purging = asyncio.create_task(house.purges.purge([PurgeScope.of_original(A)]))
-    await settled()
+    await settle()
     assert not purging.done()
     house.purges.retire("2")
     assert (await purging).open == []
@@ -389,7 +389,7 @@ async def test_a_purge_that_comes_while_the_one_before_is_told_is_owed_too() -> 
         asyncio.create_task(house.purges.purge([PurgeScope.of_original(OriginalRef("photos", key))]))
         for key in ("a", "a", "b")
     ]
-    await settled()
+    await settle()
     assert len(house.purges._unacknowledged) == 2
     follower.gate.set()
     assert [(await each).open for each in purging] == [[], [], []]
@@ -423,7 +423,7 @@ async def test_what_a_tier_may_still_have_is_deleted_by_the_next_purge(
     house: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await house.get(house.request())
-    await settled()
+    await settle()
 
     async def unsure(*_: object) -> None: ...
 
@@ -442,7 +442,7 @@ async def test_a_stop_leaves_what_is_not_deleted_yet(
 ) -> None:
     monkeypatch.setattr(module, "DELETE_WAIT_S", 0.01)
     await house.get(house.request())
-    await settled()
+    await settle()
 
     async def forever(*_: object) -> bool:
         await asyncio.Event().wait()

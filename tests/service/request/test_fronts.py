@@ -20,7 +20,7 @@ from proxy.service.request import deliver as deliver_module
 from proxy.service.request.deliver import Deliver
 from proxy.service.request.singleflight import Flights
 from tests.support.fakes import FakeInstantTier
-from tests.support.waiting import settled
+from tests.support.waiting import deadline, settle
 
 KEY = "ab" * 32
 VARIANT = Variant(kind=Format.PNG, body=b"picture")
@@ -86,16 +86,12 @@ def wanted() -> VariantRequest:
     return VariantRequest(OriginalRef("photos", "a"), Transform(width_px=4), frozenset(), 4000)
 
 
-def later() -> float:
-    return asyncio.get_running_loop().time() + 5
-
-
 async def test_a_miss_is_a_hit_from_then_on() -> None:
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.until_s = clock() + 1
     assert deliver.fresh_hit(asked) is None
-    first = await deliver.variant(asked, deadline=later())
+    first = await deliver.variant(asked, deadline=deadline())
     assert (first.delivery.outcome, first.variant) == (Outcome.MISS, VARIANT)
     recalled = deliver.fresh_hit(asked)
     assert recalled is not None
@@ -107,10 +103,10 @@ async def test_a_miss_is_a_hit_from_then_on() -> None:
 async def test_only_the_name_is_asked_for_what_is_here_already() -> None:
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    await deliver.variant(asked, deadline=later())
+    await deliver.variant(asked, deadline=deadline())
     assert deliver.fresh_hit(asked) is None, "its identity may not be believed any more"
     producer.until_s = clock() + 1
-    again = await deliver.variant(asked, deadline=later())
+    again = await deliver.variant(asked, deadline=deadline())
     assert (again.delivery.outcome, again.delivery.tier) == (Outcome.HIT, "memory")
     assert (producer.names, producer.variants) == (1, 1)
     assert deliver.fresh_hit(asked) is not None
@@ -120,20 +116,20 @@ async def test_a_picture_at_hand_does_not_wait_for_a_back_that_hangs(monkeypatch
     monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 0.02)
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    await deliver.variant(asked, deadline=later())
+    await deliver.variant(asked, deadline=deadline())
     producer.gate.clear()
-    hit = await deliver.variant(asked, deadline=later())
+    hit = await deliver.variant(asked, deadline=deadline())
     assert (hit.delivery.tier, hit.variant) == ("memory", VARIANT)
     assert deliver.fresh_hit(asked) is not None, "and for a second nobody waits at all"
     clock.ahead_s = 1.5
     assert deliver.fresh_hit(asked) is None
-    again = await deliver.variant(asked, deadline=later())
+    again = await deliver.variant(asked, deadline=deadline())
     assert again.variant is VARIANT
     assert producer.names == 1, "who was asked and does not answer is not asked again"
     producer.key = "cd" * 32
     producer.gate.set()
-    await settled()
-    fresh = await deliver.variant(asked, deadline=later())
+    await settle()
+    fresh = await deliver.variant(asked, deadline=deadline())
     assert fresh.delivery.key == producer.key, "it is asked for again, and believed"
 
 
@@ -141,18 +137,18 @@ async def test_a_hot_picture_waits_for_no_look() -> None:
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.until_s, producer.ahead_s = clock() + 1, 0.1
-    await deliver.variant(asked, deadline=later())
+    await deliver.variant(asked, deadline=deadline())
     clock.ahead_s = 1.09
     producer.gate.clear()
     producer.key, producer.version, producer.until_s = "cd" * 32, "2", clock() + 1
     for _ in range(3):
         assert deliver.fresh_hit(asked) is None
-        assert (await deliver.variant(asked, deadline=later())).delivery.key == KEY
-        await settled()
+        assert (await deliver.variant(asked, deadline=deadline())).delivery.key == KEY
+        await settle()
     assert producer.names == 1, "one look, begun by the first"
     producer.gate.set()
-    await settled()
-    assert (await deliver.variant(asked, deadline=later())).delivery.key == producer.key
+    await settle()
+    assert (await deliver.variant(asked, deadline=deadline())).delivery.key == producer.key
 
 
 async def test_a_picture_that_nobody_has_asked_for_since_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,10 +156,10 @@ async def test_a_picture_that_nobody_has_asked_for_since_waits(monkeypatch: pyte
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.until_s, producer.ahead_s = clock() + 1, 0.1
-    await deliver.variant(asked, deadline=later())
+    await deliver.variant(asked, deadline=deadline())
     clock.ahead_s = 1.1
     producer.key, producer.version = "cd" * 32, "2"
-    assert (await deliver.variant(asked, deadline=later())).delivery.key == producer.key
+    assert (await deliver.variant(asked, deadline=deadline())).delivery.key == producer.key
 
 
 async def test_a_look_in_vain_that_nobody_waited_for_is_made_again() -> None:
@@ -171,12 +167,12 @@ async def test_a_look_in_vain_that_nobody_waited_for_is_made_again() -> None:
     flights = Flights()
     deliver = Deliver(FakeInstantTier(), producer, flights, clock)
     producer.until_s, producer.ahead_s = clock() + 1, 0.1
-    await deliver.variant(asked, deadline=later())
+    await deliver.variant(asked, deadline=deadline())
     clock.ahead_s = 1.01
     producer.name_failure = SourceUnavailable("down")
     for _ in range(2):
-        assert (await deliver.variant(asked, deadline=later())).delivery.key == KEY
-        await settled()
+        assert (await deliver.variant(asked, deadline=deadline())).delivery.key == KEY
+        await settle()
     assert (producer.names, len(flights)) == (2, 0)
 
 
@@ -184,13 +180,13 @@ async def test_what_is_gone_is_not_at_hand() -> None:
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.until_s, producer.ahead_s = clock() + 1, 0.5
-    await deliver.variant(asked, deadline=later())
+    await deliver.variant(asked, deadline=deadline())
     clock.ahead_s = 1.1
     producer.name_failure = OriginalNotFound("it is gone")
-    assert (await deliver.variant(asked, deadline=later())).delivery.key == KEY
-    await settled()
+    assert (await deliver.variant(asked, deadline=deadline())).delivery.key == KEY
+    await settle()
     with pytest.raises(OriginalNotFound):
-        await deliver.variant(asked, deadline=later())
+        await deliver.variant(asked, deadline=deadline())
 
 
 async def test_a_look_that_is_merely_slow_is_believed_once_it_is_done(
@@ -199,14 +195,14 @@ async def test_a_look_that_is_merely_slow_is_believed_once_it_is_done(
     monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 0.02)
     producer, clock, asked = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    await deliver.variant(asked, deadline=later())
+    await deliver.variant(asked, deadline=deadline())
     producer.gate.clear()
-    old = await deliver.variant(asked, deadline=later())
+    old = await deliver.variant(asked, deadline=deadline())
     assert old.delivery.key == KEY
     producer.key, producer.version, producer.until_s = "cd" * 32, "2", clock() + 9
     producer.gate.set()
-    await settled()  # Nobody waits for it any more.
-    fresh = await deliver.variant(asked, deadline=later())
+    await settle()  # Nobody waits for it any more.
+    fresh = await deliver.variant(asked, deadline=deadline())
     assert fresh.delivery.key == producer.key
 
 
@@ -216,12 +212,12 @@ async def test_what_is_known_to_be_old_is_not_at_hand(monkeypatch: pytest.Monkey
     producer, clock = FakeProducer(), StillClock()
     deliver, asked = Deliver(FakeInstantTier(), producer, Flights(), clock), wanted()
     other = VariantRequest(asked.ref, Transform(width_px=5), frozenset(), 4000)
-    await deliver.variant(asked, deadline=later())
+    await deliver.variant(asked, deadline=deadline())
     producer.key, producer.version, producer.until_s = "cd" * 32, "2", clock() + 9
-    await deliver.variant(other, deadline=later())
+    await deliver.variant(other, deadline=deadline())
     producer.gate.clear()
-    waiting = asyncio.create_task(deliver.variant(asked, deadline=later()))
-    await settled()
+    waiting = asyncio.create_task(deliver.variant(asked, deadline=deadline()))
+    await settle()
     assert not waiting.done()
     producer.gate.set()
     assert (await waiting).delivery.key == producer.key
@@ -230,9 +226,9 @@ async def test_what_is_known_to_be_old_is_not_at_hand(monkeypatch: pytest.Monkey
 async def test_what_the_client_has_is_not_sent_for() -> None:
     producer = FakeProducer()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), StillClock())
-    held = await deliver.variant(wanted(), deadline=later(), is_current=lambda key: key == KEY)
+    held = await deliver.variant(wanted(), deadline=deadline(), is_current=lambda key: key == KEY)
     assert (held.delivery.tier, held.variant) == ("validator", None)
-    other = await deliver.variant(wanted(), deadline=later(), is_current=lambda key: False)
+    other = await deliver.variant(wanted(), deadline=deadline(), is_current=lambda key: False)
     assert other.variant is VARIANT
     assert (producer.names, producer.variants) == (2, 1)
 
@@ -242,7 +238,7 @@ async def test_what_memory_does_not_take_is_asked_for_again() -> None:
     producer.until_s = 1000.0
     deliver, asked = Deliver(FakeInstantTier(max_entry_bytes=0), producer, Flights(), StillClock()), wanted()
     for _ in range(2):
-        assert (await deliver.variant(asked, deadline=later())).variant is VARIANT
+        assert (await deliver.variant(asked, deadline=deadline())).variant is VARIANT
     assert deliver.fresh_hit(asked) is None
     assert producer.variants == 2
 
@@ -251,18 +247,18 @@ async def test_a_location_is_passed_on_and_not_remembered() -> None:
     producer = FakeProducer()
     producer.location = "https://cdn.example/x"
     deliver, asked = Deliver(FakeInstantTier(), producer, Flights(), StillClock()), wanted()
-    sent = await deliver.variant(asked, deadline=later(), redirect_until_s=math.inf)
+    sent = await deliver.variant(asked, deadline=deadline(), redirect_until_s=math.inf)
     assert (sent.delivery.location, sent.variant) == ("https://cdn.example/x", None)
     assert deliver.fresh_hit(asked) is None
-    assert (await deliver.variant(asked, deadline=later())).variant is VARIANT
+    assert (await deliver.variant(asked, deadline=deadline())).variant is VARIANT
 
 
 async def test_equal_wishes_are_one_call() -> None:
     producer = FakeProducer()
     producer.gate.clear()
     deliver = Deliver(FakeInstantTier(max_entry_bytes=0), producer, Flights(), StillClock())
-    asking = [asyncio.create_task(deliver.variant(wanted(), deadline=later())) for _ in range(50)]
-    await settled()
+    asking = [asyncio.create_task(deliver.variant(wanted(), deadline=deadline())) for _ in range(50)]
+    await settle()
     producer.gate.set()
     outcomes = [(await task).delivery.outcome for task in asking]
     assert producer.variants == 1
@@ -277,30 +273,30 @@ async def test_who_comes_after_the_original_was_replaced_does_not_join(
     producer, clock, one = FakeProducer(), StillClock(), wanted()
     deliver = Deliver(FakeInstantTier(), producer, Flights(clock), clock)
     producer.gate.clear()
-    asking = [asyncio.create_task(deliver.variant(asked, deadline=later())) for asked in (one, wanted())]
-    await settled()
+    asking = [asyncio.create_task(deliver.variant(asked, deadline=deadline())) for asked in (one, wanted())]
+    await settle()
     clock.ahead_s = 0.3
-    asking.append(asyncio.create_task(deliver.variant(wanted(), deadline=later())))
-    await settled()
+    asking.append(asyncio.create_task(deliver.variant(wanted(), deadline=deadline())))
+    await settle()
     assert producer.variants == 2, "a look that began before is none for who comes later"
     producer.gate.set()
     await asyncio.gather(*asking)
     producer.gate.clear()
-    names = [asyncio.create_task(deliver.variant(one, deadline=later())) for _ in range(2)]
-    await settled()
+    names = [asyncio.create_task(deliver.variant(one, deadline=deadline())) for _ in range(2)]
+    await settle()
     clock.ahead_s = 0.6
-    names.append(asyncio.create_task(deliver.variant(one, deadline=later())))
-    await settled()
+    names.append(asyncio.create_task(deliver.variant(one, deadline=deadline())))
+    await settle()
     assert producer.names == 2
     producer.gate.set()
     await asyncio.gather(*names)
     producer.gate.clear()
-    making = asyncio.create_task(deliver.variant(wanted(), deadline=later()))
-    await settled()
+    making = asyncio.create_task(deliver.variant(wanted(), deadline=deadline()))
+    await settle()
     producer.key, producer.version = "cd" * 32, "2"
     clock.ahead_s = 0.9
     producer.gate.set()
-    assert (await deliver.variant(wanted(), deadline=later())).delivery.key == "cd" * 32
+    assert (await deliver.variant(wanted(), deadline=deadline())).delivery.key == "cd" * 32
     await making
 
 
@@ -309,18 +305,18 @@ async def test_one_look_at_an_original_is_good_for_all_that_is_made_of_it() -> N
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     one, other = wanted(), wanted()
     producer.until_s = clock() + 1
-    await deliver.variant(one, deadline=later())
-    await deliver.variant(other, deadline=later())
+    await deliver.variant(one, deadline=deadline())
+    await deliver.variant(other, deadline=deadline())
     clock.ahead_s = 2
     assert deliver.fresh_hit(one) is None
     assert deliver.fresh_hit(other) is None
     producer.until_s = clock() + 1
-    await deliver.variant(one, deadline=later())
+    await deliver.variant(one, deadline=deadline())
     assert deliver.fresh_hit(other) is not None, "it is of the same original, which was looked at just now"
     producer.key, producer.version = "cd" * 32, "2"
     clock.ahead_s = 4
     producer.until_s = clock() + 1
-    await deliver.variant(one, deadline=later())
+    await deliver.variant(one, deadline=deadline())
     assert deliver.fresh_hit(one) is not None
     assert deliver.fresh_hit(other) is None, "it is of an original that is no more"
 
@@ -331,7 +327,7 @@ async def test_a_failure_is_everybodys_and_not_remembered() -> None:
     deliver = Deliver(FakeInstantTier(), producer, Flights(), StillClock())
     for _ in range(2):
         with pytest.raises(SourceUnavailable):
-            await deliver.variant(wanted(), deadline=later())
+            await deliver.variant(wanted(), deadline=deadline())
     assert producer.variants == 2
 
 
@@ -345,10 +341,10 @@ async def test_a_version_is_asked_about_until_it_is_met() -> None:
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     for _ in range(2):
         assert deliver.fresh_hit(asked) is None
-        assert (await deliver.variant(asked, deadline=later())).delivery.provisional
+        assert (await deliver.variant(asked, deadline=deadline())).delivery.provisional
     assert (producer.met, producer.variants) == (["2", "2"], 1)
     producer.met_until_s = clock() + 60
-    assert not (await deliver.variant(asked, deadline=later())).delivery.provisional
+    assert not (await deliver.variant(asked, deadline=deadline())).delivery.provisional
     hit = deliver.fresh_hit(asked)
     assert hit is not None
     assert not hit.delivery.provisional
@@ -361,9 +357,9 @@ async def test_a_look_at_an_original_that_is_another_is_believed_at_once() -> No
     producer, clock, asked = FakeProducer(), StillClock(), versioned()
     producer.until_s, producer.met_until_s = clock() + 1000, clock() + 60
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    await deliver.variant(wanted(), deadline=later())
+    await deliver.variant(wanted(), deadline=deadline())
     producer.key, producer.version = "cd" * 32, "2"
-    assert (await deliver.variant(asked, deadline=later())).delivery.key == producer.key
+    assert (await deliver.variant(asked, deadline=deadline())).delivery.key == producer.key
 
 
 @pytest.mark.parametrize("kind", [ScopeKind.PLAN, ScopeKind.ORIGINAL, ScopeKind.PREFIX])
@@ -375,16 +371,16 @@ async def test_an_answer_made_before_a_purge_is_not_recorded_after_it(
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.until_s = clock() + 1
     if is_known:
-        await deliver.variant(replace(one, max_side_px=1), deadline=later())
+        await deliver.variant(replace(one, max_side_px=1), deadline=deadline())
     producer.gate.clear()
-    making = asyncio.create_task(deliver.variant(one, deadline=later()))
-    await settled()
+    making = asyncio.create_task(deliver.variant(one, deadline=deadline()))
+    await settle()
     await deliver.invalidate([PurgeScope("photos", kind, "a")], [])
     producer.gate.set()
     assert (await making).variant == VARIANT
     assert deliver.fresh_hit(one) is None
     producer.key = "cd" * 32
-    assert (await deliver.variant(one, deadline=later())).delivery.key == "cd" * 32
+    assert (await deliver.variant(one, deadline=deadline())).delivery.key == "cd" * 32
     assert deliver.fresh_hit(one) is not None
 
 
@@ -393,7 +389,7 @@ async def test_a_version_that_is_superseded_meanwhile_is_not_recorded() -> None:
     producer, clock, old, new = FakeProducer(), StillClock(), wanted(), replace(wanted(), max_side_px=1)
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.until_s = clock() + 1
-    await deliver.variant(replace(old, max_side_px=2), deadline=later())
+    await deliver.variant(replace(old, max_side_px=2), deadline=deadline())
     slow = asyncio.Event()
 
     async def variant(request: VariantRequest, **_: object) -> Delivered:
@@ -406,9 +402,9 @@ async def test_a_version_that_is_superseded_meanwhile_is_not_recorded() -> None:
         return Delivered(delivery, VARIANT)
 
     producer.variant = variant  # type: ignore[method-assign]
-    making = asyncio.create_task(deliver.variant(old, deadline=later()))
-    await settled()
-    await deliver.variant(new, deadline=later())
+    making = asyncio.create_task(deliver.variant(old, deadline=deadline()))
+    await settle()
+    await deliver.variant(new, deadline=deadline())
     slow.set()
     assert (await making).delivery.key == "1" * 64
     assert deliver.fresh_hit(old) is None
@@ -420,5 +416,5 @@ async def test_a_failure_leaves_no_record_of_an_original_that_is_not_known() -> 
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.failure = OriginalNotFound("no")
     with pytest.raises(OriginalNotFound):
-        await deliver.variant(one, deadline=later())
+        await deliver.variant(one, deadline=deadline())
     assert not deliver._originals

@@ -10,17 +10,9 @@ from proxy.service.request import tier_chain as chain_module
 from proxy.service.request.leased import Leased, Made
 from proxy.service.request.tier_chain import Lookup, TierChain
 from tests.support.fakes import FakeInstantTier, FakeLeases, FakeMetrics, FakeTier
+from tests.support.waiting import deadline, settle
 
 VARIANT = Variant(kind=Format.PNG, body=b"picture")
-
-
-def later(seconds: float = 5) -> float:
-    return asyncio.get_running_loop().time() + seconds
-
-
-async def settle() -> None:
-    for _ in range(8):
-        await asyncio.sleep(0)
 
 
 async def make() -> Variant:
@@ -35,12 +27,12 @@ async def test_what_is_missing_is_made_and_stored() -> None:
     memory, disk = FakeInstantTier(), FakeTier()
     chain = TierChain(memory, [disk], FakeMetrics())
     leased = Leased(chain)
-    made = await leased.make("k", Format.PNG, make, deadline=later())
+    made = await leased.make("k", Format.PNG, make, deadline=deadline())
     assert (made.variant, made.tier) == (VARIANT, "")
     assert made.receipt is not None
     assert made.receipt.stored
     assert chain.peek("k") == Lookup(VARIANT, "memory")
-    await chain.close(later())
+    await chain.close(deadline())
     assert disk.entries == {"k": VARIANT}
 
 
@@ -49,11 +41,11 @@ async def test_a_lease_is_taken_for_what_is_made_and_kept_until_it_is_stored() -
     chain = TierChain(FakeInstantTier(), [FakeTier(), bucket], FakeMetrics())
     leased = Leased(chain, leases)
     bucket.gate.clear()
-    assert (await leased.make("k", Format.PNG, make, deadline=later())).tier == ""
+    assert (await leased.make("k", Format.PNG, make, deadline=deadline())).tier == ""
     assert (leases.held, leases.done) == ({"k"}, ["k"])
     assert leases.left == [], "the bucket ends it, once the object is there"
     bucket.gate.set()
-    await chain.close(later())
+    await chain.close(deadline())
 
 
 async def test_what_another_node_made_meanwhile_is_found() -> None:
@@ -61,12 +53,12 @@ async def test_what_another_node_made_meanwhile_is_found() -> None:
     leases.others["k"] = asyncio.get_running_loop().create_future()
     chain = TierChain(FakeInstantTier(), [bucket], FakeMetrics())
     leased = Leased(chain, leases)
-    making = asyncio.create_task(leased.make("k", Format.PNG, never, deadline=later()))
+    making = asyncio.create_task(leased.make("k", Format.PNG, never, deadline=deadline()))
     await settle()
     bucket.entries["k"] = VARIANT
     leases.others["k"].set_result(False)
     assert await making == Made(VARIANT, "bucket")
-    await chain.close(later())
+    await chain.close(deadline())
 
 
 async def test_what_another_node_is_said_to_have_made_and_is_not_there_is_made() -> None:
@@ -75,8 +67,8 @@ async def test_what_another_node_is_said_to_have_made_and_is_not_there_is_made()
     leases.others["k"].set_result(False)
     chain = TierChain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics())
     leased = Leased(chain, leases)
-    assert (await leased.make("k", Format.PNG, make, deadline=later())).tier == ""
-    await chain.close(later())
+    assert (await leased.make("k", Format.PNG, make, deadline=deadline())).tier == ""
+    await chain.close(deadline())
 
 
 async def test_a_lease_is_released_where_nothing_comes_of_it() -> None:
@@ -88,19 +80,19 @@ async def test_a_lease_is_released_where_nothing_comes_of_it() -> None:
         raise ValueError
 
     with pytest.raises(ValueError):  # noqa: PT011
-        await leased.make("k", Format.PNG, fail, deadline=later())
+        await leased.make("k", Format.PNG, fail, deadline=deadline())
     assert (leases.held, leases.left) == (set(), ["k"])
 
     async def hang() -> Variant:
         await asyncio.sleep(100)
         return VARIANT
 
-    making = asyncio.create_task(leased.make("l", Format.PNG, hang, deadline=later()))
+    making = asyncio.create_task(leased.make("l", Format.PNG, hang, deadline=deadline()))
     await settle()
     making.cancel()
     await asyncio.gather(making, return_exceptions=True)
     assert leases.left == ["k", "l"]
-    await chain.close(later())
+    await chain.close(deadline())
 
 
 async def test_a_lease_is_released_where_the_queue_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,8 +100,8 @@ async def test_a_lease_is_released_where_the_queue_has_no_room(monkeypatch: pyte
     leases = FakeLeases()
     chain = TierChain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics())
     leased = Leased(chain, leases)
-    made = await leased.make("k", Format.PNG, make, deadline=later())
+    made = await leased.make("k", Format.PNG, make, deadline=deadline())
     assert made.receipt is not None
     assert made.receipt.stored, "memory took it"
     assert leases.left == ["k"]
-    await chain.close(later())
+    await chain.close(deadline())

@@ -33,7 +33,7 @@ from tests.support.fakes import (
     FakeSource,
     FakeTier,
 )
-from tests.support.waiting import settled
+from tests.support.waiting import deadline, settle
 
 
 @pytest.fixture
@@ -54,19 +54,15 @@ async def house() -> AsyncIterator[SimpleNamespace]:
     assert all(original.closed for original in made.source.fetched)
 
 
-def soon() -> float:
-    return asyncio.get_running_loop().time() + 5
-
-
 async def test_an_identity_is_asked_for_once_a_second(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
     for _ in range(5):
-        await house.originals.identify(ref, deadline=soon())
+        await house.originals.identify(ref, deadline=deadline())
     assert house.source.identified == 1
     house.source.put("a", b"22", "2")
-    assert (await house.originals.identify(ref, deadline=soon())).version == "1"
+    assert (await house.originals.identify(ref, deadline=deadline())).version == "1"
     house.clock.ahead_s = 1.0
-    assert (await house.originals.identify(ref, deadline=soon())).version == "2"
+    assert (await house.originals.identify(ref, deadline=deadline())).version == "2"
     assert house.source.identified == 2
 
 
@@ -77,17 +73,17 @@ async def test_the_last_part_of_the_time_is_there_to_look_again(
     house.source.freshness_lifetime_s = recheck_s
     ref = house.source.put("a", b"1")
     before_s = house.clock()
-    belief = house.originals.freshness(await house.originals.identify(ref, deadline=soon()))
+    belief = house.originals.freshness(await house.originals.identify(ref, deadline=deadline()))
     assert before_s - 1e-6 <= belief.stale_until_s - recheck_s <= house.clock() + 1e-6
     assert belief.stale_until_s - belief.fresh_until_s == pytest.approx(ahead_s)
     house.clock.ahead_s = recheck_s - ahead_s
-    await house.originals.identify(ref, deadline=soon())
+    await house.originals.identify(ref, deadline=deadline())
     assert house.source.identified == 2
 
 
 async def test_a_crowd_asks_once(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
-    await asyncio.gather(*(house.originals.identify(ref, deadline=soon()) for _ in range(100)))
+    await asyncio.gather(*(house.originals.identify(ref, deadline=deadline()) for _ in range(100)))
     assert house.source.identified == 1
 
 
@@ -95,29 +91,29 @@ async def test_not_found_is_remembered_for_a_minute(house: SimpleNamespace) -> N
     ref = OriginalRef("photos", "a")
     for _ in range(3):
         with pytest.raises(OriginalNotFound):
-            await house.originals.identify(ref, deadline=soon())
+            await house.originals.identify(ref, deadline=deadline())
     house.source.put("a", b"1")
     house.clock.ahead_s = FakeSource.negative_ttl_s - 1
     with pytest.raises(OriginalNotFound):
-        await house.originals.identify(ref, deadline=soon())
+        await house.originals.identify(ref, deadline=deadline())
     assert house.source.identified == 1
     house.clock.ahead_s = FakeSource.negative_ttl_s
-    assert (await house.originals.identify(ref, deadline=soon())).version == "1"
+    assert (await house.originals.identify(ref, deadline=deadline())).version == "1"
 
 
 async def test_a_source_may_say_that_it_is_seen_sooner(house: SimpleNamespace) -> None:
     ref = OriginalRef("photos", "a")
     house.source.negative_ttl_s = 1.0
     with pytest.raises(OriginalNotFound) as caught:
-        await house.originals.identify(ref, deadline=soon())
+        await house.originals.identify(ref, deadline=deadline())
     assert 0 < caught.value.lasts_s <= 1
     house.source.put("a", b"1")
     house.clock.ahead_s = 1.0
-    identity = await house.originals.identify(ref, deadline=soon())
+    identity = await house.originals.identify(ref, deadline=deadline())
     del house.source.originals["a"]
     for _ in range(2):
         with pytest.raises(OriginalNotFound) as caught:
-            async with house.originals.opened.open(identity, deadline=soon()):
+            async with house.originals.opened.open(identity, deadline=deadline()):
                 pass
         assert 0 < caught.value.lasts_s <= 1
 
@@ -127,35 +123,35 @@ async def test_what_is_told_of_a_missing_original_ends_with_its_memory(house: Si
     for passed_s in (0.0, 15.0, 40.0):
         house.clock.ahead_s = passed_s
         with pytest.raises(OriginalNotFound) as caught:
-            await house.originals.identify(ref, deadline=soon())
+            await house.originals.identify(ref, deadline=deadline())
         assert 0 < caught.value.lasts_s <= FakeSource.negative_ttl_s - passed_s
     assert house.source.identified == 1
 
 
 async def test_forgetting_asks_again(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
-    identity = await house.originals.identify(ref, deadline=soon())
+    identity = await house.originals.identify(ref, deadline=deadline())
     assert house.originals.freshness(identity).fresh_until_s > house.clock()
     assert house.originals.freshness(Identity(ref, "other")).fresh_until_s == 0.0
     assert house.originals.freshness(Identity(OriginalRef("photos", "b"), "1")).fresh_until_s == 0.0
     house.originals.drop_identity(ref)
-    await house.originals.identify(ref, deadline=soon())
+    await house.originals.identify(ref, deadline=deadline())
     assert house.source.identified == 2
 
 
 async def test_facts_are_read_once_and_kept_in_the_chain(house: SimpleNamespace) -> None:
-    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
-    found = await asyncio.gather(*(house.facts.of(identity, deadline=soon()) for _ in range(20)))
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=deadline())
+    found = await asyncio.gather(*(house.facts.of(identity, deadline=deadline()) for _ in range(20)))
     assert set(found) == {house.renderer.facts}
     assert house.renderer.probes == 1
     assert len(house.source.fetched) == 1
-    assert await house.facts.of(identity, deadline=soon()) == house.renderer.facts
+    assert await house.facts.of(identity, deadline=deadline()) == house.renderer.facts
     assert house.renderer.probes == 1
 
 
 async def test_facts_of_a_slower_tier_need_no_original(house: SimpleNamespace) -> None:
-    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
-    await house.facts.of(identity, deadline=soon())
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=deadline())
+    await house.facts.of(identity, deadline=deadline())
     disk = FakeTier()
     disk.entries[facts_key(identity)] = house.chain.peek(facts_key(identity)).variant
     _, facts = originals_of(
@@ -166,31 +162,31 @@ async def test_facts_of_a_slower_tier_need_no_original(house: SimpleNamespace) -
         house.clock,
         house.metrics,
     )
-    assert await facts.of(identity, deadline=soon()) == house.renderer.facts
+    assert await facts.of(identity, deadline=deadline()) == house.renderer.facts
     assert house.renderer.probes == 1
 
 
 async def test_failed_facts_are_not_kept(house: SimpleNamespace) -> None:
-    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=deadline())
     house.renderer.failures = [Undecodable("broken")]
     with pytest.raises(Undecodable):
-        await house.facts.of(identity, deadline=soon())
-    assert await house.facts.of(identity, deadline=soon()) == house.renderer.facts
+        await house.facts.of(identity, deadline=deadline())
+    assert await house.facts.of(identity, deadline=deadline()) == house.renderer.facts
 
 
 async def test_facts_of_a_file_that_changed_meanwhile_are_not_believed(house: SimpleNamespace) -> None:
-    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=deadline())
     house.renderer.during = lambda original: setattr(original, "changed", True)
     with pytest.raises(OriginalChanged):
-        await house.facts.of(identity, deadline=soon())
+        await house.facts.of(identity, deadline=deadline())
 
 
 async def test_all_who_hold_an_original_share_one_fetch(house: SimpleNamespace) -> None:
-    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=deadline())
 
     async def use() -> None:
-        async with house.originals.opened.open(identity, deadline=soon()) as original:
-            await settled()
+        async with house.originals.opened.open(identity, deadline=deadline()) as original:
+            await settle()
             assert not original.closed
 
     await asyncio.gather(*(use() for _ in range(30)))
@@ -202,30 +198,30 @@ async def test_all_who_hold_an_original_share_one_fetch(house: SimpleNamespace) 
 
 
 async def test_a_borrower_who_leaves_during_the_fetch_leaves_no_open_file(house: SimpleNamespace) -> None:
-    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=deadline())
     house.source.gate.clear()
 
     async def use() -> None:
-        async with house.originals.opened.open(identity, deadline=soon()):
+        async with house.originals.opened.open(identity, deadline=deadline()):
             raise AssertionError("never reached")
 
     leaving = asyncio.create_task(use())
-    await settled()
+    await settle()
     leaving.cancel()
     await asyncio.sleep(0)
     house.source.gate.set()
-    await settled()
+    await settle()
     assert [original.closed for original in house.source.fetched] == [True]
 
 
 async def test_another_version_than_the_one_wanted_is_no_use(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
-    identity = await house.originals.identify(ref, deadline=soon())
+    identity = await house.originals.identify(ref, deadline=deadline())
     house.source.put("a", b"22", "2")
     with pytest.raises(OriginalChanged):
-        async with house.originals.opened.open(identity, deadline=soon()):
+        async with house.originals.opened.open(identity, deadline=deadline()):
             pass
-    async with house.originals.open_current(ref, deadline=soon()) as original:
+    async with house.originals.open_current(ref, deadline=deadline()) as original:
         assert original.identity.version == "2"
 
 
@@ -233,19 +229,19 @@ async def test_what_was_fetched_is_believed_without_another_look(house: SimpleNa
     """A server may go on confirming the validator of the one before."""
     house.source.serves_stale, house.source.freshness_lifetime_s = True, 100.0
     ref = house.source.put("a", b"1")
-    identity = await house.originals.identify(ref, deadline=soon())
+    identity = await house.originals.identify(ref, deadline=deadline())
     house.source.put("a", b"22", "2")
-    async with house.originals.open_current(ref, deadline=soon()) as original:
+    async with house.originals.open_current(ref, deadline=deadline()) as original:
         assert original.identity.version == "2"
     assert house.source.identified == 1
     with pytest.raises(OriginalChanged):
-        async with house.originals.opened.open(identity, deadline=soon()):
+        async with house.originals.opened.open(identity, deadline=deadline()):
             pass
     again, _ = originals_of(
         {"photos": house.source}, house.chain, house.renderer, house.flights, house.clock, house.metrics
     )
     house.source.failure = SourceUnavailable("down")
-    assert (await again.identify(ref, deadline=soon())).version == "2"
+    assert (await again.identify(ref, deadline=deadline())).version == "2"
 
 
 async def test_bytes_that_were_no_picture_are_not_confirmed_by_their_validator(
@@ -257,29 +253,29 @@ async def test_bytes_that_were_no_picture_are_not_confirmed_by_their_validator(
     )  # fmt: skip
     house.source.serves_stale, house.source.freshness_lifetime_s = True, 10_000.0
     ref = house.source.put("a", b"half")
-    identity = await originals.identify(ref, deadline=soon())
+    identity = await originals.identify(ref, deadline=deadline())
     house.renderer.failures = [Undecodable("broken")]
     for _ in range(3):
         with pytest.raises(Undecodable):
-            await facts.of(identity, deadline=soon())
-        assert await originals.identify(ref, deadline=soon()) == identity
+            await facts.of(identity, deadline=deadline())
+        assert await originals.identify(ref, deadline=deadline()) == identity
     assert (house.source.identified, house.renderer.probes) == (1, 1)
     house.clock.ahead_s = UNDECODABLE_S
     house.source.failure = SourceUnavailable("down")
-    assert await originals.identify(ref, deadline=soon()) == identity
+    assert await originals.identify(ref, deadline=deadline()) == identity
     house.source.failure = None
     for _ in range(3):
-        assert await originals.identify(ref, deadline=soon()) == identity
+        assert await originals.identify(ref, deadline=deadline()) == identity
     assert (house.source.identified, house.source.knew) == (3, None), "asked for anew, once it answers"
     house.renderer.failures = [Undecodable("broken")]
     with pytest.raises(Undecodable):
-        await facts.of(identity, deadline=soon())
+        await facts.of(identity, deadline=deadline())
     house.clock.ahead_s += UNDECODABLE_S
     house.source.put("a", b"whole", "2")
-    assert (await originals.identify(ref, deadline=soon())).version == "2"
+    assert (await originals.identify(ref, deadline=deadline())).version == "2"
     assert house.source.knew is None
     house.clock.ahead_s += 10_000.0
-    await originals.identify(ref, deadline=soon())
+    await originals.identify(ref, deadline=deadline())
     assert house.source.knew.version == "2"
 
 
@@ -293,29 +289,29 @@ async def test_an_original_that_is_no_picture_is_asked_for_anew_in_time(house: S
     for seconds in (0, 1, 150, UNDECODABLE_S - 1):
         house.clock.ahead_s = seconds
         with pytest.raises(UnsupportedFormat):
-            async with originals.open_current(ref, deadline=soon()):
+            async with originals.open_current(ref, deadline=deadline()):
                 pass
     assert house.source.identified == 1
     house.clock.ahead_s = UNDECODABLE_S
     house.source.put("a", b"GIF89a" + bytes(60), "2")
-    async with originals.open_current(ref, deadline=soon()) as original:
+    async with originals.open_current(ref, deadline=deadline()) as original:
         assert original.identity.version == "2"
 
 
 async def test_whoever_comes_as_the_last_leaves_gets_an_open_original(house: SimpleNamespace) -> None:
     """The fetch has landed, its only borrower is cancelled in the same turn, and a newcomer asks."""
-    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=deadline())
     house.source.gate.clear()
 
     async def use() -> bool:
-        async with house.originals.opened.open(identity, deadline=soon()) as original:
+        async with house.originals.opened.open(identity, deadline=deadline()) as original:
             await asyncio.sleep(0)
             return bool(original.closed)
 
     for turns in range(6):
         house.source.gate.clear()
         leaving = asyncio.create_task(use())
-        await settled()
+        await settle()
         house.source.gate.set()
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -333,7 +329,7 @@ async def test_an_original_that_never_rests_is_given_up(house: SimpleNamespace) 
 
     house.source.fetch = moving
     with pytest.raises(SourceUnavailable, match="keeps changing"):
-        async with house.originals.open_current(ref, deadline=soon()):
+        async with house.originals.open_current(ref, deadline=deadline()):
             pass
 
 
@@ -349,7 +345,7 @@ async def test_a_source_that_does_not_even_tell_times_out(house: SimpleNamespace
 
 
 async def test_a_slow_source_times_out(house: SimpleNamespace) -> None:
-    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=deadline())
     house.source.gate.clear()
     with pytest.raises((SourceTimeout,)):
         async with house.originals.opened.open(identity, deadline=asyncio.get_running_loop().time() + 0.02):
@@ -358,10 +354,10 @@ async def test_a_slow_source_times_out(house: SimpleNamespace) -> None:
 
 
 async def test_a_failing_source_is_counted(house: SimpleNamespace) -> None:
-    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=soon())
+    identity = await house.originals.identify(house.source.put("a", b"1"), deadline=deadline())
     house.source.failure = SourceUnavailable("down")
     with pytest.raises(SourceUnavailable):
-        async with house.originals.opened.open(identity, deadline=soon()):
+        async with house.originals.opened.open(identity, deadline=deadline()):
             pass
     assert house.metrics.counts == {"fetched photos source-unavailable": 1}
 
@@ -371,10 +367,10 @@ async def test_a_failing_source_is_counted(house: SimpleNamespace) -> None:
 
 async def test_what_is_kept_is_not_fetched(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
-    identity = await house.originals.identify(ref, deadline=soon())
+    identity = await house.originals.identify(ref, deadline=deadline())
     house.originals.opened._store = keep = FakeOriginalStore()
     keep.kept[identity] = b"kept"
-    async with house.originals.opened.open(identity, deadline=soon()) as original:
+    async with house.originals.opened.open(identity, deadline=deadline()) as original:
         assert original.content == b"kept"
     assert house.source.fetched == []
     assert house.metrics.counts == {}
@@ -383,31 +379,31 @@ async def test_what_is_kept_is_not_fetched(house: SimpleNamespace) -> None:
 
 async def test_what_is_not_kept_is_fetched(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
-    identity = await house.originals.identify(ref, deadline=soon())
+    identity = await house.originals.identify(ref, deadline=deadline())
     house.originals.opened._store = FakeOriginalStore()
-    async with house.originals.opened.open(identity, deadline=soon()):
+    async with house.originals.opened.open(identity, deadline=deadline()):
         pass
     assert len(house.source.fetched) == 1
 
 
 async def test_an_original_found_missing_when_fetched_is_remembered(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
-    identity = await house.originals.identify(ref, deadline=soon())
+    identity = await house.originals.identify(ref, deadline=deadline())
     house.source.failure = OriginalNotFound("gone")
     with pytest.raises(OriginalNotFound):
-        async with house.originals.opened.open(identity, deadline=soon()):
+        async with house.originals.opened.open(identity, deadline=deadline()):
             pass
     house.source.failure = None
-    assert await house.originals.identify(ref, deadline=soon()) == identity, (
+    assert await house.originals.identify(ref, deadline=deadline()) == identity, (
         "what was made of it is still served"
     )
     house.clock.ahead_s = 45
     with pytest.raises(OriginalNotFound) as caught:
-        async with house.originals.opened.open(identity, deadline=soon()):
+        async with house.originals.opened.open(identity, deadline=deadline()):
             pass
     assert 0 < caught.value.lasts_s <= 15
     house.clock.ahead_s = 60
-    async with house.originals.opened.open(identity, deadline=soon()) as original:
+    async with house.originals.opened.open(identity, deadline=deadline()) as original:
         assert original.content == b"1"
 
 
@@ -421,66 +417,66 @@ async def afar(house: SimpleNamespace) -> SimpleNamespace:
 
 
 async def test_a_source_out_of_order_is_believed_on(afar: SimpleNamespace) -> None:
-    first = await afar.originals.identify(afar.ref, deadline=soon())
+    first = await afar.originals.identify(afar.ref, deadline=deadline())
     for failure in (SourceUnavailable("down"), SourceTimeout("slow")):
         afar.clock.ahead_s += 101
         afar.source.failure = failure
-        assert await afar.originals.identify(afar.ref, deadline=soon()) == first
+        assert await afar.originals.identify(afar.ref, deadline=deadline()) == first
         asked = afar.source.identified
         afar.clock.ahead_s += STALE_IF_ERROR_S - 0.1
-        assert await afar.originals.identify(afar.ref, deadline=soon()) == first
+        assert await afar.originals.identify(afar.ref, deadline=deadline()) == first
         assert afar.source.identified == asked, "it is left alone for a moment"
         afar.clock.ahead_s += 0.2
-        await afar.originals.identify(afar.ref, deadline=soon())
+        await afar.originals.identify(afar.ref, deadline=deadline())
         assert afar.source.identified == asked + 1
     assert afar.metrics.counts["fetched photos stale"] == 4
     afar.source.failure = None
     afar.source.put("a", b"2", "2")
     afar.clock.ahead_s += STALE_IF_ERROR_S + 0.1
-    assert (await afar.originals.identify(afar.ref, deadline=soon())).version == "2"
+    assert (await afar.originals.identify(afar.ref, deadline=deadline())).version == "2"
 
 
 async def test_one_never_seen_is_not_made_up(afar: SimpleNamespace) -> None:
     afar.source.failure = SourceUnavailable("down")
     with pytest.raises(SourceUnavailable):
-        await afar.originals.identify(afar.ref, deadline=soon())
+        await afar.originals.identify(afar.ref, deadline=deadline())
 
 
 async def test_the_last_look_outlives_a_restart(afar: SimpleNamespace) -> None:
-    first = await afar.originals.identify(afar.ref, deadline=soon())
+    first = await afar.originals.identify(afar.ref, deadline=deadline())
     again, _ = originals_of(
         {"photos": afar.source}, afar.chain, afar.renderer, afar.flights, afar.clock, afar.metrics
     )
     afar.source.failure = SourceUnavailable("down")
-    assert await again.identify(afar.ref, deadline=soon()) == first
+    assert await again.identify(afar.ref, deadline=deadline()) == first
     assert afar.source.knew == first
     afar.source.failure = None
     afar.clock.ahead_s += STALE_IF_ERROR_S + 1
-    assert await again.identify(afar.ref, deadline=soon()) == first
+    assert await again.identify(afar.ref, deadline=deadline()) == first
     assert afar.metrics.counts["fetched photos ok"] == 1, "a look that finds nothing new is no fetch"
 
 
 async def test_a_removed_original_does_not_come_back(afar: SimpleNamespace) -> None:
     """Not when the node is started again, and finds its source out of order."""
-    await afar.originals.identify(afar.ref, deadline=soon())
+    await afar.originals.identify(afar.ref, deadline=deadline())
     afar.clock.ahead_s += 101
     del afar.source.originals["a"]
     with pytest.raises(OriginalNotFound):
-        await afar.originals.identify(afar.ref, deadline=soon())
+        await afar.originals.identify(afar.ref, deadline=deadline())
     again, _ = originals_of(
         {"photos": afar.source}, afar.chain, afar.renderer, afar.flights, afar.clock, afar.metrics
     )
     afar.source.failure = SourceUnavailable("down")
     with pytest.raises(SourceUnavailable):
-        await again.identify(afar.ref, deadline=soon())
+        await again.identify(afar.ref, deadline=deadline())
 
 
 async def test_a_source_that_leads_astray_is_not_believed_on(afar: SimpleNamespace) -> None:
-    await afar.originals.identify(afar.ref, deadline=soon())
+    await afar.originals.identify(afar.ref, deadline=deadline())
     afar.clock.ahead_s += 101
     afar.source.failure = SourceNotAllowed("it redirects to somewhere else")
     with pytest.raises(SourceNotAllowed):
-        await afar.originals.identify(afar.ref, deadline=soon())
+        await afar.originals.identify(afar.ref, deadline=deadline())
 
 
 async def test_a_look_ends_in_time(house: SimpleNamespace) -> None:
@@ -498,16 +494,16 @@ async def test_a_look_at_a_missing_original_says_so(house: SimpleNamespace, has_
     if not has_tags:
         house.source.tag = none
     with pytest.raises(OriginalNotFound):
-        await house.originals.revalidate(OriginalRef("photos", "gone"), deadline=soon())
+        await house.originals.revalidate(OriginalRef("photos", "gone"), deadline=deadline())
     assert house.source.identified == int(not has_tags)
 
 
 async def test_facts_that_were_found_out_already_are_not_read_again(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
     facts = Facts(format=Format.PNG, width_px=7, height_px=5, pages=1, alpha=True)
-    house.facts.store(await house.originals.identify(ref, deadline=soon()), facts)
-    identity = await house.originals.identify(ref, deadline=soon())
-    assert await house.facts.of(identity, deadline=soon()) == facts
+    house.facts.store(await house.originals.identify(ref, deadline=deadline()), facts)
+    identity = await house.originals.identify(ref, deadline=deadline())
+    assert await house.facts.of(identity, deadline=deadline()) == facts
     assert house.renderer.probes == 0
 
 
@@ -522,7 +518,7 @@ async def test_an_original_written_into_before_it_is_sent_is_opened_again(house:
         return original
 
     house.source.fetch = changed_once
-    async with house.originals.open_current(ref, deadline=soon()) as original:
+    async with house.originals.open_current(ref, deadline=deadline()) as original:
         assert original is house.source.fetched[1]
     assert len(house.source.fetched) == 2
     assert all(each.closed for each in house.source.fetched)

@@ -9,6 +9,7 @@ import pytest
 from proxy.core.errors import Draining, RenderTimeout, Undecodable
 from proxy.ports.rendering import Priority
 from proxy.service.request.singleflight import Flight, FlightResult, Flights
+from tests.support.waiting import deadline, settle
 
 
 @pytest.fixture
@@ -18,15 +19,6 @@ async def flights() -> AsyncIterator[Flights]:
     await registry.close()
     await asyncio.sleep(0)
     assert len(registry) == 0
-
-
-def soon() -> float:
-    return asyncio.get_running_loop().time() + 5
-
-
-async def settle() -> None:
-    for _ in range(6):
-        await asyncio.sleep(0)
 
 
 async def test_a_thousand_askers_are_one_flight(flights: Flights) -> None:
@@ -39,7 +31,7 @@ async def test_a_thousand_askers_are_one_flight(flights: Flights) -> None:
         await gate.wait()
         return "picture"
 
-    asking = [asyncio.create_task(flights.run("k", work, deadline=soon())) for _ in range(1000)]
+    asking = [asyncio.create_task(flights.run("k", work, deadline=deadline())) for _ in range(1000)]
     await settle()
     gate.set()
     landed = await asyncio.gather(*asking)
@@ -55,9 +47,9 @@ async def test_keys_do_not_wait_for_one_another(flights: Flights) -> None:
     async def quick(_: Flight) -> str:
         return "b"
 
-    waiting = asyncio.create_task(flights.run("a", slow, deadline=soon()))
+    waiting = asyncio.create_task(flights.run("a", slow, deadline=deadline()))
     await settle()
-    assert (await flights.run("b", quick, deadline=soon())).result == "b"
+    assert (await flights.run("b", quick, deadline=deadline())).result == "b"
     waiting.cancel()
 
 
@@ -68,7 +60,7 @@ async def test_a_failure_is_shared_once_and_not_remembered(flights: Flights) -> 
         await gate.wait()
         raise Undecodable("broken")
 
-    asking = [asyncio.create_task(flights.run("k", fail, deadline=soon())) for _ in range(50)]
+    asking = [asyncio.create_task(flights.run("k", fail, deadline=deadline())) for _ in range(50)]
     await settle()
     gate.set()
     results = await asyncio.gather(*asking, return_exceptions=True)
@@ -77,7 +69,7 @@ async def test_a_failure_is_shared_once_and_not_remembered(flights: Flights) -> 
     async def work(_: Flight) -> str:
         return "fine"
 
-    assert await flights.run("k", work, deadline=soon()) == FlightResult("fine", False)
+    assert await flights.run("k", work, deadline=deadline()) == FlightResult("fine", False)
 
 
 async def test_the_leader_may_leave(flights: Flights) -> None:
@@ -87,9 +79,9 @@ async def test_the_leader_may_leave(flights: Flights) -> None:
         await gate.wait()
         return "picture"
 
-    leader = asyncio.create_task(flights.run("k", work, deadline=soon()))
+    leader = asyncio.create_task(flights.run("k", work, deadline=deadline()))
     await settle()
-    follower = asyncio.create_task(flights.run("k", work, deadline=soon()))
+    follower = asyncio.create_task(flights.run("k", work, deadline=deadline()))
     await settle()
     leader.cancel()
     await settle()
@@ -107,7 +99,7 @@ async def test_a_flight_nobody_waits_for_is_cancelled_before_it_is_held(flights:
         finally:
             ended.set()
 
-    asking = [asyncio.create_task(flights.run("k", work, deadline=soon())) for _ in range(3)]
+    asking = [asyncio.create_task(flights.run("k", work, deadline=deadline())) for _ in range(3)]
     await settle()
     for task in asking:
         task.cancel()
@@ -125,11 +117,11 @@ async def test_a_newcomer_does_not_board_a_cancelled_flight(flights: Flights) ->
     async def fresh(_: Flight) -> str:
         return "fresh"
 
-    alone = asyncio.create_task(flights.run("k", work, deadline=soon()))
+    alone = asyncio.create_task(flights.run("k", work, deadline=deadline()))
     await settle()
     alone.cancel()
     await settle()
-    assert await flights.run("k", fresh, deadline=soon()) == FlightResult("fresh", False)
+    assert await flights.run("k", fresh, deadline=deadline()) == FlightResult("fresh", False)
 
 
 async def test_a_held_flight_lands_without_passengers(flights: Flights) -> None:
@@ -140,7 +132,7 @@ async def test_a_held_flight_lands_without_passengers(flights: Flights) -> None:
         await gate.wait()
         landed.set()
 
-    alone = asyncio.create_task(flights.run("k", work, deadline=soon()))
+    alone = asyncio.create_task(flights.run("k", work, deadline=deadline()))
     await settle()
     alone.cancel()
     await settle()
@@ -156,7 +148,7 @@ async def test_a_waiter_gives_up_at_its_own_deadline_and_the_flight_goes_on(flig
         await gate.wait()
         return "late"
 
-    patient = asyncio.create_task(flights.run("k", work, deadline=soon()))
+    patient = asyncio.create_task(flights.run("k", work, deadline=deadline()))
     await settle()
     with pytest.raises(RenderTimeout, match="^the picture was not ready"):
         await flights.run("k", work, deadline=asyncio.get_running_loop().time() + 0.01)
@@ -184,11 +176,11 @@ async def test_a_newcomer_does_not_board_a_flight_that_has_landed_in_this_turn(f
         await other_gate.wait()
         return "new"
 
-    first = asyncio.create_task(flights.run("k", old, deadline=soon()))
+    first = asyncio.create_task(flights.run("k", old, deadline=deadline()))
     await settle()
     gate.set()
     # Its first step comes right after the last one of the flight, before anybody is told.
-    second = asyncio.create_task(flights.run("k", new, deadline=soon()))
+    second = asyncio.create_task(flights.run("k", new, deadline=deadline()))
     assert await first == FlightResult("old", False)
     assert len(flights) == 1
     other_gate.set()
@@ -201,7 +193,7 @@ async def test_a_flight_can_be_told_by_its_name(flights: Flights) -> None:
         assert task is not None
         return task.get_name()
 
-    assert (await flights.run("k", work, deadline=soon())).result == "flight k"
+    assert (await flights.run("k", work, deadline=deadline())).result == "flight k"
 
 
 async def test_closing_tells_the_waiters_when_all_is_down() -> None:
@@ -215,7 +207,7 @@ async def test_closing_tells_the_waiters_when_all_is_down() -> None:
             await settle()
             down.append("k")
 
-    asking = [asyncio.create_task(flights.run("k", work, deadline=soon())) for _ in range(3)]
+    asking = [asyncio.create_task(flights.run("k", work, deadline=deadline())) for _ in range(3)]
     await settle()
     await flights.close()
     assert down == ["k"]
@@ -231,7 +223,7 @@ async def test_a_waiter_that_leaves_while_all_is_closing_has_left(turns: int) ->
     async def work(_: Flight) -> None:
         await asyncio.sleep(60)
 
-    asking = asyncio.create_task(flights.run("k", work, deadline=soon()))
+    asking = asyncio.create_task(flights.run("k", work, deadline=deadline()))
     await settle()
     closing = asyncio.create_task(flights.close())
     for _ in range(turns):
@@ -253,7 +245,7 @@ async def test_a_failure_nobody_waits_for_is_quiet(flights: Flights) -> None:
         await gate.wait()
         raise Undecodable("broken")
 
-    alone = asyncio.create_task(flights.run("k", work, deadline=soon()))
+    alone = asyncio.create_task(flights.run("k", work, deadline=deadline()))
     await settle()
     alone.cancel()
     await settle()
@@ -273,7 +265,7 @@ async def test_even_the_worst_exception_leaves_no_flight_behind(flights: Flights
         raise Worst
 
     with pytest.raises(Worst):
-        await flights.run("k", work, deadline=soon())
+        await flights.run("k", work, deadline=deadline())
     await settle()
     assert len(flights) == 0
 
@@ -291,14 +283,14 @@ async def test_a_flight_is_behind_until_somebody_is_in_a_hurry(flights: Flights)
         return "picture"
 
     asking = [
-        asyncio.create_task(flights.run("k", work, deadline=soon(), priority=Priority.BACKGROUND))
+        asyncio.create_task(flights.run("k", work, deadline=deadline(), priority=Priority.BACKGROUND))
         for _ in range(2)
     ]
     await settle()
     assert begun[0].priority is Priority.BACKGROUND
     assert not hurried
     for _ in range(2):
-        asking.append(asyncio.create_task(flights.run("k", work, deadline=soon())))
+        asking.append(asyncio.create_task(flights.run("k", work, deadline=deadline())))
         await settle()
         assert begun[0].priority is Priority.INTERACTIVE
         assert hurried == ["first", "second"], "once"
@@ -322,11 +314,11 @@ async def test_what_is_begun_for_later_is_done_once_though_nobody_waits(flights:
     assert len(begun) == 1
     assert begun[0].is_detached
     assert begun[0].priority is Priority.INTERACTIVE
-    leaving = asyncio.create_task(flights.run("k", work, deadline=soon()))
+    leaving = asyncio.create_task(flights.run("k", work, deadline=deadline()))
     await settle()
     leaving.cancel()
     await settle()
     assert len(flights) == 1, "it is worth finishing"
     gate.set()
-    assert await flights.run("k", work, deadline=soon()) == FlightResult("picture", True)
+    assert await flights.run("k", work, deadline=deadline()) == FlightResult("picture", True)
     assert len(begun) == 1

@@ -9,17 +9,9 @@ from proxy.core.image.formats import Format
 from proxy.service.request import tier_chain as chain_module
 from proxy.service.request.tier_chain import Lookup, TierChain
 from tests.support.fakes import FakeInstantTier, FakeMetrics, FakeTier
+from tests.support.waiting import deadline, settle
 
 VARIANT = Variant(kind=Format.PNG, body=b"picture")
-
-
-def later(seconds: float = 5) -> float:
-    return asyncio.get_running_loop().time() + seconds
-
-
-async def settle() -> None:
-    for _ in range(8):
-        await asyncio.sleep(0)
 
 
 async def test_what_is_stored_is_found_everywhere() -> None:
@@ -31,7 +23,7 @@ async def test_what_is_stored_is_found_everywhere() -> None:
     assert chain.peek("k") == Lookup(VARIANT, "memory")
     assert await chain.lookup("k", Format.PNG) == Lookup(VARIANT, "memory")
     assert disk.lookups == 0
-    await chain.close(later())
+    await chain.close(deadline())
     assert disk.closed
 
 
@@ -43,7 +35,7 @@ async def test_a_find_is_promoted_to_every_faster_tier() -> None:
     await settle()
     assert memory.entries == disk.entries == {"k": VARIANT}
     assert await chain.lookup("nothing", Format.PNG) is None
-    await chain.close(later())
+    await chain.close(deadline())
 
 
 async def test_what_waits_to_be_written_is_found_already() -> None:
@@ -56,7 +48,7 @@ async def test_what_waits_to_be_written_is_found_already() -> None:
     assert await chain.lookup("k", Format.PNG) == Lookup(VARIANT, "disk")
     assert disk.lookups == 0
     disk.gate.set()
-    await chain.close(later())
+    await chain.close(deadline())
     assert disk.entries == {"k": VARIANT}
 
 
@@ -67,7 +59,7 @@ async def test_what_replaces_it_is_written_though_the_node_stops(monkeypatch: py
     chain = TierChain(FakeInstantTier(), [disk], metrics)
     assert chain.store("k", VARIANT).stored
     await settle()
-    closing = asyncio.create_task(chain.close(later()))
+    closing = asyncio.create_task(chain.close(deadline()))
     await settle()
     newer = Variant(kind=None, body=b"newer")
     assert chain.store("k", newer).stored
@@ -92,7 +84,7 @@ async def test_what_replaces_what_waits_is_what_is_written(being_written: bool) 
     disk.gate.set()
     await settle()
     assert disk.entries == {"k": newer}
-    await chain.close(later())
+    await chain.close(deadline())
 
 
 @pytest.mark.parametrize(("entries", "in_bytes"), [(3, 10**9), (10**9, 3 * len(VARIANT.body))])
@@ -108,7 +100,7 @@ async def test_the_queue_is_bounded_and_what_falls_off_is_counted(
     assert taken == [True, True, True, False, False]
     assert metrics.counts["disk dropped"] == 2
     disk.gate.set()
-    await chain.close(later())
+    await chain.close(deadline())
     assert len(disk.entries) == 3
 
 
@@ -119,7 +111,7 @@ async def test_closing_drains_until_the_deadline_and_counts_the_rest() -> None:
     chain.store("a", VARIANT)
     chain.store("b", VARIANT)
     await settle()
-    await chain.close(later(0.01))
+    await chain.close(deadline(0.01))
     assert metrics.counts["disk dropped"] == 2
     assert disk.closed
     assert not chain.store("c", VARIANT).written.result()
@@ -128,7 +120,7 @@ async def test_closing_drains_until_the_deadline_and_counts_the_rest() -> None:
 async def test_no_tier_took_it() -> None:
     chain = TierChain(FakeInstantTier(max_entry_bytes=0), [], FakeMetrics())
     assert not chain.store("k", VARIANT).stored
-    await chain.close(later())
+    await chain.close(deadline())
 
 
 async def test_a_tier_writes_as_many_at_once_as_it_says() -> None:
@@ -149,7 +141,7 @@ async def test_a_tier_writes_as_many_at_once_as_it_says() -> None:
     await settle()
     assert started == 3
     bucket.gate.set()
-    await chain.close(later())
+    await chain.close(deadline())
     assert len(bucket.entries) == 10
 
 
@@ -167,7 +159,7 @@ async def test_a_tier_that_fails_against_its_contract_is_counted_and_written_on(
     assert metrics.counts == {"disk internal": 1}
     assert await chain.store("l", VARIANT).durable()
     assert disk.entries == {"l": VARIANT}
-    await chain.close(later())
+    await chain.close(deadline())
 
 
 async def test_every_receipt_of_a_key_tells_when_it_is_written() -> None:
@@ -181,7 +173,7 @@ async def test_every_receipt_of_a_key_tells_when_it_is_written() -> None:
     asking[0].cancel()
     disk.gate.set()
     assert await asyncio.gather(*asking[1:]) == [True, True]
-    await chain.close(later())
+    await chain.close(deadline())
 
 
 async def test_a_peek_finds_what_is_queued_without_asking_a_slow_tier() -> None:
@@ -200,7 +192,7 @@ async def test_a_peek_finds_what_is_queued_without_asking_a_slow_tier() -> None:
     await settle()
     assert chain.peek("k") is None
     assert (disk.lookups, bucket.lookups) == (0, 0)
-    await chain.close(later())
+    await chain.close(deadline())
 
 
 async def test_what_is_removed_is_told_by_the_tiers_that_had_it() -> None:
@@ -210,7 +202,7 @@ async def test_what_is_removed_is_told_by_the_tiers_that_had_it() -> None:
     assert await chain.remove("k", Format.PNG) == (["bucket"], True)
     assert await chain.remove("l", Format.PNG) == (["memory", "disk"], True)
     assert await chain.remove("l", Format.PNG) == ([], True)
-    await chain.close(later())
+    await chain.close(deadline())
 
 
 async def test_what_is_stored_in_the_background_takes_no_room_in_memory() -> None:
@@ -218,7 +210,7 @@ async def test_what_is_stored_in_the_background_takes_no_room_in_memory() -> Non
     chain = TierChain(memory, [disk], FakeMetrics())
     assert await chain.store("k", VARIANT, into_memory=False).durable()
     assert (memory.entries, disk.entries) == ({}, {"k": VARIANT})
-    await chain.close(later())
+    await chain.close(deadline())
     alone = TierChain(memory, [], FakeMetrics())
     assert await alone.store("k", VARIANT, into_memory=False).durable(), "there is no other tier"
 
@@ -234,7 +226,7 @@ async def test_what_is_removed_while_it_is_written_is_not_durable() -> None:
     assert not await receipt.durable()
     disk.gate.set()
     await removing
-    await chain.close(later())
+    await chain.close(deadline())
     assert disk.entries == {}
 
 
@@ -243,5 +235,5 @@ async def test_what_is_dropped_at_the_end_is_not_durable() -> None:
     disk.gate.clear()
     chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
     receipt = chain.store("k", VARIANT)
-    await chain.close(later(0.01))
+    await chain.close(deadline(0.01))
     assert not await receipt.durable()
