@@ -1,4 +1,4 @@
-"""Removes credentials from URLs before they are logged, whatever the parameter is called and however it is encoded.
+"""Removes credentials from URLs before they are logged, in any parameter and any encoding.
 
 A parameter is masked by its name, a value by its form: a long run of letters and digits may be a signature.
 """

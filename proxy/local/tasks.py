@@ -25,7 +25,7 @@ class Tasks:
         return task
 
     async def close(self) -> None:
-        """Cancels what is not done and waits until it has ended."""
+        """Cancels the running tasks and waits until they have ended."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -85,7 +85,7 @@ def _leave_root() -> None:
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
     except OSError as fault:
-        raise _NoLayer(f"user: cannot change from root to nobody: {fault.strerror}") from None
+        raise _NoLayer(f"user: cannot change from root to the user nobody: {fault.strerror}") from None
 
 
 class _Ruleset(ctypes.Structure):

@@ -106,7 +106,9 @@ async def test_a_released_lease_goes_to_the_waiter(one: RedisPresence, two: Redi
     await one.release(KEY)
     assert await waiting is True
     await one.release(KEY)
-    assert await asyncio.wait_for(two.acquire(KEY, deadline=deadline()), 1), "nobody leaves another's turn"
+    assert await asyncio.wait_for(two.acquire(KEY, deadline=deadline()), 1), (
+        "a node releases only its own lease"
+    )
 
 
 async def test_a_waiter_leaves_time_for_a_render_before_its_deadline(
@@ -177,9 +179,7 @@ async def test_a_turn_is_kept_as_long_as_its_node_lives(
         assert time.monotonic() - began_s > 0.9, "not before its patience ends"
         await two.release(KEY)
     began_s = time.monotonic()
-    assert await two.acquire(KEY, deadline=deadline()), (
-        "who is gone is waited for no longer than its turn lasts"
-    )
+    assert await two.acquire(KEY, deadline=deadline()), "a lease of a node that is gone expires"
     assert time.monotonic() - began_s < 2
 
 

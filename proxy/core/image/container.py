@@ -17,7 +17,7 @@ def completed(kind: Format, content: bytes) -> Completed | None:
 
 
 def _webp(content: bytes) -> Completed | None:
-    """The size in the header counts (RFC 9649 2.4): no decoder accepts a shorter file, whatever is missing."""
+    """The size in the header counts (RFC 9649 2.4): no decoder accepts a file that is shorter, whichever chunk is cut."""
     return Completed(content) if len(content) >= 8 + int.from_bytes(content[4:8], "little") else None
 
 

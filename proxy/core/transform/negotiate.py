@@ -1,7 +1,7 @@
 """Content negotiation: reduces Accept to a class, and chooses the output format from the class (RFC 9110 12.5.1).
 
-The class is the set of modern formats that the header accepts, so that a URL has at most three cache entries whatever
-browsers send. The node never answers 406.
+The class is the set of modern formats that the header accepts, so that a URL has at most three cache entries for all
+values of Accept. The node never answers 406.
 """
 
 import re

@@ -65,7 +65,7 @@ def interpret(
 
     `verify` is called once with the mount, before anything is parsed. `refuse` is called with each refusal of the
     mount's policy; if it returns, the whole transform is granted. Raises UnknownRoute, BadUrl, BadTransform, and
-    whatever `verify` and `refuse` raise.
+    the errors of `verify` and `refuse`.
     """
     cut(raw)
     mount = mount or route(rules.mounts, host, raw)

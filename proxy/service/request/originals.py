@@ -126,7 +126,7 @@ class Originals:
         return record if record is not None and record.generation == generation else None
 
     async def revalidate(self, ref: OriginalRef, *, deadline: float) -> Revalidated:
-        """Revalidates at the source, whatever is cached. The first tag is recorded; a different tag is recorded only
+        """Revalidates at the source, also while the cached identity is fresh. The first tag is recorded; a different tag is recorded only
         after a purge. Raises OriginalNotFound and the errors of the source."""
         generation = self._generations.original_generation(ref)
         try:

@@ -1,7 +1,7 @@
 """Versions in URLs: an unknown version makes the node revalidate the original.
 
-A version is for browsers and CDNs; it is in no cache key. An original is revalidated once a second at most, whatever
-the number of versions, and a revalidation counts for every version that was requested before it began.
+A version is for browsers and CDNs; it is in no cache key. An original is revalidated at most once a second for all
+versions together, and a revalidation counts for every version that was requested before it began.
 """
 
 import asyncio

@@ -69,7 +69,7 @@ def test_a_signature_without_restrictions_is_valid_for_every_client() -> None:
     for how in ({}, {"key_id": "old"}):
         found = verify(sign(PATH, OLD, **how), KEYS)
         assert found is not None
-        assert found.restrictions is UNRESTRICTED, "it is told apart at the price of a comparison"
+        assert found.restrictions is UNRESTRICTED, "the handler compares by identity"
     for scope in ({"until_s": 9}, {"domain": "a.b"}, {"session": "a"}):
         found = verify(sign(PATH, OLD, **scope), KEYS)
         assert found is not None
