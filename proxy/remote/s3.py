@@ -263,11 +263,11 @@ class S3Bucket:
     async def _get_once(self, key: str, sink: Sink, max_bytes: int) -> tuple[Head, bytes | None]:
         """Reads the object; returns its MD5 digest too if that differs from the entity tag."""
         answer = await self._client.get_object(Bucket=self.location.bucket, Key=key)
-        modified = answer.get("LastModified")
-        await sink.begin(max(0, int(modified.timestamp())) if modified is not None else 0)
         size_bytes = answer.get("ContentLength")
+        modified = answer.get("LastModified")
         md5 = hashlib.md5(usedforsecurity=False)
         async with answer["Body"] as body:
+            await sink.begin(max(0, int(modified.timestamp())) if modified is not None else 0)
             meter = Meter(self._clock, max_bytes, size_bytes)
             while chunk := await body.read(_CHUNK_BYTES):
                 if not meter.received_bytes and _ERROR_DOCUMENT.match(chunk):

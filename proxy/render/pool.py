@@ -44,6 +44,7 @@ from proxy.render.job_queue import JobQueue
 from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, MAX_BODY_BYTES, MAX_TEXT_BYTES, Answer, Hello, Job
 
 START_TIMEOUT_S = 20.0
+START_ATTEMPTS = 3
 RESPAWN_PAUSE_S = 0.5
 KILL_SLACK_S = 0.05
 STOP_CHECK_INTERVAL_S = 0.1
@@ -281,9 +282,7 @@ class Pool:
         """Starts the workers; returns the Hello with the most missing sandbox parts. Raises WorkerDied."""
         self._tasks.start(self._watch(), "watch of the workers")
         try:
-            started = await asyncio.gather(
-                *(_Worker.start(self._workers, *self._worker_limits) for _ in range(self._count))
-            )
+            started = await asyncio.gather(*(self._first_worker() for _ in range(self._count)))
         except (_WorkerGone, TimeoutError, OSError):
             raise WorkerDied("no worker could be started; see its message above") from None
         for worker, _ in started:
@@ -419,6 +418,14 @@ class Pool:
             await asyncio.sleep(STOP_CHECK_INTERVAL_S)
             for worker in tuple(self._workers):
                 worker.end_if_stopped()
+
+    async def _first_worker(self) -> tuple[_Worker, Hello]:
+        """The first worker of a slot. Tries again, because a read of a library may fail once on a busy machine."""
+        for _ in range(START_ATTEMPTS - 1):
+            with suppress(_WorkerGone):
+                return await _Worker.start(self._workers, *self._worker_limits)
+            await asyncio.sleep(RESPAWN_PAUSE_S)
+        return await _Worker.start(self._workers, *self._worker_limits)
 
     async def _respawn(self) -> _Worker:
         while True:

@@ -16,6 +16,7 @@ import pytest
 from proxy.core.errors import Draining, OriginalTooLarge, Overloaded, RenderTimeout, Undecodable, WorkerDied
 from proxy.core.image.formats import OUTPUTS, Format
 from proxy.core.transform.plan import Plan
+from proxy.render import pool as pool_module
 from proxy.render.pool import COLD_RENDERS, Pool
 from tests.render.conftest import LIMITS, opened, plan_for
 from tests.support import pictures
@@ -78,6 +79,27 @@ async def test_a_worker_lists_its_formats_and_renders(make_pool: MakePool) -> No
     facts = await pool.probe(original, deadline=deadline(10))
     original.close()
     assert (facts.format, facts.width_px, facts.height_px, facts.alpha) == (Format.JPEG, 640, 480, False)
+
+
+async def test_a_worker_that_fails_once_at_the_start_is_started_again(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fails_once = f"import os; os.mkdir({str(tmp_path / 'started')!r})"
+    code = f"try: exec({fails_once!r})\nexcept FileExistsError: exec({pool_module._WORKER!r})"
+    monkeypatch.setattr(pool_module, "_WORKER", code)
+    monkeypatch.setattr(pool_module, "RESPAWN_PAUSE_S", 0.0)
+    pool = make_pool()
+    await pool.start()
+    assert pictures.size(await render(pool)) == (100, 75)
+
+
+async def test_workers_that_always_fail_at_the_start_end_it(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "_WORKER", "raise SystemExit(1)")
+    monkeypatch.setattr(pool_module, "RESPAWN_PAUSE_S", 0.0)
+    with pytest.raises(WorkerDied, match="no worker could be started"):
+        await make_pool().start()
 
 
 async def test_a_refusal_comes_back_as_such_and_the_worker_stays(make_pool: MakePool) -> None:
