@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 
 from proxy.core.cache.delivery import Variant
-from proxy.core.cache.keys import Entry
+from proxy.core.cache.keys import CacheKey, Entry
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.state.database import Database
@@ -40,11 +40,11 @@ async def fill(folder: Path) -> None:
     database = Database(folder / "cache" / "records" / "index.db", SCHEMA, FakeMetrics())
     index = SqliteEntryIndex(database)
     for number in range(VARIANTS):
-        key = f"{number + 1:064x}"
-        await disk.store(key, Variant(kind=Format.WEBP, body=b"x" * 200))
+        key = CacheKey(f"{number + 1:064x}", Format.WEBP)
+        await disk.store(key, Variant(body=b"x" * 200))
         index.note(
             OriginalRef("photos", f"{number // VARIANTS_EACH}.jpg"),
-            Entry(key, Format.WEBP),
+            Entry(key),
             f"plan {number % VARIANTS_EACH}",
         )
         if number % 5000 == 0:

@@ -19,6 +19,7 @@ from proxy.config.errors import ConfigError
 from proxy.config.sections import DirectorySection, HttpSection, S3Section
 from proxy.config.settings import Settings
 from proxy.core.cache.delivery import Variant
+from proxy.core.cache.keys import CacheKey
 from proxy.core.errors import WorkerDied
 from proxy.core.image.formats import OUTPUTS, Format
 from proxy.fleet.presence import RedisFault
@@ -172,13 +173,13 @@ async def _round_trip(part: str, where: str, settings: Settings, s3: S3Bucket | 
     """Stores an object, reads it, follows a redirect to it, and removes it. Raises RemoteError."""
     tier = factory.bucket(settings, s3, _AlwaysPresent(), PrometheusMetrics())
     assert tier is not None
-    key, variant = secrets.token_hex(32), Variant(kind=Format.PNG, body=b"calotype check")
-    name = tier.object_name(key, variant.kind)
+    key, variant = CacheKey(secrets.token_hex(32), Format.PNG), Variant(body=b"calotype check")
+    name = tier.object_name(key)
     if s3 is not None:
         await s3.put(name, b"", content_type="image/png", cache_control="no-store", metadata={})
     try:
         await tier.store(key, variant)
-        if await tier.lookup(key, variant.kind) != variant:
+        if await tier.lookup(key) != variant:
             return Finding(part, False, f"{where}: the object that was written cannot be read")
         if settings.cache.bucket.delivery == "redirect" and not await _redirect_works(tier, key, variant):
             cure = "correct public_url" if settings.cache.bucket.public_url else "allow reads by signed URLs"
@@ -187,13 +188,13 @@ async def _round_trip(part: str, where: str, settings: Settings, s3: S3Bucket | 
         if s3 is not None:
             await s3.delete(name)
         else:
-            for path in Path(settings.cache.bucket.path, name).parent.glob(f"{key}.*"):
+            for path in Path(settings.cache.bucket.path, name).parent.glob(f"{key.digest}.*"):
                 path.unlink()
     return Finding(part, True, f"{where}: written and read")
 
 
-async def _redirect_works(tier: BucketTier, key: str, variant: Variant) -> bool:
-    location = await tier.location(key, Format.PNG, until_s=math.inf)
+async def _redirect_works(tier: BucketTier, key: CacheKey, variant: Variant) -> bool:
+    location = await tier.location(key, until_s=math.inf)
     try:
         async with aiohttp.ClientSession() as session, session.get(location) as answer:
             return answer.status == 200 and await answer.read() == variant.body

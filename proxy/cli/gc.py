@@ -119,19 +119,19 @@ class _Collector:
                 self._unknown += 1
                 return
         if reason:
-            removed = self._delete and bool(await self._bucket.remove(stored.key, stored.kind))
-            name = self._bucket.object_name(stored.key, stored.kind)
+            removed = self._delete and bool(await self._bucket.remove(stored.key))
+            name = self._bucket.object_name(stored.key)
             self._found.append(GcEntry(name, reason, removed))
 
     def _unused_reason(self, stored: Stored) -> str:
         """Facts are not removed as unused: they are small, save a fetch, and their use is not recorded."""
-        if self._since is None or stored.kind is None or bytes.fromhex(stored.key) in self._used:
+        if self._since is None or stored.key.format is None or bytes.fromhex(stored.key.digest) in self._used:
             return ""
         day = datetime.fromtimestamp(stored.stored_s, UTC).date()
         return f"not requested since {self._since}" if day < self._since else ""
 
     async def _gone_reason(self, stored: Stored) -> str:
-        ref = await self._bucket.original_of(stored.key, stored.kind)
+        ref = await self._bucket.original_of(stored.key)
         if ref is None:
             return ""
         if ref.source not in self._sources:

@@ -74,10 +74,10 @@ def response_policy(
 def picture_headers(delivery: Delivery, policy: ResponsePolicy) -> CIMultiDict[str]:
     """The headers of a delivery, except those that differ between its responses."""
     headers = policy.headers.copy()
-    headers[hdrs.ETAG] = etag(delivery.key)
+    headers[hdrs.ETAG] = etag(delivery.key.digest)
     headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier, stored=delivery.stored)
     if delivery.tier != VALIDATOR:
-        headers[hdrs.CONTENT_TYPE] = TRAITS[delivery.format].mime
+        headers[hdrs.CONTENT_TYPE] = delivery.key.mime
     return headers
 
 
@@ -99,7 +99,7 @@ def picture(
         body = variant.body
         part: range | Whole | None = Whole.WHOLE
         if range_header is not None:
-            part = byte_range(range_header, if_range, etag(delivery.key), len(body))
+            part = byte_range(range_header, if_range, etag(delivery.key.digest), len(body))
         if part is None:
             return range_not_satisfiable(len(body), policy, headers["Cache-Status"])
         if part is Whole.WHOLE:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from proxy.core.cache.generations import PurgeScope
+from proxy.core.cache.keys import CacheKey
 from proxy.core.image.original import Identity
 
 
@@ -22,7 +23,7 @@ class Invalidate(NamedTuple):
     held. The first message has `scopes` None and invalidates everything."""
 
     scopes: Sequence[PurgeScope] | None
-    keys: Sequence[str] = ()
+    keys: Sequence[CacheKey] = ()
 
 
 class OpenedOriginal(NamedTuple):

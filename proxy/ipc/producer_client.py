@@ -12,6 +12,7 @@ from typing import Any
 from proxy.core.admin.commands import AdminCommand
 from proxy.core.cache.delivery import Delivered, VersionCheck
 from proxy.core.cache.generations import PurgeScope
+from proxy.core.cache.keys import CacheKey
 from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.errors import RenderTimeout, WorkerDied
 from proxy.core.image.original import Identity, OriginalRef
@@ -27,7 +28,7 @@ RECONNECT_PAUSE_S = 0.05
 _MAX_IDLE = 64
 
 
-Invalidation = Callable[[Sequence[PurgeScope] | None, Sequence[str]], Awaitable[int]]
+Invalidation = Callable[[Sequence[PurgeScope] | None, Sequence[CacheKey]], Awaitable[int]]
 
 
 class ProducerClient:

@@ -12,6 +12,7 @@ from typing import Protocol
 import structlog
 
 from proxy.core.cache.generations import PurgeScope
+from proxy.core.cache.keys import CacheKey
 from proxy.core.errors import CalotypeError, Internal, SourceUnavailable
 from proxy.ipc.channel import Channel, Closed
 from proxy.ipc.messages import Call, Invalidate, OpenedOriginal
@@ -39,7 +40,7 @@ class _Front:
         self._lock = asyncio.Lock()
         self.gone = asyncio.Event()
 
-    async def invalidate(self, scopes: Sequence[PurgeScope], keys: Sequence[str]) -> int:
+    async def invalidate(self, scopes: Sequence[PurgeScope], keys: Sequence[CacheKey]) -> int:
         async with self._lock:
             return await self.send(Invalidate(scopes, keys))
 

@@ -14,7 +14,7 @@ from proxy.core.admin.jobs import (
 )
 from proxy.core.cache.delivery import Delivered, VersionCheck
 from proxy.core.cache.generations import Purge, PurgeScope
-from proxy.core.cache.keys import Entry, LastEvent
+from proxy.core.cache.keys import CacheKey, Entry, LastEvent
 from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.image.original import OriginalRef
 from proxy.ports.originals import Original
@@ -105,7 +105,7 @@ class Producer(Protocol):
 class PurgeSubscriber(Protocol):
     """A process that answers requests and caches results of the miss path."""
 
-    async def invalidate(self, scopes: Sequence[PurgeScope], keys: Sequence[str]) -> int:
+    async def invalidate(self, scopes: Sequence[PurgeScope], keys: Sequence[CacheKey]) -> int:
         """Drops all records that `scopes` cover, and `keys` from its memory tier; returns how many of the keys it had.
         Raises NotAcknowledged."""
         ...

@@ -4,7 +4,7 @@ from enum import Enum
 from typing import Protocol
 
 from proxy.core.cache.delivery import Variant
-from proxy.core.image.formats import Format
+from proxy.core.cache.keys import CacheKey
 
 
 class InstantTier(Protocol):
@@ -12,15 +12,15 @@ class InstantTier(Protocol):
 
     name: str
 
-    def lookup(self, key: str) -> Variant | None:
+    def lookup(self, key: CacheKey) -> Variant | None:
         """The variant, or None on a miss."""
         ...
 
-    def store(self, key: str, variant: Variant) -> bool:
+    def store(self, key: CacheKey, variant: Variant) -> bool:
         """Stores the variant; False if it is too large for this tier."""
         ...
 
-    def remove(self, key: str) -> bool:
+    def remove(self, key: CacheKey) -> bool:
         """Removes the variant; returns whether the tier had it."""
         ...
 
@@ -37,19 +37,19 @@ class Tier(Protocol):
     writers: int
     """The number of concurrent `store` calls."""
 
-    async def lookup(self, key: str, kind: Format | None) -> Variant | None:
-        """The variant of that kind; None if it is missing or damaged, or if the tier fails."""
+    async def lookup(self, key: CacheKey) -> Variant | None:
+        """The variant; None if it is missing or damaged, or if the tier fails."""
         ...
 
-    async def contains(self, key: str, kind: Format | None) -> bool:
+    async def contains(self, key: CacheKey) -> bool:
         """Whether `lookup` most likely succeeds; does not read the variant."""
         ...
 
-    async def store(self, key: str, variant: Variant) -> bool:
+    async def store(self, key: CacheKey, variant: Variant) -> bool:
         """Stores the variant; returns whether that succeeded."""
         ...
 
-    async def remove(self, key: str, kind: Format | None) -> bool | None:
+    async def remove(self, key: CacheKey) -> bool | None:
         """Removes the variant; returns whether the tier had it, as far as is known. None if it could not be removed."""
         ...
 
@@ -65,7 +65,7 @@ class Tier(Protocol):
 class Redirects(Protocol):
     """A tier from which clients can fetch variants themselves."""
 
-    async def location(self, key: str, kind: Format, *, until_s: float) -> str:
+    async def location(self, key: CacheKey, *, until_s: float) -> str:
         """A URL of the variant; a signed URL expires at `until_s`, a point on the Clock, at the latest. Empty unless the
         variant is known to be in the tier."""
         ...

@@ -317,7 +317,7 @@ class Pool:
         _, body = await self._submit(
             _RENDER, original, plan, deadline, on_start, is_background=is_background, on_promote=on_promote
         )
-        return Variant(kind=plan.output.format, body=body)
+        return Variant(body=body)
 
     async def _submit(
         self,

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from proxy.core.cache.generations import Purge, PurgeScope, ScopeKind
-from proxy.core.cache.keys import Entry, LastEvent
+from proxy.core.cache.keys import CacheKey, Entry, LastEvent
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.memo import Memo
@@ -40,7 +40,7 @@ class SqliteEntryIndex:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._pending: list[tuple[OriginalRef, Entry, str]] = []
-        self._recent: Memo[str, None] = Memo(_RECENT)
+        self._recent: Memo[CacheKey, None] = Memo(_RECENT)
         self._timer: asyncio.TimerHandle | None = None
         self._tasks = Tasks()
 
@@ -62,7 +62,7 @@ class SqliteEntryIndex:
         """Removes the rows of deleted entries."""
         for entry in entries:
             self._recent.pop(entry.key, None)
-        rows = [(entry.original, bytes.fromhex(entry.key)) for entry in entries]
+        rows = [(entry.original, bytes.fromhex(entry.key.digest)) for entry in entries]
 
         def delete(db: sqlite3.Connection) -> None:
             db.executemany("DELETE FROM entries WHERE original = ? AND key = ?", rows)
@@ -122,8 +122,8 @@ def _write(db: sqlite3.Connection, rows: Sequence[tuple[OriginalRef, Entry, str]
         [
             (
                 _digest(ref),
-                bytes.fromhex(entry.key),
-                _ORIGINAL if entry.is_original else entry.kind or "",
+                bytes.fromhex(entry.key.digest),
+                _ORIGINAL if entry.is_original else entry.key.format or "",
                 plan,
                 entry.generation,
             )
@@ -155,8 +155,8 @@ def _found(db: sqlite3.Connection, purge: Purge) -> list[Entry]:
         (*values, purge.token),
     )
     return [
-        Entry(key.hex(), None, is_original=True, original=original)
+        Entry(CacheKey(key.hex()), is_original=True, original=original)
         if kind == _ORIGINAL
-        else Entry(key.hex(), Format(kind) if kind else None, original=original)
+        else Entry(CacheKey(key.hex(), Format(kind) if kind else None), original=original)
         for key, kind, original in rows
     ]

@@ -15,7 +15,8 @@ from urllib.parse import quote, unquote
 from proxy.core.cache.delivery import Variant
 from proxy.core.cache.envelope import digest
 from proxy.core.cache.http_caching import IMMUTABLE_S, cache_control
-from proxy.core.image.formats import TRAITS, Format
+from proxy.core.cache.keys import CacheKey
+from proxy.core.image.formats import TRAITS
 from proxy.core.image.original import OriginalRef
 from proxy.core.memo import Memo
 from proxy.ports.clock import Clock
@@ -60,8 +61,7 @@ class StoredObject:
 class Stored(NamedTuple):
     """An entry of the bucket. `stored_s` is its time in seconds of the Unix epoch."""
 
-    key: str
-    kind: Format | None
+    key: CacheKey
     stored_s: float
 
 
@@ -141,7 +141,7 @@ class BucketTier:
         self._metrics = metrics
         self._clock = clock
         self._chance = chance
-        self._verified_until_s: Memo[str, float] = Memo(_VERIFIED_ENTRIES)
+        self._verified_until_s: Memo[CacheKey, float] = Memo(_VERIFIED_ENTRIES)
         self._urls: Memo[tuple[str, float], tuple[str, float]] = Memo(_SIGNED_ENTRIES)
 
     @property
@@ -149,88 +149,91 @@ class BucketTier:
         """Whether the circuit breaker of the store is open."""
         return self._objects.circuit_open
 
-    def object_name(self, key: str, kind: Format | None) -> str:
-        """`{prefix}/{first 2 hex}/{key}.{suffix}`."""
-        suffix = "json" if kind is None else TRAITS[kind].suffix
+    def object_name(self, key: CacheKey) -> str:
+        """`{prefix}/{first 2 hex}/{digest}.{suffix}`."""
         folder = f"{self._prefix}/" if self._prefix else ""
-        return f"{folder}{key[:2]}/{key}.{suffix}"
+        return f"{folder}{key.digest[:2]}/{key.digest}.{key.suffix}"
 
-    async def lookup(self, key: str, kind: Format | None) -> Variant | None:
-        presence = await self._flags.presence(key)
+    async def lookup(self, key: CacheKey) -> Variant | None:
+        presence = await self._flags.presence(key.digest)
         if presence is Presence.ABSENT:
             return None
         try:
-            found = await self._objects.get(self.object_name(key, kind))
+            found = await self._objects.get(self.object_name(key))
         except ObjectStoreError as fault:
             self._metrics.tier_failed(self.name, fault.kind)
             return None
         if found is None:
-            await (self._flags.unmark(key) if presence is Presence.PRESENT else self._flags.mark_absent(key))
+            await (
+                self._flags.unmark(key.digest)
+                if presence is Presence.PRESENT
+                else self._flags.mark_absent(key.digest)
+            )
             return None
-        variant = Variant(kind=kind, body=found.body)
+        variant = Variant(body=found.body)
         if found.metadata.get(DIGEST) != digest(key, variant):
             self._metrics.tier_failed(self.name, "damaged")
-            await self._flags.unmark(key)
+            await self._flags.unmark(key.digest)
             return None
         if presence is Presence.UNKNOWN:
-            await self._flags.mark_present(key)
+            await self._flags.mark_present(key.digest)
         return variant
 
-    async def contains(self, key: str, kind: Format | None) -> bool:
-        presence = await self._flags.presence(key)
+    async def contains(self, key: CacheKey) -> bool:
+        presence = await self._flags.presence(key.digest)
         if presence is not Presence.UNKNOWN:
             return presence is Presence.PRESENT
         try:
-            return DIGEST in (await self._objects.metadata(self.object_name(key, kind)) or ())
+            return DIGEST in (await self._objects.metadata(self.object_name(key)) or ())
         except ObjectStoreError as fault:
             self._metrics.tier_failed(self.name, fault.kind)
             return False
 
-    async def remove(self, key: str, kind: Format | None) -> bool | None:
+    async def remove(self, key: CacheKey) -> bool | None:
         self._verified_until_s.pop(key, None)
-        await self._flags.unmark(key)
+        await self._flags.unmark(key.digest)
         try:
-            return await self._objects.delete(self.object_name(key, kind))
+            return await self._objects.delete(self.object_name(key))
         except ObjectStoreError as fault:
             self._metrics.tier_failed(self.name, fault.kind)
             return None
 
-    async def store(self, key: str, variant: Variant) -> bool:
+    async def store(self, key: CacheKey, variant: Variant) -> bool:
         try:
             return await self._store(key, variant)
         finally:
-            await self._flags.release(key)
+            await self._flags.release(key.digest)
 
-    async def _store(self, key: str, variant: Variant) -> bool:
+    async def _store(self, key: CacheKey, variant: Variant) -> bool:
         stored = StoredObject(
             body=variant.body,
-            content_type="application/json" if variant.kind is None else TRAITS[variant.kind].mime,
+            content_type=key.mime,
             cache_control=cache_control(IMMUTABLE_S),
             metadata={DIGEST: digest(key, variant), **_original_metadata(variant)},
         )
         for trial in range(MAX_ATTEMPTS):
             try:
-                await self._objects.put(self.object_name(key, variant.kind), stored)
+                await self._objects.put(self.object_name(key), stored)
             except ObjectStoreError as fault:
                 self._metrics.tier_failed(self.name, fault.kind)
                 # Other nodes wait for this object; release the lease, so that they do not wait for a failing store.
-                await self._flags.release(key)
+                await self._flags.release(key.digest)
                 if trial < MAX_ATTEMPTS - 1:
                     await asyncio.sleep(RETRY_PAUSE_S * 2**trial * (0.5 + self._chance()))
             else:
-                await self._flags.mark_present(key)
+                await self._flags.mark_present(key.digest)
                 return True
         self._metrics.tier_failed(self.name, "dropped")
         return False
 
-    async def location(self, key: str, kind: Format, *, until_s: float) -> str:
+    async def location(self, key: CacheKey, *, until_s: float) -> str:
         """A URL of the variant; empty unless it is flagged present, which the store confirms every `VERIFY_TTL_S`."""
-        if await self._flags.presence(key) is not Presence.PRESENT:
+        if await self._flags.presence(key.digest) is not Presence.PRESENT:
             return ""
-        name = self.object_name(key, kind)
+        name = self.object_name(key)
         try:
             if not await self._verified(key, name):
-                await self._flags.unmark(key)
+                await self._flags.unmark(key.digest)
                 return ""
             if self._public_url:
                 return f"{self._public_url}/{name}"
@@ -252,7 +255,7 @@ class BucketTier:
             self._urls.store(lookup, (url, now_s + seconds / 2))
         return url
 
-    async def _verified(self, key: str, name: str) -> bool:
+    async def _verified(self, key: CacheKey, name: str) -> bool:
         """Whether the object exists. A flag may be wrong, and a redirected client cannot return."""
         if self._verified_until_s.get(key, 0.0) > self._clock():
             return True
@@ -268,11 +271,11 @@ class BucketTier:
             if match := _OBJECT.fullmatch(name.removeprefix(folder)):
                 kind = None if match[3] == "json" else _BY_SUFFIX.get(match[3])
                 if kind is not None or match[3] == "json":
-                    yield Stored(match[2], kind, stored_s)
+                    yield Stored(CacheKey(match[2], kind), stored_s)
 
-    async def original_of(self, key: str, kind: Format | None) -> OriginalRef | None:
+    async def original_of(self, key: CacheKey) -> OriginalRef | None:
         """The original of an entry; None if its metadata has none. Raises ObjectStoreError."""
-        metadata = await self._objects.metadata(self.object_name(key, kind))
+        metadata = await self._objects.metadata(self.object_name(key))
         source, mark, original = unquote((metadata or {}).get(ORIGINAL_METADATA, "")).partition(":")
         return OriginalRef(source, original) if mark else None
 

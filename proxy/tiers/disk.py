@@ -22,7 +22,7 @@ import diskcache
 
 from proxy.core.cache.delivery import Variant
 from proxy.core.cache.envelope import OVERHEAD_BYTES, Damaged, seal, unseal
-from proxy.core.image.formats import Format
+from proxy.core.cache.keys import CacheKey
 from proxy.ports.telemetry import Metrics
 from proxy.tiers.hardened_diskcache import BytesDisk, filename_of, open_cache, rows
 
@@ -64,26 +64,26 @@ class DiskTier:
         self._open()
         self._sweeper.submit(self._guarded, self._sweep, time.time())
 
-    async def lookup(self, key: str, kind: Format | None) -> Variant | None:
+    async def lookup(self, key: CacheKey) -> Variant | None:
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT_S):
-                found = await self._off_loop(self._readers, self._read, (key, kind))
+                found = await self._off_loop(self._readers, self._read, key)
                 assert found is None or isinstance(found, Variant)
                 return found
         except TimeoutError:
             self._metrics.tier_failed(self.name, "timeout")
             return None
 
-    async def store(self, key: str, variant: Variant) -> bool:
+    async def store(self, key: CacheKey, variant: Variant) -> bool:
         if len(variant.body) + OVERHEAD_BYTES > self._max_entry_bytes:
             return False
         return await self._off_loop(self._writer, self._write, (key, variant)) is not None
 
-    async def contains(self, key: str, kind: Format | None) -> bool:
-        return await self._off_loop(self._readers, self._contains, key) is not None
+    async def contains(self, key: CacheKey) -> bool:
+        return await self._off_loop(self._readers, self._contains, key.digest) is not None
 
-    async def remove(self, key: str, kind: Format | None) -> bool:
-        return await self._off_loop(self._writer, self._drop, key) is not None
+    async def remove(self, key: CacheKey) -> bool:
+        return await self._off_loop(self._writer, self._drop, key.digest) is not None
 
     def usage(self) -> tuple[int, int]:
         return self._usage
@@ -152,15 +152,14 @@ class DiskTier:
             with suppress(OSError):
                 self._open()
 
-    def _read(self, cache: diskcache.Cache, entry: tuple[str, Format | None]) -> Variant | None:
-        key, kind = entry
-        sealed = cache.get(key)
+    def _read(self, cache: diskcache.Cache, key: CacheKey) -> Variant | None:
+        sealed = cache.get(key.digest)
         if sealed is None:
             return None
-        match unseal(key, kind, sealed):
+        match unseal(key, sealed):
             case Damaged():
                 self._metrics.tier_failed(self.name, "damaged")
-                self._writer.submit(self._guarded, self._drop, key)
+                self._writer.submit(self._guarded, self._drop, key.digest)
                 return None
             case variant:
                 return variant
@@ -176,7 +175,7 @@ class DiskTier:
         filename, key = row
         return self._drop(cache, key) if filename_of(cache, key) == filename else None
 
-    def _write(self, cache: diskcache.Cache, entry: tuple[str, Variant]) -> bool | None:
+    def _write(self, cache: diskcache.Cache, entry: tuple[CacheKey, Variant]) -> bool | None:
         now_s = time.monotonic()
         if now_s < self._suspended_until_s:
             return None
@@ -186,7 +185,7 @@ class DiskTier:
         disk: BytesDisk = cache.disk
         disk.written = None
         try:
-            cache.set(entry[0], seal(*entry))
+            cache.set(entry[0].digest, seal(*entry))
         except (OSError, sqlite3.Error, diskcache.Timeout):
             disk.undo()
             raise

@@ -3,6 +3,7 @@
 from cachetools import LRUCache
 
 from proxy.core.cache.delivery import Variant
+from proxy.core.cache.keys import CacheKey
 
 ENTRY_OVERHEAD_BYTES = 512
 """The memory of an entry besides its body: key, value object, links of the cache."""
@@ -15,21 +16,21 @@ class MemoryTier:
 
     def __init__(self, *, max_bytes: int, max_entry_bytes: int) -> None:
         self._max_entry_bytes = min(max_entry_bytes, max_bytes // 16)
-        self._entries: LRUCache[str, Variant] = LRUCache(max_bytes, getsizeof=_cost)
+        self._entries: LRUCache[CacheKey, Variant] = LRUCache(max_bytes, getsizeof=_cost)
 
-    def lookup(self, key: str) -> Variant | None:
+    def lookup(self, key: CacheKey) -> Variant | None:
         try:
             return self._entries[key]
         except KeyError:
             return None
 
-    def store(self, key: str, variant: Variant) -> bool:
+    def store(self, key: CacheKey, variant: Variant) -> bool:
         if len(variant.body) > self._max_entry_bytes:
             return False
         self._entries[key] = variant
         return True
 
-    def remove(self, key: str) -> bool:
+    def remove(self, key: CacheKey) -> bool:
         return self._entries.pop(key, None) is not None
 
     def usage(self) -> tuple[int, int]:

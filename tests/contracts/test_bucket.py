@@ -14,6 +14,7 @@ import pytest
 
 from proxy.core.cache.delivery import Variant
 from proxy.core.cache.envelope import digest
+from proxy.core.cache.keys import CacheKey
 from proxy.core.image.formats import Format
 from proxy.core.url.original_urls import S3Location
 from proxy.ports.clock import Clock
@@ -28,9 +29,9 @@ from tests.support.servers import Store
 from tests.support.tcp_faults import FaultyProxy
 from tests.support.waiting import settle
 
-KEY, OTHER = "ab" * 32, "cd" * 32
-VARIANT = Variant(kind=Format.WEBP, body=b"picture" * 1000)
-NAME = f"thumbnails/ab/{KEY}.webp"
+KEY, OTHER = (CacheKey(digest * 32, Format.WEBP) for digest in ("ab", "cd"))
+VARIANT = Variant(body=b"picture" * 1000)
+NAME = f"thumbnails/ab/{KEY.digest}.webp"
 
 
 @pytest.fixture(scope="module")
@@ -91,41 +92,42 @@ async def place(
 
 
 async def test_nothing_is_a_miss_and_flagged_so(place: SimpleNamespace) -> None:
-    assert await place.tier.lookup(KEY, Format.WEBP) is None
-    assert place.flags.flags == {KEY: Presence.ABSENT}
+    assert await place.tier.lookup(KEY) is None
+    assert place.flags.flags == {KEY.digest: Presence.ABSENT}
 
 
 async def test_a_stored_variant_is_found_and_flagged(place: SimpleNamespace) -> None:
     await place.tier.store(KEY, VARIANT)
-    assert place.flags.flags == {KEY: Presence.PRESENT}
-    assert place.flags.ended == [KEY]
-    assert await place.tier.lookup(KEY, Format.WEBP) == VARIANT
-    assert await place.tier.lookup(KEY, Format.PNG) is None
+    assert place.flags.flags == {KEY.digest: Presence.PRESENT}
+    assert place.flags.ended == [KEY.digest]
+    assert await place.tier.lookup(KEY) == VARIANT
+    assert await place.tier.lookup(KEY._replace(format=Format.PNG)) is None
     assert place.metrics.counts == {}
 
 
 async def test_facts_are_kept_like_variants(place: SimpleNamespace) -> None:
-    facts = Variant(kind=None, body=b"{}")
-    await place.tier.store(KEY, facts)
-    assert await place.tier.lookup(KEY, None) == facts
+    facts = Variant(body=b"{}")
+    key = CacheKey("ab" * 32)
+    await place.tier.store(key, facts)
+    assert await place.tier.lookup(key) == facts
 
 
 async def test_an_object_without_a_flag_gets_its_flag(place: SimpleNamespace) -> None:
     await place.tier.store(KEY, VARIANT)
     place.flags.flags.clear()
-    assert await place.tier.lookup(KEY, Format.WEBP) == VARIANT
-    assert place.flags.flags == {KEY: Presence.PRESENT}
+    assert await place.tier.lookup(KEY) == VARIANT
+    assert place.flags.flags == {KEY.digest: Presence.PRESENT}
 
 
 async def test_an_absent_flag_spares_the_question(place: SimpleNamespace) -> None:
     await place.tier.store(KEY, VARIANT)
-    place.flags.flags[KEY] = Presence.ABSENT
-    assert await place.tier.lookup(KEY, Format.WEBP) is None
+    place.flags.flags[KEY.digest] = Presence.ABSENT
+    assert await place.tier.lookup(KEY) is None
 
 
 async def test_a_flag_that_lies_is_corrected(place: SimpleNamespace) -> None:
-    place.flags.flags[KEY] = Presence.PRESENT
-    assert await place.tier.lookup(KEY, Format.WEBP) is None
+    place.flags.flags[KEY.digest] = Presence.PRESENT
+    assert await place.tier.lookup(KEY) is None
     assert place.flags.flags == {}
 
 
@@ -135,17 +137,17 @@ async def test_a_flag_that_lies_is_corrected(place: SimpleNamespace) -> None:
 async def test_a_tampered_object_is_a_miss_and_counted(place: SimpleNamespace, body: bytes) -> None:
     await place.tier.store(KEY, VARIANT)
     place.swap(NAME, body)
-    assert await place.tier.lookup(KEY, Format.WEBP) is None
+    assert await place.tier.lookup(KEY) is None
     assert place.metrics.counts == {"bucket damaged": 1}
     assert place.flags.flags == {}
     await place.tier.store(KEY, VARIANT)
-    assert await place.tier.lookup(KEY, Format.WEBP) == VARIANT
+    assert await place.tier.lookup(KEY) == VARIANT
 
 
 async def test_an_object_that_was_deleted_is_a_miss(place: SimpleNamespace) -> None:
     await place.tier.store(KEY, VARIANT)
     place.swap(NAME, None)
-    assert await place.tier.lookup(KEY, Format.WEBP) is None
+    assert await place.tier.lookup(KEY) is None
 
 
 async def test_objects_are_named_and_typed_as_agreed(moto: Store) -> None:
@@ -171,7 +173,7 @@ async def test_a_directory_holds_plain_pictures_too(tmp_path: Path) -> None:
 async def test_a_directory_that_is_gone_is_no_absence(tmp_path: Path) -> None:
     flags, metrics = FakePresenceFlags(), FakeMetrics()
     gone = tier(DirectoryObjectStore(tmp_path / "gone", time.monotonic), flags, metrics)
-    assert await gone.lookup(KEY, Format.WEBP) is None
+    assert await gone.lookup(KEY) is None
     assert flags.flags == {}
     assert metrics.counts == {"bucket io": 1}
 
@@ -179,7 +181,7 @@ async def test_a_directory_that_is_gone_is_no_absence(tmp_path: Path) -> None:
 async def test_a_store_that_fails_is_a_miss_and_no_absence() -> None:
     objects, flags, metrics = FakeObjectStore(), FakePresenceFlags(), FakeMetrics()
     objects.fault = ObjectStoreError("unavailable")
-    assert await tier(objects, flags, metrics).lookup(KEY, Format.WEBP) is None
+    assert await tier(objects, flags, metrics).lookup(KEY) is None
     assert flags.flags == {}
     assert metrics.counts == {"bucket unavailable": 1}
 
@@ -192,7 +194,7 @@ async def test_a_directory_that_hangs_is_given_up(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(objects, "_get", lambda _: goes_on.wait() and None)
     hanging = tier(objects, FakePresenceFlags(), metrics)
     for _ in range(8):
-        assert await hanging.lookup(KEY, Format.WEBP) is None
+        assert await hanging.lookup(KEY) is None
     goes_on.set()
     assert metrics.counts == {"bucket timeout": 5, "bucket circuit-open": 3}
 
@@ -209,7 +211,7 @@ async def test_a_store_that_hangs_is_given_up(moto: Store, monkeypatch: pytest.M
             between.hang()
             hanging = tier(S3ObjectStore(s3), FakePresenceFlags(), metrics)
             for _ in range(8):
-                assert await hanging.lookup(KEY, Format.WEBP) is None
+                assert await hanging.lookup(KEY) is None
     assert metrics.counts == {"bucket timeout": 5, "bucket circuit-open": 3}
 
 
@@ -221,12 +223,12 @@ async def test_a_put_is_tried_three_times_and_its_turn_ended(monkeypatch: pytest
     await bucket.store(KEY, VARIANT)
     assert objects.puts == 3
     assert flags.flags == {}, "no flag without an object"
-    assert flags.ended[0] == KEY, "others wait for it no longer than for the first try"
+    assert flags.ended[0] == KEY.digest, "others wait for it no longer than for the first try"
     assert metrics.counts == {"bucket unavailable": 3, "bucket dropped": 1}
     objects.faults_left = 2
     await bucket.store(KEY, VARIANT)
-    assert flags.flags == {KEY: Presence.PRESENT}
-    assert await bucket.lookup(KEY, Format.WEBP) == VARIANT
+    assert flags.flags == {KEY.digest: Presence.PRESENT}
+    assert await bucket.lookup(KEY) == VARIANT
 
 
 async def test_a_put_that_is_broken_off_ends_its_turn() -> None:
@@ -236,7 +238,7 @@ async def test_a_put_that_is_broken_off_ends_its_turn() -> None:
     await settle()
     storing.cancel()
     await asyncio.gather(storing, return_exceptions=True)
-    assert flags.ended == [KEY]
+    assert flags.ended == [KEY.digest]
     assert flags.flags == {}
 
 
@@ -246,17 +248,17 @@ async def test_a_put_that_is_broken_off_ends_its_turn() -> None:
 async def test_a_flagged_object_has_a_location() -> None:
     objects, flags = FakeObjectStore(), FakePresenceFlags()
     public = tier(objects, flags, FakeMetrics(), "https://cdn.example/b")
-    assert await public.location(KEY, Format.WEBP, until_s=math.inf) == ""
+    assert await public.location(KEY, until_s=math.inf) == ""
     await public.store(KEY, VARIANT)
-    assert await public.location(KEY, Format.WEBP, until_s=math.inf) == f"https://cdn.example/b/{NAME}"
+    assert await public.location(KEY, until_s=math.inf) == f"https://cdn.example/b/{NAME}"
     signed = tier(objects, flags, FakeMetrics())
-    assert await signed.location(KEY, Format.WEBP, until_s=math.inf) == f"signed:{NAME}:3600"
+    assert await signed.location(KEY, until_s=math.inf) == f"signed:{NAME}:3600"
     now_s = asyncio.get_running_loop().time()
-    assert await signed.location(KEY, Format.WEBP, until_s=now_s + 99.9) == f"signed:{NAME}:99"
+    assert await signed.location(KEY, until_s=now_s + 99.9) == f"signed:{NAME}:99"
     for until_s in (now_s + 0.9, now_s, now_s - 9):
-        assert await signed.location(KEY, Format.WEBP, until_s=until_s) == "", "no time is left"
+        assert await signed.location(KEY, until_s=until_s) == "", "no time is left"
     flags.flags.clear()
-    assert await signed.location(KEY, Format.WEBP, until_s=math.inf) == "", "unknown is proxied"
+    assert await signed.location(KEY, until_s=math.inf) == "", "unknown is proxied"
 
 
 async def test_a_signed_location_stands_still_for_half_of_its_life() -> None:
@@ -272,7 +274,7 @@ async def test_a_signed_location_stands_still_for_half_of_its_life() -> None:
     now_s = at_s[0]
 
     async def location(until_s: float) -> str:
-        return await bucket.location(KEY, Format.WEBP, until_s=until_s)
+        return await bucket.location(KEY, until_s=until_s)
 
     assert await location(math.inf) == "0:3600"
     assert await location(now_s + 9000) == "0:3600", "it ends before"
@@ -291,13 +293,13 @@ async def test_a_signed_location_stands_still_for_half_of_its_life() -> None:
 
 async def test_a_wrong_presence_flag_causes_no_redirect() -> None:
     objects, flags = FakeObjectStore(), FakePresenceFlags()
-    flags.flags[KEY] = Presence.PRESENT
+    flags.flags[KEY.digest] = Presence.PRESENT
     public = tier(objects, flags, FakeMetrics(), "https://cdn.example/b")
-    assert await public.location(KEY, Format.WEBP, until_s=math.inf) == ""
+    assert await public.location(KEY, until_s=math.inf) == ""
     assert flags.flags == {}
     objects.objects[NAME] = StoredObject(body=b"<html>", content_type="", cache_control="", metadata={})
-    flags.flags[KEY] = Presence.PRESENT
-    assert await public.location(KEY, Format.WEBP, until_s=math.inf) == "", "an object that is none of ours"
+    flags.flags[KEY.digest] = Presence.PRESENT
+    assert await public.location(KEY, until_s=math.inf) == "", "an object that is none of ours"
 
 
 async def test_the_store_is_asked_once_a_minute() -> None:
@@ -305,21 +307,19 @@ async def test_the_store_is_asked_once_a_minute() -> None:
     public = tier(objects, flags, metrics, "https://cdn.example/b")
     await public.store(KEY, VARIANT)
     for _ in range(10):
-        assert await public.location(KEY, Format.WEBP, until_s=math.inf)
+        assert await public.location(KEY, until_s=math.inf)
     assert objects.asked == 1
     objects.fault = ObjectStoreError("unavailable")
     await public.store(OTHER, VARIANT)
-    flags.flags[OTHER] = Presence.PRESENT
-    assert await public.location(OTHER, Format.WEBP, until_s=math.inf) == "", (
-        "what cannot be checked is proxied"
-    )
+    flags.flags[OTHER.digest] = Presence.PRESENT
+    assert await public.location(OTHER, until_s=math.inf) == "", "what cannot be checked is proxied"
 
 
 async def test_a_directory_signs_nothing(tmp_path: Path) -> None:
     flags, metrics = FakePresenceFlags(), FakeMetrics()
     private = tier(DirectoryObjectStore(tmp_path, time.monotonic), flags, metrics)
     await private.store(KEY, VARIANT)
-    assert await private.location(KEY, Format.WEBP, until_s=math.inf) == ""
+    assert await private.location(KEY, until_s=math.inf) == ""
     assert metrics.counts == {"bucket unsigned": 1}
 
 
@@ -330,7 +330,7 @@ async def test_an_object_that_is_too_large_is_not_read(
     metrics = FakeMetrics()
     bucket = tier(DirectoryObjectStore(tmp_path, time.monotonic), FakePresenceFlags(), metrics)
     await bucket.store(KEY, VARIANT)
-    assert await bucket.lookup(KEY, Format.WEBP) is None
+    assert await bucket.lookup(KEY) is None
     assert metrics.counts == {"bucket too-large": 1}
 
 

@@ -22,7 +22,7 @@ from proxy.core.admin.jobs import JobFailure, PregenerationSpec
 from proxy.core.cache.delivery import Variant
 from proxy.core.cache.envelope import digest
 from proxy.core.cache.generations import Generations, Purge, PurgeScope, ScopeKind
-from proxy.core.cache.keys import Entry, LastEvent, original_key
+from proxy.core.cache.keys import CacheKey, Entry, LastEvent, original_key
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.url.original_urls import S3Location
@@ -48,9 +48,15 @@ from tests.support.fakes import FakeClock, FakeMetrics, FakePresenceFlags
 from tests.support.servers import Redis
 from tests.support.waiting import eventually
 
-KEY = "ab" * 32
-VARIANT = Variant(kind=Format.WEBP, body=bytes(range(0, 250, 5)), of="photos:a b/é.jpg")
-BUCKET_FILES = [f"thumbnails/ab/{KEY}.webp", f"thumbnails/ab/{KEY}.webp.json"]
+KEY = CacheKey("ab" * 32, Format.WEBP)
+VARIANT = Variant(body=bytes(range(0, 250, 5)), of="photos:a b/é.jpg")
+
+
+def numbered(number: int) -> CacheKey:
+    return CacheKey(f"{number:064x}", Format.WEBP)
+
+
+BUCKET_FILES = [f"thumbnails/ab/{KEY.digest}.webp", f"thumbnails/ab/{KEY.digest}.webp.json"]
 
 OTHER_JSON = [
     b"null", b"true", b"1", b"-0.5e300", b'"text"', b"[]", b"{}", b"[[]]", b'[{"a": "b"}]', b'{"a": null}',
@@ -99,11 +105,11 @@ def a_bucket(folder: Path) -> tuple[BucketTier, FakeMetrics]:
 
 async def asked_everything(bucket: BucketTier) -> Variant | None:
     """What is found, when all has been asked that a bucket can be asked of it."""
-    found = await bucket.lookup(KEY, Format.WEBP)
-    await bucket.contains(KEY, Format.WEBP)
+    found = await bucket.lookup(KEY)
+    await bucket.contains(KEY)
     with suppress(ObjectStoreError):
-        await bucket.original_of(KEY, Format.WEBP)
-    assert await bucket.location(KEY, Format.WEBP, until_s=1e9) == ""
+        await bucket.original_of(KEY)
+    assert await bucket.location(KEY, until_s=1e9) == ""
     return found
 
 
@@ -118,11 +124,11 @@ async def test_each_byte_of_a_directory_bucket(tmp_path: Path, file: str) -> Non
         path.write_bytes(content)
         found = await asked_everything(bucket)
         # What says of which original it is may be another: the picture is right.
-        assert found is None or (found.kind, found.body) == (VARIANT.kind, VARIANT.body)
+        assert found is None or found.body == VARIANT.body
         misses += found is None
     assert misses >= 4 * 32
     path.write_bytes(whole)
-    assert await bucket.lookup(KEY, Format.WEBP) is not None, "nothing is remembered against it"
+    assert await bucket.lookup(KEY) is not None, "nothing is remembered against it"
     assert set(metrics.counts) <= {"bucket damaged", "bucket unsigned"}
 
 
@@ -134,7 +140,7 @@ async def test_other_json_beside_an_object(tmp_path: Path, content: bytes) -> No
     assert await asked_everything(bucket) is None
     assert metrics.counts["bucket damaged"] == 1
     assert await bucket.store(KEY, VARIANT)
-    assert await bucket.lookup(KEY, Format.WEBP) == Variant(kind=VARIANT.kind, body=VARIANT.body)
+    assert await bucket.lookup(KEY) == Variant(body=VARIANT.body)
 
 
 @pytest.mark.parametrize("file", [*BUCKET_FILES, "thumbnails/ab", "thumbnails"])
@@ -204,7 +210,7 @@ async def test_something_else_in_the_place_of_a_kept_original(
 async def filled(folder: Path, count: int) -> None:
     tier = DiskTier(folder, max_bytes=2**24, metrics=FakeMetrics())
     for number in range(count):
-        assert await tier.store(f"{number:064x}", VARIANT)
+        assert await tier.store(numbered(number), VARIANT)
     await tier.close()
 
 
@@ -225,7 +231,7 @@ async def test_each_byte_of_an_entry_of_the_disk_tier(tmp_path: Path) -> None:
     metrics = FakeMetrics()
     tier = DiskTier(tmp_path / "cache", max_bytes=2**24, metrics=metrics)
     for number in range(count):
-        assert await tier.lookup(f"{number:064x}", Format.WEBP) is None
+        assert await tier.lookup(numbered(number)) is None
     await tier.close()
     assert metrics.counts == {"disk damaged": count}
 
@@ -244,9 +250,9 @@ async def test_something_else_in_the_place_of_an_entry(
     metrics = FakeMetrics()
     tier = DiskTier(tmp_path / "cache", max_bytes=2**24, metrics=metrics)
     for number in range(2):
-        assert await tier.lookup(f"{number:064x}", Format.WEBP) is None
-        await tier.store(f"{number:064x}", VARIANT)
-        assert await tier.lookup(f"{number:064x}", Format.WEBP) is not None, metrics.counts
+        assert await tier.lookup(numbered(number)) is None
+        await tier.store(numbered(number), VARIANT)
+        assert await tier.lookup(numbered(number)) is not None, metrics.counts
     await tier.close()
 
 
@@ -256,7 +262,7 @@ EVERY_BYTE = bool(os.environ.get("EVERY_BYTE"))
 
 async def is_stored(tier: DiskTier) -> bool:
     await tier.store(KEY, VARIANT)
-    return await tier.lookup(KEY, Format.WEBP) is not None
+    return await tier.lookup(KEY) is not None
 
 
 @pytest.mark.parametrize("part", range(2))
@@ -276,10 +282,10 @@ async def test_the_database_of_the_disk_tier(tmp_path: Path, part: int) -> None:
         (folder / "cache.db").write_bytes(flipped)
         tier = DiskTier(folder, max_bytes=2**24, metrics=FakeMetrics())
         for number in range(3):
-            found = await tier.lookup(f"{number:064x}", Format.WEBP)
-            assert found in (None, Variant(kind=VARIANT.kind, body=VARIANT.body)), at
+            found = await tier.lookup(numbered(number))
+            assert found in (None, Variant(body=VARIANT.body)), at
             assert await tier.contains(f"{number:064x}", Format.WEBP) in (True, False)
-            await tier.store(f"{number:064x}", VARIANT)
+            await tier.store(numbered(number), VARIANT)
             await tier.remove(f"{number:064x}", Format.WEBP)
         # What is damaged is set aside when it is touched, by a store, a look-up or the sweep: then it works again.
         await eventually(functools.partial(is_stored, tier))
@@ -341,7 +347,7 @@ async def use_index(path: Path) -> None:
     database = Database(path, INDEX_SCHEMA, FakeMetrics())
     index = SqliteEntryIndex(database)
     for number, key in enumerate(("a.jpg", "b.jpg")):
-        index.note(OriginalRef("photos", key), Entry(f"{number:064x}", Format.WEBP), "plan")
+        index.note(OriginalRef("photos", key), Entry(numbered(number)), "plan")
     await index.flush()
     await index.record_event(REF, LastEvent("e", "1"))
     await index.last_event(REF)
@@ -385,7 +391,7 @@ async def gives_back(path: Path, use: Callable[[Path], Awaitable[None]]) -> bool
     if use is use_index:
         async with opened(path, INDEX_SCHEMA) as database:
             index = SqliteEntryIndex(database)
-            index.note(OriginalRef("others", "z"), Entry("f" * 64, None), "plan")
+            index.note(OriginalRef("others", "z"), Entry(CacheKey("f" * 64)), "plan")
             return len(await index.find([Purge(PurgeScope("others", ScopeKind.PREFIX, ""), "1")])) == 1
     async with opened(path, JOBS_SCHEMA) as database:
         await SqliteJobStore(database).add(
@@ -462,29 +468,31 @@ async def test_each_byte_of_a_flag_in_redis(tmp_path: Path) -> None:
         async with await flags_of(redis) as flags:
             for flag in (b"present", b"absent"):
                 for content in (*damaged(flag), b"", b"\0", b"PRESENT", b"x" * 2**20):
-                    beside.set(f"calotype:flag:{KEY}", content)
-                    beside.set(f"calotype:turn:{KEY}", content)
-                    assert await flags.presence(KEY) is Presence.UNKNOWN
-            beside.delete(f"calotype:turn:{KEY}")
-            assert await flags.acquire(KEY, deadline=time.monotonic() + 60)
+                    beside.set(f"calotype:flag:{KEY.digest}", content)
+                    beside.set(f"calotype:turn:{KEY.digest}", content)
+                    assert await flags.presence(KEY.digest) is Presence.UNKNOWN
+            beside.delete(f"calotype:turn:{KEY.digest}")
+            assert await flags.acquire(KEY.digest, deadline=time.monotonic() + 60)
             assert not flags.circuit_open
 
 
 async def test_another_type_in_the_place_of_a_flag(tmp_path: Path) -> None:
     with servers.redis(tmp_path) as redis, redis.client() as beside:
         async with await flags_of(redis) as flags:
-            for name in (f"calotype:flag:{KEY}", f"calotype:turn:{KEY}"):
+            for name in (f"calotype:flag:{KEY.digest}", f"calotype:turn:{KEY.digest}"):
                 beside.rpush(name, "present")
-                assert await flags.presence(KEY) is Presence.UNKNOWN
-                assert await flags.acquire(KEY, deadline=time.monotonic() + 60), "better twice than never"
-                await flags.mark_absent(KEY)
-                await flags.release(KEY)
+                assert await flags.presence(KEY.digest) is Presence.UNKNOWN
+                assert await flags.acquire(KEY.digest, deadline=time.monotonic() + 60), (
+                    "better twice than never"
+                )
+                await flags.mark_absent(KEY.digest)
+                await flags.release(KEY.digest)
                 assert not flags.circuit_open
                 beside.delete(name)
-            beside.delete(f"calotype:flag:{KEY}")
-            beside.sadd(f"calotype:flag:{KEY}", "x")
-            await flags.mark_present(KEY)
-            assert await flags.presence(KEY) is Presence.PRESENT, "it is written over"
+            beside.delete(f"calotype:flag:{KEY.digest}")
+            beside.sadd(f"calotype:flag:{KEY.digest}", "x")
+            await flags.mark_present(KEY.digest)
+            assert await flags.presence(KEY.digest) is Presence.PRESENT, "it is written over"
 
 
 async def test_each_byte_of_the_metadata_of_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -516,10 +524,10 @@ async def test_each_byte_of_the_metadata_of_an_object(monkeypatch: pytest.Monkey
             S3ObjectStore(s3), FakePresenceFlags(),
             prefix="thumbnails", public_url="", metrics=FakeMetrics(), clock=FakeClock(), chance=lambda: 0.0,
         )  # fmt: skip
-        right = Variant(kind=VARIANT.kind, body=VARIANT.body)
-        assert await bucket.lookup(KEY, Format.WEBP) == right
+        right = Variant(body=VARIANT.body)
+        assert await bucket.lookup(KEY) == right
         for at in range(len(headers)):
             said = headers[:at] + bytes([headers[at] ^ 0x80]) + headers[at + 1 :]
-            assert await bucket.lookup(KEY, Format.WEBP) in (None, right), at
+            assert await bucket.lookup(KEY) in (None, right), at
             with suppress(ObjectStoreError):
-                await bucket.original_of(KEY, Format.WEBP)
+                await bucket.original_of(KEY)

@@ -17,6 +17,7 @@ import diskcache
 import pytest
 
 from proxy.core.cache.delivery import Variant
+from proxy.core.cache.keys import CacheKey
 from proxy.core.image.formats import Format
 from proxy.tiers import disk as disk_module
 from proxy.tiers.disk import DiskTier
@@ -27,12 +28,12 @@ from tests.support.waiting import LONGEST_S
 MAX_BYTES = 2**22
 
 
-def key(number: int) -> str:
-    return f"{number:064x}"
+def key(number: int) -> CacheKey:
+    return CacheKey(f"{number:064x}", Format.JPEG)
 
 
 def variant(number: int, in_bytes: int = 2000) -> Variant:
-    return Variant(kind=Format.JPEG, body=random.Random(number).randbytes(in_bytes))
+    return Variant(body=random.Random(number).randbytes(in_bytes))
 
 
 async def filled(folder: Path, count: int = 8) -> None:
@@ -88,11 +89,11 @@ async def test_a_damaged_file_is_a_miss_and_then_stored_anew(tmp_path: Path, dam
     number = int(str(victim), 16)
     DAMAGES[damage](files(folder)[0])
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
-    assert await tier.lookup(key(number), Format.JPEG) is None
-    others = [await tier.lookup(key(other), Format.JPEG) for other in range(8) if other != number]
+    assert await tier.lookup(key(number)) is None
+    others = [await tier.lookup(key(other)) for other in range(8) if other != number]
     assert others == [variant(other) for other in range(8) if other != number]
     await tier.store(key(number), variant(number))
-    assert await tier.lookup(key(number), Format.JPEG) == variant(number)
+    assert await tier.lookup(key(number)) == variant(number)
     await tier.close()
 
 
@@ -104,7 +105,7 @@ async def test_random_damage_never_gives_wrong_bytes(tmp_path: Path) -> None:
         at = chance.randrange(path.stat().st_size)
         chance.choice([lambda p=path, a=at: flip(p, a), lambda p=path, a=at: os.truncate(p, a)])()
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
-    assert [await tier.lookup(key(number), Format.JPEG) for number in range(100)] == [None] * 100
+    assert [await tier.lookup(key(number)) for number in range(100)] == [None] * 100
     await tier.close()
 
 
@@ -138,15 +139,15 @@ class Bomb:
 async def test_a_tampered_row_is_a_miss_and_runs_nothing(tmp_path: Path, column: str, value: object) -> None:
     folder = tmp_path / "cache"
     await filled(folder)
-    rows_of(folder, f"UPDATE Cache SET {column} = ? WHERE key = ?", value, key(3))
+    rows_of(folder, f"UPDATE Cache SET {column} = ? WHERE key = ?", value, key(3).digest)
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
-    got = await tier.lookup(key(3), Format.JPEG)
+    got = await tier.lookup(key(3))
     assert got in (None, variant(3))
     assert Bomb.fired == []
-    assert await tier.lookup(key(4), Format.JPEG) == variant(4)
+    assert await tier.lookup(key(4)) == variant(4)
     await tier.store(key(3), variant(3))
     await tier.store(key(50), variant(50))
-    assert await tier.lookup(key(50), Format.JPEG) == variant(50)
+    assert await tier.lookup(key(50)) == variant(50)
     await tier.close()
     assert Path("/etc/passwd").exists()
 
@@ -159,7 +160,7 @@ async def test_settings_in_the_database_are_not_believed(tmp_path: Path) -> None
     rows_of(folder, "INSERT OR REPLACE INTO Settings VALUES ('disk_surprise', 1)")
     rows_of(folder, "INSERT OR REPLACE INTO Settings VALUES ('sqlite_mmap_size', 'x; DROP TABLE Cache')")
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
-    assert await tier.lookup(key(1), Format.JPEG) == variant(1)
+    assert await tier.lookup(key(1)) == variant(1)
     assert tier.usage()[0] > 0
     await tier.close()
 
@@ -192,10 +193,10 @@ async def test_a_damaged_database_starts_empty(tmp_path: Path, damage: str) -> N
     await filled(folder)
     DATABASE_DAMAGES[damage](folder / "cache.db")
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
-    assert await tier.lookup(key(1), Format.JPEG) in (None, variant(1))
+    assert await tier.lookup(key(1)) in (None, variant(1))
     await tier.store(key(1), variant(1))
     await tier.store(key(1), variant(1))
-    assert await tier.lookup(key(1), Format.JPEG) == variant(1)
+    assert await tier.lookup(key(1)) == variant(1)
     await tier.close()
 
 
@@ -208,9 +209,9 @@ async def test_a_database_damaged_while_it_is_open_is_set_aside(tmp_path: Path) 
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     middle_of_noise(folder / "cache.db")
     for number in range(40, 44):
-        assert await tier.lookup(key(number - 40), Format.JPEG) in (None, variant(number - 40, 200))
+        assert await tier.lookup(key(number - 40)) in (None, variant(number - 40, 200))
         await tier.store(key(number), variant(number))
-    assert await tier.lookup(key(43), Format.JPEG) == variant(43)
+    assert await tier.lookup(key(43)) == variant(43)
     await tier.close()
 
 
@@ -223,12 +224,12 @@ async def test_a_locked_database_is_a_store_not_made(tmp_path: Path, monkeypatch
     with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         await tier.store(key(2), variant(2))
-        assert await tier.lookup(key(1), Format.JPEG) == variant(1)
+        assert await tier.lookup(key(1)) == variant(1)
         assert metrics.counts["disk locked"] == 1
         other.execute("ROLLBACK")
     assert len(files(folder)) == 1
     await tier.store(key(2), variant(2))
-    assert await tier.lookup(key(2), Format.JPEG) == variant(2)
+    assert await tier.lookup(key(2)) == variant(2)
     await tier.close()
 
 
@@ -252,11 +253,11 @@ async def test_damage_under_a_running_tier_is_mended(tmp_path: Path, damage: str
         await tier.store(key(number), variant(number))
     LIVE_DAMAGES[damage](folder)
     for number in range(30):
-        assert await tier.lookup(key(number), Format.JPEG) in (None, variant(number))
+        assert await tier.lookup(key(number)) in (None, variant(number))
         await tier.store(key(number), variant(number))
         tier._suspended_until_s = 0.0
     await tier.store(key(77), variant(77))
-    assert await tier.lookup(key(77), Format.JPEG) == variant(77)
+    assert await tier.lookup(key(77)) == variant(77)
     await tier.close()
 
 
@@ -274,13 +275,13 @@ async def test_a_cache_that_is_opened_on_a_full_disk_is_kept_and_waited_for(
     with monkeypatch.context() as patched:
         patched.setattr(disk_module, "open_cache", full)
         tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
-        assert await tier.lookup(key(1), Format.JPEG) is None
+        assert await tier.lookup(key(1)) is None
         await tier.store(key(100), variant(100))
     assert not folder.with_name("cache.damaged").exists()
-    assert await tier.lookup(key(1), Format.JPEG) is None, "it rests for a while"
+    assert await tier.lookup(key(1)) is None, "it rests for a while"
     tier._suspended_until_s = 0.0
-    await tier.lookup(key(1), Format.JPEG)
-    assert await tier.lookup(key(1), Format.JPEG) == variant(1)
+    await tier.lookup(key(1))
+    assert await tier.lookup(key(1)) == variant(1)
     await tier.close()
 
 
@@ -293,7 +294,7 @@ async def test_a_sweep_drops_no_entry_that_was_stored_anew_meanwhile(tmp_path: P
     await tier.store(key(1), variant(1))
     found = file.relative_to(tmp_path / "cache").as_posix(), next(iter(rows(tier._cache).values()))
     await tier._off_loop(tier._writer, tier._drop_row, found)
-    assert await tier.lookup(key(1), Format.JPEG) == variant(1)
+    assert await tier.lookup(key(1)) == variant(1)
     await tier.close()
 
 
@@ -329,10 +330,10 @@ async def test_the_size_is_never_exceeded_even_by_large_ones_after_small(tmp_pat
         await tier.store(key(number), variant(number, MAX_BYTES // 17))
         assert used() <= MAX_BYTES
         assert tier.usage()[0] <= MAX_BYTES
-    assert await tier.lookup(key(1039), Format.JPEG) is not None
-    assert await tier.lookup(key(0), Format.JPEG) is None
+    assert await tier.lookup(key(1039)) is not None
+    assert await tier.lookup(key(0)) is None
     await tier.store(key(5000), variant(5000, MAX_BYTES // 15))
-    assert await tier.lookup(key(5000), Format.JPEG) is None
+    assert await tier.lookup(key(5000)) is None
     await tier.close()
 
 
@@ -353,10 +354,10 @@ async def test_a_file_size_limit_costs_the_store_only(
         await tier.store(key(2), variant(2))
     assert metrics.counts["disk full"] == 1
     await tier.store(key(3), variant(3))
-    assert await tier.lookup(key(3), Format.JPEG) is None, "writes rest for a while"
+    assert await tier.lookup(key(3)) is None, "writes rest for a while"
     tier._suspended_until_s = 0.0
     await tier.store(key(3), variant(3))
-    assert await tier.lookup(key(3), Format.JPEG) == variant(3)
+    assert await tier.lookup(key(3)) == variant(3)
     await tier.close()
 
 
@@ -373,7 +374,7 @@ async def test_a_full_file_system_costs_speed_only(tmp_path: Path) -> None:
         for number in range(60):
             await tier.store(key(number), variant(number, 60_000))
             tier._suspended_until_s = 0.0
-            assert await tier.lookup(key(number), Format.JPEG) in (None, variant(number, 60_000))
+            assert await tier.lookup(key(number)) in (None, variant(number, 60_000))
         assert metrics.counts["disk full"] > 0
         on_disk = {path.relative_to(mounted / "cache").as_posix() for path in files(mounted / "cache")}
         with closing(sqlite3.connect(mounted / "cache" / "cache.db")) as database:
@@ -398,7 +399,7 @@ async def test_a_hanging_disk_is_a_miss(tmp_path: Path, monkeypatch: pytest.Monk
         return read(cache, wanted)
 
     monkeypatch.setattr(tier, "_read", hanging)
-    assert await tier.lookup(key(1), Format.JPEG) is None
+    assert await tier.lookup(key(1)) is None
     assert metrics.counts["disk timeout"] == 1
     answers.set()
     await tier.close()
@@ -462,7 +463,7 @@ async def test_a_killed_writer_leaves_nothing_wrong(tmp_path: Path) -> None:
         child.wait()
         child.stdout.close()
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
-    found = [await tier.lookup(key(number), Format.JPEG) for number in range(50)]
+    found = [await tier.lookup(key(number)) for number in range(50)]
     assert all(got in (None, variant(number, 20_000)) for number, got in enumerate(found))
     assert any(found)
     await asyncio.to_thread(tier._sweeper.submit(int).result)

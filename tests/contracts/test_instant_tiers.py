@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 
 from proxy.core.cache.delivery import Variant
-from proxy.core.image.formats import Format
 from proxy.ports.tiers import InstantTier
 from proxy.tiers.memory import ENTRY_OVERHEAD_BYTES, MemoryTier
 from tests.support.fakes import FakeInstantTier
@@ -17,7 +16,7 @@ MAKERS: dict[str, Callable[[], InstantTier]] = {
 
 
 def picture(in_bytes: int) -> Variant:
-    return Variant(kind=Format.PNG, body=b"x" * in_bytes)
+    return Variant(body=b"x" * in_bytes)
 
 
 @pytest.fixture(params=MAKERS)

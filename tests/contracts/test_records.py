@@ -13,7 +13,7 @@ import structlog
 
 from proxy.core.admin.jobs import JobFailure, PregenerationSpec
 from proxy.core.cache.generations import Generations, Purge, PurgeScope, ScopeKind
-from proxy.core.cache.keys import Entry, LastEvent
+from proxy.core.cache.keys import CacheKey, Entry, LastEvent
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.fleet import purge_log as fleet_module
@@ -93,15 +93,19 @@ async def opened(path: Path, schema: str) -> AsyncIterator[tuple[Database, FakeM
 async def test_an_index_finds_the_entries_that_a_purge_covers(tmp_path: Path) -> None:
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
         index = SqliteEntryIndex(database)
-        entries = {ref: Entry(f"{number:064x}", Format.WEBP) for number, ref in enumerate((A, B, C), start=1)}
+        entries = {
+            ref: Entry(CacheKey(f"{number:064x}", Format.WEBP))
+            for number, ref in enumerate((A, B, C), start=1)
+        }
         for ref, entry in entries.items():
             index.note(ref, entry, "plan 1")
-        index.note(A, Entry(f"{9:064x}", None))
-        index.note(A, Entry(f"{8:064x}", None, is_original=True))
+        index.note(A, Entry(CacheKey(f"{9:064x}")))
+        index.note(A, Entry(CacheKey(f"{8:064x}"), is_original=True))
 
         async def found(reach: ScopeKind, text: str) -> set[str]:
             return {
-                entry.key[-1] for entry in await index.find([Purge(PurgeScope("photos", reach, text), "1")])
+                entry.key.digest[-1]
+                for entry in await index.find([Purge(PurgeScope("photos", reach, text), "1")])
             }
 
         assert await found(ScopeKind.ORIGINAL, "a") == {"1", "8", "9"}
@@ -113,7 +117,7 @@ async def test_an_index_finds_the_entries_that_a_purge_covers(tmp_path: Path) ->
         (kept,) = [
             entry for entry in await index.find([Purge(PurgeScope.of_original(A), "1")]) if entry.is_original
         ]
-        assert (kept.key[-1], kept.kind) == ("8", None)
+        assert (kept.key.digest[-1], kept.key.format) == ("8", None)
         await index.drop(await index.find([Purge(PurgeScope.of_original(A), "1")]))
         assert await found(ScopeKind.ORIGINAL, "a") == set()
         index.note(A, entries[A], "plan 1")
@@ -131,7 +135,7 @@ async def test_an_index_finds_the_entries_that_a_purge_covers(tmp_path: Path) ->
 
 async def test_an_index_is_written_by_and_by(tmp_path: Path) -> None:
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
-        SqliteEntryIndex(database).note(A, Entry(f"{1:064x}", Format.WEBP), "p")
+        SqliteEntryIndex(database).note(A, Entry(CacheKey(f"{1:064x}", Format.WEBP)), "p")
 
         def is_written() -> bool:
             with contextlib.closing(sqlite3.connect(tmp_path / "index.db")) as beside:
@@ -144,7 +148,7 @@ async def test_the_last_event_of_an_original_is_kept(tmp_path: Path) -> None:
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
         index = SqliteEntryIndex(database)
         assert await index.last_event(A) is None
-        index.note(A, Entry(f"{1:064x}", Format.WEBP), "p")
+        index.note(A, Entry(CacheKey(f"{1:064x}", Format.WEBP)), "p")
         await index.flush()
         assert await index.last_event(A) == LastEvent("", "")
         await index.record_event(A, LastEvent("e", "1"))
@@ -157,14 +161,14 @@ async def test_a_database_that_is_damaged_is_set_aside(tmp_path: Path) -> None:
     path.write_bytes(b"no database at all" * 1000)
     async with opened(path, SCHEMA) as (database, metrics):
         index = SqliteEntryIndex(database)
-        index.note(A, Entry(f"{1:064x}", Format.WEBP), "p")
+        index.note(A, Entry(CacheKey(f"{1:064x}", Format.WEBP)), "p")
         assert len(await index.find([Purge(PurgeScope.of_original(A), "1")])) == 1
         assert metrics.counts["index damaged"] == 1
         assert path.with_name("index.db.damaged").exists()
         await database.run(lambda db: db.execute("DROP TABLE entries"), None)
         assert await index.find([Purge(PurgeScope.of_original(A), "1")]) == []
         assert metrics.counts["index damaged"] == 2
-        index.note(A, Entry(f"{2:064x}", Format.WEBP), "p")
+        index.note(A, Entry(CacheKey(f"{2:064x}", Format.WEBP)), "p")
         assert len(await index.find([Purge(PurgeScope.of_original(A), "1")])) == 1
 
 

@@ -18,6 +18,7 @@ from proxy.core.admin.commands import AdminCommand, Explain, RetryJob, Upload
 from proxy.core.cache.delivery import Delivered, Delivery, Outcome, Timings, Variant, VersionCheck
 from proxy.core.cache.freshness import Freshness
 from proxy.core.cache.generations import PurgeScope
+from proxy.core.cache.keys import CacheKey
 from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.errors import (
     CalotypeError,
@@ -46,7 +47,8 @@ WANTED = VariantRequest(
     frozenset({Format.WEBP}),
     4000,
 )
-VARIANT = Variant(kind=Format.WEBP, body=os.urandom(3_000_000))
+KEY, OTHER_KEY = CacheKey("k", Format.WEBP), CacheKey("l", Format.WEBP)
+VARIANT = Variant(body=os.urandom(3_000_000))
 LOG = structlog.wrap_logger(structlog.ReturnLogger())
 
 
@@ -63,7 +65,7 @@ class Producer:
 
     async def resolve_key(self, wanted: VariantRequest, *, deadline: float) -> ResolvedKey:
         await self._pass("resolve_key", wanted, deadline)
-        return ResolvedKey("k", Format.WEBP, Freshness("1", float("inf")))
+        return ResolvedKey(KEY, Freshness("1", float("inf")))
 
     async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
         await self._pass("check_version", ref, version, deadline)
@@ -71,9 +73,7 @@ class Producer:
 
     async def variant(self, wanted: VariantRequest, *, deadline: float, redirect_until_s: float) -> Delivered:
         await self._pass("variant", wanted, deadline, redirect_until_s)
-        delivery = Delivery(
-            key="k", format=Format.WEBP, outcome=Outcome.MISS, stored=True, timings=Timings(render_s=0.5)
-        )
+        delivery = Delivery(key=KEY, outcome=Outcome.MISS, stored=True, timings=Timings(render_s=0.5))
         return Delivered(delivery, VARIANT)
 
     @asynccontextmanager
@@ -154,7 +154,7 @@ async def setup(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
 async def test_a_call_arrives_with_its_arguments(setup: SimpleNamespace) -> None:
     end_s = deadline()
     assert await setup.relay.resolve_key(WANTED, deadline=end_s) == ResolvedKey(
-        "k", Format.WEBP, Freshness("1", float("inf"))
+        KEY, Freshness("1", float("inf"))
     )
     delivery, variant = await setup.relay.variant(WANTED, deadline=end_s, redirect_until_s=math.inf)
     assert variant == VARIANT
@@ -332,8 +332,8 @@ async def test_a_subscriber_first_forgets_all_and_then_what_each_purge_names(set
     assert told == [(None, ())]
     (follower,) = setup.purges.followers
     scope = PurgeScope.of_original(REF)
-    assert await follower.invalidate([scope], ["k", "l"]) == 2
-    assert told[1] == ([scope], ["k", "l"])
+    assert await follower.invalidate([scope], [KEY, OTHER_KEY]) == 2
+    assert told[1] == ([scope], [KEY, OTHER_KEY])
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     with pytest.raises(NotAcknowledged):

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from proxy.core.cache.delivery import Variant
+from proxy.core.cache.keys import CacheKey
 from proxy.core.image.formats import Format
 from proxy.ports.tiers import Tier
 from proxy.tiers.disk import DiskTier
 from tests.support.fakes import FakeMetrics, FakeTier
 
-KEY, OTHER = "ab" * 32, "cd" * 32
-VARIANT = Variant(kind=Format.WEBP, body=b"picture" * 1000)
+KEY, OTHER = (CacheKey(digest * 32, Format.WEBP) for digest in ("ab", "cd"))
+VARIANT = Variant(body=b"picture" * 1000)
 
 MAKERS: dict[str, Callable[[Path], Tier]] = {
     "fake": lambda folder: FakeTier(),
@@ -29,40 +30,41 @@ async def tier(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 
 async def test_nothing_is_a_miss(tier: Tier) -> None:
-    assert await tier.lookup(KEY, Format.WEBP) is None
+    assert await tier.lookup(KEY) is None
 
 
 async def test_a_stored_variant_is_found(tier: Tier) -> None:
     await tier.store(KEY, VARIANT)
-    assert await tier.lookup(KEY, Format.WEBP) == VARIANT
-    assert await tier.lookup(OTHER, Format.WEBP) is None
+    assert await tier.lookup(KEY) == VARIANT
+    assert await tier.lookup(OTHER) is None
     assert tier.usage()[1] == 1
 
 
 async def test_facts_are_kept_like_variants(tier: Tier) -> None:
-    facts = Variant(kind=None, body=b"{}")
-    await tier.store(KEY, facts)
-    assert await tier.lookup(KEY, None) == facts
+    facts = Variant(body=b"{}")
+    key = CacheKey("ab" * 32)
+    await tier.store(key, facts)
+    assert await tier.lookup(key) == facts
 
 
 async def test_the_later_store_wins(tier: Tier) -> None:
     await tier.store(KEY, VARIANT)
-    later = Variant(kind=Format.PNG, body=b"later")
+    later = Variant(body=b"later")
     await tier.store(KEY, later)
-    assert await tier.lookup(KEY, Format.PNG) == later
+    assert await tier.lookup(KEY) == later
     assert tier.usage()[1] == 1
 
 
 async def test_many_at_once(tier: Tier) -> None:
     variants = {
-        f"{number:064x}": Variant(kind=Format.JPEG, body=bytes([number]) * 100) for number in range(50)
+        CacheKey(f"{number:064x}", Format.JPEG): Variant(body=bytes([number]) * 100) for number in range(50)
     }
     await asyncio.gather(*(tier.store(key, variant) for key, variant in variants.items()))
-    found = await asyncio.gather(*(tier.lookup(key, Format.JPEG) for key in variants))
+    found = await asyncio.gather(*(tier.lookup(key) for key in variants))
     assert dict(zip(variants, found, strict=True)) == variants
 
 
 async def test_an_empty_body_is_a_variant(tier: Tier) -> None:
-    empty = Variant(kind=Format.GIF, body=b"")
+    empty = Variant(body=b"")
     await tier.store(KEY, empty)
-    assert await tier.lookup(KEY, Format.GIF) == empty
+    assert await tier.lookup(KEY) == empty

@@ -216,4 +216,4 @@ class Composition(SimpleNamespace):
 
 
 def variant(body: bytes = b"x") -> Variant:
-    return Variant(kind=Format.WEBP, body=body)
+    return Variant(body=body)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from proxy.core.cache.delivery import Timings, Variant
 from proxy.core.cache.generations import Purge, PurgeScope, ScopeKind
-from proxy.core.cache.keys import Entry, LastEvent, original_key
+from proxy.core.cache.keys import CacheKey, Entry, LastEvent, original_key
 from proxy.core.errors import CalotypeError, Conflict, OriginalNotFound
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
@@ -50,19 +50,19 @@ class FakeInstantTier:
     name = "memory"
 
     def __init__(self, max_entry_bytes: int = 10**9) -> None:
-        self.entries: dict[str, Variant] = {}
+        self.entries: dict[CacheKey, Variant] = {}
         self.max_entry_bytes = max_entry_bytes
 
-    def lookup(self, key: str) -> Variant | None:
+    def lookup(self, key: CacheKey) -> Variant | None:
         return self.entries.get(key)
 
-    def store(self, key: str, variant: Variant) -> bool:
+    def store(self, key: CacheKey, variant: Variant) -> bool:
         if len(variant.body) > self.max_entry_bytes:
             return False
         self.entries[key] = variant
         return True
 
-    def remove(self, key: str) -> bool:
+    def remove(self, key: CacheKey) -> bool:
         return self.entries.pop(key, None) is not None
 
     def usage(self) -> tuple[int, int]:
@@ -75,26 +75,26 @@ class FakeTier:
     def __init__(self, name: str = "disk", writers: int = 1) -> None:
         self.name = name
         self.writers = writers
-        self.entries: dict[str, Variant] = {}
+        self.entries: dict[CacheKey, Variant] = {}
         self.lookups = 0
         self.closed = False
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def lookup(self, key: str, kind: Format | None) -> Variant | None:
+    async def lookup(self, key: CacheKey) -> Variant | None:
         self.lookups += 1
         await asyncio.sleep(0)
         return self.entries.get(key)
 
-    async def store(self, key: str, variant: Variant) -> bool:
+    async def store(self, key: CacheKey, variant: Variant) -> bool:
         await self.gate.wait()
         self.entries[key] = variant
         return True
 
-    async def contains(self, key: str, kind: Format | None) -> bool:
+    async def contains(self, key: CacheKey) -> bool:
         return key in self.entries
 
-    async def remove(self, key: str, kind: Format | None) -> bool:
+    async def remove(self, key: CacheKey) -> bool:
         return self.entries.pop(key, None) is not None
 
     def usage(self) -> tuple[int, int]:
@@ -151,9 +151,9 @@ class FakeOriginalStore:
 
 class FakeRedirects:
     def __init__(self) -> None:
-        self.known: dict[str, str] = {}
+        self.known: dict[CacheKey, str] = {}
 
-    async def location(self, key: str, kind: Format, *, until_s: float) -> str:
+    async def location(self, key: CacheKey, *, until_s: float) -> str:
         return self.known.get(key, "")
 
 
@@ -274,9 +274,7 @@ class FakeRenderer:
             if self.failures:
                 raise self.failures.pop(0)
             assert not getattr(original, "closed", False)
-            return Variant(
-                kind=plan.output.format, body=getattr(original, "content", b"") + canonical(plan).encode()
-            )
+            return Variant(body=getattr(original, "content", b"") + canonical(plan).encode())
 
 
 def temporary_file(folder: Path, name: str, content: bytes) -> Path:

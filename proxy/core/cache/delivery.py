@@ -8,15 +8,14 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from proxy.core.cache.freshness import NEVER_FRESH, Freshness
-from proxy.core.image.formats import Format
+from proxy.core.cache.keys import CacheKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Variant:
-    """An entry of the tiers. `kind` is its format, None for facts, identities and tags. `of` is its original,
+    """The bytes of an entry of the tiers: a picture, or the JSON of facts, identities and tags. `of` is its original,
     `source:key`; empty if the entry comes from a tier."""
 
-    kind: Format | None
     body: bytes = field(repr=False)
     of: str = field(default="", compare=False, repr=False)
 
@@ -73,8 +72,7 @@ class Delivery:
     `location`, if not empty, is the URL from which the client fetches the bytes.
     """
 
-    key: str
-    format: Format
+    key: CacheKey
     outcome: Outcome
     tier: str = ""
     stored: bool = False
@@ -118,5 +116,5 @@ class AccessRecord:
 
     def record(self, delivery: Delivery) -> None:
         self.outcome, self.tier = delivery.outcome, delivery.tier
-        self.key, self.format = delivery.key, delivery.format
+        self.key, self.format = delivery.key.digest, delivery.key.format or ""
         self.timings = delivery.timings

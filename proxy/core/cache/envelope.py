@@ -1,4 +1,4 @@
-"""A variant as bytes for a tier that can corrupt data: magic, key, kind, length and digest, checked on every read.
+"""A variant as bytes for a tier that can corrupt data: magic, key, format, length and digest, checked on every read.
 
 The envelope holds its own key, so that an entry under the wrong name is detected too. A tier that must store the bare
 picture stores the same digest beside it.
@@ -8,12 +8,13 @@ import hashlib
 from typing import NamedTuple
 
 from proxy.core.cache.delivery import Variant
+from proxy.core.cache.keys import CacheKey
 from proxy.core.image.formats import Format
 
 _MAGIC = b"CALO1\n"
 _DIGEST_BYTES = 16
 _KEY_BYTES = 32
-_KINDS: tuple[Format | None, ...] = (None, *Format)
+_FORMATS: tuple[Format | None, ...] = (None, *Format)
 OVERHEAD_BYTES = len(_MAGIC) + _KEY_BYTES + 1 + 8 + _DIGEST_BYTES
 
 
@@ -23,40 +24,40 @@ class Damaged(NamedTuple):
     reason: str
 
 
-def seal(key: str, variant: Variant) -> bytes:
-    """The bytes to store for `variant` under the hex `key`."""
+def seal(key: CacheKey, variant: Variant) -> bytes:
+    """The bytes to store for `variant` under `key`."""
     head = _head(key, variant)
     return head + _digest(head, variant.body) + variant.body
 
 
-def digest(key: str, variant: Variant) -> str:
-    """The digest to store beside a bare body, in hex: of key, kind, length and bytes."""
+def digest(key: CacheKey, variant: Variant) -> str:
+    """The digest to store beside a bare body, in hex: of key, format, length and bytes."""
     return _digest(_head(key, variant), variant.body).hex()
 
 
-def unseal(key: str, kind: Format | None, sealed: bytes) -> Variant | Damaged:
-    """The variant of `kind` that was sealed under `key`, or why these bytes are not that variant. Never raises."""
+def unseal(key: CacheKey, sealed: bytes) -> Variant | Damaged:
+    """The variant that was sealed under `key`, or why these bytes are not that variant. Never raises."""
     head, rest = (
         sealed[: OVERHEAD_BYTES - _DIGEST_BYTES],
         memoryview(sealed)[OVERHEAD_BYTES - _DIGEST_BYTES :],
     )
     if len(sealed) < OVERHEAD_BYTES or not head.startswith(_MAGIC):
         return Damaged("header")
-    if head[len(_MAGIC) : len(_MAGIC) + _KEY_BYTES].hex() != key:
+    if head[len(_MAGIC) : len(_MAGIC) + _KEY_BYTES].hex() != key.digest:
         return Damaged("key")
     body = bytes(rest[_DIGEST_BYTES:])
     if int.from_bytes(head[-8:], "big") != len(body):
         return Damaged("length")
     if _digest(head, body) != rest[:_DIGEST_BYTES]:
         return Damaged("digest")
-    if head[-9] != _KINDS.index(kind):
-        return Damaged("kind")
-    return Variant(kind=kind, body=body)
+    if head[-9] != _FORMATS.index(key.format):
+        return Damaged("format")
+    return Variant(body=body)
 
 
-def _head(key: str, variant: Variant) -> bytes:
-    kind = bytes([_KINDS.index(variant.kind)])
-    return _MAGIC + bytes.fromhex(key) + kind + len(variant.body).to_bytes(8, "big")
+def _head(key: CacheKey, variant: Variant) -> bytes:
+    format_code = bytes([_FORMATS.index(key.format)])
+    return _MAGIC + bytes.fromhex(key.digest) + format_code + len(variant.body).to_bytes(8, "big")
 
 
 def _digest(head: bytes, body: bytes) -> bytes:

@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import NamedTuple
 
-from proxy.core.image.formats import Format
+from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.plan import Plan, canonical
 
@@ -15,12 +15,28 @@ EPOCH = "2"
 """Increased when the renderer draws the same Plan differently; older entries are then not used."""
 
 
-class Entry(NamedTuple):
-    """An entry of the tiers, or with `is_original` of the original store. `kind` is None if it is no variant, `generation`
-    the purge after which it was made, `original` the digest of its original in the index."""
+class CacheKey(NamedTuple):
+    """The name of an entry in every tier: a hex SHA-256, and the format of the variant; None for facts and identities."""
 
-    key: str
-    kind: Format | None
+    digest: str
+    format: Format | None = None
+
+    @property
+    def mime(self) -> str:
+        """The media type of the entry."""
+        return TRAITS[self.format or Format.INFO].mime
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of file names, without a dot."""
+        return TRAITS[self.format or Format.INFO].suffix
+
+
+class Entry(NamedTuple):
+    """An entry of the tiers, or with `is_original` of the original store. `generation` is the purge after which it was
+    made, `original` the digest of its original in the index."""
+
+    key: CacheKey
     is_original: bool = False
     generation: str = ""
     original: bytes = b""
@@ -33,16 +49,16 @@ class LastEvent(NamedTuple):
     sequencer: str
 
 
-def variant_key(identity: Identity, plan: Plan, generation: str = "") -> str:
-    """Hex SHA-256, the name of a variant in every tier; `generation` is that of the plan."""
+def variant_key(identity: Identity, plan: Plan, generation: str = "") -> CacheKey:
+    """The key of a variant; `generation` is that of the plan."""
     purged = (f"plan {generation}",) if generation else ()
     # The empty text was the version in the URL; without it all keys would change.
-    return _digest("variant", identity, canonical(plan), "", *purged)
+    return CacheKey(_digest("variant", identity, canonical(plan), "", *purged), plan.output.format)
 
 
-def facts_key(identity: Identity) -> str:
-    """Hex SHA-256, the name of an original's facts in every tier."""
-    return _digest("facts", identity)
+def facts_key(identity: Identity) -> CacheKey:
+    """The key of an original's facts."""
+    return CacheKey(_digest("facts", identity))
 
 
 def original_key(identity: Identity) -> str:
@@ -50,10 +66,9 @@ def original_key(identity: Identity) -> str:
     return _digest("original", identity)
 
 
-def identity_key(ref: OriginalRef, generation: str) -> str:
-    """Hex SHA-256, the name of the last version of an original, or of the entity tag of its first fetch if its source has
-    no versions."""
-    return _digest("identity", Identity(ref, "", generation))
+def identity_key(ref: OriginalRef, generation: str) -> CacheKey:
+    """The key of the last version of an original, or of the entity tag of its first fetch if its source has no versions."""
+    return CacheKey(_digest("identity", Identity(ref, "", generation)))
 
 
 def _digest(purpose: str, identity: Identity, *rest: str) -> str:

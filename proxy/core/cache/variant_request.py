@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from proxy.core.cache.freshness import Freshness
-from proxy.core.image.formats import Format
+from proxy.core.cache.keys import CacheKey
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.negotiate import AcceptClass
 from proxy.core.transform.operations import Transform
@@ -32,8 +32,7 @@ class VariantRequest:
 
 
 class ResolvedKey(NamedTuple):
-    """The cache key and format of a VariantRequest, and the freshness of its original."""
+    """The cache key of a VariantRequest, and the freshness of its original."""
 
-    key: str
-    format: Format
+    key: CacheKey
     freshness: Freshness

@@ -13,6 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from proxy.core.cache.delivery import AccessRecord, Delivered, Delivery, Outcome
 from proxy.core.cache.http_caching import etag, matches, precondition_fails
+from proxy.core.cache.keys import CacheKey
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import (
     BadUrl,
@@ -206,8 +207,8 @@ class PublicHandler:
             list_of(request.headers, hdrs.IF_MATCH),
         )
 
-        def is_conclusive(key: str) -> bool:
-            tag = etag(info_key(key, fields))
+        def needs_no_body(key: CacheKey) -> bool:
+            tag = etag(info_key(key.digest, fields))
             # The modification time of a variant is unknown.
             return precondition_fails(if_match, None, tag, None) or matches(none_match, tag)
 
@@ -218,14 +219,14 @@ class PublicHandler:
             compiled.request,
             deadline=began_s + self._request_timeout_s,
             redirect_until_s=redirect_until_s,
-            is_current=is_conclusive if is_conditional else None,
+            needs_no_body=needs_no_body if is_conditional else None,
         )
         # Stored after the delivery, because only URLs with a picture are worth an entry. A reload replaces the memo.
         compiled_urls.store(address, compiled)
         if delivered.delivery.location:
             record.record(delivered.delivery)
             return responses.redirect(delivered.delivery, self._policy(compiled))
-        tag = etag(info_key(delivered.delivery.key, fields))
+        tag = etag(info_key(delivered.delivery.key.digest, fields))
         if precondition_fails(if_match, None, tag, None):
             record.record(delivered.delivery)
             status = cache_status(delivered.delivery.outcome, delivered.delivery.tier)
@@ -245,7 +246,8 @@ class PublicHandler:
         delivery, variant = delivered
         record.record(delivery)
         if compiled.fields:
-            delivery = replace(delivery, key=info_key(delivery.key, compiled.fields))
+            digest = info_key(delivery.key.digest, compiled.fields)
+            delivery = replace(delivery, key=delivery.key._replace(digest=digest))
             variant = variant and replace(variant, body=only_fields(variant.body, compiled.fields))
         policy = compiled.policy if compiled.restrictions is UNRESTRICTED else self._policy(compiled)
         if delivery.provisional:

@@ -102,7 +102,7 @@ async def explain(
         plan = None if granted.needs_facts else produce.plan(request, None)
         with _refusals(explanation):
             resolved = await produce.resolve(request, deadline=deadline)
-            plan, explanation["key"] = resolved.plan, resolved.key
+            plan, explanation["key"] = resolved.plan, resolved.key.digest
         if plan is not None:
             explanation["format"], explanation["plan"] = plan.output.format, canonical(plan)
             if isinstance(parsed, VariantUrl):

@@ -304,11 +304,11 @@ class Purges:
         async def delete() -> None:
             for entry in remaining:
                 if not entry.is_original:
-                    names, is_removed = await self._chain.remove(entry.key, entry.kind)
+                    names, is_removed = await self._chain.remove(entry.key)
                     deletion.tiers.update(names)
                     if not is_removed:
                         continue  # The index keeps the entry for the next purge.
-                elif await self._original_store.remove(entry.key):
+                elif await self._original_store.remove(entry.key.digest):
                     deletion.tiers[self._original_store.name] += 1
                 removed.append(entry)
                 deletion.pending -= 1

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 from proxy.core.cache.delivery import NO_TIMINGS, VALIDATOR, Delivered, Delivery, Outcome
 from proxy.core.cache.freshness import NEVER_FRESH, Freshness, OriginalRecord, State, state
 from proxy.core.cache.generations import PurgeScope, ScopeKind
+from proxy.core.cache.keys import CacheKey
 from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.errors import OriginalNotFound
 from proxy.core.image.original import OriginalRef
@@ -82,15 +83,15 @@ class Deliver:
         *,
         deadline: float,
         redirect_until_s: float = 0,
-        is_current: Callable[[str], bool] | None = None,
+        needs_no_body: Callable[[CacheKey], bool] | None = None,
     ) -> Delivered:
         """The variant, from a tier or rendered. Raises CalotypeErrors.
 
         If `redirect_until_s`, a point on the Clock, is not 0, the result may be a location that is valid until then.
-        `is_current` returns whether the client has the variant of a key; its bytes are then not looked up.
+        `needs_no_body` returns whether the response for a key is a 304 or 412; the bytes are then not looked up.
         """
         is_checked = self._is_version_checked(request) or await self._check_version(request, deadline)
-        delivered = await self._deliver(request, deadline, redirect_until_s, is_current)
+        delivered = await self._deliver(request, deadline, redirect_until_s, needs_no_body)
         if is_checked:
             return delivered
         return delivered._replace(delivery=replace(delivered.delivery, provisional=True))
@@ -100,14 +101,14 @@ class Deliver:
         request: VariantRequest,
         deadline: float,
         redirect_until_s: float,
-        is_current: Callable[[str], bool] | None,
+        needs_no_body: Callable[[CacheKey], bool] | None,
     ) -> Delivered:
-        key = ""
-        if is_current is not None or request in self._answers:
+        key = None
+        if needs_no_body is not None or request in self._answers:
             # The key suffices if the bytes are in memory or the client has them.
             answer = await self._resolve(request, deadline)
             key = answer.resolved.key
-            if is_current is not None and is_current(key):
+            if needs_no_body is not None and needs_no_body(key):
                 return Delivered(_hit(answer.resolved, VALIDATOR), None)
             if (variant := self._memory.lookup(key)) is not None:
                 hit = _hit(answer.resolved, self._memory.name)
@@ -124,9 +125,7 @@ class Deliver:
             deadline=deadline,
             join_within_s=None if key else JOIN_WINDOW_S,
         )
-        answer = self._record(
-            request, original, plans, ResolvedKey(delivery.key, delivery.format, delivery.freshness)
-        )
+        answer = self._record(request, original, plans, ResolvedKey(delivery.key, delivery.freshness))
         if (
             variant is not None
             and self._is_valid(request, answer)
@@ -140,7 +139,7 @@ class Deliver:
             delivery = replace(delivery, outcome=Outcome.COLLAPSED, timings=NO_TIMINGS)
         return Delivered(delivery, variant)
 
-    async def invalidate(self, scopes: Sequence[PurgeScope] | None, keys: Sequence[str]) -> int:
+    async def invalidate(self, scopes: Sequence[PurgeScope] | None, keys: Sequence[CacheKey]) -> int:
         """Satisfies PurgeSubscriber; None as `scopes` drops all records and answers."""
         for scope in scopes or ():
             if scope.kind in (ScopeKind.PLAN, ScopeKind.VARIANT):
@@ -278,6 +277,4 @@ class Deliver:
 
 
 def _hit(resolved: ResolvedKey, tier: str) -> Delivery:
-    return Delivery(
-        key=resolved.key, format=resolved.format, outcome=Outcome.HIT, tier=tier, freshness=resolved.freshness
-    )
+    return Delivery(key=resolved.key, outcome=Outcome.HIT, tier=tier, freshness=resolved.freshness)

@@ -47,8 +47,8 @@ class OriginalFacts:
             return _entry(identity, facts)
 
         async def lookup_or_probe(_: Flight) -> Facts:
-            hit = await self._chain.lookup(key, None)
-            body = (hit or await self._leased.make(key, None, probe, deadline=deadline)).variant.body
+            hit = await self._chain.lookup(key)
+            body = (hit or await self._leased.make(key, probe, deadline=deadline)).variant.body
             self._note(identity)
             return msgspec.json.decode(body, type=Facts)
 
@@ -62,9 +62,9 @@ class OriginalFacts:
     def _note(self, identity: Identity) -> None:
         """Adds the entry to the index, so that a purge deletes it."""
         if self._index is not None:
-            entry = Entry(facts_key(identity), None, generation=identity.generation)
+            entry = Entry(facts_key(identity), generation=identity.generation)
             self._index.note(identity.ref, entry)
 
 
 def _entry(identity: Identity, facts: Facts) -> Variant:
-    return Variant(kind=None, body=msgspec.json.encode(facts), of=str(identity.ref))
+    return Variant(body=msgspec.json.encode(facts), of=str(identity.ref))

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from proxy.core.cache.delivery import Variant
-from proxy.core.image.formats import Format
+from proxy.core.cache.keys import CacheKey
 from proxy.ports.tiers import Leases
 from proxy.service.request.tier_chain import Receipt, TierChain
 
@@ -26,8 +26,7 @@ class Leased:
 
     async def make(
         self,
-        key: str,
-        kind: Format | None,
+        key: CacheKey,
         make: Callable[[], Awaitable[Variant]],
         *,
         deadline: float,
@@ -40,19 +39,19 @@ class Leased:
         """
         if self._leases is None:
             return self._store(key, await make(), into_memory=into_memory)
-        is_ours = await self._leases.acquire(key, deadline=deadline)
-        if not is_ours and (hit := await self._chain.lookup(key, kind)):
+        is_ours = await self._leases.acquire(key.digest, deadline=deadline)
+        if not is_ours and (hit := await self._chain.lookup(key)):
             return Made(*hit)
         try:
             made = self._store(key, await make(), into_memory=into_memory)
         except BaseException:
-            await self._leases.release(key)
+            await self._leases.release(key.digest)
             raise
         if made.receipt is not None and made.receipt.is_pending:
-            self._leases.complete(key)
+            self._leases.complete(key.digest)
         else:
-            await self._leases.release(key)
+            await self._leases.release(key.digest)
         return made
 
-    def _store(self, key: str, variant: Variant, *, into_memory: bool) -> Made:
+    def _store(self, key: CacheKey, variant: Variant, *, into_memory: bool) -> Made:
         return Made(variant, "", self._chain.store(key, variant, into_memory=into_memory))

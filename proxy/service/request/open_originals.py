@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from proxy.core.cache.generations import Generations
-from proxy.core.cache.keys import Entry, original_key
+from proxy.core.cache.keys import CacheKey, Entry, original_key
 from proxy.core.errors import CalotypeError, OriginalNotFound, SourceTimeout
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.ports.clock import Clock
@@ -88,8 +88,7 @@ class OpenOriginals:
             original = await self._from_source(identity, deadline)
             if self._index is not None:
                 entry = Entry(
-                    original_key(original.identity),
-                    None,
+                    CacheKey(original_key(original.identity)),
                     is_original=True,
                     generation=original.identity.generation,
                 )

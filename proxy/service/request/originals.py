@@ -172,12 +172,12 @@ class Originals:
         """Stores the tag and adds its entry to the index, so that a purge deletes it."""
         key = identity_key(ref, generation)
         if self._index is not None:
-            self._index.note(ref, Entry(key, None, generation=generation))
-        return self._chain.store(key, Variant(kind=None, body=tag.encode(), of=str(ref)))
+            self._index.note(ref, Entry(key, generation=generation))
+        return self._chain.store(key, Variant(body=tag.encode(), of=str(ref)))
 
     async def _lookup_tag(self, ref: OriginalRef, generation: str) -> str | None:
         """The tag of an original whose source has no versions."""
-        hit = await self._chain.lookup(identity_key(ref, generation), None)
+        hit = await self._chain.lookup(identity_key(ref, generation))
         return hit.variant.body.decode() if hit else None
 
     def _store_first_tag(self, ref: OriginalRef, generation: str, tag: str) -> None:
@@ -223,7 +223,7 @@ class Originals:
     def _store_version(self, ref: OriginalRef, current: Identity | OriginalNotFound, generation: str) -> None:
         """Stores the version for use after a restart and by other nodes."""
         self._chain.store(
-            identity_key(ref, generation), Variant(kind=None, body=_version(current).encode(), of=str(ref))
+            identity_key(ref, generation), Variant(body=_version(current).encode(), of=str(ref))
         )
 
     def _record(
@@ -248,7 +248,7 @@ class Originals:
         record = self._record_of(ref, generation)
         if record is not None:
             return record.identity
-        hit = await self._chain.lookup(identity_key(ref, generation), None)
+        hit = await self._chain.lookup(identity_key(ref, generation))
         version = hit.variant.body.decode() if hit else _MISSING
         return None if version == _MISSING else Identity(ref, version, generation)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from proxy.core.cache.delivery import NO_TIMINGS, Delivered, Delivery, Outcome, Timings, Variant, VersionCheck
 from proxy.core.cache.generations import Generations
 from proxy.core.cache.http_caching import etag
-from proxy.core.cache.keys import Entry, original_key, variant_key
+from proxy.core.cache.keys import CacheKey, Entry, original_key, variant_key
 from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.errors import Internal
 from proxy.core.image.facts import Facts
@@ -42,7 +42,7 @@ class Resolved(NamedTuple):
 
     identity: Identity
     plan: Plan
-    key: str
+    key: CacheKey
     plan_purge_count: int
     """`Generations.plan_purge_count` at the time."""
 
@@ -93,9 +93,7 @@ class Produce:
 
     async def resolve_key(self, request: VariantRequest, *, deadline: float) -> ResolvedKey:
         resolved = await self.resolve(request, deadline=deadline)
-        return ResolvedKey(
-            resolved.key, resolved.plan.output.format, self._originals.freshness(resolved.identity)
-        )
+        return ResolvedKey(resolved.key, self._originals.freshness(resolved.identity))
 
     async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
         if self._versions is None:
@@ -116,11 +114,10 @@ class Produce:
 
         async def attempt() -> bool:
             resolved = await self._resolve(request, deadline)
-            key, kind = resolved.key, resolved.plan.output.format
-            if await self._chain.contains(key, kind):
+            if await self._chain.contains(resolved.key):
                 return False
             (made, _), collapsed = await self._fly(resolved, deadline, Priority.BACKGROUND)
-            receipt = made.receipt or self._chain.store(key, made.variant, into_memory=False)
+            receipt = made.receipt or self._chain.store(resolved.key, made.variant, into_memory=False)
             if not await receipt.durable():
                 if self._is_purged(resolved):
                     raise OriginalChanged
@@ -151,18 +148,17 @@ class Produce:
         return resolve(transform, choose(transform, request.accepted, self._auto, facts), defaults)
 
     async def _deliver(self, resolved: Resolved, deadline: float, redirect_until_s: float) -> Delivered:
-        key, kind = resolved.key, resolved.plan.output.format
+        key = resolved.key
         if (hit := self._chain.peek(key)) is not None:
             return self._delivered(resolved, Outcome.HIT, Made(*hit))
         if (
             redirect_until_s
             and self._redirects
-            and (location := await self._redirects.location(key, kind, until_s=redirect_until_s))
+            and (location := await self._redirects.location(key, until_s=redirect_until_s))
         ):
             freshness = self._originals.freshness(resolved.identity)
             delivery = Delivery(
                 key=key,
-                format=kind,
                 outcome=Outcome.HIT,
                 tier="bucket",
                 freshness=freshness,
@@ -186,7 +182,6 @@ class Produce:
     ) -> Delivered:
         delivery = Delivery(
             key=resolved.key,
-            format=resolved.plan.output.format,
             outcome=outcome,
             tier=made.tier,
             stored=made.receipt is not None and made.receipt.stored,
@@ -216,19 +211,17 @@ class Produce:
             nonlocal timings
             variant, timings = await self._render(resolved, flight, deadline)
             body = variant.body
-            if variant.kind is Format.INFO:
+            if resolved.key.format is Format.INFO:
                 body = with_etag(body, etag(original_key(resolved.identity)))
             return replace(variant, body=body, of=str(resolved.identity.ref))
 
-        key, kind = resolved.key, resolved.plan.output.format
+        key = resolved.key
         is_background = flight.priority is Priority.BACKGROUND
-        hit = self._chain.peek(key) if is_background else await self._chain.lookup(key, kind)
+        hit = self._chain.peek(key) if is_background else await self._chain.lookup(key)
         if hit is not None:
             made = Made(*hit)
         else:
-            made = await self._leased.make(
-                key, kind, render, deadline=deadline, into_memory=not is_background
-            )
+            made = await self._leased.make(key, render, deadline=deadline, into_memory=not is_background)
         await self._index_entry(resolved)
         return _Produced(made, timings)
 
@@ -236,10 +229,10 @@ class Produce:
         """Adds the variant to the index, so that a purge deletes it. Removes it if a purge came meanwhile."""
         ref, plan = resolved.identity.ref, resolved.plan
         if self._generations.original_generation(ref) != resolved.identity.generation:
-            await self._chain.remove(resolved.key, plan.output.format)
+            await self._chain.remove(resolved.key)
         elif self._index is not None:
             since = max(resolved.identity.generation, self._generations.plan_generation(ref, plan))
-            self._index.note(ref, Entry(resolved.key, plan.output.format, generation=since), canonical(plan))
+            self._index.note(ref, Entry(resolved.key, generation=since), canonical(plan))
 
     async def _render(self, resolved: Resolved, flight: Flight, deadline: float) -> tuple[Variant, Timings]:
         began_s = self._clock()

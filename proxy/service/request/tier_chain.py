@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from proxy.core.cache.delivery import Variant
-from proxy.core.image.formats import Format
+from proxy.core.cache.keys import CacheKey
 from proxy.local.tasks import Tasks
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import InstantTier, Tier
@@ -53,30 +53,30 @@ class _QueuedTier:
     def __init__(self, tier: Tier, metrics: Metrics) -> None:
         self.tier = tier
         self._metrics = metrics
-        self._queued: OrderedDict[str, _Queued] = OrderedDict()
+        self._queued: OrderedDict[CacheKey, _Queued] = OrderedDict()
         self._queued_bytes = 0
-        self._keys: asyncio.Queue[str | None] = asyncio.Queue()
+        self._keys: asyncio.Queue[CacheKey | None] = asyncio.Queue()
         self._is_closing = False
         tasks = Tasks()
         self._writers = [tasks.start(self._write(), f"writer of {tier.name}") for _ in range(tier.writers)]
 
-    def peek(self, key: str) -> Variant | None:
+    def peek(self, key: CacheKey) -> Variant | None:
         """The queued variant."""
         queued = self._queued.get(key)
         return None if queued is None else queued.variant
 
-    async def lookup(self, key: str, kind: Format | None) -> Variant | None:
-        return self.peek(key) or await self.tier.lookup(key, kind)
+    async def lookup(self, key: CacheKey) -> Variant | None:
+        return self.peek(key) or await self.tier.lookup(key)
 
-    async def contains(self, key: str, kind: Format | None) -> bool:
-        return key in self._queued or await self.tier.contains(key, kind)
+    async def contains(self, key: CacheKey) -> bool:
+        return key in self._queued or await self.tier.contains(key)
 
-    async def remove(self, key: str, kind: Format | None) -> bool | None:
+    async def remove(self, key: CacheKey) -> bool | None:
         was_queued = self._dequeue(key, is_written=False)
-        removed = await self.tier.remove(key, kind)
+        removed = await self.tier.remove(key)
         return removed if removed is None else removed or was_queued
 
-    def store(self, key: str, variant: Variant) -> asyncio.Future[bool] | None:
+    def store(self, key: CacheKey, variant: Variant) -> asyncio.Future[bool] | None:
         """Queues the variant; the future is whether it was written. If the queue is full, counts that and returns None."""
         queued = self._queued.get(key)
         more_bytes = len(variant.body) - (len(queued.variant.body) if queued else 0)
@@ -99,7 +99,7 @@ class _QueuedTier:
                 try:
                     is_written = await self.tier.store(key, variant)
                     if key not in self._queued:
-                        await self.tier.remove(key, variant.kind)  # `remove` was called during the write.
+                        await self.tier.remove(key)  # `remove` was called during the write.
                 except Exception:
                     # Violates the tier's contract; but if the writer ended, the queue would never be written.
                     is_written = False
@@ -107,7 +107,7 @@ class _QueuedTier:
             self._dequeue(key, is_written=is_written)
             del variant, stored  # Frees the memory while the writer waits for the next key.
 
-    def _dequeue(self, key: str, *, is_written: bool) -> bool:
+    def _dequeue(self, key: CacheKey, *, is_written: bool) -> bool:
         queued = self._queued.pop(key, None)
         if queued is None:
             return False
@@ -142,7 +142,7 @@ class TierChain:
         """The name of the fast tier."""
         return self._fast.name
 
-    def peek(self, key: str) -> Lookup | None:
+    def peek(self, key: CacheKey) -> Lookup | None:
         """A hit in the fast tier or in a write queue, without waiting."""
         if (variant := self._fast.lookup(key)) is not None:
             return Lookup(variant, self._fast.name)
@@ -151,12 +151,12 @@ class TierChain:
                 return Lookup(variant, slow.tier.name)
         return None
 
-    async def lookup(self, key: str, kind: Format | None) -> Lookup | None:
+    async def lookup(self, key: CacheKey) -> Lookup | None:
         """A hit in the first tier that has the variant; promotes it to all faster tiers."""
         if (variant := self._fast.lookup(key)) is not None:
             return Lookup(variant, self._fast.name)
         for depth, slow in enumerate(self._slow):
-            variant = await slow.lookup(key, kind)
+            variant = await slow.lookup(key)
             if variant is not None:
                 self._fast.store(key, variant)
                 for faster in self._slow[:depth]:
@@ -164,11 +164,11 @@ class TierChain:
                 return Lookup(variant, slow.tier.name)
         return None
 
-    async def contains(self, key: str, kind: Format | None) -> bool:
+    async def contains(self, key: CacheKey) -> bool:
         """Whether the last tier or its write queue has the variant."""
-        return await self._slow[-1].contains(key, kind) if self._slow else self._fast.lookup(key) is not None
+        return await self._slow[-1].contains(key) if self._slow else self._fast.lookup(key) is not None
 
-    def store(self, key: str, variant: Variant, *, into_memory: bool = True) -> Receipt:
+    def store(self, key: CacheKey, variant: Variant, *, into_memory: bool = True) -> Receipt:
         """Stores the variant in the fast tier now and in the slow ones in the background. Without `into_memory` only in
         the slow ones, if there are any."""
         stored = (into_memory or not self._slow) and self._fast.store(key, variant)
@@ -180,12 +180,12 @@ class TierChain:
             last.set_result(stored and not written)
         return Receipt(stored, last)
 
-    async def remove(self, key: str, kind: Format | None) -> tuple[list[str], bool]:
+    async def remove(self, key: CacheKey) -> tuple[list[str], bool]:
         """Removes the variant from all tiers, also during a write; returns the names of the tiers that had it, and
         whether none has it any more."""
         names, is_removed = [self._fast.name] if self._fast.remove(key) else [], True
         for slow in self._slow:
-            removed = await slow.remove(key, kind)
+            removed = await slow.remove(key)
             is_removed = is_removed and removed is not None
             if removed:
                 names.append(slow.tier.name)

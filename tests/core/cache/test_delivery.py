@@ -4,6 +4,7 @@ import pytest
 
 from proxy.core.cache.delivery import NO_TIMINGS, AccessRecord, Delivery, Outcome, Timings, steps
 from proxy.core.cache.freshness import Freshness
+from proxy.core.cache.keys import CacheKey
 from proxy.core.image.formats import Format
 
 TIMINGS = Timings(fetch_s=0.25, queue_s=0.5, render_s=1.0)
@@ -36,8 +37,7 @@ def test_a_visit_tells_of_its_delivery() -> None:
     visit = AccessRecord("GET", "/w_1/a")
     visit.record(
         Delivery(
-            key="k",
-            format=Format.WEBP,
+            key=CacheKey("k", Format.WEBP),
             outcome=Outcome.MISS,
             tier="disk",
             timings=TIMINGS,

@@ -17,8 +17,10 @@ IDENTITY = Identity(OriginalRef("photos", "a/b.jpg"), "12-34")
 
 def test_keys_are_fixed() -> None:
     """A change here empties every cache in the world."""
-    assert variant_key(IDENTITY, PLAN) == "0c66fcba8069d32961c7c0bc79e815371b7a768e5fe107b85b82376fa0e27698"
-    assert len(facts_key(IDENTITY)) == 64
+    digest = "0c66fcba8069d32961c7c0bc79e815371b7a768e5fe107b85b82376fa0e27698"
+    assert variant_key(IDENTITY, PLAN) == (digest, Format.JPEG)
+    assert len(facts_key(IDENTITY).digest) == 64
+    assert facts_key(IDENTITY).format is None
 
 
 def test_everything_that_tells_pictures_apart_is_in_the_key() -> None:

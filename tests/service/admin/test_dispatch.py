@@ -46,11 +46,7 @@ async def test_a_job_makes_every_format_once_and_skips_existing_variants(composi
     assert counts(progress) == (8, 8, 0, 0)
     assert composition.renderer.renders == 8
     assert len(composition.disk.entries) == 8 + 2  # and facts
-    assert not [
-        key
-        for key in composition.disk.entries
-        if composition.memory.lookup(key) and composition.disk.entries[key].kind
-    ]
+    assert not [key for key in composition.disk.entries if composition.memory.lookup(key) and key.format]
     again = await warmed(composition, prefix="", presets=("card",))
     assert counts(again) == (9, 3, 6, 0)
     told = await composition.dispatch.execute(JobStatus())

@@ -452,4 +452,4 @@ async def test_a_stop_leaves_what_is_not_deleted_yet(
     assert (await house.purges.purge([PurgeScope.of_original(A)])).pending == 1
     await house.purges.close()
     assert not house.purges._tasks
-    assert Format.WEBP in [entry.kind for _, entry, _ in house.index.notes]
+    assert Format.WEBP in [entry.key.format for _, entry, _ in house.index.notes]

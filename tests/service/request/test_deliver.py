@@ -67,8 +67,10 @@ async def house() -> AsyncIterator[SimpleNamespace]:
     async def variant(asked: VariantRequest, **how: Any) -> SimpleNamespace:
         """A delivery and its variant as one value, for short assertions."""
         delivery, variant = await made.deliver.variant(asked, **how)
-        fields = ("key", "format", "outcome", "tier", "stored", "timings")
-        return SimpleNamespace(variant=variant, **{name: getattr(delivery, name) for name in fields})
+        fields = ("key", "outcome", "tier", "stored", "timings")
+        return SimpleNamespace(
+            variant=variant, format=delivery.key.format, **{name: getattr(delivery, name) for name in fields}
+        )
 
     made.variant = variant
     yield made
@@ -196,10 +198,10 @@ async def test_the_clients_own_copy_needs_no_lookup(house: SimpleNamespace) -> N
     first = await house.variant(asked, deadline=deadline())
     house.memory.entries.clear()
     house.disk.entries.clear()
-    current = await house.variant(asked, deadline=deadline(), is_current=lambda key: key == first.key)
+    current = await house.variant(asked, deadline=deadline(), needs_no_body=lambda key: key == first.key)
     assert (current.outcome, current.tier, current.variant) == (Outcome.HIT, "validator", None)
     assert house.renderer.renders == 1
-    other = await house.variant(asked, deadline=deadline(), is_current=lambda key: False)
+    other = await house.variant(asked, deadline=deadline(), needs_no_body=lambda key: False)
     assert other.variant is not None
 
 
@@ -337,7 +339,7 @@ async def test_without_versions_none_is_met(house: SimpleNamespace) -> None:
 async def test_information_has_the_tag_of_its_original(house: SimpleNamespace) -> None:
     async def told(*_: object, on_start: Any, **__: object) -> Variant:
         on_start()
-        return Variant(kind=Format.INFO, body=b'{"width": 3}')
+        return Variant(body=b'{"width": 3}')
 
     house.renderer.render = told
     asked = VariantRequest(house.ref, Transform(format=Format.INFO), frozenset(), 4000)

@@ -11,6 +11,7 @@ import pytest
 from proxy.core.cache.delivery import Delivered, Delivery, Outcome, Variant, VersionCheck
 from proxy.core.cache.freshness import Freshness
 from proxy.core.cache.generations import PurgeScope, ScopeKind
+from proxy.core.cache.keys import CacheKey
 from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.errors import OriginalNotFound, SourceUnavailable
 from proxy.core.image.formats import Format
@@ -22,8 +23,8 @@ from proxy.service.request.singleflight import Flights
 from tests.support.fakes import FakeInstantTier
 from tests.support.waiting import deadline, settle
 
-KEY = "ab" * 32
-VARIANT = Variant(kind=Format.PNG, body=b"picture")
+KEY, OTHER_KEY = (CacheKey(digest * 32, Format.PNG) for digest in ("ab", "cd"))
+VARIANT = Variant(body=b"picture")
 
 
 class StillClock:
@@ -55,7 +56,7 @@ class FakeProducer:
         await self.gate.wait()
         if self.name_failure is not None:
             raise self.name_failure
-        return ResolvedKey(self.key, Format.PNG, self.freshness)
+        return ResolvedKey(self.key, self.freshness)
 
     async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
         self.met.append(version)
@@ -72,7 +73,7 @@ class FakeProducer:
         if self.failure is not None:
             raise self.failure
         delivery = Delivery(
-            key=self.key, format=Format.PNG, outcome=Outcome.MISS, stored=True,
+            key=self.key, outcome=Outcome.MISS, stored=True,
             freshness=self.freshness,
             location=self.location if redirect_until_s else "",
         )  # fmt: skip
@@ -126,7 +127,7 @@ async def test_a_picture_at_hand_does_not_wait_for_a_back_that_hangs(monkeypatch
     again = await deliver.variant(asked, deadline=deadline())
     assert again.variant is VARIANT
     assert producer.names == 1, "who was asked and does not answer is not asked again"
-    producer.key = "cd" * 32
+    producer.key = OTHER_KEY
     producer.gate.set()
     await settle()
     fresh = await deliver.variant(asked, deadline=deadline())
@@ -140,7 +141,7 @@ async def test_a_hot_picture_waits_for_no_look() -> None:
     await deliver.variant(asked, deadline=deadline())
     clock.ahead_s = 1.09
     producer.gate.clear()
-    producer.key, producer.version, producer.until_s = "cd" * 32, "2", clock() + 1
+    producer.key, producer.version, producer.until_s = OTHER_KEY, "2", clock() + 1
     for _ in range(3):
         assert deliver.fresh_hit(asked) is None
         assert (await deliver.variant(asked, deadline=deadline())).delivery.key == KEY
@@ -158,7 +159,7 @@ async def test_a_picture_that_nobody_has_asked_for_since_waits(monkeypatch: pyte
     producer.until_s, producer.ahead_s = clock() + 1, 0.1
     await deliver.variant(asked, deadline=deadline())
     clock.ahead_s = 1.1
-    producer.key, producer.version = "cd" * 32, "2"
+    producer.key, producer.version = OTHER_KEY, "2"
     assert (await deliver.variant(asked, deadline=deadline())).delivery.key == producer.key
 
 
@@ -199,7 +200,7 @@ async def test_a_look_that_is_merely_slow_is_believed_once_it_is_done(
     producer.gate.clear()
     old = await deliver.variant(asked, deadline=deadline())
     assert old.delivery.key == KEY
-    producer.key, producer.version, producer.until_s = "cd" * 32, "2", clock() + 9
+    producer.key, producer.version, producer.until_s = OTHER_KEY, "2", clock() + 9
     producer.gate.set()
     await settle()  # Nobody waits for it any more.
     fresh = await deliver.variant(asked, deadline=deadline())
@@ -213,7 +214,7 @@ async def test_what_is_known_to_be_old_is_not_at_hand(monkeypatch: pytest.Monkey
     deliver, asked = Deliver(FakeInstantTier(), producer, Flights(), clock), wanted()
     other = VariantRequest(asked.ref, Transform(width_px=5), frozenset(), 4000)
     await deliver.variant(asked, deadline=deadline())
-    producer.key, producer.version, producer.until_s = "cd" * 32, "2", clock() + 9
+    producer.key, producer.version, producer.until_s = OTHER_KEY, "2", clock() + 9
     await deliver.variant(other, deadline=deadline())
     producer.gate.clear()
     waiting = asyncio.create_task(deliver.variant(asked, deadline=deadline()))
@@ -226,9 +227,9 @@ async def test_what_is_known_to_be_old_is_not_at_hand(monkeypatch: pytest.Monkey
 async def test_what_the_client_has_is_not_sent_for() -> None:
     producer = FakeProducer()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), StillClock())
-    held = await deliver.variant(wanted(), deadline=deadline(), is_current=lambda key: key == KEY)
+    held = await deliver.variant(wanted(), deadline=deadline(), needs_no_body=lambda key: key == KEY)
     assert (held.delivery.tier, held.variant) == ("validator", None)
-    other = await deliver.variant(wanted(), deadline=deadline(), is_current=lambda key: False)
+    other = await deliver.variant(wanted(), deadline=deadline(), needs_no_body=lambda key: False)
     assert other.variant is VARIANT
     assert (producer.names, producer.variants) == (2, 1)
 
@@ -293,10 +294,10 @@ async def test_who_comes_after_the_original_was_replaced_does_not_join(
     producer.gate.clear()
     making = asyncio.create_task(deliver.variant(wanted(), deadline=deadline()))
     await settle()
-    producer.key, producer.version = "cd" * 32, "2"
+    producer.key, producer.version = OTHER_KEY, "2"
     clock.ahead_s = 0.9
     producer.gate.set()
-    assert (await deliver.variant(wanted(), deadline=deadline())).delivery.key == "cd" * 32
+    assert (await deliver.variant(wanted(), deadline=deadline())).delivery.key == OTHER_KEY
     await making
 
 
@@ -313,7 +314,7 @@ async def test_one_look_at_an_original_is_good_for_all_that_is_made_of_it() -> N
     producer.until_s = clock() + 1
     await deliver.variant(one, deadline=deadline())
     assert deliver.fresh_hit(other) is not None, "it is of the same original, which was looked at just now"
-    producer.key, producer.version = "cd" * 32, "2"
+    producer.key, producer.version = OTHER_KEY, "2"
     clock.ahead_s = 4
     producer.until_s = clock() + 1
     await deliver.variant(one, deadline=deadline())
@@ -358,7 +359,7 @@ async def test_a_look_at_an_original_that_is_another_is_believed_at_once() -> No
     producer.until_s, producer.met_until_s = clock() + 1000, clock() + 60
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     await deliver.variant(wanted(), deadline=deadline())
-    producer.key, producer.version = "cd" * 32, "2"
+    producer.key, producer.version = OTHER_KEY, "2"
     assert (await deliver.variant(asked, deadline=deadline())).delivery.key == producer.key
 
 
@@ -379,8 +380,8 @@ async def test_an_answer_made_before_a_purge_is_not_recorded_after_it(
     producer.gate.set()
     assert (await making).variant == VARIANT
     assert deliver.fresh_hit(one) is None
-    producer.key = "cd" * 32
-    assert (await deliver.variant(one, deadline=deadline())).delivery.key == "cd" * 32
+    producer.key = OTHER_KEY
+    assert (await deliver.variant(one, deadline=deadline())).delivery.key == OTHER_KEY
     assert deliver.fresh_hit(one) is not None
 
 
@@ -396,9 +397,8 @@ async def test_a_version_that_is_superseded_meanwhile_is_not_recorded() -> None:
         if request is old:
             await slow.wait()
         version = "1" if request is old else "2"
-        key = version * 64
         freshness = Freshness(version, clock() + 1)
-        delivery = Delivery(key=key, format=Format.PNG, outcome=Outcome.MISS, freshness=freshness)
+        delivery = Delivery(key=CacheKey(version * 64, Format.PNG), outcome=Outcome.MISS, freshness=freshness)
         return Delivered(delivery, VARIANT)
 
     producer.variant = variant  # type: ignore[method-assign]
@@ -406,7 +406,7 @@ async def test_a_version_that_is_superseded_meanwhile_is_not_recorded() -> None:
     await settle()
     await deliver.variant(new, deadline=deadline())
     slow.set()
-    assert (await making).delivery.key == "1" * 64
+    assert (await making).delivery.key == CacheKey("1" * 64, Format.PNG)
     assert deliver.fresh_hit(old) is None
     assert deliver.fresh_hit(new) is not None
 

@@ -5,23 +5,24 @@ import asyncio
 import pytest
 
 from proxy.core.cache.delivery import Variant
-from proxy.core.image.formats import Format
+from proxy.core.cache.keys import CacheKey
 from proxy.service.request import tier_chain as chain_module
 from proxy.service.request.tier_chain import Lookup, TierChain
 from tests.support.fakes import FakeInstantTier, FakeMetrics, FakeTier
 from tests.support.waiting import deadline, settle
 
-VARIANT = Variant(kind=Format.PNG, body=b"picture")
+KEY = CacheKey("k")
+VARIANT = Variant(body=b"picture")
 
 
 async def test_what_is_stored_is_found_everywhere() -> None:
     memory, disk, metrics = FakeInstantTier(), FakeTier(), FakeMetrics()
     chain = TierChain(memory, [disk], metrics)
-    assert chain.store("k", VARIANT).stored
+    assert chain.store(KEY, VARIANT).stored
     await settle()
-    assert memory.entries == disk.entries == {"k": VARIANT}
-    assert chain.peek("k") == Lookup(VARIANT, "memory")
-    assert await chain.lookup("k", Format.PNG) == Lookup(VARIANT, "memory")
+    assert memory.entries == disk.entries == {KEY: VARIANT}
+    assert chain.peek(KEY) == Lookup(VARIANT, "memory")
+    assert await chain.lookup(KEY) == Lookup(VARIANT, "memory")
     assert disk.lookups == 0
     await chain.close(deadline())
     assert disk.closed
@@ -29,12 +30,12 @@ async def test_what_is_stored_is_found_everywhere() -> None:
 
 async def test_a_find_is_promoted_to_every_faster_tier() -> None:
     memory, disk, bucket = FakeInstantTier(), FakeTier("disk"), FakeTier("bucket")
-    bucket.entries["k"] = VARIANT
+    bucket.entries[KEY] = VARIANT
     chain = TierChain(memory, [disk, bucket], FakeMetrics())
-    assert await chain.lookup("k", Format.PNG) == Lookup(VARIANT, "bucket")
+    assert await chain.lookup(KEY) == Lookup(VARIANT, "bucket")
     await settle()
-    assert memory.entries == disk.entries == {"k": VARIANT}
-    assert await chain.lookup("nothing", Format.PNG) is None
+    assert memory.entries == disk.entries == {KEY: VARIANT}
+    assert await chain.lookup(CacheKey("nothing")) is None
     await chain.close(deadline())
 
 
@@ -42,14 +43,14 @@ async def test_what_waits_to_be_written_is_found_already() -> None:
     memory, disk = FakeInstantTier(max_entry_bytes=0), FakeTier()
     disk.gate.clear()
     chain = TierChain(memory, [disk], FakeMetrics())
-    assert chain.store("k", VARIANT).stored
-    assert chain.store("k", VARIANT).stored
+    assert chain.store(KEY, VARIANT).stored
+    assert chain.store(KEY, VARIANT).stored
     await settle()
-    assert await chain.lookup("k", Format.PNG) == Lookup(VARIANT, "disk")
+    assert await chain.lookup(KEY) == Lookup(VARIANT, "disk")
     assert disk.lookups == 0
     disk.gate.set()
     await chain.close(deadline())
-    assert disk.entries == {"k": VARIANT}
+    assert disk.entries == {KEY: VARIANT}
 
 
 async def test_what_replaces_it_is_written_though_the_node_stops(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,33 +58,33 @@ async def test_what_replaces_it_is_written_though_the_node_stops(monkeypatch: py
     disk, metrics = FakeTier(), FakeMetrics()
     disk.gate.clear()
     chain = TierChain(FakeInstantTier(), [disk], metrics)
-    assert chain.store("k", VARIANT).stored
+    assert chain.store(KEY, VARIANT).stored
     await settle()
     closing = asyncio.create_task(chain.close(deadline()))
     await settle()
-    newer = Variant(kind=None, body=b"newer")
-    assert chain.store("k", newer).stored
-    chain.store("k", Variant(kind=None, body=b"x" * 21))
+    newer = Variant(body=b"newer")
+    assert chain.store(KEY, newer).stored
+    chain.store(KEY, Variant(body=b"x" * 21))
     assert metrics.counts == {"disk dropped": 1}
     disk.gate.set()
     await closing
-    assert disk.entries == {"k": newer}
+    assert disk.entries == {KEY: newer}
 
 
 @pytest.mark.parametrize("being_written", [False, True])
 async def test_what_replaces_what_waits_is_what_is_written(being_written: bool) -> None:
-    newer = Variant(kind=None, body=b"newer")
+    newer = Variant(body=b"newer")
     disk = FakeTier()
     disk.gate.clear()
     chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
-    assert chain.store("k", VARIANT).stored
+    assert chain.store(KEY, VARIANT).stored
     if being_written:
         await settle()
-    assert chain.store("k", newer).stored
-    assert await chain.lookup("k", None) == Lookup(newer, "memory")
+    assert chain.store(KEY, newer).stored
+    assert await chain.lookup(KEY) == Lookup(newer, "memory")
     disk.gate.set()
     await settle()
-    assert disk.entries == {"k": newer}
+    assert disk.entries == {KEY: newer}
     await chain.close(deadline())
 
 
@@ -96,7 +97,7 @@ async def test_the_queue_is_bounded_and_what_falls_off_is_counted(
     metrics, disk = FakeMetrics(), FakeTier()
     disk.gate.clear()
     chain = TierChain(FakeInstantTier(max_entry_bytes=0), [disk], metrics)
-    taken = [chain.store(f"k{number}", VARIANT).stored for number in range(5)]
+    taken = [chain.store(CacheKey(f"k{number}"), VARIANT).stored for number in range(5)]
     assert taken == [True, True, True, False, False]
     assert metrics.counts["disk dropped"] == 2
     disk.gate.set()
@@ -108,18 +109,18 @@ async def test_closing_drains_until_the_deadline_and_counts_the_rest() -> None:
     metrics, disk = FakeMetrics(), FakeTier()
     disk.gate.clear()
     chain = TierChain(FakeInstantTier(), [disk], metrics)
-    chain.store("a", VARIANT)
-    chain.store("b", VARIANT)
+    chain.store(CacheKey("a"), VARIANT)
+    chain.store(CacheKey("b"), VARIANT)
     await settle()
     await chain.close(deadline(0.01))
     assert metrics.counts["disk dropped"] == 2
     assert disk.closed
-    assert not chain.store("c", VARIANT).written.result()
+    assert not chain.store(CacheKey("c"), VARIANT).written.result()
 
 
 async def test_no_tier_took_it() -> None:
     chain = TierChain(FakeInstantTier(max_entry_bytes=0), [], FakeMetrics())
-    assert not chain.store("k", VARIANT).stored
+    assert not chain.store(KEY, VARIANT).stored
     await chain.close(deadline())
 
 
@@ -137,7 +138,7 @@ async def test_a_tier_writes_as_many_at_once_as_it_says() -> None:
     bucket.store = store  # type: ignore[method-assign]
     chain = TierChain(FakeInstantTier(), [bucket], FakeMetrics())
     for number in range(10):
-        chain.store(f"k{number}", VARIANT)
+        chain.store(CacheKey(f"k{number}"), VARIANT)
     await settle()
     assert started == 3
     bucket.gate.set()
@@ -155,10 +156,10 @@ async def test_a_tier_that_fails_against_its_contract_is_counted_and_written_on(
 
     disk.store = fail_once  # type: ignore[method-assign]
     chain = TierChain(FakeInstantTier(), [disk], metrics)
-    assert not await chain.store("k", VARIANT).durable()
+    assert not await chain.store(KEY, VARIANT).durable()
     assert metrics.counts == {"disk internal": 1}
-    assert await chain.store("l", VARIANT).durable()
-    assert disk.entries == {"l": VARIANT}
+    assert await chain.store(CacheKey("l"), VARIANT).durable()
+    assert disk.entries == {CacheKey("l"): VARIANT}
     await chain.close(deadline())
 
 
@@ -166,7 +167,7 @@ async def test_every_receipt_of_a_key_tells_when_it_is_written() -> None:
     disk = FakeTier()
     disk.gate.clear()
     chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
-    receipts = [chain.store("k", VARIANT), *(chain.store("k", VARIANT, into_memory=False) for _ in range(2))]
+    receipts = [chain.store(KEY, VARIANT), *(chain.store(KEY, VARIANT, into_memory=False) for _ in range(2))]
     asking = [asyncio.create_task(receipt.durable()) for receipt in receipts]
     await settle()
     assert not any(each.done() for each in asking)
@@ -181,16 +182,16 @@ async def test_a_peek_finds_what_is_queued_without_asking_a_slow_tier() -> None:
     disk.gate.clear()
     bucket.gate.clear()
     chain = TierChain(memory, [disk, bucket], FakeMetrics())
-    chain.store("k", VARIANT)
-    assert chain.peek("k") == Lookup(VARIANT, "memory")
+    chain.store(KEY, VARIANT)
+    assert chain.peek(KEY) == Lookup(VARIANT, "memory")
     memory.entries.clear()
-    assert chain.peek("k") == Lookup(VARIANT, "disk")
+    assert chain.peek(KEY) == Lookup(VARIANT, "disk")
     disk.gate.set()
     await settle()
-    assert chain.peek("k") == Lookup(VARIANT, "bucket")
+    assert chain.peek(KEY) == Lookup(VARIANT, "bucket")
     bucket.gate.set()
     await settle()
-    assert chain.peek("k") is None
+    assert chain.peek(KEY) is None
     assert (disk.lookups, bucket.lookups) == (0, 0)
     await chain.close(deadline())
 
@@ -198,30 +199,30 @@ async def test_a_peek_finds_what_is_queued_without_asking_a_slow_tier() -> None:
 async def test_what_is_removed_is_told_by_the_tiers_that_had_it() -> None:
     memory, disk, bucket = FakeInstantTier(), FakeTier("disk"), FakeTier("bucket")
     chain = TierChain(memory, [disk, bucket], FakeMetrics())
-    bucket.entries["k"] = disk.entries["l"] = memory.entries["l"] = VARIANT
-    assert await chain.remove("k", Format.PNG) == (["bucket"], True)
-    assert await chain.remove("l", Format.PNG) == (["memory", "disk"], True)
-    assert await chain.remove("l", Format.PNG) == ([], True)
+    bucket.entries[KEY] = disk.entries[CacheKey("l")] = memory.entries[CacheKey("l")] = VARIANT
+    assert await chain.remove(KEY) == (["bucket"], True)
+    assert await chain.remove(CacheKey("l")) == (["memory", "disk"], True)
+    assert await chain.remove(CacheKey("l")) == ([], True)
     await chain.close(deadline())
 
 
 async def test_what_is_stored_in_the_background_takes_no_room_in_memory() -> None:
     memory, disk = FakeInstantTier(), FakeTier()
     chain = TierChain(memory, [disk], FakeMetrics())
-    assert await chain.store("k", VARIANT, into_memory=False).durable()
-    assert (memory.entries, disk.entries) == ({}, {"k": VARIANT})
+    assert await chain.store(KEY, VARIANT, into_memory=False).durable()
+    assert (memory.entries, disk.entries) == ({}, {KEY: VARIANT})
     await chain.close(deadline())
     alone = TierChain(memory, [], FakeMetrics())
-    assert await alone.store("k", VARIANT, into_memory=False).durable(), "there is no other tier"
+    assert await alone.store(KEY, VARIANT, into_memory=False).durable(), "there is no other tier"
 
 
 async def test_what_is_removed_while_it_is_written_is_not_durable() -> None:
     disk = FakeTier()
     disk.gate.clear()
     chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
-    receipt = chain.store("k", VARIANT)
+    receipt = chain.store(KEY, VARIANT)
     await settle()
-    removing = asyncio.create_task(chain.remove("k", Format.PNG))
+    removing = asyncio.create_task(chain.remove(KEY))
     await settle()
     assert not await receipt.durable()
     disk.gate.set()
@@ -234,6 +235,6 @@ async def test_what_is_dropped_at_the_end_is_not_durable() -> None:
     disk = FakeTier()
     disk.gate.clear()
     chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
-    receipt = chain.store("k", VARIANT)
+    receipt = chain.store(KEY, VARIANT)
     await chain.close(deadline(0.01))
     assert not await receipt.durable()

@@ -214,7 +214,7 @@ async def test_a_source_that_names_versions_is_looked_at_and_purged_alike(house:
 async def test_a_purge_follows_from_what_was_kept_where_its_tag_is_lost(house: Composition) -> None:
     """An entry that was evicted, and pictures that were not."""
     old = await house.get(house.request())
-    await house.chain.remove(identity_key(house.request().ref, ""), None)
+    await house.chain.remove(identity_key(house.request().ref, ""))
     await replaced(house)
     assert await house.get(versioned(house, "1")) != old
     await house.close()
