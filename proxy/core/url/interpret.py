@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
-from proxy.core.errors import CalotypeError
+from proxy.core.errors import BadTransform, CalotypeError, NotAllowed, SignatureRequired, UnknownRoute
 from proxy.core.image.original import OriginalRef
-from proxy.core.transform.operations import Transform
-from proxy.core.url.dialects.native import OriginalUrl, ParsedUrl, VariantUrl
-from proxy.core.url.mounts import Mount, Rules, admit, admit_original, route
+from proxy.core.transform.operations import Transform, overlay
+from proxy.core.url import signing
+from proxy.core.url.dialects.native import OriginalUrl, ParsedUrl, Presets, VariantUrl
+from proxy.core.url.mounts import Mount, Rules, Signing, route
+from proxy.core.url.policy import restrict, without_no_ops
 from proxy.core.url.signing import Signed, unsigned
 from proxy.core.url.target import cut
 
@@ -80,3 +82,47 @@ def interpret(
     except CalotypeError as failure:
         refuse(failure)
     return Interpreted(mount, signed, parsed, transform)
+
+
+def verify_signature(mount: Mount, raw: str) -> Signed | None:
+    """Verifies the signature of the whole raw target; None for an unsigned target that `mount` answers.
+
+    Raises SignatureRequired, BadSignature or BadUrl.
+    """
+    if mount.signing is Signing.OFF:
+        return None
+    signed = signing.verify(raw, mount.keys)
+    if signed is None and mount.signing is Signing.REQUIRED:
+        raise SignatureRequired("this mount answers signed URLs only")
+    return signed
+
+
+def admit_original(mount: Mount) -> None:
+    """Raises UnknownRoute if `mount` does not serve originals."""
+    if mount.presets_only:
+        raise UnknownRoute("this mount serves presets only: it serves no originals and no /info/")
+
+
+def admit(mount: Mount, parsed: VariantUrl, presets: Presets, *, signed: bool) -> Transform:
+    """The transform that `mount` grants. A signed URL may have any size, an unsigned one any of the mount's
+    `transforms`. Raises NotAllowed or BadTransform."""
+    whole = parsed.transform(presets)
+    if not signed and mount.transforms and without_no_ops(whole) in mount.transforms:
+        return whole
+    if mount.presets_only and (parsed.preset is None or parsed.own != Transform(version=parsed.own.version)):
+        raise BadTransform("this mount serves presets only: the URL must be /t_<preset>/<key>")
+    if signed:
+        return whole
+    try:
+        own = restrict(
+            parsed.own,
+            mount.dimensions,
+            mount.allowed_px,
+            mount.colours,
+            signable=mount.signing is not Signing.OFF,
+        )
+    except NotAllowed as refusal:
+        of_mount = tuple(f"mounts.{mount.name}.{key}" for key in ("dimensions", "transforms"))
+        refusal.settings = (*refusal.settings, *of_mount)
+        raise
+    return own if parsed.preset is None else overlay(presets[parsed.preset], own)

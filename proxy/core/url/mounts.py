@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from proxy.core.errors import BadRequest, BadTransform, NotAllowed, SignatureRequired, UnknownRoute
+from proxy.core.errors import BadRequest, UnknownRoute
 from proxy.core.image.original import OriginalRef
-from proxy.core.transform.operations import Colour, Transform, overlay
-from proxy.core.url.dialects.native import ParsedUrl, Presets, QueryRule, VariantUrl, parse
+from proxy.core.transform.operations import Colour, Transform
+from proxy.core.url.dialects.native import ParsedUrl, Presets, QueryRule, parse
 from proxy.core.url.original_urls import NO_URLS, OriginalLocation
-from proxy.core.url.policy import Dimensions, restrict, without_no_ops
-from proxy.core.url.signing import Keys, Signed, sign, verify
+from proxy.core.url.policy import Dimensions
+from proxy.core.url.signing import Keys, sign
 
 
 class Signing(StrEnum):
@@ -107,19 +107,6 @@ def mount_named(rules: Rules, name: str) -> Mount:
     raise UnknownRoute(f"parameter mount names no mount of this node: the mounts are {names}")
 
 
-def verify_signature(mount: Mount, raw: str) -> Signed | None:
-    """Verifies the signature of the whole raw target; None for an unsigned target that `mount` answers.
-
-    Raises SignatureRequired, BadSignature or BadUrl.
-    """
-    if mount.signing is Signing.OFF:
-        return None
-    signed = verify(raw, mount.keys)
-    if signed is None and mount.signing is Signing.REQUIRED:
-        raise SignatureRequired("this mount answers signed URLs only")
-    return signed
-
-
 def client_url(mount: Mount, target: str) -> str:
     """The URL with which clients request `target`, which is below the mount: signed with the mount's first key if it
     requires a signature, and without scheme and host if the mount has no host of its own."""
@@ -127,34 +114,3 @@ def client_url(mount: Mount, target: str) -> str:
     if mount.signing is Signing.REQUIRED:
         target = sign(target, next(iter(mount.keys.values())))
     return target if mount.host == "*" else f"https://{mount.host}{target}"
-
-
-def admit_original(mount: Mount) -> None:
-    """Raises UnknownRoute if `mount` does not serve originals."""
-    if mount.presets_only:
-        raise UnknownRoute("this mount serves presets only: it serves no originals and no /info/")
-
-
-def admit(mount: Mount, parsed: VariantUrl, presets: Presets, *, signed: bool) -> Transform:
-    """The transform that `mount` grants. A signed URL may have any size, an unsigned one any of the mount's
-    `transforms`. Raises NotAllowed or BadTransform."""
-    whole = parsed.transform(presets)
-    if not signed and mount.transforms and without_no_ops(whole) in mount.transforms:
-        return whole
-    if mount.presets_only and (parsed.preset is None or parsed.own != Transform(version=parsed.own.version)):
-        raise BadTransform("this mount serves presets only: the URL must be /t_<preset>/<key>")
-    if signed:
-        return whole
-    try:
-        own = restrict(
-            parsed.own,
-            mount.dimensions,
-            mount.allowed_px,
-            mount.colours,
-            signable=mount.signing is not Signing.OFF,
-        )
-    except NotAllowed as refusal:
-        of_mount = tuple(f"mounts.{mount.name}.{key}" for key in ("dimensions", "transforms"))
-        refusal.settings = (*refusal.settings, *of_mount)
-        raise
-    return own if parsed.preset is None else overlay(presets[parsed.preset], own)

@@ -28,8 +28,8 @@ from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Transform
 from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
 from proxy.core.url.dialects.native import OriginalUrl, VariantUrl, no_preset
-from proxy.core.url.interpret import interpret, trusted
-from proxy.core.url.mounts import Rules, admit, host_name, mount_named, only_mount
+from proxy.core.url.interpret import admit, interpret, trusted
+from proxy.core.url.mounts import Rules, host_name, mount_named, only_mount
 from proxy.core.url.target import checked_locator, checked_prefix, origin_and_target
 from proxy.ports.operations import JobStore
 from proxy.service.admin.pregeneration import Pregeneration

@@ -11,8 +11,8 @@ from proxy.core.transform.negotiate import accept_class
 from proxy.core.transform.plan import canonical
 from proxy.core.url import diagnostics
 from proxy.core.url.dialects.native import VariantUrl, native_url, spell
-from proxy.core.url.interpret import Verified, interpret
-from proxy.core.url.mounts import Mount, Rules, host_name, verify_signature
+from proxy.core.url.interpret import Verified, interpret, verify_signature
+from proxy.core.url.mounts import Mount, Rules, host_name
 from proxy.core.url.signing import Signed, unsigned
 from proxy.core.url.target import origin_and_target
 from proxy.service.request.originals import Originals

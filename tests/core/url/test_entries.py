@@ -17,7 +17,8 @@ from proxy.core.transform.operations import Blur, Colour, Fit, FocalPoint, Trans
 from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
 from proxy.core.url.dialects.native import VariantUrl, parse, path_url, spell
 from proxy.core.url.dialects.native_params import GRAVITIES
-from proxy.core.url.mounts import Mount, admit
+from proxy.core.url.interpret import admit
+from proxy.core.url.mounts import Mount
 from proxy.core.url.policy import Dimensions
 from proxy.node.factory import mounts, render_defaults
 from tests.support.entries import DPRS, EFFECTS, OUTPUTS, POINTS, Possible, entries, possible

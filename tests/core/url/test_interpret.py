@@ -1,14 +1,25 @@
-"""What a raw target means: the order of the steps, and what a caller that does not refuse gets."""
+"""The order in which a raw target is interpreted, its verification, and what a mount grants."""
 
 from typing import NoReturn
 
 import pytest
 
-from proxy.core.errors import BadSignature, BadTransform, DimensionNotAllowed, SourceNotAllowed, UnknownRoute
+from proxy.core.errors import (
+    BadSignature,
+    BadTransform,
+    DimensionNotAllowed,
+    NotAllowed,
+    SignatureRequired,
+    SourceNotAllowed,
+    UnknownRoute,
+)
 from proxy.core.image.original import OriginalRef
-from proxy.core.url.dialects.native import InfoUrl, OriginalUrl
-from proxy.core.url.interpret import Verified, interpret, trusted
-from proxy.core.url.mounts import Mount, Rules, only_mount
+from proxy.core.transform.operations import Fit, Transform
+from proxy.core.url.dialects.native import InfoUrl, OriginalUrl, VariantUrl, parse_tokens
+from proxy.core.url.interpret import Verified, admit, admit_original, interpret, trusted, verify_signature
+from proxy.core.url.mounts import Mount, Rules, Signing, only_mount
+from proxy.core.url.policy import Dimensions, without_no_ops
+from proxy.core.url.signing import Restrictions, Signed, sign
 
 SHOP = Mount(name="shop", prefix="/shop/", source="photos", allowed_px=(320, 640), max_age_s=60)
 CARDS = Mount(
@@ -59,7 +70,7 @@ def test_nothing_is_parsed_before_it_is_verified() -> None:
         interpret(RULES, "*", "/shop/w_no/a.jpg", verify=unsigned)
 
 
-def test_a_caller_that_goes_on_gets_all_that_is_asked() -> None:
+def test_a_caller_that_ignores_refusals_gets_the_whole_transform() -> None:
     refusals: list[object] = []
     meaning = interpret(RULES, "*", "/shop/w_321/a.jpg", verify=unsigned, refuse=refusals.append)
     assert [type(refusal) for refusal in refusals] == [DimensionNotAllowed]
@@ -67,17 +78,17 @@ def test_a_caller_that_goes_on_gets_all_that_is_asked() -> None:
     assert meaning.transform.width_px == 321
 
 
-def test_the_url_of_an_operator_loses_its_signature() -> None:
+def test_trusted_removes_the_signature_without_checking_it() -> None:
     assert trusted(SHOP, "/shop/w_1/a.jpg?sig=x") == ("/shop/w_1/a.jpg", True, None)
     assert trusted(SHOP, "/shop/w_1/a.jpg") == ("/shop/w_1/a.jpg", False, None)
 
 
-def test_a_mount_that_is_given_is_not_looked_for() -> None:
+def test_a_given_mount_is_used_without_routing() -> None:
     meaning = interpret(RULES, "elsewhere", "/shop/w_320/a.jpg", mount=SHOP, verify=unsigned)
     assert meaning.mount is SHOP
 
 
-def test_an_original_of_another_host_is_refused_when_it_is_wanted() -> None:
+def test_an_original_of_another_host_is_refused_by_ref() -> None:
     meaning = interpret(
         RULES, "*", "/shop/thumbnail?url=https%3A%2F%2Fb.example%2Fa.jpg&w=320", verify=unsigned
     )
@@ -88,3 +99,129 @@ def test_an_original_of_another_host_is_refused_when_it_is_wanted() -> None:
 def test_a_single_mount_needs_no_name() -> None:
     assert only_mount(RULES) is None
     assert only_mount(RULES._replace(mounts=[SHOP])) is SHOP
+
+
+PRESETS = {"card": Transform(width_px=333, height_px=222, fit=Fit.COVER, quality=71)}
+
+
+def mount(name: str, **changes: object) -> Mount:
+    values = {"source": "s", "allowed_px": (100, 200), "max_age_s": 1, **changes}
+    return Mount(name=name, **values)  # type: ignore[arg-type]
+
+
+def variant_url(tokens: str) -> VariantUrl:
+    return parse_tokens(tokens, PRESETS)
+
+
+def test_the_policy_restricts_the_url_but_not_its_preset() -> None:
+    assert admit(mount("m"), variant_url("t_card"), PRESETS, signed=False) == PRESETS["card"]
+    assert admit(mount("m"), variant_url("t_card,w_100"), PRESETS, signed=False).width_px == 100
+    with pytest.raises(DimensionNotAllowed):
+        admit(mount("m"), variant_url("t_card,w_101"), PRESETS, signed=False)
+    assert (
+        admit(mount("m", dimensions=Dimensions.SNAP), variant_url("w_101"), PRESETS, signed=False).width_px
+        == 200
+    )
+    assert (
+        admit(mount("m", dimensions=Dimensions.ANY), variant_url("w_101"), PRESETS, signed=False).width_px
+        == 101
+    )
+
+
+TRANSFORMS = frozenset(
+    {
+        without_no_ops(variant_url(text).transform(PRESETS))
+        for text in ("w_333,f_jpg,e_sepia,e_blur:2", "t_card,q_60")
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "text", ["e_sepia:80,e_blur:2,f_jpeg,w_333,v_7", "w_333,c_fill,f_jpg,e_sepia,e_blur:2.0", "t_card,q_60"]
+)
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"dimensions": Dimensions.SNAP}, {"presets_only": True}],
+    ids=["listed", "snap", "presets_only"],
+)
+def test_a_transform_of_the_mount_needs_no_signature(text: str, changes: dict[str, object]) -> None:
+    url = variant_url(text)
+    granted = admit(mount("m", transforms=TRANSFORMS, **changes), url, PRESETS, signed=False)
+    assert granted == url.transform(PRESETS)
+
+
+@pytest.mark.parametrize(
+    "text", ["w_333,f_jpg,e_sepia", "w_333,f_jpg,e_blur:2,e_sepia", "w_333,f_png,e_sepia,e_blur:2"]
+)
+def test_any_other_transform_needs_a_signature(text: str) -> None:
+    with pytest.raises(NotAllowed) as caught:
+        admit(mount("m", transforms=TRANSFORMS), variant_url(text), PRESETS, signed=False)
+    assert caught.value.settings[-2:] == ("mounts.m.dimensions", "mounts.m.transforms")
+    admit(mount("m", transforms=TRANSFORMS), variant_url(text), PRESETS, signed=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "slug", "setting"),
+    [
+        ("w_101", "dimension-not-allowed", "dimensions.allowed"),
+        ("w_100,b_f00", "colour-not-allowed", "dimensions.colours"),
+        ("e_sepia,e_blur:1", "bad-transform", "mounts.m.dimensions"),
+    ],
+)
+def test_a_refusal_names_the_setting_in_the_log_only(text: str, slug: str, setting: str) -> None:
+    with pytest.raises(NotAllowed) as caught:
+        admit(mount("m"), variant_url(text), PRESETS, signed=False)
+    assert (caught.value.slug, caught.value.settings[0]) == (slug, setting)
+    assert "mounts" not in caught.value.detail
+    assert "dimensions." not in caught.value.detail
+
+
+@pytest.mark.parametrize("tokens", ["w_100", "t_card,w_100", "t_card,f_auto", "f_auto"])
+def test_presets_only_refuses_other_transforms(tokens: str) -> None:
+    with pytest.raises(BadTransform, match="presets only"):
+        admit(mount("m", presets_only=True), variant_url(tokens), PRESETS, signed=False)
+
+
+def test_presets_only_grants_presets_also_with_a_version() -> None:
+    closed = mount("m", presets_only=True)
+    assert admit(closed, variant_url("t_card"), PRESETS, signed=False) == PRESETS["card"]
+    assert admit(closed, variant_url("t_card,v_2"), PRESETS, signed=False).version == "2"
+
+
+SECRET = b"k" * 32
+SIGNED = sign("/w_1/a", SECRET)
+
+
+@pytest.mark.parametrize("raw", ["/w_1/a", SIGNED, SIGNED[:-1], "/w_1/a?sig="])
+def test_a_mount_with_signing_off_verifies_nothing(raw: str) -> None:
+    assert verify_signature(mount("m", keys={"k": SECRET}), raw) is None
+
+
+@pytest.mark.parametrize("signing", [Signing.OPTIONAL, Signing.REQUIRED])
+def test_an_invalid_signature_is_refused_also_if_optional(signing: Signing) -> None:
+    signing_mount = mount("m", signing=signing, keys={"k": SECRET})
+    assert verify_signature(signing_mount, SIGNED) == Signed(
+        target="/w_1/a", key_id="k", restrictions=Restrictions()
+    )
+    for raw in (sign("/w_1/a", b"x" * 32), SIGNED.replace("w_1", "w_2"), SIGNED[:-1]):
+        with pytest.raises(BadSignature):
+            verify_signature(signing_mount, raw)
+
+
+def test_a_signature_is_needed_only_if_required() -> None:
+    assert verify_signature(mount("m", signing=Signing.OPTIONAL, keys={"k": SECRET}), "/w_1/a") is None
+    with pytest.raises(SignatureRequired, match="signed URLs only"):
+        verify_signature(mount("m", signing=Signing.REQUIRED, keys={"k": SECRET}), "/w_1/a")
+
+
+def test_presets_only_serves_no_originals() -> None:
+    admit_original(mount("m"))
+    with pytest.raises(UnknownRoute, match="presets only"):
+        admit_original(mount("m", presets_only=True))
+
+
+@pytest.mark.parametrize("signing", Signing)
+def test_a_refusal_mentions_signed_urls_unless_signing_is_off(signing: Signing) -> None:
+    with pytest.raises(DimensionNotAllowed) as caught:
+        admit(mount("m", signing=signing), variant_url("w_150"), PRESETS, signed=False)
+    assert ("needs a signed URL" in caught.value.detail) is (signing is not Signing.OFF)
