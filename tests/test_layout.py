@@ -29,7 +29,7 @@ TESTED_ELSEWHERE = {
 TESTS_OF_SEVERAL = {
     "core/test_purity.py": ("core",),
     "core/url/test_entries.py": ("core/url/policy.py", "core/cache/keys.py", "core/transform/plan.py"),
-    "render/test_hostile.py": ("render/decoded.py", "render/pipeline.py"),
+    "render/test_hostile.py": ("render/checked_original.py", "render/pipeline.py"),
     "service/request/test_fronts.py": ("service/request/deliver.py",),
 }
 """A test file without a namesake module, and what it tests."""

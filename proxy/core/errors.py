@@ -1,6 +1,6 @@
 """The closed set of errors of a request, each with the slug of its RFC 9457 problem type.
 
-`edge.responses` has the one table that maps a slug to a status and a title. `detail` is written for the client: it
+`edge/problems` has the one table that maps a slug to a status and a title. `detail` is written for the client: it
 names known parameters only and never repeats bytes of the request.
 """
 

@@ -32,7 +32,7 @@ PREFLIGHT_CACHE_S = 86_400
 _NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z, \t-]+")
 
 
-class ResponsePolicy(NamedTuple):
+class CachingHeaders(NamedTuple):
     """The part of a URL and its mount that shows in every cacheable response; `headers` is copied, never changed."""
 
     negotiates: bool
@@ -40,8 +40,8 @@ class ResponsePolicy(NamedTuple):
     private: bool
     headers: CIMultiDict[str]
 
-    def within(self, most_s: int) -> "ResponsePolicy":
-        """The same policy with a max-age of at most `most_s` seconds."""
+    def within(self, most_s: int) -> "CachingHeaders":
+        """The same headers with a max-age of at most `most_s` seconds."""
         if self.max_age_s <= most_s:
             return self
         headers = self.headers.copy()
@@ -49,9 +49,9 @@ class ResponsePolicy(NamedTuple):
         return self._replace(max_age_s=most_s, headers=headers)
 
 
-def response_policy(
+def caching_headers(
     *, max_age_s: int, negotiates: bool, restrictions: Restrictions | None, notice: str = ""
-) -> ResponsePolicy:
+) -> CachingHeaders:
     """`restrictions` are those of the URL's signature, None without one; `notice` is the value of Calotype-Notice."""
     may_repeat = restrictions is None
     restrictions = restrictions or UNRESTRICTED
@@ -68,12 +68,12 @@ def response_policy(
         headers[hdrs.VARY] = ", ".join(depends_on)
     if notice:
         headers["Calotype-Notice"] = notice
-    return ResponsePolicy(negotiates, max_age_s, private, headers)
+    return CachingHeaders(negotiates, max_age_s, private, headers)
 
 
-def picture_headers(delivery: Delivery, policy: ResponsePolicy) -> CIMultiDict[str]:
+def picture_headers(delivery: Delivery, caching: CachingHeaders) -> CIMultiDict[str]:
     """The headers of a delivery, except those that differ between its responses."""
-    headers = policy.headers.copy()
+    headers = caching.headers.copy()
     headers[hdrs.ETAG] = etag(delivery.key.digest)
     headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier, stored=delivery.stored)
     if delivery.tier != VALIDATOR:
@@ -84,7 +84,7 @@ def picture_headers(delivery: Delivery, policy: ResponsePolicy) -> CIMultiDict[s
 def picture(
     delivery: Delivery,
     variant: Variant | None,
-    policy: ResponsePolicy,
+    caching: CachingHeaders,
     headers: CIMultiDict[str],
     *,
     range_header: str | None,
@@ -101,7 +101,7 @@ def picture(
         if range_header is not None:
             part = byte_range(range_header, if_range, etag(delivery.key.digest), len(body))
         if part is None:
-            return range_not_satisfiable(len(body), policy, headers["Cache-Status"])
+            return range_not_satisfiable(len(body), caching, headers["Cache-Status"])
         if part is Whole.WHOLE:
             response = web.Response(headers=headers, body=body)
         else:
@@ -112,10 +112,10 @@ def picture(
 
 
 def original_headers(
-    kind: Format, tag: str, modified_s: int | None, policy: ResponsePolicy
+    kind: Format, tag: str, modified_s: int | None, caching: CachingHeaders
 ) -> CIMultiDict[str]:
     """The headers of an original served byte for byte; `modified_s` is in Unix seconds, None if unknown."""
-    headers = policy.headers.copy()
+    headers = caching.headers.copy()
     headers[hdrs.ETAG] = tag
     headers[hdrs.CONTENT_TYPE] = TRAITS[kind].mime
     if modified_s is not None:
@@ -129,32 +129,32 @@ def content_range(part: range, length: int) -> str:
     return f"bytes {part.start}-{part.stop - 1}/{length}"
 
 
-def refused_condition(policy: ResponsePolicy, cache_status: str) -> web.Response:
+def refused_condition(caching: CachingHeaders, cache_status: str) -> web.Response:
     """412 for a failed If-Match or If-Unmodified-Since."""
     response = problem(
         PreconditionFailed("the picture differs from the one that If-Match or If-Unmodified-Since names"),
-        negotiates=policy.negotiates,
+        negotiates=caching.negotiates,
     )
     response.headers["Cache-Status"] = cache_status
     return response
 
 
-def range_not_satisfiable(length: int, policy: ResponsePolicy, cache_status: str) -> web.Response:
+def range_not_satisfiable(length: int, caching: CachingHeaders, cache_status: str) -> web.Response:
     """416 with the length of the picture (RFC 9110 15.5.17)."""
     response = problem(
-        RangeNotSatisfiable("the range begins after the last byte"), negotiates=policy.negotiates
+        RangeNotSatisfiable("the range begins after the last byte"), negotiates=caching.negotiates
     )
     response.headers[hdrs.CONTENT_RANGE] = f"bytes */{length}"
     response.headers["Cache-Status"] = cache_status
     return response
 
 
-def redirect(delivery: Delivery, policy: ResponsePolicy) -> web.Response:
+def redirect(delivery: Delivery, caching: CachingHeaders) -> web.Response:
     """302 to the location of the bytes. The response is cached briefly, because the location may be signed for a
     limited time."""
-    headers = policy.headers.copy()
+    headers = caching.headers.copy()
     del headers[hdrs.ACCEPT_RANGES]
-    headers[hdrs.CACHE_CONTROL] = cache_control(min(REDIRECT_CACHE_S, policy.max_age_s))
+    headers[hdrs.CACHE_CONTROL] = cache_control(min(REDIRECT_CACHE_S, caching.max_age_s))
     headers["X-Accel-Expires"] = "0"
     headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier)
     headers[hdrs.LOCATION] = delivery.location

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from proxy.core.cache.delivery import AccessRecord, Timings
+from proxy.core.access_record import AccessRecord
+from proxy.core.cache.delivery import Timings
 from proxy.core.image.original import OriginalRef
 
 

@@ -1,7 +1,8 @@
 """The render pipeline from bytes to bytes: load the pixels of an original, apply the Plan's steps in order, encode.
 
-No files and no decisions: the Plan and `core.transform.geometry` decide. Only `render/` imports pyvips, and there
-`image` means a pyvips image.
+Opens no files. The Plan and `core.transform.geometry` decide sizes and steps; this file decides only how libvips loads:
+shrink-on-load, cached pixels, a crop before a vast enlargement. Only `render/` imports pyvips, and there `image` means
+a pyvips image.
 """
 
 from itertools import islice
@@ -16,22 +17,24 @@ from proxy.core.image.size import Size, pixels
 from proxy.core.transform.geometry import inside, outside, ratio
 from proxy.core.transform.plan import Crop, Describe, Encode, Plan, Scale, ScaleInside, ScaleOutside, ScaleTo
 from proxy.render.alpha import hides, is_opaque, resized, with_hidden_like_visible
-from proxy.render.colours import Colours, converted, prepared
-from proxy.render.decoded import (
+from proxy.render.checked_original import (
     CACHED_FORMATS,
     MAX_CACHED_BYTES,
-    DecodedOriginal,
+    CheckedOriginal,
     fault_of_original,
     is_memory,
     orientation,
     pixel_bytes,
 )
+from proxy.render.colours import Colours, converted, prepared
 from proxy.render.info import info_json
 from proxy.render.pages import pages_of
 from proxy.render.steps import apply
 
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
 _COLOURS = 3
+_NO_METADATA = "none"
+"""No output has EXIF, GPS, XMP, IPTC or an ICC profile: the pixels are upright and in sRGB."""
 
 
 def harden() -> None:
@@ -61,7 +64,7 @@ def working_formats() -> list[Format]:
     return working
 
 
-def render(opened: DecodedOriginal, plan: Plan, limits: InputLimits) -> bytes:
+def render(opened: CheckedOriginal, plan: Plan, limits: InputLimits) -> bytes:
     """The encoded variant. Raises the errors of an original, or Internal if the plan fails on an undamaged one."""
     facts = opened.facts
     size = Size(facts.width_px, facts.height_px)
@@ -92,7 +95,7 @@ def render(opened: DecodedOriginal, plan: Plan, limits: InputLimits) -> bytes:
 class _Original(NamedTuple):
     """The input of loading. `size` is the upright size."""
 
-    opened: DecodedOriginal
+    opened: CheckedOriginal
     kind: Format
     size: Size
     animates: bool
@@ -241,17 +244,19 @@ def _encoded(pages: list[pyvips.Image], encode: Encode) -> bytes:
         image = image.flatten(background=[colour.red, colour.green, colour.blue])
     match encode.format:
         case Format.JPEG:
-            content = image.jpegsave_buffer(Q=encode.quality, optimize_coding=True, keep="none")
+            content = image.jpegsave_buffer(Q=encode.quality, optimize_coding=True, keep=_NO_METADATA)
         case Format.PNG:
-            content = image.pngsave_buffer(compression=encode.effort, filter="all", keep="none")
+            content = image.pngsave_buffer(compression=encode.effort, filter="all", keep=_NO_METADATA)
         case Format.WEBP:
-            content = image.webpsave_buffer(Q=encode.quality, effort=encode.effort, exact=True, keep="none")
+            content = image.webpsave_buffer(
+                Q=encode.quality, effort=encode.effort, exact=True, keep=_NO_METADATA
+            )
         case Format.AVIF:
             content = image.heifsave_buffer(
-                compression="av1", Q=encode.quality, effort=encode.effort, bitdepth=8, keep="none"
+                compression="av1", Q=encode.quality, effort=encode.effort, bitdepth=8, keep=_NO_METADATA
             )
         case Format.GIF:
-            content = image.gifsave_buffer(effort=max(1, encode.effort), keep="none")
+            content = image.gifsave_buffer(effort=max(1, encode.effort), keep=_NO_METADATA)
         case Format.HEIC | Format.INFO:
             raise UnsupportedFormat(f"{encode.format} is not an output format")
     return bytes(content)

@@ -18,7 +18,7 @@ import msgspec
 from proxy.core.errors import Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
 from proxy.local.parent import end_with_parent
 from proxy.render import pipeline, sandbox
-from proxy.render.decoded import DecodedOriginal
+from proxy.render.checked_original import CheckedOriginal
 from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
 
 NICENESS = 10
@@ -94,29 +94,29 @@ def _receive(channel: socket.socket) -> tuple[Job, int] | None:
 
 
 class _LastOriginal:
-    """The decoded original of the last job, for the next job of the same original."""
+    """The original of the last job, for the next job of the same original."""
 
     def __init__(self) -> None:
         self._name = ""
-        self._opened: DecodedOriginal | None = None
+        self._opened: CheckedOriginal | None = None
 
     @property
     def is_full(self) -> bool:
         return self._opened is not None
 
-    def decoded(self, job: Job, descriptor: int) -> DecodedOriginal:
-        """The decoded original of `job`. Closes `descriptor`. Raises the errors of DecodedOriginal."""
+    def open(self, job: Job, descriptor: int) -> CheckedOriginal:
+        """The original of `job`. Closes `descriptor`. Raises the errors of CheckedOriginal."""
         try:
             if self._opened is not None and self._name == job.original:
                 return self._opened
             if job.plan is not None:
                 self._opened = None
-            decoded = DecodedOriginal(_content(descriptor, job.size_bytes), job.limits)
+            opened = CheckedOriginal(_content(descriptor, job.size_bytes), job.limits)
         finally:
             os.close(descriptor)
         if job.plan is not None:  # A probe does not replace the cached original.
-            self._opened, self._name = decoded, job.original
-        return decoded
+            self._opened, self._name = opened, job.original
+        return opened
 
     def clear(self) -> None:
         self._opened = None
@@ -124,19 +124,13 @@ class _LastOriginal:
 
 def _run_job(last: _LastOriginal, job: Job, descriptor: int) -> tuple[Answer, bytes]:
     try:
-        decoded = last.decoded(job, descriptor)
+        opened = last.open(job, descriptor)
         if job.plan is None:
-            return Answer(facts=decoded.facts), b""
-        decoded.keep_decoded = job.keep_decoded
-        return Answer(), pipeline.render(decoded, job.plan, job.limits)
-    except UnsupportedFormat as failure:
-        return Answer(slug="unsupported-format", detail=failure.detail), b""
-    except OriginalTooLarge as failure:
-        return Answer(slug="original-too-large", detail=failure.detail), b""
-    except Undecodable as failure:
-        return Answer(slug="undecodable", detail=failure.detail), b""
-    except Internal as failure:
-        return Answer(slug="internal", detail=failure.detail), b""
+            return Answer(facts=opened.facts), b""
+        opened.keep_decoded = job.keep_decoded
+        return Answer(), pipeline.render(opened, job.plan, job.limits)
+    except (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal) as failure:
+        return Answer(slug=failure.slug, detail=failure.detail), b""  # type: ignore[arg-type] # one of the four
     except Exception as failure:
         if isinstance(failure, MemoryError):
             detail = "the original needs more memory than a worker may use"

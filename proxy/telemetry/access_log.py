@@ -15,7 +15,8 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 
-from proxy.core.cache.delivery import VALIDATOR, AccessRecord, Outcome
+from proxy.core.access_record import AccessRecord
+from proxy.core.cache.delivery import VALIDATOR, Outcome
 from proxy.core.image.formats import OUTPUTS, Format
 from proxy.core.masking import without_secrets
 from proxy.core.url.signing import unsigned

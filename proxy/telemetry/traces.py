@@ -7,7 +7,8 @@ The trace id is the request id if a trusted proxy sent one.
 from collections.abc import Callable
 from typing import Any
 
-from proxy.core.cache.delivery import AccessRecord, steps
+from proxy.core.access_record import AccessRecord
+from proxy.core.cache.delivery import steps
 
 _TIMEOUT_S = 1
 _NS = 1_000_000_000

@@ -15,7 +15,7 @@ from proxy.core.image.original import OriginalRef
 from proxy.core.transform.negotiate import choose
 from proxy.core.transform.plan import Plan, RenderDefaults, resolve
 from proxy.core.url.dialects.native import parse_tokens
-from proxy.render.decoded import DecodedOriginal
+from proxy.render.checked_original import CheckedOriginal
 from proxy.render.pipeline import render
 from proxy.render.pool import Pool
 from proxy.sources.directory import OpenFile
@@ -35,18 +35,18 @@ RECIPE = RenderDefaults(
 
 
 def probe(content: bytes, limits: InputLimits) -> Facts:
-    return DecodedOriginal(content, limits).facts
+    return CheckedOriginal(content, limits).facts
 
 
 def plan_for(tokens: str, content: bytes) -> Plan:
     asked = parse_tokens(tokens, {}).own
-    facts = DecodedOriginal(content, LIMITS).facts if asked.needs_facts else None
+    facts = CheckedOriginal(content, LIMITS).facts if asked.needs_facts else None
     return resolve(asked, choose(asked, frozenset(), (Format.JPEG,), facts), RECIPE)
 
 
 def draw(content: bytes, tokens: str) -> bytes:
     """What the URL tokens make of a picture, in this process."""
-    drawn = render(DecodedOriginal(content, LIMITS), plan_for(tokens, content), LIMITS)
+    drawn = render(CheckedOriginal(content, LIMITS), plan_for(tokens, content), LIMITS)
     assert sniff(drawn[:SNIFF_BYTES]) is not None
     return drawn
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.core.errors import CalotypeError
 from proxy.core.image import gif as gif_blocks
-from proxy.render.decoded import DecodedOriginal
+from proxy.render.checked_original import CheckedOriginal
 from tests.render.conftest import LIMITS, draw, probe
 from tests.support.pictures import BLUE, GREEN, RED, YELLOW, is_near
 
@@ -254,7 +254,7 @@ def test_every_damage_of_a_gif_is_drawn_or_refused() -> None:
             damaged = content[:at] + bytes([value]) + content[at + 1 :]
             gif_blocks.read(damaged)
             try:
-                DecodedOriginal(damaged, LIMITS)
+                CheckedOriginal(damaged, LIMITS)
                 draw(damaged, "w_10,f_webp")
             except CalotypeError:
                 continue

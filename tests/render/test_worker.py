@@ -13,7 +13,7 @@ from proxy.core.errors import Undecodable
 from proxy.core.transform.plan import Plan
 from proxy.render import pipeline as draw_module
 from proxy.render import worker as worker_module
-from proxy.render.decoded import DecodedOriginal
+from proxy.render.checked_original import CheckedOriginal
 from proxy.render.pipeline import render
 from proxy.render.pool import Pool, _Waiting
 from proxy.render.protocol import Answer, Job
@@ -50,7 +50,7 @@ WISHES = [
 @pytest.mark.parametrize("kind", KINDS)
 def test_shared_pixels_give_the_same_bytes(kind: str) -> None:
     content = KINDS[kind]()
-    shared = DecodedOriginal(content, LIMITS)
+    shared = CheckedOriginal(content, LIMITS)
     for number, wish in enumerate(WISHES):
         shared.keep_decoded = number < len(WISHES) - 1
         assert render(shared, plan_for(wish, content), LIMITS) == draw(content, wish), wish
@@ -66,7 +66,7 @@ def test_a_photograph_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(draw_module, "_decoded", counted)
     content = KINDS["jpeg"]()
-    shared = DecodedOriginal(content, LIMITS)
+    shared = CheckedOriginal(content, LIMITS)
     for wish, keeps in (
         ("w_500,f_webp", True),
         ("w_500,f_jpg", True),
@@ -76,7 +76,7 @@ def test_a_photograph_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
         shared.keep_decoded = keeps
         render(shared, plan_for(wish, content), LIMITS)
     assert decoded == [1]
-    alone = DecodedOriginal(content, LIMITS)
+    alone = CheckedOriginal(content, LIMITS)
     render(alone, plan_for("w_500,f_webp", content), LIMITS)
     assert decoded == [1], "and row by row where there is nothing to share"
 
@@ -84,7 +84,7 @@ def test_a_photograph_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_large_pixels_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draw_module, "MAX_CACHED_BYTES", 1000)
     content = KINDS["png"]()
-    shared = DecodedOriginal(content, LIMITS)
+    shared = CheckedOriginal(content, LIMITS)
     shared.keep_decoded = True
     render(shared, plan_for("w_300,f_webp", content), LIMITS)
     assert not shared._cache
@@ -93,7 +93,7 @@ def test_large_pixels_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_damaged_original_is_refused_each_time() -> None:
     content = KINDS["png"]()
     damaged = content[:9000] + bytes(3000) + content[12_000:]
-    shared = DecodedOriginal(damaged, LIMITS)
+    shared = CheckedOriginal(damaged, LIMITS)
     for _ in range(2):
         shared.keep_decoded = True
         with pytest.raises(Undecodable):
@@ -106,7 +106,7 @@ def test_damage_that_a_crop_does_not_reach_is_not_held_against_it() -> None:
     content[int(0.9 * len(content))] ^= 0xFF
     damaged, wish = bytes(content), "w_300,h_60,c_fill,g_north,f_png"
     alone = draw(damaged, wish)
-    shared = DecodedOriginal(damaged, LIMITS)
+    shared = CheckedOriginal(damaged, LIMITS)
     shared.keep_decoded = True
     assert render(shared, plan_for(wish, damaged), LIMITS) == alone
 
@@ -116,7 +116,7 @@ def test_the_second_attempt_holds_no_memory_of_the_first(monkeypatch: pytest.Mon
         """What a frame of the first try has."""
 
     content = KINDS["jpeg"]()
-    shared = DecodedOriginal(content, LIMITS)
+    shared = CheckedOriginal(content, LIMITS)
     shared.keep_decoded = True
     tries: list[weakref.ref[Held]] = []
     real = draw_module._run
@@ -138,7 +138,7 @@ def test_the_second_attempt_holds_no_memory_of_the_first(monkeypatch: pytest.Mon
 
 def test_memory_that_is_short_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     content = KINDS["jpeg"]()
-    shared = DecodedOriginal(content, LIMITS)
+    shared = CheckedOriginal(content, LIMITS)
     shared.keep_decoded = True
     monkeypatch.setattr(draw_module, "_decoded", lambda *_: (_ for _ in ()).throw(MemoryError))
     assert render(shared, plan_for("w_300,f_webp", content), LIMITS) == draw(content, "w_300,f_webp")

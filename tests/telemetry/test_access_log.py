@@ -6,7 +6,8 @@ import os
 import pytest
 from prometheus_client import CollectorRegistry
 
-from proxy.core.cache.delivery import AccessRecord, Outcome
+from proxy.core.access_record import AccessRecord
+from proxy.core.cache.delivery import Outcome
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.log_writer import LogWriter
 

@@ -12,7 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from proxy.config.errors import ConfigError
 from proxy.config.settings import load
-from proxy.core.cache.delivery import AccessRecord, Outcome, Timings
+from proxy.core.access_record import AccessRecord
+from proxy.core.cache.delivery import Outcome, Timings
 from proxy.node import factory
 from proxy.telemetry.traces import Traces
 from tests.support.waiting import LONGEST_S

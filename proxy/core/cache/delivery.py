@@ -1,4 +1,4 @@
-"""The values that move through the node: variants, deliveries and access records.
+"""The values that move through the node: variants and deliveries.
 
 `edge/responses` makes headers of them.
 """
@@ -87,34 +87,3 @@ class Delivered(NamedTuple):
 
     delivery: Delivery
     variant: Variant | None
-
-
-@dataclass(slots=True, eq=False)
-class AccessRecord:
-    """One request for log and metrics; a record without an outcome is neither logged nor counted.
-
-    Mutable: it belongs to a single request. `settings` are the keys of the configuration that would allow a refused
-    request. `target`, `client` and `request_id` are as received; the log masks them.
-    """
-
-    method: str
-    target: str
-    outcome: Outcome | None = None
-    mount: str = ""
-    tier: str = ""
-    key: str = ""
-    format: str = ""
-    error: str = ""
-    detail: str = ""
-    settings: tuple[str, ...] = ()
-    status: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    timings: Timings = NO_TIMINGS
-    client: str = ""
-    request_id: str = ""
-
-    def record(self, delivery: Delivery) -> None:
-        self.outcome, self.tier = delivery.outcome, delivery.tier
-        self.key, self.format = delivery.key.digest, delivery.key.format or ""
-        self.timings = delivery.timings

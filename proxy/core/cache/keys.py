@@ -67,7 +67,8 @@ def original_key(identity: Identity) -> str:
 
 
 def identity_key(ref: OriginalRef, generation: str) -> CacheKey:
-    """The key of the last version of an original, or of the entity tag of its first fetch if its source has no versions."""
+    """The key of the entry with the last known version of an original; for S3, which has none, with the entity tag of the
+    first fetch."""
     return CacheKey(_digest("identity", Identity(ref, "", generation)))
 
 

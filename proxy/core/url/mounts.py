@@ -28,7 +28,8 @@ class Signing(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
     """One tenant. `host` is lower case or `*`; `prefix` begins and ends with a slash; `location` describes the
-    source; `transforms` are those that an unsigned URL may have, with their presets applied."""
+    source; `transforms` are complete transforms, presets applied,
+    that an unsigned URL may have besides those that the policy allows."""
 
     name: str
     host: str = "*"

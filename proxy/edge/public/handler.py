@@ -11,7 +11,8 @@ import structlog
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from proxy.core.cache.delivery import AccessRecord, Delivered, Delivery, Outcome
+from proxy.core.access_record import AccessRecord
+from proxy.core.cache.delivery import Delivered, Delivery, Outcome
 from proxy.core.cache.http_caching import etag, matches, precondition_fails
 from proxy.core.cache.keys import CacheKey
 from proxy.core.cache.variant_request import VariantRequest
@@ -62,7 +63,7 @@ class CompiledUrl:
 
     mount: str
     request: VariantRequest
-    policy: responses.ResponsePolicy
+    caching: responses.CachingHeaders
     restrictions: Restrictions
     fields: tuple[str, ...] = ()
     delivery: Delivery | None = None
@@ -224,13 +225,13 @@ class PublicHandler:
         # Stored after the delivery, because only URLs with a picture are worth an entry. A reload replaces the memo.
         compiled_urls.store(address, compiled)
         if delivered.delivery.location:
-            record.record(delivered.delivery)
-            return responses.redirect(delivered.delivery, self._policy(compiled))
+            record.set_delivery(delivered.delivery)
+            return responses.redirect(delivered.delivery, self._caching(compiled))
         tag = etag(info_key(delivered.delivery.key.digest, fields))
         if precondition_fails(if_match, None, tag, None):
-            record.record(delivered.delivery)
+            record.set_delivery(delivered.delivery)
             status = cache_status(delivered.delivery.outcome, delivered.delivery.tier)
-            return responses.refused_condition(self._policy(compiled), status)
+            return responses.refused_condition(self._caching(compiled), status)
         if none_match.strip() == "*" or matches(none_match, tag):
             delivered = Delivered(delivered.delivery, None)
         return self._picture(request, record, compiled, delivered, began_s)
@@ -244,24 +245,24 @@ class PublicHandler:
         began_s: float,
     ) -> web.Response:
         delivery, variant = delivered
-        record.record(delivery)
+        record.set_delivery(delivery)
         if compiled.fields:
             digest = info_key(delivery.key.digest, compiled.fields)
             delivery = replace(delivery, key=delivery.key._replace(digest=digest))
             variant = variant and replace(variant, body=only_fields(variant.body, compiled.fields))
-        policy = compiled.policy if compiled.restrictions is UNRESTRICTED else self._policy(compiled)
+        caching = compiled.caching if compiled.restrictions is UNRESTRICTED else self._caching(compiled)
         if delivery.provisional:
-            policy = policy.within(responses.PROVISIONAL_CACHE_S)
-            headers = responses.picture_headers(delivery, policy)
+            caching = caching.within(responses.PROVISIONAL_CACHE_S)
+            headers = responses.picture_headers(delivery, caching)
         elif delivery is compiled.delivery:
             headers = compiled.headers
         else:
-            compiled.delivery, compiled.headers = delivery, responses.picture_headers(delivery, policy)
+            compiled.delivery, compiled.headers = delivery, responses.picture_headers(delivery, caching)
             headers = compiled.headers
         return responses.picture(
             delivery,
             variant,
-            policy,
+            caching,
             headers,
             range_header=range_of(request),
             if_range=request.headers.get(hdrs.IF_RANGE),
@@ -290,19 +291,19 @@ class PublicHandler:
             session=session_of(headers, self._rules.session) if restrictions.session is not None else None,
         )
 
-    def _policy(self, compiled: CompiledUrl) -> responses.ResponsePolicy:
-        """The response policy at this moment: no response outlives its signature."""
-        policy = self._within(compiled.policy, compiled.restrictions)
-        if policy is not compiled.policy:
-            compiled.policy, compiled.delivery = policy, None
-        return policy
+    def _caching(self, compiled: CompiledUrl) -> responses.CachingHeaders:
+        """The caching headers at this moment: no response outlives its signature."""
+        caching = self._within(compiled.caching, compiled.restrictions)
+        if caching is not compiled.caching:
+            compiled.caching, compiled.delivery = caching, None
+        return caching
 
     def _within(
-        self, policy: responses.ResponsePolicy, restrictions: Restrictions
-    ) -> responses.ResponsePolicy:
+        self, caching: responses.CachingHeaders, restrictions: Restrictions
+    ) -> responses.CachingHeaders:
         if restrictions.until_s is None:
-            return policy
-        return policy.within(max(0, int(restrictions.until_s - self._wall())))
+            return caching
+        return caching.within(max(0, int(restrictions.until_s - self._wall())))
 
     def _redirect_until_s(self, compiled: CompiledUrl) -> float:
         """The Clock time until which a redirect may be valid, because the bucket does not check signatures; infinite
@@ -342,7 +343,7 @@ class PublicHandler:
         unfulfilled = (
             notices(parsed, transform, self._rules.max_side_px) if isinstance(parsed, VariantUrl) else []
         )
-        policy = responses.response_policy(
+        caching = responses.caching_headers(
             max_age_s=mount.max_age_s,
             negotiates=transform.format is Auto.AUTO,
             restrictions=None if signed is None else signed.restrictions,
@@ -350,13 +351,13 @@ class PublicHandler:
         )
         request = VariantRequest(meaning.ref, transform, accepted, self._rules.max_side_px)
         fields = parsed.fields if isinstance(parsed, InfoUrl) else ()
-        return CompiledUrl(mount.name, request, policy, _restrictions(signed), fields)
+        return CompiledUrl(mount.name, request, caching, _restrictions(signed), fields)
 
     async def _original(
         self, request: web.BaseRequest, record: AccessRecord, meaning: Interpreted, began_s: float
     ) -> web.StreamResponse:
         signed = meaning.signed
-        policy = responses.response_policy(
+        caching = responses.caching_headers(
             max_age_s=meaning.mount.max_age_s,
             negotiates=False,
             restrictions=None if signed is None else signed.restrictions,
@@ -364,8 +365,8 @@ class PublicHandler:
         async with self._deliver.open_current(
             meaning.ref, deadline=began_s + self._request_timeout_s
         ) as original:
-            policy = self._within(policy, _restrictions(signed))
-            return await stream(request, record, original, policy, now_s=self._wall())
+            caching = self._within(caching, _restrictions(signed))
+            return await stream(request, record, original, caching, now_s=self._wall())
 
 
 def _restrictions(signed: Signed | None) -> Restrictions:

@@ -5,7 +5,8 @@ import os
 
 from aiohttp import hdrs, web
 
-from proxy.core.cache.delivery import AccessRecord, Outcome
+from proxy.core.access_record import AccessRecord
+from proxy.core.cache.delivery import Outcome
 from proxy.core.cache.http_caching import Whole, byte_range, etag, is_unmodified, matches, precondition_fails
 from proxy.core.cache.keys import original_key
 from proxy.core.errors import UnsupportedFormat
@@ -21,7 +22,7 @@ async def stream(
     request: web.BaseRequest,
     record: AccessRecord,
     original: Original,
-    policy: responses.ResponsePolicy,
+    caching: responses.CachingHeaders,
     *,
     now_s: float,
 ) -> web.StreamResponse:
@@ -33,10 +34,10 @@ async def stream(
     record.key = original_key(original.identity)
     tag = etag(record.key)
     modified_s = _modified_s(original, now_s)
-    headers = responses.original_headers(kind, tag, modified_s, policy)
+    headers = responses.original_headers(kind, tag, modified_s, caching)
     conditions = list_of(request.headers, hdrs.IF_MATCH), request.headers.get(hdrs.IF_UNMODIFIED_SINCE)
     if precondition_fails(*conditions, tag, modified_s):
-        return responses.refused_condition(policy, headers["Cache-Status"])
+        return responses.refused_condition(caching, headers["Cache-Status"])
     none_match = joined(request.headers, hdrs.IF_NONE_MATCH)
     if (
         is_unmodified(request.headers.get(hdrs.IF_MODIFIED_SINCE, ""), modified_s)
@@ -49,7 +50,7 @@ async def stream(
     if (range_header := range_of(request)) is not None:
         part = byte_range(range_header, request.headers.get(hdrs.IF_RANGE), tag, original.size_bytes)
     if part is None:
-        return responses.range_not_satisfiable(original.size_bytes, policy, headers["Cache-Status"])
+        return responses.range_not_satisfiable(original.size_bytes, caching, headers["Cache-Status"])
     if part is Whole.WHOLE:
         response = web.StreamResponse(headers=headers)
         part = range(original.size_bytes)

@@ -72,7 +72,7 @@ class ConnectionHandler(RequestHandler):
             self._awaits_head = self._loop.call_later(HEAD_S, self._cut_off)
 
     def _read(self, data: bytes) -> None:
-        """Feeds one request header at a time: a refused one makes the parser drop those of the same piece."""
+        """Gives the parser one request head a call: when it refuses a head, it drops all other bytes of that call."""
         if self._held:
             data, self._held = self._held + data, b""
         at, most = 0, self._max_msg_queue_size

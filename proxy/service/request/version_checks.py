@@ -86,7 +86,7 @@ class VersionChecks:
         await self._tasks.close()
 
     async def _revalidated_since(self, ref: OriginalRef, deadline: float) -> float:
-        """The start of a revalidation that begins after this call; 0 if none succeeds in time."""
+        """Waits for a revalidation; returns its start, 0 if it failed or took too long."""
         now_s = self._clock()
         state = self._revalidations.get(ref)
         if state is None:

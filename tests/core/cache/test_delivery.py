@@ -2,10 +2,7 @@
 
 import pytest
 
-from proxy.core.cache.delivery import NO_TIMINGS, AccessRecord, Delivery, Outcome, Timings, steps
-from proxy.core.cache.freshness import Freshness
-from proxy.core.cache.keys import CacheKey
-from proxy.core.image.formats import Format
+from proxy.core.cache.delivery import NO_TIMINGS, Outcome, Timings, steps
 
 TIMINGS = Timings(fetch_s=0.25, queue_s=0.5, render_s=1.0)
 
@@ -31,20 +28,3 @@ def test_the_steps_add_up_to_the_whole_request(
 def test_no_step_takes_less_than_nothing() -> None:
     """Another clock may have run a little ahead."""
     assert steps(Outcome.MISS, TIMINGS, 1.5)[0] == ("lookup", 0.0)
-
-
-def test_a_visit_tells_of_its_delivery() -> None:
-    visit = AccessRecord("GET", "/w_1/a")
-    visit.record(
-        Delivery(
-            key=CacheKey("k", Format.WEBP),
-            outcome=Outcome.MISS,
-            tier="disk",
-            timings=TIMINGS,
-            freshness=Freshness("1", 2.0),
-        )
-    )
-    assert (visit.outcome, visit.tier, visit.key, visit.format, visit.timings) == (
-        Outcome.MISS, "disk", "k", "webp", TIMINGS,
-    )  # fmt: skip
-    assert (visit.error, visit.detail, visit.settings, visit.status) == ("", "", (), 0)

@@ -26,8 +26,8 @@ _NO_DECODER = ("not been built in", "not in a known format", "unsupported codec"
 _NO_MEMORY = ("out of memory", "memory allocation", "unable to allocate", "cannot allocate", "security limit")
 
 
-class DecodedOriginal:
-    """An original whose header was read within the limits. With `keep_decoded`, decoded and resized pixels are
+class CheckedOriginal:
+    """An original whose header is within the limits and whose data is complete. With `keep_decoded`, decoded and resized pixels are
     cached for the next render, which gives the same bytes as without the cache.
 
     Raises UnsupportedFormat, OriginalTooLarge or Undecodable.
@@ -87,7 +87,7 @@ class _Read(NamedTuple):
 
 
 def _read(content: bytes, limits: InputLimits) -> _Read:
-    """Reads the header and checks the limits."""
+    """Reads the header, checks the limits, and checks that no picture data is missing."""
     kind = sniff(content[:SNIFF_BYTES])
     if kind is None:
         raise UnsupportedFormat(NO_PICTURE)
@@ -116,8 +116,8 @@ def _read(content: bytes, limits: InputLimits) -> _Read:
 
 
 def _are_alike(kind: Format, doubts: tuple[bytes, ...], pages: int) -> bool:
-    """Whether all of `doubts` decode to the same pixels, on the last page; the first without a warning, if a warning
-    means missing data."""
+    """Whether every ending in `doubts` gives the same last page. The first must also decode without a warning if it is
+    a JPEG, where a warning means missing data."""
     page = f"page={pages - 1}," if kind is Format.GIF else ""
     strictly = f"[{page}fail_on={'warning' if kind is Format.JPEG else 'error'}]"
     try:
