@@ -30,7 +30,7 @@ JOIN_WINDOW_S = 0.25
 """A request without a cache key joins a flight of this age at most: an older flight may have seen an older original."""
 STALE_WAIT_S = 0.25
 """A request for a stale variant in memory waits this long for a revalidation."""
-STALE_IF_ERROR_S = 1.0
+SLOW_REVALIDATION_S = 1.0
 """A stale variant is served as fresh for this long after a revalidation that did not end in time."""
 _MEMO_ENTRIES = 20_000
 
@@ -125,7 +125,7 @@ class Deliver:
             deadline=deadline,
             join_within_s=None if key else JOIN_WINDOW_S,
         )
-        answer = self._record(request, original, plans, ResolvedKey(delivery.key, delivery.freshness))
+        answer = self._store_result(request, original, plans, ResolvedKey(delivery.key, delivery.freshness))
         if (
             variant is not None
             and self._is_valid(request, answer)
@@ -197,7 +197,7 @@ class Deliver:
         except TimeoutError:
             if not self._is_valid(request, answer) or self._memory.lookup(answer.resolved.key) is None:
                 return await self._revalidate(request, deadline)
-            until_s = self._clock() + STALE_IF_ERROR_S
+            until_s = self._clock() + SLOW_REVALIDATION_S
             original.freshness = original.freshness._replace(fresh_until_s=until_s)
             return answer
 
@@ -227,7 +227,7 @@ class Deliver:
             finally:
                 if is_first:
                     original.revalidating_since_s = math.inf
-            return self._record(request, original, plans, resolved)
+            return self._store_result(request, original, plans, resolved)
 
         return ("key", original, plans, request.by_value), revalidate
 
@@ -260,7 +260,7 @@ class Deliver:
             original.freshness = freshness
         return original
 
-    def _record(
+    def _store_result(
         self, request: VariantRequest, original: OriginalRecord, plans: _Plans, resolved: ResolvedKey
     ) -> _Answer:
         """The answer of work that began with these records; stored if both are still current."""
