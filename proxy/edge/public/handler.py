@@ -1,6 +1,7 @@
 """The handler of the public listener: from an aiohttp request through the service to a response.
 
-Only this file reads the raw request target. Only the headers named here count.
+Only this file reads the raw request target. Only the headers named here count. Longer than other files because a
+request is one path from target to response.
 """
 
 import math
