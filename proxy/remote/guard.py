@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from proxy.core.net.body_meter import BodyMeter
 from proxy.core.net.breaker import Breaker, RetryBudget
 from proxy.ports.clock import Clock
 from proxy.remote.errors import Broken, Busy, CircuitOpen, RemoteError, TooLarge, TooSlow, Unavailable
@@ -70,24 +71,15 @@ async def _within(call: Callable[[], Awaitable[T]], within_s: float | None) -> T
         raise TooSlow("it did not answer in time") from None
 
 
-class Meter:
-    """Checks the size and the transfer rate of a body while it arrives."""
-
-    def __init__(self, clock: Clock, max_bytes: int, promised_bytes: int | None) -> None:
-        self._clock = clock
-        self._max_bytes = max_bytes
-        self._began_s = clock()
-        self.received_bytes = 0
-        self._check(promised_bytes or 0)
-
-    def take(self, chunk: bytes) -> None:
-        """Counts a chunk. Raises TooLarge or TooSlow."""
-        self.received_bytes += len(chunk)
-        self._check(self.received_bytes)
-        took_s = self._clock() - self._began_s
-        if took_s > MIN_RATE_AFTER_S and self.received_bytes < took_s * MIN_BYTES_PER_S:
-            raise TooSlow("the bytes come too slowly")
-
-    def _check(self, count: int) -> None:
-        if count > self._max_bytes:
-            raise TooLarge(f"it is larger than {self._max_bytes} bytes")
+def body_meter(clock: Clock, max_bytes: int, promised_bytes: int | None) -> BodyMeter:
+    """A meter of a response, which raises TooLarge or TooSlow; raises TooLarge for its Content-Length too."""
+    meter = BodyMeter(
+        clock(),
+        max_bytes=max_bytes,
+        min_bytes_per_s=MIN_BYTES_PER_S,
+        grace_s=MIN_RATE_AFTER_S,
+        too_large=TooLarge(f"it is larger than {max_bytes} bytes"),
+        too_slow=TooSlow("the bytes come too slowly"),
+    )
+    meter.expect(promised_bytes or 0)
+    return meter

@@ -23,7 +23,7 @@ from proxy.core.url.original_urls import DEFAULT_REGION, S3Location
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Sink
 from proxy.remote.errors import Broken, RequestRefused, Unavailable
-from proxy.remote.guard import Guard, Meter
+from proxy.remote.guard import Guard, body_meter
 from proxy.remote.s3_errors import as_remote_errors
 
 CONNECT_TIMEOUT_S = 1.0
@@ -268,11 +268,11 @@ class S3Bucket:
         md5 = hashlib.md5(usedforsecurity=False)
         async with answer["Body"] as body:
             await sink.begin(max(0, int(modified.timestamp())) if modified is not None else 0)
-            meter = Meter(self._clock, max_bytes, size_bytes)
+            meter = body_meter(self._clock, max_bytes, size_bytes)
             while chunk := await body.read(_CHUNK_BYTES):
                 if not meter.received_bytes and _ERROR_DOCUMENT.match(chunk):
                     raise Unavailable("the store sent an error document instead of the object")
-                meter.take(chunk)
+                meter.take(len(chunk), self._clock())
                 md5.update(chunk)
                 await sink.write(chunk)
         if size_bytes not in (None, meter.received_bytes):

@@ -34,7 +34,7 @@ from proxy.remote.errors import (
     TooSlow,
     Unavailable,
 )
-from proxy.remote.guard import Guard, Meter
+from proxy.remote.guard import Guard, body_meter
 
 CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 3.0
@@ -212,9 +212,9 @@ class WebClient:
     async def _receive(self, answer: aiohttp.ClientResponse, sink: Sink, max_bytes: int) -> None:
         modified = answer.headers.get(hdrs.LAST_MODIFIED, "") if _is_framed(answer) else ""
         await sink.begin(max(0, http_date(modified) or 0))
-        meter = Meter(self._clock, max_bytes, answer.content_length)
+        meter = body_meter(self._clock, max_bytes, answer.content_length)
         while chunk := await answer.content.read(_CHUNK_BYTES):
-            meter.take(chunk)
+            meter.take(len(chunk), self._clock())
             await sink.write(chunk)
 
     @asynccontextmanager

@@ -28,6 +28,7 @@ from proxy.core.admin.commands import (
 )
 from proxy.core.errors import BadRequest, BadUrl, Internal, OriginalTooLarge, RateLimited
 from proxy.core.nearest import meant, named, nearest
+from proxy.core.net.body_meter import BodyMeter
 from proxy.edge import responses
 from proxy.edge.admin.auth import AdminAuth
 from proxy.edge.headers import joined
@@ -183,18 +184,15 @@ class Operations:
     async def _spooled(self, request: web.Request) -> AsyncIterator["_Spooled"]:
         """The picture of the body, in a file that is deleted when it is closed."""
         is_form = request.content_type == _FORM
+        too_large = OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
         if (request.content_length or 0) > self.max_bytes + (_AROUND_BYTES if is_form else 0):
-            raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
+            raise too_large
         file = _nameless(self._spool)
-        size_bytes = 0
         try:
             async with asyncio.timeout(BODY_S), _picture(request) as (name, read):
-                async for chunk in _chunks(read):
-                    size_bytes += len(chunk)
-                    if size_bytes > self.max_bytes:
-                        raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
+                async for chunk in _chunks(read, self.max_bytes, too_large):
                     await _write(file, chunk)
-            if not size_bytes:
+            if not (size_bytes := file.tell()):
                 raise BadRequest("the body must be a picture, or a form with one file")
             yield _Spooled(file, size_bytes, name)
         except TimeoutError:
@@ -294,16 +292,20 @@ async def _picture(request: web.Request) -> AsyncIterator[tuple[str, Read]]:
         raise BadRequest("the body is incomplete, or not the form that Content-Type announces") from None
 
 
-async def _chunks(read: Read) -> AsyncIterator[bytes]:
-    """The chunks of a body. Raises TimeoutError if it is too slow, BadRequest if incomplete or wrongly encoded."""
+async def _chunks(read: Read, max_bytes: int, too_large: Exception) -> AsyncIterator[bytes]:
+    """The chunks of a body. Raises `too_large`, TimeoutError if it is too slow, BadRequest if incomplete or wrongly encoded."""
     clock = asyncio.get_running_loop().time
-    began_s, size_bytes = clock(), 0
+    meter = BodyMeter(
+        clock(),
+        max_bytes=max_bytes,
+        min_bytes_per_s=SLOWEST_BYTES_PER_S,
+        grace_s=SLOW_AFTER_S,
+        too_large=too_large,
+        too_slow=TimeoutError(),
+    )
     try:
         while chunk := await asyncio.wait_for(read(_CHUNK_BYTES), SILENT_S):
-            size_bytes += len(chunk)
-            took_s = clock() - began_s
-            if took_s > SLOW_AFTER_S and size_bytes < took_s * SLOWEST_BYTES_PER_S:
-                raise TimeoutError
+            meter.take(len(chunk), clock())
             yield chunk
     except (aiohttp.ClientPayloadError, web.RequestPayloadError, ConnectionError):
         raise BadRequest("the body is incomplete, or not encoded as its headers say") from None
@@ -334,12 +336,11 @@ def _mount(request: web.Request, name: str) -> str:
 async def _body(request: web.Request, most_bytes: int) -> bytes:
     """The bytes of a body. Raises BadRequest, also for an object with a repeated name."""
     body = bytearray()
+    too_large = BadRequest(f"the body is larger than {most_bytes} bytes")
     try:
         async with asyncio.timeout(BODY_S):
-            async for chunk in _chunks(request.content.read):
+            async for chunk in _chunks(request.content.read, most_bytes, too_large):
                 body += chunk
-                if len(body) > most_bytes:
-                    raise BadRequest(f"the body is larger than {most_bytes} bytes")
     except TimeoutError:
         raise BadRequest("the body arrives too slowly") from None
     _check_names(bytes(body))
