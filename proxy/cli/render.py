@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import NamedTuple
+from uuid import uuid4
 
 import click
 
@@ -28,6 +29,7 @@ from proxy.core.transform.operations import Transform
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.core.url.target import is_hidden
 from proxy.node.engine import Engine
+from proxy.ports.originals import Original
 from proxy.sources.directory import OpenFile
 from proxy.telemetry.event_log import silent_log
 from proxy.telemetry.metrics import PrometheusMetrics
@@ -201,8 +203,8 @@ async def _deliver(engine: Engine, key: str, requested: Transform) -> _RenderedV
     with TemporaryFile() as file:
         file.write(body)
         file.flush()
-        with closing(OpenFile(os.dup(file.fileno()), request.ref, "")) as opened:
-            facts = await engine.pool.probe(opened, deadline=deadline)
+        with closing(OpenFile(os.dup(file.fileno()))) as opened:
+            facts = await engine.pool.probe(Original(uuid4().hex, opened), deadline=deadline)
     return _RenderedVariant(body, facts, took_s)
 
 

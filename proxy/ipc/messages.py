@@ -5,7 +5,6 @@ from typing import Any, Literal, NamedTuple
 
 from proxy.core.cache.generations import PurgeScope
 from proxy.core.cache.keys import CacheKey
-from proxy.core.image.original import Identity
 
 
 class Call(NamedTuple):
@@ -27,8 +26,8 @@ class Invalidate(NamedTuple):
 
 
 class OpenedOriginal(NamedTuple):
-    """An original, sent with its file descriptor. `stamp` is size and mtime_ns of the unchanged file."""
+    """An Original, sent with its file descriptor. `stamp` is size and mtime_ns of the unchanged file."""
 
-    identity: Identity
+    name: str
     size_bytes: int
     stamp: tuple[int, int]

@@ -6,7 +6,7 @@ Each call has a connection of its own, which is reused. If the back dies, the ca
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 from proxy.core.admin.commands import AdminCommand
@@ -15,7 +15,7 @@ from proxy.core.cache.generations import PurgeScope
 from proxy.core.cache.keys import CacheKey
 from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
 from proxy.core.errors import RenderTimeout, WorkerDied
-from proxy.core.image.original import Identity, OriginalRef
+from proxy.core.image.original import OriginalRef
 from proxy.ipc.channel import Channel, Closed, Message
 from proxy.ipc.messages import Call, Invalidate, OpenedOriginal
 from proxy.ports.clock import Clock
@@ -102,11 +102,8 @@ class ProducerClient:
         # The back holds the original as long as this connection is open.
         try:
             opened: OpenedOriginal = _value(answer)
-            original = PassedOriginal(answer.descriptors[0], opened)
-            try:
-                yield original
-            finally:
-                original.close()
+            with closing(PassedFile(answer.descriptors[0], opened)) as file:
+                yield Original(opened.name, file)
         finally:
             channel.close()
 
@@ -161,15 +158,12 @@ def _value(answer: Message) -> Any:
     return answer.value
 
 
-class PassedOriginal:
-    """Satisfies Original: the file that the back has opened."""
-
-    tag = ""
+class PassedFile:
+    """Satisfies OriginalFile: the file that the back has opened."""
 
     def __init__(self, descriptor: int, opened: OpenedOriginal) -> None:
         self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 (closed by close)
         self._opened = opened
-        self.identity: Identity = opened.identity
         self.size_bytes: int = opened.size_bytes
 
     def fileno(self) -> int:

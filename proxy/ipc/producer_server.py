@@ -164,12 +164,10 @@ class ProducerServer:
 
     async def _send_original(self, call: Call, channel: Channel) -> None:
         """Sends the original's file descriptor and holds the original until the front closes the connection."""
-        async with self._producer.open_current(*call.arguments, deadline=call.deadline) as original:
-            status = os.fstat(original.fileno())
-            opened = OpenedOriginal(
-                original.identity, original.size_bytes, (status.st_size, status.st_mtime_ns)
-            )
-            if not original.unchanged():
+        async with self._producer.open_current(*call.arguments, deadline=call.deadline) as (name, file):
+            status = os.fstat(file.fileno())
+            opened = OpenedOriginal(name, file.size_bytes, (status.st_size, status.st_mtime_ns))
+            if not file.unchanged():
                 raise SourceUnavailable("the original is being written", retry_after_s=1)
-            await channel.send(opened, [original.fileno()])
+            await channel.send(opened, [file.fileno()])
             await asyncio.Event().wait()  # Cancelled when the connection closes.

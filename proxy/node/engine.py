@@ -101,7 +101,7 @@ class Engine:
             jobs_directory=scratch,
             is_exclusive=is_exclusive,
         )
-        self.original_store = factory.originals(settings, directory, metrics)
+        self.original_store = factory.originals(settings, directory, metrics, self.generations)
         self.slow_tiers: list[Tier] = []
         bucket = None
         if disk is not None:
@@ -127,13 +127,9 @@ class Engine:
             for name, source in settings.sources.items()
         }
         renderer = Quarantine(self.pool, self.clock)
-        opened = OpenOriginals(
-            self.sources, self.flights, self.clock, metrics, self.generations, self.original_store, index
-        )
         self.originals = Originals(
             self.sources,
             self.chain,
-            opened,
             self.flights,
             self.clock,
             metrics,
@@ -141,6 +137,7 @@ class Engine:
             index,
             renderer,
         )
+        opened = OpenOriginals(self.originals, self.original_store, self.flights, renderer)
         facts = OriginalFacts(opened, self.chain, leased, renderer, self.flights, index)
         self.fleet = (
             factory.fleet(settings, self.node_state, self.generations, log) if disk is not None else None
@@ -169,6 +166,7 @@ class Engine:
         self.versions = VersionChecks(self.originals, self.purges, self.clock, log)
         self.produce = Produce(
             self.originals,
+            opened,
             facts,
             self.chain,
             self.flights,

@@ -177,11 +177,16 @@ def disk(settings: Settings, directory: Path, metrics: Metrics) -> DiskTier:
         raise ConfigError(f"cache.disk.path: {directory} cannot be used: {fault.strerror}") from None
 
 
-def originals(settings: Settings, directory: Path, metrics: Metrics) -> DiskOriginalStore:
+def originals(
+    settings: Settings, directory: Path, metrics: Metrics, generations: Generations
+) -> DiskOriginalStore:
     """The store of fetched originals below `directory`. Raises ConfigError if the directory cannot be used."""
     try:
         return DiskOriginalStore(
-            directory / "originals", max_bytes=int(settings.cache.originals.max_bytes), metrics=metrics
+            directory / "originals",
+            max_bytes=int(settings.cache.originals.max_bytes),
+            metrics=metrics,
+            generations=generations,
         )
     except OSError as fault:
         raise ConfigError(f"cache.disk.path: {directory} cannot be used: {fault.strerror}") from None

@@ -1,19 +1,16 @@
 """Sources of originals, and the local store for them."""
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from proxy.core.image.formats import Format
-from proxy.core.image.original import Identity
+from proxy.core.image.original import Identity, OriginalRef
 
 
-class Original(Protocol):
-    """An original as an open file; the code that fetched it closes it."""
+class OriginalFile(Protocol):
+    """The bytes of an original as an open file; the code that opened it closes it."""
 
-    identity: Identity
     size_bytes: int
-    tag: str
-    """The entity tag of a source without versions, if the original was just fetched; else empty."""
 
     def fileno(self) -> int:
         """A descriptor open for reading; readers use pread or mmap and do not move its position. The file's mtime is
@@ -21,10 +18,33 @@ class Original(Protocol):
         ...
 
     def unchanged(self) -> bool:
-        """Whether the bytes are still those of `identity`; False if the file was changed."""
+        """Whether the bytes are still those that were opened; False if the file was changed."""
         ...
 
     def close(self) -> None: ...
+
+
+class Original(NamedTuple):
+    """An open original; `name` is the `original_key` of its identity."""
+
+    name: str
+    file: OriginalFile
+
+
+class Version(NamedTuple):
+    """One state of an original in its source. `text` changes with the bytes if the source can tell; `key` may be another
+    Unicode normal form of the requested one."""
+
+    key: str
+    text: str
+
+
+class Fetched(NamedTuple):
+    """A fetched original; `tag` is its entity tag if the source has no versions, else empty."""
+
+    version: Version
+    file: OriginalFile
+    tag: str = ""
 
 
 class Sink(Protocol):
@@ -42,8 +62,8 @@ class Incoming(Sink, Protocol):
         """A digest of all received bytes, in hex."""
         ...
 
-    async def commit(self, identity: Identity) -> Original:
-        """The complete original; called once, and the caller closes it."""
+    async def commit(self, version: str) -> OriginalFile:
+        """The complete original, which has this version; called once, and the caller closes it."""
         ...
 
     async def discard(self) -> None:
@@ -56,7 +76,7 @@ class OriginalStore(Protocol):
 
     name: str
 
-    async def lookup(self, identity: Identity) -> Original | None:
+    async def lookup(self, identity: Identity) -> OriginalFile | None:
         """The original, verified against the digest stored with it, or None."""
         ...
 
@@ -64,14 +84,15 @@ class OriginalStore(Protocol):
         """Removes the original with this `original_key`; whether it existed."""
         ...
 
-    def receive(self) -> Incoming:
-        """Storage for one more original."""
+    def receive(self, ref: OriginalRef) -> Incoming:
+        """Storage for the bytes of an original, which will belong to its current generation. Called before the bytes are
+        requested: a purge meanwhile makes them invalid."""
         ...
 
 
 class Source(Protocol):
-    """A source of originals. An identity is fresh for `freshness_lifetime_s` seconds, a negative entry for
-    `negative_ttl_s`; `serves_stale` allows a stale identity while the source is unavailable, and after a restart.
+    """A source of originals. A version is fresh for `freshness_lifetime_s` seconds, a negative entry for
+    `negative_ttl_s`; `serves_stale` allows a stale version while the source is unavailable, and after a restart.
 
     Raises OriginalNotFound, OriginalTooLarge, SourceNotAllowed, SourceUnavailable or SourceTimeout, and Overloaded if
     the node cannot open more files or connections.
@@ -81,26 +102,23 @@ class Source(Protocol):
     negative_ttl_s: float
     serves_stale: bool
 
-    async def identify(self, key: str, known: Identity | None, generation: str) -> Identity:
-        """The current identity of the original, with this generation; `known` is the last trusted one, if any. Its
-        key may be another Unicode normal form of `key`."""
+    async def identify(self, key: str, known: str | None) -> Version:
+        """The current version of the original; `known` is the text of the last trusted one, if any."""
         ...
 
     async def tag(self, key: str) -> str:
         """The current entity tag of the original if the source has no versions; else empty."""
         ...
 
-    async def fetch(self, key: str, generation: str) -> Original:
-        """The current original; its identity may be newer than the one identified last."""
+    async def fetch(self, key: str) -> Fetched:
+        """The current original; its version may be newer than the one identified last."""
         ...
 
 
 class WritableSource(Protocol):
     """A source that can be listed and that takes uploads. Raises the errors of a Source."""
 
-    async def store(
-        self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
-    ) -> None:
+    async def store(self, key: str, content: OriginalFile, *, kind: Format, overwrite: bool = False) -> None:
         """Stores the original under a new key, or replaces one with `overwrite`; no effect if the same bytes are
         stored already. Raises Conflict for other bytes, MethodNotAllowed if the source takes no uploads."""
         ...

@@ -7,7 +7,6 @@ from typing import Protocol
 from proxy.core.cache.delivery import Variant
 from proxy.core.errors import CalotypeError
 from proxy.core.image.facts import Facts
-from proxy.core.image.original import Identity
 from proxy.core.transform.plan import Plan
 from proxy.ports.originals import Original
 
@@ -51,16 +50,16 @@ class Renderer(Protocol):
 
 
 class Refusals(Protocol):
-    """Originals that are refused for a while, because their bytes are no picture."""
+    """Originals that are refused for a while, because their bytes are no picture; by the `original_key` of their identity."""
 
-    def refuse(self, identity: Identity, failure: CalotypeError) -> None:
+    def refuse(self, name: str, failure: CalotypeError) -> None:
         """Refuses the original with `failure` from now on, unless it is refused already."""
         ...
 
-    def has_expired(self, identity: Identity) -> bool:
+    def has_expired(self, name: str) -> bool:
         """Whether its refusal has expired and no render was tried since."""
         ...
 
-    def clear(self, identity: Identity) -> None:
+    def clear(self, name: str) -> None:
         """Removes the refusal of an original."""
         ...

@@ -20,7 +20,6 @@ import msgspec
 
 import proxy
 from proxy.core.cache.delivery import Variant
-from proxy.core.cache.keys import original_key
 from proxy.core.errors import (
     CalotypeError,
     Draining,
@@ -68,10 +67,9 @@ class _JobNotStarted(_WorkerGone):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Waiting:
-    """A queued job for the original `name`. `answer` is done early if the caller has left."""
+    """A queued job. `answer` is done early if the caller has left."""
 
     rank: int
-    name: str
     original: Original
     plan: Plan | None
     deadline: float
@@ -137,9 +135,9 @@ class _Worker:
         if self._has_unexpected_data():
             raise _JobNotStarted
         self.jobs += 1
-        original, plan = waiting.original, waiting.plan
-        job = Job(self.jobs, waiting.name, keep_decoded, plan, limits, original.size_bytes, timeout_s)
-        text, descriptor = pickle.dumps(job), original.fileno()
+        (name, file), plan = waiting.original, waiting.plan
+        job = Job(self.jobs, name, keep_decoded, plan, limits, file.size_bytes, timeout_s)
+        text, descriptor = pickle.dumps(job), file.fileno()
         try:
             # The job fits the empty socket buffer of an idle worker, so this never blocks.
             socket.send_fds(self._channel, [JOB_HEAD.pack(len(text)) + text], [descriptor])
@@ -338,14 +336,13 @@ class Pool:
             )
         waiting = _Waiting(
             rank=_BACKGROUND if is_background else rank,
-            name=original_key(original.identity),
             original=original,
             plan=plan,
             deadline=deadline,
             on_start=on_start,
             answer=asyncio.get_running_loop().create_future(),
         )
-        self._queue.put(waiting.rank, waiting.name, waiting)
+        self._queue.put(waiting.rank, waiting.original.name, waiting)
         if is_background and on_promote is not None:
             on_promote(lambda: self._promote(waiting, rank))
         try:
@@ -354,15 +351,15 @@ class Pool:
         except TimeoutError:
             raise RenderTimeout("the picture was not rendered in time") from None
         finally:
-            self._queue.remove(waiting.rank, waiting.name, waiting)
+            self._queue.remove(waiting.rank, waiting.original.name, waiting)
         if answer.slug:
             raise _FAILURES[answer.slug](answer.detail)
         return answer, body
 
     def _promote(self, waiting: _Waiting, rank: int) -> None:
         """Moves a background job to `rank`, because a client waits for it."""
-        if self._queue.remove(waiting.rank, waiting.name, waiting):
-            self._queue.put(rank, waiting.name, waiting)
+        if self._queue.remove(waiting.rank, waiting.original.name, waiting):
+            self._queue.put(rank, waiting.original.name, waiting)
         waiting.rank = rank
 
     async def _serve(self, worker: _Worker | None) -> None:
@@ -408,7 +405,7 @@ class Pool:
             return await self._run(worker, waiting)
         except _JobNotStarted:
             if not waiting.answer.done():
-                self._queue.put(waiting.rank, waiting.name, waiting, is_first=True)
+                self._queue.put(waiting.rank, waiting.original.name, waiting, is_first=True)
             return False
         finally:
             self._busy -= 1
@@ -446,7 +443,7 @@ class Pool:
         try:
             waiting.on_start()
             async with asyncio.timeout_at(end_s):
-                keep = self._queue.more_of(waiting.name)
+                keep = self._queue.more_of(waiting.original.name)
                 outcome = await worker.run_job(waiting, self.limits, self._timeout_s, keep_decoded=keep)
             usable = True
         except TimeoutError:

@@ -25,9 +25,9 @@ from proxy.core.errors import (
     SourceUnavailable,
 )
 from proxy.core.image.formats import SNIFF_BYTES, Format, sniff
-from proxy.core.image.original import Identity, OriginalRef, forms, missing
+from proxy.core.image.original import OriginalRef, forms, missing
 from proxy.core.url.target import is_hidden
-from proxy.ports.originals import Original
+from proxy.ports.originals import Fetched, OriginalFile, Version
 
 T = TypeVar("T")
 
@@ -40,22 +40,20 @@ _MISSING = frozenset(
 
 
 class OpenFile:
-    """Satisfies Original."""
+    """Satisfies OriginalFile. `version` is that of the file when it was opened."""
 
-    tag = ""
-
-    def __init__(self, descriptor: int, ref: OriginalRef, generation: str) -> None:
+    def __init__(self, descriptor: int) -> None:
         # A file object closes its descriptor also when it is only garbage-collected.
         self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115
         status = os.fstat(descriptor)
-        self.identity = Identity(ref, _version(status), generation)
+        self.version = _version(status)
         self.size_bytes = status.st_size
 
     def fileno(self) -> int:
         return self._file.fileno()
 
     def unchanged(self) -> bool:
-        return _version(os.fstat(self.fileno())) == self.identity.version
+        return _version(os.fstat(self.fileno())) == self.version
 
     def close(self) -> None:
         self._file.close()
@@ -75,25 +73,23 @@ class DirectorySource:
         # Writes and listings have threads of their own, so that reads do not wait for them.
         self._slow_threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"source-slow-{name}")
 
-    async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
+    async def identify(self, key: str, known: str | None = None) -> Version:
         return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._identify, key, generation
+            self._threads, self._found, key, self._identified
         )
 
     async def tag(self, key: str) -> str:
         return ""
 
-    async def fetch(self, key: str, generation: str = "") -> OpenFile:
-        opening = asyncio.get_running_loop().run_in_executor(self._threads, self._open, key, generation)
+    async def fetch(self, key: str) -> Fetched:
+        opening = asyncio.get_running_loop().run_in_executor(self._threads, self._found, key, self._opened)
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_close)  # The caller has left and cannot close it.
             raise
 
-    async def store(
-        self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
-    ) -> None:
+    async def store(self, key: str, content: OriginalFile, *, kind: Format, overwrite: bool = False) -> None:
         work = self._replace if overwrite else self._create
         writing = asyncio.get_running_loop().run_in_executor(self._slow_threads, work, key, content.fileno())
         try:
@@ -202,12 +198,6 @@ class DirectorySource:
                 ):
                     yield key
 
-    def _identify(self, key: str, generation: str) -> Identity:
-        return self._found(key, lambda form: self._identified(form, generation))
-
-    def _open(self, key: str, generation: str) -> OpenFile:
-        return self._found(key, lambda form: self._opened(form, generation))
-
     def _found(self, key: str, find: Callable[[str], T]) -> T:
         """The result of `find` for `key`, else for its other normalization form. Raises OriginalNotFound."""
         for form in forms(key):
@@ -215,16 +205,16 @@ class DirectorySource:
                 return find(form)
         raise missing(OriginalRef(self._name, key))
 
-    def _identified(self, key: str, generation: str) -> Identity:
+    def _identified(self, key: str) -> Version:
         try:
             status = os.stat(self._path(key), follow_symlinks=False)
         except (OSError, ValueError) as fault:
             raise self._failure(fault, key) from None
         if not stat.S_ISREG(status.st_mode):
             raise missing(OriginalRef(self._name, key))
-        return Identity(OriginalRef(self._name, key), _version(status), generation)
+        return Version(key, _version(status))
 
-    def _opened(self, key: str, generation: str) -> OpenFile:
+    def _opened(self, key: str) -> Fetched:
         path = self._path(key)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -235,11 +225,11 @@ class DirectorySource:
         if not regular or os.readlink(f"/proc/self/fd/{descriptor}") != path:
             os.close(descriptor)
             raise missing(OriginalRef(self._name, key))
-        file = OpenFile(descriptor, OriginalRef(self._name, key), generation)
+        file = OpenFile(descriptor)
         if file.size_bytes > self.max_bytes:
             file.close()
             raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
-        return file
+        return Fetched(Version(key, file.version), file)
 
     def _is_there(self, key: str) -> bool:
         return os.path.lexists(os.path.join(self._root, key))
@@ -270,9 +260,9 @@ def _unreadable(fault: OSError) -> None:
         raise SourceUnavailable("a part of the source cannot be read")
 
 
-def _close(opened: "asyncio.Future[OpenFile]") -> None:
+def _close(opened: "asyncio.Future[Fetched]") -> None:
     if not opened.cancelled() and opened.exception() is None:
-        opened.result().close()
+        opened.result().file.close()
 
 
 def _is_picture(path: Path) -> bool:

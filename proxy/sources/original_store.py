@@ -19,8 +19,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
+from proxy.core.cache.generations import Generations
 from proxy.core.cache.keys import original_key
-from proxy.core.image.original import Identity
+from proxy.core.image.original import Identity, OriginalRef
 from proxy.local.files import open_regular
 from proxy.ports.telemetry import Metrics
 
@@ -39,13 +40,11 @@ T = TypeVar("T")
 
 
 class StoredOriginal:
-    """Satisfies Original. The files are never written to, so an open one does not change."""
+    """Satisfies OriginalFile. The files are never written to, so an open one does not change."""
 
-    def __init__(self, file: IO[bytes], identity: Identity, size_bytes: int) -> None:
+    def __init__(self, file: IO[bytes], size_bytes: int) -> None:
         self._file = file
-        self.identity = identity
         self.size_bytes = size_bytes
-        self.tag = ""
 
     def fileno(self) -> int:
         return self._file.fileno()
@@ -58,15 +57,19 @@ class StoredOriginal:
 
 
 class DiskOriginalStore:
-    """Satisfies OriginalStore. Stores at most `max_bytes`; evicts the least recently used original first.
+    """Satisfies OriginalStore. Stores at most `max_bytes`; evicts the least recently used original first. `generations` has
+    the current generation of an original.
 
     Used by one process. Raises OSError if this user cannot use the directory.
     """
 
     name = "originals"
 
-    def __init__(self, directory: Path, *, max_bytes: int, metrics: Metrics) -> None:
+    def __init__(
+        self, directory: Path, *, max_bytes: int, metrics: Metrics, generations: Generations
+    ) -> None:
         self.directory = directory
+        self._generations = generations
         self._max_bytes = max_bytes
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="originals")
@@ -82,7 +85,7 @@ class DiskOriginalStore:
         self._sizes.move_to_end(name)
         file_bytes = self._sizes[name]
         try:
-            original = await self.off_loop(lambda: self._open(name, identity, file_bytes))
+            original = await self.off_loop(lambda: self._open(name, file_bytes))
         except OSError:
             original = None
         if original is None:
@@ -98,9 +101,8 @@ class DiskOriginalStore:
         await self.off_loop(lambda: self._unlink(name))
         return True
 
-    def receive(self) -> "IncomingFile":
-        """A file that receives an original."""
-        return IncomingFile(self)
+    def receive(self, ref: OriginalRef) -> "IncomingFile":
+        return IncomingFile(self, ref, self._generations.original_generation(ref))
 
     def usage(self) -> tuple[int, int]:
         return self._stored_bytes, len(self._sizes)
@@ -166,7 +168,7 @@ class DiskOriginalStore:
             with suppress(OSError):
                 self.path(name).unlink()
 
-    def _open(self, name: str, identity: Identity, file_bytes: int) -> StoredOriginal | None:
+    def _open(self, name: str, file_bytes: int) -> StoredOriginal | None:
         file = open_regular(self.path(name))
         try:
             size_bytes = file_bytes - TRAILER_BYTES
@@ -177,7 +179,7 @@ class DiskOriginalStore:
                 trailer = os.pread(file.fileno(), TRAILER_BYTES, size_bytes)
                 if trailer == _trailer(name, size_bytes, digest.digest()):
                     self._touch(file.fileno())
-                    return StoredOriginal(file, identity, size_bytes)
+                    return StoredOriginal(file, size_bytes)
         except OSError:
             file.close()
             raise
@@ -208,10 +210,12 @@ class DiskOriginalStore:
 
 
 class IncomingFile:
-    """Satisfies Incoming."""
+    """Satisfies Incoming, for an original in this generation."""
 
-    def __init__(self, tier: DiskOriginalStore) -> None:
+    def __init__(self, tier: DiskOriginalStore, ref: OriginalRef, generation: str) -> None:
         self._tier = tier
+        self._ref = ref
+        self._generation = generation
         self._part: Path | None = None
         self._file: IO[bytes] | None = None
         self._digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
@@ -231,9 +235,9 @@ class IncomingFile:
     def digest(self) -> str:
         return self._digest.hexdigest()
 
-    async def commit(self, identity: Identity) -> StoredOriginal:
+    async def commit(self, version: str) -> StoredOriginal:
         assert self._file is not None
-        name, size_bytes = original_key(identity), self._size_bytes
+        name, size_bytes = original_key(Identity(self._ref, version, self._generation)), self._size_bytes
         if self._part is not None:
             trailer = _trailer(name, size_bytes, self._digest.digest())
             await self._tier.off_loop(lambda: self._append(trailer))
@@ -243,7 +247,7 @@ class IncomingFile:
             await self._tier.add(name, part, size_bytes + TRAILER_BYTES)
         written, self._file = self._file, None
         with written:
-            return StoredOriginal(_for_reading(written), identity, size_bytes)
+            return StoredOriginal(_for_reading(written), size_bytes)
 
     async def discard(self) -> None:
         file, self._file = self._file, None

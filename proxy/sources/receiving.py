@@ -23,7 +23,7 @@ NEGATIVE_TTL_S = 60.0
 @asynccontextmanager
 async def receiving(store: OriginalStore, ref: OriginalRef, max_bytes: int) -> AsyncIterator[Incoming]:
     """Receives an original into `store`; discards it unless committed. Raises the errors of a Source."""
-    incoming = store.receive()
+    incoming = store.receive(ref)
     try:
         with as_source_errors(ref, max_bytes):
             yield incoming

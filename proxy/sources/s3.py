@@ -1,6 +1,6 @@
 """Originals in an S3-compatible bucket. A key is the name of an object below the prefix of the source.
 
-Identities have no version, so the store is not asked for one unless a URL names a version: an upload gets a new key,
+Versions are empty, so the store is not asked for one unless a URL names a version: an upload gets a new key,
 or is purged.
 """
 
@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator
 
 from proxy.core.errors import Conflict
 from proxy.core.image.formats import TRAITS, Format
-from proxy.core.image.original import Identity, OriginalRef
+from proxy.core.image.original import OriginalRef
 from proxy.core.url.target import is_hidden
-from proxy.ports.originals import Original, OriginalStore
+from proxy.ports.originals import Fetched, OriginalFile, OriginalStore, Version
 from proxy.remote.errors import Exists, Missing
 from proxy.remote.s3 import S3Bucket
 from proxy.sources.receiving import NEGATIVE_TTL_S, as_source_errors, receiving
@@ -36,29 +36,24 @@ class S3Source:
         self._store = store
         self.max_bytes = max_bytes
 
-    async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
-        return Identity(self._ref(key), "", generation)
+    async def identify(self, key: str, known: str | None = None) -> Version:
+        return Version(key, "")
 
-    async def fetch(self, key: str, generation: str = "") -> Original:
+    async def fetch(self, key: str) -> Fetched:
         async with receiving(self._store, self._ref(key), self.max_bytes) as incoming:
-            head = await self._bucket.get(
-                self._bucket.location.prefix + key, incoming, max_bytes=self.max_bytes
-            )
-            original = await incoming.commit(await self.identify(key, None, generation))
-            original.tag = head.tag
-            return original
+            name = self._bucket.location.prefix + key
+            head = await self._bucket.get(name, incoming, max_bytes=self.max_bytes)
+            return Fetched(Version(key, ""), await incoming.commit(""), head.tag)
 
     async def tag(self, key: str) -> str:
         with as_source_errors(self._ref(key), self.max_bytes):
             return await self._bucket.tag(self._bucket.location.prefix + key)
 
-    async def store(
-        self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
-    ) -> None:
+    async def store(self, key: str, content: OriginalFile, *, kind: Format, overwrite: bool = False) -> None:
         body = await asyncio.to_thread(os.pread, content.fileno(), content.size_bytes, 0)
         digest = hashlib.sha256(body).hexdigest()
         name = self._bucket.location.prefix + key
-        with as_source_errors(self._ref(key), self.max_bytes):
+        async with receiving(self._store, self._ref(key), self.max_bytes) as incoming:
             try:
                 await self._bucket.put(
                     name,
@@ -71,13 +66,9 @@ class S3Source:
             except Exists:
                 if (await self._bucket.metadata(name)).get(_DIGEST) != digest:
                     raise Conflict("there is another original under this key") from None
-        incoming = self._store.receive()
-        try:
             await incoming.begin()
             await incoming.write(body)
-            (await incoming.commit(await self.identify(key, None, generation))).close()
-        finally:
-            await incoming.discard()
+            (await incoming.commit("")).close()
 
     async def exists(self, key: str) -> bool:
         with as_source_errors(self._ref(key), self.max_bytes):

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 
 from proxy.core.errors import MethodNotAllowed, OriginalNotFound, SourceNotAllowed
 from proxy.core.image.formats import Format
-from proxy.core.image.original import Identity, OriginalRef
-from proxy.ports.originals import Original, OriginalStore
+from proxy.core.image.original import OriginalRef
+from proxy.ports.originals import Fetched, OriginalFile, OriginalStore, Version
 from proxy.remote.web import Validator, WebClient
 from proxy.sources.receiving import NEGATIVE_TTL_S, receiving
 
 
 class WebSource:
-    """Satisfies Source. `ttl_s` is the freshness lifetime of an identity. The caller closes `web`."""
+    """Satisfies Source. `ttl_s` is the freshness lifetime of a version. The caller closes `web`."""
 
     negative_ttl_s = NEGATIVE_TTL_S
     serves_stale = True
@@ -29,37 +29,32 @@ class WebSource:
         self._store = store
         self.max_bytes = max_bytes
 
-    async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
+    async def identify(self, key: str, known: str | None = None) -> Version:
         """Revalidates the original. A new version is fetched into the store at once, because it will be needed."""
-        identity, original = await self._get(key, known, generation)
-        if original is not None:
-            original.close()
-        return identity
+        version, file = await self._get(key, known)
+        if file is not None:
+            file.close()
+        return version
 
-    async def fetch(self, key: str, generation: str = "") -> Original:
-        _, original = await self._get(key, None, generation)
-        assert original is not None
-        return original
+    async def fetch(self, key: str) -> Fetched:
+        version, file = await self._get(key, None)
+        assert file is not None
+        return Fetched(version, file)
 
     async def tag(self, key: str) -> str:
         return ""
 
-    async def _get(
-        self, key: str, known: Identity | None, generation: str
-    ) -> tuple[Identity, Original | None]:
-        ref = OriginalRef(self._name, key)
-        async with receiving(self._store, ref, self.max_bytes) as incoming:
-            last = Validator.read(known.version) if known is not None else None
+    async def _get(self, key: str, known: str | None) -> tuple[Version, OriginalFile | None]:
+        async with receiving(self._store, OriginalRef(self._name, key), self.max_bytes) as incoming:
+            last = Validator.read(known) if known is not None else None
             validator = await self._web.get(key, incoming, known=last, max_bytes=self.max_bytes)
             if validator is None:
                 assert known is not None
-                return known, None
-            identity = Identity(ref, str(validator.with_digest(incoming.digest())), generation)
-            return identity, await incoming.commit(identity)
+                return Version(key, known), None
+            version = str(validator.with_digest(incoming.digest()))
+            return Version(key, version), await incoming.commit(version)
 
-    async def store(
-        self, key: str, content: Original, *, kind: Format, generation: str, overwrite: bool = False
-    ) -> None:
+    async def store(self, key: str, content: OriginalFile, *, kind: Format, overwrite: bool = False) -> None:
         raise MethodNotAllowed("the source of this mount is a web server, which accepts no uploads")
 
     async def exists(self, key: str) -> bool:

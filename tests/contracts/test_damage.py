@@ -164,16 +164,18 @@ def identity(key: str = "a.jpg") -> Identity:
 
 
 async def keep(tier: DiskOriginalStore, who: Identity, content: bytes) -> Path:
-    incoming = tier.receive()
+    incoming = tier.receive(who.ref)
     await incoming.begin()
     await incoming.write(content)
-    (await incoming.commit(who)).close()
+    (await incoming.commit(who.version)).close()
     await incoming.discard()
     return tier.path(original_key(who))
 
 
 async def test_each_byte_of_a_kept_original(tmp_path: Path) -> None:
-    tier = DiskOriginalStore(tmp_path / "kept", max_bytes=2**24, metrics=FakeMetrics())
+    tier = DiskOriginalStore(
+        tmp_path / "kept", max_bytes=2**24, metrics=FakeMetrics(), generations=Generations()
+    )
     path = await keep(tier, identity(), b"picture")
     whole = path.read_bytes()
     for content in damaged(whole):
@@ -188,7 +190,9 @@ async def test_something_else_in_the_place_of_a_kept_original(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    tier = DiskOriginalStore(tmp_path / "kept", max_bytes=2**24, metrics=FakeMetrics())
+    tier = DiskOriginalStore(
+        tmp_path / "kept", max_bytes=2**24, metrics=FakeMetrics(), generations=Generations()
+    )
     for name, place in (("a.jpg", "file"), ("b.jpg", "folder")):
         path = await keep(tier, identity(name), b"picture")
         path = path if place == "file" else path.parent
@@ -204,7 +208,9 @@ async def test_something_else_in_the_place_of_a_kept_original(
             found.close()
     tier.close()
     # And what is there when a node starts.
-    DiskOriginalStore(tmp_path / "kept", max_bytes=2**24, metrics=FakeMetrics()).close()
+    DiskOriginalStore(
+        tmp_path / "kept", max_bytes=2**24, metrics=FakeMetrics(), generations=Generations()
+    ).close()
 
 
 async def filled(folder: Path, count: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from proxy.core.cache.generations import Generations, Purge, PurgeScope
 from proxy.core.cache.keys import original_key
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.sources import original_store as originals_module
@@ -23,15 +24,17 @@ def identity(key: str = "a.jpg", version: str = "") -> Identity:
 
 
 def tier(folder: Path, metrics: FakeMetrics | None = None, max_bytes: int = 2**20) -> DiskOriginalStore:
-    return DiskOriginalStore(folder / "kept", max_bytes=max_bytes, metrics=metrics or FakeMetrics())
+    return DiskOriginalStore(
+        folder / "kept", max_bytes=max_bytes, metrics=metrics or FakeMetrics(), generations=Generations()
+    )
 
 
 async def keep(into: DiskOriginalStore, who: Identity, *chunks: bytes) -> StoredOriginal:
-    incoming = into.receive()
+    incoming = into.receive(who.ref)
     await incoming.begin()
     for chunk in chunks:
         await incoming.write(chunk)
-    kept = await incoming.commit(who)
+    kept = await incoming.commit(who.version)
     await incoming.discard()
     return kept
 
@@ -63,11 +66,11 @@ async def test_a_kept_original_is_found_after_a_restart(tmp_path: Path) -> None:
 async def test_the_modification_time_outlives_use_and_restart(tmp_path: Path) -> None:
     first = tier(tmp_path)
     for key, modified_s in (("dated", 784_111_777), ("undated", 0)):
-        incoming = first.receive()
+        incoming = first.receive(identity(key).ref)
         await incoming.begin(5)
         await incoming.begin(modified_s)
         await incoming.write(b"picture")
-        with_it = await incoming.commit(identity(key))
+        with_it = await incoming.commit("")
         assert os.fstat(with_it.fileno()).st_mtime_ns == modified_s * 10**9
         with_it.close()
     first.close()
@@ -81,6 +84,23 @@ async def test_the_modification_time_outlives_use_and_restart(tmp_path: Path) ->
     again.close()
 
 
+async def test_bytes_belong_to_the_generation_in_which_they_were_requested(tmp_path: Path) -> None:
+    generations, ref = Generations(), identity().ref
+    keeping = DiskOriginalStore(
+        tmp_path / "kept", max_bytes=2**20, metrics=FakeMetrics(), generations=generations
+    )
+    incoming = keeping.receive(ref)
+    for token in ("1", "2"):
+        generations.apply(Purge(PurgeScope.of_original(ref), token))
+        await incoming.begin()
+        await incoming.write(token.encode())
+        (await incoming.commit("")).close()
+        incoming = keeping.receive(ref)
+    kept = [read(await keeping.lookup(Identity(ref, "", generation))) for generation in ("", "1", "2")]
+    assert kept == [b"1", b"2", None]
+    keeping.close()
+
+
 async def test_an_empty_original_is_one(tmp_path: Path) -> None:
     keeping = tier(tmp_path)
     assert read(await keep(keeping, identity())) == b""
@@ -90,19 +110,19 @@ async def test_an_empty_original_is_one(tmp_path: Path) -> None:
 
 async def test_beginning_again_discards_the_bytes_that_had_arrived(tmp_path: Path) -> None:
     keeping = tier(tmp_path)
-    incoming = keeping.receive()
+    incoming = keeping.receive(identity().ref)
     await incoming.begin()
     await incoming.write(b"half of")
     await incoming.begin()
     await incoming.write(b"whole")
-    assert read(await incoming.commit(identity())) == b"whole"
+    assert read(await incoming.commit("")) == b"whole"
     assert read(await keeping.lookup(identity())) == b"whole"
     keeping.close()
 
 
 async def test_a_discarded_original_leaves_no_file(tmp_path: Path) -> None:
     keeping = tier(tmp_path)
-    incoming = keeping.receive()
+    incoming = keeping.receive(identity().ref)
     await incoming.discard()
     await incoming.begin()
     await incoming.write(b"half of")
@@ -252,13 +272,13 @@ async def test_a_cancelled_store_leaves_no_file_that_is_not_counted(
 
     keeping = tier(tmp_path)
     monkeypatch.setattr(place, step, slow)
-    incoming = keeping.receive()
+    incoming = keeping.receive(identity().ref)
 
     async def arrive() -> None:
         try:
             await incoming.begin()
             await incoming.write(b"picture")
-            (await incoming.commit(identity())).close()
+            (await incoming.commit("")).close()
         finally:
             await incoming.discard()
 

@@ -30,14 +30,15 @@ from proxy.core.errors import (
     WorkerDied,
 )
 from proxy.core.image.formats import Format
-from proxy.core.image.original import Identity, OriginalRef
+from proxy.core.image.original import OriginalRef
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.ipc import producer_client as front_module
 from proxy.ipc.channel import Channel, Closed
 from proxy.ipc.producer_client import ProducerClient
 from proxy.ipc.producer_server import ProducerServer
 from proxy.ports.operations import NotAcknowledged, PurgeSubscriber
-from tests.support.fakes import FakeOriginal
+from proxy.ports.originals import Original
+from tests.support.fakes import FakeOriginalFile
 from tests.support.waiting import deadline, eventually, settle
 
 REF = OriginalRef("photos", "deep/a é.jpg")
@@ -59,7 +60,7 @@ class Producer:
         self.asked: list[Any] = []
         self.cancelled = 0
         self.failure: Exception | None = None
-        self.originals: list[FakeOriginal] = []
+        self.originals: list[FakeOriginalFile] = []
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -77,14 +78,14 @@ class Producer:
         return Delivered(delivery, VARIANT)
 
     @asynccontextmanager
-    async def open_current(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[FakeOriginal]:
+    async def open_current(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
         await self._pass("open_current", ref, deadline)
-        original = FakeOriginal(Identity(ref, "1"), b"bytes of it")
-        self.originals.append(original)
+        file = FakeOriginalFile(b"bytes of it")
+        self.originals.append(file)
         try:
-            yield original
+            yield Original(ref.key, file)
         finally:
-            original.close()
+            file.close()
 
     async def _pass(self, *asked: Any) -> None:
         self.asked.append(asked)
@@ -200,8 +201,8 @@ async def test_an_unexpected_exception_is_an_internal_error(setup: SimpleNamespa
 
 
 async def test_an_original_is_passed_on_and_held_until_it_is_closed(setup: SimpleNamespace) -> None:
-    async with setup.relay.open_current(REF, deadline=deadline()) as original:
-        assert original.identity == Identity(REF, "1")
+    async with setup.relay.open_current(REF, deadline=deadline()) as (name, original):
+        assert name == REF.key
         assert os.pread(original.fileno(), original.size_bytes, 0) == b"bytes of it"
         assert original.unchanged()
         assert not setup.producer.originals[0].closed

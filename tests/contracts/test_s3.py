@@ -10,13 +10,17 @@ from types import SimpleNamespace
 
 import pytest
 
+from proxy.core.cache.generations import Generations
 from proxy.core.errors import (
     CalotypeError,
+    Conflict,
     OriginalNotFound,
     OriginalTooLarge,
     SourceTimeout,
     SourceUnavailable,
 )
+from proxy.core.image.formats import Format
+from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.url.original_urls import S3Location
 from proxy.remote import guard
 from proxy.remote.errors import AccessDenied, Missing, RemoteError, RequestRefused, Unavailable
@@ -24,7 +28,7 @@ from proxy.remote.s3 import InMemory, S3Bucket
 from proxy.sources.original_store import DiskOriginalStore
 from proxy.sources.s3 import S3Source
 from tests.support import servers
-from tests.support.fakes import FakeMetrics
+from tests.support.fakes import FakeMetrics, FakeOriginalFile
 from tests.support.servers import Store
 from tests.support.tcp_faults import FaultyProxy
 from tests.support.waiting import eventually
@@ -60,7 +64,9 @@ async def setup(moto: Store, tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
         bucket = S3Bucket(
             place, access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1
         )
-        keep = DiskOriginalStore(tmp_path / "originals", max_bytes=2**24, metrics=FakeMetrics())
+        keep = DiskOriginalStore(
+            tmp_path / "originals", max_bytes=2**24, metrics=FakeMetrics(), generations=Generations()
+        )
         async with bucket:
             yield SimpleNamespace(
                 between=between,
@@ -86,7 +92,7 @@ def error(code: str) -> bytes:
 
 
 async def content(setup: SimpleNamespace, key: str = "a.jpg") -> bytes:
-    original = await setup.source.fetch(key)
+    _, original, _ = await setup.source.fetch(key)
     try:
         assert original.unchanged()
         return os.pread(original.fileno(), original.size_bytes, 0)
@@ -97,16 +103,29 @@ async def content(setup: SimpleNamespace, key: str = "a.jpg") -> bytes:
 @pytest.mark.parametrize("key", KEYS)
 async def test_every_key_is_found_below_the_prefix(setup: SimpleNamespace, key: str) -> None:
     assert await content(setup, key) == BODY + key.encode()
-    identity = await setup.source.identify(key)
-    assert identity.version == ""
-    kept = await setup.keep.lookup(identity)
+    version = await setup.source.identify(key)
+    assert version == (key, "")
+    kept = await setup.keep.lookup(Identity(OriginalRef("photos", key), ""))
     assert os.pread(kept.fileno(), kept.size_bytes, 0) == BODY + key.encode()
     kept.close()
 
 
+async def test_an_upload_is_kept_for_its_first_request(setup: SimpleNamespace) -> None:
+    identity = Identity(OriginalRef("photos", "new.jpg"), "")
+    for body, kind in ((BODY, None), (BODY, None), (b"else", Conflict)):
+        file = FakeOriginalFile(body)
+        with pytest.raises(kind) if kind else contextlib.nullcontext():
+            await setup.source.store("new.jpg", file, kind=Format.JPEG)
+        file.close()
+        kept = await setup.keep.lookup(identity)
+        assert os.pread(kept.fileno(), kept.size_bytes, 0) == BODY
+        kept.close()
+    assert await content(setup, "new.jpg") == BODY
+
+
 async def test_the_modification_time_is_kept(setup: SimpleNamespace) -> None:
     told = setup.store.client.head_object(Bucket="pics", Key="shop/a.jpg")["LastModified"].timestamp()
-    original = await setup.source.fetch("a.jpg")
+    _, original, _ = await setup.source.fetch("a.jpg")
     assert os.fstat(original.fileno()).st_mtime == int(told)
     original.close()
 

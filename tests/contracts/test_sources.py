@@ -19,11 +19,10 @@ from proxy.core.errors import (
     SourceUnavailable,
 )
 from proxy.core.image.formats import Format
-from proxy.core.image.original import Identity, OriginalRef
 from proxy.sources import directory as directory_source
 from proxy.sources.directory import DirectorySource
 from tests.support import pictures
-from tests.support.fakes import FakeOriginal, FakeSource, temporary_file
+from tests.support.fakes import FakeOriginalFile, FakeSource, temporary_file
 from tests.support.waiting import LONGEST_S
 
 
@@ -59,10 +58,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 async def test_an_original_is_identified_and_fetched(place: Place) -> None:
     place.put("a/b c.jpg", b"picture", "1")
-    identity = await place.source.identify("a/b c.jpg")
-    assert identity.ref == OriginalRef("photos", "a/b c.jpg")
-    original = await place.source.fetch("a/b c.jpg")
-    assert original.identity == identity
+    version = await place.source.identify("a/b c.jpg")
+    assert version.key == "a/b c.jpg"
+    fetched, original, _ = await place.source.fetch("a/b c.jpg")
+    assert fetched == version
     assert original.size_bytes == 7
     assert os.pread(original.fileno(), 100, 0) == b"picture"
     assert original.unchanged()
@@ -134,16 +133,16 @@ async def test_nothing_outside_is_opened(rooted: tuple[DirectorySource, Path], k
 async def test_links_that_stay_inside_are_followed(rooted: tuple[DirectorySource, Path]) -> None:
     source, root = rooted
     (root / "alias.jpg").symlink_to("in/side.jpg")
-    original = await source.fetch("alias.jpg")
+    version, original, _ = await source.fetch("alias.jpg")
     assert os.pread(original.fileno(), 10, 0) == b"inside"
-    assert original.identity == await source.identify("alias.jpg")
+    assert version == await source.identify("alias.jpg")
     original.close()
 
 
 async def test_a_root_that_is_itself_a_link(rooted: tuple[DirectorySource, Path], tmp_path: Path) -> None:
     (tmp_path / "rootlink").symlink_to("root")
     source = DirectorySource("photos", tmp_path / "rootlink", max_bytes=1000)
-    (await source.fetch("in/side.jpg")).close()
+    (await source.fetch("in/side.jpg")).file.close()
 
 
 async def test_a_file_swapped_for_a_link_between_the_checks_is_not_followed(
@@ -165,7 +164,7 @@ async def test_an_original_that_is_too_large_is_not_read(rooted: tuple[Directory
     temporary_file(root, "fits", b"x" * 1000)
     with pytest.raises(OriginalTooLarge):
         await source.fetch("large")
-    (await source.fetch("fits")).close()
+    (await source.fetch("fits")).file.close()
 
 
 async def test_a_root_that_is_gone_is_no_missing_picture(rooted: tuple[DirectorySource, Path]) -> None:
@@ -190,7 +189,7 @@ async def test_a_file_we_may_not_read_is_no_missing_picture(
 
 async def test_writing_into_an_open_original_is_noticed(rooted: tuple[DirectorySource, Path]) -> None:
     source, root = rooted
-    original = await source.fetch("in/side.jpg")
+    _, original, _ = await source.fetch("in/side.jpg")
     assert original.unchanged()
     (root / "in/side.jpg").write_bytes(b"longer than before")
     assert not original.unchanged()
@@ -199,7 +198,7 @@ async def test_writing_into_an_open_original_is_noticed(rooted: tuple[DirectoryS
 
 async def test_replacing_an_open_original_is_not_its_business(rooted: tuple[DirectorySource, Path]) -> None:
     source, root = rooted
-    original = await source.fetch("in/side.jpg")
+    _, original, _ = await source.fetch("in/side.jpg")
     temporary_file(root, "new", b"new").replace(root / "in/side.jpg")
     assert os.pread(original.fileno(), 10, 0) == b"inside"
     original.close()
@@ -213,9 +212,9 @@ async def test_every_refusal_is_one_of_ours(rooted: tuple[DirectorySource, Path]
 
 
 async def keep(source: DirectorySource, key: str, content: bytes, *, overwrite: bool = False) -> None:
-    original = FakeOriginal(Identity(OriginalRef("photos", "upload"), "1"), content)
+    original = FakeOriginalFile(content)
     try:
-        await source.store(key, original, kind=Format.JPEG, generation="", overwrite=overwrite)
+        await source.store(key, original, kind=Format.JPEG, overwrite=overwrite)
     finally:
         original.close()
 
@@ -281,10 +280,10 @@ async def test_a_name_is_found_in_the_other_normal_form(
 ) -> None:
     source, root = rooted
     temporary_file(root, there, b"here")
-    identity = await source.identify(asked)
-    assert identity.ref.key == there, "one identity, so one entry"
-    original = await source.fetch(asked)
-    assert (original.identity, os.pread(original.fileno(), 9, 0)) == (identity, b"here")
+    version = await source.identify(asked)
+    assert version.key == there, "one identity, so one entry"
+    fetched, original, _ = await source.fetch(asked)
+    assert (fetched, os.pread(original.fileno(), 9, 0)) == (version, b"here")
     original.close()
     assert await source.exists(asked)
     await keep(source, asked, b"else", overwrite=True)
@@ -297,7 +296,7 @@ async def test_each_of_two_forms_is_itself(rooted: tuple[DirectorySource, Path])
     for key in (NFC, NFD):
         temporary_file(root, key, key.encode())
     for key in (NFC, NFD):
-        assert (await source.identify(key)).ref.key == key
+        assert (await source.identify(key)).key == key
     with pytest.raises(OriginalNotFound, match="gru%CC%88n/nope"):
         await source.identify("gru\u0308n/nope.jpg")
 

@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from proxy.core.cache.generations import Generations
 from proxy.core.errors import (
     CalotypeError,
     OriginalNotFound,
@@ -24,7 +25,9 @@ from proxy.core.errors import (
     SourceTimeout,
     SourceUnavailable,
 )
+from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.url.original_urls import WebLocation
+from proxy.ports.originals import Version
 from proxy.remote import guard
 from proxy.remote import web as remote_web
 from proxy.remote.web import Validator, WebClient
@@ -69,7 +72,9 @@ async def setup(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     made.url = f"http://{made.host}/a.jpg"
     made.other_port = free_port()
     others = [await asyncio.start_server(touch, every, made.other_port) for every in ("0.0.0.0", "::")]
-    made.keep = DiskOriginalStore(tmp_path / "originals", max_bytes=2**24, metrics=FakeMetrics())
+    made.keep = DiskOriginalStore(
+        tmp_path / "originals", max_bytes=2**24, metrics=FakeMetrics(), generations=Generations()
+    )
     stack: list[WebClient] = []
 
     async def source(*hosts: str, allow_private: bool = True, **headers: str) -> WebSource:
@@ -93,25 +98,29 @@ async def setup(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
 
 
 async def content(setup: SimpleNamespace, url: str = "", source: WebSource | None = None) -> bytes:
-    original = await (source or setup.source).fetch(url or setup.url)
+    _, original, _ = await (source or setup.source).fetch(url or setup.url)
     try:
         return os.pread(original.fileno(), original.size_bytes, 0)
     finally:
         original.close()
 
 
+def identity(version: Version) -> Identity:
+    return Identity(OriginalRef("web", version.key), version.text)
+
+
 async def test_an_original_is_fetched_once_and_asked_about_then(setup: SimpleNamespace) -> None:
     first = await setup.source.identify(setup.url, None)
-    assert first.version.startswith('tag:"1"\n\n')
-    kept = await setup.keep.lookup(first)
+    assert first.text.startswith('tag:"1"\n\n')
+    kept = await setup.keep.lookup(identity(first))
     assert os.pread(kept.fileno(), 10**6, 0)[: kept.size_bytes] == PICTURE
     kept.close()
-    assert await setup.source.identify(setup.url, first) == first
+    assert await setup.source.identify(setup.url, first.text) == first
     assert [request.headers.get("If-None-Match") for request in setup.requests] == [None, '"1"']
     setup.tag, setup.body = '"2"', b"new"
-    second = await setup.source.identify(setup.url, first)
-    assert second.version.startswith('tag:"2"')
-    kept = await setup.keep.lookup(second)
+    second = await setup.source.identify(setup.url, first.text)
+    assert second.text.startswith('tag:"2"')
+    kept = await setup.keep.lookup(identity(second))
     assert kept.size_bytes == 3
     kept.close()
     assert len(setup.requests) == 3
@@ -160,9 +169,9 @@ async def test_a_version_is_whatever_the_server_gives(
 
     setup.answer = answer
     first = await setup.source.identify(setup.url, None)
-    assert first.version.startswith(version)
-    assert str(Validator.read(first.version)) == first.version
-    assert await setup.source.identify(setup.url, first) == first
+    assert first.text.startswith(version)
+    assert str(Validator.read(first.text)) == first.text
+    assert await setup.source.identify(setup.url, first.text) == first
     conditions = {
         name: setup.requests[-1].headers.get(name) for name in ("If-None-Match", "If-Modified-Since")
     }
@@ -171,7 +180,7 @@ async def test_a_version_is_whatever_the_server_gives(
     )
     if not condition:
         setup.body = b"other"
-        assert await setup.source.identify(setup.url, first) != first
+        assert await setup.source.identify(setup.url, first.text) != first
 
 
 @pytest.mark.parametrize(
@@ -185,11 +194,11 @@ async def test_a_version_is_whatever_the_server_gives(
 )  # fmt: skip
 async def test_the_modification_time_is_kept(setup: SimpleNamespace, head: bytes, modified_s: int) -> None:
     async with speaking(raw(head)) as host:
-        original = await (await setup.make(host)).fetch(f"http://{host}/a.jpg")
+        _, original, _ = await (await setup.make(host)).fetch(f"http://{host}/a.jpg")
         assert os.fstat(original.fileno()).st_mtime_ns == modified_s * 10**9
         original.close()
     async with speaking(CLOSED + head + b"\r\n" + PICTURE) as host:
-        original = await (await setup.make(host)).fetch(f"http://{host}/a.jpg")
+        _, original, _ = await (await setup.make(host)).fetch(f"http://{host}/a.jpg")
         assert os.fstat(original.fileno()).st_mtime_ns == 0, "a date says nothing of what may be a part"
         original.close()
 
@@ -210,10 +219,10 @@ async def test_a_validator_says_nothing_of_a_body_that_may_be_a_part(
     async with speaking(head + ANEW + b"\r\n" + HALF, head + ANEW + b"\r\n" + PICTURE, confirmed) as host:
         source = await setup.make(host)
         first = await source.identify(f"http://{host}/a.jpg", None)
-        second = await source.identify(f"http://{host}/a.jpg", first)
-        assert first.version.startswith("digest:")
+        second = await source.identify(f"http://{host}/a.jpg", first.text)
+        assert first.text.startswith("digest:")
         assert second != first
-        kept = await setup.keep.lookup(second)
+        kept = await setup.keep.lookup(identity(second))
         assert kept.size_bytes == len(PICTURE)
         kept.close()
 
@@ -231,8 +240,10 @@ async def test_other_bytes_under_the_same_tag_are_another_original(
         second = await source.identify(f"http://{host}/a.jpg", None)
         third = await source.identify(f"http://{host}/a.jpg", None)
         assert first != second == third
-        assert str(Validator.read(second.version)) == second.version
-        assert await source.identify(f"http://{host}/a.jpg", second) == second, "it does not know conditions"
+        assert str(Validator.read(second.text)) == second.text
+        assert await source.identify(f"http://{host}/a.jpg", second.text) == second, (
+            "it does not know conditions"
+        )
 
 
 def status(code: int, **headers: str) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
@@ -384,7 +395,7 @@ async def test_a_body_whose_last_transfer_coding_is_not_chunked_ends_with_the_co
     async with speaking(answer) as host:
         source, url = await setup.make(host), f"http://{host}/a.jpg"
         assert await content(setup, url, source) == PICTURE
-        assert (await source.identify(url)).version.startswith("digest:")
+        assert (await source.identify(url)).text.startswith("digest:")
 
 
 @pytest.mark.parametrize(
@@ -502,10 +513,10 @@ async def test_a_validator_is_asked_about_where_it_came_from(setup: SimpleNamesp
 
     setup.answer = answer
     first = await setup.source.identify(setup.url, None)
-    assert await setup.source.identify(setup.url, first) == first
+    assert await setup.source.identify(setup.url, first.text) == first
     assert setup.requests[-1].headers["If-Modified-Since"] == "Fri, 20 Nov 2026 10:00:00 GMT"
     setup.leads = "/blue"
-    assert await setup.source.identify(setup.url, first) != first
+    assert await setup.source.identify(setup.url, first.text) != first
     assert await content(setup) == b"blue"
 
 
@@ -519,9 +530,9 @@ async def test_a_redirect_that_changes_with_the_time_is_no_new_original(setup: S
 
     setup.answer = answer
     first = await setup.source.identify(setup.url, None)
-    assert await setup.source.identify(setup.url, first) == first
+    assert await setup.source.identify(setup.url, first.text) == first
     assert setup.requests[-1].headers["If-None-Match"] == '"v1"'
-    assert "s3cret" not in first.version
+    assert "s3cret" not in first.text
 
 
 async def test_a_validator_that_cannot_be_sent_back_is_ignored(setup: SimpleNamespace) -> None:
@@ -531,8 +542,8 @@ async def test_a_validator_that_cannot_be_sent_back_is_ignored(setup: SimpleName
         host = f"127.0.0.1:{between.port}"
         source = await setup.make(host)
         first = await source.identify(f"http://{host}/a.jpg", None)
-        assert first.version.startswith("digest:")
-        assert await source.identify(f"http://{host}/a.jpg", first) == first
+        assert first.text.startswith("digest:")
+        assert await source.identify(f"http://{host}/a.jpg", first.text) == first
 
 
 async def test_a_host_that_drips_does_not_slow_other_hosts(
@@ -582,9 +593,9 @@ async def test_a_redirect_is_followed_as_browsers_do(
     led = b"Location: http://" + setup.host.encode() + location + b"\r\n"
     async with speaking(raw(led).replace(b"200 OK", b"302 Go")) as host:
         source = await setup.make(host, setup.host)
-        identity = await source.identify(f"http://{host}/a.jpg", None)
+        version = await source.identify(f"http://{host}/a.jpg", None)
     assert [request.raw_path for request in setup.requests] == [asked.decode()]
-    assert "s3cret" not in identity.version
+    assert "s3cret" not in version.text
 
 
 async def test_headers_of_the_owner_are_sent_to_whom_is_asked_alone(setup: SimpleNamespace) -> None:

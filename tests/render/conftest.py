@@ -5,16 +5,17 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import SNIFF_BYTES, Format, sniff
 from proxy.core.image.limits import InputLimits
-from proxy.core.image.original import OriginalRef
 from proxy.core.transform.negotiate import choose
 from proxy.core.transform.plan import Plan, RenderDefaults, resolve
 from proxy.core.url.dialects.native import parse_tokens
+from proxy.ports.originals import Original
 from proxy.render.checked_original import CheckedOriginal
 from proxy.render.pipeline import render
 from proxy.render.pool import Pool
@@ -51,11 +52,11 @@ def draw(content: bytes, tokens: str) -> bytes:
     return drawn
 
 
-def opened(content: bytes) -> OpenFile:
+def opened(content: bytes) -> Original:
     descriptor, path = tempfile.mkstemp()
     os.write(descriptor, content)
     Path(path).unlink()
-    return OpenFile(descriptor, OriginalRef("test", "picture"), "")
+    return Original(uuid4().hex, OpenFile(descriptor))
 
 
 @pytest.fixture

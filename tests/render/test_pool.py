@@ -43,7 +43,7 @@ async def render(
         on_start = started.set if started else lambda: None
         return (await pool.render(original, plan, deadline=deadline(seconds), on_start=on_start)).body
     finally:
-        original.close()
+        original.file.close()
 
 
 def pids(pool: Pool) -> list[int]:
@@ -77,7 +77,7 @@ async def test_a_worker_lists_its_formats_and_renders(make_pool: MakePool) -> No
     assert pictures.size(await render(pool)) == (100, 75)
     original = opened(PICTURE)
     facts = await pool.probe(original, deadline=deadline(10))
-    original.close()
+    original.file.close()
     assert (facts.format, facts.width_px, facts.height_px, facts.alpha) == (Format.JPEG, 640, 480, False)
 
 
@@ -256,7 +256,7 @@ async def test_the_first_slow_renders_do_not_count_for_the_estimate(make_pool: M
 
         original = opened(PICTURE)
         await pool.render(original, PLAN, deadline=deadline(1000), on_start=later_by)
-        original.close()
+        original.file.close()
 
     for _ in range(COLD_RENDERS):
         await slow_render()
@@ -316,7 +316,7 @@ async def test_probes_go_before_renders(make_pool: MakePool) -> None:
         note("probe", asyncio.create_task(pool.probe(original, deadline=deadline(10))))
     )
     await asyncio.gather(busy, rendering, probing)
-    original.close()
+    original.file.close()
     assert order == ["probe", "render"]
 
 
@@ -325,7 +325,7 @@ async def test_no_job_can_cost_a_seat(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     original = opened(PICTURE)
-    original.close()
+    original.file.close()
     with pytest.raises(WorkerDied):
         await pool.render(original, PLAN, deadline=deadline(10), on_start=lambda: None)
     assert pictures.size(await render(pool)) == (100, 75)

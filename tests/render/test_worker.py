@@ -160,7 +160,7 @@ async def test_a_worker_does_the_jobs_of_an_original_together(make_pool: Callabl
 
     await asyncio.gather(*(one(number, wish) for wish in wishes for number in range(4)))
     for original in originals:
-        original.close()
+        original.file.close()
 
 
 def test_a_probe_leaves_the_original_of_the_worker() -> None:
@@ -200,7 +200,6 @@ async def test_an_idle_worker_frees_its_decoded_pixels(make_pool: Callable[..., 
     original = opened(content)
     job = _Waiting(
         rank=1,
-        name="a",
         original=original,
         plan=plan_for("w_2000,f_jpg", content),
         deadline=0.0,
@@ -209,6 +208,6 @@ async def test_an_idle_worker_frees_its_decoded_pixels(make_pool: Callable[..., 
     )
     much = resident_bytes(worker.process.pid) + 40 * 2**20
     assert (await worker.run_job(job, LIMITS, 10.0, keep_decoded=True))[0].slug == ""
-    original.close()
+    original.file.close()
     assert resident_bytes(worker.process.pid) > much
     await eventually(lambda: resident_bytes(worker.process.pid) <= much)

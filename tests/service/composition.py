@@ -76,16 +76,17 @@ def originals_of(
     clock: Any,
     metrics: Any,
     *,
-    store: Any = None,
+    store: FakeOriginalStore | None = None,
     generations: Generations | None = None,
-    index: Any = None,
+    index: FakeEntryIndex | None = None,
     refusals: Any = None,
-) -> tuple[Originals, OriginalFacts]:
-    """The originals of `sources` and their facts, as a node puts them together."""
+) -> tuple[Originals, OpenOriginals, OriginalFacts]:
+    """The originals of `sources`, open and with their facts, as a node puts them together."""
     generations = Generations() if generations is None else generations
-    opened = OpenOriginals(sources, flights, clock, metrics, generations, store, index)
-    originals = Originals(sources, chain, opened, flights, clock, metrics, generations, index, refusals)
-    return originals, OriginalFacts(opened, chain, Leased(chain), renderer, flights, index)
+    index = FakeEntryIndex() if index is None else index
+    originals = Originals(sources, chain, flights, clock, metrics, generations, index, refusals)
+    opened = OpenOriginals(originals, store or FakeOriginalStore(), flights, refusals)
+    return originals, opened, OriginalFacts(opened, chain, Leased(chain), renderer, flights, index)
 
 
 class Composition(SimpleNamespace):
@@ -99,7 +100,7 @@ class Composition(SimpleNamespace):
         self.generations, self.journal, self.fleet = Generations(), FakePurgeJournal(), fleet
         self.rules = rules()
         self.chain = TierChain(self.memory, [self.disk], self.metrics)
-        self.originals, self.facts = originals_of(
+        self.originals, self.opened, self.facts = originals_of(
             {"photos": self.source},
             self.chain,
             self.renderer,
@@ -131,6 +132,7 @@ class Composition(SimpleNamespace):
         )
         self.produce = Produce(
             self.originals,
+            self.opened,
             self.facts,
             self.chain,
             self.flights,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from proxy.core.cache.delivery import Timings, Variant
 from proxy.core.cache.generations import Purge, PurgeScope, ScopeKind
@@ -17,6 +18,7 @@ from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef, forms
 from proxy.core.transform.plan import Plan, canonical
 from proxy.ports.operations import NotAcknowledged
+from proxy.ports.originals import Fetched, Original, Version
 from proxy.ports.rendering import OnPromote, Priority
 from proxy.ports.tiers import Presence
 from proxy.tiers.bucket import ObjectStoreError, StoredObject
@@ -128,11 +130,11 @@ class FakeLeases:
 
 
 class FakeOriginalStore:
-    """An OriginalsTier of the ports over FakeOriginals."""
+    """An OriginalStore of the ports over FakeOriginalFiles."""
 
     def __init__(self) -> None:
         self.kept: dict[Identity, bytes] = {}
-        self.opened: list[FakeOriginal] = []
+        self.opened: list[FakeOriginalFile] = []
 
     name = "originals"
 
@@ -142,10 +144,10 @@ class FakeOriginalStore:
             del self.kept[identity]
         return bool(found)
 
-    async def lookup(self, identity: Identity) -> "FakeOriginal | None":
+    async def lookup(self, identity: Identity) -> "FakeOriginalFile | None":
         if identity not in self.kept:
             return None
-        self.opened.append(FakeOriginal(identity, self.kept[identity]))
+        self.opened.append(FakeOriginalFile(self.kept[identity]))
         return self.opened[-1]
 
 
@@ -157,12 +159,10 @@ class FakeRedirects:
         return self.known.get(key, "")
 
 
-class FakeOriginal:
-    def __init__(self, identity: Identity, content: bytes) -> None:
-        self.identity = identity
+class FakeOriginalFile:
+    def __init__(self, content: bytes) -> None:
         self.size_bytes = len(content)
         self.content = content
-        self.tag = ""
         self.closed = False
         self.changed = False
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
@@ -193,7 +193,7 @@ class FakeSource:
         self.versions: dict[str, str] = {}
         self.tags: dict[str, str] = {}
         self.identified = self.looks = 0
-        self.fetched: list[FakeOriginal] = []
+        self.fetched: list[FakeOriginalFile] = []
         self.failure: CalotypeError | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -202,37 +202,35 @@ class FakeSource:
         self.originals[key], self.versions[key] = content, version
         return OriginalRef(self.name, key)
 
-    async def identify(self, key: str, known: Identity | None = None, generation: str = "") -> Identity:
+    async def identify(self, key: str, known: str | None = None) -> Version:
         self.identified += 1
         self.knew = known
         await asyncio.sleep(0)
         if self.serves_stale and self.failure is not None:
             raise self.failure
-        return self._identity(key, generation)
+        return self._version(key)
 
-    async def fetch(self, key: str, generation: str = "") -> FakeOriginal:
+    async def fetch(self, key: str) -> Fetched:
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        identity = self._identity(key, generation)
-        original = FakeOriginal(identity, self.originals[identity.ref.key])
-        original.tag = self.tags.get(key, "")
-        self.fetched.append(original)
-        return original
+        version = self._version(key)
+        self.fetched.append(FakeOriginalFile(self.originals[version.key]))
+        return Fetched(version, self.fetched[-1], self.tags.get(key, ""))
 
     async def tag(self, key: str) -> str:
         self.looks += 1
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        self._identity(key, "")
+        self._version(key)
         return self.tags.get(key, "")
 
-    def _identity(self, key: str, generation: str) -> Identity:
+    def _version(self, key: str) -> Version:
         found = next(filter(self.originals.__contains__, forms(key)), None)
         if found is None:
             raise OriginalNotFound("there is no original under this key")
-        return Identity(OriginalRef(self.name, found), self.versions[found], generation)
+        return Version(found, self.versions[found])
 
 
 class FakeRenderer:
@@ -246,19 +244,19 @@ class FakeRenderer:
         self.gate.set()
         self.seats = asyncio.Semaphore(1000)
         self.facts = Facts(format=Format.JPEG, width_px=40, height_px=30, pages=1, alpha=False)
-        self.during: Callable[[FakeOriginal], None] = lambda original: None
+        self.during: Callable[[Any], None] = lambda file: None
 
-    async def probe(self, original: FakeOriginal, *, deadline: float) -> Facts:
+    async def probe(self, original: Original, *, deadline: float) -> Facts:
         self.probes += 1
         await asyncio.sleep(0)
-        self.during(original)
+        self.during(original.file)
         if self.failures:
             raise self.failures.pop(0)
         return self.facts
 
     async def render(
         self,
-        original: FakeOriginal,
+        original: Original,
         plan: Plan,
         *,
         deadline: float,
@@ -270,11 +268,12 @@ class FakeRenderer:
             on_start()
             self.renders += 1
             await self.gate.wait()
-            self.during(original)
+            self.during(original.file)
             if self.failures:
                 raise self.failures.pop(0)
-            assert not getattr(original, "closed", False)
-            return Variant(body=getattr(original, "content", b"") + canonical(plan).encode())
+            assert not getattr(original.file, "closed", False)
+            content = getattr(original.file, "content", b"")
+            return Variant(body=content + canonical(plan).encode())
 
 
 def temporary_file(folder: Path, name: str, content: bytes) -> Path:
@@ -357,7 +356,7 @@ class FakeWritableSource(FakeSource):
     """A FakeSource that can be listed and put into."""
 
     async def store(
-        self, key: str, content: FakeOriginal, *, kind: Format, generation: str, overwrite: bool = False
+        self, key: str, content: FakeOriginalFile, *, kind: Format, overwrite: bool = False
     ) -> None:
         await self.gate.wait()
         if self.failure is not None:

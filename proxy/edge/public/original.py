@@ -8,12 +8,11 @@ from aiohttp import hdrs, web
 from proxy.core.access_record import AccessRecord
 from proxy.core.cache.delivery import Outcome
 from proxy.core.cache.http_caching import Whole, byte_range, etag, is_unmodified, matches, precondition_fails
-from proxy.core.cache.keys import original_key
 from proxy.core.errors import UnsupportedFormat
 from proxy.core.image.formats import NO_PICTURE, SNIFF_BYTES, sniff
 from proxy.edge import responses
 from proxy.edge.headers import joined, list_of, range_of
-from proxy.ports.originals import Original
+from proxy.ports.originals import Original, OriginalFile
 
 _CHUNK_BYTES = 256 * 1024
 
@@ -27,13 +26,14 @@ async def stream(
     now_s: float,
 ) -> web.StreamResponse:
     """200, 206, 304, 412 or 416, streamed. Raises UnsupportedFormat if the file is not a picture."""
-    kind = sniff(await asyncio.to_thread(os.pread, original.fileno(), SNIFF_BYTES, 0))
+    file = original.file
+    kind = sniff(await asyncio.to_thread(os.pread, file.fileno(), SNIFF_BYTES, 0))
     if kind is None:
         raise UnsupportedFormat(NO_PICTURE)
     record.outcome, record.tier, record.format = Outcome.HIT, "source", kind
-    record.key = original_key(original.identity)
+    record.key = original.name
     tag = etag(record.key)
-    modified_s = _modified_s(original, now_s)
+    modified_s = _modified_s(file, now_s)
     headers = responses.original_headers(kind, tag, modified_s, caching)
     conditions = list_of(request.headers, hdrs.IF_MATCH), request.headers.get(hdrs.IF_UNMODIFIED_SINCE)
     if precondition_fails(*conditions, tag, modified_s):
@@ -48,20 +48,20 @@ async def stream(
         return web.Response(status=304, headers=headers)
     part: range | Whole | None = Whole.WHOLE
     if (range_header := range_of(request)) is not None:
-        part = byte_range(range_header, request.headers.get(hdrs.IF_RANGE), tag, original.size_bytes)
+        part = byte_range(range_header, request.headers.get(hdrs.IF_RANGE), tag, file.size_bytes)
     if part is None:
-        return responses.range_not_satisfiable(original.size_bytes, caching, headers["Cache-Status"])
+        return responses.range_not_satisfiable(file.size_bytes, caching, headers["Cache-Status"])
     if part is Whole.WHOLE:
         response = web.StreamResponse(headers=headers)
-        part = range(original.size_bytes)
+        part = range(file.size_bytes)
     else:
-        headers[hdrs.CONTENT_RANGE] = responses.content_range(part, original.size_bytes)
+        headers[hdrs.CONTENT_RANGE] = responses.content_range(part, file.size_bytes)
         response = web.StreamResponse(status=206, headers=headers)
     response.content_length = len(part)
     try:
         await response.prepare(request)
         if request.method == hdrs.METH_GET:
-            await _send(response, original, part)
+            await _send(response, file, part)
     except OSError:
         # The header has been sent; only an aborted connection can report an error.
         record.outcome, record.error = Outcome.FAILED, "broken-off"
@@ -70,19 +70,19 @@ async def stream(
     return response
 
 
-def _modified_s(original: Original, now_s: float) -> int | None:
+def _modified_s(file: OriginalFile, now_s: float) -> int | None:
     """The modification time in Unix seconds; None for a date in the future (RFC 9110 8.8.2.1)."""
-    modified_s = int(os.fstat(original.fileno()).st_mtime)
+    modified_s = int(os.fstat(file.fileno()).st_mtime)
     return modified_s if 0 < modified_s <= now_s else None
 
 
-async def _send(response: web.StreamResponse, original: Original, part: range) -> None:
+async def _send(response: web.StreamResponse, file: OriginalFile, part: range) -> None:
     """Sends the bytes of `part`. Raises OSError if the file has changed or the connection is closed."""
     at = part.start
     while at < part.stop:
         length = min(_CHUNK_BYTES, part.stop - at)
-        chunk = await asyncio.to_thread(os.pread, original.fileno(), length, at)
-        if not chunk or not original.unchanged():
+        chunk = await asyncio.to_thread(os.pread, file.fileno(), length, at)
+        if not chunk or not file.unchanged():
             raise ConnectionResetError("the original changed while it was sent")
         await response.write(chunk)
         at += len(chunk)

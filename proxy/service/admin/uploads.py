@@ -12,7 +12,7 @@ from proxy.core.cache.generations import PurgeScope
 from proxy.core.errors import CalotypeError, Conflict, PurgeIncomplete
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
-from proxy.core.image.original import Identity, OriginalRef
+from proxy.core.image.original import OriginalRef
 from proxy.core.image.size import Size
 from proxy.core.transform.operations import WHITE, Transform
 from proxy.core.transform.plan import Encode, Plan, ScaleInside
@@ -20,7 +20,7 @@ from proxy.core.url.dialects.native import path_url
 from proxy.core.url.mounts import Mount, Rules, client_url, mount_named
 from proxy.core.url.target import checked_key
 from proxy.ports.clock import Clock
-from proxy.ports.originals import WritableSource
+from proxy.ports.originals import Original, WritableSource
 from proxy.ports.rendering import Priority, Renderer
 from proxy.service.admin.pregeneration import Pregeneration
 from proxy.service.admin.purges import Purges
@@ -51,14 +51,11 @@ class UploadResult:
     warm: str = ""
 
 
-class UploadedOriginal:
-    """Satisfies Original: an upload before it is stored. The caller closes `descriptor`."""
+class UploadedFile:
+    """Satisfies OriginalFile: an upload before it is stored. The caller closes `descriptor`."""
 
-    tag = ""
-
-    def __init__(self, descriptor: int, ref: OriginalRef, size_bytes: int) -> None:
+    def __init__(self, descriptor: int, size_bytes: int) -> None:
         self._descriptor = descriptor
-        self.identity = Identity(ref, "uploaded")
         self.size_bytes = size_bytes
 
     def fileno(self) -> int:
@@ -72,7 +69,7 @@ class UploadedOriginal:
 
 
 class Uploads:
-    """Validates and stores uploads. Each upload has a new key during validation, so that `renderer` has no rejection
+    """Validates and stores uploads. Each upload has a new name during validation, so that `renderer` has no rejection
     for it."""
 
     def __init__(
@@ -105,9 +102,8 @@ class Uploads:
         key = checked_key(command.key) if command.key else ""
         folder = uuid.uuid5(_NAMESPACE, f"{mount.name}\n{command.once}") if command.once else uuid.uuid4()
         deadline = self._clock() + UPLOAD_TIMEOUT_S
-        facts = await self._check(
-            UploadedOriginal(descriptor, OriginalRef(mount.source, f"{uuid.uuid4()}"), size_bytes), deadline
-        )
+        file = UploadedFile(descriptor, size_bytes)
+        facts = await self._check(Original(uuid.uuid4().hex, file), deadline)
         source = self._sources[mount.source]
         async with self._locked(key or str(folder)):
             if not key:
@@ -116,10 +112,10 @@ class Uploads:
                     [key async for keys in source.keys(f"{folder}/") for key in keys] if command.once else []
                 )
                 key = existing[0] if existing else f"{folder}/{safe_name(command.name, facts.format)}"
-            content = UploadedOriginal(descriptor, OriginalRef(mount.source, key), size_bytes)
+            ref = OriginalRef(mount.source, key)
             try:
-                await self._store(command, source, content, facts)
-                return await self._finish(command, mount, content, facts, deadline)
+                await self._store(command, source, ref, file, facts.format)
+                return await self._finish(command, mount, ref, file.size_bytes, facts, deadline)
             except BaseException:
                 if not (command.once or command.key):
                     # The client never learns this key. An upload with its own key or Idempotency-Key can be repeated.
@@ -127,15 +123,13 @@ class Uploads:
                 raise
 
     async def _store(
-        self, command: Upload, source: WritableSource, content: UploadedOriginal, facts: Facts
+        self, command: Upload, source: WritableSource, ref: OriginalRef, file: UploadedFile, kind: Format
     ) -> None:
-        ref = content.identity.ref
-        generation = self._purges.generation(ref)
         if not command.overwrite:
             if command.key and not command.once and await source.exists(ref.key):
                 raise Conflict("there is an original under this key already; overwrite=true replaces it")
             try:
-                await source.store(ref.key, content, kind=facts.format, generation=generation)
+                await source.store(ref.key, file, kind=kind)
             except Conflict:
                 if command.once:
                     raise Conflict("other bytes were uploaded under this Idempotency-Key") from None
@@ -144,7 +138,7 @@ class Uploads:
         scopes = [PurgeScope.of_original(ref)]
         await self._purges.record_intent(scopes)
         try:
-            await source.store(ref.key, content, kind=facts.format, generation=generation, overwrite=True)
+            await source.store(ref.key, file, kind=kind, overwrite=True)
         finally:
             # Also after an error or a disconnect: the old original may be overwritten already.
             purged = await asyncio.shield(self._purges.purge(scopes))
@@ -174,9 +168,8 @@ class Uploads:
                 del self._locks[folder]
 
     async def _finish(
-        self, command: Upload, mount: Mount, content: UploadedOriginal, facts: Facts, deadline: float
+        self, command: Upload, mount: Mount, ref: OriginalRef, size_bytes: int, facts: Facts, deadline: float
     ) -> UploadResult:
-        ref = content.identity.ref
         if command.key:
             await self._purges.original_changed([ref])
         else:
@@ -199,7 +192,7 @@ class Uploads:
             width=facts.width_px,
             height=facts.height_px,
             format=facts.format,
-            bytes=content.size_bytes,
+            bytes=size_bytes,
             urls={
                 name: client_url(mount, path_url(ref.key, Transform(version=version), name))
                 for name in self._eager
@@ -207,9 +200,9 @@ class Uploads:
             warm=job,
         )
 
-    async def _check(self, content: UploadedOriginal, deadline: float) -> Facts:
-        facts = await self._renderer.probe(content, deadline=deadline)
+    async def _check(self, upload: Original, deadline: float) -> Facts:
+        facts = await self._renderer.probe(upload, deadline=deadline)
         await self._renderer.render(
-            content, _CHECK_PLAN, deadline=deadline, on_start=lambda: None, priority=Priority.BACKGROUND
+            upload, _CHECK_PLAN, deadline=deadline, on_start=lambda: None, priority=Priority.BACKGROUND
         )
         return facts

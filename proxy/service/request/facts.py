@@ -9,7 +9,8 @@ from proxy.core.image.original import Identity
 from proxy.ports.operations import EntryIndex
 from proxy.ports.rendering import Renderer
 from proxy.service.request.leased import Leased
-from proxy.service.request.open_originals import OpenOriginals, OriginalChanged
+from proxy.service.request.open_originals import OpenOriginals
+from proxy.service.request.originals import OriginalChanged
 from proxy.service.request.singleflight import Flight, Flights
 from proxy.service.request.tier_chain import TierChain
 
@@ -24,7 +25,7 @@ class OriginalFacts:
         leased: Leased,
         renderer: Renderer,
         flights: Flights,
-        index: EntryIndex | None = None,
+        index: EntryIndex,
     ) -> None:
         self._opened = opened
         self._chain = chain
@@ -42,7 +43,7 @@ class OriginalFacts:
         async def probe() -> Variant:
             async with self._opened.open(identity, deadline=deadline) as original:
                 facts = await self._renderer.probe(original, deadline=deadline)
-                if not original.unchanged():
+                if not original.file.unchanged():
                     raise OriginalChanged
             return _entry(identity, facts)
 
@@ -61,9 +62,8 @@ class OriginalFacts:
 
     def _note(self, identity: Identity) -> None:
         """Adds the entry to the index, so that a purge deletes it."""
-        if self._index is not None:
-            entry = Entry(facts_key(identity), generation=identity.generation)
-            self._index.note(identity.ref, entry)
+        entry = Entry(facts_key(identity), generation=identity.generation)
+        self._index.note(identity.ref, entry)
 
 
 def _entry(identity: Identity, facts: Facts) -> Variant:

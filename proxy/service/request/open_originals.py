@@ -1,58 +1,31 @@
 """Open originals: concurrent requests share one fetch and one open original; the last request closes it."""
 
 import asyncio
+import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from proxy.core.cache.generations import Generations
-from proxy.core.cache.keys import CacheKey, Entry, original_key
-from proxy.core.errors import CalotypeError, OriginalNotFound, SourceTimeout
+from proxy.core.cache.keys import original_key
+from proxy.core.errors import UnsupportedFormat
+from proxy.core.image.formats import NO_PICTURE, SNIFF_BYTES, sniff
 from proxy.core.image.original import Identity, OriginalRef
-from proxy.ports.clock import Clock
-from proxy.ports.operations import EntryIndex
-from proxy.ports.originals import Original, OriginalStore, Source
-from proxy.ports.telemetry import Metrics
+from proxy.ports.originals import Original, OriginalStore
+from proxy.ports.rendering import Refusals
+from proxy.service.request.originals import OriginalChanged, Originals
 from proxy.service.request.singleflight import Flight, Flights
-from proxy.service.request.ttl_cache import TtlCache
-
-MAX_NEGATIVE_BYTES = 3 * 2**20
-
-
-class OriginalChanged(Exception):
-    """The source no longer has the identified original; identify it again. If `is_identified`, the new identity is
-    recorded already."""
-
-    def __init__(self, *, is_identified: bool = False) -> None:
-        super().__init__()
-        self.is_identified = is_identified
 
 
 class OpenOriginals:
-    """Opens originals from the original store on disk or from their source. `on_fetched` is called with the requested
-    identity and the fetched original, whose identity may differ."""
+    """Opens originals from the original store on disk or from their source."""
 
     def __init__(
-        self,
-        sources: Mapping[str, Source],
-        flights: Flights,
-        clock: Clock,
-        metrics: Metrics,
-        generations: Generations,
-        store: OriginalStore | None = None,
-        index: EntryIndex | None = None,
+        self, originals: Originals, store: OriginalStore, flights: Flights, refusals: Refusals | None = None
     ) -> None:
-        self._sources = sources
-        self._flights = flights
-        self._clock = clock
-        self._metrics = metrics
-        self._generations = generations
+        self._originals = originals
         self._store = store
-        self._index = index
-        self.on_fetched: Callable[[Identity, Original], None] = lambda *_: None
-        self._negative: TtlCache[tuple[OriginalRef, str], tuple[str, float]] = TtlCache(
-            MAX_NEGATIVE_BYTES, clock, lambda key, entry: (key[0].key, key[1], entry[0])
-        )
+        self._flights = flights
+        self._refusals = refusals
         self._open: dict[Identity, Original] = {}
         self._users: Counter[Identity] = Counter()
 
@@ -75,52 +48,38 @@ class OpenOriginals:
             if not self._users[identity]:
                 del self._users[identity]
                 if (returned := self._open.pop(identity, None)) is not None:
-                    returned.close()
+                    returned.file.close()
 
-    def drop_negative(self, ref: OriginalRef) -> None:
-        """Drops the negative entry of a fetch."""
-        self._negative.remove((ref, self._generations.original_generation(ref)))
+    @asynccontextmanager
+    async def open_current(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
+        """The current original, open while the context is."""
+        async with AsyncExitStack() as stack:
 
-    async def _fetch(self, identity: Identity, flight: Flight, deadline: float) -> Original:
+            async def attempt() -> Original:
+                identity = await self._originals.identify(ref, deadline=deadline)
+                original = await stack.enter_async_context(self.open(identity, deadline=deadline))
+                if not original.file.unchanged():
+                    raise OriginalChanged
+                await self._check_format(original)
+                return original
+
+            yield await self._originals.retry_if_changed(ref, attempt)
+
+    async def _check_format(self, original: Original) -> None:
+        """Raises UnsupportedFormat for bytes that are no picture, and records the refusal."""
+        if self._refusals is None:
+            return
+        if sniff(await asyncio.to_thread(os.pread, original.file.fileno(), SNIFF_BYTES, 0)) is None:
+            failure = UnsupportedFormat(NO_PICTURE)
+            self._refusals.refuse(original.name, failure)
+            raise failure
+
+    async def _fetch(self, identity: Identity, flight: Flight, deadline: float) -> None:
         flight.keep_running()  # A cancelled fetch could leave its file open.
-        original = await self._store.lookup(identity) if self._store is not None else None
-        if original is None:
-            original = await self._from_source(identity, deadline)
-            if self._index is not None:
-                entry = Entry(
-                    CacheKey(original_key(original.identity)),
-                    is_original=True,
-                    generation=original.identity.generation,
-                )
-                self._index.note(identity.ref, entry)
-        if original.identity != identity:
-            original.close()
-            raise OriginalChanged(is_identified=True)
-        if not self._users[identity]:
-            original.close()
+        file = await self._store.lookup(identity)
+        if file is None:
+            file = await self._originals.fetch(identity, deadline=deadline)
+        if self._users[identity]:
+            self._open[identity] = Original(original_key(identity), file)
         else:
-            self._open[identity] = original
-        return original
-
-    async def _from_source(self, identity: Identity, deadline: float) -> Original:
-        ref, generation = identity.ref, identity.generation
-        # Negative entries are separate from identities: variants of a deleted original are still served.
-        detail, until_s = self._negative.get((ref, generation)) or ("", 0.0)
-        if (lasts_s := until_s - self._clock()) > 0:
-            raise OriginalNotFound(detail, lasts_s=lasts_s)
-        try:
-            async with asyncio.timeout_at(deadline):
-                original = await self._sources[ref.source].fetch(ref.key, generation)
-        except TimeoutError:
-            self._metrics.fetched(ref.source, "timeout")
-            raise SourceTimeout("the original did not arrive in time") from None
-        except CalotypeError as failure:
-            self._metrics.fetched(ref.source, failure.slug)
-            if isinstance(failure, OriginalNotFound):
-                failure.lasts_s = self._sources[ref.source].negative_ttl_s
-                until_s = self._clock() + failure.lasts_s
-                self._negative.store((ref, generation), (failure.detail, until_s), until_s)
-            raise
-        self._metrics.fetched(ref.source, "ok")
-        self.on_fetched(identity, original)
-        return original
+            file.close()

@@ -4,29 +4,21 @@ Identities are cached for the freshness lifetime of their source, negative entri
 """
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from proxy.core.cache.delivery import Variant
 from proxy.core.cache.freshness import Freshness
 from proxy.core.cache.generations import Generations
-from proxy.core.cache.keys import Entry, identity_key
-from proxy.core.errors import (
-    OriginalNotFound,
-    SourceTimeout,
-    SourceUnavailable,
-    UnsupportedFormat,
-)
-from proxy.core.image.formats import NO_PICTURE, SNIFF_BYTES, sniff
+from proxy.core.cache.keys import CacheKey, Entry, identity_key, original_key
+from proxy.core.errors import CalotypeError, OriginalNotFound, SourceTimeout, SourceUnavailable
 from proxy.core.image.original import Identity, OriginalRef, forms
 from proxy.ports.clock import Clock
 from proxy.ports.operations import EntryIndex
-from proxy.ports.originals import Original, Source
+from proxy.ports.originals import OriginalFile, Source, Version
 from proxy.ports.rendering import Refusals
 from proxy.ports.telemetry import Metrics
-from proxy.service.request.open_originals import OpenOriginals, OriginalChanged
 from proxy.service.request.singleflight import Flight, Flights
 from proxy.service.request.tier_chain import Receipt, TierChain
 from proxy.service.request.ttl_cache import TtlCache
@@ -34,8 +26,7 @@ from proxy.service.request.ttl_cache import TtlCache
 STALE_IF_ERROR_S = 5.0
 """A failed source is called again for a stale original after this time."""
 
-_MISSING = ""
-MAX_IDENTITY_BYTES = 16 * 2**20
+MAX_RECORD_BYTES = 19 * 2**20
 _MAX_ATTEMPTS = 3
 REFRESH_AHEAD, MAX_REFRESH_AHEAD_S = 0.05, 1.0
 """The last part of the lifetime of an identity, in which a hit starts a revalidation and does not wait for it."""
@@ -43,14 +34,13 @@ REFRESH_AHEAD, MAX_REFRESH_AHEAD_S = 0.05, 1.0
 T = TypeVar("T")
 
 
-class _IdentityRecord(NamedTuple):
-    """The identity of an original, or None and the detail of its negative entry, with its freshness on the Clock."""
+class OriginalChanged(Exception):
+    """The source no longer has the identified original; identify it again. If `is_identified`, the new identity is
+    recorded already."""
 
-    identity: Identity | None
-    missing: str
-    fresh_until_s: float
-    stale_until_s: float
-    generation: str
+    def __init__(self, *, is_identified: bool = False) -> None:
+        super().__init__()
+        self.is_identified = is_identified
 
 
 class Revalidated(NamedTuple):
@@ -61,37 +51,61 @@ class Revalidated(NamedTuple):
     tag: str
 
 
-def _version(current: Identity | OriginalNotFound) -> str:
-    return current.version if isinstance(current, Identity) else _MISSING
+@dataclass(slots=True, eq=False)
+class _Record:
+    """What is known of an original in one generation; times are points on the Clock.
+
+    A purge makes the next request begin another record, and so does an upload. Work that began earlier writes into a record
+    that no request reads.
+    """
+
+    ref: OriginalRef
+    generation: str
+    identity: Identity | None = None
+    """None if the original is missing, or not known yet."""
+    missing: str = ""
+    """The detail of the negative entry, of the original or of its bytes."""
+    fresh_until_s: float = 0.0
+    stale_until_s: float = 0.0
+    """0 before the first identification."""
+    bytes_missing_until_s: float = 0.0
+    """A fetch has found no bytes. The identity stays, so that variants of a deleted original are still served."""
+
+    def identity_of(self, version: Version) -> Identity:
+        ref = self.ref if version.key == self.ref.key else OriginalRef(self.ref.source, version.key)
+        return Identity(ref, version.text, self.generation)
+
+    def set(
+        self, identity: Identity | None, missing: str, stale_until_s: float, ahead_s: float = 0.0
+    ) -> None:
+        self.identity, self.missing, self.bytes_missing_until_s = identity, missing, 0.0
+        self.fresh_until_s, self.stale_until_s = stale_until_s - ahead_s, stale_until_s
 
 
 class Originals:
-    """Identities and tags of originals. `opened` opens their bytes."""
+    """Identities and tags of originals, and all calls to their sources for these and for bytes."""
 
     def __init__(
         self,
         sources: Mapping[str, Source],
         chain: TierChain,
-        opened: OpenOriginals,
         flights: Flights,
         clock: Clock,
         metrics: Metrics,
         generations: Generations,
-        index: EntryIndex | None = None,
+        index: EntryIndex,
         refusals: Refusals | None = None,
     ) -> None:
         self._sources = sources
         self._chain = chain
-        self.opened = opened
-        opened.on_fetched = self._on_fetched
         self._flights = flights
         self._clock = clock
         self._metrics = metrics
         self._generations = generations
         self._index = index
         self._refusals = refusals
-        self._records: TtlCache[OriginalRef, _IdentityRecord] = TtlCache(
-            MAX_IDENTITY_BYTES,
+        self._records: TtlCache[OriginalRef, _Record] = TtlCache(
+            MAX_RECORD_BYTES,
             clock,
             lambda ref, record: (
                 *(ref.key, record.missing, record.generation),
@@ -102,161 +116,88 @@ class Originals:
     async def identify(self, ref: OriginalRef, *, deadline: float) -> Identity:
         """The identity, requested from the source once per `freshness_lifetime_s` at most. Raises OriginalNotFound and the
         errors of the source."""
-        generation = self._generations.original_generation(ref)
-        record = self._record_of(ref, generation)
-        if record is None or record.fresh_until_s <= self._clock() or self._must_refetch(record.identity):
-            flight = await self._flights.run(
-                ("identify", ref, generation),
-                lambda _: self._revalidate(ref, generation, deadline),
-                deadline=deadline,
+        record = self._record_of(ref)
+        if record.fresh_until_s <= self._clock() or self._must_refetch(record.identity):
+            self._begin(record, deadline)
+            await self._flights.run(
+                ("identify", record), lambda _: self._revalidate(record, deadline), deadline=deadline
             )
-            record = flight.result
         if record.identity is None:
             raise OriginalNotFound(record.missing, lasts_s=record.stale_until_s - self._clock())
         return record.identity
 
-    def _must_refetch(self, last: Identity | OriginalNotFound | None) -> bool:
-        """Whether the bytes were rejected as no picture and have to be fetched again: a server that confirms their
-        validator proves nothing."""
-        return isinstance(last, Identity) and self._refusals is not None and self._refusals.has_expired(last)
-
-    def _record_of(self, ref: OriginalRef, generation: str) -> _IdentityRecord | None:
-        """The record since the last purge."""
-        record = self._records.get(ref)
-        return record if record is not None and record.generation == generation else None
-
     async def revalidate(self, ref: OriginalRef, *, deadline: float) -> Revalidated:
-        """Revalidates at the source, also while the cached identity is fresh. The first tag is recorded; a different tag is recorded only
-        after a purge. Raises OriginalNotFound and the errors of the source."""
-        generation = self._generations.original_generation(ref)
+        """Revalidates at the source, also while the cached identity is fresh. The first tag is recorded; a different tag is
+        recorded only after a purge. Raises OriginalNotFound and the errors of the source."""
+        record = self._record_of(ref)
         try:
             async with asyncio.timeout_at(deadline):
                 tag = await self._sources[ref.source].tag(ref.key)
         except TimeoutError:
             raise SourceTimeout("the source did not answer in time") from None
-        if not tag:
-            return await self._revalidate_version(ref, generation, deadline)
-        self.opened.drop_negative(ref)
-        stored = await self._lookup_tag(ref, generation)
-        if stored is None and (self._index is None or await self._index.last_event(ref) is None):
-            self._store_tag(ref, generation, tag)
-            return Revalidated(False, tag)
+        last: str | None
+        if tag:
+            record.bytes_missing_until_s = 0.0
+            last = await self._lookup_last(record)
+            if last is None and await self._index.last_event(ref) is None:
+                self._store_tag(record, tag)
+                last = tag
+            has_changed = last != tag
+        else:
+            self._begin(record, deadline)
+            identity = await self._last_identity(record)
+            await self._revalidate(record, deadline, stale_if_error=False)
+            if record.identity is None:
+                raise OriginalNotFound(record.missing)
+            has_changed = identity is not None and identity.version != record.identity.version
         # A purge meanwhile has handled the change already.
-        return Revalidated(stored != tag and generation == self._generations.original_generation(ref), tag)
+        is_current = record.generation == self._generations.original_generation(ref)
+        return Revalidated(has_changed and is_current, tag)
 
-    async def _revalidate_version(self, ref: OriginalRef, generation: str, deadline: float) -> Revalidated:
-        record = self._record_of(ref, generation)
-        last = record.identity if record else None
-        if self._sources[ref.source].serves_stale:
-            last = await self._last_identity(ref, generation)
-        new = await self._revalidate(ref, generation, deadline, stale_if_error=False)
-        if new.identity is None:
-            raise OriginalNotFound(new.missing)
-        is_current = generation == self._generations.original_generation(ref)
-        return Revalidated(last is not None and last.version != new.identity.version and is_current, "")
-
-    def store_tag(self, ref: OriginalRef, tag: str) -> Receipt | None:
-        """Records `tag` as the original's tag in the fleet until a purge. An empty tag is not stored."""
-        return self._store_tag(ref, self._generations.original_generation(ref), tag) if tag else None
-
-    async def publish_tag(self, ref: OriginalRef, tag: str) -> None:
-        """As `store_tag`, and waits until every node can look up the tag."""
-        if (receipt := self.store_tag(ref, tag)) is not None:
-            await receipt.durable()
-
-    async def stored_tag(self, ref: OriginalRef) -> str | None:
-        """The tag in the fleet since the last purge."""
-        return await self._lookup_tag(ref, self._generations.original_generation(ref))
-
-    def _store_tag(self, ref: OriginalRef, generation: str, tag: str) -> Receipt:
-        """Stores the tag and adds its entry to the index, so that a purge deletes it."""
-        key = identity_key(ref, generation)
-        if self._index is not None:
-            self._index.note(ref, Entry(key, generation=generation))
-        return self._chain.store(key, Variant(body=tag.encode(), of=str(ref)))
-
-    async def _lookup_tag(self, ref: OriginalRef, generation: str) -> str | None:
-        """The tag of an original whose source has no versions."""
-        hit = await self._chain.lookup(identity_key(ref, generation))
-        return hit.variant.body.decode() if hit else None
-
-    def _store_first_tag(self, ref: OriginalRef, generation: str, tag: str) -> None:
-        """Stores the tag of a fetch if there is none: the first tag stays, so that a revalidation detects a change."""
-
-        async def store(_: Flight) -> None:
-            if await self._lookup_tag(ref, generation) is None:
-                self._store_tag(ref, generation, tag)
-
-        self._flights.start_detached(("tag", ref, generation), store)
-
-    async def _revalidate(
-        self, ref: OriginalRef, generation: str, deadline: float, *, stale_if_error: bool = True
-    ) -> "_IdentityRecord":
-        """The record after a revalidation. Without `stale_if_error` an unavailable source is an error."""
-        source = self._sources[ref.source]
-        last = await self._last_identity(ref, generation) if source.serves_stale else None
-        current: Identity | OriginalNotFound
-        lifetime_s = source.freshness_lifetime_s
-        ahead_s = min(REFRESH_AHEAD * lifetime_s, MAX_REFRESH_AHEAD_S)
-        validator = None if self._must_refetch(last) else last
+    async def fetch(self, identity: Identity, *, deadline: float) -> OriginalFile:
+        """The bytes of an identity. Raises OriginalChanged if the source has another version or a purge has come since;
+        OriginalNotFound, and the errors of the source."""
+        ref, source = identity.ref, self._sources[identity.ref.source]
+        record = self._record_of(ref)
+        if (lasts_s := record.bytes_missing_until_s - self._clock()) > 0:
+            raise OriginalNotFound(record.missing, lasts_s=lasts_s)
+        self._begin(record, deadline)
         try:
             async with asyncio.timeout_at(deadline):
-                current = await source.identify(ref.key, validator, generation)
-            if self._refusals is not None and self._must_refetch(current):
-                # The source has sent the bytes again, so they are decoded again.
-                self._refusals.clear(current)
-        except OriginalNotFound as missing:
-            current, lifetime_s, ahead_s = missing.with_traceback(None), source.negative_ttl_s, 0.0
-        except (TimeoutError, SourceTimeout, SourceUnavailable) as failure:
-            if last is None or not stale_if_error:
-                if isinstance(failure, TimeoutError):
-                    raise SourceTimeout("the source did not answer in time") from None
-                raise
-            self._metrics.fetched(ref.source, "stale")
-            current, lifetime_s, ahead_s = last, min(lifetime_s, STALE_IF_ERROR_S), 0.0
-        if source.serves_stale and _version(current) != (last.version if last else _MISSING):
-            if _version(current) != _MISSING:
-                self._metrics.fetched(ref.source, "ok")
-            self._store_version(ref, current, generation)
-        return self._record(ref, current, lifetime_s, ahead_s, generation)
-
-    def _store_version(self, ref: OriginalRef, current: Identity | OriginalNotFound, generation: str) -> None:
-        """Stores the version for use after a restart and by other nodes."""
-        self._chain.store(
-            identity_key(ref, generation), Variant(body=_version(current).encode(), of=str(ref))
-        )
-
-    def _record(
-        self,
-        ref: OriginalRef,
-        current: Identity | OriginalNotFound,
-        lifetime_s: float,
-        ahead_s: float,
-        generation: str,
-    ) -> _IdentityRecord:
-        stale_until_s = self._clock() + lifetime_s
-        identity, missing = (current, "") if isinstance(current, Identity) else (None, current.detail)
-        record = _IdentityRecord(identity, missing, stale_until_s - ahead_s, stale_until_s, generation)
-        if generation == self._generations.original_generation(ref):
-            self._records.store(ref, record, stale_until_s)
-            if identity is not None and identity.ref != ref:
-                self._records.store(identity.ref, record, stale_until_s)
-        return record
-
-    async def _last_identity(self, ref: OriginalRef, generation: str) -> Identity | None:
-        """The identity of the last revalidation, which another node or an earlier start may have made."""
-        record = self._record_of(ref, generation)
-        if record is not None:
-            return record.identity
-        hit = await self._chain.lookup(identity_key(ref, generation))
-        version = hit.variant.body.decode() if hit else _MISSING
-        return None if version == _MISSING else Identity(ref, version, generation)
+                version, file, tag = await source.fetch(ref.key)
+        except TimeoutError:
+            self._metrics.fetched(ref.source, "timeout")
+            raise SourceTimeout("the original did not arrive in time") from None
+        except CalotypeError as failure:
+            self._metrics.fetched(ref.source, failure.slug)
+            if isinstance(failure, OriginalNotFound):
+                failure.lasts_s = source.negative_ttl_s
+                record.missing, record.bytes_missing_until_s = failure.detail, self._clock() + failure.lasts_s
+                self._update(record)
+            raise
+        self._metrics.fetched(ref.source, "ok")
+        fetched = record.identity_of(version)
+        entry = Entry(CacheKey(original_key(fetched)), is_original=True, generation=fetched.generation)
+        self._index.note(ref, entry)
+        if tag:
+            self._store_first_tag(record, tag)
+        if fetched == identity:
+            return file
+        file.close()
+        # A revalidation with the validator of the expected version would prove nothing.
+        if source.serves_stale:
+            self._store_last(record, fetched.version)
+        record.set(fetched, "", self._clock() + source.freshness_lifetime_s)
+        self._update(record)
+        for other in forms(fetched.ref.key)[1:]:
+            self.drop_negative(OriginalRef(ref.source, other))
+        raise OriginalChanged(is_identified=True)
 
     def freshness(self, identity: Identity) -> Freshness:
         """The freshness of `identity`; expired if another identity is recorded."""
-        record = self._records.get(identity.ref)
+        record = self._record_of(identity.ref)
         version = f"{identity.version} {identity.generation}"
-        if record is None or record.identity != identity:
+        if record.identity != identity:
             return Freshness(version, 0.0)
         return Freshness(version, record.fresh_until_s, record.stale_until_s)
 
@@ -268,54 +209,107 @@ class Originals:
                 return await work()
             except OriginalChanged as changed:
                 if not changed.is_identified:
-                    self.drop_identity(ref)
+                    self.drop_negative(ref)
         raise SourceUnavailable("the original keeps changing while it is read", retry_after_s=1)
 
-    def drop_identity(self, ref: OriginalRef) -> None:
-        """Makes the next `identify` call the source."""
+    def drop_negative(self, ref: OriginalRef) -> None:
+        """Drops what is known of an original that exists: the next `identify` calls the source."""
         self._records.remove(ref)
 
-    def drop_negative(self, ref: OriginalRef) -> None:
-        """Drops the negative entries of an original that exists."""
-        self.drop_identity(ref)
-        self.opened.drop_negative(ref)
+    def store_tag(self, ref: OriginalRef, tag: str) -> Receipt | None:
+        """Records `tag` as the original's tag in the fleet until a purge. An empty tag is not stored."""
+        return self._store_tag(self._record_of(ref), tag) if tag else None
 
-    @asynccontextmanager
-    async def open_current(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
-        """The current original, open while the context is."""
-        async with AsyncExitStack() as stack:
+    async def publish_tag(self, ref: OriginalRef, tag: str) -> None:
+        """As `store_tag`, and waits until every node can look up the tag."""
+        if (receipt := self.store_tag(ref, tag)) is not None:
+            await receipt.durable()
 
-            async def attempt() -> Original:
-                identity = await self.identify(ref, deadline=deadline)
-                original = await stack.enter_async_context(self.opened.open(identity, deadline=deadline))
-                if not original.unchanged():
-                    raise OriginalChanged
-                await self._check_format(original)
-                return original
+    async def stored_tag(self, ref: OriginalRef) -> str | None:
+        """The tag in the fleet since the last purge."""
+        return await self._lookup_last(self._record_of(ref))
 
-            original = await self.retry_if_changed(ref, attempt)
-            yield original
+    def _store_tag(self, record: _Record, tag: str) -> Receipt:
+        """Stores the tag and adds its entry to the index, so that a purge deletes it."""
+        key = identity_key(record.ref, record.generation)
+        self._index.note(record.ref, Entry(key, generation=record.generation))
+        return self._store_last(record, tag)
 
-    async def _check_format(self, original: Original) -> None:
-        """Raises UnsupportedFormat for bytes that are no picture, and records the refusal."""
-        if self._refusals is None:
+    def _store_first_tag(self, record: _Record, tag: str) -> None:
+        """Stores the tag of a fetch if there is none: the first tag stays, so that a revalidation detects a change."""
+
+        async def store(_: Flight) -> None:
+            if await self._lookup_last(record) is None:
+                self._store_tag(record, tag)
+
+        self._flights.start_detached(("tag", record.ref, record.generation), store)
+
+    def _store_last(self, record: _Record, text: str) -> Receipt:
+        """Stores the last version, empty if the original is missing, or the tag: for other nodes and after a restart."""
+        key = identity_key(record.ref, record.generation)
+        return self._chain.store(key, Variant(body=text.encode(), of=str(record.ref)))
+
+    async def _lookup_last(self, record: _Record) -> str | None:
+        hit = await self._chain.lookup(identity_key(record.ref, record.generation))
+        return hit.variant.body.decode() if hit else None
+
+    def _must_refetch(self, last: Identity | None) -> bool:
+        """Whether the bytes were rejected as no picture and have to be fetched again: a server that confirms their
+        validator proves nothing."""
+        return (
+            last is not None and self._refusals is not None and self._refusals.has_expired(original_key(last))
+        )
+
+    async def _revalidate(self, record: _Record, deadline: float, *, stale_if_error: bool = True) -> None:
+        """Records the current identity. Without `stale_if_error` an unavailable source is an error."""
+        ref, source = record.ref, self._sources[record.ref.source]
+        last = await self._last_identity(record)
+        known = None if last is None or self._must_refetch(last) else last.version
+        current, detail, lifetime_s = None, "", source.freshness_lifetime_s
+        ahead_s = min(REFRESH_AHEAD * lifetime_s, MAX_REFRESH_AHEAD_S)
+        try:
+            async with asyncio.timeout_at(deadline):
+                current = record.identity_of(await source.identify(ref.key, known))
+            if self._refusals is not None and self._must_refetch(current):
+                # The source has sent the bytes again, so they are decoded again.
+                self._refusals.clear(original_key(current))
+        except OriginalNotFound as missing:
+            detail, lifetime_s, ahead_s = missing.detail, source.negative_ttl_s, 0.0
+        except (TimeoutError, SourceTimeout, SourceUnavailable) as failure:
+            if last is None or not stale_if_error or not source.serves_stale:
+                if isinstance(failure, TimeoutError):
+                    raise SourceTimeout("the source did not answer in time") from None
+                raise
+            self._metrics.fetched(ref.source, "stale")
+            current, lifetime_s, ahead_s = last, min(lifetime_s, STALE_IF_ERROR_S), 0.0
+        if source.serves_stale and current != last:
+            if current is not None:
+                self._metrics.fetched(ref.source, "ok")
+            self._store_last(record, current.version if current is not None else "")
+        record.set(current, detail, self._clock() + lifetime_s, ahead_s)
+        self._update(record)
+
+    async def _last_identity(self, record: _Record) -> Identity | None:
+        """The identity of the last revalidation, which another node or an earlier start may have made."""
+        if record.stale_until_s or not self._sources[record.ref.source].serves_stale:
+            return record.identity
+        version = await self._lookup_last(record)
+        return record.identity_of(Version(record.ref.key, version)) if version else None
+
+    def _record_of(self, ref: OriginalRef) -> _Record:
+        """The record since the last purge, or a new one."""
+        record, generation = self._records.get(ref), self._generations.original_generation(ref)
+        return record if record is not None and record.generation == generation else _Record(ref, generation)
+
+    def _begin(self, record: _Record, deadline: float) -> None:
+        """Stores the record before the source is asked, so that a purge or an upload meanwhile drops it."""
+        self._records.store(record.ref, record, max(deadline, record.stale_until_s))
+
+    def _update(self, record: _Record) -> None:
+        """Stores what was written into the record, unless it was dropped meanwhile; also for another normal form."""
+        if self._record_of(record.ref) is not record:
             return
-        if sniff(await asyncio.to_thread(os.pread, original.fileno(), SNIFF_BYTES, 0)) is None:
-            failure = UnsupportedFormat(NO_PICTURE)
-            self._refusals.refuse(original.identity, failure)
-            raise failure
-
-    def _on_fetched(self, expected: Identity, original: Original) -> None:
-        """Records the tag and the identity of a fetch. An unexpected identity is the current one: a revalidation with the
-        validator of the expected one would prove nothing."""
-        identity = original.identity
-        if original.tag:
-            self._store_first_tag(expected.ref, expected.generation, original.tag)
-        if identity == expected:
-            return
-        source = self._sources[identity.ref.source]
-        if source.serves_stale:
-            self._store_version(identity.ref, identity, identity.generation)
-        self._record(identity.ref, identity, source.freshness_lifetime_s, 0.0, identity.generation)
-        for other in forms(identity.ref.key)[1:]:
-            self.drop_identity(OriginalRef(identity.ref.source, other))
+        until_s, identity = max(record.stale_until_s, record.bytes_missing_until_s), record.identity
+        self._records.store(record.ref, record, until_s)
+        if identity is not None and identity.ref != record.ref:
+            self._records.store(identity.ref, replace(record, ref=identity.ref), until_s)

@@ -28,8 +28,8 @@ from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Redirects
 from proxy.service.request.facts import OriginalFacts
 from proxy.service.request.leased import Leased, Made
-from proxy.service.request.open_originals import OriginalChanged
-from proxy.service.request.originals import Originals
+from proxy.service.request.open_originals import OpenOriginals
+from proxy.service.request.originals import OriginalChanged, Originals
 from proxy.service.request.singleflight import Flight, FlightResult, Flights
 from proxy.service.request.tier_chain import TierChain
 from proxy.service.request.version_checks import NOT_CHECKED, VersionChecks
@@ -61,6 +61,7 @@ class Produce:
     def __init__(
         self,
         originals: Originals,
+        opened: OpenOriginals,
         facts: OriginalFacts,
         chain: TierChain,
         flights: Flights,
@@ -77,6 +78,7 @@ class Produce:
     ) -> None:
         self._versions = versions
         self._originals = originals
+        self._opened = opened
         self._facts = facts
         self._chain = chain
         self._leased = leased or Leased(chain)
@@ -135,7 +137,7 @@ class Produce:
         )
 
     def open_current(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
-        return self._originals.open_current(ref, deadline=deadline)
+        return self._opened.open_current(ref, deadline=deadline)
 
     async def resolve(self, request: VariantRequest, *, deadline: float) -> Resolved:
         """Identity, Plan and key; does not look up the variant."""
@@ -243,7 +245,7 @@ class Produce:
             started_s = self._clock()
             flight.keep_running()
 
-        async with self._originals.opened.open(resolved.identity, deadline=deadline) as original:
+        async with self._opened.open(resolved.identity, deadline=deadline) as original:
             fetched_s = started_s = self._clock()
             variant = await self._renderer.render(
                 original,
@@ -253,7 +255,7 @@ class Produce:
                 priority=flight.priority,
                 on_promote=flight.on_promote,
             )
-            if not original.unchanged():
+            if not original.file.unchanged():
                 raise OriginalChanged
         timings = Timings(
             fetch_s=fetched_s - began_s, queue_s=started_s - fetched_s, render_s=self._clock() - started_s

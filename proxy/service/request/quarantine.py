@@ -11,10 +11,8 @@ from typing import NamedTuple, TypeVar
 from cachetools import LRUCache
 
 from proxy.core.cache.delivery import Variant
-from proxy.core.cache.keys import original_key
 from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat, WorkerDied
 from proxy.core.image.facts import Facts
-from proxy.core.image.original import Identity
 from proxy.core.transform.plan import Plan
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Original
@@ -41,26 +39,23 @@ class Quarantine:
         self._clock = clock
         self._rejections: LRUCache[str, _Rejection] = LRUCache(_MAX_ENTRIES)
 
-    def refuse(self, identity: Identity, failure: CalotypeError, seconds: float = UNDECODABLE_S) -> None:
+    def refuse(self, name: str, failure: CalotypeError, seconds: float = UNDECODABLE_S) -> None:
         """Refuses the original for `seconds`; an active rejection is not extended."""
-        name = original_key(identity)
         if not self._is_active(self._rejections.get(name)):
             self._rejections[name] = _Rejection(type(failure), failure.detail, self._clock() + seconds)
 
-    def has_expired(self, identity: Identity) -> bool:
-        rejection = self._rejections.get(original_key(identity))
+    def has_expired(self, name: str) -> bool:
+        rejection = self._rejections.get(name)
         return rejection is not None and not self._is_active(rejection)
 
-    def clear(self, identity: Identity) -> None:
-        self._rejections.pop(original_key(identity), None)
+    def clear(self, name: str) -> None:
+        self._rejections.pop(name, None)
 
     def _is_active(self, rejection: _Rejection | None) -> bool:
         return rejection is not None and self._clock() < rejection.until_s
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
-        return await self._attempt(
-            original.identity, lambda: self._renderer.probe(original, deadline=deadline)
-        )
+        return await self._attempt(original.name, lambda: self._renderer.probe(original, deadline=deadline))
 
     async def render(
         self,
@@ -73,31 +68,31 @@ class Quarantine:
         on_promote: OnPromote | None = None,
     ) -> Variant:
         return await self._attempt(
-            original.identity,
+            original.name,
             lambda: self._renderer.render(
                 original, plan, deadline=deadline, on_start=on_start, priority=priority, on_promote=on_promote
             ),
         )
 
-    async def _attempt(self, identity: Identity, job: Callable[[], Awaitable[T]]) -> T:
+    async def _attempt(self, name: str, job: Callable[[], Awaitable[T]]) -> T:
         # One after the other: two workers that die at the same time may have another cause.
         for last in (False, True):
-            self._check(identity)
+            self._check(name)
             try:
                 result = await job()
             except (Undecodable, UnsupportedFormat, OriginalTooLarge) as failure:
-                self.refuse(identity, failure)
+                self.refuse(name, failure)
                 raise
             except WorkerDied:
                 if last:
-                    self.refuse(identity, Undecodable("this original killed two workers"), WORKER_DIED_S)
+                    self.refuse(name, Undecodable("this original killed two workers"), WORKER_DIED_S)
                     raise
             else:
-                self.clear(identity)
+                self.clear(name)
                 return result
         raise AssertionError
 
-    def _check(self, identity: Identity) -> None:
-        rejection = self._rejections.get(original_key(identity))
+    def _check(self, name: str) -> None:
+        rejection = self._rejections.get(name)
         if rejection is not None and self._is_active(rejection) and rejection.kind is not OriginalTooLarge:
             raise rejection.kind(rejection.detail)

@@ -136,7 +136,7 @@ async def test_a_name_that_was_asked_for_before_is_not_remembered(house: Composi
     await house.get(wanted)
     house.clock.ahead_s = 10.0
     house.source.freshness_lifetime_s = 1.0
-    house.originals.drop_identity(A)
+    house.originals.drop_negative(A)
     gate = asyncio.Event()
     identify = house.source.identify
 

@@ -54,12 +54,21 @@ async def house() -> AsyncIterator[SimpleNamespace]:
         disk=FakeTier(),
     )
     made.chain = TierChain(made.memory, [made.disk], made.metrics)
-    originals, facts = originals_of(
+    originals, opened, facts = originals_of(
         {"photos": made.source}, made.chain, made.renderer, made.flights, made.clock, made.metrics
     )
     recipe = RenderDefaults(quality=80, effort={}, max_side_px=4000)
     made.produce = Produce(
-        originals, facts, made.chain, made.flights, made.renderer, recipe, AUTO, made.clock, made.metrics
+        originals,
+        opened,
+        facts,
+        made.chain,
+        made.flights,
+        made.renderer,
+        recipe,
+        AUTO,
+        made.clock,
+        made.metrics,
     )
     made.deliver = Deliver(made.memory, made.produce, made.flights, made.clock)
     made.ref = made.source.put("a", b"1")
@@ -329,7 +338,7 @@ async def test_what_is_not_in_the_bucket_is_proxied(house: SimpleNamespace) -> N
 
 async def test_the_original_itself_goes_through(house: SimpleNamespace) -> None:
     async with house.deliver.open_current(house.ref, deadline=deadline()) as original:
-        assert original.content == b"1"
+        assert original.file.content == b"1"
 
 
 async def test_without_versions_none_is_met(house: SimpleNamespace) -> None:

@@ -1,12 +1,13 @@
 """Identities, facts, and one fetch for all."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 
 import pytest
 
-from proxy.core.cache.keys import facts_key
+from proxy.core.cache.generations import Generations, Purge, PurgeScope, ScopeKind
+from proxy.core.cache.keys import facts_key, original_key
 from proxy.core.errors import (
     OriginalNotFound,
     SourceNotAllowed,
@@ -18,8 +19,8 @@ from proxy.core.errors import (
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
-from proxy.service.request.open_originals import OriginalChanged
-from proxy.service.request.originals import STALE_IF_ERROR_S
+from proxy.ports.originals import Version
+from proxy.service.request.originals import STALE_IF_ERROR_S, OriginalChanged
 from proxy.service.request.quarantine import UNDECODABLE_S, Quarantine
 from proxy.service.request.singleflight import Flights
 from proxy.service.request.tier_chain import TierChain
@@ -44,11 +45,12 @@ async def house() -> AsyncIterator[SimpleNamespace]:
         source=FakeSource(),
         renderer=FakeRenderer(),
         flights=Flights(),
+        generations=Generations(),
     )
     made.chain = TierChain(FakeInstantTier(), [], made.metrics)
-    made.originals, made.facts = originals_of(
-        {"photos": made.source}, made.chain, made.renderer, made.flights, made.clock, made.metrics
-    )
+    made.originals, made.opened, made.facts = originals_of(
+        {"photos": made.source}, made.chain, made.renderer, made.flights, made.clock, made.metrics, generations=made.generations
+    )  # fmt: skip
     yield made
     await made.flights.close()
     assert all(original.closed for original in made.source.fetched)
@@ -113,7 +115,7 @@ async def test_a_source_may_say_that_it_is_seen_sooner(house: SimpleNamespace) -
     del house.source.originals["a"]
     for _ in range(2):
         with pytest.raises(OriginalNotFound) as caught:
-            async with house.originals.opened.open(identity, deadline=deadline()):
+            async with house.opened.open(identity, deadline=deadline()):
                 pass
         assert 0 < caught.value.lasts_s <= 1
 
@@ -134,7 +136,7 @@ async def test_forgetting_asks_again(house: SimpleNamespace) -> None:
     assert house.originals.freshness(identity).fresh_until_s > house.clock()
     assert house.originals.freshness(Identity(ref, "other")).fresh_until_s == 0.0
     assert house.originals.freshness(Identity(OriginalRef("photos", "b"), "1")).fresh_until_s == 0.0
-    house.originals.drop_identity(ref)
+    house.originals.drop_negative(ref)
     await house.originals.identify(ref, deadline=deadline())
     assert house.source.identified == 2
 
@@ -154,7 +156,7 @@ async def test_facts_of_a_slower_tier_need_no_original(house: SimpleNamespace) -
     await house.facts.of(identity, deadline=deadline())
     disk = FakeTier()
     disk.entries[facts_key(identity)] = house.chain.peek(facts_key(identity)).variant
-    _, facts = originals_of(
+    _, _, facts = originals_of(
         {"photos": house.source},
         TierChain(FakeInstantTier(), [disk], house.metrics),
         house.renderer,
@@ -185,9 +187,9 @@ async def test_all_who_hold_an_original_share_one_fetch(house: SimpleNamespace) 
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=deadline())
 
     async def use() -> None:
-        async with house.originals.opened.open(identity, deadline=deadline()) as original:
+        async with house.opened.open(identity, deadline=deadline()) as original:
             await settle()
-            assert not original.closed
+            assert not original.file.closed
 
     await asyncio.gather(*(use() for _ in range(30)))
     assert len(house.source.fetched) == 1
@@ -202,7 +204,7 @@ async def test_a_borrower_who_leaves_during_the_fetch_leaves_no_open_file(house:
     house.source.gate.clear()
 
     async def use() -> None:
-        async with house.originals.opened.open(identity, deadline=deadline()):
+        async with house.opened.open(identity, deadline=deadline()):
             raise AssertionError("never reached")
 
     leaving = asyncio.create_task(use())
@@ -219,10 +221,10 @@ async def test_another_version_than_the_one_wanted_is_no_use(house: SimpleNamesp
     identity = await house.originals.identify(ref, deadline=deadline())
     house.source.put("a", b"22", "2")
     with pytest.raises(OriginalChanged):
-        async with house.originals.opened.open(identity, deadline=deadline()):
+        async with house.opened.open(identity, deadline=deadline()):
             pass
-    async with house.originals.open_current(ref, deadline=deadline()) as original:
-        assert original.identity.version == "2"
+    async with house.opened.open_current(ref, deadline=deadline()) as original:
+        assert original.name == original_key(Identity(ref, "2"))
 
 
 async def test_what_was_fetched_is_believed_without_another_look(house: SimpleNamespace) -> None:
@@ -231,13 +233,13 @@ async def test_what_was_fetched_is_believed_without_another_look(house: SimpleNa
     ref = house.source.put("a", b"1")
     identity = await house.originals.identify(ref, deadline=deadline())
     house.source.put("a", b"22", "2")
-    async with house.originals.open_current(ref, deadline=deadline()) as original:
-        assert original.identity.version == "2"
+    async with house.opened.open_current(ref, deadline=deadline()) as original:
+        assert original.name == original_key(Identity(ref, "2"))
     assert house.source.identified == 1
     with pytest.raises(OriginalChanged):
-        async with house.originals.opened.open(identity, deadline=deadline()):
+        async with house.opened.open(identity, deadline=deadline()):
             pass
-    again, _ = originals_of(
+    again, _, _ = originals_of(
         {"photos": house.source}, house.chain, house.renderer, house.flights, house.clock, house.metrics
     )
     house.source.failure = SourceUnavailable("down")
@@ -248,7 +250,7 @@ async def test_bytes_that_were_no_picture_are_not_confirmed_by_their_validator(
     house: SimpleNamespace,
 ) -> None:
     quarantine = Quarantine(house.renderer, house.clock)
-    originals, facts = originals_of(
+    originals, _, facts = originals_of(
         {"photos": house.source}, house.chain, quarantine, house.flights, house.clock, house.metrics, refusals=quarantine
     )  # fmt: skip
     house.source.serves_stale, house.source.freshness_lifetime_s = True, 10_000.0
@@ -276,12 +278,12 @@ async def test_bytes_that_were_no_picture_are_not_confirmed_by_their_validator(
     assert house.source.knew is None
     house.clock.ahead_s += 10_000.0
     await originals.identify(ref, deadline=deadline())
-    assert house.source.knew.version == "2"
+    assert house.source.knew == "2"
 
 
 async def test_an_original_that_is_no_picture_is_asked_for_anew_in_time(house: SimpleNamespace) -> None:
     quarantine = Quarantine(house.renderer, house.clock)
-    originals, _ = originals_of(
+    _, opened, _ = originals_of(
         {"photos": house.source}, house.chain, quarantine, house.flights, house.clock, house.metrics, refusals=quarantine
     )  # fmt: skip
     house.source.freshness_lifetime_s = 10_000.0
@@ -289,13 +291,13 @@ async def test_an_original_that_is_no_picture_is_asked_for_anew_in_time(house: S
     for seconds in (0, 1, 150, UNDECODABLE_S - 1):
         house.clock.ahead_s = seconds
         with pytest.raises(UnsupportedFormat):
-            async with originals.open_current(ref, deadline=deadline()):
+            async with opened.open_current(ref, deadline=deadline()):
                 pass
     assert house.source.identified == 1
     house.clock.ahead_s = UNDECODABLE_S
     house.source.put("a", b"GIF89a" + bytes(60), "2")
-    async with originals.open_current(ref, deadline=deadline()) as original:
-        assert original.identity.version == "2"
+    async with opened.open_current(ref, deadline=deadline()) as original:
+        assert original.name == original_key(Identity(ref, "2"))
 
 
 async def test_whoever_comes_as_the_last_leaves_gets_an_open_original(house: SimpleNamespace) -> None:
@@ -304,9 +306,9 @@ async def test_whoever_comes_as_the_last_leaves_gets_an_open_original(house: Sim
     house.source.gate.clear()
 
     async def use() -> bool:
-        async with house.originals.opened.open(identity, deadline=deadline()) as original:
+        async with house.opened.open(identity, deadline=deadline()) as original:
             await asyncio.sleep(0)
-            return bool(original.closed)
+            return bool(original.file.closed)
 
     for turns in range(6):
         house.source.gate.clear()
@@ -323,13 +325,13 @@ async def test_an_original_that_never_rests_is_given_up(house: SimpleNamespace) 
     ref = house.source.put("a", b"1")
     fetch = house.source.fetch
 
-    async def moving(key: str, generation: str) -> object:
+    async def moving(key: str) -> object:
         house.source.put("a", b"1", str(len(house.source.fetched) + 100))
         return await fetch(key)
 
     house.source.fetch = moving
     with pytest.raises(SourceUnavailable, match="keeps changing"):
-        async with house.originals.open_current(ref, deadline=deadline()):
+        async with house.opened.open_current(ref, deadline=deadline()):
             pass
 
 
@@ -348,7 +350,7 @@ async def test_a_slow_source_times_out(house: SimpleNamespace) -> None:
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=deadline())
     house.source.gate.clear()
     with pytest.raises((SourceTimeout,)):
-        async with house.originals.opened.open(identity, deadline=asyncio.get_running_loop().time() + 0.02):
+        async with house.opened.open(identity, deadline=asyncio.get_running_loop().time() + 0.02):
             pass
     assert house.metrics.counts == {"fetched photos timeout": 1}
 
@@ -357,7 +359,7 @@ async def test_a_failing_source_is_counted(house: SimpleNamespace) -> None:
     identity = await house.originals.identify(house.source.put("a", b"1"), deadline=deadline())
     house.source.failure = SourceUnavailable("down")
     with pytest.raises(SourceUnavailable):
-        async with house.originals.opened.open(identity, deadline=deadline()):
+        async with house.opened.open(identity, deadline=deadline()):
             pass
     assert house.metrics.counts == {"fetched photos source-unavailable": 1}
 
@@ -368,10 +370,10 @@ async def test_a_failing_source_is_counted(house: SimpleNamespace) -> None:
 async def test_what_is_kept_is_not_fetched(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
     identity = await house.originals.identify(ref, deadline=deadline())
-    house.originals.opened._store = keep = FakeOriginalStore()
+    house.opened._store = keep = FakeOriginalStore()
     keep.kept[identity] = b"kept"
-    async with house.originals.opened.open(identity, deadline=deadline()) as original:
-        assert original.content == b"kept"
+    async with house.opened.open(identity, deadline=deadline()) as original:
+        assert original.file.content == b"kept"
     assert house.source.fetched == []
     assert house.metrics.counts == {}
     assert keep.opened[0].closed
@@ -380,8 +382,8 @@ async def test_what_is_kept_is_not_fetched(house: SimpleNamespace) -> None:
 async def test_what_is_not_kept_is_fetched(house: SimpleNamespace) -> None:
     ref = house.source.put("a", b"1")
     identity = await house.originals.identify(ref, deadline=deadline())
-    house.originals.opened._store = FakeOriginalStore()
-    async with house.originals.opened.open(identity, deadline=deadline()):
+    house.opened._store = FakeOriginalStore()
+    async with house.opened.open(identity, deadline=deadline()):
         pass
     assert len(house.source.fetched) == 1
 
@@ -391,7 +393,7 @@ async def test_an_original_found_missing_when_fetched_is_remembered(house: Simpl
     identity = await house.originals.identify(ref, deadline=deadline())
     house.source.failure = OriginalNotFound("gone")
     with pytest.raises(OriginalNotFound):
-        async with house.originals.opened.open(identity, deadline=deadline()):
+        async with house.opened.open(identity, deadline=deadline()):
             pass
     house.source.failure = None
     assert await house.originals.identify(ref, deadline=deadline()) == identity, (
@@ -399,12 +401,12 @@ async def test_an_original_found_missing_when_fetched_is_remembered(house: Simpl
     )
     house.clock.ahead_s = 45
     with pytest.raises(OriginalNotFound) as caught:
-        async with house.originals.opened.open(identity, deadline=deadline()):
+        async with house.opened.open(identity, deadline=deadline()):
             pass
     assert 0 < caught.value.lasts_s <= 15
     house.clock.ahead_s = 60
-    async with house.originals.opened.open(identity, deadline=deadline()) as original:
-        assert original.content == b"1"
+    async with house.opened.open(identity, deadline=deadline()) as original:
+        assert original.file.content == b"1"
 
 
 @pytest.fixture
@@ -444,12 +446,12 @@ async def test_one_never_seen_is_not_made_up(afar: SimpleNamespace) -> None:
 
 async def test_the_last_look_outlives_a_restart(afar: SimpleNamespace) -> None:
     first = await afar.originals.identify(afar.ref, deadline=deadline())
-    again, _ = originals_of(
+    again, _, _ = originals_of(
         {"photos": afar.source}, afar.chain, afar.renderer, afar.flights, afar.clock, afar.metrics
     )
     afar.source.failure = SourceUnavailable("down")
     assert await again.identify(afar.ref, deadline=deadline()) == first
-    assert afar.source.knew == first
+    assert afar.source.knew == first.version
     afar.source.failure = None
     afar.clock.ahead_s += STALE_IF_ERROR_S + 1
     assert await again.identify(afar.ref, deadline=deadline()) == first
@@ -463,7 +465,7 @@ async def test_a_removed_original_does_not_come_back(afar: SimpleNamespace) -> N
     del afar.source.originals["a"]
     with pytest.raises(OriginalNotFound):
         await afar.originals.identify(afar.ref, deadline=deadline())
-    again, _ = originals_of(
+    again, _, _ = originals_of(
         {"photos": afar.source}, afar.chain, afar.renderer, afar.flights, afar.clock, afar.metrics
     )
     afar.source.failure = SourceUnavailable("down")
@@ -511,14 +513,112 @@ async def test_an_original_written_into_before_it_is_sent_is_opened_again(house:
     ref = house.source.put("a", b"1")
     fetch = house.source.fetch
 
-    async def changed_once(key: str, generation: str = "") -> object:
-        original = await fetch(key, generation)
-        original.changed = len(house.source.fetched) == 1
+    async def changed_once(key: str) -> object:
+        original = await fetch(key)
+        original.file.changed = len(house.source.fetched) == 1
         house.source.put("a", b"2", "2")
         return original
 
     house.source.fetch = changed_once
-    async with house.originals.open_current(ref, deadline=deadline()) as original:
-        assert original is house.source.fetched[1]
+    async with house.opened.open_current(ref, deadline=deadline()) as original:
+        assert original.file is house.source.fetched[1]
     assert len(house.source.fetched) == 2
     assert all(each.closed for each in house.source.fetched)
+
+
+# A purge and an upload drop what is known; work that began earlier records nothing that is used.
+
+
+def purge(house: SimpleNamespace, _: OriginalRef) -> None:
+    house.generations.apply(
+        Purge(PurgeScope("photos", ScopeKind.PREFIX, ""), house.generations.next_token(1, ""))
+    )
+
+
+def upload(house: SimpleNamespace, ref: OriginalRef) -> None:
+    house.originals.drop_negative(ref)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+@pytest.mark.parametrize("drop", [purge, upload])
+async def test_an_identification_that_crosses_a_purge_is_not_recorded(
+    house: SimpleNamespace, drop: Callable[[SimpleNamespace, OriginalRef], None], exists: bool
+) -> None:
+    ref = OriginalRef("photos", "a")
+    identify = house.source.identify
+
+    async def crossing(key: str, known: str | None) -> Version:
+        drop(house, ref)
+        return await identify(key, known)
+
+    house.source.identify = crossing
+    if exists:
+        house.source.put("a", b"1")
+        first = await house.originals.identify(ref, deadline=deadline())
+        assert (first.version, first.generation) == ("1", "")
+        assert house.originals.freshness(first).fresh_until_s == 0.0
+    else:
+        with pytest.raises(OriginalNotFound):
+            await house.originals.identify(ref, deadline=deadline())
+    house.source.identify = identify
+    house.source.put("a", b"2", "2")
+    second = await house.originals.identify(ref, deadline=deadline())
+    assert (second.version, second.generation) == ("2", house.generations.latest)
+    assert house.source.identified == 2
+
+
+@pytest.mark.parametrize("drop", [purge, upload])
+async def test_bytes_that_were_missing_before_a_purge_are_fetched_after_it(
+    house: SimpleNamespace, drop: Callable[[SimpleNamespace, OriginalRef], None]
+) -> None:
+    ref = house.source.put("a", b"1")
+    identity = await house.originals.identify(ref, deadline=deadline())
+
+    async def use(identity: Identity) -> bytes:
+        async with house.opened.open(identity, deadline=deadline()) as original:
+            content: bytes = original.file.content
+            return content
+
+    house.source.failure = OriginalNotFound("gone")
+    with pytest.raises(OriginalNotFound):
+        await use(identity)
+    drop(house, ref)
+    house.source.gate.clear()
+    crossing = asyncio.create_task(use(await house.originals.identify(ref, deadline=deadline())))
+    await settle()
+    drop(house, ref)
+    house.source.gate.set()
+    with pytest.raises(OriginalNotFound):
+        await crossing
+    house.source.failure = None
+    assert await use(await house.originals.identify(ref, deadline=deadline())) == b"1"
+
+
+async def test_an_original_that_is_fetched_after_a_purge_belongs_to_the_new_generation(
+    house: SimpleNamespace,
+) -> None:
+    ref = house.source.put("a", b"1")
+    identity = await house.originals.identify(ref, deadline=deadline())
+    purge(house, ref)
+    with pytest.raises(OriginalChanged):
+        async with house.opened.open(identity, deadline=deadline()):
+            pass
+    again = await house.originals.identify(ref, deadline=deadline())
+    assert again == Identity(ref, "1", house.generations.latest)
+    assert house.source.identified == 1, "the fetch has identified it"
+    async with house.opened.open(again, deadline=deadline()) as original:
+        assert original.name == original_key(again)
+
+
+async def test_what_is_known_of_a_name_in_two_normal_forms_is_known_of_both(house: SimpleNamespace) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    there = house.source.put(composed, b"1")
+    requested = OriginalRef("photos", decomposed)
+    identity = await house.originals.identify(requested, deadline=deadline())
+    assert identity.ref == there
+    assert await house.originals.identify(there, deadline=deadline()) == identity
+    assert house.source.identified == 1
+    assert house.originals.freshness(identity).fresh_until_s > house.clock()
+    house.source.put(composed, b"22", "2")
+    async with house.opened.open_current(requested, deadline=deadline()) as original:
+        assert original.file.content == b"22"

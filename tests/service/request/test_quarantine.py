@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from proxy.core.cache.keys import original_key
 from proxy.core.errors import (
     CalotypeError,
     OriginalTooLarge,
@@ -18,8 +19,9 @@ from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.operations import Transform
 from proxy.core.transform.plan import RenderDefaults, resolve
+from proxy.ports.originals import Original
 from proxy.service.request.quarantine import UNDECODABLE_S, WORKER_DIED_S, Quarantine
-from tests.support.fakes import FakeClock, FakeOriginal, FakeRenderer
+from tests.support.fakes import FakeClock, FakeOriginalFile, FakeRenderer
 
 PLAN = resolve(Transform(), Format.JPEG, RenderDefaults(quality=80, effort={}, max_side_px=4000))
 
@@ -30,8 +32,8 @@ async def ward() -> SimpleNamespace:
     return SimpleNamespace(clock=clock, inner=inner, renderer=Quarantine(inner, clock))
 
 
-def picture(version: str = "1") -> FakeOriginal:
-    return FakeOriginal(Identity(OriginalRef("photos", "a"), version), b"1")
+def picture(version: str = "1") -> Original:
+    return Original(original_key(Identity(OriginalRef("photos", "a"), version)), FakeOriginalFile(b"1"))
 
 
 async def render(ward: SimpleNamespace, version: str = "1") -> None:
@@ -41,7 +43,7 @@ async def render(ward: SimpleNamespace, version: str = "1") -> None:
             original, PLAN, deadline=asyncio.get_running_loop().time() + 5, on_start=lambda: None
         )
     finally:
-        original.close()
+        original.file.close()
 
 
 async def test_undecodable_is_remembered_for_five_minutes(ward: SimpleNamespace) -> None:
@@ -61,19 +63,19 @@ async def test_undecodable_is_remembered_for_five_minutes(ward: SimpleNamespace)
 async def test_what_was_wrong_with_an_original_is_remembered_from_its_beginning(
     ward: SimpleNamespace, failure: CalotypeError, renders: int
 ) -> None:
-    identity = Identity(OriginalRef("photos", "a"), "1")
+    name = original_key(Identity(OriginalRef("photos", "a"), "1"))
     ward.inner.failures = [failure] * 4
     for seconds in (0, 100, UNDECODABLE_S - 1):
         ward.clock.ahead_s = seconds
-        assert not ward.renderer.has_expired(identity)
+        assert not ward.renderer.has_expired(name)
         with pytest.raises(type(failure), match=failure.detail):
             await render(ward)
     assert ward.inner.renders == renders
     ward.clock.ahead_s = UNDECODABLE_S
-    assert ward.renderer.has_expired(identity)
+    assert ward.renderer.has_expired(name)
     ward.inner.failures = []
     await render(ward)
-    assert not ward.renderer.has_expired(identity), "it was a picture after all"
+    assert not ward.renderer.has_expired(name), "it was a picture after all"
 
 
 async def test_a_replaced_original_starts_anew(ward: SimpleNamespace) -> None:
@@ -108,9 +110,9 @@ async def test_two_deaths_are_remembered_for_ten_minutes(ward: SimpleNamespace) 
 
 
 async def test_two_that_die_side_by_side_may_have_died_of_something_else(ward: SimpleNamespace) -> None:
-    shot: list[FakeOriginal] = []
+    shot: list[FakeOriginalFile] = []
 
-    def shoot_once(original: FakeOriginal) -> None:
+    def shoot_once(original: FakeOriginalFile) -> None:
         if original not in shot:
             shot.append(original)
             raise WorkerDied("died")
@@ -138,4 +140,4 @@ async def test_probing_is_guarded_too(ward: SimpleNamespace) -> None:
         with pytest.raises(Undecodable):
             await ward.renderer.probe(original, deadline=asyncio.get_running_loop().time() + 5)
     assert ward.inner.probes == 1
-    original.close()
+    original.file.close()

@@ -11,10 +11,10 @@ from contextlib import suppress
 import pytest
 
 from proxy.core.errors import OriginalNotFound
-from proxy.core.image.original import Identity, OriginalRef
-from proxy.service.request import open_originals, originals, ttl_cache
-from proxy.service.request.open_originals import MAX_NEGATIVE_BYTES
-from proxy.service.request.originals import MAX_IDENTITY_BYTES
+from proxy.core.image.original import OriginalRef
+from proxy.ports.originals import Version
+from proxy.service.request import originals, ttl_cache
+from proxy.service.request.originals import MAX_RECORD_BYTES
 from proxy.service.request.singleflight import Flights
 from proxy.service.request.tier_chain import TierChain
 from proxy.service.request.ttl_cache import ENTRY_BYTES, TtlCache
@@ -78,19 +78,18 @@ async def test_a_flood_of_originals_takes_no_more_than_twenty_megabytes(
     monkeypatch: pytest.MonkeyPatch, length: int, missing: bool
 ) -> None:
     """A tenth of the bound is as good a measure, in a tenth of the time."""
-    monkeypatch.setattr(originals, "MAX_IDENTITY_BYTES", MAX_IDENTITY_BYTES // 10)
-    monkeypatch.setattr(open_originals, "MAX_NEGATIVE_BYTES", MAX_NEGATIVE_BYTES // 10)
-    assert MAX_IDENTITY_BYTES + MAX_NEGATIVE_BYTES <= 20_000_000
+    monkeypatch.setattr(originals, "MAX_RECORD_BYTES", MAX_RECORD_BYTES // 10)
+    assert MAX_RECORD_BYTES <= 20_000_000
     clock, source, metrics = FakeClock(), FakeSource(), FakeMetrics()
 
-    async def identify(key: str, known: Identity | None, generation: str) -> Identity:
+    async def identify(key: str, known: str | None) -> Version:
         if missing:
             raise OriginalNotFound(f"there is no original under this key: it answers {403}")
-        return Identity(OriginalRef("photos", key), f'tag:"{secrets.token_hex(16)}"', generation)
+        return Version(key, f'tag:"{secrets.token_hex(16)}"')
 
     source.identify, source.freshness_lifetime_s = identify, 3600.0  # type: ignore[method-assign, assignment]
     chain, flights = TierChain(FakeInstantTier(), [], metrics), Flights()
-    made, _ = originals_of({"photos": source}, chain, FakeRenderer(), flights, clock, metrics)
+    made, _, _ = originals_of({"photos": source}, chain, FakeRenderer(), flights, clock, metrics)
     deadline = clock() + 600
 
     async def flood(count: int) -> None:
@@ -104,7 +103,7 @@ async def test_a_flood_of_originals_takes_no_more_than_twenty_megabytes(
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        await flood(MAX_IDENTITY_BYTES * 3 // 20 // (ENTRY_BYTES + length))
+        await flood(MAX_RECORD_BYTES * 3 // 20 // (ENTRY_BYTES + length))
         gc.collect()
         taken = tracemalloc.get_traced_memory()[0] - before
         assert taken <= 2_000_000

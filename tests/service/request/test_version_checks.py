@@ -83,7 +83,7 @@ async def test_a_restart_forgets_the_versions_and_not_the_original(house: Compos
     await house.chain.close(soon())
     again = Composition()
     again.disk.entries, again.source = house.disk.entries, house.source
-    again.originals._sources = again.originals.opened._sources = {"photos": house.source}
+    again.originals._sources = {"photos": house.source}
     await replaced(house)
     assert await again.get(versioned(again, "2")) != old
     await again.close()
@@ -227,7 +227,7 @@ async def test_what_was_met_needs_no_look_and_is_no_more_than_its_original(house
     assert await house.versions.check(ref, "1", deadline=soon()) == met
     assert house.source.looks == 1
     del house.source.originals["a"]
-    house.originals.drop_identity(ref)
+    house.originals.drop_negative(ref)
     assert await house.versions.check(ref, "1", deadline=soon()) == versions_module.NOT_CHECKED
     assert house.source.looks == 1
     await house.close()
