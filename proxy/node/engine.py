@@ -29,7 +29,7 @@ from proxy.service.request.facts import OriginalFacts
 from proxy.service.request.leased import Leased
 from proxy.service.request.open_originals import OpenOriginals
 from proxy.service.request.originals import Originals
-from proxy.service.request.produce import Produce
+from proxy.service.request.produce import OriginalServices, Produce, Rendering, VariantStores
 from proxy.service.request.quarantine import Quarantine
 from proxy.service.request.singleflight import Flights
 from proxy.service.request.tier_chain import TierChain
@@ -165,21 +165,13 @@ class Engine:
         )
         self.versions = VersionChecks(self.originals, self.purges, self.clock, log)
         self.produce = Produce(
-            self.originals,
-            opened,
-            facts,
-            self.chain,
+            OriginalServices(self.originals, opened, facts, self.versions),
+            VariantStores(self.chain, leased, index, redirects=bucket),
+            Rendering(renderer, factory.render_defaults(settings), settings.formats.auto),
             self.flights,
-            renderer,
-            factory.render_defaults(settings),
-            settings.formats.auto,
+            self.generations,
             self.clock,
             metrics,
-            bucket,
-            self.generations,
-            index,
-            self.versions,
-            leased,
         )
         self.pregeneration = Pregeneration(
             self.node_state.jobs,

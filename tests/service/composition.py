@@ -26,7 +26,7 @@ from proxy.service.request.facts import OriginalFacts
 from proxy.service.request.leased import Leased
 from proxy.service.request.open_originals import OpenOriginals
 from proxy.service.request.originals import Originals
-from proxy.service.request.produce import Produce
+from proxy.service.request.produce import OriginalServices, Produce, Rendering, VariantStores
 from proxy.service.request.singleflight import Flights
 from proxy.service.request.tier_chain import TierChain
 from proxy.service.request.version_checks import VersionChecks
@@ -131,20 +131,13 @@ class Composition(SimpleNamespace):
             self.originals, self.purges, self.clock, structlog.wrap_logger(structlog.ReturnLogger())
         )
         self.produce = Produce(
-            self.originals,
-            self.opened,
-            self.facts,
-            self.chain,
+            OriginalServices(self.originals, self.opened, self.facts, self.versions),
+            VariantStores(self.chain, Leased(self.chain), self.index),
+            Rendering(self.renderer, RECIPE, AUTO),
             self.flights,
-            self.renderer,
-            RECIPE,
-            AUTO,
+            self.generations,
             self.clock,
             self.metrics,
-            None,
-            self.generations,
-            self.index,
-            self.versions,
         )
         self.deliver = Deliver(self.memory, self.produce, Flights(), self.clock)
         if processes == 1:

@@ -54,43 +54,53 @@ class _Produced(NamedTuple):
     timings: Timings
 
 
+class OriginalServices(NamedTuple):
+    """What is known of originals: their identities, bytes and facts, and the versions that URLs may name, if any."""
+
+    originals: Originals
+    opened: OpenOriginals
+    facts: OriginalFacts
+    versions: VersionChecks | None = None
+
+
+class VariantStores(NamedTuple):
+    """Where variants are: the tiers, the leases of the nodes that share the last tier, the index of entries by original, and
+    the tier to which clients may be redirected, if any."""
+
+    chain: TierChain
+    leased: Leased
+    entries: EntryIndex
+    redirects: Redirects | None = None
+
+
+class Rendering(NamedTuple):
+    """How variants are made; `auto` is the order of preference for f_auto."""
+
+    renderer: Renderer
+    defaults: RenderDefaults
+    auto: tuple[Format, ...]
+
+
 class Produce:
-    """Satisfies Producer. `auto` is the order of preference for f_auto; clients may be redirected to the tier
-    `redirects`, if any."""
+    """Satisfies Producer."""
 
     def __init__(
         self,
-        originals: Originals,
-        opened: OpenOriginals,
-        facts: OriginalFacts,
-        chain: TierChain,
+        originals: OriginalServices,
+        variants: VariantStores,
+        rendering: Rendering,
         flights: Flights,
-        renderer: Renderer,
-        defaults: RenderDefaults,
-        auto: tuple[Format, ...],
+        generations: Generations,
         clock: Clock,
         metrics: Metrics,
-        redirects: Redirects | None = None,
-        generations: Generations | None = None,
-        index: EntryIndex | None = None,
-        versions: VersionChecks | None = None,
-        leased: Leased | None = None,
     ) -> None:
-        self._versions = versions
-        self._originals = originals
-        self._opened = opened
-        self._facts = facts
-        self._chain = chain
-        self._leased = leased or Leased(chain)
+        self._originals, self._opened, self._facts, self._versions = originals
+        self._chain, self._leased, self._index, self._redirects = variants
+        self._renderer, self._defaults, self._auto = rendering
         self._flights = flights
-        self._renderer = renderer
-        self._defaults = defaults
-        self._auto = auto
+        self._generations = generations
         self._clock = clock
         self._metrics = metrics
-        self._redirects = redirects
-        self._generations = Generations() if generations is None else generations
-        self._index = index
         self._resolved: Memo[tuple[object, ...], Resolved] = Memo(_MEMO_ENTRIES)
 
     async def resolve_key(self, request: VariantRequest, *, deadline: float) -> ResolvedKey:
@@ -232,7 +242,7 @@ class Produce:
         ref, plan = resolved.identity.ref, resolved.plan
         if self._generations.original_generation(ref) != resolved.identity.generation:
             await self._chain.remove(resolved.key)
-        elif self._index is not None:
+        else:
             since = max(resolved.identity.generation, self._generations.plan_generation(ref, plan))
             self._index.note(ref, Entry(resolved.key, generation=since), canonical(plan))
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.core.cache.delivery import Outcome, Variant
+from proxy.core.cache.generations import Generations
 from proxy.core.cache.http_caching import etag
 from proxy.core.cache.keys import original_key
 from proxy.core.cache.variant_request import VariantRequest
@@ -23,13 +24,14 @@ from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.service.request.deliver import Deliver
 from proxy.service.request.leased import Leased
-from proxy.service.request.produce import Produce
+from proxy.service.request.produce import OriginalServices, Produce, Rendering, VariantStores
 from proxy.service.request.singleflight import Flights
 from proxy.service.request.tier_chain import TierChain
 from proxy.service.request.version_checks import NOT_CHECKED
 from tests.service.composition import originals_of
 from tests.support.fakes import (
     FakeClock,
+    FakeEntryIndex,
     FakeInstantTier,
     FakeMetrics,
     FakeRedirects,
@@ -59,14 +61,11 @@ async def house() -> AsyncIterator[SimpleNamespace]:
     )
     recipe = RenderDefaults(quality=80, effort={}, max_side_px=4000)
     made.produce = Produce(
-        originals,
-        opened,
-        facts,
-        made.chain,
+        OriginalServices(originals, opened, facts),
+        VariantStores(made.chain, Leased(made.chain), FakeEntryIndex()),
+        Rendering(made.renderer, recipe, AUTO),
         made.flights,
-        made.renderer,
-        recipe,
-        AUTO,
+        Generations(),
         made.clock,
         made.metrics,
     )
