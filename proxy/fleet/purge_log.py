@@ -41,9 +41,10 @@ _STREAM_ENTRIES = 10_000
 _BATCH = 500
 _TOKEN = re.compile(r"(?:[0-9a-f]{16,64})?")
 _INTEGER = re.compile(r"[0-9]{1,20}")
-_TABLE, _STREAM, _NODES, _COUNT = (
-    *("calotype:purges", "calotype:purge-stream", "calotype:nodes", "calotype:purge-count"),
-)
+_TABLE = "calotype:purges"
+_STREAM = "calotype:purge-stream"
+_NODES = "calotype:nodes"
+_COUNT = "calotype:purge-count"
 _EPOCH_FIELD = ""
 _FIRST_POSITION = "0-0"
 
@@ -72,7 +73,7 @@ class _OtherNode(NamedTuple):
 
 
 class RedisPurgeLog:
-    """Satisfies PurgeLog. `name` identifies this node and survives a restart; `instance` identifies the process.
+    """Satisfies SharedPurgeLog. `name` identifies this node and survives a restart; `instance` identifies the process.
     `is_running` tells whether another instance of this node on this disk is running. `caught_up` is set when this
     node has applied all earlier purges; nothing else waits for Redis."""
 
@@ -129,10 +130,7 @@ class RedisPurgeLog:
 
     async def publish(self, purges: Sequence[Purge]) -> list[str]:
         try:
-            last = _FIRST_POSITION
-            for first in range(0, len(purges), _BATCH):
-                async with asyncio.timeout(REDIS_TIMEOUT_S):
-                    last = await self._send(purges[first : first + _BATCH])
+            last = await self._send(purges)
         except (RedisError, OSError, TimeoutError) as fault:
             return [f"redis: {_kind(fault)}, so other nodes get the purge later"]
         if not self.caught_up.is_set():
@@ -155,10 +153,15 @@ class RedisPurgeLog:
         ]
 
     async def _send(self, purges: Sequence[Purge]) -> str:
-        position = [text for purge in purges for text in (_encoded(purge.scope), purge.token)]
-        last: str = await self._client.eval(
-            _PUBLISH, 3, _TABLE, _STREAM, _COUNT, str(_STREAM_ENTRIES), *position
-        )
+        """Adds purges to table and stream; returns the position of the last one."""
+        last = _FIRST_POSITION
+        for first in range(0, len(purges), _BATCH):
+            batch = purges[first : first + _BATCH]
+            texts = [text for scope, token in batch for text in (_encoded(scope), token)]
+            async with asyncio.timeout(REDIS_TIMEOUT_S):
+                last = await self._client.eval(
+                    _PUBLISH, 3, _TABLE, _STREAM, _COUNT, str(_STREAM_ENTRIES), *texts
+                )
         return last
 
     async def _unconfirmed(self, last: str) -> dict[str, _OtherNode]:
@@ -227,9 +230,7 @@ class RedisPurgeLog:
             await asyncio.sleep(MIN_REDIS_AGE_S - age_s)
         await self._apply_all(await self._table())
         table = dict(await self._table())
-        missing = [purge for purge in self._generations if purge.token > table.get(purge.scope, "")]
-        for first in range(0, len(missing), _BATCH):
-            await self._send(missing[first : first + _BATCH])
+        await self._send([purge for purge in self._generations if purge.token > table.get(purge.scope, "")])
         self._epoch, self._position, self._number = epoch, position, number
         await self._acknowledge(position)
 
@@ -245,7 +246,7 @@ class RedisPurgeLog:
             age_s = min(age_s, float(server.get("uptime_in_seconds", age_s)))
         return epoch, max(0.0, age_s)
 
-    async def _table(self) -> list[tuple[PurgeScope, str]]:
+    async def _table(self) -> list[Purge]:
         table: dict[str, str] = await self._client.hgetall(_TABLE)
         return _parsed(table.items())
 
@@ -270,10 +271,9 @@ class RedisPurgeLog:
                 raise _ResyncNeeded("Redis has lost its data")
         await self._acknowledge(self._position)
 
-    async def _apply_all(self, received: Sequence[tuple[PurgeScope, str]]) -> None:
+    async def _apply_all(self, purges: Sequence[Purge]) -> None:
         """Applies purges; retries until every part of this node acknowledges them."""
         assert self._apply is not None
-        purges = [Purge(scope, token) for scope, token in received]
         while purges and (unconfirmed := await self._apply(purges)):
             self._log.error("a purge is not complete on this node", open=unconfirmed)
             await asyncio.sleep(RETRY_PAUSE_S)
@@ -302,21 +302,21 @@ def _encoded(scope: PurgeScope) -> str:
     return json.dumps(scope)
 
 
-def _parsed(received: Iterable[tuple[str, str]]) -> list[tuple[PurgeScope, str]]:
-    """The valid scopes and tokens; other entries were not written by a node."""
+def _parsed(received: Iterable[tuple[str, str]]) -> list[Purge]:
+    """The valid purges; other entries were not written by a node."""
     found = []
-    for position, token in received:
+    for encoded, token in received:
         with suppress(ValueError, TypeError, RecursionError):
-            source, kind, text = json.loads(position)
+            source, kind, text = json.loads(encoded)
             if isinstance(source, str) and isinstance(text, str) and _TOKEN.fullmatch(token):
                 f"{source}{text}".encode()  # Raises for a lone surrogate.
-                found.append((PurgeScope(source, ScopeKind(kind), text), token))
+                found.append(Purge(PurgeScope(source, ScopeKind(kind), text), token))
     return found
 
 
 def _number(entry: Mapping[str, str]) -> int:
-    position = entry.get("number", "")
-    return int(position) if _INTEGER.fullmatch(position) else 0
+    number = entry.get("number", "")
+    return int(number) if _INTEGER.fullmatch(number) else 0
 
 
 def _entry_id(position: str) -> tuple[int, int]:

@@ -19,10 +19,10 @@ class Call(NamedTuple):
 
 class Invalidate(NamedTuple):
     """Sent to a subscribed front: the scopes and keys to invalidate. The front answers with the number of `keys` it
-    held. The first message has `scopes` None and invalidates everything."""
+    held. `scopes` None invalidates everything."""
 
     scopes: Sequence[PurgeScope] | None
-    keys: Sequence[CacheKey] = ()
+    keys: Sequence[CacheKey]
 
 
 class OpenedOriginal(NamedTuple):

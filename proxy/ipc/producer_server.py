@@ -23,13 +23,16 @@ ACCEPT_PAUSE_S = 0.1
 
 
 class PurgeSubscriptions(Protocol):
-    """Keeps the list of processes that must acknowledge purges."""
+    """The processes that must acknowledge purges."""
 
-    def subscribe(self, name: str, subscriber: PurgeSubscriber) -> None: ...
+    async def subscribe(self, name: str, subscriber: PurgeSubscriber) -> None:
+        """Sends purges to the process `name`, first everything, until it fails to acknowledge, is replaced or retires.
+        A successor is expected, unless it has retired."""
+        ...
 
-    def unsubscribe(self, name: str, subscriber: PurgeSubscriber) -> None: ...
-
-    def retire(self, name: str) -> None: ...
+    async def retire(self, name: str) -> None:
+        """Removes the process `name`, which has answered its last request."""
+        ...
 
 
 class _Front:
@@ -38,24 +41,19 @@ class _Front:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._lock = asyncio.Lock()
-        self.gone = asyncio.Event()
 
-    async def invalidate(self, scopes: Sequence[PurgeScope], keys: Sequence[CacheKey]) -> int:
+    async def invalidate(self, scopes: Sequence[PurgeScope] | None, keys: Sequence[CacheKey]) -> int:
+        """A front that does not answer in time must subscribe again."""
         async with self._lock:
-            return await self.send(Invalidate(scopes, keys))
-
-    async def send(self, message: Invalidate) -> int:
-        """Sends a message and returns the answer. A front that does not answer in time must subscribe again."""
-        try:
-            await self._channel.send(message)
-            answer: int = (await self._channel.receive()).value
-        except BaseException as failure:
-            self._channel.close()
-            self.gone.set()
-            if isinstance(failure, Closed):
+            try:
+                await self._channel.send(Invalidate(scopes, keys))
+                answer: int = (await self._channel.receive()).value
+            except Closed:
                 raise NotAcknowledged from None
-            raise
-        return answer
+            except BaseException:
+                self._channel.close()
+                raise
+            return answer
 
 
 class ProducerServer:
@@ -99,7 +97,7 @@ class ProducerServer:
         try:
             while True:
                 await self._answer_next(channel)
-        except (Closed, NotAcknowledged):
+        except Closed:
             pass
         finally:
             channel.close()
@@ -109,8 +107,8 @@ class ProducerServer:
         call, descriptors = await channel.receive()
         if call.method == "subscribe":
             (name,) = call.arguments
-            await self._subscribe(name, channel)
-            return
+            await self._purges.subscribe(name, _Front(channel))
+            raise Closed
         task = asyncio.current_task()
         assert task is not None
         try:
@@ -120,17 +118,6 @@ class ProducerServer:
             for descriptor in descriptors:
                 os.close(descriptor)
         await channel.send(answer)
-
-    async def _subscribe(self, name: str, channel: Channel) -> None:
-        """Sends purges to a front until its connection closes; first invalidates everything it has cached."""
-        subscriber = _Front(channel)
-        await subscriber.send(Invalidate(None))
-        self._purges.subscribe(name, subscriber)
-        try:
-            await subscriber.gone.wait()
-        finally:
-            self._purges.unsubscribe(name, subscriber)
-        raise Closed
 
     async def _answer(self, call: Call, channel: Channel, descriptors: Sequence[int]) -> object:
         answer: object = None
@@ -148,7 +135,7 @@ class ProducerServer:
                 case "open_current":
                     await self._send_original(call, channel)
                 case "retire":
-                    self._purges.retire(*call.arguments)
+                    await self._purges.retire(*call.arguments)
                 case "execute":
                     command, size_bytes = call.arguments
                     content = descriptors[0] if descriptors else None

@@ -240,7 +240,7 @@ async def _back(
 
     async with engine:
         log_start_warnings(engine, log)
-        server = ProducerServer(listener, engine.produce, engine.dispatch, engine.purges, log)
+        server = ProducerServer(listener, engine.produce, engine.dispatch, engine.subscribers, log)
         server.start()
         engine.pregeneration.start(engine.caught_up)
         try:

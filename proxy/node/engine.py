@@ -22,7 +22,10 @@ from proxy.remote.web import WebClient
 from proxy.service.admin.dispatch import Dispatch
 from proxy.service.admin.explain import Explanation, explain
 from proxy.service.admin.pregeneration import Pregeneration
+from proxy.service.admin.purge_log import PurgeLog
+from proxy.service.admin.purge_subscribers import PurgeSubscribers
 from proxy.service.admin.purges import Purges
+from proxy.service.admin.reclaim import Reclaim
 from proxy.service.admin.s3_events import S3Events
 from proxy.service.admin.uploads import Uploads
 from proxy.service.request.facts import OriginalFacts
@@ -146,22 +149,18 @@ class Engine:
         self.usage = None
         if bucket is not None:
             self.usage = Usage(bucket, writer=f"{self.node_state.name}.{factory.salt()}", wall=factory.wall)
+        purge_log = PurgeLog(self.generations, self.node_state.journal, factory.wall, factory.salt)
+        self.subscribers = PurgeSubscribers(purge_log, processes=processes, are_running=followed)
+        self.reclaim = Reclaim(index, self.chain, self.original_store, self.subscribers, log)
         self.purges = Purges(
-            self.generations,
-            self.node_state.journal,
+            purge_log,
+            self.subscribers,
+            self.fleet or self.node_state.instances,
+            factory.purge_hook(settings),
+            self.reclaim,
             self.originals,
-            index,
-            self.chain,
-            self.original_store,
-            fleet=self.fleet,
-            cdn=factory.purge_hook(settings),
-            siblings=self.node_state.instances.siblings,
-            processes=processes,
-            expects_subscribers=followed,
-            clock=self.clock,
-            wall=factory.wall,
-            salt=factory.salt,
-            log=log,
+            self.clock,
+            log,
         )
         self.versions = VersionChecks(self.originals, self.purges, self.clock, log)
         self.produce = Produce(
@@ -268,7 +267,7 @@ class Engine:
         if self.fleet is not None:
             await self.fleet.close()
         await self.versions.close()
-        await self.purges.close()
+        await self.reclaim.close()
         await self.flights.close()
         await self.pool.close()
         if self.usage is not None:

@@ -84,12 +84,14 @@ class SingleProcessNode:
                 engine.reload(settings)
                 public.reload(engine.rules)
 
-            engine.purges.subscribe("", deliver)
             engine.pregeneration.start(engine.caught_up)
             self._reload = reload
             reload(self.settings)  # A reload may have happened while the workers started.
             admin = self._admin(engine)
             async with AsyncExitStack() as stack:
+                tasks = Tasks()
+                stack.push_async_callback(tasks.close)
+                tasks.start(engine.subscribers.subscribe("", deliver), "purges")
                 stack.enter_context(LoopMonitor(factory.clock, self.log, self.metrics.stalled))
                 admin_listeners = self.systemd.sockets("admin") or admin_sockets(self.settings)
                 self.admin_url = url_of(admin_listeners)
@@ -102,9 +104,7 @@ class SingleProcessNode:
                 self.public_url = url_of(public_listeners)
                 stack.push_async_callback(runner.cleanup)
                 await listen(runner, public_listeners)
-                tasks = Tasks()
                 tasks.start(record_usage_periodically(self.access_log, engine.dispatch), "usage")
-                stack.push_async_callback(tasks.close)
                 tune_garbage_collector()
                 self.not_ready = ""
                 self.urls = await welcome.example_urls(self.settings, self.public_url, engine.dispatch)

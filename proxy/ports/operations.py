@@ -105,9 +105,9 @@ class Producer(Protocol):
 class PurgeSubscriber(Protocol):
     """A process that answers requests and caches results of the miss path."""
 
-    async def invalidate(self, scopes: Sequence[PurgeScope], keys: Sequence[CacheKey]) -> int:
-        """Drops all records that `scopes` cover, and `keys` from its memory tier; returns how many of the keys it had.
-        Raises NotAcknowledged."""
+    async def invalidate(self, scopes: Sequence[PurgeScope] | None, keys: Sequence[CacheKey]) -> int:
+        """Drops all records that `scopes` cover, or all if it is None, and `keys` from its memory tier; returns how many
+        of the keys it had. Raises NotAcknowledged."""
         ...
 
 
@@ -155,7 +155,7 @@ class CdnPurge(Protocol):
         ...
 
 
-class PurgeLog(Protocol):
+class SharedPurgeLog(Protocol):
     """The purges that all nodes share."""
 
     async def publish(self, purges: Sequence[Purge]) -> list[str]:

@@ -2,12 +2,15 @@
 
 import fcntl
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from proxy.core.cache.generations import Purge
+
 
 class Instances:
-    """Registers `ours` until `close`. Raises OSError."""
+    """Registers `ours` until `close`. Raises OSError. Satisfies SharedPurgeLog for a node that is alone."""
 
     def __init__(self, folder: Path, ours: str) -> None:
         self._folder = folder
@@ -39,6 +42,12 @@ class Instances:
     def siblings(self) -> int:
         """How many other instances are running."""
         return sum(self.is_running(path.name) for path in self._folder.iterdir() if path.name != self.ours)
+
+    async def publish(self, purges: Sequence[Purge]) -> list[str]:
+        """One message if other instances are running: they do not get purges."""
+        if not (siblings := self.siblings()):
+            return []
+        return [f"this node: {siblings} other instances share its cache, as in a restart, and are not purged"]
 
     def close(self) -> None:
         """Unregisters `ours`."""

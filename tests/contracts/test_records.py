@@ -204,7 +204,7 @@ class Member:
     def __init__(self, redis: Redis, name: str) -> None:
         self.generations = Generations()
         self.learned: list[Purge] = []
-        self.unheard: list[str] = []
+        self.unconfirmed: list[str] = []
         self.lives = True
         self.fleet = RedisPurgeLog(
             redis.url,
@@ -221,7 +221,7 @@ class Member:
             if (each.token and self.generations.is_newer(each)) or not each.token:
                 self.learned.append(each)
             self.generations.apply(each)
-        return self.unheard
+        return self.unconfirmed
 
     async def join(self) -> "Member":
         self.fleet.start(self.learn)
@@ -285,10 +285,10 @@ async def test_a_node_with_an_unconfirmed_process_does_not_confirm(
 ) -> None:
     monkeypatch.setattr(fleet_module, "CONFIRM_TIMEOUT_S", 0.5)
     async with members(redis, "ab") as (a, b):
-        b.unheard = ["this node: 1 of its 2 processes did not confirm"]
+        b.unconfirmed = ["this node: 1 of its 2 processes did not confirm"]
         (line,) = await a.purge(purge("x", T1))
         assert line.startswith("node b.1: has not confirmed")
-        b.unheard = []
+        b.unconfirmed = []
         await eventually_complete(a, purge("x", T2))
 
 

@@ -110,18 +110,20 @@ class Operator:
 
 
 class Purges:
+    """The subscribed fronts. A subscription ends when `end` is set."""
+
     def __init__(self) -> None:
-        self.followers: list[PurgeSubscriber] = []
-        self.more = asyncio.Event()
+        self.subscribers: list[PurgeSubscriber] = []
+        self.subscribed, self.end = asyncio.Event(), asyncio.Event()
 
-    def subscribe(self, name: str, follower: PurgeSubscriber) -> None:
-        self.followers.append(follower)
-        self.more.set()
+    async def subscribe(self, name: str, subscriber: PurgeSubscriber) -> None:
+        self.subscribers.append(subscriber)
+        await subscriber.invalidate(None, [])
+        self.subscribed.set()
+        await self.end.wait()
+        self.subscribers.remove(subscriber)
 
-    def unsubscribe(self, name: str, follower: PurgeSubscriber) -> None:
-        self.followers.remove(follower)
-
-    def retire(self, name: str) -> None:
+    async def retire(self, name: str) -> None:
         self.retired = name
 
 
@@ -321,45 +323,48 @@ async def test_an_admin_command_is_executed_with_the_file_that_comes_with_it(
         await setup.relay.execute(RetryJob("x"))
 
 
-async def test_a_subscriber_first_forgets_all_and_then_what_each_purge_names(setup: SimpleNamespace) -> None:
-    told: list[tuple[Any, Any]] = []
+async def test_a_front_drops_everything_and_then_what_each_purge_covers(setup: SimpleNamespace) -> None:
+    dropped: list[tuple[Any, Any]] = []
 
-    async def forget(scopes: Any, keys: Any) -> int:
-        told.append((scopes, keys))
+    async def invalidate(scopes: Any, keys: Any) -> int:
+        dropped.append((scopes, keys))
         return len(keys)
 
-    following = asyncio.create_task(setup.relay.subscribe("front 1", forget))
-    await asyncio.wait_for(setup.purges.more.wait(), 5)
-    assert told == [(None, ())]
-    (follower,) = setup.purges.followers
+    subscribing = asyncio.create_task(setup.relay.subscribe("front 1", invalidate))
+    await asyncio.wait_for(setup.purges.subscribed.wait(), 5)
+    assert dropped == [(None, [])]
+    (subscriber,) = setup.purges.subscribers
     scope = PurgeScope.of_original(REF)
-    assert await follower.invalidate([scope], [KEY, OTHER_KEY]) == 2
-    assert told[1] == ([scope], [KEY, OTHER_KEY])
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
+    assert await subscriber.invalidate([scope], [KEY, OTHER_KEY]) == 2
+    assert dropped[1] == ([scope], [KEY, OTHER_KEY])
+    subscribing.cancel()
+    await asyncio.gather(subscribing, return_exceptions=True)
     with pytest.raises(NotAcknowledged):
-        await follower.invalidate([scope], [])
+        await subscriber.invalidate([scope], [])
 
 
-async def test_a_subscriber_that_does_not_confirm_in_time_subscribes_again(setup: SimpleNamespace) -> None:
-    slow, told = asyncio.Event(), []
+async def test_a_front_that_does_not_acknowledge_in_time_subscribes_again(setup: SimpleNamespace) -> None:
+    answers, dropped = asyncio.Event(), []
 
-    async def forget(scopes: Any, keys: Any) -> int:
-        told.append(scopes)
-        if scopes is not None and len(told) == 2:
-            await slow.wait()
+    async def invalidate(scopes: Any, keys: Any) -> int:
+        dropped.append(scopes)
+        if scopes is not None and len(dropped) == 2:
+            await answers.wait()
         return 0
 
-    following = asyncio.create_task(setup.relay.subscribe("front 1", forget))
-    await asyncio.wait_for(setup.purges.more.wait(), 5)
-    (follower,) = setup.purges.followers
-    setup.purges.more.clear()
+    subscribing = asyncio.create_task(setup.relay.subscribe("front 1", invalidate))
+    await asyncio.wait_for(setup.purges.subscribed.wait(), 5)
+    (subscriber,) = setup.purges.subscribers
+    setup.purges.subscribed.clear()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
-            await follower.invalidate([PurgeScope.of_original(REF)], [])
-    slow.set()
-    await asyncio.wait_for(setup.purges.more.wait(), 5)
-    assert told[-1] is None
-    assert follower not in setup.purges.followers
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
+            await subscriber.invalidate([PurgeScope.of_original(REF)], [])
+    with pytest.raises(NotAcknowledged):
+        await subscriber.invalidate([PurgeScope.of_original(REF)], [])
+    setup.purges.end.set()
+    answers.set()
+    await asyncio.wait_for(setup.purges.subscribed.wait(), 5)
+    assert dropped[-1] is None
+    assert subscriber not in setup.purges.subscribers
+    subscribing.cancel()
+    await asyncio.gather(subscribing, return_exceptions=True)

@@ -1,5 +1,6 @@
 """The use cases of the admin, put together with stand-ins for what is outside of them."""
 
+import asyncio
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -16,9 +17,14 @@ from proxy.core.url.dialects.native import parse_tokens
 from proxy.core.url.mounts import Mount, Rules, Signing
 from proxy.core.url.original_urls import S3Location
 from proxy.core.url.policy import Dimensions
+from proxy.local.tasks import Tasks
+from proxy.ports.operations import PurgeSubscriber
 from proxy.service.admin.dispatch import Dispatch
 from proxy.service.admin.pregeneration import Pregeneration
+from proxy.service.admin.purge_log import PurgeLog
+from proxy.service.admin.purge_subscribers import PurgeSubscribers
 from proxy.service.admin.purges import Purges
+from proxy.service.admin.reclaim import Reclaim
 from proxy.service.admin.s3_events import S3Events
 from proxy.service.admin.uploads import Uploads
 from proxy.service.request.deliver import Deliver
@@ -37,8 +43,8 @@ from tests.support.fakes import (
     FakeMetrics,
     FakeOriginalStore,
     FakePurgeJournal,
-    FakePurgeLog,
     FakeRenderer,
+    FakeSharedPurgeLog,
     FakeTier,
     FakeWritableSource,
 )
@@ -92,10 +98,14 @@ def originals_of(
 class Composition(SimpleNamespace):
     """All of it. `fleet` and `is_alone` as the engine would have them."""
 
-    def __init__(self, *, fleet: FakePurgeLog | None = None, processes: int = 1) -> None:
+    def __init__(self, *, fleet: FakeSharedPurgeLog | None = None, processes: int = 1) -> None:
         super().__init__()
         self.clock, self.metrics, self.index = FakeClock(), FakeMetrics(), FakeEntryIndex()
-        self.source, self.renderer, self.keep = FakeWritableSource(), FakeRenderer(), FakeOriginalStore()
+        self.source, self.renderer, self.original_store = (
+            FakeWritableSource(),
+            FakeRenderer(),
+            FakeOriginalStore(),
+        )
         self.memory, self.disk, self.flights = FakeInstantTier(), FakeTier(), Flights()
         self.generations, self.journal, self.fleet = Generations(), FakePurgeJournal(), fleet
         self.rules = rules()
@@ -107,25 +117,25 @@ class Composition(SimpleNamespace):
             self.flights,
             self.clock,
             self.metrics,
-            store=self.keep,
+            store=self.original_store,
             generations=self.generations,
             index=self.index,
         )
-        self.hook = None
+        self.tasks = Tasks()
         self.now_s = 1_800_000_000.0
+        log = structlog.wrap_logger(structlog.ReturnLogger())
+        self.purge_log = PurgeLog(self.generations, self.journal, lambda: self.now_s, lambda: "5a17")
+        self.subscribers = PurgeSubscribers(self.purge_log, processes=processes)
+        self.reclaim = Reclaim(self.index, self.chain, self.original_store, self.subscribers, log)
         self.purges = Purges(
-            self.generations,
-            self.journal,
+            self.purge_log,
+            self.subscribers,
+            fleet or FakeSharedPurgeLog(),
+            None,
+            self.reclaim,
             self.originals,
-            self.index,
-            self.chain,
-            self.keep,
-            fleet=fleet,
-            processes=processes,
-            clock=self.clock,
-            wall=lambda: self.now_s,
-            salt=lambda: "5a17",
-            log=structlog.wrap_logger(structlog.ReturnLogger()),
+            self.clock,
+            log,
         )
         self.versions = VersionChecks(
             self.originals, self.purges, self.clock, structlog.wrap_logger(structlog.ReturnLogger())
@@ -141,7 +151,11 @@ class Composition(SimpleNamespace):
         )
         self.deliver = Deliver(self.memory, self.produce, Flights(), self.clock)
         if processes == 1:
-            self.purges.subscribe("", self.deliver)
+            self.subscribe("", self.deliver)
+
+    def subscribe(self, name: str, subscriber: PurgeSubscriber) -> "asyncio.Task[None]":
+        """Subscribes a process to purges; the task ends when the subscription does."""
+        return self.tasks.start(self.subscribers.subscribe(name, subscriber), name)
 
     def with_jobs(self, jobs: object) -> "Composition":
         self.pregeneration = Pregeneration(
@@ -204,8 +218,9 @@ class Composition(SimpleNamespace):
         return delivered.variant.body
 
     async def close(self) -> None:
+        await self.tasks.close()
         await self.versions.close()
-        await self.purges.close()
+        await self.reclaim.close()
         await self.flights.close()
         await self.chain.close(deadline())
 

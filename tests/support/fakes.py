@@ -436,28 +436,32 @@ class FakePurgeJournal:
         self.purges += purges
 
 
-class FakePurgeLog:
+class FakeSharedPurgeLog:
     def __init__(self) -> None:
         self.published: list[Purge] = []
-        self.unheard: list[str] = []
+        self.unconfirmed: list[str] = []
 
     async def publish(self, purges: Sequence[Purge]) -> list[str]:
         self.published += purges
-        return self.unheard
+        return self.unconfirmed
 
 
 class FakePurgeSubscriber:
-    """`gate`, while closed, holds what it is told; `deaf` refuses."""
+    """Records the scopes and keys that it has dropped; None stands for everything. It acknowledges while `answers` is
+    set, and raises NotAcknowledged if it `fails`."""
 
-    def __init__(self) -> None:
-        self.told: list[tuple[list[PurgeScope], list[str]]] = []
-        self.deaf = False
-        self.gate = asyncio.Event()
-        self.gate.set()
+    def __init__(self, *, fails: bool = False) -> None:
+        self.scopes: list[list[PurgeScope] | None] = []
+        self.keys: list[CacheKey] = []
+        self.fails = fails
+        self.answers = asyncio.Event()
+        self.answers.set()
 
-    async def invalidate(self, scopes: Sequence[PurgeScope], keys: Sequence[str]) -> int:
-        await self.gate.wait()
-        if self.deaf:
+    async def invalidate(self, scopes: Sequence[PurgeScope] | None, keys: Sequence[CacheKey]) -> int:
+        await self.answers.wait()
+        if self.fails:
             raise NotAcknowledged
-        self.told.append((list(scopes), list(keys)))
+        if scopes or scopes is None:
+            self.scopes.append(scopes if scopes is None else list(scopes))
+        self.keys += keys
         return len(keys)

@@ -7,6 +7,7 @@ wherever it is stored and whenever it is written. Tables are merged in any order
 from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import islice
 from typing import NamedTuple
 
 from proxy.core.image.original import OriginalRef, forms
@@ -67,8 +68,8 @@ class Purge(NamedTuple):
 
 
 class Generations:
-    """The table of purges: the latest token of each scope. A purge that a later one covers is dropped, in whichever order
-    they arrive."""
+    """The table of purges: the latest token of each scope, in the order in which they were applied. A purge that a later
+    one covers is dropped, in whichever order they arrive."""
 
     def __init__(self) -> None:
         self._tokens: dict[PurgeScope, str] = {}
@@ -83,6 +84,10 @@ class Generations:
 
     def __iter__(self) -> Iterator[Purge]:
         return (Purge(scope, token) for scope, token in self._tokens.items())
+
+    def last_applied(self, count: int) -> list[Purge]:
+        """At least the purges of the last `count` calls of `apply`, without those that later ones cover."""
+        return [Purge(*entry) for entry in islice(reversed(self._tokens.items()), count)][::-1]
 
     def next_token(self, now_ns: int, salt: str) -> str:
         """A token greater than all others; `now_ns` is in Unix nanoseconds, `salt` differs between nodes."""
@@ -125,6 +130,7 @@ class Generations:
             lengths = self._lengths.setdefault(scope.source, Counter())
             lengths[len(scope.text)] += scope not in self._tokens
         self.plan_purge_count += scope.kind in (ScopeKind.PLAN, ScopeKind.VARIANT)
+        self._tokens.pop(scope, None)  # It becomes the last one.
         self._tokens[scope] = token
 
     def _prefix_generation(self, source: str, text: str) -> str:

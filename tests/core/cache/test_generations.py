@@ -130,6 +130,15 @@ def test_the_order_of_purges_does_not_matter(purges: list[Purge]) -> None:
     assert len(told) == 1
 
 
+@given(PURGES, st.integers(0, 20))
+def test_the_last_applied_purges_bring_an_older_table_up_to_date(purges: list[Purge], count: int) -> None:
+    made = table(*purges)
+    older = purges[: max(0, len(purges) - count)]
+    last = made.last_applied(len(purges) - len(older))
+    assert dict(table(*older, *last)) == dict(made)
+    assert len(last) <= count
+
+
 @given(PURGES)
 def test_a_purge_that_is_known_is_no_news(purges: list[Purge]) -> None:
     made = table(*purges)

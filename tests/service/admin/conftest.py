@@ -13,7 +13,7 @@ from proxy.core.admin.jobs import JobProgress
 from proxy.state.database import Database
 from proxy.state.job_store import SCHEMA, SqliteJobStore
 from tests.service.composition import Composition
-from tests.support.fakes import FakeMetrics, FakePurgeLog
+from tests.support.fakes import FakeMetrics, FakeSharedPurgeLog
 from tests.support.waiting import LONGEST_S, PAUSE_S
 
 
@@ -35,9 +35,9 @@ async def composition(tmp_path: Path) -> AsyncIterator[Composition]:
 
 @pytest.fixture
 async def fleet(tmp_path: Path) -> AsyncIterator[Composition]:
-    """A node of several, whose purges go to a FakePurgeLog."""
+    """A node of several, whose purges go to a FakeSharedPurgeLog."""
     database = Database(tmp_path / "jobs.db", SCHEMA, FakeMetrics())
-    made = Composition(fleet=FakePurgeLog()).with_jobs(SqliteJobStore(database))
+    made = Composition(fleet=FakeSharedPurgeLog()).with_jobs(SqliteJobStore(database))
     yield made
     await made.close()
     await database.close()

@@ -37,7 +37,7 @@ from proxy.core.url.policy import Dimensions
 from proxy.service.admin import pregeneration
 from tests.service.admin.conftest import counts, ended, warmed
 from tests.service.composition import Composition, rules
-from tests.support.fakes import FakePurgeLog
+from tests.support.fakes import FakeSharedPurgeLog
 from tests.support.waiting import eventually, settle
 
 
@@ -311,7 +311,7 @@ async def test_a_purge_of_a_url_ends_a_long_freshness(composition: Composition) 
 
 
 async def test_every_node_revalidates_the_original_of_a_purged_url(composition: Composition) -> None:
-    composition.purges._fleet = fleet = FakePurgeLog()
+    composition.purges._fleet = fleet = FakeSharedPurgeLog()
     await composition.dispatch.execute(PurgeCommand(mount="", url="/w_100,f_webp/a"))
     assert fleet.published[0] == Purge(PurgeScope("photos", ScopeKind.ORIGINAL, "a"), "")
 
@@ -341,7 +341,7 @@ async def test_a_url_belongs_to_the_mount_it_is_asked_at(composition: Compositio
 
 
 async def test_an_incomplete_purge_names_the_open_parts(fleet: Composition) -> None:
-    fleet.fleet.unheard = ["node x: has not confirmed"]
+    fleet.fleet.unconfirmed = ["node x: has not confirmed"]
     with pytest.raises(PurgeIncomplete) as refused:
         await fleet.dispatch.execute(PurgeCommand(mount="", all=True))
     assert refused.value.open == ("node x: has not confirmed",)

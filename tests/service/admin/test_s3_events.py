@@ -41,13 +41,13 @@ async def test_events_purge_and_prepare(composition: Composition) -> None:
 
 
 async def test_an_event_whose_purge_is_not_complete_may_come_again(fleet: Composition) -> None:
-    fleet.fleet.unheard = ["redis: it cannot be reached"]
+    fleet.fleet.unconfirmed = ["redis: it cannot be reached"]
     event = message("ObjectCreated:Put", "p/a", eTag="1", sequencer="1")
     for _ in range(2):
         with pytest.raises(PurgeIncomplete) as refused:
             await fleet.dispatch.execute(event)
         assert refused.value.open == ("redis: it cannot be reached",)
-    fleet.fleet.unheard = []
+    fleet.fleet.unconfirmed = []
     await fleet.dispatch.execute(event)
     assert len(fleet.fleet.published) == 3
 

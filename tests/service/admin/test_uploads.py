@@ -19,7 +19,7 @@ from proxy.core.url.mounts import Signing
 from proxy.core.url.signing import verify
 from tests.service.admin.conftest import counts, ended, upload
 from tests.service.composition import SECRET, Composition, rules
-from tests.support.fakes import FakePurgeLog
+from tests.support.fakes import FakeSharedPurgeLog
 from tests.support.waiting import eventually
 
 
@@ -90,15 +90,15 @@ async def test_an_original_that_may_have_been_overwritten_is_purged(composition:
 
 async def test_an_incomplete_purge_of_an_overwritten_original_is_reported(composition: Composition) -> None:
     composition.source.put("a.jpg", b"old")
-    composition.purges._fleet = FakePurgeLog()
-    composition.purges._fleet.unheard = ["node b: has not confirmed"]
+    composition.purges._fleet = FakeSharedPurgeLog()
+    composition.purges._fleet.unconfirmed = ["node b: has not confirmed"]
     with pytest.raises(PurgeIncomplete) as told:
         await upload(composition, b"new", key="a.jpg", overwrite=True)
     assert told.value.open == ("node b: has not confirmed",)
 
 
 async def test_an_upload_under_a_key_ends_its_absence_everywhere(composition: Composition) -> None:
-    composition.purges._fleet = fleet = FakePurgeLog()
+    composition.purges._fleet = fleet = FakeSharedPurgeLog()
     await upload(composition, key="new.jpg")
     assert fleet.published == [Purge(PurgeScope("photos", ScopeKind.ORIGINAL, "new.jpg"), "")]
 

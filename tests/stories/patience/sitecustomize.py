@@ -21,7 +21,8 @@ NAMES = {
     "proxy.remote.guard": ["MIN_RATE_AFTER_S"],
     "proxy.fleet.purge_log": ["REDIS_TIMEOUT_S", "CONFIRM_TIMEOUT_S"],
     "proxy.render.pool": ["START_TIMEOUT_S"],
-    "proxy.service.admin.purges": ["ACKNOWLEDGE_TIMEOUT_S", "DELETE_WAIT_S"],
+    "proxy.service.admin.purge_subscribers": ["ACKNOWLEDGE_TIMEOUT_S"],
+    "proxy.service.admin.purges": ["DELETE_WAIT_S"],
     "proxy.node.supervisor": ["START_TIMEOUT_S"],
 }
 
