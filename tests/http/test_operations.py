@@ -715,6 +715,19 @@ async def test_a_cdn_is_told(tmp_path: Path) -> None:
         assert (code, refused["open"]) == (503, ["purge.hook: it cannot be reached"])
 
 
+async def test_a_purge_without_redis_reports_another_instance_on_its_cache_directory(tmp_path: Path) -> None:
+    """As during a restart."""
+    async with running(tmp_path) as node:
+        api = await Api.of(node)
+        async with running(tmp_path):
+            code, refused = await api.call("POST", "/v1/purge", {"all": True})
+            assert (code, refused["open"]) == (
+                503,
+                ["this node: 1 other instances share its cache, as in a restart, and are not purged"],
+            )
+        assert (await api.call("POST", "/v1/purge", {"all": True}))[0] == 200
+
+
 async def test_each_token_is_good_for_its_scopes(tmp_path: Path) -> None:
     async with running(tmp_path, admin={"port": 0, "token": TOKEN, "tokens": TOKENS}) as node:
         api = await Api.of(node, Authorization=f"Bearer {TOKEN}")

@@ -37,6 +37,7 @@ class PurgeSubscribers:
         self._are_running = are_running
         self._processes: dict[str, _Process | None] = {}
         """The processes by name; None for a process that has retired."""
+        self._confirmed_position = _NONE
         self._changed = asyncio.Condition()
 
     async def subscribe(self, name: str, subscriber: PurgeSubscriber) -> None:
@@ -70,11 +71,14 @@ class PurgeSubscribers:
     async def confirmed(self, position: int) -> list[str]:
         """Waits until all processes have acknowledged `position`, also those that subscribe meanwhile; returns one
         message if some have not within `ACKNOWLEDGE_TIMEOUT_S`."""
+        if position <= self._confirmed_position:
+            return []  # The successor of a process that has confirmed it begins with everything.
         with suppress(TimeoutError):
             async with asyncio.timeout(ACKNOWLEDGE_TIMEOUT_S), self._changed:
                 self._changed.notify_all()
                 await self._changed.wait_for(lambda: not self._missing(position))
         if not (missing := self._missing(position)):
+            self._confirmed_position = max(self._confirmed_position, position)
             return []
         expected = max(self._expected, len(self._processes)) - list(self._processes.values()).count(None)
         return [f"this node: {missing} of its {expected} processes did not confirm"]

@@ -61,7 +61,9 @@ async def test_no_process_is_expected_before_the_first_one_subscribes(node: Node
 
 
 async def test_running_processes_are_expected_from_the_start() -> None:
+    """Also for purges from before this process, such as those in its journal."""
     node = Node(are_running=True)
+    assert await node.purge() == ["this node: 2 of its 2 processes did not confirm"]
     assert await node.purge(OF_A) == ["this node: 2 of its 2 processes did not confirm"]
     for name in "12":
         await node.subscribe(name, FakePurgeSubscriber())
@@ -167,6 +169,16 @@ async def test_a_process_that_is_gone_is_expected_until_its_successor_subscribes
     purging = await node.start_purge(OF_A)
     await node.subscribe("2", FakePurgeSubscriber())
     assert await purging == []
+
+
+async def test_a_confirmed_position_stays_confirmed_while_a_process_is_replaced(node: Node) -> None:
+    await node.subscribe("1", FakePurgeSubscriber())
+    gone = await node.subscribe("2", FakePurgeSubscriber())
+    assert await node.purge(OF_A) == []
+    gone.cancel()
+    await settle()
+    assert await node.purge() == []
+    assert await node.purge(OF_B) == ONE_OF_TWO_MISSING
 
 
 async def test_a_retired_process_need_not_confirm(node: Node) -> None:
