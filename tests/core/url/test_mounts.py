@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxy.core.errors import UnknownRoute
-from proxy.core.url.mounts import Mount, host_name, route
+from proxy.core.errors import BadRequest, CalotypeError, UnknownRoute
+from proxy.core.url.mounts import Mount, Rules, host_name, mount_named, route
 
 
 def mount(name: str, **changes: object) -> Mount:
@@ -57,3 +57,29 @@ def test_a_host_of_its_own_does_not_fall_back_to_the_others() -> None:
 )
 def test_host_names(header: str, host: str) -> None:
     assert host_name(header) == host
+
+
+def rules_of(*names: str) -> Rules:
+    mounts = [mount(name) for name in names]
+    return Rules(mounts=mounts, presets={}, url_max_bytes=4096, max_side_px=4000, session="")
+
+
+@pytest.mark.parametrize(
+    ("rules", "name", "expected"),
+    [
+        (rules_of("a"), "", "a"),
+        (rules_of("a"), "a", "a"),
+        (rules_of("a", "b"), "b", "b"),
+        (rules_of("a", "b"), "", BadRequest),
+        (rules_of("a", "b"), "c", UnknownRoute),
+        (rules_of("a"), "c", UnknownRoute),
+    ],
+)
+def test_a_mount_is_found_by_name_or_as_the_only_one(
+    rules: Rules, name: str, expected: str | type[CalotypeError]
+) -> None:
+    if isinstance(expected, str):
+        assert mount_named(rules, name).name == expected
+        return
+    with pytest.raises(expected, match=", ".join(each.name for each in rules.mounts)):
+        mount_named(rules, name)

@@ -10,7 +10,7 @@ from proxy.core.admin.jobs import JobFailure, PregenerationListing, Pregeneratio
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import BadRequest, CalotypeError, SourceUnavailable, Undecodable, UnknownRoute
 from proxy.core.image.formats import Format
-from proxy.core.url.mounts import Mount, Rules, mount_named
+from proxy.core.url.mounts import Mount
 from proxy.core.url.policy import Dimensions
 from proxy.service.admin import pregeneration as module
 from proxy.service.admin.pregeneration import Pregeneration
@@ -328,28 +328,3 @@ async def test_the_sample_skips_pages_without_originals(setup: Setup) -> None:
 
     setup.sources["photos"].keys = keys  # type: ignore[method-assign]
     assert await setup.pregeneration.sample_originals(9) == [("shop", "a")]
-
-
-def rules_of(*names: str) -> Rules:
-    return rules()._replace(mounts=[mount(name) for name in names])
-
-
-@pytest.mark.parametrize(
-    ("current", "name", "expected"),
-    [
-        (rules_of("a"), "", "a"),
-        (rules_of("a"), "a", "a"),
-        (rules_of("a", "b"), "b", "b"),
-        (rules_of("a", "b"), "", BadRequest),
-        (rules_of("a", "b"), "c", UnknownRoute),
-        (rules_of("a"), "c", UnknownRoute),
-    ],
-)
-def test_a_mount_is_found_by_name_or_as_the_only_one(
-    current: Rules, name: str, expected: str | type[CalotypeError]
-) -> None:
-    if isinstance(expected, str):
-        assert mount_named(current, name).name == expected
-        return
-    with pytest.raises(expected, match=", ".join(each.name for each in current.mounts)):
-        mount_named(current, name)
