@@ -346,7 +346,8 @@ def traced(
             return init_settings, env_settings, file_settings
 
     try:
-        return Loaded(**(flags or {})), tuple(layers)
+        # Without the local class the settings can be pickled, as processes of the node need them.
+        return Settings.model_construct(**dict(Loaded(**(flags or {})))), tuple(layers)
     except ValidationError as problems:
         raise ConfigError(one_line(problems, Settings)) from None
     except SettingsError:
