@@ -23,7 +23,7 @@ from proxy.core.cache.keys import CacheKey
 from proxy.core.errors import WorkerDied
 from proxy.core.image.formats import OUTPUTS, Format
 from proxy.fleet.presence import RedisFault
-from proxy.node import factory
+from proxy.node import factory, stores
 from proxy.ports.tiers import Presence
 from proxy.remote.errors import AccessDenied, AddressNotAllowed, RemoteError, RequestRefused
 from proxy.remote.s3 import S3Bucket
@@ -82,7 +82,7 @@ async def _within_timeout(part: str, finding: Awaitable[Finding]) -> Finding:
 
 
 async def _rendering(settings: Settings) -> list[Finding]:
-    pool = factory.pool(settings, workers=1)
+    pool = factory.pool(factory.one_worker(settings))
     try:
         hello = await pool.start()
         factory.check_worker(settings, hello)
@@ -132,7 +132,7 @@ def _failed(part: str, where: str, failure: RemoteError) -> Finding:
 async def _s3_source(part: str, source: S3Section) -> Finding:
     where = _location(source)
     try:
-        async with factory.s3_bucket(source) as bucket:
+        async with stores.s3_bucket(source) as bucket:
             await bucket.check()
     except AccessDenied:
         message = "reached, but listing is not permitted: 404 for a missing original and for a forbidden one"
@@ -144,7 +144,7 @@ async def _s3_source(part: str, source: S3Section) -> Finding:
 
 async def _host(part: str, host: str, settings: Settings, source: HttpSection) -> Finding:
     try:
-        async with factory.web(settings, source) as web:
+        async with stores.web(settings, source) as web:
             await web.check(host)
     except AddressNotAllowed as failure:
         return Finding(part, False, f"{host}: {failure}; set {part}.allow_private to allow it")
@@ -161,7 +161,7 @@ async def _bucket(settings: Settings) -> Finding:
         return found if not found.ok else await _round_trip(part, str(bucket.path), settings, None)
     s3 = bucket.as_s3()
     try:
-        async with factory.s3_bucket(s3) as opened:
+        async with stores.s3_bucket(s3) as opened:
             return await _round_trip(part, _location(s3), settings, opened)
     except AccessDenied:
         return Finding(part, False, f"{_location(s3)}: no permission to write, read and list")
@@ -171,7 +171,7 @@ async def _bucket(settings: Settings) -> Finding:
 
 async def _round_trip(part: str, where: str, settings: Settings, s3: S3Bucket | None) -> Finding:
     """Stores an object, reads it, follows a redirect to it, and removes it. Raises RemoteError."""
-    tier = factory.bucket(settings, s3, _AlwaysPresent(), PrometheusMetrics())
+    tier = stores.bucket(settings, s3, _AlwaysPresent(), PrometheusMetrics())
     assert tier is not None
     key, variant = CacheKey(secrets.token_hex(32), Format.PNG), Variant(body=b"calotype check")
     name = tier.object_name(key)
@@ -204,7 +204,7 @@ async def _redirect_works(tier: BucketTier, key: CacheKey, variant: Variant) -> 
 
 async def _redis(settings: Settings) -> Finding:
     try:
-        flags = factory.redis(settings, PrometheusMetrics())
+        flags = stores.redis(settings, PrometheusMetrics())
         assert flags is not None
         async with flags:
             took_s = await flags.measure_round_trip()

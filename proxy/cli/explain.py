@@ -9,7 +9,8 @@ import click
 
 from proxy.cli.options import config_option, example, json_option, originals_option, run, settings_of
 from proxy.config.errors import ConfigError
-from proxy.node.engine import Engine
+from proxy.node import factory
+from proxy.node.request_path import open_request_path
 from proxy.telemetry.event_log import silent_log
 from proxy.telemetry.metrics import PrometheusMetrics
 
@@ -34,8 +35,9 @@ def command(url: str, accept: str, as_json: bool, originals: Path | None, config
         settings = settings_of(config, originals)
         if not settings.sources:
             raise ConfigError("sources: give --originals DIR or --config FILE")
-        async with Engine(settings, PrometheusMetrics(), silent_log(), disk=None, workers=1) as engine:
-            return dict(await engine.explain(url, accept))
+        one = factory.one_worker(settings)
+        async with open_request_path(one, PrometheusMetrics(), silent_log(), disk=None) as path:
+            return dict(await path.explain(url, accept))
 
     explanation = run(explained())
     if as_json:

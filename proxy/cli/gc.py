@@ -15,14 +15,14 @@ from proxy.cli.options import config_option, example, json_option, run, settings
 from proxy.cli.progress import progress_bar
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
+from proxy.core.cache.generations import Generations
 from proxy.core.errors import CalotypeError
 from proxy.core.image.original import OriginalRef
 from proxy.local.tasks import Tasks
-from proxy.node.engine import Engine
+from proxy.node.stores import Stores, open_stores
 from proxy.state.usage import used_since
-from proxy.telemetry.event_log import silent_log
 from proxy.telemetry.metrics import PrometheusMetrics
-from proxy.tiers.bucket import BucketTier, ObjectStoreError, Stored
+from proxy.tiers.bucket import ObjectStoreError, Stored
 
 _AT_ONCE = 16
 
@@ -48,26 +48,18 @@ async def collect(settings: Settings, *, gone: bool, unused_since: date | None, 
     if settings.cache.bucket.kind == "none":
         raise ConfigError("cache.bucket.kind: is none; gc needs a bucket")
     with TemporaryDirectory(prefix="calotype-") as scratch:
-        return await _collected(settings, Path(scratch), gone=gone, unused_since=unused_since, delete=delete)
-
-
-async def _collected(
-    settings: Settings, scratch: Path, *, gone: bool, unused_since: date | None, delete: bool
-) -> GcReport:
-    engine = Engine(settings, PrometheusMetrics(), silent_log(), disk=scratch, workers=1)
-    async with engine:
-        bucket = engine.bucket
-        assert bucket is not None
-        try:
-            return await _Collector(engine, bucket, gone=gone, delete=delete).run(unused_since)
-        except ObjectStoreError as fault:
-            raise ConfigError(f"cache.bucket: cannot be listed ({fault.kind})") from None
+        async with open_stores(settings, Path(scratch), PrometheusMetrics(), Generations()) as stores:
+            try:
+                return await _Collector(stores, gone=gone, delete=delete).run(unused_since)
+            except ObjectStoreError as fault:
+                raise ConfigError(f"cache.bucket: cannot be listed ({fault.kind})") from None
 
 
 class _Collector:
-    def __init__(self, engine: Engine, bucket: BucketTier, *, gone: bool, delete: bool) -> None:
-        self._sources = engine.sources
-        self._bucket = bucket
+    def __init__(self, stores: Stores, *, gone: bool, delete: bool) -> None:
+        assert stores.bucket is not None
+        self._sources = stores.sources
+        self._bucket = stores.bucket
         self._gone = gone
         self._delete = delete
         self._originals: dict[OriginalRef, asyncio.Future[bool]] = {}

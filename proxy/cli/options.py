@@ -13,7 +13,7 @@ from proxy.config.errors import ConfigError
 from proxy.config.sections import duration_s
 from proxy.config.settings import Layer, Settings, traced
 from proxy.core.errors import CalotypeError
-from proxy.node.listeners import loop_factory
+from proxy.node.runtime import loop_factory
 
 T = TypeVar("T")
 

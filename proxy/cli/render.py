@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -28,7 +28,8 @@ from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Transform
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.core.url.target import is_hidden
-from proxy.node.engine import Engine
+from proxy.node import factory
+from proxy.node.request_path import RequestPath, open_request_path
 from proxy.ports.originals import Original
 from proxy.sources.directory import OpenFile
 from proxy.telemetry.event_log import silent_log
@@ -64,8 +65,8 @@ async def render(
     else:
         requested = _of_suffix(requested, out.suffix.lower())
     with _input_file(source, int(settings.limits.original_max_bytes)) as file:
-        async with _engine(settings, file.parent, workers=1) as engine:
-            made = await _deliver(engine, file.name, requested)
+        async with _request_path(factory.one_worker(settings), file.parent) as path:
+            made = await _deliver(path, file.name, requested)
     try:
         if out in (None, STANDARD):
             sys.stdout.buffer.write(made.body)
@@ -125,12 +126,12 @@ async def _render_all(
     failed = 0
     with progress_bar("rendering", len(pictures)) as bar:
 
-        async def work(engine: Engine) -> None:
+        async def work(request_path: RequestPath) -> None:
             nonlocal failed
             for path in pending:
                 key = path.relative_to(source).as_posix()
                 try:
-                    made = await _deliver(engine, key, requested)
+                    made = await _deliver(request_path, key, requested)
                     # Originals that differ in their suffix only keep it in the name, to get different outputs.
                     stem = path.name if shared[path.with_suffix("")] > 1 else path.stem
                     folder = out / path.relative_to(source).parent
@@ -145,18 +146,18 @@ async def _render_all(
                     bar.print(made.line(str(path_out), as_json=as_json))
                     bar.advance()
 
-        async with _engine(settings, source) as engine, asyncio.TaskGroup() as group:
+        async with _request_path(settings, source) as request_path, asyncio.TaskGroup() as group:
             for _ in range(2 * settings.workers()):
-                group.create_task(work(engine))
+                group.create_task(work(request_path))
     counts = {"rendered": len(pictures) - failed, "failed": failed}
     summary = f"{counts['rendered']} rendered to {out}, {failed} failed"
     click.echo(json.dumps(counts) if as_json else summary, err=True)
     return failed
 
 
-def _engine(settings: Settings, root: Path, *, workers: int | None = None) -> Engine:
+def _request_path(settings: Settings, root: Path) -> AbstractAsyncContextManager[RequestPath]:
     of_input = settings.model_copy(update={"sources": {_SOURCE: DirectorySection(path=root)}, "mounts": {}})
-    return Engine(of_input, PrometheusMetrics(), silent_log(), disk=None, workers=workers)
+    return open_request_path(of_input, PrometheusMetrics(), silent_log(), disk=None)
 
 
 class _RenderedVariant(NamedTuple):
@@ -188,23 +189,23 @@ class _RenderedVariant(NamedTuple):
         )
 
 
-async def _deliver(engine: Engine, key: str, requested: Transform) -> _RenderedVariant:
+async def _deliver(path: RequestPath, key: str, requested: Transform) -> _RenderedVariant:
     # There is no Accept header: f_auto negotiates as if every format of formats.auto were accepted.
-    modern = frozenset(engine.settings.formats.auto) - {Format.JPEG}
-    most_px = engine.settings.limits.output_max_side
+    modern = frozenset(path.settings.formats.auto) - {Format.JPEG}
+    most_px = path.settings.limits.output_max_side
     request = VariantRequest(OriginalRef(_SOURCE, key), requested, modern, most_px)
     # No client waits: only render.timeout limits the render.
-    began_s = engine.clock()
+    began_s = factory.clock()
     deadline = began_s + 3600
-    delivered = await engine.produce.variant(request, deadline=deadline, redirect_until_s=0)
-    took_s = engine.clock() - began_s
+    delivered = await path.produce.variant(request, deadline=deadline, redirect_until_s=0)
+    took_s = factory.clock() - began_s
     assert delivered.variant is not None
     body = delivered.variant.body
     with TemporaryFile() as file:
         file.write(body)
         file.flush()
         with closing(OpenFile(os.dup(file.fileno()))) as opened:
-            facts = await engine.pool.probe(Original(uuid4().hex, opened), deadline=deadline)
+            facts = await path.pool.probe(Original(uuid4().hex, opened), deadline=deadline)
     return _RenderedVariant(body, facts, took_s)
 
 

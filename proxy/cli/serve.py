@@ -12,7 +12,7 @@ from proxy.cli import demo
 from proxy.cli.options import example, node_options, one_line, run, settings_of
 from proxy.config.settings import Settings
 from proxy.config.shipped import demo_configuration
-from proxy.node.listeners import exit_process
+from proxy.node.runtime import exit_process
 from proxy.node.serve import prepare, serve_until_signal
 from proxy.telemetry.log_writer import LogWriter
 

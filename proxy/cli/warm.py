@@ -27,7 +27,8 @@ from proxy.core.url.mounts import Mount, Rules, mount_named
 from proxy.core.url.target import checked_locator
 from proxy.local.tasks import Tasks
 from proxy.node import factory
-from proxy.node.engine import Engine
+from proxy.node.back import open_back
+from proxy.ports.operations import CommandDispatcher
 from proxy.telemetry.event_log import silent_log
 from proxy.telemetry.metrics import PrometheusMetrics
 
@@ -98,11 +99,9 @@ async def warm(
     if node is not None:
         async with AdminClient(settings, node, token) as admin:
             return await _follow(bodies, admin, invalid_keys)
-    engine = Engine(settings, PrometheusMetrics(), silent_log(), disk=settings.disk_path(), is_exclusive=True)
-    async with engine:
-        await engine.caught_up()
-        engine.pregeneration.start(engine.caught_up)
-        return await _follow(bodies, _LocalJobs(engine), invalid_keys)
+    async with open_back(settings, PrometheusMetrics(), silent_log(), is_exclusive=True) as back:
+        await back.caught_up()
+        return await _follow(bodies, _LocalJobs(back.dispatch), invalid_keys)
 
 
 class JobApi(Protocol):
@@ -114,17 +113,17 @@ class JobApi(Protocol):
 
 
 class _LocalJobs:
-    """Runs jobs in an engine of this process."""
+    """Runs jobs in this process."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, dispatcher: CommandDispatcher) -> None:
+        self._dispatcher = dispatcher
 
     async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         job = path.rpartition("/")[2]
         command: AdminCommand = CancelJob(job) if method == "DELETE" else JobStatus(job)
         if body is not None:
             command = msgspec.convert(body, Warm)
-        answers: dict[str, Any] = msgspec.to_builtins(await self._engine.dispatch.execute(command))
+        answers: dict[str, Any] = msgspec.to_builtins(await self._dispatcher.execute(command))
         return answers
 
 

@@ -7,35 +7,26 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, NoReturn
+from typing import Literal, NoReturn
 
 import structlog
 from prometheus_client.metrics_core import Metric
 
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
-from proxy.core.admin.commands import RecordUsage
 from proxy.core.errors import CalotypeError, WorkerDied
 from proxy.ipc.channel import Channel, Closed
 from proxy.ipc.producer_client import ProducerClient
 from proxy.ipc.producer_server import ProducerServer
 from proxy.local.tasks import Tasks
 from proxy.node import factory
-from proxy.node.engine import Engine, watch_tiers
-from proxy.node.listeners import (
-    access_log_of,
-    close_traces,
-    exit_process,
-    listen,
-    log_start_warnings,
-    loop_factory,
-    public_runner,
-    record_usage_periodically,
-    tune_garbage_collector,
-)
+from proxy.node.back import Back, open_back, watch_tiers
+from proxy.node.front import Front
+from proxy.node.readiness import MissingParts
+from proxy.node.runtime import exit_process, loop_factory, tune_garbage_collector
 from proxy.service.request.singleflight import Flights
 from proxy.telemetry.event_log import open_log
 from proxy.telemetry.log_writer import LogWriter
@@ -50,14 +41,12 @@ RETIRE_TIMEOUT_S = 0.5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """The first message to a process. The descriptors beside it are its listening sockets; a front gets the
-    descriptor of the back's socket before them. `memory_share` is the number of processes that divide the memory
-    tier. `followed` tells a replaced back that fronts are running, which must subscribe before a purge is complete."""
+    descriptor of the back's socket before them. `expects_subscribers` tells a replaced back that fronts are running."""
 
     name: str
     role: Literal["front", "back"]
     settings: Settings
-    memory_share: int
-    followed: bool = False
+    expects_subscribers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +65,7 @@ class ReportRequest:
 class Report:
     """The answer to a ReportRequest; also sent unasked once the process is ready."""
 
-    ready: bool
-    caught_up: bool
+    missing: MissingParts
     metrics: list[Metric]
     slowest: list[Slow]
 
@@ -115,11 +103,18 @@ async def _run(channel: Channel) -> None:
         return
     out = LogWriter(form=setup.settings.log.format)
     log = open_log(out, setup.settings.log.level)
-    role = _front if setup.role == "front" else _back
+    metrics = PrometheusMetrics(setup.name)
     try:
-        async with role(setup, descriptors, log, out) as handle:
+        async with (
+            _front(setup, descriptors, metrics, log, out)
+            if setup.role == "front"
+            else _back(setup, descriptors, metrics, log)
+        ) as half:
             tune_garbage_collector()
-            handle.stop(await _obey_supervisor(channel, handle))
+            with LoopMonitor(factory.clock, log, metrics.stalled):
+                stop_deadline = await _obey_supervisor(channel, half, metrics)
+            if isinstance(half, Back):
+                half.path.stop_deadline = stop_deadline
     except (ConfigError, WorkerDied) as failure:
         reason = failure.detail if isinstance(failure, WorkerDied) else str(failure)
         try:
@@ -130,16 +125,12 @@ async def _run(channel: Channel) -> None:
         out.close()
 
 
-async def _obey_supervisor(channel: Channel, handle: "ProcessHandle") -> float:
+async def _obey_supervisor(channel: Channel, half: Front | Back, metrics: PrometheusMetrics) -> float:
     """Answers the supervisor until `Stop`; returns its deadline. Exits at once if the supervisor is gone."""
 
     def report() -> Report:
-        return Report(
-            handle.ready(),
-            handle.caught_up(),
-            list(handle.metrics.registry.collect()),
-            handle.metrics.slowest.top(),
-        )
+        missing = half.missing() if isinstance(half, Back) else MissingParts.NOTHING
+        return Report(missing, list(metrics.registry.collect()), metrics.slowest.top())
 
     try:
         await channel.send(report())
@@ -150,7 +141,7 @@ async def _obey_supervisor(channel: Channel, handle: "ProcessHandle") -> float:
                 case ReportRequest():
                     await channel.send(report())
                 case Reload(settings):
-                    handle.reload(settings)
+                    half.reload(settings)
     except Closed:
         os._exit(1)
 
@@ -158,19 +149,6 @@ async def _obey_supervisor(channel: Channel, handle: "ProcessHandle") -> float:
 def socket_path(descriptor: int) -> str:
     """The path to connect to a socket whose file was opened with O_PATH as `descriptor` and then removed."""
     return f"/proc/self/fd/{descriptor}"
-
-
-class ProcessHandle(NamedTuple):
-    """What the supervisor controls in either role. `stop` gets the deadline of the drain."""
-
-    metrics: PrometheusMetrics
-    reload: Callable[[Settings], None]
-    ready: Callable[[], bool] = lambda: True
-    stop: Callable[[float], None] = lambda _: None
-    caught_up: Callable[[], bool] = lambda: True
-
-
-Role = AsyncIterator[ProcessHandle]
 
 
 def _connections(fronts: int) -> int:
@@ -181,14 +159,15 @@ def _connections(fronts: int) -> int:
 
 @asynccontextmanager
 async def _front(
-    setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger, out: LogWriter
-) -> Role:
+    setup: Setup,
+    descriptors: list[int],
+    metrics: PrometheusMetrics,
+    log: structlog.typing.FilteringBoundLogger,
+    out: LogWriter,
+) -> AsyncIterator[Front]:
     settings = setup.settings
     socket_descriptor, *listening = descriptors
-    metrics = PrometheusMetrics(setup.name)
-    traces = factory.traces(settings)
-    access_log = access_log_of(settings, metrics, out, traces)
-    memory = factory.memory(settings, share=setup.memory_share)
+    memory = factory.memory(settings)
     watch_tiers(metrics, {memory.name: memory.usage})
     producer = ProducerClient(
         socket_path(socket_descriptor),
@@ -196,57 +175,32 @@ async def _front(
         clock=factory.clock,
     )
     flights = Flights()
-    runner, public, deliver = public_runner(settings, producer, memory, flights, metrics, access_log, log)
+    front = Front(settings, producer, producer, memory, flights, metrics, log, out)
     tasks = Tasks()
-    tasks.start(producer.subscribe(setup.name, deliver.invalidate), "purges")
-    tasks.start(record_usage_periodically(access_log, producer), "usage")
+    tasks.start(producer.subscribe(setup.name, front.deliver.invalidate), "purges")
     try:
-        await listen(runner, [socket.socket(fileno=descriptor) for descriptor in listening])
-        with LoopMonitor(factory.clock, log, metrics.stalled):
-            yield ProcessHandle(metrics, lambda settings: public.reload(factory.rules(settings)))
+        async with front.serve([socket.socket(fileno=descriptor) for descriptor in listening]):
+            yield front
     finally:
-        await runner.cleanup()
         await tasks.close()
-        with suppress(CalotypeError, TimeoutError):
-            async with asyncio.timeout(RETIRE_TIMEOUT_S):
-                await producer.retire(setup.name, deadline=factory.clock() + RETIRE_TIMEOUT_S)
-                await producer.execute(RecordUsage(frozenset(access_log.take_used_keys())))
+        with suppress(CalotypeError):
+            await producer.retire(setup.name, deadline=factory.clock() + RETIRE_TIMEOUT_S)
         await flights.close()
         producer.close()
-        access_log.flush()
-        await close_traces(traces)
 
 
 @asynccontextmanager
 async def _back(
-    setup: Setup, descriptors: list[int], log: structlog.typing.FilteringBoundLogger, _: LogWriter
-) -> Role:
-    settings = setup.settings
+    setup: Setup,
+    descriptors: list[int],
+    metrics: PrometheusMetrics,
+    log: structlog.typing.FilteringBoundLogger,
+) -> AsyncIterator[Back]:
     listener = socket.socket(fileno=descriptors[0])
-    metrics = PrometheusMetrics(setup.name)
-    engine = Engine(
-        settings,
-        metrics,
-        log,
-        disk=settings.disk_path(),
-        memory_share=setup.memory_share,
-        processes=settings.server.processes,
-        followed=setup.followed,
-    )
-    engine.watch(metrics)
-
-    def stop(by: float) -> None:
-        engine.stop_deadline = by
-
-    async with engine:
-        log_start_warnings(engine, log)
-        server = ProducerServer(listener, engine.produce, engine.dispatch, engine.subscribers, log)
+    async with open_back(setup.settings, metrics, log, expects_subscribers=setup.expects_subscribers) as back:
+        server = ProducerServer(listener, back.path.produce, back.dispatch, back.path.subscribers, log)
         server.start()
-        engine.pregeneration.start(engine.caught_up)
         try:
-            with LoopMonitor(factory.clock, log, metrics.stalled):
-                yield ProcessHandle(
-                    metrics, engine.reload, lambda: engine.pool.alive > 0, stop, engine.is_caught_up
-                )
+            yield back
         finally:
             await server.close()

@@ -1,6 +1,5 @@
 """Builds the parts of a node from its settings, a function for each part. Only what a function returns has to be
-closed. The clients of S3 and Redis take longer to import than everything else together, so only the functions that
-need them import them.
+closed. `stores` builds the parts that hold originals and variants.
 """
 
 import hashlib
@@ -16,7 +15,7 @@ import structlog
 
 import proxy
 from proxy.config.errors import ConfigError
-from proxy.config.sections import DirectorySection, HttpSection, S3Section
+from proxy.config.sections import HttpSection, S3Section
 from proxy.config.settings import Settings
 from proxy.core.cache.generations import Generations
 from proxy.core.image.formats import Format
@@ -27,31 +26,21 @@ from proxy.core.url.mounts import Mount, Rules
 from proxy.core.url.original_urls import NO_URLS, OriginalLocation, S3Location, WebLocation
 from proxy.edge.admin.auth import AdminAuth
 from proxy.ports.telemetry import Metrics
-from proxy.ports.tiers import PresenceFlags
 from proxy.remote.cdn_purge import PurgeHook
-from proxy.remote.errors import RequestRefused
-from proxy.remote.web import WebClient
 from proxy.render.pool import Pool
 from proxy.render.protocol import Hello
-from proxy.sources.directory import DirectorySource
-from proxy.sources.original_store import DiskOriginalStore
-from proxy.sources.web import WebSource
 from proxy.state.node_state import InUse, NodeState
 from proxy.telemetry.traces import Traces
-from proxy.tiers.bucket import BucketTier, ObjectStore
-from proxy.tiers.disk import DiskTier
 from proxy.tiers.memory import MemoryTier
 
 if TYPE_CHECKING:
-    from proxy.fleet.presence import RedisPresence
     from proxy.fleet.purge_log import RedisPurgeLog
-    from proxy.remote.s3 import S3Bucket
-    from proxy.sources.s3 import S3Source
 
 OLDEST_LIBVIPS = (8, 16, 0)
 
 clock = time.monotonic
 wall = time.time
+chance = random.random
 
 
 def input_limits(settings: Settings) -> InputLimits:
@@ -130,10 +119,15 @@ def web_location(http: HttpSection) -> WebLocation:
     return WebLocation(frozenset(http.hosts), http.base_url)
 
 
-def pool(settings: Settings, *, workers: int | None = None) -> Pool:
+def one_worker(settings: Settings) -> Settings:
+    """The settings with one render process, for commands that render one picture at a time."""
+    return settings.model_copy(update={"render": settings.render.model_copy(update={"workers": 1})})
+
+
+def pool(settings: Settings) -> Pool:
     render = settings.render
     return Pool(
-        workers=workers or settings.workers(),
+        workers=settings.workers(),
         queue=render.queue,
         timeout_s=render.timeout,
         memory_bytes=int(render.memory),
@@ -161,57 +155,13 @@ def unsandboxed(hello: Hello) -> str:
     return f"workers are not fully sandboxed: {'; '.join(hello.missing)}" if hello.missing else ""
 
 
-def memory(settings: Settings, *, share: int = 1) -> MemoryTier:
-    """The memory tier of one process. `share` is the number of processes that divide `cache.memory.max_bytes`."""
+def memory(settings: Settings) -> MemoryTier:
+    """The memory tier of one process. The fronts and the back divide `cache.memory.max_bytes`."""
+    fronts = settings.server.processes
     return MemoryTier(
-        max_bytes=max(1, int(settings.cache.memory.max_bytes) // share),
+        max_bytes=max(1, int(settings.cache.memory.max_bytes) // (fronts + 1 if fronts > 1 else 1)),
         max_entry_bytes=int(settings.cache.memory.max_entry_bytes),
     )
-
-
-def disk(settings: Settings, directory: Path, metrics: Metrics) -> DiskTier:
-    """The disk tier below `directory`. Raises ConfigError if the directory cannot be used."""
-    try:
-        return DiskTier(directory / "variants", max_bytes=int(settings.cache.disk.max_bytes), metrics=metrics)
-    except OSError as fault:
-        raise ConfigError(f"cache.disk.path: {directory} cannot be used: {fault.strerror}") from None
-
-
-def originals(
-    settings: Settings, directory: Path, metrics: Metrics, generations: Generations
-) -> DiskOriginalStore:
-    """The store of fetched originals below `directory`. Raises ConfigError if the directory cannot be used."""
-    try:
-        return DiskOriginalStore(
-            directory / "originals",
-            max_bytes=int(settings.cache.originals.max_bytes),
-            metrics=metrics,
-            generations=generations,
-        )
-    except OSError as fault:
-        raise ConfigError(f"cache.disk.path: {directory} cannot be used: {fault.strerror}") from None
-
-
-def s3_bucket(s3: S3Section) -> "S3Bucket":
-    """An async context, to be entered before use."""
-    from proxy.remote.s3 import S3Bucket
-
-    return S3Bucket(
-        s3_location(s3),
-        access_key=s3.access_key,
-        secret_key=s3.secret_key.get_secret_value(),
-        path_style=s3.path_style,
-        clock=clock,
-        chance=random.random,
-    )
-
-
-async def open_bucket(section: str, bucket: "S3Bucket") -> None:
-    """Enters the context of `bucket`. Raises a ConfigError that names its `section`."""
-    try:
-        await bucket.__aenter__()
-    except RequestRefused as failure:
-        raise ConfigError(f"{section}: {failure}") from None
 
 
 def node_state(
@@ -289,58 +239,6 @@ def purge_hook(settings: Settings) -> PurgeHook | None:
     return PurgeHook(purge.hook, method=purge.hook_method, header=purge.hook_header.get_secret_value())
 
 
-def redis(settings: Settings, metrics: Metrics) -> "RedisPresence | None":
-    """An async context, to be entered before use; None without `redis.url`."""
-    if not (url := settings.redis.url.get_secret_value()):
-        return None
-    from proxy.fleet.presence import RedisPresence
-
-    try:
-        return RedisPresence(
-            url,
-            timeout_s=settings.redis.timeout,
-            flag_ttl_s=settings.redis.flag_ttl,
-            metrics=metrics,
-            clock=clock,
-        )
-    except ValueError:
-        raise ConfigError("redis.url: is not the URL of a Redis server") from None
-
-
-def bucket(
-    settings: Settings, s3: "S3Bucket | None", flags: PresenceFlags, metrics: Metrics
-) -> BucketTier | None:
-    """The bucket tier: in `s3`, or in a directory if `s3` is None. None if no bucket is configured."""
-    bucket = settings.cache.bucket
-    if bucket.kind != "directory" and s3 is None:
-        return None
-    from proxy.tiers.object_stores import DirectoryObjectStore, S3ObjectStore
-
-    objects: ObjectStore = DirectoryObjectStore(Path(bucket.path), clock) if s3 is None else S3ObjectStore(s3)
-    return BucketTier(
-        objects,
-        flags,
-        prefix=bucket.prefix,
-        public_url=bucket.public_url.removesuffix("/"),
-        metrics=metrics,
-        clock=clock,
-        chance=random.random,
-    )
-
-
-def web(settings: Settings, http: HttpSection) -> WebClient:
-    """An async context, to be entered before use."""
-    return WebClient(
-        web_location(http),
-        headers={name: value.get_secret_value() for name, value in http.headers.items()},
-        allow_private=http.allow_private,
-        loop_token=loop_token(settings),
-        agent=f"calotype/{proxy.__version__}",
-        clock=clock,
-        chance=random.random,
-    )
-
-
 def loop_token(settings: Settings) -> str:
     """The identifier in CDN-Loop (RFC 8586). All nodes with the same sources share it."""
     described = settings.model_dump_json(include={"sources"})
@@ -356,28 +254,7 @@ def traces(settings: Settings) -> Traces | None:
             settings.traces.endpoint,
             sample=settings.traces.sample,
             version=proxy.__version__,
-            chance=random.random,
+            chance=chance,
         )
     except ImportError:
         raise ConfigError("traces.endpoint: needs OpenTelemetry; install calotype[otel]") from None
-
-
-def source(
-    name: str,
-    described: DirectorySection | S3Section | HttpSection,
-    remote: "S3Bucket | WebClient | None",
-    store: DiskOriginalStore,
-    settings: Settings,
-) -> "DirectorySource | S3Source | WebSource":
-    """The source `name`. A source on the network reads from `remote` into `store`."""
-    max_bytes = int(settings.limits.original_max_bytes)
-    match described, remote:
-        case DirectorySection(), None:
-            return DirectorySource(name, described.path, max_bytes=max_bytes)
-        case HttpSection(), WebClient():
-            return WebSource(name, remote, store, max_bytes=max_bytes, ttl_s=described.ttl)
-    from proxy.remote.s3 import S3Bucket
-    from proxy.sources.s3 import S3Source
-
-    assert isinstance(remote, S3Bucket)
-    return S3Source(name, remote, store, max_bytes=max_bytes)

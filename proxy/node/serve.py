@@ -17,6 +17,7 @@ from proxy.node.reload import reload_settings
 from proxy.node.single import SingleProcessNode
 from proxy.node.supervisor import Supervisor
 from proxy.node.systemd import Systemd
+from proxy.ports.operations import CommandDispatcher
 from proxy.render.sandbox import forbid_dumps
 from proxy.telemetry.event_log import open_log
 from proxy.telemetry.log_writer import LogWriter
@@ -67,7 +68,7 @@ async def serve_until_signal(
     systemd = Systemd(systemd_environment())
     log = open_log(out, settings.log.level)
     node = (
-        Supervisor(settings, log, out, systemd, children)
+        Supervisor(settings, log, systemd, children)
         if children
         else SingleProcessNode(settings, log, out, systemd)
     )
@@ -75,14 +76,19 @@ async def serve_until_signal(
     on_hangup = on_signal if sys.stdout.isatty() else lambda: reload_settings(node, read, log, systemd)
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
 
-    def on_ready() -> None:
+    async def on_ready(dispatcher: CommandDispatcher) -> None:
+        urls = await welcome.example_urls(node.settings, node.public_url, dispatcher)
+        fields: dict[str, object] = {"processes": settings.server.processes} if children else {}
+        # A readable log gets the URLs as `terminal_text` instead.
+        fields |= {"open": urls} if urls and not out.readable else {}
+        log.info("ready", public=node.public_url, admin=node.admin_url, **fields)
         systemd.notify("READY=1")
         systemd.start_watchdog()
         # Written in one piece by the thread of the log, so that no log line comes in between.
         if announce:
             out.write(announce(node.public_url, node.admin_url))
-        elif node.urls and out.readable:
-            out.write(welcome.terminal_text(node.urls))
+        elif urls and out.readable:
+            out.write(welcome.terminal_text(urls))
 
     try:
         await node.run(stop, on_ready)

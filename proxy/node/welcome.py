@@ -13,7 +13,6 @@ from proxy.core.url.dialects.native import path_url
 from proxy.core.url.mounts import Mount, Rules, client_url
 from proxy.node import factory
 from proxy.ports.operations import CommandDispatcher
-from proxy.telemetry.log_writer import LogWriter
 
 URL_COUNT = 3
 LIST_TIMEOUT_S = 2.0
@@ -52,11 +51,6 @@ def _transform(mount: Mount, number: int) -> Transform:
         Transform(width_px=square, height_px=square, fit=Fit.COVER),
         Transform(width_px=wide, format=Format.WEBP),
     )[number % URL_COUNT]
-
-
-def log_fields(urls: list[str], out: LogWriter) -> dict[str, list[str]]:
-    """Fields for the log line `ready`; empty on a readable log, where `terminal_text` is written instead."""
-    return {"open": urls} if urls and not out.readable else {}
 
 
 def terminal_text(urls: Sequence[str]) -> str:

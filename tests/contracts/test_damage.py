@@ -290,9 +290,9 @@ async def test_the_database_of_the_disk_tier(tmp_path: Path, part: int) -> None:
         for number in range(3):
             found = await tier.lookup(numbered(number))
             assert found in (None, Variant(body=VARIANT.body)), at
-            assert await tier.contains(f"{number:064x}", Format.WEBP) in (True, False)
+            assert await tier.contains(numbered(number)) in (True, False)
             await tier.store(numbered(number), VARIANT)
-            await tier.remove(f"{number:064x}", Format.WEBP)
+            await tier.remove(numbered(number))
         # What is damaged is set aside when it is touched, by a store, a look-up or the sweep: then it works again.
         await eventually(functools.partial(is_stored, tier))
         await tier.close()

@@ -16,6 +16,7 @@ from proxy.config.environment import SystemdEnvironment
 from proxy.config.settings import load
 from proxy.node.single import SingleProcessNode
 from proxy.node.systemd import Systemd
+from proxy.ports.operations import CommandDispatcher
 from proxy.telemetry.log_writer import LogWriter
 from tests.support import pictures
 from tests.support.answers import Answer
@@ -102,7 +103,11 @@ async def running(folder: Path, *, log_to: str = "/dev/null", **changes: Any) ->
     log = structlog.wrap_logger(structlog.WriteLogger(out))  # type: ignore[arg-type]
     systemd = Systemd(SystemdEnvironment())
     node = SingleProcessNode(settings, log, out, systemd)
-    task = asyncio.create_task(node.run(stop, ready.set))
+
+    async def on_ready(_: CommandDispatcher) -> None:
+        ready.set()
+
+    task = asyncio.create_task(node.run(stop, on_ready))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
     if task.done():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.edge.admin.app import COOKIE
+from proxy.node.readiness import Phase
 from tests.http.conftest import Running, running
 from tests.support import pictures
 from tests.support.answers import Answer
@@ -25,7 +26,7 @@ async def post(node: Running, target: str, form: str) -> Answer:
 async def test_readiness_names_the_missing_part(node: Running) -> None:
     answer = await node.get("/readyz", admin=True)
     assert (answer.status, json.loads(answer.body)) == (200, {"ready": True, "lacking": []})
-    node.node.not_ready = "it is stopping"
+    node.node.phase = Phase.STOPPING
     answer = await node.get("/readyz", admin=True)
     assert (answer.status, json.loads(answer.body)) == (503, {"ready": False, "lacking": ["it is stopping"]})
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from proxy.node import listeners
+from proxy.node.front import Front
+from proxy.node.readiness import Phase
 from tests.http.conftest import ORIGINALS, Running, running
 from tests.http.test_signed import NEW, STRICT, by
 from tests.support.fakes import temporary_file
@@ -70,7 +72,9 @@ class Lines:
     dropped = 0
 
     def __init__(self, node: Running) -> None:
-        self.ledger = node.node.access_log
+        _, front = node.node.halves
+        assert isinstance(front, Front)
+        self.ledger = front.access_log
         self.ledger._out = self  # type: ignore[assignment]
         self.written = b""
 
@@ -116,7 +120,7 @@ async def test_the_last_answer_closes_the_connection(tmp_path: Path, monkeypatch
 
         assert b"Connection: close" not in await ask()
         stopping = asyncio.create_task(node.stop())
-        await eventually(lambda: node.node.not_ready == "it is stopping")
+        await eventually(lambda: node.node.phase is Phase.STOPPING)
         await settle()
         assert b"Connection: close" in await ask()
         assert await reader.read() == b""

@@ -1,8 +1,5 @@
 """What stops a start, and how settings become components."""
 
-import asyncio
-import socket
-
 import pytest
 
 from proxy.config.errors import ConfigError
@@ -10,7 +7,6 @@ from proxy.config.settings import load
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import Adjust, Colour, Tone, Transform
 from proxy.node.factory import check_worker, input_limits, mounts, render_defaults
-from proxy.node.supervisor import _Child
 from proxy.render.protocol import Hello
 
 
@@ -45,18 +41,3 @@ def test_settings_reach_their_components() -> None:
     assert render_defaults(settings).max_side_px == 99
     assert render_defaults(settings).effort[Format.AVIF] == 3
     assert input_limits(settings).max_frames == 7
-
-
-@pytest.mark.parametrize("fault", [BlockingIOError(), asyncio.CancelledError()])
-async def test_a_process_of_the_node_that_fails_to_start_leaves_no_socket_open(
-    monkeypatch: pytest.MonkeyPatch, fault: BaseException
-) -> None:
-    async def fail(*_: object, **__: object) -> None:
-        raise fault
-
-    ends = socket.socketpair()
-    monkeypatch.setattr(socket, "socketpair", lambda: ends)
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", fail)
-    with pytest.raises(type(fault)):
-        await _Child.of_new_interpreter()
-    assert [end.fileno() for end in ends] == [-1, -1]

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
+from proxy.node.readiness import Phase
 from tests.http.conftest import running
 from tests.support import pictures, servers
 from tests.support.fakes import temporary_file
@@ -62,7 +63,7 @@ async def test_truncated_everywhere(store: servers.Store, tmp_path: Path) -> Non
             for name in WHOLE:
                 assert (await node.get(f"/{mount}/w_60,f_webp/{before}{name}")).status == 200
         assert await node.metric("calotype_renders_total") == len(sources) * len(WHOLE)
-        assert not node.node.not_ready
+        assert node.node.phase is Phase.SERVING
         health = await node.get("/readyz", admin=True)
         assert json.loads(health.body)["ready"]
     await runner.cleanup()

@@ -23,7 +23,7 @@ NAMES = {
     "proxy.render.pool": ["START_TIMEOUT_S"],
     "proxy.service.admin.purge_subscribers": ["ACKNOWLEDGE_TIMEOUT_S"],
     "proxy.service.admin.purges": ["DELETE_WAIT_S"],
-    "proxy.node.supervisor": ["START_TIMEOUT_S"],
+    "proxy.node.slot": ["START_TIMEOUT_S"],
 }
 
 
