@@ -20,8 +20,7 @@ TESTED_ELSEWHERE = {
     "core/image/completed.py": "core/image/test_container.py",
     "core/url/dialects/native_params.py": "core/url/dialects/test_native.py",
     "service/admin/explain.py": "http/test_signed.py",
-    "service/request/facts.py": "service/request/test_originals.py",
-    "service/request/open_originals.py": "service/request/test_originals.py",
+    "service/request/original_content.py": "service/request/test_originals.py",
     "service/request/produce.py": "service/request/test_deliver.py",
 }
 """A module without a namesake test, and the file that tests it."""
@@ -31,6 +30,7 @@ TESTS_OF_SEVERAL = {
     "core/url/test_entries.py": ("core/url/policy.py", "core/cache/keys.py", "core/transform/plan.py"),
     "render/test_hostile.py": ("render/checked_original.py", "render/pipeline.py"),
     "service/request/test_fronts.py": ("service/request/deliver.py",),
+    "service/request/test_leased.py": ("service/request/tier_chain.py",),
 }
 """A test file without a namesake module, and what it tests."""
 

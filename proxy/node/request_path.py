@@ -21,14 +21,12 @@ from proxy.service.admin.purge_log import PurgeLog
 from proxy.service.admin.purge_subscribers import PurgeSubscribers
 from proxy.service.admin.purges import Purges
 from proxy.service.admin.reclaim import Reclaim
-from proxy.service.request.facts import OriginalFacts
-from proxy.service.request.leased import Leased
-from proxy.service.request.open_originals import OpenOriginals
+from proxy.service.request.original_content import OpenOriginals, OriginalFacts
 from proxy.service.request.originals import Originals
 from proxy.service.request.produce import OriginalServices, Produce, Rendering, VariantStores
 from proxy.service.request.quarantine import Quarantine
 from proxy.service.request.singleflight import Flights
-from proxy.service.request.tier_chain import TierChain
+from proxy.service.request.tier_chain import Leased, TierChain
 from proxy.service.request.version_checks import VersionChecks
 from proxy.state.node_state import NodeState
 

@@ -28,13 +28,11 @@ from proxy.service.admin.reclaim import Reclaim
 from proxy.service.admin.s3_events import S3Events
 from proxy.service.admin.uploads import Uploads
 from proxy.service.request.deliver import Deliver
-from proxy.service.request.facts import OriginalFacts
-from proxy.service.request.leased import Leased
-from proxy.service.request.open_originals import OpenOriginals
+from proxy.service.request.original_content import OpenOriginals, OriginalFacts
 from proxy.service.request.originals import Originals
 from proxy.service.request.produce import OriginalServices, Produce, Rendering, VariantStores
 from proxy.service.request.singleflight import Flights
-from proxy.service.request.tier_chain import TierChain
+from proxy.service.request.tier_chain import Leased, TierChain
 from proxy.service.request.version_checks import VersionChecks
 from tests.support.fakes import (
     FakeClock,

@@ -24,7 +24,7 @@ from proxy.ports.originals import Original, WritableSource
 from proxy.ports.rendering import Priority, Renderer
 from proxy.service.admin.pregeneration import Pregeneration
 from proxy.service.admin.purges import Purges
-from proxy.service.request.facts import OriginalFacts
+from proxy.service.request.original_content import OriginalFacts
 from proxy.service.request.originals import Originals
 
 UPLOAD_TIMEOUT_S = 60.0

@@ -26,12 +26,10 @@ from proxy.ports.originals import Original
 from proxy.ports.rendering import Priority, Renderer
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Redirects
-from proxy.service.request.facts import OriginalFacts
-from proxy.service.request.leased import Leased, Made
-from proxy.service.request.open_originals import OpenOriginals
+from proxy.service.request.original_content import OpenOriginals, OriginalFacts
 from proxy.service.request.originals import OriginalChanged, Originals
 from proxy.service.request.singleflight import Flight, FlightResult, Flights
-from proxy.service.request.tier_chain import TierChain
+from proxy.service.request.tier_chain import Leased, Made, TierChain
 from proxy.service.request.version_checks import NOT_CHECKED, VersionChecks
 
 _MEMO_ENTRIES = 20_000

@@ -23,10 +23,9 @@ from proxy.core.transform.operations import Transform
 from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.service.request.deliver import Deliver
-from proxy.service.request.leased import Leased
 from proxy.service.request.produce import OriginalServices, Produce, Rendering, VariantStores
 from proxy.service.request.singleflight import Flights
-from proxy.service.request.tier_chain import TierChain
+from proxy.service.request.tier_chain import Leased, TierChain
 from proxy.service.request.version_checks import NOT_CHECKED
 from tests.service.composition import originals_of
 from tests.support.fakes import (

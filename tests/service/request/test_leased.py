@@ -8,8 +8,7 @@ from proxy.core.cache.delivery import Variant
 from proxy.core.cache.keys import CacheKey
 from proxy.core.image.formats import Format
 from proxy.service.request import tier_chain as chain_module
-from proxy.service.request.leased import Leased, Made
-from proxy.service.request.tier_chain import Lookup, TierChain
+from proxy.service.request.tier_chain import Leased, Lookup, Made, TierChain
 from tests.support.fakes import FakeInstantTier, FakeLeases, FakeMetrics, FakeTier
 from tests.support.waiting import deadline, settle
 
