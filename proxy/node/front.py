@@ -28,6 +28,7 @@ from proxy.telemetry.metrics import PrometheusMetrics
 TRACES_TIMEOUT_S = 1.0
 USAGE_INTERVAL_S = 60.0
 USAGE_TIMEOUT_S = 0.5
+"""How long a stop waits until the dispatcher has the usage records."""
 
 
 class Front:
