@@ -10,6 +10,7 @@ import structlog
 
 from proxy.config.sections import S3Section
 from proxy.config.settings import Settings
+from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.mounts import Rules
 from proxy.node import factory
 from proxy.node.readiness import MissingParts
@@ -118,10 +119,13 @@ def _dispatch(
 ) -> Dispatch:
     """The administration of this request path: it executes uploads, pre-generation orders, purges and events."""
     settings, stores, jobs, purges = path.settings, path.stores, path.state.jobs, path.purges
-    eager, defaults = settings.eager.presets, factory.render_defaults(settings)
+    eager = settings.eager.presets
 
     def rules() -> Rules:
         return path.rules
+
+    def defaults() -> RenderDefaults:
+        return factory.render_defaults(path.settings)
 
     uploads = Uploads(
         stores.sources,

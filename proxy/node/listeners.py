@@ -60,7 +60,7 @@ def public_runner(settings: Settings, public: PublicHandler, metrics: Prometheus
 
 @asynccontextmanager
 async def admin_listener(
-    settings: Settings,
+    settings: Callable[[], Settings],
     systemd: Systemd,
     registry: CollectorRegistry,
     gather: Callable[[], Awaitable[list[Slow]]],
@@ -68,12 +68,12 @@ async def admin_listener(
     dispatcher: CommandDispatcher,
     log: structlog.typing.FilteringBoundLogger,
 ) -> AsyncIterator[str]:
-    """The admin listener, by its URL; on the sockets that `systemd` passes, if any."""
-    sockets = systemd.sockets("admin") or admin_sockets(settings)
+    """The admin listener, by its URL; on the sockets that `systemd` passes, if any. `settings` are the present ones."""
+    sockets = systemd.sockets("admin") or admin_sockets(settings())
     app = admin_app(
-        auth=factory.auth(settings),
-        spool=settings.disk_path() / "uploads",
-        max_bytes=int(settings.limits.original_max_bytes),
+        auth=factory.auth(settings()),
+        spool=settings().disk_path() / "uploads",
+        max_bytes=lambda: int(settings().limits.original_max_bytes),
         registry=registry,
         gather=gather,
         not_ready=not_ready,

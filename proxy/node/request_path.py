@@ -98,6 +98,7 @@ class RequestPath:
     def reload(self, settings: Settings) -> None:
         """Applies those of `settings` that can change at run time."""
         self.settings, self.rules = settings, factory.rules(settings)
+        self.produce.reload(factory.render_defaults(settings))
         self.pool.limits = factory.input_limits(settings)
         for source in self.stores.sources.values():
             source.max_bytes = self.pool.limits.max_bytes

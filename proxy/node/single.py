@@ -84,7 +84,13 @@ class SingleProcessNode:
                 return self.metrics.slowest.top()
 
             admin = admin_listener(
-                self.settings, self.systemd, self.metrics.registry, gather, not_ready, dispatch, self.log
+                lambda: self.settings,
+                self.systemd,
+                self.metrics.registry,
+                gather,
+                not_ready,
+                dispatch,
+                self.log,
             )
             self.admin_url = await stack.enter_async_context(admin)
             if not await _finished_before_stop(back.caught_up(), stop):

@@ -98,7 +98,13 @@ class Supervisor:
             self._slots = self._make_slots(producer_listener, socket_descriptor, stack)
             stack.enter_context(LoopMonitor(factory.clock, self.log, self.metrics.stalled))
             admin = admin_listener(
-                self.settings, self.systemd, self.registry, self._gather, self._not_ready, producer, self.log
+                lambda: self.settings,
+                self.systemd,
+                self.registry,
+                self._gather,
+                self._not_ready,
+                producer,
+                self.log,
             )
             self.admin_url = await stack.enter_async_context(admin)
             for slot in self._slots:

@@ -199,7 +199,7 @@ class Composition(SimpleNamespace):
             self.purges,
             self.events,
             lambda: self.rules,
-            RECIPE,
+            lambda: RECIPE,
             explain,
             self.used.update,
         )

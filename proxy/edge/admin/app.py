@@ -32,7 +32,7 @@ def admin_app(
     *,
     auth: AdminAuth,
     spool: Path,
-    max_bytes: int,
+    max_bytes: Callable[[], int],
     registry: CollectorRegistry,
     gather: Callable[[], Awaitable[object]],
     not_ready: Callable[[], Awaitable[list[str]]],

@@ -119,11 +119,13 @@ class _ConcurrencyLimit:
 class Operations:
     """The request handlers. `spool` is the directory of unnamed files for uploads in progress."""
 
-    def __init__(self, operator: CommandDispatcher, auth: AdminAuth, *, spool: Path, max_bytes: int) -> None:
+    def __init__(
+        self, operator: CommandDispatcher, auth: AdminAuth, *, spool: Path, max_bytes: Callable[[], int]
+    ) -> None:
         self._operator = operator
         self._auth = auth
         self._spool = spool
-        self.max_bytes = max_bytes
+        self._max_bytes = max_bytes
         self.handlers: set[Handler] = set()
         """Handlers that check the token themselves."""
         self._limits = {kind: _ConcurrencyLimit(at_once) for kind, at_once in AT_ONCE.items()}
@@ -184,13 +186,14 @@ class Operations:
     async def _spooled(self, request: web.Request) -> AsyncIterator["_Spooled"]:
         """The picture of the body, in a file that is deleted when it is closed."""
         is_form = request.content_type == _FORM
-        too_large = OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
-        if (request.content_length or 0) > self.max_bytes + (_AROUND_BYTES if is_form else 0):
+        max_bytes = self._max_bytes()
+        too_large = OriginalTooLarge(f"the original is larger than {max_bytes} bytes")
+        if (request.content_length or 0) > max_bytes + (_AROUND_BYTES if is_form else 0):
             raise too_large
         file = _nameless(self._spool)
         try:
             async with asyncio.timeout(BODY_S), _picture(request) as (name, read):
-                async for chunk in _chunks(read, self.max_bytes, too_large):
+                async for chunk in _chunks(read, max_bytes, too_large):
                     await _write(file, chunk)
             if not (size_bytes := file.tell()):
                 raise BadRequest("the body must be a picture, or a form with one file")

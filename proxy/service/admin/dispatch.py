@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from typing import assert_never
 
 from proxy.core.admin.commands import (
@@ -51,7 +50,7 @@ class Dispatch:
         purges: Purges,
         events: S3Events,
         rules: Callable[[], Rules],
-        defaults: RenderDefaults,
+        defaults: Callable[[], RenderDefaults],
         explain: Callable[[str, str], Awaitable[object]],
         record_usage: Callable[[Iterable[str]], None],
     ) -> None:
@@ -175,7 +174,7 @@ class Dispatch:
 
     def _plans(self, *transforms: Transform) -> list[Plan]:
         """All Plans of the transforms, each once, for any original and Accept header."""
-        defaults = replace(self._defaults, max_side_px=self._rules().max_side_px)
+        defaults = self._defaults()
         plans: dict[Plan, None] = {}
         for transform in transforms:
             kinds = (

@@ -101,6 +101,11 @@ class Produce:
         self._metrics = metrics
         self._resolved: Memo[tuple[object, ...], Resolved] = Memo(_MEMO_ENTRIES)
 
+    def reload(self, defaults: RenderDefaults) -> None:
+        """Replaces the defaults; requests in progress continue with the old ones."""
+        self._defaults = defaults
+        self._resolved.clear()
+
     async def resolve_key(self, request: VariantRequest, *, deadline: float) -> ResolvedKey:
         resolved = await self.resolve(request, deadline=deadline)
         return ResolvedKey(resolved.key, self._originals.freshness(resolved.identity))
