@@ -1,4 +1,4 @@
-"""What the access log says of a request."""
+"""An access record takes its fields from the delivery."""
 
 from proxy.core.access_record import AccessRecord
 from proxy.core.cache.delivery import Delivery, Outcome, Timings

@@ -1,4 +1,4 @@
-"""Failures pass from process to process as they are."""
+"""Errors pass unchanged from process to process."""
 
 import pickle
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def kinds(of: type[CalotypeError] = CalotypeError) -> Iterator[type[CalotypeErro
 
 @pytest.mark.parametrize("kind", sorted(set(kinds()), key=lambda kind: kind.__name__))
 @pytest.mark.parametrize("retry_after_s", [None, 0, 7])
-def test_an_error_keeps_its_detail_when_it_is_pickled(
+def test_pickling_preserves_the_detail_of_an_error(
     kind: type[CalotypeError], retry_after_s: int | None
 ) -> None:
     failure = kind("say it so", retry_after_s=retry_after_s)
@@ -28,7 +28,7 @@ def test_an_error_keeps_its_detail_when_it_is_pickled(
     assert str(again) == "say it so"
 
 
-def test_an_error_keeps_its_additional_fields_when_it_is_pickled() -> None:
+def test_pickling_preserves_additional_fields_of_an_error() -> None:
     missing = pickle.loads(pickle.dumps(OriginalNotFound("gone", retry_after_s=2, lasts_s=1.5)))
     assert (type(missing), missing.detail, missing.retry_after_s, missing.lasts_s) == (
         OriginalNotFound, "gone", 2, 1.5,

@@ -1,4 +1,4 @@
-"""A log shows no credential, by whatever name and however it is encoded, and as much of a URL as it can."""
+"""A logged URL shows no credential, in any encoding, and as much of the rest as possible."""
 
 import base64
 import hashlib
@@ -75,12 +75,12 @@ def test_a_log_shows_no_credential(raw: str, shown: str) -> None:
         "/thumbnail?url=https://s3.x/a?AWSAccessKeyId=secret&Signature=secret",
     ],
 )
-def test_however_a_credential_is_spelled(raw: str) -> None:
+def test_a_credential_is_masked_in_every_spelling(raw: str) -> None:
     assert "secret" not in without_secrets(raw)
 
 
 @given(st.text(alphabet="abc%3Fxurl=&?-S", max_size=60))
-def test_no_target_is_too_strange_for_a_log(tail: str) -> None:
+def test_any_target_can_be_masked(tail: str) -> None:
     assert without_secrets("/thumbnail?" + tail)
 
 
@@ -131,7 +131,7 @@ def _encoded(text: str, which: list[bool]) -> str:
     st.lists(st.booleans(), min_size=1, max_size=5),
     st.integers(0, 2),
 )
-def test_a_signature_is_masked_whatever_its_parameter_is_called(
+def test_a_signature_is_masked_under_any_parameter_name(
     before: str, name: str, mark: str, signature: str, which: list[bool], times: int
 ) -> None:
     spelled = name.replace("%", "%25") + mark + "=" + signature
@@ -147,7 +147,7 @@ def test_a_signature_is_masked_whatever_its_parameter_is_called(
     _MARKS,
     st.text("abc12", min_size=6, max_size=15),
 )
-def test_a_credential_may_be_short_where_its_name_says_so(name: str, mark: str, secret: str) -> None:
+def test_a_short_value_is_masked_if_its_name_denotes_a_credential(name: str, mark: str, secret: str) -> None:
     for before in ("/w_4/a.jpg?", "/w_4/a.jpg?w=3&", "/w_4/a.jpg;", "/"):
         assert secret not in without_secrets(f"{before}{name}{mark}={secret}")
 
@@ -166,6 +166,6 @@ def test_a_signature_in_a_path_is_masked(number: int, algorithm: object) -> None
 
 
 @pytest.mark.parametrize("part", ["sig ", "?a=", "&", ";a=", "s--", "eyJ", "aA", "a", "%25", "//@"])
-def test_a_long_target_is_looked_at_in_no_time(part: str) -> None:
+def test_the_longest_target_is_masked_in_linear_time(part: str) -> None:
     """Each letter a bounded number of times: the longest target that a log looks at takes a few milliseconds."""
     without_secrets("/" + part * (4096 // len(part)))

@@ -1,9 +1,9 @@
-"""Bounded, and nothing more."""
+"""A memo is bounded."""
 
 from proxy.core.memo import Memo
 
 
-def test_it_keeps_until_full_and_starts_anew() -> None:
+def test_a_full_memo_is_emptied_before_the_next_entry() -> None:
     memo: Memo[int, str] = Memo(3)
     for number in range(3):
         assert memo.store(number, str(number)) == str(number)

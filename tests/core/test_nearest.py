@@ -1,4 +1,4 @@
-"""How an error names an unknown word, and which known word it suggests."""
+"""An error names an unknown word and suggests the most similar known one."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_words_of_one_letter_are_never_similar() -> None:
         (("a", "b", "c", "d"), "; is a or b or c meant?"),
     ],
 )
-def test_the_question_names_at_most_three_words(suggested: tuple[str | None, ...], question: str) -> None:
+def test_the_suggestion_names_at_most_three_words(suggested: tuple[str | None, ...], question: str) -> None:
     assert meant(*suggested) == question
 
 
@@ -46,5 +46,5 @@ def test_plain_text_is_quoted(written: str) -> None:
 
 
 @pytest.mark.parametrize("written", ["", "a b", "ü", "<b>", "x" * 33])
-def test_any_other_text_is_named_by_its_position(written: str) -> None:
+def test_text_with_other_characters_is_named_by_its_position(written: str) -> None:
     assert named(written, 3) == "3"

@@ -1,4 +1,4 @@
-"""Access logs: what was asked for, by nginx's word and our own."""
+"""Access logs name the variants that clients requested: nginx's combined format and the node's JSON lines."""
 
 import json
 
@@ -41,7 +41,7 @@ def line(**fields: object) -> str:
     return json.dumps({"event": "request", "status": 200, **fields})
 
 
-def test_nginx_tells_targets() -> None:
+def test_variants_of_the_combined_log_format() -> None:
     lines = [
         combined("/w_100/a.jpg"),
         combined("/w_100/a.jpg"),
@@ -67,7 +67,7 @@ def test_nginx_tells_targets() -> None:
     ]
 
 
-def test_our_own_log_tells_the_format_that_was_answered() -> None:
+def test_variants_of_the_access_log_have_the_format_that_was_sent() -> None:
     lines = [
         line(target="/t_card/a.jpg", format="webp"),
         line(target="/t_card/a.jpg", format="jpeg"),
@@ -93,6 +93,6 @@ def test_our_own_log_tells_the_format_that_was_answered() -> None:
     assert [found.key for found in logged_variants(lines, RULES, RULES.mounts[1])] == ["c.jpg"]
 
 
-def test_one_mount_answers_to_every_name() -> None:
+def test_a_single_mount_matches_every_host() -> None:
     lone = RULES._replace(mounts=RULES.mounts[1:])
     assert len(list(logged_variants([combined("/w_5/a.jpg?sig=x")], lone, None))) == 1

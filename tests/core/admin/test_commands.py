@@ -1,4 +1,4 @@
-"""Names of uploads."""
+"""Upload names are made safe, and get the suffix of their format."""
 
 import pytest
 
@@ -31,10 +31,10 @@ from proxy.core.image.formats import Format
         ("\x00\n\r.jpg", "original.jpg"),
     ],
 )
-def test_names_mean_the_same_everywhere(name: str, safe: str) -> None:
+def test_an_upload_name_has_only_safe_characters(name: str, safe: str) -> None:
     assert safe_name(name, Format.JPEG) == safe
 
 
-def test_the_suffix_is_that_of_the_bytes() -> None:
+def test_the_suffix_follows_the_format_of_the_content() -> None:
     assert safe_name("a.gif", Format.GIF) == "a.gif"
     assert safe_name("a.gif", Format.WEBP) == "a-gif.webp"

@@ -1,4 +1,4 @@
-"""Which requests a job of pre-generation makes of a transform."""
+"""A pre-generation job requests one variant for each possible output format."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Notifications of stores: what AWS, MinIO, SNS and EventBridge send, and what nobody should."""
+"""Event notifications of S3 stores are parsed: AWS, MinIO, SNS and EventBridge."""
 
 import json
 from typing import Any
@@ -17,8 +17,8 @@ def message(*records: dict[str, Any]) -> bytes:
     return json.dumps({"Records": records}).encode()
 
 
-def test_records_are_events() -> None:
-    told = parse(
+def test_records_become_events() -> None:
+    events = parse(
         message(
             record("ObjectCreated:Put", "deep/a+b%C3%A9.jpg", eTag='"e1"', sequencer="0A"),
             record("s3:ObjectCreated:CompleteMultipartUpload", "c.jpg"),
@@ -27,7 +27,7 @@ def test_records_are_events() -> None:
             record("s3:ObjectAccessed:Get", "f.jpg"),
         )
     )
-    assert told == [
+    assert events == [
         Event("photos", "deep/a bé.jpg", True, "e1", "0A"),
         Event("photos", "c.jpg", True),
         Event("photos", "d.jpg", False, "", "0B"),
@@ -70,12 +70,12 @@ def test_events_of_sns_and_eventbridge_are_read() -> None:
         b"\xff",
     ],
 )
-def test_a_body_that_is_no_event_is_refused(body: bytes) -> None:
+def test_a_malformed_body_is_refused(body: bytes) -> None:
     with pytest.raises(BadRequest):
         parse(body)
 
 
-def test_sequencers_are_numbers_of_any_length() -> None:
+def test_sequencers_are_compared_as_numbers_of_any_length() -> None:
     event = Event("b", "k", True, sequencer="0FF")
     assert event.is_before("100")
     assert event.is_before("0ff")

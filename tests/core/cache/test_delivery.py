@@ -1,4 +1,4 @@
-"""What a request's time is said to have gone into."""
+"""The time of a request is divided into steps."""
 
 import pytest
 
@@ -8,7 +8,7 @@ TIMINGS = Timings(fetch_s=0.25, queue_s=0.5, render_s=1.0)
 
 
 @pytest.mark.parametrize(
-    ("outcome", "timings", "told"),
+    ("outcome", "timings", "expected"),
     [
         (Outcome.MISS, TIMINGS, [("lookup", 0.25), ("fetch", 0.25), ("queue", 0.5), ("render", 1.0)]),
         (Outcome.MISS, NO_TIMINGS, [("lookup", 2.0), ("fetch", 0.0), ("queue", 0.0), ("render", 0.0)]),
@@ -20,11 +20,11 @@ TIMINGS = Timings(fetch_s=0.25, queue_s=0.5, render_s=1.0)
     ],
 )
 def test_the_steps_add_up_to_the_whole_request(
-    outcome: Outcome | None, timings: Timings, told: list[tuple[str, float]]
+    outcome: Outcome | None, timings: Timings, expected: list[tuple[str, float]]
 ) -> None:
-    assert steps(outcome, timings, 2.0) == told
+    assert steps(outcome, timings, 2.0) == expected
 
 
-def test_no_step_takes_less_than_nothing() -> None:
+def test_no_step_has_a_negative_duration() -> None:
     """Another clock may have run a little ahead."""
     assert steps(Outcome.MISS, TIMINGS, 1.5)[0] == ("lookup", 0.0)

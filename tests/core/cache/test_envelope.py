@@ -1,4 +1,4 @@
-"""What a rotten tier gives back is never taken for a variant."""
+"""A damaged entry of a tier is never served as a variant."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ keys = (st.none() | st.sampled_from(Format)).map(lambda each: CacheKey("ab" * 32
 
 
 @given(keys, st.binary(max_size=500))
-def test_a_sealed_variant_opens_as_it_was(key: CacheKey, body: bytes) -> None:
+def test_unsealing_returns_the_sealed_variant(key: CacheKey, body: bytes) -> None:
     sealed = seal(key, Variant(body=body))
     assert len(sealed) == len(body) + OVERHEAD_BYTES
     assert unseal(key, sealed) == Variant(body=body)
@@ -29,7 +29,7 @@ def test_one_flipped_bit_is_damage(key: CacheKey, body: bytes, data: st.DataObje
 
 
 @given(st.binary(max_size=100), st.data())
-def test_a_cut_or_a_tail_is_damage(body: bytes, data: st.DataObject) -> None:
+def test_truncation_or_extra_bytes_are_damage(body: bytes, data: st.DataObject) -> None:
     sealed = seal(KEY, Variant(body=body))
     cut = data.draw(st.integers(0, len(sealed) - 1))
     assert isinstance(unseal(KEY, sealed[:cut]), Damaged)
@@ -37,15 +37,15 @@ def test_a_cut_or_a_tail_is_damage(body: bytes, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("stored", [b"", b"CALO1\n", b"<html>", b"\0" * 200])
-def test_other_things_are_damage(stored: bytes) -> None:
+def test_bytes_without_an_envelope_are_damage(stored: bytes) -> None:
     assert isinstance(unseal(KEY, stored), Damaged)
 
 
-def test_an_entry_under_another_name_is_damage() -> None:
+def test_an_entry_under_another_key_is_damage() -> None:
     assert unseal(OTHER, seal(KEY, Variant(body=b"x"))) == Damaged("key")
 
 
-def test_a_digest_beside_the_body_tells_the_same() -> None:
+def test_a_separate_digest_depends_on_key_format_and_body() -> None:
     picture = Variant(body=b"picture")
     others = [
         digest(OTHER, picture),

@@ -1,4 +1,4 @@
-"""When what is known of an original is fresh, may be served stale, or must be revalidated."""
+"""An original is fresh, may be served stale, or must be revalidated."""
 
 import math
 
@@ -30,6 +30,6 @@ def test_the_state_is_decided_by_two_points_in_time(
     assert state(freshness, now_s) is expected
 
 
-def test_a_new_record_knows_nothing_and_is_another_than_any() -> None:
+def test_a_new_record_is_not_fresh_and_equals_no_other() -> None:
     assert (OriginalRecord().freshness, OriginalRecord().revalidating_since_s) == (NEVER_FRESH, math.inf)
     assert OriginalRecord() != OriginalRecord()

@@ -1,4 +1,4 @@
-"""Generations: what covers what, in whichever order it is heard of."""
+"""Each purge covers the originals of its scope; the order in which purges arrive does not matter."""
 
 from itertools import permutations
 
@@ -13,11 +13,11 @@ from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
 from proxy.core.url.dialects.native import parse_tokens
 
 A = OriginalRef("photos", "a/b.jpg")
-RECIPE = RenderDefaults(quality=80, effort={}, max_side_px=4000)
+DEFAULTS = RenderDefaults(quality=80, effort={}, max_side_px=4000)
 
 
 def plan(tokens: str = "w_100") -> Plan:
-    return resolve(parse_tokens(tokens, {}).own, Format.WEBP, RECIPE)
+    return resolve(parse_tokens(tokens, {}).own, Format.WEBP, DEFAULTS)
 
 
 def scope(reach: ScopeKind, text: str, source: str = "photos") -> PurgeScope:
@@ -31,7 +31,7 @@ def table(*purges: Purge) -> Generations:
     return made
 
 
-def test_without_a_purge_there_is_no_generation_and_keys_are_what_they_were() -> None:
+def test_without_a_purge_there_is_no_generation_and_keys_are_unchanged() -> None:
     made = Generations()
     assert made.original_generation(A) == made.plan_generation(A, plan()) == ""
     assert not len(made)
@@ -51,7 +51,7 @@ def test_a_generation_is_part_of_every_key() -> None:
     assert len(set(keys)) == len(keys)
 
 
-def test_each_scope_covers_its_originals_alone() -> None:
+def test_each_scope_covers_only_its_originals() -> None:
     other = OriginalRef("photos", "a/c.jpg")
     of_original = table(Purge(PurgeScope.of_original(A), "t1"))
     assert (of_original.original_generation(A), of_original.original_generation(other)) == ("t1", "")
@@ -80,7 +80,7 @@ def test_each_scope_covers_its_originals_alone() -> None:
     assert of_variant.plan_purge_count == of_plan.plan_purge_count == 1
 
 
-def test_purges_that_a_wider_one_covers_are_dropped_for_good() -> None:
+def test_purges_covered_by_a_wider_purge_are_dropped_permanently() -> None:
     narrow = [
         Purge(PurgeScope.of_original(A), "t1"),
         Purge(scope(ScopeKind.PREFIX, "a/"), "t2"),
@@ -101,7 +101,7 @@ def test_purges_that_a_wider_one_covers_are_dropped_for_good() -> None:
     assert made.original_generation(A) == "t6"
 
 
-def test_tokens_grow_whatever_the_clock_does() -> None:
+def test_tokens_grow_even_if_the_clock_goes_back() -> None:
     made = Generations()
     first = made.next_token(1000, "aa")
     made.apply(Purge(PurgeScope.of_original(A), first))
@@ -126,8 +126,10 @@ PURGES = st.lists(
 def test_the_order_of_purges_does_not_matter(purges: list[Purge]) -> None:
     tables = [table(*order) for order in permutations(purges)][:24]
     refs = [OriginalRef(source, key) for source in "pq" for key in ("a", "a/b", "b", "c")]
-    told = {(tuple(sorted(made)), tuple(map(made.original_generation, refs)), made.latest) for made in tables}
-    assert len(told) == 1
+    results = {
+        (tuple(sorted(made)), tuple(map(made.original_generation, refs)), made.latest) for made in tables
+    }
+    assert len(results) == 1
 
 
 @given(PURGES, st.integers(0, 20))
@@ -140,7 +142,7 @@ def test_the_last_applied_purges_bring_an_older_table_up_to_date(purges: list[Pu
 
 
 @given(PURGES)
-def test_a_purge_that_is_known_is_no_news(purges: list[Purge]) -> None:
+def test_a_known_purge_is_not_newer(purges: list[Purge]) -> None:
     made = table(*purges)
     assert not any(made.is_newer(purge) for purge in purges)
     for purge in purges:
@@ -153,8 +155,8 @@ def test_a_purge_that_is_known_is_no_news(purges: list[Purge]) -> None:
     st.sampled_from(["gr\u00fcn", "gru\u0308n"]),
     st.sampled_from(["gr\u00fcn", "gru\u0308n"]),
 )
-def test_a_purge_covers_both_normal_forms(reach: ScopeKind, purged: str, asked: str) -> None:
-    generations, ref = Generations(), OriginalRef("photos", f"{asked}/a.jpg")
+def test_a_purge_covers_both_normal_forms(reach: ScopeKind, purged: str, requested: str) -> None:
+    generations, ref = Generations(), OriginalRef("photos", f"{requested}/a.jpg")
     texts = {
         ScopeKind.ORIGINAL: f"{purged}/a.jpg",
         ScopeKind.PREFIX: purged,
@@ -166,7 +168,7 @@ def test_a_purge_covers_both_normal_forms(reach: ScopeKind, purged: str, asked: 
     assert max(generations.original_generation(ref), generations.plan_generation(ref, plan())) == "1"
 
 
-def test_the_generation_is_that_of_any_form() -> None:
+def test_the_latest_purge_of_either_normal_form_counts() -> None:
     generations = Generations()
     generations.apply(Purge(PurgeScope("photos", ScopeKind.ORIGINAL, "gr\u00fcn"), "1"))
     generations.apply(Purge(PurgeScope("photos", ScopeKind.PREFIX, "gru"), "2"))

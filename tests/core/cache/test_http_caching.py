@@ -1,4 +1,4 @@
-"""Conditional and range requests by the letter of RFC 9110."""
+"""Conditional and range requests follow RFC 9110."""
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ def test_the_tag_is_strong_and_short() -> None:
     assert TAG == '"0123456789abcdef0123456789abcdef"'
 
 
-def test_immutable_belongs_to_the_full_year() -> None:
+def test_only_the_longest_max_age_is_immutable() -> None:
     assert cache_control(IMMUTABLE_S) == "public, max-age=31536000, immutable"
     assert cache_control(600) == "public, max-age=600"
     assert cache_control(600, private=True) == "private, max-age=600"
@@ -50,7 +50,7 @@ def test_immutable_belongs_to_the_full_year() -> None:
         ('"' * 9999, False),
     ],
 )
-def test_if_none_match(header: str, same: bool) -> None:
+def test_if_none_match_compares_weakly(header: str, same: bool) -> None:
     assert matches(header, TAG) is same
 
 
@@ -110,7 +110,7 @@ def test_if_none_match_never_raises(header: str) -> None:
         ("bytes=9-5", Whole.WHOLE),
     ],
 )
-def test_ranges(header: str, part: object) -> None:
+def test_range_headers(header: str, part: object) -> None:
     assert byte_range(header, None, TAG, 100) == part
 
 
@@ -129,19 +129,19 @@ def test_if_range_needs_the_strong_tag(if_range: str, part: object) -> None:
 
 
 @given(st.integers(0, 200), st.integers(0, 200), st.integers(0, 150))
-def test_a_part_lies_inside(first: int, last: int, length: int) -> None:
+def test_a_range_lies_within_the_body(first: int, last: int, length: int) -> None:
     part = byte_range(f"bytes={first}-{last}", None, TAG, length)
     if isinstance(part, range):
         assert 0 <= part.start < part.stop <= length
 
 
-def test_nothing_has_no_parts() -> None:
+def test_an_empty_body_has_no_ranges() -> None:
     assert byte_range("bytes=-5", None, TAG, 0) is None
     assert byte_range("bytes=0-", None, TAG, 0) is None
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("header", "seconds"),
     [
         ("Sun, 06 Nov 1994 08:49:37 GMT", 784111777),
         ("Sunday, 06-Nov-94 08:49:37 GMT", 784111777),
@@ -153,8 +153,8 @@ def test_nothing_has_no_parts() -> None:
         ("", None),
     ],
 )
-def test_dates(said: str, seconds: int | None) -> None:
-    assert http_date(said) == seconds
+def test_http_dates(header: str, seconds: int | None) -> None:
+    assert http_date(header) == seconds
 
 
 def test_if_unmodified_since() -> None:
@@ -180,5 +180,5 @@ def test_if_modified_since() -> None:
     ("if_match", "refused"),
     [(TAG, False), (f'"x", {TAG}', False), ("*", False), (" * ", False), ('"x"', True), (f"W/{TAG}", True), ("", True)],
 )  # fmt: skip
-def test_if_match(if_match: str, refused: bool) -> None:
+def test_if_match_compares_strongly(if_match: str, refused: bool) -> None:
     assert precondition_fails(if_match, None, TAG, None) is refused

@@ -1,4 +1,4 @@
-"""Cache keys: equal for equal pictures, different for all else, and the same tomorrow."""
+"""Cache keys are equal for equal pictures, different for all others, and fixed."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +23,7 @@ def test_keys_are_fixed() -> None:
     assert facts_key(IDENTITY).format is None
 
 
-def test_everything_that_tells_pictures_apart_is_in_the_key() -> None:
+def test_the_key_covers_every_part_of_identity_plan_and_generation() -> None:
     others = [
         Identity(OriginalRef("photos", "a/b.jpg"), "12-35"),
         Identity(OriginalRef("photos", "a/c.jpg"), "12-34"),
@@ -38,6 +38,6 @@ words = st.text(max_size=12)
 
 
 @given(words, words, words, words, words, words)
-def test_parts_do_not_run_into_each_other(a: str, b: str, c: str, d: str, e: str, f: str) -> None:
+def test_different_identities_never_have_the_same_key(a: str, b: str, c: str, d: str, e: str, f: str) -> None:
     one, other = Identity(OriginalRef(a, b), c), Identity(OriginalRef(d, e), f)
     assert (one == other) is (facts_key(one) == facts_key(other))

@@ -1,4 +1,4 @@
-"""When two requests ask for the same variant."""
+"""Two requests are for the same variant if original, transform and accept class are equal."""
 
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.image.original import OriginalRef
@@ -11,13 +11,13 @@ def request(tokens: str, accept: str = "") -> VariantRequest:
     return VariantRequest(ref, parse_tokens(tokens, {}).own, accept_class(accept), 4000)
 
 
-def test_the_version_in_a_url_does_not_tell_variants_apart() -> None:
+def test_the_version_in_a_url_does_not_distinguish_variants() -> None:
     assert request("w_9,v_2").version == "2"
     assert request("w_9").version is None
     assert request("w_9,v_2").by_value == request("w_9,v_3").by_value == request("w_9").by_value
 
 
-def test_transform_and_accept_class_tell_variants_apart() -> None:
+def test_transform_and_accept_class_distinguish_variants() -> None:
     assert request("w_9").by_value != request("w_10").by_value
     assert request("w_9,f_auto").by_value != request("w_9,f_auto", "image/webp").by_value
 

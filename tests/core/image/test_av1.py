@@ -1,4 +1,4 @@
-"""The colours of a sequence header are found whatever stands before them (AV1 specification, 5.5)."""
+"""Colour codes are found in a sequence header after any preceding fields (AV1 specification, 5.5)."""
 
 import pytest
 from hypothesis import given
@@ -67,7 +67,7 @@ def film(
 
 
 @pytest.mark.parametrize(("profile", "depth"), [(0, 8), (0, 10), (1, 8), (1, 10), (2, 8), (2, 10), (2, 12)])
-def test_profiles_and_depths(profile: int, depth: int) -> None:
+def test_colours_are_read_for_every_profile_and_depth(profile: int, depth: int) -> None:
     assert colour_codes(unit(still(profile, depth=depth))) == CODES
     assert colour_codes(unit(still(profile, depth=depth, codes=(1, 13)))) == (1, 13)
     assert colour_codes(unit(still(profile, depth=depth, codes=(255, 254)))) == (255, 254)
@@ -76,7 +76,7 @@ def test_profiles_and_depths(profile: int, depth: int) -> None:
 
 @pytest.mark.parametrize("width_bits", [1, 8, 16])
 @pytest.mark.parametrize("height_bits", [1, 8, 16])
-def test_sides_have_as_many_bits_as_they_say(width_bits: int, height_bits: int) -> None:
+def test_dimensions_have_the_declared_number_of_bits(width_bits: int, height_bits: int) -> None:
     size = bits((width_bits - 1, 4), (height_bits - 1, 4), (1, width_bits), (1, height_bits))
     syntax = bits((0, 3)) + REDUCED + size + TOOLS + LAST_TOOLS + colours(0)
     assert colour_codes(unit(packed(syntax))) == CODES
@@ -91,18 +91,18 @@ def exp_golomb(zeros: int) -> str:
 
 
 @pytest.mark.parametrize("zeros", [0, 1, 7, 31, 32, 40])
-def test_timing_of_equal_pictures(zeros: int) -> None:
+def test_timing_info_with_equal_picture_intervals_is_skipped(zeros: int) -> None:
     timing = flags(1) + TICKS + flags(1) + exp_golomb(zeros) + flags(0)
     assert colour_codes(unit(film(timing + flags(0) + bits((0, 5), (0, 12), (4, 5))))) == CODES
 
 
-def test_timing_of_pictures_that_are_not_equal() -> None:
+def test_timing_info_with_unequal_picture_intervals_is_skipped() -> None:
     timing = flags(1) + TICKS + flags(0) + flags(0)
     assert colour_codes(unit(film(timing + flags(0) + bits((0, 5), (0, 12), (4, 5))))) == CODES
 
 
 @pytest.mark.parametrize("delay_bits", [1, 20, 32])
-def test_the_model_of_the_decoder(delay_bits: int) -> None:
+def test_the_decoder_model_is_skipped(delay_bits: int) -> None:
     """One operating point with it, one without."""
     model = flags(1) + bits((delay_bits - 1, 5), (90_000, 32), (9, 5), (9, 5))
     with_it = bits((1, 12), (4, 5)) + flags(1) + bits((1, delay_bits), (1, delay_bits), (1, 1))
@@ -111,7 +111,7 @@ def test_the_model_of_the_decoder(delay_bits: int) -> None:
     assert colour_codes(unit(film(points))) == CODES
 
 
-def test_operating_points() -> None:
+def test_operating_points_are_skipped() -> None:
     """Levels above 7 have a tier, and each may have a delay of display."""
     low, high = bits((1, 12), (7, 5)), bits((2, 12), (8, 5), (1, 1))
     delayed, at_once = flags(1) + bits((15, 4)), flags(0)
@@ -121,7 +121,7 @@ def test_operating_points() -> None:
     assert colour_codes(unit(film(many))) == CODES
 
 
-def test_numbers_of_frames() -> None:
+def test_frame_ids_are_skipped() -> None:
     assert colour_codes(unit(film(frame_ids=flags(1) + bits((13, 4), (6, 3))))) == CODES
 
 
@@ -134,9 +134,9 @@ ANY_MOTION, NO_MOTION = flags(1), flags(0, 1)
     [flags(1) + ANY_MOTION, flags(1) + NO_MOTION, flags(0, 1) + ANY_MOTION, flags(0, 1) + NO_MOTION, flags(0, 0)],
     ids=["chosen", "chosen, motion told", "always", "always, motion told", "never"],
 )  # fmt: skip
-def test_tools_of_video(order_hint: bool, screen_content: str) -> None:
-    before, behind = (flags(1) + flags(1, 0), bits((6, 3))) if order_hint else (flags(0), "")
-    tools = bits((5, 4)) + before + screen_content + behind
+def test_video_tools_are_skipped(order_hint: bool, screen_content: str) -> None:
+    before, after = (flags(1) + flags(1, 0), bits((6, 3))) if order_hint else (flags(0), "")
+    tools = bits((5, 4)) + before + screen_content + after
     assert colour_codes(unit(film(tools=tools))) == CODES
     assert colour_codes(unit(film(tools=tools, profile=1))) == CODES
 
@@ -148,7 +148,7 @@ def test_a_size_may_be_coded_in_more_bytes_than_needed(size: int) -> None:
     assert colour_codes(unit(header, size=leb128)) == CODES
 
 
-def test_a_large_unit_is_stepped_over() -> None:
+def test_a_large_unit_is_skipped() -> None:
     before = unit(bytes(300), METADATA, size=b"\xac\x02")
     assert colour_codes(before + unit(still())) == CODES
     all_of_it = unit(bytes(3), METADATA, size=b"\xff\x01") + unit(still())
@@ -176,27 +176,27 @@ def test_the_first_sequence_header_counts() -> None:
 @pytest.mark.parametrize(
     "stream", [b"", b"\x12", b"\x12\0", b"\x12\0" * 9, b"\x0a", b"\x0a\0", b"\x0e", b"\x12\xff\xff"]
 )
-def test_without_a_sequence_header_there_is_nothing(stream: bytes) -> None:
+def test_a_stream_without_a_sequence_header_has_no_codes(stream: bytes) -> None:
     assert colour_codes(stream) is None
 
 
 @pytest.mark.parametrize(
     "header", [still(codes=(12, 13)), film(), film(tools=bits((5, 4)) + flags(1, 1, 0, 0, 0) + bits((6, 3)))]
 )
-def test_a_header_cut_before_its_colours_has_none(header: bytes) -> None:
+def test_a_header_truncated_before_its_colours_has_no_codes(header: bytes) -> None:
     """They are in the last five bytes."""
-    for kept in range(len(header) - 5):
-        assert colour_codes(unit(header)[: 2 + kept]) is None
-        assert colour_codes(unit(header[:kept])) is None
+    for length in range(len(header) - 5):
+        assert colour_codes(unit(header)[: 2 + length]) is None
+        assert colour_codes(unit(header[:length])) is None
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_raise(stream: bytes) -> None:
+def test_arbitrary_bytes_raise_no_error(stream: bytes) -> None:
     for head in (b"", b"\x0a\x28", b"\x0a\x28\x04", b"\x08"):
         codes = colour_codes(head + stream)
         assert codes is None or all(0 <= code <= 255 for code in codes)
 
 
-def test_a_stream_of_an_encoder() -> None:
+def test_the_codes_of_an_encoded_stream_are_read() -> None:
     stream, _ = flat((200, 80, 80))
     assert colour_codes(stream) == (1, 13)

@@ -1,6 +1,6 @@
-"""What a file signals of its colours, and the ICC profile of that.
+"""The colours that a file signals, and the ICC profile for them.
 
-The right values are computed here from ITU-T H.273, ITU-R BT.2100 and ICC.1, by functions that go from light to values.
+The expected values are computed here from ITU-T H.273, ITU-R BT.2100 and ICC.1, by functions that go from light to values.
 """
 
 import math
@@ -63,15 +63,15 @@ def signal_of(*chunks: tuple[bytes, bytes]) -> Signal | None:
     return signalled(Format.PNG, png(RED, *chunks))
 
 
-def told(*chunks: tuple[bytes, bytes]) -> Signal:
+def present_signal(*chunks: tuple[bytes, bytes]) -> Signal:
     signal = signal_of(*chunks)
     assert signal is not None
     return signal
 
 
 @pytest.mark.parametrize("code", PRIMARIES)
-def test_primaries(code: int) -> None:
-    signal = told(cicp(code, 8))
+def test_primaries_of_each_code_point(code: int) -> None:
+    signal = present_signal(cicp(code, 8))
     assert signal.primaries == pytest.approx(PRIMARIES[code])
     assert signal.full_range
 
@@ -92,8 +92,10 @@ LIGHTS = [0.0, 0.001, 0.02, 0.05, 0.18, 0.5, 0.9, 1.0]
     ],
 )
 @pytest.mark.parametrize("light", LIGHTS)
-def test_transfer_functions(code: int, value_of: Callable[[float], float], light: float) -> None:
-    assert told(cicp(9, code)).light(value_of(light)) == pytest.approx(light, abs=1e-4)
+def test_transfer_functions_of_each_code_point(
+    code: int, value_of: Callable[[float], float], light: float
+) -> None:
+    assert present_signal(cicp(9, code)).light(value_of(light)) == pytest.approx(light, abs=1e-4)
 
 
 HDR = pytest.mark.parametrize(("code", "value_of"), [(16, pq_of), (18, hlg_of)], ids=["pq", "hlg"])
@@ -105,13 +107,15 @@ def test_hdr_is_mapped_to_the_range_of_srgb(
     code: int, value_of: Callable[[float], float], nits: float
 ) -> None:
     light, peak = nits / 203, 1000 / 203
-    wanted = light * (1 + light / peak**2) / (1 + light)
-    assert told(cicp(9, code)).light(value_of(nits)) == pytest.approx(wanted, abs=1e-4)
+    expected = light * (1 + light / peak**2) / (1 + light)
+    assert present_signal(cicp(9, code)).light(value_of(nits)) == pytest.approx(expected, abs=1e-4)
 
 
 @HDR
-def test_the_ends_of_the_tone_map(code: int, value_of: Callable[[float], float]) -> None:
-    light = told(cicp(9, code)).light
+def test_the_tone_map_preserves_black_reference_white_and_peak_white(
+    code: int, value_of: Callable[[float], float]
+) -> None:
+    light = present_signal(cicp(9, code)).light
     assert light(0.0) == pytest.approx(0.0, abs=1e-9)
     assert round(255 * srgb_of(light(value_of(203.0)))) == 191, "reference white"
     assert light(value_of(1000.0)) == pytest.approx(1.0, abs=1e-4), "peak white"
@@ -123,7 +127,7 @@ def test_the_ends_of_the_tone_map(code: int, value_of: Callable[[float], float])
 
 
 def test_light_above_the_peak_is_white() -> None:
-    assert told(cicp(9, 16)).light(pq_of(4000.0)) == 1.0
+    assert present_signal(cicp(9, 16)).light(pq_of(4000.0)) == 1.0
 
 
 NONE = (b"iCCP", b"x\0\0" + zlib.compress(b"no profile"))
@@ -159,8 +163,10 @@ WIDE = PRIMARIES[12]
         ([gamma(100_000), (b"cHRM", P3[:28])], 1, 0.5),
     ],
 )
-def test_chunks_of_a_png(chunks: list[tuple[bytes, bytes]], primaries: int, middle: float) -> None:
-    signal = told(*chunks)
+def test_png_chunks_signal_primaries_and_transfer(
+    chunks: list[tuple[bytes, bytes]], primaries: int, middle: float
+) -> None:
+    signal = present_signal(*chunks)
     assert signal.primaries == pytest.approx(PRIMARIES[primaries])
     assert signal.light(0.5) == pytest.approx(middle, rel=1e-6)
     assert signal.full_range
@@ -187,24 +193,24 @@ def test_chunks_of_a_png(chunks: list[tuple[bytes, bytes]], primaries: int, midd
         [cicp(2, 2)],
     ],
 )
-def test_chunks_that_signal_nothing_or_srgb_have_no_signal(chunks: list[tuple[bytes, bytes]]) -> None:
+def test_chunks_for_srgb_give_no_signal(chunks: list[tuple[bytes, bytes]]) -> None:
     assert signal_of(*chunks) is None
 
 
 @pytest.mark.parametrize("number", [47_729, 43_181])
-def test_a_gamma_beyond_a_twentieth_counts(number: int) -> None:
-    assert told(gamma(number)).light(0.5) == pytest.approx(0.5 ** (100_000 / number))
+def test_a_gamma_that_differs_from_srgb_by_a_twentieth_is_a_signal(number: int) -> None:
+    assert present_signal(gamma(number)).light(0.5) == pytest.approx(0.5 ** (100_000 / number))
 
 
-def test_a_range_that_is_not_full_counts_even_in_srgb() -> None:
-    signal = told(cicp(1, 13, full=0))
+def test_srgb_of_limited_range_is_a_signal() -> None:
+    signal = present_signal(cicp(1, 13, full=0))
     assert not signal.full_range
     assert signal.primaries == PRIMARIES[1]
     assert signal.light(0.5) == pytest.approx(((0.5 + 0.055) / 1.055) ** 2.4)
 
 
 @pytest.mark.parametrize("chunk", [cicp(12, 13), gamma(100_000)])
-def test_damaged_chunks_and_those_behind_the_picture_say_nothing(chunk: tuple[bytes, bytes]) -> None:
+def test_damaged_chunks_and_chunks_after_the_picture_are_ignored(chunk: tuple[bytes, bytes]) -> None:
     content = bytearray(png(RED, chunk))
     assert signalled(Format.PNG, bytes(content)) is not None
     content[content.index(chunk[0]) + 4 + len(chunk[1])] ^= 1
@@ -214,18 +220,18 @@ def test_damaged_chunks_and_those_behind_the_picture_say_nothing(chunk: tuple[by
     assert signalled(Format.PNG, png(RED, (b"PLTE", bytes(3)), chunk)) is None
 
 
-def test_not_more_than_a_thousand_chunks_are_looked_at() -> None:
+def test_at_most_a_thousand_chunks_are_read() -> None:
     """The header is one of them."""
     text = (b"tEXt", b"k\0v")
     assert signal_of(*[text] * 998, gamma(100_000)) is not None
     assert signal_of(*[text] * 999, gamma(100_000)) is None
 
 
-@pytest.mark.parametrize("kept", [8, 20, 33, 40, 48])
-def test_a_png_that_is_cut_before_its_signal_has_none(kept: int) -> None:
+@pytest.mark.parametrize("length", [8, 20, 33, 40, 48])
+def test_a_png_truncated_before_its_signal_has_none(length: int) -> None:
     """The header ends at 33, and the chunk at 49."""
     assert signalled(Format.PNG, png(RED, gamma(100_000))[:49]) is not None
-    assert signalled(Format.PNG, png(RED, gamma(100_000))[:kept]) is None
+    assert signalled(Format.PNG, png(RED, gamma(100_000))[:length]) is None
 
 
 STREAM = unit(still(codes=(12, 8)))
@@ -258,7 +264,7 @@ def test_code_points_of_an_avif(
     signal = signalled(kind, avif((STREAM, b""), *properties))
     assert signal is not None
     assert signal.primaries == pytest.approx(PRIMARIES[primaries])
-    assert signal.light is told(cicp(9, transfer)).light
+    assert signal.light is present_signal(cicp(9, transfer)).light
     assert signal.full_range, "the decoder undoes the other"
 
 
@@ -274,7 +280,7 @@ def test_code_points_of_an_avif(
         (box(b"colr", b"rICCany"), nclx(9, 16)),
     ],
 )
-def test_an_avif_that_is_srgb_or_has_a_profile(properties: tuple[bytes, ...]) -> None:
+def test_an_avif_in_srgb_or_with_a_profile_has_no_signal(properties: tuple[bytes, ...]) -> None:
     assert signalled(Format.AVIF, avif((STREAM, b""), *properties)) is None
 
 
@@ -291,11 +297,11 @@ def test_an_avif_that_is_srgb_or_has_a_profile(properties: tuple[bytes, ...]) ->
     ],
     ids=["nothing", "no items", "broken items", "no codes", "sRGB", "no stream", "cut"],
 )
-def test_an_avif_that_says_nothing(content: bytes) -> None:
+def test_an_avif_without_code_points_has_no_signal(content: bytes) -> None:
     assert signalled(Format.AVIF, content) is None
 
 
-def test_srgb_colours_stay_as_they_are() -> None:
+def test_srgb_originals_have_no_signal() -> None:
     """Not a number is changed, and the fast way is taken."""
     for content in (png(RED), png(RED, (b"sRGB", b"\0")), png(RED, gamma(45_455)), png(RED, cicp(1, 13))):
         assert signalled(Format.PNG, content) is None
@@ -304,7 +310,7 @@ def test_srgb_colours_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("kind", [Format.JPEG, Format.WEBP, Format.GIF])
-def test_other_formats_signal_by_profiles_alone(kind: Format) -> None:
+def test_other_formats_have_no_signal(kind: Format) -> None:
     assert signalled(kind, png(RED, cicp(12, 13))) is None
 
 
@@ -348,8 +354,8 @@ def made(signal: Signal, depth: int = 8) -> bytes:
 D50 = 0.9642, 1.0, 0.8249
 
 
-def test_the_head_of_a_profile() -> None:
-    icc_profile = made(told(cicp(12, 13)))
+def test_the_header_of_a_generated_profile() -> None:
+    icc_profile = made(present_signal(cicp(12, 13)))
     size, version, device, space, connection = struct.unpack(">I4xI4s4s4s", icc_profile[:24])
     assert size == len(icc_profile)
     assert (version, device, space, connection) == (0x02400000, b"mntr", b"RGB ", b"XYZ ")
@@ -379,8 +385,8 @@ def test_colorants_are_those_of_published_profiles(
     code: int, red: tuple[float, ...], green: tuple[float, ...], blue: tuple[float, ...]
 ) -> None:
     tags = tags_of(made(Signal(PRIMARIES[code], identity)))
-    for name, wanted in ((b"rXYZ", red), (b"gXYZ", green), (b"bXYZ", blue)):
-        assert xyz(tags[name]) == pytest.approx(wanted, abs=5e-4)
+    for name, expected in ((b"rXYZ", red), (b"gXYZ", green), (b"bXYZ", blue)):
+        assert xyz(tags[name]) == pytest.approx(expected, abs=5e-4)
 
 
 @pytest.mark.parametrize("code", PRIMARIES)
@@ -391,8 +397,8 @@ def test_the_colorants_of_all_primaries_make_white(code: int) -> None:
 
 
 @pytest.mark.parametrize("transfer", [1, 4, 5, 7, 8, 13, 16, 17, 18])
-def test_the_curve_is_that_of_the_transfer_function(transfer: int) -> None:
-    signal = told(cicp(9, transfer))
+def test_the_tone_curve_follows_the_transfer_function(transfer: int) -> None:
+    signal = present_signal(cicp(9, transfer))
     curve = curve_of(made(signal))
     for point in (0, 1, 100, 2048, 3000, 4095):
         assert curve[point] == round(65535 * min(1.0, signal.light(point / 4095)))
@@ -400,16 +406,16 @@ def test_the_curve_is_that_of_the_transfer_function(transfer: int) -> None:
 
 
 @pytest.mark.parametrize("depth", [8, 10, 12, 16])
-def test_a_curve_of_less_than_full_range(depth: int) -> None:
+def test_the_tone_curve_of_limited_range(depth: int) -> None:
     curve = curve_of(made(Signal(WIDE, identity, full_range=False), depth))
     black, white = 16 * 2 ** (depth - 8) / (2**depth - 1), 235 * 2 ** (depth - 8) / (2**depth - 1)
     for point, got in enumerate(curve):
-        wanted = (point / 4095 - black) / (white - black)
-        assert got == pytest.approx(65535 * min(1.0, max(0.0, wanted)), abs=0.51)
+        expected = (point / 4095 - black) / (white - black)
+        assert got == pytest.approx(65535 * min(1.0, max(0.0, expected)), abs=0.51)
 
 
-def test_the_curve_of_full_range_is_the_same_at_any_depth() -> None:
-    assert made(told(cicp(12, 13)), 8) == made(told(cicp(12, 13)), 16)
+def test_the_tone_curve_of_full_range_is_equal_at_every_depth() -> None:
+    assert made(present_signal(cicp(12, 13)), 8) == made(present_signal(cicp(12, 13)), 16)
 
 
 @pytest.mark.parametrize(
@@ -428,7 +434,7 @@ def test_unknown_primaries_have_no_profile(primaries: tuple[float, ...]) -> None
     assert profile(Signal(primaries, identity), 8) is None
 
 
-def test_primaries_of_zeros_in_a_png() -> None:
-    signal = told(gamma(45_455), (b"cHRM", bytes(32)))
+def test_a_png_with_zero_primaries_has_no_profile() -> None:
+    signal = present_signal(gamma(45_455), (b"cHRM", bytes(32)))
     assert signal.primaries == (0.0,) * 8
     assert colour.profile(signal, 8) is None

@@ -1,4 +1,4 @@
-"""A file that was cut is known as such, wherever it was cut."""
+"""A truncated file is recognised at every position of the cut."""
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,7 @@ SHARES = [0.01, 0.25, 0.5, 0.75, 0.99]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_whole_pictures_are_whole(kind: str) -> None:
+def test_encoded_pictures_are_complete(kind: str) -> None:
     assert is_whole(Format(kind), pictures.photo_as(kind))
 
 
@@ -36,18 +36,18 @@ def test_bytes_after_the_end_are_allowed(kind: str, tail: bytes) -> None:
 
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_cut_picture_is_not_whole(kind: str, share: float) -> None:
+def test_a_truncated_picture_is_not_complete(kind: str, share: float) -> None:
     content = pictures.photo_as(kind)
     assert not is_whole(Format(kind), content[: int(len(content) * share)])
 
 
 @given(st.sampled_from([kind for kind in Format if kind is not Format.INFO]), st.binary(max_size=200))
-def test_no_bytes_raise(kind: Format, content: bytes) -> None:
+def test_arbitrary_bytes_raise_no_error(kind: Format, content: bytes) -> None:
     completed(kind, content)
 
 
 @given(st.sampled_from(KINDS), st.data())
-def test_no_damage_raises(kind: str, data: st.DataObject) -> None:
+def test_damaged_pictures_raise_no_error(kind: str, data: st.DataObject) -> None:
     content = bytearray(pictures.photo_as(kind, 64, 48))
     for _ in range(4):
         at = data.draw(st.integers(0, len(content) - 1))
@@ -55,7 +55,7 @@ def test_no_damage_raises(kind: str, data: st.DataObject) -> None:
     completed(Format(kind), bytes(content))
 
 
-def test_an_exif_preview_does_not_pass_for_the_end() -> None:
+def test_the_end_of_an_exif_preview_is_not_the_end_of_the_picture() -> None:
     """A JPEG with a whole JPEG in its APP1 segment, cut in its own scan."""
     preview = pictures.photo_as("jpeg", 32, 24)
     picture = pictures.photo_as("jpeg", 64, 48)
@@ -96,10 +96,12 @@ def avif_of(*extents: tuple[int, int], more: bytes = b"", kind: bytes = b"av01")
     """An AVIF whose item 1 has these extents, (offset in the data, bytes), before 100 bytes of data and `more`."""
 
     def meta(base: int) -> bytes:
-        places = b"".join(
+        extent_table = b"".join(
             (base + start).to_bytes(4, "big") + size.to_bytes(4, "big") for start, size in extents
         )
-        iloc = box(b"iloc", bytes(4) + b"\x44\0\0\1" + b"\0\1\0\0" + len(extents).to_bytes(2, "big") + places)
+        iloc = box(
+            b"iloc", bytes(4) + b"\x44\0\0\1" + b"\0\1\0\0" + len(extents).to_bytes(2, "big") + extent_table
+        )
         return box(b"meta", bytes(4) + box(b"pitm", bytes(4) + b"\0\1") + iloc)
 
     head = box(b"ftyp", b"avif\0\0\0\0")
@@ -116,18 +118,18 @@ def test_all_extents_of_the_picture_are_required() -> None:
     assert not is_whole(Format.AVIF, avif_of((0, 60), (60, 41)))
 
 
-def test_tracks_have_data_of_their_own() -> None:
+def test_a_truncated_sequence_of_tracks_is_not_complete() -> None:
     content = avif_of((0, 60), more=b"frames")
     assert not is_whole(Format.AVIF, box(b"ftyp", b"avis\0\0\0\0") + box(b"moov", b"") + content[16:-1])
 
 
 @pytest.mark.parametrize("damage", [b"\xff\xff\xff\xff", b"\0\0\0\0", b"\0\0\x27\x11"])
-def test_tables_that_claim_much_cost_little(damage: bytes) -> None:
+def test_tables_with_false_counts_take_bounded_time(damage: bytes) -> None:
     content = avif_of((0, 60))
     for name in (b"iloc", b"pitm", b"meta"):
         at = content.index(name)
-        for place in (at - 4, at + 4, at + 8, at + 10):
-            completed(Format.AVIF, content[:place] + damage + content[place + 4 :])
+        for position in (at - 4, at + 4, at + 8, at + 10):
+            completed(Format.AVIF, content[:position] + damage + content[position + 4 :])
 
 
 def frames_of(content: bytes) -> int | None:
@@ -159,7 +161,7 @@ def test_gif_frames_are_counted() -> None:
         b"x\x3b",
     ],
 )
-def test_a_gif_may_end_where_a_frame_does(tail: bytes) -> None:
+def test_a_gif_without_its_trailer_is_completed(tail: bytes) -> None:
     content = pictures.gif_of(2, 2, 3)
     whole = completed(Format.GIF, content[:-1] + tail)
     assert whole is not None
@@ -167,7 +169,7 @@ def test_a_gif_may_end_where_a_frame_does(tail: bytes) -> None:
     assert len(whole.doubts) == 2
 
 
-def test_a_gif_may_lack_the_end_of_its_last_blocks() -> None:
+def test_a_gif_without_its_last_block_terminator_is_completed() -> None:
     content = pictures.gif_of(2, 2, 3)
     whole = completed(Format.GIF, content[:-2])
     assert whole is not None
@@ -185,11 +187,11 @@ def test_a_gif_may_lack_the_end_of_its_last_blocks() -> None:
         pictures.gif_of(1, 1, 400_000)[19:-1],
     ],
 )
-def test_a_walk_over_blocks_has_an_end(blocks: bytes) -> None:
+def test_the_number_of_gif_blocks_is_limited(blocks: bytes) -> None:
     assert gif.read(pictures.gif_of(1, 1, 1)[:-1] + blocks + b"\x3b") is None
 
 
-def test_many_references_cost_no_more_than_they_are_long() -> None:
+def test_many_item_references_take_linear_time() -> None:
     """Each of many lists names the same items."""
     ends = b"".join(number.to_bytes(2, "big") for number in range(2, 1002))
     lists = b"".join(

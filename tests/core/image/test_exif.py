@@ -1,4 +1,4 @@
-"""The entries of an EXIF block, as they stand in it (TIFF 6.0, section 2; Exif 3.0, 4.6)."""
+"""EXIF entries have the values that the block stores (TIFF 6.0, section 2; Exif 3.0, 4.6)."""
 
 import struct
 
@@ -20,11 +20,11 @@ def block(order: str, *directories: tuple[int, list[Entry]]) -> bytes:
     )
     for start, entries in directories:
         made[start : start + 2] = struct.pack(f"{order}H", len(entries))
-        for place, (tag, kind, count, value) in enumerate(entries):
+        for index, (tag, kind, count, value) in enumerate(entries):
             if len(value) > 4:
                 value, data = struct.pack(f"{order}I", len(made)), value
                 made += data
-            at = start + 2 + 12 * place
+            at = start + 2 + 12 * index
             made[at : at + 12] = struct.pack(f"{order}HHI4s", tag, kind, count, value)
     return bytes(made)
 
@@ -63,7 +63,7 @@ def test_directories_are_followed(order: str, start: bytes) -> None:
         (MAIN, 0x8769),
         (GPS, 0xA005),
     ]
-    assert all(place in exif for place in there)
+    assert all(field in exif for field in there)
     assert exif.text((MAIN, 0x10F)) == "Cam"
     assert exif.text((GPS, 1)) == "N"
     assert exif.text((INTEROPERABILITY, 1)) == "R98"
@@ -72,7 +72,7 @@ def test_directories_are_followed(order: str, start: bytes) -> None:
         assert exif.text(lacking) is None
 
 
-def said(order: str, kind: int, count: int, value: bytes) -> str | None:
+def text_of(order: str, kind: int, count: int, value: bytes) -> str | None:
     return Exif(block(order, (8, [(0x10F, kind, count, value)]))).text((MAIN, 0x10F))
 
 
@@ -92,15 +92,15 @@ def said(order: str, kind: int, count: int, value: bytes) -> str | None:
         (b"x" * 9000, "x" * 4096),
     ],
 )
-def test_ascii(order: str, value: bytes, text: str) -> None:
-    assert said(order, ASCII, len(value), value) == text
+def test_ascii_values_end_at_the_first_nul(order: str, value: bytes, text: str) -> None:
+    assert text_of(order, ASCII, len(value), value) == text
 
 
 @ORDERS
 @pytest.mark.parametrize("value", [0, 1, 258, 65_535])
-def test_short(order: str, value: int) -> None:
-    assert said(order, SHORT, 1, struct.pack(f"{order}H", value)) == str(value)
-    assert said(order, SHORT, 3, struct.pack(f"{order}3H", value, 7, 8)) == str(value)
+def test_short_values_show_their_first_number(order: str, value: int) -> None:
+    assert text_of(order, SHORT, 1, struct.pack(f"{order}H", value)) == str(value)
+    assert text_of(order, SHORT, 3, struct.pack(f"{order}3H", value, 7, 8)) == str(value)
 
 
 @ORDERS
@@ -108,8 +108,8 @@ def test_short(order: str, value: int) -> None:
     ("above", "below", "text"),
     [(300, 1, "300"), (720_000, 10_000, "72"), (1, 3, "0.333333"), (0, 5, "0"), (5, 0, None), (0, 0, None)],
 )
-def test_rational(order: str, above: int, below: int, text: str | None) -> None:
-    assert said(order, RATIONAL, 1, struct.pack(f"{order}II", above, below)) == text
+def test_rational_values_are_decimal_numbers(order: str, above: int, below: int, text: str | None) -> None:
+    assert text_of(order, RATIONAL, 1, struct.pack(f"{order}II", above, below)) == text
 
 
 @pytest.mark.parametrize(
@@ -129,33 +129,35 @@ def test_rational(order: str, above: int, below: int, text: str | None) -> None:
         ("<", b"ASCII\0\0\0", ""),
     ],
 )
-def test_comments_of_users(order: str, value: bytes, text: str | None) -> None:
-    assert said(order, UNDEFINED, len(value), value) == text
+def test_user_comments_are_decoded_by_their_character_code(
+    order: str, value: bytes, text: str | None
+) -> None:
+    assert text_of(order, UNDEFINED, len(value), value) == text
 
 
 @ORDERS
 @pytest.mark.parametrize("kind", [0, BYTE, LONG, 6, 8, 9, 10, 13, 65_535])
-def test_types_without_words(order: str, kind: int) -> None:
-    assert said(order, kind, 1, bytes(8)) is None
+def test_other_types_have_no_text(order: str, kind: int) -> None:
+    assert text_of(order, kind, 1, bytes(8)) is None
 
 
 @ORDERS
 def test_truncated_values_are_ignored(order: str) -> None:
     """None, one that ends behind the block, and one that begins there."""
-    assert said(order, ASCII, 0, b"") is None
+    assert text_of(order, ASCII, 0, b"") is None
     whole = block(order, (8, [(0x10F, ASCII, 9, b"Camera 1\0")]))
     assert Exif(whole).text((MAIN, 0x10F)) == "Camera 1"
     assert Exif(whole[:-1]).text((MAIN, 0x10F)) is None
     assert Exif(whole[:-9]).text((MAIN, 0x10F)) is None
-    assert said(order, ASCII, 2**32 - 1, b"Camera 1\0") is None
+    assert text_of(order, ASCII, 2**32 - 1, b"Camera 1\0") is None
 
 
 @ORDERS
 def test_truncated_entries_are_ignored(order: str) -> None:
     whole = block(order, (8, [(0x10F, ASCII, 4, b"Cam\0"), (0x110, ASCII, 4, b"One\0")]))
-    for kept, entries in ((34, 2), (33, 1), (22, 1), (21, 0), (10, 0), (8, 0), (3, 0), (0, 0)):
-        exif = Exif(whole[:kept])
-        assert [place in exif for place in ((MAIN, 0x10F), (MAIN, 0x110))] == [entries > 0, entries > 1]
+    for length, entries in ((34, 2), (33, 1), (22, 1), (21, 0), (10, 0), (8, 0), (3, 0), (0, 0)):
+        exif = Exif(whole[:length])
+        assert [field in exif for field in ((MAIN, 0x10F), (MAIN, 0x110))] == [entries > 0, entries > 1]
 
 
 @ORDERS
@@ -165,7 +167,7 @@ def test_the_first_of_equal_entries_counts(order: str) -> None:
 
 
 @ORDERS
-def test_directories_that_lead_to_one_another_come_to_an_end(order: str) -> None:
+def test_cyclic_directories_are_read_once(order: str) -> None:
     around = [
         leads(order, 0x8769, 8),
         leads(order, 0x8825, 8),

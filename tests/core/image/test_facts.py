@@ -1,4 +1,4 @@
-"""Which originals count as animations."""
+"""Originals with several pages are animations in animated formats."""
 
 import pytest
 
@@ -16,7 +16,5 @@ from proxy.core.image.formats import Format
         (Format.JPEG, 1, False),
     ],
 )
-def test_several_pages_are_an_animation_in_formats_that_play(
-    kind: Format, pages: int, animated: bool
-) -> None:
+def test_several_pages_are_an_animation_in_animated_formats(kind: Format, pages: int, animated: bool) -> None:
     assert Facts(format=kind, width_px=1, height_px=1, pages=pages, alpha=False).animated is animated

@@ -1,4 +1,4 @@
-"""Formats are told by their first bytes."""
+"""Formats are recognised by the first bytes of the content."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support import pictures
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "avif", "gif"])
-def test_encoders_are_recognised(kind: str) -> None:
+def test_encoded_pictures_are_recognised(kind: str) -> None:
     assert sniff(pictures.quarters_as(kind)[:SNIFF_BYTES]) is Format(kind)
 
 
@@ -29,7 +29,7 @@ def _ftyp(major: bytes, *compatible: bytes) -> bytes:
         (b"\0\0\0\x08ftyp", None),
     ],
 )
-def test_heif_brands_are_told_apart(head: bytes, kind: Format | None) -> None:
+def test_heif_brands_select_avif_or_heic(head: bytes, kind: Format | None) -> None:
     assert sniff(head) is kind
 
 
@@ -50,5 +50,5 @@ def test_heif_brands_are_told_apart(head: bytes, kind: Format | None) -> None:
         b"\x1f\x8b",
     ],
 )
-def test_everything_else_is_refused(head: bytes) -> None:
+def test_other_content_is_not_recognised(head: bytes) -> None:
     assert sniff(head) is None

@@ -1,4 +1,4 @@
-"""The blocks of a GIF: frames, canvas, and what is seen through (GIF89a)."""
+"""The blocks of a GIF: frames, canvas and transparent areas (GIF89a)."""
 
 import struct
 
@@ -22,7 +22,7 @@ def image(left: int, top: int, width: int, height: int, flags: int = 0, table: b
     return b"\x2c" + struct.pack("<HHHHB", left, top, width, height, flags) + table + DATA
 
 
-def test_frames_have_the_place_and_size_that_they_declare() -> None:
+def test_frames_have_their_declared_position_and_size() -> None:
     first = control(2, transparent=True) + image(1, 2, 3, 4)
     note = b"\x21\xfe\4note\0"
     second = control(4) + note + image(258, 0, 700, 1, 0x40)
@@ -43,7 +43,7 @@ def test_frames_have_the_place_and_size_that_they_declare() -> None:
 
 
 @pytest.mark.parametrize(("flags", "colours"), [(0x80, 2), (0x81, 4), (0x87, 256), (0x07, 0)])
-def test_tables_of_colours_are_stepped_over(flags: int, colours: int) -> None:
+def test_colour_tables_are_skipped(flags: int, colours: int) -> None:
     """That of the screen, and those of frames."""
     screen = SCREEN[:10] + bytes([flags, 0, 0]) + b"\x3b" * 3 * colours
     content = screen + image(0, 0, 1, 1, flags, b"\x3b" * 3 * colours) + b"\x3b"
@@ -55,7 +55,7 @@ def test_tables_of_colours_are_stepped_over(flags: int, colours: int) -> None:
     ]
 
 
-def test_a_frame_alone_has_its_own_size() -> None:
+def test_a_separated_frame_has_its_own_size() -> None:
     content = (
         SCREEN + control(2) + image(3, 4, 5, 6) + control(1, transparent=True) + image(7, 8, 9, 10) + b"\x3b"
     )
@@ -152,17 +152,17 @@ def test_an_interlaced_frame_over_the_edge_needs_a_canvas(
 FRAME = control(0) + image(0, 0, *SIDES)
 
 
-def test_a_gif_with_its_trailer_is_whole() -> None:
+def test_a_gif_with_its_trailer_is_complete() -> None:
     for content in (SCREEN + b"\x3b", SCREEN + FRAME + b"\x3b", SCREEN + FRAME + b"\x3bmore"):
         assert completed(content) == Completed(content)
 
 
 @pytest.mark.parametrize("content", [b"", SCREEN[:12], SCREEN, SCREEN + control(0), SCREEN + b"\0"])
-def test_without_a_frame_and_a_trailer_there_is_nothing(content: bytes) -> None:
+def test_content_without_frame_and_trailer_is_not_complete(content: bytes) -> None:
     assert completed(content) is None
 
 
-def test_a_trailer_that_lacks_is_given_back() -> None:
+def test_a_missing_trailer_is_added() -> None:
     """The pixels tell whether the last frame is whole."""
     whole = SCREEN + FRAME + b"\x3b"
     longer = SCREEN + FRAME[:-1] + b"\2\xaa\xaa\0" + b"\x3b"
@@ -171,26 +171,26 @@ def test_a_trailer_that_lacks_is_given_back() -> None:
 
 
 @pytest.mark.parametrize("lost", range(3, 15))
-def test_a_frame_that_has_begun_is_required(lost: int) -> None:
+def test_an_incomplete_frame_is_refused(lost: int) -> None:
     """All of it but the end of its data is needed."""
     assert completed((SCREEN + FRAME + b"\x3b")[:-lost]) is None
 
 
-def test_zeros_at_the_end_of_the_data_may_be_filling() -> None:
+def test_trailing_zeros_may_be_padding() -> None:
     """As many bytes of another kind take their place."""
     picture = SCREEN + FRAME[:-5] + b"\2\4\x44\1\0\0\0"
     decoded_longer = SCREEN + FRAME[:-5] + b"\2\4\x44\1\xaa\xaa\2\xaa\xaa\0"
     assert completed(picture) == Completed(picture + b"\x3b", (picture + b"\x3b", decoded_longer + b"\x3b"))
 
 
-def test_a_block_behind_the_last_frame_says_that_it_is_whole() -> None:
+def test_a_block_after_the_last_frame_shows_that_the_frame_is_complete() -> None:
     content = SCREEN + FRAME + b"\x21\xfe\4note\0"
     assert completed(content) == Completed(content + b"\x3b")
     for tail in (b"\0", b"\x21", b"\x21\xfe\4no", b"x"):
         assert completed(content + tail) == Completed(content + b"\x3b")
 
 
-def test_frames_of_an_encoder() -> None:
+def test_frames_of_an_encoded_animation() -> None:
     stream = read(pictures.film_as("gif"))
     assert stream is not None
     assert (stream.width, stream.height, len(stream.frames), stream.ends_early) == (60, 40, 5, False)

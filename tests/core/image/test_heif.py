@@ -1,4 +1,4 @@
-"""The boxes of an AVIF or HEIC picture: items, where they lie, and what they have (ISO/IEC 14496-12, 23008-12)."""
+"""The boxes of an AVIF or HEIC picture: items, their extents and properties (ISO/IEC 14496-12, 23008-12)."""
 
 import struct
 
@@ -12,7 +12,7 @@ FTYP = box(b"ftyp", b"avif\0\0\0\0")
 HEVC_ALPHA = b"urn:mpeg:hevc:2015:auxid:1\0"
 
 
-def test_boxes_of_each_kind_of_size() -> None:
+def test_boxes_with_each_form_of_size() -> None:
     plain, large = box(b"abcd", b"xyz"), b"\0\0\0\x01efgh" + (18).to_bytes(8, "big") + b"xy"
     rest = b"\0\0\0\0ijkl to the end"
     content = plain + large + rest
@@ -31,16 +31,16 @@ def test_boxes_of_each_kind_of_size() -> None:
         b"\0\0\0\x08ab\nd", b"\0\0\0\x08ab\0d",
     ],
 )  # fmt: skip
-def test_a_walk_ends_at_bytes_that_are_no_box(tail: bytes) -> None:
+def test_the_walk_ends_at_bytes_that_are_not_a_box(tail: bytes) -> None:
     content = box(b"abcd") + tail
     assert list(boxes(content, 0, len(content))) == [FileBox(b"abcd", 0, 8, 8)]
 
 
-def test_a_box_may_claim_more_than_there_is() -> None:
+def test_a_box_may_declare_a_larger_size_than_the_file() -> None:
     assert list(boxes(b"\0\0\0\x63abcd", 0, 8)) == [FileBox(b"abcd", 0, 8, 99)]
 
 
-def test_a_walk_has_an_end() -> None:
+def test_the_number_of_boxes_is_limited() -> None:
     content = box(b"abcd") * 10_001
     assert len(list(boxes(content, 0, len(content)))) == 10_000
 
@@ -103,7 +103,7 @@ def located(entries: bytes, *, version: int, sizes: int) -> dict[int, list[tuple
     return found(full_box(b"iloc", struct.pack(">H", sizes), entries, version=version)).extents
 
 
-def test_extents_in_numbers_of_any_size() -> None:
+def test_extents_of_every_number_size() -> None:
     entries = struct.pack(">H", 1) + struct.pack(">HHHIIII", 7, 0, 2, 100, 20, 200, 5)
     assert located(entries, version=0, sizes=0x4400) == {7: [(100, 120), (200, 205)]}
     with_base = struct.pack(">H", 1) + struct.pack(">HHQHQQ", 7, 0, 1000, 1, 100, 20)
@@ -131,7 +131,7 @@ def test_extents_within_the_box_of_data() -> None:
     assert read.extents[2] == [(3, 7)]
 
 
-def test_an_extent_of_no_length_is_the_rest_of_the_file() -> None:
+def test_an_extent_of_length_zero_reaches_the_end_of_the_file() -> None:
     content = meta(iloc((1, [(20, 0)])))
     read = items(content)
     assert read is not None
@@ -153,7 +153,7 @@ def test_references(version: int) -> None:
 @pytest.mark.parametrize("urn", [ALPHA, HEVC_ALPHA])
 @pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("version", [0, 1])
-def test_alpha_is_an_item_that_says_so(urn: bytes, wide: bool, version: int) -> None:
+def test_alpha_is_an_auxiliary_item_of_type_alpha(urn: bytes, wide: bool, version: int) -> None:
     """A map of depth is auxiliary, too."""
     depth = full_box(b"auxC", b"urn:mpeg:mpegB:cicp:systems:auxiliary:depth\0")
     parts = (
@@ -188,7 +188,7 @@ def test_properties_of_the_picture_or_of_its_first_tile() -> None:
     assert of_tile.property_of_picture(b"none") == []
 
 
-def test_indexes_of_no_property_say_nothing() -> None:
+def test_indexes_without_a_property_are_ignored() -> None:
     read = found(pitm(1), iprp(box(b"colr", b"1"), box(b"ispe", b"2"), of={1: [0, 3, 2, 127]}))
     assert read.properties == {1: [Property(b"ispe", b"2")]}
 
@@ -197,7 +197,7 @@ def test_indexes_of_no_property_say_nothing() -> None:
     ("codec", "is_monochrome"),
     [(b"\x81\0\x1c\0", True), (b"\x81\0\x0c\0", False), (b"\x81\0", False), (b"", False)],
 )
-def test_monochrome_streams(codec: bytes, is_monochrome: bool) -> None:
+def test_monochrome_streams_are_recognised(codec: bytes, is_monochrome: bool) -> None:
     read = found(pitm(1), iprp(box(b"av1C", codec), of={1: [1]}))
     assert read.is_monochrome is is_monochrome
 
@@ -230,18 +230,18 @@ def test_the_head_of_an_item_is_put_together_from_its_extents(most: int, head: b
         box(b"iprp", full_box(b"ipma", bytes(2**18))),
     ],
 )
-def test_tables_that_claim_more_than_they_have_are_broken(part: bytes) -> None:
+def test_truncated_tables_are_refused(part: bytes) -> None:
     assert items(meta(part)) is None
     assert items(meta(pitm(1), part)) is None
 
 
-def test_other_parts_of_properties_are_stepped_over() -> None:
+def test_unknown_boxes_beside_properties_are_skipped() -> None:
     table = iprp(box(b"colr", b"1"), of={1: [1]})
     with_more = box(b"iprp", box(b"free", b"x"), table[8:])
     assert found(with_more).properties == {1: [Property(b"colr", b"1")]}
 
 
-def test_without_a_table_of_items_there_are_no_items() -> None:
+def test_content_without_a_meta_box_has_no_items() -> None:
     assert items(b"") is None
     assert items(FTYP + box(b"mdat", b"x")) is None
     assert items(meta(pitm(1))[:-1]) is None
@@ -251,25 +251,25 @@ STREAM = b"0123456789"
 PICTURE = avif((STREAM, b""))
 
 
-def test_a_file_with_all_its_data_is_whole() -> None:
+def test_a_file_with_all_its_data_is_complete() -> None:
     assert completed(PICTURE) == Completed(PICTURE)
     assert completed(PICTURE + box(b"free", b"note")) == Completed(PICTURE + box(b"free", b"note"))
     assert completed(PICTURE + b"\n" * 9) == Completed(PICTURE + b"\n" * 9)
 
 
 @pytest.mark.parametrize("lost", [1, 5, 10, 11, 18, 40])
-def test_a_file_that_lacks_data_of_its_picture_is_not_whole(lost: int) -> None:
+def test_a_file_without_all_data_of_its_picture_is_not_complete(lost: int) -> None:
     assert completed(PICTURE[:-lost]) is None
 
 
 @pytest.mark.parametrize("content", [b"", FTYP, FTYP + box(b"free", b"x"), b"no box"])
-def test_without_data_and_items_there_is_no_picture(content: bytes) -> None:
+def test_content_without_data_and_items_is_not_complete(content: bytes) -> None:
     assert completed(content) is None
 
 
-@pytest.mark.parametrize("kept", [8, 9, 11])
-def test_a_box_behind_the_picture_may_be_cut(kept: int) -> None:
-    assert completed(PICTURE + box(b"free", b"note")[:kept]) == Completed(PICTURE)
+@pytest.mark.parametrize("length", [8, 9, 11])
+def test_a_truncated_box_after_the_picture_is_removed(length: int) -> None:
+    assert completed(PICTURE + box(b"free", b"note")[:length]) == Completed(PICTURE)
 
 
 @pytest.mark.parametrize(("more", "is_mended"), [(1, True), (2**20, True), (2**20 + 1, False)])
@@ -280,8 +280,8 @@ def test_data_of_other_items_may_be_missing(more: int, is_mended: bool) -> None:
     assert completed(longer) == (Completed(longer + bytes(more)) if is_mended else None)
 
 
-def test_tracks_have_data_of_their_own() -> None:
-    before, behind = box(b"moov", b"x") + PICTURE, PICTURE + box(b"moov", b"x")
-    for content in (before, behind):
+def test_a_file_with_tracks_needs_all_its_data() -> None:
+    before, after = box(b"moov", b"x") + PICTURE, PICTURE + box(b"moov", b"x")
+    for content in (before, after):
         assert completed(content) == Completed(content)
         assert completed(content[:-1]) is None

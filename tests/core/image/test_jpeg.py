@@ -1,4 +1,4 @@
-"""The scans of a JPEG, and whether all that its headers promise are there, told by its segments alone (ITU-T T.81)."""
+"""Segments alone tell whether a JPEG has all the scans that its headers declare (ITU-T T.81)."""
 
 import struct
 from itertools import count
@@ -36,7 +36,7 @@ def interval(units: int) -> bytes:
 
 def restarts(number: int) -> bytes:
     """Coded data with so many restart markers in it."""
-    return DATA + b"".join(bytes([0xFF, 0xD0 + place % 8]) + DATA for place in range(number))
+    return DATA + b"".join(bytes([0xFF, 0xD0 + index % 8]) + DATA for index in range(number))
 
 
 def doubtful(picture: bytes) -> Completed:
@@ -58,7 +58,7 @@ GREY = SOI + frame((1, 1)) + scan(1)
         GREY + b"\xff\x00\xff\x01" + EOI,
     ],
 )
-def test_a_jpeg_with_its_end_mark_is_whole(content: bytes) -> None:
+def test_a_jpeg_with_its_end_marker_is_complete(content: bytes) -> None:
     """What its scans are worth is for the decoder."""
     assert completed(content) == Completed(content)
 
@@ -74,13 +74,15 @@ def test_a_jpeg_with_its_end_mark_is_whole(content: bytes) -> None:
         (2, [scan(1, 2, 9)]),
     ],
 )
-def test_a_sequential_picture_without_its_end_mark(kind: int, parts: int, scans_of_it: list[bytes]) -> None:
+def test_a_sequential_picture_without_its_end_marker_is_completed(
+    kind: int, parts: int, scans_of_it: list[bytes]
+) -> None:
     head = SOI + frame(*[(1, 1)] * parts, kind=kind)
     assert completed(head + b"".join(scans_of_it)) == doubtful(head + b"".join(scans_of_it))
     assert completed(head + b"".join(scans_of_it[:-1])) is None
 
 
-def test_each_coefficient_of_a_progressive_picture_comes_to_its_last_bit() -> None:
+def test_a_progressive_picture_needs_every_bit_of_every_coefficient() -> None:
     """G.1.1.1: bands of coefficients, each refined bit by bit."""
     head = SOI + frame((1, 1), (1, 1), kind=PROGRESSIVE)
     parts = [
@@ -101,7 +103,7 @@ def test_each_coefficient_of_a_progressive_picture_comes_to_its_last_bit() -> No
 
 
 @pytest.mark.parametrize("kind", [ARITHMETIC, 0xC3, 0xCA, 0xC5])
-def test_other_codes_need_their_end_mark(kind: int) -> None:
+def test_other_encodings_need_their_end_marker(kind: int) -> None:
     content = SOI + frame((1, 1), kind=kind) + scan(1)
     assert completed(content) is None
     assert completed(content + EOI) == Completed(content + EOI)
@@ -124,33 +126,33 @@ def test_other_codes_need_their_end_mark(kind: int) -> None:
         (SOI + frame((1, 1)) + scan(1, data=b""))[:-1],
     ],
 )
-def test_where_something_lacks_nothing_is_whole(content: bytes) -> None:
+def test_an_incomplete_picture_is_refused(content: bytes) -> None:
     assert completed(content) is None
 
 
-@pytest.mark.parametrize("behind", [b"\xff", b"\xff\xff\xff", bytes(4), bytes(900), bytes(8) + b"\xff"])
-def test_the_filling_of_a_file_is_no_part_of_the_picture(behind: bytes) -> None:
-    assert completed(GREY + behind) == doubtful(GREY)
+@pytest.mark.parametrize("padding", [b"\xff", b"\xff\xff\xff", bytes(4), bytes(900), bytes(8) + b"\xff"])
+def test_padding_after_the_picture_is_removed(padding: bytes) -> None:
+    assert completed(GREY + padding) == doubtful(GREY)
 
 
-def test_a_few_zeros_may_be_its_own() -> None:
+def test_up_to_three_trailing_zeros_are_preserved() -> None:
     assert completed(GREY + bytes(3)) == doubtful(GREY + bytes(3))
 
 
-def test_notes_behind_the_scans_may_be_cut() -> None:
+def test_a_truncated_comment_after_the_scans_is_removed() -> None:
     comment = jpeg_segment(0xFE, b"a comment")
     assert completed(GREY + comment) == doubtful(GREY + comment)
-    for kept in range(4, len(comment)):
-        assert completed(GREY + comment[:kept]) == doubtful(GREY)
+    for length in range(4, len(comment)):
+        assert completed(GREY + comment[:length]) == doubtful(GREY)
 
 
-def test_a_second_picture_is_no_part_of_the_first() -> None:
+def test_a_second_picture_does_not_complete_the_first() -> None:
     assert completed(GREY + GREY + EOI) == doubtful(GREY)
     half = SOI + frame((1, 1), (1, 1)) + scan(1)
     assert completed(half + GREY + EOI) is None
 
 
-def test_a_start_within_the_head_is_stepped_over() -> None:
+def test_a_second_start_marker_is_skipped() -> None:
     content = SOI + SOI + GREY[2:]
     assert completed(content) == doubtful(content)
 
@@ -190,7 +192,7 @@ def test_all_restart_markers_are_required(
 @pytest.mark.parametrize(
     ("width", "height", "units"), [(1, 1, 1), (8, 8, 1), (9, 8, 2), (9, 9, 4), (17, 33, 15)]
 )
-def test_blocks_at_the_edges_count(width: int, height: int, units: int) -> None:
+def test_partial_blocks_at_the_edges_are_counted(width: int, height: int, units: int) -> None:
     head = SOI + frame((1, 1), width=width, height=height) + interval(1)
     whole = head + scan(1, data=restarts(units - 1))
     assert completed(whole) == doubtful(whole)
@@ -198,12 +200,12 @@ def test_blocks_at_the_edges_count(width: int, height: int, units: int) -> None:
         assert completed(head + scan(1, data=restarts(units - 2))) is None
 
 
-def test_restarts_can_be_switched_off_again() -> None:
+def test_an_interval_of_zero_disables_restarts() -> None:
     content = SOI + frame((1, 1)) + interval(1) + interval(0) + scan(1)
     assert completed(content) == doubtful(content)
 
 
-def test_many_segments_are_walked_over_to_an_end() -> None:
+def test_the_number_of_segments_is_limited() -> None:
     comments = jpeg_segment(0xFE, b"") * 10_001
     assert completed(SOI + frame((1, 1)) + scan(1) + comments) is None
     with_end = SOI + frame((1, 1)) + scan(1) + comments + EOI
@@ -211,7 +213,7 @@ def test_many_segments_are_walked_over_to_an_end() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1, 10, 100])
-def test_scans_are_counted_up_to_one_more_than_most(number: int) -> None:
+def test_scans_are_counted_up_to_one_more_than_the_limit(number: int) -> None:
     content = SOI + frame((1, 1)) + scan(1) * number + EOI
     assert scans(content, 100) == number
     assert scans(content, 9) == min(number, 10)
@@ -225,7 +227,7 @@ def test_too_many_segments_count_as_too_many_scans() -> None:
 
 
 @pytest.mark.parametrize("more", [10, 100, 101, 900])
-def test_scans_of_an_encoder_and_some_more(more: int) -> None:
+def test_scans_added_to_an_encoded_picture_are_counted(more: int) -> None:
     content = pictures.photo_as("jpeg")
     assert scans(content[:-2] + b"\xff\xda\x00\x02" * (more - 1) + content[-2:], 100) == min(more, 101)
 
@@ -243,12 +245,12 @@ FILM = bytes(range(256)) * 200 + b"\xff\xda" * 5000
     ],
     ids=["preview", "film behind", "junk", "junk that claims a length"],
 )
-def test_only_scans_of_the_picture_itself_count(before: bytes, after: bytes) -> None:
+def test_only_scans_of_the_picture_itself_are_counted(before: bytes, after: bytes) -> None:
     content = pictures.photo_as("jpeg")
     assert scans(content[:2] + before + content[2:] + after, 100) == 1
 
 
-def test_scans_cannot_be_hidden() -> None:
+def test_scans_after_invalid_markers_are_counted() -> None:
     content = pictures.photo_as("jpeg")
     many = content[:-2] + b"\xff\xda\x00\x02" * 200 + content[-2:]
     for before in (b"\xff\x00\x7f\xff", b"\xff\x01\x7f\xff", b"\xff\xd0\x7f\xff"):
@@ -269,7 +271,7 @@ def test_scans_cannot_be_hidden() -> None:
     ids=["fill", "stuffed", "comments", "scans", "restarts"],
 )
 @pytest.mark.parametrize("at", ["before", "within"])
-def test_walking_over_segments_has_an_end(between: bytes, at: str) -> None:
+def test_the_search_for_segments_is_limited(between: bytes, at: str) -> None:
     content = pictures.photo_as("jpeg")
     many = b"\xff\xda\x00\x02" * 200
     if at == "before":

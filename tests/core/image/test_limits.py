@@ -1,4 +1,4 @@
-"""Each limit refuses what exceeds it by one, and only that."""
+"""Each limit accepts its own value and refuses one more."""
 
 import pytest
 
@@ -20,7 +20,7 @@ LIMITS = InputLimits(max_bytes=1, max_side_px=1000, max_pixels=10_000, max_pixel
         (Format.GIF, (50, 25), 8),
     ],
 )
-def test_at_the_limit(kind: Format, size: tuple[int, int], frames: int) -> None:
+def test_values_at_the_limit_are_accepted(kind: Format, size: tuple[int, int], frames: int) -> None:
     check(LIMITS, kind, Size(*size), frames)
 
 
@@ -36,6 +36,8 @@ def test_at_the_limit(kind: Format, size: tuple[int, int], frames: int) -> None:
         (Format.GIF, (51, 25), 8, "more than 10000 pixels"),
     ],
 )
-def test_above_the_limit(kind: Format, size: tuple[int, int], frames: int, says: str) -> None:
+def test_values_above_the_limit_are_refused(
+    kind: Format, size: tuple[int, int], frames: int, says: str
+) -> None:
     with pytest.raises(OriginalTooLarge, match=says):
         check(LIMITS, kind, Size(*size), frames)

@@ -1,4 +1,4 @@
-"""What may be told of a picture's own notes."""
+"""The EXIF fields and the profile name that `/info/` may show."""
 
 import json
 import struct
@@ -12,7 +12,7 @@ from proxy.core.image.metadata import FIELDS, exif, info_key, only_fields, profi
 FIELD = "exif-ifd0-Make"
 
 
-def test_notes_are_told_in_words_where_there_are_any() -> None:
+def test_fields_have_their_readable_text_if_there_is_one() -> None:
     assert exif(
         {
             FIELD: "Canon (EOS) (Canon (EOS), ASCII, 12 components, 12 bytes)",
@@ -36,7 +36,7 @@ def test_notes_are_told_in_words_where_there_are_any() -> None:
     }
 
 
-def test_the_place_is_told_only_if_allowed() -> None:
+def test_gps_fields_are_included_only_if_allowed() -> None:
     taken = {
         "exif-ifd3-GPSLatitude": "50 (50, Rational, 3 components, 24 bytes)",
         "exif-ifd0-GPSInfo": "1 (1, Long, 1 components, 4 bytes)",
@@ -66,7 +66,7 @@ MADE_UP = {
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_defaults_are_told_only_if_they_stand_in_the_file(order: str) -> None:
+def test_default_values_are_included_only_if_the_file_has_them(order: str) -> None:
     lacking = tiff(order, (8, [(0x0112, 6), (0x8769, 100)]), (100, [(0x829D, 0)]))
     assert exif(MADE_UP, lacking, gps=False) == {"Orientation": "6", "FNumber": "59/10"}
     everything = tiff(
@@ -80,7 +80,7 @@ def test_defaults_are_told_only_if_they_stand_in_the_file(order: str) -> None:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(
-    ("directory", "name", "tag", "kind", "value", "told"),
+    ("directory", "name", "tag", "kind", "value", "expected"),
     [
         ("0", "XResolution", 0x011A, 5, (300, 1), "300"),
         ("0", "YResolution", 0x011B, 5, (720_000, 10_000), "72"),
@@ -95,14 +95,14 @@ def test_defaults_are_told_only_if_they_stand_in_the_file(order: str) -> None:
         ("2", "UserComment", 0x9286, 7, b"JIS\0\0\0\0\0abcd", None),
     ],
 )
-def test_values_that_a_library_changes_are_told_as_they_stand_in_the_file(
+def test_fields_have_the_value_of_the_file_and_not_of_the_library(
     order: str,
     directory: str,
     name: str,
     tag: int,
     kind: int,
     value: tuple[int, ...] | bytes,
-    told: str | None,
+    expected: str | None,
 ) -> None:
     if isinstance(value, bytes):
         data, count = value, len(value)
@@ -120,21 +120,21 @@ def test_values_that_a_library_changes_are_told_as_they_stand_in_the_file(
     block[start : start + 2 + len(entry)] = struct.pack(f"{order}H", len(entry) // 12) + entry
     block[306 : 306 + len(data)] = data
     notes = exif({f"exif-ifd{directory}-{name}": "something else"}, bytes(block), gps=False)
-    assert notes == ({name: told} if told else {})
+    assert notes == ({name: expected} if expected else {})
 
 
 @given(st.binary(max_size=300), st.integers(0, 300))
-def test_no_block_of_notes_raises(block: bytes, at: int) -> None:
+def test_arbitrary_exif_raises_no_error(block: bytes, at: int) -> None:
     loop = tiff("<", (8, [(0x8769, 8), (0x8825, 8), (0x8769, 8)]))
     for each in (block, loop, loop[:at], b"Exif\0\0II*\0" + block):
         assert exif({"exif-ifd0-XResolution": "72"}, each, gps=False) in ({}, {"XResolution": "72"})
 
 
-def test_notes_are_bounded() -> None:
+def test_number_and_length_of_fields_are_limited() -> None:
     many = {f"exif-ifd0-T{number}": "x" * 1000 for number in range(1000)}
-    told = exif(many, b"", gps=False)
-    assert len(told) == 64
-    assert max(map(len, told.values())) == 200
+    fields = exif(many, b"", gps=False)
+    assert len(fields) == 64
+    assert max(map(len, fields.values())) == 200
 
 
 def profile(tag: bytes) -> bytes:
@@ -148,7 +148,7 @@ def profile(tag: bytes) -> bytes:
     )
 
 
-def test_a_profile_tells_its_description() -> None:
+def test_the_name_of_a_profile_is_its_description() -> None:
     old = b"desc" + bytes(4) + (5).to_bytes(4, "big") + b"sRGB\x00" + bytes(78)
     assert profile_name(profile(old)) == "sRGB"
     text = "Display P3".encode("utf-16-be")
@@ -159,9 +159,9 @@ def test_a_profile_tells_its_description() -> None:
     assert profile_name(b"") == profile_name(bytes(200)) == profile_name(bytes(128) + b"\xff" * 60) == ""
 
 
-def test_fields_can_be_chosen_and_have_a_tag_of_their_own() -> None:
-    told = with_etag(json.dumps({"width": 3, "height": 4}).encode(), '"x"')
-    assert list(json.loads(told)) == list(FIELDS)
-    assert json.loads(only_fields(told, ("width", "etag"))) == {"width": 3, "etag": '"x"'}
+def test_selected_fields_have_their_own_cache_key() -> None:
+    info = with_etag(json.dumps({"width": 3, "height": 4}).encode(), '"x"')
+    assert list(json.loads(info)) == list(FIELDS)
+    assert json.loads(only_fields(info, ("width", "etag"))) == {"width": 3, "etag": '"x"'}
     assert info_key("k", ()) == "k"
     assert len({info_key("k", ("width",)), info_key("k", ("height",)), info_key("l", ("width",))}) == 3

@@ -1,5 +1,7 @@
-"""Hashes against those of their authors' own code (thumbhash 0.1.1; blurhash 2.0.5, its largest factor taken as in the C
-reference), and colours."""
+"""Placeholder hashes equal those of the reference implementations (thumbhash 0.1.1, blurhash 2.0.5).
+
+The largest factor of blurhash is taken as in the C reference.
+"""
 
 import pytest
 
@@ -33,7 +35,7 @@ def drawn(width: int, height: int, *, alpha: bool = False) -> Pixels:
         (5, 3, False, "jugJRISQplh1d4d3d3iAl6hvaA==", "LC8Eny4hVN?X%eM*i{tLM|s%k6W9"),
     ],
 )
-def test_hashes_are_those_of_the_originals(
+def test_hashes_equal_those_of_the_reference_implementations(
     width: int, height: int, alpha: bool, thumb: str, blur: str
 ) -> None:
     pixels = drawn(width, height, alpha=alpha)
@@ -41,7 +43,7 @@ def test_hashes_are_those_of_the_originals(
     assert blurhash(pixels) == blur
 
 
-def test_one_colour_is_all_there_is() -> None:
+def test_a_picture_of_one_colour_has_a_palette_of_one() -> None:
     pixels = Pixels(8, 8, bytes([10, 200, 30, 255]) * 64)
     assert palette(pixels) == ["#0ac81e"]
     assert len(thumbhash(pixels)) == 32
@@ -55,7 +57,7 @@ def test_transparent_pixels_have_no_colour() -> None:
     assert blurhash(clear)
 
 
-def test_a_palette_has_the_most_common_first_and_none_twice() -> None:
+def test_a_palette_is_sorted_by_frequency_without_duplicates() -> None:
     red, reddish, blue, green = (250, 0, 0, 255), (240, 10, 10, 255), (0, 0, 250, 255), (0, 250, 0, 9)
     pixels = Pixels(10, 10, bytes(red) * 40 + bytes(reddish) * 20 + bytes(blue) * 30 + bytes(green) * 10)
     assert palette(pixels) == ["#f70303", "#0000fa"]
@@ -63,12 +65,12 @@ def test_a_palette_has_the_most_common_first_and_none_twice() -> None:
 
 def test_a_palette_has_five_colours_at_most() -> None:
     colours = [(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255), (0, 255, 255)]
-    rgba = b"".join(bytes((*colour, 255)) * (20 - place) for place, colour in enumerate(colours))
+    rgba = b"".join(bytes((*colour, 255)) * (20 - index) for index, colour in enumerate(colours))
     pixels = Pixels(len(rgba) // 4, 1, rgba)
     assert palette(pixels) == ["#" + bytes(colour).hex() for colour in colours[:5]]
 
 
-def test_colours_of_a_palette_are_apart() -> None:
+def test_similar_colours_are_one_palette_entry() -> None:
     """However the space of colours is divided: these two lie side by side at every place where it may be."""
     for value in range(1, 255):
         rgba = bytes((value, 0, 0, 255)) * 2 + bytes((value + 1, 0, 0, 255))

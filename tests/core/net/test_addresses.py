@@ -1,4 +1,4 @@
-"""Which addresses are public, however they are embedded; a table of both."""
+"""Public and private addresses are distinguished in every embedding."""
 
 import ipaddress
 
@@ -103,7 +103,7 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("address", INSIDE_V4)
-def test_inside(address: str) -> None:
+def test_private_ipv4_addresses_are_not_public_in_any_embedding(address: str) -> None:
     number = int(ipaddress.IPv4Address(address))
     for spelled in (
         address,
@@ -117,24 +117,26 @@ def test_inside(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", INSIDE_V6)
-def test_inside_v6(address: str) -> None:
+def test_private_ipv6_addresses_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", OUTSIDE)
-def test_outside(address: str) -> None:
+def test_public_addresses_are_public(address: str) -> None:
     assert is_public(address)
 
 
 @pytest.mark.parametrize(
     "text", ["", "localhost", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::1]", "1.1.1.1:80"]
 )
-def test_text_that_is_no_address_is_not_public(text: str) -> None:
+def test_text_that_is_not_an_address_is_not_public(text: str) -> None:
     assert not is_public(text)
 
 
 @given(st.ip_addresses())
-def test_never_more_than_python_calls_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+def test_a_public_address_is_also_global_by_the_ipaddress_module(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
     if is_public(str(address)):
         embedded = isinstance(address, ipaddress.IPv6Address) and (
             address.ipv4_mapped or address in ipaddress.ip_network("64:ff9b::/96")

@@ -1,4 +1,4 @@
-"""When a failing neighbour is asked, and how often again."""
+"""A circuit breaker limits calls to a failing part; a retry budget limits retries."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ def opened() -> Breaker:
     return breaker
 
 
-def test_it_opens_after_failures_in_a_row() -> None:
+def test_a_breaker_opens_after_consecutive_failures() -> None:
     breaker = Breaker(failures=3, pause_s=1.0)
     for _ in range(2):
         breaker.failed(0.0)
@@ -52,16 +52,16 @@ def test_a_call_that_fails_keeps_the_breaker_open_for_another_pause() -> None:
 
 
 @given(st.lists(st.booleans(), max_size=500))
-def test_retries_are_a_tenth_of_the_calls(wishes: list[bool]) -> None:
+def test_retries_are_at_most_a_tenth_of_the_calls(attempts: list[bool]) -> None:
     budget = RetryBudget()
     spent = 0
-    for number, wish in enumerate(wishes, start=1):
+    for number, is_retry in enumerate(attempts, start=1):
         budget.earn()
-        spent += wish and budget.spend()
+        spent += is_retry and budget.spend()
         assert spent <= 1 + number / 10
 
 
-def test_savings_are_bounded() -> None:
+def test_the_retry_budget_is_bounded() -> None:
     budget = RetryBudget()
     for _ in range(10_000):
         budget.earn()

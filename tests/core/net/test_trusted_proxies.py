@@ -1,4 +1,4 @@
-"""Who may say for whom it asks."""
+"""Only trusted proxies may forward the address of a client."""
 
 from ipaddress import ip_network
 
@@ -6,7 +6,7 @@ import pytest
 
 from proxy.core.net.trusted_proxies import TrustedProxies
 
-HOPS = TrustedProxies([ip_network("10.0.0.0/24"), ip_network("192.0.2.7"), ip_network("2001:db8::/64")])
+PROXIES = TrustedProxies([ip_network("10.0.0.0/24"), ip_network("192.0.2.7"), ip_network("2001:db8::/64")])
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ HOPS = TrustedProxies([ip_network("10.0.0.0/24"), ip_network("192.0.2.7"), ip_ne
     ],
 )
 def test_addresses_of_the_listed_networks_are_trusted(address: str, trusted: bool) -> None:
-    assert HOPS.trusts(address) is trusted
+    assert PROXIES.trusts(address) is trusted
 
 
 def test_without_proxies_only_a_unix_socket_is_trusted() -> None:
@@ -49,4 +49,4 @@ def test_without_proxies_only_a_unix_socket_is_trusted() -> None:
     ],
 )
 def test_the_client_is_the_last_address_that_is_not_trusted(forwarded: str, client: str) -> None:
-    assert HOPS.client("10.0.0.1", forwarded) == client
+    assert PROXIES.client("10.0.0.1", forwarded) == client

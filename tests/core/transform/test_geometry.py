@@ -1,4 +1,4 @@
-"""The size table of SPEC section 3: half up, at least 1, and shrink never surprises."""
+"""The size table of SPEC section 3: rounding half up, sides of at least 1 pixel, no enlargement."""
 
 import math
 from fractions import Fraction
@@ -32,7 +32,9 @@ def half_up(exact: Fraction) -> int:
     ("number", "above", "below", "result"),
     [(1, 1, 2, 1), (3, 1, 2, 2), (5, 1, 2, 3), (1, 1, 100, 1), (7, 10, 4, 18), (451, 300, 451, 300)],
 )
-def test_halves_go_up_and_nothing_vanishes(number: int, above: int, below: int, result: int) -> None:
+def test_halves_are_rounded_up_and_the_result_is_at_least_one(
+    number: int, above: int, below: int, result: int
+) -> None:
     assert ratio(number, above, below) == result
 
 
@@ -53,7 +55,9 @@ def test_ratio_is_exact(number: int, above: int, below: int) -> None:
         ((40, 10_000), (400, 4000), (16, 4000)),
     ],
 )
-def test_inside(original: tuple[int, int], box: tuple[int, int], result: tuple[int, int]) -> None:
+def test_inside_fits_the_box(
+    original: tuple[int, int], box: tuple[int, int], result: tuple[int, int]
+) -> None:
     assert inside(Size(*original), Size(*box), enlarge=False) == Size(*result)
 
 
@@ -108,7 +112,7 @@ def test_huge_numbers_are_exact() -> None:
 
 
 @given(sizes, sizes, fractions, fractions)
-def test_a_crop_lies_inside(size: Size, box: Size, x: float, y: float) -> None:
+def test_a_crop_lies_within_the_picture(size: Size, box: Size, x: float, y: float) -> None:
     box = Size(min(box.width, size.width), min(box.height, size.height))
     cut = crop_box(size, box, FocalPoint(x, y))
     assert cut.left >= 0
@@ -129,11 +133,13 @@ def test_a_crop_lies_inside(size: Size, box: Size, x: float, y: float) -> None:
         (FocalPoint(0.9, 0.5), (100, 0)),
     ],
 )
-def test_a_crop_is_centred_on_its_point_and_pushed_back(point: FocalPoint, corner: tuple[int, int]) -> None:
+def test_a_crop_is_centred_on_its_point_within_the_picture(
+    point: FocalPoint, corner: tuple[int, int]
+) -> None:
     assert crop_box(Size(200, 100), Size(100, 100), point) == Box(*corner, 100, 100)
 
 
-def test_half_a_pixel_of_offset_goes_up() -> None:
+def test_half_a_pixel_of_offset_is_rounded_up() -> None:
     assert crop_box(Size(101, 100), Size(100, 100), CENTER).left == 1
 
 
@@ -145,6 +151,6 @@ def test_padding_keeps_the_picture_on_the_canvas(canvas: Size, x: float, y: floa
     assert 0 <= top <= canvas.height - size.height
 
 
-def test_sizes_in_words() -> None:
+def test_a_size_has_a_text_and_an_area() -> None:
     assert str(Size(3, 4)) == "3x4"
     assert pixels(Size(3, 4)) == 12

@@ -1,4 +1,4 @@
-"""What real browsers send, what hostile clients send, and the format each gets."""
+"""Accept headers of browsers and of hostile clients, and the output format for each."""
 
 from dataclasses import replace
 
@@ -68,7 +68,7 @@ BOTH, WEBP, AVIF, NONE = {Format.AVIF, Format.WEBP}, {Format.WEBP}, {Format.AVIF
         ("image/avif" + ",image/x" * 10_000, AVIF),
     ],
 )
-def test_classes(accept: str, accepted: set[Format]) -> None:
+def test_accept_headers_of_browsers(accept: str, accepted: set[Format]) -> None:
     assert accept_class(accept) == accepted
 
 
@@ -99,7 +99,7 @@ def facts(kind: Format = Format.JPEG, *, alpha: bool = False, pages: int = 1) ->
         (BOTH, facts(Format.HEIC, pages=2), Format.AVIF),
     ],
 )
-def test_auto(accepted: set[Format], of: Facts, kind: Format) -> None:
+def test_auto_selects_the_format(accepted: set[Format], of: Facts, kind: Format) -> None:
     assert choose(Transform(format=Auto.AUTO), frozenset(accepted), AUTO, of) is kind
 
 
@@ -107,7 +107,7 @@ SEEN_THROUGH = Colour(255, 0, 0, 254)
 
 
 @pytest.mark.parametrize(
-    ("asked", "kind"),
+    ("transform", "kind"),
     [
         (Transform(fit=Fit.CONTAIN, width_px=9, height_px=8, background=SEEN_THROUGH), Format.PNG),
         (Transform(fit=Fit.CONTAIN, width_px=9, height_px=8, background=Colour(0, 0, 0, 0)), Format.PNG),
@@ -120,19 +120,19 @@ SEEN_THROUGH = Colour(255, 0, 0, 254)
         (Transform(background=SEEN_THROUGH), Format.JPEG),
     ],
 )
-def test_auto_follows_the_alpha_of_the_answer(asked: Transform, kind: Format) -> None:
-    auto = replace(asked, format=Auto.AUTO)
+def test_auto_considers_the_alpha_of_the_variant(transform: Transform, kind: Format) -> None:
+    auto = replace(transform, format=Auto.AUTO)
     assert choose(auto, frozenset(), AUTO, facts()) is kind
     assert choose(auto, frozenset(BOTH), AUTO, facts()) is Format.AVIF
-    assert choose(asked, frozenset(), AUTO, facts(Format.HEIC)) is kind
+    assert choose(transform, frozenset(), AUTO, facts(Format.HEIC)) is kind
     assert choose(auto, frozenset(), AUTO, facts(Format.GIF, pages=2)) is Format.GIF
 
 
-def test_auto_keeps_to_the_owners_list() -> None:
-    asked = Transform(format=Auto.AUTO)
-    assert choose(asked, frozenset(BOTH), (Format.WEBP, Format.AVIF, Format.JPEG), facts()) is Format.WEBP
-    assert choose(asked, frozenset(BOTH), (Format.JPEG,), facts()) is Format.JPEG
-    assert choose(asked, frozenset(BOTH), (Format.JPEG,), facts(Format.GIF, pages=2)) is Format.GIF
+def test_auto_selects_only_configured_formats() -> None:
+    transform = Transform(format=Auto.AUTO)
+    assert choose(transform, frozenset(BOTH), (Format.WEBP, Format.AVIF, Format.JPEG), facts()) is Format.WEBP
+    assert choose(transform, frozenset(BOTH), (Format.JPEG,), facts()) is Format.JPEG
+    assert choose(transform, frozenset(BOTH), (Format.JPEG,), facts(Format.GIF, pages=2)) is Format.GIF
 
 
 @pytest.mark.parametrize(
@@ -144,11 +144,11 @@ def test_auto_keeps_to_the_owners_list() -> None:
         (facts(Format.HEIC, alpha=True), Format.PNG),
     ],
 )
-def test_silence_keeps_the_originals_format_where_browsers_show_it(of: Facts, kind: Format) -> None:
+def test_without_a_format_the_variant_has_the_format_of_the_original(of: Facts, kind: Format) -> None:
     assert choose(Transform(), frozenset(), AUTO, of) is kind
 
 
 def test_a_named_format_needs_no_facts() -> None:
-    asked = Transform(format=Format.PNG)
-    assert not asked.needs_facts
-    assert choose(asked, frozenset(BOTH), AUTO, None) is Format.PNG
+    transform = Transform(format=Format.PNG)
+    assert not transform.needs_facts
+    assert choose(transform, frozenset(BOTH), AUTO, None) is Format.PNG

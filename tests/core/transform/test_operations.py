@@ -1,4 +1,4 @@
-"""Overlaying: presets under tokens."""
+"""The parameters of a URL override those of its preset."""
 
 from hypothesis import given
 
@@ -10,15 +10,15 @@ from tests.support.strategies import transforms
 def test_parameters_override_the_preset(below: Transform, above: Transform) -> None:
     merged = overlay(below, above)
     for name in Transform.__slots__:
-        said = getattr(above, name)
-        assert getattr(merged, name) == (getattr(below, name) if said is None else said)
+        override = getattr(above, name)
+        assert getattr(merged, name) == (getattr(below, name) if override is None else override)
 
 
 @given(transforms)
-def test_silence_changes_nothing(transform: Transform) -> None:
+def test_an_empty_transform_overrides_nothing(transform: Transform) -> None:
     assert overlay(transform, Transform()) == transform == overlay(Transform(), transform)
 
 
-def test_colours_in_hexadecimal() -> None:
+def test_colours_are_written_in_hexadecimal() -> None:
     assert Colour(1, 2, 255).hex == "0102ff"
     assert Colour(1, 2, 255, 16).hex == "0102ff10"

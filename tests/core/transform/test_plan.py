@@ -1,4 +1,4 @@
-"""Equal transforms make equal Plans; the Plan says everything and nothing twice."""
+"""Equal transforms have equal plans; the text of a plan is complete and unique."""
 
 import itertools
 
@@ -34,11 +34,11 @@ from proxy.core.transform.plan import (
 from proxy.core.url.dialects.native import parse, parse_tokens, path_url, query_url, spell
 from tests.support.strategies import keys, transforms
 
-RECIPE = RenderDefaults(quality=80, effort={Format.WEBP: 4, Format.PNG: 6}, max_side_px=4000)
+DEFAULTS = RenderDefaults(quality=80, effort={Format.WEBP: 4, Format.PNG: 6}, max_side_px=4000)
 
 
 def plan(tokens: str, kind: Format = Format.JPEG) -> Plan:
-    return resolve(parse_tokens(tokens, {}).own, kind, RECIPE)
+    return resolve(parse_tokens(tokens, {}).own, kind, DEFAULTS)
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def plan(tokens: str, kind: Format = Format.JPEG) -> Plan:
         ("w_99999", ScaleInside(box=Size(4000, 4000), enlarge=False)),
     ],
 )
-def test_sizes(tokens: str, scale: object) -> None:
+def test_each_fit_resolves_to_its_scale_step(tokens: str, scale: object) -> None:
     assert plan(tokens).scale == scale
 
 
-def test_steps_come_in_their_order() -> None:
+def test_steps_have_a_fixed_order() -> None:
     steps = plan("e_blur:2,a_90,w_40,h_30,c_fill,g_north,e_grayscale").steps
     assert [type(step).__name__ for step in steps] == ["Crop", "Turn", "Blur", "Adjust"]
     assert steps[0] == Crop(box=Size(40, 30), gravity=FocalPoint(0.5, 0))
@@ -96,7 +96,7 @@ def test_steps_come_in_their_order() -> None:
         ("e_sharpen", "e_sharpen:1"),
     ],
 )
-def test_spelled_out_defaults_and_idle_parameters_leave_no_trace(one: str, other: str) -> None:
+def test_explicit_defaults_and_ignored_parameters_do_not_change_the_plan(one: str, other: str) -> None:
     assert plan(one) == plan(other)
 
 
@@ -125,7 +125,7 @@ def test_lossless_formats_have_no_quality() -> None:
         assert plan("q_30", kind) == plan("q_90", kind)
 
 
-def test_alpha_is_laid_on_a_colour_only_where_it_cannot_stay() -> None:
+def test_alpha_is_flattened_only_for_formats_without_alpha() -> None:
     assert plan("f_jpg", Format.JPEG).output.flatten == WHITE
     assert plan("b_00ff0080", Format.JPEG).output.flatten == Colour(127, 255, 127)
     assert plan("b_00ff00", Format.PNG).output.flatten is None
@@ -155,19 +155,19 @@ def test_alpha_is_laid_on_a_colour_only_where_it_cannot_stay() -> None:
         (Format.GIF, 80, None),
     ],
 )
-def test_one_quality_scale(kind: Format, quality: int, encoders: int | None) -> None:
+def test_quality_is_mapped_to_each_encoder(kind: Format, quality: int, encoders: int | None) -> None:
     assert encoder_quality(kind, quality) == encoders
 
 
 @pytest.mark.parametrize("kind", [Format.JPEG, Format.WEBP, Format.AVIF])
-def test_more_quality_is_never_less(kind: Format) -> None:
+def test_encoder_quality_is_monotonic(kind: Format) -> None:
     mapped = [encoder_quality(kind, quality) or 0 for quality in range(1, 101)]
     assert mapped == sorted(mapped)
     assert mapped[0] == 1
     assert mapped[-1] == 100
 
 
-def test_encoders_own_bounds_cap_the_side() -> None:
+def test_the_limit_of_the_encoder_bounds_the_side() -> None:
     wide = RenderDefaults(quality=80, effort={}, max_side_px=20_000)
     assert resolve(Transform(width_px=20_000), Format.WEBP, wide).scale == ScaleInside(
         box=Size(16_383, 16_383), enlarge=False
@@ -193,16 +193,16 @@ def test_the_text_of_a_plan_is_fixed() -> None:
 
 @given(transforms, transforms, st.sampled_from(sorted(OUTPUTS)))
 def test_plans_are_equal_exactly_when_their_texts_are(one: Transform, other: Transform, kind: Format) -> None:
-    first, second = resolve(one, kind, RECIPE), resolve(other, kind, RECIPE)
+    first, second = resolve(one, kind, DEFAULTS), resolve(other, kind, DEFAULTS)
     assert (first == second) is (canonical(first) == canonical(second))
 
 
 @given(keys, transforms, st.permutations(range(8)), st.sampled_from(sorted(OUTPUTS)))
-def test_equal_transforms_have_one_plan_whatever_form_order_alias_or_default_spelled_them(
+def test_equal_transforms_have_one_plan_in_every_spelling(
     key: str, transform: Transform, order: list[int], kind: Format
 ) -> None:
     """The property the cache rests on, over generated transforms and all their spellings."""
-    wanted = resolve(transform, kind, RECIPE)
+    expected = resolve(transform, kind, DEFAULTS)
     spellings = [query_url(key, transform)]
     tokens = [token for token in spell(transform).split(",") if token]
     if tokens:
@@ -216,10 +216,12 @@ def test_equal_transforms_have_one_plan_whatever_form_order_alias_or_default_spe
                 aliased.append(token)
         spellings.append(f"/{','.join(aliased)}/{path_url(key, transform).rpartition('/')[2]}")
         preset = parse_tokens(",".join(tokens), {}).own
-        assert resolve(parse_tokens("t_p", {"p": preset}).transform({"p": preset}), kind, RECIPE) == wanted
+        assert (
+            resolve(parse_tokens("t_p", {"p": preset}).transform({"p": preset}), kind, DEFAULTS) == expected
+        )
     for spelling in spellings:
-        asked = parse(spelling, {})
-        assert resolve(asked.own, kind, RECIPE) == wanted  # type: ignore[union-attr]
+        parsed = parse(spelling, {})
+        assert resolve(parsed.own, kind, DEFAULTS) == expected  # type: ignore[union-attr]
 
 
 def _spelled_out(token: str) -> tuple[str, ...]:
@@ -231,8 +233,8 @@ def _spelled_out(token: str) -> tuple[str, ...]:
     return (aliases.get(token, token),)
 
 
-def test_a_tall_order_of_everything_at_once() -> None:
+def test_every_fit_resolves_with_every_gravity_and_format() -> None:
     """Every fit with every gravity resolves, in every format."""
     for fit, gravity, kind in itertools.product(Fit, [None, *Smart, FocalPoint(0.2, 0.9)], sorted(OUTPUTS)):
-        asked = Transform(width_px=30, height_px=20, fit=fit, gravity=gravity, format=Auto.AUTO)
-        assert canonical(resolve(asked, kind, RECIPE))
+        transform = Transform(width_px=30, height_px=20, fit=fit, gravity=gravity, format=Auto.AUTO)
+        assert canonical(resolve(transform, kind, DEFAULTS))

@@ -1,4 +1,4 @@
-"""What is told of a URL is what happened to it."""
+"""Diagnostics report every parameter of a URL that was ignored, snapped or clamped."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from proxy.core.url.dialects.native import parse, parse_tokens
 from proxy.core.url.notice import Notice, notice_list
 from proxy.core.url.policy import Dimensions, restrict
 
-RECIPE = RenderDefaults(quality=80, effort={}, max_side_px=4000)
+DEFAULTS = RenderDefaults(quality=80, effort={}, max_side_px=4000)
 
 
 @pytest.mark.parametrize(
@@ -26,14 +26,14 @@ RECIPE = RenderDefaults(quality=80, effort={}, max_side_px=4000)
         ("w_4,h_3,c_pad,b_fff", Format.PNG, []),
     ],
 )
-def test_idle_parameters_are_named(tokens: str, kind: Format, names: list[str]) -> None:
+def test_ignored_parameters_are_named(tokens: str, kind: Format, names: list[str]) -> None:
     granted = parse_tokens(tokens, {}).own
-    told = ignored(granted, resolve(granted, kind, RECIPE))
-    assert [line.partition(":")[0] for line in told] == names
+    lines = ignored(granted, resolve(granted, kind, DEFAULTS))
+    assert [line.partition(":")[0] for line in lines] == names
 
 
 @pytest.mark.parametrize(
-    ("tokens", "told"),
+    ("tokens", "expected"),
     [
         ("w_200,q_80", []),
         ("w_150,q_82,dpr_1.3", ["w: 200", "q: 80", "dpr: 1.5"]),
@@ -41,26 +41,26 @@ def test_idle_parameters_are_named(tokens: str, kind: Format, names: list[str]) 
         ("w_200,h_200,g_0.33:0.5,e_blur:1.3", ["g: 0.3:0.5", "e: blur:1.5"]),
     ],
 )
-def test_moved_values_are_named(tokens: str, told: list[str]) -> None:
-    asked = parse_tokens(tokens, {})
-    granted = restrict(asked.own, Dimensions.SNAP, (100, 200))
-    assert clamped(asked, granted, 4000) == told
+def test_clamped_values_are_named(tokens: str, expected: list[str]) -> None:
+    parsed = parse_tokens(tokens, {})
+    granted = restrict(parsed.own, Dimensions.SNAP, (100, 200))
+    assert clamped(parsed, granted, 4000) == expected
 
 
-def test_a_box_that_is_scaled_down_is_told() -> None:
-    asked = parse_tokens("w_3840,h_100,dpr_4", {})
-    assert clamped(asked, asked.own, 4000) == ["w: 4000", "h: 104"]
+def test_a_box_that_is_scaled_down_is_reported() -> None:
+    parsed = parse_tokens("w_3840,h_100,dpr_4", {})
+    assert clamped(parsed, parsed.own, 4000) == ["w: 4000", "h: 104"]
 
 
-def test_a_preset_does_not_count_as_moving() -> None:
+def test_values_of_a_preset_are_not_reported_as_clamped() -> None:
     preset = Transform(width_px=333, quality=77)
-    asked = parse_tokens("t_p,q_50", {"p": preset})
-    granted = overlay(preset, restrict(asked.own, Dimensions.SNAP, (100,)))
-    assert clamped(asked, granted, 4000) == []
+    parsed = parse_tokens("t_p,q_50", {"p": preset})
+    granted = overlay(preset, restrict(parsed.own, Dimensions.SNAP, (100,)))
+    assert clamped(parsed, granted, 4000) == []
 
 
 @pytest.mark.parametrize(
-    ("tokens", "query", "told"),
+    ("tokens", "query", "expected"),
     [
         ("w_400,h_300,c_fill,g_0.3:0.7,q_80", "w=400&h=300&fit=cover&g=0.3:0.7&q=80", ""),
         ("q_500", "q=500", "q;asked=500;made=100"),
@@ -83,33 +83,35 @@ def test_a_preset_does_not_count_as_moving() -> None:
     ],
 )  # fmt: skip
 def test_the_notice_names_each_parameter_that_was_ignored_or_clamped(
-    tokens: str, query: str, told: str
+    tokens: str, query: str, expected: str
 ) -> None:
     words = {"cover": "fill", "contain": "pad", "inside": "fit", "fill": "scale"}
-    asked = parse_tokens(tokens, {})
-    assert notice_list(notices(asked, asked.own, 4000)) == told.format(**words)
-    asked = parse(f"/thumbnail?url=a&{query}", {})  # type: ignore[assignment]
-    assert notice_list(notices(asked, asked.own, 4000)) == told.format(**dict(zip(words, words, strict=True)))
+    parsed = parse_tokens(tokens, {})
+    assert notice_list(notices(parsed, parsed.own, 4000)) == expected.format(**words)
+    parsed = parse(f"/thumbnail?url=a&{query}", {})  # type: ignore[assignment]
+    assert notice_list(notices(parsed, parsed.own, 4000)) == expected.format(
+        **dict(zip(words, words, strict=True))
+    )
 
 
-def test_the_sides_of_a_preset_and_of_a_format_have_bounds_too() -> None:
+def test_limits_of_presets_and_formats_are_reported() -> None:
     presets = {"p": Transform(width_px=9000, fit=Fit.COVER)}
-    asked = parse_tokens("t_p", presets)
-    told = notices(asked, asked.transform(presets), 4000)
-    assert notice_list(told) == "w;asked=9000;made=4000, fit;asked=fill;made=fit"
-    asked = parse_tokens("w_20000,f_webp", {})
-    assert notice_list(notices(asked, asked.own, 18_000)) == "w;asked=20000;made=16383"
+    parsed = parse_tokens("t_p", presets)
+    reported = notices(parsed, parsed.transform(presets), 4000)
+    assert notice_list(reported) == "w;asked=9000;made=4000, fit;asked=fill;made=fit"
+    parsed = parse_tokens("w_20000,f_webp", {})
+    assert notice_list(notices(parsed, parsed.own, 18_000)) == "w;asked=20000;made=16383"
 
 
 def test_a_size_that_was_snapped_and_clamped_is_named_once() -> None:
-    asked = parse_tokens("w_3000,q_102,dpr_1.9", {})
-    granted = restrict(asked.own, Dimensions.SNAP, (3840,))
-    told = notice_list(notices(asked, granted, 4000))
-    assert told == "w;asked=5700;made=4000, q;asked=102;made=100, dpr;asked=1.9;made=2"
+    parsed = parse_tokens("w_3000,q_102,dpr_1.9", {})
+    granted = restrict(parsed.own, Dimensions.SNAP, (3840,))
+    reported = notice_list(notices(parsed, granted, 4000))
+    assert reported == "w;asked=5700;made=4000, q;asked=102;made=100, dpr;asked=1.9;made=2"
 
 
 @pytest.mark.parametrize(
-    ("tokens", "told"),
+    ("tokens", "expected"),
     [
         ("w_200,q_80", []),
         ("w_150,q_82", [Notice("w", "150", "200"), Notice("q", "82", "80")]),
@@ -118,12 +120,12 @@ def test_a_size_that_was_snapped_and_clamped_is_named_once() -> None:
         ("w_100,h_100,c_fill,g_auto", []),
     ],
 )
-def test_the_notice_names_each_size_that_was_snapped(tokens: str, told: list[Notice]) -> None:
-    asked = parse_tokens(tokens, {})
-    assert notices(asked, restrict(asked.own, Dimensions.SNAP, (100, 200)), 4000) == told
+def test_the_notice_names_each_size_that_was_snapped(tokens: str, expected: list[Notice]) -> None:
+    parsed = parse_tokens(tokens, {})
+    assert notices(parsed, restrict(parsed.own, Dimensions.SNAP, (100, 200)), 4000) == expected
 
 
-def test_a_face_of_a_preset_is_told_too() -> None:
+def test_the_face_gravity_of_a_preset_is_reported() -> None:
     preset = parse_tokens("w_100,h_100,c_fill,g_face", {}).own
-    asked = parse_tokens("t_p", {"p": preset})
-    assert notices(asked, asked.transform({"p": preset}), 4000) == [Notice("g", "face", "auto")]
+    parsed = parse_tokens("t_p", {"p": preset})
+    assert notices(parsed, parsed.transform({"p": preset}), 4000) == [Notice("g", "face", "auto")]

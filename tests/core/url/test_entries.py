@@ -1,4 +1,4 @@
-"""The cache is bounded whatever strangers ask: what an original can come to on a mount is finite, and counted."""
+"""The number of cache entries per original is finite on a mount, and equals the computed one."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -26,7 +26,7 @@ from tests.support.strategies import transforms
 
 ALLOWED = (100, 320, 1280, 3840)
 COLOURS = frozenset({Colour(1, 2, 3), Colour(1, 2, 3, 128)})
-RECIPE = RenderDefaults(quality=77, effort={}, max_side_px=4000)
+DEFAULTS = RenderDefaults(quality=77, effort={}, max_side_px=4000)
 LISTED, SNAP = (
     Mount(name="m", source="s", dimensions=policy, allowed_px=ALLOWED, colours=COLOURS, max_age_s=1)
     for policy in (Dimensions.LISTED, Dimensions.SNAP)
@@ -37,28 +37,28 @@ DEFAULT_ENTRIES = 740_612_751_963
 
 @cache
 def of(kind: Format, dimensions: Dimensions) -> Possible:
-    return possible(kind, ALLOWED, RECIPE, colours=COLOURS, snaps=dimensions is Dimensions.SNAP)
+    return possible(kind, ALLOWED, DEFAULTS, colours=COLOURS, snaps=dimensions is Dimensions.SNAP)
 
 
 def planned(mount: Mount, raw: str, kind: Format) -> Plan | None:
     """What an unsigned URL comes to in a format, None where it is refused."""
-    asked = parse(raw, {})
-    assert isinstance(asked, VariantUrl)
+    parsed = parse(raw, {})
+    assert isinstance(parsed, VariantUrl)
     try:
-        granted = admit(mount, asked, {}, signed=False)
+        granted = admit(mount, parsed, {}, signed=False)
     except NotAllowed:
         return None
-    return resolve(granted, granted.format if isinstance(granted.format, Format) else kind, RECIPE)
+    return resolve(granted, granted.format if isinstance(granted.format, Format) else kind, DEFAULTS)
 
 
 sides = st.sampled_from([*ALLOWED, None]) | st.integers(1, 9999)
-wishes = st.builds(
-    lambda asked, width_px, height_px, few, colour: overlay(
-        asked,
+requested_transforms = st.builds(
+    lambda transform, width_px, height_px, few, colour: overlay(
+        transform,
         Transform(
             width_px=width_px,
             height_px=height_px,
-            effects=(asked.effects or ())[:few] or None,
+            effects=(transform.effects or ())[:few] or None,
             background=colour,
         ),
     ),
@@ -73,10 +73,10 @@ wishes = st.builds(
 @st.composite
 def urls(draw: st.DrawFn) -> str:
     """Any unsigned URL of a picture, in either form."""
-    asked = draw(wishes)
-    if not spell(asked):
+    transform = draw(requested_transforms)
+    if not spell(transform):
         return "/f_auto/a"
-    path = path_url("a", asked)
+    path = path_url("a", transform)
     if draw(st.booleans()):
         return path
     return "/thumbnail?url=a&" + _query(path)
@@ -94,22 +94,20 @@ def _query(path: str) -> str:
 @pytest.mark.parametrize("mount", [LISTED, SNAP], ids=["listed", "snap"])
 @given(raw=urls(), kind=st.sampled_from(OUTPUTS))
 @settings(max_examples=300)
-def test_every_unsigned_url_comes_to_one_of_the_plans_that_were_counted(
-    mount: Mount, raw: str, kind: Format
-) -> None:
+def test_every_unsigned_url_resolves_to_a_counted_plan(mount: Mount, raw: str, kind: Format) -> None:
     plan = planned(mount, raw, kind)
     if plan is not None:
         assert of(plan.output.format, mount.dimensions).holds(plan), (raw, plan)
 
 
 @given(raw=urls(), version=st.from_regex(r"\A[A-Za-z0-9._-]{1,64}\Z"))
-def test_no_version_makes_another_entry(raw: str, version: str) -> None:
+def test_a_version_does_not_add_an_entry(raw: str, version: str) -> None:
     keys = set()
-    for said in (None, version):
-        asked = parse(raw, {})
-        assert isinstance(asked, VariantUrl)
-        own = overlay(asked.own, Transform(version=said))
-        plan = resolve(own, Format.PNG, RECIPE)
+    for url_version in (None, version):
+        parsed = parse(raw, {})
+        assert isinstance(parsed, VariantUrl)
+        own = overlay(parsed.own, Transform(version=url_version))
+        plan = resolve(own, Format.PNG, DEFAULTS)
         keys.add(variant_key(Identity(OriginalRef("s", "a"), ""), plan))
     assert len(keys) == 1
 
@@ -129,17 +127,17 @@ def all_sizes() -> Iterator[Transform]:
 
 
 @pytest.mark.parametrize("kind", [Format.JPEG, Format.WEBP])
-def test_the_number_counts_only_entries_that_urls_reach(kind: Format) -> None:
+def test_every_counted_entry_is_reached_by_a_url(kind: Format) -> None:
     """Each part of the number is met by URLs, all of them."""
     mount = Mount(name="m", source="s", allowed_px=(100,), colours=COLOURS, max_age_s=1)
-    counted = possible(kind, (100,), RECIPE, colours=COLOURS)
+    counted = possible(kind, (100,), DEFAULTS, colours=COLOURS)
 
-    def found(asked: Transform) -> Plan:
-        plan = planned(mount, path_url("a", overlay(asked, Transform(format=kind))), kind)
+    def found(requested: Transform) -> Plan:
+        plan = planned(mount, path_url("a", overlay(requested, Transform(format=kind))), kind)
         assert plan is not None
         return plan
 
-    sized = [found(asked) for asked in all_sizes()]
+    sized = [found(requested) for requested in all_sizes()]
     assert {plan.scale.box for plan in sized} == counted.inside
     at_two = {canonical(plan) for plan in sized if str(plan.scale.box) == "200x200"}
     one_box = counted._replace(
@@ -165,7 +163,7 @@ def test_every_effect_and_turn_is_counted() -> None:
     assert len(DPRS) == 13
 
 
-def test_the_number_of_the_default_configuration() -> None:
+def test_the_default_configuration_has_the_documented_number_of_entries() -> None:
     settings = load(None, {"sources": {"a": {"path": "/a"}}})
     [mount] = mounts(settings)
     assert mount.dimensions is Dimensions.LISTED

@@ -60,7 +60,7 @@ def test_a_signature_lifts_the_limits_of_a_mount() -> None:
     assert meaning.transform.width_px == 321
 
 
-def test_nothing_is_parsed_before_it_is_verified() -> None:
+def test_the_signature_is_verified_before_parsing() -> None:
     def refuse(_: Mount, raw: str) -> NoReturn:
         raise BadSignature(raw)
 
@@ -70,7 +70,7 @@ def test_nothing_is_parsed_before_it_is_verified() -> None:
         interpret(RULES, "*", "/shop/w_no/a.jpg", verify=unsigned)
 
 
-def test_a_caller_that_ignores_refusals_gets_the_whole_transform() -> None:
+def test_a_caller_that_collects_refusals_gets_the_whole_transform() -> None:
     refusals: list[object] = []
     meaning = interpret(RULES, "*", "/shop/w_321/a.jpg", verify=unsigned, refuse=refusals.append)
     assert [type(refusal) for refusal in refusals] == [DimensionNotAllowed]
@@ -88,7 +88,7 @@ def test_a_given_mount_is_used_without_routing() -> None:
     assert meaning.mount is SHOP
 
 
-def test_an_original_of_another_host_is_refused_by_ref() -> None:
+def test_ref_refuses_an_original_of_another_host() -> None:
     meaning = interpret(
         RULES, "*", "/shop/thumbnail?url=https%3A%2F%2Fb.example%2Fa.jpg&w=320", verify=unsigned
     )

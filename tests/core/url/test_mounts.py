@@ -34,12 +34,12 @@ MOUNTS = [
         ("blog.example", "/blog/", "only-blog", "/"),
     ],
 )
-def test_routes(host: str, raw: str, name: str, below: str) -> None:
+def test_host_and_path_select_the_mount(host: str, raw: str, name: str, below: str) -> None:
     chosen = route(MOUNTS, host, raw)
     assert (chosen.name, chosen.below(raw)) == (name, below)
 
 
-def test_a_host_of_its_own_does_not_fall_back_to_the_others() -> None:
+def test_a_host_with_its_own_mounts_has_no_fallback() -> None:
     with pytest.raises(UnknownRoute):
         route(MOUNTS, "blog.example", "/w_1/a")
 
@@ -55,7 +55,7 @@ def test_a_host_of_its_own_does_not_fall_back_to_the_others() -> None:
         ("", ""),
     ],
 )
-def test_host_names(header: str, host: str) -> None:
+def test_host_names_are_normalized(header: str, host: str) -> None:
     assert host_name(header) == host
 
 

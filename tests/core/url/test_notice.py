@@ -1,13 +1,13 @@
-"""The header that tells what was not done as asked."""
+"""The notice header lists the parameters that were changed or ignored."""
 
 import pytest
 
 from proxy.core.url.notice import Notice, notice_list
 
 
-def test_a_list_of_items() -> None:
-    told = notice_list([Notice("w", "1230", "1280"), Notice("g", "face", "auto")])
-    assert told == "w;asked=1230;made=1280, gravity;asked=face;made=auto"
+def test_a_notice_is_a_structured_field_list() -> None:
+    header = notice_list([Notice("w", "1230", "1280"), Notice("g", "face", "auto")])
+    assert header == "w;asked=1230;made=1280, gravity;asked=face;made=auto"
     assert notice_list([]) == ""
 
 

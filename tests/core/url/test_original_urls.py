@@ -1,4 +1,4 @@
-"""What an absolute URL names under a mount, and that a credential goes no further."""
+"""Absolute URLs name originals of the mount's source; credentials are never forwarded to another host."""
 
 import re
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ SIGNED = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F2026&X-Amz-Si
 
 
 @pytest.mark.parametrize(
-    ("place", "url", "key"),
+    ("location", "url", "key"),
     [
         (NoLocation(), "a/b.jpg", "a/b.jpg"),
         (MINIO, "a/b.jpg", "a/b.jpg"),
@@ -31,12 +31,12 @@ SIGNED = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F2026&X-Amz-Si
         (S3Location(bucket="pics"), "https://s3.amazonaws.com/pics/a.jpg", "a.jpg"),
     ],
 )
-def test_a_key_of_the_mounts_own_source(place: OriginalLocation, url: str, key: str) -> None:
-    assert place.key_for(url) == key
+def test_urls_and_keys_of_the_source_of_the_mount(location: OriginalLocation, url: str, key: str) -> None:
+    assert location.key_for(url) == key
 
 
 @pytest.mark.parametrize(
-    ("place", "url"),
+    ("location", "url"),
     [
         (NoLocation(), "s3://pics/a.jpg"),
         (NoLocation(), "https://evil.example/a.jpg"),
@@ -53,9 +53,9 @@ def test_a_key_of_the_mounts_own_source(place: OriginalLocation, url: str, key: 
         (AWS, "https://pics.s3.eu-west-1.amazonaws.com.evil.example/a.jpg"),
     ],
 )
-def test_a_url_outside_the_source_is_refused(place: OriginalLocation, url: str) -> None:
+def test_a_url_outside_the_source_is_refused(location: OriginalLocation, url: str) -> None:
     with pytest.raises(SourceNotAllowed):
-        place.key_for(url)
+        location.key_for(url)
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,12 @@ def test_a_url_outside_the_source_is_refused(place: OriginalLocation, url: str) 
         "s3://pics/shop/../a",
     ],
 )
-def test_no_url_of_an_original(url: str) -> None:
+def test_malformed_urls_of_originals_are_refused(url: str) -> None:
     with pytest.raises(BadUrl):
         MINIO.key_for(url)
 
 
-def test_credentials_make_no_other_original() -> None:
+def test_credentials_in_a_url_do_not_change_the_key() -> None:
     plain = "http://minio.example:9000/pics/shop/a.jpg"
     assert MINIO.key_for(plain) == MINIO.key_for(f"{plain}?{SIGNED}") == MINIO.key_for("s3://pics/shop/a.jpg")
 
@@ -104,7 +104,7 @@ WEB = WebLocation(frozenset({"cdn.example", "cdn.example:8080", "[2001:db8::1]",
         ("http://cdn.example/a..b/c...", "http://cdn.example/a..b/c..."),
     ],
 )
-def test_a_url_of_the_web_has_one_spelling(url: str, key: str) -> None:
+def test_web_urls_are_normalized(url: str, key: str) -> None:
     assert WEB.key_for(url) == key == WEB.key_for(key)
     assert WEB.host_of(key) in WEB.hosts
 
@@ -119,7 +119,7 @@ def test_a_url_of_the_web_has_one_spelling(url: str, key: str) -> None:
         "gopher://cdn.example/a", "https://xn--cdn.example/a", "https://cdn.example%2eevil.net/a", "https://cdn.example%00/a",
     ],
 )  # fmt: skip
-def test_another_host_is_not_asked(url: str) -> None:
+def test_other_hosts_are_refused(url: str) -> None:
     with pytest.raises((SourceNotAllowed, BadUrl)):
         WEB.key_for(url)
 
@@ -135,7 +135,7 @@ def test_another_host_is_not_asked(url: str) -> None:
         "https://cdn.example/a?x=1&x-amz-signature=1", "https://cdn.example/a?AWSAccessKeyId=a",
     ],
 )  # fmt: skip
-def test_text_that_is_no_http_url_is_refused(url: str) -> None:
+def test_text_that_is_not_an_http_url_is_refused(url: str) -> None:
     with pytest.raises(BadUrl):
         WEB.key_for(url)
 
@@ -162,10 +162,10 @@ HERE = "http://cdn.example:8080/a/b.jpg?old"
         (b"HTTP:\\\\\\cdn.example/a", "http://cdn.example/a"), (b"http:c.jpg", "http://cdn.example:8080/a/c.jpg"),
     ],
 )  # fmt: skip
-def test_a_redirect_is_read_as_browsers_read_it(location: bytes, url: str) -> None:
-    place = WebLocation(WEB.hosts | {"xn--bcher-kva.example"})
-    assert place.led_to(HERE, location) == url
-    assert place.host_of(url) in place.hosts
+def test_redirects_are_resolved_as_browsers_do(location: bytes, url: str) -> None:
+    web = WebLocation(WEB.hosts | {"xn--bcher-kva.example"})
+    assert web.led_to(HERE, location) == url
+    assert web.host_of(url) in web.hosts
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_redirect_is_read_as_browsers_read_it(location: bytes, url: str) -> No
         b"http://cdn.example\x00.evil.example/", b"http://cdn.example\x0b/", b"http://cdn.example /a", b"http://cdn.example%20/a",
     ],
 )  # fmt: skip
-def test_a_redirect_to_another_host_is_not_read_otherwise(location: bytes) -> None:
+def test_redirects_to_other_hosts_are_refused(location: bytes) -> None:
     with pytest.raises((SourceNotAllowed, ValueError)):
         WEB.led_to(HERE, location)
 
@@ -194,7 +194,7 @@ def test_a_redirect_to_another_host_is_not_read_otherwise(location: bytes) -> No
         max_size=9,
     ).map(b"".join)
 )  # fmt: skip
-def test_no_redirect_leaves_the_place(location: bytes) -> None:
+def test_no_redirect_leaves_the_allowed_hosts(location: bytes) -> None:
     try:
         url = WEB.led_to(HERE, location)
     except (SourceNotAllowed, ValueError):
@@ -216,7 +216,7 @@ BASED = WebLocation(frozenset({"cdn.example"}), "http://origin.example:8080/imag
         ("@evil.example/a", "@evil.example/a"), ("[x]|{y}", "%5Bx%5D%7C%7By%7D"),
     ],
 )  # fmt: skip
-def test_a_relative_key_stands_behind_the_base(key: str, rest: str) -> None:
+def test_a_relative_key_is_appended_to_the_base_url(key: str, rest: str) -> None:
     url = BASED.base_url + rest
     assert BASED.key_for(key) == key
     assert BASED.url_of(key) == url

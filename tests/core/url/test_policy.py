@@ -1,4 +1,4 @@
-"""What an unsigned URL gets: operations, whatever their spelling."""
+"""The policy of a mount restricts unsigned URLs, in both URL forms."""
 
 from fractions import Fraction
 
@@ -31,20 +31,20 @@ def tokens(text: str) -> Transform:
 
 
 @given(transforms)
-def test_any_takes_everything(transform: Transform) -> None:
+def test_policy_any_changes_nothing(transform: Transform) -> None:
     assert restrict(transform, Dimensions.ANY, ALLOWED) == transform
 
 
 @pytest.mark.parametrize("name", ["w", "h"])
 @pytest.mark.parametrize(
-    ("asked", "got"), [(1, 100), (100, 100), (101, 200), (399, 400), (401, 400), (10**9, 400)]
+    ("requested", "granted"), [(1, 100), (100, 100), (101, 200), (399, 400), (401, 400), (10**9, 400)]
 )
-def test_snap_moves_a_side_up_to_the_list(name: str, asked: int, got: int) -> None:
-    assert restrict(tokens(f"{name}_{asked}"), Dimensions.SNAP, ALLOWED) == tokens(f"{name}_{got}")
+def test_snap_raises_a_side_to_the_next_allowed_size(name: str, requested: int, granted: int) -> None:
+    assert restrict(tokens(f"{name}_{requested}"), Dimensions.SNAP, ALLOWED) == tokens(f"{name}_{granted}")
 
 
 @pytest.mark.parametrize(
-    ("asked", "got"),
+    ("requested", "granted"),
     [
         ((100, 400), (100, 400)),  # Both are of the list.
         ((101, 101), (200, 200)),
@@ -58,14 +58,16 @@ def test_snap_moves_a_side_up_to_the_list(name: str, asked: int, got: int) -> No
         ((10**18, 10**18), (400, 400)),
     ],
 )
-def test_snap_keeps_the_proportion(asked: tuple[int, int], got: tuple[int, int]) -> None:
-    bounded = restrict(Transform(width_px=asked[0], height_px=asked[1]), Dimensions.SNAP, ALLOWED)
-    assert (bounded.width_px, bounded.height_px) == got
+def test_snap_keeps_the_proportion(requested: tuple[int, int], granted: tuple[int, int]) -> None:
+    bounded = restrict(Transform(width_px=requested[0], height_px=requested[1]), Dimensions.SNAP, ALLOWED)
+    assert (bounded.width_px, bounded.height_px) == granted
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.lists(st.integers(1, 4000), min_size=1, max_size=5))
 @example(16, 15, [16])
-def test_snapping_to_the_nearest_ratio(width_px: int, height_px: int, sides: list[int]) -> None:
+def test_snap_chooses_the_nearest_ratio_and_is_idempotent(
+    width_px: int, height_px: int, sides: list[int]
+) -> None:
     allowed_px = tuple(sorted(set(sides)))
     once = restrict(Transform(width_px=width_px, height_px=height_px), Dimensions.SNAP, allowed_px)
     assert restrict(once, Dimensions.SNAP, allowed_px) == once, "a size that was made is made again"
@@ -75,11 +77,11 @@ def test_snapping_to_the_nearest_ratio(width_px: int, height_px: int, sides: lis
     if {width_px, height_px} <= set(allowed_px):
         assert (made_px, high_px) == (width_px, height_px)
         return
-    wanted = Fraction(height_px * made_px, width_px)
+    proportion = Fraction(height_px * made_px, width_px)
     nearest = min(
-        abs(wanted - Fraction(made_px * high, wide)) for high in range(1, 22) for wide in range(1, 22)
+        abs(proportion - Fraction(made_px * high, wide)) for high in range(1, 22) for wide in range(1, 22)
     )
-    assert abs(wanted - high_px) <= max(nearest, 1) + Fraction(1, 2)
+    assert abs(proportion - high_px) <= max(nearest, 1) + Fraction(1, 2)
 
 
 @pytest.mark.parametrize("name", ["w", "h"])
@@ -91,23 +93,24 @@ def test_listed_refuses_other_sizes_by_name_and_lists_the_allowed_ones(name: str
     assert restrict(tokens(f"{name}_200"), Dimensions.LISTED, ALLOWED) == tokens(f"{name}_200")
 
 
-@pytest.mark.parametrize("asked", ["w_150", "h_150", "b_ff0000", "e_sepia,e_blur:1"])
-def test_a_refusal_tells_of_signed_urls_where_they_are_taken(asked: str) -> None:
+@pytest.mark.parametrize("requested", ["w_150", "h_150", "b_ff0000", "e_sepia,e_blur:1"])
+def test_a_refusal_mentions_signed_urls_if_the_mount_accepts_them(requested: str) -> None:
     for signable in (True, False):
         with pytest.raises(NotAllowed) as caught:
-            restrict(tokens(asked), Dimensions.LISTED, ALLOWED, signable=signable)
+            restrict(tokens(requested), Dimensions.LISTED, ALLOWED, signable=signable)
         assert ("sign" in caught.value.detail) is signable
 
 
 @pytest.mark.parametrize(
-    ("asked", "got"), [(1, 5), (2, 5), (3, 5), (7, 5), (8, 10), (82, 80), (83, 85), (100, 100), (98, 100)]
+    ("requested", "granted"),
+    [(1, 5), (2, 5), (3, 5), (7, 5), (8, 10), (82, 80), (83, 85), (100, 100), (98, 100)],
 )
-def test_quality_is_rounded_to_five(asked: int, got: int) -> None:
-    assert restrict(Transform(quality=asked), Dimensions.LISTED, ALLOWED).quality == got
+def test_quality_is_rounded_to_multiples_of_five(requested: int, granted: int) -> None:
+    assert restrict(Transform(quality=requested), Dimensions.LISTED, ALLOWED).quality == granted
 
 
 @pytest.mark.parametrize(
-    ("asked", "got"),
+    ("requested", "granted"),
     [
         ("1", "1"),
         ("1.01", "1.25"),
@@ -119,12 +122,14 @@ def test_quality_is_rounded_to_five(asked: int, got: int) -> None:
     ],
 )
 @pytest.mark.parametrize("policy", BOUNDED)
-def test_a_pixel_ratio_is_moved_up_to_the_next_quarter(policy: Dimensions, asked: str, got: str) -> None:
-    assert restrict(tokens(f"w_100,dpr_{asked}"), policy, ALLOWED) == tokens(f"w_100,dpr_{got}")
+def test_a_pixel_ratio_is_raised_to_the_next_quarter(
+    policy: Dimensions, requested: str, granted: str
+) -> None:
+    assert restrict(tokens(f"w_100,dpr_{requested}"), policy, ALLOWED) == tokens(f"w_100,dpr_{granted}")
 
 
 @pytest.mark.parametrize(
-    ("asked", "got"),
+    ("requested", "granted"),
     [
         (FocalPoint(0.274, 0.126), FocalPoint(0.3, 0.1)),
         (FocalPoint(0.05, 0.95), FocalPoint(0.1, 1.0)),
@@ -132,12 +137,14 @@ def test_a_pixel_ratio_is_moved_up_to_the_next_quarter(policy: Dimensions, asked
         (Smart.ENTROPY, Smart.ENTROPY),
     ],
 )
-def test_focal_points_lie_on_a_grid(asked: FocalPoint | Smart, got: FocalPoint | Smart) -> None:
-    assert restrict(Transform(gravity=asked), Dimensions.SNAP, ALLOWED).gravity == got
+def test_focal_points_are_rounded_to_a_grid(
+    requested: FocalPoint | Smart, granted: FocalPoint | Smart
+) -> None:
+    assert restrict(Transform(gravity=requested), Dimensions.SNAP, ALLOWED).gravity == granted
 
 
 @pytest.mark.parametrize(
-    ("asked", "got"),
+    ("requested", "granted"),
     [
         (Blur(1.26), Blur(1.5)),
         (Blur(0.3), Blur(0.5)),
@@ -148,8 +155,8 @@ def test_focal_points_lie_on_a_grid(asked: FocalPoint | Smart, got: FocalPoint |
     ],
 )
 @pytest.mark.parametrize("policy", BOUNDED)
-def test_effects_are_coarse(policy: Dimensions, asked: Blur, got: Blur) -> None:
-    assert restrict(Transform(effects=(asked,)), policy, ALLOWED).effects == (got,)
+def test_effect_strengths_are_rounded_to_a_grid(policy: Dimensions, requested: Blur, granted: Blur) -> None:
+    assert restrict(Transform(effects=(requested,)), policy, ALLOWED).effects == (granted,)
 
 
 @pytest.mark.parametrize("policy", BOUNDED)
@@ -179,7 +186,7 @@ MARKED = frozenset({Colour(0x12, 0x34, 0x56), Colour(1, 2, 3, 4)})
 @pytest.mark.parametrize(
     "colour", ["white", "black", "transparent", "fff", "FFFFFF", "000000ff", "00000000", "123456", "01020304"]
 )
-def test_backgrounds_of_the_list(policy: Dimensions, colour: str) -> None:
+def test_listed_backgrounds_are_accepted(policy: Dimensions, colour: str) -> None:
     assert restrict(tokens(f"b_{colour}"), policy, ALLOWED, MARKED) == tokens(f"b_{colour}")
 
 
@@ -213,7 +220,7 @@ def test_transforms_that_differ_are_not_equal_without_no_ops(other: str) -> None
 
 
 @given(transforms)
-def test_the_policy_is_settled_at_once(transform: Transform) -> None:
+def test_the_policy_is_idempotent(transform: Transform) -> None:
     try:
         once = restrict(transform, Dimensions.SNAP, ALLOWED)
     except NotAllowed:
@@ -221,7 +228,7 @@ def test_the_policy_is_settled_at_once(transform: Transform) -> None:
     assert restrict(once, Dimensions.SNAP, ALLOWED) == once
 
 
-def test_both_spellings_are_bound_alike() -> None:
+def test_path_and_query_urls_have_the_same_policy() -> None:
     path, query = (
         parse(raw, {})
         for raw in ("/w_150,h_100,c_fill,q_82/a", "/thumbnail?url=a&q=82&fit=cover&h=100&w=150")

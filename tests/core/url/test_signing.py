@@ -1,4 +1,4 @@
-"""Signatures over raw targets: one spelling is right, whatever is moved, doubled, dropped or encoded."""
+"""A signature covers the raw target byte for byte: no altered URL verifies."""
 
 import base64
 import hashlib
@@ -18,9 +18,11 @@ PATH = "/w_400,h_300,f_auto/product-123.jpg"
 QUERY = "/thumbnail?url=product-123.jpg&w=400"
 
 
-def mac(said: str | bytes, secret: bytes = OLD) -> str:
+def mac(signed_text: str | bytes, secret: bytes = OLD) -> str:
     """As SPEC section 5 has it, written anew."""
-    digest = hmac.new(secret, said if isinstance(said, bytes) else said.encode(), hashlib.sha256).digest()
+    digest = hmac.new(
+        secret, signed_text if isinstance(signed_text, bytes) else signed_text.encode(), hashlib.sha256
+    ).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
@@ -39,16 +41,16 @@ LATIN = b"/w_9/caf\xe9.jpg"
         ("/w_9/caf\udce9.jpg", f"/w_9/caf\udce9.jpg?sig={mac(LATIN)}"),
     ],
 )
-def test_signs_all_that_stands_before(raw: str, signed: str) -> None:
+def test_the_signature_covers_the_target_before_it(raw: str, signed: str) -> None:
     assert sign(raw, OLD) == signed
     assert verify(signed, KEYS) == Signed(target=raw, key_id="old", restrictions=Restrictions())
 
 
-def test_the_parameters_are_signed_too() -> None:
+def test_the_restrictions_are_signed() -> None:
     raw = sign(PATH, NEW, until_s=1700, key_id="new", domain="shop.example", session="a=b&c/é")
-    said, _, given_mac = raw.rpartition("&sig=")
-    assert said == f"{PATH}?exp=1700&kid=new&dom=shop.example&ses=a%3Db%26c%2F%C3%A9"
-    assert given_mac == mac(said, NEW)
+    signed_text, _, given_mac = raw.rpartition("&sig=")
+    assert signed_text == f"{PATH}?exp=1700&kid=new&dom=shop.example&ses=a%3Db%26c%2F%C3%A9"
+    assert given_mac == mac(signed_text, NEW)
     assert verify(raw, KEYS) == Signed(
         target=PATH,
         key_id="new",
@@ -57,9 +59,9 @@ def test_the_parameters_are_signed_too() -> None:
 
 
 @pytest.mark.parametrize("key", ["a.jpg", "a.jpg?b", "a?b?c"])
-def test_they_may_stand_anywhere_before_the_signature(key: str) -> None:
-    said = f"/thumbnail?exp=1700&url={key}&kid=old&w=9"
-    found = verify(f"{said}&sig={mac(said)}", KEYS)
+def test_restrictions_may_have_any_position_before_the_signature(key: str) -> None:
+    signed_text = f"/thumbnail?exp=1700&url={key}&kid=old&w=9"
+    found = verify(f"{signed_text}&sig={mac(signed_text)}", KEYS)
     assert found == Signed(
         target=f"/thumbnail?url={key}&w=9", key_id="old", restrictions=Restrictions(until_s=1700)
     )
@@ -76,7 +78,7 @@ def test_a_signature_without_restrictions_is_valid_for_every_client() -> None:
         assert found.restrictions == Restrictions(**scope)
 
 
-def test_each_live_key_is_good_until_it_is_taken_away() -> None:
+def test_each_key_is_valid_until_it_is_removed() -> None:
     for secret, name in ((OLD, "old"), (NEW, "new")):
         found = verify(sign(PATH, secret), KEYS)
         assert found is not None
@@ -91,9 +93,9 @@ def test_each_live_key_is_good_until_it_is_taken_away() -> None:
 
 @pytest.mark.parametrize("key_id", ["new", "nobody", "", "OLD", "ol%64"])
 def test_a_named_key_is_the_only_one_tried(key_id: str) -> None:
-    said = f"{PATH}?kid={key_id}"
+    signed_text = f"{PATH}?kid={key_id}"
     with pytest.raises(BadSignature):
-        verify(f"{said}&sig={mac(said, OLD)}", KEYS)
+        verify(f"{signed_text}&sig={mac(signed_text, OLD)}", KEYS)
 
 
 @pytest.mark.parametrize(
@@ -115,22 +117,22 @@ def test_a_named_key_is_the_only_one_tried(key_id: str) -> None:
         f"{PATH}?utm_source=x",
     ],
 )
-def test_nothing_else_is_a_signature(raw: str) -> None:
+def test_similar_parameters_are_not_signatures(raw: str) -> None:
     assert verify(raw, KEYS) is None
 
 
 TRACKERS = "utm_source=x&utm_&fbclid=y&_ga=%zz"
 
 
-@pytest.mark.parametrize("said", [PATH, QUERY, f"{PATH}?ver=3", f"{PATH}?ver=3&exp=9&utm_x"])
-def test_parameters_of_trackers_may_stand_behind(said: str) -> None:
-    signed = f"{said}{'&' if '?' in said else '?'}sig={mac(said)}"
+@pytest.mark.parametrize("signed_text", [PATH, QUERY, f"{PATH}?ver=3", f"{PATH}?ver=3&exp=9&utm_x"])
+def test_tracking_parameters_may_follow_the_signature(signed_text: str) -> None:
+    signed = f"{signed_text}{'&' if '?' in signed_text else '?'}sig={mac(signed_text)}"
     found = verify(signed, KEYS)
     assert found is not None
     assert verify(f"{signed}&{TRACKERS}", KEYS) == found
 
 
-def test_parameters_of_trackers_before_the_signature_are_signed_like_all_others() -> None:
+def test_tracking_parameters_before_the_signature_are_signed() -> None:
     signed = sign(f"{PATH}?ver=3", OLD)
     assert verify(signed, KEYS) == Signed(target=f"{PATH}?ver=3", key_id="old", restrictions=UNRESTRICTED)
     with pytest.raises(BadSignature):
@@ -138,7 +140,7 @@ def test_parameters_of_trackers_before_the_signature_are_signed_like_all_others(
 
 
 @pytest.mark.parametrize(
-    ("behind", "says"),
+    ("suffix", "says"),
     [
         ("&w=2", "parameter w follows the signature: sig must be the last parameter"),
         ("&", "parameter 2 follows the signature"),
@@ -156,10 +158,10 @@ def test_parameters_of_trackers_before_the_signature_are_signed_like_all_others(
         ("A", "the signature does not match the URL"),
     ],
 )
-def test_text_after_the_signature_is_named(behind: str, says: str) -> None:
+def test_text_after_the_signature_is_named(suffix: str, says: str) -> None:
     signed = f"{PATH}?sig={GOOD}"
     with pytest.raises(BadSignature) as caught:
-        verify(signed + behind, KEYS)
+        verify(signed + suffix, KEYS)
     assert caught.value.detail.startswith(says)
     assert GOOD not in caught.value.detail
 
@@ -176,7 +178,7 @@ ALIKE = GOOD[:-1] + chr(ord(GOOD[-1]) + 1)
         hmac.new(OLD, PATH.encode(), hashlib.sha256).hexdigest(), mac("/" + PATH), mac(PATH + "?"), mac(""),
     ],
 )  # fmt: skip
-def test_one_spelling_is_right(given_mac: str) -> None:
+def test_only_the_exact_signature_text_is_valid(given_mac: str) -> None:
     with pytest.raises(BadSignature, match="^the signature does not match the URL"):
         verify(f"{PATH}?sig={given_mac}", KEYS)
 
@@ -187,7 +189,7 @@ def test_a_lenient_base64_decoder_accepts_an_altered_signature() -> None:
 
 
 @pytest.mark.parametrize("times", range(6))
-def test_a_signature_counts_once_and_last(times: int) -> None:
+def test_a_second_signature_is_refused(times: int) -> None:
     for joint in ("?", "&"):
         raw = sign(PATH, OLD)
         for _ in range(times):
@@ -203,7 +205,7 @@ def is_accepted(raw: str) -> bool:
 
 
 @given(st.data())
-def test_no_mutant_is_accepted(data: st.DataObject) -> None:
+def test_no_altered_url_is_accepted(data: st.DataObject) -> None:
     raw = data.draw(
         st.sampled_from([sign(PATH, OLD), sign(QUERY, NEW, until_s=99, key_id="new", domain="a.b")])
     )
@@ -217,7 +219,7 @@ def test_no_mutant_is_accepted(data: st.DataObject) -> None:
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60), st.text(max_size=60))
-def test_whatever_is_signed_is_verified(before: str, session: str) -> None:
+def test_every_signed_url_verifies(before: str, session: str) -> None:
     raw = "/" + before
     if unsigned(raw) != raw:
         with pytest.raises(BadUrl):
@@ -246,13 +248,13 @@ def test_whatever_is_signed_is_verified(before: str, session: str) -> None:
         ("exp=1&exp=2", "twice"), ("dom=a&dom=a", "twice"), ("ses=a&ses=b", "twice"), ("kid=old&kid=old", "twice"),
     ],
 )  # fmt: skip
-def test_a_signed_parameter_that_is_wrong_is_named(parameters: str, message: str) -> None:
-    said = f"{PATH}?{parameters}"
+def test_an_invalid_restriction_is_named(parameters: str, message: str) -> None:
+    signed_text = f"{PATH}?{parameters}"
     says = "a parameter of the signature is given twice" if message == "twice" else f"parameter {message} "
     with pytest.raises(BadUrl, match=f"^{says}"):
-        verify(f"{said}&sig={mac(said)}", KEYS)
+        verify(f"{signed_text}&sig={mac(signed_text)}", KEYS)
     with pytest.raises(BadSignature):
-        verify(f"{said}&sig={mac(said, OTHER)}", KEYS)
+        verify(f"{signed_text}&sig={mac(signed_text, OTHER)}", KEYS)
 
 
 @pytest.mark.parametrize(
@@ -313,7 +315,7 @@ def test_a_domain_covers_its_subdomains(origin: str | None, referer: str | None,
 
 
 @pytest.mark.parametrize("session", [None, "", "A", "ab", "a ", "á", "\udcff"])
-def test_a_session_is_the_very_one(session: str | None) -> None:
+def test_a_session_must_match_exactly(session: str | None) -> None:
     scope = Restrictions(session="a")
     scope.check(0, origin=None, referer=None, session="a")
     with pytest.raises(BadSignature, match="^the URL is signed .*: parameter ses$"):
@@ -336,7 +338,7 @@ def test_a_session_is_the_very_one(session: str | None) -> None:
         ("/exp=1/sig=2", "/exp=1/sig=2", False),
     ],
 )
-def test_a_url_without_its_signature(raw: str, rest: str, scoped: bool) -> None:
+def test_unsigned_removes_the_signature_and_its_restrictions(raw: str, rest: str, scoped: bool) -> None:
     assert unsigned(raw) == rest
     assert is_restricted(raw) is scoped
 
@@ -347,6 +349,6 @@ def test_the_answer_varies_by_client_where_a_domain_or_session_restricts_it() ->
     assert Restrictions(session="a").varies_by_client
 
 
-def test_a_session_that_cannot_be_written_is_refused() -> None:
+def test_a_session_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(BadUrl, match="parameter ses is not UTF-8"):
         sign(PATH, NEW, session="half a character: \ud800")

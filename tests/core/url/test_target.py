@@ -1,4 +1,4 @@
-"""The raw target: decoded once, and refused where it has two readings."""
+"""The raw target is decoded once, and refused if it is ambiguous."""
 
 import pytest
 from hypothesis import given
@@ -46,12 +46,12 @@ def test_a_target_is_cut_at_its_first_question_mark() -> None:
         ),
     ],
 )
-def test_targets_that_no_url_has(raw: str, says: str) -> None:
+def test_targets_with_invalid_characters_are_refused(raw: str, says: str) -> None:
     with pytest.raises(BadUrl, match=f"^{says}"):
         cut(raw)
 
 
-def test_raw_characters_of_browsers_are_left_in_place() -> None:
+def test_characters_that_browsers_send_raw_are_preserved() -> None:
     assert cut('/a|{}^`"<>\\?b=|{}^`"<>\\') == Target('/a|{}^`"<>\\', 'b=|{}^`"<>\\')
 
 
@@ -135,27 +135,27 @@ def test_bytes_that_are_not_utf8_are_refused(raw: str) -> None:
         ),
     ],
 )
-def test_keys_that_could_leave_their_place(key: str, says: str) -> None:
+def test_keys_that_could_escape_the_source_are_refused(key: str, says: str) -> None:
     for check in (checked_key, checked_locator):
         with pytest.raises(BadUrl, match=f"^{says}"):
             check(key)
 
 
 @pytest.mark.parametrize("key", ["a...", "a..b", "a b", "é", "x:y", "100%"])
-def test_keys_that_are_only_odd(key: str) -> None:
+def test_unusual_keys_are_accepted(key: str) -> None:
     assert checked_key(key) == key
     assert checked_locator(key) == key
 
 
 @pytest.mark.parametrize("url", ["http://a/b.jpg", "HTTPS://a", "s3://bucket/key", "file:///etc/passwd"])
-def test_absolute_urls_are_no_keys_of_a_directory(url: str) -> None:
+def test_absolute_urls_are_not_keys_of_a_directory(url: str) -> None:
     with pytest.raises(SourceNotAllowed, match="^this mount takes keys of its own source, not absolute URLs"):
         checked_key(url)
     assert checked_locator(url) == url
 
 
 @pytest.mark.parametrize("character", ["\0", "\n", "\x7f", "\x85", "\\", "\udcff"])
-def test_no_absolute_url_holds_these_either(character: str) -> None:
+def test_control_characters_in_an_absolute_url_are_refused(character: str) -> None:
     with pytest.raises(BadUrl, match="^the URL of the original holds a control character"):
         checked_locator(f"http://a/b{character}.jpg")
 
@@ -169,7 +169,7 @@ def test_no_absolute_url_holds_these_either(character: str) -> None:
         ("http://a/b.jpg?c=d&e", "http%3A%2F%2Fa%2Fb.jpg%3Fc%3Dd%26e"),
     ],
 )
-def test_as_a_key_is_written(key: str, written: str) -> None:
+def test_keys_are_percent_encoded(key: str, written: str) -> None:
     assert encoded(key) == written
 
 
@@ -179,7 +179,7 @@ def test_encoding_is_undone_by_decoding(key: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_nothing_but_our_errors_is_raised(raw: str) -> None:
+def test_only_calotype_errors_are_raised(raw: str) -> None:
     try:
         checked_key(decoded(cut("/" + raw).path[1:], "the key"))
     except CalotypeError as failure:
@@ -187,20 +187,20 @@ def test_nothing_but_our_errors_is_raised(raw: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "host_field",
     [
         "", "a", "img.example", "Img.Example.", "img.example:80", "img.example:", "img.example:65535", "img.example:00080",
         "127.0.0.1:8080", "[::1]", "[::1]:443", "[::ffff:1.2.3.4]:1", "a_b~c!$&'()*+;=-d", "caf%C3%A9.example",
     ],
 )  # fmt: skip
-def test_the_valid_forms_of_a_host_field(said: str) -> None:
-    assert checked_host(said) == said
+def test_the_valid_forms_of_a_host_field(host_field: str) -> None:
+    assert checked_host(host_field) == host_field
 
 
 @pytest.mark.parametrize(
-    ("said", "says"),
+    ("host_field", "says"),
     [
-        *((said, "must be a host, or a host and a port") for said in (
+        *((host_field, "must be a host, or a host and a port") for host_field in (
             " ", "a b", "a/b", "a,b", "a@b", "a:b", "a:80:80", ":80", "a:65536", "a:99999", "a%zz", "a%4", "é", "[::1", "::1",
             "[::1]x", "[]", "[v1.a]", "a:-1", "a: 80", "a\n", "http://a", "a:٣", f"a:{'9' * 30}",
         )),
@@ -210,9 +210,9 @@ def test_the_valid_forms_of_a_host_field(said: str) -> None:
         ("[:]:80", "not a valid IPv6 address"),
     ],
 )  # fmt: skip
-def test_text_that_is_no_host_is_refused(said: str, says: str) -> None:
+def test_text_that_is_not_a_host_is_refused(host_field: str, says: str) -> None:
     with pytest.raises(BadUrl, match=says):
-        checked_host(said)
+        checked_host(host_field)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_text_that_is_no_host_is_refused(said: str, says: str) -> None:
         ("http://a/http://b/", "a", "/http://b/"),
     ],
 )
-def test_a_target_in_absolute_form(raw: str, host: str, rest: str) -> None:
+def test_an_absolute_target_becomes_host_and_origin_form(raw: str, host: str, rest: str) -> None:
     assert in_origin_form(raw) == (host, rest)
 
 
@@ -245,12 +245,12 @@ def test_a_target_in_absolute_form(raw: str, host: str, rest: str) -> None:
         ("http://[1::2::]/", "not a valid IPv6 address"),
     ],
 )
-def test_a_target_in_no_form(raw: str, says: str) -> None:
+def test_a_target_in_neither_form_is_refused(raw: str, says: str) -> None:
     with pytest.raises(BadUrl, match=says):
         in_origin_form(raw)
 
 
-def test_a_prefix_of_keys() -> None:
+def test_prefixes_of_keys_are_checked() -> None:
     for prefix in ("", "a", "a/", "/", "a//b", "é" * 2048):
         assert checked_prefix(prefix) == prefix
     for prefix in ("\0", "a\n", "a\\b", "\x7f", "\x85", "\ud800"):

@@ -1,4 +1,4 @@
-"""Two dialects of one language: every token, every alias, every mistake."""
+"""The native dialect: every parameter, alias and error, in path and query URLs."""
 
 import itertools
 import re
@@ -54,9 +54,9 @@ def own(tokens: str) -> Transform:
 
 
 def own_query(query: str) -> Transform:
-    asked = parse(f"/thumbnail?url=k&{query}", PRESETS)
-    assert isinstance(asked, VariantUrl)
-    return asked.own
+    parsed = parse(f"/thumbnail?url=k&{query}", PRESETS)
+    assert isinstance(parsed, VariantUrl)
+    return parsed.own
 
 
 BOTH = [
@@ -125,7 +125,9 @@ BOTH = [
 
 
 @pytest.mark.parametrize(("tokens", "query", "transform"), BOTH)
-def test_each_token_on_a_path_and_in_a_query(tokens: str, query: str, transform: Transform) -> None:
+def test_each_parameter_parses_equally_in_path_and_query(
+    tokens: str, query: str, transform: Transform
+) -> None:
     assert own(tokens) == transform
     assert own_query(query) == transform
 
@@ -178,13 +180,13 @@ MISTAKES: list[tuple[str, str, tuple[str, ...]]] = [
     ("name", "reason", "value"),
     [(name, reason, value) for name, reason, values in MISTAKES for value in values],
 )
-def test_a_mistake_names_its_parameter(name: str, reason: str, value: str) -> None:
+def test_an_error_names_its_parameter(name: str, reason: str, value: str) -> None:
     with pytest.raises(BadTransform, match=f"^parameter {name} {re.escape(reason)}"):
         parse_tokens(f"{name}_{value}", PRESETS)
 
 
 @pytest.mark.parametrize("name", ["w", "h", "c", "g", "f", "q", "dpr", "b", "a", "e", "t", "v", "canary"])
-def test_a_mistake_repeats_no_byte_of_the_client(name: str) -> None:
+def test_an_error_repeats_no_byte_of_the_client(name: str) -> None:
     with pytest.raises(BadTransform) as caught:
         parse_tokens(f"w_1,{name}_cAnAry<{{}}>", PRESETS)
     assert "canary" not in caught.value.detail.lower()
@@ -207,7 +209,7 @@ def test_a_mistake_repeats_no_byte_of_the_client(name: str) -> None:
         (",".join(["e_grayscale"] * 9), "parameter e may be given 8 times"),
     ],
 )
-def test_malformed_lists(tokens: str, says: str) -> None:
+def test_malformed_token_lists_are_refused(tokens: str, says: str) -> None:
     with pytest.raises(BadTransform, match=says):
         parse_tokens(tokens, PRESETS)
 
@@ -269,13 +271,13 @@ def test_the_nearest_value_of_a_query_is_suggested(query: str, meant: str) -> No
 
 
 @pytest.mark.parametrize("tokens", ["f_heic", "c_xyz", "g_0,5", "e_blur", "a_45", "zz_1", "foo"])
-def test_nothing_far_is_suggested(tokens: str) -> None:
+def test_dissimilar_words_are_not_suggested(tokens: str) -> None:
     with pytest.raises(BadTransform) as caught:
         parse_tokens(tokens, PRESETS)
     assert "meant" not in caught.value.detail
 
 
-def test_limit_is_another_word_for_fit() -> None:
+def test_limit_is_an_alias_of_fit() -> None:
     assert own("c_limit") == own("c_fit")
     assert spell(own("c_limit")) == "c_fit"
 
@@ -300,7 +302,7 @@ def test_limit_is_another_word_for_fit() -> None:
         ("preset=card&preset=card", "preset is given twice"),
     ],
 )
-def test_malformed_queries(query: str, says: str) -> None:
+def test_malformed_queries_are_refused(query: str, says: str) -> None:
     with pytest.raises(BadTransform, match=says):
         own_query(query)
 
@@ -308,7 +310,7 @@ def test_malformed_queries(query: str, says: str) -> None:
 @pytest.mark.parametrize(
     "raw", ["/thumbnail", "/thumbnail?", "/thumbnail?w=1", "/thumbnail?url=a&url=a", "/thumbnail?url=&url="]
 )
-def test_a_query_needs_its_original_once(raw: str) -> None:
+def test_a_query_names_its_original_exactly_once(raw: str) -> None:
     with pytest.raises(BadUrl, match="^parameter url must be given once"):
         parse(raw, PRESETS)
 
@@ -327,7 +329,7 @@ def test_a_query_needs_its_original_once(raw: str) -> None:
         "/w400/a.jpg",
     ],
 )
-def test_a_segment_without_a_known_token_is_no_route(raw: str) -> None:
+def test_a_segment_without_a_known_token_is_an_unknown_route(raw: str) -> None:
     with pytest.raises(UnknownRoute, match="^no such route: the URL of a variant is "):
         parse(raw, PRESETS)
 
@@ -382,7 +384,7 @@ CONTROL = "the key holds a control character"
         ("/thumbnail?url=a&w=%zz", BadUrl, "w holds a % that"),
     ],
 )
-def test_mistakes_in_the_rest(raw: str, error: type[CalotypeError], says: str) -> None:
+def test_errors_name_the_wrong_part_of_the_url(raw: str, error: type[CalotypeError], says: str) -> None:
     with pytest.raises(error, match=f"^{re.escape(says)}"):
         parse(raw, PRESETS)
 
@@ -393,7 +395,7 @@ TRACKERS = "utm_source=a&utm_=&utm_x&fbclid=b&gclid=%zz&msclkid=d&_ga=e&mc_cid=f
 @pytest.mark.parametrize(
     "raw", ["/w_1/a", "/original/a", "/info/a", "/info/a?fields=width", "/thumbnail?url=a&w=1"]
 )
-def test_parameters_of_trackers_mean_nothing(raw: str) -> None:
+def test_tracking_parameters_are_ignored(raw: str) -> None:
     joint = "&" if "?" in raw else "?"
     tracked = parse(f"{raw}{joint}{TRACKERS}", PRESETS)
     assert tracked == parse(raw, PRESETS)
@@ -417,51 +419,51 @@ def test_a_version_may_stand_in_the_query_of_a_path() -> None:
     for raw in ("/w_1/a?v=7", "/w_1/a?utm_source=b&v=%37&fbclid=c", "/w_1,v_7/a?ver=3"):
         assert parse(raw, PRESETS) == parse("/w_1,v_7/a", PRESETS)
     versioned = {"p": Transform(width_px=9, version="1")}
-    asked = parse("/t_p/a?v=2", versioned)
-    assert isinstance(asked, VariantUrl)
-    assert asked.transform(versioned) == Transform(width_px=9, version="2")
+    parsed = parse("/t_p/a?v=2", versioned)
+    assert isinstance(parsed, VariantUrl)
+    assert parsed.transform(versioned) == Transform(width_px=9, version="2")
 
 
-def test_a_mount_may_have_unknown_parameters_behind_a_path_ignored() -> None:
+def test_a_mount_may_ignore_unknown_query_parameters_of_path_urls() -> None:
     ignore = QueryRule.IGNORE
     for raw in ("/w_1/a", "/original/a", "/info/a"):
         for query in ("x=1", "", "w=5", "x&x&<y>=%zz", "sig=1"):
-            asked = parse(f"{raw}?{query}", PRESETS, query=ignore)
-            assert asked == parse(raw, PRESETS)
-    asked = parse("/w_1/a?x=1&<y>&v=3&fbclid=1", PRESETS, query=ignore)
-    assert asked == parse("/w_1,v_3/a", PRESETS)
-    assert isinstance(asked, VariantUrl)
-    assert asked.unused == ("x", "2", "fbclid")
+            parsed = parse(f"{raw}?{query}", PRESETS, query=ignore)
+            assert parsed == parse(raw, PRESETS)
+    parsed = parse("/w_1/a?x=1&<y>&v=3&fbclid=1", PRESETS, query=ignore)
+    assert parsed == parse("/w_1,v_3/a", PRESETS)
+    assert isinstance(parsed, VariantUrl)
+    assert parsed.unused == ("x", "2", "fbclid")
     for mistake in ("/w_1/a?v=1&v=2", "/w_1/a?v=", "/info/a?fields=nosuch", "/thumbnail?url=a&x=1"):
         with pytest.raises((BadUrl, BadTransform)):
             parse(mistake, PRESETS, query=ignore)
 
 
-def test_keys_are_decoded_once_whatever_the_form() -> None:
+def test_keys_are_decoded_once_in_path_and_query_urls() -> None:
     for raw in (
         "/w_1/a/b%20c%25.jpg",
         "/thumbnail?url=a/b%20c%25.jpg&w=1",
         "/thumbnail?w=1&url=a%2Fb+c%25.jpg",
     ):
-        asked = parse(raw, PRESETS)
-        assert isinstance(asked, VariantUrl)
-        assert asked.key == "a/b c%.jpg"
+        parsed = parse(raw, PRESETS)
+        assert isinstance(parsed, VariantUrl)
+        assert parsed.key == "a/b c%.jpg"
     assert parse("/original/a%20b", PRESETS) == OriginalUrl("a b")
     assert parse("/w_%34,h_5/k", PRESETS) == parse("/w_4%2Ch_5/k", PRESETS)
 
 
 @pytest.mark.parametrize("character", '|{}^`"<>')
-def test_raw_characters_of_browsers_equal_their_percent_encoded_form(character: str) -> None:
+def test_characters_that_browsers_send_raw_equal_their_percent_encoding(character: str) -> None:
     escape = f"%{ord(character):02X}"
     for form in ("/w_1/a{}b.jpg", "/thumbnail?url=a{}b.jpg&w=1", "/original/a{}b.jpg", "/info/a{}b.jpg"):
         assert parse(form.format(character), PRESETS) == parse(form.format(escape), PRESETS)
 
 
-def test_tokens_override_their_preset_whatever_the_order() -> None:
+def test_tokens_override_their_preset_in_either_order() -> None:
     for tokens in ("t_card,w_640", "w_640,t_card"):
-        asked = parse_tokens(tokens, PRESETS)
-        assert asked.own == Transform(width_px=640)
-        assert asked.transform(PRESETS) == Transform(
+        parsed = parse_tokens(tokens, PRESETS)
+        assert parsed.own == Transform(width_px=640)
+        assert parsed.transform(PRESETS) == Transform(
             width_px=640, height_px=200, fit=Fit.COVER, format=Auto.AUTO
         )
     assert parse_tokens("t_my_sq", PRESETS).transform(PRESETS) == Transform(width_px=9)
@@ -470,14 +472,14 @@ def test_tokens_override_their_preset_whatever_the_order() -> None:
     assert parse_tokens("q_99", PRESETS) == VariantUrl(key="", own=Transform(quality=99))
 
 
-def test_thousands_of_digits_are_only_large() -> None:
+def test_numbers_of_thousands_of_digits_are_capped() -> None:
     assert own(f"w_{'9' * 18}").width_px == 10**18 - 1
     for digits in (19, 20, 4000):
         assert own(f"w_{'9' * digits}").width_px == 10**18
 
 
 @given(keys, transforms)
-def test_path_and_query_are_inverse_to_parse(key: str, transform: Transform) -> None:
+def test_parse_is_the_inverse_of_path_url_and_query_url(key: str, transform: Transform) -> None:
     query = parse(query_url(key, transform), PRESETS)
     assert query == VariantUrl(key=key, own=transform)
     if transform != Transform():
@@ -485,14 +487,14 @@ def test_path_and_query_are_inverse_to_parse(key: str, transform: Transform) -> 
 
 
 @given(keys, transforms)
-def test_a_preset_beside_tokens_is_spelled_too(key: str, transform: Transform) -> None:
-    wanted = VariantUrl(key=key, own=transform, preset="card")
-    assert parse(path_url(key, transform, "card"), PRESETS) == wanted
-    assert parse(query_url(key, transform, "card"), PRESETS) == wanted
+def test_a_preset_and_tokens_are_written_together(key: str, transform: Transform) -> None:
+    expected = VariantUrl(key=key, own=transform, preset="card")
+    assert parse(path_url(key, transform, "card"), PRESETS) == expected
+    assert parse(query_url(key, transform, "card"), PRESETS) == expected
 
 
 @given(transforms.filter(lambda transform: transform != Transform()), st.randoms())
-def test_the_order_of_tokens_means_nothing_but_for_effects(transform: Transform, order: object) -> None:
+def test_only_the_order_of_effects_matters(transform: Transform, order: object) -> None:
     tokens = spell(transform).split(",")
     effects = [token for token in tokens if token.startswith("e_")]
     others = [token for token in tokens if not token.startswith("e_")]
@@ -500,7 +502,7 @@ def test_the_order_of_tokens_means_nothing_but_for_effects(transform: Transform,
     assert own(",".join([*effects, *others])) == transform
 
 
-def test_there_is_one_way_to_write_a_url() -> None:
+def test_a_transform_has_one_canonical_url() -> None:
     transform = Transform(
         width_px=400,
         height_px=300,
@@ -525,7 +527,7 @@ def test_there_is_one_way_to_write_a_url() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in GRAVITIES if name != "faces"])
-def test_a_gravity_that_has_a_name_is_written_by_it(name: str) -> None:
+def test_a_named_gravity_is_written_by_its_name(name: str) -> None:
     assert spell(own(f"g_{name}")) == f"g_{name}"
 
 
@@ -541,12 +543,12 @@ def test_a_gravity_that_has_a_name_is_written_by_it(name: str) -> None:
     ],
 )
 def test_every_transform_has_a_native_url(raw: str, native: str) -> None:
-    asked = parse(raw, PRESETS)
-    transform = None if isinstance(asked, OriginalUrl) else asked.transform(PRESETS)
-    assert native_url(asked, asked.key, transform) == native
+    parsed = parse(raw, PRESETS)
+    transform = None if isinstance(parsed, OriginalUrl) else parsed.transform(PRESETS)
+    assert native_url(parsed, parsed.key, transform) == native
 
 
-def test_a_transform_that_asks_nothing_has_no_path() -> None:
+def test_an_empty_transform_has_no_path_url() -> None:
     with pytest.raises(BadTransform, match="^the transform is empty"):
         path_url("a", Transform())
     assert query_url("a", Transform()) == "/thumbnail?url=a"
@@ -582,27 +584,27 @@ def test_a_transform_that_asks_nothing_has_no_path() -> None:
         ("/f_jpg/\udcff?format=auto", False),
     ],
 )
-def test_errors_know_whether_their_url_negotiates(raw: str, answer: bool) -> None:
+def test_negotiates_tells_whether_the_accept_header_matters(raw: str, answer: bool) -> None:
     assert negotiates(raw, PRESETS) is answer
 
 
 @given(st.text(max_size=80), st.sampled_from(["/", "/w_1/", "/thumbnail?url=a&", "/original/", "/w_1,"]))
-def test_no_target_raises_anything_but_our_errors(text: str, start: str) -> None:
+def test_parsing_raises_only_calotype_errors(text: str, start: str) -> None:
     raw = start + text
     negotiates(raw, PRESETS)
     try:
-        asked = parse(raw, PRESETS)
+        parsed = parse(raw, PRESETS)
     except CalotypeError as failure:
         assert failure.detail.isascii()
         return
     # Parsed once, the same again: nothing has two readings.
-    if isinstance(asked, VariantUrl):
-        assert parse(query_url(asked.key, asked.own, asked.preset), PRESETS) == VariantUrl(
-            key=asked.key, own=asked.own, preset=asked.preset
+    if isinstance(parsed, VariantUrl):
+        assert parse(query_url(parsed.key, parsed.own, parsed.preset), PRESETS) == VariantUrl(
+            key=parsed.key, own=parsed.own, preset=parsed.preset
         )
 
 
-def test_all_pairs_of_aliases_meet() -> None:
+def test_aliases_parse_to_equal_transforms() -> None:
     groups = [
         ("f_jpg", "f_jpeg"),
         ("g_face", "g_faces"),
@@ -624,7 +626,7 @@ def test_all_pairs_of_aliases_meet() -> None:
         (f"/info/a?fields={','.join(FIELDS)}", FIELDS),
     ],
 )
-def test_fields_of_information_stand_in_one_order(raw: str, fields: tuple[str, ...]) -> None:
+def test_info_fields_have_one_order(raw: str, fields: tuple[str, ...]) -> None:
     assert parse(raw, {}) == InfoUrl("a", fields)
 
 
