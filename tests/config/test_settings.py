@@ -1,4 +1,4 @@
-"""Settings: precedence, and one line that names the key for everything that is wrong."""
+"""Settings: precedence of their origins, and one line that names the key for each error."""
 
 import pickle
 import tomllib
@@ -28,7 +28,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_production_configuration_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_production_configuration_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALOTYPE_ADMIN__TOKEN", "x" * 32)
     monkeypatch.setenv("CALOTYPE_SIGNING__KEYS__WEB1", "classified" * 4)
     monkeypatch.setenv("CALOTYPE_SOURCES__SHOP__ACCESS_KEY", "reader")
@@ -55,7 +55,7 @@ def test_configuration_md_matches_the_code() -> None:
     assert (ROOT / "docs" / "configuration.md").read_text() == configuration_md()
 
 
-def test_the_file_of_the_documents_loads(tmp_path: Path) -> None:
+def test_the_example_of_the_documentation_loads(tmp_path: Path) -> None:
     example = configuration_md().partition("```toml\n")[2].partition("```")[0]
     keys = {"signing": {"keys": {"web1": "0123456789abcdef0123456789abcdef"}}}
     assert load(written(tmp_path, example), keys).eager.presets == ("card",)
@@ -70,7 +70,7 @@ def test_the_demo_configuration_loads() -> None:
     assert set(load(ROOT / "config" / "demo.toml").presets) == {"card", "avatar"}
 
 
-def test_flags_over_environment_over_file_over_defaults(
+def test_flags_override_environment_override_file_override_defaults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(tmp_path, '[server]\nport = 1000\nhost = "::1"\ndrain = "3s"\n')
@@ -84,7 +84,7 @@ def test_flags_over_environment_over_file_over_defaults(
     assert load().dimensions.allowed == (10, 20)
 
 
-def test_sizes_and_durations(tmp_path: Path) -> None:
+def test_sizes_and_durations_have_units(tmp_path: Path) -> None:
     settings = load(
         written(
             tmp_path,
@@ -177,8 +177,8 @@ WRONG = [
         )
     ),
     *(
-        (f"{HTTP}\nheaders = {said}", "sources.a.headers: ")
-        for said in (
+        (f"{HTTP}\nheaders = {headers}", "sources.a.headers: ")
+        for headers in (
             '{"Host" = "x"}',
             '{"If-None-Match" = "x"}',
             '{"range" = "x"}',
@@ -350,7 +350,7 @@ def test_an_error_suggests_the_nearest_key(tmp_path: Path, text: str, says: str)
         "1979-05-27",
     ],
 )
-def test_no_message_is_the_librarys(tmp_path: Path, value: str) -> None:
+def test_no_error_message_is_that_of_pydantic(tmp_path: Path, value: str) -> None:
     tables: dict[str, list[str]] = {}
     for path, _ in leaves(Settings):
         tables.setdefault(".".join(path[:-1]), []).append(path[-1])
@@ -403,7 +403,7 @@ def test_an_error_in_the_environment_names_the_variable(
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "calotype.toml"
     path.write_bytes(b"[server]\nhost = '\xff'")
     with pytest.raises(ConfigError, match=r"calotype.toml: is not UTF-8$"):
@@ -412,7 +412,7 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("token", ["x", "x" * 15, "\u00e9" * 7])
 @pytest.mark.parametrize("table", ["[admin]\n", "[admin.tokens.shop]\nscopes = ['read']\n"])
-def test_a_token_that_can_be_guessed(tmp_path: Path, table: str, token: str) -> None:
+def test_a_short_token_is_refused(tmp_path: Path, table: str, token: str) -> None:
     with pytest.raises(ConfigError, match=r"token: must be 16 bytes or more"):
         load(written(tmp_path, f"{table}token = '{token}'"))
     assert (
@@ -451,7 +451,7 @@ def test_safe_settings_are_accepted(tmp_path: Path, text: str) -> None:
     assert load(written(tmp_path, text)).mounts
 
 
-def test_keys_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signing_keys_are_read_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALOTYPE_SIGNING__KEYS__K2", "classified" * 4)
     settings = load(written(tmp_path, f"{MOUNT}\nsigning = 'optional'"))
     assert settings.keys_of(settings.mounts["m"]) == {"k2": b"classified" * 4}
@@ -467,13 +467,13 @@ def test_keys_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         f"[signing.keys]\nk = ['{'s3cret' * 6}']",
     ],
 )
-def test_a_secret_in_the_wrong_place_is_not_repeated_either(tmp_path: Path, text: str) -> None:
+def test_a_secret_under_the_wrong_key_is_not_repeated(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(written(tmp_path, text))
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_key_of_the_environment_does_not_leave_the_old_one_live(
+def test_a_signing_key_of_the_environment_replaces_that_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CALOTYPE_SIGNING__KEYS__WEB1", "n" * 32)
@@ -483,7 +483,7 @@ def test_a_key_of_the_environment_does_not_leave_the_old_one_live(
     assert {name: key.get_secret_value() for name, key in settings.signing.keys.items()} == {"web1": "n" * 32}
 
 
-def test_unknown_environment_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_environment_variables_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALOTYPE_SEVER__PORT", "1")
     with pytest.raises(ConfigError, match="CALOTYPE_SEVER__PORT"):
         load()
@@ -493,18 +493,18 @@ def test_unknown_environment_stops_the_start(monkeypatch: pytest.MonkeyPatch) ->
         load()
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no configuration file"):
         load(tmp_path / "none.toml")
 
 
-def test_a_lone_source_is_mounted_at_the_root(tmp_path: Path) -> None:
+def test_a_single_source_is_mounted_at_the_root(tmp_path: Path) -> None:
     mounts = load(written(tmp_path, "[sources.a]\npath = '/a'")).named_mounts()
     assert list(mounts) == ["a"]
     assert mounts["a"].prefix == "/"
 
 
-def test_the_cache_goes_where_the_user_keeps_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_lies_in_the_cache_directory_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")
     assert load().disk_path() == Path("/x/calotype")
     monkeypatch.delenv("XDG_CACHE_HOME")
@@ -524,7 +524,7 @@ def test_the_cache_goes_where_the_user_keeps_caches(monkeypatch: pytest.MonkeyPa
         ("example.org", False),
     ],
 )
-def test_loopback(host: str, is_one: bool) -> None:
+def test_loopback_addresses_are_recognized(host: str, is_one: bool) -> None:
     assert is_loopback(host) is is_one
 
 
@@ -539,7 +539,7 @@ def test_loopback(host: str, is_one: bool) -> None:
         ("0.0.0.0", "dimensions = 'any'\npresets_only = true", False),
     ],
 )
-def test_a_mount_for_strangers_beyond_this_machine_has_to_be_open(
+def test_a_mount_without_limits_on_a_public_address_must_be_open(
     tmp_path: Path, host: str, mount: str, exposed: bool
 ) -> None:
     settings = load(written(tmp_path, f"[server]\nhost = '{host}'\n{MOUNT}\n{mount}\n{KEYS}"))

@@ -1,4 +1,4 @@
-"""`CALOTYPE_CORPUS` names the corpus; else it is looked for beside the checkout."""
+"""`CALOTYPE_CORPUS` names the corpus; otherwise it is searched for beside the checkout."""
 
 import os
 from pathlib import Path

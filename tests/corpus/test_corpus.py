@@ -1,6 +1,6 @@
-"""The extra corpus through a whole node: every picture ends as its manifest expects, and the node goes on.
+"""A node serves or refuses every picture of the extra corpus as the manifest expects.
 
-Collected only where the corpus is: all that it shows, the project's own pictures show too.
+Collected only where the corpus exists. The generated pictures of the other tests cover the same behaviour.
 """
 
 import json
@@ -22,7 +22,7 @@ def expected(entry: dict[str, str]) -> set[int]:
     return {"decode": {200}, "either": {200, *REFUSALS}}.get(word, REFUSALS)
 
 
-async def test_every_picture_ends_as_expected(tmp_path: Path) -> None:
+async def test_every_picture_is_served_or_refused_as_the_manifest_says(tmp_path: Path) -> None:
     wrong = []
     async with running(tmp_path, sources={"photos": {"path": str(CORPUS)}}, render={"workers": 2}) as node:
         for entry in json.loads((CORPUS / "manifest.json").read_text())["images"]:

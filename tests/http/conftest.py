@@ -1,4 +1,4 @@
-"""The real node on free ports, in this process, over originals of the test's own."""
+"""A node with real parts on free ports, in this process, with generated originals."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -66,16 +66,16 @@ async def raw(node: Running, request: bytes) -> bytes:
     """What comes back for these bytes until the node closes, or is silent for a moment."""
     host, port = node.node.public_url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    said = b""
+    received = b""
     try:
         writer.write(request)
         while part := await asyncio.wait_for(reader.read(65536), 1.0):
-            said += part
+            received += part
     except (TimeoutError, ConnectionError):
         pass
     finally:
         writer.close()
-    return said
+    return received
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The admin listener: readiness, the status page's data, and who may see it."""
+"""The admin listener: readiness, the data of the status page, and its authentication."""
 
 import json
 import re
@@ -31,24 +31,24 @@ async def test_readiness_names_the_missing_part(node: Running) -> None:
     assert (answer.status, json.loads(answer.body)) == (503, {"ready": False, "lacking": ["it is stopping"]})
 
 
-async def test_the_status_is_that_of_the_metrics(node: Running) -> None:
+async def test_the_status_document_has_the_values_of_the_metrics(node: Running) -> None:
     for _ in range(3):
         await node.get("/w_50/photo.jpg")
-    told = json.loads((await node.get("/v1/status", admin=True)).body)
-    assert told["lacking"] == []
-    assert told["uptime_s"] >= 0
-    samples = {(name, *sorted(labels.values())): value for name, labels, value in told["metrics"]}
+    status_document = json.loads((await node.get("/v1/status", admin=True)).body)
+    assert status_document["lacking"] == []
+    assert status_document["uptime_s"] >= 0
+    samples = {(name, *sorted(labels.values())): value for name, labels, value in status_document["metrics"]}
     assert samples["calotype_requests_total", "200", "all", "hit", "memory"] == 2
     assert samples["calotype_workers", "idle"] == 1
     assert samples["calotype_tier_max_bytes", "disk"] == 64 * 2**20
-    assert samples["calotype_build_info", told["version"]] == 1
+    assert samples["calotype_build_info", status_document["version"]] == 1
     assert not any("_bucket" in name for name, *_ in samples)
-    [slow] = told["slowest"]
+    [slow] = status_document["slowest"]
     assert (slow["source"], slow["original"], slow["format"]) == ("photos", "photo.jpg", "jpeg")
     assert slow["seconds"] == pytest.approx(slow["fetch_s"] + slow["render_s"])
 
 
-async def test_metrics_tell_mounts_apart_and_show_each_from_the_start(tmp_path: Path) -> None:
+async def test_metrics_have_a_series_for_each_mount_from_the_start(tmp_path: Path) -> None:
     mounts = {
         "shop": {"source": "photos", "prefix": "/shop/", "dimensions": "any"},
         "news": {"source": "photos", "prefix": "/news/", "signing": "required"},
@@ -96,7 +96,7 @@ async def test_pages_load_nothing_from_other_origins(node: Running) -> None:
         assert b"//" not in re.sub(rb"^\s*//.*$", b"", answer.body, flags=re.M), "no asset of another place"
 
 
-async def test_the_page_needs_the_token(tmp_path: Path) -> None:
+async def test_pages_and_api_need_the_token(tmp_path: Path) -> None:
     async with running(tmp_path, admin={"port": 0, "token": TOKEN}) as node:
         for target in ("/v1/status", "/status.js", "/metrics", "/v1/explain?url=/a"):
             assert (await node.get(target, admin=True)).status == 401, target
@@ -121,13 +121,13 @@ async def test_the_page_needs_the_token(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "forged", ["", ".", "1.", "9999999999.", "9999999999." + "0" * 64, "x.y", "9" * 5000, "²." + "0" * 64]
 )
-async def test_no_other_cookie_is_believed(tmp_path: Path, forged: str) -> None:
+async def test_a_forged_cookie_is_refused(tmp_path: Path, forged: str) -> None:
     async with running(tmp_path, admin={"port": 0, "token": TOKEN}) as node:
         headers = {"Cookie": f"{COOKIE}={forged}"}
         assert (await node.get("/v1/status", admin=True, **headers)).status == 401
 
 
-async def test_an_old_cookie_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_expired_cookie_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from proxy.edge.admin import auth
 
     monkeypatch.setattr(auth, "LOGIN_S", -1)

@@ -1,4 +1,4 @@
-"""Answers of a whole node: headers, statuses, conditions, ranges, negotiation, errors."""
+"""Answers of a node: headers, statuses, conditions, ranges, negotiation, errors."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ SECURITY = {
 }
 
 
-async def test_a_picture_asked_for_twice(node: Running) -> None:
+async def test_the_second_request_of_a_variant_is_a_hit(node: Running) -> None:
     first = await node.get("/w_200,f_webp/quarters.png")
     assert first.status == 200
     assert first.cache == "calotype; fwd=miss; stored"
@@ -52,7 +52,7 @@ async def test_a_picture_asked_for_twice(node: Running) -> None:
     assert await node.metric("calotype_renders_total") == 1
 
 
-async def test_one_entry_whatever_the_spelling(node: Running) -> None:
+async def test_equal_transforms_share_an_entry(node: Running) -> None:
     first = await node.get("/w_200,h_100,c_fill,f_webp,q_80/quarters.png")
     for target in (
         "/f_webp,h_100,c_fill,w_200/quarters.png",
@@ -69,12 +69,12 @@ async def test_one_entry_whatever_the_spelling(node: Running) -> None:
     assert await node.metric("calotype_renders_total") == 1
 
 
-async def test_keys_of_all_kinds(node: Running) -> None:
+async def test_keys_with_folders_spaces_and_accents_are_served(node: Running) -> None:
     for target in ("/w_50/deep/a%20b%25%C3%A9.jpg", "/thumbnail?url=deep/a+b%25%C3%A9.jpg&w=50"):
         assert (await node.get(target)).status == 200
 
 
-async def test_negotiation(node: Running) -> None:
+async def test_the_accept_header_selects_the_format(node: Running) -> None:
     kinds = {}
     for accept in (CHROME, "image/webp,*/*", "*/*", "image/avif", None):
         answer = await node.get("/w_100,f_auto/photo.jpg", **({"Accept": accept} if accept else {}))
@@ -90,7 +90,7 @@ async def test_negotiation(node: Running) -> None:
     assert (await node.get("/w_30,f_auto/film.gif", Accept=CHROME)).headers["Content-Type"] == "image/webp"
 
 
-async def test_two_accept_lines_are_one_header(node: Running) -> None:
+async def test_two_accept_fields_are_combined(node: Running) -> None:
     reader, writer = await connect(node)
     writer.write(
         b"GET /w_90,f_auto/photo.jpg HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\nAccept: image/webp\r\nConnection: close\r\n\r\n"
@@ -99,7 +99,7 @@ async def test_two_accept_lines_are_one_header(node: Running) -> None:
     writer.close()
 
 
-async def test_ten_thousand_accepts_are_three_entries_at_most(node: Running) -> None:
+async def test_many_accept_headers_make_at_most_three_entries(node: Running) -> None:
     accepts = [
         f"image/{a},image/{b};q=0.{n}"
         for n in range(10)
@@ -111,7 +111,7 @@ async def test_ten_thousand_accepts_are_three_entries_at_most(node: Running) -> 
     assert await node.metric("calotype_renders_total") <= 3
 
 
-async def test_presets_and_notices(node: Running) -> None:
+async def test_presets_are_applied_and_changes_are_in_the_notice(node: Running) -> None:
     card = await node.get("/t_card/photo.jpg")
     assert pictures.size(card.body) == (120, 90)
     assert card.headers["Vary"] == "Accept"
@@ -121,7 +121,7 @@ async def test_presets_and_notices(node: Running) -> None:
     assert (await node.get("/w_50,h_50,c_fill,g_auto/photo.jpg")).cache == "calotype; hit; detail=memory"
 
 
-async def test_conditional_requests(node: Running) -> None:
+async def test_conditional_requests_get_304(node: Running) -> None:
     first = await node.get("/w_100,f_auto/photo.jpg", Accept=CHROME)
     tag = first.headers["ETag"]
     for sent in (tag, f"W/{tag}", f'"x", {tag}', "*"):
@@ -136,7 +136,7 @@ async def test_conditional_requests(node: Running) -> None:
     assert (other.status, other.body) == (200, first.body)
 
 
-async def test_a_304_touches_no_pixel(tmp_path: Path) -> None:
+async def test_a_304_needs_no_render(tmp_path: Path) -> None:
     async with running(tmp_path) as first:
         temporary_file(first.originals, "photo.jpg", pictures.photo_as("jpeg"))
         tag = (await first.get("/w_100,f_jpg/photo.jpg")).headers["ETag"]
@@ -145,11 +145,11 @@ async def test_a_304_touches_no_pixel(tmp_path: Path) -> None:
         assert await fresh.metric("calotype_renders_total") == 0
 
 
-async def test_star_needs_a_picture(node: Running) -> None:
+async def test_if_none_match_star_needs_a_valid_picture(node: Running) -> None:
     assert (await node.get("/w_100,f_png/text.jpg", If_None_Match="*")).status == 415
 
 
-async def test_head(node: Running) -> None:
+async def test_head_has_the_headers_of_get(node: Running) -> None:
     head = await node.get("/w_100,f_jpg/photo.jpg", method="HEAD")
     got = await node.get("/w_100,f_jpg/photo.jpg")
     assert (head.status, head.body) == (200, b"")
@@ -159,7 +159,7 @@ async def test_head(node: Running) -> None:
     assert (await node.get("/w_100/missing.jpg", method="HEAD")).status == 404
 
 
-async def test_ranges(node: Running) -> None:
+async def test_range_requests_get_206_or_416(node: Running) -> None:
     whole = (await node.get("/w_100,f_jpg/photo.jpg")).body
     part = await node.get("/w_100,f_jpg/photo.jpg", Range="bytes=10-19")
     assert (part.status, part.body) == (206, whole[10:20])
@@ -184,7 +184,7 @@ async def test_ranges(node: Running) -> None:
         ("Thu, 01 Jan 1970 00:00:00 GMT", 200), ("yesterday", 200), ("", 200), ("784111777", 200), ("Sun, 06 Nov 1994 08:49:37", 200),
     ],
 )  # fmt: skip
-async def test_the_original_tells_when_it_was_last_modified(node: Running, since: str, status: int) -> None:
+async def test_an_original_has_its_modification_date(node: Running, since: str, status: int) -> None:
     photo = node.originals / "photo.jpg"
     os.utime(photo, (784_111_777.9, 784_111_777.9))
     whole = await node.get("/original/photo.jpg")
@@ -194,21 +194,21 @@ async def test_the_original_tells_when_it_was_last_modified(node: Running, since
         assert answer.status == status
         assert answer.headers["ETag"] == whole.headers["ETag"]
         assert answer.body == (whole.body if (status, method) == (200, "GET") else b"")
-    asked = {"If_Modified_Since": since, "If_None_Match": '"other"'}
-    assert (await node.get("/original/photo.jpg", **asked)).status == 200, "the tag decides alone"
-    asked["If_None_Match"] = whole.headers["ETag"]
-    assert (await node.get("/original/photo.jpg", **asked)).status == 304
+    conditions = {"If_Modified_Since": since, "If_None_Match": '"other"'}
+    assert (await node.get("/original/photo.jpg", **conditions)).status == 200, "the tag decides alone"
+    conditions["If_None_Match"] = whole.headers["ETag"]
+    assert (await node.get("/original/photo.jpg", **conditions)).status == 304
 
 
 @pytest.mark.parametrize("modified_s", [0, -1, 4_102_444_800])
-async def test_a_date_that_cannot_be_is_not_told(node: Running, modified_s: int) -> None:
+async def test_an_invalid_modification_date_is_not_sent(node: Running, modified_s: int) -> None:
     os.utime(node.originals / "photo.jpg", (modified_s, modified_s))
     answer = await node.get("/original/photo.jpg", If_Modified_Since="Fri, 01 Jan 2100 00:00:00 GMT")
     assert answer.status == 200
     assert "Last-Modified" not in answer.headers
 
 
-async def test_the_original_byte_for_byte(node: Running) -> None:
+async def test_an_original_is_served_byte_for_byte(node: Running) -> None:
     content = pictures.photo_as("jpeg")
     whole = await node.get("/original/photo.jpg")
     assert (whole.status, whole.body, whole.headers["Content-Type"]) == (200, content, "image/jpeg")
@@ -232,7 +232,7 @@ async def test_the_original_byte_for_byte(node: Running) -> None:
     assert await eventually(is_replaced)
 
 
-async def test_an_original_that_is_cut_while_it_is_sent_breaks_off(node: Running) -> None:
+async def test_truncating_an_original_ends_its_transfer(node: Running) -> None:
     path = temporary_file(node.originals, "long.jpg", pictures.photo_as("jpeg") + b"x" * 30_000_000)
     reader, writer = await connect(node)
     writer.write(b"GET /original/long.jpg HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -252,7 +252,7 @@ async def test_an_original_that_is_cut_while_it_is_sent_breaks_off(node: Running
     assert (await node.get("/w_20/photo.jpg")).status == 200
 
 
-async def test_an_original_that_is_overwritten_while_it_is_sent_breaks_off(node: Running) -> None:
+async def test_overwriting_an_original_ends_its_transfer(node: Running) -> None:
     head = pictures.photo_as("jpeg")
     path = temporary_file(node.originals, "long.jpg", head + b"A" * 20_000_000)
     reader, writer = await connect(node)
@@ -303,7 +303,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("target", "status", "slug"), ERRORS)
-async def test_errors_are_problems_and_leave_no_entry(
+async def test_errors_are_problem_documents_and_are_not_cached(
     node: Running, target: str, status: int, slug: str
 ) -> None:
     for _ in range(2):
@@ -323,12 +323,12 @@ async def test_errors_are_problems_and_leave_no_entry(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE"])
-async def test_other_methods(node: Running, method: str) -> None:
+async def test_other_methods_are_refused(node: Running, method: str) -> None:
     answer = await node.get("/w_100/photo.jpg", method=method)
     assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
-async def test_an_error_repeats_no_more_of_the_client_than_a_plain_name(node: Running) -> None:
+async def test_an_error_repeats_only_plain_names_of_a_request(node: Running) -> None:
     for target in (
         "/w_cAnAry/x",
         "/cAnAry",
@@ -340,8 +340,8 @@ async def test_an_error_repeats_no_more_of_the_client_than_a_plain_name(node: Ru
         answer = await node.get(target, Accept="cAnAry", Range="cAnAry", If_None_Match="cAnAry")
         assert answer.status >= 400
         # But for the key that is missing, in which nothing is left that means anything elsewhere.
-        said = answer.body.lower().replace(b"'%3ccanary%3e.jpg'", b"")
-        assert b"canary" not in said
+        body = answer.body.lower().replace(b"'%3ccanary%3e.jpg'", b"")
+        assert b"canary" not in body
         assert "canary" not in str(answer.headers).lower()
 
 
@@ -362,7 +362,7 @@ async def connect(node: Running) -> tuple[asyncio.StreamReader, asyncio.StreamWr
         b"GET http://u@evil.example/w_100/photo.jpg HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     ],
 )  # fmt: skip
-async def test_a_malformed_request_is_answered_with_a_problem(
+async def test_a_malformed_request_gets_a_problem_document(
     node: Running, request_bytes: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     reader, writer = await connect(node)
@@ -378,7 +378,7 @@ async def test_a_malformed_request_is_answered_with_a_problem(
     assert (await node.get("/w_100/photo.jpg")).status == 200
 
 
-async def test_a_file_that_appears_after_its_404_is_seen(node: Running) -> None:
+async def test_a_file_that_is_added_after_a_404_is_served(node: Running) -> None:
     for target in ("/w_50/late.png", "/w_50,f_webp/late.png", "/original/late.png", "/info/late.png"):
         answer = await node.get(target)
         assert json.loads(answer.body)["detail"] == "there is no original 'late.png' in source photos"
@@ -395,7 +395,7 @@ async def test_a_file_that_appears_after_its_404_is_seen(node: Running) -> None:
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-async def test_a_name_is_one_picture_in_either_normal_form(node: Running, form: str) -> None:
+async def test_both_normal_forms_of_a_key_name_one_original(node: Running, form: str) -> None:
     key = unicodedata.normalize(form, "gr\u00fcn/caf\u00e9.png")
     temporary_file(node.originals, key, pictures.quarters_as("png"))
     targets = [f"/w_40,f_webp/{quote(unicodedata.normalize(each, key))}" for each in ("NFC", "NFD")]
@@ -409,13 +409,13 @@ async def test_a_name_is_one_picture_in_either_normal_form(node: Running, form: 
 @pytest.mark.parametrize(
     "key", [".hidden.jpg", ".well-known/a.jpg", "deep/.git/a.jpg", "%2Ehidden.jpg", "..a.jpg"]
 )
-async def test_no_segment_of_a_key_begins_with_a_dot(node: Running, key: str) -> None:
+async def test_keys_with_segments_that_begin_with_a_dot_are_refused(node: Running, key: str) -> None:
     for target in (f"/w_40/{key}", f"/original/{key}", f"/info/{key}", f"/thumbnail?url={key}&w=40"):
         answer = await node.get(target)
         assert (answer.status, "begins with a dot" in answer.body.decode()) == (400, True)
 
 
-async def test_quiet_places(node: Running) -> None:
+async def test_health_and_robots_are_neither_cached_nor_counted(node: Running) -> None:
     for target, status in (("/", 200), ("/robots.txt", 200), ("/favicon.ico", 204), ("/healthz", 200)):
         answer = await node.get(target)
         assert answer.status == status
@@ -423,7 +423,7 @@ async def test_quiet_places(node: Running) -> None:
     assert await node.metric("calotype_requests_total") == 0
 
 
-async def test_listed_and_snapped_sizes(tmp_path: Path) -> None:
+async def test_each_mount_has_its_own_size_policy(tmp_path: Path) -> None:
     mounts = {
         "listed": {"source": "photos"},
         "snapped": {"source": "photos", "prefix": "/snap/", "dimensions": "snap"},
@@ -454,7 +454,7 @@ async def test_listed_and_snapped_sizes(tmp_path: Path) -> None:
         assert (await node.get("/w_100/photo.jpg", Host="other.example:80")).status == 404
 
 
-async def test_a_replaced_file_is_a_new_picture_within_a_second(node: Running) -> None:
+async def test_a_replaced_file_is_served_within_a_second(node: Running) -> None:
     before = await node.get("/w_100,f_png/photo.jpg")
     temporary_file(node.originals, "photo.jpg", pictures.quarters_as("jpeg"))
     await asyncio.sleep(1.05)  # Longer than the original is fresh.
@@ -464,19 +464,19 @@ async def test_a_replaced_file_is_a_new_picture_within_a_second(node: Running) -
     assert pictures.is_near(pictures.pixel(after.body, 5, 5), pictures.RED)
 
 
-async def test_a_thousand_at_once_are_one_render(node: Running) -> None:
+async def test_concurrent_requests_share_one_render(node: Running) -> None:
     answers = await asyncio.gather(*(node.get("/w_321,f_jpg/photo.jpg") for _ in range(1000)))
     assert {answer.status for answer in answers} == {200}
     assert len({answer.body for answer in answers}) == 1
     assert await node.metric("calotype_renders_total") == 1
-    told = [answer.cache for answer in answers]
-    assert told.count("calotype; fwd=miss; stored") == 1
-    assert await node.metric("calotype_collapsed_total") == told.count(
+    cache_statuses = [answer.cache for answer in answers]
+    assert cache_statuses.count("calotype; fwd=miss; stored") == 1
+    assert await node.metric("calotype_collapsed_total") == cache_statuses.count(
         "calotype; fwd=miss; stored; collapsed"
     )
 
 
-async def test_a_restart_serves_from_disk(tmp_path: Path) -> None:
+async def test_a_restarted_node_serves_from_disk(tmp_path: Path) -> None:
     async with running(tmp_path) as first:
         temporary_file(first.originals, "photo.jpg", pictures.photo_as("jpeg"))
         body = (await first.get("/w_100,f_auto/photo.jpg")).body
@@ -487,7 +487,7 @@ async def test_a_restart_serves_from_disk(tmp_path: Path) -> None:
         assert await again.metric("calotype_renders_total") == 0
 
 
-async def test_more_than_the_queue_holds_is_shed_while_hits_go_on(tmp_path: Path) -> None:
+async def test_misses_beyond_the_queue_are_shed_and_hits_are_served(tmp_path: Path) -> None:
     async with running(tmp_path, render={"workers": 1, "queue": 3}) as node:
         temporary_file(node.originals, "photo.jpg", pictures.photo_as("jpeg"))
         await node.get("/w_50,f_jpg/photo.jpg")
@@ -507,7 +507,7 @@ async def test_more_than_the_queue_holds_is_shed_while_hits_go_on(tmp_path: Path
         assert await node.metric("calotype_shed_total") == len(shed)
 
 
-async def test_the_admin_listener(node: Running) -> None:
+async def test_the_admin_listener_has_metrics_and_explain(node: Running) -> None:
     sent = await node.get("/w_100/photo.jpg")
     assert (await node.get("/healthz", admin=True)).status == 200
     assert (await node.get("/readyz", admin=True)).status == 200
@@ -526,11 +526,13 @@ async def test_the_admin_listener(node: Running) -> None:
         "calotype_shed_total 0.0",
     ):
         assert name in metrics
-    told = json.loads((await node.get("/v1/explain?url=/w_100,c_fill,q_500/photo.jpg", admin=True)).body)
-    assert told["original"] == "photos:photo.jpg"
-    assert told["ignored"] == ["c: a fit needs both w and h"]
-    assert told["clamped"] == ["q: 100"]
-    assert len(told["key"]) == 64
+    explanation = json.loads(
+        (await node.get("/v1/explain?url=/w_100,c_fill,q_500/photo.jpg", admin=True)).body
+    )
+    assert explanation["original"] == "photos:photo.jpg"
+    assert explanation["ignored"] == ["c: a fit needs both w and h"]
+    assert explanation["clamped"] == ["q: 100"]
+    assert len(explanation["key"]) == 64
     for target, status in (
         ("/v1/explain", 400), ("/v1/explain?url=http://[::1/x", 400), ("/nothing", 404), ("/w_100/photo.jpg", 404),
     ):  # fmt: skip
@@ -542,7 +544,7 @@ async def test_the_admin_listener(node: Running) -> None:
     assert original["plan"] == "the original's own bytes"
 
 
-async def test_the_admin_token(tmp_path: Path) -> None:
+async def test_the_admin_listener_needs_the_token(tmp_path: Path) -> None:
     async with running(tmp_path, admin={"port": 0, "token": "s3cret-of-16-bytes"}) as node:
         for sent in ("", "Bearer wrong", "Bearer \udcff", "s3cret-of-16-bytes"):
             answer = await node.get("/metrics", admin=True, **({"Authorization": sent} if sent else {}))

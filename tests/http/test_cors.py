@@ -1,4 +1,4 @@
-"""Pages of other origins: OPTIONS, preflights, and what their scripts may read."""
+"""Requests from pages of other origins: OPTIONS, preflights, and what scripts may read."""
 
 from typing import Any
 
@@ -24,14 +24,14 @@ async def test_options_lists_the_allowed_methods(node: Running, target: str) -> 
     assert "Access-Control-Allow-Methods" not in answer.headers, "this is no preflight"
 
 
-async def test_options_of_the_server_itself(node: Running) -> None:
+async def test_options_of_the_asterisk_target(node: Running) -> None:
     assert status(await raw(node, ask("*", method="OPTIONS"))) == 204
 
 
 @pytest.mark.parametrize(
     "names", ["x-own", "range, if-none-match,x-own", "Authorization", "a!#$%&'*+.^_`|~9"]
 )
-async def test_a_preflight(node: Running, names: str) -> None:
+async def test_a_preflight_allows_the_requested_headers(node: Running, names: str) -> None:
     answer = await node.get(
         "/w_100/photo.jpg", method="OPTIONS", **PREFLIGHT, Access_Control_Request_Headers=names
     )
@@ -43,14 +43,14 @@ async def test_a_preflight(node: Running, names: str) -> None:
 
 
 @pytest.mark.parametrize("names", ["<b>", "x: y", '"x"', "x;y", "x=1", "é"])
-async def test_a_header_that_is_no_field_name_is_not_repeated(node: Running, names: str) -> None:
+async def test_an_invalid_field_name_is_not_repeated(node: Running, names: str) -> None:
     head = [f"{name.replace('_', '-')}: {value}" for name, value in PREFLIGHT.items()]
-    said = await raw(node, ask("/x", *head, f"Access-Control-Request-Headers: {names}", method="OPTIONS"))
-    assert status(said) == 204
-    assert b"Access-Control-Allow-Headers" not in said
+    response = await raw(node, ask("/x", *head, f"Access-Control-Request-Headers: {names}", method="OPTIONS"))
+    assert status(response) == 204
+    assert b"Access-Control-Allow-Headers" not in response
 
 
-async def test_a_preflight_without_headers(node: Running) -> None:
+async def test_a_preflight_without_headers_allows_the_methods(node: Running) -> None:
     answer = await node.get("/w_100/photo.jpg", method="OPTIONS", **PREFLIGHT)
     assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD"
     assert "Access-Control-Allow-Headers" not in answer.headers
@@ -63,7 +63,7 @@ ASK = """async ([url, headers, method]) => {
 }"""
 
 
-async def test_a_script_of_another_origin(node: Running, chromium: str) -> None:
+async def test_a_script_of_another_origin_may_read_body_and_headers(node: Running, chromium: str) -> None:
     whole = await node.get("/w_100,f_jpg/photo.jpg")
     here = node.node.public_url
 

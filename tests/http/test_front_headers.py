@@ -1,4 +1,4 @@
-"""The hop in front: what it may keep, whom it speaks for, and that the last answer says so."""
+"""A proxy in front of the node: caching headers, forwarded addresses, and closing connections."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from proxy.node import listeners
 from proxy.node.front import Front
 from proxy.node.readiness import Phase
 from tests.http.conftest import ORIGINALS, Running, running
-from tests.http.test_signed import NEW, STRICT, by
+from tests.http.test_signed import NEW, STRICT, signed_by
 from tests.support.fakes import temporary_file
 from tests.support.waiting import eventually, settle
 
@@ -41,7 +41,7 @@ async def connected(node: Running, count: int) -> None:
         ("/robots.txt", 200, "0"),
     ],
 )
-async def test_the_time_a_proxy_may_cache_an_answer(
+async def test_accel_expires_limits_the_caching_of_a_proxy(
     node: Running, target: str, status: int, expires: str
 ) -> None:
     for _ in range(2):
@@ -49,15 +49,15 @@ async def test_the_time_a_proxy_may_cache_an_answer(
         assert (answer.status, answer.headers["X-Accel-Expires"]) == (status, expires)
 
 
-async def test_no_proxy_caches_signed_or_short_lived_answers(tmp_path: Path) -> None:
+async def test_signed_and_short_lived_answers_are_not_cached_by_a_proxy(tmp_path: Path) -> None:
     changes: dict[str, Any] = {**STRICT, "mounts": {**STRICT["mounts"]}}
     changes["mounts"]["brief"] = {"source": "photos", "prefix": "/brief/", "max_age": "2s"}
     async with running(tmp_path, **changes) as node:
         temporary_file(node.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
         for target, expires in [
-            (by(NEW, "/both/w_300/photo.jpg"), "0"),
-            (by(NEW, "/both/w_300/photo.jpg", until_s=2**33), "0"),
-            (by(NEW, "/both/w_300/photo.jpg", session="s"), "0"),
+            (signed_by(NEW, "/both/w_300/photo.jpg"), "0"),
+            (signed_by(NEW, "/both/w_300/photo.jpg", until_s=2**33), "0"),
+            (signed_by(NEW, "/both/w_300/photo.jpg", session="s"), "0"),
             ("/both/w_300/photo.jpg", "5"),
             ("/brief/w_300/photo.jpg", "2"),
         ]:
@@ -74,15 +74,15 @@ class Lines:
     def __init__(self, node: Running) -> None:
         _, front = node.node.halves
         assert isinstance(front, Front)
-        self.ledger = front.access_log
-        self.ledger._out = self  # type: ignore[assignment]
+        self.access_log = front.access_log
+        self.access_log._out = self  # type: ignore[assignment]
         self.written = b""
 
     def write(self, lines: bytes) -> None:
         self.written += lines
 
     def last(self) -> dict[str, Any]:
-        self.ledger.flush()
+        self.access_log.flush()
         line: dict[str, Any] = json.loads(self.written.splitlines()[-1])
         return line
 
@@ -103,7 +103,9 @@ async def test_only_a_trusted_proxy_may_forward_addresses(tmp_path: Path, truste
         assert "render_ms" not in lines.last(), lines.last()
 
 
-async def test_the_last_answer_closes_the_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_while_stopping_an_answer_closes_the_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A connection that is open while the node stops is not cut off: it may ask once more, and is told."""
     monkeypatch.setattr(listeners, "CLOSE_GRACE_S", 0.5)
     async with running(tmp_path) as node:
@@ -128,7 +130,7 @@ async def test_the_last_answer_closes_the_connection(tmp_path: Path, monkeypatch
         writer.close()
 
 
-async def test_one_too_many_is_turned_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connections_beyond_the_limit_get_503(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listeners, "max_connections", lambda: 3)
     async with running(tmp_path) as node:
         temporary_file(node.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
@@ -137,10 +139,10 @@ async def test_one_too_many_is_turned_away(tmp_path: Path, monkeypatch: pytest.M
         await connected(node, 3)
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"GET /w_50/photo.jpg HTTP/1.1\r\nHost: x\r\n\r\n")
-        said = await reader.read()
-        assert said.startswith(b"HTTP/1.1 503 ")
-        assert b"Retry-After: 1" in said
-        assert b"urn:calotype:error:overloaded" in said
+        response = await reader.read()
+        assert response.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After: 1" in response
+        assert b"urn:calotype:error:overloaded" in response
         writer.close()
         held[0][1].close()
         await connected(node, 2)

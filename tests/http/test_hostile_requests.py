@@ -1,4 +1,4 @@
-"""Requests made to confuse, poison or wear out a cache: what is not in the URL changes nothing, and no error stays."""
+"""Hostile requests do not poison the cache: only the URL selects a variant, and no error is cached."""
 
 import itertools
 from urllib.parse import quote
@@ -244,7 +244,7 @@ def lasting(answer: Answer) -> tuple[int, bytes, dict[str, str]]:
     return answer.status, answer.body, headers
 
 
-async def test_no_other_header_changes_anything(node: Running) -> None:
+async def test_other_headers_do_not_change_the_answer(node: Running) -> None:
     assert len(NAMES) >= 200
     plain = await node.get(SAME)
     for name in NAMES:
@@ -255,7 +255,7 @@ async def test_no_other_header_changes_anything(node: Running) -> None:
     assert await node.metric("calotype_renders_total") == 1
 
 
-async def test_a_hostile_request_does_not_change_the_kept_variant(node: Running) -> None:
+async def test_a_hostile_request_does_not_change_the_cached_variant(node: Running) -> None:
     """Each on a URL not met before: what is kept is what anybody would have got."""
     plain = await node.get("/w_60,f_jpg/photo.jpg")
     for number, name in enumerate(NAMES):
@@ -277,13 +277,13 @@ POISON: list[bytes] = [
 
 
 @pytest.mark.parametrize("number", range(len(POISON)))
-async def test_no_error_of_one_is_kept_for_another(node: Running, number: int) -> None:
+async def test_errors_of_hostile_requests_are_not_cached(node: Running, number: int) -> None:
     target = f"/w_{70 + number},f_jpg/photo.jpg"
-    said = await raw(node, f"GET {target} HTTP/1.1\r\nHost: x\r\n".encode() + POISON[number] + b"\r\n")
-    status = int(said.split(b" ", 2)[1]) if said else 0
+    response = await raw(node, f"GET {target} HTTP/1.1\r\nHost: x\r\n".encode() + POISON[number] + b"\r\n")
+    status = int(response.split(b" ", 2)[1]) if response else 0
     if status not in (200, 0):
-        assert b"no-store" in said
-        assert b"canary" not in said
+        assert b"no-store" in response
+        assert b"canary" not in response
     clean = await node.get(target)
     assert clean.status == 200
     assert clean.headers["Content-Type"] == "image/jpeg"
@@ -300,15 +300,15 @@ async def test_no_error_of_one_is_kept_for_another(node: Running, number: int) -
         b"GET /" + b"a" * 9000 + b" HTTP/1.1", b"GET /w_50/" + b"%2e%2e%2f" * 20 + b"etc/passwd HTTP/1.1",
     ],
 )  # fmt: skip
-async def test_a_target_in_another_form_is_no_picture(node: Running, line: bytes) -> None:
-    said = await raw(node, line + b"\r\nHost: x\r\n\r\n")
-    assert said.split(b" ", 2)[1] in (b"400", b"403", b"404", b"405", b"414")
-    assert b"evil" not in said
-    assert b"; hit" not in said
+async def test_a_target_in_another_form_is_refused(node: Running, line: bytes) -> None:
+    response = await raw(node, line + b"\r\nHost: x\r\n\r\n")
+    assert response.split(b" ", 2)[1] in (b"400", b"403", b"404", b"405", b"414")
+    assert b"evil" not in response
+    assert b"; hit" not in response
 
 
 @pytest.mark.parametrize("route", ["/healthz", "/readyz", "/metrics", "/v1/explain", "/robots.txt"])
-async def test_no_delimiter_makes_a_picture_of_a_page(node: Running, route: str) -> None:
+async def test_delimiters_do_not_turn_a_page_into_a_cached_picture(node: Running, route: str) -> None:
     for delimiter, name in itertools.product(
         (
             "/",
@@ -338,7 +338,7 @@ async def test_no_delimiter_makes_a_picture_of_a_page(node: Running, route: str)
         assert b"calotype_requests_total" not in answer.body
 
 
-async def test_pollution_is_one_picture_or_an_error(node: Running) -> None:
+async def test_repeated_and_encoded_parameters_get_the_same_picture_or_an_error(node: Running) -> None:
     """Names given twice, cut otherwise, in other cases or encodings."""
     target = "/thumbnail?url=photo.jpg&w=50&format=png"
     plain = await node.get(target)

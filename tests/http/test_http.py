@@ -1,4 +1,4 @@
-"""What RFC 9110 and 9112 leave no choice about, byte by byte, without a proxy in front."""
+"""The requirements of RFC 9110 and 9112, byte by byte, without a proxy in front."""
 
 import asyncio
 import math
@@ -24,15 +24,15 @@ def ask(target: str, *headers: str, method: str = "GET") -> bytes:
     return "\r\n".join(lines).encode("latin-1")
 
 
-def status(said: bytes) -> int:
-    version, status, _ = said.split(b" ", 2)
+def status(response: bytes) -> int:
+    version, status, _ = response.split(b" ", 2)
     assert version == b"HTTP/1.1"
     return int(status)
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(
-    ("headers", "wanted"),
+    ("headers", "expected"),
     [
         (["Range: bytes=0-5,"], 206),
         (["Range: bytes= ,0-5"], 206),
@@ -47,11 +47,11 @@ def status(said: bytes) -> int:
         ([f"Range: bytes={2**64}-"], 416),
     ],
 )
-async def test_a_range_is_one_line_with_one_element(
-    node: Running, target: str, headers: list[str], wanted: int
+async def test_only_a_single_range_is_honoured(
+    node: Running, target: str, headers: list[str], expected: int
 ) -> None:
-    said = await raw(node, ask(target, *headers))
-    assert status(said) == wanted
+    response = await raw(node, ask(target, *headers))
+    assert status(response) == expected
     assert status(await raw(node, ask(target, *headers, method="HEAD"))) == 200
 
 
@@ -72,25 +72,25 @@ BAD = {
 }
 
 
-def statuses(said: bytes) -> list[int]:
+def statuses(response: bytes) -> list[int]:
     """Of all answers, none of which is of another version than HTTP/1.1."""
-    found = re.findall(rb"HTTP/(\d\.\d) (\d{3}) ", said)
+    found = re.findall(rb"HTTP/(\d\.\d) (\d{3}) ", response)
     assert {version for version, _ in found} <= {b"1.1"}
     return [int(status) for _, status in found]
 
 
 @pytest.mark.parametrize("before", [0, 1, 3, 70])
 @pytest.mark.parametrize("name", BAD)
-async def test_a_malformed_request_is_refused_after_the_answers_to_earlier_ones(
+async def test_a_malformed_pipelined_request_is_refused_after_earlier_answers(
     node: Running, name: str, before: int
 ) -> None:
-    said = await raw(node, GOOD * before + BAD[name] + GOOD)
-    assert statuses(said) == [200] * before + [400]
-    assert b"Connection: close" in said.rpartition(b"HTTP/1.1 400")[2]
+    response = await raw(node, GOOD * before + BAD[name] + GOOD)
+    assert statuses(response) == [200] * before + [400]
+    assert b"Connection: close" in response.rpartition(b"HTTP/1.1 400")[2]
 
 
 @pytest.mark.parametrize("cut", range(1, 24))
-async def test_a_request_may_arrive_in_any_pieces(node: Running, cut: int) -> None:
+async def test_a_request_may_arrive_in_any_segmentation(node: Running, cut: int) -> None:
     """In the end of the good head, and in the beginning of the bad one."""
     bad = b"GET /w_20/photo.jpg\r\n"
     sent = GOOD + bad
@@ -103,17 +103,17 @@ async def test_a_request_may_arrive_in_any_pieces(node: Running, cut: int) -> No
     else:
         await node.get("/healthz")  # What was sent before is read before.
     writer.write(sent[at:])
-    said = await asyncio.wait_for(reader.read(), 10)
+    response = await asyncio.wait_for(reader.read(), 10)
     writer.close()
-    assert statuses(said) == ([400] if at >= len(GOOD) else [200, 400])
+    assert statuses(response) == ([400] if at >= len(GOOD) else [200, 400])
 
 
-@pytest.mark.parametrize("behind", [b"x", b"\r\n", b"\x00\xff" * 1000, GOOD, GOOD[:-9], BAD["no host"]])
-async def test_bytes_after_the_last_request_are_ignored(node: Running, behind: bytes) -> None:
+@pytest.mark.parametrize("suffix", [b"x", b"\r\n", b"\x00\xff" * 1000, GOOD, GOOD[:-9], BAD["no host"]])
+async def test_bytes_after_the_last_request_are_ignored(node: Running, suffix: bytes) -> None:
     for version in (b"HTTP/1.1", b"HTTP/1.0"):
         last = GOOD.replace(b"HTTP/1.1\r\n", version + b"\r\nConnection: close\r\n")
-        said = await raw(node, (GOOD if version == b"HTTP/1.1" else b"") + last + behind)
-        found = re.findall(rb"HTTP/1\.[01] (\d{3}) ", said)
+        response = await raw(node, (GOOD if version == b"HTTP/1.1" else b"") + last + suffix)
+        found = re.findall(rb"HTTP/1\.[01] (\d{3}) ", response)
         assert found == [b"200"] * (2 if version == b"HTTP/1.1" else 1)
 
 
@@ -121,7 +121,7 @@ async def test_bytes_after_the_last_request_are_ignored(node: Running, behind: b
     "host",
     ["x", "", "x:80", "x:", "x:65535", "x.", "a_b.example", "xn--a", "1.2.3.4", "[::1]", "[::1]:8080", "[::FFFF:1.2.3.4]", "%C3%A9", "a!$&'()*+;=~b"],
 )  # fmt: skip
-async def test_a_host(node: Running, host: str) -> None:
+async def test_valid_host_fields_are_accepted(node: Running, host: str) -> None:
     assert status(await raw(node, ask(PICTURE).replace(b"Host: x", b"Host: " + host.encode()))) == 200
 
 
@@ -130,14 +130,14 @@ async def test_a_host(node: Running, host: str) -> None:
     ["x y", "x,y", "x, y", "u@x", "u:p@x", "x:a", "x:65536", "x:99999", "x:-1", "x:+80", "x: 80", "x :80", "x:80:80", ":80", "[::1", "::1", "[x]", "[1::2::3]",
      "[::1]80", "[fe80::1%25a]", "x/y", "/", "x?y", "x#y", "x\\y", "\xe9", "%4", "%zz", "http://x", "<x>", '"x"', "{x}", "x\ty", "x:" + "0" * 6000],
 )  # fmt: skip
-async def test_no_host(node: Running, host: str) -> None:
+async def test_invalid_host_fields_are_refused(node: Running, host: str) -> None:
     for version in (b"HTTP/1.1", b"HTTP/1.0"):
         sent = ask(PICTURE).replace(b"Host: x", b"Host: " + host.encode("latin-1"))
-        said = await raw(node, sent.replace(b"HTTP/1.1", version) + GOOD)
-        assert re.findall(rb"HTTP/1\.[01] (\d{3}) ", said) == [b"400"]
+        response = await raw(node, sent.replace(b"HTTP/1.1", version) + GOOD)
+        assert re.findall(rb"HTTP/1\.[01] (\d{3}) ", response) == [b"400"]
 
 
-async def test_a_request_has_one_host_field(node: Running) -> None:
+async def test_a_request_has_exactly_one_host_field(node: Running) -> None:
     for lines in (b"", b"Host: x\r\nHost: x\r\n", b"Host: x\r\nhost: y\r\n", b"Host:\r\nHost: x\r\n"):
         sent = ask(PICTURE).replace(b"Host: x\r\n", lines)
         assert status(await raw(node, sent)) == 400
@@ -158,7 +158,7 @@ async def tenants(tmp_path: Path) -> AsyncIterator[Running]:
 
 
 @pytest.mark.parametrize(
-    ("target", "host", "wanted"),
+    ("target", "host", "expected"),
     [
         (f"http://a.example{PICTURE}", "b.example", 200),
         (f"http://a.example:80{PICTURE}", "b.example", 200),
@@ -180,14 +180,14 @@ async def tenants(tmp_path: Path) -> AsyncIterator[Running]:
         (f"a.example{PICTURE}", "a.example", 400),
     ],
 )
-async def test_an_absolute_target_is_of_its_own_host(
-    tenants: Running, target: str, host: str, wanted: int
+async def test_an_absolute_target_overrides_the_host_field(
+    tenants: Running, target: str, host: str, expected: int
 ) -> None:
-    said = await raw(tenants, ask(target).replace(b"Host: x", b"Host: " + host.encode()))
-    assert status(said) == wanted
+    response = await raw(tenants, ask(target).replace(b"Host: x", b"Host: " + host.encode()))
+    assert status(response) == expected
     direct = ask(PICTURE).replace(b"Host: x", b"Host: a.example")
-    if wanted == 200 and PICTURE in target:
-        assert said.rpartition(b"\r\n\r\n")[2] == (await raw(tenants, direct)).rpartition(b"\r\n\r\n")[2]
+    if expected == 200 and PICTURE in target:
+        assert response.rpartition(b"\r\n\r\n")[2] == (await raw(tenants, direct)).rpartition(b"\r\n\r\n")[2]
 
 
 @pytest.mark.parametrize(
@@ -202,21 +202,21 @@ async def test_an_absolute_target_is_of_its_own_host(
         "/x",
     ],
 )
-async def test_a_refused_head_has_no_body(node: Running, line: str) -> None:
-    said = {
+async def test_a_refused_head_request_has_no_body(node: Running, line: str) -> None:
+    responses = {
         method: await raw(node, f"{method} {line}{'' if 'HTTP' in line or line == '/x' else ' HTTP/1.1'}\r\nHost: x\r\n\r\n".encode("latin-1"))
         for method in ("GET", "HEAD", "head", "HEADS")
     }  # fmt: skip
-    assert {status(each) for each in said.values()} <= {400, 405, 414}
-    for method, each in said.items():
+    assert {status(each) for each in responses.values()} <= {400, 405, 414}
+    for method, each in responses.items():
         assert bool(each.rpartition(b"\r\n\r\n")[2]) is (method != "HEAD"), method
-    with_get, with_head = (re.search(rb"Content-Length: (\d+)", said[each]) for each in ("GET", "HEAD"))
+    with_get, with_head = (re.search(rb"Content-Length: (\d+)", responses[each]) for each in ("GET", "HEAD"))
     assert with_get is not None
     assert with_head is not None
     assert with_get[1] == with_head[1]
 
 
-async def test_a_refused_head_behind_a_good_request_and_cut_anywhere(node: Running) -> None:
+async def test_a_refused_pipelined_head_request_has_no_body_in_any_segmentation(node: Running) -> None:
     host, port = node.node.public_url.removeprefix("http://").split(":")
     sent = GOOD + b"HEAD /\0 HTTP/1.1\r\nHost: x\r\n\r\n"
     for cut in range(len(GOOD) - 2, len(sent), 3):
@@ -224,18 +224,18 @@ async def test_a_refused_head_behind_a_good_request_and_cut_anywhere(node: Runni
         writer.write(sent[:cut])
         await reader.readuntil(b"\xff\xd9") if cut >= len(GOOD) else None
         writer.write(sent[cut:])
-        said = await reader.read()
+        response = await reader.read()
         writer.close()
-        assert said.rpartition(b"HTTP/1.1 400 ")[2].endswith(b"\r\n\r\n"), cut
+        assert response.rpartition(b"HTTP/1.1 400 ")[2].endswith(b"\r\n\r\n"), cut
 
 
 @pytest.mark.parametrize("length", [8193, 9000, 60_000, 65_600, 70_000, 1_000_000])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_target_that_is_too_long(node: Running, length: int, method: str) -> None:
-    said = await raw(node, ask("/" + "a" * (length - 1), method=method))
-    assert status(said) == 414
-    assert b"Cache-Control: no-store" in said
-    assert method == "HEAD" or length > 8193 or b"urn:calotype:error:url-too-long" in said
+async def test_a_target_that_is_too_long_gets_414(node: Running, length: int, method: str) -> None:
+    response = await raw(node, ask("/" + "a" * (length - 1), method=method))
+    assert status(response) == 414
+    assert b"Cache-Control: no-store" in response
+    assert method == "HEAD" or length > 8193 or b"urn:calotype:error:url-too-long" in response
 
 
 @pytest.mark.parametrize(
@@ -247,14 +247,14 @@ async def test_a_target_that_is_too_long(node: Running, length: int, method: str
         ("http://x/w_20,f_auto/" + "a" * 9000, b""), ("http://x/w_20,f_auto/\xe9.jpg", b""),
     ],
 )  # fmt: skip
-async def test_an_error_of_a_url_that_negotiates_says_so(node: Running, target: str, body: bytes) -> None:
-    for asked in (
+async def test_an_error_of_a_negotiating_url_has_vary_accept(node: Running, target: str, body: bytes) -> None:
+    for requested in (
         target,
         target.replace("f_auto", "f_jpg").replace("=auto", "=jpg").replace("card", "small"),
     ):
-        said = await raw(node, ask(asked, f"Content-Length: {len(body)}") + body)
-        assert status(said) in (400, 414)
-        assert (b"\r\nVary: Accept\r\n" in said) is (asked == target)
+        response = await raw(node, ask(requested, f"Content-Length: {len(body)}") + body)
+        assert status(response) in (400, 414)
+        assert (b"\r\nVary: Accept\r\n" in response) is (requested == target)
 
 
 async def test_a_redirect_ignores_conditions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,16 +280,16 @@ async def test_a_redirect_ignores_conditions(tmp_path: Path, monkeypatch: pytest
             f"If-Match: {tag}": 200, "If-Match: *": 200, "If-Unmodified-Since: Sat, 01 Jan 1994 00:00:00 GMT": 200,
         }  # fmt: skip
         for method in ("GET", "HEAD"):
-            for condition, wanted in conditions.items():
+            for condition, expected in conditions.items():
                 location = ""
-                assert status(await raw(node, ask(PICTURE, condition, method=method))) == wanted
+                assert status(await raw(node, ask(PICTURE, condition, method=method))) == expected
                 location = "https://cdn.example/a"
-                said = await raw(node, ask(PICTURE, condition, method=method))
-                assert status(said) == 302, condition
-                assert b"\r\nLocation: https://cdn.example/a\r\n" in said
+                response = await raw(node, ask(PICTURE, condition, method=method))
+                assert status(response) == 302, condition
+                assert b"\r\nLocation: https://cdn.example/a\r\n" in response
 
 
-async def test_the_longest_target(node: Running) -> None:
+async def test_only_a_target_of_more_than_8192_bytes_is_too_long(node: Running) -> None:
     target = "/thumbnail?url=photo.jpg&w=20&x=" + "a" * 8192
     for form in ("", "http://x.example"):
         assert status(await raw(node, ask(form + target[:8192]))) == 400  # There is no x.
@@ -297,7 +297,7 @@ async def test_the_longest_target(node: Running) -> None:
 
 
 @pytest.mark.parametrize("target", [*TARGETS, "/info/photo.jpg", "/w_100,f_auto/photo.jpg"])
-async def test_conditions_in_their_order(node: Running, target: str) -> None:
+async def test_conditions_are_evaluated_in_the_order_of_rfc_9110(node: Running, target: str) -> None:
     got = await node.get(target)
     tag = got.headers["ETag"]
     for method in ("GET", "HEAD"):
@@ -326,17 +326,17 @@ async def test_conditions_in_their_order(node: Running, target: str) -> None:
     assert b"urn:calotype:error:precondition-failed" in refused.body
 
 
-async def test_a_condition_on_a_missing_original(node: Running) -> None:
+async def test_a_condition_on_a_missing_original_gets_404(node: Running) -> None:
     for target in ("/w_100/missing.jpg", "/original/missing.jpg"):
         assert (await node.get(target, If_Match='"x"')).status == 404
 
 
-async def test_a_failed_condition_draws_nothing(node: Running) -> None:
+async def test_a_failed_precondition_needs_no_render(node: Running) -> None:
     assert (await node.get("/w_77,f_jpg/photo.jpg", If_Match='"x"')).status == 412
     assert await node.metric("calotype_renders_total") == 0
 
 
-async def test_an_original_that_was_modified_since(node: Running) -> None:
+async def test_date_conditions_of_an_original(node: Running) -> None:
     target, old = "/original/photo.jpg", "Sat, 01 Jan 1994 00:00:00 GMT"
     got = await node.get(target)
     tag, modified = got.headers["ETag"], got.headers["Last-Modified"]

@@ -1,4 +1,4 @@
-"""The admin API over HTTP: every answer as its own OpenAPI document says, and who may ask what."""
+"""The operations API over HTTP conforms to its OpenAPI document; each call needs its scope."""
 
 import asyncio
 import json
@@ -44,15 +44,15 @@ class Api:
         url = self.node.node.admin_url + target
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.node.client.request(method, url, data=content, headers=sent) as answer:
-            told = await answer.json(content_type=None)
-            self.check(method, target, answer.status, answer.content_type, told)
-            return answer.status, told
+            reply = await answer.json(content_type=None)
+            self.check(method, target, answer.status, answer.content_type, reply)
+            return answer.status, reply
 
-    def check(self, method: str, target: str, status: int, content_type: str, told: object) -> None:
+    def check(self, method: str, target: str, status: int, content_type: str, reply: object) -> None:
         path = re.sub(r"^(/v1/warm/)[^/]+$", r"\1{id}", target.partition("?")[0])
-        said = self.document["paths"][path][method.lower()]["responses"][str(status)]
-        schema = said["content"][content_type]["schema"]
-        jsonschema.validate(told, {**schema, "components": self.document["components"]})
+        specified = self.document["paths"][path][method.lower()]["responses"][str(status)]
+        schema = specified["content"][content_type]["schema"]
+        jsonschema.validate(reply, {**schema, "components": self.document["components"]})
 
 
 @pytest.fixture
@@ -64,36 +64,38 @@ async def ended(api: Api, job: str) -> dict[str, Any]:
     """The progress of a job once it is done."""
 
     async def done() -> dict[str, Any] | None:
-        _, told = await api.call("GET", f"/v1/warm/{job}")
-        assert isinstance(told, dict)
-        return told if told["state"] == "done" else None
+        _, reply = await api.call("GET", f"/v1/warm/{job}")
+        assert isinstance(reply, dict)
+        return reply if reply["state"] == "done" else None
 
-    told = await eventually(done)
-    assert told is not None
-    return told
+    reply = await eventually(done)
+    assert reply is not None
+    return reply
 
 
-async def test_the_document_is_openapi(api: Api) -> None:
+async def test_the_document_is_valid_openapi(api: Api) -> None:
     validate(api.document)
     assert api.document["openapi"].startswith("3.1")
 
 
-async def test_an_upload_is_there_with_its_eager_variants(tmp_path: Path) -> None:
+async def test_an_upload_is_stored_with_its_eager_variants(tmp_path: Path) -> None:
     async with running(tmp_path, eager={"presets": ["card", "small"]}) as node:
         api = await Api.of(node)
-        status, told = await api.call("POST", "/v1/originals?name=My%20photo.jpeg", pictures.photo_as("jpeg"))
+        status, reply = await api.call(
+            "POST", "/v1/originals?name=My%20photo.jpeg", pictures.photo_as("jpeg")
+        )
         assert status == 201
-        assert re.fullmatch(r"[0-9a-f-]{36}/My-photo\.jpeg", told["key"])
-        assert (told["width"], told["height"], told["format"]) == (640, 480, "jpeg")
-        assert (await ended(api, told["warm"]))["done"] == 4
+        assert re.fullmatch(r"[0-9a-f-]{36}/My-photo\.jpeg", reply["key"])
+        assert (reply["width"], reply["height"], reply["format"]) == (640, 480, "jpeg")
+        assert (await ended(api, reply["warm"]))["done"] == 4
         for accept, kind in (("image/avif", "avif"), ("image/webp", "webp"), ("*/*", "jpeg")):
-            answer = await node.get(told["urls"]["card"], Accept=accept)
+            answer = await node.get(reply["urls"]["card"], Accept=accept)
             assert (answer.status, answer.headers["Content-Type"]) == (200, f"image/{kind}")
             assert "hit" in answer.cache
-        assert (node.originals / told["key"]).read_bytes() == pictures.photo_as("jpeg")
+        assert (node.originals / reply["key"]).read_bytes() == pictures.photo_as("jpeg")
 
 
-async def test_an_upload_that_is_no_picture_is_refused_and_leaves_no_file(api: Api) -> None:
+async def test_an_upload_that_is_not_a_picture_is_refused_and_leaves_no_file(api: Api) -> None:
     before = sorted(api.node.originals.rglob("*"))
     for content, status in (
         (b"", 400),
@@ -106,7 +108,7 @@ async def test_an_upload_that_is_no_picture_is_refused_and_leaves_no_file(api: A
     assert sorted(api.node.originals.rglob("*")) == before
 
 
-async def test_an_upload_that_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
+async def test_an_upload_beyond_the_limit_is_not_read_to_its_end(tmp_path: Path) -> None:
     async with running(tmp_path, limits={"original_max_bytes": "100kB"}) as node:
         api = await Api.of(node)
         large = pictures.photo_as("png", 600, 400) + bytes(200_000)
@@ -123,18 +125,18 @@ async def test_an_upload_that_is_too_large_is_not_read_to_its_end(tmp_path: Path
         assert list((tmp_path / "cache" / "uploads").iterdir()) == []
 
 
-async def test_a_name_of_its_own_makes_a_second_try_the_first(api: Api) -> None:
+async def test_an_idempotency_key_makes_repeated_uploads_one(api: Api) -> None:
     content = pictures.quarters_as("png")
     tries = await asyncio.gather(
         *(api.call("POST", "/v1/originals?name=a.png", content, Idempotency_Key="k-1") for _ in range(8))
     )
     assert {status for status, _ in tries} == {201}
-    assert len({told["key"] for _, told in tries}) == 1
+    assert len({reply["key"] for _, reply in tries}) == 1
     assert len(list(api.node.originals.glob("*/a.png"))) == 1
-    status, told = await api.call(
+    status, reply = await api.call(
         "POST", "/v1/originals?name=a.png", pictures.photo_as("png"), Idempotency_Key="k-1"
     )
-    assert (status, told["type"]) == (409, "urn:calotype:error:conflict")
+    assert (status, reply["type"]) == (409, "urn:calotype:error:conflict")
     assert (await api.call("POST", "/v1/originals", content, Idempotency_Key="k" * 300))[0] == 400
 
 
@@ -151,27 +153,27 @@ def form(*parts: tuple[str, bytes], boundary: str = "b0undary") -> tuple[bytes, 
     }
 
 
-async def test_a_form_uploads_its_one_file(api: Api) -> None:
+async def test_a_form_may_upload_one_file(api: Api) -> None:
     content = pictures.photo_as("jpeg")
     body, headers = form(('name="file"; filename="groß.jpg"', content))
-    status, told = await api.call("POST", "/v1/originals", body, **headers)
-    assert (status, told["bytes"]) == (201, len(content))
-    assert told["key"].endswith("/groß.jpg")
-    assert (api.node.originals / told["key"]).read_bytes() == content
+    status, reply = await api.call("POST", "/v1/originals", body, **headers)
+    assert (status, reply["bytes"]) == (201, len(content))
+    assert reply["key"].endswith("/groß.jpg")
+    assert (api.node.originals / reply["key"]).read_bytes() == content
     assert (await api.call("POST", "/v1/originals?name=b.jpg", body, **headers))[1]["key"].endswith("/b.jpg")
-    status, told = await api.call("POST", "/v1/originals?key=shoes/red.jpg", body, **headers)
-    assert (status, told["key"]) == (201, "shoes/red.jpg")
+    status, reply = await api.call("POST", "/v1/originals?key=shoes/red.jpg", body, **headers)
+    assert (status, reply["key"]) == (201, "shoes/red.jpg")
     # As aiohttp's own client, curl and requests send it: chunked too, and with the boundary in the picture.
     tricky = content + b"\r\n--b0undar-\r\n--b0\r\n"
     data = aiohttp.FormData()
     data.add_field("file", tricky, filename="c.jpg", content_type="image/jpeg")
     async with api.node.client.post(api.node.node.admin_url + "/v1/originals", data=data) as answer:
-        told = await answer.json()
-        assert (answer.status, (api.node.originals / told["key"]).read_bytes()) == (201, tricky)
+        reply = await answer.json()
+        assert (answer.status, (api.node.originals / reply["key"]).read_bytes()) == (201, tricky)
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"),
+    ("parts", "detail"),
     [
         ([], "one file and no other field"),
         ([('name="file"; filename="a.jpg"', b"picture"), ('name="file"; filename="b.jpg"', b"picture")], "one file and no other field"),
@@ -182,17 +184,17 @@ async def test_a_form_uploads_its_one_file(api: Api) -> None:
     ],
 )  # fmt: skip
 async def test_a_form_with_other_than_one_file_is_refused(
-    api: Api, parts: list[tuple[str, bytes]], said: str
+    api: Api, parts: list[tuple[str, bytes]], detail: str
 ) -> None:
     content = pictures.photo_as("jpeg")
     body, headers = form(*((of, content if part == b"picture" else part) for of, part in parts))
     before = sorted(api.node.originals.rglob("*"))
-    status, told = await api.call("POST", "/v1/originals", body, **headers)
-    assert (status, said in told["detail"]) == (400, True), told
+    status, reply = await api.call("POST", "/v1/originals", body, **headers)
+    assert (status, detail in reply["detail"]) == (400, True), reply
     assert sorted(api.node.originals.rglob("*")) == before
 
 
-async def test_a_body_that_is_no_form_is_refused(api: Api) -> None:
+async def test_a_malformed_form_is_refused(api: Api) -> None:
     body, headers = form(('name="file"; filename="a.jpg"', pictures.photo_as("jpeg")))
     nested = b"--b0undary\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c--\r\n--b0undary--\r\n"
     for wrong in (
@@ -206,15 +208,15 @@ async def test_a_body_that_is_no_form_is_refused(api: Api) -> None:
         b"\n" * 200_000,
     ):
         assert (await api.call("POST", "/v1/originals", wrong, **headers))[0] == 400
-    for said in (
+    for content_type in (
         "multipart/form-data",
         "multipart/form-data; boundary=" + "b" * 71,
         "multipart/form-data; boundary=other",
     ):
-        assert (await api.call("POST", "/v1/originals", body, **{"Content-Type": said}))[0] == 400
+        assert (await api.call("POST", "/v1/originals", body, **{"Content-Type": content_type}))[0] == 400
 
 
-async def test_the_limits_hold_for_forms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_upload_limits_apply_to_forms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(tmp_path, limits={"original_max_bytes": "100kB"}) as node:
         api = await Api.of(node)
         small = pictures.photo_as("jpeg", 100, 100)
@@ -250,14 +252,14 @@ async def test_the_limits_hold_for_forms(tmp_path: Path, monkeypatch: pytest.Mon
         assert list((tmp_path / "cache" / "uploads").iterdir()) == []
 
 
-async def test_a_key_is_overwritten_where_that_is_asked(tmp_path: Path) -> None:
+async def test_a_key_is_overwritten_only_on_request(tmp_path: Path) -> None:
     async with running(tmp_path, eager={"presets": ["small"]}) as node:
         api = await Api.of(node)
         old, new = pictures.photo_as("png", seed=1), pictures.photo_as("png", seed=2)
         target = "/v1/originals?key=shoes/red.png"
         assert (await node.get("/w_40,f_png/shoes/red.png")).status == 404
-        status, told = await api.call("POST", target, old)
-        assert (status, told["key"], told["urls"]) == (
+        status, reply = await api.call("POST", target, old)
+        assert (status, reply["key"], reply["urls"]) == (
             201,
             "shoes/red.png",
             {"small": "/t_small/shoes/red.png"},
@@ -268,10 +270,10 @@ async def test_a_key_is_overwritten_where_that_is_asked(tmp_path: Path) -> None:
             status, refused = await api.call("POST", target + "&overwrite=false", content)
             assert (status, "overwrite=true" in refused["detail"]) == (409, True)
         assert (await node.get("/original/shoes/red.png")).body == old
-        status, told = await api.call("POST", target + "&overwrite=true", new)
+        status, reply = await api.call("POST", target + "&overwrite=true", new)
         assert status == 201
-        assert re.fullmatch(r"/t_small,v_[0-9a-f]{24}/shoes/red\.png", told["urls"]["small"])
-        assert (await node.get(told["urls"]["small"])).status == 200
+        assert re.fullmatch(r"/t_small,v_[0-9a-f]{24}/shoes/red\.png", reply["urls"]["small"])
+        assert (await node.get(reply["urls"]["small"])).status == 200
         assert (await node.get("/w_40,f_png/shoes/red.png")).body != first.body
         assert (await node.get("/original/shoes/red.png")).body == new
         for wrong in (
@@ -284,15 +286,15 @@ async def test_a_key_is_overwritten_where_that_is_asked(tmp_path: Path) -> None:
             assert (await api.call("POST", f"/v1/originals?{wrong}", new))[0] == 400, wrong
 
 
-async def test_a_web_server_takes_no_uploads(tmp_path: Path) -> None:
+async def test_a_web_source_accepts_no_uploads(tmp_path: Path) -> None:
     sources = {"photos": {"kind": "http", "hosts": ["images.example"]}}
     async with running(tmp_path, sources=sources) as node:
         api = await Api.of(node)
-        status, told = await api.call("POST", "/v1/originals?name=a.jpg", pictures.photo_as("jpeg"))
-        assert (status, "accepts no uploads" in told["detail"]) == (405, True)
+        status, reply = await api.call("POST", "/v1/originals?name=a.jpg", pictures.photo_as("jpeg"))
+        assert (status, "accepts no uploads" in reply["detail"]) == (405, True)
 
 
-async def test_a_client_that_vanishes_leaves_nothing(api: Api) -> None:
+async def test_an_aborted_upload_leaves_no_file(api: Api) -> None:
     content = pictures.photo_as("png", 1600, 1200)
     before = sorted(api.node.originals.rglob("*"))
     host, port = api.node.node.admin_url.removeprefix("http://").split(":")
@@ -309,12 +311,12 @@ async def test_a_client_that_vanishes_leaves_nothing(api: Api) -> None:
     assert sorted(api.node.originals.rglob("*")) == before
 
 
-async def test_jobs_are_told_and_run_again(api: Api) -> None:
-    status, told = await api.call(
+async def test_jobs_are_listed_and_can_be_repeated(api: Api) -> None:
+    status, reply = await api.call(
         "POST", "/v1/warm", {"keys": ["photo.jpg", "nope.jpg"], "presets": ["card"]}
     )
     assert status == 202
-    done = await ended(api, told["id"])
+    done = await ended(api, reply["id"])
     assert (done["total"], done["done"], done["failed"]) == (6, 3, 3)
     assert done["failures"][0] == {
         "key": "nope.jpg",
@@ -324,32 +326,32 @@ async def test_jobs_are_told_and_run_again(api: Api) -> None:
         "format": "avif",
     }
     assert sorted(failure["format"] for failure in done["failures"]) == ["avif", "jpeg", "webp"]
-    assert [job["id"] for job in (await api.call("GET", "/v1/warm"))[1]] == [told["id"]]
-    assert (await api.call("POST", f"/v1/warm/{told['id']}"))[0] == 202
-    assert (await ended(api, told["id"]))["failed"] == 3
+    assert [job["id"] for job in (await api.call("GET", "/v1/warm"))[1]] == [reply["id"]]
+    assert (await api.call("POST", f"/v1/warm/{reply['id']}"))[0] == 202
+    assert (await ended(api, reply["id"]))["failed"] == 3
     assert (await api.call("GET", "/v1/warm/nope"))[0] == 404
-    status, told = await api.call("POST", "/v1/warm", {"prefix": "", "transforms": ["w_20,f_webp"]})
-    listed = await ended(api, told["id"])
+    status, reply = await api.call("POST", "/v1/warm", {"prefix": "", "transforms": ["w_20,f_webp"]})
+    listed = await ended(api, reply["id"])
     assert listed["total"] == len(ORIGINALS) - 1  # text.jpg is no picture.
 
 
-async def test_a_cancelled_job_makes_nothing_more(api: Api) -> None:
+async def test_a_cancelled_job_renders_nothing_more(api: Api) -> None:
     assert (await api.call("DELETE", "/v1/warm/nope"))[0] == 404
     effects = [f"w_{side},f_avif,e_blur:{sigma}" for side in (640, 600, 480) for sigma in range(30, 90)]
-    status, told = await api.call("POST", "/v1/warm", {"keys": ["photo.jpg"], "transforms": effects})
+    status, reply = await api.call("POST", "/v1/warm", {"keys": ["photo.jpg"], "transforms": effects})
     assert status == 202
-    status, cancelled = await api.call("DELETE", f"/v1/warm/{told['id']}")
+    status, cancelled = await api.call("DELETE", f"/v1/warm/{reply['id']}")
     assert (status, cancelled["state"], cancelled["total"]) == (200, "cancelled", len(effects))
     assert cancelled["done"] < len(effects)
     # A second word changes nothing, and what was cancelled is not run again.
-    assert await api.call("DELETE", f"/v1/warm/{told['id']}") == (200, cancelled)
-    assert (await api.call("POST", f"/v1/warm/{told['id']}"))[0] == 409
+    assert await api.call("DELETE", f"/v1/warm/{reply['id']}") == (200, cancelled)
+    assert (await api.call("POST", f"/v1/warm/{reply['id']}"))[0] == 409
     # Others go on, and one that has ended stays as it is.
     _, other = await api.call("POST", "/v1/warm", {"keys": ["photo.jpg"], "transforms": ["w_20,f_png"]})
     done = await ended(api, other["id"])
     assert (done["state"], done["done"]) == ("done", 1)
     assert await api.call("DELETE", f"/v1/warm/{other['id']}") == (200, done)
-    assert (await api.call("GET", f"/v1/warm/{told['id']}"))[1] == cancelled
+    assert (await api.call("GET", f"/v1/warm/{reply['id']}"))[1] == cancelled
 
 
 @pytest.mark.parametrize(
@@ -389,17 +391,17 @@ async def test_a_cancelled_job_makes_nothing_more(api: Api) -> None:
         ("/v1/events/s3", b""),
     ],
 )
-async def test_a_wrong_body_is_refused_without_repeating_its_values(
+async def test_an_invalid_body_is_refused_without_repeating_its_values(
     api: Api, path: str, body: object
 ) -> None:
-    status, told = await api.call("POST", path, body)
+    status, reply = await api.call("POST", path, body)
     assert status == 400
-    assert "CANARY" not in json.dumps(told)
+    assert "CANARY" not in json.dumps(reply)
     assert (await api.call("GET", "/v1/warm"))[1] == []
 
 
 @pytest.mark.parametrize(
-    ("method", "target", "said"),
+    ("method", "target", "detail"),
     [
         (
             "POST",
@@ -421,13 +423,13 @@ async def test_a_wrong_body_is_refused_without_repeating_its_values(
         ("GET", "/v1/openapi.json?x=1", "parameter x is unknown; this call takes none"),
     ],
 )
-async def test_a_parameter_that_is_not_known_is_named(api: Api, method: str, target: str, said: str) -> None:
+async def test_an_unknown_parameter_is_named(api: Api, method: str, target: str, detail: str) -> None:
     answer = await api.node.get(target, method=method, admin=True)
-    assert (answer.status, json.loads(answer.body)["detail"]) == (400, said)
+    assert (answer.status, json.loads(answer.body)["detail"]) == (400, detail)
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "said"),
+    ("path", "body", "detail"),
     [
         (
             "/v1/purge",
@@ -446,13 +448,13 @@ async def test_a_parameter_that_is_not_known_is_named(api: Api, method: str, tar
         ),
     ],
 )
-async def test_a_field_that_is_not_known_is_named(api: Api, path: str, body: object, said: str) -> None:
-    status, told = await api.call("POST", path, body)
-    assert (status, said in told["detail"]) == (400, True), told
+async def test_an_unknown_field_is_named(api: Api, path: str, body: object, detail: str) -> None:
+    status, reply = await api.call("POST", path, body)
+    assert (status, detail in reply["detail"]) == (400, True), reply
 
 
 @pytest.mark.parametrize("token", [TOKEN, SHOP, STORE])
-async def test_a_wrong_path_is_reported_to_a_client_with_the_token(tmp_path: Path, token: str) -> None:
+async def test_an_unknown_path_is_reported_only_to_clients_with_a_token(tmp_path: Path, token: str) -> None:
     async with running(tmp_path, admin={"port": 0, "token": TOKEN, "tokens": TOKENS}) as node:
         for method, target, status in (
             ("POST", "/v1/purges", 404), ("GET", "/v2/warm", 404), ("GET", "/v1/purge", 405), ("PUT", "/v1/originals", 405),
@@ -480,15 +482,15 @@ async def test_a_wrong_path_is_reported_to_a_client_with_the_token(tmp_path: Pat
         ("/v1/originals?name=a&name=b", b"x"),
     ],
 )  # fmt: skip
-async def test_a_field_that_is_given_twice_is_refused(api: Api, path: str, body: bytes) -> None:
+async def test_a_repeated_field_is_refused(api: Api, path: str, body: bytes) -> None:
     await api.node.get("/w_50/photo.jpg")
-    status, told = await api.call("POST", path, body)
-    assert (status, "twice" in told["detail"], "CANARY" in told["detail"]) == (400, True, False)
+    status, reply = await api.call("POST", path, body)
+    assert (status, "twice" in reply["detail"], "CANARY" in reply["detail"]) == (400, True, False)
     assert (await api.node.get("/w_50/photo.jpg")).cache == "calotype; hit; detail=memory"
     assert (await api.call("GET", "/v1/warm"))[1] == []
 
 
-async def test_a_query_that_is_given_twice_is_refused_where_it_is_read(api: Api) -> None:
+async def test_a_repeated_query_parameter_is_refused(api: Api) -> None:
     assert (await api.call("GET", "/v1/explain?url=/w_50/photo.jpg&url=/w_60/photo.jpg"))[0] == 400
     assert (await api.call("GET", "/v1/explain?url=/w_50/photo.jpg&accept=a&accept=b"))[0] == 400
     assert (await api.call("GET", "/v1/explain?url=/w_50/photo.jpg&accept=a"))[0] == 200
@@ -514,16 +516,16 @@ async def raw_admin(node: Running, head: bytes, body: bytes = b"") -> bytes:
         (b"/v1/originals?mount=\xff", b""), (b"/v1/originals?\xff=1", b""),
     ],
 )  # fmt: skip
-async def test_a_field_that_is_no_text_is_refused(api: Api, target: bytes, headers: bytes) -> None:
+async def test_parameters_that_are_not_utf8_are_refused(api: Api, target: bytes, headers: bytes) -> None:
     picture = (api.node.originals / "photo.jpg").read_bytes()
     head = b"POST " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers
-    said = await raw_admin(api.node, head + b"Content-Length: %d\r\n\r\n" % len(picture), picture)
-    assert said.startswith(b"HTTP/1.1 400 ")
-    assert b"application/problem+json" in said
+    response = await raw_admin(api.node, head + b"Content-Length: %d\r\n\r\n" % len(picture), picture)
+    assert response.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in response
     good = head.replace(headers, b"Idempotency-Key: \xc3\xa9\r\n") if headers else b""
     if good:
-        said = await raw_admin(api.node, good + b"Content-Length: %d\r\n\r\n" % len(picture), picture)
-        assert said.startswith(b"HTTP/1.1 201 ")
+        response = await raw_admin(api.node, good + b"Content-Length: %d\r\n\r\n" % len(picture), picture)
+        assert response.startswith(b"HTTP/1.1 201 ")
 
 
 @pytest.mark.parametrize(
@@ -540,20 +542,20 @@ async def test_a_field_that_is_no_text_is_refused(api: Api, target: bytes, heade
         (b"HEAD /CANARY\0 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     ],
 )  # fmt: skip
-async def test_a_malformed_request_is_answered_with_a_problem_and_not_logged(
+async def test_a_malformed_request_gets_a_problem_document_and_is_not_logged(
     api: Api, caplog: pytest.LogCaptureFixture, sent: bytes, status: int
 ) -> None:
-    said = await raw_admin(api.node, sent)
-    assert said.startswith(b"HTTP/1.1 %d " % status)
-    head, _, body = said.partition(b"\r\n\r\n")
+    response = await raw_admin(api.node, sent)
+    assert response.startswith(b"HTTP/1.1 %d " % status)
+    head, _, body = response.partition(b"\r\n\r\n")
     assert b"Content-Type: application/problem+json" in head
     assert b"Access-Control-Allow-Origin" not in head, "no page of another origin reads it"
-    assert b"CANARY" not in said
+    assert b"CANARY" not in response
     assert (json.loads(body)["status"] == status) if not sent.startswith(b"HEAD") else not body
     assert not caplog.records
 
 
-async def test_a_body_that_looks_like_a_head_is_a_body(api: Api) -> None:
+async def test_a_body_is_never_parsed_as_a_request(api: Api) -> None:
     """However the network cuts it: a body is judged by nothing that a head is judged by."""
     body = b'{"original":\n"a b.jpg"}\r\n\r\n'
     head = b"POST /v1/purge HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
@@ -565,19 +567,19 @@ async def test_a_body_that_looks_like_a_head_is_a_body(api: Api) -> None:
             writer.write(part)
             await writer.drain()
             await asyncio.sleep(0)
-        said = await reader.read()
+        responses = await reader.read()
         writer.close()
-        assert re.findall(rb"HTTP/1\.1 (\d{3}) ", said) == [b"200", b"200"], cut
+        assert re.findall(rb"HTTP/1\.1 (\d{3}) ", responses) == [b"200", b"200"], cut
 
 
 @pytest.mark.parametrize("name", ["original", "prefix", "url", "preset", "all", "mount"])
-async def test_a_null_is_no_scope_and_is_named(api: Api, name: str) -> None:
+async def test_a_null_value_is_refused_and_named(api: Api, name: str) -> None:
     await api.node.get("/w_50/photo.jpg")
     for body in ({"all": True, name: None}, {name: None}, {"preset": "card", name: None}):
-        status, told = await api.call("POST", "/v1/purge", body)
+        status, reply = await api.call("POST", "/v1/purge", body)
         assert status == 400
-        assert "null" in told["detail"]
-        assert f"$.{name}" in told["detail"]
+        assert "null" in reply["detail"]
+        assert f"$.{name}" in reply["detail"]
     assert "hit" in (await api.node.get("/w_50/photo.jpg")).cache, "nothing was purged"
     for body in ({"keys": ["a"], "prefix": None, "presets": ["card"]}, {"prefix": "a", "presets": None}):
         assert (await api.call("POST", "/v1/warm", body))[0] == 400
@@ -610,8 +612,8 @@ async def test_a_body_that_the_openapi_document_forbids_is_refused(api: Api) -> 
         "/v1/events/s3": [{"Records": []}, {"Event": "s3:TestEvent"}, {"detail-type": "x", "detail": {}}],
     }  # fmt: skip
     for path, bodies in good.items():
-        said = api.document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
-        checker = jsonschema.Draft202012Validator({**said, "components": api.document["components"]})
+        schema = api.document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        checker = jsonschema.Draft202012Validator({**schema, "components": api.document["components"]})
         known = {name for body in bodies for name in body} | {"mount", "colour"}
         near = [
             *({**body, name: value} for body in bodies for name in known for value in JSONS),
@@ -627,7 +629,7 @@ async def test_a_body_that_the_openapi_document_forbids_is_refused(api: Api) -> 
 
 
 @pytest.mark.parametrize("token", ["", TOKEN])
-async def test_the_document_is_of_this_node(tmp_path: Path, token: str) -> None:
+async def test_the_openapi_document_describes_this_node(tmp_path: Path, token: str) -> None:
     """Who needs a token, which methods there are, and what nobody may send without one."""
     async with running(tmp_path, admin={"port": 0, "token": token}) as node:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -640,24 +642,24 @@ async def test_the_document_is_of_this_node(tmp_path: Path, token: str) -> None:
                 sent = {} if method.lower() in operations else headers
                 url = node.node.admin_url + target
                 async with node.client.request(method, url, headers=sent) as answer:
-                    told = await answer.json(content_type=None)
+                    reply = await answer.json(content_type=None)
                     if method.lower() not in operations:
                         assert (answer.status, answer.content_type) == (405, "application/problem+json")
                         allowed = answer.headers["Allow"].lower().split(", ")
                         assert {*allowed} - {"head"} == {*operations}
                     else:
-                        api.check(method, target, answer.status, answer.content_type, told)
+                        api.check(method, target, answer.status, answer.content_type, reply)
                         assert (answer.status == 401) == bool(token)
 
 
-async def test_a_purge_makes_everything_anew(api: Api) -> None:
+async def test_a_purge_invalidates_variants_and_info(api: Api) -> None:
     node = api.node
     before = await node.get("/w_40,f_webp/photo.jpg")
     info = await node.get("/info/photo.jpg")
     tag = {"If-None-Match": before.headers["ETag"]}
     assert (await node.get("/w_40,f_webp/photo.jpg", **tag)).status == 304
-    status, told = await api.call("POST", "/v1/purge", {"original": "photo.jpg"})
-    assert (status, told["removed"] > 0, told["open"]) == (200, True, [])
+    status, reply = await api.call("POST", "/v1/purge", {"original": "photo.jpg"})
+    assert (status, reply["removed"] > 0, reply["open"]) == (200, True, [])
     after = await node.get("/w_40,f_webp/photo.jpg", **tag)
     assert (after.status, after.cache) == (200, "calotype; fwd=miss; stored")
     assert after.headers["ETag"] != before.headers["ETag"]
@@ -669,7 +671,7 @@ async def test_a_purge_makes_everything_anew(api: Api) -> None:
         assert (await node.get("/t_card/photo.jpg")).headers["ETag"] != first.headers["ETag"]
 
 
-async def test_a_purge_outlives_the_node(tmp_path: Path) -> None:
+async def test_a_purge_survives_a_restart(tmp_path: Path) -> None:
     async with running(tmp_path) as node:
         temporary_file(node.originals, "a.png", pictures.quarters_as("png"))
         before = (await node.get("/w_40,f_webp/a.png")).headers["ETag"]
@@ -684,12 +686,12 @@ async def test_a_purge_outlives_the_node(tmp_path: Path) -> None:
         assert (await node.get("/w_40,f_webp/a.png")).headers["ETag"] not in (before, after)
 
 
-async def test_a_cdn_is_told(tmp_path: Path) -> None:
-    told: list[tuple[str, str, str | None]] = []
+async def test_a_purge_is_forwarded_to_the_cdn(tmp_path: Path) -> None:
+    forwarded: list[tuple[str, str, str | None]] = []
     status = 200
 
     async def answer(request: aiohttp.web.Request) -> aiohttp.web.Response:
-        told.append((request.method, request.raw_path, request.headers.get("Authorization")))
+        forwarded.append((request.method, request.raw_path, request.headers.get("Authorization")))
         return aiohttp.web.Response(status=status)
 
     app = aiohttp.web.Application()
@@ -706,7 +708,7 @@ async def test_a_cdn_is_told(tmp_path: Path) -> None:
     async with running(tmp_path, purge=hook) as node:
         api = await Api.of(node)
         assert (await api.call("POST", "/v1/purge", {"original": "a b/é.jpg"}))[0] == 200
-        assert told == [("POST", "/purge/original?key=a%20b/%C3%A9.jpg", "Bearer cdn")]
+        assert forwarded == [("POST", "/purge/original?key=a%20b/%C3%A9.jpg", "Bearer cdn")]
         status = 500
         code, refused = await api.call("POST", "/v1/purge", {"all": True})
         assert (code, refused["open"]) == (503, ["purge.hook: it answered 500"])
@@ -728,7 +730,7 @@ async def test_a_purge_without_redis_reports_another_instance_on_its_cache_direc
         assert (await api.call("POST", "/v1/purge", {"all": True}))[0] == 200
 
 
-async def test_each_token_is_good_for_its_scopes(tmp_path: Path) -> None:
+async def test_each_token_allows_only_its_scopes(tmp_path: Path) -> None:
     async with running(tmp_path, admin={"port": 0, "token": TOKEN, "tokens": TOKENS}) as node:
         api = await Api.of(node, Authorization=f"Bearer {TOKEN}")
         calls = {
@@ -759,7 +761,7 @@ async def test_each_token_is_good_for_its_scopes(tmp_path: Path) -> None:
         assert await allowed(Cookie=cookie) == {"read"}
 
 
-async def test_without_a_token_writes_come_from_this_machine_and_from_no_page(api: Api) -> None:
+async def test_without_a_token_writes_are_allowed_only_from_this_machine_and_no_page(api: Api) -> None:
     body = {"keys": ["photo.jpg"], "presets": ["card"]}
     assert (await api.call("POST", "/v1/warm", body))[0] == 202
     for headers in (
@@ -771,7 +773,7 @@ async def test_without_a_token_writes_come_from_this_machine_and_from_no_page(ap
     assert (await api.call("POST", "/v1/warm", body, Host="[::1]:8081"))[0] == 202
 
 
-async def test_other_methods_and_paths_are_problems(api: Api) -> None:
+async def test_other_methods_and_paths_get_problem_documents(api: Api) -> None:
     async def ask(method: str, path: str) -> tuple[int, str | None, str]:
         async with api.node.client.request(method, api.node.node.admin_url + path) as answer:
             return answer.status, answer.headers.get("Allow"), answer.content_type
@@ -781,43 +783,43 @@ async def test_other_methods_and_paths_are_problems(api: Api) -> None:
     assert await ask("GET", "/v1/nope") == (404, None, "application/problem+json")
 
 
-async def test_so_many_at_once_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_operations_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from proxy.edge.admin import operations
 
-    turnstiles = []
+    limits = []
 
-    def turnstile(most: int) -> Any:
-        turnstiles.append(made(most))
-        return turnstiles[-1]
+    def limit(most: int) -> Any:
+        limits.append(made(most))
+        return limits[-1]
 
     made = operations._ConcurrencyLimit
-    monkeypatch.setattr(operations, "_ConcurrencyLimit", turnstile)
+    monkeypatch.setattr(operations, "_ConcurrencyLimit", limit)
     monkeypatch.setattr(operations, "MOST_WAITING", 4)
     monkeypatch.setattr(operations, "MOST_RECEIVED", 8)
     monkeypatch.setattr(operations, "SILENT_S", LONGEST_S)
     async with running(tmp_path) as node:
         api = await Api.of(node)
-        gate = asyncio.Event()
+        release = asyncio.Event()
 
         async def stuck() -> Any:
             yield b"\x89PNG"
-            await gate.wait()
+            await release.wait()
 
         url = node.node.admin_url + "/v1/originals"
         held = [asyncio.create_task(node.client.post(url, data=stuck())) for _ in range(12)]
-        await eventually(lambda: any(each._waiting == 4 for each in turnstiles))
-        status, told = await api.call("POST", "/v1/originals", b"x")
-        assert (status, told["type"]) == (429, "urn:calotype:error:rate-limited")
+        await eventually(lambda: any(each._waiting == 4 for each in limits))
+        status, reply = await api.call("POST", "/v1/originals", b"x")
+        assert (status, reply["type"]) == (429, "urn:calotype:error:rate-limited")
         # Others are not behind them, and neither is the public.
         assert (await api.call("POST", "/v1/purge", {"all": True}))[0] == 200
         assert (await node.get("/healthz")).status == 200
-        gate.set()
+        release.set()
         for answer in await asyncio.gather(*held):
             assert answer.status == 415
             answer.release()
 
 
-async def test_slow_uploads_are_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_uploads_are_aborted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from proxy.edge.admin import operations
 
     monkeypatch.setattr(operations, "SILENT_S", 0.1)
@@ -838,21 +840,21 @@ async def info(node: Running, target: str) -> tuple[Answer, Any]:
     return answer, json.loads(answer.body)
 
 
-async def test_info_tells_of_an_original_and_is_cached_like_a_variant(node: Running) -> None:
+async def test_info_describes_an_original_and_is_cached_like_a_variant(node: Running) -> None:
     temporary_file(node.originals, "exif.jpg", pictures.with_exif(6))
-    answer, told = await info(node, "/info/exif.jpg")
+    answer, reply = await info(node, "/info/exif.jpg")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert "miss" in answer.cache
     original = await node.get("/original/exif.jpg")
-    assert told["etag"] == original.headers["ETag"]
-    assert told["bytes"] == len(original.body)
-    assert told["orientation"] == 6
-    assert told["width"] < told["height"]
-    assert not [name for name in told["exif"] if "GPS" in name]
-    assert told["exif"]
+    assert reply["etag"] == original.headers["ETag"]
+    assert reply["bytes"] == len(original.body)
+    assert reply["orientation"] == 6
+    assert reply["width"] < reply["height"]
+    assert not [name for name in reply["exif"] if "GPS" in name]
+    assert reply["exif"]
     for field in ("thumbhash", "blurhash", "dominant", "palette", "format", "pages", "alpha"):
-        assert told[field] not in (None, "", [])
+        assert reply[field] not in (None, "", [])
     again = await node.get("/info/exif.jpg")
     assert "hit" in again.cache
     tag = {"If-None-Match": again.headers["ETag"]}
@@ -893,15 +895,15 @@ async def test_info_refuses_the_same_urls_as_variants(node: Running, target: str
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_info_is_closed_where_originals_are(tmp_path: Path) -> None:
+async def test_info_is_refused_where_originals_are(tmp_path: Path) -> None:
     mounts = {"all": {"source": "photos", "presets_only": True}}
     async with running(tmp_path, mounts=mounts) as node:
         temporary_file(node.originals, "a.png", pictures.quarters_as("png"))
         assert (await node.get("/info/a.png")).status == 404
 
 
-async def test_info_tells_the_place_only_if_the_settings_allow(tmp_path: Path) -> None:
+async def test_info_has_gps_fields_only_if_the_settings_allow(tmp_path: Path) -> None:
     async with running(tmp_path, limits={"info_gps": True}) as node:
         temporary_file(node.originals, "exif.jpg", pictures.with_exif(1))
-        _, told = await info(node, "/info/exif.jpg")
-        assert [name for name in told["exif"] if "GPS" in name]
+        _, reply = await info(node, "/info/exif.jpg")
+        assert [name for name in reply["exif"] if "GPS" in name]

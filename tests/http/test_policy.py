@@ -1,4 +1,4 @@
-"""What an unsigned URL may ask, over HTTP: what is told to clients, and what to the owner in the log."""
+"""The policy of unsigned URLs over HTTP: notices and errors for clients, settings in the log."""
 
 import json
 from collections.abc import AsyncIterator
@@ -31,12 +31,12 @@ async def serving(folder: Path, **mount: Any) -> AsyncIterator[Running]:
         yield node
 
 
-async def told(node: Running, target: str) -> tuple[int, str]:
+async def status_and_notice(node: Running, target: str) -> tuple[int, str]:
     answer = await node.get(target)
     return answer.status, str(answer.headers.get("Calotype-Notice", ""))
 
 
-async def test_snap_keeps_the_proportion_and_says_so_with_hits_too(tmp_path: Path) -> None:
+async def test_snapped_sizes_are_in_the_notice_of_hits_and_misses(tmp_path: Path) -> None:
     async with serving(tmp_path, dimensions="snap") as node:
         for target in ("/w_150,h_100,c_fill/photo.jpg", "/thumbnail?url=photo.jpg&w=150&h=100&fit=cover"):
             for _ in range(2):
@@ -68,10 +68,10 @@ async def test_snap_keeps_the_proportion_and_says_so_with_hits_too(tmp_path: Pat
         ("w_320,h_320,q_1000,dpr_4", "w;asked=1280;made=1000, h;asked=1280;made=1000, q;asked=1000;made=100"),
     ],
 )
-async def test_each_value_that_was_moved_is_told(tmp_path: Path, tokens: str, notice: str) -> None:
+async def test_each_changed_value_is_in_the_notice(tmp_path: Path, tokens: str, notice: str) -> None:
     async with serving(tmp_path, dimensions="snap") as node:
         for _ in range(2):
-            assert await told(node, f"/{tokens}/photo.jpg") == (200, notice)
+            assert await status_and_notice(node, f"/{tokens}/photo.jpg") == (200, notice)
         assert await node.metric("calotype_renders_total") == 1
 
 
@@ -84,7 +84,7 @@ async def test_each_value_that_was_moved_is_told(tmp_path: Path, tokens: str, no
         ("e_sepia,e_blur:1", "bad-transform", "one effect", "mounts.photos.transforms"),
     ],
 )
-async def test_a_refusal_lists_the_allowed_sizes_and_names_the_key_to_change(
+async def test_a_refusal_lists_the_allowed_sizes_and_logs_the_setting(
     tmp_path: Path,
     capfdbinary: pytest.CaptureFixture[bytes],
     tokens: str,

@@ -1,4 +1,4 @@
-"""Settings read anew while the node runs: all of what may change, at once, and nothing half."""
+"""Settings are reloaded while the node runs: all that may change, at once, or nothing."""
 
 import asyncio
 from pathlib import Path
@@ -10,7 +10,7 @@ from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings, load
 from proxy.node.reload import RELOADED, merged
 from tests.http.conftest import ORIGINALS, Running, running
-from tests.http.test_signed import NEW, OLD, by
+from tests.http.test_signed import NEW, OLD, signed_by
 from tests.support import pictures
 from tests.support.fakes import temporary_file
 from tests.support.waiting import eventually
@@ -40,8 +40,8 @@ async def node(tmp_path: Path) -> Any:
         yield started
 
 
-async def test_a_removed_key_opens_nothing_any_more(node: Running) -> None:
-    by_old, by_new = by(OLD, "/w_51/photo.jpg"), by(NEW, "/w_52/photo.jpg")
+async def test_a_url_signed_with_a_removed_key_is_refused(node: Running) -> None:
+    by_old, by_new = signed_by(OLD, "/w_51/photo.jpg"), signed_by(NEW, "/w_52/photo.jpg")
     for _ in range(2):
         assert [(await node.get(target)).status for target in (by_old, by_new)] == [200, 200]
     assert reload(node, signing={"keys": {"new": NEW}}) == []
@@ -49,19 +49,19 @@ async def test_a_removed_key_opens_nothing_any_more(node: Running) -> None:
     third = "t" * 32
     reload(node, signing={"keys": {"third": third}})
     assert [(await node.get(target)).status for target in (by_old, by_new)] == [403, 403]
-    assert (await node.get(by(third, "/w_51/photo.jpg"))).cache == "calotype; hit; detail=memory"
+    assert (await node.get(signed_by(third, "/w_51/photo.jpg"))).cache == "calotype; hit; detail=memory"
 
 
-async def test_a_request_that_began_before_is_not_remembered_after(node: Running) -> None:
-    target = by(OLD, "/w_53,e_blur:20/photo.jpg")
-    asked = asyncio.create_task(node.get(target))
+async def test_a_request_from_before_the_reload_is_verified_again_after_it(node: Running) -> None:
+    target = signed_by(OLD, "/w_53,e_blur:20/photo.jpg")
+    pending = asyncio.create_task(node.get(target))
     await eventually(lambda: node.metric("calotype_workers", state="busy"))
     reload(node, signing={"keys": {"new": NEW}})
-    assert (await asked).status == 200
+    assert (await pending).status == 200
     assert (await node.get(target)).status == 403
 
 
-async def test_presets_and_sizes(node: Running) -> None:
+async def test_presets_and_sizes_are_reloaded(node: Running) -> None:
     assert (await node.get("/t_fresh/photo.jpg")).status == 400
     assert (await node.get("/w_77/photo.jpg")).status == 400
     reload(node, presets={"fresh": "w_64,f_png"}, dimensions={"allowed": [77]})
@@ -71,22 +71,22 @@ async def test_presets_and_sizes(node: Running) -> None:
     assert pictures.size((await node.get("/t_fresh/photo.jpg")).body)[0] == 48
 
 
-async def test_limits(node: Running) -> None:
-    wide = by(NEW, "/w_200/photo.jpg")
+async def test_limits_are_reloaded(node: Running) -> None:
+    wide = signed_by(NEW, "/w_200/photo.jpg")
     assert pictures.size((await node.get(wide)).body)[0] == 200
     reload(node, limits={"output_max_side": 150})
     assert pictures.size((await node.get(wide)).body)[0] == 150
     reload(node, limits={"output_max_side": 180, "url_max_bytes": 60})
     assert (await node.get(wide)).status == 414
     reload(node, limits={"original_max_side": 100})
-    assert (await node.get(by(NEW, "/w_66/photo.jpg"))).status == 422
+    assert (await node.get(signed_by(NEW, "/w_66/photo.jpg"))).status == 422
     reload(node, limits={"original_max_bytes": 100})
-    assert (await node.get(by(NEW, "/w_67/photo.jpg"))).status == 422
+    assert (await node.get(signed_by(NEW, "/w_67/photo.jpg"))).status == 422
     reload(node, limits={"original_max_side": 9999})
-    assert (await node.get(by(NEW, "/w_68/photo.jpg"))).status == 200
+    assert (await node.get(signed_by(NEW, "/w_68/photo.jpg"))).status == 200
 
 
-async def test_settings_that_need_a_restart_are_named_and_wait(node: Running) -> None:
+async def test_settings_that_need_a_restart_are_named_and_not_applied(node: Running) -> None:
     before = node.node.settings
     waiting = reload(node, render={"workers": 2}, server={"port": 0, "drain": "3s"}, presets={"x": "w_16"})
     assert waiting == ["server", "render"]
@@ -110,7 +110,7 @@ async def test_settings_that_need_a_restart_are_named_and_wait(node: Running) ->
         ({"mounts": {"all": {"source": "photos", "prefix": "no"}}}, "mounts.all.prefix"),
     ],
 )
-async def test_wrong_settings_change_nothing(node: Running, sections: Any, named: str) -> None:
+async def test_invalid_settings_change_nothing(node: Running, sections: Any, named: str) -> None:
     before = node.node.settings
     with pytest.raises(ConfigError, match=named):
         reload(
@@ -119,8 +119,8 @@ async def test_wrong_settings_change_nothing(node: Running, sections: Any, named
             **{k: v for k, v in sections.items() if k != "presets"},
         )
     assert node.node.settings is before
-    assert (await node.get(by(OLD, "/w_51/photo.jpg"))).status == 200
+    assert (await node.get(signed_by(OLD, "/w_51/photo.jpg"))).status == 200
 
 
-def test_every_section_is_either() -> None:
+def test_reloaded_sections_exist_in_the_settings() -> None:
     assert set(RELOADED) < set(Settings.model_fields)

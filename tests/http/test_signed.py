@@ -1,4 +1,4 @@
-"""Signed URLs through the whole node: who may ask what, for how long an answer is kept, and by whom."""
+"""Signed URLs over HTTP: which are accepted, and how long and by whom their answers may be cached."""
 
 import json
 import time
@@ -53,7 +53,7 @@ async def strict(tmp_path: Path, wall: Wall) -> AsyncIterator[Running]:
         yield started
 
 
-def by(secret: str, raw: str, **how: Any) -> str:
+def signed_by(secret: str, raw: str, **how: Any) -> str:
     return sign(raw, secret.encode(), **how)
 
 
@@ -69,23 +69,23 @@ WRONG: list[tuple[str, int, str]] = [
     ("/w_x/photo.jpg", 403, "signature-required"),
     ("/w_100/photo.jpg?sig=", 403, "bad-signature"),
     ("/w_100/photo.jpg?sig=%FF", 403, "bad-signature"),
-    (by(OLD, "/w_100/photo.jpg"), 403, "bad-signature"),
-    (by(NEW, "/w_100/photo.jpg").replace("w_100", "w_101"), 403, "bad-signature"),
-    (by(NEW, "/w_100/photo.jpg").replace("photo", "%70hoto"), 403, "bad-signature"),
-    (by(NEW, "/w_100/photo.jpg") + "&sig=", 403, "bad-signature"),
-    (by(NEW, "/w_100/photo.jpg") + "&w=1", 403, "bad-signature"),
-    (by(NEW, "/w_100/photo.jpg", key_id="old"), 403, "bad-signature"),
-    (by(NEW, "/w_100/photo.jpg", until_s=1), 403, "signature-expired"),
-    (by(NEW, "/w_100/photo.jpg", domain="shop.example"), 403, "bad-signature"),
-    (by(NEW, "/w_100/photo.jpg", session="a"), 403, "bad-signature"),
-    (by(NEW, "/w_x/photo.jpg"), 400, "bad-transform"),
-    (by(NEW, "/w_100/photo.jpg?w=1"), 400, "bad-url"),
-    (by(NEW, "/w_100/gone.jpg"), 404, "original-not-found"),
-    (by(NEW, "/nonsense"), 404, "unknown-route"),
-    (by(NEW, "/few/w_100/photo.jpg"), 400, "bad-transform"),
-    (by(NEW, "/few/original/photo.jpg"), 404, "unknown-route"),
+    (signed_by(OLD, "/w_100/photo.jpg"), 403, "bad-signature"),
+    (signed_by(NEW, "/w_100/photo.jpg").replace("w_100", "w_101"), 403, "bad-signature"),
+    (signed_by(NEW, "/w_100/photo.jpg").replace("photo", "%70hoto"), 403, "bad-signature"),
+    (signed_by(NEW, "/w_100/photo.jpg") + "&sig=", 403, "bad-signature"),
+    (signed_by(NEW, "/w_100/photo.jpg") + "&w=1", 403, "bad-signature"),
+    (signed_by(NEW, "/w_100/photo.jpg", key_id="old"), 403, "bad-signature"),
+    (signed_by(NEW, "/w_100/photo.jpg", until_s=1), 403, "signature-expired"),
+    (signed_by(NEW, "/w_100/photo.jpg", domain="shop.example"), 403, "bad-signature"),
+    (signed_by(NEW, "/w_100/photo.jpg", session="a"), 403, "bad-signature"),
+    (signed_by(NEW, "/w_x/photo.jpg"), 400, "bad-transform"),
+    (signed_by(NEW, "/w_100/photo.jpg?w=1"), 400, "bad-url"),
+    (signed_by(NEW, "/w_100/gone.jpg"), 404, "original-not-found"),
+    (signed_by(NEW, "/nonsense"), 404, "unknown-route"),
+    (signed_by(NEW, "/few/w_100/photo.jpg"), 400, "bad-transform"),
+    (signed_by(NEW, "/few/original/photo.jpg"), 404, "unknown-route"),
     ("/few/t_card/photo.jpg", 403, "signature-required"),
-    (by(OLD, "/both/w_101/photo.jpg").replace("both", "open"), 400, "bad-url"),
+    (signed_by(OLD, "/both/w_101/photo.jpg").replace("both", "open"), 400, "bad-url"),
     ("/both/w_101/photo.jpg", 400, "dimension-not-allowed"),
     ("/both/w_100/photo.jpg?sig=A", 403, "bad-signature"),
     ("/both/thumbnail?url=photo.jpg&sig=A&w=100", 403, "bad-signature"),
@@ -103,35 +103,35 @@ async def test_urls_without_a_valid_signature_are_refused(
     assert await strict.metric("calotype_renders_total") == 0
 
 
-async def test_a_signed_url_may_ask_any_size_and_quality(strict: Running) -> None:
+async def test_a_signed_url_may_request_any_size_and_quality(strict: Running) -> None:
     for target in (
-        by(NEW, "/both/w_101,q_83,f_jpg/photo.jpg"),
-        by(OLD, "/snap/thumbnail?url=photo.jpg&w=101&q=83&format=jpg"),
-        by(NEW, "/w_101,q_83,f_jpg/photo.jpg", until_s=int(time.time()) + 99, key_id="new"),
-        by(OLD, "/both/t_small,w_101,q_83,f_jpg/photo.jpg"),
+        signed_by(NEW, "/both/w_101,q_83,f_jpg/photo.jpg"),
+        signed_by(OLD, "/snap/thumbnail?url=photo.jpg&w=101&q=83&format=jpg"),
+        signed_by(NEW, "/w_101,q_83,f_jpg/photo.jpg", until_s=int(time.time()) + 99, key_id="new"),
+        signed_by(OLD, "/both/t_small,w_101,q_83,f_jpg/photo.jpg"),
     ):
         answer = await strict.get(target)
         assert answer.status == 200, target
         assert (
             answer.headers["ETag"]
-            == (await strict.get(by(NEW, "/w_101,q_83,f_jpg/photo.jpg"))).headers["ETag"]
+            == (await strict.get(signed_by(NEW, "/w_101,q_83,f_jpg/photo.jpg"))).headers["ETag"]
         )
     assert await strict.metric("calotype_renders_total") == 1, "no signature enters the key"
     assert (await strict.get("/snap/w_101/photo.jpg")).status == 200
     assert (await strict.get("/both/w_100/photo.jpg")).status == 200
-    assert (await strict.get(by(NEW, "/few/t_card/photo.jpg"))).status == 200
-    assert (await strict.get(by(NEW, "/original/photo.jpg"))).body == ORIGINALS["photo.jpg"]()
+    assert (await strict.get(signed_by(NEW, "/few/t_card/photo.jpg"))).status == 200
+    assert (await strict.get(signed_by(NEW, "/original/photo.jpg"))).body == ORIGINALS["photo.jpg"]()
 
 
-async def test_the_quiet_pages_need_no_signature(strict: Running) -> None:
+async def test_start_page_health_and_robots_need_no_signature(strict: Running) -> None:
     for target in ("/", "/healthz", "/robots.txt"):
         assert (await strict.get(target)).status == 200
 
 
 @pytest.mark.parametrize("target", ["/w_100/photo.jpg", "/original/photo.jpg"])
-async def test_no_answer_outlives_its_signature(strict: Running, wall: Wall, target: str) -> None:
+async def test_max_age_ends_with_the_signature(strict: Running, wall: Wall, target: str) -> None:
     wall.now_s = 1_700_000_000.5
-    raw = by(NEW, target, until_s=1_700_000_100)
+    raw = signed_by(NEW, target, until_s=1_700_000_100)
     assert (await strict.get(raw)).headers["Cache-Control"] == "public, max-age=99"
     assert (await strict.get(raw)).headers["Cache-Control"] == "public, max-age=99"
     wall.now_s += 60
@@ -144,26 +144,26 @@ async def test_no_answer_outlives_its_signature(strict: Running, wall: Wall, tar
     wall.now_s += 0.1
     expired = await strict.get(raw, If_None_Match=late.headers["ETag"])
     assert (expired.status, slug(expired)) == (403, "signature-expired"), "a hit as well"
-    long = by(NEW, target, until_s=int(wall.now_s) + 10 * 365 * 86_400)
+    long = signed_by(NEW, target, until_s=int(wall.now_s) + 10 * 365 * 86_400)
     assert (await strict.get(long)).headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    short = by(NEW, "/short/w_100/photo.jpg", until_s=int(wall.now_s) + 3600)
+    short = signed_by(NEW, "/short/w_100/photo.jpg", until_s=int(wall.now_s) + 3600)
     assert (await strict.get(short)).headers["Cache-Control"] == "public, max-age=60"
 
 
 async def test_the_404_of_a_signed_url_is_not_cached_longer_than_its_signature(strict: Running) -> None:
     gone = "/w_100/gone.jpg"
-    soon = int(time.time()) + 5
-    assert (await strict.get(by(NEW, gone))).headers["Cache-Control"] == "public, max-age=1"
-    for how in ({"until_s": soon}, {"session": "a"}):
-        answer = await strict.get(by(NEW, gone, **how), Cookie="sid=a")
+    expiry_s = int(time.time()) + 5
+    assert (await strict.get(signed_by(NEW, gone))).headers["Cache-Control"] == "public, max-age=1"
+    for how in ({"until_s": expiry_s}, {"session": "a"}):
+        answer = await strict.get(signed_by(NEW, gone, **how), Cookie="sid=a")
         assert (answer.status, answer.headers["Cache-Control"]) == (404, "no-store")
 
 
 @pytest.mark.parametrize(
     "target", ["/w_100,f_auto/photo.jpg", "/w_100,f_png/photo.jpg", "/original/photo.jpg"]
 )
-async def test_a_domain_is_varied_on(strict: Running, target: str) -> None:
-    raw = by(NEW, target, domain="shop.example")
+async def test_a_domain_restriction_varies_by_origin_and_referer(strict: Running, target: str) -> None:
+    raw = signed_by(NEW, target, domain="shop.example")
     for _ in range(2):
         answer = await strict.get(raw, Referer="https://www.shop.example/page")
         assert answer.status == 200
@@ -176,9 +176,9 @@ async def test_a_domain_is_varied_on(strict: Running, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["/w_100/photo.jpg", "/original/photo.jpg"])
-async def test_a_session_is_private(strict: Running, target: str) -> None:
-    raw = by(NEW, target, session="a=1;b")
-    raw_plain = by(NEW, target, session="abc")
+async def test_an_answer_for_a_session_is_private(strict: Running, target: str) -> None:
+    raw = signed_by(NEW, target, session="a=1;b")
+    raw_plain = signed_by(NEW, target, session="abc")
     for _ in range(2):
         answer = await strict.get(raw_plain, Cookie="x=y; sid=abc; z=sid")
         assert answer.status == 200
@@ -190,20 +190,20 @@ async def test_a_session_is_private(strict: Running, target: str) -> None:
 
 
 @pytest.mark.parametrize("session", ["header:X-Session", ""])
-async def test_a_session_may_be_a_header_or_none(tmp_path: Path, session: str) -> None:
+async def test_a_session_may_be_read_from_a_header_or_disabled(tmp_path: Path, session: str) -> None:
     changes = {**STRICT, "signing": {**STRICT["signing"], "session": session}}
     async with running(tmp_path, **changes) as node:
         temporary_file(node.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
-        raw = by(NEW, "/w_100/photo.jpg", session="abc")
+        raw = signed_by(NEW, "/w_100/photo.jpg", session="abc")
         assert (await node.get(raw, X_Session="abc")).status == (200 if session else 403)
         assert (await node.get(raw, X_Session="abd")).status == 403
         assert (await node.get(raw, Cookie="sid=abc")).status == 403
 
 
-async def test_a_session_with_an_end_stays_private(strict: Running, wall: Wall) -> None:
+async def test_an_answer_for_a_session_with_expiry_is_private(strict: Running, wall: Wall) -> None:
     wall.now_s = 1_700_000_000.0
     for target in ("/w_100/photo.jpg", "/original/photo.jpg"):
-        raw = by(NEW, target, session="abc", domain="d.example", until_s=1_700_000_100)
+        raw = signed_by(NEW, target, session="abc", domain="d.example", until_s=1_700_000_100)
         for seconds in (100, 60):
             wall.now_s = 1_700_000_100.0 - seconds
             answer = await strict.get(raw, Cookie="sid=abc", Referer="https://d.example/")
@@ -211,7 +211,7 @@ async def test_a_session_with_an_end_stays_private(strict: Running, wall: Wall) 
             assert answer.headers["Vary"] == "Origin, Referer"
 
 
-async def test_made_up_hosts_are_not_remembered(tmp_path: Path) -> None:
+async def test_unknown_hosts_are_not_remembered(tmp_path: Path) -> None:
     mounts = {
         "all": {"source": "photos", "dimensions": "any"},
         "own": {"source": "photos", "host": "own.example", "dimensions": "any"},
@@ -224,24 +224,26 @@ async def test_made_up_hosts_are_not_remembered(tmp_path: Path) -> None:
             assert answer.cache == "calotype; hit; detail=memory"
 
 
-async def test_explain_tells_its_verdict(strict: Running) -> None:
-    async def told(raw: str) -> dict[str, Any]:
+async def test_explain_reports_the_state_of_the_signature(strict: Running) -> None:
+    async def explain(raw: str) -> dict[str, Any]:
         answer = await strict.get(f"/v1/explain?url={quote(raw, safe='')}", admin=True)
         assert answer.status == 200, answer.body
-        told: dict[str, Any] = json.loads(answer.body)
-        return told
+        explanation: dict[str, Any] = json.loads(answer.body)
+        return explanation
 
-    valid = await told(
-        by(NEW, "/w_123,f_png/photo.jpg", until_s=4_000_000_000, domain="a.b", session="s3cret")
+    valid = await explain(
+        signed_by(NEW, "/w_123,f_png/photo.jpg", until_s=4_000_000_000, domain="a.b", session="s3cret")
     )
     assert (valid["signature"], valid["signed_by"]) == ("valid", "new")
     assert valid["scope"] == ["exp=4000000000", "dom=a.b", "ses=..."]
     assert (valid["url"], valid["transform"]) == ("/w_123,f_png/photo.jpg", "w_123,f_png")
-    unsigned = await told("/w_123,f_png/photo.jpg")
+    unsigned = await explain("/w_123,f_png/photo.jpg")
     assert (unsigned["signature"], unsigned["key"]) == ("signature-required", valid["key"])
-    assert (await told("/both/w_100/photo.jpg"))["signature"] == "unsigned"
-    assert (await told("/both/w_100/photo.jpg?sig=A"))["signature"] == "bad-signature"
-    assert (await told(by(NEW, "/original/photo.jpg", until_s=1)))["signature"] == "signature-expired"
+    assert (await explain("/both/w_100/photo.jpg"))["signature"] == "unsigned"
+    assert (await explain("/both/w_100/photo.jpg?sig=A"))["signature"] == "bad-signature"
+    assert (await explain(signed_by(NEW, "/original/photo.jpg", until_s=1)))[
+        "signature"
+    ] == "signature-expired"
     assert "sig=" not in json.dumps([valid, unsigned])
     assert "s3cret" not in json.dumps(valid)
 
@@ -249,16 +251,16 @@ async def test_explain_tells_its_verdict(strict: Running) -> None:
 @pytest.mark.parametrize(
     ("raw", "signature", "refused", "known"),
     [
-        (by(NEW, "/w_123,f_png/photo.jpg"), "valid", [], "key"),
-        (by(NEW, "/w_123,f_png/photo.jpg") + "&ver=1", "valid", [], "key"),
+        (signed_by(NEW, "/w_123,f_png/photo.jpg"), "valid", [], "key"),
+        (signed_by(NEW, "/w_123,f_png/photo.jpg") + "&ver=1", "valid", [], "key"),
         ("/w_123,f_png/photo.jpg", "signature-required", ["signature-required: this mount answers signed URLs only"], "key"),
-        (by(OLD, "/w_123,f_png/photo.jpg"), "bad-signature", ["bad-signature: the signature does not match the URL"], "key"),
-        (by(NEW, "/w_123,f_png/photo.jpg") + "&w=2", "bad-signature", ["bad-signature: parameter w follows ", "bad-url: "], "mount"),
-        (by(NEW, "/w_123,f_png/photo.jpg", until_s=1), "signature-expired", ["signature-expired: the signed URL has expired"], "key"),
+        (signed_by(OLD, "/w_123,f_png/photo.jpg"), "bad-signature", ["bad-signature: the signature does not match the URL"], "key"),
+        (signed_by(NEW, "/w_123,f_png/photo.jpg") + "&w=2", "bad-signature", ["bad-signature: parameter w follows ", "bad-url: "], "mount"),
+        (signed_by(NEW, "/w_123,f_png/photo.jpg", until_s=1), "signature-expired", ["signature-expired: the signed URL has expired"], "key"),
         ("/w_123,f_png/photo.jpg?exp=x&sig=A", "bad-signature", ["bad-signature: the signature "], "key"),
-        (by(NEW, "/w_x/photo.jpg", until_s=1), "signature-expired", ["signature-expired: ", "bad-transform: parameter w "], "mount"),
-        (by(NEW, "/w_123,f_png/gone.jpg"), "valid", ["original-not-found: "], "plan"),
-        (by(NEW, "/w_123/gone.jpg"), "valid", ["original-not-found: "], "transform"),
+        (signed_by(NEW, "/w_x/photo.jpg", until_s=1), "signature-expired", ["signature-expired: ", "bad-transform: parameter w "], "mount"),
+        (signed_by(NEW, "/w_123,f_png/gone.jpg"), "valid", ["original-not-found: "], "plan"),
+        (signed_by(NEW, "/w_123/gone.jpg"), "valid", ["original-not-found: "], "transform"),
         ("/both/w_101,f_png/photo.jpg", "unsigned", ["dimension-not-allowed: parameter w must be one of 16, "], "key"),
         ("/both/w_101,f_png/gone.jpg", "unsigned", ["dimension-not-allowed: ", "original-not-found: "], "plan"),
         ("/both/w_101,f_png/photo.jpg?sig=A", "bad-signature", ["bad-signature: "], "key"),
@@ -273,18 +275,18 @@ async def test_explain_tells_its_verdict(strict: Running) -> None:
         ("/open/W_100/photo.jpg", "unsigned", ["unknown-route: no such route: "], "mount"),
     ],
 )  # fmt: skip
-async def test_explain_tells_all_it_can_of_a_refused_url(
+async def test_explain_reports_refusals_and_known_facts_of_a_refused_url(
     strict: Running, raw: str, signature: str, refused: list[str], known: str
 ) -> None:
     answer = await strict.get(f"/v1/explain?url={quote(raw, safe='')}", admin=True)
-    told = json.loads(answer.body)
-    assert (answer.status, told["signature"]) == (200, signature)
-    assert len(told["refused"]) == len(refused)
-    for line, begins in zip(told["refused"], refused, strict=True):
+    explanation = json.loads(answer.body)
+    assert (answer.status, explanation["signature"]) == (200, signature)
+    assert len(explanation["refused"]) == len(refused)
+    for line, begins in zip(explanation["refused"], refused, strict=True):
         assert line.startswith(begins)
-    assert not known or told[known], known
+    assert not known or explanation[known], known
     if "dimension" in str(refused):
-        assert "(dimensions.allowed, mounts.both.dimensions, " in told["refused"][0]
+        assert "(dimensions.allowed, mounts.both.dimensions, " in explanation["refused"][0]
     if raw.isascii():
         served = await strict.get(raw)
         assert (served.status >= 400) is bool(refused)
@@ -298,14 +300,14 @@ async def test_explain_tells_all_it_can_of_a_refused_url(
         "/open/info/photo.jpg?fields=width,format", "/open/original/photo.jpg",
     ],
 )  # fmt: skip
-async def test_explain_tells_a_native_url_of_the_same_key(strict: Running, target: str) -> None:
-    async def told(url: str) -> dict[str, Any]:
+async def test_explain_reports_a_native_url_with_the_same_key(strict: Running, target: str) -> None:
+    async def explain(url: str) -> dict[str, Any]:
         answer = await strict.get(f"/v1/explain?url={quote(url, safe='')}", admin=True)
-        told: dict[str, Any] = json.loads(answer.body)
-        return told
+        explanation: dict[str, Any] = json.loads(answer.body)
+        return explanation
 
-    first = await told(target)
-    again = await told(first["native"])
+    first = await explain(target)
+    again = await explain(first["native"])
     assert (again["key"], again["native"], again["original"]) == (
         first["key"],
         first["native"],
@@ -313,7 +315,7 @@ async def test_explain_tells_a_native_url_of_the_same_key(strict: Running, targe
     )
 
 
-async def test_a_mount_is_a_tenant(tmp_path: Path) -> None:
+async def test_originals_of_one_mount_are_not_served_by_another(tmp_path: Path) -> None:
     """An original of one is not to be had under another, however it is asked for."""
     folders = {name: tmp_path / name for name in ("ann", "bob")}
     for name, folder in folders.items():

@@ -1,4 +1,4 @@
-"""Clients that take their time: the node itself cuts them off, and nobody else notices."""
+"""The node disconnects slow clients without delaying others."""
 
 import asyncio
 import contextlib
@@ -86,7 +86,7 @@ def connect(node: Running) -> Iterator[Connect]:
         client.socket.close()
 
 
-async def test_a_head_that_does_not_come(connect: Connect) -> None:
+async def test_an_unfinished_head_is_cut_off(connect: Connect) -> None:
     for before in (b"", b"G", ASK, ASK + b"Accept: image/we"):
         client = connect()
         if before:
@@ -112,7 +112,7 @@ async def test_an_unfinished_second_head_is_cut_off(connect: Connect) -> None:
     assert await client.is_cut_off()
 
 
-async def test_a_connection_that_rests(connect: Connect) -> None:
+async def test_an_idle_connection_is_closed_after_the_keep_alive_timeout(connect: Connect) -> None:
     client = connect()
     await client.send(ASK + b"\r\n")
     assert b"200 OK" in await client.answer()
@@ -122,7 +122,7 @@ async def test_a_connection_that_rests(connect: Connect) -> None:
     assert await client.is_cut_off()
 
 
-async def test_a_head_in_time_but_in_pieces(connect: Connect) -> None:
+async def test_a_head_in_pieces_is_served_within_the_timeout(connect: Connect) -> None:
     client = connect()
     for piece in (ASK[:10], ASK[10:], b"\r\n"):
         await client.send(piece)
@@ -137,7 +137,7 @@ async def test_a_render_may_take_longer_than_a_head(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("target", ["/original/large.png", "/w_50/photo.jpg"])
-async def test_a_reader_that_stalls(node: Running, connect: Connect, target: str) -> None:
+async def test_a_stalled_reader_is_disconnected(node: Running, connect: Connect, target: str) -> None:
     client = connect(receive_bytes=4096)
     for _ in range(1 if "large" in target else 3000):
         try:
@@ -149,7 +149,7 @@ async def test_a_reader_that_stalls(node: Running, connect: Connect, target: str
     await eventually(lambda: not connections(node))
 
 
-async def test_a_busy_client_that_is_always_owed_a_little(connect: Connect) -> None:
+async def test_a_client_that_reads_slowly_but_steadily_stays_connected(connect: Connect) -> None:
     """It reads all of every answer, a moment late: there is something unread whenever one looks."""
     client = connect(receive_bytes=2304)
     began_s = time.monotonic()
@@ -159,7 +159,7 @@ async def test_a_busy_client_that_is_always_owed_a_little(connect: Connect) -> N
         assert b"200 OK" in await client.answer()
 
 
-async def test_a_closed_connection_that_is_never_read_is_dropped(node: Running, connect: Connect) -> None:
+async def test_an_unread_closed_connection_is_dropped(node: Running, connect: Connect) -> None:
     """The kernel has it all, and would offer it for a quarter of an hour."""
     temporary_file(node.originals, "middling.png", pictures.png_of(400, 400) + bytes(200_000))
     client = connect(receive_bytes=4096)
@@ -172,9 +172,7 @@ async def test_a_closed_connection_that_is_never_read_is_dropped(node: Running, 
 @pytest.mark.parametrize(
     ("target", "size_bytes"), [("/original/large.png", 20_000_000), ("/f_png/noise.png", 3_000_000)]
 )
-async def test_a_slow_reader_that_goes_on_receives_the_whole_body(
-    connect: Connect, target: str, size_bytes: int
-) -> None:
+async def test_a_slow_reader_receives_the_whole_body(connect: Connect, target: str, size_bytes: int) -> None:
     client = connect(receive_bytes=65536)
     await client.send(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     received = 0
@@ -193,7 +191,9 @@ def noise() -> bytes:
     )
 
 
-async def test_a_reader_of_a_unix_socket_that_stalls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stalled_reader_of_a_unix_socket_is_disconnected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of which the kernel itself never tires."""
     monkeypatch.setattr(server, "PROGRESS_CHECK_S", 0.3)
     path = tmp_path / "socket"
@@ -221,7 +221,7 @@ def has_hung_up(client: socket.socket) -> bool:
         b"Content-Length: 1000000\r\n", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 5\r\nExpect: 100-continue\r\n",
     ],
 )  # fmt: skip
-async def test_a_body_is_not_waited_for(node: Running, connect: Connect, head: bytes) -> None:
+async def test_a_request_with_a_body_is_refused_at_once(node: Running, connect: Connect, head: bytes) -> None:
     client = connect()
     await client.send(ASK + head + b"\r\n")
     answer = await client.answer()
@@ -230,7 +230,7 @@ async def test_a_body_is_not_waited_for(node: Running, connect: Connect, head: b
     assert await client.is_cut_off()
 
 
-async def test_an_empty_body_is_none(connect: Connect) -> None:
+async def test_a_request_with_an_empty_body_is_served(connect: Connect) -> None:
     client = connect()
     await client.send(ASK + b"Content-Length: 0\r\n\r\n")
     assert b"200 OK" in await client.answer()

@@ -1,4 +1,4 @@
-"""URLs as strangers write them: what is taken all the same, and what a refusal says."""
+"""Unusual spellings of URLs are accepted; a refusal names the error."""
 
 import json
 from collections.abc import AsyncIterator
@@ -16,15 +16,15 @@ from tests.support.fakes import temporary_file
 ODD = 'a|b{c}^d`e"f<g>.jpg'
 
 
-async def test_raw_characters_of_browsers_share_the_entry_of_their_percent_encoded_form(
+async def test_raw_and_percent_encoded_characters_share_an_entry(
     node: Running,
 ) -> None:
     temporary_file(node.originals, ODD, pictures.photo_as("jpeg"))
     encoded = await node.get(f"/w_50/{quote(ODD)}")
     assert encoded.status == 200
     for target in (f"/w_50/{ODD}", f"/thumbnail?url={ODD}&w=50", f"/original/{ODD}", f"/info/{ODD}"):
-        said = await raw(node, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        assert said.startswith(b"HTTP/1.1 200 "), target
+        response = await raw(node, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        assert response.startswith(b"HTTP/1.1 200 "), target
     assert await node.metric("calotype_renders_total") == 2, "the picture and what is told of it"
 
 
@@ -44,7 +44,7 @@ TRACKERS = "utm_source=a&fbclid=b&gclid=c&msclkid=d&_ga=e&mc_cid=f&mc_eid=g&ver=
         "/original/photo.jpg",
     ],
 )
-async def test_parameters_of_trackers_change_nothing(node: Running, target: str) -> None:
+async def test_tracking_parameters_do_not_change_the_answer(node: Running, target: str) -> None:
     joint = "&" if "?" in target else "?"
     plain = await node.get(target, Accept="image/webp")
     renders = await node.metric("calotype_renders_total")
@@ -91,18 +91,18 @@ async def test_a_mount_may_ignore_unknown_parameters(lenient: Running) -> None:
     assert (refused.status, "parameter x is unknown" in detail(refused)) == (400, True)
 
 
-async def test_parameters_of_trackers_may_stand_behind_a_signature_and_nothing_else(lenient: Running) -> None:
+async def test_only_tracking_parameters_may_follow_a_signature(lenient: Running) -> None:
     for prefix in ("", "/strict"):
         signed = sign(f"{prefix}/w_77/photo.jpg", KEY.encode())
-        for behind in ("", f"&{TRACKERS}", "&ver=1"):
-            answer = await lenient.get(signed + behind)
+        for suffix in ("", f"&{TRACKERS}", "&ver=1"):
+            answer = await lenient.get(signed + suffix)
             assert answer.status == 200
             assert "signed" not in answer.headers.get("Calotype-Notice", "")
-        for behind, says in {
+        for suffix, says in {
             "&x=1": "parameter x follows",
             "?utm_source=a": "of length 13 follows",
         }.items():
-            refused = await lenient.get(signed + behind)
+            refused = await lenient.get(signed + suffix)
             assert (refused.status, json.loads(refused.body)["type"]) == (
                 403,
                 "urn:calotype:error:bad-signature",
@@ -143,7 +143,7 @@ async def test_an_unsupported_original_names_the_supported_formats(node: Running
     assert detail(answer) == "the original is not a JPEG, PNG, WebP, GIF or AVIF picture"
 
 
-async def test_limit_is_fit(node: Running) -> None:
+async def test_limit_and_fit_share_an_entry(node: Running) -> None:
     fit = await node.get("/w_50,h_50,c_fit/photo.jpg")
     assert (await node.get("/w_50,h_50,c_limit/photo.jpg")).headers["ETag"] == fit.headers["ETag"]
     assert await node.metric("calotype_renders_total") == 1

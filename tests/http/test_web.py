@@ -1,4 +1,4 @@
-"""A node over other people's web servers: what a URL may name, old pictures while a server is down, and no loop."""
+"""A node with web servers as source: allowed URLs, stale pictures while a server is down, request loops."""
 
 import time
 from collections.abc import AsyncIterator
@@ -70,7 +70,7 @@ async def node(made: SimpleNamespace, tmp_path: Path) -> AsyncIterator[Running]:
         yield started
 
 
-async def test_every_form_of_a_url_is_one_picture(node: Running, made: SimpleNamespace) -> None:
+async def test_every_form_of_a_url_shares_an_entry(node: Running, made: SimpleNamespace) -> None:
     url = f"{made.url}/a.jpg"
     first = await node.get(f"/w_100,f_png/{quote(url, safe='')}")
     assert (first.status, pictures.size(first.body)) == (200, (100, 75))
@@ -93,7 +93,7 @@ async def test_explain_masks_possible_secrets(node: Running, made: SimpleNamespa
 
 
 @pytest.mark.parametrize(
-    ("asked", "status"),
+    ("url", "status"),
     [
         ("a.jpg", 400), ("https://evil.example/a.jpg", 403), ("http://{host}/a.jpg#x", 400),
         ("http://{host}@evil.example/", 400), ("http://{host}/../a", 400), ("http://{host}/none.jpg", 404),
@@ -103,17 +103,17 @@ async def test_explain_masks_possible_secrets(node: Running, made: SimpleNamespa
         ("http://{host}/a.jpg?hdnts=s3cret", 400),
     ],
 )  # fmt: skip
-async def test_urls_that_are_not_fetched(
-    node: Running, made: SimpleNamespace, asked: str, status: int
+async def test_urls_outside_the_source_are_refused(
+    node: Running, made: SimpleNamespace, url: str, status: int
 ) -> None:
-    encoded = quote(asked.format(host=made.host), safe="")
+    encoded = quote(url.format(host=made.host), safe="")
     for target in (f"/w_10/{encoded}", f"/thumbnail?url={encoded}&w=10", f"/original/{encoded}"):
         answer = await node.get(target)
         assert answer.status == status, target
         assert b"s3cret" not in answer.body
 
 
-async def test_a_new_picture_is_seen_and_an_old_one_outlives_its_server(
+async def test_a_new_picture_is_served_and_a_stale_one_while_the_server_is_down(
     node: Running, made: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(originals, "STALE_IF_ERROR_S", 0.0)
@@ -135,7 +135,7 @@ async def test_a_new_picture_is_seen_and_an_old_one_outlives_its_server(
     assert (await node.get(target)).status == 404
 
 
-async def test_an_old_picture_outlives_the_node_too(made: SimpleNamespace, tmp_path: Path) -> None:
+async def test_a_stale_picture_is_served_after_a_restart(made: SimpleNamespace, tmp_path: Path) -> None:
     target = f"/w_50,f_png/{quote(made.url + '/a.jpg', safe='')}"
     async with running(tmp_path, **settings(made)) as node:
         first = await node.get(target)
@@ -147,14 +147,14 @@ async def test_an_old_picture_outlives_the_node_too(made: SimpleNamespace, tmp_p
         assert (await node.get(target.replace("w_50", "w_51"))).status == 200
 
 
-async def test_a_private_address_is_not_asked(made: SimpleNamespace, tmp_path: Path) -> None:
+async def test_a_private_address_is_not_requested(made: SimpleNamespace, tmp_path: Path) -> None:
     async with running(tmp_path, **settings(made, allow_private=False)) as node:
         answer = await node.get(f"/w_50/{quote(made.url + '/a.jpg', safe='')}")
         assert answer.status == 403
         assert made.requests == []
 
 
-async def test_a_loop_through_ourselves_ends_at_once(made: SimpleNamespace, tmp_path: Path) -> None:
+async def test_a_request_loop_is_detected_at_once(made: SimpleNamespace, tmp_path: Path) -> None:
     """The node asks a server that sends it to a proxy, which asks the node again for another size, and so on."""
     node: Running
 
@@ -183,7 +183,7 @@ async def test_a_loop_through_ourselves_ends_at_once(made: SimpleNamespace, tmp_
 
 
 @pytest.mark.parametrize("ttl", ["0s", "1h"])
-async def test_bad_bytes_are_not_kept_under_a_tag_that_goes_on_being_confirmed(
+async def test_damaged_bytes_are_not_cached_under_a_tag_that_is_still_valid(
     made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ttl: str
 ) -> None:
     """The first answer is a half, or a page, under the picture's tag; to all who know the tag it is confirmed."""
@@ -256,12 +256,12 @@ async def test_relative_keys_are_resolved_against_the_base_url_which_is_not_show
             answers.append((form, await node.get(form)))
             assert answers[-1][1].status == 502
         for form, answer in answers:
-            told = f"{answer.headers}{answer.body.decode('latin-1')}"
-            assert made.host not in told, form
-            assert "/images" not in told, form
+            response = f"{answer.headers}{answer.body.decode('latin-1')}"
+            assert made.host not in response, form
+            assert "/images" not in response, form
 
 
-async def test_a_redirect_of_the_origin_is_followed_and_not_passed_on(
+async def test_a_redirect_of_the_origin_is_followed_and_not_forwarded(
     made: SimpleNamespace, tmp_path: Path
 ) -> None:
     made.pictures = {"/b.jpg": made.pictures["/a.jpg"]}
@@ -302,18 +302,18 @@ async def test_the_max_age_of_a_404_is_that_of_its_negative_entry(
         assert (await node.get(f"/w_10/{target}")).headers["Cache-Control"] == "public, max-age=60"
 
 
-async def test_a_version_not_met_before_has_the_server_asked(made: SimpleNamespace, tmp_path: Path) -> None:
+async def test_an_unknown_version_revalidates_the_original(made: SimpleNamespace, tmp_path: Path) -> None:
     async with running(tmp_path, **settings(made, ttl="1h")) as node:
         key = quote(made.url + "/a.jpg", safe="")
         first = await node.get(f"/w_50,f_png/{key}")
         made.pictures["/a.jpg"] = pictures.quarters_as("jpeg")
         assert (await node.get(f"/w_50,f_png/{key}")).body == first.body
-        asked = len(made.requests)
+        requests_before = len(made.requests)
         second = await node.get(f"/w_50,f_png,v_2/{key}")
         assert second.body != first.body
         assert (await node.get(f"/thumbnail?url={key}&w=50&format=png&v=2")).body == second.body
         assert (await node.get(f"/w_50,f_png/{key}")).body == second.body
-        assert len(made.requests) > asked
+        assert len(made.requests) > requests_before
         made.down = True
         tag = second.headers["ETag"]
         for none_match, status in (("", 200), (tag, 304)):
@@ -323,7 +323,7 @@ async def test_a_version_not_met_before_has_the_server_asked(made: SimpleNamespa
             assert "immutable" in (await node.get(f"/w_50,f_png,v_2/{key}")).headers["Cache-Control"]
 
 
-async def test_a_replaced_file_is_seen_with_a_new_version_at_once(tmp_path: Path) -> None:
+async def test_a_new_version_shows_a_replaced_file_at_once(tmp_path: Path) -> None:
     async with running(tmp_path) as node:
         for version in range(3):
             body = pictures.photo_as("jpeg", seed=version)

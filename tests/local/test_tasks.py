@@ -1,4 +1,4 @@
-"""Background tasks are kept while they run, and end with their owner."""
+"""Background tasks are referenced while they run, and end with their owner."""
 
 import asyncio
 import gc
@@ -7,11 +7,11 @@ import weakref
 from proxy.local.tasks import Tasks
 
 
-async def test_a_task_is_kept_until_it_is_done() -> None:
-    tasks, gate = Tasks(), asyncio.Event()
+async def test_a_task_is_referenced_until_it_is_done() -> None:
+    tasks, release = Tasks(), asyncio.Event()
 
     async def work() -> int:
-        await gate.wait()
+        await release.wait()
         return 7
 
     task = weakref.ref(tasks.start(work(), "work"))
@@ -20,13 +20,13 @@ async def test_a_task_is_kept_until_it_is_done() -> None:
     running = task()
     assert running is not None
     assert running.get_name() == "work"
-    gate.set()
+    release.set()
     assert await running == 7
     await asyncio.sleep(0)
     assert not tasks
 
 
-async def test_the_end_cancels_unfinished_tasks_and_waits_for_them() -> None:
+async def test_closing_cancels_unfinished_tasks_and_waits_for_them() -> None:
     tasks, ended = Tasks(), []
 
     async def work() -> None:

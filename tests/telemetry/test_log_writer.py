@@ -1,4 +1,4 @@
-"""Log lines behind a thread: whole, in order, and nobody waits for who does not read."""
+"""Log lines are written by a thread: whole, in order, and without blocking if they are not read."""
 
 import os
 import time
@@ -19,7 +19,7 @@ def pipe() -> Iterator[tuple[int, LogWriter]]:
         os.close(reading)
 
 
-def test_lines_come_whole_and_in_order(pipe: tuple[int, LogWriter]) -> None:
+def test_lines_are_written_whole_and_in_order(pipe: tuple[int, LogWriter]) -> None:
     reading, out = pipe
     for number in range(100):
         out.write(b"line %d\n" % number)
@@ -30,7 +30,7 @@ def test_lines_come_whole_and_in_order(pipe: tuple[int, LogWriter]) -> None:
     assert b'"event":"an event"' in lines[100]
 
 
-def test_a_log_that_is_not_read_costs_lines_and_no_time(
+def test_if_the_log_is_not_read_lines_are_dropped_without_blocking(
     pipe: tuple[int, LogWriter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_writer, "MAX_BYTES", 200_000)
@@ -49,7 +49,7 @@ def test_a_log_that_is_not_read_costs_lines_and_no_time(
     assert received == line * (1000 - out.dropped), "what there was room for is whole"
 
 
-def test_a_reader_that_is_gone_costs_lines(pipe: tuple[int, LogWriter]) -> None:
+def test_lines_are_dropped_after_the_reader_has_closed(pipe: tuple[int, LogWriter]) -> None:
     reading, out = pipe
     os.close(os.dup(reading))
     other = os.open("/dev/null", os.O_RDONLY)
@@ -61,7 +61,7 @@ def test_a_reader_that_is_gone_costs_lines(pipe: tuple[int, LogWriter]) -> None:
     assert out.dropped == 10
 
 
-def test_a_stream_that_does_not_block_is_waited_for(pipe: tuple[int, LogWriter]) -> None:
+def test_a_non_blocking_stream_receives_every_line(pipe: tuple[int, LogWriter]) -> None:
     reading, out = pipe
     os.set_blocking(out._descriptor, False)
     line = b"x" * 999 + b"\n"

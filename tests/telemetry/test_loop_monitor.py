@@ -1,4 +1,4 @@
-"""The loop monitor reports a blocked event loop while the loop is blocked, with the place in the code.
+"""The loop monitor reports a blocked event loop while the loop is blocked, with its stack.
 
 Time is virtual: the monitor's thread checks the loop when the test says so, not every BEAT_INTERVAL_S.
 """
@@ -69,10 +69,10 @@ class Monitored:
             self.event.step()
 
     def reports_of(self, name: str) -> list[dict[str, Any]]:
-        return [line for line in self.lines if any(place.endswith(f" {name}") for place in line["at"])]
+        return [line for line in self.lines if any(frame.endswith(f" {name}") for frame in line["at"])]
 
 
-async def test_a_stall_is_reported_once_with_its_place() -> None:
+async def test_a_stall_is_reported_once_with_its_stack() -> None:
     monitored = Monitored()
     with monitored.monitor:
         monitored.busy(4 * MIN_STALL_S)
@@ -103,7 +103,7 @@ async def test_an_idle_loop_is_not_reported() -> None:
     assert monitored.stalls == 0
 
 
-async def test_a_loop_is_not_monitored_after_the_end() -> None:
+async def test_a_closed_monitor_does_not_check_the_loop() -> None:
     monitored = Monitored()
     with monitored.monitor:
         [thread] = [each for each in threading.enumerate() if each.name == "loop monitor"]

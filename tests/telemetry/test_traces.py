@@ -1,4 +1,4 @@
-"""Traces, by the real exporter to a receiver of our own that reads what it sends."""
+"""Traces are exported by the real exporter to a receiver in the test."""
 
 import asyncio
 import sys
@@ -27,8 +27,8 @@ async def collector() -> AsyncIterator[Any]:
     spans: list[Any] = []
 
     async def take(request: web.Request) -> web.Response:
-        told = ExportTraceServiceRequest.FromString(await request.read())
-        for resource in told.resource_spans:
+        export_request = ExportTraceServiceRequest.FromString(await request.read())
+        for resource in export_request.resource_spans:
             assert ("service.name", "calotype") in [
                 (attribute.key, attribute.value.string_value) for attribute in resource.resource.attributes
             ]
@@ -42,7 +42,7 @@ async def collector() -> AsyncIterator[Any]:
         yield f"http://127.0.0.1:{server.port}/v1/traces", spans
 
 
-def visit(outcome: Outcome, seconds: float = 1.0, timings: Timings = STEPS) -> AccessRecord:
+def record(outcome: Outcome, seconds: float = 1.0, timings: Timings = STEPS) -> AccessRecord:
     made = AccessRecord("GET", "/w_1/a.jpg", outcome)
     made.status, made.seconds, made.timings = 200, seconds, timings
     return made
@@ -52,12 +52,12 @@ def seconds(span: Any) -> float:
     return float((span.end_time_unix_nano - span.start_time_unix_nano) / 1e9)
 
 
-async def test_a_request_is_a_trace_of_its_steps(collector: Any) -> None:
+async def test_each_step_of_a_request_is_a_span(collector: Any) -> None:
     endpoint, spans = collector
     traces = Traces(endpoint, sample=1.0, version="1", chance=lambda: 0.5)
-    traces.export(1000.0, visit(Outcome.MISS), ID, "/w_1/a.jpg")
-    traces.export(1000.0, visit(Outcome.HIT, 0.001, Timings()), "", "/w_1/a.jpg")
-    traces.export(1000.0, visit(Outcome.MISS), "0" * 32, "/w_1/a.jpg")
+    traces.export(1000.0, record(Outcome.MISS), ID, "/w_1/a.jpg")
+    traces.export(1000.0, record(Outcome.HIT, 0.001, Timings()), "", "/w_1/a.jpg")
+    traces.export(1000.0, record(Outcome.MISS), "0" * 32, "/w_1/a.jpg")
     await asyncio.to_thread(traces.close)
     of_miss = [span for span in spans if span.trace_id.hex() == ID]
     assert len({span.trace_id for span in spans}) == 3
@@ -79,25 +79,25 @@ async def test_requests_are_sampled_by_their_id(collector: Any) -> None:
     endpoint, spans = collector
     traces = Traces(endpoint, sample=0.25, version="1", chance=lambda: 0.9)
     for number in range(64):
-        traces.export(1000.0, visit(Outcome.HIT), f"{number * 4:02x}" + "0" * 29 + "1", "/")
-        traces.export(1000.0, visit(Outcome.HIT), "", "/")
+        traces.export(1000.0, record(Outcome.HIT), f"{number * 4:02x}" + "0" * 29 + "1", "/")
+        traces.export(1000.0, record(Outcome.HIT), "", "/")
     await asyncio.to_thread(traces.close)
     assert len({span.trace_id for span in spans}) == 16
 
 
-async def test_a_collector_that_is_gone_costs_nothing() -> None:
+async def test_an_unavailable_collector_does_not_block_closing() -> None:
     traces = Traces("http://127.0.0.1:9/v1/traces", sample=1.0, version="1", chance=lambda: 0.5)
-    traces.export(1000.0, visit(Outcome.HIT), ID, "/")
+    traces.export(1000.0, record(Outcome.HIT), ID, "/")
     async with asyncio.timeout(LONGEST_S):
         await asyncio.to_thread(traces.close)
 
 
-def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(None, {"traces": {"endpoint": "http://127.0.0.1:9/v1/traces"}})
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     with pytest.raises(ConfigError, match=r"traces\.endpoint: .*calotype\[otel\]"):
         factory.traces(settings)
 
 
-def test_off_is_nothing_at_all() -> None:
+def test_without_an_endpoint_there_are_no_traces() -> None:
     assert factory.traces(load(None, {})) is None
