@@ -1,4 +1,4 @@
-"""For every test: hypothesis without deadlines, no skip that goes unseen in CI, and a browser where one is wanted."""
+"""For all tests: no hypothesis deadlines, no unnoticed skip in CI, and a browser fixture."""
 
 import os
 import random

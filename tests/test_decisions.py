@@ -1,4 +1,4 @@
-"""The records of decisions are whole: their index lists each of them as it is, and their links lead somewhere."""
+"""The decision records are complete: the index lists each of them, and their links resolve."""
 
 import re
 from pathlib import Path

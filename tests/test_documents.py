@@ -1,4 +1,4 @@
-"""The documents are true: links lead somewhere, examples run, recipes sign as the node verifies, tables are those of the code.
+"""The documents are true: links resolve, examples run and verify, tables match the code.
 
 A block marked `sh run` is run, in the order of its page, in a folder with pictures and `shop.toml`, the file of
 docs/configuration.md. Every example asks a node at http://127.0.0.1:8080 with its admin listener at
@@ -58,11 +58,13 @@ def blocks(page: Path) -> list[Block]:
     text = page.read_text()
     found = list(_FENCE.finditer(text))
     listed = []
-    for match, behind in zip_longest(found, found[1:]):
+    for match, following in zip_longest(found, found[1:]):
         is_output = (
-            behind is not None and behind[2] == "text" and not text[match.end() : behind.start()].strip()
+            following is not None
+            and following[2] == "text"
+            and not text[match.end() : following.start()].strip()
         )
-        listed.append(Block(match[2], match[3], behind[3] if is_output else None))
+        listed.append(Block(match[2], match[3], following[3] if is_output else None))
     return listed
 
 
@@ -83,7 +85,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_resolves(page: Path) -> None:
     broken = []
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if re.match(r"https?://|mailto:", target):
@@ -101,7 +103,7 @@ def test_the_readme_is_short_and_names_every_page() -> None:
     assert [page.name for page in DOCS.glob("*.md") if f"(docs/{page.name})" not in text] == []
 
 
-def test_the_table_of_errors_is_that_of_the_code() -> None:
+def test_the_table_of_errors_matches_the_code() -> None:
     rows = re.findall(
         r"^\| `([a-z-]+)` \| ([0-9]{3}) \| ([^|]+) \|", (DOCS / "errors.md").read_text(), re.MULTILINE
     )
@@ -155,8 +157,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 def environment(node: Node) -> dict[str, str]:
     """That of a user's shell."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
-    return kept | {
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
+    return inherited | {
         "PATH": f"{node.folder / 'bin'}:{os.environ['PATH']}",
         "HOME": str(node.folder),
         "XDG_CACHE_HOME": str(node.folder / "of-the-shell"),
@@ -177,42 +179,42 @@ def test_every_example_runs(page: Path, shop: Node) -> None:
         if block.info != "sh run":
             continue
         script = block.text
-        for said, real in mapped.items():
-            script = script.replace(said, real)
+        for documented, real in mapped.items():
+            script = script.replace(documented, real)
         done = subprocess.run(
             ["sh", "-euc", script], capture_output=True, text=True, cwd=shop.folder, env=environment(shop),
             timeout=LONGEST_S, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
-        told = done.stdout.replace("\r\n", "\n")
-        for said, real in mapped.items():
-            told = told.replace(real, said)
+        output = done.stdout.replace("\r\n", "\n")
+        for documented, real in mapped.items():
+            output = output.replace(real, documented)
         if block.output is not None:
             pattern = re.escape(block.output.strip()).replace(r"\.\.\.", ".*").replace("\\\n", r"\s*")
-            assert re.fullmatch(pattern, told.strip(), re.DOTALL), f"{block.text}\n{told}"
+            assert re.fullmatch(pattern, output.strip(), re.DOTALL), f"{block.text}\n{output}"
 
 
-def recipe(language: str) -> str:
+def example(language: str) -> str:
     return next(block.text for block in blocks(DOCS / "signing.md") if block.info == language)
 
 
 def python(folder: Path) -> list[str]:
-    (folder / "a.py").write_text(recipe("python") + "\nimport sys\nprint(sign(sys.argv[1], sys.argv[2]))\n")
+    (folder / "a.py").write_text(example("python") + "\nimport sys\nprint(sign(sys.argv[1], sys.argv[2]))\n")
     return ["python3", "a.py"]
 
 
 def javascript(folder: Path) -> list[str]:
-    (folder / "a.cjs").write_text(recipe("javascript") + "\nconsole.log(sign(...process.argv.slice(2)));\n")
+    (folder / "a.cjs").write_text(example("javascript") + "\nconsole.log(sign(...process.argv.slice(2)));\n")
     return ["node", "a.cjs"]
 
 
 def php(folder: Path) -> list[str]:
-    (folder / "a.php").write_text(f"<?php\n{recipe('php')}\necho sign($argv[1], $argv[2]), PHP_EOL;\n")
+    (folder / "a.php").write_text(f"<?php\n{example('php')}\necho sign($argv[1], $argv[2]), PHP_EOL;\n")
     return ["php", "a.php"]
 
 
 def go(folder: Path) -> list[str]:
-    imports = recipe("go").replace("import (", 'import (\n\t"fmt"\n\t"os"')
+    imports = example("go").replace("import (", 'import (\n\t"fmt"\n\t"os"')
     (folder / "a.go").write_text(
         f"package main\n{imports}\nfunc main() {{ fmt.Println(Sign(os.Args[1], os.Args[2])) }}\n"
     )
@@ -227,7 +229,9 @@ FOUND: list[Callable[[Path], list[str]]] = [
 
 
 @pytest.mark.parametrize("make", FOUND)
-def test_a_recipe_signs_as_the_node_verifies(make: Callable[[Path], list[str]], tmp_path: Path) -> None:
+def test_the_signing_example_of_each_language_verifies(
+    make: Callable[[Path], list[str]], tmp_path: Path
+) -> None:
     command = make(tmp_path)
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is missing; as root: apt-get install nodejs")

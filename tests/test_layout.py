@@ -84,7 +84,7 @@ def test_the_file_that_tests_a_module_exists(module: str, test: str) -> None:
 
 
 @pytest.mark.parametrize(("test", "tested"), TESTS_OF_SEVERAL.items())
-def test_the_modules_of_a_test_of_several_exist(test: str, tested: tuple[str, ...]) -> None:
+def test_the_modules_of_a_test_of_several_modules_exist(test: str, tested: tuple[str, ...]) -> None:
     assert (TESTS / test).is_file()
     assert [path for path in tested if not (PROXY / path).exists()] == []
 

@@ -1,4 +1,4 @@
-"""Rendering goes through real worker processes; what only concerns pixels calls the steps in this process."""
+"""Rendering runs in real worker processes; tests that concern only pixels call the steps in this process."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ LIMITS = InputLimits(
     max_pixels_heif=25_000_000,
     max_frames=128,
 )
-RECIPE = RenderDefaults(
+DEFAULTS = RenderDefaults(
     quality=80,
     effort={Format.WEBP: 4, Format.PNG: 6, Format.GIF: 4, Format.AVIF: 0},
     max_side_px=4000,
@@ -40,9 +40,9 @@ def probe(content: bytes, limits: InputLimits) -> Facts:
 
 
 def plan_for(tokens: str, content: bytes) -> Plan:
-    asked = parse_tokens(tokens, {}).own
-    facts = CheckedOriginal(content, LIMITS).facts if asked.needs_facts else None
-    return resolve(asked, choose(asked, frozenset(), (Format.JPEG,), facts), RECIPE)
+    transform = parse_tokens(tokens, {}).own
+    facts = CheckedOriginal(content, LIMITS).facts if transform.needs_facts else None
+    return resolve(transform, choose(transform, frozenset(), (Format.JPEG,), facts), DEFAULTS)
 
 
 def draw(content: bytes, tokens: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What is not seen lends nothing to what is: neither its colour nor the overshoot of its edge."""
+"""Hidden colours of transparent pixels never appear in a variant, neither by resizing nor by sharpening."""
 
 import pytest
 import pyvips
@@ -42,14 +42,16 @@ def furthest(content: bytes, least_alpha: int) -> float:
         "e_blur:3", "w_90,h_90,c_pad,b_transparent,e_sharpen:3", "w_40,h_90,c_fill,g_auto",
     ],
 )  # fmt: skip
-def test_one_colour_stays_one_colour(tokens: str, hidden: tuple[int, int, int], bits: int) -> None:
+def test_colours_hidden_by_alpha_do_not_bleed_when_resizing(
+    tokens: str, hidden: tuple[int, int, int], bits: int
+) -> None:
     assert furthest(draw(disc(hidden, bits), f"{tokens},f_png"), 32) <= 2
 
 
 @pytest.mark.parametrize("quality", [50, 80, 95])
 @pytest.mark.parametrize("hidden", [(0, 0, 0), (0, 255, 0)])
 @pytest.mark.parametrize("kind", ["webp", "avif"])
-def test_blocks_of_a_lossy_encoder_hold_nothing_of_hidden_colours(
+def test_colours_hidden_by_alpha_do_not_bleed_in_lossy_formats(
     kind: str, hidden: tuple[int, int, int], quality: int
 ) -> None:
     for tokens in ("", "w_50,", "e_sharpen:2,"):
@@ -57,7 +59,7 @@ def test_blocks_of_a_lossy_encoder_hold_nothing_of_hidden_colours(
 
 
 @pytest.mark.parametrize("faint", [1, 2, 4])
-def test_nearly_transparent_pixels_lend_hardly_any_colour(faint: int) -> None:
+def test_nearly_transparent_pixels_hardly_change_opaque_pixels(faint: int) -> None:
     """Green of an alpha of 1 to 4 around a disc, as soft brushes leave it."""
     image = pyvips.Image.new_from_buffer(disc((0, 255, 0)), "")
     image = image.extract_band(0, n=3).bandjoin((image.extract_band(3) > 0).ifthenelse(255, faint))
@@ -66,7 +68,7 @@ def test_nearly_transparent_pixels_lend_hardly_any_colour(faint: int) -> None:
         assert furthest(draw(content, tokens), 250) <= 24, tokens
 
 
-def test_a_vast_crop_of_a_cut_out() -> None:
+def test_an_enlarged_crop_has_no_hidden_colours() -> None:
     """Cut at its original size, and enlarged then: by the same means."""
     strip = pyvips.Image.new_from_buffer(disc(), "").crop(48, 0, 4, 100)
     drawn = draw(bytes(strip.pngsave_buffer()), "w_400,h_400,c_fill,g_north,f_png")
@@ -74,7 +76,7 @@ def test_a_vast_crop_of_a_cut_out() -> None:
     assert furthest(drawn, 32) <= 2
 
 
-def test_half_transparent_pixels_keep_their_colour_under_sharpening() -> None:
+def test_sharpening_preserves_flat_colour_under_any_alpha() -> None:
     """Alpha is left alone, and a flat picture has nothing to sharpen, whatever its alpha."""
     ramp = pyvips.Image.xyz(100, 20)[0] * 2.5
     image = (
@@ -88,7 +90,7 @@ def test_half_transparent_pixels_keep_their_colour_under_sharpening() -> None:
     assert (pyvips.Image.new_from_buffer(drawn, "")[3] - image[3]).abs().max() == 0
 
 
-def test_the_smallest_pictures() -> None:
+def test_pictures_of_a_few_pixels_preserve_their_colour() -> None:
     for side in (1, 2, 3, 5):
         image = (pyvips.Image.black(side, side, bands=3) + list(COLOUR)).bandjoin(255).cast("uchar")
         content = bytes(image.copy(interpretation="srgb").pngsave_buffer())

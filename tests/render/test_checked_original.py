@@ -1,4 +1,4 @@
-"""What lacks picture data is refused; what only lacks an end mark, or has something behind it, is drawn as if whole."""
+"""An original without all its picture data is refused; one that lacks only its end marker is rendered."""
 
 import functools
 import io
@@ -57,7 +57,7 @@ MOST_MENDED = {
 
 
 @pytest.mark.parametrize("name", list(_originals()))
-def test_a_cut_is_refused_or_changes_nothing(name: str) -> None:
+def test_a_truncated_original_is_refused_or_decodes_equally(name: str) -> None:
     content = _originals()[name]
     whole = draw(content, "f_png")
     accepted = []
@@ -77,14 +77,14 @@ def test_a_cut_is_refused_or_changes_nothing(name: str) -> None:
     "tail", [b"\n", b"<!-- appended by a proxy -->", bytes(3), bytes(200), b"PK\3\4", b"\xff\xd8\xff"]
 )
 @pytest.mark.parametrize("name", list(_originals()))
-def test_bytes_after_a_picture_are_no_part_of_it(name: str, tail: bytes) -> None:
+def test_bytes_after_a_picture_are_ignored(name: str, tail: bytes) -> None:
     content = _originals()[name]
     assert draw(content + tail, "w_20,f_png") == draw(content, "w_20,f_png")
 
 
 @pytest.mark.parametrize("filling", [bytes(8), bytes(5000)])
 @pytest.mark.parametrize("name", list(_originals()))
-def test_a_cut_that_is_filled_up_is_one(name: str, filling: bytes) -> None:
+def test_a_truncated_original_with_padding_is_refused_or_decodes_equally(name: str, filling: bytes) -> None:
     """As by a download that was given its length before its bytes. What decodes to the same lacks nothing."""
     content = _originals()[name]
     whole = draw(content, "f_png")
@@ -96,19 +96,19 @@ def test_a_cut_that_is_filled_up_is_one(name: str, filling: bytes) -> None:
         assert drawn == whole or name.startswith("webp"), f"{lost} bytes are lacking"
 
 
-def test_something_behind_a_gif_without_its_trailer() -> None:
+def test_a_newline_after_a_gif_without_trailer_is_ignored() -> None:
     content = _originals()["gif"]
     assert draw(content[:-1] + b"\n", "f_png") == draw(content, "f_png")
 
 
-def test_a_second_picture_does_not_end_the_first() -> None:
+def test_a_second_picture_does_not_complete_a_truncated_first() -> None:
     """A cut JPEG with a whole one behind it: that end mark is not the first one's."""
     content = _jpeg()
     with pytest.raises(Undecodable):
         draw(content[:-40] + content, "f_png")
 
 
-def test_announced_scans_are_required() -> None:
+def test_all_declared_scans_are_required() -> None:
     """Cut exactly behind a scan: each is whole, and some are lacking."""
     content = _jpeg(interlace=True)
     starts = [at for at in range(len(content)) if content[at : at + 2] in (b"\xff\xda", b"\xff\xc4")]
@@ -117,20 +117,20 @@ def test_announced_scans_are_required() -> None:
             draw(content[:at], "f_png")
 
 
-def test_a_jpeg_may_be_cut_in_a_comment_behind_its_scans() -> None:
+def test_a_jpeg_truncated_in_a_final_comment_is_complete() -> None:
     content = _jpeg()
     commented = content[:-2] + jpeg_segment(0xFE, b"a comment of some length") + content[-2:]
     assert draw(commented[:-12], "f_png") == draw(content, "f_png")
 
 
-def test_a_cut_picture_is_too_large_before_it_is_cut() -> None:
+def test_limits_are_checked_before_completeness() -> None:
     """The proof decodes all of it: limits come first."""
     content = png_file(header(50_000, 50_000), (b"IDAT", zlib.compress(bytes(100))))
     with pytest.raises(CalotypeError, match="pixels|large|side"):
         draw(content, "f_png")
 
 
-def test_an_animation_ends_with_a_frame() -> None:
+def test_a_gif_animation_is_complete_after_any_frame() -> None:
     content = pictures.film_as("gif")
     assert draw(content[:-1], "w_30,f_webp") == draw(content, "w_30,f_webp")
     assert draw(content[:-2], "w_30,f_webp") == draw(content, "w_30,f_webp")
@@ -140,7 +140,7 @@ def test_an_animation_ends_with_a_frame() -> None:
 
 @pytest.mark.parametrize("interval", [1, 2, 3, 5, 6, 30])
 @pytest.mark.parametrize("bands", [1, 3])
-def test_a_jpeg_is_not_whole_where_a_restart_lacks(bands: int, interval: int) -> None:
+def test_a_jpeg_without_a_restart_marker_is_refused(bands: int, interval: int) -> None:
     """The decoder waits for the marker, whatever stands behind the end."""
     photo = pictures.photo(*SIDES)
     image = photo if bands == 3 else photo.extract_band(0).copy(interpretation="b-w")
@@ -155,15 +155,15 @@ def test_a_jpeg_is_not_whole_where_a_restart_lacks(bands: int, interval: int) ->
 
 
 @pytest.mark.parametrize("keep", [1, 5, 14, 100, 0.5, 0.99])
-def test_an_avif_whose_stream_is_cut_cannot_be_decoded(keep: float) -> None:
+def test_an_avif_with_a_truncated_stream_is_refused(keep: float) -> None:
     """The boxes are all right; what the item's extent says is but a part of its AV1 stream."""
     content = pictures.photo_as("avif")
     at = content.index(b"iloc") + 26
     size = int.from_bytes(content[at : at + 4], "big")
-    kept = int(keep if keep >= 1 else keep * size)
+    length = int(keep if keep >= 1 else keep * size)
     for cut in (
-        content[:at] + kept.to_bytes(4, "big") + content[at + 4 :],
-        _with_mdat_of(content[: content.index(b"mdat") + 4 + kept]),
+        content[:at] + length.to_bytes(4, "big") + content[at + 4 :],
+        _with_mdat_of(content[: content.index(b"mdat") + 4 + length]),
     ):
         for tokens in ("w_100,f_png", "w_20,h_20,c_fill,f_jpg"):
             with pytest.raises(Undecodable):
@@ -179,5 +179,5 @@ def _with_mdat_of(cut: bytes) -> bytes:
     return stream.getvalue()
 
 
-def test_formats_of_all_originals_are_known() -> None:
+def test_the_originals_of_these_tests_cover_every_input_format() -> None:
     assert {name.split()[0] for name in _originals()} == {kind.value for kind in Format} - {"heic", "json"}

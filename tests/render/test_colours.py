@@ -1,6 +1,6 @@
-"""Colours that a file signals by other means than an ICC profile, or by a grey one, come out as a browser shows them.
+"""Colours that a file signals without an ICC profile, or by a grey one, are rendered as browsers show them.
 
-The right values are those of the standards (ITU-T H.273, PNG 3rd edition), which Chromium 156 shows within 3 of 255.
+The expected values are those of the standards (ITU-T H.273, PNG 3rd edition), which Chromium 156 shows within 3 of 255.
 """
 
 import base64
@@ -35,7 +35,7 @@ def shown(content: bytes) -> list[int]:
         (8, (225, 67, 75)), (9, (244, 37, 75)), (11, (212, 69, 75)), (12, (216, 69, 75)), (22, (202, 85, 80)),
     ],
 )  # fmt: skip
-def test_primaries_of_a_png(primaries: int, right: tuple[int, ...]) -> None:
+def test_png_primaries_are_converted_to_srgb(primaries: int, right: tuple[int, ...]) -> None:
     assert is_near(shown(png(RED, cicp(primaries, 13))), right, 2)
 
 
@@ -55,7 +55,7 @@ def test_primaries_of_a_png(primaries: int, right: tuple[int, ...]) -> None:
         (17, 118),
     ],
 )
-def test_transfer_functions_of_a_png(transfer: int, right: int) -> None:
+def test_png_transfer_functions_are_converted_to_srgb(transfer: int, right: int) -> None:
     assert is_near(shown(png((128, 128, 128), cicp(1, transfer))), (right,) * 3, 2)
 
 
@@ -99,11 +99,11 @@ def test_transfer_functions_of_a_png(transfer: int, right: int) -> None:
         (png((4096, 60_160, 0), cicp(1, 13, full=0), deep=True), (0, 255, 0)),
     ],
 )  # fmt: skip
-def test_chunks_of_a_png(content: bytes, right: tuple[int, ...]) -> None:
+def test_png_colour_chunks_have_their_order_of_precedence(content: bytes, right: tuple[int, ...]) -> None:
     assert is_near(shown(content), right, 2)
 
 
-def test_damaged_chunks_say_nothing() -> None:
+def test_damaged_colour_chunks_are_ignored() -> None:
     for chunk in (cicp(12, 13), gamma(100_000)):
         content = bytearray(png(RED, chunk))
         content[content.index(chunk[0]) + 4 + len(chunk[1])] ^= 1
@@ -115,7 +115,7 @@ def test_damaged_chunks_say_nothing() -> None:
     ["f_png", "w_8,f_png", "e_contrast:20,f_png", "e_sharpen:2,f_png", "f_jpg", "w_20,h_9,c_pad,b_fff,f_png"],
 )
 @pytest.mark.parametrize("values", [(200, 80, 80, 128), (200, 80, 80, 255), (120, 128), (120, 255)])
-def test_sixteen_bits_with_alpha_are_drawn_as_eight_are(values: tuple[int, ...], tokens: str) -> None:
+def test_sixteen_bits_with_alpha_render_as_eight_bits(values: tuple[int, ...], tokens: str) -> None:
     signal = cicp(12, 13) if len(values) > 2 else gamma(100_000)
     deep = draw(png(tuple(257 * value for value in values), signal, deep=True), tokens)
     for x, y in ((4, 4), (0, 0)):
@@ -124,17 +124,17 @@ def test_sixteen_bits_with_alpha_are_drawn_as_eight_are(values: tuple[int, ...],
 
 
 @pytest.mark.parametrize("alpha", [128, 255])
-def test_ten_bits_with_alpha(alpha: int) -> None:
+def test_ten_bits_with_alpha_render_as_eight_bits(alpha: int) -> None:
     deep = avif(flat((51_400, 20_560, 20_560), depth=10), nclx(12, 13), alpha=flat((alpha,)))
     plain = avif(flat(RED), nclx(12, 13), alpha=flat((alpha,)))
     for tokens in ("f_png", "w_20,f_png", "e_contrast:20,f_png", "f_jpg"):
         assert is_near(pixel(draw(deep, tokens), 5, 5), tuple(pixel(draw(plain, tokens), 5, 5)), 4)
 
 
-def test_chunks_behind_the_picture_say_nothing() -> None:
+def test_colour_chunks_after_the_picture_are_ignored() -> None:
     content = png(RED)
-    behind = content[:-12] + png_chunk(*cicp(12, 13)) + content[-12:]
-    assert shown(behind) == list(RED)
+    with_late_chunk = content[:-12] + png_chunk(*cicp(12, 13)) + content[-12:]
+    assert shown(with_late_chunk) == list(RED)
 
 
 @pytest.mark.parametrize(
@@ -150,12 +150,12 @@ def test_chunks_behind_the_picture_say_nothing() -> None:
     ],
     ids=["pq16", "pq8", "pq grey", "hlg8", "pq10", "pq12", "hlg10"],
 )
-def test_hdr_reference_white(content: bytes) -> None:
+def test_hdr_reference_white_has_its_tone_mapped_value(content: bytes) -> None:
     """203 cd/m2 (ITU-R BT.2408) on the tone map that the documents tell of."""
     assert is_near(shown(content), (191, 191, 191), 3)
 
 
-def test_the_tone_map_keeps_order_and_ends() -> None:
+def test_the_tone_map_is_monotonic_from_black_to_white() -> None:
     levels = [shown(png((value,) * 3, cicp(9, 16)))[0] for value in (0, 40, 80, 120, 148, 170, 185, 200, 255)]
     assert levels == sorted(set(levels[:-1])) + levels[-1:]
     assert levels[0] == 0
@@ -179,11 +179,13 @@ def test_the_tone_map_keeps_order_and_ends() -> None:
         ((nclx(12, 13, full_range=False),), (230, 61, 70)),
     ],
 )
-def test_code_points_of_an_avif(properties: tuple[bytes, ...], right: tuple[int, ...]) -> None:
+def test_avif_code_points_are_converted_to_srgb(
+    properties: tuple[bytes, ...], right: tuple[int, ...]
+) -> None:
     assert is_near(shown(avif(flat(RED), *properties)), right, 3)
 
 
-def test_a_profile_counts_more_than_code_points_in_an_avif() -> None:
+def test_an_avif_profile_overrides_code_points() -> None:
     signal = colour.signalled(Format.PNG, png(RED, cicp(12, 13)))
     assert signal is not None
     profile = colour.profile(signal, 8)
@@ -192,7 +194,7 @@ def test_a_profile_counts_more_than_code_points_in_an_avif() -> None:
         assert is_near(shown(avif(flat(RED), *properties)), (216, 69, 76), 3)
 
 
-def test_code_points_of_the_stream_count_where_there_is_no_property() -> None:
+def test_code_points_of_the_stream_apply_without_a_property() -> None:
     stream, properties = flat(RED)
     assert av1.colour_codes(stream) == (1, 13)
     number = int.from_bytes(stream, "big")
@@ -282,12 +284,12 @@ AV1C = b"\0\0\0\x0cav1C\x81\0\x1c\0" + b"\0\0\0\x14ispe" + bytes(4) + struct.pac
         "avif rgb",
     ],
 )
-def test_grey_profiles(content: bytes, right: tuple[int, ...]) -> None:
+def test_grey_profiles_are_applied(content: bytes, right: tuple[int, ...]) -> None:
     assert is_near(shown(content), right, 3)
 
 
 @pytest.mark.parametrize("code_points", [(1, 13), (12, 13)])
-def test_alpha_that_is_multiplied_into_the_colours_is_undone(code_points: tuple[int, int]) -> None:
+def test_premultiplied_alpha_is_undone(code_points: tuple[int, int]) -> None:
     colour_of, alpha = flat((100, 40, 20)), flat((128,))
     stored = avif(colour_of, nclx(*code_points), alpha=alpha, is_premultiplied=True)
     plain = avif(flat((200, 80, 40)), nclx(*code_points), alpha=alpha)

@@ -1,4 +1,4 @@
-"""Hostile and broken originals get their clear refusal; nothing of them is drawn."""
+"""Hostile and damaged originals are refused with the matching error, and not rendered."""
 
 import pytest
 import pyvips
@@ -10,7 +10,7 @@ from tests.support import bombs, pictures
 
 @pytest.mark.parametrize("kind", pictures.SAVE)
 @pytest.mark.parametrize("share", bombs.SHARES)
-def test_a_cut_original_is_not_half_drawn(kind: str, share: float) -> None:
+def test_a_truncated_original_is_refused(kind: str, share: float) -> None:
     for tokens in ("w_100,f_jpg", "w_100,h_20,c_fill,g_north,f_png"):
         with pytest.raises((Undecodable, UnsupportedFormat)):
             draw(bombs.cut(kind, share), tokens)
@@ -18,13 +18,13 @@ def test_a_cut_original_is_not_half_drawn(kind: str, share: float) -> None:
 
 @pytest.mark.parametrize("kind", ["gif", "webp"])
 @pytest.mark.parametrize("share", [0.5, 0.9])
-def test_a_cut_animation_is_refused(kind: str, share: float) -> None:
+def test_a_truncated_animation_is_refused(kind: str, share: float) -> None:
     content = pictures.film_as(kind)
     with pytest.raises(Undecodable):
         draw(content[: int(len(content) * share)], "w_30,f_gif")
 
 
-def test_damage_in_the_middle_is_refused() -> None:
+def test_damage_in_the_middle_of_a_png_is_refused() -> None:
     """Of a PNG, whose chunks carry checksums; libjpeg draws a damaged scan as well as it can."""
     content = bytearray(pictures.photo_as("png"))
     middle = len(content) // 2
@@ -49,13 +49,13 @@ def test_a_file_of_another_format_is_unsupported(content: bytes) -> None:
         (pictures.png_of(50_000, 50_000, interlaced=True), "a side"),
     ],
 )
-def test_headers_that_claim_too_much_are_refused_unread(content: bytes, says: str | None) -> None:
+def test_headers_beyond_the_limits_are_refused_before_decoding(content: bytes, says: str | None) -> None:
     with pytest.raises(CalotypeError, match=says) as caught:
         draw(content, "w_10,f_jpg")
     assert isinstance(caught.value, OriginalTooLarge | Undecodable)
 
 
-def test_pixels_beyond_the_limit() -> None:
+def test_pixels_beyond_the_limit_are_refused() -> None:
     tight = type(LIMITS)(
         max_bytes=1, max_side_px=1000, max_pixels=10_000, max_pixels_heif=5_000, max_frames=4
     )
@@ -66,7 +66,7 @@ def test_pixels_beyond_the_limit() -> None:
 
 
 @pytest.mark.parametrize(("frames", "target"), [(129, "gif"), (129, "webp"), (20_000, "gif")])
-def test_too_many_frames_are_refused_only_where_they_would_play(frames: int, target: str) -> None:
+def test_too_many_frames_are_refused_only_for_animated_output(frames: int, target: str) -> None:
     bomb = pictures.gif_of(2, 2, frames)
     with pytest.raises(OriginalTooLarge, match="more than 128 frames"):
         draw(bomb, f"w_2,f_{target}")
@@ -74,37 +74,37 @@ def test_too_many_frames_are_refused_only_where_they_would_play(frames: int, tar
     assert probe(bomb, LIMITS).pages == frames
 
 
-def test_frames_count_with_their_canvas() -> None:
+def test_the_pixel_limit_covers_all_frames() -> None:
     with pytest.raises(OriginalTooLarge, match="pixels"):
         draw(pictures.gif_of(2000, 2000, 100), "w_20,f_gif")
 
 
-def test_a_gif_without_frames() -> None:
+def test_a_gif_without_frames_is_refused() -> None:
     with pytest.raises(Undecodable, match="no frame"):
         draw(pictures.gif_of(2, 2, 0), "w_2,f_gif")
 
 
 @pytest.mark.parametrize("name", bombs.COMPRESSED_CHUNKS)
-def test_metadata_bombs_are_cheap_and_harmless(name: bytes) -> None:
+def test_metadata_bombs_are_rendered_without_their_metadata(name: bytes) -> None:
     assert pictures.size(draw(bombs.metadata_bomb(name), "w_20,f_png")) == (20, 15)
 
 
-def test_a_polyglot_leaves_its_tail_behind() -> None:
+def test_the_script_of_a_polyglot_is_removed() -> None:
     drawn = draw(bombs.polyglot(), "w_100,f_jpg")
     assert b"<script" not in drawn
     assert b"PK\x03\x04" not in drawn
 
 
-def test_a_wrong_name_means_nothing() -> None:
+def test_the_format_is_detected_from_the_content() -> None:
     assert probe(pictures.quarters_as("png"), LIMITS).format == "png"
 
 
-def test_a_profile_of_nonsense_is_no_reason_to_refuse() -> None:
+def test_an_invalid_profile_is_ignored() -> None:
     broken = bombs.with_profile(b"this is no profile" * 10)
     assert pictures.is_near(pictures.pixel(draw(broken, "w_100,f_png"), 5, 5), pictures.RED)
 
 
-def test_a_profile_that_can_be_read_but_not_used_is_as_good_as_none() -> None:
+def test_a_profile_that_cannot_be_applied_is_ignored() -> None:
     content = pictures.with_broken_profile()
     with pytest.raises(pyvips.Error, match=r"(?i)profile"):
         pyvips.Image.new_from_buffer(content, "").thumbnail_image(60, output_profile="srgb").avg()
@@ -117,7 +117,7 @@ def test_a_profile_that_can_be_read_but_not_used_is_as_good_as_none() -> None:
 
 
 @pytest.mark.parametrize(("scans", "is_refused"), [(10, False), (100, False), (101, True), (900, True)])
-def test_each_scan_costs_as_much_as_the_picture(scans: int, is_refused: bool) -> None:
+def test_too_many_scans_are_refused(scans: int, is_refused: bool) -> None:
     content = pictures.photo_as("jpeg")
     more = content[:-2] + b"\xff\xda\x00\x02" * (scans - 1) + content[-2:]
     if is_refused:

@@ -1,4 +1,4 @@
-"""Whose turn it is."""
+"""The order of the jobs in the render queue."""
 
 import asyncio
 
@@ -16,22 +16,22 @@ def filled(*jobs: str, rank: int = CALM) -> JobQueue[str]:
     return queue
 
 
-def taken(queue: JobQueue[str], desk: WorkerAffinity) -> list[str]:
-    return list(iter(lambda: queue.take(desk), None))  # type: ignore[arg-type]
+def taken(queue: JobQueue[str], affinity: WorkerAffinity) -> list[str]:
+    return list(iter(lambda: queue.take(affinity), None))  # type: ignore[arg-type]
 
 
-def test_jobs_of_one_original_follow_one_another() -> None:
+def test_jobs_of_one_original_are_taken_together() -> None:
     queue = filled("a1", "b1", "a2", "c1", "b2", "a3")
     assert taken(queue, queue.affinity()) == ["a1", "a2", "a3", "b1", "b2", "c1"]
     assert [queue.count(rank) for rank in (URGENT, CALM)] == [0, 0]
 
 
-def test_the_urgent_go_first_whatever_is_on_the_desk() -> None:
+def test_urgent_jobs_precede_jobs_of_the_current_original() -> None:
     queue = filled("a1", "a2")
-    desk = queue.affinity()
-    assert queue.take(desk) == "a1"
+    affinity = queue.affinity()
+    assert queue.take(affinity) == "a1"
     queue.put(URGENT, "b", "b1")
-    assert taken(queue, desk) == ["b1", "a2"]
+    assert taken(queue, affinity) == ["b1", "a2"]
 
 
 def test_a_popular_original_does_not_delay_the_others() -> None:
@@ -51,27 +51,27 @@ def test_a_free_worker_takes_an_original_that_no_other_works_on() -> None:
     assert queue.take(other) == "c1"
 
 
-def test_two_work_at_one_original_where_there_is_no_other() -> None:
+def test_two_workers_share_an_original_if_there_is_no_other() -> None:
     queue = filled("a1", "a2")
     one, other = queue.affinity(), queue.affinity()
     assert (queue.take(one), queue.take(other)) == ("a1", "a2")
 
 
-def test_a_probe_overtakes_and_leaves_the_original_of_the_worker() -> None:
+def test_a_probe_precedes_renders_and_preserves_the_affinity() -> None:
     queue: JobQueue[str] = JobQueue(2, probe_ranks=1)
     for job in ("a1", "b1", "a2"):
         queue.put(CALM, job[0], job)
-    desk = queue.affinity()
-    assert queue.take(desk) == "a1"
+    affinity = queue.affinity()
+    assert queue.take(affinity) == "a1"
     queue.put(URGENT, "c", "c1")
-    assert taken(queue, desk) == ["c1", "a2", "b1"]
+    assert taken(queue, affinity) == ["c1", "a2", "b1"]
 
 
-def test_a_job_that_is_given_back_is_first_again() -> None:
+def test_a_returned_job_is_first_again() -> None:
     queue = filled("a1", "a2", "b1", "c1")
-    desk = queue.affinity()
-    assert queue.take(desk) == "a1"
-    queue.release(desk)
+    affinity = queue.affinity()
+    assert queue.take(affinity) == "a1"
+    queue.release(affinity)
     other = queue.affinity()
     assert queue.take(other) == "a2"
     assert queue.take(other) == "b1"
@@ -82,7 +82,7 @@ def test_a_job_that_is_given_back_is_first_again() -> None:
     assert taken(queue, queue.affinity()) == ["a1", "a2"]
 
 
-def test_a_worker_that_has_left_has_no_original() -> None:
+def test_a_released_affinity_frees_its_original() -> None:
     queue = filled("a1", "a2", "b1")
     one, other = queue.affinity(), queue.affinity()
     queue.take(one)
@@ -100,17 +100,17 @@ def test_a_removed_job_is_not_taken() -> None:
     assert not queue.more_of("a")
 
 
-async def test_every_waiting_worker_is_woken_by_a_job() -> None:
+async def test_a_job_wakes_every_waiting_worker() -> None:
     queue: JobQueue[str] = JobQueue(2)
-    desk = queue.affinity()
-    assert queue.take(desk) is None
+    affinity = queue.affinity()
+    assert queue.take(affinity) is None
     waiting = [asyncio.create_task(queue.wait()) for _ in range(2)]
     await settle()
     assert not any(task.done() for task in waiting)
     queue.put(CALM, "a", "a1")
     await asyncio.gather(*waiting)
-    assert queue.take(desk) == "a1"
-    assert queue.take(desk) is None
+    assert queue.take(affinity) == "a1"
+    assert queue.take(affinity) is None
     late = asyncio.create_task(queue.wait())
     await settle()
     assert not late.done()

@@ -1,4 +1,4 @@
-"""An animation is pages: each is turned, resized and shown by itself; a GIF's canvas and disposal are those of browsers."""
+"""The frames of an animation are oriented, resized and disposed of as in browsers."""
 
 import struct
 from collections.abc import Iterable, Iterator
@@ -45,7 +45,7 @@ def pages_of(content: bytes) -> list[pyvips.Image]:
     return [strip.crop(0, top, strip.width, height) for top in range(0, strip.height, height)]
 
 
-def told(content: bytes) -> tuple[list[int], int]:
+def delays_and_loop(content: bytes) -> tuple[list[int], int]:
     strip = pyvips.Image.new_from_buffer(content, "[n=-1]")
     return strip.get("delay"), strip.get("loop")
 
@@ -61,14 +61,14 @@ MARKS = {
 @pytest.mark.parametrize(
     "tokens", ["", "w_20,", "w_18,h_18,c_fill,", "w_50,h_50,c_pad,", "w_30,h_20,c_scale,"]
 )
-def test_each_frame_is_turned_by_itself(orientation: int, width: int, height: int, tokens: str) -> None:
+def test_each_frame_is_oriented_separately(orientation: int, width: int, height: int, tokens: str) -> None:
     content = film("webp", width, height, orientation)
     upright = (height, width) if orientation > 4 else (width, height)
     facts = probe(content, LIMITS)
     assert (facts.width_px, facts.height_px, facts.pages) == (*upright, 4)
     for kind in ("webp", "gif"):
         drawn = draw(content, f"{tokens}f_{kind}")
-        assert told(drawn) == (DELAYS, 3)
+        assert delays_and_loop(drawn) == (DELAYS, 3)
         pages = pages_of(drawn)
         if not tokens:
             assert (pages[0].width, pages[0].height) == upright
@@ -86,7 +86,7 @@ def test_each_frame_is_turned_by_itself(orientation: int, width: int, height: in
     "tokens",
     ["a_90", "a_180", "a_hflip", "e_blur:2", "e_sharpen:1", "e_grayscale", "w_20,h_20,c_fill,g_auto"],
 )
-def test_no_frame_bleeds_into_the_next(tokens: str) -> None:
+def test_frames_do_not_affect_one_another(tokens: str) -> None:
     """A picture alone is drawn as it is within the animation."""
     for kind in ("webp", "gif"):
         content = film(kind)
@@ -120,7 +120,7 @@ Pixels = list[list[int | None]]
 
 def coded(count: int, index: int) -> bytes:
     """`count` pixels of one of eight colours, with a clear code before each four."""
-    codes = [code for place in range(count) for code in ([8] if place % 4 == 0 else []) + [index]] + [9]
+    codes = [code for position in range(count) for code in ([8] if position % 4 == 0 else []) + [index]] + [9]
     number = sum(code << 4 * at for at, code in enumerate(codes))
     data = number.to_bytes((len(codes) + 1) // 2, "little")
     blocks = (data[at : at + 255] for at in range(0, len(data), 255))
@@ -168,13 +168,13 @@ def canvases(frames: list[Frame]) -> Iterator[Pixels]:
     for frame in frames:
         before = [row.copy() for row in canvas]
         left, top, width, height = frame.box
-        places = [(x, y) for y in range(top, top + height) for x in range(left, left + width)]
-        for x, y in places:
+        positions = [(x, y) for y in range(top, top + height) for x in range(left, left + width)]
+        for x, y in positions:
             if frame.index != frame.clear:
                 canvas[y][x] = frame.index
         yield [row.copy() for row in canvas]
         if frame.disposal == 2:
-            for x, y in places:
+            for x, y in positions:
                 canvas[y][x] = None
         elif frame.disposal in (3, 4):
             canvas = before
@@ -217,15 +217,15 @@ def changes(pages: Iterable[object]) -> list[object]:
 @given(st.lists(rectangles(), min_size=1, max_size=5))
 def test_canvas_and_disposal_are_those_of_browsers(frames: list[Frame]) -> None:
     content = gif(*frames)
-    wanted = list(canvases(frames))
+    expected = list(canvases(frames))
     first = pyvips.Image.new_from_buffer(draw(content, "f_png"), "")
-    assert seen(first) == wanted[0]
+    assert seen(first) == expected[0]
     if len(frames) > 1:
         drawn = [seen(page) for page in pages_of(draw(content, "f_gif"))]
-        assert changes(drawn) == changes(wanted)
+        assert changes(drawn) == changes(expected)
         drawn = [seen(page) for page in pages_of(draw(content, "f_webp,q_100"))]
-        assert changes(map(through, drawn)) == changes(map(through, wanted))
-    if any(None in row for page in wanted for row in page):
+        assert changes(map(through, drawn)) == changes(map(through, expected))
+    if any(None in row for page in expected for row in page):
         assert probe(content, LIMITS).alpha
 
 
@@ -240,14 +240,14 @@ def test_pixels_that_no_frame_covers_are_transparent() -> None:
     assert not probe(gif(Frame(0, 0, *CANVAS, 0, 1)), LIMITS).alpha
 
 
-def test_a_frame_may_reach_over_the_edge_or_be_nothing() -> None:
+def test_a_frame_may_exceed_the_canvas_or_lie_outside() -> None:
     for box in ((20, 10, 30, 30), (0, 0, 1, 1), (23, 17, 5, 5), (24, 18, 2, 2)):
         content = gif(Frame(0, 0, 10, 10, 1, 2), Frame(*box, 0, 2), Frame(2, 2, 3, 3, 3, 1))
         pages = pages_of(draw(content, "f_gif"))
         assert [(page.width, page.height) for page in pages] == [CANVAS] * 3
 
 
-def test_every_damage_of_a_gif_is_drawn_or_refused() -> None:
+def test_every_damaged_gif_is_rendered_or_refused() -> None:
     content = gif(Frame(1, 1, 5, 5, 0, 2), Frame(2, 2, 3, 3, 3, 1))
     for at in range(len(content)):
         for value in (0xFF, content[at] ^ 1):

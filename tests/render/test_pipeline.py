@@ -1,4 +1,4 @@
-"""Right pixels: sizes, places, colours, orientation, alpha, animation, metadata."""
+"""Pixels of variants: sizes, positions, colours, orientation, alpha, animation, metadata."""
 
 import itertools
 
@@ -38,7 +38,7 @@ from tests.support.pictures import BLUE, GREEN, RED, YELLOW, is_near, pixel, siz
         ((2, 2), "w_3,h_3,c_outside,f_png", (3, 3)),
     ],
 )
-def test_exact_sizes(original: tuple[int, int], tokens: str, result: tuple[int, int]) -> None:
+def test_sizes_are_exact(original: tuple[int, int], tokens: str, result: tuple[int, int]) -> None:
     assert size(draw(pictures.quarters_as("png", *original), tokens)) == result
 
 
@@ -54,7 +54,7 @@ def test_shrinking_while_loading_never_changes_a_size(kind: str, width: int) -> 
 @pytest.mark.parametrize(
     ("source", "target"), list(itertools.product(["jpeg", "png", "webp", "avif", "gif"], repeat=2))
 )
-def test_every_format_into_every_other(source: str, target: str) -> None:
+def test_every_format_is_converted_to_every_other(source: str, target: str) -> None:
     drawn = draw(pictures.quarters_as(source), f"w_200,f_{target}")
     assert sniff(drawn[:64]) is Format(target)
     assert size(drawn) == (200, 150)
@@ -71,7 +71,7 @@ GRAVITIES = {
 
 @pytest.mark.parametrize(("gravity", "point"), list(GRAVITIES.items()))
 @pytest.mark.parametrize("box", [(100, 300), (400, 60)])
-def test_gravity_and_focal_points_land_where_they_should(
+def test_gravity_and_focal_points_select_the_crop(
     gravity: str, point: tuple[float, float], box: tuple[int, int]
 ) -> None:
     """On a ramp of position: red tells x, green tells y."""
@@ -97,7 +97,7 @@ def test_smart_gravity_finds_the_subject(gravity: str) -> None:
     assert drawn.deviate() > 20
 
 
-def test_a_vast_picture_is_cut_early_and_in_the_right_place() -> None:
+def test_a_large_enlargement_is_cropped_at_its_gravity() -> None:
     """4 x 1000 with its colour at the very end, blown up to a square."""
     strip = (pyvips.Image.black(4, 1000, bands=3) + 10).cast("uchar").copy(interpretation="srgb")
     strip = strip.draw_rect(list(RED), 0, 996, 4, 4, fill=True)
@@ -107,7 +107,7 @@ def test_a_vast_picture_is_cut_early_and_in_the_right_place() -> None:
 
 
 @pytest.mark.parametrize("orientation", list(range(1, 9)))
-def test_orientation_comes_first(orientation: int) -> None:
+def test_orientation_is_applied_before_all_steps(orientation: int) -> None:
     """Stored so that it must be turned: shown upright, red is at the upper left."""
     upright = pictures.quarters()
     lying = {
@@ -122,27 +122,29 @@ def test_orientation_comes_first(orientation: int) -> None:
     }[orientation].copy()
     lying.set_type(pyvips.GValue.gint_type, "orientation", orientation)
     content = bytes(lying.jpegsave_buffer(Q=92, keep="all"))
-    for tokens, wanted in (
+    for tokens, expected in (
         ("w_200,f_png", (200, 150)),
         ("w_100,h_150,c_fill,g_north_west,f_png", (100, 150)),
     ):
         drawn = draw(content, tokens)
-        assert size(drawn) == wanted
+        assert size(drawn) == expected
         assert is_near(pixel(drawn, 10, 10), RED)
     assert is_near(pixel(draw(content, "w_200,f_png"), -10, -10), YELLOW)
 
 
 @pytest.mark.parametrize(
-    ("turn", "upper_left", "wanted"),
+    ("turn", "upper_left", "expected"),
     [("90", BLUE, (150, 200)), ("180", YELLOW, (200, 150)), ("270", GREEN, (150, 200)), ("hflip", GREEN, (200, 150)), ("vflip", BLUE, (200, 150))],
 )  # fmt: skip
-def test_turns_come_after_sizing(turn: str, upper_left: tuple[int, ...], wanted: tuple[int, int]) -> None:
+def test_rotation_is_applied_after_resizing(
+    turn: str, upper_left: tuple[int, ...], expected: tuple[int, int]
+) -> None:
     drawn = draw(pictures.quarters_as("jpeg"), f"w_200,a_{turn},f_png")
-    assert size(drawn) == wanted
+    assert size(drawn) == expected
     assert is_near(pixel(drawn, 10, 10), upper_left)
 
 
-def test_bars_have_their_colour_and_place() -> None:
+def test_padding_has_its_colour_and_position() -> None:
     content = pictures.quarters_as("png")
     drawn = draw(content, "w_300,h_300,c_pad,b_102030,f_png")
     assert pixel(drawn, 150, 2) == pixel(drawn, 150, -3) == [16, 32, 48]
@@ -157,7 +159,7 @@ def test_bars_have_their_colour_and_place() -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "webp", "avif"])
-def test_alpha_survives_where_it_can(kind: str) -> None:
+def test_alpha_is_preserved_in_formats_with_alpha(kind: str) -> None:
     drawn = draw(pictures.cut_out_as("png"), f"w_100,f_{kind}")
     assert pixel(drawn, 2, 2)[3] == 0
     middle = pixel(drawn, 50, 40)
@@ -165,19 +167,19 @@ def test_alpha_survives_where_it_can(kind: str) -> None:
     assert is_near(middle, RED)
 
 
-def test_alpha_survives_into_gif() -> None:
+def test_alpha_is_preserved_in_gif() -> None:
     drawn = draw(pictures.cut_out_as("png"), "w_100,f_gif")
     assert pixel(drawn, 2, 2)[3] == 0
     assert is_near(pixel(drawn, 50, 40), RED)
 
 
-def test_alpha_falls_on_a_colour_where_it_cannot_stay() -> None:
+def test_alpha_is_flattened_in_jpeg() -> None:
     content = pictures.cut_out_as("png")
     assert is_near(pixel(draw(content, "w_100,f_jpg"), 2, 2), (255, 255, 255), 3)
     assert is_near(pixel(draw(content, "w_100,f_jpg,b_0000ff"), 2, 2), (0, 0, 255), 6)
 
 
-def test_a_transparent_neighbour_lends_no_colour() -> None:
+def test_resizing_and_blurring_ignore_colours_of_transparent_pixels() -> None:
     """Black hides under the transparent part; neither resizing nor blurring may pull it in."""
     alpha = pyvips.Image.black(100, 100).draw_rect(255, 50, 0, 50, 100, fill=True)
     white = (pyvips.Image.black(100, 100, bands=3)).draw_rect([255, 255, 255], 50, 0, 50, 100, fill=True)
@@ -191,7 +193,7 @@ def test_a_transparent_neighbour_lends_no_colour() -> None:
 @pytest.mark.parametrize("source", ["gif", "webp"])
 @pytest.mark.parametrize("target", ["gif", "webp"])
 @pytest.mark.parametrize(
-    ("tokens", "wanted"),
+    ("tokens", "expected"),
     [
         ("w_30", (30, 20)),
         ("w_40,h_40,c_fill", (40, 40)),
@@ -201,15 +203,15 @@ def test_a_transparent_neighbour_lends_no_colour() -> None:
         ("w_30,e_blur:1,e_sepia", (30, 20)),
     ],
 )
-def test_animation_survives_frame_by_frame(
-    source: str, target: str, tokens: str, wanted: tuple[int, int]
+def test_animations_preserve_frames_delays_and_loop(
+    source: str, target: str, tokens: str, expected: tuple[int, int]
 ) -> None:
     drawn = draw(pictures.film_as(source), f"{tokens},f_{target}")
     film = pyvips.Image.new_from_buffer(drawn, "", n=-1)
-    assert (film.width, film.get("page-height"), film.get_n_pages()) == (*wanted, 5)
+    assert (film.width, film.get("page-height"), film.get_n_pages()) == (*expected, 5)
     assert film.get("delay") == [40, 120, 40, 120, 40]
     assert film.get("loop") == 3
-    brightness = [pixel(drawn, wanted[0] * 3 // 4, wanted[1] * 3 // 4, page)[1] for page in range(5)]
+    brightness = [pixel(drawn, expected[0] * 3 // 4, expected[1] * 3 // 4, page)[1] for page in range(5)]
     if "sepia" not in tokens:
         assert brightness == sorted(brightness)
     assert brightness[4] - brightness[0] > 80
@@ -224,7 +226,7 @@ def test_other_formats_show_the_first_frame(kind: str) -> None:
 
 @pytest.mark.parametrize("target", ["jpeg", "png", "webp", "avif", "gif"])
 @pytest.mark.parametrize("tokens", ["w_100", "w_50,h_50,c_fill", "a_90"])
-def test_no_metadata_goes_out(target: str, tokens: str) -> None:
+def test_metadata_is_removed(target: str, tokens: str) -> None:
     content = pictures.with_exif(6)
     assert b"SECRETCAMERA" in content
     assert b"SECRETXMP" in content
@@ -244,7 +246,7 @@ def test_no_metadata_goes_out(target: str, tokens: str) -> None:
     assert not [field for field in fields if field.startswith(("exif", "xmp", "iptc", "icc"))]
 
 
-def test_wide_colours_are_converted_before_their_profile_goes() -> None:
+def test_colours_are_converted_before_the_profile_is_removed() -> None:
     """A red in Display P3 is a redder red in sRGB; ignoring the profile would leave the numbers alone."""
     flat = (pyvips.Image.black(64, 64, bands=3) + [200, 60, 60]).cast("uchar").copy(interpretation="srgb")
     profiled = flat.icc_transform("p3", input_profile="srgb", embedded=False)
@@ -279,7 +281,7 @@ def test_effects_equal_css_filters(effect: str, colour: list[int], alpha: bool) 
     assert got[3:] == ([128] if alpha else [])
 
 
-def test_blur_blurs_and_sharpen_sharpens_in_order() -> None:
+def test_blur_and_sharpen_are_applied_in_order() -> None:
     content = pictures.photo_as("png", 120, 90)
     plain, soft, crisp = (
         pyvips.Image.new_from_buffer(draw(content, f"f_png{tokens}"), "")
@@ -289,14 +291,14 @@ def test_blur_blurs_and_sharpen_sharpens_in_order() -> None:
     assert draw(content, "f_png,e_blur:2,e_contrast:50") != draw(content, "f_png,e_contrast:50,e_blur:2")
 
 
-def test_more_quality_is_more_bytes_in_every_lossy_format() -> None:
+def test_higher_quality_takes_more_bytes_in_lossy_formats() -> None:
     content = pictures.photo_as("png")
     for kind in ("jpeg", "webp", "avif"):
         lengths = [len(draw(content, f"w_300,f_{kind},q_{quality}")) for quality in (10, 50, 80, 95)]
         assert lengths == sorted(lengths)
 
 
-def test_the_same_again_is_the_same_bytes() -> None:
+def test_rendering_is_deterministic() -> None:
     content = pictures.photo_as("jpeg")
     for kind in ("jpeg", "png", "webp", "avif", "gif"):
         tokens = f"w_200,h_200,c_fill,g_auto,f_{kind}"

@@ -1,4 +1,4 @@
-"""Worker processes: killed, hung, bombed, crowded; it costs the one request."""
+"""A worker that is killed, stopped or too slow fails at most its own request."""
 
 import array
 import asyncio
@@ -93,7 +93,7 @@ async def test_a_worker_that_fails_once_at_the_start_is_started_again(
     assert pictures.size(await render(pool)) == (100, 75)
 
 
-async def test_workers_that_always_fail_at_the_start_end_it(
+async def test_the_start_fails_if_no_worker_can_be_started(
     make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool_module, "_WORKER", "raise SystemExit(1)")
@@ -102,7 +102,7 @@ async def test_workers_that_always_fail_at_the_start_end_it(
         await make_pool().start()
 
 
-async def test_a_refusal_comes_back_as_such_and_the_worker_stays(make_pool: MakePool) -> None:
+async def test_a_refused_original_raises_its_error_and_the_worker_continues(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     before = pids(pool)
@@ -114,7 +114,7 @@ async def test_a_refusal_comes_back_as_such_and_the_worker_stays(make_pool: Make
     assert pids(pool) == before
 
 
-async def test_a_killed_worker_costs_its_request_and_is_replaced(make_pool: MakePool) -> None:
+async def test_a_killed_worker_fails_its_request_and_is_replaced(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     [pid] = pids(pool)
@@ -126,7 +126,7 @@ async def test_a_killed_worker_costs_its_request_and_is_replaced(make_pool: Make
     assert pids(pool) != [pid]
 
 
-async def test_an_idle_worker_that_is_killed_is_replaced_and_costs_no_request(make_pool: MakePool) -> None:
+async def test_a_killed_idle_worker_is_replaced_without_a_failed_request(make_pool: MakePool) -> None:
     pool = make_pool(workers=2)
     await pool.start()
     dead = pids(pool)
@@ -146,7 +146,7 @@ def is_dead(pid: int) -> bool:
         return True
 
 
-async def test_a_job_a_dead_worker_could_not_take_is_done_by_the_next(make_pool: MakePool) -> None:
+async def test_a_job_that_a_dead_worker_did_not_read_is_repeated(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     for _ in range(5):
@@ -159,7 +159,7 @@ async def test_a_job_a_dead_worker_could_not_take_is_done_by_the_next(make_pool:
     assert pool.waiting == 0
 
 
-async def test_a_stopped_worker_costs_no_request(make_pool: MakePool) -> None:
+async def test_a_stopped_worker_fails_no_request(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     [pid] = pids(pool)
@@ -181,7 +181,7 @@ async def test_a_worker_that_is_stopped_while_it_starts_delays_no_request(make_p
     assert pictures.size(await render(pool, seconds=5)) == (100, 75)
 
 
-async def test_an_endless_render_is_killed_too(make_pool: MakePool) -> None:
+async def test_a_render_beyond_the_timeout_is_killed(make_pool: MakePool) -> None:
     pool = make_pool(timeout_s=0.2)
     await pool.start()
     with pytest.raises(RenderTimeout):
@@ -195,7 +195,7 @@ async def test_an_endless_render_is_killed_too(make_pool: MakePool) -> None:
                 break
 
 
-async def test_a_memory_bomb_is_refused_inside_its_limit(make_pool: MakePool) -> None:
+async def test_a_memory_bomb_is_refused_within_the_memory_limit(make_pool: MakePool) -> None:
     wide = type(LIMITS)(
         max_bytes=10**9, max_side_px=60_000, max_pixels=10**10, max_pixels_heif=10**10, max_frames=128
     )
@@ -209,7 +209,7 @@ async def test_a_memory_bomb_is_refused_inside_its_limit(make_pool: MakePool) ->
     assert pictures.size(await render(pool)) == (100, 75)
 
 
-async def test_the_queue_is_bounded_and_sheds_at_once(make_pool: MakePool) -> None:
+async def test_jobs_beyond_the_queue_are_shed_at_once(make_pool: MakePool) -> None:
     pool = make_pool(queue=2)
     await pool.start()
     busy = await begin(pool)
@@ -226,7 +226,7 @@ async def test_the_queue_is_bounded_and_sheds_at_once(make_pool: MakePool) -> No
     assert pool.waiting == 0
 
 
-async def test_a_job_that_could_not_start_in_time_is_shed_at_once(make_pool: MakePool) -> None:
+async def test_a_job_that_cannot_start_before_its_deadline_is_shed_at_once(make_pool: MakePool) -> None:
     pool = make_pool(queue=1000)
     await pool.start()
     pool._average_render_s = 1.0
@@ -240,7 +240,7 @@ async def test_a_job_that_could_not_start_in_time_is_shed_at_once(make_pool: Mak
     await asyncio.gather(busy, *waiting, return_exceptions=True)
 
 
-async def test_the_first_slow_renders_do_not_count_for_the_estimate(make_pool: MakePool) -> None:
+async def test_the_first_renders_are_not_part_of_the_estimate(make_pool: MakePool) -> None:
     """As on a machine that has just started: each took five seconds."""
     pool = make_pool(queue=1000)
     await pool.start()
@@ -272,7 +272,7 @@ async def test_the_first_slow_renders_do_not_count_for_the_estimate(make_pool: M
     await asyncio.gather(busy, *waiting, return_exceptions=True)
 
 
-async def test_slow_renders_are_learnt_from(make_pool: MakePool) -> None:
+async def test_slow_renders_raise_the_estimate(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     for _ in range(COLD_RENDERS + 1):
@@ -299,7 +299,7 @@ async def test_a_request_cancelled_before_its_start_removes_the_job(make_pool: M
     assert not never.is_set()
 
 
-async def test_probes_go_before_renders(make_pool: MakePool) -> None:
+async def test_probes_precede_renders(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     busy = await begin(pool, plan_for("w_600,f_avif,e_blur:20", PICTURE), PICTURE)
@@ -320,7 +320,7 @@ async def test_probes_go_before_renders(make_pool: MakePool) -> None:
     assert order == ["probe", "render"]
 
 
-async def test_no_job_can_cost_a_seat(make_pool: MakePool) -> None:
+async def test_a_job_that_cannot_be_sent_does_not_lose_the_worker(make_pool: MakePool) -> None:
     """A closed original cannot be passed on; the worker must be there for the next."""
     pool = make_pool()
     await pool.start()
@@ -331,7 +331,7 @@ async def test_no_job_can_cost_a_seat(make_pool: MakePool) -> None:
     assert pictures.size(await render(pool)) == (100, 75)
 
 
-async def test_a_worker_is_replaced_after_its_share_of_jobs(make_pool: MakePool) -> None:
+async def test_a_worker_is_replaced_after_its_maximum_of_jobs(make_pool: MakePool) -> None:
     pool = make_pool(recycle_after=2)
     await pool.start()
     seen = set()
@@ -357,7 +357,7 @@ async def test_closing_fails_running_jobs_and_ends_the_processes(make_pool: Make
 
 
 @pytest.mark.parametrize("fault", [BlockingIOError(), asyncio.CancelledError()])
-async def test_a_start_that_fails_leaves_no_socket_open(
+async def test_a_failed_start_leaves_no_socket_open(
     make_pool: MakePool, monkeypatch: pytest.MonkeyPatch, fault: BaseException
 ) -> None:
     async def fail(*_: object, **__: object) -> None:
@@ -371,7 +371,9 @@ async def test_a_start_that_fails_leaves_no_socket_open(
     assert [end.fileno() for end in ends] == [-1, -1]
 
 
-async def test_a_worker_knows_no_secret_of_ours(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_has_no_secret_in_its_environment(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CALOTYPE_ADMIN__TOKEN", "do-not-tell")
     pool = make_pool()
     await pool.start()
@@ -380,7 +382,7 @@ async def test_a_worker_knows_no_secret_of_ours(make_pool: MakePool, monkeypatch
     assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
 
 
-async def test_workers_die_with_their_node(make_pool: MakePool) -> None:
+async def test_workers_end_with_their_node(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     [worker] = pool._alive

@@ -1,4 +1,4 @@
-"""A worker that has been taken over: every way out is tried from inside, and each is refused."""
+"""A worker under the control of an attacker: each forbidden system call is tried from inside and refused."""
 
 import ctypes
 import json
@@ -65,11 +65,11 @@ def python(attempt):
     return "allowed"
 
 def attempts(numbers):
-    told = {name: raw(number, 0, 0, 0, 0, 0, 0) for name, number in numbers.items() if name not in SPECIAL}
+    results = {name: raw(number, 0, 0, 0, 0, 0, 0) for name, number in numbers.items() if name not in SPECIAL}
     mapped = libc.mmap
     mapped.restype = ctypes.c_void_p
     page = mapped(None, 4096, RW, ANONYMOUS, -1, ctypes.c_long(0))
-    told |= {
+    results |= {
         "clone": raw(numbers["clone"], signal.SIGCHLD, 0, 0, 0, 0),
         "clone3": raw(numbers["clone3"], 0, 0),
         "shared mmap": raw(numbers["mmap"], None, 4096, RW, SHARED, -1, 0),
@@ -88,21 +88,21 @@ def attempts(numbers):
         "kill parent": python(lambda: os.kill(int(PARENT), 9)),
         "readable memory": "ok" if page not in (None, ctypes.c_void_p(-1).value) else "refused",
     }
-    return told
+    return results
 
 SPECIAL = ("clone", "clone3", "mmap", "mprotect", "prctl")
 
 class Spy:
     def __getattr__(self, name):
-        told = {"main thread": attempts(NUMBERS)}
+        results = {"main thread": attempts(NUMBERS)}
         done = _thread.allocate_lock()
         done.acquire()
         def elsewhere():
-            told["new thread"] = attempts(NUMBERS)
+            results["new thread"] = attempts(NUMBERS)
             done.release()
         _thread.start_new_thread(elsewhere, ())
         done.acquire()
-        raise Undecodable(msgspec.json.encode(told).decode())
+        raise Undecodable(msgspec.json.encode(results).decode())
 """
 
 
@@ -121,16 +121,16 @@ class TakeOver:
         return eval, ("(exec(code, globals()), Spy())[1]", {"code": INSIDE, **known})
 
 
-def judge(told: dict[str, dict[str, str]]) -> None:
-    assert set(told) == {"main thread", "new thread"}
-    for where, outcomes in told.items():
+def judge(results: dict[str, dict[str, str]]) -> None:
+    assert set(results) == {"main thread", "new thread"}
+    for where, outcomes in results.items():
         assert len(outcomes) > 100
         assert outcomes.pop("readable memory") == "ok", "the attempts themselves work"
         assert outcomes.pop("clone3") == "ENOSYS"
         assert {name: got for name, got in outcomes.items() if got != "EPERM"} == {}, where
 
 
-async def test_every_way_out_is_refused(make_pool: MakePool) -> None:
+async def test_every_forbidden_system_call_is_refused(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     plan: Plan = TakeOver()  # type: ignore[assignment]
@@ -140,7 +140,7 @@ async def test_every_way_out_is_refused(make_pool: MakePool) -> None:
     assert pictures.size(await render(pool, PICTURE, PLAN)) == (100, 75), "and it still draws"
 
 
-async def test_without_the_sandbox_every_way_out_is_open(make_pool: MakePool) -> None:
+async def test_without_the_sandbox_the_same_system_calls_succeed(make_pool: MakePool) -> None:
     """The attempts can succeed: what refuses them is the sandbox."""
     pool = make_pool(sandboxed=False)
     hello = await pool.start()
@@ -149,7 +149,7 @@ async def test_without_the_sandbox_every_way_out_is_open(make_pool: MakePool) ->
     assert "Seccomp:\t0" in Path(f"/proc/{pid}/status").read_text()
 
 
-async def test_every_thread_is_inside(make_pool: MakePool) -> None:
+async def test_every_thread_is_sandboxed(make_pool: MakePool) -> None:
     pool = make_pool(timeout_s=4.0, recycle_after=100)
     hello = await pool.start()
     assert hello.missing == []
@@ -175,7 +175,7 @@ async def test_every_thread_is_inside(make_pool: MakePool) -> None:
     assert limits["Max address space"] == [str(2**30)] * 2
 
 
-async def test_an_original_is_not_held_longer_than_its_job(make_pool: MakePool) -> None:
+async def test_a_worker_closes_each_original_after_its_job(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     [pid] = pids(pool)
@@ -226,7 +226,7 @@ def channel_of(pid: int) -> int:
     return found
 
 
-async def test_an_answer_is_never_taken_for_that_of_another_job(make_pool: MakePool) -> None:
+async def test_a_forged_answer_for_another_job_is_refused(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     [pid] = pids(pool)
@@ -242,7 +242,7 @@ async def test_an_answer_is_never_taken_for_that_of_another_job(make_pool: MakeP
     assert pids(pool) != [pid]
 
 
-async def test_an_answer_that_is_no_picture_of_its_format_is_refused(make_pool: MakePool) -> None:
+async def test_an_answer_in_another_format_is_refused(make_pool: MakePool) -> None:
     pool = make_pool()
     await pool.start()
     [pid] = pids(pool)
@@ -252,7 +252,7 @@ async def test_an_answer_that_is_no_picture_of_its_format_is_refused(make_pool: 
         await render(pool, PICTURE, plan)
 
 
-async def test_a_claim_costs_nothing(make_pool: MakePool) -> None:
+async def test_a_false_length_allocates_no_memory(make_pool: MakePool) -> None:
     """Of half a gigabyte, of which nothing comes."""
     pool = make_pool(timeout_s=0.5)
     await pool.start()
@@ -271,7 +271,7 @@ def resident_bytes() -> int:
 
 
 @pytest.mark.parametrize("kind", ["deep AVIF", "broken profile"])
-async def test_a_picture_too_large_for_a_moments_memory_is_still_drawn(
+async def test_a_picture_that_libvips_would_write_to_a_file_is_rendered(
     make_pool: MakePool, kind: str
 ) -> None:
     """Above 100 MB libvips would like to put it into a file."""
@@ -303,12 +303,12 @@ known = json.loads(sys.argv[1])
 exec(known.pop("INSIDE"), known)
 try:
     known["Spy"]().encode
-except Undecodable as told:
-    print(told.detail)
+except Undecodable as refusal:
+    print(refusal.detail)
 """
 
 
-def test_a_plain_user_is_kept_in_as_well() -> None:
+def test_the_sandbox_restricts_an_unprivileged_user_too() -> None:
     known = json.dumps({"NUMBERS": numbers(), "PARENT": os.getpid(), "INSIDE": INSIDE})
     done = subprocess.run(
         [sys.executable, "-c", PLAIN, known], capture_output=True, text=True, timeout=60, check=False

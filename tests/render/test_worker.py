@@ -1,4 +1,4 @@
-"""What several renders of one original share, and that nobody sees it in what comes out."""
+"""Several renders of one original share decoded pixels and have unchanged results."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ KINDS: dict[str, Callable[[], bytes]] = {
     "avif": lambda: pictures.photo_as("avif", 640, 480),
     "film": lambda: pictures.film_as("gif"),
 }
-WISHES = [
+TOKENS = [
     "w_400,f_png", "w_400,f_webp", "w_399,h_55,c_fill,f_png", "w_399,h_55,c_scale,f_png", "w_60,f_png", "w_61,f_jpg",
     "f_png", "w_200,a_90,f_png", "w_200,f_png,e_blur:3", "w_200,f_gif", "w_13,f_png", "w_4,h_3000,c_scale,f_png", "w_200,f_avif",
 ]  # fmt: skip
@@ -51,9 +51,9 @@ WISHES = [
 def test_shared_pixels_give_the_same_bytes(kind: str) -> None:
     content = KINDS[kind]()
     shared = CheckedOriginal(content, LIMITS)
-    for number, wish in enumerate(WISHES):
-        shared.keep_decoded = number < len(WISHES) - 1
-        assert render(shared, plan_for(wish, content), LIMITS) == draw(content, wish), wish
+    for number, tokens in enumerate(TOKENS):
+        shared.keep_decoded = number < len(TOKENS) - 1
+        assert render(shared, plan_for(tokens, content), LIMITS) == draw(content, tokens), tokens
 
 
 def test_a_photograph_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,21 +67,21 @@ def test_a_photograph_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draw_module, "_decoded", counted)
     content = KINDS["jpeg"]()
     shared = CheckedOriginal(content, LIMITS)
-    for wish, keeps in (
+    for tokens, keeps in (
         ("w_500,f_webp", True),
         ("w_500,f_jpg", True),
         ("w_400,f_jpg", True),
         ("w_330,f_jpg", False),
     ):
         shared.keep_decoded = keeps
-        render(shared, plan_for(wish, content), LIMITS)
+        render(shared, plan_for(tokens, content), LIMITS)
     assert decoded == [1]
     alone = CheckedOriginal(content, LIMITS)
     render(alone, plan_for("w_500,f_webp", content), LIMITS)
     assert decoded == [1], "and row by row where there is nothing to share"
 
 
-def test_large_pixels_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_decoded_pixels_are_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draw_module, "MAX_CACHED_BYTES", 1000)
     content = KINDS["png"]()
     shared = CheckedOriginal(content, LIMITS)
@@ -100,18 +100,18 @@ def test_a_damaged_original_is_refused_each_time() -> None:
             render(shared, plan_for("w_300,f_webp", content), LIMITS)
 
 
-def test_damage_that_a_crop_does_not_reach_is_not_held_against_it() -> None:
+def test_damage_outside_a_crop_does_not_refuse_it() -> None:
     """Alone the picture is read as far as it is shown; that others wait changes nothing."""
     content = bytearray(KINDS["png"]())
     content[int(0.9 * len(content))] ^= 0xFF
-    damaged, wish = bytes(content), "w_300,h_60,c_fill,g_north,f_png"
-    alone = draw(damaged, wish)
+    damaged, tokens = bytes(content), "w_300,h_60,c_fill,g_north,f_png"
+    alone = draw(damaged, tokens)
     shared = CheckedOriginal(damaged, LIMITS)
     shared.keep_decoded = True
-    assert render(shared, plan_for(wish, damaged), LIMITS) == alone
+    assert render(shared, plan_for(tokens, damaged), LIMITS) == alone
 
 
-def test_the_second_attempt_holds_no_memory_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_attempt_frees_the_memory_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     class Held:
         """What a frame of the first try has."""
 
@@ -136,7 +136,9 @@ def test_the_second_attempt_holds_no_memory_of_the_first(monkeypatch: pytest.Mon
     assert len(tries) == 3, "and one alone"
 
 
-def test_memory_that_is_short_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_memory_for_the_cache_the_render_is_repeated_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     content = KINDS["jpeg"]()
     shared = CheckedOriginal(content, LIMITS)
     shared.keep_decoded = True
@@ -144,45 +146,49 @@ def test_memory_that_is_short_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> No
     assert render(shared, plan_for("w_300,f_webp", content), LIMITS) == draw(content, "w_300,f_webp")
 
 
-async def test_a_worker_does_the_jobs_of_an_original_together(make_pool: Callable[..., Pool]) -> None:
+async def test_concurrent_jobs_of_several_originals_get_their_own_variants(
+    make_pool: Callable[..., Pool],
+) -> None:
     """And none gets what is another's."""
     pool = make_pool(workers=2, queue=100)
     await pool.start()
     contents = [pictures.photo_as("jpeg", 600, 400, seed=seed) for seed in range(4)]
     originals = [opened(content) for content in contents]
-    wishes = [f"w_{width},f_{kind}" for width in (50, 120, 300) for kind in ("webp", "jpg", "png")]
+    transforms = [f"w_{width},f_{kind}" for width in (50, 120, 300) for kind in ("webp", "jpg", "png")]
     later = asyncio.get_running_loop().time() + 30
 
-    async def one(number: int, wish: str) -> None:
-        plan = plan_for(wish, contents[number])
+    async def one(number: int, tokens: str) -> None:
+        plan = plan_for(tokens, contents[number])
         variant = await pool.render(originals[number], plan, deadline=later, on_start=lambda: None)
-        assert variant.body == draw(contents[number], wish)
+        assert variant.body == draw(contents[number], tokens)
 
-    await asyncio.gather(*(one(number, wish) for wish in wishes for number in range(4)))
+    await asyncio.gather(*(one(number, tokens) for tokens in transforms for number in range(4)))
     for original in originals:
         original.file.close()
 
 
-def test_a_probe_leaves_the_original_of_the_worker() -> None:
+def test_a_probe_preserves_the_cached_original() -> None:
     content, other = KINDS["jpeg"](), KINDS["png"]()
-    desk = worker_module._LastOriginal()
+    last_original = worker_module._LastOriginal()
 
-    def work(name: str, of: bytes, wish: str | None, *, keep: bool) -> tuple[Answer, bytes]:
+    def work(name: str, of: bytes, tokens: str | None, *, keep: bool) -> tuple[Answer, bytes]:
         descriptor = os.memfd_create("original")
         os.write(descriptor, of)
-        plan = plan_for(wish, of) if wish else None
-        return worker_module._run_job(desk, Job(1, name, keep, plan, LIMITS, len(of), 5.0), descriptor)
+        plan = plan_for(tokens, of) if tokens else None
+        return worker_module._run_job(
+            last_original, Job(1, name, keep, plan, LIMITS, len(of), 5.0), descriptor
+        )
 
     assert work("a", content, "w_300,f_png", keep=True)[1] == draw(content, "w_300,f_png")
-    on_it = desk._opened
+    on_it = last_original._opened
     assert on_it is not None
     facts = work("b", other, None, keep=False)[0].facts
     assert facts is not None
-    assert (facts.width_px, desk._opened) == (801, on_it)
+    assert (facts.width_px, last_original._opened) == (801, on_it)
     assert work("a", b"is not read again", "w_200,f_png", keep=True)[1] == draw(content, "w_200,f_png")
-    assert desk._opened is on_it
+    assert last_original._opened is on_it
     assert work("b", other, "w_200,f_png", keep=False)[1] == draw(other, "w_200,f_png")
-    assert desk._opened is None
+    assert last_original._opened is None
     assert work("c", b"no picture", "w_200,f_png", keep=True)[0].slug == "unsupported-format"
     assert work("a", content, "w_200,f_png", keep=True)[1] == draw(content, "w_200,f_png")
 

@@ -1,4 +1,4 @@
-"""An HTTP answer as tests look at it."""
+"""An HTTP answer as tests examine it."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""AVIF files put together here, around streams that libvips encoded: with properties that libvips does not write."""
+"""AVIF files composed of streams that libvips encoded, with properties that libvips does not write."""
 
 import functools
 import struct
@@ -48,8 +48,10 @@ def stream(image: pyvips.Image, *, depth: int = 8) -> tuple[bytes, bytes]:
     )
     items = heif.items(content)
     assert items is not None
-    kept = [box(each.kind, each.content) for each in items.properties[items.primary] if each.kind != b"colr"]
-    return items.head_of(content, items.primary, len(content)), b"".join(kept)
+    stored = [
+        box(each.kind, each.content) for each in items.properties[items.primary] if each.kind != b"colr"
+    ]
+    return items.head_of(content, items.primary, len(content)), b"".join(stored)
 
 
 def avif(
@@ -75,9 +77,9 @@ def avif(
 
 def _meta(streams: list[tuple[bytes, bytes]], references: bytes, start: int) -> bytes:
     numbers = range(1, len(streams) + 1)
-    places, associations, stored, at = b"", b"", b"", 0
+    locations, associations, stored, at = b"", b"", b"", 0
     for number, (data, properties) in zip(numbers, streams, strict=True):
-        places += struct.pack(">HHHII", number, 0, 1, start, len(data))
+        locations += struct.pack(">HHHII", number, 0, 1, start, len(data))
         start += len(data)
         count = len(list(heif.boxes(properties, 0, len(properties))))
         associations += struct.pack(">HB", number, count) + bytes(range(at + 1, at + count + 1))
@@ -90,7 +92,7 @@ def _meta(streams: list[tuple[bytes, bytes]], references: bytes, start: int) -> 
         b"meta",
         full_box(b"hdlr", bytes(4), b"pict", bytes(13)),
         full_box(b"pitm", struct.pack(">H", 1)),
-        full_box(b"iloc", b"\x44\0", struct.pack(">H", len(streams)), places),
+        full_box(b"iloc", b"\x44\0", struct.pack(">H", len(streams)), locations),
         full_box(b"iinf", struct.pack(">H", len(streams)), *entries),
         *([full_box(b"iref", references)] if references else []),
         box(b"iprp", box(b"ipco", stored), full_box(b"ipma", struct.pack(">I", len(streams)), associations)),

@@ -1,4 +1,4 @@
-"""Hostile pictures, painted or forged here: small files that claim, hide or cost much, and files that are no pictures.
+"""Hostile pictures: small files that need many resources, or are not pictures.
 
 `forged` takes a second to make; `giants`, which are sound but as large as limits allow, half a minute.
 """

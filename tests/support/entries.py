@@ -1,6 +1,4 @@
-"""How many entries an original can have on a mount that unsigned URLs ask: counted from what the contract allows, and not
-from the code that holds to it.
-"""
+"""The number of cache entries of an original on a mount, computed from the contract and not from the code."""
 
 from fractions import Fraction
 from typing import NamedTuple
@@ -65,14 +63,14 @@ class Possible(NamedTuple):
     inside: frozenset[Size]
     boxes: frozenset[Size]
     qualities: frozenset[int | None]
-    bars: frozenset[Colour]
+    paddings: frozenset[Colour]
     flattened: frozenset[Colour]
 
     @property
     def plans(self) -> int:
-        """The number of Plans. A format without alpha is flattened on the colour of its bars."""
+        """The number of Plans. A format without alpha is flattened on the colour of its padding."""
         drawn = len(self.inside) + len(self.boxes) * (2 + len(GRAVITIES))
-        barred = len(self.boxes) * len(POINTS) * len(self.bars)
+        barred = len(self.boxes) * len(POINTS) * len(self.paddings)
         of_sizes = drawn * (len(self.flattened) or 1) + barred
         return of_sizes * len(TURNS) * len(EFFECTS) * len(self.qualities)
 
@@ -89,9 +87,12 @@ class Possible(NamedTuple):
                 sized = plan.scale.box in self.boxes
             case (ScaleOutside(box=box, max_side_px=None), CropStep(box=cut_to, gravity=gravity)):
                 sized = box == cut_to and box in self.boxes and gravity in GRAVITIES
-            case (ScaleInside(box=box, enlarge=True), PadStep(box=canvas, position=point, background=bars)):
-                sized = box == canvas and box in self.boxes and point in POINTS and bars in self.bars
-                sized = sized and (not self.flattened or plan.output.flatten == bars)
+            case (
+                ScaleInside(box=box, enlarge=True),
+                PadStep(box=canvas, position=point, background=padding),
+            ):
+                sized = box == canvas and box in self.boxes and point in POINTS and padding in self.paddings
+                sized = sized and (not self.flattened or plan.output.flatten == padding)
             case _:
                 sized = False
         flatten = plan.output.flatten
@@ -108,13 +109,13 @@ class Possible(NamedTuple):
 def possible(
     kind: Format,
     allowed_px: tuple[int, ...],
-    recipe: RenderDefaults,
+    defaults: RenderDefaults,
     *,
     colours: frozenset[Colour] = frozenset(),
     snaps: bool = False,
 ) -> Possible:
     """What unsigned URLs can ask in one format where a mount has no presets and no transforms of its own."""
-    most_px = min(recipe.max_side_px, TRAITS[kind].max_side_px)
+    most_px = min(defaults.max_side_px, TRAITS[kind].max_side_px)
     pairs = {(wide, high) for wide in allowed_px for high in allowed_px}
     if snaps:
         pairs |= {
@@ -127,25 +128,25 @@ def possible(
     )
     sides = {min(multiplied(side, dpr) or 0, most_px) for side in allowed_px for dpr in DPRS}
     alone = {Size(side, most_px) for side in sides} | {Size(most_px, side) for side in sides}
-    bars = frozenset({WHITE, BLACK, TRANSPARENT}) | colours
+    paddings = frozenset({WHITE, BLACK, TRANSPARENT}) | colours
     has_alpha = TRAITS[kind].alpha
     if not has_alpha:
-        bars = frozenset(map(_on_white, bars))
+        paddings = frozenset(map(_on_white, paddings))
     return Possible(
         kind=kind,
         inside=boxes | alone | {Size(most_px, most_px)},
         boxes=boxes,
         qualities=frozenset(
-            encoder_quality(kind, quality) for quality in (*range(5, 101, 5), recipe.quality)
+            encoder_quality(kind, quality) for quality in (*range(5, 101, 5), defaults.quality)
         ),
-        bars=bars,
-        flattened=frozenset() if has_alpha else bars,
+        paddings=paddings,
+        flattened=frozenset() if has_alpha else paddings,
     )
 
 
-def entries(allowed_px: tuple[int, ...], recipe: RenderDefaults, *, snaps: bool = False) -> int:
+def entries(allowed_px: tuple[int, ...], defaults: RenderDefaults, *, snaps: bool = False) -> int:
     """All entries an original can have."""
-    return BESIDES + sum(possible(kind, allowed_px, recipe, snaps=snaps).plans for kind in OUTPUTS)
+    return BESIDES + sum(possible(kind, allowed_px, defaults, snaps=snaps).plans for kind in OUTPUTS)
 
 
 def _on_white(colour: Colour) -> Colour:

@@ -1,4 +1,4 @@
-"""Hand-written stand-ins for the ports, for tests of the use cases. Each keeps its contract and counts its calls."""
+"""Hand-written fakes of the ports, for tests of the use cases. Each keeps its contract and counts its calls."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Small good pictures of every format made bad by chance: pieces moved, bytes changed, ends cut.
+"""Small sound pictures of every format, damaged at random: pieces moved, bytes changed, ends truncated.
 
 A mutant follows from its seed and number alone, so one that shows a fault is made again without the others.
 """
@@ -116,8 +116,8 @@ def _jpeg_ends(content: bytes) -> list[int]:
     ends = [2]
     while (at := ends[-1]) + 4 <= len(content):
         end = at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")
-        if content[at + 1] == 0xDA and (behind := _AFTER_SCAN.search(content, end)):
-            end = behind.start()
+        if content[at + 1] == 0xDA and (after := _AFTER_SCAN.search(content, end)):
+            end = after.start()
         ends.append(end)
     return ends
 

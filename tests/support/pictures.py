@@ -1,4 +1,4 @@
-"""Pictures for tests, painted here: small, and each with something in it that can be looked for."""
+"""Generated pictures for tests: small, each with features that a test can examine."""
 
 import functools
 import struct
@@ -120,8 +120,8 @@ def pixel(content: bytes, x: int, y: int, page: int = 0) -> list[int]:
     return [round(band) for band in image(x % image.width, y % image.height)]
 
 
-def is_near(got: list[int], wanted: tuple[int, ...], within: int = 24) -> bool:
-    return all(abs(a - b) <= within for a, b in zip(got, wanted, strict=False))
+def is_near(got: list[int], expected: tuple[int, ...], within: int = 24) -> bool:
+    return all(abs(a - b) <= within for a, b in zip(got, expected, strict=False))
 
 
 def size(content: bytes) -> tuple[int, int]:

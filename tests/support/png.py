@@ -1,4 +1,4 @@
-"""PNG files put together here, chunk by chunk (3rd edition, 5 and 11)."""
+"""PNG files composed chunk by chunk (3rd edition, 5 and 11)."""
 
 import struct
 import zlib

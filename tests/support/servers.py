@@ -1,4 +1,4 @@
-"""The real things a node talks to: OpenStack Swift, moto, redis-server, started on free ports and ended with SIGKILL.
+"""Real servers for tests: OpenStack Swift, moto and redis-server, on free ports, ended with SIGKILL.
 
 What is missing skips the test and says what to do. Only loopback; nothing outlives the `with` block.
 """
@@ -94,9 +94,9 @@ class Program:
         eventually_sync(lambda: process.poll() is not None or self.answers(), pause_s=0.01)
         if process.poll() is not None:
             self.kill()
-            said = self.log.read_text(errors="replace")[-4000:]
+            log_text = self.log.read_text(errors="replace")[-4000:]
             raise RuntimeError(
-                f"{' '.join(self.command)} is not up (exit code {process.returncode}):\n{said}"
+                f"{' '.join(self.command)} is not up (exit code {process.returncode}):\n{log_text}"
             )
 
     def signal(self, number: signal.Signals) -> None:
@@ -210,15 +210,15 @@ class Store:
 
     def metadata(self, bucket: str, key: str) -> dict[str, str]:
         """What was put as metadata: x-amz-meta-*, without that prefix."""
-        kept: dict[str, str] = self.client.head_object(Bucket=bucket, Key=key)["Metadata"]
-        return kept
+        stored: dict[str, str] = self.client.head_object(Bucket=bucket, Key=key)["Metadata"]
+        return stored
 
     def headers(self, bucket: str, key: str) -> dict[str, str]:
         """Every header of a HEAD answer, names in lower case."""
-        told: dict[str, str] = self.client.head_object(Bucket=bucket, Key=key)["ResponseMetadata"][
+        received: dict[str, str] = self.client.head_object(Bucket=bucket, Key=key)["ResponseMetadata"][
             "HTTPHeaders"
         ]
-        return told
+        return received
 
 
 @contextlib.contextmanager

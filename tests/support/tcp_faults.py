@@ -1,4 +1,4 @@
-"""A TCP proxy that stands between the code under test and a store, counts requests and plays the store's bad days.
+"""A TCP proxy between the code under test and a store. It counts requests and simulates faults of the store.
 
 Bytes pass unchanged in both directions (S3 signatures cover the Host header). One mode at a time, set from the
 test's thread; when the call returns it holds for new requests and for connections already open.

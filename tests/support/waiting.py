@@ -1,4 +1,4 @@
-"""How tests wait: for a condition, never for a time. A deadline is so generous that no machine is too busy for it."""
+"""Tests wait for a condition, never for a time. The deadline is long enough for a busy machine."""
 
 import asyncio
 import inspect
