@@ -34,7 +34,7 @@ from benchmarks.hostile_checks import (
     running,
 )
 from tests.corpus.conftest import CORPUS
-from tests.stories.fleet import alive, shoot
+from tests.stories.fleet import alive, send_signal
 from tests.support import bombs, mangled_pictures, pictures
 
 MUTANTS, SHOTS_S, SEED = 20_000, 60.0, 11
@@ -239,7 +239,7 @@ async def _shoot_on(
         await asyncio.sleep(every_s)
         if workers := await asyncio.to_thread(node.workers):
             kind = chance.choice(kinds)
-            shoot(chance.choice(workers), kind)
+            send_signal(chance.choice(workers), kind)
             fired[kind.name] += 1
 
 

@@ -217,7 +217,7 @@ class Bench:
     async def b(self) -> None:
         async with self.fronted(True, 1) as (_, load, pid):
             for _ in range(NGINX_RELOADS):
-                fleet.shoot(int(pid.read_text()), signal.SIGHUP)
+                fleet.send_signal(int(pid.read_text()), signal.SIGHUP)
                 await asyncio.sleep(1)
         self.row("b reloads of nginx", load, f"{NGINX_RELOADS} times")
 
@@ -253,7 +253,7 @@ class Bench:
                         node.write(side, spare)
                         if is_broken:
                             node.file.write_text(BROKEN[number // 2 % 2])
-                        fleet.shoot(node.tree()[0], signal.SIGHUP)
+                        fleet.send_signal(node.tree()[0], signal.SIGHUP)
                         await asyncio.sleep(EVERY_S / 2 if is_broken else 0)
                         while problem := await node.lags(side, spare):
                             if is_broken or time.monotonic() > began + TAKES_S:

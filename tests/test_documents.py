@@ -149,8 +149,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     settings = tomllib.loads(config)
     settings["sources"]["shop"]["path"] = str(folder / "pictures")
     node = Node(folder, **settings)
-    node.tell("admin", token=TOKEN)
-    node.tell("signing", keys={"web1": SECRET})
+    node.override("admin", token=TOKEN)
+    node.override("signing", keys={"web1": SECRET})
     with running(node):
         yield node
 

@@ -1,11 +1,11 @@
-"""Servers for the stories: the slow ones once for all, Redis anew for each."""
+"""Servers for the stories: Swift once per session, Redis for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.stories.fleet import Place
+from tests.stories.fleet import SharedServices
 from tests.support import servers
 from tests.support.servers import Redis, Store
 from tests.support.tcp_faults import FaultyProxy
@@ -24,6 +24,6 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def place(swift_store: Store, redis: Redis, tmp_path: Path) -> Iterator[Place]:
-    with FaultyProxy("127.0.0.1", swift_store.port) as between:
-        yield Place(swift_store, between, redis, tmp_path)
+def services(swift_store: Store, redis: Redis, tmp_path: Path) -> Iterator[SharedServices]:
+    with FaultyProxy("127.0.0.1", swift_store.port) as store_proxy:
+        yield SharedServices(swift_store, store_proxy, redis, tmp_path)

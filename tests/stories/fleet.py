@@ -1,4 +1,4 @@
-"""Nodes as they run for a user: the real command, real stores, a process tree each. And who does what in them."""
+"""Nodes as a user runs them: the real command, real stores, one process tree each."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ def s3(store: Store, bucket: str, **more: object) -> dict[str, object]:
     }
 
 
-class Told(NamedTuple):
+class AdminReply(NamedTuple):
     """What an admin call answers."""
 
     status: int
@@ -72,26 +72,26 @@ class Node:
             **sections,
         }
         settings["cache"] = {"disk": {"path": str(folder / "cache")}, **settings.get("cache", {})}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
         if is_patient:
             for section, values in PATIENT.items():
                 if section != "redis" or settings.get("redis"):
                     settings[section] = values | settings.get(section, {})
-            kept["PYTHONPATH"] = str(Path(__file__).parent / "patience")
-        self.environment = kept | {
+            inherited["PYTHONPATH"] = str(Path(__file__).parent / "patience")
+        self.environment = inherited | {
             f"CALOTYPE_{section.upper()}": json.dumps(values) for section, values in settings.items()
         }
         self.prefix: list[str] = []
         """What starts it, where that is not us."""
         self.process: subprocess.Popen[bytes] | None = None
 
-    def tell(self, section: str, **values: object) -> None:
-        """Other settings of a section; the rest of it stays."""
+    def override(self, section: str, **values: object) -> None:
+        """Changes some settings of a section."""
         name = f"CALOTYPE_{section.upper()}"
         self.environment[name] = json.dumps(json.loads(self.environment.get(name, "{}")) | values)
 
-    def brief(self, constant: str) -> "Node":
-        """The same, patient but for this, which is as short as usual."""
+    def with_default(self, constant: str) -> "Node":
+        """The same node, whose `constant` is not lengthened."""
         self.environment["STORY_BRIEF"] = constant
         return self
 
@@ -132,9 +132,9 @@ class Node:
         if self.process is not None:
             tree = [self.process.pid, *descendants(self.process.pid)]
             for pid in tree:
-                shoot(pid, signal.SIGSTOP)
+                send_signal(pid, signal.SIGSTOP)
             for pid in tree:
-                shoot(pid, signal.SIGKILL)
+                send_signal(pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
 
@@ -156,7 +156,7 @@ class Node:
                 total += float(line.rsplit(" ", 1)[1])
         return total
 
-    def call(self, method: str, target: str, body: object = None, **headers: str) -> "Told":
+    def call(self, method: str, target: str, body: object = None, **headers: str) -> "AdminReply":
         """An admin call, with JSON or bytes."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(
@@ -164,23 +164,23 @@ class Node:
         )
         try:
             with urllib.request.urlopen(request, timeout=LONGEST_S) as answer:
-                return Told(answer.status, json.loads(answer.read()))
+                return AdminReply(answer.status, json.loads(answer.read()))
         except urllib.error.HTTPError as refusal:
             with refusal:
-                return Told(refusal.code, json.loads(refusal.read()))
+                return AdminReply(refusal.code, json.loads(refusal.read()))
 
-    def warmed(self, job: str) -> dict[str, Any]:
-        """What came of a job, when it is done."""
+    def finished_job(self, job: str) -> dict[str, Any]:
+        """The progress of a job once it is done."""
 
         def done() -> dict[str, Any] | None:
-            told: dict[str, Any] = self.call("GET", f"/v1/warm/{job}").body
-            return told if told["state"] == "done" else None
+            progress: dict[str, Any] = self.call("GET", f"/v1/warm/{job}").body
+            return progress if progress["state"] == "done" else None
 
-        told = eventually_sync(done)
-        assert told is not None
-        return told
+        progress = eventually_sync(done)
+        assert progress is not None
+        return progress
 
-    def kept(self) -> int:
+    def disk_entries(self) -> int:
         """How many variants and facts are on its disk."""
         return len(list((self.folder / "cache/variants").glob("*/*/*.val")))
 
@@ -197,13 +197,13 @@ class Node:
         return sum(cpu_s(pid) for pid in self.workers())
 
 
-class Place:
-    """A store with buckets of this test's own, reached through a Between that counts; and a Redis."""
+class SharedServices:
+    """A store with buckets of this test, behind a proxy that counts requests, and a Redis."""
 
-    def __init__(self, store: Store, between: FaultyProxy, redis: Redis, folder: Path) -> None:
+    def __init__(self, store: Store, store_proxy: FaultyProxy, redis: Redis, folder: Path) -> None:
         self.direct = store
-        self.store = store.via(between.url)
-        self.between = between
+        self.store = store.via(store_proxy.url)
+        self.store_proxy = store_proxy
         self.redis = redis
         self.folder = folder
         name = secrets.token_hex(4)
@@ -219,19 +219,21 @@ class Place:
         is_patient: bool = True,
         **sections: dict[str, object],
     ) -> Node:
-        told: dict[str, dict[str, object]] = {
+        defaults: dict[str, dict[str, object]] = {
             "sources": {"photos": s3(self.store, self.originals)},
             "cache": {"bucket": s3(self.store, self.processed)},
             "render": {"workers": 2},
             "redis": {"url": self.redis.url} if redis else {},
         }
-        return Node(self.folder / name, processes=processes, is_patient=is_patient, **{**told, **sections})
+        return Node(
+            self.folder / name, processes=processes, is_patient=is_patient, **{**defaults, **sections}
+        )
 
     def put(self, key: str, content: bytes) -> None:
         self.direct.put(self.originals, key, content)
 
     def gets(self, key: str) -> int:
-        return self.between.count("GET", f"/{self.originals}/{key}")
+        return self.store_proxy.count("GET", f"/{self.originals}/{key}")
 
     def flagged(self) -> int:
         """How many variants and facts are in the bucket, and flagged so: a node that comes finds them."""
@@ -242,11 +244,11 @@ class Place:
     def puts(self, suffix: str) -> int:
         return sum(
             method == "PUT" and f"/{self.processed}/" in target and target.partition("?")[0].endswith(suffix)
-            for method, target in self.between.requests
+            for method, target in self.store_proxy.requests
         )
 
 
-def shoot(pid: int, number: signal.Signals) -> None:
+def send_signal(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
 
@@ -308,12 +310,12 @@ def running(*nodes: Node) -> Iterator[None]:
 
 
 class Origin:
-    """A web server of one picture, which it sends when it is told to."""
+    """A web server of one picture, which it sends once `may_send` is set."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
         self.port = 0
-        self.asked = 0
+        self.requests = 0
         self.may_send = asyncio.Event()
 
     def source(self) -> dict[str, object]:
@@ -327,7 +329,7 @@ class Origin:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
-            self.asked += 1
+            self.requests += 1
             await self.may_send.wait()
             head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(self._content)}\r\nConnection: close\r\n\r\n"
             writer.write(head.encode() + self._content)
@@ -337,7 +339,7 @@ class Origin:
 
 @contextlib.asynccontextmanager
 async def origin(content: bytes) -> AsyncIterator[Origin]:
-    """Such a server, while the block lasts."""
+    """Runs such a server."""
     made = Origin(content)
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
     made.port = server.sockets[0].getsockname()[1]
@@ -365,10 +367,10 @@ async def get(session: aiohttp.ClientSession, url: str, **headers: str) -> Answe
 
 async def get_all(urls: list[str], *, at_once: int = 2000, **headers: str) -> list[Answer]:
     """Each URL, in order, so many at a time."""
-    seats = asyncio.Semaphore(at_once)
+    slots = asyncio.Semaphore(at_once)
 
     async def one(session: aiohttp.ClientSession, url: str) -> Answer:
-        async with seats:
+        async with slots:
             return await get(session, url, **headers)
 
     async with client() as session:

@@ -1,4 +1,4 @@
-"""A real nginx with the shipped configuration, before nodes of a test's own."""
+"""A real nginx with the shipped configuration in front of the nodes of a test."""
 
 import contextlib
 import json

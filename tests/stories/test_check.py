@@ -1,4 +1,4 @@
-"""`calotype check` over real parts: what is well, and for what is not one line that says how to mend it."""
+"""`calotype check` over real parts: a failing part has one line that names the remedy."""
 
 import json
 import os
@@ -23,53 +23,57 @@ def buckets(swift_store: Store) -> tuple[str, str]:
 
 def check(folder: Path, **sections: dict[str, Any]) -> tuple[int, dict[str, str]]:
     """The exit code, and what was said of each part, FAIL in front where it is not well."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
     sections.setdefault("cache", {})["disk"] = {"path": str(folder / "cache")}
-    told = {f"CALOTYPE_{section.upper()}": json.dumps(values) for section, values in sections.items()}
+    overrides = {f"CALOTYPE_{section.upper()}": json.dumps(values) for section, values in sections.items()}
     done = subprocess.run(
         [sys.executable, "-m", "proxy", "check"],
-        capture_output=True, text=True, cwd=ROOT, env=kept | told, timeout=LONGEST_S, check=False,
+        capture_output=True, text=True, cwd=ROOT, env=inherited | overrides, timeout=LONGEST_S, check=False,
     )  # fmt: skip
     assert done.stderr == ""
     assert "testing" not in done.stdout.replace("test:tester", ""), "no secret is said"
-    said = {}
+    messages = {}
     for line in done.stdout.splitlines():
-        well, part_said = line[:4], line[6:]
-        part, _, what = part_said.partition(": ")
-        said[part] = what if well == "ok  " else f"FAIL {what}"
-    return done.returncode, said
+        well, message = line[:4], line[6:]
+        part, _, what = message.partition(": ")
+        messages[part] = what if well == "ok  " else f"FAIL {what}"
+    return done.returncode, messages
 
 
-def test_all_is_well(swift_store: Store, redis: Redis, buckets: tuple[str, str], tmp_path: Path) -> None:
+def test_check_reports_working_parts(
+    swift_store: Store, redis: Redis, buckets: tuple[str, str], tmp_path: Path
+) -> None:
     originals, processed = buckets
-    code, said = check(
+    code, messages = check(
         tmp_path,
         sources={"photos": s3(swift_store, originals)},
         cache={"bucket": s3(swift_store, processed, delivery="redirect")},
         redis={"url": redis.url},
     )
     assert code == 0
-    assert said["sources.photos"] == f"bucket {originals} at {swift_store.endpoint_url}: reached"
-    assert said["cache.bucket"] == f"bucket {processed} at {swift_store.endpoint_url}: written and read"
-    assert said["redis"] == "written and read"
+    assert messages["sources.photos"] == f"bucket {originals} at {swift_store.endpoint_url}: reached"
+    assert messages["cache.bucket"] == f"bucket {processed} at {swift_store.endpoint_url}: written and read"
+    assert messages["redis"] == "written and read"
     assert swift_store.keys(processed) == [], "nothing is left behind"
     with redis.client() as client:
         assert client.keys() == ["calotype:purges"]  # As it was.
 
 
-def test_a_directory_as_bucket(tmp_path: Path) -> None:
+def test_check_reports_a_directory_as_bucket(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     sections = {"sources": {"photos": {"path": str(tmp_path / "in")}}}
-    code, said = check(
+    code, messages = check(
         tmp_path, **sections, cache={"bucket": {"kind": "directory", "path": str(tmp_path / "out")}}
     )
     assert code == 0
-    assert said["cache.bucket"].endswith("out: written and read")
+    assert messages["cache.bucket"].endswith("out: written and read")
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
-    code, said = check(tmp_path, **sections, cache={"bucket": {"kind": "directory", "path": "/nonexistent"}})
+    code, messages = check(
+        tmp_path, **sections, cache={"bucket": {"kind": "directory", "path": "/nonexistent"}}
+    )
     assert code == 1
-    assert said["cache.bucket"] == (
+    assert messages["cache.bucket"] == (
         "FAIL /nonexistent is not a directory; create it or change cache.bucket.path"
     )
 
@@ -84,39 +88,41 @@ def test_a_directory_as_bucket(tmp_path: Path) -> None:
         ({"endpoint_url": "http://no-such-host.invalid"}, "endpoint_url and the store"),
     ],
 )
-def test_a_store_that_is_not_well(
+def test_check_reports_a_failing_store(
     swift_store: Store, buckets: tuple[str, str], tmp_path: Path, wrong: dict[str, str], says: str
 ) -> None:
     originals, processed = buckets
-    code, said = check(
+    code, messages = check(
         tmp_path,
         sources={"photos": s3(swift_store, originals) | wrong},
         cache={"bucket": s3(swift_store, processed) | wrong},
     )
     assert code == 1
-    assert said["sources.photos"].startswith("FAIL")
-    assert says in said["sources.photos"]
-    assert said["cache.bucket"].startswith("FAIL")
-    assert says in said["cache.bucket"]
+    assert messages["sources.photos"].startswith("FAIL")
+    assert says in messages["sources.photos"]
+    assert messages["cache.bucket"].startswith("FAIL")
+    assert says in messages["cache.bucket"]
 
 
-def test_clients_that_would_be_sent_astray(
+def test_check_reports_a_wrong_public_url(
     swift_store: Store, redis: Redis, buckets: tuple[str, str], tmp_path: Path
 ) -> None:
     originals, processed = buckets
     public_url = f"{swift_store.endpoint_url}/elsewhere"
-    code, said = check(
+    code, messages = check(
         tmp_path,
         sources={"photos": s3(swift_store, originals)},
         cache={"bucket": s3(swift_store, processed, delivery="redirect", public_url=public_url)},
         redis={"url": redis.url},
     )
     assert code == 1
-    assert said["cache.bucket"].endswith("a redirected client does not get the object; correct public_url")
+    assert messages["cache.bucket"].endswith(
+        "a redirected client does not get the object; correct public_url"
+    )
 
 
 @pytest.mark.parametrize("how", ["down", "full", "read-only", "password", "slow"])
-def test_a_redis_that_is_not_well(redis: Redis, tmp_path: Path, how: str) -> None:
+def test_check_reports_a_failing_redis(redis: Redis, tmp_path: Path, how: str) -> None:
     (tmp_path / "in").mkdir()
     settings: dict[str, Any] = {"url": redis.url}
     with redis.client() as client:
@@ -131,11 +137,11 @@ def test_a_redis_that_is_not_well(redis: Redis, tmp_path: Path, how: str) -> Non
                 client.config_set("requirepass", "testing")
             case "slow":
                 settings["timeout"] = "0.001ms"
-    code, said = check(tmp_path, sources={"photos": {"path": str(tmp_path / "in")}}, redis=settings)
+    code, messages = check(tmp_path, sources={"photos": {"path": str(tmp_path / "in")}}, redis=settings)
     assert code == 1
-    assert said["redis"].startswith("FAIL ")
-    wanted = {
+    assert messages["redis"].startswith("FAIL ")
+    expected = {
         "down": "start it, or correct redis.url", "full": "raise its maxmemory",
         "read-only": "name the primary", "password": "correct redis.url", "slow": "longer than redis.timeout",
     }  # fmt: skip
-    assert wanted[how] in said["redis"]
+    assert expected[how] in messages["redis"]

@@ -1,4 +1,4 @@
-"""The real command, as a newcomer types it: what it prints, what it makes, how it ends."""
+"""The command line: output, written files and exit codes."""
 
 import contextlib
 import json
@@ -24,8 +24,8 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
-    return {**kept, "XDG_CACHE_HOME": str(folder / "cache"), "HOME": str(folder), **more}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
+    return {**inherited, "XDG_CACHE_HOME": str(folder / "cache"), "HOME": str(folder), **more}
 
 
 def calotype(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +48,7 @@ COMMANDS = ("check", "config", "explain", "gc", "purge", "render", "serve", "sig
 
 
 @pytest.mark.parametrize("columns", ["40", "80"])
-def test_help_tells_a_stranger(folder: Path, columns: str) -> None:
+def test_help_lists_every_command(folder: Path, columns: str) -> None:
     done = calotype(folder, "--help", COLUMNS=columns)
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: calotype [OPTIONS] COMMAND")
@@ -60,17 +60,17 @@ def test_help_tells_a_stranger(folder: Path, columns: str) -> None:
 
 @pytest.mark.parametrize("word", COMMANDS)
 def test_each_command_has_help_with_an_example(folder: Path, word: str) -> None:
-    told = calotype(folder, word, "--help").stdout
-    assert told.startswith(f"Usage: calotype {word} ")
-    example = told.partition("Example:\n")[2].strip()
+    help_text = calotype(folder, word, "--help").stdout
+    assert help_text.startswith(f"Usage: calotype {word} ")
+    example = help_text.partition("Example:\n")[2].strip()
     assert example.startswith(f"calotype {word} ")
     assert "\n" not in example
     for flag in re.findall(r"--[a-z-]+", example):
-        assert f"{flag} " in told.partition("Example:")[0]
-    assert ("--json" in told) == (word != "serve")
+        assert f"{flag} " in help_text.partition("Example:")[0]
+    assert ("--json" in help_text) == (word != "serve")
 
 
-def test_the_program_is_called_calotype(folder: Path) -> None:
+def test_usage_names_the_program_calotype(folder: Path) -> None:
     for words in (("nonsense",), ("render",), ("render", "--nonsense"), ("purge", "x")):
         done = calotype(folder, *words)
         assert done.returncode == 2
@@ -79,7 +79,7 @@ def test_the_program_is_called_calotype(folder: Path) -> None:
         assert "__main__" not in done.stderr
 
 
-def test_render_one(folder: Path) -> None:
+def test_render_writes_one_variant(folder: Path) -> None:
     out = folder / "out" / "card.webp"
     done = calotype(folder, "render", str(folder / "in/photo.jpg"), "w_100,h_100,c_fill", "-o", str(out))
     assert done.returncode == 0
@@ -103,7 +103,7 @@ def test_render_one(folder: Path) -> None:
         (("in", "w_1", "-o", "in"), "-o: must differ from INPUT"),
     ],
 )
-def test_render_refuses_in_one_line(folder: Path, words: tuple[str, ...], says: str) -> None:
+def test_render_reports_an_error_in_one_line(folder: Path, words: tuple[str, ...], says: str) -> None:
     done = calotype(folder, "render", *(str(folder / w) if w.startswith("in") else w for w in words))
     assert done.returncode == 1
     assert done.stderr.startswith("Error: ")
@@ -130,7 +130,7 @@ def test_render_refuses_in_one_line(folder: Path, words: tuple[str, ...], says: 
         ("a.txt", "w_20", None),
     ],
 )
-def test_the_suffix_decides_and_never_lies(
+def test_the_suffix_of_the_output_selects_the_format(
     folder: Path, name: str, transform: str, begins: bytes | None
 ) -> None:
     out = folder / "made" / name
@@ -174,8 +174,8 @@ def test_render_between_standard_input_and_output(folder: Path) -> None:
         assert done.stdout.startswith(b"\x89PNG")
         assert done.stderr.startswith(b"standard output: 40x")
         assert done.stderr.count(b"\n") == 1
-    kept = render("-", "w_40", given=photo)
-    assert kept.stdout.startswith(b"\xff\xd8")
+    output = render("-", "w_40", given=photo)
+    assert output.stdout.startswith(b"\xff\xd8")
     assert not list(at.iterdir())
     assert render("-", "w_40", "-o", "made.webp", given=photo).returncode == 0
     assert [path.name for path in at.iterdir()] == ["made.webp"]
@@ -190,7 +190,7 @@ def test_render_between_standard_input_and_output(folder: Path) -> None:
     assert [path.name for path in at.iterdir()] == ["made.webp"]
 
 
-def test_render_a_folder(folder: Path) -> None:
+def test_render_writes_a_variant_of_each_original_of_a_folder(folder: Path) -> None:
     temporary_file(folder / "in", "broken.jpg", pictures.photo_as("jpeg")[:-2000])
     done = calotype(folder, "render", str(folder / "in"), "w_50,f_webp", "-o", str(folder / "out"))
     assert done.returncode == 1
@@ -203,12 +203,12 @@ def test_render_a_folder(folder: Path) -> None:
     assert "1 failed" in done.stderr
 
 
-def test_render_tells_json(folder: Path) -> None:
+def test_render_prints_json(folder: Path) -> None:
     out = folder / "small.png"
     done = calotype(folder, "render", str(folder / "in/photo.jpg"), "w_40", "-o", str(out), "--json")
-    told = json.loads(done.stderr)
-    assert told.pop("seconds") > 0
-    assert told == {
+    document = json.loads(done.stderr)
+    assert document.pop("seconds") > 0
+    assert document == {
         "output": str(out),
         "width": 40,
         "height": pictures.size(out.read_bytes())[1],
@@ -218,13 +218,13 @@ def test_render_tells_json(folder: Path) -> None:
     }
 
 
-def test_url(folder: Path) -> None:
+def test_url_prints_the_url_of_a_variant(folder: Path) -> None:
     done = calotype(folder, "url", "a b/é.jpg", "h_300,w_400,c_fill,f_auto")
     assert done.stdout == "http://127.0.0.1:8080/w_400,h_300,c_fill,f_auto/a%20b/%C3%A9.jpg\n"
     query = calotype(folder, "url", "a.jpg", "w_400,c_fill,h_2", "--query")
     assert query.stdout == "http://127.0.0.1:8080/thumbnail?url=a.jpg&w=400&h=2&fit=cover\n"
-    told = json.loads(calotype(folder, "url", "a.jpg", "w_4", "--json").stdout)
-    assert told == {"url": "http://127.0.0.1:8080/w_4/a.jpg"}
+    document = json.loads(calotype(folder, "url", "a.jpg", "w_4", "--json").stdout)
+    assert document == {"url": "http://127.0.0.1:8080/w_4/a.jpg"}
     assert calotype(folder, "url", "../a.jpg", "w_4").returncode == 1
     assert calotype(folder, "url", "a.jpg", "").returncode == 1
 
@@ -238,7 +238,7 @@ SIGNING = KEYS | {
 }
 
 
-def test_signing(folder: Path) -> None:
+def test_sign_prints_a_signed_url(folder: Path) -> None:
     made = calotype(folder, "url", "photo.jpg", "w_101", "--sign", **SIGNING).stdout.strip()
     target = made.removeprefix("http://127.0.0.1:8080")
     assert verify(target, {"one": b"1" * 32}) == Signed(
@@ -262,13 +262,13 @@ def test_signing(folder: Path) -> None:
     assert found.restrictions.until_s is not None
     assert 3500 < found.restrictions.until_s - time.time() < 3601
     words = ("explain", made, "--originals", str(folder / "in"), "--json")
-    told = json.loads(
+    document = json.loads(
         calotype(folder, *words, **SIGNING | {"CALOTYPE_MOUNTS__ALL__SOURCE": "originals"}).stdout
     )
-    assert (told["signature"], told["signed_by"]) == ("valid", "one")
+    assert (document["signature"], document["signed_by"]) == ("valid", "one")
 
 
-def test_a_url_is_signed_for_the_mount_it_belongs_to(folder: Path) -> None:
+def test_a_url_is_signed_with_the_key_of_its_mount(folder: Path) -> None:
     more = {
         "CALOTYPE_MOUNTS__ALL__KEYS": '["one"]',
         "CALOTYPE_MOUNTS__FEW": '{"source": "all", "prefix": "/few/", "signing": "required", "keys": ["two"]}',
@@ -303,7 +303,7 @@ def test_a_url_is_signed_for_the_mount_it_belongs_to(folder: Path) -> None:
         (("url", "a.jpg", "w_1", "--expires", "1h"), "require --sign"),
     ],
 )
-def test_signing_a_url_that_cannot_be_signed(folder: Path, words: tuple[str, ...], says: str) -> None:
+def test_sign_refuses_an_invalid_url(folder: Path, words: tuple[str, ...], says: str) -> None:
     done = calotype(folder, *words, **SIGNING)
     assert done.returncode in (1, 2)
     assert says in done.stderr
@@ -311,7 +311,7 @@ def test_signing_a_url_that_cannot_be_signed(folder: Path, words: tuple[str, ...
     assert "11111" not in done.stderr
 
 
-def test_signing_for_a_mount_that_does_not(folder: Path) -> None:
+def test_sign_refuses_a_mount_without_signing(folder: Path) -> None:
     unsigning = {name: value for name, value in SIGNING.items() if not name.endswith("SIGNING")}
     assert "mounts.all.signing: is off" in calotype(folder, "sign", "/w_1/a", **unsigning).stderr
     unnamed = {name: value for name, value in SIGNING.items() if not name.endswith("SESSION")}
@@ -321,13 +321,13 @@ def test_signing_for_a_mount_that_does_not(folder: Path) -> None:
     assert "mounts: there is none" in calotype(folder, "url", "a", "w_1", "--sign").stderr
 
 
-def test_explain(folder: Path) -> None:
+def test_explain_prints_the_plan_of_a_url(folder: Path) -> None:
     words = ("explain", "http://example.org/w_100,c_fill,f_auto/photo.jpg", "--originals", str(folder / "in"))
-    told = json.loads(calotype(folder, *words, "--json", "--accept", "image/avif").stdout)
-    assert told["format"] == "avif"
-    assert told["plan"] == "inside:100x4000 avif:q70:e0"
-    assert told["ignored"] == ["c: a fit needs both w and h"]
-    assert told["signature"] == "unsigned"
+    document = json.loads(calotype(folder, *words, "--json", "--accept", "image/avif").stdout)
+    assert document["format"] == "avif"
+    assert document["plan"] == "inside:100x4000 avif:q70:e0"
+    assert document["ignored"] == ["c: a fit needs both w and h"]
+    assert document["signature"] == "unsigned"
     assert "plan       inside:100x4000 jpeg" in calotype(folder, *words).stdout
     refused = calotype(folder, "explain", "/w_101,f_png/photo.jpg", "--originals", str(folder / "in"))
     assert refused.returncode == 1
@@ -338,12 +338,12 @@ def test_explain(folder: Path) -> None:
     assert "sources: give" in calotype(folder, "explain", "/w_1/a").stderr
 
 
-def test_check(folder: Path) -> None:
+def test_check_prints_the_state_of_each_part(folder: Path) -> None:
     well = calotype(folder, "check", "--originals", str(folder / "in"))
     assert well.returncode == 0
     assert "jpeg png webp avif gif" in well.stdout
-    told = json.loads(calotype(folder, "check", "--originals", str(folder / "in"), "--json").stdout)
-    assert {"part": "sources.originals", "ok": True, "message": str(folder / "in")} in told
+    document = json.loads(calotype(folder, "check", "--originals", str(folder / "in"), "--json").stdout)
+    assert {"part": "sources.originals", "ok": True, "message": str(folder / "in")} in document
     config = temporary_file(folder, "bad.toml", f"[sources.gone]\npath = '{folder}/gone'".encode())
     ill = calotype(folder, "check", "--config", str(config))
     assert ill.returncode == 1
@@ -402,7 +402,7 @@ def served(folder: Path) -> Iterator[Served]:
     node.process.communicate()
 
 
-def test_serve_logs_drains_and_ends_with_zero(served: Served) -> None:
+def test_serve_logs_requests_drains_and_exits_with_zero(served: Served) -> None:
     assert served.get("/w_100/photo.jpg")[0] == 200
     assert served.get("/w_100/photo.jpg")[0] == 200
     code, lines, err = served.stop()
@@ -413,7 +413,7 @@ def test_serve_logs_drains_and_ends_with_zero(served: Served) -> None:
     assert [line["event"] for line in lines if line["event"] != "request"] == ["ready", "draining", "stopped"]
 
 
-def test_a_request_under_way_is_finished_by_a_stop(served: Served, folder: Path) -> None:
+def test_a_stop_finishes_a_running_request(served: Served, folder: Path) -> None:
     temporary_file(folder / "in", "large.png", pictures.photo_as("png", 2000, 1500))
     with socket.create_connection(("127.0.0.1", served.port)) as client:
         client.sendall(
@@ -428,7 +428,7 @@ def test_a_request_under_way_is_finished_by_a_stop(served: Served, folder: Path)
     assert answer.startswith(b"HTTP/1.1 200 OK")
 
 
-def test_a_reader_that_stalls_does_not_hold_up_a_stop(folder: Path) -> None:
+def test_a_stalled_reader_does_not_delay_a_stop(folder: Path) -> None:
     temporary_file(folder / "in", "long.jpg", pictures.photo_as("jpeg") + b"x" * 30_000_000)
     node = Served(folder, "--originals", str(folder / "in"), CALOTYPE_SERVER__DRAIN="1s").until_ready()
     with socket.socket() as client:
@@ -441,7 +441,7 @@ def test_a_reader_that_stalls_does_not_hold_up_a_stop(folder: Path) -> None:
     node.process.communicate()
 
 
-def test_killed_and_started_again_it_serves_from_disk(folder: Path) -> None:
+def test_a_node_that_was_killed_serves_from_disk_after_a_restart(folder: Path) -> None:
     for how in (signal.SIGKILL, signal.SIGTERM):
         node = Served(folder, "--originals", str(folder / "in")).until_ready()
         body = node.get("/w_100,f_webp/photo.jpg")[1]
@@ -453,7 +453,7 @@ def test_killed_and_started_again_it_serves_from_disk(folder: Path) -> None:
     assert body[8:12] == b"WEBP"
 
 
-def test_a_unix_socket(folder: Path) -> None:
+def test_a_node_listens_on_a_unix_socket(folder: Path) -> None:
     path = folder / "node.sock"
     node = Served(folder, "--originals", str(folder / "in"), CALOTYPE_SERVER__SOCKET=str(path)).until_ready()
     with socket.socket(socket.AF_UNIX) as client:
@@ -463,7 +463,7 @@ def test_a_unix_socket(folder: Path) -> None:
     assert node.stop()[0] == 0
 
 
-def test_the_demo_paints_its_originals_and_prints_urls_that_work(folder: Path) -> None:
+def test_the_demo_generates_originals_and_prints_their_urls(folder: Path) -> None:
     node = Served(folder, "--demo").until_ready()
     code, _, _ = 0, [], ""
     try:
@@ -503,7 +503,7 @@ def test_the_demo_paints_its_originals_and_prints_urls_that_work(folder: Path) -
         (("--config", "/nonexistent.toml"), {}, "no configuration file"),
     ],
 )
-def test_a_start_that_cannot_be_says_why_in_one_line(
+def test_a_failed_start_has_its_reason_in_one_line(
     folder: Path, words: tuple[str, ...], more: dict[str, str], says: str
 ) -> None:
     done = calotype(
@@ -514,7 +514,7 @@ def test_a_start_that_cannot_be_says_why_in_one_line(
     assert done.stderr.count("\n") == 1
 
 
-def test_a_taken_port_says_so(served: Served, folder: Path) -> None:
+def test_a_port_in_use_is_reported(served: Served, folder: Path) -> None:
     done = calotype(
         folder,
         "serve",
@@ -540,7 +540,7 @@ def test_a_taken_port_says_so(served: Served, folder: Path) -> None:
     assert "server.host: cannot listen on 192.0.2.1:8080: " in nowhere.stderr
 
 
-def test_a_full_log_costs_no_request(folder: Path) -> None:
+def test_a_full_log_fails_no_request(folder: Path) -> None:
     with open("/dev/full", "w") as full, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -568,7 +568,7 @@ def test_a_full_log_costs_no_request(folder: Path) -> None:
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 @pytest.mark.parametrize("form", ["auto", "json", "text"])
-def test_the_log_is_of_the_form_that_was_asked_for(folder: Path, form: str, processes: str) -> None:
+def test_the_log_has_the_configured_format(folder: Path, form: str, processes: str) -> None:
     more = {"CALOTYPE_LOG__FORMAT": form, "CALOTYPE_SERVER__PROCESSES": processes}
     node = Served(folder, "--originals", str(folder / "in"), **more).until_ready()
     assert node.get("/w_100/photo.jpg")[0] == 200
@@ -586,15 +586,15 @@ def test_the_log_is_of_the_form_that_was_asked_for(folder: Path, form: str, proc
 
 
 @pytest.mark.parametrize(("level", "events"), [("debug", 3), ("info", 3), ("warning", 0), ("error", 0)])
-def test_the_log_has_the_events_of_its_level(folder: Path, level: str, events: int) -> None:
+def test_the_log_level_selects_events(folder: Path, level: str, events: int) -> None:
     node = Served(folder, "--originals", str(folder / "in"), CALOTYPE_LOG__LEVEL=level).until_ready()
     assert node.get("/w_100/photo.jpg")[0] == 200
     assert b'outcome="miss"' in node.get("/metrics", admin=True)[1]
     code, lines, _ = node.stop()
     assert code == 0
-    told = [line["event"] for line in lines if line["level"] == "info"]
-    assert told.count("request") == bool(events)
-    assert len(told) - told.count("request") == events
+    event_names = [line["event"] for line in lines if line["level"] == "info"]
+    assert event_names.count("request") == bool(events)
+    assert len(event_names) - event_names.count("request") == events
 
 
 CONFIG_FILE = """
@@ -656,23 +656,23 @@ def test_config_prints_the_origin_of_each_value_and_no_secret(folder: Path, conf
     assert "classified" not in done.stdout
     lines = dict(line.split(" = ", 1) for line in done.stdout.splitlines())
     for name, value, origin in CONFIG_VALUES:
-        told, _, comes_from = lines[name].partition("  # ")
+        printed, _, comes_from = lines[name].partition("  # ")
         expected = origin.format(config=config_file, folder=folder)
-        assert (name, told.strip(), comes_from) == (name, value, expected)
+        assert (name, printed.strip(), comes_from) == (name, value, expected)
 
 
 def test_config_prints_origins_as_json(folder: Path, config_file: Path) -> None:
     done = calotype(folder, "config", "--config", str(config_file), "--json", **CONFIG_ENVIRONMENT)
-    told = json.loads(done.stdout)
-    assert told["server.port"] == {
+    document = json.loads(done.stdout)
+    assert document["server.port"] == {
         "value": 2000,
         "origin": "environment",
         "where": "CALOTYPE_SERVER__PORT",
     }
-    assert told["cache.memory.max_bytes"] == {"value": "256MiB", "origin": "default", "where": ""}
+    assert document["cache.memory.max_bytes"] == {"value": "256MiB", "origin": "default", "where": ""}
 
 
-def test_the_output_of_config_is_a_configuration(folder: Path) -> None:
+def test_the_output_of_config_is_a_valid_configuration(folder: Path) -> None:
     words = ("--originals", str(folder / "in"), "--processes", "3", "--cache", str(folder / "c d"))
     printed = calotype(folder, "config", *words).stdout
     assert f'sources.originals.path = "{folder}/in"' in printed
@@ -690,7 +690,7 @@ def test_the_output_of_config_is_a_configuration(folder: Path) -> None:
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_serve_prints_three_urls_of_pictures_it_found(folder: Path, form: str, processes: str) -> None:
+def test_serve_prints_three_urls_of_existing_originals(folder: Path, form: str, processes: str) -> None:
     more = {"CALOTYPE_LOG__FORMAT": form, "CALOTYPE_SERVER__PROCESSES": processes}
     node = Served(folder, "--originals", str(folder / "in"), **more)
     try:
@@ -733,7 +733,9 @@ def test_the_printed_urls_are_allowed_by_the_mount(
     node = Served(folder, **more)
     try:
         assert node.process.stdout is not None
-        ready = next(told for line in node.process.stdout if (told := json.loads(line))["event"] == "ready")
+        ready = next(
+            log_line for line in node.process.stdout if (log_line := json.loads(line))["event"] == "ready"
+        )
         assert len(ready["open"]) == 3
         assert ready["open"][0].startswith(f"http://127.0.0.1:{node.port}{begins}")
         for url in ready["open"]:
@@ -745,7 +747,7 @@ def test_the_printed_urls_are_allowed_by_the_mount(
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_cache_directory_that_another_start_uses_is_warned_of(
+def test_a_shared_cache_directory_is_reported_as_a_warning(
     served: Served, folder: Path, processes: str
 ) -> None:
     other = Served(

@@ -1,6 +1,4 @@
-"""Requests that two readers may read differently: what nginx takes for one request is one for the node, and what hides
-in it reaches nobody. Through both hops, and straight at the node.
-"""
+"""Request smuggling: nginx and the node agree on the boundaries of ambiguous requests."""
 
 import contextlib
 import json
@@ -34,8 +32,8 @@ class Payload(NamedTuple):
     own: int = 0
 
 
-def ask(*headers: bytes, behind: bytes = HIDDEN, line: bytes = b"GET <t> HTTP/1.1", own: int = 0) -> Payload:
-    return Payload(b"\r\n".join([line, b"Host: x", *headers, b"", b""]) + behind, own)
+def ask(*headers: bytes, suffix: bytes = HIDDEN, line: bytes = b"GET <t> HTTP/1.1", own: int = 0) -> Payload:
+    return Payload(b"\r\n".join([line, b"Host: x", *headers, b"", b""]) + suffix, own)
 
 
 POST = b"POST <t> HTTP/1.1"
@@ -50,22 +48,22 @@ PAYLOADS: dict[str, Payload] = {
     "CL.0": ask(LENGTH),
     "CL.0 of HEAD": ask(LENGTH, line=HEAD),
     "CL.0 of POST": ask(LENGTH, line=POST),
-    "CL.TE": ask(b"Content-Length: %d" % len(ENDED), CHUNKED, behind=ENDED),
-    "CL.TE of POST": ask(b"Content-Length: %d" % len(ENDED), CHUNKED, behind=ENDED, line=POST),
-    "TE.CL": ask(b"Content-Length: 4", CHUNKED, behind=CHUNK),
-    "TE.CL of POST": ask(b"Content-Length: 4", CHUNKED, behind=CHUNK, line=POST),
-    "TE.CL, TE first": ask(CHUNKED, b"Content-Length: 4", behind=CHUNK),
-    "TE.0": ask(CHUNKED, behind=CHUNK),
-    "TE of HEAD": ask(CHUNKED, behind=CHUNK, line=HEAD),
-    "TE of HTTP/1.0": ask(CHUNKED, behind=CHUNK, line=b"GET <t> HTTP/1.0"),
-    "TE that ends": ask(CHUNKED, behind=ENDED, own=1),
-    "TE, an extension with LF": ask(CHUNKED, behind=b"2;\nxx\r\n" + CHUNK),
-    "TE, a size that overflows": ask(CHUNKED, behind=b"10000000000000000\r\n" + HIDDEN),
-    "TE, a negative size": ask(CHUNKED, behind=b"-1\r\n" + HIDDEN),
-    "TE, trailers": ask(CHUNKED, b"Trailer: Content-Length", behind=b"0\r\n" + LENGTH + b"\r\n\r\n" + HIDDEN),
+    "CL.TE": ask(b"Content-Length: %d" % len(ENDED), CHUNKED, suffix=ENDED),
+    "CL.TE of POST": ask(b"Content-Length: %d" % len(ENDED), CHUNKED, suffix=ENDED, line=POST),
+    "TE.CL": ask(b"Content-Length: 4", CHUNKED, suffix=CHUNK),
+    "TE.CL of POST": ask(b"Content-Length: 4", CHUNKED, suffix=CHUNK, line=POST),
+    "TE.CL, TE first": ask(CHUNKED, b"Content-Length: 4", suffix=CHUNK),
+    "TE.0": ask(CHUNKED, suffix=CHUNK),
+    "TE of HEAD": ask(CHUNKED, suffix=CHUNK, line=HEAD),
+    "TE of HTTP/1.0": ask(CHUNKED, suffix=CHUNK, line=b"GET <t> HTTP/1.0"),
+    "TE that ends": ask(CHUNKED, suffix=ENDED, own=1),
+    "TE, an extension with LF": ask(CHUNKED, suffix=b"2;\nxx\r\n" + CHUNK),
+    "TE, a size that overflows": ask(CHUNKED, suffix=b"10000000000000000\r\n" + HIDDEN),
+    "TE, a negative size": ask(CHUNKED, suffix=b"-1\r\n" + HIDDEN),
+    "TE, trailers": ask(CHUNKED, b"Trailer: Content-Length", suffix=b"0\r\n" + LENGTH + b"\r\n\r\n" + HIDDEN),
     **{
-        f"TE.TE {said!r}": ask(LENGTH, said, behind=ENDED)
-        for said in (
+        f"TE.TE {header!r}": ask(LENGTH, header, suffix=ENDED)
+        for header in (
             b"Transfer-Encoding : chunked", b"Transfer-Encoding:\tchunked", b"Transfer-Encoding: \tchunked",
             b"Transfer-Encoding:\x0bchunked", b"Transfer-Encoding: xchunked", b"Transfer-Encoding: chunkedx",
             b"Transfer-Encoding: chunked, identity", b"Transfer-Encoding: identity, chunked", b"Transfer-Encoding: CHUNKED",
@@ -77,8 +75,8 @@ PAYLOADS: dict[str, Payload] = {
         )
     },
     **{
-        f"CL {said!r}": ask(said)
-        for said in (
+        f"CL {header!r}": ask(header)
+        for header in (
             LENGTH + b"\r\nContent-Length: 0", b"Content-Length: 0\r\n" + LENGTH, LENGTH + b"\r\n" + LENGTH,
             LENGTH + b", 0", b"Content-Length: 0, %d" % len(HIDDEN), b"Content-Length: +%d" % len(HIDDEN), b"Content-Length: -1",
             b"Content-Length: -0", b"Content-Length: 4 5", b"Content-Length: 0 %d" % len(HIDDEN), b"Content-Length: 0x10",
@@ -136,7 +134,7 @@ PAYLOADS: dict[str, Payload] = {
     "a method of two words": ask(line=b"GET POST <t> HTTP/1.1"),
     # What changes the connection.
     "h2c": ask(*H2C, own=1),
-    "h2c, and its preface": ask(*H2C, behind=b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HIDDEN, own=1),
+    "h2c, and its preface": ask(*H2C, suffix=b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HIDDEN, own=1),
     "a websocket": ask(b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: eA==", own=1),
     "a websocket with a body": ask(b"Connection: Upgrade", b"Upgrade: websocket", LENGTH),
     "Connection takes headers away": ask(b"Connection: keep-alive, X-Forwarded-For, X-Request-Id, Host", own=1),
@@ -157,20 +155,20 @@ PAYLOADS: dict[str, Payload] = {
     "one behind the other": ask(own=1),
     "one behind HEAD": ask(line=HEAD, own=1),
     "one behind an empty body": ask(b"Content-Length: 0", own=1),
-    "one behind a body": ask(b"Content-Length: 3", behind=b"a=b" + HIDDEN, line=POST, own=1),
+    "one behind a body": ask(b"Content-Length: 3", suffix=b"a=b" + HIDDEN, line=POST, own=1),
 }  # fmt: skip
 
 
-class Hops:
+class ProxyAndNode:
     """nginx before a node that listens on a unix socket."""
 
     def __init__(self, node: Node, public: Path, clear: int, folder: Path) -> None:
         self.node, self.public, self.clear, self.folder = node, public, clear, folder
 
-    def through(self) -> socket.socket:
+    def connect_to_proxy(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.clear), timeout=LONGEST_S)
 
-    def straight(self) -> socket.socket:
+    def connect_to_node(self) -> socket.socket:
         made = socket.socket(socket.AF_UNIX)
         made.settimeout(LONGEST_S)
         made.connect(str(self.public))
@@ -181,12 +179,12 @@ class Hops:
         lines = [json.loads(line) for line in self.node.log().splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == "request"]
 
-    def fronted(self) -> str:
+    def proxy_log(self) -> str:
         return (self.folder / "access.log").read_text()
 
 
 @pytest.fixture(scope="module")
-def hops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hops]:
+def proxy_and_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyAndNode]:
     if shutil.which("nginx") is None or shutil.which("openssl") is None:
         pytest.skip("nginx or openssl is missing; as root: apt-get install nginx openssl")
     folder = tmp_path_factory.mktemp("desync")
@@ -211,7 +209,7 @@ def hops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hops]:
         nginx = subprocess.Popen(nginx_demo.nginx(configuration))
         stack.callback(nginx.wait, 20)
         stack.callback(nginx.terminate)
-        made = Hops(node, public, ports.clear, folder / "front")
+        made = ProxyAndNode(node, public, ports.clear, folder / "front")
         eventually_sync(lambda: answers(made))
         yield made
         assert node.process is not None
@@ -219,73 +217,75 @@ def hops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hops]:
         assert nginx.poll() is None, "nginx is gone"
 
 
-def answers(hops: Hops) -> bool:
-    with contextlib.suppress(OSError), hops.through():
+def answers(proxy_and_node: ProxyAndNode) -> bool:
+    with contextlib.suppress(OSError), proxy_and_node.connect_to_proxy():
         return True
     return False
 
 
-def said_to(connect: Callable[[], socket.socket], sent: bytes) -> bytes:
+def response_to(connect: Callable[[], socket.socket], sent: bytes) -> bytes:
     """All that comes back, until the connection ends or is silent for a moment."""
-    said = b""
+    response = b""
     with connect() as connection, contextlib.suppress(TimeoutError, ConnectionError):
         connection.sendall(sent)
         connection.settimeout(2)
         while part := connection.recv(65536):
-            said += part
+            response += part
             connection.settimeout(SILENCE_S)
-    return said
+    return response
 
 
 def picture(connect: Callable[[], socket.socket], target: str) -> bytes:
     """The body of an ordinary answer."""
-    said = said_to(connect, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-    head, _, body = said.partition(b"\r\n\r\n")
+    response = response_to(connect, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = response.partition(b"\r\n\r\n")
     return body if head.startswith(b"HTTP/1.1 200 ") else head
 
 
-def logged(hops: Hops, known: int, last: str) -> list[dict[str, str]]:
+def logged(proxy_and_node: ProxyAndNode, known: int, last: str) -> list[dict[str, str]]:
     """The requests behind the first `known`, up to the one for `last`."""
 
     def targets() -> list[str]:
-        return [line["target"] for line in hops.requests()[known:]]
+        return [line["target"] for line in proxy_and_node.requests()[known:]]
 
     eventually_sync(lambda: last in targets())
-    return hops.requests()[known:][: targets().index(last)]
+    return proxy_and_node.requests()[known:][: targets().index(last)]
 
 
-def faults(hops: Hops, connect: Callable[[], socket.socket], kind: str) -> list[str]:
+def faults(proxy_and_node: ProxyAndNode, connect: Callable[[], socket.socket], kind: str) -> list[str]:
     """What is wrong with the answers to the table, and with what the node understood."""
     found = []
     plain = picture(connect, "/w_50/photo.jpg")
     assert plain.startswith(b"\xff\xd8")
     first = f"/w_50,v_{kind}-first/photo.jpg"
     picture(connect, first)
-    logged(hops, 0, first)
+    logged(proxy_and_node, 0, first)
     for number, (name, payload) in enumerate(PAYLOADS.items()):
-        known = len(hops.requests())
+        known = len(proxy_and_node.requests())
         sent = payload.sent.replace(b"<t>", f"/w_50,v_{kind}-{number}/photo.jpg".encode())
-        said = said_to(connect, sent.replace(b"<n>", b"%03d" % number))
+        response = response_to(connect, sent.replace(b"<n>", b"%03d" % number))
         after = f"/w_50,v_{kind}-{number}-after/photo.jpg"
         if picture(connect, after) != plain:
             found.append(f"{name}: the request after it got something else")
-        statuses = [int(status) for status in STATUS.findall(said)]
-        lines = logged(hops, known, after)
+        statuses = [int(status) for status in STATUS.findall(response)]
+        lines = logged(proxy_and_node, known, after)
         hidden = [line for line in lines if "SMUGGLED" in line["target"]]
-        most = 1 + payload.own if (statuses and statuses[0] < 400) or name in ALSO_BEHIND_ERRORS[kind] else 1
+        most = (
+            1 + payload.own if (statuses and statuses[0] < 400) or name in PIPELINED_AFTER_ERRORS[kind] else 1
+        )
         if len(statuses) > most:
             found.append(f"{name}: {len(statuses)} answers, {statuses}")
         if len(lines) - len(hidden) > 1 or len(hidden) > most - 1:
             found.append(
                 f"{name}: the node saw {[line['target'] for line in lines]}, {statuses} were answered"
             )
-        if kind == "hops" and any(line.get("client") != "127.0.0.1" for line in lines):
+        if kind == "proxy" and any(line.get("client") != "127.0.0.1" for line in lines):
             found.append(f"{name}: the client is {[line.get('client') for line in lines]}")
     return found
 
 
-ALSO_BEHIND_ERRORS = {
-    "hops": {"OPTIONS", "absolute, no path", "encoded line ends", "one behind a body"},
+PIPELINED_AFTER_ERRORS = {
+    "proxy": {"OPTIONS", "absolute, no path", "encoded line ends", "one behind a body"},
     "node": {
         *("absolute, no path", "encoded line ends", "a target of 17 kB"),
     },
@@ -293,21 +293,21 @@ ALSO_BEHIND_ERRORS = {
 """Refused for what they ask, while anybody knows where they end: the connection goes on."""
 
 
-def test_the_table_is_long_enough() -> None:
+def test_the_table_has_at_least_sixty_payloads() -> None:
     assert len(PAYLOADS) >= 60
 
 
-def test_through_both_hops(hops: Hops) -> None:
-    assert faults(hops, hops.through, "hops") == []
-    known = {line["id"] for line in hops.requests()}
+def test_nginx_and_the_node_agree_on_every_payload(proxy_and_node: ProxyAndNode) -> None:
+    assert faults(proxy_and_node, proxy_and_node.connect_to_proxy, "proxy") == []
+    known = {line["id"] for line in proxy_and_node.requests()}
 
     def passed_on() -> set[str]:
         """The requests of nginx's log that went to the node. nginx writes the log once a second, and whole lines."""
-        fronted = [json.loads(line) for line in hops.fronted().splitlines()]
-        return {line["id"] for line in fronted if line["node_status"]}
+        proxy_log = [json.loads(line) for line in proxy_and_node.proxy_log().splitlines()]
+        return {line["id"] for line in proxy_log if line["node_status"]}
 
     assert eventually_sync(lambda: passed_on() >= known), "the node was asked what nginx does not know of"
 
 
-def test_straight_at_the_node(hops: Hops) -> None:
-    assert faults(hops, hops.straight, "node") == []
+def test_the_node_answers_every_payload_unambiguously(proxy_and_node: ProxyAndNode) -> None:
+    assert faults(proxy_and_node, proxy_and_node.connect_to_node, "node") == []

@@ -1,4 +1,4 @@
-"""Many nodes, one cache: what the fleet promises, with a real store whose requests are counted and a real Redis."""
+"""Several nodes with one cache: the guarantees of a fleet, with a real store and a real Redis."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from proxy.core.url.signing import sign
 from tests.stories.fleet import (
     LONG,
     Node,
-    Place,
+    SharedServices,
     alive,
     client,
     cpu_s,
@@ -29,7 +29,7 @@ from tests.stories.fleet import (
     get_all,
     running,
     s3,
-    shoot,
+    send_signal,
 )
 from tests.support import pictures
 from tests.support.answers import Answer
@@ -47,28 +47,30 @@ def large() -> bytes:
 @pytest.mark.parametrize(
     ("target", "suffix"), [("/w_320,f_webp/a.jpg", ".webp"), ("/w_320,f_auto/a.jpg", ".webp")]
 )
-async def test_a_thousand_at_once_are_one_fetch_one_render_and_one_put(
-    place: Place, target: str, suffix: str
+async def test_concurrent_requests_of_a_fleet_share_one_fetch_one_render_and_one_put(
+    services: SharedServices, target: str, suffix: str
 ) -> None:
-    place.put("a.jpg", pictures.photo_as("jpeg"))
-    nodes = [place.node(name, processes=2) for name in "ab"]
+    services.put("a.jpg", pictures.photo_as("jpeg"))
+    nodes = [services.node(name, processes=2) for name in "ab"]
     with running(*nodes):
-        place.between.forget()
+        services.store_proxy.forget()
         answers = await get_all([nodes[number % 2].url + target for number in range(1000)], **WEBP)
         assert {answer.status for answer in answers} == {200}
         assert len({answer.body for answer in answers}) == 1
         assert sum(node.metric("calotype_renders_total") for node in nodes) == 1
-        assert place.gets("a.jpg") == 1
-        await eventually(lambda: place.puts(suffix) == 1)
+        assert services.gets("a.jpg") == 1
+        await eventually(lambda: services.puts(suffix) == 1)
         outcomes = [answer.cache for answer in answers]
         assert sum("fwd=miss; stored" in outcome and "collapsed" not in outcome for outcome in outcomes) == 1
-    assert place.puts(suffix) == 1
+    assert services.puts(suffix) == 1
 
 
 @pytest.mark.parametrize("who", ["back", "worker"])
-async def test_the_rendering_process_is_killed_in_the_middle_of_a_render(place: Place, who: str) -> None:
-    place.put("large.png", large())
-    nodes = [place.node(name, processes=2).brief("LEASE_TTL_S") for name in "ab"]
+async def test_requests_survive_the_death_of_the_rendering_process(
+    services: SharedServices, who: str
+) -> None:
+    services.put("large.png", large())
+    nodes = [services.node(name, processes=2).with_default("LEASE_TTL_S") for name in "ab"]
     with running(*nodes):
         asking = asyncio.create_task(
             get_all([nodes[number % 2].url + "/w_2400,f_avif,q_90/large.png" for number in range(1000)])
@@ -95,17 +97,19 @@ async def test_the_rendering_process_is_killed_in_the_middle_of_a_render(place: 
 
 def impatient(node: Node) -> Node:
     """Gives up soon what others should do, and has time for what it does itself."""
-    node.tell("server", request_timeout="2m")
-    node.tell("render", timeout="1m")
+    node.override("server", request_timeout="2m")
+    node.override("render", timeout="1m")
     return node
 
 
-async def test_a_node_that_dies_while_it_has_its_turn_is_not_waited_for(place: Place) -> None:
-    place.put("a.jpg", pictures.photo_as("jpeg"))
-    with FaultyProxy("127.0.0.1", place.direct.port) as held:
-        photos = s3(place.direct.via(held.url), place.originals)
-        first = place.node("a", sources={"photos": photos}).brief("LEASE_TTL_S")
-        second = place.node("b").brief("LEASE_TTL_S")
+async def test_another_node_renders_after_the_lease_of_a_dead_node_has_expired(
+    services: SharedServices,
+) -> None:
+    services.put("a.jpg", pictures.photo_as("jpeg"))
+    with FaultyProxy("127.0.0.1", services.direct.port) as held:
+        photos = s3(services.direct.via(held.url), services.originals)
+        first = services.node("a", sources={"photos": photos}).with_default("LEASE_TTL_S")
+        second = services.node("b").with_default("LEASE_TTL_S")
         with running(first, second):
             held.hang()
             target = "/w_240,f_webp/a.jpg"
@@ -121,14 +125,14 @@ async def test_a_node_that_dies_while_it_has_its_turn_is_not_waited_for(place: P
             await asyncio.gather(doomed, return_exceptions=True)
 
 
-async def test_a_front_that_dies_is_replaced_and_the_others_go_on(place: Place) -> None:
-    place.put("a.jpg", pictures.photo_as("jpeg"))
-    node = place.node("a", processes=2)
+async def test_a_dead_front_is_replaced_while_the_others_serve(services: SharedServices) -> None:
+    services.put("a.jpg", pictures.photo_as("jpeg"))
+    node = services.node("a", processes=2)
     with running(node):
         assert node.process is not None
         fronts = set(descendants(node.process.pid)) - {node.back(), *node.workers()}
         assert len(fronts) == 2
-        shoot(fronts.pop(), signal.SIGKILL)
+        send_signal(fronts.pop(), signal.SIGKILL)
         await eventually(lambda: node.ready())
         answers = await get_all([f"{node.url}/w_{width},f_webp/a.jpg" for width in range(20, 60)])
         assert {answer.status for answer in answers} == {200}
@@ -136,17 +140,17 @@ async def test_a_front_that_dies_is_replaced_and_the_others_go_on(place: Place) 
         assert node.metric("calotype_renders_total") == 40
 
 
-async def test_nothing_outlives_a_supervisor_that_is_shot(place: Place) -> None:
+async def test_all_processes_end_with_a_killed_supervisor(services: SharedServices) -> None:
     """However long it might drain and whatever it does: who is connected is let go, and another node goes on."""
     for name in ("a.jpg", "hot.jpg"):
-        place.put(name, pictures.photo_as("jpeg"))
+        services.put(name, pictures.photo_as("jpeg"))
     target, hot = "/w_320,f_webp/a.jpg", "/w_320,f_webp/hot.jpg"
-    with FaultyProxy("127.0.0.1", place.direct.port) as held:
-        photos = s3(place.direct.via(held.url), place.originals)
-        first = place.node("a", processes=2, sources={"photos": photos}).brief("LEASE_TTL_S")
-        second = place.node("b", processes=2).brief("LEASE_TTL_S")
+    with FaultyProxy("127.0.0.1", services.direct.port) as held:
+        photos = s3(services.direct.via(held.url), services.originals)
+        first = services.node("a", processes=2, sources={"photos": photos}).with_default("LEASE_TTL_S")
+        second = services.node("b", processes=2).with_default("LEASE_TTL_S")
         for node in (first, second):
-            node.tell("server", drain="10m", request_timeout="10m")
+            node.override("server", drain="10m", request_timeout="10m")
         with running(first, second):
             assert first.process is not None
             await get_all([first.url + hot] * 20)
@@ -161,7 +165,7 @@ async def test_nothing_outlives_a_supervisor_that_is_shot(place: Place) -> None:
                 tree = descendants(first.process.pid)
                 assert len(tree) == 5, "two fronts, a back, two workers"
                 fronts = sorted(set(tree) - {first.back(), *first.workers()})
-                shoot(fronts[0], signal.SIGSTOP)  # It can notice nothing by itself.
+                send_signal(fronts[0], signal.SIGSTOP)  # It can notice nothing by itself.
                 first.process.kill()
                 first.process.wait()
                 first.process = None
@@ -186,16 +190,16 @@ async def hit_on(session: aiohttp.ClientSession, url: str) -> None:
         assert (await get(session, url)).status == 200
 
 
-async def test_a_new_node_finds_the_variants_of_the_others(place: Place) -> None:
+async def test_a_new_node_finds_the_variants_of_the_others(services: SharedServices) -> None:
     count = 500 if LONG else 150
     for number in range(10):
-        place.put(f"{number}.jpg", pictures.photo_as("jpeg"))
+        services.put(f"{number}.jpg", pictures.photo_as("jpeg"))
     targets = [f"/w_{20 + number // 10},f_auto/{number % 10}.jpg" for number in range(count)]
-    first, second = place.node("a", processes=2), place.node("b")
+    first, second = services.node("a", processes=2), services.node("b")
     with running(first):
         made = await get_all([first.url + target for target in targets], at_once=16, **WEBP)
         assert {answer.status for answer in made} == {200}
-        await eventually(lambda: place.flagged() == count + 20)  # With facts and entity tags.
+        await eventually(lambda: services.flagged() == count + 20)  # With facts and entity tags.
     with running(second):
         found = await get_all([second.url + target for target in targets], at_once=16, **WEBP)
         assert second.metric("calotype_renders_total") == 0
@@ -204,9 +208,9 @@ async def test_a_new_node_finds_the_variants_of_the_others(place: Place) -> None
     assert {answer.cache for answer in found} == {"calotype; hit; detail=bucket"}
 
 
-async def test_without_redis_each_node_renders_at_most_once(place: Place) -> None:
-    place.put("a.jpg", pictures.photo_as("jpeg"))
-    nodes = [place.node(name, redis=False) for name in "ab"]
+async def test_without_redis_each_node_renders_at_most_once(services: SharedServices) -> None:
+    services.put("a.jpg", pictures.photo_as("jpeg"))
+    nodes = [services.node(name, redis=False) for name in "ab"]
     with running(*nodes):
         answers = await get_all([nodes[n % 2].url + "/w_320,f_webp/a.jpg" for n in range(200)])
         assert {answer.status for answer in answers} == {200}
@@ -215,51 +219,53 @@ async def test_without_redis_each_node_renders_at_most_once(place: Place) -> Non
 
 
 @pytest.mark.parametrize("delivery", ["proxy", "redirect"])
-async def test_forged_and_deleted_flags(place: Place, delivery: str) -> None:
+async def test_forged_and_deleted_presence_flags_serve_no_wrong_answer(
+    services: SharedServices, delivery: str
+) -> None:
     count = 1000 if LONG else 100
     for number in range(10):
-        place.put(f"{number}.jpg", pictures.photo_as("jpeg"))
+        services.put(f"{number}.jpg", pictures.photo_as("jpeg"))
     targets = [f"/w_{20 + number // 10},f_webp/{number % 10}.jpg" for number in range(count)]
     missing = [f"/w_20,f_webp/missing-{number}.jpg" for number in range(50)]
-    bucket = s3(place.store, place.processed, delivery=delivery)
-    first, second, third = (place.node(name, cache={"bucket": bucket}) for name in "abc")
+    bucket = s3(services.store, services.processed, delivery=delivery)
+    first, second, third = (services.node(name, cache={"bucket": bucket}) for name in "abc")
 
-    def keys_of(node: Node, wanted: list[str]) -> list[str]:
-        return [json.loads(node.admin(f"/v1/explain?url={target}"))["key"] for target in wanted]
+    def keys_of(node: Node, targets: list[str]) -> list[str]:
+        return [json.loads(node.admin(f"/v1/explain?url={target}"))["key"] for target in targets]
 
     with running(first):
         keys, unmade = keys_of(first, targets), keys_of(first, missing)
-        with place.redis.client() as flags:
+        with services.redis.client() as flags:
             flags.mset({f"calotype:flag:{key}": "present" for key in (*keys, *unmade)})
             answers = await get_all([first.url + target for target in targets], at_once=32)
             nothing = await get_all([first.url + target for target in missing])
             assert {answer.status for answer in answers} == {200}, "no flag makes a picture"
             assert {answer.status for answer in nothing} == {404}
             # With the entity tags of the originals.
-            await eventually(lambda: place.flagged() == count + 10)
-            await eventually(lambda: len(place.direct.keys(place.processed)) >= count + 10)
+            await eventually(lambda: services.flagged() == count + 10)
+            await eventually(lambda: len(services.direct.keys(services.processed)) >= count + 10)
     made = {target: answer.body for target, answer in zip(targets, answers, strict=True)}
-    with place.redis.client() as flags, running(second):
+    with services.redis.client() as flags, running(second):
         assert flags.mget([f"calotype:flag:{key}" for key in keys]) == ["present"] * count
         flags.delete(*(f"calotype:flag:{key}" for key in keys))
         answers = await get_all([second.url + target for target in targets], at_once=32)
         assert {target: answer.body for target, answer in zip(targets, answers, strict=True)} == made
         assert second.metric("calotype_renders_total") == 0, "the bucket was asked"
-    with place.redis.client() as flags, running(third):
+    with services.redis.client() as flags, running(third):
         flags.mset({f"calotype:flag:{key}": "absent" for key in keys})
         answers = await get_all([third.url + target for target in targets], at_once=32)
         assert {target: answer.body for target, answer in zip(targets, answers, strict=True)} == made
 
 
-async def test_flagged_variants_are_redirected_to(place: Place) -> None:
-    place.put("a.jpg", pictures.photo_as("jpeg"))
-    bucket = s3(place.store, place.processed, delivery="redirect")
-    first, second = (place.node(name, cache={"bucket": bucket}, processes=2) for name in "ab")
+async def test_clients_are_redirected_to_variants_with_a_presence_flag(services: SharedServices) -> None:
+    services.put("a.jpg", pictures.photo_as("jpeg"))
+    bucket = s3(services.store, services.processed, delivery="redirect")
+    first, second = (services.node(name, cache={"bucket": bucket}, processes=2) for name in "ab")
     target = "/w_320,f_auto/a.jpg"
     with running(first):
         [made] = await get_all([first.url + target], **WEBP)
         assert made.status == 200
-        await eventually(lambda: place.flagged() == 3)  # With facts and entity tag.
+        await eventually(lambda: services.flagged() == 3)  # With facts and entity tag.
     with running(second):
         async with client() as session:
             locations = set()
@@ -273,7 +279,7 @@ async def test_flagged_variants_are_redirected_to(place: Place) -> None:
                     assert answer.headers["Cache-Status"] == "calotype; hit; detail=bucket"
                     locations.add(location := answer.headers["Location"])
             assert len(locations) == 1, "a browser that has the picture of one need not fetch it from another"
-            assert f"/{place.processed}/thumbnails/" in location
+            assert f"/{services.processed}/thumbnails/" in location
             assert "X-Amz-Signature=" in location
             sent = await get(session, location)
             assert (sent.status, sent.body) == (200, made.body)
@@ -281,29 +287,29 @@ async def test_flagged_variants_are_redirected_to(place: Place) -> None:
             jpeg = await get(session, second.url + target)
             assert (jpeg.status, jpeg.body[:2]) == (200, b"\xff\xd8")
             # A pre-signed URL of an original says which; what it is signed with goes nowhere.
-            presigned = place.store.client.generate_presigned_url(
-                "get_object", Params={"Bucket": place.originals, "Key": "a.jpg"}
+            presigned = services.store.client.generate_presigned_url(
+                "get_object", Params={"Bucket": services.originals, "Key": "a.jpg"}
             )
-            asked = await get(
+            fetched = await get(
                 session, f"{second.url}/thumbnail?url={quote(presigned, safe='')}&w=320&format=jpg"
             )
-            assert (asked.status, asked.body[:2]) == (200, b"\xff\xd8")
+            assert (fetched.status, fetched.body[:2]) == (200, b"\xff\xd8")
             named = json.loads(
                 second.admin(f"/v1/explain?url=/thumbnail?url={quote(quote(presigned, safe=''))}")
             )
             assert named["original"] == "photos:a.jpg"
-        told = second.log() + second.admin("/metrics").decode() + json.dumps(named)
-        assert presigned.partition("Signature=")[2][:20] not in told
-        assert place.store.secret_key not in told
+        texts = second.log() + second.admin("/metrics").decode() + json.dumps(named)
+        assert presigned.partition("Signature=")[2][:20] not in texts
+        assert services.store.secret_key not in texts
 
 
-async def test_a_redirect_outlives_no_signature(place: Place) -> None:
-    place.put("a.jpg", pictures.photo_as("jpeg"))
+async def test_a_redirect_expires_with_the_signature(services: SharedServices) -> None:
+    services.put("a.jpg", pictures.photo_as("jpeg"))
     secret = "s" * 32
     nodes = [
-        place.node(
+        services.node(
             name,
-            cache={"bucket": s3(place.store, place.processed, delivery="redirect")},
+            cache={"bucket": s3(services.store, services.processed, delivery="redirect")},
             signing={"keys": {"k": secret}, "session": "header:X-Session"},
             mounts={"all": {"source": "photos", "signing": "required"}},
         )
@@ -316,7 +322,7 @@ async def test_a_redirect_outlives_no_signature(place: Place) -> None:
     with running(nodes[0]):
         [made] = await get_all([nodes[0].url + signed()])
         assert made.status == 200
-        await eventually(lambda: place.flagged() == 1)
+        await eventually(lambda: services.flagged() == 1)
     with running(nodes[1]):
         async with client() as session:
 
@@ -325,38 +331,42 @@ async def test_a_redirect_outlives_no_signature(place: Place) -> None:
                 async with session.get(url, headers=headers, allow_redirects=False) as answer:
                     return answer.status, answer.headers.get("Location", ""), answer.headers["Cache-Control"]
 
-            status, location, kept = await ask(signed())
-            assert (status, URL(location).query["X-Amz-Expires"], kept) == (302, "3600", "public, max-age=60")
+            status, location, cache_control = await ask(signed())
+            assert (status, URL(location).query["X-Amz-Expires"], cache_control) == (
+                302,
+                "3600",
+                "public, max-age=60",
+            )
             for seconds in (30, 600):
                 until_s = int(time.time()) + seconds
-                status, location, kept = await ask(signed(until_s=until_s))
+                status, location, cache_control = await ask(signed(until_s=until_s))
                 assert status == 302
                 left_s = until_s - time.time()
                 assert left_s - 2 <= int(URL(location).query["X-Amz-Expires"]) <= seconds
-                assert int(kept.removeprefix("public, max-age=")) <= min(60, seconds)
+                assert int(cache_control.removeprefix("public, max-age=")) <= min(60, seconds)
             status, location, _ = await ask(signed(domain="shop.example"), Referer="https://shop.example/")
             assert (status, location) == (200, "")
         nodes[1].kill()
         nodes[1].start()
         async with client() as session:
-            status, location, kept = await ask(signed(session="abc"), **{"X-Session": "abc"})
-            assert (status, location, kept) == (200, "", "private, max-age=31536000, immutable")
+            status, location, cache_control = await ask(signed(session="abc"), **{"X-Session": "abc"})
+            assert (status, location, cache_control) == (200, "", "private, max-age=31536000, immutable")
 
 
-async def test_rotten_disks_and_buckets_serve_no_wrong_byte(place: Place) -> None:
+async def test_damaged_disks_and_buckets_serve_no_wrong_byte(services: SharedServices) -> None:
     damages = 300
     for number in range(5):
-        place.put(f"{number}.jpg", pictures.photo_as("jpeg"))
+        services.put(f"{number}.jpg", pictures.photo_as("jpeg"))
     targets = [f"/w_{20 + number // 5},f_webp/{number % 5}.jpg" for number in range(200)]
-    node = place.node("a")
+    node = services.node("a")
     with running(node):
         made = await get_all([node.url + target for target in targets], at_once=8)
-        await eventually(lambda: place.flagged() >= 200 and node.kept() >= 200)
+        await eventually(lambda: services.flagged() >= 200 and node.disk_entries() >= 200)
     rotting = random.Random(4)
     files = sorted(
         path for path in (node.folder / "cache").rglob("*") if path.suffix == ".val" or len(path.name) == 64
     )
-    objects = place.direct.keys(place.processed)
+    objects = services.direct.keys(services.processed)
     assert len(files) >= 200
     assert len(objects) >= 200
 
@@ -371,29 +381,31 @@ async def test_rotten_disks_and_buckets_serve_no_wrong_byte(place: Place) -> Non
         if content := path.read_bytes():
             path.write_bytes(rotten(content))
         name = rotting.choice(objects)
-        if body := place.direct.get(place.processed, name):
-            metadata = place.direct.metadata(place.processed, name)
-            place.direct.put(place.processed, name, rotten(body), metadata=metadata)
+        if body := services.direct.get(services.processed, name):
+            metadata = services.direct.metadata(services.processed, name)
+            services.direct.put(services.processed, name, rotten(body), metadata=metadata)
     with running(node):
         again = await get_all([node.url + target for target in targets], at_once=8)
         assert [(answer.status, answer.body) for answer in again] == [(200, answer.body) for answer in made]
         assert node.metric("calotype_tier_errors_total", kind="damaged") > 0
 
 
-async def test_kill_9_of_everything_in_mid_write(place: Place) -> None:
+async def test_killing_all_processes_during_writes_leaves_a_consistent_cache(
+    services: SharedServices,
+) -> None:
     rounds = 50 if LONG else 6
     for number in range(5):
-        place.put(f"{number}.jpg", pictures.photo_as("jpeg"))
-    reference = place.node("reference", redis=False, cache={})
+        services.put(f"{number}.jpg", pictures.photo_as("jpeg"))
+    reference = services.node("reference", redis=False, cache={})
     targets = [f"/w_{20 + number},f_webp/{number % 5}.jpg" for number in range(40 * rounds)]
-    node = place.node("a", processes=2)
+    node = services.node("a", processes=2)
 
-    async def until_shot(urls: list[str]) -> None:
+    async def request_until_killed(urls: list[str]) -> None:
         async with client() as session:
-            seats = asyncio.Semaphore(8)
+            slots = asyncio.Semaphore(8)
 
             async def one(url: str) -> None:
-                async with seats:
+                async with slots:
                     try:
                         answer = await get(session, url)
                     except OSError:
@@ -405,11 +417,11 @@ async def test_kill_9_of_everything_in_mid_write(place: Place) -> None:
     for number in range(rounds):
         node.start()
         asking = asyncio.create_task(
-            until_shot([node.url + t for t in targets[40 * number : 40 * number + 40]])
+            request_until_killed([node.url + t for t in targets[40 * number : 40 * number + 40]])
         )
         # When so many more are written, and the next is under way.
-        so_many = node.kept() + number % 5
-        await eventually(lambda: node.kept() >= so_many or asking.done())  # noqa: B023 (awaited)
+        so_many = node.disk_entries() + number % 5
+        await eventually(lambda: node.disk_entries() >= so_many or asking.done())  # noqa: B023 (awaited)
         await asyncio.to_thread(node.kill)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
@@ -432,46 +444,48 @@ def orphans(cache: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("how", ["hang", "refuse"])
-async def test_a_bucket_that_takes_nothing_delays_no_other_node(place: Place, how: str) -> None:
+async def test_a_bucket_that_refuses_writes_does_not_delay_other_nodes(
+    services: SharedServices, how: str
+) -> None:
     for number in range(5):
-        place.put(f"{number}.jpg", pictures.photo_as("jpeg"))
+        services.put(f"{number}.jpg", pictures.photo_as("jpeg"))
     targets = [f"/w_{20 + number},f_auto/{number % 5}.jpg" for number in range(20)]
-    nodes = [place.node(name) for name in "ab"]
+    nodes = [services.node(name) for name in "ab"]
     with running(*nodes):
         if how == "hang":
-            place.between.answer(b"", only="PUT")
+            services.store_proxy.answer(b"", only="PUT")
         else:
-            place.between.answer(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", only="PUT")
+            services.store_proxy.answer(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", only="PUT")
         for node in nodes:
             answers = await get_all([node.url + target for target in targets], **WEBP)
             assert {answer.status for answer in answers} == {200}
-        place.between.up()
+        services.store_proxy.up()
 
 
-async def test_a_bucket_that_hangs_is_done_without(place: Place) -> None:
+async def test_a_node_serves_without_a_hanging_bucket(services: SharedServices) -> None:
     """Originals in a directory: only the bucket is out of order."""
-    originals = place.folder / "originals"
+    originals = services.folder / "originals"
     originals.mkdir()
     (originals / "a.jpg").write_bytes(pictures.photo_as("jpeg"))
-    node = impatient(place.node("a", is_patient=False, sources={"photos": {"path": str(originals)}}))
+    node = impatient(services.node("a", is_patient=False, sources={"photos": {"path": str(originals)}}))
     with running(node):
-        place.between.hang()
+        services.store_proxy.hang()
         answers = await get_all([f"{node.url}/w_{width},f_auto/a.jpg" for width in range(20, 60)], at_once=4)
         assert {answer.status for answer in answers} == {200}
         assert node.metric("calotype_tier_errors_total", tier="bucket", kind="circuit-open") > 0
-        place.between.up()
+        services.store_proxy.up()
 
 
-async def test_a_source_that_refuses_hides_nothing_that_is_cached(place: Place) -> None:
-    place.put("a.jpg", pictures.photo_as("jpeg"))
-    node = place.node("a")
+async def test_cached_variants_are_served_while_the_source_refuses_access(services: SharedServices) -> None:
+    services.put("a.jpg", pictures.photo_as("jpeg"))
+    node = services.node("a")
     hot = [f"{node.url}/w_{width},f_auto/a.jpg" for width in range(20, 30)]
     with running(node):
         await get_all(hot)
-        await eventually(lambda: node.kept() == len(hot) + 2)  # With facts and entity tag.
+        await eventually(lambda: node.disk_entries() == len(hot) + 2)  # With facts and entity tag.
     with running(node):
         body = b"<Error><Code>AccessDenied</Code></Error>"
-        place.between.answer(
+        services.store_proxy.answer(
             b"HTTP/1.1 403 F\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body), only="GET"
         )
         for path in (node.folder / "cache/originals").rglob("*"):
@@ -483,38 +497,38 @@ async def test_a_source_that_refuses_hides_nothing_that_is_cached(place: Place) 
         assert {answer.status for answer in answers} == {200}
 
 
-async def test_redis_stopped_under_load(place: Place) -> None:
+async def test_hits_continue_while_redis_is_stopped(services: SharedServices) -> None:
     seconds = 60.0 if LONG else 4.0
-    place.put("a.jpg", pictures.photo_as("jpeg"))
-    node = impatient(place.node("a", processes=2, is_patient=False))
+    services.put("a.jpg", pictures.photo_as("jpeg"))
+    node = impatient(services.node("a", processes=2, is_patient=False))
     with running(node):
         hot = [f"{node.url}/w_{width},f_webp/a.jpg" for width in range(20, 40)]
         await get_all(hot)
         calm = await load(hot, node, 100, seconds)
-        place.redis.pause()
+        services.redis.pause()
         hung = await load(hot, node, 200, seconds)
-        place.redis.resume()
+        services.redis.resume()
     assert {answer.status for answer in (*calm, *hung)} == {200}
-    tell("redis stopped", calm, hung)
+    print_latencies("redis stopped", calm, hung)
 
 
-async def test_a_store_that_is_down_under_load(place: Place) -> None:
+async def test_hits_continue_while_the_store_is_down(services: SharedServices) -> None:
     seconds = 60.0 if LONG else 4.0
-    place.put("a.jpg", pictures.photo_as("jpeg"))
-    node = place.node("a", processes=2)
+    services.put("a.jpg", pictures.photo_as("jpeg"))
+    node = services.node("a", processes=2)
     with running(node):
         hot = [f"{node.url}/w_{width},f_webp/a.jpg" for width in range(20, 40)]
         await get_all(hot)
         calm = await load(hot, node, 100, seconds)
-        place.between.down()
+        services.store_proxy.down()
         away = asyncio.create_task(load(hot, node, None, seconds))
         cold = await get_all(
             [f"{node.url}/w_{width},f_webp/b-{width}.jpg" for width in range(20, 60)], at_once=4
         )
         down = await away
-        place.between.up()
+        services.store_proxy.up()
         came_s = time.monotonic()
-        place.put("c.jpg", pictures.photo_as("jpeg"))
+        services.put("c.jpg", pictures.photo_as("jpeg"))
         async with client() as session:
 
             async def is_back() -> bool:
@@ -522,10 +536,10 @@ async def test_a_store_that_is_down_under_load(place: Place) -> None:
 
             await eventually(is_back)
         recovered_s = time.monotonic() - came_s
-        await eventually(lambda: place.puts(".png") == 1)
+        await eventually(lambda: services.puts(".png") == 1)
     assert {answer.status for answer in (*calm, *down)} == {200}, "every cached key is served"
     assert {answer.status for answer in cold} == {502}
-    tell("store down", calm, down)
+    print_latencies("store down", calm, down)
     print(f"store down: 502 within {max(a.seconds for a in cold):.3f} s, back after {recovered_s:.2f} s")
 
 
@@ -550,7 +564,7 @@ async def load(hot: list[str], node: Node, cold_from: int | None, seconds: float
     return answers
 
 
-def tell(what: str, calm: list[Answer], other: list[Answer]) -> None:
+def print_latencies(what: str, calm: list[Answer], other: list[Answer]) -> None:
     """The figures of benchmarks/README.md; nothing is asserted of times."""
     for name, answers in (("calm", calm), (what, other)):
         hits = sorted(answer.seconds for answer in answers if "hit; detail=memory" in answer.cache)

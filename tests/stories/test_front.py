@@ -1,4 +1,4 @@
-"""nginx in front, with the configuration that is shipped: what passes it, what it keeps, and what it refuses."""
+"""nginx in front of a node, with the shipped configuration: what it forwards, caches and refuses."""
 
 import asyncio
 import contextlib
@@ -110,7 +110,7 @@ async def both_ways(installation: Installation, target: str, method: str = "GET"
         through = await get(base, target, method, **headers)
         assert (through.status, through.body) == (plain.status, plain.body), (method, headers)
         assert lasting(through) == lasting(plain), (method, headers)
-        assert not kept(through)
+        assert not is_proxy_hit(through)
     return through
 
 
@@ -124,11 +124,11 @@ def lasting(answer: Answer) -> list[tuple[str, str]]:
     )
 
 
-def kept(answer: Answer) -> bool:
+def is_proxy_hit(answer: Answer) -> bool:
     return str(answer.headers.get("Cache-Status", "")).endswith("front; hit")
 
 
-def test_every_file_is_a_configuration(tmp_path: Path) -> None:
+def test_every_nginx_file_is_a_valid_configuration(tmp_path: Path) -> None:
     """As an engineer copies it: nothing replaced but the certificate, and the places only root may write to."""
     for path in NGINX.rglob("*.conf"):
         copy = tmp_path / path.relative_to(NGINX)
@@ -156,7 +156,7 @@ def test_every_file_is_a_configuration(tmp_path: Path) -> None:
     assert tested.returncode == 0, tested.stderr
 
 
-def test_the_files_of_compose_fit_the_nginx_configuration(tmp_path: Path) -> None:
+def test_the_files_of_compose_match_the_nginx_configuration(tmp_path: Path) -> None:
     compose = NGINX.parent / "packaging/compose"
     written = {path.stem: path.read_text() for path in compose.glob("*.conf")}
     assert written.keys() == {"nodes", "listen", "machine"}
@@ -168,7 +168,7 @@ def test_the_files_of_compose_fit_the_nginx_configuration(tmp_path: Path) -> Non
     assert tested.returncode == 0, tested.stderr
 
 
-async def test_the_same_picture_both_ways(installation: Installation) -> None:
+async def test_nginx_and_the_node_serve_the_same_picture(installation: Installation) -> None:
     for target in ("/w_200,f_auto/photo.jpg", "/original/photo.jpg", "/thumbnail?url=photo.jpg&w=99"):
         plain = await direct(installation, target)
         for base in (installation.front.url, installation.front.https):
@@ -187,7 +187,7 @@ async def test_the_same_picture_both_ways(installation: Installation) -> None:
                 assert answer.headers["Server"] == "calotype"
                 assert "X-Accel-Expires" not in answer.headers
                 assert len(answer.headers.getall("Cache-Status")) == 1
-        assert kept(answer) is (not target.startswith("/original"))
+        assert is_proxy_hit(answer) is (not target.startswith("/original"))
     assert "Server-Timing" not in (await get(installation.front.url, "/w_200,f_auto/photo.jpg")).headers
 
 
@@ -215,15 +215,15 @@ async def test_the_same_picture_both_ways(installation: Installation) -> None:
         '/thumbnail?url=a|b{c}^d`e"f<g>\\.jpg&w=60',
     ],
 )
-async def test_the_target_arrives_as_it_was_written(installation: Installation, target: str) -> None:
+async def test_nginx_forwards_the_raw_target(installation: Installation, target: str) -> None:
     """Raw, through the hop: the node says of it what it says of it directly."""
 
     async def raw(opening: Any) -> bytes:
         reader, writer = await opening
         writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        said = await reader.read()
+        response = await reader.read()
         writer.close()
-        return said
+        return response
 
     async def passed() -> list[dict[str, Any]]:
         """What the node was asked through nginx before this call. A last request marks the end of its log."""
@@ -234,20 +234,20 @@ async def test_the_target_arrives_as_it_was_written(installation: Installation, 
         return [line for line in lines if "id" in line and "/none-" not in line["target"]]
 
     before = len(await passed())
-    said = await raw(asyncio.open_connection("127.0.0.1", installation.front.ports.clear))
+    response = await raw(asyncio.open_connection("127.0.0.1", installation.front.ports.clear))
     lines = (await passed())[before:]
-    if said.startswith(b"HTTP/1.1 400") and not lines:
+    if response.startswith(b"HTTP/1.1 400") and not lines:
         assert ".." in target.replace("%2e", "."), "only what climbs out of the root is nginx's own to refuse"
         return
     [line] = lines
     shown = quote(target, safe="/:?&=;,@.-_~%+") if line["target"].endswith("...") else target
     assert line["target"].removesuffix("...") == shown[: len(line["target"].removesuffix("..."))]
     plain = await raw(asyncio.open_unix_connection(installation.node.folder.parent / "node.sock"))
-    assert said.partition(b"\r\n")[0] == plain.partition(b"\r\n")[0]
-    assert said.partition(b"\r\n\r\n")[2] == plain.partition(b"\r\n\r\n")[2]
+    assert response.partition(b"\r\n")[0] == plain.partition(b"\r\n")[0]
+    assert response.partition(b"\r\n\r\n")[2] == plain.partition(b"\r\n\r\n")[2]
 
 
-async def test_a_copy_for_each_class_of_accept(installation: Installation) -> None:
+async def test_nginx_caches_one_entry_for_each_accept_class(installation: Installation) -> None:
     """What nginx keeps is what the node would have said, however the header is spelled; and it keeps four at most."""
     chance = random.Random(7)
     words = [
@@ -285,9 +285,9 @@ async def test_a_copy_for_each_class_of_accept(installation: Installation) -> No
 async def raw(port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
-    said = await asyncio.wait_for(reader.read(), 10)
+    response = await asyncio.wait_for(reader.read(), 10)
     writer.close()
-    return said
+    return response
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ async def raw(port: int, request: bytes) -> bytes:
         b"image/webp\xa0, text/html",
     ],
 )
-async def test_other_white_space_in_accept_poisons_no_entry(
+async def test_unusual_white_space_in_accept_does_not_poison_the_cache(
     installation: Installation, accept: bytes
 ) -> None:
     target = f"/w_{70 + len(accept)},f_auto/photo.jpg".encode()
@@ -312,7 +312,7 @@ async def test_other_white_space_in_accept_poisons_no_entry(
     )
 
 
-async def test_a_host_in_the_target_poisons_nothing(tmp_path: Path) -> None:
+async def test_a_host_in_the_target_does_not_poison_the_cache(tmp_path: Path) -> None:
     """Two tenants told apart by their hosts: what names both is one of them to all hops."""
     for tenant, width in (("a", 40), ("b", 60)):
         (tmp_path / tenant).mkdir()
@@ -384,22 +384,22 @@ async def test_a_host_in_the_target_poisons_nothing(tmp_path: Path) -> None:
         (b"HEAD /w_50/photo.jpg HTTP/1.1\r\nX: " + b"y" * 17_000, 431),
     ],
 )
-async def test_a_malformed_request_is_answered_with_a_problem(
+async def test_a_malformed_request_gets_a_problem_document(
     installation: Installation, line: bytes, status: int
 ) -> None:
     for port in (installation.front.ports.clear, installation.front.ports.http):
         body = b"hello" if b"Length" in line else b"0\r\n\r\n" if b": chunked" in line else b""
-        said = await raw(port, line + b"\r\nHost: x\r\nConnection: close\r\n\r\n" + body)
-        head, _, body = said.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 %d " % status), said
-        assert b"Content-Type: application/problem+json" in head, said
+        response = await raw(port, line + b"\r\nHost: x\r\nConnection: close\r\n\r\n" + body)
+        head, _, body = response.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 %d " % status), response
+        assert b"Content-Type: application/problem+json" in head, response
         assert b"Cache-Control: no-store" in head
         assert (b"\r\nAllow: " in head) is (status == 405)
         assert body == b"" if line.startswith(b"HEAD") else json.loads(body)["status"] == status
 
 
 @pytest.mark.parametrize("length", [8191, 8192, 8193, 9000, 16_000])
-async def test_the_node_decides_how_long_a_url_may_be(installation: Installation, length: int) -> None:
+async def test_the_node_limits_the_length_of_urls(installation: Installation, length: int) -> None:
     target = "/thumbnail?w=50&url=photo.jpg&utm_source="
     answer = await both_ways(installation, target + "a" * (length - len(target)))
     assert answer.status == (414 if length > 8192 else 200)
@@ -414,19 +414,21 @@ async def test_the_node_decides_how_long_a_url_may_be(installation: Installation
 @pytest.mark.parametrize(
     "target", [b"/w_50,f_auto/../../../x", b"/w_50,f_auto/%zz", b"/f_auto/" + b"a" * 17_000, b"*"]
 )
-async def test_errors_of_requests_that_nginx_cannot_read_vary_by_accept(
+async def test_errors_of_malformed_requests_have_vary_accept(
     installation: Installation, method: bytes, target: bytes
 ) -> None:
-    said = await raw(installation.front.ports.clear, method + b" " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert said.startswith(b"HTTP/1.1 4"), said
-    assert b"\r\nVary: Accept\r\n" in said
+    response = await raw(
+        installation.front.ports.clear, method + b" " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    )
+    assert response.startswith(b"HTTP/1.1 4"), response
+    assert b"\r\nVary: Accept\r\n" in response
 
 
 @pytest.mark.parametrize("end", [b"\r\n", b"\n", b" \r\n", b"\r\nHost: x\r\nRange: bytes=0-9\r\n\r\n"])
 @pytest.mark.parametrize(
     "target", [b"/w_50/photo.jpg", b"/original/photo.jpg", b"http://x/w_50/photo.jpg", b"/"]
 )
-async def test_no_picture_comes_by_http_0_9(installation: Installation, target: bytes, end: bytes) -> None:
+async def test_http_0_9_requests_are_refused(installation: Installation, target: bytes, end: bytes) -> None:
     """There the status is in the body alone; that the answer ends shows that the connection does."""
     for port in (installation.front.ports.clear, installation.front.ports.http):
         body = (await raw(port, b"GET " + target + end)).rpartition(b"\r\n")[2]
@@ -477,7 +479,7 @@ HOSTS = {
 
 
 @pytest.mark.parametrize("host", HOSTS)
-async def test_an_invalid_host_is_refused_as_by_the_node(installation: Installation, host: bytes) -> None:
+async def test_nginx_refuses_the_same_hosts_as_the_node(installation: Installation, host: bytes) -> None:
     """In Host, and in an absolute target whatever Host says."""
     rest = b" HTTP/1.1\r\nHost: %b\r\nConnection: close\r\n\r\n"
     for request in (
@@ -492,11 +494,14 @@ async def test_an_invalid_host_is_refused_as_by_the_node(installation: Installat
         plain = await reader.read()
         writer.close()
         for port in (installation.front.ports.clear, installation.front.ports.http):
-            said = await raw(port, request)
-            assert (b" 400 " in said[:20]) is (b" 400 " in plain[:20]) is not HOSTS[host], (request, said)
+            response = await raw(port, request)
+            assert (b" 400 " in response[:20]) is (b" 400 " in plain[:20]) is not HOSTS[host], (
+                request,
+                response,
+            )
             if not HOSTS[host]:
-                assert b"\r\nContent-Type: application/problem+json\r\n" in said
-                assert b"\r\nCache-Control: no-store\r\n" in said
+                assert b"\r\nContent-Type: application/problem+json\r\n" in response
+                assert b"\r\nCache-Control: no-store\r\n" in response
 
 
 @pytest.mark.parametrize("host", [b"a", b"%41", b"a%41", b"a.", b"0", b"-%2d"])
@@ -529,8 +534,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 def curl(*arguments: str, sent: bytes = b"") -> Answer:
     """A request with what aiohttp would not send: over HTTP/2, with a body of any kind."""
     command = ["curl", "-sk", "--include", "--suppress-connect-headers", "--data-binary", "@-", *arguments]
-    said = subprocess.run(command, input=sent, capture_output=True, check=True, timeout=LONGEST_S).stdout
-    head, _, body = said.removeprefix(CONTINUE).partition(b"\r\n\r\n")
+    response = subprocess.run(command, input=sent, capture_output=True, check=True, timeout=LONGEST_S).stdout
+    head, _, body = response.removeprefix(CONTINUE).partition(b"\r\n\r\n")
     first, *lines = head.decode().splitlines()
     headers = CIMultiDict(tuple(line.split(": ", 1)) for line in lines)
     return Answer(int(first.split()[1]), headers, body)
@@ -566,7 +571,7 @@ def test_a_body_does_not_change_the_answer_to_a_refused_method(
         b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 70000",
     ],
 )
-async def test_a_method_is_refused_before_its_body_comes(installation: Installation, more: bytes) -> None:
+async def test_a_method_is_refused_before_its_body_arrives(installation: Installation, more: bytes) -> None:
     for port in (installation.front.ports.clear, installation.front.ports.http):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"PUT /w_50/photo.jpg HTTP/1.1\r\nHost: x\r\n" + more + b"\r\n\r\n")
@@ -604,7 +609,7 @@ def test_a_get_with_a_body_is_refused(installation: Installation, method: str, v
         {"Access-Control-Request-Method": "PUT"},
     ],
 )
-async def test_options_are_the_nodes_own(installation: Installation, headers: dict[str, str]) -> None:
+async def test_options_requests_reach_the_node(installation: Installation, headers: dict[str, str]) -> None:
     for target in ("/w_50/photo.jpg", "/w_50,f_auto/nope.jpg", "/original/photo.jpg", "/", "/nothing"):
         await both_ways(installation, target, "OPTIONS", **headers)
 
@@ -641,7 +646,7 @@ NEGOTIATED = {
 }
 
 
-async def test_the_errors_of_nginx_vary_as_the_answers_of_the_node(
+async def test_errors_of_nginx_have_the_vary_header_of_the_node(
     installation: Installation, tmp_path: Path
 ) -> None:
     node = node_of(tmp_path)
@@ -663,18 +668,18 @@ async def test_the_errors_of_nginx_vary_as_the_answers_of_the_node(
                 assert (body.status, body.headers.get("Vary")) == (400, through.headers.get("Vary"))
 
 
-def test_the_largest_original_finds_room_in_front() -> None:
+def test_the_buffer_of_nginx_holds_the_largest_original() -> None:
     """Else a slow reader has nginx stop reading for so long that the node breaks off."""
     found = re.search(r"proxy_max_temp_file_size ([0-9]+)m;", (NGINX / "parts/proxy_pass.conf").read_text())
     assert found is not None
     assert int(found[1]) * 2**20 >= Settings().limits.original_max_bytes
 
 
-async def test_parts_and_conditions_are_the_nodes_own(installation: Installation) -> None:
+async def test_ranges_and_conditions_are_evaluated_as_by_the_node(installation: Installation) -> None:
     target = "/w_62,f_jpg/photo.jpg"
     for _ in range(3):
         whole = await get(installation.front.url, target)
-    assert kept(whole)
+    assert is_proxy_hit(whole)
     for headers in (
         {"If-None-Match": whole.headers["ETag"]},
         {"If-None-Match": "W/" + whole.headers["ETag"]},
@@ -689,8 +694,8 @@ async def test_parts_and_conditions_are_the_nodes_own(installation: Installation
         {"If-Match": '"other"', "Range": "bytes=5-9"},
         {"If-None-Match": whole.headers["ETag"], "Range": "bytes=5-9"},
     ):
-        for wanted in (target, "/original/photo.jpg"):
-            await both_ways(installation, wanted, **headers)
+        for requested_target in (target, "/original/photo.jpg"):
+            await both_ways(installation, requested_target, **headers)
     head = await get(installation.front.url, target, method="HEAD")
     assert (head.status, head.body, head.headers["Content-Length"]) == (200, b"", str(len(whole.body)))
     assert (await get(installation.front.url, target)).body == whole.body
@@ -702,7 +707,7 @@ async def test_parts_and_conditions_are_the_nodes_own(installation: Installation
     "name",
     [b"If-Match", b"If-Unmodified-Since", b"If-None-Match", b"If-Modified-Since", b"If-Range", b"Range"],
 )
-async def test_an_empty_condition_is_answered_by_a_picture_or_a_problem(
+async def test_an_empty_condition_gets_a_picture_or_a_problem_document(
     installation: Installation, name: bytes, value: bytes, method: bytes
 ) -> None:
     """An empty If-Match is met by no picture; all the others say nothing."""
@@ -710,12 +715,12 @@ async def test_an_empty_condition_is_answered_by_a_picture_or_a_problem(
     whole = await direct(installation, target)
     for _ in range(4):
         await get(installation.front.url, target)
-        said = await raw(
+        response = await raw(
             installation.front.ports.clear,
             b"%b %b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%b:%b\r\nConnection: close\r\n\r\n"
             % (method, target.encode(), installation.front.ports.clear, name, value),
         )
-        head, _, body = said.partition(b"\r\n\r\n")
+        head, _, body = response.partition(b"\r\n\r\n")
         assert b"\r\nVary: Accept\r\n" in head + b"\r\n"
         if head.startswith(b"HTTP/1.1 412 "):
             assert name in (b"If-Match", b"If-Unmodified-Since")
@@ -771,8 +776,8 @@ RANGES = {
 """And what they come to; None where only the node is asked."""
 
 
-@pytest.mark.parametrize("asked", RANGES, ids=lambda asked: asked[:30])
-async def test_a_range_is_judged_by_the_node_alone(installation: Installation, asked: str) -> None:
+@pytest.mark.parametrize("range_header", RANGES, ids=lambda range_header: range_header[:30])
+async def test_ranges_are_evaluated_only_by_the_node(installation: Installation, range_header: str) -> None:
     """Whatever is wrong with it, and whether or not nginx has the whole at hand."""
     for target in (
         "/w_62,f_jpg/photo.jpg",
@@ -783,9 +788,9 @@ async def test_a_range_is_judged_by_the_node_alone(installation: Installation, a
         whole = await direct(installation, target)
         for _ in range(3):
             await get(installation.front.url, target)
-        through = await both_ways(installation, target, Range=asked)
+        through = await both_ways(installation, target, Range=range_header)
         if whole.status == 200:
-            assert RANGES[asked] in (through.status, None)
+            assert RANGES[range_header] in (through.status, None)
         if through.status in (200, 206):
             assert through.headers["Accept-Ranges"] == "bytes"
         else:
@@ -793,9 +798,11 @@ async def test_a_range_is_judged_by_the_node_alone(installation: Installation, a
         if through.status == 416:
             assert through.headers["Content-Range"] == f"bytes */{len(whole.body)}"
             assert through.headers["Cache-Control"] == "no-store"
-        await both_ways(installation, target, Range=asked, **{"If-Range": whole.headers.get("ETag", '"x"')})
-        await both_ways(installation, target, Range=asked, **{"If-Range": '"other"'})
-        head = await both_ways(installation, target, "HEAD", Range=asked)
+        await both_ways(
+            installation, target, Range=range_header, **{"If-Range": whole.headers.get("ETag", '"x"')}
+        )
+        await both_ways(installation, target, Range=range_header, **{"If-Range": '"other"'})
+        head = await both_ways(installation, target, "HEAD", Range=range_header)
         assert (head.status, head.body) == (whole.status, b"")
         assert head.headers["Content-Length"] == str(len(whole.body))
         if whole.status == 200:
@@ -803,16 +810,16 @@ async def test_a_range_is_judged_by_the_node_alone(installation: Installation, a
         assert (await get(installation.front.url, target)).body == whole.body, "nothing of this is kept"
 
 
-def test_every_age_that_a_copy_can_have_is_told_at_every_second() -> None:
+def test_the_age_map_of_nginx_covers_every_age_and_second() -> None:
     text = (NGINX / "parts/request_variables.conf").read_text()
     rows = re.findall(r'^    "~(\^HIT .*)" ([0-9]);$', text, re.MULTILINE)
     for now_s in range(1_800_000_000, 1_800_000_060):
         for age_s in range(-2, 8):
-            told = f"HIT {formatdate(now_s - age_s, usegmt=True)} {now_s}.250 01234567890123456"
-            assert next(int(age) for pattern, age in rows if re.search(pattern, told)) == max(age_s, 0)
+            variables = f"HIT {formatdate(now_s - age_s, usegmt=True)} {now_s}.250 01234567890123456"
+            assert next(int(age) for pattern, age in rows if re.search(pattern, variables)) == max(age_s, 0)
 
 
-async def test_a_copy_tells_its_age(tmp_path: Path) -> None:
+async def test_a_cached_answer_has_its_age(tmp_path: Path) -> None:
     """By the Date that the node gave it; no copy is made younger by clocks that differ."""
     age_s = 0
 
@@ -830,24 +837,33 @@ async def test_a_copy_tells_its_age(tmp_path: Path) -> None:
                 assert "Age" not in (await get(front.url, f"/{age_s}")).headers, number
             for method in ("GET", "HEAD"):
                 copy = await get(front.url, f"/{age_s}", method)
-                assert kept(copy)
+                assert is_proxy_hit(copy)
                 older_s = int(time.time()) - int(began_s)
                 assert max(age_s, 0) <= int(copy.headers["Age"]) <= max(age_s + older_s, 0)
     await runner.cleanup()
 
 
-@pytest.mark.parametrize("asked", ["bytes=9-5", "bytes=5-18446744073709551616", "bytes=0-1,9-5", "bytes=5-9"])
-async def test_a_range_over_http_2_is_judged_by_the_node_too(installation: Installation, asked: str) -> None:
-    plain = await direct(installation, "/w_62,f_jpg/photo.jpg", Range=asked)
+@pytest.mark.parametrize(
+    "range_header", ["bytes=9-5", "bytes=5-18446744073709551616", "bytes=0-1,9-5", "bytes=5-9"]
+)
+async def test_ranges_over_http_2_are_evaluated_only_by_the_node(
+    installation: Installation, range_header: str
+) -> None:
+    plain = await direct(installation, "/w_62,f_jpg/photo.jpg", Range=range_header)
     through = curl(
-        "--http2", "-X", "GET", "-H", f"Range: {asked}", installation.front.https + "/w_62,f_jpg/photo.jpg"
+        "--http2",
+        "-X",
+        "GET",
+        "-H",
+        f"Range: {range_header}",
+        installation.front.https + "/w_62,f_jpg/photo.jpg",
     )
     assert (through.status, through.body) == (plain.status, plain.body)
     for name in ("Accept-Ranges", "Content-Range", "Content-Length", "ETag", "Cache-Control"):
         assert through.headers.get(name) == plain.headers.get(name), name
 
 
-async def test_nginx_does_not_keep_private_or_failed_answers(installation: Installation) -> None:
+async def test_nginx_does_not_cache_private_or_failed_answers(installation: Installation) -> None:
     targets = [
         sign("/w_301/photo.jpg", KEY.encode()),
         sign("/w_301/photo.jpg", KEY.encode(), until_s=2**33),
@@ -859,7 +875,7 @@ async def test_nginx_does_not_keep_private_or_failed_answers(installation: Insta
     for target in targets:
         for _ in range(4):
             answer = await get(installation.front.url, target, Cookie="sid=me")
-            assert not kept(answer), target
+            assert not is_proxy_hit(answer), target
     assert (await get(installation.front.url, targets[2], Cookie="sid=another")).status == 403
     assert (await get(installation.front.url, targets[2])).status == 403
 
@@ -870,7 +886,7 @@ async def test_a_replaced_original_is_served_within_ten_seconds(installation: In
     target = "/w_40,f_png/changing.png"
     for _ in range(4):
         old = await get(installation.front.url, target)
-    assert kept(old)
+    assert is_proxy_hit(old)
     path.write_bytes(pictures.cut_out_as("png"))
     replaced_s = time.monotonic()
 
@@ -891,9 +907,9 @@ async def test_nginx_refuses_requests_as_the_node_does(installation: Installatio
     for name, value in (("Content-Length", "3"), ("Transfer-Encoding", "chunked")):
         reader, writer = await asyncio.open_connection("127.0.0.1", installation.front.ports.clear)
         writer.write(f"GET /w_50/photo.jpg HTTP/1.1\r\nHost: x\r\n{name}: {value}\r\n\r\n".encode())
-        said = await reader.readuntil(b"}")
-        assert b" 400 " in said
-        assert b"urn:calotype:error:bad-url" in said
+        response = await reader.readuntil(b"}")
+        assert b" 400 " in response
+        assert b"urn:calotype:error:bad-url" in response
         writer.close()
     answer = await get(f"http://127.0.0.1:{installation.front.ports.http}", "/w_50/a%2Fb.jpg?x=1")
     assert answer.headers["Cache-Control"] == "public, max-age=3600"
@@ -963,7 +979,7 @@ async def test_one_line_in_each_log_with_the_same_id_and_no_secret(installation:
     assert (installation.front.folder / "error.log").read_text() == ""
 
 
-async def test_every_line_of_the_log_is_json(installation: Installation) -> None:
+async def test_every_line_of_the_nginx_log_is_json(installation: Installation) -> None:
     for line in (
         b"GET /w_3/\xff\xfe.jpg HTTP/1.1",
         b'GET /w_3/a"b\\.jpg HTTP/1.1',
@@ -974,26 +990,26 @@ async def test_every_line_of_the_log_is_json(installation: Installation) -> None
             line + b'\r\nHost: x\r\nUser-Agent: \xff"\x80\r\nConnection: close\r\n\r\n',
         )
         await raw(installation.front.ports.clear, line + b"\r\nHost: \xc3\xa9x\r\nConnection: close\r\n\r\n")
-    told = [line for line in installation.front.log() if line["agent"] == "..." or line["host"] == "..."]
-    assert len(told) >= 3
+    masked = [line for line in installation.front.log() if line["agent"] == "..." or line["host"] == "..."]
+    assert len(masked) >= 3
 
 
-async def test_no_target_costs_much_to_log(installation: Installation) -> None:
+async def test_long_targets_are_logged_without_errors(installation: Installation) -> None:
     """Nor stands in the error log because it did."""
     for filling in (b"%2f", b"/", b"%2F/", b"//x", b"%40"):
         target = b"/a?url=" + filling * (7500 // len(filling))
-        said = await raw(
+        response = await raw(
             installation.front.ports.clear,
             b"POST " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         )
-        assert b" 405 " in said
+        assert b" 405 " in response
     lines = [line for line in installation.front.log() if line["method"] == "POST"]
     assert len(lines) >= 5
     assert {line["target"] for line in lines} >= {"..."}
     assert (installation.front.folder / "error.log").read_text() == ""
 
 
-async def test_refusals_count_too(tmp_path: Path) -> None:
+async def test_refused_requests_count_for_the_rate_limit(tmp_path: Path) -> None:
     """Who asks what nobody answers is limited like any other."""
     strict = (
         (NGINX / "site/limits.conf")
@@ -1041,7 +1057,7 @@ async def test_forged_client_addresses_do_not_raise_the_limit(
     assert refused[0] == refused[1] == 1000 - 401 + 1, "one was asked for its status"
 
 
-async def test_one_client_is_one_64_of_ipv6(installation: Installation, tmp_path: Path) -> None:
+async def test_an_ipv6_network_of_64_bits_is_one_client(installation: Installation, tmp_path: Path) -> None:
     """By addresses that a proxy in front tells, as nobody here has a network of its own."""
     strict = GENEROUS.replace("rate=100000r/s", "rate=1r/m").replace("burst=100000", "burst=9")
     more = {"limits": strict + "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Forwarded-For;\n"}
@@ -1065,13 +1081,13 @@ def handshake(port: int, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
-def test_the_curves_of_tls(installation: Installation, version: str) -> None:
+def test_tls_offers_the_configured_curves(installation: Installation, version: str) -> None:
     """Under TLS 1.2 a client has to offer the certificate's own, P-256, too."""
     own = ":P-256" if version == "-tls1_2" else ""
 
     def agreed(curves: str) -> str:
-        told = handshake(installation.front.ports.https, version, "-curves", curves)
-        found = re.search(r"Temp Key: (?:ECDH, )?([^,]+),", told)
+        report = handshake(installation.front.ports.https, version, "-curves", curves)
+        found = re.search(r"Temp Key: (?:ECDH, )?([^,]+),", report)
         return found[1] if found else ""
 
     assert agreed(f"X25519{own}") == "X25519"
@@ -1081,7 +1097,7 @@ def test_the_curves_of_tls(installation: Installation, version: str) -> None:
     assert agreed("X448") == ""
 
 
-async def test_the_certificate_is_trusted_and_signs_no_other(installation: Installation) -> None:
+async def test_the_demo_certificate_is_trusted_and_is_no_authority(installation: Installation) -> None:
     certificate = installation.front.folder / "site/certificate.pem"
     text = subprocess.run(
         ["openssl", "x509", "-in", certificate, "-noout", "-text"], capture_output=True, text=True, check=True
@@ -1104,7 +1120,7 @@ async def test_the_certificate_is_trusted_and_signs_no_other(installation: Insta
     writer.close()
 
 
-async def test_no_node_answers(tmp_path: Path) -> None:
+async def test_without_a_node_nginx_answers_503(tmp_path: Path) -> None:
     with fronting(tmp_path / "nginx", f"unix:{tmp_path}/nobody.sock") as front:
         answer = await get(front.url, "/w_50/photo.jpg?sig=" + "a" * 43)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
@@ -1113,26 +1129,26 @@ async def test_no_node_answers(tmp_path: Path) -> None:
         for headers in ({}, {"Range": "bytes=9-5"}, {"If-Match": '"a"'}):
             for method in ("GET", "HEAD", "OPTIONS"):
                 answer = await get(front.url, "/w_50,f_auto/photo.jpg", method, **headers)
-                told = answer.status, answer.headers["Vary"], answer.headers["Cache-Control"]
-                assert told == (503, "Accept", "no-store")
+                outcome = answer.status, answer.headers["Vary"], answer.headers["Cache-Control"]
+                assert outcome == (503, "Accept", "no-store")
         assert (front.folder / "error.log").read_text() == "", "where the signature would stand"
         assert front.log()[-1]["node_status"] == "502"
 
 
-async def test_a_node_that_breaks_off_or_talks_nonsense_is_a_problem(tmp_path: Path) -> None:
-    said = [b""]
+async def test_an_invalid_answer_of_a_node_becomes_a_problem_document(tmp_path: Path) -> None:
+    node_answer = [b""]
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(said[0])
+        writer.write(node_answer[0])
         writer.close()
 
     server = await asyncio.start_unix_server(answer, tmp_path / "odd.sock")
     with fronting(tmp_path / "nginx", f"unix:{tmp_path}/odd.sock") as front:
-        for said[0] in (b"", b"HTTP/1.1 ", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 20_000 + b"\r\n\r\n"):
+        for node_answer[0] in (b"", b"HTTP/1.1 ", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 20_000 + b"\r\n\r\n"):
             for headers in ({}, {"Range": "bytes=0-1"}):
                 answered = await get(front.url, "/w_50,f_auto/photo.jpg", **headers)
-                assert (answered.status, answered.headers["Vary"]) == (503, "Accept"), said
+                assert (answered.status, answered.headers["Vary"]) == (503, "Accept"), node_answer
                 assert json.loads(answered.body)["type"] == "urn:calotype:error:overloaded"
     server.close()
     await server.wait_closed()
@@ -1145,10 +1161,10 @@ async def test_the_errors_of_nginx_have_the_headers_of_a_node(installation: Inst
     assert {each for each in lasting(plain) if each[0] not in other} <= set(lasting(through))
     assert json.loads(through.body).keys() == json.loads(plain.body).keys()
     for port, sent in ((installation.front.ports.https, b"GET /f_auto/x.jpg HTTP/1.1\r\nHost: x\r\n\r\n"),):
-        said = await raw(port, sent)
-        assert said.startswith(b"HTTP/1.1 400 "), "HTTP where TLS is spoken"
-        assert b"Content-Type: application/problem+json\r\n" in said
-        assert b"Vary: Accept\r\n" in said
+        response = await raw(port, sent)
+        assert response.startswith(b"HTTP/1.1 400 "), "HTTP where TLS is spoken"
+        assert b"Content-Type: application/problem+json\r\n" in response
+        assert b"Vary: Accept\r\n" in response
 
 
 async def test_another_node_takes_over(tmp_path: Path) -> None:
@@ -1160,15 +1176,15 @@ async def test_another_node_takes_over(tmp_path: Path) -> None:
         targets = [f"/w_{width}/photo.jpg?v=1".split("?")[0] for width in range(50, 60)]
         for target in targets:
             assert (await get(front.url, target)).status == 200
-        asked = [node.metric("calotype_requests_total") for node in nodes]
-        assert sorted(asked) == [0, 10], "all variants of an original go to the same node"
-        nodes[asked.index(10)].kill()
+        request_counts = [node.metric("calotype_requests_total") for node in nodes]
+        assert sorted(request_counts) == [0, 10], "all variants of an original go to the same node"
+        nodes[request_counts.index(10)].kill()
         for target in targets:
             assert (await get(front.url, target)).status == 200
-        assert nodes[asked.index(0)].metric("calotype_requests_total") == 10
+        assert nodes[request_counts.index(0)].metric("calotype_requests_total") == 10
 
 
-async def test_switched_off_by_one_line(installation: Installation, tmp_path: Path) -> None:
+async def test_one_line_disables_the_cache_of_nginx(installation: Installation, tmp_path: Path) -> None:
     off = (NGINX / "site/cache.conf").read_text().replace("proxy_cache $hot;", "proxy_cache off;")
     off = off.replace("/dev/shm/calotype-front", f"{tmp_path}/hot")
     with fronting(
@@ -1176,7 +1192,7 @@ async def test_switched_off_by_one_line(installation: Installation, tmp_path: Pa
     ) as front:
         for _ in range(4):
             answer = await get(front.url, "/w_50/photo.jpg")
-            assert (answer.status, kept(answer)) == (200, False)
+            assert (answer.status, is_proxy_hit(answer)) == (200, False)
         part = await get(front.url, "/w_50/photo.jpg", Range="bytes=1-4")
         assert (part.status, part.body) == (206, answer.body[1:5])
 
@@ -1200,25 +1216,25 @@ def demonstrating(folder: Path, *options: str, **environment: str) -> Iterator[s
 ANY_PORTS = ("--https-port", "0", "--http-port", "0", "--status-port", "0", "--admin-port", "0")
 
 
-def told_ports(process: subprocess.Popen[str]) -> list[int]:
+def printed_ports(process: subprocess.Popen[str]) -> list[int]:
     """Where it says it is, once it is there: of the pictures, of plain HTTP, of nginx's status."""
     assert process.stdout is not None
-    said = ""
+    printed = ""
     for line in process.stdout:
-        said += line
+        printed += line
         if "Stop: Ctrl-C" in line:
-            return [int(port) for port in dict.fromkeys(re.findall(r"localhost:([0-9]+)/", said))]
-    raise AssertionError(said)
+            return [int(port) for port in dict.fromkeys(re.findall(r"localhost:([0-9]+)/", printed))]
+    raise AssertionError(printed)
 
 
-async def test_the_demo_runs_beside_another_one(tmp_path: Path) -> None:
+async def test_two_demos_run_at_the_same_time(tmp_path: Path) -> None:
     """With a port in the environment, which the node alone would obey, and over one cache, whose originals one paints."""
     astray = {"CALOTYPE_SERVER__SOCKET": str(tmp_path / "no.sock"), "CALOTYPE_ADMIN__HOST": "127.0.0.9"}
     with (
         demonstrating(tmp_path, *ANY_PORTS) as one,
         demonstrating(tmp_path, *ANY_PORTS[:-2], CALOTYPE_ADMIN__PORT=str(free_port()), **astray) as other,
     ):
-        ports = [told_ports(one), told_ports(other)]
+        ports = [printed_ports(one), printed_ports(other)]
         assert len({*ports[0], *ports[1]}) == 6
         for https, http, _ in ports:
             picture = await get(f"https://localhost:{https}", "/t_card/lake.jpg")
@@ -1228,7 +1244,7 @@ async def test_the_demo_runs_beside_another_one(tmp_path: Path) -> None:
         assert one.poll() is None
 
 
-def test_demos_that_start_at_once_paint_once(tmp_path: Path) -> None:
+def test_concurrent_demos_generate_the_originals_once(tmp_path: Path) -> None:
     """Seen by a painter that cannot be overtaken: nobody paints while another one holds the folder."""
     originals = tmp_path / "calotype-demo-originals"
     originals.mkdir()
@@ -1239,7 +1255,7 @@ def test_demos_that_start_at_once_paint_once(tmp_path: Path) -> None:
             assert one.poll() is None
         assert list(originals.iterdir()) == []
         os.close(held)
-        told_ports(one)
+        printed_ports(one)
         assert len(list(originals.iterdir())) >= 6
 
 
@@ -1250,19 +1266,19 @@ def waiting_for_locks() -> set[str]:
 
 
 @pytest.mark.parametrize("option", ANY_PORTS[::2])
-def test_a_port_in_use_is_told_with_its_option(tmp_path: Path, option: str) -> None:
+def test_a_port_in_use_is_reported_with_its_option(tmp_path: Path, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with demonstrating(tmp_path, *ANY_PORTS, option, port) as refused:
-            said, _ = refused.communicate(timeout=LONGEST_S)
-    assert said == (
+            output, _ = refused.communicate(timeout=LONGEST_S)
+    assert output == (
         f"front: cannot listen on port {port}: Address already in use; use {option}, where 0 takes a free port\n"
     )
     assert refused.returncode == 1
 
 
-def test_two_options_that_name_one_port_are_told(tmp_path: Path) -> None:
+def test_two_options_with_the_same_port_are_reported(tmp_path: Path) -> None:
     port = str(free_port())
     with demonstrating(tmp_path, *ANY_PORTS, "--https-port", port, "--status-port", port) as refused:
-        said, _ = refused.communicate(timeout=LONGEST_S)
-    assert f"port {port}: Address already in use; use --status-port" in said
+        output, _ = refused.communicate(timeout=LONGEST_S)
+    assert f"port {port}: Address already in use; use --status-port" in output

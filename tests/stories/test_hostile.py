@@ -1,4 +1,4 @@
-"""A slice of `benchmarks.hostile`: bombs and mutants cost nobody but themselves, and shot workers nobody at all."""
+"""A part of `benchmarks.hostile`: hostile pictures and killed workers do not affect other requests."""
 
 import random
 import signal
@@ -22,7 +22,7 @@ def node() -> Iterator[Node]:
         yield node
 
 
-async def test_bombs_and_mutants_are_refused_or_drawn(node: Node, tmp_path: Path) -> None:
+async def test_hostile_and_damaged_pictures_are_refused_or_rendered(node: Node, tmp_path: Path) -> None:
     tally, watch = Tally(tmp_path), Watch(node)
     async with watch.looking():
         await hostile.storm(node, hostile.forged(bombs.forged()), RULES, tally)
@@ -32,7 +32,7 @@ async def test_bombs_and_mutants_are_refused_or_drawn(node: Node, tmp_path: Path
 
 
 @pytest.mark.parametrize("kinds", [hostile.KINDS, [signal.SIGSTOP]], ids=["all", "stop"])
-async def test_a_killed_worker_costs_no_request(node: Node, kinds: list[signal.Signals]) -> None:
+async def test_killed_workers_fail_no_request(node: Node, kinds: list[signal.Signals]) -> None:
     done = await hostile.shots(node, 4.0, random.Random(SEED), RULES, kinds=kinds, every_s=0.5, a_second=20)
     assert done.fired.total() > 3
     assert done.faults + await hostile.still_works(node, RULES) == []

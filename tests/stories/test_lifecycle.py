@@ -1,5 +1,4 @@
-"""A node's life as a service: it says when it is ready, takes over sockets, reads its settings anew, runs out of
-descriptors, and has its hung processes replaced."""
+"""A node as a service: readiness, socket activation, reloads, descriptor limits, hanging processes."""
 
 import asyncio
 import json
@@ -19,7 +18,7 @@ import aiohttp
 import pytest
 
 from proxy.core.url.signing import sign
-from tests.stories.fleet import Node, alive, client, descendants, get, running, shoot
+from tests.stories.fleet import Node, alive, client, descendants, get, running, send_signal
 from tests.support import pictures
 from tests.support.servers import ROOT
 from tests.support.waiting import LONGEST_S, eventually, eventually_sync
@@ -63,7 +62,7 @@ async def status(node: Node, target: str) -> int:
         return (await get(session, node.url + target)).status
 
 
-def by(secret: str, target: str) -> str:
+def signed_by(secret: str, target: str) -> str:
     return sign(target, secret.encode())
 
 
@@ -75,16 +74,22 @@ async def hup(node: Node, outcome: str = "ok") -> None:
     await asyncio.sleep(0.2)  # The other processes are told, and not waited for.
 
 
-async def test_settings_are_read_anew(node: Node) -> None:
+async def test_sighup_reloads_the_settings(node: Node) -> None:
     path = Path(node.environment["CALOTYPE_CONFIG"])
     with running(node):
-        assert [await status(node, by(secret, "/w_16/photo.png")) for secret in (OLD, NEW)] == [200, 200]
+        assert [await status(node, signed_by(secret, "/w_16/photo.png")) for secret in (OLD, NEW)] == [
+            200,
+            200,
+        ]
         written(path, keys=f'new = "{NEW}"', presets='tiny = "w_16,f_webp"')
         await hup(node)
         for _ in range(8):  # Each connection may meet another process.
-            assert [await status(node, by(secret, "/w_16/photo.png")) for secret in (OLD, NEW)] == [403, 200]
-            assert await status(node, by(NEW, "/t_tiny/photo.png")) == 200
-        explained = node.admin("/v1/explain?url=" + by(OLD, "/w_16/photo.png").replace("?", "%3F"))
+            assert [await status(node, signed_by(secret, "/w_16/photo.png")) for secret in (OLD, NEW)] == [
+                403,
+                200,
+            ]
+            assert await status(node, signed_by(NEW, "/t_tiny/photo.png")) == 200
+        explained = node.admin("/v1/explain?url=" + signed_by(OLD, "/w_16/photo.png").replace("?", "%3F"))
         assert json.loads(explained)["signature"] == "bad-signature"
         for broken in (
             "",
@@ -95,7 +100,10 @@ async def test_settings_are_read_anew(node: Node) -> None:
         ):
             path.write_text(broken)
             await hup(node, "refused")
-            assert [await status(node, by(secret, "/w_16/photo.png")) for secret in (OLD, NEW)] == [403, 200]
+            assert [await status(node, signed_by(secret, "/w_16/photo.png")) for secret in (OLD, NEW)] == [
+                403,
+                200,
+            ]
             assert await status(node, "/w_16/photo.png") == 403
         path.unlink()
         await hup(node, "refused")
@@ -114,13 +122,13 @@ async def test_a_process_that_starts_during_a_reload_has_the_new_settings(node: 
         [front, *_] = [
             pid for pid in descendants(node.process.pid) if pid != node.back() and pid not in node.workers()
         ]
-        shoot(front, signal.SIGKILL)
+        send_signal(front, signal.SIGKILL)
         await eventually(lambda: not alive(front))
         written(path, keys=f'new = "{NEW}"')
         await hup(node)
         await eventually(node.ready)
         for _ in range(20):
-            assert await status(node, by(OLD, "/w_16/photo.png")) == 403
+            assert await status(node, signed_by(OLD, "/w_16/photo.png")) == 403
 
 
 @contextmanager
@@ -136,9 +144,9 @@ def test_systemd_is_notified_of_each_state(node: Node, tmp_path: Path) -> None:
     with hearing(tmp_path / "notify") as heard, running(node):
 
         def next_but_watchdog() -> str:
-            while (said := heard.recv(4096).decode()) == "WATCHDOG=1":
+            while (message := heard.recv(4096).decode()) == "WATCHDOG=1":
                 pass
-            return said
+            return message
 
         assert node.process is not None
         assert next_but_watchdog() == "READY=1"
@@ -177,14 +185,14 @@ def activated(node: Node, listener: socket.socket) -> "subprocess.Popen[bytes]":
 
 async def test_no_request_is_lost_between_two_nodes_on_one_socket(node: Node) -> None:
     """A client that does not try again, on connections it keeps, while one node stops and the next starts."""
-    target = by(NEW, "/w_16/photo.png")
+    target = signed_by(NEW, "/w_16/photo.png")
     with socket.create_server(("127.0.0.1", node.port), backlog=1024) as listener:
         node.process = activated(node, listener)
         await eventually(node.ready)
-        stop, asked = False, 0
+        stop, answered = False, 0
 
         async def keep_asking() -> None:
-            nonlocal asked
+            nonlocal answered
             reader = writer = None
             while not stop:
                 if writer is None:
@@ -195,7 +203,7 @@ async def test_no_request_is_lost_between_two_nodes_on_one_socket(node: Node) ->
                 assert head.startswith(b"HTTP/1.1 200 ")
                 length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
                 await reader.readexactly(length)
-                asked += 1
+                answered += 1
                 if b"Connection: close" in head:
                     writer.close()
                     writer = None
@@ -204,8 +212,8 @@ async def test_no_request_is_lost_between_two_nodes_on_one_socket(node: Node) ->
                 writer.close()
 
         async def more_requests() -> None:
-            enough = asked + 50
-            await eventually(lambda: asked >= enough or any(client.done() for client in clients))
+            enough = answered + 50
+            await eventually(lambda: answered >= enough or any(client.done() for client in clients))
 
         clients = [asyncio.create_task(keep_asking()) for _ in range(10)]
         for _ in range(2):
@@ -218,18 +226,18 @@ async def test_no_request_is_lost_between_two_nodes_on_one_socket(node: Node) ->
         await more_requests()
         stop = True
         await asyncio.gather(*clients)
-        assert asked > 100
+        assert answered > 100
         assert node.stop() == 0
 
 
-def test_a_socket_it_cannot_use_is_named(node: Node) -> None:
+def test_an_unusable_inherited_socket_is_reported(node: Node) -> None:
     with socket.socket() as plain:
         node.process = activated(node, plain)
         assert node.process.wait(LONGEST_S) == 1
     assert "the socket passed on as public must be a listening stream socket" in node.log()
 
 
-async def test_descriptors_run_out(node: Node) -> None:
+async def test_connections_beyond_the_descriptor_limit_are_refused(node: Node) -> None:
     """Those who are served are served well, misses too; the others are turned away, and nothing stays broken."""
     # Both limits: the node raises the lower one to the upper.
     command = ["prlimit", "--nofile=128:128", sys.executable, "-m", "proxy", "serve"]
@@ -239,7 +247,7 @@ async def test_descriptors_run_out(node: Node) -> None:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=4)) as session:
 
         async def ask(width: int) -> int:
-            async with session.get(node.url + by(NEW, f"/w_{width}/photo.png")) as answer:
+            async with session.get(node.url + signed_by(NEW, f"/w_{width}/photo.png")) as answer:
                 await answer.read()
                 return answer.status
 
@@ -254,20 +262,22 @@ async def test_descriptors_run_out(node: Node) -> None:
         for one in idle:
             one.close()
         misses = await asyncio.gather(
-            *(status(node, by(NEW, f"/w_{width}/photo.png")) for width in range(50, 110))
+            *(status(node, signed_by(NEW, f"/w_{width}/photo.png")) for width in range(50, 110))
         )
         assert set(misses) <= {200, 503}
 
         async def is_served() -> bool:
-            return await status(node, by(NEW, "/w_109/photo.png")) == 200
+            return await status(node, signed_by(NEW, "/w_109/photo.png")) == 200
 
         await eventually(is_served)
-        assert {await status(node, by(NEW, f"/w_{width}/photo.png")) for width in range(110, 120)} == {200}
+        assert {await status(node, signed_by(NEW, f"/w_{width}/photo.png")) for width in range(110, 120)} == {
+            200
+        }
     assert "Traceback" not in node.log()
     assert node.stop() == 0
 
 
-async def test_a_hung_process_is_replaced_and_hits_go_on(tmp_path: Path) -> None:
+async def test_a_hanging_process_is_replaced_while_hits_continue(tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(pictures.quarters_as("png"))
     node = Node(tmp_path / "node", processes=2, sources={"photos": {"path": str(tmp_path)}})
     with running(node):
@@ -275,7 +285,7 @@ async def test_a_hung_process_is_replaced_and_hits_go_on(tmp_path: Path) -> None
         for _ in range(20):
             assert await status(node, hot) == 200
         back = node.back()
-        shoot(back, signal.SIGSTOP)
+        send_signal(back, signal.SIGSTOP)
         await asyncio.sleep(1.5)  # Longer than the original is fresh.
         for _ in range(10):
             assert await status(node, hot) == 200
@@ -297,7 +307,7 @@ def test_the_node_starts_under_the_restrictions_of_its_unit(node: Node) -> None:
         assert node.workers()
 
 
-async def test_readiness_probes_cost_no_request(node: Node) -> None:
+async def test_readiness_probes_start_no_process(node: Node) -> None:
     """Many more at once than are answered in time."""
     with running(node):
         assert node.process is not None
@@ -316,13 +326,13 @@ async def test_readiness_probes_cost_no_request(node: Node) -> None:
         assert "died" not in node.log()
 
 
-async def test_sighup_to_every_process_kills_no_worker(node: Node) -> None:
+async def test_sighup_to_every_process_ends_no_worker(node: Node) -> None:
     with running(node):
         assert node.process is not None
         workers = node.workers()
         reloads = node.metric("calotype_config_reloads_total")
         for pid in [node.process.pid, *descendants(node.process.pid)]:
-            shoot(pid, signal.SIGHUP)
+            send_signal(pid, signal.SIGHUP)
         await eventually(lambda: node.metric("calotype_config_reloads_total") > reloads)
         assert node.workers() == workers
         assert node.ready()
@@ -335,7 +345,7 @@ async def test_an_unread_log_does_not_stop_the_node(node: Node) -> None:
     )
     os.close(writing)
     await eventually(node.ready)
-    target = by(NEW, "/w_16/photo.png")
+    target = signed_by(NEW, "/w_16/photo.png")
     async with client() as session:
         for _ in range(1000):  # Three times what the pipe holds.
             assert (await get(session, node.url + target)).status == 200
@@ -346,7 +356,7 @@ async def test_an_unread_log_does_not_stop_the_node(node: Node) -> None:
     os.close(reading)
 
 
-def test_environment_of_an_older_systemd(node: Node) -> None:
+def test_systemd_variables_of_another_process_are_ignored(node: Node) -> None:
     """What is not meant for this process is nobody's business."""
     node.environment |= {"LISTEN_FDS": "3", "LISTEN_PID": "1", "WATCHDOG_PID": "1", "WATCHDOG_USEC": "1"}
     with running(node):
@@ -354,7 +364,7 @@ def test_environment_of_an_older_systemd(node: Node) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_during_the_start(node: Node, number: signal.Signals) -> None:
+def test_a_signal_during_the_start_is_handled(node: Node, number: signal.Signals) -> None:
     with (node.folder / "log").open("ab") as log:
         node.process = subprocess.Popen(
             [sys.executable, "-m", "proxy", "serve"], stdout=log, stderr=log, cwd=ROOT, env=node.environment
@@ -371,9 +381,9 @@ def test_a_signal_during_the_start(node: Node, number: signal.Signals) -> None:
 
 def _catches(pid: int, number: signal.Signals) -> bool:
     """Or ignores it."""
-    wanted: Any = 1 << (number - 1)
+    signal_bit: Any = 1 << (number - 1)
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith(("SigCgt:", "SigIgn:")) and int(line.split()[1], 16) & wanted:
+            if line.startswith(("SigCgt:", "SigIgn:")) and int(line.split()[1], 16) & signal_bit:
                 return True
     return False

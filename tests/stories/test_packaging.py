@@ -1,4 +1,4 @@
-"""What is shipped beside the node: run where it can be run here, and read by a tool of its kind where not."""
+"""The packaging files: run if this machine can, otherwise checked by a tool of their format."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_the_wheel_has_all_it_needs(wheel: Path) -> None:
+def test_the_wheel_has_all_data_files(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
         "proxy/shipped/demo.toml",
@@ -72,8 +72,8 @@ def test_the_wheel_works_in_another_environment(wheel: Path, tmp_path: Path) -> 
     (here / "dependencies.pth").write_text(str(there))
     environment = {"CALOTYPE_CACHE__DISK__PATH": str(tmp_path / "cache")}
     (tmp_path / "photo.png").write_bytes(pictures.quarters_as("png"))
-    said = run(home / "bin/python", "-P", "-c", "import proxy; print(proxy.__file__)", **environment)
-    assert said.startswith(str(home))
+    output = run(home / "bin/python", "-P", "-c", "import proxy; print(proxy.__file__)", **environment)
+    assert output.startswith(str(home))
     command = home / "bin/calotype"
     assert "calotype" in run(command, "--version", **environment)
     out = tmp_path / "out.webp"
@@ -105,18 +105,18 @@ def units(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_systemd_takes_the_units(units: Path) -> None:
-    said = run(tool("systemd-analyze"), "verify", *units.iterdir())
-    assert str(units) not in said, said
+def test_systemd_accepts_the_units(units: Path) -> None:
+    output = run(tool("systemd-analyze"), "verify", *units.iterdir())
+    assert str(units) not in output, output
 
 
-def test_systemd_finds_the_service_safe(units: Path) -> None:
+def test_systemd_rates_the_service_as_safe(units: Path) -> None:
     """At most 2.0 of 10; what is left is that a node has a network."""
     analyze = tool("systemd-analyze")
     run(analyze, "security", "--offline=true", "--threshold=20", units / "calotype.service")
 
 
-def test_the_image_and_its_companions_are_well_formed() -> None:
+def test_dockerfile_compose_and_kubernetes_files_are_valid() -> None:
     run(tool("hadolint"), PACKAGING / "Dockerfile")
     run(tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", PACKAGING / "compose.yaml")
     run(tool("kubernetes-validate"), "--strict", PACKAGING / "kubernetes/calotype.yaml")
@@ -131,7 +131,7 @@ def test_the_files_that_the_image_copies_exist() -> None:
                 assert f"!{name}" in ignored or name.startswith("requirements"), name
 
 
-def test_the_settings_in_the_manifests_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_of_the_manifests_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for document in yaml.safe_load_all((PACKAGING / "kubernetes/calotype.yaml").read_text()):
         if document["kind"] == "ConfigMap":
             (tmp_path / "calotype.toml").write_text(document["data"]["calotype.toml"])
@@ -174,21 +174,25 @@ def named(text: str) -> set[str]:
     return set(re.findall(r"\b(?:calotype|process)_[a-z_]+", text))
 
 
-def test_every_metric_that_is_looked_at_exists(exposed: set[str]) -> None:
+def test_every_used_or_documented_metric_exists(exposed: set[str]) -> None:
     dashboard = json.loads((PACKAGING / "grafana/calotype.json").read_text())
     rules = yaml.safe_load((PACKAGING / "prometheus/calotype.yml").read_text())
-    asked = named(json.dumps(dashboard["panels"])) | named(json.dumps(dashboard["templating"]))
-    asked |= {name for group in rules["groups"] for rule in group["rules"] for name in named(rule["expr"])}
-    assert len(asked) > 20
+    used_metrics = named(json.dumps(dashboard["panels"])) | named(json.dumps(dashboard["templating"]))
+    used_metrics |= {
+        name for group in rules["groups"] for rule in group["rules"] for name in named(rule["expr"])
+    }
+    assert len(used_metrics) > 20
     families = {re.sub(r"_(?:total|bucket|count|sum)$", "", name) for name in exposed}
-    assert {name for name in asked if re.sub(r"_(?:total|bucket)$", "", name) not in families} == set()
+    assert {name for name in used_metrics if re.sub(r"_(?:total|bucket)$", "", name) not in families} == set()
     page = (ROOT / "proxy/edge/admin/pages/status.js").read_text()
     assert {
         name for name in named(page) if name.removesuffix("_total").rstrip("_") not in families | {"calotype"}
     } == set()
     pages = "".join(page.read_text() for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")))
-    told = {name for name in named(pages) if name.startswith("calotype_")}
-    assert {name for name in told if re.sub(r"_(?:total|bucket)$", "", name) not in families} == set()
+    documented_metrics = {name for name in named(pages) if name.startswith("calotype_")}
+    assert {
+        name for name in documented_metrics if re.sub(r"_(?:total|bucket)$", "", name) not in families
+    } == set()
 
 
 def test_the_metrics_of_the_contract_exist(exposed: set[str]) -> None:
@@ -200,13 +204,13 @@ def test_the_metrics_of_the_contract_exist(exposed: set[str]) -> None:
     assert "calotype_tier_errors" in {name.removesuffix("_total") for name in exposed}
 
 
-def test_prometheus_takes_the_rules_and_they_fire() -> None:
+def test_prometheus_accepts_the_rules_and_they_fire() -> None:
     promtool = tool("promtool")
     run(promtool, "check", "rules", PACKAGING / "prometheus/calotype.yml")
     run(promtool, "test", "rules", PACKAGING / "prometheus/calotype.test.yml")
 
 
-def test_the_dashboard_is_whole() -> None:
+def test_the_dashboard_panels_do_not_overlap() -> None:
     dashboard = json.loads((PACKAGING / "grafana/calotype.json").read_text())
     panels = dashboard["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
@@ -219,5 +223,5 @@ def test_the_dashboard_is_whole() -> None:
         taken |= cells
 
 
-def test_versions_agree() -> None:
+def test_image_tag_and_package_have_the_same_version() -> None:
     assert f"calotype:{proxy.__version__}" in (PACKAGING / "kubernetes/calotype.yaml").read_text()

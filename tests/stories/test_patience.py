@@ -1,4 +1,4 @@
-"""Stories lengthen constants of the node, because a busy machine is not a broken store; see patience/sitecustomize.py."""
+"""The constants that stories lengthen exist in the node; see patience/sitecustomize.py."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ for name in sitecustomize.NAMES:
 """
 
 
-def test_every_lengthened_constant_exists() -> None:
+def test_every_lengthened_constant_exists_in_the_node() -> None:
     environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent / 'patience'}:{ROOT}"}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],

@@ -1,4 +1,4 @@
-"""A node of several processes answers as a node of one does, and stops, dies and counts as one."""
+"""A node of several processes answers, stops and counts as a node of one."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ from tests.stories.fleet import (
     origin,
     parent_of,
     running,
-    shoot,
+    send_signal,
 )
 from tests.support import pictures
 from tests.support.fakes import temporary_file
@@ -65,18 +65,18 @@ def node(originals: Path, name: str, processes: int = 2, **server: object) -> No
         presets={"small": "w_33"},
         render={"workers": 2},
     )
-    made.tell("server", **server)
+    made.override("server", **server)
     return made
 
 
 def far_node(of: Origin, folder: Path, **server: object) -> Node:
     """One whose only original is there."""
     made = Node(folder / "far", processes=2, sources={"photos": of.source()}, render={"workers": 2})
-    made.tell("server", **server)
+    made.override("server", **server)
     return made
 
 
-async def test_every_answer_is_that_of_one_process(originals: Path) -> None:
+async def test_several_processes_answer_as_one_process(originals: Path) -> None:
     one, two = node(originals, "one", 1), node(originals, "two", 2)
     asks: list[tuple[str, dict[str, str]]] = [
         ("GET", {}), ("GET", {"Accept": "image/webp"}), ("HEAD", {}), ("POST", {}), ("GET", {"Range": "bytes=5-9"}),
@@ -86,13 +86,17 @@ async def test_every_answer_is_that_of_one_process(originals: Path) -> None:
         async with client() as session:
             for target in TARGETS:
                 for method, headers in asks:
-                    told = [await whole(session, method, each.url + target, headers) for each in (one, two)]
-                    assert told[0] == told[1], (method, target, headers)
-                    tag = told[0][1].get("ETag")
+                    answers = [
+                        await whole(session, method, each.url + target, headers) for each in (one, two)
+                    ]
+                    assert answers[0] == answers[1], (method, target, headers)
+                    tag = answers[0][1].get("ETag")
                     if tag is not None:
                         held = {"If-None-Match": tag}
-                        told = [await whole(session, "GET", each.url + target, held) for each in (one, two)]
-                        assert told[0] == told[1]
+                        answers = [
+                            await whole(session, "GET", each.url + target, held) for each in (one, two)
+                        ]
+                        assert answers[0] == answers[1]
 
 
 async def whole(
@@ -100,13 +104,13 @@ async def whole(
 ) -> tuple[int, dict[str, str], bytes]:
     """An answer without what tells of time."""
     async with session.request(method, url, headers=headers) as answer:
-        kept = {
+        stable = {
             name: value for name, value in answer.headers.items() if name not in ("Server-Timing", "Date")
         }
-        return answer.status, kept, await answer.read()
+        return answer.status, stable, await answer.read()
 
 
-async def test_a_replaced_file_is_a_new_picture_in_every_front(originals: Path) -> None:
+async def test_every_front_serves_a_replaced_file(originals: Path) -> None:
     two = node(originals, "two")
     with running(two):
         # A connection each, so that both fronts have the old one in memory.
@@ -129,7 +133,7 @@ async def eventually_new(url: str, old: bytes) -> None:
         seen = {answer.body for answer in await get_all([url] * 30)}
 
 
-async def test_a_unix_socket_serves_several(originals: Path, tmp_path: Path) -> None:
+async def test_a_unix_socket_is_shared_by_several_processes(originals: Path, tmp_path: Path) -> None:
     path = tmp_path / "s"
     two = node(originals, "two", socket=str(path))
     with running(two):
@@ -143,12 +147,12 @@ async def test_a_unix_socket_serves_several(originals: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("taken", ["public", "admin"])
-def test_a_port_that_is_taken_stops_the_start(originals: Path, taken: str) -> None:
+def test_a_port_in_use_stops_the_start(originals: Path, taken: str) -> None:
     first, second = node(originals, "one"), node(originals, "two")
     with running(first):
         if taken == "public":
-            told = json.loads(second.environment["CALOTYPE_SERVER"]) | {"port": first.port}
-            second.environment["CALOTYPE_SERVER"] = json.dumps(told)
+            server = json.loads(second.environment["CALOTYPE_SERVER"]) | {"port": first.port}
+            second.environment["CALOTYPE_SERVER"] = json.dumps(server)
         else:
             second.environment["CALOTYPE_ADMIN"] = json.dumps({"port": first.admin_port})
         done = command(second)
@@ -167,7 +171,7 @@ def command(of: Node) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_a_back_that_cannot_start_is_told_in_one_line(originals: Path, tmp_path: Path) -> None:
+def test_a_failed_start_of_the_back_is_reported_in_one_line(originals: Path, tmp_path: Path) -> None:
     two = node(originals, "two")
     file = temporary_file(tmp_path, "file", b"in the way")
     two.environment["CALOTYPE_CACHE"] = json.dumps({"disk": {"path": str(file)}})
@@ -210,7 +214,7 @@ async def test_the_first_processes_are_copies_of_the_command(originals: Path) ->
             assert not any(pipe in files_of(pid) for pid in children)
             assert {files_of(pid)[0] for pid in children} == {"/dev/null"}
             front = next(pid for pid in children if pid != two.back())
-            shoot(front, signal.SIGKILL)
+            send_signal(front, signal.SIGKILL)
             await eventually(lambda: two.metric("calotype_processes_replaced_total", role="front") == 1)
             after = [pid for pid in descendants(two.process.pid) if parent_of(pid) == two.process.pid]
             assert sorted(command_of(pid) == command for pid in after) == [False, True, True]
@@ -237,12 +241,12 @@ async def test_a_stop_finishes_running_requests(tmp_path: Path, to: str) -> None
             assert two.process is not None
             targets = [f"{two.url}{far.variant(f'w_{width},f_webp')}" for width in (240, 250)]
             asking = asyncio.create_task(get_all(targets * 5))
-            await eventually(lambda: far.asked > 0 and two.metric("calotype_connections") == 10)
+            await eventually(lambda: far.requests > 0 and two.metric("calotype_connections") == 10)
             tree = [two.process.pid, *descendants(two.process.pid)]
             workers = two.workers()
             for pid in tree if to == "everybody" else tree[:1]:
                 if pid not in workers:
-                    shoot(pid, signal.SIGTERM)
+                    send_signal(pid, signal.SIGTERM)
             await eventually(lambda: "draining" in two.log())
             far.may_send.set()
             answers = await asking
@@ -262,7 +266,7 @@ async def test_a_second_signal_ends_the_drain(tmp_path: Path) -> None:
             assert two.process is not None
             tree = descendants(two.process.pid)
             asking = asyncio.create_task(get_all([two.url + far.variant("w_240,f_webp")]))
-            await eventually(lambda: far.asked > 0)
+            await eventually(lambda: far.requests > 0)
             two.process.send_signal(signal.SIGTERM)
             await eventually(lambda: "draining" in two.log())
             assert two.process.poll() is None
@@ -281,7 +285,7 @@ async def test_counters_survive_the_end_of_a_process(originals: Path) -> None:
         await get_all([two.url + "/w_80,f_webp/photo.jpg"] * 100)
         assert two.metric("calotype_requests_total") == 100
         fronts = [pid for pid in descendants(two.process.pid) if pid not in (two.back(), *two.workers())]
-        shoot(max(fronts, key=cpu_s), signal.SIGKILL)
+        send_signal(max(fronts, key=cpu_s), signal.SIGKILL)
         await eventually(two.ready)
         assert two.metric("calotype_requests_total") == 100
         assert two.metric("calotype_request_seconds_count") == 100
@@ -289,7 +293,7 @@ async def test_counters_survive_the_end_of_a_process(originals: Path) -> None:
         assert two.metric("calotype_requests_total") == 110
 
 
-async def test_lines_of_several_processes_stay_whole(originals: Path) -> None:
+async def test_log_lines_of_several_processes_are_whole(originals: Path) -> None:
     two = node(originals, "two")
     reading, writing = os.pipe()
     two.process = subprocess.Popen(
@@ -311,22 +315,22 @@ async def test_lines_of_several_processes_stay_whole(originals: Path) -> None:
     assert sum(event["event"] == "request" for event in events) == 4000
 
 
-async def test_readiness_tells_of_a_back_that_is_stopped(originals: Path) -> None:
+async def test_readiness_reports_a_stopped_back(originals: Path) -> None:
     two = node(originals, "two")
     with running(two):
         await get_all([two.url + "/w_80,f_webp/photo.jpg"] * 20)
         back = two.back()
-        shoot(back, signal.SIGSTOP)
+        send_signal(back, signal.SIGSTOP)
         with pytest.raises(OSError, match="503"):
             two.admin("/readyz")
         hits = await get_all([two.url + "/healthz"] * 4)
         assert {answer.status for answer in hits} == {200}
         assert two.metric("calotype_requests_total") == 20, "what can be told is told"
-        shoot(back, signal.SIGCONT)
+        send_signal(back, signal.SIGCONT)
         await eventually(two.ready)
 
 
-async def test_a_node_that_is_shot_leaves_no_file_behind(originals: Path) -> None:
+async def test_a_killed_node_leaves_no_temporary_file(originals: Path) -> None:
     two = node(originals, "two")
     two.environment["TMPDIR"] = str(temporary_file(originals.parent / "tmp", "x", b"").parent)
     two.start()
@@ -335,7 +339,7 @@ async def test_a_node_that_is_shot_leaves_no_file_behind(originals: Path) -> Non
     assert [path.name for path in (originals.parent / "tmp").iterdir()] == ["x"]
 
 
-async def test_clients_that_leave_cost_no_descriptor(originals: Path) -> None:
+async def test_disconnected_clients_leave_no_open_descriptor(originals: Path) -> None:
     two = node(originals, "two")
     with running(two):
         assert two.process is not None
@@ -372,12 +376,12 @@ async def test_slow_readers_of_originals_delay_no_other_client(originals: Path) 
         await eventually(lambda: two.metric("calotype_connections") == 0)
 
 
-async def test_a_back_that_hangs_keeps_no_stop_waiting(originals: Path) -> None:
+async def test_a_hanging_back_does_not_delay_a_stop(originals: Path) -> None:
     two = node(originals, "two", drain="3s")
     two.start()
     try:
         assert two.process is not None
-        shoot(two.back(), signal.SIGSTOP)
+        send_signal(two.back(), signal.SIGSTOP)
         asking = [asyncio.create_task(asyncio.to_thread(ask_quietly, two)) for _ in range(30)]
         two.process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(two.process.wait, LONGEST_S) == 0
@@ -391,7 +395,7 @@ def ask_quietly(of: Node) -> None:
         of.admin("/metrics")
 
 
-async def test_no_code_of_the_working_directory_is_run(originals: Path, tmp_path: Path) -> None:
+async def test_modules_of_the_working_directory_are_not_imported(originals: Path, tmp_path: Path) -> None:
     temporary_file(tmp_path, "cwd/structlog.py", b"open('ran', 'w')\nraise SystemExit('not mine')\n")
     two = node(originals, "two")
     calotype = Path(sys.executable).with_name("calotype")

@@ -1,4 +1,4 @@
-"""A picture is taken back: on every process of every node, whatever is under way, and whoever was not there."""
+"""A purge reaches every process of every node, also those that are stopped, hanging or rendering."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stories.fleet import Node, Place, client, descendants, get_all, running, s3, shoot
+from tests.stories.fleet import Node, SharedServices, client, descendants, get_all, running, s3, send_signal
 from tests.support import pictures
 from tests.support.answers import Answer
 from tests.support.tcp_faults import FaultyProxy
@@ -35,8 +35,8 @@ async def seen(node: Node, target: str = TARGET) -> bytes:
 
 
 async def purge(node: Node, **what: object) -> tuple[int, dict[str, object]]:
-    told = await asyncio.to_thread(node.call, "POST", "/v1/purge", what)
-    return told.status, told.body
+    reply = await asyncio.to_thread(node.call, "POST", "/v1/purge", what)
+    return reply.status, reply.body
 
 
 async def eventually_other(node: Node, old: bytes) -> None:
@@ -48,17 +48,17 @@ async def eventually_other(node: Node, old: bytes) -> None:
     await eventually(is_other)
 
 
-async def heartbeats(place: Place, count: int) -> None:
+async def heartbeats(services: SharedServices, count: int) -> None:
     """Until each of two nodes has said so often that it lives, from when both are there."""
-    with place.redis.client() as redis:
+    with services.redis.client() as redis:
 
-        def said() -> dict[str, str]:
+        def heartbeat_times() -> dict[str, str]:
             return {name: at for name, at in redis.hgetall("calotype:nodes").items() if at != "gone"}
 
-        await eventually(lambda: len(said()) == 2)
+        await eventually(lambda: len(heartbeat_times()) == 2)
         for _ in range(count):
-            before = said()
-            await eventually(lambda: all(said().get(name) != at for name, at in before.items()))  # noqa: B023
+            before = heartbeat_times()
+            await eventually(lambda: all(heartbeat_times().get(name) != at for name, at in before.items()))  # noqa: B023
 
 
 def fronts(node: Node) -> list[int]:
@@ -68,18 +68,20 @@ def fronts(node: Node) -> list[int]:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-async def test_after_a_purge_no_process_serves_the_old_variant(place: Place, processes: int) -> None:
-    place.put("a.jpg", colour(1))
-    nodes = [place.node(name, processes=processes) for name in "ab"]
+async def test_after_a_purge_no_process_serves_the_old_variant(
+    services: SharedServices, processes: int
+) -> None:
+    services.put("a.jpg", colour(1))
+    nodes = [services.node(name, processes=processes) for name in "ab"]
     with running(*nodes):
         old = {await seen(node) for node in nodes for _ in range(8)}
         assert len(old) == 1
-        place.put("a.jpg", colour(2))
+        services.put("a.jpg", colour(2))
         assert {await seen(node) for node in nodes for _ in range(4)} == old  # S3 tells nobody.
         before = nodes[1].call("GET", f"/v1/explain?url={TARGET}").body["key"]
-        status, told = await purge(nodes[0], original="a.jpg")
-        assert (status, told["open"]) == (200, [])
-        tiers = told["tiers"]
+        status, reply = await purge(nodes[0], original="a.jpg")
+        assert (status, reply["open"]) == (200, [])
+        tiers = reply["tiers"]
         assert isinstance(tiers, dict)
         assert tiers["memory"] >= 1
         # A variant and the entity tag of its original.
@@ -95,19 +97,19 @@ async def test_after_a_purge_no_process_serves_the_old_variant(place: Place, pro
 
 @pytest.mark.parametrize("fill", [(), ("b",)])
 async def test_a_purge_of_a_url_shows_the_replaced_original_on_every_node(
-    place: Place, fill: tuple[str, ...]
+    services: SharedServices, fill: tuple[str, ...]
 ) -> None:
     """Whether the node that is asked has made anything of the original itself or not."""
-    place.put("a.jpg", colour(1))
-    nodes = [place.node(name, processes=2) for name in "ab"]
+    services.put("a.jpg", colour(1))
+    nodes = [services.node(name, processes=2) for name in "ab"]
     others = [TARGET, "/w_160,f_webp/a.jpg"]
     with running(*nodes):
         old = {target: await seen(nodes[1], target) for target in others}
         if not fill:
             assert {await seen(nodes[0]) for _ in range(4)} == {old[TARGET]}
-        place.put("a.jpg", colour(2))
-        status, told = await purge(nodes[0], url=TARGET)
-        assert (status, told["open"]) == (200, [])
+        services.put("a.jpg", colour(2))
+        status, reply = await purge(nodes[0], url=TARGET)
+        assert (status, reply["open"]) == (200, [])
         for target in others:
             new = {await seen(node, target) for node in nodes for _ in range(4)}
             assert len(new) == 1
@@ -122,29 +124,29 @@ async def test_a_purge_of_a_url_shows_the_replaced_original_on_every_node(
 
 async def notified(node: Node, event: dict[str, object]) -> None:
     """A notice of the store, and all that comes of it."""
-    told = await asyncio.to_thread(node.call, "POST", "/v1/events/s3", {"Records": [event]})
-    assert told.status == 200, told.body
+    reply = await asyncio.to_thread(node.call, "POST", "/v1/events/s3", {"Records": [event]})
+    assert reply.status == 200, reply.body
     await eventually(lambda: all(job["state"] == "done" for job in node.call("GET", "/v1/warm").body))
 
 
-async def test_a_notice_that_a_node_has_handled_does_nothing_on_another(place: Place) -> None:
+async def test_an_event_that_a_node_has_handled_is_ignored_by_the_others(services: SharedServices) -> None:
     sections = {
         "presets": {"card": "w_90,f_auto", "large": "w_320,f_webp"},
         "eager": {"presets": ["card", "large"]},
     }
-    nodes = [place.node(name, **sections) for name in "abc"]  # type: ignore[arg-type]
+    nodes = [services.node(name, **sections) for name in "abc"]  # type: ignore[arg-type]
 
     def renders() -> list[float]:
         return [node.metric("calotype_renders_total") for node in nodes]
 
     with running(*nodes):
         for number in (1, 2):
-            place.put("a.jpg", colour(number))
-            tag = place.direct.headers(place.originals, "a.jpg")["etag"].strip('"')
+            services.put("a.jpg", colour(number))
+            tag = services.direct.headers(services.originals, "a.jpg")["etag"].strip('"')
             event = {
                 "eventName": "ObjectCreated:Put",
                 "s3": {
-                    "bucket": {"name": place.originals},
+                    "bucket": {"name": services.originals},
                     "object": {"key": "a.jpg", "eTag": tag, "sequencer": f"{number}"},
                 },
             }
@@ -159,113 +161,115 @@ async def test_a_notice_that_a_node_has_handled_does_nothing_on_another(place: P
             assert renders() == [4 * number, 0, 0]
 
 
-async def test_a_node_that_was_down_applies_the_purge_before_it_serves(place: Place) -> None:
-    place.put("a.jpg", colour(1))
-    first, second = place.node("a"), place.node("b")
+async def test_a_node_that_was_down_applies_the_purge_before_it_serves(services: SharedServices) -> None:
+    services.put("a.jpg", colour(1))
+    first, second = services.node("a"), services.node("b")
     with running(first, second):
         old = await seen(first)
         assert await seen(second) == old
         assert second.stop() == 0
-        place.put("a.jpg", colour(2))
+        services.put("a.jpg", colour(2))
         status, _ = await purge(first, original="a.jpg")
         assert status == 200  # Who has signed off is not waited for.
         second.start()
         assert await seen(second) != old
 
 
-async def test_a_killed_node_is_waited_for_until_it_has_applied_the_purge(place: Place) -> None:
-    place.put("a.jpg", colour(1))
-    first, second = place.node("a").brief("CONFIRM_TIMEOUT_S"), place.node("b", processes=2)
+async def test_a_purge_waits_for_a_killed_node_until_it_has_applied_it(services: SharedServices) -> None:
+    services.put("a.jpg", colour(1))
+    first, second = services.node("a").with_default("CONFIRM_TIMEOUT_S"), services.node("b", processes=2)
     with running(first, second):
         old = await seen(second)
         second.kill()
-        place.put("a.jpg", colour(2))
-        status, told = await purge(first, original="a.jpg")
+        services.put("a.jpg", colour(2))
+        status, reply = await purge(first, original="a.jpg")
         assert status == 503
-        assert told["type"] == "urn:calotype:error:purge-incomplete"
-        (line,) = told["open"]  # type: ignore[misc]
+        assert reply["type"] == "urn:calotype:error:purge-incomplete"
+        (line,) = reply["open"]  # type: ignore[misc]
         assert "has not confirmed" in line
         assert await seen(first) != old
         second.start()
         assert await seen(second) != old
 
 
-async def test_while_redis_is_down_a_purge_says_so_and_is_told_later(place: Place) -> None:
-    place.put("a.jpg", colour(1))
-    first, second = place.node("a"), place.node("b")
+async def test_a_purge_without_redis_is_reported_incomplete_and_published_later(
+    services: SharedServices,
+) -> None:
+    services.put("a.jpg", colour(1))
+    first, second = services.node("a"), services.node("b")
     with running(first, second):
         old = await seen(first)
         assert await seen(second) == old
-        place.redis.kill()
-        place.put("a.jpg", colour(2))
-        status, told = await purge(first, original="a.jpg")
+        services.redis.kill()
+        services.put("a.jpg", colour(2))
+        status, reply = await purge(first, original="a.jpg")
         assert status == 503
-        assert "redis" in str(told["open"])
+        assert "redis" in str(reply["open"])
         assert await seen(first) != old
         assert await seen(second) == old  # It is cut off, and says nothing.
-        place.redis.start()
+        services.redis.start()
 
-        def told_by_now() -> bool:
+        def has_applied_the_purge() -> bool:
             return (
                 second.call("GET", "/v1/explain?url=" + TARGET).body["key"]
                 == first.call("GET", "/v1/explain?url=" + TARGET).body["key"]
             )
 
-        await asyncio.to_thread(lambda: asyncio.run(eventually(told_by_now)))
+        await asyncio.to_thread(lambda: asyncio.run(eventually(has_applied_the_purge)))
         assert await seen(second) != old
         assert (await purge(first, original="a.jpg"))[0] == 200
 
 
-async def test_a_node_that_hangs_is_named_and_catches_up(place: Place) -> None:
-    place.put("a.jpg", colour(1))
-    first, second = place.node("a").brief("CONFIRM_TIMEOUT_S"), place.node("b")
+async def test_a_hanging_node_is_named_and_applies_the_purge_later(services: SharedServices) -> None:
+    services.put("a.jpg", colour(1))
+    first, second = services.node("a").with_default("CONFIRM_TIMEOUT_S"), services.node("b")
     with running(first, second):
         old = await seen(second)
         assert second.process is not None
-        shoot(second.process.pid, signal.SIGSTOP)
-        place.put("a.jpg", colour(2))
-        status, told = await purge(first, original="a.jpg")
-        shoot(second.process.pid, signal.SIGCONT)
+        send_signal(second.process.pid, signal.SIGSTOP)
+        services.put("a.jpg", colour(2))
+        status, reply = await purge(first, original="a.jpg")
+        send_signal(second.process.pid, signal.SIGCONT)
         assert status == 503
-        assert len(told["open"]) == 1  # type: ignore[arg-type]
+        assert len(reply["open"]) == 1  # type: ignore[arg-type]
         await eventually_other(second, old)
 
 
-async def test_a_process_that_hangs_is_waited_for_until_it_is_replaced(place: Place) -> None:
-    place.put("a.jpg", colour(1))
-    node = place.node("a", processes=2, redis=False)
+async def test_a_purge_waits_for_a_hanging_process_until_it_is_replaced(services: SharedServices) -> None:
+    services.put("a.jpg", colour(1))
+    node = services.node("a", processes=2, redis=False)
     with running(node):
         old = {await seen(node) for _ in range(16)}
-        shoot(fronts(node)[0], signal.SIGSTOP)
-        place.put("a.jpg", colour(2))
-        status, told = await purge(node, original="a.jpg")
-        assert (status == 200) or "processes did not confirm" in str(told["open"])
+        send_signal(fronts(node)[0], signal.SIGSTOP)
+        services.put("a.jpg", colour(2))
+        status, reply = await purge(node, original="a.jpg")
+        assert (status == 200) or "processes did not confirm" in str(reply["open"])
         while status != 200:
             status, _ = await purge(node, original="a.jpg")
         assert not {await seen(node) for _ in range(16)} & old
 
 
-async def test_a_fleet_keeps_its_purges_when_redis_loses_its_data(place: Place) -> None:
-    place.put("a.jpg", colour(1))
-    first, second = place.node("a"), place.node("b")
+async def test_purges_survive_the_loss_of_redis_data(services: SharedServices) -> None:
+    services.put("a.jpg", colour(1))
+    first, second = services.node("a"), services.node("b")
     with running(first, second):
         old = await seen(second)
         second.stop()
-        place.put("a.jpg", colour(2))
+        services.put("a.jpg", colour(2))
         assert (await purge(first, original="a.jpg"))[0] == 200
-        place.redis.client().flushall()
+        services.redis.client().flushall()
         second.start()
         assert await seen(second) != old
 
 
-async def test_a_node_does_not_serve_before_it_has_read_the_purges(place: Place) -> None:
-    place.put("a.jpg", colour(1))
-    node = place.node("a")
+async def test_a_node_does_not_serve_before_it_has_read_the_purges(services: SharedServices) -> None:
+    services.put("a.jpg", colour(1))
+    node = services.node("a")
     with running(node):
         await seen(node)
-    place.redis.kill()
+    services.redis.kill()
     for processes in (2,):
-        late = place.node("a", processes=processes)
+        late = services.node("a", processes=processes)
         starting = asyncio.create_task(asyncio.to_thread(late.start))
         try:
             await eventually(
@@ -276,14 +280,14 @@ async def test_a_node_does_not_serve_before_it_has_read_the_purges(place: Place)
             async with client() as session:
                 with pytest.raises(OSError, match="Cannot connect"):
                     await session.get(late.url + TARGET)
-            place.redis.start()
+            services.redis.start()
             await starting
             await seen(late)
         finally:
             await asyncio.gather(starting, return_exceptions=True)
             late.kill()
-        place.redis.kill()
-    place.redis.start()
+        services.redis.kill()
+    services.redis.start()
 
 
 def _lacking(node: Node) -> object:
@@ -293,18 +297,20 @@ def _lacking(node: Node) -> object:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-async def test_a_running_render_does_not_bring_the_old_variant_back(place: Place, processes: int) -> None:
+async def test_a_running_render_does_not_restore_the_old_variant(
+    services: SharedServices, processes: int
+) -> None:
     target = "/w_320,f_webp/large.png"
-    place.put("large.png", pictures.photo_as("png", 800, 600, seed=1))
-    with FaultyProxy("127.0.0.1", place.direct.port) as held:
-        photos = s3(place.direct.via(held.url), place.originals)
-        node = place.node("a", processes=processes, sources={"photos": photos})
+    services.put("large.png", pictures.photo_as("png", 800, 600, seed=1))
+    with FaultyProxy("127.0.0.1", services.direct.port) as held:
+        photos = s3(services.direct.via(held.url), services.originals)
+        node = services.node("a", processes=processes, sources={"photos": photos})
         incoming = node.folder / "cache/originals/incoming"
         with running(node):
             held.drip(20_000)
             under_way = asyncio.create_task(get(node.url + target))
             await eventually(lambda: any(part.stat().st_size for part in incoming.glob("*.part")))
-            place.put("large.png", pictures.photo_as("png", 800, 600, seed=2))
+            services.put("large.png", pictures.photo_as("png", 800, 600, seed=2))
             assert (await purge(node, original="large.png"))[0] == 200
             assert not under_way.done()
             held.up()
@@ -319,12 +325,14 @@ async def test_a_running_render_does_not_bring_the_old_variant_back(place: Place
 
 
 @pytest.mark.parametrize("processes", [2])
-async def test_not_one_old_byte_under_load(place: Place, processes: int) -> None:
+async def test_no_old_variant_is_served_after_a_purge_under_load(
+    services: SharedServices, processes: int
+) -> None:
     """Reads and purges side by side: what is asked for after a purge was answered is what was stored before it."""
-    nodes = [place.node(name, processes=processes) for name in "ab"]
+    nodes = [services.node(name, processes=processes) for name in "ab"]
     rendered: dict[bytes, int] = {}
     stored = 0
-    place.put("a.jpg", colour(0))
+    services.put("a.jpg", colour(0))
     stop = asyncio.Event()
     wrong: list[str] = []
     with running(*nodes):
@@ -343,9 +351,9 @@ async def test_not_one_old_byte_under_load(place: Place, processes: int) -> None
 
             readers = [asyncio.create_task(read(number)) for number in range(12)]
             for version in range(1, 13):
-                place.put("a.jpg", colour(version))
-                status, told = await purge(nodes[version % 2], original="a.jpg")
-                assert status == 200, told
+                services.put("a.jpg", colour(version))
+                status, reply = await purge(nodes[version % 2], original="a.jpg")
+                assert status == 200, reply
                 answers: list[Answer] = [await get(node.url + TARGET) for node in nodes]
                 assert len({answer.body for answer in answers}) == 1
                 assert answers[0].body not in rendered
@@ -356,28 +364,28 @@ async def test_not_one_old_byte_under_load(place: Place, processes: int) -> None
     assert not wrong
 
 
-async def test_a_deleted_variant_is_gone_from_the_bucket(place: Place) -> None:
-    place.put("a.jpg", colour(1))
-    place.put("b.jpg", colour(2))
-    node = place.node("a")
+async def test_a_purge_deletes_variants_from_the_bucket(services: SharedServices) -> None:
+    services.put("a.jpg", colour(1))
+    services.put("b.jpg", colour(2))
+    node = services.node("a")
     with running(node):
         for key in ("a.jpg", "b.jpg"):
             await get(f"{node.url}/w_320,f_webp/{key}")
         # Of each a variant, and the entity tag it is known by.
-        await eventually(lambda: len(place.direct.keys(place.processed)) == 4)
-        status, told = await purge(node, original="a.jpg")
+        await eventually(lambda: len(services.direct.keys(services.processed)) == 4)
+        status, reply = await purge(node, original="a.jpg")
         assert status == 200
-        left = place.direct.keys(place.processed)
+        left = services.direct.keys(services.processed)
         assert sorted(Path(key).suffix for key in left) == [".json", ".webp"]
-        of = [place.direct.metadata(place.processed, key)["calotype-original"] for key in left]
+        of = [services.direct.metadata(services.processed, key)["calotype-original"] for key in left]
         assert of == ["photos:b.jpg"] * 2
-        assert place.flagged() == 2
-    assert json.dumps(told)
+        assert services.flagged() == 2
+    assert json.dumps(reply)
 
 
-async def test_a_node_that_is_shot_and_starts_at_once_is_no_obstacle(place: Place) -> None:
-    place.put("a.jpg", colour(1))
-    first, second = place.node("a"), place.node("b")
+async def test_a_killed_and_restarted_node_does_not_delay_a_purge(services: SharedServices) -> None:
+    services.put("a.jpg", colour(1))
+    first, second = services.node("a"), services.node("b")
     with running(first, second):
         for _ in range(2):
             second.kill()
@@ -386,38 +394,38 @@ async def test_a_node_that_is_shot_and_starts_at_once_is_no_obstacle(place: Plac
         assert (await purge(second, all=True))[0] == 200
 
 
-async def test_a_node_that_hangs_is_not_forgotten_with_redis(place: Place) -> None:
-    place.put("a.jpg", colour(1))
-    first, second = place.node("a").brief("CONFIRM_TIMEOUT_S"), place.node("b")
+async def test_a_purge_waits_for_a_hanging_node_after_redis_lost_its_data(services: SharedServices) -> None:
+    services.put("a.jpg", colour(1))
+    first, second = services.node("a").with_default("CONFIRM_TIMEOUT_S"), services.node("b")
     with running(first, second):
         old = await seen(second)
         assert second.process is not None
-        await heartbeats(place, 2)  # By which they know each other.
-        shoot(second.process.pid, signal.SIGSTOP)
-        place.redis.kill()
-        place.redis.start()
-        place.put("a.jpg", colour(2))
+        await heartbeats(services, 2)  # By which they know each other.
+        send_signal(second.process.pid, signal.SIGSTOP)
+        services.redis.kill()
+        services.redis.start()
+        services.put("a.jpg", colour(2))
         status, _ = await purge(first, original="a.jpg")
         assert status == 503
-        shoot(second.process.pid, signal.SIGCONT)
+        send_signal(second.process.pid, signal.SIGCONT)
         await eventually_other(second, old)
         assert (await purge(first, original="a.jpg"))[0] == 200
 
 
-async def test_more_at_once_than_the_stream_holds(place: Place) -> None:
-    first, second = place.node("a"), place.node("b")
+async def test_more_events_than_the_stream_holds_are_applied(services: SharedServices) -> None:
+    first, second = services.node("a"), services.node("b")
     with running(first, second):
         records = [
             {
                 "eventName": "ObjectRemoved:Delete",
-                "s3": {"bucket": {"name": place.originals}, "object": {"key": f"k{n}"}},
+                "s3": {"bucket": {"name": services.originals}, "object": {"key": f"k{n}"}},
             }
             for n in range(15_000)
         ]
-        told = await asyncio.to_thread(first.call, "POST", "/v1/events/s3", {"Records": records})
-        assert told.status == 200
-        place.put("k0", colour(1))
-        place.put("k7000", colour(1))
+        reply = await asyncio.to_thread(first.call, "POST", "/v1/events/s3", {"Records": records})
+        assert reply.status == 200
+        services.put("k0", colour(1))
+        services.put("k7000", colour(1))
         for key in ("k0", "k7000", "k14999"):
             target = f"/v1/explain?url=/w_10,f_webp/{key}"
             assert first.call("GET", target).body["key"] == second.call("GET", target).body["key"]

@@ -1,4 +1,4 @@
-"""`./run` as it is typed from anywhere: relative paths are those of who types."""
+"""`./run` works from any directory; relative paths refer to the directory of the caller."""
 
 import os
 import shutil
@@ -15,14 +15,14 @@ from tests.support.waiting import LONGEST_S
 
 
 def run(at: Path, *words: str, script: Path = ROOT / "run", **more: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
     return subprocess.run(
         [str(script), *words],
-        capture_output=True, text=True, cwd=at, env={**kept, "HOME": str(at), **more}, timeout=LONGEST_S, check=False,
+        capture_output=True, text=True, cwd=at, env={**inherited, "HOME": str(at), **more}, timeout=LONGEST_S, check=False,
     )  # fmt: skip
 
 
-def test_relative_paths_are_the_callers(tmp_path: Path) -> None:
+def test_relative_paths_refer_to_the_directory_of_the_caller(tmp_path: Path) -> None:
     at = tmp_path / "a b"
     temporary_file(at, "photo.jpg", pictures.photo_as("jpeg"))
     temporary_file(at, "calotype.toml", b'[sources.one]\npath = "."')
@@ -35,12 +35,12 @@ def test_relative_paths_are_the_callers(tmp_path: Path) -> None:
         "Error: there is no configuration file other.toml"
         in run(at, "check", "--config", "other.toml").stderr
     )
-    told = run(at, "check", "--config", "calotype.toml")
-    assert "ok    sources.one: ." in told.stdout
+    checked = run(at, "check", "--config", "calotype.toml")
+    assert "ok    sources.one: ." in checked.stdout
 
 
 @pytest.mark.parametrize("way", ["relative", "symlink", "CDPATH"])
-def test_however_the_script_is_named(tmp_path: Path, way: str) -> None:
+def test_the_script_runs_under_any_path(tmp_path: Path, way: str) -> None:
     temporary_file(tmp_path, "photo.jpg", pictures.photo_as("jpeg"))
     script = Path(os.path.relpath(ROOT / "run", tmp_path))
     if way == "symlink":
@@ -53,22 +53,22 @@ def test_however_the_script_is_named(tmp_path: Path, way: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["--help", "-h"])
-def test_help_lists_the_scripts_words_and_the_commands(tmp_path: Path, word: str) -> None:
-    told = run(tmp_path, word).stdout
+def test_help_lists_the_words_of_the_script_and_the_commands(tmp_path: Path, word: str) -> None:
+    help_text = run(tmp_path, word).stdout
     for listed in ("./run front", "./run test", "./run lint", "./run bench", "Usage: calotype", "  render  "):
-        assert listed in told
-    assert "set -eu" not in told
-    assert "#!" not in told
+        assert listed in help_text
+    assert "set -eu" not in help_text
+    assert "#!" not in help_text
 
 
-def test_chosen_tests_are_those_of_the_callers_path(tmp_path: Path) -> None:
+def test_test_paths_refer_to_the_directory_of_the_caller(tmp_path: Path) -> None:
     folder = ROOT / "tests" / "core" / "cache"
     # Another home, so that no tool writes its settings into the checkout.
     done = run(folder, "test", "-q", "--collect-only", "test_keys.py", HOME=str(tmp_path))
     assert "tests/core/cache/test_keys.py::" in done.stdout
 
 
-def test_where_no_other_python_is_found_that_is_said(tmp_path: Path) -> None:
+def test_a_missing_other_python_is_reported(tmp_path: Path) -> None:
     (tmp_path / "python3").symlink_to(sys.executable)
     for name in ("dirname", "readlink"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))

@@ -1,4 +1,4 @@
-"""A machine that gives no sandbox: one warning and on, or no start, as the owner wants it."""
+"""On a machine without a sandbox a node warns, or does not start if the sandbox is required."""
 
 import json
 import os
@@ -39,20 +39,22 @@ def node(folder: Path, *words: str, sandbox: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_one_warning_and_on(tmp_path: Path, processes: str) -> None:
+def test_without_a_sandbox_the_node_starts_with_one_warning(tmp_path: Path, processes: str) -> None:
     words = ("serve", "--originals", str(tmp_path / "in"), "--port", "0", "--processes", processes)
     running = node(tmp_path, *words, sandbox="auto")
     try:
         assert running.stdout is not None
-        told: list[dict[str, str]] = []
-        while not told or told[-1]["event"] != "ready":
-            told.append(json.loads(running.stdout.readline()))
-        with urllib.request.urlopen(told[-1]["public"] + "/w_100/photo.jpg", timeout=LONGEST_S) as answer:
+        log_lines: list[dict[str, str]] = []
+        while not log_lines or log_lines[-1]["event"] != "ready":
+            log_lines.append(json.loads(running.stdout.readline()))
+        with urllib.request.urlopen(
+            log_lines[-1]["public"] + "/w_100/photo.jpg", timeout=LONGEST_S
+        ) as answer:
             assert pictures.size(answer.read()) == (100, 75)
     finally:
         running.terminate()
         rest, _ = running.communicate(timeout=LONGEST_S)
-    warnings = [line for line in told if line["level"] == "warning"]
+    warnings = [line for line in log_lines if line["level"] == "warning"]
     assert len(warnings) == 1
     assert "not fully sandboxed" in warnings[0]["event"]
     assert "seccomp: the kernel refuses" in warnings[0]["event"]
@@ -61,7 +63,7 @@ def test_one_warning_and_on(tmp_path: Path, processes: str) -> None:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_worker_has_nothing_open_but_its_socket(tmp_path: Path, processes: int) -> None:
+def test_a_worker_has_only_its_socket_open(tmp_path: Path, processes: int) -> None:
     """Whatever the node was started with, listens on or talks through."""
     temporary_file(tmp_path / "in", "photo.jpg", pictures.photo_as("jpeg"))
     node = Node(tmp_path / "node", processes=processes, sources={"photos": {"path": str(tmp_path / "in")}})
@@ -82,7 +84,7 @@ def test_a_worker_has_nothing_open_but_its_socket(tmp_path: Path, processes: int
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_no_start_where_it_is_required(tmp_path: Path, processes: str) -> None:
+def test_without_a_required_sandbox_the_node_does_not_start(tmp_path: Path, processes: str) -> None:
     words = ("serve", "--originals", str(tmp_path / "in"), "--port", "0", "--processes", processes)
     began_s = time.monotonic()
     running = node(tmp_path, *words, sandbox="required")

@@ -1,4 +1,4 @@
-"""Secrets stay where they are: no answer, log line, process or dump of a node holds one."""
+"""No answer, log line, process or core dump of a node holds a secret."""
 
 import asyncio
 import re
@@ -106,7 +106,7 @@ async def everything_of(node: Node, bucket_url: str) -> Texts:
         Referer="https://d.example/",
         Authorization=f"Bearer {SECRETS['token']}",
     )
-    told = [admin(node, f"/v1/explain?url={quote(target, safe='')}") for target in targets]
+    explanations = [admin(node, f"/v1/explain?url={quote(target, safe='')}") for target in targets]
     assert node.process is not None
     tree = [node.process.pid, *descendants(node.process.pid)]
     processes = [Path(f"/proc/{pid}/environ").read_text() for pid in tree if pid in node.workers()]
@@ -117,7 +117,7 @@ async def everything_of(node: Node, bucket_url: str) -> Texts:
         signed=signed,
         by_source={
             "answers": [answer.body.decode("latin-1") for answer in answers],
-            "admin": [admin(node, "/metrics"), *told],
+            "admin": [admin(node, "/metrics"), *explanations],
             "processes": processes + [Path(f"/proc/{pid}/cmdline").read_text() for pid in tree],
             "log": [node.log()],
         },
@@ -138,7 +138,7 @@ def admin(node: Node, target: str) -> str:
         return ""
 
 
-def test_the_requests_have_answers_of_every_kind(texts: Texts) -> None:
+def test_the_requests_have_answers_of_every_status(texts: Texts) -> None:
     assert texts.statuses >= {200, 400, 403, 404, 415}
     assert '"target":"/w_50/a.jpg"' in texts.by_source["log"][0]
     for source in SOURCES_OF_TEXT:

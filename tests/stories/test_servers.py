@@ -1,4 +1,4 @@
-"""The parts and Between prove themselves: what a story builds on must not be the thing that fails."""
+"""The servers and the faulty proxy of the stories work as the stories assume."""
 
 import asyncio
 import contextlib
@@ -52,19 +52,19 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 @pytest.fixture
-def between(store: Store) -> Iterator[FaultyProxy]:
-    with FaultyProxy("127.0.0.1", store.port) as between:
-        yield between
+def proxy_of_store(store: Store) -> Iterator[FaultyProxy]:
+    with FaultyProxy("127.0.0.1", store.port) as proxy_of_store:
+        yield proxy_of_store
 
 
 @pytest.fixture
-def seen(store: Store, between: FaultyProxy) -> Store:
-    """The store through Between."""
-    return store.via(between.url)
+def seen(store: Store, proxy_of_store: FaultyProxy) -> Store:
+    """The store through the proxy."""
+    return store.via(proxy_of_store.url)
 
 
-def raw(between: FaultyProxy, method: str = "GET", target: str = "/photos/a.bin") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", between.port, timeout=3)
+def raw(proxy_of_store: FaultyProxy, method: str = "GET", target: str = "/photos/a.bin") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", proxy_of_store.port, timeout=3)
     with contextlib.closing(connection):
         connection.request(method, target)
         answer = connection.getresponse()
@@ -104,7 +104,7 @@ def test_if_none_match_refuses_an_existing_object(store: Store) -> None:
     store.delete("photos", "once")
 
 
-def test_swift_comes_back_with_its_data(swift: Store) -> None:
+def test_a_restarted_swift_has_its_data(swift: Store) -> None:
     swift.stop()
     try:
         with pytest.raises(EndpointConnectionError):
@@ -115,7 +115,7 @@ def test_swift_comes_back_with_its_data(swift: Store) -> None:
     swift.put("photos", "a.bin", BODY)
 
 
-def test_a_program_that_fails_tells_why(tmp_path: Path) -> None:
+def test_a_failed_program_raises_its_log(tmp_path: Path) -> None:
     wrong = servers.Program(
         "sh", "-c", "echo no luck >&2; exit 3", log=tmp_path / "log", answers=lambda: False
     )
@@ -124,7 +124,7 @@ def test_a_program_that_fails_tells_why(tmp_path: Path) -> None:
         wrong.wait()
 
 
-def test_missing_parts_skip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_program_skips_the_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALOTYPE_SWIFT_VENV", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     for part, says in (
@@ -144,7 +144,7 @@ def test_a_folder_without_xattrs_skips(tmp_path: Path, monkeypatch: pytest.Monke
         servers.need_xattrs(tmp_path)
 
 
-def test_redis_pauses_dies_and_returns(tmp_path: Path) -> None:
+def test_redis_can_be_paused_killed_and_restarted(tmp_path: Path) -> None:
     begun = time.monotonic()
     with servers.redis(tmp_path) as server, server.client() as client:
         assert time.monotonic() - begun < 1
@@ -164,7 +164,7 @@ def test_redis_pauses_dies_and_returns(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["redis.log"]
 
 
-def test_bytes_pass_and_requests_count(seen: Store, between: FaultyProxy) -> None:
+def test_the_proxy_passes_bytes_and_counts_requests(seen: Store, proxy_of_store: FaultyProxy) -> None:
     trap = b"GET /not/a/request HTTP/1.1\r\nHost: x\r\n\r\n" * 5000
     seen.put("photos", "trap", trap)
     seen.put("photos", "a.bin", BODY)
@@ -173,7 +173,7 @@ def test_bytes_pass_and_requests_count(seen: Store, between: FaultyProxy) -> Non
     assert "trap" in seen.keys("photos")
     seen.metadata("photos", "trap")
     seen.delete("photos", "trap")
-    assert [method for method, _ in between.requests] == [
+    assert [method for method, _ in proxy_of_store.requests] == [
         "PUT",
         "PUT",
         "GET",
@@ -183,18 +183,22 @@ def test_bytes_pass_and_requests_count(seen: Store, between: FaultyProxy) -> Non
         "HEAD",
         "DELETE",
     ]
-    assert between.requests[0][1] == "/photos/trap"
-    assert (between.count(), between.count("GET"), between.count("GET", "a.bin")) == (8, 4, 1)
-    assert between.count(containing="not/a/request") == 0
-    between.forget()
-    assert between.count() == 0
+    assert proxy_of_store.requests[0][1] == "/photos/trap"
+    assert (proxy_of_store.count(), proxy_of_store.count("GET"), proxy_of_store.count("GET", "a.bin")) == (
+        8,
+        4,
+        1,
+    )
+    assert proxy_of_store.count(containing="not/a/request") == 0
+    proxy_of_store.forget()
+    assert proxy_of_store.count() == 0
 
 
-async def test_aiobotocore_passes_at_once(store: Store, between: FaultyProxy) -> None:
+async def test_concurrent_aiobotocore_requests_pass(store: Store, proxy_of_store: FaultyProxy) -> None:
     trap = b"PUT /not/a/request HTTP/1.1\r\n\r\n" * 10_000
     async with get_session().create_client(
         "s3",
-        endpoint_url=between.url,
+        endpoint_url=proxy_of_store.url,
         region_name=store.region,
         aws_access_key_id=store.access_key,
         aws_secret_access_key=store.secret_key,
@@ -209,83 +213,85 @@ async def test_aiobotocore_passes_at_once(store: Store, between: FaultyProxy) ->
             await client.delete_object(Bucket="photos", Key=key)
 
         await asyncio.gather(*(round_trip(number) for number in range(20)))
-        assert between.count("PUT") == between.count("GET") == between.count("DELETE") == 20
-        assert between.count() == 60
-        between.answer(SLOW_DOWN, only="PUT", times=1)
+        assert (
+            proxy_of_store.count("PUT") == proxy_of_store.count("GET") == proxy_of_store.count("DELETE") == 20
+        )
+        assert proxy_of_store.count() == 60
+        proxy_of_store.answer(SLOW_DOWN, only="PUT", times=1)
         with pytest.raises(ClientError, match="SlowDown"):
             await client.put_object(Bucket="photos", Key="aio/again", Body=trap)
         await client.put_object(Bucket="photos", Key="aio/again", Body=trap)
         await client.delete_object(Bucket="photos", Key="aio/again")
-        assert between.count("PUT") == 22
+        assert proxy_of_store.count("PUT") == 22
 
 
-def test_chunked_and_pipelined_requests_count(between: FaultyProxy) -> None:
+def test_chunked_and_pipelined_requests_are_counted(proxy_of_store: FaultyProxy) -> None:
     """By hand: a chunked body with a trailer that holds a request line, and the next request right behind it."""
     body = b"GET /no HTTP/1.1\r\n\r\n"
     first = b"PUT /photos/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n%x;a=b\r\n%s\r\n0\r\nT: u\r\n\r\n"
     last = b"HEAD /photos/y HTTP/1.1\r\nHost: h\r\n\r\n"
-    between.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-    with socket.create_connection(("127.0.0.1", between.port), timeout=3) as connection:
+    proxy_of_store.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", proxy_of_store.port), timeout=3) as connection:
         for byte in first % (len(body), body) + last:
             connection.sendall(bytes([byte]))
         answers = b""
         while answers.count(b"200 OK") < 2:
             answers += connection.recv(1000)
-    assert between.requests == [("PUT", "/photos/x"), ("HEAD", "/photos/y")]
+    assert proxy_of_store.requests == [("PUT", "/photos/x"), ("HEAD", "/photos/y")]
 
 
-def test_down_refuses_and_resets(seen: Store, between: FaultyProxy) -> None:
-    with socket.create_connection(("127.0.0.1", between.port), timeout=3) as idle:
+def test_mode_down_refuses_and_resets_connections(seen: Store, proxy_of_store: FaultyProxy) -> None:
+    with socket.create_connection(("127.0.0.1", proxy_of_store.port), timeout=3) as idle:
         assert seen.get("photos", "a.bin") == BODY
-        between.down()
+        proxy_of_store.down()
         with pytest.raises(ConnectionResetError):
             idle.recv(1)
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", between.port), timeout=3)
+        socket.create_connection(("127.0.0.1", proxy_of_store.port), timeout=3)
     with pytest.raises(EndpointConnectionError):
         seen.get("photos", "a.bin")
-    between.up()
+    proxy_of_store.up()
     assert seen.get("photos", "a.bin") == BODY
 
 
-def test_hang_says_nothing(seen: Store, between: FaultyProxy) -> None:
-    kept = http.client.HTTPConnection("127.0.0.1", between.port, timeout=0.3)
-    with contextlib.closing(kept):
-        kept.request("GET", "/photos/none")
-        kept.getresponse().read()
-        between.hang()
-        kept.request("GET", "/photos/hung")
+def test_mode_hang_answers_nothing(seen: Store, proxy_of_store: FaultyProxy) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", proxy_of_store.port, timeout=0.3)
+    with contextlib.closing(connection):
+        connection.request("GET", "/photos/none")
+        connection.getresponse().read()
+        proxy_of_store.hang()
+        connection.request("GET", "/photos/hung")
         with pytest.raises(TimeoutError):
-            kept.getresponse()
-        with socket.create_connection(("127.0.0.1", between.port), timeout=3) as other:
+            connection.getresponse()
+        with socket.create_connection(("127.0.0.1", proxy_of_store.port), timeout=3) as other:
             other.sendall(b"PUT /photos/never HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc")
-            eventually_sync(lambda: between.count(containing="never"))
-            between.up()
+            eventually_sync(lambda: proxy_of_store.count(containing="never"))
+            proxy_of_store.up()
             with pytest.raises(ConnectionResetError):
                 other.recv(1)
-    assert between.count() == 3
+    assert proxy_of_store.count() == 3
     assert seen.get("photos", "a.bin") == BODY
 
 
-def test_drip_takes_its_time(seen: Store, between: FaultyProxy) -> None:
-    between.drip(200_000)
+def test_mode_drip_limits_the_rate(seen: Store, proxy_of_store: FaultyProxy) -> None:
+    proxy_of_store.drip(200_000)
     begun = time.monotonic()
     assert seen.get("photos", "a.bin") == BODY
     assert 0.4 < time.monotonic() - begun < 2
 
 
-def test_a_drip_in_flight_ends_with_its_mode(seen: Store, between: FaultyProxy) -> None:
-    between.drip(1000)
-    threading.Timer(0.4, between.up).start()
+def test_leaving_mode_drip_releases_a_running_answer(seen: Store, proxy_of_store: FaultyProxy) -> None:
+    proxy_of_store.drip(1000)
+    threading.Timer(0.4, proxy_of_store.up).start()
     begun = time.monotonic()
     assert seen.get("photos", "a.bin") == BODY
     assert 0.4 < time.monotonic() - begun < 3
 
 
 @pytest.mark.parametrize("after", [0, 1, 40, 300])
-def test_cut_counts_exactly(between: FaultyProxy, after: int) -> None:
-    between.cut(after)
-    with socket.create_connection(("127.0.0.1", between.port), timeout=3) as connection:
+def test_mode_cut_resets_after_the_exact_number_of_bytes(proxy_of_store: FaultyProxy, after: int) -> None:
+    proxy_of_store.cut(after)
+    with socket.create_connection(("127.0.0.1", proxy_of_store.port), timeout=3) as connection:
         connection.sendall(b"GET /photos/none HTTP/1.1\r\nHost: h\r\n\r\n")
         got = bytearray()
         with pytest.raises(ConnectionResetError):
@@ -294,8 +300,8 @@ def test_cut_counts_exactly(between: FaultyProxy, after: int) -> None:
     assert got == b"HTTP/1.1 40"[:after] + got[11:]
 
 
-def test_cut_in_the_body(seen: Store, between: FaultyProxy) -> None:
-    between.cut(50_000)
+def test_mode_cut_resets_within_the_body(seen: Store, proxy_of_store: FaultyProxy) -> None:
+    proxy_of_store.cut(50_000)
     got = seen.client.get_object(Bucket="photos", Key="a.bin")["Body"]
     with pytest.raises(Exception, match=r"reset|broken"):
         got.read()
@@ -303,8 +309,8 @@ def test_cut_in_the_body(seen: Store, between: FaultyProxy) -> None:
     assert seen.get("photos", "none") is None
 
 
-def test_a_cut_put_has_arrived(store: Store, seen: Store, between: FaultyProxy) -> None:
-    between.cut(0)
+def test_a_put_whose_answer_is_cut_is_stored(store: Store, seen: Store, proxy_of_store: FaultyProxy) -> None:
+    proxy_of_store.cut(0)
     with pytest.raises(Exception, match=r"reset|closed|aborted"):
         seen.put("photos", "cut", BODY)
     assert store.get("photos", "cut") == BODY
@@ -312,54 +318,58 @@ def test_a_cut_put_has_arrived(store: Store, seen: Store, between: FaultyProxy) 
 
 
 @pytest.mark.parametrize("offset", [0, 70_000, len(BODY) - 1])
-def test_flip_changes_one_byte(seen: Store, between: FaultyProxy, offset: int) -> None:
-    between.flip(offset)
+def test_mode_flip_inverts_one_byte(seen: Store, proxy_of_store: FaultyProxy, offset: int) -> None:
+    proxy_of_store.flip(offset)
     got = seen.client.get_object(Bucket="photos", Key="a.bin", ChecksumMode="DISABLED")["Body"].read()
     assert [at for at, (one, other) in enumerate(zip(got, BODY, strict=True)) if one != other] == [offset]
     assert got[offset] == BODY[offset] ^ 0xFF
-    between.up()
+    proxy_of_store.up()
     assert seen.get("photos", "a.bin") == BODY
 
 
-def test_answers_of_its_own(seen: Store, between: FaultyProxy) -> None:
-    between.answer(SLOW_DOWN, only="GET", times=2)
+def test_the_proxy_can_answer_itself(seen: Store, proxy_of_store: FaultyProxy) -> None:
+    proxy_of_store.answer(SLOW_DOWN, only="GET", times=2)
     seen.put("photos", "b", b"b")
     for _ in range(2):
         with pytest.raises(ClientError, match="SlowDown"):
             seen.get("photos", "b")
     assert seen.get("photos", "b") == b"b"
-    between.answer(SLOW_DOWN, only="PUT")
+    proxy_of_store.answer(SLOW_DOWN, only="PUT")
     for _ in range(3):
         with pytest.raises(ClientError, match="SlowDown"):
             seen.put("photos", "b", BODY)
     assert seen.get("photos", "b") == b"b"
-    between.up()
+    proxy_of_store.up()
     seen.delete("photos", "b")
-    assert (between.count("PUT"), between.count("GET"), between.count("DELETE")) == (4, 4, 1)
+    assert (proxy_of_store.count("PUT"), proxy_of_store.count("GET"), proxy_of_store.count("DELETE")) == (
+        4,
+        4,
+        1,
+    )
 
 
-def test_dishonest_answers(between: FaultyProxy) -> None:
-    between.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
+def test_the_proxy_can_send_malformed_answers(proxy_of_store: FaultyProxy) -> None:
+    proxy_of_store.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
     with pytest.raises(http.client.IncompleteRead):
-        raw(between)
-    between.answer(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
-    assert raw(between) == (302, b"")
-    assert raw(between, "HEAD") == (302, b"")
-    between.answer(b"HTTP/1.1 200 OK\r\n\r\n<Error/>")
-    assert raw(between) == (200, b"<Error/>")
+        raw(proxy_of_store)
+    proxy_of_store.answer(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
+    assert raw(proxy_of_store) == (302, b"")
+    assert raw(proxy_of_store, "HEAD") == (302, b"")
+    proxy_of_store.answer(b"HTTP/1.1 200 OK\r\n\r\n<Error/>")
+    assert raw(proxy_of_store) == (200, b"<Error/>")
 
 
-def test_a_store_that_is_away(swift: Store) -> None:
-    with FaultyProxy("127.0.0.1", servers.free_port()) as between, pytest.raises(ConnectionResetError):
-        raw(between)
+def test_connections_are_reset_without_a_store(swift: Store) -> None:
+    with FaultyProxy("127.0.0.1", servers.free_port()) as proxy_of_store, pytest.raises(ConnectionResetError):
+        raw(proxy_of_store)
 
 
-def test_a_stopped_store_closes_kept_connections(tmp_path: Path) -> None:
-    with servers.moto(tmp_path) as store, FaultyProxy("127.0.0.1", store.port) as between:
-        with socket.create_connection(("127.0.0.1", between.port), timeout=3) as kept:
-            kept.sendall(b"HEAD /none HTTP/1.1\r\nHost: h\r\n\r\n")
-            assert kept.recv(1000).startswith(b"HTTP/1.1 404")
+def test_stopping_the_store_closes_persistent_connections(tmp_path: Path) -> None:
+    with servers.moto(tmp_path) as store, FaultyProxy("127.0.0.1", store.port) as proxy_of_store:
+        with socket.create_connection(("127.0.0.1", proxy_of_store.port), timeout=3) as persistent:
+            persistent.sendall(b"HEAD /none HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert persistent.recv(1000).startswith(b"HTTP/1.1 404")
             store.stop()
-            assert kept.recv(1000) == b""
+            assert persistent.recv(1000) == b""
         store.start()
-        assert raw(between, target="/none")[0] == 404
+        assert raw(proxy_of_store, target="/none")[0] == 404

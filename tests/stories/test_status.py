@@ -1,4 +1,4 @@
-"""The status page in a real browser, before a node with hits, misses and a broken source."""
+"""The status page in a real browser, on a node with hits, misses and a failing source."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -62,7 +62,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 class Browsing(NamedTuple):
     page: Page
-    asked: list[str]
+    requested_urls: list[str]
     """The URLs that the browser has asked for."""
     complaints: list[str]
     """Its errors, and the scripts that ran though they are text."""
@@ -75,13 +75,13 @@ async def login_page(node: Node, chromium: str) -> AsyncIterator[Browsing]:
         browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = await browser.new_page(viewport={"width": 1100, "height": 1000})
         browsing = Browsing(page, [], [])
-        page.on("request", lambda request: browsing.asked.append(request.url))
+        page.on("request", lambda request: browsing.requested_urls.append(request.url))
         page.on("console", lambda message: browsing.complaints.append(message.text))
         page.on("pageerror", lambda error: browsing.complaints.append(str(error)))
         page.on("dialog", lambda dialog: browsing.complaints.append("the script in a name ran"))
         await page.goto(f"http://127.0.0.1:{node.admin_port}/")
         yield browsing
-        assert {url.split("/")[2] for url in browsing.asked} == {f"127.0.0.1:{node.admin_port}"}
+        assert {url.split("/")[2] for url in browsing.requested_urls} == {f"127.0.0.1:{node.admin_port}"}
         await browser.close()
 
 
@@ -144,10 +144,10 @@ async def test_the_page_shows_the_name_of_an_original_as_text(node: Node, chromi
 
 
 async def test_the_page_updates_itself(node: Node, chromium: str) -> None:
-    async with status_page(node, chromium) as (page, asked, _):
-        before = len([url for url in asked if url.endswith("/v1/status")])
+    async with status_page(node, chromium) as (page, requested_urls, _):
+        before = len([url for url in requested_urls if url.endswith("/v1/status")])
         await expect(page.locator("#rate")).not_to_have_text("–", timeout=1000 * LONGEST_S)
-        assert len([url for url in asked if url.endswith("/v1/status")]) > before
+        assert len([url for url in requested_urls if url.endswith("/v1/status")]) > before
 
 
 async def test_the_page_says_that_the_node_does_not_answer(tmp_path: Path, chromium: str) -> None:

@@ -1,4 +1,4 @@
-"""Pictures that were cut somewhere on the way here, from every kind of source: each is refused, and nothing is kept."""
+"""A truncated picture is refused from every kind of source, and not cached."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Store]:
         yield started
 
 
-async def test_truncated_everywhere(store: servers.Store, tmp_path: Path) -> None:
+async def test_truncated_pictures_are_refused_from_every_source(store: servers.Store, tmp_path: Path) -> None:
     bucket = store.bucket("cut")
     for name, content in (CUT | WHOLE).items():
         store.put(bucket, name, content)

@@ -1,4 +1,4 @@
-"""Versions in URLs over a fleet on a real store: an original replaced under its name is seen, and strangers cost nothing."""
+"""A version in a URL shows the replaced original on a fleet; unknown versions cost little."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.stories.fleet import Node, Place, client, running
+from tests.stories.fleet import Node, SharedServices, client, running
 from tests.support import pictures
 from tests.support.waiting import eventually
 
@@ -30,56 +30,58 @@ def colour(number: int) -> bytes:
     return pictures.encoded(pictures.photo(160, 120, seed=number), "png")
 
 
-def looks(place: Place) -> int:
-    return place.between.count("HEAD", f"/{place.originals}/a.png")
+def tag_requests(services: SharedServices) -> int:
+    return services.store_proxy.count("HEAD", f"/{services.originals}/a.png")
 
 
 @pytest.fixture
-def nodes(place: Place) -> Iterator[tuple[Node, Node]]:
-    place.put("a.png", colour(1))
-    first, second = place.node("a", processes=2), place.node("b")
+def nodes(services: SharedServices) -> Iterator[tuple[Node, Node]]:
+    services.put("a.png", colour(1))
+    first, second = services.node("a", processes=2), services.node("b")
     with running(first, second):
         yield first, second
 
 
-async def test_a_version_asked_before_the_original_was_replaced_shows_it_after_a_restart(
-    place: Place, nodes: tuple[Node, Node]
+async def test_after_a_restart_a_known_version_shows_the_replaced_original(
+    services: SharedServices, nodes: tuple[Node, Node]
 ) -> None:
     first, second = nodes
-    old, kept = await ask(first, "w_10,v_2")
-    assert kept == LASTING
+    old, cache_control = await ask(first, "w_10,v_2")
+    assert cache_control == LASTING
     assert await ask(second, "w_10,v_2") == (old, LASTING)
-    place.put("a.png", colour(2))
+    services.put("a.png", colour(2))
     assert (await ask(second, "w_10"))[0] == old, "nobody has said that it is another"
     assert second.stop() == 0
     second.start()
-    new, kept = await ask(second, "w_10,v_2")
-    assert (new != old, kept) == (True, LASTING)
+    new, cache_control = await ask(second, "w_10,v_2")
+    assert (new != old, cache_control) == (True, LASTING)
     for node in nodes:
         for tokens in ("w_10,v_2", "w_10", "w_10,v_3"):
             assert await ask(node, tokens) == (new, LASTING), "the fleet knows it by now"
 
 
 async def test_a_new_version_shows_the_replaced_original_on_every_node(
-    place: Place, nodes: tuple[Node, Node]
+    services: SharedServices, nodes: tuple[Node, Node]
 ) -> None:
     first, second = nodes
     old, _ = await ask(first, "w_10,v_1")
     assert (await ask(second, "w_10"))[0] == old
     for number, node in ((2, second), (3, first)):
-        place.put("a.png", colour(number))
-        new, kept = await ask(node, f"w_10,v_{number}")
-        assert (new != old, kept) == (True, LASTING)
+        services.put("a.png", colour(number))
+        new, cache_control = await ask(node, f"w_10,v_{number}")
+        assert (new != old, cache_control) == (True, LASTING)
         assert {(await ask(each, "w_10"))[0] for each in nodes} == {new}
         old = new
 
 
-async def test_strangers_cost_a_look_a_second_and_no_object(place: Place, nodes: tuple[Node, Node]) -> None:
+async def test_unknown_versions_cost_one_revalidation_a_second_and_no_object(
+    services: SharedServices, nodes: tuple[Node, Node]
+) -> None:
     first, second = nodes
     await ask(first, "w_10,f_png")
-    await eventually(lambda: place.puts(".png") == 1)
+    await eventually(lambda: services.puts(".png") == 1)
     renders = [node.metric("calotype_renders_total") for node in nodes]
-    place.between.forget()
+    services.store_proxy.forget()
     began_s = time.monotonic()
     async with client() as session:
         for start in range(0, 600, 200):
@@ -90,11 +92,11 @@ async def test_strangers_cost_a_look_a_second_and_no_object(place: Place, nodes:
                 )
             )
             assert len({body for body, _ in answers}) == 1
-            assert {kept for _, kept in answers} <= {LASTING, FOR_NOW}
+            assert {cache_control for _, cache_control in answers} <= {LASTING, FOR_NOW}
     took_s = time.monotonic() - began_s
-    assert 2 <= looks(place) <= 2 * (took_s + 2)
-    assert place.puts(".png") == 0
-    assert place.gets("a.png") == 0
+    assert 2 <= tag_requests(services) <= 2 * (took_s + 2)
+    assert services.puts(".png") == 0
+    assert services.gets("a.png") == 0
     assert [node.metric("calotype_renders_total") for node in nodes] == renders
     assert (
         first.metric("calotype_tier_entries", tier="disk")
@@ -104,16 +106,16 @@ async def test_strangers_cost_a_look_a_second_and_no_object(place: Place, nodes:
 
 
 @pytest.mark.parametrize("how", ["down", "hang"])
-async def test_until_the_store_could_be_asked_nothing_is_promised(
-    place: Place, nodes: tuple[Node, Node], how: str
+async def test_max_age_is_short_while_the_store_cannot_be_revalidated(
+    services: SharedServices, nodes: tuple[Node, Node], how: str
 ) -> None:
     first, _ = nodes
     old, _ = await ask(first, "w_10")
-    place.put("a.png", colour(2))
-    getattr(place.between, how)()
+    services.put("a.png", colour(2))
+    getattr(services.store_proxy, how)()
     assert await ask(first, "w_10,v_2") == (old, FOR_NOW)
     assert await ask(first, "w_10") == (old, LASTING)
-    place.between.up()
+    services.store_proxy.up()
 
     async def lasts() -> bool:
         return (await ask(first, "w_10,v_2"))[1] == LASTING

@@ -1,4 +1,4 @@
-"""`calotype warm`, `purge` and `gc` as an owner types them, and uploads and events over a real store."""
+"""`calotype warm`, `purge` and `gc` on the command line, and uploads and events over a real store."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stories.fleet import Node, Place, Told, get_all, running
+from tests.stories.fleet import AdminReply, Node, SharedServices, get_all, running
 from tests.support import pictures
 from tests.support.fakes import temporary_file
 from tests.support.servers import ROOT
@@ -44,7 +44,7 @@ def node(tmp_path: Path) -> Node:
     )
 
 
-def test_warm_without_a_node_makes_variants_that_a_node_then_serves(node: Node, tmp_path: Path) -> None:
+def test_warm_without_a_node_stores_variants_that_a_node_serves(node: Node, tmp_path: Path) -> None:
     done = calotype(node, "warm", "--source", "photos", "--preset", "card", "--preset", "small")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "48 rendered, 0 already cached, 0 failed")
     again = calotype(node, "warm", "--source", "photos", "--prefix", "deep/", "--preset", "small")
@@ -78,7 +78,7 @@ def test_warm_without_a_node_makes_variants_that_a_node_then_serves(node: Node, 
         assert "--node" in refused.stderr
 
 
-def test_warm_at_a_node_makes_variants_and_purge_deletes_them(node: Node, tmp_path: Path) -> None:
+def test_warm_at_a_node_stores_variants_and_purge_deletes_them(node: Node, tmp_path: Path) -> None:
     with running(node):
         at = f"http://127.0.0.1:{node.admin_port}"
         done = calotype(node, "warm", "--source", "photos", "--preset", "card", "--node", at)
@@ -91,8 +91,8 @@ def test_warm_at_a_node_makes_variants_and_purge_deletes_them(node: Node, tmp_pa
         log.write_text(
             "".join(map(line.format, ["/w_20,f_gif/0.jpg", "/t_card/0.jpg", "/w_20,f_gif/nope.jpg"]))
         )
-        asked = calotype(node, "warm", "--access-log", str(log), "--node", at)
-        assert (asked.returncode, asked.stderr.splitlines()[-1]) == (
+        from_log = calotype(node, "warm", "--access-log", str(log), "--node", at)
+        assert (from_log.returncode, from_log.stderr.splitlines()[-1]) == (
             1,
             "1 rendered, 3 already cached, 1 failed",
         )
@@ -114,10 +114,10 @@ def test_warm_at_a_node_makes_variants_and_purge_deletes_them(node: Node, tmp_pa
             assert wrong.returncode == 1
             assert says in wrong.stderr
             assert "parameter" not in wrong.stderr
-        told = json.loads(
+        document = json.loads(
             calotype(node, "warm", "nope.jpg", "--preset", "small", "--node", at, "--json").stdout
         )
-        assert (told["done"], told["failed"], told["failures"][0]["format"]) == (0, 1, "webp")
+        assert (document["done"], document["failed"], document["failures"][0]["format"]) == (0, 1, "webp")
         again = calotype(node, "warm", "0.jpg", "--preset", "card", "--node", at)
         assert again.stderr.splitlines()[-1] == "3 rendered, 0 already cached, 0 failed"
     gone = calotype(node, "purge", "--all")
@@ -142,14 +142,14 @@ def test_warm_at_a_node_makes_variants_and_purge_deletes_them(node: Node, tmp_pa
         ("gc", "--unused-since", "yesterday"),
     ],
 )
-def test_a_mistake_is_one_line(node: Node, words: tuple[str, ...]) -> None:
+def test_an_error_is_reported_in_one_line(node: Node, words: tuple[str, ...]) -> None:
     done = calotype(node, *words)
     assert done.returncode in (1, 2)
     assert "Traceback" not in done.stderr
     assert len([line for line in done.stderr.splitlines() if line.startswith("Error")]) == 1
 
 
-def test_an_interrupted_job_goes_on_and_makes_no_variant_twice(node: Node, tmp_path: Path) -> None:
+def test_a_repeated_job_continues_and_renders_no_variant_twice(node: Node, tmp_path: Path) -> None:
     count = 60
     for number in range(12, count):  # So many that they are not all done before anybody looks.
         temporary_file(tmp_path / "in", f"{number}.jpg", pictures.photo_as("jpeg", 200, 150, number))
@@ -158,16 +158,16 @@ def test_an_interrupted_job_goes_on_and_makes_no_variant_twice(node: Node, tmp_p
         [sys.executable, "-m", "proxy", *words],
         stderr=subprocess.PIPE, text=True, cwd=ROOT, env=node.environment,
     )  # fmt: skip
-    asyncio.run(eventually(lambda: node.kept() >= 3))
+    asyncio.run(eventually(lambda: node.disk_entries() >= 3))
     broken.send_signal(signal.SIGINT)
-    _, said = broken.communicate(timeout=LONGEST_S)
+    _, error_output = broken.communicate(timeout=LONGEST_S)
     assert broken.returncode == 130
-    assert "Traceback" not in said
-    made = node.kept()
+    assert "Traceback" not in error_output
+    made = node.disk_entries()
     assert 3 <= made < count
     done = calotype(node, *words)
-    told = f"{count - made} rendered, {made} already cached, 0 failed"
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, told)
+    summary = f"{count - made} rendered, {made} already cached, 0 failed"
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (0, summary)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -186,9 +186,9 @@ def test_ctrl_c_cancels_the_job_at_the_node(node: Node, words: tuple[str, ...], 
         )
         assert jobs[0]["state"] == "running"
         broken.send_signal(signal.SIGINT)
-        _, said = broken.communicate(timeout=LONGEST_S)
-        assert (broken.returncode, "Traceback" in said) == (130, False)
-        assert "interrupted: " in said
+        _, error_output = broken.communicate(timeout=LONGEST_S)
+        assert (broken.returncode, "Traceback" in error_output) == (130, False)
+        assert "interrupted: " in error_output
         (cancelled,) = node.call("GET", "/v1/warm").body
         assert cancelled["state"] == "cancelled"
         # What is asked for now waits for nothing of it.
@@ -200,26 +200,26 @@ def test_ctrl_c_cancels_the_job_at_the_node(node: Node, words: tuple[str, ...], 
         assert node.call("GET", f"/v1/warm/{cancelled['id']}").body["done"] == cancelled["done"]
 
 
-def test_a_job_that_another_cancels_is_a_failure(node: Node) -> None:
+def test_a_job_cancelled_by_another_client_is_a_failure(node: Node) -> None:
     with running(node):
         at = f"http://127.0.0.1:{node.admin_port}"
         many = [f"--transform=w_190,f_avif,e_blur:{sigma}" for sigma in range(40, 90)]
-        asked = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "proxy", "warm", "0.jpg", *many, "--node", at],
             stderr=subprocess.PIPE, text=True, cwd=ROOT, env=node.environment,
         )  # fmt: skip
         jobs = eventually_sync(lambda: node.call("GET", "/v1/warm").body)
         assert node.call("DELETE", f"/v1/warm/{jobs[0]['id']}").body["state"] == "cancelled"
-        _, said = asked.communicate(timeout=LONGEST_S)
-        assert (asked.returncode, f"job {jobs[0]['id']} was cancelled" in said) == (1, True)
+        _, error_output = process.communicate(timeout=LONGEST_S)
+        assert (process.returncode, f"job {jobs[0]['id']} was cancelled" in error_output) == (1, True)
 
 
-def test_the_token_of_another_node(node: Node) -> None:
+def test_a_wrong_token_is_reported(node: Node) -> None:
     token = "the token of that node"
-    node.tell("admin", token=token)
+    node.override("admin", token=token)
     with running(node):
         at = f"http://127.0.0.1:{node.admin_port}"
-        node.tell("admin", token="the token of this node")
+        node.override("admin", token="the token of this node")
         for words in (("purge", "--all"), ("warm", "0.jpg", "--preset", "small")):
             refused = calotype(node, *words, "--node", at)
             assert (refused.returncode, "Error: --token: the node refuses it" in refused.stderr) == (
@@ -233,83 +233,83 @@ def test_the_token_of_another_node(node: Node) -> None:
     assert "--token requires --node" in calotype(node, "warm", "a", "--preset", "card", "--token", "x").stderr
 
 
-async def test_an_upload_is_stored_once_and_prepared(place: Place) -> None:
-    node = place.node(
+async def test_an_upload_is_stored_once_with_its_eager_variants(services: SharedServices) -> None:
+    node = services.node(
         "a",
         processes=2,
         presets={"card": "w_64,f_auto"},
         eager={"presets": ["card"]},
     )
 
-    async def upload(content: bytes) -> Told:
+    async def upload(content: bytes) -> AdminReply:
         headers = {"Idempotency-Key": "one"}
         return await asyncio.to_thread(node.call, "POST", "/v1/originals?name=a.jpg", content, **headers)
 
     with running(node):
         content = pictures.photo_as("jpeg")
-        status, told = await upload(content)
+        status, reply = await upload(content)
         assert status == 201
         again = await upload(content)
-        assert again.body["key"] == told["key"]
-        assert place.direct.keys(place.originals) == [told["key"]]
-        assert place.direct.get(place.originals, told["key"]) == content
+        assert again.body["key"] == reply["key"]
+        assert services.direct.keys(services.originals) == [reply["key"]]
+        assert services.direct.get(services.originals, reply["key"]) == content
         other = await upload(pictures.photo_as("png"))
-        assert other.status == 409 or other.body["key"] != told["key"]
-        assert (await asyncio.to_thread(node.warmed, told["warm"]))["failed"] == 0
-        assert place.gets(told["key"]) == 0  # The node still has the bytes of the upload.
-        (hit,) = await get_all([node.url + told["urls"]["card"]], Accept="image/avif")
+        assert other.status == 409 or other.body["key"] != reply["key"]
+        assert (await asyncio.to_thread(node.finished_job, reply["warm"]))["failed"] == 0
+        assert services.gets(reply["key"]) == 0  # The node still has the bytes of the upload.
+        (hit,) = await get_all([node.url + reply["urls"]["card"]], Accept="image/avif")
         assert "hit" in hit.cache
 
 
-async def test_events_of_a_store_purge_originals(place: Place) -> None:
-    node = place.node("a", processes=2, presets={"card": "w_64,f_auto"})
+async def test_events_of_a_store_purge_originals(services: SharedServices) -> None:
+    node = services.node("a", processes=2, presets={"card": "w_64,f_auto"})
 
-    async def send_event(name: str, sequencer: str) -> Told:
+    async def send_event(name: str, sequencer: str) -> AdminReply:
         stored = {"key": "b.jpg", "eTag": "1", "sequencer": sequencer}
-        record = {"eventName": name, "s3": {"bucket": {"name": place.originals}, "object": stored}}
+        record = {"eventName": name, "s3": {"bucket": {"name": services.originals}, "object": stored}}
         return await asyncio.to_thread(node.call, "POST", "/v1/events/s3", {"Records": [record]})
 
-    place.put("b.jpg", pictures.photo_as("jpeg", seed=1))
+    services.put("b.jpg", pictures.photo_as("jpeg", seed=1))
     with running(node):
         (missed,) = await get_all([f"{node.url}/t_card/b.jpg"])
-        place.put("b.jpg", pictures.photo_as("jpeg", seed=2))
+        services.put("b.jpg", pictures.photo_as("jpeg", seed=2))
         heard = await send_event("ObjectCreated:Put", "1")
         assert (heard.status, heard.body) == (200, {"created": 1, "removed": 0, "ignored": 0})
         (after,) = await get_all([f"{node.url}/t_card/b.jpg"])
         assert after.body != missed.body
-        place.direct.delete(place.originals, "b.jpg")
+        services.direct.delete(services.originals, "b.jpg")
         heard = await send_event("ObjectRemoved:Delete", "2")
         assert heard.body["removed"] == 1
         (gone,) = await get_all([f"{node.url}/t_card/b.jpg"])
         assert gone.status == 404
 
 
-async def test_a_bucket_is_tidied_up(place: Place) -> None:
-    node = place.node("a", redis=False)
+async def test_gc_removes_unused_variants_from_a_bucket(services: SharedServices) -> None:
+    node = services.node("a", redis=False)
     for key in ("a.jpg", "b.jpg"):
-        place.put(key, pictures.photo_as("jpeg"))
+        services.put(key, pictures.photo_as("jpeg"))
     with running(node):
         await get_all([f"{node.url}/w_64,f_webp/{key}" for key in ("a.jpg", "b.jpg")])
         await get_all([f"{node.url}/w_64/a.jpg"])
 
         def entries() -> list[str]:
-            return [key for key in place.direct.keys(place.processed) if "/asked/" not in key]
+            return [key for key in services.direct.keys(services.processed) if "/asked/" not in key]
 
         # Variants, the facts of one original, and the entity tags of both.
         await eventually(lambda: len(entries()) == 6)
     today = datetime.now(UTC).date()
-    (noted,) = [key for key in place.direct.keys(place.processed) if "/asked/" in key]
+    (noted,) = [key for key in services.direct.keys(services.processed) if "/asked/" in key]
     assert f"/asked/{today}/" in noted
-    body = place.direct.get(place.processed, noted)
+    body = services.direct.get(services.processed, noted)
     assert body is not None
     assert len(body) == 3 * 32
 
-    place.direct.delete(place.originals, "b.jpg")
+    services.direct.delete(services.originals, "b.jpg")
     listed = calotype(node, "gc", "--gone")
     assert listed.returncode == 0
     assert [line.endswith("its original is gone") for line in listed.stdout.splitlines()] == [True, True]
-    told = json.loads(calotype(node, "gc", "--gone", "--json").stdout)
-    assert (told["examined"], [found["reason"] for found in told["found"]]) == (
+    document = json.loads(calotype(node, "gc", "--gone", "--json").stdout)
+    assert (document["examined"], [found["reason"] for found in document["found"]]) == (
         6,
         ["its original is gone"] * 2,
     )

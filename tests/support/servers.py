@@ -143,7 +143,7 @@ class Store:
             program.kill()
 
     def via(self, endpoint_url: str) -> "Store":
-        """The same store at another address, such as a Between's."""
+        """The same store at another address, such as that of a FaultyProxy."""
         other = Store(endpoint_url, self.access_key, self.secret_key, self.region)
         self.others.append(other)
         return other

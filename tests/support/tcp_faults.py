@@ -174,9 +174,9 @@ class Connection:
     """One client's connection and the store's connection that belongs to it."""
 
     def __init__(
-        self, between: "FaultyProxy", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, proxy: "FaultyProxy", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        self.between, self.reader, self.writer = between, reader, writer
+        self.proxy, self.reader, self.writer = proxy, reader, writer
         self.store: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.answered = 0
         self.continued = False
@@ -200,9 +200,9 @@ class Connection:
         if line is None:
             raise Ended
         method, target = line[1].decode(), line[2].decode("latin-1")
-        self.between.saw(method, target)
+        self.proxy.saw(method, target)
         self.answered, self.continued, self.body_begun = 0, False, False
-        mode = self.between.mode
+        mode = self.proxy.mode
         if isinstance(mode, Hanging):
             await self.hang()
         expects = (header(head, b"expect") or b"").lower() == b"100-continue"
@@ -214,7 +214,7 @@ class Connection:
             await self.answer_itself(mode.raw, method)
             return
         if self.store is None:
-            where = (self.between.upstream_host, self.between.upstream_port)
+            where = (self.proxy.upstream_host, self.proxy.upstream_port)
             self.store = await asyncio.open_connection(*where, limit=LONGEST_HEAD)
         store_reader, store_writer = self.store
         store_writer.write(head)
@@ -251,14 +251,14 @@ class Connection:
     async def pass_answer(self, store: asyncio.StreamReader, method: str) -> None:
         while status(head := await self.answer_head(store)) < 200:
             self.continued = True
-            if isinstance(self.between.mode, Hanging):
+            if isinstance(self.proxy.mode, Hanging):
                 await self.hang()
             self.writer.write(head)
             await self.writer.drain()
         await self.send(head)
         at = 0
         async for piece, own in Framing.of_answer(head, method).body(store):
-            mode = self.between.mode
+            mode = self.proxy.mode
             if own and isinstance(mode, Flipping) and at <= mode.offset < at + len(piece):
                 flipped = bytearray(piece)
                 flipped[mode.offset - at] ^= 0xFF
@@ -286,7 +286,7 @@ class Connection:
     async def send(self, data: bytes) -> None:
         """To the client, as the mode of this moment has it."""
         while data:
-            mode, pause, room = self.between.mode, 0.0, len(data)
+            mode, pause, room = self.proxy.mode, 0.0, len(data)
             if isinstance(mode, Hanging):
                 await self.hang()
             elif isinstance(mode, Dripping):
@@ -303,11 +303,11 @@ class Connection:
             self.answered += len(piece)
             if pause:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.between.changed.wait(), pause)
+                    await asyncio.wait_for(self.proxy.changed.wait(), pause)
 
     async def hang(self) -> None:
         """Reads on and says nothing, until the client leaves or the mode changes; both end the connection."""
-        changed = asyncio.create_task(self.between.changed.wait())
+        changed = asyncio.create_task(self.proxy.changed.wait())
         left = asyncio.create_task(self.read_to_end())
         async with ended(changed, left):
             await asyncio.wait((changed, left), return_when=asyncio.FIRST_COMPLETED)

@@ -1,7 +1,7 @@
-"""Python reads this at the start of every process of a node in a story: what a node gives up after a second or two gets
-twenty times as long, for a busy machine is no broken store. What has a setting is set in `fleet`.
+"""Lengthens constants of a node in a story twentyfold; Python imports this module at the start of each process.
 
-Stories of a part that hangs do without it (`is_patient=False`), or without one of these, named in STORY_BRIEF.
+A busy machine is not a broken store. `fleet` sets what has a setting. Stories of a part that hangs do not use it
+(`is_patient=False`), or exclude one constant, named in STORY_BRIEF.
 """
 
 import importlib.abc
@@ -28,7 +28,7 @@ NAMES = {
 
 
 class _Loader(importlib.abc.Loader):
-    """Another loader, and the constants set behind it, before anybody imports them."""
+    """Loads a module with another loader, then sets its constants before any other module imports it."""
 
     def __init__(self, real: importlib.abc.Loader) -> None:
         self._real = real
