@@ -24,7 +24,7 @@ def meter(max_bytes: int = 10_000) -> BodyMeter:
     )
 
 
-def test_it_counts_the_bytes() -> None:
+def test_received_bytes_are_counted() -> None:
     body = meter()
     for count in (1, 0, 400):
         body.take(count, 100.5)
@@ -51,7 +51,9 @@ def test_an_announced_size_is_refused_before_a_byte_arrives() -> None:
     ("count", "after_s", "is_slow"),
     [(0, 0.0, False), (0, 3.0, False), (3_000, 3.01, True), (3_011, 3.01, False), (1, 3.1, True), (9_999, 10.0, True)],
 )  # fmt: skip
-def test_the_average_rate_counts_after_the_first_seconds(count: int, after_s: float, is_slow: bool) -> None:
+def test_the_average_rate_is_checked_after_the_grace_period(
+    count: int, after_s: float, is_slow: bool
+) -> None:
     body = meter()
     if is_slow:
         with pytest.raises(TooSlow):
@@ -60,7 +62,7 @@ def test_the_average_rate_counts_after_the_first_seconds(count: int, after_s: fl
         body.take(count, 100.0 + after_s)
 
 
-def test_a_burst_pays_for_a_pause() -> None:
+def test_a_burst_compensates_for_a_later_pause() -> None:
     body = meter()
     body.take(6_000, 100.1)
     body.take(0, 106.0)
@@ -68,6 +70,6 @@ def test_a_burst_pays_for_a_pause() -> None:
         body.take(0, 106.1)
 
 
-def test_a_body_that_is_both_is_too_large() -> None:
+def test_a_body_that_is_too_large_and_too_slow_is_too_large() -> None:
     with pytest.raises(TooLarge):
         meter(max_bytes=1).take(2, 200.0)
