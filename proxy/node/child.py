@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, NoReturn
@@ -17,6 +17,8 @@ from prometheus_client.metrics_core import Metric
 
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
+from proxy.core.cache.generations import PurgeScope
+from proxy.core.cache.keys import CacheKey
 from proxy.core.errors import CalotypeError, WorkerDied
 from proxy.ipc.channel import Channel, Closed
 from proxy.ipc.producer_client import ProducerClient
@@ -36,6 +38,7 @@ from proxy.telemetry.slowest import Slow
 
 MAX_CONNECTIONS = 512
 RETIRE_TIMEOUT_S = 0.5
+SUBSCRIBE_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,9 +179,18 @@ async def _front(
     )
     flights = Flights()
     front = Front(settings, producer, producer, memory, flights, metrics, log, out)
+    subscribed = asyncio.Event()
+
+    async def invalidate(scopes: Sequence[PurgeScope] | None, keys: Sequence[CacheKey]) -> int:
+        subscribed.set()
+        return await front.deliver.invalidate(scopes, keys)
+
     tasks = Tasks()
-    tasks.start(producer.subscribe(setup.name, front.deliver.invalidate), "purges")
+    tasks.start(producer.subscribe(setup.name, invalidate), "purges")
     try:
+        # A purge does not wait for a front that has not subscribed. Without a back this front has nothing to serve.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(subscribed.wait(), SUBSCRIBE_TIMEOUT_S)
         async with front.serve([socket.socket(fileno=descriptor) for descriptor in listening]):
             yield front
     finally:
