@@ -86,6 +86,27 @@ async def test_limits_are_reloaded(node: Running) -> None:
     assert (await node.get(signed_by(NEW, "/w_68/photo.jpg"))).status == 200
 
 
+async def test_a_reload_changes_what_info_includes(node: Running) -> None:
+    temporary_file(node.originals, "exif.jpg", pictures.with_exif(1))
+    target = signed_by(NEW, "/info/exif.jpg")
+    assert b"GPS" not in (await node.get(target)).body
+    reload(node, limits={"info_gps": True})
+    assert b"GPS" in (await node.get(target)).body
+    reload(node, limits={"info_gps": False})
+    assert b"GPS" not in (await node.get(target)).body
+
+
+async def test_a_reload_changes_the_size_of_uploads(node: Running) -> None:
+    async def upload(name: str) -> int:
+        url = f"{node.node.admin_url}/v1/originals?name={name}"
+        async with node.client.post(url, data=pictures.quarters_as("png")) as answer:
+            return answer.status
+
+    assert await upload("a.png") == 201
+    reload(node, limits={"original_max_bytes": 100})
+    assert await upload("b.png") == 422
+
+
 async def test_settings_that_need_a_restart_are_named_and_not_applied(node: Running) -> None:
     before = node.node.settings
     waiting = reload(node, render={"workers": 2}, server={"port": 0, "drain": "3s"}, presets={"x": "w_16"})
