@@ -78,7 +78,7 @@ async def admin_listener(
         gather=gather,
         not_ready=not_ready,
         clock=factory.clock,
-        operator=dispatcher,
+        dispatcher=dispatcher,
         log=log,
     )
     runner = AdminAppRunner(

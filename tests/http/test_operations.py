@@ -236,7 +236,7 @@ async def test_the_upload_limits_apply_to_forms(tmp_path: Path, monkeypatch: pyt
                 node.node.admin_url + "/v1/originals", data=endless(), headers=headers
             ) as answer:
                 assert answer.status == 422
-        monkeypatch.setattr(operations, "SILENT_S", 0.2)
+        monkeypatch.setattr(operations, "SILENCE_TIMEOUT_S", 0.2)
         silent = asyncio.Event()
 
         async def dripping() -> Any:
@@ -794,9 +794,9 @@ async def test_concurrent_operations_are_limited(tmp_path: Path, monkeypatch: py
 
     made = operations._ConcurrencyLimit
     monkeypatch.setattr(operations, "_ConcurrencyLimit", limit)
-    monkeypatch.setattr(operations, "MOST_WAITING", 4)
-    monkeypatch.setattr(operations, "MOST_RECEIVED", 8)
-    monkeypatch.setattr(operations, "SILENT_S", LONGEST_S)
+    monkeypatch.setattr(operations, "MAX_WAITING", 4)
+    monkeypatch.setattr(operations, "MAX_RECEIVED", 8)
+    monkeypatch.setattr(operations, "SILENCE_TIMEOUT_S", LONGEST_S)
     async with running(tmp_path) as node:
         api = await Api.of(node)
         release = asyncio.Event()
@@ -822,7 +822,7 @@ async def test_concurrent_operations_are_limited(tmp_path: Path, monkeypatch: py
 async def test_slow_uploads_are_aborted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from proxy.edge.admin import operations
 
-    monkeypatch.setattr(operations, "SILENT_S", 0.1)
+    monkeypatch.setattr(operations, "SILENCE_TIMEOUT_S", 0.1)
     async with running(tmp_path) as node:
         answered = asyncio.Event()
 

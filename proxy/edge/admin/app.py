@@ -36,14 +36,14 @@ def admin_app(
     registry: CollectorRegistry,
     gather: Callable[[], Awaitable[object]],
     not_ready: Callable[[], Awaitable[list[str]]],
-    operator: CommandDispatcher,
+    dispatcher: CommandDispatcher,
     clock: Clock,
     log: structlog.typing.FilteringBoundLogger,
 ) -> web.Application:
     """The aiohttp application. `gather` is awaited before the registry is read and returns the slowest originals;
     `not_ready` returns the reasons why the node is not ready."""
     exposition = make_aiohttp_handler(registry)
-    operations = Operations(operator, auth, spool=spool, max_bytes=max_bytes)
+    operations = Operations(dispatcher, auth, spool=spool, max_bytes=max_bytes)
     began_s = clock()
     files = {path.name: path.read_text() for path in _PAGES.iterdir()}
     document = msgspec.json.decode(files["openapi.json"])

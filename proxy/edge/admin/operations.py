@@ -44,19 +44,19 @@ AT_ONCE = {
     JobStatus: 8,
     Explain: 8,
 }
-MOST_WAITING = 1000
-MOST_BODY_BYTES = 16 * 2**20
-MOST_KEYS = 100_000
-MOST_TRANSFORMS = 1000
-MOST_RECEIVED = 32
+MAX_WAITING = 1000
+MAX_BODY_BYTES = 16 * 2**20
+MAX_KEYS = 100_000
+MAX_TRANSFORMS = 1000
+MAX_RECEIVED = 32
 """Uploads received at the same time; each is a file on disk until it is validated."""
-SLOWEST_BYTES_PER_S = 16 * 1024
-SLOW_AFTER_S = 10.0
-MOST_EVENT_BYTES = 4 * 2**20
-BODY_S = 300.0
-SILENT_S = 30.0
+MIN_BYTES_PER_S = 16 * 1024
+MIN_RATE_AFTER_S = 10.0
+MAX_EVENT_BYTES = 4 * 2**20
+BODY_TIMEOUT_S = 300.0
+SILENCE_TIMEOUT_S = 30.0
 _CHUNK_BYTES = 256 * 1024
-_LONGEST_ONCE = 256
+_MAX_ONCE_CHARS = 256
 _FORM = "multipart/form-data"
 _AROUND_BYTES = 64 * 1024
 """Bytes of a form beside its file."""
@@ -97,14 +97,14 @@ class _Spooled(NamedTuple):
 
 
 class _ConcurrencyLimit:
-    """Limits calls at the same time; raises RateLimited if MOST_WAITING calls wait already."""
+    """Limits calls at the same time; raises RateLimited if MAX_WAITING calls wait already."""
 
     def __init__(self, at_once: int) -> None:
         self._semaphore = asyncio.Semaphore(at_once)
         self._waiting = 0
 
     async def __aenter__(self) -> None:
-        if self._waiting >= MOST_WAITING:
+        if self._waiting >= MAX_WAITING:
             raise RateLimited("too many calls of this kind wait; retry after Retry-After", retry_after_s=1)
         self._waiting += 1
         try:
@@ -120,16 +120,16 @@ class Operations:
     """The request handlers. `spool` is the directory of unnamed files for uploads in progress."""
 
     def __init__(
-        self, operator: CommandDispatcher, auth: AdminAuth, *, spool: Path, max_bytes: Callable[[], int]
+        self, dispatcher: CommandDispatcher, auth: AdminAuth, *, spool: Path, max_bytes: Callable[[], int]
     ) -> None:
-        self._operator = operator
+        self._dispatcher = dispatcher
         self._auth = auth
         self._spool = spool
         self._max_bytes = max_bytes
         self.handlers: set[Handler] = set()
         """Handlers that check the token themselves."""
         self._limits = {kind: _ConcurrencyLimit(at_once) for kind, at_once in AT_ONCE.items()}
-        self._receiving = _ConcurrencyLimit(MOST_RECEIVED)
+        self._receiving = _ConcurrencyLimit(MAX_RECEIVED)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Adds all routes, each with its scope and its query parameters."""
@@ -160,8 +160,8 @@ class Operations:
         once = _checked_text(joined(request.headers, "Idempotency-Key"), "header Idempotency-Key")
         if len(request.headers.getall("Idempotency-Key", ())) > 1:
             raise BadRequest("header Idempotency-Key is given twice")
-        if len(once) > _LONGEST_ONCE:
-            raise BadRequest(f"header Idempotency-Key is longer than {_LONGEST_ONCE} characters")
+        if len(once) > _MAX_ONCE_CHARS:
+            raise BadRequest(f"header Idempotency-Key is longer than {_MAX_ONCE_CHARS} characters")
         name, key, overwrite = (request.query.get(name, "") for name in ("name", "key", "overwrite"))
         if overwrite not in ("", "true", "false"):
             raise BadRequest("parameter overwrite must be true or false")
@@ -177,7 +177,7 @@ class Operations:
                 key=key,
                 overwrite=overwrite == "true",
             )
-            answer = await self._operator.execute(
+            answer = await self._dispatcher.execute(
                 command, content=spooled.file.fileno(), size_bytes=spooled.size_bytes
             )
         return responses.json_response(answer, 201)
@@ -192,7 +192,7 @@ class Operations:
             raise too_large
         file = _nameless(self._spool)
         try:
-            async with asyncio.timeout(BODY_S), _picture(request) as (name, read):
+            async with asyncio.timeout(BODY_TIMEOUT_S), _picture(request) as (name, read):
                 async for chunk in _chunks(read, max_bytes, too_large):
                     await _write(file, chunk)
             if not (size_bytes := file.tell()):
@@ -209,10 +209,10 @@ class Operations:
         body = await _read(request, WarmRequest)
         if (body.keys is UNSET) == (body.prefix is UNSET):
             raise BadRequest("parameters keys and prefix: exactly one must be given")
-        if body.keys == [] or len(body.keys or ()) > MOST_KEYS:
-            raise BadRequest(f"parameter keys must have 1 to {MOST_KEYS} entries")
-        if len(body.presets) + len(body.transforms) > MOST_TRANSFORMS:
-            raise BadRequest(f"parameters presets and transforms may have {MOST_TRANSFORMS} entries at most")
+        if body.keys == [] or len(body.keys or ()) > MAX_KEYS:
+            raise BadRequest(f"parameter keys must have 1 to {MAX_KEYS} entries")
+        if len(body.presets) + len(body.transforms) > MAX_TRANSFORMS:
+            raise BadRequest(f"parameters presets and transforms may have {MAX_TRANSFORMS} entries at most")
         command = Warm(
             mount=_mount(request, body.mount),
             keys=tuple(body.keys or ()),
@@ -242,7 +242,7 @@ class Operations:
         return await self._execute(command)
 
     async def _events(self, request: web.Request) -> web.Response:
-        return await self._execute(S3Notification(await _body(request, MOST_EVENT_BYTES)))
+        return await self._execute(S3Notification(await _body(request, MAX_EVENT_BYTES)))
 
     async def _jobs(self, _: web.Request) -> web.Response:
         return await self._execute(JobStatus())
@@ -264,7 +264,7 @@ class Operations:
 
     async def _execute(self, command: AdminCommand, status: int = 200) -> web.Response:
         async with self._limits[type(command)]:
-            return responses.json_response(await self._operator.execute(command), status)
+            return responses.json_response(await self._dispatcher.execute(command), status)
 
 
 def _given(value: str | UnsetType) -> str | None:
@@ -285,11 +285,11 @@ async def _picture(request: web.Request) -> AsyncIterator[tuple[str, Read]]:
         return
     try:
         form = await request.multipart()
-        part = await asyncio.wait_for(form.next(), SILENT_S)
+        part = await asyncio.wait_for(form.next(), SILENCE_TIMEOUT_S)
         if not isinstance(part, aiohttp.BodyPartReader) or part.filename is None:
             raise BadRequest(_ONE_FILE)
         yield part.filename, part.read_chunk
-        if await asyncio.wait_for(form.next(), SILENT_S) is not None:
+        if await asyncio.wait_for(form.next(), SILENCE_TIMEOUT_S) is not None:
             raise BadRequest(_ONE_FILE)
     except (ValueError, AssertionError, RuntimeError, HttpProcessingError, aiohttp.ClientPayloadError):
         raise BadRequest("the body is incomplete, or not the form that Content-Type announces") from None
@@ -301,13 +301,13 @@ async def _chunks(read: Read, max_bytes: int, too_large: Exception) -> AsyncIter
     meter = BodyMeter(
         clock(),
         max_bytes=max_bytes,
-        min_bytes_per_s=SLOWEST_BYTES_PER_S,
-        grace_s=SLOW_AFTER_S,
+        min_bytes_per_s=MIN_BYTES_PER_S,
+        grace_s=MIN_RATE_AFTER_S,
         too_large=too_large,
         too_slow=TimeoutError(),
     )
     try:
-        while chunk := await asyncio.wait_for(read(_CHUNK_BYTES), SILENT_S):
+        while chunk := await asyncio.wait_for(read(_CHUNK_BYTES), SILENCE_TIMEOUT_S):
             meter.take(len(chunk), clock())
             yield chunk
     except (aiohttp.ClientPayloadError, web.RequestPayloadError, ConnectionError):
@@ -341,7 +341,7 @@ async def _body(request: web.Request, most_bytes: int) -> bytes:
     body = bytearray()
     too_large = BadRequest(f"the body is larger than {most_bytes} bytes")
     try:
-        async with asyncio.timeout(BODY_S):
+        async with asyncio.timeout(BODY_TIMEOUT_S):
             async for chunk in _chunks(request.content.read, most_bytes, too_large):
                 body += chunk
     except TimeoutError:
@@ -389,7 +389,7 @@ def _check_names(body: bytes) -> None:
 
 async def _read(request: web.Request, kind: type[T]) -> T:
     """The JSON of a body. Raises BadRequest, which repeats at most the name of a field."""
-    body = await _body(request, MOST_BODY_BYTES)
+    body = await _body(request, MAX_BODY_BYTES)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as wrong:
