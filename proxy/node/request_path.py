@@ -1,5 +1,5 @@
-"""The request path of a node, from a URL to the bytes of a variant, without HTTP. A back has one, as have the commands
-that render and explain without a node.
+"""The request path of a node, from a request for a variant to its bytes, without HTTP, and the purges that concern it. A
+back has one, as have the commands that render and explain without a node.
 """
 
 from collections.abc import AsyncIterator
@@ -33,8 +33,8 @@ from proxy.state.node_state import NodeState
 
 class RequestPath:
     """The parts of the request path, on these stores. `tiers` are those below the memory tier, the fastest first, with a
-    disk tier below `disk`. A stop writes to them until `stop_deadline`, a point on the Clock, or as long as a drain
-    may last."""
+    disk tier below `disk`. `close` writes queued variants until `stop_deadline`, a point on the Clock; if that is
+    None, for `server.drain` seconds."""
 
     def __init__(
         self,
@@ -115,8 +115,8 @@ class RequestPath:
         )
 
     async def close(self) -> None:
-        """Closes flights first, because they use the workers and fill the tiers; then the workers; then the tiers,
-        which write to Redis and buckets."""
+        """Closes what starts flights, then the flights, which use the workers and fill the tiers, then the workers, then the
+        tiers, which write to Redis and buckets."""
         if self.fleet is not None:
             await self.fleet.close()
         await self.versions.close()
@@ -137,8 +137,8 @@ async def open_request_path(
     is_exclusive: bool = False,
 ) -> AsyncIterator[RequestPath]:
     """The request path with its workers running. With `disk` None there is no tier below the memory tier, and nothing is
-    shared with other nodes. An exclusive one shares the disk with no node and has its own job store. Raises ConfigError
-    and WorkerDied."""
+    shared with other nodes. With `is_exclusive` no running node may use the disk, and jobs go to a temporary store.
+    Raises ConfigError and WorkerDied."""
     async with AsyncExitStack() as stack:
         scratch = None
         if disk is None or is_exclusive:

@@ -1,8 +1,8 @@
 """A node of several processes: N fronts that answer requests, one back that renders for them, and the supervisor.
 The supervisor starts the others, replaces one that dies, reloads and stops them, and serves the admin listener.
 
-The supervisor holds the listening sockets, so that a connection waits while a process is replaced. It handles no
-picture and no public request.
+The supervisor holds the listening sockets, so that a connection waits while a process is replaced. It renders nothing
+and handles no public request.
 """
 
 import asyncio

@@ -76,8 +76,8 @@ class Leases(Protocol):
     leases are unavailable, every node acquires them. Raises nothing."""
 
     async def acquire(self, key: str, *, deadline: float) -> bool:
-        """Waits for the lease. True if this node has it until `complete` or `release`, or if a longer wait would leave too
-        little time before `deadline`. False if another node has stored `key` meanwhile."""
+        """Waits for the lease. True: make the entry. This node has the lease until `complete` or `release`, or a longer wait
+        would miss `deadline`, and the entry is made without a lease. False: another node has stored `key` meanwhile."""
         ...
 
     def complete(self, key: str) -> None:

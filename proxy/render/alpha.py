@@ -28,8 +28,8 @@ def hides(image: pyvips.Image) -> bool:
 
 
 def resized(image: pyvips.Image, size: Size) -> pyvips.Image:
-    """`image` at exactly `size`. An image with alpha is resized in floating point: rounded to 8 bits, the overshoot
-    of alpha is clipped at 255 and that of the premultiplied colours is not, which changes their ratio, the colour."""
+    """`image` at exactly `size`. An image with alpha is resized in floating point. In 8 bits, alpha would be clipped at 255
+    where it overshoots, the premultiplied colours would not, and dividing them would give a wrong colour."""
     if (image.width, image.height) == size:
         return _in_range(image)
     if not image.hasalpha():

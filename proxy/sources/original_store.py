@@ -212,8 +212,8 @@ class DiskOriginalStore:
 class IncomingFile:
     """Satisfies Incoming, for an original in this generation."""
 
-    def __init__(self, tier: DiskOriginalStore, ref: OriginalRef, generation: str) -> None:
-        self._tier = tier
+    def __init__(self, store: DiskOriginalStore, ref: OriginalRef, generation: str) -> None:
+        self._store = store
         self._ref = ref
         self._generation = generation
         self._part: Path | None = None
@@ -227,10 +227,10 @@ class IncomingFile:
         self._modified_s = modified_s
         self._digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         self._size_bytes = 0
-        await self._tier.off_loop(self._create)
+        await self._store.off_loop(self._create)
 
     async def write(self, chunk: bytes) -> None:
-        await self._tier.off_loop(lambda: self._write(chunk))
+        await self._store.off_loop(lambda: self._write(chunk))
 
     def digest(self) -> str:
         return self._digest.hexdigest()
@@ -240,11 +240,11 @@ class IncomingFile:
         name, size_bytes = original_key(Identity(self._ref, version, self._generation)), self._size_bytes
         if self._part is not None:
             trailer = _trailer(name, size_bytes, self._digest.digest())
-            await self._tier.off_loop(lambda: self._append(trailer))
-        await self._tier.off_loop(self._date)
+            await self._store.off_loop(lambda: self._append(trailer))
+        await self._store.off_loop(self._date)
         if self._part is not None:
             part, self._part = self._part, None
-            await self._tier.add(name, part, size_bytes + TRAILER_BYTES)
+            await self._store.add(name, part, size_bytes + TRAILER_BYTES)
         written, self._file = self._file, None
         with written:
             return StoredOriginal(_for_reading(written), size_bytes)
@@ -256,16 +256,16 @@ class IncomingFile:
             file.close()
         if part is not None:
             with suppress(OSError):
-                await self._tier.off_loop(part.unlink)
+                await self._store.off_loop(part.unlink)
 
     def _create(self) -> None:
-        folder = self._tier.directory / _INCOMING
+        folder = self._store.directory / _INCOMING
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             descriptor, name = tempfile.mkstemp(_PART, dir=folder)
             self._part = Path(name)
         except OSError as fault:
-            self._tier.failed(fault)
+            self._store.failed(fault)
             descriptor = os.memfd_create("original", os.MFD_CLOEXEC)
         self._file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115 (closed by the caller)
 
@@ -281,7 +281,7 @@ class IncomingFile:
         except OSError as fault:
             if self._part is None:
                 raise
-            self._tier.failed(fault)
+            self._store.failed(fault)
             self._move_to_memory()
             _write_all(self._file, content)
 

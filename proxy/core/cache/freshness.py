@@ -29,7 +29,7 @@ class State(Enum):
     REFRESH = auto()
     """Served, and the original is revalidated in the background (stale-while-revalidate)."""
     STALE = auto()
-    """Served only if a revalidation does not end in time (stale-if-error)."""
+    """Served only if a revalidation does not end in time."""
 
 
 def state(freshness: Freshness, now_s: float) -> State:

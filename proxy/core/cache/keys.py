@@ -1,4 +1,4 @@
-"""Cache keys: the hash of identity, Plan and epoch, and the keys of facts and identities.
+"""Cache keys: the hash of identity, Plan, generations and epoch, and the keys of facts and identities.
 
 Keys do not depend on requests: equal Plans of the same original have equal keys.
 """
@@ -67,8 +67,8 @@ def original_key(identity: Identity) -> str:
 
 
 def identity_key(ref: OriginalRef, generation: str) -> CacheKey:
-    """The key of the entry with the last known version of an original; for S3, which has none, with the entity tag of the
-    first fetch."""
+    """The key of the entry with the last known version of an original. Originals in S3 have no version: their entry holds
+    the entity tag of the first fetch since the last purge."""
     return CacheKey(_digest("identity", Identity(ref, "", generation)))
 
 

@@ -1,4 +1,5 @@
-"""The purges of this node, in order: each is on disk, then in the table of generations, then at a position of the log.
+"""The purges of this node, in order: each is written to disk, then in the table of generations, then at a position of
+the log. A purge that could not be written is applied too, and reported as not complete.
 
 The miss path makes new cache keys from the table. Processes acknowledge a position of this log (`purge_subscribers`);
 other nodes acknowledge a position of the log that they share (`fleet/purge_log`).

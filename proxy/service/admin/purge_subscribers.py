@@ -28,8 +28,9 @@ class _Process:
 
 
 class PurgeSubscribers:
-    """Satisfies PurgeSubscriptions. `processes` is the number of processes that must acknowledge. Before the first one
-    subscribes none is expected, unless they `are_running` already."""
+    """Satisfies PurgeSubscriptions. `processes` is the number of processes that must acknowledge. Purges wait for
+    none until the first one subscribes. `are_running`: this back replaces a dead one, so purges wait for all from the
+    start."""
 
     def __init__(self, log: PurgeLog, *, processes: int, are_running: bool = False) -> None:
         self._log = log
@@ -72,7 +73,7 @@ class PurgeSubscribers:
         """Waits until all processes have acknowledged `position`, also those that subscribe meanwhile; returns one
         message if some have not within `ACKNOWLEDGE_TIMEOUT_S`."""
         if position <= self._confirmed_position:
-            return []  # The successor of a process that has confirmed it begins with everything.
+            return []  # All have confirmed it. A process that started since begins with everything, so it is current.
         with suppress(TimeoutError):
             async with asyncio.timeout(ACKNOWLEDGE_TIMEOUT_S), self._changed:
                 self._changed.notify_all()

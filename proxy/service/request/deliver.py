@@ -1,7 +1,6 @@
 """A request for a variant: a memory hit, a revalidated copy of the client, or a call to the producer.
 
-One instance per process that answers requests. It has two tables: a record for each original, and answers that point
-at their record. A purge and a new version of the original replace the record, which makes all its answers invalid, also
+One instance per process that answers requests. It has a record for each original, and answers that point at their record. A purge and a new version of the original replace the record, which makes all its answers invalid, also
 those of requests in progress (`core/cache/freshness`).
 """
 

@@ -222,8 +222,8 @@ class Leased:
     ) -> Made:
         """Makes the variant under a lease and stores it, or looks it up if another node has stored it meanwhile.
 
-        The lease is released if `make` fails or no tier stores the result, otherwise completed, which gives
-        the last tier time to store it. Raises the errors of `make`.
+        The lease is released if `make` fails or the last tier will not store the result, otherwise completed, which
+        gives the last tier time to store it. Raises the errors of `make`.
         """
         if self._leases is None:
             return self._store(key, await make(), into_memory=into_memory)
