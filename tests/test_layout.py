@@ -20,8 +20,6 @@ TESTED_ELSEWHERE = {
     "core/image/completed.py": "core/image/test_container.py",
     "core/url/dialects/native_params.py": "core/url/dialects/test_native.py",
     "service/admin/explain.py": "http/test_signed.py",
-    "service/request/original_content.py": "service/request/test_originals.py",
-    "service/request/produce.py": "service/request/test_deliver.py",
 }
 """A module without a namesake test, and the file that tests it."""
 

@@ -233,7 +233,7 @@ async def test_a_put_is_tried_three_times_and_its_turn_ended(monkeypatch: pytest
 
 async def test_a_put_that_is_broken_off_ends_its_turn() -> None:
     objects, flags = FakeObjectStore(), FakePresenceFlags()
-    objects.gate.clear()
+    objects.release.clear()
     storing = asyncio.create_task(tier(objects, flags, FakeMetrics()).store(KEY, VARIANT))
     await settle()
     storing.cancel()
@@ -308,7 +308,7 @@ async def test_the_store_is_asked_once_a_minute() -> None:
     await public.store(KEY, VARIANT)
     for _ in range(10):
         assert await public.location(KEY, until_s=math.inf)
-    assert objects.asked == 1
+    assert objects.metadata_calls == 1
     objects.fault = ObjectStoreError("unavailable")
     await public.store(OTHER, VARIANT)
     flags.flags[OTHER.digest] = Presence.PRESENT

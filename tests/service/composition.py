@@ -1,4 +1,4 @@
-"""The use cases of the admin, put together with stand-ins for what is outside of them."""
+"""The use cases of the operations API over fakes of everything outside of them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -49,11 +49,8 @@ from tests.support.fakes import (
 from tests.support.waiting import deadline
 
 AUTO = (Format.AVIF, Format.WEBP, Format.JPEG)
-RECIPE = RenderDefaults(quality=80, effort={}, max_side_px=4000)
+RENDER_DEFAULTS = RenderDefaults(quality=80, effort={}, max_side_px=4000)
 SECRET = b"k" * 32
-
-soon = deadline
-"""The older name, which tests of requests and purges use."""
 
 
 def rules(*more: Mount, signing: Signing = Signing.OFF) -> Rules:
@@ -67,7 +64,7 @@ def rules(*more: Mount, signing: Signing = Signing.OFF) -> Rules:
         keys={} if signing is Signing.OFF else {"k": SECRET},
     )
     presets = {
-        name: parse_tokens(said, {}).own for name, said in {"card": "w_90,f_auto", "small": "w_33"}.items()
+        name: parse_tokens(text, {}).own for name, text in {"card": "w_90,f_auto", "small": "w_33"}.items()
     }
     return Rules(mounts=[shop, *more], presets=presets, url_max_bytes=4096, max_side_px=4000, session="")
 
@@ -94,7 +91,7 @@ def originals_of(
 
 
 class Composition(SimpleNamespace):
-    """All of it. `fleet` and `is_alone` as the engine would have them."""
+    """All use cases of a node. With a `fleet` it is one of several nodes."""
 
     def __init__(self, *, fleet: FakeSharedPurgeLog | None = None, processes: int = 1) -> None:
         super().__init__()
@@ -141,7 +138,7 @@ class Composition(SimpleNamespace):
         self.produce = Produce(
             OriginalServices(self.originals, self.opened, self.facts, self.versions),
             VariantStores(self.chain, Leased(self.chain), self.index),
-            Rendering(self.renderer, RECIPE, AUTO),
+            Rendering(self.renderer, RENDER_DEFAULTS, AUTO),
             self.flights,
             self.generations,
             self.clock,
@@ -199,19 +196,21 @@ class Composition(SimpleNamespace):
             self.purges,
             self.events,
             lambda: self.rules,
-            lambda: RECIPE,
+            lambda: RENDER_DEFAULTS,
             explain,
             self.used.update,
         )
         return self
 
     def request(self, key: str = "a", tokens: str = "w_100,f_webp", accept: str = "") -> VariantRequest:
-        asked = parse_tokens(tokens, self.rules.presets).transform(self.rules.presets)
-        return VariantRequest(self.rules.mounts[0].ref(key), asked, accept_class(accept), 4000)
+        transform = parse_tokens(tokens, self.rules.presets).transform(self.rules.presets)
+        return VariantRequest(self.rules.mounts[0].ref(key), transform, accept_class(accept), 4000)
 
-    async def get(self, wanted: VariantRequest) -> bytes:
-        """What a client gets."""
-        delivered = self.deliver.fresh_hit(wanted) or await self.deliver.variant(wanted, deadline=deadline())
+    async def get(self, variant_request: VariantRequest) -> bytes:
+        """The body that a client receives."""
+        delivered = self.deliver.fresh_hit(variant_request) or await self.deliver.variant(
+            variant_request, deadline=deadline()
+        )
         assert delivered.variant is not None
         return delivered.variant.body
 

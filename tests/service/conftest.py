@@ -1,4 +1,4 @@
-"""For use cases over fakes: virtual time, and the work handed to threads is done at once, so that `settle` includes it."""
+"""Use cases over fakes run in virtual time. Work for threads runs in the event loop, so that `settle` includes it."""
 
 import asyncio
 from collections.abc import Callable, Mapping

@@ -72,7 +72,7 @@ class FakeInstantTier:
 
 
 class FakeTier:
-    """`gate`, while closed, holds every store; `lookups` counts."""
+    """`release`, while not set, holds every store; `lookups` counts."""
 
     def __init__(self, name: str = "disk", writers: int = 1) -> None:
         self.name = name
@@ -80,8 +80,8 @@ class FakeTier:
         self.entries: dict[CacheKey, Variant] = {}
         self.lookups = 0
         self.closed = False
-        self.gate = asyncio.Event()
-        self.gate.set()
+        self.release = asyncio.Event()
+        self.release.set()
 
     async def lookup(self, key: CacheKey) -> Variant | None:
         self.lookups += 1
@@ -89,7 +89,7 @@ class FakeTier:
         return self.entries.get(key)
 
     async def store(self, key: CacheKey, variant: Variant) -> bool:
-        await self.gate.wait()
+        await self.release.wait()
         self.entries[key] = variant
         return True
 
@@ -107,13 +107,13 @@ class FakeTier:
 
 
 class FakeLeases:
-    """Turns of one key after another: `others` holds what other nodes are at, with what they say when done."""
+    """Leases: `others` has the leases of other nodes, each with the result of `acquire` once it ends."""
 
     def __init__(self) -> None:
         self.others: dict[str, asyncio.Future[bool]] = {}
         self.held: set[str] = set()
         self.done: list[str] = []
-        self.left: list[str] = []
+        self.released: list[str] = []
 
     async def acquire(self, key: str, *, deadline: float) -> bool:
         ours = key not in self.others or await self.others[key]
@@ -126,28 +126,28 @@ class FakeLeases:
 
     async def release(self, key: str) -> None:
         self.held.discard(key)
-        self.left.append(key)
+        self.released.append(key)
 
 
 class FakeOriginalStore:
     """An OriginalStore of the ports over FakeOriginalFiles."""
 
     def __init__(self) -> None:
-        self.kept: dict[Identity, bytes] = {}
+        self.stored: dict[Identity, bytes] = {}
         self.opened: list[FakeOriginalFile] = []
 
     name = "originals"
 
     async def remove(self, name: str) -> bool:
-        found = [identity for identity in self.kept if original_key(identity) == name]
+        found = [identity for identity in self.stored if original_key(identity) == name]
         for identity in found:
-            del self.kept[identity]
+            del self.stored[identity]
         return bool(found)
 
     async def lookup(self, identity: Identity) -> "FakeOriginalFile | None":
-        if identity not in self.kept:
+        if identity not in self.stored:
             return None
-        self.opened.append(FakeOriginalFile(self.kept[identity]))
+        self.opened.append(FakeOriginalFile(self.stored[identity]))
         return self.opened[-1]
 
 
@@ -181,7 +181,7 @@ class FakeOriginalFile:
 
 
 class FakeSource:
-    """Originals in a dict; `gate`, while closed, holds every fetch; `failure` is raised instead."""
+    """Originals in a dict; `release`, while not set, holds every fetch; `failure` is raised instead."""
 
     freshness_lifetime_s = 1.0
     negative_ttl_s = 60.0
@@ -192,11 +192,11 @@ class FakeSource:
         self.originals: dict[str, bytes] = {}
         self.versions: dict[str, str] = {}
         self.tags: dict[str, str] = {}
-        self.identified = self.looks = 0
+        self.identified = self.tag_requests = 0
         self.fetched: list[FakeOriginalFile] = []
         self.failure: CalotypeError | None = None
-        self.gate = asyncio.Event()
-        self.gate.set()
+        self.release = asyncio.Event()
+        self.release.set()
 
     def put(self, key: str, content: bytes, version: str = "1") -> OriginalRef:
         self.originals[key], self.versions[key] = content, version
@@ -204,14 +204,14 @@ class FakeSource:
 
     async def identify(self, key: str, known: str | None = None) -> Version:
         self.identified += 1
-        self.knew = known
+        self.last_known = known
         await asyncio.sleep(0)
         if self.serves_stale and self.failure is not None:
             raise self.failure
         return self._version(key)
 
     async def fetch(self, key: str) -> Fetched:
-        await self.gate.wait()
+        await self.release.wait()
         if self.failure is not None:
             raise self.failure
         version = self._version(key)
@@ -219,8 +219,8 @@ class FakeSource:
         return Fetched(version, self.fetched[-1], self.tags.get(key, ""))
 
     async def tag(self, key: str) -> str:
-        self.looks += 1
-        await self.gate.wait()
+        self.tag_requests += 1
+        await self.release.wait()
         if self.failure is not None:
             raise self.failure
         self._version(key)
@@ -234,15 +234,15 @@ class FakeSource:
 
 
 class FakeRenderer:
-    """Renders a text that tells original and plan; `failures` are raised in turn; `gate` holds started renders."""
+    """Renders a text of original and plan; `failures` are raised in turn; `release`, while not set, holds started renders."""
 
     def __init__(self) -> None:
         self.renders = 0
         self.probes = 0
         self.failures: list[BaseException] = []
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.seats = asyncio.Semaphore(1000)
+        self.release = asyncio.Event()
+        self.release.set()
+        self.slots = asyncio.Semaphore(1000)
         self.facts = Facts(format=Format.JPEG, width_px=40, height_px=30, pages=1, alpha=False)
         self.during: Callable[[Any], None] = lambda file: None
 
@@ -264,10 +264,10 @@ class FakeRenderer:
         priority: Priority = Priority.INTERACTIVE,
         on_promote: OnPromote | None = None,
     ) -> Variant:
-        async with self.seats:
+        async with self.slots:
             on_start()
             self.renders += 1
-            await self.gate.wait()
+            await self.release.wait()
             self.during(original.file)
             if self.failures:
                 raise self.failures.pop(0)
@@ -284,7 +284,7 @@ def temporary_file(folder: Path, name: str, content: bytes) -> Path:
 
 
 class FakePresenceFlags:
-    """Presence flags in a dict, and which turns were ended."""
+    """Presence flags in a dict, and the keys of the leases that were ended."""
 
     def __init__(self) -> None:
         self.flags: dict[str, Presence] = {}
@@ -307,15 +307,15 @@ class FakePresenceFlags:
 
 
 class FakeObjectStore:
-    """Objects in a dict; `gate`, while closed, holds every call; `fault` is raised, `faults_left` times if set."""
+    """Objects in a dict; `release`, while not set, holds every call; `fault` is raised, `faults_left` times if set."""
 
     def __init__(self) -> None:
         self.objects: dict[str, StoredObject] = {}
-        self.puts = self.asked = 0
+        self.puts = self.metadata_calls = 0
         self.fault: ObjectStoreError | None = None
         self.faults_left: int | None = None
-        self.gate = asyncio.Event()
-        self.gate.set()
+        self.release = asyncio.Event()
+        self.release.set()
 
     async def get(self, name: str) -> StoredObject | None:
         await self._pass()
@@ -327,7 +327,7 @@ class FakeObjectStore:
         self.objects[name] = stored
 
     async def metadata(self, name: str) -> Mapping[str, str] | None:
-        self.asked += 1
+        self.metadata_calls += 1
         await self._pass()
         return self.objects[name].metadata if name in self.objects else None
 
@@ -345,7 +345,7 @@ class FakeObjectStore:
             self.objects[name] = replace(self.objects[name], body=body)
 
     async def _pass(self) -> None:
-        await self.gate.wait()
+        await self.release.wait()
         if self.fault is not None and self.faults_left != 0:
             if self.faults_left is not None:
                 self.faults_left -= 1
@@ -358,7 +358,7 @@ class FakeWritableSource(FakeSource):
     async def store(
         self, key: str, content: FakeOriginalFile, *, kind: Format, overwrite: bool = False
     ) -> None:
-        await self.gate.wait()
+        await self.release.wait()
         if self.failure is not None:
             raise self.failure
         body = os.pread(content.fileno(), content.size_bytes, 0)

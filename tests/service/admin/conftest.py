@@ -1,4 +1,4 @@
-"""All use cases over fakes, with jobs in a real file, and short ways to call them."""
+"""All use cases over fakes with jobs in a real file, and short forms of common commands."""
 
 import asyncio
 import os
@@ -54,10 +54,10 @@ async def ended(composition: Composition, job: str) -> JobProgress:
             await asyncio.sleep(PAUSE_S)
 
 
-async def warmed(composition: Composition, **asked: object) -> JobProgress:
-    told = await composition.dispatch.execute(Warm(mount="", **asked))  # type: ignore[arg-type]
-    assert isinstance(told, dict)
-    return await ended(composition, told["id"])
+async def warmed(composition: Composition, **order: object) -> JobProgress:
+    answer = await composition.dispatch.execute(Warm(mount="", **order))  # type: ignore[arg-type]
+    assert isinstance(answer, dict)
+    return await ended(composition, answer["id"])
 
 
 def counts(progress: JobProgress) -> tuple[int, int, int, int]:
@@ -70,8 +70,8 @@ async def upload(
     descriptor = os.memfd_create("upload")
     try:
         os.write(descriptor, content)
-        asked = Upload(mount=mount, name="x.jpg", once=once, **more)
-        told = await composition.dispatch.execute(asked, content=descriptor, size_bytes=len(content))
+        command = Upload(mount=mount, name="x.jpg", once=once, **more)
+        answer = await composition.dispatch.execute(command, content=descriptor, size_bytes=len(content))
     finally:
         os.close(descriptor)
-    return {name: getattr(told, name) for name in told.__dataclass_fields__}  # type: ignore[attr-defined]
+    return {name: getattr(answer, name) for name in answer.__dataclass_fields__}  # type: ignore[attr-defined]

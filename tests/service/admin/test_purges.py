@@ -112,7 +112,7 @@ async def test_each_scope_purges_what_it_covers_and_leaves_the_rest(
 
 async def test_a_render_in_progress_is_for_requests_from_before_the_purge(node: Composition) -> None:
     request = node.request()
-    node.renderer.gate.clear()
+    node.renderer.release.clear()
     before = asyncio.create_task(node.get(request))
     while not node.renderer.renders:
         await asyncio.sleep(0)
@@ -121,7 +121,7 @@ async def test_a_render_in_progress_is_for_requests_from_before_the_purge(node: 
     after = asyncio.create_task(node.get(request))
     while node.renderer.renders < 2:
         await asyncio.sleep(0)
-    node.renderer.gate.set()
+    node.renderer.release.set()
     old, new = await before, await after
     assert old.startswith(b"old")
     assert new.startswith(b"new")

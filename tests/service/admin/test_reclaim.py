@@ -37,11 +37,11 @@ async def test_entries_are_deleted_from_every_tier(node: Composition) -> None:
 
 async def test_stored_originals_are_deleted(node: Composition) -> None:
     identity = await node.originals.identify(A, deadline=deadline())
-    node.original_store.kept[identity] = b"old"
+    node.original_store.stored[identity] = b"old"
     await node.get(node.request(tokens="w_200,f_webp"))
     purged = await node.purges.purge([OF_A])
     assert purged.tiers["originals"] == 1
-    assert not node.original_store.kept
+    assert not node.original_store.stored
 
 
 async def test_a_purge_does_not_wait_long_for_a_deletion(node: Composition) -> None:

@@ -1,4 +1,4 @@
-"""Notices of a store: what they purge and prepare, and which of them are ignored."""
+"""S3 event notifications: what they purge, what they pre-generate, and which of them are ignored."""
 
 import json
 
@@ -11,36 +11,36 @@ from tests.support.waiting import eventually
 
 
 def message(name: str, key: str, **more: str) -> S3Notification:
-    said = {"eventName": name, "s3": {"bucket": {"name": "b"}, "object": {"key": key, **more}}}
-    return S3Notification(json.dumps({"Records": [said]}).encode())
+    record = {"eventName": name, "s3": {"bucket": {"name": "b"}, "object": {"key": key, **more}}}
+    return S3Notification(json.dumps({"Records": [record]}).encode())
 
 
-async def test_events_purge_and_prepare(composition: Composition) -> None:
-    async def hear(name: str, key: str, **more: str) -> tuple[int, int, int]:
-        told = await composition.dispatch.execute(message(name, key, **more))
-        return told.created, told.removed, told.ignored  # type: ignore[attr-defined]
+async def test_events_purge_and_pregenerate(composition: Composition) -> None:
+    async def notify(name: str, key: str, **more: str) -> tuple[int, int, int]:
+        answer = await composition.dispatch.execute(message(name, key, **more))
+        return answer.created, answer.removed, answer.ignored  # type: ignore[attr-defined]
 
     created, removed = "ObjectCreated:Put", "ObjectRemoved:Delete"
-    assert await hear(created, "p/a", eTag="1", sequencer="1") == (1, 0, 0)
-    assert not composition.journal.purges  # Nothing was known of it, here or anywhere.
-    wanted = composition.request("a", "w_90,f_webp")
+    assert await notify(created, "p/a", eTag="1", sequencer="1") == (1, 0, 0)
+    assert not composition.journal.purges  # No node has an entry of it.
+    variant_request = composition.request("a", "w_90,f_webp")
     await eventually(lambda: composition.renderer.renders == 3)
-    assert await hear(created, "p/a", eTag="1", sequencer="2") == (1, 0, 0)
-    assert not composition.journal.purges  # The very same.
-    assert await hear(created, "p/a", eTag="2", sequencer="1") == (0, 0, 1)
-    assert not composition.journal.purges  # Late.
-    old = await composition.get(wanted)
+    assert await notify(created, "p/a", eTag="1", sequencer="2") == (1, 0, 0)
+    assert not composition.journal.purges  # The entity tag is the same.
+    assert await notify(created, "p/a", eTag="2", sequencer="1") == (0, 0, 1)
+    assert not composition.journal.purges  # The event is older than the last one.
+    old = await composition.get(variant_request)
     composition.source.put("a", b"anew")
-    assert await hear(created, "p/a", eTag="2", sequencer="3") == (1, 0, 0)
+    assert await notify(created, "p/a", eTag="2", sequencer="3") == (1, 0, 0)
     assert len(composition.journal.purges) == 1
-    assert await composition.get(wanted) != old
-    assert await hear(removed, "p/a", sequencer="4") == (0, 1, 0)
-    assert await hear(created, "p/a", eTag="2", sequencer="3") == (0, 0, 1)
+    assert await composition.get(variant_request) != old
+    assert await notify(removed, "p/a", sequencer="4") == (0, 1, 0)
+    assert await notify(created, "p/a", eTag="2", sequencer="3") == (0, 0, 1)
     assert len(composition.journal.purges) == 2
-    assert await hear(created, "elsewhere/a") == (0, 0, 1)
+    assert await notify(created, "elsewhere/a") == (0, 0, 1)
 
 
-async def test_an_event_whose_purge_is_not_complete_may_come_again(fleet: Composition) -> None:
+async def test_an_event_with_an_incomplete_purge_is_not_recorded(fleet: Composition) -> None:
     fleet.fleet.unconfirmed = ["redis: it cannot be reached"]
     event = message("ObjectCreated:Put", "p/a", eTag="1", sequencer="1")
     for _ in range(2):
@@ -52,13 +52,13 @@ async def test_an_event_whose_purge_is_not_complete_may_come_again(fleet: Compos
     assert len(fleet.fleet.published) == 3
 
 
-async def test_an_original_that_the_fleet_knows_by_its_entity_tag_is_not_purged(fleet: Composition) -> None:
+async def test_an_original_with_the_stored_entity_tag_is_not_purged(fleet: Composition) -> None:
     ref = fleet.source.put("a", b"a")
     created = message("ObjectCreated:Put", "p/a", eTag="1", sequencer="1")
     await fleet.dispatch.execute(created)
-    assert len(fleet.journal.purges) == 1, "another node may have made something of what was there before"
+    assert len(fleet.journal.purges) == 1, "another node may have variants of an earlier original"
     assert await fleet.originals.stored_tag(ref) == "1"
-    # Another node, which shares the last tier, and has heard of no event.
+    # Another node shares the last tier and has received no event.
     fleet.index.events.clear()
     await fleet.dispatch.execute(created)
     assert len(fleet.journal.purges) == 1

@@ -1,4 +1,4 @@
-"""Uploads: what is stored under which key, what is purged, and which job prepares the variants."""
+"""Uploads: the key of a stored original, the purge of an overwritten one, and the job that renders its variants."""
 
 import asyncio
 from dataclasses import replace
@@ -23,30 +23,30 @@ from tests.support.fakes import FakeSharedPurgeLog
 from tests.support.waiting import eventually
 
 
-async def test_an_upload_is_stored_and_prepared(composition: Composition) -> None:
-    told = await upload(composition)
-    key = str(told["key"])
+async def test_an_upload_is_stored_and_its_variants_are_rendered(composition: Composition) -> None:
+    answer = await upload(composition)
+    key = str(answer["key"])
     assert composition.source.originals[key] == b"picture"
     assert key.endswith("/x.jpg")
-    assert told["urls"] == {"card": f"/t_card/{key}", "small": f"/t_small/{key}"}
-    assert (told["width"], told["height"], told["format"], told["bytes"]) == (40, 30, "jpeg", 7)
-    assert counts(await ended(composition, str(told["warm"]))) == (4, 4, 0, 0)
+    assert answer["urls"] == {"card": f"/t_card/{key}", "small": f"/t_small/{key}"}
+    assert (answer["width"], answer["height"], answer["format"], answer["bytes"]) == (40, 30, "jpeg", 7)
+    assert counts(await ended(composition, str(answer["warm"]))) == (4, 4, 0, 0)
     assert (await upload(composition))["key"] != key
     assert composition.renderer.probes == 2
 
 
-async def test_an_upload_of_one_name_is_stored_once(composition: Composition) -> None:
+async def test_repeated_uploads_with_one_once_token_are_stored_once(composition: Composition) -> None:
     answers = await asyncio.gather(*(upload(composition, once="order 66") for _ in range(5)))
-    assert len({str(told["key"]) for told in answers}) == 1
+    assert len({str(answer["key"]) for answer in answers}) == 1
     assert len(composition.source.originals) == 4
     with pytest.raises(Conflict):
         await upload(composition, b"another", once="order 66")
 
 
-async def test_a_key_of_its_own_is_taken_once(composition: Composition) -> None:
-    told = await upload(composition, key="shoes/groß.jpg")
-    assert told["key"] == "shoes/groß.jpg"
-    assert told["urls"] == {"card": "/t_card/shoes/gro%C3%9F.jpg", "small": "/t_small/shoes/gro%C3%9F.jpg"}
+async def test_an_upload_does_not_replace_an_existing_key(composition: Composition) -> None:
+    answer = await upload(composition, key="shoes/groß.jpg")
+    assert answer["key"] == "shoes/groß.jpg"
+    assert answer["urls"] == {"card": "/t_card/shoes/gro%C3%9F.jpg", "small": "/t_small/shoes/gro%C3%9F.jpg"}
     for content, once in ((b"picture", ""), (b"another", ""), (b"another", "1")):
         with pytest.raises(Conflict):
             await upload(composition, content, once, key="shoes/groß.jpg")
@@ -65,8 +65,8 @@ async def test_an_overwritten_original_is_purged(composition: Composition) -> No
     assert intended.scope == purged.scope == PurgeScope.of_original(ref)
     assert intended.token < purged.token == composition.generations.original_generation(ref)
     assert composition.source.originals["a.jpg"] == b"new"
-    told = await upload(composition, b"newer", key="a.jpg", overwrite=True)
-    assert told["urls"]["card"] == f"/t_card,v_{composition.generations.original_generation(ref)}/a.jpg"  # type: ignore[index]
+    answer = await upload(composition, b"newer", key="a.jpg", overwrite=True)
+    assert answer["urls"]["card"] == f"/t_card,v_{composition.generations.original_generation(ref)}/a.jpg"  # type: ignore[index]
     assert composition.generations.original_generation(ref) > purged.token
     fresh = await upload(composition, b"first", key="b.jpg", overwrite=True)
     assert fresh["key"] == "b.jpg"
@@ -82,7 +82,7 @@ async def test_nothing_is_overwritten_where_the_purge_cannot_be_written(composit
 
 async def test_an_original_that_may_have_been_overwritten_is_purged(composition: Composition) -> None:
     ref = composition.source.put("a.jpg", b"old")
-    composition.source.failure = SourceUnavailable("it broke off, perhaps behind the last byte")
+    composition.source.failure = SourceUnavailable("it broke off, perhaps after the last byte")
     with pytest.raises(SourceUnavailable):
         await upload(composition, b"new", key="a.jpg", overwrite=True)
     assert composition.generations.original_generation(ref)
@@ -92,12 +92,12 @@ async def test_an_incomplete_purge_of_an_overwritten_original_is_reported(compos
     composition.source.put("a.jpg", b"old")
     composition.purges._fleet = FakeSharedPurgeLog()
     composition.purges._fleet.unconfirmed = ["node b: has not confirmed"]
-    with pytest.raises(PurgeIncomplete) as told:
+    with pytest.raises(PurgeIncomplete) as caught:
         await upload(composition, b"new", key="a.jpg", overwrite=True)
-    assert told.value.open == ("node b: has not confirmed",)
+    assert caught.value.open == ("node b: has not confirmed",)
 
 
-async def test_an_upload_under_a_key_ends_its_absence_everywhere(composition: Composition) -> None:
+async def test_an_upload_ends_the_negative_entry_on_all_nodes(composition: Composition) -> None:
     composition.purges._fleet = fleet = FakeSharedPurgeLog()
     await upload(composition, key="new.jpg")
     assert fleet.published == [Purge(PurgeScope("photos", ScopeKind.ORIGINAL, "new.jpg"), "")]
@@ -111,13 +111,13 @@ async def test_an_upload_that_is_no_picture_is_not_stored(composition: Compositi
 
 
 async def test_a_cancelled_upload_leaves_no_original(composition: Composition) -> None:
-    composition.source.gate.clear()
+    composition.source.release.clear()
 
-    async def keep_late(key: str, content: object, **_: object) -> None:
-        composition.source.originals[key] = b"kept all the same"
-        await composition.source.gate.wait()
+    async def store_late(key: str, content: object, **_: object) -> None:
+        composition.source.originals[key] = b"stored all the same"
+        await composition.source.release.wait()
 
-    composition.source.store = keep_late
+    composition.source.store = store_late
     uploading = asyncio.create_task(upload(composition))
     await eventually(lambda: len(composition.source.originals) == 4)
     uploading.cancel()
@@ -125,7 +125,7 @@ async def test_a_cancelled_upload_leaves_no_original(composition: Composition) -
     assert len(composition.source.originals) == 3
 
 
-async def test_urls_of_an_upload_are_signed_where_they_have_to_be(composition: Composition) -> None:
+async def test_urls_of_an_upload_are_signed_where_the_mount_requires_it(composition: Composition) -> None:
     composition.rules = rules(signing=Signing.REQUIRED)
     host = replace(
         composition.rules.mounts[0],
@@ -148,8 +148,8 @@ async def test_urls_of_an_upload_are_signed_where_they_have_to_be(composition: C
         await upload(composition)
 
 
-async def test_an_upload_with_nothing_to_prepare_is_no_job(composition: Composition) -> None:
+async def test_an_upload_without_eager_presets_starts_no_job(composition: Composition) -> None:
     composition.uploads._eager = ()
-    told = await upload(composition)
-    assert (told["warm"], told["urls"]) == ("", {})
+    answer = await upload(composition)
+    assert (answer["warm"], answer["urls"]) == ("", {})
     assert await composition.dispatch.execute(JobStatus()) == []

@@ -1,4 +1,4 @@
-"""What a process that only answers does before its producer, and how few calls it makes."""
+"""Deliver in a front: which requests it answers from memory, and which calls it makes to its producer."""
 
 import asyncio
 import math
@@ -28,7 +28,7 @@ VARIANT = Variant(body=b"picture")
 
 
 class StillClock:
-    """Stands still until it is moved, so that all that is asked at once is asked at one moment."""
+    """A clock that stands still until a test moves it, so that concurrent requests have the same time."""
 
     def __init__(self) -> None:
         self.ahead_s = 0.0
@@ -38,38 +38,40 @@ class StillClock:
 
 
 class FakeProducer:
-    """Counts its calls; `gate`, while closed, holds them."""
+    """Counts its calls; `release`, while not set, holds them."""
 
     def __init__(self) -> None:
-        self.names = self.variants = 0
-        self.until_s = self.ahead_s = self.met_until_s = 0.0
-        self.met: list[str] = []
+        self.key_calls = self.variant_calls = 0
+        self.fresh_until_s = self.ahead_s = self.valid_until_s = 0.0
+        self.checked: list[str] = []
         self.key, self.version = KEY, "1"
         self.location = ""
         self.failure: Exception | None = None
         self.name_failure: Exception | None = None
-        self.gate = asyncio.Event()
-        self.gate.set()
+        self.release = asyncio.Event()
+        self.release.set()
 
-    async def resolve_key(self, wanted: VariantRequest, *, deadline: float) -> ResolvedKey:
-        self.names += 1
-        await self.gate.wait()
+    async def resolve_key(self, variant_request: VariantRequest, *, deadline: float) -> ResolvedKey:
+        self.key_calls += 1
+        await self.release.wait()
         if self.name_failure is not None:
             raise self.name_failure
         return ResolvedKey(self.key, self.freshness)
 
     async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
-        self.met.append(version)
-        await self.gate.wait()
-        return VersionCheck(self.met_until_s, self.freshness)
+        self.checked.append(version)
+        await self.release.wait()
+        return VersionCheck(self.valid_until_s, self.freshness)
 
     @property
     def freshness(self) -> Freshness:
-        return Freshness(self.version, self.until_s, self.until_s + self.ahead_s)
+        return Freshness(self.version, self.fresh_until_s, self.fresh_until_s + self.ahead_s)
 
-    async def variant(self, wanted: VariantRequest, *, deadline: float, redirect_until_s: float) -> Delivered:
-        self.variants += 1
-        await self.gate.wait()
+    async def variant(
+        self, variant_request: VariantRequest, *, deadline: float, redirect_until_s: float
+    ) -> Delivered:
+        self.variant_calls += 1
+        await self.release.wait()
         if self.failure is not None:
             raise self.failure
         delivery = Delivery(
@@ -83,284 +85,293 @@ class FakeProducer:
         raise NotImplementedError
 
 
-def wanted() -> VariantRequest:
+def new_request() -> VariantRequest:
     return VariantRequest(OriginalRef("photos", "a"), Transform(width_px=4), frozenset(), 4000)
 
 
 async def test_a_miss_is_a_hit_from_then_on() -> None:
-    producer, clock, asked = FakeProducer(), StillClock(), wanted()
+    producer, clock, variant_request = FakeProducer(), StillClock(), new_request()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    producer.until_s = clock() + 1
-    assert deliver.fresh_hit(asked) is None
-    first = await deliver.variant(asked, deadline=deadline())
+    producer.fresh_until_s = clock() + 1
+    assert deliver.fresh_hit(variant_request) is None
+    first = await deliver.variant(variant_request, deadline=deadline())
     assert (first.delivery.outcome, first.variant) == (Outcome.MISS, VARIANT)
-    recalled = deliver.fresh_hit(asked)
-    assert recalled is not None
-    assert (recalled.delivery.outcome, recalled.delivery.tier, recalled.variant) == ("hit", "memory", VARIANT)
-    assert not recalled.delivery.stored
-    assert (producer.names, producer.variants) == (0, 1)
+    hit = deliver.fresh_hit(variant_request)
+    assert hit is not None
+    assert (hit.delivery.outcome, hit.delivery.tier, hit.variant) == ("hit", "memory", VARIANT)
+    assert not hit.delivery.stored
+    assert (producer.key_calls, producer.variant_calls) == (0, 1)
 
 
-async def test_only_the_name_is_asked_for_what_is_here_already() -> None:
-    producer, clock, asked = FakeProducer(), StillClock(), wanted()
+async def test_a_variant_in_memory_needs_only_its_cache_key() -> None:
+    producer, clock, variant_request = FakeProducer(), StillClock(), new_request()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    await deliver.variant(asked, deadline=deadline())
-    assert deliver.fresh_hit(asked) is None, "its identity may not be believed any more"
-    producer.until_s = clock() + 1
-    again = await deliver.variant(asked, deadline=deadline())
+    await deliver.variant(variant_request, deadline=deadline())
+    assert deliver.fresh_hit(variant_request) is None, "its identity is not fresh any more"
+    producer.fresh_until_s = clock() + 1
+    again = await deliver.variant(variant_request, deadline=deadline())
     assert (again.delivery.outcome, again.delivery.tier) == (Outcome.HIT, "memory")
-    assert (producer.names, producer.variants) == (1, 1)
-    assert deliver.fresh_hit(asked) is not None
+    assert (producer.key_calls, producer.variant_calls) == (1, 1)
+    assert deliver.fresh_hit(variant_request) is not None
 
 
-async def test_a_picture_at_hand_does_not_wait_for_a_back_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 0.02)
-    producer, clock, asked = FakeProducer(), StillClock(), wanted()
-    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    await deliver.variant(asked, deadline=deadline())
-    producer.gate.clear()
-    hit = await deliver.variant(asked, deadline=deadline())
-    assert (hit.delivery.tier, hit.variant) == ("memory", VARIANT)
-    assert deliver.fresh_hit(asked) is not None, "and for a second nobody waits at all"
-    clock.ahead_s = 1.5
-    assert deliver.fresh_hit(asked) is None
-    again = await deliver.variant(asked, deadline=deadline())
-    assert again.variant is VARIANT
-    assert producer.names == 1, "who was asked and does not answer is not asked again"
-    producer.key = OTHER_KEY
-    producer.gate.set()
-    await settle()
-    fresh = await deliver.variant(asked, deadline=deadline())
-    assert fresh.delivery.key == producer.key, "it is asked for again, and believed"
-
-
-async def test_a_hot_picture_waits_for_no_look() -> None:
-    producer, clock, asked = FakeProducer(), StillClock(), wanted()
-    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    producer.until_s, producer.ahead_s = clock() + 1, 0.1
-    await deliver.variant(asked, deadline=deadline())
-    clock.ahead_s = 1.09
-    producer.gate.clear()
-    producer.key, producer.version, producer.until_s = OTHER_KEY, "2", clock() + 1
-    for _ in range(3):
-        assert deliver.fresh_hit(asked) is None
-        assert (await deliver.variant(asked, deadline=deadline())).delivery.key == KEY
-        await settle()
-    assert producer.names == 1, "one look, begun by the first"
-    producer.gate.set()
-    await settle()
-    assert (await deliver.variant(asked, deadline=deadline())).delivery.key == producer.key
-
-
-async def test_a_picture_that_nobody_has_asked_for_since_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 5.0)
-    producer, clock, asked = FakeProducer(), StillClock(), wanted()
-    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    producer.until_s, producer.ahead_s = clock() + 1, 0.1
-    await deliver.variant(asked, deadline=deadline())
-    clock.ahead_s = 1.1
-    producer.key, producer.version = OTHER_KEY, "2"
-    assert (await deliver.variant(asked, deadline=deadline())).delivery.key == producer.key
-
-
-async def test_a_look_in_vain_that_nobody_waited_for_is_made_again() -> None:
-    producer, clock, asked = FakeProducer(), StillClock(), wanted()
-    flights = Flights()
-    deliver = Deliver(FakeInstantTier(), producer, flights, clock)
-    producer.until_s, producer.ahead_s = clock() + 1, 0.1
-    await deliver.variant(asked, deadline=deadline())
-    clock.ahead_s = 1.01
-    producer.name_failure = SourceUnavailable("down")
-    for _ in range(2):
-        assert (await deliver.variant(asked, deadline=deadline())).delivery.key == KEY
-        await settle()
-    assert (producer.names, len(flights)) == (2, 0)
-
-
-async def test_what_is_gone_is_not_at_hand() -> None:
-    producer, clock, asked = FakeProducer(), StillClock(), wanted()
-    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    producer.until_s, producer.ahead_s = clock() + 1, 0.5
-    await deliver.variant(asked, deadline=deadline())
-    clock.ahead_s = 1.1
-    producer.name_failure = OriginalNotFound("it is gone")
-    assert (await deliver.variant(asked, deadline=deadline())).delivery.key == KEY
-    await settle()
-    with pytest.raises(OriginalNotFound):
-        await deliver.variant(asked, deadline=deadline())
-
-
-async def test_a_look_that_is_merely_slow_is_believed_once_it_is_done(
+async def test_a_variant_in_memory_is_served_stale_while_the_back_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 0.02)
-    producer, clock, asked = FakeProducer(), StillClock(), wanted()
+    producer, clock, variant_request = FakeProducer(), StillClock(), new_request()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    await deliver.variant(asked, deadline=deadline())
-    producer.gate.clear()
-    old = await deliver.variant(asked, deadline=deadline())
+    await deliver.variant(variant_request, deadline=deadline())
+    producer.release.clear()
+    hit = await deliver.variant(variant_request, deadline=deadline())
+    assert (hit.delivery.tier, hit.variant) == ("memory", VARIANT)
+    assert deliver.fresh_hit(variant_request) is not None, "no request waits for a second"
+    clock.ahead_s = 1.5
+    assert deliver.fresh_hit(variant_request) is None
+    again = await deliver.variant(variant_request, deadline=deadline())
+    assert again.variant is VARIANT
+    assert producer.key_calls == 1, "a call that hangs is not repeated"
+    producer.key = OTHER_KEY
+    producer.release.set()
+    await settle()
+    fresh = await deliver.variant(variant_request, deadline=deadline())
+    assert fresh.delivery.key == producer.key, "the next request gets the new cache key"
+
+
+async def test_a_stale_variant_is_served_while_it_is_revalidated() -> None:
+    producer, clock, variant_request = FakeProducer(), StillClock(), new_request()
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    producer.fresh_until_s, producer.ahead_s = clock() + 1, 0.1
+    await deliver.variant(variant_request, deadline=deadline())
+    clock.ahead_s = 1.09
+    producer.release.clear()
+    producer.key, producer.version, producer.fresh_until_s = OTHER_KEY, "2", clock() + 1
+    for _ in range(3):
+        assert deliver.fresh_hit(variant_request) is None
+        assert (await deliver.variant(variant_request, deadline=deadline())).delivery.key == KEY
+        await settle()
+    assert producer.key_calls == 1, "one revalidation, started by the first request"
+    producer.release.set()
+    await settle()
+    assert (await deliver.variant(variant_request, deadline=deadline())).delivery.key == producer.key
+
+
+async def test_a_variant_beyond_its_stale_time_waits_for_revalidation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 5.0)
+    producer, clock, variant_request = FakeProducer(), StillClock(), new_request()
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    producer.fresh_until_s, producer.ahead_s = clock() + 1, 0.1
+    await deliver.variant(variant_request, deadline=deadline())
+    clock.ahead_s = 1.1
+    producer.key, producer.version = OTHER_KEY, "2"
+    assert (await deliver.variant(variant_request, deadline=deadline())).delivery.key == producer.key
+
+
+async def test_a_failed_background_revalidation_is_repeated() -> None:
+    producer, clock, variant_request = FakeProducer(), StillClock(), new_request()
+    flights = Flights()
+    deliver = Deliver(FakeInstantTier(), producer, flights, clock)
+    producer.fresh_until_s, producer.ahead_s = clock() + 1, 0.1
+    await deliver.variant(variant_request, deadline=deadline())
+    clock.ahead_s = 1.01
+    producer.name_failure = SourceUnavailable("down")
+    for _ in range(2):
+        assert (await deliver.variant(variant_request, deadline=deadline())).delivery.key == KEY
+        await settle()
+    assert (producer.key_calls, len(flights)) == (2, 0)
+
+
+async def test_a_variant_of_a_removed_original_is_not_served_stale() -> None:
+    producer, clock, variant_request = FakeProducer(), StillClock(), new_request()
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    producer.fresh_until_s, producer.ahead_s = clock() + 1, 0.5
+    await deliver.variant(variant_request, deadline=deadline())
+    clock.ahead_s = 1.1
+    producer.name_failure = OriginalNotFound("it is gone")
+    assert (await deliver.variant(variant_request, deadline=deadline())).delivery.key == KEY
+    await settle()
+    with pytest.raises(OriginalNotFound):
+        await deliver.variant(variant_request, deadline=deadline())
+
+
+async def test_the_result_of_a_slow_revalidation_applies_when_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 0.02)
+    producer, clock, variant_request = FakeProducer(), StillClock(), new_request()
+    deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
+    await deliver.variant(variant_request, deadline=deadline())
+    producer.release.clear()
+    old = await deliver.variant(variant_request, deadline=deadline())
     assert old.delivery.key == KEY
-    producer.key, producer.version, producer.until_s = OTHER_KEY, "2", clock() + 9
-    producer.gate.set()
-    await settle()  # Nobody waits for it any more.
-    fresh = await deliver.variant(asked, deadline=deadline())
+    producer.key, producer.version, producer.fresh_until_s = OTHER_KEY, "2", clock() + 9
+    producer.release.set()
+    await settle()  # No request waits for it any more.
+    fresh = await deliver.variant(variant_request, deadline=deadline())
     assert fresh.delivery.key == producer.key
 
 
-async def test_what_is_known_to_be_old_is_not_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another variant has told that the original is another."""
+async def test_a_variant_of_a_replaced_original_is_not_served_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request for another variant has shown the replacement."""
     monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 0.02)
     producer, clock = FakeProducer(), StillClock()
-    deliver, asked = Deliver(FakeInstantTier(), producer, Flights(), clock), wanted()
-    other = VariantRequest(asked.ref, Transform(width_px=5), frozenset(), 4000)
-    await deliver.variant(asked, deadline=deadline())
-    producer.key, producer.version, producer.until_s = OTHER_KEY, "2", clock() + 9
+    deliver, variant_request = Deliver(FakeInstantTier(), producer, Flights(), clock), new_request()
+    other = VariantRequest(variant_request.ref, Transform(width_px=5), frozenset(), 4000)
+    await deliver.variant(variant_request, deadline=deadline())
+    producer.key, producer.version, producer.fresh_until_s = OTHER_KEY, "2", clock() + 9
     await deliver.variant(other, deadline=deadline())
-    producer.gate.clear()
-    waiting = asyncio.create_task(deliver.variant(asked, deadline=deadline()))
+    producer.release.clear()
+    waiting = asyncio.create_task(deliver.variant(variant_request, deadline=deadline()))
     await settle()
     assert not waiting.done()
-    producer.gate.set()
+    producer.release.set()
     assert (await waiting).delivery.key == producer.key
 
 
-async def test_what_the_client_has_is_not_sent_for() -> None:
+async def test_a_variant_that_the_client_has_is_not_produced() -> None:
     producer = FakeProducer()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), StillClock())
-    held = await deliver.variant(wanted(), deadline=deadline(), needs_no_body=lambda key: key == KEY)
+    held = await deliver.variant(new_request(), deadline=deadline(), needs_no_body=lambda key: key == KEY)
     assert (held.delivery.tier, held.variant) == ("validator", None)
-    other = await deliver.variant(wanted(), deadline=deadline(), needs_no_body=lambda key: False)
+    other = await deliver.variant(new_request(), deadline=deadline(), needs_no_body=lambda key: False)
     assert other.variant is VARIANT
-    assert (producer.names, producer.variants) == (2, 1)
+    assert (producer.key_calls, producer.variant_calls) == (2, 1)
 
 
-async def test_what_memory_does_not_take_is_asked_for_again() -> None:
+async def test_a_variant_that_memory_does_not_store_is_produced_again() -> None:
     producer = FakeProducer()
-    producer.until_s = 1000.0
-    deliver, asked = Deliver(FakeInstantTier(max_entry_bytes=0), producer, Flights(), StillClock()), wanted()
+    producer.fresh_until_s = 1000.0
+    deliver, variant_request = (
+        Deliver(FakeInstantTier(max_entry_bytes=0), producer, Flights(), StillClock()),
+        new_request(),
+    )
     for _ in range(2):
-        assert (await deliver.variant(asked, deadline=deadline())).variant is VARIANT
-    assert deliver.fresh_hit(asked) is None
-    assert producer.variants == 2
+        assert (await deliver.variant(variant_request, deadline=deadline())).variant is VARIANT
+    assert deliver.fresh_hit(variant_request) is None
+    assert producer.variant_calls == 2
 
 
-async def test_a_location_is_passed_on_and_not_remembered() -> None:
+async def test_a_location_is_passed_on_and_not_stored() -> None:
     producer = FakeProducer()
     producer.location = "https://cdn.example/x"
-    deliver, asked = Deliver(FakeInstantTier(), producer, Flights(), StillClock()), wanted()
-    sent = await deliver.variant(asked, deadline=deadline(), redirect_until_s=math.inf)
+    deliver, variant_request = Deliver(FakeInstantTier(), producer, Flights(), StillClock()), new_request()
+    sent = await deliver.variant(variant_request, deadline=deadline(), redirect_until_s=math.inf)
     assert (sent.delivery.location, sent.variant) == ("https://cdn.example/x", None)
-    assert deliver.fresh_hit(asked) is None
-    assert (await deliver.variant(asked, deadline=deadline())).variant is VARIANT
+    assert deliver.fresh_hit(variant_request) is None
+    assert (await deliver.variant(variant_request, deadline=deadline())).variant is VARIANT
 
 
-async def test_equal_wishes_are_one_call() -> None:
+async def test_equal_requests_are_one_call() -> None:
     producer = FakeProducer()
-    producer.gate.clear()
+    producer.release.clear()
     deliver = Deliver(FakeInstantTier(max_entry_bytes=0), producer, Flights(), StillClock())
-    asking = [asyncio.create_task(deliver.variant(wanted(), deadline=deadline())) for _ in range(50)]
+    asking = [asyncio.create_task(deliver.variant(new_request(), deadline=deadline())) for _ in range(50)]
     await settle()
-    producer.gate.set()
+    producer.release.set()
     outcomes = [(await task).delivery.outcome for task in asking]
-    assert producer.variants == 1
+    assert producer.variant_calls == 1
     assert outcomes.count(Outcome.MISS) == 1
     assert outcomes.count(Outcome.COLLAPSED) == 49
 
 
-async def test_who_comes_after_the_original_was_replaced_does_not_join(
+async def test_a_request_after_a_replacement_does_not_join_an_earlier_flight(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 5.0)
-    producer, clock, one = FakeProducer(), StillClock(), wanted()
+    producer, clock, one = FakeProducer(), StillClock(), new_request()
     deliver = Deliver(FakeInstantTier(), producer, Flights(clock), clock)
-    producer.gate.clear()
-    asking = [asyncio.create_task(deliver.variant(asked, deadline=deadline())) for asked in (one, wanted())]
+    producer.release.clear()
+    asking = [
+        asyncio.create_task(deliver.variant(each, deadline=deadline())) for each in (one, new_request())
+    ]
     await settle()
     clock.ahead_s = 0.3
-    asking.append(asyncio.create_task(deliver.variant(wanted(), deadline=deadline())))
+    asking.append(asyncio.create_task(deliver.variant(new_request(), deadline=deadline())))
     await settle()
-    assert producer.variants == 2, "a look that began before is none for who comes later"
-    producer.gate.set()
+    assert producer.variant_calls == 2, "a later request needs a later identification"
+    producer.release.set()
     await asyncio.gather(*asking)
-    producer.gate.clear()
-    names = [asyncio.create_task(deliver.variant(one, deadline=deadline())) for _ in range(2)]
+    producer.release.clear()
+    resolving = [asyncio.create_task(deliver.variant(one, deadline=deadline())) for _ in range(2)]
     await settle()
     clock.ahead_s = 0.6
-    names.append(asyncio.create_task(deliver.variant(one, deadline=deadline())))
+    resolving.append(asyncio.create_task(deliver.variant(one, deadline=deadline())))
     await settle()
-    assert producer.names == 2
-    producer.gate.set()
-    await asyncio.gather(*names)
-    producer.gate.clear()
-    making = asyncio.create_task(deliver.variant(wanted(), deadline=deadline()))
+    assert producer.key_calls == 2
+    producer.release.set()
+    await asyncio.gather(*resolving)
+    producer.release.clear()
+    making = asyncio.create_task(deliver.variant(new_request(), deadline=deadline()))
     await settle()
     producer.key, producer.version = OTHER_KEY, "2"
     clock.ahead_s = 0.9
-    producer.gate.set()
-    assert (await deliver.variant(wanted(), deadline=deadline())).delivery.key == OTHER_KEY
+    producer.release.set()
+    assert (await deliver.variant(new_request(), deadline=deadline())).delivery.key == OTHER_KEY
     await making
 
 
-async def test_one_look_at_an_original_is_good_for_all_that_is_made_of_it() -> None:
+async def test_one_revalidation_applies_to_all_variants_of_an_original() -> None:
     producer, clock = FakeProducer(), StillClock()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    one, other = wanted(), wanted()
-    producer.until_s = clock() + 1
+    one, other = new_request(), new_request()
+    producer.fresh_until_s = clock() + 1
     await deliver.variant(one, deadline=deadline())
     await deliver.variant(other, deadline=deadline())
     clock.ahead_s = 2
     assert deliver.fresh_hit(one) is None
     assert deliver.fresh_hit(other) is None
-    producer.until_s = clock() + 1
+    producer.fresh_until_s = clock() + 1
     await deliver.variant(one, deadline=deadline())
-    assert deliver.fresh_hit(other) is not None, "it is of the same original, which was looked at just now"
+    assert deliver.fresh_hit(other) is not None, "it is of the same original, which has just been revalidated"
     producer.key, producer.version = OTHER_KEY, "2"
     clock.ahead_s = 4
-    producer.until_s = clock() + 1
+    producer.fresh_until_s = clock() + 1
     await deliver.variant(one, deadline=deadline())
     assert deliver.fresh_hit(one) is not None
-    assert deliver.fresh_hit(other) is None, "it is of an original that is no more"
+    assert deliver.fresh_hit(other) is None, "it is of an original that was replaced"
 
 
-async def test_a_failure_is_everybodys_and_not_remembered() -> None:
+async def test_a_failure_is_not_stored() -> None:
     producer = FakeProducer()
     producer.failure = SourceUnavailable("down")
     deliver = Deliver(FakeInstantTier(), producer, Flights(), StillClock())
     for _ in range(2):
         with pytest.raises(SourceUnavailable):
-            await deliver.variant(wanted(), deadline=deadline())
-    assert producer.variants == 2
+            await deliver.variant(new_request(), deadline=deadline())
+    assert producer.variant_calls == 2
 
 
-def versioned() -> VariantRequest:
+def versioned_request() -> VariantRequest:
     return VariantRequest(OriginalRef("photos", "a"), Transform(width_px=4, version="2"), frozenset(), 4000)
 
 
-async def test_a_version_is_asked_about_until_it_is_met() -> None:
-    producer, clock, asked = FakeProducer(), StillClock(), versioned()
-    producer.until_s = clock() + 1000
+async def test_a_version_is_checked_until_the_producer_confirms_it() -> None:
+    producer, clock, variant_request = FakeProducer(), StillClock(), versioned_request()
+    producer.fresh_until_s = clock() + 1000
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     for _ in range(2):
-        assert deliver.fresh_hit(asked) is None
-        assert (await deliver.variant(asked, deadline=deadline())).delivery.provisional
-    assert (producer.met, producer.variants) == (["2", "2"], 1)
-    producer.met_until_s = clock() + 60
-    assert not (await deliver.variant(asked, deadline=deadline())).delivery.provisional
-    hit = deliver.fresh_hit(asked)
+        assert deliver.fresh_hit(variant_request) is None
+        assert (await deliver.variant(variant_request, deadline=deadline())).delivery.provisional
+    assert (producer.checked, producer.variant_calls) == (["2", "2"], 1)
+    producer.valid_until_s = clock() + 60
+    assert not (await deliver.variant(variant_request, deadline=deadline())).delivery.provisional
+    hit = deliver.fresh_hit(variant_request)
     assert hit is not None
     assert not hit.delivery.provisional
     clock.ahead_s += 60
-    assert deliver.fresh_hit(asked) is None
-    assert len(producer.met) == 3
+    assert deliver.fresh_hit(variant_request) is None
+    assert len(producer.checked) == 3
 
 
-async def test_a_look_at_an_original_that_is_another_is_believed_at_once() -> None:
-    producer, clock, asked = FakeProducer(), StillClock(), versioned()
-    producer.until_s, producer.met_until_s = clock() + 1000, clock() + 60
+async def test_a_version_check_that_finds_a_replacement_applies_at_once() -> None:
+    producer, clock, variant_request = FakeProducer(), StillClock(), versioned_request()
+    producer.fresh_until_s, producer.valid_until_s = clock() + 1000, clock() + 60
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    await deliver.variant(wanted(), deadline=deadline())
+    await deliver.variant(new_request(), deadline=deadline())
     producer.key, producer.version = OTHER_KEY, "2"
-    assert (await deliver.variant(asked, deadline=deadline())).delivery.key == producer.key
+    assert (await deliver.variant(variant_request, deadline=deadline())).delivery.key == producer.key
 
 
 @pytest.mark.parametrize("kind", [ScopeKind.PLAN, ScopeKind.ORIGINAL, ScopeKind.PREFIX])
@@ -368,16 +379,16 @@ async def test_a_look_at_an_original_that_is_another_is_believed_at_once() -> No
 async def test_an_answer_made_before_a_purge_is_not_recorded_after_it(
     kind: ScopeKind, is_known: bool
 ) -> None:
-    producer, clock, one = FakeProducer(), StillClock(), wanted()
+    producer, clock, one = FakeProducer(), StillClock(), new_request()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    producer.until_s = clock() + 1
+    producer.fresh_until_s = clock() + 1
     if is_known:
         await deliver.variant(replace(one, max_side_px=1), deadline=deadline())
-    producer.gate.clear()
+    producer.release.clear()
     making = asyncio.create_task(deliver.variant(one, deadline=deadline()))
     await settle()
     await deliver.invalidate([PurgeScope("photos", kind, "a")], [])
-    producer.gate.set()
+    producer.release.set()
     assert (await making).variant == VARIANT
     assert deliver.fresh_hit(one) is None
     producer.key = OTHER_KEY
@@ -387,9 +398,14 @@ async def test_an_answer_made_before_a_purge_is_not_recorded_after_it(
 
 async def test_a_version_that_is_superseded_meanwhile_is_not_recorded() -> None:
     """Two requests of one original are under way; the one that began with the older version ends last."""
-    producer, clock, old, new = FakeProducer(), StillClock(), wanted(), replace(wanted(), max_side_px=1)
+    producer, clock, old, new = (
+        FakeProducer(),
+        StillClock(),
+        new_request(),
+        replace(new_request(), max_side_px=1),
+    )
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
-    producer.until_s = clock() + 1
+    producer.fresh_until_s = clock() + 1
     await deliver.variant(replace(old, max_side_px=2), deadline=deadline())
     slow = asyncio.Event()
 
@@ -411,8 +427,8 @@ async def test_a_version_that_is_superseded_meanwhile_is_not_recorded() -> None:
     assert deliver.fresh_hit(new) is not None
 
 
-async def test_a_failure_leaves_no_record_of_an_original_that_is_not_known() -> None:
-    producer, clock, one = FakeProducer(), StillClock(), wanted()
+async def test_a_failure_leaves_no_record_of_an_unknown_original() -> None:
+    producer, clock, one = FakeProducer(), StillClock(), new_request()
     deliver = Deliver(FakeInstantTier(), producer, Flights(), clock)
     producer.failure = OriginalNotFound("no")
     with pytest.raises(OriginalNotFound):

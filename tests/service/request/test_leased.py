@@ -1,4 +1,4 @@
-"""What no tier has is made once: alone, or among nodes that share the last tier."""
+"""Leased: a missing variant is made once, also by several nodes that share the last tier."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ async def never() -> Variant:
     raise AssertionError("nothing is to be made")
 
 
-async def test_what_is_missing_is_made_and_stored() -> None:
+async def test_a_missing_variant_is_made_and_stored() -> None:
     memory, disk = FakeInstantTier(), FakeTier()
     chain = TierChain(memory, [disk], FakeMetrics())
     leased = Leased(chain)
@@ -37,19 +37,19 @@ async def test_what_is_missing_is_made_and_stored() -> None:
     assert disk.entries == {KEY: VARIANT}
 
 
-async def test_a_lease_is_taken_for_what_is_made_and_kept_until_it_is_stored() -> None:
+async def test_a_lease_is_held_until_the_variant_is_stored() -> None:
     bucket, leases = FakeTier("bucket"), FakeLeases()
     chain = TierChain(FakeInstantTier(), [FakeTier(), bucket], FakeMetrics())
     leased = Leased(chain, leases)
-    bucket.gate.clear()
+    bucket.release.clear()
     assert (await leased.make(KEY, make, deadline=deadline())).tier == ""
     assert (leases.held, leases.done) == ({"k"}, ["k"])
-    assert leases.left == [], "the bucket ends it, once the object is there"
-    bucket.gate.set()
+    assert leases.released == [], "the bucket ends the lease, once the object is stored"
+    bucket.release.set()
     await chain.close(deadline())
 
 
-async def test_what_another_node_made_meanwhile_is_found() -> None:
+async def test_a_variant_that_another_node_has_made_is_found() -> None:
     bucket, leases = FakeTier("bucket"), FakeLeases()
     leases.others["k"] = asyncio.get_running_loop().create_future()
     chain = TierChain(FakeInstantTier(), [bucket], FakeMetrics())
@@ -62,7 +62,7 @@ async def test_what_another_node_made_meanwhile_is_found() -> None:
     await chain.close(deadline())
 
 
-async def test_what_another_node_is_said_to_have_made_and_is_not_there_is_made() -> None:
+async def test_a_variant_that_another_node_has_not_stored_is_made() -> None:
     leases = FakeLeases()
     leases.others["k"] = asyncio.get_running_loop().create_future()
     leases.others["k"].set_result(False)
@@ -72,7 +72,7 @@ async def test_what_another_node_is_said_to_have_made_and_is_not_there_is_made()
     await chain.close(deadline())
 
 
-async def test_a_lease_is_released_where_nothing_comes_of_it() -> None:
+async def test_a_lease_is_released_after_a_failure_or_a_cancellation() -> None:
     leases = FakeLeases()
     chain = TierChain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics())
     leased = Leased(chain, leases)
@@ -82,7 +82,7 @@ async def test_a_lease_is_released_where_nothing_comes_of_it() -> None:
 
     with pytest.raises(ValueError):  # noqa: PT011
         await leased.make(KEY, fail, deadline=deadline())
-    assert (leases.held, leases.left) == (set(), ["k"])
+    assert (leases.held, leases.released) == (set(), ["k"])
 
     async def hang() -> Variant:
         await asyncio.sleep(100)
@@ -92,17 +92,17 @@ async def test_a_lease_is_released_where_nothing_comes_of_it() -> None:
     await settle()
     making.cancel()
     await asyncio.gather(making, return_exceptions=True)
-    assert leases.left == ["k", "l"]
+    assert leases.released == ["k", "l"]
     await chain.close(deadline())
 
 
-async def test_a_lease_is_released_where_the_queue_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_lease_is_released_when_the_write_queue_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chain_module, "MAX_QUEUED", 0)
     leases = FakeLeases()
     chain = TierChain(FakeInstantTier(), [FakeTier("bucket")], FakeMetrics())
     leased = Leased(chain, leases)
     made = await leased.make(KEY, make, deadline=deadline())
     assert made.receipt is not None
-    assert made.receipt.stored, "memory took it"
-    assert leases.left == ["k"]
+    assert made.receipt.stored, "it is stored in memory"
+    assert leases.released == ["k"]
     await chain.close(deadline())

@@ -1,4 +1,4 @@
-"""The outcome table of flights, row by row."""
+"""Flights: shared results and failures, cancellation, deadlines, promotion, and closing."""
 
 import asyncio
 import gc
@@ -21,26 +21,26 @@ async def flights() -> AsyncIterator[Flights]:
     assert len(registry) == 0
 
 
-async def test_a_thousand_askers_are_one_flight(flights: Flights) -> None:
-    gate = asyncio.Event()
+async def test_a_thousand_equal_requests_are_one_flight(flights: Flights) -> None:
+    release = asyncio.Event()
     starts = 0
 
     async def work(_: Flight) -> str:
         nonlocal starts
         starts += 1
-        await gate.wait()
+        await release.wait()
         return "picture"
 
     asking = [asyncio.create_task(flights.run("k", work, deadline=deadline())) for _ in range(1000)]
     await settle()
-    gate.set()
-    landed = await asyncio.gather(*asking)
+    release.set()
+    results = await asyncio.gather(*asking)
     assert starts == 1
-    assert landed.count(FlightResult("picture", False)) == 1
-    assert landed.count(FlightResult("picture", True)) == 999
+    assert results.count(FlightResult("picture", False)) == 1
+    assert results.count(FlightResult("picture", True)) == 999
 
 
-async def test_keys_do_not_wait_for_one_another(flights: Flights) -> None:
+async def test_flights_of_different_keys_do_not_wait_for_each_other(flights: Flights) -> None:
     async def slow(_: Flight) -> None:
         await asyncio.sleep(60)
 
@@ -53,16 +53,16 @@ async def test_keys_do_not_wait_for_one_another(flights: Flights) -> None:
     waiting.cancel()
 
 
-async def test_a_failure_is_shared_once_and_not_remembered(flights: Flights) -> None:
-    gate = asyncio.Event()
+async def test_a_failure_is_shared_and_not_stored(flights: Flights) -> None:
+    release = asyncio.Event()
 
     async def fail(_: Flight) -> None:
-        await gate.wait()
+        await release.wait()
         raise Undecodable("broken")
 
     asking = [asyncio.create_task(flights.run("k", fail, deadline=deadline())) for _ in range(50)]
     await settle()
-    gate.set()
+    release.set()
     results = await asyncio.gather(*asking, return_exceptions=True)
     assert all(isinstance(result, Undecodable) for result in results)
 
@@ -72,25 +72,25 @@ async def test_a_failure_is_shared_once_and_not_remembered(flights: Flights) -> 
     assert await flights.run("k", work, deadline=deadline()) == FlightResult("fine", False)
 
 
-async def test_the_leader_may_leave(flights: Flights) -> None:
-    gate = asyncio.Event()
+async def test_a_waiter_gets_the_result_though_the_leader_is_cancelled(flights: Flights) -> None:
+    release = asyncio.Event()
 
     async def work(_: Flight) -> str:
-        await gate.wait()
+        await release.wait()
         return "picture"
 
     leader = asyncio.create_task(flights.run("k", work, deadline=deadline()))
     await settle()
-    follower = asyncio.create_task(flights.run("k", work, deadline=deadline()))
+    waiter = asyncio.create_task(flights.run("k", work, deadline=deadline()))
     await settle()
     leader.cancel()
     await settle()
-    gate.set()
-    assert await follower == FlightResult("picture", True)
+    release.set()
+    assert await waiter == FlightResult("picture", True)
     assert leader.cancelled()
 
 
-async def test_a_flight_nobody_waits_for_is_cancelled_before_it_is_held(flights: Flights) -> None:
+async def test_a_flight_without_waiters_is_cancelled(flights: Flights) -> None:
     ended = asyncio.Event()
 
     async def work(_: Flight) -> None:
@@ -107,7 +107,7 @@ async def test_a_flight_nobody_waits_for_is_cancelled_before_it_is_held(flights:
     assert len(flights) == 0
 
 
-async def test_a_newcomer_does_not_board_a_cancelled_flight(flights: Flights) -> None:
+async def test_a_request_does_not_join_a_cancelled_flight(flights: Flights) -> None:
     async def work(_: Flight) -> None:
         try:
             await asyncio.sleep(60)
@@ -124,70 +124,70 @@ async def test_a_newcomer_does_not_board_a_cancelled_flight(flights: Flights) ->
     assert await flights.run("k", fresh, deadline=deadline()) == FlightResult("fresh", False)
 
 
-async def test_a_held_flight_lands_without_passengers(flights: Flights) -> None:
-    gate, landed = asyncio.Event(), asyncio.Event()
+async def test_a_flight_that_keeps_running_ends_without_waiters(flights: Flights) -> None:
+    release, ended = asyncio.Event(), asyncio.Event()
 
     async def work(flight: Flight) -> None:
         flight.keep_running()
-        await gate.wait()
-        landed.set()
+        await release.wait()
+        ended.set()
 
     alone = asyncio.create_task(flights.run("k", work, deadline=deadline()))
     await settle()
     alone.cancel()
     await settle()
     assert len(flights) == 1
-    gate.set()
-    await asyncio.wait_for(landed.wait(), 1)
+    release.set()
+    await asyncio.wait_for(ended.wait(), 1)
 
 
-async def test_a_waiter_gives_up_at_its_own_deadline_and_the_flight_goes_on(flights: Flights) -> None:
-    gate = asyncio.Event()
+async def test_a_waiter_fails_at_its_own_deadline_and_the_flight_goes_on(flights: Flights) -> None:
+    release = asyncio.Event()
 
     async def work(_: Flight) -> str:
-        await gate.wait()
+        await release.wait()
         return "late"
 
-    patient = asyncio.create_task(flights.run("k", work, deadline=deadline()))
+    leader = asyncio.create_task(flights.run("k", work, deadline=deadline()))
     await settle()
     with pytest.raises(RenderTimeout, match="^the picture was not ready"):
         await flights.run("k", work, deadline=asyncio.get_running_loop().time() + 0.01)
-    gate.set()
-    assert await patient == FlightResult("late", False)
+    release.set()
+    assert await leader == FlightResult("late", False)
 
 
-async def test_a_deadline_that_is_over_leaves_the_work_its_grace(flights: Flights) -> None:
+async def test_a_request_at_its_deadline_gets_a_result_that_is_almost_ready(flights: Flights) -> None:
     async def work(_: Flight) -> str:
         await settle()
         return "just in time"
 
-    landed = await flights.run("k", work, deadline=asyncio.get_running_loop().time())
-    assert landed == FlightResult("just in time", False)
+    result = await flights.run("k", work, deadline=asyncio.get_running_loop().time())
+    assert result == FlightResult("just in time", False)
 
 
-async def test_a_newcomer_does_not_board_a_flight_that_has_landed_in_this_turn(flights: Flights) -> None:
-    gate, other_gate = asyncio.Event(), asyncio.Event()
+async def test_a_request_does_not_join_a_flight_that_has_just_ended(flights: Flights) -> None:
+    release, other_release = asyncio.Event(), asyncio.Event()
 
     async def old(_: Flight) -> str:
-        await gate.wait()
+        await release.wait()
         return "old"
 
     async def new(_: Flight) -> str:
-        await other_gate.wait()
+        await other_release.wait()
         return "new"
 
     first = asyncio.create_task(flights.run("k", old, deadline=deadline()))
     await settle()
-    gate.set()
-    # Its first step comes right after the last one of the flight, before anybody is told.
+    release.set()
+    # The first step of this task follows the last one of the flight, before a waiter resumes.
     second = asyncio.create_task(flights.run("k", new, deadline=deadline()))
     assert await first == FlightResult("old", False)
     assert len(flights) == 1
-    other_gate.set()
+    other_release.set()
     assert await second == FlightResult("new", False)
 
 
-async def test_a_flight_can_be_told_by_its_name(flights: Flights) -> None:
+async def test_the_task_of_a_flight_has_its_key_as_a_name(flights: Flights) -> None:
     async def work(_: Flight) -> str:
         task = asyncio.current_task()
         assert task is not None
@@ -196,7 +196,7 @@ async def test_a_flight_can_be_told_by_its_name(flights: Flights) -> None:
     assert (await flights.run("k", work, deadline=deadline())).result == "flight k"
 
 
-async def test_closing_tells_the_waiters_when_all_is_down() -> None:
+async def test_closing_fails_the_waiters_after_the_flights_have_ended() -> None:
     flights = Flights()
     down: list[str] = []
 
@@ -217,7 +217,7 @@ async def test_closing_tells_the_waiters_when_all_is_down() -> None:
 
 
 @pytest.mark.parametrize("turns", range(5))
-async def test_a_waiter_that_leaves_while_all_is_closing_has_left(turns: int) -> None:
+async def test_a_waiter_that_is_cancelled_during_closing_is_cancelled(turns: int) -> None:
     flights = Flights()
 
     async def work(_: Flight) -> None:
@@ -235,21 +235,21 @@ async def test_a_waiter_that_leaves_while_all_is_closing_has_left(turns: int) ->
     assert asking.cancelled() or isinstance(asking.exception(), Draining)
 
 
-async def test_a_failure_nobody_waits_for_is_quiet(flights: Flights) -> None:
-    gate = asyncio.Event()
+async def test_a_failure_without_waiters_is_not_reported(flights: Flights) -> None:
+    release = asyncio.Event()
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
 
     async def work(flight: Flight) -> None:
         flight.keep_running()
-        await gate.wait()
+        await release.wait()
         raise Undecodable("broken")
 
     alone = asyncio.create_task(flights.run("k", work, deadline=deadline()))
     await settle()
     alone.cancel()
     await settle()
-    gate.set()
+    release.set()
     await settle()
     del alone  # Its traceback holds the flight.
     gc.collect()
@@ -257,7 +257,7 @@ async def test_a_failure_nobody_waits_for_is_quiet(flights: Flights) -> None:
     assert len(flights) == 0
 
 
-async def test_even_the_worst_exception_leaves_no_flight_behind(flights: Flights) -> None:
+async def test_a_base_exception_ends_the_flight(flights: Flights) -> None:
     class Worst(BaseException):
         pass
 
@@ -270,16 +270,16 @@ async def test_even_the_worst_exception_leaves_no_flight_behind(flights: Flights
     assert len(flights) == 0
 
 
-async def test_a_flight_is_behind_until_somebody_is_in_a_hurry(flights: Flights) -> None:
-    gate = asyncio.Event()
+async def test_an_interactive_waiter_promotes_a_background_flight(flights: Flights) -> None:
+    release = asyncio.Event()
     begun: list[Flight] = []
-    hurried: list[str] = []
+    promoted: list[str] = []
 
     async def work(flight: Flight) -> str:
         begun.append(flight)
-        flight.on_promote(lambda: hurried.append("first"))
-        flight.on_promote(lambda: hurried.append("second"))
-        await gate.wait()
+        flight.on_promote(lambda: promoted.append("first"))
+        flight.on_promote(lambda: promoted.append("second"))
+        await release.wait()
         return "picture"
 
     asking = [
@@ -288,24 +288,24 @@ async def test_a_flight_is_behind_until_somebody_is_in_a_hurry(flights: Flights)
     ]
     await settle()
     assert begun[0].priority is Priority.BACKGROUND
-    assert not hurried
+    assert not promoted
     for _ in range(2):
         asking.append(asyncio.create_task(flights.run("k", work, deadline=deadline())))
         await settle()
         assert begun[0].priority is Priority.INTERACTIVE
-        assert hurried == ["first", "second"], "once"
-    gate.set()
-    assert [landed.collapsed for landed in await asyncio.gather(*asking)] == [False, True, True, True]
+        assert promoted == ["first", "second"], "once"
+    release.set()
+    assert [result.collapsed for result in await asyncio.gather(*asking)] == [False, True, True, True]
     assert len(begun) == 1
 
 
-async def test_what_is_begun_for_later_is_done_once_though_nobody_waits(flights: Flights) -> None:
-    gate = asyncio.Event()
+async def test_a_detached_flight_runs_once_without_waiters(flights: Flights) -> None:
+    release = asyncio.Event()
     begun: list[Flight] = []
 
     async def work(flight: Flight) -> str:
         begun.append(flight)
-        await gate.wait()
+        await release.wait()
         return "picture"
 
     for _ in range(2):
@@ -318,7 +318,7 @@ async def test_what_is_begun_for_later_is_done_once_though_nobody_waits(flights:
     await settle()
     leaving.cancel()
     await settle()
-    assert len(flights) == 1, "it is worth finishing"
-    gate.set()
+    assert len(flights) == 1, "a detached flight goes on without waiters"
+    release.set()
     assert await flights.run("k", work, deadline=deadline()) == FlightResult("picture", True)
     assert len(begun) == 1

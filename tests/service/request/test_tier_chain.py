@@ -1,4 +1,4 @@
-"""Order, promotion, write-behind, and what is lost when."""
+"""TierChain: order of lookups, promotion, the write queues, and what is dropped at closing."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ KEY = CacheKey("k")
 VARIANT = Variant(body=b"picture")
 
 
-async def test_what_is_stored_is_found_everywhere() -> None:
+async def test_a_stored_variant_is_in_every_tier() -> None:
     memory, disk, metrics = FakeInstantTier(), FakeTier(), FakeMetrics()
     chain = TierChain(memory, [disk], metrics)
     assert chain.store(KEY, VARIANT).stored
@@ -28,7 +28,7 @@ async def test_what_is_stored_is_found_everywhere() -> None:
     assert disk.closed
 
 
-async def test_a_find_is_promoted_to_every_faster_tier() -> None:
+async def test_a_hit_is_promoted_to_every_faster_tier() -> None:
     memory, disk, bucket = FakeInstantTier(), FakeTier("disk"), FakeTier("bucket")
     bucket.entries[KEY] = VARIANT
     chain = TierChain(memory, [disk, bucket], FakeMetrics())
@@ -39,24 +39,24 @@ async def test_a_find_is_promoted_to_every_faster_tier() -> None:
     await chain.close(deadline())
 
 
-async def test_what_waits_to_be_written_is_found_already() -> None:
+async def test_a_variant_in_the_write_queue_is_found() -> None:
     memory, disk = FakeInstantTier(max_entry_bytes=0), FakeTier()
-    disk.gate.clear()
+    disk.release.clear()
     chain = TierChain(memory, [disk], FakeMetrics())
     assert chain.store(KEY, VARIANT).stored
     assert chain.store(KEY, VARIANT).stored
     await settle()
     assert await chain.lookup(KEY) == Lookup(VARIANT, "disk")
     assert disk.lookups == 0
-    disk.gate.set()
+    disk.release.set()
     await chain.close(deadline())
     assert disk.entries == {KEY: VARIANT}
 
 
-async def test_what_replaces_it_is_written_though_the_node_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_replacement_is_written_while_the_chain_closes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chain_module, "MAX_QUEUED_BYTES", 20)
     disk, metrics = FakeTier(), FakeMetrics()
-    disk.gate.clear()
+    disk.release.clear()
     chain = TierChain(FakeInstantTier(), [disk], metrics)
     assert chain.store(KEY, VARIANT).stored
     await settle()
@@ -66,48 +66,48 @@ async def test_what_replaces_it_is_written_though_the_node_stops(monkeypatch: py
     assert chain.store(KEY, newer).stored
     chain.store(KEY, Variant(body=b"x" * 21))
     assert metrics.counts == {"disk dropped": 1}
-    disk.gate.set()
+    disk.release.set()
     await closing
     assert disk.entries == {KEY: newer}
 
 
 @pytest.mark.parametrize("being_written", [False, True])
-async def test_what_replaces_what_waits_is_what_is_written(being_written: bool) -> None:
+async def test_the_last_queued_variant_of_a_key_is_written(being_written: bool) -> None:
     newer = Variant(body=b"newer")
     disk = FakeTier()
-    disk.gate.clear()
+    disk.release.clear()
     chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
     assert chain.store(KEY, VARIANT).stored
     if being_written:
         await settle()
     assert chain.store(KEY, newer).stored
     assert await chain.lookup(KEY) == Lookup(newer, "memory")
-    disk.gate.set()
+    disk.release.set()
     await settle()
     assert disk.entries == {KEY: newer}
     await chain.close(deadline())
 
 
 @pytest.mark.parametrize(("entries", "in_bytes"), [(3, 10**9), (10**9, 3 * len(VARIANT.body))])
-async def test_the_queue_is_bounded_and_what_falls_off_is_counted(
+async def test_the_write_queue_is_bounded_and_dropped_variants_are_counted(
     monkeypatch: pytest.MonkeyPatch, entries: int, in_bytes: int
 ) -> None:
     monkeypatch.setattr(chain_module, "MAX_QUEUED", entries)
     monkeypatch.setattr(chain_module, "MAX_QUEUED_BYTES", in_bytes)
     metrics, disk = FakeMetrics(), FakeTier()
-    disk.gate.clear()
+    disk.release.clear()
     chain = TierChain(FakeInstantTier(max_entry_bytes=0), [disk], metrics)
     taken = [chain.store(CacheKey(f"k{number}"), VARIANT).stored for number in range(5)]
     assert taken == [True, True, True, False, False]
     assert metrics.counts["disk dropped"] == 2
-    disk.gate.set()
+    disk.release.set()
     await chain.close(deadline())
     assert len(disk.entries) == 3
 
 
-async def test_closing_drains_until_the_deadline_and_counts_the_rest() -> None:
+async def test_closing_writes_until_the_deadline_and_counts_the_rest() -> None:
     metrics, disk = FakeMetrics(), FakeTier()
-    disk.gate.clear()
+    disk.release.clear()
     chain = TierChain(FakeInstantTier(), [disk], metrics)
     chain.store(CacheKey("a"), VARIANT)
     chain.store(CacheKey("b"), VARIANT)
@@ -118,15 +118,15 @@ async def test_closing_drains_until_the_deadline_and_counts_the_rest() -> None:
     assert not chain.store(CacheKey("c"), VARIANT).written.result()
 
 
-async def test_no_tier_took_it() -> None:
+async def test_a_variant_that_no_tier_takes_is_not_stored() -> None:
     chain = TierChain(FakeInstantTier(max_entry_bytes=0), [], FakeMetrics())
     assert not chain.store(KEY, VARIANT).stored
     await chain.close(deadline())
 
 
-async def test_a_tier_writes_as_many_at_once_as_it_says() -> None:
+async def test_a_tier_has_as_many_concurrent_writes_as_it_declares() -> None:
     bucket = FakeTier("bucket", writers=3)
-    bucket.gate.clear()
+    bucket.release.clear()
     started = 0
     real = bucket.store
 
@@ -141,12 +141,12 @@ async def test_a_tier_writes_as_many_at_once_as_it_says() -> None:
         chain.store(CacheKey(f"k{number}"), VARIANT)
     await settle()
     assert started == 3
-    bucket.gate.set()
+    bucket.release.set()
     await chain.close(deadline())
     assert len(bucket.entries) == 10
 
 
-async def test_a_tier_that_fails_against_its_contract_is_counted_and_written_on() -> None:
+async def test_an_unexpected_error_of_a_tier_is_counted_and_writing_goes_on() -> None:
     disk, metrics = FakeTier(), FakeMetrics()
     store = disk.store
 
@@ -163,40 +163,40 @@ async def test_a_tier_that_fails_against_its_contract_is_counted_and_written_on(
     await chain.close(deadline())
 
 
-async def test_every_receipt_of_a_key_tells_when_it_is_written() -> None:
+async def test_every_receipt_of_a_key_waits_until_it_is_written() -> None:
     disk = FakeTier()
-    disk.gate.clear()
+    disk.release.clear()
     chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
     receipts = [chain.store(KEY, VARIANT), *(chain.store(KEY, VARIANT, into_memory=False) for _ in range(2))]
     asking = [asyncio.create_task(receipt.durable()) for receipt in receipts]
     await settle()
     assert not any(each.done() for each in asking)
     asking[0].cancel()
-    disk.gate.set()
+    disk.release.set()
     assert await asyncio.gather(*asking[1:]) == [True, True]
     await chain.close(deadline())
 
 
-async def test_a_peek_finds_what_is_queued_without_asking_a_slow_tier() -> None:
+async def test_a_peek_finds_queued_variants_without_a_lookup_in_a_slow_tier() -> None:
     memory, disk, bucket = FakeInstantTier(), FakeTier("disk"), FakeTier("bucket")
-    disk.gate.clear()
-    bucket.gate.clear()
+    disk.release.clear()
+    bucket.release.clear()
     chain = TierChain(memory, [disk, bucket], FakeMetrics())
     chain.store(KEY, VARIANT)
     assert chain.peek(KEY) == Lookup(VARIANT, "memory")
     memory.entries.clear()
     assert chain.peek(KEY) == Lookup(VARIANT, "disk")
-    disk.gate.set()
+    disk.release.set()
     await settle()
     assert chain.peek(KEY) == Lookup(VARIANT, "bucket")
-    bucket.gate.set()
+    bucket.release.set()
     await settle()
     assert chain.peek(KEY) is None
     assert (disk.lookups, bucket.lookups) == (0, 0)
     await chain.close(deadline())
 
 
-async def test_what_is_removed_is_told_by_the_tiers_that_had_it() -> None:
+async def test_remove_returns_the_tiers_that_had_the_variant() -> None:
     memory, disk, bucket = FakeInstantTier(), FakeTier("disk"), FakeTier("bucket")
     chain = TierChain(memory, [disk, bucket], FakeMetrics())
     bucket.entries[KEY] = disk.entries[CacheKey("l")] = memory.entries[CacheKey("l")] = VARIANT
@@ -206,7 +206,7 @@ async def test_what_is_removed_is_told_by_the_tiers_that_had_it() -> None:
     await chain.close(deadline())
 
 
-async def test_what_is_stored_in_the_background_takes_no_room_in_memory() -> None:
+async def test_a_background_store_takes_no_memory() -> None:
     memory, disk = FakeInstantTier(), FakeTier()
     chain = TierChain(memory, [disk], FakeMetrics())
     assert await chain.store(KEY, VARIANT, into_memory=False).durable()
@@ -216,24 +216,24 @@ async def test_what_is_stored_in_the_background_takes_no_room_in_memory() -> Non
     assert await alone.store(KEY, VARIANT, into_memory=False).durable(), "there is no other tier"
 
 
-async def test_what_is_removed_while_it_is_written_is_not_durable() -> None:
+async def test_a_variant_that_is_removed_during_its_write_is_not_durable() -> None:
     disk = FakeTier()
-    disk.gate.clear()
+    disk.release.clear()
     chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
     receipt = chain.store(KEY, VARIANT)
     await settle()
     removing = asyncio.create_task(chain.remove(KEY))
     await settle()
     assert not await receipt.durable()
-    disk.gate.set()
+    disk.release.set()
     await removing
     await chain.close(deadline())
     assert disk.entries == {}
 
 
-async def test_what_is_dropped_at_the_end_is_not_durable() -> None:
+async def test_a_variant_that_is_dropped_at_closing_is_not_durable() -> None:
     disk = FakeTier()
-    disk.gate.clear()
+    disk.release.clear()
     chain = TierChain(FakeInstantTier(), [disk], FakeMetrics())
     receipt = chain.store(KEY, VARIANT)
     await chain.close(deadline(0.01))

@@ -1,4 +1,4 @@
-"""What is remembered for a while takes no more than its bytes, and is given back."""
+"""TtlCache: it stays within its size in bytes, and removes expired entries by itself."""
 
 import asyncio
 import gc
@@ -25,59 +25,59 @@ EMPTY_BYTES = sys.getsizeof("")
 ENTRY = ENTRY_BYTES + 2 * (EMPTY_BYTES + 1)
 
 
-def memory(clock: FakeClock, max_bytes: int = 10 * ENTRY) -> TtlCache[str, str]:
+def new_cache(clock: FakeClock, max_bytes: int = 10 * ENTRY) -> TtlCache[str, str]:
     return TtlCache(max_bytes, clock, lambda key, value: (key, value))
 
 
-async def test_what_was_used_longest_ago_goes_first() -> None:
-    kept = memory(FakeClock())
+async def test_the_least_recently_used_entry_is_evicted_first() -> None:
+    cache = new_cache(FakeClock())
     for name in "abcdefghij":
-        kept.store(name, name, math.inf)
-    assert kept.get("a") == "a"
-    kept.store("k", "k", math.inf)
-    assert [name for name in "abcdefghijk" if kept.get(name)] == list("acdefghijk")
-    kept.store("b", "long" * ENTRY, math.inf)
-    assert kept.size_bytes <= 10 * ENTRY
-    kept.store("c", "x" * 20 * ENTRY, math.inf)
-    assert (len(kept), kept.size_bytes, kept.get("c")) == (0, 0, None)
+        cache.store(name, name, math.inf)
+    assert cache.get("a") == "a"
+    cache.store("k", "k", math.inf)
+    assert [name for name in "abcdefghijk" if cache.get(name)] == list("acdefghijk")
+    cache.store("b", "long" * ENTRY, math.inf)
+    assert cache.size_bytes <= 10 * ENTRY
+    cache.store("c", "x" * 20 * ENTRY, math.inf)
+    assert (len(cache), cache.size_bytes, cache.get("c")) == (0, 0, None)
     for _ in range(3):
-        kept.store("c", "c", math.inf)
-    assert (len(kept), kept.size_bytes) == (1, ENTRY)
-    kept.remove("c")
-    kept.remove("c")
-    assert (len(kept), kept.size_bytes) == (0, 0)
+        cache.store("c", "c", math.inf)
+    assert (len(cache), cache.size_bytes) == (1, ENTRY)
+    cache.remove("c")
+    cache.remove("c")
+    assert (len(cache), cache.size_bytes) == (0, 0)
 
 
-async def test_what_has_ended_is_given_back_though_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_expired_entries_are_removed_without_a_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ttl_cache, "SWEEP_S", 0.01)
     clock = FakeClock()
-    kept = memory(clock)
+    cache = new_cache(clock)
     now_s = clock()
-    kept.store("short", "", now_s + 60)
-    kept.store("long", "", now_s + 3600)
-    kept.store("ever", "", math.inf)
+    cache.store("short", "", now_s + 60)
+    cache.store("long", "", now_s + 3600)
+    cache.store("ever", "", math.inf)
     clock.ahead_s = 61
     async with asyncio.timeout(10):
-        while len(kept) == 3:
+        while len(cache) == 3:
             await asyncio.sleep(0.01)
-        assert kept.get("long") is not None
+        assert cache.get("long") is not None
         clock.ahead_s = 3601
-        while len(kept) == 2:
+        while len(cache) == 2:
             await asyncio.sleep(0.01)
-    assert kept.get("ever") is not None
-    assert kept.size_bytes == ENTRY_BYTES + EMPTY_BYTES + len("ever") + EMPTY_BYTES
-    kept.remove("ever")
+    assert cache.get("ever") is not None
+    assert cache.size_bytes == ENTRY_BYTES + EMPTY_BYTES + len("ever") + EMPTY_BYTES
+    cache.remove("ever")
     async with asyncio.timeout(10):
-        while kept._timer is not None:
+        while cache._timer is not None:
             await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("length", [20, 100, 4000])
 @pytest.mark.parametrize("missing", [True, False])
-async def test_a_flood_of_originals_takes_no_more_than_twenty_megabytes(
+async def test_records_of_originals_take_at_most_twenty_megabytes(
     monkeypatch: pytest.MonkeyPatch, length: int, missing: bool
 ) -> None:
-    """A tenth of the bound is as good a measure, in a tenth of the time."""
+    """With a tenth of the limit, for a shorter test."""
     monkeypatch.setattr(originals, "MAX_RECORD_BYTES", MAX_RECORD_BYTES // 10)
     assert MAX_RECORD_BYTES <= 20_000_000
     clock, source, metrics = FakeClock(), FakeSource(), FakeMetrics()
