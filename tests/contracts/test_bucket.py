@@ -1,4 +1,4 @@
-"""The processed bucket over every store, and over one that fails and lies."""
+"""The bucket tier over every object store, and over one that fails or returns wrong objects."""
 
 import asyncio
 import itertools
@@ -52,10 +52,10 @@ def tier(
 
 
 @pytest.fixture(params=["fake", "directory", "s3"])
-async def place(
+async def setup(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[SimpleNamespace]:
-    """A bucket tier, its flags, and `swap(name, body)`, which someone else does to its objects."""
+    """A bucket tier, its flags, and `swap(name, body)`, which replaces an object without the tier."""
     monkeypatch.setattr(bucket_module, "RETRY_PAUSE_S", 0.001)
     flags, metrics = FakePresenceFlags(), FakeMetrics()
     async with AsyncExitStack() as stack:
@@ -91,86 +91,88 @@ async def place(
         )
 
 
-async def test_nothing_is_a_miss_and_flagged_so(place: SimpleNamespace) -> None:
-    assert await place.tier.lookup(KEY) is None
-    assert place.flags.flags == {KEY.digest: Presence.ABSENT}
+async def test_a_missing_object_is_a_miss_and_flagged_absent(setup: SimpleNamespace) -> None:
+    assert await setup.tier.lookup(KEY) is None
+    assert setup.flags.flags == {KEY.digest: Presence.ABSENT}
 
 
-async def test_a_stored_variant_is_found_and_flagged(place: SimpleNamespace) -> None:
-    await place.tier.store(KEY, VARIANT)
-    assert place.flags.flags == {KEY.digest: Presence.PRESENT}
-    assert place.flags.ended == [KEY.digest]
-    assert await place.tier.lookup(KEY) == VARIANT
-    assert await place.tier.lookup(KEY._replace(format=Format.PNG)) is None
-    assert place.metrics.counts == {}
+async def test_a_stored_variant_is_found_and_flagged_present(setup: SimpleNamespace) -> None:
+    await setup.tier.store(KEY, VARIANT)
+    assert setup.flags.flags == {KEY.digest: Presence.PRESENT}
+    assert setup.flags.ended == [KEY.digest]
+    assert await setup.tier.lookup(KEY) == VARIANT
+    assert await setup.tier.lookup(KEY._replace(format=Format.PNG)) is None
+    assert setup.metrics.counts == {}
 
 
-async def test_facts_are_kept_like_variants(place: SimpleNamespace) -> None:
+async def test_facts_are_stored_like_variants(setup: SimpleNamespace) -> None:
     facts = Variant(body=b"{}")
     key = CacheKey("ab" * 32)
-    await place.tier.store(key, facts)
-    assert await place.tier.lookup(key) == facts
+    await setup.tier.store(key, facts)
+    assert await setup.tier.lookup(key) == facts
 
 
-async def test_an_object_without_a_flag_gets_its_flag(place: SimpleNamespace) -> None:
-    await place.tier.store(KEY, VARIANT)
-    place.flags.flags.clear()
-    assert await place.tier.lookup(KEY) == VARIANT
-    assert place.flags.flags == {KEY.digest: Presence.PRESENT}
+async def test_an_object_without_a_flag_gets_its_flag(setup: SimpleNamespace) -> None:
+    await setup.tier.store(KEY, VARIANT)
+    setup.flags.flags.clear()
+    assert await setup.tier.lookup(KEY) == VARIANT
+    assert setup.flags.flags == {KEY.digest: Presence.PRESENT}
 
 
-async def test_an_absent_flag_spares_the_question(place: SimpleNamespace) -> None:
-    await place.tier.store(KEY, VARIANT)
-    place.flags.flags[KEY.digest] = Presence.ABSENT
-    assert await place.tier.lookup(KEY) is None
+async def test_an_absent_flag_saves_the_lookup(setup: SimpleNamespace) -> None:
+    await setup.tier.store(KEY, VARIANT)
+    setup.flags.flags[KEY.digest] = Presence.ABSENT
+    assert await setup.tier.lookup(KEY) is None
 
 
-async def test_a_flag_that_lies_is_corrected(place: SimpleNamespace) -> None:
-    place.flags.flags[KEY.digest] = Presence.PRESENT
-    assert await place.tier.lookup(KEY) is None
-    assert place.flags.flags == {}
+async def test_a_wrong_flag_is_removed(setup: SimpleNamespace) -> None:
+    setup.flags.flags[KEY.digest] = Presence.PRESENT
+    assert await setup.tier.lookup(KEY) is None
+    assert setup.flags.flags == {}
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", VARIANT.body[:-1], VARIANT.body + b"x", b"q" + VARIANT.body[1:]]
 )
-async def test_a_tampered_object_is_a_miss_and_counted(place: SimpleNamespace, body: bytes) -> None:
-    await place.tier.store(KEY, VARIANT)
-    place.swap(NAME, body)
-    assert await place.tier.lookup(KEY) is None
-    assert place.metrics.counts == {"bucket damaged": 1}
-    assert place.flags.flags == {}
-    await place.tier.store(KEY, VARIANT)
-    assert await place.tier.lookup(KEY) == VARIANT
+async def test_a_tampered_object_is_a_miss_and_counted(setup: SimpleNamespace, body: bytes) -> None:
+    await setup.tier.store(KEY, VARIANT)
+    setup.swap(NAME, body)
+    assert await setup.tier.lookup(KEY) is None
+    assert setup.metrics.counts == {"bucket damaged": 1}
+    assert setup.flags.flags == {}
+    await setup.tier.store(KEY, VARIANT)
+    assert await setup.tier.lookup(KEY) == VARIANT
 
 
-async def test_an_object_that_was_deleted_is_a_miss(place: SimpleNamespace) -> None:
-    await place.tier.store(KEY, VARIANT)
-    place.swap(NAME, None)
-    assert await place.tier.lookup(KEY) is None
+async def test_a_deleted_object_is_a_miss(setup: SimpleNamespace) -> None:
+    await setup.tier.store(KEY, VARIANT)
+    setup.swap(NAME, None)
+    assert await setup.tier.lookup(KEY) is None
 
 
-async def test_objects_are_named_and_typed_as_agreed(moto: Store) -> None:
+async def test_objects_have_the_documented_name_headers_and_metadata(moto: Store) -> None:
     s3 = S3Bucket(
         S3Location(bucket="processed", endpoint_url=moto.endpoint_url),
         access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1,
     )  # fmt: skip
     async with s3:
         await tier(S3ObjectStore(s3), NoFlags(), FakeMetrics()).store(KEY, VARIANT)
-    assert moto.get("processed", NAME) == VARIANT.body, "a plain picture: clients are sent to it"
+    assert moto.get("processed", NAME) == VARIANT.body, (
+        "a plain picture, because clients are redirected to it"
+    )
     headers = moto.headers("processed", NAME)
     assert headers["content-type"] == "image/webp"
     assert headers["cache-control"] == "public, max-age=31536000, immutable"
     assert moto.metadata("processed", NAME) == {DIGEST: digest(KEY, VARIANT)}
 
 
-async def test_a_directory_holds_plain_pictures_too(tmp_path: Path) -> None:
+async def test_a_directory_bucket_holds_plain_pictures(tmp_path: Path) -> None:
     await tier(DirectoryObjectStore(tmp_path, time.monotonic), NoFlags(), FakeMetrics()).store(KEY, VARIANT)
     assert (tmp_path / NAME).read_bytes() == VARIANT.body
     assert list((tmp_path / ".calotype-parts").iterdir()) == []
 
 
-async def test_a_directory_that_is_gone_is_no_absence(tmp_path: Path) -> None:
+async def test_a_missing_directory_is_a_miss_without_a_flag(tmp_path: Path) -> None:
     flags, metrics = FakePresenceFlags(), FakeMetrics()
     gone = tier(DirectoryObjectStore(tmp_path / "gone", time.monotonic), flags, metrics)
     assert await gone.lookup(KEY) is None
@@ -178,7 +180,7 @@ async def test_a_directory_that_is_gone_is_no_absence(tmp_path: Path) -> None:
     assert metrics.counts == {"bucket io": 1}
 
 
-async def test_a_store_that_fails_is_a_miss_and_no_absence() -> None:
+async def test_a_failing_store_is_a_miss_without_a_flag() -> None:
     objects, flags, metrics = FakeObjectStore(), FakePresenceFlags(), FakeMetrics()
     objects.fault = ObjectStoreError("unavailable")
     assert await tier(objects, flags, metrics).lookup(KEY) is None
@@ -186,20 +188,20 @@ async def test_a_store_that_fails_is_a_miss_and_no_absence() -> None:
     assert metrics.counts == {"bucket unavailable": 1}
 
 
-async def test_a_directory_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_directory_opens_the_circuit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.tiers.object_stores.LOOKUP_TIMEOUT_S", 0.02)
-    # A clock that stands still: it rests for as long as this takes.
+    # The clock stands still, so that the circuit stays open.
     objects, metrics = DirectoryObjectStore(tmp_path, lambda: 0.0), FakeMetrics()
-    goes_on = threading.Event()
-    monkeypatch.setattr(objects, "_get", lambda _: goes_on.wait() and None)
+    answers = threading.Event()
+    monkeypatch.setattr(objects, "_get", lambda _: answers.wait() and None)
     hanging = tier(objects, FakePresenceFlags(), metrics)
     for _ in range(8):
         assert await hanging.lookup(KEY) is None
-    goes_on.set()
+    answers.set()
     assert metrics.counts == {"bucket timeout": 5, "bucket circuit-open": 3}
 
 
-async def test_a_store_that_hangs_is_given_up(moto: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_store_opens_the_circuit(moto: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.tiers.object_stores.LOOKUP_TIMEOUT_S", 0.02)
     metrics = FakeMetrics()
     with FaultyProxy("127.0.0.1", moto.port) as between:
@@ -215,7 +217,7 @@ async def test_a_store_that_hangs_is_given_up(moto: Store, monkeypatch: pytest.M
     assert metrics.counts == {"bucket timeout": 5, "bucket circuit-open": 3}
 
 
-async def test_a_put_is_tried_three_times_and_its_turn_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_put_is_attempted_three_times_and_ends_its_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket_module, "RETRY_PAUSE_S", 0.001)
     objects, flags, metrics = FakeObjectStore(), FakePresenceFlags(), FakeMetrics()
     objects.fault = ObjectStoreError("unavailable")
@@ -223,7 +225,7 @@ async def test_a_put_is_tried_three_times_and_its_turn_ended(monkeypatch: pytest
     await bucket.store(KEY, VARIANT)
     assert objects.puts == 3
     assert flags.flags == {}, "no flag without an object"
-    assert flags.ended[0] == KEY.digest, "others wait for it no longer than for the first try"
+    assert flags.ended[0] == KEY.digest, "other nodes wait only for the first attempt"
     assert metrics.counts == {"bucket unavailable": 3, "bucket dropped": 1}
     objects.faults_left = 2
     await bucket.store(KEY, VARIANT)
@@ -231,7 +233,7 @@ async def test_a_put_is_tried_three_times_and_its_turn_ended(monkeypatch: pytest
     assert await bucket.lookup(KEY) == VARIANT
 
 
-async def test_a_put_that_is_broken_off_ends_its_turn() -> None:
+async def test_a_cancelled_put_ends_its_lease() -> None:
     objects, flags = FakeObjectStore(), FakePresenceFlags()
     objects.release.clear()
     storing = asyncio.create_task(tier(objects, flags, FakeMetrics()).store(KEY, VARIANT))
@@ -242,7 +244,7 @@ async def test_a_put_that_is_broken_off_ends_its_turn() -> None:
     assert flags.flags == {}
 
 
-# Where clients are sent to.
+# Redirects of clients to the bucket.
 
 
 async def test_a_flagged_object_has_a_location() -> None:
@@ -258,10 +260,10 @@ async def test_a_flagged_object_has_a_location() -> None:
     for until_s in (now_s + 0.9, now_s, now_s - 9):
         assert await signed.location(KEY, until_s=until_s) == "", "no time is left"
     flags.flags.clear()
-    assert await signed.location(KEY, until_s=math.inf) == "", "unknown is proxied"
+    assert await signed.location(KEY, until_s=math.inf) == "", "a variant with an unknown flag is proxied"
 
 
-async def test_a_signed_location_stands_still_for_half_of_its_life() -> None:
+async def test_a_signed_location_is_reused_for_half_of_its_lifetime() -> None:
     objects, flags, at_s = FakeObjectStore(), FakePresenceFlags(), [1000.0]
     counted = itertools.count()
 
@@ -277,8 +279,8 @@ async def test_a_signed_location_stands_still_for_half_of_its_life() -> None:
         return await bucket.location(KEY, until_s=until_s)
 
     assert await location(math.inf) == "0:3600"
-    assert await location(now_s + 9000) == "0:3600", "it ends before"
-    assert await location(now_s + 100) == "1:100", "no longer than the URL of the request"
+    assert await location(now_s + 9000) == "0:3600", "the signature expires before the URL of the request"
+    assert await location(now_s + 100) == "1:100", "the signature expires with the URL of the request"
     at_s[0] = now_s + 49
     assert await location(now_s + 100) == "1:100"
     at_s[0] = now_s + 50
@@ -299,10 +301,10 @@ async def test_a_wrong_presence_flag_causes_no_redirect() -> None:
     assert flags.flags == {}
     objects.objects[NAME] = StoredObject(body=b"<html>", content_type="", cache_control="", metadata={})
     flags.flags[KEY.digest] = Presence.PRESENT
-    assert await public.location(KEY, until_s=math.inf) == "", "an object that is none of ours"
+    assert await public.location(KEY, until_s=math.inf) == "", "the node has not stored this object"
 
 
-async def test_the_store_is_asked_once_a_minute() -> None:
+async def test_an_object_is_checked_once_a_minute() -> None:
     objects, flags, metrics = FakeObjectStore(), FakePresenceFlags(), FakeMetrics()
     public = tier(objects, flags, metrics, "https://cdn.example/b")
     await public.store(KEY, VARIANT)
@@ -312,10 +314,10 @@ async def test_the_store_is_asked_once_a_minute() -> None:
     objects.fault = ObjectStoreError("unavailable")
     await public.store(OTHER, VARIANT)
     flags.flags[OTHER.digest] = Presence.PRESENT
-    assert await public.location(OTHER, until_s=math.inf) == "", "what cannot be checked is proxied"
+    assert await public.location(OTHER, until_s=math.inf) == "", "an object that cannot be checked is proxied"
 
 
-async def test_a_directory_signs_nothing(tmp_path: Path) -> None:
+async def test_a_directory_has_no_signed_locations(tmp_path: Path) -> None:
     flags, metrics = FakePresenceFlags(), FakeMetrics()
     private = tier(DirectoryObjectStore(tmp_path, time.monotonic), flags, metrics)
     await private.store(KEY, VARIANT)
@@ -334,7 +336,7 @@ async def test_an_object_that_is_too_large_is_not_read(
     assert metrics.counts == {"bucket too-large": 1}
 
 
-async def test_a_directory_keeps_the_metadata_of_an_object_in_a_file_beside_it(tmp_path: Path) -> None:
+async def test_invalid_metadata_in_a_directory_is_empty_metadata(tmp_path: Path) -> None:
     objects = DirectoryObjectStore(tmp_path, time.monotonic)
     await objects.put("x/1", StoredObject(body=b"b", content_type="", cache_control="", metadata={"a": "b"}))
     (tmp_path / "x/1.json").write_bytes(b"no json")

@@ -1,4 +1,4 @@
-"""Whatever the disk tier's directory holds, the worst answer is a miss: THREATS F14, F16 to F21, F43, T5, T32."""
+"""Damaged directories and failing disks cause misses of the disk tier: THREATS F14, F16 to F21, F43, T5, T32."""
 
 import asyncio
 import os
@@ -80,7 +80,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_a_damaged_file_is_a_miss_and_then_stored_anew(tmp_path: Path, damage: str) -> None:
+async def test_a_damaged_file_is_a_miss_and_stored_again(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "cache"
     await filled(folder)
     [(victim,)] = rows_of(
@@ -152,7 +152,7 @@ async def test_a_tampered_row_is_a_miss_and_runs_nothing(tmp_path: Path, column:
     assert Path("/etc/passwd").exists()
 
 
-async def test_settings_in_the_database_are_not_believed(tmp_path: Path) -> None:
+async def test_settings_in_the_database_are_ignored(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     await filled(folder)
     rows_of(folder, "UPDATE Settings SET value = ? WHERE key = 'size'", -(10**12))
@@ -215,7 +215,9 @@ async def test_a_database_damaged_while_it_is_open_is_set_aside(tmp_path: Path) 
     await tier.close()
 
 
-async def test_a_locked_database_is_a_store_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_fails_while_the_database_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("proxy.tiers.hardened_diskcache.LOCK_TIMEOUT_S", 0.25)
     folder = tmp_path / "cache"
     metrics = FakeMetrics()
@@ -246,7 +248,7 @@ LIVE_DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", LIVE_DAMAGES)
-async def test_damage_under_a_running_tier_is_mended(tmp_path: Path, damage: str) -> None:
+async def test_damage_of_a_running_tier_is_repaired(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "cache"
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
     for number in range(30):
@@ -261,7 +263,7 @@ async def test_damage_under_a_running_tier_is_mended(tmp_path: Path, damage: str
     await tier.close()
 
 
-async def test_a_cache_that_is_opened_on_a_full_disk_is_kept_and_waited_for(
+async def test_a_cache_that_is_opened_on_a_full_disk_is_retained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "cache"
@@ -278,14 +280,14 @@ async def test_a_cache_that_is_opened_on_a_full_disk_is_kept_and_waited_for(
         assert await tier.lookup(key(1)) is None
         await tier.store(key(100), variant(100))
     assert not folder.with_name("cache.damaged").exists()
-    assert await tier.lookup(key(1)) is None, "it rests for a while"
+    assert await tier.lookup(key(1)) is None, "the tier is suspended for a while"
     tier._suspended_until_s = 0.0
     await tier.lookup(key(1))
     assert await tier.lookup(key(1)) == variant(1)
     await tier.close()
 
 
-async def test_a_sweep_drops_no_entry_that_was_stored_anew_meanwhile(tmp_path: Path) -> None:
+async def test_a_sweep_drops_no_entry_that_was_stored_again(tmp_path: Path) -> None:
     """The sweep found its file missing, and asked the writer to drop its row, before the writer stored it again."""
     tier = DiskTier(tmp_path / "cache", max_bytes=MAX_BYTES, metrics=FakeMetrics())
     await tier.store(key(1), variant(1))
@@ -315,7 +317,7 @@ async def test_orphans_are_swept_and_rows_without_a_file_dropped(tmp_path: Path)
     await tier.close()
 
 
-async def test_the_size_is_never_exceeded_even_by_large_ones_after_small(tmp_path: Path) -> None:
+async def test_large_entries_after_small_ones_stay_within_the_size(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=FakeMetrics())
 
@@ -337,10 +339,10 @@ async def test_the_size_is_never_exceeded_even_by_large_ones_after_small(tmp_pat
     await tier.close()
 
 
-async def test_a_file_size_limit_costs_the_store_only(
+async def test_a_file_size_limit_fails_the_store_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """EFBIG and ENOSPC take the same way; the partial file is gone."""
+    """EFBIG is handled as ENOSPC; the partial file is removed."""
     folder = tmp_path / "cache"
     metrics = FakeMetrics()
     tier = DiskTier(folder, max_bytes=MAX_BYTES, metrics=metrics)
@@ -354,7 +356,7 @@ async def test_a_file_size_limit_costs_the_store_only(
         await tier.store(key(2), variant(2))
     assert metrics.counts["disk full"] == 1
     await tier.store(key(3), variant(3))
-    assert await tier.lookup(key(3)) is None, "writes rest for a while"
+    assert await tier.lookup(key(3)) is None, "writes are suspended for a while"
     tier._suspended_until_s = 0.0
     await tier.store(key(3), variant(3))
     assert await tier.lookup(key(3)) == variant(3)
@@ -362,7 +364,7 @@ async def test_a_file_size_limit_costs_the_store_only(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
-async def test_a_full_file_system_costs_speed_only(tmp_path: Path) -> None:
+async def test_a_full_file_system_causes_misses_and_nothing_else(tmp_path: Path) -> None:
     mounted = tmp_path / "small"
     mounted.mkdir()
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(mounted)], check=False)
@@ -379,7 +381,7 @@ async def test_a_full_file_system_costs_speed_only(tmp_path: Path) -> None:
         on_disk = {path.relative_to(mounted / "cache").as_posix() for path in files(mounted / "cache")}
         with closing(sqlite3.connect(mounted / "cache" / "cache.db")) as database:
             known = {name for (name,) in database.execute("SELECT filename FROM Cache")}
-        assert on_disk == known, "no partial file stays"
+        assert on_disk == known, "no partial file is left"
         await tier.close()
     finally:
         subprocess.run(["umount", "-l", str(mounted)], check=False)
@@ -394,9 +396,9 @@ async def test_a_hanging_disk_is_a_miss(tmp_path: Path, monkeypatch: pytest.Monk
 
     answers = threading.Event()
 
-    def hanging(cache: diskcache.Cache, wanted: str) -> Variant | None:
+    def hanging(cache: diskcache.Cache, name: str) -> Variant | None:
         answers.wait(LONGEST_S)
-        return read(cache, wanted)
+        return read(cache, name)
 
     monkeypatch.setattr(tier, "_read", hanging)
     assert await tier.lookup(key(1)) is None
@@ -412,7 +414,7 @@ async def test_the_directory_is_private(tmp_path: Path) -> None:
     await tier.close()
 
 
-async def test_an_unusable_directory_is_said_at_once(tmp_path: Path) -> None:
+async def test_an_unusable_directory_is_an_error_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="exists|directory"):
         DiskTier(tmp_path / "file", max_bytes=MAX_BYTES, metrics=FakeMetrics())
@@ -434,8 +436,8 @@ def test_the_hardened_disk_takes_keys_and_bytes_only(tmp_path: Path) -> None:
     assert isinstance(disk, diskcache.Disk)
 
 
-async def test_a_killed_writer_leaves_nothing_wrong(tmp_path: Path) -> None:
-    """kill -9 in mid-write, twenty times: whatever is found is right, and no file stays without a row."""
+async def test_a_killed_writer_leaves_no_wrong_entry(tmp_path: Path) -> None:
+    """SIGKILL during writes, ten times: each entry that is found is right, and no file is left without a row."""
     folder = tmp_path / "cache"
     program = (
         "import asyncio, sys\n"

@@ -1,4 +1,4 @@
-"""What every InstantTier keeps, and what the memory tier promises beyond it."""
+"""The contract of InstantTier, and the limits of the memory tier."""
 
 from collections.abc import Callable
 
@@ -51,7 +51,7 @@ def test_memory_evicts_the_least_recently_used_entry() -> None:
     assert tier.lookup("k1") is None
 
 
-def test_a_flood_of_large_ones_leaves_the_small_alone() -> None:
+def test_large_entries_do_not_evict_small_ones() -> None:
     tier = MemoryTier(max_bytes=2**20, max_entry_bytes=2**20)
     tier.store("small", picture(100))
     for number in range(100):
@@ -60,7 +60,7 @@ def test_a_flood_of_large_ones_leaves_the_small_alone() -> None:
     assert tier.usage()[1] == 1
 
 
-def test_the_same_again_is_counted_once() -> None:
+def test_an_entry_that_is_stored_again_is_counted_once() -> None:
     tier = MemoryTier(max_bytes=2**20, max_entry_bytes=2**16)
     for _ in range(3):
         tier.store("k", picture(1000))

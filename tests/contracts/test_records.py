@@ -1,4 +1,4 @@
-"""What a node writes down: journal, index and jobs on a real disk, and the fleet over a real Redis."""
+"""Records of a node: the journal, the index and the jobs on a real disk, and the shared purge log over a real Redis."""
 
 import asyncio
 import contextlib
@@ -53,7 +53,7 @@ def test_a_journal_returns_the_purges_that_were_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 40))
-def test_a_line_that_is_cut_at_the_end_was_never_answered(tmp_path: Path, cut: int) -> None:
+def test_a_truncated_last_line_is_ignored(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "purges"
     PurgeJournalFile(path).append([purge("a", "1")])
     first = path.stat().st_size
@@ -64,7 +64,7 @@ def test_a_line_that_is_cut_at_the_end_was_never_answered(tmp_path: Path, cut: i
     assert read(path) == (True, {"a": "1", "c": "3"})
 
 
-def test_any_other_damage_is_noticed(tmp_path: Path) -> None:
+def test_any_other_damage_is_detected(tmp_path: Path) -> None:
     path = tmp_path / "purges"
     PurgeJournalFile(path).append([purge(str(number), "1") for number in range(5)])
     whole = path.read_bytes()
@@ -73,7 +73,7 @@ def test_any_other_damage_is_noticed(tmp_path: Path) -> None:
         assert not read(path)[0]
 
 
-def test_a_long_journal_is_written_anew(tmp_path: Path) -> None:
+def test_a_long_journal_is_rewritten(tmp_path: Path) -> None:
     path = tmp_path / "purges"
     PurgeJournalFile(path).append([purge("a", f"{number:05}") for number in range(2500)])
     large = path.stat().st_size
@@ -114,10 +114,10 @@ async def test_an_index_finds_the_entries_that_a_purge_covers(tmp_path: Path) ->
         assert await found(ScopeKind.PLAN, "plan 1") == {"1", "2", "3"}
         assert await found(ScopeKind.VARIANT, "b/a\nplan 1") == {"2"}
         assert await index.find([Purge(PurgeScope("others", ScopeKind.PREFIX, ""), "1")]) == []
-        (kept,) = [
+        (stored,) = [
             entry for entry in await index.find([Purge(PurgeScope.of_original(A), "1")]) if entry.is_original
         ]
-        assert (kept.key.digest[-1], kept.key.format) == ("8", None)
+        assert (stored.key.digest[-1], stored.key.format) == ("8", None)
         await index.drop(await index.find([Purge(PurgeScope.of_original(A), "1")]))
         assert await found(ScopeKind.ORIGINAL, "a") == set()
         index.note(A, entries[A], "plan 1")
@@ -133,7 +133,7 @@ async def test_an_index_finds_the_entries_that_a_purge_covers(tmp_path: Path) ->
         )
 
 
-async def test_an_index_is_written_by_and_by(tmp_path: Path) -> None:
+async def test_an_index_is_written_in_the_background(tmp_path: Path) -> None:
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
         SqliteEntryIndex(database).note(A, Entry(CacheKey(f"{1:064x}", Format.WEBP)), "p")
 
@@ -144,7 +144,7 @@ async def test_an_index_is_written_by_and_by(tmp_path: Path) -> None:
         assert await eventually(is_written)
 
 
-async def test_the_last_event_of_an_original_is_kept(tmp_path: Path) -> None:
+async def test_the_last_event_of_an_original_is_stored(tmp_path: Path) -> None:
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
         index = SqliteEntryIndex(database)
         assert await index.last_event(A) is None
@@ -156,7 +156,7 @@ async def test_the_last_event_of_an_original_is_kept(tmp_path: Path) -> None:
         assert await index.last_event(A) == LastEvent("f", "2")
 
 
-async def test_a_database_that_is_damaged_is_set_aside(tmp_path: Path) -> None:
+async def test_a_damaged_database_is_set_aside(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     path.write_bytes(b"no database at all" * 1000)
     async with opened(path, SCHEMA) as (database, metrics):
@@ -172,7 +172,7 @@ async def test_a_database_that_is_damaged_is_set_aside(tmp_path: Path) -> None:
         assert len(await index.find([Purge(PurgeScope.of_original(A), "1")])) == 1
 
 
-async def test_the_oldest_jobs_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_oldest_jobs_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from proxy.state import job_store as module
 
     monkeypatch.setattr(module, "MAX_JOBS", 2)
@@ -184,11 +184,11 @@ async def test_the_oldest_jobs_are_forgotten(tmp_path: Path, monkeypatch: pytest
         ]
         (first, second) = await jobs.next(5)
         await jobs.finish(first, done=0, skipped=0, failures=[JobFailure("a", "w_1", "x", "y")])
-        await jobs.finish(first, done=1, skipped=0, failures=[])  # A second word about it changes nothing.
+        await jobs.finish(first, done=1, skipped=0, failures=[])  # A second result of a task changes nothing.
         ids.append(await jobs.add(PregenerationSpec(mount="m", transforms=("w_1",), keys=("a",)), 1))
-        told = [await jobs.progress(job or "") for job in ids]
-        assert told[0] is None
-        assert [each.state for each in told[1:] if each] == ["running", "running"]
+        progresses = [await jobs.progress(job or "") for job in ids]
+        assert progresses[0] is None
+        assert [each.state for each in progresses[1:] if each] == ["running", "running"]
         assert second in await jobs.next(5)
 
 
@@ -199,11 +199,11 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
 
 
 class Member:
-    """A node as the fleet sees it."""
+    """A node that publishes and receives purges."""
 
     def __init__(self, redis: Redis, name: str) -> None:
         self.generations = Generations()
-        self.learned: list[Purge] = []
+        self.received: list[Purge] = []
         self.unconfirmed: list[str] = []
         self.lives = True
         self.fleet = RedisPurgeLog(
@@ -216,15 +216,15 @@ class Member:
             log=LOG,
         )
 
-    async def learn(self, purges: object) -> list[str]:
+    async def receive(self, purges: object) -> list[str]:
         for each in purges:  # type: ignore[attr-defined]
             if (each.token and self.generations.is_newer(each)) or not each.token:
-                self.learned.append(each)
+                self.received.append(each)
             self.generations.apply(each)
         return self.unconfirmed
 
     async def join(self) -> "Member":
-        self.fleet.start(self.learn)
+        self.fleet.start(self.receive)
         await asyncio.wait_for(self.fleet.caught_up.wait(), 10)
         return self
 
@@ -244,17 +244,17 @@ async def members(redis: Redis, names: str) -> AsyncIterator[list[Member]]:
         await asyncio.gather(*(each.fleet.close() for each in made))
 
 
-async def test_all_members_confirm_before_it_is_told(redis: Redis) -> None:
+async def test_a_purge_is_answered_after_all_members_confirm(redis: Redis) -> None:
     async with members(redis, "abc") as (a, b, c):
         for number in range(20):
             assert await a.purge(purge(f"x{number}", T1), purge("y", f"{number:016x}")) == []
             assert b.generations.original_generation(OriginalRef("photos", f"x{number}")) == T1
             assert c.generations.original_generation(OriginalRef("photos", "y")) == f"{number:016x}"
         assert await b.purge(purge("z", "")) == []
-        assert c.learned[-1] == purge("z", "")
+        assert c.received[-1] == purge("z", "")
 
 
-async def test_the_access_list_of_the_documents_is_enough(redis: Redis) -> None:
+async def test_the_documented_access_list_is_sufficient(redis: Redis) -> None:
     with redis.client() as client:
         client.execute_command("ACL", "SETUSER", "node", "on", ">secret", *servers.documented_rights())
         redis.url = redis.url.replace("redis://", "redis://node:secret@")
@@ -292,7 +292,7 @@ async def test_a_node_with_an_unconfirmed_process_does_not_confirm(
         await eventually_complete(a, purge("x", T2))
 
 
-async def test_purges_made_while_redis_was_away_are_published_when_it_is_back(redis: Redis) -> None:
+async def test_purges_during_an_outage_of_redis_are_published_after_it(redis: Redis) -> None:
     async with members(redis, "ab") as (a, b):
         redis.kill()
         (line,) = await a.purge(purge("x", T1))
@@ -303,7 +303,7 @@ async def test_purges_made_while_redis_was_away_are_published_when_it_is_back(re
         assert await a.purge(purge("y", T2)) == []
 
 
-async def test_a_redis_that_hangs_is_not_waited_for_long(redis: Redis) -> None:
+async def test_a_hanging_redis_delays_a_purge_by_its_timeout(redis: Redis) -> None:
     async with members(redis, "ab") as (a, _):
         redis.pause()
         began_s = asyncio.get_running_loop().time()
@@ -342,7 +342,7 @@ class Notes:
         return self.notes[name]
 
 
-async def test_usage_is_kept_by_the_day() -> None:
+async def test_usage_is_stored_by_day() -> None:
     notes = Notes()
     now_s = 1_800_000_000.0  # 2027-01-15
     usage = Usage(notes, writer="n", wall=lambda: now_s)

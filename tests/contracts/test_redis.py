@@ -1,4 +1,4 @@
-"""Flags and turns over a real redis-server: alive, slow, hung, shot, full, read-only and lying."""
+"""Presence flags and leases over a real redis-server that is slow, hangs, is killed, full, read-only or has wrong values."""
 
 import asyncio
 import time
@@ -86,12 +86,12 @@ async def test_a_flag_of_another_type_is_unknown(server: Redis) -> None:
         assert metrics.counts == {"redis refused": 1}
 
 
-async def test_one_node_has_the_turn_and_the_other_waits_for_the_object(
+async def test_one_node_has_the_lease_and_the_other_waits_for_the_object(
     one: RedisPresence, two: RedisPresence
 ) -> None:
     assert await one.acquire(KEY, deadline=deadline())
     waiting = asyncio.create_task(two.acquire(KEY, deadline=deadline()))
-    assert await two.acquire(OTHER, deadline=deadline()), "another key is another turn"
+    assert await two.acquire(OTHER, deadline=deadline()), "another key has another lease"
     await asyncio.sleep(0.1)
     assert not waiting.done()
     await one.mark_present(KEY)
@@ -122,7 +122,7 @@ async def test_a_waiter_leaves_time_for_a_render_before_its_deadline(
 
 async def test_a_lease_without_an_expiry_is_not_waited_for(one: RedisPresence, server: Redis) -> None:
     with server.client() as client:
-        client.set(f"calotype:turn:{KEY}", "forged, and without an end")
+        client.set(f"calotype:turn:{KEY}", "forged, and without an expiry")
     assert await one.acquire(KEY, deadline=deadline(0.5))
 
 
@@ -142,7 +142,7 @@ async def test_a_short_failure_of_redis_ends_no_wait(
         assert await waiting is False
 
 
-async def test_bytes_that_are_no_text_are_no_flag(one: RedisPresence, server: Redis) -> None:
+async def test_a_flag_that_is_no_text_is_unknown(one: RedisPresence, server: Redis) -> None:
     with server.client() as client:
         client.set(f"calotype:flag:{KEY}", b"\xff\xfe")
         client.set(f"calotype:turn:{OTHER}", b"\xff\xfe", px=100)
@@ -156,7 +156,7 @@ def test_an_unknown_option_of_the_url_is_refused(url: str) -> None:
         RedisPresence(url, timeout_s=1, flag_ttl_s=1, metrics=FakeMetrics(), clock=time.monotonic)
 
 
-async def test_a_waiter_that_is_cancelled_leaves_no_turn_behind(
+async def test_a_cancelled_waiter_leaves_no_lease(
     one: RedisPresence, two: RedisPresence, server: Redis
 ) -> None:
     taking = asyncio.create_task(one.acquire(KEY, deadline=deadline()))
@@ -167,7 +167,7 @@ async def test_a_waiter_that_is_cancelled_leaves_no_turn_behind(
     assert await asyncio.wait_for(two.acquire(KEY, deadline=deadline()), 3)
 
 
-async def test_a_turn_is_kept_as_long_as_its_node_lives(
+async def test_a_lease_lasts_while_its_node_runs(
     server: Redis, two: RedisPresence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_module, "LEASE_TTL_S", 0.3)
@@ -176,7 +176,7 @@ async def test_a_turn_is_kept_as_long_as_its_node_lives(
         assert await one.acquire(KEY, deadline=deadline())
         began_s = time.monotonic()
         assert await two.acquire(KEY, deadline=deadline(2.0))
-        assert time.monotonic() - began_s > 0.9, "not before its patience ends"
+        assert time.monotonic() - began_s > 0.9, "the waiter takes half of its time"
         await two.release(KEY)
     began_s = time.monotonic()
     assert await two.acquire(KEY, deadline=deadline()), "a lease of a node that is gone expires"
@@ -198,11 +198,11 @@ async def test_a_variant_that_is_rendered_and_not_stored_in_time_frees_the_lease
         await one.release(KEY)
         assert await two.presence(KEY) is Presence.PRESENT
         with server.client() as client:
-            assert client.exists(f"calotype:turn:{KEY}"), "nobody ends another's turn"
+            assert client.exists(f"calotype:turn:{KEY}"), "a node releases only its own lease"
 
 
 @pytest.mark.parametrize("how", ["pause", "kill"])
-async def test_a_redis_that_is_gone_costs_its_timeout_once(server: Redis, how: str) -> None:
+async def test_an_unavailable_redis_costs_one_timeout(server: Redis, how: str) -> None:
     metrics = FakeMetrics()
     async with presence_of(server, metrics, timeout_s=0.05) as flags:
         assert await flags.presence(KEY) is Presence.UNKNOWN
@@ -225,7 +225,7 @@ async def test_a_redis_that_is_gone_costs_its_timeout_once(server: Redis, how: s
         await eventually(is_found_again)
 
 
-async def test_many_at_once_pay_together(server: Redis) -> None:
+async def test_concurrent_calls_share_one_timeout(server: Redis) -> None:
     metrics = FakeMetrics()
     async with presence_of(server, metrics, timeout_s=0.05) as flags:
         await asyncio.gather(*(flags.presence(KEY) for _ in range(500)))
@@ -237,7 +237,7 @@ async def test_many_at_once_pay_together(server: Redis) -> None:
         server.resume()
 
 
-async def test_a_loop_that_was_busy_does_not_blame_redis(server: Redis) -> None:
+async def test_a_busy_event_loop_is_no_failure_of_redis(server: Redis) -> None:
     metrics = FakeMetrics()
     async with presence_of(server, metrics, timeout_s=0.05) as flags:
         await flags.mark_present(KEY)
@@ -249,19 +249,19 @@ async def test_a_loop_that_was_busy_does_not_blame_redis(server: Redis) -> None:
         assert metrics.counts == {}
 
 
-async def test_a_redis_that_is_full_is_read_and_not_given_up(server: Redis) -> None:
+async def test_a_full_redis_is_still_read(server: Redis) -> None:
     metrics = FakeMetrics()
     async with presence_of(server, metrics) as flags:
         await flags.mark_present(KEY)
         with server.client() as client:
             client.config_set("maxmemory", "1")
         await flags.mark_present(OTHER)
-        assert await flags.acquire(OTHER, deadline=deadline()), "everybody's turn"
+        assert await flags.acquire(OTHER, deadline=deadline()), "every node gets the lease"
         assert metrics.counts["redis refused"] >= 2
         assert await flags.presence(KEY) is Presence.PRESENT
 
 
-async def test_a_redis_that_is_read_only(server: Redis) -> None:
+async def test_a_read_only_redis_grants_every_lease(server: Redis) -> None:
     async with presence_of(server) as flags:
         await flags.mark_present(KEY)
         with server.client() as client:
@@ -270,7 +270,7 @@ async def test_a_redis_that_is_read_only(server: Redis) -> None:
         assert await flags.acquire(OTHER, deadline=deadline())
 
 
-async def test_a_redis_that_wants_a_password(server: Redis) -> None:
+async def test_a_missing_password_is_counted_as_a_failure(server: Redis) -> None:
     metrics = FakeMetrics()
     with server.client() as client:
         client.config_set("requirepass", "secret")
@@ -280,7 +280,7 @@ async def test_a_redis_that_wants_a_password(server: Redis) -> None:
     assert sum(metrics.counts.values()) >= 1
 
 
-async def test_the_access_list_of_the_documents_is_enough(server: Redis) -> None:
+async def test_the_documented_access_list_is_sufficient(server: Redis) -> None:
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "node", "on", ">secret", *servers.documented_rights())
     metrics = FakeMetrics()

@@ -1,4 +1,4 @@
-"""What an s3 source and its room make of a store's bad days; moto is the store, and Between stands before it."""
+"""The S3 source and its client over a store with faults: moto, with a FaultyProxy before it."""
 
 import asyncio
 import contextlib
@@ -58,25 +58,30 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture
 async def setup(moto: Store, tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
-    """A source over moto, through a Between."""
+    """An S3 source over moto, through a FaultyProxy."""
     with FaultyProxy("127.0.0.1", moto.port) as between:
-        place = S3Location(bucket="pics", prefix="shop/", endpoint_url=between.url)
+        location = S3Location(bucket="pics", prefix="shop/", endpoint_url=between.url)
         bucket = S3Bucket(
-            place, access_key="k", secret_key="s", path_style=True, clock=time.monotonic, chance=lambda: 0.1
+            location,
+            access_key="k",
+            secret_key="s",
+            path_style=True,
+            clock=time.monotonic,
+            chance=lambda: 0.1,
         )
-        keep = DiskOriginalStore(
+        original_store = DiskOriginalStore(
             tmp_path / "originals", max_bytes=2**24, metrics=FakeMetrics(), generations=Generations()
         )
         async with bucket:
             yield SimpleNamespace(
                 between=between,
                 bucket=bucket,
-                keep=keep,
-                source=S3Source("photos", bucket, keep, max_bytes=MAX_BYTES),
+                original_store=original_store,
+                source=S3Source("photos", bucket, original_store, max_bytes=MAX_BYTES),
                 store=moto,
             )
-        keep.close()
-        assert not list((tmp_path / "originals").rglob("*.part")), "nothing half done is left"
+        original_store.close()
+        assert not list((tmp_path / "originals").rglob("*.part")), "no partial file is left"
 
 
 def answer(status: str, body: bytes, *headers: str, length: int | None = None) -> bytes:
@@ -105,42 +110,42 @@ async def test_every_key_is_found_below_the_prefix(setup: SimpleNamespace, key: 
     assert await content(setup, key) == BODY + key.encode()
     version = await setup.source.identify(key)
     assert version == (key, "")
-    kept = await setup.keep.lookup(Identity(OriginalRef("photos", key), ""))
-    assert os.pread(kept.fileno(), kept.size_bytes, 0) == BODY + key.encode()
-    kept.close()
+    stored = await setup.original_store.lookup(Identity(OriginalRef("photos", key), ""))
+    assert os.pread(stored.fileno(), stored.size_bytes, 0) == BODY + key.encode()
+    stored.close()
 
 
-async def test_an_upload_is_kept_for_its_first_request(setup: SimpleNamespace) -> None:
+async def test_an_upload_is_stored_for_its_first_request(setup: SimpleNamespace) -> None:
     identity = Identity(OriginalRef("photos", "new.jpg"), "")
     for body, kind in ((BODY, None), (BODY, None), (b"else", Conflict)):
         file = FakeOriginalFile(body)
         with pytest.raises(kind) if kind else contextlib.nullcontext():
             await setup.source.store("new.jpg", file, kind=Format.JPEG)
         file.close()
-        kept = await setup.keep.lookup(identity)
-        assert os.pread(kept.fileno(), kept.size_bytes, 0) == BODY
-        kept.close()
+        stored = await setup.original_store.lookup(identity)
+        assert os.pread(stored.fileno(), stored.size_bytes, 0) == BODY
+        stored.close()
     assert await content(setup, "new.jpg") == BODY
 
 
-async def test_the_modification_time_is_kept(setup: SimpleNamespace) -> None:
-    told = setup.store.client.head_object(Bucket="pics", Key="shop/a.jpg")["LastModified"].timestamp()
+async def test_a_fetched_original_has_the_modification_time_of_the_object(setup: SimpleNamespace) -> None:
+    modified_s = setup.store.client.head_object(Bucket="pics", Key="shop/a.jpg")["LastModified"].timestamp()
     _, original, _ = await setup.source.fetch("a.jpg")
-    assert os.fstat(original.fileno()).st_mtime == int(told)
+    assert os.fstat(original.fileno()).st_mtime == int(modified_s)
     original.close()
 
 
 async def test_a_virtual_host_is_used_where_it_is_configured(moto: Store) -> None:
-    place = S3Location(bucket="pics", endpoint_url=f"http://localhost:{moto.port}")
+    location = S3Location(bucket="pics", endpoint_url=f"http://localhost:{moto.port}")
     bucket = S3Bucket(
-        place, access_key="k", secret_key="s", path_style=False, clock=time.monotonic, chance=lambda: 0.1
+        location, access_key="k", secret_key="s", path_style=False, clock=time.monotonic, chance=lambda: 0.1
     )
     async with bucket:
         url = await bucket.signed("shop/a.jpg", 60)
     assert url.startswith(f"http://pics.localhost:{moto.port}/shop/a.jpg?")
 
 
-async def test_an_original_that_is_not_there(setup: SimpleNamespace) -> None:
+async def test_a_missing_original_is_an_error(setup: SimpleNamespace) -> None:
     with pytest.raises(OriginalNotFound):
         await content(setup, "nope.jpg")
     assert setup.between.count("GET") == 1
@@ -161,7 +166,7 @@ FAULTS: list[tuple[str, bytes, type[CalotypeError], int]] = [
     ("no such bucket", answer("404 Not Found", error("NoSuchBucket")), SourceUnavailable, 1),
     ("denied", answer("403 Forbidden", error("AccessDenied")), OriginalNotFound, 1),
     ("missing", answer("404 Not Found", error("NoSuchKey")), OriginalNotFound, 1),
-    ("missing, in other words", answer("404 Not Found", b"<html>"), OriginalNotFound, 1),
+    ("missing, with another body", answer("404 Not Found", b"<html>"), OriginalNotFound, 1),
     ("promised too much", answer("200 OK", BODY, length=len(BODY) + 5), SourceUnavailable, 2),
     ("too large", answer("200 OK", b"x" * 10, length=MAX_BYTES + 1), OriginalTooLarge, 1),
 ]  # fmt: skip
@@ -182,21 +187,21 @@ async def test_a_fault_of_the_store(
     assert await content(setup) == BODY + b"a.jpg"
 
 
-async def test_a_tag_that_does_not_match_is_asked_about_again(setup: SimpleNamespace) -> None:
+async def test_a_body_that_does_not_match_its_entity_tag_is_fetched_again(setup: SimpleNamespace) -> None:
     setup.between.answer(answer("200 OK", BODY, 'ETag: "' + "0" * 32 + '"'), times=1)
     assert await content(setup) == BODY + b"a.jpg"
     assert setup.between.count("GET") == 2
 
 
-async def test_a_tag_that_is_no_md5_is_believed_the_second_time(setup: SimpleNamespace) -> None:
+async def test_an_entity_tag_that_is_no_md5_is_accepted_the_second_time(setup: SimpleNamespace) -> None:
     setup.between.answer(answer("200 OK", BODY, 'ETag: "' + "0" * 32 + '"'))
     for _ in range(20):
         assert await content(setup) == BODY
-    assert setup.between.count("GET") == 21, "and from then on at once"
+    assert setup.between.count("GET") == 21, "after the first fetch it is accepted at once"
 
 
 @pytest.mark.parametrize("header", ["Last-Modified: garbage", "x-amz-missing-meta: abc"])
-async def test_a_header_that_makes_no_sense(setup: SimpleNamespace, header: str) -> None:
+async def test_an_invalid_header_is_an_error(setup: SimpleNamespace, header: str) -> None:
     setup.between.answer(answer("200 OK", BODY, header))
     with pytest.raises(SourceUnavailable):
         await content(setup)
@@ -225,7 +230,7 @@ async def test_an_impossible_endpoint_or_region_is_refused_at_the_start(
         await bucket.__aenter__()
 
 
-async def test_nothing_but_the_endpoint_is_spoken_to(
+async def test_only_the_endpoint_is_connected_to(
     setup: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with FaultyProxy("127.0.0.1", setup.store.port) as proxy:
@@ -240,7 +245,7 @@ async def test_nothing_but_the_endpoint_is_spoken_to(
         assert proxy.count() == 0
 
 
-async def test_a_tag_of_an_encrypted_object_says_nothing(setup: SimpleNamespace) -> None:
+async def test_the_entity_tag_of_an_encrypted_object_is_not_compared(setup: SimpleNamespace) -> None:
     headers = ('ETag: "' + "0" * 32 + '"', "x-amz-server-side-encryption: aws:kms")
     setup.between.answer(answer("200 OK", BODY, *headers))
     assert await content(setup) == BODY
@@ -256,7 +261,7 @@ async def test_a_redirect_is_not_followed(setup: SimpleNamespace) -> None:
         assert elsewhere.count() == 0
 
 
-async def test_a_body_that_is_cut_is_asked_for_once_more(setup: SimpleNamespace) -> None:
+async def test_a_truncated_body_is_fetched_once_more(setup: SimpleNamespace) -> None:
     setup.between.cut(len(BODY) // 2)
     with pytest.raises(SourceUnavailable):
         await content(setup)
@@ -265,7 +270,7 @@ async def test_a_body_that_is_cut_is_asked_for_once_more(setup: SimpleNamespace)
     assert await content(setup) == BODY + b"a.jpg"
 
 
-async def test_a_body_that_is_cut_is_no_fault_of_the_store(setup: SimpleNamespace) -> None:
+async def test_truncated_bodies_do_not_open_the_circuit(setup: SimpleNamespace) -> None:
     setup.between.cut(len(BODY) // 2)
     for _ in range(guard.MAX_FAILURES + 1):
         with pytest.raises(
@@ -277,32 +282,34 @@ async def test_a_body_that_is_cut_is_no_fault_of_the_store(setup: SimpleNamespac
     assert await content(setup) == BODY + b"a.jpg"
 
 
-async def test_a_flipped_byte_is_noticed(setup: SimpleNamespace) -> None:
+async def test_a_flipped_byte_is_detected(setup: SimpleNamespace) -> None:
     setup.between.flip(1000)
     fetched = None
     try:
         fetched = await content(setup)
     except SourceUnavailable:
         return
-    # What comes twice alike is believed: the flip is in the store then, and its entity tag is no MD5.
+    # Two equal bodies are accepted: the store has these bytes, and its entity tag is no MD5.
     assert setup.between.count("GET") == 2
     assert fetched != BODY
 
 
-async def test_a_store_that_hangs(setup: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_store_is_a_timeout(setup: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     setup.between.hang()
     with pytest.raises(SourceTimeout):
         await content(setup)
 
 
-async def test_a_drip(setup: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_arrives_too_slowly_is_a_timeout(
+    setup: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(guard, "MIN_RATE_AFTER_S", 0.3)
     setup.between.drip(4000)
     with pytest.raises(SourceTimeout):
         await content(setup)
 
 
-async def test_a_store_that_is_down_is_left_alone_and_found_again(
+async def test_an_unavailable_store_is_called_again_when_the_circuit_closes(
     setup: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup.between.down()
@@ -314,7 +321,7 @@ async def test_a_store_that_is_down_is_left_alone_and_found_again(
     with pytest.raises(SourceUnavailable) as caught:
         await content(setup)
     assert caught.value.retry_after_s == 1
-    assert setup.between.count() == 0, "it is not asked while it rests"
+    assert setup.between.count() == 0, "it is not called while the circuit is open"
 
     async def served() -> bytes:
         with contextlib.suppress(SourceUnavailable):
@@ -325,7 +332,7 @@ async def test_a_store_that_is_down_is_left_alone_and_found_again(
     assert not setup.bucket._reads._breaker.open
 
 
-async def test_refusals_do_not_open_the_breaker(setup: SimpleNamespace) -> None:
+async def test_refusals_do_not_open_the_circuit(setup: SimpleNamespace) -> None:
     for _ in range(10):
         with pytest.raises(OriginalNotFound):
             await content(setup, "nope.jpg")
@@ -346,7 +353,7 @@ async def test_retries_are_a_tenth_of_the_traffic(
     assert 100 < setup.between.count() <= 111
 
 
-async def test_a_client_that_leaves_leaves_nothing_behind(setup: SimpleNamespace) -> None:
+async def test_a_cancelled_request_leaves_no_file(setup: SimpleNamespace) -> None:
     setup.between.drip(20_000)
     fetching = asyncio.create_task(content(setup))
     await eventually(setup.between.count)
@@ -365,7 +372,7 @@ async def test_a_client_that_leaves_leaves_nothing_behind(setup: SimpleNamespace
         (answer("503 S", error("SlowDown")), Unavailable),
     ],
 )
-async def test_the_check_at_the_start_says_which_setting_is_wrong(
+async def test_the_check_at_the_start_names_the_wrong_setting(
     setup: SimpleNamespace, raw: bytes, failure: type[RemoteError]
 ) -> None:
     await setup.bucket.check()
@@ -374,7 +381,7 @@ async def test_the_check_at_the_start_says_which_setting_is_wrong(
         await setup.bucket.check()
 
 
-async def test_no_credentials_is_a_refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_missing_credentials_are_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -389,7 +396,7 @@ async def test_no_credentials_is_a_refusal(monkeypatch: pytest.MonkeyPatch, tmp_
     assert "access_key" in str(caught.value)
 
 
-async def test_objects_are_put_and_found_and_removed(setup: SimpleNamespace) -> None:
+async def test_objects_are_put_read_and_deleted(setup: SimpleNamespace) -> None:
     await setup.bucket.put(
         "x/1", b"body", content_type="image/webp", cache_control="max-age=3", metadata={"a": "b"}
     )

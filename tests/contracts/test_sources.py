@@ -1,4 +1,4 @@
-"""What every Source keeps, and that a directory never opens a file outside its root."""
+"""The contract of Source, and that a directory never opens a file outside its root."""
 
 import asyncio
 import os
@@ -26,15 +26,15 @@ from tests.support.fakes import FakeOriginalFile, FakeSource, temporary_file
 from tests.support.waiting import LONGEST_S
 
 
-class Place:
-    """A source and a way to put originals into it."""
+class SourceSetup:
+    """A source, and `put`, which stores an original in it."""
 
     def __init__(self, source: Any, put: Callable[[str, bytes, str], object]) -> None:
         self.source = source
         self.put = put
 
 
-def directory(folder: Path) -> Place:
+def directory(folder: Path) -> SourceSetup:
     root = folder / "root"
     root.mkdir()
 
@@ -42,25 +42,25 @@ def directory(folder: Path) -> Place:
         path = temporary_file(root, key, content)
         os.utime(path, ns=(int(version), int(version)))
 
-    return Place(DirectorySource("photos", root, max_bytes=1000), put)
+    return SourceSetup(DirectorySource("photos", root, max_bytes=1000), put)
 
 
-def fake(_: Path) -> Place:
+def fake(_: Path) -> SourceSetup:
     source = FakeSource()
-    return Place(source, source.put)
+    return SourceSetup(source, source.put)
 
 
 @pytest.fixture(params=[directory, fake], ids=["directory", "fake"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    made: Place = request.param(tmp_path)
+def setup(request: pytest.FixtureRequest, tmp_path: Path) -> SourceSetup:
+    made: SourceSetup = request.param(tmp_path)
     return made
 
 
-async def test_an_original_is_identified_and_fetched(place: Place) -> None:
-    place.put("a/b c.jpg", b"picture", "1")
-    version = await place.source.identify("a/b c.jpg")
+async def test_an_original_is_identified_and_fetched(setup: SourceSetup) -> None:
+    setup.put("a/b c.jpg", b"picture", "1")
+    version = await setup.source.identify("a/b c.jpg")
     assert version.key == "a/b c.jpg"
-    fetched, original, _ = await place.source.fetch("a/b c.jpg")
+    fetched, original, _ = await setup.source.fetch("a/b c.jpg")
     assert fetched == version
     assert original.size_bytes == 7
     assert os.pread(original.fileno(), 100, 0) == b"picture"
@@ -68,11 +68,11 @@ async def test_an_original_is_identified_and_fetched(place: Place) -> None:
     original.close()
 
 
-async def test_a_missing_original(place: Place) -> None:
+async def test_a_missing_original_is_an_error(setup: SourceSetup) -> None:
     with pytest.raises(OriginalNotFound):
-        await place.source.identify("nope.jpg")
+        await setup.source.identify("nope.jpg")
     with pytest.raises(OriginalNotFound):
-        await place.source.fetch("nope.jpg")
+        await setup.source.fetch("nope.jpg")
 
 
 @pytest.mark.parametrize("key", ["nope.jpg", "deep/nope.jpg", "../secret.jpg", "in"])
@@ -80,25 +80,25 @@ async def test_a_missing_original_is_named_without_its_folder(
     rooted: tuple[DirectorySource, Path], key: str
 ) -> None:
     source, root = rooted
-    for ask in (source.identify, source.fetch):
+    for call in (source.identify, source.fetch):
         with pytest.raises(OriginalNotFound) as caught:
-            await ask(key)
+            await call(key)
         assert caught.value.detail == f"there is no original '{key}' in source photos"
         assert str(root.parent) not in caught.value.detail
 
 
-async def test_another_content_is_another_identity(place: Place) -> None:
-    place.put("a", b"one", "1")
-    first = await place.source.identify("a")
-    place.put("a", b"two", "2")
-    assert await place.source.identify("a") != first
+async def test_other_content_is_another_version(setup: SourceSetup) -> None:
+    setup.put("a", b"one", "1")
+    first = await setup.source.identify("a")
+    setup.put("a", b"two", "2")
+    assert await setup.source.identify("a") != first
 
 
-async def test_believing_lasts_a_second(place: Place) -> None:
-    assert place.source.freshness_lifetime_s == 1.0
+async def test_the_freshness_lifetime_is_a_second(setup: SourceSetup) -> None:
+    assert setup.source.freshness_lifetime_s == 1.0
 
 
-# Below: the directory alone.
+# Tests of DirectorySource.
 
 
 @pytest.fixture
@@ -118,19 +118,19 @@ def rooted(tmp_path: Path) -> tuple[DirectorySource, Path]:
         "/".join(["d"] * 3000), "\udcff",
     ],
 )  # fmt: skip
-async def test_nothing_outside_is_opened(rooted: tuple[DirectorySource, Path], key: str) -> None:
+async def test_nothing_outside_the_root_is_opened(rooted: tuple[DirectorySource, Path], key: str) -> None:
     source, root = rooted
     (root / "link.jpg").symlink_to("../secret.jpg")
     (root / "linked").symlink_to(root.parent)
     (root / "chain.jpg").symlink_to("link.jpg")
     (root / "loop.jpg").symlink_to("loop.jpg")
     os.mkfifo(root / "pipe")
-    for ask in (source.identify, source.fetch):
+    for call in (source.identify, source.fetch):
         with pytest.raises(OriginalNotFound):
-            await asyncio.wait_for(ask(key), LONGEST_S)
+            await asyncio.wait_for(call(key), LONGEST_S)
 
 
-async def test_links_that_stay_inside_are_followed(rooted: tuple[DirectorySource, Path]) -> None:
+async def test_links_inside_the_root_are_followed(rooted: tuple[DirectorySource, Path]) -> None:
     source, root = rooted
     (root / "alias.jpg").symlink_to("in/side.jpg")
     version, original, _ = await source.fetch("alias.jpg")
@@ -139,7 +139,7 @@ async def test_links_that_stay_inside_are_followed(rooted: tuple[DirectorySource
     original.close()
 
 
-async def test_a_root_that_is_itself_a_link(rooted: tuple[DirectorySource, Path], tmp_path: Path) -> None:
+async def test_the_root_may_be_a_link(rooted: tuple[DirectorySource, Path], tmp_path: Path) -> None:
     (tmp_path / "rootlink").symlink_to("root")
     source = DirectorySource("photos", tmp_path / "rootlink", max_bytes=1000)
     (await source.fetch("in/side.jpg")).file.close()
@@ -167,14 +167,14 @@ async def test_an_original_that_is_too_large_is_not_read(rooted: tuple[Directory
     (await source.fetch("fits")).file.close()
 
 
-async def test_a_root_that_is_gone_is_no_missing_picture(rooted: tuple[DirectorySource, Path]) -> None:
+async def test_a_missing_root_is_an_unavailable_source(rooted: tuple[DirectorySource, Path]) -> None:
     source, root = rooted
     shutil.rmtree(root)
     with pytest.raises(SourceUnavailable):
         await source.identify("in/side.jpg")
 
 
-async def test_a_file_we_may_not_read_is_no_missing_picture(
+async def test_an_unreadable_file_is_an_unavailable_source(
     rooted: tuple[DirectorySource, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, _ = rooted
@@ -187,7 +187,7 @@ async def test_a_file_we_may_not_read_is_no_missing_picture(
         await source.fetch("in/side.jpg")
 
 
-async def test_writing_into_an_open_original_is_noticed(rooted: tuple[DirectorySource, Path]) -> None:
+async def test_a_write_to_an_open_original_is_detected(rooted: tuple[DirectorySource, Path]) -> None:
     source, root = rooted
     _, original, _ = await source.fetch("in/side.jpg")
     assert original.unchanged()
@@ -196,7 +196,9 @@ async def test_writing_into_an_open_original_is_noticed(rooted: tuple[DirectoryS
     original.close()
 
 
-async def test_replacing_an_open_original_is_not_its_business(rooted: tuple[DirectorySource, Path]) -> None:
+async def test_an_open_original_is_readable_after_its_replacement(
+    rooted: tuple[DirectorySource, Path],
+) -> None:
     source, root = rooted
     _, original, _ = await source.fetch("in/side.jpg")
     temporary_file(root, "new", b"new").replace(root / "in/side.jpg")
@@ -204,14 +206,14 @@ async def test_replacing_an_open_original_is_not_its_business(rooted: tuple[Dire
     original.close()
 
 
-async def test_every_refusal_is_one_of_ours(rooted: tuple[DirectorySource, Path]) -> None:
+async def test_an_invalid_key_is_a_calotype_error(rooted: tuple[DirectorySource, Path]) -> None:
     source, _ = rooted
     for key in ("%00", "a" * 5000, "a/" * 100 + "b", "\u202e", "😀"):
         with pytest.raises(CalotypeError):
             await source.identify(key)
 
 
-async def keep(source: DirectorySource, key: str, content: bytes, *, overwrite: bool = False) -> None:
+async def store(source: DirectorySource, key: str, content: bytes, *, overwrite: bool = False) -> None:
     original = FakeOriginalFile(content)
     try:
         await source.store(key, original, kind=Format.JPEG, overwrite=overwrite)
@@ -219,15 +221,15 @@ async def keep(source: DirectorySource, key: str, content: bytes, *, overwrite: 
         original.close()
 
 
-async def test_a_key_may_lie_deep(rooted: tuple[DirectorySource, Path]) -> None:
+async def test_an_original_is_stored_in_nested_folders(rooted: tuple[DirectorySource, Path]) -> None:
     source, root = rooted
-    await keep(source, "a/b/c/groß.jpg", b"deep")
+    await store(source, "a/b/c/groß.jpg", b"deep")
     assert (root / "a/b/c/groß.jpg").read_bytes() == b"deep"
-    await keep(source, "a/b/c/groß.jpg", b"deep")
+    await store(source, "a/b/c/groß.jpg", b"deep")
     with pytest.raises(Conflict):
-        await keep(source, "a/b/c/groß.jpg", b"else")
-    await keep(source, "a/b/c/groß.jpg", b"else", overwrite=True)
-    await keep(source, "new.jpg", b"new", overwrite=True)
+        await store(source, "a/b/c/groß.jpg", b"else")
+    await store(source, "a/b/c/groß.jpg", b"else", overwrite=True)
+    await store(source, "new.jpg", b"new", overwrite=True)
     assert (root / "a/b/c/groß.jpg").read_bytes() == b"else"
     assert (root / "new.jpg").stat().st_mode & 0o777 == 0o644
     assert not list(root.rglob("*.part"))
@@ -241,7 +243,7 @@ async def test_a_key_may_lie_deep(rooted: tuple[DirectorySource, Path]) -> None:
         ("../outside.jpg", SourceNotAllowed), ("linked/outside.jpg", SourceNotAllowed), ("link.jpg", SourceNotAllowed),
     ],
 )  # fmt: skip
-async def test_nothing_is_stored_where_no_original_can_be(
+async def test_nothing_is_stored_under_an_invalid_key(
     rooted: tuple[DirectorySource, Path], key: str, kind: type[Exception], overwrite: bool
 ) -> None:
     source, root = rooted
@@ -249,14 +251,12 @@ async def test_nothing_is_stored_where_no_original_can_be(
     (root / "linked").symlink_to(root.parent)
     before = sorted(root.parent.rglob("*"))
     with pytest.raises(kind):
-        await keep(source, key, b"content", overwrite=overwrite)
+        await store(source, key, b"content", overwrite=overwrite)
     assert sorted(root.parent.rglob("*")) == before
     assert (root.parent / "secret.jpg").read_bytes() == b"secret"
 
 
-async def test_an_empty_root_stays_where_nothing_can_be_stored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_store_leaves_the_empty_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "root").mkdir()
     source = DirectorySource("photos", tmp_path / "root", max_bytes=1000)
 
@@ -267,31 +267,31 @@ async def test_an_empty_root_stays_where_nothing_can_be_stored(
     for overwrite in (False, True):
         for key in ("a.jpg", "b/a.jpg"):
             with pytest.raises(SourceUnavailable):
-                await keep(source, key, b"content", overwrite=overwrite)
+                await store(source, key, b"content", overwrite=overwrite)
     assert list(tmp_path.rglob("*")) == [tmp_path / "root"]
 
 
 NFC, NFD = "gr\u00fcn/caf\u00e9.jpg", "gru\u0308n/cafe\u0301.jpg"
 
 
-@pytest.mark.parametrize(("there", "asked"), [(NFC, NFD), (NFD, NFC), (NFC, NFC), (NFD, NFD)])
+@pytest.mark.parametrize(("there", "requested"), [(NFC, NFD), (NFD, NFC), (NFC, NFC), (NFD, NFD)])
 async def test_a_name_is_found_in_the_other_normal_form(
-    rooted: tuple[DirectorySource, Path], there: str, asked: str
+    rooted: tuple[DirectorySource, Path], there: str, requested: str
 ) -> None:
     source, root = rooted
     temporary_file(root, there, b"here")
-    version = await source.identify(asked)
-    assert version.key == there, "one identity, so one entry"
-    fetched, original, _ = await source.fetch(asked)
+    version = await source.identify(requested)
+    assert version.key == there, "both forms have one identity, so one entry"
+    fetched, original, _ = await source.fetch(requested)
     assert (fetched, os.pread(original.fileno(), 9, 0)) == (version, b"here")
     original.close()
-    assert await source.exists(asked)
-    await keep(source, asked, b"else", overwrite=True)
+    assert await source.exists(requested)
+    await store(source, requested, b"else", overwrite=True)
     assert [path for path in (root / NFC, root / NFD) if path.exists()] == [root / there]
     assert (root / there).read_bytes() == b"else"
 
 
-async def test_each_of_two_forms_is_itself(rooted: tuple[DirectorySource, Path]) -> None:
+async def test_two_normal_forms_of_a_key_may_be_two_originals(rooted: tuple[DirectorySource, Path]) -> None:
     source, root = rooted
     for key in (NFC, NFD):
         temporary_file(root, key, key.encode())

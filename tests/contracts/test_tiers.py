@@ -1,4 +1,4 @@
-"""What every slow Tier keeps, the real ones and the fake alike."""
+"""The contract of Tier, for the disk tier and the fake."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -29,7 +29,7 @@ async def tier(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     await made.close()
 
 
-async def test_nothing_is_a_miss(tier: Tier) -> None:
+async def test_a_missing_entry_is_a_miss(tier: Tier) -> None:
     assert await tier.lookup(KEY) is None
 
 
@@ -40,14 +40,14 @@ async def test_a_stored_variant_is_found(tier: Tier) -> None:
     assert tier.usage()[1] == 1
 
 
-async def test_facts_are_kept_like_variants(tier: Tier) -> None:
+async def test_facts_are_stored_like_variants(tier: Tier) -> None:
     facts = Variant(body=b"{}")
     key = CacheKey("ab" * 32)
     await tier.store(key, facts)
     assert await tier.lookup(key) == facts
 
 
-async def test_the_later_store_wins(tier: Tier) -> None:
+async def test_a_later_store_replaces_an_earlier_one(tier: Tier) -> None:
     await tier.store(KEY, VARIANT)
     later = Variant(body=b"later")
     await tier.store(KEY, later)
@@ -55,7 +55,7 @@ async def test_the_later_store_wins(tier: Tier) -> None:
     assert tier.usage()[1] == 1
 
 
-async def test_many_at_once(tier: Tier) -> None:
+async def test_concurrent_stores_and_lookups_succeed(tier: Tier) -> None:
     variants = {
         CacheKey(f"{number:064x}", Format.JPEG): Variant(body=bytes([number]) * 100) for number in range(50)
     }

@@ -1,4 +1,4 @@
-"""Front and back over a real unix socket: what is asked, what comes back, and who dies in between."""
+"""IPC of a front and a back over a real unix socket: calls, results, and the death of the back."""
 
 import asyncio
 import math
@@ -32,7 +32,7 @@ from proxy.core.errors import (
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.url.dialects.native import parse_tokens
-from proxy.ipc import producer_client as front_module
+from proxy.ipc import producer_client as client_module
 from proxy.ipc.channel import Channel, Closed
 from proxy.ipc.producer_client import ProducerClient
 from proxy.ipc.producer_server import ProducerServer
@@ -42,7 +42,7 @@ from tests.support.fakes import FakeOriginalFile
 from tests.support.waiting import deadline, eventually, settle
 
 REF = OriginalRef("photos", "deep/a é.jpg")
-WANTED = VariantRequest(
+REQUEST = VariantRequest(
     REF,
     parse_tokens("w_4,g_0.3:0.7,e_blur:2,e_sepia:30,f_auto", {}).own,
     frozenset({Format.WEBP}),
@@ -54,26 +54,28 @@ LOG = structlog.wrap_logger(structlog.ReturnLogger())
 
 
 class Producer:
-    """Tells what it was asked; `gate` holds it."""
+    """Records its calls; `release`, while not set, holds them."""
 
     def __init__(self) -> None:
-        self.asked: list[Any] = []
+        self.calls: list[Any] = []
         self.cancelled = 0
         self.failure: Exception | None = None
         self.originals: list[FakeOriginalFile] = []
-        self.gate = asyncio.Event()
-        self.gate.set()
+        self.release = asyncio.Event()
+        self.release.set()
 
-    async def resolve_key(self, wanted: VariantRequest, *, deadline: float) -> ResolvedKey:
-        await self._pass("resolve_key", wanted, deadline)
+    async def resolve_key(self, variant_request: VariantRequest, *, deadline: float) -> ResolvedKey:
+        await self._pass("resolve_key", variant_request, deadline)
         return ResolvedKey(KEY, Freshness("1", float("inf")))
 
     async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
         await self._pass("check_version", ref, version, deadline)
         return VersionCheck(5.0, Freshness("2", 6.0))
 
-    async def variant(self, wanted: VariantRequest, *, deadline: float, redirect_until_s: float) -> Delivered:
-        await self._pass("variant", wanted, deadline, redirect_until_s)
+    async def variant(
+        self, variant_request: VariantRequest, *, deadline: float, redirect_until_s: float
+    ) -> Delivered:
+        await self._pass("variant", variant_request, deadline, redirect_until_s)
         delivery = Delivery(key=KEY, outcome=Outcome.MISS, stored=True, timings=Timings(render_s=0.5))
         return Delivered(delivery, VARIANT)
 
@@ -87,10 +89,10 @@ class Producer:
         finally:
             file.close()
 
-    async def _pass(self, *asked: Any) -> None:
-        self.asked.append(asked)
+    async def _pass(self, *call: Any) -> None:
+        self.calls.append(call)
         try:
-            await self.gate.wait()
+            await self.release.wait()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -98,15 +100,15 @@ class Producer:
             raise self.failure
 
 
-class Operator:
-    """Answers what it was asked, and the bytes that came with it."""
+class FakeDispatch:
+    """Returns the command and the bytes that came with it."""
 
     async def execute(
-        self, asked: AdminCommand, *, content: int | None = None, size_bytes: int = 0
+        self, command: AdminCommand, *, content: int | None = None, size_bytes: int = 0
     ) -> object:
-        if isinstance(asked, RetryJob):
+        if isinstance(command, RetryJob):
             raise UnknownRoute("there is no job of this id")
-        return asked, content if content is None else os.pread(content, 100, 0), size_bytes
+        return command, content if content is None else os.pread(content, 100, 0), size_bytes
 
 
 class Purges:
@@ -129,81 +131,83 @@ class Purges:
 
 @pytest.fixture
 async def setup(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
-    path = str(tmp_path / "relay")
+    path = str(tmp_path / "socket")
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(64)
     made = SimpleNamespace(
         producer=Producer(),
-        relay=ProducerClient(path, connections=64, clock=time.monotonic),
-        operator=Operator(),
+        client=ProducerClient(path, connections=64, clock=time.monotonic),
+        dispatch=FakeDispatch(),
         purges=Purges(),
         listener=listener,
         path=path,
     )
 
     def begin() -> None:
-        made.server = ProducerServer(listener, made.producer, made.operator, made.purges, LOG)
+        made.server = ProducerServer(listener, made.producer, made.dispatch, made.purges, LOG)
         made.server.start()
 
     made.begin = begin
     begin()
     yield made
-    made.relay.close()
+    made.client.close()
     await made.server.close()
     listener.close()
 
 
 async def test_a_call_arrives_with_its_arguments(setup: SimpleNamespace) -> None:
     end_s = deadline()
-    assert await setup.relay.resolve_key(WANTED, deadline=end_s) == ResolvedKey(
+    assert await setup.client.resolve_key(REQUEST, deadline=end_s) == ResolvedKey(
         KEY, Freshness("1", float("inf"))
     )
-    delivery, variant = await setup.relay.variant(WANTED, deadline=end_s, redirect_until_s=math.inf)
+    delivery, variant = await setup.client.variant(REQUEST, deadline=end_s, redirect_until_s=math.inf)
     assert variant == VARIANT
     assert (delivery.outcome, delivery.stored, delivery.timings.render_s) == (Outcome.MISS, True, 0.5)
-    (_, named, first), (_, asked, second, redirect_until_s) = setup.producer.asked
-    assert named.by_value == asked.by_value == WANTED.by_value
-    assert (first, second, redirect_until_s) == (end_s, end_s, math.inf)
-    assert await setup.relay.check_version(WANTED.ref, "7", deadline=end_s) == VersionCheck(
+    (_, first_request, first_end_s), (_, second_request, second_end_s, redirect_until_s) = (
+        setup.producer.calls
+    )
+    assert first_request.by_value == second_request.by_value == REQUEST.by_value
+    assert (first_end_s, second_end_s, redirect_until_s) == (end_s, end_s, math.inf)
+    assert await setup.client.check_version(REQUEST.ref, "7", deadline=end_s) == VersionCheck(
         5.0, Freshness("2", 6.0)
     )
-    assert setup.producer.asked[-1] == ("check_version", WANTED.ref, "7", end_s)
-    assert await setup.relay.execute(Explain("/w_1/a", "x")) == (Explain("/w_1/a", "x"), None, 0)
+    assert setup.producer.calls[-1] == ("check_version", REQUEST.ref, "7", end_s)
+    assert await setup.client.execute(Explain("/w_1/a", "x")) == (Explain("/w_1/a", "x"), None, 0)
 
 
 async def test_one_connection_serves_one_call_after_another(setup: SimpleNamespace) -> None:
     for _ in range(20):
-        await setup.relay.resolve_key(WANTED, deadline=deadline())
-    assert len(setup.relay._idle) == 1
+        await setup.client.resolve_key(REQUEST, deadline=deadline())
+    assert len(setup.client._idle) == 1
     await asyncio.gather(
-        *(setup.relay.variant(WANTED, deadline=deadline(), redirect_until_s=0) for _ in range(30))
+        *(setup.client.variant(REQUEST, deadline=deadline(), redirect_until_s=0) for _ in range(30))
     )
-    assert len(setup.producer.asked) == 50
+    assert len(setup.producer.calls) == 50
 
 
 @pytest.mark.parametrize(
     "failure",
     [OriginalNotFound("gone", lasts_s=7.5), Overloaded("busy", retry_after_s=7), WorkerDied("died")],
 )
-async def test_failures_arrive_as_they_were(setup: SimpleNamespace, failure: CalotypeError) -> None:
+async def test_errors_arrive_unchanged(setup: SimpleNamespace, failure: CalotypeError) -> None:
     setup.producer.failure = failure
     with pytest.raises(type(failure)) as caught:
-        await setup.relay.variant(WANTED, deadline=deadline(), redirect_until_s=0)
+        await setup.client.variant(REQUEST, deadline=deadline(), redirect_until_s=0)
     assert vars(caught.value) == vars(failure)
     with pytest.raises(type(failure)):
-        async with setup.relay.open_current(REF, deadline=deadline()):
+        async with setup.client.open_current(REF, deadline=deadline()):
             pass
 
 
 async def test_an_unexpected_exception_is_an_internal_error(setup: SimpleNamespace) -> None:
     setup.producer.failure = ZeroDivisionError()
     with pytest.raises(Internal):
-        await setup.relay.resolve_key(WANTED, deadline=deadline())
+        await setup.client.resolve_key(REQUEST, deadline=deadline())
 
 
-async def test_an_original_is_passed_on_and_held_until_it_is_closed(setup: SimpleNamespace) -> None:
-    async with setup.relay.open_current(REF, deadline=deadline()) as (name, original):
+async def test_an_original_is_open_at_the_back_until_the_front_closes_it(setup: SimpleNamespace) -> None:
+    async with setup.client.open_current(REF, deadline=deadline()) as (name, original):
         assert name == REF.key
         assert os.pread(original.fileno(), original.size_bytes, 0) == b"bytes of it"
         assert original.unchanged()
@@ -215,41 +219,41 @@ async def test_an_original_is_passed_on_and_held_until_it_is_closed(setup: Simpl
 
 
 async def test_a_cancelled_call_is_cancelled_at_the_back(setup: SimpleNamespace) -> None:
-    setup.producer.gate.clear()
-    asking = asyncio.create_task(setup.relay.variant(WANTED, deadline=deadline(), redirect_until_s=0))
-    await eventually(lambda: setup.producer.asked)
+    setup.producer.release.clear()
+    asking = asyncio.create_task(setup.client.variant(REQUEST, deadline=deadline(), redirect_until_s=0))
+    await eventually(lambda: setup.producer.calls)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
     await eventually(lambda: setup.producer.cancelled == 1)
 
 
-async def test_a_back_that_dies_is_asked_again_when_it_is_back(setup: SimpleNamespace) -> None:
-    await setup.relay.resolve_key(WANTED, deadline=deadline())
-    setup.producer.gate.clear()
+async def test_a_call_is_repeated_when_the_back_has_restarted(setup: SimpleNamespace) -> None:
+    await setup.client.resolve_key(REQUEST, deadline=deadline())
+    setup.producer.release.clear()
     asking = [
-        asyncio.create_task(setup.relay.variant(WANTED, deadline=deadline(), redirect_until_s=0))
+        asyncio.create_task(setup.client.variant(REQUEST, deadline=deadline(), redirect_until_s=0))
         for _ in range(5)
     ]
-    await eventually(lambda: setup.producer.asked)
+    await eventually(lambda: setup.producer.calls)
     await setup.server.close()
     await settle()
     assert not any(task.done() for task in asking)
-    setup.producer.gate.set()
+    setup.producer.release.set()
     setup.begin()
     assert {(await task).variant for task in asking} == {VARIANT}
 
 
-async def test_a_back_that_does_not_come_back_is_a_timeout(setup: SimpleNamespace) -> None:
+async def test_a_back_that_does_not_restart_is_a_timeout(setup: SimpleNamespace) -> None:
     await setup.server.close()
     with pytest.raises(RenderTimeout):
-        await setup.relay.variant(WANTED, deadline=deadline(0.2), redirect_until_s=0)
+        await setup.client.variant(REQUEST, deadline=deadline(0.2), redirect_until_s=0)
     setup.begin()
 
 
-async def test_a_back_that_dies_again_and_again_is_an_error(
+async def test_a_back_that_dies_repeatedly_is_an_error(
     setup: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(front_module, "RECONNECT_PAUSE_S", 0.001)
+    monkeypatch.setattr(client_module, "RECONNECT_PAUSE_S", 0.001)
     await setup.server.close()
 
     async def hang_up() -> None:
@@ -260,19 +264,19 @@ async def test_a_back_that_dies_again_and_again_is_an_error(
     setup.listener.setblocking(False)
     hanging_up = asyncio.create_task(hang_up())
     with pytest.raises(WorkerDied):
-        await setup.relay.variant(WANTED, deadline=deadline(), redirect_until_s=0)
+        await setup.client.variant(REQUEST, deadline=deadline(), redirect_until_s=0)
     hanging_up.cancel()
     await asyncio.gather(hanging_up, return_exceptions=True)
     setup.begin()
 
 
-async def test_a_back_that_is_slow_is_a_timeout(setup: SimpleNamespace) -> None:
-    setup.producer.gate.clear()
+async def test_a_slow_back_is_a_timeout(setup: SimpleNamespace) -> None:
+    setup.producer.release.clear()
     with pytest.raises(RenderTimeout):
-        await setup.relay.resolve_key(WANTED, deadline=deadline(0.1))
+        await setup.client.resolve_key(REQUEST, deadline=deadline(0.1))
 
 
-async def test_a_channel_says_when_the_other_end_is_gone() -> None:
+async def test_a_channel_reports_that_the_other_end_is_closed() -> None:
     ours, theirs = socket.socketpair()
     channel = Channel(ours)
     gone = asyncio.Event()
@@ -291,7 +295,7 @@ async def test_a_channel_says_when_the_other_end_is_gone() -> None:
         await Channel.connect("/nonexistent/socket")
 
 
-async def test_a_receive_that_is_broken_off_keeps_no_descriptor() -> None:
+async def test_a_cancelled_receive_leaves_no_open_descriptor() -> None:
     ours, theirs = socket.socketpair()
     channel = Channel(ours)
     before = len(os.listdir("/proc/self/fd"))
@@ -313,14 +317,14 @@ async def test_an_admin_command_is_executed_with_the_file_that_comes_with_it(
     with (tmp_path / "upload").open("w+b") as file:
         file.write(b"the bytes")
         file.flush()
-        asked = Upload(mount="", name="a.jpg", once="")
-        assert await setup.relay.execute(asked, content=file.fileno(), size_bytes=9) == (
-            asked,
+        command = Upload(mount="", name="a.jpg", once="")
+        assert await setup.client.execute(command, content=file.fileno(), size_bytes=9) == (
+            command,
             b"the bytes",
             9,
         )
     with pytest.raises(UnknownRoute):
-        await setup.relay.execute(RetryJob("x"))
+        await setup.client.execute(RetryJob("x"))
 
 
 async def test_a_front_drops_everything_and_then_what_each_purge_covers(setup: SimpleNamespace) -> None:
@@ -330,7 +334,7 @@ async def test_a_front_drops_everything_and_then_what_each_purge_covers(setup: S
         dropped.append((scopes, keys))
         return len(keys)
 
-    subscribing = asyncio.create_task(setup.relay.subscribe("front 1", invalidate))
+    subscribing = asyncio.create_task(setup.client.subscribe("front 1", invalidate))
     await asyncio.wait_for(setup.purges.subscribed.wait(), 5)
     assert dropped == [(None, [])]
     (subscriber,) = setup.purges.subscribers
@@ -352,7 +356,7 @@ async def test_a_front_that_does_not_acknowledge_in_time_subscribes_again(setup:
             await answers.wait()
         return 0
 
-    subscribing = asyncio.create_task(setup.relay.subscribe("front 1", invalidate))
+    subscribing = asyncio.create_task(setup.client.subscribe("front 1", invalidate))
     await asyncio.wait_for(setup.purges.subscribed.wait(), 5)
     (subscriber,) = setup.purges.subscribers
     setup.purges.subscribed.clear()
