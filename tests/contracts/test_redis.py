@@ -117,7 +117,7 @@ async def test_a_waiter_leaves_time_for_a_render_before_its_deadline(
     assert await one.acquire(KEY, deadline=deadline())
     began_s, end_s = time.monotonic(), deadline(4.0)
     assert await two.acquire(KEY, deadline=end_s), "better a second render than none in time"
-    assert 1.6 < time.monotonic() - began_s < 3.6, "half of the time is left for the render"
+    assert began_s + 1.6 < time.monotonic() < end_s, "half of the time is left for the render"
 
 
 async def test_a_lease_without_an_expiry_is_not_waited_for(one: RedisPresence, server: Redis) -> None:
@@ -170,17 +170,22 @@ async def test_a_cancelled_waiter_leaves_no_lease(
 async def test_a_lease_lasts_while_its_node_runs(
     server: Redis, two: RedisPresence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_module, "LEASE_TTL_S", 0.3)
+    monkeypatch.setattr(redis_module, "LEASE_TTL_S", 4.0)
     monkeypatch.setattr(redis_module, "MAINTENANCE_INTERVAL_S", 0.05)
-    async with presence_of(server) as one:
-        assert await one.acquire(KEY, deadline=deadline())
-        began_s = time.monotonic()
-        assert await two.acquire(KEY, deadline=deadline(2.0))
-        assert time.monotonic() - began_s > 0.9, "the waiter takes half of its time"
-        await two.release(KEY)
-    began_s = time.monotonic()
-    assert await two.acquire(KEY, deadline=deadline()), "a lease of a node that is gone expires"
-    assert time.monotonic() - began_s < 2
+    name = f"calotype:turn:{KEY}"
+    with server.client() as client:
+        async with presence_of(server) as one:
+            assert await one.acquire(KEY, deadline=deadline())
+            holder, until_ms = client.get(name), client.pexpiretime(name)
+            await eventually(lambda: client.pexpiretime(name) > until_ms)
+            assert await two.acquire(KEY, deadline=deadline(0.2)), "the waiter leaves time for its own render"
+            assert client.get(name) == holder
+            await two.release(KEY)
+            assert client.get(name) == holder
+        end_s = deadline(LONGEST_S)
+        assert await two.acquire(KEY, deadline=end_s)
+        assert time.monotonic() < end_s - LONGEST_S / 2, "a lease of a node that is gone expires"
+        assert client.get(name) not in (None, holder)
 
 
 async def test_a_variant_that_is_rendered_and_not_stored_in_time_frees_the_lease(
@@ -191,9 +196,9 @@ async def test_a_variant_that_is_rendered_and_not_stored_in_time_frees_the_lease
     async with presence_of(server) as one:
         assert await one.acquire(KEY, deadline=deadline())
         one.complete(KEY)
-        began_s = time.monotonic()
-        assert await two.acquire(KEY, deadline=deadline(20))
-        assert time.monotonic() - began_s < 3
+        end_s = deadline(LONGEST_S)
+        assert await two.acquire(KEY, deadline=end_s)
+        assert time.monotonic() < end_s - LONGEST_S / 2, "the lease expires long before the waiter gives up"
         await one.mark_present(KEY)
         await one.release(KEY)
         assert await two.presence(KEY) is Presence.PRESENT
@@ -215,7 +220,7 @@ async def test_an_unavailable_redis_costs_one_timeout(server: Redis, how: str) -
             assert await flags.acquire(KEY, deadline=deadline())
             await flags.release(KEY)
         assert sum(metrics.counts.values()) == 1
-        assert time.monotonic() - began_s < 1
+        assert time.monotonic() - began_s < 20, "a timeout for each call would take 50 seconds"
         server.resume() if how == "pause" else server.start()
 
         async def is_found_again() -> bool:
@@ -231,9 +236,8 @@ async def test_concurrent_calls_share_one_timeout(server: Redis) -> None:
         await asyncio.gather(*(flags.presence(KEY) for _ in range(500)))
         assert metrics.counts == {}
         server.pause()
-        began_s = time.monotonic()
         await asyncio.gather(*(flags.presence(KEY) for _ in range(500)))
-        assert time.monotonic() - began_s < 1
+        assert 1 <= sum(metrics.counts.values()) <= redis_module.CONNECTIONS
         server.resume()
 
 

@@ -102,10 +102,10 @@ class Purges:
 
     async def apply_remote(self, purges: Sequence[Purge]) -> list[str]:
         """Applies purges of another node; returns one message for each part of this node that has not confirmed. A purge
-        without a token only drops the negative entry of its original."""
+        without a token only drops the record of its original."""
         for scope, token in purges:
             if not token:
-                self._originals.drop_negative(OriginalRef(scope.source, scope.text))
+                self._originals.drop_record(OriginalRef(scope.source, scope.text))
         new = [purge for purge in purges if purge.token and self._purge_log.generations.is_newer(purge)]
         unconfirmed = await self._apply(new)
         if new:
@@ -113,11 +113,11 @@ class Purges:
         return unconfirmed
 
     async def original_changed(self, refs: Sequence[OriginalRef]) -> list[str]:
-        """Drops the negative entries of these originals on all nodes; returns one message for each node that has not
+        """Drops the records of these originals, negative ones too, on all nodes; returns one message for each node that has not
         confirmed."""
         scopes = [each for ref in refs for each in PurgeScope.of_original(ref).normal_forms()]
         for scope in scopes:
-            self._originals.drop_negative(OriginalRef(scope.source, scope.text))
+            self._originals.drop_record(OriginalRef(scope.source, scope.text))
         return await self._fleet.publish([Purge(scope, "") for scope in scopes]) if scopes else []
 
     async def _apply(self, purges: Sequence[Purge]) -> list[str]:

@@ -173,7 +173,7 @@ class Uploads:
         if command.key:
             await self._purges.original_changed([ref])
         else:
-            self._originals.drop_negative(ref)
+            self._originals.drop_record(ref)
         self._facts.store(await self._originals.identify(ref, deadline=deadline), facts)
         with suppress(CalotypeError):
             # Records the tag of the upload, so that the event of the store for it purges nothing.

@@ -190,7 +190,7 @@ class Originals:
         record.set(fetched, "", self._clock() + source.freshness_lifetime_s)
         self._update(record)
         for other in forms(fetched.ref.key)[1:]:
-            self.drop_negative(OriginalRef(ref.source, other))
+            self.drop_record(OriginalRef(ref.source, other))
         raise OriginalChanged(is_identified=True)
 
     def freshness(self, identity: Identity) -> Freshness:
@@ -209,10 +209,10 @@ class Originals:
                 return await work()
             except OriginalChanged as changed:
                 if not changed.is_identified:
-                    self.drop_negative(ref)
+                    self.drop_record(ref)
         raise SourceUnavailable("the original keeps changing while it is read", retry_after_s=1)
 
-    def drop_negative(self, ref: OriginalRef) -> None:
+    def drop_record(self, ref: OriginalRef) -> None:
         """Drops what is known of an original that exists: the next `identify` calls the source."""
         self._records.remove(ref)
 

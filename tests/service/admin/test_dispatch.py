@@ -68,7 +68,7 @@ async def test_failures_are_listed_and_can_be_retried(composition: Composition) 
         "w_2,f_auto",
     }
     composition.source.put("gone", b"here")
-    composition.originals.drop_negative(OriginalRef("photos", "gone"))
+    composition.originals.drop_record(OriginalRef("photos", "gone"))
     assert await composition.dispatch.execute(RetryJob(progress.id)) == {"id": progress.id}
     assert counts(await ended(composition, progress.id)) == (8, 8, 0, 0)
     for command in (RetryJob("x"), JobStatus("x")):

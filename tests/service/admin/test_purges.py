@@ -135,7 +135,7 @@ async def test_a_cache_key_that_was_resolved_before_a_purge_is_not_recorded(node
     await node.get(request)
     node.clock.ahead_s = 10.0
     node.source.freshness_lifetime_s = 1.0
-    node.originals.drop_negative(A)
+    node.originals.drop_record(A)
     source_answers = asyncio.Event()
     identify = node.source.identify
 

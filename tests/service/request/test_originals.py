@@ -106,7 +106,7 @@ async def test_a_dropped_record_is_identified_again(parts: SimpleNamespace) -> N
     assert parts.originals.freshness(identity).fresh_until_s > parts.clock()
     assert parts.originals.freshness(Identity(ref, "other")).fresh_until_s == 0.0
     assert parts.originals.freshness(Identity(OriginalRef("photos", "b"), "1")).fresh_until_s == 0.0
-    parts.originals.drop_negative(ref)
+    parts.originals.drop_record(ref)
     await parts.originals.identify(ref, deadline=deadline())
     assert parts.source.identified == 2
 
@@ -336,7 +336,7 @@ def purge(parts: SimpleNamespace, _: OriginalRef) -> None:
 
 
 def upload(parts: SimpleNamespace, ref: OriginalRef) -> None:
-    parts.originals.drop_negative(ref)
+    parts.originals.drop_record(ref)
 
 
 @pytest.mark.parametrize("exists", [True, False])

@@ -238,7 +238,7 @@ async def test_a_checked_version_is_valid_until_its_original_is_dropped(composit
     assert await composition.versions.check(ref, "1", deadline=deadline()) == check
     assert composition.source.tag_requests == 1
     del composition.source.originals["a"]
-    composition.originals.drop_negative(ref)
+    composition.originals.drop_record(ref)
     assert await composition.versions.check(ref, "1", deadline=deadline()) == versions_module.NOT_CHECKED
     assert composition.source.tag_requests == 1
     await composition.close()
