@@ -11,7 +11,8 @@ from collections import Counter
 from urllib.parse import quote
 
 from proxy.core.errors import BadSignature, BadUrl, SignatureRequired
-from proxy.core.url.mounts import Mount, Signing, verify_signature
+from proxy.core.url.interpret import verify_signature
+from proxy.core.url.mounts import Mount, Signing
 from proxy.core.url.signing import sign
 from proxy.core.url.target import cut
 

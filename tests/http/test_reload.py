@@ -8,12 +8,12 @@ import pytest
 
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings, load
+from proxy.core.cache.delivery import Delivered
 from proxy.node.reload import RELOADED, merged
 from tests.http.conftest import ORIGINALS, Running, running
 from tests.http.test_signed import NEW, OLD, signed_by
 from tests.support import pictures
 from tests.support.fakes import temporary_file
-from tests.support.waiting import eventually
 
 FLAGS: dict[str, Any] = {
     "mounts": {"all": {"source": "photos", "signing": "optional"}},
@@ -52,11 +52,23 @@ async def test_a_url_signed_with_a_removed_key_is_refused(node: Running) -> None
     assert (await node.get(signed_by(third, "/w_51/photo.jpg"))).cache == "calotype; hit; detail=memory"
 
 
-async def test_a_request_from_before_the_reload_is_verified_again_after_it(node: Running) -> None:
-    target = signed_by(OLD, "/w_53,e_blur:20/photo.jpg")
+async def test_a_request_from_before_the_reload_is_verified_again_after_it(
+    node: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    produce = node.node.halves[0].path.produce  # type: ignore[union-attr]
+    produced, begun, goes_on = produce.variant, asyncio.Event(), asyncio.Event()
+
+    async def held(*arguments: Any, **options: Any) -> Delivered:
+        begun.set()
+        await goes_on.wait()
+        return await produced(*arguments, **options)
+
+    monkeypatch.setattr(produce, "variant", held)
+    target = signed_by(OLD, "/w_53/photo.jpg")
     pending = asyncio.create_task(node.get(target))
-    await eventually(lambda: node.metric("calotype_workers", state="busy"))
+    await begun.wait()
     reload(node, signing={"keys": {"new": NEW}})
+    goes_on.set()
     assert (await pending).status == 200
     assert (await node.get(target)).status == 403
 
