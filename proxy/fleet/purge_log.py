@@ -107,6 +107,7 @@ class RedisPurgeLog:
         self._epoch: str | None = None
         self._position = _FIRST_POSITION
         self._number = 0
+        self._has_unpublished = False
         self._other_nodes: dict[str, _OtherNode] = {}
         self._gone_since_s: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
@@ -132,6 +133,7 @@ class RedisPurgeLog:
         try:
             last = await self._send(purges)
         except (RedisError, OSError, TimeoutError) as fault:
+            self._has_unpublished = True
             return [f"redis: {_kind(fault)}, so other nodes get the purge later"]
         if not self.caught_up.is_set():
             return ["redis: this node has not synchronized yet, and does not know the other nodes"]
@@ -222,6 +224,7 @@ class RedisPurgeLog:
     async def _synchronize(self) -> None:
         """Registers this node, then applies the purges of the table and adds the missing ones. A later purge waits
         for this node; an earlier one is in the table."""
+        self._has_unpublished = False
         await self._acknowledge(_FIRST_POSITION)
         latest = await self._client.xrevrange(_STREAM, "+", "-", count=1)
         position, number = (latest[0][0], _number(latest[0][1])) if latest else (_FIRST_POSITION, 0)
@@ -255,6 +258,8 @@ class RedisPurgeLog:
         batch = await self._client.xread(
             {_STREAM: self._position}, block=int(HEARTBEAT_S * 1000), count=_BATCH
         )
+        if self._has_unpublished:
+            raise _ResyncNeeded("a purge of this node is not published")
         if isinstance(batch, dict):
             batch = [(name, *entries) for name, entries in batch.items()]
         entries = batch[0][1] if batch else []

@@ -225,7 +225,7 @@ class Member:
 
     async def join(self) -> "Member":
         self.fleet.start(self.receive)
-        await asyncio.wait_for(self.fleet.caught_up.wait(), 10)
+        await asyncio.wait_for(self.fleet.caught_up.wait(), LONGEST_S)
         return self
 
     async def purge(self, *purges: Purge) -> list[str]:
@@ -264,11 +264,31 @@ async def test_the_documented_access_list_is_sufficient(redis: Redis) -> None:
         assert client.execute_command("ACL", "LOG") == []
 
 
-async def test_a_node_that_joins_later_receives_all_purges(redis: Redis) -> None:
+async def test_a_node_that_joins_later_receives_all_purges(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_module, "REDIS_TIMEOUT_S", LONGEST_S)
+    monkeypatch.setattr(fleet_module, "CONFIRM_TIMEOUT_S", LONGEST_S)
     async with members(redis, "a") as (a,):
-        await a.purge(*(purge(f"x{number}", T1) for number in range(3000)))
+        assert await a.purge(*(purge(f"x{number}", T1) for number in range(3000))) == []
         async with members(redis, "b") as (b,):
             assert len(b.generations) == 3000
+
+
+async def test_a_purge_that_cannot_be_published_is_published_later(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with members(redis, "ab") as (a, b):
+        with monkeypatch.context() as patched:
+
+            async def fails(_: object) -> str:
+                raise TimeoutError
+
+            patched.setattr(a.fleet, "_send", fails)
+            assert await a.purge(purge("x", T1)) == [
+                "redis: it cannot be reached, so other nodes get the purge later"
+            ]
+        await eventually(lambda: b.generations.original_generation(OriginalRef("photos", "x")) == T1)
 
 
 async def eventually_complete(member: Member, purged: Purge) -> None:
