@@ -54,7 +54,8 @@ def test_without_a_sandbox_the_node_starts_with_one_warning(tmp_path: Path, proc
     finally:
         running.terminate()
         rest, _ = running.communicate(timeout=LONGEST_S)
-    warnings = [line for line in log_lines if line["level"] == "warning"]
+    # A busy machine may block the event loop, which is another warning.
+    warnings = [line for line in log_lines if line["level"] == "warning" and "blocked" not in line["event"]]
     assert len(warnings) == 1
     assert "not fully sandboxed" in warnings[0]["event"]
     assert "seccomp: the kernel refuses" in warnings[0]["event"]
