@@ -368,11 +368,14 @@ async def test_slow_readers_of_originals_delay_no_other_client(originals: Path) 
             _, writer = await asyncio.open_connection("127.0.0.1", two.port, limit=1)
             writer.write(b"GET /original/large.png HTTP/1.1\r\nHost: x\r\n\r\n")
             connections.append(writer)
-        await eventually(lambda: two.metric("calotype_connections") == 1200)
-        answers = await get_all([f"{two.url}/w_{width},f_webp/photo.jpg" for width in range(20, 60)])
-        assert {answer.status for answer in answers} == {200}
-        for writer in connections:
-            writer.transport.abort()
+        try:
+            await eventually(lambda: two.metric("calotype_connections") == 1200)
+            # Few renders: workers yield to everything else on a busy machine.
+            answers = await get_all([f"{two.url}/w_{width},f_webp/photo.jpg" for width in range(20, 28)])
+            assert {answer.status for answer in answers} == {200}
+        finally:
+            for writer in connections:
+                writer.transport.abort()
         await eventually(lambda: two.metric("calotype_connections") == 0)
 
 
