@@ -1,4 +1,4 @@
-"""Signed URLs over HTTP: which are accepted, and how long and by whom their answers may be cached."""
+"""Signed URLs over HTTP: their verification, and the Cache-Control of their responses."""
 
 import json
 import time

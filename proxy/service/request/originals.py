@@ -127,8 +127,8 @@ class Originals:
         return record.identity
 
     async def revalidate(self, ref: OriginalRef, *, deadline: float) -> Revalidated:
-        """Revalidates at the source, also while the cached identity is fresh. Records the tag if
-        none is recorded; a different tag is only reported: the caller purges, then stores it. Raises OriginalNotFound and the errors of the source."""
+        """Revalidates at the source, also while the cached identity is fresh. Records the tag if none is recorded. A different
+        tag is only reported: the caller purges, then stores it. Raises OriginalNotFound and the errors of the source."""
         record = self._record_of(ref)
         try:
             async with asyncio.timeout_at(deadline):

@@ -17,7 +17,7 @@ from proxy.core.errors import (
 )
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.ports.originals import Version
-from proxy.service.request.originals import STALE_IF_ERROR_S, OriginalChanged
+from proxy.service.request.originals import STALE_IF_ERROR_S, OriginalChanged, Originals
 from proxy.service.request.quarantine import UNDECODABLE_S, Quarantine
 from tests.service.composition import originals_of
 from tests.support.fakes import FakeSource
@@ -256,16 +256,17 @@ async def test_an_unknown_original_of_an_unavailable_source_is_an_error(
         await stale_serving.originals.identify(stale_serving.ref, deadline=deadline())
 
 
+def restarted(parts: SimpleNamespace) -> Originals:
+    """Originals without a record in memory, on the same tiers and source."""
+    originals, _, _ = originals_of(
+        {"photos": parts.source}, parts.chain, parts.renderer, parts.flights, parts.clock, parts.metrics
+    )
+    return originals
+
+
 async def test_an_identity_is_served_stale_after_a_restart(stale_serving: SimpleNamespace) -> None:
     first = await stale_serving.originals.identify(stale_serving.ref, deadline=deadline())
-    again, _, _ = originals_of(
-        {"photos": stale_serving.source},
-        stale_serving.chain,
-        stale_serving.renderer,
-        stale_serving.flights,
-        stale_serving.clock,
-        stale_serving.metrics,
-    )
+    again = restarted(stale_serving)
     stale_serving.source.failure = SourceUnavailable("down")
     assert await again.identify(stale_serving.ref, deadline=deadline()) == first
     assert stale_serving.source.last_known == first.version
@@ -284,14 +285,7 @@ async def test_a_removed_original_is_not_served_stale(stale_serving: SimpleNames
     del stale_serving.source.originals["a"]
     with pytest.raises(OriginalNotFound):
         await stale_serving.originals.identify(stale_serving.ref, deadline=deadline())
-    again, _, _ = originals_of(
-        {"photos": stale_serving.source},
-        stale_serving.chain,
-        stale_serving.renderer,
-        stale_serving.flights,
-        stale_serving.clock,
-        stale_serving.metrics,
-    )
+    again = restarted(stale_serving)
     stale_serving.source.failure = SourceUnavailable("down")
     with pytest.raises(SourceUnavailable):
         await again.identify(stale_serving.ref, deadline=deadline())
