@@ -19,6 +19,7 @@ COMPLETE_ROOMS = ("core", "service")
 TESTED_ELSEWHERE = {
     "core/image/completed.py": "core/image/test_container.py",
     "core/url/dialects/native_params.py": "core/url/dialects/test_native.py",
+    "core/url/parsed_url.py": "core/url/dialects/test_native.py",
     "service/admin/explain.py": "http/test_signed.py",
 }
 """A module without a namesake test, and the file that tests it."""

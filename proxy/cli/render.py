@@ -26,7 +26,7 @@ from proxy.core.image.facts import Facts
 from proxy.core.image.formats import SNIFF_BYTES, TRAITS, Format, sniff
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Transform
-from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.dialects.native import parse_transform
 from proxy.core.url.target import is_hidden
 from proxy.node import factory
 from proxy.node.request_path import RequestPath, open_request_path
@@ -54,7 +54,7 @@ async def render(
     """Renders `source` to `out`; returns the number of failed pictures. Standard error has one line, or with
     `as_json` one JSON object, for each variant and failure. Raises ConfigError and CalotypeError."""
     presets = settings.parsed_presets()
-    requested = parse_tokens(transform, presets).transform(presets)
+    requested = parse_transform(transform, presets)
     if source != STANDARD and source.is_dir():
         return await _render_all(settings, source.resolve(), requested, _folder(source, out), as_json=as_json)
     if out is not None and out.is_dir():

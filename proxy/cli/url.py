@@ -9,6 +9,7 @@ import click
 from proxy.cli.options import config_option, example, json_option, one_line, settings_of, sign_options
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
+from proxy.core.errors import BadTransform
 from proxy.core.url.dialects.native import parse_tokens, path_url, query_url
 from proxy.core.url.mounts import Mount, Signing, host_name, route
 from proxy.core.url.signing import sign
@@ -35,8 +36,10 @@ def variant_url(
     signing: SignOptions | None,
 ) -> str:
     """The URL of a variant, signed if `signing` is given. Raises ConfigError and CalotypeError."""
-    parsed = parse_tokens(transform, settings.parsed_presets())
-    below = (query_url if query else path_url)(key, parsed.own, parsed.preset)
+    components = parse_tokens(transform, settings.parsed_presets()).components
+    if query and len(components) > 1:
+        raise BadTransform("the query form has no chains (~): leave out --query")
+    below = query_url(key, components[0]) if query else path_url(key, *components)
     chosen = _chosen(factory.mounts(settings), mount)
     target = below if chosen is None else chosen.prefix.removesuffix("/") + below
     host = "*" if chosen is None else chosen.host

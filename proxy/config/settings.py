@@ -53,10 +53,11 @@ from proxy.config.sections import (
 )
 from proxy.core.errors import BadTransform, BadUrl
 from proxy.core.nearest import meant
-from proxy.core.transform.operations import Transform
-from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.transform.operations import Transform, without_no_ops
+from proxy.core.url.dialects.component import Presets
+from proxy.core.url.dialects.native import parse_tokens, parse_transform
 from proxy.core.url.mounts import Signing
-from proxy.core.url.policy import Dimensions, without_no_ops
+from proxy.core.url.policy import Dimensions
 
 PREFIX = "CALOTYPE_"
 _MOUNT_HOST = re.compile(r"\*|[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?", re.ASCII)
@@ -228,31 +229,29 @@ class Settings(BaseSettings):
             problems.append("admin.port: must differ from server.port")
         return problems
 
-    def parsed_presets(self) -> dict[str, Transform]:
+    def parsed_presets(self) -> Presets:
         """The presets by name. Raises ValueError, which names the invalid preset."""
         parsed = {}
         for name, tokens in self.presets.items():
             try:
-                parsed[name] = parse_tokens(tokens, {}).own
+                parsed[name] = parse_tokens(tokens, {}).components
             except (BadTransform, BadUrl) as failure:
                 raise ValueError(f"presets.{name}: {failure.detail}") from None
         return parsed
 
-    def parsed_transforms(
-        self, name: str, mount: MountSection, presets: Mapping[str, Transform]
-    ) -> frozenset[Transform]:
+    def parsed_transforms(self, name: str, mount: MountSection, presets: Presets) -> frozenset[Transform]:
         """The `transforms` of `mount` with their presets applied. Raises ValueError, which names the invalid one."""
         parsed = set()
         for number, tokens in enumerate(mount.transforms, start=1):
             try:
-                parsed_url = parse_tokens(tokens, presets)
+                transform = parse_transform(tokens, presets)
             except (BadTransform, BadUrl) as failure:
                 raise ValueError(f"mounts.{name}.transforms: number {number}: {failure.detail}") from None
-            if parsed_url.own.version is not None:
+            if transform.version is not None:
                 raise ValueError(
                     f"mounts.{name}.transforms: number {number}: leave out v: it is always allowed"
                 )
-            parsed.add(without_no_ops(parsed_url.transform(presets)))
+            parsed.add(without_no_ops(transform))
         return frozenset(parsed)
 
     def is_exposed(self, mount: MountSection) -> bool:

@@ -8,7 +8,8 @@ from proxy.config.settings import Settings
 from proxy.core.admin.commands import ListOriginals
 from proxy.core.errors import CalotypeError
 from proxy.core.image.formats import Format
-from proxy.core.transform.operations import Fit, Transform
+from proxy.core.transform.operations import Fit
+from proxy.core.url.dialects.component import Component
 from proxy.core.url.dialects.native import path_url
 from proxy.core.url.mounts import Mount, Rules, client_url
 from proxy.node import factory
@@ -39,17 +40,17 @@ async def example_urls(settings: Settings, public_url: str, dispatcher: CommandD
 
 def _url(mount: Mount, key: str, number: int, rules: Rules, public_url: str) -> str:
     preset = next(iter(rules.presets), None) if mount.presets_only else None
-    url = client_url(mount, path_url(key, Transform() if preset else _transform(mount, number), preset))
+    url = client_url(mount, path_url(key, Component(preset=preset) if preset else _component(mount, number)))
     return public_url + url if mount.host == "*" else url
 
 
-def _transform(mount: Mount, number: int) -> Transform:
+def _component(mount: Mount, number: int) -> Component:
     """A different transform for each `number`, in sizes that the mount allows."""
     wide, square = (min(mount.allowed_px, key=lambda px: abs(px - side)) for side in (_WIDE_PX, _SQUARE_PX))
     return (
-        Transform(width_px=wide),
-        Transform(width_px=square, height_px=square, fit=Fit.COVER),
-        Transform(width_px=wide, format=Format.WEBP),
+        Component(width_px=wide),
+        Component(width_px=square, height_px=square, fit=Fit.COVER),
+        Component(width_px=wide, format=Format.WEBP),
     )[number % URL_COUNT]
 
 

@@ -1,7 +1,8 @@
-"""The render pipeline from bytes to bytes: load the pixels of an original, apply the Plan's steps in order, encode.
+"""The render pipeline from bytes to bytes: load the pixels of an original, execute the commands of the
+Plan's layout, encode.
 
-Opens no files. The Plan and `core.transform.geometry` decide sizes and steps; this file decides only how libvips loads:
-shrink-on-load, cached pixels, a crop before a vast enlargement. Only `render/` imports pyvips, and there `image` means
+Opens no files. `core.transform.layout` decides sizes and steps; this file decides only how libvips loads: shrink-on-load
+and cached pixels. Only `render/` imports pyvips, and there `image` means
 a pyvips image.
 """
 
@@ -13,9 +14,9 @@ import pyvips
 from proxy.core.errors import Internal, OriginalTooLarge, UnsupportedFormat
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.limits import InputLimits, check
-from proxy.core.image.size import Size, pixels
-from proxy.core.transform.geometry import inside, outside, ratio
-from proxy.core.transform.plan import Crop, Describe, Encode, Plan, Scale, ScaleInside, ScaleOutside, ScaleTo
+from proxy.core.image.size import Box, Size, pixels
+from proxy.core.transform.layout import Find, Load, commands
+from proxy.core.transform.plan import Describe, Encode, Plan
 from proxy.render.alpha import hides, is_opaque, resized, with_hidden_like_visible
 from proxy.render.checked_original import (
     CACHED_FORMATS,
@@ -29,7 +30,7 @@ from proxy.render.checked_original import (
 from proxy.render.colours import Colours, converted, prepared
 from proxy.render.info import info_json
 from proxy.render.pages import pages_of
-from proxy.render.steps import apply
+from proxy.render.steps import apply, found
 
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
 _COLOURS = 3
@@ -107,17 +108,22 @@ class _Original(NamedTuple):
 
 
 def _run(original: _Original, plan: Plan) -> bytes:
-    size = scaled(original.size, plan.scale)
-    steps = plan.steps
-    match steps:
-        case (Crop() as crop, *rest) if size.width > original.size.width and _is_much_larger(size, crop.box):
-            # A long thin image enlarged to cover a box: crop first, because the enlarged area has no limit.
-            pages = _cropped_first(original, size, crop)
-            steps = tuple(rest)
-        case _:
-            pages = _loaded(original, size)
-    for step in steps:
-        pages = apply(step, pages)
+    pages: list[pyvips.Image] = []
+    layout = commands(plan.ops, plan.limit_px, original.size)
+    command = next(layout, None)
+    while command is not None:
+        answer: Box | None = None
+        match command:
+            case Load(region, size):
+                pages = _loaded(original, region, size)
+            case Find():
+                answer = found(command, pages)
+            case _:
+                pages = apply(command, pages)
+        try:
+            command = layout.send(answer)
+        except StopIteration:
+            break
     match plan.output:
         case Describe(gps=gps):
             opened, header = original.opened, pyvips.Image.new_from_buffer(original.content, "")
@@ -125,18 +131,6 @@ def _run(original: _Original, plan: Plan) -> bytes:
         case Encode() as encode:
             return _encoded(pages, encode)
     assert_never(plan.output)
-
-
-def scaled(original: Size, scale: Scale) -> Size:
-    """The size of the image after `scale`."""
-    match scale:
-        case ScaleInside(box=box, enlarge=enlarge):
-            return inside(original, box, enlarge=enlarge)
-        case ScaleOutside(box=box, max_side_px=max_side_px):
-            return outside(original, box, max_side_px)
-        case ScaleTo(box=box):
-            return box
-    assert_never(scale)
 
 
 def _decode_all(original: _Original) -> None:
@@ -147,18 +141,24 @@ def _decode_all(original: _Original) -> None:
         pyvips.Image.new_from_buffer(original.content, "", fail_on="error").avg()
 
 
-def _loaded(original: _Original, size: Size) -> list[pyvips.Image]:
-    """The pages, upright, 8-bit sRGB with or without alpha, each exactly `size`; with shrink-on-load."""
+def _loaded(original: _Original, region: Box, size: Size) -> list[pyvips.Image]:
+    """The pages of `region`, upright, 8-bit sRGB with or without alpha, each exactly `size`; with shrink-on-load."""
     opened, colours = original.opened, original.colours
+
+    def fitted(image: pyvips.Image) -> pyvips.Image:
+        return _fitted(_region(image, region, original.size), size, colours)
+
     if original.animates or opened.canvas is not None:
         pages = islice(pages_of(original.content, opened.canvas), None if original.animates else 1)
-        return [_fitted(page, size, colours).copy_memory() for page in pages]
-    if (shrink := _cached_shrink(original, size)) is not None:
+        return [fitted(page).copy_memory() for page in pages]
+    shrink = _shrink(original, region, size)
+    if _is_decoded_whole(original, shrink):
         whole = opened.cached(f"decoded by {shrink}", None, lambda: _decoded(original, shrink))
-        return [opened.cached("resized", size, lambda: _fitted(whole, size, colours))]
+        return [opened.cached("resized", (region, size), lambda: fitted(whole))]
+    if region != _whole(original.size):
+        return [fitted(_opened(original, shrink, access="sequential"))]
     if opened.facts.alpha or colours.need_care:
-        whole = pyvips.Image.new_from_buffer(original.content, "[fail_on=error]", access="sequential")
-        return [_fitted(whole, size, colours)]
+        return [fitted(_opened(original, 1, access="sequential"))]
     # thumbnail_buffer ignores a fail_on argument but passes the option string to the loader.
     image = pyvips.Image.thumbnail_buffer(
         original.content,
@@ -169,6 +169,30 @@ def _loaded(original: _Original, size: Size) -> list[pyvips.Image]:
         **({} if colours.is_plain else {"output_profile": "srgb"}),
     )
     return [_with_three_bands(image)]
+
+
+def _opened(original: _Original, shrink: int, **options: str) -> pyvips.Image:
+    """The original reduced by `shrink`, not decoded yet."""
+    loading = f"[shrink={shrink},fail_on=error]" if shrink > 1 else "[fail_on=error]"
+    return pyvips.Image.new_from_buffer(original.content, loading, **options)
+
+
+def _whole(size: Size) -> Box:
+    return Box(0, 0, *size)
+
+
+def _region(image: pyvips.Image, region: Box, upright: Size) -> pyvips.Image:
+    """`region` of `image`, which is the original of size `upright` or a reduction of it, not turned upright yet."""
+    if region == _whole(upright):
+        return image
+    if orientation(image) > 1:
+        # Sequential access does not allow a rotation.
+        image = image.copy_memory().autorot()
+    left = region.left * image.width // upright.width
+    top = region.top * image.height // upright.height
+    right = -(-(region.left + region.width) * image.width // upright.width)
+    bottom = -(-(region.top + region.height) * image.height // upright.height)
+    return image.crop(left, top, right - left, bottom - top)
 
 
 def _fitted(image: pyvips.Image, size: Size, colours: Colours) -> pyvips.Image:
@@ -193,44 +217,30 @@ def _with_three_bands(image: pyvips.Image) -> pyvips.Image:
     return image if image.bands >= _COLOURS else image.colourspace("srgb")
 
 
-def _cached_shrink(original: _Original, size: Size) -> int | None:
-    """The shrink-on-load factor for decoding into memory; None if the image is not decoded into memory."""
+def _is_decoded_whole(original: _Original, shrink: int) -> bool:
+    """Whether the image is decoded into memory."""
     if original.kind in (Format.AVIF, Format.HEIC):
         # Sequential access would call the decoder many times.
-        return 1
+        return True
     if not original.opened.is_shared or original.kind not in CACHED_FORMATS:
-        return None
-    shrink = 1
-    if original.kind is Format.JPEG:
-        # As thumbnail_buffer does: a factor of at least two is left for the resampling filter.
-        least = min(original.size.width / size.width, original.size.height / size.height)
-        shrink = next((factor for factor in (8, 4, 2) if least >= 2 * factor), 1)
-    decoded_bytes = pixels(original.size) * original.opened.pixel_bytes // shrink**2
-    return shrink if decoded_bytes <= MAX_CACHED_BYTES else None
+        return False
+    return pixels(original.size) * original.opened.pixel_bytes // shrink**2 <= MAX_CACHED_BYTES
+
+
+def _shrink(original: _Original, region: Box, size: Size) -> int:
+    """The shrink-on-load factor. As thumbnail_buffer does, a factor of at least two is left for the resampling filter."""
+    if original.kind is not Format.JPEG:
+        return 1
+    least = min(region.width / size.width, region.height / size.height)
+    return next((factor for factor in (8, 4, 2) if least >= 2 * factor), 1)
 
 
 def _decoded(original: _Original, shrink: int) -> pyvips.Image:
-    options = f"[shrink={shrink},fail_on=error]" if shrink > 1 else "[fail_on=error]"
-    image = pyvips.Image.new_from_buffer(original.content, options).copy()
+    image = _opened(original, shrink).copy()
     if original.kind in CACHED_FORMATS:
         # Marked as sequential, so that resizing gives the same bytes as without the cache.
         image.set_type(pyvips.GValue.gint_type, "vips-sequential", 1)
     return image.copy_memory()
-
-
-def _is_much_larger(size: Size, box: Size) -> bool:
-    return pixels(size) > 4 * pixels(box)
-
-
-def _cropped_first(original: _Original, size: Size, crop: Crop) -> list[pyvips.Image]:
-    """The box of `crop` from an image that would be `size`: cropped at the original size, then enlarged."""
-    whole = original.size
-    window = Size(
-        min(whole.width, ratio(crop.box.width, whole.width, size.width)),
-        min(whole.height, ratio(crop.box.height, whole.height, size.height)),
-    )
-    pages = apply(Crop(box=window, gravity=crop.gravity), _loaded(original, whole))
-    return [resized(image, crop.box) for image in pages]
 
 
 def _encoded(pages: list[pyvips.Image], encode: Encode) -> bytes:

@@ -1,50 +1,54 @@
-"""The steps of a Plan as pixel operations: each takes the loaded and scaled pages of an image and returns new pages."""
+"""The commands of a layout as pixel operations: each takes the pages of an image and returns new pages.
+
+The pages of an animation all get the same box, colour and strength.
+"""
 
 from typing import assert_never
 
 import pyvips
 
-from proxy.core.image.size import Box, Size
-from proxy.core.transform.geometry import crop_box, pad_offset
-from proxy.core.transform.operations import Adjust, Blur, Colour, FocalPoint, Sharpen, Smart, Tone, Turn
-from proxy.core.transform.plan import Crop, Pad, Step
-from proxy.render.alpha import on_colours, on_visible, with_premultiplied
+from proxy.core.image.size import Box
+from proxy.core.transform.layout import Cut, Embed, Find, Scale
+from proxy.core.transform.operations import Adjust, Blur, Effect, Sharpen, Smart, Tone, Turn
+from proxy.render.alpha import on_colours, on_visible, resized, with_premultiplied
 
 
-def apply(step: Step, pages: list[pyvips.Image]) -> list[pyvips.Image]:
-    """The pages of an animation all get the same box, colour and strength."""
-    match step:
-        case Crop(box=box, gravity=gravity):
-            if isinstance(gravity, FocalPoint):
-                cut = crop_box(Size(pages[0].width, pages[0].height), box, gravity)
-            else:
-                # The region of interest is found in the first page only, so that the animation does not jump.
-                pages[0] = pages[0].copy_memory()
-                found = pages[0].smartcrop(*box, interesting=_INTERESTING[gravity])
-                cut = Box(-found.xoffset, -found.yoffset, *box)
-            return [image.crop(*cut) for image in pages]
-        case Pad(box=box, position=position, background=background):
-            return [_padded(image, box, position, background) for image in pages]
+def apply(command: Cut | Scale | Embed | Turn | Effect, pages: list[pyvips.Image]) -> list[pyvips.Image]:
+    """The pages after `command`."""
+    match command:
+        case Cut(box):
+            return [image.crop(*box) for image in pages]
+        case Scale(size):
+            return [resized(image, size) for image in pages]
+        case Embed():
+            return [_embedded(image, command) for image in pages]
         case Turn():
-            return [_turned(image, step) for image in pages]
+            return [_turned(image, command) for image in pages]
         case Blur(sigma_px):
             return [with_premultiplied(image, lambda rgb: rgb.gaussblur(sigma_px)) for image in pages]
         case Sharpen(sigma_px):
             return [on_visible(image, lambda rgb: rgb.sharpen(sigma=sigma_px)) for image in pages]
         case Adjust():
-            return [on_colours(image, lambda rgb: _toned(rgb, step)) for image in pages]
-    assert_never(step)
+            return [on_colours(image, lambda rgb: _toned(rgb, command)) for image in pages]
+    assert_never(command)
+
+
+def found(command: Find, pages: list[pyvips.Image]) -> Box:
+    """The answer to `command`. Only the first page is looked at, so that an animation does not jump."""
+    pages[0] = pages[0].copy_memory()
+    image = pages[0].smartcrop(*command.size, interesting=_INTERESTING[command.smart])
+    return Box(-image.xoffset, -image.yoffset, *command.size)
 
 
 _INTERESTING = {Smart.ATTENTION: "attention", Smart.ENTROPY: "entropy"}
 
 
-def _padded(image: pyvips.Image, box: Size, position: FocalPoint, background: Colour) -> pyvips.Image:
+def _embedded(image: pyvips.Image, embed: Embed) -> pyvips.Image:
+    background = embed.background
     if background.alpha < 255 and not image.hasalpha():
         image = image.addalpha()
     colour = [background.red, background.green, background.blue, background.alpha][: image.bands]
-    left, top = pad_offset(Size(image.width, image.height), box, position)
-    return image.embed(left, top, box.width, box.height, extend="background", background=colour)
+    return image.embed(embed.left, embed.top, *embed.size, extend="background", background=colour)
 
 
 def _turned(image: pyvips.Image, turn: Turn) -> pyvips.Image:
@@ -59,6 +63,10 @@ def _turned(image: pyvips.Image, turn: Turn) -> pyvips.Image:
             return image.fliphor()
         case Turn.VFLIP:
             return image.copy_memory().flipver()
+        case Turn.TRANSPOSE:
+            return image.copy_memory().fliphor().rot270()
+        case Turn.TRANSVERSE:
+            return image.copy_memory().fliphor().rot90()
     assert_never(turn)
 
 

@@ -31,7 +31,7 @@ from proxy.core.errors import (
 )
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
-from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.dialects.native import parse_transform
 from proxy.ipc import producer_client as client_module
 from proxy.ipc.channel import Channel, Closed
 from proxy.ipc.producer_client import ProducerClient
@@ -44,7 +44,7 @@ from tests.support.waiting import deadline, eventually, settle
 REF = OriginalRef("photos", "deep/a é.jpg")
 REQUEST = VariantRequest(
     REF,
-    parse_tokens("w_4,g_0.3:0.7,e_blur:2,e_sepia:30,f_auto", {}).own,
+    parse_transform("w_4,g_0.3:0.7,e_blur:2,e_sepia:30,f_auto", {}),
     frozenset({Format.WEBP}),
     4000,
 )

@@ -5,9 +5,10 @@ import pytest
 from proxy.config.errors import ConfigError
 from proxy.config.settings import load
 from proxy.core.image.formats import Format
-from proxy.core.transform.operations import Adjust, Colour, Tone, Transform
+from proxy.core.transform.operations import Adjust, Colour, Tone
 from proxy.node.factory import check_worker, input_limits, mounts, render_defaults
 from proxy.render.protocol import Hello
+from tests.support.strategies import flat
 
 
 def test_an_old_libvips_stops_the_start_with_one_line() -> None:
@@ -37,7 +38,7 @@ def test_settings_reach_their_components() -> None:
     assert mount.max_age_s == 400 * 86_400
     assert mount.colours == {Colour(255, 0, 0), Colour(1, 2, 3, 4)}
     sepia = (Adjust(Tone.SEPIA, 80),)
-    assert mount.transforms == {Transform(width_px=7, height_px=9), Transform(width_px=5, effects=sepia)}
+    assert mount.transforms == {flat(width_px=7, height_px=9), flat(width_px=5, effects=sepia)}
     assert render_defaults(settings).max_side_px == 99
     assert render_defaults(settings).effort[Format.AVIF] == 3
     assert input_limits(settings).max_frames == 7

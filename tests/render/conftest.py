@@ -14,7 +14,7 @@ from proxy.core.image.formats import SNIFF_BYTES, Format, sniff
 from proxy.core.image.limits import InputLimits
 from proxy.core.transform.negotiate import choose
 from proxy.core.transform.plan import Plan, RenderDefaults, resolve
-from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.dialects.native import parse_transform
 from proxy.ports.originals import Original
 from proxy.render.checked_original import CheckedOriginal
 from proxy.render.pipeline import render
@@ -40,7 +40,7 @@ def probe(content: bytes, limits: InputLimits) -> Facts:
 
 
 def plan_for(tokens: str, content: bytes) -> Plan:
-    transform = parse_tokens(tokens, {}).own
+    transform = parse_transform(tokens, {})
     facts = CheckedOriginal(content, LIMITS).facts if transform.needs_facts else None
     return resolve(transform, choose(transform, frozenset(), (Format.JPEG,), facts), DEFAULTS)
 

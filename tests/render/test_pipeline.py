@@ -36,6 +36,18 @@ from tests.support.pictures import BLUE, GREEN, RED, YELLOW, is_near, pixel, siz
         ((900, 2), "w_3000,h_1000,c_fill,g_entropy,f_png", (3000, 1000)),
         ((2, 6000), "w_3000,f_png", (1, 4000)),
         ((2, 2), "w_3,h_3,c_outside,f_png", (3, 3)),
+        ((400, 300), "w_800,el_allow,f_png", (800, 600)),
+        ((400, 300), "w_200,el_only,f_png", (400, 300)),
+        ((400, 300), "w_800,h_800,c_fill,el_never,f_png", (400, 300)),
+        ((400, 300), "w_500,h_200,c_pad,el_never,f_png", (500, 200)),
+        ((400, 300), "ar_1,f_png", (300, 300)),
+        ((400, 300), "w_200,ar_16:9,c_fill,f_png", (200, 113)),
+        ((400, 300), "c_crop,x_350,y_10,w_100,h_100,f_png", (50, 100)),
+        ((400, 300), "c_crop,x_10,y_10,w_300,h_200~w_100,f_png", (100, 67)),
+        ((400, 300), "w_200,h_200,c_fill~w_100~c_pad,w_120,h_110,f_png", (120, 110)),
+        ((400, 300), "a_90~w_100,f_png", (100, 133)),
+        ((400, 300), "w_100~a_90~c_crop,w_50,f_png", (50, 100)),
+        ((6000, 300), "c_crop,w_5000,f_png", (4000, 240)),
     ],
 )
 def test_sizes_are_exact(original: tuple[int, int], tokens: str, result: tuple[int, int]) -> None:
@@ -60,6 +72,42 @@ def test_every_format_is_converted_to_every_other(source: str, target: str) -> N
     assert size(drawn) == (200, 150)
     for x, y, colour in ((30, 30, RED), (-30, 30, GREEN), (30, -30, BLUE), (-30, -30, YELLOW)):
         assert is_near(pixel(drawn, x, y), colour)
+
+
+def ramp(width: int, height: int) -> pyvips.Image:
+    """Red tells x and green tells y, both 0 to 255."""
+    xy = pyvips.Image.xyz(width, height)
+    bands = (xy[0] * 255 / (width - 1)).bandjoin([xy[1] * 255 / (height - 1), xy[0] * 0])
+    return bands.cast("uchar").copy(interpretation="srgb")
+
+
+@pytest.mark.parametrize("kind", [".jpg[Q=100]", ".png", ".webp[lossless]", ".avif[Q=95]", ".gif"])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("reduced_px", [160, 41, 13])
+def test_a_crop_before_a_size_shows_its_region(kind: str, orientation: int, reduced_px: int) -> None:
+    """The corners are those of the upright picture, however far the decoder shrinks and however the file lies."""
+    upright = ramp(640, 480)
+    lying = {1: upright, 3: upright.rot180(), 6: upright.rot270()}[orientation].copy()
+    lying.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    if orientation != 1 and kind.startswith((".avif", ".gif")):
+        lying = upright  # These formats have no EXIF orientation.
+    drawn = draw(lying.write_to_buffer(kind), f"c_crop,x_160,y_120,w_320,h_320~w_{reduced_px},f_png")
+    assert size(drawn) == (reduced_px, reduced_px)
+    half_px = 320 / reduced_px / 2
+    for x, y in ((0, 0), (-1, 0), (0, -1), (-1, -1)):
+        red, green, _ = pixel(drawn, x, y)[:3]
+        expected_x = 160 + half_px if x == 0 else 480 - half_px
+        expected_y = 120 + half_px if y == 0 else 440 - half_px
+        slack = 9 if kind == ".gif" else 4  # A GIF has 256 colours.
+        assert abs(red - expected_x * 255 / 639) < slack
+        assert abs(green - expected_y * 255 / 479) < slack
+
+
+def test_a_crop_before_a_size_is_made_of_every_page() -> None:
+    moving = pictures.film_as("gif")
+    drawn = pyvips.Image.new_from_buffer(draw(moving, "c_crop,x_0,y_0,w_10,h_10~w_5,f_webp"), "", n=-1)
+    original = pyvips.Image.new_from_buffer(moving, "", n=-1)
+    assert (drawn.width, drawn.get_page_height(), drawn.get_n_pages()) == (5, 5, original.get_n_pages())
 
 
 GRAVITIES = {

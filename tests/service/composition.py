@@ -13,7 +13,7 @@ from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.image.formats import Format
 from proxy.core.transform.negotiate import accept_class
 from proxy.core.transform.plan import RenderDefaults
-from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.dialects.native import parse_tokens, parse_transform
 from proxy.core.url.mounts import Mount, Rules, Signing
 from proxy.core.url.original_urls import S3Location
 from proxy.core.url.policy import Dimensions
@@ -64,7 +64,8 @@ def rules(*more: Mount, signing: Signing = Signing.OFF) -> Rules:
         keys={} if signing is Signing.OFF else {"k": SECRET},
     )
     presets = {
-        name: parse_tokens(text, {}).own for name, text in {"card": "w_90,f_auto", "small": "w_33"}.items()
+        name: parse_tokens(text, {}).components
+        for name, text in {"card": "w_90,f_auto", "small": "w_33"}.items()
     }
     return Rules(mounts=[shop, *more], presets=presets, url_max_bytes=4096, max_side_px=4000, session="")
 
@@ -203,7 +204,7 @@ class Composition(SimpleNamespace):
         return self
 
     def request(self, key: str = "a", tokens: str = "w_100,f_webp", accept: str = "") -> VariantRequest:
-        transform = parse_tokens(tokens, self.rules.presets).transform(self.rules.presets)
+        transform = parse_transform(tokens, self.rules.presets)
         return VariantRequest(self.rules.mounts[0].ref(key), transform, accept_class(accept), 4000)
 
     async def get(self, variant_request: VariantRequest) -> bytes:

@@ -1,11 +1,13 @@
 """The number of cache entries of an original on a mount, computed from the contract and not from the code."""
 
 from fractions import Fraction
+from functools import cache
+from itertools import product
 from typing import NamedTuple
 
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.size import Size
-from proxy.core.transform.geometry import multiplied, ratio, scaled_into
+from proxy.core.transform.geometry import ratio, scaled_into
 from proxy.core.transform.operations import (
     BLACK,
     TRANSPARENT,
@@ -13,23 +15,19 @@ from proxy.core.transform.operations import (
     Adjust,
     Blur,
     Colour,
+    Crop,
     Effect,
+    Enlarge,
+    Fit,
     FocalPoint,
+    Offset,
+    Resize,
     Sharpen,
     Smart,
     Tone,
     Turn,
 )
-from proxy.core.transform.plan import Crop as CropStep
-from proxy.core.transform.plan import Pad as PadStep
-from proxy.core.transform.plan import (
-    Plan,
-    RenderDefaults,
-    ScaleInside,
-    ScaleOutside,
-    ScaleTo,
-    encoder_quality,
-)
+from proxy.core.transform.plan import Encode, Plan, RenderDefaults, encoder_quality
 
 OUTPUTS = tuple(kind for kind in Format if TRAITS[kind].shown)
 BESIDES = 3
@@ -56,12 +54,17 @@ DPRS = range(100, 401, 25)
 RATIOS = frozenset(Fraction(high, wide) for high in range(1, 22) for wide in range(1, 22))
 
 
+Sides = tuple[int | None, int | None]
+
+
 class Possible(NamedTuple):
-    """The parts that the Plans of one format are put together of, each with each."""
+    """The parts that the Plans of one format are put together of, each with each. `cuts` are the sides of a crop, and
+    with a ratio its ratio."""
 
     kind: Format
     inside: frozenset[Size]
     boxes: frozenset[Size]
+    cuts: frozenset[tuple[Sides, Fraction | None]]
     qualities: frozenset[int | None]
     paddings: frozenset[Colour]
     flattened: frozenset[Colour]
@@ -69,36 +72,39 @@ class Possible(NamedTuple):
     @property
     def plans(self) -> int:
         """The number of Plans. A format without alpha is flattened on the colour of its padding."""
-        drawn = len(self.inside) + len(self.boxes) * (2 + len(GRAVITIES))
-        barred = len(self.boxes) * len(POINTS) * len(self.paddings)
+        drawn = len(Enlarge) * (len(self.inside) + len(self.boxes) * (2 + len(GRAVITIES)))
+        drawn += 1 + len(self.cuts) * len(GRAVITIES)
+        barred = len(Enlarge) * len(self.boxes) * len(POINTS) * len(self.paddings)
         of_sizes = drawn * (len(self.flattened) or 1) + barred
         return of_sizes * len(TURNS) * len(EFFECTS) * len(self.qualities)
 
     def holds(self, plan: Plan) -> bool:
         """Whether `plan` is one of them."""
-        steps = list(plan.steps)
-        cut = steps.pop(0) if steps and isinstance(steps[0], CropStep | PadStep) else None
-        turn = steps.pop(0) if steps and isinstance(steps[0], Turn) else None
-        effect = steps.pop(0) if steps else None
-        match plan.scale, cut:
-            case (ScaleInside(box=box, enlarge=False), None):
-                sized = box in self.inside
-            case (ScaleOutside() | ScaleTo(), None):
-                sized = plan.scale.box in self.boxes
-            case (ScaleOutside(box=box, max_side_px=None), CropStep(box=cut_to, gravity=gravity)):
-                sized = box == cut_to and box in self.boxes and gravity in GRAVITIES
-            case (
-                ScaleInside(box=box, enlarge=True),
-                PadStep(box=canvas, position=point, background=padding),
-            ):
-                sized = box == canvas and box in self.boxes and point in POINTS and padding in self.paddings
-                sized = sized and (not self.flattened or plan.output.flatten == padding)
+        assert isinstance(plan.output, Encode)
+        ops = list(plan.ops)
+        size = ops.pop(0) if ops and isinstance(ops[0], Resize | Crop) else None
+        turn = ops.pop(0) if ops and isinstance(ops[0], Turn) else None
+        effect = ops.pop(0) if ops else None
+        flatten = plan.output.flatten
+        match size:
+            case None:
+                sized = True
+            case Crop(at=at):
+                sized = ((size.width, size.height), size.ratio) in self.cuts
+                sized = sized and not isinstance(at, Offset) and at in GRAVITIES
+            case Resize(fit=fit, gravity=gravity):
+                box = (size.width, size.height)
+                sized = box in (self.inside if fit is Fit.INSIDE else self.boxes)
+                if fit is Fit.COVER:
+                    sized = sized and gravity in GRAVITIES
+                if fit is Fit.CONTAIN:
+                    sized = sized and gravity in POINTS and size.background in self.paddings
+                    sized = sized and (not self.flattened or flatten == size.background)
             case _:
                 sized = False
-        flatten = plan.output.flatten
         return (
             sized
-            and not steps
+            and not ops
             and turn in TURNS
             and effect in EFFECTS
             and plan.output.quality in self.qualities
@@ -116,31 +122,51 @@ def possible(
 ) -> Possible:
     """What unsigned URLs can ask in one format where a mount has no presets and no transforms of its own."""
     most_px = min(defaults.max_side_px, TRAITS[kind].max_side_px)
-    pairs = {(wide, high) for wide in allowed_px for high in allowed_px}
-    if snaps:
-        pairs |= {
-            (wide, ratio(wide, each.numerator, each.denominator)) for wide in allowed_px for each in RATIOS
-        }
-    boxes = frozenset(
-        scaled_into(Size(multiplied(wide, dpr) or 0, multiplied(high, dpr) or 0), most_px)
-        for wide, high in pairs
-        for dpr in DPRS
-    )
-    sides = {min(multiplied(side, dpr) or 0, most_px) for side in allowed_px for dpr in DPRS}
+    boxes = _boxes(allowed_px, most_px, snaps)
+    pairs = _pairs(allowed_px, snaps)
+    sides = {min(ratio(side, dpr, 100), most_px) for side in allowed_px for dpr in DPRS}
     alone = {Size(side, most_px) for side in sides} | {Size(most_px, side) for side in sides}
+    one_side: set[Sides] = {(side, None) for side in allowed_px} | {(None, side) for side in allowed_px}
+    cuts = {(each, None) for each in {*pairs, *one_side}}
+    with_ratio = {(each, Fraction(by)) for each in {*one_side, (None, None)} for by in RATIOS}
     paddings = frozenset({WHITE, BLACK, TRANSPARENT}) | colours
     has_alpha = TRAITS[kind].alpha
     if not has_alpha:
         paddings = frozenset(map(_on_white, paddings))
     return Possible(
         kind=kind,
-        inside=boxes | alone | {Size(most_px, most_px)},
+        inside=boxes | alone,
         boxes=boxes,
+        cuts=frozenset({*cuts, *with_ratio}),
         qualities=frozenset(
             encoder_quality(kind, quality) for quality in (*range(5, 101, 5), defaults.quality)
         ),
         paddings=paddings,
         flattened=frozenset() if has_alpha else paddings,
+    )
+
+
+def _pairs(allowed_px: tuple[int, ...], snaps: bool) -> set[tuple[int, int]]:
+    """The sides that a URL may name together."""
+    pairs = {(wide, high) for wide in allowed_px for high in allowed_px}
+    if snaps:
+        pairs |= {
+            (wide, ratio(wide, each.numerator, each.denominator)) for wide in allowed_px for each in RATIOS
+        }
+    return pairs
+
+
+@cache
+def _boxes(allowed_px: tuple[int, ...], most_px: int, snaps: bool) -> frozenset[Size]:
+    """The boxes in output pixels. A ratio gives the side that is not named."""
+    pairs = _pairs(allowed_px, snaps)
+    for side, each in product(allowed_px, RATIOS):
+        follows = ratio(side, each.numerator, each.denominator)
+        pairs |= {(side, follows), (follows, side)}
+    return frozenset(
+        scaled_into(Size(ratio(wide, dpr, 100), ratio(high, dpr, 100)), most_px)
+        for wide, high in pairs
+        for dpr in DPRS
     )
 
 

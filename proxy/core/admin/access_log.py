@@ -11,9 +11,11 @@ from typing import NamedTuple
 from proxy.core.errors import CalotypeError
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.transform.operations import Transform
-from proxy.core.url.dialects.native import VariantUrl, spell
+from proxy.core.url.dialects.component import components_of
+from proxy.core.url.dialects.native import spell
 from proxy.core.url.interpret import interpret, trusted
 from proxy.core.url.mounts import Mount, Rules, host_name, only_mount
+from proxy.core.url.parsed_url import VariantUrl
 
 _COMBINED = re.compile(r'"(?:GET|HEAD) (\S+) HTTP/[0-9.]+" ([0-9]{3}) ')
 _SERVED = frozenset({200, 206, 302, 304})
@@ -82,7 +84,7 @@ def _logged_variant(line: Line, rules: Rules, mount: Mount | None) -> LoggedVari
     if meaning.transform is None or not isinstance(meaning.parsed, VariantUrl):
         return None
     transform = _answered(meaning.transform, line.format)
-    return LoggedVariant(meaning.mount.name, meaning.parsed.key, spell(transform))
+    return LoggedVariant(meaning.mount.name, meaning.parsed.key, spell(components_of(transform)))
 
 
 def _answered(transform: Transform, format_name: str) -> Transform:

@@ -11,7 +11,7 @@ from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.plan import Plan, canonical
 
-EPOCH = "2"
+EPOCH = "3"
 """Increased when the renderer draws the same Plan differently; older entries are then not used."""
 
 

@@ -12,11 +12,6 @@ def ratio(number: int, above: int, below: int) -> int:
     return max(1, (2 * number * above + below) // (2 * below))
 
 
-def multiplied(side_px: int | None, dpr_percent: int | None) -> int | None:
-    """A side times a device pixel ratio in per cent."""
-    return None if side_px is None else ratio(side_px, dpr_percent or 100, 100)
-
-
 def scaled_into(size: Size, max_side_px: int) -> Size:
     """`size`; if a side exceeds `max_side_px`, the same aspect with its longer side that long."""
     longest = max(size)

@@ -5,12 +5,13 @@ values of Accept. The node never answers 406.
 """
 
 import re
+from contextlib import suppress
 
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import TRAITS, Format
-from proxy.core.image.size import Size
-from proxy.core.transform.geometry import inside
-from proxy.core.transform.operations import Auto, Fit, Transform
+from proxy.core.image.size import Box, Size
+from proxy.core.transform.layout import Embed, Find, commands
+from proxy.core.transform.operations import Auto, Transform, without_no_ops
 
 AcceptClass = frozenset[Format]
 
@@ -76,14 +77,19 @@ def _universal(transform: Transform, facts: Facts) -> Format:
 
 
 def _has_transparent_padding(transform: Transform, facts: Facts) -> bool:
-    if transform.fit is not Fit.CONTAIN or transform.width_px is None or transform.height_px is None:
-        return False
-    box, original = Size(transform.width_px, transform.height_px), Size(facts.width_px, facts.height_px)
-    return (
-        transform.background is not None
-        and transform.background.alpha < _OPAQUE
-        and inside(original, box, enlarge=True) != box
-    )
+    following = commands(without_no_ops(transform).ops, _NO_LIMIT_PX, Size(facts.width_px, facts.height_px))
+    answer: Box | None = None
+    with suppress(StopIteration):
+        while True:
+            match following.send(answer):
+                case Embed(background=background) if background.alpha < _OPAQUE:
+                    return True
+                case Find(size=size):
+                    answer = Box(0, 0, *size)
+                case _:
+                    answer = None
+    return False
 
 
 _OPAQUE = 255
+_NO_LIMIT_PX = 1_000_000

@@ -1,15 +1,14 @@
-"""Transform: the operations that a URL requests, in physical units, before anything about the original is known.
+"""The language of operations: what a URL requests, in physical units, before anything about the original is known.
 
-A field is None if the URL does not set it; `plan` has the defaults. URL syntax is not known here.
+Every dialect translates its URLs into a Transform. Operations are applied from left to right, each to the result of the one
+before it; the picture between two operations is called the canvas. URL syntax and vendors' words are not known here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeVar
+from fractions import Fraction
 
 from proxy.core.image.formats import Format
-
-_T = TypeVar("_T")
 
 
 class Fit(StrEnum):
@@ -22,6 +21,14 @@ class Fit(StrEnum):
     FILL = "fill"
 
 
+class Enlarge(StrEnum):
+    """Whether a picture smaller than its box is enlarged; with ONLY a larger one is not reduced."""
+
+    ALLOW = "allow"
+    NEVER = "never"
+    ONLY = "only"
+
+
 class Smart(StrEnum):
     """Gravity that depends on the pixels."""
 
@@ -32,7 +39,7 @@ class Smart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FocalPoint:
-    """A point in fractions of the upright picture, 0 to 1 from the left and the top."""
+    """A point in fractions of the canvas, 0 to 1 from the left and the top."""
 
     x: float
     y: float
@@ -43,14 +50,26 @@ Gravity = FocalPoint | Smart
 CENTER = FocalPoint(0.5, 0.5)
 
 
-class Turn(StrEnum):
-    """A rotation clockwise in degrees, or a mirroring, after EXIF orientation and sizing."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A length as a fraction, above 0, of the side of the canvas along the same axis."""
 
-    R90 = "90"
-    R180 = "180"
-    R270 = "270"
-    HFLIP = "hflip"
-    VFLIP = "vflip"
+    fraction: Fraction
+
+    def __str__(self) -> str:
+        return f"{self.fraction.numerator}/{self.fraction.denominator}"
+
+
+Length = int | Part
+"""A number of pixels, or a part of the canvas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """The upper left corner of a crop, from that of the canvas; the box is cut back to the canvas."""
+
+    x: Length
+    y: Length
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +86,83 @@ class Colour:
         opaque = f"{self.red:02x}{self.green:02x}{self.blue:02x}"
         return opaque if self.alpha == 255 else f"{opaque}{self.alpha:02x}"
 
+    @property
+    def on_white(self) -> "Colour":
+        """This colour composited on white."""
+        red, green, blue = (
+            (channel * self.alpha + 255 * (255 - self.alpha) + 127) // 255
+            for channel in (self.red, self.green, self.blue)
+        )
+        return Colour(red, green, blue)
+
 
 WHITE = Colour(255, 255, 255)
 BLACK = Colour(0, 0, 0)
 TRANSPARENT = Colour(0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resize:
+    """Fits the canvas to a box. A side that is None follows the aspect of the canvas, or `ratio`, width to height, if given.
+
+    COVER cuts the excess at `gravity`; CONTAIN pads to the box with `background`, and `gravity` divides the free space.
+    """
+
+    width: Length | None = None
+    height: Length | None = None
+    ratio: Fraction | None = None
+    fit: Fit = Fit.INSIDE
+    enlarge: Enlarge = Enlarge.NEVER
+    gravity: Gravity = CENTER
+    background: Colour = WHITE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """Cuts a box out of the canvas. A side that is None reaches to the edge; `ratio`, width to height, then reduces the
+    box. The box never exceeds the canvas; an empty one leaves the canvas as it is."""
+
+    width: Length | None = None
+    height: Length | None = None
+    ratio: Fraction | None = None
+    at: Gravity | Offset = CENTER
+
+
+class Turn(StrEnum):
+    """A rotation clockwise in degrees, or a mirroring. TRANSPOSE and TRANSVERSE mirror horizontally, then rotate by 270
+    and by 90 degrees."""
+
+    R90 = "90"
+    R180 = "180"
+    R270 = "270"
+    HFLIP = "hflip"
+    VFLIP = "vflip"
+    TRANSPOSE = "hflip.270"
+    TRANSVERSE = "hflip.90"
+
+    @property
+    def swaps_sides(self) -> bool:
+        """Whether width and height are exchanged."""
+        return self in (Turn.R90, Turn.R270, Turn.TRANSPOSE, Turn.TRANSVERSE)
+
+    def then(self, other: "Turn") -> "Turn | None":
+        """The turn with the effect of both; None if they cancel out."""
+        (mirrored, quarters), (mirrors, more) = _MIRRORED_AND_QUARTERS[self], _MIRRORED_AND_QUARTERS[other]
+        # A rotation before a mirroring is the opposite rotation after it.
+        both = mirrored != mirrors, (more - quarters if mirrors else more + quarters) % 4
+        return next((turn for turn, parts in _MIRRORED_AND_QUARTERS.items() if parts == both), None)
+
+
+_MIRRORED_AND_QUARTERS = {
+    Turn.R90: (False, 1),
+    Turn.R180: (False, 2),
+    Turn.R270: (False, 3),
+    Turn.HFLIP: (True, 0),
+    Turn.TRANSVERSE: (True, 1),
+    Turn.VFLIP: (True, 2),
+    Turn.TRANSPOSE: (True, 3),
+}
+"""Each turn as a horizontal mirroring, or none, before clockwise quarter rotations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +198,9 @@ class Adjust:
 
 
 Effect = Blur | Sharpen | Adjust
+"""Operations that change no size."""
 
-
-def changes_nothing(effect: Effect) -> bool:
-    """Whether the effect leaves every picture as it is."""
-    return isinstance(effect, Adjust) and effect.percent == 0
+Operation = Resize | Crop | Turn | Effect
 
 
 class Auto(StrEnum):
@@ -121,24 +211,19 @@ class Auto(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transform:
-    """`dpr_percent` is 100 to 400 and multiplies both sides; `version` makes URLs differ, but not cache entries."""
+    """Operations in order, and the output; an output field is None if the URL does not set it.
 
-    width_px: int | None = None
-    height_px: int | None = None
-    fit: Fit | None = None
-    gravity: Gravity | None = None
+    `quality` is on the scale of JPEG, 1 to 100. Transparency is flattened on `background` in formats without alpha.
+    `dpr_percent`, 100 to 400, multiplies the pixels of Resize and not those of Crop. `version` makes URLs differ, but
+    not cache entries.
+    """
+
+    ops: tuple[Operation, ...] = ()
     format: Format | Auto | None = None
     quality: int | None = None
     dpr_percent: int | None = None
     background: Colour | None = None
-    turn: Turn | None = None
-    effects: tuple[Effect, ...] | None = None
     version: str | None = None
-
-    @property
-    def has_box(self) -> bool:
-        """Whether both sides are set; without both a fit has no effect."""
-        return self.width_px is not None and self.height_px is not None
 
     @property
     def needs_facts(self) -> bool:
@@ -146,22 +231,53 @@ class Transform:
         return self.format is None or self.format is Auto.AUTO
 
 
-def overlay(below: Transform, above: Transform) -> Transform:
-    """`above`, with the unset fields taken from `below`: the parameters of a URL override its preset."""
-    return Transform(
-        width_px=_first(above.width_px, below.width_px),
-        height_px=_first(above.height_px, below.height_px),
-        fit=_first(above.fit, below.fit),
-        gravity=below.gravity if above.gravity is None else above.gravity,
-        format=below.format if above.format is None else above.format,
-        quality=_first(above.quality, below.quality),
-        dpr_percent=_first(above.dpr_percent, below.dpr_percent),
-        background=_first(above.background, below.background),
-        turn=_first(above.turn, below.turn),
-        effects=_first(above.effects, below.effects),
-        version=_first(above.version, below.version),
+NOTHING = Transform()
+
+
+def changes_nothing(op: Operation) -> bool:
+    """Whether the operation leaves every picture as it is."""
+    match op:
+        case Resize(width=None, height=None):
+            return True
+        case Crop(width=None, height=None, ratio=None, at=at):
+            return not isinstance(at, Offset) or at == Offset(0, 0)
+        case Adjust(percent=0):
+            return True
+    return False
+
+
+def simplified(op: Operation) -> Operation:
+    """`op` without what has no effect, so that operations of equal pictures are equal."""
+    match op:
+        case Resize():
+            is_box = op.ratio is not None or (op.width is not None and op.height is not None)
+            fit = op.fit if is_box else Fit.INSIDE
+            gravity = op.gravity if fit in (Fit.COVER, Fit.CONTAIN) else CENTER
+            if fit is Fit.CONTAIN and isinstance(gravity, Smart):
+                gravity = CENTER
+            background = op.background if fit is Fit.CONTAIN else WHITE
+            return replace(op, fit=fit, gravity=gravity, background=background)
+        case Crop(width=None, height=None, ratio=None, at=at) if not isinstance(at, Offset):
+            return Crop()
+        case _:
+            return op
+
+
+def without_no_ops(transform: Transform) -> Transform:
+    """`transform` without its version and everything that changes no picture: equivalent transforms become equal."""
+    ops: list[Operation] = []
+    for op in transform.ops:
+        last = ops[-1] if ops else None
+        if isinstance(op, Turn) and isinstance(last, Turn):
+            both = last.then(op)
+            ops[-1:] = [both] if both else []
+        elif not changes_nothing(op):
+            ops.append(simplified(op))
+    has_sides = any(isinstance(op, Resize) for op in ops)
+    return replace(
+        transform,
+        ops=tuple(ops),
+        dpr_percent=transform.dpr_percent if has_sides and transform.dpr_percent != 100 else None,
+        background=None if transform.background == WHITE else transform.background,
+        version=None,
     )
-
-
-def _first(above: _T | None, below: _T | None) -> _T | None:
-    return below if above is None else above

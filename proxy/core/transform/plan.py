@@ -1,76 +1,33 @@
-"""Transform + format + limits -> Plan: the ordered pixel steps and the encoding, with no "auto" left.
+"""Transform + format + limits -> Plan: the operations in order and the encoding, with no "auto" left.
 
 The cache key contains the Plan, and the worker renders it: equal Plans of an original are equal pictures. A Plan has
-output pixels, fractions and encoder settings and no URL parameters, so that every dialect resolves to the same steps.
+pixels, fractions and encoder settings and no URL parameters, so that every dialect resolves to the same operations.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import assert_never
 
 from proxy.core.image.formats import TRAITS, Format
-from proxy.core.image.size import Size
-from proxy.core.transform.geometry import multiplied, scaled_into
+from proxy.core.transform.layout import boxed
 from proxy.core.transform.operations import (
-    CENTER,
     WHITE,
     Adjust,
     Blur,
     Colour,
-    Effect,
+    Crop,
     Fit,
     FocalPoint,
     Gravity,
+    Offset,
+    Operation,
+    Resize,
     Sharpen,
     Smart,
     Transform,
     Turn,
-    changes_nothing,
+    without_no_ops,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScaleInside:
-    """To the largest size of the same aspect within the box; enlarges only with `enlarge`."""
-
-    box: Size
-    enlarge: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScaleOutside:
-    """To the smallest size of the same aspect that covers the box, within `max_side_px` if given."""
-
-    box: Size
-    max_side_px: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScaleTo:
-    """To exactly this size, stretched."""
-
-    box: Size
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crop:
-    """Crops to `box`; the picture covers it."""
-
-    box: Size
-    gravity: FocalPoint | Smart
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pad:
-    """Pads the picture to `box`; `position` is where the picture lies within it."""
-
-    box: Size
-    position: FocalPoint
-    background: Colour
-
-
-Scale = ScaleInside | ScaleOutside | ScaleTo
-Step = Crop | Pad | Turn | Effect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +57,10 @@ Output = Encode | Describe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Orientation first, then `scale`, then `steps` in order, then `output`."""
+    """Orientation first, then `ops` in order, then `output`. No side of the result exceeds `limit_px`."""
 
-    scale: Scale
-    steps: tuple[Step, ...]
+    ops: tuple[Operation, ...]
+    limit_px: int
     output: Output
 
 
@@ -142,115 +99,82 @@ def encoder_quality(kind: Format, quality: int) -> int | None:
 def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Plan:
     """The Plan for `transform` in format `kind`. Parameters without an effect do not appear in it."""
     if kind is Format.INFO:
-        return Plan(
-            scale=ScaleInside(box=Size(_PLACEHOLDER_PX, _PLACEHOLDER_PX), enlarge=False),
-            steps=(),
-            output=Describe(gps=defaults.gps),
-        )
-    max_side_px = min(defaults.max_side_px, TRAITS[kind].max_side_px)
-    scale, cut = _sizing(transform, max_side_px)
-    if isinstance(cut, Pad) and not TRAITS[kind].alpha:
-        cut = Pad(box=cut.box, position=cut.position, background=_opaque(cut.background))
-    steps: list[Step] = []
-    if cut is not None:
-        steps.append(cut)
-    if transform.turn is not None:
-        steps.append(transform.turn)
-    steps.extend(effect for effect in transform.effects or () if not changes_nothing(effect))
+        small = Resize(width=_PLACEHOLDER_PX, height=_PLACEHOLDER_PX)
+        return Plan(ops=(small,), limit_px=_PLACEHOLDER_PX, output=Describe(gps=defaults.gps))
+    limit_px = min(defaults.max_side_px, TRAITS[kind].max_side_px)
+    has_alpha = TRAITS[kind].alpha
     return Plan(
-        scale=scale,
-        steps=tuple(steps),
+        ops=tuple(_resolved(op, transform, limit_px, has_alpha) for op in without_no_ops(transform).ops),
+        limit_px=limit_px,
         output=Encode(
             format=kind,
             quality=encoder_quality(
                 kind, defaults.quality if transform.quality is None else transform.quality
             ),
             effort=defaults.effort.get(kind, 0),
-            flatten=None if TRAITS[kind].alpha else _opaque(transform.background or WHITE),
+            flatten=None if has_alpha else (transform.background or WHITE).on_white,
         ),
     )
 
 
-def box_of(transform: Transform, max_side_px: int) -> Size:
-    """The requested box times the device pixel ratio, scaled down to `max_side_px`. An unset side is `max_side_px`."""
-    width_px = multiplied(transform.width_px, transform.dpr_percent)
-    height_px = multiplied(transform.height_px, transform.dpr_percent)
-    if width_px is None or height_px is None:
-        return Size(min(width_px or max_side_px, max_side_px), min(height_px or max_side_px, max_side_px))
-    return scaled_into(Size(width_px, height_px), max_side_px)
-
-
-def _sizing(transform: Transform, max_side_px: int) -> tuple[Scale, Crop | Pad | None]:
-    box = box_of(transform, max_side_px)
-    if not transform.has_box:
-        return ScaleInside(box=box, enlarge=False), None
-    match transform.fit:
-        case None | Fit.INSIDE:
-            return ScaleInside(box=box, enlarge=False), None
-        case Fit.OUTSIDE:
-            return ScaleOutside(box=box, max_side_px=max_side_px), None
-        case Fit.FILL:
-            return ScaleTo(box=box), None
-        case Fit.COVER:
-            return ScaleOutside(box=box, max_side_px=None), Crop(
-                box=box, gravity=_gravity_or_center(transform.gravity)
+def _resolved(op: Operation, transform: Transform, limit_px: int, has_alpha: bool) -> Operation:
+    match op:
+        case Resize():
+            return replace(
+                boxed(op, transform.dpr_percent or 100, limit_px),
+                gravity=_without_faces(op.gravity),
+                background=op.background if has_alpha else op.background.on_white,
             )
-        case Fit.CONTAIN:
-            position = transform.gravity if isinstance(transform.gravity, FocalPoint) else CENTER
-            pad = Pad(box=box, position=position, background=transform.background or WHITE)
-            return ScaleInside(box=box, enlarge=True), pad
-    assert_never(transform.fit)
+        case Crop(at=Smart() as smart):
+            return replace(op, at=_without_faces(smart))
+        case _:
+            return op
 
 
-def _gravity_or_center(gravity: Gravity | None) -> FocalPoint | Smart:
+def _without_faces(gravity: Gravity) -> Gravity:
     """Without a face detector, `face` is the same as attention."""
-    return Smart.ATTENTION if gravity is Smart.FACE else gravity or CENTER
-
-
-def _opaque(colour: Colour) -> Colour:
-    """`colour` composited on white."""
-    red, green, blue = (
-        (channel * colour.alpha + 255 * (255 - colour.alpha) + 127) // 255
-        for channel in (colour.red, colour.green, colour.blue)
-    )
-    return Colour(red, green, blue)
+    return Smart.ATTENTION if gravity is Smart.FACE else gravity
 
 
 def canonical(plan: Plan) -> str:
     """The Plan as text, as it enters the cache key. A changed text empties every cache."""
-    return " ".join([_scale_text(plan.scale), *map(_step_text, plan.steps), _output_text(plan.output)])
+    return " ".join([*map(_text, plan.ops), f"limit:{plan.limit_px}", _output_text(plan.output)])
 
 
-def _scale_text(scale: Scale) -> str:
-    match scale:
-        case ScaleInside(box=box, enlarge=enlarge):
-            return f"{'within' if enlarge else 'inside'}:{box}"
-        case ScaleOutside(box=box, max_side_px=max_side_px):
-            return f"outside:{box}" + (f":{max_side_px}" if max_side_px else "")
-        case ScaleTo(box=box):
-            return f"to:{box}"
-    assert_never(scale)
-
-
-def _step_text(step: Step) -> str:
-    match step:
-        case Crop(box=box, gravity=gravity):
-            return f"crop:{box}:{_gravity_text(gravity)}"
-        case Pad(box=box, position=position, background=background):
-            return f"pad:{box}:{_gravity_text(position)}:{background.hex}"
+def _text(op: Operation) -> str:
+    match op:
+        case Resize():
+            ending = f":{_position_text(op.gravity)}" if op.fit in (Fit.COVER, Fit.CONTAIN) else ""
+            if op.fit is Fit.CONTAIN:
+                ending += f":{op.background.hex}"
+            return f"resize:{_box_text(op)}:{op.fit}:{op.enlarge}{ending}"
+        case Crop(at=at):
+            return f"crop:{_box_text(op)}:{_position_text(at)}"
         case Turn():
-            return f"turn:{step}"
+            return f"turn:{op}"
         case Blur(sigma_px):
             return f"blur:{sigma_px:g}"
         case Sharpen(sigma_px):
             return f"sharpen:{sigma_px:g}"
         case Adjust(tone, percent):
             return f"{tone}:{percent}"
-    assert_never(step)
+    assert_never(op)
 
 
-def _gravity_text(gravity: FocalPoint | Smart) -> str:
-    return str(gravity) if isinstance(gravity, Smart) else f"{gravity.x:g},{gravity.y:g}"
+def _box_text(op: Resize | Crop) -> str:
+    ratio = "" if op.ratio is None else f"/{op.ratio.numerator}:{op.ratio.denominator}"
+    return f"{op.width or ''}x{op.height or ''}{ratio}"
+
+
+def _position_text(position: Gravity | Offset) -> str:
+    match position:
+        case FocalPoint(x, y):
+            return f"{x:g},{y:g}"
+        case Offset(x, y):
+            return f"+{x}+{y}"
+        case Smart():
+            return position.value
+    assert_never(position)
 
 
 def _output_text(output: Output) -> str:

@@ -4,83 +4,87 @@ Compares the values that other modules made; decides nothing.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from proxy.core.image.formats import TRAITS, Format
-from proxy.core.transform.geometry import multiplied
-from proxy.core.transform.operations import CENTER, Fit, Smart, Transform
-from proxy.core.transform.plan import Crop, Encode, Pad, Plan, box_of
-from proxy.core.url.dialects.native import VariantUrl
+from proxy.core.transform.geometry import ratio
+from proxy.core.transform.layout import boxed
+from proxy.core.transform.operations import Crop, Fit, Operation, Resize, Smart, Transform
+from proxy.core.transform.plan import Encode, Plan
+from proxy.core.url.dialects.component import Component, components_of
 from proxy.core.url.notice import Notice
+from proxy.core.url.parsed_url import VariantUrl
 
 
-def ignored(granted: Transform, plan: Plan) -> list[str]:
+def ignored(parsed: VariantUrl, granted: Transform, plan: Plan) -> list[str]:
     """The parameters that do not appear in the Plan, each with the reason."""
-    unused: list[str] = []
+    unused = [f"{each.parameter}: {each.reason}" for each in parsed.unused]
     output = plan.output
     if not isinstance(output, Encode):
         return unused
-    steps = {type(step) for step in plan.steps}
-    if granted.fit is not None and not granted.has_box:
-        unused.append("c: a fit needs both w and h")
-    if granted.gravity is not None and not steps & {Crop, Pad}:
-        unused.append("g: the picture is neither cropped nor padded")
-    if isinstance(granted.gravity, Smart) and Pad in steps:
-        unused.append("g: padding does not depend on the content")
-    if granted.dpr_percent is not None and granted.width_px is granted.height_px is None:
+    resized = [op for op in granted.ops if isinstance(op, Resize)]
+    if granted.dpr_percent is not None and not resized:
         unused.append("dpr: there is neither w nor h to multiply")
-    if granted.background is not None and Pad not in steps and output.flatten is None:
+    pads = any(op.fit is Fit.CONTAIN for op in resized)
+    if granted.background is not None and not pads and output.flatten is None:
         unused.append("b: there is no padding, and the format has alpha")
     if granted.quality is not None and output.quality is None:
         unused.append("q: the format is lossless")
-    if granted.gravity is Smart.FACE and granted.fit is Fit.COVER:
+    if any(map(_looks_for_faces, granted.ops)):
         unused.append("g: face detection is not available, auto is used")
     return unused
 
 
 def clamped(parsed: VariantUrl, granted: Transform, max_side_px: int) -> list[str]:
     """The parameters with a changed value, each with the value that is used."""
-    return [f"{name}: {made}" for name, (_, made) in _changed(parsed, granted, max_side_px).items()]
+    return [f"{changed.parameter}: {changed.applied}" for changed in _changed(parsed, granted, max_side_px)]
 
 
 def notices(parsed: VariantUrl, granted: Transform, max_side_px: int) -> list[Notice]:
     """The items of `Calotype-Notice`: changed values, and values without an effect."""
-    notices_ = [Notice(name, *values) for name, values in _changed(parsed, granted, max_side_px).items()]
-    return notices_ + [
-        Notice(name, *(",".join(parsed.params[name].write(of)) for of in (granted, instead)))
-        for name, instead in _equivalents(parsed, granted)
-    ]
+    found = list(_changed(parsed, granted, max_side_px))
+    found += [Notice(each.parameter, each.requested, each.applied) for each in parsed.unused if each.applied]
+    if any(map(_looks_for_faces, granted.ops)):
+        found.append(Notice("g", Smart.FACE, Smart.ATTENTION))
+    return found
 
 
-def _changed(parsed: VariantUrl, granted: Transform, max_side_px: int) -> dict[str, tuple[str, str]]:
-    """By name, the requested and the granted value where they differ. Both are in output pixels for a side that
-    `max_side_px` limits."""
-    own, got = parsed.own, granted
+def _looks_for_faces(op: Operation) -> bool:
+    """Whether the result depends on where faces are. There is no face detector: attention takes its place."""
+    match op:
+        case Resize(fit=Fit.COVER, gravity=Smart.FACE) | Crop(at=Smart.FACE):
+            return True
+        case _:
+            return False
+
+
+def _changed(parsed: VariantUrl, granted: Transform, max_side_px: int) -> Iterator[Notice]:
+    """The requested and the granted value where they differ. Both are in output pixels for a side that `max_side_px`
+    limits."""
     most = TRAITS[granted.format].max_side_px if isinstance(granted.format, Format) else max_side_px
-    box = box_of(granted, min(max_side_px, most))
-    changed: dict[str, tuple[str, str]] = {}
-    for name, token in parsed.params.items():
-        values = ",".join(token.write(own)), ",".join(token.write(got))
-        if values[0] and values[0] != values[1]:
-            changed[name] = values
-    for name, value in parsed.clamped:
-        changed[name] = value, ",".join(parsed.params[name].write(got))
-    for name, of, own_px, got_px in (
-        ("w", box.width, own.width_px, got.width_px),
-        ("h", box.height, own.height_px, got.height_px),
-    ):
-        if (multiplied(got_px, got.dpr_percent) or 0) > of:
-            requested = multiplied(own_px, own.dpr_percent) or multiplied(got_px, got.dpr_percent)
-            changed[name] = str(requested), str(of)
-    return {name: changed[name] for name in parsed.params if name in changed}
+    out_of_range = dict(parsed.clamped)
+    for requested, got in zip(components_of(parsed.transform), components_of(granted), strict=True):
+        limited = _limited(
+            requested, got, min(max_side_px, most), parsed.transform.dpr_percent, granted.dpr_percent
+        )
+        for name, param in parsed.params.items():
+            own, made = ",".join(param.write(requested)), ",".join(param.write(got))
+            if own != made or name in limited or (name in out_of_range and made):
+                yield Notice(name, *limited.get(name, (out_of_range.get(name, own), made)))
 
 
-def _equivalents(parsed: VariantUrl, granted: Transform) -> Iterator[tuple[str, Transform]]:
-    """Parameters without an effect, each in a Transform that has an equivalent value."""
-    fit_name = "c" if "c" in parsed.params else "fit"
-    if not granted.has_box and granted.fit not in (None, Fit.INSIDE):
-        yield fit_name, replace(granted, fit=Fit.INSIDE)
-    if isinstance(granted.gravity, Smart) and granted.has_box and granted.fit is Fit.CONTAIN:
-        yield "g", replace(granted, gravity=CENTER)
-    elif granted.gravity is Smart.FACE:
-        yield "g", replace(granted, gravity=Smart.ATTENTION)
+def _limited(
+    requested: Component, got: Component, most_px: int, own_dpr: int | None, got_dpr: int | None
+) -> dict[str, tuple[str, str]]:
+    """By name, the sides that exceed `most_px`: the requested and the applied one."""
+    limited: dict[str, tuple[str, str]] = {}
+    for op in got.ops():
+        if isinstance(op, Resize):
+            box = boxed(op, got_dpr or 100, most_px)
+            for name, own_px, got_px, made_px in (
+                ("w", requested.width_px, got.width_px, box.width),
+                ("h", requested.height_px, got.height_px, box.height),
+            ):
+                assert isinstance(made_px, int)
+                if got_px is not None and ratio(got_px, got_dpr or 100, 100) > made_px:
+                    limited[name] = str(ratio(own_px or got_px, own_dpr or 100, 100)), str(made_px)
+    return limited

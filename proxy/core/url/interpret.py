@@ -10,11 +10,11 @@ from typing import NamedTuple, NoReturn
 
 from proxy.core.errors import BadTransform, CalotypeError, NotAllowed, SignatureRequired, UnknownRoute
 from proxy.core.image.original import OriginalRef
-from proxy.core.transform.operations import Transform, overlay
+from proxy.core.transform.operations import Transform, without_no_ops
 from proxy.core.url import signing
-from proxy.core.url.dialects.native import OriginalUrl, ParsedUrl, Presets, VariantUrl
 from proxy.core.url.mounts import Mount, Rules, Signing, route
-from proxy.core.url.policy import restrict, without_no_ops
+from proxy.core.url.parsed_url import OriginalUrl, ParsedUrl, VariantUrl
+from proxy.core.url.policy import restrict
 from proxy.core.url.signing import Signed, unsigned
 from proxy.core.url.target import cut
 
@@ -73,10 +73,10 @@ def interpret(
     mount = mount or route(rules.mounts, host, raw)
     target, is_signed, signed = verify(mount, raw)
     parsed = mount.parse(target, rules.presets)
-    transform = None if isinstance(parsed, OriginalUrl) else parsed.transform(rules.presets)
+    transform = None if isinstance(parsed, OriginalUrl) else parsed.transform
     try:
         if isinstance(parsed, VariantUrl):
-            transform = admit(mount, parsed, rules.presets, signed=is_signed)
+            transform = admit(mount, parsed, signed=is_signed)
         else:
             admit_original(mount)
     except CalotypeError as failure:
@@ -103,26 +103,26 @@ def admit_original(mount: Mount) -> None:
         raise UnknownRoute("this mount serves presets only: it serves no originals and no /info/")
 
 
-def admit(mount: Mount, parsed: VariantUrl, presets: Presets, *, signed: bool) -> Transform:
+def admit(mount: Mount, parsed: VariantUrl, *, signed: bool) -> Transform:
     """The transform that `mount` grants. A signed URL may have any size, an unsigned one any of the mount's
     `transforms`. Raises NotAllowed or BadTransform."""
-    whole = parsed.transform(presets)
+    whole = parsed.transform
     if not signed and mount.transforms and without_no_ops(whole) in mount.transforms:
         return whole
-    if mount.presets_only and (parsed.preset is None or parsed.own != Transform(version=parsed.own.version)):
+    if mount.presets_only and not parsed.is_preset:
         raise BadTransform("this mount serves presets only: the URL must be /t_<preset>/<key>")
     if signed:
         return whole
     try:
-        own = restrict(
-            parsed.own,
+        return restrict(
+            whole,
             mount.dimensions,
             mount.allowed_px,
             mount.colours,
+            of_presets=parsed.of_presets,
             signable=mount.signing is not Signing.OFF,
         )
     except NotAllowed as refusal:
         of_mount = tuple(f"mounts.{mount.name}.{key}" for key in ("dimensions", "transforms"))
         refusal.settings = (*refusal.settings, *of_mount)
         raise
-    return own if parsed.preset is None else overlay(presets[parsed.preset], own)

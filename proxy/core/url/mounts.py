@@ -11,8 +11,10 @@ from typing import NamedTuple
 from proxy.core.errors import BadRequest, UnknownRoute
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Colour, Transform
-from proxy.core.url.dialects.native import ParsedUrl, Presets, QueryRule, parse
+from proxy.core.url.dialects.component import Presets
+from proxy.core.url.dialects.native import QueryRule, parse
 from proxy.core.url.original_urls import NO_URLS, OriginalLocation
+from proxy.core.url.parsed_url import ParsedUrl
 from proxy.core.url.policy import Dimensions
 from proxy.core.url.signing import Keys, sign
 

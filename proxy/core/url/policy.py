@@ -4,29 +4,38 @@ The policy restricts the effect of a Transform, whatever its spelling. Presets a
 """
 
 from bisect import bisect_left
-from dataclasses import replace
-from enum import StrEnum
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import IntEnum, StrEnum
 from fractions import Fraction
+from typing import TypeVar
 
 from proxy.core.errors import ColourNotAllowed, DimensionNotAllowed, OperationNotAllowed
 from proxy.core.transform.geometry import ratio
 from proxy.core.transform.operations import (
     BLACK,
-    CENTER,
+    NOTHING,
     TRANSPARENT,
     WHITE,
     Adjust,
     Blur,
     Colour,
+    Crop,
     Effect,
-    Fit,
     FocalPoint,
     Gravity,
+    Length,
+    Offset,
+    Operation,
+    Part,
+    Resize,
     Sharpen,
-    Smart,
     Transform,
+    Turn,
     changes_nothing,
 )
+
+_Sized = TypeVar("_Sized", Resize, Crop)
 
 MAX_RATIO = 21
 """The largest number in an aspect ratio that `snap` makes."""
@@ -52,60 +61,127 @@ def restrict(
     allowed_px: tuple[int, ...],
     colours: frozenset[Colour] = frozenset(),
     *,
+    of_presets: Transform = NOTHING,
     signable: bool = True,
 ) -> Transform:
-    """The transform that an unsigned URL is granted.
+    """The transform that an unsigned URL is granted: a size, a turn and an effect, in this order.
 
     `allowed_px` is sorted and not empty; `colours` are the backgrounds allowed beside white, black and transparent.
-    `signable` says whether the mount accepts signed URLs; only then do refusals suggest one. Raises
-    DimensionNotAllowed under `listed`, ColourNotAllowed and OperationNotAllowed under `listed` and `snap`.
+    Everything of `of_presets` is allowed. `signable` says whether the mount accepts signed URLs; only then do refusals
+    suggest one. Raises DimensionNotAllowed under `listed`, ColourNotAllowed and OperationNotAllowed under `listed` and
+    `snap`.
     """
     if policy is Dimensions.ANY:
         return transform
-    if transform.background is not None and transform.background not in _ALWAYS | colours:
-        allowed = ", ".join([_COLOUR_NAMES, *sorted(colour.hex for colour in colours)])
-        others = "; any other needs a signed URL" if signable else ""
-        raise ColourNotAllowed(f"the background (b or bg) must be one of {allowed}{others}")
-    effects = tuple(map(_coarse_effect, transform.effects or ()))
-    if sum(not changes_nothing(effect) for effect in effects) > 1:
-        others = "a signed URL or a preset" if signable else "a preset"
-        raise OperationNotAllowed(f"a URL may have one effect (e); more effects need {others}")
-    width_px, height_px = transform.width_px, transform.height_px
-    if policy is Dimensions.SNAP:
-        width_px, height_px = _snapped(width_px, height_px, allowed_px)
-    for name, side_px in (("w", transform.width_px), ("h", transform.height_px)):
-        if policy is Dimensions.LISTED and side_px is not None and side_px not in allowed_px:
-            listed = ", ".join(map(str, allowed_px))
-            others = "; any other size needs a signed URL" if signable else ""
-            raise DimensionNotAllowed(f"parameter {name} must be one of {listed}{others}")
-    return replace(
-        transform,
-        width_px=width_px,
-        height_px=height_px,
-        quality=None if transform.quality is None else max(5, _nearest(transform.quality, 5)),
-        dpr_percent=None if transform.dpr_percent is None else _up(transform.dpr_percent, DPR_GRAIN_PERCENT),
-        gravity=_coarse_gravity(transform.gravity),
-        effects=None if transform.effects is None else effects,
-    )
+    granted = _Policy(policy, allowed_px, colours, of_presets, signable)
+    granted.check_colour(transform.background)
+    quality, dpr_percent = transform.quality, transform.dpr_percent
+    if quality is not None and quality != of_presets.quality:
+        quality = max(5, _nearest(quality, 5))
+    if dpr_percent is not None and dpr_percent != of_presets.dpr_percent:
+        dpr_percent = _up(dpr_percent, DPR_GRAIN_PERCENT)
+    return replace(transform, ops=tuple(granted.ops(transform.ops)), quality=quality, dpr_percent=dpr_percent)
 
 
-def without_no_ops(transform: Transform) -> Transform:
-    """`transform` without its version and everything that changes no picture: equivalent transforms become equal."""
-    has_side = transform.width_px is not None or transform.height_px is not None
-    fit = transform.fit if transform.has_box and transform.fit is not Fit.INSIDE else None
-    gravity = transform.gravity if fit in (Fit.COVER, Fit.CONTAIN) else None
-    if gravity == CENTER or (fit is Fit.CONTAIN and isinstance(gravity, Smart)):
-        gravity = None
-    effects = tuple(effect for effect in transform.effects or () if not changes_nothing(effect))
-    return replace(
-        transform,
-        fit=fit,
-        gravity=gravity,
-        dpr_percent=transform.dpr_percent if has_side and transform.dpr_percent != 100 else None,
-        background=None if transform.background == WHITE else transform.background,
-        effects=effects or None,
-        version=None,
-    )
+@dataclass(frozen=True, slots=True)
+class _Policy:
+    dimensions: Dimensions
+    allowed_px: tuple[int, ...]
+    colours: frozenset[Colour]
+    of_presets: Transform
+    signable: bool
+
+    def ops(self, requested: Iterable[Operation]) -> Iterator[Operation]:
+        """The operations that are granted for `requested`. Raises NotAllowed."""
+        last = _Kind.NONE
+        for op in requested:
+            if op in self.of_presets.ops:
+                yield op
+                continue
+            granted = self._granted(op)
+            if not changes_nothing(granted):
+                if (kind := _kind(granted)) <= last:
+                    raise self._refusal(f"a URL may have {_ORDER[kind]}; more")
+                last = kind
+            yield granted
+
+    def check_colour(self, colour: Colour | None) -> None:
+        """Raises ColourNotAllowed."""
+        of_presets = {self.of_presets.background, *(resize.background for resize in self._of_presets())}
+        if colour is not None and colour not in _ALWAYS | self.colours | of_presets:
+            allowed = ", ".join([_COLOUR_NAMES, *sorted(colour.hex for colour in self.colours)])
+            others = "; any other needs a signed URL" if self.signable else ""
+            raise ColourNotAllowed(f"the background (b or bg) must be one of {allowed}{others}")
+
+    def _granted(self, op: Operation) -> Operation:
+        match op:
+            case Resize():
+                self.check_colour(op.background)
+                is_known = any(op.gravity == resize.gravity for resize in self._of_presets())
+                gravity = op.gravity if is_known else _coarse_gravity(op.gravity)
+                return replace(self._sized(op), gravity=gravity)
+            case Crop(at=Offset()):
+                if changes_nothing(op):
+                    return op
+                raise self._refusal("a crop at x and y")
+            case Crop():
+                assert not isinstance(op.at, Offset)
+                return replace(self._sized(op), at=_coarse_gravity(op.at))
+            case Turn():
+                return op
+            case _:
+                return _coarse_effect(op)
+
+    def _sized(self, op: _Sized) -> _Sized:
+        width, height = op.width, op.height
+        if isinstance(width, Part) or isinstance(height, Part):
+            raise self._refusal("a relative size")
+        allowed: set[Length | None] = {None, *self.allowed_px}
+        for resize in self._of_presets():
+            allowed |= {resize.width, resize.height}
+        if self.dimensions is Dimensions.SNAP and not {width, height} <= allowed:
+            width, height = _snapped(width, height, self.allowed_px)
+        elif self.dimensions is Dimensions.LISTED:
+            for name, side_px in (("w", width), ("h", height)):
+                if side_px not in allowed:
+                    listed = ", ".join(map(str, self.allowed_px))
+                    others = "; any other size needs a signed URL" if self.signable else ""
+                    raise DimensionNotAllowed(f"parameter {name} must be one of {listed}{others}")
+        ratio_ = None if op.ratio is None else 1 / _nearest_ratio(1 / op.ratio)
+        return replace(op, width=width, height=height, ratio=ratio_)
+
+    def _of_presets(self) -> list[Resize]:
+        return [op for op in self.of_presets.ops if isinstance(op, Resize)]
+
+    def _refusal(self, subject: str) -> OperationNotAllowed:
+        others = "a signed URL or a preset" if self.signable else "a preset"
+        return OperationNotAllowed(f"{subject} needs {others}")
+
+
+class _Kind(IntEnum):
+    """The operations of an unsigned URL in their order."""
+
+    NONE = 0
+    SIZE = 1
+    TURN = 2
+    EFFECT = 3
+
+
+_ORDER = {
+    _Kind.SIZE: "one size or crop (w, h, ar, c), before a turn (a) and an effect (e)",
+    _Kind.TURN: "one turn (a), before an effect (e)",
+    _Kind.EFFECT: "one effect (e)",
+}
+
+
+def _kind(op: Operation) -> _Kind:
+    match op:
+        case Resize() | Crop():
+            return _Kind.SIZE
+        case Turn():
+            return _Kind.TURN
+        case _:
+            return _Kind.EFFECT
 
 
 def _snapped(
@@ -144,7 +220,7 @@ def _nearest(number: int, grain: int) -> int:
     return nearest if number >= 0 else -nearest
 
 
-def _coarse_gravity(gravity: Gravity | None) -> Gravity | None:
+def _coarse_gravity(gravity: Gravity) -> Gravity:
     if isinstance(gravity, FocalPoint):
         return FocalPoint(_coarse(gravity.x, 10), _coarse(gravity.y, 10))
     return gravity

@@ -32,10 +32,11 @@ from proxy.core.memo import Memo
 from proxy.core.transform.negotiate import AcceptClass, accept_class
 from proxy.core.transform.operations import Auto, Transform
 from proxy.core.url.diagnostics import notices
-from proxy.core.url.dialects.native import InfoUrl, VariantUrl, negotiates
+from proxy.core.url.dialects.native import negotiates
 from proxy.core.url.interpret import Interpreted, Verified, interpret, verify_signature
 from proxy.core.url.mounts import Mount, Rules, host_name, route
 from proxy.core.url.notice import notice_list
+from proxy.core.url.parsed_url import InfoUrl, VariantUrl
 from proxy.core.url.signing import UNRESTRICTED, Restrictions, Signed, is_restricted
 from proxy.core.url.target import checked_host, in_origin_form
 from proxy.edge import problems, responses

@@ -26,9 +26,11 @@ from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Transform
 from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
-from proxy.core.url.dialects.native import OriginalUrl, VariantUrl, no_preset
+from proxy.core.url.dialects.component import transform_of
+from proxy.core.url.dialects.native import no_preset
 from proxy.core.url.interpret import admit, interpret, trusted
 from proxy.core.url.mounts import Rules, host_name, mount_named, only_mount
+from proxy.core.url.parsed_url import OriginalUrl, VariantUrl
 from proxy.core.url.target import checked_locator, checked_prefix, origin_and_target
 from proxy.ports.operations import JobStore
 from proxy.service.admin.pregeneration import Pregeneration
@@ -150,7 +152,7 @@ class Dispatch:
         name = command.preset or ""
         if name not in presets:
             raise no_preset("preset", name, 1, presets)
-        plans = self._plans(presets[name])
+        plans = self._plans(transform_of(presets[name]))
         return [PurgeScope(mount.source, ScopeKind.PLAN, canonical(plan)) for plan in plans]
 
     def _url_scopes(self, command: PurgeCommand, url: str) -> tuple[OriginalRef, list[PurgeScope]]:
@@ -165,11 +167,11 @@ class Dispatch:
         parsed, ref = interpreted.parsed, interpreted.ref
         if isinstance(parsed, OriginalUrl):
             return ref, [PurgeScope.of_original(ref)]
-        transforms = [parsed.transform(rules.presets)]
+        transforms = [parsed.transform]
         if isinstance(parsed, VariantUrl):
             with suppress(CalotypeError):
                 # Without a signature the policy may round sizes and strengths.
-                transforms.append(admit(interpreted.mount, parsed, rules.presets, signed=False))
+                transforms.append(admit(interpreted.mount, parsed, signed=False))
         return ref, [PurgeScope.of_variant(ref, plan) for plan in self._plans(*transforms)]
 
     def _plans(self, *transforms: Transform) -> list[Plan]:

@@ -10,9 +10,11 @@ from proxy.core.masking import without_secrets
 from proxy.core.transform.negotiate import accept_class
 from proxy.core.transform.plan import canonical
 from proxy.core.url import diagnostics
-from proxy.core.url.dialects.native import VariantUrl, native_url, spell
+from proxy.core.url.dialects.component import components_of
+from proxy.core.url.dialects.native import native_url, spell
 from proxy.core.url.interpret import Verified, interpret, verify_signature
 from proxy.core.url.mounts import Mount, Rules, host_name
+from proxy.core.url.parsed_url import VariantUrl
 from proxy.core.url.signing import Signed, unsigned
 from proxy.core.url.target import origin_and_target
 from proxy.service.request.originals import Originals
@@ -88,8 +90,8 @@ async def explain(
         interpreted = interpret(rules, host, raw, verify=verify, refuse=refuse)
         mount, parsed, granted = interpreted.mount, interpreted.parsed, interpreted.transform
         if isinstance(parsed, VariantUrl) and granted is not None:
-            explanation["transform"] = spell(granted)
-            explanation["ignored"] = [f"{name}: it has no effect here" for name in parsed.unused]
+            explanation["transform"] = spell(components_of(granted))
+            explanation["ignored"] = [f"{each.parameter}: {each.reason}" for each in parsed.unused]
             explanation["clamped"] = diagnostics.clamped(parsed, granted, rules.max_side_px)
         ref = interpreted.ref
         explanation["original"] = f"{ref.source}:{without_secrets(ref.key)}"
@@ -106,7 +108,7 @@ async def explain(
         if plan is not None:
             explanation["format"], explanation["plan"] = plan.output.format, canonical(plan)
             if isinstance(parsed, VariantUrl):
-                explanation["ignored"] += diagnostics.ignored(granted, plan)
+                explanation["ignored"] = diagnostics.ignored(parsed, granted, plan)
     return explanation
 
 

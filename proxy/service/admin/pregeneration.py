@@ -25,7 +25,7 @@ from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import BadRequest, CalotypeError, Draining, Overloaded, SourceUnavailable
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import Transform
-from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.dialects.native import parse_transform
 from proxy.core.url.mounts import Rules, mount_named
 from proxy.core.url.target import checked_locator, checked_prefix
 from proxy.local.tasks import Tasks
@@ -152,7 +152,7 @@ class Pregeneration:
 
     def _transform(self, transform: str) -> Transform:
         presets = self._rules().presets
-        return parse_tokens(transform, presets).transform(presets)
+        return parse_transform(transform, presets)
 
     async def _repeat(
         self, work: Callable[[], Awaitable[None]], after: Callable[[], Awaitable[None]]

@@ -13,9 +13,9 @@ from proxy.core.errors import CalotypeError, Conflict, PurgeIncomplete
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.image.original import OriginalRef
-from proxy.core.image.size import Size
-from proxy.core.transform.operations import WHITE, Transform
-from proxy.core.transform.plan import Encode, Plan, ScaleInside
+from proxy.core.transform.operations import WHITE, Resize
+from proxy.core.transform.plan import Encode, Plan
+from proxy.core.url.dialects.component import Component
 from proxy.core.url.dialects.native import path_url
 from proxy.core.url.mounts import Mount, Rules, client_url, mount_named
 from proxy.core.url.target import checked_key
@@ -30,8 +30,8 @@ from proxy.service.request.originals import Originals
 UPLOAD_TIMEOUT_S = 60.0
 _NAMESPACE = uuid.UUID("6f1c2c1e-6d0a-4a39-9f0e-0d3a4f4c5b11")
 _CHECK_PLAN = Plan(
-    scale=ScaleInside(box=Size(32, 32), enlarge=False),
-    steps=(),
+    ops=(Resize(width=32, height=32),),
+    limit_px=32,
     output=Encode(format=Format.JPEG, quality=50, effort=0, flatten=WHITE),
 )
 """A small rendering decodes the whole picture, so that damage is detected before the picture is stored."""
@@ -194,7 +194,7 @@ class Uploads:
             format=facts.format,
             bytes=size_bytes,
             urls={
-                name: client_url(mount, path_url(ref.key, Transform(version=version), name))
+                name: client_url(mount, path_url(ref.key, Component(version=version, preset=name)))
                 for name in self._eager
             },
             warm=job,

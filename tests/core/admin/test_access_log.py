@@ -26,7 +26,7 @@ RULES = Rules(
             max_age_s=9,
         ),
     ],
-    presets={"card": parse_tokens("w_100,f_auto", {}).own},
+    presets={"card": parse_tokens("w_100,f_auto", {}).components},
     url_max_bytes=4096,
     max_side_px=4000,
     session="",

@@ -10,14 +10,14 @@ from proxy.core.cache.keys import facts_key, identity_key, original_key, variant
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
-from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.dialects.native import parse_transform
 
 A = OriginalRef("photos", "a/b.jpg")
 DEFAULTS = RenderDefaults(quality=80, effort={}, max_side_px=4000)
 
 
 def plan(tokens: str = "w_100") -> Plan:
-    return resolve(parse_tokens(tokens, {}).own, Format.WEBP, DEFAULTS)
+    return resolve(parse_transform(tokens, {}), Format.WEBP, DEFAULTS)
 
 
 def scope(reach: ScopeKind, text: str, source: str = "photos") -> PurgeScope:

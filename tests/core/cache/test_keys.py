@@ -7,17 +7,17 @@ from proxy.core.cache.keys import facts_key, original_key, variant_key
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.plan import RenderDefaults, resolve
-from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.dialects.native import parse_transform
 
 PLAN = resolve(
-    parse_tokens("w_400", {}).own, Format.JPEG, RenderDefaults(quality=80, effort={}, max_side_px=4000)
+    parse_transform("w_400", {}), Format.JPEG, RenderDefaults(quality=80, effort={}, max_side_px=4000)
 )
 IDENTITY = Identity(OriginalRef("photos", "a/b.jpg"), "12-34")
 
 
 def test_keys_are_fixed() -> None:
     """A change here empties every cache in the world."""
-    digest = "0c66fcba8069d32961c7c0bc79e815371b7a768e5fe107b85b82376fa0e27698"
+    digest = "b83697e7a72615d599f51dce35d0ec1177608faf8f3b68fe2e1ba8d454438024"
     assert variant_key(IDENTITY, PLAN) == (digest, Format.JPEG)
     assert len(facts_key(IDENTITY).digest) == 64
     assert facts_key(IDENTITY).format is None

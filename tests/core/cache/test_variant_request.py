@@ -3,12 +3,12 @@
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.negotiate import accept_class
-from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.dialects.native import parse_transform
 
 
 def request(tokens: str, accept: str = "") -> VariantRequest:
     ref = OriginalRef("photos", "a.jpg")
-    return VariantRequest(ref, parse_tokens(tokens, {}).own, accept_class(accept), 4000)
+    return VariantRequest(ref, parse_transform(tokens, {}), accept_class(accept), 4000)
 
 
 def test_the_version_in_a_url_does_not_distinguish_variants() -> None:

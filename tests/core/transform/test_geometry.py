@@ -11,7 +11,6 @@ from proxy.core.image.size import Box, Size, pixels
 from proxy.core.transform.geometry import (
     crop_box,
     inside,
-    multiplied,
     outside,
     pad_offset,
     ratio,
@@ -105,10 +104,6 @@ def test_a_box_is_scaled_into_the_limit(size: Size, most: int) -> None:
 
 def test_huge_numbers_are_exact() -> None:
     assert scaled_into(Size(10**18, 1), 4000) == Size(4000, 1)
-    assert multiplied(333, 150) == 500
-    assert multiplied(1, 150) == 2
-    assert multiplied(200, None) == 200
-    assert multiplied(None, 300) is None
 
 
 @given(sizes, sizes, fractions, fractions)

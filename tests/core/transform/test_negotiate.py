@@ -10,6 +10,8 @@ from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.transform.negotiate import accept_class, choose
 from proxy.core.transform.operations import Auto, Colour, Fit, Transform
+from proxy.core.url.dialects.native import parse_transform
+from tests.support.strategies import flat
 
 AUTO = (Format.AVIF, Format.WEBP, Format.JPEG)
 BOTH, WEBP, AVIF, NONE = {Format.AVIF, Format.WEBP}, {Format.WEBP}, {Format.AVIF}, set[Format]()
@@ -109,15 +111,19 @@ SEEN_THROUGH = Colour(255, 0, 0, 254)
 @pytest.mark.parametrize(
     ("transform", "kind"),
     [
-        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=8, background=SEEN_THROUGH), Format.PNG),
-        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=8, background=Colour(0, 0, 0, 0)), Format.PNG),
-        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=8, background=Colour(9, 9, 9)), Format.JPEG),
-        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=8), Format.JPEG),
+        (flat(fit=Fit.CONTAIN, width_px=9, height_px=8, background=SEEN_THROUGH), Format.PNG),
+        (flat(fit=Fit.CONTAIN, width_px=9, height_px=8, background=Colour(0, 0, 0, 0)), Format.PNG),
+        (flat(fit=Fit.CONTAIN, width_px=9, height_px=8, background=Colour(9, 9, 9)), Format.JPEG),
+        (flat(fit=Fit.CONTAIN, width_px=9, height_px=8), Format.JPEG),
         # There are no bars.
-        (Transform(fit=Fit.CONTAIN, width_px=9, height_px=9, background=SEEN_THROUGH), Format.JPEG),
-        (Transform(fit=Fit.CONTAIN, width_px=9, background=SEEN_THROUGH), Format.JPEG),
-        (Transform(fit=Fit.COVER, width_px=9, height_px=8, background=SEEN_THROUGH), Format.JPEG),
-        (Transform(background=SEEN_THROUGH), Format.JPEG),
+        (flat(fit=Fit.CONTAIN, width_px=9, height_px=9, background=SEEN_THROUGH), Format.JPEG),
+        (flat(fit=Fit.CONTAIN, width_px=9, background=SEEN_THROUGH), Format.JPEG),
+        (flat(fit=Fit.COVER, width_px=9, height_px=8, background=SEEN_THROUGH), Format.JPEG),
+        (flat(background=SEEN_THROUGH), Format.JPEG),
+        # The original is square, and what is cut before it is padded is not.
+        (parse_transform("w_9,h_9,c_pad,b_00000000", {}), Format.JPEG),
+        (parse_transform("w_5,h_3,c_crop~w_9,h_9,c_pad,b_00000000", {}), Format.PNG),
+        (parse_transform("w_5,h_4,c_fill,g_auto~a_90~w_4,h_5,c_pad,b_00000000", {}), Format.JPEG),
     ],
 )
 def test_auto_considers_the_alpha_of_the_variant(transform: Transform, kind: Format) -> None:

@@ -1,24 +1,55 @@
-"""The parameters of a URL override those of its preset."""
+"""Operations: colours, the group of turns, and what has no effect."""
 
+import itertools
+
+import pytest
 from hypothesis import given
 
-from proxy.core.transform.operations import Colour, Transform, overlay
-from tests.support.strategies import transforms
-
-
-@given(transforms, transforms)
-def test_parameters_override_the_preset(below: Transform, above: Transform) -> None:
-    merged = overlay(below, above)
-    for name in Transform.__slots__:
-        override = getattr(above, name)
-        assert getattr(merged, name) == (getattr(below, name) if override is None else override)
-
-
-@given(transforms)
-def test_an_empty_transform_overrides_nothing(transform: Transform) -> None:
-    assert overlay(transform, Transform()) == transform == overlay(Transform(), transform)
+from proxy.core.transform.operations import Colour, Turn, without_no_ops
+from proxy.core.url.dialects.component import Component, transform_of
+from tests.support.strategies import chains
 
 
 def test_colours_are_written_in_hexadecimal() -> None:
     assert Colour(1, 2, 255).hex == "0102ff"
     assert Colour(1, 2, 255, 16).hex == "0102ff10"
+
+
+def test_a_colour_is_composited_on_white() -> None:
+    assert Colour(0, 255, 0, 128).on_white == Colour(127, 255, 127)
+    assert Colour(9, 9, 9, 0).on_white == Colour(255, 255, 255)
+
+
+CORNERS = ("ab", "cd")
+"""A picture of four pixels, by rows."""
+
+
+def turned(picture: tuple[str, ...], turn: Turn | None) -> tuple[str, ...]:
+    match turn:
+        case None:
+            return picture
+        case Turn.R90:
+            return tuple("".join(column) for column in zip(*reversed(picture), strict=True))
+        case Turn.R180:
+            return turned(turned(picture, Turn.R90), Turn.R90)
+        case Turn.R270:
+            return turned(turned(picture, Turn.R180), Turn.R90)
+        case Turn.HFLIP:
+            return tuple(row[::-1] for row in picture)
+        case Turn.VFLIP:
+            return tuple(reversed(picture))
+        case Turn.TRANSPOSE:
+            return tuple("".join(column) for column in zip(*picture, strict=True))
+        case Turn.TRANSVERSE:
+            return turned(turned(picture, Turn.HFLIP), Turn.R90)
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(Turn, Turn)))
+def test_two_turns_are_one(first: Turn, second: Turn) -> None:
+    assert turned(CORNERS, first.then(second)) == turned(turned(CORNERS, first), second)
+
+
+@given(chains)
+def test_removing_no_ops_is_idempotent(chain: tuple[Component, ...]) -> None:
+    once = without_no_ops(transform_of(chain))
+    assert without_no_ops(once) == once

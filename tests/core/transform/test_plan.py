@@ -1,74 +1,83 @@
 """Equal transforms have equal plans; the text of a plan is complete and unique."""
 
 import itertools
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.image.formats import OUTPUTS, Format
-from proxy.core.image.size import Size
 from proxy.core.transform.operations import (
-    CENTER,
     WHITE,
+    Adjust,
     Auto,
     Colour,
+    Crop,
+    Enlarge,
     Fit,
     FocalPoint,
+    Offset,
+    Resize,
     Smart,
+    Tone,
     Transform,
     Turn,
 )
-from proxy.core.transform.plan import (
-    Crop,
-    Pad,
-    Plan,
-    RenderDefaults,
-    ScaleInside,
-    ScaleOutside,
-    ScaleTo,
-    canonical,
-    encoder_quality,
-    resolve,
-)
-from proxy.core.url.dialects.native import parse, parse_tokens, path_url, query_url, spell
-from tests.support.strategies import keys, transforms
+from proxy.core.transform.plan import Encode, Plan, RenderDefaults, canonical, encoder_quality, resolve
+from proxy.core.url.dialects.component import Component, transform_of
+from proxy.core.url.dialects.native import parse, parse_transform, path_url, query_url, spell
+from proxy.core.url.parsed_url import VariantUrl
+from tests.support.strategies import chains, components, flat, keys, transforms
 
 DEFAULTS = RenderDefaults(quality=80, effort={Format.WEBP: 4, Format.PNG: 6}, max_side_px=4000)
 
 
 def plan(tokens: str, kind: Format = Format.JPEG) -> Plan:
-    return resolve(parse_tokens(tokens, {}).own, kind, DEFAULTS)
+    return resolve(parse_transform(tokens, {}), kind, DEFAULTS)
+
+
+def resize(width: int, height: int, fit: Fit = Fit.INSIDE, enlarge: Enlarge = Enlarge.ALLOW) -> Resize:
+    return Resize(width=width, height=height, fit=fit, enlarge=enlarge)
 
 
 @pytest.mark.parametrize(
-    ("tokens", "scale"),
+    ("tokens", "ops"),
     [
-        ("f_jpg", ScaleInside(box=Size(4000, 4000), enlarge=False)),
-        ("w_400", ScaleInside(box=Size(400, 4000), enlarge=False)),
-        ("h_300", ScaleInside(box=Size(4000, 300), enlarge=False)),
-        ("w_400,h_300", ScaleInside(box=Size(400, 300), enlarge=False)),
-        ("w_400,h_300,c_fit", ScaleInside(box=Size(400, 300), enlarge=False)),
-        ("w_400,h_300,c_outside", ScaleOutside(box=Size(400, 300), max_side_px=4000)),
-        ("w_400,h_300,c_fill", ScaleOutside(box=Size(400, 300), max_side_px=None)),
-        ("w_400,h_300,c_pad", ScaleInside(box=Size(400, 300), enlarge=True)),
-        ("w_400,h_300,c_scale", ScaleTo(box=Size(400, 300))),
-        ("w_400,h_300,dpr_2", ScaleInside(box=Size(800, 600), enlarge=False)),
-        ("w_401,h_301,dpr_1.5", ScaleInside(box=Size(602, 452), enlarge=False)),
-        ("w_8000,h_6000,c_fill", ScaleOutside(box=Size(4000, 3000), max_side_px=None)),
-        ("w_4000,h_4000,dpr_4,c_scale", ScaleTo(box=Size(4000, 4000))),
-        ("w_99999", ScaleInside(box=Size(4000, 4000), enlarge=False)),
+        ("f_jpg", ()),
+        ("w_400", (resize(400, 4000, enlarge=Enlarge.NEVER),)),
+        ("h_300", (resize(4000, 300, enlarge=Enlarge.NEVER),)),
+        ("w_400,h_300", (resize(400, 300, enlarge=Enlarge.NEVER),)),
+        ("w_400,h_300,c_fit", (resize(400, 300, enlarge=Enlarge.NEVER),)),
+        ("w_400,h_300,el_allow", (resize(400, 300),)),
+        ("w_400,el_only", (resize(400, 4000, enlarge=Enlarge.ONLY),)),
+        ("w_400,h_300,c_outside", (resize(400, 300, Fit.OUTSIDE),)),
+        ("w_400,h_300,c_fill", (resize(400, 300, Fit.COVER),)),
+        ("w_400,h_300,c_pad", (resize(400, 300, Fit.CONTAIN),)),
+        ("w_400,h_300,c_scale", (resize(400, 300, Fit.FILL),)),
+        ("w_400,ar_4:3,c_scale", (resize(400, 300, Fit.FILL),)),
+        ("h_301,ar_1.333,c_scale,dpr_1.5", (resize(602, 452, Fit.FILL),)),
+        ("w_400,h_300,dpr_2", (resize(800, 600, enlarge=Enlarge.NEVER),)),
+        ("w_401,h_301,dpr_1.5", (resize(602, 452, enlarge=Enlarge.NEVER),)),
+        ("w_8000,h_6000,c_fill", (resize(4000, 3000, Fit.COVER),)),
+        ("w_4000,h_4000,dpr_4,c_scale", (resize(4000, 4000, Fit.FILL),)),
+        ("w_99999", (resize(4000, 4000, enlarge=Enlarge.NEVER),)),
+        ("w_400,h_300,c_crop,dpr_2", (Crop(width=400, height=300),)),
+        ("w_9000,c_crop,x_5,dpr_2", (Crop(width=9000, at=Offset(5, 0)),)),
+        ("ar_3:2,g_north", (Crop(ratio=Fraction(3, 2), at=FocalPoint(0.5, 0)),)),
+        ("e_sepia~w_400,h_300,c_scale~a_90", (Adjust(Tone.SEPIA, 80), resize(400, 300, Fit.FILL), Turn.R90)),
     ],
 )
-def test_each_fit_resolves_to_its_scale_step(tokens: str, scale: object) -> None:
-    assert plan(tokens).scale == scale
+def test_each_size_resolves_to_its_operation(tokens: str, ops: object) -> None:
+    assert plan(tokens).ops == ops
 
 
-def test_steps_have_a_fixed_order() -> None:
-    steps = plan("e_blur:2,a_90,w_40,h_30,c_fill,g_north,e_grayscale").steps
-    assert [type(step).__name__ for step in steps] == ["Crop", "Turn", "Blur", "Adjust"]
-    assert steps[0] == Crop(box=Size(40, 30), gravity=FocalPoint(0.5, 0))
-    assert steps[1] is Turn.R90
+def test_operations_of_a_component_have_a_fixed_order() -> None:
+    ops = plan("e_blur:2,a_90,w_40,h_30,c_fill,g_north,e_grayscale").ops
+    assert [type(op).__name__ for op in ops] == ["Resize", "Turn", "Blur", "Adjust"]
+    assert ops[0] == replace(resize(40, 30, Fit.COVER), gravity=FocalPoint(0.5, 0))
+    assert ops[1] is Turn.R90
 
 
 @pytest.mark.parametrize(
@@ -94,6 +103,19 @@ def test_steps_have_a_fixed_order() -> None:
         ("w_8000,h_8000", "w_4000,h_4000"),
         ("e_sepia", "e_sepia:80"),
         ("e_sharpen", "e_sharpen:1"),
+        ("w_400,e_sepia", "w_400~e_sepia"),
+        ("w_400,f_png", "f_png~w_400"),
+        ("w_40,h_30,c_fill", "w_40,ar_4:3,c_fill"),
+        ("w_40,h_30,c_fill", "w_40,h_30,c_fill,el_allow"),
+        ("w_40,h_30", "w_40,h_30,el_never"),
+        ("w_400", "w_400~c_crop,x_0,y_0"),
+        ("w_400", "c_crop,g_north~w_400"),
+        ("a_90", "a_90~e_contrast:0~f_jpg"),
+        ("a_180", "a_90~a_90"),
+        ("f_jpg", "a_hflip~a_hflip"),
+        ("a_hflip.90", "a_hflip~a_90"),
+        ("a_hflip.270", "a_90~a_hflip"),
+        ("w_9~a_vflip~h_9", "w_9,a_hflip~a_180~h_9"),
     ],
 )
 def test_explicit_defaults_and_ignored_parameters_do_not_change_the_plan(one: str, other: str) -> None:
@@ -113,6 +135,13 @@ def test_explicit_defaults_and_ignored_parameters_do_not_change_the_plan(one: st
         ("w_400,b_fff", "w_400,b_000"),
         ("q_80", "q_81"),
         ("a_90", "a_270"),
+        ("w_40~w_30", "w_30"),
+        ("w_40~e_sepia", "e_sepia~w_40"),
+        ("w_40,h_30,c_crop", "w_40,h_30,c_fill"),
+        ("w_40,h_30,c_crop", "w_40,h_30,c_crop,x_0"),
+        ("ar_3:2", "ar_2:3"),
+        ("w_40,h_30", "w_40,h_30,el_allow"),
+        ("w_40,h_30,el_allow", "w_40,h_30,el_only"),
     ],
 )
 def test_plans_of_different_pictures_differ(one: str, other: str) -> None:
@@ -126,15 +155,17 @@ def test_lossless_formats_have_no_quality() -> None:
 
 
 def test_alpha_is_flattened_only_for_formats_without_alpha() -> None:
-    assert plan("f_jpg", Format.JPEG).output.flatten == WHITE
-    assert plan("b_00ff0080", Format.JPEG).output.flatten == Colour(127, 255, 127)
-    assert plan("b_00ff00", Format.PNG).output.flatten is None
-    pad = plan("w_4,h_3,c_pad,b_transparent", Format.PNG).steps[0]
-    assert isinstance(pad, Pad)
-    assert pad.background.alpha == 0
-    assert plan("w_4,h_3,c_pad,b_transparent").steps[0] == Pad(
-        box=Size(4, 3), position=CENTER, background=WHITE
-    )
+    for tokens, kind, colour in [
+        ("f_jpg", Format.JPEG, WHITE),
+        ("b_00ff0080", Format.JPEG, Colour(127, 255, 127)),
+        ("b_00ff00", Format.PNG, None),
+    ]:
+        output = plan(tokens, kind).output
+        assert isinstance(output, Encode)
+        assert output.flatten == colour
+    for kind, colour in [(Format.PNG, Colour(0, 0, 0, 0)), (Format.JPEG, WHITE)]:
+        [pad] = plan("w_4,h_3,c_pad,b_transparent", kind).ops
+        assert pad == replace(resize(4, 3, Fit.CONTAIN), background=colour)
 
 
 @pytest.mark.parametrize(
@@ -169,9 +200,9 @@ def test_encoder_quality_is_monotonic(kind: Format) -> None:
 
 def test_the_limit_of_the_encoder_bounds_the_side() -> None:
     wide = RenderDefaults(quality=80, effort={}, max_side_px=20_000)
-    assert resolve(Transform(width_px=20_000), Format.WEBP, wide).scale == ScaleInside(
-        box=Size(16_383, 16_383), enlarge=False
-    )
+    webp = resolve(flat(width_px=20_000), Format.WEBP, wide)
+    assert webp.ops == (resize(16_383, 16_383, enlarge=Enlarge.NEVER),)
+    assert webp.limit_px == 16_383
 
 
 def test_the_text_of_a_plan_is_fixed() -> None:
@@ -180,15 +211,23 @@ def test_the_text_of_a_plan_is_fixed() -> None:
         "w_400,h_300,c_fill,g_0.3:0.7,q_80,a_hflip,e_blur:2.5,e_sharpen:1,e_sepia:80,e_brightness:-10,b_fff"
     )
     assert canonical(plan(everything)) == (
-        "outside:400x300 crop:400x300:0.3,0.7 turn:hflip blur:2.5 sharpen:1 sepia:80 brightness:-10 jpeg:q80:e0:onffffff"
+        "resize:400x300:cover:allow:0.3,0.7 turn:hflip blur:2.5 sharpen:1 sepia:80 brightness:-10 limit:4000"
+        " jpeg:q80:e0:onffffff"
     )
     assert canonical(plan("w_4,h_3,c_pad,b_transparent", Format.WEBP)) == (
-        "within:4x3 pad:4x3:0.5,0.5:00000000 webp:q83:e4"
+        "resize:4x3:contain:allow:0.5,0.5:00000000 limit:4000 webp:q83:e4"
     )
-    assert canonical(plan("w_4,h_3,c_scale", Format.PNG)) == "to:4x3 png:e6"
-    assert canonical(plan("w_4,h_3,c_outside", Format.PNG)) == "outside:4x3:4000 png:e6"
-    assert canonical(plan("w_4,h_3,c_fill,g_entropy", Format.GIF)) == "outside:4x3 crop:4x3:entropy gif:e0"
-    assert canonical(plan("f_auto")) == "inside:4000x4000 jpeg:q80:e0:onffffff"
+    assert canonical(plan("w_4,h_3,c_scale", Format.PNG)) == "resize:4x3:fill:allow limit:4000 png:e6"
+    assert canonical(plan("w_4,h_3,c_outside", Format.PNG)) == "resize:4x3:outside:allow limit:4000 png:e6"
+    assert (
+        canonical(plan("w_4,h_3,c_fill,g_entropy", Format.GIF))
+        == "resize:4x3:cover:allow:entropy limit:4000 gif:e0"
+    )
+    assert canonical(plan("f_auto")) == "limit:4000 jpeg:q80:e0:onffffff"
+    assert (
+        canonical(plan("w_4,c_crop,x_1,y_2~ar_16:9,g_north", Format.GIF))
+        == "crop:4x:+1+2 crop:x/16:9:0.5,0 limit:4000 gif:e0"
+    )
 
 
 @given(transforms, transforms, st.sampled_from(sorted(OUTPUTS)))
@@ -197,16 +236,24 @@ def test_plans_are_equal_exactly_when_their_texts_are(one: Transform, other: Tra
     assert (first == second) is (canonical(first) == canonical(second))
 
 
-@given(keys, transforms, st.permutations(range(8)), st.sampled_from(sorted(OUTPUTS)))
+@given(chains, chains, st.sampled_from(sorted(OUTPUTS)))
+def test_plans_of_chains_are_equal_exactly_when_their_texts_are(
+    one: tuple[Component, ...], other: tuple[Component, ...], kind: Format
+) -> None:
+    first, second = (resolve(transform_of(chain), kind, DEFAULTS) for chain in (one, other))
+    assert (first == second) is (canonical(first) == canonical(second))
+
+
+@given(keys, components, st.permutations(range(8)), st.sampled_from(sorted(OUTPUTS)))
 def test_equal_transforms_have_one_plan_in_every_spelling(
-    key: str, transform: Transform, order: list[int], kind: Format
+    key: str, component: Component, order: list[int], kind: Format
 ) -> None:
     """The property the cache rests on, over generated transforms and all their spellings."""
-    expected = resolve(transform, kind, DEFAULTS)
-    spellings = [query_url(key, transform)]
-    tokens = [token for token in spell(transform).split(",") if token]
+    expected = resolve(transform_of([component]), kind, DEFAULTS)
+    spellings = [query_url(key, component)]
+    tokens = [token for token in spell([component]).split(",") if token]
     if tokens:
-        spellings.append(path_url(key, transform))
+        spellings.append(path_url(key, component))
         shuffled = [token for token in tokens if not token.startswith("e_")]
         shuffled = [shuffled[at] for at in order if at < len(shuffled)] + shuffled[8:]
         shuffled += [token for token in tokens if token.startswith("e_")]
@@ -214,14 +261,12 @@ def test_equal_transforms_have_one_plan_in_every_spelling(
         for token in ("q_80", "dpr_1.0", "b_ffffff", "c_fit", "g_0.5:0.5"):
             if not any(given.split("_")[0] == token.split("_")[0] for given in aliased):
                 aliased.append(token)
-        spellings.append(f"/{','.join(aliased)}/{path_url(key, transform).rpartition('/')[2]}")
-        preset = parse_tokens(",".join(tokens), {}).own
-        assert (
-            resolve(parse_tokens("t_p", {"p": preset}).transform({"p": preset}), kind, DEFAULTS) == expected
-        )
+        spellings.append(f"/{','.join(aliased)}/{path_url(key, component).rpartition('/')[2]}")
+        assert resolve(parse_transform("t_p", {"p": [component]}), kind, DEFAULTS) == expected
     for spelling in spellings:
         parsed = parse(spelling, {})
-        assert resolve(parsed.own, kind, DEFAULTS) == expected  # type: ignore[union-attr]
+        assert isinstance(parsed, VariantUrl)
+        assert resolve(parsed.transform, kind, DEFAULTS) == expected
 
 
 def _spelled_out(token: str) -> tuple[str, ...]:
@@ -236,5 +281,5 @@ def _spelled_out(token: str) -> tuple[str, ...]:
 def test_every_fit_resolves_with_every_gravity_and_format() -> None:
     """Every fit with every gravity resolves, in every format."""
     for fit, gravity, kind in itertools.product(Fit, [None, *Smart, FocalPoint(0.2, 0.9)], sorted(OUTPUTS)):
-        transform = Transform(width_px=30, height_px=20, fit=fit, gravity=gravity, format=Auto.AUTO)
+        transform = flat(width_px=30, height_px=20, fit=fit, gravity=gravity, format=Auto.AUTO)
         assert canonical(resolve(transform, kind, DEFAULTS))

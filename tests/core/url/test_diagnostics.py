@@ -1,16 +1,26 @@
 """Diagnostics report every parameter of a URL that was ignored, snapped or clamped."""
 
+from types import MappingProxyType
+
 import pytest
 
 from proxy.core.image.formats import Format
-from proxy.core.transform.operations import Fit, Transform, overlay
+from proxy.core.transform.operations import Fit
 from proxy.core.transform.plan import RenderDefaults, resolve
 from proxy.core.url.diagnostics import clamped, ignored, notices
+from proxy.core.url.dialects.component import Component, Presets
 from proxy.core.url.dialects.native import parse, parse_tokens
 from proxy.core.url.notice import Notice, notice_list
+from proxy.core.url.parsed_url import VariantUrl
 from proxy.core.url.policy import Dimensions, restrict
 
 DEFAULTS = RenderDefaults(quality=80, effort={}, max_side_px=4000)
+
+
+def variant(tokens: str, presets: Presets = MappingProxyType({})) -> VariantUrl:
+    parsed = parse(f"/{tokens}/a", presets)
+    assert isinstance(parsed, VariantUrl)
+    return parsed
 
 
 @pytest.mark.parametrize(
@@ -24,11 +34,17 @@ DEFAULTS = RenderDefaults(quality=80, effort={}, max_side_px=4000)
         ("dpr_2", Format.JPEG, ["dpr"]),
         ("b_fff,q_50", Format.PNG, ["b", "q"]),
         ("w_4,h_3,c_pad,b_fff", Format.PNG, []),
+        ("w_4,ar_1,c_fill,g_north", Format.PNG, []),
+        ("ar_1,g_north", Format.PNG, []),
+        ("ar_1,c_fill", Format.PNG, ["c"]),
+        ("c_crop,w_3,g_face", Format.PNG, ["g"]),
+        ("c_crop,w_3,el_allow", Format.PNG, ["el"]),
+        ("w_4~g_north~c_fill", Format.PNG, ["g", "c"]),
     ],
 )
 def test_ignored_parameters_are_named(tokens: str, kind: Format, names: list[str]) -> None:
-    granted = parse_tokens(tokens, {}).own
-    lines = ignored(granted, resolve(granted, kind, DEFAULTS))
+    parsed = variant(tokens)
+    lines = ignored(parsed, parsed.transform, resolve(parsed.transform, kind, DEFAULTS))
     assert [line.partition(":")[0] for line in lines] == names
 
 
@@ -42,20 +58,19 @@ def test_ignored_parameters_are_named(tokens: str, kind: Format, names: list[str
     ],
 )
 def test_clamped_values_are_named(tokens: str, expected: list[str]) -> None:
-    parsed = parse_tokens(tokens, {})
-    granted = restrict(parsed.own, Dimensions.SNAP, (100, 200))
+    parsed = variant(tokens)
+    granted = restrict(parsed.transform, Dimensions.SNAP, (100, 200))
     assert clamped(parsed, granted, 4000) == expected
 
 
 def test_a_box_that_is_scaled_down_is_reported() -> None:
-    parsed = parse_tokens("w_3840,h_100,dpr_4", {})
-    assert clamped(parsed, parsed.own, 4000) == ["w: 4000", "h: 104"]
+    parsed = variant("w_3840,h_100,dpr_4")
+    assert clamped(parsed, parsed.transform, 4000) == ["w: 4000", "h: 104"]
 
 
 def test_values_of_a_preset_are_not_reported_as_clamped() -> None:
-    preset = Transform(width_px=333, quality=77)
-    parsed = parse_tokens("t_p,q_50", {"p": preset})
-    granted = overlay(preset, restrict(parsed.own, Dimensions.SNAP, (100,)))
+    parsed = variant("t_p,q_50", {"p": [Component(width_px=333, quality=77)]})
+    granted = restrict(parsed.transform, Dimensions.SNAP, (100,), of_presets=parsed.of_presets)
     assert clamped(parsed, granted, 4000) == []
 
 
@@ -79,33 +94,33 @@ def test_values_of_a_preset_are_not_reported_as_clamped() -> None:
         ("w_400,h_300,c_pad,g_face", "w=400&h=300&fit=contain&g=face", "gravity;asked=face;made=center"),
         ("w_400,h_300,c_pad,g_north", "w=400&h=300&fit=contain&g=north", ""),
         ("q_101,w_5000,c_fill,g_face", "q=101&w=5000&fit=cover&g=face",
-         "w;asked=5000;made=4000, q;asked=101;made=100, fit;asked={cover};made={inside}, gravity;asked=face;made=auto"),
+         "w;asked=5000;made=4000, q;asked=101;made=100, fit;asked={cover};made={inside}"),
     ],
 )  # fmt: skip
 def test_the_notice_names_each_parameter_that_was_ignored_or_clamped(
     tokens: str, query: str, expected: str
 ) -> None:
     words = {"cover": "fill", "contain": "pad", "inside": "fit", "fill": "scale"}
-    parsed = parse_tokens(tokens, {})
-    assert notice_list(notices(parsed, parsed.own, 4000)) == expected.format(**words)
-    parsed = parse(f"/thumbnail?url=a&{query}", {})  # type: ignore[assignment]
-    assert notice_list(notices(parsed, parsed.own, 4000)) == expected.format(
+    parsed = variant(tokens)
+    assert notice_list(notices(parsed, parsed.transform, 4000)) == expected.format(**words)
+    of_query = parse(f"/thumbnail?url=a&{query}", {})
+    assert isinstance(of_query, VariantUrl)
+    assert notice_list(notices(of_query, of_query.transform, 4000)) == expected.format(
         **dict(zip(words, words, strict=True))
     )
 
 
 def test_limits_of_presets_and_formats_are_reported() -> None:
-    presets = {"p": Transform(width_px=9000, fit=Fit.COVER)}
-    parsed = parse_tokens("t_p", presets)
-    reported = notices(parsed, parsed.transform(presets), 4000)
+    parsed = variant("t_p", {"p": [Component(width_px=9000, fit=Fit.COVER)]})
+    reported = notices(parsed, parsed.transform, 4000)
     assert notice_list(reported) == "w;asked=9000;made=4000, fit;asked=fill;made=fit"
-    parsed = parse_tokens("w_20000,f_webp", {})
-    assert notice_list(notices(parsed, parsed.own, 18_000)) == "w;asked=20000;made=16383"
+    parsed = variant("w_20000,f_webp")
+    assert notice_list(notices(parsed, parsed.transform, 18_000)) == "w;asked=20000;made=16383"
 
 
 def test_a_size_that_was_snapped_and_clamped_is_named_once() -> None:
-    parsed = parse_tokens("w_3000,q_102,dpr_1.9", {})
-    granted = restrict(parsed.own, Dimensions.SNAP, (3840,))
+    parsed = variant("w_3000,q_102,dpr_1.9")
+    granted = restrict(parsed.transform, Dimensions.SNAP, (3840,))
     reported = notice_list(notices(parsed, granted, 4000))
     assert reported == "w;asked=5700;made=4000, q;asked=102;made=100, dpr;asked=1.9;made=2"
 
@@ -121,11 +136,10 @@ def test_a_size_that_was_snapped_and_clamped_is_named_once() -> None:
     ],
 )
 def test_the_notice_names_each_size_that_was_snapped(tokens: str, expected: list[Notice]) -> None:
-    parsed = parse_tokens(tokens, {})
-    assert notices(parsed, restrict(parsed.own, Dimensions.SNAP, (100, 200)), 4000) == expected
+    parsed = variant(tokens)
+    assert notices(parsed, restrict(parsed.transform, Dimensions.SNAP, (100, 200)), 4000) == expected
 
 
 def test_the_face_gravity_of_a_preset_is_reported() -> None:
-    preset = parse_tokens("w_100,h_100,c_fill,g_face", {}).own
-    parsed = parse_tokens("t_p", {"p": preset})
-    assert notices(parsed, parsed.transform({"p": preset}), 4000) == [Notice("g", "face", "auto")]
+    parsed = variant("t_p", {"p": parse_tokens("w_100,h_100,c_fill,g_face", {}).components})
+    assert notices(parsed, parsed.transform, 4000) == [Notice("g", "face", "auto")]

@@ -1,6 +1,8 @@
 """The number of cache entries per original is finite on a mount, and equals the computed one."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 from itertools import product
 
@@ -13,16 +15,28 @@ from proxy.core.cache.keys import variant_key
 from proxy.core.errors import NotAllowed
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
-from proxy.core.transform.operations import Blur, Colour, Fit, FocalPoint, Transform, overlay
-from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
-from proxy.core.url.dialects.native import VariantUrl, parse, path_url, spell
+from proxy.core.transform.operations import Blur, Colour, Crop, Enlarge, Fit, FocalPoint, Resize
+from proxy.core.transform.plan import Encode, Plan, RenderDefaults, canonical, resolve
+from proxy.core.url.dialects.component import Component, CropFit
+from proxy.core.url.dialects.native import parse, path_url, query_url, spell
 from proxy.core.url.dialects.native_params import GRAVITIES
 from proxy.core.url.interpret import admit
 from proxy.core.url.mounts import Mount
+from proxy.core.url.parsed_url import VariantUrl
 from proxy.core.url.policy import Dimensions
 from proxy.node.factory import mounts, render_defaults
-from tests.support.entries import DPRS, EFFECTS, OUTPUTS, POINTS, Possible, entries, possible
-from tests.support.strategies import transforms
+from tests.support import strategies
+from tests.support.entries import (
+    DPRS,
+    EFFECTS,
+    OUTPUTS,
+    POINTS,
+    RATIOS,
+    TURNS,
+    Possible,
+    entries,
+    possible,
+)
 
 ALLOWED = (100, 320, 1280, 3840)
 COLOURS = frozenset({Colour(1, 2, 3), Colour(1, 2, 3, 128)})
@@ -31,7 +45,7 @@ LISTED, SNAP = (
     Mount(name="m", source="s", dimensions=policy, allowed_px=ALLOWED, colours=COLOURS, max_age_s=1)
     for policy in (Dimensions.LISTED, Dimensions.SNAP)
 )
-DEFAULT_ENTRIES = 740_612_751_963
+DEFAULT_ENTRIES = 33_273_416_328_643
 """Said in docs/urls.md."""
 
 
@@ -45,26 +59,29 @@ def planned(mount: Mount, raw: str, kind: Format) -> Plan | None:
     parsed = parse(raw, {})
     assert isinstance(parsed, VariantUrl)
     try:
-        granted = admit(mount, parsed, {}, signed=False)
+        granted = admit(mount, parsed, signed=False)
     except NotAllowed:
         return None
     return resolve(granted, granted.format if isinstance(granted.format, Format) else kind, DEFAULTS)
 
 
 sides = st.sampled_from([*ALLOWED, None]) | st.integers(1, 9999)
-requested_transforms = st.builds(
-    lambda transform, width_px, height_px, few, colour: overlay(
-        transform,
-        Transform(
-            width_px=width_px,
-            height_px=height_px,
-            effects=(transform.effects or ())[:few] or None,
-            background=colour,
-        ),
+ratios = st.none() | st.sampled_from([Fraction(16, 9), Fraction(1, 21)]) | strategies.ratios
+requested_components = st.builds(
+    lambda component, width_px, height_px, ratio, is_crop, few, colour: replace(
+        component,
+        width_px=width_px,
+        height_px=None if ratio else height_px,
+        ratio=ratio,
+        fit=CropFit.CROP if is_crop else component.fit,
+        effects=(component.effects or ())[:few] or None,
+        background=colour,
     ),
-    transforms,
+    strategies.components,
     sides,
     sides,
+    ratios,
+    st.sampled_from([False, False, True]),
     st.sampled_from([1, 1, 1, 2]),
     st.sampled_from([None, *COLOURS, Colour(0, 0, 0), Colour(9, 9, 9)]),
 )
@@ -73,22 +90,10 @@ requested_transforms = st.builds(
 @st.composite
 def urls(draw: st.DrawFn) -> str:
     """Any unsigned URL of a picture, in either form."""
-    transform = draw(requested_transforms)
-    if not spell(transform):
+    component = draw(requested_components)
+    if not spell([component]):
         return "/f_auto/a"
-    path = path_url("a", transform)
-    if draw(st.booleans()):
-        return path
-    return "/thumbnail?url=a&" + _query(path)
-
-
-def _query(path: str) -> str:
-    names = {"c": "fit", "f": "format", "b": "bg", "a": "rot"}
-    fits = {"fill": "cover", "pad": "contain", "fit": "inside", "outside": "outside", "scale": "fill"}
-    parts = [part.partition("_") for part in path.split("/")[1].split(",")]
-    return "&".join(
-        f"{names.get(name, name)}={fits[value] if name == 'c' else value}" for name, _, value in parts
-    )
+    return path_url("a", component) if draw(st.booleans()) else query_url("a", component)
 
 
 @pytest.mark.parametrize("mount", [LISTED, SNAP], ids=["listed", "snap"])
@@ -106,24 +111,33 @@ def test_a_version_does_not_add_an_entry(raw: str, version: str) -> None:
     for url_version in (None, version):
         parsed = parse(raw, {})
         assert isinstance(parsed, VariantUrl)
-        own = overlay(parsed.own, Transform(version=url_version))
-        plan = resolve(own, Format.PNG, DEFAULTS)
+        plan = resolve(replace(parsed.transform, version=url_version), Format.PNG, DEFAULTS)
         keys.add(variant_key(Identity(OriginalRef("s", "a"), ""), plan))
     assert len(keys) == 1
 
 
-def all_sizes() -> Iterator[Transform]:
+def all_sizes() -> Iterator[Component]:
     """Sizes, fits, gravities and bars as they can be spelled, over the smallest of lists."""
     points = [FocalPoint(x / 20, y / 20) for x in range(21) for y in range(21)]
+    yield Component()
     for width_px, height_px, dpr_percent in product((None, 100), (None, 100), range(100, 401, 5)):
-        yield Transform(width_px=width_px, height_px=height_px, dpr_percent=dpr_percent)
-    for fit, colour in product((*Fit, None), (None, *COLOURS, Colour(0, 0, 0), Colour(0, 0, 0, 0))):
-        for gravity in (*points, *GRAVITIES.values(), None):
-            yield Transform(
-                width_px=100, height_px=100, fit=fit, gravity=gravity, background=colour, dpr_percent=200
-            )
+        yield Component(width_px=width_px, height_px=height_px, dpr_percent=dpr_percent)
+    for ratio, dpr_percent in product(RATIOS, range(100, 401, 25)):
+        yield Component(width_px=100, ratio=ratio, dpr_percent=dpr_percent)
+        yield Component(height_px=100, ratio=ratio, dpr_percent=dpr_percent)
+    for width_px, height_px, ratio in product((None, 100), (None, 100), (None, *RATIOS)):
+        if width_px is None or height_px is None or ratio is None:
+            yield Component(width_px=width_px, height_px=height_px, ratio=ratio, fit=CropFit.CROP)
+    colours = (None, *COLOURS, Colour(0, 0, 0), Colour(0, 0, 0, 0))
+    boxed = Component(width_px=100, height_px=100, dpr_percent=200)
+    for fit, colour, enlarge in product((*Fit, *CropFit, None), colours, (None, *Enlarge)):
+        coarse = POINTS if fit in (Fit.COVER, Fit.CONTAIN, CropFit.CROP) else ()
+        for gravity in (*coarse, *GRAVITIES.values(), None):
+            yield replace(boxed, fit=fit, gravity=gravity, background=colour, enlarge=enlarge)
+    for fit, gravity in product((Fit.COVER, Fit.CONTAIN), points):
+        yield replace(boxed, fit=fit, gravity=gravity)
     for fit, dpr_percent in product(Fit, range(100, 401)):
-        yield Transform(width_px=100, height_px=100, fit=fit, dpr_percent=dpr_percent)
+        yield Component(width_px=100, height_px=100, fit=fit, dpr_percent=dpr_percent)
 
 
 @pytest.mark.parametrize("kind", [Format.JPEG, Format.WEBP])
@@ -132,22 +146,38 @@ def test_every_counted_entry_is_reached_by_a_url(kind: Format) -> None:
     mount = Mount(name="m", source="s", allowed_px=(100,), colours=COLOURS, max_age_s=1)
     counted = possible(kind, (100,), DEFAULTS, colours=COLOURS)
 
-    def found(requested: Transform) -> Plan:
-        plan = planned(mount, path_url("a", overlay(requested, Transform(format=kind))), kind)
+    def found(requested: Component) -> Plan:
+        plan = planned(mount, path_url("a", replace(requested, format=kind)), kind)
         assert plan is not None
         return plan
 
     sized = [found(requested) for requested in all_sizes()]
-    assert {plan.scale.box for plan in sized} == counted.inside
-    at_two = {canonical(plan) for plan in sized if str(plan.scale.box) == "200x200"}
-    one_box = counted._replace(
+    first = [plan.ops[0] for plan in sized if plan.ops]
+    resized = [op for op in first if isinstance(op, Resize)]
+    assert {(op.width, op.height) for op in resized if op.fit is Fit.INSIDE} == counted.inside
+    cuts = {((op.width, op.height), op.ratio) for op in first if isinstance(op, Crop)}
+    assert cuts == counted.cuts
+    one = counted._replace(
         inside=frozenset(box for box in counted.inside if box == (200, 200)),
         boxes=frozenset(box for box in counted.boxes if box == (200, 200)),
+        cuts=frozenset({((100, 100), None)}),
         qualities=frozenset({0}),
     )
-    assert len(at_two) * 6 * len(EFFECTS) == one_box.plans
-    qualities = {found(Transform(quality=quality)).output.quality for quality in range(1, 101)}
-    assert qualities | {found(Transform()).output.quality} == counted.qualities
+    reached = {
+        canonical(plan)
+        for plan in sized
+        for op in plan.ops
+        if (isinstance(op, Resize) and (op.width, op.height) == (200, 200))
+        or (isinstance(op, Crop) and (op.width, op.height, op.ratio) == (100, 100, None))
+    }
+    without_size = len(one.flattened) or 1
+    assert (len(reached) + without_size) * len(TURNS) * len(EFFECTS) == one.plans
+    qualities = set()
+    for quality in (None, *range(1, 101)):
+        output = found(Component(quality=quality)).output
+        assert isinstance(output, Encode)
+        qualities.add(output.quality)
+    assert qualities == counted.qualities
 
 
 def test_every_effect_and_turn_is_counted() -> None:
@@ -157,7 +187,7 @@ def test_every_effect_and_turn_is_counted() -> None:
     tokens += [f"e_{tone}:{n}" for tone in ("brightness", "contrast", "saturation") for n in range(-100, 101)]
     tokens += ["e_grayscale", "e_sepia", "e_sharpen", *(f"e_sepia:{n}" for n in range(1, 101))]
     plans = [planned(mount, f"/{token}/a", Format.PNG) for token in tokens]
-    assert {plan.steps[0] if plan.steps else None for plan in plans if plan} == EFFECTS
+    assert {plan.ops[0] if plan.ops else None for plan in plans if plan} == EFFECTS
     assert Blur(100.0) in EFFECTS
     assert len(POINTS) == 121
     assert len(DPRS) == 13

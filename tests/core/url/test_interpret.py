@@ -1,5 +1,6 @@
 """The order in which a raw target is interpreted, its verification, and what a mount grants."""
 
+from dataclasses import replace
 from typing import NoReturn
 
 import pytest
@@ -14,12 +15,15 @@ from proxy.core.errors import (
     UnknownRoute,
 )
 from proxy.core.image.original import OriginalRef
-from proxy.core.transform.operations import Fit, Transform
-from proxy.core.url.dialects.native import InfoUrl, OriginalUrl, VariantUrl, parse_tokens
+from proxy.core.transform.operations import Fit, without_no_ops
+from proxy.core.url.dialects.component import Component, transform_of
+from proxy.core.url.dialects.native import parse
 from proxy.core.url.interpret import Verified, admit, admit_original, interpret, trusted, verify_signature
 from proxy.core.url.mounts import Mount, Rules, Signing, only_mount
-from proxy.core.url.policy import Dimensions, without_no_ops
+from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, VariantUrl
+from proxy.core.url.policy import Dimensions
 from proxy.core.url.signing import Restrictions, Signed, sign
+from tests.support.strategies import flat
 
 SHOP = Mount(name="shop", prefix="/shop/", source="photos", allowed_px=(320, 640), max_age_s=60)
 CARDS = Mount(
@@ -39,8 +43,7 @@ def signed(_: Mount, raw: str) -> Verified:
 def test_a_variant_has_its_mount_transform_and_original() -> None:
     meaning = interpret(RULES, "*", "/shop/w_320/a.jpg", verify=unsigned)
     assert (meaning.mount, meaning.ref) == (SHOP, OriginalRef("photos", "a.jpg"))
-    assert meaning.transform is not None
-    assert meaning.transform.width_px == 320
+    assert meaning.transform == flat(width_px=320)
 
 
 @pytest.mark.parametrize(("target", "kind"), [("original", OriginalUrl), ("info", InfoUrl)])
@@ -56,8 +59,7 @@ def test_a_signature_lifts_the_limits_of_a_mount() -> None:
     with pytest.raises(DimensionNotAllowed):
         interpret(RULES, "*", "/shop/w_321/a.jpg", verify=unsigned)
     meaning = interpret(RULES, "*", "/shop/w_321/a.jpg", verify=signed)
-    assert meaning.transform is not None
-    assert meaning.transform.width_px == 321
+    assert meaning.transform == flat(width_px=321)
 
 
 def test_the_signature_is_verified_before_parsing() -> None:
@@ -74,8 +76,7 @@ def test_a_caller_that_collects_refusals_gets_the_whole_transform() -> None:
     refusals: list[object] = []
     meaning = interpret(RULES, "*", "/shop/w_321/a.jpg", verify=unsigned, refuse=refusals.append)
     assert [type(refusal) for refusal in refusals] == [DimensionNotAllowed]
-    assert meaning.transform is not None
-    assert meaning.transform.width_px == 321
+    assert meaning.transform == flat(width_px=321)
 
 
 def test_trusted_removes_the_signature_without_checking_it() -> None:
@@ -101,7 +102,8 @@ def test_a_single_mount_needs_no_name() -> None:
     assert only_mount(RULES._replace(mounts=[SHOP])) is SHOP
 
 
-PRESETS = {"card": Transform(width_px=333, height_px=222, fit=Fit.COVER, quality=71)}
+CARD = Component(width_px=333, height_px=222, fit=Fit.COVER, quality=71)
+PRESETS = {"card": [CARD]}
 
 
 def mount(name: str, **changes: object) -> Mount:
@@ -110,29 +112,25 @@ def mount(name: str, **changes: object) -> Mount:
 
 
 def variant_url(tokens: str) -> VariantUrl:
-    return parse_tokens(tokens, PRESETS)
+    parsed = parse(f"/{tokens}/a", PRESETS)
+    assert isinstance(parsed, VariantUrl)
+    return parsed
 
 
 def test_the_policy_restricts_the_url_but_not_its_preset() -> None:
-    assert admit(mount("m"), variant_url("t_card"), PRESETS, signed=False) == PRESETS["card"]
-    assert admit(mount("m"), variant_url("t_card,w_100"), PRESETS, signed=False).width_px == 100
+    assert admit(mount("m"), variant_url("t_card"), signed=False) == transform_of([CARD])
+    assert admit(mount("m"), variant_url("t_card,w_100"), signed=False) == transform_of(
+        [replace(CARD, width_px=100)]
+    )
     with pytest.raises(DimensionNotAllowed):
-        admit(mount("m"), variant_url("t_card,w_101"), PRESETS, signed=False)
-    assert (
-        admit(mount("m", dimensions=Dimensions.SNAP), variant_url("w_101"), PRESETS, signed=False).width_px
-        == 200
-    )
-    assert (
-        admit(mount("m", dimensions=Dimensions.ANY), variant_url("w_101"), PRESETS, signed=False).width_px
-        == 101
-    )
+        admit(mount("m"), variant_url("t_card,w_101"), signed=False)
+    for policy, width_px in ((Dimensions.SNAP, 200), (Dimensions.ANY, 101)):
+        granted = admit(mount("m", dimensions=policy), variant_url("w_101"), signed=False)
+        assert granted == flat(width_px=width_px)
 
 
 TRANSFORMS = frozenset(
-    {
-        without_no_ops(variant_url(text).transform(PRESETS))
-        for text in ("w_333,f_jpg,e_sepia,e_blur:2", "t_card,q_60")
-    }
+    {without_no_ops(variant_url(text).transform) for text in ("w_333,f_jpg,e_sepia,e_blur:2", "t_card,q_60")}
 )
 
 
@@ -146,8 +144,8 @@ TRANSFORMS = frozenset(
 )
 def test_a_transform_of_the_mount_needs_no_signature(text: str, changes: dict[str, object]) -> None:
     url = variant_url(text)
-    granted = admit(mount("m", transforms=TRANSFORMS, **changes), url, PRESETS, signed=False)
-    assert granted == url.transform(PRESETS)
+    granted = admit(mount("m", transforms=TRANSFORMS, **changes), url, signed=False)
+    assert granted == url.transform
 
 
 @pytest.mark.parametrize(
@@ -155,9 +153,9 @@ def test_a_transform_of_the_mount_needs_no_signature(text: str, changes: dict[st
 )
 def test_any_other_transform_needs_a_signature(text: str) -> None:
     with pytest.raises(NotAllowed) as caught:
-        admit(mount("m", transforms=TRANSFORMS), variant_url(text), PRESETS, signed=False)
+        admit(mount("m", transforms=TRANSFORMS), variant_url(text), signed=False)
     assert caught.value.settings[-2:] == ("mounts.m.dimensions", "mounts.m.transforms")
-    admit(mount("m", transforms=TRANSFORMS), variant_url(text), PRESETS, signed=True)
+    admit(mount("m", transforms=TRANSFORMS), variant_url(text), signed=True)
 
 
 @pytest.mark.parametrize(
@@ -170,22 +168,24 @@ def test_any_other_transform_needs_a_signature(text: str) -> None:
 )
 def test_a_refusal_names_the_setting_in_the_log_only(text: str, slug: str, setting: str) -> None:
     with pytest.raises(NotAllowed) as caught:
-        admit(mount("m"), variant_url(text), PRESETS, signed=False)
+        admit(mount("m"), variant_url(text), signed=False)
     assert (caught.value.slug, caught.value.settings[0]) == (slug, setting)
     assert "mounts" not in caught.value.detail
     assert "dimensions." not in caught.value.detail
 
 
-@pytest.mark.parametrize("tokens", ["w_100", "t_card,w_100", "t_card,f_auto", "f_auto"])
+@pytest.mark.parametrize(
+    "tokens", ["w_100", "t_card,w_100", "t_card,f_auto", "f_auto", "t_card~e_sepia", "t_card~t_card"]
+)
 def test_presets_only_refuses_other_transforms(tokens: str) -> None:
     with pytest.raises(BadTransform, match="presets only"):
-        admit(mount("m", presets_only=True), variant_url(tokens), PRESETS, signed=False)
+        admit(mount("m", presets_only=True), variant_url(tokens), signed=False)
 
 
 def test_presets_only_grants_presets_also_with_a_version() -> None:
     closed = mount("m", presets_only=True)
-    assert admit(closed, variant_url("t_card"), PRESETS, signed=False) == PRESETS["card"]
-    assert admit(closed, variant_url("t_card,v_2"), PRESETS, signed=False).version == "2"
+    assert admit(closed, variant_url("t_card"), signed=False) == transform_of([CARD])
+    assert admit(closed, variant_url("t_card,v_2"), signed=False).version == "2"
 
 
 SECRET = b"k" * 32
@@ -223,5 +223,5 @@ def test_presets_only_serves_no_originals() -> None:
 @pytest.mark.parametrize("signing", Signing)
 def test_a_refusal_mentions_signed_urls_unless_signing_is_off(signing: Signing) -> None:
     with pytest.raises(DimensionNotAllowed) as caught:
-        admit(mount("m", signing=signing), variant_url("w_150"), PRESETS, signed=False)
+        admit(mount("m", signing=signing), variant_url("w_150"), signed=False)
     assert ("needs a signed URL" in caught.value.detail) is (signing is not Signing.OFF)

@@ -1,5 +1,6 @@
 """The policy of a mount restricts unsigned URLs, in both URL forms."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -11,23 +12,34 @@ from proxy.core.transform.operations import (
     Adjust,
     Blur,
     Colour,
+    Crop,
     Fit,
     FocalPoint,
+    Part,
+    Resize,
     Sharpen,
     Smart,
     Tone,
     Transform,
+    without_no_ops,
 )
-from proxy.core.url.dialects.native import parse, parse_tokens
-from proxy.core.url.policy import Dimensions, restrict, without_no_ops
-from tests.support.strategies import transforms
+from proxy.core.url.dialects.native import parse, parse_transform
+from proxy.core.url.parsed_url import VariantUrl
+from proxy.core.url.policy import Dimensions, restrict
+from tests.support.strategies import flat, transforms
 
 ALLOWED = (100, 200, 400)
 BOUNDED = [Dimensions.LISTED, Dimensions.SNAP]
 
 
 def tokens(text: str) -> Transform:
-    return parse_tokens(text, {}).own
+    return parse_transform(text, {})
+
+
+def sides_of(transform: Transform) -> tuple[object, object]:
+    [resize] = transform.ops
+    assert isinstance(resize, Resize)
+    return resize.width, resize.height
 
 
 @given(transforms)
@@ -59,8 +71,8 @@ def test_snap_raises_a_side_to_the_next_allowed_size(name: str, requested: int, 
     ],
 )
 def test_snap_keeps_the_proportion(requested: tuple[int, int], granted: tuple[int, int]) -> None:
-    bounded = restrict(Transform(width_px=requested[0], height_px=requested[1]), Dimensions.SNAP, ALLOWED)
-    assert (bounded.width_px, bounded.height_px) == granted
+    bounded = restrict(flat(width_px=requested[0], height_px=requested[1]), Dimensions.SNAP, ALLOWED)
+    assert sides_of(bounded) == granted
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.lists(st.integers(1, 4000), min_size=1, max_size=5))
@@ -69,11 +81,12 @@ def test_snap_chooses_the_nearest_ratio_and_is_idempotent(
     width_px: int, height_px: int, sides: list[int]
 ) -> None:
     allowed_px = tuple(sorted(set(sides)))
-    once = restrict(Transform(width_px=width_px, height_px=height_px), Dimensions.SNAP, allowed_px)
+    once = restrict(flat(width_px=width_px, height_px=height_px), Dimensions.SNAP, allowed_px)
     assert restrict(once, Dimensions.SNAP, allowed_px) == once, "a size that was made is made again"
-    made_px, high_px = once.width_px, once.height_px
+    made_px, high_px = sides_of(once)
     assert made_px in allowed_px
-    assert high_px is not None
+    assert isinstance(made_px, int)
+    assert isinstance(high_px, int)
     if {width_px, height_px} <= set(allowed_px):
         assert (made_px, high_px) == (width_px, height_px)
         return
@@ -106,7 +119,7 @@ def test_a_refusal_mentions_signed_urls_if_the_mount_accepts_them(requested: str
     [(1, 5), (2, 5), (3, 5), (7, 5), (8, 10), (82, 80), (83, 85), (100, 100), (98, 100)],
 )
 def test_quality_is_rounded_to_multiples_of_five(requested: int, granted: int) -> None:
-    assert restrict(Transform(quality=requested), Dimensions.LISTED, ALLOWED).quality == granted
+    assert restrict(flat(quality=requested), Dimensions.LISTED, ALLOWED).quality == granted
 
 
 @pytest.mark.parametrize(
@@ -140,7 +153,7 @@ def test_a_pixel_ratio_is_raised_to_the_next_quarter(
 def test_focal_points_are_rounded_to_a_grid(
     requested: FocalPoint | Smart, granted: FocalPoint | Smart
 ) -> None:
-    assert restrict(Transform(gravity=requested), Dimensions.SNAP, ALLOWED).gravity == granted
+    assert restrict(covering(requested), Dimensions.SNAP, ALLOWED) == covering(granted)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +169,7 @@ def test_focal_points_are_rounded_to_a_grid(
 )
 @pytest.mark.parametrize("policy", BOUNDED)
 def test_effect_strengths_are_rounded_to_a_grid(policy: Dimensions, requested: Blur, granted: Blur) -> None:
-    assert restrict(Transform(effects=(requested,)), policy, ALLOWED).effects == (granted,)
+    assert restrict(flat(effects=(requested,)), policy, ALLOWED).ops == (granted,)
 
 
 @pytest.mark.parametrize("policy", BOUNDED)
@@ -233,5 +246,75 @@ def test_path_and_query_urls_have_the_same_policy() -> None:
         parse(raw, {})
         for raw in ("/w_150,h_100,c_fill,q_82/a", "/thumbnail?url=a&q=82&fit=cover&h=100&w=150")
     )
-    assert restrict(path.own, Dimensions.SNAP, ALLOWED) == restrict(query.own, Dimensions.SNAP, ALLOWED)  # type: ignore[union-attr]
-    assert restrict(path.own, Dimensions.SNAP, ALLOWED).fit is Fit.COVER  # type: ignore[union-attr]
+    assert isinstance(path, VariantUrl)
+    assert isinstance(query, VariantUrl)
+    granted = restrict(path.transform, Dimensions.SNAP, ALLOWED)
+    assert granted == restrict(query.transform, Dimensions.SNAP, ALLOWED)
+    assert granted == parse_transform("w_200,h_133,c_fill,q_80", {})
+
+
+def covering(gravity: FocalPoint | Smart) -> Transform:
+    return flat(width_px=100, height_px=200, fit=Fit.COVER, gravity=gravity)
+
+
+@pytest.mark.parametrize("policy", BOUNDED)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "w_100~e_sepia",
+        "a_90~f_png",
+        "w_100,el_allow",
+        "w_100,h_200,c_crop,g_north",
+        "c_crop,x_0,y_0",
+        "w_100,h_200,c_fill,a_90~e_blur:2",
+        "ar_21:20",
+        "w_100,ar_16:9,c_fill,g_auto",
+    ],
+)
+def test_a_size_a_turn_and_an_effect_are_granted_in_this_order(policy: Dimensions, text: str) -> None:
+    assert restrict(tokens(text), policy, ALLOWED) == tokens(text)
+
+
+@pytest.mark.parametrize("policy", BOUNDED)
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("w_100~w_100", "one size or crop"),
+        ("ar_1~w_100", "one size or crop"),
+        ("a_90~w_100", "before a turn"),
+        ("e_sepia~w_100", "and an effect"),
+        ("e_sepia~a_90", "one turn"),
+        ("w_100,h_100,c_crop,x_0,y_1", "a crop at x and y"),
+        ("c_crop,x_1", "a crop at x and y"),
+    ],
+)
+def test_more_operations_need_a_signature(policy: Dimensions, text: str, says: str) -> None:
+    with pytest.raises(OperationNotAllowed, match=says):
+        restrict(tokens(text), policy, ALLOWED)
+
+
+@pytest.mark.parametrize("policy", BOUNDED)
+def test_a_relative_size_needs_a_signature(policy: Dimensions) -> None:
+    half = Part(Fraction(1, 2))
+    for op in (Resize(width=half), Resize(height=half), Crop(width=half)):
+        with pytest.raises(OperationNotAllowed, match="a relative size"):
+            restrict(Transform(ops=(op,)), policy, ALLOWED)
+
+
+@pytest.mark.parametrize("policy", BOUNDED)
+@pytest.mark.parametrize(
+    ("requested", "granted"),
+    [("16:9", "16:9"), ("1.78", "16:9"), ("1.5", "3:2"), ("100:1", "21:1"), ("1:100", "1:21")],
+)
+def test_a_ratio_is_moved_to_whole_numbers_up_to_21(policy: Dimensions, requested: str, granted: str) -> None:
+    for before in ("", "w_100,c_fill,", "h_200,c_crop,"):
+        assert restrict(tokens(f"{before}ar_{requested}"), policy, ALLOWED) == tokens(f"{before}ar_{granted}")
+
+
+def test_everything_of_a_preset_is_granted() -> None:
+    preset = tokens("w_101,h_77,c_pad,g_0.33:0.5,b_f00,q_82,dpr_1.1,e_blur:1.3,e_sepia:3")
+    assert restrict(preset, Dimensions.LISTED, ALLOWED, of_presets=preset) == preset
+    wider = replace(preset, ops=(replace(preset.ops[0], width=100), *preset.ops[1:]))
+    assert restrict(wider, Dimensions.LISTED, ALLOWED, of_presets=preset) == wider
+    with pytest.raises(OperationNotAllowed):
+        restrict(tokens("w_100~w_101,h_77~h_77"), Dimensions.LISTED, ALLOWED, of_presets=preset)

@@ -9,7 +9,7 @@ import pytest
 from proxy.core.cache.generations import Generations
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.image.formats import Format
-from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.dialects.native import parse_transform
 from proxy.service.request.deliver import Deliver
 from proxy.service.request.produce import OriginalServices, Produce, Rendering, VariantStores
 from proxy.service.request.singleflight import Flights
@@ -72,7 +72,7 @@ async def node(parts: SimpleNamespace) -> SimpleNamespace:
     parts.ref = parts.source.put("a", b"1")
 
     def request(tokens: str = "w_400,f_jpg", *accepted: Format) -> VariantRequest:
-        return VariantRequest(parts.ref, parse_tokens(tokens, {}).own, frozenset(accepted), 4000)
+        return VariantRequest(parts.ref, parse_transform(tokens, {}), frozenset(accepted), 4000)
 
     async def variant(variant_request: VariantRequest, **how: Any) -> SimpleNamespace:
         """A delivery and its variant as one value, for short assertions."""

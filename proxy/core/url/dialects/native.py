@@ -3,24 +3,37 @@
 Parses and writes raw request targets. The policy of the mount is applied elsewhere.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import count
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from proxy.core.errors import BadTransform, BadUrl, UnknownRoute
-from proxy.core.image.formats import Format
 from proxy.core.image.metadata import FIELDS
 from proxy.core.nearest import meant, named, nearest
-from proxy.core.transform.operations import Auto, Transform, overlay
+from proxy.core.transform.operations import CENTER, Auto, Fit, Smart, Transform
+from proxy.core.url.dialects.component import (
+    MAX_EFFECTS,
+    Component,
+    CropFit,
+    Presets,
+    components_of,
+    expanded,
+    transform_of,
+)
 from proxy.core.url.dialects.native_params import PATH, QUERY, Param, nearest_name, nearest_token
+from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, ParsedUrl, Unused, VariantUrl
 from proxy.core.url.target import checked_locator, cut, decoded, encoded, is_tracker
 
-Presets = Mapping[str, Transform]
-
 _PATH_PRESET, _QUERY_PRESET, _URL, _VERSION, _FIELDS = "t", "preset", "url", "v", "fields"
-_SLASH = "/"
+_SLASH, _CHAIN = "/", "~"
+_NO_EFFECT = "it has no effect here"
+_OF_OUTPUT = frozenset({"f", "format", "q", "dpr", "v"})
+"""Parameters of the whole transform, which may stand in any component, once."""
+MAX_COMPONENTS = 16
 
 
 class QueryRule(StrEnum):
@@ -29,46 +42,6 @@ class QueryRule(StrEnum):
 
     STRICT = "strict"
     IGNORE = "ignore"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariantUrl:
-    """`own` is the transform of the URL's own parameters, `preset` the name of its preset. `clamped` has the
-    parameters that were out of range, with the requested value; `unused` the parameters without a meaning. `params`
-    is the parameter table of the form. `key` may be an absolute URL; the mount interprets it."""
-
-    key: str
-    own: Transform
-    preset: str | None = None
-    clamped: tuple[tuple[str, str], ...] = ()
-    unused: tuple[str, ...] = field(default=(), compare=False)
-    params: Mapping[str, Param] = field(default_factory=lambda: PATH, compare=False, repr=False)
-
-    def transform(self, presets: Presets) -> Transform:
-        """The URL's own parameters over its preset."""
-        return self.own if self.preset is None else overlay(presets[self.preset], self.own)
-
-
-@dataclass(frozen=True, slots=True)
-class OriginalUrl:
-    """The original itself, byte for byte."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class InfoUrl:
-    """The description of an original; all of it without `fields`."""
-
-    key: str
-    fields: tuple[str, ...] = ()
-
-    def transform(self, _: Presets) -> Transform:
-        """A description is rendered and cached like a variant."""
-        return Transform(format=Format.INFO)
-
-
-ParsedUrl = VariantUrl | OriginalUrl | InfoUrl
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +64,8 @@ def parse(raw: str, presets: Presets, *, query: QueryRule = QueryRule.STRICT) ->
     target = cut(raw)
     first, slash, rest = target.path[1:].partition(_SLASH)
     if first == "thumbnail" and not slash:
-        return _parse_query(target.query or "", presets)
+        key, written, unused = parse_query(target.query or "", presets)
+        return _variant(key, written, presets, QUERY, unused)
     if first == "original" and slash:
         _parameters(target.query, (), query)
         return OriginalUrl(checked_locator(decoded(rest, "the key")))
@@ -108,18 +82,79 @@ def parse(raw: str, presets: Presets, *, query: QueryRule = QueryRule.STRICT) ->
     values, unused = _parameters(target.query, (_VERSION,), query)
     if not slash:
         raise BadUrl("the key is missing: the URL of a variant is /<transform>/<key>")
-    parsed = parse_tokens(first, presets)
-    own = parsed.own
+    written = parse_tokens(first, presets)
     if (version := values.get(_VERSION)) is not None:
-        if own.version is not None:
+        if any(component.version is not None for component in written.components):
             raise BadTransform("parameter v is given twice: in the path and in the query")
-        own = _with(own, PATH[_VERSION], _VERSION, version)
-    return replace(parsed, key=checked_locator(decoded(rest, "the key")), own=own, unused=unused)
+        versioned = _with(Component(), PATH[_VERSION], _VERSION, version)
+        written = written._replace(components=(*written.components, versioned))
+    return _variant(checked_locator(decoded(rest, "the key")), written, presets, PATH, unused)
 
 
-def parse_tokens(tokens: str, presets: Presets) -> VariantUrl:
-    """Parses the transform of a path URL, for a preset or a command line too; the key is empty."""
-    return _read(_path_pairs(decoded(tokens, "the transform")), PATH, _PATH_PRESET, presets, nearest_token)
+class Written(NamedTuple):
+    """The components as written, with their presets not applied; `clamped` as in VariantUrl."""
+
+    components: tuple[Component, ...]
+    clamped: tuple[tuple[str, str], ...] = ()
+
+
+def parse_tokens(tokens: str, presets: Presets) -> Written:
+    """Parses the transform of a path URL, for a preset or a command line too."""
+    chain = _path_chain(decoded(tokens, "the transform"))
+    return _read(chain, PATH, _PATH_PRESET, presets, nearest_token)
+
+
+def parse_transform(tokens: str, presets: Presets) -> Transform:
+    """The transform of a path URL with its presets applied."""
+    return transform_of(expanded(parse_tokens(tokens, presets).components, presets))
+
+
+def _variant(
+    key: str,
+    written: Written,
+    presets: Presets,
+    params: Mapping[str, Param],
+    unused: tuple[Unused, ...],
+) -> VariantUrl:
+    named_presets = [each.preset for each in written.components if each.preset is not None]
+    plain = [replace(each, preset=None, version=None) for each in written.components]
+    whole = expanded(written.components, presets)
+    return VariantUrl(
+        key=key,
+        transform=transform_of(whole),
+        of_presets=transform_of(part for name in named_presets for part in presets[name]),
+        is_preset=len(named_presets) == 1 and all(each == Component() for each in plain),
+        clamped=written.clamped,
+        unused=unused + tuple(one for component in whole for one in _unused(component, params)),
+        params=params,
+    )
+
+
+def _unused(component: Component, params: Mapping[str, Param]) -> Iterator[Unused]:
+    """The parameters of a component that need another one to have an effect."""
+    has_side = component.width_px is not None or component.height_px is not None
+    is_box = component.width_px is not None and component.height_px is not None
+    if component.ratio is not None:
+        is_box = has_side
+    is_crop = component.fit is CropFit.CROP or (component.ratio is not None and not has_side)
+    is_fitted = is_box and component.fit not in (None, Fit.INSIDE)
+    fit_name, gravity_name = "c" if "c" in params else "fit", "g"
+
+    def written(name: str, of: Component) -> str:
+        return ",".join(params[name].write(of))
+
+    if component.fit not in (None, CropFit.CROP) and not is_box:
+        shown = (component, replace(component, fit=Fit.INSIDE))
+        values = [written(fit_name, of) for of in shown] if component.fit is not Fit.INSIDE else ["", ""]
+        yield Unused("c", "a fit needs both w and h", *values)
+    if component.gravity is not None and not is_crop:
+        if not is_fitted or component.fit not in (Fit.COVER, Fit.CONTAIN):
+            yield Unused(gravity_name, "the picture is neither cropped nor padded")
+        elif component.fit is Fit.CONTAIN and isinstance(component.gravity, Smart):
+            values = [written("g", of) for of in (component, replace(component, gravity=CENTER))]
+            yield Unused("g", "padding does not depend on the content", *values)
+    if component.enlarge is not None and (is_crop or not has_side):
+        yield Unused("el", "the picture is not resized")
 
 
 def no_preset(parameter: str, name: str, position: int, presets: Presets) -> BadTransform:
@@ -129,23 +164,32 @@ def no_preset(parameter: str, name: str, position: int, presets: Presets) -> Bad
     )
 
 
-def _parse_query(query: str, presets: Presets) -> VariantUrl:
+class WrittenQuery(NamedTuple):
+    """The key of a query URL, its transform, and the parameters without an effect."""
+
+    key: str
+    written: Written
+    unused: tuple[Unused, ...]
+
+
+def parse_query(query: str, presets: Presets) -> WrittenQuery:
+    """Parses the query of a query URL."""
     pairs = [_query_pair(position, part) for position, part in enumerate(query.split("&"), start=1)]
     urls = [pair.value for pair in pairs if pair.spelled == _URL]
     if len(urls) != 1:
         raise BadUrl("parameter url must be given once: the key of the original")
-    unused = tuple(pair.written for pair in pairs if is_tracker(pair.written))
+    unused = tuple(Unused(pair.written, _NO_EFFECT) for pair in pairs if is_tracker(pair.written))
     rest = [pair for pair in pairs if pair.spelled != _URL and not is_tracker(pair.written)]
-    parsed = _read(rest, QUERY, _QUERY_PRESET, presets, nearest_name)
-    return replace(parsed, key=checked_locator(urls[0]), unused=unused)
+    written = _read([rest], QUERY, _QUERY_PRESET, presets, nearest_name)
+    return WrittenQuery(checked_locator(urls[0]), written, unused)
 
 
 def _parameters(
     query: str | None, supported: tuple[str, ...], rule: QueryRule
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The values of the `supported` parameters in the query after a path, and the names of the other parameters."""
+) -> tuple[dict[str, str], tuple[Unused, ...]]:
+    """The values of the `supported` parameters in the query after a path, and the other parameters."""
     values: dict[str, str] = {}
-    unused: list[str] = []
+    unused: list[Unused] = []
     for position, part in enumerate([] if query is None else query.split("&"), start=1):
         name, _, value = part.partition("=")
         if name in values:
@@ -153,7 +197,7 @@ def _parameters(
         if name in supported:
             values[name] = decoded(value, f"parameter {name}")
         elif is_tracker(name) or rule is QueryRule.IGNORE:
-            unused.append(named(name, position))
+            unused.append(Unused(named(name, position), _NO_EFFECT))
         else:
             raise BadUrl(
                 f"parameter {named(name, position)} is not supported: the query of this URL may have"
@@ -177,11 +221,15 @@ def _is_transform(segment: str) -> bool:
     """Whether a first segment is a transform: one known token suffices, even if another is invalid."""
     with suppress(BadUrl):
         segment = decoded(segment, "the transform")
-    return any(pair.spelled is not None for pair in _path_pairs(segment))
+    return any(pair.spelled is not None for pairs in _path_chain(segment) for pair in pairs)
 
 
-def _path_pairs(segment: str) -> list[_Pair]:
-    return [_path_pair(position, part) for position, part in enumerate(segment.split(","), start=1)]
+def _path_chain(segment: str) -> list[list[_Pair]]:
+    position = count(1)
+    return [
+        [_path_pair(next(position), part) for part in component.split(",")]
+        for component in segment.split(_CHAIN)
+    ]
 
 
 def _path_pair(position: int, part: str) -> _Pair:
@@ -197,42 +245,67 @@ def _query_pair(position: int, part: str) -> _Pair:
 
 
 def _read(
-    pairs: Iterable[_Pair],
+    chain: Iterable[Iterable[_Pair]],
     tokens: Mapping[str, Param],
     preset_name: str,
     presets: Presets,
     near: Callable[[str], str | None],
-) -> VariantUrl:
-    """The URL of these parameters, without a key."""
-    own = Transform()
-    preset: str | None = None
-    seen: set[str] = set()
-    for pair in pairs:
-        name = pair.spelled
-        if name is None:
+) -> Written:
+    components: list[Component] = []
+    seen_of_output: set[str] = set()
+    for pairs in chain:
+        component = Component()
+        seen: set[str] = set()
+        for pair in pairs:
+            name = pair.spelled
+            if name is None:
+                raise BadTransform(
+                    f"parameter {named(pair.written, pair.position)} is unknown"
+                    + (meant(near(pair.written)) or f"; known are {', '.join([*tokens, preset_name])}")
+                )
+            if name in seen | seen_of_output and not (name in tokens and tokens[name].repeats):
+                raise BadTransform(f"parameter {name} is given twice")
+            (seen_of_output if name in _OF_OUTPUT else seen).add(name)
+            if not pair.value:
+                raise BadTransform(f"parameter {name} is empty")
+            if name != preset_name:
+                component = _with(component, tokens[name], name, pair.value)
+            elif pair.value in presets:
+                component = replace(component, preset=pair.value)
+            else:
+                raise no_preset(name, pair.value, pair.position, presets)
+        components.append(component)
+    _check(components, presets)
+    clamped: list[tuple[str, str]] = []
+    for position, component in enumerate(components):
+        quality = component.quality
+        if quality is not None and not 1 <= quality <= 100:
+            clamped.append(("q", str(quality)))
+            components[position] = replace(component, quality=max(1, min(100, quality)))
+    return Written(tuple(components), tuple(clamped))
+
+
+def _check(components: Sequence[Component], presets: Presets) -> None:
+    """Raises BadTransform if parameters contradict each other."""
+    if len(components) > MAX_COMPONENTS:
+        raise BadTransform(f"a chain may have {MAX_COMPONENTS} components (~) at most")
+    if sum(len(component.effects or ()) for component in components) > MAX_EFFECTS:
+        raise BadTransform(f"parameter e may be given {MAX_EFFECTS} times at most")
+    for component in components:
+        alone = Component(preset=component.preset, version=component.version)
+        if component.preset is not None and len(presets[component.preset]) > 1 and component != alone:
             raise BadTransform(
-                f"parameter {named(pair.written, pair.position)} is unknown"
-                + (meant(near(pair.written)) or f"; known are {', '.join([*tokens, preset_name])}")
+                "parameter t names a preset that is a chain: it must stand alone in its component, as in t_<preset>~w_400"
             )
-        if name in seen and not (name in tokens and tokens[name].repeats):
-            raise BadTransform(f"parameter {name} is given twice")
-        seen.add(name)
-        if not pair.value:
-            raise BadTransform(f"parameter {name} is empty")
-        if name != preset_name:
-            own = _with(own, tokens[name], name, pair.value)
-        elif pair.value in presets:
-            preset = pair.value
-        else:
-            raise no_preset(name, pair.value, pair.position, presets)
-    clamped: tuple[tuple[str, str], ...] = ()
-    if own.quality is not None and not 1 <= own.quality <= 100:
-        clamped = (("q", str(own.quality)),)
-        own = replace(own, quality=max(1, min(100, own.quality)))
-    return VariantUrl(key="", own=own, preset=preset, clamped=clamped, params=tokens)
+    for component in expanded(components, presets):
+        if component.ratio is not None and component.width_px is not None and component.height_px is not None:
+            raise BadTransform("parameter ar gives the side that is not named: leave out w or h")
+        for name, side_px in (("x", component.left_px), ("y", component.top_px)):
+            if side_px is not None and component.fit is not CropFit.CROP:
+                raise BadTransform(f"parameter {name} is the corner of a crop: it needs c_crop")
 
 
-def _with(to: Transform, token: Param, name: str, value: str) -> Transform:
+def _with(to: Component, token: Param, name: str, value: str) -> Component:
     """`to` with one more parameter. Raises BadTransform."""
     try:
         return token.read(to, value)
@@ -250,26 +323,31 @@ def negotiates(raw: str, presets: Presets) -> bool:
         parts = (part.partition("=") for part in query.split("&"))
         spelled = [(renamed.get(name), unquote(value)) for name, _, value in parts]
     else:
-        spelled = [(pair.spelled, pair.value) for pair in _path_pairs(unquote(first))]
+        chain = _path_chain(unquote(first))
+        spelled = [(pair.spelled, pair.value) for pairs in chain for pair in pairs]
     formats = {value for name, value in spelled if name == "f"}
     if formats:
         return Auto.AUTO.value in formats
     return any(
-        name == _PATH_PRESET and value in presets and presets[value].format is Auto.AUTO
+        name == _PATH_PRESET and transform_of(presets.get(value, ())).format is Auto.AUTO
         for name, value in spelled
     )
 
 
-def spell(transform: Transform, preset: str | None = None) -> str:
+def spell(components: Iterable[Component]) -> str:
     """The transform segment of a path URL; `parse_tokens` is its inverse. Empty for an empty transform."""
-    parts = [f"t_{preset}"] if preset else []
-    parts += [f"{name}_{value}" for name, token in PATH.items() for value in token.write(transform)]
+    return _CHAIN.join(filter(None, map(_tokens, components)))
+
+
+def _tokens(component: Component) -> str:
+    parts = [f"t_{component.preset}"] if component.preset else []
+    parts += [f"{name}_{value}" for name, token in PATH.items() for value in token.write(component)]
     return ",".join(parts)
 
 
-def path_url(key: str, transform: Transform, preset: str | None = None) -> str:
+def path_url(key: str, *components: Component) -> str:
     """The path form of a URL below its mount. Raises BadTransform for an empty transform."""
-    segment = spell(transform, preset)
+    segment = spell(components)
     if not segment:
         raise BadTransform("the transform is empty; f_auto alone re-encodes the original")
     return f"/{segment}/{encoded(checked_locator(key))}"
@@ -283,14 +361,14 @@ def native_url(parsed: ParsedUrl, key: str, transform: Transform | None) -> str:
         case InfoUrl(fields=fields):
             return f"/info/{encoded(key)}" + (f"?{_FIELDS}={','.join(fields)}" if fields else "")
         case VariantUrl():
-            url = path_url if transform and spell(transform) else query_url
-            return url(key, transform or Transform())
+            components = components_of(transform or Transform())
+            return path_url(key, *components) if spell(components) else query_url(key, Component())
 
 
-def query_url(key: str, transform: Transform, preset: str | None = None) -> str:
+def query_url(key: str, component: Component) -> str:
     """The query form of a URL below its mount."""
     parts = [f"url={encoded(checked_locator(key))}"]
-    if preset:
-        parts.append(f"preset={preset}")
-    parts += [f"{name}={value}" for name, token in QUERY.items() for value in token.write(transform)]
+    if component.preset:
+        parts.append(f"preset={component.preset}")
+    parts += [f"{name}={value}" for name, token in QUERY.items() for value in token.write(component)]
     return "/thumbnail?" + "&".join(parts)

@@ -6,6 +6,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TypeVar
 
 from proxy.core.image.formats import Format
@@ -20,25 +21,26 @@ from proxy.core.transform.operations import (
     Blur,
     Colour,
     Effect,
+    Enlarge,
     Fit,
     FocalPoint,
     Gravity,
     Sharpen,
     Smart,
     Tone,
-    Transform,
     Turn,
 )
+from proxy.core.url.dialects.component import MAX_EFFECTS, Component, CropFit
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param:
-    """`read` gives the Transform with the value set; `write` the texts of its value, none if unset."""
+    """`read` gives the Component with the value set; `write` the texts of its value, none if unset."""
 
-    read: Callable[[Transform, str], Transform]
-    write: Callable[[Transform], tuple[str, ...]]
+    read: Callable[[Component, str], Component]
+    write: Callable[[Component], tuple[str, ...]]
     repeats: bool = False
 
 
@@ -47,25 +49,27 @@ _INTEGER = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _SIGNED = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
 _DPR = re.compile(r"([1-9])(?:\.([0-9]{1,2}))?", re.ASCII)
 _SIGMA = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,2})?", re.ASCII)
+_RATIO = re.compile(r"(?:0|[1-9][0-9]{0,3})\.[0-9]{1,4}|[1-9][0-9]{0,7}", re.ASCII)
 _FRACTION = re.compile(r"0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?", re.ASCII)
 _HEX = re.compile(r"[0-9a-fA-F]{3}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8}", re.ASCII)
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _MAX_DIGITS = 18
 
-FITS: dict[str, Fit] = {
+FITS: dict[str, Fit | CropFit] = {
     "fill": Fit.COVER,
     "pad": Fit.CONTAIN,
     "fit": Fit.INSIDE,
     "outside": Fit.OUTSIDE,
     "scale": Fit.FILL,
     "limit": Fit.INSIDE,
+    "crop": CropFit.CROP,
 }
 """Cloudinary's words; `limit` equals `fit`, because neither enlarges here."""
 
-_QUERY_FITS: dict[str, Fit] = {fit.value: fit for fit in Fit}
+_QUERY_FITS: dict[str, Fit | CropFit] = {fit.value: fit for fit in (*Fit, *CropFit)}
 
-_FOREIGN_FITS: dict[str, Fit] = {
-    **dict.fromkeys(("crop", "lfill", "thumb"), Fit.COVER),
+_FOREIGN_FITS: dict[str, Fit | CropFit] = {
+    **dict.fromkeys(("lfill", "thumb"), Fit.COVER),
     **dict.fromkeys(("lpad", "mpad"), Fit.CONTAIN),
     **dict.fromkeys(("clip", "max", "mfit", "scale-down"), Fit.INSIDE),
     **dict.fromkeys(("force", "stretch"), Fit.FILL),
@@ -114,7 +118,6 @@ _EFFECTS = ("blur", "sharpen", *Tone)
 
 SIGMA_MIN_PX, BLUR_MAX_PX, SHARPEN_MAX_PX = 0.3, 100.0, 10.0
 SEPIA_PERCENT, SHARPEN_PX = 80, 1.0
-MAX_EFFECTS = 8
 
 
 def _whole_number(pattern: re.Pattern[str], value: str, reason: str) -> int:
@@ -125,6 +128,21 @@ def _whole_number(pattern: re.Pattern[str], value: str, reason: str) -> int:
 
 def _pixels(value: str) -> int:
     return _whole_number(_PIXELS, value, "must be a whole number of pixels from 1, in plain digits")
+
+
+def _pixels_from_0(value: str) -> int:
+    return _whole_number(_INTEGER, value, "must be a whole number of pixels from 0, in plain digits")
+
+
+def _ratio(value: str) -> Fraction:
+    sides = value.split(":") if ":" in value else [value, "1"]
+    if len(sides) != 2 or not all(map(_RATIO.fullmatch, sides)) or not all(map(Fraction, sides)):
+        raise ValueError("must be width to height as in 16:9 or 1.78, with at most 4 decimals")
+    return Fraction(sides[0]) / Fraction(sides[1])
+
+
+def _ratio_text(value: Fraction) -> str:
+    return f"{value.numerator}:{value.denominator}"
 
 
 def _dpr_percent(value: str) -> int:
@@ -249,6 +267,7 @@ def _dpr_text(percent: int) -> str:
     return f"{percent / 100:g}"
 
 
+_ENLARGES: dict[str, Enlarge] = {enlarge.value: enlarge for enlarge in Enlarge}
 _TURNS: dict[str, Turn] = {turn.value: turn for turn in Turn}
 
 _QUALITY_REASON = "must be a whole number from 1 to 100"
@@ -266,9 +285,25 @@ PATH: dict[str, Param] = {
         read=lambda to, value: replace(to, fit=_choice(FITS, value, _FOREIGN_FITS | _QUERY_FITS)),
         write=lambda of: _if_set_name(FITS, of.fit),
     ),
+    "ar": Param(
+        read=lambda to, value: replace(to, ratio=_ratio(value)),
+        write=lambda of: _if_set(of.ratio, _ratio_text),
+    ),
+    "el": Param(
+        read=lambda to, value: replace(to, enlarge=_choice(_ENLARGES, value)),
+        write=lambda of: _if_set(of.enlarge, str),
+    ),
     "g": Param(
         read=lambda to, value: replace(to, gravity=_gravity(value)),
         write=lambda of: () if of.gravity is None else (_gravity_text(of.gravity),),
+    ),
+    "x": Param(
+        read=lambda to, value: replace(to, left_px=_pixels_from_0(value)),
+        write=lambda of: _if_set(of.left_px, str),
+    ),
+    "y": Param(
+        read=lambda to, value: replace(to, top_px=_pixels_from_0(value)),
+        write=lambda of: _if_set(of.top_px, str),
     ),
     "f": Param(
         read=lambda to, value: replace(to, format=_choice(FORMATS, value)),
@@ -302,7 +337,7 @@ PATH: dict[str, Param] = {
 }
 """Parameter names of a path URL, in the order in which URLs are written."""
 
-_QUERY_NAMES = {"c": "fit", "f": "format", "b": "bg", "a": "rot", "t": "preset"}
+_QUERY_NAMES = {"c": "fit", "el": "enlarge", "f": "format", "b": "bg", "a": "rot", "t": "preset"}
 _FIT = Param(
     # `fill` has Cloudinary's meaning in a path and that of CSS in a query.
     read=lambda to, value: replace(to, fit=_choice(_QUERY_FITS, value, _FOREIGN_FITS | FITS)),
@@ -319,6 +354,8 @@ _SYNONYMS = {
     **dict.fromkeys(("width",), "w"),
     **dict.fromkeys(("height",), "h"),
     **dict.fromkeys(("fit", "crop", "mode", "resize"), "c"),
+    **dict.fromkeys(("aspect", "ratio"), "ar"),
+    **dict.fromkeys(("enlarge", "upscale"), "el"),
     **dict.fromkeys(("gravity", "position"), "g"),
     **dict.fromkeys(("format", "fm", "fo", "output"), "f"),
     **dict.fromkeys(("quality",), "q"),

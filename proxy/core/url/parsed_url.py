@@ -1,0 +1,56 @@
+"""What a URL requests after its dialect has parsed it: a variant, an original or a description."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from proxy.core.image.formats import Format
+from proxy.core.transform.operations import NOTHING, Transform
+from proxy.core.url.dialects.native_params import PATH, Param
+
+
+class Unused(NamedTuple):
+    """A parameter without an effect, and why. `applied` is the value in place of the `requested` one, if that says more."""
+
+    parameter: str
+    reason: str
+    requested: str = ""
+    applied: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantUrl:
+    """`transform` has the presets of the URL applied; `of_presets` is what they request alone, and `is_preset` whether the
+    URL requests nothing else. `clamped` has the parameters that were out of range, with the requested value. `params` is
+    the parameter table of the form. `key` may be an absolute URL; the mount interprets it."""
+
+    key: str
+    transform: Transform
+    of_presets: Transform = NOTHING
+    is_preset: bool = False
+    clamped: tuple[tuple[str, str], ...] = ()
+    unused: tuple[Unused, ...] = field(default=(), compare=False)
+    params: Mapping[str, Param] = field(default_factory=lambda: PATH, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalUrl:
+    """The original itself, byte for byte."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class InfoUrl:
+    """The description of an original; all of it without `fields`."""
+
+    key: str
+    fields: tuple[str, ...] = ()
+
+    @property
+    def transform(self) -> Transform:
+        """A description is rendered and cached like a variant."""
+        return Transform(format=Format.INFO)
+
+
+ParsedUrl = VariantUrl | OriginalUrl | InfoUrl

@@ -1,0 +1,251 @@
+"""Layouts: sizes and positions are decided here, exactly, whatever is loaded first."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.image.formats import Format
+from proxy.core.image.size import Box, Size, pixels
+from proxy.core.transform.layout import Command, Cut, Embed, Find, Load, Scale, boxed, commands
+from proxy.core.transform.operations import (
+    TRANSPARENT,
+    Blur,
+    Colour,
+    Crop,
+    Enlarge,
+    Fit,
+    Offset,
+    Operation,
+    Part,
+    Resize,
+    Smart,
+    Turn,
+)
+from proxy.core.transform.plan import RenderDefaults, resolve
+from proxy.core.url.dialects.component import Component, transform_of
+from proxy.core.url.dialects.native import parse_transform
+from tests.support.strategies import chains
+
+LIMIT_PX = 4000
+DEFAULTS = RenderDefaults(quality=80, effort={}, max_side_px=LIMIT_PX)
+
+
+def laid(ops: tuple[Operation, ...], original: Size, limit_px: int = LIMIT_PX) -> list[Command]:
+    """The commands; what is to be found is at the upper left."""
+    following = commands(ops, limit_px, original)
+    found: list[Command] = [next(following)]
+    try:
+        while True:
+            last = found[-1]
+            found.append(following.send(Box(0, 0, *last.size) if isinstance(last, Find) else None))
+    except StopIteration:
+        return found
+
+
+def of(tokens: str, original: Size) -> list[Command]:
+    return laid(resolve(parse_transform(tokens, {}), Format.PNG, DEFAULTS).ops, original)
+
+
+def size_after(commands_: list[Command]) -> Size:
+    """The size of the canvas in the end; checks that every box lies within the canvas."""
+    size = Size(0, 0)
+    for command in commands_:
+        match command:
+            case Load(size=loaded):
+                size = loaded
+            case Scale(size=scaled):
+                size = scaled
+            case Cut(box):
+                assert min(box.left, box.top) >= 0
+                assert box.left + box.width <= size.width
+                assert box.top + box.height <= size.height
+                size = Size(box.width, box.height)
+            case Embed(size=placed, left=left, top=top):
+                assert 0 <= left <= placed.width - size.width
+                assert 0 <= top <= placed.height - size.height
+                size = placed
+            case Turn():
+                size = Size(size.height, size.width) if command.swaps_sides else size
+        assert min(size) >= 1
+    return size
+
+
+WHOLE = Box(0, 0, 1000, 500)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        ("f_png", [Load(WHOLE, Size(1000, 500))]),
+        ("w_400", [Load(WHOLE, Size(400, 200))]),
+        ("w_2000", [Load(WHOLE, Size(1000, 500))]),
+        ("w_2000,el_allow", [Load(WHOLE, Size(2000, 1000))]),
+        ("w_2000,el_only", [Load(WHOLE, Size(2000, 1000))]),
+        ("w_400,el_only", [Load(WHOLE, Size(1000, 500))]),
+        ("w_300,h_300,c_fill", [Load(WHOLE, Size(600, 300)), Cut(Box(150, 0, 300, 300))]),
+        ("w_300,h_300,c_fill,g_east", [Load(WHOLE, Size(600, 300)), Cut(Box(300, 0, 300, 300))]),
+        (
+            "w_300,h_300,c_fill,g_auto",
+            [
+                Load(WHOLE, Size(600, 300)),
+                Find(Size(300, 300), Smart.ATTENTION),
+                Cut(Box(0, 0, 300, 300)),
+            ],
+        ),
+        ("w_600,h_600,c_fill,el_never", [Load(Box(200, 0, 600, 500), Size(600, 500))]),
+        (
+            "w_300,h_300,c_pad,b_transparent",
+            [Load(WHOLE, Size(300, 150)), Embed(Size(300, 300), 0, 75, TRANSPARENT)],
+        ),
+        (
+            "w_1200,h_1200,c_pad,el_never,b_f00",
+            [Load(WHOLE, Size(1000, 500)), Embed(Size(1200, 1200), 100, 350, Colour(255, 0, 0))],
+        ),
+        ("w_300,h_300,c_outside", [Load(WHOLE, Size(600, 300))]),
+        ("w_300,h_300,c_scale", [Load(WHOLE, Size(300, 300))]),
+        # A crop comes before the decoder, and the size after it.
+        ("c_crop,x_10,y_20,w_300,h_200", [Load(Box(10, 20, 300, 200), Size(300, 200))]),
+        ("c_crop,x_900,y_400,w_300,h_200", [Load(Box(900, 400, 100, 100), Size(100, 100))]),
+        ("c_crop,x_900", [Load(Box(900, 0, 100, 500), Size(100, 500))]),
+        ("c_crop,w_100,g_south_east", [Load(Box(900, 0, 100, 500), Size(100, 500))]),
+        ("c_crop,x_1000,w_3", [Load(WHOLE, Size(1000, 500))]),
+        ("ar_1,g_west", [Load(Box(0, 0, 500, 500), Size(500, 500))]),
+        ("ar_1:2", [Load(Box(375, 0, 250, 500), Size(250, 500))]),
+        ("c_crop,w_100,ar_1:2,x_5", [Load(Box(5, 0, 100, 200), Size(100, 200))]),
+        ("ar_1,g_west~w_100", [Load(Box(0, 0, 500, 500), Size(100, 100))]),
+        (
+            "c_crop,x_10,y_20,w_400,h_300~c_crop,x_5,y_5,w_300,h_100~w_150",
+            [Load(Box(15, 25, 300, 100), Size(150, 50))],
+        ),
+        # What follows works on the result.
+        ("w_400~c_crop,w_100", [Load(WHOLE, Size(400, 200)), Cut(Box(150, 0, 100, 200))]),
+        ("w_400~w_100", [Load(WHOLE, Size(400, 200)), Scale(Size(100, 50))]),
+        ("e_blur:2~w_100", [Load(WHOLE, Size(1000, 500)), Blur(2), Scale(Size(100, 50))]),
+        # A turn swaps the sides of what is loaded.
+        ("a_90", [Load(WHOLE, Size(1000, 500)), Turn.R90]),
+        ("a_90~w_100", [Load(WHOLE, Size(200, 100)), Turn.R90]),
+        ("a_90~c_crop,x_0,y_0,w_100,h_200", [Load(Box(0, 400, 200, 100), Size(200, 100)), Turn.R90]),
+        ("a_180~c_crop,x_0,y_0,w_100,h_200~w_50", [Load(Box(900, 300, 100, 200), Size(50, 100)), Turn.R180]),
+    ],
+)
+def test_the_commands_of_a_transform(tokens: str, expected: list[Command]) -> None:
+    assert of(tokens, Size(1000, 500)) == expected
+
+
+def test_a_vast_enlargement_is_cut_first() -> None:
+    assert of("w_400,h_400,c_fill", Size(10, 10_000)) == [Load(Box(0, 4995, 10, 10), Size(400, 400))]
+    assert of("w_400,h_400,c_fill,g_auto", Size(10, 10_000)) == [
+        Load(Box(0, 0, 10, 10_000), Size(10, 10_000)),
+        Find(Size(10, 10), Smart.ATTENTION),
+        Cut(Box(0, 0, 10, 10)),
+        Scale(Size(400, 400)),
+    ]
+
+
+def test_an_original_beyond_the_limit_is_reduced_before_effects() -> None:
+    large = Size(8000, 2000)
+    assert of("f_png", large) == [Load(Box(0, 0, 8000, 2000), Size(4000, 1000))]
+    assert of("e_blur:2", large) == [Load(Box(0, 0, 8000, 2000), Size(4000, 1000)), Blur(2)]
+    assert of("a_90,e_blur:2", large) == [
+        Load(Box(0, 0, 8000, 2000), Size(4000, 1000)),
+        Turn.R90,
+        Blur(2),
+    ]
+    assert of("c_crop,w_3000,x_0", large) == [Load(Box(0, 0, 3000, 2000), Size(3000, 2000))]
+
+
+def part(numerator: int, denominator: int) -> Part:
+    return Part(Fraction(numerator, denominator))
+
+
+@pytest.mark.parametrize(
+    ("op", "size"),
+    [
+        (Resize(width=part(1, 2)), Size(500, 250)),
+        (Resize(width=part(1, 3), height=100, fit=Fit.FILL), Size(333, 100)),
+        (Resize(width=part(2, 1), enlarge=Enlarge.ALLOW), Size(2000, 1000)),
+        (Resize(width=part(9, 1), enlarge=Enlarge.ALLOW), Size(4000, 2000)),
+        (Resize(width=part(1, 2), ratio=Fraction(1), fit=Fit.COVER), Size(500, 500)),
+        (Resize(height=part(1, 2), ratio=Fraction(1), fit=Fit.COVER), Size(250, 250)),
+        (Crop(width=part(1, 2), height=part(1, 5)), Size(500, 100)),
+        (Crop(at=Offset(part(1, 4), part(1, 1000))), Size(750, 499)),
+    ],
+)
+def test_parts_are_of_the_canvas(op: Operation, size: Size) -> None:
+    assert size_after(laid((op,), Size(1000, 500))) == size
+
+
+def test_a_pixel_ratio_multiplies_pixels_and_not_parts() -> None:
+    assert boxed(Resize(width=part(1, 2), height=101, fit=Fit.FILL), 150, LIMIT_PX) == Resize(
+        width=part(1, 2), height=152, fit=Fit.FILL
+    )
+    assert boxed(Resize(width=101), 150, LIMIT_PX) == Resize(width=152, height=LIMIT_PX)
+    assert boxed(Resize(width=2001, height=100), 400, LIMIT_PX) == Resize(width=4000, height=200)
+    assert boxed(Resize(width=10**18, height=10**17), 400, LIMIT_PX) == Resize(width=4000, height=400)
+
+
+sizes = st.builds(Size, st.integers(1, 12_000), st.integers(1, 12_000))
+
+
+@given(chains, sizes)
+def test_every_layout_is_possible_and_bounded(chain: tuple[Component, ...], original: Size) -> None:
+    """Boxes lie within what they are cut out of, no side of the result exceeds the limit, and no canvas between is
+    vastly larger than the limit or the original."""
+    plan = resolve(transform_of(chain), Format.PNG, DEFAULTS)
+    laid_ = laid(plan.ops, original)
+    assert isinstance(laid_[0], Load)
+    assert not any(isinstance(command, Load) for command in laid_[1:])
+    region = laid_[0].region
+    assert min(region.left, region.top) >= 0
+    assert region.left + region.width <= original.width
+    assert region.top + region.height <= original.height
+    assert max(size_after(laid_)) <= LIMIT_PX
+    for command in laid_:
+        if isinstance(command, Load | Scale):
+            assert pixels(command.size) <= max(4 * LIMIT_PX**2, pixels(original))
+
+
+@given(sizes, st.sampled_from(Turn), st.integers(0, 99), st.integers(0, 99), st.integers(1, 200))
+def test_a_turn_before_a_crop_loads_the_region_that_becomes_the_crop(
+    original: Size, turn: Turn, left: int, top: int, side: int
+) -> None:
+    """The corners of the loaded region, turned, are those of the crop of the turned original."""
+    turned = Size(original.height, original.width) if turn.swaps_sides else original
+    crop = Crop(width=side, height=side, at=Offset(min(left, turned.width - 1), min(top, turned.height - 1)))
+    first = laid((turn, crop), original, 100_000)[0]
+    assert isinstance(first, Load)
+    expected = laid((crop,), turned, 100_000)[0]
+    assert isinstance(expected, Load)
+    points = [
+        (expected.region.left, expected.region.top),
+        (expected.region.left + expected.region.width, expected.region.top + expected.region.height),
+    ]
+    back = [_before(turn, x, y, original) for x, y in points]
+    region = first.region
+    assert region.left == min(x for x, _ in back)
+    assert region.top == min(y for _, y in back)
+    assert (region.left + region.width, region.top + region.height) == (
+        max(x for x, _ in back),
+        max(y for _, y in back),
+    )
+
+
+def _before(turn: Turn, x: int, y: int, original: Size) -> tuple[int, int]:
+    """The point of the original that `turn` moves to this one."""
+    match turn:
+        case Turn.R90:
+            return y, original.height - x
+        case Turn.R180:
+            return original.width - x, original.height - y
+        case Turn.R270:
+            return original.width - y, x
+        case Turn.HFLIP:
+            return original.width - x, y
+        case Turn.VFLIP:
+            return x, original.height - y
+        case Turn.TRANSPOSE:
+            return y, x
+        case Turn.TRANSVERSE:
+            return original.width - y, original.height - x
