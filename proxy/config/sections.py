@@ -1,5 +1,6 @@
-"""The sections of the settings: every key with its type, its default and a description of one line. Frozen. Checks
-within one section are here, checks across sections in `settings`. Longer than other files because it is one table."""
+"""The sections of the settings: every key with its type, its default, and its description as a docstring, which
+`config/generate.py` writes into the files for users. Frozen. Checks within one section are here, checks across sections
+in `settings`. Longer than other files because it is one table."""
 
 import re
 from enum import StrEnum
@@ -111,32 +112,31 @@ Positive = Annotated[int, Field(ge=1)]
 Bytes = Annotated[ByteSize, Field(ge=1)]
 
 
+def _written(default: str) -> Any:
+    """A default in the text of the configuration, which `config/default.toml` shows."""
+    return Field(default, validate_default=True)
+
+
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ServerSection(Section):
-    host: str = Field("127.0.0.1", description="Address of the public listener.")
-    port: Port = Field(8080, description="Port of the public listener. 0 takes a free port.")
-    socket: str = Field("", description="Path of a Unix socket to listen on instead of host and port.")
-    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
-        (),
-        description="Addresses or networks whose X-Forwarded-For and X-Request-Id headers the log uses. The peer"
-        " of a Unix socket is always trusted.",
-    )
-    processes: Annotated[int, Field(ge=1, le=64)] = Field(
-        1,
-        description="Processes that answer requests. Above 1, one more process fetches, renders and writes for"
-        " all of them.",
-    )
-    request_timeout: Seconds = Field(
-        "10s", validate_default=True, description="Longest time that one request may take."
-    )
-    drain: Seconds = Field(
-        "10s",
-        validate_default=True,
-        description="How long a stop waits for requests and writes that are under way.",
-    )
+    host: str = "127.0.0.1"
+    """Address of the public listener."""
+    port: Port = 8080
+    """Port of the public listener. 0 takes a free port."""
+    socket: str = ""
+    """Path of a Unix socket to listen on instead of host and port."""
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Addresses or networks whose X-Forwarded-For and X-Request-Id headers the log uses. The peer of a Unix socket
+    is always trusted."""
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that answer requests. Above 1, one more process fetches, renders and writes for all of them."""
+    request_timeout: Seconds = _written("10s")
+    """Longest time that one request may take."""
+    drain: Seconds = _written("10s")
+    """How long a stop waits for requests and writes that are under way."""
 
 
 class AdminScope(StrEnum):
@@ -160,80 +160,67 @@ def _token_or_none(value: SecretStr) -> SecretStr:
 
 
 class TokenSection(Section):
-    token: Annotated[SecretStr, AfterValidator(_token)] = Field(
-        description="A bearer token, 16 bytes or more."
-    )
-    scopes: Annotated[tuple[AdminScope, ...], Field(min_length=1)] = Field(
-        description="Scopes of the token: upload, warm, purge, events, read."
-    )
+    token: Annotated[SecretStr, AfterValidator(_token)]
+    """A bearer token, 16 bytes or more."""
+    scopes: Annotated[tuple[AdminScope, ...], Field(min_length=1)]
+    """Scopes of the token: upload, warm, purge, events, read."""
 
 
 class AdminSection(Section):
-    host: str = Field(
-        "127.0.0.1", description="Address of the admin listener. Clients on the internet must not reach it."
-    )
-    port: Port = Field(8081, description="Port of the admin listener. 0 takes a free port.")
-    token: Annotated[SecretStr, AfterValidator(_token_or_none)] = Field(
-        SecretStr(""),
-        description="Bearer token with every scope, 16 bytes or more. Without a token, host must be a loopback"
-        " address.",
-    )
-    tokens: Annotated[dict[str, TokenSection], AfterValidator(checked_names)] = Field(
-        {},
-        description="Bearer tokens with some of the scopes upload, warm, purge, events and read, such as the"
-        " secret of a store's webhook.",
-        examples=['shop = { token = "...", scopes = ["upload", "purge"] }'],
-    )
+    host: str = "127.0.0.1"
+    """Address of the admin listener. Clients on the internet must not reach it."""
+    port: Port = 8081
+    """Port of the admin listener. 0 takes a free port."""
+    token: Annotated[SecretStr, AfterValidator(_token_or_none)] = SecretStr("")
+    """Bearer token with every scope, 16 bytes or more. Without a token, host must be a loopback address."""
+    tokens: Annotated[dict[str, TokenSection], AfterValidator(checked_names)] = {}
+    """Bearer tokens with some of the scopes upload, warm, purge, events and read, such as the secret of a store's
+    webhook."""
 
 
 class EagerSection(Section):
-    presets: tuple[str, ...] = Field(
-        (),
-        description="Presets that are rendered when an original is uploaded or a store reports a new object.",
-    )
+    presets: tuple[str, ...] = ()
+    """Presets that are rendered when an original is uploaded or a store reports a new object."""
 
 
 class PurgeSection(Section):
-    hook: Annotated[str, _like(r"|https?://[^#\s]+", "an http or https URL")] = Field(
-        "",
-        description="URL of a CDN's purge API, called for each purge. {kind} is replaced by original, prefix,"
-        " variant or plan, {key} by the key of the original or the prefix.",
-    )
-    hook_method: Literal["GET", "POST", "PURGE", "DELETE", "PUT"] = Field(
-        "POST", description="HTTP method of the hook."
-    )
-    hook_header: Annotated[SecretStr, AfterValidator(_header)] = Field(
-        SecretStr(""), description='A header to send with the hook, such as "Authorization: Bearer ...".'
-    )
+    hook: Annotated[str, _like(r"|https?://[^#\s]+", "an http or https URL")] = ""
+    """URL of a CDN's purge API, called for each purge. {kind} is replaced by original, prefix, variant or plan,
+    {key} by the key of the original or the prefix."""
+    hook_method: Literal["GET", "POST", "PURGE", "DELETE", "PUT"] = "POST"
+    """HTTP method of the hook."""
+    hook_header: Annotated[SecretStr, AfterValidator(_header)] = SecretStr("")
+    """A header to send with the hook, such as "Authorization: Bearer ..."."""
 
 
 class DirectorySection(Section):
-    kind: Literal["directory"] = Field("directory", description="directory: originals are files below path.")
-    path: Path = Field(description="Directory of the originals. Keys are paths below it.")
+    kind: Literal["directory"] = "directory"
+    """directory: originals are files below path."""
+    path: Path
+    """Directory of the originals. Keys are paths below it."""
 
 
 class S3Section(Section):
     """The connection to a bucket of an S3-compatible store."""
 
-    kind: Literal["s3"] = Field(description="s3: originals are objects of an S3-compatible bucket.")
+    kind: Literal["s3"]
+    """s3: originals are objects of an S3-compatible bucket."""
     bucket: Annotated[
         str, _like(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", "a bucket name of letters, digits, dots, - and _")
-    ] = Field(description="Name of the bucket.")
-    prefix: str = Field("", description="Prefix of every key in the bucket, such as photos/.")
-    endpoint_url: Annotated[str, AfterValidator(_origin)] = Field(
-        "", description="Endpoint of the store, such as https://minio.example:9000. Empty is AWS."
-    )
-    region: str = Field("", description="Region of the store. Empty is us-east-1.")
-    access_key: str = Field(
-        "",
-        description="Access key id. Empty uses the credential chain of AWS: environment, files, machine role.",
-    )
-    secret_key: SecretStr = Field(SecretStr(""), description="Secret access key.")
-    path_style: bool = Field(
-        True,
-        description="true requests endpoint/bucket/key, false bucket.endpoint/key. Every store supports the"
-        " first.",
-    )
+    ]
+    """Name of the bucket."""
+    prefix: str = ""
+    """Prefix of every key in the bucket, such as photos/."""
+    endpoint_url: Annotated[str, AfterValidator(_origin)] = ""
+    """Endpoint of the store, such as https://minio.example:9000. Empty is AWS."""
+    region: str = ""
+    """Region of the store. Empty is us-east-1."""
+    access_key: str = ""
+    """Access key id. Empty uses the credential chain of AWS: environment, files, machine role."""
+    secret_key: SecretStr = SecretStr("")
+    """Secret access key."""
+    path_style: bool = True
+    """true requests endpoint/bucket/key, false bucket.endpoint/key. Every store supports the first."""
 
     @model_validator(mode="after")
     def _keys_together(self) -> Self:
@@ -281,31 +268,21 @@ def _sent(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
 class HttpSection(Section):
     """The connection to originals on web servers."""
 
-    kind: Literal["http"] = Field(description="http: originals are at http and https URLs of listed hosts.")
-    hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
-        (),
-        description="Hosts that URLs may name, each with its port unless the port is 80 or 443. The node"
-        " connects to no host but these and the host of base_url.",
-    )
-    base_url: Annotated[str, AfterValidator(_base_url)] = Field(
-        "",
-        description="Prefix of keys that are not URLs, such as https://origin.example/images/. Its host need not"
-        " be among hosts, and no URL of the node shows it.",
-    )
-    headers: Annotated[dict[str, SecretStr], AfterValidator(_sent)] = Field(
-        {},
-        description="Headers to send with each request to this source, such as an access token. They are not"
-        " sent after a redirect to another host.",
-        examples=['Authorization = "Bearer ..."'],
-    )
-    ttl: Seconds = Field(
-        "1h",
-        validate_default=True,
-        description="How long an original is fresh. After that, the node revalidates it with its server.",
-    )
-    allow_private: bool = Field(
-        False, description="true allows hosts whose addresses are not on the public internet."
-    )
+    kind: Literal["http"]
+    """http: originals are at http and https URLs of listed hosts."""
+    hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()
+    """Hosts that URLs may name, each with its port unless the port is 80 or 443. The node connects to no host but
+    these and the host of base_url."""
+    base_url: Annotated[str, AfterValidator(_base_url)] = ""
+    """Prefix of keys that are not URLs, such as https://origin.example/images/. Its host need not be among hosts,
+    and no URL of the node shows it."""
+    headers: Annotated[dict[str, SecretStr], AfterValidator(_sent)] = {}
+    """Headers to send with each request to this source, such as an access token. They are not sent after a redirect
+    to another host."""
+    ttl: Seconds = _written("1h")
+    """How long an original is fresh. After that, the node revalidates it with its server."""
+    allow_private: bool = False
+    """true allows hosts whose addresses are not on the public internet."""
 
 
 def _kind_of(source: object) -> str:
@@ -352,124 +329,90 @@ def _distinct(keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
 class SigningSection(Section):
     session: Annotated[
         str, _like(r"|(cookie|header):[A-Za-z0-9!#$%&'*+.^_`|~-]+", "cookie:NAME or header:NAME")
-    ] = Field(
-        "",
-        description="Cookie or header that the parameter ses of a signed URL is compared with: cookie:NAME or"
-        " header:NAME.",
-    )
-    keys: Annotated[dict[str, Annotated[SecretStr, AfterValidator(_secret)]], AfterValidator(_distinct)] = (
-        Field(
-            {},
-            description="Secrets by key id, each of 32 bytes or more. Several may be in use at once, so that keys"
-            " can be rotated.",
-            examples=['KEYID = "..."'],
-        )
-    )
+    ] = ""
+    """Cookie or header that the parameter ses of a signed URL is compared with: cookie:NAME or header:NAME."""
+    keys: Annotated[dict[str, Annotated[SecretStr, AfterValidator(_secret)]], AfterValidator(_distinct)] = {}
+    """Secrets by key id, each of 32 bytes or more. Several may be in use at once, so that keys can be rotated."""
 
 
 class MountSection(Section):
-    host: str = Field(
-        "*",
-        description="Host name that this mount answers to. * answers to every host that has no mount of its own.",
-    )
-    prefix: str = Field("/", description="Path prefix of its URLs: / or /name/.")
-    source: str = Field(description="Name of its source.")
-    dialect: Literal["native"] = Field("native", description="Grammar of its URLs.")
-    signing: Signing = Field(
-        Signing.OFF,
-        description="off: URLs are not signed; optional: signed URLs may ask for any size; required: unsigned"
-        " URLs are refused with 403.",
-    )
-    keys: tuple[str, ...] = Field(
-        (), description="Ids of the keys that sign for this mount. Empty is all keys."
-    )
-    dimensions: Dimensions = Field(
-        Dimensions.LISTED,
-        description="What an unsigned URL may ask for. listed: sizes of [dimensions] only; snap: other sizes are"
-        " moved to listed ones; any: every size.",
-    )
-    presets_only: bool = Field(
-        False, description="true serves only /t_<preset>/<key>, and refuses /original/ and /info/."
-    )
-    transforms: tuple[str, ...] = Field(
-        (),
-        description='Transforms that unsigned URLs may ask for in addition, such as ["w_333,h_222,c_fill"].',
-    )
-    open: bool = Field(
-        False,
-        description="true lets an unsigned mount with dimensions = any listen beyond loopback. The node then"
-        " logs a warning.",
-    )
-    query: QueryRule = Field(
-        QueryRule.STRICT,
-        description="Unknown query parameters of a path URL. strict: they are refused; ignore: they are ignored."
-        " Tracking parameters such as utm_source are always ignored.",
-    )
-    max_age: Seconds = Field(
-        "365d",
-        validate_default=True,
-        description="max-age of variants in Cache-Control. 365d adds immutable.",
-    )
+    host: str = "*"
+    """Host name that this mount answers to. * answers to every host that has no mount of its own."""
+    prefix: str = "/"
+    """Path prefix of its URLs: / or /name/."""
+    source: str
+    """Name of its source."""
+    dialect: Literal["native"] = "native"
+    """Grammar of its URLs."""
+    signing: Signing = Signing.OFF
+    """off: URLs are not signed; optional: signed URLs may ask for any size; required: unsigned URLs are refused
+    with 403."""
+    keys: tuple[str, ...] = ()
+    """Ids of the keys that sign for this mount. Empty is all keys."""
+    dimensions: Dimensions = Dimensions.LISTED
+    """What an unsigned URL may ask for. listed: sizes of [dimensions] only; snap: other sizes are moved to listed
+    ones; any: every size."""
+    presets_only: bool = False
+    """true serves only /t_<preset>/<key>, and refuses /original/ and /info/."""
+    transforms: tuple[str, ...] = ()
+    """Transforms that unsigned URLs may ask for in addition, such as ["w_333,h_222,c_fill"]."""
+    open: bool = False
+    """true lets an unsigned mount with dimensions = any listen beyond loopback. The node then logs a warning."""
+    query: QueryRule = QueryRule.STRICT
+    """Unknown query parameters of a path URL. strict: they are refused; ignore: they are ignored. Tracking
+    parameters such as utm_source are always ignored."""
+    max_age: Seconds = _written("365d")
+    """max-age of variants in Cache-Control. 365d adds immutable."""
 
 
 class MemorySection(Section):
-    max_bytes: Bytes = Field(
-        "256MiB",
-        validate_default=True,
-        description="Size of the memory tier, divided among the processes of the node.",
-    )
-    max_entry_bytes: Bytes = Field(
-        "1MiB", validate_default=True, description="Size of the largest variant that the memory tier keeps."
-    )
+    max_bytes: Bytes = _written("256MiB")
+    """Size of the memory tier, divided among the processes of the node."""
+    max_entry_bytes: Bytes = _written("1MiB")
+    """Size of the largest variant that the memory tier keeps."""
 
 
 class DiskSection(Section):
-    path: str = Field(
-        "", description="Directory of the disk tier. Empty is calotype in the user's cache directory."
-    )
-    max_bytes: Annotated[ByteSize, Field(ge=2**20)] = Field(
-        "10GiB", validate_default=True, description="Size of the disk tier, its database included."
-    )
+    path: str = ""
+    """Directory of the disk tier. Empty is calotype in the user's cache directory."""
+    max_bytes: Annotated[ByteSize, Field(ge=2**20)] = _written("10GiB")
+    """Size of the disk tier, its database included."""
 
 
 class OriginalsSection(Section):
-    max_bytes: Bytes = Field(
-        "4GiB",
-        validate_default=True,
-        description="Size of the originals from s3 and http sources that are kept on disk, beside the disk tier.",
-    )
+    max_bytes: Bytes = _written("4GiB")
+    """Size of the originals from s3 and http sources that are kept on disk, beside the disk tier."""
 
 
 class BucketSection(Section):
-    kind: Literal["none", "directory", "s3"] = Field(
-        "none",
-        description="Where all nodes share their variants: none, directory (on a file system that they share) or"
-        " s3.",
-    )
-    path: str = Field("", description="directory: path of the shared directory.")
-    bucket: str = Field("", description="s3: name of the bucket.")
-    endpoint_url: str = Field("", description="Endpoint of the store. Empty is AWS.")
-    region: str = Field("", description="Region of the store. Empty is us-east-1.")
-    access_key: str = Field("", description="Access key id. Empty uses the credential chain of AWS.")
-    secret_key: SecretStr = Field(SecretStr(""), description="Secret access key.")
-    path_style: bool = Field(
-        True, description="true requests endpoint/bucket/key, false bucket.endpoint/key."
-    )
+    kind: Literal["none", "directory", "s3"] = "none"
+    """Where all nodes share their variants: none, directory (on a file system that they share) or s3."""
+    path: str = ""
+    """directory: path of the shared directory."""
+    bucket: str = ""
+    """s3: name of the bucket."""
+    endpoint_url: str = ""
+    """Endpoint of the store. Empty is AWS."""
+    region: str = ""
+    """Region of the store. Empty is us-east-1."""
+    access_key: str = ""
+    """Access key id. Empty uses the credential chain of AWS."""
+    secret_key: SecretStr = SecretStr("")
+    """Secret access key."""
+    path_style: bool = True
+    """true requests endpoint/bucket/key, false bucket.endpoint/key."""
     prefix: Annotated[
         str,
         _like(
             r"([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?",
             "a folder such as thumbnails or site/thumbnails, without a slash at its ends",
         ),
-    ] = Field("thumbnails", description="Folder of the variants in the bucket.")
-    delivery: Literal["proxy", "redirect"] = Field(
-        "proxy",
-        description="proxy: the node sends the bytes; redirect: the node redirects clients to the bucket where"
-        " it can.",
-    )
-    public_url: Annotated[str, _like(r"|https?://[^?#\s]+", "an http or https URL without ? and #")] = Field(
-        "", description="redirect: public base URL of the bucket. Empty redirects to pre-signed URLs."
-    )
+    ] = "thumbnails"
+    """Folder of the variants in the bucket."""
+    delivery: Literal["proxy", "redirect"] = "proxy"
+    """proxy: the node sends the bytes; redirect: the node redirects clients to the bucket where it can."""
+    public_url: Annotated[str, _like(r"|https?://[^?#\s]+", "an http or https URL without ? and #")] = ""
+    """redirect: public base URL of the bucket. Empty redirects to pre-signed URLs."""
 
     def as_s3(self) -> S3Section:
         """The connection to the bucket, without the folder. Raises ValueError if it is incomplete."""
@@ -485,44 +428,31 @@ class CacheSection(Section):
 
 
 class RedisSection(Section):
-    url: SecretStr = Field(
-        SecretStr(""),
-        description="URL of Redis: redis://host:6379/0, rediss:// or unix://. Empty is no Redis.",
-    )
-    flag_ttl: Annotated[Seconds, Field(ge=1)] = Field(
-        "30d",
-        validate_default=True,
-        description="Lifetime of a presence flag, which says that a variant is in the bucket.",
-    )
-    timeout: Annotated[Seconds, Field(gt=0, le=5)] = Field(
-        "50ms",
-        validate_default=True,
-        description="Timeout of a Redis command. After one failure the node does not wait for Redis until Redis"
-        " answers again.",
-    )
+    url: SecretStr = SecretStr("")
+    """URL of Redis: redis://host:6379/0, rediss:// or unix://. Empty is no Redis."""
+    flag_ttl: Annotated[Seconds, Field(ge=1)] = _written("30d")
+    """Lifetime of a presence flag, which says that a variant is in the bucket."""
+    timeout: Annotated[Seconds, Field(gt=0, le=5)] = _written("50ms")
+    """Timeout of a Redis command. After one failure the node does not wait for Redis until Redis answers again."""
 
 
 class LimitsSection(Section):
-    original_max_bytes: Bytes = Field(
-        "50MB", validate_default=True, description="Size of the largest original."
-    )
-    original_max_side: Positive = Field(10_000, description="Longest side of an original, in pixels.")
-    original_max_pixels: Positive = Field(
-        100_000_000, description="Most pixels of an original, over all frames that are decoded."
-    )
-    original_max_pixels_heif: Positive = Field(
-        25_000_000, description="The same limit for AVIF originals, and for HEIC where libvips decodes it."
-    )
-    original_max_frames: Positive = Field(
-        128, description="Most frames of an original whose variant is an animation."
-    )
-    output_max_side: Positive = Field(
-        4000, description="Longest side of a variant, in pixels. A larger box is scaled down to it."
-    )
-    url_max_bytes: Annotated[int, Field(ge=1, le=65_000)] = Field(
-        8192, description="Longest request target, in bytes."
-    )
-    info_gps: bool = Field(False, description="true includes GPS data in /info/.")
+    original_max_bytes: Bytes = _written("50MB")
+    """Size of the largest original."""
+    original_max_side: Positive = 10_000
+    """Longest side of an original, in pixels."""
+    original_max_pixels: Positive = 100_000_000
+    """Most pixels of an original, over all frames that are decoded."""
+    original_max_pixels_heif: Positive = 25_000_000
+    """The same limit for AVIF originals, and for HEIC where libvips decodes it."""
+    original_max_frames: Positive = 128
+    """Most frames of an original whose variant is an animation."""
+    output_max_side: Positive = 4000
+    """Longest side of a variant, in pixels. A larger box is scaled down to it."""
+    url_max_bytes: Annotated[int, Field(ge=1, le=65_000)] = 8192
+    """Longest request target, in bytes."""
+    info_gps: bool = False
+    """true includes GPS data in /info/."""
 
 
 _SIDES_PX = (
@@ -533,86 +463,62 @@ _SIDES_PX = (
 
 
 def _colour(value: str) -> str:
-    try:
-        colour(value)
-    except ValueError as reason:
-        raise ValueError(str(reason)) from None
+    colour(value)  # Raises ValueError.
     return value
 
 
 class DimensionsSection(Section):
-    allowed: tuple[Positive, ...] = Field(
-        _SIDES_PX,
-        min_length=1,
-        description="Sides, in pixels, that unsigned URLs of listed and snap mounts may ask for.",
-    )
-    colours: tuple[Annotated[str, AfterValidator(_colour)], ...] = Field(
-        (),
-        description="Backgrounds, as rrggbb or rrggbbaa, that unsigned URLs of these mounts may ask for in"
-        " addition to white, black and transparent.",
-    )
+    allowed: tuple[Positive, ...] = Field(_SIDES_PX, min_length=1)
+    """Sides, in pixels, that unsigned URLs of listed and snap mounts may ask for."""
+    colours: tuple[Annotated[str, AfterValidator(_colour)], ...] = ()
+    """Backgrounds, as rrggbb or rrggbbaa, that unsigned URLs of these mounts may ask for in addition to white,
+    black and transparent."""
 
 
 class RenderSection(Section):
-    workers: Annotated[int, Field(ge=0, le=1024)] = Field(
-        0, description="Render processes. 0 is one for each core."
-    )
-    queue: Positive = Field(
-        64, description="Renders that may wait for a worker. Further requests are shed with 503."
-    )
-    timeout: Annotated[Seconds, Field(gt=0)] = Field(
-        "5s", validate_default=True, description="Timeout of a render. A worker that exceeds it is killed."
-    )
-    memory: Annotated[ByteSize, Field(ge=256 * 2**20)] = Field(
-        "1GiB", validate_default=True, description="Address space of a worker."
-    )
-    sandbox: Literal["off", "auto", "required"] = Field(
-        "auto",
-        description="off: no sandbox; auto: workers give up files, network and other processes as far as the"
-        " kernel supports it, and a warning names what is missing; required: the node does not start"
-        " without the whole sandbox.",
-    )
-    recycle_after: Positive = Field(1000, description="Jobs after which a worker is replaced.")
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Render processes. 0 is one for each core."""
+    queue: Positive = 64
+    """Renders that may wait for a worker. Further requests are shed with 503."""
+    timeout: Annotated[Seconds, Field(gt=0)] = _written("5s")
+    """Timeout of a render. A worker that exceeds it is killed."""
+    memory: Annotated[ByteSize, Field(ge=256 * 2**20)] = _written("1GiB")
+    """Address space of a worker."""
+    sandbox: Literal["off", "auto", "required"] = "auto"
+    """off: no sandbox; auto: workers give up files, network and other processes as far as the kernel supports it,
+    and a warning names what is missing; required: the node does not start without the whole sandbox."""
+    recycle_after: Positive = 1000
+    """Jobs after which a worker is replaced."""
 
 
 class TracesSection(Section):
-    endpoint: Annotated[str, _like(r"|https?://[^?#\s]+", "an http or https URL without ? and #")] = Field(
-        "",
-        description="OTLP/HTTP endpoint, such as http://collector:4318/v1/traces. Empty is off. Needs the extra"
-        " calotype[otel].",
-    )
-    sample: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.01, description="Share of the requests that are traced, 0 to 1."
-    )
+    endpoint: Annotated[str, _like(r"|https?://[^?#\s]+", "an http or https URL without ? and #")] = ""
+    """OTLP/HTTP endpoint, such as http://collector:4318/v1/traces. Empty is off. Needs the extra calotype[otel]."""
+    sample: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Share of the requests that are traced, 0 to 1."""
 
 
 class LogSection(Section):
-    format: Literal["auto", "json", "text"] = Field(
-        "auto",
-        description="json: one JSON object a line; text: readable lines; auto: text on a terminal, json"
-        " elsewhere.",
-    )
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        "info",
-        description="Lowest level that is written: debug, info (which includes requests), warning or error.",
-    )
+    format: Literal["auto", "json", "text"] = "auto"
+    """json: one JSON object a line; text: readable lines; auto: text on a terminal, json elsewhere."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Lowest level that is written: debug, info (which includes requests), warning or error."""
 
 
 class FormatsSection(Section):
-    auto: Annotated[tuple[Format, ...], BeforeValidator(_negotiated)] = Field(
-        (Format.AVIF, Format.WEBP, Format.JPEG),
-        description="Formats that f_auto tries, best first. The list ends with jpeg.",
+    auto: Annotated[tuple[Format, ...], BeforeValidator(_negotiated)] = (
+        Format.AVIF,
+        Format.WEBP,
+        Format.JPEG,
     )
-    quality: Annotated[int, Field(ge=1, le=100)] = Field(
-        80, description="Quality where a URL names none, 1 to 100."
-    )
-    avif_effort: Annotated[int, Field(ge=0, le=9)] = Field(
-        0,
-        description="Encoder effort for AVIF, 0 to 9. At 0, AVIF is cheaper to encode than WebP at 4 and already"
-        " smaller.",
-    )
-    webp_effort: Annotated[int, Field(ge=0, le=6)] = Field(4, description="Encoder effort for WebP, 0 to 6.")
-    png_compression: Annotated[int, Field(ge=0, le=9)] = Field(
-        6, description="Compression level of PNG, 0 to 9."
-    )
-    gif_effort: Annotated[int, Field(ge=1, le=10)] = Field(4, description="Encoder effort for GIF, 1 to 10.")
+    """Formats that f_auto tries, best first. The list ends with jpeg."""
+    quality: Annotated[int, Field(ge=1, le=100)] = 80
+    """Quality where a URL names none, 1 to 100."""
+    avif_effort: Annotated[int, Field(ge=0, le=9)] = 0
+    """Encoder effort for AVIF, 0 to 9. At 0, AVIF is cheaper to encode than WebP at 4 and already smaller."""
+    webp_effort: Annotated[int, Field(ge=0, le=6)] = 4
+    """Encoder effort for WebP, 0 to 6."""
+    png_compression: Annotated[int, Field(ge=0, le=9)] = 6
+    """Compression level of PNG, 0 to 9."""
+    gif_effort: Annotated[int, Field(ge=1, le=10)] = 4
+    """Encoder effort for GIF, 1 to 10."""

@@ -16,12 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -88,11 +83,8 @@ class Settings(BaseSettings):
     traces: TracesSection = TracesSection()
     purge: PurgeSection = PurgeSection()
     eager: EagerSection = EagerSection()
-    presets: Annotated[dict[str, str], AfterValidator(checked_names)] = Field(
-        {},
-        description="Named transforms, requested as /t_NAME/key.",
-        examples=['NAME = "w_300,h_200,c_fill,f_webp"'],
-    )
+    presets: Annotated[dict[str, str], AfterValidator(checked_names)] = {}
+    """Named transforms, requested as /t_NAME/key."""
 
     @model_validator(mode="after")
     def _combined(self) -> Self:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.configuration_md import configuration_md
-from proxy.config.default_toml import default_toml
+from config.generate import configuration_md, default_toml
 from proxy.config.errors import ConfigError
 from proxy.config.messages import leaves
 from proxy.config.sections import DirectorySection, HttpSection, MountSection, S3Section
