@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, closing, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -28,10 +27,10 @@ from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Transform
 from proxy.core.url.dialects.native import parse_transform
 from proxy.core.url.target import is_hidden
+from proxy.local.files import OpenFile, write_all
 from proxy.node import factory
 from proxy.node.request_path import RequestPath, open_request_path
 from proxy.ports.originals import Original
-from proxy.sources.directory import OpenFile
 from proxy.telemetry.event_log import silent_log
 from proxy.telemetry.metrics import PrometheusMetrics
 
@@ -201,11 +200,9 @@ async def _deliver(path: RequestPath, key: str, requested: Transform) -> _Render
     took_s = factory.clock() - began_s
     assert delivered.variant is not None
     body = delivered.variant.body
-    with TemporaryFile() as file:
-        file.write(body)
-        file.flush()
-        with closing(OpenFile(os.dup(file.fileno()))) as opened:
-            facts = await path.pool.probe(Original(uuid4().hex, opened), deadline=deadline)
+    with TemporaryFile(buffering=0) as file:
+        write_all(file, body)
+        facts = await path.pool.probe(Original(uuid4().hex, OpenFile(file, len(body))), deadline=deadline)
     return _RenderedVariant(body, facts, took_s)
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from proxy.core.cache.generations import PurgeScope
 from proxy.core.cache.keys import CacheKey
+from proxy.local.files import Stamp
 
 
 class Call(NamedTuple):
@@ -26,8 +27,8 @@ class Invalidate(NamedTuple):
 
 
 class OpenedOriginal(NamedTuple):
-    """An Original, sent with its file descriptor. `stamp` is size and mtime_ns of the unchanged file."""
+    """An Original, sent with its file descriptor. `stamp` is that of the unchanged file."""
 
     name: str
     size_bytes: int
-    stamp: tuple[int, int]
+    stamp: Stamp

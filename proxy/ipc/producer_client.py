@@ -4,9 +4,9 @@ Each call has a connection of its own, which is reused. If the back dies, the ca
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
+from io import FileIO
 from typing import Any
 
 from proxy.core.admin.commands import AdminCommand
@@ -18,6 +18,7 @@ from proxy.core.errors import RenderTimeout, WorkerDied
 from proxy.core.image.original import OriginalRef
 from proxy.ipc.channel import Channel, Closed, Message
 from proxy.ipc.messages import Call, Invalidate, OpenedOriginal
+from proxy.local.files import OpenFile
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Original
 
@@ -102,8 +103,8 @@ class ProducerClient:
         # The back holds the original as long as this connection is open.
         try:
             opened: OpenedOriginal = _value(answer)
-            with closing(PassedFile(answer.descriptors[0], opened)) as file:
-                yield Original(opened.name, file)
+            with FileIO(answer.descriptors[0]) as file:
+                yield Original(opened.name, OpenFile(file, opened.size_bytes, opened.stamp))
         finally:
             channel.close()
 
@@ -156,22 +157,3 @@ def _value(answer: Message) -> Any:
     if isinstance(answer.value, Exception):
         raise answer.value
     return answer.value
-
-
-class PassedFile:
-    """Satisfies OriginalFile: the file that the back has opened."""
-
-    def __init__(self, descriptor: int, opened: OpenedOriginal) -> None:
-        self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 (closed by close)
-        self._opened = opened
-        self.size_bytes: int = opened.size_bytes
-
-    def fileno(self) -> int:
-        return self._file.fileno()
-
-    def unchanged(self) -> bool:
-        status = os.fstat(self.fileno())
-        return (status.st_size, status.st_mtime_ns) == self._opened.stamp
-
-    def close(self) -> None:
-        self._file.close()

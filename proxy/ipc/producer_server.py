@@ -16,6 +16,7 @@ from proxy.core.cache.keys import CacheKey
 from proxy.core.errors import CalotypeError, Internal, SourceUnavailable
 from proxy.ipc.channel import Channel, Closed
 from proxy.ipc.messages import Call, Invalidate, OpenedOriginal
+from proxy.local.files import stamp_of
 from proxy.local.tasks import Tasks
 from proxy.ports.operations import CommandDispatcher, NotAcknowledged, Producer, PurgeSubscriber
 
@@ -152,8 +153,7 @@ class ProducerServer:
     async def _send_original(self, call: Call, channel: Channel) -> None:
         """Sends the original's file descriptor and holds the original until the front closes the connection."""
         async with self._producer.open_current(*call.arguments, deadline=call.deadline) as (name, file):
-            status = os.fstat(file.fileno())
-            opened = OpenedOriginal(name, file.size_bytes, (status.st_size, status.st_mtime_ns))
+            opened = OpenedOriginal(name, file.size_bytes, stamp_of(os.fstat(file.fileno())))
             if not file.unchanged():
                 raise SourceUnavailable("the original is being written", retry_after_s=1)
             await channel.send(opened, [file.fileno()])

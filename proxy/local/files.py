@@ -1,10 +1,38 @@
-"""Opens files of a tier without trusting the directory entry."""
+"""Files of this machine: opened without trusting the directory entry, and replaced as a whole."""
 
 import errno
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
+
+Stamp: TypeAlias = tuple[int, int]
+"""Size in bytes and mtime in nanoseconds: another stamp means that the file has changed."""
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    return status.st_size, status.st_mtime_ns
+
+
+class OpenFile:
+    """Satisfies OriginalFile. `stamp` is that of the file when it was opened; None if nothing writes to the file."""
+
+    def __init__(self, file: IO[bytes], size_bytes: int, stamp: Stamp | None = None) -> None:
+        self._file = file
+        self._stamp = stamp
+        self.size_bytes = size_bytes
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def unchanged(self) -> bool:
+        return self._stamp is None or stamp_of(os.fstat(self.fileno())) == self._stamp
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def open_regular(path: Path | str) -> IO[bytes]:
@@ -17,3 +45,25 @@ def open_regular(path: Path | str) -> IO[bytes]:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+@contextmanager
+def replacing(path: Path, folder: Path) -> Iterator[IO[bytes]]:
+    """A new file in `folder`, on the same file system, which takes the place of `path` unless the block fails."""
+    descriptor, part = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o644)
+            yield file
+        os.replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(part)
+        raise
+
+
+def write_all(file: IO[bytes], content: bytes) -> None:
+    """Writes all of `content` to an unbuffered file, which may take a part of it at a time."""
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]

@@ -27,6 +27,7 @@ from proxy.core.errors import (
 from proxy.core.image.formats import SNIFF_BYTES, Format, sniff
 from proxy.core.image.original import OriginalRef, forms, missing
 from proxy.core.url.target import is_hidden
+from proxy.local.files import OpenFile, Stamp, open_regular, replacing, stamp_of
 from proxy.ports.originals import Fetched, OriginalFile, Version
 
 T = TypeVar("T")
@@ -37,26 +38,6 @@ _CHUNK_BYTES = 2**20
 _MISSING = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO, errno.EINVAL}
 )
-
-
-class OpenFile:
-    """Satisfies OriginalFile. `version` is that of the file when it was opened."""
-
-    def __init__(self, descriptor: int) -> None:
-        # A file object closes its descriptor also when it is only garbage-collected.
-        self._file = open(descriptor, "rb", buffering=0)  # noqa: SIM115
-        status = os.fstat(descriptor)
-        self.version = _version(status)
-        self.size_bytes = status.st_size
-
-    def fileno(self) -> int:
-        return self._file.fileno()
-
-    def unchanged(self) -> bool:
-        return _version(os.fstat(self.fileno())) == self.version
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class DirectorySource:
@@ -131,8 +112,6 @@ class DirectorySource:
                 # Unnamed until complete, where O_TMPFILE is supported: a killed process leaves nothing.
                 with _part(path.parent) as (file, name):
                     _copy(descriptor, file)
-                    file.flush()
-                    os.fsync(file.fileno())
                     # `src_dir_fd` makes Python set AT_SYMLINK_FOLLOW (linkat(2)), to link the target.
                     os.link(name, path, src_dir_fd=file.fileno())
             except FileExistsError:
@@ -141,18 +120,8 @@ class DirectorySource:
 
     def _replace(self, key: str, descriptor: int) -> None:
         """Replaces the file atomically."""
-        with self._destination(key) as path:
-            part, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-            try:
-                os.fchmod(part, 0o644)
-                with open(part, "wb") as file:
-                    _copy(descriptor, file)
-                    file.flush()
-                    os.fsync(part)
-                os.replace(name, path)
-            except BaseException:
-                os.unlink(name)
-                raise
+        with self._destination(key) as path, replacing(path, path.parent) as file:
+            _copy(descriptor, file)
 
     @contextmanager
     def _destination(self, key: str) -> Iterator[Path]:
@@ -212,24 +181,24 @@ class DirectorySource:
             raise self._failure(fault, key) from None
         if not stat.S_ISREG(status.st_mode):
             raise missing(OriginalRef(self._name, key))
-        return Version(key, _version(status))
+        return Version(key, _version(stamp_of(status)))
 
     def _opened(self, key: str) -> Fetched:
         path = self._path(key)
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            file = open_regular(path)
         except (OSError, ValueError) as fault:
             raise self._failure(fault, key) from None
+        stamp = stamp_of(os.fstat(file.fileno()))
+        opened = OpenFile(file, stamp[0], stamp)
         # A directory of the path may have been replaced by a link since the path was resolved.
-        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        if not regular or os.readlink(f"/proc/self/fd/{descriptor}") != path:
-            os.close(descriptor)
+        if os.readlink(f"/proc/self/fd/{file.fileno()}") != path:
+            opened.close()
             raise missing(OriginalRef(self._name, key))
-        file = OpenFile(descriptor)
-        if file.size_bytes > self.max_bytes:
-            file.close()
+        if opened.size_bytes > self.max_bytes:
+            opened.close()
             raise OriginalTooLarge(f"the original is larger than {self.max_bytes} bytes")
-        return Fetched(Version(key, file.version), file)
+        return Fetched(Version(key, _version(stamp)), opened)
 
     def _is_there(self, key: str) -> bool:
         return os.path.lexists(os.path.join(self._root, key))
@@ -266,10 +235,8 @@ def _close(opened: "asyncio.Future[Fetched]") -> None:
 
 
 def _is_picture(path: Path) -> bool:
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            return stat.S_ISREG(os.fstat(descriptor).st_mode) and sniff(file.read(SNIFF_BYTES)) is not None
+    with suppress(OSError), open_regular(path) as file:
+        return sniff(file.read(SNIFF_BYTES)) is not None
     return False
 
 
@@ -293,10 +260,13 @@ def _part(folder: Path) -> Iterator[tuple[IO[bytes], str]]:
 
 
 def _copy(descriptor: int, file: IO[bytes]) -> None:
+    """Copies the file `descriptor` to the disk."""
     at = 0
     while part := os.pread(descriptor, _CHUNK_BYTES, at):
         file.write(part)
         at += len(part)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _same(descriptor: int, path: Path) -> bool:
@@ -309,5 +279,5 @@ def _same(descriptor: int, path: Path) -> bool:
     return False
 
 
-def _version(status: os.stat_result) -> str:
-    return f"{status.st_size}-{status.st_mtime_ns}"
+def _version(stamp: Stamp) -> str:
+    return "-".join(map(str, stamp))

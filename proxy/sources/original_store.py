@@ -22,7 +22,7 @@ from typing import IO, TypeVar
 from proxy.core.cache.generations import Generations
 from proxy.core.cache.keys import original_key
 from proxy.core.image.original import Identity, OriginalRef
-from proxy.local.files import open_regular
+from proxy.local.files import OpenFile, open_regular, write_all
 from proxy.ports.telemetry import Metrics
 
 _MAGIC = b"CALO-O1\n"
@@ -37,23 +37,6 @@ _NAME = re.compile(r"[0-9a-f]{64}")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 T = TypeVar("T")
-
-
-class StoredOriginal:
-    """Satisfies OriginalFile. The files are never written to, so an open one does not change."""
-
-    def __init__(self, file: IO[bytes], size_bytes: int) -> None:
-        self._file = file
-        self.size_bytes = size_bytes
-
-    def fileno(self) -> int:
-        return self._file.fileno()
-
-    def unchanged(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class DiskOriginalStore:
@@ -78,7 +61,7 @@ class DiskOriginalStore:
         self._stored_bytes = 0
         self._load()
 
-    async def lookup(self, identity: Identity) -> StoredOriginal | None:
+    async def lookup(self, identity: Identity) -> OpenFile | None:
         name = original_key(identity)
         if name not in self._sizes or name in self._arriving:
             return None
@@ -168,7 +151,7 @@ class DiskOriginalStore:
             with suppress(OSError):
                 self.path(name).unlink()
 
-    def _open(self, name: str, file_bytes: int) -> StoredOriginal | None:
+    def _open(self, name: str, file_bytes: int) -> OpenFile | None:
         file = open_regular(self.path(name))
         try:
             size_bytes = file_bytes - TRAILER_BYTES
@@ -179,7 +162,7 @@ class DiskOriginalStore:
                 trailer = os.pread(file.fileno(), TRAILER_BYTES, size_bytes)
                 if trailer == _trailer(name, size_bytes, digest.digest()):
                     self._touch(file.fileno())
-                    return StoredOriginal(file, size_bytes)
+                    return OpenFile(file, size_bytes)
         except OSError:
             file.close()
             raise
@@ -235,7 +218,7 @@ class IncomingFile:
     def digest(self) -> str:
         return self._digest.hexdigest()
 
-    async def commit(self, version: str) -> StoredOriginal:
+    async def commit(self, version: str) -> OpenFile:
         assert self._file is not None
         name, size_bytes = original_key(Identity(self._ref, version, self._generation)), self._size_bytes
         if self._part is not None:
@@ -247,7 +230,7 @@ class IncomingFile:
             await self._store.add(name, part, size_bytes + TRAILER_BYTES)
         written, self._file = self._file, None
         with written:
-            return StoredOriginal(_for_reading(written), size_bytes)
+            return OpenFile(_for_reading(written), size_bytes)
 
     async def discard(self) -> None:
         file, self._file = self._file, None
@@ -277,13 +260,13 @@ class IncomingFile:
     def _append(self, content: bytes) -> None:
         assert self._file is not None
         try:
-            _write_all(self._file, content)
+            write_all(self._file, content)
         except OSError as fault:
             if self._part is None:
                 raise
             self._store.failed(fault)
             self._move_to_memory()
-            _write_all(self._file, content)
+            write_all(self._file, content)
 
     def _date(self) -> None:
         """Sets the mtime to the time of the original's last modification at its source."""
@@ -298,7 +281,7 @@ class IncomingFile:
         memory = open(os.memfd_create("original", os.MFD_CLOEXEC), "r+b", buffering=0)  # noqa: SIM115
         for at in range(0, self._size_bytes, _CHUNK_BYTES):
             count = min(_CHUNK_BYTES, self._size_bytes - at)
-            _write_all(memory, os.pread(self._file.fileno(), count, at))
+            write_all(memory, os.pread(self._file.fileno(), count, at))
         self._file.close()
         self._part.unlink(missing_ok=True)
         self._file, self._part = memory, None
@@ -312,12 +295,6 @@ def _for_reading(file: IO[bytes]) -> IO[bytes]:
 
 def _trailer(name: str, size_bytes: int, digest: bytes) -> bytes:
     return _MAGIC + bytes.fromhex(name) + size_bytes.to_bytes(8, "big") + digest
-
-
-def _write_all(file: IO[bytes], content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[file.write(view) :]
 
 
 def _rename(part: Path, path: Path) -> None:

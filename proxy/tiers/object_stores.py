@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from proxy.core.net.breaker import Breaker
-from proxy.local.files import open_regular
+from proxy.local.files import open_regular, replacing
 from proxy.ports.clock import Clock
 from proxy.remote.errors import Missing, RemoteError
 from proxy.remote.guard import CIRCUIT_OPEN_S, MAX_FAILURES
@@ -169,8 +168,12 @@ class DirectoryObjectStore:
             raise FileNotFoundError
         path.parent.mkdir(parents=True, exist_ok=True)
         self._parts.mkdir(exist_ok=True)
-        self._write(Path(f"{path}{_SIDECAR}"), msgspec.json.encode(dict(stored.metadata)))
-        self._write(path, stored.body)
+        for written, content in (
+            (Path(f"{path}{_SIDECAR}"), msgspec.json.encode(dict(stored.metadata))),
+            (path, stored.body),
+        ):
+            with replacing(written, self._parts) as file:
+                file.write(content)
 
     def _listed(self, prefix: str) -> list[tuple[str, float]]:
         listed = []
@@ -192,19 +195,6 @@ class DirectoryObjectStore:
         for part in (path, Path(f"{path}{_SIDECAR}")):
             part.unlink(missing_ok=True)
         return was_there
-
-    def _write(self, path: Path, content: bytes) -> None:
-        """Writes the whole file under its name, or nothing."""
-        descriptor, part = tempfile.mkstemp(dir=self._parts)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            os.chmod(part, 0o644)
-            os.replace(part, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(part)
-            raise
 
     def _sweep(self, before_s: float) -> None:
         """Removes partial files of killed processes. A recent one may belong to a running node."""

@@ -13,8 +13,9 @@ import pytest
 from proxy.core.cache.generations import Generations, Purge, PurgeScope
 from proxy.core.cache.keys import original_key
 from proxy.core.image.original import Identity, OriginalRef
+from proxy.local.files import OpenFile
 from proxy.sources import original_store as originals_module
-from proxy.sources.original_store import TRAILER_BYTES, DiskOriginalStore, StoredOriginal
+from proxy.sources.original_store import TRAILER_BYTES, DiskOriginalStore
 from tests.support.fakes import FakeMetrics
 from tests.support.waiting import LONGEST_S, settle
 
@@ -29,7 +30,7 @@ def tier(folder: Path, metrics: FakeMetrics | None = None, max_bytes: int = 2**2
     )
 
 
-async def put(into: DiskOriginalStore, target: Identity, *chunks: bytes) -> StoredOriginal:
+async def put(into: DiskOriginalStore, target: Identity, *chunks: bytes) -> OpenFile:
     incoming = into.receive(target.ref)
     await incoming.begin()
     for chunk in chunks:
@@ -39,7 +40,7 @@ async def put(into: DiskOriginalStore, target: Identity, *chunks: bytes) -> Stor
     return stored
 
 
-def read(original: StoredOriginal | None) -> bytes | None:
+def read(original: OpenFile | None) -> bytes | None:
     if original is None:
         return None
     try:
@@ -231,7 +232,7 @@ async def test_an_original_is_served_and_not_stored_on_a_full_disk(
     metrics = FakeMetrics()
     originals = tier(tmp_path, metrics)
     full = OSError(errno.ENOSPC, "No space left on device")
-    real = originals_module._write_all
+    real = originals_module.write_all
     calls = {"begin": 1, "middle": 2, "trailer": 3}.get(fails_at, 0)
     seen = 0
 
@@ -246,7 +247,7 @@ async def test_an_original_is_served_and_not_stored_on_a_full_disk(
     def refuse(*_: object, **__: object) -> None:
         raise full
 
-    monkeypatch.setattr(originals_module, "_write_all", write_all)
+    monkeypatch.setattr(originals_module, "write_all", write_all)
     if fails_at == "open":
         monkeypatch.setattr("tempfile.mkstemp", refuse)
     assert read(await put(originals, identity(), b"pict", b"ure!")) == b"picture!"

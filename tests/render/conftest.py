@@ -15,11 +15,11 @@ from proxy.core.image.limits import InputLimits
 from proxy.core.transform.negotiate import choose
 from proxy.core.transform.plan import Plan, RenderDefaults, resolve
 from proxy.core.url.dialects.native import parse_transform
+from proxy.local.files import OpenFile
 from proxy.ports.originals import Original
 from proxy.render.checked_original import CheckedOriginal
 from proxy.render.pipeline import render
 from proxy.render.pool import Pool
-from proxy.sources.directory import OpenFile
 
 LIMITS = InputLimits(
     max_bytes=50_000_000,
@@ -56,7 +56,7 @@ def opened(content: bytes) -> Original:
     descriptor, path = tempfile.mkstemp()
     os.write(descriptor, content)
     Path(path).unlink()
-    return Original(uuid4().hex, OpenFile(descriptor))
+    return Original(uuid4().hex, OpenFile(open(descriptor, "rb", buffering=0), len(content)))
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from proxy.core.net.body_meter import BodyMeter
 from proxy.edge import responses
 from proxy.edge.admin.auth import AdminAuth
 from proxy.edge.headers import joined
+from proxy.local.files import write_all
 from proxy.ports.operations import CommandDispatcher
 
 AT_ONCE = {
@@ -316,17 +317,11 @@ async def _chunks(read: Read, max_bytes: int, too_large: Exception) -> AsyncIter
 
 async def _write(file: IO[bytes], chunk: bytes) -> None:
     """Waits for the write to finish, so that the caller does not close the file during the write."""
-    writing = asyncio.get_running_loop().run_in_executor(None, _write_all, file, chunk)
+    writing = asyncio.get_running_loop().run_in_executor(None, write_all, file, chunk)
     try:
         await asyncio.shield(writing)
     finally:
         await asyncio.wait({writing})
-
-
-def _write_all(file: IO[bytes], chunk: bytes) -> None:
-    view = memoryview(chunk)
-    while view:
-        view = view[file.write(view) :]
 
 
 def _mount(request: web.Request, name: str) -> str:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 
 from proxy.core.admin.commands import Upload, safe_name
 from proxy.core.admin.jobs import PregenerationSpec
@@ -19,6 +20,7 @@ from proxy.core.url.dialects.component import Component
 from proxy.core.url.dialects.native import path_url
 from proxy.core.url.mounts import Mount, Rules, client_url, mount_named
 from proxy.core.url.target import checked_key
+from proxy.local.files import OpenFile
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Original, WritableSource
 from proxy.ports.rendering import Priority, Renderer
@@ -49,23 +51,6 @@ class UploadResult:
     bytes: int
     urls: dict[str, str]
     warm: str = ""
-
-
-class UploadedFile:
-    """Satisfies OriginalFile: an upload before it is stored. The caller closes `descriptor`."""
-
-    def __init__(self, descriptor: int, size_bytes: int) -> None:
-        self._descriptor = descriptor
-        self.size_bytes = size_bytes
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def unchanged(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        """Does nothing: the caller owns the descriptor."""
 
 
 class Uploads:
@@ -102,7 +87,7 @@ class Uploads:
         key = checked_key(command.key) if command.key else ""
         folder = uuid.uuid5(_NAMESPACE, f"{mount.name}\n{command.once}") if command.once else uuid.uuid4()
         deadline = self._clock() + UPLOAD_TIMEOUT_S
-        file = UploadedFile(descriptor, size_bytes)
+        file = OpenFile(FileIO(descriptor, closefd=False), size_bytes)
         facts = await self._check(Original(uuid.uuid4().hex, file), deadline)
         source = self._sources[mount.source]
         async with self._locked(key or str(folder)):
@@ -123,7 +108,7 @@ class Uploads:
                 raise
 
     async def _store(
-        self, command: Upload, source: WritableSource, ref: OriginalRef, file: UploadedFile, kind: Format
+        self, command: Upload, source: WritableSource, ref: OriginalRef, file: OpenFile, kind: Format
     ) -> None:
         if not command.overwrite:
             if command.key and not command.once and await source.exists(ref.key):
