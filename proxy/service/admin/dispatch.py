@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import assert_never
 
 from proxy.core.admin.commands import (
@@ -41,30 +42,19 @@ from proxy.service.admin.uploads import Uploads
 LATEST_JOBS = 100
 
 
+@dataclass(slots=True, eq=False)
 class Dispatch:
     """Satisfies CommandDispatcher. Purges and notifications are finished even if the client disconnects."""
 
-    def __init__(
-        self,
-        uploads: Uploads,
-        pregeneration: Pregeneration,
-        jobs: JobStore,
-        purges: Purges,
-        events: S3Events,
-        rules: Callable[[], Rules],
-        defaults: Callable[[], RenderDefaults],
-        explain: Callable[[str, str], Awaitable[object]],
-        record_usage: Callable[[Iterable[str]], None],
-    ) -> None:
-        self._uploads = uploads
-        self._pregeneration = pregeneration
-        self._jobs = jobs
-        self._purges = purges
-        self._events = events
-        self._rules = rules
-        self._defaults = defaults
-        self._explain = explain
-        self._record_usage = record_usage
+    uploads: Uploads
+    pregeneration: Pregeneration
+    jobs: JobStore
+    purges: Purges
+    events: S3Events
+    rules: Callable[[], Rules]
+    defaults: Callable[[], RenderDefaults]
+    explain: Callable[[str, str], Awaitable[object]]
+    record_usage: Callable[[Iterable[str]], None]
 
     async def execute(
         self, command: AdminCommand, *, content: int | None = None, size_bytes: int = 0
@@ -72,11 +62,11 @@ class Dispatch:
         match command:
             case Upload():
                 assert content is not None
-                return await self._uploads.upload(command, content, size_bytes)
+                return await self.uploads.upload(command, content, size_bytes)
             case Warm():
                 return await self._warm(command)
             case JobStatus(""):
-                return await self._jobs.recent(LATEST_JOBS)
+                return await self.jobs.recent(LATEST_JOBS)
             case JobStatus(job):
                 return await self._progress(job)
             case RetryJob(job):
@@ -86,22 +76,23 @@ class Dispatch:
             case PurgeCommand():
                 return await asyncio.shield(self._purge(command))
             case S3Notification(body):
-                return await asyncio.shield(self._events.apply(parse_events(body)))
+                return await asyncio.shield(self.events.apply(parse_events(body)))
             case Explain(url, accept):
-                return await self._explain(url, accept)
+                return await self.explain(url, accept)
             case RecordUsage(keys):
-                return self._record_usage(keys)
+                self.record_usage(keys)
+                return None
             case ListOriginals(count):
-                return await self._pregeneration.sample_originals(count)
+                return await self.pregeneration.sample_originals(count)
         assert_never(command)
 
     async def _warm(self, command: Warm) -> dict[str, str]:
-        presets = self._rules().presets
+        presets = self.rules().presets
         for position, name in enumerate(command.presets, start=1):
             if name not in presets:
                 raise no_preset("presets", name, position, presets)
         transforms = (*(f"t_{name}" for name in command.presets), *command.transforms)
-        job = await self._pregeneration.add(
+        job = await self.pregeneration.add(
             PregenerationSpec(
                 mount=command.mount, transforms=transforms, keys=command.keys, prefix=command.prefix
             )
@@ -109,29 +100,29 @@ class Dispatch:
         return {"id": job}
 
     async def _progress(self, job: str) -> JobProgress:
-        progress = await self._jobs.progress(job)
+        progress = await self.jobs.progress(job)
         if progress is None:
             raise UnknownRoute("there is no job of this id")
         return progress
 
     async def _cancel(self, job: str) -> JobProgress:
-        if not await self._pregeneration.cancel(job):
+        if not await self.pregeneration.cancel(job):
             raise UnknownRoute("there is no job of this id")
         return await self._progress(job)
 
     async def _retry(self, job: str) -> dict[str, str]:
         if (await self._progress(job)).state == "cancelled":
             raise Conflict("this job was cancelled; create a new job instead")
-        if not await self._jobs.retry(job):
+        if not await self.jobs.retry(job):
             raise UnknownRoute("there is no job of this id")
-        self._pregeneration.wake()
+        self.pregeneration.wake()
         return {"id": job}
 
     async def _purge(self, command: PurgeCommand) -> PurgeResult:
         if command.url is not None:
-            purged = await self._purges.purge_and_revalidate(*self._url_scopes(command, command.url))
+            purged = await self.purges.purge_and_revalidate(*self._url_scopes(command, command.url))
         else:
-            purged = await self._purges.purge(self._scopes(command))
+            purged = await self.purges.purge(self._scopes(command))
         if purged.open:
             raise PurgeIncomplete(
                 f"{purged.removed} entries were removed, but old variants may still be served; try again",
@@ -141,14 +132,14 @@ class Dispatch:
         return purged
 
     def _scopes(self, command: PurgeCommand) -> list[PurgeScope]:
-        mount = mount_named(self._rules(), command.mount)
+        mount = mount_named(self.rules(), command.mount)
         if command.all:
             return [PurgeScope(mount.source, ScopeKind.PREFIX, "")]
         if command.original is not None:
             return [PurgeScope.of_original(mount.ref(checked_locator(command.original)))]
         if command.prefix is not None:
             return [PurgeScope(mount.source, ScopeKind.PREFIX, checked_prefix(command.prefix))]
-        presets = self._rules().presets
+        presets = self.rules().presets
         name = command.preset or ""
         if name not in presets:
             raise no_preset("preset", name, 1, presets)
@@ -157,7 +148,7 @@ class Dispatch:
 
     def _url_scopes(self, command: PurgeCommand, url: str) -> tuple[OriginalRef, list[PurgeScope]]:
         """The original of a URL, and the scopes of the variants that clients get there, in all formats."""
-        rules = self._rules()
+        rules = self.rules()
         origin, raw = origin_and_target(url)
         mount = mount_named(rules, command.mount) if command.mount else only_mount(rules)
         if command.mount and mount and not raw.startswith(mount.prefix):
@@ -176,7 +167,7 @@ class Dispatch:
 
     def _plans(self, *transforms: Transform) -> list[Plan]:
         """All Plans of the transforms, each once, for any original and Accept header."""
-        defaults = self._defaults()
+        defaults = self.defaults()
         plans: dict[Plan, None] = {}
         for transform in transforms:
             kinds = (

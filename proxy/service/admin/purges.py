@@ -5,6 +5,7 @@ records; the other nodes, which do the same and confirm; the CDN. Then old entri
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 import structlog
@@ -36,41 +37,31 @@ class PurgeResult(msgspec.Struct, frozen=True, kw_only=True, rename={"pending": 
     open: list[str] = []
 
 
+@dataclass(slots=True, eq=False)
 class Purges:
     """One instance per node, in the process that owns the tiers. `fleet` is how the other nodes get the purges."""
 
-    def __init__(
-        self,
-        purge_log: PurgeLog,
-        subscribers: PurgeSubscribers,
-        fleet: SharedPurgeLog,
-        cdn: CdnPurge | None,
-        reclaim: Reclaim,
-        originals: Originals,
-        clock: Clock,
-        log: structlog.typing.FilteringBoundLogger,
-    ) -> None:
-        self._purge_log = purge_log
-        self._subscribers = subscribers
-        self._fleet = fleet
-        self._cdn = cdn
-        self._reclaim = reclaim
-        self._originals = originals
-        self._clock = clock
-        self._log = log
+    purge_log: PurgeLog
+    subscribers: PurgeSubscribers
+    fleet: SharedPurgeLog
+    cdn: CdnPurge | None
+    reclaim: Reclaim
+    originals: Originals
+    clock: Clock
+    log: structlog.typing.FilteringBoundLogger
 
     async def purge(self, scopes: Sequence[PurgeScope]) -> PurgeResult:
         """Purges `scopes` on all nodes, in every Unicode normal form of their keys. `open` of the result has one message
         for each node that has not confirmed."""
-        purges = self._purge_log.purges_of(scopes)
+        purges = self.purge_log.purges_of(scopes)
         unconfirmed = await self._apply(purges)
-        unconfirmed += await self._fleet.publish(purges)
+        unconfirmed += await self.fleet.publish(purges)
         # Last, and only if all have confirmed: otherwise the CDN could fetch and cache an old variant again.
-        if self._cdn is not None and not unconfirmed:
-            unconfirmed += await self._cdn.call(scopes)
-        deletion = await self._reclaim.delete(purges, wait_s=DELETE_WAIT_S)
+        if self.cdn is not None and not unconfirmed:
+            unconfirmed += await self.cdn.call(scopes)
+        deletion = await self.reclaim.delete(purges, wait_s=DELETE_WAIT_S)
         tiers = dict(deletion.tiers)
-        self._log.info("purged", scopes=len(scopes), tiers=tiers, open=unconfirmed)
+        self.log.info("purged", scopes=len(scopes), tiers=tiers, open=unconfirmed)
         return PurgeResult(
             removed=sum(tiers.values()), tiers=tiers, pending=deletion.pending, open=unconfirmed
         )
@@ -79,37 +70,29 @@ class Purges:
         """Purges `scopes`, which are of the original `ref`, and revalidates it. Purges the whole original if it has changed or
         cannot be revalidated."""
         await self.original_changed([ref])
-        stored, tag = await self._originals.stored_tag(ref), ""
+        stored, tag = await self.originals.stored_tag(ref), ""
         try:
-            has_changed, tag = await self._originals.revalidate(
-                ref, deadline=self._clock() + REVALIDATE_TIMEOUT_S
+            has_changed, tag = await self.originals.revalidate(
+                ref, deadline=self.clock() + REVALIDATE_TIMEOUT_S
             )
         except CalotypeError:
             has_changed = True
         if has_changed or (tag and tag != stored):
             scopes = [PurgeScope.of_original(ref)]
         purged = await self.purge(scopes)
-        self._originals.store_tag(ref, tag)
+        self.originals.store_tag(ref, tag)
         return purged
-
-    def generation(self, ref: OriginalRef) -> str:
-        """The current generation of an original."""
-        return self._purge_log.generations.original_generation(ref)
-
-    async def record_intent(self, scopes: Sequence[PurgeScope]) -> None:
-        """Writes purges to the journal before an overwrite. Raises PurgeIncomplete if that fails."""
-        await self._purge_log.record_intent(scopes)
 
     async def apply_remote(self, purges: Sequence[Purge]) -> list[str]:
         """Applies purges of another node; returns one message for each part of this node that has not confirmed. A purge
         without a token only drops the record of its original."""
         for scope, token in purges:
             if not token:
-                self._originals.drop_record(OriginalRef(scope.source, scope.text))
-        new = [purge for purge in purges if purge.token and self._purge_log.generations.is_newer(purge)]
+                self.originals.drop_record(OriginalRef(scope.source, scope.text))
+        new = [purge for purge in purges if purge.token and self.purge_log.generations.is_newer(purge)]
         unconfirmed = await self._apply(new)
         if new:
-            await self._reclaim.delete(new, wait_s=0)
+            await self.reclaim.delete(new, wait_s=0)
         return unconfirmed
 
     async def original_changed(self, refs: Sequence[OriginalRef]) -> list[str]:
@@ -117,11 +100,11 @@ class Purges:
         confirmed."""
         scopes = [each for ref in refs for each in PurgeScope.of_original(ref).normal_forms()]
         for scope in scopes:
-            self._originals.drop_record(OriginalRef(scope.source, scope.text))
-        return await self._fleet.publish([Purge(scope, "") for scope in scopes]) if scopes else []
+            self.originals.drop_record(OriginalRef(scope.source, scope.text))
+        return await self.fleet.publish([Purge(scope, "") for scope in scopes]) if scopes else []
 
     async def _apply(self, purges: Sequence[Purge]) -> list[str]:
         """Appends to the log and waits for the processes; also for purges that are not written or confirmed yet."""
-        position = await self._purge_log.append(purges)
-        unconfirmed = await self._subscribers.confirmed(position)
-        return self._purge_log.unwritten + unconfirmed
+        position = await self.purge_log.append(purges)
+        unconfirmed = await self.subscribers.confirmed(position)
+        return self.purge_log.unwritten + unconfirmed

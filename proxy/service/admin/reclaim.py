@@ -30,23 +30,16 @@ class Deletion:
     pending: int = 0
 
 
+@dataclass(slots=True, eq=False)
 class Reclaim:
     """One instance per node, in the process that owns the tiers."""
 
-    def __init__(
-        self,
-        index: EntryIndex,
-        chain: TierChain,
-        original_store: OriginalStore,
-        subscribers: PurgeSubscribers,
-        log: structlog.typing.FilteringBoundLogger,
-    ) -> None:
-        self._index = index
-        self._chain = chain
-        self._original_store = original_store
-        self._subscribers = subscribers
-        self._log = log
-        self._tasks = Tasks()
+    index: EntryIndex
+    chain: TierChain
+    original_store: OriginalStore
+    subscribers: PurgeSubscribers
+    log: structlog.typing.FilteringBoundLogger
+    _tasks: Tasks = field(default_factory=Tasks, init=False)
 
     async def delete(self, purges: Sequence[Purge], *, wait_s: float) -> Deletion:
         """Starts to delete the entries that `purges` cover; returns the progress when all are deleted, or after
@@ -62,30 +55,30 @@ class Reclaim:
 
     async def _delete(self, purges: Sequence[Purge], deletion: Deletion) -> None:
         try:
-            entries = await self._index.find(purges)
+            entries = await self.index.find(purges)
             deletion.pending = len(entries)
             for first in range(0, len(entries), _KEYS_PER_CALL):
                 await self._delete_part(entries[first : first + _KEYS_PER_CALL], deletion)
         except Exception as failure:
-            self._log.error("the entries of a purge could not be deleted", reason=repr(failure))
+            self.log.error("the entries of a purge could not be deleted", reason=repr(failure))
 
     async def _delete_part(self, entries: Sequence[Entry], deletion: Deletion) -> None:
         keys = [entry.key for entry in entries if not entry.is_original]
-        deletion.tiers[self._chain.fast] += await self._subscribers.remove(keys)
+        deletion.tiers[self.chain.fast] += await self.subscribers.remove(keys)
         remaining = iter(entries)
         removed = []
 
         async def delete() -> None:
             for entry in remaining:
                 if not entry.is_original:
-                    names, is_removed = await self._chain.remove(entry.key)
+                    names, is_removed = await self.chain.remove(entry.key)
                     deletion.tiers.update(names)
                     if not is_removed:
                         continue  # The index keeps the entry for the next purge.
-                elif await self._original_store.remove(entry.key.digest):
-                    deletion.tiers[self._original_store.name] += 1
+                elif await self.original_store.remove(entry.key.digest):
+                    deletion.tiers[self.original_store.name] += 1
                 removed.append(entry)
                 deletion.pending -= 1
 
         await asyncio.gather(*(delete() for _ in range(_CONCURRENT_DELETES)))
-        await self._index.drop(removed)
+        await self.index.drop(removed)

@@ -5,7 +5,7 @@ Events arrive twice, late and out of order; an event older than the last one of 
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from proxy.core.admin.jobs import PregenerationSpec
 from proxy.core.admin.s3_events import Event
@@ -31,30 +31,20 @@ class EventSummary:
     ignored: int = 0
 
 
+@dataclass(slots=True, eq=False)
 class S3Events:
     """Applies notifications. `locations` are the s3 sources by name. `is_alone`: no other node can have variants of an
     original that this node does not know."""
 
-    def __init__(
-        self,
-        locations: Mapping[str, S3Location],
-        originals: Originals,
-        purges: Purges,
-        pregeneration: Pregeneration,
-        index: EntryIndex,
-        rules: Callable[[], Rules],
-        eager: tuple[str, ...],
-        *,
-        is_alone: bool,
-    ) -> None:
-        self._locations = locations
-        self._originals = originals
-        self._purges = purges
-        self._pregeneration = pregeneration
-        self._index = index
-        self._rules = rules
-        self._eager = eager
-        self._is_alone = is_alone
+    locations: Mapping[str, S3Location]
+    originals: Originals
+    purges: Purges
+    pregeneration: Pregeneration
+    index: EntryIndex
+    rules: Callable[[], Rules]
+    eager: tuple[str, ...]
+    _: KW_ONLY
+    is_alone: bool
 
     async def apply(self, events: Sequence[Event]) -> EventSummary:
         """Applies a notification. Raises PurgeIncomplete; the same notification can then be sent again."""
@@ -65,7 +55,7 @@ class S3Events:
             refs = list(self._refs(event))
             for ref in refs:
                 last = created.get(ref) or removed.get(ref)
-                recorded = LastEvent(last.etag, last.sequencer) if last else await self._index.last_event(ref)
+                recorded = LastEvent(last.etag, last.sequencer) if last else await self.index.last_event(ref)
                 if recorded is not None and event.is_before(recorded.sequencer):
                     ignored += 1
                     continue
@@ -77,20 +67,20 @@ class S3Events:
         for ref, event in created.items():
             (unchanged if await self._is_unchanged(ref, event) else purged).append(ref)
         await self._purge(purged)
-        await self._purges.original_changed(unchanged)
+        await self.purges.original_changed(unchanged)
         for ref, event in created.items():
-            if event.etag and await self._originals.stored_tag(ref) != event.etag:
-                await self._originals.publish_tag(ref, event.etag)
+            if event.etag and await self.originals.stored_tag(ref) != event.etag:
+                await self.originals.publish_tag(ref, event.etag)
         await self._pregenerate(list(created))
         # Last, so that a notification that failed is applied when the store sends it again.
         for ref, event in (created | removed).items():
-            await self._index.record_event(ref, LastEvent(event.etag, event.sequencer))
+            await self.index.record_event(ref, LastEvent(event.etag, event.sequencer))
         return EventSummary(created=len(created), removed=len(removed), ignored=ignored)
 
     def _refs(self, event: Event) -> list[OriginalRef]:
         """The originals of an event; none if no URL can have its key."""
         refs = []
-        for name, location in self._locations.items():
+        for name, location in self.locations.items():
             if location.bucket == event.bucket and event.key.startswith(location.prefix):
                 with suppress(CalotypeError):
                     refs.append(OriginalRef(name, checked_key(event.key.removeprefix(location.prefix))))
@@ -98,26 +88,26 @@ class S3Events:
 
     async def _is_unchanged(self, ref: OriginalRef, event: Event) -> bool:
         """Whether no variant of an older object can exist: the recorded entity tag is the same, or nothing is recorded."""
-        if event.etag and await self._originals.stored_tag(ref) == event.etag:
+        if event.etag and await self.originals.stored_tag(ref) == event.etag:
             return True
-        recorded = await self._index.last_event(ref)
+        recorded = await self.index.last_event(ref)
         if recorded is None:
-            return self._is_alone
+            return self.is_alone
         return bool(event.etag) and recorded.etag == event.etag
 
     async def _purge(self, refs: Sequence[OriginalRef]) -> None:
         if not refs:
             return
-        purged = await self._purges.purge([PurgeScope.of_original(ref) for ref in refs])
+        purged = await self.purges.purge([PurgeScope.of_original(ref) for ref in refs])
         if purged.open:
             raise PurgeIncomplete("not every node has confirmed the purge", open=tuple(purged.open))
 
     async def _pregenerate(self, refs: Sequence[OriginalRef]) -> None:
-        transforms = tuple(f"t_{name}" for name in self._eager)
-        for mount in self._rules().mounts:
+        transforms = tuple(f"t_{name}" for name in self.eager)
+        for mount in self.rules().mounts:
             keys = tuple(ref.key for ref in refs if ref.source == mount.source)
             refs = [ref for ref in refs if ref.source != mount.source]
             if keys and transforms:
-                await self._pregeneration.add(
+                await self.pregeneration.add(
                     PregenerationSpec(mount=mount.name, transforms=transforms, keys=keys)
                 )

@@ -2,10 +2,11 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from io import FileIO
+from weakref import WeakValueDictionary
 
 from proxy.core.admin.commands import Upload, safe_name
 from proxy.core.admin.jobs import PregenerationSpec
@@ -53,44 +54,34 @@ class UploadResult:
     warm: str = ""
 
 
+@dataclass(slots=True, eq=False)
 class Uploads:
     """Validates and stores uploads. Each upload has a new name during validation, so that `renderer` has no rejection
     for it."""
 
-    def __init__(
-        self,
-        sources: Mapping[str, WritableSource],
-        originals: Originals,
-        original_facts: OriginalFacts,
-        renderer: Renderer,
-        pregeneration: Pregeneration,
-        purges: Purges,
-        rules: Callable[[], Rules],
-        eager: tuple[str, ...],
-        clock: Clock,
-    ) -> None:
-        self._sources = sources
-        self._originals = originals
-        self._facts = original_facts
-        self._renderer = renderer
-        self._pregeneration = pregeneration
-        self._purges = purges
-        self._rules = rules
-        self._eager = eager
-        self._clock = clock
-        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+    sources: Mapping[str, WritableSource]
+    originals: Originals
+    original_facts: OriginalFacts
+    renderer: Renderer
+    pregeneration: Pregeneration
+    purges: Purges
+    rules: Callable[[], Rules]
+    eager: tuple[str, ...]
+    clock: Clock
+    _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False)
+    """One lock for uploads with the same key or Idempotency-Key, while one of them holds it."""
 
     async def upload(self, command: Upload, descriptor: int, size_bytes: int) -> UploadResult:
         """Validates and stores the `size_bytes` of `descriptor`. Raises UnsupportedFormat, Undecodable, OriginalTooLarge,
         Conflict, PurgeIncomplete, and the errors of the source."""
-        mount = mount_named(self._rules(), command.mount)
+        mount = mount_named(self.rules(), command.mount)
         key = checked_key(command.key) if command.key else ""
         folder = uuid.uuid5(_NAMESPACE, f"{mount.name}\n{command.once}") if command.once else uuid.uuid4()
-        deadline = self._clock() + UPLOAD_TIMEOUT_S
+        deadline = self.clock() + UPLOAD_TIMEOUT_S
         file = OpenFile(FileIO(descriptor, closefd=False), size_bytes)
         facts = await self._check(Original(uuid.uuid4().hex, file), deadline)
-        source = self._sources[mount.source]
-        async with self._locked(key or str(folder)):
+        source = self.sources[mount.source]
+        async with self._locks.setdefault(key or str(folder), asyncio.Lock()):
             if not key:
                 # A repeated request has the key of the first one, even if its file name differs.
                 existing = (
@@ -121,12 +112,12 @@ class Uploads:
                 raise
             return
         scopes = [PurgeScope.of_original(ref)]
-        await self._purges.record_intent(scopes)
+        await self.purges.purge_log.record_intent(scopes)
         try:
             await source.store(ref.key, file, kind=kind, overwrite=True)
         finally:
             # Also after an error or a disconnect: the old original may be overwritten already.
-            purged = await asyncio.shield(self._purges.purge(scopes))
+            purged = await asyncio.shield(self.purges.purge(scopes))
         if purged.open:
             raise PurgeIncomplete(
                 "the original was replaced, but old variants may still be served; purge it again",
@@ -138,38 +129,24 @@ class Uploads:
         with suppress(CalotypeError):
             await source.delete(key)
 
-    @asynccontextmanager
-    async def _locked(self, folder: str) -> AsyncIterator[None]:
-        """Serializes uploads with the same key or Idempotency-Key."""
-        lock, users = self._locks.get(folder, (asyncio.Lock(), 0))
-        self._locks[folder] = lock, users + 1
-        try:
-            async with lock:
-                yield
-        finally:
-            _, users = self._locks[folder]
-            self._locks[folder] = lock, users - 1
-            if users == 1:
-                del self._locks[folder]
-
     async def _finish(
         self, command: Upload, mount: Mount, ref: OriginalRef, size_bytes: int, facts: Facts, deadline: float
     ) -> UploadResult:
         if command.key:
-            await self._purges.original_changed([ref])
+            await self.purges.original_changed([ref])
         else:
-            self._originals.drop_record(ref)
-        self._facts.store(await self._originals.identify(ref, deadline=deadline), facts)
+            self.originals.drop_record(ref)
+        self.original_facts.store(await self.originals.identify(ref, deadline=deadline), facts)
         with suppress(CalotypeError):
             # Records the tag of the upload, so that the event of the store for it purges nothing.
-            await self._originals.publish_tag(
-                ref, (await self._originals.revalidate(ref, deadline=deadline)).tag
+            await self.originals.publish_tag(
+                ref, (await self.originals.revalidate(ref, deadline=deadline)).tag
             )
-        version = self._purges.generation(ref) if command.overwrite else None
-        transforms = tuple(f"t_{name}" for name in self._eager)
+        version = self.purges.purge_log.generations.original_generation(ref) if command.overwrite else None
+        transforms = tuple(f"t_{name}" for name in self.eager)
         job = ""
         if transforms:
-            job = await self._pregeneration.add(
+            job = await self.pregeneration.add(
                 PregenerationSpec(mount=mount.name, transforms=transforms, keys=(ref.key,))
             )
         return UploadResult(
@@ -180,14 +157,14 @@ class Uploads:
             bytes=size_bytes,
             urls={
                 name: client_url(mount, path_url(ref.key, Component(version=version, preset=name)))
-                for name in self._eager
+                for name in self.eager
             },
             warm=job,
         )
 
     async def _check(self, upload: Original, deadline: float) -> Facts:
-        facts = await self._renderer.probe(upload, deadline=deadline)
-        await self._renderer.render(
+        facts = await self.renderer.probe(upload, deadline=deadline)
+        await self.renderer.render(
             upload, _CHECK_PLAN, deadline=deadline, on_start=lambda: None, priority=Priority.BACKGROUND
         )
         return facts

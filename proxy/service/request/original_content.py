@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import msgspec
 
@@ -93,55 +94,47 @@ class OpenOriginals:
             file.close()
 
 
+@dataclass(slots=True, eq=False)
 class OriginalFacts:
     """The facts of an original, by its identity."""
 
-    def __init__(
-        self,
-        opened: OpenOriginals,
-        chain: TierChain,
-        leased: Leased,
-        renderer: Renderer,
-        flights: Flights,
-        index: EntryIndex,
-    ) -> None:
-        self._opened = opened
-        self._chain = chain
-        self._leased = leased
-        self._renderer = renderer
-        self._flights = flights
-        self._index = index
+    opened: OpenOriginals
+    chain: TierChain
+    leased: Leased
+    renderer: Renderer
+    flights: Flights
+    index: EntryIndex
 
     async def of(self, identity: Identity, *, deadline: float) -> Facts:
         """From a tier, or probed and stored. Raises OriginalChanged and the errors of opening and probing."""
         key = facts_key(identity)
-        if (hit := self._chain.peek(key)) is not None:
+        if (hit := self.chain.peek(key)) is not None:
             return msgspec.json.decode(hit.variant.body, type=Facts)
 
         async def probe() -> Variant:
-            async with self._opened.open(identity, deadline=deadline) as original:
-                facts = await self._renderer.probe(original, deadline=deadline)
+            async with self.opened.open(identity, deadline=deadline) as original:
+                facts = await self.renderer.probe(original, deadline=deadline)
                 if not original.file.unchanged():
                     raise OriginalChanged
             return _entry(identity, facts)
 
         async def lookup_or_probe(_: Flight) -> Facts:
-            hit = await self._chain.lookup(key)
-            body = (hit or await self._leased.make(key, probe, deadline=deadline)).variant.body
+            hit = await self.chain.lookup(key)
+            body = (hit or await self.leased.make(key, probe, deadline=deadline)).variant.body
             self._note(identity)
             return msgspec.json.decode(body, type=Facts)
 
-        return (await self._flights.run(key, lookup_or_probe, deadline=deadline)).result
+        return (await self.flights.run(key, lookup_or_probe, deadline=deadline)).result
 
     def store(self, identity: Identity, facts: Facts) -> None:
         """Stores facts of a probe elsewhere."""
-        self._chain.store(facts_key(identity), _entry(identity, facts))
+        self.chain.store(facts_key(identity), _entry(identity, facts))
         self._note(identity)
 
     def _note(self, identity: Identity) -> None:
         """Adds the entry to the index, so that a purge deletes it."""
         entry = Entry(facts_key(identity), generation=identity.generation)
-        self._index.note(identity.ref, entry)
+        self.index.note(identity.ref, entry)
 
 
 def _entry(identity: Identity, facts: Facts) -> Variant:

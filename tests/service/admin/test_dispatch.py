@@ -313,7 +313,7 @@ async def test_a_purge_of_a_url_ends_the_freshness_of_its_original(composition: 
 
 
 async def test_every_node_revalidates_the_original_of_a_purged_url(composition: Composition) -> None:
-    composition.purges._fleet = fleet = FakeSharedPurgeLog()
+    composition.purges.fleet = fleet = FakeSharedPurgeLog()
     await composition.dispatch.execute(PurgeCommand(mount="", url="/w_100,f_webp/a"))
     assert fleet.published[0] == Purge(PurgeScope("photos", ScopeKind.ORIGINAL, "a"), "")
 

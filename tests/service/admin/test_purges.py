@@ -265,14 +265,14 @@ async def test_a_process_that_drops_everything_has_no_hits(node: Composition) ->
 
 
 async def test_the_cdn_purges_after_all_nodes(node: Composition) -> None:
-    node.purges._cdn = cdn = FakeCdn(node, "purge.hook: it answered 500")
+    node.purges.cdn = cdn = FakeCdn(node, "purge.hook: it answered 500")
     purged = await node.purges.purge([OF_A])
     assert purged.open == ["purge.hook: it answered 500"]
     assert cdn.calls == [([OF_A], node.fleet.published)]
 
 
 async def test_the_cdn_does_not_purge_while_an_old_variant_may_be_served(node: Composition) -> None:
-    node.purges._cdn = cdn = FakeCdn(node)
+    node.purges.cdn = cdn = FakeCdn(node)
     node.fleet.unconfirmed = ["node b: has not confirmed"]
     await node.purges.purge([OF_A])
     assert not cdn.calls

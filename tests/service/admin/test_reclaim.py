@@ -72,7 +72,7 @@ async def test_a_failed_deletion_changes_nothing_for_clients(
     node: Composition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = structlog.testing.CapturingLogger()
-    node.purges._log = node.reclaim._log = log
+    node.purges.log = node.reclaim.log = log
 
     async def broken(_: object) -> list[object]:
         raise RuntimeError("the index is broken")

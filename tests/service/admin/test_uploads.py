@@ -90,15 +90,15 @@ async def test_an_original_that_may_have_been_overwritten_is_purged(composition:
 
 async def test_an_incomplete_purge_of_an_overwritten_original_is_reported(composition: Composition) -> None:
     composition.source.put("a.jpg", b"old")
-    composition.purges._fleet = FakeSharedPurgeLog()
-    composition.purges._fleet.unconfirmed = ["node b: has not confirmed"]
+    composition.purges.fleet = FakeSharedPurgeLog()
+    composition.purges.fleet.unconfirmed = ["node b: has not confirmed"]
     with pytest.raises(PurgeIncomplete) as caught:
         await upload(composition, b"new", key="a.jpg", overwrite=True)
     assert caught.value.open == ("node b: has not confirmed",)
 
 
 async def test_an_upload_ends_the_negative_entry_on_all_nodes(composition: Composition) -> None:
-    composition.purges._fleet = fleet = FakeSharedPurgeLog()
+    composition.purges.fleet = fleet = FakeSharedPurgeLog()
     await upload(composition, key="new.jpg")
     assert fleet.published == [Purge(PurgeScope("photos", ScopeKind.ORIGINAL, "new.jpg"), "")]
 
@@ -149,7 +149,7 @@ async def test_urls_of_an_upload_are_signed_where_the_mount_requires_it(composit
 
 
 async def test_an_upload_without_eager_presets_starts_no_job(composition: Composition) -> None:
-    composition.uploads._eager = ()
+    composition.uploads.eager = ()
     answer = await upload(composition)
     assert (answer["warm"], answer["urls"]) == ("", {})
     assert await composition.dispatch.execute(JobStatus()) == []
