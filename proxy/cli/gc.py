@@ -20,9 +20,10 @@ from proxy.core.errors import CalotypeError
 from proxy.core.image.original import OriginalRef
 from proxy.local.tasks import Tasks
 from proxy.node.stores import Stores, open_stores
+from proxy.remote.errors import RemoteError
 from proxy.state.usage import used_since
 from proxy.telemetry.metrics import PrometheusMetrics
-from proxy.tiers.bucket import ObjectStoreError, Stored
+from proxy.tiers.bucket import Stored
 
 _AT_ONCE = 16
 
@@ -51,7 +52,7 @@ async def collect(settings: Settings, *, gone: bool, unused_since: date | None, 
         async with open_stores(settings, Path(scratch), PrometheusMetrics(), Generations()) as stores:
             try:
                 return await _Collector(stores, gone=gone, delete=delete).run(unused_since)
-            except ObjectStoreError as fault:
+            except RemoteError as fault:
                 raise ConfigError(f"cache.bucket: cannot be listed ({fault.kind})") from None
 
 
@@ -79,7 +80,7 @@ class _Collector:
                     else "--unused-since: no node has recorded usage yet; try again in some days"
                 )
             self._since = since
-        failed = ""
+        failure: RemoteError | None = None
         with progress_bar("examining", None) as bar:
             async with asyncio.TaskGroup() as group:
                 limit = asyncio.Semaphore(_AT_ONCE)
@@ -95,10 +96,10 @@ class _Collector:
                         await limit.acquire()
                         group.create_task(examine(stored))
                         bar.set(done=self._examined, total=self._examined + 1, failed=self._unknown)
-                except ObjectStoreError as fault:
-                    failed = fault.kind
-        if failed:
-            raise ObjectStoreError(failed)
+                except RemoteError as fault:
+                    failure = fault
+        if failure is not None:
+            raise failure
         return GcReport(self._examined, self._unknown, sorted(self._found))
 
     async def _examine(self, stored: Stored) -> None:
@@ -107,7 +108,7 @@ class _Collector:
         if not reason and self._gone:
             try:
                 reason = await self._gone_reason(stored)
-            except (ObjectStoreError, CalotypeError):
+            except (RemoteError, CalotypeError):
                 self._unknown += 1
                 return
         if reason:

@@ -40,7 +40,6 @@ T = TypeVar("T")
 class Head:
     """The headers of an object. `metadata` has lower-case names; `tag` is the entity tag, else the date."""
 
-    size_bytes: int
     tag: str
     content_type: str
     metadata: Mapping[str, str]
@@ -186,18 +185,16 @@ class S3Bucket:
 
     async def metadata(self, key: str, *, within_s: float | None = None) -> Mapping[str, str]:
         """The metadata of an object. Raises RemoteError."""
-        answer = await self._call(
-            self._reads, lambda: self._client.head_object(Bucket=self.location.bucket, Key=key), within_s
-        )
-        metadata: Mapping[str, str] = answer.get("Metadata", {})
+        metadata: Mapping[str, str] = (await self._head(key, within_s)).get("Metadata", {})
         return metadata
 
-    async def tag(self, key: str, *, within_s: float | None = None) -> str:
+    async def tag(self, key: str) -> str:
         """The entity tag of an object without quotes, else its date. Raises RemoteError."""
-        answer = await self._call(
-            self._reads, lambda: self._client.head_object(Bucket=self.location.bucket, Key=key), within_s
-        )
-        return _tag_of(answer)
+        return _tag_of(await self._head(key))
+
+    async def _head(self, key: str, within_s: float | None = None) -> Mapping[str, Any]:
+        head = partial(self._client.head_object, Bucket=self.location.bucket, Key=key)
+        return await self._call(self._reads, head, within_s)
 
     async def delete(self, key: str, *, within_s: float | None = None) -> None:
         """Deletes an object. Raises RemoteError."""
@@ -205,26 +202,20 @@ class S3Bucket:
             self._writes, lambda: self._client.delete_object(Bucket=self.location.bucket, Key=key), within_s
         )
 
-    async def names(self, prefix: str, *, within_s: float | None = None) -> AsyncIterator[list[Listed]]:
+    async def names(self, prefix: str) -> AsyncIterator[list[Listed]]:
         """All objects whose names start with `prefix`, in order, page by page. Raises RemoteError."""
-        after = ""
+        after: dict[str, str] = {}
         while True:
-            answer = await self._call(self._reads, partial(self._page, prefix, after), within_s)
+            page = partial(self._client.list_objects_v2, Bucket=self.location.bucket, Prefix=prefix, **after)
+            answer = await self._call(self._reads, page)
             listed = [
                 Listed(item["Key"], item["LastModified"].timestamp()) for item in answer.get("Contents", ())
             ]
             if listed:
                 yield listed
-                after = listed[-1].name
+                after = {"StartAfter": listed[-1].name}
             if not listed or not answer.get("IsTruncated"):
                 return
-
-    def _page(self, prefix: str, after: str) -> Awaitable[Any]:
-        start = {"StartAfter": after} if after else {}
-        page: Awaitable[Any] = self._client.list_objects_v2(
-            Bucket=self.location.bucket, Prefix=prefix, **start
-        )
-        return page
 
     async def check(self) -> None:
         """Lists at most one object. Raises RemoteError."""
@@ -279,7 +270,6 @@ class S3Bucket:
             raise Broken("the store sent another number of bytes than it promised")
         tag = _MD5.fullmatch(answer.get("ETag", ""))
         head = Head(
-            size_bytes=meter.received_bytes,
             tag=_tag_of(answer),
             content_type=answer.get("ContentType", ""),
             metadata=answer.get("Metadata", {}),

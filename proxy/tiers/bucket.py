@@ -8,7 +8,7 @@ import asyncio
 import math
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import NamedTuple, Protocol
 from urllib.parse import quote, unquote
 
@@ -22,6 +22,7 @@ from proxy.core.memo import Memo
 from proxy.ports.clock import Clock
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Presence, PresenceFlags
+from proxy.remote.errors import RemoteError
 
 MAX_ATTEMPTS = 3
 RETRY_PAUSE_S = 0.5
@@ -40,22 +41,14 @@ _OBJECT = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{62})\.([a-z]+)")
 _BY_SUFFIX = {traits.suffix: kind for kind, traits in TRAITS.items() if traits.shown}
 
 
-class ObjectStoreError(Exception):
-    """An operation of the store failed. `kind` is the metric label."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """An object: its bytes, headers and metadata."""
+    """An object: its bytes and metadata, and the headers to store it with."""
 
     body: bytes
-    content_type: str
-    cache_control: str
     metadata: Mapping[str, str]
+    content_type: str = ""
+    cache_control: str = ""
 
 
 class Stored(NamedTuple):
@@ -66,7 +59,7 @@ class Stored(NamedTuple):
 
 
 class ObjectStore(Protocol):
-    """A store of objects by name. Methods raise ObjectStoreError, within a timeout because requests wait."""
+    """A store of objects by name. Methods raise RemoteError, within a timeout because requests wait."""
 
     @property
     def circuit_open(self) -> bool:
@@ -116,6 +109,7 @@ def _original_metadata(variant: Variant) -> dict[str, str]:
     return {ORIGINAL_METADATA: encoded} if variant.of and len(encoded) <= _MAX_ORIGINAL_CHARS else {}
 
 
+@dataclass(slots=True, eq=False)
 class BucketTier:
     """Satisfies Tier, Redirects and UsageStore. `public_url` is the public base URL of the objects, without a
     trailing slash; without one, URLs are signed. `chance` returns numbers from 0 to 1."""
@@ -123,86 +117,80 @@ class BucketTier:
     name = "bucket"
     writers = WRITERS
 
-    def __init__(
-        self,
-        objects: ObjectStore,
-        flags: PresenceFlags,
-        *,
-        prefix: str,
-        public_url: str,
-        metrics: Metrics,
-        clock: Clock,
-        chance: Callable[[], float],
-    ) -> None:
-        self._objects = objects
-        self._flags = flags
-        self._prefix = prefix
-        self._public_url = public_url
-        self._metrics = metrics
-        self._clock = clock
-        self._chance = chance
-        self._verified_until_s: Memo[CacheKey, float] = Memo(_VERIFIED_ENTRIES)
-        self._urls: Memo[tuple[str, float], tuple[str, float]] = Memo(_SIGNED_ENTRIES)
+    objects: ObjectStore
+    flags: PresenceFlags
+    _: KW_ONLY
+    prefix: str
+    public_url: str
+    metrics: Metrics
+    clock: Clock
+    chance: Callable[[], float]
+    _verified_until_s: Memo[CacheKey, float] = field(
+        default_factory=lambda: Memo(_VERIFIED_ENTRIES), init=False
+    )
+    _urls: Memo[tuple[str, float], tuple[str, float]] = field(
+        default_factory=lambda: Memo(_SIGNED_ENTRIES), init=False
+    )
 
     @property
     def circuit_open(self) -> bool:
         """Whether the circuit breaker of the store is open."""
-        return self._objects.circuit_open
+        return self.objects.circuit_open
 
     def object_name(self, key: CacheKey) -> str:
         """`{prefix}/{first 2 hex}/{digest}.{suffix}`."""
-        folder = f"{self._prefix}/" if self._prefix else ""
+        folder = f"{self.prefix}/" if self.prefix else ""
         return f"{folder}{key.digest[:2]}/{key.digest}.{key.suffix}"
 
     async def lookup(self, key: CacheKey) -> Variant | None:
-        presence = await self._flags.presence(key.digest)
+        presence = await self.flags.presence(key.digest)
         if presence is Presence.ABSENT:
             return None
         try:
-            found = await self._objects.get(self.object_name(key))
-        except ObjectStoreError as fault:
-            self._metrics.tier_failed(self.name, fault.kind)
+            found = await self.objects.get(self.object_name(key))
+        except RemoteError as fault:
+            self.metrics.tier_failed(self.name, fault.kind)
             return None
         if found is None:
             await (
-                self._flags.unmark(key.digest)
+                self.flags.unmark(key.digest)
                 if presence is Presence.PRESENT
-                else self._flags.mark_absent(key.digest)
+                else self.flags.mark_absent(key.digest)
             )
             return None
         variant = Variant(body=found.body)
         if found.metadata.get(DIGEST) != digest(key, variant):
-            self._metrics.tier_failed(self.name, "damaged")
-            await self._flags.unmark(key.digest)
+            self.metrics.tier_failed(self.name, "damaged")
+            await self.flags.unmark(key.digest)
             return None
         if presence is Presence.UNKNOWN:
-            await self._flags.mark_present(key.digest)
+            await self.flags.mark_present(key.digest)
         return variant
 
     async def contains(self, key: CacheKey) -> bool:
-        presence = await self._flags.presence(key.digest)
+        presence = await self.flags.presence(key.digest)
         if presence is not Presence.UNKNOWN:
             return presence is Presence.PRESENT
         try:
-            return DIGEST in (await self._objects.metadata(self.object_name(key)) or ())
-        except ObjectStoreError as fault:
-            self._metrics.tier_failed(self.name, fault.kind)
+            return DIGEST in (await self.objects.metadata(self.object_name(key)) or ())
+        except RemoteError as fault:
+            self.metrics.tier_failed(self.name, fault.kind)
             return False
 
     async def remove(self, key: CacheKey) -> bool | None:
         self._verified_until_s.pop(key, None)
-        await self._flags.unmark(key.digest)
+        await self.flags.unmark(key.digest)
         try:
-            return await self._objects.delete(self.object_name(key))
-        except ObjectStoreError as fault:
-            self._metrics.tier_failed(self.name, fault.kind)
+            return await self.objects.delete(self.object_name(key))
+        except RemoteError as fault:
+            self.metrics.tier_failed(self.name, fault.kind)
             return None
 
     async def store(self, key: CacheKey, variant: Variant) -> bool:
         try:
             return await self._store(key, variant)
         finally:
-            await self._flags.release(key.digest)
+            await self.flags.release(key.digest)
 
     async def _store(self, key: CacheKey, variant: Variant) -> bool:
         stored = StoredObject(
@@ -213,91 +201,91 @@ class BucketTier:
         )
         for trial in range(MAX_ATTEMPTS):
             try:
-                await self._objects.put(self.object_name(key), stored)
-            except ObjectStoreError as fault:
-                self._metrics.tier_failed(self.name, fault.kind)
+                await self.objects.put(self.object_name(key), stored)
+            except RemoteError as fault:
+                self.metrics.tier_failed(self.name, fault.kind)
                 # Other nodes wait for this object; release the lease, so that they do not wait for a failing store.
-                await self._flags.release(key.digest)
+                await self.flags.release(key.digest)
                 if trial < MAX_ATTEMPTS - 1:
-                    await asyncio.sleep(RETRY_PAUSE_S * 2**trial * (0.5 + self._chance()))
+                    await asyncio.sleep(RETRY_PAUSE_S * 2**trial * (0.5 + self.chance()))
             else:
-                await self._flags.mark_present(key.digest)
+                await self.flags.mark_present(key.digest)
                 return True
-        self._metrics.tier_failed(self.name, "dropped")
+        self.metrics.tier_failed(self.name, "dropped")
         return False
 
     async def location(self, key: CacheKey, *, until_s: float) -> str:
         """A URL of the variant; empty unless it is flagged present, which the store confirms every `VERIFY_TTL_S`."""
-        if await self._flags.presence(key.digest) is not Presence.PRESENT:
+        if await self.flags.presence(key.digest) is not Presence.PRESENT:
             return ""
         name = self.object_name(key)
         try:
             if not await self._verified(key, name):
-                await self._flags.unmark(key.digest)
+                await self.flags.unmark(key.digest)
                 return ""
-            if self._public_url:
-                return f"{self._public_url}/{name}"
+            if self.public_url:
+                return f"{self.public_url}/{name}"
             return await self._signed(name, until_s)
-        except ObjectStoreError as fault:
-            self._metrics.tier_failed(self.name, fault.kind)
+        except RemoteError as fault:
+            self.metrics.tier_failed(self.name, fault.kind)
             return ""
 
     async def _signed(self, name: str, until_s: float) -> str:
         """A signed URL, reused for half of its life, because browsers cache by URL. Empty after `until_s`."""
-        now_s = self._clock()
+        now_s = self.clock()
         lookup = name, until_s if until_s < now_s + SIGNED_URL_TTL_S else math.inf
         url, until_half_s = self._urls.get(lookup, ("", 0.0))
         if now_s >= until_half_s:
             seconds = int(min(until_s - now_s, SIGNED_URL_TTL_S))
             if seconds <= 0:
                 return ""
-            url = await self._objects.signed(name, seconds)
+            url = await self.objects.signed(name, seconds)
             self._urls.store(lookup, (url, now_s + seconds / 2))
         return url
 
     async def _verified(self, key: CacheKey, name: str) -> bool:
         """Whether the object exists. A flag may be wrong, and a redirected client cannot return."""
-        if self._verified_until_s.get(key, 0.0) > self._clock():
+        if self._verified_until_s.get(key, 0.0) > self.clock():
             return True
-        if DIGEST not in (await self._objects.metadata(name) or ()):
+        if DIGEST not in (await self.objects.metadata(name) or ()):
             return False
-        self._verified_until_s.store(key, self._clock() + VERIFY_TTL_S)
+        self._verified_until_s.store(key, self.clock() + VERIFY_TTL_S)
         return True
 
     async def stored(self) -> AsyncIterator[Stored]:
-        """All stored variants and facts. Raises ObjectStoreError."""
-        folder = f"{self._prefix}/" if self._prefix else ""
-        async for name, stored_s in self._objects.names(folder):
+        """All stored variants and facts. Raises RemoteError."""
+        folder = f"{self.prefix}/" if self.prefix else ""
+        async for name, stored_s in self.objects.names(folder):
             if match := _OBJECT.fullmatch(name.removeprefix(folder)):
                 kind = None if match[3] == "json" else _BY_SUFFIX.get(match[3])
                 if kind is not None or match[3] == "json":
                     yield Stored(CacheKey(match[2], kind), stored_s)
 
     async def original_of(self, key: CacheKey) -> OriginalRef | None:
-        """The original of an entry; None if its metadata has none. Raises ObjectStoreError."""
-        metadata = await self._objects.metadata(self.object_name(key))
+        """The original of an entry; None if its metadata has none. Raises RemoteError."""
+        metadata = await self.objects.metadata(self.object_name(key))
         source, mark, original = unquote((metadata or {}).get(ORIGINAL_METADATA, "")).partition(":")
         return OriginalRef(source, original) if mark else None
 
     async def write(self, name: str, body: bytes) -> None:
         """Stores a usage record. A failure is counted."""
-        note = StoredObject(body=body, content_type="application/octet-stream", cache_control="", metadata={})
+        note = StoredObject(body=body, metadata={}, content_type="application/octet-stream")
         try:
-            await self._objects.put(self._usage_name(name), note)
-        except ObjectStoreError as fault:
-            self._metrics.tier_failed(self.name, fault.kind)
+            await self.objects.put(self._usage_name(name), note)
+        except RemoteError as fault:
+            self.metrics.tier_failed(self.name, fault.kind)
 
     async def names(self, prefix: str) -> AsyncIterator[str]:
         folder = self._usage_name("")
-        async for name, _ in self._objects.names(folder + prefix):
+        async for name, _ in self.objects.names(folder + prefix):
             yield name.removeprefix(folder)
 
     async def read(self, name: str) -> bytes:
-        found = await self._objects.get(self._usage_name(name))
+        found = await self.objects.get(self._usage_name(name))
         return b"" if found is None else found.body
 
     def _usage_name(self, name: str) -> str:
-        return f"{self._prefix}/{_USAGE_FOLDER}/{name}" if self._prefix else f"{_USAGE_FOLDER}/{name}"
+        return f"{self.prefix}/{_USAGE_FOLDER}/{name}" if self.prefix else f"{_USAGE_FOLDER}/{name}"
 
     def usage(self) -> None:
         """None: the size is unknown, because other nodes store here too."""

@@ -3,9 +3,9 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,10 +14,10 @@ import msgspec
 from proxy.core.net.breaker import Breaker
 from proxy.local.files import open_regular, replacing
 from proxy.ports.clock import Clock
-from proxy.remote.errors import Missing, RemoteError
+from proxy.remote.errors import CircuitOpen, Missing, RemoteError, TooLarge, TooSlow
 from proxy.remote.guard import CIRCUIT_OPEN_S, MAX_FAILURES
 from proxy.remote.s3 import InMemory, S3Bucket
-from proxy.tiers.bucket import MAX_OBJECT_BYTES, ObjectStoreError, StoredObject
+from proxy.tiers.bucket import MAX_OBJECT_BYTES, StoredObject
 
 _SIDECAR = ".json"
 _MAX_METADATA_BYTES = 64 * 2**10
@@ -43,55 +43,50 @@ class S3ObjectStore:
 
     async def get(self, name: str) -> StoredObject | None:
         sink = InMemory()
-        with _faults(), suppress(Missing):
+        with suppress(Missing):
             head = await self._bucket.get(name, sink, max_bytes=MAX_OBJECT_BYTES, within_s=LOOKUP_TIMEOUT_S)
-            return StoredObject(
-                body=bytes(sink.body),
-                content_type=head.content_type,
-                cache_control="",
-                metadata=head.metadata,
-            )
+            return StoredObject(body=bytes(sink.body), metadata=head.metadata)
         return None
 
     async def put(self, name: str, stored: StoredObject) -> None:
-        with _faults():
-            await self._bucket.put(
-                name,
-                stored.body,
-                content_type=stored.content_type,
-                cache_control=stored.cache_control,
-                metadata=stored.metadata,
-                within_s=STORE_TIMEOUT_S,
-            )
+        await self._bucket.put(
+            name,
+            stored.body,
+            content_type=stored.content_type,
+            cache_control=stored.cache_control,
+            metadata=stored.metadata,
+            within_s=STORE_TIMEOUT_S,
+        )
 
     async def metadata(self, name: str) -> Mapping[str, str] | None:
-        with _faults(), suppress(Missing):
+        with suppress(Missing):
             return await self._bucket.metadata(name, within_s=LOOKUP_TIMEOUT_S)
         return None
 
     async def delete(self, name: str) -> bool:
         # S3 answers the same whether the object existed or not; deleted names come from an index.
-        with _faults():
-            await self._bucket.delete(name, within_s=STORE_TIMEOUT_S)
+        await self._bucket.delete(name, within_s=STORE_TIMEOUT_S)
         return True
 
     async def names(self, prefix: str) -> AsyncIterator[tuple[str, float]]:
-        with _faults():
-            async for page in self._bucket.names(prefix):
-                for listed in page:
-                    yield listed
+        async for page in self._bucket.names(prefix):
+            for listed in page:
+                yield listed
 
     async def signed(self, name: str, seconds: int) -> str:
-        with _faults():
-            return await self._bucket.signed(name, seconds)
+        return await self._bucket.signed(name, seconds)
 
 
-@contextmanager
-def _faults() -> Iterator[None]:
-    try:
-        yield
-    except RemoteError as fault:
-        raise ObjectStoreError(fault.kind) from None
+class DirectoryFault(RemoteError):
+    """The directory cannot be read or written."""
+
+    kind = "io"
+
+
+class Unsigned(RemoteError):
+    """The store has no signed URLs."""
+
+    kind = "unsigned"
 
 
 class DirectoryObjectStore:
@@ -132,20 +127,20 @@ class DirectoryObjectStore:
             yield listed
 
     async def signed(self, name: str, seconds: int) -> str:
-        raise ObjectStoreError("unsigned")
+        raise Unsigned
 
     async def _off_loop(self, work: Callable[[], T], within_s: float) -> T:
         """Runs `work` on a thread, because a network file system may hang."""
         if not self._breaker.admits(self._clock()):
-            raise ObjectStoreError("circuit-open")
+            raise CircuitOpen
         try:
             async with asyncio.timeout(within_s):
                 done = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError:
             self._breaker.failed(self._clock())
-            raise ObjectStoreError("timeout") from None
+            raise TooSlow from None
         except OSError:
-            raise ObjectStoreError("io") from None
+            raise DirectoryFault from None
         self._breaker.succeeded()
         return done
 
@@ -154,13 +149,13 @@ class DirectoryObjectStore:
         try:
             with open_regular(path) as file, open_regular(f"{path}{_SIDECAR}") as beside:
                 if os.fstat(file.fileno()).st_size > MAX_OBJECT_BYTES:
-                    raise ObjectStoreError("too-large")
+                    raise TooLarge
                 body, metadata = file.read(), beside.read(_MAX_METADATA_BYTES)
         except FileNotFoundError:
             if not self._root.is_dir():
                 raise
             return None
-        return StoredObject(body=body, content_type="", cache_control="", metadata=_metadata(metadata))
+        return StoredObject(body=body, metadata=_metadata(metadata))
 
     def _put(self, name: str, stored: StoredObject) -> None:
         path = self._root / name

@@ -19,9 +19,10 @@ from proxy.core.image.formats import Format
 from proxy.core.url.original_urls import S3Location
 from proxy.ports.clock import Clock
 from proxy.ports.tiers import Presence
+from proxy.remote.errors import Unavailable
 from proxy.remote.s3 import S3Bucket
 from proxy.tiers import bucket as bucket_module
-from proxy.tiers.bucket import DIGEST, BucketTier, NoFlags, ObjectStoreError, StoredObject
+from proxy.tiers.bucket import DIGEST, BucketTier, NoFlags, StoredObject
 from proxy.tiers.object_stores import DirectoryObjectStore, S3ObjectStore
 from tests.support import servers
 from tests.support.fakes import FakeClock, FakeMetrics, FakeObjectStore, FakePresenceFlags
@@ -182,7 +183,7 @@ async def test_a_missing_directory_is_a_miss_without_a_flag(tmp_path: Path) -> N
 
 async def test_a_failing_store_is_a_miss_without_a_flag() -> None:
     objects, flags, metrics = FakeObjectStore(), FakePresenceFlags(), FakeMetrics()
-    objects.fault = ObjectStoreError("unavailable")
+    objects.fault = Unavailable()
     assert await tier(objects, flags, metrics).lookup(KEY) is None
     assert flags.flags == {}
     assert metrics.counts == {"bucket unavailable": 1}
@@ -220,7 +221,7 @@ async def test_a_hanging_store_opens_the_circuit(moto: Store, monkeypatch: pytes
 async def test_a_put_is_attempted_three_times_and_ends_its_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket_module, "RETRY_PAUSE_S", 0.001)
     objects, flags, metrics = FakeObjectStore(), FakePresenceFlags(), FakeMetrics()
-    objects.fault = ObjectStoreError("unavailable")
+    objects.fault = Unavailable()
     bucket = tier(objects, flags, metrics)
     await bucket.store(KEY, VARIANT)
     assert objects.puts == 3
@@ -311,7 +312,7 @@ async def test_an_object_is_checked_once_a_minute() -> None:
     for _ in range(10):
         assert await public.location(KEY, until_s=math.inf)
     assert objects.metadata_calls == 1
-    objects.fault = ObjectStoreError("unavailable")
+    objects.fault = Unavailable()
     await public.store(OTHER, VARIANT)
     flags.flags[OTHER.digest] = Presence.PRESENT
     assert await public.location(OTHER, until_s=math.inf) == "", "an object that cannot be checked is proxied"

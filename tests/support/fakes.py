@@ -21,7 +21,8 @@ from proxy.ports.operations import NotAcknowledged
 from proxy.ports.originals import Fetched, Original, Version
 from proxy.ports.rendering import OnPromote, Priority
 from proxy.ports.tiers import Presence
-from proxy.tiers.bucket import ObjectStoreError, StoredObject
+from proxy.remote.errors import RemoteError
+from proxy.tiers.bucket import StoredObject
 
 
 class FakeMetrics:
@@ -312,7 +313,7 @@ class FakeObjectStore:
     def __init__(self) -> None:
         self.objects: dict[str, StoredObject] = {}
         self.puts = self.metadata_calls = 0
-        self.fault: ObjectStoreError | None = None
+        self.fault: RemoteError | None = None
         self.faults_left: int | None = None
         self.release = asyncio.Event()
         self.release.set()
