@@ -97,6 +97,18 @@ def _like(pattern: str, reason: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _long(min_bytes: int, *, or_empty: bool = False) -> AfterValidator:
+    """Checks the length of a secret."""
+
+    def check(value: SecretStr) -> SecretStr:
+        length = len(value.get_secret_value().encode())
+        if length < min_bytes and not (or_empty and not length):
+            raise ValueError(f"must be {min_bytes} bytes or more; make one with: openssl rand -hex 32")
+        return value
+
+    return AfterValidator(check)
+
+
 def _negotiated(names: object) -> object:
     """The formats of `f_auto`: a browser announces only AVIF and WebP in Accept, and JPEG is the fallback."""
     if isinstance(names, list | tuple) and not (
@@ -149,18 +161,8 @@ class AdminScope(StrEnum):
     READ = "read"
 
 
-def _token(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value().encode()) < _MIN_TOKEN_BYTES:
-        raise ValueError(f"must be {_MIN_TOKEN_BYTES} bytes or more; make one with: openssl rand -hex 32")
-    return value
-
-
-def _token_or_none(value: SecretStr) -> SecretStr:
-    return _token(value) if value.get_secret_value() else value
-
-
 class TokenSection(Section):
-    token: Annotated[SecretStr, AfterValidator(_token)]
+    token: Annotated[SecretStr, _long(_MIN_TOKEN_BYTES)]
     """A bearer token, 16 bytes or more."""
     scopes: Annotated[tuple[AdminScope, ...], Field(min_length=1)]
     """Scopes of the token: upload, warm, purge, events, read."""
@@ -171,7 +173,7 @@ class AdminSection(Section):
     """Address of the admin listener. Clients on the internet must not reach it."""
     port: Port = 8081
     """Port of the admin listener. 0 takes a free port."""
-    token: Annotated[SecretStr, AfterValidator(_token_or_none)] = SecretStr("")
+    token: Annotated[SecretStr, _long(_MIN_TOKEN_BYTES, or_empty=True)] = SecretStr("")
     """Bearer token with every scope, 16 bytes or more. Without a token, host must be a loopback address."""
     tokens: Annotated[dict[str, TokenSection], AfterValidator(checked_names)] = {}
     """Bearer tokens with some of the scopes upload, warm, purge, events and read, such as the secret of a store's
@@ -312,12 +314,6 @@ Source = Annotated[
 ]
 
 
-def _secret(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
-        raise ValueError(f"must be {MIN_SECRET_BYTES} bytes or more; make one with: openssl rand -hex 32")
-    return value
-
-
 def _distinct(keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
     if len({name.lower() for name in keys}) < len(keys):
         raise ValueError(
@@ -331,7 +327,7 @@ class SigningSection(Section):
         str, _like(r"|(cookie|header):[A-Za-z0-9!#$%&'*+.^_`|~-]+", "cookie:NAME or header:NAME")
     ] = ""
     """Cookie or header that the parameter ses of a signed URL is compared with: cookie:NAME or header:NAME."""
-    keys: Annotated[dict[str, Annotated[SecretStr, AfterValidator(_secret)]], AfterValidator(_distinct)] = {}
+    keys: Annotated[dict[str, Annotated[SecretStr, _long(MIN_SECRET_BYTES)]], AfterValidator(_distinct)] = {}
     """Secrets by key id, each of 32 bytes or more. Several may be in use at once, so that keys can be rotated."""
 
 

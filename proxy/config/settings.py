@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import reduce
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
-    PydanticBaseSettingsSource,
+    EnvSettingsSource,
     SettingsConfigDict,
     SettingsError,
     TomlConfigSettingsSource,
@@ -276,10 +277,6 @@ class Settings(BaseSettings):
         """The number of render processes."""
         return self.render.workers or len(os.sched_getaffinity(0))
 
-    def max_age_s(self, mount: MountSection) -> int:
-        """A mount's max-age in whole seconds."""
-        return int(mount.max_age)
-
 
 def is_loopback(host: str) -> bool:
     """Whether `host` can be reached from this machine only."""
@@ -315,30 +312,13 @@ def traced(
             near = get_close_matches(name.upper(), known, n=1, cutoff=0.8)
             raise ConfigError(f"{name}: there is no such setting{meant(*near)}")
 
-    layers: list[Layer] = []
-
-    class Loaded(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            file_settings = TomlConfigSettingsSource(settings_cls, chosen)
-            for origin, source in (
-                ("flag", init_settings),
-                ("environment", env_settings),
-                (str(chosen), file_settings),
-            ):
-                layers.append(Layer(origin, source()))
-            return init_settings, env_settings, file_settings
-
     try:
-        # Without the local class the settings can be pickled, as processes of the node need them.
-        return Settings.model_construct(**dict(Loaded(**(flags or {})))), tuple(layers)
+        layers = (
+            Layer("flag", flags or {}),
+            Layer("environment", EnvSettingsSource(Settings)()),
+            Layer(str(chosen), TomlConfigSettingsSource(Settings, chosen)()),
+        )
+        return Settings(**reduce(_overridden, (layer.values for layer in reversed(layers)))), layers
     except ValidationError as problems:
         raise ConfigError(one_line(problems, Settings)) from None
     except SettingsError:
@@ -351,6 +331,16 @@ def traced(
     except ValueError as problem:
         # Errors of TOML and of JSON in a variable give a position and quote syntax only.
         raise ConfigError(f"{chosen or 'environment'}: {problem}") from None
+
+
+def _overridden(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of `below`, table by table, with those of `above` in their place."""
+    return {
+        name: _overridden(below[name], above[name])
+        if isinstance(below.get(name), Mapping) and isinstance(above.get(name), Mapping)
+        else above.get(name, below.get(name))
+        for name in {**below, **above}
+    }
 
 
 def variable_of(path: Sequence[str]) -> str:

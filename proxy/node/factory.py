@@ -86,7 +86,7 @@ def mounts(settings: Settings) -> list[Mount]:
             transforms=settings.parsed_transforms(name, mount, presets),
             presets_only=mount.presets_only,
             query=mount.query,
-            max_age_s=settings.max_age_s(mount),
+            max_age_s=int(mount.max_age),
         )
         for name, mount in settings.named_mounts().items()
     ]
