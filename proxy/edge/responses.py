@@ -97,9 +97,7 @@ def picture(
         response.headers.pop(hdrs.CONTENT_TYPE, None)
     else:
         body = variant.body
-        part: range | Whole | None = Whole.WHOLE
-        if range_header is not None:
-            part = byte_range(range_header, if_range, etag(delivery.key.digest), len(body))
+        part = byte_range(range_header, if_range, etag(delivery.key.digest), len(body))
         if part is None:
             return range_not_satisfiable(len(body), caching, headers["Cache-Status"])
         if part is Whole.WHOLE:

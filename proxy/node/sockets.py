@@ -20,12 +20,8 @@ def bound_sockets(host: str, port: int, *, section: str) -> list[socket.socket]:
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, address in dict.fromkeys(addresses):
-            created = socket.socket(family, kind, protocol)
+            created = _tcp_socket(family, kind, protocol)
             sockets.append(created)
-            created.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            set_user_timeout(created)
-            if family == socket.AF_INET6:
-                created.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             created.bind((address[0], port or sockets[0].getsockname()[1], *address[2:]))
     except OSError as fault:
         for created in sockets:
@@ -51,15 +47,20 @@ def reuse_port_sockets(sockets: Sequence[socket.socket]) -> list[socket.socket]:
     for listener in sockets:
         # Set after bind(2), so that a port in use by another node raises an error and is not shared with it.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        created = socket.socket(listener.family, listener.type, listener.proto)
+        created = _tcp_socket(listener.family, listener.type, listener.proto)
         copies.append(created)
-        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
-            created.setsockopt(socket.SOL_SOCKET, option, 1)
-        set_user_timeout(created)
-        if listener.family == socket.AF_INET6:
-            created.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        created.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         created.bind(listener.getsockname())
     return copies
+
+
+def _tcp_socket(family: int, kind: int, protocol: int) -> socket.socket:
+    created = socket.socket(family, kind, protocol)
+    created.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    set_user_timeout(created)
+    if family == socket.AF_INET6:
+        created.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return created
 
 
 def set_user_timeout(listener: socket.socket) -> None:

@@ -26,31 +26,20 @@ class PurgeJournalFile:
     def read(self, into: Generations) -> bool:
         """Applies all lines to `into`; False if a line is damaged."""
         with self._locked():
-            return self._read(into)
-
-    def _read(self, into: Generations) -> bool:
-        try:
-            content = self._path.read_bytes()
-        except FileNotFoundError:
-            return True
-        *lines, last = content.split(b"\n")
-        damaged = 0
-        for line in lines:
-            purge = _parsed(line)
-            if purge is None:
-                damaged += 1
-            else:
-                into.apply(purge)
-        if last:
+            try:
+                content = self._path.read_bytes()
+            except FileNotFoundError:
+                return True
+            *lines, last = content.split(b"\n")
+            purges = [_parsed(line) for line in lines]
             # A complete line without its newline was acknowledged; only the newline is damaged.
-            for line in (last, last[:-1]):
-                if (purge := _parsed(line)) is not None:
+            for purge in (*purges, _parsed(last), _parsed(last[:-1])):
+                if purge is not None:
                     into.apply(purge)
             # The next line must not be appended to a truncated one.
-            self._rewrite(into)
-        elif len(lines) > _COMPACT_OVER and len(lines) > 2 * len(into):
-            self._rewrite(into)
-        return not damaged
+            if last or (len(lines) > _COMPACT_OVER and len(lines) > 2 * len(into)):
+                self._rewrite(into)
+            return None not in purges
 
     def append(self, purges: Iterable[Purge]) -> None:
         """The purges are on disk when this returns."""

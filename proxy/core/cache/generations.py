@@ -117,7 +117,9 @@ class Generations:
     def is_newer(self, purge: Purge) -> bool:
         """Whether the purge would change the table."""
         scope, token = purge
-        return token > self._tokens.get(scope, "") and token > self._covering_generation(scope)
+        # A Plan of any original is covered by the empty prefix only.
+        covering = self._prefix_generation(scope.source, scope.key)
+        return token > max(self._tokens.get(scope, ""), covering)
 
     def apply(self, purge: Purge) -> None:
         """Adds the purge, unless a later one covers it."""
@@ -139,10 +141,6 @@ class Generations:
             self._tokens.get(PurgeScope(source, ScopeKind.PREFIX, text[:length]), "") for length in lengths
         )
         return max(tokens, default="")
-
-    def _covering_generation(self, scope: PurgeScope) -> str:
-        """The latest purge of a prefix that covers `scope`; a Plan of any original is covered by the empty prefix only."""
-        return self._prefix_generation(scope.source, scope.key)
 
     def _drop_covered(self, wide: PurgeScope, token: str) -> None:
         for scope, older in list(self._tokens.items()):

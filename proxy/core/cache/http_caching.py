@@ -84,13 +84,13 @@ class Whole(Enum):
     WHOLE = "whole"
 
 
-def byte_range(header: str, if_range: str | None, tag: str, length: int) -> range | Whole | None:
-    """The bytes of a single range; WHOLE if Range is ignored; None if the range cannot be satisfied.
+def byte_range(header: str | None, if_range: str | None, tag: str, length: int) -> range | Whole | None:
+    """The bytes of a single range; WHOLE if Range is missing or ignored; None if the range cannot be satisfied.
 
     Several ranges, other units and malformed ones are ignored, as RFC 9110 14.2 allows; empty list elements do not
     count (5.6.1.2). If-Range must equal this strong tag.
     """
-    match = _RANGE.fullmatch(header.strip())
+    match = _RANGE.fullmatch((header or "").strip())
     if match is None or (if_range is not None and if_range.strip() != tag):
         return Whole.WHOLE
     first, last = match[1], match[2]

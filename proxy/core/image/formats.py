@@ -26,77 +26,20 @@ class Traits:
 
     mime: str
     suffix: str
-    alpha: bool
-    animation: bool
-    lossless: bool
-    shown: bool
     max_side_px: int
+    alpha: bool = True
+    animation: bool = False
+    shown: bool = True
 
 
 TRAITS: dict[Format, Traits] = {
-    Format.JPEG: Traits(
-        mime="image/jpeg",
-        suffix="jpg",
-        alpha=False,
-        animation=False,
-        lossless=False,
-        shown=True,
-        max_side_px=65_500,
-    ),
-    Format.PNG: Traits(
-        mime="image/png",
-        suffix="png",
-        alpha=True,
-        animation=False,
-        lossless=True,
-        shown=True,
-        max_side_px=2**31 - 1,
-    ),
-    Format.WEBP: Traits(
-        mime="image/webp",
-        suffix="webp",
-        alpha=True,
-        animation=True,
-        lossless=False,
-        shown=True,
-        max_side_px=16_383,
-    ),
-    Format.AVIF: Traits(
-        mime="image/avif",
-        suffix="avif",
-        alpha=True,
-        animation=False,
-        lossless=False,
-        shown=True,
-        max_side_px=16_384,
-    ),
-    Format.GIF: Traits(
-        mime="image/gif",
-        suffix="gif",
-        alpha=True,
-        animation=True,
-        lossless=True,
-        shown=True,
-        max_side_px=65_535,
-    ),
-    Format.HEIC: Traits(
-        mime="image/heic",
-        suffix="heic",
-        alpha=True,
-        animation=False,
-        lossless=False,
-        shown=False,
-        max_side_px=16_384,
-    ),
-    Format.INFO: Traits(
-        mime="application/json",
-        suffix="json",
-        alpha=True,
-        animation=False,
-        lossless=True,
-        shown=False,
-        max_side_px=2**31 - 1,
-    ),
+    Format.JPEG: Traits(mime="image/jpeg", suffix="jpg", max_side_px=65_500, alpha=False),
+    Format.PNG: Traits(mime="image/png", suffix="png", max_side_px=2**31 - 1),
+    Format.WEBP: Traits(mime="image/webp", suffix="webp", max_side_px=16_383, animation=True),
+    Format.AVIF: Traits(mime="image/avif", suffix="avif", max_side_px=16_384),
+    Format.GIF: Traits(mime="image/gif", suffix="gif", max_side_px=65_535, animation=True),
+    Format.HEIC: Traits(mime="image/heic", suffix="heic", max_side_px=16_384, shown=False),
+    Format.INFO: Traits(mime="application/json", suffix="json", max_side_px=2**31 - 1, shown=False),
 }
 
 OUTPUTS = frozenset(f for f, traits in TRAITS.items() if traits.shown)

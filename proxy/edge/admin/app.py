@@ -14,7 +14,7 @@ import proxy
 from proxy.core.errors import CalotypeError, Internal, MethodNotAllowed, Unauthorized, UnknownRoute
 from proxy.edge import problems, responses
 from proxy.edge.admin.auth import COOKIE, LOGIN_S, AdminAuth
-from proxy.edge.admin.operations import Operations, check_query
+from proxy.edge.admin.operations import Handler, Operations, check_query
 from proxy.ports.clock import Clock
 from proxy.ports.operations import CommandDispatcher
 
@@ -24,8 +24,6 @@ _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _OPEN = frozenset({"/healthz", "/readyz", "/login", "/page.css"})
 _SHOWN = ("calotype_", "process_")
 _NOT_SHOWN = ("_bucket", "_created")
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def admin_app(

@@ -137,7 +137,7 @@ class Operations:
         for method, path, scope, known, handler in (
             (hdrs.METH_POST, "/v1/originals", "upload", ("name", "mount", "key", "overwrite"), self._upload),
             (hdrs.METH_POST, "/v1/warm", "warm", ("mount",), self._warm),
-            (hdrs.METH_GET, "/v1/warm", "read", (), self._jobs),
+            (hdrs.METH_GET, "/v1/warm", "read", (), self._job),
             (hdrs.METH_GET, "/v1/warm/{id}", "read", (), self._job),
             (hdrs.METH_POST, "/v1/warm/{id}", "warm", (), self._again),
             (hdrs.METH_DELETE, "/v1/warm/{id}", "warm", (), self._cancel),
@@ -191,20 +191,19 @@ class Operations:
         too_large = OriginalTooLarge(f"the original is larger than {max_bytes} bytes")
         if (request.content_length or 0) > max_bytes + (_AROUND_BYTES if is_form else 0):
             raise too_large
-        file = _nameless(self._spool)
-        try:
-            async with asyncio.timeout(BODY_TIMEOUT_S), _picture(request) as (name, read):
-                async for chunk in _chunks(read, max_bytes, too_large):
-                    await _write(file, chunk)
-            if not (size_bytes := file.tell()):
-                raise BadRequest("the body must be a picture, or a form with one file")
-            yield _Spooled(file, size_bytes, name)
-        except TimeoutError:
-            raise BadRequest("the body arrives too slowly") from None
-        except OSError as fault:
-            raise Internal(f"the upload could not be written: {fault.strerror}") from None
-        finally:
-            file.close()
+        self._spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self._spool, buffering=0) as file:
+            try:
+                async with asyncio.timeout(BODY_TIMEOUT_S), _picture(request) as (name, read):
+                    async for chunk in _chunks(read, max_bytes, too_large):
+                        await _write(file, chunk)
+                if not (size_bytes := file.tell()):
+                    raise BadRequest("the body must be a picture, or a form with one file")
+                yield _Spooled(file, size_bytes, name)
+            except TimeoutError:
+                raise BadRequest("the body arrives too slowly") from None
+            except OSError as fault:
+                raise Internal(f"the upload could not be written: {fault.strerror}") from None
 
     async def _warm(self, request: web.Request) -> web.Response:
         body = await _read(request, WarmRequest)
@@ -245,11 +244,8 @@ class Operations:
     async def _events(self, request: web.Request) -> web.Response:
         return await self._execute(S3Notification(await _body(request, MAX_EVENT_BYTES)))
 
-    async def _jobs(self, _: web.Request) -> web.Response:
-        return await self._execute(JobStatus())
-
     async def _job(self, request: web.Request) -> web.Response:
-        return await self._execute(JobStatus(request.match_info["id"]))
+        return await self._execute(JobStatus(request.match_info.get("id", "")))
 
     async def _again(self, request: web.Request) -> web.Response:
         return await self._execute(RetryJob(request.match_info["id"]), 202)
@@ -270,11 +266,6 @@ class Operations:
 
 def _given(value: str | UnsetType) -> str | None:
     return None if isinstance(value, UnsetType) else value
-
-
-def _nameless(folder: Path) -> IO[bytes]:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return tempfile.TemporaryFile(dir=folder, buffering=0)
 
 
 @asynccontextmanager

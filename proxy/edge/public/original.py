@@ -46,9 +46,7 @@ async def stream(
     ):
         del headers[hdrs.CONTENT_TYPE]
         return web.Response(status=304, headers=headers)
-    part: range | Whole | None = Whole.WHOLE
-    if (range_header := range_of(request)) is not None:
-        part = byte_range(range_header, request.headers.get(hdrs.IF_RANGE), tag, file.size_bytes)
+    part = byte_range(range_of(request), request.headers.get(hdrs.IF_RANGE), tag, file.size_bytes)
     if part is None:
         return responses.range_not_satisfiable(file.size_bytes, caching, headers["Cache-Status"])
     if part is Whole.WHOLE:

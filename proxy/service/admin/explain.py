@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypedDict
+
+import msgspec
 
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import CalotypeError, NotAllowed, UrlTooLong
@@ -21,26 +22,26 @@ from proxy.service.request.originals import Originals
 from proxy.service.request.produce import Produce
 
 
-class Explanation(TypedDict):
+class Explanation(msgspec.Struct, kw_only=True):
     """Fields are empty if unknown. `signature` is `valid`, `unsigned` or the slug of its error; the other fields
     are those of the URL with a valid signature. `refused` lists the reasons for which the node refuses the URL. `scope` lists the
     restrictions of the signature; only the expiry is checked here. `native` is a path with the same cache key."""
 
     url: str
-    mount: str
-    signature: str
-    signed_by: str
-    scope: list[str]
-    refused: list[str]
-    dialect: str
-    original: str
-    native: str
-    transform: str
-    format: str
-    plan: str
-    key: str
-    ignored: list[str]
-    clamped: list[str]
+    mount: str = ""
+    signature: str = ""
+    signed_by: str = ""
+    scope: list[str] = []
+    refused: list[str] = []
+    dialect: str = ""
+    original: str = ""
+    native: str = ""
+    transform: str = ""
+    format: str = ""
+    plan: str = ""
+    key: str = ""
+    ignored: list[str] = []
+    clamped: list[str] = []
 
 
 async def explain(
@@ -56,72 +57,56 @@ async def explain(
     """The explanation, also of a URL that the node refuses. `now_s` is in Unix seconds, `deadline` a point on the Clock.
     Raises BadUrl for text that is no URL."""
     origin, raw = origin_and_target(url)
-    explanation = Explanation(
-        url=without_secrets(unsigned(raw)),
-        mount="",
-        signature="",
-        signed_by="",
-        scope=[],
-        refused=[],
-        dialect="",
-        original="",
-        native="",
-        transform="",
-        format="",
-        plan="",
-        key="",
-        ignored=[],
-        clamped=[],
-    )
+    explanation = Explanation(url=without_secrets(unsigned(raw)))
 
     def verify(mount: Mount, raw: str) -> Verified:
-        explanation["mount"], explanation["dialect"] = mount.name, "native"
+        explanation.mount, explanation.dialect = mount.name, "native"
         _explain_signature(explanation, mount, raw, now_s)
         if len(raw) > rules.url_max_bytes:
             refuse(UrlTooLong(f"the URL is longer than {rules.url_max_bytes} bytes"))
-        is_signed = explanation["signature"] != "unsigned"
+        is_signed = explanation.signature != "unsigned"
         return Verified(unsigned(raw) if is_signed else raw, is_signed)
 
     def refuse(failure: CalotypeError) -> None:
-        explanation["refused"].append(_reason(failure))
+        explanation.refused.append(_reason(failure))
 
     with _refusals(explanation):
         host = host_name(origin.partition("://")[2])
         interpreted = interpret(rules, host, raw, verify=verify, refuse=refuse)
         mount, parsed, granted = interpreted.mount, interpreted.parsed, interpreted.transform
         if isinstance(parsed, VariantUrl) and granted is not None:
-            explanation["transform"] = spell(components_of(granted))
-            explanation["ignored"] = [f"{each.parameter}: {each.reason}" for each in parsed.unused]
-            explanation["clamped"] = diagnostics.clamped(parsed, granted, rules.max_side_px)
+            explanation.transform = spell(components_of(granted))
+            explanation.ignored = [f"{each.parameter}: {each.reason}" for each in parsed.unused]
+            explanation.clamped = diagnostics.clamped(parsed, granted, rules.max_side_px)
         ref = interpreted.ref
-        explanation["original"] = f"{ref.source}:{without_secrets(ref.key)}"
-        explanation["native"] = without_secrets(mount.prefix[:-1] + native_url(parsed, ref.key, granted))
+        explanation.original = f"{ref.source}:{without_secrets(ref.key)}"
+        explanation.native = without_secrets(mount.prefix[:-1] + native_url(parsed, ref.key, granted))
         if granted is None:
-            explanation["plan"] = "the original's own bytes"
+            explanation.plan = "the original's own bytes"
             await originals.identify(ref, deadline=deadline)
             return explanation
         request = VariantRequest(ref, granted, accept_class(accept), rules.max_side_px)
         plan = None if granted.needs_facts else produce.plan(request, None)
         with _refusals(explanation):
             resolved = await produce.resolve(request, deadline=deadline)
-            plan, explanation["key"] = resolved.plan, resolved.key.digest
+            plan, explanation.key = resolved.plan, resolved.key.digest
         if plan is not None:
-            explanation["format"], explanation["plan"] = plan.output.format, canonical(plan)
+            explanation.format, explanation.plan = plan.output.format, canonical(plan)
             if isinstance(parsed, VariantUrl):
-                explanation["ignored"] = diagnostics.ignored(parsed, granted, plan)
+                explanation.ignored = diagnostics.ignored(parsed, granted, plan)
     return explanation
 
 
 def _explain_signature(explanation: Explanation, mount: Mount, raw: str, now_s: float) -> None:
     try:
         signed = verify_signature(mount, raw)
-        explanation["signature"] = "valid" if signed else "unsigned"
+        explanation.signature = "valid" if signed else "unsigned"
         if signed is not None:
-            explanation["signed_by"], explanation["scope"] = signed.key_id, _scope(signed)
+            explanation.signed_by, explanation.scope = signed.key_id, _scope(signed)
             signed.restrictions.check_time(now_s)
     except CalotypeError as failure:
-        explanation["signature"] = failure.slug
-        explanation["refused"].append(_reason(failure))
+        explanation.signature = failure.slug
+        explanation.refused.append(_reason(failure))
 
 
 @contextmanager
@@ -130,7 +115,7 @@ def _refusals(explanation: Explanation) -> Iterator[None]:
     try:
         yield
     except CalotypeError as failure:
-        explanation["refused"].append(_reason(failure))
+        explanation.refused.append(_reason(failure))
 
 
 def _reason(failure: CalotypeError) -> str:

@@ -5,7 +5,7 @@ Identities are cached for the freshness lifetime of their source, negative entri
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
 from proxy.core.cache.delivery import Variant
@@ -82,31 +82,24 @@ class _Record:
         self.fresh_until_s, self.stale_until_s = stale_until_s - ahead_s, stale_until_s
 
 
+@dataclass(slots=True, eq=False)
 class Originals:
     """Identities and tags of originals, and all calls to their sources for these and for bytes."""
 
-    def __init__(
-        self,
-        sources: Mapping[str, Source],
-        chain: TierChain,
-        flights: Flights,
-        clock: Clock,
-        metrics: Metrics,
-        generations: Generations,
-        index: EntryIndex,
-        refusals: Refusals | None = None,
-    ) -> None:
-        self._sources = sources
-        self._chain = chain
-        self._flights = flights
-        self._clock = clock
-        self._metrics = metrics
-        self._generations = generations
-        self._index = index
-        self._refusals = refusals
-        self._records: TtlCache[OriginalRef, _Record] = TtlCache(
+    sources: Mapping[str, Source]
+    chain: TierChain
+    flights: Flights
+    clock: Clock
+    metrics: Metrics
+    generations: Generations
+    index: EntryIndex
+    refusals: Refusals | None
+    _records: TtlCache[OriginalRef, _Record] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._records = TtlCache(
             MAX_RECORD_BYTES,
-            clock,
+            self.clock,
             lambda ref, record: (
                 *(ref.key, record.missing, record.generation),
                 record.identity.version if record.identity else "",
@@ -117,13 +110,13 @@ class Originals:
         """The identity, requested from the source once per `freshness_lifetime_s` at most. Raises OriginalNotFound and the
         errors of the source."""
         record = self._record_of(ref)
-        if record.fresh_until_s <= self._clock() or self._must_refetch(record.identity):
+        if record.fresh_until_s <= self.clock() or self._must_refetch(record.identity):
             self._begin(record, deadline)
-            await self._flights.run(
+            await self.flights.run(
                 ("identify", record), lambda _: self._revalidate(record, deadline), deadline=deadline
             )
         if record.identity is None:
-            raise OriginalNotFound(record.missing, lasts_s=record.stale_until_s - self._clock())
+            raise OriginalNotFound(record.missing, lasts_s=record.stale_until_s - self.clock())
         return record.identity
 
     async def revalidate(self, ref: OriginalRef, *, deadline: float) -> Revalidated:
@@ -132,14 +125,14 @@ class Originals:
         record = self._record_of(ref)
         try:
             async with asyncio.timeout_at(deadline):
-                tag = await self._sources[ref.source].tag(ref.key)
+                tag = await self.sources[ref.source].tag(ref.key)
         except TimeoutError:
             raise SourceTimeout("the source did not answer in time") from None
         last: str | None
         if tag:
             record.bytes_missing_until_s = 0.0
             last = await self._lookup_last(record)
-            if last is None and await self._index.last_event(ref) is None:
+            if last is None and await self.index.last_event(ref) is None:
                 self._store_tag(record, tag)
                 last = tag
             has_changed = last != tag
@@ -151,34 +144,34 @@ class Originals:
                 raise OriginalNotFound(record.missing)
             has_changed = identity is not None and identity.version != record.identity.version
         # A purge meanwhile has handled the change already.
-        is_current = record.generation == self._generations.original_generation(ref)
+        is_current = record.generation == self.generations.original_generation(ref)
         return Revalidated(has_changed and is_current, tag)
 
     async def fetch(self, identity: Identity, *, deadline: float) -> OriginalFile:
         """The bytes of an identity. Raises OriginalChanged if the source has another version or a purge has come since;
         OriginalNotFound, and the errors of the source."""
-        ref, source = identity.ref, self._sources[identity.ref.source]
+        ref, source = identity.ref, self.sources[identity.ref.source]
         record = self._record_of(ref)
-        if (lasts_s := record.bytes_missing_until_s - self._clock()) > 0:
+        if (lasts_s := record.bytes_missing_until_s - self.clock()) > 0:
             raise OriginalNotFound(record.missing, lasts_s=lasts_s)
         self._begin(record, deadline)
         try:
             async with asyncio.timeout_at(deadline):
                 version, file, tag = await source.fetch(ref.key)
         except TimeoutError:
-            self._metrics.fetched(ref.source, "timeout")
+            self.metrics.fetched(ref.source, "timeout")
             raise SourceTimeout("the original did not arrive in time") from None
         except CalotypeError as failure:
-            self._metrics.fetched(ref.source, failure.slug)
+            self.metrics.fetched(ref.source, failure.slug)
             if isinstance(failure, OriginalNotFound):
                 failure.lasts_s = source.negative_ttl_s
-                record.missing, record.bytes_missing_until_s = failure.detail, self._clock() + failure.lasts_s
+                record.missing, record.bytes_missing_until_s = failure.detail, self.clock() + failure.lasts_s
                 self._update(record)
             raise
-        self._metrics.fetched(ref.source, "ok")
+        self.metrics.fetched(ref.source, "ok")
         fetched = record.identity_of(version)
         entry = Entry(CacheKey(original_key(fetched)), is_original=True, generation=fetched.generation)
-        self._index.note(ref, entry)
+        self.index.note(ref, entry)
         if tag:
             self._store_first_tag(record, tag)
         if fetched == identity:
@@ -187,7 +180,7 @@ class Originals:
         # A revalidation with the validator of the expected version would prove nothing.
         if source.serves_stale:
             self._store_last(record, fetched.version)
-        record.set(fetched, "", self._clock() + source.freshness_lifetime_s)
+        record.set(fetched, "", self.clock() + source.freshness_lifetime_s)
         self._update(record)
         for other in forms(fetched.ref.key)[1:]:
             self.drop_record(OriginalRef(ref.source, other))
@@ -232,7 +225,7 @@ class Originals:
     def _store_tag(self, record: _Record, tag: str) -> Receipt:
         """Stores the tag and adds its entry to the index, so that a purge deletes it."""
         key = identity_key(record.ref, record.generation)
-        self._index.note(record.ref, Entry(key, generation=record.generation))
+        self.index.note(record.ref, Entry(key, generation=record.generation))
         return self._store_last(record, tag)
 
     def _store_first_tag(self, record: _Record, tag: str) -> None:
@@ -242,27 +235,27 @@ class Originals:
             if await self._lookup_last(record) is None:
                 self._store_tag(record, tag)
 
-        self._flights.start_detached(("tag", record.ref, record.generation), store)
+        self.flights.start_detached(("tag", record.ref, record.generation), store)
 
     def _store_last(self, record: _Record, text: str) -> Receipt:
         """Stores the last version, empty if the original is missing, or the tag: for other nodes and after a restart."""
         key = identity_key(record.ref, record.generation)
-        return self._chain.store(key, Variant(body=text.encode(), of=str(record.ref)))
+        return self.chain.store(key, Variant(body=text.encode(), of=str(record.ref)))
 
     async def _lookup_last(self, record: _Record) -> str | None:
-        hit = await self._chain.lookup(identity_key(record.ref, record.generation))
+        hit = await self.chain.lookup(identity_key(record.ref, record.generation))
         return hit.variant.body.decode() if hit else None
 
     def _must_refetch(self, last: Identity | None) -> bool:
         """Whether the bytes were rejected as no picture and have to be fetched again: a server that confirms their
         validator proves nothing."""
         return (
-            last is not None and self._refusals is not None and self._refusals.has_expired(original_key(last))
+            last is not None and self.refusals is not None and self.refusals.has_expired(original_key(last))
         )
 
     async def _revalidate(self, record: _Record, deadline: float, *, stale_if_error: bool = True) -> None:
         """Records the current identity. Without `stale_if_error` an unavailable source is an error."""
-        ref, source = record.ref, self._sources[record.ref.source]
+        ref, source = record.ref, self.sources[record.ref.source]
         last = await self._last_identity(record)
         known = None if last is None or self._must_refetch(last) else last.version
         current, detail, lifetime_s = None, "", source.freshness_lifetime_s
@@ -270,9 +263,9 @@ class Originals:
         try:
             async with asyncio.timeout_at(deadline):
                 current = record.identity_of(await source.identify(ref.key, known))
-            if self._refusals is not None and self._must_refetch(current):
+            if self.refusals is not None and self._must_refetch(current):
                 # The source has sent the bytes again, so they are decoded again.
-                self._refusals.clear(original_key(current))
+                self.refusals.clear(original_key(current))
         except OriginalNotFound as missing:
             detail, lifetime_s, ahead_s = missing.detail, source.negative_ttl_s, 0.0
         except (TimeoutError, SourceTimeout, SourceUnavailable) as failure:
@@ -280,25 +273,25 @@ class Originals:
                 if isinstance(failure, TimeoutError):
                     raise SourceTimeout("the source did not answer in time") from None
                 raise
-            self._metrics.fetched(ref.source, "stale")
+            self.metrics.fetched(ref.source, "stale")
             current, lifetime_s, ahead_s = last, min(lifetime_s, STALE_IF_ERROR_S), 0.0
         if source.serves_stale and current != last:
             if current is not None:
-                self._metrics.fetched(ref.source, "ok")
+                self.metrics.fetched(ref.source, "ok")
             self._store_last(record, current.version if current is not None else "")
-        record.set(current, detail, self._clock() + lifetime_s, ahead_s)
+        record.set(current, detail, self.clock() + lifetime_s, ahead_s)
         self._update(record)
 
     async def _last_identity(self, record: _Record) -> Identity | None:
         """The identity of the last revalidation, which another node or an earlier start may have made."""
-        if record.stale_until_s or not self._sources[record.ref.source].serves_stale:
+        if record.stale_until_s or not self.sources[record.ref.source].serves_stale:
             return record.identity
         version = await self._lookup_last(record)
         return record.identity_of(Version(record.ref.key, version)) if version else None
 
     def _record_of(self, ref: OriginalRef) -> _Record:
         """The record since the last purge, or a new one."""
-        record, generation = self._records.get(ref), self._generations.original_generation(ref)
+        record, generation = self._records.get(ref), self.generations.original_generation(ref)
         return record if record is not None and record.generation == generation else _Record(ref, generation)
 
     def _begin(self, record: _Record, deadline: float) -> None:

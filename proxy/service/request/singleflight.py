@@ -14,6 +14,7 @@ it continues for the other waiters if the client of the leader disconnects.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar, cast
 
 from proxy.core.errors import Draining, RenderTimeout
@@ -34,18 +35,16 @@ class FlightResult(NamedTuple, Generic[T]):
     collapsed: bool
 
 
+@dataclass(slots=True, eq=False)
 class Flight:
     """Passed to the work, which calls `keep_running` once it should finish without waiters."""
 
-    __slots__ = ("_on_promote", "began_s", "is_detached", "priority", "task", "waiters")
-
-    def __init__(self, priority: Priority, began_s: float) -> None:
-        self.began_s = began_s
-        self.is_detached = False
-        self.waiters = 0
-        self.priority = priority
-        self.task: asyncio.Task[object] | None = None
-        self._on_promote: list[Callable[[], None]] = []
+    priority: Priority
+    began_s: float
+    is_detached: bool = False
+    waiters: int = 0
+    task: asyncio.Task[object] | None = None
+    _on_promote: list[Callable[[], None]] = field(default_factory=list)
 
     def keep_running(self) -> None:
         self.is_detached = True

@@ -86,7 +86,7 @@ async def test_a_restart_drops_checked_versions_and_not_the_entity_tag(compositi
     await composition.chain.close(deadline())
     again = Composition()
     again.disk.entries, again.source = composition.disk.entries, composition.source
-    again.originals._sources = {"photos": composition.source}
+    again.originals.sources = {"photos": composition.source}
     await replace_original(composition)
     assert await again.get(versioned(again, "2")) != old
     await again.close()
