@@ -15,7 +15,7 @@ _PARAMETER = re.compile(r"\bparameter (mount|original|prefix|url|preset|all)\b")
 
 
 class AdminClient:
-    """An async context manager. Raises ConfigError, with one line, if the node cannot be reached or refuses the call."""
+    """Raises ConfigError, with one line, if the node cannot be reached or refuses the call."""
 
     def __init__(self, settings: Settings, url: str | None, token: str | None = None) -> None:
         """`url` and `token` are those of the node; the defaults come from the configuration."""
@@ -28,25 +28,15 @@ class AdminClient:
         if not self._url.startswith(("http://", "https://")):
             raise ConfigError("--node: must begin with http:// or https://")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> "AdminClient":
-        self._session = aiohttp.ClientSession(
-            headers=self._headers, timeout=aiohttp.ClientTimeout(total=CALL_S), trust_env=False
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._session is not None
-        await self._session.close()
 
     async def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
         """The JSON object of the response."""
-        assert self._session is not None
+        timeout = aiohttp.ClientTimeout(total=CALL_S)
         try:
-            async with self._session.request(
-                method, self._url + path, json=body, allow_redirects=False
-            ) as answer:
+            async with (
+                aiohttp.ClientSession(headers=self._headers, timeout=timeout, trust_env=False) as session,
+                session.request(method, self._url + path, json=body, allow_redirects=False) as answer,
+            ):
                 document: dict[str, Any] = await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             raise ConfigError(f"--node: no node answers at {self._url}") from None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from proxy.cli.options import config_option, example, json_option, originals_option, run, settings_of
 from proxy.config.errors import ConfigError
@@ -37,7 +38,7 @@ def command(url: str, accept: str, as_json: bool, originals: Path | None, config
             raise ConfigError("sources: give --originals DIR or --config FILE")
         one = factory.one_worker(settings)
         async with open_request_path(one, PrometheusMetrics(), silent_log(), disk=None) as path:
-            return dict(await path.explain(url, accept))
+            return msgspec.structs.asdict(await path.explain(url, accept))
 
     explanation = run(explained())
     if as_json:

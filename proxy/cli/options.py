@@ -50,10 +50,6 @@ def traced_settings(
     return settings, layers
 
 
-def given(**values: object) -> dict[str, object]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
 @contextmanager
 def one_line() -> Iterator[None]:
     """Reports an error as one line with exit code 1."""
@@ -95,7 +91,8 @@ def node_options(command: Callable[..., None]) -> Callable[..., None]:
     def sectioned(
         cache: Path | None, host: str | None, port: int | None, processes: int | None, **rest: Any
     ) -> None:
-        flags: dict[str, Any] = {"server": given(host=host, port=port, processes=processes)}
+        server = {"host": host, "port": port, "processes": processes}
+        flags: dict[str, Any] = {"server": {key: value for key, value in server.items() if value is not None}}
         if cache is not None:
             flags["cache"] = {"disk": {"path": str(cache)}}
         command(flags=flags, **rest)

@@ -45,8 +45,7 @@ def command(
     async def call() -> dict[str, Any]:
         if len(body.keys() - {"mount"}) != 1:
             raise ConfigError("give one of --original, --prefix, --url, --preset and --all")
-        async with AdminClient(settings_of(config), node, token) as admin:
-            return await admin.call("POST", "/v1/purge", body)
+        return await AdminClient(settings_of(config), node, token).call("POST", "/v1/purge", body)
 
     answer = run(call())
     if as_json:

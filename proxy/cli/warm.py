@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import click
 import msgspec
@@ -97,23 +97,14 @@ async def warm(
     invalid_keys: list[str] = []
     bodies = _bodies(originals, transforms, chosen, rules, invalid_keys)
     if node is not None:
-        async with AdminClient(settings, node, token) as admin:
-            return await _follow(bodies, admin, invalid_keys)
+        return await _follow(bodies, AdminClient(settings, node, token), invalid_keys)
     async with open_back(settings, PrometheusMetrics(), silent_log(), is_exclusive=True) as back:
         await back.caught_up()
         return await _follow(bodies, _LocalJobs(back.dispatch), invalid_keys)
 
 
-class JobApi(Protocol):
-    """The job calls of the operations API."""
-
-    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The call of the operations API with this method and path."""
-        ...
-
-
 class _LocalJobs:
-    """Runs jobs in this process."""
+    """Runs jobs in this process, with the job calls of `AdminClient`."""
 
     def __init__(self, dispatcher: CommandDispatcher) -> None:
         self._dispatcher = dispatcher
@@ -127,7 +118,9 @@ class _LocalJobs:
         return answers
 
 
-async def _follow(bodies: Iterator[dict[str, Any]], jobs: JobApi, invalid_keys: list[str]) -> Counts:
+async def _follow(
+    bodies: Iterator[dict[str, Any]], jobs: AdminClient | _LocalJobs, invalid_keys: list[str]
+) -> Counts:
     """Starts all jobs and waits for their end; cancels them if interrupted. The next run skips existing variants."""
     counts = Counts()
     answers: dict[str, dict[str, Any]] = {}
@@ -176,7 +169,7 @@ async def _shielded(call: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-async def _cancel(ids: list[str], jobs: JobApi, bar: ProgressBar) -> None:
+async def _cancel(ids: list[str], jobs: AdminClient | _LocalJobs, bar: ProgressBar) -> None:
     for job in ids:
         try:
             await jobs.call("DELETE", f"/v1/warm/{job}")

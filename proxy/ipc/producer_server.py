@@ -7,6 +7,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -57,27 +58,20 @@ class _Front:
             return answer
 
 
+@dataclass(slots=True, eq=False)
 class ProducerServer:
     """Serves `producer` and `dispatcher` on `listener` from `start` to `close`; event loop only."""
 
-    def __init__(
-        self,
-        listener: socket.socket,
-        producer: Producer,
-        dispatcher: CommandDispatcher,
-        purges: PurgeSubscriptions,
-        log: structlog.typing.FilteringBoundLogger,
-    ) -> None:
-        listener.setblocking(False)
-        self._listener = listener
-        self._producer = producer
-        self._dispatcher = dispatcher
-        self._purges = purges
-        self._log = log
-        self._tasks = Tasks()
+    listener: socket.socket
+    producer: Producer
+    dispatcher: CommandDispatcher
+    purges: PurgeSubscriptions
+    log: structlog.typing.FilteringBoundLogger
+    _tasks: Tasks = field(default_factory=Tasks, init=False)
 
     def start(self) -> None:
         """Starts to accept connections."""
+        self.listener.setblocking(False)
         self._tasks.start(self._accept(), "accept fronts")
 
     async def close(self) -> None:
@@ -88,7 +82,7 @@ class ProducerServer:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                end, _ = await loop.sock_accept(self._listener)
+                end, _ = await loop.sock_accept(self.listener)
             except OSError:
                 await asyncio.sleep(ACCEPT_PAUSE_S)  # No file descriptor is free.
             else:
@@ -108,7 +102,7 @@ class ProducerServer:
         call, descriptors = await channel.receive()
         if call.method == "subscribe":
             (name,) = call.arguments
-            await self._purges.subscribe(name, _Front(channel))
+            await self.purges.subscribe(name, _Front(channel))
             raise Closed
         task = asyncio.current_task()
         assert task is not None
@@ -125,34 +119,34 @@ class ProducerServer:
         try:
             match call.method:
                 case "resolve_key":
-                    answer = await self._producer.resolve_key(*call.arguments, deadline=call.deadline)
+                    answer = await self.producer.resolve_key(*call.arguments, deadline=call.deadline)
                 case "check_version":
-                    answer = await self._producer.check_version(*call.arguments, deadline=call.deadline)
+                    answer = await self.producer.check_version(*call.arguments, deadline=call.deadline)
                 case "variant":
                     request, redirect_until_s = call.arguments
-                    answer = await self._producer.variant(
+                    answer = await self.producer.variant(
                         request, deadline=call.deadline, redirect_until_s=redirect_until_s
                     )
                 case "open_current":
                     await self._send_original(call, channel)
                 case "retire":
-                    await self._purges.retire(*call.arguments)
+                    await self.purges.retire(*call.arguments)
                 case "execute":
                     command, size_bytes = call.arguments
                     content = descriptors[0] if descriptors else None
-                    answer = await self._dispatcher.execute(command, content=content, size_bytes=size_bytes)
+                    answer = await self.dispatcher.execute(command, content=content, size_bytes=size_bytes)
         except CalotypeError as failure:
             answer = failure.with_traceback(None)
         except Closed:
             raise
         except Exception:
-            self._log.exception("internal error")
+            self.log.exception("internal error")
             answer = Internal("an unexpected error was logged")
         return answer
 
     async def _send_original(self, call: Call, channel: Channel) -> None:
         """Sends the original's file descriptor and holds the original until the front closes the connection."""
-        async with self._producer.open_current(*call.arguments, deadline=call.deadline) as (name, file):
+        async with self.producer.open_current(*call.arguments, deadline=call.deadline) as (name, file):
             opened = OpenedOriginal(name, file.size_bytes, stamp_of(os.fstat(file.fileno())))
             if not file.unchanged():
                 raise SourceUnavailable("the original is being written", retry_after_s=1)

@@ -1,6 +1,6 @@
 """Tiers of variants, leases between nodes, and presence flags."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import Protocol
 
 from proxy.core.cache.delivery import Variant
@@ -89,7 +89,7 @@ class Leases(Protocol):
         ...
 
 
-class Presence(Enum):
+class Presence(StrEnum):
     """The presence flag of an object in the bucket."""
 
     PRESENT = "present"

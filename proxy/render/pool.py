@@ -10,9 +10,10 @@ import os
 import pickle
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import TypeVar
 
@@ -262,11 +263,6 @@ class Pool:
         return self._queue.count(_PROBE) + self._queue.count(_RENDER)
 
     @property
-    def background(self) -> int:
-        """Waiting background jobs."""
-        return self._queue.count(_BACKGROUND)
-
-    @property
     def alive(self) -> int:
         """Running workers."""
         return len(self._alive)
@@ -280,7 +276,11 @@ class Pool:
         """Starts the workers; returns the Hello with the most missing sandbox parts. Raises WorkerDied."""
         self._tasks.start(self._watch(), "watch of the workers")
         try:
-            started = await asyncio.gather(*(self._first_worker() for _ in range(self._count)))
+            # Tried again, because a read of a library may fail once on a busy machine.
+            retries = range(START_ATTEMPTS - 1)
+            started = await asyncio.gather(
+                *(self._start_worker(retries, _WorkerGone) for _ in range(self._count))
+            )
         except (_WorkerGone, TimeoutError, OSError):
             raise WorkerDied("no worker could be started; see its message above") from None
         for worker, _ in started:
@@ -367,7 +367,8 @@ class Pool:
         try:
             while True:
                 if worker is None:
-                    worker = await self._respawn()
+                    worker, _ = await self._start_worker(repeat(None), _WorkerGone, TimeoutError, OSError)
+                    self._alive.add(worker)
                 await self._run_jobs(worker)
                 self._alive.discard(worker)
                 await worker.kill()
@@ -416,23 +417,15 @@ class Pool:
             for worker in tuple(self._workers):
                 worker.end_if_stopped()
 
-    async def _first_worker(self) -> tuple[_Worker, Hello]:
-        """The first worker of a slot. Tries again, because a read of a library may fail once on a busy machine."""
-        for _ in range(START_ATTEMPTS - 1):
-            with suppress(_WorkerGone):
+    async def _start_worker(
+        self, retries: Iterable[object], *faults: type[Exception]
+    ) -> tuple[_Worker, Hello]:
+        """Starts a worker; tries again after one of `faults`, as often as `retries` has elements."""
+        for _ in retries:
+            with suppress(*faults):
                 return await _Worker.start(self._workers, *self._worker_limits)
             await asyncio.sleep(RESPAWN_PAUSE_S)
         return await _Worker.start(self._workers, *self._worker_limits)
-
-    async def _respawn(self) -> _Worker:
-        while True:
-            try:
-                worker, _ = await _Worker.start(self._workers, *self._worker_limits)
-            except (_WorkerGone, TimeoutError, OSError):
-                await asyncio.sleep(RESPAWN_PAUSE_S)
-            else:
-                self._alive.add(worker)
-                return worker
 
     async def _run(self, worker: _Worker, waiting: _Waiting) -> bool:
         """Runs the job on `worker`; False if the worker has to be replaced."""

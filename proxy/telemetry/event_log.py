@@ -8,37 +8,31 @@ import structlog
 from proxy.telemetry.log_writer import LogWriter
 
 
-def json_bytes(event: dict[str, Any], **_: Any) -> bytes:
-    """The serializer for structlog."""
-    return msgspec.json.encode(event, enc_hook=str)
-
-
 def open_log(out: LogWriter, level: str = "info") -> Any:
     """The event log for `level` and above, written to `out` like the access log."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-    ]
+    logger: Any
     if out.readable:
-        return structlog.wrap_logger(
-            structlog.WriteLogger(out),  # type: ignore[arg-type]
-            processors=[
-                *shared,
-                structlog.dev.ConsoleRenderer(
-                    colors=out.is_terminal,
-                    timestamp_key="time",
-                    # The default formatter shows the variables of every frame, which may contain secrets.
-                    exception_formatter=structlog.dev.plain_traceback,
-                ),
-            ],
-            wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger = structlog.WriteLogger(out)  # type: ignore[arg-type]
+        rendering: list[structlog.typing.Processor] = [
+            structlog.dev.ConsoleRenderer(
+                colors=out.is_terminal,
+                timestamp_key="time",
+                # The default formatter shows the variables of every frame, which may contain secrets.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
+    else:
+        logger = structlog.BytesLogger(out)  # type: ignore[arg-type]
+        as_json = structlog.processors.JSONRenderer(
+            serializer=lambda event, **_: msgspec.json.encode(event, enc_hook=str)
         )
+        rendering = [structlog.processors.format_exc_info, as_json]
     return structlog.wrap_logger(
-        structlog.BytesLogger(out),  # type: ignore[arg-type]
+        logger,
         processors=[
-            *shared,
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=json_bytes),
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            *rendering,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
     )

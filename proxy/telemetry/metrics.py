@@ -3,6 +3,8 @@
 import os
 import resource
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
@@ -45,27 +47,18 @@ class PrometheusMetrics:
             registry=self.registry,
             buckets=SECONDS,
         )
-        self._renders = Counter("calotype_renders", "Variants rendered.", registry=self.registry)
-        self._tier_errors = Counter(
-            "calotype_tier_errors", "Faults of a tier, by kind.", ["tier", "kind"], registry=self.registry
+        counter = partial(Counter, registry=self.registry)
+        self._renders = counter("calotype_renders", "Variants rendered.")
+        self._tier_errors = counter("calotype_tier_errors", "Faults of a tier, by kind.", ["tier", "kind"])
+        self._fetches = counter(
+            "calotype_source_fetches", "Originals fetched, by source and outcome.", ["source", "outcome"]
         )
-        self._fetches = Counter(
-            "calotype_source_fetches",
-            "Originals fetched, by source and outcome.",
-            ["source", "outcome"],
-            registry=self.registry,
-        )
-        self._reloads = Counter(
-            "calotype_config_reloads",
-            "Reloads of the configuration, by outcome.",
-            ["outcome"],
-            registry=self.registry,
+        self._reloads = counter(
+            "calotype_config_reloads", "Reloads of the configuration, by outcome.", ["outcome"]
         )
         for outcome in ("ok", "refused"):
             self._reloads.labels(outcome)
-        self._stalls = Counter(
-            "calotype_loop_stalls", "Times the event loop was blocked.", registry=self.registry
-        )
+        self._stalls = counter("calotype_loop_stalls", "Times the event loop was blocked.")
 
     def expect(self, sources: Iterable[str], tiers: Iterable[str]) -> None:
         """Creates the series of these labels: an alert sees no increase of a series that did not exist."""
@@ -111,24 +104,18 @@ def _descriptors_share() -> float:
         return 1.0  # No descriptor is free to list them.
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _Watched:
     """A prometheus_client collector of one metric."""
 
-    def __init__(
-        self,
-        kind: type[GaugeMetricFamily] | type[CounterMetricFamily],
-        name: str,
-        documentation: str,
-        read: Callable[[], Mapping[str, float]],
-        label: str,
-    ) -> None:
-        self._kind = kind
-        self._described = name, documentation
-        self._read = read
-        self._labels = [label] if label else []
+    kind: type[GaugeMetricFamily] | type[CounterMetricFamily]
+    name: str
+    documentation: str
+    read: Callable[[], Mapping[str, float]]
+    label: str
 
     def collect(self) -> list[Metric]:
-        family = self._kind(*self._described, labels=self._labels)
-        for value_of_label, value in self._read().items():
-            family.add_metric([value_of_label] if self._labels else [], value)
+        family = self.kind(self.name, self.documentation, labels=[self.label] if self.label else [])
+        for value_of_label, value in self.read().items():
+            family.add_metric([value_of_label] if self.label else [], value)
         return [family]

@@ -24,7 +24,7 @@ async def test_without_a_disk_nothing_is_shared_with_other_nodes(tmp_path: Path)
     log = silent_log()
     async with open_request_path(one_worker(settings), PrometheusMetrics(), log, disk=None) as path:
         assert (path.stores.bucket, path.stores.redis, path.fleet, path.tiers) == (None, None, None, [])
-        assert (await path.explain("/w_50,f_png/photo.png", ""))["key"]
+        assert (await path.explain("/w_50,f_png/photo.png", "")).key
         directory = path.state.lock.name
         assert Path(directory).exists()
     assert not Path(directory).exists()
