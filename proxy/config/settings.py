@@ -93,75 +93,63 @@ class Settings(BaseSettings):
         return self
 
     def combine(self) -> None:
-        """Raises ValueError with the first problem between sections."""
-        for problem in (
-            *self._mount_problems(),
-            *self._signing_problems(),
-            *self._bucket_problems(),
-            *self._other_problems(),
-        ):
-            raise ValueError(problem)
+        """Raises ValueError for the first problem between sections."""
+        self._check_mounts()
+        self._check_signing()
+        self._check_bucket()
+        self._check_other_sections()
         presets = self.parsed_presets()
         for name, mount in self.mounts.items():
             self.parsed_transforms(name, mount, presets)
 
-    def _mount_problems(self) -> list[str]:
-        problems = []
+    def _check_mounts(self) -> None:
         if self.sources and not self.mounts and len(self.sources) > 1:
-            problems.append("mounts: several sources need a [mounts.NAME] table each")
-        problems += [
-            f"sources.{name}.hosts: must name a host if base_url is not set"
-            for name, source in self.sources.items()
-            if isinstance(source, HttpSection) and not source.hosts and not source.base_url
-        ]
+            raise ValueError("mounts: several sources need a [mounts.NAME] table each")
+        for name, source in self.sources.items():
+            if isinstance(source, HttpSection) and not source.hosts and not source.base_url:
+                raise ValueError(f"sources.{name}.hosts: must name a host if base_url is not set")
         taken: set[tuple[str, str]] = set()
         for name, mount in self.mounts.items():
             if mount.source not in self.sources:
-                problems.append(f"mounts.{name}.source: there is no [sources.NAME] table of that name")
+                raise ValueError(f"mounts.{name}.source: there is no [sources.NAME] table of that name")
             if not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)*", mount.prefix):
-                problems.append(f"mounts.{name}.prefix: must be / or /name/")
+                raise ValueError(f"mounts.{name}.prefix: must be / or /name/")
             if not _MOUNT_HOST.fullmatch(mount.host):
-                problems.append(f"mounts.{name}.host: must be * or a host name in lower case without a port")
-            source = self.sources.get(mount.source)
+                raise ValueError(f"mounts.{name}.host: must be * or a host name in lower case without a port")
+            source = self.sources[mount.source]
             if isinstance(source, HttpSection):
-                problems += [
-                    f"sources.{mount.source}.{key}: {mount.host} is this node itself: see mounts.{name}.host"
-                    for key, hosts in (
-                        ("hosts", source.hosts),
-                        ("base_url", (urlsplit(source.base_url).netloc,)),
-                    )
-                    if mount.host in hosts
-                ]
+                for key, hosts in (
+                    ("hosts", source.hosts),
+                    ("base_url", (urlsplit(source.base_url).netloc,)),
+                ):
+                    if mount.host in hosts:
+                        raise ValueError(
+                            f"sources.{mount.source}.{key}: {mount.host} is this node itself: see mounts.{name}.host"
+                        )
             if (mount.host, mount.prefix) in taken:
-                problems.append(f"mounts.{name}: another mount has the same host and prefix")
+                raise ValueError(f"mounts.{name}: another mount has the same host and prefix")
             taken.add((mount.host, mount.prefix))
-        return problems
 
-    def _signing_problems(self) -> list[str]:
-        problems = []
+    def _check_signing(self) -> None:
         signing = {
             name: mount for name, mount in self.named_mounts().items() if mount.signing is not Signing.OFF
         }
         for name, mount in self.named_mounts().items():
             table = f"mounts.{name}"
-            problems += [
-                f"{table}.keys: number {number}: [signing.keys] has no key with this id"
-                for number, key_id in enumerate(mount.keys, start=1)
-                if key_id not in self.signing.keys
-            ]
+            for number, key_id in enumerate(mount.keys, start=1):
+                if key_id not in self.signing.keys:
+                    raise ValueError(f"{table}.keys: number {number}: [signing.keys] has no key with this id")
             if name in signing and not self.signing.keys:
-                problems.append(f"{table}.signing: requires a key in [signing.keys]")
+                raise ValueError(f"{table}.signing: requires a key in [signing.keys]")
             if mount.keys and name not in signing:
-                problems.append(f"{table}.keys: have no effect while signing is off")
+                raise ValueError(f"{table}.keys: have no effect while signing is off")
             if mount.transforms and mount.signing is Signing.REQUIRED:
-                problems.append(f"{table}.transforms: have no effect while signing is required")
+                raise ValueError(f"{table}.transforms: have no effect while signing is required")
             if self.is_exposed(mount) and not mount.open:
-                problems.append(
+                raise ValueError(
                     f"{table}.dimensions: any lets every client fill the cache if server.host is not a loopback address;"
                     " set dimensions = listed or snap, signing = required, or open = true"
                 )
-        if problems:
-            return problems
         for (name, mount), (other_name, other) in combinations(signing.items(), 2):
             overlap = mount.prefix.startswith(other.prefix) or other.prefix.startswith(mount.prefix)
             secrets, others = (set(self.keys_of(each).values()) for each in (mount, other))
@@ -170,57 +158,50 @@ class Settings(BaseSettings):
                 and overlap
                 and not (mount.keys and other.keys and secrets.isdisjoint(others))
             ):
-                problems.append(
+                raise ValueError(
                     f"mounts.{name}.keys: mounts {name} and {other_name} differ in their host, which is not signed:"
                     " give each mount its own keys"
                 )
-        return problems
 
-    def _bucket_problems(self) -> list[str]:
-        problems = []
+    def _check_bucket(self) -> None:
         bucket = self.cache.bucket
         if bucket.kind == "directory" and not bucket.path:
-            problems.append("cache.bucket.path: must name the directory that the nodes share")
+            raise ValueError("cache.bucket.path: must name the directory that the nodes share")
         if bucket.kind == "s3":
             try:
                 bucket.as_s3()
             except ValidationError as wrong:
-                problems.append(one_line(wrong, type(bucket), ("cache", "bucket")))
+                raise ValueError(one_line(wrong, type(bucket), ("cache", "bucket"))) from None
         if bucket.kind == "none" and any(
             (bucket.bucket, bucket.path, bucket.endpoint_url, bucket.access_key)
         ):
-            problems.append("cache.bucket.kind: must be directory or s3 if its other keys are set")
+            raise ValueError("cache.bucket.kind: must be directory or s3 if its other keys are set")
         if bucket.delivery == "redirect":
             if bucket.kind == "none":
-                problems.append("cache.bucket.delivery: redirect requires a bucket")
-            elif not self.redis.url.get_secret_value():
-                problems.append("cache.bucket.delivery: redirect requires redis.url, for presence flags")
-            elif bucket.kind == "directory" and not bucket.public_url:
-                problems.append("cache.bucket.public_url: must be set for redirects to a directory")
+                raise ValueError("cache.bucket.delivery: redirect requires a bucket")
+            if not self.redis.url.get_secret_value():
+                raise ValueError("cache.bucket.delivery: redirect requires redis.url, for presence flags")
+            if bucket.kind == "directory" and not bucket.public_url:
+                raise ValueError("cache.bucket.public_url: must be set for redirects to a directory")
         if not re.match(r"(?:$|(?:rediss?|unix)://)", self.redis.url.get_secret_value()):
-            problems.append("redis.url: must begin with redis://, rediss:// or unix://")
-        return problems
+            raise ValueError("redis.url: must begin with redis://, rediss:// or unix://")
 
-    def _other_problems(self) -> list[str]:
-        problems = []
-        problems += [
-            f"eager.presets: number {number}: [presets] has no preset with this name"
-            for number, name in enumerate(self.eager.presets, start=1)
-            if name not in self.presets
-        ]
+    def _check_other_sections(self) -> None:
+        for number, name in enumerate(self.eager.presets, start=1):
+            if name not in self.presets:
+                raise ValueError(f"eager.presets: number {number}: [presets] has no preset with this name")
         tokens = [self.admin.token, *(each.token for each in self.admin.tokens.values())]
         secrets = [token.get_secret_value() for token in tokens if token.get_secret_value()]
         if len(set(secrets)) < len(secrets):
-            problems.append("admin.tokens: two tokens are equal")
+            raise ValueError("admin.tokens: two tokens are equal")
         if self.admin.tokens and not self.admin.token.get_secret_value():
-            problems.append(
+            raise ValueError(
                 "admin.token: must be set if [admin.tokens] is: without it, calls without a token have all scopes"
             )
         if not is_loopback(self.admin.host) and not self.admin.token.get_secret_value():
-            problems.append("admin.token: must be set if admin.host is not a loopback address")
+            raise ValueError("admin.token: must be set if admin.host is not a loopback address")
         if self.server.port and self.server.port == self.admin.port and not self.server.socket:
-            problems.append("admin.port: must differ from server.port")
-        return problems
+            raise ValueError("admin.port: must differ from server.port")
 
     def parsed_presets(self) -> Presets:
         """The presets by name. Raises ValueError, which names the invalid preset."""
