@@ -57,28 +57,32 @@ async def examine(settings: Settings) -> list[Finding]:
     for name, source in settings.sources.items():
         part = f"sources.{name}"
         if isinstance(source, DirectorySection):
-            findings.append(_directory(part, f"{part}.path", source.path, os.R_OK | os.X_OK))
+            checks = [_directory(f"{part}.path", source.path, os.R_OK | os.X_OK)]
         elif isinstance(source, HttpSection):
             hosts = sorted(factory.web_location(source).reached)
-            findings += [await _within_timeout(part, _host(part, host, settings, source)) for host in hosts]
+            checks = [_host(part, host, settings, source) for host in hosts]
         else:
-            findings.append(await _within_timeout(part, _s3_source(part, source)))
+            checks = [_s3_source(part, source)]
+        findings += [await _finding(part, check) for check in checks]
     if not settings.sources:
         findings.append(Finding("sources", False, "there is none; add a [sources.NAME] table"))
-    findings.append(_disk(settings))
+    findings.append(await _finding("cache.disk", _disk(settings)))
     if settings.cache.bucket.kind != "none":
-        findings.append(await _within_timeout("cache.bucket", _bucket(settings)))
+        findings.append(await _finding("cache.bucket", _bucket("cache.bucket", settings)))
     if settings.redis.url.get_secret_value():
-        findings.append(await _within_timeout("redis", _redis(settings)))
+        findings.append(await _finding("redis", _redis(settings)))
     return findings
 
 
-async def _within_timeout(part: str, finding: Awaitable[Finding]) -> Finding:
+async def _finding(part: str, check: Awaitable[str]) -> Finding:
+    """The result of `check`, which returns a message or raises an error with one."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
-            return await finding
+            return Finding(part, True, await check)
     except TimeoutError:
         return Finding(part, False, f"no answer within {CHECK_TIMEOUT_S:.0f} s; check the firewalls")
+    except (ConfigError, RedisFault) as failure:
+        return Finding(part, False, str(failure))
 
 
 async def _rendering(settings: Settings) -> list[Finding]:
@@ -99,77 +103,74 @@ async def _rendering(settings: Settings) -> list[Finding]:
     return [Finding("formats", not missing, formats), Finding("sandbox", True, sandbox)]
 
 
-def _directory(part: str, key: str, path: Path, mode: int) -> Finding:
+async def _directory(key: str, path: Path, mode: int) -> str:
     if not path.is_dir():
-        return Finding(part, False, f"{path} is not a directory; create it or change {key}")
+        raise ConfigError(f"{path} is not a directory; create it or change {key}")
     if not os.access(path, mode):
         access = "written" if mode & os.W_OK else "read"
-        return Finding(part, False, f"{path} cannot be {access} by this user; change its permissions")
-    return Finding(part, True, str(path))
+        raise ConfigError(f"{path} cannot be {access} by this user; change its permissions")
+    return str(path)
 
 
-def _disk(settings: Settings) -> Finding:
-    part = "cache.disk"
+async def _disk(settings: Settings) -> str:
     try:
         path = settings.disk_path()
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except (ConfigError, OSError) as failure:
-        return Finding(part, False, f"{failure}; change cache.disk.path")
-    return Finding(part, True, f"{path} is writable")
+        raise ConfigError(f"{failure}; change cache.disk.path") from None
+    return f"{path} is writable"
 
 
 def _location(s3: S3Section) -> str:
     return f"bucket {s3.bucket} at {s3.endpoint_url or 'AWS'}"
 
 
-def _failed(part: str, where: str, failure: RemoteError) -> Finding:
+def _failed(part: str, where: str, failure: RemoteError) -> ConfigError:
     cure = "" if isinstance(failure, RequestRefused) else f"; check {part}.endpoint_url and the store"
-    return Finding(part, False, f"{where}: {failure}{cure}")
+    return ConfigError(f"{where}: {failure}{cure}")
 
 
-async def _s3_source(part: str, source: S3Section) -> Finding:
+async def _s3_source(part: str, source: S3Section) -> str:
     where = _location(source)
     try:
         async with stores.s3_bucket(source) as bucket:
             await bucket.check()
     except AccessDenied:
         message = "reached, but listing is not permitted: 404 for a missing original and for a forbidden one"
-        return Finding(part, True, f"{where}: {message}")
+        return f"{where}: {message}"
     except RemoteError as failure:
-        return _failed(part, where, failure)
-    return Finding(part, True, f"{where}: reached")
+        raise _failed(part, where, failure) from None
+    return f"{where}: reached"
 
 
-async def _host(part: str, host: str, settings: Settings, source: HttpSection) -> Finding:
+async def _host(part: str, host: str, settings: Settings, source: HttpSection) -> str:
     try:
         async with stores.web(settings, source) as web:
             await web.check(host)
-    except AddressNotAllowed as failure:
-        return Finding(part, False, f"{host}: {failure}; set {part}.allow_private to allow it")
     except RemoteError as failure:
-        return Finding(part, False, f"{host}: {failure}")
-    return Finding(part, True, f"{host}: reached")
+        cure = f"; set {part}.allow_private to allow it" if isinstance(failure, AddressNotAllowed) else ""
+        raise ConfigError(f"{host}: {failure}{cure}") from None
+    return f"{host}: reached"
 
 
-async def _bucket(settings: Settings) -> Finding:
-    part = "cache.bucket"
+async def _bucket(part: str, settings: Settings) -> str:
     bucket = settings.cache.bucket
     if bucket.kind == "directory":
-        found = _directory(part, f"{part}.path", Path(bucket.path), os.R_OK | os.W_OK | os.X_OK)
-        return found if not found.ok else await _round_trip(part, str(bucket.path), settings, None)
+        await _directory(f"{part}.path", Path(bucket.path), os.R_OK | os.W_OK | os.X_OK)
+        return await _round_trip(bucket.path, settings, None)
     s3 = bucket.as_s3()
     try:
         async with stores.s3_bucket(s3) as opened:
-            return await _round_trip(part, _location(s3), settings, opened)
+            return await _round_trip(_location(s3), settings, opened)
     except AccessDenied:
-        return Finding(part, False, f"{_location(s3)}: no permission to write, read and list")
+        raise ConfigError(f"{_location(s3)}: no permission to write, read and list") from None
     except RemoteError as failure:
-        return _failed(part, _location(s3), failure)
+        raise _failed(part, _location(s3), failure) from None
 
 
-async def _round_trip(part: str, where: str, settings: Settings, s3: S3Bucket | None) -> Finding:
+async def _round_trip(where: str, settings: Settings, s3: S3Bucket | None) -> str:
     """Stores an object, reads it, follows a redirect to it, and removes it. Raises RemoteError."""
     tier = stores.bucket(settings, s3, _AlwaysPresent(), PrometheusMetrics())
     assert tier is not None
@@ -180,17 +181,17 @@ async def _round_trip(part: str, where: str, settings: Settings, s3: S3Bucket | 
     try:
         await tier.store(key, variant)
         if await tier.lookup(key) != variant:
-            return Finding(part, False, f"{where}: the object that was written cannot be read")
+            raise ConfigError(f"{where}: the object that was written cannot be read")
         if settings.cache.bucket.delivery == "redirect" and not await _redirect_works(tier, key, variant):
             cure = "correct public_url" if settings.cache.bucket.public_url else "allow reads by signed URLs"
-            return Finding(part, False, f"{where}: a redirected client does not get the object; {cure}")
+            raise ConfigError(f"{where}: a redirected client does not get the object; {cure}")
     finally:
         if s3 is not None:
             await s3.delete(name)
         else:
             for path in Path(settings.cache.bucket.path, name).parent.glob(f"{key.digest}.*"):
                 path.unlink()
-    return Finding(part, True, f"{where}: written and read")
+    return f"{where}: written and read"
 
 
 async def _redirect_works(tier: BucketTier, key: CacheKey, variant: Variant) -> bool:
@@ -202,18 +203,14 @@ async def _redirect_works(tier: BucketTier, key: CacheKey, variant: Variant) -> 
         return False
 
 
-async def _redis(settings: Settings) -> Finding:
-    try:
-        flags = stores.redis(settings, PrometheusMetrics())
-        assert flags is not None
-        async with flags:
-            took_s = await flags.measure_round_trip()
-    except (RedisFault, ConfigError) as failure:
-        return Finding("redis", False, str(failure))
+async def _redis(settings: Settings) -> str:
+    flags = stores.redis(settings, PrometheusMetrics())
+    assert flags is not None
+    async with flags:
+        took_s = await flags.measure_round_trip()
     if took_s > settings.redis.timeout:
-        message = f"answers in {took_s * 1000:.0f} ms, longer than redis.timeout"
-        return Finding("redis", False, message)
-    return Finding("redis", True, "written and read")
+        raise ConfigError(f"answers in {took_s * 1000:.0f} ms, longer than redis.timeout")
+    return "written and read"
 
 
 @click.command(

@@ -14,28 +14,17 @@ class ProgressBar:
     def __init__(self, progress: "Progress", task: "TaskID") -> None:
         self._progress = progress
         self._task = task
-        self._failed = 0
-
-    def advance(self, *, failed: bool = False) -> None:
-        """Counts one more item."""
-        self._failed += failed
-        self._progress.update(self._task, advance=1)
-        self._show()
 
     def set(self, *, done: int, total: int, failed: int) -> None:
-        """Sets the counts."""
-        self._failed = failed
+        """Sets the counts; `done` includes the failed items."""
         self._progress.update(self._task, completed=done, total=total)
-        self._show()
+        speed = self._progress.tasks[self._task].speed
+        rate = (f"{speed:.1f}/s" if speed else "") + (f" {failed} failed" if failed else "")
+        self._progress.update(self._task, rate=rate)
 
     def print(self, line: str) -> None:
         """Prints a line above the bar."""
         self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def _show(self) -> None:
-        speed = self._progress.tasks[self._task].speed
-        failed = f" {self._failed} failed" if self._failed else ""
-        self._progress.update(self._task, rate=(f"{speed:.1f}/s" if speed else "") + failed)
 
 
 @contextmanager

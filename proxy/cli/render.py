@@ -122,11 +122,11 @@ async def _render_all(
     pictures = list(_pictures(source, out.resolve()))
     shared = Counter(path.with_suffix("") for path in pictures)
     pending = iter(pictures)
-    failed = 0
+    done = failed = 0
     with progress_bar("rendering", len(pictures)) as bar:
 
         async def work(request_path: RequestPath) -> None:
-            nonlocal failed
+            nonlocal done, failed
             for path in pending:
                 key = path.relative_to(source).as_posix()
                 try:
@@ -140,10 +140,10 @@ async def _render_all(
                     failed += 1
                     reason = _reason(failure)
                     bar.print(json.dumps({"input": key, "error": reason}) if as_json else f"{key}: {reason}")
-                    bar.advance(failed=True)
                 else:
                     bar.print(made.line(str(path_out), as_json=as_json))
-                    bar.advance()
+                done += 1
+                bar.set(done=done, total=len(pictures), failed=failed)
 
         async with _request_path(settings, source) as request_path, asyncio.TaskGroup() as group:
             for _ in range(2 * settings.workers()):

@@ -104,19 +104,19 @@ class RedisPresence:
                 await self._client.aclose()
 
     async def presence(self, key: str) -> Presence:
-        return _presence(await self._guarded(lambda: self._client.get(_flag_key(key)), None))
+        return _presence(await self._guarded(lambda: self._client.get(_flag_key(key))))
 
     async def mark_absent(self, key: str) -> None:
         # NX: another node may have stored the object in the meantime.
-        absent = Presence.ABSENT.value
-        await self._guarded(lambda: self._client.set(_flag_key(key), absent, ex=ABSENT_TTL_S, nx=True), None)
+        absent = Presence.ABSENT
+        await self._guarded(lambda: self._client.set(_flag_key(key), absent, ex=ABSENT_TTL_S, nx=True))
 
     async def mark_present(self, key: str) -> None:
-        present = Presence.PRESENT.value
-        await self._guarded(lambda: self._client.set(_flag_key(key), present, ex=self._flag_ttl_s), None)
+        present = Presence.PRESENT
+        await self._guarded(lambda: self._client.set(_flag_key(key), present, ex=self._flag_ttl_s))
 
     async def unmark(self, key: str) -> None:
-        await self._guarded(lambda: self._client.delete(_flag_key(key)), None)
+        await self._guarded(lambda: self._client.delete(_flag_key(key)))
 
     async def acquire(self, key: str, *, deadline: float) -> bool:
         now_s = answered_s = self._clock()
@@ -127,7 +127,7 @@ class RedisPresence:
         self._renewed.add(key)
         try:
             while True:
-                answer = await self._guarded(lambda: self._try_lease(key), None)
+                answer = await self._guarded(lambda: self._try_lease(key))
                 now_s = self._clock()
                 if answer is not None:
                     is_ours, flag = answer
@@ -155,7 +155,7 @@ class RedisPresence:
         self._renewed.discard(key)
         if key in self._leases:
             self._leases.remove(key)
-            await self._guarded(lambda: self._client.eval(_RELEASE, 1, _lease_key(key), self._holder), None)
+            await self._guarded(lambda: self._client.eval(_RELEASE, 1, _lease_key(key), self._holder))
 
     @property
     def circuit_open(self) -> bool:
@@ -192,13 +192,13 @@ class RedisPresence:
             _, holder, flag = await pipe.execute()
         return holder == self._holder, _presence(flag)
 
-    async def _guarded(self, command: Callable[[], Awaitable[T]], otherwise: T) -> T:
-        """The answer; `otherwise` if the circuit is open or the command fails. Takes no longer than the timeout."""
+    async def _guarded(self, command: Callable[[], Awaitable[T]]) -> T | None:
+        """The answer; None if the circuit is open or the command fails. Takes no longer than the timeout."""
         if not self._is_available:
-            return otherwise
+            return None
         async with self._command_slots:
             if not self._is_available:
-                return otherwise
+                return None
             try:
                 return await self._with_timeout(command)
             except Exception as fault:
@@ -207,7 +207,7 @@ class RedisPresence:
                     # An error reply (ResponseError) keeps the circuit closed; other failures open it.
                     self._is_available = False
                     self._circuit_opened.set()
-                return otherwise
+                return None
 
     async def _with_timeout(self, command: Callable[[], Awaitable[T]]) -> T:
         """The answer within the timeout. A busy event loop gets a few more passes to read it."""
@@ -227,12 +227,8 @@ class RedisPresence:
             if not task.done():
                 # Cancelling closes the connection; this does not wait for it.
                 task.cancel()
-                task.add_done_callback(self._read_failure)
-
-    @staticmethod
-    def _read_failure(cancelled_task: asyncio.Task[Any]) -> None:
-        if not cancelled_task.cancelled():
-            cancelled_task.exception()  # Retrieved, so that asyncio does not log it.
+                # An error is retrieved, so that asyncio does not log it.
+                task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def _connect(self) -> None:
         """Opens the connections: each takes several round trips, for which no request should wait."""
@@ -260,7 +256,7 @@ class RedisPresence:
                     await self._with_timeout(self._client.ping)
                     await self._connect()
             if self._renewed:
-                await self._guarded(self._renew, None)
+                await self._guarded(self._renew)
 
     async def _renew(self) -> None:
         async with self._client.pipeline(transaction=False) as pipe:

@@ -105,9 +105,9 @@ class Channel:
                 return part, descriptors
 
     async def _readable(self) -> None:
-        readable = asyncio.get_running_loop().create_future()
-        with self.watched(lambda: _notice(readable)):
-            await readable
+        readable = asyncio.Event()
+        with self.watched(readable.set):
+            await readable.wait()
 
     async def _exactly(self, count: int) -> bytearray:
         loop = asyncio.get_running_loop()
@@ -122,8 +122,3 @@ class Channel:
                 raise Closed
             view = view[got:]
         return received
-
-
-def _notice(readable: "asyncio.Future[None]") -> None:
-    if not readable.done():
-        readable.set_result(None)
