@@ -3,16 +3,14 @@
 import json
 import os
 import secrets
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.stories.fleet import s3
-from tests.support.servers import ROOT, Redis, Store, free_port
-from tests.support.waiting import LONGEST_S
+from tests.support.commands import calotype_text
+from tests.support.servers import Redis, Store, free_port
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +24,7 @@ def check(folder: Path, **sections: dict[str, Any]) -> tuple[int, dict[str, str]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
     sections.setdefault("cache", {})["disk"] = {"path": str(folder / "cache")}
     overrides = {f"CALOTYPE_{section.upper()}": json.dumps(values) for section, values in sections.items()}
-    done = subprocess.run(
-        [sys.executable, "-m", "proxy", "check"],
-        capture_output=True, text=True, cwd=ROOT, env=inherited | overrides, timeout=LONGEST_S, check=False,
-    )  # fmt: skip
+    done = calotype_text("check", env=inherited | overrides)
     assert done.stderr == ""
     assert "testing" not in done.stdout.replace("test:tester", ""), "no secret is said"
     messages = {}

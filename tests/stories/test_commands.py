@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from proxy.core.url.signing import Restrictions, Signed, verify
-from tests.support import pictures
+from tests.support import commands, pictures
 from tests.support.fakes import temporary_file
 from tests.support.waiting import LONGEST_S, eventually_sync
 
@@ -29,10 +29,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def calotype(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "proxy", *words],
-        capture_output=True, text=True, cwd=ROOT, env=environment(folder, **more), timeout=LONGEST_S, check=False,
-    )  # fmt: skip
+    return commands.calotype_text(*words, env=environment(folder, **more))
 
 
 @pytest.fixture
@@ -148,18 +145,10 @@ def test_the_suffix_of_the_output_selects_the_format(
 def test_render_between_standard_input_and_output(folder: Path) -> None:
     at = folder / "empty"
     at.mkdir()
-    python = [sys.executable, "-P", "-m", "proxy", "render"]
 
     def render(*words: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        env = environment(folder, PYTHONPATH=str(ROOT))
-        return subprocess.run(
-            [*python, *words],
-            input=given,
-            capture_output=True,
-            cwd=at,
-            env=env,
-            timeout=LONGEST_S,
-            check=False,
+        return commands.calotype(
+            "render", *words, env=environment(folder, PYTHONPATH=str(ROOT)), at=at, given=given
         )
 
     photo = (folder / "in/photo.jpg").read_bytes()
