@@ -2,18 +2,26 @@
 
 import json
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from proxy.edge.admin.app import COOKIE
 from proxy.node.readiness import Phase
-from tests.http.conftest import Running, running
+from tests.http.conftest import Running, running, shares_node
 from tests.support import pictures
 from tests.support.answers import Answer
 from tests.support.fakes import temporary_file
 
 TOKEN = "t" * 32
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    async with running(tmp_path_factory.mktemp("guarded"), admin={"port": 0, "token": TOKEN}) as started:
+        yield started
 
 
 async def post(node: Running, target: str, form: str) -> Answer:
@@ -121,10 +129,10 @@ async def test_pages_and_api_need_the_token(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "forged", ["", ".", "1.", "9999999999.", "9999999999." + "0" * 64, "x.y", "9" * 5000, "²." + "0" * 64]
 )
-async def test_a_forged_cookie_is_refused(tmp_path: Path, forged: str) -> None:
-    async with running(tmp_path, admin={"port": 0, "token": TOKEN}) as node:
-        headers = {"Cookie": f"{COOKIE}={forged}"}
-        assert (await node.get("/v1/status", admin=True, **headers)).status == 401
+@shares_node
+async def test_a_forged_cookie_is_refused(guarded: Running, forged: str) -> None:
+    headers = {"Cookie": f"{COOKIE}={forged}"}
+    assert (await guarded.get("/v1/status", admin=True, **headers)).status == 401
 
 
 async def test_an_expired_cookie_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 import time
 import unicodedata
@@ -12,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.http.conftest import Running, running
+from tests.http.conftest import Running, running, shares_node
 from tests.support import pictures
 from tests.support.fakes import temporary_file
 from tests.support.waiting import PAUSE_S, eventually
@@ -176,6 +177,13 @@ async def test_range_requests_get_206_or_416(node: Running) -> None:
     assert stale.status == 200
 
 
+def dated(node: Running, modified_s: float) -> str:
+    """The target of a new original with this modification time."""
+    path = temporary_file(node.originals, f"{secrets.token_hex(8)}.jpg", pictures.photo_as("jpeg"))
+    os.utime(path, (modified_s, modified_s))
+    return f"/original/{path.name}"
+
+
 @pytest.mark.parametrize(
     ("since", "status"),
     [
@@ -184,26 +192,27 @@ async def test_range_requests_get_206_or_416(node: Running) -> None:
         ("Thu, 01 Jan 1970 00:00:00 GMT", 200), ("yesterday", 200), ("", 200), ("784111777", 200), ("Sun, 06 Nov 1994 08:49:37", 200),
     ],
 )  # fmt: skip
-async def test_an_original_has_its_modification_date(node: Running, since: str, status: int) -> None:
-    photo = node.originals / "photo.jpg"
-    os.utime(photo, (784_111_777.9, 784_111_777.9))
-    whole = await node.get("/original/photo.jpg")
+@shares_node
+async def test_an_original_has_its_modification_date(shared_node: Running, since: str, status: int) -> None:
+    target = dated(shared_node, 784_111_777.9)
+    whole = await shared_node.get(target)
     assert whole.headers["Last-Modified"] == "Sun, 06 Nov 1994 08:49:37 GMT"
     for method in ("GET", "HEAD"):
-        answer = await node.get("/original/photo.jpg", method=method, If_Modified_Since=since)
+        answer = await shared_node.get(target, method=method, If_Modified_Since=since)
         assert answer.status == status
         assert answer.headers["ETag"] == whole.headers["ETag"]
         assert answer.body == (whole.body if (status, method) == (200, "GET") else b"")
     conditions = {"If_Modified_Since": since, "If_None_Match": '"other"'}
-    assert (await node.get("/original/photo.jpg", **conditions)).status == 200, "the tag decides alone"
+    assert (await shared_node.get(target, **conditions)).status == 200, "the tag decides alone"
     conditions["If_None_Match"] = whole.headers["ETag"]
-    assert (await node.get("/original/photo.jpg", **conditions)).status == 304
+    assert (await shared_node.get(target, **conditions)).status == 304
 
 
 @pytest.mark.parametrize("modified_s", [0, -1, 4_102_444_800])
-async def test_an_invalid_modification_date_is_not_sent(node: Running, modified_s: int) -> None:
-    os.utime(node.originals / "photo.jpg", (modified_s, modified_s))
-    answer = await node.get("/original/photo.jpg", If_Modified_Since="Fri, 01 Jan 2100 00:00:00 GMT")
+@shares_node
+async def test_an_invalid_modification_date_is_not_sent(shared_node: Running, modified_s: int) -> None:
+    target = dated(shared_node, modified_s)
+    answer = await shared_node.get(target, If_Modified_Since="Fri, 01 Jan 2100 00:00:00 GMT")
     assert answer.status == 200
     assert "Last-Modified" not in answer.headers
 
@@ -303,11 +312,13 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("target", "status", "slug"), ERRORS)
+@shares_node
 async def test_errors_are_problem_documents_and_are_not_cached(
-    node: Running, target: str, status: int, slug: str
+    shared_node: Running, target: str, status: int, slug: str
 ) -> None:
+    renders = await shared_node.metric("calotype_renders_total")
     for _ in range(2):
-        answer = await node.get(target)
+        answer = await shared_node.get(target)
         assert answer.status == status
         problem = json.loads(answer.body)
         assert answer.headers["Content-Type"] == "application/problem+json"
@@ -319,16 +330,18 @@ async def test_errors_are_problem_documents_and_are_not_cached(
         assert answer.headers["Cache-Control"] == ("public, max-age=1" if missing else "no-store")
         assert {name: answer.headers[name] for name in SECURITY} == SECURITY
         assert answer.headers.get("Vary") == ("Accept" if "f_auto" in target else None)
-    assert await node.metric("calotype_renders_total") == 0
+    assert await shared_node.metric("calotype_renders_total") == renders
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE"])
-async def test_other_methods_are_refused(node: Running, method: str) -> None:
-    answer = await node.get("/w_100/photo.jpg", method=method)
+@shares_node
+async def test_other_methods_are_refused(shared_node: Running, method: str) -> None:
+    answer = await shared_node.get("/w_100/photo.jpg", method=method)
     assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
-async def test_an_error_repeats_only_plain_names_of_a_request(node: Running) -> None:
+@shares_node
+async def test_an_error_repeats_only_plain_names_of_a_request(shared_node: Running) -> None:
     for target in (
         "/w_cAnAry/x",
         "/cAnAry",
@@ -337,7 +350,7 @@ async def test_an_error_repeats_only_plain_names_of_a_request(node: Running) -> 
         "/thumbnail?url=cAnAry&cAnAry[]=1",
         "/w_1/cAnAry%zz",
     ):
-        answer = await node.get(target, Accept="cAnAry", Range="cAnAry", If_None_Match="cAnAry")
+        answer = await shared_node.get(target, Accept="cAnAry", Range="cAnAry", If_None_Match="cAnAry")
         assert answer.status >= 400
         # But for the key that is missing, in which nothing is left that means anything elsewhere.
         body = answer.body.lower().replace(b"'%3ccanary%3e.jpg'", b"")
@@ -362,10 +375,11 @@ async def connect(node: Running) -> tuple[asyncio.StreamReader, asyncio.StreamWr
         b"GET http://u@evil.example/w_100/photo.jpg HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     ],
 )  # fmt: skip
+@shares_node
 async def test_a_malformed_request_gets_a_problem_document(
-    node: Running, request_bytes: bytes, capfd: pytest.CaptureFixture[str]
+    shared_node: Running, request_bytes: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    reader, writer = await connect(node)
+    reader, writer = await connect(shared_node)
     writer.write(request_bytes)
     answer = await asyncio.wait_for(reader.read(), 5)
     writer.close()
@@ -375,7 +389,7 @@ async def test_a_malformed_request_gets_a_problem_document(
     assert b"canary" not in answer.lower()
     captured = capfd.readouterr()
     assert "canary" not in (captured.out + captured.err).lower()
-    assert (await node.get("/w_100/photo.jpg")).status == 200
+    assert (await shared_node.get("/w_100/photo.jpg")).status == 200
 
 
 async def test_a_file_that_is_added_after_a_404_is_served(node: Running) -> None:
@@ -409,9 +423,10 @@ async def test_both_normal_forms_of_a_key_name_one_original(node: Running, form:
 @pytest.mark.parametrize(
     "key", [".hidden.jpg", ".well-known/a.jpg", "deep/.git/a.jpg", "%2Ehidden.jpg", "..a.jpg"]
 )
-async def test_keys_with_segments_that_begin_with_a_dot_are_refused(node: Running, key: str) -> None:
+@shares_node
+async def test_keys_with_segments_that_begin_with_a_dot_are_refused(shared_node: Running, key: str) -> None:
     for target in (f"/w_40/{key}", f"/original/{key}", f"/info/{key}", f"/thumbnail?url={key}&w=40"):
-        answer = await node.get(target)
+        answer = await shared_node.get(target)
         assert (answer.status, "begins with a dot" in answer.body.decode()) == (400, True)
 
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import async_playwright
 
-from tests.http.conftest import Running, raw
+from tests.http.conftest import Running, raw, shares_node
 from tests.http.test_http import ask, status
 
 PREFLIGHT = {"Origin": "https://shop.example", "Access_Control_Request_Method": "GET"}
@@ -16,23 +16,26 @@ PREFLIGHT = {"Origin": "https://shop.example", "Access_Control_Request_Method": 
 @pytest.mark.parametrize(
     "target", ["/w_100/photo.jpg", "/", "/healthz", "/original/photo.jpg", "/w_100/missing.jpg", "/nothing"]
 )
-async def test_options_lists_the_allowed_methods(node: Running, target: str) -> None:
-    answer = await node.get(target, method="OPTIONS")
+@shares_node
+async def test_options_lists_the_allowed_methods(shared_node: Running, target: str) -> None:
+    answer = await shared_node.get(target, method="OPTIONS")
     assert (answer.status, answer.body) == (204, b"")
     assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert "Access-Control-Allow-Methods" not in answer.headers, "this is no preflight"
 
 
-async def test_options_of_the_asterisk_target(node: Running) -> None:
-    assert status(await raw(node, ask("*", method="OPTIONS"))) == 204
+@shares_node
+async def test_options_of_the_asterisk_target(shared_node: Running) -> None:
+    assert status(await raw(shared_node, ask("*", method="OPTIONS"))) == 204
 
 
 @pytest.mark.parametrize(
     "names", ["x-own", "range, if-none-match,x-own", "Authorization", "a!#$%&'*+.^_`|~9"]
 )
-async def test_a_preflight_allows_the_requested_headers(node: Running, names: str) -> None:
-    answer = await node.get(
+@shares_node
+async def test_a_preflight_allows_the_requested_headers(shared_node: Running, names: str) -> None:
+    answer = await shared_node.get(
         "/w_100/photo.jpg", method="OPTIONS", **PREFLIGHT, Access_Control_Request_Headers=names
     )
     assert answer.status == 204
@@ -43,15 +46,19 @@ async def test_a_preflight_allows_the_requested_headers(node: Running, names: st
 
 
 @pytest.mark.parametrize("names", ["<b>", "x: y", '"x"', "x;y", "x=1", "é"])
-async def test_an_invalid_field_name_is_not_repeated(node: Running, names: str) -> None:
+@shares_node
+async def test_an_invalid_field_name_is_not_repeated(shared_node: Running, names: str) -> None:
     head = [f"{name.replace('_', '-')}: {value}" for name, value in PREFLIGHT.items()]
-    response = await raw(node, ask("/x", *head, f"Access-Control-Request-Headers: {names}", method="OPTIONS"))
+    response = await raw(
+        shared_node, ask("/x", *head, f"Access-Control-Request-Headers: {names}", method="OPTIONS")
+    )
     assert status(response) == 204
     assert b"Access-Control-Allow-Headers" not in response
 
 
-async def test_a_preflight_without_headers_allows_the_methods(node: Running) -> None:
-    answer = await node.get("/w_100/photo.jpg", method="OPTIONS", **PREFLIGHT)
+@shares_node
+async def test_a_preflight_without_headers_allows_the_methods(shared_node: Running) -> None:
+    answer = await shared_node.get("/w_100/photo.jpg", method="OPTIONS", **PREFLIGHT)
     assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD"
     assert "Access-Control-Allow-Headers" not in answer.headers
 

@@ -10,7 +10,7 @@ import pytest
 from proxy.node import listeners
 from proxy.node.front import Front
 from proxy.node.readiness import Phase
-from tests.http.conftest import ORIGINALS, Running, running
+from tests.http.conftest import ORIGINALS, Running, running, shares_node
 from tests.http.test_signed import NEW, STRICT, signed_by
 from tests.support.fakes import temporary_file
 from tests.support.waiting import eventually, settle
@@ -41,11 +41,12 @@ async def connected(node: Running, count: int) -> None:
         ("/robots.txt", 200, "0"),
     ],
 )
+@shares_node
 async def test_accel_expires_limits_the_caching_of_a_proxy(
-    node: Running, target: str, status: int, expires: str
+    shared_node: Running, target: str, status: int, expires: str
 ) -> None:
     for _ in range(2):
-        answer = await node.get(target)
+        answer = await shared_node.get(target)
         assert (answer.status, answer.headers["X-Accel-Expires"]) == (status, expires)
 
 

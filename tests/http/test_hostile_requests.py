@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.http.conftest import Running, raw
+from tests.http.conftest import Running, raw, shares_node
 from tests.support.answers import Answer
 
 NAMES = [
@@ -277,14 +277,17 @@ POISON: list[bytes] = [
 
 
 @pytest.mark.parametrize("number", range(len(POISON)))
-async def test_errors_of_hostile_requests_are_not_cached(node: Running, number: int) -> None:
+@shares_node
+async def test_errors_of_hostile_requests_are_not_cached(shared_node: Running, number: int) -> None:
     target = f"/w_{70 + number},f_jpg/photo.jpg"
-    response = await raw(node, f"GET {target} HTTP/1.1\r\nHost: x\r\n".encode() + POISON[number] + b"\r\n")
+    response = await raw(
+        shared_node, f"GET {target} HTTP/1.1\r\nHost: x\r\n".encode() + POISON[number] + b"\r\n"
+    )
     status = int(response.split(b" ", 2)[1]) if response else 0
     if status not in (200, 0):
         assert b"no-store" in response
         assert b"canary" not in response
-    clean = await node.get(target)
+    clean = await shared_node.get(target)
     assert clean.status == 200
     assert clean.headers["Content-Type"] == "image/jpeg"
 
@@ -300,15 +303,17 @@ async def test_errors_of_hostile_requests_are_not_cached(node: Running, number: 
         b"GET /" + b"a" * 9000 + b" HTTP/1.1", b"GET /w_50/" + b"%2e%2e%2f" * 20 + b"etc/passwd HTTP/1.1",
     ],
 )  # fmt: skip
-async def test_a_target_in_another_form_is_refused(node: Running, line: bytes) -> None:
-    response = await raw(node, line + b"\r\nHost: x\r\n\r\n")
+@shares_node
+async def test_a_target_in_another_form_is_refused(shared_node: Running, line: bytes) -> None:
+    response = await raw(shared_node, line + b"\r\nHost: x\r\n\r\n")
     assert response.split(b" ", 2)[1] in (b"400", b"403", b"404", b"405", b"414")
     assert b"evil" not in response
     assert b"; hit" not in response
 
 
 @pytest.mark.parametrize("route", ["/healthz", "/readyz", "/metrics", "/v1/explain", "/robots.txt"])
-async def test_delimiters_do_not_turn_a_page_into_a_cached_picture(node: Running, route: str) -> None:
+@shares_node
+async def test_delimiters_do_not_turn_a_page_into_a_cached_picture(shared_node: Running, route: str) -> None:
     for delimiter, name in itertools.product(
         (
             "/",
@@ -331,7 +336,7 @@ async def test_delimiters_do_not_turn_a_page_into_a_cached_picture(node: Running
         ),
         ("x.jpg", "x.css", "w_50/photo.jpg", ""),
     ):
-        answer = await node.get(route.rstrip("/") + delimiter + name)
+        answer = await shared_node.get(route.rstrip("/") + delimiter + name)
         assert "hit" not in answer.cache
         if answer.status == 200:
             assert answer.headers["Cache-Control"] == "no-store", (route, delimiter, name)

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from proxy.core.cache.delivery import Delivered
 from proxy.edge.public.handler import PublicHandler
 from proxy.service.request.produce import Produce, Resolved
-from tests.http.conftest import ORIGINALS, Running, raw, running
+from tests.http.conftest import ORIGINALS, Running, raw, running, shares_node
 from tests.support.fakes import temporary_file
 
 TARGETS = ["/w_100,f_jpg/photo.jpg", "/original/photo.jpg"]
@@ -47,12 +48,13 @@ def status(response: bytes) -> int:
         ([f"Range: bytes={2**64}-"], 416),
     ],
 )
+@shares_node
 async def test_only_a_single_range_is_honoured(
-    node: Running, target: str, headers: list[str], expected: int
+    shared_node: Running, target: str, headers: list[str], expected: int
 ) -> None:
-    response = await raw(node, ask(target, *headers))
+    response = await raw(shared_node, ask(target, *headers))
     assert status(response) == expected
-    assert status(await raw(node, ask(target, *headers, method="HEAD"))) == 200
+    assert status(await raw(shared_node, ask(target, *headers, method="HEAD"))) == 200
 
 
 PICTURE = "/w_20,f_jpg/photo.jpg"
@@ -81,27 +83,29 @@ def statuses(response: bytes) -> list[int]:
 
 @pytest.mark.parametrize("before", [0, 1, 3, 70])
 @pytest.mark.parametrize("name", BAD)
+@shares_node
 async def test_a_malformed_pipelined_request_is_refused_after_earlier_answers(
-    node: Running, name: str, before: int
+    shared_node: Running, name: str, before: int
 ) -> None:
-    response = await raw(node, GOOD * before + BAD[name] + GOOD)
+    response = await raw(shared_node, GOOD * before + BAD[name] + GOOD)
     assert statuses(response) == [200] * before + [400]
     assert b"Connection: close" in response.rpartition(b"HTTP/1.1 400")[2]
 
 
 @pytest.mark.parametrize("cut", range(1, 24))
-async def test_a_request_may_arrive_in_any_segmentation(node: Running, cut: int) -> None:
+@shares_node
+async def test_a_request_may_arrive_in_any_segmentation(shared_node: Running, cut: int) -> None:
     """In the end of the good head, and in the beginning of the bad one."""
     bad = b"GET /w_20/photo.jpg\r\n"
     sent = GOOD + bad
     at = len(sent) - len(bad) - 6 + cut
-    host, port = node.node.public_url.removeprefix("http://").split(":")
+    host, port = shared_node.node.public_url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(sent[:at])
     if at >= len(GOOD):
         await reader.readuntil(b"\r\n\r\n")
     else:
-        await node.get("/healthz")  # What was sent before is read before.
+        await shared_node.get("/healthz")  # What was sent before is read before.
     writer.write(sent[at:])
     response = await asyncio.wait_for(reader.read(), 10)
     writer.close()
@@ -109,10 +113,11 @@ async def test_a_request_may_arrive_in_any_segmentation(node: Running, cut: int)
 
 
 @pytest.mark.parametrize("suffix", [b"x", b"\r\n", b"\x00\xff" * 1000, GOOD, GOOD[:-9], BAD["no host"]])
-async def test_bytes_after_the_last_request_are_ignored(node: Running, suffix: bytes) -> None:
+@shares_node
+async def test_bytes_after_the_last_request_are_ignored(shared_node: Running, suffix: bytes) -> None:
     for version in (b"HTTP/1.1", b"HTTP/1.0"):
         last = GOOD.replace(b"HTTP/1.1\r\n", version + b"\r\nConnection: close\r\n")
-        response = await raw(node, (GOOD if version == b"HTTP/1.1" else b"") + last + suffix)
+        response = await raw(shared_node, (GOOD if version == b"HTTP/1.1" else b"") + last + suffix)
         found = re.findall(rb"HTTP/1\.[01] (\d{3}) ", response)
         assert found == [b"200"] * (2 if version == b"HTTP/1.1" else 1)
 
@@ -121,8 +126,9 @@ async def test_bytes_after_the_last_request_are_ignored(node: Running, suffix: b
     "host",
     ["x", "", "x:80", "x:", "x:65535", "x.", "a_b.example", "xn--a", "1.2.3.4", "[::1]", "[::1]:8080", "[::FFFF:1.2.3.4]", "%C3%A9", "a!$&'()*+;=~b"],
 )  # fmt: skip
-async def test_valid_host_fields_are_accepted(node: Running, host: str) -> None:
-    assert status(await raw(node, ask(PICTURE).replace(b"Host: x", b"Host: " + host.encode()))) == 200
+@shares_node
+async def test_valid_host_fields_are_accepted(shared_node: Running, host: str) -> None:
+    assert status(await raw(shared_node, ask(PICTURE).replace(b"Host: x", b"Host: " + host.encode()))) == 200
 
 
 @pytest.mark.parametrize(
@@ -130,29 +136,31 @@ async def test_valid_host_fields_are_accepted(node: Running, host: str) -> None:
     ["x y", "x,y", "x, y", "u@x", "u:p@x", "x:a", "x:65536", "x:99999", "x:-1", "x:+80", "x: 80", "x :80", "x:80:80", ":80", "[::1", "::1", "[x]", "[1::2::3]",
      "[::1]80", "[fe80::1%25a]", "x/y", "/", "x?y", "x#y", "x\\y", "\xe9", "%4", "%zz", "http://x", "<x>", '"x"', "{x}", "x\ty", "x:" + "0" * 6000],
 )  # fmt: skip
-async def test_invalid_host_fields_are_refused(node: Running, host: str) -> None:
+@shares_node
+async def test_invalid_host_fields_are_refused(shared_node: Running, host: str) -> None:
     for version in (b"HTTP/1.1", b"HTTP/1.0"):
         sent = ask(PICTURE).replace(b"Host: x", b"Host: " + host.encode("latin-1"))
-        response = await raw(node, sent.replace(b"HTTP/1.1", version) + GOOD)
+        response = await raw(shared_node, sent.replace(b"HTTP/1.1", version) + GOOD)
         assert re.findall(rb"HTTP/1\.[01] (\d{3}) ", response) == [b"400"]
 
 
-async def test_a_request_has_exactly_one_host_field(node: Running) -> None:
+@shares_node
+async def test_a_request_has_exactly_one_host_field(shared_node: Running) -> None:
     for lines in (b"", b"Host: x\r\nHost: x\r\n", b"Host: x\r\nhost: y\r\n", b"Host:\r\nHost: x\r\n"):
         sent = ask(PICTURE).replace(b"Host: x\r\n", lines)
-        assert status(await raw(node, sent)) == 400
+        assert status(await raw(shared_node, sent)) == 400
     old = ask(PICTURE).replace(b"Host: x\r\n", b"").replace(b"HTTP/1.1", b"HTTP/1.0")
-    assert (await raw(node, old)).startswith(b"HTTP/1.0 200 ")
+    assert (await raw(shared_node, old)).startswith(b"HTTP/1.0 200 ")
 
 
-@pytest.fixture
-async def tenants(tmp_path: Path) -> AsyncIterator[Running]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def tenants(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """Two hosts, of which one has presets alone."""
     hosts = {
         name: {"source": "photos", "host": f"{name}.example", "dimensions": "any"} for name in ("a", "b")
     }
     hosts["b"]["presets_only"] = True
-    async with running(tmp_path, mounts=hosts) as started:
+    async with running(tmp_path_factory.mktemp("tenants"), mounts=hosts) as started:
         temporary_file(started.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
         yield started
 
@@ -180,6 +188,7 @@ async def tenants(tmp_path: Path) -> AsyncIterator[Running]:
         (f"a.example{PICTURE}", "a.example", 400),
     ],
 )
+@shares_node
 async def test_an_absolute_target_overrides_the_host_field(
     tenants: Running, target: str, host: str, expected: int
 ) -> None:
@@ -202,9 +211,10 @@ async def test_an_absolute_target_overrides_the_host_field(
         "/x",
     ],
 )
-async def test_a_refused_head_request_has_no_body(node: Running, line: str) -> None:
+@shares_node
+async def test_a_refused_head_request_has_no_body(shared_node: Running, line: str) -> None:
     responses = {
-        method: await raw(node, f"{method} {line}{'' if 'HTTP' in line or line == '/x' else ' HTTP/1.1'}\r\nHost: x\r\n\r\n".encode("latin-1"))
+        method: await raw(shared_node, f"{method} {line}{'' if 'HTTP' in line or line == '/x' else ' HTTP/1.1'}\r\nHost: x\r\n\r\n".encode("latin-1"))
         for method in ("GET", "HEAD", "head", "HEADS")
     }  # fmt: skip
     assert {status(each) for each in responses.values()} <= {400, 405, 414}
@@ -216,8 +226,9 @@ async def test_a_refused_head_request_has_no_body(node: Running, line: str) -> N
     assert with_get[1] == with_head[1]
 
 
-async def test_a_refused_pipelined_head_request_has_no_body_in_any_segmentation(node: Running) -> None:
-    host, port = node.node.public_url.removeprefix("http://").split(":")
+@shares_node
+async def test_a_refused_pipelined_head_request_has_no_body_in_any_segmentation(shared_node: Running) -> None:
+    host, port = shared_node.node.public_url.removeprefix("http://").split(":")
     sent = GOOD + b"HEAD /\0 HTTP/1.1\r\nHost: x\r\n\r\n"
     for cut in range(len(GOOD) - 2, len(sent), 3):
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -231,8 +242,9 @@ async def test_a_refused_pipelined_head_request_has_no_body_in_any_segmentation(
 
 @pytest.mark.parametrize("length", [8193, 9000, 60_000, 65_600, 70_000, 1_000_000])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_target_that_is_too_long_gets_414(node: Running, length: int, method: str) -> None:
-    response = await raw(node, ask("/" + "a" * (length - 1), method=method))
+@shares_node
+async def test_a_target_that_is_too_long_gets_414(shared_node: Running, length: int, method: str) -> None:
+    response = await raw(shared_node, ask("/" + "a" * (length - 1), method=method))
     assert status(response) == 414
     assert b"Cache-Control: no-store" in response
     assert method == "HEAD" or length > 8193 or b"urn:calotype:error:url-too-long" in response
@@ -247,12 +259,15 @@ async def test_a_target_that_is_too_long_gets_414(node: Running, length: int, me
         ("http://x/w_20,f_auto/" + "a" * 9000, b""), ("http://x/w_20,f_auto/\xe9.jpg", b""),
     ],
 )  # fmt: skip
-async def test_an_error_of_a_negotiating_url_has_vary_accept(node: Running, target: str, body: bytes) -> None:
+@shares_node
+async def test_an_error_of_a_negotiating_url_has_vary_accept(
+    shared_node: Running, target: str, body: bytes
+) -> None:
     for requested in (
         target,
         target.replace("f_auto", "f_jpg").replace("=auto", "=jpg").replace("card", "small"),
     ):
-        response = await raw(node, ask(requested, f"Content-Length: {len(body)}") + body)
+        response = await raw(shared_node, ask(requested, f"Content-Length: {len(body)}") + body)
         assert status(response) in (400, 414)
         assert (b"\r\nVary: Accept\r\n" in response) is (requested == target)
 
@@ -289,21 +304,23 @@ async def test_a_redirect_ignores_conditions(tmp_path: Path, monkeypatch: pytest
                 assert b"\r\nLocation: https://cdn.example/a\r\n" in response
 
 
-async def test_only_a_target_of_more_than_8192_bytes_is_too_long(node: Running) -> None:
+@shares_node
+async def test_only_a_target_of_more_than_8192_bytes_is_too_long(shared_node: Running) -> None:
     target = "/thumbnail?url=photo.jpg&w=20&x=" + "a" * 8192
     for form in ("", "http://x.example"):
-        assert status(await raw(node, ask(form + target[:8192]))) == 400  # There is no x.
-        assert status(await raw(node, ask(form + target[:8193]))) == 414
+        assert status(await raw(shared_node, ask(form + target[:8192]))) == 400  # There is no x.
+        assert status(await raw(shared_node, ask(form + target[:8193]))) == 414
 
 
 @pytest.mark.parametrize("target", [*TARGETS, "/info/photo.jpg", "/w_100,f_auto/photo.jpg"])
-async def test_conditions_are_evaluated_in_the_order_of_rfc_9110(node: Running, target: str) -> None:
-    got = await node.get(target)
+@shares_node
+async def test_conditions_are_evaluated_in_the_order_of_rfc_9110(shared_node: Running, target: str) -> None:
+    got = await shared_node.get(target)
     tag = got.headers["ETag"]
     for method in ("GET", "HEAD"):
 
         async def code(*headers: str, method: str = method) -> int:
-            return status(await raw(node, ask(target, *headers, method=method)))
+            return status(await raw(shared_node, ask(target, *headers, method=method)))
 
         for fits in (tag, "*", f'"x", {tag}', f"{tag},", f' , "x" ,{tag}'):
             assert await code(f"If-Match: {fits}") == 200, fits
@@ -319,16 +336,17 @@ async def test_conditions_are_evaluated_in_the_order_of_rfc_9110(node: Running, 
         assert await code(f"If-Match: {tag}", "Range: bytes=0-1") == (206 if method == "GET" else 200)
         assert await code(f"If-Match: {tag}", "If-Unmodified-Since: Sat, 01 Jan 1994 00:00:00 GMT") == 200
         assert await code("If-Unmodified-Since: nonsense") == 200
-    refused = await node.get(target, If_Match='"x"')
+    refused = await shared_node.get(target, If_Match='"x"')
     assert refused.headers["Cache-Control"] == "no-store"
     assert refused.headers.get("Vary") == got.headers.get("Vary")
     assert "failed" not in refused.cache
     assert b"urn:calotype:error:precondition-failed" in refused.body
 
 
-async def test_a_condition_on_a_missing_original_gets_404(node: Running) -> None:
+@shares_node
+async def test_a_condition_on_a_missing_original_gets_404(shared_node: Running) -> None:
     for target in ("/w_100/missing.jpg", "/original/missing.jpg"):
-        assert (await node.get(target, If_Match='"x"')).status == 404
+        assert (await shared_node.get(target, If_Match='"x"')).status == 404
 
 
 async def test_a_failed_precondition_needs_no_render(node: Running) -> None:
@@ -336,13 +354,14 @@ async def test_a_failed_precondition_needs_no_render(node: Running) -> None:
     assert await node.metric("calotype_renders_total") == 0
 
 
-async def test_date_conditions_of_an_original(node: Running) -> None:
+@shares_node
+async def test_date_conditions_of_an_original(shared_node: Running) -> None:
     target, old = "/original/photo.jpg", "Sat, 01 Jan 1994 00:00:00 GMT"
-    got = await node.get(target)
+    got = await shared_node.get(target)
     tag, modified = got.headers["ETag"], got.headers["Last-Modified"]
 
     async def code(*headers: str) -> int:
-        return status(await raw(node, ask(target, *headers)))
+        return status(await raw(shared_node, ask(target, *headers)))
 
     assert await code(f"If-Unmodified-Since: {old}") == 412
     assert await code(f"If-Unmodified-Since: {modified}") == 200

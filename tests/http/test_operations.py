@@ -11,10 +11,11 @@ from typing import Any
 import aiohttp
 import jsonschema
 import pytest
+import pytest_asyncio
 from openapi_spec_validator import validate
 
 from proxy.edge.admin import operations
-from tests.http.conftest import ORIGINALS, Running, running
+from tests.http.conftest import ORIGINALS, Running, running, shares_node
 from tests.support import pictures
 from tests.support.answers import Answer
 from tests.support.fakes import temporary_file
@@ -58,6 +59,11 @@ class Api:
 @pytest.fixture
 async def api(node: Running) -> Api:
     return await Api.of(node)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_api(shared_node: Running) -> Api:
+    return await Api.of(shared_node)
 
 
 async def ended(api: Api, job: str) -> dict[str, Any]:
@@ -183,18 +189,20 @@ async def test_a_form_may_upload_one_file(api: Api) -> None:
         ([('name="file"; filename="a.jpg"', b"")], "a picture, or a form with one file"),
     ],
 )  # fmt: skip
+@shares_node
 async def test_a_form_with_other_than_one_file_is_refused(
-    api: Api, parts: list[tuple[str, bytes]], detail: str
+    shared_api: Api, parts: list[tuple[str, bytes]], detail: str
 ) -> None:
     content = pictures.photo_as("jpeg")
     body, headers = form(*((of, content if part == b"picture" else part) for of, part in parts))
-    before = sorted(api.node.originals.rglob("*"))
-    status, reply = await api.call("POST", "/v1/originals", body, **headers)
+    before = sorted(shared_api.node.originals.rglob("*"))
+    status, reply = await shared_api.call("POST", "/v1/originals", body, **headers)
     assert (status, detail in reply["detail"]) == (400, True), reply
-    assert sorted(api.node.originals.rglob("*")) == before
+    assert sorted(shared_api.node.originals.rglob("*")) == before
 
 
-async def test_a_malformed_form_is_refused(api: Api) -> None:
+@shares_node
+async def test_a_malformed_form_is_refused(shared_api: Api) -> None:
     body, headers = form(('name="file"; filename="a.jpg"', pictures.photo_as("jpeg")))
     nested = b"--b0undary\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c--\r\n--b0undary--\r\n"
     for wrong in (
@@ -207,13 +215,15 @@ async def test_a_malformed_form_is_refused(api: Api) -> None:
         nested,
         b"\n" * 200_000,
     ):
-        assert (await api.call("POST", "/v1/originals", wrong, **headers))[0] == 400
+        assert (await shared_api.call("POST", "/v1/originals", wrong, **headers))[0] == 400
     for content_type in (
         "multipart/form-data",
         "multipart/form-data; boundary=" + "b" * 71,
         "multipart/form-data; boundary=other",
     ):
-        assert (await api.call("POST", "/v1/originals", body, **{"Content-Type": content_type}))[0] == 400
+        assert (await shared_api.call("POST", "/v1/originals", body, **{"Content-Type": content_type}))[
+            0
+        ] == 400
 
 
 async def test_the_upload_limits_apply_to_forms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -391,13 +401,14 @@ async def test_a_cancelled_job_renders_nothing_more(api: Api) -> None:
         ("/v1/events/s3", b""),
     ],
 )
+@shares_node
 async def test_an_invalid_body_is_refused_without_repeating_its_values(
-    api: Api, path: str, body: object
+    shared_api: Api, path: str, body: object
 ) -> None:
-    status, reply = await api.call("POST", path, body)
+    status, reply = await shared_api.call("POST", path, body)
     assert status == 400
     assert "CANARY" not in json.dumps(reply)
-    assert (await api.call("GET", "/v1/warm"))[1] == []
+    assert (await shared_api.call("GET", "/v1/warm"))[1] == []
 
 
 @pytest.mark.parametrize(
@@ -423,8 +434,9 @@ async def test_an_invalid_body_is_refused_without_repeating_its_values(
         ("GET", "/v1/openapi.json?x=1", "parameter x is unknown; this call takes none"),
     ],
 )
-async def test_an_unknown_parameter_is_named(api: Api, method: str, target: str, detail: str) -> None:
-    answer = await api.node.get(target, method=method, admin=True)
+@shares_node
+async def test_an_unknown_parameter_is_named(shared_api: Api, method: str, target: str, detail: str) -> None:
+    answer = await shared_api.node.get(target, method=method, admin=True)
     assert (answer.status, json.loads(answer.body)["detail"]) == (400, detail)
 
 
@@ -448,8 +460,9 @@ async def test_an_unknown_parameter_is_named(api: Api, method: str, target: str,
         ),
     ],
 )
-async def test_an_unknown_field_is_named(api: Api, path: str, body: object, detail: str) -> None:
-    status, reply = await api.call("POST", path, body)
+@shares_node
+async def test_an_unknown_field_is_named(shared_api: Api, path: str, body: object, detail: str) -> None:
+    status, reply = await shared_api.call("POST", path, body)
     assert (status, detail in reply["detail"]) == (400, True), reply
 
 
@@ -482,18 +495,20 @@ async def test_an_unknown_path_is_reported_only_to_clients_with_a_token(tmp_path
         ("/v1/originals?name=a&name=b", b"x"),
     ],
 )  # fmt: skip
-async def test_a_repeated_field_is_refused(api: Api, path: str, body: bytes) -> None:
-    await api.node.get("/w_50/photo.jpg")
-    status, reply = await api.call("POST", path, body)
+@shares_node
+async def test_a_repeated_field_is_refused(shared_api: Api, path: str, body: bytes) -> None:
+    await shared_api.node.get("/w_50/photo.jpg")
+    status, reply = await shared_api.call("POST", path, body)
     assert (status, "twice" in reply["detail"], "CANARY" in reply["detail"]) == (400, True, False)
-    assert (await api.node.get("/w_50/photo.jpg")).cache == "calotype; hit; detail=memory"
-    assert (await api.call("GET", "/v1/warm"))[1] == []
+    assert (await shared_api.node.get("/w_50/photo.jpg")).cache == "calotype; hit; detail=memory"
+    assert (await shared_api.call("GET", "/v1/warm"))[1] == []
 
 
-async def test_a_repeated_query_parameter_is_refused(api: Api) -> None:
-    assert (await api.call("GET", "/v1/explain?url=/w_50/photo.jpg&url=/w_60/photo.jpg"))[0] == 400
-    assert (await api.call("GET", "/v1/explain?url=/w_50/photo.jpg&accept=a&accept=b"))[0] == 400
-    assert (await api.call("GET", "/v1/explain?url=/w_50/photo.jpg&accept=a"))[0] == 200
+@shares_node
+async def test_a_repeated_query_parameter_is_refused(shared_api: Api) -> None:
+    assert (await shared_api.call("GET", "/v1/explain?url=/w_50/photo.jpg&url=/w_60/photo.jpg"))[0] == 400
+    assert (await shared_api.call("GET", "/v1/explain?url=/w_50/photo.jpg&accept=a&accept=b"))[0] == 400
+    assert (await shared_api.call("GET", "/v1/explain?url=/w_50/photo.jpg&accept=a"))[0] == 200
 
 
 async def raw_admin(node: Running, head: bytes, body: bytes = b"") -> bytes:
@@ -516,15 +531,20 @@ async def raw_admin(node: Running, head: bytes, body: bytes = b"") -> bytes:
         (b"/v1/originals?mount=\xff", b""), (b"/v1/originals?\xff=1", b""),
     ],
 )  # fmt: skip
-async def test_parameters_that_are_not_utf8_are_refused(api: Api, target: bytes, headers: bytes) -> None:
-    picture = (api.node.originals / "photo.jpg").read_bytes()
+@shares_node
+async def test_parameters_that_are_not_utf8_are_refused(
+    shared_api: Api, target: bytes, headers: bytes
+) -> None:
+    picture = (shared_api.node.originals / "photo.jpg").read_bytes()
     head = b"POST " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers
-    response = await raw_admin(api.node, head + b"Content-Length: %d\r\n\r\n" % len(picture), picture)
+    response = await raw_admin(shared_api.node, head + b"Content-Length: %d\r\n\r\n" % len(picture), picture)
     assert response.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in response
     good = head.replace(headers, b"Idempotency-Key: \xc3\xa9\r\n") if headers else b""
     if good:
-        response = await raw_admin(api.node, good + b"Content-Length: %d\r\n\r\n" % len(picture), picture)
+        response = await raw_admin(
+            shared_api.node, good + b"Content-Length: %d\r\n\r\n" % len(picture), picture
+        )
         assert response.startswith(b"HTTP/1.1 201 ")
 
 
@@ -542,10 +562,11 @@ async def test_parameters_that_are_not_utf8_are_refused(api: Api, target: bytes,
         (b"HEAD /CANARY\0 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     ],
 )  # fmt: skip
+@shares_node
 async def test_a_malformed_request_gets_a_problem_document_and_is_not_logged(
-    api: Api, caplog: pytest.LogCaptureFixture, sent: bytes, status: int
+    shared_api: Api, caplog: pytest.LogCaptureFixture, sent: bytes, status: int
 ) -> None:
-    response = await raw_admin(api.node, sent)
+    response = await raw_admin(shared_api.node, sent)
     assert response.startswith(b"HTTP/1.1 %d " % status)
     head, _, body = response.partition(b"\r\n\r\n")
     assert b"Content-Type: application/problem+json" in head
@@ -573,16 +594,17 @@ async def test_a_body_is_never_parsed_as_a_request(api: Api) -> None:
 
 
 @pytest.mark.parametrize("name", ["original", "prefix", "url", "preset", "all", "mount"])
-async def test_a_null_value_is_refused_and_named(api: Api, name: str) -> None:
-    await api.node.get("/w_50/photo.jpg")
+@shares_node
+async def test_a_null_value_is_refused_and_named(shared_api: Api, name: str) -> None:
+    await shared_api.node.get("/w_50/photo.jpg")
     for body in ({"all": True, name: None}, {name: None}, {"preset": "card", name: None}):
-        status, reply = await api.call("POST", "/v1/purge", body)
+        status, reply = await shared_api.call("POST", "/v1/purge", body)
         assert status == 400
         assert "null" in reply["detail"]
         assert f"$.{name}" in reply["detail"]
-    assert "hit" in (await api.node.get("/w_50/photo.jpg")).cache, "nothing was purged"
+    assert "hit" in (await shared_api.node.get("/w_50/photo.jpg")).cache, "nothing was purged"
     for body in ({"keys": ["a"], "prefix": None, "presets": ["card"]}, {"prefix": "a", "presets": None}):
-        assert (await api.call("POST", "/v1/warm", body))[0] == 400
+        assert (await shared_api.call("POST", "/v1/warm", body))[0] == 400
 
 
 JSONS: list[object] = [
@@ -889,8 +911,9 @@ async def test_info_describes_an_original_and_is_cached_like_a_variant(node: Run
         ("/info/../photo.jpg", 400),
     ],
 )
-async def test_info_refuses_the_same_urls_as_variants(node: Running, target: str, status: int) -> None:
-    answer = await node.get(target)
+@shares_node
+async def test_info_refuses_the_same_urls_as_variants(shared_node: Running, target: str, status: int) -> None:
+    answer = await shared_node.get(target)
     assert answer.status == status
     assert answer.headers["Content-Type"] == "application/problem+json"
 

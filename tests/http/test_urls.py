@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from proxy.core.url.signing import sign
-from tests.http.conftest import Running, raw, running
+from tests.http.conftest import Running, raw, running, shares_node
 from tests.support import pictures
 from tests.support.answers import Answer
 from tests.support.fakes import temporary_file
@@ -44,17 +44,18 @@ TRACKERS = "utm_source=a&fbclid=b&gclid=c&msclkid=d&_ga=e&mc_cid=f&mc_eid=g&ver=
         "/original/photo.jpg",
     ],
 )
-async def test_tracking_parameters_do_not_change_the_answer(node: Running, target: str) -> None:
+@shares_node
+async def test_tracking_parameters_do_not_change_the_answer(shared_node: Running, target: str) -> None:
     joint = "&" if "?" in target else "?"
-    plain = await node.get(target, Accept="image/webp")
-    renders = await node.metric("calotype_renders_total")
+    plain = await shared_node.get(target, Accept="image/webp")
+    renders = await shared_node.metric("calotype_renders_total")
     for query in (TRACKERS, "utm_campaign=x", "ver=1"):
-        tracked = await node.get(f"{target}{joint}{query}", Accept="image/webp")
+        tracked = await shared_node.get(f"{target}{joint}{query}", Accept="image/webp")
         assert (tracked.status, tracked.body) == (200, plain.body)
         for name in ("ETag", "Vary", "Cache-Control", "Content-Type"):
             assert tracked.headers.get(name) == plain.headers.get(name), name
-    assert await node.metric("calotype_renders_total") == renders
-    failed = await node.get(f"{target.replace('photo', 'none')}{joint}{TRACKERS}")
+    assert await shared_node.metric("calotype_renders_total") == renders
+    failed = await shared_node.get(f"{target.replace('photo', 'none')}{joint}{TRACKERS}")
     assert (failed.status, failed.headers.get("Vary")) == (404, plain.headers.get("Vary"))
 
 
@@ -128,17 +129,19 @@ async def test_only_tracking_parameters_may_follow_a_signature(lenient: Running)
         ("/w_400/photo.jpg?w=3", 400, "parameter w is not supported: the query of this URL may have v; "),
     ],
 )
+@shares_node
 async def test_an_unknown_parameter_is_named_and_the_nearest_known_one_suggested(
-    node: Running, target: str, status: int, says: str
+    shared_node: Running, target: str, status: int, says: str
 ) -> None:
-    answer = await node.get(target)
+    answer = await shared_node.get(target)
     assert answer.status == status
     assert says in detail(answer)
 
 
 @pytest.mark.parametrize("target", ["/w_50,f_jpg/text.jpg", "/info/text.jpg", "/original/text.jpg"])
-async def test_an_unsupported_original_names_the_supported_formats(node: Running, target: str) -> None:
-    answer = await node.get(target)
+@shares_node
+async def test_an_unsupported_original_names_the_supported_formats(shared_node: Running, target: str) -> None:
+    answer = await shared_node.get(target)
     assert answer.status == 415
     assert detail(answer) == "the original is not a JPEG, PNG, WebP, GIF or AVIF picture"
 
