@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -242,33 +243,35 @@ def picture(connect: Callable[[], socket.socket], target: str) -> bytes:
     return body if head.startswith(b"HTTP/1.1 200 ") else head
 
 
-def logged(proxy_and_node: ProxyAndNode, known: int, last: str) -> list[dict[str, str]]:
-    """The requests behind the first `known`, up to the one for `last`."""
+def logged(proxy_and_node: ProxyAndNode, marks: list[str]) -> list[list[dict[str, str]]]:
+    """The requests between each two of these targets."""
 
     def targets() -> list[str]:
-        return [line["target"] for line in proxy_and_node.requests()[known:]]
+        return [line["target"] for line in proxy_and_node.requests()]
 
-    eventually_sync(lambda: last in targets())
-    return proxy_and_node.requests()[known:][: targets().index(last)]
+    eventually_sync(lambda: marks[-1] in targets())
+    positions = [targets().index(mark) for mark in marks]
+    lines = proxy_and_node.requests()
+    return [lines[start + 1 : end] for start, end in pairwise(positions)]
 
 
 def faults(proxy_and_node: ProxyAndNode, connect: Callable[[], socket.socket], kind: str) -> list[str]:
     """What is wrong with the answers to the table, and with what the node understood."""
-    found = []
+    found, responses = [], []
     plain = picture(connect, "/w_50/photo.jpg")
     assert plain.startswith(b"\xff\xd8")
-    first = f"/w_50,v_{kind}-first/photo.jpg"
-    picture(connect, first)
-    logged(proxy_and_node, 0, first)
+    marks = [f"/w_50/photo.jpg?utm_source={kind}-first"]
+    picture(connect, marks[0])
     for number, (name, payload) in enumerate(PAYLOADS.items()):
-        known = len(proxy_and_node.requests())
-        sent = payload.sent.replace(b"<t>", f"/w_50,v_{kind}-{number}/photo.jpg".encode())
-        response = response_to(connect, sent.replace(b"<n>", b"%03d" % number))
-        after = f"/w_50,v_{kind}-{number}-after/photo.jpg"
-        if picture(connect, after) != plain:
+        # A path of its own, without a new version, which would wait for a revalidation.
+        sent = payload.sent.replace(b"<t>", b"/w_50,g_0.%03d:0.5/photo.jpg" % number)
+        responses.append(response_to(connect, sent.replace(b"<n>", b"%03d" % number)))
+        marks.append(f"/w_50/photo.jpg?utm_source={kind}-{number}-after")
+        if picture(connect, marks[-1]) != plain:
             found.append(f"{name}: the request after it got something else")
+    understood = logged(proxy_and_node, marks)
+    for (name, payload), response, lines in zip(PAYLOADS.items(), responses, understood, strict=True):
         statuses = [int(status) for status in STATUS.findall(response)]
-        lines = logged(proxy_and_node, known, after)
         hidden = [line for line in lines if "SMUGGLED" in line["target"]]
         most = (
             1 + payload.own if (statuses and statuses[0] < 400) or name in PIPELINED_AFTER_ERRORS[kind] else 1
