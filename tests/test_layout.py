@@ -9,9 +9,9 @@ import pytest
 TESTS = Path(__file__).parent
 PROXY = TESTS.parent / "proxy"
 
-TOPICS = ("contracts", "corpus", "http", "stories")
+TOPICS = ("contracts", "corpus", "http", "rivals", "stories")
 """Folders whose tests are named after a topic: suites over every implementation of a port, the extra corpus, the whole
-application, whole nodes."""
+application, comparisons with other servers, whole nodes."""
 
 COMPLETE_ROOMS = ("core", "service")
 """Each module of these rooms has a namesake test or an entry in TESTED_ELSEWHERE."""

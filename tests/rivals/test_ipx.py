@@ -1,0 +1,19 @@
+"""Ipx beside a node with the dialect `next`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.rivals import servers
+from tests.rivals.comparison import Comparison, compared
+from tests.rivals.ipx_urls import urls
+
+
+def test_the_node_answers_as_ipx_does(
+    pictures: Path, tmp_path: Path, node: Callable[[str], str], report: Callable[[Comparison], str]
+) -> None:
+    with servers.ipx(pictures, tmp_path) as theirs:
+        comparison = compared("ipx", urls(), node("next"), theirs)
+    text = report(comparison)
+    assert comparison.share("status") == 1, text
+    assert comparison.share("size") >= 0.98, text
+    assert comparison.share("picture") >= 0.95, text
