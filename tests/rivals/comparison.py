@@ -52,11 +52,12 @@ class Reply(NamedTuple):
 
 
 class Server:
-    """Where one of the two listens; `path` is put before each target."""
+    """Where one of the two listens; the path of its URL is put before each target, `host` is asked for."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, host: str = "") -> None:
         parts = urlsplit(url)
         self.path = parts.path.rstrip("/")
+        self.headers = {"Accept": "*/*", "Host": host or parts.netloc}
         self._connection = http.client.HTTPConnection(
             parts.hostname or "", parts.port or 80, timeout=TIMEOUT_S
         )
@@ -70,7 +71,7 @@ class Server:
             return self._ask(target)
 
     def _ask(self, target: str) -> Reply:
-        self._connection.request("GET", self.path + target, headers={"Accept": "*/*"})
+        self._connection.request("GET", self.path + target, headers=self.headers)
         response = self._connection.getresponse()
         content_type = response.getheader("Content-Type") or ""
         return Reply(response.status, content_type.partition(";")[0], response.read())

@@ -1,35 +1,29 @@
 """The gallery, the rivals and a node, once a session. A rival that is not there, and a dialect that a mount does not take,
 is not collected. The end of the run tells in what each pair differed."""
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
-from pydantic import ValidationError
 
-from proxy.config.sections import MountSection
 from tests.rivals import gallery, servers
 from tests.rivals.comparison import Comparison
 from tests.stories.fleet import Node
 
-DIALECTS = {"thumbor": "thumbor", "imagor": "thumbor", "ipx": "next", "imgproxy": "imgproxy"}
-"""The dialect that answers each rival's URLs."""
+COMPARED = {name for name in servers.available() if servers.takes(servers.DIALECTS[name])}
+
+collect_ignore = [f"test_{name}.py" for name in servers.DIALECTS if name not in COMPARED]
+if not any(map(servers.takes, servers.DIALECTS.values())):
+    collect_ignore.append("test_clients.py")
 
 
-def takes(dialect: str) -> bool:
-    """Whether a mount can have it."""
-    with contextlib.suppress(ValidationError):
-        MountSection.model_validate({"source": "pictures", "dialect": dialect})
-        return True
-    return False
+SIGNED = "signed.test"
 
 
-COMPARED = {name for name in servers.available() if takes(DIALECTS[name])}
-
-collect_ignore = [f"test_{name}.py" for name in DIALECTS if name not in COMPARED]
+class StartNode(Protocol):
+    def __call__(self, dialect: str, key: str | None = None) -> str: ...
 
 
 @pytest.fixture(scope="session")
@@ -42,14 +36,20 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def node(pictures: Path, tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Starts a node whose only mount has the dialect, unsigned, and any size; its URL."""
+def node(pictures: Path, tmp_path: Path) -> Iterator[StartNode]:
+    """Starts a node whose mount has the dialect, unsigned, and any size; its URL. Where there is a key, another mount
+    takes only URLs signed with it, for the host SIGNED."""
     started: list[Node] = []
 
-    def start(dialect: str) -> str:
+    def start(dialect: str, key: str | None = None) -> str:
         mount = {"source": "pictures", "dimensions": "any", "dialect": dialect}
-        source = {"kind": "directory", "path": str(pictures)}
-        node = Node(tmp_path / dialect, sources={"pictures": source}, mounts={"all": mount})
+        signed = mount | {"host": SIGNED, "signing": "required", "keys": ["client"]}
+        node = Node(
+            tmp_path / dialect,
+            sources={"pictures": {"kind": "directory", "path": str(pictures)}},
+            mounts={"open": mount} if key is None else {"open": mount, "signed": signed},
+            **({} if key is None else {"signing": {"keys": {"client": key}}}),
+        )
         started.append(node)
         node.start()
         return node.url

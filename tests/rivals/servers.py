@@ -8,6 +8,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from proxy.config.sections import MountSection
 from tests.support.servers import ROOT, Program, free_port, http_ok
 
 MAX_MEMORY_BYTES = 6 << 30
@@ -25,6 +28,18 @@ FILE_LOADER_ROOT_PATH = {folder!r}
 STORAGE = "thumbor.storages.no_storage"
 SECURITY_KEY = "thumbor's key"
 """
+
+
+DIALECTS = {"thumbor": "thumbor", "imagor": "thumbor", "ipx": "next", "imgproxy": "imgproxy"}
+"""The dialect that answers each rival's URLs."""
+
+
+def takes(dialect: str) -> bool:
+    """Whether a mount can have the dialect."""
+    with contextlib.suppress(ValidationError):
+        MountSection.model_validate({"source": "pictures", "dialect": dialect})
+        return True
+    return False
 
 
 def available() -> set[str]:

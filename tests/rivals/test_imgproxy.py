@@ -5,11 +5,12 @@ from pathlib import Path
 
 from tests.rivals import servers
 from tests.rivals.comparison import Comparison, compared
+from tests.rivals.conftest import StartNode
 from tests.rivals.imgproxy_urls import urls
 
 
 def test_the_node_answers_as_imgproxy_does(
-    pictures: Path, tmp_path: Path, node: Callable[[str], str], report: Callable[[Comparison], str]
+    pictures: Path, tmp_path: Path, node: StartNode, report: Callable[[Comparison], str]
 ) -> None:
     with servers.imgproxy(pictures, tmp_path) as theirs:
         comparison = compared("imgproxy", urls(), node("imgproxy"), theirs)

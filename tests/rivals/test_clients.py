@@ -1,0 +1,51 @@
+"""What the vendors' clients write is answered, by size and type; a signature that was changed is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rivals.client_keys import IMGPROXY_KEY, IMGPROXY_SALT, THUMBOR_KEY
+from tests.rivals.comparison import Reply, Server, samples
+from tests.rivals.conftest import SIGNED, StartNode
+from tests.rivals.servers import takes
+
+ROWS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("client_urls.json").read_text())
+
+KEYS = {"thumbor": THUMBOR_KEY, "imgproxy": f"{IMGPROXY_KEY}:{IMGPROXY_SALT}", "next": None}
+
+REFUSED = {"thumbor": 400, "imgproxy": 403}
+"""The status for a wrong signature."""
+
+
+def described(reply: Reply) -> tuple[int, str, list[int]]:
+    """Status, type and size."""
+    if not reply.is_picture:
+        return reply.status, reply.content_type, []
+    image = samples(reply.body)
+    return reply.status, reply.content_type, [image.width, image.height]
+
+
+def changed(url: str) -> str:
+    """The URL with another first character of its signature."""
+    return f"/{'B' if url[1] == 'A' else 'A'}{url[2:]}"
+
+
+@pytest.mark.parametrize("dialect", [dialect for dialect in KEYS if takes(dialect)])
+def test_what_the_clients_write_is_answered(dialect: str, node: StartNode) -> None:
+    url = node(dialect, KEYS[dialect])
+    others, signed = Server(url), Server(url, SIGNED)
+    wrong: dict[str, object] = {}
+    for row in (row for row in ROWS if row["dialect"] == dialect):
+        expected = 200, row["type"], row["size"]
+        answer = described((signed if row["signed"] else others).ask(row["url"]))
+        if answer != expected:
+            wrong[f"{row['client']}: {row['url']}"] = answer, expected
+        if row["signed"]:
+            status = signed.ask(changed(row["url"])).status
+            if status != REFUSED[dialect]:
+                wrong[f"{row['client']}, changed: {changed(row['url'])}"] = status
+    others.close()
+    signed.close()
+    assert wrong == {}
