@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import pyvips
@@ -49,6 +49,10 @@ class Reply(NamedTuple):
     @property
     def is_lossless(self) -> bool:
         return self.content_type in ("image/png", "image/gif") or b"VP8L" in self.body[:64]
+
+
+class Answering(Protocol):
+    def ask(self, target: str) -> Reply: ...
 
 
 class Server:
@@ -195,11 +199,12 @@ class Comparison:
             yield from (f"    {difference.case.target}  {difference.text}" for difference in found[:12])
 
 
-def compared(name: str, cases: Iterable[Case], our_url: str, their_url: str) -> Comparison:
+def compared(name: str, cases: Iterable[Case], ours: Answering, theirs: Answering) -> Comparison:
     """Asks both at the same time, one case after the other."""
     comparison = Comparison(name)
-    with connected(our_url, their_url) as servers, ThreadPoolExecutor(len(servers)) as threads:
+    both = (ours, theirs)
+    with ThreadPoolExecutor(len(both)) as threads:
         for case in cases:
-            our, their = threads.map(lambda server, target=case.target: server.ask(target), servers)
+            our, their = threads.map(lambda server, target=case.target: server.ask(target), both)
             comparison.add(case, our, their)
     return comparison

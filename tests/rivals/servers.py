@@ -30,7 +30,13 @@ SECURITY_KEY = "thumbor's key"
 """
 
 
-DIALECTS = {"thumbor": "thumbor", "imagor": "thumbor", "ipx": "next", "imgproxy": "imgproxy"}
+DIALECTS = {
+    "thumbor": "thumbor",
+    "imagor": "thumbor",
+    "ipx": "next",
+    "imgproxy": "imgproxy",
+    "imgproxy_rules": "imgproxy",
+}
 """The dialect that answers each rival's URLs."""
 
 
@@ -49,6 +55,7 @@ def available() -> set[str]:
         "ipx": NODE is not None and (IPX_MODULES / "ipx").is_dir(),
         "imgproxy": bool(IMGPROXY),
         "imagor": bool(IMAGOR),
+        "imgproxy_rules": True,
     }
     return {name for name, is_there in found.items() if is_there}
 

@@ -1,6 +1,7 @@
 """What the vendors' clients write is answered, by size and type; a signature that was changed is refused."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +36,13 @@ def changed(url: str) -> str:
 @pytest.mark.parametrize("dialect", [dialect for dialect in KEYS if takes(dialect)])
 def test_what_the_clients_write_is_answered(dialect: str, node: StartNode) -> None:
     url = node(dialect, KEYS[dialect])
-    others, signed = Server(url), Server(url, SIGNED)
     wrong: dict[str, object] = {}
-    for row in (row for row in ROWS if row["dialect"] == dialect):
-        expected = 200, row["type"], row["size"]
-        answer = described((signed if row["signed"] else others).ask(row["url"]))
-        if answer != expected:
-            wrong[f"{row['client']}: {row['url']}"] = answer, expected
-        if row["signed"]:
-            status = signed.ask(changed(row["url"])).status
-            if status != REFUSED[dialect]:
+    with closing(Server(url)) as others, closing(Server(url, SIGNED)) as signed:
+        for row in (row for row in ROWS if row["dialect"] == dialect):
+            expected = 200, row["type"], row["size"]
+            answer = described((signed if row["signed"] else others).ask(row["url"]))
+            if answer != expected:
+                wrong[f"{row['client']}: {row['url']}"] = answer, expected
+            if row["signed"] and (status := signed.ask(changed(row["url"])).status) != REFUSED[dialect]:
                 wrong[f"{row['client']}, changed: {changed(row['url'])}"] = status
-    others.close()
-    signed.close()
     assert wrong == {}

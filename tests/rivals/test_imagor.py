@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.rivals import servers
-from tests.rivals.comparison import Comparison, compared
+from tests.rivals.comparison import Comparison, compared, connected
 from tests.rivals.conftest import StartNode
 from tests.rivals.imagor_urls import urls
 
@@ -12,8 +12,8 @@ from tests.rivals.imagor_urls import urls
 def test_the_node_answers_as_imagor_does(
     pictures: Path, tmp_path: Path, node: StartNode, report: Callable[[Comparison], str]
 ) -> None:
-    with servers.imagor(pictures, tmp_path) as theirs:
-        comparison = compared("imagor", urls(), node("thumbor"), theirs)
+    with servers.imagor(pictures, tmp_path) as url, connected(node("thumbor"), url) as (ours, theirs):
+        comparison = compared("imagor", urls(), ours, theirs)
     text = report(comparison)
     assert comparison.share("status") == 1, text
     assert comparison.share("size") >= 0.98, text

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.rivals import servers
-from tests.rivals.comparison import Comparison, compared
+from tests.rivals.comparison import Comparison, compared, connected
 from tests.rivals.conftest import StartNode
 from tests.rivals.imgproxy_urls import urls
 
@@ -12,8 +12,8 @@ from tests.rivals.imgproxy_urls import urls
 def test_the_node_answers_as_imgproxy_does(
     pictures: Path, tmp_path: Path, node: StartNode, report: Callable[[Comparison], str]
 ) -> None:
-    with servers.imgproxy(pictures, tmp_path) as theirs:
-        comparison = compared("imgproxy", urls(), node("imgproxy"), theirs)
+    with servers.imgproxy(pictures, tmp_path) as url, connected(node("imgproxy"), url) as (ours, theirs):
+        comparison = compared("imgproxy", urls(), ours, theirs)
     text = report(comparison)
     assert comparison.share("status") == 1, text
     assert comparison.share("size") >= 0.98, text
