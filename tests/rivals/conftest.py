@@ -17,6 +17,8 @@ COMPARED = {name for name in servers.available() if servers.takes(servers.DIALEC
 collect_ignore = [f"test_{name}.py" for name in servers.DIALECTS if name not in COMPARED]
 if not any(map(servers.takes, servers.DIALECTS.values())):
     collect_ignore.append("test_clients.py")
+if not servers.takes("next"):
+    collect_ignore.append("test_next_refusals.py")
 
 
 SIGNED = "signed.test"
