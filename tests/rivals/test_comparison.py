@@ -60,6 +60,7 @@ def test_a_rival_that_fails_has_refused_a_wrong_argument_and_says_nothing_of_oth
     assert kinds(Reply(400, "", b""), Reply(500, "", b""), wrong) == ["code"]
     assert kinds(reply(), Reply(500, "", b""), wrong) == ["status"]
     assert kinds(reply(), Reply(500, "", b"")) == []
+    assert kinds(Reply(500, "", b""), Reply(500, "", b"")) == ["status"]
 
 
 def test_the_report_has_the_shares_and_the_parts_of_the_urls() -> None:
