@@ -6,6 +6,7 @@ from typing import Protocol
 
 from proxy.core.cache.delivery import Variant
 from proxy.core.errors import CalotypeError
+from proxy.core.image.faces import Faces
 from proxy.core.image.facts import Facts
 from proxy.core.transform.plan import Plan
 from proxy.ports.originals import Original
@@ -46,6 +47,16 @@ class Renderer(Protocol):
     ) -> Variant:
         """Renders `plan`. `on_start` is called when a worker takes the job; `on_promote` registers the promotion of a
         background job."""
+        ...
+
+
+class FaceDetector(Protocol):
+    """Finds faces in originals. `version` names the detector and is part of cache keys; it is empty if none is installed."""
+
+    version: str
+
+    async def find_faces(self, original: Original, *, deadline: float) -> Faces:
+        """The faces of the first page, maybe none. Called only with a `version`. Raises as Renderer does, for the same reasons."""
         ...
 
 

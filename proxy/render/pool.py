@@ -10,7 +10,7 @@ import os
 import pickle
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import repeat
@@ -32,6 +32,7 @@ from proxy.core.errors import (
     UnsupportedFormat,
     WorkerDied,
 )
+from proxy.core.image.faces import Faces
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import SNIFF_BYTES, Format, sniff
 from proxy.core.image.limits import InputLimits
@@ -207,7 +208,7 @@ def _is_valid(answer: Answer, body: bytes, plan: Plan | None) -> bool:
     if answer.slug:
         return True
     if plan is None:
-        return answer.facts is not None
+        return answer.facts is not None and (answer.faces is None or answer.faces.is_valid)
     if plan.output.format is Format.INFO:
         return body.startswith(b"{")
     return sniff(body[:SNIFF_BYTES]) is plan.output.format
@@ -224,6 +225,7 @@ def _environment(memory_bytes: int) -> dict[str, str]:
         # Above 100 MB libvips would decode to a file, which the sandbox forbids.
         "VIPS_DISC_THRESHOLD": str(memory_bytes),
         "MALLOC_ARENA_MAX": "2",
+        "OMP_NUM_THREADS": "1",
     }
 
 
@@ -247,6 +249,7 @@ class Pool:
         self._timeout_s = timeout_s
         # The CPU limit covers all jobs of a worker, in case the pool is gone and cannot end one.
         self._worker_limits = memory_bytes, math.ceil((timeout_s + 1) * recycle_after), int(sandboxed)
+        self._finds_faces = False
         self._recycle_after = recycle_after
         self.limits = limits
         self._clock = clock
@@ -272,8 +275,10 @@ class Pool:
         """Workers with a job."""
         return self._busy
 
-    async def start(self) -> Hello:
-        """Starts the workers; returns the Hello with the most missing sandbox parts. Raises WorkerDied."""
+    async def start(self, *, finds_faces: bool = False) -> Hello:
+        """Starts the workers, which only find faces if `finds_faces`; returns the Hello with the most missing sandbox
+        parts. Raises WorkerDied."""
+        self._finds_faces = finds_faces
         self._tasks.start(self._watch(), "watch of the workers")
         try:
             # Tried again, because a read of a library may fail once on a busy machine.
@@ -300,6 +305,11 @@ class Pool:
         answer, _ = await self._submit(_PROBE, original, None, deadline, lambda: None)
         assert answer.facts is not None
         return answer.facts
+
+    async def find_faces(self, original: Original, *, deadline: float) -> Faces:
+        """The faces of the first page, by a pool that was started for it. Raises as Renderer does."""
+        answer, _ = await self._submit(_PROBE, original, None, deadline, lambda: None)
+        return answer.faces or Faces()
 
     async def render(
         self,
@@ -417,15 +427,18 @@ class Pool:
             for worker in tuple(self._workers):
                 worker.end_if_stopped()
 
+    def _new_worker(self) -> Awaitable[tuple[_Worker, Hello]]:
+        return _Worker.start(self._workers, *self._worker_limits, int(self._finds_faces))
+
     async def _start_worker(
         self, retries: Iterable[object], *faults: type[Exception]
     ) -> tuple[_Worker, Hello]:
         """Starts a worker; tries again after one of `faults`, as often as `retries` has elements."""
         for _ in retries:
             with suppress(*faults):
-                return await _Worker.start(self._workers, *self._worker_limits)
+                return await self._new_worker()
             await asyncio.sleep(RESPAWN_PAUSE_S)
-        return await _Worker.start(self._workers, *self._worker_limits)
+        return await self._new_worker()
 
     async def _run(self, worker: _Worker, waiting: _Waiting) -> bool:
         """Runs the job on `worker`; False if the worker has to be replaced."""
@@ -452,7 +465,7 @@ class Pool:
             if not waiting.answer.done():
                 waiting.answer.set_exception(_stopping())
             raise
-        if waiting.plan is not None:
+        if waiting.plan is not None or self._finds_faces:
             worker.rendered += 1
             if worker.rendered > COLD_RENDERS:
                 # A moving average from zero: a few slow renders do not dominate.

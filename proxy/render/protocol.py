@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from proxy.core.image.faces import Faces
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.image.limits import InputLimits
@@ -21,7 +22,7 @@ MAX_BODY_BYTES = 512 * 2**20
 
 
 class Job(msgspec.Struct, frozen=True):
-    """`plan` is None for a probe. The original `original` is sent as a file descriptor of `size_bytes` bytes.
+    """`plan` is None for a probe, or for a search for faces in a worker that does only this. The original `original` is sent as a file descriptor of `size_bytes` bytes.
     `keep_decoded`: more jobs for this original are waiting. The answer repeats `number`."""
 
     number: int
@@ -42,9 +43,10 @@ class Hello(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`slug` is empty on success. The bytes of a variant follow the text."""
+    """`slug` is empty on success. The bytes of a variant follow the text; a probe answers facts, a search for faces also faces."""
 
     number: int = 0
     slug: Literal["", "unsupported-format", "original-too-large", "undecodable", "internal"] = ""
     detail: str = ""
     facts: Facts | None = None
+    faces: Faces | None = None

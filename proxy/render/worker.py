@@ -1,6 +1,6 @@
 """The worker process: receives one job at a time, renders it, answers; ends with its parent.
 
-`pool` starts it with the arguments DESCRIPTOR MEMORY_BYTES CPU_S SANDBOX. The pool ends a job that hangs; if the
+`pool` starts it with the arguments DESCRIPTOR MEMORY_BYTES CPU_S SANDBOX FACES; with FACES it only finds faces. The pool ends a job that hangs; if the
 pool is gone, an alarm does.
 """
 
@@ -19,6 +19,7 @@ from proxy.core.errors import Internal, OriginalTooLarge, Undecodable, Unsupport
 from proxy.local.parent import end_with_parent
 from proxy.render import pipeline, sandbox
 from proxy.render.checked_original import CheckedOriginal
+from proxy.render.faces import FaceFinder
 from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
 
 NICENESS = 10
@@ -36,12 +37,13 @@ def _run_jobs() -> None:
     # The pool ends workers with SIGKILL. A signal to the whole group must not end a running job.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
-    channel_descriptor, memory_bytes, cpu_s, sandboxed = map(int, sys.argv[1:])
+    channel_descriptor, memory_bytes, cpu_s, sandboxed, finds_faces = map(int, sys.argv[1:])
     _close_all_but(channel_descriptor)
     channel = socket.socket(fileno=channel_descriptor)
     _confine(memory_bytes=memory_bytes)
     pipeline.harden()
     formats = pipeline.working_formats()  # Libraries load their files now, before the sandbox.
+    finder = FaceFinder() if finds_faces else None
     missing = sandbox.enter(cpu_s=cpu_s) if sandboxed else []
     # Set last, because a change of user resets it. If the pool has died before, the socket is closed.
     end_with_parent()
@@ -56,7 +58,7 @@ def _run_jobs() -> None:
             return
         job, descriptor = received
         signal.setitimer(signal.ITIMER_REAL, job.timeout_s + ALARM_SLACK_S)
-        answer, body = _run_job(last, job, descriptor)
+        answer, body = _run_job(last, job, descriptor, finder)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _send(channel, msgspec.json.encode(msgspec.structs.replace(answer, number=job.number)), body)
 
@@ -122,11 +124,13 @@ class _LastOriginal:
         self._opened = None
 
 
-def _run_job(last: _LastOriginal, job: Job, descriptor: int) -> tuple[Answer, bytes]:
+def _run_job(
+    last: _LastOriginal, job: Job, descriptor: int, finder: FaceFinder | None = None
+) -> tuple[Answer, bytes]:
     try:
         opened = last.open(job, descriptor)
         if job.plan is None:
-            return Answer(facts=opened.facts), b""
+            return Answer(facts=opened.facts, faces=finder.find(opened, job.limits) if finder else None), b""
         opened.keep_decoded = job.keep_decoded
         return Answer(), pipeline.render(opened, job.plan, job.limits)
     except (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal) as failure:

@@ -13,6 +13,7 @@ from proxy.core.cache.delivery import Timings, Variant
 from proxy.core.cache.generations import Purge, PurgeScope, ScopeKind
 from proxy.core.cache.keys import CacheKey, Entry, LastEvent, original_key
 from proxy.core.errors import CalotypeError, Conflict, OriginalNotFound
+from proxy.core.image.faces import Face, Faces
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef, forms
@@ -235,11 +236,16 @@ class FakeSource:
 
 
 class FakeRenderer:
-    """Renders a text of original and plan; `failures` are raised in turn; `release`, while not set, holds started renders."""
+    """Renders a text of original and plan; `failures` are raised in turn; `release`, while not set, holds started renders.
+    Also a FaceDetector."""
+
+    version = "fake 1"
 
     def __init__(self) -> None:
         self.renders = 0
         self.probes = 0
+        self.searches = 0
+        self.faces = Faces((Face(1000, 2000, 300, 400),))
         self.failures: list[BaseException] = []
         self.release = asyncio.Event()
         self.release.set()
@@ -249,11 +255,19 @@ class FakeRenderer:
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
         self.probes += 1
+        await self._read(original)
+        return self.facts
+
+    async def find_faces(self, original: Original, *, deadline: float) -> Faces:
+        self.searches += 1
+        await self._read(original)
+        return self.faces
+
+    async def _read(self, original: Original) -> None:
         await asyncio.sleep(0)
         self.during(original.file)
         if self.failures:
             raise self.failures.pop(0)
-        return self.facts
 
     async def render(
         self,

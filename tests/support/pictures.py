@@ -41,6 +41,29 @@ def photo(width: int = 640, height: int = 480, *, seed: int = 1) -> pyvips.Image
     return (bands[0].bandjoin(bands[1:]) + grain).cast("uchar").copy(interpretation="srgb")
 
 
+SKIN, HAIR, SHIRT, LIPS, SHADE = (224, 176, 144), (59, 42, 31), (51, 51, 68), (163, 63, 63), (180, 130, 100)
+_FEATURES = (
+    (0.5, 1.45, 1.1, 0.5, SHIRT), (0.5, 0.36, 0.62, 0.58, HAIR), (0.5, 1.0, 0.2, 0.25, SHADE), (0.5, 0.5, 0.5, 0.5, SKIN),
+    (0.29, 0.33, 0.14, 0.025, HAIR), (0.71, 0.33, 0.14, 0.025, HAIR),
+    (0.29, 0.44, 0.1, 0.045, (255, 255, 255)), (0.71, 0.44, 0.1, 0.045, (255, 255, 255)),
+    (0.29, 0.44, 0.045, 0.042, (34, 34, 34)), (0.71, 0.44, 0.045, 0.042, (34, 34, 34)),
+    (0.5, 0.6, 0.05, 0.1, SHADE), (0.5, 0.79, 0.19, 0.04, LIPS),
+)  # fmt: skip
+"""Ellipses in parts of the face: centre, half axes, colour."""
+
+
+def people(width: int, height: int, *faces: tuple[int, int, int, int]) -> pyvips.Image:
+    """Drawn heads whose faces are these boxes (left, top, width, height), from the forehead to the chin."""
+    image = (pyvips.Image.black(width, height, bands=3) + [111, 138, 168]).cast("uchar")
+    at = pyvips.Image.xyz(width, height)
+    for left, top, face_width, face_height in faces:
+        for x, y, half_width, half_height, colour in _FEATURES:
+            across = (at[0] - left - x * face_width) / (half_width * face_width)
+            down = (at[1] - top - y * face_height) / (half_height * face_height)
+            image = (across * across + down * down < 1).ifthenelse(list(colour), image)
+    return image.gaussblur(1).cast("uchar").copy(interpretation="srgb")
+
+
 def cut_out(width: int = 200, height: int = 160) -> pyvips.Image:
     """A red disc on nothing."""
     disc = pyvips.Image.black(width, height).draw_circle(255, width // 2, height // 2, height // 3, fill=True)

@@ -61,6 +61,11 @@ def facts_key(identity: Identity) -> CacheKey:
     return CacheKey(_digest("facts", identity))
 
 
+def faces_key(identity: Identity, detector_version: str) -> CacheKey:
+    """The key of where the faces of an original are, as one version of the detector finds them."""
+    return CacheKey(_digest("faces", identity, detector_version))
+
+
 def original_key(identity: Identity) -> str:
     """Hex SHA-256, the name of the original's own bytes in an entity tag."""
     return _digest("original", identity)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.cache.keys import facts_key, original_key, variant_key
+from proxy.core.cache.keys import faces_key, facts_key, original_key, variant_key
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.plan import RenderDefaults, resolve
@@ -31,7 +31,8 @@ def test_the_key_covers_every_part_of_identity_plan_and_generation() -> None:
     ]
     keys = {variant_key(identity, PLAN) for identity in (IDENTITY, *others)}
     keys |= {variant_key(IDENTITY, PLAN, "g"), facts_key(IDENTITY), original_key(IDENTITY)}
-    assert len(keys) == 7
+    keys |= {faces_key(IDENTITY, "1"), faces_key(IDENTITY, "2"), faces_key(others[0], "1")}
+    assert len(keys) == 10
 
 
 words = st.text(max_size=12)
