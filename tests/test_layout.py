@@ -18,6 +18,8 @@ COMPLETE_ROOMS = ("core", "service")
 
 TESTED_ELSEWHERE = {
     "core/image/completed.py": "core/image/test_container.py",
+    "core/url/dialects/dialect.py": "core/url/dialects/test_native.py",
+    "core/url/dialects/registry.py": "config/test_settings.py",
     "core/url/dialects/native_params.py": "core/url/dialects/test_native.py",
     "core/url/parsed_url.py": "core/url/dialects/test_native.py",
     "service/admin/explain.py": "http/test_signed.py",

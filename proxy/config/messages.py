@@ -42,8 +42,7 @@ def one_line(problems: ValidationError, root: type[BaseModel], within: tuple[str
     every = problems.errors(include_url=False, include_input=False)
     problem = next((each for each in every if each["type"] == "extra_forbidden"), every[0])
     loc = (*within, *map(str, problem["loc"]))
-    # A part longer than any name may be a secret.
-    parts = [part if len(part) <= _LONGEST_NAME else "..." for part in loc]
+    parts = list(map(shown, loc))
     if parts[:1] == ["sources"] and len(parts) > 2:
         del parts[2]  # The kind of source, which pydantic inserts.
     if problem["type"] == "kind":
@@ -51,6 +50,11 @@ def one_line(problems: ValidationError, root: type[BaseModel], within: tuple[str
     key = ".".join(parts)
     reason = _reason(problem) if problem["type"] != "extra_forbidden" else unknown(loc, root)
     return f"{key}: {reason}" if key else reason
+
+
+def shown(name: str) -> str:
+    """`name`, unless it is longer than any name: it may be a secret."""
+    return name if len(name) <= _LONGEST_NAME else "..."
 
 
 def _reason(problem: ErrorDetails) -> str:

@@ -23,11 +23,12 @@ from pydantic import (
 )
 
 from proxy.core.image.formats import Format
-from proxy.core.url.dialects.native import QueryRule
+from proxy.core.nearest import meant, nearest
+from proxy.core.url.dialects.dialect import QueryRule, Unsupported
 from proxy.core.url.dialects.native_params import colour
+from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.mounts import Signing
 from proxy.core.url.policy import Dimensions
-from proxy.core.url.signing import MIN_SECRET_BYTES
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -327,8 +328,15 @@ class SigningSection(Section):
         str, _like(r"|(cookie|header):[A-Za-z0-9!#$%&'*+.^_`|~-]+", "cookie:NAME or header:NAME")
     ] = ""
     """Cookie or header that the parameter ses of a signed URL is compared with: cookie:NAME or header:NAME."""
-    keys: Annotated[dict[str, Annotated[SecretStr, _long(MIN_SECRET_BYTES)]], AfterValidator(_distinct)] = {}
-    """Secrets by key id, each of 32 bytes or more. Several may be in use at once, so that keys can be rotated."""
+    keys: Annotated[dict[str, SecretStr], AfterValidator(_distinct)] = {}
+    """Secrets by key id, each of 32 bytes or more; for a mount of another dialect the secret of that vendor. Several may
+    be in use at once, so that keys can be rotated."""
+
+
+def _known_dialect(name: str) -> str:
+    if name not in DIALECTS:
+        raise ValueError(f"must be one of {', '.join(DIALECTS)}{meant(nearest(name, DIALECTS))}")
+    return name
 
 
 class MountSection(Section):
@@ -338,8 +346,13 @@ class MountSection(Section):
     """Path prefix of its URLs: / or /name/."""
     source: str
     """Name of its source."""
-    dialect: Literal["native"] = "native"
-    """Grammar of its URLs."""
+    remote: str = ""
+    """Name of an http source for absolute URLs in its URLs. Empty: only originals of source."""
+    dialect: Annotated[str, AfterValidator(_known_dialect)] = "native"
+    """Vendor whose URLs it answers; native are the URLs of docs/urls.md."""
+    unsupported: Unsupported = Unsupported.REFUSE
+    """Options of a vendor's URL that the node does not support. refuse: they are refused; ignore: those that only
+    polish are ignored. An option that changes what the picture shows is always refused."""
     signing: Signing = Signing.OFF
     """off: URLs are not signed; optional: signed URLs may ask for any size; required: unsigned URLs are refused
     with 403."""

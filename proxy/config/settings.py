@@ -27,7 +27,7 @@ from pydantic_settings import (
 )
 
 from proxy.config.errors import ConfigError
-from proxy.config.messages import leaves, one_line
+from proxy.config.messages import leaves, one_line, shown
 from proxy.config.sections import (
     AdminSection,
     CacheSection,
@@ -51,7 +51,9 @@ from proxy.core.errors import BadTransform, BadUrl
 from proxy.core.nearest import meant
 from proxy.core.transform.operations import Transform, without_no_ops
 from proxy.core.url.dialects.component import Presets
+from proxy.core.url.dialects.native import DIALECT as NATIVE
 from proxy.core.url.dialects.native import parse_tokens, parse_transform
+from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.mounts import Signing
 from proxy.core.url.policy import Dimensions
 
@@ -95,6 +97,7 @@ class Settings(BaseSettings):
     def combine(self) -> None:
         """Raises ValueError for the first problem between sections."""
         self._check_mounts()
+        self._check_keys()
         self._check_signing()
         self._check_bucket()
         self._check_other_sections()
@@ -130,6 +133,22 @@ class Settings(BaseSettings):
                 raise ValueError(f"mounts.{name}: another mount has the same host and prefix")
             taken.add((mount.host, mount.prefix))
 
+    def _check_keys(self) -> None:
+        """Every key has one scheme: that of the mounts that name it, or the native one."""
+        dialects = dict.fromkeys(self._native_keys(), NATIVE.name)
+        for name, mount in self.mounts.items():
+            for key_id in mount.keys:
+                if dialects.setdefault(key_id, mount.dialect) != mount.dialect:
+                    raise ValueError(
+                        f"mounts.{name}.keys: the key {shown(key_id)} belongs to a mount of another dialect"
+                    )
+        for key_id, dialect in dialects.items():
+            if key_id in self.signing.keys:
+                try:
+                    DIALECTS[dialect].check_key(self.signing.keys[key_id].get_secret_value())
+                except ValueError as reason:
+                    raise ValueError(f"signing.keys.{shown(key_id)}: {reason}") from None
+
     def _check_signing(self) -> None:
         signing = {
             name: mount for name, mount in self.named_mounts().items() if mount.signing is not Signing.OFF
@@ -139,8 +158,14 @@ class Settings(BaseSettings):
             for number, key_id in enumerate(mount.keys, start=1):
                 if key_id not in self.signing.keys:
                     raise ValueError(f"{table}.keys: number {number}: [signing.keys] has no key with this id")
-            if name in signing and not self.signing.keys:
+            if name in signing and not (mount.keys or self._native_keys()):
                 raise ValueError(f"{table}.signing: requires a key in [signing.keys]")
+            if name in signing and mount.dialect != NATIVE.name and not mount.keys:
+                raise ValueError(f"{table}.keys: must name the keys of {mount.dialect} in [signing.keys]")
+            if mount.remote and not isinstance(self.sources.get(mount.remote), HttpSection):
+                raise ValueError(
+                    f"{table}.remote: there is no [sources.NAME] table of kind http with that name"
+                )
             if mount.keys and name not in signing:
                 raise ValueError(f"{table}.keys: have no effect while signing is off")
             if mount.transforms and mount.signing is Signing.REQUIRED:
@@ -243,7 +268,16 @@ class Settings(BaseSettings):
         if mount.signing is Signing.OFF:
             return {}
         keys = self.signing.keys
-        return {key_id: keys[key_id].get_secret_value().encode() for key_id in mount.keys or keys}
+        return {
+            key_id: keys[key_id].get_secret_value().encode() for key_id in mount.keys or self._native_keys()
+        }
+
+    def _native_keys(self) -> list[str]:
+        """The ids of the keys that no mount of another dialect names."""
+        others = {
+            key_id for each in self.mounts.values() if each.dialect != NATIVE.name for key_id in each.keys
+        }
+        return [key_id for key_id in self.signing.keys if key_id not in others]
 
     def disk_path(self) -> Path:
         """The directory of the disk tier. Raises ConfigError if it is not set and the user has no home directory."""

@@ -57,16 +57,23 @@ PROBLEMS = {
 
 STATUSES = tuple(sorted({problem.status for problem in PROBLEMS.values()}))
 NOT_FOUND_CACHE_S = 60
+_NO_STATUSES: Mapping[str, int] = {}
 
 
 def outcome_of(failure: CalotypeError) -> Outcome:
     return Outcome.SHED if isinstance(failure, Overloaded) else Outcome.FAILED
 
 
-def problem(failure: CalotypeError, *, negotiates: bool = False, lasting: bool = True) -> web.Response:
-    """An RFC 9457 problem, not cached. A missing original is cached if `lasting`: for the remaining lifetime of its
+def problem(
+    failure: CalotypeError,
+    *,
+    negotiates: bool = False,
+    lasting: bool = True,
+    statuses: Mapping[str, int] = _NO_STATUSES,
+) -> web.Response:
+    """An RFC 9457 problem, not cached. `statuses`, by slug, take precedence over those of PROBLEMS. A missing original is cached if `lasting`: for the remaining lifetime of its
     negative entry, at most NOT_FOUND_CACHE_S."""
-    response = _response(failure, PUBLIC_HEADERS)
+    response = _response(failure, PUBLIC_HEADERS, statuses)
     if lasting and isinstance(failure, OriginalNotFound):
         lasts_s = NOT_FOUND_CACHE_S if failure.lasts_s is None else math.ceil(failure.lasts_s)
         response.headers[hdrs.CACHE_CONTROL] = cache_control(min(max(0, lasts_s), NOT_FOUND_CACHE_S))
@@ -85,8 +92,11 @@ def admin_problem(failure: CalotypeError, *, allowed: Sequence[str] = ()) -> web
     return response
 
 
-def _response(failure: CalotypeError, base: Mapping[str, str]) -> web.Response:
+def _response(
+    failure: CalotypeError, base: Mapping[str, str], statuses: Mapping[str, int] = _NO_STATUSES
+) -> web.Response:
     status, title, _ = PROBLEMS[failure.slug]
+    status = statuses.get(failure.slug, status)
     headers = CIMultiDict(base)
     headers[hdrs.CACHE_CONTROL] = NO_STORE
     headers[hdrs.CONTENT_TYPE] = "application/problem+json"

@@ -22,7 +22,8 @@ from proxy.core.image.formats import Format
 from proxy.core.image.limits import InputLimits
 from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.dialects.native_params import colour
-from proxy.core.url.mounts import Mount, Rules
+from proxy.core.url.dialects.registry import DIALECTS
+from proxy.core.url.mounts import Mount, Remote, Rules
 from proxy.core.url.original_urls import NO_URLS, OriginalLocation, S3Location, WebLocation
 from proxy.edge.admin.auth import AdminAuth
 from proxy.ports.telemetry import Metrics
@@ -87,6 +88,9 @@ def mounts(settings: Settings) -> list[Mount]:
             presets_only=mount.presets_only,
             query=mount.query,
             max_age_s=int(mount.max_age),
+            dialect=DIALECTS[mount.dialect],
+            unsupported=mount.unsupported,
+            remote=Remote(mount.remote, _location_of(settings, mount.remote)) if mount.remote else None,
         )
         for name, mount in settings.named_mounts().items()
     ]

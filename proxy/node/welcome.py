@@ -48,9 +48,9 @@ def _component(mount: Mount, number: int) -> Component:
     """A different transform for each `number`, in sizes that the mount allows."""
     wide, square = (min(mount.allowed_px, key=lambda px: abs(px - side)) for side in (_WIDE_PX, _SQUARE_PX))
     return (
-        Component(width_px=wide),
-        Component(width_px=square, height_px=square, fit=Fit.COVER),
-        Component(width_px=wide, format=Format.WEBP),
+        Component(width=wide),
+        Component(width=square, height=square, fit=Fit.COVER),
+        Component(width=wide, format=Format.WEBP),
     )[number % URL_COUNT]
 
 

@@ -8,15 +8,15 @@ from proxy.core.image.faces import Faces, faces_of
 from proxy.core.image.formats import Format
 from proxy.core.image.limits import InputLimits
 from proxy.core.image.size import Size
-from proxy.core.transform.operations import WHITE
-from proxy.core.transform.plan import Encode, Plan, ScaleInside
+from proxy.core.transform.operations import WHITE, Resize
+from proxy.core.transform.plan import Encode, Plan
 from proxy.render import pipeline
 from proxy.render.checked_original import CheckedOriginal
 from proxy.render.libfacedetection import VIEW_PX, Library
 
 _VIEW = Plan(
-    scale=ScaleInside(box=Size(VIEW_PX, VIEW_PX), enlarge=False),
-    steps=(),
+    ops=(Resize(width=VIEW_PX, height=VIEW_PX),),
+    limit_px=VIEW_PX,
     output=Encode(format=Format.JPEG, quality=90, effort=0, flatten=WHITE),
 )
 

@@ -6,6 +6,7 @@ and cached pixels. Only `render/` imports pyvips, and there `image` means
 a pyvips image.
 """
 
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple, assert_never
 
@@ -15,7 +16,7 @@ from proxy.core.errors import Internal, OriginalTooLarge, UnsupportedFormat
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.limits import InputLimits, check
 from proxy.core.image.size import Box, Size, pixels
-from proxy.core.transform.layout import Find, Load, commands
+from proxy.core.transform.layout import Find, FindBorders, Load, commands
 from proxy.core.transform.plan import Describe, Encode, Plan
 from proxy.render.alpha import hides, is_opaque, resized, with_hidden_like_visible
 from proxy.render.checked_original import (
@@ -116,7 +117,7 @@ def _run(original: _Original, plan: Plan) -> bytes:
         match command:
             case Load(region, size):
                 pages = _loaded(original, region, size)
-            case Find():
+            case Find() | FindBorders():
                 answer = found(command, pages)
             case _:
                 pages = apply(command, pages)
@@ -252,6 +253,19 @@ def _encoded(pages: list[pyvips.Image], encode: Encode) -> bytes:
     if encode.flatten is not None and image.hasalpha():
         colour = encode.flatten
         image = image.flatten(background=[colour.red, colour.green, colour.blue])
+    if encode.max_bytes is None or encode.quality is None:
+        return _saved(image, encode)
+    image = image.copy_memory()
+    content, quality = _saved(image, encode), encode.quality
+    while len(content) > encode.max_bytes and quality > 1:
+        # The larger the excess, the larger the step: each encode costs as much as the first.
+        excess = len(content) / encode.max_bytes
+        quality = max(1, int(quality * (0.25 if excess > 3 else 0.5 if excess > 1.5 else 0.75)))
+        content = _saved(image, replace(encode, quality=quality))
+    return content
+
+
+def _saved(image: pyvips.Image, encode: Encode) -> bytes:
     match encode.format:
         case Format.JPEG:
             content = image.jpegsave_buffer(Q=encode.quality, optimize_coding=True, keep=_NO_METADATA)

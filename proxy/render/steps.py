@@ -8,8 +8,19 @@ from typing import assert_never
 import pyvips
 
 from proxy.core.image.size import Box
-from proxy.core.transform.layout import Cut, Embed, Find, Scale
-from proxy.core.transform.operations import Adjust, Blur, Effect, Sharpen, Smart, Tone, Turn
+from proxy.core.transform.layout import Cut, Embed, Find, FindBorders, Scale
+from proxy.core.transform.operations import (
+    Adjust,
+    Blur,
+    Effect,
+    Flatten,
+    Pixelate,
+    Sharpen,
+    Smart,
+    Tone,
+    Trim,
+    Turn,
+)
 from proxy.render.alpha import on_colours, on_visible, resized, with_premultiplied
 
 
@@ -26,6 +37,11 @@ def apply(command: Cut | Scale | Embed | Turn | Effect, pages: list[pyvips.Image
             return [_turned(image, command) for image in pages]
         case Blur(sigma_px):
             return [with_premultiplied(image, lambda rgb: rgb.gaussblur(sigma_px)) for image in pages]
+        case Pixelate(side_px):
+            return [with_premultiplied(image, lambda rgb: _pixelated(rgb, side_px)) for image in pages]
+        case Flatten(colour):
+            background = [colour.red, colour.green, colour.blue]
+            return [image.flatten(background=background) if image.hasalpha() else image for image in pages]
         case Sharpen(sigma_px):
             return [on_visible(image, lambda rgb: rgb.sharpen(sigma=sigma_px)) for image in pages]
         case Adjust():
@@ -33,14 +49,41 @@ def apply(command: Cut | Scale | Embed | Turn | Effect, pages: list[pyvips.Image
     assert_never(command)
 
 
-def found(command: Find, pages: list[pyvips.Image]) -> Box:
+def found(command: Find | FindBorders, pages: list[pyvips.Image]) -> Box:
     """The answer to `command`. Only the first page is looked at, so that an animation does not jump."""
     pages[0] = pages[0].copy_memory()
+    if isinstance(command, FindBorders):
+        return _within_borders(pages[0], command.trim)
     image = pages[0].smartcrop(*command.size, interesting=_INTERESTING[command.smart])
     return Box(-image.xoffset, -image.yoffset, *command.size)
 
 
+_UNLIKELY = [255, 0, 255]
+"""What transparency is shown on while borders are looked for."""
 _INTERESTING = {Smart.ATTENTION: "attention", Smart.ENTROPY: "entropy"}
+
+
+def _within_borders(image: pyvips.Image, trim: Trim) -> Box:
+    whole = Box(0, 0, image.width, image.height)
+    seen = image.flatten(background=_UNLIKELY) if image.hasalpha() else image
+    background = seen(0, 0) if trim.colour is None else [trim.colour.red, trim.colour.green, trim.colour.blue]
+    left, top, width, height = seen.find_trim(threshold=trim.threshold, background=background)
+    if not width or not height:
+        return whole
+    right, bottom = whole.width - left - width, whole.height - top - height
+    if trim.equal_x:
+        left = right = min(left, right)
+    if trim.equal_y:
+        top = bottom = min(top, bottom)
+    return Box(left, top, whole.width - left - right, whole.height - top - bottom)
+
+
+def _pixelated(image: pyvips.Image, side_px: int) -> pyvips.Image:
+    """The mean of each square; squares at the right and lower edge are completed by mirroring."""
+    side_px = min(side_px, max(image.width, image.height))
+    across, down = -(-image.width // side_px), -(-image.height // side_px)
+    whole = image.copy_memory().embed(0, 0, across * side_px, down * side_px, extend="mirror")
+    return whole.shrink(side_px, side_px).zoom(side_px, side_px).crop(0, 0, image.width, image.height)
 
 
 def _embedded(image: pyvips.Image, embed: Embed) -> pyvips.Image:

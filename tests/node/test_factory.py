@@ -38,7 +38,7 @@ def test_settings_reach_their_components() -> None:
     assert mount.max_age_s == 400 * 86_400
     assert mount.colours == {Colour(255, 0, 0), Colour(1, 2, 3, 4)}
     sepia = (Adjust(Tone.SEPIA, 80),)
-    assert mount.transforms == {flat(width_px=7, height_px=9), flat(width_px=5, effects=sepia)}
+    assert mount.transforms == {flat(width=7, height=9), flat(width=5, effects=sepia)}
     assert render_defaults(settings).max_side_px == 99
     assert render_defaults(settings).effort[Format.AVIF] == 3
     assert input_limits(settings).max_frames == 7

@@ -351,3 +351,72 @@ def test_rendering_is_deterministic() -> None:
     for kind in ("jpeg", "png", "webp", "avif", "gif"):
         tokens = f"w_200,h_200,c_fill,g_auto,f_{kind}"
         assert draw(content, tokens) == draw(content, tokens)
+
+
+def test_the_quality_is_reduced_until_the_variant_is_small_enough() -> None:
+    original = pictures.photo_as("png")
+    for kind in ("jpg", "webp", "avif"):
+        whole = draw(original, f"w_300,q_95,f_{kind}")
+        assert len(draw(original, f"w_300,q_95,f_{kind},mb_{len(whole) // 3}")) <= len(whole) // 3
+        assert draw(original, f"w_300,q_95,f_{kind},mb_{len(whole)}") == whole
+    least = draw(original, "w_300,q_95,f_jpg,mb_10")
+    assert len(least) > 10, "there is no smaller one"
+
+
+def test_qualities_are_those_of_the_format() -> None:
+    original = pictures.photo_as("png")
+    assert draw(original, "w_99,f_webp,q_80,fq_webp:30:jpg:90") == draw(original, "w_99,f_webp,q_30")
+    assert draw(original, "w_99,f_jpg,q_80,eq_20:webp:90") == draw(original, "w_99,f_jpg,q_20")
+    assert draw(original, "w_99,f_webp,eq_54") == draw(original, "w_99,f_webp,q_49")
+
+
+FRAMED = pyvips.Image.black(60, 40, bands=3).copy(interpretation="srgb") + 255
+
+
+def framed() -> bytes:
+    """A red box of 20x10 at (30, 5) on white."""
+    return FRAMED.cast("uchar").draw_rect([255, 0, 0], 30, 5, 20, 10, fill=True).pngsave_buffer()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "result"),
+    [
+        ("trim_10", (20, 10)),
+        ("trim_10:fff", (20, 10)),
+        ("trim_10:000", (60, 40)),
+        ("trim_10:auto:x", (40, 10)),
+        ("trim_10:auto:y", (20, 30)),
+        ("trim_10:fff:xy~w_20", (20, 15)),
+    ],
+)
+def test_borders_are_trimmed(tokens: str, result: tuple[int, int]) -> None:
+    assert size(draw(framed(), f"{tokens}~f_png")) == result
+
+
+def test_a_picture_of_one_colour_is_not_trimmed() -> None:
+    assert size(draw(FRAMED.cast("uchar").pngsave_buffer(), "trim_10~f_png")) == (60, 40)
+
+
+def test_padding_and_extension_have_their_colour() -> None:
+    drawn = draw(pictures.quarters_as("png"), "w_40,pad_5:6:7:8,b_102030~f_png")
+    assert size(drawn) == (54, 42)
+    assert is_near(pixel(drawn, 0, 0), (0x10, 0x20, 0x30), 1)
+    assert is_near(pixel(drawn, 9, 6), RED)
+    drawn = draw(pictures.quarters_as("png"), "w_40,ext_60x60:south_east,b_00000000~f_png")
+    assert size(drawn) == (60, 60)
+    assert pixel(drawn, 0, 0)[3] == 0
+    assert is_near(pixel(drawn, -2, -2)[:3], YELLOW)
+
+
+def test_squares_have_the_mean_colour() -> None:
+    drawn = draw(ramp(100, 100).pngsave_buffer(), "e_pixelate:30,f_png")
+    assert size(drawn) == (100, 100)
+    assert pixel(drawn, 0, 0) == pixel(drawn, 29, 29)
+    assert pixel(drawn, 0, 0) != pixel(drawn, 30, 0)
+    assert is_near(pixel(drawn, 45, 45), (115, 115, 0), 2)
+
+
+def test_transparency_is_flattened_in_formats_with_alpha_too() -> None:
+    drawn = draw(pictures.cut_out_as("png"), "e_flatten:00f,f_png")
+    assert is_near(pixel(drawn, 0, 0), (0, 0, 255), 4)
+    assert len(pixel(drawn, 0, 0)) == 3

@@ -140,7 +140,9 @@ def possible(
         cuts=frozenset({*cuts, *with_ratio}),
         qualities=frozenset(
             encoder_quality(kind, quality) for quality in (*range(5, 101, 5), defaults.quality)
-        ),
+        )
+        # On the scale of the encoder too.
+        | ({*range(5, 101, 5)} if encoder_quality(kind, 5) is not None else set()),
         paddings=paddings,
         flattened=frozenset() if has_alpha else paddings,
     )

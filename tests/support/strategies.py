@@ -5,27 +5,52 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
+from proxy.core.image.formats import Format
 from proxy.core.transform.operations import (
     Adjust,
     Blur,
     Colour,
     Enlarge,
+    Extend,
     Fit,
+    Flatten,
     FocalPoint,
+    OriginalPoint,
+    Part,
+    Pixelate,
     Sharpen,
+    Shifted,
     Smart,
     Tone,
     Transform,
+    Trim,
     Turn,
 )
 from proxy.core.url.dialects.component import MAX_EFFECTS, Component, CropFit, transform_of
-from proxy.core.url.dialects.native_params import FORMATS
+from proxy.core.url.dialects.native_params import FORMATS, GRAVITIES
 
 channels = st.integers(0, 255)
 sigmas = st.integers(30, 1000).map(lambda hundredths: hundredths / 100)
 fractions = st.integers(0, 10_000).map(lambda parts: parts / 10_000)
 
+names = st.sampled_from([point for point in GRAVITIES.values() if isinstance(point, FocalPoint)])
+parts = st.integers(1, 3_000_000).map(lambda millionths: Part(Fraction(millionths, 1_000_000)))
+offsets = st.integers(-500, 500) | st.integers(-900_000, 900_000).map(
+    lambda millionths: Part(Fraction(millionths, 1_000_000))
+)
+colours = st.builds(Colour, channels, channels, channels, channels)
+points = st.builds(FocalPoint, fractions, fractions)
+shifts = st.builds(Shifted, names | points, offsets, offsets)
+gravities = st.one_of(
+    st.sampled_from(Smart),
+    points,
+    shifts,
+    st.builds(OriginalPoint, st.integers(0, 9999), st.integers(0, 9999)),
+)
+
 effects = st.one_of(
+    st.builds(Pixelate, st.integers(2, 999)),
+    st.builds(Flatten, colours),
     st.builds(Blur, sigmas),
     st.builds(Sharpen, sigmas),
     st.just(Adjust(Tone.GRAYSCALE, 100)),
@@ -37,15 +62,15 @@ effects = st.one_of(
 
 components = st.builds(
     Component,
-    width_px=st.none() | st.integers(1, 10_000),
-    height_px=st.none() | st.integers(1, 10_000),
+    width=st.none() | st.integers(1, 10_000),
+    height=st.none() | st.integers(1, 10_000),
     fit=st.none() | st.sampled_from(Fit),
     enlarge=st.none() | st.sampled_from(Enlarge),
-    gravity=st.none() | st.sampled_from(Smart) | st.builds(FocalPoint, fractions, fractions),
+    gravity=st.none() | st.sampled_from(Smart) | points,
     format=st.none() | st.sampled_from(list(FORMATS.values())),
     quality=st.none() | st.integers(1, 100),
     dpr_percent=st.none() | st.integers(100, 400),
-    background=st.none() | st.builds(Colour, channels, channels, channels, channels),
+    background=st.none() | colours,
     turn=st.none() | st.sampled_from(Turn),
     effects=st.none() | st.lists(effects, min_size=1, max_size=4).map(tuple),
     version=st.none() | st.text(st.sampled_from("abcXYZ019._-"), min_size=1, max_size=64),
@@ -56,27 +81,70 @@ crops = st.builds(
     lambda component, ratio, corner: replace(
         component,
         fit=CropFit.CROP,
-        width_px=None if ratio else component.width_px,
+        width=None if ratio else component.width,
         ratio=ratio,
-        left_px=corner and corner[0],
-        top_px=corner and corner[1],
+        left=corner and corner[0],
+        top=corner and corner[1],
     ),
     components,
     st.none() | ratios,
     st.none() | st.tuples(st.integers(0, 9999), st.integers(0, 9999)),
 )
 sized_by_ratio = st.builds(
-    lambda component, ratio: replace(component, height_px=None, ratio=ratio), components, ratios
+    lambda component, ratio: replace(component, height=None, ratio=ratio), components, ratios
 )
+sizes = st.integers(1, 5000)
+_qualities = st.integers(1, 100)
+_lossy = st.sampled_from([Format.JPEG, Format.WEBP, Format.AVIF])
+rich_components = st.builds(
+    lambda component, more: replace(component, **more),
+    components,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "trim": st.builds(
+                Trim,
+                threshold=st.integers(0, 25_500).map(lambda hundredths: hundredths / 100),
+                colour=st.none() | colours,
+                equal_x=st.booleans(),
+                equal_y=st.booleans(),
+            ),
+            "width": parts,
+            "height": parts,
+            "gravity": gravities,
+            "min_width_px": sizes,
+            "min_height_px": sizes,
+            "extend": st.builds(Extend, width_px=sizes, height_px=sizes, gravity=names | points | shifts)
+            | st.builds(Extend, ratio=ratios, gravity=names),
+            "padding_px": st.tuples(*(st.integers(0, 900) for _ in range(4))),
+            "qualities": st.dictionaries(_lossy, _qualities, min_size=1).map(lambda by: tuple(by.items())),
+            "encoder_qualities": st.dictionaries(_lossy, _qualities, min_size=1).map(
+                lambda by: tuple(by.items())
+            )
+            | st.tuples(st.tuples(st.none(), _qualities)),
+            "max_bytes": st.integers(1, 10**7),
+        },
+    ),
+)
+"""Components with everything that only signed URLs and presets may request."""
+
 chains = (
-    st.lists(components | crops | sized_by_ratio, min_size=1, max_size=4)
+    st.lists(rich_components | crops | sized_by_ratio, min_size=1, max_size=4)
     .map(
         # The fields of the output may be given once.
         lambda chain: (chain[0], *(replace(each, **dict.fromkeys(_OF_OUTPUT)) for each in chain[1:]))
     )
     .filter(lambda chain: sum(len(each.effects or ()) for each in chain) <= MAX_EFFECTS)
 )
-_OF_OUTPUT = ("format", "quality", "dpr_percent", "version")
+_OF_OUTPUT = (
+    "format",
+    "quality",
+    "qualities",
+    "encoder_qualities",
+    "max_bytes",
+    "dpr_percent",
+    "version",
+)
 
 transforms = components.map(lambda component: transform_of([component]))
 """Transforms of one component."""

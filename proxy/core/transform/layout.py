@@ -1,10 +1,10 @@
 """Layout: a Plan and the size of an original become commands on pixels, with every size and position decided.
 
-Pure: `commands` is a generator. The renderer executes each command, and answers a Find with the box that it found. The
-first command is always Load, so that the renderer decodes no more pixels than the first sizes need.
+Pure: `commands` is a generator. The renderer executes each command, and answers a Find or FindBorders with the box that it
+found. The first command is always Load, so that the renderer decodes no more pixels than the first sizes need.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar, assert_never
@@ -12,18 +12,25 @@ from typing import TypeVar, assert_never
 from proxy.core.image.size import Box, Size, pixels
 from proxy.core.transform.geometry import crop_box, inside, outside, pad_offset, ratio, scaled_into
 from proxy.core.transform.operations import (
+    CENTER,
     Colour,
     Crop,
     Effect,
     Enlarge,
+    Extend,
     Fit,
+    FocalPoint,
     Gravity,
     Length,
     Offset,
     Operation,
+    OriginalPoint,
+    Pad,
     Part,
     Resize,
+    Shifted,
     Smart,
+    Trim,
     Turn,
 )
 
@@ -70,31 +77,39 @@ class Find:
     smart: Smart
 
 
-Command = Load | Cut | Scale | Embed | Find | Turn | Effect
+@dataclass(frozen=True, slots=True)
+class FindBorders:
+    """Asks for the box within the borders that `trim` describes, on a canvas of `size`; the whole canvas if it has
+    none, or consists of one."""
+
+    trim: Trim
+    size: Size
+
+
+Command = Load | Cut | Scale | Embed | Find | FindBorders | Turn | Effect
 Commands = Generator[Command, Box | None, None]
-_Part = Generator[Command, Box | None, Size]
-"""The commands of one operation; returns the size of the canvas after it."""
 
 
 def commands(ops: tuple[Operation, ...], limit_px: int, original: Size) -> Commands:
     """The commands for `ops` on an upright original of size `original`. No side of the result exceeds `limit_px`."""
-    following = _following(ops, limit_px, original)
-    turn, size, region = None, original, Box(0, 0, *original)
+    following = _following(ops, limit_px, _Canvas(original))
+    region, size = Box(0, 0, *original), original
+    turn: Turn | None = None
     command = next(following, None)
-    if isinstance(command, Turn):
-        turn, command = command, next(following, None)
-        size = _turned(original, turn)
-        region = Box(0, 0, *size)
-    while isinstance(command, Cut):
-        left, top, *size_ = command.box
-        region, size = Box(region.left + left, region.top + top, *size_), Size(*size_)
+    while isinstance(command, Cut | Turn):
+        if isinstance(command, Turn):
+            turn, size = command if turn is None else turn.then(command), _turned(size, command)
+        else:
+            cut = command.box
+            left, top, *kept = cut if turn is None else _before(turn, cut, Size(*region[2:]))
+            region, size = Box(region.left + left, region.top + top, *kept), Size(cut.width, cut.height)
         command = next(following, None)
     if isinstance(command, Scale):
         size, command = command.size, next(following, None)
     if turn is None:
         yield Load(region, size)
     else:
-        yield Load(_before(turn, region, original), _turned(size, turn))
+        yield Load(region, _turned(size, turn))
         yield turn
     try:
         while command is not None:
@@ -103,27 +118,111 @@ def commands(ops: tuple[Operation, ...], limit_px: int, original: Size) -> Comma
         return
 
 
-def _following(ops: tuple[Operation, ...], limit_px: int, canvas: Size) -> Commands:
+class _Canvas:
+    """The size of the canvas, and where points of the original lie on it. Each method gives the commands of a change."""
+
+    def __init__(self, size: Size) -> None:
+        self.size = size
+        self._rows = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
+        """x and y on the canvas, each as the factors of x and y of the original, and a constant."""
+
+    def cut(self, box: Box) -> Iterator[Command]:
+        if box != Box(0, 0, *self.size):
+            yield Cut(box)
+        self._move(-box.left, -box.top)
+        self.size = Size(box.width, box.height)
+
+    def scale(self, size: Size) -> Iterator[Command]:
+        if size != self.size:
+            yield Scale(size)
+        factors = (size.width / self.size.width, size.height / self.size.height)
+        (ax, bx, cx), (ay, by, cy) = self._rows
+        self._rows = (
+            (ax * factors[0], bx * factors[0], cx * factors[0]),
+            (ay * factors[1], by * factors[1], cy * factors[1]),
+        )
+        self.size = size
+
+    def turn(self, turn: Turn) -> Iterator[Command]:
+        yield turn
+        mirrored, quarters = turn.parts
+        if mirrored:
+            (ax, bx, cx), row = self._rows
+            self._rows = (-ax, -bx, self.size.width - cx), row
+        for _ in range(quarters):
+            row, (ay, by, cy) = self._rows
+            self._rows = (-ay, -by, self.size.height - cy), row
+            self.size = Size(self.size.height, self.size.width)
+
+    def embed(
+        self, canvas: Size, left: int, top: int, background: Colour, limit_px: int
+    ) -> Iterator[Command]:
+        """The canvas on a larger one; both scaled down together if a side exceeds `limit_px`."""
+        if canvas == self.size:
+            return
+        into = scaled_into(canvas, limit_px)
+        if into != canvas:
+            yield from self.scale(
+                Size(
+                    min(into.width, ratio(self.size.width, into.width, canvas.width)),
+                    min(into.height, ratio(self.size.height, into.height, canvas.height)),
+                )
+            )
+            left = min(left * into.width // canvas.width, into.width - self.size.width)
+            top = min(top * into.height // canvas.height, into.height - self.size.height)
+        yield Embed(into, left, top, background)
+        self._move(left, top)
+        self.size = into
+
+    def point(self, original: OriginalPoint) -> FocalPoint:
+        """The point of the canvas, or of its edge, where this point of the original lies."""
+        x, y = (ax * original.x_px + bx * original.y_px + c for ax, bx, c in self._rows)
+        return FocalPoint(max(0.0, min(1.0, x / self.size.width)), max(0.0, min(1.0, y / self.size.height)))
+
+    def _move(self, x_px: int, y_px: int) -> None:
+        (ax, bx, cx), (ay, by, cy) = self._rows
+        self._rows = (ax, bx, cx + x_px), (ay, by, cy + y_px)
+
+
+def _following(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas) -> Commands:
     """The commands on the whole original at its own size."""
     for op in ops:
         match op:
             case Resize():
-                canvas = yield from _resize(op, limit_px, canvas)
+                yield from _resize(op, limit_px, canvas)
             case Crop():
-                canvas = yield from _crop(op, canvas)
+                yield from _crop(op, canvas)
+            case Extend():
+                yield from _extend(op, limit_px, canvas)
+            case Pad():
+                own = canvas.size
+                padded = Size(own.width + op.left_px + op.right_px, own.height + op.top_px + op.bottom_px)
+                yield from canvas.embed(padded, op.left_px, op.top_px, op.background, limit_px)
+            case Trim():
+                box = yield FindBorders(op, canvas.size)
+                assert box is not None
+                yield from canvas.cut(box)
             case Turn():
-                yield op
-                canvas = _turned(canvas, op)
+                yield from canvas.turn(op)
             case _:
                 # Effects have strengths in output pixels, and their cost depends on the size.
-                canvas = yield from _scale(scaled_into(canvas, limit_px), canvas)
+                yield from canvas.scale(scaled_into(canvas.size, limit_px))
                 yield op
-    yield from _scale(scaled_into(canvas, limit_px), canvas)
+    yield from canvas.scale(scaled_into(canvas.size, limit_px))
 
 
 def boxed(op: Resize, dpr_percent: int, limit_px: int) -> Resize:
     """`op` with its pixels times a device pixel ratio in per cent. A box that does not depend on the canvas is scaled
     down to `limit_px`; a side that follows the aspect is `limit_px`."""
+    gravity = op.gravity
+    if isinstance(gravity, Shifted):
+        gravity = Shifted(gravity.point, _times(gravity.x, dpr_percent), _times(gravity.y, dpr_percent))
+    op = replace(
+        op,
+        gravity=gravity,
+        min_width_px=_times(op.min_width_px, dpr_percent),
+        min_height_px=_times(op.min_height_px, dpr_percent),
+    )
     width, height = op.width, op.height
     if isinstance(width, Part) or isinstance(height, Part):
         return replace(op, width=_times(width, dpr_percent), height=_times(height, dpr_percent))
@@ -132,8 +231,25 @@ def boxed(op: Resize, dpr_percent: int, limit_px: int) -> Resize:
     return replace(op, width=box.width, height=box.height, ratio=None)
 
 
+def enlarged(op: Extend | Pad, dpr_percent: int) -> Extend | Pad:
+    """`op` with its pixels times a device pixel ratio in per cent."""
+    match op:
+        case Extend():
+            return replace(
+                op, width_px=_times(op.width_px, dpr_percent), height_px=_times(op.height_px, dpr_percent)
+            )
+        case Pad():
+            sides = (op.top_px, op.right_px, op.bottom_px, op.left_px)
+            top, right, bottom, left = ((side * dpr_percent + 50) // 100 for side in sides)
+            return replace(op, top_px=top, right_px=right, bottom_px=bottom, left_px=left)
+    assert_never(op)
+
+
 def _times(length: _L, dpr_percent: int) -> _L:
-    return ratio(length, dpr_percent, 100) if isinstance(length, int) else length
+    if not isinstance(length, int):
+        return length
+    above = (2 * abs(length) * dpr_percent + 100) // 200
+    return above if length >= 0 else -above
 
 
 def _by_ratio(
@@ -159,94 +275,141 @@ def _side(length: Length | None, side_px: int) -> int | None:
     return length
 
 
-def _resize(op: Resize, limit_px: int, canvas: Size) -> _Part:
-    sides = _side(op.width, canvas.width), _side(op.height, canvas.height)
+def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
+    sides = _side(op.width, canvas.size.width), _side(op.height, canvas.size.height)
     box = _limited(*_by_ratio(op.ratio, *sides), limit_px)
+    own = canvas.size
     match op.fit:
-        case Fit.INSIDE:
-            return (yield from _scale(_enlarged(op, canvas, inside(canvas, box, enlarge=True)), canvas))
+        case Fit.INSIDE | Fit.CONTAIN:
+            size = _enlarged(op, own, inside(own, box, enlarge=True))
         case Fit.OUTSIDE:
-            return (yield from _scale(_enlarged(op, canvas, outside(canvas, box, limit_px)), canvas))
-        case Fit.FILL:
-            return (yield from _scale(_enlarged(op, canvas, box), canvas))
-        case Fit.CONTAIN:
-            size = yield from _scale(_enlarged(op, canvas, inside(canvas, box, enlarge=True)), canvas)
-            return (yield from _embed(size, box, op))
+            size = _enlarged(op, own, outside(own, box, limit_px))
         case Fit.COVER:
-            return (yield from _cover(op, box, canvas))
-    assert_never(op.fit)
+            size = _enlarged(op, own, outside(own, box, None))
+        case Fit.FILL:
+            never = op.enlarge in (Enlarge.NEVER, Enlarge.RATIO)
+            size = inside(box, own, enlarge=False) if never else _enlarged(op, own, box)
+        case _:
+            assert_never(op.fit)
+    least = _at_least(op, size)
+    if op.fit is Fit.COVER:
+        yield from _cut_after(_covered(op, box, least), least, op.gravity, canvas)
+    elif least != size:
+        kept = Size(min(box.width, least.width), min(box.height, least.height))
+        yield from _cut_after(kept, least, op.gravity, canvas)
+    else:
+        yield from canvas.scale(size)
+    if op.fit is Fit.CONTAIN:
+        yield from _within(box, op.gravity, op.background, limit_px, canvas)
 
 
-def _enlarged(op: Resize, canvas: Size, size: Size) -> Size:
-    """`size`, or `canvas` where `op` does not enlarge or reduce so."""
-    is_larger = size.width > canvas.width or size.height > canvas.height
+def _enlarged(op: Resize, own: Size, size: Size) -> Size:
+    """`size`, or `own` where `op` does not enlarge or reduce so."""
+    is_larger = size.width > own.width or size.height > own.height
     applies = op.enlarge is Enlarge.ALLOW or (op.enlarge is Enlarge.ONLY) is is_larger
-    return size if applies else canvas
+    return size if applies else own
 
 
-def _cover(op: Resize, box: Size, canvas: Size) -> _Part:
-    size = _enlarged(op, canvas, outside(canvas, box, None))
-    box = Size(min(box.width, size.width), min(box.height, size.height))
-    if size.width > canvas.width and pixels(size) > 4 * pixels(box):
-        # A long thin canvas enlarged to cover a box: cut first, because the enlarged area has no limit.
-        window = Size(
-            min(canvas.width, ratio(box.width, canvas.width, size.width)),
-            min(canvas.height, ratio(box.height, canvas.height, size.height)),
-        )
-        canvas = yield from _cut(window, op.gravity, canvas)
-        return (yield from _scale(box, canvas))
-    size = yield from _scale(size, canvas)
-    return (yield from _cut(box, op.gravity, size))
-
-
-def _crop(op: Crop, canvas: Size) -> _Part:
-    left_px = top_px = 0
-    if isinstance(op.at, Offset):
-        left_px, top_px = _offset(op.at.x, canvas.width), _offset(op.at.y, canvas.height)
-    room = Size(canvas.width - left_px, canvas.height - top_px)
-    if min(room) < 1:
-        return canvas
-    width_px, height_px = _side(op.width, canvas.width), _side(op.height, canvas.height)
-    box = Size(min(width_px or room.width, room.width), min(height_px or room.height, room.height))
-    if op.ratio is not None:
-        box = inside(Size(op.ratio.numerator, op.ratio.denominator), box, enlarge=True)
-    if not isinstance(op.at, Offset):
-        return (yield from _cut(box, op.at, canvas))
-    if box != canvas:
-        yield Cut(Box(left_px, top_px, *box))
-    return box
-
-
-def _offset(length: Length, side_px: int) -> int:
-    if isinstance(length, Part):
-        return (2 * side_px * length.fraction.numerator + length.fraction.denominator) // (
-            2 * length.fraction.denominator
-        )
-    return length
-
-
-def _cut(box: Size, at: Gravity, canvas: Size) -> _Part:
-    if box != canvas:
-        if isinstance(at, Smart):
-            found = yield Find(box, at)
-            assert found is not None
-        else:
-            found = crop_box(canvas, box, at)
-        yield Cut(found)
-    return box
-
-
-def _scale(size: Size, canvas: Size) -> _Part:
-    if size != canvas:
-        yield Scale(size)
+def _at_least(op: Resize, size: Size) -> Size:
+    """`size` enlarged to the least sides of `op`."""
+    for least_px, side_px in ((op.min_width_px, size.width), (op.min_height_px, size.height)):
+        if least_px is not None and least_px > side_px:
+            size = Size(ratio(size.width, least_px, side_px), ratio(size.height, least_px, side_px))
     return size
 
 
-def _embed(size: Size, box: Size, op: Resize) -> _Part:
-    if size != box:
-        assert not isinstance(op.gravity, Smart)
-        yield Embed(box, *pad_offset(size, box, op.gravity), op.background)
-    return box
+def _covered(op: Resize, box: Size, size: Size) -> Size:
+    """The part of `box` that a picture of `size` covers."""
+    if op.enlarge is Enlarge.RATIO and (box.width > size.width or box.height > size.height):
+        return inside(box, size, enlarge=True)
+    return Size(min(box.width, size.width), min(box.height, size.height))
+
+
+def _cut_after(box: Size, size: Size, at: Gravity, canvas: _Canvas) -> Commands:
+    """Scales the canvas to `size`, then cuts `box` out of it."""
+    own = canvas.size
+    if size.width > own.width and pixels(size) > 4 * pixels(box):
+        # A long thin canvas enlarged to cover a box: cut first, because the enlarged area has no limit.
+        window = Size(
+            min(own.width, ratio(box.width, own.width, size.width)),
+            min(own.height, ratio(box.height, own.height, size.height)),
+        )
+        yield from _cut(window, at, canvas)
+        yield from canvas.scale(box)
+    else:
+        yield from canvas.scale(size)
+        yield from _cut(box, at, canvas)
+
+
+def _crop(op: Crop, canvas: _Canvas) -> Commands:
+    own = canvas.size
+    left_px = top_px = 0
+    if isinstance(op.at, Offset):
+        left_px, top_px = _offset(op.at.x, own.width), _offset(op.at.y, own.height)
+    room = Size(own.width - left_px, own.height - top_px)
+    if min(room) < 1:
+        return
+    width_px, height_px = _side(op.width, own.width), _side(op.height, own.height)
+    box = Size(min(width_px or room.width, room.width), min(height_px or room.height, room.height))
+    if op.ratio is not None:
+        box = inside(Size(op.ratio.numerator, op.ratio.denominator), box, enlarge=True)
+    if isinstance(op.at, Offset):
+        yield from canvas.cut(Box(left_px, top_px, *box))
+    else:
+        yield from _cut(box, op.at, canvas)
+
+
+def _extend(op: Extend, limit_px: int, canvas: _Canvas) -> Commands:
+    own = canvas.size
+    size = Size(max(op.width_px or 0, own.width), max(op.height_px or 0, own.height))
+    if op.ratio is not None:
+        size = outside(Size(op.ratio.numerator, op.ratio.denominator), size, None)
+    yield from _within(size, op.gravity, op.background, limit_px, canvas)
+
+
+def _within(
+    size: Size, gravity: Gravity, background: Colour, limit_px: int, canvas: _Canvas
+) -> Iterator[Command]:
+    """The canvas within one of `size`, if that is not smaller; `gravity` divides the free space."""
+    size = Size(max(size.width, canvas.size.width), max(size.height, canvas.size.height))
+    point = gravity.point if isinstance(gravity, Shifted) else gravity
+    left, top = pad_offset(canvas.size, size, point if isinstance(point, FocalPoint) else CENTER)
+    if isinstance(gravity, Shifted):
+        left += _offset(gravity.x, size.width)
+        top += _offset(gravity.y, size.height)
+    left = max(0, min(left, size.width - canvas.size.width))
+    top = max(0, min(top, size.height - canvas.size.height))
+    yield from canvas.embed(size, left, top, background, limit_px)
+
+
+def _offset(length: Length, side_px: int) -> int:
+    """A length, half a pixel up; 0 or less too."""
+    if isinstance(length, Part):
+        part = length.fraction
+        return (2 * side_px * part.numerator + part.denominator) // (2 * part.denominator)
+    return length
+
+
+def _cut(box: Size, at: Gravity, canvas: _Canvas) -> Commands:
+    if box == canvas.size:
+        return
+    match at:
+        case Smart():
+            found = yield Find(box, at)
+            assert found is not None
+        case FocalPoint():
+            found = crop_box(canvas.size, box, at)
+        case OriginalPoint():
+            found = crop_box(canvas.size, box, canvas.point(at))
+        case Shifted(point, x, y):
+            left, top, *_ = crop_box(canvas.size, box, point)
+            left += _offset(x, canvas.size.width)
+            top += _offset(y, canvas.size.height)
+            room = Size(canvas.size.width - box.width, canvas.size.height - box.height)
+            found = Box(max(0, min(left, room.width)), max(0, min(top, room.height)), *box)
+        case _:
+            assert_never(at)
+    yield from canvas.cut(found)
 
 
 def _turned(size: Size, turn: Turn) -> Size:

@@ -10,8 +10,8 @@ from contextlib import suppress
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.size import Box, Size
-from proxy.core.transform.layout import Embed, Find, commands
-from proxy.core.transform.operations import Auto, Transform, without_no_ops
+from proxy.core.transform.layout import Embed, Find, FindBorders, commands
+from proxy.core.transform.operations import Auto, Flatten, Transform, without_no_ops
 
 AcceptClass = frozenset[Format]
 
@@ -71,24 +71,25 @@ def _choose_auto(
 
 
 def _universal(transform: Transform, facts: Facts) -> Format:
-    """A format that every browser shows: PNG if the result has transparency, of the original or of the padding around
-    it, else JPEG."""
-    return Format.PNG if facts.alpha or _has_transparent_padding(transform, facts) else Format.JPEG
-
-
-def _has_transparent_padding(transform: Transform, facts: Facts) -> bool:
-    following = commands(without_no_ops(transform).ops, _NO_LIMIT_PX, Size(facts.width_px, facts.height_px))
+    """A format that every browser shows: PNG if the result may have transparency, of the original or of what is added
+    around it, else JPEG."""
+    has_alpha = facts.alpha
+    ops = without_no_ops(transform).ops
+    following = commands(ops, _NO_LIMIT_PX, Size(facts.width_px, facts.height_px))
     answer: Box | None = None
     with suppress(StopIteration):
         while True:
             match following.send(answer):
-                case Embed(background=background) if background.alpha < _OPAQUE:
-                    return True
-                case Find(size=size):
+                case Embed(background=background):
+                    has_alpha = has_alpha or background.alpha < _OPAQUE
+                    answer = None
+                case Flatten():
+                    has_alpha, answer = False, None
+                case Find(size=size) | FindBorders(size=size):
                     answer = Box(0, 0, *size)
                 case _:
                     answer = None
-    return False
+    return Format.PNG if has_alpha else Format.JPEG
 
 
 _OPAQUE = 255

@@ -22,11 +22,13 @@ class Fit(StrEnum):
 
 
 class Enlarge(StrEnum):
-    """Whether a picture smaller than its box is enlarged; with ONLY a larger one is not reduced."""
+    """Whether a picture smaller than its box is enlarged. With ONLY a larger one is not reduced. With RATIO a cover is not
+    enlarged, and its box is reduced to what the picture has of its ratio."""
 
     ALLOW = "allow"
     NEVER = "never"
     ONLY = "only"
+    RATIO = "ratio"
 
 
 class Smart(StrEnum):
@@ -45,14 +47,9 @@ class FocalPoint:
     y: float
 
 
-Gravity = FocalPoint | Smart
-
-CENTER = FocalPoint(0.5, 0.5)
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A length as a fraction, above 0, of the side of the canvas along the same axis."""
+    """A length as a fraction of the side of the canvas along the same axis."""
 
     fraction: Fraction
 
@@ -62,6 +59,29 @@ class Part:
 
 Length = int | Part
 """A number of pixels, or a part of the canvas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted:
+    """A focal point, and lengths by which the box then moves to the right and down, within the canvas. Negative lengths
+    move it to the left and up. In a Resize they are of its box's pixels, which a dpr multiplies."""
+
+    point: FocalPoint
+    x: Length
+    y: Length
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalPoint:
+    """A point of the upright original in pixels, wherever it lies on the canvas."""
+
+    x_px: int
+    y_px: int
+
+
+Gravity = FocalPoint | Smart | Shifted | OriginalPoint
+
+CENTER = FocalPoint(0.5, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +126,8 @@ class Resize:
     """Fits the canvas to a box. A side that is None follows the aspect of the canvas, or `ratio`, width to height, if given.
 
     COVER cuts the excess at `gravity`; CONTAIN pads to the box with `background`, and `gravity` divides the free space.
+    A picture that came out smaller than `min_width_px` or `min_height_px` is enlarged to it, also against `enlarge`, and
+    cut to the box at `gravity`.
     """
 
     width: Length | None = None
@@ -115,6 +137,8 @@ class Resize:
     enlarge: Enlarge = Enlarge.NEVER
     gravity: Gravity = CENTER
     background: Colour = WHITE
+    min_width_px: int | None = None
+    min_height_px: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +150,40 @@ class Crop:
     height: Length | None = None
     ratio: Fraction | None = None
     at: Gravity | Offset = CENTER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extend:
+    """Embeds the canvas in a larger one of at least this size, or of this `ratio`, width to height; `gravity` divides
+    the free space."""
+
+    width_px: int | None = None
+    height_px: int | None = None
+    ratio: Fraction | None = None
+    gravity: Gravity = CENTER
+    background: Colour = TRANSPARENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pad:
+    """Adds pixels around the canvas."""
+
+    top_px: int = 0
+    right_px: int = 0
+    bottom_px: int = 0
+    left_px: int = 0
+    background: Colour = TRANSPARENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trim:
+    """Cuts off borders of one colour: of `colour`, or of the upper left pixel. `threshold`, 0 to 255, is how far a pixel
+    may differ. With `equal_x` and `equal_y` opposite borders are cut alike."""
+
+    threshold: float = 10
+    colour: Colour | None = None
+    equal_x: bool = False
+    equal_y: bool = False
 
 
 class Turn(StrEnum):
@@ -145,9 +203,14 @@ class Turn(StrEnum):
         """Whether width and height are exchanged."""
         return self in (Turn.R90, Turn.R270, Turn.TRANSPOSE, Turn.TRANSVERSE)
 
+    @property
+    def parts(self) -> tuple[bool, int]:
+        """The turn as a horizontal mirroring, or none, before clockwise quarter rotations."""
+        return _MIRRORED_AND_QUARTERS[self]
+
     def then(self, other: "Turn") -> "Turn | None":
         """The turn with the effect of both; None if they cancel out."""
-        (mirrored, quarters), (mirrors, more) = _MIRRORED_AND_QUARTERS[self], _MIRRORED_AND_QUARTERS[other]
+        (mirrored, quarters), (mirrors, more) = self.parts, other.parts
         # A rotation before a mirroring is the opposite rotation after it.
         both = mirrored != mirrors, (more - quarters if mirrors else more + quarters) % 4
         return next((turn for turn, parts in _MIRRORED_AND_QUARTERS.items() if parts == both), None)
@@ -162,7 +225,6 @@ _MIRRORED_AND_QUARTERS = {
     Turn.VFLIP: (True, 2),
     Turn.TRANSPOSE: (True, 3),
 }
-"""Each turn as a horizontal mirroring, or none, before clockwise quarter rotations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +239,20 @@ class Sharpen:
     """Unsharp mask on lightness; sigma in output pixels, 0.3 to 10."""
 
     sigma_px: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pixelate:
+    """Squares of the mean colour; `side_px` is in output pixels, 2 or more."""
+
+    side_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """Composites transparency on a colour."""
+
+    colour: Colour
 
 
 class Tone(StrEnum):
@@ -197,10 +273,10 @@ class Adjust:
     percent: int
 
 
-Effect = Blur | Sharpen | Adjust
+Effect = Blur | Sharpen | Pixelate | Flatten | Adjust
 """Operations that change no size."""
 
-Operation = Resize | Crop | Turn | Effect
+Operation = Resize | Crop | Extend | Pad | Trim | Turn | Effect
 
 
 class Auto(StrEnum):
@@ -213,7 +289,9 @@ class Auto(StrEnum):
 class Transform:
     """Operations in order, and the output; an output field is None if the URL does not set it.
 
-    `quality` is on the scale of JPEG, 1 to 100. Transparency is flattened on `background` in formats without alpha.
+    `quality` is on the scale of JPEG, 1 to 100; `qualities` has those for one format, and `encoder_qualities` those on the
+    encoder's own scale, where None is every format without an own one. The most specific one applies. `max_bytes` reduces
+    the quality until the variant is not larger, as far as that is possible. Transparency is flattened on `background` in formats without alpha.
     `dpr_percent`, 100 to 400, multiplies the pixels of Resize and not those of Crop. `version` makes URLs differ, but
     not cache entries.
     """
@@ -221,6 +299,9 @@ class Transform:
     ops: tuple[Operation, ...] = ()
     format: Format | Auto | None = None
     quality: int | None = None
+    qualities: tuple[tuple[Format, int], ...] = ()
+    encoder_qualities: tuple[tuple[Format | None, int], ...] = ()
+    max_bytes: int | None = None
     dpr_percent: int | None = None
     background: Colour | None = None
     version: str | None = None
@@ -241,7 +322,12 @@ def changes_nothing(op: Operation) -> bool:
             return True
         case Crop(width=None, height=None, ratio=None, at=at):
             return not isinstance(at, Offset) or at == Offset(0, 0)
-        case Adjust(percent=0):
+        case (
+            Extend(width_px=None, height_px=None, ratio=None)
+            | Pad(top_px=0, right_px=0, bottom_px=0, left_px=0)
+        ):
+            return True
+        case Adjust(percent=0) | Pixelate(side_px=0 | 1):
             return True
     return False
 
@@ -252,7 +338,8 @@ def simplified(op: Operation) -> Operation:
         case Resize():
             is_box = op.ratio is not None or (op.width is not None and op.height is not None)
             fit = op.fit if is_box else Fit.INSIDE
-            gravity = op.gravity if fit in (Fit.COVER, Fit.CONTAIN) else CENTER
+            cuts = fit in (Fit.COVER, Fit.CONTAIN) or op.min_width_px or op.min_height_px
+            gravity = op.gravity if cuts else CENTER
             if fit is Fit.CONTAIN and isinstance(gravity, Smart):
                 gravity = CENTER
             background = op.background if fit is Fit.CONTAIN else WHITE
@@ -261,6 +348,12 @@ def simplified(op: Operation) -> Operation:
             return Crop()
         case _:
             return op
+
+
+def flattening(background: Colour | None) -> Colour | None:
+    """The colour that transparency is flattened on; None for white."""
+    on_white = WHITE if background is None else background.on_white
+    return None if on_white == WHITE else on_white
 
 
 def without_no_ops(transform: Transform) -> Transform:
@@ -273,11 +366,11 @@ def without_no_ops(transform: Transform) -> Transform:
             ops[-1:] = [both] if both else []
         elif not changes_nothing(op):
             ops.append(simplified(op))
-    has_sides = any(isinstance(op, Resize) for op in ops)
+    has_sides = any(isinstance(op, Resize | Extend | Pad) for op in ops)
     return replace(
         transform,
         ops=tuple(ops),
         dpr_percent=transform.dpr_percent if has_sides and transform.dpr_percent != 100 else None,
-        background=None if transform.background == WHITE else transform.background,
+        background=flattening(transform.background),
         version=None,
     )

@@ -5,26 +5,34 @@ pixels, fractions and encoder settings and no URL parameters, so that every dial
 """
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import pairwise
 from typing import assert_never
 
 from proxy.core.image.formats import TRAITS, Format
-from proxy.core.transform.layout import boxed
+from proxy.core.transform.layout import boxed, enlarged
 from proxy.core.transform.operations import (
     WHITE,
     Adjust,
     Blur,
     Colour,
     Crop,
+    Extend,
     Fit,
+    Flatten,
     FocalPoint,
     Gravity,
     Offset,
     Operation,
+    OriginalPoint,
+    Pad,
+    Pixelate,
     Resize,
     Sharpen,
+    Shifted,
     Smart,
     Transform,
+    Trim,
     Turn,
     without_no_ops,
 )
@@ -32,13 +40,14 @@ from proxy.core.transform.operations import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encode:
-    """`quality` is on the encoder's own scale, None if the format is lossless; transparency is flattened on
-    `flatten`."""
+    """`quality` is on the encoder's own scale, None if the format is lossless; it is reduced until the variant has at most
+    `max_bytes`, as far as that is possible. Transparency is flattened on `flatten`."""
 
     format: Format
     quality: int | None
     effort: int
     flatten: Colour | None
+    max_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,25 +117,44 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
         limit_px=limit_px,
         output=Encode(
             format=kind,
-            quality=encoder_quality(
-                kind, defaults.quality if transform.quality is None else transform.quality
-            ),
+            quality=_quality(transform, kind, defaults),
             effort=defaults.effort.get(kind, 0),
             flatten=None if has_alpha else (transform.background or WHITE).on_white,
+            max_bytes=transform.max_bytes if kind in _ANCHORS else None,
         ),
     )
+
+
+def _quality(transform: Transform, kind: Format, defaults: RenderDefaults) -> int | None:
+    """The quality on the scale of the encoder: the most specific one of `transform`."""
+    if kind not in _ANCHORS:
+        return None
+    of_encoder, of_format = dict(transform.encoder_qualities), dict(transform.qualities)
+    if kind in of_encoder:
+        return of_encoder[kind]
+    if kind in of_format:
+        return encoder_quality(kind, of_format[kind])
+    if None in of_encoder:
+        return of_encoder[None]
+    return encoder_quality(kind, defaults.quality if transform.quality is None else transform.quality)
 
 
 def _resolved(op: Operation, transform: Transform, limit_px: int, has_alpha: bool) -> Operation:
     match op:
         case Resize():
+            op = boxed(op, transform.dpr_percent or 100, limit_px)
             return replace(
-                boxed(op, transform.dpr_percent or 100, limit_px),
+                op,
                 gravity=_without_faces(op.gravity),
                 background=op.background if has_alpha else op.background.on_white,
             )
-        case Crop(at=Smart() as smart):
-            return replace(op, at=_without_faces(smart))
+        case Crop(at=Smart.FACE):
+            return replace(op, at=Smart.ATTENTION)
+        case Extend() | Pad():
+            op = enlarged(op, transform.dpr_percent or 100)
+            return op if has_alpha else replace(op, background=op.background.on_white)
+        case Flatten(colour):
+            return Flatten(colour.on_white)
         case _:
             return op
 
@@ -147,11 +175,27 @@ def _text(op: Operation) -> str:
             ending = f":{_position_text(op.gravity)}" if op.fit in (Fit.COVER, Fit.CONTAIN) else ""
             if op.fit is Fit.CONTAIN:
                 ending += f":{op.background.hex}"
+            if op.min_width_px or op.min_height_px:
+                ending += f":min{op.min_width_px or ''}x{op.min_height_px or ''}"
+                ending += "" if op.fit in (Fit.COVER, Fit.CONTAIN) else f":{_position_text(op.gravity)}"
             return f"resize:{_box_text(op)}:{op.fit}:{op.enlarge}{ending}"
         case Crop(at=at):
             return f"crop:{_box_text(op)}:{_position_text(at)}"
+        case Extend(ratio=by):
+            box = f"{op.width_px or ''}x{op.height_px or ''}" + _ratio_text(by)
+            return f"extend:{box}:{_position_text(op.gravity)}:{op.background.hex}"
+        case Pad():
+            sides = f"{op.top_px}:{op.right_px}:{op.bottom_px}:{op.left_px}"
+            return f"pad:{sides}:{op.background.hex}"
+        case Trim(colour=colour):
+            alike = f"{'x' if op.equal_x else ''}{'y' if op.equal_y else ''}"
+            return f"trim:{op.threshold:g}:{colour.hex if colour else 'auto'}:{alike}"
         case Turn():
             return f"turn:{op}"
+        case Pixelate(side_px):
+            return f"pixelate:{side_px}"
+        case Flatten(colour):
+            return f"flatten:{colour.hex}"
         case Blur(sigma_px):
             return f"blur:{sigma_px:g}"
         case Sharpen(sigma_px):
@@ -162,8 +206,11 @@ def _text(op: Operation) -> str:
 
 
 def _box_text(op: Resize | Crop) -> str:
-    ratio = "" if op.ratio is None else f"/{op.ratio.numerator}:{op.ratio.denominator}"
-    return f"{op.width or ''}x{op.height or ''}{ratio}"
+    return f"{op.width or ''}x{op.height or ''}{_ratio_text(op.ratio)}"
+
+
+def _ratio_text(ratio: Fraction | None) -> str:
+    return "" if ratio is None else f"/{ratio.numerator}:{ratio.denominator}"
 
 
 def _position_text(position: Gravity | Offset) -> str:
@@ -172,6 +219,10 @@ def _position_text(position: Gravity | Offset) -> str:
             return f"{x:g},{y:g}"
         case Offset(x, y):
             return f"+{x}+{y}"
+        case Shifted(point, x, y):
+            return f"{point.x:g},{point.y:g}+{x}+{y}"
+        case OriginalPoint(x_px, y_px):
+            return f"{x_px},{y_px}px"
         case Smart():
             return position.value
     assert_never(position)
@@ -181,7 +232,8 @@ def _output_text(output: Output) -> str:
     match output:
         case Describe(gps=gps):
             return f"describe{':gps' if gps else ''} {output.format}:e0"
-        case Encode(format=kind, quality=quality, effort=effort, flatten=flatten):
+        case Encode(format=kind, quality=quality, effort=effort, flatten=flatten, max_bytes=max_bytes):
             scale = "" if quality is None else f":q{quality}"
-            return f"{kind}{scale}:e{effort}" + ("" if flatten is None else f":on{flatten.hex}")
+            most = "" if max_bytes is None else f":most{max_bytes}"
+            return f"{kind}{scale}:e{effort}" + ("" if flatten is None else f":on{flatten.hex}") + most
     assert_never(output)

@@ -81,10 +81,14 @@ def _limited(
         if isinstance(op, Resize):
             box = boxed(op, got_dpr or 100, most_px)
             for name, own_px, got_px, made_px in (
-                ("w", requested.width_px, got.width_px, box.width),
-                ("h", requested.height_px, got.height_px, box.height),
+                ("w", requested.width, got.width, box.width),
+                ("h", requested.height, got.height, box.height),
             ):
-                assert isinstance(made_px, int)
-                if got_px is not None and ratio(got_px, got_dpr or 100, 100) > made_px:
-                    limited[name] = str(ratio(own_px or got_px, own_dpr or 100, 100)), str(made_px)
+                if not isinstance(got_px, int) or not isinstance(made_px, int):
+                    continue
+                if ratio(got_px, got_dpr or 100, 100) > made_px:
+                    limited[name] = (
+                        str(ratio(own_px if isinstance(own_px, int) else got_px, own_dpr or 100, 100)),
+                        str(made_px),
+                    )
     return limited

@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from proxy.core.errors import BadRequest, UnknownRoute
+from proxy.core.errors import BadRequest, SourceNotAllowed, UnknownRoute
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Colour, Transform
 from proxy.core.url.dialects.component import Presets
-from proxy.core.url.dialects.native import QueryRule, parse
+from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported
+from proxy.core.url.dialects.native import DIALECT as NATIVE
 from proxy.core.url.original_urls import NO_URLS, OriginalLocation
 from proxy.core.url.parsed_url import ParsedUrl
 from proxy.core.url.policy import Dimensions
-from proxy.core.url.signing import Keys, sign
+from proxy.core.url.signing import Keys, Signed, sign
+from proxy.core.url.target import is_absolute
 
 
 class Signing(StrEnum):
@@ -25,6 +27,13 @@ class Signing(StrEnum):
     OFF = "off"
     OPTIONAL = "optional"
     REQUIRED = "required"
+
+
+class Remote(NamedTuple):
+    """The http source of the absolute URLs that are not of the mount's own source."""
+
+    source: str
+    location: OriginalLocation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +56,22 @@ class Mount:
     presets_only: bool = False
     query: QueryRule = QueryRule.STRICT
     max_age_s: int
+    dialect: Dialect = NATIVE
+    unsupported: Unsupported = Unsupported.REFUSE
+    remote: Remote | None = None
 
     def parse(self, target: str, presets: Presets) -> ParsedUrl:
-        """Parses a raw target of this mount, without its signature. Raises as `native.parse` does."""
-        return parse(self.below(target), presets, query=self.query)
+        """Parses a raw target of this mount, without its signature. Raises as `Dialect.parse` does."""
+        reading = Reading(presets=presets, query=self.query, unsupported=self.unsupported)
+        return self.dialect.parse(self.below(target), reading)
+
+    def verify(self, raw: str) -> Signed | None:
+        """Verifies the signature of a raw target; None for an unsigned one. Raises as `Dialect.verify` does."""
+        return self.dialect.verify(raw, self.prefix, self.keys)
+
+    def unsigned(self, raw: str) -> str:
+        """A raw target without its signature, valid or not."""
+        return self.dialect.unsigned(raw, self.prefix)
 
     def below(self, target: str) -> str:
         """The part of a raw target that the dialect reads."""
@@ -58,7 +79,12 @@ class Mount:
 
     def ref(self, locator: str) -> OriginalRef:
         """The original for a key or an absolute URL. Raises SourceNotAllowed or BadUrl."""
-        return OriginalRef(self.source, self.location.key_for(locator))
+        try:
+            return OriginalRef(self.source, self.location.key_for(locator))
+        except SourceNotAllowed:
+            if self.remote is None or not is_absolute(locator):
+                raise
+            return OriginalRef(self.remote.source, self.remote.location.key_for(locator))
 
 
 class Rules(NamedTuple):

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 from proxy.core.errors import ColourNotAllowed, DimensionNotAllowed, OperationNotAllowed
+from proxy.core.image.formats import Format
 from proxy.core.transform.geometry import ratio
 from proxy.core.transform.operations import (
     BLACK,
@@ -30,6 +31,7 @@ from proxy.core.transform.operations import (
     Part,
     Resize,
     Sharpen,
+    Smart,
     Transform,
     Turn,
     changes_nothing,
@@ -80,7 +82,13 @@ def restrict(
         quality = max(5, _nearest(quality, 5))
     if dpr_percent is not None and dpr_percent != of_presets.dpr_percent:
         dpr_percent = _up(dpr_percent, DPR_GRAIN_PERCENT)
-    return replace(transform, ops=tuple(granted.ops(transform.ops)), quality=quality, dpr_percent=dpr_percent)
+    return replace(
+        transform,
+        ops=tuple(granted.ops(transform.ops)),
+        quality=quality,
+        encoder_qualities=granted.encoder_qualities(transform),
+        dpr_percent=dpr_percent,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +121,32 @@ class _Policy:
             others = "; any other needs a signed URL" if self.signable else ""
             raise ColourNotAllowed(f"the background (b or bg) must be one of {allowed}{others}")
 
+    def encoder_qualities(self, transform: Transform) -> tuple[tuple[Format | None, int], ...]:
+        """One quality for all encoders, in multiples of 5. Raises OperationNotAllowed for qualities by format, and for a
+        number of bytes."""
+        preset = self.of_presets
+        if transform.qualities not in ((), preset.qualities):
+            raise self._refusal("a quality by format (fq)")
+        if transform.max_bytes not in (None, preset.max_bytes):
+            raise self._refusal("a number of bytes (mb)")
+        match transform.encoder_qualities:
+            case preset.encoder_qualities:
+                return preset.encoder_qualities
+            case ():
+                return ()
+            case ((None, quality),):
+                return ((None, max(5, _nearest(quality, 5))),)
+            case _:
+                raise self._refusal("a quality by format (eq)")
+
     def _granted(self, op: Operation) -> Operation:
         match op:
             case Resize():
                 self.check_colour(op.background)
                 is_known = any(op.gravity == resize.gravity for resize in self._of_presets())
-                gravity = op.gravity if is_known else _coarse_gravity(op.gravity)
+                gravity = op.gravity if is_known else self._coarse_gravity(op.gravity)
+                if op.min_width_px is not None or op.min_height_px is not None:
+                    raise self._refusal("a least size")
                 return replace(self._sized(op), gravity=gravity)
             case Crop(at=Offset()):
                 if changes_nothing(op):
@@ -126,11 +154,15 @@ class _Policy:
                 raise self._refusal("a crop at x and y")
             case Crop():
                 assert not isinstance(op.at, Offset)
-                return replace(self._sized(op), at=_coarse_gravity(op.at))
+                return replace(self._sized(op), at=self._coarse_gravity(op.at))
             case Turn():
                 return op
-            case _:
+            case Blur() | Sharpen() | Adjust():
                 return _coarse_effect(op)
+            case _:
+                if changes_nothing(op):
+                    return op
+                raise self._refusal(f"the operation {type(op).__name__.lower()}")
 
     def _sized(self, op: _Sized) -> _Sized:
         width, height = op.width, op.height
@@ -149,6 +181,15 @@ class _Policy:
                     raise DimensionNotAllowed(f"parameter {name} must be one of {listed}{others}")
         ratio_ = None if op.ratio is None else 1 / _nearest_ratio(1 / op.ratio)
         return replace(op, width=width, height=height, ratio=ratio_)
+
+    def _coarse_gravity(self, gravity: Gravity) -> Gravity:
+        match gravity:
+            case FocalPoint(x, y):
+                return FocalPoint(_coarse(x, 10), _coarse(y, 10))
+            case Smart():
+                return gravity
+            case _:
+                raise self._refusal("a gravity with an offset, or in pixels of the original,")
 
     def _of_presets(self) -> list[Resize]:
         return [op for op in self.of_presets.ops if isinstance(op, Resize)]
@@ -220,13 +261,7 @@ def _nearest(number: int, grain: int) -> int:
     return nearest if number >= 0 else -nearest
 
 
-def _coarse_gravity(gravity: Gravity) -> Gravity:
-    if isinstance(gravity, FocalPoint):
-        return FocalPoint(_coarse(gravity.x, 10), _coarse(gravity.y, 10))
-    return gravity
-
-
-def _coarse_effect(effect: Effect) -> Effect:
+def _coarse_effect(effect: Blur | Sharpen | Adjust) -> Effect:
     match effect:
         case Adjust(tone, percent):
             return Adjust(tone, _nearest(percent, 5))

@@ -32,7 +32,6 @@ from proxy.core.memo import Memo
 from proxy.core.transform.negotiate import AcceptClass, accept_class
 from proxy.core.transform.operations import Auto, Transform
 from proxy.core.url.diagnostics import notices
-from proxy.core.url.dialects.native import negotiates
 from proxy.core.url.interpret import Interpreted, Verified, interpret, verify_signature
 from proxy.core.url.mounts import Mount, Rules, host_name, route
 from proxy.core.url.notice import notice_list
@@ -108,6 +107,9 @@ class PublicHandler:
         """Replaces the rules; requests in progress continue with the old ones."""
         self._rules = rules
         self._hosts = frozenset(mount.host for mount in rules.mounts) - {"*"}
+        self._health = {
+            mount.prefix[:-1] + mount.dialect.health for mount in rules.mounts if mount.dialect.health
+        }
         self._compiled: Memo[Address, CompiledUrl] = Memo(_MEMO_URLS)
         self._request_log.expect([mount.name for mount in rules.mounts], problems.STATUSES)
 
@@ -152,11 +154,7 @@ class PublicHandler:
             record.detail = failure.detail
             if isinstance(failure, NotAllowed):
                 record.settings = failure.settings
-            response = problems.problem(
-                failure,
-                negotiates=self._negotiates(host, record.target),
-                lasting=not is_restricted(record.target),
-            )
+            response = self._problem(failure, host, record.target)
             if not is_clear:
                 response.force_close()  # The bytes that follow cannot be parsed reliably.
         except Exception:
@@ -173,7 +171,7 @@ class PublicHandler:
 
     def refused(self, failure: CalotypeError, target: str) -> web.Response:
         """The response to a message that is not a valid request; `target` is empty if unknown."""
-        return problems.problem(failure, negotiates=self._negotiates("*", target))
+        return self._problem(failure, "*", target)
 
     def _last(self, response: web.StreamResponse) -> web.StreamResponse:
         """`response`; closes its connection while the node stops."""
@@ -194,7 +192,7 @@ class PublicHandler:
         host, target, accepted = address
         if (text := _QUIET.get(target)) is not None:
             return responses.plain(text)
-        if target == "/healthz":
+        if target == "/healthz" or target in self._health:
             return responses.plain('{"status":"ok"}\n', "application/json")
         if self._node_id in joined(request.headers, "CDN-Loop"):
             raise SourceNotAllowed("request loop: a source of this node leads back to the node (CDN-Loop)")
@@ -329,16 +327,22 @@ class PublicHandler:
         self._enforce(signed.restrictions, headers)
         return Verified(signed.target, True, signed)
 
-    def _negotiates(self, host: str, raw: str) -> bool:
-        """Whether an error depends on Accept, decided by the URL alone, even if the rest of the URL is invalid."""
+    def _problem(self, failure: CalotypeError, host: str, raw: str) -> web.Response:
+        """The response to an error, in the manner of the dialect of the mount. Whether it depends on Accept is decided by
+        the URL alone, even if the rest of the URL is invalid."""
         try:
             if not raw.startswith("/"):
                 named, raw = in_origin_form(raw)
                 host = self._mount_host(named)
             mount = route(self._rules.mounts, host, raw)
         except CalotypeError:
-            return False
-        return negotiates(mount.below(raw), self._rules.presets)
+            return problems.problem(failure)
+        return problems.problem(
+            failure,
+            negotiates=mount.dialect.negotiates(mount.below(raw), self._rules.presets),
+            lasting=not is_restricted(raw),
+            statuses=mount.dialect.statuses,
+        )
 
     def _compile(self, meaning: Interpreted, transform: Transform, accepted: AcceptClass) -> CompiledUrl:
         mount, parsed, signed = meaning.mount, meaning.parsed, meaning.signed

@@ -60,12 +60,12 @@ async def explain(
     explanation = Explanation(url=without_secrets(unsigned(raw)))
 
     def verify(mount: Mount, raw: str) -> Verified:
-        explanation.mount, explanation.dialect = mount.name, "native"
+        explanation.mount, explanation.dialect = mount.name, mount.dialect.name
         _explain_signature(explanation, mount, raw, now_s)
         if len(raw) > rules.url_max_bytes:
             refuse(UrlTooLong(f"the URL is longer than {rules.url_max_bytes} bytes"))
         is_signed = explanation.signature != "unsigned"
-        return Verified(unsigned(raw) if is_signed else raw, is_signed)
+        return Verified(mount.unsigned(raw) if is_signed else raw, is_signed)
 
     def refuse(failure: CalotypeError) -> None:
         explanation.refused.append(_reason(failure))

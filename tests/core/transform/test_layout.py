@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.core.image.formats import Format
 from proxy.core.image.size import Box, Size, pixels
-from proxy.core.transform.layout import Command, Cut, Embed, Find, Load, Scale, boxed, commands
+from proxy.core.transform.layout import Command, Cut, Embed, Find, FindBorders, Load, Scale, boxed, commands
 from proxy.core.transform.operations import (
     TRANSPARENT,
     Blur,
@@ -21,6 +21,7 @@ from proxy.core.transform.operations import (
     Part,
     Resize,
     Smart,
+    Trim,
     Turn,
 )
 from proxy.core.transform.plan import RenderDefaults, resolve
@@ -39,7 +40,8 @@ def laid(ops: tuple[Operation, ...], original: Size, limit_px: int = LIMIT_PX) -
     try:
         while True:
             last = found[-1]
-            found.append(following.send(Box(0, 0, *last.size) if isinstance(last, Find) else None))
+            asks = isinstance(last, Find | FindBorders)
+            found.append(following.send(Box(0, 0, *last.size) if asks else None))
     except StopIteration:
         return found
 
@@ -98,6 +100,49 @@ WHOLE = Box(0, 0, 1000, 500)
         (
             "w_300,h_300,c_pad,b_transparent",
             [Load(WHOLE, Size(300, 150)), Embed(Size(300, 300), 0, 75, TRANSPARENT)],
+        ),
+        ("w_600,h_600,c_fill,el_ratio", [Load(Box(250, 0, 500, 500), Size(500, 500))]),
+        ("w_2000,h_500,c_scale,el_never", [Load(WHOLE, Size(1000, 250))]),
+        ("w_100,minh_100", [Load(WHOLE, Size(200, 100)), Cut(Box(50, 0, 100, 100))]),
+        ("w_100,minh_100,g_east", [Load(WHOLE, Size(200, 100)), Cut(Box(100, 0, 100, 100))]),
+        ("w_300,h_300,c_fill,g_west:20:0", [Load(WHOLE, Size(600, 300)), Cut(Box(20, 0, 300, 300))]),
+        ("w_300,h_300,c_fill,g_west:-20:0", [Load(WHOLE, Size(600, 300)), Cut(Box(0, 0, 300, 300))]),
+        ("w_150,h_150,c_fill,g_west:20:0,dpr_2", [Load(WHOLE, Size(600, 300)), Cut(Box(40, 0, 300, 300))]),
+        ("w_300,h_300,c_fill,g_west:0.25:0.0", [Load(WHOLE, Size(600, 300)), Cut(Box(150, 0, 300, 300))]),
+        ("w_300,h_300,c_fill,g_at:300:9", [Load(WHOLE, Size(600, 300)), Cut(Box(30, 0, 300, 300))]),
+        (
+            "c_crop,x_100,w_800~a_90~w_100,h_100,c_fill,g_at:200:100",
+            [
+                Load(Box(100, 0, 800, 500), Size(160, 100)),
+                Turn.R90,
+                Cut(Box(0, 0, 100, 100)),
+            ],
+        ),
+        ("rw_0.5", [Load(WHOLE, Size(500, 250))]),
+        ("c_crop,rx_0.5,rw_0.25", [Load(Box(500, 0, 250, 500), Size(250, 500))]),
+        (
+            "w_300,ext_400x100,b_f00",
+            [Load(WHOLE, Size(300, 150)), Embed(Size(400, 150), 50, 0, Colour(255, 0, 0))],
+        ),
+        (
+            "w_300,ext_1:1:south,b_f00",
+            [Load(WHOLE, Size(300, 150)), Embed(Size(300, 300), 0, 150, Colour(255, 0, 0))],
+        ),
+        (
+            "w_300,pad_1:2:3:4,dpr_2,b_000",
+            [Load(WHOLE, Size(600, 300)), Embed(Size(612, 308), 8, 2, Colour(0, 0, 0))],
+        ),
+        (
+            "pad_3000:0:3000:0,b_000",
+            [Load(WHOLE, Size(615, 308)), Embed(Size(615, 4000), 0, 1846, Colour(0, 0, 0))],
+        ),
+        (
+            "trim_5~w_100",
+            [
+                Load(WHOLE, Size(1000, 500)),
+                FindBorders(Trim(threshold=5), Size(1000, 500)),
+                Scale(Size(100, 50)),
+            ],
         ),
         (
             "w_1200,h_1200,c_pad,el_never,b_f00",

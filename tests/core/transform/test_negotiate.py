@@ -111,14 +111,14 @@ SEEN_THROUGH = Colour(255, 0, 0, 254)
 @pytest.mark.parametrize(
     ("transform", "kind"),
     [
-        (flat(fit=Fit.CONTAIN, width_px=9, height_px=8, background=SEEN_THROUGH), Format.PNG),
-        (flat(fit=Fit.CONTAIN, width_px=9, height_px=8, background=Colour(0, 0, 0, 0)), Format.PNG),
-        (flat(fit=Fit.CONTAIN, width_px=9, height_px=8, background=Colour(9, 9, 9)), Format.JPEG),
-        (flat(fit=Fit.CONTAIN, width_px=9, height_px=8), Format.JPEG),
+        (flat(fit=Fit.CONTAIN, width=9, height=8, background=SEEN_THROUGH), Format.PNG),
+        (flat(fit=Fit.CONTAIN, width=9, height=8, background=Colour(0, 0, 0, 0)), Format.PNG),
+        (flat(fit=Fit.CONTAIN, width=9, height=8, background=Colour(9, 9, 9)), Format.JPEG),
+        (flat(fit=Fit.CONTAIN, width=9, height=8), Format.JPEG),
         # There are no bars.
-        (flat(fit=Fit.CONTAIN, width_px=9, height_px=9, background=SEEN_THROUGH), Format.JPEG),
-        (flat(fit=Fit.CONTAIN, width_px=9, background=SEEN_THROUGH), Format.JPEG),
-        (flat(fit=Fit.COVER, width_px=9, height_px=8, background=SEEN_THROUGH), Format.JPEG),
+        (flat(fit=Fit.CONTAIN, width=9, height=9, background=SEEN_THROUGH), Format.JPEG),
+        (flat(fit=Fit.CONTAIN, width=9, background=SEEN_THROUGH), Format.JPEG),
+        (flat(fit=Fit.COVER, width=9, height=8, background=SEEN_THROUGH), Format.JPEG),
         (flat(background=SEEN_THROUGH), Format.JPEG),
         # The original is square, and what is cut before it is padded is not.
         (parse_transform("w_9,h_9,c_pad,b_00000000", {}), Format.JPEG),

@@ -200,7 +200,7 @@ def test_encoder_quality_is_monotonic(kind: Format) -> None:
 
 def test_the_limit_of_the_encoder_bounds_the_side() -> None:
     wide = RenderDefaults(quality=80, effort={}, max_side_px=20_000)
-    webp = resolve(flat(width_px=20_000), Format.WEBP, wide)
+    webp = resolve(flat(width=20_000), Format.WEBP, wide)
     assert webp.ops == (resize(16_383, 16_383, enlarge=Enlarge.NEVER),)
     assert webp.limit_px == 16_383
 
@@ -281,5 +281,5 @@ def _spelled_out(token: str) -> tuple[str, ...]:
 def test_every_fit_resolves_with_every_gravity_and_format() -> None:
     """Every fit with every gravity resolves, in every format."""
     for fit, gravity, kind in itertools.product(Fit, [None, *Smart, FocalPoint(0.2, 0.9)], sorted(OUTPUTS)):
-        transform = flat(width_px=30, height_px=20, fit=fit, gravity=gravity, format=Auto.AUTO)
+        transform = flat(width=30, height=20, fit=fit, gravity=gravity, format=Auto.AUTO)
         assert canonical(resolve(transform, kind, DEFAULTS))

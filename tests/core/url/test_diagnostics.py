@@ -69,7 +69,7 @@ def test_a_box_that_is_scaled_down_is_reported() -> None:
 
 
 def test_values_of_a_preset_are_not_reported_as_clamped() -> None:
-    parsed = variant("t_p,q_50", {"p": [Component(width_px=333, quality=77)]})
+    parsed = variant("t_p,q_50", {"p": [Component(width=333, quality=77)]})
     granted = restrict(parsed.transform, Dimensions.SNAP, (100,), of_presets=parsed.of_presets)
     assert clamped(parsed, granted, 4000) == []
 
@@ -111,7 +111,7 @@ def test_the_notice_names_each_parameter_that_was_ignored_or_clamped(
 
 
 def test_limits_of_presets_and_formats_are_reported() -> None:
-    parsed = variant("t_p", {"p": [Component(width_px=9000, fit=Fit.COVER)]})
+    parsed = variant("t_p", {"p": [Component(width=9000, fit=Fit.COVER)]})
     reported = notices(parsed, parsed.transform, 4000)
     assert notice_list(reported) == "w;asked=9000;made=4000, fit;asked=fill;made=fit"
     parsed = variant("w_20000,f_webp")

@@ -45,7 +45,7 @@ LISTED, SNAP = (
     Mount(name="m", source="s", dimensions=policy, allowed_px=ALLOWED, colours=COLOURS, max_age_s=1)
     for policy in (Dimensions.LISTED, Dimensions.SNAP)
 )
-DEFAULT_ENTRIES = 33_273_416_328_643
+DEFAULT_ENTRIES = 63_903_321_083_363
 """Said in docs/urls.md."""
 
 
@@ -70,8 +70,8 @@ ratios = st.none() | st.sampled_from([Fraction(16, 9), Fraction(1, 21)]) | strat
 requested_components = st.builds(
     lambda component, width_px, height_px, ratio, is_crop, few, colour: replace(
         component,
-        width_px=width_px,
-        height_px=None if ratio else height_px,
+        width=width_px,
+        height=None if ratio else height_px,
         ratio=ratio,
         fit=CropFit.CROP if is_crop else component.fit,
         effects=(component.effects or ())[:few] or None,
@@ -121,15 +121,15 @@ def all_sizes() -> Iterator[Component]:
     points = [FocalPoint(x / 20, y / 20) for x in range(21) for y in range(21)]
     yield Component()
     for width_px, height_px, dpr_percent in product((None, 100), (None, 100), range(100, 401, 5)):
-        yield Component(width_px=width_px, height_px=height_px, dpr_percent=dpr_percent)
+        yield Component(width=width_px, height=height_px, dpr_percent=dpr_percent)
     for ratio, dpr_percent in product(RATIOS, range(100, 401, 25)):
-        yield Component(width_px=100, ratio=ratio, dpr_percent=dpr_percent)
-        yield Component(height_px=100, ratio=ratio, dpr_percent=dpr_percent)
+        yield Component(width=100, ratio=ratio, dpr_percent=dpr_percent)
+        yield Component(height=100, ratio=ratio, dpr_percent=dpr_percent)
     for width_px, height_px, ratio in product((None, 100), (None, 100), (None, *RATIOS)):
         if width_px is None or height_px is None or ratio is None:
-            yield Component(width_px=width_px, height_px=height_px, ratio=ratio, fit=CropFit.CROP)
+            yield Component(width=width_px, height=height_px, ratio=ratio, fit=CropFit.CROP)
     colours = (None, *COLOURS, Colour(0, 0, 0), Colour(0, 0, 0, 0))
-    boxed = Component(width_px=100, height_px=100, dpr_percent=200)
+    boxed = Component(width=100, height=100, dpr_percent=200)
     for fit, colour, enlarge in product((*Fit, *CropFit, None), colours, (None, *Enlarge)):
         coarse = POINTS if fit in (Fit.COVER, Fit.CONTAIN, CropFit.CROP) else ()
         for gravity in (*coarse, *GRAVITIES.values(), None):
@@ -137,7 +137,7 @@ def all_sizes() -> Iterator[Component]:
     for fit, gravity in product((Fit.COVER, Fit.CONTAIN), points):
         yield replace(boxed, fit=fit, gravity=gravity)
     for fit, dpr_percent in product(Fit, range(100, 401)):
-        yield Component(width_px=100, height_px=100, fit=fit, dpr_percent=dpr_percent)
+        yield Component(width=100, height=100, fit=fit, dpr_percent=dpr_percent)
 
 
 @pytest.mark.parametrize("kind", [Format.JPEG, Format.WEBP])
@@ -174,9 +174,11 @@ def test_every_counted_entry_is_reached_by_a_url(kind: Format) -> None:
     assert (len(reached) + without_size) * len(TURNS) * len(EFFECTS) == one.plans
     qualities = set()
     for quality in (None, *range(1, 101)):
-        output = found(Component(quality=quality)).output
-        assert isinstance(output, Encode)
-        qualities.add(output.quality)
+        of_encoder = None if quality is None else ((None, quality),)
+        for component in (Component(quality=quality), Component(encoder_qualities=of_encoder)):
+            output = found(component).output
+            assert isinstance(output, Encode)
+            qualities.add(output.quality)
     assert qualities == counted.qualities
 
 

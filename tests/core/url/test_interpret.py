@@ -43,7 +43,7 @@ def signed(_: Mount, raw: str) -> Verified:
 def test_a_variant_has_its_mount_transform_and_original() -> None:
     meaning = interpret(RULES, "*", "/shop/w_320/a.jpg", verify=unsigned)
     assert (meaning.mount, meaning.ref) == (SHOP, OriginalRef("photos", "a.jpg"))
-    assert meaning.transform == flat(width_px=320)
+    assert meaning.transform == flat(width=320)
 
 
 @pytest.mark.parametrize(("target", "kind"), [("original", OriginalUrl), ("info", InfoUrl)])
@@ -59,7 +59,7 @@ def test_a_signature_lifts_the_limits_of_a_mount() -> None:
     with pytest.raises(DimensionNotAllowed):
         interpret(RULES, "*", "/shop/w_321/a.jpg", verify=unsigned)
     meaning = interpret(RULES, "*", "/shop/w_321/a.jpg", verify=signed)
-    assert meaning.transform == flat(width_px=321)
+    assert meaning.transform == flat(width=321)
 
 
 def test_the_signature_is_verified_before_parsing() -> None:
@@ -76,7 +76,7 @@ def test_a_caller_that_collects_refusals_gets_the_whole_transform() -> None:
     refusals: list[object] = []
     meaning = interpret(RULES, "*", "/shop/w_321/a.jpg", verify=unsigned, refuse=refusals.append)
     assert [type(refusal) for refusal in refusals] == [DimensionNotAllowed]
-    assert meaning.transform == flat(width_px=321)
+    assert meaning.transform == flat(width=321)
 
 
 def test_trusted_removes_the_signature_without_checking_it() -> None:
@@ -102,7 +102,7 @@ def test_a_single_mount_needs_no_name() -> None:
     assert only_mount(RULES._replace(mounts=[SHOP])) is SHOP
 
 
-CARD = Component(width_px=333, height_px=222, fit=Fit.COVER, quality=71)
+CARD = Component(width=333, height=222, fit=Fit.COVER, quality=71)
 PRESETS = {"card": [CARD]}
 
 
@@ -120,13 +120,13 @@ def variant_url(tokens: str) -> VariantUrl:
 def test_the_policy_restricts_the_url_but_not_its_preset() -> None:
     assert admit(mount("m"), variant_url("t_card"), signed=False) == transform_of([CARD])
     assert admit(mount("m"), variant_url("t_card,w_100"), signed=False) == transform_of(
-        [replace(CARD, width_px=100)]
+        [replace(CARD, width=100)]
     )
     with pytest.raises(DimensionNotAllowed):
         admit(mount("m"), variant_url("t_card,w_101"), signed=False)
     for policy, width_px in ((Dimensions.SNAP, 200), (Dimensions.ANY, 101)):
         granted = admit(mount("m", dimensions=policy), variant_url("w_101"), signed=False)
-        assert granted == flat(width_px=width_px)
+        assert granted == flat(width=width_px)
 
 
 TRANSFORMS = frozenset(

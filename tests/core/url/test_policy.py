@@ -71,7 +71,7 @@ def test_snap_raises_a_side_to_the_next_allowed_size(name: str, requested: int, 
     ],
 )
 def test_snap_keeps_the_proportion(requested: tuple[int, int], granted: tuple[int, int]) -> None:
-    bounded = restrict(flat(width_px=requested[0], height_px=requested[1]), Dimensions.SNAP, ALLOWED)
+    bounded = restrict(flat(width=requested[0], height=requested[1]), Dimensions.SNAP, ALLOWED)
     assert sides_of(bounded) == granted
 
 
@@ -81,7 +81,7 @@ def test_snap_chooses_the_nearest_ratio_and_is_idempotent(
     width_px: int, height_px: int, sides: list[int]
 ) -> None:
     allowed_px = tuple(sorted(set(sides)))
-    once = restrict(flat(width_px=width_px, height_px=height_px), Dimensions.SNAP, allowed_px)
+    once = restrict(flat(width=width_px, height=height_px), Dimensions.SNAP, allowed_px)
     assert restrict(once, Dimensions.SNAP, allowed_px) == once, "a size that was made is made again"
     made_px, high_px = sides_of(once)
     assert made_px in allowed_px
@@ -254,7 +254,7 @@ def test_path_and_query_urls_have_the_same_policy() -> None:
 
 
 def covering(gravity: FocalPoint | Smart) -> Transform:
-    return flat(width_px=100, height_px=200, fit=Fit.COVER, gravity=gravity)
+    return flat(width=100, height=200, fit=Fit.COVER, gravity=gravity)
 
 
 @pytest.mark.parametrize("policy", BOUNDED)

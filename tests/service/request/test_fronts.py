@@ -86,7 +86,7 @@ class FakeProducer:
 
 
 def new_request() -> VariantRequest:
-    return VariantRequest(OriginalRef("photos", "a"), flat(width_px=4), frozenset(), 4000)
+    return VariantRequest(OriginalRef("photos", "a"), flat(width=4), frozenset(), 4000)
 
 
 async def test_a_miss_is_a_hit_from_then_on() -> None:
@@ -218,7 +218,7 @@ async def test_a_variant_of_a_replaced_original_is_not_served_stale(monkeypatch:
     monkeypatch.setattr(deliver_module, "STALE_WAIT_S", 0.02)
     producer, clock = FakeProducer(), StillClock()
     deliver, variant_request = Deliver(FakeInstantTier(), producer, Flights(), clock), new_request()
-    other = VariantRequest(variant_request.ref, flat(width_px=5), frozenset(), 4000)
+    other = VariantRequest(variant_request.ref, flat(width=5), frozenset(), 4000)
     await deliver.variant(variant_request, deadline=deadline())
     producer.key, producer.version, producer.fresh_until_s = OTHER_KEY, "2", clock() + 9
     await deliver.variant(other, deadline=deadline())
@@ -344,7 +344,7 @@ async def test_a_failure_is_not_stored() -> None:
 
 
 def versioned_request() -> VariantRequest:
-    return VariantRequest(OriginalRef("photos", "a"), flat(width_px=4, version="2"), frozenset(), 4000)
+    return VariantRequest(OriginalRef("photos", "a"), flat(width=4, version="2"), frozenset(), 4000)
 
 
 async def test_a_version_is_checked_until_the_producer_confirms_it() -> None:

@@ -13,19 +13,25 @@ from typing import TypeVar
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import (
     CENTER,
+    TRANSPARENT,
     WHITE,
     Auto,
     Colour,
     Crop,
     Effect,
     Enlarge,
+    Extend,
     Fit,
     Gravity,
+    Length,
     Offset,
     Operation,
+    Pad,
     Resize,
     Transform,
+    Trim,
     Turn,
+    flattening,
 )
 
 _T = TypeVar("_T")
@@ -41,51 +47,74 @@ class CropFit(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """`ratio` is width to height; `left_px` and `top_px` are the corner of a crop. `preset` names a preset whose fields
-    apply where they are not set here."""
+    """`ratio` is width to height; `left` and `top` are the corner of a crop; `padding_px` is clockwise from the top.
+    `background` is the colour of `fit`, `extend` and `padding_px`. `preset` names a preset whose fields apply where they
+    are not set here."""
 
-    width_px: int | None = None
-    height_px: int | None = None
+    trim: Trim | None = None
+
+    width: Length | None = None
+    height: Length | None = None
     ratio: Fraction | None = None
     fit: Fit | CropFit | None = None
     enlarge: Enlarge | None = None
     gravity: Gravity | None = None
-    left_px: int | None = None
-    top_px: int | None = None
+    left: Length | None = None
+    top: Length | None = None
+    min_width_px: int | None = None
+    min_height_px: int | None = None
+    extend: Extend | None = None
+    padding_px: tuple[int, int, int, int] | None = None
     background: Colour | None = None
     turn: Turn | None = None
     effects: tuple[Effect, ...] | None = None
     format: Format | Auto | None = None
     quality: int | None = None
+    qualities: tuple[tuple[Format, int], ...] | None = None
+    encoder_qualities: tuple[tuple[Format | None, int], ...] | None = None
+    max_bytes: int | None = None
     dpr_percent: int | None = None
     version: str | None = None
     preset: str | None = None
 
     def ops(self) -> tuple[Operation, ...]:
         """The operations of this component. `preset` is not looked at."""
-        turn = () if self.turn is None else (self.turn,)
-        return (*self._sizing(), *turn, *(self.effects or ()))
+        background = self.background or WHITE
+        found: list[Operation] = [self.trim] if self.trim else []
+        found += self._sizing()
+        if self.extend:
+            found.append(replace(self.extend, background=background))
+        if self.padding_px:
+            top, right, bottom, left = self.padding_px
+            found.append(
+                Pad(top_px=top, right_px=right, bottom_px=bottom, left_px=left, background=background)
+            )
+        if self.turn:
+            found.append(self.turn)
+        return (*found, *(self.effects or ()))
 
     def _sizing(self) -> tuple[Operation, ...]:
         gravity = self.gravity or CENTER
-        has_side = self.width_px is not None or self.height_px is not None
+        has_side = self.width is not None or self.height is not None
         if self.fit is CropFit.CROP or (self.ratio is not None and not has_side):
-            has_corner = self.left_px is not None or self.top_px is not None
-            at = Offset(self.left_px or 0, self.top_px or 0) if has_corner else gravity
-            return (Crop(width=self.width_px, height=self.height_px, ratio=self.ratio, at=at),)
+            has_corner = self.left is not None or self.top is not None
+            at = Offset(self.left or 0, self.top or 0) if has_corner else gravity
+            return (Crop(width=self.width, height=self.height, ratio=self.ratio, at=at),)
         if not has_side:
             return ()
-        is_box = self.ratio is not None or (self.width_px is not None and self.height_px is not None)
+        is_box = self.ratio is not None or (self.width is not None and self.height is not None)
         fit = self.fit if is_box and self.fit is not None else Fit.INSIDE
         return (
             Resize(
-                width=self.width_px,
-                height=self.height_px,
+                width=self.width,
+                height=self.height,
                 ratio=self.ratio,
                 fit=fit,
                 enlarge=self.enlarge or _default_enlarge(fit),
                 gravity=gravity,
                 background=self.background or WHITE,
+                min_width_px=self.min_width_px,
+                min_height_px=self.min_height_px,
             ),
         )
 
@@ -126,6 +155,9 @@ def transform_of(components: Iterable[Component]) -> Transform:
         ops=tuple(ops),
         format=output.format,
         quality=output.quality,
+        qualities=output.qualities or (),
+        encoder_qualities=output.encoder_qualities or (),
+        max_bytes=output.max_bytes,
         dpr_percent=output.dpr_percent,
         background=output.background,
         version=output.version,
@@ -143,15 +175,20 @@ def components_of(transform: Transform) -> tuple[Component, ...]:
             assert more is not None
             components.append(more)
     set_last = next((each.background for each in reversed(components) if each.background is not None), None)
-    if set_last != transform.background:
-        if components[-1].fit is Fit.CONTAIN:
-            # There `background` is the colour of the padding too.
+    if flattening(set_last) != flattening(transform.background):
+        if components[-1].ops():
+            # There `background` may be the colour of padding too.
             components.append(Component())
         components[-1] = replace(components[-1], background=transform.background or WHITE)
+    elif transform.background is not None and set_last is None:
+        components[-1] = replace(components[-1], background=transform.background)
     components[-1] = replace(
         components[-1],
         format=transform.format,
         quality=transform.quality,
+        qualities=transform.qualities or None,
+        encoder_qualities=transform.encoder_qualities or None,
+        max_bytes=transform.max_bytes,
         dpr_percent=transform.dpr_percent,
         version=transform.version,
     )
@@ -160,25 +197,44 @@ def components_of(transform: Transform) -> tuple[Component, ...]:
 
 def _with(component: Component, op: Operation) -> Component | None:
     """`component` with `op` as its last operation; None if its order does not allow that."""
+    is_sized = component.turn is None and component.effects is None
     match op:
+        case Trim():
+            return replace(component, trim=op) if component == Component() else None
         case Resize() | Crop():
-            return None if component != Component() else _sized(op)
+            return None if component != Component(trim=component.trim) else _sized(component, op)
+        case Extend():
+            if not is_sized or component.extend or component.padding_px or component.background:
+                return None
+            return None if _is_padded(component) else _coloured(replace(component, extend=op), op.background)
+        case Pad():
+            if not is_sized or component.padding_px or component.background or _is_padded(component):
+                return None
+            if component.extend and component.extend.background != op.background:
+                return None
+            sides = (op.top_px, op.right_px, op.bottom_px, op.left_px)
+            return _coloured(replace(component, padding_px=sides), op.background)
         case Turn():
-            is_last = component.turn is None and component.effects is None
-            return replace(component, turn=op) if is_last else None
+            return replace(component, turn=op) if is_sized else None
         case _:
             effects = (*(component.effects or ()), op)
             return replace(component, effects=effects) if len(effects) <= MAX_EFFECTS else None
 
 
-def _sized(op: Resize | Crop) -> Component:
-    width, height = (side if isinstance(side, int) else None for side in (op.width, op.height))
-    sides = Component(width_px=width, height_px=height, ratio=op.ratio)
+def _is_padded(component: Component) -> bool:
+    return component.fit is Fit.CONTAIN
+
+
+def _coloured(component: Component, background: Colour) -> Component:
+    extend = component.extend and replace(component.extend, background=TRANSPARENT)
+    return replace(component, extend=extend, background=_unless(background, WHITE))
+
+
+def _sized(component: Component, op: Resize | Crop) -> Component:
+    sides = replace(component, width=op.width, height=op.height, ratio=op.ratio)
     match op:
         case Crop(at=Offset(x, y)):
-            assert isinstance(x, int)
-            assert isinstance(y, int)
-            return replace(sides, fit=CropFit.CROP, left_px=x, top_px=y)
+            return replace(sides, fit=CropFit.CROP, left=x, top=y)
         case Crop(at=at):
             assert not isinstance(at, Offset)
             return replace(sides, fit=CropFit.CROP, gravity=_unless(at, CENTER))
@@ -189,6 +245,8 @@ def _sized(op: Resize | Crop) -> Component:
                 enlarge=_unless(op.enlarge, _default_enlarge(op.fit)),
                 gravity=_unless(op.gravity, CENTER),
                 background=_unless(op.background, WHITE),
+                min_width_px=op.min_width_px,
+                min_height_px=op.min_height_px,
             )
 
 

@@ -6,7 +6,6 @@ Parses and writes raw request targets. The policy of the mount is applied elsewh
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import count
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -15,6 +14,7 @@ from proxy.core.errors import BadTransform, BadUrl, UnknownRoute
 from proxy.core.image.metadata import FIELDS
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import CENTER, Auto, Fit, Smart, Transform
+from proxy.core.url import signing
 from proxy.core.url.dialects.component import (
     MAX_EFFECTS,
     Component,
@@ -24,6 +24,7 @@ from proxy.core.url.dialects.component import (
     expanded,
     transform_of,
 )
+from proxy.core.url.dialects.dialect import Dialect, QueryRule
 from proxy.core.url.dialects.native_params import PATH, QUERY, Param, nearest_name, nearest_token
 from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, ParsedUrl, Unused, VariantUrl
 from proxy.core.url.target import checked_locator, cut, decoded, encoded, is_tracker
@@ -31,17 +32,11 @@ from proxy.core.url.target import checked_locator, cut, decoded, encoded, is_tra
 _PATH_PRESET, _QUERY_PRESET, _URL, _VERSION, _FIELDS = "t", "preset", "url", "v", "fields"
 _SLASH, _CHAIN = "/", "~"
 _NO_EFFECT = "it has no effect here"
-_OF_OUTPUT = frozenset({"f", "format", "q", "dpr", "v"})
+_OF_OUTPUT = frozenset({"f", "format", "q", "fq", "eq", "mb", "dpr", "v"})
 """Parameters of the whole transform, which may stand in any component, once."""
+_SAME_VALUE = {"rw": "w", "rh": "h", "rx": "x", "ry": "y"}
+"""Parameters that set what another one sets."""
 MAX_COMPONENTS = 16
-
-
-class QueryRule(StrEnum):
-    """The treatment of unknown query parameters after a path. In `/thumbnail?`, whose parameters are the transform,
-    they are always refused."""
-
-    STRICT = "strict"
-    IGNORE = "ignore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +127,8 @@ def _variant(
 
 def _unused(component: Component, params: Mapping[str, Param]) -> Iterator[Unused]:
     """The parameters of a component that need another one to have an effect."""
-    has_side = component.width_px is not None or component.height_px is not None
-    is_box = component.width_px is not None and component.height_px is not None
+    has_side = component.width is not None or component.height is not None
+    is_box = component.width is not None and component.height is not None
     if component.ratio is not None:
         is_box = has_side
     is_crop = component.fit is CropFit.CROP or (component.ratio is not None and not has_side)
@@ -263,9 +258,10 @@ def _read(
                     f"parameter {named(pair.written, pair.position)} is unknown"
                     + (meant(near(pair.written)) or f"; known are {', '.join([*tokens, preset_name])}")
                 )
-            if name in seen | seen_of_output and not (name in tokens and tokens[name].repeats):
+            name_of_value = _SAME_VALUE.get(name, name)
+            if name_of_value in seen | seen_of_output and not (name in tokens and tokens[name].repeats):
                 raise BadTransform(f"parameter {name} is given twice")
-            (seen_of_output if name in _OF_OUTPUT else seen).add(name)
+            (seen_of_output if name in _OF_OUTPUT else seen).add(name_of_value)
             if not pair.value:
                 raise BadTransform(f"parameter {name} is empty")
             if name != preset_name:
@@ -298,9 +294,9 @@ def _check(components: Sequence[Component], presets: Presets) -> None:
                 "parameter t names a preset that is a chain: it must stand alone in its component, as in t_<preset>~w_400"
             )
     for component in expanded(components, presets):
-        if component.ratio is not None and component.width_px is not None and component.height_px is not None:
+        if component.ratio is not None and component.width is not None and component.height is not None:
             raise BadTransform("parameter ar gives the side that is not named: leave out w or h")
-        for name, side_px in (("x", component.left_px), ("y", component.top_px)):
+        for name, side_px in (("x", component.left), ("y", component.top)):
             if side_px is not None and component.fit is not CropFit.CROP:
                 raise BadTransform(f"parameter {name} is the corner of a crop: it needs c_crop")
 
@@ -372,3 +368,18 @@ def query_url(key: str, component: Component) -> str:
         parts.append(f"preset={component.preset}")
     parts += [f"{name}={value}" for name, token in QUERY.items() for value in token.write(component)]
     return "/thumbnail?" + "&".join(parts)
+
+
+def _check_key(secret: str) -> None:
+    if len(secret.encode()) < signing.MIN_SECRET_BYTES:
+        raise ValueError(f"must be {signing.MIN_SECRET_BYTES} bytes or more")
+
+
+DIALECT = Dialect(
+    name="native",
+    parse=lambda target, reading: parse(target, reading.presets, query=reading.query),
+    verify=lambda raw, _, keys: signing.verify(raw, keys),
+    unsigned=lambda raw, _: signing.unsigned(raw),
+    negotiates=negotiates,
+    check_key=_check_key,
+)

@@ -4,10 +4,10 @@
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, nearest
@@ -22,12 +22,20 @@ from proxy.core.transform.operations import (
     Colour,
     Effect,
     Enlarge,
+    Extend,
     Fit,
+    Flatten,
     FocalPoint,
     Gravity,
+    Length,
+    OriginalPoint,
+    Part,
+    Pixelate,
     Sharpen,
+    Shifted,
     Smart,
     Tone,
+    Trim,
     Turn,
 )
 from proxy.core.url.dialects.component import MAX_EFFECTS, Component, CropFit
@@ -52,6 +60,11 @@ _SIGMA = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,2})?", re.ASCII)
 _RATIO = re.compile(r"(?:0|[1-9][0-9]{0,3})\.[0-9]{1,4}|[1-9][0-9]{0,7}", re.ASCII)
 _FRACTION = re.compile(r"0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?", re.ASCII)
 _HEX = re.compile(r"[0-9a-fA-F]{3}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8}", re.ASCII)
+_SIGNED_PART = re.compile(r"-?(?:0|[1-9][0-9]{0,2})\.[0-9]{1,6}", re.ASCII)
+_PART = re.compile(r"(?:0|[1-9][0-9]{0,2})\.[0-9]{1,6}", re.ASCII)
+_PADDING = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
+_THRESHOLD = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,2})?", re.ASCII)
+_SQUARE = re.compile(r"[2-9]|[1-9][0-9]{1,2}", re.ASCII)
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _MAX_DIGITS = 18
 
@@ -101,6 +114,14 @@ FORMATS: dict[str, Format | Auto] = {
     "gif": Format.GIF,
 }
 
+_AT = "at"
+_LOSSY: dict[str, Format] = {
+    "jpg": Format.JPEG,
+    "jpeg": Format.JPEG,
+    "webp": Format.WEBP,
+    "avif": Format.AVIF,
+}
+
 _FOREIGN_GRAVITIES: dict[str, Gravity] = {
     "centre": CENTER,
     "middle": CENTER,
@@ -114,7 +135,7 @@ _FOREIGN_GRAVITIES: dict[str, Gravity] = {
 
 COLOURS: dict[str, Colour] = {"white": WHITE, "black": BLACK, "transparent": TRANSPARENT}
 
-_EFFECTS = ("blur", "sharpen", *Tone)
+_EFFECTS = ("blur", "sharpen", "pixelate", "flatten", *Tone)
 
 SIGMA_MIN_PX, BLUR_MAX_PX, SHARPEN_MAX_PX = 0.3, 100.0, 10.0
 SEPIA_PERCENT, SHARPEN_PX = 80, 1.0
@@ -128,6 +149,10 @@ def _whole_number(pattern: re.Pattern[str], value: str, reason: str) -> int:
 
 def _pixels(value: str) -> int:
     return _whole_number(_PIXELS, value, "must be a whole number of pixels from 1, in plain digits")
+
+
+def _bytes(value: str) -> int:
+    return _whole_number(_PIXELS, value, "must be a whole number of bytes from 1, in plain digits")
 
 
 def _pixels_from_0(value: str) -> int:
@@ -168,12 +193,139 @@ def _choice(
 
 
 def _gravity(value: str) -> Gravity:
-    x, colon, y = value.partition(":")
-    if colon:
-        if not (_FRACTION.fullmatch(x) and _FRACTION.fullmatch(y)):
-            raise ValueError("must be a focal point of two fractions from 0 to 1, as in 0.3:0.7")
-        return FocalPoint(float(x), float(y))
-    return _choice(GRAVITIES, value, _FOREIGN_GRAVITIES, "a focal point such as 0.3:0.7, or ")
+    parts = value.split(":")
+    if parts[0] == _AT:
+        if len(parts) != 3 or not all(map(_INTEGER.fullmatch, parts[1:])):
+            raise ValueError("must be a point of the original in pixels, as in at:120:80")
+        return OriginalPoint(*(int(part[:_MAX_DIGITS]) for part in parts[1:]))
+    if len(parts) == 1:
+        return _choice(GRAVITIES, value, _FOREIGN_GRAVITIES, "a focal point such as 0.3:0.7, or ")
+    shift: list[str] = []
+    if parts[0] in GRAVITIES:
+        point, shift = GRAVITIES[parts[0]], parts[1:]
+    elif len(parts) in (2, 4) and all(map(_FRACTION.fullmatch, parts[:2])):
+        point, shift = FocalPoint(float(parts[0]), float(parts[1])), parts[2:]
+    else:
+        raise ValueError("must be a focal point of two fractions from 0 to 1, as in 0.3:0.7")
+    if not shift:
+        return point
+    if not isinstance(point, FocalPoint) or len(shift) != 2:
+        raise ValueError("must have two offsets after a point or a direction, as in north:0:20")
+    x, y = map(_offset, shift)
+    return Shifted(point, x, y)
+
+
+def _offset(value: str) -> Length:
+    if _SIGNED.fullmatch(value):
+        return int(value[:_MAX_DIGITS])
+    if _SIGNED_PART.fullmatch(value):
+        return Part(Fraction(value))
+    raise ValueError(
+        "must have offsets in pixels, as in north:0:-20, or in parts of the picture, as in north:0.0:0.1"
+    )
+
+
+def _length_text(length: Length) -> str:
+    return str(length) if isinstance(length, int) else _part_text(length)
+
+
+def _part(value: str) -> Part:
+    if not _PART.fullmatch(value) or not (fraction := Fraction(value)):
+        raise ValueError("must be a part of the picture such as 0.5, above 0, with at most 6 decimals")
+    return Part(fraction)
+
+
+def _part_text(part: Part) -> str:
+    text = f"{float(part.fraction):.6f}".rstrip("0")
+    return f"{text}0" if text.endswith(".") else text
+
+
+def _sides(value: str) -> tuple[int, int, int, int]:
+    sides = value.split(":")
+    if len(sides) not in (1, 4) or not all(map(_PADDING.fullmatch, sides)):
+        raise ValueError("must be pixels for all sides, or top:right:bottom:left, each at most 4 digits")
+    top, right, bottom, left = map(int, sides if len(sides) == 4 else sides * 4)
+    return top, right, bottom, left
+
+
+def _extend(value: str) -> Extend:
+    box, _, gravity = value.partition(":")
+    width, mark, height = box.partition("x")
+    if mark:
+        position = _gravity(gravity) if gravity else CENTER
+        return Extend(width_px=_pixels(width), height_px=_pixels(height), gravity=_still(position))
+    parts = value.split(":", 2)
+    if len(parts) < 2:
+        raise ValueError(
+            "must be a size or a ratio, as in 300x200 or 16:9, and may have a gravity, as in 300x200:north"
+        )
+    position = _gravity(parts[2]) if len(parts) == 3 else CENTER
+    return Extend(ratio=_ratio(":".join(parts[:2])), gravity=_still(position))
+
+
+def _still(gravity: Gravity) -> Gravity:
+    if isinstance(gravity, Smart | OriginalPoint):
+        raise ValueError("must have a direction or a focal point as its gravity")
+    return gravity
+
+
+def _extend_text(extend: Extend) -> str:
+    box = f"{extend.width_px}x{extend.height_px}" if extend.ratio is None else _ratio_text(extend.ratio)
+    return box if extend.gravity == CENTER else f"{box}:{_gravity_text(extend.gravity)}"
+
+
+def _trim(value: str) -> Trim:
+    threshold, *rest = value.split(":")
+    if not _THRESHOLD.fullmatch(threshold) or float(threshold) > 255 or len(rest) > 2:
+        raise ValueError("must be THRESHOLD[:COLOUR or auto[:x, y or xy]], with a threshold from 0 to 255")
+    alike = rest[1] if len(rest) == 2 else ""
+    if alike not in ("", "x", "y", "xy"):
+        raise ValueError("must have x, y or xy last: the sides that are cut alike")
+    return Trim(
+        threshold=float(threshold),
+        colour=None if not rest or rest[0] == "auto" else colour(rest[0]),
+        equal_x="x" in alike,
+        equal_y="y" in alike,
+    )
+
+
+def _trim_text(trim: Trim) -> str:
+    alike = f"{'x' if trim.equal_x else ''}{'y' if trim.equal_y else ''}"
+    border = trim.colour.hex if trim.colour else "auto"
+    parts = [f"{trim.threshold:g}", *([border] if trim.colour or alike else []), *([alike] if alike else [])]
+    return ":".join(parts)
+
+
+def _qualities(value: str) -> tuple[tuple[Format | None, int], ...]:
+    """A quality, and qualities by format, as in `80:webp:70`."""
+    parts = value.split(":")
+    found: list[tuple[Format | None, int]] = []
+    if len(parts) % 2:
+        found.append((None, _bounded_quality(parts.pop(0))))
+    for name, quality in zip(parts[::2], parts[1::2], strict=True):
+        kind = _choice(_LOSSY, name)
+        if kind in dict(found):
+            raise ValueError("has a format twice")
+        found.append((kind, _bounded_quality(quality)))
+    return tuple(found)
+
+
+def _qualities_by_format(value: str) -> tuple[tuple[Format, int], ...]:
+    found = tuple((kind, quality) for kind, quality in _qualities(value) if kind is not None)
+    if len(found) < len(_qualities(value)):
+        raise ValueError("must be formats with their quality, as in webp:70:avif:50")
+    return found
+
+
+def _bounded_quality(value: str) -> int:
+    quality = _whole_number(_PIXELS, value, _QUALITY_REASON)
+    if quality > 100:
+        raise ValueError(_QUALITY_REASON)
+    return quality
+
+
+def _qualities_text(qualities: Sequence[tuple[Format | None, int]]) -> str:
+    return ":".join(f"{quality}" if kind is None else f"{kind}:{quality}" for kind, quality in qualities)
 
 
 def colour(value: str) -> Colour:
@@ -217,12 +369,16 @@ def _effect(value: str) -> Effect:
             return Adjust(Tone.GRAYSCALE, 100)
         case "sepia", given:
             return Adjust(Tone.SEPIA, _percent(argument, 1) if given else SEPIA_PERCENT)
+        case "pixelate", True:
+            return Pixelate(_whole_number(_SQUARE, argument, "must have a side from 2 to 999 pixels"))
+        case "flatten", True:
+            return Flatten(colour(argument))
         case ("brightness" | "contrast" | "saturation") as tone, True:
             return Adjust(Tone(tone), _percent(argument, -100))
     near = meant(nearest(name, _EFFECTS)) if name not in _EFFECTS else ""
     raise ValueError(
-        "must be blur:SIGMA, sharpen[:SIGMA], grayscale, sepia[:PERCENT], brightness:N, contrast:N or saturation:N"
-        + near
+        "must be blur:SIGMA, sharpen[:SIGMA], grayscale, sepia[:PERCENT], brightness:N, contrast:N, saturation:N,"
+        " pixelate:PIXELS or flatten:COLOUR" + near
     )
 
 
@@ -238,6 +394,10 @@ def _effect_text(effect: Effect) -> str:
             return f"blur:{sigma_px:g}"
         case Sharpen(sigma_px):
             return f"sharpen:{sigma_px:g}"
+        case Pixelate(side_px):
+            return f"pixelate:{side_px}"
+        case Flatten(background):
+            return f"flatten:{background.hex}"
         case Adjust(Tone.GRAYSCALE):
             return "grayscale"
         case Adjust(tone, percent):
@@ -245,10 +405,16 @@ def _effect_text(effect: Effect) -> str:
 
 
 def _gravity_text(gravity: Gravity) -> str:
-    name = _name_of(GRAVITIES, gravity)
-    if name is None and isinstance(gravity, FocalPoint):
-        return f"{gravity.x:g}:{gravity.y:g}"
-    return name or ""
+    match gravity:
+        case OriginalPoint(x_px, y_px):
+            return f"{_AT}:{x_px}:{y_px}"
+        case Shifted(point, x, y):
+            return f"{_gravity_text(point)}:{_length_text(x)}:{_length_text(y)}"
+        case FocalPoint(x, y):
+            return _name_of(GRAVITIES, gravity) or f"{x:g}:{y:g}"
+        case Smart():
+            return _name_of(GRAVITIES, gravity) or ""
+    assert_never(gravity)
 
 
 def _name_of(table: dict[str, _T], value: _T) -> str | None:
@@ -273,13 +439,33 @@ _TURNS: dict[str, Turn] = {turn.value: turn for turn in Turn}
 _QUALITY_REASON = "must be a whole number from 1 to 100"
 
 PATH: dict[str, Param] = {
+    "trim": Param(
+        read=lambda to, value: replace(to, trim=_trim(value)),
+        write=lambda of: _if_set(of.trim, _trim_text),
+    ),
     "w": Param(
-        read=lambda to, value: replace(to, width_px=_pixels(value)),
-        write=lambda of: _if_set(of.width_px, str),
+        read=lambda to, value: replace(to, width=_pixels(value)),
+        write=lambda of: (str(of.width),) if isinstance(of.width, int) else (),
     ),
     "h": Param(
-        read=lambda to, value: replace(to, height_px=_pixels(value)),
-        write=lambda of: _if_set(of.height_px, str),
+        read=lambda to, value: replace(to, height=_pixels(value)),
+        write=lambda of: (str(of.height),) if isinstance(of.height, int) else (),
+    ),
+    "rw": Param(
+        read=lambda to, value: replace(to, width=_part(value)),
+        write=lambda of: (_part_text(of.width),) if isinstance(of.width, Part) else (),
+    ),
+    "rh": Param(
+        read=lambda to, value: replace(to, height=_part(value)),
+        write=lambda of: (_part_text(of.height),) if isinstance(of.height, Part) else (),
+    ),
+    "minw": Param(
+        read=lambda to, value: replace(to, min_width_px=_pixels(value)),
+        write=lambda of: _if_set(of.min_width_px, str),
+    ),
+    "minh": Param(
+        read=lambda to, value: replace(to, min_height_px=_pixels(value)),
+        write=lambda of: _if_set(of.min_height_px, str),
     ),
     "c": Param(
         read=lambda to, value: replace(to, fit=_choice(FITS, value, _FOREIGN_FITS | _QUERY_FITS)),
@@ -298,12 +484,28 @@ PATH: dict[str, Param] = {
         write=lambda of: () if of.gravity is None else (_gravity_text(of.gravity),),
     ),
     "x": Param(
-        read=lambda to, value: replace(to, left_px=_pixels_from_0(value)),
-        write=lambda of: _if_set(of.left_px, str),
+        read=lambda to, value: replace(to, left=_pixels_from_0(value)),
+        write=lambda of: (str(of.left),) if isinstance(of.left, int) else (),
     ),
     "y": Param(
-        read=lambda to, value: replace(to, top_px=_pixels_from_0(value)),
-        write=lambda of: _if_set(of.top_px, str),
+        read=lambda to, value: replace(to, top=_pixels_from_0(value)),
+        write=lambda of: (str(of.top),) if isinstance(of.top, int) else (),
+    ),
+    "rx": Param(
+        read=lambda to, value: replace(to, left=_part(value)),
+        write=lambda of: (_part_text(of.left),) if isinstance(of.left, Part) else (),
+    ),
+    "ry": Param(
+        read=lambda to, value: replace(to, top=_part(value)),
+        write=lambda of: (_part_text(of.top),) if isinstance(of.top, Part) else (),
+    ),
+    "ext": Param(
+        read=lambda to, value: replace(to, extend=_extend(value)),
+        write=lambda of: _if_set(of.extend, _extend_text),
+    ),
+    "pad": Param(
+        read=lambda to, value: replace(to, padding_px=_sides(value)),
+        write=lambda of: _if_set(of.padding_px, lambda sides: ":".join(map(str, sides))),
     ),
     "f": Param(
         read=lambda to, value: replace(to, format=_choice(FORMATS, value)),
@@ -312,6 +514,18 @@ PATH: dict[str, Param] = {
     "q": Param(
         read=lambda to, value: replace(to, quality=_whole_number(_INTEGER, value, _QUALITY_REASON)),
         write=lambda of: _if_set(of.quality, str),
+    ),
+    "fq": Param(
+        read=lambda to, value: replace(to, qualities=_qualities_by_format(value)),
+        write=lambda of: _if_set(of.qualities, _qualities_text),
+    ),
+    "eq": Param(
+        read=lambda to, value: replace(to, encoder_qualities=_qualities(value)),
+        write=lambda of: _if_set(of.encoder_qualities, _qualities_text),
+    ),
+    "mb": Param(
+        read=lambda to, value: replace(to, max_bytes=_bytes(value)),
+        write=lambda of: _if_set(of.max_bytes, str),
     ),
     "dpr": Param(
         read=lambda to, value: replace(to, dpr_percent=_dpr_percent(value)),

@@ -42,13 +42,13 @@ def test_an_empty_component_overrides_nothing(component: Component) -> None:
     [
         (Component(), ()),
         (Component(fit=Fit.COVER, turn=Turn.R90), (Turn.R90,)),
-        (Component(width_px=4), (Resize(width=4),)),
-        (Component(width_px=4, fit=Fit.COVER), (Resize(width=4),)),
+        (Component(width=4), (Resize(width=4),)),
+        (Component(width=4, fit=Fit.COVER), (Resize(width=4),)),
         (
-            Component(width_px=4, height_px=3, fit=Fit.COVER, effects=(Blur(2),)),
+            Component(width=4, height=3, fit=Fit.COVER, effects=(Blur(2),)),
             (Resize(width=4, height=3, fit=Fit.COVER, enlarge=Enlarge.ALLOW), Blur(2)),
         ),
-        (Component(fit=CropFit.CROP, width_px=4, top_px=3), (Crop(width=4, at=Offset(0, 3)),)),
+        (Component(fit=CropFit.CROP, width=4, top=3), (Crop(width=4, at=Offset(0, 3)),)),
     ],
 )
 def test_a_component_has_its_operations_in_a_fixed_order(
@@ -58,12 +58,12 @@ def test_a_component_has_its_operations_in_a_fixed_order(
 
 
 def test_a_preset_of_several_components_is_inserted() -> None:
-    presets = {"one": [Component(width_px=4)], "two": [Component(width_px=8), Component(turn=Turn.R90)]}
-    chain = [Component(preset="two", version="7"), Component(preset="one", height_px=3)]
+    presets = {"one": [Component(width=4)], "two": [Component(width=8), Component(turn=Turn.R90)]}
+    chain = [Component(preset="two", version="7"), Component(preset="one", height=3)]
     assert expanded(chain, presets) == (
         *presets["two"],
         Component(version="7"),
-        Component(width_px=4, height_px=3),
+        Component(width=4, height=3),
     )
 
 

@@ -1,0 +1,80 @@
+"""The record of a dialect: all that differs between the URLs of vendors, as one value that a mount holds.
+
+A dialect reads raw targets. `prefix` is that of the mount, `/` or `/name/`; the path below it begins with a slash.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from proxy.core.url.dialects.component import Presets
+from proxy.core.url.parsed_url import ParsedUrl
+from proxy.core.url.signing import Keys, Signed
+
+
+class QueryRule(StrEnum):
+    """The treatment of unknown query parameters after a path. In `/thumbnail?`, whose parameters are the transform,
+    they are always refused."""
+
+    STRICT = "strict"
+    IGNORE = "ignore"
+
+
+class Unsupported(StrEnum):
+    """The treatment of a vendor's options that the node does not support. IGNORE ignores those that only polish; an
+    option that changes what the picture shows is always refused."""
+
+    REFUSE = "refuse"
+    IGNORE = "ignore"
+
+
+class Support(StrEnum):
+    """How far the node does what an option of a vendor requests. REFUSED options follow the `unsupported` rule of the
+    mount if they only polish."""
+
+    DONE = "done"
+    APPROXIMATED = "approximated"
+    IGNORED = "ignored"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a mount lets a dialect know when it parses a URL."""
+
+    presets: Presets
+    query: QueryRule = QueryRule.STRICT
+    unsupported: Unsupported = Unsupported.REFUSE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentedOption:
+    """A row of `docs/dialects/<name>.md`: an option with its aliases, how far it is done, and how."""
+
+    names: tuple[str, ...]
+    support: Support
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """`parse` takes the target below the mount, with the place of a signature in it. It raises UnknownRoute, BadUrl,
+    BadTransform or SourceNotAllowed.
+
+    `verify` takes the whole target, prefix and keys, and returns None for an unsigned one; it raises BadSignature or
+    BadUrl. `unsigned` removes a signature, valid or not, from a target that then parses to the same. `negotiates` says
+    whether the answer to a target below the mount depends on Accept, also if the target is invalid. `check_key` raises
+    ValueError, with a reason that does not repeat it, for a secret of the configuration that the scheme cannot use.
+    `statuses` has the HTTP statuses, by slug, that differ from those of the native dialect; `health` is the path below
+    the mount with which the vendor's service tells that it runs.
+    """
+
+    name: str
+    parse: Callable[[str, Reading], ParsedUrl]
+    verify: Callable[[str, str, Keys], Signed | None]
+    unsigned: Callable[[str, str], str]
+    negotiates: Callable[[str, Presets], bool]
+    check_key: Callable[[str], None]
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    health: str = ""
+    options: tuple[DocumentedOption, ...] = ()
