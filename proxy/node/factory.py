@@ -23,7 +23,7 @@ from proxy.core.image.limits import InputLimits
 from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.dialects.native_params import colour
 from proxy.core.url.dialects.registry import DIALECTS
-from proxy.core.url.mounts import Mount, Remote, Rules
+from proxy.core.url.mounts import Mount, RemoteSource, Rules
 from proxy.core.url.original_urls import NO_URLS, OriginalLocation, S3Location, WebLocation
 from proxy.edge.admin.auth import AdminAuth
 from proxy.ports.telemetry import Metrics
@@ -90,7 +90,7 @@ def mounts(settings: Settings) -> list[Mount]:
             max_age_s=int(mount.max_age),
             dialect=DIALECTS[mount.dialect],
             unsupported=mount.unsupported,
-            remote=Remote(mount.remote, _location_of(settings, mount.remote)) if mount.remote else None,
+            remote=RemoteSource(mount.remote, _location_of(settings, mount.remote)) if mount.remote else None,
         )
         for name, mount in settings.named_mounts().items()
     ]

@@ -101,8 +101,8 @@ def commands(ops: tuple[Operation, ...], limit_px: int, original: Size) -> Comma
             turn, size = command if turn is None else turn.then(command), _turned(size, command)
         else:
             cut = command.box
-            left, top, *kept = cut if turn is None else _before(turn, cut, Size(*region[2:]))
-            region, size = Box(region.left + left, region.top + top, *kept), Size(cut.width, cut.height)
+            left, top, *rest = cut if turn is None else _before(turn, cut, Size(*region[2:]))
+            region, size = Box(region.left + left, region.top + top, *rest), Size(cut.width, cut.height)
         command = next(following, None)
     if isinstance(command, Scale):
         size, command = command.size, next(following, None)
@@ -295,8 +295,8 @@ def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
     if op.fit is Fit.COVER:
         yield from _cut_after(_covered(op, box, least), least, op.gravity, canvas)
     elif least != size:
-        kept = Size(min(box.width, least.width), min(box.height, least.height))
-        yield from _cut_after(kept, least, op.gravity, canvas)
+        rest = Size(min(box.width, least.width), min(box.height, least.height))
+        yield from _cut_after(rest, least, op.gravity, canvas)
     else:
         yield from canvas.scale(size)
     if op.fit is Fit.CONTAIN:

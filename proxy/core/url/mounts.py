@@ -29,7 +29,7 @@ class Signing(StrEnum):
     REQUIRED = "required"
 
 
-class Remote(NamedTuple):
+class RemoteSource(NamedTuple):
     """The http source of the absolute URLs that are not of the mount's own source."""
 
     source: str
@@ -58,7 +58,7 @@ class Mount:
     max_age_s: int
     dialect: Dialect = NATIVE
     unsupported: Unsupported = Unsupported.REFUSE
-    remote: Remote | None = None
+    remote: RemoteSource | None = None
 
     def parse(self, target: str, presets: Presets) -> ParsedUrl:
         """Parses a raw target of this mount, without its signature. Raises as `Dialect.parse` does."""
