@@ -12,16 +12,20 @@ import structlog
 from proxy.config.sections import BucketSection, RedisSection
 from proxy.config.settings import Settings
 from proxy.core.cache.generations import Generations
+from proxy.core.cache.keys import faces_key, facts_key
+from proxy.core.image.faces import Faces
+from proxy.core.image.facts import Facts
 from proxy.node import factory
 from proxy.node.stores import Stores, disk_tier, open_stores
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Tier
+from proxy.render.face_worker import FaceWorker
 from proxy.service.admin.explain import Explanation, explain
 from proxy.service.admin.purge_log import PurgeLog
 from proxy.service.admin.purge_subscribers import PurgeSubscribers
 from proxy.service.admin.purges import Purges
 from proxy.service.admin.reclaim import Reclaim
-from proxy.service.request.original_content import OpenOriginals, OriginalFacts
+from proxy.service.request.original_content import OpenOriginals, OriginalFact
 from proxy.service.request.originals import Originals
 from proxy.service.request.produce import OriginalServices, Produce, Rendering, VariantStores
 from proxy.service.request.quarantine import Quarantine
@@ -58,7 +62,8 @@ class RequestPath:
         self.tiers += [] if stores.bucket is None else [stores.bucket]
         index, clock = state.entry_index, factory.clock
         self.pool = factory.pool(settings)
-        renderer = Quarantine(self.pool, clock)
+        self.face_worker = FaceWorker(factory.pool(factory.one_worker(settings)))
+        renderer = Quarantine(self.pool, self.face_worker, clock)
         self.memory = factory.memory(settings)
         self.chain = TierChain(self.memory, self.tiers, metrics)
         leased = Leased(self.chain, stores.redis if stores.bucket else None)
@@ -67,7 +72,11 @@ class RequestPath:
             stores.sources, self.chain, self.flights, clock, metrics, generations, index, renderer
         )
         opened = OpenOriginals(self.originals, stores.original_store, self.flights, renderer)
-        self.facts = OriginalFacts(opened, self.chain, leased, renderer, self.flights, index)
+        shared = opened, self.chain, leased, self.flights, index
+        self.facts = OriginalFact(Facts, facts_key, renderer.probe, *shared)
+        self.faces = OriginalFact(
+            Faces, lambda identity: faces_key(identity, renderer.version), renderer.find_faces, *shared
+        )
         self.fleet = factory.fleet(settings, state, generations, log)
         purge_log = PurgeLog(generations, state.journal, factory.wall, factory.salt)
         self.subscribers = PurgeSubscribers(
@@ -99,7 +108,7 @@ class RequestPath:
         """Applies those of `settings` that can change at run time."""
         self.settings, self.rules = settings, factory.rules(settings)
         self.produce.reload(factory.render_defaults(settings))
-        self.pool.limits = factory.input_limits(settings)
+        self.pool.limits = self.face_worker.pool.limits = factory.input_limits(settings)
         for source in self.stores.sources.values():
             source.max_bytes = self.pool.limits.max_bytes
 
@@ -123,6 +132,7 @@ class RequestPath:
         await self.reclaim.close()
         await self.flights.close()
         await self.pool.close()
+        await self.face_worker.close()
         await self.chain.close(self.stop_deadline or factory.clock() + self.settings.server.drain)
 
 

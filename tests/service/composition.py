@@ -9,7 +9,9 @@ import structlog
 
 from proxy.core.cache.delivery import Variant
 from proxy.core.cache.generations import Generations
+from proxy.core.cache.keys import facts_key
 from proxy.core.cache.variant_request import VariantRequest
+from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.transform.negotiate import accept_class
 from proxy.core.transform.plan import RenderDefaults
@@ -28,7 +30,7 @@ from proxy.service.admin.reclaim import Reclaim
 from proxy.service.admin.s3_events import S3Events
 from proxy.service.admin.uploads import Uploads
 from proxy.service.request.deliver import Deliver
-from proxy.service.request.original_content import OpenOriginals, OriginalFacts
+from proxy.service.request.original_content import OpenOriginals, OriginalFact
 from proxy.service.request.originals import Originals
 from proxy.service.request.produce import OriginalServices, Produce, Rendering, VariantStores
 from proxy.service.request.singleflight import Flights
@@ -82,13 +84,14 @@ def originals_of(
     generations: Generations | None = None,
     index: FakeEntryIndex | None = None,
     refusals: Any = None,
-) -> tuple[Originals, OpenOriginals, OriginalFacts]:
+) -> tuple[Originals, OpenOriginals, OriginalFact[Facts]]:
     """The originals of `sources`, open and with their facts, as a node puts them together."""
     generations = Generations() if generations is None else generations
     index = FakeEntryIndex() if index is None else index
     originals = Originals(sources, chain, flights, clock, metrics, generations, index, refusals)
     opened = OpenOriginals(originals, store or FakeOriginalStore(), flights, refusals)
-    return originals, opened, OriginalFacts(opened, chain, Leased(chain), renderer, flights, index)
+    facts = OriginalFact(Facts, facts_key, renderer.probe, opened, chain, Leased(chain), flights, index)
+    return originals, opened, facts
 
 
 class Composition(SimpleNamespace):

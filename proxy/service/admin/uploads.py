@@ -27,7 +27,7 @@ from proxy.ports.originals import Original, WritableSource
 from proxy.ports.rendering import Priority, Renderer
 from proxy.service.admin.pregeneration import Pregeneration
 from proxy.service.admin.purges import Purges
-from proxy.service.request.original_content import OriginalFacts
+from proxy.service.request.original_content import OriginalFact
 from proxy.service.request.originals import Originals
 
 UPLOAD_TIMEOUT_S = 60.0
@@ -61,7 +61,7 @@ class Uploads:
 
     sources: Mapping[str, WritableSource]
     originals: Originals
-    original_facts: OriginalFacts
+    original_facts: OriginalFact[Facts]
     renderer: Renderer
     pregeneration: Pregeneration
     purges: Purges

@@ -1,28 +1,31 @@
 """The content of originals. Concurrent requests share one fetch and one open original, which the last request closes.
-Facts are read from the header once, then stored in the tiers.
+Facts are found once, then stored in the tiers.
 """
 
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
 from proxy.core.cache.delivery import Variant
-from proxy.core.cache.keys import Entry, facts_key, original_key
+from proxy.core.cache.keys import CacheKey, Entry, original_key
 from proxy.core.errors import UnsupportedFormat
-from proxy.core.image.facts import Facts
 from proxy.core.image.formats import NO_PICTURE, SNIFF_BYTES, sniff
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.ports.operations import EntryIndex
 from proxy.ports.originals import Original, OriginalStore
-from proxy.ports.rendering import Refusals, Renderer
+from proxy.ports.rendering import Refusals
 from proxy.service.request.originals import OriginalChanged, Originals
 from proxy.service.request.singleflight import Flight, Flights
 from proxy.service.request.tier_chain import Leased, TierChain
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class OpenOriginals:
@@ -94,48 +97,59 @@ class OpenOriginals:
             file.close()
 
 
-@dataclass(slots=True, eq=False)
-class OriginalFacts:
-    """The facts of an original, by its identity."""
+class FindFact(Protocol[T_co]):
+    """Finds a fact in the bytes of an original, in a worker."""
 
+    async def __call__(self, original: Original, *, deadline: float) -> T_co: ...
+
+
+@dataclass(slots=True, eq=False)
+class OriginalFact(Generic[T]):
+    """A fact of originals, such as what the header says or where faces are, by identity: found by the first job that
+    needs it, then stored in the tiers under `key`. `kind` is its type, which msgspec reads and writes."""
+
+    kind: type[T]
+    key: Callable[[Identity], CacheKey]
+    find: FindFact[T]
     opened: OpenOriginals
     chain: TierChain
     leased: Leased
-    renderer: Renderer
     flights: Flights
     index: EntryIndex
 
-    async def of(self, identity: Identity, *, deadline: float) -> Facts:
-        """From a tier, or probed and stored. Raises OriginalChanged and the errors of opening and probing."""
-        key = facts_key(identity)
+    async def of(self, identity: Identity, *, deadline: float) -> T:
+        """From a tier, or found and stored. Raises OriginalChanged and the errors of opening and finding."""
+        key = self.key(identity)
         if (hit := self.chain.peek(key)) is not None:
-            return msgspec.json.decode(hit.variant.body, type=Facts)
+            return self._decoded(hit.variant)
 
-        async def probe() -> Variant:
+        async def find() -> Variant:
             async with self.opened.open(identity, deadline=deadline) as original:
-                facts = await self.renderer.probe(original, deadline=deadline)
+                fact = await self.find(original, deadline=deadline)
                 if not original.file.unchanged():
                     raise OriginalChanged
-            return _entry(identity, facts)
+            return _entry(identity, fact)
 
-        async def lookup_or_probe(_: Flight) -> Facts:
+        async def lookup_or_find(_: Flight) -> T:
             hit = await self.chain.lookup(key)
-            body = (hit or await self.leased.make(key, probe, deadline=deadline)).variant.body
+            variant = (hit or await self.leased.make(key, find, deadline=deadline)).variant
             self._note(identity)
-            return msgspec.json.decode(body, type=Facts)
+            return self._decoded(variant)
 
-        return (await self.flights.run(key, lookup_or_probe, deadline=deadline)).result
+        return (await self.flights.run(key, lookup_or_find, deadline=deadline)).result
 
-    def store(self, identity: Identity, facts: Facts) -> None:
-        """Stores facts of a probe elsewhere."""
-        self.chain.store(facts_key(identity), _entry(identity, facts))
+    def store(self, identity: Identity, fact: T) -> None:
+        """Stores a fact found elsewhere."""
+        self.chain.store(self.key(identity), _entry(identity, fact))
         self._note(identity)
+
+    def _decoded(self, variant: Variant) -> T:
+        return msgspec.json.decode(variant.body, type=self.kind)
 
     def _note(self, identity: Identity) -> None:
         """Adds the entry to the index, so that a purge deletes it."""
-        entry = Entry(facts_key(identity), generation=identity.generation)
-        self.index.note(identity.ref, entry)
+        self.index.note(identity.ref, Entry(self.key(identity), generation=identity.generation))
 
 
-def _entry(identity: Identity, facts: Facts) -> Variant:
-    return Variant(body=msgspec.json.encode(facts), of=str(identity.ref))
+def _entry(identity: Identity, fact: object) -> Variant:
+    return Variant(body=msgspec.json.encode(fact), of=str(identity.ref))

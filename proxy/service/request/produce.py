@@ -26,7 +26,7 @@ from proxy.ports.originals import Original
 from proxy.ports.rendering import Priority, Renderer
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Redirects
-from proxy.service.request.original_content import OpenOriginals, OriginalFacts
+from proxy.service.request.original_content import OpenOriginals, OriginalFact
 from proxy.service.request.originals import OriginalChanged, Originals
 from proxy.service.request.singleflight import Flight, FlightResult, Flights
 from proxy.service.request.tier_chain import Leased, Made, TierChain
@@ -57,7 +57,7 @@ class OriginalServices(NamedTuple):
 
     originals: Originals
     opened: OpenOriginals
-    facts: OriginalFacts
+    facts: OriginalFact[Facts]
     versions: VersionChecks | None = None
 
 

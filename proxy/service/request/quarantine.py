@@ -1,4 +1,4 @@
-"""A Renderer that protects the workers of another one: it refuses damaged originals and files that are no pictures
+"""A Renderer and FaceDetector that protects the workers of others: it refuses damaged originals and files that are no pictures
 without reading them. An original whose worker died gets a second worker; if that dies too, it is refused for a while.
 
 Only errors of the original are recorded; overload and timeouts of the node pass through. OriginalTooLarge refuses
@@ -12,11 +12,12 @@ from cachetools import LRUCache
 
 from proxy.core.cache.delivery import Variant
 from proxy.core.errors import CalotypeError, OriginalTooLarge, Undecodable, UnsupportedFormat, WorkerDied
+from proxy.core.image.faces import Faces
 from proxy.core.image.facts import Facts
 from proxy.core.transform.plan import Plan
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Original
-from proxy.ports.rendering import OnPromote, Priority, Renderer
+from proxy.ports.rendering import FaceDetector, OnPromote, Priority, Renderer
 
 UNDECODABLE_S = 300.0
 WORKER_DIED_S = 600.0
@@ -32,10 +33,12 @@ class _Rejection(NamedTuple):
 
 
 class Quarantine:
-    """Satisfies Renderer and Refusals. Rejections are per identity, so that a replaced file has none."""
+    """Satisfies Renderer, FaceDetector and Refusals. Rejections are per identity, so that a replaced file has none."""
 
-    def __init__(self, renderer: Renderer, clock: Clock) -> None:
+    def __init__(self, renderer: Renderer, detector: FaceDetector, clock: Clock) -> None:
         self._renderer = renderer
+        self._detector = detector
+        self.version = detector.version
         self._clock = clock
         self._rejections: LRUCache[str, _Rejection] = LRUCache(_MAX_ENTRIES)
 
@@ -56,6 +59,11 @@ class Quarantine:
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
         return await self._attempt(original.name, lambda: self._renderer.probe(original, deadline=deadline))
+
+    async def find_faces(self, original: Original, *, deadline: float) -> Faces:
+        return await self._attempt(
+            original.name, lambda: self._detector.find_faces(original, deadline=deadline)
+        )
 
     async def render(
         self,

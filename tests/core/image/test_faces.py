@@ -40,6 +40,24 @@ def test_only_the_largest_faces_are_stored() -> None:
 
 
 @pytest.mark.parametrize(
+    ("faces", "valid"),
+    [
+        (Faces(), True),
+        (GROUP, True),
+        (Faces((Face(0, 0, PARTS, PARTS),)), True),
+        (Faces((Face(-1, 0, 10, 10),)), False),
+        (Faces((Face(0, 1, 10, PARTS),)), False),
+        (Faces((SMALL, Face(5, 5, 0, 5))), False),
+        (Faces((Face(5, 5, 5, -5),)), False),
+        (Faces((SMALL,) * MAX_FACES), True),
+        (Faces((SMALL,) * (MAX_FACES + 1)), False),
+    ],
+)
+def test_faces_of_a_worker_are_checked(faces: Faces, valid: bool) -> None:
+    assert faces.is_valid is valid
+
+
+@pytest.mark.parametrize(
     ("faces", "centre"),
     [
         (Faces(), None),
@@ -89,9 +107,8 @@ def faces_within() -> some.SearchStrategy[Faces]:
 def test_the_box_lies_in_the_picture_and_fits_the_window(faces: Faces, width: int, height: int) -> None:
     box = most_faces(faces, Size(width, height), Size(1000, 500))
     assert (box is None) == (not faces.boxes)
-    for each in (*faces.boxes, *([box] if box else [])):
-        assert 0 <= each.left < each.left + each.width <= PARTS
-        assert 0 <= each.top < each.top + each.height <= PARTS
+    assert faces.is_valid
+    assert box is None or Faces((box,)).is_valid
     if box is not None:
         assert box.width <= max(1, width * PARTS // 1000)
         assert box.height <= max(1, height * PARTS // 500)

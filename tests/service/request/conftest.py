@@ -39,6 +39,7 @@ async def parts() -> AsyncIterator[SimpleNamespace]:
         generations=Generations(),
         memory=FakeInstantTier(),
         disk=FakeTier(),
+        index=FakeEntryIndex(),
     )
     made.chain = TierChain(made.memory, [made.disk], made.metrics)
     made.originals, made.opened, made.facts = originals_of(
@@ -49,6 +50,7 @@ async def parts() -> AsyncIterator[SimpleNamespace]:
         made.clock,
         made.metrics,
         generations=made.generations,
+        index=made.index,
     )
     yield made
     await made.flights.close()

@@ -5,15 +5,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from proxy.core.cache.keys import facts_key, original_key
-from proxy.core.errors import SourceUnavailable, Undecodable, UnsupportedFormat
+from proxy.core.cache.generations import Purge, PurgeScope, ScopeKind
+from proxy.core.cache.keys import faces_key, facts_key, original_key
+from proxy.core.errors import SourceUnavailable, Undecodable, UnsupportedFormat, WorkerDied
+from proxy.core.image.faces import Face, Faces
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity
+from proxy.service.request.original_content import OriginalFact
 from proxy.service.request.originals import OriginalChanged
 from proxy.service.request.quarantine import UNDECODABLE_S, Quarantine
 from proxy.service.request.singleflight import Flights
-from proxy.service.request.tier_chain import TierChain
+from proxy.service.request.tier_chain import Leased, TierChain
 from tests.service.composition import originals_of
 from tests.support.fakes import FakeInstantTier, FakeOriginalStore, FakeTier
 from tests.support.waiting import deadline, settle
@@ -59,6 +62,81 @@ async def test_a_file_that_changes_during_a_probe_is_an_error(parts: SimpleNames
     parts.renderer.during = lambda original: setattr(original, "changed", True)
     with pytest.raises(OriginalChanged):
         await parts.facts.of(identity, deadline=deadline())
+
+
+def faces_fact(
+    parts: SimpleNamespace, chain: TierChain | None = None, version: str = "fake 1"
+) -> OriginalFact[Faces]:
+    chain = chain or parts.chain
+    return OriginalFact(
+        Faces,
+        lambda identity: faces_key(identity, version),
+        parts.renderer.find_faces,
+        parts.opened,
+        chain,
+        Leased(chain),
+        parts.flights,
+        parts.index,
+    )
+
+
+async def test_concurrent_requests_share_one_search_for_faces(parts: SimpleNamespace) -> None:
+    identity = await parts.originals.identify(parts.source.put("a", b"1"), deadline=deadline())
+    faces = faces_fact(parts)
+    found = await asyncio.gather(*(faces.of(identity, deadline=deadline()) for _ in range(20)))
+    assert set(found) == {parts.renderer.faces}
+    assert (parts.renderer.searches, parts.renderer.probes, len(parts.source.fetched)) == (1, 0, 1)
+    assert (identity.ref, faces_key(identity, "fake 1")) in [
+        (ref, entry.key) for ref, entry, _ in parts.index.notes
+    ]
+
+
+async def test_an_original_without_a_face_is_searched_once(parts: SimpleNamespace) -> None:
+    identity = await parts.originals.identify(parts.source.put("a", b"1"), deadline=deadline())
+    parts.renderer.faces = Faces()
+    for _ in range(3):
+        assert await faces_fact(parts).of(identity, deadline=deadline()) == Faces()
+    assert parts.renderer.searches == 1
+
+
+async def test_faces_in_a_slower_tier_need_no_original(parts: SimpleNamespace) -> None:
+    identity = await parts.originals.identify(parts.source.put("a", b"1"), deadline=deadline())
+    key = faces_key(identity, "fake 1")
+    await faces_fact(parts).of(identity, deadline=deadline())
+    bucket = FakeTier()
+    bucket.entries[key] = parts.chain.peek(key).variant
+    fresh_node = TierChain(FakeInstantTier(), [bucket], parts.metrics)
+    assert await faces_fact(parts, fresh_node).of(identity, deadline=deadline()) == parts.renderer.faces
+    assert (parts.renderer.searches, len(parts.source.fetched)) == (1, 1)
+    await fresh_node.close(deadline())
+
+
+async def test_faces_are_searched_again_by_another_detector_and_after_a_purge(parts: SimpleNamespace) -> None:
+    ref = parts.source.put("a", b"1")
+    identity = await parts.originals.identify(ref, deadline=deadline())
+    await faces_fact(parts).of(identity, deadline=deadline())
+    await faces_fact(parts, version="fake 2").of(identity, deadline=deadline())
+    assert parts.renderer.searches == 2
+    parts.generations.apply(
+        Purge(PurgeScope("photos", ScopeKind.ORIGINAL, "a"), parts.generations.next_token(1, ""))
+    )
+    purged = await parts.originals.identify(ref, deadline=deadline())
+    parts.renderer.faces = Faces((Face(1, 2, 3, 4),))
+    assert purged != identity
+    assert await faces_fact(parts).of(purged, deadline=deadline()) == parts.renderer.faces
+    assert parts.renderer.searches == 3
+
+
+async def test_a_failed_search_for_faces_is_not_stored(parts: SimpleNamespace) -> None:
+    identity = await parts.originals.identify(parts.source.put("a", b"1"), deadline=deadline())
+    parts.renderer.failures = [WorkerDied("gone")]
+    with pytest.raises(WorkerDied):
+        await faces_fact(parts).of(identity, deadline=deadline())
+    parts.renderer.during = lambda original: setattr(original, "changed", True)
+    with pytest.raises(OriginalChanged):
+        await faces_fact(parts).of(identity, deadline=deadline())
+    parts.renderer.during = lambda original: None
+    assert await faces_fact(parts).of(identity, deadline=deadline()) == parts.renderer.faces
 
 
 async def test_concurrent_users_of_an_original_share_one_fetch(parts: SimpleNamespace) -> None:
@@ -108,7 +186,7 @@ async def test_another_version_than_the_requested_one_is_an_error(parts: SimpleN
 async def test_an_original_that_is_no_picture_is_fetched_again_after_its_quarantine(
     parts: SimpleNamespace,
 ) -> None:
-    quarantine = Quarantine(parts.renderer, parts.clock)
+    quarantine = Quarantine(parts.renderer, parts.renderer, parts.clock)
     _, opened, _ = originals_of(
         {"photos": parts.source}, parts.chain, quarantine, parts.flights, parts.clock, parts.metrics, refusals=quarantine
     )  # fmt: skip

@@ -133,7 +133,7 @@ async def test_a_fetched_version_is_not_revalidated(parts: SimpleNamespace) -> N
 async def test_bytes_in_quarantine_are_not_confirmed_by_their_validator(
     parts: SimpleNamespace,
 ) -> None:
-    quarantine = Quarantine(parts.renderer, parts.clock)
+    quarantine = Quarantine(parts.renderer, parts.renderer, parts.clock)
     originals, _, facts = originals_of(
         {"photos": parts.source}, parts.chain, quarantine, parts.flights, parts.clock, parts.metrics, refusals=quarantine
     )  # fmt: skip

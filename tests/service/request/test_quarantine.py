@@ -29,7 +29,7 @@ PLAN = resolve(Transform(), Format.JPEG, RenderDefaults(quality=80, effort={}, m
 @pytest.fixture
 async def parts() -> SimpleNamespace:
     clock, inner = FakeClock(), FakeRenderer()
-    return SimpleNamespace(clock=clock, inner=inner, renderer=Quarantine(inner, clock))
+    return SimpleNamespace(clock=clock, inner=inner, renderer=Quarantine(inner, inner, clock))
 
 
 def picture(version: str = "1") -> Original:
@@ -142,4 +142,18 @@ async def test_a_quarantined_original_is_not_probed(parts: SimpleNamespace) -> N
         with pytest.raises(Undecodable):
             await parts.renderer.probe(original, deadline=asyncio.get_running_loop().time() + 5)
     assert parts.inner.probes == 1
+    original.file.close()
+
+
+async def test_an_original_that_kills_two_face_workers_is_not_rendered_either(parts: SimpleNamespace) -> None:
+    assert parts.renderer.version == parts.inner.version
+    parts.inner.failures = [WorkerDied("gone"), WorkerDied("gone")]
+    original = picture()
+    with pytest.raises(WorkerDied):
+        await parts.renderer.find_faces(original, deadline=asyncio.get_running_loop().time() + 5)
+    with pytest.raises(Undecodable, match="killed two workers"):
+        await render(parts)
+    assert (parts.inner.searches, parts.inner.renders) == (2, 0)
+    parts.clock.ahead_s = WORKER_DIED_S + 1
+    assert await parts.renderer.find_faces(original, deadline=asyncio.get_running_loop().time() + 5)
     original.file.close()
