@@ -11,20 +11,24 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
 
 from proxy.core.errors import Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
+from proxy.core.image.faces import Faces
+from proxy.core.image.limits import InputLimits
 from proxy.local.parent import end_with_parent
 from proxy.render import pipeline, sandbox
 from proxy.render.checked_original import CheckedOriginal
-from proxy.render.faces import FaceFinder
 from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
 
 NICENESS = 10
 ALARM_SLACK_S = 2.0
 MAX_IDLE_MS = 500
+
+FindFaces = Callable[[CheckedOriginal, InputLimits], Faces]
 
 
 def main() -> None:
@@ -43,7 +47,7 @@ def _run_jobs() -> None:
     _confine(memory_bytes=memory_bytes)
     pipeline.harden()
     formats = pipeline.working_formats()  # Libraries load their files now, before the sandbox.
-    finder = FaceFinder() if finds_faces else None
+    find_faces = _face_finder() if finds_faces else None
     missing = sandbox.enter(cpu_s=cpu_s) if sandboxed else []
     # Set last, because a change of user resets it. If the pool has died before, the socket is closed.
     end_with_parent()
@@ -58,9 +62,15 @@ def _run_jobs() -> None:
             return
         job, descriptor = received
         signal.setitimer(signal.ITIMER_REAL, job.timeout_s + ALARM_SLACK_S)
-        answer, body = _run_job(last, job, descriptor, finder)
+        answer, body = _run_job(last, job, descriptor, find_faces)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _send(channel, msgspec.json.encode(msgspec.structs.replace(answer, number=job.number)), body)
+
+
+def _face_finder() -> FindFaces:
+    from proxy.render.faces import FaceFinder  # Here, so that workers that render start without it.
+
+    return FaceFinder().find
 
 
 def _close_all_but(channel_descriptor: int) -> None:
@@ -125,12 +135,14 @@ class _LastOriginal:
 
 
 def _run_job(
-    last: _LastOriginal, job: Job, descriptor: int, finder: FaceFinder | None = None
+    last: _LastOriginal, job: Job, descriptor: int, find_faces: FindFaces | None = None
 ) -> tuple[Answer, bytes]:
     try:
         opened = last.open(job, descriptor)
         if job.plan is None:
-            return Answer(facts=opened.facts, faces=finder.find(opened, job.limits) if finder else None), b""
+            return Answer(
+                facts=opened.facts, faces=find_faces(opened, job.limits) if find_faces else None
+            ), b""
         opened.keep_decoded = job.keep_decoded
         return Answer(), pipeline.render(opened, job.plan, job.limits)
     except (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal) as failure:
