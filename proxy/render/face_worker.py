@@ -5,6 +5,7 @@ node without such URLs pays nothing, and a search never waits behind a render or
 import asyncio
 
 from proxy.core.image.faces import Faces
+from proxy.local.tasks import Tasks
 from proxy.ports.originals import Original
 from proxy.render import libfacedetection
 from proxy.render.pool import Pool
@@ -16,19 +17,29 @@ class FaceWorker:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.version = libfacedetection.version()
-        self._starting = asyncio.Lock()
-        self._is_started = False
+        self._tasks = Tasks()
+        self._start: asyncio.Task[None] | None = None
 
     async def find_faces(self, original: Original, *, deadline: float) -> Faces:
-        async with self._starting:
-            if not self._is_started:
-                try:
-                    await self.pool.start(finds_faces=True)
-                    self._is_started = True
-                finally:
-                    if not self._is_started:  # The next job tries again.
-                        await self.pool.close()
+        if self._start is None:
+            self._start = self._tasks.start(self._start_pool(), "start of the face worker")
+            self._start.add_done_callback(self._forget_failure)
+        # Shielded, so that a slow start serves a later job.
+        await asyncio.shield(self._start)
         return await self.pool.find_faces(original, deadline=deadline)
 
+    async def _start_pool(self) -> None:
+        try:
+            await self.pool.start(finds_faces=True)
+        except BaseException:
+            await self.pool.close()
+            raise
+
+    def _forget_failure(self, start: asyncio.Task[None]) -> None:
+        """Has the next job start the pool again if this start failed."""
+        if start.cancelled() or start.exception() is not None:
+            self._start = None
+
     async def close(self) -> None:
+        await self._tasks.close()
         await self.pool.close()

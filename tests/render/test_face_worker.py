@@ -16,7 +16,7 @@ from proxy.render.libfacedetection import version
 from proxy.render.pool import Pool
 from tests.render.conftest import opened
 from tests.support import pictures
-from tests.support.waiting import deadline, eventually
+from tests.support.waiting import LONGEST_S, deadline, eventually
 
 pytestmark = pytest.mark.skipif(not version(), reason="the extra faces is not installed")
 
@@ -26,7 +26,7 @@ PEOPLE = pictures.encoded(pictures.people(640, 480, (100, 100, 60, 80), (400, 20
 async def find(worker: FaceWorker, content: bytes = PEOPLE) -> Faces:
     original = opened(content)
     try:
-        return await worker.find_faces(original, deadline=deadline(20))
+        return await worker.find_faces(original, deadline=deadline(LONGEST_S))
     finally:
         original.file.close()
 
@@ -34,7 +34,7 @@ async def find(worker: FaceWorker, content: bytes = PEOPLE) -> Faces:
 async def test_faces_are_found_by_one_sandboxed_worker_that_starts_with_the_first_job(
     make_pool: Callable[..., Pool],
 ) -> None:
-    pool = make_pool()
+    pool = make_pool(timeout_s=LONGEST_S)
     worker = FaceWorker(pool)
     assert worker.version
     assert (pool.alive, len(pool._tasks)) == (0, 0)
@@ -52,14 +52,14 @@ async def test_faces_are_found_by_one_sandboxed_worker_that_starts_with_the_firs
 async def test_a_damaged_original_is_an_error_and_the_worker_continues(
     make_pool: Callable[..., Pool],
 ) -> None:
-    worker = FaceWorker(make_pool())
+    worker = FaceWorker(make_pool(timeout_s=LONGEST_S))
     with pytest.raises(Undecodable):
         await find(worker, PEOPLE[:-300])
     assert len((await find(worker)).boxes) == 2
 
 
 async def test_a_killed_worker_is_replaced(make_pool: Callable[..., Pool]) -> None:
-    pool = make_pool()
+    pool = make_pool(timeout_s=LONGEST_S)
     worker = FaceWorker(pool)
     await find(worker)
     [before] = [each.process.pid for each in pool._alive]
@@ -72,7 +72,7 @@ async def test_a_killed_worker_is_replaced(make_pool: Callable[..., Pool]) -> No
 async def test_a_worker_that_cannot_start_fails_the_job_and_the_next_job_starts_it(
     make_pool: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pool = make_pool()
+    pool = make_pool(timeout_s=LONGEST_S)
     worker = FaceWorker(pool)
     monkeypatch.setattr(pool_module, "RESPAWN_PAUSE_S", 0.0)
     with monkeypatch.context() as broken:
@@ -83,8 +83,19 @@ async def test_a_worker_that_cannot_start_fails_the_job_and_the_next_job_starts_
     assert len((await find(worker)).boxes) == 2
 
 
+async def test_a_start_that_no_job_waits_for_serves_the_next_job(make_pool: Callable[..., Pool]) -> None:
+    pool = make_pool(timeout_s=LONGEST_S)
+    worker = FaceWorker(pool)
+    leaving = asyncio.create_task(find(worker))
+    await eventually(lambda: len(pool._workers) == 1)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    assert len((await find(worker)).boxes) == 2
+    assert [each.jobs for each in pool._alive] == [1]
+
+
 async def test_a_worker_that_is_closed_has_no_process(make_pool: Callable[..., Pool]) -> None:
-    pool = make_pool()
+    pool = make_pool(timeout_s=LONGEST_S)
     worker = FaceWorker(pool)
     await find(worker)
     [pid] = [each.process.pid for each in pool._alive]
