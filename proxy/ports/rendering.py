@@ -51,12 +51,12 @@ class Renderer(Protocol):
 
 
 class FaceDetector(Protocol):
-    """Finds faces in originals. `version` names the detector and is part of cache keys; it is empty if none is installed."""
+    """Finds faces in originals. `version` names the detector and is part of cache keys; empty if none is installed."""
 
     version: str
 
     async def find_faces(self, original: Original, *, deadline: float) -> Faces:
-        """The faces of the first page, maybe none. Called only with a `version`. Raises as Renderer does, for the same reasons."""
+        """The faces of the first page, maybe none. Called only with a `version`. Raises as Renderer does."""
         ...
 
 

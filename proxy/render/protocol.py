@@ -22,8 +22,9 @@ MAX_BODY_BYTES = 512 * 2**20
 
 
 class Job(msgspec.Struct, frozen=True):
-    """`plan` is None for a probe, or for a search for faces in a worker that does only this. The original `original` is sent as a file descriptor of `size_bytes` bytes.
-    `keep_decoded`: more jobs for this original are waiting. The answer repeats `number`."""
+    """`plan` is None for a probe, which in a worker that finds faces is a search for them. The original `original` is sent
+    as a file descriptor of `size_bytes` bytes. `keep_decoded`: more jobs for this original are waiting. The answer
+    repeats `number`."""
 
     number: int
     original: str
@@ -43,7 +44,8 @@ class Hello(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`slug` is empty on success. The bytes of a variant follow the text; a probe answers facts, a search for faces also faces."""
+    """`slug` is empty on success. The bytes of a variant follow the text; a probe answers facts, a search for faces both
+    facts and faces."""
 
     number: int = 0
     slug: Literal["", "unsupported-format", "original-too-large", "undecodable", "internal"] = ""

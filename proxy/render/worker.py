@@ -1,7 +1,7 @@
 """The worker process: receives one job at a time, renders it, answers; ends with its parent.
 
-`pool` starts it with the arguments DESCRIPTOR MEMORY_BYTES CPU_S SANDBOX FACES; with FACES it only finds faces. The pool ends a job that hangs; if the
-pool is gone, an alarm does.
+`pool` starts it with the arguments DESCRIPTOR MEMORY_BYTES CPU_S SANDBOX FACES; with FACES it only finds faces. The pool
+ends a job that hangs; if the pool is gone, an alarm does.
 """
 
 import os

@@ -1,5 +1,6 @@
-"""A Renderer and FaceDetector that protects the workers of others: it refuses damaged originals and files that are no pictures
-without reading them. An original whose worker died gets a second worker; if that dies too, it is refused for a while.
+"""A Renderer and FaceDetector that protects the workers of others: it refuses damaged originals and files that are no
+pictures without reading them. An original whose worker died gets a second worker; if that dies too, it is refused for
+a while.
 
 Only errors of the original are recorded; overload and timeouts of the node pass through. OriginalTooLarge refuses
 nothing, because another plan may fit; it is recorded, so that the bytes are fetched again when it expires.
