@@ -4,11 +4,14 @@ node without such URLs pays nothing, and a search never waits behind a render or
 
 import asyncio
 
+from proxy.core.errors import Overloaded, WorkerDied
 from proxy.core.image.faces import Faces
 from proxy.local.tasks import Tasks
 from proxy.ports.originals import Original
 from proxy.render import libfacedetection
 from proxy.render.pool import Pool
+
+RETRY_AFTER_S = 5
 
 
 class FaceWorker:
@@ -31,9 +34,14 @@ class FaceWorker:
     async def _start_pool(self) -> None:
         try:
             await self.pool.start(finds_faces=True)
-        except BaseException:
-            await self.pool.close()
-            raise
+        except WorkerDied:
+            # No fault of the original, which quarantine would refuse.
+            raise Overloaded(
+                "the worker that finds faces cannot be started; see its message", retry_after_s=RETRY_AFTER_S
+            ) from None
+        finally:
+            if not self.pool.alive:
+                await self.pool.close()
 
     def _forget_failure(self, start: asyncio.Task[None]) -> None:
         """Has the next job start the pool again if this start failed."""

@@ -26,7 +26,7 @@ class FaceFinder:
 
     def __init__(self) -> None:
         self._library = Library()
-        self._library.detect(bytes(VIEW_PX * VIEW_PX * 3), VIEW_PX, VIEW_PX)
+        self._library.detect(bytes(64 * 64 * 3), 64, 64)
 
     def find(self, opened: CheckedOriginal, limits: InputLimits) -> Faces:
         """The faces of the first page. Raises the errors of a render."""
