@@ -50,9 +50,15 @@ class CachingHeaders(NamedTuple):
 
 
 def caching_headers(
-    *, max_age_s: int, negotiates: bool, restrictions: Restrictions | None, notice: str = ""
+    *,
+    max_age_s: int,
+    negotiates: bool,
+    restrictions: Restrictions | None,
+    notice: str = "",
+    disposition: str = "",
 ) -> CachingHeaders:
-    """`restrictions` are those of the URL's signature, None without one; `notice` is the value of Calotype-Notice."""
+    """`restrictions` are those of the URL or its signature, None without any; `notice` is the value of Calotype-Notice,
+    `disposition` that of Content-Disposition."""
     may_repeat = restrictions is None
     restrictions = restrictions or UNRESTRICTED
     private = restrictions.session is not None
@@ -68,6 +74,8 @@ def caching_headers(
         headers[hdrs.VARY] = ", ".join(depends_on)
     if notice:
         headers["Calotype-Notice"] = notice
+    if disposition:
+        headers[hdrs.CONTENT_DISPOSITION] = disposition
     return CachingHeaders(negotiates, max_age_s, private, headers)
 
 

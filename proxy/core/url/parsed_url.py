@@ -22,7 +22,9 @@ class Unused(NamedTuple):
 class VariantUrl:
     """`transform` has the presets of the URL applied; `of_presets` is what they request alone, and `is_preset` whether the
     URL requests nothing else. `clamped` has the parameters that were out of range, with the requested value. `params` is
-    the parameter table of the form. `key` may be an absolute URL; the mount interprets it."""
+    the parameter table of the form. `key` may be an absolute URL; the mount interprets it. From the Unix time `until_s`
+    on the URL has expired. `disposition` is the value of Content-Disposition; empty for none. `max_age_s` is that of
+    Cache-Control; None for the mount's."""
 
     key: str
     transform: Transform
@@ -31,6 +33,9 @@ class VariantUrl:
     clamped: tuple[tuple[str, str], ...] = ()
     unused: tuple[Unused, ...] = field(default=(), compare=False)
     params: Mapping[str, Param] = field(default_factory=lambda: PATH, compare=False, repr=False)
+    until_s: int | None = None
+    disposition: str = ""
+    max_age_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlsplit
 
 from proxy.core.errors import BadSignature, BadUrl, SignatureExpired
@@ -41,6 +41,12 @@ class Restrictions:
     def varies_by_client(self) -> bool:
         """Whether validity depends on the client's page or session."""
         return self.domain is not None or self.session is not None
+
+    def until(self, until_s: int | None) -> "Restrictions":
+        """These restrictions, with `until_s` too if it is given."""
+        if until_s is None or (self.until_s is not None and self.until_s <= until_s):
+            return self
+        return replace(self, until_s=until_s)
 
     def check_time(self, now_s: float) -> None:
         """Raises SignatureExpired at or after `until_s`; there is no leeway."""

@@ -34,7 +34,7 @@ from proxy.core.transform.operations import Auto, Transform
 from proxy.core.url.diagnostics import notices
 from proxy.core.url.interpret import Interpreted, Verified, interpret, verify_signature
 from proxy.core.url.mounts import Mount, Rules, host_name, route
-from proxy.core.url.notice import notice_list
+from proxy.core.url.notice import Notice, notice_list
 from proxy.core.url.parsed_url import InfoUrl, VariantUrl
 from proxy.core.url.signing import UNRESTRICTED, Restrictions, Signed, is_restricted
 from proxy.core.url.target import checked_host, in_origin_form
@@ -345,19 +345,30 @@ class PublicHandler:
         )
 
     def _compile(self, meaning: Interpreted, transform: Transform, accepted: AcceptClass) -> CompiledUrl:
-        mount, parsed, signed = meaning.mount, meaning.parsed, meaning.signed
-        unfulfilled = (
-            notices(parsed, transform, self._rules.max_side_px) if isinstance(parsed, VariantUrl) else []
-        )
+        """Raises SignatureExpired if the URL has an expiry of its own, which has passed."""
+        mount, parsed = meaning.mount, meaning.parsed
+        restrictions = _restrictions(meaning.signed)
+        max_age_s, disposition = mount.max_age_s, ""
+        fields: tuple[str, ...] = ()
+        unfulfilled: list[Notice] = []
+        match parsed:
+            case VariantUrl():
+                restrictions = restrictions.until(parsed.until_s)
+                restrictions.check_time(self._wall())
+                unfulfilled = notices(parsed, transform, self._rules.max_side_px)
+                disposition = parsed.disposition
+                max_age_s = max_age_s if parsed.max_age_s is None else parsed.max_age_s
+            case InfoUrl():
+                fields = parsed.fields
         caching = responses.caching_headers(
-            max_age_s=mount.max_age_s,
+            max_age_s=max_age_s,
             negotiates=transform.format is Auto.AUTO,
-            restrictions=None if signed is None else signed.restrictions,
+            restrictions=None if restrictions is UNRESTRICTED and meaning.signed is None else restrictions,
             notice=notice_list(unfulfilled),
+            disposition=disposition,
         )
         request = VariantRequest(meaning.ref, transform, accepted, self._rules.max_side_px)
-        fields = parsed.fields if isinstance(parsed, InfoUrl) else ()
-        return CompiledUrl(mount.name, request, caching, _restrictions(signed), fields)
+        return CompiledUrl(mount.name, request, caching, restrictions, fields)
 
     async def _original(
         self, request: web.BaseRequest, record: AccessRecord, meaning: Interpreted, began_s: float
