@@ -124,7 +124,7 @@ async def test_only_tracking_parameters_may_follow_a_signature(lenient: Running)
         (
             "/w_400,c_limt/photo.jpg",
             400,
-            "parameter c must be one of fill, pad, fit, outside, scale, limit, crop; is limit meant?",
+            "parameter c must be one of fill, pad, fit, outside, scale, limit, crop, adaptive; is limit meant?",
         ),
         ("/w_400/photo.jpg?w=3", 400, "parameter w is not supported: the query of this URL may have v; "),
     ],

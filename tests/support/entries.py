@@ -72,7 +72,7 @@ class Possible(NamedTuple):
     @property
     def plans(self) -> int:
         """The number of Plans. A format without alpha is flattened on the colour of its padding."""
-        drawn = len(Enlarge) * (len(self.inside) + len(self.boxes) * (2 + len(GRAVITIES)))
+        drawn = len(Enlarge) * (len(self.inside) + len(self.boxes) * (2 + 2 * len(GRAVITIES)))
         drawn += 1 + len(self.cuts) * len(GRAVITIES)
         barred = len(Enlarge) * len(self.boxes) * len(POINTS) * len(self.paddings)
         of_sizes = drawn * (len(self.flattened) or 1) + barred
@@ -95,7 +95,7 @@ class Possible(NamedTuple):
             case Resize(fit=fit, gravity=gravity):
                 box = (size.width, size.height)
                 sized = box in (self.inside if fit is Fit.INSIDE else self.boxes)
-                if fit is Fit.COVER:
+                if fit in (Fit.COVER, Fit.ADAPTIVE):
                     sized = sized and gravity in GRAVITIES
                 if fit is Fit.CONTAIN:
                     sized = sized and gravity in POINTS and size.background in self.paddings

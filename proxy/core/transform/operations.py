@@ -12,18 +12,20 @@ from proxy.core.image.formats import Format
 
 
 class Fit(StrEnum):
-    """How a picture is fitted to its box; the words are those of CSS object-fit where CSS has one."""
+    """How a picture is fitted to its box; the words are those of CSS object-fit where CSS has one. ADAPTIVE is COVER if
+    picture and box are both at least as wide as high, or both higher than wide; else INSIDE."""
 
     COVER = "cover"
     CONTAIN = "contain"
     INSIDE = "inside"
     OUTSIDE = "outside"
     FILL = "fill"
+    ADAPTIVE = "adaptive"
 
 
 class Enlarge(StrEnum):
-    """Whether a picture smaller than its box is enlarged. With ONLY a larger one is not reduced. With RATIO a cover is not
-    enlarged, and its box is reduced to what the picture has of its ratio."""
+    """Whether a picture smaller than its box is enlarged. With ONLY a larger one is not reduced. With RATIO a cover or
+    a fill is not enlarged, and its box is reduced to what the picture has of its ratio."""
 
     ALLOW = "allow"
     NEVER = "never"
@@ -338,7 +340,7 @@ def simplified(op: Operation) -> Operation:
         case Resize():
             is_box = op.ratio is not None or (op.width is not None and op.height is not None)
             fit = op.fit if is_box else Fit.INSIDE
-            cuts = fit in (Fit.COVER, Fit.CONTAIN) or op.min_width_px or op.min_height_px
+            cuts = fit in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE) or op.min_width_px or op.min_height_px
             gravity = op.gravity if cuts else CENTER
             if fit is Fit.CONTAIN and isinstance(gravity, Smart):
                 gravity = CENTER

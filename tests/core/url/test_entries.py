@@ -131,10 +131,10 @@ def all_sizes() -> Iterator[Component]:
     colours = (None, *COLOURS, Colour(0, 0, 0), Colour(0, 0, 0, 0))
     boxed = Component(width=100, height=100, dpr_percent=200)
     for fit, colour, enlarge in product((*Fit, *CropFit, None), colours, (None, *Enlarge)):
-        coarse = POINTS if fit in (Fit.COVER, Fit.CONTAIN, CropFit.CROP) else ()
+        coarse = POINTS if fit in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE, CropFit.CROP) else ()
         for gravity in (*coarse, *GRAVITIES.values(), None):
             yield replace(boxed, fit=fit, gravity=gravity, background=colour, enlarge=enlarge)
-    for fit, gravity in product((Fit.COVER, Fit.CONTAIN), points):
+    for fit, gravity in product((Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE), points):
         yield replace(boxed, fit=fit, gravity=gravity)
     for fit, dpr_percent in product(Fit, range(100, 401)):
         yield Component(width=100, height=100, fit=fit, dpr_percent=dpr_percent)

@@ -143,7 +143,7 @@ def _unused(component: Component, params: Mapping[str, Param]) -> Iterator[Unuse
         values = [written(fit_name, of) for of in shown] if component.fit is not Fit.INSIDE else ["", ""]
         yield Unused("c", "a fit needs both w and h", *values)
     if component.gravity is not None and not is_crop:
-        if not is_fitted or component.fit not in (Fit.COVER, Fit.CONTAIN):
+        if not is_fitted or component.fit not in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE):
             yield Unused(gravity_name, "the picture is neither cropped nor padded")
         elif component.fit is Fit.CONTAIN and isinstance(component.gravity, Smart):
             values = [written("g", of) for of in (component, replace(component, gravity=CENTER))]

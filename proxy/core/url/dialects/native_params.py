@@ -76,6 +76,7 @@ FITS: dict[str, Fit | CropFit] = {
     "scale": Fit.FILL,
     "limit": Fit.INSIDE,
     "crop": CropFit.CROP,
+    "adaptive": Fit.ADAPTIVE,
 }
 """Cloudinary's words; `limit` equals `fit`, because neither enlarges here."""
 

@@ -171,7 +171,7 @@ MISTAKES: list[tuple[str, str, tuple[str, ...]]] = [
     ("b", "must be rgb, rrggbb or rrggbbaa in", ("red", "ffff", "#fff", "fffff", "gggggg", "ffffffff0")),
     ("a", "must be one of 90, 180, 270, hflip, vflip", ("45", "0", "360", "flip")),
     ("f", "must be one of auto, jpg, jpeg, png,", ("JPG", "heic", "svg", "tiff", "bmp")),
-    ("c", "must be one of fill, pad, fit, outside, scale, limit, crop", ("cover", "FILL")),
+    ("c", "must be one of fill, pad, fit, outside, scale, limit, crop, adaptive", ("cover", "FILL")),
     (
         "e",
         "must have a sigma from 0.3 to 100 with",

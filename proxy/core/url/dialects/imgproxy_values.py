@@ -1,0 +1,175 @@
+"""The arguments of imgproxy's options as values: numbers, switches, colours, gravities, formats.
+
+A function raises ValueError with a reason that repeats no byte of the request.
+"""
+
+import binascii
+import hashlib
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from urllib.parse import unquote
+
+from proxy.core.image.formats import Format
+from proxy.core.nearest import meant, nearest
+from proxy.core.transform.operations import (
+    CENTER,
+    Colour,
+    Fit,
+    FocalPoint,
+    Gravity,
+    Length,
+    Part,
+    Shifted,
+    Smart,
+)
+
+Number = Fraction | int
+
+_WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
+_HEX = re.compile(r"[0-9a-fA-F]{3}(?:[0-9a-fA-F]{3})?", re.ASCII)
+_VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_MAX_DIGITS = 18
+_MAX_NUMBER = 32
+MAX_FACTOR = 1000
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+
+SIGMA_MIN_PX, BLUR_MAX_PX, SHARPEN_MAX_PX = Fraction("0.3"), Fraction(100), Fraction(10)
+
+TYPES: dict[str, Fit] = {
+    "fit": Fit.INSIDE,
+    "fill": Fit.COVER,
+    "fill-down": Fit.COVER,
+    "force": Fit.FILL,
+    "auto": Fit.ADAPTIVE,
+}
+
+GRAVITIES: dict[str, tuple[FocalPoint, int, int]] = {
+    "ce": (CENTER, 1, 1),
+    "no": (FocalPoint(0.5, 0.0), 1, 1),
+    "so": (FocalPoint(0.5, 1.0), 1, -1),
+    "ea": (FocalPoint(1.0, 0.5), -1, 1),
+    "we": (FocalPoint(0.0, 0.5), 1, 1),
+    "noea": (FocalPoint(1.0, 0.0), -1, 1),
+    "nowe": (FocalPoint(0.0, 0.0), 1, 1),
+    "soea": (FocalPoint(1.0, 1.0), -1, -1),
+    "sowe": (FocalPoint(0.0, 1.0), 1, -1),
+}
+"""By name, the point, and the directions of the offsets: they are measured from the named edges inwards."""
+
+FORMATS: dict[str, Format | None] = {
+    "jpg": Format.JPEG,
+    "jpeg": Format.JPEG,
+    "png": Format.PNG,
+    "webp": Format.WEBP,
+    "avif": Format.AVIF,
+    "gif": Format.GIF,
+    **dict.fromkeys(("svg", "ico", "heic", "bmp", "tiff", "tif", "jxl", "pdf", "psd", "mp4")),
+}
+"""The formats that imgproxy knows; None for those that the node does not write."""
+
+
+def whole(text: str, least: int = 0, most: int | None = None) -> int:
+    value = least - 1
+    if _WHOLE.fullmatch(text):
+        value = int(text) if len(text) <= _MAX_DIGITS else 10**_MAX_DIGITS * (-1 if text[0] == "-" else 1)
+    if value < least or (most is not None and value > most):
+        raise ValueError(f"must be a whole number from {least}" + (f" to {most}" if most is not None else ""))
+    return value
+
+
+def number(text: str) -> Number:
+    if len(text) > _MAX_NUMBER or not _NUMBER.fullmatch(text):
+        raise ValueError(f"must be a decimal number of at most {_MAX_NUMBER} characters")
+    return int(text) if text.isdigit() else Fraction(text)
+
+
+def factor(text: str) -> Number:
+    value = number(text)
+    if not 0 < value <= MAX_FACTOR:
+        raise ValueError(f"must be a number above 0, up to {MAX_FACTOR}")
+    return value
+
+
+def is_true(text: str) -> bool:
+    """Any word that is not one of the true ones is false, as in imgproxy."""
+    return text in _TRUE
+
+
+def hex_colour(text: str) -> Colour:
+    if not _HEX.fullmatch(text):
+        raise ValueError("must be a colour of 3 or 6 hexadecimal digits")
+    return Colour(*bytes.fromhex("".join(digit * 2 for digit in text) if len(text) == 3 else text))
+
+
+def picture_format(text: str) -> Format | None:
+    if text not in FORMATS:
+        near = meant(nearest(text, FORMATS))
+        raise ValueError(f"must be one of {', '.join(FORMATS)}{near}")
+    return FORMATS[text]
+
+
+def _offset(text: str, sign: int) -> Length:
+    offset = sign * number(text)
+    return Part(offset) if isinstance(offset, Fraction) and abs(offset) < 1 else round(offset)
+
+
+def gravity(args: Sequence[str]) -> Gravity:
+    kind, *offsets = args
+    if kind == "sm":
+        if offsets:
+            raise ValueError("takes no offsets with sm")
+        return Smart.ATTENTION
+    if kind == "fp":
+        point = [number(each) for each in offsets]
+        if len(point) != 2 or not all(0 <= each <= 1 for each in point):
+            raise ValueError("takes with fp two fractions from 0 to 1")
+        return FocalPoint(*(float(round(each, 4)) for each in point))
+    if kind not in GRAVITIES or len(offsets) > 2:
+        raise ValueError(
+            f"takes one of {', '.join(GRAVITIES)} and two offsets, or sm, or fp and two fractions"
+        )
+    point_, *signs = GRAVITIES[kind]
+    x, y = (_offset(text, sign) for text, sign in zip([*offsets, "0", "0"][:2], signs, strict=True))
+    return Shifted(point_, x, y) if x or y else point_
+
+
+def extend_gravity(args: Sequence[str]) -> Gravity:
+    if not args:
+        return CENTER
+    if args[0] == "sm":
+        raise ValueError("does not take the gravity sm")
+    return gravity(args)
+
+
+def crop_side(text: str) -> Length | None:
+    side = number(text)
+    if side < 0:
+        raise ValueError("takes pixels from 1, fractions below 1, or 0 for the whole side")
+    if not side:
+        return None
+    return Part(side) if isinstance(side, Fraction) and side < 1 else int(side)
+
+
+def version(text: str) -> str | None:
+    """The text if it is a version, else a digest of it; both tell replaced originals apart."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return (text if _VERSION.fullmatch(text) else digest) if text else None
+
+
+def of_base64(text: str) -> str:
+    """The text of base64url, with or without padding. Raises ValueError."""
+    text = text.rstrip("=")
+    if "+" in text or "/" in text or len(text) % 4 == 1:
+        raise ValueError("is not base64url")
+    standard = text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
+    try:
+        return binascii.a2b_base64(standard.encode("utf-8", "surrogatepass"), strict_mode=True).decode()
+    except ValueError:
+        raise ValueError("is not base64url of UTF-8 text") from None
+
+
+def file_name(text: str, *, is_base64: bool) -> str:
+    """A file name, percent-decoded or from base64url."""
+    return of_base64(text) if is_base64 else unquote(text)
