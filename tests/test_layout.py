@@ -21,6 +21,9 @@ TESTED_ELSEWHERE = {
     "core/url/dialects/dialect.py": "core/url/dialects/test_native.py",
     "core/url/dialects/registry.py": "config/test_settings.py",
     "core/url/dialects/native_params.py": "core/url/dialects/test_native.py",
+    "core/url/dialects/thumbor_filters.py": "core/url/dialects/test_thumbor.py",
+    "core/url/dialects/thumbor_options.py": "core/url/dialects/test_thumbor.py",
+    "core/url/dialects/thumbor_signatures.py": "core/url/dialects/test_thumbor.py",
     "core/url/parsed_url.py": "core/url/dialects/test_native.py",
     "service/admin/explain.py": "http/test_signed.py",
 }

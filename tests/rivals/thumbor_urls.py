@@ -27,8 +27,9 @@ TONES = {
 }
 """Filters of tone and sharpness."""
 
-REFUSED = ("1.5x2", "smart/top", "-100", "filters:quality(80", "axb", "100x100/100x100")
-"""Parts in no place of the grammar: the rival takes them for the beginning of a name."""
+REFUSED = ("1.5x2", "smart/top", "-100", "filters:quality(80", "axb", "100x100/fit-in")
+"""Parts in no place of the grammar: the rival takes them for the beginning of a name. Two sizes are not among them, since
+the second is imagor's padding."""
 
 
 def urls(seed: int = SEED, count: int = URLS) -> Iterator[Case]:

@@ -1,6 +1,8 @@
 """The dialects by name; one line a dialect."""
 
-from proxy.core.url.dialects import imgproxy, native
+from proxy.core.url.dialects import imgproxy, native, thumbor
 from proxy.core.url.dialects.dialect import Dialect
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (native.DIALECT, imgproxy.DIALECT)}
+DIALECTS: dict[str, Dialect] = {
+    dialect.name: dialect for dialect in (native.DIALECT, imgproxy.DIALECT, thumbor.DIALECT)
+}

@@ -1,0 +1,259 @@
+"""The dialect of thumbor 7, `/SIGNATURE/OPTIONS/IMAGE`, with what imagor adds to it.
+
+Where both differ, thumbor decides; imagor is followed where only imagor knows the spelling. As in thumbor, what is no option
+in its order begins the name of the image, options are not percent-decoded, arguments of filters are, the query is
+ignored, and so are filters that do not exist or have other arguments. The answer lists them. The picture is upright, which
+thumbor does only with RESPECT_ORIENTATION.
+"""
+
+import base64
+import binascii
+import re
+
+from proxy.core.errors import BadTransform, BadUrl
+from proxy.core.nearest import named
+from proxy.core.transform.operations import (
+    Crop,
+    Enlarge,
+    Extend,
+    Fit,
+    Flatten,
+    FocalPoint,
+    Gravity,
+    Offset,
+    Operation,
+    OriginalPoint,
+    Pad,
+    Part,
+    Resize,
+    Smart,
+    Transform,
+    Turn,
+)
+from proxy.core.url.dialects.component import MAX_EFFECTS
+from proxy.core.url.dialects.dialect import Dialect, DocumentedOption, Reading, Support, Unsupported
+from proxy.core.url.dialects.thumbor_filters import FILTERS
+from proxy.core.url.dialects.thumbor_options import PARTS, Fill, ThumborOptions, written
+from proxy.core.url.dialects.thumbor_signatures import (
+    NO_SIGNATURE,
+    SIGNATURE,
+    UNSAFE,
+    check_key,
+    unsigned,
+    verify,
+)
+from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, ParsedUrl, Unused, VariantUrl
+from proxy.core.url.target import checked_locator, cut, decoded
+
+_MERGED = re.compile(r"(https?):/+", re.IGNORECASE)
+_BASE64 = re.compile(r"[A-Za-z0-9_-]+={0,2}", re.ASCII)
+
+
+def parse(raw: str, reading: Reading) -> ParsedUrl:
+    """Parses the raw target below a mount; its first segment is a signature, which is not verified, or `unsafe`.
+
+    Raises BadUrl, BadTransform or SourceNotAllowed.
+    """
+    target = cut(raw)
+    first, slash, rest = target.path[1:].partition("/")
+    if not slash or not (first == UNSAFE or SIGNATURE.fullmatch(first)):
+        raise BadUrl(NO_SIGNATURE)
+    options, filters, image = written(rest)
+    if options.debug:
+        raise BadTransform("option debug is not supported")
+    unused = [] if target.query is None else _unused_query(target.query)
+    if filters:
+        unused += _read_filters(options, filters, reading.unsupported)
+    key = _locator(image)
+    if options.raw:
+        return OriginalUrl(key)
+    if options.meta:
+        return InfoUrl(key)
+    return VariantUrl(
+        key=key,
+        transform=_transform(options, unused),
+        clamped=tuple(options.clamped),
+        unused=tuple(unused),
+        until_s=options.until_s,
+        disposition=options.disposition,
+        max_age_s=options.max_age_s,
+    )
+
+
+def _unused_query(query: str) -> list[Unused]:
+    names = (part.partition("=")[0] for part in query.split("&"))
+    return [Unused(named(name, at), "the query is ignored") for at, name in enumerate(names, start=1)]
+
+
+def _read_filters(options: ThumborOptions, text: str, unsupported: Unsupported) -> list[Unused]:
+    """Reads the filters onto `options`; returns those without an effect. Raises BadTransform."""
+    unused: list[Unused] = []
+    for position, each in enumerate(decoded(text, "the filters").split("):"), start=1):
+        name, _, rest = each.partition("(")
+        name, rest = name.strip(), rest.partition(")")[0].strip()
+        arguments = [one.strip().strip("'") for one in rest.split(",")] if rest else []
+        row = FILTERS.get(name)
+        if row is None:
+            unused.append(Unused(named(name, position), "there is no such filter"))
+        elif row.read is not None:
+            try:
+                row.read(options, arguments)
+            except ValueError as reason:
+                unused.append(Unused(name, f"the filter is ignored: {reason}"))
+        elif row.support is Support.IGNORED:
+            unused.append(Unused(name, row.note))
+        elif row.polishes and unsupported is Unsupported.IGNORE:
+            unused.append(Unused(name, "the filter is not supported"))
+        else:
+            raise BadTransform(f"filter {name} is not supported")
+        if len(options.steps) > MAX_EFFECTS:
+            raise BadTransform(f"the filters must be {MAX_EFFECTS} steps at most; brightness is two or four")
+    return unused
+
+
+def _locator(image: str) -> str:
+    """The key or absolute URL of an image as it is written. Raises BadUrl or SourceNotAllowed."""
+    if image.startswith("color:"):
+        raise BadTransform("an image of one colour (color:) is not supported")
+    is_base64 = image.startswith("b64:")
+    text = (_of_base64(image.removeprefix("b64:")) if is_base64 else decoded(image, "the image")).lstrip("/")
+    if match := _MERGED.match(text):
+        # Proxies merge slashes.
+        text = f"{match[1]}://{text[match.end() :]}"
+    return checked_locator(text)
+
+
+def _of_base64(text: str) -> str:
+    if _BASE64.fullmatch(text):
+        try:
+            text = text.rstrip("=")
+            return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            pass
+    raise BadUrl("the image after b64: must be UTF-8 in base64url")
+
+
+def _transform(options: ThumborOptions, unused: list[Unused]) -> Transform:
+    """The operations in thumbor's order; `unused` gets what has no effect. Raises BadTransform."""
+    ops: list[Operation] = [op for op in (options.crop, options.trim) if op is not None]
+    ops += _sizing(options)
+    ops += [turn for turn, is_set in ((Turn.HFLIP, options.hflip), (Turn.VFLIP, options.vflip)) if is_set]
+    for step in options.steps:
+        if isinstance(step, Fill):
+            _fill(ops, options, step)
+        else:
+            ops.append(step)
+    if options.padding_px is not None:
+        unused.append(Unused("padding", "it needs the filter fill"))
+    return Transform(
+        ops=tuple(ops),
+        format=options.format,
+        encoder_qualities=() if options.quality is None else ((None, options.quality),),
+        max_bytes=options.max_bytes,
+        background=options.background,
+    )
+
+
+def _sizing(options: ThumborOptions) -> tuple[Resize, ...]:
+    width, height = options.width, options.height
+    if not isinstance(width, int) and not isinstance(height, int):
+        return ()
+    only_smaller = options.no_upscale or (options.fit_in and not options.full)
+    if width is None or height is None:
+        return (Resize(width=width, height=height, enlarge=Enlarge.NEVER if only_smaller else Enlarge.ALLOW),)
+    if options.fit_in and not options.full:
+        only_smaller = options.no_upscale or not options.upscale
+    enlarge = Enlarge.NEVER if only_smaller else Enlarge.ALLOW
+    if options.fit_in and options.adaptive and width != height:
+        if isinstance(width, Part) or isinstance(height, Part):
+            raise BadTransform("option adaptive-fit-in takes two numbers of pixels")
+        return _adaptive(max(width, height), min(width, height), enlarge, full=options.full)
+    if options.fit_in:
+        fit = Fit.OUTSIDE if options.full else Fit.INSIDE
+        return (Resize(width=width, height=height, fit=fit, enlarge=enlarge),)
+    if options.stretch:
+        return (Resize(width=width, height=height, fit=Fit.FILL, enlarge=enlarge),)
+    gravity = _gravity(options)
+    return (Resize(width=width, height=height, fit=Fit.COVER, enlarge=enlarge, gravity=gravity),)
+
+
+def _adaptive(long_px: int, short_px: int, enlarge: Enlarge, *, full: bool) -> tuple[Resize, Resize]:
+    """A box that is turned as the picture is: its long side bounds the long side of the picture, and so the short one.
+    Full, each side is reached."""
+    by_long = Resize(width=long_px, height=long_px, enlarge=enlarge)
+    second = Enlarge.ONLY if full else Enlarge.NEVER
+    return by_long, Resize(width=short_px, height=short_px, fit=Fit.OUTSIDE, enlarge=second)
+
+
+def _gravity(options: ThumborOptions) -> Gravity:
+    """Focal regions, then smart, then the alignment."""
+    regions = [region for region in options.focal if _is_inside(options.crop, *region[:2])]
+    if regions:
+        whole = sum(weight for _, _, weight in regions)
+        return OriginalPoint(
+            sum(x * weight for x, _, weight in regions) // whole,
+            sum(y * weight for _, y, weight in regions) // whole,
+        )
+    if options.focal_point is not None:
+        return options.focal_point
+    return Smart.ATTENTION if options.smart else FocalPoint(options.align_x, options.align_y)
+
+
+def _is_inside(crop: Crop | None, x: int, y: int) -> bool:
+    match crop:
+        case Crop(width=int(width), height=int(height), at=Offset(int(left), int(top))):
+            return left <= x <= left + width and top <= y <= top + height
+    return True
+
+
+def _fill(ops: list[Operation], options: ThumborOptions, fill: Fill) -> None:
+    """Appends the operations of a fill. Only after fit-in the picture is smaller than the requested size."""
+    width, height = (side if isinstance(side, int) else None for side in (options.width, options.height))
+    if options.fit_in and not options.full:
+        if options.adaptive and None not in (width, height) and width != height:
+            raise BadTransform("filter fill is not supported with adaptive-fit-in")
+        match ops:
+            case [*_, Resize(width=int(), height=int(), fit=Fit.INSIDE, enlarge=enlarge)]:
+                ops[-1] = Resize(
+                    width=width, height=height, fit=Fit.CONTAIN, enlarge=enlarge, background=fill.colour
+                )
+            case _ if width or height:
+                ops.append(Extend(width_px=width, height_px=height, background=fill.colour))
+    if fill.flattens:
+        ops.append(Flatten(fill.colour))
+    if options.padding_px is not None:
+        left, top, right, bottom = options.padding_px
+        ops.append(Pad(top_px=top, right_px=right, bottom_px=bottom, left_px=left, background=fill.colour))
+        options.padding_px = None
+
+
+_OF_IMAGE = (
+    DocumentedOption(names=("b64:IMAGE",), support=Support.DONE, note="of imagor; the image in base64url"),
+    DocumentedOption(names=("color:COLOUR", "params"), support=Support.REFUSED, note="of imagor"),
+)
+
+DIALECT = Dialect(
+    name="thumbor",
+    parse=parse,
+    verify=verify,
+    unsigned=unsigned,
+    # A format is named in the URL, or is that of the original.
+    negotiates=lambda _, __: False,
+    check_key=check_key,
+    statuses={
+        **dict.fromkeys(("bad-signature", "signature-required", "source-not-allowed"), 400),
+        **dict.fromkeys(("unsupported-format", "undecodable", "original-too-large"), 400),
+        "signature-expired": 410,
+    },
+    health="/healthcheck",
+    options=(
+        *(DocumentedOption(names=part.names, support=part.support, note=part.note) for part in PARTS),
+        *(
+            DocumentedOption(
+                names=tuple(f"{name}()" for name in row.names), support=row.support, note=row.note
+            )
+            for row in dict.fromkeys(FILTERS.values())
+        ),
+        *_OF_IMAGE,
+    ),
+)

@@ -1,0 +1,440 @@
+"""The filters of the dialect `thumbor`, with those of imagor.
+
+Each row reads its arguments onto ThumborOptions. A reader raises ValueError for arguments that thumbor does not take: it
+ignores the filter then, and so does the node. It raises BadTransform where the picture would be another one. Readers and
+table are one file, because each reader belongs to one row.
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from urllib.parse import quote
+
+from proxy.core.errors import BadTransform
+from proxy.core.image.formats import Format
+from proxy.core.transform.operations import (
+    TRANSPARENT,
+    Adjust,
+    Blur,
+    Colour,
+    Crop,
+    Fit,
+    Flatten,
+    FocalPoint,
+    Length,
+    Offset,
+    Pad,
+    Part,
+    Resize,
+    Sharpen,
+    Tone,
+    Trim,
+    Turn,
+)
+from proxy.core.url.dialects.css_colours import css_colour
+from proxy.core.url.dialects.dialect import Support
+from proxy.core.url.dialects.native_params import BLUR_MAX_PX, SHARPEN_MAX_PX, SIGMA_MIN_PX
+from proxy.core.url.dialects.thumbor_options import (
+    MAX_INTEGER,
+    MAX_PX,
+    POINT,
+    REGION,
+    Fill,
+    ThumborOptions,
+    decimal,
+    whole,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """`read` takes the arguments; it is None for a filter that the node refuses or ignores. `polishes` says that the
+    picture shows the same without it."""
+
+    names: tuple[str, ...]
+    read: Callable[[ThumborOptions, Sequence[str]], None] | None = None
+    support: Support = Support.DONE
+    polishes: bool = False
+    note: str = ""
+
+
+_INTEGER = re.compile(r"(-)?([0-9]+)", re.ASCII)
+_DECIMAL = re.compile(r"(-)?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)", re.ASCII)
+_TRUE = frozenset({"true", "1"})
+_UNQUOTED_NAME = re.compile(r"[A-Za-z0-9._ -]{1,128}", re.ASCII)
+_MAX_BLUR_RADIUS = 150
+_MAX_PERCENT = 1600
+
+FORMATS = {
+    "jpeg": Format.JPEG,
+    "jpg": Format.JPEG,
+    "png": Format.PNG,
+    "webp": Format.WEBP,
+    "avif": Format.AVIF,
+    "gif": Format.GIF,
+}
+
+
+def _integer(text: str, low: int, high: int) -> int:
+    """A whole number, moved into the range."""
+    if not (match := _INTEGER.fullmatch(text)):
+        raise ValueError("it takes whole numbers")
+    return max(low, min(high, -whole(match[2]) if match[1] else whole(match[2])))
+
+
+def _real(text: str) -> Fraction:
+    if not (match := _DECIMAL.fullmatch(text)):
+        raise ValueError("it takes numbers")
+    return -decimal(match[2]) if match[1] else decimal(match[2])
+
+
+def _count(arguments: Sequence[str], *counts: int) -> None:
+    if len(arguments) not in counts:
+        raise ValueError(f"it takes {' or '.join(map(str, counts))} arguments")
+
+
+def _colour(text: str, name: str) -> Colour:
+    if text.lower() == "none":
+        return TRANSPARENT
+    found = css_colour(text.removeprefix("#"))
+    if found is None:
+        raise BadTransform(
+            f"filter {name} takes a name of CSS, transparent, or 3, 4, 6 or 8 hexadecimal digits"
+        )
+    return found
+
+
+def _nothing(_: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 0)
+
+
+def _quality(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1)
+    requested = _integer(arguments[0], 0, MAX_INTEGER)
+    options.quality = max(1, min(100, requested))
+    if options.quality != requested:
+        options.clamped.append(("quality", str(requested)))
+
+
+def _format(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1)
+    if (found := FORMATS.get(arguments[0].lower())) is None:
+        raise ValueError(f"it takes {', '.join(FORMATS)}")
+    options.format = found
+
+
+def _max_bytes(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1)
+    options.max_bytes = _integer(arguments[0], 0, MAX_INTEGER) or None
+
+
+def _max_age(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1)
+    options.max_age_s = _integer(arguments[0], 0, 2**31 - 1)
+
+
+def _expire(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1)
+    options.until_s = _integer(arguments[0], 0, 10**15) // 1000
+
+
+def _attachment(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    name = ",".join(arguments)
+    if not name:
+        options.disposition = "attachment"
+    elif _UNQUOTED_NAME.fullmatch(name):
+        options.disposition = f'attachment; filename="{name}"'
+    else:
+        options.disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _set(name: str) -> Callable[[ThumborOptions, Sequence[str]], None]:
+    def read(options: ThumborOptions, arguments: Sequence[str]) -> None:
+        _count(arguments, 0)
+        setattr(options, name, True)
+
+    return read
+
+
+def _focal(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1)
+    if match := REGION.fullmatch(arguments[0]):
+        left, top, right, bottom = map(decimal, match.groups())
+        if "." in arguments[0]:
+            x, y = (left + right) / 2, (top + bottom) / 2
+        else:
+            x, y = left + (right - left) // 2, top + (bottom - top) // 2
+        weight = max(0, int((right - left) * (bottom - top)))
+    elif match := POINT.fullmatch(arguments[0]):
+        (x, y), weight = map(decimal, match.groups()), 1
+    else:
+        raise ValueError("it takes LEFTxTOP:RIGHTxBOTTOM")
+    if "." in arguments[0] and x <= 1 and y <= 1:
+        options.focal_point = FocalPoint(round(float(x), 4), round(float(y), 4))
+    elif weight:
+        options.focal.append((int(x), int(y), weight))
+
+
+def _proportion(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1)
+    part = _real(arguments[0])
+    if not 0 < part <= 1:
+        raise ValueError("it takes a number above 0, up to 1")
+    if part < 1:
+        options.steps.append(Resize(width=Part(part), height=Part(part), fit=Fit.FILL))
+
+
+def _rotate(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1)
+    degrees = _integer(arguments[0], -(10**9), 10**9)
+    if degrees % 90:
+        raise ValueError("it takes multiples of 90")
+    if turn := {90: Turn.R270, 180: Turn.R180, 270: Turn.R90}.get(degrees % 360):
+        options.steps.append(turn)
+
+
+def _fill(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1, 2)
+    if arguments[0].lower() in ("auto", "blur"):
+        raise BadTransform("filter fill takes a colour; auto and blur are not supported")
+    colour = _colour(arguments[0], "fill")
+    options.background = colour
+    options.steps.append(Fill(colour, len(arguments) == 2 and arguments[1].lower() in _TRUE))
+
+
+def _background_color(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1)
+    options.steps.append(Flatten(_colour(arguments[0], "background_color")))
+
+
+def _pad(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 2, 3, 5)
+    sides = [_integer(text, 0, MAX_PX) for text in arguments[1:]]
+    left, top, right, bottom = sides * (4 // len(sides))
+    colour = _colour(arguments[0], "padding")
+    options.steps.append(Pad(top_px=top, right_px=right, bottom_px=bottom, left_px=left, background=colour))
+
+
+def _cut(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 4)
+    left, top, width, height = map(_real, arguments)
+    if min(left, top) < 0 or min(width, height) <= 0:
+        raise ValueError("it takes left, top, width and height")
+    x, y, across, down = (_length(number) for number in (left, top, width, height))
+    options.steps.append(Crop(width=across, height=down, at=Offset(x, y)))
+
+
+def _length(number: Fraction) -> Length:
+    """A fraction of the side below 1, else pixels."""
+    return Part(number) if 0 < number < 1 else int(number)
+
+
+def _trim_filter(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 0, 1, 2)
+    options.trim = Trim(threshold=_integer(arguments[0], 0, 255) if arguments else 0)
+
+
+def _blur(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1, 2)
+    if "." in arguments[0]:
+        sigma_px = min(BLUR_MAX_PX, float(_real(arguments[-1])) / 2)
+    else:
+        radius = _integer(arguments[0], 0, _MAX_BLUR_RADIUS)
+        sigma_px = _deviation(radius, min(1000.0, float(abs(_real(arguments[-1])))) or float(radius))
+    if sigma_px >= SIGMA_MIN_PX:
+        options.steps.append(Blur(round(sigma_px, 2)))
+
+
+@lru_cache(maxsize=1024)
+def _deviation(radius: int, sigma: float) -> float:
+    """The standard deviation of a Gaussian kernel of `sigma` that ends at `radius`."""
+    weights = (
+        [(k, math.exp(-k * k / (2 * sigma * sigma))) for k in range(1, radius + 1)] if sigma > 1e-3 else []
+    )
+    return math.sqrt(
+        sum(2 * k * k * weight for k, weight in weights) / (1 + sum(2 * weight for _, weight in weights))
+    )
+
+
+def _sharpen(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1, 2, 3)
+    numbers = [max(-100.0, min(100.0, float(_real(text)))) for text in arguments[:2]]
+    sigma_px = 1 + 2 * numbers[-1] if len(arguments) < 3 else _of_wavelets(*numbers)
+    if sigma_px > 0:
+        options.steps.append(Sharpen(round(max(SIGMA_MIN_PX, min(SHARPEN_MAX_PX, sigma_px)), 2)))
+
+
+def _of_wavelets(amount: float, radius: float) -> float:
+    """The sigma of the unsharp mask that is nearest to thumbor's wavelets, found by comparing both on a photograph."""
+    return amount * math.pow(2, min(radius, 10)) / 1.2
+
+
+def _brightness(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1)
+    percent = _integer(arguments[0], -100, 100)
+    for part in (percent,) if abs(percent) <= 50 else (percent // 2, percent - percent // 2):
+        options.steps += _shift(part)
+
+
+def _shift(percent: int) -> tuple[Adjust, ...]:
+    """All values moved by a per cent of 255, up to 50. A contrast is linear around the middle and a brightness around
+    black, so that one undoes the slope of the other; the first of the two cuts nothing off."""
+    change = 2 * abs(percent)
+    inverse = round(100 * change / (100 + change))
+    if percent > 0:
+        return Adjust(Tone.CONTRAST, -inverse), Adjust(Tone.BRIGHTNESS, change)
+    return (Adjust(Tone.BRIGHTNESS, -inverse), Adjust(Tone.CONTRAST, change)) if percent else ()
+
+
+def _contrast(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1)
+    options.steps += _scaled(Tone.CONTRAST, (_integer(arguments[0], -500, 300) + 100) ** 2 // 100)
+
+
+def _saturation(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1)
+    factor = _real(arguments[0])
+    if factor < 0:
+        raise BadTransform("filter saturation takes a factor from 0; 1 changes nothing")
+    options.steps += _scaled(Tone.SATURATION, 100 * min(factor, Fraction(16)))
+
+
+def _scaled(tone: Tone, percent: Fraction | int) -> list[Adjust]:
+    """The adjustments that multiply distances by `percent`; one at most doubles them."""
+    steps: list[Adjust] = []
+    percent = Fraction(min(percent, _MAX_PERCENT))
+    while percent > 200:
+        steps.append(Adjust(tone, 100))
+        percent /= 2
+    last = round(percent) - 100
+    return [*steps, Adjust(tone, last)] if last else steps
+
+
+def _grayscale(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 0)
+    options.steps.append(Adjust(Tone.GRAYSCALE, 100))
+
+
+_FILTERS = (
+    Filter(
+        names=("quality",),
+        read=_quality,
+        note="on the scale of the encoder, as in thumbor; moved into 1 to 100; a WebP of 100 is not lossless",
+    ),
+    Filter(
+        names=("format",),
+        read=_format,
+        note="jpeg, jpg, png, webp, avif, gif in any case; ignored for others, as in thumbor without their encoders",
+    ),
+    Filter(names=("max_bytes",), read=_max_bytes),
+    Filter(names=("max_age",), read=_max_age),
+    Filter(names=("expire",), read=_expire, note="of imagor, a Unix time in milliseconds"),
+    Filter(names=("attachment",), read=_attachment, note="of imagor; the name is sent as it is written"),
+    Filter(names=("raw",), read=_set("raw"), note="of imagor; follows the rules of /original/"),
+    Filter(
+        names=("no_upscale",),
+        read=_set("no_upscale"),
+        support=Support.APPROXIMATED,
+        note="compares with the picture after a crop, where thumbor takes the one before; with fill the padding fills the"
+        " whole box, as in imagor; stretch leaves a picture that one side would enlarge as it is",
+    ),
+    Filter(
+        names=("upscale",),
+        read=_set("upscale"),
+        note="with fit-in and both sides; without effect elsewhere, as in thumbor",
+    ),
+    Filter(names=("stretch",), read=_set("stretch")),
+    Filter(
+        names=("focal",),
+        read=_focal,
+        note="several regions count by their areas; those outside a crop do not; with imagor's fractions the point is of"
+        " the picture after a crop",
+    ),
+    Filter(
+        names=("proportion",),
+        read=_proportion,
+        note="of thumbor: from 0 to 1; imagor's per cents are ignored, as in thumbor; a half pixel goes up",
+        support=Support.APPROXIMATED,
+    ),
+    Filter(
+        names=("rotate",),
+        read=_rotate,
+        note="multiples of 90, counter-clockwise as in thumbor, where imagor rotates clockwise; ignored for others",
+    ),
+    Filter(
+        names=("fill",),
+        read=_fill,
+        note="a colour pads the box of fit-in, and is what transparency is composited on where the format has none; auto"
+        " and blur are refused",
+    ),
+    Filter(names=("background_color",), read=_background_color),
+    Filter(names=("padding",), read=_pad, note="of imagor"),
+    Filter(names=("crop",), read=_cut, note="of imagor: left, top, width and height, in fractions below 1"),
+    Filter(
+        names=("trim",),
+        read=_trim_filter,
+        support=Support.APPROXIMATED,
+        note="of imagor; as trim in the path",
+    ),
+    Filter(
+        names=("blur",),
+        read=_blur,
+        support=Support.APPROXIMATED,
+        note="thumbor's kernel ends at the radius; a Gaussian of the same deviation takes its place; a first number with"
+        " a decimal point is imagor's, of half a pixel each",
+    ),
+    Filter(
+        names=("sharpen",),
+        read=_sharpen,
+        support=Support.APPROXIMATED,
+        note="thumbor's wavelets by an unsharp mask of about the same effect; with one or two numbers, as in imagor",
+    ),
+    Filter(
+        names=("brightness",),
+        read=_brightness,
+        support=Support.APPROXIMATED,
+        note="values are moved as in thumbor, by two adjustments that come within five levels, within one in the mean; up to 100",
+    ),
+    Filter(
+        names=("contrast",),
+        read=_contrast,
+        support=Support.APPROXIMATED,
+        note="the slope of thumbor around 127.5 instead of 128, up to 16",
+    ),
+    Filter(
+        names=("saturation",),
+        read=_saturation,
+        support=Support.APPROXIMATED,
+        note="a factor as in thumbor, where imagor has per cents; around the luma of sRGB; refused below 0, up to 16",
+    ),
+    Filter(
+        names=("grayscale",),
+        read=_grayscale,
+        support=Support.APPROXIMATED,
+        note="the luma of sRGB, where thumbor has that of ITU-R 601",
+    ),
+    Filter(
+        names=("strip_exif", "strip_icc", "strip_metadata"),
+        read=_nothing,
+        note="always so: no metadata goes out, and colours are converted to sRGB",
+    ),
+    Filter(
+        names=("autojpg", "cover", "preview"),
+        support=Support.IGNORED,
+        note="the format is that of the original",
+    ),
+    Filter(names=("dpi",), support=Support.REFUSED, polishes=True),
+    Filter(
+        names=(
+            *("colorize", "convolution", "curve", "equalize", "hue", "modulate", "noise", "red_eye", "rgb"),
+            *("distributed_collage", "extract_focal", "frame", "image", "label", "round_corner", "watermark"),
+            *("max_frames", "page"),
+        ),
+        support=Support.REFUSED,
+    ),
+)
+
+FILTERS = {name: row for row in _FILTERS for name in row.names}
