@@ -1,9 +1,9 @@
 """The dialect of thumbor 7, `/SIGNATURE/OPTIONS/IMAGE`, with what imagor adds to it.
 
-Where both differ, thumbor decides; imagor is followed where only imagor knows the spelling. As in thumbor, what is no option
-in its order begins the name of the image, options are not percent-decoded, arguments of filters are, the query is
-ignored, and so are filters that do not exist or have other arguments. The answer lists them. The picture is upright, which
-thumbor does only with RESPECT_ORIENTATION.
+Where both differ, thumbor decides; imagor is followed where only imagor knows the spelling. As in thumbor, what is no
+option in its order begins the name of the image; options are not percent-decoded, arguments of filters are; the query
+is ignored, and so are filters that do not exist or have other arguments: the answer lists them. The picture is upright,
+which thumbor does only with RESPECT_ORIENTATION.
 """
 
 import base64
@@ -45,6 +45,7 @@ from proxy.core.url.dialects.thumbor_signatures import (
 from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, ParsedUrl, Unused, VariantUrl
 from proxy.core.url.target import checked_locator, cut, decoded
 
+_MAX_FILTERS = 32
 _MERGED = re.compile(r"(https?):/+", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9_-]+={0,2}", re.ASCII)
 
@@ -88,7 +89,10 @@ def _unused_query(query: str) -> list[Unused]:
 def _read_filters(options: ThumborOptions, text: str, unsupported: Unsupported) -> list[Unused]:
     """Reads the filters onto `options`; returns those without an effect. Raises BadTransform."""
     unused: list[Unused] = []
-    for position, each in enumerate(decoded(text, "the filters").split("):"), start=1):
+    filters = decoded(text, "the filters").split("):")
+    if len(filters) > _MAX_FILTERS:
+        raise BadTransform(f"a URL may have {_MAX_FILTERS} filters at most")
+    for position, each in enumerate(filters, start=1):
         name, _, rest = each.partition("(")
         name, rest = name.strip(), rest.partition(")")[0].strip()
         arguments = [one.strip().strip("'") for one in rest.split(",")] if rest else []

@@ -1,8 +1,8 @@
 """The filters of the dialect `thumbor`, with those of imagor.
 
-Each row reads its arguments onto ThumborOptions. A reader raises ValueError for arguments that thumbor does not take: it
-ignores the filter then, and so does the node. It raises BadTransform where the picture would be another one. Readers and
-table are one file, because each reader belongs to one row.
+Each row reads its arguments onto ThumborOptions. A reader raises ValueError for arguments that thumbor does not take:
+it ignores the filter then, and so does the node. It raises BadTransform where the picture would be another one. Readers
+and table are one file, because each reader belongs to one row.
 """
 
 import math
@@ -396,7 +396,8 @@ _FILTERS = (
         names=("brightness",),
         read=_brightness,
         support=Support.APPROXIMATED,
-        note="values are moved as in thumbor, by two adjustments that come within five levels, within one in the mean; up to 100",
+        note="values are moved as in thumbor, by two adjustments that come within five levels, and within one in the"
+        " mean; up to 100",
     ),
     Filter(
         names=("contrast",),

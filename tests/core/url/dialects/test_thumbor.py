@@ -409,6 +409,7 @@ def test_what_only_polishes_is_ignored_where_the_unsupported_is() -> None:
         "adaptive-fit-in/origx300",
         "adaptive-fit-in/200x300/filters:fill(red)",
         "filters:" + ":".join(["grayscale()"] * 9),
+        "filters:" + ":".join(["strip_exif()"] * 33),
     ],
 )
 def test_options_that_are_refused(options: str) -> None:
