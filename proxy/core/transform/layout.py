@@ -279,11 +279,7 @@ def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
     sides = _side(op.width, canvas.size.width), _side(op.height, canvas.size.height)
     box = _limited(*_by_ratio(op.ratio, *sides), limit_px)
     own = canvas.size
-    fit = op.fit
-    if fit is Fit.ADAPTIVE:
-        is_alike = (own.width >= own.height) is (box.width >= box.height)
-        fit = Fit.COVER if is_alike else Fit.INSIDE
-    match fit:
+    match op.fit:
         case Fit.INSIDE | Fit.CONTAIN:
             size = _enlarged(op, own, inside(own, box, enlarge=True))
         case Fit.OUTSIDE:
@@ -293,17 +289,21 @@ def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
         case Fit.FILL:
             never = op.enlarge in (Enlarge.NEVER, Enlarge.RATIO)
             size = inside(box, own, enlarge=False) if never else _enlarged(op, own, box)
+        case Fit.ADAPTIVE:
+            is_alike = (own.width >= own.height) is (box.width >= box.height)
+            yield from _resize(replace(op, fit=Fit.COVER if is_alike else Fit.INSIDE), limit_px, canvas)
+            return
         case _:
-            assert_never(fit)
+            assert_never(op.fit)
     least = _at_least(op, size)
-    if fit is Fit.COVER:
+    if op.fit is Fit.COVER:
         yield from _cut_after(_covered(op, box, least), least, op.gravity, canvas)
     elif least != size:
         rest = Size(min(box.width, least.width), min(box.height, least.height))
         yield from _cut_after(rest, least, op.gravity, canvas)
     else:
         yield from canvas.scale(size)
-    if fit is Fit.CONTAIN:
+    if op.fit is Fit.CONTAIN:
         yield from _within(box, op.gravity, op.background, limit_px, canvas)
 
 

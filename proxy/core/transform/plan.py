@@ -172,12 +172,18 @@ def canonical(plan: Plan) -> str:
 def _text(op: Operation) -> str:
     match op:
         case Resize():
-            ending = f":{_position_text(op.gravity)}" if op.fit in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE) else ""
+            ending = (
+                f":{_position_text(op.gravity)}" if op.fit in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE) else ""
+            )
             if op.fit is Fit.CONTAIN:
                 ending += f":{op.background.hex}"
             if op.min_width_px or op.min_height_px:
                 ending += f":min{op.min_width_px or ''}x{op.min_height_px or ''}"
-                ending += "" if op.fit in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE) else f":{_position_text(op.gravity)}"
+                ending += (
+                    ""
+                    if op.fit in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE)
+                    else f":{_position_text(op.gravity)}"
+                )
             return f"resize:{_box_text(op)}:{op.fit}:{op.enlarge}{ending}"
         case Crop(at=at):
             return f"crop:{_box_text(op)}:{_position_text(at)}"

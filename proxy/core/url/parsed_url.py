@@ -32,9 +32,6 @@ class VariantUrl:
     is_preset: bool = False
     clamped: tuple[tuple[str, str], ...] = ()
     unused: tuple[Unused, ...] = field(default=(), compare=False)
-    until_s: int | None = None
-    disposition: str = ""
-    max_age_s: int | None = None
     params: Mapping[str, Param] = field(default_factory=lambda: PATH, compare=False, repr=False)
     until_s: int | None = None
     disposition: str = ""

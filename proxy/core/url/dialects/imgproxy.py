@@ -192,7 +192,7 @@ def _disposition(requested: Requested, key: str) -> str:
     return f'{kind}; filename="{name}"'
 
 
-class _Pair(NamedTuple):
+class _KeyAndSalt(NamedTuple):
     """A key, a salt, and how many bytes of the digest a signature has."""
 
     key: bytes
@@ -206,7 +206,7 @@ class _Pair(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _scheme(secret: bytes) -> _Pair | bytes:
+def _scheme(secret: bytes) -> _KeyAndSalt | bytes:
     """A pair, or the text of a trusted signature. Raises ValueError."""
     kind, colon, rest = secret.partition(b":")
     if kind == b"trusted" and colon:
@@ -215,9 +215,11 @@ def _scheme(secret: bytes) -> _Pair | bytes:
         return rest
     key, salt, *length = secret.decode("ascii", "replace").split(":")[:4] if colon else ("", "")
     try:
-        pair = _Pair(bytes.fromhex(key), bytes.fromhex(salt), int(length[0]) if length else _DIGEST_BYTES)
+        pair = _KeyAndSalt(
+            bytes.fromhex(key), bytes.fromhex(salt), int(length[0]) if length else _DIGEST_BYTES
+        )
     except ValueError:
-        pair = _Pair(b"", b"", 0)
+        pair = _KeyAndSalt(b"", b"", 0)
     if not pair.key or not pair.salt or not 1 <= pair.length <= _DIGEST_BYTES or len(length) > 1:
         raise ValueError(
             f"must be HEXKEY:HEXSALT, HEXKEY:HEXSALT:BYTES with 1 to {_DIGEST_BYTES} bytes, or trusted:TEXT"
@@ -237,7 +239,7 @@ def verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
     # Every key is tried, so that the time does not reveal the matching one.
     for key_id, secret in keys.items():
         match _scheme(secret):
-            case _Pair() as pair:
+            case _KeyAndSalt() as pair:
                 expected = [pair.signature(message) for message in messages]
             case bytes() as trusted:
                 expected = [trusted]

@@ -324,11 +324,15 @@ def _merged(to: Requested, component: Component) -> bool:
     match component.ops():
         case ():
             pass
-        case (Resize(enlarge=Enlarge.ALLOW | Enlarge.NEVER) as op,) if op == _plain(op) and (
-            op.fit is not Fit.FILL or op.enlarge is Enlarge.ALLOW
-        ):
-            to.width_px = component.width_px or to.width_px
-            to.height_px = component.height_px or to.height_px
+        case (
+            Resize(
+                width=int() | None as width_px,
+                height=int() | None as height_px,
+                enlarge=Enlarge.ALLOW | Enlarge.NEVER,
+            ) as op,
+        ) if op == _plain(op) and (op.fit is not Fit.FILL or op.enlarge is Enlarge.ALLOW):
+            to.width_px = width_px or to.width_px
+            to.height_px = height_px or to.height_px
             to.ratio = component.ratio
             if component.fit is not None or component.enlarge is not None:
                 to.fit, to.is_fill_down, to.enlarges = op.fit, False, op.enlarge is Enlarge.ALLOW

@@ -237,7 +237,7 @@ PARTS = (
 """In the order of the grammar; each part may be missing."""
 
 
-class Written(NamedTuple):
+class WrittenPath(NamedTuple):
     """What follows the signature: its options, the filters and the image, both as they are written."""
 
     options: ThumborOptions
@@ -245,7 +245,7 @@ class Written(NamedTuple):
     image: str
 
 
-def written(rest: str) -> Written:
+def written(rest: str) -> WrittenPath:
     """Reads the part of a target after the slash of its signature."""
     options = ThumborOptions()
     segment, slash, after = rest.partition("/")
@@ -254,5 +254,5 @@ def written(rest: str) -> Written:
             rest = after
             segment, slash, after = rest.partition("/")
     if rest.startswith(_FILTERS) and (end := rest.find(")/", len(_FILTERS) + 1)) != -1:
-        return Written(options, rest[len(_FILTERS) : end + 1], rest[end + 2 :])
-    return Written(options, "", rest)
+        return WrittenPath(options, rest[len(_FILTERS) : end + 1], rest[end + 2 :])
+    return WrittenPath(options, "", rest)
