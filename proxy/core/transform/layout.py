@@ -295,7 +295,7 @@ def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
             return
         case _:
             assert_never(op.fit)
-    least = _at_least(op, size)
+    least = _at_least(op, size, size if op.fit is Fit.FILL else own)
     if op.fit is Fit.COVER:
         yield from _cut_after(_covered(op, box, least), least, op.gravity, canvas)
     elif least != size:
@@ -314,11 +314,12 @@ def _enlarged(op: Resize, own: Size, size: Size) -> Size:
     return size if applies else own
 
 
-def _at_least(op: Resize, size: Size) -> Size:
-    """`size` enlarged to the least sides of `op`."""
-    for least_px, side_px in ((op.min_width_px, size.width), (op.min_height_px, size.height)):
-        if least_px is not None and least_px > side_px:
-            size = Size(ratio(size.width, least_px, side_px), ratio(size.height, least_px, side_px))
+def _at_least(op: Resize, size: Size, shape: Size) -> Size:
+    """`size` enlarged to the least sides of `op`, in the aspect of `shape`."""
+    if op.min_width_px is not None and op.min_width_px > size.width:
+        size = Size(op.min_width_px, ratio(shape.height, op.min_width_px, shape.width))
+    if op.min_height_px is not None and op.min_height_px > size.height:
+        size = Size(ratio(shape.width, op.min_height_px, shape.height), op.min_height_px)
     return size
 
 
