@@ -37,10 +37,9 @@ from proxy.telemetry.metrics import PrometheusMetrics
 STANDARD = Path("-")
 """Standard input, or standard output."""
 _SOURCE = "input"
-_BY_SUFFIX = {f".{TRAITS[kind].suffix}": kind for kind in Format if TRAITS[kind].shown} | {
-    ".jpeg": Format.JPEG,
-    ".jpe": Format.JPEG,
-    ".jfif": Format.JPEG,
+_BY_SUFFIX = {
+    **{f".{TRAITS[kind].suffix}": kind for kind in Format if TRAITS[kind].shown},
+    **dict.fromkeys((".jpeg", ".jpe", ".jfif"), Format.JPEG),
 }
 _OTHER_SUFFIXES = frozenset(
     {".bmp", ".heic", ".heif", ".ico", ".jp2", ".jxl", ".pdf", ".svg", ".tif", ".tiff"}

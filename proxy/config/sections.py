@@ -291,16 +291,8 @@ class HttpSection(Section):
 def _kind_of(source: object) -> str:
     if not isinstance(source, dict):
         return str(getattr(source, "kind", ""))
-    return str(
-        source.get(
-            "kind",
-            "s3"
-            if "bucket" in source
-            else "http"
-            if "hosts" in source or "base_url" in source
-            else "directory",
-        )
-    )
+    keys = (("bucket", "s3"), ("hosts", "http"), ("base_url", "http"))
+    return str(source.get("kind", next((kind for key, kind in keys if key in source), "directory")))
 
 
 Source = Annotated[

@@ -9,7 +9,8 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import reduce
 from itertools import combinations
@@ -232,24 +233,19 @@ class Settings(BaseSettings):
         """The presets by name. Raises ValueError, which names the invalid preset."""
         parsed = {}
         for name, tokens in self.presets.items():
-            try:
+            with _located(f"presets.{name}"):
                 parsed[name] = parse_tokens(tokens, {}).components
-            except (BadTransform, BadUrl) as failure:
-                raise ValueError(f"presets.{name}: {failure.detail}") from None
         return parsed
 
     def parsed_transforms(self, name: str, mount: MountSection, presets: Presets) -> frozenset[Transform]:
         """The `transforms` of `mount` with their presets applied. Raises ValueError, which names the invalid one."""
         parsed = set()
         for number, tokens in enumerate(mount.transforms, start=1):
-            try:
+            where = f"mounts.{name}.transforms: number {number}"
+            with _located(where):
                 transform = parse_transform(tokens, presets)
-            except (BadTransform, BadUrl) as failure:
-                raise ValueError(f"mounts.{name}.transforms: number {number}: {failure.detail}") from None
             if transform.version is not None:
-                raise ValueError(
-                    f"mounts.{name}.transforms: number {number}: leave out v: it is always allowed"
-                )
+                raise ValueError(f"{where}: leave out v: it is always allowed")
             parsed.add(without_no_ops(transform))
         return frozenset(parsed)
 
@@ -291,6 +287,15 @@ class Settings(BaseSettings):
     def workers(self) -> int:
         """The number of render processes."""
         return self.render.workers or len(os.sched_getaffinity(0))
+
+
+@contextmanager
+def _located(where: str) -> Iterator[None]:
+    """Raises ValueError, which begins with `where`, for an invalid transform."""
+    try:
+        yield
+    except (BadTransform, BadUrl) as failure:
+        raise ValueError(f"{where}: {failure.detail}") from None
 
 
 def is_loopback(host: str) -> bool:

@@ -1,9 +1,7 @@
 """Writes values as TOML."""
 
 import json
-from collections.abc import Mapping
 from enum import Enum
-from pathlib import Path
 
 from pydantic import ByteSize, SecretStr
 
@@ -23,16 +21,8 @@ def toml(value: object) -> str:
             return toml(value.value)
         case tuple() | list():
             return f"[{', '.join(map(toml, value))}]"
-        case Mapping():
-            return (
-                f"{{ {', '.join(f'{name} = {toml(each)}' for name, each in value.items())} }}"
-                if value
-                else "{}"
-            )
         case str():
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
-        case Path():
-            return toml(str(value))
         case ByteSize():
             return next(
                 (f'"{value // unit}{name}"' for name, unit in _BYTES if value and value % unit == 0),
