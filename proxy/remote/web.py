@@ -9,7 +9,7 @@ import hashlib
 import re
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple
 
 import aiohttp
@@ -138,7 +138,6 @@ class WebClient:
         self._clock = clock
         budget = RetryBudget()
         self._guards = {host: Guard(clock, chance, budget) for host in location.reached}
-        self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -147,24 +146,21 @@ class WebClient:
         return any(guard.circuit_open for guard in self._guards.values())
 
     async def __aenter__(self) -> "WebClient":
-        self._session = await self._stack.enter_async_context(
-            aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0, limit_per_host=CONNECTIONS, socket_factory=self._socket
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=self._headers,
-                auto_decompress=False,
-                trust_env=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S
-                ),
-            )
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS, socket_factory=self._socket),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=self._headers,
+            auto_decompress=False,
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S
+            ),
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        assert self._session is not None
+        await self._session.close()
 
     async def get(self, key: str, sink: Sink, *, known: Validator | None, max_bytes: int) -> Validator | None:
         """Reads `key` into `sink` and returns its validator; None if `known` is still valid. Raises RemoteError."""

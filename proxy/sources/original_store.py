@@ -289,8 +289,7 @@ class IncomingFile:
 
 def _for_reading(file: IO[bytes]) -> IO[bytes]:
     """Reopens the file read-only, as it is passed to a worker."""
-    descriptor = os.open(f"/proc/self/fd/{file.fileno()}", os.O_RDONLY | os.O_CLOEXEC)
-    return open(descriptor, "rb", buffering=0)
+    return open(f"/proc/self/fd/{file.fileno()}", "rb", buffering=0)
 
 
 def _trailer(name: str, size_bytes: int, digest: bytes) -> bytes:

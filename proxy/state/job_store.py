@@ -52,17 +52,10 @@ class SqliteJobStore:
         job_id = secrets.token_hex(_ID_BYTES)
 
         def write(db: sqlite3.Connection) -> str:
-            row = (
-                job_id,
-                spec.mount,
-                json.dumps(spec.transforms),
-                spec.prefix,
-                spec.prefix is None,
-                total,
-            )
+            transforms, is_listed = json.dumps(spec.transforms), spec.prefix is None
             number = db.execute(
                 "INSERT INTO jobs (id, mount, transforms, prefix, listed, total) VALUES (?, ?, ?, ?, ?, ?)",
-                row,
+                (job_id, spec.mount, transforms, spec.prefix, is_listed, total),
             ).lastrowid
             assert number is not None
             _add_tasks(db, number, spec.keys)
@@ -288,6 +281,5 @@ def _forget_oldest(db: sqlite3.Connection) -> None:
     if over > 0:
         ended = "SELECT number FROM jobs WHERE listed AND NOT EXISTS (SELECT 1 FROM tasks WHERE job = jobs.number)"
         oldest = f"({ended} ORDER BY number LIMIT {over})"
-        db.execute(f"DELETE FROM failures WHERE job IN {oldest}")  # noqa: S608 (ours)
-        db.execute(f"DELETE FROM cancelled WHERE job IN {oldest}")  # noqa: S608 (ours)
-        db.execute(f"DELETE FROM jobs WHERE number IN {oldest}")  # noqa: S608 (ours)
+        for rows in ("failures WHERE job", "cancelled WHERE job", "jobs WHERE number"):
+            db.execute(f"DELETE FROM {rows} IN {oldest}")  # noqa: S608 (ours)

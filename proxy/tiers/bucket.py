@@ -7,7 +7,8 @@ Presence flags avoid requests to the store. A failure of the store is a miss.
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from typing import NamedTuple, Protocol
 from urllib.parse import quote, unquote
@@ -171,20 +172,16 @@ class BucketTier:
         presence = await self.flags.presence(key.digest)
         if presence is not Presence.UNKNOWN:
             return presence is Presence.PRESENT
-        try:
+        with self._counted():
             return DIGEST in (await self.objects.metadata(self.object_name(key)) or ())
-        except RemoteError as fault:
-            self.metrics.tier_failed(self.name, fault.kind)
-            return False
+        return False
 
     async def remove(self, key: CacheKey) -> bool | None:
         self._verified_until_s.pop(key, None)
         await self.flags.unmark(key.digest)
-        try:
+        with self._counted():
             return await self.objects.delete(self.object_name(key))
-        except RemoteError as fault:
-            self.metrics.tier_failed(self.name, fault.kind)
-            return None
+        return None
 
     async def store(self, key: CacheKey, variant: Variant) -> bool:
         try:
@@ -219,16 +216,11 @@ class BucketTier:
         if await self.flags.presence(key.digest) is not Presence.PRESENT:
             return ""
         name = self.object_name(key)
-        try:
-            if not await self._verified(key, name):
-                await self.flags.unmark(key.digest)
-                return ""
-            if self.public_url:
-                return f"{self.public_url}/{name}"
-            return await self._signed(name, until_s)
-        except RemoteError as fault:
-            self.metrics.tier_failed(self.name, fault.kind)
-            return ""
+        with self._counted():
+            if await self._verified(key, name):
+                return f"{self.public_url}/{name}" if self.public_url else await self._signed(name, until_s)
+            await self.flags.unmark(key.digest)
+        return ""
 
     async def _signed(self, name: str, until_s: float) -> str:
         """A signed URL, reused for half of its life, because browsers cache by URL. Empty after `until_s`."""
@@ -270,10 +262,8 @@ class BucketTier:
     async def write(self, name: str, body: bytes) -> None:
         """Stores a usage record. A failure is counted."""
         note = StoredObject(body=body, metadata={}, content_type="application/octet-stream")
-        try:
+        with self._counted():
             await self.objects.put(self._usage_name(name), note)
-        except RemoteError as fault:
-            self.metrics.tier_failed(self.name, fault.kind)
 
     async def names(self, prefix: str) -> AsyncIterator[str]:
         folder = self._usage_name("")
@@ -283,6 +273,14 @@ class BucketTier:
     async def read(self, name: str) -> bytes:
         found = await self.objects.get(self._usage_name(name))
         return b"" if found is None else found.body
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Counts an error of the store, and ends the block."""
+        try:
+            yield
+        except RemoteError as fault:
+            self.metrics.tier_failed(self.name, fault.kind)
 
     def _usage_name(self, name: str) -> str:
         return f"{self.prefix}/{_USAGE_FOLDER}/{name}" if self.prefix else f"{_USAGE_FOLDER}/{name}"
