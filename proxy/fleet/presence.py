@@ -24,7 +24,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from proxy.local.tasks import Tasks
+from proxy.local.tasks import Tasks, cancel
 from proxy.ports.clock import Clock
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Presence
@@ -97,8 +97,7 @@ class RedisPresence:
 
     async def __aexit__(self, *_: object) -> None:
         if self._maintenance is not None:
-            self._maintenance.cancel()
-            await asyncio.gather(self._maintenance, return_exceptions=True)
+            await cancel(self._maintenance)
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(self._timeout_s):
                 await self._client.aclose()

@@ -26,7 +26,11 @@ class Tasks:
 
     async def close(self) -> None:
         """Cancels the running tasks and waits until they have ended."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(*self._tasks)
+
+
+async def cancel(*tasks: asyncio.Task[Any]) -> None:
+    """Cancels the tasks and waits until they have ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,6 +5,7 @@ processes from the same halves.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -26,26 +27,22 @@ from proxy.telemetry.metrics import PrometheusMetrics
 from proxy.telemetry.slowest import Slow
 
 
+@dataclass(slots=True, eq=False)
 class SingleProcessNode:
     """A node in one process."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        log: structlog.typing.FilteringBoundLogger,
-        out: LogWriter,
-        systemd: Systemd,
-    ) -> None:
-        self.settings = settings
-        self.log = log
-        self.systemd = systemd
-        self.out = out
-        self.metrics = PrometheusMetrics()
+    settings: Settings
+    log: structlog.typing.FilteringBoundLogger
+    out: LogWriter
+    systemd: Systemd
+    metrics: PrometheusMetrics = field(default_factory=PrometheusMetrics)
+    phase: Phase = Phase.STARTING
+    public_url: str = ""
+    admin_url: str = ""
+    halves: list[Back | Front] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
         watch_version(self.metrics)
-        self.phase = Phase.STARTING
-        self.public_url = ""
-        self.admin_url = ""
-        self.halves: list[Back | Front] = []
 
     def reload(self, settings: Settings) -> None:
         """Applies those of `settings` that can change at run time."""

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, Counter
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 from proxy.ipc.producer_client import ProducerClient
-from proxy.local.tasks import Tasks
+from proxy.local.tasks import Tasks, cancel
 from proxy.node import factory
 from proxy.node.child import Report, Setup, socket_path
 from proxy.node.forked import Forked
@@ -215,7 +215,7 @@ class Supervisor:
     async def _drain(self, back_task: asyncio.Task[None], front_tasks: list[asyncio.Task[None]]) -> None:
         """Stops the fronts first, because they need the back, which is still replaced if it dies."""
         self.phase = Phase.STOPPING
-        await _cancel(*front_tasks)
+        await cancel(*front_tasks)
         drain_s = self.settings.server.drain
         self.log.info("draining", seconds=drain_s)
         by = factory.clock() + drain_s
@@ -223,7 +223,7 @@ class Supervisor:
         for one in self._public:
             one.close()
         await asyncio.gather(*(front.stop(by - (1 - FRONTS_SHARE) * drain_s) for front in fronts))
-        await _cancel(back_task)
+        await cancel(back_task)
         await back.stop(by)
 
     async def _reports(self) -> list[Report | None]:
@@ -247,12 +247,6 @@ class Supervisor:
             for slot, report in zip(self._slots, await self._reports(), strict=True):
                 halves[slot.name] = MissingParts.ANSWER if report is None else report.missing
         return reasons(self.phase, halves)
-
-
-async def _cancel(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _unlinked_socket() -> tuple[socket.socket, int]:

@@ -6,6 +6,7 @@ Used on the event loop. The queue does not look into a job.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 MAX_IN_A_ROW = 4
@@ -15,12 +16,12 @@ J = TypeVar("J", bound=Hashable)
 _Waiting: TypeAlias = OrderedDict[Hashable, OrderedDict[J, None]]
 
 
+@dataclass(slots=True, eq=False)
 class WorkerAffinity:
     """The original that a worker has decoded, and how many of its jobs it has run in a row."""
 
-    def __init__(self) -> None:
-        self.original: Hashable = None
-        self.in_a_row = 0
+    original: Hashable = None
+    in_a_row: int = 0
 
 
 class JobQueue(Generic[J]):

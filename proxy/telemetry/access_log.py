@@ -194,9 +194,8 @@ class AccessLog:
             detail=record.detail,
             settings=record.settings,
             client=record.client,
+            id=record.request_id if _REQUEST_ID.fullmatch(record.request_id) else "",
         )
-        if record.request_id and _REQUEST_ID.fullmatch(record.request_id):
-            line.id = record.request_id
         if record.outcome is Outcome.MISS:
             line.fetch_ms, line.queue_ms, line.render_ms = map(_ms, record.timings)
         return line

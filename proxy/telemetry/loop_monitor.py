@@ -6,7 +6,6 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
 
 import structlog
 
@@ -30,9 +29,7 @@ class LoopMonitor:
         self._beat()
         threading.Thread(target=self._watch, name="loop monitor", daemon=True).start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._timer.cancel()
 

@@ -9,28 +9,13 @@ import ipaddress
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _GLOBAL = ipaddress.IPv6Network("2000::/3")
-_NOT_GLOBAL = tuple(
-    map(
-        ipaddress.IPv6Network,
-        # IETF protocols and Teredo, 6to4, documentation twice.
-        ("2001::/23", "2002::/16", "2001:db8::/32", "3fff::/20"),
-    )
-)
-_NOT_PUBLIC = tuple(
-    map(
-        ipaddress.IPv4Network,
-        # IETF protocols, multicast, 6to4 relays, AS112 twice, and the host that serves every Azure machine.
-        (
-            "192.0.0.0/24",
-            "224.0.0.0/4",
-            "192.88.99.0/24",
-            "192.31.196.0/24",
-            "192.175.48.0/24",
-            "192.52.193.0/24",
-            "168.63.129.16/32",
-        ),
-    )
-)
+_NOT_GLOBAL = [ipaddress.IPv6Network(net) for net in ("2001::/23", "2002::/16", "2001:db8::/32", "3fff::/20")]
+"""IETF protocols and Teredo, 6to4, documentation twice."""
+_NOT_PUBLIC = [
+    *map(ipaddress.IPv4Network, ("192.0.0.0/24", "224.0.0.0/4", "192.88.99.0/24", "192.31.196.0/24")),
+    *map(ipaddress.IPv4Network, ("192.175.48.0/24", "192.52.193.0/24", "168.63.129.16/32")),
+]
+"""IETF protocols, multicast, 6to4 relays, AS112 twice, AMT relays, and the host that serves every Azure machine."""
 _ISATAP = 0x5EFE
 
 

@@ -106,8 +106,7 @@ class Dispatch:
         return progress
 
     async def _cancel(self, job: str) -> JobProgress:
-        if not await self.pregeneration.cancel(job):
-            raise UnknownRoute("there is no job of this id")
+        await self.pregeneration.cancel(job)
         return await self._progress(job)
 
     async def _retry(self, job: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ from proxy.core.admin.jobs import (
     variants_of,
 )
 from proxy.core.cache.variant_request import VariantRequest
-from proxy.core.errors import BadRequest, CalotypeError, Draining, Overloaded, SourceUnavailable
+from proxy.core.errors import BadRequest, CalotypeError, Draining, Internal, Overloaded, SourceUnavailable
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import Transform
 from proxy.core.url.dialects.native import parse_transform
@@ -208,12 +208,9 @@ class Pregeneration:
                     return
                 await self._add_listed(listing, keys, variants)
             await self._add_listed(listing, [], variants)
-        except CalotypeError as failure:
+        except Exception as fault:
+            failure = self._reported(fault)
             await self._jobs.listing_failed(listing.job, JobFailure("", "", failure.slug, failure.detail))
-        except Exception:
-            self._log.exception("internal error")
-            outcome = JobFailure("", "", CalotypeError.slug, "an unexpected error was logged")
-            await self._jobs.listing_failed(listing.job, outcome)
 
     async def _add_listed(self, listing: PregenerationListing, keys: list[str], variants: int) -> None:
         await _write(lambda: self._jobs.add_listed(listing.job, keys, variants=variants, is_all=not keys))
@@ -252,12 +249,16 @@ class Pregeneration:
         """Prepares one variant. Adds to `made` whether it was rendered, or adds its error to `failures`."""
         try:
             made.append(await self._try_prepare(request))
-        except CalotypeError as failure:
+        except Exception as fault:
+            failure = self._reported(fault)
             failures.append(JobFailure(task.key, transform, failure.slug, failure.detail, format_of(request)))
-        except Exception:
-            self._log.exception("internal error")
-            outcome = "an unexpected error was logged"
-            failures.append(JobFailure(task.key, transform, CalotypeError.slug, outcome, format_of(request)))
+
+    def _reported(self, fault: Exception) -> CalotypeError:
+        """The error to report for `fault`; one that is not expected is logged."""
+        if isinstance(fault, CalotypeError):
+            return fault
+        self._log.exception("internal error")
+        return Internal("an unexpected error was logged")
 
     def _failed_count(self, transform: str) -> int:
         """The number of variants of a transform that failed; 1 if it cannot be parsed."""
