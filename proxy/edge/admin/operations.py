@@ -213,33 +213,17 @@ class Operations:
             raise BadRequest(f"parameter keys must have 1 to {MAX_KEYS} entries")
         if len(body.presets) + len(body.transforms) > MAX_TRANSFORMS:
             raise BadRequest(f"parameters presets and transforms may have {MAX_TRANSFORMS} entries at most")
-        command = Warm(
-            mount=_mount(request, body.mount),
-            keys=tuple(body.keys or ()),
-            prefix=_given(body.prefix),
-            presets=tuple(body.presets),
-            transforms=tuple(body.transforms),
-        )
-        return await self._execute(command, 202)
+        return await self._execute(msgspec.convert(_given(request, body), Warm), 202)
 
     async def _purge(self, request: web.Request) -> web.Response:
         body = await _read(request, PurgeRequest)
-        given = [body.original, body.prefix, body.url, body.preset, body.all]
-        if sum(each is not UNSET for each in given) != 1:
+        if len(msgspec.to_builtins(body).keys() - {"mount"}) != 1:
             raise BadRequest("parameters original, prefix, url, preset and all: exactly one must be given")
         if body.prefix == "":
             raise BadRequest("parameter prefix is empty: use all to purge everything")
         if body.all is False:
             raise BadRequest("parameter all must be true or absent")
-        command = PurgeCommand(
-            mount=_mount(request, body.mount),
-            original=_given(body.original),
-            prefix=_given(body.prefix),
-            url=_given(body.url),
-            preset=_given(body.preset),
-            all=body.all is True,
-        )
-        return await self._execute(command)
+        return await self._execute(msgspec.convert(_given(request, body), PurgeCommand))
 
     async def _events(self, request: web.Request) -> web.Response:
         return await self._execute(S3Notification(await _body(request, MAX_EVENT_BYTES)))
@@ -264,8 +248,13 @@ class Operations:
             return responses.json_response(await self._dispatcher.execute(command), status)
 
 
-def _given(value: str | UnsetType) -> str | None:
-    return None if isinstance(value, UnsetType) else value
+def _given(request: web.Request, body: WarmRequest | PurgeRequest) -> dict[str, object]:
+    """The fields that a body has, and the mount of the body or of the query. Raises BadRequest if these differ."""
+    of_query = request.query.get("mount", "")
+    if body.mount and of_query and body.mount != of_query:
+        raise BadRequest("parameter mount differs between the query and the body")
+    fields: dict[str, object] = msgspec.to_builtins(body)
+    return {**fields, "mount": body.mount or of_query}
 
 
 @asynccontextmanager
@@ -313,13 +302,6 @@ async def _write(file: IO[bytes], chunk: bytes) -> None:
         await asyncio.shield(writing)
     finally:
         await asyncio.wait({writing})
-
-
-def _mount(request: web.Request, name: str) -> str:
-    of_query = request.query.get("mount", "")
-    if name and of_query and name != of_query:
-        raise BadRequest("parameter mount differs between the query and the body")
-    return name or of_query
 
 
 async def _body(request: web.Request, most_bytes: int) -> bytes:
