@@ -88,8 +88,6 @@ class AccessLog:
         self._records: list[tuple[float, AccessRecord]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._shown = lru_cache(_CACHED_TARGETS)(_shown)
-        self._second = 0
-        self._stamp = ""
         self._counts: Counter[tuple[str, str, str, int]] = Counter()
         self._sent_bytes: Counter[tuple[str, str]] = Counter()
         self._buckets = [0] * (len(SECONDS) + 1)
@@ -180,7 +178,7 @@ class AccessLog:
         line = AccessLine(
             event="request",
             level="info",
-            time=self._rfc3339(at_s),
+            time=_rfc3339(at_s),
             method=record.method,
             target=self._shown(record.target),
             status=record.status,
@@ -200,13 +198,16 @@ class AccessLog:
             line.fetch_ms, line.queue_ms, line.render_ms = map(_ms, record.timings)
         return line
 
-    def _rfc3339(self, at_s: float) -> str:
-        """Seconds of the Unix epoch as an RFC 3339 time with milliseconds."""
-        whole, part = divmod(at_s, 1.0)
-        if whole != self._second:
-            self._second = int(whole)
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
-        return f"{self._stamp}.{int(part * 1000):03d}Z"
+
+def _rfc3339(at_s: float) -> str:
+    """Seconds of the Unix epoch as an RFC 3339 time with milliseconds."""
+    whole, part = divmod(at_s, 1.0)
+    return f"{_whole_second(whole)}.{int(part * 1000):03d}Z"
+
+
+@lru_cache(maxsize=1)
+def _whole_second(at_s: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_s))
 
 
 def _ms(seconds: float) -> float:

@@ -67,9 +67,7 @@ class DiskTier:
     async def lookup(self, key: CacheKey) -> Variant | None:
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT_S):
-                found = await self._off_loop(self._readers, self._read, key)
-                assert found is None or isinstance(found, Variant)
-                return found
+                return await self._off_loop(self._readers, self._read, key)
         except TimeoutError:
             self._metrics.tier_failed(self.name, "timeout")
             return None
@@ -77,21 +75,21 @@ class DiskTier:
     async def store(self, key: CacheKey, variant: Variant) -> bool:
         if len(variant.body) + OVERHEAD_BYTES > self._max_entry_bytes:
             return False
-        return await self._off_loop(self._writer, self._write, (key, variant)) is not None
+        return bool(await self._off_loop(self._writer, self._write, key, variant))
 
     async def contains(self, key: CacheKey) -> bool:
-        return await self._off_loop(self._readers, self._contains, key.digest) is not None
+        return bool(await self._off_loop(self._readers, lambda cache: key.digest in cache))
 
     async def remove(self, key: CacheKey) -> bool:
-        return await self._off_loop(self._writer, self._drop, key.digest) is not None
+        return bool(await self._off_loop(self._writer, lambda cache: cache.delete(key.digest)))
 
     def usage(self) -> tuple[int, int]:
         return self._usage
 
     async def _off_loop(
-        self, threads: ThreadPoolExecutor, work: Callable[[diskcache.Cache, T], object], subject: T
-    ) -> object:
-        return await asyncio.get_running_loop().run_in_executor(threads, self._guarded, work, subject)
+        self, threads: ThreadPoolExecutor, work: Callable[..., T], *subject: object
+    ) -> T | None:
+        return await asyncio.get_running_loop().run_in_executor(threads, self._guarded, work, *subject)
 
     async def close(self) -> None:
         self._closing = True
@@ -114,8 +112,8 @@ class DiskTier:
             with suppress(threading.BrokenBarrierError):
                 together.wait(timeout=1)
 
-    def _guarded(self, work: Callable[[diskcache.Cache, T], object], subject: T) -> object:
-        """Runs `work`. Counts an error of disk or database, repairs it if possible, and returns None."""
+    def _guarded(self, work: Callable[..., T], *subject: object) -> T | None:
+        """The result of `work` on the cache. Counts an error of disk or database, repairs it if possible, and returns None."""
         cache = self._cache
         if cache is None:
             if time.monotonic() < self._suspended_until_s:
@@ -124,7 +122,7 @@ class DiskTier:
                 self._open()
             return None
         try:
-            return work(cache, subject)
+            return work(cache, *subject)
         except diskcache.Timeout:
             self._metrics.tier_failed(self.name, "locked")
         except sqlite3.DatabaseError as fault:
@@ -159,33 +157,28 @@ class DiskTier:
         match unseal(key, sealed):
             case Damaged():
                 self._metrics.tier_failed(self.name, "damaged")
-                self._writer.submit(self._guarded, self._drop, key.digest)
+                self._writer.submit(self._guarded, diskcache.Cache.delete, key.digest)
                 return None
             case variant:
                 return variant
 
-    def _contains(self, cache: diskcache.Cache, key: str) -> bool | None:
-        return True if key in cache else None
-
-    def _drop(self, cache: diskcache.Cache, key: str) -> bool | None:
-        return True if cache.delete(key) else None
-
-    def _drop_row(self, cache: diskcache.Cache, row: tuple[str, str]) -> bool | None:
+    def _drop_row(self, cache: diskcache.Cache, row: tuple[str, str]) -> None:
         """Drops the row of that file and key, unless the key has a new file."""
         filename, key = row
-        return self._drop(cache, key) if filename_of(cache, key) == filename else None
+        if filename_of(cache, key) == filename:
+            cache.delete(key)
 
-    def _write(self, cache: diskcache.Cache, entry: tuple[CacheKey, Variant]) -> bool | None:
+    def _write(self, cache: diskcache.Cache, key: CacheKey, variant: Variant) -> bool:
         now_s = time.monotonic()
         if now_s < self._suspended_until_s:
-            return None
+            return False
         if now_s - self._swept_s >= SWEEP_INTERVAL_S:
             self._swept_s = now_s
             self._sweeper.submit(self._guarded, self._sweep, time.time() - MIN_ORPHAN_AGE_S)
         disk: BytesDisk = cache.disk
         disk.written = None
         try:
-            cache.set(entry[0].digest, seal(*entry))
+            cache.set(key.digest, seal(key, variant))
         except (OSError, sqlite3.Error, diskcache.Timeout):
             disk.undo()
             raise
