@@ -3,6 +3,7 @@
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,6 @@ def command(config: Path | None, originals: Path | None, flags: dict[str, Any], 
             demo.paint(settings)
             announce = demo.announce
         children = prepare(settings)
-    out = LogWriter(form=settings.log.format)
-    try:
+    with closing(LogWriter(form=settings.log.format)) as out:
         run(serve_until_signal(settings, out, children, read=read, announce=announce))
-    finally:
-        out.close()
     exit_process()

@@ -5,7 +5,7 @@ Each call has a connection of its own, which is reused. If the back dies, the ca
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from io import FileIO
 from typing import Any
 
@@ -67,12 +67,9 @@ class ProducerClient:
     async def _call_once(self, call: Call, descriptors: list[int]) -> Message:
         try:
             async with asyncio.timeout_at(call.deadline), self._connections:
-                channel = await self._connect()
-                try:
+                with closing(await self._connect()) as channel:
                     await channel.send(call, descriptors)
                     return await channel.receive()
-                finally:
-                    channel.close()
         except TimeoutError:
             raise RenderTimeout("the back process did not answer in time") from None
         except Closed:
@@ -86,27 +83,21 @@ class ProducerClient:
         """Subscribes under `name` and calls `invalidate` for every purge; reconnects forever. A process that is
         disconnected misses purges, but the back counts it as unconfirmed, so no purge is reported as complete."""
         while True:
-            channel = await self._connect()
-            try:
+            with suppress(Closed), closing(await self._connect()) as channel:
                 await channel.send(Call("subscribe", (name,), 0.0))
                 while True:
                     message: Invalidate = (await channel.receive()).value
                     await channel.send(await invalidate(message.scopes, message.keys))
-            except Closed:
-                await asyncio.sleep(RECONNECT_PAUSE_S)
-            finally:
-                channel.close()
+            await asyncio.sleep(RECONNECT_PAUSE_S)
 
     @asynccontextmanager
     async def open_current(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
         channel, answer = await self._call_with_retries(Call("open_current", (ref,), deadline))
         # The back holds the original as long as this connection is open.
-        try:
+        with closing(channel):
             opened: OpenedOriginal = _value(answer)
             with FileIO(answer.descriptors[0]) as file:
                 yield Original(opened.name, OpenFile(file, opened.size_bytes, opened.stamp))
-        finally:
-            channel.close()
 
     async def _call(self, call: Call) -> Any:
         channel, answer = await self._call_with_retries(call)

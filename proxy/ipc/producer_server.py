@@ -7,6 +7,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -89,13 +90,9 @@ class ProducerServer:
                 self._tasks.start(self._serve_connection(Channel(end)), "front")
 
     async def _serve_connection(self, channel: Channel) -> None:
-        try:
+        with suppress(Closed), closing(channel):
             while True:
                 await self._answer_next(channel)
-        except Closed:
-            pass
-        finally:
-            channel.close()
 
     async def _answer_next(self, channel: Channel) -> None:
         """Answers a call. A connection that becomes readable before the answer cancels it: the front has left."""

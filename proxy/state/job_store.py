@@ -58,7 +58,7 @@ class SqliteJobStore:
                 (job_id, spec.mount, transforms, spec.prefix, is_listed, total),
             ).lastrowid
             assert number is not None
-            _add_tasks(db, number, spec.keys)
+            _add_tasks(db, number, [(key, None, None) for key in spec.keys])
             _forget_oldest(db)
             return job_id
 
@@ -90,7 +90,7 @@ class SqliteJobStore:
         def write(db: sqlite3.Connection) -> bool:
             if db.execute("SELECT 1 FROM cancelled WHERE job = ?", (job,)).fetchone():
                 return True
-            _add_tasks(db, job, keys)
+            _add_tasks(db, job, [(key, None, None) for key in keys])
             db.execute(
                 "UPDATE jobs SET total = total + ?, listed = ? WHERE number = ?",
                 (len(keys) * variants, is_all, job),
@@ -212,16 +212,8 @@ class SqliteJobStore:
             ):
                 failed.setdefault(key, []).append(transform.partition(_FORMAT)[0])
             unlisted = failed.pop("", None) is not None
-            last = db.execute(
-                "SELECT coalesce(max(number), 0) FROM tasks WHERE job = ?", (number,)
-            ).fetchone()[0]
-            db.executemany(
-                "INSERT INTO tasks VALUES (?, ?, ?, ?, ?)",
-                [
-                    (number, at, key, json.dumps([*dict.fromkeys(transforms)]), len(transforms))
-                    for at, (key, transforms) in enumerate(failed.items(), start=last + 1)
-                ],
-            )
+            tasks = [(key, json.dumps([*dict.fromkeys(again)]), len(again)) for key, again in failed.items()]
+            _add_tasks(db, number, tasks)
             db.execute("DELETE FROM failures WHERE job = ?", (number,))
             db.execute(
                 "UPDATE jobs SET failed = 0, listed = ? WHERE number = ?",
@@ -268,11 +260,12 @@ def _progress(
     )
 
 
-def _add_tasks(db: sqlite3.Connection, job: int, keys: Sequence[str]) -> None:
+def _add_tasks(db: sqlite3.Connection, job: int, tasks: Sequence[tuple[str, str | None, int | None]]) -> None:
+    """Adds tasks, each with its key and, if it is retried, its own transforms and number of variants."""
     last = db.execute("SELECT coalesce(max(number), 0) FROM tasks WHERE job = ?", (job,)).fetchone()[0]
     db.executemany(
-        "INSERT INTO tasks VALUES (?, ?, ?, NULL, NULL)",
-        [(job, number, key) for number, key in enumerate(keys, start=last + 1)],
+        "INSERT INTO tasks VALUES (?, ?, ?, ?, ?)",
+        [(job, number, *task) for number, task in enumerate(tasks, start=last + 1)],
     )
 
 
