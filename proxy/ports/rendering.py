@@ -1,6 +1,7 @@
 """Rendering, and originals whose rendering is refused."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -23,30 +24,28 @@ OnPromote = Callable[[Callable[[], None]], object]
 """Registers a function to call when a background job is promoted to interactive priority."""
 
 
-class Renderer(Protocol):
-    """Decodes and encodes in workers. `deadline` is a point on the Clock; a job that cannot start by then is refused at
-    once.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When a render runs. `deadline` is a point on the Clock; a job that cannot start by then is refused at once. `on_start`
+    is called when a worker takes the job; `on_promote` registers the promotion of a background job."""
 
-    Raises Overloaded, RenderTimeout, WorkerDied, UnsupportedFormat, OriginalTooLarge or Undecodable.
-    A cancellation of the caller before `on_start` removes the job from the queue.
+    deadline: float
+    on_start: Callable[[], None] = lambda: None
+    priority: Priority = Priority.INTERACTIVE
+    on_promote: OnPromote | None = None
+
+
+class Renderer(Protocol):
+    """Decodes and encodes in workers. Raises Overloaded, RenderTimeout, WorkerDied, UnsupportedFormat, OriginalTooLarge or
+    Undecodable. A cancellation of the caller before the job starts removes it from the queue.
     """
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
-        """Reads the header; decodes no pixels."""
+        """Reads the header by `deadline`; decodes no pixels."""
         ...
 
-    async def render(
-        self,
-        original: Original,
-        plan: Plan,
-        *,
-        deadline: float,
-        on_start: Callable[[], None],
-        priority: Priority = Priority.INTERACTIVE,
-        on_promote: OnPromote | None = None,
-    ) -> Variant:
-        """Renders `plan`. `on_start` is called when a worker takes the job; `on_promote` registers the promotion of a
-        background job."""
+    async def render(self, original: Original, plan: Plan, schedule: Schedule) -> Variant:
+        """Renders `plan`."""
         ...
 
 

@@ -10,7 +10,7 @@ import os
 import pickle
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import repeat
@@ -40,7 +40,7 @@ from proxy.core.transform.plan import Plan
 from proxy.local.tasks import Tasks
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Original
-from proxy.ports.rendering import OnPromote, Priority
+from proxy.ports.rendering import Priority, Schedule
 from proxy.render.job_queue import JobQueue
 from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, MAX_BODY_BYTES, MAX_TEXT_BYTES, Answer, Hello, Job
 
@@ -74,8 +74,7 @@ class _Waiting:
     rank: int
     original: Original
     plan: Plan | None
-    deadline: float
-    on_start: Callable[[], None]
+    schedule: Schedule
     answer: asyncio.Future[tuple[Answer, bytes]]
 
 
@@ -302,44 +301,26 @@ class Pool:
                 waiting.answer.set_exception(_stopping())
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
-        answer, _ = await self._submit(_PROBE, original, None, deadline, lambda: None)
+        answer, _ = await self._submit(_PROBE, original, None, Schedule(deadline=deadline))
         assert answer.facts is not None
         return answer.facts
 
     async def find_faces(self, original: Original, *, deadline: float) -> Faces:
         """The faces of the first page, by a pool that was started for it. Raises as Renderer does."""
-        answer, _ = await self._submit(_PROBE, original, None, deadline, lambda: None)
+        answer, _ = await self._submit(_PROBE, original, None, Schedule(deadline=deadline))
         return answer.faces or Faces()
 
-    async def render(
-        self,
-        original: Original,
-        plan: Plan,
-        *,
-        deadline: float,
-        on_start: Callable[[], None],
-        priority: Priority = Priority.INTERACTIVE,
-        on_promote: OnPromote | None = None,
-    ) -> Variant:
-        is_background = priority is Priority.BACKGROUND
-        _, body = await self._submit(
-            _RENDER, original, plan, deadline, on_start, is_background=is_background, on_promote=on_promote
-        )
+    async def render(self, original: Original, plan: Plan, schedule: Schedule) -> Variant:
+        _, body = await self._submit(_RENDER, original, plan, schedule)
         return Variant(body=body)
 
     async def _submit(
-        self,
-        rank: int,
-        original: Original,
-        plan: Plan | None,
-        deadline: float,
-        on_start: Callable[[], None],
-        *,
-        is_background: bool = False,
-        on_promote: OnPromote | None = None,
+        self, rank: int, original: Original, plan: Plan | None, schedule: Schedule
     ) -> tuple[Answer, bytes]:
         wait_s = self.waiting / self._count * self._average_render_s
-        if not is_background and (self.waiting >= self._max_waiting or self._clock() + wait_s > deadline):
+        is_background = schedule.priority is Priority.BACKGROUND
+        is_late = self._clock() + wait_s > schedule.deadline
+        if not is_background and (self.waiting >= self._max_waiting or is_late):
             raise Overloaded(
                 "more pictures are waiting than the node can render in time",
                 retry_after_s=max(1, math.ceil(wait_s)),
@@ -348,15 +329,14 @@ class Pool:
             rank=_BACKGROUND if is_background else rank,
             original=original,
             plan=plan,
-            deadline=deadline,
-            on_start=on_start,
+            schedule=schedule,
             answer=asyncio.get_running_loop().create_future(),
         )
         self._queue.put(waiting.rank, waiting.original.name, waiting)
-        if is_background and on_promote is not None:
-            on_promote(lambda: self._promote(waiting, rank))
+        if is_background and schedule.on_promote is not None:
+            schedule.on_promote(lambda: self._promote(waiting, rank))
         try:
-            async with asyncio.timeout_at(deadline + KILL_SLACK_S):
+            async with asyncio.timeout_at(schedule.deadline + KILL_SLACK_S):
                 answer, body = await waiting.answer
         except TimeoutError:
             raise RenderTimeout("the picture was not rendered in time") from None
@@ -443,11 +423,11 @@ class Pool:
     async def _run(self, worker: _Worker, waiting: _Waiting) -> bool:
         """Runs the job on `worker`; False if the worker has to be replaced."""
         began_s = self._clock()
-        end_s = min(began_s + self._timeout_s, waiting.deadline)
+        end_s = min(began_s + self._timeout_s, waiting.schedule.deadline)
         outcome: tuple[Answer, bytes] | CalotypeError
         usable = False
         try:
-            waiting.on_start()
+            waiting.schedule.on_start()
             async with asyncio.timeout_at(end_s):
                 keep = self._queue.more_of(waiting.original.name)
                 outcome = await worker.run_job(waiting, self.limits, self._timeout_s, keep_decoded=keep)

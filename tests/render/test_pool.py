@@ -16,6 +16,7 @@ import pytest
 from proxy.core.errors import Draining, OriginalTooLarge, Overloaded, RenderTimeout, Undecodable, WorkerDied
 from proxy.core.image.formats import OUTPUTS, Format
 from proxy.core.transform.plan import Plan
+from proxy.ports.rendering import Schedule
 from proxy.render import pool as pool_module
 from proxy.render.pool import COLD_RENDERS, Pool
 from tests.render.conftest import LIMITS, opened, plan_for
@@ -41,7 +42,9 @@ async def render(
     original = opened(content)
     try:
         on_start = started.set if started else lambda: None
-        return (await pool.render(original, plan, deadline=deadline(seconds), on_start=on_start)).body
+        return (
+            await pool.render(original, plan, Schedule(deadline=deadline(seconds), on_start=on_start))
+        ).body
     finally:
         original.file.close()
 
@@ -255,7 +258,7 @@ async def test_the_first_renders_are_not_part_of_the_estimate(make_pool: MakePoo
             ahead_s += 5.0
 
         original = opened(PICTURE)
-        await pool.render(original, PLAN, deadline=deadline(1000), on_start=later_by)
+        await pool.render(original, PLAN, Schedule(deadline=deadline(1000), on_start=later_by))
         original.file.close()
 
     for _ in range(COLD_RENDERS):
@@ -327,7 +330,7 @@ async def test_a_job_that_cannot_be_sent_does_not_lose_the_worker(make_pool: Mak
     original = opened(PICTURE)
     original.file.close()
     with pytest.raises(WorkerDied):
-        await pool.render(original, PLAN, deadline=deadline(10), on_start=lambda: None)
+        await pool.render(original, PLAN, Schedule(deadline=deadline(10)))
     assert pictures.size(await render(pool)) == (100, 75)
 
 

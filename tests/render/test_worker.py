@@ -11,6 +11,7 @@ import pyvips
 
 from proxy.core.errors import Undecodable
 from proxy.core.transform.plan import Plan
+from proxy.ports.rendering import Schedule
 from proxy.render import pipeline as draw_module
 from proxy.render import worker as worker_module
 from proxy.render.checked_original import CheckedOriginal
@@ -159,7 +160,7 @@ async def test_concurrent_jobs_of_several_originals_get_their_own_variants(
 
     async def one(number: int, tokens: str) -> None:
         plan = plan_for(tokens, contents[number])
-        variant = await pool.render(originals[number], plan, deadline=later, on_start=lambda: None)
+        variant = await pool.render(originals[number], plan, Schedule(deadline=later))
         assert variant.body == draw(contents[number], tokens)
 
     await asyncio.gather(*(one(number, tokens) for tokens in transforms for number in range(4)))
@@ -208,8 +209,7 @@ async def test_an_idle_worker_frees_its_decoded_pixels(make_pool: Callable[..., 
         rank=1,
         original=original,
         plan=plan_for("w_2000,f_jpg", content),
-        deadline=0.0,
-        on_start=lambda: None,
+        schedule=Schedule(deadline=0.0),
         answer=asyncio.get_running_loop().create_future(),
     )
     much = resident_bytes(worker.process.pid) + 40 * 2**20

@@ -20,7 +20,7 @@ from proxy.core.image.original import Identity, OriginalRef, forms
 from proxy.core.transform.plan import Plan, canonical
 from proxy.ports.operations import NotAcknowledged
 from proxy.ports.originals import Fetched, Original, Version
-from proxy.ports.rendering import OnPromote, Priority
+from proxy.ports.rendering import Schedule
 from proxy.ports.tiers import Presence
 from proxy.remote.errors import RemoteError
 from proxy.tiers.bucket import StoredObject
@@ -269,18 +269,9 @@ class FakeRenderer:
         if self.failures:
             raise self.failures.pop(0)
 
-    async def render(
-        self,
-        original: Original,
-        plan: Plan,
-        *,
-        deadline: float,
-        on_start: Callable[[], None],
-        priority: Priority = Priority.INTERACTIVE,
-        on_promote: OnPromote | None = None,
-    ) -> Variant:
+    async def render(self, original: Original, plan: Plan, schedule: Schedule) -> Variant:
         async with self.slots:
-            on_start()
+            schedule.on_start()
             self.renders += 1
             await self.release.wait()
             self.during(original.file)

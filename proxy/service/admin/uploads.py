@@ -24,7 +24,7 @@ from proxy.core.url.target import checked_key
 from proxy.local.files import OpenFile
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Original, WritableSource
-from proxy.ports.rendering import Priority, Renderer
+from proxy.ports.rendering import Priority, Renderer, Schedule
 from proxy.service.admin.pregeneration import Pregeneration
 from proxy.service.admin.purges import Purges
 from proxy.service.request.original_content import OriginalFact
@@ -164,7 +164,6 @@ class Uploads:
 
     async def _check(self, upload: Original, deadline: float) -> Facts:
         facts = await self.renderer.probe(upload, deadline=deadline)
-        await self.renderer.render(
-            upload, _CHECK_PLAN, deadline=deadline, on_start=lambda: None, priority=Priority.BACKGROUND
-        )
+        schedule = Schedule(deadline=deadline, priority=Priority.BACKGROUND)
+        await self.renderer.render(upload, _CHECK_PLAN, schedule)
         return facts

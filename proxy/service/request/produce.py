@@ -23,7 +23,7 @@ from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
 from proxy.ports.clock import Clock
 from proxy.ports.operations import EntryIndex
 from proxy.ports.originals import Original
-from proxy.ports.rendering import Priority, Renderer
+from proxy.ports.rendering import Priority, Renderer, Schedule
 from proxy.ports.telemetry import Metrics
 from proxy.ports.tiers import Redirects
 from proxy.service.request.original_content import OpenOriginals, OriginalFact
@@ -260,14 +260,10 @@ class Produce:
 
         async with self._opened.open(resolved.identity, deadline=deadline) as original:
             fetched_s = started_s = self._clock()
-            variant = await self._renderer.render(
-                original,
-                resolved.plan,
-                deadline=deadline,
-                on_start=start,
-                priority=flight.priority,
-                on_promote=flight.on_promote,
+            schedule = Schedule(
+                deadline=deadline, on_start=start, priority=flight.priority, on_promote=flight.on_promote
             )
+            variant = await self._renderer.render(original, resolved.plan, schedule)
             if not original.file.unchanged():
                 raise OriginalChanged
         timings = Timings(

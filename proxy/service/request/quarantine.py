@@ -18,7 +18,7 @@ from proxy.core.image.facts import Facts
 from proxy.core.transform.plan import Plan
 from proxy.ports.clock import Clock
 from proxy.ports.originals import Original
-from proxy.ports.rendering import FaceDetector, OnPromote, Priority, Renderer
+from proxy.ports.rendering import FaceDetector, Renderer, Schedule
 
 UNDECODABLE_S = 300.0
 WORKER_DIED_S = 600.0
@@ -66,22 +66,8 @@ class Quarantine:
             original.name, lambda: self._detector.find_faces(original, deadline=deadline)
         )
 
-    async def render(
-        self,
-        original: Original,
-        plan: Plan,
-        *,
-        deadline: float,
-        on_start: Callable[[], None],
-        priority: Priority = Priority.INTERACTIVE,
-        on_promote: OnPromote | None = None,
-    ) -> Variant:
-        return await self._attempt(
-            original.name,
-            lambda: self._renderer.render(
-                original, plan, deadline=deadline, on_start=on_start, priority=priority, on_promote=on_promote
-            ),
-        )
+    async def render(self, original: Original, plan: Plan, schedule: Schedule) -> Variant:
+        return await self._attempt(original.name, lambda: self._renderer.render(original, plan, schedule))
 
     async def _attempt(self, name: str, job: Callable[[], Awaitable[T]]) -> T:
         # One after the other: two workers that die at the same time may have another cause.

@@ -148,8 +148,8 @@ async def test_without_version_checks_no_version_is_checked(node: SimpleNamespac
 
 
 async def test_information_has_the_entity_tag_of_its_original(node: SimpleNamespace) -> None:
-    async def render(*_: object, on_start: Any, **__: object) -> Variant:
-        on_start()
+    async def render(*job: Any) -> Variant:
+        job[-1].on_start()
         return Variant(body=b'{"width": 3}')
 
     node.renderer.render = render

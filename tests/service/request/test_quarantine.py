@@ -20,6 +20,7 @@ from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.transform.operations import Transform
 from proxy.core.transform.plan import RenderDefaults, resolve
 from proxy.ports.originals import Original
+from proxy.ports.rendering import Schedule
 from proxy.service.request.quarantine import UNDECODABLE_S, WORKER_DIED_S, Quarantine
 from tests.support.fakes import FakeClock, FakeOriginalFile, FakeRenderer
 
@@ -39,9 +40,8 @@ def picture(version: str = "1") -> Original:
 async def render(parts: SimpleNamespace, version: str = "1") -> None:
     original = picture(version)
     try:
-        await parts.renderer.render(
-            original, PLAN, deadline=asyncio.get_running_loop().time() + 5, on_start=lambda: None
-        )
+        schedule = Schedule(deadline=asyncio.get_running_loop().time() + 5)
+        await parts.renderer.render(original, PLAN, schedule)
     finally:
         original.file.close()
 
