@@ -9,6 +9,9 @@ from collections.abc import Generator
 import hypothesis
 import pytest
 
+from tests.support.virtual_time import VirtualTimeLoop
+from tests.support.waits import waiting_functions
+
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
 hypothesis.settings.register_profile(
     # The same answer every time, and no time spent on what the smallest example is.
@@ -21,8 +24,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("default")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Programs that tests start take Ctrl-C, also where whoever started the tests does not (a shell's `&`)."""
+    config.addinivalue_line("markers", "waits: waits for real time or for another program; set by itself")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -34,7 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Files in an order of chance, and the tests of each; a file's own parts are started once."""
+    """Marks the tests that wait. With --shuffle: files in an order of chance, and the tests of each; a file's own parts
+    are started once."""
+    for item in items:
+        if waits(item):
+            item.add_marker("waits")
     seed = config.getoption("--shuffle")
     if seed is None:
         return
@@ -47,6 +55,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for tests in shuffled:
         chance.shuffle(tests)
     items[:] = [item for tests in shuffled for item in tests]
+
+
+def waits(item: pytest.Item) -> bool:
+    if not isinstance(item, pytest.Function):
+        return False
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    if parameters.get("_asyncio_loop_factory") is VirtualTimeLoop:
+        return False
+    return item.originalname in waiting_functions(item.path)
 
 
 @pytest.hookimpl(wrapper=True)
