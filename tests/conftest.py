@@ -13,6 +13,7 @@ from tests.support.virtual_time import VirtualTimeLoop
 from tests.support.waits import waiting_functions
 
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("brief", deadline=None, print_blob=True, max_examples=20)
 hypothesis.settings.register_profile(
     # The same answer every time, and no time spent on what the smallest example is.
     "mutants",
@@ -22,6 +23,9 @@ hypothesis.settings.register_profile(
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
 )
 hypothesis.settings.load_profile("default")
+
+WITHOUT_COVERAGE = ("test_entries.py",)
+"""Files that take a minute more while coverage is measured. Other tests cover the same lines."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,11 +42,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks the tests that wait. With --shuffle: files in an order of chance, and the tests of each; a file's own parts
+    """Marks the tests that wait, and those without coverage. With --shuffle: files in an order of chance, and the tests of each; a file's own parts
     are started once."""
     for item in items:
         if waits(item):
             item.add_marker("waits")
+        if item.path.name in WITHOUT_COVERAGE:
+            item.add_marker("no_cover")
     seed = config.getoption("--shuffle")
     if seed is None:
         return

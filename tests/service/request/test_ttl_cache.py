@@ -72,6 +72,7 @@ async def test_expired_entries_are_removed_without_a_lookup(monkeypatch: pytest.
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.no_cover  # It takes four times as long while coverage is measured.
 @pytest.mark.parametrize("length", [20, 100, 4000])
 @pytest.mark.parametrize("missing", [True, False])
 async def test_records_of_originals_take_at_most_twenty_megabytes(
