@@ -20,6 +20,7 @@ from proxy.ports.originals import Original
 from proxy.render.checked_original import CheckedOriginal
 from proxy.render.pipeline import render
 from proxy.render.pool import Pool
+from tests.support.waiting import LONGEST_S
 
 LIMITS = InputLimits(
     max_bytes=50_000_000,
@@ -66,7 +67,7 @@ async def make_pool() -> AsyncIterator[Callable[..., Pool]]:
 
     def make(**changes: object) -> Pool:
         values = {
-            "workers": 1, "queue": 8, "timeout_s": 5.0, "memory_bytes": 2**30, "recycle_after": 1000, "limits": LIMITS,
+            "workers": 1, "queue": 8, "timeout_s": LONGEST_S, "memory_bytes": 2**30, "recycle_after": 1000, "limits": LIMITS,
             "sandboxed": True,
             "clock": asyncio.get_running_loop().time, **changes,
         }  # fmt: skip

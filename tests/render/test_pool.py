@@ -36,7 +36,7 @@ async def render(
     content: bytes = PICTURE,
     plan: Plan = PLAN,
     *,
-    seconds: float = 10,
+    seconds: float = LONGEST_S,
     started: asyncio.Event | None = None,
 ) -> bytes:
     original = opened(content)
@@ -181,7 +181,7 @@ async def test_a_worker_that_is_stopped_while_it_starts_delays_no_request(make_p
     await eventually(lambda: len(pool._workers) == 1 and not pool._alive)
     [starting] = pool._workers
     os.kill(starting.process.pid, signal.SIGSTOP)
-    assert pictures.size(await render(pool, seconds=5)) == (100, 75)
+    assert pictures.size(await render(pool, seconds=15)) == (100, 75)
 
 
 async def test_a_render_beyond_the_timeout_is_killed(make_pool: MakePool) -> None:
