@@ -4,12 +4,12 @@
 names known parameters only and never repeats bytes of the request.
 """
 
-from collections.abc import Callable
 from typing import ClassVar
 
 
 class CalotypeError(Exception):
-    """An error with a slug; `detail` is one sentence that says what to change."""
+    """An error with a slug; `detail` is one sentence that says what to change. Pickled between processes: `detail` is the
+    only positional argument of every error, and the attributes are restored after it."""
 
     slug: ClassVar[str] = "internal"
 
@@ -17,14 +17,6 @@ class CalotypeError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.retry_after_s = retry_after_s
-
-    def __reduce__(self) -> tuple[Callable[..., "CalotypeError"], tuple[object, ...]]:
-        """Errors are pickled between processes; pickle would lose the keyword arguments."""
-        return _rebuilt, (type(self), self.detail, self.retry_after_s)
-
-
-def _rebuilt(kind: type[CalotypeError], detail: str, retry_after_s: int | None) -> CalotypeError:
-    return kind(detail, retry_after_s=retry_after_s)
 
 
 class BadTransform(CalotypeError):
@@ -90,13 +82,6 @@ class OriginalNotFound(CalotypeError):
     ) -> None:
         super().__init__(detail, retry_after_s=retry_after_s)
         self.lasts_s = lasts_s
-
-    def __reduce__(self) -> tuple[Callable[..., "CalotypeError"], tuple[object, ...]]:
-        return _rebuilt_not_found, (self.detail, self.retry_after_s, self.lasts_s)
-
-
-def _rebuilt_not_found(detail: str, retry_after_s: int | None, lasts_s: float | None) -> CalotypeError:
-    return OriginalNotFound(detail, retry_after_s=retry_after_s, lasts_s=lasts_s)
 
 
 class MethodNotAllowed(CalotypeError):
@@ -175,13 +160,6 @@ class PurgeIncomplete(CalotypeError):
     def __init__(self, detail: str, *, retry_after_s: int | None = None, open: tuple[str, ...] = ()) -> None:
         super().__init__(detail, retry_after_s=retry_after_s)
         self.open = open
-
-    def __reduce__(self) -> tuple[Callable[..., "CalotypeError"], tuple[object, ...]]:
-        return _rebuilt_purge_incomplete, (self.detail, self.retry_after_s, self.open)
-
-
-def _rebuilt_purge_incomplete(detail: str, retry_after_s: int | None, open: tuple[str, ...]) -> CalotypeError:
-    return PurgeIncomplete(detail, retry_after_s=retry_after_s, open=open)
 
 
 class Internal(CalotypeError):
