@@ -7,6 +7,8 @@ from difflib import get_close_matches
 _SIMILAR = 0.66
 """One edit in a word of two letters or more; two words of one letter are never similar."""
 _MOST_SUGGESTED = 3
+_LONGEST = 32
+"""Longer words have no nearest one: comparing them takes milliseconds."""
 _QUOTABLE = re.compile(r"[A-Za-z0-9_.-]{1,32}", re.ASCII)
 
 
@@ -17,6 +19,8 @@ def named(written: str, position: int) -> str:
 
 def nearest(word: str, known: Iterable[str], synonyms: Mapping[str, str] = {}) -> str | None:
     """The known word nearest to `word`, or None. `synonyms` maps foreign words to known ones. Case does not count."""
+    if len(word) > _LONGEST:
+        return None
     words = {**synonyms, **{name: name for name in known}}
     word = word.casefold()
     if word in words:

@@ -16,6 +16,7 @@ WORDS = ("width", "height", "format")
         ("hight", "height"),
         ("quality", None),
         ("", None),
+        ("width" * 7, None),
     ],
 )
 def test_the_most_similar_word_is_suggested(word: str, suggested: str | None) -> None:

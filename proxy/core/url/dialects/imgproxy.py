@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import re
 from functools import lru_cache
-from itertools import count
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -32,6 +31,7 @@ _PLAIN, _ENCRYPTED, _DEFAULT = "plain", "enc", "default"
 _LOCAL = "local://"
 _MERGED_SLASHES = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/(?=[^/])")
 _DIGEST_BYTES = 32
+_MOST_OPTIONS = 32
 _NO_SIGNATURE = (
     "the first segment must be a signature, or unsafe where none is required: /unsafe/w:400/plain/<URL>"
 )
@@ -105,20 +105,21 @@ def _read_options(segments: list[str], requested: Requested, reading: Reading) -
     """Reads the options; returns the number of their segments. A first segment of names of presets is one of a URL that
     has nothing but presets."""
     names = segments[0].split(":")
-    if all(name in reading.presets for name in names) and (len(names) == 1 or names[0] not in BY_NAME):
+    is_of_options = segments[0] == _PLAIN or (len(names) > 1 and names[0] in BY_NAME)
+    if not is_of_options and all(name in reading.presets for name in names):
         _apply("preset", BY_NAME["preset"], names, requested, reading)
         return 1
-    for at in count():
-        if at == len(segments):
-            raise BadUrl(_NO_ORIGINAL)
-        name, colon, arguments = segments[at].partition(":")
+    for at, segment in enumerate(segments):
+        name, colon, arguments = segment.partition(":")
         if not colon:
             return at
+        if at == _MOST_OPTIONS:
+            raise BadTransform(f"the URL has more than {_MOST_OPTIONS} options")
         option = BY_NAME.get(name)
         if option is None:
             raise BadTransform(f"option {named(name, at + 1)} is unknown{meant(nearest(name, BY_NAME))}")
         _apply(name, option, arguments.split(":"), requested, reading)
-    raise AssertionError
+    return len(segments)
 
 
 def _apply(name: str, option: Option, args: list[str], requested: Requested, reading: Reading) -> None:
@@ -140,6 +141,8 @@ def _apply(name: str, option: Option, args: list[str], requested: Requested, rea
 
 def _original(segments: list[str]) -> tuple[str, str]:
     """The locator of the original, and the extension after it. Raises BadUrl."""
+    if not segments:
+        raise BadUrl(_NO_ORIGINAL)
     if segments[0] == _PLAIN and len(segments) > 1:
         text, *extensions = "/".join(segments[1:]).split("@")
         locator = decoded(text, "the URL of the original")
@@ -192,7 +195,7 @@ def _disposition(requested: Requested, key: str) -> str:
     return f'{kind}; filename="{name}"'
 
 
-class _KeyAndSalt(NamedTuple):
+class _KeyPair(NamedTuple):
     """A key, a salt, and how many bytes of the digest a signature has."""
 
     key: bytes
@@ -206,7 +209,7 @@ class _KeyAndSalt(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _scheme(secret: bytes) -> _KeyAndSalt | bytes:
+def _scheme(secret: bytes) -> _KeyPair | bytes:
     """A pair, or the text of a trusted signature. Raises ValueError."""
     kind, colon, rest = secret.partition(b":")
     if kind == b"trusted" and colon:
@@ -215,11 +218,9 @@ def _scheme(secret: bytes) -> _KeyAndSalt | bytes:
         return rest
     key, salt, *length = secret.decode("ascii", "replace").split(":")[:4] if colon else ("", "")
     try:
-        pair = _KeyAndSalt(
-            bytes.fromhex(key), bytes.fromhex(salt), int(length[0]) if length else _DIGEST_BYTES
-        )
+        pair = _KeyPair(bytes.fromhex(key), bytes.fromhex(salt), int(length[0]) if length else _DIGEST_BYTES)
     except ValueError:
-        pair = _KeyAndSalt(b"", b"", 0)
+        pair = _KeyPair(b"", b"", 0)
     if not pair.key or not pair.salt or not 1 <= pair.length <= _DIGEST_BYTES or len(length) > 1:
         raise ValueError(
             f"must be HEXKEY:HEXSALT, HEXKEY:HEXSALT:BYTES with 1 to {_DIGEST_BYTES} bytes, or trusted:TEXT"
@@ -239,7 +240,7 @@ def verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
     # Every key is tried, so that the time does not reveal the matching one.
     for key_id, secret in keys.items():
         match _scheme(secret):
-            case _KeyAndSalt() as pair:
+            case _KeyPair() as pair:
                 expected = [pair.signature(message) for message in messages]
             case bytes() as trusted:
                 expected = [trusted]

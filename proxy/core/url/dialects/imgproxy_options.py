@@ -70,8 +70,7 @@ OPTIONS = (
         read=read_resize,
         at_most=8,
         support=Support.APPROXIMATED,
-        note="`force` without `enlarge` leaves a picture alone that is smaller than the box in one side. The gravity of "
-        "`extend` with a focal point divides the free space.",
+        note="A focal point of `extend` divides the free space.",
     ),
     Option(names=("size", "s"), read=read_size, at_most=7),
     Option(names=("resizing_type", "rt"), read=lambda to, args: read_type(to, args[0])),
@@ -84,7 +83,8 @@ OPTIONS = (
         names=("dpr",),
         read=sets("dpr", factor),
         support=Support.APPROXIMATED,
-        note="Padding and the extended area are multiplied also where the picture is too small to be enlarged.",
+        note="Without `enlarge`, padding and the extended area are multiplied also where the picture is too small for it, and "
+        "`fill` with a dpr above 1 has the ratio of the box also where the picture is smaller than the box.",
     ),
     Option(names=("enlarge", "el"), read=sets("enlarges", is_true)),
     Option(names=("extend", "ex"), read=read_extend, at_most=4),

@@ -329,8 +329,10 @@ def _merged(to: Requested, component: Component) -> bool:
                 width=int() | None as width_px,
                 height=int() | None as height_px,
                 enlarge=Enlarge.ALLOW | Enlarge.NEVER,
+                min_width_px=None,
+                min_height_px=None,
             ) as op,
-        ) if op == _plain(op) and (op.fit is not Fit.FILL or op.enlarge is Enlarge.ALLOW):
+        ) if op.fit is not Fit.FILL or op.enlarge is Enlarge.ALLOW:
             to.width_px = width_px or to.width_px
             to.height_px = height_px or to.height_px
             to.ratio = component.ratio
@@ -340,16 +342,3 @@ def _merged(to: Requested, component: Component) -> bool:
             return False
     to.gravity = component.gravity or to.gravity
     return True
-
-
-def _plain(op: Resize) -> Resize:
-    """`op` with the fields that options of imgproxy override, and no other."""
-    return Resize(
-        width=op.width,
-        height=op.height,
-        ratio=op.ratio,
-        fit=op.fit,
-        enlarge=op.enlarge,
-        gravity=op.gravity,
-        background=op.background,
-    )

@@ -217,6 +217,16 @@ class TestPresets:
         parsed = variant("pr:brown:brown/h:100/plain/a.jpg")
         assert parsed.transform.ops == (Resize(width=300), Adjust(Tone.SEPIA, 80), Resize(height=100))
 
+    def test_a_preset_is_no_original(self) -> None:
+        for path in ("card", "card:small", "pr:card", "card/"):
+            with pytest.raises(BadUrl):
+                read(path)
+
+    def test_a_preset_named_like_a_word_of_the_grammar(self) -> None:
+        reading = Reading(presets={"plain": PRESETS["small"], "w": PRESETS["small"]})
+        assert variant("plain/a.jpg", reading).transform == Transform()
+        assert variant("w:30/plain/a.jpg", reading).transform == Transform(ops=(Resize(width=30),))
+
     def test_the_default_applies_to_every_url(self) -> None:
         reading = Reading(presets={**PRESETS, "default": PRESETS["crisp"]})
         assert variant("w:100/plain/a.jpg", reading).transform.dpr_percent == 200
@@ -329,6 +339,11 @@ class TestUnsupported:
         assert variant("bl:200/plain/a.jpg").unused == (
             Unused("blur", "the largest sigma is 100", "200", "100"),
         )
+
+    def test_too_many_options(self) -> None:
+        variant("w:1/" * 32 + "plain/a.jpg")
+        with pytest.raises(BadTransform, match="the URL has more than 32 options"):
+            read("w:1/" * 33 + "plain/a.jpg")
 
     def test_an_unknown_option(self) -> None:
         with pytest.raises(BadTransform, match="option widht is unknown; is width meant"):
