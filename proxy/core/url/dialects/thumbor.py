@@ -33,7 +33,7 @@ from proxy.core.transform.operations import (
 from proxy.core.url.dialects.component import MAX_EFFECTS
 from proxy.core.url.dialects.dialect import Dialect, DocumentedOption, Reading, Support, Unsupported
 from proxy.core.url.dialects.thumbor_filters import FILTERS
-from proxy.core.url.dialects.thumbor_options import PARTS, Fill, ThumborOptions, written
+from proxy.core.url.dialects.thumbor_options import OWN_SIDE, PARTS, Fill, ThumborOptions, written
 from proxy.core.url.dialects.thumbor_signatures import (
     NO_SIGNATURE,
     SIGNATURE,
@@ -146,7 +146,7 @@ def _transform(options: ThumborOptions, unused: list[Unused]) -> Transform:
         if isinstance(step, Fill):
             _fill(ops, options, step)
         else:
-            ops.append(step)
+            ops.append(_rounded_down(step, ops) if isinstance(step, Resize) else step)
     if options.padding_px is not None:
         unused.append(Unused("padding", "it needs the filter fill"))
     return Transform(
@@ -168,13 +168,19 @@ def _sizing(options: ThumborOptions) -> tuple[Resize, ...]:
     if options.fit_in and not options.full:
         only_smaller = options.no_upscale or not options.upscale
     enlarge = Enlarge.NEVER if only_smaller else Enlarge.ALLOW
-    if options.fit_in and options.adaptive and width != height:
+    is_adaptive = options.adaptive and not (options.full and options.no_upscale)
+    if options.fit_in and is_adaptive and width != height:
         if isinstance(width, Part) or isinstance(height, Part):
             raise BadTransform("option adaptive-fit-in takes two numbers of pixels")
         return _adaptive(max(width, height), min(width, height), enlarge, full=options.full)
     if options.fit_in:
         fit = Fit.OUTSIDE if options.full else Fit.INSIDE
         return (Resize(width=width, height=height, fit=fit, enlarge=enlarge),)
+    if options.stretch and options.no_upscale:
+        return (
+            Resize(width=width, height=OWN_SIDE, fit=Fit.FILL),
+            Resize(width=OWN_SIDE, height=height, fit=Fit.FILL),
+        )
     if options.stretch:
         return (Resize(width=width, height=height, fit=Fit.FILL, enlarge=enlarge),)
     gravity = _gravity(options)
@@ -187,6 +193,19 @@ def _adaptive(long_px: int, short_px: int, enlarge: Enlarge, *, full: bool) -> t
     by_long = Resize(width=long_px, height=long_px, enlarge=enlarge)
     second = Enlarge.ONLY if full else Enlarge.NEVER
     return by_long, Resize(width=short_px, height=short_px, fit=Fit.OUTSIDE, enlarge=second)
+
+
+def _rounded_down(proportion: Resize, ops: list[Operation]) -> Resize:
+    """The proportion in pixels, rounded down as in thumbor, if the size of the picture is known."""
+    sizing = next((op for op in reversed(ops) if isinstance(op, Resize | Crop | Extend | Pad | Turn)), None)
+    match sizing, proportion.width:
+        case (
+            Resize(width=int(width), height=int(height), fit=Fit.COVER | Fit.FILL, enlarge=Enlarge.ALLOW)
+            | Resize(width=int(width), height=int(height), fit=Fit.CONTAIN),
+            Part(part),
+        ):
+            return Resize(width=max(1, int(width * part)), height=max(1, int(height * part)), fit=Fit.FILL)
+    return proportion
 
 
 def _gravity(options: ThumborOptions) -> Gravity:

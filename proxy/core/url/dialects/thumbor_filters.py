@@ -339,7 +339,7 @@ _FILTERS = (
         read=_set("no_upscale"),
         support=Support.APPROXIMATED,
         note="compares with the picture after a crop, where thumbor takes the one before; with fill the padding fills the"
-        " whole box, as in imagor; stretch leaves a picture that one side would enlarge as it is",
+        " whole box, as in imagor",
     ),
     Filter(
         names=("upscale",),
@@ -356,7 +356,8 @@ _FILTERS = (
     Filter(
         names=("proportion",),
         read=_proportion,
-        note="of thumbor: from 0 to 1; imagor's per cents are ignored, as in thumbor; a half pixel goes up",
+        note="of thumbor: from 0 to 1; imagor's per cents are ignored, as in thumbor; rounded to the nearest pixel where thumbor"
+        " rounds down, if the size depends on the original",
         support=Support.APPROXIMATED,
     ),
     Filter(

@@ -18,7 +18,7 @@ MAX_PX = 1_000_000
 MAX_INTEGER = 10**18
 _MAX_DIGITS = 18
 _FILTERS = "filters:"
-_OWN_SIDE = Part(Fraction(1))
+OWN_SIDE = Part(Fraction(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def _size(options: ThumborOptions, segment: str) -> bool:
 
 
 def _side(text: str | None) -> Length | None:
-    return _OWN_SIDE if text == "orig" else whole(text or "0") or None
+    return OWN_SIDE if text == "orig" else whole(text or "0") or None
 
 
 def _padding(options: ThumborOptions, segment: str) -> bool:
@@ -211,7 +211,7 @@ PARTS = (
         read=_fit_in,
         support=Support.APPROXIMATED,
         note="fit-in and full-fit-in are exact; an adaptive box is applied in two steps, its long side, then its short"
-        " side, so that a side may differ by a pixel; it is refused with orig and with fill",
+        " side, so that a side may differ by a pixel; it is refused with orig and with fill, and not turned if it is full, with no_upscale",
     ),
     PathPart(names=("stretch",), read=_flag("stretch"), note="of imagor"),
     PathPart(

@@ -230,12 +230,31 @@ def test_the_filters_that_work_on_pixels(filters: str, ops: tuple[Operation, ...
 AREA = "100x100:200x200"
 SIZED: list[tuple[str, tuple[Operation, ...]]] = [
     ("300x200/filters:stretch()", (Resize(width=300, height=200, fit=Fit.FILL, enlarge=Enlarge.ALLOW),)),
+    (
+        "300x200/filters:stretch():no_upscale()",
+        (
+            Resize(width=300, height=OWN, fit=Fit.FILL),
+            Resize(width=OWN, height=200, fit=Fit.FILL),
+        ),
+    ),
+    (
+        "adaptive-full-fit-in/300x200/filters:no_upscale()",
+        (Resize(width=300, height=200, fit=Fit.OUTSIDE),),
+    ),
     ("300x200/filters:no_upscale()", (Resize(width=300, height=200, fit=Fit.COVER),)),
     ("300x/filters:no_upscale()", (Resize(width=300),)),
     ("full-fit-in/300x200/filters:no_upscale()", (Resize(width=300, height=200, fit=Fit.OUTSIDE),)),
     ("fit-in/300x200/filters:upscale()", (along(300, 200),)),
     ("fit-in/300x200/filters:upscale():no_upscale()", (FIT_IN,)),
     ("fit-in/300x/filters:upscale()", (Resize(width=300),)),
+    (
+        "301x200/filters:grayscale():proportion(0.33)",
+        (cover(301, 200), Adjust(Tone.GRAYSCALE, 100), Resize(width=99, height=66, fit=Fit.FILL)),
+    ),
+    (
+        "fit-in/300x200/filters:fill(white):proportion(0.001)",
+        (padded(), Resize(width=1, height=1, fit=Fit.FILL)),
+    ),
     ("300x200/filters:upscale()", (cover(300, 200),)),
     ("300x200/left/filters:focal(10x20:20x40)", (cover(300, 200, OriginalPoint(15, 30)),)),
     ("300x200/filters:focal(0x0:10x10):focal(90x0:110x10)", (cover(300, 200, OriginalPoint(68, 5)),)),
