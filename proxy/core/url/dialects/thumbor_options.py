@@ -237,7 +237,7 @@ PARTS = (
 """In the order of the grammar; each part may be missing."""
 
 
-class WrittenPath(NamedTuple):
+class ThumborUrl(NamedTuple):
     """What follows the signature: its options, the filters and the image, both as they are written."""
 
     options: ThumborOptions
@@ -245,7 +245,7 @@ class WrittenPath(NamedTuple):
     image: str
 
 
-def written(rest: str) -> WrittenPath:
+def written(rest: str) -> ThumborUrl:
     """Reads the part of a target after the slash of its signature."""
     options = ThumborOptions()
     segment, slash, after = rest.partition("/")
@@ -254,5 +254,5 @@ def written(rest: str) -> WrittenPath:
             rest = after
             segment, slash, after = rest.partition("/")
     if rest.startswith(_FILTERS) and (end := rest.find(")/", len(_FILTERS) + 1)) != -1:
-        return WrittenPath(options, rest[len(_FILTERS) : end + 1], rest[end + 2 :])
-    return WrittenPath(options, "", rest)
+        return ThumborUrl(options, rest[len(_FILTERS) : end + 1], rest[end + 2 :])
+    return ThumborUrl(options, "", rest)
