@@ -66,10 +66,10 @@ def parse(raw: str, reading: Reading) -> ParsedUrl:
     if filters:
         unused += _read_filters(options, filters, reading.unsupported)
     key = _locator(image)
-    if options.raw:
-        return OriginalUrl(key)
-    if options.meta:
-        return InfoUrl(key)
+    if options.raw or options.meta:
+        if options.until_s is not None:
+            raise BadTransform("filter expire is not supported with raw or meta")
+        return OriginalUrl(key) if options.raw else InfoUrl(key)
     return VariantUrl(
         key=key,
         transform=_transform(options, unused),

@@ -331,7 +331,11 @@ _FILTERS = (
     ),
     Filter(names=("max_bytes",), read=_max_bytes),
     Filter(names=("max_age",), read=_max_age),
-    Filter(names=("expire",), read=_expire, note="of imagor, a Unix time in milliseconds"),
+    Filter(
+        names=("expire",),
+        read=_expire,
+        note="of imagor, a Unix time in milliseconds; refused with raw and meta",
+    ),
     Filter(names=("attachment",), read=_attachment, note="of imagor; the name is sent as it is written"),
     Filter(names=("raw",), read=_set("raw"), note="of imagor; follows the rules of /original/"),
     Filter(
@@ -356,8 +360,8 @@ _FILTERS = (
     Filter(
         names=("proportion",),
         read=_proportion,
-        note="of thumbor: from 0 to 1; imagor's per cents are ignored, as in thumbor; rounded to the nearest pixel where thumbor"
-        " rounds down, if the size depends on the original",
+        note="of thumbor: from 0 to 1; imagor's per cents are ignored, as in thumbor; rounded to the nearest pixel where"
+        " thumbor rounds down, if the size depends on the original",
         support=Support.APPROXIMATED,
     ),
     Filter(

@@ -425,6 +425,8 @@ def test_what_only_polishes_is_ignored_where_the_unsupported_is() -> None:
     "options",
     [
         "debug/300x200",
+        "meta/filters:expire(1)",
+        "filters:raw():expire(1)",
         "adaptive-fit-in/origx300",
         "adaptive-fit-in/200x300/filters:fill(red)",
         "filters:" + ":".join(["grayscale()"] * 9),
