@@ -1,11 +1,13 @@
 """Writes config/default.toml and docs/configuration.md from the settings: every setting with its type, default,
-description and environment variable. `./run fix` runs it; a test keeps the files equal to what it writes.
+description and environment variable; and docs/dialects/ from the tables of the parsers. `./run fix` runs it; a test keeps
+the files equal to what it writes.
 
 The description of a setting is the docstring below it in `proxy/config/sections.py`.
 """
 
 import ast
 import inspect
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -19,6 +21,8 @@ from proxy.config.sections import DirectorySection, HttpSection, MountSection, S
 from proxy.config.settings import PREFIX, Settings
 from proxy.config.toml import toml
 from proxy.core.image.formats import Format
+from proxy.core.url.dialects.dialect import Dialect
+from proxy.core.url.dialects.registry import DIALECTS
 
 ROOT = Path(__file__).parent.parent
 _TOML_HEAD = """\
@@ -246,6 +250,52 @@ def _type(annotation: Any, metadata: Sequence[object] = ()) -> str:
     return _WORDS.get(annotation, "text") + within
 
 
+def dialect_md(dialect: Dialect) -> str:
+    """The page of a dialect: the description of its module, statuses, and every option of its vendor."""
+    about = inspect.cleandoc(sys.modules[dialect.parse.__module__].__doc__ or "")
+    statuses = [f"| `{slug}` | {status} |" for slug, status in dialect.statuses.items()]
+    lines = [
+        f"# URLs of {dialect.name}",
+        "",
+        f"<!-- `./run fix` generates this page from the code ({dialect.parse.__module__}). -->",
+        "",
+        f'Set `dialect = "{dialect.name}"` in a [mount](../configuration.md) to answer these URLs.',
+        "",
+        about,
+        "",
+        *([f"`{dialect.health}` answers 200 while the node runs.", ""] if dialect.health else []),
+        "## Options",
+        "",
+        "`done`: as the vendor does it. `approximated`: with a difference, which the note describes. `ignored`: no effect on",
+        'the picture; the answer lists it in `Calotype-Notice`. `refused`: an error, or with `unsupported = "ignore"` ignored',
+        "if it only polishes the picture.",
+        "",
+        "| option | support | note |",
+        "| --- | --- | --- |",
+        *(
+            f"| {' '.join(f'`{name}`' for name in option.names)} | {option.support} | {option.note.replace('|', chr(92) + '|')} |"
+            for option in dialect.options
+        ),
+        "",
+        "## Statuses",
+        "",
+        "Errors have the statuses of this table, and else those of [the native URLs](../errors.md).",
+        "",
+        "| error | status |",
+        "| --- | --- |",
+        *statuses,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def dialect_pages() -> dict[str, str]:
+    """The pages of `docs/dialects/` by file name."""
+    return {f"{name}.md": dialect_md(each) for name, each in DIALECTS.items() if each.options}
+
+
 if __name__ == "__main__":
+    (ROOT / "docs" / "dialects").mkdir(exist_ok=True)
+    for page, text in dialect_pages().items():
+        (ROOT / "docs" / "dialects" / page).write_text(text)
     (ROOT / "config" / "default.toml").write_text(default_toml())
     (ROOT / "docs" / "configuration.md").write_text(configuration_md())

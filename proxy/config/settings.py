@@ -138,6 +138,10 @@ class Settings(BaseSettings):
         """Every key has one scheme: that of the mounts that name it, or the native one."""
         dialects = dict.fromkeys(self._native_keys(), NATIVE.name)
         for name, mount in self.mounts.items():
+            if mount.signing is not Signing.OFF and mount.dialect != NATIVE.name and not mount.keys:
+                raise ValueError(
+                    f"mounts.{name}.keys: must name the keys of {mount.dialect} in [signing.keys]"
+                )
             for key_id in mount.keys:
                 if dialects.setdefault(key_id, mount.dialect) != mount.dialect:
                     raise ValueError(
@@ -161,8 +165,6 @@ class Settings(BaseSettings):
                     raise ValueError(f"{table}.keys: number {number}: [signing.keys] has no key with this id")
             if name in signing and not (mount.keys or self._native_keys()):
                 raise ValueError(f"{table}.signing: requires a key in [signing.keys]")
-            if name in signing and mount.dialect != NATIVE.name and not mount.keys:
-                raise ValueError(f"{table}.keys: must name the keys of {mount.dialect} in [signing.keys]")
             if mount.remote and not isinstance(self.sources.get(mount.remote), HttpSection):
                 raise ValueError(
                     f"{table}.remote: there is no [sources.NAME] table of kind http with that name"

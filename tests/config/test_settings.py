@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config.generate import configuration_md, default_toml
+from config.generate import configuration_md, default_toml, dialect_pages
 from proxy.config.errors import ConfigError
 from proxy.config.messages import leaves
 from proxy.config.sections import DirectorySection, HttpSection, MountSection, S3Section
@@ -52,6 +52,52 @@ def test_default_toml_matches_the_code() -> None:
 
 def test_configuration_md_matches_the_code() -> None:
     assert (ROOT / "docs" / "configuration.md").read_text() == configuration_md()
+
+
+def test_pages_of_dialects_match_the_code() -> None:
+    folder = ROOT / "docs" / "dialects"
+    assert {page.name: page.read_text() for page in folder.iterdir()} == dialect_pages()
+
+
+def mount_of(dialect: str, signing: str = "required", keys: str = "['k']") -> str:
+    return f"[mounts.a]\nsource = 'a'\ndialect = '{dialect}'\nsigning = '{signing}'\nkeys = {keys}\n[sources.a]\npath = '/a'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (mount_of("imgproxy") + "[signing.keys]\nk = 'abcd'", "signing.keys.k: must be HEXKEY:HEXSALT"),
+        (mount_of("imgproxy") + "[signing.keys]\nk = 'xyz:abcd'", "signing.keys.k: must be HEXKEY:HEXSALT"),
+        (
+            mount_of("imgproxy", keys="[]") + "[signing.keys]\nk = 'aa:bb'",
+            "mounts.a.keys: must name the keys of imgproxy",
+        ),
+        (mount_of("native", keys="[]"), "mounts.a.signing: requires a key in [signing.keys]"),
+        (mount_of("thumbor") + "[signing.keys]\nk = 'sha256:0:x'", "signing.keys.k: "),
+        (
+            mount_of("imageproxy", "off", "[]"),
+            "mounts.a.dialect: must be one of native, imgproxy, thumbor, next",
+        ),
+        (
+            mount_of("next", "off", "[]").replace("source = 'a'", "source = 'a'\nremote = 'b'"),
+            "mounts.a.remote: there is no",
+        ),
+    ],
+)
+def test_a_misconfigured_dialect_does_not_start(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text))
+    assert str(caught.value).startswith(says)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_key_has_one_dialect(tmp_path: Path) -> None:
+    both = (
+        mount_of("imgproxy")
+        + "[mounts.b]\nsource = 'a'\nprefix = '/b/'\nsigning = 'required'\nkeys = ['k']\n"
+    )
+    with pytest.raises(ConfigError, match="belongs to a mount of another dialect"):
+        load(written(tmp_path, both + "[signing.keys]\nk = 'aa:bb'"))
 
 
 def test_the_example_of_the_documentation_loads(tmp_path: Path) -> None:

@@ -12,9 +12,13 @@ from tests.rivals import gallery, servers
 from tests.rivals.comparison import Comparison
 from tests.stories.fleet import Node
 
-COMPARED = {name for name in servers.available() if servers.takes(servers.DIALECTS[name])}
+IS_ASKED = bool(os.environ.get("CALOTYPE_COMPARE"))
+"""Whether `./run rivals` runs: the comparisons take minutes, and need programs that the other tests do not."""
+COMPARED = {name for name in servers.available() if IS_ASKED and servers.takes(servers.DIALECTS[name])}
 
 collect_ignore = [f"test_{name}.py" for name in servers.DIALECTS if name not in COMPARED]
+if not IS_ASKED:
+    collect_ignore.append("test_imgproxy_rules.py")
 if not any(map(servers.takes, servers.DIALECTS.values())):
     collect_ignore.append("test_clients.py")
 if not servers.takes("next"):
