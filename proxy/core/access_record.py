@@ -10,11 +10,13 @@ class AccessRecord:
     """One request for log and metrics; a record without an outcome is neither logged nor counted.
 
     Mutable: it belongs to a single request. `settings` are the keys of the configuration that would allow a refused
-    request. `target`, `client` and `request_id` are as received; the log masks them.
+    request. `target`, `client` and `request_id` are as received; the log masks them. `unsigned_target` takes the place of
+    `target` there once the dialect is known.
     """
 
     method: str
     target: str
+    unsigned_target: str = ""
     outcome: Outcome | None = None
     mount: str = ""
     tier: str = ""

@@ -180,7 +180,7 @@ class AccessLog:
             level="info",
             time=_rfc3339(at_s),
             method=record.method,
-            target=self._shown(record.target),
+            target=self._shown(record.unsigned_target or record.target),
             status=record.status,
             outcome=record.outcome or "",
             bytes=record.bytes,

@@ -12,12 +12,12 @@ from tests.rivals import gallery, servers
 from tests.rivals.comparison import Comparison
 from tests.stories.fleet import Node
 
-IS_ASKED = bool(os.environ.get("CALOTYPE_COMPARE"))
+IS_REQUESTED = bool(os.environ.get("CALOTYPE_COMPARE"))
 """Whether `./run rivals` runs: the comparisons take minutes, and need programs that the other tests do not."""
-COMPARED = {name for name in servers.available() if IS_ASKED and servers.takes(servers.DIALECTS[name])}
+COMPARED = {name for name in servers.available() if IS_REQUESTED and servers.takes(servers.DIALECTS[name])}
 
 collect_ignore = [f"test_{name}.py" for name in servers.DIALECTS if name not in COMPARED]
-if not IS_ASKED:
+if not IS_REQUESTED:
     collect_ignore.append("test_imgproxy_rules.py")
 if not any(map(servers.takes, servers.DIALECTS.values())):
     collect_ignore.append("test_clients.py")

@@ -122,7 +122,7 @@ class _Canvas:
     """The size of the canvas, and where points of the original lie on it. Each method gives the commands of a change."""
 
     def __init__(self, size: Size) -> None:
-        self.size = size
+        self.size = self.original = size
         self._rows = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
         """x and y on the canvas, each as the factors of x and y of the original, and a constant."""
 
@@ -278,6 +278,8 @@ def _side(length: Length | None, side_px: int) -> int | None:
 def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
     sides = _side(op.width, canvas.size.width), _side(op.height, canvas.size.height)
     box = _limited(*_by_ratio(op.ratio, *sides), limit_px)
+    if op.enlarge is Enlarge.ORIGINAL:
+        box = inside(box, canvas.original, enlarge=False)
     own = canvas.size
     match op.fit:
         case Fit.INSIDE | Fit.CONTAIN:
@@ -310,7 +312,7 @@ def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
 def _enlarged(op: Resize, own: Size, size: Size) -> Size:
     """`size`, or `own` where `op` does not enlarge or reduce so."""
     is_larger = size.width > own.width or size.height > own.height
-    applies = op.enlarge is Enlarge.ALLOW or (op.enlarge is Enlarge.ONLY) is is_larger
+    applies = op.enlarge in (Enlarge.ALLOW, Enlarge.ORIGINAL) or (op.enlarge is Enlarge.ONLY) is is_larger
     return size if applies else own
 
 

@@ -25,12 +25,14 @@ class Fit(StrEnum):
 
 class Enlarge(StrEnum):
     """Whether a picture smaller than its box is enlarged. With ONLY a larger one is not reduced. With RATIO a cover or
-    a fill is not enlarged, and its box is reduced to what the picture has of its ratio."""
+    a fill is not enlarged, and its box is reduced to what the picture has of its ratio. With ORIGINAL the box is reduced to
+    what the upright original has of its ratio, and the canvas is then enlarged to it."""
 
     ALLOW = "allow"
     NEVER = "never"
     ONLY = "only"
     RATIO = "ratio"
+    ORIGINAL = "original"
 
 
 class Smart(StrEnum):

@@ -63,6 +63,7 @@ class CompiledUrl:
     replaced with it. `restrictions`, unless unrestricted, are checked on every request."""
 
     mount: str
+    unsigned_target: str
     request: VariantRequest
     caching: responses.CachingHeaders
     restrictions: Restrictions
@@ -140,7 +141,7 @@ class PublicHandler:
             compiled_urls = self._compiled
             compiled = compiled_urls.get(address)
             if compiled is not None:
-                record.mount = compiled.mount
+                record.mount, record.unsigned_target = compiled.mount, compiled.unsigned_target
                 if compiled.restrictions is not UNRESTRICTED:
                     self._enforce(compiled.restrictions, headers)
             conditional = hdrs.IF_NONE_MATCH in headers or hdrs.IF_MATCH in headers
@@ -201,7 +202,7 @@ class PublicHandler:
             meaning = interpret(self._rules, host, target, verify=verify)
             if meaning.transform is None:
                 return await self._original(request, record, meaning, began_s)
-            compiled = self._compile(meaning, meaning.transform, accepted)
+            compiled = self._compile(meaning, target, meaning.transform, accepted)
         fields = compiled.fields
         none_match, if_match = (
             joined(request.headers, hdrs.IF_NONE_MATCH),
@@ -320,7 +321,7 @@ class PublicHandler:
         self, record: AccessRecord, headers: CIMultiDictProxy[str], mount: Mount, raw: str
     ) -> Verified:
         """Verifies the signature of the raw target and its restrictions, before the target is parsed."""
-        record.mount = mount.name
+        record.mount, record.unsigned_target = mount.name, mount.unsigned(raw)
         signed = verify_signature(mount, raw)
         if signed is None:
             return Verified(raw, False)
@@ -344,7 +345,9 @@ class PublicHandler:
             statuses=mount.dialect.statuses,
         )
 
-    def _compile(self, meaning: Interpreted, transform: Transform, accepted: AcceptClass) -> CompiledUrl:
+    def _compile(
+        self, meaning: Interpreted, target: str, transform: Transform, accepted: AcceptClass
+    ) -> CompiledUrl:
         """Raises SignatureExpired if the URL has an expiry of its own, which has passed."""
         mount, parsed = meaning.mount, meaning.parsed
         restrictions = _restrictions(meaning.signed)
@@ -368,7 +371,7 @@ class PublicHandler:
             disposition=disposition,
         )
         request = VariantRequest(meaning.ref, transform, accepted, self._rules.max_side_px)
-        return CompiledUrl(mount.name, request, caching, restrictions, fields)
+        return CompiledUrl(mount.name, mount.unsigned(target), request, caching, restrictions, fields)
 
     async def _original(
         self, request: web.BaseRequest, record: AccessRecord, meaning: Interpreted, began_s: float

@@ -12,6 +12,7 @@ from proxy.core.transform.negotiate import accept_class
 from proxy.core.transform.plan import canonical
 from proxy.core.url import diagnostics
 from proxy.core.url.dialects.component import components_of
+from proxy.core.url.dialects.native import DIALECT as NATIVE
 from proxy.core.url.dialects.native import native_url, spell
 from proxy.core.url.interpret import Verified, interpret, verify_signature
 from proxy.core.url.mounts import Mount, Rules, host_name
@@ -61,6 +62,7 @@ async def explain(
 
     def verify(mount: Mount, raw: str) -> Verified:
         explanation.mount, explanation.dialect = mount.name, mount.dialect.name
+        explanation.url = without_secrets(mount.unsigned(raw))
         _explain_signature(explanation, mount, raw, now_s)
         if len(raw) > rules.url_max_bytes:
             refuse(UrlTooLong(f"the URL is longer than {rules.url_max_bytes} bytes"))
@@ -80,7 +82,8 @@ async def explain(
             explanation.clamped = diagnostics.clamped(parsed, granted, rules.max_side_px)
         ref = interpreted.ref
         explanation.original = f"{ref.source}:{without_secrets(ref.key)}"
-        explanation.native = without_secrets(mount.prefix[:-1] + native_url(parsed, ref.key, granted))
+        prefix = _native_prefix(rules, mount, ref.source)
+        explanation.native = without_secrets(prefix[:-1] + native_url(parsed, ref.key, granted))
         if granted is None:
             explanation.plan = "the original's own bytes"
             await originals.identify(ref, deadline=deadline)
@@ -95,6 +98,14 @@ async def explain(
             if isinstance(parsed, VariantUrl):
                 explanation.ignored = diagnostics.ignored(parsed, granted, plan)
     return explanation
+
+
+def _native_prefix(rules: Rules, mount: Mount, source: str) -> str:
+    """The prefix of a mount that answers native URLs of originals in `source`: `mount` if it does, else the first one."""
+    if mount.dialect is NATIVE:
+        return mount.prefix
+    others = (each.prefix for each in rules.mounts if each.dialect is NATIVE and each.source == source)
+    return next(others, "/")
 
 
 def _explain_signature(explanation: Explanation, mount: Mount, raw: str, now_s: float) -> None:

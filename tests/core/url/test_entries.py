@@ -45,7 +45,7 @@ LISTED, SNAP = (
     Mount(name="m", source="s", dimensions=policy, allowed_px=ALLOWED, colours=COLOURS, max_age_s=1)
     for policy in (Dimensions.LISTED, Dimensions.SNAP)
 )
-DEFAULT_ENTRIES = 63_903_321_083_363
+DEFAULT_ENTRIES = 103_762_096_206_563
 """Said in docs/urls.md."""
 
 

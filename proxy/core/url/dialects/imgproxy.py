@@ -286,6 +286,8 @@ DIALECT = Dialect(
     statuses={
         "bad-transform": 404,
         "bad-url": 404,
+        "dimension-not-allowed": 404,
+        "colour-not-allowed": 404,
         "source-not-allowed": 404,
         "signature-expired": 404,
         "original-too-large": 422,

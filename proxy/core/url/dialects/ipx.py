@@ -88,8 +88,7 @@ class Modifiers:
         if box.width_px is None or box.height_px is None:
             enlarge = Enlarge.ALLOW if self.enlarge else Enlarge.NEVER
             return Resize(width=box.width_px, height=box.height_px, enlarge=enlarge)
-        # ipx reduces the box to the original, not to the region that is cut out of it.
-        enlarge = Enlarge.ALLOW if self.enlarge or self.region is not None else Enlarge.RATIO
+        enlarge = Enlarge.ALLOW if self.enlarge else Enlarge.ORIGINAL
         fit = Fit.OUTSIDE if is_turned_after and self.fit is Fit.COVER else self.fit
         return Resize(
             width=box.width_px,

@@ -240,9 +240,8 @@ _TABLE = (
         field="box",
         read=_size,
         reason="it has no width",
-        support=Support.APPROXIMATED,
-        note="`WxH`; one number is a square. Without `enlarge` the box is first reduced to the picture, at its own "
-        "aspect; beside `crop` it is not reduced.",
+        note="`WxH`; one number is a square. Without `enlarge` the box is first reduced to the original, at its own "
+        "aspect.",
     ),
     Modifier(
         names=("resize",),
@@ -250,7 +249,7 @@ _TABLE = (
         read=_size_before_rotation,
         reason="it has no width",
         support=Support.APPROXIMATED,
-        note="Like `s`, but before a rotation.",
+        note="Like `s`, but before a rotation; a cover is then cut to the box that was asked for, not the reduced one.",
     ),
     Modifier(names=("enlarge",), field="enlarge", read=_on, note="Any argument enlarges, also `false`."),
     Modifier(

@@ -171,7 +171,7 @@ def _of_netlify(query: str) -> VariantUrl:
         quality = _whole(given["q"], "parameter q must be a whole number from 1 to 100")
         if not 1 <= quality <= 100:
             raise BadTransform("parameter q must be a whole number from 1 to 100")
-    enlarge = Enlarge.NEVER if fit is Fit.INSIDE else Enlarge.RATIO
+    enlarge = Enlarge.NEVER if fit is Fit.INSIDE else Enlarge.ORIGINAL
     size = Resize(width=width_px, height=height_px, fit=fit, enlarge=enlarge, gravity=gravity)
     transform = Transform(
         ops=() if width_px is None and height_px is None else (size,),

@@ -464,6 +464,8 @@ def test_statuses() -> None:
     assert DIALECT.statuses == {
         "bad-transform": 404,
         "bad-url": 404,
+        "dimension-not-allowed": 404,
+        "colour-not-allowed": 404,
         "source-not-allowed": 404,
         "signature-expired": 404,
         "original-too-large": 422,

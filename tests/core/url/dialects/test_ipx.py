@@ -53,7 +53,7 @@ def box(
     height: int,
     fit: Fit = Fit.COVER,
     *,
-    enlarge: Enlarge = Enlarge.RATIO,
+    enlarge: Enlarge = Enlarge.ORIGINAL,
     gravity: Gravity = CENTER,
     background: Colour = WHITE,
 ) -> Resize:
@@ -199,7 +199,7 @@ CROP = Crop(width=30, height=40, at=Offset(1, 2))
         ("s_100x50,rotate_90", (Turn.R90, box(100, 50))),
         ("w_9,crop_1_2_30_40,rotate_90", (Turn.R90, CROP, Resize(width=9))),
         ("crop_1_2_30_40,rotate_90", (CROP, Turn.R90)),
-        ("s_50x50,crop_1_2_30_40", (CROP, box(50, 50, enlarge=Enlarge.ALLOW))),
+        ("s_50x50,crop_1_2_30_40", (CROP, box(50, 50))),
         ("w_9,crop_1_2_30_40", (CROP, Resize(width=9))),
         ("h_100,rotate_180", (Resize(height=100), Turn.R180)),
         ("h_100,rotate_90", (Resize(height=100), Turn.R90, Crop(height=100))),

@@ -212,7 +212,7 @@ MISTAKES: list[tuple[str, str, tuple[str, ...]]] = [
     ),
     ("x", "must be a whole number of pixels from 0", ("-1", "01", "1.5", "a")),
     ("y", "must be a whole number of pixels from 0", ("-1", "01", "1.5", "a")),
-    ("el", "must be one of allow, never, only", ("1", "true", "Allow")),
+    ("el", "must be one of allow, never, only, ratio, original", ("1", "true", "Allow")),
     ("v", "must be 1 to 64 letters, digits,", ("a b", "é", "a" * 65, "a/b")),
     ("t", "names no preset of this node: nosuch", ("nosuch",)),
 ]

@@ -145,7 +145,7 @@ def netlify(
     height: int,
     fit: Fit,
     gravity: Gravity = CENTER,
-    enlarge: Enlarge = Enlarge.RATIO,
+    enlarge: Enlarge = Enlarge.ORIGINAL,
 ) -> Resize:
     return Resize(width=width, height=height, fit=fit, enlarge=enlarge, gravity=gravity)
 

@@ -1,0 +1,147 @@
+"""Other vendors' URLs beside native ones: one entry for equal pictures, and each vendor's signatures and statuses."""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.http.conftest import Running, running, shares_node
+from tests.support import pictures
+from tests.support.fakes import temporary_file
+from tests.support.waiting import eventually
+
+KEY, SALT, THUMBOR = "aa11", "bb22", "thumbor secret"
+SETTINGS: dict[str, Any] = {
+    "mounts": {
+        "native": {"source": "photos", "dimensions": "any"},
+        "imgproxy": {"source": "photos", "prefix": "/img/", "dialect": "imgproxy", "dimensions": "any"},
+        "thumbor": {"source": "photos", "prefix": "/th/", "dialect": "thumbor", "dimensions": "any"},
+        "next": {"source": "photos", "prefix": "/nx/", "dialect": "next", "dimensions": "any"},
+        "listed": {"source": "photos", "prefix": "/li/", "dialect": "imgproxy"},
+        "signed": {"source": "photos", "prefix": "/si/", "dialect": "imgproxy", "signing": "required", "keys": ["i"]},
+        "hashed": {"source": "photos", "prefix": "/sh/", "dialect": "thumbor", "signing": "required", "keys": ["t"]},
+    },
+    "signing": {"keys": {"i": f"{KEY}:{SALT}", "t": THUMBOR}},
+}  # fmt: skip
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    folder = tmp_path_factory.mktemp("dialects")
+    async with running(folder, log_to=str(folder / "log"), **SETTINGS) as started:
+        temporary_file(started.originals, "photo.jpg", pictures.photo_as("jpeg"))
+        yield started
+
+
+@pytest.fixture
+def log(node: Running) -> Callable[[], list[dict[str, str]]]:
+    return lambda: [
+        json.loads(line) for line in (node.originals.parent / "log").read_text().splitlines() if line
+    ]
+
+
+def imgproxy(path: str) -> str:
+    mac = hmac.digest(bytes.fromhex(KEY), bytes.fromhex(SALT) + path.encode(), hashlib.sha256)
+    return f"/si/{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}{path}"
+
+
+def thumbor(path: str) -> str:
+    mac = hmac.digest(THUMBOR.encode(), path.encode(), hashlib.sha1)
+    return f"/sh/{base64.urlsafe_b64encode(mac).decode()}/{path}"
+
+
+EQUAL = [
+    ["/w_300,h_200,c_fill,f_png/photo.jpg", "/img/_/rs:fill:300:200:1/f:png/plain/local:///photo.jpg",
+     "/th/unsafe/300x200/filters:format(png)/photo.jpg", "/nx/_ipx/s_300x200,enlarge,f_png/photo.jpg"],
+    ["/w_300,h_200,f_jpg/photo.jpg", "/img/_/rs:fit:300:200/f:jpg/plain/photo.jpg",
+     "/th/unsafe/fit-in/300x200/filters:format(jpeg)/photo.jpg"],
+    ["/w_320,f_auto,q_75/photo.jpg", "/nx/_next/image?url=%2Fphoto.jpg&w=320&q=75"],
+    ["/c_crop,x_10,y_20,w_100,h_50~a_270~f_png/photo.jpg",
+     "/th/unsafe/10x20:110x70/filters:rotate(90):format(png)/photo.jpg"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("urls", EQUAL, ids=[urls[0] for urls in EQUAL])
+@shares_node
+async def test_equal_pictures_are_one_entry(node: Running, urls: list[str]) -> None:
+    answers = [await node.get(url) for url in urls]
+    assert [answer.status for answer in answers] == [200] * len(urls)
+    assert len({answer.headers["ETag"] for answer in answers}) == 1
+    assert ["hit" in answer.cache for answer in answers[1:]] == [True] * (len(urls) - 1)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/img/_/rs:fill:310:210/g:no:0:5/bl:2/pd:5:6/plain/photo.jpg@webp",
+        "/img/_/w:100/mh:200/c:300:0.5:nowe/rot:90/fl:1:0/q:70/cGhvdG8uanBn",
+        "/img/_/rs:auto:200:100/ex:1/t:10/pix:8/mb:90000/plain/photo.jpg",
+        "/th/unsafe/trim/10x10:200x200/-120x80/top/filters:quality(70):sharpen(1,1,true)/photo.jpg",
+        "/th/unsafe/fit-in/120x90/filters:fill(ff0000):rotate(90)/photo.jpg",
+        "/nx/_ipx/w_200&rotate_90&flip&blur_3/photo.jpg",
+    ],
+)
+@shares_node
+async def test_the_native_spelling_of_a_url_is_the_same_entry(node: Running, url: str) -> None:
+    first = await node.get(url)
+    assert first.status == 200, first.body
+    explained = json.loads((await node.get(f"/v1/explain?url={url.replace('&', '%26')}", admin=True)).body)
+    second = await node.get(explained["native"])
+    assert (second.status, "hit" in second.cache) == (200, True), explained["native"]
+    assert second.headers["ETag"] == first.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("/img/_/rs:fill:x/plain/photo.jpg", 404),
+        ("/img/_/nosuch:1/plain/photo.jpg", 404),
+        ("/img/_/exp:1/plain/photo.jpg", 404),
+        ("/img/_/rs:fit:9:9/plain/missing.jpg", 404),
+        ("/li/_/rs:fit:301:0/plain/photo.jpg", 404),
+        ("/li/_/rs:fit:320:0/plain/photo.jpg", 200),
+        ("/si/_/rs:fit:301:0/plain/photo.jpg", 403),
+        ("/si/AAAA/rs:fit:301:0/plain/photo.jpg", 403),
+        (imgproxy("/rs:fit:301:0/plain/photo.jpg"), 200),
+        ("/sh/unsafe/301x0/photo.jpg", 400),
+        (thumbor("301x0/photo.jpg"), 200),
+        (thumbor("301x0/photo.jpg").replace("301", "302"), 400),
+        ("/th/unsafe/0x0/missing.jpg", 404),
+        ("/nx/_next/image?url=%2Fphoto.jpg&w=0&q=75", 400),
+        ("/img/health", 200),
+        ("/th/healthcheck", 200),
+    ],
+)
+@shares_node
+async def test_each_dialect_has_its_statuses(node: Running, url: str, status: int) -> None:
+    answer = await node.get(url)
+    assert answer.status == status, answer.body
+
+
+@shares_node
+async def test_a_url_has_a_file_name_and_an_expiry_of_its_own(node: Running) -> None:
+    answer = await node.get("/img/_/w:50/fn:kitten/att:1/exp:99999999999/f:png/plain/photo.jpg")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="kitten.png"'
+    assert answer.headers["X-Accel-Expires"] == "0", "nginx does not know the expiry"
+    answer = await node.get("/th/unsafe/50x0/filters:max_age(7)/photo.jpg")
+    assert answer.headers["Cache-Control"].startswith("public, max-age=7")
+
+
+@shares_node
+async def test_the_log_does_not_show_a_signature_in_the_path(
+    node: Running, log: Callable[[], list[dict[str, str]]]
+) -> None:
+    url = imgproxy("/rs:fit:303:0/plain/photo.jpg")
+    for _ in range(2):
+        assert (await node.get(url)).status == 200
+
+    def shown() -> list[str]:
+        return [line["target"] for line in log() if "rs:fit:303" in line.get("target", "")]
+
+    await eventually(lambda: len(shown()) == 2)
+    assert set(shown()) == {"/si/unsafe/rs:fit:303:0/plain/photo.jpg"}
