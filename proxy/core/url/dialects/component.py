@@ -144,24 +144,28 @@ def expanded(components: Iterable[Component], presets: Presets) -> tuple[Compone
     return tuple(whole)
 
 
+OUTPUT_FIELDS = (
+    "format",
+    "quality",
+    "qualities",
+    "encoder_qualities",
+    "max_bytes",
+    "dpr_percent",
+    "version",
+)
+"""The fields of the whole transform."""
+
+
 def transform_of(components: Iterable[Component]) -> Transform:
     """The operations of all components in order; each field of the output is the last one set."""
-    output = Component()
+    output: dict[str, object] = {}
     ops: list[Operation] = []
     for component in components:
-        output = overlay(output, component)
+        for name in (*OUTPUT_FIELDS, "background"):
+            if (value := getattr(component, name)) is not None:
+                output[name] = value
         ops += component.ops()
-    return Transform(
-        ops=tuple(ops),
-        format=output.format,
-        quality=output.quality,
-        qualities=output.qualities or (),
-        encoder_qualities=output.encoder_qualities or (),
-        max_bytes=output.max_bytes,
-        dpr_percent=output.dpr_percent,
-        background=output.background,
-        version=output.version,
-    )
+    return Transform(ops=tuple(ops), **output)  # type: ignore[arg-type] # The fields have the same names and types.
 
 
 def components_of(transform: Transform) -> tuple[Component, ...]:

@@ -4,7 +4,6 @@ Parses and writes raw request targets. The policy of the mount is applied elsewh
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import NamedTuple
@@ -13,10 +12,11 @@ from urllib.parse import unquote
 from proxy.core.errors import BadTransform, BadUrl, UnknownRoute
 from proxy.core.image.metadata import FIELDS
 from proxy.core.nearest import meant, named, nearest
-from proxy.core.transform.operations import CENTER, Auto, Fit, Smart, Transform
+from proxy.core.transform.operations import CENTER, NOTHING, Auto, Fit, Smart, Transform
 from proxy.core.url import signing
 from proxy.core.url.dialects.component import (
     MAX_EFFECTS,
+    OUTPUT_FIELDS,
     Component,
     CropFit,
     Presets,
@@ -32,11 +32,11 @@ from proxy.core.url.target import checked_locator, cut, decoded, encoded, is_tra
 _PATH_PRESET, _QUERY_PRESET, _URL, _VERSION, _FIELDS = "t", "preset", "url", "v", "fields"
 _SLASH, _CHAIN = "/", "~"
 _NO_EFFECT = "it has no effect here"
-_OF_OUTPUT = frozenset({"f", "format", "q", "fq", "eq", "mb", "dpr", "v"})
-"""Parameters of the whole transform, which may stand in any component, once."""
-_SAME_VALUE = {"rw": "w", "rh": "h", "rx": "x", "ry": "y"}
-"""Parameters that set what another one sets."""
+_OF_OUTPUT = frozenset(OUTPUT_FIELDS)
+"""Fields of the whole transform, whose parameters may stand in any component, once."""
 MAX_COMPONENTS = 16
+_MAX_PARTS = 64
+"""More parameters than a component can have, so that a long URL is refused quickly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,15 @@ def parse(raw: str, presets: Presets, *, query: QueryRule = QueryRule.STRICT) ->
     if first == "info" and slash:
         values, _ = _parameters(target.query, (_FIELDS,), query)
         return InfoUrl(checked_locator(decoded(rest, "the key")), _fields(values.get(_FIELDS)))
-    if not _is_transform(first):
-        parts = unquote(first).split(",")
+    invalid: BadUrl | None = None
+    try:
+        segment = decoded(first, "the transform")
+    except BadUrl as failure:
+        segment, invalid = first, failure
+    chain = _path_chain(segment)
+    # One known token suffices, even if another is invalid.
+    if all(pair.spelled is None for pairs in chain for pair in pairs):
+        parts = unquote(first).split(",", _MAX_PARTS)
         near = [nearest_token(part) or "" for part in parts]
         unknown = f"; parameter {named(parts[0], 1)} is unknown{meant(','.join(near))}" if all(near) else ""
         raise UnknownRoute(
@@ -77,11 +84,13 @@ def parse(raw: str, presets: Presets, *, query: QueryRule = QueryRule.STRICT) ->
     values, unused = _parameters(target.query, (_VERSION,), query)
     if not slash:
         raise BadUrl("the key is missing: the URL of a variant is /<transform>/<key>")
-    written = parse_tokens(first, presets)
+    if invalid:
+        raise invalid
+    written = _read(chain, PATH, _PATH_PRESET, presets, nearest_token)
     if (version := values.get(_VERSION)) is not None:
         if any(component.version is not None for component in written.components):
             raise BadTransform("parameter v is given twice: in the path and in the query")
-        versioned = _with(Component(), PATH[_VERSION], _VERSION, version)
+        versioned = Component(version=str(_value(PATH[_VERSION], _VERSION, version)))
         written = written._replace(components=(*written.components, versioned))
     return _variant(checked_locator(decoded(rest, "the key")), written, presets, PATH, unused)
 
@@ -112,13 +121,17 @@ def _variant(
     unused: tuple[Unused, ...],
 ) -> VariantUrl:
     named_presets = [each.preset for each in written.components if each.preset is not None]
-    plain = [replace(each, preset=None, version=None) for each in written.components]
-    whole = expanded(written.components, presets)
+    whole = expanded(written.components, presets) if named_presets else written.components
+    is_preset, of_presets = False, NOTHING
+    if named_presets:
+        plain = [replace(each, preset=None, version=None) for each in written.components]
+        is_preset = len(named_presets) == 1 and all(each == Component() for each in plain)
+        of_presets = transform_of(part for name in named_presets for part in presets[name])
     return VariantUrl(
         key=key,
         transform=transform_of(whole),
-        of_presets=transform_of(part for name in named_presets for part in presets[name]),
-        is_preset=len(named_presets) == 1 and all(each == Component() for each in plain),
+        of_presets=of_presets,
+        is_preset=is_preset,
         clamped=written.clamped,
         unused=unused + tuple(one for component in whole for one in _unused(component, params)),
         params=params,
@@ -212,18 +225,12 @@ def _fields(value: str | None) -> tuple[str, ...]:
     return tuple(name for name in FIELDS if name in fields)
 
 
-def _is_transform(segment: str) -> bool:
-    """Whether a first segment is a transform: one known token suffices, even if another is invalid."""
-    with suppress(BadUrl):
-        segment = decoded(segment, "the transform")
-    return any(pair.spelled is not None for pairs in _path_chain(segment) for pair in pairs)
-
-
 def _path_chain(segment: str) -> list[list[_Pair]]:
+    """The parameters of each component. Parts beyond the limit are one, which is unknown."""
     position = count(1)
     return [
-        [_path_pair(next(position), part) for part in component.split(",")]
-        for component in segment.split(_CHAIN)
+        [_path_pair(next(position), part) for part in component.split(",", _MAX_PARTS)]
+        for component in segment.split(_CHAIN, MAX_COMPONENTS)
     ]
 
 
@@ -247,10 +254,9 @@ def _read(
     near: Callable[[str], str | None],
 ) -> Written:
     components: list[Component] = []
-    seen_of_output: set[str] = set()
+    output: set[str] = set()
     for pairs in chain:
-        component = Component()
-        seen: set[str] = set()
+        values: dict[str, object] = {}
         for pair in pairs:
             name = pair.spelled
             if name is None:
@@ -258,19 +264,22 @@ def _read(
                     f"parameter {named(pair.written, pair.position)} is unknown"
                     + (meant(near(pair.written)) or f"; known are {', '.join([*tokens, preset_name])}")
                 )
-            name_of_value = _SAME_VALUE.get(name, name)
-            if name_of_value in seen | seen_of_output and not (name in tokens and tokens[name].repeats):
+            param = tokens.get(name)
+            field = param.field if param is not None else "preset"
+            if (field in values and not (param and param.repeats)) or field in output:
                 raise BadTransform(f"parameter {name} is given twice")
-            (seen_of_output if name in _OF_OUTPUT else seen).add(name_of_value)
             if not pair.value:
                 raise BadTransform(f"parameter {name} is empty")
-            if name != preset_name:
-                component = _with(component, tokens[name], name, pair.value)
-            elif pair.value in presets:
-                component = replace(component, preset=pair.value)
-            else:
-                raise no_preset(name, pair.value, pair.position, presets)
-        components.append(component)
+            if param is None:
+                if pair.value not in presets:
+                    raise no_preset(name, pair.value, pair.position, presets)
+                values[field] = pair.value
+                continue
+            value = _value(param, name, pair.value)
+            before = values.get(field, ())
+            values[field] = (*before, value) if param.repeats and isinstance(before, tuple) else value
+        output |= values.keys() & _OF_OUTPUT
+        components.append(Component(**values))  # type: ignore[arg-type] # Each parameter reads the type of its field.
     _check(components, presets)
     clamped: list[tuple[str, str]] = []
     for position, component in enumerate(components):
@@ -293,7 +302,8 @@ def _check(components: Sequence[Component], presets: Presets) -> None:
             raise BadTransform(
                 "parameter t names a preset that is a chain: it must stand alone in its component, as in t_<preset>~w_400"
             )
-    for component in expanded(components, presets):
+    has_preset = any(component.preset is not None for component in components)
+    for component in expanded(components, presets) if has_preset else components:
         if component.ratio is not None and component.width is not None and component.height is not None:
             raise BadTransform("parameter ar gives the side that is not named: leave out w or h")
         for name, side_px in (("x", component.left), ("y", component.top)):
@@ -301,10 +311,10 @@ def _check(components: Sequence[Component], presets: Presets) -> None:
                 raise BadTransform(f"parameter {name} is the corner of a crop: it needs c_crop")
 
 
-def _with(to: Component, token: Param, name: str, value: str) -> Component:
-    """`to` with one more parameter. Raises BadTransform."""
+def _value(param: Param, name: str, value: str) -> object:
+    """Reads a value. Raises BadTransform."""
     try:
-        return token.read(to, value)
+        return param.read(value)
     except ValueError as reason:
         raise BadTransform(f"parameter {name} {reason}") from None
 

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeVar, assert_never
 
@@ -38,16 +38,18 @@ from proxy.core.transform.operations import (
     Trim,
     Turn,
 )
-from proxy.core.url.dialects.component import MAX_EFFECTS, Component, CropFit
+from proxy.core.url.dialects.component import Component, CropFit
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param:
-    """`read` gives the Component with the value set; `write` the texts of its value, none if unset."""
+    """`read` gives the value of the `field` of a Component; `write` the texts of the field, none if unset. A parameter that
+    `repeats` has a tuple of values."""
 
-    read: Callable[[Component, str], Component]
+    field: str
+    read: Callable[[str], object]
     write: Callable[[Component], tuple[str, ...]]
     repeats: bool = False
 
@@ -88,6 +90,9 @@ _FOREIGN_FITS: dict[str, Fit | CropFit] = {
     **dict.fromkeys(("clip", "max", "mfit", "scale-down"), Fit.INSIDE),
     **dict.fromkeys(("force", "stretch"), Fit.FILL),
 }
+
+_FITS_ELSEWHERE = _FOREIGN_FITS | _QUERY_FITS
+_QUERY_FITS_ELSEWHERE = _FOREIGN_FITS | FITS
 
 GRAVITIES: dict[str, Gravity] = {
     "center": CENTER,
@@ -383,12 +388,6 @@ def _effect(value: str) -> Effect:
     )
 
 
-def _one_more(effects: tuple[Effect, ...], effect: Effect) -> tuple[Effect, ...]:
-    if len(effects) == MAX_EFFECTS:
-        raise ValueError(f"may be given {MAX_EFFECTS} times at most")
-    return (*effects, effect)
-
-
 def _effect_text(effect: Effect) -> str:
     match effect:
         case Blur(sigma_px):
@@ -441,112 +440,139 @@ _QUALITY_REASON = "must be a whole number from 1 to 100"
 
 PATH: dict[str, Param] = {
     "trim": Param(
-        read=lambda to, value: replace(to, trim=_trim(value)),
+        field="trim",
+        read=_trim,
         write=lambda of: _if_set(of.trim, _trim_text),
     ),
     "w": Param(
-        read=lambda to, value: replace(to, width=_pixels(value)),
+        field="width",
+        read=_pixels,
         write=lambda of: (str(of.width),) if isinstance(of.width, int) else (),
     ),
     "h": Param(
-        read=lambda to, value: replace(to, height=_pixels(value)),
+        field="height",
+        read=_pixels,
         write=lambda of: (str(of.height),) if isinstance(of.height, int) else (),
     ),
     "rw": Param(
-        read=lambda to, value: replace(to, width=_part(value)),
+        field="width",
+        read=_part,
         write=lambda of: (_part_text(of.width),) if isinstance(of.width, Part) else (),
     ),
     "rh": Param(
-        read=lambda to, value: replace(to, height=_part(value)),
+        field="height",
+        read=_part,
         write=lambda of: (_part_text(of.height),) if isinstance(of.height, Part) else (),
     ),
     "minw": Param(
-        read=lambda to, value: replace(to, min_width_px=_pixels(value)),
+        field="min_width_px",
+        read=_pixels,
         write=lambda of: _if_set(of.min_width_px, str),
     ),
     "minh": Param(
-        read=lambda to, value: replace(to, min_height_px=_pixels(value)),
+        field="min_height_px",
+        read=_pixels,
         write=lambda of: _if_set(of.min_height_px, str),
     ),
     "c": Param(
-        read=lambda to, value: replace(to, fit=_choice(FITS, value, _FOREIGN_FITS | _QUERY_FITS)),
+        field="fit",
+        read=lambda value: _choice(FITS, value, _FITS_ELSEWHERE),
         write=lambda of: _if_set_name(FITS, of.fit),
     ),
     "ar": Param(
-        read=lambda to, value: replace(to, ratio=_ratio(value)),
+        field="ratio",
+        read=_ratio,
         write=lambda of: _if_set(of.ratio, _ratio_text),
     ),
     "el": Param(
-        read=lambda to, value: replace(to, enlarge=_choice(_ENLARGES, value)),
+        field="enlarge",
+        read=lambda value: _choice(_ENLARGES, value),
         write=lambda of: _if_set(of.enlarge, str),
     ),
     "g": Param(
-        read=lambda to, value: replace(to, gravity=_gravity(value)),
+        field="gravity",
+        read=_gravity,
         write=lambda of: () if of.gravity is None else (_gravity_text(of.gravity),),
     ),
     "x": Param(
-        read=lambda to, value: replace(to, left=_pixels_from_0(value)),
+        field="left",
+        read=_pixels_from_0,
         write=lambda of: (str(of.left),) if isinstance(of.left, int) else (),
     ),
     "y": Param(
-        read=lambda to, value: replace(to, top=_pixels_from_0(value)),
+        field="top",
+        read=_pixels_from_0,
         write=lambda of: (str(of.top),) if isinstance(of.top, int) else (),
     ),
     "rx": Param(
-        read=lambda to, value: replace(to, left=_part(value)),
+        field="left",
+        read=_part,
         write=lambda of: (_part_text(of.left),) if isinstance(of.left, Part) else (),
     ),
     "ry": Param(
-        read=lambda to, value: replace(to, top=_part(value)),
+        field="top",
+        read=_part,
         write=lambda of: (_part_text(of.top),) if isinstance(of.top, Part) else (),
     ),
     "ext": Param(
-        read=lambda to, value: replace(to, extend=_extend(value)),
+        field="extend",
+        read=_extend,
         write=lambda of: _if_set(of.extend, _extend_text),
     ),
     "pad": Param(
-        read=lambda to, value: replace(to, padding_px=_sides(value)),
+        field="padding_px",
+        read=_sides,
         write=lambda of: _if_set(of.padding_px, lambda sides: ":".join(map(str, sides))),
     ),
     "f": Param(
-        read=lambda to, value: replace(to, format=_choice(FORMATS, value)),
+        field="format",
+        read=lambda value: _choice(FORMATS, value),
         write=lambda of: _if_set(of.format, str),
     ),
     "q": Param(
-        read=lambda to, value: replace(to, quality=_whole_number(_INTEGER, value, _QUALITY_REASON)),
+        field="quality",
+        read=lambda value: _whole_number(_INTEGER, value, _QUALITY_REASON),
         write=lambda of: _if_set(of.quality, str),
     ),
     "fq": Param(
-        read=lambda to, value: replace(to, qualities=_qualities_by_format(value)),
+        field="qualities",
+        read=_qualities_by_format,
         write=lambda of: _if_set(of.qualities, _qualities_text),
     ),
     "eq": Param(
-        read=lambda to, value: replace(to, encoder_qualities=_qualities(value)),
+        field="encoder_qualities",
+        read=_qualities,
         write=lambda of: _if_set(of.encoder_qualities, _qualities_text),
     ),
     "mb": Param(
-        read=lambda to, value: replace(to, max_bytes=_bytes(value)),
+        field="max_bytes",
+        read=_bytes,
         write=lambda of: _if_set(of.max_bytes, str),
     ),
     "dpr": Param(
-        read=lambda to, value: replace(to, dpr_percent=_dpr_percent(value)),
+        field="dpr_percent",
+        read=_dpr_percent,
         write=lambda of: _if_set(of.dpr_percent, _dpr_text),
     ),
     "b": Param(
-        read=lambda to, value: replace(to, background=colour(value)),
+        field="background",
+        read=colour,
         write=lambda of: _if_set(of.background, lambda colour_: colour_.hex),
     ),
     "a": Param(
-        read=lambda to, value: replace(to, turn=_choice(_TURNS, value)),
+        field="turn",
+        read=lambda value: _choice(_TURNS, value),
         write=lambda of: _if_set_name(_TURNS, of.turn),
     ),
     "e": Param(
-        read=lambda to, value: replace(to, effects=_one_more(to.effects or (), _effect(value))),
+        field="effects",
+        read=_effect,
         write=lambda of: tuple(map(_effect_text, of.effects or ())),
         repeats=True,
     ),
     "v": Param(
-        read=lambda to, value: replace(to, version=_version(value)),
+        field="version",
+        read=_version,
         write=lambda of: _if_set(of.version, str),
     ),
 }
@@ -555,7 +581,8 @@ PATH: dict[str, Param] = {
 _QUERY_NAMES = {"c": "fit", "el": "enlarge", "f": "format", "b": "bg", "a": "rot", "t": "preset"}
 _FIT = Param(
     # `fill` has Cloudinary's meaning in a path and that of CSS in a query.
-    read=lambda to, value: replace(to, fit=_choice(_QUERY_FITS, value, _FOREIGN_FITS | FITS)),
+    field="fit",
+    read=lambda value: _choice(_QUERY_FITS, value, _QUERY_FITS_ELSEWHERE),
     write=lambda of: _if_set_name(_QUERY_FITS, of.fit),
 )
 
