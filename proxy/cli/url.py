@@ -36,11 +36,15 @@ def variant_url(
     signing: SignOptions | None,
 ) -> str:
     """The URL of a variant, signed if `signing` is given. Raises ConfigError and CalotypeError."""
+    chosen = _chosen(factory.mounts(settings), mount)
+    if chosen is not None and not chosen.is_native:
+        raise ConfigError(
+            f"mounts.{chosen.name}.dialect: is {chosen.dialect.name}; this command writes native URLs"
+        )
     components = parse_tokens(transform, settings.parsed_presets()).components
     if query and len(components) > 1:
         raise BadTransform("the query form has no chains (~): leave out --query")
     below = query_url(key, components[0]) if query else path_url(key, *components)
-    chosen = _chosen(factory.mounts(settings), mount)
     target = below if chosen is None else chosen.prefix.removesuffix("/") + below
     host = "*" if chosen is None else chosen.host
     server = settings.server
@@ -76,6 +80,10 @@ def _chosen(mounts: list[Mount], name: str | None) -> Mount | None:
 
 
 def _signed(settings: Settings, mount: Mount, target: str, signing: SignOptions) -> str:
+    if not mount.is_native:
+        raise ConfigError(
+            f"mounts.{mount.name}.dialect: is {mount.dialect.name}; sign its URLs with a client library of that vendor"
+        )
     if mount.signing is Signing.OFF:
         raise ConfigError(f"mounts.{mount.name}.signing: is off; set it to optional or required")
     key_id = signing.key_id or next(iter(mount.keys))

@@ -35,6 +35,7 @@ async def example_urls(settings: Settings, public_url: str, dispatcher: CommandD
         _url(mounts[name], key, number, rules, public_url)
         for number in range(URL_COUNT if originals else 0)
         for name, key in originals[number % len(originals) :][:1]
+        if mounts[name].is_native
     ]
 
 

@@ -310,18 +310,44 @@ def test_sign_refuses_a_mount_without_signing(folder: Path) -> None:
     assert "mounts: there is none" in calotype(folder, "url", "a", "w_1", "--sign").stderr
 
 
+def test_commands_write_no_url_of_another_dialect(folder: Path) -> None:
+    config = temporary_file(folder, "vendor.toml", VENDOR.format(folder=folder).encode())
+    for words in (("sign", "/unsafe/rs:fit:9:9/plain/photo.jpg"), ("url", "photo.jpg", "w_9")):
+        done = calotype(folder, *words, "--config", str(config))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "mounts.a.dialect: is imgproxy; " in done.stderr
+    words = ("explain", "/unsafe/rs:fit:320:0/sm:1/plain/photo.jpg@png", "--config", str(config), "--json")
+    document = json.loads(calotype(folder, *words).stdout)
+    assert (document["dialect"], document["signature"]) == ("imgproxy", "unsigned")
+    assert document["native"] == "/w_320,f_png/photo.jpg"
+    assert document["plan"] == "resize:320x4000:inside:never limit:4000 png:e6"
+
+
+VENDOR = """
+[sources.a]
+path = "{folder}/in"
+[mounts.a]
+source = "a"
+dialect = "imgproxy"
+signing = "optional"
+keys = ["old"]
+[signing.keys]
+old = "aa11:bb22"
+"""
+
+
 def test_explain_prints_the_plan_of_a_url(folder: Path) -> None:
     words = ("explain", "http://example.org/w_100,c_fill,f_auto/photo.jpg", "--originals", str(folder / "in"))
     document = json.loads(calotype(folder, *words, "--json", "--accept", "image/avif").stdout)
     assert document["format"] == "avif"
-    assert document["plan"] == "inside:100x4000 avif:q70:e0"
+    assert document["plan"] == "resize:100x4000:inside:never limit:4000 avif:q70:e0"
     assert document["ignored"] == ["c: a fit needs both w and h"]
     assert document["signature"] == "unsigned"
-    assert "plan       inside:100x4000 jpeg" in calotype(folder, *words).stdout
+    assert "plan       resize:100x4000:inside:never limit:4000 jpeg" in calotype(folder, *words).stdout
     refused = calotype(folder, "explain", "/w_101,f_png/photo.jpg", "--originals", str(folder / "in"))
     assert refused.returncode == 1
     assert "refused    dimension-not-allowed: parameter w must be one of " in refused.stdout
-    assert "plan       inside:101x4000 png" in refused.stdout
+    assert "plan       resize:101x4000:inside:never limit:4000 png" in refused.stdout
     wrong = calotype(folder, "explain", "http://[::1/x", "--originals", str(folder / "in"))
     assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
     assert "sources: give" in calotype(folder, "explain", "/w_1/a").stderr

@@ -65,6 +65,11 @@ class Mount:
         reading = Reading(presets=presets, query=self.query, unsupported=self.unsupported)
         return self.dialect.parse(self.below(target), reading)
 
+    @property
+    def is_native(self) -> bool:
+        """Whether it answers native URLs."""
+        return self.dialect is NATIVE
+
     def verify(self, raw: str) -> Signed | None:
         """Verifies the signature of a raw target; None for an unsigned one. Raises as `Dialect.verify` does."""
         return self.dialect.verify(raw, self.prefix, self.keys)

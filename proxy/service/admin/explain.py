@@ -12,7 +12,6 @@ from proxy.core.transform.negotiate import accept_class
 from proxy.core.transform.plan import canonical
 from proxy.core.url import diagnostics
 from proxy.core.url.dialects.component import components_of
-from proxy.core.url.dialects.native import DIALECT as NATIVE
 from proxy.core.url.dialects.native import native_url, spell
 from proxy.core.url.interpret import Verified, interpret, verify_signature
 from proxy.core.url.mounts import Mount, Rules, host_name
@@ -102,9 +101,9 @@ async def explain(
 
 def _native_prefix(rules: Rules, mount: Mount, source: str) -> str:
     """The prefix of a mount that answers native URLs of originals in `source`: `mount` if it does, else the first one."""
-    if mount.dialect is NATIVE:
+    if mount.is_native:
         return mount.prefix
-    others = (each.prefix for each in rules.mounts if each.dialect is NATIVE and each.source == source)
+    others = (each.prefix for each in rules.mounts if each.is_native and each.source == source)
     return next(others, "/")
 
 

@@ -42,7 +42,7 @@ _CHECK_PLAN = Plan(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadResult:
-    """A stored original, sizes in pixels and bytes. `urls` are the URLs of the eager presets, by preset; `warm` is the job
+    """A stored original, sizes in pixels and bytes. `urls` are the URLs of the eager presets, by preset, where the mount has native URLs; `warm` is the job
     that renders them, empty if there are none."""
 
     key: str
@@ -157,7 +157,7 @@ class Uploads:
             bytes=size_bytes,
             urls={
                 name: client_url(mount, path_url(ref.key, Component(version=version, preset=name)))
-                for name in self.eager
+                for name in (self.eager if mount.is_native else ())
             },
             warm=job,
         )
