@@ -29,6 +29,7 @@ REDIRECT_CACHE_S = 60
 PROVISIONAL_CACHE_S = 60
 """Seconds that a response may be cached before its version is checked."""
 PREFLIGHT_CACHE_S = 86_400
+NOTICE = "Calotype-Notice"
 _NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z, \t-]+")
 
 
@@ -73,7 +74,7 @@ def caching_headers(
     if depends_on:
         headers[hdrs.VARY] = ", ".join(depends_on)
     if notice:
-        headers["Calotype-Notice"] = notice
+        headers[NOTICE] = notice
     if disposition:
         headers[hdrs.CONTENT_DISPOSITION] = disposition
     return CachingHeaders(negotiates, max_age_s, private, headers)
@@ -86,6 +87,9 @@ def picture_headers(delivery: Delivery, caching: CachingHeaders) -> CIMultiDict[
     headers["Cache-Status"] = cache_status(delivery.outcome, delivery.tier, stored=delivery.stored)
     if delivery.tier != VALIDATOR:
         headers[hdrs.CONTENT_TYPE] = delivery.key.mime
+    if delivery.notice:
+        of_url = headers.get(NOTICE)
+        headers[NOTICE] = f"{of_url}, {delivery.notice}" if of_url else delivery.notice
     return headers
 
 

@@ -28,6 +28,7 @@ from proxy.core.url.original_urls import NO_URLS, OriginalLocation, S3Location, 
 from proxy.edge.admin.auth import AdminAuth
 from proxy.ports.telemetry import Metrics
 from proxy.remote.cdn_purge import PurgeHook
+from proxy.render import libfacedetection
 from proxy.render.pool import Pool
 from proxy.render.protocol import Hello
 from proxy.state.node_state import InUse, NodeState
@@ -67,6 +68,7 @@ def render_defaults(settings: Settings) -> RenderDefaults:
         },
         max_side_px=settings.limits.output_max_side,
         gps=settings.limits.info_gps,
+        face_detector=libfacedetection.version(),
     )
 
 
@@ -103,6 +105,7 @@ def rules(settings: Settings) -> Rules:
         url_max_bytes=settings.limits.url_max_bytes,
         max_side_px=settings.limits.output_max_side,
         session=settings.signing.session,
+        finds_faces=bool(libfacedetection.version()),
     )
 
 

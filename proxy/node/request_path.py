@@ -95,7 +95,7 @@ class RequestPath:
         )
         self.versions = VersionChecks(self.originals, self.purges, clock, log)
         self.produce = Produce(
-            OriginalServices(self.originals, opened, self.facts, self.versions),
+            OriginalServices(self.originals, opened, self.facts, self.versions, self.faces),
             VariantStores(self.chain, leased, index, redirects=stores.bucket),
             Rendering(renderer, factory.render_defaults(settings), settings.formats.auto),
             self.flights,

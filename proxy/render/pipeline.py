@@ -110,7 +110,7 @@ class _Original(NamedTuple):
 
 def _run(original: _Original, plan: Plan) -> bytes:
     pages: list[pyvips.Image] = []
-    layout = commands(plan.ops, plan.limit_px, original.size)
+    layout = commands(plan.ops, plan.limit_px, original.size, plan.faces)
     command = next(layout, None)
     while command is not None:
         answer: Box | None = None

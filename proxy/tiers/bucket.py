@@ -33,6 +33,7 @@ WRITERS = 8
 MAX_OBJECT_BYTES = 64 * 2**20
 DIGEST = "calotype-digest"
 ORIGINAL_METADATA = "calotype-original"
+NOTICE_METADATA = "calotype-notice"
 """The metadata key for source and key of the original, percent-encoded; `calotype gc` reads it."""
 _MAX_ORIGINAL_CHARS = 1500
 _USAGE_FOLDER = "asked"
@@ -105,9 +106,10 @@ class NoFlags:
     async def release(self, key: str) -> None: ...
 
 
-def _original_metadata(variant: Variant) -> dict[str, str]:
+def _metadata(variant: Variant) -> dict[str, str]:
     encoded = quote(variant.of, safe=":/")
-    return {ORIGINAL_METADATA: encoded} if variant.of and len(encoded) <= _MAX_ORIGINAL_CHARS else {}
+    original = {ORIGINAL_METADATA: encoded} if variant.of and len(encoded) <= _MAX_ORIGINAL_CHARS else {}
+    return original | ({NOTICE_METADATA: variant.notice} if variant.notice else {})
 
 
 @dataclass(slots=True, eq=False)
@@ -159,7 +161,7 @@ class BucketTier:
                 else self.flags.mark_absent(key.digest)
             )
             return None
-        variant = Variant(body=found.body)
+        variant = Variant(body=found.body, notice=found.metadata.get(NOTICE_METADATA, ""))
         if found.metadata.get(DIGEST) != digest(key, variant):
             self.metrics.tier_failed(self.name, "damaged")
             await self.flags.unmark(key.digest)
@@ -194,7 +196,7 @@ class BucketTier:
             body=variant.body,
             content_type=key.mime,
             cache_control=cache_control(IMMUTABLE_S),
-            metadata={DIGEST: digest(key, variant), **_original_metadata(variant)},
+            metadata={DIGEST: digest(key, variant), **_metadata(variant)},
         )
         for trial in range(MAX_ATTEMPTS):
             try:

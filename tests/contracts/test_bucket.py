@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -165,6 +166,14 @@ async def test_objects_have_the_documented_name_headers_and_metadata(moto: Store
     assert headers["content-type"] == "image/webp"
     assert headers["cache-control"] == "public, max-age=31536000, immutable"
     assert moto.metadata("processed", NAME) == {DIGEST: digest(KEY, VARIANT)}
+
+
+async def test_a_notice_is_stored_beside_the_plain_picture(setup: SimpleNamespace) -> None:
+    noted = replace(VARIANT, notice="gravity;asked=face;made=auto")
+    await setup.tier.store(KEY, noted)
+    assert await setup.tier.lookup(KEY) == noted
+    setup.swap(NAME, VARIANT.body + b"x")
+    assert await setup.tier.lookup(KEY) is None
 
 
 async def test_a_directory_bucket_holds_plain_pictures(tmp_path: Path) -> None:

@@ -47,6 +47,12 @@ async def test_facts_are_stored_like_variants(tier: Tier) -> None:
     assert await tier.lookup(key) == facts
 
 
+async def test_a_notice_is_stored(tier: Tier) -> None:
+    noted = Variant(body=b"picture", notice="gravity;asked=face;made=auto")
+    await tier.store(KEY, noted)
+    assert await tier.lookup(KEY) == noted
+
+
 async def test_a_later_store_replaces_an_earlier_one(tier: Tier) -> None:
     await tier.store(KEY, VARIANT)
     later = Variant(body=b"later")

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
+from proxy.render.libfacedetection import version
 from tests.http.conftest import Running, running, shares_node
 from tests.support import pictures
 from tests.support.fakes import temporary_file
@@ -119,7 +120,10 @@ async def test_presets_are_applied_and_changes_are_in_the_notice(node: Running) 
     assert pictures.size((await node.get("/t_card,w_60,f_png/photo.jpg")).body) == (60, 90)
     face = await node.get("/w_50,h_50,c_fill,g_face/photo.jpg")
     assert face.headers["Calotype-Notice"] == "gravity;asked=face;made=auto"
-    assert (await node.get("/w_50,h_50,c_fill,g_auto/photo.jpg")).cache == "calotype; hit; detail=memory"
+    auto = await node.get("/w_50,h_50,c_fill,g_auto/photo.jpg")
+    assert auto.body == face.body
+    if not version():  # With a detector the key has its version.
+        assert auto.cache == "calotype; hit; detail=memory"
 
 
 async def test_conditional_requests_get_304(node: Running) -> None:

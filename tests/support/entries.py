@@ -30,10 +30,11 @@ from proxy.core.transform.operations import (
 from proxy.core.transform.plan import Encode, Plan, RenderDefaults, encoder_quality
 
 OUTPUTS = tuple(kind for kind in Format if TRAITS[kind].shown)
-BESIDES = 3
-"""What `/info/` tells, the facts of the original, and what it was known by when it was last looked at."""
+BESIDES = 4
+"""What `/info/` tells, the facts of the original, where faces are, and what it was known by when it was last looked at."""
 POINTS = frozenset(FocalPoint(x / 10, y / 10) for x in range(11) for y in range(11))
-GRAVITIES = POINTS | {Smart.ATTENTION, Smart.ENTROPY}
+GRAVITIES = POINTS | set(Smart)
+"""With a face detector; without one there are fewer entries."""
 TURNS = (None, *Turn)
 EFFECTS: frozenset[Effect | None] = frozenset(
     [

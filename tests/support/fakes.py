@@ -246,6 +246,7 @@ class FakeRenderer:
         self.probes = 0
         self.searches = 0
         self.faces = Faces((Face(1000, 2000, 300, 400),))
+        self.rendered_faces: list[Faces | None] = []
         self.failures: list[BaseException] = []
         self.release = asyncio.Event()
         self.release.set()
@@ -273,6 +274,7 @@ class FakeRenderer:
         async with self.slots:
             schedule.on_start()
             self.renders += 1
+            self.rendered_faces.append(plan.faces)
             await self.release.wait()
             self.during(original.file)
             if self.failures:

@@ -14,9 +14,11 @@ from proxy.core.cache.keys import CacheKey
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Variant:
     """The bytes of an entry of the tiers: a picture, or the JSON of facts, identities and tags. `of` is its original,
-    `source:key`; empty if the entry comes from a tier."""
+    `source:key`; empty if the entry comes from a tier. `notice` is what `Calotype-Notice` says of this picture whatever
+    URL it has: at most 255 characters of ASCII, kept in every tier."""
 
     body: bytes = field(repr=False)
+    notice: str = ""
     of: str = field(default="", compare=False, repr=False)
 
 
@@ -69,7 +71,8 @@ class Delivery:
 
     `tier` is that of a hit, VALIDATOR for the client's own copy; `stored` is whether a tier has accepted a miss.
     `freshness` is that of the original. `provisional`: the original was not revalidated for the version in the URL.
-    `location`, if not empty, is the URL from which the client fetches the bytes.
+    `location`, if not empty, is the URL from which the client fetches the bytes. `notice` is that of the variant; empty
+    if the bytes are not in memory and were not looked up.
     """
 
     key: CacheKey
@@ -79,6 +82,7 @@ class Delivery:
     timings: Timings = NO_TIMINGS
     freshness: Freshness = NEVER_FRESH
     location: str = field(default="", repr=False)
+    notice: str = ""
     provisional: bool = False
 
 

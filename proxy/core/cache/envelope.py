@@ -1,7 +1,8 @@
 """A variant as bytes for a tier that can corrupt data: magic, key, format, length and digest, checked on every read.
 
 The envelope holds its own key, so that an entry under the wrong name is detected too. A tier that must store the bare
-picture stores the same digest beside it.
+picture stores the same digest beside it, and the notice. A variant with a notice has another magic: its length and the
+notice precede the body.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from proxy.core.cache.delivery import Variant
 from proxy.core.cache.keys import CacheKey
 from proxy.core.image.formats import Format
 
-_MAGIC = b"CALO1\n"
+_MAGIC, _MAGIC_OF_NOTICE = b"CALO1\n", b"CALO2\n"
 _DIGEST_BYTES = 16
 _KEY_BYTES = 32
 _FORMATS: tuple[Format | None, ...] = (None, *Format)
@@ -26,13 +27,15 @@ class Damaged(NamedTuple):
 
 def seal(key: CacheKey, variant: Variant) -> bytes:
     """The bytes to store for `variant` under `key`."""
-    head = _head(key, variant)
-    return head + _digest(head, variant.body) + variant.body
+    payload = _payload(variant)
+    head = _head(key, variant, payload)
+    return head + _digest(head, payload) + payload
 
 
 def digest(key: CacheKey, variant: Variant) -> str:
-    """The digest to store beside a bare body, in hex: of key, format, length and bytes."""
-    return _digest(_head(key, variant), variant.body).hex()
+    """The digest to store beside a bare body, in hex: of key, format, length, notice and bytes."""
+    payload = _payload(variant)
+    return _digest(_head(key, variant, payload), payload).hex()
 
 
 def unseal(key: CacheKey, sealed: bytes) -> Variant | Damaged:
@@ -41,7 +44,7 @@ def unseal(key: CacheKey, sealed: bytes) -> Variant | Damaged:
         sealed[: OVERHEAD_BYTES - _DIGEST_BYTES],
         memoryview(sealed)[OVERHEAD_BYTES - _DIGEST_BYTES :],
     )
-    if len(sealed) < OVERHEAD_BYTES or not head.startswith(_MAGIC):
+    if len(sealed) < OVERHEAD_BYTES or not head.startswith((_MAGIC, _MAGIC_OF_NOTICE)):
         return Damaged("header")
     if head[len(_MAGIC) : len(_MAGIC) + _KEY_BYTES].hex() != key.digest:
         return Damaged("key")
@@ -52,12 +55,23 @@ def unseal(key: CacheKey, sealed: bytes) -> Variant | Damaged:
         return Damaged("digest")
     if head[-9] != _FORMATS.index(key.format):
         return Damaged("format")
-    return Variant(body=body)
+    if head.startswith(_MAGIC):
+        return Variant(body=body)
+    end = 1 + body[0]
+    return Variant(body=body[end:], notice=body[1:end].decode("ascii", "replace"))
 
 
-def _head(key: CacheKey, variant: Variant) -> bytes:
+def _payload(variant: Variant) -> bytes:
+    if not variant.notice:
+        return variant.body
+    notice = variant.notice.encode("ascii", "replace")[:255]
+    return bytes([len(notice)]) + notice + variant.body
+
+
+def _head(key: CacheKey, variant: Variant, payload: bytes) -> bytes:
+    magic = _MAGIC_OF_NOTICE if variant.notice else _MAGIC
     format_code = bytes([_FORMATS.index(key.format)])
-    return _MAGIC + bytes.fromhex(key.digest) + format_code + len(variant.body).to_bytes(8, "big")
+    return magic + bytes.fromhex(key.digest) + format_code + len(payload).to_bytes(8, "big")
 
 
 def _digest(head: bytes, body: bytes) -> bytes:

@@ -28,6 +28,12 @@ class Face(NamedTuple):
         """Its middle in fractions of the picture from the left and the top, as a focal point."""
         return (2 * self.left + self.width) / (2 * PARTS), (2 * self.top + self.height) / (2 * PARTS)
 
+    @property
+    def head(self) -> "Face":
+        """The face, and forehead and hair above it: a third of its height, within the picture."""
+        above = min(self.top, self.height // 3)
+        return Face(self.left, self.top - above, self.width, self.height + above)
+
 
 @dataclass(frozen=True, slots=True)
 class Faces:

@@ -2,6 +2,7 @@
 
 Pure: `commands` is a generator. The renderer executes each command, and answers a Find or FindBorders with the box that it
 found. The first command is always Load, so that the renderer decodes no more pixels than the first sizes need.
+Longer than other files, because every operation is laid out by the same few steps on the canvas.
 """
 
 from collections.abc import Generator, Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar, assert_never
 
+from proxy.core.image.faces import PARTS, Face, Faces, faces_of, largest_face, most_faces
 from proxy.core.image.size import Box, Size, pixels
 from proxy.core.transform.geometry import crop_box, inside, outside, pad_offset, ratio, scaled_into
 from proxy.core.transform.operations import (
@@ -90,9 +92,12 @@ Command = Load | Cut | Scale | Embed | Find | FindBorders | Turn | Effect
 Commands = Generator[Command, Box | None, None]
 
 
-def commands(ops: tuple[Operation, ...], limit_px: int, original: Size) -> Commands:
-    """The commands for `ops` on an upright original of size `original`. No side of the result exceeds `limit_px`."""
-    following = _following(ops, limit_px, _Canvas(original))
+def commands(
+    ops: tuple[Operation, ...], limit_px: int, original: Size, faces: Faces | None = None
+) -> Commands:
+    """The commands for `ops` on an upright original of size `original` with these faces. No side of the result exceeds
+    `limit_px`. Without a face, attention takes the place of faces."""
+    following = _following(ops, limit_px, _Canvas(original, faces or Faces()))
     region, size = Box(0, 0, *original), original
     turn: Turn | None = None
     command = next(following, None)
@@ -121,8 +126,9 @@ def commands(ops: tuple[Operation, ...], limit_px: int, original: Size) -> Comma
 class _Canvas:
     """The size of the canvas, and where points of the original lie on it. Each method gives the commands of a change."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, faces: Faces) -> None:
         self.size = self.original = size
+        self._faces = faces
         self._rows = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
         """x and y on the canvas, each as the factors of x and y of the original, and a constant."""
 
@@ -176,8 +182,45 @@ class _Canvas:
 
     def point(self, original: OriginalPoint) -> FocalPoint:
         """The point of the canvas, or of its edge, where this point of the original lies."""
-        x, y = (ax * original.x_px + bx * original.y_px + c for ax, bx, c in self._rows)
-        return FocalPoint(max(0.0, min(1.0, x / self.size.width)), max(0.0, min(1.0, y / self.size.height)))
+        x, y = self._at(original.x_px, original.y_px)
+        return FocalPoint(max(0.0, min(1.0, x)), max(0.0, min(1.0, y)))
+
+    def middle_of_faces(self, smart: Smart, window: Size) -> FocalPoint | None:
+        """The middle of what a window shows: of the head of the largest face, or for FACES of the heads that it holds. A
+        face that is not on the canvas counts if none is; the middle is then on the edge. None without a face, and for
+        other gravities."""
+        on_canvas = [face for face in self._faces.boxes if self._shows(face)]
+        faces = Faces(tuple(on_canvas)) if on_canvas else self._faces
+        largest = largest_face(faces)
+        if largest is None or smart not in (Smart.FACE, Smart.FACES):
+            return None
+        if smart is Smart.FACES:
+            heads = faces_of([self._parts(face.head) for face in faces.boxes], Size(PARTS, PARTS))
+            if (most := most_faces(heads, window, self.size)) is not None:
+                return FocalPoint(*most.centre)
+        x, y = largest.head.centre
+        return self.point(OriginalPoint(round(x * self.original.width), round(y * self.original.height)))
+
+    def _shows(self, face: Face) -> bool:
+        x, y = face.centre
+        return all(0 <= each <= 1 for each in self._at(x * self.original.width, y * self.original.height))
+
+    def _parts(self, face: Face) -> tuple[int, int, int, int]:
+        """Left, top, width and height of `face` in parts of the canvas; partly outside of a canvas that cuts it."""
+        width, height = self.original.width / PARTS, self.original.height / PARTS
+        corners = (
+            self._at(face.left * width, face.top * height),
+            self._at((face.left + face.width) * width, (face.top + face.height) * height),
+        )
+        (left, right), (top, bottom) = (
+            sorted(round(side * PARTS) for side in axis) for axis in zip(*corners, strict=True)
+        )
+        return left, top, right - left, bottom - top
+
+    def _at(self, x_px: float, y_px: float) -> tuple[float, float]:
+        """A point of the original in fractions of the canvas, below 0 or above 1 outside of it."""
+        x, y = (ax * x_px + bx * y_px + c for ax, bx, c in self._rows)
+        return x / self.size.width, y / self.size.height
 
     def _move(self, x_px: int, y_px: int) -> None:
         (ax, bx, cx), (ay, by, cy) = self._rows
@@ -402,8 +445,13 @@ def _cut(box: Size, at: Gravity, canvas: _Canvas) -> Commands:
         return
     match at:
         case Smart():
-            found = yield Find(box, at)
-            assert found is not None
+            middle = canvas.middle_of_faces(at, box)
+            if middle is None:
+                answer = yield Find(box, at if at is Smart.ENTROPY else Smart.ATTENTION)
+                assert answer is not None
+                found = answer
+            else:
+                found = crop_box(canvas.size, box, middle)
         case FocalPoint():
             found = crop_box(canvas.size, box, at)
         case OriginalPoint():

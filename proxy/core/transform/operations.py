@@ -41,6 +41,7 @@ class Smart(StrEnum):
     ATTENTION = "auto"
     ENTROPY = "entropy"
     FACE = "face"
+    FACES = "faces"
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +353,17 @@ def simplified(op: Operation) -> Operation:
             return Crop()
         case _:
             return op
+
+
+def face_gravity(op: Operation) -> Smart | None:
+    """FACE or FACES if the result depends on where faces are."""
+    match op:
+        case (
+            Resize(gravity=(Smart.FACE | Smart.FACES) as gravity)
+            | Crop(at=(Smart.FACE | Smart.FACES) as gravity)
+        ):
+            return gravity
+    return None
 
 
 def flattening(background: Colour | None) -> Colour | None:

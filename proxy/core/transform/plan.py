@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import assert_never
 
+from proxy.core.image.faces import Faces
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.transform.layout import boxed, enlarged
 from proxy.core.transform.operations import (
@@ -34,6 +35,7 @@ from proxy.core.transform.operations import (
     Transform,
     Trim,
     Turn,
+    face_gravity,
     without_no_ops,
 )
 
@@ -66,22 +68,29 @@ Output = Encode | Describe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Orientation first, then `ops` in order, then `output`. No side of the result exceeds `limit_px`."""
+    """Orientation first, then `ops` in order, then `output`. No side of the result exceeds `limit_px`.
+
+    `face_detector` is the version of the face detector; empty if `ops` look for no faces. `faces`, for the worker, are
+    what it has found in the original; they are no part of the key, because original and version decide them.
+    """
 
     ops: tuple[Operation, ...]
     limit_px: int
     output: Output
+    face_detector: str = ""
+    faces: Faces | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderDefaults:
     """Defaults of the configuration: JPEG-scale quality 1 to 100, effort per format, the largest output side in
-    pixels, and whether `/info/` includes the GPS location."""
+    pixels, and whether `/info/` includes the GPS location; and the version of the face detector, empty without one."""
 
     quality: int
     effort: dict[Format, int]
     max_side_px: int
     gps: bool = False
+    face_detector: str = ""
 
 
 _PLACEHOLDER_PX = 48
@@ -112,9 +121,14 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
         return Plan(ops=(small,), limit_px=_PLACEHOLDER_PX, output=Describe(gps=defaults.gps))
     limit_px = min(defaults.max_side_px, TRAITS[kind].max_side_px)
     has_alpha = TRAITS[kind].alpha
+    ops = tuple(_resolved(op, transform, limit_px, has_alpha) for op in without_no_ops(transform).ops)
+    seeks_faces = any(map(face_gravity, ops))
+    if seeks_faces and not defaults.face_detector:
+        ops = tuple(map(_without_faces, ops))
     return Plan(
-        ops=tuple(_resolved(op, transform, limit_px, has_alpha) for op in without_no_ops(transform).ops),
+        ops=ops,
         limit_px=limit_px,
+        face_detector=defaults.face_detector if seeks_faces else "",
         output=Encode(
             format=kind,
             quality=_quality(transform, kind, defaults),
@@ -145,11 +159,8 @@ def _resolved(op: Operation, transform: Transform, limit_px: int, has_alpha: boo
             op = boxed(op, transform.dpr_percent or 100, limit_px)
             return replace(
                 op,
-                gravity=_without_faces(op.gravity),
                 background=op.background if has_alpha else op.background.on_white,
             )
-        case Crop(at=Smart.FACE):
-            return replace(op, at=Smart.ATTENTION)
         case Extend() | Pad():
             op = enlarged(op, transform.dpr_percent or 100)
             return op if has_alpha else replace(op, background=op.background.on_white)
@@ -159,14 +170,21 @@ def _resolved(op: Operation, transform: Transform, limit_px: int, has_alpha: boo
             return op
 
 
-def _without_faces(gravity: Gravity) -> Gravity:
-    """Without a face detector, `face` is the same as attention."""
-    return Smart.ATTENTION if gravity is Smart.FACE else gravity
+def _without_faces(op: Operation) -> Operation:
+    """Without a face detector, attention takes the place of faces."""
+    match op:
+        case Resize() if face_gravity(op):
+            return replace(op, gravity=Smart.ATTENTION)
+        case Crop() if face_gravity(op):
+            return replace(op, at=Smart.ATTENTION)
+        case _:
+            return op
 
 
 def canonical(plan: Plan) -> str:
     """The Plan as text, as it enters the cache key. A changed text empties every cache."""
-    return " ".join([*map(_text, plan.ops), f"limit:{plan.limit_px}", _output_text(plan.output)])
+    detector = [f"faces:{plan.face_detector}"] if plan.face_detector else []
+    return " ".join([*map(_text, plan.ops), *detector, f"limit:{plan.limit_px}", _output_text(plan.output)])
 
 
 def _text(op: Operation) -> str:

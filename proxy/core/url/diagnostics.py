@@ -3,12 +3,20 @@
 Compares the values that other modules made; decides nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.transform.geometry import ratio
 from proxy.core.transform.layout import boxed
-from proxy.core.transform.operations import Crop, Fit, Operation, Resize, Smart, Transform
+from proxy.core.transform.operations import (
+    Fit,
+    Operation,
+    Resize,
+    Smart,
+    Transform,
+    face_gravity,
+    simplified,
+)
 from proxy.core.transform.plan import Encode, Plan
 from proxy.core.url.dialects.component import Component, components_of
 from proxy.core.url.notice import Notice
@@ -29,7 +37,7 @@ def ignored(parsed: VariantUrl, granted: Transform, plan: Plan) -> list[str]:
         unused.append("b: there is no padding, and the format has alpha")
     if granted.quality is not None and output.quality is None:
         unused.append("q: the format is lossless")
-    if any(map(_looks_for_faces, granted.ops)):
+    if not plan.face_detector and without_faces(granted.ops):
         unused.append("g: face detection is not available, auto is used")
     return unused
 
@@ -39,22 +47,20 @@ def clamped(parsed: VariantUrl, granted: Transform, max_side_px: int) -> list[st
     return [f"{changed.parameter}: {changed.applied}" for changed in _changed(parsed, granted, max_side_px)]
 
 
-def notices(parsed: VariantUrl, granted: Transform, max_side_px: int) -> list[Notice]:
-    """The items of `Calotype-Notice`: changed values, and values without an effect."""
+def notices(
+    parsed: VariantUrl, granted: Transform, max_side_px: int, *, finds_faces: bool = False
+) -> list[Notice]:
+    """The items of `Calotype-Notice`: changed values, and values without an effect. `finds_faces`: there is a face
+    detector, so that only a variant knows whether its original has a face."""
     found = list(_changed(parsed, granted, max_side_px))
     found += [Notice(each.parameter, each.requested, each.applied) for each in parsed.unused if each.applied]
-    if any(map(_looks_for_faces, granted.ops)):
-        found.append(Notice("g", Smart.FACE, Smart.ATTENTION))
-    return found
+    return found if finds_faces else found + without_faces(granted.ops)
 
 
-def _looks_for_faces(op: Operation) -> bool:
-    """Whether the result depends on where faces are. There is no face detector: attention takes its place."""
-    match op:
-        case Resize(fit=Fit.COVER, gravity=Smart.FACE) | Crop(at=Smart.FACE):
-            return True
-        case _:
-            return False
+def without_faces(ops: Iterable[Operation]) -> list[Notice]:
+    """The items for attention in the place of faces, one for each word."""
+    words = filter(None, (face_gravity(simplified(op)) for op in ops))
+    return [Notice("g", word, Smart.ATTENTION) for word in dict.fromkeys(words)]
 
 
 def _changed(parsed: VariantUrl, granted: Transform, max_side_px: int) -> Iterator[Notice]:

@@ -101,6 +101,8 @@ class Rules(NamedTuple):
     max_side_px: int
     session: str
     """The place of the session that `ses` is compared with: `cookie:NAME` or `header:NAME`; empty for none."""
+    finds_faces: bool = False
+    """Whether there is a face detector."""
 
 
 def host_name(host_header: str) -> str:

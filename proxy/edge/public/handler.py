@@ -358,7 +358,9 @@ class PublicHandler:
             case VariantUrl():
                 restrictions = restrictions.until(parsed.until_s)
                 restrictions.check_time(self._wall())
-                unfulfilled = notices(parsed, transform, self._rules.max_side_px)
+                unfulfilled = notices(
+                    parsed, transform, self._rules.max_side_px, finds_faces=self._rules.finds_faces
+                )
                 disposition = parsed.disposition
                 max_age_s = max_age_s if parsed.max_age_s is None else parsed.max_age_s
             case InfoUrl():

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
-from proxy.core.cache.delivery import NO_TIMINGS, VALIDATOR, Delivered, Delivery, Outcome
+from proxy.core.cache.delivery import NO_TIMINGS, VALIDATOR, Delivered, Delivery, Outcome, Variant
 from proxy.core.cache.freshness import NEVER_FRESH, Freshness, OriginalRecord, State, state
 from proxy.core.cache.generations import PurgeScope, ScopeKind
 from proxy.core.cache.keys import CacheKey
@@ -107,10 +107,11 @@ class Deliver:
             # The key suffices if the bytes are in memory or the client has them.
             answer = await self._resolve(request, deadline)
             key = answer.resolved.key
+            variant = self._memory.lookup(key)
             if needs_no_body is not None and needs_no_body(key):
-                return Delivered(_hit(answer.resolved, VALIDATOR), None)
-            if (variant := self._memory.lookup(key)) is not None:
-                hit = _hit(answer.resolved, self._memory.name)
+                return Delivered(_hit(answer.resolved, VALIDATOR, variant), None)
+            if variant is not None:
+                hit = _hit(answer.resolved, self._memory.name, variant)
                 self._store_answer(request, answer._replace(hit=hit))
                 return Delivered(hit, variant)
         original, plans = self._record_of(request.ref), self._plans
@@ -275,5 +276,11 @@ class Deliver:
         return self._originals.get(request.ref) is answer.original and answer.plans is self._plans
 
 
-def _hit(resolved: ResolvedKey, tier: str) -> Delivery:
-    return Delivery(key=resolved.key, outcome=Outcome.HIT, tier=tier, freshness=resolved.freshness)
+def _hit(resolved: ResolvedKey, tier: str, variant: Variant | None) -> Delivery:
+    return Delivery(
+        key=resolved.key,
+        outcome=Outcome.HIT,
+        tier=tier,
+        freshness=resolved.freshness,
+        notice="" if variant is None else variant.notice,
+    )

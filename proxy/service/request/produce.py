@@ -12,7 +12,8 @@ from proxy.core.cache.generations import Generations
 from proxy.core.cache.http_caching import etag
 from proxy.core.cache.keys import CacheKey, Entry, original_key, variant_key
 from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
-from proxy.core.errors import Internal
+from proxy.core.errors import Internal, WorkerDied
+from proxy.core.image.faces import Faces
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.image.metadata import with_etag
@@ -20,6 +21,8 @@ from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.memo import Memo
 from proxy.core.transform.negotiate import choose
 from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
+from proxy.core.url.diagnostics import without_faces
+from proxy.core.url.notice import notice_list
 from proxy.ports.clock import Clock
 from proxy.ports.operations import EntryIndex
 from proxy.ports.originals import Original
@@ -53,12 +56,14 @@ class _Produced(NamedTuple):
 
 
 class OriginalServices(NamedTuple):
-    """What is known of originals: their identities, bytes and facts, and the versions that URLs may name, if any."""
+    """What is known of originals: their identities, bytes and facts, and the versions that URLs may name, if any; and where
+    faces are, needed only if the render defaults have a face detector."""
 
     originals: Originals
     opened: OpenOriginals
     facts: OriginalFact[Facts]
     versions: VersionChecks | None = None
+    faces: OriginalFact[Faces] | None = None
 
 
 class VariantStores(NamedTuple):
@@ -92,7 +97,7 @@ class Produce:
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        self._originals, self._opened, self._facts, self._versions = originals
+        self._originals, self._opened, self._facts, self._versions, self._faces = originals
         self._chain, self._leased, self._index, self._redirects = variants
         self._renderer, self._defaults, self._auto = rendering
         self._flights = flights
@@ -202,6 +207,7 @@ class Produce:
             stored=made.receipt is not None and made.receipt.stored,
             timings=timings,
             freshness=self._originals.freshness(resolved.identity),
+            notice=made.variant.notice,
         )
         return Delivered(delivery, made.variant)
 
@@ -260,14 +266,29 @@ class Produce:
 
         async with self._opened.open(resolved.identity, deadline=deadline) as original:
             fetched_s = started_s = self._clock()
+            faces = await self._faces_of(resolved, deadline)
             schedule = Schedule(
                 deadline=deadline, on_start=start, priority=flight.priority, on_promote=flight.on_promote
             )
-            variant = await self._renderer.render(original, resolved.plan, schedule)
+            variant = await self._renderer.render(original, replace(resolved.plan, faces=faces), schedule)
             if not original.file.unchanged():
                 raise OriginalChanged
         timings = Timings(
             fetch_s=fetched_s - began_s, queue_s=started_s - fetched_s, render_s=self._clock() - started_s
         )
         self._metrics.rendered(resolved.identity.ref, resolved.plan.output.format, timings)
+        if faces is not None and not faces.boxes:
+            variant = replace(variant, notice=notice_list(without_faces(resolved.plan.ops)))
         return variant, timings
+
+    async def _faces_of(self, resolved: Resolved, deadline: float) -> Faces | None:
+        """The faces of the original; None if the Plan looks for none. An original that the detector fails on has none from
+        now on; an overloaded detector fails this job only."""
+        if not resolved.plan.face_detector:
+            return None
+        assert self._faces is not None
+        try:
+            return await self._faces.of(resolved.identity, deadline=deadline)
+        except (WorkerDied, Internal):
+            self._faces.store(resolved.identity, nothing := Faces())
+            return nothing

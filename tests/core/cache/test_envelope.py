@@ -20,9 +20,19 @@ def test_unsealing_returns_the_sealed_variant(key: CacheKey, body: bytes) -> Non
     assert unseal(key, sealed) == Variant(body=body)
 
 
-@given(keys, st.binary(max_size=100), st.data())
-def test_one_flipped_bit_is_damage(key: CacheKey, body: bytes, data: st.DataObject) -> None:
-    sealed = bytearray(seal(key, Variant(body=body)))
+@given(keys, st.binary(max_size=500), st.text(st.characters(codec="ascii"), max_size=255))
+def test_unsealing_returns_the_notice(key: CacheKey, body: bytes, notice: str) -> None:
+    assert unseal(key, seal(key, Variant(body=body, notice=notice))) == Variant(body=body, notice=notice)
+
+
+def test_a_variant_without_a_notice_has_the_bytes_it_always_had() -> None:
+    assert seal(KEY, Variant(body=b"x")).startswith(b"CALO1\n")
+    assert seal(KEY, Variant(body=b"x", notice="n")).startswith(b"CALO2\n")
+
+
+@given(keys, st.binary(max_size=100), st.sampled_from(["", "gravity;asked=face;made=auto"]), st.data())
+def test_one_flipped_bit_is_damage(key: CacheKey, body: bytes, notice: str, data: st.DataObject) -> None:
+    sealed = bytearray(seal(key, Variant(body=body, notice=notice)))
     at = data.draw(st.integers(0, len(sealed) - 1))
     sealed[at] ^= 1 << data.draw(st.integers(0, 7))
     assert isinstance(unseal(key, bytes(sealed)), Damaged)
@@ -51,6 +61,8 @@ def test_a_separate_digest_depends_on_key_format_and_body() -> None:
         digest(OTHER, picture),
         digest(KEY._replace(format=Format.PNG), picture),
         digest(KEY, Variant(body=b"pictures")),
+        digest(KEY, Variant(body=b"picture", notice="n")),
+        digest(KEY, Variant(body=b"picture", notice="é" * 300)),
     ]
     assert digest(KEY, picture) == digest(KEY, picture)
     assert digest(KEY, picture) not in others

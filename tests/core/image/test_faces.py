@@ -31,6 +31,12 @@ def test_faces_are_parts_of_the_picture_in_reading_order(
     assert faces_of(boxes, Size(1000, 500)).boxes == faces
 
 
+def test_a_head_is_a_face_and_what_is_above_it() -> None:
+    assert LARGE.head == Face(4000, 2334, 2000, 2666)
+    assert Face(0, 100, 500, 600).head == Face(0, 0, 500, 700)
+    assert Face(0, 0, 500, 600).head == Face(0, 0, 500, 600)
+
+
 def test_only_the_largest_faces_are_stored() -> None:
     boxes = [(number * 20, 0, 2 + number % 10, 10) for number in range(45)]
     stored = faces_of(boxes, Size(1000, 1000)).boxes

@@ -1,11 +1,13 @@
 """Layouts: sizes and positions are decided here, exactly, whatever is loaded first."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core.image.faces import PARTS, Face, Faces
 from proxy.core.image.formats import Format
 from proxy.core.image.size import Box, Size, pixels
 from proxy.core.transform.layout import Command, Cut, Embed, Find, FindBorders, Load, Scale, boxed, commands
@@ -31,11 +33,14 @@ from tests.support.strategies import chains
 
 LIMIT_PX = 4000
 DEFAULTS = RenderDefaults(quality=80, effort={}, max_side_px=LIMIT_PX)
+FINDS_FACES = replace(DEFAULTS, face_detector="fake 1")
 
 
-def laid(ops: tuple[Operation, ...], original: Size, limit_px: int = LIMIT_PX) -> list[Command]:
+def laid(
+    ops: tuple[Operation, ...], original: Size, limit_px: int = LIMIT_PX, faces: Faces | None = None
+) -> list[Command]:
     """The commands; what is to be found is at the upper left."""
-    following = commands(ops, limit_px, original)
+    following = commands(ops, limit_px, original, faces)
     found: list[Command] = [next(following)]
     try:
         while True:
@@ -179,6 +184,54 @@ def test_the_commands_of_a_transform(tokens: str, expected: list[Command]) -> No
     assert of(tokens, Size(1000, 500)) == expected
 
 
+LARGE, SMALL = Face(7800, 5000, 400, 900), Face(1000, 5000, 200, 400)
+"""Heads with their middles at 800, 265 and 110, 257 of 1000 x 500."""
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        ("w_200,h_300,c_fill,g_face", [Load(WHOLE, Size(600, 300)), Cut(Box(380, 0, 200, 300))]),
+        ("w_200,h_300,c_fill,g_faces", [Load(WHOLE, Size(600, 300)), Cut(Box(380, 0, 200, 300))]),
+        ("w_300,h_300,c_fill,g_face", [Load(WHOLE, Size(600, 300)), Cut(Box(300, 0, 300, 300))]),
+        ("w_300,h_150,c_fill,g_face", [Load(WHOLE, Size(300, 150))]),
+        ("w_100,minh_100,g_face", [Load(WHOLE, Size(200, 100)), Cut(Box(100, 0, 100, 100))]),
+        ("c_crop,w_100,h_100,g_face", [Load(Box(750, 215, 100, 100), Size(100, 100))]),
+        ("c_crop,w_100,h_100,g_faces", [Load(Box(750, 215, 100, 100), Size(100, 100))]),
+        ("c_crop,w_800,h_100,g_face", [Load(Box(200, 215, 800, 100), Size(800, 100))]),
+        ("c_crop,w_800,h_100,g_faces", [Load(Box(60, 215, 800, 100), Size(800, 100))]),
+        # After a crop, also one that cuts off the larger face, or both.
+        ("c_crop,x_500,w_500~c_crop,w_100,h_100,g_face", [Load(Box(750, 215, 100, 100), Size(100, 100))]),
+        ("c_crop,x_500,w_500~c_crop,w_100,h_100,g_faces", [Load(Box(750, 215, 100, 100), Size(100, 100))]),
+        ("c_crop,x_0,w_500~c_crop,w_100,h_100,g_face", [Load(Box(60, 207, 100, 100), Size(100, 100))]),
+        ("c_crop,x_0,w_500~c_crop,w_100,h_100,g_faces", [Load(Box(60, 207, 100, 100), Size(100, 100))]),
+        ("c_crop,x_200,w_300~c_crop,w_100,h_100,g_face", [Load(Box(400, 215, 100, 100), Size(100, 100))]),
+        ("c_crop,x_200,w_300~c_crop,w_100,h_100,g_faces", [Load(Box(400, 215, 100, 100), Size(100, 100))]),
+        # A head is above its face in the original, wherever that is on the canvas.
+        ("a_90~c_crop,w_100,h_100,g_face", [Load(Box(750, 215, 100, 100), Size(100, 100)), Turn.R90]),
+        ("a_90~c_crop,w_100,h_100,g_faces", [Load(Box(750, 215, 100, 100), Size(100, 100)), Turn.R90]),
+        ("a_hflip~c_crop,w_100,h_100,g_faces", [Load(Box(750, 215, 100, 100), Size(100, 100)), Turn.HFLIP]),
+    ],
+)
+def test_a_crop_centres_on_the_heads_of_faces(tokens: str, expected: list[Command]) -> None:
+    ops = resolve(parse_transform(tokens, {}), Format.PNG, FINDS_FACES).ops
+    assert laid(ops, Size(1000, 500), faces=Faces((LARGE, SMALL))) == expected
+
+
+@pytest.mark.parametrize("faces", [None, Faces()])
+@pytest.mark.parametrize("gravity", ["face", "faces"])
+def test_without_a_face_a_crop_shows_what_draws_attention(gravity: str, faces: Faces | None) -> None:
+    ops = resolve(parse_transform(f"w_300,h_300,c_fill,g_{gravity}", {}), Format.PNG, FINDS_FACES).ops
+    found = laid(ops, Size(1000, 500), faces=faces)
+    assert found == of("w_300,h_300,c_fill,g_auto", Size(1000, 500))
+
+
+def test_faces_change_no_other_gravity() -> None:
+    for gravity in ("auto", "entropy", "north"):
+        ops = resolve(parse_transform(f"w_300,h_300,c_fill,g_{gravity}", {}), Format.PNG, FINDS_FACES).ops
+        assert laid(ops, Size(1000, 500), faces=Faces((LARGE,))) == laid(ops, Size(1000, 500))
+
+
 def test_a_vast_enlargement_is_cut_first() -> None:
     assert of("w_400,h_400,c_fill", Size(10, 10_000)) == [Load(Box(0, 4995, 10, 10), Size(400, 400))]
     assert of("w_400,h_400,c_fill,g_auto", Size(10, 10_000)) == [
@@ -234,12 +287,21 @@ def test_a_pixel_ratio_multiplies_pixels_and_not_parts() -> None:
 sizes = st.builds(Size, st.integers(1, 12_000), st.integers(1, 12_000))
 
 
-@given(chains, sizes)
-def test_every_layout_is_possible_and_bounded(chain: tuple[Component, ...], original: Size) -> None:
+drawn_faces = st.builds(
+    lambda left, top, width, height: Face(left, top, min(width, PARTS - left), min(height, PARTS - top)),
+    *(st.integers(0, PARTS - 1),) * 2,
+    *(st.integers(1, PARTS),) * 2,
+)
+
+
+@given(chains, sizes, st.builds(Faces, st.lists(drawn_faces, max_size=4).map(tuple)))
+def test_every_layout_is_possible_and_bounded(
+    chain: tuple[Component, ...], original: Size, faces: Faces
+) -> None:
     """Boxes lie within what they are cut out of, no side of the result exceeds the limit, and no canvas between is
     vastly larger than the limit or the original."""
-    plan = resolve(transform_of(chain), Format.PNG, DEFAULTS)
-    laid_ = laid(plan.ops, original)
+    plan = resolve(transform_of(chain), Format.PNG, FINDS_FACES)
+    laid_ = laid(plan.ops, original, faces=faces)
     assert isinstance(laid_[0], Load)
     assert not any(isinstance(command, Load) for command in laid_[1:])
     region = laid_[0].region

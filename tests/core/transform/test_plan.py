@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core.image.faces import Faces
 from proxy.core.image.formats import OUTPUTS, Format
 from proxy.core.transform.operations import (
     WHITE,
@@ -120,6 +121,29 @@ def test_operations_of_a_component_have_a_fixed_order() -> None:
 )
 def test_explicit_defaults_and_ignored_parameters_do_not_change_the_plan(one: str, other: str) -> None:
     assert plan(one) == plan(other)
+
+
+@pytest.mark.parametrize("tokens", ["w_40,h_30,c_fill,g_{}", "c_crop,w_9,g_{}", "w_9,minh_9,g_{}"])
+def test_a_plan_that_looks_for_faces_has_the_version_of_the_detector(tokens: str) -> None:
+    made = [
+        resolve(
+            parse_transform(tokens.format(word), {}), Format.JPEG, replace(DEFAULTS, face_detector=version)
+        )
+        for word in ("face", "faces", "auto")
+        for version in ("fake 1", "fake 2", "")
+    ]
+    assert [each.face_detector for each in made] == ["fake 1", "fake 2", ""] * 2 + [""] * 3
+    assert len({canonical(each) for each in made}) == 5
+    assert " faces:fake 1 " in canonical(made[0])
+    assert canonical(replace(made[0], faces=Faces())) == canonical(made[0])
+
+
+@pytest.mark.parametrize("tokens", ["w_400,g_face", "w_400,c_fill,g_faces", "w_40,h_30,c_pad,g_face"])
+def test_a_plan_that_cuts_nothing_looks_for_no_faces(tokens: str) -> None:
+    with_detector = replace(DEFAULTS, face_detector="fake 1")
+    assert resolve(parse_transform(tokens, {}), Format.JPEG, with_detector) == plan(tokens)
+    described = resolve(parse_transform("w_40,h_30,c_fill,g_face", {}), Format.INFO, with_detector)
+    assert described.face_detector == ""
 
 
 @pytest.mark.parametrize(

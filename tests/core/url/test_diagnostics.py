@@ -1,5 +1,6 @@
 """Diagnostics report every parameter of a URL that was ignored, snapped or clamped."""
 
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import Fit
 from proxy.core.transform.plan import RenderDefaults, resolve
-from proxy.core.url.diagnostics import clamped, ignored, notices
+from proxy.core.url.diagnostics import clamped, ignored, notices, without_faces
 from proxy.core.url.dialects.component import Component, Presets
 from proxy.core.url.dialects.native import parse, parse_tokens
 from proxy.core.url.notice import Notice, notice_list
@@ -138,6 +139,19 @@ def test_a_size_that_was_snapped_and_clamped_is_named_once() -> None:
 def test_the_notice_names_each_size_that_was_snapped(tokens: str, expected: list[Notice]) -> None:
     parsed = variant(tokens)
     assert notices(parsed, restrict(parsed.transform, Dimensions.SNAP, (100, 200)), 4000) == expected
+
+
+@pytest.mark.parametrize("gravity", ["face", "faces"])
+def test_with_a_detector_only_the_variant_knows_about_faces(gravity: str) -> None:
+    parsed = variant(f"w_9000,h_9000,c_fill,g_{gravity}~c_crop,w_9,g_{gravity}")
+    limited = notices(parsed, parsed.transform, 4000, finds_faces=True)
+    of_faces = [Notice("g", gravity, "auto")]
+    assert [each.parameter for each in limited] == ["w", "h"]
+    assert notices(parsed, parsed.transform, 4000) == limited + of_faces
+    with_detector = replace(DEFAULTS, face_detector="fake 1")
+    plans = [resolve(parsed.transform, Format.JPEG, each) for each in (DEFAULTS, with_detector)]
+    assert [len(ignored(parsed, parsed.transform, plan)) for plan in plans] == [1, 0]
+    assert without_faces(plans[1].ops) == of_faces
 
 
 def test_the_face_gravity_of_a_preset_is_reported() -> None:

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from proxy.core.cache.generations import Generations
+from proxy.core.cache.keys import faces_key
 from proxy.core.cache.variant_request import VariantRequest
+from proxy.core.image.faces import Faces
 from proxy.core.image.formats import Format
 from proxy.core.url.dialects.native import parse_transform
 from proxy.service.request.deliver import Deliver
+from proxy.service.request.original_content import OriginalFact
 from proxy.service.request.produce import OriginalServices, Produce, Rendering, VariantStores
 from proxy.service.request.singleflight import Flights
 from proxy.service.request.tier_chain import Leased, TierChain
@@ -61,8 +64,18 @@ async def parts() -> AsyncIterator[SimpleNamespace]:
 @pytest.fixture
 async def node(parts: SimpleNamespace) -> SimpleNamespace:
     """The parts with Produce, Deliver, and one original `ref`."""
+    parts.faces = OriginalFact(
+        Faces,
+        lambda identity: faces_key(identity, parts.renderer.version),
+        parts.renderer.find_faces,
+        parts.opened,
+        parts.chain,
+        Leased(parts.chain),
+        parts.flights,
+        parts.index,
+    )
     parts.produce = Produce(
-        OriginalServices(parts.originals, parts.opened, parts.facts),
+        OriginalServices(parts.originals, parts.opened, parts.facts, faces=parts.faces),
         VariantStores(parts.chain, Leased(parts.chain), FakeEntryIndex()),
         Rendering(parts.renderer, RENDER_DEFAULTS, AUTO),
         parts.flights,

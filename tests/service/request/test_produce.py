@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,12 +13,14 @@ from proxy.core.cache.delivery import Outcome, Variant
 from proxy.core.cache.http_caching import etag
 from proxy.core.cache.keys import original_key
 from proxy.core.cache.variant_request import VariantRequest
-from proxy.core.errors import Internal, OriginalNotFound, Overloaded, SourceUnavailable
+from proxy.core.errors import Internal, OriginalNotFound, Overloaded, SourceUnavailable, WorkerDied
+from proxy.core.image.faces import Faces
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity
 from proxy.core.transform.operations import Transform
 from proxy.service.request.tier_chain import Leased, TierChain
 from proxy.service.request.version_checks import NOT_CHECKED
+from tests.service.composition import RENDER_DEFAULTS
 from tests.support.fakes import FakeRedirects
 from tests.support.waiting import deadline, settle
 
@@ -176,3 +179,63 @@ async def test_a_stored_variant_is_not_prepared_again(node: SimpleNamespace) -> 
     assert not await node.produce.prepare(node.request(), deadline=deadline())
     assert node.renderer.renders == 1
     assert not node.memory.entries, "it takes no memory from the variants of clients"
+
+
+FACE = "w_40,h_30,c_fill,g_face,f_jpg"
+NO_FACE = "gravity;asked=face;made=auto"
+
+
+@pytest.fixture
+def detecting(node: SimpleNamespace) -> SimpleNamespace:
+    """The node with a face detector."""
+    node.produce.reload(replace(RENDER_DEFAULTS, face_detector=node.renderer.version))
+    return node
+
+
+async def notice_of(node: SimpleNamespace, tokens: str = FACE) -> tuple[str, str]:
+    """The tier and the notice of a delivery."""
+    delivery, variant = await node.deliver.variant(node.request(tokens), deadline=deadline())
+    assert variant.notice == delivery.notice
+    return delivery.tier, delivery.notice
+
+
+async def test_faces_are_found_for_the_first_size_only(detecting: SimpleNamespace) -> None:
+    found = detecting.renderer.faces
+    sizes = [FACE, "w_80,h_30,c_fill,g_faces,f_jpg", "c_crop,w_9,g_face,f_png"]
+    for tokens in (*sizes, "w_40,h_30,c_fill,g_auto,f_jpg"):
+        assert await notice_of(detecting, tokens) == ("", "")
+    assert detecting.renderer.rendered_faces == [found, found, found, None]
+    assert (detecting.renderer.searches, len(detecting.source.fetched)) == (1, 3 + 1)
+
+
+async def test_a_variant_without_a_face_says_so_from_every_tier(detecting: SimpleNamespace) -> None:
+    detecting.renderer.faces = Faces()
+    assert [await notice_of(detecting) for _ in range(2)] == [("", NO_FACE), ("memory", NO_FACE)]
+    current = await detecting.deliver.variant(
+        detecting.request(FACE), deadline=deadline(), needs_no_body=lambda _: True
+    )
+    assert (current.variant, current.delivery.notice) == (None, NO_FACE)
+    await settle()
+    detecting.memory.entries.clear()
+    assert [await notice_of(detecting) for _ in range(2)] == [("disk", NO_FACE), ("memory", NO_FACE)]
+    both = await notice_of(detecting, "c_crop,w_90,g_faces~" + FACE)
+    assert both == ("", "gravity;asked=faces;made=auto, " + NO_FACE)
+    assert (detecting.renderer.searches, detecting.renderer.renders) == (1, 2)
+
+
+@pytest.mark.parametrize("failure", [WorkerDied("gone"), Internal("a bug")])
+async def test_an_original_that_the_detector_fails_on_has_no_faces(
+    detecting: SimpleNamespace, failure: Exception
+) -> None:
+    detecting.renderer.failures = [failure]
+    for tokens in (FACE, "w_80,h_30,c_fill,g_face,f_jpg"):
+        assert await notice_of(detecting, tokens) == ("", NO_FACE)
+    assert detecting.renderer.searches == 1
+
+
+async def test_an_overloaded_detector_fails_one_request(detecting: SimpleNamespace) -> None:
+    detecting.renderer.failures = [Overloaded("busy")]
+    with pytest.raises(Overloaded):
+        await notice_of(detecting)
+    assert await notice_of(detecting) == ("", "")
+    assert (detecting.renderer.searches, detecting.renderer.renders) == (2, 1)

@@ -107,7 +107,7 @@ GRAVITIES: dict[str, Gravity] = {
     "auto": Smart.ATTENTION,
     "entropy": Smart.ENTROPY,
     "face": Smart.FACE,
-    "faces": Smart.FACE,
+    "faces": Smart.FACES,
 }
 
 FORMATS: dict[str, Format | Auto] = {

@@ -84,7 +84,8 @@ BOTH = [
     ("g_south_west", "g=south_west", Component(gravity=FocalPoint(0, 1))),
     ("g_auto", "g=auto", Component(gravity=Smart.ATTENTION)),
     ("g_entropy", "g=entropy", Component(gravity=Smart.ENTROPY)),
-    ("g_face", "g=faces", Component(gravity=Smart.FACE)),
+    ("g_face", "g=face", Component(gravity=Smart.FACE)),
+    ("g_faces", "g=faces", Component(gravity=Smart.FACES)),
     ("g_0.3:0.70", "g=0.3%3A0.7", Component(gravity=FocalPoint(0.3, 0.7))),
     ("g_0:1.0", "g=0:1", Component(gravity=FocalPoint(0, 1))),
     ("f_auto", "format=auto", Component(format=Auto.AUTO)),
@@ -619,7 +620,7 @@ def test_a_transform_has_one_canonical_url() -> None:
     )
 
 
-@pytest.mark.parametrize("name", [name for name in GRAVITIES if name != "faces"])
+@pytest.mark.parametrize("name", GRAVITIES)
 def test_a_named_gravity_is_written_by_its_name(name: str) -> None:
     assert spell([own(f"g_{name}")]) == f"g_{name}"
 
@@ -711,7 +712,6 @@ def test_parsing_raises_only_calotype_errors(text: str, start: str) -> None:
 def test_aliases_parse_to_equal_transforms() -> None:
     groups = [
         ("f_jpg", "f_jpeg"),
-        ("g_face", "g_faces"),
         ("b_fff", "b_white"),
         ("dpr_2", "dpr_2.0"),
         ("g_0.5:0.5", "g_center"),
