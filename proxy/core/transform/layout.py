@@ -378,7 +378,8 @@ def _covered(op: Resize, box: Size, size: Size) -> Size:
 def _cut_after(box: Size, size: Size, at: Gravity, canvas: _Canvas) -> Commands:
     """Scales the canvas to `size`, then cuts `box` out of it."""
     own = canvas.size
-    if size.width > own.width and pixels(size) > 4 * pixels(box):
+    is_larger = size.width > own.width or size.height > own.height
+    if is_larger and pixels(size) > 4 * pixels(box):
         # A long thin canvas enlarged to cover a box: cut first, because the enlarged area has no limit.
         window = Size(
             min(own.width, ratio(box.width, own.width, size.width)),

@@ -242,6 +242,11 @@ def test_a_vast_enlargement_is_cut_first() -> None:
     ]
 
 
+def test_a_vast_enlargement_of_one_side_is_cut_first() -> None:
+    op = Resize(width=part(1, 1_000_000), height=4000, fit=Fit.FILL, enlarge=Enlarge.ALLOW, min_width_px=4000)
+    assert laid((op,), Size(4000, 100)) == [Load(Box(2000, 50, 1, 1), Size(1, 4000))]
+
+
 def test_an_original_beyond_the_limit_is_reduced_before_effects() -> None:
     large = Size(8000, 2000)
     assert of("f_png", large) == [Load(Box(0, 0, 8000, 2000), Size(4000, 1000))]
