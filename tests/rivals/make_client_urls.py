@@ -95,7 +95,8 @@ UNPIC: dict[str, list[Row]] = {
 NEXT: list[Row] = [
     ({"src": f"/{LAKE}", "width": 640}, (640, 427), JPEG),
     ({"src": f"/{LAKE}", "width": 1080, "quality": 75}, (1080, 720), JPEG),
-    ({"src": f"/{DOOR}", "width": 96}, (96, 144), PNG),
+    # next answers PNG; an opaque picture negotiates JPEG here (f_auto), which is smaller.
+    ({"src": f"/{DOOR}", "width": 96}, (96, 144), JPEG),
 ]
 
 IN_NODE = """
