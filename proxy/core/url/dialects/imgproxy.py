@@ -1,7 +1,8 @@
 """The dialect of imgproxy: `/<signature>/<option>:<argument>.../plain/<URL>@<format>`, or the URL in base64url.
 
 Parses and verifies raw request targets. The query is ignored, as in imgproxy. The signature is a path segment; a URL
-without one has one of the words of `UNSIGNED` in its place.
+without one has `unsafe`, `insecure` or `_` in its place. A key in `[signing.keys]` is `HEXKEY:HEXSALT`, with
+`:BYTES` behind it for truncated signatures, or `trusted:TEXT`.
 """
 
 import base64

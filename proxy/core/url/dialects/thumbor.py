@@ -4,6 +4,9 @@ Where both differ, thumbor decides; imagor is followed where only imagor knows t
 option in its order begins the name of the image; options are not percent-decoded, arguments of filters are; the query
 is ignored, and so are filters that do not exist or have other arguments: the answer lists them. The picture is upright,
 which thumbor does only with RESPECT_ORIENTATION.
+
+A key in `[signing.keys]` is thumbor's SECURITY_KEY, or for imagor `sha1:LENGTH:SECRET`, `sha256:LENGTH:SECRET` or
+`sha512:LENGTH:SECRET`. Unsigned URLs have `unsafe` in the place of the signature.
 """
 
 import base64
