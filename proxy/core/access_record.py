@@ -16,7 +16,6 @@ class AccessRecord:
 
     method: str
     target: str
-    unsigned_target: str = ""
     outcome: Outcome | None = None
     mount: str = ""
     tier: str = ""
@@ -31,6 +30,7 @@ class AccessRecord:
     timings: Timings = NO_TIMINGS
     client: str = ""
     request_id: str = ""
+    unsigned_target: str = ""
 
     def set_delivery(self, delivery: Delivery) -> None:
         self.outcome, self.tier = delivery.outcome, delivery.tier
