@@ -2,7 +2,7 @@
 those of a dialect, or be accepted with a signature of another URL.
 
 `python -m benchmarks.dialects [mutants] [seed]`. Exits with 1 if a mutant did. The URLs are those of the vendors' clients
-and of the generators of tests/rivals; a time is the least of five rounds, so that a busy machine counts little.
+and of the generators of tests/rivals; a time is the least of twenty rounds, so that a busy machine counts little.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from proxy.core.url.signing import Keys, sign
 from tests.rivals import client_keys, imgproxy_urls, ipx_urls, thumbor_urls
 from tests.rivals.comparison import Case
 
-MUTANTS, SEED, ROUNDS = 100_000, 11, 5
+MUTANTS, SEED, ROUNDS = 100_000, 11, 20
 READING = Reading(presets={})
 SECRET = b"k" * 32
 KEYS: dict[str, Keys] = {

@@ -260,18 +260,22 @@ def boxed(op: Resize, dpr_percent: int, limit_px: int) -> Resize:
     gravity = op.gravity
     if isinstance(gravity, Shifted):
         gravity = Shifted(gravity.point, _times(gravity.x, dpr_percent), _times(gravity.y, dpr_percent))
-    op = replace(
+    width, height, by = op.width, op.height, op.ratio
+    if isinstance(width, Part) or isinstance(height, Part):
+        width, height = _times(width, dpr_percent), _times(height, dpr_percent)
+    else:
+        width, height = _by_ratio(by, width, height)
+        width, height = _limited(_times(width, dpr_percent), _times(height, dpr_percent), limit_px)
+        by = None
+    return replace(
         op,
+        width=width,
+        height=height,
+        ratio=by,
         gravity=gravity,
         min_width_px=_times(op.min_width_px, dpr_percent),
         min_height_px=_times(op.min_height_px, dpr_percent),
     )
-    width, height = op.width, op.height
-    if isinstance(width, Part) or isinstance(height, Part):
-        return replace(op, width=_times(width, dpr_percent), height=_times(height, dpr_percent))
-    width, height = _by_ratio(op.ratio, width, height)
-    box = _limited(_times(width, dpr_percent), _times(height, dpr_percent), limit_px)
-    return replace(op, width=box.width, height=box.height, ratio=None)
 
 
 def enlarged(op: Extend | Pad, dpr_percent: int) -> Extend | Pad:

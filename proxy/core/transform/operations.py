@@ -348,6 +348,8 @@ def simplified(op: Operation) -> Operation:
             if fit is Fit.CONTAIN and isinstance(gravity, Smart):
                 gravity = CENTER
             background = op.background if fit is Fit.CONTAIN else WHITE
+            if (fit, gravity, background) == (op.fit, op.gravity, op.background):
+                return op
             return replace(op, fit=fit, gravity=gravity, background=background)
         case Crop(width=None, height=None, ratio=None, at=at) if not isinstance(at, Offset):
             return Crop()

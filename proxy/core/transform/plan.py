@@ -157,10 +157,8 @@ def _resolved(op: Operation, transform: Transform, limit_px: int, has_alpha: boo
     match op:
         case Resize():
             op = boxed(op, transform.dpr_percent or 100, limit_px)
-            return replace(
-                op,
-                background=op.background if has_alpha else op.background.on_white,
-            )
+            is_opaque = has_alpha or op.background == WHITE
+            return op if is_opaque else replace(op, background=op.background.on_white)
         case Extend() | Pad():
             op = enlarged(op, transform.dpr_percent or 100)
             return op if has_alpha else replace(op, background=op.background.on_white)

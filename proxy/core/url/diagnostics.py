@@ -67,6 +67,8 @@ def _changed(parsed: VariantUrl, granted: Transform, max_side_px: int) -> Iterat
     """The requested and the granted value where they differ. Both are in output pixels for a side that `max_side_px`
     limits."""
     most = TRAITS[granted.format].max_side_px if isinstance(granted.format, Format) else max_side_px
+    if not parsed.clamped and granted == parsed.transform and not _exceeds(granted, min(max_side_px, most)):
+        return
     out_of_range = dict(parsed.clamped)
     for requested, got in zip(components_of(parsed.transform), components_of(granted), strict=True):
         limited = _limited(
@@ -76,6 +78,16 @@ def _changed(parsed: VariantUrl, granted: Transform, max_side_px: int) -> Iterat
             own, made = ",".join(param.write(requested)), ",".join(param.write(got))
             if own != made or name in limited or (name in out_of_range and made):
                 yield Notice(name, *limited.get(name, (out_of_range.get(name, own), made)))
+
+
+def _exceeds(transform: Transform, most_px: int) -> bool:
+    """Whether a side of the transform, in output pixels, exceeds `most_px`."""
+    return any(
+        isinstance(side, int) and ratio(side, transform.dpr_percent or 100, 100) > most_px
+        for op in transform.ops
+        if isinstance(op, Resize)
+        for side in (op.width, op.height)
+    )
 
 
 def _limited(
