@@ -102,7 +102,6 @@ def main(count: int = MUTANTS, seed: int = SEED) -> int:
     print("dialect    URLs  median µs  95 % µs | mutants  other errors  accepted  slowest µs")
     for name, dialect in DIALECTS.items():
         sound = urls(name)
-        times = [least_us(dialect, url) for url in sound]
         sound_signed = {url.target for url in sound if url.is_signed}
         others, accepted, slowest = 0, 0, (0.0, "")
         for target in mutants(sound, count, random.Random(seed)):
@@ -117,6 +116,7 @@ def main(count: int = MUTANTS, seed: int = SEED) -> int:
                 others += 1
                 print(f"{name}: {failure!r}: {target[:200]!r}")
             slowest = max(slowest, (time.perf_counter() - began, target))
+        times = [least_us(dialect, url) for url in sound]
         again_us = least_us(dialect, Url(slowest[1], False))
         faults += others + accepted
         print(
