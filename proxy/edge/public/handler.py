@@ -202,7 +202,7 @@ class PublicHandler:
             meaning = interpret(self._rules, host, target, verify=verify)
             if meaning.transform is None:
                 return await self._original(request, record, meaning, began_s)
-            compiled = self._compile(meaning, target, meaning.transform, accepted)
+            compiled = self._compile(meaning, record.unsigned_target, meaning.transform, accepted)
         fields = compiled.fields
         none_match, if_match = (
             joined(request.headers, hdrs.IF_NONE_MATCH),
@@ -346,7 +346,7 @@ class PublicHandler:
         )
 
     def _compile(
-        self, meaning: Interpreted, target: str, transform: Transform, accepted: AcceptClass
+        self, meaning: Interpreted, unsigned_target: str, transform: Transform, accepted: AcceptClass
     ) -> CompiledUrl:
         """Raises SignatureExpired if the URL has an expiry of its own, which has passed."""
         mount, parsed = meaning.mount, meaning.parsed
@@ -373,7 +373,7 @@ class PublicHandler:
             disposition=disposition,
         )
         request = VariantRequest(meaning.ref, transform, accepted, self._rules.max_side_px)
-        return CompiledUrl(mount.name, mount.unsigned(target), request, caching, restrictions, fields)
+        return CompiledUrl(mount.name, unsigned_target, request, caching, restrictions, fields)
 
     async def _original(
         self, request: web.BaseRequest, record: AccessRecord, meaning: Interpreted, began_s: float

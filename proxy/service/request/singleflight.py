@@ -131,7 +131,9 @@ class Flights:
         async def fly() -> object:
             return await work(flight)
 
-        flight.task = self._tasks.start(fly(), f"flight {key}")
+        # The first part of a tuple names it: the text of a whole key takes long to make on every request.
+        name = key[0] if isinstance(key, tuple) else key
+        flight.task = self._tasks.start(fly(), f"flight {name}")
         self._flights[key] = flight
         flight.task.add_done_callback(lambda task: self._finish(key, flight, task))
         return flight

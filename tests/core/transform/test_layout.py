@@ -1,4 +1,4 @@
-"""Layouts: sizes and positions are decided here, exactly, whatever is loaded first."""
+"""The layout decides the exact size and position of every command, whatever part of the original is loaded."""
 
 from dataclasses import replace
 from fractions import Fraction

@@ -187,13 +187,14 @@ async def test_a_request_does_not_join_a_flight_that_has_just_ended(flights: Fli
     assert await second == FlightResult("new", False)
 
 
-async def test_the_task_of_a_flight_has_its_key_as_a_name(flights: Flights) -> None:
+async def test_the_task_of_a_flight_has_its_key_or_the_first_part_as_a_name(flights: Flights) -> None:
     async def work(_: Flight) -> str:
         task = asyncio.current_task()
         assert task is not None
         return task.get_name()
 
     assert (await flights.run("k", work, deadline=deadline())).result == "flight k"
+    assert (await flights.run(("fetch", "k"), work, deadline=deadline())).result == "flight fetch"
 
 
 async def test_closing_fails_the_waiters_after_the_flights_have_ended() -> None:
