@@ -106,6 +106,11 @@ class Colour:
     blue: int
     alpha: int = 255
 
+    @classmethod
+    def of_hex(cls, digits: str) -> "Colour":
+        """The colour of rgb, rgba, rrggbb or rrggbbaa in hexadecimal, as in CSS."""
+        return cls(*bytes.fromhex("".join(digit * 2 for digit in digits) if len(digits) < 6 else digits))
+
     @property
     def hex(self) -> str:
         opaque = f"{self.red:02x}{self.green:02x}{self.blue:02x}"

@@ -4,6 +4,7 @@ Nothing is normalised: an ambiguous target is refused (RFC 3986 2.1, 3.3). A cha
 its percent-encoded form.
 """
 
+import binascii
 import re
 from ipaddress import IPv6Address
 from typing import NamedTuple
@@ -94,6 +95,18 @@ def decoded(raw: str, what: str) -> str:
         return unquote_to_bytes(raw.encode("utf-8", "surrogateescape")).decode("utf-8")
     except UnicodeDecodeError:
         raise BadUrl(f"{what} is not UTF-8 after percent-decoding") from None
+
+
+def of_base64(text: str) -> str:
+    """The text of base64url, with or without padding. Raises ValueError."""
+    text = text.rstrip("=")
+    if "+" in text or "/" in text or len(text) % 4 == 1:
+        raise ValueError("is not base64url")
+    standard = text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
+    try:
+        return binascii.a2b_base64(standard.encode("utf-8", "surrogatepass"), strict_mode=True).decode()
+    except ValueError:
+        raise ValueError("is not base64url of UTF-8 text") from None
 
 
 def is_absolute(locator: str) -> bool:

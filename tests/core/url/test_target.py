@@ -15,6 +15,7 @@ from proxy.core.url.target import (
     decoded,
     encoded,
     in_origin_form,
+    of_base64,
     origin_and_target,
 )
 from tests.support.strategies import keys
@@ -273,3 +274,10 @@ def test_a_locator_is_a_key_or_a_url(locator: str, error: type[CalotypeError] | 
         return
     with pytest.raises(error):
         checked_locator(locator)
+
+
+def test_base64() -> None:
+    assert of_base64("YS9i") == of_base64("YS9i==") == "a/b"
+    for text in ("a", "YS+i", "YS/i", "YS i", "YS=i", "__79", "ä"):
+        with pytest.raises(ValueError, match="is not base64url"):
+            of_base64(text)

@@ -35,7 +35,7 @@ _WORDS = _TABLE.split()
 
 NAMES: dict[str, Colour] = {
     "transparent": TRANSPARENT,
-    **{name: Colour(*bytes.fromhex(digits)) for name, digits in zip(_WORDS[::2], _WORDS[1::2], strict=True)},
+    **{name: Colour.of_hex(digits) for name, digits in zip(_WORDS[::2], _WORDS[1::2], strict=True)},
 }
 
 
@@ -44,5 +44,4 @@ def css_colour(text: str) -> Colour | None:
     text = text.lower()
     if not _DIGITS.fullmatch(text):
         return NAMES.get(text)
-    digits = "".join(digit * 2 for digit in text) if len(text) < 6 else text
-    return Colour(*bytes.fromhex(digits))
+    return Colour.of_hex(text)

@@ -22,10 +22,10 @@ from proxy.core.url.dialects.dialect import Dialect, Reading, Unsupported
 from proxy.core.url.dialects.imgproxy_operations import transform
 from proxy.core.url.dialects.imgproxy_options import BY_NAME, DOCUMENTED, Option
 from proxy.core.url.dialects.imgproxy_readers import OnlyPolishes, Requested, apply_preset
-from proxy.core.url.dialects.imgproxy_values import FORMATS, of_base64
+from proxy.core.url.dialects.imgproxy_values import FORMATS
 from proxy.core.url.parsed_url import OriginalUrl, ParsedUrl, Unused, VariantUrl
 from proxy.core.url.signing import UNRESTRICTED, Keys, Signed
-from proxy.core.url.target import checked_locator, decoded, is_absolute
+from proxy.core.url.target import checked_locator, decoded, is_absolute, of_base64
 
 UNSIGNED = ("unsafe", "insecure", "_")
 _PLAIN, _ENCRYPTED, _DEFAULT = "plain", "enc", "default"

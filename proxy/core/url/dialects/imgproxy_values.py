@@ -3,7 +3,6 @@
 A function raises ValueError with a reason that repeats no byte of the request.
 """
 
-import binascii
 import hashlib
 import re
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from proxy.core.transform.operations import (
     Shifted,
     Smart,
 )
+from proxy.core.url.target import of_base64
 
 Number = Fraction | int
 
@@ -100,7 +100,7 @@ def is_true(text: str) -> bool:
 def hex_colour(text: str) -> Colour:
     if not _HEX.fullmatch(text):
         raise ValueError("must be a colour of 3 or 6 hexadecimal digits")
-    return Colour(*bytes.fromhex("".join(digit * 2 for digit in text) if len(text) == 3 else text))
+    return Colour.of_hex(text)
 
 
 def picture_format(text: str) -> Format | None:
@@ -156,18 +156,6 @@ def version(text: str) -> str | None:
     """The text if it is a version, else a digest of it; both tell replaced originals apart."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return (text if _VERSION.fullmatch(text) else digest) if text else None
-
-
-def of_base64(text: str) -> str:
-    """The text of base64url, with or without padding. Raises ValueError."""
-    text = text.rstrip("=")
-    if "+" in text or "/" in text or len(text) % 4 == 1:
-        raise ValueError("is not base64url")
-    standard = text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
-    try:
-        return binascii.a2b_base64(standard.encode("utf-8", "surrogatepass"), strict_mode=True).decode()
-    except ValueError:
-        raise ValueError("is not base64url of UTF-8 text") from None
 
 
 def file_name(text: str, *, is_base64: bool) -> str:

@@ -155,8 +155,7 @@ def _position(argument: str) -> Gravity:
 def _colour(argument: str) -> Colour:
     text = _first(argument)
     if (match := _HEX.fullmatch(text)) is not None:
-        digits = match[1] or match[2]
-        return Colour(*bytes.fromhex(digits if len(digits) > 4 else "".join(each * 2 for each in digits)))
+        return Colour.of_hex(match[1] or match[2])
     if (colour := CSS_COLOURS.get(text.lower())) is None:
         raise ValueError("must be rgb or rrggbb in hexadecimal, or a colour name of CSS")
     return colour

@@ -146,7 +146,7 @@ def _unused(component: Component, params: Mapping[str, Param]) -> Iterator[Unuse
         is_box = has_side
     is_crop = component.fit is CropFit.CROP or (component.ratio is not None and not has_side)
     is_fitted = is_box and component.fit not in (None, Fit.INSIDE)
-    fit_name, gravity_name = "c" if "c" in params else "fit", "g"
+    fit_name = "c" if "c" in params else "fit"
 
     def written(name: str, of: Component) -> str:
         return ",".join(params[name].write(of))
@@ -157,7 +157,7 @@ def _unused(component: Component, params: Mapping[str, Param]) -> Iterator[Unuse
         yield Unused("c", "a fit needs both w and h", *values)
     if component.gravity is not None and not is_crop:
         if not is_fitted or component.fit not in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE):
-            yield Unused(gravity_name, "the picture is neither cropped nor padded")
+            yield Unused("g", "the picture is neither cropped nor padded")
         elif component.fit is Fit.CONTAIN and isinstance(component.gravity, Smart):
             values = [written("g", of) for of in (component, replace(component, gravity=CENTER))]
             yield Unused("g", "padding does not depend on the content", *values)

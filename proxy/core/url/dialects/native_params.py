@@ -340,8 +340,7 @@ def colour(value: str) -> Colour:
         return COLOURS[value]
     if not _HEX.fullmatch(value):
         raise ValueError("must be rgb, rrggbb or rrggbbaa in hexadecimal, white, black or transparent")
-    digits = "".join(digit * 2 for digit in value) if len(value) == 3 else value
-    return Colour(*bytes.fromhex(digits))
+    return Colour.of_hex(value)
 
 
 def _version(value: str) -> str:

@@ -9,8 +9,6 @@ A key in `[signing.keys]` is thumbor's SECURITY_KEY, or for imagor `sha1:LENGTH:
 `sha512:LENGTH:SECRET`. Unsigned URLs have `unsafe` in the place of the signature.
 """
 
-import base64
-import binascii
 import re
 
 from proxy.core.errors import BadTransform, BadUrl
@@ -46,7 +44,7 @@ from proxy.core.url.dialects.thumbor_signatures import (
     verify,
 )
 from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, ParsedUrl, Unused, VariantUrl
-from proxy.core.url.target import checked_locator, cut, decoded
+from proxy.core.url.target import checked_locator, cut, decoded, of_base64
 
 _MAX_FILTERS = 32
 _MERGED = re.compile(r"(https?):/+", re.IGNORECASE)
@@ -131,12 +129,11 @@ def _locator(image: str) -> str:
 
 
 def _of_base64(text: str) -> str:
-    if _BASE64.fullmatch(text):
-        try:
-            text = text.rstrip("=")
-            return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
-        except (binascii.Error, UnicodeDecodeError):
-            pass
+    try:
+        if _BASE64.fullmatch(text):
+            return of_base64(text)
+    except ValueError:
+        pass
     raise BadUrl("the image after b64: must be UTF-8 in base64url")
 
 
