@@ -2,6 +2,7 @@
 
 Every dialect translates its URLs into a Transform. Operations are applied from left to right, each to the result of the one
 before it; the picture between two operations is called the canvas. URL syntax and vendors' words are not known here.
+Longer than other files because it holds every operation.
 """
 
 from dataclasses import dataclass, replace

@@ -81,7 +81,8 @@ def _changed(parsed: VariantUrl, granted: Transform, max_side_px: int) -> Iterat
 
 
 def _exceeds(transform: Transform, most_px: int) -> bool:
-    """Whether a side of the transform, in output pixels, exceeds `most_px`."""
+    """Whether a side of the transform, in output pixels, exceeds `most_px`. Most do not, and their values
+    need not be compared."""
     return any(
         isinstance(side, int) and ratio(side, transform.dpr_percent or 100, 100) > most_px
         for op in transform.ops

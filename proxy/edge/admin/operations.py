@@ -1,5 +1,6 @@
 """The operations API: bodies to commands for the dispatcher, and its results to responses. Each kind of call has a
-concurrency limit, and the number of waiting calls is limited."""
+concurrency limit, and the number of waiting calls is limited. Longer than other files because all
+calls share these limits."""
 
 import asyncio
 import json

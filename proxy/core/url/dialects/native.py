@@ -1,6 +1,7 @@
 """The native dialect in its two forms: `/<transform>/<key>` and `/thumbnail?url=<key>&...`.
 
 Parses and writes raw request targets. The policy of the mount is applied elsewhere.
+Longer than other files because both forms share one way from parameters to a URL and back.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,6 +1,7 @@
 """The parameters of the native dialect: how each value is read and written, and its name in a path and in a query.
 
 `read` takes a decoded value and raises ValueError with a reason that repeats no byte of the request.
+Longer than other files because it is one table with the readers and writers of its rows.
 """
 
 import re
