@@ -46,7 +46,6 @@ class Forked:
 
 def fork(count: int) -> list[Forked]:
     """Forks `count` processes. Each waits for its `Setup`, as in `child.run`."""
-    gc.collect()
     gc.freeze()  # Pages that the garbage collector does not write to stay shared.
     return [_fork() for _ in range(count)]
 

@@ -275,22 +275,19 @@ class Pool:
         return self._busy
 
     async def start(self, *, finds_faces: bool = False) -> Hello:
-        """Starts the workers, which only find faces if `finds_faces`; returns the Hello with the most missing sandbox
-        parts. Raises WorkerDied."""
+        """Starts the workers, which only find faces if `finds_faces`; returns the Hello of the first, and does not wait
+        for the others. Raises WorkerDied."""
         self._finds_faces = finds_faces
         self._tasks.start(self._watch(), "watch of the workers")
         try:
             # Tried again, because a read of a library may fail once on a busy machine.
-            retries = range(START_ATTEMPTS - 1)
-            started = await asyncio.gather(
-                *(self._start_worker(retries, _WorkerGone) for _ in range(self._count))
-            )
+            first, hello = await self._start_worker(range(START_ATTEMPTS - 1), _WorkerGone)
         except (_WorkerGone, TimeoutError, OSError):
             raise WorkerDied("no worker could be started; see its message above") from None
-        for worker, _ in started:
-            self._alive.add(worker)
+        self._alive.add(first)
+        for worker in (first, *repeat(None, self._count - 1)):
             self._tasks.start(self._serve(worker), "worker")
-        return max((hello for _, hello in started), key=lambda hello: len(hello.missing))
+        return hello
 
     async def close(self) -> None:
         """Kills the workers and fails the waiting jobs."""

@@ -21,7 +21,7 @@ from tests.support.waiting import LONGEST_S
 
 ROOT = Path(__file__).parents[2]
 MAX_JOB_BYTES = 1 << 20
-LATER = ["aiobotocore.session", "redis.asyncio", "rich.progress"]
+LATER = ["aiobotocore.session", "redis.asyncio", "tqdm"]
 """Modules that commands import where they use them."""
 
 

@@ -1,8 +1,25 @@
-"""The dialects by name; one line a dialect."""
+"""The dialects by name. The module of a dialect has its name, and is imported when its record is first needed."""
 
-from proxy.core.url.dialects import imgproxy, native, next, thumbor
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+
 from proxy.core.url.dialects.dialect import Dialect
 
-DIALECTS: dict[str, Dialect] = {
-    dialect.name: dialect for dialect in (native.DIALECT, imgproxy.DIALECT, thumbor.DIALECT, next.DIALECT)
-}
+_NAMES = ("native", "imgproxy", "thumbor", "next")
+
+
+class _Dialects(Mapping[str, Dialect]):
+    def __getitem__(self, name: str) -> Dialect:
+        if name not in _NAMES:
+            raise KeyError(name)
+        record: Dialect = import_module(f"proxy.core.url.dialects.{name}").DIALECT
+        return record
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_NAMES)
+
+    def __len__(self) -> int:
+        return len(_NAMES)
+
+
+DIALECTS: Mapping[str, Dialect] = _Dialects()
