@@ -19,8 +19,10 @@ from proxy.core.transform.operations import (
     Effect,
     Enlarge,
     Fit,
+    Flatten,
     FocalPoint,
     Offset,
+    Pixelate,
     Resize,
     Sharpen,
     Smart,
@@ -35,12 +37,14 @@ BESIDES = 4
 POINTS = frozenset(FocalPoint(x / 10, y / 10) for x in range(11) for y in range(11))
 GRAVITIES = POINTS | set(Smart)
 """With a face detector; without one there are fewer entries."""
-TURNS = (None, *Turn)
+TURNS = len(Turn) * 4 + 1
+"""None, or one before or after a size, an effect and a background."""
 EFFECTS: frozenset[Effect | None] = frozenset(
     [
         None,
         *(Blur(half / 2) for half in range(1, 201)),
         *(Sharpen(half / 2) for half in range(1, 21)),
+        *(Pixelate(side) for side in range(5, 1001, 5)),
         Adjust(Tone.GRAYSCALE, 100),
         *(Adjust(Tone.SEPIA, percent) for percent in range(5, 101, 5)),
         *(
@@ -71,20 +75,24 @@ class Possible(NamedTuple):
     flattened: frozenset[Colour]
 
     @property
+    def backgrounds(self) -> int:
+        """The number of colours to flatten on; a format with alpha need not be flattened."""
+        return len(self.flattened) or 1 + len(set(map(_on_white, self.paddings)))
+
+    @property
     def plans(self) -> int:
-        """The number of Plans. A format without alpha is flattened on the colour of its padding."""
+        """The number of Plans."""
         drawn = len(Enlarge) * (len(self.inside) + len(self.boxes) * (2 + 2 * len(GRAVITIES)))
         drawn += 1 + len(self.cuts) * len(GRAVITIES)
         barred = len(Enlarge) * len(self.boxes) * len(POINTS) * len(self.paddings)
-        of_sizes = drawn * (len(self.flattened) or 1) + barred
-        return of_sizes * len(TURNS) * len(EFFECTS) * len(self.qualities)
+        return (drawn + barred) * self.backgrounds * TURNS * len(EFFECTS) * len(self.qualities)
 
     def holds(self, plan: Plan) -> bool:
         """Whether `plan` is one of them."""
         assert isinstance(plan.output, Encode)
-        ops = list(plan.ops)
+        ops = [op for op in plan.ops if not isinstance(op, Turn)]
         size = ops.pop(0) if ops and isinstance(ops[0], Resize | Crop) else None
-        turn = ops.pop(0) if ops and isinstance(ops[0], Turn) else None
+        background = ops.pop() if ops and isinstance(ops[-1], Flatten) else None
         effect = ops.pop(0) if ops else None
         flatten = plan.output.flatten
         match size:
@@ -94,19 +102,19 @@ class Possible(NamedTuple):
                 sized = ((size.width, size.height), size.ratio) in self.cuts
                 sized = sized and not isinstance(at, Offset) and at in GRAVITIES
             case Resize(fit=fit, gravity=gravity):
-                box = (size.width, size.height)
+                box = (size.width or plan.limit_px, size.height or plan.limit_px)
                 sized = box in (self.inside if fit is Fit.INSIDE else self.boxes)
                 if fit in (Fit.COVER, Fit.ADAPTIVE):
                     sized = sized and gravity in GRAVITIES
                 if fit is Fit.CONTAIN:
                     sized = sized and gravity in POINTS and size.background in self.paddings
-                    sized = sized and (not self.flattened or flatten == size.background)
             case _:
                 sized = False
         return (
             sized
             and not ops
-            and turn in TURNS
+            and len(plan.ops) - (len(ops) + sum(part is not None for part in (size, effect, background))) <= 1
+            and (background is None or background.colour in map(_on_white, self.paddings))
             and effect in EFFECTS
             and plan.output.quality in self.qualities
             and (flatten in self.flattened if self.flattened else flatten is None)

@@ -49,7 +49,7 @@ gravities = st.one_of(
 )
 
 effects = st.one_of(
-    st.builds(Pixelate, st.integers(2, 999)),
+    st.builds(Pixelate, st.integers(2, 1000)),
     st.builds(Flatten, colours),
     st.builds(Blur, sigmas),
     st.builds(Sharpen, sigmas),
@@ -115,6 +115,8 @@ rich_components = st.builds(
             "min_width_px": sizes,
             "min_height_px": sizes,
             "extend": st.builds(Extend, width_px=sizes, height_px=sizes, gravity=names | points | shifts)
+            | st.builds(Extend, width_px=sizes, gravity=names)
+            | st.builds(Extend, height_px=sizes)
             | st.builds(Extend, ratio=ratios, gravity=names),
             "padding_px": st.tuples(*(st.integers(0, 900) for _ in range(4))),
             "qualities": st.dictionaries(_lossy, _qualities, min_size=1).map(lambda by: tuple(by.items())),

@@ -265,7 +265,12 @@ def boxed(op: Resize, dpr_percent: int, limit_px: int) -> Resize:
         width, height = _times(width, dpr_percent), _times(height, dpr_percent)
     else:
         width, height = _by_ratio(by, width, height)
-        width, height = _limited(_times(width, dpr_percent), _times(height, dpr_percent), limit_px)
+        limited = _limited(_times(width, dpr_percent), _times(height, dpr_percent), limit_px)
+        if op.enlarge is Enlarge.ORIGINAL:
+            # The box is compared with the original, and its other side follows the aspect of the canvas.
+            width, height = width and limited.width, height and limited.height
+        else:
+            width, height = limited
         by = None
     return replace(
         op,
@@ -324,10 +329,12 @@ def _side(length: Length | None, side_px: int) -> int | None:
 
 def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
     sides = _side(op.width, canvas.size.width), _side(op.height, canvas.size.height)
+    own = canvas.size
+    if op.enlarge is Enlarge.ORIGINAL:
+        sides = _by_ratio(op.ratio or Fraction(*own), *sides)
     box = _limited(*_by_ratio(op.ratio, *sides), limit_px)
     if op.enlarge is Enlarge.ORIGINAL:
         box = inside(box, canvas.original, enlarge=False)
-    own = canvas.size
     match op.fit:
         case Fit.INSIDE | Fit.CONTAIN:
             size = _enlarged(op, own, inside(own, box, enlarge=True))

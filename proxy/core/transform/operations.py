@@ -55,13 +55,21 @@ class FocalPoint:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A length as a fraction of the side of the canvas along the same axis."""
+    """A length as a fraction of the side of the canvas along the same axis, rounded to a millionth, and not to 0."""
 
     fraction: Fraction
+
+    def __post_init__(self) -> None:
+        if _MILLION % self.fraction.denominator:
+            millionths = round(self.fraction * _MILLION) or (1 if self.fraction > 0 else -1)
+            object.__setattr__(self, "fraction", Fraction(millionths, _MILLION))
 
     def __str__(self) -> str:
         return f"{self.fraction.numerator}/{self.fraction.denominator}"
 
+
+_MILLION = 10**6
+WHOLE = Part(Fraction(1))
 
 Length = int | Part
 """A number of pixels, or a part of the canvas."""
@@ -331,8 +339,12 @@ def changes_nothing(op: Operation) -> bool:
     match op:
         case Resize(width=None, height=None):
             return True
-        case Crop(width=None, height=None, ratio=None, at=at):
-            return not isinstance(at, Offset) or at == Offset(0, 0)
+        case Resize(ratio=None, min_width_px=None, min_height_px=None, enlarge=enlarge):
+            sides = op.width in (None, WHOLE) and op.height in (None, WHOLE)
+            return sides and enlarge is not Enlarge.ORIGINAL
+        case Crop(width=None | Part() as width, height=None | Part() as height, ratio=None, at=at):
+            is_whole = width in (None, WHOLE) and height in (None, WHOLE)
+            return is_whole and (not isinstance(at, Offset) or at == Offset(0, 0))
         case (
             Extend(width_px=None, height_px=None, ratio=None)
             | Pad(top_px=0, right_px=0, bottom_px=0, left_px=0)
@@ -357,8 +369,13 @@ def simplified(op: Operation) -> Operation:
             if (fit, gravity, background) == (op.fit, op.gravity, op.background):
                 return op
             return replace(op, fit=fit, gravity=gravity, background=background)
-        case Crop(width=None, height=None, ratio=None, at=at) if not isinstance(at, Offset):
-            return Crop()
+        case Crop(width=width, height=height):
+            if WHOLE in (width, height):
+                op = replace(
+                    op, width=None if width == WHOLE else width, height=None if height == WHOLE else height
+                )
+            is_whole = op.width is None and op.height is None and op.ratio is None
+            return Crop() if is_whole and not isinstance(op.at, Offset) else op
         case _:
             return op
 

@@ -18,6 +18,7 @@ from proxy.core.transform.operations import (
     Blur,
     Colour,
     Crop,
+    Enlarge,
     Extend,
     Fit,
     Flatten,
@@ -125,6 +126,9 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
     seeks_faces = any(map(face_gravity, ops))
     if seeks_faces and not defaults.face_detector:
         ops = tuple(map(_without_faces, ops))
+    ops, flatten = _padded_as_one(ops), None
+    if not has_alpha:
+        ops, flatten = _flattened_last(ops, (transform.background or WHITE).on_white)
     return Plan(
         ops=ops,
         limit_px=limit_px,
@@ -133,10 +137,41 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
             format=kind,
             quality=_quality(transform, kind, defaults),
             effort=defaults.effort.get(kind, 0),
-            flatten=None if has_alpha else (transform.background or WHITE).on_white,
+            flatten=flatten,
             max_bytes=transform.max_bytes if kind in _ANCHORS else None,
         ),
     )
+
+
+def _padded_as_one(ops: tuple[Operation, ...]) -> tuple[Operation, ...]:
+    """`ops` with a resize into a box and an extension to that box as one operation."""
+    found: list[Operation] = []
+    for op in ops:
+        match found[-1:], op:
+            case (
+                [Resize(fit=Fit.INSIDE, ratio=None, min_width_px=None, min_height_px=None) as resize],
+                Extend(width_px=int(), height_px=int(), ratio=None),
+            ) if resize.enlarge is not Enlarge.ORIGINAL and (resize.width, resize.height) == (
+                op.width_px,
+                op.height_px,
+            ):
+                found[-1] = replace(resize, fit=Fit.CONTAIN, gravity=op.gravity, background=op.background)
+            case _:
+                found.append(op)
+    return tuple(found)
+
+
+def _flattened_last(ops: tuple[Operation, ...], flatten: Colour) -> tuple[tuple[Operation, ...], Colour]:
+    """`ops` without a flattening that only turns follow, and the colour that the output is flattened on instead of
+    `flatten`."""
+    last = len(ops)
+    while last and isinstance(ops[last - 1], Turn):
+        last -= 1
+    match ops[:last]:
+        case (*before, Flatten(colour)):
+            return (*before, *ops[last:]), colour
+    # A flattened canvas remains opaque.
+    return ops, WHITE if any(isinstance(op, Flatten) for op in ops) else flatten
 
 
 def _quality(transform: Transform, kind: Format, defaults: RenderDefaults) -> int | None:

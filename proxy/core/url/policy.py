@@ -23,12 +23,14 @@ from proxy.core.transform.operations import (
     Colour,
     Crop,
     Effect,
+    Flatten,
     FocalPoint,
     Gravity,
     Length,
     Offset,
     Operation,
     Part,
+    Pixelate,
     Resize,
     Sharpen,
     Smart,
@@ -66,7 +68,8 @@ def restrict(
     of_presets: Transform = NOTHING,
     signable: bool = True,
 ) -> Transform:
-    """The transform that an unsigned URL is granted: a size, a turn and an effect, in this order.
+    """The transform that an unsigned URL is granted: a size, an effect and a background, in this order, and a turn
+    anywhere.
 
     `allowed_px` is sorted and not empty; `colours` are the backgrounds allowed beside white, black and transparent.
     Everything of `of_presets` is allowed. `signable` says whether the mount accepts signed URLs; only then do refusals
@@ -101,13 +104,17 @@ class _Policy:
 
     def ops(self, requested: Iterable[Operation]) -> Iterator[Operation]:
         """The operations that are granted for `requested`. Raises NotAllowed."""
-        last = _Kind.NONE
+        last, has_turn = _Kind.NONE, False
         for op in requested:
             if op in self.of_presets.ops:
                 yield op
                 continue
             granted = self._granted(op)
-            if not changes_nothing(granted):
+            if isinstance(granted, Turn):
+                if has_turn:
+                    raise self._refusal("a URL may have one turn (a); more")
+                has_turn = True
+            elif not changes_nothing(granted):
                 if (kind := _kind(granted)) <= last:
                     raise self._refusal(f"a URL may have {_ORDER[kind]}; more")
                 last = kind
@@ -157,8 +164,11 @@ class _Policy:
                 return replace(self._sized(op), at=self._coarse_gravity(op.at))
             case Turn():
                 return op
-            case Blur() | Sharpen() | Adjust():
-                return _coarse_effect(op)
+            case Flatten(colour):
+                self.check_colour(colour)
+                return op
+            case Blur() | Sharpen() | Adjust() | Pixelate():
+                return op if changes_nothing(op) else _coarse_effect(op)
             case _:
                 if changes_nothing(op):
                     return op
@@ -200,18 +210,18 @@ class _Policy:
 
 
 class _Kind(IntEnum):
-    """The operations of an unsigned URL in their order."""
+    """The operations of an unsigned URL in their order; a turn has no place in it."""
 
     NONE = 0
     SIZE = 1
-    TURN = 2
-    EFFECT = 3
+    EFFECT = 2
+    BACKGROUND = 3
 
 
 _ORDER = {
-    _Kind.SIZE: "one size or crop (w, h, ar, c), before a turn (a) and an effect (e)",
-    _Kind.TURN: "one turn (a), before an effect (e)",
-    _Kind.EFFECT: "one effect (e)",
+    _Kind.SIZE: "one size or crop (w, h, ar, c), before an effect (e)",
+    _Kind.EFFECT: "one effect (e), after a size and before a background (e_flatten)",
+    _Kind.BACKGROUND: "one background (e_flatten), after an effect (e)",
 }
 
 
@@ -219,8 +229,8 @@ def _kind(op: Operation) -> _Kind:
     match op:
         case Resize() | Crop():
             return _Kind.SIZE
-        case Turn():
-            return _Kind.TURN
+        case Flatten():
+            return _Kind.BACKGROUND
         case _:
             return _Kind.EFFECT
 
@@ -261,7 +271,7 @@ def _nearest(number: int, grain: int) -> int:
     return nearest if number >= 0 else -nearest
 
 
-def _coarse_effect(effect: Blur | Sharpen | Adjust) -> Effect:
+def _coarse_effect(effect: Blur | Sharpen | Adjust | Pixelate) -> Effect:
     match effect:
         case Adjust(tone, percent):
             return Adjust(tone, _nearest(percent, 5))
@@ -269,6 +279,8 @@ def _coarse_effect(effect: Blur | Sharpen | Adjust) -> Effect:
             return Blur(max(0.5, _coarse(sigma_px, 2)))
         case Sharpen(sigma_px):
             return Sharpen(max(0.5, _coarse(sigma_px, 2)))
+        case Pixelate(side_px):
+            return Pixelate(max(5, _nearest(side_px, 5)))
 
 
 def _coarse(number: float, grains: int) -> float:

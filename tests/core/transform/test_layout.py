@@ -361,3 +361,18 @@ def _before(turn: Turn, x: int, y: int, original: Size) -> tuple[int, int]:
             return y, x
         case Turn.TRANSVERSE:
             return original.width - y, original.height - x
+
+
+@pytest.mark.parametrize(
+    ("tokens", "size"),
+    [
+        ("w_640,el_original", Size(640, 320)),
+        ("h_400,el_original", Size(800, 400)),
+        ("w_3000,el_original", Size(1000, 500)),
+        ("w_640,el_original,dpr_2", Size(1000, 500)),
+        ("c_crop,w_100,h_100~w_640,el_original", Size(500, 500)),
+        ("a_90~w_300,el_original", Size(250, 500)),
+    ],
+)
+def test_one_side_with_the_original_as_its_bound_follows_the_aspect(tokens: str, size: Size) -> None:
+    assert size_after(of(tokens, Size(1000, 500))) == size

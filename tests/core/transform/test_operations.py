@@ -1,11 +1,12 @@
 """Operations: colours, the group of turns, and what has no effect."""
 
 import itertools
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 
-from proxy.core.transform.operations import Colour, Turn, without_no_ops
+from proxy.core.transform.operations import Colour, Part, Turn, without_no_ops
 from proxy.core.url.dialects.component import Component, transform_of
 from tests.support.strategies import chains
 
@@ -53,3 +54,17 @@ def test_two_turns_are_one(first: Turn, second: Turn) -> None:
 def test_removing_no_ops_is_idempotent(chain: tuple[Component, ...]) -> None:
     once = without_no_ops(transform_of(chain))
     assert without_no_ops(once) == once
+
+
+@pytest.mark.parametrize(
+    ("part", "rounded"),
+    [
+        ("1/2", "1/2"),
+        ("2/3", "666667/1000000"),
+        ("-1/3", "-333333/1000000"),
+        ("1/9999999", "1/1000000"),
+        ("0", "0"),
+    ],
+)
+def test_parts_are_rounded_to_millionths(part: str, rounded: str) -> None:
+    assert Part(Fraction(part)).fraction == Fraction(rounded)

@@ -117,6 +117,18 @@ def test_operations_of_a_component_have_a_fixed_order() -> None:
         ("a_hflip.90", "a_hflip~a_90"),
         ("a_hflip.270", "a_90~a_hflip"),
         ("w_9~a_vflip~h_9", "w_9,a_hflip~a_180~h_9"),
+        ("w_9,b_f00", "w_9,e_flatten:f00"),
+        ("w_9,b_f00", "w_9,e_flatten:f00~a_90~a_270,b_00f"),
+        ("a_90,b_f00", "e_flatten:f00~a_90"),
+        ("w_9", "w_9,e_flatten:fff"),
+        ("w_9,e_flatten:f00,e_blur:1", "w_9,e_flatten:f00,e_blur:1,b_00f"),
+        ("w_40,h_30,c_pad,el_never,g_north,b_f00", "w_40,h_30,ext_40x30:north,b_f00"),
+        ("w_40,h_30,c_pad,el_never,dpr_2", "w_40,h_30,ext_40x30,dpr_2"),
+        ("a_90", "rw_1.0,rh_1.0,c_scale,a_90"),
+        ("a_90", "rw_1.0,a_90,dpr_2"),
+        ("h_9,c_crop,x_1", "rw_1.0,h_9,c_crop,x_1"),
+        ("f_jpg", "rw_1.0,c_crop"),
+        ("w_9", "w_9,eq_png:30,fq_gif:50"),
     ],
 )
 def test_explicit_defaults_and_ignored_parameters_do_not_change_the_plan(one: str, other: str) -> None:

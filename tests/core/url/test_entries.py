@@ -15,8 +15,20 @@ from proxy.core.cache.keys import variant_key
 from proxy.core.errors import NotAllowed
 from proxy.core.image.formats import Format
 from proxy.core.image.original import Identity, OriginalRef
-from proxy.core.transform.operations import Blur, Colour, Crop, Enlarge, Fit, FocalPoint, Resize
-from proxy.core.transform.plan import Encode, Plan, RenderDefaults, canonical, resolve
+from proxy.core.transform.operations import (
+    BLACK,
+    TRANSPARENT,
+    WHITE,
+    Blur,
+    Colour,
+    Crop,
+    Enlarge,
+    Fit,
+    Flatten,
+    FocalPoint,
+    Resize,
+)
+from proxy.core.transform.plan import Encode, Plan, RenderDefaults, resolve
 from proxy.core.url.dialects.component import Component, CropFit
 from proxy.core.url.dialects.native import parse, path_url, query_url, spell
 from proxy.core.url.dialects.native_params import GRAVITIES
@@ -45,7 +57,7 @@ LISTED, SNAP = (
     Mount(name="m", source="s", dimensions=policy, allowed_px=ALLOWED, colours=COLOURS, max_age_s=1)
     for policy in (Dimensions.LISTED, Dimensions.SNAP)
 )
-DEFAULT_ENTRIES = 104_562_592_888_164
+DEFAULT_ENTRIES = 1_509_604_630_322_904
 """Said in docs/urls.md."""
 
 
@@ -164,14 +176,19 @@ def test_every_counted_entry_is_reached_by_a_url(kind: Format) -> None:
         qualities=frozenset({0}),
     )
     reached = {
-        canonical(plan)
+        plan.ops
         for plan in sized
         for op in plan.ops
         if (isinstance(op, Resize) and (op.width, op.height) == (200, 200))
         or (isinstance(op, Crop) and (op.width, op.height, op.ratio) == (100, 100, None))
     }
-    without_size = len(one.flattened) or 1
-    assert (len(reached) + without_size) * len(TURNS) * len(EFFECTS) == one.plans
+    backgrounds = set()
+    for colour in (None, WHITE, BLACK, TRANSPARENT, *COLOURS):
+        plan = found(Component(effects=None if colour is None else (Flatten(colour),)))
+        assert isinstance(plan.output, Encode)
+        backgrounds.add((plan.ops, plan.output.flatten))
+    assert len(backgrounds) == one.backgrounds
+    assert (len(reached) + 1) * len(backgrounds) * TURNS * len(EFFECTS) == one.plans
     qualities = set()
     for quality in (None, *range(1, 101)):
         of_encoder = None if quality is None else ((None, quality),)
@@ -187,6 +204,7 @@ def test_every_effect_and_turn_is_counted() -> None:
     tokens = [f"e_blur:{hundredths / 100:g}" for hundredths in range(30, 10_001)]
     tokens += [f"e_sharpen:{hundredths / 100:g}" for hundredths in range(30, 1001)]
     tokens += [f"e_{tone}:{n}" for tone in ("brightness", "contrast", "saturation") for n in range(-100, 101)]
+    tokens += [f"e_pixelate:{side}" for side in range(2, 1001)]
     tokens += ["e_grayscale", "e_sepia", "e_sharpen", *(f"e_sepia:{n}" for n in range(1, 101))]
     plans = [planned(mount, f"/{token}/a", Format.PNG) for token in tokens]
     assert {plan.ops[0] if plan.ops else None for plan in plans if plan} == EFFECTS

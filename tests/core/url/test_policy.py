@@ -269,9 +269,15 @@ def covering(gravity: FocalPoint | Smart) -> Transform:
         "w_100,h_200,c_fill,a_90~e_blur:2",
         "ar_21:20",
         "w_100,ar_16:9,c_fill,g_auto",
+        "a_90~w_100",
+        "e_sepia~a_90",
+        "w_100,e_sepia,e_flatten:white~a_90",
+        "e_pixelate:5",
     ],
 )
-def test_a_size_a_turn_and_an_effect_are_granted_in_this_order(policy: Dimensions, text: str) -> None:
+def test_a_size_an_effect_and_a_background_are_granted_in_this_order_and_a_turn_anywhere(
+    policy: Dimensions, text: str
+) -> None:
     assert restrict(tokens(text), policy, ALLOWED) == tokens(text)
 
 
@@ -281,9 +287,10 @@ def test_a_size_a_turn_and_an_effect_are_granted_in_this_order(policy: Dimension
     [
         ("w_100~w_100", "one size or crop"),
         ("ar_1~w_100", "one size or crop"),
-        ("a_90~w_100", "before a turn"),
-        ("e_sepia~w_100", "and an effect"),
-        ("e_sepia~a_90", "one turn"),
+        ("a_90~w_100~a_90", "one turn"),
+        ("e_sepia~w_100", "before an effect"),
+        ("e_flatten:white,e_sepia", "before a background"),
+        ("e_flatten:white,e_flatten:black", "one background"),
         ("w_100,h_100,c_crop,x_0,y_1", "a crop at x and y"),
         ("c_crop,x_1", "a crop at x and y"),
     ],

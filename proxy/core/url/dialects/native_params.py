@@ -67,7 +67,7 @@ _SIGNED_PART = re.compile(r"-?(?:0|[1-9][0-9]{0,2})\.[0-9]{1,6}", re.ASCII)
 _PART = re.compile(r"(?:0|[1-9][0-9]{0,2})\.[0-9]{1,6}", re.ASCII)
 _PADDING = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
 _THRESHOLD = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,2})?", re.ASCII)
-_SQUARE = re.compile(r"[2-9]|[1-9][0-9]{1,2}", re.ASCII)
+_SQUARE = re.compile(r"[2-9]|[1-9][0-9]{1,2}|1000", re.ASCII)
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _MAX_DIGITS = 18
 
@@ -121,13 +121,8 @@ FORMATS: dict[str, Format | Auto] = {
     "gif": Format.GIF,
 }
 
+_ENCODED = {name: kind for name, kind in FORMATS.items() if isinstance(kind, Format)}
 _AT = "at"
-_LOSSY: dict[str, Format] = {
-    "jpg": Format.JPEG,
-    "jpeg": Format.JPEG,
-    "webp": Format.WEBP,
-    "avif": Format.AVIF,
-}
 
 _FOREIGN_GRAVITIES: dict[str, Gravity] = {
     "centre": CENTER,
@@ -260,7 +255,10 @@ def _extend(value: str) -> Extend:
     width, mark, height = box.partition("x")
     if mark:
         position = _gravity(gravity) if gravity else CENTER
-        return Extend(width_px=_pixels(width), height_px=_pixels(height), gravity=_still(position))
+        if not width + height:
+            raise ValueError("must have a width or a height in pixels, as in 300x200 or 300x")
+        width_px, height_px = (_pixels(side) if side else None for side in (width, height))
+        return Extend(width_px=width_px, height_px=height_px, gravity=_still(position))
     parts = value.split(":", 2)
     if len(parts) < 2:
         raise ValueError(
@@ -277,7 +275,8 @@ def _still(gravity: Gravity) -> Gravity:
 
 
 def _extend_text(extend: Extend) -> str:
-    box = f"{extend.width_px}x{extend.height_px}" if extend.ratio is None else _ratio_text(extend.ratio)
+    size = f"{extend.width_px or ''}x{extend.height_px or ''}"
+    box = size if extend.ratio is None else _ratio_text(extend.ratio)
     return box if extend.gravity == CENTER else f"{box}:{_gravity_text(extend.gravity)}"
 
 
@@ -310,7 +309,7 @@ def _qualities(value: str) -> tuple[tuple[Format | None, int], ...]:
     if len(parts) % 2:
         found.append((None, _bounded_quality(parts.pop(0))))
     for name, quality in zip(parts[::2], parts[1::2], strict=True):
-        kind = _choice(_LOSSY, name)
+        kind = _choice(_ENCODED, name)
         if kind in dict(found):
             raise ValueError("has a format twice")
         found.append((kind, _bounded_quality(quality)))
@@ -376,7 +375,7 @@ def _effect(value: str) -> Effect:
         case "sepia", given:
             return Adjust(Tone.SEPIA, _percent(argument, 1) if given else SEPIA_PERCENT)
         case "pixelate", True:
-            return Pixelate(_whole_number(_SQUARE, argument, "must have a side from 2 to 999 pixels"))
+            return Pixelate(_whole_number(_SQUARE, argument, "must have a side from 2 to 1000 pixels"))
         case "flatten", True:
             return Flatten(colour(argument))
         case ("brightness" | "contrast" | "saturation") as tone, True:
