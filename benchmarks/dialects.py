@@ -1,8 +1,9 @@
 """Parsing and verifying the URLs of each dialect, and a hundred thousand mutants, none of which may raise another error than
 those of a dialect, or be accepted with a signature of another URL.
 
-`python -m benchmarks.dialects [mutants] [seed]`. Exits with 1 if a mutant did. The URLs are those of the vendors' clients
-and of the generators of tests/rivals; a time is the least of twenty rounds, so that a busy machine counts little.
+`python -m benchmarks.dialects [mutants] [seed]`. Exits with 1 if a mutant did, or takes longer than a millisecond. The URLs
+are those of the vendors' clients and of the generators of tests/rivals. A time is the least of twenty rounds, so that a
+busy machine counts little; the twenty slowest mutants are timed so.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from heapq import nlargest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +24,7 @@ from proxy.core.url.signing import Keys, sign
 from tests.rivals import client_keys, imgproxy_urls, ipx_urls, thumbor_urls
 from tests.rivals.comparison import Case
 
-MUTANTS, SEED, ROUNDS = 100_000, 11, 20
+MUTANTS, SEED, ROUNDS, SLOWEST, MOST_US = 100_000, 11, 20, 20, 1000
 READING = Reading(presets={})
 SECRET = b"k" * 32
 KEYS: dict[str, Keys] = {
@@ -103,7 +105,7 @@ def main(count: int = MUTANTS, seed: int = SEED) -> int:
     for name, dialect in DIALECTS.items():
         sound = urls(name)
         sound_signed = {url.target for url in sound if url.is_signed}
-        others, accepted, slowest = 0, 0, (0.0, "")
+        others, accepted, timed = 0, 0, list[tuple[float, str]]()
         for target in mutants(sound, count, random.Random(seed)):
             began = time.perf_counter()
             try:
@@ -115,13 +117,13 @@ def main(count: int = MUTANTS, seed: int = SEED) -> int:
             except Exception as failure:
                 others += 1
                 print(f"{name}: {failure!r}: {target[:200]!r}")
-            slowest = max(slowest, (time.perf_counter() - began, target))
+            timed.append((time.perf_counter() - began, target))
         times = [least_us(dialect, url) for url in sound]
-        again_us = least_us(dialect, Url(slowest[1], False))
-        faults += others + accepted
+        slowest_us = max(least_us(dialect, Url(target, False)) for _, target in nlargest(SLOWEST, timed))
+        faults += others + accepted + (slowest_us > MOST_US)
         print(
             f"{name:9} {len(times):5} {statistics.median(times):10.1f} {sorted(times)[len(times) * 95 // 100]:8.1f}"
-            f" | {count:7} {others:13} {accepted:9} {again_us:11.1f}"
+            f" | {count:7} {others:13} {accepted:9} {slowest_us:11.1f}"
         )
     return int(faults > 0)
 

@@ -26,6 +26,7 @@ _HOST = re.compile(
     re.ASCII,
 )
 _MOST_PORT = 65_535
+MAX_PARAMETERS = 64
 _LONGEST_PREFIX = 4096
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -50,6 +51,14 @@ def cut(raw: str) -> Target:
 def is_tracker(name: str) -> bool:
     """Whether trackers add a parameter of this name to URLs: it is ignored."""
     return name in _TRACKERS or name.startswith("utm_")
+
+
+def query_parts(query: str) -> list[str]:
+    """The parameters of a query. Raises BadUrl for more than `MAX_PARAMETERS`, so that a long URL is refused quickly."""
+    parts = query.split("&", MAX_PARAMETERS)
+    if len(parts) > MAX_PARAMETERS:
+        raise BadUrl(f"a query may have {MAX_PARAMETERS} parameters at most")
+    return parts
 
 
 def checked_host(host: str) -> str:

@@ -5,7 +5,7 @@ Longer than other files because both forms share one way from parameters to a UR
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -28,7 +28,7 @@ from proxy.core.url.dialects.component import (
 from proxy.core.url.dialects.dialect import Dialect, QueryRule
 from proxy.core.url.dialects.native_params import PATH, QUERY, Param, nearest_name, nearest_token
 from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, ParsedUrl, Unused, VariantUrl
-from proxy.core.url.target import checked_locator, cut, decoded, encoded, is_tracker
+from proxy.core.url.target import checked_locator, cut, decoded, encoded, is_tracker, query_parts
 
 _PATH_PRESET, _QUERY_PRESET, _URL, _VERSION, _FIELDS = "t", "preset", "url", "v", "fields"
 _SLASH, _CHAIN = "/", "~"
@@ -40,8 +40,7 @@ _MAX_PARTS = 64
 """More parameters than a component can have, so that a long URL is refused quickly."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
+class _Pair(NamedTuple):
     """One parameter: its position, from 1; its text as `written`, a token or a query name; its name in this form of
     the dialect, None if unknown; its value."""
 
@@ -183,7 +182,7 @@ class WrittenQuery(NamedTuple):
 
 def parse_query(query: str, presets: Presets) -> WrittenQuery:
     """Parses the query of a query URL."""
-    pairs = [_query_pair(position, part) for position, part in enumerate(query.split("&"), start=1)]
+    pairs = [_query_pair(position, part) for position, part in enumerate(query_parts(query), start=1)]
     urls = [pair.value for pair in pairs if pair.spelled == _URL]
     if len(urls) != 1:
         raise BadUrl("parameter url must be given once: the key of the original")
@@ -199,7 +198,7 @@ def _parameters(
     """The values of the `supported` parameters in the query after a path, and the other parameters."""
     values: dict[str, str] = {}
     unused: list[Unused] = []
-    for position, part in enumerate([] if query is None else query.split("&"), start=1):
+    for position, part in enumerate([] if query is None else query_parts(query), start=1):
         name, _, value = part.partition("=")
         if name in values:
             raise BadUrl(f"parameter {name} is given twice")
@@ -297,13 +296,16 @@ def _check(components: Sequence[Component], presets: Presets) -> None:
         raise BadTransform(f"a chain may have {MAX_COMPONENTS} components (~) at most")
     if sum(len(component.effects or ()) for component in components) > MAX_EFFECTS:
         raise BadTransform(f"parameter e may be given {MAX_EFFECTS} times at most")
+    has_preset = False
     for component in components:
+        if component.preset is None:
+            continue
+        has_preset = True
         alone = Component(preset=component.preset, version=component.version)
-        if component.preset is not None and len(presets[component.preset]) > 1 and component != alone:
+        if len(presets[component.preset]) > 1 and component != alone:
             raise BadTransform(
                 "parameter t names a preset that is a chain: it must stand alone in its component, as in t_<preset>~w_400"
             )
-    has_preset = any(component.preset is not None for component in components)
     for component in expanded(components, presets) if has_preset else components:
         if component.ratio is not None and component.width is not None and component.height is not None:
             raise BadTransform("parameter ar gives the side that is not named: leave out w or h")

@@ -693,6 +693,13 @@ def test_negotiates_tells_whether_the_accept_header_matters(raw: str, answer: bo
     assert negotiates(raw, PRESETS) is answer
 
 
+@pytest.mark.parametrize("start", ["/thumbnail?url=a&", "/w_9/a?", "/info/a?"])
+def test_a_query_has_a_limited_number_of_parameters(start: str) -> None:
+    parse(start + "&".join(["utm_a=1"] * 2), {}, query=QueryRule.IGNORE)
+    with pytest.raises(BadUrl, match="64 parameters at most"):
+        parse(start + "&".join([*(f"utm_{n}=1" for n in range(64)), "w=9"]), {}, query=QueryRule.IGNORE)
+
+
 @given(st.text(max_size=80), st.sampled_from(["/", "/w_1/", "/thumbnail?url=a&", "/original/", "/w_1,"]))
 def test_parsing_raises_only_calotype_errors(text: str, start: str) -> None:
     raw = start + text
