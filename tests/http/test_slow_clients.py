@@ -24,7 +24,7 @@ ASK = b"GET /w_50/photo.jpg HTTP/1.1\r\nHost: x\r\n"
 
 @pytest.fixture
 async def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
-    """One whose patience is short."""
+    """A node with short timeouts."""
     monkeypatch.setattr(server, "HEAD_S", 0.8)
     monkeypatch.setattr(server, "PROGRESS_CHECK_S", 2.0)
     monkeypatch.setattr(listeners, "KEEPALIVE_S", 2.0)

@@ -56,11 +56,16 @@ class AdminReply(NamedTuple):
 
 
 class Node:
-    """A node of its own process tree, in a folder of its own. One that `is_patient` waits for what is slow only because
-    the machine is busy; where a story is of something that hangs, it must not."""
+    """A node of its own process tree, in a folder of its own. With `has_longer_timeouts` it waits for what is slow only
+    because the machine is busy; a story of something that hangs starts it without."""
 
     def __init__(
-        self, folder: Path, *, processes: int = 1, is_patient: bool = True, **sections: dict[str, Any]
+        self,
+        folder: Path,
+        *,
+        processes: int = 1,
+        has_longer_timeouts: bool = True,
+        **sections: dict[str, Any],
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -73,11 +78,11 @@ class Node:
         }
         settings["cache"] = {"disk": {"path": str(folder / "cache")}, **settings.get("cache", {})}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
-        if is_patient:
+        if has_longer_timeouts:
             for section, values in PATIENT.items():
                 if section != "redis" or settings.get("redis"):
                     settings[section] = values | settings.get(section, {})
-            inherited["PYTHONPATH"] = str(Path(__file__).parent / "patience")
+            inherited["PYTHONPATH"] = str(Path(__file__).parent / "longer_timeouts")
         self.environment = inherited | {
             f"CALOTYPE_{section.upper()}": json.dumps(values) for section, values in settings.items()
         }
@@ -216,7 +221,7 @@ class SharedServices:
         *,
         processes: int = 1,
         redis: bool = True,
-        is_patient: bool = True,
+        has_longer_timeouts: bool = True,
         **sections: dict[str, object],
     ) -> Node:
         defaults: dict[str, dict[str, object]] = {
@@ -226,7 +231,10 @@ class SharedServices:
             "redis": {"url": self.redis.url} if redis else {},
         }
         return Node(
-            self.folder / name, processes=processes, is_patient=is_patient, **{**defaults, **sections}
+            self.folder / name,
+            processes=processes,
+            has_longer_timeouts=has_longer_timeouts,
+            **{**defaults, **sections},
         )
 
     def put(self, key: str, content: bytes) -> None:

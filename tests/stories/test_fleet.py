@@ -95,8 +95,8 @@ async def test_requests_survive_the_death_of_the_rendering_process(
             assert renderer.metric("calotype_processes_replaced_total", role="back") == 1
 
 
-def impatient(node: Node) -> Node:
-    """Gives up soon what others should do, and has time for what it does itself."""
+def with_time_to_render(node: Node) -> Node:
+    """`node` with time for what it does itself; with short timeouts it soon gives up what others should do."""
     node.override("server", request_timeout="2m")
     node.override("render", timeout="1m")
     return node
@@ -178,7 +178,7 @@ async def test_all_processes_end_with_a_killed_supervisor(services: SharedServic
                     with contextlib.suppress(ConnectionResetError):
                         assert await reader.read() == b""
                     writer.close()
-                # The turn of the node that died ends by itself, long before anybody loses patience.
+                # The turn of the node that died ends by itself, long before a timeout.
                 answers = await asyncio.gather(*waiting)
             assert {answer.status for answer in answers} == {200}
             assert second.metric("calotype_renders_total") == 1
@@ -467,7 +467,9 @@ async def test_a_node_serves_without_a_hanging_bucket(services: SharedServices) 
     originals = services.folder / "originals"
     originals.mkdir()
     (originals / "a.jpg").write_bytes(pictures.photo_as("jpeg"))
-    node = impatient(services.node("a", is_patient=False, sources={"photos": {"path": str(originals)}}))
+    node = with_time_to_render(
+        services.node("a", has_longer_timeouts=False, sources={"photos": {"path": str(originals)}})
+    )
     with running(node):
         services.store_proxy.hang()
         answers = await get_all([f"{node.url}/w_{width},f_auto/a.jpg" for width in range(20, 60)], at_once=4)
@@ -500,7 +502,7 @@ async def test_cached_variants_are_served_while_the_source_refuses_access(servic
 async def test_hits_continue_while_redis_is_stopped(services: SharedServices) -> None:
     seconds = 60.0 if LONG else 2.0
     services.put("a.jpg", pictures.photo_as("jpeg"))
-    node = impatient(services.node("a", processes=2, is_patient=False))
+    node = with_time_to_render(services.node("a", processes=2, has_longer_timeouts=False))
     with running(node):
         hot = [f"{node.url}/w_{width},f_webp/a.jpg" for width in range(20, 40)]
         await get_all(hot)

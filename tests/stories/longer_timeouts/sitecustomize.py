@@ -1,7 +1,7 @@
 """Lengthens constants of a node in a story twentyfold; Python imports this module at the start of each process.
 
 A busy machine is not a broken store. `fleet` sets what has a setting. Stories of a part that hangs do not use it
-(`is_patient=False`), or exclude one constant, named in STORY_BRIEF.
+(`has_longer_timeouts=False`), or exclude one constant, named in STORY_BRIEF.
 """
 
 import importlib.abc

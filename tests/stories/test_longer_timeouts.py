@@ -1,4 +1,4 @@
-"""The constants that stories lengthen exist in the node; see patience/sitecustomize.py."""
+"""The constants that stories lengthen exist in the node; see longer_timeouts/sitecustomize.py."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ for name in sitecustomize.NAMES:
 
 
 def test_every_lengthened_constant_exists_in_the_node() -> None:
-    environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent / 'patience'}:{ROOT}"}
+    environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent / 'longer_timeouts'}:{ROOT}"}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env=environment,
