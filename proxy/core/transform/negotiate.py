@@ -11,7 +11,7 @@ from proxy.core.image.facts import Facts
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.size import Box, Size
 from proxy.core.transform.layout import Embed, Find, FindBorders, commands
-from proxy.core.transform.operations import Auto, Flatten, Transform, without_no_ops
+from proxy.core.transform.operations import Auto, Flatten, Transform, effective
 
 AcceptClass = frozenset[Format]
 
@@ -74,7 +74,7 @@ def _universal(transform: Transform, facts: Facts) -> Format:
     """A format that every browser shows: PNG if the result may have transparency, of the original or of what is added
     around it, else JPEG."""
     has_alpha = facts.alpha
-    ops = without_no_ops(transform).ops
+    ops = effective(transform.ops)
     following = commands(ops, _NO_LIMIT_PX, Size(facts.width_px, facts.height_px))
     answer: Box | None = None
     with suppress(StopIteration):

@@ -5,6 +5,7 @@ before it; the picture between two operations is called the canvas. URL syntax a
 Longer than other files because it holds every operation.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -397,20 +398,26 @@ def flattening(background: Colour | None) -> Colour | None:
     return None if on_white == WHITE else on_white
 
 
-def without_no_ops(transform: Transform) -> Transform:
-    """`transform` without its version and everything that changes no picture: equivalent transforms become equal."""
-    ops: list[Operation] = []
-    for op in transform.ops:
-        last = ops[-1] if ops else None
+def effective(ops: Iterable[Operation]) -> tuple[Operation, ...]:
+    """`ops` without everything that changes no picture: those of equal pictures become equal."""
+    found: list[Operation] = []
+    for op in ops:
+        last = found[-1] if found else None
         if isinstance(op, Turn) and isinstance(last, Turn):
             both = last.then(op)
-            ops[-1:] = [both] if both else []
+            found[-1:] = [both] if both else []
         elif not changes_nothing(op):
-            ops.append(simplified(op))
+            found.append(simplified(op))
+    return tuple(found)
+
+
+def without_no_ops(transform: Transform) -> Transform:
+    """`transform` without its version and everything that changes no picture: equivalent transforms become equal."""
+    ops = effective(transform.ops)
     has_sides = any(isinstance(op, Resize | Extend | Pad) for op in ops)
     return replace(
         transform,
-        ops=tuple(ops),
+        ops=ops,
         dpr_percent=transform.dpr_percent if has_sides and transform.dpr_percent != 100 else None,
         background=flattening(transform.background),
         version=None,

@@ -36,8 +36,8 @@ from proxy.core.transform.operations import (
     Transform,
     Trim,
     Turn,
+    effective,
     face_gravity,
-    without_no_ops,
 )
 
 
@@ -122,7 +122,7 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
         return Plan(ops=(small,), limit_px=_PLACEHOLDER_PX, output=Describe(gps=defaults.gps))
     limit_px = min(defaults.max_side_px, TRAITS[kind].max_side_px)
     has_alpha = TRAITS[kind].alpha
-    ops = tuple(_resolved(op, transform, limit_px, has_alpha) for op in without_no_ops(transform).ops)
+    ops = tuple(_resolved(op, transform, limit_px, has_alpha) for op in effective(transform.ops))
     seeks_faces = any(map(face_gravity, ops))
     if seeks_faces and not defaults.face_detector:
         ops = tuple(map(_without_faces, ops))
