@@ -142,10 +142,12 @@ def all_sizes() -> Iterator[Component]:
             yield Component(width=width_px, height=height_px, ratio=ratio, fit=CropFit.CROP)
     colours = (None, *COLOURS, Colour(0, 0, 0), Colour(0, 0, 0, 0))
     boxed = Component(width=100, height=100, dpr_percent=200)
-    for fit, colour, enlarge in product((*Fit, *CropFit, None), colours, (None, *Enlarge)):
+    for fit, colour in product((*Fit, *CropFit, None), colours):
         coarse = POINTS if fit in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE, CropFit.CROP) else ()
         for gravity in (*coarse, *GRAVITIES.values(), None):
-            yield replace(boxed, fit=fit, gravity=gravity, background=colour, enlarge=enlarge)
+            yield replace(boxed, fit=fit, gravity=gravity, background=colour)
+    for fit, enlarge in product(Fit, Enlarge):
+        yield replace(boxed, fit=fit, enlarge=enlarge)
     for fit, gravity in product((Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE), points):
         yield replace(boxed, fit=fit, gravity=gravity)
     for fit, dpr_percent in product(Fit, range(100, 401)):
@@ -175,20 +177,19 @@ def test_every_counted_entry_is_reached_by_a_url(kind: Format) -> None:
         cuts=frozenset({((100, 100), None)}),
         qualities=frozenset({0}),
     )
-    reached = {
-        plan.ops
-        for plan in sized
-        for op in plan.ops
-        if (isinstance(op, Resize) and (op.width, op.height) == (200, 200))
-        or (isinstance(op, Crop) and (op.width, op.height, op.ratio) == (100, 100, None))
-    }
+    of_one = [op for op in resized if (op.width, op.height) == (200, 200)]
+    assert {(op.fit, op.enlarge) for op in of_one} == set(product(Fit, Enlarge))
+    reached = len(Enlarge) * len({replace(op, enlarge=Enlarge.ALLOW) for op in of_one})
+    reached += len(
+        {op for op in first if isinstance(op, Crop) and (op.width, op.height, op.ratio) == (100, 100, None)}
+    )
     backgrounds = set()
     for colour in (None, WHITE, BLACK, TRANSPARENT, *COLOURS):
         plan = found(Component(effects=None if colour is None else (Flatten(colour),)))
         assert isinstance(plan.output, Encode)
         backgrounds.add((plan.ops, plan.output.flatten))
     assert len(backgrounds) == one.backgrounds
-    assert (len(reached) + 1) * len(backgrounds) * TURNS * len(EFFECTS) == one.plans
+    assert (reached + 1) * len(backgrounds) * TURNS * len(EFFECTS) == one.plans
     qualities = set()
     for quality in (None, *range(1, 101)):
         of_encoder = None if quality is None else ((None, quality),)
