@@ -61,6 +61,11 @@ EQUAL = [
     ["/w_300,h_200,f_jpg/photo.jpg", "/img/_/rs:fit:300:200/f:jpg/plain/photo.jpg",
      "/th/unsafe/fit-in/300x200/filters:format(jpeg)/photo.jpg"],
     ["/w_320,f_auto,q_75/photo.jpg", "/nx/_next/image?url=%2Fphoto.jpg&w=320&q=75"],
+    ["/w_300,h_200,c_pad,el_never,b_ff0000,e_flatten:ff0000,f_png/photo.jpg",
+     "/img/_/rs:fit:300:200:0:1/bg:ff0000/f:png/plain/photo.jpg",
+     "/th/unsafe/fit-in/300x200/filters:fill(ff0000,1):format(png)/photo.jpg"],
+    ["/a_180,f_png/photo.jpg", "/img/_/fl:1:1/f:png/plain/photo.jpg", "/li/_/fl:1:1/f:png/plain/photo.jpg",
+     "/li/_/rot:90/fl:1/rot:270/fl:0:0/rot:180/f:png/plain/photo.jpg"],
     ["/c_crop,x_10,y_20,w_100,h_50~a_270~f_png/photo.jpg",
      "/th/unsafe/10x20:110x70/filters:rotate(90):format(png)/photo.jpg"],
 ]  # fmt: skip
@@ -94,6 +99,26 @@ async def test_the_native_spelling_of_a_url_is_the_same_entry(node: Running, url
     second = await node.get(explained["native"])
     assert (second.status, "hit" in second.cache) == (200, True), explained["native"]
     assert second.headers["ETag"] == first.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "pd:10",
+        "rs:fill:800:600:0:1",
+        "rs:fit:800:600:0:1",
+        "rs:fill:800:600:0:1/bl:1",
+        "rs:fit:800:480/exar:1",
+        "rs:fit:9999:480:0:1",
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", "@jpg", "@png", "@webp"])
+@shares_node
+async def test_padding_has_the_background(node: Running, options: str, suffix: str) -> None:
+    answer = await node.get(f"/img/_/{options}/bg:ff0000/plain/photo.jpg{suffix}")
+    assert answer.status == 200, answer.body
+    _, height = pictures.size(answer.body)
+    assert pictures.is_near(pictures.pixel(answer.body, 1, height // 2), (255, 0, 0))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """The options of an imgproxy URL as operations, in imgproxy's order, whatever the order in the URL.
 
-The order is: trim, turns, crop, size, effects, extension, padding, background. So the sides, the crop and the gravity are
-those of the upright and turned picture. Where native operations are the same, exactly they are made.
+The order is: trim, turn, crop, size, effects, extension, padding, background. So the sides, the crop and the gravity are
+those of the upright and turned picture. Where native operations are the same, exactly they are made: padding has the
+background already, as in native URLs, although imgproxy fills it at the end.
 """
 
 from fractions import Fraction
@@ -22,6 +23,7 @@ from proxy.core.transform.operations import (
     Part,
     Resize,
     Transform,
+    Turn,
 )
 from proxy.core.url.dialects.imgproxy_readers import Requested
 from proxy.core.url.dialects.imgproxy_values import Number
@@ -37,9 +39,8 @@ def transform(of: Requested) -> Transform:
     ops: list[Operation] = [*of.before]
     if of.trim is not None:
         ops.append(of.trim)
-    if of.rotation is not None:
-        ops.append(of.rotation)
-    ops += of.flips
+    if (turn := _turn(of)) is not None:
+        ops.append(turn)
     if of.crop != (None, None):
         width, height = of.crop
         ops.append(Crop(width=width, height=height, at=of.crop_gravity or of.gravity))
@@ -54,7 +55,8 @@ def transform(of: Requested) -> Transform:
         ops += _extended(of, dpr)
     if any(of.padding):
         top, right, bottom, left = (round(side * dpr) for side in of.padding)
-        ops.append(Pad(top_px=top, right_px=right, bottom_px=bottom, left_px=left))
+        background = of.background or TRANSPARENT
+        ops.append(Pad(top_px=top, right_px=right, bottom_px=bottom, left_px=left, background=background))
     if of.flattens and of.background is not None:
         ops.append(Flatten(of.background))
     return Transform(
@@ -68,6 +70,14 @@ def transform(of: Requested) -> Transform:
         background=of.background,
         version=of.version,
     )
+
+
+def _turn(of: Requested) -> Turn | None:
+    """The rotation, then the flips, as one turn; None if they cancel out."""
+    turn = of.rotation
+    for flip in of.flips:
+        turn = flip if turn is None else turn.then(flip)
+    return turn
 
 
 def _dpr(of: Requested, *, has_side: bool) -> tuple[Number, int | None]:
@@ -163,13 +173,14 @@ def _extended(of: Requested, dpr: Number) -> list[Operation]:
     has_box = bool(of.width_px and of.height_px)
     if of.fit is Fit.CONTAIN or (has_box and of.enlarges and of.fit in (Fit.COVER, Fit.FILL)):
         return []
+    background = of.background or TRANSPARENT
     ops: list[Operation] = []
     if of.extends:
         width, height = _pixels(of.width_px, zoom_x * dpr), _pixels(of.height_px, zoom_y * dpr)
-        ops.append(Extend(width_px=width, height_px=height, gravity=of.extend_gravity))
+        ops.append(Extend(width_px=width, height_px=height, gravity=of.extend_gravity, background=background))
     if of.extends_ratio and has_box:
         ratio = Fraction(of.width_px, of.height_px) * zoom_x / zoom_y
-        ops.append(Extend(ratio=ratio, gravity=of.ratio_gravity))
+        ops.append(Extend(ratio=ratio, gravity=of.ratio_gravity, background=background))
     return ops
 
 

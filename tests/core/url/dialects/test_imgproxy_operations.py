@@ -185,7 +185,10 @@ def test_the_dpr_of_a_preset_that_is_a_chain() -> None:
         ("rot:90", [Turn.R90]),
         ("rot:-90", [Turn.R270]),
         ("rot:360", []),
-        ("rot:450/fl:1:1", [Turn.R90, Turn.HFLIP, Turn.VFLIP]),
+        ("rot:450/fl:1:1", [Turn.R270]),
+        ("fl:1:1", [Turn.R180]),
+        ("fl:1:1/rot:180", []),
+        ("rot:90/fl:1", [Turn.R90.then(Turn.HFLIP)]),
         ("fl:0:1", [Turn.VFLIP]),
         ("fl:1/fl:0", []),
         ("bl:0", []),
@@ -204,6 +207,10 @@ def test_the_dpr_of_a_preset_that_is_a_chain() -> None:
         ("bg:f00", [Flatten(RED)]),
         ("bg:255:0:0", [Flatten(RED)]),
         ("bg:f00/bg:", []),
+        (
+            "pd:10/bg:f00",
+            [Pad(top_px=10, right_px=10, bottom_px=10, left_px=10, background=RED), Flatten(RED)],
+        ),
         ("wm:0", []),
     ],
 )
@@ -226,6 +233,18 @@ def test_other_operations(options: str, expected: list[Operation]) -> None:
             Resize(width=300, height=200), Blur(1.0), Extend(width_px=300, height_px=200)
         ]),
         ("w:300/exar:1", [Resize(width=300)]),
+        ("rs:fill:300:200:0:1/bg:f00", [
+            cover(300, 200), Extend(width_px=300, height_px=200, background=RED), Flatten(RED)
+        ]),
+        ("s:300:200/exar:1/bg:f00", [
+            Resize(width=300, height=200), Extend(ratio=Fraction(3, 2), background=RED), Flatten(RED)
+        ]),
+        ("s:300:200/ex:1/bl:1/bg:f00", [
+            Resize(width=300, height=200),
+            Blur(1.0),
+            Extend(width_px=300, height_px=200, background=RED),
+            Flatten(RED),
+        ]),
         ("s:300:200/ex:0", [Resize(width=300, height=200)]),
     ],
 )  # fmt: skip
@@ -250,7 +269,7 @@ def test_the_order_is_that_of_the_pipeline() -> None:
     ]
     made = drawn("/".join(options))
     assert [type(op) for op in made.ops] == [
-        *(Trim, Turn, Turn, Crop, Resize, Blur, Sharpen, Pixelate, Extend, Extend, Pad, Flatten),
+        *(Trim, Turn, Crop, Resize, Blur, Sharpen, Pixelate, Extend, Extend, Pad, Flatten),
     ]
     assert made == drawn("/".join(reversed(options)))
     assert made.background == RED
