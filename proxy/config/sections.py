@@ -339,7 +339,8 @@ class MountSection(Section):
     source: str
     """Name of its source."""
     remote: str = ""
-    """Name of an http source for absolute URLs in its URLs. Empty: only originals of source."""
+    """Name of a second source, for absolute URLs that are not of source: of web servers (http and https), of a bucket
+    (s3://bucket/key) or a directory (local:///key). Empty: only originals of source."""
     dialect: Annotated[str, AfterValidator(_known_dialect)] = "native"
     """Vendor whose URLs it answers; native are the URLs of docs/urls.md."""
     unsupported: Unsupported = Unsupported.REFUSE

@@ -165,10 +165,8 @@ class Settings(BaseSettings):
                     raise ValueError(f"{table}.keys: number {number}: [signing.keys] has no key with this id")
             if name in signing and not (mount.keys or self._native_keys()):
                 raise ValueError(f"{table}.signing: requires a key in [signing.keys]")
-            if mount.remote and not isinstance(self.sources.get(mount.remote), HttpSection):
-                raise ValueError(
-                    f"{table}.remote: there is no [sources.NAME] table of kind http with that name"
-                )
+            if mount.remote and mount.remote not in self.sources:
+                raise ValueError(f"{table}.remote: there is no [sources.NAME] table of that name")
             if mount.keys and name not in signing:
                 raise ValueError(f"{table}.keys: have no effect while signing is off")
             if mount.transforms and mount.signing is Signing.REQUIRED:

@@ -24,7 +24,7 @@ from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.dialects.native_params import colour
 from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.mounts import Mount, RemoteSource, Rules
-from proxy.core.url.original_urls import NO_URLS, OriginalLocation, S3Location, WebLocation
+from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, S3Location, WebLocation
 from proxy.edge.admin.auth import AdminAuth
 from proxy.ports.telemetry import Metrics
 from proxy.remote.cdn_purge import PurgeHook
@@ -115,7 +115,7 @@ def _location_of(settings: Settings, source: str) -> OriginalLocation:
             return s3_location(s3)
         case HttpSection() as http:
             return web_location(http)
-    return NO_URLS
+    return DIRECTORY
 
 
 def s3_location(s3: S3Section) -> S3Location:

@@ -41,7 +41,9 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runnin
 @pytest.fixture
 def log(node: Running) -> Callable[[], list[dict[str, str]]]:
     return lambda: [
-        json.loads(line) for line in (node.originals.parent / "log").read_text().splitlines() if line
+        json.loads(line)
+        for line in (node.originals.parent / "log").read_text().splitlines()
+        if line.startswith("{")
     ]
 
 

@@ -84,7 +84,8 @@ def _logged_variant(line: Line, rules: Rules, mount: Mount | None) -> LoggedVari
     if meaning.transform is None or not isinstance(meaning.parsed, VariantUrl):
         return None
     transform = _answered(meaning.transform, line.format)
-    return LoggedVariant(meaning.mount.name, meaning.parsed.key, spell(components_of(transform)))
+    key = meaning.mount.locator(meaning.ref) or meaning.parsed.key
+    return LoggedVariant(meaning.mount.name, key, spell(components_of(transform)))
 
 
 def _answered(transform: Transform, format_name: str) -> Transform:

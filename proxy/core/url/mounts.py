@@ -14,7 +14,7 @@ from proxy.core.transform.operations import Colour, Transform
 from proxy.core.url.dialects.component import Presets
 from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported
 from proxy.core.url.dialects.native import DIALECT as NATIVE
-from proxy.core.url.original_urls import NO_URLS, OriginalLocation
+from proxy.core.url.original_urls import DIRECTORY, OriginalLocation
 from proxy.core.url.parsed_url import ParsedUrl
 from proxy.core.url.policy import Dimensions
 from proxy.core.url.signing import Keys, Signed, sign
@@ -30,7 +30,7 @@ class Signing(StrEnum):
 
 
 class RemoteSource(NamedTuple):
-    """The http source of the absolute URLs that are not of the mount's own source."""
+    """The source of the absolute URLs that are not of the mount's own source."""
 
     source: str
     location: OriginalLocation
@@ -46,7 +46,7 @@ class Mount:
     host: str = "*"
     prefix: str = "/"
     source: str
-    location: OriginalLocation = NO_URLS
+    location: OriginalLocation = DIRECTORY
     signing: Signing = Signing.OFF
     keys: Keys = field(default_factory=dict, repr=False, compare=False)
     dimensions: Dimensions = Dimensions.LISTED
@@ -83,13 +83,26 @@ class Mount:
         return target[len(self.prefix) - 1 :]
 
     def ref(self, locator: str) -> OriginalRef:
-        """The original for a key or an absolute URL. Raises SourceNotAllowed or BadUrl."""
+        """The original for a key, or for an absolute URL of one of the two sources. Raises SourceNotAllowed or BadUrl."""
         try:
             return OriginalRef(self.source, self.location.key_for(locator))
         except SourceNotAllowed:
             if self.remote is None or not is_absolute(locator):
                 raise
+        try:
             return OriginalRef(self.remote.source, self.remote.location.key_for(locator))
+        except SourceNotAllowed:
+            raise SourceNotAllowed(
+                "the URL names neither the source of this mount nor its remote one"
+            ) from None
+
+    def locator(self, ref: OriginalRef) -> str | None:
+        """The key or absolute URL of an original; `ref` is its inverse. None for an original of another mount."""
+        if ref.source == self.source:
+            return ref.key
+        if self.remote is not None and ref.source == self.remote.source:
+            return self.remote.location.url_of(ref.key)
+        return None
 
 
 class Rules(NamedTuple):

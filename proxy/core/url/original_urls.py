@@ -22,6 +22,8 @@ _BARE_IN_KEY = "/:@!$&'()*+,;=-._~"
 _SLASHES = re.compile(r"\A((?:https?:)?)///+", re.IGNORECASE)
 _UNFIT_FOR_HOST = re.compile(r"[\x00-\x20\x7f\"#%/<>?@\\^`{|}]")
 _NO_URLS_HERE = "this mount takes keys of its own source, not absolute URLs"
+_OTHER_SCHEME = "the URL has a scheme that does not name originals of this mount's source"
+LOCAL = "local://"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +48,16 @@ class S3Location:
         if not is_absolute(locator):
             return locator
         scheme = locator.partition("://")[0].lower()
-        if scheme not in ("s3", "http", "https"):
-            raise SourceNotAllowed(_NO_URLS_HERE)
+        if scheme not in ("s3", *_PORTS):
+            raise SourceNotAllowed(_OTHER_SCHEME)
         bucket, key = _of_s3(locator) if scheme == "s3" else _of_store(locator, self)
         if bucket != self.bucket or not key.startswith(self.prefix):
             raise SourceNotAllowed("the URL names another bucket or prefix than this mount's source")
         return checked_key(key.removeprefix(self.prefix))
+
+    def url_of(self, key: str) -> str:
+        """The URL of the original with this key."""
+        return f"s3://{self.bucket}/{self.prefix}{key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,10 @@ class WebLocation:
             if not self.base_url:
                 raise BadUrl("this mount takes absolute http and https URLs as keys")
             return locator
+        if locator.partition("://")[0].lower() not in _PORTS:
+            raise SourceNotAllowed(_OTHER_SCHEME)
         scheme, parts, host = _split(locator)
-        if scheme not in _PORTS or host not in self.hosts:
+        if host not in self.hosts:
             raise SourceNotAllowed("the URL names a host that is not this mount's source")
         if {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)} & set(CREDENTIALS):
             raise BadUrl("parameter url has credentials, which this mount does not accept")
@@ -114,20 +122,27 @@ class WebLocation:
 
 
 @dataclass(frozen=True, slots=True)
-class NoLocation:
-    """The location of a source whose originals have no URLs."""
+class DirectoryLocation:
+    """The location of a directory's originals, which imgproxy names by `local:///key`."""
 
     def key_for(self, locator: str) -> str:
-        if is_absolute(locator):
+        """The key for a key or a URL of a local original. Raises SourceNotAllowed or BadUrl."""
+        if not is_absolute(locator):
+            return locator
+        if not locator.startswith(LOCAL):
             raise SourceNotAllowed(_NO_URLS_HERE)
-        return locator
+        return checked_key(locator.removeprefix(LOCAL).removeprefix("/"))
+
+    def url_of(self, key: str) -> str:
+        """The URL of the original with this key."""
+        return f"{LOCAL}/{key}"
 
 
-NO_URLS = NoLocation()
+DIRECTORY = DirectoryLocation()
 
-OriginalLocation = S3Location | WebLocation | NoLocation
+OriginalLocation = S3Location | WebLocation | DirectoryLocation
 """The location of a source's originals. `key_for` maps a key or an absolute URL to a key. It raises SourceNotAllowed
-for a URL of another source, BadUrl for an invalid URL."""
+for a URL of another source, before all else, and BadUrl for an invalid URL. `url_of` is its inverse."""
 
 
 def _of_s3(url: str) -> tuple[str, str]:
@@ -179,16 +194,16 @@ def _without_dots(path: str) -> str:
 def _of_store(url: str, location: S3Location) -> tuple[str, str]:
     """Bucket and key of a URL in path style (`endpoint/bucket/key`) or virtual-host style (`bucket.endpoint/key`)."""
     _, parts, host = _split(url)
+    hosts = location.hosts()
+    if host.removeprefix(f"{location.bucket}.") not in hosts and host not in hosts:
+        raise SourceNotAllowed("the URL names a host that is not this mount's source")
     if any(name.lower() == "versionid" for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
         raise BadUrl("parameter url names a version of an object; only the latest is served")
     path = decoded(parts.path, "parameter url")[1:]
-    hosts = location.hosts()
-    if host in hosts:
-        bucket, _, key = path.partition("/")
-        return bucket, key
-    if host.removeprefix(f"{location.bucket}.") in hosts:
+    if host not in hosts:
         return location.bucket, path
-    raise SourceNotAllowed("the URL names a host that is not this mount's source")
+    bucket, _, key = path.partition("/")
+    return bucket, key
 
 
 def _host(url: str) -> str:

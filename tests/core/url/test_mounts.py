@@ -2,8 +2,10 @@
 
 import pytest
 
-from proxy.core.errors import BadRequest, CalotypeError, UnknownRoute
-from proxy.core.url.mounts import Mount, Rules, host_name, mount_named, route
+from proxy.core.errors import BadRequest, CalotypeError, SourceNotAllowed, UnknownRoute
+from proxy.core.image.original import OriginalRef
+from proxy.core.url.mounts import Mount, RemoteSource, Rules, host_name, mount_named, route
+from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, S3Location, WebLocation
 
 
 def mount(name: str, **changes: object) -> Mount:
@@ -83,3 +85,58 @@ def test_a_mount_is_found_by_name_or_as_the_only_one(
         return
     with pytest.raises(expected, match=", ".join(each.name for each in rules.mounts)):
         mount_named(rules, name)
+
+
+BUCKET = S3Location(bucket="pics")
+OTHER_BUCKET = S3Location(bucket="other", prefix="p/")
+WEB = WebLocation(frozenset({"cdn.example"}))
+
+
+@pytest.mark.parametrize(
+    ("own", "remote", "locator", "source", "key"),
+    [
+        (DIRECTORY, BUCKET, "a.jpg", "own", "a.jpg"),
+        (DIRECTORY, BUCKET, "local:///a.jpg", "own", "a.jpg"),
+        (DIRECTORY, BUCKET, "s3://pics/a.jpg", "remote", "a.jpg"),
+        (DIRECTORY, BUCKET, "https://s3.amazonaws.com/pics/a.jpg", "remote", "a.jpg"),
+        (BUCKET, DIRECTORY, "a.jpg", "own", "a.jpg"),
+        (BUCKET, DIRECTORY, "local:///a.jpg", "remote", "a.jpg"),
+        (BUCKET, DIRECTORY, "s3://pics/a.jpg", "own", "a.jpg"),
+        (BUCKET, OTHER_BUCKET, "s3://pics/a.jpg", "own", "a.jpg"),
+        (BUCKET, OTHER_BUCKET, "s3://other/p/a.jpg", "remote", "a.jpg"),
+        (WEB, BUCKET, "s3://pics/a#b.jpg", "remote", "a#b.jpg"),
+        (BUCKET, WEB, "https://cdn.example/a?versionId=1", "remote", "https://cdn.example/a?versionId=1"),
+    ],
+)
+def test_an_original_is_of_the_source_that_its_url_names(
+    own: OriginalLocation, remote: OriginalLocation, locator: str, source: str, key: str
+) -> None:
+    chosen = mount("m", source="own", location=own, remote=RemoteSource("remote", remote))
+    ref = chosen.ref(locator)
+    assert ref == OriginalRef(source, key)
+    again = chosen.locator(ref)
+    assert again is not None
+    assert chosen.ref(again) == ref
+    assert chosen.locator(OriginalRef("third", key)) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "remote", "locator"),
+    [
+        (BUCKET, WEB, "local:///a.jpg"),
+        (BUCKET, None, "local:///a.jpg"),
+        (BUCKET, OTHER_BUCKET, "s3://third/a.jpg"),
+        (BUCKET, OTHER_BUCKET, "s3://other/q/a.jpg"),
+        (DIRECTORY, None, "s3://pics/a.jpg"),
+        (DIRECTORY, BUCKET, "https://cdn.example/a.jpg"),
+    ],
+)
+def test_an_original_of_neither_source_is_refused(
+    own: OriginalLocation, remote: OriginalLocation | None, locator: str
+) -> None:
+    chosen = mount(
+        "m", source="own", location=own, remote=None if remote is None else RemoteSource("remote", remote)
+    )
+    with pytest.raises(SourceNotAllowed) as refused:
+        chosen.ref(locator)
+    assert ("neither the source of this mount nor" in refused.value.detail) is (remote is not None)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.errors import BadUrl, SourceNotAllowed
-from proxy.core.url.original_urls import NoLocation, OriginalLocation, S3Location, WebLocation
+from proxy.core.url.original_urls import DirectoryLocation, OriginalLocation, S3Location, WebLocation
 
 MINIO = S3Location(bucket="pics", prefix="shop/", endpoint_url="http://minio.example:9000", region="eu-1")
 AWS = S3Location(bucket="pics", region="eu-west-1")
@@ -18,7 +18,9 @@ SIGNED = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F2026&X-Amz-Si
 @pytest.mark.parametrize(
     ("location", "url", "key"),
     [
-        (NoLocation(), "a/b.jpg", "a/b.jpg"),
+        (DirectoryLocation(), "a/b.jpg", "a/b.jpg"),
+        (DirectoryLocation(), "local:///a/b.jpg", "a/b.jpg"),
+        (DirectoryLocation(), "local://a/b.jpg", "a/b.jpg"),
         (MINIO, "a/b.jpg", "a/b.jpg"),
         (MINIO, "s3://pics/shop/a b+%é.jpg", "a b+%é.jpg"),
         (MINIO, f"http://minio.example:9000/pics/shop/a%20b%2B%25%C3%A9.jpg?{SIGNED}", "a b+%é.jpg"),
@@ -33,13 +35,16 @@ SIGNED = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F2026&X-Amz-Si
 )
 def test_urls_and_keys_of_the_source_of_the_mount(location: OriginalLocation, url: str, key: str) -> None:
     assert location.key_for(url) == key
+    assert location.key_for(location.url_of(key)) == key
 
 
 @pytest.mark.parametrize(
     ("location", "url"),
     [
-        (NoLocation(), "s3://pics/a.jpg"),
-        (NoLocation(), "https://evil.example/a.jpg"),
+        (DirectoryLocation(), "s3://pics/a.jpg"),
+        (DirectoryLocation(), "https://evil.example/a.jpg"),
+        (DirectoryLocation(), "file:///etc/passwd"),
+        (MINIO, "local:///shop/a.jpg"),
         (MINIO, "s3://other/shop/a.jpg"),
         (MINIO, "s3://pics/elsewhere/a.jpg"),
         (MINIO, "http://minio.example/pics/shop/a.jpg"),
@@ -47,6 +52,7 @@ def test_urls_and_keys_of_the_source_of_the_mount(location: OriginalLocation, ur
         (MINIO, "http://evil.minio.example:9000/shop/a.jpg"),
         (MINIO, "http://evil.example/pics/shop/a.jpg"),
         (MINIO, "http://169.254.169.254/latest"),
+        (MINIO, "http://evil.example/%zz?versionId=1"),
         (MINIO, "ftp://minio.example:9000/pics/shop/a.jpg"),
         (AWS, "https://pics.s3.us-east-1.amazonaws.com/a.jpg"),
         (AWS, "https://evil.s3.eu-west-1.amazonaws.com/a.jpg"),
@@ -78,6 +84,20 @@ def test_a_url_outside_the_source_is_refused(location: OriginalLocation, url: st
 def test_malformed_urls_of_originals_are_refused(url: str) -> None:
     with pytest.raises(BadUrl):
         MINIO.key_for(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["local:///../a.jpg", "local:///", "local:///a//b", "local:///.a", "local:////a"]
+)
+def test_malformed_urls_of_local_originals_are_refused(url: str) -> None:
+    with pytest.raises(BadUrl):
+        DirectoryLocation().key_for(url)
+
+
+@pytest.mark.parametrize("url", ["s3://pics/shop/a#b.jpg", "local:///a#b.jpg"])
+def test_a_url_that_web_servers_cannot_have_is_of_another_source(url: str) -> None:
+    with pytest.raises(SourceNotAllowed):
+        WEB.key_for(url)
 
 
 def test_credentials_in_a_url_do_not_change_the_key() -> None:

@@ -23,13 +23,13 @@ from proxy.core.url.dialects.imgproxy_operations import transform
 from proxy.core.url.dialects.imgproxy_options import BY_NAME, DOCUMENTED, Option
 from proxy.core.url.dialects.imgproxy_readers import OnlyPolishes, Requested, apply_preset
 from proxy.core.url.dialects.imgproxy_values import FORMATS
+from proxy.core.url.original_urls import DIRECTORY, LOCAL
 from proxy.core.url.parsed_url import OriginalUrl, ParsedUrl, Unused, VariantUrl
 from proxy.core.url.signing import UNRESTRICTED, Keys, Signed
 from proxy.core.url.target import checked_locator, decoded, is_absolute, of_base64
 
 UNSIGNED = ("unsafe", "insecure", "_")
 _PLAIN, _ENCRYPTED, _DEFAULT = "plain", "enc", "default"
-_LOCAL = "local://"
 _MERGED_SLASHES = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/(?=[^/])")
 _DIGEST_BYTES = 32
 _MOST_OPTIONS = 32
@@ -161,12 +161,10 @@ def _original(segments: list[str]) -> tuple[str, str]:
 
 
 def _key(locator: str) -> str:
-    """The key of a local original, or the absolute URL. Raises BadUrl."""
-    if locator.startswith(_LOCAL):
-        locator = locator[len(_LOCAL) :]
-    elif is_absolute(locator):
-        return checked_locator(locator)
-    return checked_locator(locator.removeprefix("/"))
+    """A key, or an absolute URL; one of a local original has three slashes. Raises BadUrl."""
+    if locator.startswith(LOCAL):
+        return DIRECTORY.url_of(DIRECTORY.key_for(locator))
+    return checked_locator(locator if is_absolute(locator) else locator.removeprefix("/"))
 
 
 def _is_skipped(requested: Requested, key: str, extension: str) -> bool:
