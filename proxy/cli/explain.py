@@ -45,5 +45,5 @@ def command(url: str, accept: str, as_json: bool, originals: Path | None, config
         click.echo(json.dumps(explanation))
     for name, value in () if as_json else explanation.items():
         for line in value if isinstance(value, list) else [value]:
-            click.echo(f"{name:10} {line}".rstrip())
+            click.echo(f"{name:10} {line or ''}".rstrip())
     sys.exit(1 if explanation["refused"] else 0)

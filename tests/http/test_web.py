@@ -1,5 +1,6 @@
 """A node with web servers as source: allowed URLs, stale pictures while a server is down, request loops."""
 
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from proxy.service.request import originals
 from proxy.service.request.quarantine import UNDECODABLE_S
 from tests.http.conftest import Running, running
 from tests.support import pictures
+from tests.support.fakes import temporary_file
 
 
 @asynccontextmanager
@@ -90,6 +92,50 @@ async def test_explain_masks_possible_secrets(node: Running, made: SimpleNamespa
     answer = await node.get(f"/v1/explain?url=/w_10/{url}", admin=True)
     assert answer.status == 200
     assert b"s3cret" not in answer.body
+
+
+async def test_a_mount_has_originals_of_a_directory_beside_those_of_the_web(
+    made: SimpleNamespace, tmp_path: Path
+) -> None:
+    sources = {"photos": {"path": str(tmp_path / "originals")}, **settings(made)["sources"]}
+    mounts = {"img": {"source": "web", "remote": "photos", "dialect": "imgproxy", "dimensions": "any"}}
+    async with running(tmp_path, sources=sources, mounts=mounts) as node:
+        temporary_file(node.originals, "b.jpg", pictures.photo_as("jpeg", 300, 300))
+        for original, side_px in ((f"{made.url}/a.jpg", 75), ("local:///b.jpg", 100), ("local:/b.jpg", 100)):
+            answer = await node.get(f"/_/w:100/plain/{original}")
+            assert pictures.size(answer.body) == (100, side_px), original
+        refused = await node.get("/_/w:100/plain/s3://bucket/b.jpg")
+        assert (refused.status, json.loads(refused.body)["type"]) == (
+            404,
+            "urn:calotype:error:source-not-allowed",
+        )
+
+
+@pytest.mark.parametrize(
+    "mounts",
+    [
+        {"plain": {"source": "photos"}, "all": {"source": "photos", "remote": "web", "prefix": "/all/"}},
+        {"web": {"source": "web"}, "few": {"source": "photos", "remote": "web", "prefix": "/few/"}},
+        {"host": {"source": "web", "host": "img.example"}},
+        {"few": {"source": "web", "presets_only": True}},
+        {},
+    ],
+)
+async def test_explain_reports_a_native_url_that_the_node_answers(
+    made: SimpleNamespace, tmp_path: Path, mounts: dict[str, Any]
+) -> None:
+    vendor = {"source": "photos", "remote": "web", "prefix": "/img/", "dialect": "imgproxy"}
+    sources = {"photos": {"path": str(tmp_path / "originals")}, **settings(made)["sources"]}
+    every = {name: {"dimensions": "any", **each} for name, each in {**mounts, "img": vendor}.items()}
+    async with running(tmp_path, sources=sources, mounts=every) as node:
+        url = f"/img/_/rs:fill:50:40/f:png/plain/{quote(made.url, safe='')}%2Fa.jpg"
+        first = await node.get(url)
+        answer = await node.get(f"/v1/explain?url={quote(url, safe='')}", admin=True)
+        native = json.loads(answer.body)["native"]
+        assert (native is not None) is ("all" in mounts or "web" in mounts)
+        if native is not None:
+            second = await node.get(native)
+            assert (second.status, second.headers["ETag"]) == (200, first.headers["ETag"])
 
 
 @pytest.mark.parametrize(

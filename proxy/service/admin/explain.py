@@ -9,12 +9,13 @@ from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import CalotypeError, NotAllowed, UrlTooLong
 from proxy.core.masking import without_secrets
 from proxy.core.transform.negotiate import accept_class
+from proxy.core.transform.operations import Transform, without_no_ops
 from proxy.core.transform.plan import canonical
 from proxy.core.url import diagnostics
 from proxy.core.url.dialects.component import components_of
 from proxy.core.url.dialects.native import native_url, spell
-from proxy.core.url.interpret import Verified, interpret, verify_signature
-from proxy.core.url.mounts import Mount, Rules, host_name
+from proxy.core.url.interpret import Interpreted, Verified, interpret, verify_signature
+from proxy.core.url.mounts import Mount, Rules, Signing, host_name
 from proxy.core.url.parsed_url import VariantUrl
 from proxy.core.url.signing import Signed, unsigned
 from proxy.core.url.target import origin_and_target
@@ -25,7 +26,8 @@ from proxy.service.request.produce import Produce
 class Explanation(msgspec.Struct, kw_only=True):
     """Fields are empty if unknown. `signature` is `valid`, `unsigned` or the slug of its error; the other fields
     are those of the URL with a valid signature. `refused` lists the reasons for which the node refuses the URL. `scope` lists the
-    restrictions of the signature; only the expiry is checked here. `native` is a path with the same cache key."""
+    restrictions of the signature; only the expiry is checked here. `native` is a path with the same cache key, to be signed
+    where its mount requires that; None if no native mount answers one."""
 
     url: str
     mount: str = ""
@@ -35,7 +37,7 @@ class Explanation(msgspec.Struct, kw_only=True):
     refused: list[str] = []
     dialect: str = ""
     original: str = ""
-    native: str = ""
+    native: str | None = None
     transform: str = ""
     format: str = ""
     plan: str = ""
@@ -74,15 +76,15 @@ async def explain(
     with _refusals(explanation):
         host = host_name(origin.partition("://")[2])
         interpreted = interpret(rules, host, raw, verify=verify, refuse=refuse)
-        mount, parsed, granted = interpreted.mount, interpreted.parsed, interpreted.transform
+        parsed, granted = interpreted.parsed, interpreted.transform
         if isinstance(parsed, VariantUrl) and granted is not None:
             explanation.transform = spell(components_of(granted))
             explanation.ignored = [f"{each.parameter}: {each.reason}" for each in parsed.unused]
             explanation.clamped = diagnostics.clamped(parsed, granted, rules.max_side_px)
         ref = interpreted.ref
         explanation.original = f"{ref.source}:{without_secrets(ref.key)}"
-        prefix = _native_prefix(rules, mount, ref.source)
-        explanation.native = without_secrets(prefix[:-1] + native_url(parsed, ref.key, granted))
+        native = _native(interpreted, rules, host)
+        explanation.native = native and without_secrets(native)
         if granted is None:
             explanation.plan = "the original's own bytes"
             await originals.identify(ref, deadline=deadline)
@@ -99,12 +101,33 @@ async def explain(
     return explanation
 
 
-def _native_prefix(rules: Rules, mount: Mount, source: str) -> str:
-    """The prefix of a mount that answers native URLs of originals in `source`: `mount` if it does, else the first one."""
-    if mount.is_native:
-        return mount.prefix
-    others = (each.prefix for each in rules.mounts if each.is_native and each.source == source)
-    return next(others, "/")
+def _native(interpreted: Interpreted, rules: Rules, host: str) -> str | None:
+    """The native target, for `host`, of the same variant or original: of the same mount if that is native, else of the
+    first one that answers it."""
+    ref, transform = interpreted.ref, interpreted.transform
+    for mount in [interpreted.mount] if interpreted.mount.is_native else rules.mounts:
+        locator = mount.locator(ref) if mount.is_native else None
+        if locator is None:
+            continue
+        target = mount.prefix[:-1] + native_url(interpreted.parsed, locator, transform)
+        if mount is interpreted.mount or _means(target, interpreted, rules, host):
+            return target
+    return None
+
+
+def _means(target: str, interpreted: Interpreted, rules: Rules, host: str) -> bool:
+    """Whether `target`, signed where its mount takes signatures, is a URL of the same variant or original."""
+    try:
+        other = interpret(
+            rules, host, target, verify=lambda mount, raw: Verified(raw, mount.signing is not Signing.OFF)
+        )
+        return other.ref == interpreted.ref and _entry(other.transform) == _entry(interpreted.transform)
+    except CalotypeError:
+        return False
+
+
+def _entry(transform: Transform | None) -> Transform | None:
+    return transform and without_no_ops(transform)
 
 
 def _explain_signature(explanation: Explanation, mount: Mount, raw: str, now_s: float) -> None:
