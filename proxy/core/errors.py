@@ -23,6 +23,12 @@ class BadTransform(CalotypeError):
     slug = "bad-transform"
 
 
+class OptionNotAllowed(BadTransform):
+    """An option that a vendor's service refuses unless its operator allows it."""
+
+    slug = "option-not-allowed"
+
+
 class BadUrl(CalotypeError):
     slug = "bad-url"
 

@@ -33,6 +33,7 @@ PROBLEMS = {
     "signature-required": Problem(403, "Signed URL required", reports_cache=False),
     "signature-expired": Problem(403, "Signed URL expired", reports_cache=False),
     "source-not-allowed": Problem(403, "Source not allowed", reports_cache=False),
+    "option-not-allowed": Problem(403, "Option not allowed", reports_cache=False),
     "unknown-route": Problem(404, "Not found: no route matches this URL", reports_cache=False),
     "original-not-found": Problem(404, "Original not found"),
     "method-not-allowed": Problem(405, "Method not allowed", reports_cache=False),

@@ -129,6 +129,9 @@ async def test_padding_has_the_background(node: Running, options: str, suffix: s
         ("/img/_/rs:fill:x/plain/photo.jpg", 404),
         ("/img/_/nosuch:1/plain/photo.jpg", 404),
         ("/img/_/exp:1/plain/photo.jpg", 404),
+        ("/img/_/raw:1/exp:1/plain/photo.jpg", 404),
+        ("/img/_/skp:jpg/exp:1/plain/photo.jpg", 404),
+        ("/img/_/msr:50/plain/photo.jpg", 403),
         ("/img/_/rs:fit:9:9/plain/missing.jpg", 404),
         ("/li/_/rs:fit:301:0/plain/photo.jpg", 404),
         ("/li/_/rs:fit:320:0/plain/photo.jpg", 200),
@@ -155,8 +158,23 @@ async def test_a_url_has_a_file_name_and_an_expiry_of_its_own(node: Running) -> 
     answer = await node.get("/img/_/w:50/fn:kitten/att:1/exp:99999999999/f:png/plain/photo.jpg")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="kitten.png"'
     assert answer.headers["X-Accel-Expires"] == "0", "nginx does not know the expiry"
+    for url in (
+        "/img/_/raw:1/fn:cat/exp:99999999999/plain/photo.jpg",
+        "/img/_/skp:jpg/fn:cat/plain/photo.jpg",
+    ):
+        answer = await node.get(url)
+        assert answer.body == pictures.photo_as("jpeg")
+        assert answer.headers["Content-Disposition"] == 'inline; filename="cat.jpg"'
     answer = await node.get("/th/unsafe/50x0/filters:max_age(7)/photo.jpg")
     assert answer.headers["Cache-Control"].startswith("public, max-age=7")
+
+
+@shares_node
+async def test_explain_knows_reduced_values_and_the_expiry_of_a_url(node: Running) -> None:
+    url = "/img/_/bl:2000/bg:f00/exp:1/plain/photo.jpg@png"
+    explained = json.loads((await node.get(f"/v1/explain?url={url}", admin=True)).body)
+    assert (explained["ignored"], explained["clamped"]) == ([], ["blur: 100"])
+    assert [line.partition(":")[0] for line in explained["refused"]] == ["signature-expired"]
 
 
 @shares_node

@@ -9,8 +9,11 @@ from proxy.core.image.formats import TRAITS, Format
 from proxy.core.transform.geometry import ratio
 from proxy.core.transform.layout import boxed
 from proxy.core.transform.operations import (
+    Extend,
     Fit,
+    Flatten,
     Operation,
+    Pad,
     Resize,
     Smart,
     Transform,
@@ -32,8 +35,10 @@ def ignored(parsed: VariantUrl, granted: Transform, plan: Plan) -> list[str]:
     resized = [op for op in granted.ops if isinstance(op, Resize)]
     if granted.dpr_percent is not None and not resized:
         unused.append("dpr: there is neither w nor h to multiply")
-    pads = any(op.fit is Fit.CONTAIN for op in resized)
-    if granted.background is not None and not pads and output.flatten is None:
+    shows = any(op.fit is Fit.CONTAIN for op in resized) or any(
+        isinstance(op, Extend | Pad | Flatten) for op in granted.ops
+    )
+    if granted.background is not None and not shows and output.flatten is None:
         unused.append("b: there is no padding, and the format has alpha")
     if granted.quality is not None and output.quality is None:
         unused.append("q: the format is lossless")
@@ -44,7 +49,8 @@ def ignored(parsed: VariantUrl, granted: Transform, plan: Plan) -> list[str]:
 
 def clamped(parsed: VariantUrl, granted: Transform, max_side_px: int) -> list[str]:
     """The parameters with a changed value, each with the value that is used."""
-    return [f"{changed.parameter}: {changed.applied}" for changed in _changed(parsed, granted, max_side_px)]
+    found = [*parsed.reduced, *_changed(parsed, granted, max_side_px)]
+    return [f"{changed.parameter}: {changed.applied}" for changed in found]
 
 
 def notices(
@@ -52,7 +58,7 @@ def notices(
 ) -> list[Notice]:
     """The items of `Calotype-Notice`: changed values, and values without an effect. `finds_faces`: there is a face
     detector, so that only a variant knows whether its original has a face."""
-    found = list(_changed(parsed, granted, max_side_px))
+    found = [*parsed.reduced, *_changed(parsed, granted, max_side_px)]
     found += [Notice(each.parameter, each.requested, each.applied) for each in parsed.unused if each.applied]
     return found if finds_faces else found + without_faces(granted.ops)
 

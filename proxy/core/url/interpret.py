@@ -12,9 +12,9 @@ from proxy.core.errors import BadTransform, CalotypeError, NotAllowed, Signature
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Transform, without_no_ops
 from proxy.core.url.mounts import Mount, Rules, Signing, route
-from proxy.core.url.parsed_url import OriginalUrl, ParsedUrl, VariantUrl
+from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, ParsedUrl, VariantUrl
 from proxy.core.url.policy import restrict
-from proxy.core.url.signing import Signed
+from proxy.core.url.signing import UNRESTRICTED, Restrictions, Signed
 from proxy.core.url.target import cut
 
 
@@ -40,6 +40,12 @@ class Interpreted:
     def ref(self) -> OriginalRef:
         """The original. Raises SourceNotAllowed or BadUrl."""
         return self.mount.ref(self.parsed.key)
+
+    @property
+    def restrictions(self) -> Restrictions:
+        """Those of the signature, with the expiry of the URL itself."""
+        of_signature = UNRESTRICTED if self.signed is None else self.signed.restrictions
+        return of_signature if isinstance(self.parsed, InfoUrl) else of_signature.until(self.parsed.until_s)
 
 
 def trusted(mount: Mount, raw: str) -> Verified:
@@ -109,7 +115,9 @@ def admit(mount: Mount, parsed: VariantUrl, *, signed: bool) -> Transform:
     if not signed and mount.transforms and without_no_ops(whole) in mount.transforms:
         return whole
     if mount.presets_only and not parsed.is_preset:
-        raise BadTransform("this mount serves presets only: the URL must be /t_<preset>/<key>")
+        form = mount.dialect.preset_url
+        cure = f"the URL must be {form}" if form else f"URLs of {mount.dialect.name} have none"
+        raise BadTransform(f"this mount serves presets only: {cure}")
     if signed:
         return whole
     try:

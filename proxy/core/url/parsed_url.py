@@ -7,6 +7,7 @@ from typing import NamedTuple
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import NOTHING, Transform
 from proxy.core.url.dialects.native_params import PATH, Param
+from proxy.core.url.notice import Notice
 
 
 class Unused(NamedTuple):
@@ -22,7 +23,7 @@ class Unused(NamedTuple):
 class VariantUrl:
     """`transform` has the presets of the URL applied; `of_presets` is what they request alone, and `is_preset` whether the
     URL requests nothing else. `clamped` has the parameters that were out of range, with the requested value. `params` is
-    the parameter table of the form. `key` may be an absolute URL; the mount interprets it. From the Unix time `until_s`
+    the parameter table of the form. `reduced` has the values that the dialect has changed. `key` may be an absolute URL; the mount interprets it. From the Unix time `until_s`
     on the URL has expired. `disposition` is the value of Content-Disposition; empty for none. `max_age_s` is that of
     Cache-Control; None for the mount's."""
 
@@ -32,6 +33,7 @@ class VariantUrl:
     is_preset: bool = False
     clamped: tuple[tuple[str, str], ...] = ()
     unused: tuple[Unused, ...] = field(default=(), compare=False)
+    reduced: tuple[Notice, ...] = field(default=(), compare=False)
     params: Mapping[str, Param] = field(default_factory=lambda: PATH, compare=False, repr=False)
     until_s: int | None = None
     disposition: str = ""
@@ -40,9 +42,11 @@ class VariantUrl:
 
 @dataclass(frozen=True, slots=True)
 class OriginalUrl:
-    """The original itself, byte for byte."""
+    """The original itself, byte for byte. The fields are as in VariantUrl."""
 
     key: str
+    until_s: int | None = None
+    disposition: str = ""
 
 
 @dataclass(frozen=True, slots=True)

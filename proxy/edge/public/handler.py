@@ -35,8 +35,8 @@ from proxy.core.url.diagnostics import notices
 from proxy.core.url.interpret import Interpreted, Verified, interpret, verify_signature
 from proxy.core.url.mounts import Mount, Rules, host_name, route
 from proxy.core.url.notice import Notice, notice_list
-from proxy.core.url.parsed_url import InfoUrl, VariantUrl
-from proxy.core.url.signing import UNRESTRICTED, Restrictions, Signed, is_restricted
+from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, VariantUrl
+from proxy.core.url.signing import UNRESTRICTED, Restrictions, is_restricted
 from proxy.core.url.target import checked_host, in_origin_form
 from proxy.edge import problems, responses
 from proxy.edge.headers import cache_status, joined, list_of, range_of, session_of
@@ -350,14 +350,12 @@ class PublicHandler:
     ) -> CompiledUrl:
         """Raises SignatureExpired if the URL has an expiry of its own, which has passed."""
         mount, parsed = meaning.mount, meaning.parsed
-        restrictions = _restrictions(meaning.signed)
+        restrictions = self._restrictions(meaning)
         max_age_s, disposition = mount.max_age_s, ""
         fields: tuple[str, ...] = ()
         unfulfilled: list[Notice] = []
         match parsed:
             case VariantUrl():
-                restrictions = restrictions.until(parsed.until_s)
-                restrictions.check_time(self._wall())
                 unfulfilled = notices(
                     parsed, transform, self._rules.max_side_px, finds_faces=self._rules.finds_faces
                 )
@@ -368,28 +366,36 @@ class PublicHandler:
         caching = responses.caching_headers(
             max_age_s=max_age_s,
             negotiates=transform.format is Auto.AUTO,
-            restrictions=None if restrictions is UNRESTRICTED and meaning.signed is None else restrictions,
+            restrictions=_limited(meaning, restrictions),
             notice=notice_list(unfulfilled),
             disposition=disposition,
         )
         request = VariantRequest(meaning.ref, transform, accepted, self._rules.max_side_px)
         return CompiledUrl(mount.name, unsigned_target, request, caching, restrictions, fields)
 
+    def _restrictions(self, meaning: Interpreted) -> Restrictions:
+        """Those of the signature, with the expiry of the URL itself. Raises SignatureExpired if that has passed."""
+        restrictions = meaning.restrictions
+        restrictions.check_time(self._wall())
+        return restrictions
+
     async def _original(
         self, request: web.BaseRequest, record: AccessRecord, meaning: Interpreted, began_s: float
     ) -> web.StreamResponse:
-        signed = meaning.signed
+        restrictions = self._restrictions(meaning)
         caching = responses.caching_headers(
             max_age_s=meaning.mount.max_age_s,
             negotiates=False,
-            restrictions=None if signed is None else signed.restrictions,
+            restrictions=_limited(meaning, restrictions),
+            disposition=meaning.parsed.disposition if isinstance(meaning.parsed, OriginalUrl) else "",
         )
         async with self._deliver.open_current(
             meaning.ref, deadline=began_s + self._request_timeout_s
         ) as original:
-            caching = self._within(caching, _restrictions(signed))
+            caching = self._within(caching, restrictions)
             return await stream(request, record, original, caching, now_s=self._wall())
 
 
-def _restrictions(signed: Signed | None) -> Restrictions:
-    return UNRESTRICTED if signed is None else signed.restrictions
+def _limited(meaning: Interpreted, restrictions: Restrictions) -> Restrictions | None:
+    """The restrictions as those of the response; None without a signature and without an expiry."""
+    return None if restrictions is UNRESTRICTED and meaning.signed is None else restrictions

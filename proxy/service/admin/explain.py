@@ -77,6 +77,8 @@ async def explain(
         host = host_name(origin.partition("://")[2])
         interpreted = interpret(rules, host, raw, verify=verify, refuse=refuse)
         parsed, granted = interpreted.parsed, interpreted.transform
+        with _refusals(explanation):
+            interpreted.restrictions.check_time(now_s)
         if isinstance(parsed, VariantUrl) and granted is not None:
             explanation.transform = spell(components_of(granted))
             explanation.ignored = [f"{each.parameter}: {each.reason}" for each in parsed.unused]

@@ -35,6 +35,9 @@ def variant(tokens: str, presets: Presets = MappingProxyType({})) -> VariantUrl:
         ("dpr_2", Format.JPEG, ["dpr"]),
         ("b_fff,q_50", Format.PNG, ["b", "q"]),
         ("w_4,h_3,c_pad,b_fff", Format.PNG, []),
+        ("pad_4,b_fff", Format.PNG, []),
+        ("ext_4x3,b_fff", Format.PNG, []),
+        ("b_f00,e_flatten:f00", Format.PNG, []),
         ("w_4,ar_1,c_fill,g_north", Format.PNG, []),
         ("ar_1,g_north", Format.PNG, []),
         ("ar_1,c_fill", Format.PNG, ["c"]),
@@ -157,3 +160,11 @@ def test_with_a_detector_only_the_variant_knows_about_faces(gravity: str) -> Non
 def test_the_face_gravity_of_a_preset_is_reported() -> None:
     parsed = variant("t_p", {"p": parse_tokens("w_100,h_100,c_fill,g_face", {}).components})
     assert notices(parsed, parsed.transform, 4000) == [Notice("g", "face", "auto")]
+
+
+def test_a_value_that_a_dialect_has_reduced_is_clamped_and_not_ignored() -> None:
+    parsed = replace(variant("e_blur:100"), reduced=(Notice("blur", "2000", "100"),))
+    plan = resolve(parsed.transform, Format.PNG, DEFAULTS)
+    assert ignored(parsed, parsed.transform, plan) == []
+    assert clamped(parsed, parsed.transform, 4000) == ["blur: 100"]
+    assert notice_list(notices(parsed, parsed.transform, 4000)) == "blur;asked=2000;made=100"

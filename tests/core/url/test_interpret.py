@@ -18,6 +18,7 @@ from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Fit, without_no_ops
 from proxy.core.url.dialects.component import Component, transform_of
 from proxy.core.url.dialects.native import parse
+from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.interpret import Verified, admit, admit_original, interpret, trusted, verify_signature
 from proxy.core.url.mounts import Mount, Rules, Signing, only_mount
 from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, VariantUrl
@@ -180,6 +181,20 @@ def test_a_refusal_names_the_setting_in_the_log_only(text: str, slug: str, setti
 def test_presets_only_refuses_other_transforms(tokens: str) -> None:
     with pytest.raises(BadTransform, match="presets only"):
         admit(mount("m", presets_only=True), variant_url(tokens), signed=False)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "cure"),
+    [
+        ("native", "the URL must be /t_<preset>/<key>"),
+        ("imgproxy", "the URL must be /<signature>/<preset>/plain/<URL>"),
+        ("thumbor", "URLs of thumbor have none"),
+        ("next", "URLs of next have none"),
+    ],
+)
+def test_presets_only_names_the_url_of_a_preset(dialect: str, cure: str) -> None:
+    with pytest.raises(BadTransform, match=f"this mount serves presets only: {cure}"):
+        admit(mount("m", presets_only=True, dialect=DIALECTS[dialect]), variant_url("w_100"), signed=False)
 
 
 def test_presets_only_grants_presets_also_with_a_version() -> None:

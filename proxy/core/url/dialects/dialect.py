@@ -66,7 +66,8 @@ class Dialect:
     whether the answer to a target below the mount depends on Accept, also if the target is invalid. `check_key` raises
     ValueError, with a reason that does not repeat it, for a secret of the configuration that the scheme cannot use.
     `statuses` has the HTTP statuses, by slug, that differ from those of the native dialect; `health` is the path below
-    the mount with which the vendor's service tells that it runs.
+    the mount with which the vendor's service tells that it runs, `preset_url` the form of a URL of a preset alone; both
+    are empty if the vendor has none.
     """
 
     name: str
@@ -77,4 +78,5 @@ class Dialect:
     check_key: Callable[[str], None]
     statuses: Mapping[str, int] = field(default_factory=dict)
     health: str = ""
+    preset_url: str = ""
     options: tuple[DocumentedOption, ...] = ()

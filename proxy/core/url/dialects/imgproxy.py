@@ -13,7 +13,14 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
-from proxy.core.errors import BadSignature, BadTransform, BadUrl, CalotypeError, UnknownRoute
+from proxy.core.errors import (
+    BadSignature,
+    BadTransform,
+    BadUrl,
+    CalotypeError,
+    OptionNotAllowed,
+    UnknownRoute,
+)
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import NOTHING, Auto, Transform
@@ -56,12 +63,10 @@ def parse(target: str, reading: Reading) -> ParsedUrl:
     at = _read_options(segments, requested, reading)
     locator, extension = _original(segments[at:])
     key = _key(locator)
+    until_s = requested.until_s or None
     if requested.is_raw or _is_skipped(requested, key, extension):
-        if requested.until_s:
-            raise BadTransform(
-                "option expires is not supported for originals: leave it out, or raw, or skip_processing"
-            )
-        return OriginalUrl(key)
+        disposition = _disposition(requested, key, is_original=True)
+        return OriginalUrl(key, until_s=until_s, disposition=disposition)
     is_preset = requested.is_preset and bool(requested.named)
     if extension:
         _apply("format", BY_NAME["format"], [extension], requested, reading)
@@ -71,8 +76,9 @@ def parse(target: str, reading: Reading) -> ParsedUrl:
         of_presets=_of_presets(requested),
         is_preset=is_preset,
         unused=tuple(requested.unused),
-        until_s=requested.until_s or None,
-        disposition=_disposition(requested, key),
+        reduced=tuple(requested.reduced),
+        until_s=until_s,
+        disposition=_disposition(requested, key, is_original=False),
     )
 
 
@@ -126,6 +132,8 @@ def _read_options(segments: list[str], requested: Requested, reading: Reading) -
 def _apply(name: str, option: Option, args: list[str], requested: Requested, reading: Reading) -> None:
     """Applies an option by the name that the URL has for it. Raises BadTransform or UnsupportedFormat."""
     requested.is_preset &= option.is_delivery
+    if option.is_security:
+        raise OptionNotAllowed(f"option {name} is not allowed: the node has limits of its own")
     try:
         if option.read is None:
             raise OnlyPolishes("it is not supported") if option.polishes else ValueError("is not supported")
@@ -179,15 +187,16 @@ def _is_skipped(requested: Requested, key: str, extension: str) -> bool:
     return output is own or (output is None and not extension)
 
 
-def _disposition(requested: Requested, key: str) -> str:
+def _disposition(requested: Requested, key: str, *, is_original: bool) -> str:
     """The value of Content-Disposition (RFC 6266); empty if the URL requests none."""
     if not requested.file_name and not requested.is_attachment:
         return ""
-    stem, dot, suffix = key.partition("?")[0].rpartition("/")[2].rpartition(".")
-    name = requested.file_name or (stem if dot else suffix) or "image"
-    output = requested.format if isinstance(requested.format, Format) else FORMATS.get(suffix.lower())
-    if output is not None and not name.lower().endswith(f".{TRAITS[output].suffix}"):
-        name = f"{name}.{TRAITS[output].suffix}"
+    stem, dot, own = key.partition("?")[0].rpartition("/")[2].rpartition(".")
+    name = requested.file_name or (stem if dot else own) or "image"
+    output = requested.format if isinstance(requested.format, Format) else FORMATS.get(own.lower())
+    suffix = own if is_original else TRAITS[output].suffix if output is not None else ""
+    if dot and suffix and not name.lower().endswith(f".{suffix.lower()}"):
+        name = f"{name}.{suffix}"
     kind = "attachment" if requested.is_attachment else "inline"
     if _UNFIT_FOR_NAME.search(name):
         return f"{kind}; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"
@@ -297,5 +306,6 @@ DIALECT = Dialect(
         "render-timeout": 503,
     },
     health="/health",
+    preset_url="/<signature>/<preset>/plain/<URL>",
     options=DOCUMENTED,
 )

@@ -20,6 +20,7 @@ from proxy.core.url.dialects.imgproxy_readers import (
     read_format,
     read_format_quality,
     read_gravity,
+    read_keep_copyright,
     read_padding,
     read_pixelate,
     read_preset,
@@ -44,13 +45,13 @@ from proxy.core.url.dialects.imgproxy_values import (
     version,
     whole,
 )
-from proxy.core.url.parsed_url import Unused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """`read` takes the arguments, `at_most` of them; None if the option is refused, or ignored where the mount ignores
-    options that only polish and it `polishes`. `is_delivery` means that a URL of presets may have it too."""
+    options that only polish and it `polishes`. `is_delivery` means that a URL of presets may have it too; `is_security`
+    that imgproxy refuses it unless its operator allows security options."""
 
     names: tuple[str, ...]
     read: Reader | None
@@ -59,10 +60,15 @@ class Option:
     note: str = ""
     polishes: bool = False
     is_delivery: bool = False
+    is_security: bool = False
 
 
+_MOST_OBJECTS = 64
 _PRO = "an option of imgproxy Pro"
-_LIMIT = "the node has limits of its own"
+_LIMIT = (
+    "A security option: always 403, as of an imgproxy without `IMGPROXY_ALLOW_SECURITY_OPTIONS`. The limits are those of"
+    " `[limits]`."
+)
 
 OPTIONS = (
     Option(
@@ -92,16 +98,18 @@ OPTIONS = (
     Option(
         names=("gravity", "g"),
         read=read_gravity,
-        at_most=3,
-        note="`sm` is attention. The Pro types `obj`, `objw` and the position `ch` are refused.",
+        at_most=_MOST_OBJECTS,
+        note="`sm` is attention. Of the Pro types, `obj:face` and `objw:face:<weight>` are all faces, as `g_faces`; other"
+        " objects are refused.",
     ),
-    Option(names=("crop", "c"), read=read_crop, at_most=5),
+    Option(names=("crop", "c"), read=read_crop, at_most=_MOST_OBJECTS + 2),
     Option(names=("trim", "t"), read=read_trim, at_most=4),
     Option(names=("padding", "pd"), read=read_padding, at_most=4),
     Option(
         names=("auto_rotate", "ar"),
         read=read_auto_rotate,
-        note="`ar:0` is refused: the node always shows originals upright.",
+        note="`ar:0` is refused: the node shows originals upright before anything else, so that sizes, crops and gravities "
+        "are those of the upright picture.",
     ),
     Option(names=("rotate", "rot"), read=read_rotate),
     Option(names=("flip", "fl"), read=read_flip, at_most=2),
@@ -118,7 +126,7 @@ OPTIONS = (
         read=read_watermark,
         at_most=7,
         support=Support.REFUSED,
-        note="An opacity of 0 is taken.",
+        note="An opacity of 0 is taken. Any other changes what the picture shows, and is always refused.",
     ),
     Option(
         names=("strip_metadata", "sm"),
@@ -127,7 +135,7 @@ OPTIONS = (
     ),
     Option(
         names=("keep_copyright", "kcr"),
-        read=lambda to, args: to.unused.append(Unused("keep_copyright", "all metadata is removed")),
+        read=read_keep_copyright,
         support=Support.IGNORED,
         note="All metadata is removed.",
     ),
@@ -167,17 +175,20 @@ OPTIONS = (
         support=Support.APPROXIMATED,
         note="The format of the original is taken from the end of its name.",
     ),
-    Option(names=("raw",), read=sets("is_raw", is_true), note="The original is served as by `/original/`."),
-    Option(names=("cachebuster", "cb"), read=sets("version", version), is_delivery=True),
     Option(
-        names=("expires", "exp"), read=sets("until_s", whole), is_delivery=True, note="Refused with `raw`."
+        names=("raw",),
+        read=sets("is_raw", is_true),
+        note="The original is served as by `/original/`, with the file name and the expiry of the URL.",
     ),
+    Option(names=("cachebuster", "cb"), read=sets("version", version), is_delivery=True),
+    Option(names=("expires", "exp"), read=sets("until_s", whole), is_delivery=True),
     Option(
         names=("filename", "fn"),
         read=read_file_name,
         at_most=2,
         support=Support.APPROXIMATED,
-        note="The suffix is that of the requested format, or of the original's name.",
+        note="The suffix is that of the requested format, or of the original's name. Without `filename` and "
+        "`return_attachment` there is no Content-Disposition; imgproxy sends `inline` with the name of the original.",
         is_delivery=True,
     ),
     Option(names=("return_attachment", "att"), read=sets("is_attachment", is_true), is_delivery=True),
@@ -189,21 +200,16 @@ OPTIONS = (
         note="Presets are those of `[presets]`. Options override a preset that only resizes, and follow any other. The "
         "preset `default`, if there is one, applies to every URL.",
     ),
-    Option(
-        names=("max_src_resolution", "msr"), read=None, polishes=True, support=Support.REFUSED, note=_LIMIT
+    *(
+        Option(names=tuple(names.split()), read=None, is_security=True, support=Support.REFUSED, note=_LIMIT)
+        for names in (
+            "max_src_resolution msr",
+            "max_src_file_size msfs",
+            "max_animation_frames maf",
+            "max_animation_frame_resolution mafr",
+            "max_result_dimension mrd",
+        )
     ),
-    Option(
-        names=("max_src_file_size", "msfs"), read=None, polishes=True, support=Support.REFUSED, note=_LIMIT
-    ),
-    Option(
-        names=("max_animation_frame_resolution", "mafr"),
-        read=None,
-        polishes=True,
-        support=Support.REFUSED,
-        note=_LIMIT,
-    ),
-    Option(names=("max_animation_frames", "maf"), read=None, support=Support.REFUSED, note=_LIMIT),
-    Option(names=("max_result_dimension", "mrd"), read=None, support=Support.REFUSED, note=_LIMIT),
     *(
         Option(names=tuple(names.split()), read=None, polishes=True, support=Support.REFUSED, note=_PRO)
         for names in (

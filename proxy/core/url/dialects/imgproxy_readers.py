@@ -33,6 +33,7 @@ from proxy.core.url.dialects.imgproxy_values import (
     SHARPEN_MAX_PX,
     SIGMA_MIN_PX,
     TYPES,
+    WATERMARK_POSITIONS,
     Number,
     crop_side,
     extend_gravity,
@@ -45,6 +46,7 @@ from proxy.core.url.dialects.imgproxy_values import (
     picture_format,
     whole,
 )
+from proxy.core.url.notice import Notice
 from proxy.core.url.parsed_url import Unused
 
 
@@ -98,6 +100,7 @@ class Requested:
     skipped: frozenset[str] = frozenset()
     is_raw: bool = False
     unused: list[Unused] = field(default_factory=list)
+    reduced: list[Notice] = field(default_factory=list)
 
 
 class OnlyPolishes(Exception):
@@ -187,7 +190,7 @@ def read_padding(to: Requested, args: Sequence[str]) -> None:
 
 def read_auto_rotate(to: Requested, args: Sequence[str]) -> None:
     if not is_true(args[0]):
-        raise ValueError("must be 1: the node always shows originals upright")
+        raise ValueError("must be 1: the node shows originals upright before anything else")
 
 
 def read_rotate(to: Requested, args: Sequence[str]) -> None:
@@ -218,7 +221,7 @@ def _sigma(to: Requested, name: str, text: str, most_px: Fraction) -> float | No
     if sigma < 0:
         raise ValueError("must be a number from 0")
     if sigma > most_px:
-        to.unused.append(Unused(name, f"the largest sigma is {most_px}", text, str(most_px)))
+        to.reduced.append(Notice(name, text, str(most_px)))
     return None if sigma < SIGMA_MIN_PX else float(round(min(sigma, most_px), 2))
 
 
@@ -238,8 +241,21 @@ def read_pixelate(to: Requested, args: Sequence[str]) -> None:
 
 
 def read_watermark(to: Requested, args: Sequence[str]) -> None:
-    if number(args[0]):
+    """`opacity:position:x:y:scale`."""
+    opacity = number(args[0])
+    if not 0 <= opacity <= 1:
+        raise ValueError("takes an opacity from 0 to 1")
+    for text in filter(None, args[2:]):
+        number(text)
+    if len(args) > 1 and args[1] not in ("", *WATERMARK_POSITIONS):
+        raise ValueError(f"takes one of {', '.join(WATERMARK_POSITIONS)} after the opacity")
+    if opacity:
         raise ValueError("is not supported: the node has no watermark")
+
+
+def read_keep_copyright(to: Requested, args: Sequence[str]) -> None:
+    if is_true(args[0]):
+        to.unused.append(Unused("keep_copyright", "all metadata is removed"))
 
 
 def read_format(to: Requested, args: Sequence[str]) -> None:

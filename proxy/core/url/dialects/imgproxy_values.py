@@ -58,6 +58,10 @@ GRAVITIES: dict[str, tuple[FocalPoint, int, int]] = {
 }
 """By name, the point, and the directions of the offsets: they are measured from the named edges inwards."""
 
+WATERMARK_POSITIONS = (*GRAVITIES, "re")
+
+_OBJECTS, _WEIGHTED = "obj", "objw"
+
 FORMATS: dict[str, Format | None] = {
     "jpg": Format.JPEG,
     "jpeg": Format.JPEG,
@@ -126,6 +130,9 @@ def gravity(args: Sequence[str]) -> Gravity:
         if len(point) != 2 or not all(0 <= each <= 1 for each in point):
             raise ValueError("takes with fp two fractions from 0 to 1")
         return FocalPoint(*(float(round(each, 4)) for each in point))
+    if kind in (_OBJECTS, _WEIGHTED):
+        _check_objects(offsets, is_weighted=kind == _WEIGHTED)
+        return Smart.FACES
     if kind not in GRAVITIES or len(offsets) > 2:
         raise ValueError(
             f"takes one of {', '.join(GRAVITIES)} and two offsets, or sm, or fp and two fractions"
@@ -135,11 +142,20 @@ def gravity(args: Sequence[str]) -> Gravity:
     return Shifted(point_, x, y) if x or y else point_
 
 
+def _check_objects(args: Sequence[str], *, is_weighted: bool) -> None:
+    """Raises ValueError unless faces are the only objects."""
+    if {*(args[::2] if is_weighted else args)} != {"face"}:
+        raise ValueError("takes with obj and objw no other object than face")
+    if is_weighted:
+        for weight in args[1::2] or [""]:
+            factor(weight)
+
+
 def extend_gravity(args: Sequence[str]) -> Gravity:
     if not args:
         return CENTER
-    if args[0] == "sm":
-        raise ValueError("does not take the gravity sm")
+    if args[0] in ("sm", _OBJECTS, _WEIGHTED):
+        raise ValueError("does not take the gravity sm, obj or objw")
     return gravity(args)
 
 

@@ -395,4 +395,5 @@ DIALECT = Dialect(
     unsigned=lambda raw, _: signing.unsigned(raw),
     negotiates=negotiates,
     check_key=_check_key,
+    preset_url="/t_<preset>/<key>",
 )

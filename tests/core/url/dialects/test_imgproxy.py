@@ -16,6 +16,7 @@ from proxy.core.errors import (
     BadTransform,
     BadUrl,
     CalotypeError,
+    OptionNotAllowed,
     UnknownRoute,
     UnsupportedFormat,
 )
@@ -27,7 +28,8 @@ from proxy.core.url.dialects.imgproxy import DIALECT, check_key, negotiates, par
 from proxy.core.url.dialects.imgproxy_options import BY_NAME
 from proxy.core.url.dialects.native import parse_tokens, parse_transform
 from proxy.core.url.dialects.registry import DIALECTS
-from proxy.core.url.parsed_url import OriginalUrl, ParsedUrl, Unused, VariantUrl
+from proxy.core.url.notice import Notice
+from proxy.core.url.parsed_url import OriginalUrl, ParsedUrl, VariantUrl
 
 PRESETS: Presets = {
     name: parse_tokens(tokens, {}).components
@@ -168,6 +170,8 @@ def test_colons_of_options_may_be_percent_encoded() -> None:
         ("rs:fill:300:200:1/g:no", "w_300,h_200,c_fill,g_north"),
         ("rs:fill:300:200:1/g:fp:0.3:0.7/dpr:2", "w_300,h_200,c_fill,g_0.3:0.7,dpr_2"),
         ("rt:fill/s:300:200:t/g:sm", "w_300,h_200,c_fill,g_auto"),
+        ("rs:fill:300:200:1/g:obj:face", "w_300,h_200,c_fill,g_faces"),
+        ("c:30:20:objw:face:2", "w_30,h_20,c_crop,g_faces"),
         ("s:300:200", "w_300,h_200"),
         ("w:300", "w_300"),
         ("rs:fill:300", "w_300"),
@@ -286,9 +290,26 @@ class TestOriginals:
     def test_raw_and_skipped(self, path: str, is_original: bool) -> None:
         assert isinstance(read(path), OriginalUrl) is is_original
 
-    def test_they_have_no_expiry(self) -> None:
-        with pytest.raises(BadTransform, match="option expires is not supported for originals"):
-            read("raw:1/exp:99/plain/a.jpg")
+    def test_they_have_an_expiry(self) -> None:
+        assert read("raw:1/exp:99/plain/a.jpg") == OriginalUrl("a.jpg", until_s=99)
+        assert read("skp:jpg/exp:99/plain/a.jpg") == OriginalUrl("a.jpg", until_s=99)
+
+    @pytest.mark.parametrize(
+        ("path", "expected"),
+        [
+            ("raw:1/plain/a.jpg", ""),
+            ("raw:1/f:png/att:1/fn:x/plain/a.jpg", 'attachment; filename="x.jpg"'),
+            ("raw:1/fn:x.tif/plain/a.TIF@png", 'inline; filename="x.tif"'),
+            ("raw:1/att:1/plain/dir/a.jpeg", 'attachment; filename="a.jpeg"'),
+            ("raw:1/att:1/plain/dir/a", 'attachment; filename="a"'),
+            ("raw:1/fn:x/plain/local:///a.svg", 'inline; filename="x.svg"'),
+            ("skp:jpg/fn:x/plain/a.jpg", 'inline; filename="x.jpg"'),
+        ],
+    )
+    def test_they_have_a_file_name(self, path: str, expected: str) -> None:
+        parsed = read(path)
+        assert isinstance(parsed, OriginalUrl)
+        assert parsed.disposition == expected
 
 
 class TestDelivery:
@@ -317,9 +338,7 @@ class TestDelivery:
 
 
 class TestUnsupported:
-    @pytest.mark.parametrize(
-        "option", ["dpi:72", "aq:size:1", "pngo:1", "msr:50", "ph:1", "sm:0", "scp:0", "eth:1"]
-    )
+    @pytest.mark.parametrize("option", ["dpi:72", "aq:size:1", "pngo:1", "ph:1", "sm:0", "scp:0", "eth:1"])
     def test_options_that_only_polish_follow_the_rule(self, option: str) -> None:
         name = option.partition(":")[0]
         with pytest.raises(BadTransform, match=f"option {name} cannot be followed"):
@@ -329,12 +348,34 @@ class TestUnsupported:
         assert [unused.parameter for unused in parsed.unused] == [name]
 
     @pytest.mark.parametrize(
-        "option", ["wm:1", "ar:0", "br:10", "g:obj:face", "mrd:1", "maf:2", "f:best", "hs:md5:x"]
+        "option",
+        [
+            "wm:1",
+            "ar:0",
+            "br:10",
+            "g:obj:cat",
+            "c:9:9:objw:face:1:cat:2",
+            "wm:.5:so:0:0:1",
+            "f:best",
+            "hs:md5:x",
+        ],
     )
     def test_options_that_change_the_picture_are_refused(self, option: str) -> None:
         for reading in (READING, IGNORING):
             with pytest.raises(BadTransform, match=f"option {option.partition(':')[0]} "):
                 read(f"{option}/plain/a.jpg", reading)
+
+    @pytest.mark.parametrize(
+        "option", ["msr:50", "msfs:9", "maf:2", "mafr:1", "mrd:1", "max_src_resolution:x"]
+    )
+    def test_security_options_are_not_allowed(self, option: str) -> None:
+        for reading in (READING, IGNORING):
+            with pytest.raises(OptionNotAllowed, match=f"option {option.partition(':')[0]} is not allowed"):
+                read(f"{option}/plain/a.jpg", reading)
+
+    def test_what_the_node_does_anyway_is_taken(self) -> None:
+        parsed = variant("sm:1/scp:1/ph:0/eth:0/kcr:0/ar:1/wm:0/plain/a.jpg")
+        assert (parsed.transform, parsed.unused) == (Transform(), ())
 
     @pytest.mark.parametrize("name", ["heic", "jxl", "pdf", "svg"])
     def test_formats_that_the_node_does_not_write(self, name: str) -> None:
@@ -343,8 +384,10 @@ class TestUnsupported:
                 read(path)
 
     def test_a_reduced_sigma_is_reported(self) -> None:
-        assert variant("bl:200/plain/a.jpg").unused == (
-            Unused("blur", "the largest sigma is 100", "200", "100"),
+        parsed = variant("bl:200/sh:11/plain/a.jpg")
+        assert (parsed.reduced, parsed.unused) == (
+            (Notice("blur", "200", "100"), Notice("sharpen", "11", "10")),
+            (),
         )
 
     def test_too_many_options(self) -> None:

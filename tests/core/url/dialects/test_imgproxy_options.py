@@ -89,6 +89,21 @@ def test_unsupported_ones_are_refused(option: Option) -> None:
             read(f"{name}:1")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("", "must be a decimal number"),
+        ("2", "takes an opacity from 0 to 1"),
+        ("1:up", "takes one of ce, "),
+        ("1:re:x", "must be a decimal number"),
+        ("0.5:re:1:2:3", "is not supported: the node has no watermark"),
+    ],
+)
+def test_the_arguments_of_a_watermark_are_read(arguments: str, says: str) -> None:
+    with pytest.raises(BadTransform, match=f"^option wm {says}"):
+        read(f"wm:{arguments}")
+
+
 def test_names_are_unique() -> None:
     assert [
         name for name, times in Counter(name for each in OPTIONS for name in each.names).items() if times > 1

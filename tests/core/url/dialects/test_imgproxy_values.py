@@ -103,6 +103,8 @@ SOUTH_EAST = FocalPoint(1.0, 1.0)
         ("soea", SOUTH_EAST),
         ("sowe", FocalPoint(0.0, 1.0)),
         ("sm", Smart.ATTENTION),
+        ("obj:face", Smart.FACES),
+        ("objw:face:2.5", Smart.FACES),
         ("fp:0:1", FocalPoint(0.0, 1.0)),
         ("fp:.123456:1.0", FocalPoint(0.1235, 1.0)),
         ("ce:0:0", CENTER),
@@ -118,7 +120,18 @@ def test_gravities(text: str, expected: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "up", "sm:1", "fp", "fp:1", "fp:0:1.1", "fp:0:1:1", "ce:1:2:3", "ce:x", "re", "no::"]
+    "text",
+    ["", "up", "sm:1", "fp", "fp:1", "fp:0:1.1", "fp:0:1:1", "ce:1:2:3", "ce:x", "re", "no::"]
+    + [
+        "obj",
+        "objw",
+        "obj:cat",
+        "obj:face:cat",
+        "objw:face",
+        "objw:face:0",
+        "objw:face:x",
+        "objw:face:1:all:2",
+    ],
 )
 def test_invalid_gravities(text: str) -> None:
     with pytest.raises(ValueError, match="takes|must"):
@@ -128,8 +141,9 @@ def test_invalid_gravities(text: str) -> None:
 def test_gravities_of_an_extension() -> None:
     assert extend_gravity([]) == CENTER
     assert extend_gravity(["so"]) == FocalPoint(0.5, 1.0)
-    with pytest.raises(ValueError, match="does not take the gravity sm"):
-        extend_gravity(["sm"])
+    for kind in ("sm", "obj", "objw"):
+        with pytest.raises(ValueError, match="does not take the gravity sm"):
+            extend_gravity([kind, "face"])
 
 
 @pytest.mark.parametrize(
