@@ -321,8 +321,8 @@ class SigningSection(Section):
     ] = ""
     """Cookie or header that the parameter ses of a signed URL is compared with: cookie:NAME or header:NAME."""
     keys: Annotated[dict[str, SecretStr], AfterValidator(_distinct)] = {}
-    """Secrets by key id, each of 32 bytes or more; for a mount of another dialect the secret of that vendor. Several may
-    be in use at once, so that keys can be rotated."""
+    """Secrets by key id, each of 32 bytes or more; for a mount of another dialect the secret of that vendor, with a warning
+    at start below 16 bytes. Several may be in use at once, so that keys can be rotated."""
 
 
 def _known_dialect(name: str) -> str:
@@ -346,6 +346,13 @@ class MountSection(Section):
     unsupported: Unsupported = Unsupported.REFUSE
     """Options of a vendor's URL that the node does not support. refuse: they are refused; ignore: those that only
     polish are ignored. An option that changes what the picture shows is always refused."""
+    arguments_separator: Annotated[
+        str, _like(r"[!$&'()*+,:;=@_|~-]{1,4}", "1 to 4 characters of !$&'()*+,:;=@_|~-")
+    ] = ":"
+    """Text between the arguments of an option, in URLs of imgproxy only: its IMGPROXY_ARGUMENTS_SEPARATOR."""
+    base64_url_includes_filename: bool = False
+    """true: the last segment of a URL of imgproxy whose original is in base64 is a file name, which is ignored: its
+    IMGPROXY_BASE64_URL_INCLUDES_FILENAME."""
     signing: Signing = Signing.OFF
     """off: URLs are not signed; optional: signed URLs may ask for any size; required: unsigned URLs are refused
     with 403."""

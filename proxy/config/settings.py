@@ -52,6 +52,7 @@ from proxy.core.errors import BadTransform, BadUrl
 from proxy.core.nearest import meant
 from proxy.core.transform.operations import Transform, without_no_ops
 from proxy.core.url.dialects.component import Presets
+from proxy.core.url.dialects.dialect import OWN_SETTINGS
 from proxy.core.url.dialects.native import DIALECT as NATIVE
 from proxy.core.url.dialects.native import parse_tokens, parse_transform
 from proxy.core.url.dialects.registry import DIALECTS
@@ -59,6 +60,7 @@ from proxy.core.url.mounts import Signing
 from proxy.core.url.policy import Dimensions
 
 PREFIX = "CALOTYPE_"
+WEAK_SECRET_BYTES = 16
 _MOUNT_HOST = re.compile(r"\*|[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?", re.ASCII)
 _ALSO_PREFIXED = frozenset({"CALOTYPE_CONFIG", "CALOTYPE_CORPUS"})
 
@@ -116,6 +118,10 @@ class Settings(BaseSettings):
         for name, mount in self.mounts.items():
             if mount.source not in self.sources:
                 raise ValueError(f"mounts.{name}.source: there is no [sources.NAME] table of that name")
+            for key in OWN_SETTINGS:
+                is_set = getattr(mount, key) != MountSection.model_fields[key].default
+                if is_set and key not in DIALECTS[mount.dialect].settings:
+                    raise ValueError(f"mounts.{name}.{key}: has no effect on URLs of {mount.dialect}")
             if not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)*", mount.prefix):
                 raise ValueError(f"mounts.{name}.prefix: must be / or /name/")
             if not _MOUNT_HOST.fullmatch(mount.host):
@@ -267,6 +273,15 @@ class Settings(BaseSettings):
         return {
             key_id: keys[key_id].get_secret_value().encode() for key_id in mount.keys or self._native_keys()
         }
+
+    def weak_keys(self) -> list[str]:
+        """The ids of the keys of mounts that have fewer than WEAK_SECRET_BYTES secret bytes."""
+        dialects = {key_id: each.dialect for each in self.mounts.values() for key_id in each.keys}
+        return [
+            key_id
+            for key_id, dialect in dialects.items()
+            if DIALECTS[dialect].check_key(self.signing.keys[key_id].get_secret_value()) < WEAK_SECRET_BYTES
+        ]
 
     def _native_keys(self) -> list[str]:
         """The ids of the keys that no mount of another dialect names."""

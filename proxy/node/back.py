@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
+from proxy.config.messages import shown
 from proxy.config.sections import S3Section
-from proxy.config.settings import Settings
+from proxy.config.settings import WEAK_SECRET_BYTES, Settings
 from proxy.core.transform.plan import RenderDefaults
 from proxy.core.url.mounts import Rules
 from proxy.node import factory
@@ -153,12 +154,16 @@ def _dispatch(
 
 
 def _log_warnings(path: RequestPath, log: structlog.typing.FilteringBoundLogger) -> None:
-    """Logs mounts with unsigned URLs of any size, and other instances on this disk."""
+    """Logs mounts with unsigned URLs of any size, weak keys, and other instances on this disk."""
     for name, mount in path.settings.named_mounts().items():
         if path.settings.is_exposed(mount):
             log.warning(
                 f"mounts.{name}.open: unsigned URLs may request any size, so any client can fill the cache"
             )
+    for key_id in path.settings.weak_keys():
+        log.warning(
+            f"signing.keys.{shown(key_id)}: a secret of fewer than {WEAK_SECRET_BYTES} bytes can be guessed"
+        )
     if siblings := path.state.instances.siblings():
         log.warning(
             "another node uses this cache directory; set cache.disk.path, or --cache, unless that node is about to stop",

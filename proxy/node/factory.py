@@ -92,6 +92,8 @@ def mounts(settings: Settings) -> list[Mount]:
             max_age_s=int(mount.max_age),
             dialect=DIALECTS[mount.dialect],
             unsupported=mount.unsupported,
+            arguments_separator=mount.arguments_separator,
+            base64_url_includes_filename=mount.base64_url_includes_filename,
             remote=RemoteSource(mount.remote, _location_of(settings, mount.remote)) if mount.remote else None,
         )
         for name, mount in settings.named_mounts().items()

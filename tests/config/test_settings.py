@@ -11,6 +11,7 @@ from proxy.config.errors import ConfigError
 from proxy.config.messages import leaves
 from proxy.config.sections import DirectorySection, HttpSection, MountSection, S3Section
 from proxy.config.settings import Settings, is_loopback, load
+from proxy.node import factory
 
 ROOT = Path(__file__).parents[2]
 S3_OK = "kind = 's3'\nbucket = 'pics'"
@@ -82,6 +83,20 @@ def mount_of(dialect: str, signing: str = "required", keys: str = "['k']") -> st
             mount_of("next", "off", "[]").replace("source = 'a'", "source = 'a'\nremote = 'b'"),
             "mounts.a.remote: there is no",
         ),
+        (
+            mount_of("thumbor", "off", "[]").replace("[sources", "arguments_separator = ','\n[sources"),
+            "mounts.a.arguments_separator: has no effect on URLs of thumbor",
+        ),
+        (
+            mount_of("native", "off", "[]").replace(
+                "[sources", "base64_url_includes_filename = true\n[sources"
+            ),
+            "mounts.a.base64_url_includes_filename: has no effect on URLs of native",
+        ),
+        (
+            mount_of("imgproxy", "off", "[]").replace("[sources", "arguments_separator = '/'\n[sources"),
+            "mounts.a.arguments_separator: must be 1 to 4 characters of ",
+        ),
     ],
 )
 def test_a_misconfigured_dialect_does_not_start(tmp_path: Path, text: str, says: str) -> None:
@@ -89,6 +104,28 @@ def test_a_misconfigured_dialect_does_not_start(tmp_path: Path, text: str, says:
         load(written(tmp_path, text))
     assert str(caught.value).startswith(says)
     assert "\n" not in str(caught.value)
+
+
+def test_settings_of_imgproxy_reach_its_mount(tmp_path: Path) -> None:
+    own = "arguments_separator = ','\nbase64_url_includes_filename = true\n"
+    text = mount_of("imgproxy", "off", "[]").replace("[sources", f"{own}[sources")
+    [mount] = factory.mounts(load(written(tmp_path, text)))
+    parsed = mount.parse("/_/w,9/YS5qcGc/kitten.jpg", {})
+    assert (parsed.key, mount.negotiates("/_/w,9/YS5qcGc/kitten.jpg", {})) == ("a.jpg", False)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "strong", "weak"),
+    [
+        ("imgproxy", f"{'ab' * 16}:cd", f"{'ab' * 15}:{'cd' * 32}"),
+        ("imgproxy", f"trusted:{'x' * 16}", f"trusted:{'x' * 15}"),
+        ("thumbor", "x" * 16, "x" * 15),
+        ("thumbor", f"sha256:20:{'x' * 16}", f"sha256:20:{'x' * 15}"),
+    ],
+)
+def test_short_secrets_of_vendors_are_weak(tmp_path: Path, dialect: str, strong: str, weak: str) -> None:
+    keys = f"[signing.keys]\nk = '{weak}'\nl = '{strong}'\nunused = '{'x' * 32}'"
+    assert load(written(tmp_path, mount_of(dialect, keys="['k', 'l']") + keys)).weak_keys() == ["k"]
 
 
 def test_a_key_has_one_dialect(tmp_path: Path) -> None:

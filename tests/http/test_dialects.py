@@ -178,6 +178,14 @@ async def test_explain_knows_reduced_values_and_the_expiry_of_a_url(node: Runnin
 
 
 @shares_node
+async def test_the_log_warns_of_short_secrets_without_them(node: Running) -> None:
+    text = (node.originals.parent / "log").read_text()
+    lines = [line for line in text.splitlines() if "can be guessed" in line]
+    assert [line.partition("signing.keys.")[2][0] for line in lines] == ["i", "t"]
+    assert not any(secret in line for line in lines for secret in (KEY, SALT, THUMBOR))
+
+
+@shares_node
 async def test_the_log_does_not_show_a_signature_in_the_path(
     node: Running, log: Callable[[], list[dict[str, str]]]
 ) -> None:

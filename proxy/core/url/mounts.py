@@ -58,12 +58,26 @@ class Mount:
     max_age_s: int
     dialect: Dialect = NATIVE
     unsupported: Unsupported = Unsupported.REFUSE
+    arguments_separator: str = ":"
+    base64_url_includes_filename: bool = False
     remote: RemoteSource | None = None
 
     def parse(self, target: str, presets: Presets) -> ParsedUrl:
         """Parses a raw target of this mount, without its signature. Raises as `Dialect.parse` does."""
-        reading = Reading(presets=presets, query=self.query, unsupported=self.unsupported)
-        return self.dialect.parse(self.below(target), reading)
+        return self.dialect.parse(self.below(target), self._reading(presets))
+
+    def negotiates(self, target: str, presets: Presets) -> bool:
+        """Whether the answer to a raw target of this mount, even an error, depends on Accept."""
+        return self.dialect.negotiates(self.below(target), self._reading(presets))
+
+    def _reading(self, presets: Presets) -> Reading:
+        return Reading(
+            presets=presets,
+            query=self.query,
+            unsupported=self.unsupported,
+            arguments_separator=self.arguments_separator,
+            base64_url_includes_filename=self.base64_url_includes_filename,
+        )
 
     @property
     def is_native(self) -> bool:

@@ -340,7 +340,7 @@ class PublicHandler:
             return problems.problem(failure)
         return problems.problem(
             failure,
-            negotiates=mount.dialect.negotiates(mount.below(raw), self._rules.presets),
+            negotiates=mount.negotiates(raw, self._rules.presets),
             lasting=not is_restricted(raw),
             statuses=mount.dialect.statuses,
         )

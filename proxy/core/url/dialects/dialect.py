@@ -40,11 +40,18 @@ class Support(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a mount lets a dialect know when it parses a URL."""
+    """What a mount lets a dialect know when it parses a URL. The last two are of imgproxy: what separates the arguments
+    of an option, and whether a file name follows an original in base64url."""
 
     presets: Presets
     query: QueryRule = QueryRule.STRICT
     unsupported: Unsupported = Unsupported.REFUSE
+    arguments_separator: str = ":"
+    base64_url_includes_filename: bool = False
+
+
+OWN_SETTINGS = ("arguments_separator", "base64_url_includes_filename")
+"""The keys of a mount that only some dialects take: those that have them in `settings`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,20 +70,22 @@ class Dialect:
 
     `verify` takes the whole target, prefix and keys, and returns None for an unsigned one; it raises BadSignature or
     BadUrl. `unsigned` removes a signature, valid or not, from a target that then parses to the same. `negotiates` says
-    whether the answer to a target below the mount depends on Accept, also if the target is invalid. `check_key` raises
-    ValueError, with a reason that does not repeat it, for a secret of the configuration that the scheme cannot use.
+    whether the answer to a target below the mount depends on Accept, also if the target is invalid. `check_key` returns
+    how many secret bytes a key of the configuration has; it raises ValueError, with a reason that does not repeat the key,
+    for one that the scheme cannot use.
     `statuses` has the HTTP statuses, by slug, that differ from those of the native dialect; `health` is the path below
     the mount with which the vendor's service tells that it runs, `preset_url` the form of a URL of a preset alone; both
-    are empty if the vendor has none.
+    are empty if the vendor has none. `settings` are those of OWN_SETTINGS that a mount of the dialect may have.
     """
 
     name: str
     parse: Callable[[str, Reading], ParsedUrl]
     verify: Callable[[str, str, Keys], Signed | None]
     unsigned: Callable[[str, str], str]
-    negotiates: Callable[[str, Presets], bool]
-    check_key: Callable[[str], None]
+    negotiates: Callable[[str, Reading], bool]
+    check_key: Callable[[str], int]
     statuses: Mapping[str, int] = field(default_factory=dict)
     health: str = ""
     preset_url: str = ""
+    settings: frozenset[str] = frozenset()
     options: tuple[DocumentedOption, ...] = ()

@@ -1,7 +1,8 @@
 """The dialect of imgproxy: `/<signature>/<option>:<argument>.../plain/<URL>@<format>`, or the URL in base64url.
 
 Parses and verifies raw request targets. The query is ignored, as in imgproxy. The signature is a path segment; a URL
-without one has `unsafe`, `insecure` or `_` in its place. A key in `[signing.keys]` is `HEXKEY:HEXSALT`, with
+without one has `unsafe`, `insecure` or `_` in its place. `arguments_separator` and `base64_url_includes_filename` of a mount
+are the settings of imgproxy with these names. A key in `[signing.keys]` is `HEXKEY:HEXSALT`, with
 `:BYTES` behind it for truncated signatures, or `trusted:TEXT`.
 """
 
@@ -9,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
@@ -24,7 +26,7 @@ from proxy.core.errors import (
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import NOTHING, Auto, Transform
-from proxy.core.url.dialects.component import Presets, transform_of
+from proxy.core.url.dialects.component import transform_of
 from proxy.core.url.dialects.dialect import Dialect, Reading, Unsupported
 from proxy.core.url.dialects.imgproxy_operations import transform
 from proxy.core.url.dialects.imgproxy_options import BY_NAME, DOCUMENTED, Option
@@ -61,7 +63,7 @@ def parse(target: str, reading: Reading) -> ParsedUrl:
     if _DEFAULT in reading.presets:
         apply_preset(requested, _DEFAULT, 1)
     at = _read_options(segments, requested, reading)
-    locator, extension = _original(segments[at:])
+    locator, extension = _original(segments[at:], has_name=reading.base64_url_includes_filename)
     key = _key(locator)
     until_s = requested.until_s or None
     if requested.is_raw or _is_skipped(requested, key, extension):
@@ -111,21 +113,22 @@ def _repaired(rest: str) -> str:
 def _read_options(segments: list[str], requested: Requested, reading: Reading) -> int:
     """Reads the options; returns the number of their segments. A first segment of names of presets is one of a URL that
     has nothing but presets."""
-    names = segments[0].split(":")
+    separator = reading.arguments_separator
+    names = segments[0].split(separator)
     is_of_options = segments[0] == _PLAIN or (len(names) > 1 and names[0] in BY_NAME)
     if not is_of_options and all(name in reading.presets for name in names):
         _apply("preset", BY_NAME["preset"], names, requested, reading)
         return 1
     for at, segment in enumerate(segments):
-        name, colon, arguments = segment.partition(":")
-        if not colon:
+        name, separated, arguments = segment.partition(separator)
+        if not separated:
             return at
         if at == _MOST_OPTIONS:
             raise BadTransform(f"the URL has more than {_MOST_OPTIONS} options")
         option = BY_NAME.get(name)
         if option is None:
             raise BadTransform(f"option {named(name, at + 1)} is unknown{meant(nearest(name, BY_NAME))}")
-        _apply(name, option, arguments.split(":"), requested, reading)
+        _apply(name, option, arguments.split(separator), requested, reading)
     return len(segments)
 
 
@@ -148,8 +151,9 @@ def _apply(name: str, option: Option, args: list[str], requested: Requested, rea
         requested.unused.append(Unused(name, str(reason)))
 
 
-def _original(segments: list[str]) -> tuple[str, str]:
-    """The locator of the original, and the extension after it. Raises BadUrl."""
+def _original(segments: list[str], *, has_name: bool) -> tuple[str, str]:
+    """The locator of the original, and the extension after it. With `has_name` the last of several segments in base64url
+    is a file name. Raises BadUrl."""
     if not segments:
         raise BadUrl(_NO_ORIGINAL)
     if segments[0] == _PLAIN and len(segments) > 1:
@@ -158,7 +162,7 @@ def _original(segments: list[str]) -> tuple[str, str]:
     elif segments[0] == _ENCRYPTED and len(segments) > 1:
         raise BadUrl("encrypted URLs of originals are not supported")
     else:
-        text, *extensions = "".join(segments).split(".")
+        text, *extensions = "".join(segments[:-1] if has_name and len(segments) > 1 else segments).split(".")
         try:
             locator = of_base64(text)
         except ValueError as reason:
@@ -268,20 +272,21 @@ def unsigned(raw: str, prefix: str) -> str:
     return f"{prefix}{UNSIGNED[0]}/{rest}"
 
 
-def negotiates(target: str, presets: Presets) -> bool:
+def negotiates(target: str, reading: Reading) -> bool:
     """Whether the answer depends on Accept. Only presets can request that."""
-    if not any(one.format is Auto.AUTO for components in presets.values() for one in components):
+    if not any(one.format is Auto.AUTO for components in reading.presets.values() for one in components):
         return False
     try:
-        parsed = parse(target, Reading(presets=presets, unsupported=Unsupported.IGNORE))
+        parsed = parse(target, replace(reading, unsupported=Unsupported.IGNORE))
     except CalotypeError:
         return False
     return isinstance(parsed, VariantUrl) and parsed.transform.format is Auto.AUTO
 
 
-def check_key(secret: str) -> None:
-    """Raises ValueError for a secret that is neither a pair nor a trusted signature."""
-    _scheme(secret.encode("utf-8", "surrogatepass"))
+def check_key(secret: str) -> int:
+    """The length of the key of a pair, or of a trusted signature. Raises ValueError for any other secret."""
+    scheme = _scheme(secret.encode("utf-8", "surrogatepass"))
+    return len(scheme.key if isinstance(scheme, _KeyPair) else scheme)
 
 
 DIALECT = Dialect(
@@ -306,6 +311,7 @@ DIALECT = Dialect(
         "render-timeout": 503,
     },
     health="/health",
+    settings=frozenset({"arguments_separator", "base64_url_includes_filename"}),
     preset_url="/<signature>/<preset>/plain/<URL>",
     options=DOCUMENTED,
 )

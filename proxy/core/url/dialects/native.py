@@ -383,9 +383,11 @@ def query_url(key: str, component: Component) -> str:
     return "/thumbnail?" + "&".join(parts)
 
 
-def _check_key(secret: str) -> None:
-    if len(secret.encode()) < signing.MIN_SECRET_BYTES:
+def _check_key(secret: str) -> int:
+    length = len(secret.encode())
+    if length < signing.MIN_SECRET_BYTES:
         raise ValueError(f"must be {signing.MIN_SECRET_BYTES} bytes or more")
+    return length
 
 
 DIALECT = Dialect(
@@ -393,7 +395,7 @@ DIALECT = Dialect(
     parse=lambda target, reading: parse(target, reading.presets, query=reading.query),
     verify=lambda raw, _, keys: signing.verify(raw, keys),
     unsigned=lambda raw, _: signing.unsigned(raw),
-    negotiates=negotiates,
+    negotiates=lambda target, reading: negotiates(target, reading.presets),
     check_key=_check_key,
     preset_url="/t_<preset>/<key>",
 )

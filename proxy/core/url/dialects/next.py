@@ -6,7 +6,7 @@ these services, the node resizes animations, and answers 400 where ipx answers 4
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 from urllib.parse import unquote
 
 from proxy.core.errors import BadTransform, BadUrl, UnknownRoute
@@ -23,7 +23,6 @@ from proxy.core.transform.operations import (
     Transform,
 )
 from proxy.core.url.dialects import ipx
-from proxy.core.url.dialects.component import Presets
 from proxy.core.url.dialects.dialect import Dialect, DocumentedOption, QueryRule, Reading, Support
 from proxy.core.url.dialects.ipx_modifiers import OPTIONS as IPX_OPTIONS
 from proxy.core.url.parsed_url import ParsedUrl, Unused, VariantUrl
@@ -245,7 +244,7 @@ _FORMS: dict[str, Callable[[str], VariantUrl]] = {
 }
 
 
-def negotiates(target: str, presets: Presets) -> bool:
+def negotiates(target: str, reading: Reading) -> bool:
     """Whether the answer depends on Accept: always without a way to choose a format, else if none is chosen."""
     path, _, query = target.partition("?")
     if path.startswith(_IPX):
@@ -261,7 +260,7 @@ def _verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
     return None
 
 
-def _check_key(secret: str) -> None:
+def _check_key(secret: str) -> NoReturn:
     raise ValueError("cannot be used: URLs of the dialect next have no signatures")
 
 

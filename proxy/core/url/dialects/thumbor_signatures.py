@@ -92,6 +92,6 @@ def unsigned(raw: str, prefix: str) -> str:
     return f"{prefix}{UNSAFE}/{rest}{mark}{query}" if slash and SIGNATURE.fullmatch(first) else raw
 
 
-def check_key(secret: str) -> None:
-    """Raises ValueError for a secret that is not in one of the forms."""
-    _scheme(secret.encode())
+def check_key(secret: str) -> int:
+    """How many secret bytes a key has. Raises ValueError for one that is not in one of the forms."""
+    return len(_scheme(secret.encode()).secret)

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,30 @@ def test_colons_of_options_may_be_percent_encoded() -> None:
     assert variant(encoded).key == "a:b.jpg"
 
 
+@pytest.mark.parametrize("separator", [",", ";", "_", "::", "~"])
+def test_a_mount_may_have_another_separator(separator: str) -> None:
+    reading = replace(READING, arguments_separator=separator)
+    for path in ("rs:fill:300:200/g:fp:0.5:1", "pr:card/w:7", "card:crisp", "f:png"):
+        made = variant(f"{path.replace(':', separator)}/plain/a.jpg", reading)
+        assert made.transform == variant(f"{path}/plain/a.jpg").transform
+    with pytest.raises(BadUrl):
+        read("w:9/plain/a.jpg", reading)
+    assert negotiates(f"/_/pr{separator}auto/plain/a.jpg", reading)
+    assert not negotiates("/_/pr:auto/plain/a.jpg", reading)
+
+
+def test_a_file_name_may_follow_base64() -> None:
+    reading = replace(READING, base64_url_includes_filename=True)
+    for path in ("w:9/", "", "card/"):
+        for source in (
+            base64_url("dir/a.jpg"),
+            "/".join(base64_url("dir/a.jpg")[at : at + 4] for at in (0, 4, 8)),
+        ):
+            assert variant(f"{path}{source}.png/kitten.gif", reading) == variant(f"{path}{source}.png")
+    assert variant(f"w:9/{base64_url('a.jpg')}", reading).key == "a.jpg"
+    assert variant("w:9/plain/dir/a.jpg", reading).key == "dir/a.jpg"
+
+
 @pytest.mark.parametrize(
     ("options", "native"),
     [
@@ -264,8 +289,8 @@ class TestPresets:
         ],
     )
     def test_negotiation_is_that_of_presets(self, path: str, expected: bool) -> None:
-        assert negotiates(f"/unsafe/{path}", PRESETS) is expected
-        assert negotiates(f"/unsafe/{path}", {"card": PRESETS["card"]}) is False
+        assert negotiates(f"/unsafe/{path}", READING) is expected
+        assert negotiates(f"/unsafe/{path}", Reading(presets={"card": PRESETS["card"]})) is False
         if expected:
             assert variant(path, IGNORING).transform.format is Auto.AUTO
 
@@ -475,6 +500,10 @@ class TestSignatures:
     def test_valid_keys(self, secret: str) -> None:
         check_key(secret)
 
+    def test_the_length_of_a_key_is_that_of_its_secret(self) -> None:
+        keys = ("00:11223344", "001122:33:8", "trusted:abcde")
+        assert [check_key(secret) for secret in keys] == [1, 3, 5]
+
     @pytest.mark.parametrize(
         "secret",
         [
@@ -562,7 +591,7 @@ def test_only_known_errors(rest: str, ignores: bool) -> None:
             parsed = None
         if parsed is not None:
             assert parse(unsigned(target, "/"), reading) == parsed
-        negotiates(target, PRESETS)
+        negotiates(target, reading)
         with suppress(BadSignature, BadUrl):
             verify(target, "/", KEYS)
 

@@ -294,7 +294,7 @@ def test_other_routes_are_unknown(target: str) -> None:
     ],
 )
 def test_negotiation(target: str, negotiated: bool) -> None:
-    assert DIALECT.negotiates(target, {}) is negotiated
+    assert DIALECT.negotiates(target, READING) is negotiated
 
 
 def test_there_are_no_signatures() -> None:
@@ -389,7 +389,7 @@ TARGETS = st.builds(
 @example("/_ipx/" + "a," * 10_000 + "/a")
 @example("/_ipx/extend_" + "1_" * 10_000 + "/a")
 def test_nothing_but_errors_of_requests(target: str) -> None:
-    DIALECT.negotiates(target, {})
+    DIALECT.negotiates(target, READING)
     try:
         parsed = DIALECT.parse(target, READING)
     except CalotypeError as failure:

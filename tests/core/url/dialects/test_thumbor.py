@@ -641,7 +641,7 @@ def test_an_unsigned_url_parses_to_the_same(raw: str) -> None:
 
 def test_the_dialect_is_registered() -> None:
     assert DIALECTS["thumbor"] is DIALECT
-    assert not DIALECT.negotiates("/unsafe/filters:format(auto)/a.jpg", {})
+    assert not DIALECT.negotiates("/unsafe/filters:format(auto)/a.jpg", READING)
     assert DIALECT.health == "/healthcheck"
 
 
