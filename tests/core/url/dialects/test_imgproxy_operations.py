@@ -3,6 +3,8 @@
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import (
@@ -27,10 +29,13 @@ from proxy.core.transform.operations import (
     Transform,
     Trim,
     Turn,
+    without_no_ops,
 )
+from proxy.core.transform.plan import RenderDefaults, resolve
+from proxy.core.url.dialects.component import components_of
 from proxy.core.url.dialects.dialect import Reading
 from proxy.core.url.dialects.imgproxy import parse
-from proxy.core.url.dialects.native import parse_tokens
+from proxy.core.url.dialects.native import parse_tokens, parse_transform, spell
 from proxy.core.url.parsed_url import VariantUrl
 
 SOUTH = FocalPoint(0.5, 1.0)
@@ -293,3 +298,54 @@ def test_sides_stay_in_range(zoom: str, side: int) -> None:
     [resize] = drawn(f"z:{zoom}/w:{'1' if side == 1 else '9' * 99}").ops
     assert isinstance(resize, Resize)
     assert resize.width == side
+
+
+DEFAULTS = RenderDefaults(quality=80, effort={}, max_side_px=4000)
+_SIDES = ("0", "1", "7", "300", "640", "5000")
+_POINTS = ("ce", "no", "soea", "fp:0.3:0.7", "no:0:20", "soea:0.1:-.25", "ce:-5:7")
+_FACTORS = ("0.5", "1.5", "2", "0.333", "5", "1.255")
+
+
+def _option(*parts: tuple[str, ...]) -> st.SearchStrategy[str]:
+    return st.tuples(*map(st.sampled_from, parts)).map(":".join)
+
+
+_OPTIONS = st.one_of(
+    _option(
+        ("rs",),
+        ("fit", "fill", "fill-down", "force", "auto"),
+        _SIDES,
+        _SIDES,
+        ("0", "1"),
+        ("0", "1"),
+        _POINTS,
+    ),
+    _option(("w", "h", "mw", "mh"), _SIDES),
+    _option(("z", "dpr"), _FACTORS),
+    _option(("z",), _FACTORS, ("1", "3")),
+    _option(("el",), ("1",)),
+    _option(("ex", "exar"), ("1",), _POINTS),
+    _option(("g",), (*_POINTS, "sm", "obj:face")),
+    _option(("c",), ("0", "100", "0.5", "0.12345678"), ("0", "30", "0.25"), (*_POINTS, "sm")),
+    _option(("t",), ("10", "20.5:ff0000", "10::1:0", "0:000:1:1", "300")),
+    _option(("pd",), ("10", "1:2", "1:2:3:4", "9999")),
+    _option(("rot",), ("90", "180", "270")),
+    _option(("fl",), ("1", "0:1", "1:1")),
+    _option(("bg",), ("f00", "fff", "255:0:10")),
+    _option(("bl", "sh"), ("1", "2.345", "500", "0.3")),
+    _option(("pix",), ("2", "1000")),
+    _option(("q",), ("1", "70")),
+    _option(("fq",), ("webp:60:jpg:70", "png:30", "gif:50:avif:40")),
+    _option(("mb", "cb"), ("9000",)),
+    _option(("f",), ("png", "jpg", "webp")),
+)
+
+
+@given(st.lists(_OPTIONS, min_size=1, max_size=6))
+def test_the_native_spelling_is_the_same_variant(options: list[str]) -> None:
+    made = drawn("/".join(options))
+    spelled = spell(components_of(made))
+    again = parse_transform(spelled, {}) if spelled else Transform()
+    assert without_no_ops(again) == without_no_ops(made), spelled
+    for kind in (Format.JPEG, Format.PNG):
+        assert resolve(again, kind, DEFAULTS) == resolve(made, kind, DEFAULTS)
