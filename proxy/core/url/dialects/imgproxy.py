@@ -2,7 +2,8 @@
 
 Parses and verifies raw request targets. The query is ignored, as in imgproxy. The signature is a path segment; a URL
 without one has `unsafe`, `insecure` or `_` in its place. `arguments_separator` and `base64_url_includes_filename` of a mount
-are the settings of imgproxy with these names. A key in `[signing.keys]` is `HEXKEY:HEXSALT`, with
+are the settings of imgproxy with these names. `s3://bucket/key` and `local:///key` are originals of `source` or `remote` of
+the mount: of the one that has this bucket, or is a directory. A key in `[signing.keys]` is `HEXKEY:HEXSALT`, with
 `:BYTES` behind it for truncated signatures, or `trusted:TEXT`.
 """
 
