@@ -1,6 +1,7 @@
 """The composed pages of an animation as separate images, so that no operation works across pages."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import pyvips
 
@@ -9,13 +10,14 @@ from proxy.core.image import gif
 _OF_THE_STRIP = ("page-height", "n-pages")
 
 
-def pages_of(content: bytes, canvas: gif.Stream | None) -> Iterator[pyvips.Image]:
-    """Each page in memory, in order. The frames of a GIF with a `canvas` are composed here, because libvips composes
+def pages_of(content: bytes, canvas: gif.Stream | None, count: int) -> Iterator[pyvips.Image]:
+    """The first `count` pages in memory, in order. The frames of a GIF with a `canvas` are composed here, because libvips composes
     them differently. Every page has the delays and the loop count of the animation."""
-    strip = pyvips.Image.new_from_buffer(content, "[n=-1,fail_on=error]", access="sequential")
+    loaded = min(count, pyvips.Image.new_from_buffer(content, "").get_n_pages())
+    strip = pyvips.Image.new_from_buffer(content, f"[n={loaded},fail_on=error]", access="sequential")
     height = strip.get_page_height()
     drawn = _on_canvas(content, canvas, strip.width, height) if canvas else _cut(strip, height)
-    for page in drawn:
+    for page in islice(drawn, count):
         alone = page.copy()
         for field in strip.get_fields():
             if field in ("delay", "loop"):

@@ -6,6 +6,7 @@ and cached pixels. Only `render/` imports pyvips, and there `image` means
 a pyvips image.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple, assert_never
@@ -13,6 +14,7 @@ from typing import NamedTuple, assert_never
 import pyvips
 
 from proxy.core.errors import Internal, OriginalTooLarge, UnsupportedFormat
+from proxy.core.image.facts import Facts
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.limits import InputLimits, check
 from proxy.core.image.size import Box, Size, pixels
@@ -70,9 +72,9 @@ def render(opened: CheckedOriginal, plan: Plan, limits: InputLimits) -> bytes:
     """The encoded variant. Raises the errors of an original, or Internal if the plan fails on an undamaged one."""
     facts = opened.facts
     size = Size(facts.width_px, facts.height_px)
-    animates = facts.animated and TRAITS[plan.output.format].animation
-    check(limits, facts.format, size, facts.pages if animates else 1)
-    original = _Original(opened, facts.format, size, animates, opened.colours)
+    pages = _drawn(facts, plan)
+    check(limits, facts.format, size, pages.stop)
+    original = _Original(opened, facts.format, size, pages, opened.colours)
     try:
         return _run(original, plan)
     except (pyvips.Error, MemoryError) as fault:
@@ -95,17 +97,37 @@ def render(opened: CheckedOriginal, plan: Plan, limits: InputLimits) -> bytes:
 
 
 class _Original(NamedTuple):
-    """The input of loading. `size` is the upright size."""
+    """The input of loading. `size` is the upright size; `pages` are those to draw, from 0. A page of an animation is
+    composed of all before it."""
 
     opened: CheckedOriginal
     kind: Format
     size: Size
-    animates: bool
+    pages: range
     colours: Colours
 
     @property
     def content(self) -> bytes:
         return self.opened.content
+
+    def composed(self) -> Iterator[pyvips.Image] | None:
+        """The pages to draw, if libvips cannot load the first one as it is."""
+        if self.pages == range(1) and self.opened.canvas is None:
+            return None
+        every = pages_of(self.content, self.opened.canvas, self.pages.stop)
+        return islice(every, self.pages.start, self.pages.stop)
+
+
+def _drawn(facts: Facts, plan: Plan) -> range:
+    """The pages of an original that `plan` draws, from 0."""
+    if not facts.animated:
+        return range(1)
+    if plan.page is not None:
+        last = min(plan.page, facts.pages)
+        return range(last - 1, last)
+    if not TRAITS[plan.output.format].animation:
+        return range(1)
+    return range(min(plan.frames or facts.pages, facts.pages))
 
 
 def _run(original: _Original, plan: Plan) -> bytes:
@@ -135,8 +157,8 @@ def _run(original: _Original, plan: Plan) -> bytes:
 
 
 def _decode_all(original: _Original) -> None:
-    if original.animates or original.opened.canvas is not None:
-        for page in pages_of(original.content, original.opened.canvas):
+    if (pages := original.composed()) is not None:
+        for page in pages:
             page.avg()
     else:
         pyvips.Image.new_from_buffer(original.content, "", fail_on="error").avg()
@@ -149,8 +171,7 @@ def _loaded(original: _Original, region: Box, size: Size) -> list[pyvips.Image]:
     def fitted(image: pyvips.Image) -> pyvips.Image:
         return _fitted(_region(image, region, original.size), size, colours)
 
-    if original.animates or opened.canvas is not None:
-        pages = islice(pages_of(original.content, opened.canvas), None if original.animates else 1)
+    if (pages := original.composed()) is not None:
         return [fitted(page).copy_memory() for page in pages]
     shrink = _shrink(original, region, size)
     if _is_decoded_whole(original, shrink):

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 
 import pytest
@@ -9,10 +10,11 @@ import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core.errors import CalotypeError
+from proxy.core.errors import CalotypeError, OriginalTooLarge
 from proxy.core.image import gif as gif_blocks
 from proxy.render.checked_original import CheckedOriginal
-from tests.render.conftest import LIMITS, draw, probe
+from proxy.render.pipeline import render
+from tests.render.conftest import LIMITS, draw, plan_for, probe
 from tests.support.pictures import BLUE, GREEN, RED, YELLOW, is_near
 
 FRAMES = (RED, GREEN, BLUE, YELLOW)
@@ -238,6 +240,51 @@ def test_pixels_that_no_frame_covers_are_transparent() -> None:
         [round(band) for band in pyvips.Image.new_from_buffer(draw(content, "f_jpg"), "")(3, 3)], MARK, 6
     )
     assert not probe(gif(Frame(0, 0, *CANVAS, 0, 1)), LIMITS).alpha
+
+
+@pytest.mark.parametrize("kind", ["webp", "gif"])
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 9])
+def test_one_page_is_drawn_as_a_still(kind: str, number: int) -> None:
+    for target in ("png", "gif", "webp"):
+        drawn = draw(film(kind), f"pg_{number},w_20,f_{target}")
+        assert probe(drawn, LIMITS).pages == 1
+        page = pyvips.Image.new_from_buffer(drawn, "")
+        assert page.width == 20
+        centre = [round(band) for band in page(page.width // 2, page.height // 2)]
+        assert is_near(centre, FRAMES[min(number, 4) - 1], 40)
+
+
+def test_a_page_of_a_still_is_the_whole_picture() -> None:
+    still = draw(film("gif"), "pg_2,f_png")
+    assert draw(still, "pg_3,f_png") == draw(still, "f_png")
+
+
+@pytest.mark.parametrize("kind", ["webp", "gif"])
+def test_the_first_frames_are_drawn_with_their_delays(kind: str) -> None:
+    for target in ("gif", "webp"):
+        drawn = draw(film(kind), f"frames_2,f_{target}")
+        assert len(pages_of(drawn)) == 2
+        assert delays_and_loop(drawn) == (DELAYS[:2], 3)
+        assert draw(film(kind), f"frames_9,f_{target}") == draw(film(kind), f"f_{target}")
+
+
+@given(frames=st.lists(rectangles(), min_size=2, max_size=5), number=st.integers(1, 6))
+@settings(max_examples=40, deadline=None)
+def test_a_page_is_the_composed_canvas(frames: list[Frame], number: int) -> None:
+    expected = list(canvases(frames))
+    still = pyvips.Image.new_from_buffer(draw(gif(*frames), f"pg_{number},f_png"), "")
+    assert seen(still) == expected[min(number, len(frames)) - 1]
+
+
+def test_only_the_frames_to_compose_count_against_the_limits() -> None:
+    content = film("gif")
+    limits = replace(LIMITS, max_frames=2)
+    opened = CheckedOriginal(content, limits)
+    for tokens in ("pg_2,f_png", "frames_2,f_gif", "f_png", "pg_1,f_gif"):
+        render(opened, plan_for(tokens, content), limits)
+    for tokens in ("pg_3,f_png", "frames_3,f_gif", "f_gif"):
+        with pytest.raises(OriginalTooLarge, match="more than 2 frames"):
+            render(opened, plan_for(tokens, content), limits)
 
 
 def test_a_frame_may_exceed_the_canvas_or_lie_outside() -> None:

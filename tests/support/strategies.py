@@ -125,6 +125,8 @@ rich_components = st.builds(
             )
             | st.tuples(st.tuples(st.none(), _qualities)),
             "max_bytes": st.integers(1, 10**7),
+            "page": st.integers(1, 3),
+            "frames": st.integers(1, 3),
         },
     ),
 )
@@ -145,6 +147,8 @@ _OF_OUTPUT = (
     "encoder_qualities",
     "max_bytes",
     "dpr_percent",
+    "page",
+    "frames",
     "version",
 )
 

@@ -65,7 +65,7 @@ def _choose_auto(
     transform: Transform, accepted: AcceptClass, auto: tuple[Format, ...], facts: Facts
 ) -> Format:
     usable = [kind for kind in auto if kind in accepted]
-    if facts.animated:
+    if facts.animated and not transform.is_still:
         return Format.WEBP if Format.WEBP in usable else Format.GIF
     return usable[0] if usable else _universal(transform, facts)
 

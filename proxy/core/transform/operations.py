@@ -312,8 +312,9 @@ class Transform:
     `quality` is on the scale of JPEG, 1 to 100; `qualities` has those for one format, and `encoder_qualities` those on the
     encoder's own scale, where None is every format without an own one. The most specific one applies. `max_bytes` reduces
     the quality until the variant is not larger, as far as that is possible. Transparency is flattened on `background` in formats without alpha.
-    `dpr_percent`, 100 to 400, multiplies the pixels of Resize and not those of Crop. `version` makes URLs differ, but
-    not cache entries.
+    `dpr_percent`, 100 to 400, multiplies the pixels of Resize and not those of Crop. `page` is the one page or frame to
+    draw, from 1, and the last one beyond the end; `frames` is how many frames of an animation to draw. `version` makes URLs
+    differ, but not cache entries.
     """
 
     ops: tuple[Operation, ...] = ()
@@ -324,7 +325,14 @@ class Transform:
     max_bytes: int | None = None
     dpr_percent: int | None = None
     background: Colour | None = None
+    page: int | None = None
+    frames: int | None = None
     version: str | None = None
+
+    @property
+    def is_still(self) -> bool:
+        """Whether the result has one frame, whatever the original is."""
+        return self.page is not None or self.frames == 1
 
     @property
     def needs_facts(self) -> bool:
@@ -418,6 +426,8 @@ def without_no_ops(transform: Transform) -> Transform:
     return replace(
         transform,
         ops=ops,
+        page=transform.page or 1 if transform.is_still else None,
+        frames=None if transform.is_still else transform.frames,
         dpr_percent=transform.dpr_percent if has_sides and transform.dpr_percent != 100 else None,
         background=flattening(transform.background),
         version=None,

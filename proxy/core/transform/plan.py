@@ -71,6 +71,8 @@ Output = Encode | Describe
 class Plan:
     """Orientation first, then `ops` in order, then `output`. No side of the result exceeds `limit_px`.
 
+    `page`, from 1, is the one page of an animation to draw, or the last one beyond its end; without it an output that
+    animates has all pages, at most `frames` of them, and any other output has the first.
     `face_detector` is the version of the face detector; empty if `ops` look for no faces. `faces`, for the worker, are
     what it has found in the original; they are no part of the key, because original and version decide them.
     """
@@ -80,6 +82,8 @@ class Plan:
     output: Output
     face_detector: str = ""
     faces: Faces | None = None
+    page: int | None = None
+    frames: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +125,9 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
         small = Resize(width=_PLACEHOLDER_PX, height=_PLACEHOLDER_PX)
         return Plan(ops=(small,), limit_px=_PLACEHOLDER_PX, output=Describe(gps=defaults.gps))
     limit_px = min(defaults.max_side_px, TRAITS[kind].max_side_px)
-    has_alpha = TRAITS[kind].alpha
+    has_alpha, animates = TRAITS[kind].alpha, TRAITS[kind].animation
     ops = tuple(_resolved(op, transform, limit_px, has_alpha) for op in effective(transform.ops))
+    page = transform.page or 1 if transform.is_still else None
     seeks_faces = any(map(face_gravity, ops))
     if seeks_faces and not defaults.face_detector:
         ops = tuple(map(_without_faces, ops))
@@ -133,6 +138,8 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
         ops=ops,
         limit_px=limit_px,
         face_detector=defaults.face_detector if seeks_faces else "",
+        page=page if animates or page != 1 else None,
+        frames=transform.frames if animates and page is None else None,
         output=Encode(
             format=kind,
             quality=_quality(transform, kind, defaults),
@@ -216,8 +223,14 @@ def _without_faces(op: Operation) -> Operation:
 
 def canonical(plan: Plan) -> str:
     """The Plan as text, as it enters the cache key. A changed text empties every cache."""
+    pages = [
+        f"{name}:{number}"
+        for name, number in (("page", plan.page), ("frames", plan.frames))
+        if number is not None
+    ]
     detector = [f"faces:{plan.face_detector}"] if plan.face_detector else []
-    return " ".join([*map(_text, plan.ops), *detector, f"limit:{plan.limit_px}", _output_text(plan.output)])
+    limit = f"limit:{plan.limit_px}"
+    return " ".join([*pages, *map(_text, plan.ops), *detector, limit, _output_text(plan.output)])
 
 
 def _text(op: Operation) -> str:

@@ -80,6 +80,7 @@ def restrict(
         return transform
     granted = _Policy(policy, allowed_px, colours, of_presets, signable)
     granted.check_colour(transform.background)
+    granted.check_pages(transform)
     quality, dpr_percent = transform.quality, transform.dpr_percent
     if quality is not None and quality != of_presets.quality:
         quality = max(5, _nearest(quality, 5))
@@ -127,6 +128,13 @@ class _Policy:
             allowed = ", ".join([_COLOUR_NAMES, *sorted(colour.hex for colour in self.colours)])
             others = "; any other needs a signed URL" if self.signable else ""
             raise ColourNotAllowed(f"the background (b or bg) must be one of {allowed}{others}")
+
+    def check_pages(self, transform: Transform) -> None:
+        """Raises OperationNotAllowed."""
+        if transform.page not in (None, self.of_presets.page):
+            raise self._refusal("a page (pg)")
+        if transform.frames not in (None, self.of_presets.frames):
+            raise self._refusal("a number of frames (frames)")
 
     def encoder_qualities(self, transform: Transform) -> tuple[tuple[Format | None, int], ...]:
         """One quality for all encoders, in multiples of 5. Raises OperationNotAllowed for qualities by format, and for a

@@ -105,6 +105,14 @@ def test_auto_selects_the_format(accepted: set[Format], of: Facts, kind: Format)
     assert choose(Transform(format=Auto.AUTO), frozenset(accepted), AUTO, of) is kind
 
 
+@pytest.mark.parametrize("tokens", ["f_auto,pg_1", "f_auto,pg_2", "f_auto,frames_1", "f_auto,frames_2,pg_3"])
+def test_auto_selects_the_format_of_a_still_for_a_page(tokens: str) -> None:
+    film, still = facts(Format.GIF, pages=3), parse_transform(tokens, {})
+    assert choose(still, frozenset(BOTH), AUTO, film) is Format.AVIF
+    assert choose(still, frozenset(), AUTO, film) is Format.JPEG
+    assert choose(replace(still, format=None), frozenset(BOTH), AUTO, film) is Format.GIF
+
+
 SEEN_THROUGH = Colour(255, 0, 0, 254)
 
 

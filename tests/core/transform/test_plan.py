@@ -266,6 +266,23 @@ def test_the_text_of_a_plan_is_fixed() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "tokens", "text"),
+    [
+        (Format.GIF, "pg_2", "page:2 limit:4000 gif:e0"),
+        (Format.GIF, "pg_1", "page:1 limit:4000 gif:e0"),
+        (Format.GIF, "frames_1", "page:1 limit:4000 gif:e0"),
+        (Format.GIF, "pg_3,frames_2", "page:3 limit:4000 gif:e0"),
+        (Format.GIF, "frames_2", "frames:2 limit:4000 gif:e0"),
+        (Format.PNG, "pg_2,w_9", "page:2 resize:9x4000:inside:never limit:4000 png:e6"),
+        (Format.PNG, "pg_1", "limit:4000 png:e6"),
+        (Format.PNG, "frames_2", "limit:4000 png:e6"),
+    ],
+)
+def test_the_first_page_has_no_trace_where_nothing_animates(kind: Format, tokens: str, text: str) -> None:
+    assert canonical(plan(tokens, kind)) == text
+
+
 @given(transforms, transforms, st.sampled_from(sorted(OUTPUTS)))
 def test_plans_are_equal_exactly_when_their_texts_are(one: Transform, other: Transform, kind: Format) -> None:
     first, second = resolve(one, kind, DEFAULTS), resolve(other, kind, DEFAULTS)

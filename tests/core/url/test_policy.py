@@ -318,6 +318,14 @@ def test_a_ratio_is_moved_to_whole_numbers_up_to_21(policy: Dimensions, requeste
         assert restrict(tokens(f"{before}ar_{requested}"), policy, ALLOWED) == tokens(f"{before}ar_{granted}")
 
 
+@pytest.mark.parametrize("policy", BOUNDED)
+@pytest.mark.parametrize(("text", "says"), [("pg_1", "a page"), ("f_gif,frames_2", "a number of frames")])
+def test_pages_need_a_signature_or_a_preset(policy: Dimensions, text: str, says: str) -> None:
+    with pytest.raises(OperationNotAllowed, match=says):
+        restrict(tokens(text), policy, ALLOWED)
+    assert restrict(tokens(text), policy, ALLOWED, of_presets=tokens(text)) == tokens(text)
+
+
 def test_everything_of_a_preset_is_granted() -> None:
     preset = tokens("w_101,h_77,c_pad,g_0.33:0.5,b_f00,q_82,dpr_1.1,e_blur:1.3,e_sepia:3")
     assert restrict(preset, Dimensions.LISTED, ALLOWED, of_presets=preset) == preset

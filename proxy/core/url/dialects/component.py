@@ -74,6 +74,8 @@ class Component:
     encoder_qualities: tuple[tuple[Format | None, int], ...] | None = None
     max_bytes: int | None = None
     dpr_percent: int | None = None
+    page: int | None = None
+    frames: int | None = None
     version: str | None = None
     preset: str | None = None
 
@@ -151,6 +153,8 @@ OUTPUT_FIELDS = (
     "encoder_qualities",
     "max_bytes",
     "dpr_percent",
+    "page",
+    "frames",
     "version",
 )
 """The fields of the whole transform."""
@@ -194,6 +198,8 @@ def components_of(transform: Transform) -> tuple[Component, ...]:
         encoder_qualities=transform.encoder_qualities or None,
         max_bytes=transform.max_bytes,
         dpr_percent=transform.dpr_percent,
+        page=transform.page,
+        frames=transform.frames,
         version=transform.version,
     )
     return tuple(components)

@@ -157,6 +157,10 @@ def _bytes(value: str) -> int:
     return _whole_number(_PIXELS, value, "must be a whole number of bytes from 1, in plain digits")
 
 
+def _page(value: str) -> int:
+    return _whole_number(_PIXELS, value, "must be a whole number from 1, in plain digits")
+
+
 def _pixels_from_0(value: str) -> int:
     return _whole_number(_INTEGER, value, "must be a whole number of pixels from 0, in plain digits")
 
@@ -569,6 +573,16 @@ PATH: dict[str, Param] = {
         write=lambda of: tuple(map(_effect_text, of.effects or ())),
         repeats=True,
     ),
+    "pg": Param(
+        field="page",
+        read=_page,
+        write=lambda of: _if_set(of.page, str),
+    ),
+    "frames": Param(
+        field="frames",
+        read=_page,
+        write=lambda of: _if_set(of.frames, str),
+    ),
     "v": Param(
         field="version",
         read=_version,
@@ -577,7 +591,10 @@ PATH: dict[str, Param] = {
 }
 """Parameter names of a path URL, in the order in which URLs are written."""
 
-_QUERY_NAMES = {"c": "fit", "el": "enlarge", "f": "format", "b": "bg", "a": "rot", "t": "preset"}
+_QUERY_NAMES = {
+    **{"c": "fit", "el": "enlarge", "f": "format", "b": "bg", "a": "rot", "t": "preset"},
+    **{"pg": "page"},
+}
 _FIT = Param(
     # `fill` has Cloudinary's meaning in a path and that of CSS in a query.
     field="fit",
@@ -604,6 +621,7 @@ _SYNONYMS = {
     **dict.fromkeys(("angle", "rot", "rotate"), "a"),
     **dict.fromkeys(("effect",), "e"),
     **dict.fromkeys(("preset", "transformation"), "t"),
+    **dict.fromkeys(("page", "frame"), "pg"),
     **dict.fromkeys(("version",), "v"),
 }
 """Names that other products use for a path parameter, each with the name here."""

@@ -154,6 +154,8 @@ def _transform(options: ThumborOptions, unused: list[Unused]) -> Transform:
         format=options.format,
         encoder_qualities=() if options.quality is None else ((None, options.quality),),
         max_bytes=options.max_bytes,
+        page=options.page,
+        frames=options.frames,
         background=options.background,
     )
 

@@ -131,6 +131,16 @@ def _max_bytes(options: ThumborOptions, arguments: Sequence[str]) -> None:
     options.max_bytes = _integer(arguments[0], 0, MAX_INTEGER) or None
 
 
+def _counts(name: str) -> Callable[[ThumborOptions, Sequence[str]], None]:
+    def read(options: ThumborOptions, arguments: Sequence[str]) -> None:
+        _count(arguments, 1)
+        if (number := _integer(arguments[0], 0, MAX_INTEGER)) < 1:
+            raise ValueError("it takes a whole number from 1")
+        setattr(options, name, number)
+
+    return read
+
+
 def _max_age(options: ThumborOptions, arguments: Sequence[str]) -> None:
     _count(arguments, 1)
     options.max_age_s = _integer(arguments[0], 0, 2**31 - 1)
@@ -330,6 +340,10 @@ _FILTERS = (
         note="jpeg, jpg, png, webp, avif, gif in any case; ignored for others, as in thumbor without their encoders",
     ),
     Filter(names=("max_bytes",), read=_max_bytes),
+    Filter(
+        names=("page",), read=_counts("page"), note="of imagor: one frame of an animation, from 1, as a still"
+    ),
+    Filter(names=("max_frames",), read=_counts("frames"), note="of imagor: the first frames of an animation"),
     Filter(names=("max_age",), read=_max_age),
     Filter(
         names=("expire",),
@@ -437,7 +451,6 @@ _FILTERS = (
         names=(
             *("colorize", "convolution", "curve", "equalize", "hue", "modulate", "noise", "red_eye", "rgb"),
             *("distributed_collage", "extract_focal", "frame", "image", "label", "round_corner", "watermark"),
-            *("max_frames", "page"),
         ),
         support=Support.REFUSED,
     ),

@@ -62,6 +62,8 @@ class ThumborOptions:
     quality: int | None = None
     clamped: list[tuple[str, str]] = field(default_factory=list)
     max_bytes: int | None = None
+    page: int | None = None
+    frames: int | None = None
     background: Colour | None = None
     until_s: int | None = None
     max_age_s: int | None = None

@@ -305,6 +305,7 @@ def test_the_filters_that_change_the_size(options: str, ops: tuple[Operation, ..
         ("format(avif):format(gif)", Transform(format=Format.GIF)),
         ("max_bytes(40000)", Transform(max_bytes=40_000)),
         ("max_bytes(0)", Transform()),
+        ("page(2):max_frames(9)", Transform(page=2, frames=9)),
         ("fill(black)", Transform(background=BLACK)),
     ],
 )
@@ -378,6 +379,7 @@ def test_the_image(image: str, key: str) -> None:
         *("blur(1,2,3)", "sharpen()", "brightness(4.5)", "contrast()", "saturation(x)", "rotate(45)"),
         *("rotate(x)", "grayscale(1)", "proportion(0)", "proportion(50)", "fill()", "focal(1)", "focal()"),
         *("no_upscale(1)", "crop(1,2)", "crop(1,2,0,4)", "padding(red)", "max_age(x)", "expire()"),
+        *("page(0)", "page(x)", "page(1,2)", "max_frames(-1)"),
         *("made_up(1)", "autojpg()", "preview()", "cover()"),
     ],
 )
@@ -400,7 +402,7 @@ def test_imagors_padding_needs_a_fill() -> None:
 REFUSED = (
     *("colorize(1,2,3,fff)", "convolution(1;2,3)", "curve(a)", "equalize()", "hue(5)", "modulate(1,2,3)"),
     *("noise(4)", "rgb(1,2,3)", "red_eye()", "extract_focal()", "frame(a)", "image(a)", "label(a)"),
-    *("round_corner(5)", "watermark(a,1,2,3)", "page(2)", "max_frames(2)", "distributed_collage()"),
+    *("round_corner(5)", "watermark(a,1,2,3)", "distributed_collage()"),
     *("fill(auto)", "fill(blur)", "fill(nocolour)", "background_color(1)", "padding(x,1)", "saturation(-1)"),
 )
 
