@@ -6,7 +6,7 @@ and cached pixels. Only `render/` imports pyvips, and there `image` means
 a pyvips image.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple, assert_never
@@ -14,6 +14,7 @@ from typing import NamedTuple, assert_never
 import pyvips
 
 from proxy.core.errors import Internal, OriginalTooLarge, UnsupportedFormat
+from proxy.core.image.copyright import ONLY_COPYRIGHT
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.limits import InputLimits, check
@@ -38,7 +39,9 @@ from proxy.render.steps import apply, found
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
 _COLOURS = 3
 _NO_METADATA = "none"
-"""No output has EXIF, GPS, XMP, IPTC or an ICC profile: the pixels are upright and in sRGB."""
+"""Outputs have no EXIF, GPS, XMP, IPTC or ICC profile of the original: the pixels are upright and in sRGB."""
+_OF_METADATA = ("exif", "xmp", "iptc", "photoshop", "orientation")
+"""How libvips' fields of metadata begin."""
 
 
 def harden() -> None:
@@ -152,8 +155,16 @@ def _run(original: _Original, plan: Plan) -> bytes:
             opened, header = original.opened, pyvips.Image.new_from_buffer(original.content, "")
             return info_json(header, opened.facts, opened.size_bytes, pages[0], gps=gps)
         case Encode() as encode:
-            return _encoded(pages, encode)
+            return _encoded(pages, encode, _copyright(original) if encode.keeps_copyright else {})
     assert_never(plan.output)
+
+
+def _copyright(original: _Original) -> dict[str, bytes]:
+    """Blocks with the copyright fields of an original, by libvips' name."""
+    header = pyvips.Image.new_from_buffer(original.content, "")
+    found = header.get_fields()
+    blocks = {name: only(bytes(header.get(name))) for name, only in ONLY_COPYRIGHT.items() if name in found}
+    return {name: block for name, block in blocks.items() if block}
 
 
 def _decode_all(original: _Original) -> None:
@@ -265,7 +276,7 @@ def _decoded(original: _Original, shrink: int) -> pyvips.Image:
     return image.copy_memory()
 
 
-def _encoded(pages: list[pyvips.Image], encode: Encode) -> bytes:
+def _encoded(pages: list[pyvips.Image], encode: Encode, metadata: Mapping[str, bytes] = {}) -> bytes:
     image = _joined(pages)
     if encode.quality is not None and encode.flatten is None and image.hasalpha():
         image = image.copy_memory()
@@ -274,34 +285,46 @@ def _encoded(pages: list[pyvips.Image], encode: Encode) -> bytes:
     if encode.flatten is not None and image.hasalpha():
         colour = encode.flatten
         image = image.flatten(background=[colour.red, colour.green, colour.blue])
+    keep = _NO_METADATA
+    if metadata:
+        image, keep = _with_only(image, metadata), "exif|xmp|iptc"
     if encode.max_bytes is None or encode.quality is None:
-        return _saved(image, encode)
+        return _saved(image, encode, keep)
     image = image.copy_memory()
-    content, quality = _saved(image, encode), encode.quality
+    content, quality = _saved(image, encode, keep), encode.quality
     while len(content) > encode.max_bytes and quality > 1:
         # The larger the excess, the larger the step: each encode costs as much as the first.
         excess = len(content) / encode.max_bytes
         quality = max(1, int(quality * (0.25 if excess > 3 else 0.5 if excess > 1.5 else 0.75)))
-        content = _saved(image, replace(encode, quality=quality))
+        content = _saved(image, replace(encode, quality=quality), keep)
     return content
 
 
-def _saved(image: pyvips.Image, encode: Encode) -> bytes:
+def _with_only(image: pyvips.Image, metadata: Mapping[str, bytes]) -> pyvips.Image:
+    """`image` with these blocks of metadata and no others."""
+    image = image.copy()
+    for field in image.get_fields():
+        if field.startswith(_OF_METADATA):
+            image.remove(field)
+    for name, block in metadata.items():
+        image.set_type(pyvips.GValue.blob_type, name, block)
+    return image
+
+
+def _saved(image: pyvips.Image, encode: Encode, keep: str) -> bytes:
     match encode.format:
         case Format.JPEG:
-            content = image.jpegsave_buffer(Q=encode.quality, optimize_coding=True, keep=_NO_METADATA)
+            content = image.jpegsave_buffer(Q=encode.quality, optimize_coding=True, keep=keep)
         case Format.PNG:
-            content = image.pngsave_buffer(compression=encode.effort, filter="all", keep=_NO_METADATA)
+            content = image.pngsave_buffer(compression=encode.effort, filter="all", keep=keep)
         case Format.WEBP:
-            content = image.webpsave_buffer(
-                Q=encode.quality, effort=encode.effort, exact=True, keep=_NO_METADATA
-            )
+            content = image.webpsave_buffer(Q=encode.quality, effort=encode.effort, exact=True, keep=keep)
         case Format.AVIF:
             content = image.heifsave_buffer(
-                compression="av1", Q=encode.quality, effort=encode.effort, bitdepth=8, keep=_NO_METADATA
+                compression="av1", Q=encode.quality, effort=encode.effort, bitdepth=8, keep=keep
             )
         case Format.GIF:
-            content = image.gifsave_buffer(effort=max(1, encode.effort), keep=_NO_METADATA)
+            content = image.gifsave_buffer(effort=max(1, encode.effort), keep=keep)
         case Format.HEIC | Format.INFO:
             raise UnsupportedFormat(f"{encode.format} is not an output format")
     return bytes(content)

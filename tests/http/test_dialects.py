@@ -169,6 +169,11 @@ async def test_a_url_has_a_file_name_and_an_expiry_of_its_own(node: Running) -> 
         answer = await node.get(url)
         assert answer.body == pictures.photo_as("jpeg")
         assert answer.headers["Content-Disposition"] == 'inline; filename="cat.jpg"'
+    answer = await node.get("/w_400,f_png,dl_r%C3%A9d.png/photo.jpg")
+    assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''r%C3%A9d.png"
+    plain = await node.get("/w_400,f_png/photo.jpg")
+    assert "Content-Disposition" not in plain.headers
+    assert plain.headers["ETag"] == answer.headers["ETag"]
     answer = await node.get("/th/unsafe/50x0/filters:max_age(7)/photo.jpg")
     assert answer.headers["Cache-Control"].startswith("public, max-age=7")
 

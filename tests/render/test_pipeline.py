@@ -5,6 +5,7 @@ import itertools
 import pytest
 import pyvips
 
+from proxy.core.image.exif import MAIN, Exif
 from proxy.core.image.formats import Format, sniff
 from tests.render.conftest import draw
 from tests.support import pictures
@@ -292,6 +293,53 @@ def test_metadata_is_removed(target: str, tokens: str) -> None:
         assert trace not in drawn
     fields = pyvips.Image.new_from_buffer(drawn, "").get_fields()
     assert not [field for field in fields if field.startswith(("exif", "xmp", "iptc", "icc"))]
+
+
+def with_owner() -> bytes:
+    """A JPEG with the copyright fields of EXIF, XMP and IPTC, beside a camera and a location."""
+    image = pyvips.Image.new_from_buffer(pictures.with_exif(6), "").copy()
+    image.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Artist", "EXIFARTIST")
+    rdf = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+    packet = (
+        f'<rdf:RDF xmlns:rdf="{rdf}" xmlns:dc="http://purl.org/dc/elements/1.1/"><rdf:Description>'
+        "<dc:rights>XMPRIGHTS</dc:rights><dc:title>SECRET</dc:title></rdf:Description></rdf:RDF>"
+    )
+    image.set_type(pyvips.GValue.blob_type, "xmp-data", packet.encode())
+    data = b"\x1c\x02\x05\0\x06SECRET\x1c\x02\x50\0\x0aIPTCBYLINE"
+    head = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + len(data).to_bytes(4, "big")
+    image.set_type(pyvips.GValue.blob_type, "iptc-data", head + data + bytes(len(data) % 2))
+    return bytes(image.jpegsave_buffer(Q=90, keep="all"))
+
+
+@pytest.mark.parametrize("target", ["jpeg", "png", "webp", "avif", "gif"])
+@pytest.mark.parametrize("tokens", ["w_100", "c_crop,w_50,x_1", "a_90,mb_2000"])
+def test_a_url_may_request_copyright_fields_and_nothing_else(target: str, tokens: str) -> None:
+    content = with_owner()
+    for secret in (b"SECRETCAMERA", b"SECRETOWNER", b"SECRET", b"IPTCBYLINE", b"XMPRIGHTS"):
+        assert secret in content
+    drawn = draw(content, f"{tokens},meta_copyright,f_{target}")
+    header = pyvips.Image.new_from_buffer(drawn, "")
+    fields = header.get_fields()
+    if target == "gif":
+        assert not [field for field in fields if field.startswith(("exif", "xmp", "iptc"))]
+        return
+    file = Exif(bytes(header.get("exif-data")))
+    assert (file.text((MAIN, 0x013B)), file.text((MAIN, 0x8298))) == ("EXIFARTIST", "SECRETOWNER")
+    assert b"XMPRIGHTS" in bytes(header.get("xmp-data"))
+    assert ("iptc-data" in fields) is (target == "jpeg")
+    assert (b"IPTCBYLINE" in drawn) is (target == "jpeg")
+    assert drawn.replace(b"SECRETOWNER", b"").count(b"SECRET") == 0
+    assert not [field for field in fields if "GPS" in field or field.startswith(("exif-ifd3", "icc"))]
+    assert header.get("orientation") == 1 if "orientation" in fields else True
+    plain = draw(content, f"{tokens},f_{target}")
+    if "mb_" not in tokens:
+        assert pictures.pixel(drawn, 9, 9) == pictures.pixel(plain, 9, 9)
+        assert draw(content, f"{tokens},meta_none,f_{target}") == plain
+
+
+def test_a_picture_without_copyright_fields_has_no_metadata() -> None:
+    content = draw(pictures.with_exif(1), "f_jpg")
+    assert draw(content, "meta_copyright,f_webp") == draw(content, "f_webp")
 
 
 def test_colours_are_converted_before_the_profile_is_removed() -> None:

@@ -285,6 +285,15 @@ async def test_a_picture_that_libvips_would_write_to_a_file_is_rendered(
     assert pictures.size(await render(pool, content, plan_for("w_100,f_jpg", PICTURE), seconds=30))[0] == 100
 
 
+async def test_copyright_fields_are_read_in_the_sandbox(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    content = pictures.with_exif(1)
+    drawn = await render(pool, content, plan_for("w_100,meta_copyright,f_jpg", content))
+    assert b"SECRETOWNER" in drawn
+    assert b"SECRETCAMERA" not in drawn
+
+
 PLAIN = """
 import json, os, signal, socket, sys
 import msgspec

@@ -183,7 +183,11 @@ def _boxes(allowed_px: tuple[int, ...], most_px: int, snaps: bool) -> frozenset[
 
 def entries(allowed_px: tuple[int, ...], defaults: RenderDefaults, *, snaps: bool = False) -> int:
     """All entries an original can have."""
-    return BESIDES + sum(possible(kind, allowed_px, defaults, snaps=snaps).plans for kind in OUTPUTS)
+    return BESIDES + sum(
+        # With and without the copyright fields.
+        possible(kind, allowed_px, defaults, snaps=snaps).plans * (2 if TRAITS[kind].metadata else 1)
+        for kind in OUTPUTS
+    )
 
 
 def _on_white(colour: Colour) -> Colour:

@@ -15,6 +15,7 @@ from proxy.core.transform.operations import (
     Fit,
     Flatten,
     FocalPoint,
+    Metadata,
     OriginalPoint,
     Part,
     Pixelate,
@@ -28,6 +29,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.url.dialects.component import MAX_EFFECTS, Component, CropFit, transform_of
 from proxy.core.url.dialects.native_params import FORMATS, GRAVITIES
+from proxy.core.url.disposition import Disposition
 
 channels = st.integers(0, 255)
 sigmas = st.integers(30, 1000).map(lambda hundredths: hundredths / 100)
@@ -94,6 +96,9 @@ sized_by_ratio = st.builds(
     lambda component, ratio: replace(component, height=None, ratio=ratio), components, ratios
 )
 sizes = st.integers(1, 5000)
+file_names = st.text(
+    st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/\\"), min_size=1, max_size=12
+).filter(lambda name: name != "*")
 _qualities = st.integers(1, 100)
 _lossy = st.sampled_from([Format.JPEG, Format.WEBP, Format.AVIF])
 rich_components = st.builds(
@@ -127,6 +132,8 @@ rich_components = st.builds(
             "max_bytes": st.integers(1, 10**7),
             "page": st.integers(1, 3),
             "frames": st.integers(1, 3),
+            "metadata": st.sampled_from(Metadata),
+            "disposition": st.builds(Disposition, st.booleans(), file_names).map(str) | st.just("attachment"),
         },
     ),
 )
@@ -149,7 +156,9 @@ _OF_OUTPUT = (
     "dpr_percent",
     "page",
     "frames",
+    "metadata",
     "version",
+    "disposition",
 )
 
 transforms = components.map(lambda component: transform_of([component]))

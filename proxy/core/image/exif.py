@@ -49,7 +49,7 @@ class Exif:
             return None
         match kind:
             case 2:  # ASCII
-                return ", ".join(part for each in value.split(b"\0") if (part := _decoded(each).strip()))
+                return ", ".join(part for each in value.split(b"\0") if (part := decoded(each).strip()))
             case 3:  # SHORT
                 return str(int.from_bytes(value[:2], self._order))
             case 5:  # RATIONAL
@@ -65,13 +65,14 @@ class Exif:
         if code == b"UNICODE":
             name = "utf-16-le" if self._order == "little" else "utf-16-be"
             return text.decode(name, "replace").strip("\0\ufeff ")
-        return _decoded(text).strip("\0 ") if code in (b"ASCII", b"") else None
+        return decoded(text).strip("\0 ") if code in (b"ASCII", b"") else None
 
     def _number(self, at: int, size: int) -> int:
         return int.from_bytes(self._tiff[at : at + size], self._order)
 
 
-def _decoded(text: bytes) -> str:
+def decoded(text: bytes) -> str:
+    """`text` in UTF-8, or else in Latin 1."""
     try:
         return text.decode()
     except UnicodeDecodeError:

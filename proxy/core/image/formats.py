@@ -22,13 +22,15 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """`max_side_px` is the limit of the encoder; `shown` means that the node serves pictures in this format."""
+    """`max_side_px` is the limit of the encoder; `metadata` means that the encoder writes EXIF and XMP; `shown` that the
+    node serves pictures in this format."""
 
     mime: str
     suffix: str
     max_side_px: int
     alpha: bool = True
     animation: bool = False
+    metadata: bool = True
     shown: bool = True
 
 
@@ -37,7 +39,7 @@ TRAITS: dict[Format, Traits] = {
     Format.PNG: Traits(mime="image/png", suffix="png", max_side_px=2**31 - 1),
     Format.WEBP: Traits(mime="image/webp", suffix="webp", max_side_px=16_383, animation=True),
     Format.AVIF: Traits(mime="image/avif", suffix="avif", max_side_px=16_384),
-    Format.GIF: Traits(mime="image/gif", suffix="gif", max_side_px=65_535, animation=True),
+    Format.GIF: Traits(mime="image/gif", suffix="gif", max_side_px=65_535, animation=True, metadata=False),
     Format.HEIC: Traits(mime="image/heic", suffix="heic", max_side_px=16_384, shown=False),
     Format.INFO: Traits(mime="application/json", suffix="json", max_side_px=2**31 - 1, shown=False),
 }

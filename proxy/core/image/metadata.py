@@ -21,7 +21,8 @@ _VIPS_VALUE = re.compile(r"(.*), [A-Za-z0-9 ]+, [0-9]+ components, [0-9]+ bytes\
 _OPAQUE = frozenset(
     {"MakerNote", "PrintImageMatching", "Padding", "OffsetSchema", "XMLPacket", "InterColorProfile"}
 )
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters that no field of metadata should have."""
 _DEFAULTS = {
     ("0", "YCbCrPositioning"): 0x0213,
     ("2", "ExifVersion"): 0x9000,
@@ -61,7 +62,7 @@ def exif(fields: dict[str, str], block: bytes, *, gps: bool) -> dict[str, str]:
             value = file.text((match[1], changed)) or ""
         if not gps and (match[1] == _LOCATION or "gps" in match[2].lower()):
             continue
-        text = _UNFIT.sub("", _value(value)).strip()[:_MAX_VALUE_LENGTH]
+        text = UNFIT.sub("", _value(value)).strip()[:_MAX_VALUE_LENGTH]
         if text and len(entries) < _MAX_ENTRIES:
             entries[match[2]] = text
     return entries
@@ -85,7 +86,7 @@ def profile_name(profile: bytes) -> str:
     for at in range(132, min(len(profile), 132 + 12 * int.from_bytes(profile[128:132], "big")), 12):
         if profile[at : at + 4] == b"desc":
             start, size = (int.from_bytes(profile[at + part : at + part + 4], "big") for part in (4, 8))
-            return _UNFIT.sub("", _description(profile[start : start + size]))[:_MAX_VALUE_LENGTH]
+            return UNFIT.sub("", _description(profile[start : start + size]))[:_MAX_VALUE_LENGTH]
     return ""
 
 

@@ -299,6 +299,13 @@ Effect = Blur | Sharpen | Pixelate | Flatten | Adjust
 Operation = Resize | Crop | Extend | Pad | Trim | Turn | Effect
 
 
+class Metadata(StrEnum):
+    """What of an original's metadata the variant has."""
+
+    NONE = "none"
+    COPYRIGHT = "copyright"
+
+
 class Auto(StrEnum):
     """The format is negotiated with the client."""
 
@@ -327,6 +334,7 @@ class Transform:
     background: Colour | None = None
     page: int | None = None
     frames: int | None = None
+    metadata: Metadata | None = None
     version: str | None = None
 
     @property
@@ -428,6 +436,7 @@ def without_no_ops(transform: Transform) -> Transform:
         ops=ops,
         page=transform.page or 1 if transform.is_still else None,
         frames=None if transform.is_still else transform.frames,
+        metadata=None if transform.metadata is Metadata.NONE else transform.metadata,
         dpr_percent=transform.dpr_percent if has_sides and transform.dpr_percent != 100 else None,
         background=flattening(transform.background),
         version=None,

@@ -24,6 +24,7 @@ from proxy.core.transform.operations import (
     Flatten,
     FocalPoint,
     Gravity,
+    Metadata,
     Offset,
     Operation,
     OriginalPoint,
@@ -44,13 +45,15 @@ from proxy.core.transform.operations import (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encode:
     """`quality` is on the encoder's own scale, None if the format is lossless; it is reduced until the variant has at most
-    `max_bytes`, as far as that is possible. Transparency is flattened on `flatten`."""
+    `max_bytes`, as far as that is possible. Transparency is flattened on `flatten`. With `keeps_copyright` the copyright
+    fields of the original's metadata are written too."""
 
     format: Format
     quality: int | None
     effort: int
     flatten: Colour | None
     max_bytes: int | None = None
+    keeps_copyright: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +149,7 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
             effort=defaults.effort.get(kind, 0),
             flatten=flatten,
             max_bytes=transform.max_bytes if kind in _ANCHORS else None,
+            keeps_copyright=TRAITS[kind].metadata and transform.metadata is Metadata.COPYRIGHT,
         ),
     )
 
@@ -305,5 +309,11 @@ def _output_text(output: Output) -> str:
         case Encode(format=kind, quality=quality, effort=effort, flatten=flatten, max_bytes=max_bytes):
             scale = "" if quality is None else f":q{quality}"
             most = "" if max_bytes is None else f":most{max_bytes}"
-            return f"{kind}{scale}:e{effort}" + ("" if flatten is None else f":on{flatten.hex}") + most
+            metadata = ":copyright" if output.keeps_copyright else ""
+            return (
+                f"{kind}{scale}:e{effort}"
+                + ("" if flatten is None else f":on{flatten.hex}")
+                + most
+                + metadata
+            )
     assert_never(output)

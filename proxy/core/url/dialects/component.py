@@ -24,6 +24,7 @@ from proxy.core.transform.operations import (
     Fit,
     Gravity,
     Length,
+    Metadata,
     Offset,
     Operation,
     Pad,
@@ -49,7 +50,7 @@ class CropFit(StrEnum):
 class Component:
     """`ratio` is width to height; `left` and `top` are the corner of a crop; `padding_px` is clockwise from the top.
     `background` is the colour of `fit`, `extend` and `padding_px`. `preset` names a preset whose fields apply where they
-    are not set here."""
+    are not set here. `disposition` is the value of Content-Disposition; it is no part of a Transform."""
 
     trim: Trim | None = None
 
@@ -76,7 +77,9 @@ class Component:
     dpr_percent: int | None = None
     page: int | None = None
     frames: int | None = None
+    metadata: Metadata | None = None
     version: str | None = None
+    disposition: str | None = None
     preset: str | None = None
 
     def ops(self) -> tuple[Operation, ...]:
@@ -140,7 +143,7 @@ def expanded(components: Iterable[Component], presets: Presets) -> tuple[Compone
     for component in components:
         below = presets[component.preset] if component.preset is not None else ()
         if len(below) > 1:
-            whole += (*below, Component(version=component.version))
+            whole += (*below, Component(version=component.version, disposition=component.disposition))
         else:
             whole.append(overlay(below[0] if below else Component(), replace(component, preset=None)))
     return tuple(whole)
@@ -155,6 +158,7 @@ OUTPUT_FIELDS = (
     "dpr_percent",
     "page",
     "frames",
+    "metadata",
     "version",
 )
 """The fields of the whole transform."""
@@ -200,6 +204,7 @@ def components_of(transform: Transform) -> tuple[Component, ...]:
         dpr_percent=transform.dpr_percent,
         page=transform.page,
         frames=transform.frames,
+        metadata=transform.metadata,
         version=transform.version,
     )
     return tuple(components)

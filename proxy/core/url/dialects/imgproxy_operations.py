@@ -68,6 +68,9 @@ def transform(of: Requested) -> Transform:
         max_bytes=of.max_bytes or None,
         dpr_percent=dpr_percent,
         background=of.background,
+        page=of.page,
+        frames=of.frames,
+        metadata=of.metadata,
         version=of.version,
     )
 

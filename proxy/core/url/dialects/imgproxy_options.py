@@ -5,6 +5,7 @@ docs/dialects/imgproxy.md is made from this table.
 
 from dataclasses import dataclass
 
+from proxy.core.transform.operations import Metadata
 from proxy.core.url.dialects.dialect import DocumentedOption, Support
 from proxy.core.url.dialects.imgproxy_readers import (
     Reader,
@@ -20,7 +21,6 @@ from proxy.core.url.dialects.imgproxy_readers import (
     read_format,
     read_format_quality,
     read_gravity,
-    read_keep_copyright,
     read_padding,
     read_pixelate,
     read_preset,
@@ -135,9 +135,8 @@ OPTIONS = (
     ),
     Option(
         names=("keep_copyright", "kcr"),
-        read=read_keep_copyright,
-        support=Support.IGNORED,
-        note="All metadata is removed.",
+        read=sets("metadata", lambda text: Metadata.COPYRIGHT if is_true(text) else None),
+        note="Without it they are removed, where imgproxy keeps them. GIF has none.",
     ),
     Option(
         names=("strip_color_profile", "scp"),

@@ -20,6 +20,7 @@ from proxy.core.transform.operations import (
     Fit,
     Gravity,
     Length,
+    Metadata,
     Operation,
     Pixelate,
     Resize,
@@ -93,6 +94,9 @@ class Requested:
     qualities: dict[Format, int] = field(default_factory=dict)
     encoder_qualities: dict[Format | None, int] = field(default_factory=dict)
     max_bytes: int = 0
+    page: int | None = None
+    frames: int | None = None
+    metadata: Metadata | None = None
     version: str | None = None
     until_s: int = 0
     file_name: str = ""
@@ -253,11 +257,6 @@ def read_watermark(to: Requested, args: Sequence[str]) -> None:
         raise ValueError("is not supported: the node has no watermark")
 
 
-def read_keep_copyright(to: Requested, args: Sequence[str]) -> None:
-    if is_true(args[0]):
-        to.unused.append(Unused("keep_copyright", "all metadata is removed"))
-
-
 def read_format(to: Requested, args: Sequence[str]) -> None:
     kind = picture_format(args[0])
     if kind is None:
@@ -330,6 +329,8 @@ def apply_preset(to: Requested, name: str, position: int) -> None:
     to.qualities |= dict(output.qualities)
     to.encoder_qualities |= dict(output.encoder_qualities)
     to.max_bytes = output.max_bytes or to.max_bytes
+    to.page, to.frames = output.page or to.page, output.frames or to.frames
+    to.metadata = output.metadata or to.metadata
     to.version = output.version or to.version
     if output.dpr_percent is not None:
         to.dpr = Fraction(output.dpr_percent, 100)

@@ -33,7 +33,7 @@ from proxy.core.url.target import checked_locator, cut, decoded, encoded, is_tra
 _PATH_PRESET, _QUERY_PRESET, _URL, _VERSION, _FIELDS = "t", "preset", "url", "v", "fields"
 _SLASH, _CHAIN = "/", "~"
 _NO_EFFECT = "it has no effect here"
-_OF_OUTPUT = frozenset(OUTPUT_FIELDS)
+_OF_OUTPUT = frozenset((*OUTPUT_FIELDS, "disposition"))
 """Fields of the whole transform, whose parameters may stand in any component, once."""
 MAX_COMPONENTS = 16
 _MAX_PARTS = 64
@@ -124,7 +124,7 @@ def _variant(
     whole = expanded(written.components, presets) if named_presets else written.components
     is_preset, of_presets = False, NOTHING
     if named_presets:
-        plain = [replace(each, preset=None, version=None) for each in written.components]
+        plain = [replace(each, preset=None, version=None, disposition=None) for each in written.components]
         is_preset = len(named_presets) == 1 and all(each == Component() for each in plain)
         of_presets = transform_of(part for name in named_presets for part in presets[name])
     return VariantUrl(
@@ -135,6 +135,7 @@ def _variant(
         clamped=written.clamped,
         unused=unused + tuple(one for component in whole for one in _unused(component, params)),
         params=params,
+        disposition=next((each.disposition for each in reversed(whole) if each.disposition), ""),
     )
 
 
@@ -301,7 +302,9 @@ def _check(components: Sequence[Component], presets: Presets) -> None:
         if component.preset is None:
             continue
         has_preset = True
-        alone = Component(preset=component.preset, version=component.version)
+        alone = Component(
+            preset=component.preset, version=component.version, disposition=component.disposition
+        )
         if len(presets[component.preset]) > 1 and component != alone:
             raise BadTransform(
                 "parameter t names a preset that is a chain: it must stand alone in its component, as in t_<preset>~w_400"
@@ -371,6 +374,8 @@ def native_url(parsed: ParsedUrl, key: str, transform: Transform | None) -> str:
             return f"/info/{encoded(key)}" + (f"?{_FIELDS}={','.join(fields)}" if fields else "")
         case VariantUrl():
             components = components_of(transform or Transform())
+            last = replace(components[-1], disposition=parsed.disposition or None)
+            components = (*components[:-1], last)
             return path_url(key, *components) if spell(components) else query_url(key, Component())
 
 

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeVar, assert_never
+from urllib.parse import quote
 
+from proxy.core.errors import BadUrl
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, nearest
 from proxy.core.transform.operations import (
@@ -29,6 +31,7 @@ from proxy.core.transform.operations import (
     FocalPoint,
     Gravity,
     Length,
+    Metadata,
     OriginalPoint,
     Part,
     Pixelate,
@@ -40,6 +43,8 @@ from proxy.core.transform.operations import (
     Turn,
 )
 from proxy.core.url.dialects.component import Component, CropFit
+from proxy.core.url.disposition import Disposition, disposition_of
+from proxy.core.url.target import decoded
 
 _T = TypeVar("_T")
 
@@ -69,6 +74,9 @@ _PADDING = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
 _THRESHOLD = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,2})?", re.ASCII)
 _SQUARE = re.compile(r"[2-9]|[1-9][0-9]{1,2}|1000", re.ASCII)
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_NO_NAME = "*"
+_NO_FILE_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f/\\\ud800-\udfff]")
+_SEPARATORS = re.compile(r"[%,~]")
 _MAX_DIGITS = 18
 
 FITS: dict[str, Fit | CropFit] = {
@@ -353,6 +361,34 @@ def _version(value: str) -> str:
     return value
 
 
+def _file_name(*, is_attachment: bool, in_path: bool) -> Param:
+    """The parameter for an attachment, or for a picture that is shown. A path is split after it is decoded, so that its
+    separators in a name, and the %, are encoded twice."""
+
+    def read(value: str) -> str:
+        if value == _NO_NAME and is_attachment:
+            return str(Disposition(True))
+        try:
+            name = decoded(value, "the name") if in_path else value
+        except BadUrl:
+            raise ValueError(
+                "must have a %, a comma or a ~ of the file name percent-encoded twice, as in 50%2525.jpg"
+            ) from None
+        if not name or _NO_FILE_NAME.search(name):
+            raise ValueError("must be a file name without slashes, backslashes and control characters")
+        return str(Disposition(is_attachment, name))
+
+    def write(of: Component) -> tuple[str, ...]:
+        disposition = disposition_of(of.disposition or "")
+        if disposition is None or disposition.is_attachment is not is_attachment:
+            return ()
+        name = _NO_FILE_NAME.sub("_", disposition.name)
+        inner = _SEPARATORS.sub(lambda match: f"%{ord(match[0]):02X}", name) if in_path else name
+        return (quote(inner, safe="") if name else _NO_NAME,)
+
+    return Param(field="disposition", read=read, write=write)
+
+
 def _sigma(value: str, max_px: float) -> float:
     if not _SIGMA.fullmatch(value) or not SIGMA_MIN_PX <= float(value) <= max_px:
         raise ValueError(f"must have a sigma from {SIGMA_MIN_PX:g} to {max_px:g} with at most two decimals")
@@ -437,6 +473,7 @@ def _dpr_text(percent: int) -> str:
 
 
 _ENLARGES: dict[str, Enlarge] = {enlarge.value: enlarge for enlarge in Enlarge}
+_METADATA: dict[str, Metadata] = {metadata.value: metadata for metadata in Metadata}
 _TURNS: dict[str, Turn] = {turn.value: turn for turn in Turn}
 
 _QUALITY_REASON = "must be a whole number from 1 to 100"
@@ -583,11 +620,18 @@ PATH: dict[str, Param] = {
         read=_page,
         write=lambda of: _if_set(of.frames, str),
     ),
+    "meta": Param(
+        field="metadata",
+        read=lambda value: _choice(_METADATA, value),
+        write=lambda of: _if_set(of.metadata, str),
+    ),
     "v": Param(
         field="version",
         read=_version,
         write=lambda of: _if_set(of.version, str),
     ),
+    "dl": _file_name(is_attachment=True, in_path=True),
+    "fn": _file_name(is_attachment=False, in_path=True),
 }
 """Parameter names of a path URL, in the order in which URLs are written."""
 
@@ -602,8 +646,14 @@ _FIT = Param(
     write=lambda of: _if_set_name(_QUERY_FITS, of.fit),
 )
 
+_OF_QUERY = {
+    "c": _FIT,
+    "dl": _file_name(is_attachment=True, in_path=False),
+    "fn": _file_name(is_attachment=False, in_path=False),
+}
+
 QUERY: dict[str, Param] = {
-    _QUERY_NAMES.get(name, name): _FIT if name == "c" else token for name, token in PATH.items()
+    _QUERY_NAMES.get(name, name): _OF_QUERY.get(name, token) for name, token in PATH.items()
 }
 """Parameter names of a query URL, in the order in which URLs are written."""
 
@@ -623,6 +673,8 @@ _SYNONYMS = {
     **dict.fromkeys(("preset", "transformation"), "t"),
     **dict.fromkeys(("page", "frame"), "pg"),
     **dict.fromkeys(("version",), "v"),
+    **dict.fromkeys(("download", "attachment"), "dl"),
+    **dict.fromkeys(("filename",), "fn"),
 }
 """Names that other products use for a path parameter, each with the name here."""
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from urllib.parse import quote
 
 from proxy.core.errors import BadTransform
 from proxy.core.image.formats import Format
@@ -47,6 +46,7 @@ from proxy.core.url.dialects.thumbor_options import (
     decimal,
     whole,
 )
+from proxy.core.url.disposition import Disposition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,6 @@ class Filter:
 _INTEGER = re.compile(r"(-)?([0-9]+)", re.ASCII)
 _DECIMAL = re.compile(r"(-)?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)", re.ASCII)
 _TRUE = frozenset({"true", "1"})
-_UNQUOTED_NAME = re.compile(r"[A-Za-z0-9._ -]{1,128}", re.ASCII)
 _MAX_BLUR_RADIUS = 150
 _MAX_PERCENT = 1600
 
@@ -152,13 +151,7 @@ def _expire(options: ThumborOptions, arguments: Sequence[str]) -> None:
 
 
 def _attachment(options: ThumborOptions, arguments: Sequence[str]) -> None:
-    name = ",".join(arguments)
-    if not name:
-        options.disposition = "attachment"
-    elif _UNQUOTED_NAME.fullmatch(name):
-        options.disposition = f'attachment; filename="{name}"'
-    else:
-        options.disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    options.disposition = str(Disposition(True, ",".join(arguments)))
 
 
 def _set(name: str) -> Callable[[ThumborOptions, Sequence[str]], None]:

@@ -243,7 +243,7 @@ def test_an_error_repeats_no_byte_of_the_client(name: str) -> None:
         ("w_", "parameter w is empty"),
         (
             "w_400,zz_3",
-            "parameter zz_3 is unknown; known are trim, w, h, rw, rh, minw, minh, c, ar, el, g, x, y, rx, ry, ext, pad, f, q, fq, eq, mb, dpr, b, a, e, pg, frames, v, t$",
+            "parameter zz_3 is unknown; known are trim, w, h, rw, rh, minw, minh, c, ar, el, g, x, y, rx, ry, ext, pad, f, q, fq, eq, mb, dpr, b, a, e, pg, frames, meta, v, dl, fn, t$",
         ),
         ("w_400,k_20", "parameter k_20 is unknown; known are trim, w, h,"),
         ("w_400,z<_3", "parameter 2 is unknown; known are trim, w, h,"),
@@ -253,7 +253,7 @@ def test_an_error_repeats_no_byte_of_the_client(name: str) -> None:
         ("w_400,,h_3", "parameter 2 is unknown"),
         (
             "",
-            "parameter 1 is unknown; known are trim, w, h, rw, rh, minw, minh, c, ar, el, g, x, y, rx, ry, ext, pad, f, q, fq, eq, mb, dpr, b, a, e, pg, frames, v, t$",
+            "parameter 1 is unknown; known are trim, w, h, rw, rh, minw, minh, c, ar, el, g, x, y, rx, ry, ext, pad, f, q, fq, eq, mb, dpr, b, a, e, pg, frames, meta, v, dl, fn, t$",
         ),
         (",".join(["e_grayscale"] * 9), "parameter e may be given 8 times"),
         ("~".join(["e_grayscale"] * 9), "parameter e may be given 8 times"),
@@ -366,7 +366,7 @@ def test_limit_is_an_alias_of_fit() -> None:
         ("w=+1", "parameter w must"),
         (
             "z=fill",
-            "z is unknown; known are trim, w, h, rw, rh, minw, minh, fit, ar, enlarge, g, x, y, rx, ry, ext, pad, format, q, fq, eq, mb, dpr, bg, rot, e, page, frames, v, preset$",
+            "z is unknown; known are trim, w, h, rw, rh, minw, minh, fit, ar, enlarge, g, x, y, rx, ry, ext, pad, format, q, fq, eq, mb, dpr, bg, rot, e, page, frames, meta, v, dl, fn, preset$",
         ),
         ("fit=scale", "parameter fit must be one of cover"),
         ("preset=nosuch", "preset names no preset of this node: nosuch"),
@@ -640,12 +640,62 @@ def test_a_named_gravity_is_written_by_its_name(name: str) -> None:
         ),
         ("/ar_1.5/a", "/c_crop,ar_3:2/a"),
         ("/thumbnail?url=a&page=3&frames=2", "/pg_3,frames_2/a"),
+        ("/dl_red%20shoe.jpg/a", "/dl_red%20shoe.jpg/a"),
+        ("/thumbnail?url=a&dl=50%25,%7E.jpg", "/dl_50%2525%252C%257E.jpg/a"),
+        ("/t_chain,fn_%C3%A9.jpg~a_90/a", "/w_9,e_blur:2~a_90,fn_%C3%A9.jpg/a"),
+        ("/w_9,dl_*/a", "/w_9,dl_*/a"),
     ],
 )
 def test_every_transform_has_a_native_url(raw: str, native: str) -> None:
     parsed = parse(raw, PRESETS)
     transform = None if isinstance(parsed, OriginalUrl) else parsed.transform
     assert native_url(parsed, parsed.key, transform) == native
+
+
+def test_a_file_name_is_sent_and_no_part_of_the_transform() -> None:
+    for raw, value in (
+        ("/t_card,dl_r%C3%A9d.jpg/a", "attachment; filename*=UTF-8''r%C3%A9d.jpg"),
+        ("/t_card,dl_a%252Cb.jpg/a", "attachment; filename*=UTF-8''a%2Cb.jpg"),
+        ("/t_card,fn_red.jpg/a", 'inline; filename="red.jpg"'),
+        ("/t_card~dl_*/a", "attachment"),
+        ("/thumbnail?url=a&preset=card&dl=a,b%25.jpg", "attachment; filename*=UTF-8''a%2Cb%25.jpg"),
+    ):
+        named, plain = parse(raw, PRESETS), parse("/t_card/a", PRESETS)
+        assert isinstance(named, VariantUrl)
+        assert isinstance(plain, VariantUrl)
+        assert (named.disposition, plain.disposition) == (value, "")
+        assert named.transform == plain.transform
+        assert named.is_preset
+
+
+@pytest.mark.parametrize(
+    ("tokens", "says"),
+    [
+        ("dl_", "parameter dl is empty"),
+        ("dl_a%2Fb", "parameter dl must be a file name without slashes"),
+        ("dl_a%5Cb", "parameter dl must be a file name without slashes"),
+        ("fn_a%0Ab", "parameter fn must be a file name without slashes"),
+        ("dl_a%250Ab", "parameter dl must be a file name without slashes"),
+        ("dl_50%25.jpg", "parameter dl must have a %, a comma or a ~ .*encoded twice"),
+        ("dl_%25ff", "parameter dl must have a %, a comma or a ~ .*encoded twice"),
+        ("dl_a,fn_b", "parameter fn is given twice"),
+        ("dl_a~dl_b", "parameter dl is given twice"),
+    ],
+)
+def test_a_file_name_that_cannot_be_sent_is_refused(tokens: str, says: str) -> None:
+    with pytest.raises(BadTransform, match=says):
+        parse(f"/w_9~{tokens}/a", PRESETS)
+
+
+def test_a_file_name_of_another_dialect_has_a_native_url() -> None:
+    for value, native in (
+        ('attachment; filename="red shoe.jpg"', "/w_9,dl_red%20shoe.jpg/a"),
+        ("inline; filename*=UTF-8''%22%0D%0Aa%2Fb", "/w_9,fn_%22__a_b/a"),
+        ("attachment", "/w_9,dl_*/a"),
+    ):
+        parsed = VariantUrl(key="a", transform=flat(width=9), disposition=value)
+        assert native_url(parsed, "a", parsed.transform) == native
+        assert isinstance(parse(native, PRESETS), VariantUrl)
 
 
 def test_an_empty_transform_has_no_path_url() -> None:
