@@ -103,7 +103,8 @@ class Possible(NamedTuple):
                 sized = sized and not isinstance(at, Offset) and at in GRAVITIES
             case Resize(fit=fit, gravity=gravity):
                 box = (size.width or plan.limit_px, size.height or plan.limit_px)
-                sized = box in (self.inside if fit is Fit.INSIDE else self.boxes)
+                sized = size.max_width_px is None and size.max_height_px is None
+                sized = sized and box in (self.inside if fit is Fit.INSIDE else self.boxes)
                 if fit in (Fit.COVER, Fit.ADAPTIVE):
                     sized = sized and gravity in GRAVITIES
                 if fit is Fit.CONTAIN:

@@ -119,6 +119,8 @@ rich_components = st.builds(
             "gravity": gravities,
             "min_width_px": sizes,
             "min_height_px": sizes,
+            "max_width_px": sizes,
+            "max_height_px": sizes,
             "extend": st.builds(Extend, width_px=sizes, height_px=sizes, gravity=names | points | shifts)
             | st.builds(Extend, width_px=sizes, gravity=names)
             | st.builds(Extend, height_px=sizes)

@@ -280,6 +280,8 @@ def boxed(op: Resize, dpr_percent: int, limit_px: int) -> Resize:
         gravity=gravity,
         min_width_px=_times(op.min_width_px, dpr_percent),
         min_height_px=_times(op.min_height_px, dpr_percent),
+        max_width_px=_times(op.max_width_px, dpr_percent),
+        max_height_px=_times(op.max_height_px, dpr_percent),
     )
 
 
@@ -335,6 +337,8 @@ def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
     box = _limited(*_by_ratio(op.ratio, *sides), limit_px)
     if op.enlarge is Enlarge.ORIGINAL:
         box = inside(box, canvas.original, enlarge=False)
+    if op.fit in (Fit.COVER, Fit.CONTAIN):
+        box = _at_most(op, box, box)
     match op.fit:
         case Fit.INSIDE | Fit.CONTAIN:
             size = _enlarged(op, own, inside(own, box, enlarge=True))
@@ -351,11 +355,15 @@ def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
             return
         case _:
             assert_never(op.fit)
-    least = _at_least(op, size, size if op.fit is Fit.FILL else own)
+    shape = size if op.fit is Fit.FILL else own
+    if op.fit is not Fit.COVER:
+        size = _at_most(op, size, shape)
+    least = _at_least(op, size, shape)
     if op.fit is Fit.COVER:
         yield from _cut_after(_covered(op, box, least), least, op.gravity, canvas)
     elif least != size:
-        rest = Size(min(box.width, least.width), min(box.height, least.height))
+        most = _at_most(op, least, least)
+        rest = Size(min(box.width, most.width), min(box.height, most.height))
         yield from _cut_after(rest, least, op.gravity, canvas)
     else:
         yield from canvas.scale(size)
@@ -377,6 +385,13 @@ def _at_least(op: Resize, size: Size, shape: Size) -> Size:
     if op.min_height_px is not None and op.min_height_px > size.height:
         size = Size(ratio(shape.width, op.min_height_px, shape.height), op.min_height_px)
     return size
+
+
+def _at_most(op: Resize, size: Size, shape: Size) -> Size:
+    """`size` reduced to the greatest sides of `op`, in the aspect of `shape`."""
+    most = Size(op.max_width_px or size.width, op.max_height_px or size.height)
+    is_larger = size.width > most.width or size.height > most.height
+    return inside(shape, most, enlarge=True) if is_larger else size
 
 
 def _covered(op: Resize, box: Size, size: Size) -> Size:

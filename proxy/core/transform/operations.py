@@ -147,7 +147,8 @@ class Resize:
 
     COVER cuts the excess at `gravity`; CONTAIN pads to the box with `background`, and `gravity` divides the free space.
     A picture that came out smaller than `min_width_px` or `min_height_px` is enlarged to it, also against `enlarge`, and
-    cut to the box at `gravity`.
+    cut to the box at `gravity`. No side of the result exceeds `max_width_px` or `max_height_px`: the box, or what follows
+    the canvas, is reduced to them in its aspect. Without width and height they are the box.
     """
 
     width: Length | None = None
@@ -159,6 +160,14 @@ class Resize:
     background: Colour = WHITE
     min_width_px: int | None = None
     min_height_px: int | None = None
+    max_width_px: int | None = None
+    max_height_px: int | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the result has a least or a greatest side."""
+        sides = (self.min_width_px, self.min_height_px, self.max_width_px, self.max_height_px)
+        return any(side is not None for side in sides)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,11 +363,10 @@ NOTHING = Transform()
 def changes_nothing(op: Operation) -> bool:
     """Whether the operation leaves every picture as it is."""
     match op:
-        case Resize(width=None, height=None):
+        case Resize(width=None, height=None, max_width_px=None, max_height_px=None):
             return True
-        case Resize(ratio=None, min_width_px=None, min_height_px=None, enlarge=enlarge):
-            sides = op.width in (None, WHOLE) and op.height in (None, WHOLE)
-            return sides and enlarge is not Enlarge.ORIGINAL
+        case Resize(ratio=None, enlarge=enlarge) if enlarge is not Enlarge.ORIGINAL:
+            return op.width in (None, WHOLE) and op.height in (None, WHOLE) and not op.is_bounded
         case Crop(width=None | Part() as width, height=None | Part() as height, ratio=None, at=at):
             is_whole = width in (None, WHOLE) and height in (None, WHOLE)
             return is_whole and (not isinstance(at, Offset) or at == Offset(0, 0))
@@ -376,6 +384,7 @@ def simplified(op: Operation) -> Operation:
     """`op` without what has no effect, so that operations of equal pictures are equal."""
     match op:
         case Resize():
+            op = with_most_as_box(op)
             is_box = op.ratio is not None or (op.width is not None and op.height is not None)
             fit = op.fit if is_box else Fit.INSIDE
             cuts = fit in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE) or op.min_width_px or op.min_height_px
@@ -395,6 +404,31 @@ def simplified(op: Operation) -> Operation:
             return Crop() if is_whole and not isinstance(op.at, Offset) else op
         case _:
             return op
+
+
+def with_most_as_box(op: Resize) -> Resize:
+    """`op` with its greatest sides in its box, if that is the same."""
+    if op.max_width_px is None and op.max_height_px is None:
+        return op
+    has_side = op.width is not None or op.height is not None
+    is_box = op.ratio is not None or (op.width is not None and op.height is not None)
+    if (is_box and op.fit is not Fit.INSIDE) or op.enlarge in (Enlarge.ONLY, Enlarge.ORIGINAL):
+        return op
+    if op.ratio is not None or isinstance(op.width, Part) or isinstance(op.height, Part):
+        return op
+    return replace(
+        op,
+        width=_least(op.width, op.max_width_px),
+        height=_least(op.height, op.max_height_px),
+        enlarge=op.enlarge if has_side else Enlarge.NEVER,
+        max_width_px=None,
+        max_height_px=None,
+        fit=Fit.INSIDE,
+    )
+
+
+def _least(*sides_px: int | None) -> int | None:
+    return min((side_px for side_px in sides_px if side_px is not None), default=None)
 
 
 def face_gravity(op: Operation) -> Smart | None:

@@ -160,16 +160,18 @@ def _padded_as_one(ops: tuple[Operation, ...]) -> tuple[Operation, ...]:
     for op in ops:
         match found[-1:], op:
             case (
-                [Resize(fit=Fit.INSIDE, ratio=None, min_width_px=None, min_height_px=None) as resize],
+                [Resize(fit=Fit.INSIDE, ratio=None) as resize],
                 Extend(width_px=int(), height_px=int(), ratio=None),
-            ) if resize.enlarge is not Enlarge.ORIGINAL and (resize.width, resize.height) == (
-                op.width_px,
-                op.height_px,
-            ):
+            ) if (resize.width, resize.height) == (op.width_px, op.height_px) and _is_extendable(resize):
                 found[-1] = replace(resize, fit=Fit.CONTAIN, gravity=op.gravity, background=op.background)
             case _:
                 found.append(op)
     return tuple(found)
+
+
+def _is_extendable(op: Resize) -> bool:
+    """Whether padding to the box of `op` is extending its result to that box."""
+    return op.enlarge is not Enlarge.ORIGINAL and not op.is_bounded
 
 
 def _flattened_last(ops: tuple[Operation, ...], flatten: Colour) -> tuple[tuple[Operation, ...], Colour]:
@@ -252,6 +254,8 @@ def _text(op: Operation) -> str:
                     if op.fit in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE)
                     else f":{_position_text(op.gravity)}"
                 )
+            if op.max_width_px or op.max_height_px:
+                ending += f":max{op.max_width_px or ''}x{op.max_height_px or ''}"
             return f"resize:{_box_text(op)}:{op.fit}:{op.enlarge}{ending}"
         case Crop(at=at):
             return f"crop:{_box_text(op)}:{_position_text(at)}"

@@ -37,6 +37,7 @@ from proxy.core.transform.operations import (
     Transform,
     Turn,
     changes_nothing,
+    with_most_as_box,
 )
 
 _Sized = TypeVar("_Sized", Resize, Crop)
@@ -162,7 +163,7 @@ class _Policy:
                 gravity = op.gravity if is_known else self._coarse_gravity(op.gravity)
                 if op.min_width_px is not None or op.min_height_px is not None:
                     raise self._refusal("a least size")
-                return replace(self._sized(op), gravity=gravity)
+                return replace(self._sized(self._most(op)), gravity=gravity)
             case Crop(at=Offset()):
                 if changes_nothing(op):
                     return op
@@ -182,21 +183,46 @@ class _Policy:
                     return op
                 raise self._refusal(f"the operation {type(op).__name__.lower()}")
 
+    def _most(self, op: Resize) -> Resize:
+        """`op` with its greatest sides granted: they are sizes like others, and part of the box. Raises NotAllowed."""
+        if op.max_width_px is None and op.max_height_px is None:
+            return op
+        self._check_side("maxw", op.max_width_px)
+        self._check_side("maxh", op.max_height_px)
+        boxed = with_most_as_box(op)
+        if boxed == op:
+            raise self._refusal("a greatest size (maxw, maxh) with this fit")
+        if self.dimensions is Dimensions.LISTED:
+            return op
+        if op.width is not None and op.height is not None:
+            return boxed
+        return replace(
+            op,
+            max_width_px=_listed(op.max_width_px, self.allowed_px),
+            max_height_px=_listed(op.max_height_px, self.allowed_px),
+        )
+
+    def _allowed(self) -> set[Length | None]:
+        allowed: set[Length | None] = {None, *self.allowed_px}
+        for resize in self._of_presets():
+            allowed |= {resize.width, resize.height, resize.max_width_px, resize.max_height_px}
+        return allowed
+
+    def _check_side(self, name: str, side_px: Length | None) -> None:
+        """Raises DimensionNotAllowed under `listed`."""
+        if self.dimensions is Dimensions.LISTED and side_px not in self._allowed():
+            listed = ", ".join(map(str, self.allowed_px))
+            others = "; any other size needs a signed URL" if self.signable else ""
+            raise DimensionNotAllowed(f"parameter {name} must be one of {listed}{others}")
+
     def _sized(self, op: _Sized) -> _Sized:
         width, height = op.width, op.height
         if isinstance(width, Part) or isinstance(height, Part):
             raise self._refusal("a relative size")
-        allowed: set[Length | None] = {None, *self.allowed_px}
-        for resize in self._of_presets():
-            allowed |= {resize.width, resize.height}
-        if self.dimensions is Dimensions.SNAP and not {width, height} <= allowed:
+        if self.dimensions is Dimensions.SNAP and not {width, height} <= self._allowed():
             width, height = _snapped(width, height, self.allowed_px)
-        elif self.dimensions is Dimensions.LISTED:
-            for name, side_px in (("w", width), ("h", height)):
-                if side_px not in allowed:
-                    listed = ", ".join(map(str, self.allowed_px))
-                    others = "; any other size needs a signed URL" if self.signable else ""
-                    raise DimensionNotAllowed(f"parameter {name} must be one of {listed}{others}")
+        self._check_side("w", width)
+        self._check_side("h", height)
         ratio_ = None if op.ratio is None else 1 / _nearest_ratio(1 / op.ratio)
         return replace(op, width=width, height=height, ratio=ratio_)
 

@@ -23,6 +23,7 @@ from proxy.core.transform.operations import (
     Part,
     Resize,
     Smart,
+    Transform,
     Trim,
     Turn,
 )
@@ -108,6 +109,19 @@ WHOLE = Box(0, 0, 1000, 500)
         ),
         ("w_600,h_600,c_fill,el_ratio", [Load(Box(250, 0, 500, 500), Size(500, 500))]),
         ("w_2000,h_500,c_scale,el_never", [Load(WHOLE, Size(1000, 250))]),
+        ("h_400,maxw_300", [Load(WHOLE, Size(300, 150))]),
+        ("maxh_100", [Load(WHOLE, Size(200, 100))]),
+        ("maxw_2000", [Load(WHOLE, Size(1000, 500))]),
+        ("w_400,maxw_100,dpr_2", [Load(WHOLE, Size(200, 100))]),
+        ("w_400,el_only,maxw_300", [Load(WHOLE, Size(300, 150))]),
+        ("w_400,h_400,c_outside,maxw_300", [Load(WHOLE, Size(300, 150))]),
+        ("w_400,h_400,c_scale,maxw_300", [Load(WHOLE, Size(300, 300))]),
+        ("w_600,h_600,c_fill,maxh_300", [Load(WHOLE, Size(600, 300)), Cut(Box(150, 0, 300, 300))]),
+        (
+            "w_600,h_600,c_pad,b_transparent,maxh_300",
+            [Load(WHOLE, Size(300, 150)), Embed(Size(300, 300), 0, 75, TRANSPARENT)],
+        ),
+        ("w_100,minh_100,maxw_80", [Load(WHOLE, Size(200, 100)), Cut(Box(60, 0, 80, 100))]),
         ("w_100,minh_100", [Load(WHOLE, Size(200, 100)), Cut(Box(50, 0, 100, 100))]),
         ("w_100,minh_100,g_east", [Load(WHOLE, Size(200, 100)), Cut(Box(100, 0, 100, 100))]),
         ("w_300,h_300,c_fill,g_west:20:0", [Load(WHOLE, Size(600, 300)), Cut(Box(20, 0, 300, 300))]),
@@ -376,3 +390,23 @@ def _before(turn: Turn, x: int, y: int, original: Size) -> tuple[int, int]:
 )
 def test_one_side_with_the_original_as_its_bound_follows_the_aspect(tokens: str, size: Size) -> None:
     assert size_after(of(tokens, Size(1000, 500))) == size
+
+
+@given(
+    op=st.builds(
+        Resize,
+        width=st.none() | st.integers(1, 3000),
+        height=st.none() | st.integers(1, 3000),
+        fit=st.sampled_from(Fit),
+        enlarge=st.sampled_from(Enlarge),
+        min_width_px=st.none() | st.integers(1, 500),
+        max_width_px=st.integers(1, 2000),
+        max_height_px=st.none() | st.integers(1, 2000),
+    ),
+    original=st.builds(Size, st.integers(1, 2000), st.integers(1, 2000)),
+)
+def test_no_side_exceeds_the_greatest_one(op: Resize, original: Size) -> None:
+    for ops in ((op,), resolve(Transform(ops=(op,)), Format.PNG, DEFAULTS).ops):
+        size = size_after(laid(ops, original))
+        assert size.width <= (op.max_width_px or LIMIT_PX)
+        assert size.height <= (op.max_height_px or LIMIT_PX)

@@ -116,6 +116,11 @@ def test_operations_of_a_component_have_a_fixed_order() -> None:
         ("f_jpg", "a_hflip~a_hflip"),
         ("a_hflip.90", "a_hflip~a_90"),
         ("a_hflip.270", "a_90~a_hflip"),
+        ("w_300", "w_400,maxw_300"),
+        ("w_300,h_200", "h_200,maxw_300"),
+        ("w_300,h_200", "w_400,h_200,maxw_300,maxh_900"),
+        ("w_300,dpr_2", "maxw_300,dpr_2"),
+        ("w_300", "maxw_300,c_fill,el_allow"),
         ("w_9~a_vflip~h_9", "w_9,a_hflip~a_180~h_9"),
         ("w_9,b_f00", "w_9,e_flatten:f00"),
         ("w_9,b_f00", "w_9,e_flatten:f00~a_90~a_270,b_00f"),
@@ -183,6 +188,27 @@ def test_a_plan_that_cuts_nothing_looks_for_no_faces(tokens: str) -> None:
 def test_plans_of_different_pictures_differ(one: str, other: str) -> None:
     assert plan(one) != plan(other)
     assert canonical(plan(one)) != canonical(plan(other))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "text"),
+    [
+        ("w_40,h_30,c_fill,maxw_20", "resize:40x30:cover:allow:0.5,0.5:max20x"),
+        ("w_40,h_30,c_scale,maxw_20,maxh_5,dpr_2", "resize:80x60:fill:allow:max40x10"),
+        ("w_40,el_only,maxw_20", "resize:40x4000:inside:only:max20x"),
+        ("rw_0.5,maxh_20", "resize:1/2x:inside:never:maxx20"),
+    ],
+)
+def test_greatest_sides_stand_in_the_plan_where_they_are_not_the_box(tokens: str, text: str) -> None:
+    assert canonical(plan(tokens, Format.GIF)) == f"{text} limit:4000 gif:e0"
+
+
+@pytest.mark.parametrize("kind", sorted(OUTPUTS))
+def test_the_copyright_fields_stand_in_the_plan(kind: Format) -> None:
+    assert canonical(plan("meta_none", kind)) == canonical(plan("w_9", kind)).replace(
+        "resize:9x4000:inside:never ", ""
+    )
+    assert canonical(plan("meta_copyright", kind)).endswith(":copyright") is (kind is not Format.GIF)
 
 
 def test_lossless_formats_have_no_quality() -> None:

@@ -80,8 +80,10 @@ def planned(mount: Mount, raw: str, kind: Format) -> Plan | None:
 sides = st.sampled_from([*ALLOWED, None]) | st.integers(1, 9999)
 ratios = st.none() | st.sampled_from([Fraction(16, 9), Fraction(1, 21)]) | strategies.ratios
 requested_components = st.builds(
-    lambda component, width_px, height_px, ratio, is_crop, few, colour: replace(
+    lambda component, width_px, height_px, ratio, is_crop, few, colour, most: replace(
         component,
+        max_width_px=most[0],
+        max_height_px=most[1],
         width=width_px,
         height=None if ratio else height_px,
         ratio=ratio,
@@ -96,6 +98,7 @@ requested_components = st.builds(
     st.sampled_from([False, False, True]),
     st.sampled_from([1, 1, 1, 2]),
     st.sampled_from([None, *COLOURS, Colour(0, 0, 0), Colour(9, 9, 9)]),
+    st.just((None, None)) | st.tuples(sides, sides),
 )
 
 

@@ -326,6 +326,41 @@ def test_pages_need_a_signature_or_a_preset(policy: Dimensions, text: str, says:
     assert restrict(tokens(text), policy, ALLOWED, of_presets=tokens(text)) == tokens(text)
 
 
+def test_copyright_fields_need_no_signature() -> None:
+    for policy in BOUNDED:
+        assert restrict(tokens("meta_copyright"), policy, ALLOWED) == tokens("meta_copyright")
+
+
+@pytest.mark.parametrize("text", ["maxw_200", "h_100,maxw_200", "w_400,h_400,maxw_100,maxh_200"])
+def test_greatest_sides_are_sizes(text: str) -> None:
+    assert restrict(tokens(text), Dimensions.LISTED, ALLOWED) == tokens(text)
+    snapped = restrict(tokens(text), Dimensions.SNAP, ALLOWED)
+    assert without_no_ops(snapped) == without_no_ops(tokens(text))
+
+
+@pytest.mark.parametrize(
+    ("requested", "granted"),
+    [
+        ("maxw_150", "maxw_200"),
+        ("h_99,maxw_150", "h_100,maxw_200"),
+        ("w_300,h_150,maxw_150", "w_200,h_200"),
+    ],
+)
+def test_snap_moves_greatest_sides(requested: str, granted: str) -> None:
+    assert restrict(tokens(requested), Dimensions.SNAP, ALLOWED) == tokens(granted)
+
+
+def test_other_greatest_sides_are_refused() -> None:
+    with pytest.raises(DimensionNotAllowed, match="parameter maxw must be one of 100, 200, 400"):
+        restrict(tokens("w_100,maxw_150"), Dimensions.LISTED, ALLOWED)
+    preset = tokens("maxw_150")
+    wider = tokens("h_100,maxw_150")
+    assert restrict(wider, Dimensions.LISTED, ALLOWED, of_presets=preset) == wider
+    for policy in BOUNDED:
+        with pytest.raises(OperationNotAllowed, match="a greatest size"):
+            restrict(tokens("w_400,h_200,c_fill,maxw_100"), policy, ALLOWED)
+
+
 def test_everything_of_a_preset_is_granted() -> None:
     preset = tokens("w_101,h_77,c_pad,g_0.33:0.5,b_f00,q_82,dpr_1.1,e_blur:1.3,e_sepia:3")
     assert restrict(preset, Dimensions.LISTED, ALLOWED, of_presets=preset) == preset

@@ -64,6 +64,8 @@ class Component:
     top: Length | None = None
     min_width_px: int | None = None
     min_height_px: int | None = None
+    max_width_px: int | None = None
+    max_height_px: int | None = None
     extend: Extend | None = None
     padding_px: tuple[int, int, int, int] | None = None
     background: Colour | None = None
@@ -105,7 +107,7 @@ class Component:
             has_corner = self.left is not None or self.top is not None
             at = Offset(self.left or 0, self.top or 0) if has_corner else gravity
             return (Crop(width=self.width, height=self.height, ratio=self.ratio, at=at),)
-        if not has_side:
+        if not has_side and self.max_width_px is None and self.max_height_px is None:
             return ()
         is_box = self.ratio is not None or (self.width is not None and self.height is not None)
         fit = self.fit if is_box and self.fit is not None else Fit.INSIDE
@@ -120,6 +122,8 @@ class Component:
                 background=self.background or WHITE,
                 min_width_px=self.min_width_px,
                 min_height_px=self.min_height_px,
+                max_width_px=self.max_width_px,
+                max_height_px=self.max_height_px,
             ),
         )
 
@@ -262,6 +266,8 @@ def _sized(component: Component, op: Resize | Crop) -> Component:
                 background=_unless(op.background, WHITE),
                 min_width_px=op.min_width_px,
                 min_height_px=op.min_height_px,
+                max_width_px=op.max_width_px,
+                max_height_px=op.max_height_px,
             )
 
 

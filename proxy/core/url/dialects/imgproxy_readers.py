@@ -348,6 +348,8 @@ def _merged(to: Requested, component: Component) -> bool:
                 enlarge=Enlarge.ALLOW | Enlarge.NEVER,
                 min_width_px=None,
                 min_height_px=None,
+                max_width_px=None,
+                max_height_px=None,
             ) as op,
         ) if op.fit is not Fit.FILL or op.enlarge is Enlarge.ALLOW:
             to.width_px = width_px or to.width_px

@@ -164,6 +164,9 @@ def _unused(component: Component, params: Mapping[str, Param]) -> Iterator[Unuse
             yield Unused("g", "padding does not depend on the content", *values)
     if component.enlarge is not None and (is_crop or not has_side):
         yield Unused("el", "the picture is not resized")
+    for name, most_px in (("maxw", component.max_width_px), ("maxh", component.max_height_px)):
+        if most_px is not None and is_crop:
+            yield Unused(name, "the picture is not resized")
 
 
 def no_preset(parameter: str, name: str, position: int, presets: Presets) -> BadTransform:

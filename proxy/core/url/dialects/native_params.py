@@ -514,6 +514,16 @@ PATH: dict[str, Param] = {
         read=_pixels,
         write=lambda of: _if_set(of.min_height_px, str),
     ),
+    "maxw": Param(
+        field="max_width_px",
+        read=_pixels,
+        write=lambda of: _if_set(of.max_width_px, str),
+    ),
+    "maxh": Param(
+        field="max_height_px",
+        read=_pixels,
+        write=lambda of: _if_set(of.max_height_px, str),
+    ),
     "c": Param(
         field="fit",
         read=lambda value: _choice(FITS, value, _FITS_ELSEWHERE),

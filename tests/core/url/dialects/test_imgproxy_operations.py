@@ -32,10 +32,10 @@ from proxy.core.transform.operations import (
     without_no_ops,
 )
 from proxy.core.transform.plan import RenderDefaults, resolve
-from proxy.core.url.dialects.component import components_of
+from proxy.core.url.dialects.component import components_of, transform_of
 from proxy.core.url.dialects.dialect import Reading
 from proxy.core.url.dialects.imgproxy import parse
-from proxy.core.url.dialects.native import parse_tokens, parse_transform, spell
+from proxy.core.url.dialects.native import native_url, parse_tokens, parse_transform, spell
 from proxy.core.url.parsed_url import VariantUrl
 
 SOUTH = FocalPoint(0.5, 1.0)
@@ -167,6 +167,28 @@ def test_dpr_reduces_a_box_that_the_picture_does_not_fill() -> None:
     assert drawn("rs:force:300/dpr:2").ops == drawn("rs:force:300").ops
     [resize] = drawn("rs:force:300:0:1/dpr:2").ops
     assert resize == Resize(width=600, height=part("2"), fit=Fit.FILL, enlarge=Enlarge.ALLOW)
+
+
+@pytest.mark.parametrize(
+    ("options", "native"),
+    [
+        ("w:100/dpr:0.5", "/w_50/a.png"),
+        ("w:100/h:60/dpr:0.3333/pd:9", "/w_33,h_20,pad_3:3:3:3,b_00000000/a.png"),
+        ("fn:b/kcr:1", "/meta_copyright,fn_b.png/a.png"),
+        ("w:9/att:1", "/w_9,dl_a.png/a.png"),
+    ],
+)
+def test_the_native_spelling_has_everything(options: str, native: str) -> None:
+    parsed = parse(f"/_/{options}/plain/a.png", READING)
+    assert isinstance(parsed, VariantUrl)
+    assert native_url(parsed, parsed.key, parsed.transform) == native
+
+
+def test_everything_of_a_preset_is_drawn() -> None:
+    presets = {"film": parse_tokens("pg_2,frames_3,maxw_9,meta_copyright", {}).components}
+    parsed = parse("/_/pr:film/plain/a.gif", Reading(presets=presets))
+    assert isinstance(parsed, VariantUrl)
+    assert parsed.transform == transform_of(presets["film"])
 
 
 def test_the_dpr_of_a_preset_that_is_a_chain() -> None:
