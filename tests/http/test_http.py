@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from proxy.core.cache.delivery import Delivered
-from proxy.edge.public.handler import PublicHandler
+from proxy.edge.public.handler import CompiledUrl, PublicHandler
 from proxy.service.request.produce import Produce, Resolved
 from tests.http.conftest import ORIGINALS, Running, raw, running, shares_node
 from tests.support.fakes import temporary_file
@@ -302,6 +302,29 @@ async def test_a_redirect_ignores_conditions(tmp_path: Path, monkeypatch: pytest
                 response = await raw(node, ask(PICTURE, condition, method=method))
                 assert status(response) == 302, condition
                 assert b"\r\nLocation: https://cdn.example/a\r\n" in response
+
+
+async def test_a_url_with_a_file_name_is_not_redirected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requested_until_s: list[float] = []
+    deliver, redirect_until_s = Produce._deliver, PublicHandler._redirect_until_s
+
+    async def observed(self: Produce, resolved: Resolved, deadline: float, until_s: float) -> Delivered:
+        requested_until_s.append(until_s)
+        return await deliver(self, resolved, deadline, until_s)
+
+    def enabled(self: PublicHandler, compiled: CompiledUrl) -> float:
+        self._redirects = True
+        return redirect_until_s(self, compiled)
+
+    monkeypatch.setattr(Produce, "_deliver", observed)
+    monkeypatch.setattr(PublicHandler, "_redirect_until_s", enabled)
+    async with running(tmp_path) as node:
+        temporary_file(node.originals, "photo.jpg", ORIGINALS["photo.jpg"]())
+        assert (await node.get("/w_100,f_png,dl_red.png/photo.jpg")).status == 200
+        assert (await node.get("/w_100,f_jpg/photo.jpg")).status == 200
+    assert requested_until_s == [0, math.inf]
 
 
 @shares_node

@@ -12,6 +12,7 @@ from proxy.core.transform.operations import (
     Extend,
     Fit,
     Flatten,
+    Metadata,
     Operation,
     Pad,
     Resize,
@@ -42,6 +43,10 @@ def ignored(parsed: VariantUrl, granted: Transform, plan: Plan) -> list[str]:
         unused.append("b: there is no padding, and the format has alpha")
     if granted.quality is not None and output.quality is None:
         unused.append("q: the format is lossless")
+    if granted.frames is not None and (granted.page is not None or not TRAITS[output.format].animation):
+        unused.append("frames: the variant has one frame")
+    if granted.metadata is Metadata.COPYRIGHT and not output.keeps_copyright:
+        unused.append("meta: the format has no metadata")
     if not plan.face_detector and without_faces(granted.ops):
         unused.append("g: face detection is not available, auto is used")
     return unused

@@ -44,6 +44,12 @@ def variant(tokens: str, presets: Presets = MappingProxyType({})) -> VariantUrl:
         ("c_crop,w_3,g_face", Format.PNG, ["g"]),
         ("c_crop,w_3,el_allow", Format.PNG, ["el"]),
         ("w_4~g_north~c_fill", Format.PNG, ["g", "c"]),
+        ("pg_2,meta_copyright", Format.PNG, []),
+        ("frames_2", Format.GIF, []),
+        ("frames_2", Format.PNG, ["frames"]),
+        ("frames_2,pg_1,meta_copyright", Format.GIF, ["frames", "meta"]),
+        ("ar_1,maxw_4,maxh_4", Format.PNG, ["maxw", "maxh"]),
+        ("maxw_4", Format.PNG, []),
     ],
 )
 def test_ignored_parameters_are_named(tokens: str, kind: Format, names: list[str]) -> None:
