@@ -117,8 +117,8 @@ class _Original(NamedTuple):
         """The pages to draw, if libvips cannot load the first one as it is."""
         if self.pages == range(1) and self.opened.canvas is None:
             return None
-        every = pages_of(self.content, self.opened.canvas, self.pages.stop)
-        return islice(every, self.pages.start, self.pages.stop)
+        first = self.pages.stop if self.pages.stop < self.opened.facts.pages else None
+        return islice(pages_of(self.content, self.opened.canvas, first), self.pages.start, None)
 
 
 def _drawn(facts: Facts, plan: Plan) -> range:
