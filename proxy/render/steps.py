@@ -22,6 +22,7 @@ from proxy.core.transform.operations import (
     Turn,
 )
 from proxy.render.alpha import on_colours, on_visible, resized, with_premultiplied
+from proxy.render.filters import filtered
 
 
 def apply(command: Cut | Scale | Embed | Turn | Effect, pages: list[pyvips.Image]) -> list[pyvips.Image]:
@@ -46,7 +47,8 @@ def apply(command: Cut | Scale | Embed | Turn | Effect, pages: list[pyvips.Image
             return [on_visible(image, lambda rgb: rgb.sharpen(sigma=sigma_px)) for image in pages]
         case Adjust():
             return [on_colours(image, lambda rgb: _toned(rgb, command)) for image in pages]
-    assert_never(command)
+        case _:
+            return filtered(command, pages)
 
 
 def found(command: Find | FindBorders, pages: list[pyvips.Image]) -> Box:
@@ -66,7 +68,10 @@ _INTERESTING = {Smart.ATTENTION: "attention", Smart.ENTROPY: "entropy"}
 def _within_borders(image: pyvips.Image, trim: Trim) -> Box:
     whole = Box(0, 0, image.width, image.height)
     seen = image.flatten(background=_UNLIKELY) if image.hasalpha() else image
-    background = seen(0, 0) if trim.colour is None else [trim.colour.red, trim.colour.green, trim.colour.blue]
+    corner = (whole.width - 1, whole.height - 1) if trim.from_lower_right else (0, 0)
+    background = (
+        seen(*corner) if trim.colour is None else [trim.colour.red, trim.colour.green, trim.colour.blue]
+    )
     left, top, width, height = seen.find_trim(threshold=trim.threshold, background=background)
     if not width or not height:
         return whole

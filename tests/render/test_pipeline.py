@@ -432,6 +432,7 @@ def framed() -> bytes:
         ("trim_10", (20, 10)),
         ("trim_10:fff", (20, 10)),
         ("trim_10:000", (60, 40)),
+        ("trim_10:south_east", (20, 10)),
         ("trim_10:auto:x", (40, 10)),
         ("trim_10:auto:y", (20, 30)),
         ("trim_10:fff:xy~w_20", (20, 15)),
@@ -439,6 +440,13 @@ def framed() -> bytes:
 )
 def test_borders_are_trimmed(tokens: str, result: tuple[int, int]) -> None:
     assert size(draw(framed(), f"{tokens}~f_png")) == result
+
+
+def test_borders_are_trimmed_in_the_colour_of_the_lower_right_corner() -> None:
+    black = pyvips.Image.black(30, 20, bands=3).cast("uchar").copy(interpretation="srgb")
+    framed = black.embed(0, 0, 40, 25, extend="white").pngsave_buffer()
+    assert size(draw(framed, "trim_10~f_png")) == (40, 25)
+    assert size(draw(framed, "trim_10:south_east~f_png")) == (30, 20)
 
 
 def test_a_picture_of_one_colour_is_not_trimmed() -> None:

@@ -9,19 +9,29 @@ from proxy.core.image.formats import Format
 from proxy.core.transform.operations import (
     Adjust,
     Blur,
+    Colorize,
     Colour,
+    Convolve,
     Enlarge,
     Extend,
     Fit,
     Flatten,
     FocalPoint,
+    Gamma,
+    Hue,
+    Median,
     Metadata,
+    Noise,
     OriginalPoint,
     Part,
     Pixelate,
+    Remap,
+    Rgb,
     Sharpen,
     Shifted,
     Smart,
+    Threshold,
+    Tint,
     Tone,
     Transform,
     Trim,
@@ -50,7 +60,30 @@ gravities = st.one_of(
     st.builds(OriginalPoint, st.integers(0, 9999), st.integers(0, 9999)),
 )
 
+percents = st.integers(0, 100)
+matrices = st.sampled_from([(1, 1), (3, 1), (1, 3), (3, 3), (5, 3), (7, 7)]).flatmap(
+    lambda sides: st.builds(
+        Convolve,
+        st.just(sides[0]),
+        st.sampled_from([-2.5, 1.0, 9.0, 48_999.75]),
+        st.tuples(*[st.integers(-100_000, 100_000).map(lambda number: number / 100)] * (sides[0] * sides[1])),
+    )
+)
+filters = st.one_of(
+    st.sampled_from(Remap),
+    st.builds(Rgb, *[st.integers(-100, 100)] * 3),
+    st.builds(Colorize, percents, percents, percents, st.builds(Colour, channels, channels, channels)),
+    st.builds(Tint, st.builds(Colour, channels, channels, channels)),
+    st.builds(Hue, st.integers(1, 359)),
+    st.builds(Gamma, st.integers(1_000, 100_000).map(lambda number: number / 10_000)),
+    st.builds(Threshold, st.integers(1, 255)),
+    st.builds(Noise, st.integers(2, 255)),
+    st.builds(Median, st.integers(2, 15)),
+    matrices,
+)
+
 effects = st.one_of(
+    filters,
     st.builds(Pixelate, st.integers(2, 1000)),
     st.builds(Flatten, colours),
     st.builds(Blur, sigmas),

@@ -77,10 +77,10 @@ def requests_of(
 
 
 def format_of(request: VariantRequest) -> str:
-    """The output format of `request`; empty if it is the original's own."""
+    """The output format of `request`; empty if it depends on the original."""
     if request.transform.format is Auto.AUTO:
         return next(iter(request.accepted), Format.JPEG).value
-    return "" if request.transform.format is None else request.transform.format.value
+    return request.transform.format.value if isinstance(request.transform.format, Format) else ""
 
 
 def variants_of(transform: Transform, auto: tuple[Format, ...]) -> int:

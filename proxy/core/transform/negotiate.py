@@ -56,7 +56,8 @@ def choose(
     assert facts is not None
     if transform.format is Auto.AUTO:
         return _choose_auto(transform, accepted, auto, facts)
-    if TRAITS[facts.format].shown:
+    is_reduced = transform.format is Auto.JPEG_FOR_PNG and facts.format is Format.PNG
+    if TRAITS[facts.format].shown and not is_reduced:
         return facts.format
     return _universal(transform, facts)
 

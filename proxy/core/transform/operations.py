@@ -206,11 +206,12 @@ class Pad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trim:
-    """Cuts off borders of one colour: of `colour`, or of the upper left pixel. `threshold`, 0 to 255, is how far a pixel
-    may differ. With `equal_x` and `equal_y` opposite borders are cut alike."""
+    """Cuts off borders of one colour: of `colour`, or of the upper left pixel, or with `from_lower_right` of the lower right
+    one. `threshold`, 0 to 255, is how far a pixel may differ. With `equal_x` and `equal_y` opposite borders are cut alike."""
 
     threshold: float = 10
     colour: Colour | None = None
+    from_lower_right: bool = False
     equal_x: bool = False
     equal_y: bool = False
 
@@ -302,7 +303,92 @@ class Adjust:
     percent: int
 
 
-Effect = Blur | Sharpen | Pixelate | Flatten | Adjust
+class Remap(StrEnum):
+    """Colour changes without a strength. NEGATE inverts colours, INVERT also alpha; EQUALIZE spreads the values of each channel evenly; NORMALIZE
+    stretches the lightness, from its lowest to its highest hundredth, to the whole range. Both measure the first page."""
+
+    NEGATE = "negate"
+    INVERT = "invert"
+    EQUALIZE = "equalize"
+    NORMALIZE = "normalize"
+
+
+@dataclass(frozen=True, slots=True)
+class Rgb:
+    """Moves each channel by a per cent of 255, -100 to 100."""
+
+    red: int
+    green: int
+    blue: int
+
+
+@dataclass(frozen=True, slots=True)
+class Colorize:
+    """Mixes per cents, 0 to 100, of `colour` into each channel."""
+
+    red: int
+    green: int
+    blue: int
+    colour: Colour
+
+
+@dataclass(frozen=True, slots=True)
+class Tint:
+    """The lightness of the picture, with the chroma of a colour in the middle tones."""
+
+    colour: Colour
+
+
+@dataclass(frozen=True, slots=True)
+class Hue:
+    """Rotates the hue; 1 to 359."""
+
+    degrees: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gamma:
+    """Raises values, as parts of 255, to 1 / `gamma`, which is 0.1 to 10: above 1 brightens."""
+
+    gamma: float
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """White from this luminance, 1 to 255, black below it."""
+
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Moves all channels of each pixel by a random number of levels, between minus and plus a half of `levels`, 2 to 255.
+    The numbers are the same for every picture."""
+
+    levels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Median:
+    """The median of the square around each pixel; `side_px` is 2 to 15."""
+
+    side_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Convolve:
+    """The sum of the pixels around each pixel, times `weights` row by row, over `divisor`. `columns` and the number of
+    rows are odd."""
+
+    columns: int
+    divisor: float
+    weights: tuple[float, ...]
+
+
+Filter = Remap | Rgb | Colorize | Tint | Hue | Gamma | Threshold | Noise | Median | Convolve
+"""Effects that an unsigned URL may have in presets only."""
+
+Effect = Blur | Sharpen | Pixelate | Flatten | Adjust | Filter
 """Operations that change no size."""
 
 Operation = Resize | Crop | Extend | Pad | Trim | Turn | Effect
@@ -316,9 +402,11 @@ class Metadata(StrEnum):
 
 
 class Auto(StrEnum):
-    """The format is negotiated with the client."""
+    """A format by rule. AUTO is negotiated with the client; JPEG_FOR_PNG is JPEG for a PNG if the variant has no
+    transparency, else the format of the original."""
 
     AUTO = "auto"
+    JPEG_FOR_PNG = "autojpg"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,7 +442,7 @@ class Transform:
     @property
     def needs_facts(self) -> bool:
         """Whether the output format depends on the original."""
-        return self.format is None or self.format is Auto.AUTO
+        return not isinstance(self.format, Format)
 
 
 NOTHING = Transform()
@@ -375,7 +463,7 @@ def changes_nothing(op: Operation) -> bool:
             | Pad(top_px=0, right_px=0, bottom_px=0, left_px=0)
         ):
             return True
-        case Adjust(percent=0) | Pixelate(side_px=0 | 1):
+        case Adjust(percent=0) | Pixelate(side_px=0 | 1) | Rgb(0, 0, 0) | Colorize(0, 0, 0) | Gamma(1):
             return True
     return False
 

@@ -4,7 +4,7 @@ The cache key contains the Plan, and the worker renders it: equal Plans of an or
 pixels, fractions and encoder settings and no URL parameters, so that every dialect resolves to the same operations.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import assert_never
@@ -30,6 +30,7 @@ from proxy.core.transform.operations import (
     OriginalPoint,
     Pad,
     Pixelate,
+    Remap,
     Resize,
     Sharpen,
     Shifted,
@@ -267,7 +268,8 @@ def _text(op: Operation) -> str:
             return f"pad:{sides}:{op.background.hex}"
         case Trim(colour=colour):
             alike = f"{'x' if op.equal_x else ''}{'y' if op.equal_y else ''}"
-            return f"trim:{op.threshold:g}:{colour.hex if colour else 'auto'}:{alike}"
+            corner = "lower-right" if op.from_lower_right else "auto"
+            return f"trim:{op.threshold:g}:{colour.hex if colour else corner}:{alike}"
         case Turn():
             return f"turn:{op}"
         case Pixelate(side_px):
@@ -280,7 +282,21 @@ def _text(op: Operation) -> str:
             return f"sharpen:{sigma_px:g}"
         case Adjust(tone, percent):
             return f"{tone}:{percent}"
-    assert_never(op)
+        case Remap():
+            return op.value
+        case _:
+            values = (getattr(op, field.name) for field in fields(op))
+            return ":".join([type(op).__name__.lower(), *map(_value_text, values)])
+
+
+def _value_text(value: float | Colour | tuple[float, ...]) -> str:
+    match value:
+        case Colour():
+            return value.hex
+        case tuple():
+            return ",".join(map(_value_text, value))
+        case _:
+            return f"{value:.8g}"
 
 
 def _box_text(op: Resize | Crop) -> str:

@@ -31,6 +31,7 @@ from proxy.core.transform.operations import (
     Operation,
     Part,
     Pixelate,
+    Remap,
     Resize,
     Sharpen,
     Smart,
@@ -181,7 +182,8 @@ class _Policy:
             case _:
                 if changes_nothing(op):
                     return op
-                raise self._refusal(f"the operation {type(op).__name__.lower()}")
+                name = op.value if isinstance(op, Remap) else type(op).__name__.lower()
+                raise self._refusal(f"the operation {name}")
 
     def _most(self, op: Resize) -> Resize:
         """`op` with its greatest sides granted: they are sizes like others, and part of the box. Raises NotAllowed."""

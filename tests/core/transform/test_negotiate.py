@@ -162,6 +162,24 @@ def test_without_a_format_the_variant_has_the_format_of_the_original(of: Facts, 
     assert choose(Transform(), frozenset(), AUTO, of) is kind
 
 
+@pytest.mark.parametrize(
+    ("tokens", "of", "kind"),
+    [
+        ("w_9", facts(Format.PNG), Format.JPEG),
+        ("w_9", facts(Format.PNG, alpha=True), Format.PNG),
+        ("e_flatten:fff", facts(Format.PNG, alpha=True), Format.JPEG),
+        ("w_9,h_8,c_pad,b_00000000", facts(Format.PNG), Format.PNG),
+        ("w_9", facts(Format.WEBP), Format.WEBP),
+        ("w_9", facts(Format.GIF), Format.GIF),
+        ("w_9", facts(Format.HEIC), Format.JPEG),
+    ],
+)
+def test_a_png_without_transparency_becomes_a_jpeg(tokens: str, of: Facts, kind: Format) -> None:
+    transform = parse_transform(f"{tokens},f_autojpg", {})
+    assert transform.needs_facts
+    assert choose(transform, frozenset(BOTH), AUTO, of) is kind
+
+
 def test_a_named_format_needs_no_facts() -> None:
     transform = Transform(format=Format.PNG)
     assert not transform.needs_facts

@@ -187,6 +187,16 @@ def test_a_second_effect_is_refused(policy: Dimensions, text: str) -> None:
         restrict(tokens(text), policy, ALLOWED)
 
 
+@pytest.mark.parametrize("policy", BOUNDED)
+@pytest.mark.parametrize(
+    ("text", "name"), [("e_negate", "negate"), ("e_rgb:1:2:3", "rgb"), ("e_median:3", "median")]
+)
+def test_a_filter_needs_a_signature_or_a_preset(policy: Dimensions, text: str, name: str) -> None:
+    with pytest.raises(OperationNotAllowed, match=f"^the operation {name} needs"):
+        restrict(tokens(text), policy, ALLOWED)
+    assert restrict(tokens(text), policy, ALLOWED, of_presets=tokens(text)) == tokens(text)
+
+
 @pytest.mark.parametrize("text", ["e_sepia", "e_sepia,e_contrast:0", "e_contrast:2,e_blur:2", "e_contrast:0"])
 def test_an_effect_that_does_nothing_is_dropped(text: str) -> None:
     restrict(tokens(text), Dimensions.LISTED, ALLOWED)
@@ -218,7 +228,7 @@ def test_other_backgrounds_are_refused(policy: Dimensions, colour: str) -> None:
         ("w_9,h_8,c_fill", "w_9,h_8,c_fill,g_0.5:0.5"),
         ("w_9,h_8,c_pad", "w_9,h_8,c_pad,g_auto,b_white"),
         ("e_sepia", "e_contrast:0,e_sepia:80,dpr_3"),
-        ("f_jpg", "f_jpeg,e_brightness:0"),
+        ("f_jpg", "f_jpeg,e_brightness:0,e_rgb:0:0:0,e_colorize:0:0:0:fff,e_gamma:1"),
     ],
 )
 def test_transforms_that_do_the_same_are_equal_without_no_ops(one: str, other: str) -> None:

@@ -43,6 +43,7 @@ from proxy.core.transform.operations import (
     Turn,
 )
 from proxy.core.url.dialects.component import Component, CropFit
+from proxy.core.url.dialects.native_filters import FILTER_FORMS, FILTER_WORDS, filter_text
 from proxy.core.url.disposition import Disposition, disposition_of
 from proxy.core.url.target import decoded
 
@@ -127,10 +128,12 @@ FORMATS: dict[str, Format | Auto] = {
     "webp": Format.WEBP,
     "avif": Format.AVIF,
     "gif": Format.GIF,
+    "autojpg": Auto.JPEG_FOR_PNG,
 }
 
 _ENCODED = {name: kind for name, kind in FORMATS.items() if isinstance(kind, Format)}
 _AT = "at"
+_LOWER_RIGHT = "south_east"
 
 _FOREIGN_GRAVITIES: dict[str, Gravity] = {
     "centre": CENTER,
@@ -145,7 +148,7 @@ _FOREIGN_GRAVITIES: dict[str, Gravity] = {
 
 COLOURS: dict[str, Colour] = {"white": WHITE, "black": BLACK, "transparent": TRANSPARENT}
 
-_EFFECTS = ("blur", "sharpen", "pixelate", "flatten", *Tone)
+_EFFECTS = ("blur", "sharpen", "pixelate", "flatten", *Tone, *FILTER_WORDS)
 
 SIGMA_MIN_PX, BLUR_MAX_PX, SHARPEN_MAX_PX = 0.3, 100.0, 10.0
 SEPIA_PERCENT, SHARPEN_PX = 80, 1.0
@@ -295,13 +298,16 @@ def _extend_text(extend: Extend) -> str:
 def _trim(value: str) -> Trim:
     threshold, *rest = value.split(":")
     if not _THRESHOLD.fullmatch(threshold) or float(threshold) > 255 or len(rest) > 2:
-        raise ValueError("must be THRESHOLD[:COLOUR or auto[:x, y or xy]], with a threshold from 0 to 255")
+        raise ValueError(
+            f"must be THRESHOLD[:COLOUR, auto or {_LOWER_RIGHT}[:x, y or xy]], with a threshold from 0 to 255"
+        )
     alike = rest[1] if len(rest) == 2 else ""
     if alike not in ("", "x", "y", "xy"):
         raise ValueError("must have x, y or xy last: the sides that are cut alike")
     return Trim(
         threshold=float(threshold),
-        colour=None if not rest or rest[0] == "auto" else colour(rest[0]),
+        colour=None if not rest or rest[0] in ("auto", _LOWER_RIGHT) else colour(rest[0]),
+        from_lower_right=bool(rest) and rest[0] == _LOWER_RIGHT,
         equal_x="x" in alike,
         equal_y="y" in alike,
     )
@@ -309,8 +315,10 @@ def _trim(value: str) -> Trim:
 
 def _trim_text(trim: Trim) -> str:
     alike = f"{'x' if trim.equal_x else ''}{'y' if trim.equal_y else ''}"
-    border = trim.colour.hex if trim.colour else "auto"
-    parts = [f"{trim.threshold:g}", *([border] if trim.colour or alike else []), *([alike] if alike else [])]
+    corner = _LOWER_RIGHT if trim.from_lower_right else "auto"
+    border = trim.colour.hex if trim.colour else corner
+    is_named = border != "auto" or alike
+    parts = [f"{trim.threshold:g}", *([border] if is_named else []), *([alike] if alike else [])]
     return ":".join(parts)
 
 
@@ -420,10 +428,12 @@ def _effect(value: str) -> Effect:
             return Flatten(colour(argument))
         case ("brightness" | "contrast" | "saturation") as tone, True:
             return Adjust(Tone(tone), _percent(argument, -100))
+    if (row := FILTER_WORDS.get(name)) is not None:
+        return row.read(argument)
     near = meant(nearest(name, _EFFECTS)) if name not in _EFFECTS else ""
     raise ValueError(
         "must be blur:SIGMA, sharpen[:SIGMA], grayscale, sepia[:PERCENT], brightness:N, contrast:N, saturation:N,"
-        " pixelate:PIXELS or flatten:COLOUR" + near
+        f" pixelate:PIXELS, flatten:COLOUR, {', '.join(FILTER_FORMS[:-1])} or {FILTER_FORMS[-1]}" + near
     )
 
 
@@ -441,6 +451,8 @@ def _effect_text(effect: Effect) -> str:
             return "grayscale"
         case Adjust(tone, percent):
             return f"{tone}:{percent}"
+        case _:
+            return filter_text(effect)
 
 
 def _gravity_text(gravity: Gravity) -> str:

@@ -1,0 +1,143 @@
+"""The filters of the language on pixels: they change colours or mix neighbouring pixels. Only
+INVERT changes alpha."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from hashlib import shake_128
+from typing import assert_never
+
+import pyvips
+
+from proxy.core.transform.operations import (
+    Colorize,
+    Colour,
+    Convolve,
+    Filter,
+    Gamma,
+    Hue,
+    Median,
+    Noise,
+    Remap,
+    Rgb,
+    Threshold,
+    Tint,
+)
+from proxy.render.alpha import on_colours, on_visible
+
+_Work = Callable[[pyvips.Image], pyvips.Image]
+
+
+def filtered(effect: Filter, pages: list[pyvips.Image]) -> list[pyvips.Image]:
+    """The pages after `effect`. What is measured is measured on the first page, so that an animation does not flicker."""
+    if effect is Remap.INVERT:
+        return [image.invert() for image in pages]
+    around = on_visible if isinstance(effect, Median | Convolve) else on_colours
+    work = _work(effect, pages)
+    return [around(image, work) for image in pages]
+
+
+def _work(effect: Filter, pages: list[pyvips.Image]) -> _Work:
+    """The change of an image of three colour bands."""
+    match effect:
+        case Remap.NEGATE | Remap.INVERT:
+            return lambda rgb: rgb.invert()
+        case Remap.EQUALIZE:
+            return _equalizing(_measured(pages))
+        case Remap.NORMALIZE:
+            return _normalizing(_measured(pages))
+        case Rgb(red, green, blue):
+            shifts = [int(255 * percent / 100) for percent in (red, green, blue)]
+            return lambda rgb: _levels(rgb + shifts)
+        case Colorize(red, green, blue, colour):
+            parts = [percent / 100 for percent in (red, green, blue)]
+            added = [part * value for part, value in zip(parts, _values(colour), strict=True)]
+            return lambda rgb: _levels(rgb.linear([1 - part for part in parts], added))
+        case Tint(colour):
+            table = _tinting(colour)
+            return lambda rgb: rgb.colourspace("b-w").maplut(table)
+        case Hue(degrees):
+            return lambda rgb: _from(rgb.colourspace("lch").linear([1, 1, 1], [0, 0, degrees]), "lch")
+        case Gamma(gamma):
+            return lambda rgb: rgb.gamma(exponent=gamma)
+        case Threshold(level):
+            return lambda rgb: (rgb.colourspace("b-w") >= level).colourspace("srgb")
+        case Noise(levels):
+            return lambda rgb: _levels(rgb + (_numbers(rgb) * (levels / 256)).floor() - levels // 2)
+        case Median(side_px):
+            return lambda rgb: rgb.median(side_px)
+        case Convolve(columns, divisor, weights):
+            rows = [list(weights[start : start + columns]) for start in range(0, len(weights), columns)]
+            mask = pyvips.Image.new_from_array(rows, scale=divisor)
+            return lambda rgb: _levels(rgb.copy_memory().conv(mask, precision="float"))
+    assert_never(effect)
+
+
+def _measured(pages: list[pyvips.Image]) -> pyvips.Image:
+    """The colours of the first page."""
+    pages[0] = pages[0].copy_memory()
+    return pages[0].extract_band(0, n=3)
+
+
+def _values(colour: Colour) -> list[int]:
+    return [colour.red, colour.green, colour.blue]
+
+
+def _levels(image: pyvips.Image) -> pyvips.Image:
+    """Values rounded to levels, and those out of range moved into it."""
+    return image.rint().cast("uchar").copy(interpretation="srgb")
+
+
+def _from(image: pyvips.Image, space: str) -> pyvips.Image:
+    return image.copy(interpretation=space).colourspace("srgb")
+
+
+def _equalizing(rgb: pyvips.Image) -> _Work:
+    """A value becomes the part of the pixels that are not above it, without those of the lowest value."""
+    lowest = [int(band.min()) for band in rgb.bandsplit()]
+    counts = rgb.hist_find().hist_cum()
+    below = [counts(low, 0)[band] for band, low in enumerate(lowest)]
+    above = [rgb.width * rgb.height - count for count in below]
+    if 0 in above:
+        return lambda image: image
+    table = counts.linear(
+        [255 / count for count in above], [-255 * a / b for a, b in zip(below, above, strict=True)]
+    )
+    table = table.floor().cast("uchar")
+    return lambda image: image.maplut(table).copy(interpretation="srgb")
+
+
+def _normalizing(rgb: pyvips.Image) -> _Work:
+    lightness = rgb.colourspace("lab").extract_band(0)
+    low, high = lightness.percent(1), lightness.percent(99)
+    if high - low <= 1:
+        return lambda image: image
+    factor = 100 / (high - low)
+    return lambda image: _from(image.colourspace("lab").linear([factor, 1, 1], [-low * factor, 0, 0]), "lab")
+
+
+def _tinting(colour: Colour) -> pyvips.Image:
+    """The colours for each luminance: the chroma is full at the middle lightness, and none in black and white."""
+    chroma = (
+        (pyvips.Image.black(1, 1, bands=3) + _values(colour))
+        .copy(interpretation="srgb")
+        .colourspace("lab")(0, 0)[1:]
+    )
+    lightness = pyvips.Image.identity(bands=3).copy(interpretation="srgb").colourspace("lab").extract_band(0)
+    distance = lightness / 100 - 0.5
+    weight = 1 - 4 * distance * distance
+    return _from(lightness.bandjoin(weight * chroma), "lab")
+
+
+_TILE_PX = 512
+
+
+@lru_cache(maxsize=1)
+def _tile() -> pyvips.Image:
+    numbers = shake_128(b"noise").digest(_TILE_PX * _TILE_PX)
+    return pyvips.Image.new_from_memory(numbers, _TILE_PX, _TILE_PX, 1, "uchar")
+
+
+def _numbers(image: pyvips.Image) -> pyvips.Image:
+    """For each pixel a number from 0 to 255 that looks random and is always the same."""
+    across, down = -(-image.width // _TILE_PX), -(-image.height // _TILE_PX)
+    return _tile().replicate(across, down).crop(0, 0, image.width, image.height)
