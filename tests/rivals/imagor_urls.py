@@ -10,6 +10,7 @@ OTHERWISE = {
     "blur",
     "colorize",
     "contrast",
+    "convolution",
     "equalize",
     "fill-auto",
     "focal",

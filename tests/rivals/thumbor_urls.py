@@ -1,6 +1,5 @@
 """URLs in the grammar of thumbor, as often as clients write each part. Filters of chance and of other pictures are left
-out: noise, watermark, frame, round_corner; and those that the node refuses: rgb, colorize, equalize, fill with blur or
-auto."""
+out: noise, watermark, frame, round_corner; and those that the node refuses: fill with blur or auto."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -11,6 +10,13 @@ from tests.rivals.comparison import WRONG, Case
 
 COLOURS = ("ff0000", "white", "black", "336699", "blue", "ccc")
 
+MATRICES = (
+    "1;2;1;2;4;2;1;2;1,3,true",
+    "-1;-1;-1;-1;8;-1;-1;-1;-1,3,false",
+    "0;-1;0;-1;5;-1;0;-1;0,3,true",
+    "1;1;1;1;1,5,true",
+)
+
 TONES: dict[str, Callable[[Chance], str]] = {
     "grayscale": lambda chance: "grayscale()",
     "brightness": lambda chance: f"brightness({chance.randint(-60, 60)})",
@@ -20,6 +26,12 @@ TONES: dict[str, Callable[[Chance], str]] = {
     "sharpen": lambda chance: (
         f"sharpen({chance.choice(('0.5,0.5,true', '1,0.5,true', '0.8,1,false', '2,1,true'))})"
     ),
+    "rgb": lambda chance: "rgb({},{},{})".format(*(chance.randint(-40, 40) for _ in "rgb")),
+    "equalize": lambda chance: "equalize()",
+    "colorize": lambda chance: "colorize({},{},{},{})".format(
+        *(chance.randint(0, 100) for _ in "rgb"), chance.choice(("ff0000", "336699"))
+    ),
+    "convolution": lambda chance: f"convolution({chance.choice(MATRICES)})",
 }
 """Filters of tone and sharpness."""
 

@@ -14,7 +14,7 @@ from proxy.core.transform.operations import Colour, Transform
 from proxy.core.url.dialects.component import Presets
 from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported
 from proxy.core.url.dialects.native import DIALECT as NATIVE
-from proxy.core.url.original_urls import DIRECTORY, OriginalLocation
+from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, WebLocation
 from proxy.core.url.parsed_url import ParsedUrl
 from proxy.core.url.policy import Dimensions
 from proxy.core.url.signing import Keys, Signed, sign
@@ -98,6 +98,8 @@ class Mount:
 
     def ref(self, locator: str) -> OriginalRef:
         """The original for a key, or for an absolute URL of one of the two sources. Raises SourceNotAllowed or BadUrl."""
+        if self.dialect.omits_scheme and isinstance(self.location, WebLocation):
+            locator = self.location.with_scheme(locator)
         try:
             return OriginalRef(self.source, self.location.key_for(locator))
         except SourceNotAllowed:

@@ -97,6 +97,12 @@ class WebLocation:
                 return key
         return url
 
+    def with_scheme(self, locator: str) -> str:
+        """`locator`, with `http://` before it if it has no scheme and begins with a host: with any word if no key is
+        relative."""
+        begins_with_host = not self.base_url or locator.partition("/")[0].lower() in self.hosts
+        return f"http://{locator}" if begins_with_host and not is_absolute(locator) else locator
+
     def url_of(self, key: str) -> str:
         """The URL of the original with this key."""
         return key if is_absolute(key) else f"{self.base_url}{quote(key, safe=_BARE_IN_KEY)}"

@@ -2,8 +2,9 @@
 
 import pytest
 
-from proxy.core.errors import BadRequest, CalotypeError, SourceNotAllowed, UnknownRoute
+from proxy.core.errors import BadRequest, BadUrl, CalotypeError, SourceNotAllowed, UnknownRoute
 from proxy.core.image.original import OriginalRef
+from proxy.core.url.dialects.thumbor import DIALECT as THUMBOR
 from proxy.core.url.mounts import Mount, RemoteSource, Rules, host_name, mount_named, route
 from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, S3Location, WebLocation
 
@@ -44,6 +45,35 @@ def test_host_and_path_select_the_mount(host: str, raw: str, name: str, below: s
 def test_a_host_with_its_own_mounts_has_no_fallback() -> None:
     with pytest.raises(UnknownRoute):
         route(MOUNTS, "blog.example", "/w_1/a")
+
+
+WEB = WebLocation(frozenset({"img.example", "10.0.0.1:8090"}))
+BASED = WebLocation(frozenset({"img.example"}), "https://base.example/p/")
+
+
+@pytest.mark.parametrize(
+    ("location", "locator", "key"),
+    [
+        (WEB, "img.example/a.jpg", "http://img.example/a.jpg"),
+        (WEB, "10.0.0.1:8090/a b.jpg", "http://10.0.0.1:8090/a%20b.jpg"),
+        (WEB, "https://img.example/a.jpg", "https://img.example/a.jpg"),
+        (BASED, "a.jpg", "a.jpg"),
+        (BASED, "IMG.example/a.jpg", "http://img.example/a.jpg"),
+        (BASED, "https://img.example/a.jpg", "https://img.example/a.jpg"),
+        (DIRECTORY, "img.example/a.jpg", "img.example/a.jpg"),
+    ],
+)
+def test_an_original_of_the_web_needs_no_scheme_where_the_dialect_omits_it(
+    location: OriginalLocation, locator: str, key: str
+) -> None:
+    assert mount("t", location=location, dialect=THUMBOR).ref(locator).key == key
+
+
+def test_a_host_without_a_scheme_is_one_of_the_source() -> None:
+    with pytest.raises(SourceNotAllowed):
+        mount("t", location=WEB, dialect=THUMBOR).ref("other.example/a.jpg")
+    with pytest.raises(BadUrl):
+        mount("native", location=WEB).ref("img.example/a.jpg")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from proxy.core.errors import CalotypeError
 from proxy.core.url.dialects.component import Presets
 from proxy.core.url.parsed_url import ParsedUrl
 from proxy.core.url.signing import Keys, Signed
@@ -73,9 +74,12 @@ class Dialect:
     whether the answer to a target below the mount depends on Accept, also if the target is invalid. `check_key` returns
     how many secret bytes a key of the configuration has; it raises ValueError, with a reason that does not repeat the key,
     for one that the scheme cannot use.
-    `statuses` has the HTTP statuses, by slug, that differ from those of the native dialect; `health` is the path below
+    `statuses` has the HTTP statuses, by slug, that differ from those of the native dialect; `error_text` gives the body of
+    the answer to a target below the mount that failed, as plain text, or None for a problem. `health` is the path below
     the mount with which the vendor's service tells that it runs, `preset_url` the form of a URL of a preset alone; both
     are empty if the vendor has none. `settings` are those of OWN_SETTINGS that a mount of the dialect may have.
+    `has_signatures` says whether its URLs can be signed, and `omits_scheme` whether they name originals of the web
+    without `http://`.
     """
 
     name: str
@@ -85,7 +89,10 @@ class Dialect:
     negotiates: Callable[[str, Reading], bool]
     check_key: Callable[[str], int]
     statuses: Mapping[str, int] = field(default_factory=dict)
+    error_text: Callable[[str, CalotypeError], str | None] = lambda _, __: None
     health: str = ""
     preset_url: str = ""
     settings: frozenset[str] = frozenset()
+    has_signatures: bool = True
+    omits_scheme: bool = False
     options: tuple[DocumentedOption, ...] = ()

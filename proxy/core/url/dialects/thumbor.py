@@ -14,6 +14,7 @@ import re
 from proxy.core.errors import BadTransform, BadUrl
 from proxy.core.nearest import named
 from proxy.core.transform.operations import (
+    Auto,
     Crop,
     Enlarge,
     Extend,
@@ -139,7 +140,7 @@ def _of_base64(text: str) -> str:
 
 def _transform(options: ThumborOptions, unused: list[Unused]) -> Transform:
     """The operations in thumbor's order; `unused` gets what has no effect. Raises BadTransform."""
-    ops: list[Operation] = [op for op in (options.crop, options.trim) if op is not None]
+    ops: list[Operation] = [op for op in (options.orient, options.crop, options.trim) if op is not None]
     ops += _sizing(options)
     ops += [turn for turn, is_set in ((Turn.HFLIP, options.hflip), (Turn.VFLIP, options.vflip)) if is_set]
     for step in options.steps:
@@ -151,7 +152,7 @@ def _transform(options: ThumborOptions, unused: list[Unused]) -> Transform:
         unused.append(Unused("padding", "it needs the filter fill"))
     return Transform(
         ops=tuple(ops),
-        format=options.format,
+        format=options.format or (Auto.JPEG_FOR_PNG if options.auto_jpg else None),
         encoder_qualities=() if options.quality is None else ((None, options.quality),),
         max_bytes=options.max_bytes,
         page=options.page,
@@ -271,6 +272,7 @@ DIALECT = Dialect(
         "signature-expired": 410,
     },
     health="/healthcheck",
+    omits_scheme=True,
     options=(
         *(DocumentedOption(names=part.names, support=part.support, note=part.note) for part in PARTS),
         *(

@@ -8,7 +8,7 @@ and table are one file, because each reader belongs to one row.
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -18,16 +18,23 @@ from proxy.core.transform.operations import (
     TRANSPARENT,
     Adjust,
     Blur,
+    Colorize,
     Colour,
+    Convolve,
     Crop,
     Fit,
     Flatten,
     FocalPoint,
+    Hue,
     Length,
+    Noise,
     Offset,
     Pad,
     Part,
+    Pixelate,
+    Remap,
     Resize,
+    Rgb,
     Sharpen,
     Tone,
     Trim,
@@ -35,6 +42,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.url.dialects.css_colours import css_colour
 from proxy.core.url.dialects.dialect import Support
+from proxy.core.url.dialects.native_filters import CONVOLVE_MAX_SIDE, MAX_NOISE, MAX_WEIGHT, is_matrix
 from proxy.core.url.dialects.native_params import BLUR_MAX_PX, SHARPEN_MAX_PX, SIGMA_MIN_PX
 from proxy.core.url.dialects.thumbor_options import (
     MAX_INTEGER,
@@ -66,6 +74,7 @@ _DECIMAL = re.compile(r"(-)?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)", re.ASCII)
 _TRUE = frozenset({"true", "1"})
 _MAX_BLUR_RADIUS = 150
 _MAX_PERCENT = 1600
+_MAX_SQUARE_PX = 999
 
 FORMATS = {
     "jpeg": Format.JPEG,
@@ -163,19 +172,20 @@ def _set(name: str) -> Callable[[ThumborOptions, Sequence[str]], None]:
 
 
 def _focal(options: ThumborOptions, arguments: Sequence[str]) -> None:
-    _count(arguments, 1)
-    if match := REGION.fullmatch(arguments[0]):
+    _count(arguments, 1, 2)
+    written = "x".join(arguments)
+    if match := REGION.fullmatch(written):
         left, top, right, bottom = map(decimal, match.groups())
-        if "." in arguments[0]:
+        if "." in written:
             x, y = (left + right) / 2, (top + bottom) / 2
         else:
             x, y = left + (right - left) // 2, top + (bottom - top) // 2
         weight = max(0, int((right - left) * (bottom - top)))
-    elif match := POINT.fullmatch(arguments[0]):
+    elif match := POINT.fullmatch(written):
         (x, y), weight = map(decimal, match.groups()), 1
     else:
-        raise ValueError("it takes LEFTxTOP:RIGHTxBOTTOM")
-    if "." in arguments[0] and x <= 1 and y <= 1:
+        raise ValueError("it takes LEFTxTOP:RIGHTxBOTTOM or X,Y")
+    if "." in written and x <= 1 and y <= 1:
         options.focal_point = FocalPoint(round(float(x), 4), round(float(y), 4))
     elif weight:
         options.focal.append((int(x), int(y), weight))
@@ -184,8 +194,10 @@ def _focal(options: ThumborOptions, arguments: Sequence[str]) -> None:
 def _proportion(options: ThumborOptions, arguments: Sequence[str]) -> None:
     _count(arguments, 1)
     part = _real(arguments[0])
-    if not 0 < part <= 1:
-        raise ValueError("it takes a number above 0, up to 1")
+    if not 0 < part <= 100:
+        raise ValueError("it takes a number above 0, up to 1, or per cents up to 100")
+    if part > 1:
+        part /= 100
     if part < 1:
         options.steps.append(Resize(width=Part(part), height=Part(part), fit=Fit.FILL))
 
@@ -194,9 +206,83 @@ def _rotate(options: ThumborOptions, arguments: Sequence[str]) -> None:
     _count(arguments, 1)
     degrees = _integer(arguments[0], -(10**9), 10**9)
     if degrees % 90:
-        raise ValueError("it takes multiples of 90")
+        raise BadTransform("filter rotate takes multiples of 90; other angles are not supported")
     if turn := {90: Turn.R270, 180: Turn.R180, 270: Turn.R90}.get(degrees % 360):
         options.steps.append(turn)
+
+
+def _orient(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1)
+    if (degrees := _integer(arguments[0], 0, MAX_INTEGER)) not in (0, 90, 180, 270):
+        raise ValueError("it takes 0, 90, 180 or 270")
+    options.orient = Turn(str(degrees)) if degrees else None
+
+
+def _autojpg(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 0, 1)
+    options.auto_jpg = not arguments or arguments[0].lower() in _TRUE
+
+
+def _to_colorspace(_: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 0, 1)
+    if arguments and arguments[0].lower() not in ("", "srgb"):
+        raise BadTransform("filter to_colorspace takes srgb; others are not supported")
+
+
+def _pixelate(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 0, 1)
+    side_px = _integer(arguments[0], 0, _MAX_SQUARE_PX) if arguments else 10
+    if side_px > 1:
+        options.steps.append(Pixelate(side_px))
+
+
+def _rgb(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 3)
+    red, green, blue = (_integer(text, -100, 100) for text in arguments)
+    if red or green or blue:
+        options.steps.append(Rgb(red, green, blue))
+
+
+def _colorize(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 4)
+    red, green, blue = (_integer(text, 0, 100) for text in arguments[:3])
+    colour = replace(_colour(arguments[3], "colorize"), alpha=255)
+    if red or green or blue:
+        options.steps.append(Colorize(red, green, blue, colour))
+
+
+def _equalize(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 0)
+    options.steps.append(Remap.EQUALIZE)
+
+
+def _noise(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1, 2)
+    if (levels := _integer(arguments[0], 0, MAX_NOISE)) > 1:
+        options.steps.append(Noise(levels))
+
+
+def _hue(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 1)
+    if degrees := round(_real(arguments[0])) % 360:
+        options.steps.append(Hue(degrees))
+
+
+def _convolution(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    _count(arguments, 2, 3)
+    exact = [_real(text) for text in arguments[0].split(";")]
+    columns = _integer(arguments[1], 0, MAX_INTEGER)
+    if not columns or not exact or len(exact) % columns:
+        raise ValueError("it takes a matrix of whole rows")
+    weights = [round(float(number), 2) for number in exact]
+    if not is_matrix(columns, len(weights)) or max(map(abs, weights)) > MAX_WEIGHT:
+        most = f"{CONVOLVE_MAX_SIDE} rows and columns, and weights up to {MAX_WEIGHT}"
+        raise BadTransform(
+            f"filter convolution takes an odd number of rows and of columns, and at most {most}"
+        )
+    is_normalized = len(arguments) < 3 or arguments[2].lower() in _TRUE
+    divisor = round(sum(weights), 2) if is_normalized else 1
+    options.steps.append(Convolve(columns, divisor or 1, tuple(weights)))
 
 
 def _fill(options: ThumborOptions, arguments: Sequence[str]) -> None:
@@ -237,7 +323,10 @@ def _length(number: Fraction) -> Length:
 
 def _trim_filter(options: ThumborOptions, arguments: Sequence[str]) -> None:
     _count(arguments, 0, 1, 2)
-    options.trim = Trim(threshold=_integer(arguments[0], 0, 255) if arguments else 0)
+    from_lower_right = arguments[1:] == ["bottom-right"]
+    options.trim = Trim(
+        threshold=_integer(arguments[0], 0, 255) if arguments else 0, from_lower_right=from_lower_right
+    )
 
 
 def _blur(options: ThumborOptions, arguments: Sequence[str]) -> None:
@@ -361,21 +450,22 @@ _FILTERS = (
     Filter(
         names=("focal",),
         read=_focal,
-        note="several regions count by their areas; those outside a crop do not; with imagor's fractions the point is of"
-        " the picture after a crop",
+        note="a region, or imagor's point X,Y; several regions count by their areas; those outside a crop do not; with"
+        " imagor's fractions the point is of the picture after a crop",
     ),
     Filter(
         names=("proportion",),
         read=_proportion,
-        note="of thumbor: from 0 to 1; imagor's per cents are ignored, as in thumbor; rounded to the nearest pixel where"
-        " thumbor rounds down, if the size depends on the original",
+        note="from 0 to 1, or imagor's per cents above 1, which thumbor ignores; rounded to the nearest pixel where thumbor"
+        " rounds down, if the size depends on the original",
         support=Support.APPROXIMATED,
     ),
     Filter(
         names=("rotate",),
         read=_rotate,
-        note="multiples of 90, counter-clockwise as in thumbor, where imagor rotates clockwise; ignored for others",
+        note="multiples of 90, counter-clockwise as in thumbor, where imagor rotates clockwise; refused for others",
     ),
+    Filter(names=("orient",), read=_orient, note="of imagor: clockwise, before all else"),
     Filter(
         names=("fill",),
         read=_fill,
@@ -435,15 +525,67 @@ _FILTERS = (
         note="always so: no metadata goes out, and colours are converted to sRGB",
     ),
     Filter(
-        names=("autojpg", "cover", "preview"),
-        support=Support.IGNORED,
-        note="the format is that of the original",
+        names=("autojpg",),
+        read=_autojpg,
+        note="a PNG becomes a JPEG if the variant has no alpha channel, where thumbor looks for transparent pixels",
     ),
-    Filter(names=("dpi",), support=Support.REFUSED, polishes=True),
+    Filter(
+        names=("to_colorspace",),
+        read=_to_colorspace,
+        note="of imagor; srgb, which it always is; else refused",
+    ),
+    Filter(
+        names=("rgb",),
+        read=_rgb,
+        note="from -100 to 100",
+    ),
+    Filter(
+        names=("equalize",),
+        read=_equalize,
+        support=Support.APPROXIMATED,
+        note="each channel by its own lowest value",
+    ),
+    Filter(names=("colorize",), read=_colorize, note="per cents up to 100"),
+    Filter(
+        names=("convolution",),
+        read=_convolution,
+        support=Support.APPROXIMATED,
+        note="weights are rounded to two decimals, up to 7 rows and columns; alpha stays as it is",
+    ),
+    Filter(
+        names=("noise",),
+        read=_noise,
+        support=Support.APPROXIMATED,
+        note="as strong as in thumbor, up to 255; the seed has no effect: every picture gets the same noise",
+    ),
+    Filter(
+        names=("hue",),
+        read=_hue,
+        support=Support.APPROXIMATED,
+        note="of imagor; rounded to whole degrees",
+    ),
+    Filter(
+        names=("pixelate",),
+        read=_pixelate,
+        support=Support.APPROXIMATED,
+        note="of imagor; the mean of each square, of 999 pixels at most, 10 without a number",
+    ),
+    Filter(
+        names=("cover", "preview"),
+        support=Support.IGNORED,
+        note="of imagor; they do not change the picture",
+    ),
+    Filter(
+        names=("avgcolor", "blurhash", "thumbhash"),
+        support=Support.IGNORED,
+        note="of imagor; they add to its meta",
+    ),
+    Filter(names=("dpi", "lossless"), support=Support.REFUSED, polishes=True),
     Filter(
         names=(
-            *("colorize", "convolution", "curve", "equalize", "hue", "modulate", "noise", "red_eye", "rgb"),
-            *("distributed_collage", "extract_focal", "frame", "image", "label", "round_corner", "watermark"),
+            *("curve", "modulate", "red_eye", "draw_detections", "redact", "redact_oval"),
+            *("distributed_collage", "extract_focal", "frame", "image", "label", "round_corner", "text"),
+            "watermark",
         ),
         support=Support.REFUSED,
     ),

@@ -11,7 +11,17 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from proxy.core.image.formats import Format
-from proxy.core.transform.operations import Colour, Crop, FocalPoint, Length, Offset, Operation, Part, Trim
+from proxy.core.transform.operations import (
+    Colour,
+    Crop,
+    FocalPoint,
+    Length,
+    Offset,
+    Operation,
+    Part,
+    Trim,
+    Turn,
+)
 from proxy.core.url.dialects.dialect import Support
 
 MAX_PX = 1_000_000
@@ -39,6 +49,7 @@ class ThumborOptions:
 
     debug: bool = False
     meta: bool = False
+    orient: Turn | None = None
     trim: Trim | None = None
     crop: Crop | None = None
     adaptive: bool = False
@@ -59,6 +70,7 @@ class ThumborOptions:
     focal_point: FocalPoint | None = None
     steps: list[Operation | Fill] = field(default_factory=list)
     format: Format | None = None
+    auto_jpg: bool = False
     quality: int | None = None
     clamped: list[tuple[str, str]] = field(default_factory=list)
     max_bytes: int | None = None
@@ -115,7 +127,7 @@ def _flag(name: str) -> Callable[[ThumborOptions, str], bool]:
 def _trim(options: ThumborOptions, segment: str) -> bool:
     if not segment.startswith("trim") or not (match := _TRIM.fullmatch(segment)):
         return False
-    options.trim = Trim(threshold=whole(match[2] or "0", 255))
+    options.trim = Trim(threshold=whole(match[2] or "0", 255), from_lower_right=match[1] == "bottom-right")
     return True
 
 
@@ -199,7 +211,7 @@ PARTS = (
         names=("trim", "trim:POSITION", "trim:TOLERANCE", "trim:POSITION:TOLERANCE"),
         read=_trim,
         support=Support.APPROXIMATED,
-        note="the colour is that of the upper left pixel, also for bottom-right; the tolerance, at most 255, applies to each"
+        note="the tolerance, at most 255, applies to each"
         " channel; the numbers of a crop beside it are of the picture before the trim, which comes after the crop; a"
         " tolerance without a position is a tolerance, as documented, although thumbor 7.8 ignores it",
     ),

@@ -189,7 +189,11 @@ MISTAKES: list[tuple[str, str, tuple[str, ...]]] = [
         "must have a strength from -100 to 100 in",
         ("brightness:101", "brightness:-101", "brightness:-0", "brightness:+5", "contrast:05", "saturation:"),
     ),
-    ("e", EFFECTS, ("blur", "grayscale:50", "grayscale:", "brightness", "contrast", "saturation", "solarize")),
+    (
+        "e",
+        EFFECTS,
+        ("blur", "grayscale:50", "grayscale:", "brightness", "contrast", "saturation", "solarize"),
+    ),
     (
         "ar",
         "must be width to height as in",

@@ -18,8 +18,11 @@ from proxy.core.transform.operations import (
     TRANSPARENT,
     WHITE,
     Adjust,
+    Auto,
     Blur,
+    Colorize,
     Colour,
+    Convolve,
     Crop,
     Enlarge,
     Extend,
@@ -27,13 +30,18 @@ from proxy.core.transform.operations import (
     Flatten,
     FocalPoint,
     Gravity,
+    Hue,
     Length,
+    Noise,
     Offset,
     Operation,
     OriginalPoint,
     Pad,
     Part,
+    Pixelate,
+    Remap,
     Resize,
+    Rgb,
     Sharpen,
     Smart,
     Tone,
@@ -146,7 +154,7 @@ PATHS: list[tuple[str, tuple[Operation, ...]]] = [
     ("0x0:1x1", (Crop(width=1, height=1, at=Offset(0, 0)),)),
     ("trim", (Trim(threshold=0),)),
     ("trim:top-left", (Trim(threshold=0),)),
-    ("trim:bottom-right:30", (Trim(threshold=30),)),
+    ("trim:bottom-right:30", (Trim(threshold=30, from_lower_right=True),)),
     ("trim:7", (Trim(threshold=7),)),
     ("trim:999", (Trim(threshold=255),)),
     ("trim/10x20:310x220/30x20", (CROP, Trim(threshold=0), cover(30, 20))),
@@ -213,6 +221,31 @@ OPS: list[tuple[str, tuple[Operation, ...]]] = [
     ),
     ("trim()", (Trim(threshold=0),)),
     ("trim(9,top-left)", (Trim(threshold=9),)),
+    ("trim(9,bottom-right)", (Trim(threshold=9, from_lower_right=True),)),
+    ("proportion(50)", (Resize(width=Part(Fraction(1, 2)), height=Part(Fraction(1, 2)), fit=Fit.FILL),)),
+    ("proportion(100)", ()),
+    ("grayscale():orient(90)", (Turn.R90, Adjust(Tone.GRAYSCALE, 100))),
+    ("orient(0)", ()),
+    ("pixelate()", (Pixelate(10),)),
+    ("pixelate(5)", (Pixelate(5),)),
+    ("pixelate(5000)", (Pixelate(999),)),
+    ("pixelate(1)", ()),
+    ("rgb(10,-20,0)", (Rgb(10, -20, 0),)),
+    ("rgb(900,-900,0)", (Rgb(100, -100, 0),)),
+    ("rgb(0,0,0)", ()),
+    ("equalize()", (Remap.EQUALIZE,)),
+    ("colorize(10,20,30,ff8800)", (Colorize(10, 20, 30, Colour(255, 136, 0)),)),
+    ("colorize(0,0,0,ff8800)", ()),
+    ("noise(20)", (Noise(20),)),
+    ("noise(20,7)", (Noise(20),)),
+    ("noise(1)", ()),
+    ("hue(290)", (Hue(290),)),
+    ("hue(-90.2)", (Hue(270),)),
+    ("hue(360)", ()),
+    ("convolution(1;2;1;2;4;2;1;2;1,3,true)", (Convolve(3, 16, (1, 2, 1, 2, 4, 2, 1, 2, 1)),)),
+    ("convolution(-1;-1;-1;-1;8;-1;-1;-1;-1,3)", (Convolve(3, 1, (-1, -1, -1, -1, 8, -1, -1, -1, -1)),)),
+    ("convolution(0.5;0;1,3,false)", (Convolve(3, 1, (0.5, 0, 1)),)),
+    ("to_colorspace():to_colorspace(sRGB)", ()),
     ("strip_exif():strip_icc():strip_metadata()", ()),
     ("fill(red)", ()),
     ("fill(red,true)", (Flatten(RED),)),
@@ -261,6 +294,10 @@ SIZED: list[tuple[str, tuple[Operation, ...]]] = [
     ("300x200/filters:focal(10x20)", (cover(300, 200, OriginalPoint(10, 20)),)),
     ("300x200/filters:focal(0.1x0.2:0.3x0.4)", (cover(300, 200, FocalPoint(0.2, 0.3)),)),
     ("300x200/filters:focal(0.5x0.25)", (cover(300, 200, FocalPoint(0.5, 0.25)),)),
+    ("300x200/filters:focal(100,120)", (cover(300, 200, OriginalPoint(100, 120)),)),
+    ("300x200/filters:focal(0.5,0.25)", (cover(300, 200, FocalPoint(0.5, 0.25)),)),
+    ("300x200/filters:orient(270)", (Turn.R270, cover(300, 200))),
+    ("10x20:310x220/filters:orient(180)", (Turn.R180, CROP)),
     ("300x200/left/filters:focal(10x20:10x40)", (cover(300, 200, FocalPoint(0, 0.5)),)),
     (
         f"{AREA}/30x20/filters:focal(10x10:20x20):focal(150x150:160x160)",
@@ -303,6 +340,10 @@ def test_the_filters_that_change_the_size(options: str, ops: tuple[Operation, ..
         ("format(JPG)", Transform(format=Format.JPEG)),
         ("format('png')", Transform(format=Format.PNG)),
         ("format(avif):format(gif)", Transform(format=Format.GIF)),
+        ("autojpg()", Transform(format=Auto.JPEG_FOR_PNG)),
+        ("autojpg(True)", Transform(format=Auto.JPEG_FOR_PNG)),
+        ("autojpg(false)", Transform()),
+        ("autojpg():format(webp)", Transform(format=Format.WEBP)),
         ("max_bytes(40000)", Transform(max_bytes=40_000)),
         ("max_bytes(0)", Transform()),
         ("page(2):max_frames(9)", Transform(page=2, frames=9)),
@@ -376,11 +417,13 @@ def test_the_image(image: str, key: str) -> None:
     "filters",
     [
         *("quality()", "quality(x)", "quality(1,2)", "format(tiff)", "format()", "blur(-3x)", "blur()"),
-        *("blur(1,2,3)", "sharpen()", "brightness(4.5)", "contrast()", "saturation(x)", "rotate(45)"),
-        *("rotate(x)", "grayscale(1)", "proportion(0)", "proportion(50)", "fill()", "focal(1)", "focal()"),
+        *("blur(1,2,3)", "sharpen()", "brightness(4.5)", "contrast()", "saturation(x)"),
+        *("rotate(x)", "grayscale(1)", "proportion(0)", "proportion(101)", "fill()", "focal(1)", "focal()"),
+        *("orient(45)", "orient()", "pixelate(x)", "rgb(1,2)", "colorize(1,2,3)", "equalize(1)", "noise()"),
+        *("hue()", "convolution(1;2)", "convolution(1;2;3,2)", "convolution(1;2;3,0)", "convolution(a,1)"),
         *("no_upscale(1)", "crop(1,2)", "crop(1,2,0,4)", "padding(red)", "max_age(x)", "expire()"),
         *("page(0)", "page(x)", "page(1,2)", "max_frames(-1)"),
-        *("made_up(1)", "autojpg()", "preview()", "cover()"),
+        *("made_up(1)", "autojpg(1,2)", "preview()", "cover()", "blurhash(4,3)"),
     ],
 )
 def test_other_arguments_and_unknown_filters_are_ignored_and_reported(filters: str) -> None:
@@ -400,14 +443,16 @@ def test_imagors_padding_needs_a_fill() -> None:
 
 
 REFUSED = (
-    *("colorize(1,2,3,fff)", "convolution(1;2,3)", "curve(a)", "equalize()", "hue(5)", "modulate(1,2,3)"),
-    *("noise(4)", "rgb(1,2,3)", "red_eye()", "extract_focal()", "frame(a)", "image(a)", "label(a)"),
-    *("round_corner(5)", "watermark(a,1,2,3)", "distributed_collage()"),
+    *("convolution(1;2,2)", "convolution(1;2,1)", "convolution(1;2;3;4;5;6;7;8;9,9)", "convolution(2000,1)"),
+    *("colorize(1,2,3,nocolour)", "curve(a)", "modulate(1,2,3)", "red_eye()", "extract_focal()", "frame(a)"),
+    *("image(a)", "label(a)", "text(a,1,2)", "redact()", "redact_oval(blur,20)", "draw_detections()"),
+    *("rotate(45)", "round_corner(5)", "watermark(a,1,2,3)", "to_colorspace(p3)"),
     *("fill(auto)", "fill(blur)", "fill(nocolour)", "background_color(1)", "padding(x,1)", "saturation(-1)"),
+    "distributed_collage()",
 )
 
 
-@pytest.mark.parametrize("filters", [*REFUSED, "dpi(72)"])
+@pytest.mark.parametrize("filters", [*REFUSED, "dpi(72)", "lossless()"])
 def test_what_would_be_another_picture_is_refused(filters: str) -> None:
     with pytest.raises(BadTransform, match=f"filter {filters.partition('(')[0]} "):
         variant(f"filters:{filters}")
@@ -420,7 +465,8 @@ def test_it_is_refused_also_where_the_unsupported_is_ignored(filters: str) -> No
 
 
 def test_what_only_polishes_is_ignored_where_the_unsupported_is() -> None:
-    assert [each.parameter for each in variant("filters:dpi(72)", reading=IGNORING).unused] == ["dpi"]
+    for name in ("dpi", "lossless"):
+        assert [each.parameter for each in variant(f"filters:{name}()", reading=IGNORING).unused] == [name]
 
 
 @pytest.mark.parametrize(
