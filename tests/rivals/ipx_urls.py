@@ -11,14 +11,14 @@ FITS = {"": 45, "cover": 15, "contain": 12, "inside": 12, "outside": 6, "fill": 
 POSITIONS = ("top", "right", "bottom", "left", "center", "left%20top", "right%20bottom", "north", "southwest")
 
 EFFECTS: dict[str, Callable[[Chance], str]] = {
-    "blur": lambda chance: f"blur_{chance.choice(('0.5', '1', '2', '5', '10'))}",
-    "sharpen": lambda chance: f"sharpen_{chance.choice(('0.5', '1', '2', '3_1_2'))}",
-    "median": lambda chance: f"median_{chance.choice((3, 5))}",
-    "gamma": lambda chance: f"gamma_{chance.choice(('1.5', '2.2', '2', '3_1'))}",
+    "blur": lambda chance: f"blur_{chance.choice(('0.5', '1', '2', '5', '10', 'true'))}",
+    "sharpen": lambda chance: f"sharpen_{chance.choice(('0.5', '1', '2', '3_1_2', 'true'))}",
+    "median": lambda chance: f"median_{chance.choice((2, 3, 5))}",
+    "gamma": lambda chance: f"gamma_{chance.choice(('1.5', '2.2', '2', '3_1', '1_2.2', '2_1.5'))}",
     "negate": lambda chance: "negate",
     "normalize": lambda chance: "normalize",
     "grayscale": lambda chance: "grayscale",
-    "threshold": lambda chance: f"threshold_{chance.choice((64, 100, 128, 200))}",
+    "threshold": lambda chance: f"threshold_{chance.choice((64, 100, 128, 200, 'true'))}",
     "tint": lambda chance: f"tint_{chance.choice(('red', 'navy', 'teal'))}",
 }
 

@@ -20,20 +20,25 @@ from proxy.core.transform.operations import (
     Adjust,
     Blur,
     Colour,
+    Convolve,
     Crop,
     Enlarge,
     Fit,
     Flatten,
     Gravity,
+    Median,
     Operation,
     Pad,
+    Remap,
     Resize,
     Sharpen,
+    Threshold,
+    Tint,
     Tone,
     Transform,
     Turn,
 )
-from proxy.core.url.dialects.ipx_modifiers import MODIFIERS, Sizing, output_format
+from proxy.core.url.dialects.ipx_modifiers import MODIFIERS, Gammas, Sizing, output_format
 from proxy.core.url.parsed_url import Unused
 
 
@@ -53,8 +58,14 @@ class Modifiers:
     flop: bool = False
     flatten: bool = False
     grayscale: bool = False
-    blur: Blur | None = None
-    sharpen: Sharpen | None = None
+    gammas: Gammas | None = None
+    median: Median | None = None
+    threshold: Threshold | None = None
+    blur: Blur | Convolve | None = None
+    sharpen: Sharpen | Convolve | None = None
+    normalize: bool = False
+    tint: Tint | None = None
+    negate: bool = False
     quality: int | None = None
 
     def ops(self) -> Iterator[Operation]:
@@ -65,6 +76,9 @@ class Modifiers:
             turn = None
         if self.region is not None:
             yield self.region
+        before, after = self.gammas or (None, None)
+        if before is not None:
+            yield before
         is_turned_after = turn is not None and turn.swaps_sides
         if self.box is not None:
             yield self._resize(self.box, is_turned_after=is_turned_after)
@@ -79,10 +93,16 @@ class Modifiers:
             yield replace(self.extend, background=self.background)
         if self.grayscale:
             yield Adjust(Tone.GRAYSCALE, 100)
-        if self.blur is not None:
-            yield self.blur
-        if self.sharpen is not None:
-            yield self.sharpen
+        # A tint of what is grey is grey in ipx.
+        tint = None if self.grayscale else self.tint
+        normalize = Remap.NORMALIZE if self.normalize else None
+        negate = Remap.INVERT if self.negate else None
+        for effect in (
+            *(self.median, self.threshold, self.blur, self.sharpen),
+            *(after, normalize, tint, negate),
+        ):
+            if effect is not None:
+                yield effect
 
     def _resize(self, box: Sizing, *, is_turned_after: bool) -> Resize:
         if box.width_px is None or box.height_px is None:
@@ -164,5 +184,7 @@ def read(segment: str) -> tuple[Transform, tuple[Unused, ...]]:
     if written and kind is None:
         unused.append(Unused("f", "ipx has no such format"))
     modifiers = Modifiers(**values)
+    if modifiers.grayscale and modifiers.tint is not None:
+        unused.append(Unused("tint", "the picture is grey"))
     transform = Transform(ops=tuple(modifiers.ops()), format=kind, quality=modifiers.quality)
     return transform, tuple(unused)

@@ -5,7 +5,7 @@ The file is long because it is one table with its readers.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -16,20 +16,33 @@ from proxy.core.transform.operations import (
     Auto,
     Blur,
     Colour,
+    Convolve,
     Crop,
     Fit,
     FocalPoint,
+    Gamma,
     Gravity,
+    Median,
     Offset,
     Pad,
     Sharpen,
     Smart,
+    Threshold,
+    Tint,
 )
 from proxy.core.url.dialects.css_colours import NAMES as CSS_COLOURS
 from proxy.core.url.dialects.dialect import DocumentedOption, Support
+from proxy.core.url.dialects.native_filters import MEDIAN_MAX_PX
 
 _MAX_PX = 100_000_000
 """The longest side of a libvips image."""
+
+
+class Gammas(NamedTuple):
+    """The gammas before and after the size; None for none."""
+
+    before: Gamma | None
+    after: Gamma | None
 
 
 class Sizing(NamedTuple):
@@ -166,11 +179,52 @@ def _sigma(argument: str, maximum: int) -> float:
     return round(_number(_first(argument), 0.3, maximum, reason), 2)
 
 
-def _gamma(argument: str) -> None:
-    reason = "must be 1 to 3, and the second number, if given, the same: others are not supported"
+def _gamma(argument: str) -> Gammas | None:
+    """The gammas before and after the size; None if the second reverses the first."""
+    reason = "must be one or two numbers from 1 to 3"
     numbers = [_number(part, 1, 3, reason) for part in argument.split("_", 2)[:2] if argument]
-    if len(set(numbers)) > 1:
-        raise ValueError(reason)
+    if len(set(numbers)) < 2:
+        return None
+    darkening, brightening = numbers
+    return Gammas(_gamma_of(1 / darkening), _gamma_of(brightening))
+
+
+def _gamma_of(number: float) -> Gamma | None:
+    return None if number == 1 else Gamma(round(number, 4))
+
+
+_SOFT = Convolve(3, 9, (1,) * 9)
+_CRISP = Convolve(3, 24, (*(-1,) * 4, 32, *(-1,) * 4))
+"""What sharp does for `true`."""
+
+
+def _blur(argument: str) -> Blur | Convolve | None:
+    if _first(argument) in _WORDS:
+        return _SOFT if _WORDS[_first(argument)] else None
+    return Blur(_sigma(argument, 100))
+
+
+def _sharpen(argument: str) -> Sharpen | Convolve:
+    return _CRISP if _first(argument) == "true" else Sharpen(_sigma(argument, 10))
+
+
+_WORDS = {"true": True, "false": False}
+
+
+def _median(argument: str) -> Median | None:
+    reason = f"must be a whole number from 1 to {MEDIAN_MAX_PX}: others are not supported"
+    side_px = _integer(_first(argument), 1, MEDIAN_MAX_PX, reason)
+    return Median(side_px) if side_px > 1 else None
+
+
+def _threshold(argument: str) -> Threshold | None:
+    text = {"true": "128", "false": "0"}.get(_first(argument), _first(argument))
+    level = _integer(text, 0, 255, "must be a whole number from 0 to 255")
+    return Threshold(level) if level else None
+
+
+def _tint(argument: str) -> Tint:
+    return Tint(replace(_colour(argument), alpha=255))
 
 
 _KERNELS = ("nearest", "linear", "cubic", "mitchell", "lanczos2", "lanczos3", "mks2013", "mks2021")
@@ -316,22 +370,24 @@ _TABLE = (
     Modifier(
         names=("blur",),
         field="blur",
-        read=lambda argument: Blur(_sigma(argument, 100)),
-        note="Sigma in pixels, 0.3 to 100; rounded to two decimals.",
+        read=_blur,
+        note="Sigma in pixels, 0.3 to 100; rounded to two decimals. `true` is the mean of 3 by 3 pixels.",
+        reason="it is false",
     ),
     Modifier(
         names=("sharpen",),
         field="sharpen",
-        read=lambda argument: Sharpen(_sigma(argument, 10)),
+        read=_sharpen,
         support=Support.APPROXIMATED,
         note="Sigma in pixels, 0.3 to 10. The strengths for flat and jagged areas are always the node's own.",
     ),
     Modifier(
         names=("gamma",),
+        field="gammas",
         read=_gamma,
         support=Support.APPROXIMATED,
-        note="One number, which ipx applies before and inversely after the size, changes nothing here. Two different "
-        "numbers are refused.",
+        note="Two numbers, 1 to 3: the first darkens before the size, the second brightens after it. One number, which ipx "
+        "applies before and inversely after the size, changes nothing here.",
         reason="a gamma that is reversed after the size has no effect",
     ),
     Modifier(
@@ -353,17 +409,32 @@ _TABLE = (
         note="All frames are retained wherever the output format has frames, also without it.",
         reason="frames are retained wherever the format has them",
     ),
+    Modifier(
+        names=("median",),
+        field="median",
+        read=_median,
+        note=f"A side of 1 to {MEDIAN_MAX_PX} pixels. Others are refused.",
+        reason="it is 1",
+    ),
+    Modifier(
+        names=("threshold",),
+        field="threshold",
+        read=_threshold,
+        support=Support.APPROXIMATED,
+        note="1 to 255, or true for 128. Alpha stays as it is.",
+        reason="it is 0",
+    ),
+    Modifier(names=("normalize",), field="normalize", read=_on),
+    Modifier(
+        names=("tint",),
+        field="tint",
+        read=_tint,
+        note="Hexadecimal or a name of CSS; without effect with grayscale.",
+    ),
+    Modifier(names=("negate",), field="negate", read=_on, note="Alpha too, as in ipx."),
     *(
-        Modifier(names=(name,), read=_unsupported, support=Support.REFUSED, note=note)
-        for name, note in (
-            ("trim", "Fails in ipx too."),
-            ("modulate", "Fails in ipx too."),
-            ("median", ""),
-            ("negate", ""),
-            ("normalize", ""),
-            ("threshold", ""),
-            ("tint", ""),
-        )
+        Modifier(names=(name,), read=_unsupported, support=Support.REFUSED, note="Fails in ipx too.")
+        for name in ("trim", "modulate")
     ),
 )
 

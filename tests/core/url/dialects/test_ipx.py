@@ -15,18 +15,24 @@ from proxy.core.transform.operations import (
     Auto,
     Blur,
     Colour,
+    Convolve,
     Crop,
     Enlarge,
     Fit,
     Flatten,
     FocalPoint,
+    Gamma,
     Gravity,
+    Median,
     Offset,
     Operation,
     Pad,
+    Remap,
     Resize,
     Sharpen,
     Smart,
+    Threshold,
+    Tint,
     Tone,
     Transform,
     Turn,
@@ -38,6 +44,7 @@ from proxy.core.url.dialects.ipx_modifiers import MODIFIERS, OPTIONS
 
 ORANGE = Colour(0xFF, 0x88, 0x00)
 GRAY = Adjust(Tone.GRAYSCALE, 100)
+CROP = Crop(width=30, height=40, at=Offset(1, 2))
 
 
 def ops(modifiers: str) -> tuple[Operation, ...]:
@@ -116,6 +123,25 @@ def box(
         ("gamma", ()),
         ("gamma_2.2", ()),
         ("gamma_2_2", ()),
+        ("w_300,gamma_3_1", (Gamma(0.3333), Resize(width=300))),
+        ("w_300,gamma_1_2.2", (Resize(width=300), Gamma(2.2))),
+        ("gamma_2_1.5,crop_1_2_30_40,w_9", (CROP, Gamma(0.5), Resize(width=9), Gamma(1.5))),
+        ("blur_true", (Convolve(3, 9, (1,) * 9),)),
+        ("sharpen_true", (Convolve(3, 24, (-1, -1, -1, -1, 32, -1, -1, -1, -1)),)),
+        ("median_3", (Median(3),)),
+        ("threshold_100", (Threshold(100),)),
+        ("threshold_true", (Threshold(128),)),
+        ("normalize", (Remap.NORMALIZE,)),
+        ("negate_false", (Remap.INVERT,)),
+        ("tint_red", (Tint(Colour(255, 0, 0)),)),
+        ("tint_%23ff000080", (Tint(Colour(255, 0, 0)),)),
+        (
+            "negate,tint_red,normalize,sharpen_2,gamma_1_2,blur_2,threshold_9,median_3,extend_1",
+            (
+                *(Pad(top_px=1, background=BLACK), Median(3), Threshold(9), Blur(2), Sharpen(2), Gamma(2)),
+                *(Remap.NORMALIZE, Tint(Colour(255, 0, 0)), Remap.INVERT),
+            ),
+        ),
     ],
 )
 def test_modifiers(modifiers: str, expected: tuple[Operation, ...]) -> None:
@@ -187,9 +213,6 @@ def test_of_several_sizes_the_last_one_by_name_applies(
     modifiers: str, expected: tuple[Operation, ...]
 ) -> None:
     assert ops(modifiers) == expected
-
-
-CROP = Crop(width=30, height=40, at=Offset(1, 2))
 
 
 @pytest.mark.parametrize(
@@ -265,6 +288,8 @@ def test_quality() -> None:
         ("w_9,h_9", ["h"]),
         ("animated,a", ["a", "animated"]),
         ("gamma_2", ["gamma"]),
+        ("median_1,threshold_0,blur_false", ["blur", "median", "threshold"]),
+        ("grayscale,tint_red", ["tint"]),
         ("f_bmp", ["f"]),
     ],
 )
@@ -284,18 +309,16 @@ WRONG = {
     "position": ("s_9,position_middle",),
     "kernel": ("s_9,kernel_box",),
     "b": ("s_9,b_12345", "extend_1,b_nocolour", "flatten,b"),
-    "blur": ("blur", "blur_0.1", "blur_101", "blur_true"),
+    "blur": ("blur", "blur_0.1", "blur_101"),
     "sharpen": ("sharpen", "sharpen_0", "sharpen_11"),
-    "gamma": ("gamma_9", "gamma_0.5", "gamma_3_1", "gamma_x"),
+    "gamma": ("gamma_9", "gamma_0.5", "gamma_x"),
     "q": ("q", "q_0", "q_101", "q_7.5", "q_best"),
     "f": ("f_tiff", "f_heic", "format_heif"),
     "trim": ("trim", "trim_10"),
     "modulate": ("modulate_1_2_3",),
-    "median": ("median_3",),
-    "negate": ("negate",),
-    "normalize": ("normalize",),
-    "threshold": ("threshold_128",),
-    "tint": ("tint_red",),
+    "median": ("median", "median_0", "median_16"),
+    "threshold": ("threshold", "threshold_256", "threshold_1.5"),
+    "tint": ("tint", "tint_nocolour"),
 }
 
 
