@@ -144,6 +144,10 @@ class Settings(BaseSettings):
         """Every key has one scheme: that of the mounts that name it, or the native one."""
         dialects = dict.fromkeys(self._native_keys(), NATIVE.name)
         for name, mount in self.mounts.items():
+            if mount.signing is not Signing.OFF and not DIALECTS[mount.dialect].has_signatures:
+                raise ValueError(
+                    f"mounts.{name}.signing: must be off, because URLs of the dialect {mount.dialect} cannot be signed"
+                )
             if mount.signing is not Signing.OFF and mount.dialect != NATIVE.name and not mount.keys:
                 raise ValueError(
                     f"mounts.{name}.keys: must name the keys of {mount.dialect} in [signing.keys]"

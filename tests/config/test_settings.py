@@ -67,6 +67,10 @@ def mount_of(dialect: str, signing: str = "required", keys: str = "['k']") -> st
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        (
+            mount_of("next", keys="[]"),
+            "mounts.a.signing: must be off, because URLs of the dialect next cannot be signed",
+        ),
         (mount_of("imgproxy") + "[signing.keys]\nk = 'abcd'", "signing.keys.k: must be HEXKEY:HEXSALT"),
         (mount_of("imgproxy") + "[signing.keys]\nk = 'xyz:abcd'", "signing.keys.k: must be HEXKEY:HEXSALT"),
         (

@@ -95,6 +95,10 @@ async def test_equal_pictures_are_one_entry(node: Running, urls: list[str]) -> N
         "/th/unsafe/trim/10x10:200x200/-120x80/top/filters:quality(70):sharpen(1,1,true)/photo.jpg",
         "/th/unsafe/fit-in/120x90/filters:fill(ff0000):rotate(90)/photo.jpg",
         "/nx/_ipx/w_200&rotate_90&flip&blur_3/photo.jpg",
+        "/nx/_ipx/s_100x80&gamma_3_1&median_3&threshold_90&negate/photo.jpg",
+        "/nx/_ipx/w_100&normalize&tint_teal&sharpen_true&blur_true/photo.jpg",
+        "/th/unsafe/trim:bottom-right/100x80/filters:rgb(10,-5,0):equalize():noise(9):orient(90)/photo.jpg",
+        "/th/unsafe/100x/filters:colorize(9,9,9,f80):hue(45):convolution(1;2;1,3):autojpg()/photo.jpg",
     ],
 )
 @shares_node
@@ -155,6 +159,32 @@ async def test_padding_has_the_background(node: Running, options: str, suffix: s
 async def test_each_dialect_has_its_statuses(node: Running, url: str, status: int) -> None:
     answer = await node.get(url)
     assert answer.status == status, answer.body
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "text"),
+    [
+        ("/nx/_next/image?w=320&q=75", 400, '"url" parameter is required'),
+        ("/nx/_vercel/image?url=%2Fphoto.jpg&q=75", 400, '"w" parameter (width) is required'),
+        ("/nx/.netlify/images?url=photo.jpg&w=x", 400, "parameter w must be"),
+        ("/nx/_next/image?url=%2Fmissing.jpg&w=320&q=75", 404, "missing.jpg"),
+    ],
+)
+@shares_node
+async def test_an_error_of_next_is_plain_text(node: Running, url: str, status: int, text: str) -> None:
+    answer = await node.get(url)
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "text/plain; charset=utf-8")
+    assert text in answer.body.decode()
+    assert "{" not in answer.body.decode()
+    assert answer.headers["Vary"] == "Accept"
+    assert answer.headers["Cache-Control"].startswith("no-store" if status == 400 else "public, max-age")
+    assert int(answer.headers["Content-Length"]) == len(answer.body)
+
+
+@shares_node
+async def test_an_error_of_ipx_is_a_problem(node: Running) -> None:
+    answer = await node.get("/nx/_ipx/w_0/photo.jpg")
+    assert answer.headers["Content-Type"] == "application/problem+json"
 
 
 @shares_node

@@ -339,11 +339,13 @@ class PublicHandler:
             mount = route(self._rules.mounts, host, raw)
         except CalotypeError:
             return problems.problem(failure)
+        dialect, target = mount.dialect, mount.below(raw)
         return problems.problem(
             failure,
             negotiates=mount.negotiates(raw, self._rules.presets),
             lasting=not is_restricted(raw),
-            statuses=mount.dialect.statuses,
+            statuses=dialect.statuses,
+            text=dialect.error_text(target, failure),
         )
 
     def _compile(

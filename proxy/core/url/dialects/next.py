@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn, TypeVar
 from urllib.parse import unquote
 
-from proxy.core.errors import BadTransform, BadUrl, UnknownRoute
+from proxy.core.errors import BadTransform, BadUrl, CalotypeError, UnknownRoute
 from proxy.core.image.formats import Format
 from proxy.core.nearest import named
 from proxy.core.transform.operations import (
@@ -255,6 +255,11 @@ def negotiates(target: str, reading: Reading) -> bool:
     return form in _FORMS
 
 
+def _error_text(target: str, failure: CalotypeError) -> str | None:
+    """The message alone, as next sends it; ipx sends JSON."""
+    return None if target.startswith(_IPX) else failure.detail
+
+
 def _verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
     """No URL of these services is signed."""
     return None
@@ -285,6 +290,8 @@ DIALECT = Dialect(
         "undecodable": 400,
         "original-too-large": 413,
     },
+    error_text=_error_text,
+    has_signatures=False,
     options=(
         *_rows(
             "`/_next/image`, `/_vercel/image`",
