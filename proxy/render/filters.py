@@ -1,5 +1,5 @@
 """The filters of the language on pixels: they change colours or mix neighbouring pixels. Only
-INVERT changes alpha."""
+an inversion and a threshold change alpha."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -29,15 +29,15 @@ _Work = Callable[[pyvips.Image], pyvips.Image]
 
 def filtered(effect: Filter, pages: list[pyvips.Image]) -> list[pyvips.Image]:
     """The pages after `effect`. What is measured is measured on the first page, so that an animation does not flicker."""
-    if effect is Remap.INVERT:
-        return [image.invert() for image in pages]
-    around = on_visible if isinstance(effect, Median | Convolve) else on_colours
     work = _work(effect, pages)
+    if effect is Remap.INVERT or isinstance(effect, Threshold):
+        return [work(image) for image in pages]
+    around = on_visible if isinstance(effect, Median | Convolve) else on_colours
     return [around(image, work) for image in pages]
 
 
 def _work(effect: Filter, pages: list[pyvips.Image]) -> _Work:
-    """The change of an image of three colour bands."""
+    """The change of the colours, or of the whole image."""
     match effect:
         case Remap.NEGATE | Remap.INVERT:
             return lambda rgb: rgb.invert()
@@ -60,16 +60,27 @@ def _work(effect: Filter, pages: list[pyvips.Image]) -> _Work:
         case Gamma(gamma):
             return lambda rgb: rgb.gamma(exponent=gamma)
         case Threshold(level):
-            return lambda rgb: (rgb.colourspace("b-w") >= level).colourspace("srgb")
+            return lambda image: (image.colourspace("b-w") >= level).colourspace("srgb")
         case Noise(levels):
             return lambda rgb: _levels(rgb + (_numbers(rgb) * (levels / 256)).floor() - levels // 2)
         case Median(side_px):
-            return lambda rgb: rgb.median(side_px)
+            return lambda rgb: _median(rgb, side_px)
         case Convolve(columns, divisor, weights):
             rows = [list(weights[start : start + columns]) for start in range(0, len(weights), columns)]
             mask = pyvips.Image.new_from_array(rows, scale=divisor)
             return lambda rgb: _levels(rgb.copy_memory().conv(mask, precision="float"))
     assert_never(effect)
+
+
+def _median(image: pyvips.Image, side_px: int) -> pyvips.Image:
+    """libvips takes no window that is larger than the picture, so that the pixels at its edges are repeated."""
+    before = side_px // 2
+    wide, high = image.width + side_px - 1, image.height + side_px - 1
+    return (
+        image.embed(before, before, wide, high, extend="copy")
+        .median(side_px)
+        .crop(before, before, image.width, image.height)
+    )
 
 
 def _measured(pages: list[pyvips.Image]) -> pyvips.Image:

@@ -72,7 +72,11 @@ def _within_borders(image: pyvips.Image, trim: Trim) -> Box:
     background = (
         seen(*corner) if trim.colour is None else [trim.colour.red, trim.colour.green, trim.colour.blue]
     )
-    left, top, width, height = seen.find_trim(threshold=trim.threshold, background=background)
+    # Without line_art libvips takes the median of three pixels each way, which a smaller picture does not have.
+    is_small = min(whole.width, whole.height) < 3
+    left, top, width, height = seen.find_trim(
+        threshold=trim.threshold, background=background, line_art=is_small
+    )
     if not width or not height:
         return whole
     right, bottom = whole.width - left - width, whole.height - top - height

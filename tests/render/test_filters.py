@@ -5,7 +5,7 @@ import pyvips
 
 from tests.render.conftest import draw
 from tests.support import pictures
-from tests.support.pictures import is_near, pixel
+from tests.support.pictures import is_near, pixel, size
 
 GREY = pyvips.Image.identity(bands=3).copy(interpretation="srgb").pngsave_buffer()
 """256 greys in a row."""
@@ -75,6 +75,25 @@ def test_noise_is_the_same_each_time_and_within_its_levels() -> None:
     assert noisy.deviate() > 5
 
 
+SMALL = (
+    "median:15",
+    "convolve:3:9:1:1:1:1:1:1:1:1:1",
+    "equalize",
+    "normalize",
+    "noise:9",
+    "invert",
+    "tint:f80",
+)
+
+
+@pytest.mark.parametrize("side", [1, 2])
+@pytest.mark.parametrize("effect", [*SMALL, "blur:5", "sharpen", "pixelate:9"])
+def test_the_smallest_pictures_have_every_effect(side: int, effect: str) -> None:
+    for bands in (3, 4):
+        image = (pyvips.Image.black(side, 1, bands=bands) + 200).cast("uchar").copy(interpretation="srgb")
+        assert size(draw(image.pngsave_buffer(), f"e_{effect},f_png")) == (side, 1)
+
+
 def test_a_convolution_goes_beyond_neither_end() -> None:
     edges = pyvips.Image.new_from_buffer(
         draw(pictures.photo_as("png"), "e_convolve:3:1:-9:-9:-9:-9:72:-9:-9:-9:-9"), ""
@@ -97,6 +116,12 @@ def test_an_inversion_changes_alpha_too() -> None:
     original = pictures.cut_out_as("png")
     assert pixel(original, 0, 0)[3] == 0
     assert pixel(draw(original, "e_invert,f_png"), 0, 0)[3] == 255
+
+
+def test_a_threshold_leaves_no_half_transparent_pixel() -> None:
+    drawn = pyvips.Image.new_from_buffer(draw(pictures.cut_out_as("png"), "e_threshold:100,f_png"), "")
+    assert drawn.bands == 4
+    assert drawn.hist_find().hist_cum()(254, 0) == drawn.hist_find().hist_cum()(0, 0), "0 and 255 alone"
 
 
 def test_all_pages_are_equalized_by_the_first() -> None:

@@ -449,6 +449,11 @@ def test_borders_are_trimmed_in_the_colour_of_the_lower_right_corner() -> None:
     assert size(draw(framed, "trim_10:south_east~f_png")) == (30, 20)
 
 
+def test_a_line_of_pixels_is_trimmed() -> None:
+    line = pyvips.Image.black(10, 1, bands=3).cast("uchar").embed(5, 0, 20, 1, extend="white")
+    assert size(draw(line.copy(interpretation="srgb").pngsave_buffer(), "trim_10~f_png")) == (10, 1)
+
+
 def test_a_picture_of_one_colour_is_not_trimmed() -> None:
     assert size(draw(FRAMED.cast("uchar").pngsave_buffer(), "trim_10~f_png")) == (60, 40)
 

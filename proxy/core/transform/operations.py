@@ -355,7 +355,7 @@ class Gamma:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """White from this luminance, 1 to 255, black below it."""
+    """White from this luminance, 1 to 255, black below it; alpha likewise, opaque or transparent."""
 
     level: int
 

@@ -92,7 +92,9 @@ class Modifiers:
         if self.extend is not None:
             yield replace(self.extend, background=self.background)
         if self.grayscale:
-            yield Adjust(Tone.GRAYSCALE, 100)
+            # What measures the grey must see that of ipx.
+            is_measured = self.normalize or self.tint is not None or self.threshold is not None
+            yield _BY_LUMINANCE if is_measured else Adjust(Tone.GRAYSCALE, 100)
         # A tint of what is grey is grey in ipx.
         tint = None if self.grayscale else self.tint
         normalize = Remap.NORMALIZE if self.normalize else None
@@ -120,6 +122,7 @@ class Modifiers:
         )
 
 
+_BY_LUMINANCE = Tint(Colour(128, 128, 128))
 _ROTATIONS = (None, Turn.R90, Turn.R180, Turn.R270)
 
 

@@ -33,6 +33,7 @@ from proxy.core.transform.operations import (
 from proxy.core.url.dialects.css_colours import NAMES as CSS_COLOURS
 from proxy.core.url.dialects.dialect import DocumentedOption, Support
 from proxy.core.url.dialects.native_filters import MEDIAN_MAX_PX
+from proxy.core.url.dialects.native_params import MAX_PADDING_PX
 
 _MAX_PX = 100_000_000
 """The longest side of a libvips image."""
@@ -121,9 +122,9 @@ def _region(argument: str) -> Crop:
 
 
 def _extend(argument: str) -> Pad:
-    reason = f"must be TOP_RIGHT_BOTTOM_LEFT, whole numbers of pixels from 0 to {_MAX_PX}"
+    reason = f"must be TOP_RIGHT_BOTTOM_LEFT, whole numbers of pixels from 0 to {MAX_PADDING_PX}"
     top, right, bottom, left, *_ = (
-        *(_integer(part, 0, _MAX_PX, reason) for part in argument.split("_", 4)[:4]),
+        *(_integer(part, 0, MAX_PADDING_PX, reason) for part in argument.split("_", 4)[:4]),
         *(0, 0, 0),
     )
     return Pad(top_px=top, right_px=right, bottom_px=bottom, left_px=left)
@@ -420,8 +421,7 @@ _TABLE = (
         names=("threshold",),
         field="threshold",
         read=_threshold,
-        support=Support.APPROXIMATED,
-        note="1 to 255, or true for 128. Alpha stays as it is.",
+        note="1 to 255, or true for 128; alpha too, as in ipx.",
         reason="it is 0",
     ),
     Modifier(names=("normalize",), field="normalize", read=_on),

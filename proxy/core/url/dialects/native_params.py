@@ -152,6 +152,7 @@ _EFFECTS = ("blur", "sharpen", "pixelate", "flatten", *Tone, *FILTER_WORDS)
 
 SIGMA_MIN_PX, BLUR_MAX_PX, SHARPEN_MAX_PX = 0.3, 100.0, 10.0
 SEPIA_PERCENT, SHARPEN_PX = 80, 1.0
+MAX_PADDING_PX = 9999
 
 
 def _whole_number(pattern: re.Pattern[str], value: str, reason: str) -> int:
@@ -268,11 +269,9 @@ def _sides(value: str) -> tuple[int, int, int, int]:
 def _extend(value: str) -> Extend:
     box, _, gravity = value.partition(":")
     width, mark, height = box.partition("x")
-    if mark:
-        position = _gravity(gravity) if gravity else CENTER
-        if not width + height:
-            raise ValueError("must have a width or a height in pixels, as in 300x200 or 300x")
+    if mark and (width or height):
         width_px, height_px = (_pixels(side) if side else None for side in (width, height))
+        position = _gravity(gravity) if gravity else CENTER
         return Extend(width_px=width_px, height_px=height_px, gravity=_still(position))
     parts = value.split(":", 2)
     if len(parts) < 2:

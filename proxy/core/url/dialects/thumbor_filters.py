@@ -46,12 +46,12 @@ from proxy.core.url.dialects.native_filters import CONVOLVE_MAX_SIDE, MAX_NOISE,
 from proxy.core.url.dialects.native_params import BLUR_MAX_PX, SHARPEN_MAX_PX, SIGMA_MIN_PX
 from proxy.core.url.dialects.thumbor_options import (
     MAX_INTEGER,
-    MAX_PX,
     POINT,
     REGION,
     Fill,
     ThumborOptions,
     decimal,
+    padding_px,
     whole,
 )
 from proxy.core.url.disposition import Disposition
@@ -197,7 +197,7 @@ def _proportion(options: ThumborOptions, arguments: Sequence[str]) -> None:
     if not 0 < part <= 100:
         raise ValueError("it takes a number above 0, up to 1, or per cents up to 100")
     if part > 1:
-        part /= 100
+        part = round(part / 100, 6)
     if part < 1:
         options.steps.append(Resize(width=Part(part), height=Part(part), fit=Fit.FILL))
 
@@ -301,7 +301,7 @@ def _background_color(options: ThumborOptions, arguments: Sequence[str]) -> None
 
 def _pad(options: ThumborOptions, arguments: Sequence[str]) -> None:
     _count(arguments, 2, 3, 5)
-    sides = [_integer(text, 0, MAX_PX) for text in arguments[1:]]
+    sides = [padding_px(str(_integer(text, 0, MAX_INTEGER))) for text in arguments[1:]]
     left, top, right, bottom = sides * (4 // len(sides))
     colour = _colour(arguments[0], "padding")
     options.steps.append(Pad(top_px=top, right_px=right, bottom_px=bottom, left_px=left, background=colour))

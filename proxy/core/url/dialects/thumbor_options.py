@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
+from proxy.core.errors import BadTransform
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import (
     Colour,
@@ -23,8 +24,8 @@ from proxy.core.transform.operations import (
     Turn,
 )
 from proxy.core.url.dialects.dialect import Support
+from proxy.core.url.dialects.native_params import MAX_PADDING_PX
 
-MAX_PX = 1_000_000
 MAX_INTEGER = 10**18
 _MAX_DIGITS = 18
 _FILTERS = "filters:"
@@ -107,10 +108,17 @@ def whole(digits: str, most: int = MAX_INTEGER) -> int:
     return min(most, int(digits)) if len(digits) <= _MAX_DIGITS else most
 
 
+def padding_px(digits: str) -> int:
+    """Raises BadTransform for more than a native URL can have."""
+    if (side_px := whole(digits)) > MAX_PADDING_PX:
+        raise BadTransform(f"padding must be {MAX_PADDING_PX} pixels a side at most")
+    return side_px
+
+
 def decimal(text: str) -> Fraction:
-    """A number without a sign, of at most nine decimals."""
+    """A number without a sign, of at most six decimals, as many as native URLs have."""
     units, _, decimals = text.partition(".")
-    decimals = decimals[:9]
+    decimals = decimals[:6]
     return whole(units) + Fraction(int(decimals or "0"), 10 ** len(decimals))
 
 
@@ -146,7 +154,9 @@ def _region(left: str, top: str, right: str, bottom: str) -> Crop | None:
         return None
     if max(edges) <= 1 and "." in left + top + right + bottom:
         x, y, x1, y1 = edges
-        return Crop(width=Part(x1 - x), height=Part(y1 - y), at=Offset(Part(x), Part(y)))
+        return Crop(
+            width=Part(x1 - x), height=Part(y1 - y), at=Offset(Part(x) if x else 0, Part(y) if y else 0)
+        )
     x_px, y_px, x1_px, y1_px = (math.floor(edge + Fraction(1, 2)) for edge in edges)
     if x_px >= x1_px or y_px >= y1_px:
         return None
@@ -175,8 +185,8 @@ def _side(text: str | None) -> Length | None:
 def _padding(options: ThumborOptions, segment: str) -> bool:
     if not (match := _PADDING.fullmatch(segment)):
         return False
-    left, top = whole(match[1], MAX_PX), whole(match[2], MAX_PX)
-    right, bottom = (left, top) if match[3] is None else (whole(match[3], MAX_PX), whole(match[4], MAX_PX))
+    left, top = padding_px(match[1]), padding_px(match[2])
+    right, bottom = (left, top) if match[3] is None else (padding_px(match[3]), padding_px(match[4]))
     options.padding_px = left, top, right, bottom
     return True
 

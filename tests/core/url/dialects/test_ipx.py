@@ -44,6 +44,7 @@ from proxy.core.url.dialects.ipx_modifiers import MODIFIERS, OPTIONS
 
 ORANGE = Colour(0xFF, 0x88, 0x00)
 GRAY = Adjust(Tone.GRAYSCALE, 100)
+LUMINANCE = Tint(Colour(128, 128, 128))
 CROP = Crop(width=30, height=40, at=Offset(1, 2))
 
 
@@ -115,6 +116,9 @@ def box(
         ("flatten,b_000,background_f80", (Flatten(ORANGE),)),
         ("flatten,background_000,b_f80", (Flatten(ORANGE),)),
         ("grayscale", (GRAY,)),
+        ("grayscale,threshold_9", (LUMINANCE, Threshold(9))),
+        ("grayscale,normalize", (LUMINANCE, Remap.NORMALIZE)),
+        ("grayscale,tint_red", (LUMINANCE,)),
         ("blur_2", (Blur(2),)),
         ("blur_0.5", (Blur(0.5),)),
         ("blur_1.23456", (Blur(1.23),)),
@@ -303,7 +307,7 @@ WRONG = {
     "s": ("s_-5x5", "s_5x-5", "s_1.5x5", "s_5x1.5", "s_" + "9" * 14),
     "resize": ("resize_-5x5",),
     "crop": ("crop", "crop_1_2_3", "crop_-1_2_3_4", "crop_1_2_0_4", "crop_1_2_x_4"),
-    "extend": ("extend", "extend_-1", "extend_1_x", "extend_1_2_3_4.5"),
+    "extend": ("extend", "extend_-1", "extend_1_x", "extend_1_2_3_4.5", "extend_10000"),
     "rotate": ("rotate", "rotate_x", "rotate_45", "rotate_90.5"),
     "fit": ("s_9,fit", "s_9,fit_crop"),
     "position": ("s_9,position_middle",),

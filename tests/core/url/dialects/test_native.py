@@ -22,6 +22,7 @@ from proxy.core.transform.operations import (
     Blur,
     Colour,
     Enlarge,
+    Extend,
     Fit,
     FocalPoint,
     Sharpen,
@@ -139,6 +140,8 @@ BOTH = [
         "e=blur:3&e=grayscale",
         Component(effects=(Blur(3), Adjust(Tone.GRAYSCALE, 100))),
     ),
+    ("ext_300x", "ext=300x", Component(extend=Extend(width_px=300))),
+    ("ext_x200:north", "ext=x200:north", Component(extend=Extend(height_px=200, gravity=FocalPoint(0.5, 0)))),
     ("v_2024-01.b_c", "v=2024-01.b_c", Component(version="2024-01.b_c")),
 ]
 

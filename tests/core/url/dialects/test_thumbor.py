@@ -473,6 +473,8 @@ def test_what_only_polishes_is_ignored_where_the_unsupported_is() -> None:
     "options",
     [
         "debug/300x200",
+        "fit-in/300x200/10000x0/filters:fill(red)",
+        "filters:padding(red,10000)",
         "meta/filters:expire(1)",
         "filters:raw():expire(1)",
         "adaptive-fit-in/origx300",
