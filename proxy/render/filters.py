@@ -30,7 +30,7 @@ _Work = Callable[[pyvips.Image], pyvips.Image]
 def filtered(effect: Filter, pages: list[pyvips.Image]) -> list[pyvips.Image]:
     """The pages after `effect`. What is measured is measured on the first page, so that an animation does not flicker."""
     work = _work(effect, pages)
-    if effect is Remap.INVERT or isinstance(effect, Threshold):
+    if effect is Remap.NEGATE_ALPHA or isinstance(effect, Threshold):
         return [work(image) for image in pages]
     around = on_visible if isinstance(effect, Median | Convolve) else on_colours
     return [around(image, work) for image in pages]
@@ -39,7 +39,7 @@ def filtered(effect: Filter, pages: list[pyvips.Image]) -> list[pyvips.Image]:
 def _work(effect: Filter, pages: list[pyvips.Image]) -> _Work:
     """The change of the colours, or of the whole image."""
     match effect:
-        case Remap.NEGATE | Remap.INVERT:
+        case Remap.NEGATE | Remap.NEGATE_ALPHA:
             return lambda rgb: rgb.invert()
         case Remap.EQUALIZE:
             return _equalizing(_measured(pages))

@@ -115,7 +115,7 @@ def test_a_filter_leaves_alpha_as_it_is(effect: str) -> None:
 def test_an_inversion_changes_alpha_too() -> None:
     original = pictures.cut_out_as("png")
     assert pixel(original, 0, 0)[3] == 0
-    assert pixel(draw(original, "e_invert,f_png"), 0, 0)[3] == 255
+    assert pixel(draw(original, "e_negate_alpha,f_png"), 0, 0)[3] == 255
 
 
 def test_a_threshold_leaves_no_half_transparent_pixel() -> None:

@@ -304,11 +304,11 @@ class Adjust:
 
 
 class Remap(StrEnum):
-    """Colour changes without a strength. NEGATE inverts colours, INVERT also alpha; EQUALIZE spreads the values of each channel evenly; NORMALIZE
+    """Colour changes without a strength. NEGATE inverts colours, NEGATE_ALPHA also alpha; EQUALIZE spreads the values of each channel evenly; NORMALIZE
     stretches the lightness, from its lowest to its highest hundredth, to the whole range. Both measure the first page."""
 
     NEGATE = "negate"
-    INVERT = "invert"
+    NEGATE_ALPHA = "negate_alpha"
     EQUALIZE = "equalize"
     NORMALIZE = "normalize"
 

@@ -98,7 +98,7 @@ class Modifiers:
         # A tint of what is grey is grey in ipx.
         tint = None if self.grayscale else self.tint
         normalize = Remap.NORMALIZE if self.normalize else None
-        negate = Remap.INVERT if self.negate else None
+        negate = Remap.NEGATE_ALPHA if self.negate else None
         for effect in (
             *(self.median, self.threshold, self.blur, self.sharpen),
             *(after, normalize, tint, negate),

@@ -136,14 +136,14 @@ def box(
         ("threshold_100", (Threshold(100),)),
         ("threshold_true", (Threshold(128),)),
         ("normalize", (Remap.NORMALIZE,)),
-        ("negate_false", (Remap.INVERT,)),
+        ("negate_false", (Remap.NEGATE_ALPHA,)),
         ("tint_red", (Tint(Colour(255, 0, 0)),)),
         ("tint_%23ff000080", (Tint(Colour(255, 0, 0)),)),
         (
             "negate,tint_red,normalize,sharpen_2,gamma_1_2,blur_2,threshold_9,median_3,extend_1",
             (
                 *(Pad(top_px=1, background=BLACK), Median(3), Threshold(9), Blur(2), Sharpen(2), Gamma(2)),
-                *(Remap.NORMALIZE, Tint(Colour(255, 0, 0)), Remap.INVERT),
+                *(Remap.NORMALIZE, Tint(Colour(255, 0, 0)), Remap.NEGATE_ALPHA),
             ),
         ),
     ],

@@ -23,7 +23,7 @@ from tests.support import strategies
 
 FILTERS: list[tuple[str, Filter]] = [
     ("negate", Remap.NEGATE),
-    ("invert", Remap.INVERT),
+    ("negate_alpha", Remap.NEGATE_ALPHA),
     ("equalize", Remap.EQUALIZE),
     ("normalize", Remap.NORMALIZE),
     ("rgb:10:-100:0", Rgb(10, -100, 0)),
