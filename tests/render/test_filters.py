@@ -81,7 +81,7 @@ SMALL = (
     "equalize",
     "normalize",
     "noise:9",
-    "invert",
+    "negate_alpha",
     "tint:f80",
 )
 
