@@ -42,6 +42,31 @@ LIBTHUMBOR: list[Row] = [
     ({"width": 300, "filters": ["rotate(90)"]}, (200, 300), JPEG),
     ({"image_url": DOOR, "width": 111}, (111, 167), PNG),
     ({"image_url": LOGO, "width": 200, "filters": ["background_color(ff0000)"]}, (200, 150), PNG),
+    ({"trim": True, "width": 300, "height": 200}, (300, 200), JPEG),
+    ({"trim": ("bottom-right", 10), "width": 300, "height": 200}, (300, 200), JPEG),
+    ({"width": 200, "height": 300, "adaptive_full_fit_in": True}, (300, 200), JPEG),
+    ({"width": 300, "height": 300, "halign": "right", "valign": "bottom"}, (300, 300), JPEG),
+    ({"height": 200, "flip": True}, (300, 200), JPEG),
+    (
+        {"crop": ((0, 0), (600, 600)), "width": 300, "smart": True, "filters": ["sharpen(1,0.5,true)"]},
+        (300, 300),
+        JPEG,
+    ),
+    ({"width": 300, "filters": ["max_bytes(9000)"]}, (300, 200), JPEG),
+    ({"width": 300, "filters": ["max_age(60)", "strip_exif()", "strip_icc()"]}, (300, 200), JPEG),
+    ({"width": 300, "height": 300, "filters": ["focal(100x100:300x300)"]}, (300, 300), JPEG),
+    ({"width": 300, "height": 200, "filters": ["stretch()", "blur(4)"]}, (300, 200), JPEG),
+    ({"width": 300, "filters": ["rgb(20,-20,40)", "equalize()", "noise(10)"]}, (300, 200), JPEG),
+    ({"width": 300, "filters": ["colorize(40,40,40,ff8800)", "saturation(0.5)"]}, (300, 200), JPEG),
+    ({"width": 300, "filters": ["convolution(1;2;1;2;4;2;1;2;1,3,true)"]}, (300, 200), JPEG),
+    ({"width": 300, "filters": ["proportion(0.5)", "format(png)"]}, (150, 100), PNG),
+    ({"image_url": DOOR, "width": 111, "filters": ["autojpg()"]}, (111, 167), JPEG),
+    ({"image_url": LOGO, "width": 200, "filters": ["autojpg()"]}, (200, 150), PNG),
+    (
+        {"width": 300, "height": 300, "fit_in": True, "filters": ["upscale()", "fill(ff8800,true)"]},
+        (300, 300),
+        JPEG,
+    ),
 ]
 
 IMGPROXY_PY: list[Row] = [
@@ -55,6 +80,24 @@ IMGPROXY_PY: list[Row] = [
     ({"width": 300, "height": 200, "gravity": "fp:0.3:0.7", "resizing_type": "fill"}, (300, 200), JPEG),
     ({"width": 100, "resizing_type": "fit", "extension": "png", "advanced": ["dpr:2"]}, (200, 133), PNG),
     ({"image_url": f"local:///{DOOR}", "width": 111, "resizing_type": "fit"}, (111, 167), PNG),
+    ({"width": 300, "height": 200, "resizing_type": "fill", "advanced": ["t:10"]}, (300, 200), JPEG),
+    ({"width": 300, "height": 300, "resizing_type": "fit", "advanced": ["exar:1"]}, (300, 300), JPEG),
+    (
+        {"width": 300, "height": 300, "resizing_type": "fit", "advanced": ["ex:1:no", "bg:ff0000"]},
+        (300, 300),
+        JPEG,
+    ),
+    ({"width": 300, "extension": "webp", "advanced": ["fq:webp:50:avif:40"]}, (300, 200), WEBP),
+    ({"width": 300, "resizing_type": "fit", "advanced": ["mb:9000"]}, (300, 200), JPEG),
+    ({"width": 300, "resizing_type": "fit", "advanced": ["fn:cat", "att:1", "cb:7"]}, (300, 200), JPEG),
+    ({"width": 300, "resizing_type": "fit", "advanced": ["exp:99999999999"]}, (300, 200), JPEG),
+    ({"width": 300, "height": 300, "gravity": "sm", "resizing_type": "fill"}, (300, 300), JPEG),
+    ({"width": 300, "height": 300, "gravity": "no:0:20", "resizing_type": "fill"}, (300, 300), JPEG),
+    ({"width": 300, "resizing_type": "fit", "advanced": ["rot:90"]}, (300, 450), JPEG),
+    ({"width": 300, "resizing_type": "fit", "advanced": ["pd:10:20", "bg:00ff00"]}, (340, 220), JPEG),
+    ({"width": 300, "resizing_type": "fit", "advanced": ["c:600:600:ce"]}, (300, 300), JPEG),
+    ({"width": 300, "resizing_type": "fit", "advanced": ["z:0.5"]}, (150, 100), JPEG),
+    ({"width": 300, "height": 400, "resizing_type": "auto"}, (300, 200), JPEG),
 ]
 
 IMGPROXY_NODE: list[Row] = [
@@ -72,6 +115,28 @@ IMGPROXY_NODE: list[Row] = [
     ({"width": 300, "quality": 50, "format": "webp"}, (300, 200), WEBP),
     ({"min_width": 300, "width": 100}, (100, 200), JPEG),
     ({"width": 300, "background": "ff0000", "strip_metadata": 1}, (300, 200), JPEG),
+    ({"width": 300, "height": 200, "resizing_type": "fill", "trim": {"threshold": 10}}, (300, 200), JPEG),
+    ({"width": 300, "height": 300, "extend_aspect_ratio": {"extend": True}}, (300, 300), JPEG),
+    ({"width": 300, "height": 300, "extend": {"extend": True, "gravity": {"type": "no"}}}, (300, 300), JPEG),
+    (
+        {"width": 300, "format_quality": [{"format": "webp", "quality": 50}], "format": "webp"},
+        (300, 200),
+        WEBP,
+    ),
+    ({"width": 300, "max_bytes": 9000}, (300, 200), JPEG),
+    ({"width": 300, "filename": {"name": "cat"}, "return_attachment": True}, (300, 200), JPEG),
+    ({"width": 300, "expires": 99999999999, "cachebuster": "7"}, (300, 200), JPEG),
+    ({"width": 300, "height": 300, "resizing_type": "fill", "gravity": {"type": "sm"}}, (300, 300), JPEG),
+    (
+        {"width": 300, "height": 300, "resizing_type": "fill", "gravity": {"type": "fp", "x": 0.2, "y": 0.8}},
+        (300, 300),
+        JPEG,
+    ),
+    ({"width": 300, "height": 300, "resizing_type": "force"}, (300, 300), JPEG),
+    ({"width": 2000, "height": 1000, "resizing_type": "fill-down"}, (1200, 600), JPEG),
+    ({"width": 1500, "enlarge": 1}, (1500, 1000), JPEG),
+    ({"width": 300, "auto_rotate": True, "format": "png"}, (300, 200), PNG),
+    ({"resize": {"resizing_type": "fill", "width": 300, "height": 200, "enlarge": 1}}, (300, 200), JPEG),
 ]
 
 UNPIC: dict[str, list[Row]] = {
@@ -84,11 +149,35 @@ UNPIC: dict[str, list[Row]] = {
     "netlify": [
         ({"width": 300, "height": 300}, (300, 300), JPEG),
         ({"width": 300, "format": "webp"}, (300, 200), WEBP),
+        (
+            {"width": 300, "height": 300, "operations": {"netlify": {"fit": "contain", "fm": "png"}}},
+            (300, 200),
+            PNG,
+        ),
+        (
+            {"width": 300, "height": 300, "operations": {"netlify": {"fit": "fill", "q": 60}}},
+            (300, 300),
+            JPEG,
+        ),
+        ({"width": 300, "height": 300, "operations": {"netlify": {"position": "left"}}}, (300, 300), JPEG),
     ],
     "ipx": [
         ({"width": 300, "format": "jpeg"}, (300, 200), JPEG),
         ({"width": 300, "height": 300, "format": "png"}, (300, 300), PNG),
         ({"width": 300, "format": "webp", "quality": 60}, (300, 200), WEBP),
+        ({"width": 300, "operations": {"ipx": {"blur": 2, "rotate": 90, "f": "png"}}}, (300, 450), PNG),
+        ({"width": 300, "operations": {"ipx": {"grayscale": True, "sharpen": 1, "q": 70}}}, (300, 200), JPEG),
+        (
+            {"width": 300, "height": 300, "operations": {"ipx": {"fit": "contain", "b": "ff8800"}}},
+            (300, 300),
+            JPEG,
+        ),
+        (
+            {"width": 300, "operations": {"ipx": {"negate": True, "median": 3, "tint": "teal"}}},
+            (300, 200),
+            JPEG,
+        ),
+        ({"width": 300, "operations": {"ipx": {"threshold": 128, "normalize": True}}}, (300, 200), JPEG),
     ],
 }
 
@@ -99,6 +188,13 @@ NEXT: list[Row] = [
     ({"src": f"/{DOOR}", "width": 96}, (96, 144), JPEG),
 ]
 
+NEXT_THUMBOR: list[Row] = [
+    ({"src": f"/{LAKE}", "width": 640}, (640, 427), JPEG),
+    ({"src": f"/{LAKE}", "width": 256, "quality": 60}, (256, 171), JPEG),
+    ({"src": f"/{DOOR}", "width": 111}, (111, 167), PNG),
+]
+"""With the loader for thumbor that next documents."""
+
 IN_NODE = """
 const requests = JSON.parse(require('node:fs').readFileSync(0, 'utf8'))
 const { generateImageUrl } = require('@imgproxy/imgproxy-node')
@@ -107,7 +203,8 @@ const loader = require('next/dist/shared/lib/image-loader').default
 const { imageConfigDefault } = require('next/dist/shared/lib/image-config')
 const make = {
   imgproxy: (options) => generateImageUrl(options),
-  unpic: (options) => transformUrl(options),
+  unpic: ({ operations, ...options }) => transformUrl(options, operations),
+  nextThumbor: ({ src, width, quality }) => `/unsafe/${width}x0/filters:quality(${quality || 75})${src}`,
   next: (options) => loader({ config: imageConfigDefault, ...options }),
 }
 console.log(JSON.stringify(requests.map(([client, options]) => make[client](options))))
@@ -162,6 +259,7 @@ def node_rows() -> Iterator[dict[str, Any]]:
             options = {"url": f"/{LAKE}", "provider": provider, **row[0]}
             found.append((f"unpic, {provider}", "next", row, False, ("unpic", options)))
     found += [("next/image", "next", row, False, ("next", row[0])) for row in NEXT]
+    found += [("next/image, thumbor", "thumbor", row, False, ("nextThumbor", row[0])) for row in NEXT_THUMBOR]
     urls = in_node([request for *_, request in found])
     for (client, dialect, (options, size, kind), is_signed, _), url in zip(found, urls, strict=True):
         yield entry(client, dialect, options, url, size, kind, is_signed=is_signed)
