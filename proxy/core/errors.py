@@ -4,7 +4,8 @@
 names known parameters only and never repeats bytes of the request.
 """
 
-from typing import ClassVar
+import copy
+from typing import ClassVar, Self
 
 
 class CalotypeError(Exception):
@@ -12,11 +13,21 @@ class CalotypeError(Exception):
     only positional argument of every error, and the attributes are restored after it."""
 
     slug: ClassVar[str] = "internal"
+    original = 0
+    """The position of the original at fault among those of the variant."""
 
     def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after_s = retry_after_s
+
+    def at(self, position: int, name: str = "") -> Self:
+        """A copy, because waiters share an error, as that of the original at `position`; the detail ends in its `name`."""
+        placed = copy.copy(self)
+        placed.original = position
+        placed.detail = f"{self.detail}: {name}" if name else self.detail
+        placed.args = (placed.detail,)
+        return placed
 
 
 class BadTransform(CalotypeError):

@@ -1,8 +1,8 @@
 """Background tasks of this process and their one owner: no other module creates a task."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -27,6 +27,18 @@ class Tasks:
     async def close(self) -> None:
         """Cancels the running tasks and waits until they have ended."""
         await cancel(*self._tasks)
+
+
+async def all_of(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of `works`, which run at the same time; one alone needs no task. All end before the first error in
+    their order is raised."""
+    if len(works) == 1:
+        return [await works[0]]
+    results = await asyncio.gather(*works, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return cast("list[T]", results)
 
 
 async def cancel(*tasks: asyncio.Task[Any]) -> None:

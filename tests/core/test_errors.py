@@ -37,3 +37,11 @@ def test_pickling_preserves_additional_fields_of_an_error() -> None:
     assert (type(purge), purge.detail, purge.retry_after_s, purge.open) == (
         PurgeIncomplete, "old", 3, ("node b", "a hook"),
     )  # fmt: skip
+
+
+def test_an_error_is_placed_at_an_original_as_a_copy() -> None:
+    failure = OriginalNotFound("gone", lasts_s=1.5)
+    placed = pickle.loads(pickle.dumps(failure.at(1, "'logo' in source photos")))
+    assert (type(placed), placed.original, placed.lasts_s) == (OriginalNotFound, 1, 1.5)
+    assert placed.detail == str(placed) == "gone: 'logo' in source photos"
+    assert (failure.original, failure.detail, failure.at(2).detail) == (0, "gone", "gone")

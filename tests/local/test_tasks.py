@@ -4,7 +4,9 @@ import asyncio
 import gc
 import weakref
 
-from proxy.local.tasks import Tasks
+import pytest
+
+from proxy.local.tasks import Tasks, all_of
 
 
 async def test_a_task_is_referenced_until_it_is_done() -> None:
@@ -45,3 +47,31 @@ async def test_closing_cancels_unfinished_tasks_and_waits_for_them() -> None:
     assert (cancelled.cancelled(), ended) == (True, [True])
     assert isinstance(failed.exception(), ValueError)
     await tasks.close()
+
+
+async def test_works_run_at_the_same_time_and_all_end_before_an_error() -> None:
+    both, ended = asyncio.Barrier(2), []
+
+    async def work(number: int) -> int:
+        await both.wait()
+        ended.append(number)
+        if number > 1:
+            raise ValueError(number)
+        return number
+
+    assert await all_of([work(0), work(1)]) == [0, 1]
+    with pytest.raises(ValueError, match="2"):
+        await all_of([work(2), work(3)])
+    assert sorted(ended) == [0, 1, 2, 3]
+    running = asyncio.create_task(all_of([work(4), asyncio.sleep(0)]))
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait({running})
+    assert (running.cancelled(), both.n_waiting) == (True, 0)
+
+
+async def test_one_work_alone_needs_no_task() -> None:
+    async def work() -> asyncio.Task[object] | None:
+        return asyncio.current_task()
+
+    assert await all_of([work()]) == [asyncio.current_task()]

@@ -41,9 +41,13 @@ def forms(text: str) -> tuple[str, ...]:
 
 
 def missing(ref: OriginalRef, why: str = "") -> OriginalNotFound:
-    """The error for a missing original. It names the source and the key, with credentials masked and unusual
-    characters percent-encoded."""
-    shown = without_secrets(ref.key)
-    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
-    spelled = _NO_LETTER.sub(lambda match: quote(match[0], errors="replace"), shown)
-    return OriginalNotFound(f"there is no original '{spelled}' in source {ref.source}{why}")
+    """The error for a missing original. It names the source and the key."""
+    return OriginalNotFound(f"there is no original {shown(ref)}{why}")
+
+
+def shown(ref: OriginalRef) -> str:
+    """Key and source in the detail of an error, with credentials masked and unusual characters percent-encoded."""
+    key = without_secrets(ref.key)
+    key = key if len(key) <= _LONGEST_SHOWN else f"{key[:_LONGEST_SHOWN]}..."
+    spelled = _NO_LETTER.sub(lambda match: quote(match[0], errors="replace"), key)
+    return f"'{spelled}' in source {ref.source}"
