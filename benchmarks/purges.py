@@ -43,7 +43,7 @@ async def fill(folder: Path) -> None:
         key = CacheKey(f"{number + 1:064x}", Format.WEBP)
         await disk.store(key, Variant(body=b"x" * 200))
         index.note(
-            OriginalRef("photos", f"{number // VARIANTS_EACH}.jpg"),
+            [OriginalRef("photos", f"{number // VARIANTS_EACH}.jpg")],
             Entry(key),
             f"plan {number % VARIANTS_EACH}",
         )

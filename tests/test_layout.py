@@ -35,6 +35,11 @@ TESTS_OF_SEVERAL = {
     "core/url/test_entries.py": ("core/url/policy.py", "core/cache/keys.py", "core/transform/plan.py"),
     "render/test_hostile.py": ("render/checked_original.py", "render/pipeline.py"),
     "service/request/test_fronts.py": ("service/request/deliver.py",),
+    "service/request/test_several_originals.py": (
+        "service/request/deliver.py",
+        "service/request/produce.py",
+        "service/admin/purges.py",
+    ),
     "service/request/test_leased.py": ("service/request/tier_chain.py",),
 }
 """A test file without a namesake module, and what it tests."""

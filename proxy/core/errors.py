@@ -22,7 +22,8 @@ class CalotypeError(Exception):
         self.retry_after_s = retry_after_s
 
     def at(self, position: int, name: str = "") -> Self:
-        """A copy, because waiters share an error, as that of the original at `position`; the detail ends in its `name`."""
+        """A copy, because waiters share an error, as that of the original at `position`; the detail ends in its
+        `name`."""
         placed = copy.copy(self)
         placed.original = position
         placed.detail = f"{self.detail}: {name}" if name else self.detail

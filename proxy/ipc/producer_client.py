@@ -46,8 +46,10 @@ class ProducerClient:
         resolved: ResolvedKey = await self._call(Call("resolve_key", (request,), deadline))
         return resolved
 
-    async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
-        check: VersionCheck = await self._call(Call("check_version", (ref, version), deadline))
+    async def check_version(
+        self, refs: Sequence[OriginalRef], version: str, *, deadline: float
+    ) -> VersionCheck:
+        check: VersionCheck = await self._call(Call("check_version", (refs, version), deadline))
         return check
 
     async def variant(

@@ -85,9 +85,11 @@ class Producer(Protocol):
         """The cache key of the variant; does not look up the variant."""
         ...
 
-    async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
-        """How long a version in a URL counts as checked, after a revalidation of the original if necessary. Raises no error
-        of the original."""
+    async def check_version(
+        self, refs: Sequence[OriginalRef], version: str, *, deadline: float
+    ) -> VersionCheck:
+        """How long a version in a URL counts as checked, after revalidations of its originals if necessary. Raises no
+        error of an original."""
         ...
 
     async def variant(
@@ -126,8 +128,8 @@ class PurgeJournal(Protocol):
 class EntryIndex(Protocol):
     """The entries of the tiers by original, and the last event of each original. Notes may be lost."""
 
-    def note(self, ref: OriginalRef, entry: Entry, plan: str = "") -> None:
-        """Adds an entry of the original; `plan` is empty unless the entry is a variant."""
+    def note(self, refs: Sequence[OriginalRef], entry: Entry, plan: str = "") -> None:
+        """Adds an entry under each of its originals; `plan` is empty unless the entry is a variant."""
         ...
 
     async def find(self, purges: Sequence[Purge]) -> list[Entry]:

@@ -1,6 +1,6 @@
 """Rendering, and originals whose rendering is refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -44,8 +44,9 @@ class Renderer(Protocol):
         """Reads the header by `deadline`; decodes no pixels."""
         ...
 
-    async def render(self, original: Original, plan: Plan, schedule: Schedule) -> Variant:
-        """Renders `plan`."""
+    async def render(self, originals: Sequence[Original], plan: Plan, schedule: Schedule) -> Variant:
+        """Renders `plan` on the first of `originals`, with those that it uses beside it. An error has the position of
+        the original at fault."""
         ...
 
 

@@ -10,7 +10,7 @@ import os
 import pickle
 import socket
 import sys
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import repeat
@@ -72,10 +72,15 @@ class _Waiting:
     """A queued job. `answer` is done early if the caller has left."""
 
     rank: int
-    original: Original
+    originals: Sequence[Original]
     plan: Plan | None
     schedule: Schedule
     answer: asyncio.Future[tuple[Answer, bytes]]
+
+    @property
+    def first(self) -> str:
+        """The name of the first original, which the affinity of workers goes by."""
+        return self.originals[0].name
 
 
 COLD_RENDERS = 2
@@ -131,21 +136,21 @@ class _Worker:
     async def run_job(
         self, waiting: _Waiting, limits: InputLimits, timeout_s: float, *, keep_decoded: bool
     ) -> tuple[Answer, bytes]:
-        """Sends a job and returns the answer. `keep_decoded`: the next job may be for the same original. Raises
+        """Sends a job and returns the answer. `keep_decoded`: the next job may be for the same first original. Raises
         _WorkerGone or _JobNotStarted."""
         if self._has_unexpected_data():
             raise _JobNotStarted
         self.jobs += 1
-        (name, file), plan = waiting.original, waiting.plan
-        job = Job(self.jobs, name, keep_decoded, plan, limits, file.size_bytes, timeout_s)
-        text, descriptor = pickle.dumps(job), file.fileno()
+        sizes = tuple((name, file.size_bytes) for name, file in waiting.originals)
+        job = Job(self.jobs, sizes, keep_decoded, waiting.plan, limits, timeout_s)
+        text, descriptors = pickle.dumps(job), [file.fileno() for _, file in waiting.originals]
         try:
             # The job fits the empty socket buffer of an idle worker, so this never blocks.
-            socket.send_fds(self._channel, [JOB_HEAD.pack(len(text)) + text], [descriptor])
+            socket.send_fds(self._channel, [JOB_HEAD.pack(len(text)) + text], descriptors)
         except (BrokenPipeError, ConnectionResetError):
             raise _JobNotStarted from None
         answer, body = await self._answer(Answer)
-        if answer.number != job.number or not _is_valid(answer, body, plan):
+        if answer.number != job.number or not _is_valid(answer, body, job):
             raise _WorkerGone
         return answer, body
 
@@ -202,15 +207,15 @@ class _Worker:
         await asyncio.shield(self.ended)
 
 
-def _is_valid(answer: Answer, body: bytes, plan: Plan | None) -> bool:
-    """Whether the answer fits the job: an error, facts, or a picture in the format of `plan`."""
+def _is_valid(answer: Answer, body: bytes, job: Job) -> bool:
+    """Whether the answer fits the job: an error of its originals, facts, or a picture in the format of its plan."""
     if answer.slug:
-        return True
-    if plan is None:
+        return 0 <= answer.original < len(job.originals)
+    if job.plan is None:
         return answer.facts is not None and (answer.faces is None or answer.faces.is_valid)
-    if plan.output.format is Format.INFO:
+    if job.plan.output.format is Format.INFO:
         return body.startswith(b"{")
-    return sniff(body[:SNIFF_BYTES]) is plan.output.format
+    return sniff(body[:SNIFF_BYTES]) is job.plan.output.format
 
 
 def _environment(memory_bytes: int) -> dict[str, str]:
@@ -298,21 +303,21 @@ class Pool:
                 waiting.answer.set_exception(_stopping())
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
-        answer, _ = await self._submit(_PROBE, original, None, Schedule(deadline=deadline))
+        answer, _ = await self._submit(_PROBE, [original], None, Schedule(deadline=deadline))
         assert answer.facts is not None
         return answer.facts
 
     async def find_faces(self, original: Original, *, deadline: float) -> Faces:
         """The faces of the first page, by a pool that was started for it. Raises as Renderer does."""
-        answer, _ = await self._submit(_PROBE, original, None, Schedule(deadline=deadline))
+        answer, _ = await self._submit(_PROBE, [original], None, Schedule(deadline=deadline))
         return answer.faces or Faces()
 
-    async def render(self, original: Original, plan: Plan, schedule: Schedule) -> Variant:
-        _, body = await self._submit(_RENDER, original, plan, schedule)
+    async def render(self, originals: Sequence[Original], plan: Plan, schedule: Schedule) -> Variant:
+        _, body = await self._submit(_RENDER, originals, plan, schedule)
         return Variant(body=body)
 
     async def _submit(
-        self, rank: int, original: Original, plan: Plan | None, schedule: Schedule
+        self, rank: int, originals: Sequence[Original], plan: Plan | None, schedule: Schedule
     ) -> tuple[Answer, bytes]:
         wait_s = self.waiting / self._count * self._average_render_s
         is_background = schedule.priority is Priority.BACKGROUND
@@ -324,12 +329,12 @@ class Pool:
             )
         waiting = _Waiting(
             rank=_BACKGROUND if is_background else rank,
-            original=original,
+            originals=originals,
             plan=plan,
             schedule=schedule,
             answer=asyncio.get_running_loop().create_future(),
         )
-        self._queue.put(waiting.rank, waiting.original.name, waiting)
+        self._queue.put(waiting.rank, waiting.first, waiting)
         if is_background and schedule.on_promote is not None:
             schedule.on_promote(lambda: self._promote(waiting, rank))
         try:
@@ -338,15 +343,15 @@ class Pool:
         except TimeoutError:
             raise RenderTimeout("the picture was not rendered in time") from None
         finally:
-            self._queue.remove(waiting.rank, waiting.original.name, waiting)
+            self._queue.remove(waiting.rank, waiting.first, waiting)
         if answer.slug:
-            raise _FAILURES[answer.slug](answer.detail)
+            raise _FAILURES[answer.slug](answer.detail).at(answer.original)
         return answer, body
 
     def _promote(self, waiting: _Waiting, rank: int) -> None:
         """Moves a background job to `rank`, because a client waits for it."""
-        if self._queue.remove(waiting.rank, waiting.original.name, waiting):
-            self._queue.put(rank, waiting.original.name, waiting)
+        if self._queue.remove(waiting.rank, waiting.first, waiting):
+            self._queue.put(rank, waiting.first, waiting)
         waiting.rank = rank
 
     async def _serve(self, worker: _Worker | None) -> None:
@@ -393,7 +398,7 @@ class Pool:
             return await self._run(worker, waiting)
         except _JobNotStarted:
             if not waiting.answer.done():
-                self._queue.put(waiting.rank, waiting.original.name, waiting, is_first=True)
+                self._queue.put(waiting.rank, waiting.first, waiting, is_first=True)
             return False
         finally:
             self._busy -= 1
@@ -426,7 +431,7 @@ class Pool:
         try:
             waiting.schedule.on_start()
             async with asyncio.timeout_at(end_s):
-                keep = self._queue.more_of(waiting.original.name)
+                keep = self._queue.more_of(waiting.first)
                 outcome = await worker.run_job(waiting, self.limits, self._timeout_s, keep_decoded=keep)
             usable = True
         except TimeoutError:

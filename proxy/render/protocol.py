@@ -19,19 +19,20 @@ JOB_HEAD = struct.Struct(">I")
 ANSWER_HEAD = struct.Struct(">IQ")
 MAX_TEXT_BYTES = 64 * 1024
 MAX_BODY_BYTES = 512 * 2**20
+MAX_ORIGINALS = 16
+"""Originals of one job; the sandbox limits the open files of a worker."""
 
 
 class Job(msgspec.Struct, frozen=True):
-    """`plan` is None for a probe, which in a worker that finds faces is a search for them. The original `original` is sent
-    as a file descriptor of `size_bytes` bytes. `keep_decoded`: more jobs for this original are waiting. The answer
-    repeats `number`."""
+    """`plan` is None for a probe, which in a worker that finds faces is a search for them. `originals` are the names
+    and sizes in bytes of the originals, whose file descriptors are sent with the job. `keep_decoded`: more jobs for
+    the first original are waiting. The answer repeats `number`."""
 
     number: int
-    original: str
+    originals: tuple[tuple[str, int], ...]
     keep_decoded: bool
     plan: Plan | None
     limits: InputLimits
-    size_bytes: int
     timeout_s: float
 
 
@@ -44,11 +45,12 @@ class Hello(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`slug` is empty on success. The bytes of a variant follow the text; a probe answers facts, a search for faces both
-    facts and faces."""
+    """`slug` is empty on success; otherwise `original` is the position of the original at fault. The bytes of a variant
+    follow the text; a probe answers facts, a search for faces both facts and faces."""
 
     number: int = 0
     slug: Literal["", "unsupported-format", "original-too-large", "undecodable", "internal"] = ""
     detail: str = ""
+    original: int = 0
     facts: Facts | None = None
     faces: Faces | None = None

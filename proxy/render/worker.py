@@ -11,18 +11,18 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
 
-from proxy.core.errors import Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
+from proxy.core.errors import CalotypeError, Internal, OriginalTooLarge, Undecodable, UnsupportedFormat
 from proxy.core.image.faces import Faces
 from proxy.core.image.limits import InputLimits
 from proxy.local.parent import end_with_parent
 from proxy.render import pipeline, sandbox
 from proxy.render.checked_original import CheckedOriginal
-from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, Answer, Hello, Job
+from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, MAX_ORIGINALS, Answer, Hello, Job
 
 NICENESS = 10
 ALARM_SLACK_S = 2.0
@@ -60,9 +60,9 @@ def _run_jobs() -> None:
             last.clear()  # Other workers took the announced jobs.
         if (received := _receive(channel)) is None:
             return
-        job, descriptor = received
+        job, descriptors = received
         signal.setitimer(signal.ITIMER_REAL, job.timeout_s + ALARM_SLACK_S)
-        answer, body = _run_job(last, job, descriptor, find_faces)
+        answer, body = _run_job(last, job, descriptors, find_faces)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _send(channel, msgspec.json.encode(msgspec.structs.replace(answer, number=job.number)), body)
 
@@ -90,9 +90,9 @@ def _confine(*, memory_bytes: int) -> None:
     sandbox.forbid_dumps()
 
 
-def _receive(channel: socket.socket) -> tuple[Job, int] | None:
-    """The next job and the descriptor of its original; None if the pool closed the socket."""
-    received, descriptors, _, _ = socket.recv_fds(channel, 65536, 1)
+def _receive(channel: socket.socket) -> tuple[Job, list[int]] | None:
+    """The next job and the descriptors of its originals; None if the pool closed the socket."""
+    received, descriptors, _, _ = socket.recv_fds(channel, 65536, MAX_ORIGINALS)
     if not received or not descriptors:
         return None
     while len(received) < JOB_HEAD.size or len(received) < JOB_HEAD.size + JOB_HEAD.unpack_from(received)[0]:
@@ -102,11 +102,11 @@ def _receive(channel: socket.socket) -> tuple[Job, int] | None:
         received += more
     job = pickle.loads(received[JOB_HEAD.size :])  # noqa: S301 (our own parent wrote it)
     assert isinstance(job, Job)
-    return job, descriptors[0]
+    return job, descriptors
 
 
 class _LastOriginal:
-    """The original of the last job, for the next job of the same original."""
+    """The first original of the last job, for the next job of the same original."""
 
     def __init__(self) -> None:
         self._name = ""
@@ -116,18 +116,24 @@ class _LastOriginal:
     def is_full(self) -> bool:
         return self._opened is not None
 
-    def open(self, job: Job, descriptor: int) -> CheckedOriginal:
-        """The original of `job`. Closes `descriptor`. Raises the errors of CheckedOriginal."""
-        try:
-            if self._opened is not None and self._name == job.original:
-                return self._opened
-            if job.plan is not None:
-                self._opened = None
-            opened = CheckedOriginal(_content(descriptor, job.size_bytes), job.limits)
-        finally:
-            os.close(descriptor)
+    def open(self, job: Job, descriptors: Sequence[int]) -> list[CheckedOriginal]:
+        """The originals of `job`. Closes `descriptors`. Raises the errors of CheckedOriginal."""
+        first = job.originals[0][0]
+        cached = self._opened if self._name == first else None
         if job.plan is not None:  # A probe does not replace the cached original.
-            self._opened, self._name = opened, job.original
+            self._opened = cached
+        opened = [] if cached is None else [cached]
+        try:
+            sent = list(zip(job.originals, descriptors, strict=True))
+            for (_, size_bytes), descriptor in sent[len(opened) :]:
+                opened.append(CheckedOriginal(_content(descriptor, size_bytes), job.limits))
+        except CalotypeError as failure:
+            raise failure.at(len(opened)) from None
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        if job.plan is not None:
+            self._opened, self._name = opened[0], first
         return opened
 
     def clear(self) -> None:
@@ -135,10 +141,10 @@ class _LastOriginal:
 
 
 def _run_job(
-    last: _LastOriginal, job: Job, descriptor: int, find_faces: FindFaces | None = None
+    last: _LastOriginal, job: Job, descriptors: Sequence[int], find_faces: FindFaces | None = None
 ) -> tuple[Answer, bytes]:
     try:
-        opened = last.open(job, descriptor)
+        opened = last.open(job, descriptors)[0]  # No operation uses the others yet.
         if job.plan is None:
             return Answer(
                 facts=opened.facts, faces=find_faces(opened, job.limits) if find_faces else None
@@ -146,7 +152,8 @@ def _run_job(
         opened.keep_decoded = job.keep_decoded
         return Answer(), pipeline.render(opened, job.plan, job.limits)
     except (UnsupportedFormat, OriginalTooLarge, Undecodable, Internal) as failure:
-        return Answer(slug=failure.slug, detail=failure.detail), b""  # type: ignore[arg-type] # one of the four
+        slug, detail, original = failure.slug, failure.detail, failure.original
+        return Answer(slug=slug, detail=detail, original=original), b""  # type: ignore[arg-type] # one of the four
     except Exception as failure:
         if isinstance(failure, MemoryError):
             detail = "the original needs more memory than a worker may use"

@@ -1,6 +1,7 @@
 """The tier entries of each original, so that a purge finds the entries to delete.
 
-A lost row leaves an entry that is never requested again: it costs space, not correctness.
+A lost row leaves an entry that is never requested again: it costs space, not correctness. An entry of several originals
+has a row for each; when it is deleted by a purge of one, the rows of the others stay until a purge of theirs.
 """
 
 import asyncio
@@ -44,11 +45,11 @@ class SqliteEntryIndex:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks = Tasks()
 
-    def note(self, ref: OriginalRef, entry: Entry, plan: str = "") -> None:
+    def note(self, refs: Sequence[OriginalRef], entry: Entry, plan: str = "") -> None:
         if entry.key in self._recent:
             return
         self._recent.store(entry.key, None)
-        self._pending.append((ref, entry, plan))
+        self._pending += [(ref, entry, plan) for ref in refs]
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_DELAY_S, self._start_flush)
 

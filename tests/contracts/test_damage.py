@@ -353,7 +353,7 @@ async def use_index(path: Path) -> None:
     database = Database(path, INDEX_SCHEMA, FakeMetrics())
     index = SqliteEntryIndex(database)
     for number, key in enumerate(("a.jpg", "b.jpg")):
-        index.note(OriginalRef("photos", key), Entry(numbered(number)), "plan")
+        index.note([OriginalRef("photos", key)], Entry(numbered(number)), "plan")
     await index.flush()
     await index.record_event(REF, LastEvent("e", "1"))
     await index.last_event(REF)
@@ -397,7 +397,7 @@ async def is_durable(path: Path, use: Callable[[Path], Awaitable[None]]) -> bool
     if use is use_index:
         async with opened(path, INDEX_SCHEMA) as database:
             index = SqliteEntryIndex(database)
-            index.note(OriginalRef("others", "z"), Entry(CacheKey("f" * 64)), "plan")
+            index.note([OriginalRef("others", "z")], Entry(CacheKey("f" * 64)), "plan")
             return len(await index.find([Purge(PurgeScope("others", ScopeKind.PREFIX, ""), "1")])) == 1
     async with opened(path, JOBS_SCHEMA) as database:
         await SqliteJobStore(database).add(

@@ -5,7 +5,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,11 +66,13 @@ class Producer:
 
     async def resolve_key(self, variant_request: VariantRequest, *, deadline: float) -> ResolvedKey:
         await self._pass("resolve_key", variant_request, deadline)
-        return ResolvedKey(KEY, Freshness("1", float("inf")))
+        return ResolvedKey(KEY, (Freshness("1", float("inf")),))
 
-    async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
-        await self._pass("check_version", ref, version, deadline)
-        return VersionCheck(5.0, Freshness("2", 6.0))
+    async def check_version(
+        self, refs: Sequence[OriginalRef], version: str, *, deadline: float
+    ) -> VersionCheck:
+        await self._pass("check_version", refs, version, deadline)
+        return VersionCheck(5.0, (Freshness("2", 6.0),))
 
     async def variant(
         self, variant_request: VariantRequest, *, deadline: float, redirect_until_s: float
@@ -159,7 +161,7 @@ async def setup(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
 async def test_a_call_arrives_with_its_arguments(setup: SimpleNamespace) -> None:
     end_s = deadline()
     assert await setup.client.resolve_key(REQUEST, deadline=end_s) == ResolvedKey(
-        KEY, Freshness("1", float("inf"))
+        KEY, (Freshness("1", float("inf")),)
     )
     delivery, variant = await setup.client.variant(REQUEST, deadline=end_s, redirect_until_s=math.inf)
     assert variant == VARIANT
@@ -169,10 +171,10 @@ async def test_a_call_arrives_with_its_arguments(setup: SimpleNamespace) -> None
     )
     assert first_request.by_value == second_request.by_value == REQUEST.by_value
     assert (first_end_s, second_end_s, redirect_until_s) == (end_s, end_s, math.inf)
-    assert await setup.client.check_version(REQUEST.ref, "7", deadline=end_s) == VersionCheck(
-        5.0, Freshness("2", 6.0)
+    assert await setup.client.check_version(REQUEST.refs, "7", deadline=end_s) == VersionCheck(
+        5.0, (Freshness("2", 6.0),)
     )
-    assert setup.producer.calls[-1] == ("check_version", REQUEST.ref, "7", end_s)
+    assert setup.producer.calls[-1] == ("check_version", REQUEST.refs, "7", end_s)
     assert await setup.client.execute(Explain("/w_1/a", "x")) == (Explain("/w_1/a", "x"), None, 0)
 
 

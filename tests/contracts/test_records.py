@@ -98,9 +98,9 @@ async def test_an_index_finds_the_entries_that_a_purge_covers(tmp_path: Path) ->
             for number, ref in enumerate((A, B, C), start=1)
         }
         for ref, entry in entries.items():
-            index.note(ref, entry, "plan 1")
-        index.note(A, Entry(CacheKey(f"{9:064x}")))
-        index.note(A, Entry(CacheKey(f"{8:064x}"), is_original=True))
+            index.note([ref], entry, "plan 1")
+        index.note([A], Entry(CacheKey(f"{9:064x}")))
+        index.note([A], Entry(CacheKey(f"{8:064x}"), is_original=True))
 
         async def found(reach: ScopeKind, text: str) -> set[str]:
             return {
@@ -120,7 +120,7 @@ async def test_an_index_finds_the_entries_that_a_purge_covers(tmp_path: Path) ->
         assert (stored.key.digest[-1], stored.key.format) == ("8", None)
         await index.drop(await index.find([Purge(PurgeScope.of_original(A), "1")]))
         assert await found(ScopeKind.ORIGINAL, "a") == set()
-        index.note(A, entries[A], "plan 1")
+        index.note([A], entries[A], "plan 1")
         assert await found(ScopeKind.ORIGINAL, "a") == {"1"}
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
         assert (
@@ -135,7 +135,7 @@ async def test_an_index_finds_the_entries_that_a_purge_covers(tmp_path: Path) ->
 
 async def test_an_index_is_written_in_the_background(tmp_path: Path) -> None:
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
-        SqliteEntryIndex(database).note(A, Entry(CacheKey(f"{1:064x}", Format.WEBP)), "p")
+        SqliteEntryIndex(database).note([A], Entry(CacheKey(f"{1:064x}", Format.WEBP)), "p")
 
         def is_written() -> bool:
             with contextlib.closing(sqlite3.connect(tmp_path / "index.db")) as beside:
@@ -148,7 +148,7 @@ async def test_the_last_event_of_an_original_is_stored(tmp_path: Path) -> None:
     async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
         index = SqliteEntryIndex(database)
         assert await index.last_event(A) is None
-        index.note(A, Entry(CacheKey(f"{1:064x}", Format.WEBP)), "p")
+        index.note([A], Entry(CacheKey(f"{1:064x}", Format.WEBP)), "p")
         await index.flush()
         assert await index.last_event(A) == LastEvent("", "")
         await index.record_event(A, LastEvent("e", "1"))
@@ -161,14 +161,14 @@ async def test_a_damaged_database_is_set_aside(tmp_path: Path) -> None:
     path.write_bytes(b"no database at all" * 1000)
     async with opened(path, SCHEMA) as (database, metrics):
         index = SqliteEntryIndex(database)
-        index.note(A, Entry(CacheKey(f"{1:064x}", Format.WEBP)), "p")
+        index.note([A], Entry(CacheKey(f"{1:064x}", Format.WEBP)), "p")
         assert len(await index.find([Purge(PurgeScope.of_original(A), "1")])) == 1
         assert metrics.counts["index damaged"] == 1
         assert path.with_name("index.db.damaged").exists()
         await database.run(lambda db: db.execute("DROP TABLE entries"), None)
         assert await index.find([Purge(PurgeScope.of_original(A), "1")]) == []
         assert metrics.counts["index damaged"] == 2
-        index.note(A, Entry(CacheKey(f"{2:064x}", Format.WEBP)), "p")
+        index.note([A], Entry(CacheKey(f"{2:064x}", Format.WEBP)), "p")
         assert len(await index.find([Purge(PurgeScope.of_original(A), "1")])) == 1
 
 
@@ -376,3 +376,15 @@ async def test_usage_is_stored_by_day() -> None:
     assert sorted(notes.notes) == ["2027-01-15/n.1", "2027-01-16/n.2", "rubbish"]
     keys, first = await used_since(notes, date(2027, 1, 16))
     assert ({key.hex()[:2] for key in keys}, first) == ({"02", "03"}, date(2027, 1, 15))
+
+
+async def test_an_entry_of_several_originals_is_found_by_each(tmp_path: Path) -> None:
+    async with opened(tmp_path / "index.db", SCHEMA) as (database, _):
+        index = SqliteEntryIndex(database)
+        entry = Entry(CacheKey(f"{1:064x}", Format.WEBP))
+        index.note([A, B], entry, "plan 1")
+        scopes = [PurgeScope.of_original(ref) for ref in (A, B, C)]
+        found = [[each.key for each in await index.find([Purge(scope, "1")])] for scope in scopes]
+        assert found == [[entry.key], [entry.key], []]
+        await index.drop(await index.find([Purge(scopes[0], "1"), Purge(scopes[1], "1")]))
+        assert await index.find([Purge(PurgeScope("photos", ScopeKind.PREFIX, ""), "1")]) == []

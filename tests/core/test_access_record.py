@@ -17,7 +17,7 @@ def test_a_record_takes_its_fields_from_the_delivery() -> None:
             outcome=Outcome.MISS,
             tier="disk",
             timings=TIMINGS,
-            freshness=Freshness("1", 2.0),
+            freshness=(Freshness("1", 2.0),),
         )
     )
     assert (record.outcome, record.tier, record.key, record.format, record.timings) == (

@@ -19,6 +19,7 @@ from proxy.core.transform.plan import Plan
 from proxy.ports.rendering import Schedule
 from proxy.render import pool as pool_module
 from proxy.render.pool import COLD_RENDERS, Pool
+from proxy.render.protocol import Answer, Job
 from tests.render.conftest import LIMITS, opened, plan_for
 from tests.support import pictures
 from tests.support.waiting import LONGEST_S, deadline, eventually, eventually_sync, settle
@@ -43,7 +44,7 @@ async def render(
     try:
         on_start = started.set if started else lambda: None
         return (
-            await pool.render(original, plan, Schedule(deadline=deadline(seconds), on_start=on_start))
+            await pool.render([original], plan, Schedule(deadline=deadline(seconds), on_start=on_start))
         ).body
     finally:
         original.file.close()
@@ -258,7 +259,7 @@ async def test_the_first_renders_are_not_part_of_the_estimate(make_pool: MakePoo
             ahead_s += 5.0
 
         original = opened(PICTURE)
-        await pool.render(original, PLAN, Schedule(deadline=deadline(1000), on_start=later_by))
+        await pool.render([original], PLAN, Schedule(deadline=deadline(1000), on_start=later_by))
         original.file.close()
 
     for _ in range(COLD_RENDERS):
@@ -330,7 +331,7 @@ async def test_a_job_that_cannot_be_sent_does_not_lose_the_worker(make_pool: Mak
     original = opened(PICTURE)
     original.file.close()
     with pytest.raises(WorkerDied):
-        await pool.render(original, PLAN, Schedule(deadline=deadline(10)))
+        await pool.render([original], PLAN, Schedule(deadline=deadline(10)))
     assert pictures.size(await render(pool)) == (100, 75)
 
 
@@ -391,3 +392,26 @@ async def test_workers_end_with_their_node(make_pool: MakePool) -> None:
     [worker] = pool._alive
     worker._channel.close()
     await asyncio.wait_for(worker.process.wait(), 2)
+
+
+async def test_a_worker_receives_two_originals_and_reads_both(make_pool: MakePool) -> None:
+    pool = make_pool()
+    await pool.start()
+    originals = [opened(content) for content in (PICTURE, SLOW_PICTURE, PICTURE[:-500])]
+    first, second, damaged = originals
+    schedule = Schedule(deadline=deadline(LONGEST_S))
+    assert (await pool.render([first, second], PLAN, schedule)).body == await render(pool)
+    for position, job in enumerate(([damaged, second], [first, damaged], [first, second, damaged])):
+        with pytest.raises(Undecodable, match="cut short") as failure:
+            await pool.render(job, PLAN, schedule)
+        assert failure.value.original == position
+    assert (await pool.render([second, first], PLAN, schedule)).body == await render(pool, SLOW_PICTURE)
+    for original in originals:
+        original.file.close()
+
+
+@pytest.mark.parametrize("position", [-1, 2])
+def test_an_answer_that_blames_an_original_of_another_job_is_not_valid(position: int) -> None:
+    job = Job(1, (("a", 1), ("b", 1)), keep_decoded=False, plan=PLAN, limits=LIMITS, timeout_s=1.0)
+    assert pool_module._is_valid(Answer(slug="undecodable", original=1), b"", job)
+    assert not pool_module._is_valid(Answer(slug="undecodable", original=position), b"", job)

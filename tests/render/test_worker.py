@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import pickle
+import socket
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 import pyvips
 
@@ -17,7 +20,7 @@ from proxy.render import worker as worker_module
 from proxy.render.checked_original import CheckedOriginal
 from proxy.render.pipeline import render
 from proxy.render.pool import Pool, _Waiting
-from proxy.render.protocol import Answer, Job
+from proxy.render.protocol import JOB_HEAD, Answer, Job
 from tests.render.conftest import LIMITS, draw, opened, plan_for
 from tests.support import pictures
 from tests.support.waiting import eventually
@@ -160,7 +163,7 @@ async def test_concurrent_jobs_of_several_originals_get_their_own_variants(
 
     async def one(number: int, tokens: str) -> None:
         plan = plan_for(tokens, contents[number])
-        variant = await pool.render(originals[number], plan, Schedule(deadline=later))
+        variant = await pool.render([originals[number]], plan, Schedule(deadline=later))
         assert variant.body == draw(contents[number], tokens)
 
     await asyncio.gather(*(one(number, tokens) for tokens in transforms for number in range(4)))
@@ -177,7 +180,7 @@ def test_a_probe_preserves_the_cached_original() -> None:
         os.write(descriptor, of)
         plan = plan_for(tokens, of) if tokens else None
         return worker_module._run_job(
-            last_original, Job(1, name, keep, plan, LIMITS, len(of), 5.0), descriptor
+            last_original, Job(1, ((name, len(of)),), keep, plan, LIMITS, 5.0), [descriptor]
         )
 
     assert work("a", content, "w_300,f_png", keep=True)[1] == draw(content, "w_300,f_png")
@@ -207,7 +210,7 @@ async def test_an_idle_worker_frees_its_decoded_pixels(make_pool: Callable[..., 
     original = opened(content)
     job = _Waiting(
         rank=1,
-        original=original,
+        originals=[original],
         plan=plan_for("w_2000,f_jpg", content),
         schedule=Schedule(deadline=0.0),
         answer=asyncio.get_running_loop().create_future(),
@@ -217,3 +220,55 @@ async def test_an_idle_worker_frees_its_decoded_pixels(make_pool: Callable[..., 
     original.file.close()
     assert resident_bytes(worker.process.pid) > much
     await eventually(lambda: resident_bytes(worker.process.pid) <= much)
+
+
+def files_of(contents: Sequence[bytes]) -> list[int]:
+    """A descriptor of each."""
+    descriptors = [os.memfd_create("original") for _ in contents]
+    for descriptor, content in zip(descriptors, contents, strict=True):
+        os.write(descriptor, content)
+    return descriptors
+
+
+def job_of(contents: Sequence[bytes], *, keep: bool = False) -> Job:
+    sizes = tuple((f"{number}", len(content)) for number, content in enumerate(contents))
+    return Job(1, sizes, keep, plan_for("w_90,f_png", contents[0]), LIMITS, 5.0)
+
+
+def test_a_job_of_two_originals_opens_both_and_keeps_the_first() -> None:
+    contents, last_original = [KINDS["jpeg"](), KINDS["png"]()], worker_module._LastOriginal()
+    for _ in range(2):
+        descriptors = files_of(contents)
+        opened = last_original.open(job_of(contents), descriptors)
+        assert [each.content for each in opened] == contents
+        assert last_original._opened is opened[0]
+        for descriptor in descriptors:
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(descriptor)
+    assert last_original.open(job_of(contents), files_of(contents))[0] is opened[0]
+
+
+def test_an_answer_says_which_original_is_at_fault() -> None:
+    good, last_original = KINDS["jpeg"](), worker_module._LastOriginal()
+    for bad in (b"no picture", good[:-500]):
+        job = job_of([good, bad])
+        answer, _ = worker_module._run_job(last_original, job, files_of([good, bad]))
+        assert (bool(answer.slug), answer.original) == (True, 1)
+    job = msgspec.structs.replace(job, originals=(("0", len(bad)), ("1", len(good))))
+    assert worker_module._run_job(last_original, job, files_of([bad, good]))[0].original == 0
+    assert worker_module._run_job(last_original, job_of([good, good]), files_of([good]))[0].slug == "internal"
+
+
+def test_a_job_arrives_with_the_descriptors_of_all_originals() -> None:
+    contents = [KINDS["jpeg"](), KINDS["png"](), KINDS["jpeg"]()]
+    job, sent = job_of(contents), files_of(contents)
+    text = pickle.dumps(job)
+    pool_end, worker_end = socket.socketpair()
+    with pool_end, worker_end:
+        socket.send_fds(pool_end, [JOB_HEAD.pack(len(text)) + text], sent)
+        received = worker_module._receive(worker_end)
+    assert received is not None
+    assert received[0] == job
+    assert [os.pread(descriptor, 2**24, 0) for descriptor in received[1]] == contents
+    for descriptor in (*sent, *received[1]):
+        os.close(descriptor)

@@ -236,8 +236,8 @@ class FakeSource:
 
 
 class FakeRenderer:
-    """Renders a text of original and plan; `failures` are raised in turn; `release`, while not set, holds started renders.
-    Also a FaceDetector."""
+    """Renders a text of originals and plan; `failures` are raised in turn; `release`, while not set, holds started
+    renders. Also a FaceDetector."""
 
     version = "fake 1"
 
@@ -270,17 +270,19 @@ class FakeRenderer:
         if self.failures:
             raise self.failures.pop(0)
 
-    async def render(self, original: Original, plan: Plan, schedule: Schedule) -> Variant:
+    async def render(self, originals: Sequence[Original], plan: Plan, schedule: Schedule) -> Variant:
         async with self.slots:
             schedule.on_start()
             self.renders += 1
             self.rendered_faces.append(plan.faces)
             await self.release.wait()
-            self.during(original.file)
+            files = [original.file for original in originals]
+            for file in files:
+                self.during(file)
             if self.failures:
                 raise self.failures.pop(0)
-            assert not getattr(original.file, "closed", False)
-            content = getattr(original.file, "content", b"")
+            assert not any(getattr(file, "closed", False) for file in files)
+            content = b"".join(getattr(file, "content", b"") for file in files)
             return Variant(body=content + canonical(plan).encode())
 
 
@@ -397,9 +399,9 @@ class FakeEntryIndex:
         self.notes: list[tuple[OriginalRef, Entry, str]] = []
         self.events: dict[OriginalRef, LastEvent] = {}
 
-    def note(self, ref: OriginalRef, entry: Entry, plan: str = "") -> None:
+    def note(self, refs: Sequence[OriginalRef], entry: Entry, plan: str = "") -> None:
         if entry.key not in [noted.key for _, noted, _ in self.notes]:
-            self.notes.append((ref, entry, plan))
+            self.notes += [(ref, entry, plan) for ref in refs]
 
     async def find(self, purges: Sequence[Purge]) -> list[Entry]:
         return [

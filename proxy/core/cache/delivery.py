@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from proxy.core.cache.freshness import NEVER_FRESH, Freshness
+from proxy.core.cache.freshness import Freshness
 from proxy.core.cache.keys import CacheKey
 
 
@@ -54,11 +54,11 @@ def steps(outcome: Outcome | None, timings: Timings, total_s: float) -> list[tup
 
 
 class VersionCheck(NamedTuple):
-    """A version in a URL needs no revalidation until `valid_until_s`, a point on the Clock; 0 if the original was not
-    revalidated. `freshness` is that of the original since then."""
+    """A version in a URL needs no revalidation until `valid_until_s`, a point on the Clock; 0 if an original was not
+    revalidated. `freshness` is that of each original since then."""
 
     valid_until_s: float
-    freshness: Freshness = NEVER_FRESH
+    freshness: tuple[Freshness, ...] = ()
 
 
 VALIDATOR = "validator"
@@ -70,7 +70,7 @@ class Delivery:
     """The result of a request for a variant, without its bytes, so that stored Deliveries are small.
 
     `tier` is that of a hit, VALIDATOR for the client's own copy; `stored` is whether a tier has accepted a miss.
-    `freshness` is that of the original. `provisional`: the original was not revalidated for the version in the URL.
+    `freshness` is that of each original. `provisional`: an original was not revalidated for the version in the URL.
     `location`, if not empty, is the URL from which the client fetches the bytes. `notice` is that of the variant; empty
     if the bytes are not in memory and were not looked up.
     """
@@ -80,7 +80,7 @@ class Delivery:
     tier: str = ""
     stored: bool = False
     timings: Timings = NO_TIMINGS
-    freshness: Freshness = NEVER_FRESH
+    freshness: tuple[Freshness, ...] = ()
     location: str = field(default="", repr=False)
     notice: str = ""
     provisional: bool = False

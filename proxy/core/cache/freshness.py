@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
+from proxy.core.image.original import OriginalRef
+
 
 class Freshness(NamedTuple):
     """The current version of an original, empty if it is not known.
@@ -22,7 +24,7 @@ NEVER_FRESH = Freshness("", 0.0)
 
 
 class State(Enum):
-    """The use of a cached variant of an original."""
+    """The use of a cached variant of an original; of several originals, the worst of their states counts."""
 
     FRESH = auto()
     """Served."""
@@ -43,10 +45,11 @@ def state(freshness: Freshness, now_s: float) -> State:
 class OriginalRecord:
     """The record of one original in one process.
 
-    A purge drops the record, and a new version replaces it. An answer is valid while its record is the current one, so
-    work that began earlier writes into a record that no request reads.
+    A purge drops the record, and a new version replaces it. An answer is valid while the records of all its originals
+    are the current ones, so work that began earlier writes into a record that no request reads.
     """
 
+    ref: OriginalRef
     freshness: Freshness = NEVER_FRESH
     revalidating_since_s: float = math.inf
     """The start of the current revalidation; infinite if there is none."""

@@ -1,10 +1,11 @@
-"""Cache keys: the hash of identity, Plan, generations and epoch, and the keys of facts and identities.
+"""Cache keys: the hash of identities, Plan, generations and epoch, and the keys of facts and identities.
 
-Keys do not depend on requests: equal Plans of the same original have equal keys.
+Keys do not depend on requests: equal Plans of the same originals have equal keys.
 """
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from proxy.core.image.formats import TRAITS, Format
@@ -49,11 +50,13 @@ class LastEvent(NamedTuple):
     sequencer: str
 
 
-def variant_key(identity: Identity, plan: Plan, generation: str = "") -> CacheKey:
-    """The key of a variant; `generation` is that of the plan."""
+def variant_key(identities: Sequence[Identity], plan: Plan, generation: str = "") -> CacheKey:
+    """The key of a variant of one original or several in order; `generation` is that of the plan."""
+    first, *further = identities
     purged = (f"plan {generation}",) if generation else ()
+    others = [[each.ref.source, each.ref.key, each.version, each.generation] for each in further]
     # The empty text was the version in the URL; without it all keys would change.
-    return CacheKey(_digest("variant", identity, canonical(plan), "", *purged), plan.output.format)
+    return CacheKey(_digest("variant", first, canonical(plan), "", *purged, *others), plan.output.format)
 
 
 def facts_key(identity: Identity) -> CacheKey:
@@ -77,7 +80,7 @@ def identity_key(ref: OriginalRef, generation: str) -> CacheKey:
     return CacheKey(_digest("identity", Identity(ref, "", generation)))
 
 
-def _digest(purpose: str, identity: Identity, *rest: str) -> str:
+def _digest(purpose: str, identity: Identity, *rest: str | list[str]) -> str:
     parts = [EPOCH, purpose, identity.ref.source, identity.ref.key, identity.version, *rest]
     if identity.generation:
         parts.append(identity.generation)

@@ -21,6 +21,11 @@ class VariantRequest:
     max_side_px: int
 
     @property
+    def refs(self) -> tuple[OriginalRef, ...]:
+        """All originals of the variant, that of the URL first."""
+        return self.ref, *self.transform.further
+
+    @property
     def version(self) -> str | None:
         """The version in the URL; it does not change the variant."""
         return self.transform.version
@@ -32,7 +37,7 @@ class VariantRequest:
 
 
 class ResolvedKey(NamedTuple):
-    """The cache key of a VariantRequest, and the freshness of its original."""
+    """The cache key of a VariantRequest, and the freshness of each of its originals."""
 
     key: CacheKey
-    freshness: Freshness
+    freshness: tuple[Freshness, ...]

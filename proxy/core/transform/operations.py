@@ -11,6 +11,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from proxy.core.image.formats import Format
+from proxy.core.image.original import OriginalRef
 
 
 class Fit(StrEnum):
@@ -419,6 +420,7 @@ class Transform:
     `dpr_percent`, 100 to 400, multiplies the pixels of Resize and not those of Crop. `page` is the one page or frame to
     draw, from 1, and the last one beyond the end; `frames` is how many frames of an animation to draw. `version` makes URLs
     differ, but not cache entries.
+    `further` are the originals that operations use beside that of the URL, in order; no operation does yet.
     """
 
     ops: tuple[Operation, ...] = ()
@@ -433,6 +435,7 @@ class Transform:
     frames: int | None = None
     metadata: Metadata | None = None
     version: str | None = None
+    further: tuple[OriginalRef, ...] = ()
 
     @property
     def is_still(self) -> bool:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import assert_never
+from urllib.parse import quote
 
 from proxy.core.image.faces import Faces
 from proxy.core.image.formats import TRAITS, Format
+from proxy.core.image.original import OriginalRef
 from proxy.core.transform.layout import boxed, enlarged
 from proxy.core.transform.operations import (
     WHITE,
@@ -78,12 +80,14 @@ class Plan:
     `page`, from 1, is the one page of an animation to draw, or the last one beyond its end; without it an output that
     animates has all pages, at most `frames` of them, and any other output has the first.
     `face_detector` is the version of the face detector; empty if `ops` look for no faces. `faces`, for the worker, are
-    what it has found in the original; they are no part of the key, because original and version decide them.
+    what it has found in the original; they are no part of the key, because original and version decide them. `further`
+    are the originals that `ops` use beside the one that is rendered.
     """
 
     ops: tuple[Operation, ...]
     limit_px: int
     output: Output
+    further: tuple[OriginalRef, ...] = ()
     face_detector: str = ""
     faces: Faces | None = None
     page: int | None = None
@@ -141,6 +145,7 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
     return Plan(
         ops=ops,
         limit_px=limit_px,
+        further=transform.further,
         face_detector=defaults.face_detector if seeks_faces else "",
         page=page if animates or page != 1 else None,
         frames=transform.frames if animates and page is None else None,
@@ -236,8 +241,9 @@ def canonical(plan: Plan) -> str:
         if number is not None
     ]
     detector = [f"faces:{plan.face_detector}"] if plan.face_detector else []
+    further = [f"original:{quote(ref.source)}:{quote(ref.key)}" for ref in plan.further]
     limit = f"limit:{plan.limit_px}"
-    return " ".join([*pages, *map(_text, plan.ops), *detector, limit, _output_text(plan.output)])
+    return " ".join([*pages, *map(_text, plan.ops), *detector, *further, limit, _output_text(plan.output)])
 
 
 def _text(op: Operation) -> str:

@@ -145,8 +145,10 @@ class Dispatch:
         plans = self._plans(transform_of(presets[name]))
         return [PurgeScope(mount.source, ScopeKind.PLAN, canonical(plan)) for plan in plans]
 
-    def _url_scopes(self, command: PurgeCommand, url: str) -> tuple[OriginalRef, list[PurgeScope]]:
-        """The original of a URL, and the scopes of the variants that clients get there, in all formats."""
+    def _url_scopes(
+        self, command: PurgeCommand, url: str
+    ) -> tuple[tuple[OriginalRef, ...], list[PurgeScope]]:
+        """The originals of a URL, and the scopes of the variants that clients get there, in all formats."""
         rules = self.rules()
         origin, raw = origin_and_target(url)
         mount = mount_named(rules, command.mount) if command.mount else only_mount(rules)
@@ -156,13 +158,14 @@ class Dispatch:
         interpreted = interpret(rules, host, raw, mount=mount, verify=trusted, refuse=lambda _: None)
         parsed, ref = interpreted.parsed, interpreted.ref
         if isinstance(parsed, OriginalUrl):
-            return ref, [PurgeScope.of_original(ref)]
+            return (ref,), [PurgeScope.of_original(ref)]
         transforms = [parsed.transform]
         if isinstance(parsed, VariantUrl):
             with suppress(CalotypeError):
                 # Without a signature the policy may round sizes and strengths.
                 transforms.append(admit(interpreted.mount, parsed, signed=False))
-        return ref, [PurgeScope.of_variant(ref, plan) for plan in self._plans(*transforms)]
+        scopes = [PurgeScope.of_variant(ref, plan) for plan in self._plans(*transforms)]
+        return (ref, *parsed.transform.further), scopes
 
     def _plans(self, *transforms: Transform) -> list[Plan]:
         """All Plans of the transforms, each once, for any original and Accept header."""

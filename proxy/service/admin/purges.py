@@ -13,12 +13,13 @@ import structlog
 from proxy.core.cache.generations import Purge, PurgeScope
 from proxy.core.errors import CalotypeError
 from proxy.core.image.original import OriginalRef
+from proxy.local.tasks import all_of
 from proxy.ports.clock import Clock
 from proxy.ports.operations import CdnPurge, SharedPurgeLog
 from proxy.service.admin.purge_log import PurgeLog
 from proxy.service.admin.purge_subscribers import PurgeSubscribers
 from proxy.service.admin.reclaim import Reclaim
-from proxy.service.request.originals import Originals
+from proxy.service.request.originals import Originals, Revalidated
 
 REVALIDATE_TIMEOUT_S = 5.0
 """The timeout of a revalidation at the source."""
@@ -66,22 +67,29 @@ class Purges:
             removed=sum(tiers.values()), tiers=tiers, pending=deletion.pending, open=unconfirmed
         )
 
-    async def purge_and_revalidate(self, ref: OriginalRef, scopes: Sequence[PurgeScope]) -> PurgeResult:
-        """Purges `scopes`, which are of the original `ref`, and revalidates it. Purges the whole original if it has changed or
-        cannot be revalidated."""
-        await self.original_changed([ref])
-        stored, tag = await self.originals.stored_tag(ref), ""
+    async def purge_and_revalidate(
+        self, refs: Sequence[OriginalRef], scopes: Sequence[PurgeScope]
+    ) -> PurgeResult:
+        """Purges `scopes`, which are of variants of the originals `refs`, and revalidates these. Purges the whole of
+        each original that has changed or cannot be revalidated."""
+        await self.original_changed(refs)
+        revalidated = await all_of([self._revalidate(ref) for ref in refs])
+        changed = [ref for ref, (has_changed, _) in zip(refs, revalidated, strict=True) if has_changed]
+        purged = await self.purge([PurgeScope.of_original(ref) for ref in changed] or scopes)
+        for ref, (_, tag) in zip(refs, revalidated, strict=True):
+            self.originals.store_tag(ref, tag)
+        return purged
+
+    async def _revalidate(self, ref: OriginalRef) -> Revalidated:
+        """Whether the original has changed, also if it cannot be revalidated, and its tag."""
+        stored = await self.originals.stored_tag(ref)
         try:
             has_changed, tag = await self.originals.revalidate(
                 ref, deadline=self.clock() + REVALIDATE_TIMEOUT_S
             )
         except CalotypeError:
-            has_changed = True
-        if has_changed or (tag and tag != stored):
-            scopes = [PurgeScope.of_original(ref)]
-        purged = await self.purge(scopes)
-        self.originals.store_tag(ref, tag)
-        return purged
+            return Revalidated(has_changed=True, tag="")
+        return Revalidated(has_changed or (tag != "" and tag != stored), tag)
 
     async def apply_remote(self, purges: Sequence[Purge]) -> list[str]:
         """Applies purges of another node; returns one message for each part of this node that has not confirmed. A purge
@@ -99,8 +107,8 @@ class Purges:
         """Drops the records of these originals, negative ones too, on all nodes; returns one message for each node that has not
         confirmed."""
         scopes = [each for ref in refs for each in PurgeScope.of_original(ref).normal_forms()]
-        for scope in scopes:
-            self.originals.drop_record(OriginalRef(scope.source, scope.text))
+        for ref in refs:
+            self.originals.drop_record(ref)
         return await self.fleet.publish([Purge(scope, "") for scope in scopes]) if scopes else []
 
     async def _apply(self, purges: Sequence[Purge]) -> list[str]:

@@ -165,5 +165,5 @@ class Uploads:
     async def _check(self, upload: Original, deadline: float) -> Facts:
         facts = await self.renderer.probe(upload, deadline=deadline)
         schedule = Schedule(deadline=deadline, priority=Priority.BACKGROUND)
-        await self.renderer.render(upload, _CHECK_PLAN, schedule)
+        await self.renderer.render([upload], _CHECK_PLAN, schedule)
         return facts

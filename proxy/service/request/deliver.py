@@ -1,7 +1,8 @@
 """A request for a variant: a memory hit, a revalidated copy of the client, or a call to the producer.
 
-One instance per process that answers requests. It has a record for each original, and answers that point at their record. A purge and a new version of the original replace the record, which makes all its answers invalid, also
-those of requests in progress (`core/cache/freshness`).
+One instance per process that answers requests. It has a record for each original, and answers that point at the
+records of all their originals. A purge and a new version of an original replace its record, which makes all its
+answers invalid, also those of requests in progress (`core/cache/freshness`).
 """
 
 import asyncio
@@ -41,10 +42,10 @@ class _Plans:
 
 
 class _Answer(NamedTuple):
-    """The resolved key of a request, and its memory hit, if any. Valid while both records are current."""
+    """The resolved key of a request, and its memory hit, if any. Valid while all records are current."""
 
     resolved: ResolvedKey
-    original: OriginalRecord
+    originals: tuple[OriginalRecord, ...]
     plans: _Plans
     hit: Delivery | None = None
 
@@ -63,16 +64,19 @@ class Deliver:
         self._checked_until_s: Memo[VariantRequest, float] = Memo(_MEMO_ENTRIES)
 
     def fresh_hit(self, request: VariantRequest) -> Delivered | None:
-        """The memory hit of a fresh original, without waiting; otherwise None."""
+        """The memory hit of fresh originals, without waiting; otherwise None."""
         answer = self._answers.get(request)
         if (
             answer is None
             or answer.hit is None
-            or not self._is_valid(request, answer)
-            or answer.original.freshness.fresh_until_s <= self._clock()
+            or not self._is_valid(answer)
             or not self._is_version_checked(request)
         ):
             return None
+        now_s = self._clock()
+        for original in answer.originals:
+            if original.freshness.fresh_until_s <= now_s:
+                return None
         variant = self._memory.lookup(answer.hit.key)
         return None if variant is None else Delivered(answer.hit, variant)
 
@@ -114,21 +118,20 @@ class Deliver:
                 hit = _hit(answer.resolved, self._memory.name, variant)
                 self._store_answer(request, answer._replace(hit=hit))
                 return Delivered(hit, variant)
-        original, plans = self._record_of(request.ref), self._plans
+        originals, plans = self._records_of(request), self._plans
         (delivery, variant), collapsed = await self._flights.run(
-            ("variant", original, plans, redirect_until_s, key or request.by_value),
+            ("variant", originals, plans, redirect_until_s, key or request.by_value),
             lambda _: self._call_producer(
-                request.ref,
-                original,
+                originals,
                 self._producer.variant(request, deadline=deadline, redirect_until_s=redirect_until_s),
             ),
             deadline=deadline,
             join_within_s=None if key else JOIN_WINDOW_S,
         )
-        answer = self._store_result(request, original, plans, ResolvedKey(delivery.key, delivery.freshness))
+        answer = self._store_result(request, originals, plans, ResolvedKey(delivery.key, delivery.freshness))
         if (
             variant is not None
-            and self._is_valid(request, answer)
+            and self._is_valid(answer)
             and (self._memory.lookup(delivery.key) or self._memory.store(delivery.key, variant))
         ):
             hit = replace(
@@ -158,47 +161,50 @@ class Deliver:
         return self._producer.open_current(ref, deadline=deadline)
 
     def _is_version_checked(self, request: VariantRequest) -> bool:
-        """Whether the version in the URL, if any, needs no revalidation of the original."""
+        """Whether the version in the URL, if any, needs no revalidation of the originals."""
         return request.version is None or self._checked_until_s.get(request, 0.0) > self._clock()
 
     async def _check_version(self, request: VariantRequest, deadline: float) -> bool:
-        """Whether the original was revalidated for the version in the URL."""
+        """Whether the originals were revalidated for the version in the URL."""
         assert request.version is not None
-        original = self._record_of(request.ref)
-        check = self._producer.check_version(request.ref, request.version, deadline=deadline)
-        until_s, freshness = await self._call_producer(request.ref, original, check)
+        originals = self._records_of(request)
+        check = self._producer.check_version(request.refs, request.version, deadline=deadline)
+        until_s, freshness = await self._call_producer(originals, check)
         if not until_s:
             return False
         self._checked_until_s.store(request, until_s)
-        self._update_record(request.ref, original, freshness)
+        self._update_records(originals, freshness)
         return True
 
     async def _resolve(self, request: VariantRequest, deadline: float) -> _Answer:
-        """The key of the variant: stored while the original is fresh, else by a revalidation. A request for a stale
+        """The key of the variant: stored while the originals are fresh, else by a revalidation. A request for a stale
         variant in memory waits for the revalidation for STALE_WAIT_S at most."""
         answer = self._answers.get(request)
-        if answer is None or not self._is_valid(request, answer):
+        if answer is None or not self._is_valid(answer):
             return await self._revalidate(request, deadline)
-        original, now_s = answer.original, self._clock()
-        now = state(original.freshness, now_s)
-        if now is State.FRESH:
+        now_s = self._clock()
+        states = {original: state(original.freshness, now_s) for original in answer.originals}
+        expired = [original for original, now in states.items() if now is not State.FRESH]
+        if not expired:
             return answer
         if self._memory.lookup(answer.resolved.key) is None:
             return await self._revalidate(request, deadline)
-        if now_s - original.revalidating_since_s > STALE_WAIT_S:
-            return answer  # The current revalidation has exceeded STALE_WAIT_S already.
-        if now is State.REFRESH:
-            if original.revalidating_since_s == math.inf:
+        since_s = max(original.revalidating_since_s for original in expired)
+        if now_s - since_s > STALE_WAIT_S:
+            return answer  # The current revalidations have exceeded STALE_WAIT_S already.
+        if State.STALE not in states.values():
+            if since_s == math.inf:
                 self._flights.start_detached(*self._revalidation(request, deadline))
             return answer
         try:
             async with asyncio.timeout(STALE_WAIT_S):
                 return await self._revalidate(request, deadline)
         except TimeoutError:
-            if not self._is_valid(request, answer) or self._memory.lookup(answer.resolved.key) is None:
+            if not self._is_valid(answer) or self._memory.lookup(answer.resolved.key) is None:
                 return await self._revalidate(request, deadline)
             until_s = self._clock() + SLOW_REVALIDATION_S
-            original.freshness = original.freshness._replace(fresh_until_s=until_s)
+            for original in expired:
+                original.freshness = original.freshness._replace(fresh_until_s=until_s)
             return answer
 
     async def _revalidate(self, request: VariantRequest, deadline: float) -> _Answer:
@@ -210,70 +216,84 @@ class Deliver:
         self, request: VariantRequest, deadline: float
     ) -> tuple[tuple[object, ...], Callable[[Flight], Awaitable[_Answer]]]:
         """The key of the flight that resolves the cache key, and its work."""
-        original, plans = self._record_of(request.ref), self._plans
+        originals, plans = self._records_of(request), self._plans
 
         async def revalidate(flight: Flight) -> _Answer:
-            is_first = original.revalidating_since_s == math.inf
-            if is_first:
+            first = [original for original in originals if original.revalidating_since_s == math.inf]
+            if first:
                 # The flight continues after its waiters are served stale: later requests need the result.
                 flight.keep_running()
+            for original in first:
                 original.revalidating_since_s = self._clock()
             try:
                 call = self._producer.resolve_key(request, deadline=deadline)
-                resolved = await self._call_producer(request.ref, original, call)
-            except OriginalNotFound:
-                self._drop_record(request.ref, original)
+                resolved = await self._call_producer(originals, call)
+            except OriginalNotFound as missing:
+                self._drop_record(originals[missing.original])
                 raise
             finally:
-                if is_first:
+                for original in first:
                     original.revalidating_since_s = math.inf
-            return self._store_result(request, original, plans, resolved)
+            return self._store_result(request, originals, plans, resolved)
 
-        return ("key", original, plans, request.by_value), revalidate
+        return ("key", originals, plans, request.by_value), revalidate
 
-    async def _call_producer(self, ref: OriginalRef, original: OriginalRecord, call: Awaitable[T]) -> T:
-        """The result of a call to the producer. A failure drops the record of an original that was never fresh."""
+    async def _call_producer(self, originals: tuple[OriginalRecord, ...], call: Awaitable[T]) -> T:
+        """The result of a call to the producer. A failure drops the records of originals that were never fresh."""
         try:
             return await call
         except BaseException:
-            if original.freshness is NEVER_FRESH:
-                self._drop_record(ref, original)
+            for original in originals:
+                if original.freshness is NEVER_FRESH:
+                    self._drop_record(original)
             raise
 
-    def _record_of(self, ref: OriginalRef) -> OriginalRecord:
-        """The record of an original. It exists before the producer is called, so that a purge meanwhile can drop it."""
-        record = self._originals.get(ref)
-        return self._originals.store(ref, OriginalRecord()) if record is None else record
+    def _records_of(self, request: VariantRequest) -> tuple[OriginalRecord, ...]:
+        """The records of the originals. They exist before the producer is called, so that a purge meanwhile can drop
+        them."""
+        records = self._originals
+        return tuple(records.get(ref) or records.store(ref, OriginalRecord(ref)) for ref in request.refs)
 
-    def _drop_record(self, ref: OriginalRef, original: OriginalRecord) -> None:
-        if self._originals.get(ref) is original:
-            del self._originals[ref]
+    def _drop_record(self, original: OriginalRecord) -> None:
+        if self._originals.get(original.ref) is original:
+            del self._originals[original.ref]
 
-    def _update_record(
-        self, ref: OriginalRef, original: OriginalRecord, freshness: Freshness
-    ) -> OriginalRecord:
-        """The record with the result of work that began with `original`: a new record for a new version. A record that
-        was dropped meanwhile is not stored again."""
-        if self._originals.get(ref) is original:
+    def _update_records(
+        self, originals: tuple[OriginalRecord, ...], freshness: tuple[Freshness, ...]
+    ) -> tuple[OriginalRecord, ...]:
+        """The records with the result of work that began with `originals`."""
+        return tuple(map(self._update_record, originals, freshness))
+
+    def _update_record(self, original: OriginalRecord, freshness: Freshness) -> OriginalRecord:
+        """The record with `freshness`: a new record for a new version. A record that was dropped meanwhile is not
+        stored again."""
+        if self._originals.get(original.ref) is original:
             if original.freshness.version not in ("", freshness.version):
-                original = self._originals.store(ref, OriginalRecord())
+                original = self._originals.store(original.ref, OriginalRecord(original.ref))
             original.freshness = freshness
         return original
 
     def _store_result(
-        self, request: VariantRequest, original: OriginalRecord, plans: _Plans, resolved: ResolvedKey
+        self,
+        request: VariantRequest,
+        originals: tuple[OriginalRecord, ...],
+        plans: _Plans,
+        resolved: ResolvedKey,
     ) -> _Answer:
-        """The answer of work that began with these records; stored if both are still current."""
-        original = self._update_record(request.ref, original, resolved.freshness)
+        """The answer of work that began with these records; stored if all are still current."""
+        originals = self._update_records(originals, resolved.freshness)
         last = self._answers.get(request)
         hit = last.hit if last is not None and last.resolved.key == resolved.key else None
-        return self._store_answer(request, _Answer(resolved, original, plans, hit))
+        return self._store_answer(request, _Answer(resolved, originals, plans, hit))
 
     def _store_answer(self, request: VariantRequest, answer: _Answer) -> _Answer:
-        return self._answers.store(request, answer) if self._is_valid(request, answer) else answer
+        return self._answers.store(request, answer) if self._is_valid(answer) else answer
 
-    def _is_valid(self, request: VariantRequest, answer: _Answer) -> bool:
-        return self._originals.get(request.ref) is answer.original and answer.plans is self._plans
+    def _is_valid(self, answer: _Answer) -> bool:
+        for original in answer.originals:
+            if self._originals.get(original.ref) is not original:
+                return False
+        return answer.plans is self._plans
 
 
 def _hit(resolved: ResolvedKey, tier: str, variant: Variant | None) -> Delivery:

@@ -71,11 +71,11 @@ class OpenOriginals:
                 identity = await self._originals.identify(ref, deadline=deadline)
                 original = await stack.enter_async_context(self.open(identity, deadline=deadline))
                 if not original.file.unchanged():
-                    raise OriginalChanged
+                    raise OriginalChanged(ref)
                 await self._check_format(original)
                 return original
 
-            yield await self._originals.retry_if_changed(ref, attempt)
+            yield await self._originals.retry_if_changed(attempt)
 
     async def _check_format(self, original: Original) -> None:
         """Raises UnsupportedFormat for bytes that are no picture, and records the refusal."""
@@ -127,7 +127,7 @@ class OriginalFact(Generic[T]):
             async with self.opened.open(identity, deadline=deadline) as original:
                 fact = await self.find(original, deadline=deadline)
                 if not original.file.unchanged():
-                    raise OriginalChanged
+                    raise OriginalChanged(identity.ref)
             return _entry(identity, fact)
 
         async def lookup_or_find(_: Flight) -> T:
@@ -148,7 +148,7 @@ class OriginalFact(Generic[T]):
 
     def _note(self, identity: Identity) -> None:
         """Adds the entry to the index, so that a purge deletes it."""
-        self.index.note(identity.ref, Entry(self.key(identity), generation=identity.generation))
+        self.index.note([identity.ref], Entry(self.key(identity), generation=identity.generation))
 
 
 def _entry(identity: Identity, fact: object) -> Variant:

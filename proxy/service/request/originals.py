@@ -35,12 +35,12 @@ T = TypeVar("T")
 
 
 class OriginalChanged(Exception):
-    """The source no longer has the identified original; identify it again. If `is_identified`, the new identity is
+    """The source no longer has an identified original. `refs` are to be identified again; other new identities are
     recorded already."""
 
-    def __init__(self, *, is_identified: bool = False) -> None:
+    def __init__(self, *refs: OriginalRef) -> None:
         super().__init__()
-        self.is_identified = is_identified
+        self.refs = refs
 
 
 class Revalidated(NamedTuple):
@@ -171,7 +171,7 @@ class Originals:
         self.metrics.fetched(ref.source, "ok")
         fetched = record.identity_of(version)
         entry = Entry(CacheKey(original_key(fetched)), is_original=True, generation=fetched.generation)
-        self.index.note(ref, entry)
+        self.index.note([ref], entry)
         if tag:
             self._store_first_tag(record, tag)
         if fetched == identity:
@@ -183,8 +183,8 @@ class Originals:
         record.set(fetched, "", self.clock() + source.freshness_lifetime_s)
         self._update(record)
         for other in forms(fetched.ref.key)[1:]:
-            self.drop_record(OriginalRef(ref.source, other))
-        raise OriginalChanged(is_identified=True)
+            self._records.remove(OriginalRef(ref.source, other))
+        raise OriginalChanged
 
     def freshness(self, identity: Identity) -> Freshness:
         """The freshness of `identity`; expired if another identity is recorded."""
@@ -194,20 +194,22 @@ class Originals:
             return Freshness(version, 0.0)
         return Freshness(version, record.fresh_until_s, record.stale_until_s)
 
-    async def retry_if_changed(self, ref: OriginalRef, work: Callable[[], Awaitable[T]]) -> T:
+    async def retry_if_changed(self, work: Callable[[], Awaitable[T]]) -> T:
         """The result of `work`, which is repeated if it raises OriginalChanged. Raises SourceUnavailable after the last
         attempt."""
         for _ in range(_MAX_ATTEMPTS):
             try:
                 return await work()
             except OriginalChanged as changed:
-                if not changed.is_identified:
+                for ref in changed.refs:
                     self.drop_record(ref)
         raise SourceUnavailable("the original keeps changing while it is read", retry_after_s=1)
 
     def drop_record(self, ref: OriginalRef) -> None:
-        """Drops what is known of an original that exists: the next `identify` calls the source."""
-        self._records.remove(ref)
+        """Drops what is known of an original that exists, by any normal form of its key: the next `identify` calls the
+        source."""
+        for key in forms(ref.key):
+            self._records.remove(OriginalRef(ref.source, key))
 
     def store_tag(self, ref: OriginalRef, tag: str) -> Receipt | None:
         """Records `tag` as the original's tag in the fleet until a purge. An empty tag is not stored."""
@@ -225,7 +227,7 @@ class Originals:
     def _store_tag(self, record: _Record, tag: str) -> Receipt:
         """Stores the tag and adds its entry to the index, so that a purge deletes it."""
         key = identity_key(record.ref, record.generation)
-        self.index.note(record.ref, Entry(key, generation=record.generation))
+        self.index.note([record.ref], Entry(key, generation=record.generation))
         return self._store_last(record, tag)
 
     def _store_first_tag(self, record: _Record, tag: str) -> None:

@@ -1,28 +1,31 @@
-"""The miss path: identify the original, resolve, look up, collapse, render, store.
+"""The miss path: identify the originals, resolve, look up, collapse, render, store.
 
 One instance per node, in one of its processes; `deliver` calls it from every process that answers requests.
 """
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from proxy.core.cache.delivery import NO_TIMINGS, Delivered, Delivery, Outcome, Timings, Variant, VersionCheck
+from proxy.core.cache.freshness import Freshness
 from proxy.core.cache.generations import Generations
 from proxy.core.cache.http_caching import etag
 from proxy.core.cache.keys import CacheKey, Entry, original_key, variant_key
 from proxy.core.cache.variant_request import ResolvedKey, VariantRequest
-from proxy.core.errors import Internal, WorkerDied
+from proxy.core.errors import CalotypeError, Internal, OriginalNotFound, WorkerDied
 from proxy.core.image.faces import Faces
 from proxy.core.image.facts import Facts
 from proxy.core.image.formats import Format
 from proxy.core.image.metadata import with_etag
-from proxy.core.image.original import Identity, OriginalRef
+from proxy.core.image.original import Identity, OriginalRef, shown
 from proxy.core.memo import Memo
 from proxy.core.transform.negotiate import choose
 from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
 from proxy.core.url.diagnostics import without_faces
 from proxy.core.url.notice import notice_list
+from proxy.local.tasks import all_of
 from proxy.ports.clock import Clock
 from proxy.ports.operations import EntryIndex
 from proxy.ports.originals import Original
@@ -37,11 +40,13 @@ from proxy.service.request.version_checks import NOT_CHECKED, VersionChecks
 
 _MEMO_ENTRIES = 20_000
 
+T = TypeVar("T")
+
 
 class Resolved(NamedTuple):
-    """A VariantRequest, resolved for one identity of its original."""
+    """A VariantRequest, resolved for one identity of each of its originals."""
 
-    identity: Identity
+    identities: tuple[Identity, ...]
     plan: Plan
     key: CacheKey
     plan_purge_count: int
@@ -113,12 +118,14 @@ class Produce:
 
     async def resolve_key(self, request: VariantRequest, *, deadline: float) -> ResolvedKey:
         resolved = await self.resolve(request, deadline=deadline)
-        return ResolvedKey(resolved.key, self._originals.freshness(resolved.identity))
+        return ResolvedKey(resolved.key, self._freshness(resolved))
 
-    async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
+    async def check_version(
+        self, refs: Sequence[OriginalRef], version: str, *, deadline: float
+    ) -> VersionCheck:
         if self._versions is None:
             return NOT_CHECKED
-        return await self._versions.check(ref, version, deadline=deadline)
+        return await self._versions.check(refs, version, deadline=deadline)
 
     async def variant(
         self, request: VariantRequest, *, deadline: float, redirect_until_s: float
@@ -126,7 +133,7 @@ class Produce:
         async def attempt() -> Delivered:
             return await self._deliver(await self._resolve(request, deadline), deadline, redirect_until_s)
 
-        return await self._originals.retry_if_changed(request.ref, attempt)
+        return await self._originals.retry_if_changed(attempt)
 
     async def prepare(self, request: VariantRequest, *, deadline: float) -> bool:
         """Renders the variant at background priority and waits until the last tier has it. Returns whether this call has
@@ -139,27 +146,30 @@ class Produce:
             (made, _), collapsed = await self._fly(resolved, deadline, Priority.BACKGROUND)
             receipt = made.receipt or self._chain.store(resolved.key, made.variant, into_memory=False)
             if not await receipt.durable():
-                if self._is_purged(resolved):
+                if (
+                    self._is_purged(resolved.identities)
+                    or self._generations.plan_purge_count != resolved.plan_purge_count
+                ):
                     raise OriginalChanged
                 raise Internal("the variant was rendered, but no tier could store it: check the disk space")
             return not made.tier and not collapsed
 
-        return await self._originals.retry_if_changed(request.ref, attempt)
+        return await self._originals.retry_if_changed(attempt)
 
-    def _is_purged(self, resolved: Resolved) -> bool:
-        """Whether a purge since then may cover the variant."""
-        generations, identity = self._generations, resolved.identity
-        return (
-            generations.original_generation(identity.ref) != identity.generation
-            or generations.plan_purge_count != resolved.plan_purge_count
-        )
+    def _is_purged(self, identities: Sequence[Identity]) -> bool:
+        """Whether a purge since then covers one of the originals."""
+        generation_of = self._generations.original_generation
+        return any(generation_of(identity.ref) != identity.generation for identity in identities)
+
+    def _freshness(self, resolved: Resolved) -> tuple[Freshness, ...]:
+        return tuple(map(self._originals.freshness, resolved.identities))
 
     def open_current(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
         return self._opened.open_current(ref, deadline=deadline)
 
     async def resolve(self, request: VariantRequest, *, deadline: float) -> Resolved:
-        """Identity, Plan and key; does not look up the variant."""
-        return await self._originals.retry_if_changed(request.ref, lambda: self._resolve(request, deadline))
+        """Identities, Plan and key; does not look up the variant."""
+        return await self._originals.retry_if_changed(lambda: self._resolve(request, deadline))
 
     def plan(self, request: VariantRequest, facts: Facts | None) -> Plan:
         """The Plan; `facts` may be None only if the transform needs none."""
@@ -176,12 +186,11 @@ class Produce:
             and self._redirects
             and (location := await self._redirects.location(key, until_s=redirect_until_s))
         ):
-            freshness = self._originals.freshness(resolved.identity)
             delivery = Delivery(
                 key=key,
                 outcome=Outcome.HIT,
                 tier="bucket",
-                freshness=freshness,
+                freshness=self._freshness(resolved),
                 location=location,
             )
             return Delivered(delivery, None)
@@ -206,22 +215,25 @@ class Produce:
             tier=made.tier,
             stored=made.receipt is not None and made.receipt.stored,
             timings=timings,
-            freshness=self._originals.freshness(resolved.identity),
+            freshness=self._freshness(resolved),
             notice=made.variant.notice,
         )
         return Delivered(delivery, made.variant)
 
     async def _resolve(self, request: VariantRequest, deadline: float) -> Resolved:
-        """Cached until the original's identity changes or plans are purged."""
-        identity = await self._originals.identify(request.ref, deadline=deadline)
+        """Cached until an identity changes or plans are purged."""
+        identify = self._originals.identify
+        refs = request.refs
+        identities = tuple(await _of_each(refs, [identify(ref, deadline=deadline) for ref in refs]))
         cached = self._resolved.get(request.by_value)
         purge_count = self._generations.plan_purge_count
-        if cached is not None and cached.identity == identity and cached.plan_purge_count == purge_count:
+        if cached is not None and cached.identities == identities and cached.plan_purge_count == purge_count:
             return cached
         needs_facts = request.transform.needs_facts
-        plan = self.plan(request, await self._facts.of(identity, deadline=deadline) if needs_facts else None)
-        key = variant_key(identity, plan, self._generations.plan_generation(request.ref, plan))
-        return self._resolved.store(request.by_value, Resolved(identity, plan, key, purge_count))
+        facts = await self._facts.of(identities[0], deadline=deadline) if needs_facts else None
+        plan = self.plan(request, facts)
+        key = variant_key(identities, plan, self._generations.plan_generation(request.ref, plan))
+        return self._resolved.store(request.by_value, Resolved(identities, plan, key, purge_count))
 
     async def _make(self, resolved: Resolved, flight: Flight, deadline: float) -> _Produced:
         """Looks up again inside the flight, because an earlier flight may have stored the variant since the first lookup.
@@ -231,10 +243,10 @@ class Produce:
         async def render() -> Variant:
             nonlocal timings
             variant, timings = await self._render(resolved, flight, deadline)
-            body = variant.body
+            body, first = variant.body, resolved.identities[0]
             if resolved.key.format is Format.INFO:
-                body = with_etag(body, etag(original_key(resolved.identity)))
-            return replace(variant, body=body, of=str(resolved.identity.ref))
+                body = with_etag(body, etag(original_key(first)))
+            return replace(variant, body=body, of=str(first.ref))
 
         key = resolved.key
         is_background = flight.priority is Priority.BACKGROUND
@@ -248,12 +260,14 @@ class Produce:
 
     async def _index_entry(self, resolved: Resolved) -> None:
         """Adds the variant to the index, so that a purge deletes it. Removes it if a purge came meanwhile."""
-        ref, plan = resolved.identity.ref, resolved.plan
-        if self._generations.original_generation(ref) != resolved.identity.generation:
+        identities, plan = resolved.identities, resolved.plan
+        if self._is_purged(identities):
             await self._chain.remove(resolved.key)
         else:
-            since = max(resolved.identity.generation, self._generations.plan_generation(ref, plan))
-            self._index.note(ref, Entry(resolved.key, generation=since), canonical(plan))
+            refs = [identity.ref for identity in identities]
+            of_plan = self._generations.plan_generation(refs[0], plan)
+            since = max(of_plan, *(identity.generation for identity in identities))
+            self._index.note(refs, Entry(resolved.key, generation=since), canonical(plan))
 
     async def _render(self, resolved: Resolved, flight: Flight, deadline: float) -> tuple[Variant, Timings]:
         began_s = self._clock()
@@ -264,19 +278,27 @@ class Produce:
             started_s = self._clock()
             flight.keep_running()
 
-        async with self._opened.open(resolved.identity, deadline=deadline) as original:
+        refs = [identity.ref for identity in resolved.identities]
+        async with AsyncExitStack() as stack:
+            opened = [self._opened.open(identity, deadline=deadline) for identity in resolved.identities]
+            originals = await _of_each(refs, [stack.enter_async_context(each) for each in opened])
             fetched_s = started_s = self._clock()
             faces = await self._faces_of(resolved, deadline)
             schedule = Schedule(
                 deadline=deadline, on_start=start, priority=flight.priority, on_promote=flight.on_promote
             )
-            variant = await self._renderer.render(original, replace(resolved.plan, faces=faces), schedule)
-            if not original.file.unchanged():
-                raise OriginalChanged
+            plan = replace(resolved.plan, faces=faces)
+            try:
+                variant = await self._renderer.render(originals, plan, schedule)
+            except CalotypeError as failure:
+                raise _named(failure, refs, failure.original) from None
+            changed = [ref for ref, each in zip(refs, originals, strict=True) if not each.file.unchanged()]
+            if changed:
+                raise OriginalChanged(*changed)
         timings = Timings(
             fetch_s=fetched_s - began_s, queue_s=started_s - fetched_s, render_s=self._clock() - started_s
         )
-        self._metrics.rendered(resolved.identity.ref, resolved.plan.output.format, timings)
+        self._metrics.rendered(refs[0], resolved.plan.output.format, timings)
         if faces is not None and not faces.boxes:
             variant = replace(variant, notice=notice_list(without_faces(resolved.plan.ops)))
         return variant, timings
@@ -288,7 +310,26 @@ class Produce:
             return None
         assert self._faces is not None
         try:
-            return await self._faces.of(resolved.identity, deadline=deadline)
+            return await self._faces.of(resolved.identities[0], deadline=deadline)
         except (WorkerDied, Internal):
-            self._faces.store(resolved.identity, nothing := Faces())
+            self._faces.store(resolved.identities[0], nothing := Faces())
             return nothing
+
+
+async def _of_each(refs: Sequence[OriginalRef], works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of concurrent work on each of the originals of a variant; an error is that of its original."""
+
+    async def of_one(position: int, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return await work
+        except CalotypeError as failure:
+            raise _named(failure, refs, position) from None
+
+    return await all_of([of_one(position, work) for position, work in enumerate(works)])
+
+
+def _named(failure: CalotypeError, refs: Sequence[OriginalRef], position: int) -> CalotypeError:
+    """`failure` as that of the original at `position`. The URL names the first, and OriginalNotFound its own."""
+    if not position:
+        return failure
+    return failure.at(position, "" if isinstance(failure, OriginalNotFound) else shown(refs[position]))

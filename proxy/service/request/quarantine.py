@@ -1,12 +1,12 @@
 """A Renderer and FaceDetector that protects the workers of others: it refuses damaged originals and files that are no
 pictures without reading them. An original whose worker died gets a second worker; if that dies too, it is refused for
-a while.
+a while. Several originals in one render are then refused together, because any may be the cause.
 
 Only errors of the original are recorded; overload and timeouts of the node pass through. OriginalTooLarge refuses
 nothing, because another plan may fit; it is recorded, so that the bytes are fetched again when it expires.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from cachetools import LRUCache
@@ -59,35 +59,39 @@ class Quarantine:
         return rejection is not None and self._clock() < rejection.until_s
 
     async def probe(self, original: Original, *, deadline: float) -> Facts:
-        return await self._attempt(original.name, lambda: self._renderer.probe(original, deadline=deadline))
+        return await self._attempt([original], lambda: self._renderer.probe(original, deadline=deadline))
 
     async def find_faces(self, original: Original, *, deadline: float) -> Faces:
-        return await self._attempt(
-            original.name, lambda: self._detector.find_faces(original, deadline=deadline)
-        )
+        return await self._attempt([original], lambda: self._detector.find_faces(original, deadline=deadline))
 
-    async def render(self, original: Original, plan: Plan, schedule: Schedule) -> Variant:
-        return await self._attempt(original.name, lambda: self._renderer.render(original, plan, schedule))
+    async def render(self, originals: Sequence[Original], plan: Plan, schedule: Schedule) -> Variant:
+        return await self._attempt(originals, lambda: self._renderer.render(originals, plan, schedule))
 
-    async def _attempt(self, name: str, job: Callable[[], Awaitable[T]]) -> T:
+    async def _attempt(self, originals: Sequence[Original], job: Callable[[], Awaitable[T]]) -> T:
+        names = [original.name for original in originals]
+        together = " ".join(names)
         # One after the other: two workers that die at the same time may have another cause.
         for last in (False, True):
-            self._check(name)
+            self._check(together)
+            for position, name in enumerate(names):
+                self._check(name, position)
             try:
                 result = await job()
             except (Undecodable, UnsupportedFormat, OriginalTooLarge) as failure:
-                self.refuse(name, failure)
+                self.refuse(names[failure.original], failure)
                 raise
             except WorkerDied:
                 if last:
-                    self.refuse(name, Undecodable("this original killed two workers"), WORKER_DIED_S)
+                    these = "this original" if len(names) == 1 else "these originals"
+                    self.refuse(together, Undecodable(f"{these} killed two workers"), WORKER_DIED_S)
                     raise
             else:
-                self.clear(name)
+                for name in (*names, together):
+                    self.clear(name)
                 return result
         raise AssertionError
 
-    def _check(self, name: str) -> None:
+    def _check(self, name: str, position: int = 0) -> None:
         rejection = self._rejections.get(name)
         if rejection is not None and self._is_active(rejection) and rejection.kind is not OriginalTooLarge:
-            raise rejection.kind(rejection.detail)
+            raise rejection.kind(rejection.detail).at(position)

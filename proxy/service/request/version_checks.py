@@ -6,15 +6,17 @@ versions together, and a revalidation counts for every version that was requeste
 
 import asyncio
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
 
 from proxy.core.cache.delivery import VersionCheck
+from proxy.core.cache.freshness import NEVER_FRESH, Freshness
 from proxy.core.cache.generations import PurgeScope
 from proxy.core.errors import CalotypeError
 from proxy.core.image.original import OriginalRef
-from proxy.local.tasks import Tasks
+from proxy.local.tasks import Tasks, all_of
 from proxy.ports.clock import Clock
 from proxy.service.admin.purges import Purges
 from proxy.service.request.originals import Originals
@@ -31,6 +33,7 @@ RETRY_AFTER_S = 5.0
 MAX_CHECKED_BYTES = 8 * 2**20
 MAX_REVALIDATED_BYTES = 4 * 2**20
 NOT_CHECKED = VersionCheck(0.0)
+_FAILED = 0.0, NEVER_FRESH
 
 
 class _Revalidations:
@@ -65,21 +68,26 @@ class VersionChecks:
         )
         self._tasks = Tasks()
 
-    async def check(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
-        """How long `version` counts as checked, after a revalidation if necessary; NOT_CHECKED if that failed or was too
-        slow. Raises nothing."""
+    async def check(self, refs: Sequence[OriginalRef], version: str, *, deadline: float) -> VersionCheck:
+        """How long `version` counts as checked for all of `refs`, after revalidations if necessary; NOT_CHECKED if one
+        failed or was too slow. Raises nothing."""
+        checks = await all_of([self._check(ref, version, deadline) for ref in refs])
+        until_s, freshness = zip(*checks, strict=True)
+        return VersionCheck(min(until_s), freshness) if all(until_s) else NOT_CHECKED
+
+    async def _check(self, ref: OriginalRef, version: str, deadline: float) -> tuple[float, Freshness]:
         until_s = self._checked_until_s.get((ref, version)) or 0.0
         if until_s <= self._clock():
             began_s = await self._revalidated_since(ref, deadline)
             if not began_s:
-                return NOT_CHECKED
+                return _FAILED
             until_s = began_s + CHECK_TTL_S
             self._checked_until_s.store((ref, version), until_s, until_s)
         try:
             identity = await self._originals.identify(ref, deadline=deadline)
         except CalotypeError:
-            return NOT_CHECKED
-        return VersionCheck(until_s, self._originals.freshness(identity))
+            return _FAILED
+        return until_s, self._originals.freshness(identity)
 
     async def close(self) -> None:
         """Cancels all revalidations."""

@@ -5,7 +5,9 @@ import math
 import pytest
 
 from proxy.core.cache.freshness import NEVER_FRESH, Freshness, OriginalRecord, State, state
+from proxy.core.image.original import OriginalRef
 
+REF = OriginalRef("photos", "a")
 KNOWN = Freshness("1", fresh_until_s=100.0, stale_until_s=101.0)
 
 
@@ -31,5 +33,6 @@ def test_the_state_is_decided_by_two_points_in_time(
 
 
 def test_a_new_record_is_not_fresh_and_equals_no_other() -> None:
-    assert (OriginalRecord().freshness, OriginalRecord().revalidating_since_s) == (NEVER_FRESH, math.inf)
-    assert OriginalRecord() != OriginalRecord()
+    one, other = OriginalRecord(REF), OriginalRecord(REF)
+    assert (one.freshness, one.revalidating_since_s) == (NEVER_FRESH, math.inf)
+    assert one != other

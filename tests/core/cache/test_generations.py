@@ -35,18 +35,18 @@ def test_without_a_purge_there_is_no_generation_and_keys_are_unchanged() -> None
     made = Generations()
     assert made.original_generation(A) == made.plan_generation(A, plan()) == ""
     assert not len(made)
-    assert variant_key(Identity(A, "1"), plan()) == variant_key(Identity(A, "1", ""), plan(), "")
+    assert variant_key([Identity(A, "1")], plan()) == variant_key([Identity(A, "1", "")], plan(), "")
 
 
 def test_a_generation_is_part_of_every_key() -> None:
     old, new = Identity(A, "1"), Identity(A, "1", "t1")
     keys = [
-        *(variant_key(each, plan()) for each in (old, new)),
+        *(variant_key([each], plan()) for each in (old, new)),
         *(facts_key(each) for each in (old, new)),
         *(original_key(each) for each in (old, new)),
         *(identity_key(A, each) for each in ("", "t1")),
-        variant_key(old, plan(), "t1"),
-        variant_key(new, plan(), "t1"),
+        variant_key([old], plan(), "t1"),
+        variant_key([new], plan(), "t1"),
     ]
     assert len(set(keys)) == len(keys)
 

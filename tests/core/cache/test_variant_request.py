@@ -1,5 +1,7 @@
 """Two requests are for the same variant if original, transform and accept class are equal."""
 
+from dataclasses import replace
+
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.negotiate import accept_class
@@ -26,3 +28,11 @@ def test_requests_are_compared_by_identity() -> None:
     one = request("w_9")
     assert one == one
     assert one != request("w_9")
+
+
+def test_further_originals_distinguish_variants() -> None:
+    alone, logo = request("w_9"), OriginalRef("logos", "logo.png")
+    both = replace(alone, transform=replace(alone.transform, further=(logo,)))
+    assert alone.refs == (alone.ref,)
+    assert both.refs == (alone.ref, logo)
+    assert both.by_value != alone.by_value

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.core.image.faces import Faces
 from proxy.core.image.formats import OUTPUTS, Format
+from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import (
     WHITE,
     Adjust,
@@ -362,3 +363,21 @@ def test_every_fit_resolves_with_every_gravity_and_format() -> None:
     for fit, gravity, kind in itertools.product(Fit, [None, *Smart, FocalPoint(0.2, 0.9)], sorted(OUTPUTS)):
         transform = flat(width=30, height=20, fit=fit, gravity=gravity, format=Auto.AUTO)
         assert canonical(resolve(transform, kind, DEFAULTS))
+
+
+def test_a_plan_names_its_further_originals_unambiguously() -> None:
+    names = [
+        [("logos", "a b.png")],
+        [("logos", "a"), ("b.png", "c")],
+        [("logos", "a original:b.png:c")],
+        [("logos:a", "b")],
+        [("logos", "a:b")],
+        [],
+    ]
+    plans = [
+        resolve(Transform(further=tuple(OriginalRef(*each) for each in refs)), Format.JPEG, DEFAULTS)
+        for refs in names
+    ]
+    assert canonical(plans[0]) == "original:logos:a%20b.png limit:4000 jpeg:q80:e0:onffffff"
+    assert canonical(plans[-1]) == "limit:4000 jpeg:q80:e0:onffffff"
+    assert len({canonical(each) for each in plans}) == len(plans)

@@ -127,7 +127,7 @@ def test_a_version_does_not_add_an_entry(raw: str, version: str) -> None:
         parsed = parse(raw, {})
         assert isinstance(parsed, VariantUrl)
         plan = resolve(replace(parsed.transform, version=url_version), Format.PNG, DEFAULTS)
-        keys.add(variant_key(Identity(OriginalRef("s", "a"), ""), plan))
+        keys.add(variant_key([Identity(OriginalRef("s", "a"), "")], plan))
     assert len(keys) == 1
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
@@ -56,12 +57,14 @@ class FakeProducer:
         await self.release.wait()
         if self.name_failure is not None:
             raise self.name_failure
-        return ResolvedKey(self.key, self.freshness)
+        return ResolvedKey(self.key, (self.freshness,))
 
-    async def check_version(self, ref: OriginalRef, version: str, *, deadline: float) -> VersionCheck:
+    async def check_version(
+        self, refs: Sequence[OriginalRef], version: str, *, deadline: float
+    ) -> VersionCheck:
         self.checked.append(version)
         await self.release.wait()
-        return VersionCheck(self.valid_until_s, self.freshness)
+        return VersionCheck(self.valid_until_s, (self.freshness,))
 
     @property
     def freshness(self) -> Freshness:
@@ -76,7 +79,7 @@ class FakeProducer:
             raise self.failure
         delivery = Delivery(
             key=self.key, outcome=Outcome.MISS, stored=True,
-            freshness=self.freshness,
+            freshness=(self.freshness,),
             location=self.location if redirect_until_s else "",
         )  # fmt: skip
         return Delivered(delivery, None if delivery.location else VARIANT)
@@ -413,7 +416,7 @@ async def test_a_version_that_is_superseded_meanwhile_is_not_recorded() -> None:
         if request is old:
             await slow.wait()
         version = "1" if request is old else "2"
-        freshness = Freshness(version, clock() + 1)
+        freshness = (Freshness(version, clock() + 1),)
         delivery = Delivery(key=CacheKey(version * 64, Format.PNG), outcome=Outcome.MISS, freshness=freshness)
         return Delivered(delivery, VARIANT)
 

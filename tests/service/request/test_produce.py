@@ -147,7 +147,7 @@ async def test_a_variant_that_is_not_in_the_bucket_is_proxied(node: SimpleNamesp
 
 
 async def test_without_version_checks_no_version_is_checked(node: SimpleNamespace) -> None:
-    assert await node.produce.check_version(node.ref, "1", deadline=deadline()) == NOT_CHECKED
+    assert await node.produce.check_version([node.ref], "1", deadline=deadline()) == NOT_CHECKED
 
 
 async def test_information_has_the_entity_tag_of_its_original(node: SimpleNamespace) -> None:

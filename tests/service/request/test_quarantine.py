@@ -41,7 +41,7 @@ async def render(parts: SimpleNamespace, version: str = "1") -> None:
     original = picture(version)
     try:
         schedule = Schedule(deadline=asyncio.get_running_loop().time() + 5)
-        await parts.renderer.render(original, PLAN, schedule)
+        await parts.renderer.render([original], PLAN, schedule)
     finally:
         original.file.close()
 
@@ -157,3 +157,39 @@ async def test_an_original_that_kills_two_face_workers_is_not_rendered_either(pa
     parts.clock.ahead_s = WORKER_DIED_S + 1
     assert await parts.renderer.find_faces(original, deadline=asyncio.get_running_loop().time() + 5)
     original.file.close()
+
+
+async def render_both(parts: SimpleNamespace, first: str, second: str) -> None:
+    originals = [picture(first), picture(second)]
+    try:
+        schedule = Schedule(deadline=asyncio.get_running_loop().time() + 5)
+        await parts.renderer.render(originals, PLAN, schedule)
+    finally:
+        for original in originals:
+            original.file.close()
+
+
+async def test_of_several_originals_the_one_at_fault_is_quarantined(parts: SimpleNamespace) -> None:
+    parts.inner.failures = [Undecodable("broken").at(1)]
+    with pytest.raises(Undecodable):
+        await render_both(parts, "picture", "logo")
+    await render(parts, "picture")
+    with pytest.raises(Undecodable, match="broken") as failure:
+        await render_both(parts, "other", "logo")
+    assert failure.value.original == 1
+    assert parts.inner.renders == 2
+
+
+async def test_several_originals_that_killed_two_workers_are_quarantined_together(
+    parts: SimpleNamespace,
+) -> None:
+    parts.inner.failures = [WorkerDied("died"), WorkerDied("died")]
+    with pytest.raises(WorkerDied):
+        await render_both(parts, "picture", "logo")
+    with pytest.raises(Undecodable, match="these originals killed two workers"):
+        await render_both(parts, "picture", "logo")
+    assert parts.inner.renders == 2
+    await render_both(parts, "other", "logo")
+    await render(parts, "picture")
+    parts.clock.ahead_s = WORKER_DIED_S + 1
+    await render_both(parts, "picture", "logo")

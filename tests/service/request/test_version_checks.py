@@ -201,7 +201,9 @@ async def test_records_of_checked_versions_are_bounded(
     await composition.get(composition.request())
     await asyncio.gather(
         *(
-            composition.produce.check_version(composition.request().ref, f"{number}" * 8, deadline=deadline())
+            composition.produce.check_version(
+                composition.request().refs, f"{number}" * 8, deadline=deadline()
+            )
             for number in range(1000)
         )
     )
@@ -233,13 +235,13 @@ async def test_a_replacement_is_purged_though_its_tag_was_evicted(composition: C
 
 async def test_a_checked_version_is_valid_until_its_original_is_dropped(composition: Composition) -> None:
     ref = composition.request().ref
-    check = await composition.versions.check(ref, "1", deadline=deadline())
+    check = await composition.versions.check([ref], "1", deadline=deadline())
     assert check.valid_until_s == pytest.approx(composition.clock() + versions_module.CHECK_TTL_S, abs=1)
-    assert await composition.versions.check(ref, "1", deadline=deadline()) == check
+    assert await composition.versions.check([ref], "1", deadline=deadline()) == check
     assert composition.source.tag_requests == 1
     del composition.source.originals["a"]
     composition.originals.drop_record(ref)
-    assert await composition.versions.check(ref, "1", deadline=deadline()) == versions_module.NOT_CHECKED
+    assert await composition.versions.check([ref], "1", deadline=deadline()) == versions_module.NOT_CHECKED
     assert composition.source.tag_requests == 1
     await composition.close()
 
@@ -256,18 +258,20 @@ async def test_an_unexpected_error_of_a_revalidation_is_logged_and_delays_the_ne
     tag, composition.source.tag = composition.source.tag, broken
     ref = composition.request().ref
     for _ in range(2):
-        assert await composition.versions.check(ref, "1", deadline=deadline()) == versions_module.NOT_CHECKED
+        assert (
+            await composition.versions.check([ref], "1", deadline=deadline()) == versions_module.NOT_CHECKED
+        )
     assert [call.method_name for call in log.calls] == ["exception"]
     composition.source.tag = tag
     composition.clock.ahead_s += versions_module.RETRY_AFTER_S + 1
-    assert await composition.versions.check(ref, "1", deadline=deadline()) != versions_module.NOT_CHECKED
+    assert await composition.versions.check([ref], "1", deadline=deadline()) != versions_module.NOT_CHECKED
     await composition.close()
 
 
 async def test_close_cancels_a_revalidation(composition: Composition) -> None:
     composition.source.release.clear()
     checking = asyncio.create_task(
-        composition.versions.check(composition.request().ref, "1", deadline=deadline())
+        composition.versions.check(composition.request().refs, "1", deadline=deadline())
     )
     while not composition.source.tag_requests:
         await asyncio.sleep(0)
