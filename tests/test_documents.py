@@ -156,7 +156,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 
 def environment(node: Node) -> dict[str, str]:
-    """That of a user's shell."""
+    """That of a user's shell, but with time for renders on a busy machine."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALOTYPE_")}
     return inherited | {
         "PATH": f"{node.folder / 'bin'}:{os.environ['PATH']}",
@@ -165,6 +165,8 @@ def environment(node: Node) -> dict[str, str]:
         "CALOTYPE_SERVER__PORT": str(node.port),
         "CALOTYPE_ADMIN__PORT": str(node.admin_port),
         "CALOTYPE_ADMIN__TOKEN": TOKEN,
+        "CALOTYPE_RENDER__TIMEOUT": "5m",
+        "CALOTYPE_SERVER__REQUEST_TIMEOUT": "10m",
         "CALOTYPE_SIGNING__KEYS__WEB1": SECRET,
     }
 

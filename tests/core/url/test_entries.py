@@ -57,7 +57,7 @@ LISTED, SNAP = (
     Mount(name="m", source="s", dimensions=policy, allowed_px=ALLOWED, colours=COLOURS, max_age_s=1)
     for policy in (Dimensions.LISTED, Dimensions.SNAP)
 )
-DEFAULT_ENTRIES = 1_509_604_630_322_904
+DEFAULT_ENTRIES = 3_000_511_138_886_510
 """Said in docs/urls.md."""
 
 
