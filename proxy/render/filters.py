@@ -103,17 +103,14 @@ def _from(image: pyvips.Image, space: str) -> pyvips.Image:
 
 
 def _equalizing(rgb: pyvips.Image) -> _Work:
-    """A value becomes the part of the pixels that are not above it, without those of the lowest value."""
+    """A value becomes the part of the pixels that are not above it, without those of the lowest value of all, as in
+    thumbor."""
     lowest = [int(band.min()) for band in rgb.bandsplit()]
     counts = rgb.hist_find().hist_cum()
-    below = [counts(low, 0)[band] for band, low in enumerate(lowest)]
-    above = [rgb.width * rgb.height - count for count in below]
-    if 0 in above:
-        return lambda image: image
-    table = counts.linear(
-        [255 / count for count in above], [-255 * a / b for a, b in zip(below, above, strict=True)]
-    )
-    table = table.floor().cast("uchar")
+    below = [counts(low, 0)[band] if low == min(lowest) else 0 for band, low in enumerate(lowest)]
+    factors = [255 / max(1, rgb.width * rgb.height - count) for count in below]
+    offsets = [-factor * count for factor, count in zip(factors, below, strict=True)]
+    table = counts.linear(factors, offsets).floor().cast("uchar")
     return lambda image: image.maplut(table).copy(interpretation="srgb")
 
 

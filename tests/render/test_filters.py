@@ -29,7 +29,7 @@ ORANGE = COLOUR.pngsave_buffer()
         ("convolve:1:1:0.5", (100, 50, 25)),
         ("convolve:1:-1:1", (0, 0, 0)),
         ("hue:180", (0, 148, 206)),
-        ("equalize", (200, 100, 50)),
+        ("equalize", (255, 255, 0)),
         ("normalize", (200, 100, 50)),
     ],
 )

@@ -543,14 +543,14 @@ _FILTERS = (
         names=("equalize",),
         read=_equalize,
         support=Support.APPROXIMATED,
-        note="each channel by its own lowest value",
+        note="as in thumbor; it makes the differences of the steps before it larger",
     ),
     Filter(names=("colorize",), read=_colorize, note="per cents up to 100"),
     Filter(
         names=("convolution",),
         read=_convolution,
         support=Support.APPROXIMATED,
-        note="weights are rounded to two decimals, up to 7 rows and columns; alpha stays as it is",
+        note="weights are rounded to two decimals, up to 7 rows and columns; alpha stays as it is, where thumbor sums it too",
     ),
     Filter(
         names=("noise",),
