@@ -33,11 +33,6 @@ TESTED_ELSEWHERE = {
 TESTS_OF_SEVERAL = {
     "core/test_purity.py": ("core",),
     "core/url/test_entries.py": ("core/url/policy.py", "core/cache/keys.py", "core/transform/plan.py"),
-    "core/url/dialects/test_native_spelling.py": (
-        "core/url/dialects/thumbor.py",
-        "core/url/dialects/ipx.py",
-        "core/url/dialects/native.py",
-    ),
     "render/test_hostile.py": ("render/checked_original.py", "render/pipeline.py"),
     "service/request/test_fronts.py": ("service/request/deliver.py",),
     "service/request/test_several_originals.py": (

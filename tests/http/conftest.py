@@ -9,7 +9,6 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-import structlog
 import uvloop
 from yarl import URL
 
@@ -18,6 +17,7 @@ from proxy.config.settings import load
 from proxy.node.single import SingleProcessNode
 from proxy.node.systemd import Systemd
 from proxy.ports.operations import CommandDispatcher
+from proxy.telemetry.event_log import open_log
 from proxy.telemetry.log_writer import LogWriter
 from tests.support import pictures
 from tests.support.answers import Answer
@@ -101,7 +101,7 @@ async def running(folder: Path, *, log_to: str = "/dev/null", **changes: Any) ->
     stop, ready = asyncio.Event(), asyncio.Event()
     nowhere = open(log_to, "w")  # noqa: SIM115
     out = LogWriter(nowhere)
-    log = structlog.wrap_logger(structlog.WriteLogger(out))  # type: ignore[arg-type]
+    log = open_log(out)
     systemd = Systemd(SystemdEnvironment())
     node = SingleProcessNode(settings, log, out, systemd)
 

@@ -23,6 +23,13 @@ SETTINGS: dict[str, Any] = {
         "thumbor": {"source": "photos", "prefix": "/th/", "dialect": "thumbor", "dimensions": "any"},
         "next": {"source": "photos", "prefix": "/nx/", "dialect": "next", "dimensions": "any"},
         "listed": {"source": "photos", "prefix": "/li/", "dialect": "imgproxy"},
+        "ignores": {
+            "source": "photos",
+            "prefix": "/im/",
+            "dialect": "imgproxy",
+            "dimensions": "any",
+            "unsupported": "ignore",
+        },
         "signed": {"source": "photos", "prefix": "/si/", "dialect": "imgproxy", "signing": "required", "keys": ["i"]},
         "hashed": {"source": "photos", "prefix": "/sh/", "dialect": "thumbor", "signing": "required", "keys": ["t"]},
     },
@@ -222,6 +229,23 @@ async def test_the_log_warns_of_short_secrets_without_them(node: Running) -> Non
     lines = [line for line in text.splitlines() if "can be guessed" in line]
     assert [line.partition("signing.keys.")[2][0] for line in lines] == ["i", "t"]
     assert not any(secret in line for line in lines for secret in (KEY, SALT, THUMBOR))
+
+
+@pytest.mark.parametrize(
+    ("url", "notice"),
+    [
+        ("/nx/_ipx/w_50,kernel_nearest,foo_1/photo.jpg", "foo;ignored, kernel;ignored"),
+        ("/th/unsafe/50x0/filters:made_up(1)/photo.jpg", "made_up;ignored"),
+        ("/im/_/w:50/ra:cubic/dpi:72/plain/photo.jpg", "ra;ignored, dpi;ignored"),
+        ("/nx/_ipx/w_50/photo.jpg?utm_source=x", None),
+    ],
+)
+@shares_node
+async def test_ignored_options_are_named_in_cached_answers_too(
+    node: Running, url: str, notice: str | None
+) -> None:
+    for _ in range(2):
+        assert (await node.get(url)).headers.get("Calotype-Notice") == notice
 
 
 @shares_node

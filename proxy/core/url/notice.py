@@ -13,14 +13,18 @@ _WORDS = {"g": "gravity", "c": "fit"}
 
 
 class Notice(NamedTuple):
-    """A parameter, the requested value and the applied one, each as a URL spells it."""
+    """A parameter, the requested value and the applied one, each as a URL spells it. A parameter without values
+    was ignored."""
 
     parameter: str
-    requested: str
-    applied: str
+    requested: str | None = None
+    applied: str = ""
 
     def __str__(self) -> str:
-        return f"{_WORDS.get(self.parameter, self.parameter)};asked={_bare(self.requested)};made={_bare(self.applied)}"
+        name = _bare(_WORDS.get(self.parameter, self.parameter))
+        if self.requested is None:
+            return f"{name};ignored"
+        return f"{name};asked={_bare(self.requested)};made={_bare(self.applied)}"
 
 
 def notice_list(notices: Iterable[Notice]) -> str:

@@ -11,20 +11,22 @@ from proxy.core.url.notice import Notice
 
 
 class Unused(NamedTuple):
-    """A parameter without an effect, and why. `applied` is the value in place of the `requested` one, if that says more."""
+    """A parameter without an effect, and why. `applied` is the value in place of the `requested` one, if that says more.
+    `is_option`: it is an option of a vendor's URL, which the answer names as ignored."""
 
     parameter: str
     reason: str
     requested: str = ""
     applied: str = ""
+    is_option: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantUrl:
     """`transform` has the presets of the URL applied; `of_presets` is what they request alone, and `is_preset` whether the
     URL requests nothing else. `clamped` has the parameters that were out of range, with the requested value. `params` is
-    the parameter table of the form. `reduced` has the values that the dialect has changed. `key` may be an absolute URL; the mount interprets it. From the Unix time `until_s`
-    on the URL has expired. `disposition` is the value of Content-Disposition; empty for none. `max_age_s` is that of
+    the parameter table of the form. `reduced` has the values that the dialect has changed. `key` may be an absolute URL;
+    the mount interprets it. From the Unix time `until_s` on the URL has expired. `disposition` is the value of Content-Disposition; empty for none. `max_age_s` is that of
     Cache-Control; None for the mount's."""
 
     key: str

@@ -8,6 +8,10 @@ from proxy.core.url.notice import Notice, notice_list
 def test_a_notice_is_a_structured_field_list() -> None:
     header = notice_list([Notice("w", "1230", "1280"), Notice("g", "face", "auto")])
     assert header == "w;asked=1230;made=1280, gravity;asked=face;made=auto"
+    assert (
+        notice_list([Notice("kernel"), Notice("3"), Notice("a b")])
+        == 'kernel;ignored, 3;ignored, "a b";ignored'
+    )
     assert notice_list([]) == ""
 
 

@@ -149,7 +149,7 @@ def _apply(name: str, option: Option, args: list[str], requested: Requested, rea
     except OnlyPolishes as reason:
         if reading.unsupported is Unsupported.REFUSE:
             raise BadTransform(f"option {name} cannot be followed: {reason}") from None
-        requested.unused.append(Unused(name, str(reason)))
+        requested.unused.append(Unused(name, str(reason), is_option=True))
 
 
 def _original(segments: list[str], *, has_name: bool) -> tuple[str, str]:

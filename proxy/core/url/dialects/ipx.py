@@ -167,10 +167,10 @@ def read(segment: str) -> tuple[Transform, tuple[Unused, ...]]:
     for name in sorted(arguments, key=lambda name: "" if name in _BEFORE_OTHERS else name):
         modifier = MODIFIERS.get(name)
         if modifier is None:
-            unused.append(Unused(named(name, positions[name]), "ipx has no such modifier"))
+            unused.append(Unused(named(name, positions[name]), "ipx has no such modifier", is_option=True))
             continue
         if modifier.needs and arguments.keys().isdisjoint(modifier.needs):
-            unused.append(Unused(name, f"it needs {' or '.join(modifier.needs)}"))
+            unused.append(Unused(name, f"it needs {' or '.join(modifier.needs)}", is_option=True))
             continue
         try:
             value = modifier.read(arguments[name])
@@ -178,16 +178,16 @@ def read(segment: str) -> tuple[Transform, tuple[Unused, ...]]:
             raise BadTransform(f"modifier {name} {reason}") from None
         if value is None:
             if modifier.reason:
-                unused.append(Unused(name, modifier.reason))
+                unused.append(Unused(name, modifier.reason, is_option=True))
             continue
         if modifier.field in set_by:
-            unused.append(Unused(set_by[modifier.field], f"{name} takes its place"))
+            unused.append(Unused(set_by[modifier.field], f"{name} takes its place", is_option=True))
         values[modifier.field], set_by[modifier.field] = value, name
     kind = output_format(written) if (written := format_name(arguments)) else None
     if written and kind is None:
-        unused.append(Unused("f", "ipx has no such format"))
+        unused.append(Unused("f", "ipx has no such format", is_option=True))
     modifiers = Modifiers(**values)
     if modifiers.grayscale and modifiers.tint is not None:
-        unused.append(Unused("tint", "the picture is grey"))
+        unused.append(Unused("tint", "the picture is grey", is_option=True))
     transform = Transform(ops=tuple(modifiers.ops()), format=kind, quality=modifiers.quality)
     return transform, tuple(unused)

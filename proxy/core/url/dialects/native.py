@@ -154,14 +154,16 @@ def _unused(component: Component, params: Mapping[str, Param]) -> Iterator[Unuse
 
     if component.fit not in (None, CropFit.CROP) and not is_box:
         shown = (component, replace(component, fit=Fit.INSIDE))
-        values = [written(fit_name, of) for of in shown] if component.fit is not Fit.INSIDE else ["", ""]
-        yield Unused("c", "a fit needs both w and h", *values)
+        requested, applied = (
+            (written(fit_name, of) for of in shown) if component.fit is not Fit.INSIDE else ("", "")
+        )
+        yield Unused("c", "a fit needs both w and h", requested, applied)
     if component.gravity is not None and not is_crop:
         if not is_fitted or component.fit not in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE):
             yield Unused("g", "the picture is neither cropped nor padded")
         elif component.fit is Fit.CONTAIN and isinstance(component.gravity, Smart):
-            values = [written("g", of) for of in (component, replace(component, gravity=CENTER))]
-            yield Unused("g", "padding does not depend on the content", *values)
+            requested, applied = (written("g", of) for of in (component, replace(component, gravity=CENTER)))
+            yield Unused("g", "padding does not depend on the content", requested, applied)
     if component.enlarge is not None and (is_crop or not has_side):
         yield Unused("el", "the picture is not resized")
     for name, most_px in (("maxw", component.max_width_px), ("maxh", component.max_height_px)):

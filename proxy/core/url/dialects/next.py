@@ -164,7 +164,7 @@ def _of_netlify(query: str) -> VariantUrl:
     if fit is not Fit.COVER:
         gravity = CENTER
         if "position" in given:
-            unused = (*unused, Unused("position", "the picture is not cropped"))
+            unused = (*unused, Unused("position", "the picture is not cropped", is_option=True))
     quality = None
     if "q" in given:
         quality = _whole(given["q"], "parameter q must be a whole number from 1 to 100")

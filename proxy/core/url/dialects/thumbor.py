@@ -100,16 +100,16 @@ def _read_filters(options: ThumborOptions, text: str, unsupported: Unsupported) 
         arguments = [one.strip().strip("'") for one in rest.split(",")] if rest else []
         row = FILTERS.get(name)
         if row is None:
-            unused.append(Unused(named(name, position), "there is no such filter"))
+            unused.append(Unused(named(name, position), "there is no such filter", is_option=True))
         elif row.read is not None:
             try:
                 row.read(options, arguments)
             except ValueError as reason:
-                unused.append(Unused(name, f"the filter is ignored: {reason}"))
+                unused.append(Unused(name, f"the filter is ignored: {reason}", is_option=True))
         elif row.support is Support.IGNORED:
-            unused.append(Unused(name, row.note))
+            unused.append(Unused(name, row.note, is_option=True))
         elif row.polishes and unsupported is Unsupported.IGNORE:
-            unused.append(Unused(name, "the filter is not supported"))
+            unused.append(Unused(name, "the filter is not supported", is_option=True))
         else:
             raise BadTransform(f"filter {name} is not supported")
         if len(options.steps) > MAX_EFFECTS:
@@ -149,7 +149,7 @@ def _transform(options: ThumborOptions, unused: list[Unused]) -> Transform:
         else:
             ops.append(_rounded_down(step, ops) if isinstance(step, Resize) else step)
     if options.padding_px is not None:
-        unused.append(Unused("padding", "it needs the filter fill"))
+        unused.append(Unused("padding", "it needs the filter fill", is_option=True))
     return Transform(
         ops=tuple(ops),
         format=options.format or (Auto.JPEG_FOR_PNG if options.auto_jpg else None),
