@@ -179,6 +179,12 @@ def test_orientation_is_applied_before_all_steps(orientation: int) -> None:
         assert size(drawn) == expected
         assert is_near(pixel(drawn, 10, 10), RED)
     assert is_near(pixel(draw(content, "w_200,f_png"), -10, -10), YELLOW)
+    bare = bytes(lying.jpegsave_buffer(Q=92, keep="none"))
+    for tokens in ("w_200,f_png", "w_90,h_60,c_fill,g_north_west,f_png", "c_crop,x_20,y_10,w_80,h_90,f_png"):
+        as_stored, expected_image = draw(content, f"orient_stored,{tokens}"), draw(bare, tokens)
+        assert size(as_stored) == size(expected_image)
+        for x, y in ((5, 5), (-5, 5), (5, -5), (-5, -5)):
+            assert is_near(pixel(as_stored, x, y), pixel(expected_image, x, y)), (tokens, x, y)
 
 
 @pytest.mark.parametrize(

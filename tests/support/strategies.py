@@ -140,6 +140,7 @@ rich_components = st.builds(
     st.fixed_dictionaries(
         {},
         optional={
+            "as_stored": st.just(True),
             "trim": st.builds(
                 Trim,
                 threshold=st.integers(0, 25_500).map(lambda hundredths: hundredths / 100),

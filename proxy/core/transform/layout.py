@@ -15,6 +15,7 @@ from proxy.core.image.size import Box, Size, pixels
 from proxy.core.transform.geometry import crop_box, inside, outside, pad_offset, ratio, scaled_into
 from proxy.core.transform.operations import (
     CENTER,
+    AsStored,
     Colour,
     Crop,
     Effect,
@@ -93,11 +94,15 @@ Commands = Generator[Command, Box | None, None]
 
 
 def commands(
-    ops: tuple[Operation, ...], limit_px: int, original: Size, faces: Faces | None = None
+    ops: tuple[Operation, ...],
+    limit_px: int,
+    original: Size,
+    faces: Faces | None = None,
+    stored: Turn | None = None,
 ) -> Commands:
     """The commands for `ops` on an upright original of size `original` with these faces. No side of the result exceeds
-    `limit_px`. Without a face, attention takes the place of faces."""
-    following = _following(ops, limit_px, _Canvas(original, faces or Faces()))
+    `limit_px`. Without a face, attention takes the place of faces. `stored` is the turn to the picture as it is stored."""
+    following = _following(ops, limit_px, _Canvas(original, faces or Faces()), stored)
     region, size = Box(0, 0, *original), original
     turn: Turn | None = None
     command = next(following, None)
@@ -227,7 +232,7 @@ class _Canvas:
         self._rows = (ax, bx, cx + x_px), (ay, by, cy + y_px)
 
 
-def _following(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas) -> Commands:
+def _following(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas, stored: Turn | None) -> Commands:
     """The commands on the whole original at its own size."""
     for op in ops:
         match op:
@@ -247,6 +252,9 @@ def _following(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas) -> Co
                 yield from canvas.cut(box)
             case Turn():
                 yield from canvas.turn(op)
+            case AsStored():
+                if stored is not None:
+                    yield from canvas.turn(stored)
             case _:
                 # Effects have strengths in output pixels, and their cost depends on the size.
                 yield from canvas.scale(scaled_into(canvas.size, limit_px))

@@ -259,6 +259,12 @@ _MIRRORED_AND_QUARTERS = {
 
 
 @dataclass(frozen=True, slots=True)
+class AsStored:
+    """The turn that undoes the orientation which EXIF gives an original; nothing without one. Other operations see the
+    original upright."""
+
+
+@dataclass(frozen=True, slots=True)
 class Blur:
     """Gaussian blur; sigma in output pixels, 0.3 to 100."""
 
@@ -392,7 +398,7 @@ Filter = Remap | Rgb | Colorize | Tint | Hue | Gamma | Threshold | Noise | Media
 Effect = Blur | Sharpen | Pixelate | Flatten | Adjust | Filter
 """Operations that change no size."""
 
-Operation = Resize | Crop | Extend | Pad | Trim | Turn | Effect
+Operation = Resize | Crop | Extend | Pad | Trim | Turn | AsStored | Effect
 
 
 class Metadata(StrEnum):

@@ -17,6 +17,7 @@ from proxy.core.transform.layout import boxed, enlarged
 from proxy.core.transform.operations import (
     WHITE,
     Adjust,
+    AsStored,
     Blur,
     Colour,
     Crop,
@@ -278,6 +279,8 @@ def _text(op: Operation) -> str:
             return f"trim:{op.threshold:g}:{colour.hex if colour else corner}:{alike}"
         case Turn():
             return f"turn:{op}"
+        case AsStored():
+            return "stored"
         case Pixelate(side_px):
             return f"pixelate:{side_px}"
         case Flatten(colour):

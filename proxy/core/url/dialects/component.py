@@ -15,6 +15,7 @@ from proxy.core.transform.operations import (
     CENTER,
     TRANSPARENT,
     WHITE,
+    AsStored,
     Auto,
     Colour,
     Crop,
@@ -52,6 +53,7 @@ class Component:
     `background` is the colour of `fit`, `extend` and `padding_px`. `preset` names a preset whose fields apply where they
     are not set here. `disposition` is the value of Content-Disposition; it is no part of a Transform."""
 
+    as_stored: bool | None = None
     trim: Trim | None = None
 
     width: Length | None = None
@@ -87,7 +89,8 @@ class Component:
     def ops(self) -> tuple[Operation, ...]:
         """The operations of this component. `preset` is not looked at."""
         background = self.background or WHITE
-        found: list[Operation] = [self.trim] if self.trim else []
+        found: list[Operation] = [AsStored()] if self.as_stored else []
+        found += [self.trim] if self.trim else []
         found += self._sizing()
         if self.extend:
             found.append(replace(self.extend, background=background))
@@ -218,10 +221,14 @@ def _with(component: Component, op: Operation) -> Component | None:
     """`component` with `op` as its last operation; None if its order does not allow that."""
     is_sized = component.turn is None and component.effects is None
     match op:
+        case AsStored():
+            return replace(component, as_stored=True) if component == Component() else None
         case Trim():
-            return replace(component, trim=op) if component == Component() else None
+            is_first = component == Component(as_stored=component.as_stored)
+            return replace(component, trim=op) if is_first else None
         case Resize() | Crop():
-            return None if component != Component(trim=component.trim) else _sized(component, op)
+            is_first = component == Component(as_stored=component.as_stored, trim=component.trim)
+            return _sized(component, op) if is_first else None
         case Extend():
             if not is_sized or component.extend or component.padding_px or component.background:
                 return None

@@ -1,6 +1,6 @@
 """The options of an imgproxy URL as operations, in imgproxy's order, whatever the order in the URL.
 
-The order is: trim, turn, crop, size, effects, extension, padding, background. So the sides, the crop and the gravity are
+The order is: the picture as stored, trim, turn, crop, size, effects, extension, padding, background. So the sides, the crop and the gravity are
 those of the upright and turned picture. Where native operations are the same, exactly they are made: padding has the
 background already, as in native URLs, although imgproxy fills it at the end.
 """
@@ -11,6 +11,7 @@ from proxy.core.transform.operations import (
     CENTER,
     TRANSPARENT,
     WHITE,
+    AsStored,
     Colour,
     Crop,
     Enlarge,
@@ -37,6 +38,8 @@ def transform(of: Requested) -> Transform:
     has_side = bool(of.width_px or of.height_px)
     dpr, dpr_percent = _dpr(of, has_side=has_side)
     ops: list[Operation] = [*of.before]
+    if of.as_stored:
+        ops.append(AsStored())
     if of.trim is not None:
         ops.append(of.trim)
     if (turn := _turn(of)) is not None:

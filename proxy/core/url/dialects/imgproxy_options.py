@@ -108,8 +108,7 @@ OPTIONS = (
     Option(
         names=("auto_rotate", "ar"),
         read=read_auto_rotate,
-        note="`ar:0` is refused: the node shows originals upright before anything else, so that sizes, crops and gravities "
-        "are those of the upright picture.",
+        note="With `ar:0` sizes, crops and gravities are those of the picture as it is stored.",
     ),
     Option(names=("rotate", "rot"), read=read_rotate),
     Option(names=("flip", "fl"), read=read_flip, at_most=2),

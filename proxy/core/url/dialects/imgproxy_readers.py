@@ -103,6 +103,7 @@ class Requested:
     is_attachment: bool = False
     skipped: frozenset[str] = frozenset()
     is_raw: bool = False
+    as_stored: bool = False
     unused: list[Unused] = field(default_factory=list)
     reduced: list[Notice] = field(default_factory=list)
 
@@ -193,8 +194,7 @@ def read_padding(to: Requested, args: Sequence[str]) -> None:
 
 
 def read_auto_rotate(to: Requested, args: Sequence[str]) -> None:
-    if not is_true(args[0]):
-        raise ValueError("must be 1: the node shows originals upright before anything else")
+    to.as_stored = not is_true(args[0])
 
 
 def read_rotate(to: Requested, args: Sequence[str]) -> None:

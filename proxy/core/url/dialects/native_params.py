@@ -294,6 +294,12 @@ def _extend_text(extend: Extend) -> str:
     return box if extend.gravity == CENTER else f"{box}:{_gravity_text(extend.gravity)}"
 
 
+def _stored(value: str) -> bool:
+    if value != "stored":
+        raise ValueError("must be stored; without it the picture is upright")
+    return True
+
+
 def _trim(value: str) -> Trim:
     threshold, *rest = value.split(":")
     if not _THRESHOLD.fullmatch(threshold) or float(threshold) > 255 or len(rest) > 2:
@@ -490,6 +496,11 @@ _TURNS: dict[str, Turn] = {turn.value: turn for turn in Turn}
 _QUALITY_REASON = "must be a whole number from 1 to 100"
 
 PATH: dict[str, Param] = {
+    "orient": Param(
+        field="as_stored",
+        read=_stored,
+        write=lambda of: ("stored",) if of.as_stored else (),
+    ),
     "trim": Param(
         field="trim",
         read=_trim,

@@ -376,7 +376,6 @@ class TestUnsupported:
         "option",
         [
             "wm:1",
-            "ar:0",
             "br:10",
             "g:obj:cat",
             "c:9:9:objw:face:1:cat:2",

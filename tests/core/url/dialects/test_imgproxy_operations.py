@@ -10,6 +10,7 @@ from proxy.core.image.formats import Format
 from proxy.core.transform.operations import (
     CENTER,
     TRANSPARENT,
+    AsStored,
     Blur,
     Colour,
     Crop,
@@ -371,3 +372,9 @@ def test_the_native_spelling_is_the_same_variant(options: list[str]) -> None:
     assert without_no_ops(again) == without_no_ops(made), spelled
     for kind in (Format.JPEG, Format.PNG):
         assert resolve(again, kind, DEFAULTS) == resolve(made, kind, DEFAULTS)
+
+
+def test_the_picture_as_stored_comes_first() -> None:
+    ops = drawn("trim:10/rot:90/w:50/ar:0").ops
+    assert [type(op) for op in ops] == [AsStored, Trim, Turn, Resize]
+    assert AsStored() not in drawn("ar:1/w:50").ops

@@ -23,7 +23,7 @@ VALID = {
     "crop": "0.5:200:nowe:1:2",
     "trim": "10:ff00ff:1:0",
     "padding": "1:2:3:4",
-    "auto_rotate": "1",
+    "auto_rotate": "0",
     "rotate": "270",
     "flip": "1:1",
     "background": "255:0:10",
