@@ -6,7 +6,7 @@ absolute difference of their premultiplied samples, alpha included, in levels of
 distance is at most
 
 - LOSSLESS: Pillow's and libvips' Lanczos differ by 0.3 to 1.1 levels on the gallery, a shift by one pixel makes 2 to 17;
-- LOSSY, where the answer is a JPEG, a lossy WebP or an AVIF: two encoders are compared too;
+- LOSSY, where the answer is a JPEG, a lossy WebP, an AVIF or a GIF: two encoders, or two palettes, are compared too;
 - what a shift by one pixel makes, where the picture was enlarged: libvips shifts it by half a pixel in both axes.
 """
 
@@ -49,7 +49,7 @@ class Reply(NamedTuple):
 
     @property
     def is_lossless(self) -> bool:
-        return self.content_type in ("image/png", "image/gif") or b"VP8L" in self.body[:64]
+        return self.content_type == "image/png" or b"VP8L" in self.body[:64]
 
 
 class Answering(Protocol):
