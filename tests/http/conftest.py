@@ -64,13 +64,14 @@ class Running:
 
 
 async def raw(node: Running, request: bytes) -> bytes:
-    """What comes back for these bytes until the node closes, or is silent for a moment."""
+    """What comes back for these bytes until the node closes, or is silent for a moment if they do not ask it to close."""
     host, port = node.node.public_url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     received = b""
+    silence_s = LONGEST_S if b"connection: close" in request.lower() else 1.0
     try:
         writer.write(request)
-        while part := await asyncio.wait_for(reader.read(65536), 1.0):
+        while part := await asyncio.wait_for(reader.read(65536), silence_s):
             received += part
     except (TimeoutError, ConnectionError):
         pass

@@ -119,7 +119,7 @@ async def test_only_tracking_parameters_may_follow_a_signature(lenient: Running)
         ("/W_400/photo.jpg", 404, "parameter W_400 is unknown; is w_400 meant?"),
         ("/W_400,h_300/photo.jpg", 400, "parameter W_400 is unknown; is w_400 meant?"),
         ("/f_jpg,width_400/photo.jpg", 400, "parameter width_400 is unknown; is w_400 meant?"),
-        ("/w_400,k_20/photo.jpg", 400, "parameter k_20 is unknown; known are trim, w, h, "),
+        ("/w_400,k_20/photo.jpg", 400, "parameter k_20 is unknown; known are orient, trim, w, h, "),
         ("/thumbnail?url=photo.jpg&width=400", 400, "parameter width is unknown; is w meant?"),
         (
             "/w_400,c_limt/photo.jpg",

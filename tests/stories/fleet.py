@@ -114,12 +114,17 @@ class Node:
                 env=self.environment,
                 close_fds=False,
             )
-        eventually_sync(lambda: self._has_ended() or self.ready())
+        eventually_sync(lambda: self._has_ended() or (self.ready() and self._all_workers_run()))
         if self._has_ended():
             raise RuntimeError(self.log()[-3000:])
 
     def _has_ended(self) -> bool:
         return self.process is None or self.process.poll() is not None
+
+    def _all_workers_run(self) -> bool:
+        """A node is ready before, when its first worker is."""
+        render = json.loads(self.environment.get("CALOTYPE_RENDER", "{}"))
+        return self.metric("calotype_workers") == (render.get("workers") or len(os.sched_getaffinity(0)))
 
     def ready(self) -> bool:
         with contextlib.suppress(OSError):
