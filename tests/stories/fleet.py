@@ -122,9 +122,12 @@ class Node:
         return self.process is None or self.process.poll() is not None
 
     def _all_workers_run(self) -> bool:
-        """A node is ready before, when its first worker is."""
+        """A node is ready before, when its first worker is. A worker has run when it has become nice."""
         render = json.loads(self.environment.get("CALOTYPE_RENDER", "{}"))
-        return self.metric("calotype_workers") == (render.get("workers") or len(os.sched_getaffinity(0)))
+        with contextlib.suppress(ProcessLookupError):
+            nice = [pid for pid in self.workers() if os.getpriority(os.PRIO_PROCESS, pid) > 0]
+            return len(nice) == (render.get("workers") or len(os.sched_getaffinity(0)))
+        return False
 
     def ready(self) -> bool:
         with contextlib.suppress(OSError):

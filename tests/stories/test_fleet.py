@@ -393,7 +393,7 @@ async def test_damaged_disks_and_buckets_serve_no_wrong_byte(services: SharedSer
 async def test_killing_all_processes_during_writes_leaves_a_consistent_cache(
     services: SharedServices,
 ) -> None:
-    rounds = 50 if LONG else 5
+    rounds = 50 if LONG else 3
     for number in range(5):
         services.put(f"{number}.jpg", pictures.photo_as("jpeg"))
     reference = services.node("reference", redis=False, cache={})
