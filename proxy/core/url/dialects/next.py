@@ -27,7 +27,15 @@ from proxy.core.url.dialects.dialect import Dialect, DocumentedOption, QueryRule
 from proxy.core.url.dialects.ipx_modifiers import OPTIONS as IPX_OPTIONS
 from proxy.core.url.parsed_url import ParsedUrl, Unused, VariantUrl
 from proxy.core.url.signing import Keys, Signed
-from proxy.core.url.target import checked_key, checked_locator, cut, decoded, is_absolute, is_tracker
+from proxy.core.url.target import (
+    checked_key,
+    checked_locator,
+    cut,
+    decoded,
+    is_absolute,
+    is_tracker,
+    query_parts,
+)
 
 _T = TypeVar("_T")
 
@@ -58,7 +66,7 @@ class _Query(NamedTuple):
 def _parameters(query: str, known: Sequence[str]) -> _Query:
     values: dict[str, list[str]] = {}
     unused: list[Unused] = []
-    for position, part in enumerate(query.split("&"), start=1):
+    for position, part in enumerate(query_parts(query), start=1):
         name, _, value = part.partition("=")
         if "%" in name:
             name = unquote(name)
@@ -228,7 +236,7 @@ def _with_both_slashes(locator: str) -> str:
 def _ignored(query: str | None, rule: QueryRule) -> tuple[Unused, ...]:
     """The parameters after a key. Raises BadUrl if one is neither ignored by the mount nor a tracker's."""
     unused: list[Unused] = []
-    for position, part in enumerate((query or "").split("&"), start=1):
+    for position, part in enumerate(query_parts(query or ""), start=1):
         name = part.partition("=")[0]
         if part and not is_tracker(name) and rule is not QueryRule.IGNORE:
             raise BadUrl(f"parameter {named(name, position)} is not supported: modifiers belong in the path")

@@ -396,3 +396,9 @@ def test_nothing_but_errors_of_requests(target: str) -> None:
         assert failure.slug in ("bad-url", "bad-transform", "unknown-route", "source-not-allowed")
     else:
         hash(parsed)
+
+
+@pytest.mark.parametrize("start", ["/_next/image?url=/a.jpg&w=640&q=75&", "/_ipx/w_9/a.jpg?"])
+def test_a_query_has_a_limited_number_of_parameters(start: str) -> None:
+    with pytest.raises(BadUrl, match="64 parameters at most"):
+        parse(start + "&".join(f"utm_{number}=1" for number in range(65)), READING)
