@@ -1,7 +1,7 @@
-"""A memory hit of one variant by the URL of each dialect, against the native one.
+"""A memory hit by the URL of each dialect, against the native one.
 
-`python -m benchmarks.dialect_hits`. All URLs ask for the same picture, so that all answers come from one entry. Prints the
-median ratio of the requests per second. Needs wrk.
+`python -m benchmarks.dialect_hits`. All URLs ask for the same size; that of ipx has an entry of its own, because it never
+enlarges beyond the original. Prints the median ratio of the requests per second. Needs wrk.
 """
 
 import statistics
@@ -42,7 +42,7 @@ def main() -> None:
                     with urllib.request.urlopen(public + url) as answer:
                         tags.add(answer.headers["ETag"])
                 assert "hit; detail=memory" in answer.headers["Cache-Status"], (url, answer.headers)
-            print(f"{len(tags)} entry, wrk -t1 -c32, {ROUNDS} rounds")
+            print(f"entries: {len(tags)}, wrk -t1 -c32, {ROUNDS} rounds")
             rates: dict[str, list[float]] = {name: [] for name in URLS}
             for _ in range(ROUNDS):
                 for name, url in URLS.items():
