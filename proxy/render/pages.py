@@ -11,8 +11,8 @@ _OF_THE_STRIP = ("page-height", "n-pages")
 
 
 def pages_of(content: bytes, canvas: gif.Stream | None, count: int | None) -> Iterator[pyvips.Image]:
-    """The first `count` pages, or all, in memory and in order. The frames of a GIF with a `canvas` are composed here, because libvips composes
-    them differently. Every page has the delays and the loop count of the animation."""
+    """The first `count` pages, or all, in memory and in order. The frames of a GIF with a `canvas` are composed here,
+    because libvips composes them differently. Every page has the delays and the loop count of the animation."""
     loaded = -1 if count is None else min(count, pyvips.Image.new_from_buffer(content, "").get_n_pages())
     strip = pyvips.Image.new_from_buffer(content, f"[n={loaded},fail_on=error]", access="sequential")
     height = strip.get_page_height()

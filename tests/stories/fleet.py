@@ -122,7 +122,7 @@ class Node:
         return self.process is None or self.process.poll() is not None
 
     def _all_workers_run(self) -> bool:
-        """A node is ready before, when its first worker is. A worker has run when it has become nice."""
+        """Whether every worker has lowered its priority, which it does first. A node is ready with one."""
         render = json.loads(self.environment.get("CALOTYPE_RENDER", "{}"))
         with contextlib.suppress(ProcessLookupError):
             nice = [pid for pid in self.workers() if os.getpriority(os.PRIO_PROCESS, pid) > 0]

@@ -341,10 +341,10 @@ def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
     sides = _side(op.width, canvas.size.width), _side(op.height, canvas.size.height)
     own = canvas.size
     if op.enlarge is Enlarge.ORIGINAL:
-        sides = _by_ratio(op.ratio or Fraction(*own), *sides)
-    box = _limited(*_by_ratio(op.ratio, *sides), limit_px)
-    if op.enlarge is Enlarge.ORIGINAL:
+        box = _limited(*_by_ratio(op.ratio or Fraction(*own), *sides), limit_px)
         box = inside(box, canvas.original, enlarge=False)
+    else:
+        box = _limited(*_by_ratio(op.ratio, *sides), limit_px)
     if op.fit in (Fit.COVER, Fit.CONTAIN):
         box = _at_most(op, box, box)
     match op.fit:

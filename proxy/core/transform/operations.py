@@ -165,6 +165,11 @@ class Resize:
     max_height_px: int | None = None
 
     @property
+    def is_box(self) -> bool:
+        """Whether both sides of the box are given, so that `fit` has an effect."""
+        return self.ratio is not None or (self.width is not None and self.height is not None)
+
+    @property
     def is_bounded(self) -> bool:
         """Whether the result has a least or a greatest side."""
         sides = (self.min_width_px, self.min_height_px, self.max_width_px, self.max_height_px)
@@ -311,8 +316,9 @@ class Adjust:
 
 
 class Remap(StrEnum):
-    """Colour changes without a strength. NEGATE inverts colours, NEGATE_ALPHA also alpha; EQUALIZE spreads the values of each channel evenly; NORMALIZE
-    stretches the lightness, from its lowest to its highest hundredth, to the whole range. Both measure the first page."""
+    """Colour changes without a strength. NEGATE inverts colours, NEGATE_ALPHA also alpha. EQUALIZE spreads the values of
+    each channel evenly. NORMALIZE stretches the lightness, from its lowest to its highest hundredth, to the whole range.
+    EQUALIZE and NORMALIZE measure the first page."""
 
     NEGATE = "negate"
     NEGATE_ALPHA = "negate_alpha"
@@ -449,6 +455,11 @@ class Transform:
         return self.page is not None or self.frames == 1
 
     @property
+    def still_page(self) -> int | None:
+        """The page of a still, from 1; None if the result may have several frames."""
+        return self.page or 1 if self.is_still else None
+
+    @property
     def needs_facts(self) -> bool:
         """Whether the output format depends on the original."""
         return not isinstance(self.format, Format)
@@ -482,8 +493,7 @@ def simplified(op: Operation) -> Operation:
     match op:
         case Resize():
             op = with_most_as_box(op)
-            is_box = op.ratio is not None or (op.width is not None and op.height is not None)
-            fit = op.fit if is_box else Fit.INSIDE
+            fit = op.fit if op.is_box else Fit.INSIDE
             cuts = fit in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE) or op.min_width_px or op.min_height_px
             gravity = op.gravity if cuts else CENTER
             if fit is Fit.CONTAIN and isinstance(gravity, Smart):
@@ -508,8 +518,7 @@ def with_most_as_box(op: Resize) -> Resize:
     if op.max_width_px is None and op.max_height_px is None:
         return op
     has_side = op.width is not None or op.height is not None
-    is_box = op.ratio is not None or (op.width is not None and op.height is not None)
-    if (is_box and op.fit is not Fit.INSIDE) or op.enlarge in (Enlarge.ONLY, Enlarge.ORIGINAL):
+    if (op.is_box and op.fit is not Fit.INSIDE) or op.enlarge in (Enlarge.ONLY, Enlarge.ORIGINAL):
         return op
     if op.ratio is not None or isinstance(op.width, Part) or isinstance(op.height, Part):
         return op
@@ -565,7 +574,7 @@ def without_no_ops(transform: Transform) -> Transform:
     return replace(
         transform,
         ops=ops,
-        page=transform.page or 1 if transform.is_still else None,
+        page=transform.still_page,
         frames=None if transform.is_still else transform.frames,
         metadata=None if transform.metadata is Metadata.NONE else transform.metadata,
         dpr_percent=transform.dpr_percent if has_sides and transform.dpr_percent != 100 else None,

@@ -136,7 +136,7 @@ def resolve(transform: Transform, kind: Format, defaults: RenderDefaults) -> Pla
     limit_px = min(defaults.max_side_px, TRAITS[kind].max_side_px)
     has_alpha, animates = TRAITS[kind].alpha, TRAITS[kind].animation
     ops = tuple(_resolved(op, transform, limit_px, has_alpha) for op in effective(transform.ops))
-    page = transform.page or 1 if transform.is_still else None
+    page = transform.still_page
     seeks_faces = any(map(face_gravity, ops))
     if seeks_faces and not defaults.face_detector:
         ops = tuple(map(_without_faces, ops))

@@ -61,8 +61,8 @@ def clamped(parsed: VariantUrl, granted: Transform, max_side_px: int) -> list[st
 def notices(
     parsed: VariantUrl, granted: Transform, max_side_px: int, *, finds_faces: bool = False
 ) -> list[Notice]:
-    """The items of `Calotype-Notice`: changed values, values without an effect, and ignored options of a vendor. `finds_faces`: there is a face
-    detector, so that only a variant knows whether its original has a face."""
+    """The items of `Calotype-Notice`: changed values, values without an effect, and ignored options of a vendor.
+    `finds_faces`: there is a face detector, so that only a variant knows whether its original has a face."""
     found = [*parsed.reduced, *_changed(parsed, granted, max_side_px)]
     found += [Notice(each.parameter, each.requested, each.applied) for each in parsed.unused if each.applied]
     found += [Notice(each.parameter) for each in parsed.unused if each.is_option and not each.applied]

@@ -15,8 +15,8 @@ class Disposition(NamedTuple):
     name: str = ""
 
     def __str__(self) -> str:
-        """The value of the header. A name with other characters than letters and digits of ASCII is percent-encoded (RFC
-        8187)."""
+        """The value of the header. A name with other characters than ASCII letters, digits, spaces, dots, underscores
+        and dashes is percent-encoded (RFC 8187)."""
         kind = "attachment" if self.is_attachment else "inline"
         if not self.name:
             return kind

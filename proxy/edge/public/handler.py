@@ -308,7 +308,8 @@ class PublicHandler:
 
     def _redirect_until_s(self, compiled: CompiledUrl) -> float:
         """The Clock time until which a redirect may be valid, because the bucket does not check signatures; infinite
-        without an expiry, 0 for none, also for a URL with a file name, which the bucket does not send. In whole seconds, so that equal requests share a flight."""
+        without an expiry. 0 for none, as for a URL with a file name, which the bucket does not send. In whole seconds, so
+        that equal requests share a flight."""
         restrictions = compiled.restrictions
         is_info = compiled.request.transform.format is Format.INFO
         has_name = hdrs.CONTENT_DISPOSITION in compiled.caching.headers

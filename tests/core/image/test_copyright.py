@@ -13,6 +13,8 @@ NAMESPACES = (
     'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc="http://purl.org/dc/elements/1.1/"'
     ' xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" xmlns:e="http://ns.adobe.com/exif/1.0/"'
 )
+ARTIST, COPYRIGHT = 0x013B, 0x8298
+"""Tags of a TIFF directory (TIFF 6.0, section 8)."""
 
 
 def exif_block(*entries: tuple[int, bytes], order: str = "<") -> bytes:
@@ -48,16 +50,16 @@ def resources(data: bytes) -> bytes:
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_exif_has_artist_and_copyright_only(order: str) -> None:
     block = exif_block(
-        (0x010F, b"CAMERA\0"), (0x013B, "Zoë\0".encode()), (0x8298, b"(c) Zo\0editor\0"), order=order
+        (0x010F, b"CAMERA\0"), (ARTIST, "Zoë\0".encode()), (COPYRIGHT, b"(c) Zo\0editor\0"), order=order
     )
     made = exif(block)
     file = Exif(made)
-    assert (file.text((MAIN, 0x013B)), file.text((MAIN, 0x8298))) == ("Zoë", "(c) Zo, editor")
+    assert (file.text((MAIN, ARTIST)), file.text((MAIN, COPYRIGHT))) == ("Zoë", "(c) Zo, editor")
     assert (MAIN, 0x010F) not in file
     assert b"CAMERA" not in made
     assert exif(made) == made
-    short = Exif(exif(exif_block((0x8298, b"me\0"))))
-    assert short.text((MAIN, 0x8298)) == "me"
+    short = Exif(exif(exif_block((COPYRIGHT, b"me\0"))))
+    assert short.text((MAIN, COPYRIGHT)) == "me"
 
 
 def test_xmp_has_rights_creators_and_credit_only() -> None:
@@ -112,7 +114,7 @@ def test_iptc_has_byline_credit_and_notice_only() -> None:
 
 
 def test_texts_are_bounded_and_have_no_control_characters() -> None:
-    long = Exif(exif(exif_block((0x8298, b"a\nb\x1b" + b"x" * 4000 + b"\0")))).text((MAIN, 0x8298))
+    long = Exif(exif(exif_block((COPYRIGHT, b"a\nb\x1b" + b"x" * 4000 + b"\0")))).text((MAIN, COPYRIGHT))
     assert long is not None
     assert long.startswith("a b xxx")
     assert len(long) == 500
@@ -123,7 +125,7 @@ def test_texts_are_bounded_and_have_no_control_characters() -> None:
 
 
 WHOLE = {
-    "exif-data": exif_block((0x013B, b"somebody\0"), (0x8298, b"me\0")),
+    "exif-data": exif_block((ARTIST, b"somebody\0"), (COPYRIGHT, b"me\0")),
     "xmp-data": packet("<dc:rights><rdf:Alt><rdf:li>x</rdf:li></rdf:Alt></dc:rights>"),
     "iptc-data": resources(data_set(2, 80, b"x")),
 }

@@ -1,8 +1,8 @@
 """The options of an imgproxy URL as operations, in imgproxy's order, whatever the order in the URL.
 
-The order is: the picture as stored, trim, turn, crop, size, effects, extension, padding, background. So the sides, the crop and the gravity are
-those of the upright and turned picture. Where native operations are the same, exactly they are made: padding has the
-background already, as in native URLs, although imgproxy fills it at the end.
+The order is: the picture as stored, trim, turn, crop, size, effects, extension, padding, background. So the sides, the
+crop and the gravity are those of the upright and turned picture. Where native operations are the same, exactly they are
+made: padding has the background already, as in native URLs, although imgproxy fills it at the end.
 """
 
 from fractions import Fraction

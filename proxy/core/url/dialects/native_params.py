@@ -668,8 +668,13 @@ PATH: dict[str, Param] = {
 """Parameter names of a path URL, in the order in which URLs are written."""
 
 _QUERY_NAMES = {
-    **{"c": "fit", "el": "enlarge", "f": "format", "b": "bg", "a": "rot", "t": "preset"},
-    **{"pg": "page"},
+    "c": "fit",
+    "el": "enlarge",
+    "f": "format",
+    "b": "bg",
+    "a": "rot",
+    "pg": "page",
+    "t": "preset",
 }
 _FIT = Param(
     # `fill` has Cloudinary's meaning in a path and that of CSS in a query.
