@@ -14,12 +14,23 @@ from proxy.core.image.facts import Facts
 from proxy.core.image.formats import NO_PICTURE, SNIFF_BYTES, Format, sniff
 from proxy.core.image.limits import InputLimits, check
 from proxy.core.image.size import Size
+from proxy.core.transform.operations import Turn
 from proxy.render.colours import Colours, colours_of
 
 CACHED_FORMATS = (Format.JPEG, Format.PNG)
 """The formats that are decoded row by row unless their pixels are cached."""
 MAX_CACHED_BYTES = 64 * 2**20
 _SWAPPING_ORIENTATIONS = range(5, 9)
+_STORED = {
+    2: Turn.HFLIP,
+    3: Turn.R180,
+    4: Turn.VFLIP,
+    5: Turn.TRANSPOSE,
+    6: Turn.R270,
+    7: Turn.TRANSVERSE,
+    8: Turn.R90,
+}
+"""The turns that undo each EXIF orientation."""
 _MAX_SCANS = 100  # Encoders make 10 or so.
 
 _NO_DECODER = ("not been built in", "not in a known format", "unsupported codec")
@@ -27,8 +38,8 @@ _NO_MEMORY = ("out of memory", "memory allocation", "unable to allocate", "canno
 
 
 class CheckedOriginal:
-    """An original whose header is within the limits and whose data is complete. With `keep_decoded`, decoded and resized pixels are
-    cached for the next render, which gives the same bytes as without the cache.
+    """An original whose header is within the limits and whose data is complete. With `keep_decoded`, decoded and resized
+    pixels are cached for the next render, which gives the same bytes as without the cache.
 
     Raises UnsupportedFormat, OriginalTooLarge or Undecodable.
     """
@@ -43,6 +54,10 @@ class CheckedOriginal:
     def is_shared(self) -> bool:
         """Whether its pixels are, or should be, cached in memory."""
         return self.keep_decoded or bool(self._cache)
+
+    def turn_to_stored(self) -> Turn | None:
+        """The turn that undoes the EXIF orientation."""
+        return _STORED.get(orientation(pyvips.Image.new_from_buffer(self.content, "")))
 
     def drop_cache(self) -> bool:
         """Drops the cached pixels. Returns whether a render without the cache may succeed where this one failed."""

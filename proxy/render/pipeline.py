@@ -20,7 +20,7 @@ from proxy.core.image.formats import TRAITS, Format
 from proxy.core.image.limits import InputLimits, check
 from proxy.core.image.size import Box, Size, pixels
 from proxy.core.transform.layout import Find, FindBorders, Load, commands
-from proxy.core.transform.operations import AsStored, Turn
+from proxy.core.transform.operations import AsStored
 from proxy.core.transform.plan import Describe, Encode, Plan
 from proxy.render.alpha import hides, is_opaque, resized, with_hidden_like_visible
 from proxy.render.checked_original import (
@@ -41,16 +41,6 @@ _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Heif")
 _COLOURS = 3
 _NO_METADATA = "none"
 """Outputs have no EXIF, GPS, XMP, IPTC or ICC profile of the original: the pixels are upright and in sRGB."""
-_STORED = {
-    2: Turn.HFLIP,
-    3: Turn.R180,
-    4: Turn.VFLIP,
-    5: Turn.TRANSPOSE,
-    6: Turn.R270,
-    7: Turn.TRANSVERSE,
-    8: Turn.R90,
-}
-"""The turns that undo each EXIF orientation."""
 _OF_METADATA = ("exif", "xmp", "iptc", "photoshop", "orientation")
 """How libvips' fields of metadata begin."""
 
@@ -146,7 +136,7 @@ def _drawn(facts: Facts, plan: Plan) -> range:
 
 def _run(original: _Original, plan: Plan) -> bytes:
     pages: list[pyvips.Image] = []
-    stored = _turn_to_stored(original) if AsStored() in plan.ops else None
+    stored = original.opened.turn_to_stored() if AsStored() in plan.ops else None
     layout = commands(plan.ops, plan.limit_px, original.size, plan.faces, stored)
     command = next(layout, None)
     while command is not None:
@@ -169,11 +159,6 @@ def _run(original: _Original, plan: Plan) -> bytes:
         case Encode() as encode:
             return _encoded(pages, encode, _copyright(original) if encode.keeps_copyright else {})
     assert_never(plan.output)
-
-
-def _turn_to_stored(original: _Original) -> Turn | None:
-    """The turn that undoes the EXIF orientation of an original."""
-    return _STORED.get(orientation(pyvips.Image.new_from_buffer(original.content, "")))
 
 
 def _copyright(original: _Original) -> dict[str, bytes]:
