@@ -59,6 +59,7 @@ PROBLEMS = {
 STATUSES = tuple(sorted({problem.status for problem in PROBLEMS.values()}))
 NOT_FOUND_CACHE_S = 60
 _NO_STATUSES: Mapping[str, int] = {}
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 def outcome_of(failure: CalotypeError) -> Outcome:
@@ -72,14 +73,16 @@ def problem(
     lasting: bool = True,
     statuses: Mapping[str, int] = _NO_STATUSES,
     text: str | None = None,
+    headers: Mapping[str, str] = _NO_HEADERS,
 ) -> web.Response:
-    """An RFC 9457 problem, or `text` in its place, not cached. `statuses`, by slug, take precedence over those of
-    PROBLEMS. A missing original is cached if `lasting`: for the remaining lifetime of its negative entry, at most
+    """An RFC 9457 problem, or `text` in its place, not cached, with these `headers` besides. `statuses`, by slug, take
+    precedence over those of PROBLEMS. A missing original is cached if `lasting`: for the remaining lifetime of its negative entry, at most
     NOT_FOUND_CACHE_S."""
     response = _response(failure, PUBLIC_HEADERS, statuses)
     if text is not None:
         response.text = text
         response.headers[hdrs.CONTENT_TYPE] = "text/plain; charset=utf-8"
+    response.headers.update(headers)
     if lasting and isinstance(failure, OriginalNotFound):
         lasts_s = NOT_FOUND_CACHE_S if failure.lasts_s is None else math.ceil(failure.lasts_s)
         response.headers[hdrs.CACHE_CONTROL] = cache_control(min(max(0, lasts_s), NOT_FOUND_CACHE_S))

@@ -94,9 +94,12 @@ def verify_signature(mount: Mount, raw: str) -> Signed | None:
 
     Raises SignatureRequired, BadSignature or BadUrl.
     """
-    if mount.signing is Signing.OFF:
+    is_always_signed = mount.dialect.is_always_signed(mount.below(raw))
+    if mount.signing is Signing.OFF and not is_always_signed:
         return None
     signed = mount.verify(raw)
+    if signed is None and is_always_signed:
+        raise SignatureRequired(f"{mount.dialect.name} requires a signature in URLs of this form")
     if signed is None and mount.signing is Signing.REQUIRED:
         raise SignatureRequired("this mount answers signed URLs only")
     return signed

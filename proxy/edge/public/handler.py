@@ -347,6 +347,7 @@ class PublicHandler:
             lasting=not is_restricted(raw),
             statuses=dialect.statuses,
             text=dialect.error_text(target, failure),
+            headers=dialect.error_headers(target, failure),
         )
 
     def _compile(

@@ -229,6 +229,15 @@ def test_a_signature_is_needed_only_if_required() -> None:
         verify_signature(mount("m", signing=Signing.REQUIRED, keys={"k": SECRET}), "/w_1/a")
 
 
+@pytest.mark.parametrize("signing", Signing)
+def test_a_dialect_may_need_a_signature_whatever_the_mount_requires(signing: Signing) -> None:
+    dialect = replace(DIALECTS["native"], is_always_signed=lambda target: target.startswith("/w_1/"))
+    private = mount("m", prefix="/m/", signing=signing, dialect=dialect, keys={"k": SECRET})
+    with pytest.raises(SignatureRequired, match="native requires a signature"):
+        verify_signature(private, "/m/w_1/a")
+    assert verify_signature(private, sign("/m/w_1/a", SECRET))
+
+
 def test_presets_only_serves_no_originals() -> None:
     admit_original(mount("m"))
     with pytest.raises(UnknownRoute, match="presets only"):
