@@ -123,15 +123,20 @@ def _turned(image: pyvips.Image, turn: Turn) -> pyvips.Image:
 
 
 _LUMA = (0.2126, 0.7152, 0.0722)
+_LUMA_601 = (0.299, 0.587, 0.114)
 _SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
 
 
 def _toned(rgb: pyvips.Image, adjust: Adjust) -> pyvips.Image:
-    """The colour functions of CSS Filter Effects 1, section 8, on sRGB values."""
+    """The colour functions of CSS Filter Effects 1, section 8, on sRGB values, and two with other weights."""
     amount = adjust.percent / 100
     match adjust.tone:
         case Tone.GRAYSCALE:
             matrix, offset = _towards((_LUMA, _LUMA, _LUMA), amount), 0.0
+        case Tone.GRAYSCALE_601:
+            matrix, offset = _towards((_LUMA_601, _LUMA_601, _LUMA_601), amount), 0.0
+        case Tone.SATURATION_HSP:
+            return _saturated(rgb, 1 + amount)
         case Tone.SEPIA:
             matrix, offset = _towards(_SEPIA, amount), 0.0
         case Tone.SATURATION:
@@ -142,6 +147,13 @@ def _toned(rgb: pyvips.Image, adjust: Adjust) -> pyvips.Image:
             matrix, offset = _towards(((0.0,) * 3,) * 3, -amount), -127.5 * amount
     toned = rgb.recomb(pyvips.Image.new_from_array(matrix))
     return (toned + offset).rint().cast("uchar").copy(interpretation="srgb")
+
+
+def _saturated(rgb: pyvips.Image, factor: float) -> pyvips.Image:
+    """Colours moved from their perceived brightness, the root of the luma of their squares (HSP); rounded down."""
+    brightness = (rgb * rgb).recomb(pyvips.Image.new_from_array([list(_LUMA_601)])) ** 0.5
+    moved = brightness + (rgb - brightness) * factor
+    return moved.floor().cast("uchar").copy(interpretation="srgb")
 
 
 def _towards(matrix: tuple[tuple[float, ...], ...], amount: float) -> list[list[float]]:

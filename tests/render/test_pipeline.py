@@ -383,6 +383,21 @@ def test_effects_equal_css_filters(effect: str, colour: list[int], alpha: bool) 
     assert got[3:] == ([128] if alpha else [])
 
 
+@pytest.mark.parametrize(
+    ("effect", "colour"),
+    [
+        ("grayscale_601", [86, 86, 86]),
+        ("saturation_hsp:-100", [113, 113, 113]),
+        ("saturation_hsp:-50", [156, 76, 66]),
+        ("saturation_hsp:50", [243, 3, 0]),
+    ],
+)
+def test_effects_with_weights_of_their_own(effect: str, colour: list[int]) -> None:
+    """0.299, 0.587 and 0.114 of the values, or of their squares."""
+    flat = (pyvips.Image.black(16, 16, bands=3) + [200, 40, 20]).cast("uchar").copy(interpretation="srgb")
+    assert pixel(draw(pictures.encoded(flat, "png"), f"f_png,e_{effect}"), 8, 8) == colour
+
+
 def test_blur_and_sharpen_are_applied_in_order() -> None:
     content = pictures.photo_as("png", 120, 90)
     plain, soft, crisp = (

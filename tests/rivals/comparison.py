@@ -7,11 +7,15 @@ distance is at most
 
 - LOSSLESS: Pillow's and libvips' Lanczos differ by 0.3 to 1.1 levels on the gallery, a shift by one pixel makes 2 to 17;
 - LOSSY, where the answer is a JPEG, a lossy WebP, an AVIF or a GIF: two encoders, or two palettes, are compared too;
-- what a shift by one pixel makes, where the picture was enlarged: libvips shifts it by half a pixel in both axes.
+- what a shift by one pixel makes, where the picture was enlarged: libvips shifts it by half a pixel in both axes;
+- what a shift by one pixel makes, and by one of the original if that is larger, if the rival is COARSE: it cuts whole pixels
+  of the original before it resizes, from halves rounded down or to even, and reduces a JPEG as far as it can by decoding
+  fewer pixels.
 """
 
 import contextlib
 import http.client
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -108,14 +112,19 @@ def distance(ours: pyvips.Image, theirs: pyvips.Image) -> float:
     return float(abs(ours - theirs).avg())
 
 
-def distance_of_shift(image: pyvips.Image) -> float:
-    """What one pixel to the right makes; 0 for a picture of one column."""
-    if image.width < 2:
+def distance_of_shift(image: pyvips.Image, pixels: int = 1) -> float:
+    """The larger one of what a shift to the right and one down make; 0 for a picture that is not longer than the shift."""
+    wide, high = image.width - pixels, image.height - pixels
+    if min(wide, high) < 1:
         return 0.0
-    return distance(
-        image.crop(0, 0, image.width - 1, image.height), image.crop(1, 0, image.width - 1, image.height)
+    return max(
+        distance(image.crop(0, 0, wide, image.height), image.crop(pixels, 0, wide, image.height)),
+        distance(image.crop(0, 0, image.width, high), image.crop(0, pixels, image.width, high)),
     )
 
+
+COARSE = frozenset({"thumbor"})
+"""Rivals whose cuts are whole pixels of the original."""
 
 KINDS = ("status", "size", "type", "picture", "code")
 """The class of the status, the size, the content type, the picture; the status within its class."""
@@ -167,8 +176,10 @@ class Comparison:
         apart = distance(ours, theirs)
         self.distances.append(apart)
         tolerance = LOSSLESS if our.is_lossless and their.is_lossless else LOSSY
-        if theirs.width > case.region[0] or theirs.height > case.region[1]:
-            tolerance = max(tolerance, distance_of_shift(theirs))
+        scale = max(theirs.width / case.region[0], theirs.height / case.region[1])
+        if scale > 1 or self.name in COARSE:
+            pixels = max(1, math.ceil(scale)) if self.name in COARSE else 1
+            tolerance = max(tolerance, distance_of_shift(theirs, pixels))
         if apart > tolerance:
             self._note("picture", case, f"{theirs.width}x{theirs.height}, distance {apart:.1f} levels")
 

@@ -14,8 +14,8 @@ def reply(image: pyvips.Image = PICTURE, status: int = 200, kind: str = "png", *
     return Reply(status, f"image/{kind}", bytes(image.write_to_buffer(f".{kind}", **options)))
 
 
-def kinds(our: Reply, their: Reply, case: Case = CASE) -> list[str]:
-    comparison = Comparison("rival")
+def kinds(our: Reply, their: Reply, case: Case = CASE, name: str = "rival") -> list[str]:
+    comparison = Comparison(name)
     comparison.add(case, our, their)
     return [difference.kind for difference in comparison.differences]
 
@@ -45,6 +45,14 @@ def test_an_enlarged_picture_may_be_moved_by_a_pixel() -> None:
     small = Case("/a", (100, 75), ("size",))
     assert kinds(reply(moved(PICTURE, 1)), reply(), small) == []
     assert kinds(reply(moved(PICTURE, 3)), reply(), small) == ["picture"]
+
+
+def test_a_coarse_rival_may_cut_a_pixel_of_the_original_elsewhere() -> None:
+    small = Case("/a", (50, 38), ("size",))
+    for pixels, case in ((1, CASE), (4, small)):
+        assert kinds(reply(moved(PICTURE, pixels)), reply(), case, "thumbor") == []
+        assert kinds(reply(moved(PICTURE, 3 * pixels)), reply(), case, "thumbor") == ["picture"]
+    assert kinds(reply((PICTURE + 40).cast("uchar")), reply(), CASE, "thumbor") == ["picture"]
 
 
 def test_sizes_types_and_statuses_differ() -> None:

@@ -69,6 +69,8 @@ def case(chance: Chance) -> Case:
         fit = fit.replace("full-", "")
     # The node refuses an adaptive box with `orig`, and its fill.
     dimensions = sides(chance, fit, both=gallery.is_long(region) or "adaptive" in fit)
+    if not fit and is_cut_to_nothing(dimensions, region):
+        fit = "fit-in"
     if dimensions:
         path += [fit, dimensions] if fit else [dimensions]
         parts += [fit or "size", *(["flip"] if "-" in dimensions else [])]
@@ -106,6 +108,12 @@ def sides(chance: Chance, fit: str, *, both: bool) -> str:
             "-0x-0": 0 if fit else 1,
         }
     )
+
+
+def is_cut_to_nothing(dimensions: str, region: tuple[int, int]) -> bool:
+    """Whether thumbor cuts less than half a pixel. It then answers with a black picture."""
+    numbers = [int(number) for number in re.findall(r"\d+", dimensions) if number != "0"]
+    return len(numbers) == 2 and max(numbers) > 1.5 * min(region) * min(numbers)
 
 
 def is_small(dimensions: str, region: tuple[int, int]) -> bool:

@@ -46,10 +46,11 @@ EFFECTS: frozenset[Effect | None] = frozenset(
         *(Sharpen(half / 2) for half in range(1, 21)),
         *(Pixelate(side) for side in range(5, 1001, 5)),
         Adjust(Tone.GRAYSCALE, 100),
+        Adjust(Tone.GRAYSCALE_601, 100),
         *(Adjust(Tone.SEPIA, percent) for percent in range(5, 101, 5)),
         *(
             Adjust(tone, percent)
-            for tone in (Tone.BRIGHTNESS, Tone.CONTRAST, Tone.SATURATION)
+            for tone in (Tone.BRIGHTNESS, Tone.CONTRAST, Tone.SATURATION, Tone.SATURATION_HSP)
             for percent in range(-100, 101, 5)
             if percent
         ),

@@ -88,10 +88,12 @@ effects = st.one_of(
     st.builds(Flatten, colours),
     st.builds(Blur, sigmas),
     st.builds(Sharpen, sigmas),
-    st.just(Adjust(Tone.GRAYSCALE, 100)),
+    st.sampled_from([Adjust(Tone.GRAYSCALE, 100), Adjust(Tone.GRAYSCALE_601, 100)]),
     st.builds(Adjust, st.just(Tone.SEPIA), st.integers(1, 100)),
     st.builds(
-        Adjust, st.sampled_from([Tone.BRIGHTNESS, Tone.CONTRAST, Tone.SATURATION]), st.integers(-100, 100)
+        Adjust,
+        st.sampled_from([Tone.BRIGHTNESS, Tone.CONTRAST, Tone.SATURATION, Tone.SATURATION_HSP]),
+        st.integers(-100, 100),
     ),
 )
 

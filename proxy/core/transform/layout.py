@@ -274,7 +274,7 @@ def boxed(op: Resize, dpr_percent: int, limit_px: int) -> Resize:
     else:
         width, height = _by_ratio(by, width, height)
         limited = _limited(_times(width, dpr_percent), _times(height, dpr_percent), limit_px)
-        if op.enlarge is Enlarge.ORIGINAL:
+        if op.enlarge in (Enlarge.ORIGINAL, Enlarge.CAPPED):
             # The box is compared with the original, and its other side follows the aspect of the canvas.
             width, height = width and limited.width, height and limited.height
         else:
@@ -332,14 +332,18 @@ def _limited(width_px: int | None, height_px: int | None, limit_px: int) -> Size
 
 
 def _side(length: Length | None, side_px: int) -> int | None:
-    if isinstance(length, Part):
-        return ratio(side_px, length.fraction.numerator, length.fraction.denominator)
-    return length
+    return max(1, length.of(side_px)) if isinstance(length, Part) else length
+
+
+def _capped(length: Length | None, side_px: int) -> Length | None:
+    return min(length, side_px) if isinstance(length, int) else length
 
 
 def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
-    sides = _side(op.width, canvas.size.width), _side(op.height, canvas.size.height)
-    own = canvas.size
+    own, (wide_px, high_px) = canvas.size, canvas.original
+    if op.enlarge is Enlarge.CAPPED:
+        op = replace(op, width=_capped(op.width, wide_px), height=_capped(op.height, high_px))
+    sides = _side(op.width, own.width), _side(op.height, own.height)
     if op.enlarge is Enlarge.ORIGINAL:
         box = _limited(*_by_ratio(op.ratio or Fraction(*own), *sides), limit_px)
         box = inside(box, canvas.original, enlarge=False)
@@ -382,7 +386,8 @@ def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
 def _enlarged(op: Resize, own: Size, size: Size) -> Size:
     """`size`, or `own` where `op` does not enlarge or reduce so."""
     is_larger = size.width > own.width or size.height > own.height
-    applies = op.enlarge in (Enlarge.ALLOW, Enlarge.ORIGINAL) or (op.enlarge is Enlarge.ONLY) is is_larger
+    by_box = (Enlarge.ALLOW, Enlarge.ORIGINAL, Enlarge.CAPPED)
+    applies = op.enlarge in by_box or (op.enlarge is Enlarge.ONLY) is is_larger
     return size if applies else own
 
 
@@ -468,11 +473,7 @@ def _within(
 
 
 def _offset(length: Length, side_px: int) -> int:
-    """A length, half a pixel up; 0 or less too."""
-    if isinstance(length, Part):
-        part = length.fraction
-        return (2 * side_px * part.numerator + part.denominator) // (2 * part.denominator)
-    return length
+    return length.of(side_px) if isinstance(length, Part) else length
 
 
 def _cut(box: Size, at: Gravity, canvas: _Canvas) -> Commands:

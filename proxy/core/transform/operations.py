@@ -29,13 +29,15 @@ class Fit(StrEnum):
 class Enlarge(StrEnum):
     """Whether a picture smaller than its box is enlarged. With ONLY a larger one is not reduced. With RATIO a cover or
     a fill is not enlarged, and its box is reduced to what the picture has of its ratio. With ORIGINAL the box is reduced to
-    what the upright original has of its ratio, and the canvas is then enlarged to it."""
+    what the upright original has of its ratio, with CAPPED each of its sides in pixels to that of the upright original; the
+    canvas is then enlarged to it."""
 
     ALLOW = "allow"
     NEVER = "never"
     ONLY = "only"
     RATIO = "ratio"
     ORIGINAL = "original"
+    CAPPED = "capped"
 
 
 class Smart(StrEnum):
@@ -57,9 +59,11 @@ class FocalPoint:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A length as a fraction of the side of the canvas along the same axis, rounded to a millionth, and not to 0."""
+    """A length as a fraction of the side of the canvas along the same axis, rounded to a millionth, and not to 0. In pixels
+    it is rounded half up, or down; a side is at least 1."""
 
     fraction: Fraction
+    rounds_down: bool = False
 
     def __post_init__(self) -> None:
         if _MILLION % self.fraction.denominator:
@@ -67,7 +71,14 @@ class Part:
             object.__setattr__(self, "fraction", Fraction(millionths, _MILLION))
 
     def __str__(self) -> str:
-        return f"{self.fraction.numerator}/{self.fraction.denominator}"
+        return f"{self.fraction.numerator}/{self.fraction.denominator}{'-' if self.rounds_down else ''}"
+
+    def of(self, side_px: int) -> int:
+        """The length in pixels, 0 or less too."""
+        numerator, denominator = self.fraction.as_integer_ratio()
+        if self.rounds_down:
+            return side_px * numerator // denominator
+        return (2 * side_px * numerator + denominator) // (2 * denominator)
 
 
 _MILLION = 10**6
@@ -298,18 +309,21 @@ class Flatten:
 
 
 class Tone(StrEnum):
-    """Colour adjustments; each takes a strength in per cent."""
+    """Colour adjustments; each takes a strength in per cent. GRAYSCALE_601 has the luma of ITU-R BT.601, as JPEG has it;
+    SATURATION_HSP moves colours from and to the perceived brightness of the HSP model."""
 
     GRAYSCALE = "grayscale"
+    GRAYSCALE_601 = "grayscale_601"
     SEPIA = "sepia"
     BRIGHTNESS = "brightness"
     CONTRAST = "contrast"
     SATURATION = "saturation"
+    SATURATION_HSP = "saturation_hsp"
 
 
 @dataclass(frozen=True, slots=True)
 class Adjust:
-    """`percent` is -100 to 100, for grayscale and sepia 0 to 100; 0 changes nothing."""
+    """`percent` is -100 to 100, for sepia and each grayscale 0 to 100; 0 changes nothing."""
 
     tone: Tone
     percent: int
@@ -518,7 +532,7 @@ def with_most_as_box(op: Resize) -> Resize:
     if op.max_width_px is None and op.max_height_px is None:
         return op
     has_side = op.width is not None or op.height is not None
-    if (op.is_box and op.fit is not Fit.INSIDE) or op.enlarge in (Enlarge.ONLY, Enlarge.ORIGINAL):
+    if (op.is_box and op.fit is not Fit.INSIDE) or op.enlarge in _NOT_BY_CANVAS:
         return op
     if op.ratio is not None or isinstance(op.width, Part) or isinstance(op.height, Part):
         return op
@@ -531,6 +545,9 @@ def with_most_as_box(op: Resize) -> Resize:
         max_height_px=None,
         fit=Fit.INSIDE,
     )
+
+
+_NOT_BY_CANVAS = (Enlarge.ONLY, Enlarge.ORIGINAL, Enlarge.CAPPED)
 
 
 def _least(*sides_px: int | None) -> int | None:

@@ -386,9 +386,16 @@ def _before(turn: Turn, x: int, y: int, original: Size) -> tuple[int, int]:
         ("w_640,el_original,dpr_2", Size(1000, 500)),
         ("c_crop,w_100,h_100~w_640,el_original", Size(500, 500)),
         ("a_90~w_300,el_original", Size(250, 500)),
+        ("c_crop,w_100,h_100~w_3000,el_capped", Size(1000, 1000)),
+        ("c_crop,w_100,h_100~w_3000,h_400,c_fill,el_capped", Size(1000, 400)),
+        ("c_crop,w_100,h_100~w_300,h_4000,c_scale,el_capped", Size(300, 500)),
+        ("w_3000,h_400,c_pad,el_capped", Size(1000, 400)),
+        ("rw_0.333:down,rh_0.333:down,c_scale", Size(333, 166)),
+        ("rw_0.333,rh_0.333,c_scale", Size(333, 167)),
+        ("rw_0.0001:down,rh_0.5:down,c_scale", Size(1, 250)),
     ],
 )
-def test_one_side_with_the_original_as_its_bound_follows_the_aspect(tokens: str, size: Size) -> None:
+def test_the_sizes_that_the_original_bounds_and_parts_of_the_canvas(tokens: str, size: Size) -> None:
     assert size_after(of(tokens, Size(1000, 500))) == size
 
 

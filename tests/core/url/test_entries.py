@@ -57,7 +57,7 @@ LISTED, SNAP = (
     Mount(name="m", source="s", dimensions=policy, allowed_px=ALLOWED, colours=COLOURS, max_age_s=1)
     for policy in (Dimensions.LISTED, Dimensions.SNAP)
 )
-DEFAULT_ENTRIES = 3_000_511_138_886_510
+DEFAULT_ENTRIES = 3_857_877_046_975_963
 """Said in docs/urls.md."""
 
 
@@ -207,9 +207,16 @@ def test_every_effect_and_turn_is_counted() -> None:
     mount = Mount(name="m", source="s", allowed_px=(100,), max_age_s=1)
     tokens = [f"e_blur:{hundredths / 100:g}" for hundredths in range(30, 10_001)]
     tokens += [f"e_sharpen:{hundredths / 100:g}" for hundredths in range(30, 1001)]
-    tokens += [f"e_{tone}:{n}" for tone in ("brightness", "contrast", "saturation") for n in range(-100, 101)]
+    tones = ("brightness", "contrast", "saturation", "saturation_hsp")
+    tokens += [f"e_{tone}:{n}" for tone in tones for n in range(-100, 101)]
     tokens += [f"e_pixelate:{side}" for side in range(2, 1001)]
-    tokens += ["e_grayscale", "e_sepia", "e_sharpen", *(f"e_sepia:{n}" for n in range(1, 101))]
+    tokens += [
+        "e_grayscale",
+        "e_grayscale_601",
+        "e_sepia",
+        "e_sharpen",
+        *(f"e_sepia:{n}" for n in range(1, 101)),
+    ]
     plans = [planned(mount, f"/{token}/a", Format.PNG) for token in tokens]
     assert {plan.ops[0] if plan.ops else None for plan in plans if plan} == EFFECTS
     assert Blur(100.0) in EFFECTS

@@ -76,6 +76,7 @@ _THRESHOLD = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,2})?", re.ASCII)
 _SQUARE = re.compile(r"[2-9]|[1-9][0-9]{1,2}|1000", re.ASCII)
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _NO_NAME = "*"
+_DOWN = ":down"
 _NO_FILE_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f/\\\ud800-\udfff]")
 _SEPARATORS = re.compile(r"[%,~]")
 _MAX_DIGITS = 18
@@ -248,14 +249,17 @@ def _length_text(length: Length) -> str:
 
 
 def _part(value: str) -> Part:
-    if not _PART.fullmatch(value) or not (fraction := Fraction(value)):
-        raise ValueError("must be a part of the picture such as 0.5, above 0, with at most 6 decimals")
-    return Part(fraction)
+    number = value.removesuffix(_DOWN)
+    if not _PART.fullmatch(number) or not (fraction := Fraction(number)):
+        raise ValueError(
+            "must be a part of the picture such as 0.5, above 0, with at most 6 decimals, or 0.5:down to round it down"
+        )
+    return Part(fraction, rounds_down=number != value)
 
 
 def _part_text(part: Part) -> str:
     text = f"{float(part.fraction):.6f}".rstrip("0")
-    return f"{text}0" if text.endswith(".") else text
+    return f"{text}{'0' if text.endswith('.') else ''}{_DOWN if part.rounds_down else ''}"
 
 
 def _sides(value: str) -> tuple[int, int, int, int]:
@@ -423,22 +427,23 @@ def _effect(value: str) -> Effect:
             return Blur(_sigma(argument, BLUR_MAX_PX))
         case "sharpen", given:
             return Sharpen(_sigma(argument, SHARPEN_MAX_PX) if given else SHARPEN_PX)
-        case "grayscale", False:
-            return Adjust(Tone.GRAYSCALE, 100)
+        case ("grayscale" | "grayscale_601") as tone, False:
+            return Adjust(Tone(tone), 100)
         case "sepia", given:
             return Adjust(Tone.SEPIA, _percent(argument, 1) if given else SEPIA_PERCENT)
         case "pixelate", True:
             return Pixelate(_whole_number(_SQUARE, argument, "must have a side from 2 to 1000 pixels"))
         case "flatten", True:
             return Flatten(colour(argument))
-        case ("brightness" | "contrast" | "saturation") as tone, True:
+        case ("brightness" | "contrast" | "saturation" | "saturation_hsp") as tone, True:
             return Adjust(Tone(tone), _percent(argument, -100))
     if (row := FILTER_WORDS.get(name)) is not None:
         return row.read(argument)
     near = meant(nearest(name, _EFFECTS)) if name not in _EFFECTS else ""
     raise ValueError(
-        "must be blur:SIGMA, sharpen[:SIGMA], grayscale, sepia[:PERCENT], brightness:N, contrast:N, saturation:N,"
-        f" pixelate:PIXELS, flatten:COLOUR, {', '.join(FILTER_FORMS[:-1])} or {FILTER_FORMS[-1]}" + near
+        "must be blur:SIGMA, sharpen[:SIGMA], grayscale, grayscale_601, sepia[:PERCENT], brightness:N, contrast:N,"
+        f" saturation:N, saturation_hsp:N, pixelate:PIXELS, flatten:COLOUR, {', '.join(FILTER_FORMS[:-1])} or {FILTER_FORMS[-1]}"
+        + near
     )
 
 
@@ -452,8 +457,8 @@ def _effect_text(effect: Effect) -> str:
             return f"pixelate:{side_px}"
         case Flatten(background):
             return f"flatten:{background.hex}"
-        case Adjust(Tone.GRAYSCALE):
-            return "grayscale"
+        case Adjust((Tone.GRAYSCALE | Tone.GRAYSCALE_601) as tone):
+            return tone.value
         case Adjust(tone, percent):
             return f"{tone}:{percent}"
         case _:

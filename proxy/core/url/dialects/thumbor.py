@@ -35,7 +35,7 @@ from proxy.core.transform.operations import (
 from proxy.core.url.dialects.component import MAX_EFFECTS
 from proxy.core.url.dialects.dialect import Dialect, DocumentedOption, Reading, Support, Unsupported
 from proxy.core.url.dialects.thumbor_filters import FILTERS
-from proxy.core.url.dialects.thumbor_options import OWN_SIDE, PARTS, Fill, ThumborOptions, written
+from proxy.core.url.dialects.thumbor_options import PARTS, Fill, ThumborOptions, written
 from proxy.core.url.dialects.thumbor_signatures import (
     NO_SIGNATURE,
     SIGNATURE,
@@ -113,7 +113,7 @@ def _read_filters(options: ThumborOptions, text: str, unsupported: Unsupported) 
         else:
             raise BadTransform(f"filter {name} is not supported")
         if len(options.steps) > MAX_EFFECTS:
-            raise BadTransform(f"the filters must be {MAX_EFFECTS} steps at most; brightness is two or four")
+            raise BadTransform(f"the filters must be {MAX_EFFECTS} steps at most")
     return unused
 
 
@@ -147,7 +147,7 @@ def _transform(options: ThumborOptions, unused: list[Unused]) -> Transform:
         if isinstance(step, Fill):
             _fill(ops, options, step)
         else:
-            ops.append(_rounded_down(step, ops) if isinstance(step, Resize) else step)
+            ops.append(step)
     if options.padding_px is not None:
         unused.append(Unused("padding", "it needs the filter fill", is_option=True))
     return Transform(
@@ -165,12 +165,9 @@ def _sizing(options: ThumborOptions) -> tuple[Resize, ...]:
     width, height = options.width, options.height
     if not isinstance(width, int) and not isinstance(height, int):
         return ()
-    only_smaller = options.no_upscale or (options.fit_in and not options.full)
+    enlarge = _enlarge(options)
     if width is None or height is None:
-        return (Resize(width=width, height=height, enlarge=Enlarge.NEVER if only_smaller else Enlarge.ALLOW),)
-    if options.fit_in and not options.full:
-        only_smaller = options.no_upscale or not options.upscale
-    enlarge = Enlarge.NEVER if only_smaller else Enlarge.ALLOW
+        return (Resize(width=width, height=height, enlarge=enlarge),)
     is_adaptive = options.adaptive and not (options.full and options.no_upscale)
     if options.fit_in and is_adaptive and width != height:
         if isinstance(width, Part) or isinstance(height, Part):
@@ -179,15 +176,27 @@ def _sizing(options: ThumborOptions) -> tuple[Resize, ...]:
     if options.fit_in:
         fit = Fit.OUTSIDE if options.full else Fit.INSIDE
         return (Resize(width=width, height=height, fit=fit, enlarge=enlarge),)
-    if options.stretch and options.no_upscale:
-        return (
-            Resize(width=width, height=OWN_SIDE, fit=Fit.FILL),
-            Resize(width=OWN_SIDE, height=height, fit=Fit.FILL),
-        )
     if options.stretch:
         return (Resize(width=width, height=height, fit=Fit.FILL, enlarge=enlarge),)
     gravity = _gravity(options)
     return (Resize(width=width, height=height, fit=Fit.COVER, enlarge=enlarge, gravity=gravity),)
+
+
+def _enlarge(options: ThumborOptions) -> Enlarge:
+    """`no_upscale` caps the box, which differs from not enlarging if the picture is cut before, or the box is filled or
+    stretched."""
+    is_inside = options.fit_in and not options.full
+    is_box = options.width is not None and options.height is not None
+    enlarges = not is_inside or (options.upscale and is_box)
+    if options.no_upscale:
+        is_cut = enlarges and (options.crop is not None or options.trim is not None)
+        is_capped = is_cut or (_is_filled(options) if is_inside else options.stretch)
+        return Enlarge.CAPPED if is_capped else Enlarge.NEVER
+    return Enlarge.ALLOW if enlarges else Enlarge.NEVER
+
+
+def _is_filled(options: ThumborOptions) -> bool:
+    return any(isinstance(step, Fill) for step in options.steps)
 
 
 def _adaptive(long_px: int, short_px: int, enlarge: Enlarge, *, full: bool) -> tuple[Resize, Resize]:
@@ -196,19 +205,6 @@ def _adaptive(long_px: int, short_px: int, enlarge: Enlarge, *, full: bool) -> t
     by_long = Resize(width=long_px, height=long_px, enlarge=enlarge)
     second = Enlarge.ONLY if full else Enlarge.NEVER
     return by_long, Resize(width=short_px, height=short_px, fit=Fit.OUTSIDE, enlarge=second)
-
-
-def _rounded_down(proportion: Resize, ops: list[Operation]) -> Resize:
-    """The proportion in pixels, rounded down as in thumbor, if the size of the picture is known."""
-    sizing = next((op for op in reversed(ops) if isinstance(op, Resize | Crop | Extend | Pad | Turn)), None)
-    match sizing, proportion.width:
-        case (
-            Resize(width=int(width), height=int(height), fit=Fit.COVER | Fit.FILL, enlarge=Enlarge.ALLOW)
-            | Resize(width=int(width), height=int(height), fit=Fit.CONTAIN),
-            Part(part),
-        ):
-            return Resize(width=max(1, int(width * part)), height=max(1, int(height * part)), fit=Fit.FILL)
-    return proportion
 
 
 def _gravity(options: ThumborOptions) -> Gravity:
@@ -243,7 +239,7 @@ def _fill(ops: list[Operation], options: ThumborOptions, fill: Fill) -> None:
                 ops[-1] = Resize(
                     width=width, height=height, fit=Fit.CONTAIN, enlarge=enlarge, background=fill.colour
                 )
-            case _ if width or height:
+            case _ if (width or height) and not options.no_upscale:
                 ops.append(Extend(width_px=width, height_px=height, background=fill.colour))
     if fill.flattens:
         ops.append(Flatten(fill.colour))

@@ -171,6 +171,12 @@ def _set(name: str) -> Callable[[ThumborOptions, Sequence[str]], None]:
     return read
 
 
+def _upscale(options: ThumborOptions, arguments: Sequence[str]) -> None:
+    """A picture that is filled already has the size of its box."""
+    _count(arguments, 0)
+    options.upscale |= not any(isinstance(step, Fill) for step in options.steps)
+
+
 def _focal(options: ThumborOptions, arguments: Sequence[str]) -> None:
     _count(arguments, 1, 2)
     written = "x".join(arguments)
@@ -199,7 +205,8 @@ def _proportion(options: ThumborOptions, arguments: Sequence[str]) -> None:
     if part > 1:
         part = round(part / 100, 6)
     if part < 1:
-        options.steps.append(Resize(width=Part(part), height=Part(part), fit=Fit.FILL))
+        side = Part(part, rounds_down=True)
+        options.steps.append(Resize(width=side, height=side, fit=Fit.FILL))
 
 
 def _rotate(options: ThumborOptions, arguments: Sequence[str]) -> None:
@@ -366,19 +373,8 @@ def _of_wavelets(amount: float, radius: float) -> float:
 
 def _brightness(options: ThumborOptions, arguments: Sequence[str]) -> None:
     _count(arguments, 1)
-    percent = _integer(arguments[0], -100, 100)
-    for part in (percent,) if abs(percent) <= 50 else (percent // 2, percent - percent // 2):
-        options.steps += _shift(part)
-
-
-def _shift(percent: int) -> tuple[Adjust, ...]:
-    """All values moved by a per cent of 255, up to 50. A contrast is linear around the middle and a brightness around
-    black, so that one undoes the slope of the other; the first of the two cuts nothing off."""
-    change = 2 * abs(percent)
-    inverse = round(100 * change / (100 + change))
-    if percent > 0:
-        return Adjust(Tone.CONTRAST, -inverse), Adjust(Tone.BRIGHTNESS, change)
-    return (Adjust(Tone.BRIGHTNESS, -inverse), Adjust(Tone.CONTRAST, change)) if percent else ()
+    if percent := _integer(arguments[0], -100, 100):
+        options.steps.append(Rgb(percent, percent, percent))
 
 
 def _contrast(options: ThumborOptions, arguments: Sequence[str]) -> None:
@@ -391,7 +387,7 @@ def _saturation(options: ThumborOptions, arguments: Sequence[str]) -> None:
     factor = _real(arguments[0])
     if factor < 0:
         raise BadTransform("filter saturation takes a factor from 0; 1 changes nothing")
-    options.steps += _scaled(Tone.SATURATION, 100 * min(factor, Fraction(16)))
+    options.steps += _scaled(Tone.SATURATION_HSP, 100 * min(factor, Fraction(16)))
 
 
 def _scaled(tone: Tone, percent: Fraction | int) -> list[Adjust]:
@@ -407,7 +403,7 @@ def _scaled(tone: Tone, percent: Fraction | int) -> list[Adjust]:
 
 def _grayscale(options: ThumborOptions, arguments: Sequence[str]) -> None:
     _count(arguments, 0)
-    options.steps.append(Adjust(Tone.GRAYSCALE, 100))
+    options.steps.append(Adjust(Tone.GRAYSCALE_601, 100))
 
 
 _FILTERS = (
@@ -437,14 +433,12 @@ _FILTERS = (
     Filter(
         names=("no_upscale",),
         read=_set("no_upscale"),
-        support=Support.APPROXIMATED,
-        note="compares with the picture after a crop, where thumbor takes the one before; with fill the padding fills the"
-        " whole box, as in imagor",
+        note="bounds the box by the sides of the original, also with fill, where imagor pads the whole box",
     ),
     Filter(
         names=("upscale",),
-        read=_set("upscale"),
-        note="with fit-in and both sides; without effect elsewhere, as in thumbor",
+        read=_upscale,
+        note="with fit-in and both sides, before fill; without effect elsewhere, as in thumbor",
     ),
     Filter(names=("stretch",), read=_set("stretch")),
     Filter(
@@ -456,9 +450,7 @@ _FILTERS = (
     Filter(
         names=("proportion",),
         read=_proportion,
-        note="from 0 to 1, or imagor's per cents above 1, which thumbor ignores; rounded to the nearest pixel where thumbor"
-        " rounds down, if the size depends on the original",
-        support=Support.APPROXIMATED,
+        note="from 0 to 1, or imagor's per cents above 1, which thumbor ignores",
     ),
     Filter(
         names=("rotate",),
@@ -497,9 +489,7 @@ _FILTERS = (
     Filter(
         names=("brightness",),
         read=_brightness,
-        support=Support.APPROXIMATED,
-        note="values are moved as in thumbor, by two adjustments that come within five levels, and within one in the"
-        " mean; up to 100",
+        note="from -100 to 100",
     ),
     Filter(
         names=("contrast",),
@@ -511,13 +501,11 @@ _FILTERS = (
         names=("saturation",),
         read=_saturation,
         support=Support.APPROXIMATED,
-        note="a factor as in thumbor, where imagor has per cents; around the luma of sRGB; refused below 0, up to 16",
+        note="a factor as in thumbor, where imagor has per cents; rounded to hundredths; refused below 0, up to 16",
     ),
     Filter(
         names=("grayscale",),
         read=_grayscale,
-        support=Support.APPROXIMATED,
-        note="the luma of sRGB, where thumbor has that of ITU-R 601",
     ),
     Filter(
         names=("strip_exif", "strip_icc", "strip_metadata"),

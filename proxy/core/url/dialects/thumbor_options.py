@@ -13,6 +13,7 @@ from typing import NamedTuple
 from proxy.core.errors import BadTransform
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import (
+    WHOLE,
     Colour,
     Crop,
     FocalPoint,
@@ -29,7 +30,6 @@ from proxy.core.url.dialects.native_params import MAX_PADDING_PX
 MAX_INTEGER = 10**18
 _MAX_DIGITS = 18
 _FILTERS = "filters:"
-OWN_SIDE = Part(Fraction(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def _size(options: ThumborOptions, segment: str) -> bool:
 
 
 def _side(text: str | None) -> Length | None:
-    return OWN_SIDE if text == "orig" else whole(text or "0") or None
+    return WHOLE if text == "orig" else whole(text or "0") or None
 
 
 def _padding(options: ThumborOptions, segment: str) -> bool:
