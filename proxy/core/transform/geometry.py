@@ -1,15 +1,26 @@
-"""Sizes, boxes and offsets in integers. All rounding of sizes is done in this file. Half pixels round up.
+"""Sizes, boxes and offsets in integers. All rounding of sizes is done in this file. Half pixels round up, unless an
+operation has another rounding.
 
 Every side is at least 1.
 """
 
+from fractions import Fraction
+
 from proxy.core.image.size import Box, Size
-from proxy.core.transform.operations import FocalPoint
+from proxy.core.transform.operations import FocalPoint, Rounding
+
+_HALF_UP = Rounding.HALF_UP
 
 
-def ratio(number: int, above: int, below: int) -> int:
-    """`number` x `above` / `below`, half up, at least 1."""
-    return max(1, (2 * number * above + below) // (2 * below))
+def ratio(number: int, above: int, below: int, rounding: Rounding = _HALF_UP) -> int:
+    """`number` x `above` / `below`, rounded, at least 1."""
+    match rounding:
+        case Rounding.HALF_UP:
+            return max(1, (2 * number * above + below) // (2 * below))
+        case Rounding.HALF_EVEN:
+            return max(1, round(Fraction(number * above, below)))
+        case Rounding.DOWN:
+            return max(1, number * above // below)
 
 
 def scaled_into(size: Size, max_side_px: int) -> Size:
@@ -20,14 +31,14 @@ def scaled_into(size: Size, max_side_px: int) -> Size:
     return Size(ratio(size.width, max_side_px, longest), ratio(size.height, max_side_px, longest))
 
 
-def inside(original: Size, box: Size, *, enlarge: bool) -> Size:
+def inside(original: Size, box: Size, *, enlarge: bool, rounding: Rounding = _HALF_UP) -> Size:
     """The largest size of `original`'s aspect within `box`; `original` itself if it is smaller and `enlarge` is
     False."""
     if not enlarge and original.width <= box.width and original.height <= box.height:
         return original
     if original.width * box.height >= original.height * box.width:
-        return Size(box.width, ratio(original.height, box.width, original.width))
-    return Size(ratio(original.width, box.height, original.height), box.height)
+        return Size(box.width, ratio(original.height, box.width, original.width, rounding))
+    return Size(ratio(original.width, box.height, original.height, rounding), box.height)
 
 
 def outside(original: Size, box: Size, max_side_px: int | None) -> Size:

@@ -31,6 +31,7 @@ from proxy.core.transform.operations import (
     Pad,
     Part,
     Resize,
+    Rounding,
     Shifted,
     Smart,
     Trim,
@@ -331,8 +332,10 @@ def _limited(width_px: int | None, height_px: int | None, limit_px: int) -> Size
     return scaled_into(Size(width_px, height_px), limit_px)
 
 
-def _side(length: Length | None, side_px: int) -> int | None:
-    return max(1, length.of(side_px)) if isinstance(length, Part) else length
+def _side(length: Length | None, side_px: int, rounding: Rounding = Rounding.HALF_UP) -> int | None:
+    if isinstance(length, Part):
+        return ratio(side_px, length.fraction.numerator, length.fraction.denominator, rounding)
+    return length
 
 
 def _capped(length: Length | None, side_px: int) -> Length | None:
@@ -343,7 +346,7 @@ def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
     own, (wide_px, high_px) = canvas.size, canvas.original
     if op.enlarge is Enlarge.CAPPED:
         op = replace(op, width=_capped(op.width, wide_px), height=_capped(op.height, high_px))
-    sides = _side(op.width, own.width), _side(op.height, own.height)
+    sides = _side(op.width, own.width, op.rounding), _side(op.height, own.height, op.rounding)
     if op.enlarge is Enlarge.ORIGINAL:
         box = _limited(*_by_ratio(op.ratio or Fraction(*own), *sides), limit_px)
         box = inside(box, canvas.original, enlarge=False)
@@ -353,7 +356,7 @@ def _resize(op: Resize, limit_px: int, canvas: _Canvas) -> Commands:
         box = _at_most(op, box, box)
     match op.fit:
         case Fit.INSIDE | Fit.CONTAIN:
-            size = _enlarged(op, own, inside(own, box, enlarge=True))
+            size = _enlarged(op, own, inside(own, box, enlarge=True, rounding=op.rounding))
         case Fit.OUTSIDE:
             size = _enlarged(op, own, outside(own, box, limit_px))
         case Fit.COVER:
@@ -473,7 +476,11 @@ def _within(
 
 
 def _offset(length: Length, side_px: int) -> int:
-    return length.of(side_px) if isinstance(length, Part) else length
+    """A length, half a pixel up; 0 or less too."""
+    if isinstance(length, Part):
+        part = length.fraction
+        return (2 * side_px * part.numerator + part.denominator) // (2 * part.denominator)
+    return length
 
 
 def _cut(box: Size, at: Gravity, canvas: _Canvas) -> Commands:

@@ -40,6 +40,14 @@ class Enlarge(StrEnum):
     CAPPED = "capped"
 
 
+class Rounding(StrEnum):
+    """What becomes of a side that is no whole number of pixels; a side is at least 1."""
+
+    HALF_UP = "up"
+    HALF_EVEN = "even"
+    DOWN = "down"
+
+
 class Smart(StrEnum):
     """Gravity that depends on the pixels."""
 
@@ -59,11 +67,9 @@ class FocalPoint:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A length as a fraction of the side of the canvas along the same axis, rounded to a millionth, and not to 0. In pixels
-    it is rounded half up, or down; a side is at least 1."""
+    """A length as a fraction of the side of the canvas along the same axis, rounded to a millionth, and not to 0."""
 
     fraction: Fraction
-    rounds_down: bool = False
 
     def __post_init__(self) -> None:
         if _MILLION % self.fraction.denominator:
@@ -71,14 +77,7 @@ class Part:
             object.__setattr__(self, "fraction", Fraction(millionths, _MILLION))
 
     def __str__(self) -> str:
-        return f"{self.fraction.numerator}/{self.fraction.denominator}{'-' if self.rounds_down else ''}"
-
-    def of(self, side_px: int) -> int:
-        """The length in pixels, 0 or less too."""
-        numerator, denominator = self.fraction.as_integer_ratio()
-        if self.rounds_down:
-            return side_px * numerator // denominator
-        return (2 * side_px * numerator + denominator) // (2 * denominator)
+        return f"{self.fraction.numerator}/{self.fraction.denominator}"
 
 
 _MILLION = 10**6
@@ -160,7 +159,8 @@ class Resize:
     COVER cuts the excess at `gravity`; CONTAIN pads to the box with `background`, and `gravity` divides the free space.
     A picture that came out smaller than `min_width_px` or `min_height_px` is enlarged to it, also against `enlarge`, and
     cut to the box at `gravity`. No side of the result exceeds `max_width_px` or `max_height_px`: the box, or what follows
-    the canvas, is reduced to them in its aspect. Without width and height they are the box.
+    the canvas, is reduced to them in its aspect. Without width and height they are the box. `rounding` is that of sides which
+    are parts of the canvas, or follow its aspect.
     """
 
     width: Length | None = None
@@ -174,6 +174,7 @@ class Resize:
     min_height_px: int | None = None
     max_width_px: int | None = None
     max_height_px: int | None = None
+    rounding: Rounding = Rounding.HALF_UP
 
     @property
     def is_box(self) -> bool:

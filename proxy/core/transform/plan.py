@@ -35,6 +35,7 @@ from proxy.core.transform.operations import (
     Pixelate,
     Remap,
     Resize,
+    Rounding,
     Sharpen,
     Shifted,
     Smart,
@@ -264,6 +265,8 @@ def _text(op: Operation) -> str:
                 )
             if op.max_width_px or op.max_height_px:
                 ending += f":max{op.max_width_px or ''}x{op.max_height_px or ''}"
+            if op.rounding is not Rounding.HALF_UP:
+                ending += f":{op.rounding}"
             return f"resize:{_box_text(op)}:{op.fit}:{op.enlarge}{ending}"
         case Crop(at=at):
             return f"crop:{_box_text(op)}:{_position_text(at)}"

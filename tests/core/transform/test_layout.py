@@ -390,9 +390,13 @@ def _before(turn: Turn, x: int, y: int, original: Size) -> tuple[int, int]:
         ("c_crop,w_100,h_100~w_3000,h_400,c_fill,el_capped", Size(1000, 400)),
         ("c_crop,w_100,h_100~w_300,h_4000,c_scale,el_capped", Size(300, 500)),
         ("w_3000,h_400,c_pad,el_capped", Size(1000, 400)),
-        ("rw_0.333:down,rh_0.333:down,c_scale", Size(333, 166)),
+        ("rw_0.333,rh_0.333,c_scale,round_down", Size(333, 166)),
         ("rw_0.333,rh_0.333,c_scale", Size(333, 167)),
-        ("rw_0.0001:down,rh_0.5:down,c_scale", Size(1, 250)),
+        ("rw_0.0001,rh_0.5,c_scale,round_down", Size(1, 250)),
+        ("w_301,el_allow", Size(301, 151)),
+        ("w_301,el_allow,round_even", Size(301, 150)),
+        ("w_303,el_allow,round_even", Size(303, 152)),
+        ("w_303,el_allow,round_down", Size(303, 151)),
     ],
 )
 def test_the_sizes_that_the_original_bounds_and_parts_of_the_canvas(tokens: str, size: Size) -> None:

@@ -30,6 +30,7 @@ from proxy.core.transform.operations import (
     Operation,
     Pad,
     Resize,
+    Rounding,
     Transform,
     Trim,
     Turn,
@@ -61,6 +62,7 @@ class Component:
     ratio: Fraction | None = None
     fit: Fit | CropFit | None = None
     enlarge: Enlarge | None = None
+    rounding: Rounding | None = None
     gravity: Gravity | None = None
     left: Length | None = None
     top: Length | None = None
@@ -127,6 +129,7 @@ class Component:
                 min_height_px=self.min_height_px,
                 max_width_px=self.max_width_px,
                 max_height_px=self.max_height_px,
+                rounding=self.rounding or Rounding.HALF_UP,
             ),
         )
 
@@ -275,6 +278,7 @@ def _sized(component: Component, op: Resize | Crop) -> Component:
                 min_height_px=op.min_height_px,
                 max_width_px=op.max_width_px,
                 max_height_px=op.max_height_px,
+                rounding=_unless(op.rounding, Rounding.HALF_UP),
             )
 
 

@@ -35,6 +35,7 @@ from proxy.core.transform.operations import (
     OriginalPoint,
     Part,
     Pixelate,
+    Rounding,
     Sharpen,
     Shifted,
     Smart,
@@ -76,7 +77,6 @@ _THRESHOLD = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,2})?", re.ASCII)
 _SQUARE = re.compile(r"[2-9]|[1-9][0-9]{1,2}|1000", re.ASCII)
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _NO_NAME = "*"
-_DOWN = ":down"
 _NO_FILE_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f/\\\ud800-\udfff]")
 _SEPARATORS = re.compile(r"[%,~]")
 _MAX_DIGITS = 18
@@ -249,17 +249,14 @@ def _length_text(length: Length) -> str:
 
 
 def _part(value: str) -> Part:
-    number = value.removesuffix(_DOWN)
-    if not _PART.fullmatch(number) or not (fraction := Fraction(number)):
-        raise ValueError(
-            "must be a part of the picture such as 0.5, above 0, with at most 6 decimals, or 0.5:down to round it down"
-        )
-    return Part(fraction, rounds_down=number != value)
+    if not _PART.fullmatch(value) or not (fraction := Fraction(value)):
+        raise ValueError("must be a part of the picture such as 0.5, above 0, with at most 6 decimals")
+    return Part(fraction)
 
 
 def _part_text(part: Part) -> str:
     text = f"{float(part.fraction):.6f}".rstrip("0")
-    return f"{text}{'0' if text.endswith('.') else ''}{_DOWN if part.rounds_down else ''}"
+    return f"{text}0" if text.endswith(".") else text
 
 
 def _sides(value: str) -> tuple[int, int, int, int]:
@@ -441,9 +438,9 @@ def _effect(value: str) -> Effect:
         return row.read(argument)
     near = meant(nearest(name, _EFFECTS)) if name not in _EFFECTS else ""
     raise ValueError(
-        "must be blur:SIGMA, sharpen[:SIGMA], grayscale, grayscale_601, sepia[:PERCENT], brightness:N, contrast:N,"
-        f" saturation:N, saturation_hsp:N, pixelate:PIXELS, flatten:COLOUR, {', '.join(FILTER_FORMS[:-1])} or {FILTER_FORMS[-1]}"
-        + near
+        "must be blur:SIGMA, sharpen[:SIGMA], grayscale, sepia[:PERCENT], brightness:N, contrast:N, saturation:N,"
+        f" pixelate:PIXELS, flatten:COLOUR, grayscale_601, saturation_hsp:N, {', '.join(FILTER_FORMS[:-1])} or"
+        f" {FILTER_FORMS[-1]}{near}"
     )
 
 
@@ -495,6 +492,7 @@ def _dpr_text(percent: int) -> str:
 
 
 _ENLARGES: dict[str, Enlarge] = {enlarge.value: enlarge for enlarge in Enlarge}
+_ROUNDINGS: dict[str, Rounding] = {rounding.value: rounding for rounding in Rounding}
 _METADATA: dict[str, Metadata] = {metadata.value: metadata for metadata in Metadata}
 _TURNS: dict[str, Turn] = {turn.value: turn for turn in Turn}
 
@@ -565,6 +563,11 @@ PATH: dict[str, Param] = {
         field="enlarge",
         read=lambda value: _choice(_ENLARGES, value),
         write=lambda of: _if_set(of.enlarge, str),
+    ),
+    "round": Param(
+        field="rounding",
+        read=lambda value: _choice(_ROUNDINGS, value),
+        write=lambda of: _if_set(of.rounding, str),
     ),
     "g": Param(
         field="gravity",

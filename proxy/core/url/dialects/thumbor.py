@@ -10,6 +10,7 @@ A key in `[signing.keys]` is thumbor's SECURITY_KEY, or for imagor `sha1:LENGTH:
 """
 
 import re
+from dataclasses import replace
 
 from proxy.core.errors import BadTransform, BadUrl
 from proxy.core.nearest import named
@@ -28,6 +29,7 @@ from proxy.core.transform.operations import (
     Pad,
     Part,
     Resize,
+    Rounding,
     Smart,
     Transform,
     Turn,
@@ -167,7 +169,8 @@ def _sizing(options: ThumborOptions) -> tuple[Resize, ...]:
         return ()
     enlarge = _enlarge(options)
     if width is None or height is None:
-        return (Resize(width=width, height=height, enlarge=enlarge),)
+        rounding = Rounding.HALF_UP if options.fit_in or enlarge is Enlarge.NEVER else Rounding.HALF_EVEN
+        return (Resize(width=width, height=height, enlarge=enlarge, rounding=rounding),)
     is_adaptive = options.adaptive and not (options.full and options.no_upscale)
     if options.fit_in and is_adaptive and width != height:
         if isinstance(width, Part) or isinstance(height, Part):
@@ -175,7 +178,9 @@ def _sizing(options: ThumborOptions) -> tuple[Resize, ...]:
         return _adaptive(max(width, height), min(width, height), enlarge, full=options.full)
     if options.fit_in:
         fit = Fit.OUTSIDE if options.full else Fit.INSIDE
-        return (Resize(width=width, height=height, fit=fit, enlarge=enlarge),)
+        is_exact = options.full or enlarge is Enlarge.NEVER or _is_filled(options)
+        rounding = Rounding.HALF_UP if is_exact else Rounding.DOWN
+        return (Resize(width=width, height=height, fit=fit, enlarge=enlarge, rounding=rounding),)
     if options.stretch:
         return (Resize(width=width, height=height, fit=Fit.FILL, enlarge=enlarge),)
     gravity = _gravity(options)
@@ -199,12 +204,13 @@ def _is_filled(options: ThumborOptions) -> bool:
     return any(isinstance(step, Fill) for step in options.steps)
 
 
-def _adaptive(long_px: int, short_px: int, enlarge: Enlarge, *, full: bool) -> tuple[Resize, Resize]:
-    """A box that is turned as the picture is: its long side bounds the long side of the picture, and so the short one.
-    Full, each side is reached."""
-    by_long = Resize(width=long_px, height=long_px, enlarge=enlarge)
-    second = Enlarge.ONLY if full else Enlarge.NEVER
-    return by_long, Resize(width=short_px, height=short_px, fit=Fit.OUTSIDE, enlarge=second)
+def _adaptive(long_px: int, short_px: int, enlarge: Enlarge, *, full: bool) -> tuple[Resize, ...]:
+    """A box that is turned as the picture is: its long side bounds the long side of the picture, and its short side the
+    short one. Full, each side is reached."""
+    short = Resize(width=short_px, height=short_px, fit=Fit.OUTSIDE, enlarge=enlarge)
+    if not full:
+        return (replace(short, max_width_px=long_px, max_height_px=long_px),)
+    return Resize(width=long_px, height=long_px, enlarge=enlarge), replace(short, enlarge=Enlarge.ONLY)
 
 
 def _gravity(options: ThumborOptions) -> Gravity:

@@ -35,6 +35,7 @@ from proxy.core.transform.operations import (
     Remap,
     Resize,
     Rgb,
+    Rounding,
     Sharpen,
     Tone,
     Trim,
@@ -205,8 +206,9 @@ def _proportion(options: ThumborOptions, arguments: Sequence[str]) -> None:
     if part > 1:
         part = round(part / 100, 6)
     if part < 1:
-        side = Part(part, rounds_down=True)
-        options.steps.append(Resize(width=side, height=side, fit=Fit.FILL))
+        options.steps.append(
+            Resize(width=Part(part), height=Part(part), fit=Fit.FILL, rounding=Rounding.DOWN)
+        )
 
 
 def _rotate(options: ThumborOptions, arguments: Sequence[str]) -> None:

@@ -234,14 +234,14 @@ PARTS = (
         names=("fit-in", "full-fit-in", "adaptive-fit-in", "adaptive-full-fit-in"),
         read=_fit_in,
         support=Support.APPROXIMATED,
-        note="fit-in and full-fit-in are exact; an adaptive box is applied in two steps, its long side, then its short"
-        " side, so that a side may differ by a pixel; it is refused with orig and with fill, and not turned if it is full, with no_upscale",
+        note="an adaptive box that is full is applied in two steps, its long side, then its short side, so that a side may"
+        " differ by a pixel; an adaptive one is refused with orig and with fill, and not turned if it is full, with no_upscale",
     ),
     PathPart(names=("stretch",), read=_flag("stretch"), note="of imagor"),
     PathPart(
         names=("WIDTHxHEIGHT", "-WIDTHx-HEIGHT", "origxHEIGHT", "WIDTHxorig"),
         read=_size,
-        note="enlarges; a side of 0, or without a number, follows the aspect; a half pixel goes up",
+        note="enlarges; a side of 0, or without a number, follows the aspect, halves rounded to even as in thumbor",
     ),
     PathPart(
         names=("LEFTxTOP", "LEFTxTOP:RIGHTxBOTTOM after the size"),

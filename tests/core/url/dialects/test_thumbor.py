@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,6 +43,7 @@ from proxy.core.transform.operations import (
     Remap,
     Resize,
     Rgb,
+    Rounding,
     Sharpen,
     Smart,
     Tone,
@@ -65,8 +67,8 @@ READING = Reading(presets={})
 IGNORING = Reading(presets={}, unsupported=Unsupported.IGNORE)
 RED = Colour(255, 0, 0)
 OWN = Part(Fraction(1))
-HALF = Part(Fraction(1, 2), rounds_down=True)
-PROPORTION = Resize(width=HALF, height=HALF, fit=Fit.FILL)
+HALF = Part(Fraction(1, 2))
+PROPORTION = Resize(width=HALF, height=HALF, fit=Fit.FILL, rounding=Rounding.DOWN)
 
 
 def variant(options: str, image: str = "lake.jpg", reading: Reading = READING) -> VariantUrl:
@@ -79,8 +81,8 @@ def cover(width: Length, height: Length, gravity: Gravity = CENTER) -> Resize:
     return Resize(width=width, height=height, fit=Fit.COVER, enlarge=Enlarge.ALLOW, gravity=gravity)
 
 
-def along(width: Length | None, height: Length | None) -> Resize:
-    return Resize(width=width, height=height, enlarge=Enlarge.ALLOW)
+def along(width: Length | None, height: Length | None, rounding: Rounding = Rounding.HALF_EVEN) -> Resize:
+    return Resize(width=width, height=height, enlarge=Enlarge.ALLOW, rounding=rounding)
 
 
 def padded(colour: Colour = WHITE, enlarge: Enlarge = Enlarge.NEVER) -> Resize:
@@ -119,12 +121,18 @@ PATHS: list[tuple[str, tuple[Operation, ...]]] = [
     ("fit-in", ()),
     ("fit-in/origx200", (Resize(width=OWN, height=200),)),
     ("full-fit-in/300x200", (Resize(width=300, height=200, fit=Fit.OUTSIDE, enlarge=Enlarge.ALLOW),)),
-    ("full-fit-in/300x", (along(300, None),)),
+    ("full-fit-in/300x", (along(300, None, Rounding.HALF_UP),)),
     (
         "adaptive-fit-in/200x300",
         (
-            Resize(width=300, height=300),
-            Resize(width=200, height=200, fit=Fit.OUTSIDE),
+            Resize(
+                width=200,
+                height=200,
+                fit=Fit.OUTSIDE,
+                enlarge=Enlarge.NEVER,
+                max_width_px=300,
+                max_height_px=300,
+            ),
         ),
     ),
     ("adaptive-fit-in/300x300", (Resize(width=300, height=300),)),
@@ -132,7 +140,7 @@ PATHS: list[tuple[str, tuple[Operation, ...]]] = [
     (
         "adaptive-full-fit-in/300x200",
         (
-            along(300, 300),
+            along(300, 300, Rounding.HALF_UP),
             Resize(width=200, height=200, fit=Fit.OUTSIDE, enlarge=Enlarge.ONLY),
         ),
     ),
@@ -276,7 +284,7 @@ SIZED: list[tuple[str, tuple[Operation, ...]]] = [
     ("300x200/filters:no_upscale()", (Resize(width=300, height=200, fit=Fit.COVER),)),
     ("300x/filters:no_upscale()", (Resize(width=300),)),
     ("full-fit-in/300x200/filters:no_upscale()", (Resize(width=300, height=200, fit=Fit.OUTSIDE),)),
-    ("fit-in/300x200/filters:upscale()", (along(300, 200),)),
+    ("fit-in/300x200/filters:upscale()", (along(300, 200, Rounding.DOWN),)),
     ("fit-in/300x200/filters:upscale():no_upscale()", (FIT_IN,)),
     ("fit-in/300x/filters:upscale()", (Resize(width=300),)),
     ("301x200/filters:proportion(0.5)", (cover(301, 200), PROPORTION)),
@@ -284,11 +292,14 @@ SIZED: list[tuple[str, tuple[Operation, ...]]] = [
         "10x20:310x220/300x200/filters:no_upscale()",
         (CROP, Resize(width=300, height=200, fit=Fit.COVER, enlarge=Enlarge.CAPPED)),
     ),
-    ("trim/300x/filters:no_upscale()", (Trim(threshold=0), Resize(width=300, enlarge=Enlarge.CAPPED))),
+    (
+        "trim/300x/filters:no_upscale()",
+        (Trim(threshold=0), replace(along(300, None), enlarge=Enlarge.CAPPED)),
+    ),
     ("10x20:310x220/fit-in/300x200/filters:no_upscale()", (CROP, FIT_IN)),
     (
         "10x20:310x220/fit-in/300x200/filters:no_upscale():upscale()",
-        (CROP, Resize(width=300, height=200, enlarge=Enlarge.CAPPED)),
+        (CROP, replace(along(300, 200, Rounding.DOWN), enlarge=Enlarge.CAPPED)),
     ),
     ("fit-in/300x200/filters:no_upscale():fill(white)", (padded(enlarge=Enlarge.CAPPED),)),
     ("fit-in/300x/filters:no_upscale():fill(white)", (Resize(width=300, enlarge=Enlarge.CAPPED),)),
