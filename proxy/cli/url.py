@@ -9,9 +9,9 @@ import click
 from proxy.cli.options import config_option, example, json_option, one_line, settings_of, sign_options
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
-from proxy.core.errors import BadTransform
+from proxy.core.errors import BadTransform, UnknownRoute
 from proxy.core.url.dialects.native import parse_tokens, path_url, query_url
-from proxy.core.url.mounts import Mount, Signing, host_name, route
+from proxy.core.url.mounts import Mount, Rules, Signing, host_name, mount_named, only_mount, route
 from proxy.core.url.signing import sign
 from proxy.core.url.target import cut, origin_and_target
 from proxy.node import factory
@@ -36,7 +36,7 @@ def variant_url(
     signing: SignOptions | None,
 ) -> str:
     """The URL of a variant, signed if `signing` is given. Raises ConfigError and CalotypeError."""
-    chosen = _chosen(factory.mounts(settings), mount)
+    chosen = _chosen(factory.rules(settings), mount)
     if chosen is not None and not chosen.is_native:
         raise ConfigError(
             f"mounts.{chosen.name}.dialect: is {chosen.dialect.name}; this command writes native URLs"
@@ -67,16 +67,16 @@ def signed_url(settings: Settings, url: str, *, mount: str | None, signing: Sign
     return origin + _signed(settings, chosen, target, signing)
 
 
-def _chosen(mounts: list[Mount], name: str | None) -> Mount | None:
-    names = ", ".join(mount.name for mount in mounts)
+def _chosen(rules: Rules, name: str | None) -> Mount | None:
+    names = ", ".join(dict.fromkeys(mount.name for mount in rules.mounts))
+    if name is None and len({mount.name for mount in rules.mounts}) > 1:
+        raise ConfigError(f"--mount: must be given; the mounts are {names}")
     if name is None:
-        if len(mounts) > 1:
-            raise ConfigError(f"--mount: must be given; the mounts are {names}")
-        return mounts[0] if mounts else None
-    for mount in mounts:
-        if mount.name == name:
-            return mount
-    raise ConfigError(f"--mount: no mount has this name; the mounts are {names}")
+        return only_mount(rules)
+    try:
+        return mount_named(rules, name)
+    except UnknownRoute:
+        raise ConfigError(f"--mount: no mount has this name; the mounts are {names}") from None
 
 
 def _signed(settings: Settings, mount: Mount, target: str, signing: SignOptions) -> str:

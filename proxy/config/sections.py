@@ -325,10 +325,14 @@ class SigningSection(Section):
     at start below 16 bytes. Several may be in use at once, so that keys can be rotated."""
 
 
-def _known_dialect(name: str) -> str:
-    if name not in DIALECTS:
-        raise ValueError(f"must be one of {', '.join(DIALECTS)}{meant(nearest(name, DIALECTS))}")
-    return name
+def _known_dialects(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    listed = (names,) if isinstance(names, str) else names
+    for name in listed:
+        if name not in DIALECTS:
+            raise ValueError(f"must be one of {', '.join(DIALECTS)}{meant(nearest(name, DIALECTS))}")
+    if not listed or len(set(listed)) < len(listed):
+        raise ValueError("must name one dialect or several, each once")
+    return names
 
 
 class MountSection(Section):
@@ -341,8 +345,9 @@ class MountSection(Section):
     remote: str = ""
     """Name of a second source, for absolute URLs that are not of source: of web servers (http and https), of a bucket
     (s3://bucket/key) or a directory (local:///key). Empty: only originals of source."""
-    dialect: Annotated[str, AfterValidator(_known_dialect)] = "native"
-    """Vendor whose URLs it answers; native are the URLs of docs/urls.md."""
+    dialect: Annotated[str | tuple[str, ...], AfterValidator(_known_dialects)] = "native"
+    """Vendor whose URLs it answers; native are the URLs of docs/urls.md. Of several, as in ["thumbor", "native"], the first
+    one that recognises the form of a URL reads it."""
     unsupported: Unsupported = Unsupported.REFUSE
     """Options of a vendor's URL that the node does not support. refuse: they are refused; ignore: those that only
     polish are ignored. An option that changes what the picture shows is always refused."""
@@ -356,8 +361,9 @@ class MountSection(Section):
     signing: Signing = Signing.OFF
     """off: URLs are not signed; optional: signed URLs may ask for any size; required: unsigned URLs are refused
     with 403."""
-    keys: tuple[str, ...] = ()
-    """Ids of the keys that sign for this mount. Empty is all keys."""
+    keys: tuple[str, ...] | dict[str, tuple[str, ...]] = ()
+    """Ids of the keys that sign for this mount, or with several dialects those of each, as in {thumbor = ["old"], native =
+    ["new"]}. Empty is all keys."""
     dimensions: Dimensions = Dimensions.LISTED
     """What an unsigned URL may ask for. listed: sizes of [dimensions] only; snap: other sizes are moved to listed
     ones; any: every size."""
@@ -372,6 +378,14 @@ class MountSection(Section):
     parameters such as utm_source are always ignored."""
     max_age: Seconds = _written("365d")
     """max-age of variants in Cache-Control. 365d adds immutable."""
+
+    @property
+    def dialects(self) -> tuple[str, ...]:
+        return (self.dialect,) if isinstance(self.dialect, str) else self.dialect
+
+    def keys_by_dialect(self) -> dict[str, tuple[str, ...]]:
+        """The ids of the keys of each dialect."""
+        return self.keys if isinstance(self.keys, dict) else dict.fromkeys(self.dialects, self.keys)
 
 
 class MemorySection(Section):

@@ -120,8 +120,10 @@ class Settings(BaseSettings):
                 raise ValueError(f"mounts.{name}.source: there is no [sources.NAME] table of that name")
             for key in OWN_SETTINGS:
                 is_set = getattr(mount, key) != MountSection.model_fields[key].default
-                if is_set and key not in DIALECTS[mount.dialect].settings:
-                    raise ValueError(f"mounts.{name}.{key}: has no effect on URLs of {mount.dialect}")
+                if is_set and not any(key in DIALECTS[dialect].settings for dialect in mount.dialects):
+                    raise ValueError(
+                        f"mounts.{name}.{key}: has no effect on URLs of {' and '.join(mount.dialects)}"
+                    )
             if not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)*", mount.prefix):
                 raise ValueError(f"mounts.{name}.prefix: must be / or /name/")
             if not _MOUNT_HOST.fullmatch(mount.host):
@@ -144,19 +146,23 @@ class Settings(BaseSettings):
         """Every key has one scheme: that of the mounts that name it, or the native one."""
         dialects = dict.fromkeys(self._native_keys(), NATIVE.name)
         for name, mount in self.mounts.items():
-            if mount.signing is not Signing.OFF and not DIALECTS[mount.dialect].has_signatures:
-                raise ValueError(
-                    f"mounts.{name}.signing: must be off, because URLs of the dialect {mount.dialect} cannot be signed"
-                )
-            if mount.signing is not Signing.OFF and mount.dialect != NATIVE.name and not mount.keys:
-                raise ValueError(
-                    f"mounts.{name}.keys: must name the keys of {mount.dialect} in [signing.keys]"
-                )
-            for key_id in mount.keys:
-                if dialects.setdefault(key_id, mount.dialect) != mount.dialect:
+            of_dialect = mount.keys_by_dialect()
+            if others := sorted(set(of_dialect) - set(mount.dialects)):
+                raise ValueError(f"mounts.{name}.keys: {shown(others[0])} is no dialect of this mount")
+            for dialect in mount.dialects if mount.signing is not Signing.OFF else ():
+                if not DIALECTS[dialect].has_signatures:
                     raise ValueError(
-                        f"mounts.{name}.keys: the key {shown(key_id)} belongs to a mount of another dialect"
+                        f"mounts.{name}.signing: must be off, because URLs of the dialect {dialect} cannot be signed"
                     )
+                if dialect != NATIVE.name and not of_dialect.get(dialect):
+                    raise ValueError(f"mounts.{name}.keys: must name the keys of {dialect} in [signing.keys]")
+            for dialect, key_ids in of_dialect.items():
+                for key_id in key_ids:
+                    if dialects.setdefault(key_id, dialect) != dialect:
+                        raise ValueError(
+                            f"mounts.{name}.keys: the key {shown(key_id)} belongs to another dialect; of several dialects"
+                            " each has its own, as in {thumbor = ['old'], native = ['new']}"
+                        )
         for key_id, dialect in dialects.items():
             if key_id in self.signing.keys:
                 try:
@@ -170,10 +176,16 @@ class Settings(BaseSettings):
         }
         for name, mount in self.named_mounts().items():
             table = f"mounts.{name}"
-            for number, key_id in enumerate(mount.keys, start=1):
+            of_dialect = mount.keys_by_dialect()
+            key_ids = dict.fromkeys(key_id for each in of_dialect.values() for key_id in each)
+            for number, key_id in enumerate(key_ids, start=1):
                 if key_id not in self.signing.keys:
                     raise ValueError(f"{table}.keys: number {number}: [signing.keys] has no key with this id")
-            if name in signing and not (mount.keys or self._native_keys()):
+            if (
+                name in signing
+                and not (of_dialect.get(NATIVE.name) or self._native_keys())
+                and NATIVE.name in mount.dialects
+            ):
                 raise ValueError(f"{table}.signing: requires a key in [signing.keys]")
             if mount.remote and mount.remote not in self.sources:
                 raise ValueError(f"{table}.remote: there is no [sources.NAME] table of that name")
@@ -188,7 +200,10 @@ class Settings(BaseSettings):
                 )
         for (name, mount), (other_name, other) in combinations(signing.items(), 2):
             overlap = mount.prefix.startswith(other.prefix) or other.prefix.startswith(mount.prefix)
-            secrets, others = (set(self.keys_of(each).values()) for each in (mount, other))
+            secrets, others = (
+                {secret for dialect in each.dialects for secret in self.keys_of(each, dialect).values()}
+                for each in (mount, other)
+            )
             if (
                 mount.host != other.host
                 and overlap
@@ -269,18 +284,21 @@ class Settings(BaseSettings):
         """The mounts. A single source without a mount is mounted at / under its own name."""
         return self.mounts or {name: MountSection(source=name) for name in self.sources}
 
-    def keys_of(self, mount: MountSection) -> dict[str, bytes]:
-        """The secrets that sign for `mount`, by key id; empty if signing is off."""
+    def keys_of(self, mount: MountSection, dialect: str) -> dict[str, bytes]:
+        """The secrets that sign URLs of `dialect` for `mount`, by key id; empty if signing is off."""
         if mount.signing is Signing.OFF:
             return {}
-        keys = self.signing.keys
-        return {
-            key_id: keys[key_id].get_secret_value().encode() for key_id in mount.keys or self._native_keys()
-        }
+        keys, key_ids = self.signing.keys, mount.keys_by_dialect().get(dialect) or self._native_keys()
+        return {key_id: keys[key_id].get_secret_value().encode() for key_id in key_ids}
 
     def weak_keys(self) -> list[str]:
         """The ids of the keys of mounts that have fewer than WEAK_SECRET_BYTES secret bytes."""
-        dialects = {key_id: each.dialect for each in self.mounts.values() for key_id in each.keys}
+        dialects = {
+            key_id: dialect
+            for each in self.mounts.values()
+            for dialect, key_ids in each.keys_by_dialect().items()
+            for key_id in key_ids
+        }
         return [
             key_id
             for key_id, dialect in dialects.items()
@@ -290,7 +308,11 @@ class Settings(BaseSettings):
     def _native_keys(self) -> list[str]:
         """The ids of the keys that no mount of another dialect names."""
         others = {
-            key_id for each in self.mounts.values() if each.dialect != NATIVE.name for key_id in each.keys
+            key_id
+            for each in self.mounts.values()
+            for dialect, key_ids in each.keys_by_dialect().items()
+            if dialect != NATIVE.name
+            for key_id in key_ids
         }
         return [key_id for key_id in self.signing.keys if key_id not in others]
 

@@ -82,7 +82,7 @@ def mounts(settings: Settings) -> list[Mount]:
             source=mount.source,
             location=_location_of(settings, mount.source),
             signing=mount.signing,
-            keys=settings.keys_of(mount),
+            keys=settings.keys_of(mount, dialect),
             dimensions=mount.dimensions,
             allowed_px=tuple(sorted(set(settings.dimensions.allowed))),
             colours=frozenset(map(colour, settings.dimensions.colours)),
@@ -90,13 +90,14 @@ def mounts(settings: Settings) -> list[Mount]:
             presets_only=mount.presets_only,
             query=mount.query,
             max_age_s=int(mount.max_age),
-            dialect=DIALECTS[mount.dialect],
+            dialect=DIALECTS[dialect],
             unsupported=mount.unsupported,
             arguments_separator=mount.arguments_separator,
             base64_url_includes_filename=mount.base64_url_includes_filename,
             remote=RemoteSource(mount.remote, _location_of(settings, mount.remote)) if mount.remote else None,
         )
         for name, mount in settings.named_mounts().items()
+        for dialect in mount.dialects
     ]
 
 

@@ -30,12 +30,12 @@ async def example_urls(settings: Settings, public_url: str, dispatcher: CommandD
         async with asyncio.timeout(LIST_TIMEOUT_S):
             originals = await dispatcher.execute(ListOriginals(URL_COUNT))  # type: ignore[assignment]
     rules = factory.rules(settings)
-    mounts = {mount.name: mount for mount in rules.mounts}
+    mounts = {mount.name: mount for mount in rules.mounts if mount.is_native}
     return [
         _url(mounts[name], key, number, rules, public_url)
         for number in range(URL_COUNT if originals else 0)
         for name, key in originals[number % len(originals) :][:1]
-        if mounts[name].is_native
+        if name in mounts
     ]
 
 

@@ -132,12 +132,55 @@ def test_short_secrets_of_vendors_are_weak(tmp_path: Path, dialect: str, strong:
     assert load(written(tmp_path, mount_of(dialect, keys="['k', 'l']") + keys)).weak_keys() == ["k"]
 
 
+SEVERAL = """
+[mounts.a]
+source = "a"
+dialect = ["thumbor", "native"]
+signing = "required"
+keys = {thumbor = ["old"], native = ["new"]}
+[sources.a]
+path = "/a"
+[signing.keys]
+old = "thumbor's own secret"
+new = "0123456789abcdef0123456789abcdef"
+"""
+
+
+def test_each_of_several_dialects_has_its_own_keys(tmp_path: Path) -> None:
+    settings = load(written(tmp_path, SEVERAL))
+    thumbor, native = factory.mounts(settings)
+    assert (thumbor.name, thumbor.dialect.name, *thumbor.keys) == ("a", "thumbor", "old")
+    assert (native.name, native.dialect.name, *native.keys) == ("a", "native", "new")
+    others = load(written(tmp_path, SEVERAL.replace(', native = ["new"]', "")))
+    assert [*factory.mounts(others)[1].keys] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "says"),
+    [
+        ('{thumbor = ["old"], native = ["new"]}', '["old"]', "each has its own"),
+        ('{thumbor = ["old"], native = ["new"]}', '{native = ["new"]}', "must name the keys of thumbor"),
+        ("native = [", "imgproxy = [", "imgproxy is no dialect of this mount"),
+        ('["thumbor", "native"]', "[]", "must name one dialect or several"),
+        ('["thumbor", "native"]', '["native", "native"]', "each once"),
+        ('"native"]', '"native", "next"]', "the dialect next cannot be signed"),
+        ('"native"]', '"nativ"]', "must be one of"),
+        ('native = ["new"]', 'native = ["newer"]', "has no key with this id"),
+    ],
+)
+def test_several_dialects_that_cannot_be_signed_do_not_start(
+    tmp_path: Path, change: str, to: str, says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        load(written(tmp_path, SEVERAL.replace(change, to, 1)))
+
+
 def test_a_key_has_one_dialect(tmp_path: Path) -> None:
     both = (
         mount_of("imgproxy")
         + "[mounts.b]\nsource = 'a'\nprefix = '/b/'\nsigning = 'required'\nkeys = ['k']\n"
     )
-    with pytest.raises(ConfigError, match="belongs to a mount of another dialect"):
+    with pytest.raises(ConfigError, match="belongs to another dialect"):
         load(written(tmp_path, both + "[signing.keys]\nk = 'aa:bb'"))
 
 
@@ -540,7 +583,7 @@ def test_safe_settings_are_accepted(tmp_path: Path, text: str) -> None:
 def test_signing_keys_are_read_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALOTYPE_SIGNING__KEYS__K2", "classified" * 4)
     settings = load(written(tmp_path, f"{MOUNT}\nsigning = 'optional'"))
-    assert settings.keys_of(settings.mounts["m"]) == {"k2": b"classified" * 4}
+    assert settings.keys_of(settings.mounts["m"], "native") == {"k2": b"classified" * 4}
     assert "classified" not in repr(settings)
 
 

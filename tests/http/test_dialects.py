@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from proxy.core.url.signing import sign
 from tests.http.conftest import Running, running, shares_node
 from tests.support import pictures
 from tests.support.fakes import temporary_file
 from tests.support.waiting import eventually
 
-KEY, SALT, THUMBOR = "aa11", "bb22", "thumbor secret"
+KEY, SALT, THUMBOR, NATIVE = "aa11", "bb22", "thumbor secret", "0123456789abcdef0123456789abcdef"
 SETTINGS: dict[str, Any] = {
     "mounts": {
         "native": {"source": "photos", "dimensions": "any"},
@@ -30,10 +31,14 @@ SETTINGS: dict[str, Any] = {
             "dimensions": "any",
             "unsupported": "ignore",
         },
+        "mixed": {"source": "photos", "prefix": "/mix/", "dialect": ["imgproxy", "thumbor", "native"],
+                  "dimensions": "any"},
+        "locked": {"source": "photos", "prefix": "/lo/", "dialect": ["imgproxy", "thumbor", "native"],
+                   "signing": "required", "keys": {"imgproxy": ["i"], "thumbor": ["t"]}},
         "signed": {"source": "photos", "prefix": "/si/", "dialect": "imgproxy", "signing": "required", "keys": ["i"]},
         "hashed": {"source": "photos", "prefix": "/sh/", "dialect": "thumbor", "signing": "required", "keys": ["t"]},
     },
-    "signing": {"keys": {"i": f"{KEY}:{SALT}", "t": THUMBOR}},
+    "signing": {"keys": {"i": f"{KEY}:{SALT}", "t": THUMBOR, "n": NATIVE}},
 }  # fmt: skip
 
 
@@ -116,6 +121,36 @@ async def test_the_native_spelling_of_a_url_is_the_same_entry(node: Running, url
     second = await node.get(explained["native"])
     assert (second.status, "hit" in second.cache) == (200, True), explained["native"]
     assert second.headers["ETag"] == first.headers["ETag"]
+
+
+IN_EACH_FORM = [
+    ("imgproxy", "_/rs:fill:300:200:1/f:png/plain/photo.jpg"),
+    ("thumbor", "unsafe/300x200/filters:format(png)/photo.jpg"),
+    ("native", "w_300,h_200,c_fill,f_png/photo.jpg"),
+]
+
+
+@pytest.mark.parametrize(("dialect", "target"), IN_EACH_FORM)
+@shares_node
+async def test_a_mount_answers_in_several_dialects(node: Running, dialect: str, target: str) -> None:
+    answer, other = await node.get(f"/mix/{target}"), await node.get(f"/mix/{IN_EACH_FORM[0][1]}")
+    assert (answer.status, answer.headers["ETag"]) == (200, other.headers["ETag"])
+    explained = json.loads((await node.get(f"/v1/explain?url=/mix/{target}", admin=True)).body)
+    assert explained["dialect"] == dialect
+    assert explained["native"] == f"/mix/{IN_EACH_FORM[2][1]}"
+
+
+@pytest.mark.parametrize(("dialect", "target"), IN_EACH_FORM)
+@shares_node
+async def test_no_form_is_a_way_around_the_signature(node: Running, dialect: str, target: str) -> None:
+    assert (await node.get(f"/lo/{target}")).status == (400 if dialect == "thumbor" else 403)
+    path = f"/{target.partition('/')[2]}"
+    signed = {
+        "imgproxy": imgproxy(path).replace("/si/", "/lo/"),
+        "thumbor": thumbor(path[1:]).replace("/sh/", "/lo/"),
+        "native": sign(f"/lo/{target}", NATIVE.encode()),
+    }
+    assert (await node.get(signed[dialect])).status == 200
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import NamedTuple, NoReturn
 from proxy.core.errors import BadTransform, CalotypeError, NotAllowed, SignatureRequired, UnknownRoute
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Transform, without_no_ops
-from proxy.core.url.mounts import Mount, Rules, Signing, route
+from proxy.core.url.mounts import Mount, Rules, Signing, of_dialect, route
 from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, ParsedUrl, VariantUrl
 from proxy.core.url.policy import restrict
 from proxy.core.url.signing import UNRESTRICTED, Restrictions, Signed
@@ -68,14 +68,14 @@ def interpret(
     verify: Callable[[Mount, str], Verified],
     refuse: Callable[[CalotypeError], object] = raising,
 ) -> Interpreted:
-    """Interprets `raw` for `host`, or for `mount` if given.
+    """Interprets `raw` for `host`, or for `mount` if given, in the dialect that recognises it.
 
     `verify` is called once with the mount, before anything is parsed. `refuse` is called with each refusal of the
     mount's policy; if it returns, the whole transform is granted. Raises UnknownRoute, BadUrl, BadTransform, and
     the errors of `verify` and `refuse`.
     """
     cut(raw)
-    mount = mount or route(rules.mounts, host, raw)
+    mount = of_dialect(rules, mount, raw) if mount else route(rules.mounts, host, raw)
     target, is_signed, signed = verify(mount, raw)
     parsed = mount.parse(target, rules.presets)
     transform = None if isinstance(parsed, OriginalUrl) else parsed.transform

@@ -38,7 +38,7 @@ class RemoteSource(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """One tenant. `host` is lower case or `*`; `prefix` begins and ends with a slash; `location` describes the
+    """One tenant, in one dialect: a table with several dialects is several mounts with one name. `host` is lower case or `*`; `prefix` begins and ends with a slash; `location` describes the
     source; `transforms` are complete transforms, presets applied,
     that an unsigned URL may have besides those that the policy allows."""
 
@@ -145,28 +145,46 @@ def host_name(host_header: str) -> str:
 def route(mounts: Sequence[Mount], host: str, raw: str) -> Mount:
     """The mount of a raw target.
 
-    Mounts of this very host take precedence over those of `*`, then the longest prefix. Raises UnknownRoute.
+    Mounts of this very host take precedence over those of `*`, then the longest prefix, then the first dialect that
+    recognises the target. Raises UnknownRoute.
     """
     of_host = [mount for mount in mounts if mount.host == host] or [m for m in mounts if m.host == "*"]
     matching = [mount for mount in of_host if raw.startswith(mount.prefix)]
     if not matching:
         raise UnknownRoute("no mount matches the host and path of this URL")
-    return max(matching, key=lambda mount: len(mount.prefix))
+    longest = max(len(mount.prefix) for mount in matching)
+    return of_form([mount for mount in matching if len(mount.prefix) == longest], raw)
+
+
+def of_form(mounts: Sequence[Mount], raw: str) -> Mount:
+    """Of the mounts of one table, the first whose dialect recognises a raw target; the first one if none does."""
+    if len(mounts) == 1:
+        return mounts[0]
+    return next((mount for mount in mounts if mount.dialect.recognises(mount.below(raw))), mounts[0])
+
+
+def of_dialect(rules: Rules, mount: Mount, raw: str) -> Mount:
+    """`mount` in the dialect of a raw target."""
+    return of_form([each for each in rules.mounts if each.name == mount.name], raw)
 
 
 def only_mount(rules: Rules) -> Mount | None:
-    """The mount if there is exactly one: it needs no name and no host."""
-    return rules.mounts[0] if len(rules.mounts) == 1 else None
+    """The mount if all have one name, which then need not be given, nor a host; the native one of several dialects."""
+    return _native_or_first(rules.mounts) if len({mount.name for mount in rules.mounts}) == 1 else None
+
+
+def _native_or_first(mounts: Sequence[Mount]) -> Mount:
+    return next((mount for mount in mounts if mount.is_native), mounts[0])
 
 
 def mount_named(rules: Rules, name: str) -> Mount:
-    """The mount with this name, or the only mount if the name is empty. Raises BadRequest or UnknownRoute."""
+    """The mount with this name, or the only mount if the name is empty; the native one of several dialects. Raises
+    BadRequest or UnknownRoute."""
     if not name and (only := only_mount(rules)):
         return only
-    for mount in rules.mounts:
-        if mount.name == name:
-            return mount
-    names = ", ".join(mount.name for mount in rules.mounts)
+    if of_name := [mount for mount in rules.mounts if mount.name == name]:
+        return _native_or_first(of_name)
+    names = ", ".join(dict.fromkeys(mount.name for mount in rules.mounts))
     if not name:
         raise BadRequest(f"parameter mount must be given: the mounts are {names}")
     raise UnknownRoute(f"parameter mount names no mount of this node: the mounts are {names}")

@@ -33,6 +33,7 @@ from proxy.core.transform.operations import (
     Pixelate,
     Remap,
     Resize,
+    Rounding,
     Sharpen,
     Smart,
     Transform,
@@ -164,7 +165,8 @@ class _Policy:
                 gravity = op.gravity if is_known else self._coarse_gravity(op.gravity)
                 if op.min_width_px is not None or op.min_height_px is not None:
                     raise self._refusal("a least size")
-                return replace(self._sized(self._most(op)), gravity=gravity)
+                sized = self._sized(self._most(op))
+                return replace(sized, gravity=gravity, rounding=Rounding.HALF_UP)
             case Crop(at=Offset()):
                 if changes_nothing(op):
                     return op

@@ -112,7 +112,7 @@ class PublicHandler:
             mount.prefix[:-1] + mount.dialect.health for mount in rules.mounts if mount.dialect.health
         }
         self._compiled: Memo[Address, CompiledUrl] = Memo(_MEMO_URLS)
-        self._request_log.expect([mount.name for mount in rules.mounts], problems.STATUSES)
+        self._request_log.expect(list(dict.fromkeys(mount.name for mount in rules.mounts)), problems.STATUSES)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Responds to every request; raises only if cancelled."""

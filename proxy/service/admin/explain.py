@@ -107,12 +107,14 @@ def _native(interpreted: Interpreted, rules: Rules, host: str) -> str | None:
     """The native target, for `host`, of the same variant or original: of the same mount if that is native, else of the
     first one that answers it."""
     ref, transform = interpreted.ref, interpreted.transform
-    for mount in [interpreted.mount] if interpreted.mount.is_native else rules.mounts:
+    own = interpreted.mount
+    own_first = sorted(rules.mounts, key=lambda mount: mount.name != own.name)
+    for mount in [own] if own.is_native else own_first:
         locator = mount.locator(ref) if mount.is_native else None
         if locator is None:
             continue
         target = mount.prefix[:-1] + native_url(interpreted.parsed, locator, transform)
-        if mount is interpreted.mount or _means(target, interpreted, rules, host):
+        if mount is own or _means(target, interpreted, rules, host):
             return target
     return None
 

@@ -4,8 +4,18 @@ import pytest
 
 from proxy.core.errors import BadRequest, BadUrl, CalotypeError, SourceNotAllowed, UnknownRoute
 from proxy.core.image.original import OriginalRef
+from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.dialects.thumbor import DIALECT as THUMBOR
-from proxy.core.url.mounts import Mount, RemoteSource, Rules, host_name, mount_named, route
+from proxy.core.url.mounts import (
+    Mount,
+    RemoteSource,
+    Rules,
+    host_name,
+    mount_named,
+    of_dialect,
+    only_mount,
+    route,
+)
 from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, S3Location, WebLocation
 
 
@@ -40,6 +50,43 @@ MOUNTS = [
 def test_host_and_path_select_the_mount(host: str, raw: str, name: str, below: str) -> None:
     chosen = route(MOUNTS, host, raw)
     assert (chosen.name, chosen.below(raw)) == (name, below)
+
+
+def several(name: str, *dialects: str, **changes: object) -> list[Mount]:
+    return [mount(name, dialect=DIALECTS[each], **changes) for each in dialects]
+
+
+@pytest.mark.parametrize(
+    ("raw", "dialect"),
+    [
+        ("/shop/unsafe/300x200/a.jpg", "thumbor"),
+        ("/shop/w_300/a.jpg", "native"),
+        ("/shop/_next/image?url=%2Fa.jpg&w=640&q=75", "next"),
+        ("/shop/neither", "thumbor"),
+    ],
+)
+def test_the_first_dialect_that_recognises_a_target_reads_it(raw: str, dialect: str) -> None:
+    mounts = [*several("shop", "thumbor", "native", "next", prefix="/shop/"), mount("all")]
+    assert route(mounts, "", raw).dialect.name == dialect
+    rules = Rules(mounts=mounts, presets={}, url_max_bytes=9999, max_side_px=9999, session="")
+    assert of_dialect(rules, mount_named(rules, "shop"), raw).dialect.name == dialect
+    assert of_dialect(rules, mount_named(rules, "all"), raw).name == "all"
+
+
+def test_a_name_without_a_url_means_the_native_dialect() -> None:
+    rules = Rules(
+        mounts=several("shop", "thumbor", "native"),
+        presets={},
+        url_max_bytes=9999,
+        max_side_px=9999,
+        session="",
+    )
+    only = only_mount(rules)
+    assert only is not None
+    assert only.is_native
+    assert mount_named(rules, "shop") is mount_named(rules, "") is only
+    vendors = rules._replace(mounts=several("shop", "thumbor", "next"))
+    assert mount_named(vendors, "shop").dialect.name == "thumbor"
 
 
 def test_a_host_with_its_own_mounts_has_no_fallback() -> None:

@@ -66,7 +66,9 @@ class DocumentedOption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """`parse` takes the target below the mount, with the place of a signature in it. It raises UnknownRoute, BadUrl,
+    """`recognises` says whether a target below the mount has the form of a URL of this dialect, valid or not.
+
+    `parse` takes the target below the mount, with the place of a signature in it. It raises UnknownRoute, BadUrl,
     BadTransform or SourceNotAllowed.
 
     `verify` takes the whole target, prefix and keys, and returns None for an unsigned one; it raises BadSignature or
@@ -84,6 +86,7 @@ class Dialect:
     """
 
     name: str
+    recognises: Callable[[str], bool]
     parse: Callable[[str, Reading], ParsedUrl]
     verify: Callable[[str, str, Keys], Signed | None]
     unsigned: Callable[[str, str], str]

@@ -85,6 +85,25 @@ def parse(target: str, reading: Reading) -> ParsedUrl:
     )
 
 
+_OPTION = re.compile(r"([a-z_]+)[!$&'()*+,:;=@|~-]", re.ASCII)
+"""The name of an option before any separator that a mount may have, but for an underscore, which names have too."""
+
+
+def recognises(target: str) -> bool:
+    """Whether an option or `plain` follows the first segment, or an absolute URL in base64url."""
+    _, slash, rest = target.partition("?")[0][1:].partition("/")
+    first, *others = _repaired(rest).split("/")
+    if not slash or first in (_PLAIN, _ENCRYPTED) or _PLAIN in others:
+        return bool(slash)
+    option = _OPTION.match(first)
+    if option and option[1] in BY_NAME:
+        return True
+    try:
+        return is_absolute(of_base64("".join((first, *others)).partition(".")[0]))
+    except ValueError:
+        return False
+
+
 def _of_presets(requested: Requested) -> Transform:
     """What the presets of the URL request alone."""
     if not requested.named:
@@ -292,6 +311,7 @@ def check_key(secret: str) -> int:
 
 DIALECT = Dialect(
     name="imgproxy",
+    recognises=recognises,
     parse=parse,
     verify=verify,
     unsigned=unsigned,

@@ -330,6 +330,14 @@ def _value(param: Param, name: str, value: str) -> object:
         raise BadTransform(f"parameter {name} {reason}") from None
 
 
+def recognises(target: str) -> bool:
+    """Whether the first segment has a known parameter, or is that of another form of URL."""
+    first, slash, _ = target.partition("?")[0][1:].partition(_SLASH)
+    if first in ("thumbnail", "original", "info"):
+        return bool(slash) is (first != "thumbnail")
+    return any(pair.spelled for pairs in _path_chain(unquote(first)) for pair in pairs)
+
+
 def negotiates(raw: str, presets: Presets) -> bool:
     """Whether the answer to `raw`, even an error, depends on Accept: whether the URL has `f_auto` in any form, even
     if the rest of the URL is invalid."""
@@ -402,6 +410,7 @@ def _check_key(secret: str) -> int:
 
 DIALECT = Dialect(
     name="native",
+    recognises=recognises,
     parse=lambda target, reading: parse(target, reading.presets, query=reading.query),
     verify=lambda raw, _, keys: signing.verify(raw, keys),
     unsigned=lambda raw, _: signing.unsigned(raw),

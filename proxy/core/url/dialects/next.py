@@ -252,6 +252,11 @@ _FORMS: dict[str, Callable[[str], VariantUrl]] = {
 }
 
 
+def recognises(target: str) -> bool:
+    """Whether the path is that of one of the services."""
+    return target.startswith(_IPX) or target.partition("?")[0].removesuffix("/") in _FORMS
+
+
 def negotiates(target: str, reading: Reading) -> bool:
     """Whether the answer depends on Accept: always without a way to choose a format, else if none is chosen."""
     path, _, query = target.partition("?")
@@ -287,6 +292,7 @@ _DONE, _APPROXIMATED = Support.DONE, Support.APPROXIMATED
 
 DIALECT = Dialect(
     name="next",
+    recognises=recognises,
     parse=parse,
     verify=_verify,
     unsigned=lambda raw, _: raw,

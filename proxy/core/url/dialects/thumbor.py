@@ -50,6 +50,7 @@ from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, ParsedUrl, Unused, V
 from proxy.core.url.target import checked_locator, cut, decoded, of_base64
 
 _MAX_FILTERS = 32
+_RECOGNISED_LENGTH = 16
 _MERGED = re.compile(r"(https?):/+", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9_-]+={0,2}", re.ASCII)
 
@@ -83,6 +84,13 @@ def parse(raw: str, reading: Reading) -> ParsedUrl:
         disposition=options.disposition,
         max_age_s=options.max_age_s,
     )
+
+
+def recognises(target: str) -> bool:
+    """Whether the first segment is `unsafe`, or a signature too long to be a name, and another one follows."""
+    first, slash, _ = target.partition("?")[0][1:].partition("/")
+    is_long = len(first) >= _RECOGNISED_LENGTH and SIGNATURE.fullmatch(first) is not None
+    return bool(slash) and (first == UNSAFE or is_long)
 
 
 def _unused_query(query: str) -> list[Unused]:
@@ -262,6 +270,7 @@ _OF_IMAGE = (
 
 DIALECT = Dialect(
     name="thumbor",
+    recognises=recognises,
     parse=parse,
     verify=verify,
     unsigned=unsigned,
