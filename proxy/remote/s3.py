@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
@@ -17,6 +17,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
+from botocore.loaders import Loader, create_loader
 
 from proxy.core.net.breaker import RetryBudget
 from proxy.core.url.original_urls import DEFAULT_REGION, S3Location
@@ -82,6 +83,18 @@ class _NoRedirectSession(AIOHTTPSession):  # type: ignore[misc] # aiobotocore ha
         return _NoRedirects(await super()._get_session(proxy_url))
 
 
+@cache
+def _models() -> Loader:
+    """The descriptions of the services of AWS; reading them takes longer than all else that a client needs."""
+    return create_loader()
+
+
+def _session() -> AioSession:
+    session = AioSession()
+    session.register_component("data_loader", _models())
+    return session
+
+
 class S3Bucket:
     """A bucket of an S3-compatible store; an async context. `chance` returns numbers from 0 to 1.
 
@@ -128,7 +141,7 @@ class S3Bucket:
         keys = self._keys if self._keys["aws_access_key_id"] else {}
         try:
             self._client = await self._stack.enter_async_context(
-                AioSession().create_client(
+                _session().create_client(
                     "s3",
                     endpoint_url=self.location.endpoint_url or None,
                     region_name=self.location.region or DEFAULT_REGION,
