@@ -123,6 +123,14 @@ def is_absolute(locator: str) -> bool:
     return _SCHEME.match(locator) is not None
 
 
+def with_both_slashes(locator: str) -> str:
+    """Restores a slash of `https://` that a proxy merged with its neighbour."""
+    scheme, mark, rest = locator.partition(":/")
+    if mark and scheme.lower() in ("http", "https") and not rest.startswith("/"):
+        return f"{scheme}://{rest}"
+    return locator
+
+
 def checked_locator(locator: str) -> str:
     """`locator` if it is a valid key, or an absolute URL, which the mount interprets. Raises BadUrl."""
     if is_absolute(locator):

@@ -25,6 +25,7 @@ from proxy.core.transform.operations import (
 from proxy.core.url.dialects import ipx
 from proxy.core.url.dialects.dialect import Dialect, DocumentedOption, QueryRule, Reading, Support
 from proxy.core.url.dialects.ipx_modifiers import OPTIONS as IPX_OPTIONS
+from proxy.core.url.dialects.unused_query import NO_EFFECT, unused_query
 from proxy.core.url.parsed_url import ParsedUrl, Unused, VariantUrl
 from proxy.core.url.signing import Keys, Signed
 from proxy.core.url.target import (
@@ -33,14 +34,13 @@ from proxy.core.url.target import (
     cut,
     decoded,
     is_absolute,
-    is_tracker,
     query_parts,
+    with_both_slashes,
 )
 
 _T = TypeVar("_T")
 
 _IPX, _NETLIFY = "/_ipx/", "/.netlify/images"
-_NO_EFFECT = "it has no effect here"
 _LONGEST_URL = 3072
 _MAX_DIGITS = 18
 
@@ -73,7 +73,7 @@ def _parameters(query: str, known: Sequence[str]) -> _Query:
         if name in known:
             values.setdefault(name, []).append(decoded(value.replace("+", "%20"), f"parameter {name}"))
         elif name:
-            unused.append(Unused(named(name, position), _NO_EFFECT))
+            unused.append(Unused(named(name, position), NO_EFFECT))
     return _Query(values, tuple(unused))
 
 
@@ -214,35 +214,15 @@ def _of_ipx(rest: str, query: str | None, rule: QueryRule) -> VariantUrl:
         raise BadUrl(
             "the id of the original is missing: a URL is /_ipx/<modifiers>/<id>, with _ for no modifiers"
         )
-    locator = _with_both_slashes(decoded(written, "the id"))
+    locator = with_both_slashes(decoded(written, "the id"))
     if is_absolute(locator):
         key = checked_locator(locator if query is None else f"{locator}?{decoded(query, 'the query')}")
         rest_of_query: tuple[Unused, ...] = ()
     else:
         key = checked_key(locator.removeprefix("/"))
-        rest_of_query = _ignored(query, rule)
+        rest_of_query = unused_query(query, rule, "modifiers belong in the path")
     transform, unused = ipx.read(modifiers)
     return VariantUrl(key=key, transform=transform, unused=(*rest_of_query, *unused))
-
-
-def _with_both_slashes(locator: str) -> str:
-    """Restores a slash of `https://` that a proxy merged with its neighbour."""
-    scheme, mark, rest = locator.partition(":/")
-    if mark and scheme.lower() in ("http", "https") and not rest.startswith("/"):
-        return f"{scheme}://{rest}"
-    return locator
-
-
-def _ignored(query: str | None, rule: QueryRule) -> tuple[Unused, ...]:
-    """The parameters after a key. Raises BadUrl if one is neither ignored by the mount nor a tracker's."""
-    unused: list[Unused] = []
-    for position, part in enumerate(query_parts(query or ""), start=1):
-        name = part.partition("=")[0]
-        if part and not is_tracker(name) and rule is not QueryRule.IGNORE:
-            raise BadUrl(f"parameter {named(name, position)} is not supported: modifiers belong in the path")
-        if part:
-            unused.append(Unused(named(name, position), _NO_EFFECT))
-    return tuple(unused)
 
 
 _FORMS: dict[str, Callable[[str], VariantUrl]] = {

@@ -41,6 +41,7 @@ from proxy.core.transform.operations import (
     Trim,
     Turn,
 )
+from proxy.core.url.dialects.adjustments import MAX_FACTOR, scaled
 from proxy.core.url.dialects.css_colours import css_colour
 from proxy.core.url.dialects.dialect import Support
 from proxy.core.url.dialects.native_filters import CONVOLVE_MAX_SIDE, MAX_NOISE, MAX_WEIGHT, is_matrix
@@ -74,7 +75,6 @@ _INTEGER = re.compile(r"(-)?([0-9]+)", re.ASCII)
 _DECIMAL = re.compile(r"(-)?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)", re.ASCII)
 _TRUE = frozenset({"true", "1"})
 _MAX_BLUR_RADIUS = 150
-_MAX_PERCENT = 1600
 _MAX_SQUARE_PX = 999
 
 FORMATS = {
@@ -381,7 +381,7 @@ def _brightness(options: ThumborOptions, arguments: Sequence[str]) -> None:
 
 def _contrast(options: ThumborOptions, arguments: Sequence[str]) -> None:
     _count(arguments, 1)
-    options.steps += _scaled(Tone.CONTRAST, (_integer(arguments[0], -500, 300) + 100) ** 2 // 100)
+    options.steps += scaled(Tone.CONTRAST, (_integer(arguments[0], -500, 300) + 100) ** 2 // 100)
 
 
 def _saturation(options: ThumborOptions, arguments: Sequence[str]) -> None:
@@ -389,18 +389,7 @@ def _saturation(options: ThumborOptions, arguments: Sequence[str]) -> None:
     factor = _real(arguments[0])
     if factor < 0:
         raise BadTransform("filter saturation takes a factor from 0; 1 changes nothing")
-    options.steps += _scaled(Tone.SATURATION_HSP, 100 * min(factor, Fraction(16)))
-
-
-def _scaled(tone: Tone, percent: Fraction | int) -> list[Adjust]:
-    """The adjustments that multiply distances by `percent`; one at most doubles them."""
-    steps: list[Adjust] = []
-    percent = Fraction(min(percent, _MAX_PERCENT))
-    while percent > 200:
-        steps.append(Adjust(tone, 100))
-        percent /= 2
-    last = round(percent) - 100
-    return [*steps, Adjust(tone, last)] if last else steps
+    options.steps += scaled(Tone.SATURATION_HSP, 100 * min(factor, Fraction(MAX_FACTOR)))
 
 
 def _grayscale(options: ThumborOptions, arguments: Sequence[str]) -> None:
