@@ -86,6 +86,10 @@ class SourceNotAllowed(CalotypeError):
     slug = "source-not-allowed"
 
 
+class RequestLoop(SourceNotAllowed):
+    """A source of the node leads back to the node."""
+
+
 class UnknownRoute(CalotypeError):
     slug = "unknown-route"
 

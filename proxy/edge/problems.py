@@ -74,16 +74,20 @@ def problem(
     statuses: Mapping[str, int] = _NO_STATUSES,
     text: str | None = None,
     headers: Mapping[str, str] = _NO_HEADERS,
+    location: str = "",
 ) -> web.Response:
-    """An RFC 9457 problem, or `text` in its place, not cached, with these `headers` besides. `statuses`, by slug, take
-    precedence over those of PROBLEMS. A missing original is cached if `lasting`: for the remaining lifetime of its negative entry, at most
-    NOT_FOUND_CACHE_S."""
+    """An RFC 9457 problem, or `text` in its place, not cached, with these `headers` besides; with a `location`, 302 to it.
+    `statuses`, by slug, take precedence over those of PROBLEMS. A missing original is cached if `lasting`: for the
+    remaining lifetime of its negative entry, at most NOT_FOUND_CACHE_S."""
     response = _response(failure, PUBLIC_HEADERS, statuses)
     if text is not None:
         response.text = text
         response.headers[hdrs.CONTENT_TYPE] = "text/plain; charset=utf-8"
     response.headers.update(headers)
-    if lasting and isinstance(failure, OriginalNotFound):
+    if location:
+        response.set_status(302)
+        response.headers[hdrs.LOCATION] = location
+    elif lasting and isinstance(failure, OriginalNotFound):
         lasts_s = NOT_FOUND_CACHE_S if failure.lasts_s is None else math.ceil(failure.lasts_s)
         response.headers[hdrs.CACHE_CONTROL] = cache_control(min(max(0, lasts_s), NOT_FOUND_CACHE_S))
     if PROBLEMS[failure.slug].reports_cache:

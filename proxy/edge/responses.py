@@ -4,6 +4,7 @@ Repeats no byte of the request.
 """
 
 import re
+from collections.abc import Mapping
 from email.utils import formatdate
 from types import MappingProxyType
 from typing import NamedTuple
@@ -57,9 +58,10 @@ def caching_headers(
     restrictions: Restrictions | None,
     notice: str = "",
     disposition: str = "",
+    of_dialect: Mapping[str, str] = MappingProxyType({}),
 ) -> CachingHeaders:
     """`restrictions` are those of the URL or its signature, None without any; `notice` is the value of Calotype-Notice,
-    `disposition` that of Content-Disposition."""
+    `disposition` that of Content-Disposition. `of_dialect` are headers that the vendor adds."""
     may_repeat = restrictions is None
     restrictions = restrictions or UNRESTRICTED
     private = restrictions.session is not None
@@ -77,6 +79,7 @@ def caching_headers(
         headers[NOTICE] = notice
     if disposition:
         headers[hdrs.CONTENT_DISPOSITION] = disposition
+    headers.update(of_dialect)
     return CachingHeaders(negotiates, max_age_s, private, headers)
 
 

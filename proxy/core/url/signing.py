@@ -129,7 +129,7 @@ def verify(raw: str, keys: Keys) -> Signed | None:
     signed = dict(parameters)
     if len(signed) < len(parameters):
         raise BadUrl("a parameter of the signature is given twice")
-    return Signed(target=target, key_id=makers[0], restrictions=_restrictions(signed))
+    return Signed(target=target, key_id=makers[0], restrictions=restrictions_of(signed))
 
 
 def unsigned(raw: str) -> str:
@@ -195,7 +195,8 @@ def _equal(expected: str, given: str) -> bool:
     return hmac.compare_digest(expected.encode(), given.encode("utf-8", "surrogateescape"))
 
 
-def _restrictions(signed: Mapping[str, str]) -> Restrictions:
+def restrictions_of(signed: Mapping[str, str]) -> Restrictions:
+    """Those of the values, not decoded, of exp, dom and ses. Raises BadUrl."""
     until, domain, session = signed.get("exp"), signed.get("dom"), signed.get("ses")
     if until is not None and not _EXPIRY.fullmatch(until):
         raise BadUrl("parameter exp must be a time in whole Unix seconds")

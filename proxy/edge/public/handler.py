@@ -23,7 +23,7 @@ from proxy.core.errors import (
     Internal,
     MethodNotAllowed,
     NotAllowed,
-    SourceNotAllowed,
+    RequestLoop,
     UrlTooLong,
 )
 from proxy.core.image.formats import Format
@@ -155,7 +155,7 @@ class PublicHandler:
             record.detail = failure.detail
             if isinstance(failure, NotAllowed):
                 record.settings = failure.settings
-            response = self._problem(failure, host, record.target)
+            response = self._problem(failure, named, record.target)
             if not is_clear:
                 response.force_close()  # The bytes that follow cannot be parsed reliably.
         except Exception:
@@ -172,7 +172,7 @@ class PublicHandler:
 
     def refused(self, failure: CalotypeError, target: str) -> web.Response:
         """The response to a message that is not a valid request; `target` is empty if unknown."""
-        return self._problem(failure, "*", target)
+        return self._problem(failure, "", target)
 
     def _last(self, response: web.StreamResponse) -> web.StreamResponse:
         """`response`; closes its connection while the node stops."""
@@ -196,7 +196,7 @@ class PublicHandler:
         if target == "/healthz" or target in self._health:
             return responses.plain('{"status":"ok"}\n', "application/json")
         if self._node_id in joined(request.headers, "CDN-Loop"):
-            raise SourceNotAllowed("request loop: a source of this node leads back to the node (CDN-Loop)")
+            raise RequestLoop("request loop: a source of this node leads back to the node (CDN-Loop)")
         if compiled is None:
             verify = partial(self._verify, record, request.headers)
             meaning = interpret(self._rules, host, target, verify=verify)
@@ -330,14 +330,13 @@ class PublicHandler:
         self._enforce(signed.restrictions, headers)
         return Verified(signed.target, True, signed)
 
-    def _problem(self, failure: CalotypeError, host: str, raw: str) -> web.Response:
-        """The response to an error, in the manner of the dialect of the mount. Whether it depends on Accept is decided by
-        the URL alone, even if the rest of the URL is invalid."""
+    def _problem(self, failure: CalotypeError, named: str, raw: str) -> web.Response:
+        """The response to an error, in the manner of the dialect of the mount; `named` is the Host of the request. Whether
+        it depends on Accept is decided by the URL alone, even if the rest of the URL is invalid."""
         try:
             if not raw.startswith("/"):
                 named, raw = in_origin_form(raw)
-                host = self._mount_host(named)
-            mount = route(self._rules.mounts, host, raw)
+            mount = route(self._rules.mounts, self._mount_host(named), raw)
         except CalotypeError:
             return problems.problem(failure)
         dialect, target = mount.dialect, mount.below(raw)
@@ -348,6 +347,7 @@ class PublicHandler:
             statuses=dialect.statuses,
             text=dialect.error_text(target, failure),
             headers=dialect.error_headers(target, failure),
+            location=dialect.error_location(target, named, failure),
         )
 
     def _compile(
@@ -374,6 +374,7 @@ class PublicHandler:
             restrictions=_limited(meaning, restrictions),
             notice=notice_list(unfulfilled),
             disposition=disposition,
+            of_dialect=mount.dialect.success_headers,
         )
         request = VariantRequest(meaning.ref, transform, accepted, self._rules.max_side_px)
         return CompiledUrl(mount.name, unsigned_target, request, caching, restrictions, fields)
@@ -393,6 +394,7 @@ class PublicHandler:
             negotiates=False,
             restrictions=_limited(meaning, restrictions),
             disposition=meaning.parsed.disposition if isinstance(meaning.parsed, OriginalUrl) else "",
+            of_dialect=meaning.mount.dialect.success_headers,
         )
         async with self._deliver.open_current(
             meaning.ref, deadline=began_s + self._request_timeout_s

@@ -45,3 +45,25 @@ def css_colour(text: str) -> Colour | None:
     if not _DIGITS.fullmatch(text):
         return NAMES.get(text)
     return Colour.of_hex(text)
+
+
+_FUNCTION = re.compile(r"rgba?\(\s*([^()]{1,80}?)\s*\)", re.ASCII | re.IGNORECASE)
+_SEPARATOR = re.compile(r"\s*[,/]\s*|\s+", re.ASCII)
+_NUMBER = re.compile(r"(?:[0-9]{1,6}(?:\.[0-9]{1,6})?|\.[0-9]{1,6})(%?)", re.ASCII)
+
+
+def css_rgb(text: str) -> Colour | None:
+    """The colour of `rgb()` or `rgba()` (CSS Color 4, section 5.1); None for another text. Values out of range are moved
+    into it."""
+    function = _FUNCTION.fullmatch(text)
+    values = [] if function is None else _SEPARATOR.split(function[1])
+    matches = [_NUMBER.fullmatch(value) for value in values]
+    if len(matches) not in (3, 4):
+        return None
+    channels: list[int] = []
+    for whole, match in zip((255, 255, 255, 1), matches, strict=False):
+        if match is None:
+            return None
+        part = float(match[0].rstrip("%")) / (100 if match[1] else whole)
+        channels.append(int(min(1.0, part) * 255 + 0.5))
+    return Colour(*channels)

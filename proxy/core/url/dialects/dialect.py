@@ -78,7 +78,8 @@ class Dialect:
     for one that the scheme cannot use.
     `statuses` has the HTTP statuses, by slug, that differ from those of the native dialect; `error_text` gives the body of
     the answer to a target below the mount that failed, as plain text, or None for a problem, and `error_headers` the
-    headers that the vendor adds. `is_always_signed` says whether a target below the mount needs a signature whatever the
+    headers that the vendor adds; `success_headers` are those of an answer that did not fail. `error_location` gives the
+    location to which the client of a failed target is redirected, empty for none, from the Host of the request too. `is_always_signed` says whether a target below the mount needs a signature whatever the
     mount requires. `health` is the path below the mount with which the vendor's service tells that it runs, `preset_url`
     the form of a URL of a preset alone; both are empty if the vendor has none. `settings` are those of OWN_SETTINGS that a mount of the dialect may have.
     `has_signatures` says whether its URLs can be signed, and `omits_scheme` whether they name originals of the web
@@ -95,6 +96,8 @@ class Dialect:
     statuses: Mapping[str, int] = field(default_factory=dict)
     error_text: Callable[[str, CalotypeError], str | None] = lambda _, __: None
     error_headers: Callable[[str, CalotypeError], Mapping[str, str]] = lambda _, __: {}
+    success_headers: Mapping[str, str] = field(default_factory=dict)
+    error_location: Callable[[str, str, CalotypeError], str] = lambda _, __, ___: ""
     is_always_signed: Callable[[str], bool] = lambda _: False
     health: str = ""
     preset_url: str = ""

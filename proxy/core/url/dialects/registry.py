@@ -5,7 +5,7 @@ from importlib import import_module
 
 from proxy.core.url.dialects.dialect import Dialect
 
-_NAMES = ("native", "imgproxy", "thumbor", "next")
+_NAMES = ("native", "imgproxy", "thumbor", "next", "cloudflare")
 
 
 class _Dialects(Mapping[str, Dialect]):
