@@ -8,13 +8,14 @@ Each line of a table has a client's options, the size of the picture that they d
 options and URLs are kept in the repository.
 """
 
+import hmac
 import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.rivals.client_keys import IMGPROXY_KEY, IMGPROXY_SALT, THUMBOR_KEY
+from tests.rivals.client_keys import CLOUDFLARE_KEY, IMGPROXY_KEY, IMGPROXY_SALT, THUMBOR_KEY
 
 Row = tuple[dict[str, Any], tuple[int, int], str]
 
@@ -181,6 +182,64 @@ UNPIC: dict[str, list[Row]] = {
     ],
 }
 
+CLOUDFLARE: list[Row] = [
+    ({"options": "w=300,h=300,fit=cover,f=jpeg"}, (300, 300), JPEG),
+    ({"options": "w=300", "until_s": 99999999999}, (300, 200), JPEG),
+    ({"options": "w=301", "image": LOGO, "until_s": 99999999999}, (301, 226), PNG),
+]
+"""Hosted images, signed as the vendor documents."""
+
+ACCOUNT_HASH = "cheeW4oKsx5ljh8e8BoL2A"
+_HOSTED = f"https://rival/cdn-cgi/imagedelivery/{ACCOUNT_HASH}/{LAKE}/w=1"
+UNPIC_CLOUDFLARE: dict[str, list[Row]] = {
+    "cloudflare": [
+        ({"width": 300}, (300, 200), JPEG),
+        ({"width": 300, "height": 300}, (300, 300), JPEG),
+        ({"width": 300, "height": 300, "format": "webp", "quality": 60}, (300, 300), WEBP),
+        ({"width": 300, "operations": {"cloudflare": {"fit": "scale-down", "dpr": 2}}}, (600, 400), JPEG),
+        (
+            {"width": 300, "height": 300, "operations": {"cloudflare": {"fit": "pad", "background": "red"}}},
+            (300, 300),
+            JPEG,
+        ),
+        ({"width": 300, "operations": {"cloudflare": {"rotate": 90, "sharpen": 1}}}, (300, 450), JPEG),
+        (
+            {
+                "width": 2000,
+                "height": 2000,
+                "operations": {"cloudflare": {"fit": "crop", "gravity": "0.2x0.8"}},
+            },
+            (1200, 800),
+            JPEG,
+        ),
+        (
+            {"width": 300, "operations": {"cloudflare": {"blur": 9, "brightness": 1.5, "contrast": 0.5}}},
+            (300, 200),
+            JPEG,
+        ),
+        (
+            {"url": f"/{DOOR}", "width": 111, "operations": {"cloudflare": {"f": "png", "anim": False}}},
+            (111, 167),
+            PNG,
+        ),
+        ({"width": 300, "operations": {"cloudflare": {"onerror": "redirect", "gamma": 2}}}, (300, 200), JPEG),
+    ],
+    "cloudflare_images": [
+        ({"url": _HOSTED, "width": 300}, (300, 200), JPEG),
+        ({"url": _HOSTED, "width": 300, "height": 300, "quality": 60}, (300, 300), JPEG),
+        ({"url": _HOSTED, "width": 300, "format": "webp"}, (300, 200), WEBP),
+        (
+            {
+                "url": _HOSTED,
+                "width": 300,
+                "operations": {"cloudflare_images": {"fit": "contain", "blur": 4}},
+            },
+            (300, 200),
+            JPEG,
+        ),
+    ],
+}
+
 NEXT: list[Row] = [
     ({"src": f"/{LAKE}", "width": 640}, (640, 427), JPEG),
     ({"src": f"/{LAKE}", "width": 1080, "quality": 75}, (1080, 720), JPEG),
@@ -195,6 +254,13 @@ NEXT_THUMBOR: list[Row] = [
 ]
 """With the loader for thumbor that next documents."""
 
+NEXT_CLOUDFLARE: list[Row] = [
+    ({"src": f"/{LAKE}", "width": 640}, (640, 427), JPEG),
+    ({"src": LAKE, "width": 256, "quality": 60}, (256, 171), JPEG),
+    ({"src": f"/{LAKE}", "width": 1920}, (1200, 800), JPEG),
+]
+"""With the loader for Cloudflare that next documents."""
+
 IN_NODE = """
 const requests = JSON.parse(require('node:fs').readFileSync(0, 'utf8'))
 const { generateImageUrl } = require('@imgproxy/imgproxy-node')
@@ -205,6 +271,8 @@ const make = {
   imgproxy: (options) => generateImageUrl(options),
   unpic: ({ operations, ...options }) => transformUrl(options, operations),
   nextThumbor: ({ src, width, quality }) => `/unsafe/${width}x0/filters:quality(${quality || 75})${src}`,
+  nextCloudflare: ({ src, width, quality }) =>
+    `/cdn-cgi/image/width=${width},quality=${quality || 75},format=auto/${src}`,
   next: (options) => loader({ config: imageConfigDefault, ...options }),
 }
 console.log(JSON.stringify(requests.map(([client, options]) => make[client](options))))
@@ -235,10 +303,18 @@ def imgproxy_url(options: dict[str, Any], *, is_signed: bool) -> str:
     return str(ImgProxy(**{"image_url": f"local:///{LAKE}", **keys, **options}))
 
 
+def cloudflare_url(options: dict[str, Any], *, is_signed: bool) -> str:
+    path = f"/{ACCOUNT_HASH}/{options.get('image', LAKE)}/{options['options']}"
+    query = f"exp={options['until_s']}" if "until_s" in options else ""
+    mac = hmac.new(CLOUDFLARE_KEY.encode(), f"{path}?{query}".encode(), "sha256").hexdigest()
+    return f"{path}?{query}{'&' if query else ''}sig={mac}" if is_signed else path
+
+
 def python_rows() -> Iterator[dict[str, Any]]:
     clients: tuple[tuple[str, str, list[Row], Callable[..., str]], ...] = (
         ("libthumbor", "thumbor", LIBTHUMBOR, libthumbor_url),
         ("imgproxy (PyPI)", "imgproxy", IMGPROXY_PY, imgproxy_url),
+        ("Cloudflare's documentation", "cloudflare", CLOUDFLARE, cloudflare_url),
     )
     for client, dialect, rows, make in clients:
         for options, size, kind in rows:
@@ -254,12 +330,17 @@ def node_rows() -> Iterator[dict[str, Any]]:
             keys = {"key": IMGPROXY_KEY, "salt": IMGPROXY_SALT} if is_signed else {}
             options = {"endpoint": "http://rival", "url": f"local:///{LAKE}", "options": row[0], **keys}
             found.append(("@imgproxy/imgproxy-node", "imgproxy", row, is_signed, ("imgproxy", options)))
-    for provider, rows in UNPIC.items():
-        for row in rows:
-            options = {"url": f"/{LAKE}", "provider": provider, **row[0]}
-            found.append((f"unpic, {provider}", "next", row, False, ("unpic", options)))
+    for dialect, providers in (("next", UNPIC), ("cloudflare", UNPIC_CLOUDFLARE)):
+        for provider, rows in providers.items():
+            for row in rows:
+                options = {"url": f"/{LAKE}", "provider": provider, **row[0]}
+                found.append((f"unpic, {provider}", dialect, row, False, ("unpic", options)))
     found += [("next/image", "next", row, False, ("next", row[0])) for row in NEXT]
     found += [("next/image, thumbor", "thumbor", row, False, ("nextThumbor", row[0])) for row in NEXT_THUMBOR]
+    found += [
+        ("next/image, cloudflare", "cloudflare", row, False, ("nextCloudflare", row[0]))
+        for row in NEXT_CLOUDFLARE
+    ]
     urls = in_node([request for *_, request in found])
     for (client, dialect, (options, size, kind), is_signed, _), url in zip(found, urls, strict=True):
         yield entry(client, dialect, options, url, size, kind, is_signed=is_signed)
@@ -279,7 +360,7 @@ def entry(
         "client": client,
         "dialect": dialect,
         "options": options,
-        "url": url.removeprefix("http://rival"),
+        "url": url.removeprefix("http://rival").removeprefix("https://rival"),
         "signed": is_signed,
         "size": size,
         "type": kind,

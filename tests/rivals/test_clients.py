@@ -7,16 +7,21 @@ from typing import Any
 
 import pytest
 
-from tests.rivals.client_keys import IMGPROXY_KEY, IMGPROXY_SALT, THUMBOR_KEY
+from tests.rivals.client_keys import CLOUDFLARE_KEY, IMGPROXY_KEY, IMGPROXY_SALT, THUMBOR_KEY
 from tests.rivals.comparison import Reply, Server, samples
 from tests.rivals.conftest import SIGNED, StartNode
 from tests.rivals.servers import takes
 
 ROWS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("client_urls.json").read_text())
 
-KEYS = {"thumbor": THUMBOR_KEY, "imgproxy": f"{IMGPROXY_KEY}:{IMGPROXY_SALT}", "next": None}
+KEYS = {
+    "thumbor": THUMBOR_KEY,
+    "imgproxy": f"{IMGPROXY_KEY}:{IMGPROXY_SALT}",
+    "next": None,
+    "cloudflare": CLOUDFLARE_KEY,
+}
 
-REFUSED = {"thumbor": 400, "imgproxy": 403}
+REFUSED = {"thumbor": 400, "imgproxy": 403, "cloudflare": 403}
 """The status for a wrong signature."""
 
 
@@ -29,7 +34,7 @@ def described(reply: Reply) -> tuple[int, str, list[int]]:
 
 
 def changed(url: str) -> str:
-    """The URL with another first character of its signature."""
+    """The URL with another first character: that of its signature, or of the path that is signed."""
     return f"/{'B' if url[1] == 'A' else 'A'}{url[2:]}"
 
 
