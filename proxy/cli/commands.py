@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 an error, 2 a wrong command line, 130 Ctrl-C.
 import signal
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -13,8 +14,13 @@ import click
 import proxy
 from proxy.cli.options import example
 
-COMMANDS = ["serve", "render", "url", "sign", "explain", "warm", "purge", "gc", "config", "check"]
+COMMANDS = ["serve", "render", "url", "sign", "explain", "warm", "purge", "gc", "config", "check", "import"]
 _INTERRUPTED = 128 + signal.SIGINT
+
+
+def module_of(command: str) -> str:
+    """The module of a command. A keyword is no name of a module, and has an underscore behind it."""
+    return f"proxy.cli.{command}_" if iskeyword(command) else f"proxy.cli.{command}"
 
 
 class _Program(click.Group):
@@ -36,7 +42,7 @@ class _Program(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"proxy.cli.{name}").command
+        command: click.Command = import_module(module_of(name)).command
         return command
 
 

@@ -1,6 +1,7 @@
 """Writes values as TOML."""
 
 import json
+from collections.abc import Mapping
 from enum import Enum
 
 from pydantic import ByteSize, SecretStr
@@ -33,6 +34,14 @@ def toml(value: object) -> str:
         case int() | float():
             return str(value)
     return toml(str(value))
+
+
+def document(settings: Mapping[tuple[str, ...], object]) -> str:
+    """A TOML file with the values by section, table and key, in the order of the first key of each table."""
+    tables: dict[tuple[str, ...], list[str]] = {}
+    for (*table, key), value in settings.items():
+        tables.setdefault(tuple(table), []).append(f"{key} = {toml(value)}\n")
+    return "\n".join(f"[{'.'.join(table)}]\n{''.join(lines)}" for table, lines in tables.items())
 
 
 def duration(seconds: float) -> str:

@@ -101,9 +101,9 @@ def _fork_for_each_job(server: socket.socket) -> bool:
 
 
 if __name__ == "__main__":
-    from proxy.cli.commands import COMMANDS, main
+    from proxy.cli.commands import COMMANDS, main, module_of
 
-    for name in [*(f"proxy.cli.{word}" for word in COMMANDS), *LATER]:
+    for name in [*map(module_of, COMMANDS), *LATER]:
         import_module(name)
     assert threading.active_count() == 1
     gc.freeze()

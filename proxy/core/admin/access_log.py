@@ -3,6 +3,7 @@ own."""
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -10,10 +11,10 @@ from typing import NamedTuple
 
 from proxy.core.errors import CalotypeError
 from proxy.core.image.formats import TRAITS, Format
-from proxy.core.transform.operations import Transform
+from proxy.core.transform.operations import Transform, without_no_ops
 from proxy.core.url.dialects.component import components_of
 from proxy.core.url.dialects.native import spell
-from proxy.core.url.interpret import interpret, trusted
+from proxy.core.url.interpret import Interpreted, interpret, trusted
 from proxy.core.url.mounts import Mount, Rules, host_name, only_mount
 from proxy.core.url.parsed_url import VariantUrl
 
@@ -41,15 +42,48 @@ def logged_variants(lines: Iterable[str], rules: Rules, mount: Mount | None) -> 
     """The logged variants in the order of their first request, each once; only those of `mount`, if given. Lines that
     are not a request for a variant of this node are skipped."""
     seen_variants: set[LoggedVariant] = set()
+    for meaning, transform, format_name in _requests(lines, rules, mount):
+        with suppress(CalotypeError):
+            key = meaning.mount.locator(meaning.ref) or meaning.parsed.key
+            answered = _answered(transform, format_name)
+            found = LoggedVariant(meaning.mount.name, key, spell(components_of(answered)))
+            if found not in seen_variants:
+                seen_variants.add(found)
+                yield found
+
+
+def logged_transforms(lines: Iterable[str], rules: Rules, mount: Mount | None) -> dict[str, Counter[str]]:
+    """By mount, how often each transform was requested, as in a path URL; only those of `mount`, if given. URLs of a
+    preset alone do not count, because every mount grants them."""
+    counts: dict[str, Counter[str]] = {}
+    for meaning, transform, _ in _requests(lines, rules, mount):
+        tokens = spell(components_of(without_no_ops(transform)))
+        if tokens and isinstance(meaning.parsed, VariantUrl) and not meaning.parsed.is_preset:
+            counts.setdefault(meaning.mount.name, Counter())[tokens] += 1
+    return counts
+
+
+def _requests(
+    lines: Iterable[str], rules: Rules, mount: Mount | None
+) -> Iterator[tuple[Interpreted, Transform, str]]:
+    """The requests for a variant, each with its transform and the logged output format. Refusals of the policy are
+    ignored: the node answered the request, and logs do not show signatures."""
     for text in lines:
         line = _line(text)
         if line is None:
             continue
         with suppress(CalotypeError):
-            found = _logged_variant(line, rules, mount)
-            if found is not None and found not in seen_variants:
-                seen_variants.add(found)
-                yield found
+            meaning = interpret(
+                rules,
+                host_name(line.host),
+                line.target,
+                mount=only_mount(rules),
+                verify=trusted,
+                refuse=lambda _: None,
+            )
+            transform = meaning.transform if isinstance(meaning.parsed, VariantUrl) else None
+            if transform is not None and (mount is None or meaning.mount.name == mount.name):
+                yield meaning, transform, line.format
 
 
 def _line(text: str) -> Line | None:
@@ -67,25 +101,6 @@ def _line(text: str) -> Line | None:
         return Line(str(entry["target"]), str(entry.get("host", "")), str(entry.get("format", "")))
     except (ValueError, KeyError, RecursionError):
         return None
-
-
-def _logged_variant(line: Line, rules: Rules, mount: Mount | None) -> LoggedVariant | None:
-    """Refusals of the policy are ignored: the node answered the request, and logs do not show signatures."""
-    meaning = interpret(
-        rules,
-        host_name(line.host),
-        line.target,
-        mount=only_mount(rules),
-        verify=trusted,
-        refuse=lambda _: None,
-    )
-    if mount is not None and meaning.mount.name != mount.name:
-        return None
-    if meaning.transform is None or not isinstance(meaning.parsed, VariantUrl):
-        return None
-    transform = _answered(meaning.transform, line.format)
-    key = meaning.mount.locator(meaning.ref) or meaning.parsed.key
-    return LoggedVariant(meaning.mount.name, key, spell(components_of(transform)))
 
 
 def _answered(transform: Transform, format_name: str) -> Transform:

@@ -2,7 +2,7 @@
 
 import json
 
-from proxy.core.admin.access_log import LoggedVariant, logged_variants
+from proxy.core.admin.access_log import LoggedVariant, logged_transforms, logged_variants
 from proxy.core.url.dialects.native import parse_tokens
 from proxy.core.url.mounts import Mount, Rules
 from proxy.core.url.policy import Dimensions
@@ -96,3 +96,19 @@ def test_variants_of_the_access_log_have_the_format_that_was_sent() -> None:
 def test_a_single_mount_matches_every_host() -> None:
     lone = RULES._replace(mounts=RULES.mounts[1:])
     assert len(list(logged_variants([combined("/w_5/a.jpg?sig=x")], lone, None))) == 1
+
+
+def test_transforms_are_counted_as_they_were_requested() -> None:
+    lines = [
+        line(target="/w_100,f_auto/a.jpg", format="webp"),
+        line(target="/f_auto,w_100,v_7/b.jpg", format="jpeg"),
+        line(target="/w_123/a.jpg"),
+        line(target="/t_card/a.jpg"),
+        line(target="/t_card,q_50/a.jpg"),
+        line(target="/w_77/c.jpg", host="blog.example"),
+        line(target="/w_100/a.jpg", status=404),
+        line(target="/info/a.jpg"),
+    ]
+    expected = {"w_100,f_auto": 2, "w_123": 1, "w_100,f_auto,q_50": 1}
+    assert logged_transforms(lines, RULES, None) == {"shop": expected, "blog": {"w_77": 1}}
+    assert logged_transforms(lines, RULES, RULES.mounts[1]) == {"blog": {"w_77": 1}}

@@ -1,0 +1,1 @@
+"""Configurations of vendors, read without being executed, as settings of a node."""
