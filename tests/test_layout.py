@@ -23,6 +23,7 @@ TESTED_ELSEWHERE = {
     "core/url/dialects/ipx_modifiers.py": "core/url/dialects/test_ipx.py",
     "core/url/dialects/native_params.py": "core/url/dialects/test_native.py",
     "core/url/dialects/cloudflare_operations.py": "core/url/dialects/test_cloudflare_options.py",
+    "core/url/dialects/cloudflare_readers.py": "core/url/dialects/test_cloudflare_options.py",
     "core/url/dialects/thumbor_filters.py": "core/url/dialects/test_thumbor.py",
     "core/url/dialects/thumbor_options.py": "core/url/dialects/test_thumbor.py",
     "core/url/dialects/thumbor_signatures.py": "core/url/dialects/test_thumbor.py",

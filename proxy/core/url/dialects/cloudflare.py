@@ -26,12 +26,8 @@ from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import Auto
 from proxy.core.url.dialects.cloudflare_operations import transform
-from proxy.core.url.dialects.cloudflare_options import (
-    DOCUMENTED,
-    CloudflareOptions,
-    format_name,
-    read_options,
-)
+from proxy.core.url.dialects.cloudflare_options import DOCUMENTED, format_name, read_options
+from proxy.core.url.dialects.cloudflare_readers import CloudflareOptions
 from proxy.core.url.dialects.component import transform_of
 from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported
 from proxy.core.url.dialects.unused_query import unused_query

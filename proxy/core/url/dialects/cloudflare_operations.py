@@ -24,7 +24,7 @@ from proxy.core.transform.operations import (
     Transform,
     Turn,
 )
-from proxy.core.url.dialects.cloudflare_options import CloudflareOptions
+from proxy.core.url.dialects.cloudflare_readers import CloudflareOptions
 from proxy.core.url.dialects.component import MAX_EFFECTS
 from proxy.core.url.parsed_url import Unused
 
