@@ -19,7 +19,6 @@ COMPLETE_ROOMS = ("core", "service")
 TESTED_ELSEWHERE = {
     "core/image/completed.py": "core/image/test_container.py",
     "core/url/dialects/dialect.py": "core/url/dialects/test_native.py",
-    "core/url/dialects/registry.py": "config/test_settings.py",
     "core/url/dialects/ipx_modifiers.py": "core/url/dialects/test_ipx.py",
     "core/url/dialects/native_params.py": "core/url/dialects/test_native.py",
     "core/url/dialects/cloudflare_operations.py": "core/url/dialects/test_cloudflare_options.py",

@@ -278,6 +278,7 @@ def _check_key(secret: str) -> int:
 
 DIALECT = Dialect(
     name="cloudflare",
+    recognises=recognises,
     parse=parse,
     verify=verify,
     unsigned=unsigned,

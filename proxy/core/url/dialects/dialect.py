@@ -79,9 +79,10 @@ class Dialect:
     `statuses` has the HTTP statuses, by slug, that differ from those of the native dialect; `error_text` gives the body of
     the answer to a target below the mount that failed, as plain text, or None for a problem, and `error_headers` the
     headers that the vendor adds; `success_headers` are those of an answer that did not fail. `error_location` gives the
-    location to which the client of a failed target is redirected, empty for none, from the Host of the request too. `is_always_signed` says whether a target below the mount needs a signature whatever the
-    mount requires. `health` is the path below the mount with which the vendor's service tells that it runs, `preset_url`
-    the form of a URL of a preset alone; both are empty if the vendor has none. `settings` are those of OWN_SETTINGS that a mount of the dialect may have.
+    location to which the client of a failed target is redirected, empty for none, from the Host of the request too.
+    `is_always_signed` says whether a target below the mount needs a signature whatever the mount requires. `health` is
+    the path below the mount with which the vendor's service tells that it runs, `preset_url` the form of a URL of a preset
+    alone; both are empty if the vendor has none. `settings` are those of OWN_SETTINGS that a mount of the dialect may have.
     `has_signatures` says whether its URLs can be signed, and `omits_scheme` whether they name originals of the web
     without `http://`.
     """
