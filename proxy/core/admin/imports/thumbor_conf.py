@@ -54,34 +54,45 @@ _WITHOUT_EFFECT: tuple[object, ...] = (None, False, "", [], 0)
 
 
 def assignments(text: str) -> tuple[dict[str, object], list[str]]:
-    """The values of the names in upper case to which a literal is assigned, and the other ones. Raises ValueError."""
+    """The values of the names in upper case to which a literal is assigned, and the names whose value is not known: of
+    another expression, or under a condition. Raises ValueError."""
     try:
         module = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError("is not a Python file") from None
     values: dict[str, object] = {}
-    others: list[str] = []
-    for statement in ast.walk(module):
-        if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+    unknown: dict[str, None] = {}
+    for statement in module.body:
+        if not isinstance(statement, ast.Assign | ast.AnnAssign):
+            unknown |= dict.fromkeys(name for nested in ast.walk(statement) for name in _assigned(nested))
             continue
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        names = [each.id for each in targets if isinstance(each, ast.Name) and each.id.isupper()]
+        names = dict.fromkeys(_assigned(statement))
         try:
             value: object = _value(statement.value)
         except (ValueError, TypeError, RecursionError, MemoryError):
-            others += names
+            unknown |= names
             continue
         values |= dict.fromkeys(names, value)
-    return values, [name for name in others if name not in values]
+    return values, list(unknown)
 
 
-def _value(node: ast.expr) -> object:
+def _assigned(node: ast.AST) -> list[str]:
+    """The names in upper case to which a statement assigns; none for another node."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign):
+        return []
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return [each.id for each in targets if isinstance(each, ast.Name) and each.id.isupper()]
+
+
+def _value(node: ast.expr | None) -> object:
     """The value of a literal, or of a product of numbers, as in `24 * 60 * 60`. Raises ValueError."""
     match node:
         case ast.BinOp(op=ast.Mult(), left=left, right=right):
             factors = _value(left), _value(right)
             if all(isinstance(each, int | float) for each in factors):
                 return float(str(factors[0])) * float(str(factors[1]))
+        case None:
+            raise ValueError("a name without a value")
     return ast.literal_eval(node)
 
 
@@ -96,7 +107,10 @@ def read_thumbor(text: str) -> Imported:
     used |= _signing(imported, values)
     used |= _numbers(imported, values)
     for name in others:
-        imported.note(name, "is not a literal: its value is not known without executing the file")
+        imported.note(
+            name,
+            "is not a literal, or set under a condition: its value is not known without executing the file",
+        )
     for name, value in values.items():
         if name not in used and value not in _WITHOUT_EFFECT:
             reason = next((reason for start, reason in _REASONS if name.startswith(start)), "")

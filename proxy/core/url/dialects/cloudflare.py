@@ -97,7 +97,7 @@ class _Source(NamedTuple):
 
 def _source(source: str, query: str | None, rule: QueryRule) -> _Source:
     """The original of a source as it is written. Raises BadUrl or SourceNotAllowed."""
-    whole = with_both_slashes(source)
+    whole = with_both_slashes(source.removeprefix("/"))
     if is_absolute(whole):
         return _Source(checked_locator(whole if query is None else f"{whole}?{query}"))
     locator = with_both_slashes(decoded(source, "the source").removeprefix("/"))

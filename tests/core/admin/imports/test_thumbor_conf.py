@@ -24,13 +24,15 @@ C = 24 * 60 * 60
 D = os.environ["HOME"]
 E = __import__("os").system("touch /tmp/executed")
 lower = 1
-if True:
+if D:
     F = {"a": 1}
+    A = 3
 A = 2
+G: int
 """
-    values, others = assignments(text)
-    assert values == {"A": 2, "B": ["x", "y"], "C": 86_400, "F": {"a": 1}}
-    assert others == ["D", "E"]
+    values, unknown = assignments(text)
+    assert values == {"A": 2, "B": ["x", "y"], "C": 86_400}
+    assert unknown == ["D", "E", "F", "A", "G"]
 
 
 FILES = "LOADER = 'thumbor.loaders.file_loader'", "FILE_LOADER_ROOT_PATH = '/srv'"

@@ -58,6 +58,7 @@ WEB = "https://s3.example.com/bucket/a%20b.png"
         (WEB, WEB),
         (f"{WEB}?v=1&w=%2F", f"{WEB}?v=1&w=%2F"),
         ("https:/s3.example.com/a.png", "https://s3.example.com/a.png"),
+        ("/https://s3.example.com/a.png?v=1", "https://s3.example.com/a.png?v=1"),
         ("HTTP:/s3.example.com/a.png", "HTTP://s3.example.com/a.png"),
         (quote(f"{WEB}?v=1", safe=""), f"{WEB}?v=1"),
         (f"{quote(WEB, safe='')}?utm_source=x", WEB),
