@@ -18,7 +18,7 @@ from proxy.core.admin.imports.preset_file import DEFAULT, add_presets
 from proxy.core.url.dialects.component import components_of, transform_of
 from proxy.core.url.dialects.native import parse_tokens, spell
 
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*", re.ASCII)
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*(?:=\s*(.*?)\s*)?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,6})?", re.ASCII)
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(.*)", re.ASCII)
 _PREFIX = "IMGPROXY_"
@@ -28,12 +28,12 @@ _SLOWEST_AVIF = 9
 
 
 def variables(text: str) -> dict[str, str]:
-    """The variables of a file of `NAME=value` lines; quotes around a value are removed."""
+    """The variables of a file of `NAME=value` lines; quotes around a value are removed. A name alone has no value."""
     found: dict[str, str] = {}
     for line in text.splitlines():
         match = _LINE.fullmatch(line)
         if match is not None:
-            value = match[2]
+            value = match[2] or ""
             is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
             found[match[1]] = value[1:-1] if is_quoted else value
     return found
@@ -154,7 +154,7 @@ class _Reading:
 
     def server(self) -> None:
         host, colon, port = self.text("BIND").rpartition(":")
-        if colon and port.isdigit() and int(port) <= 65_535:
+        if colon and port.isdecimal() and int(port) <= 65_535:
             self.imported.settings["server", "host"] = host.strip("[]") or "0.0.0.0"  # noqa: S104
             self.imported.settings["server", "port"] = int(port)
         elif self.values.get("BIND"):
@@ -185,8 +185,8 @@ class _Reading:
         return names
 
     def _private(self) -> None:
-        private = (self.is_true(f"ALLOW_{kind}_SOURCE_ADDRESSES") for kind in ("PRIVATE", "LOOPBACK"))
-        if any([*private]):
+        private = [self.is_true(f"ALLOW_{kind}_SOURCE_ADDRESSES") for kind in ("PRIVATE", "LOOPBACK")]
+        if any(private):
             self.imported.source(WEB, allow_private=True)
         elif "ALLOW_PRIVATE_SOURCE_ADDRESSES" not in self.values:
             self.note(
@@ -249,8 +249,13 @@ class _Reading:
             self.note("SALT", "there must be as many salts as keys")
         ending = f":{size}" if size and size != str(_SIGNATURE_BYTES) else ""
         secrets = [f"{key}:{salt}{ending}" for key, salt in zip(keys, salts, strict=False)]
-        if not secrets:
+        if not secrets and not self.values.keys() & {"KEY", "SALT"}:
             self.imported.unsigned()
+            return
+        if not secrets:
+            # The other half, or the value, may be set elsewhere: what may be signed is not opened.
+            self.imported.mount(signing="required", keys=("imgproxy1",))
+            self.imported.missing_key("imgproxy1")
             return
         secrets += [f"trusted:{text}" for text in trusted]
         ids = [f"imgproxy{number}" for number in range(1, len(secrets) + 1)]
@@ -271,7 +276,7 @@ class _Reading:
                 self.note(name, f"there is always a limit: {'.'.join(number.path)}")
             else:
                 self.imported.settings[number.path] = f"{value}{number.unit}" if number.unit else value
-        if (speed := self.text("AVIF_SPEED")).isdigit() and int(speed) <= _SLOWEST_AVIF:
+        if (speed := self.text("AVIF_SPEED")).isdecimal() and int(speed) <= _SLOWEST_AVIF:
             self.imported.settings["formats", "avif_effort"] = _SLOWEST_AVIF - int(speed)
 
     def presets(self) -> None:

@@ -68,6 +68,13 @@ class Imported:
             "every client can request any size, as before; `dimensions` and `signing` limit that",
         )
 
+    def missing_key(self, key_id: str) -> None:
+        """A key of the mount that the vendor's configuration does not show: the node does not start without it."""
+        self.note(
+            f"signing.keys.{key_id}",
+            f"set CALOTYPE_SIGNING__KEYS__{key_id.upper()} to the key: the node does not start without it",
+        )
+
     def preset(self, name: str, transform: str) -> bool:
         """Sets a preset; False, and a note, if its name is not possible."""
         if not _NAME.fullmatch(name):

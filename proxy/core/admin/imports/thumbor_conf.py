@@ -13,6 +13,7 @@ from proxy.core.admin.imports.imported import (
     plain_host,
 )
 
+_KEY = "thumbor"
 _NOT_SET = "MY_SECURE_KEY"
 """The key of a thumbor that has none of its own."""
 _FILE, _FILE_OR_HTTP, _S3 = "file_loader", "file_loader_http_fallback", "s3"
@@ -104,7 +105,7 @@ def read_thumbor(text: str) -> Imported:
     imported = Imported()
     used = _sources(imported, values)
     imported.mounted(list(dict.fromkeys(path[1] for path in imported.settings)), "thumbor")
-    used |= _signing(imported, values)
+    used |= _signing(imported, values, others)
     used |= _numbers(imported, values)
     for name in others:
         imported.note(
@@ -120,13 +121,9 @@ def read_thumbor(text: str) -> Imported:
 
 def _text(values: Mapping[str, object], name: str) -> str:
     value = values.get(name)
-    return (
-        value.decode("utf-8", "replace")
-        if isinstance(value, bytes)
-        else value
-        if isinstance(value, str)
-        else ""
-    )
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if isinstance(value, str) else ""
 
 
 def _sources(imported: Imported, values: Mapping[str, object]) -> set[str]:
@@ -136,8 +133,8 @@ def _sources(imported: Imported, values: Mapping[str, object]) -> set[str]:
     if is_file:
         root = _text(values, "FILE_LOADER_ROOT_PATH")
         if not root:
-            imported.note("FILE_LOADER_ROOT_PATH", f"is not set: put the directory in sources.{LOCAL}.path")
-        imported.source(LOCAL, path=root or "/")
+            imported.note("FILE_LOADER_ROOT_PATH", f"put the directory in sources.{LOCAL}.path")
+        imported.source(LOCAL, path=root or "pictures")
     bucket = _text(values, "TC_AWS_LOADER_BUCKET") or _text(values, "AWS_LOADER_BUCKET_NAME")
     if bucket and not is_file:
         _bucket(imported, values, bucket)
@@ -178,16 +175,20 @@ def _hosts(imported: Imported, allowed: object) -> list[str]:
     return hosts
 
 
-def _signing(imported: Imported, values: Mapping[str, object]) -> set[str]:
-    secret = _text(values, "SECURITY_KEY")
-    allows_unsafe = bool(values.get("ALLOW_UNSAFE_URL", True))
-    has_key = bool(secret) and secret != _NOT_SET
-    if has_key:
-        imported.settings["signing", "keys", "thumbor"] = secret
-        imported.mount(signing="optional" if allows_unsafe else "required", keys=("thumbor",))
-    if not has_key and not allows_unsafe:
-        imported.note("SECURITY_KEY", "is not set: with a key, set `signing` of the mount to required")
-    if allows_unsafe or not has_key:
+def _signing(imported: Imported, values: Mapping[str, object], unknown: Sequence[str]) -> set[str]:
+    """Sets the key; returns the names that were read. Without a known key nothing is opened that was closed."""
+    secret = _text(values, "SECURITY_KEY") or _NOT_SET
+    allows_unsafe = bool(values.get("ALLOW_UNSAFE_URL", True)) and "ALLOW_UNSAFE_URL" not in unknown
+    has_own_key = secret != _NOT_SET or "SECURITY_KEY" in unknown
+    if has_own_key or not allows_unsafe:
+        imported.mount(signing="optional" if allows_unsafe else "required", keys=(_KEY,))
+        if "SECURITY_KEY" in unknown:
+            imported.missing_key(_KEY)
+        else:
+            imported.settings["signing", "keys", _KEY] = secret
+    if not has_own_key and not allows_unsafe:
+        imported.note("SECURITY_KEY", "is that of every thumbor without one of its own: change it")
+    if allows_unsafe:
         imported.unsigned()
     return {"SECURITY_KEY", "ALLOW_UNSAFE_URL"}
 

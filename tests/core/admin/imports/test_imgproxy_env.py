@@ -8,8 +8,8 @@ from proxy.core.admin.imports.imgproxy_env import read_imgproxy, variables
 
 
 def test_a_file_of_variables() -> None:
-    text = "# c\nA=1\nexport B = 'x y'\nC=\"z\"\n\nnonsense\nD=\nE='x\nA=2\n"
-    assert variables(text) == {"A": "2", "B": "x y", "C": "z", "D": "", "E": "'x"}
+    text = "# c\nA=1\nexport B = 'x y'\nC=\"z\"\n\nno sense\nD=\nE='x\nF\nA=2\n"
+    assert variables(text) == {"A": "2", "B": "x y", "C": "z", "D": "", "E": "'x", "F": ""}
 
 
 def settings(*lines: str) -> dict[str, object]:
@@ -38,6 +38,14 @@ def test_directories_and_signatures() -> None:
     assert settings(ROOT, "KEY=aa", "SALT=bb", "SIGNATURE_SIZE=12")["signing.keys.imgproxy1"] == "aa:bb:12"
     assert settings(ROOT, "KEY=aa", "SALT=bb", "SIGNATURE_SIZE=32")["signing.keys.imgproxy1"] == "aa:bb"
     assert "IMGPROXY_SALT: there must be as many salts as keys" in notes(ROOT, "KEY=aa,cc", "SALT=bb")
+
+
+@pytest.mark.parametrize("lines", [["KEY=aa"], ["SALT=bb"], ["KEY=", "SALT="], ["KEY", "SALT"]])
+def test_half_a_key_opens_nothing(lines: list[str]) -> None:
+    found = settings(ROOT, *lines)
+    assert (found["mounts.images.signing"], found["mounts.images.keys"]) == ("required", ("imgproxy1",))
+    assert "mounts.images.open" not in found
+    assert any("CALOTYPE_SIGNING__KEYS__IMGPROXY1" in note for note in notes(ROOT, *lines))
 
 
 def test_without_a_key_every_size_is_open() -> None:

@@ -56,7 +56,29 @@ def test_unsafe_urls() -> None:
     unsigned = settings(*FILES, "SECURITY_KEY = 'MY_SECURE_KEY'")
     assert "mounts.images.signing" not in unsigned
     assert unsigned["mounts.images.open"] is True
-    assert "SECURITY_KEY: is not set" in notes(*FILES, "ALLOW_UNSAFE_URL = False")
+    default = *FILES, "ALLOW_UNSAFE_URL = False"
+    assert settings(*default)["signing.keys.thumbor"] == "MY_SECURE_KEY"
+    assert "SECURITY_KEY: is that of every thumbor" in notes(*default)
+
+
+@pytest.mark.parametrize(
+    ("lines", "signing"),
+    [
+        (["SECURITY_KEY = os.environ['KEY']", "ALLOW_UNSAFE_URL = False"], "required"),
+        (["SECURITY_KEY = os.environ['KEY']"], "optional"),
+        (["SECURITY_KEY = 'secret'", "ALLOW_UNSAFE_URL = DEBUG"], "required"),
+    ],
+)
+def test_what_is_not_known_opens_nothing(lines: list[str], signing: str) -> None:
+    found = settings(*FILES, *lines)
+    assert found["mounts.images.signing"] == signing
+    assert found["mounts.images.keys"] == ("thumbor",)
+    assert ("signing.keys.thumbor" in found) is ("'secret'" in lines[0])
+    assert ("CALOTYPE_SIGNING__KEYS__THUMBOR" in notes(*FILES, *lines)) is ("environ" in lines[0])
+
+
+def test_a_directory_that_is_not_known_is_never_the_root() -> None:
+    assert settings("LOADER = 'thumbor.loaders.file_loader'")["sources.local.path"] == "pictures"
 
 
 @pytest.mark.parametrize(
