@@ -117,8 +117,7 @@ components = st.builds(
 
 ratios = st.builds(Fraction, st.integers(1, 2000), st.integers(1, 2000))
 crops = st.builds(
-    lambda component, ratio, corner: replace(
-        component,
+    lambda component, ratio, corner: component._replace(
         fit=CropFit.CROP,
         width=None if ratio else component.width,
         ratio=ratio,
@@ -130,7 +129,7 @@ crops = st.builds(
     st.none() | st.tuples(st.integers(0, 9999), st.integers(0, 9999)),
 )
 sized_by_ratio = st.builds(
-    lambda component, ratio: replace(component, height=None, ratio=ratio), components, ratios
+    lambda component, ratio: component._replace(height=None, ratio=ratio), components, ratios
 )
 sizes = st.integers(1, 5000)
 file_names = st.text(
@@ -139,7 +138,7 @@ file_names = st.text(
 _qualities = st.integers(1, 100)
 _lossy = st.sampled_from([Format.JPEG, Format.WEBP, Format.AVIF])
 rich_components = st.builds(
-    lambda component, more: replace(component, **more),
+    lambda component, more: component._replace(**more),
     components,
     st.fixed_dictionaries(
         {},

@@ -80,8 +80,7 @@ def planned(mount: Mount, raw: str, kind: Format) -> Plan | None:
 sides = st.sampled_from([*ALLOWED, None]) | st.integers(1, 9999)
 ratios = st.none() | st.sampled_from([Fraction(16, 9), Fraction(1, 21)]) | strategies.ratios
 requested_components = st.builds(
-    lambda component, width_px, height_px, ratio, is_crop, few, colour, most: replace(
-        component,
+    lambda component, width_px, height_px, ratio, is_crop, few, colour, most: component._replace(
         max_width_px=most[0],
         max_height_px=most[1],
         width=width_px,

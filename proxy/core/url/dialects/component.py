@@ -5,10 +5,10 @@ every Transform has a native spelling.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from enum import StrEnum
 from fractions import Fraction
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import (
@@ -48,9 +48,9 @@ class CropFit(StrEnum):
     CROP = "crop"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Component:
-    """`ratio` is width to height; `left` and `top` are the corner of a crop; `padding_px` is clockwise from the top.
+class Component(NamedTuple):
+    """A named tuple, because a frozen dataclass of so many fields takes ten times as long to make; fields are given by name.
+    `ratio` is width to height; `left` and `top` are the corner of a crop; `padding_px` is clockwise from the top.
     `background` is the colour of `fit`, `extend` and `padding_px`. `preset` names a preset whose fields apply where they
     are not set here. `disposition` is the value of Content-Disposition; it is no part of a Transform."""
 
@@ -141,10 +141,10 @@ Presets = Mapping[str, Sequence[Component]]
 def overlay(below: Component, above: Component) -> Component:
     """`above`, with the unset fields taken from `below`: the parameters of a URL override its preset."""
     unset = {field: getattr(below, field) for field in _FIELDS if getattr(above, field) is None}
-    return replace(above, **unset)
+    return above._replace(**unset)
 
 
-_FIELDS = tuple(field.name for field in fields(Component) if field.name != "preset")
+_FIELDS = tuple(name for name in Component._fields if name != "preset")
 
 
 def expanded(components: Iterable[Component], presets: Presets) -> tuple[Component, ...]:
@@ -155,7 +155,7 @@ def expanded(components: Iterable[Component], presets: Presets) -> tuple[Compone
         if len(below) > 1:
             whole += (*below, Component(version=component.version, disposition=component.disposition))
         else:
-            whole.append(overlay(below[0] if below else Component(), replace(component, preset=None)))
+            whole.append(overlay(below[0] if below else Component(), component._replace(preset=None)))
     return tuple(whole)
 
 
@@ -201,11 +201,10 @@ def components_of(transform: Transform) -> tuple[Component, ...]:
         if components[-1].ops():
             # There `background` may be the colour of padding too.
             components.append(Component())
-        components[-1] = replace(components[-1], background=transform.background or WHITE)
+        components[-1] = components[-1]._replace(background=transform.background or WHITE)
     elif transform.background is not None and set_last is None:
-        components[-1] = replace(components[-1], background=transform.background)
-    components[-1] = replace(
-        components[-1],
+        components[-1] = components[-1]._replace(background=transform.background)
+    components[-1] = components[-1]._replace(
         format=transform.format,
         quality=transform.quality,
         qualities=transform.qualities or None,
@@ -225,29 +224,29 @@ def _with(component: Component, op: Operation) -> Component | None:
     is_sized = component.turn is None and component.effects is None
     match op:
         case AsStored():
-            return replace(component, as_stored=True) if component == Component() else None
+            return component._replace(as_stored=True) if component == Component() else None
         case Trim():
             is_first = component == Component(as_stored=component.as_stored)
-            return replace(component, trim=op) if is_first else None
+            return component._replace(trim=op) if is_first else None
         case Resize() | Crop():
             is_first = component == Component(as_stored=component.as_stored, trim=component.trim)
             return _sized(component, op) if is_first else None
         case Extend():
             if not is_sized or component.extend or component.padding_px or component.background:
                 return None
-            return None if _is_padded(component) else _coloured(replace(component, extend=op), op.background)
+            return None if _is_padded(component) else _coloured(component._replace(extend=op), op.background)
         case Pad():
             if not is_sized or component.padding_px or component.background or _is_padded(component):
                 return None
             if component.extend and component.extend.background != op.background:
                 return None
             sides = (op.top_px, op.right_px, op.bottom_px, op.left_px)
-            return _coloured(replace(component, padding_px=sides), op.background)
+            return _coloured(component._replace(padding_px=sides), op.background)
         case Turn():
-            return replace(component, turn=op) if is_sized else None
+            return component._replace(turn=op) if is_sized else None
         case _:
             effects = (*(component.effects or ()), op)
-            return replace(component, effects=effects) if len(effects) <= MAX_EFFECTS else None
+            return component._replace(effects=effects) if len(effects) <= MAX_EFFECTS else None
 
 
 def _is_padded(component: Component) -> bool:
@@ -256,20 +255,19 @@ def _is_padded(component: Component) -> bool:
 
 def _coloured(component: Component, background: Colour) -> Component:
     extend = component.extend and replace(component.extend, background=TRANSPARENT)
-    return replace(component, extend=extend, background=_unless(background, WHITE))
+    return component._replace(extend=extend, background=_unless(background, WHITE))
 
 
 def _sized(component: Component, op: Resize | Crop) -> Component:
-    sides = replace(component, width=op.width, height=op.height, ratio=op.ratio)
+    sides = component._replace(width=op.width, height=op.height, ratio=op.ratio)
     match op:
         case Crop(at=Offset(x, y)):
-            return replace(sides, fit=CropFit.CROP, left=x, top=y)
+            return sides._replace(fit=CropFit.CROP, left=x, top=y)
         case Crop(at=at):
             assert not isinstance(at, Offset)
-            return replace(sides, fit=CropFit.CROP, gravity=_unless(at, CENTER))
+            return sides._replace(fit=CropFit.CROP, gravity=_unless(at, CENTER))
         case Resize():
-            return replace(
-                sides,
+            return sides._replace(
                 fit=_unless(op.fit, Fit.INSIDE),
                 enlarge=_unless(op.enlarge, _default_enlarge(op.fit)),
                 gravity=_unless(op.gravity, CENTER),

@@ -5,7 +5,6 @@ Longer than other files because both forms share one way from parameters to a UR
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import count
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -124,7 +123,7 @@ def _variant(
     whole = expanded(written.components, presets) if named_presets else written.components
     is_preset, of_presets = False, NOTHING
     if named_presets:
-        plain = [replace(each, preset=None, version=None, disposition=None) for each in written.components]
+        plain = [each._replace(preset=None, version=None, disposition=None) for each in written.components]
         is_preset = len(named_presets) == 1 and all(each == Component() for each in plain)
         of_presets = transform_of(part for name in named_presets for part in presets[name])
     return VariantUrl(
@@ -153,7 +152,7 @@ def _unused(component: Component, params: Mapping[str, Param]) -> Iterator[Unuse
         return ",".join(params[name].write(of))
 
     if component.fit not in (None, CropFit.CROP) and not is_box:
-        shown = (component, replace(component, fit=Fit.INSIDE))
+        shown = (component, component._replace(fit=Fit.INSIDE))
         requested, applied = (
             (written(fit_name, of) for of in shown) if component.fit is not Fit.INSIDE else ("", "")
         )
@@ -162,7 +161,7 @@ def _unused(component: Component, params: Mapping[str, Param]) -> Iterator[Unuse
         if not is_fitted or component.fit not in (Fit.COVER, Fit.CONTAIN, Fit.ADAPTIVE):
             yield Unused("g", "the picture is neither cropped nor padded")
         elif component.fit is Fit.CONTAIN and isinstance(component.gravity, Smart):
-            requested, applied = (written("g", of) for of in (component, replace(component, gravity=CENTER)))
+            requested, applied = (written("g", of) for of in (component, component._replace(gravity=CENTER)))
             yield Unused("g", "padding does not depend on the content", requested, applied)
     if component.enlarge is not None and (is_crop or not has_side):
         yield Unused("el", "the picture is not resized")
@@ -292,7 +291,7 @@ def _read(
         quality = component.quality
         if quality is not None and not 1 <= quality <= 100:
             clamped.append(("q", str(quality)))
-            components[position] = replace(component, quality=max(1, min(100, quality)))
+            components[position] = component._replace(quality=max(1, min(100, quality)))
     return Written(tuple(components), tuple(clamped))
 
 
@@ -387,7 +386,7 @@ def native_url(parsed: ParsedUrl, key: str, transform: Transform | None) -> str:
             return f"/info/{encoded(key)}" + (f"?{_FIELDS}={','.join(fields)}" if fields else "")
         case VariantUrl():
             components = components_of(transform or Transform())
-            last = replace(components[-1], disposition=parsed.disposition or None)
+            last = components[-1]._replace(disposition=parsed.disposition or None)
             components = (*components[:-1], last)
             return path_url(key, *components) if spell(components) else query_url(key, Component())
 

@@ -588,7 +588,7 @@ def test_parse_is_the_inverse_of_path_url_for_chains(key: str, chain: tuple[Comp
 
 @given(keys, components)
 def test_a_preset_and_tokens_are_written_together(key: str, component: Component) -> None:
-    component = replace(component, preset="card")
+    component = component._replace(preset="card")
     assert written(path_url(key, component)) == (key, (component,))
     assert written(query_url(key, component)) == (key, (component,))
 
