@@ -161,6 +161,14 @@ def _run(original: _Original, plan: Plan) -> bytes:
     assert_never(plan.output)
 
 
+def first_page(opened: CheckedOriginal, size: Size) -> pyvips.Image:
+    """The first page, upright, 8-bit sRGB with or without alpha, at exactly `size`. Raises pyvips.Error or MemoryError."""
+    facts = opened.facts
+    whole = Size(facts.width_px, facts.height_px)
+    original = _Original(opened, facts.format, whole, range(1), opened.colours)
+    return _loaded(original, _whole(whole), size)[0]
+
+
 def _copyright(original: _Original) -> dict[str, bytes]:
     """Blocks with the copyright fields of an original, by libvips' name."""
     header = pyvips.Image.new_from_buffer(original.content, "")

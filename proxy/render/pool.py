@@ -211,6 +211,8 @@ def _is_valid(answer: Answer, body: bytes, job: Job) -> bool:
     """Whether the answer fits the job: an error of its originals, facts, or a picture in the format of its plan."""
     if answer.slug:
         return 0 <= answer.original < len(job.originals)
+    if job.compares:
+        return answer.difference is not None
     if job.plan is None:
         return answer.facts is not None and (answer.faces is None or answer.faces.is_valid)
     if job.plan.output.format is Format.INFO:
@@ -311,6 +313,12 @@ class Pool:
         """The faces of the first page, by a pool that was started for it. Raises as Renderer does."""
         answer, _ = await self._submit(_PROBE, [original], None, Schedule(deadline=deadline))
         return answer.faces or Faces()
+
+    async def compare(self, one: Original, other: Original, *, deadline: float) -> float:
+        """The visual difference of two pictures, in percent. Raises as Renderer does."""
+        answer, _ = await self._submit(_RENDER, [one, other], None, Schedule(deadline=deadline))
+        assert answer.difference is not None
+        return answer.difference
 
     async def render(self, originals: Sequence[Original], plan: Plan, schedule: Schedule) -> Variant:
         _, body = await self._submit(_RENDER, originals, plan, schedule)

@@ -5,7 +5,7 @@ JSON and raw bytes, up to a size limit.
 """
 
 import struct
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -24,9 +24,9 @@ MAX_ORIGINALS = 16
 
 
 class Job(msgspec.Struct, frozen=True):
-    """`plan` is None for a probe, which in a worker that finds faces is a search for them. `originals` are the names
-    and sizes in bytes of the originals, whose file descriptors are sent with the job. `keep_decoded`: more jobs for
-    the first original are waiting. The answer repeats `number`."""
+    """`plan` is None for a probe, which in a worker that finds faces is a search for them, and for a comparison of two
+    originals. `originals` are the names and sizes in bytes of the originals, whose file descriptors are sent with the
+    job. `keep_decoded`: more jobs for the first original are waiting. The answer repeats `number`."""
 
     number: int
     originals: tuple[tuple[str, int], ...]
@@ -34,6 +34,11 @@ class Job(msgspec.Struct, frozen=True):
     plan: Plan | None
     limits: InputLimits
     timeout_s: float
+
+    @property
+    def compares(self) -> bool:
+        """Whether the visual difference of two originals is measured."""
+        return self.plan is None and len(self.originals) == 2
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -46,7 +51,8 @@ class Hello(msgspec.Struct, frozen=True):
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """`slug` is empty on success; otherwise `original` is the position of the original at fault. The bytes of a variant
-    follow the text; a probe answers facts, a search for faces both facts and faces."""
+    follow the text; a probe answers facts, a search for faces both facts and faces, a comparison the difference in
+    percent."""
 
     number: int = 0
     slug: Literal["", "unsupported-format", "original-too-large", "undecodable", "internal"] = ""
@@ -54,3 +60,4 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     original: int = 0
     facts: Facts | None = None
     faces: Faces | None = None
+    difference: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None

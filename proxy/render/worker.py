@@ -22,6 +22,7 @@ from proxy.core.image.limits import InputLimits
 from proxy.local.parent import end_with_parent
 from proxy.render import pipeline, sandbox
 from proxy.render.checked_original import CheckedOriginal
+from proxy.render.difference import difference
 from proxy.render.protocol import ANSWER_HEAD, JOB_HEAD, MAX_ORIGINALS, Answer, Hello, Job
 
 NICENESS = 10
@@ -144,7 +145,9 @@ def _run_job(
     last: _LastOriginal, job: Job, descriptors: Sequence[int], find_faces: FindFaces | None = None
 ) -> tuple[Answer, bytes]:
     try:
-        opened = last.open(job, descriptors)[0]  # No operation uses the others yet.
+        opened, *further = last.open(job, descriptors)  # No operation of a plan uses the others yet.
+        if job.compares:
+            return Answer(difference=difference(opened, further[0], job.limits)), b""
         if job.plan is None:
             return Answer(
                 facts=opened.facts, faces=find_faces(opened, job.limits) if find_faces else None
