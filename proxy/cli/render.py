@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -27,7 +27,7 @@ from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Transform
 from proxy.core.url.dialects.native import parse_transform
 from proxy.core.url.target import is_hidden
-from proxy.local.files import OpenFile, write_all
+from proxy.local.files import temporary
 from proxy.node import factory
 from proxy.node.request_path import RequestPath, open_request_path
 from proxy.ports.originals import Original
@@ -199,9 +199,8 @@ async def _deliver(path: RequestPath, key: str, requested: Transform) -> _Render
     took_s = factory.clock() - began_s
     assert delivered.variant is not None
     body = delivered.variant.body
-    with TemporaryFile(buffering=0) as file:
-        write_all(file, body)
-        facts = await path.pool.probe(Original(uuid4().hex, OpenFile(file, len(body))), deadline=deadline)
+    with temporary(body) as file:
+        facts = await path.pool.probe(Original(uuid4().hex, file), deadline=deadline)
     return _RenderedVariant(body, facts, took_s)
 
 

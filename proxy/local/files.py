@@ -48,6 +48,14 @@ def open_regular(path: Path | str) -> IO[bytes]:
 
 
 @contextmanager
+def temporary(content: bytes) -> Iterator[OpenFile]:
+    """`content` in a file without a name, for readers that take a descriptor."""
+    with tempfile.TemporaryFile(buffering=0) as file:
+        write_all(file, content)
+        yield OpenFile(file, len(content))
+
+
+@contextmanager
 def replacing(path: Path, folder: Path) -> Iterator[IO[bytes]]:
     """A new file in `folder`, on the same file system, which takes the place of `path` unless the block fails."""
     descriptor, part = tempfile.mkstemp(dir=folder, prefix=".", suffix=".part")

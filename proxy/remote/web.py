@@ -42,13 +42,13 @@ CONNECTIONS = 16
 """Per host, so that a slow host does not affect others."""
 MAX_REDIRECTS = 3
 LOOP_HEADER = "CDN-Loop"
-_CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 _PLAIN_CODINGS = frozenset({"identity", "aws-chunked"})
 """Some stores leave aws-chunked on objects that they have decoded."""
 _TRANSFER_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"})
 """Transfer codings that change the bytes; unknown ones are ignored."""
 _TOKEN = re.compile(r"[a-z0-9!#$&^_.+-]{1,32}", re.ASCII)
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
@@ -128,7 +128,7 @@ class WebClient:
     ) -> None:
         self._location = location
         self._secret_headers = dict(headers)
-        self._allow_private = allow_private
+        self._socket = any_socket if allow_private else public_socket
         self._headers = {
             hdrs.USER_AGENT: agent,
             hdrs.ACCEPT: "image/*, */*;q=0.1",
@@ -182,9 +182,9 @@ class WebClient:
         requested = url
         for _ in range(1 + MAX_REDIRECTS):
             condition = known.condition(url, requested) if known else {}
-            secret = self._secret_headers if _origin(url) == _origin(requested) else {}
+            secret = self._secret_headers if origin_of(url) == origin_of(requested) else {}
             async with self._answer(url, secret | condition) as answer:
-                if answer.status in _REDIRECTS:
+                if answer.status in REDIRECTS:
                     url = self._next(url, answer.headers.get(hdrs.LOCATION, ""))
                     continue
                 if answer.status == 304 and condition:
@@ -209,14 +209,14 @@ class WebClient:
         modified = answer.headers.get(hdrs.LAST_MODIFIED, "") if _is_framed(answer) else ""
         await sink.begin(max(0, http_date(modified) or 0))
         meter = body_meter(self._clock, max_bytes, answer.content_length)
-        while chunk := await answer.content.read(_CHUNK_BYTES):
+        while chunk := await answer.content.read(CHUNK_BYTES):
             meter.take(len(chunk), self._clock())
             await sink.write(chunk)
 
     @asynccontextmanager
     async def _answer(self, url: str, headers: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
         assert self._session is not None
-        with _as_remote_errors():
+        with as_remote_errors():
             async with asyncio.timeout(READ_TIMEOUT_S):
                 # Limits the whole response head: a slow head would restart the read timeout with each byte.
                 answer = await self._session.get(
@@ -225,15 +225,20 @@ class WebClient:
             async with answer:
                 yield answer
 
-    def _socket(self, info: AddressInfo) -> socket.socket:
-        """Checks the address right before a connection, after DNS and redirects."""
-        family, kind, protocol, _, address = info
-        if not self._allow_private and not is_public(str(address[0])):
-            raise _ForeignAddress
-        return socket.socket(family, kind, protocol)
+
+def any_socket(info: AddressInfo) -> socket.socket:
+    family, kind, protocol, _, _ = info
+    return socket.socket(family, kind, protocol)
 
 
-def _origin(url: str) -> str:
+def public_socket(info: AddressInfo) -> socket.socket:
+    """A socket for a public address, which is checked right before a connection, after DNS and redirects."""
+    if not is_public(str(info[-1][0])):
+        raise _ForeignAddress
+    return any_socket(info)
+
+
+def origin_of(url: str) -> str:
     """Scheme and host: http and https are different origins."""
     return "/".join(url.split("/", 3)[:3])
 
@@ -272,7 +277,7 @@ def _listed(answer: aiohttp.ClientResponse, name: str) -> list[str]:
 
 
 @contextmanager
-def _as_remote_errors() -> Iterator[None]:
+def as_remote_errors() -> Iterator[None]:
     """Raises a RemoteError for an error of aiohttp."""
     try:
         yield

@@ -1,0 +1,1 @@
+"""The comparison of two servers that answer the same URLs."""
