@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 
+from proxy.cli.options import listener_url
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 
@@ -20,8 +21,7 @@ class AdminClient:
     def __init__(self, settings: Settings, url: str | None, token: str | None = None) -> None:
         """`url` and `token` are those of the node; the defaults come from the configuration."""
         admin = settings.admin
-        host = f"[{admin.host}]" if ":" in admin.host else admin.host
-        self._url = (url or f"http://{host}:{admin.port}").rstrip("/")
+        self._url = (url or listener_url(admin.host, admin.port)).rstrip("/")
         token = admin.token.get_secret_value() if token is None else token
         if not token.isascii() or not token.isprintable():
             raise ConfigError("--token: must be printable ASCII")

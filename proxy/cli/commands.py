@@ -14,7 +14,9 @@ import click
 import proxy
 from proxy.cli.options import example
 
-COMMANDS = ["serve", "render", "url", "sign", "explain", "warm", "purge", "gc", "config", "check", "import"]
+COMMANDS = [
+    *("serve", "render", "url", "sign", "explain", "warm", "purge", "gc", "config", "check", "import", "compare"),
+]
 _INTERRUPTED = 128 + signal.SIGINT
 
 

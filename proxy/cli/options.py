@@ -50,6 +50,12 @@ def traced_settings(
     return settings, layers
 
 
+def listener_url(host: str, port: int) -> str:
+    """The URL of a listener of this machine."""
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"http://{bracketed}:{port}"
+
+
 @contextmanager
 def one_line() -> Iterator[None]:
     """Reports an error as one line with exit code 1."""

@@ -6,7 +6,15 @@ from typing import Any, NamedTuple
 
 import click
 
-from proxy.cli.options import config_option, example, json_option, one_line, settings_of, sign_options
+from proxy.cli.options import (
+    config_option,
+    example,
+    json_option,
+    listener_url,
+    one_line,
+    settings_of,
+    sign_options,
+)
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
 from proxy.core.errors import BadTransform, UnknownRoute
@@ -48,8 +56,7 @@ def variant_url(
     target = below if chosen is None else chosen.prefix.removesuffix("/") + below
     host = "*" if chosen is None else chosen.host
     server = settings.server
-    bracketed = f"[{server.host}]" if ":" in server.host else server.host
-    origin = f"https://{host}" if host != "*" else f"http://{bracketed}:{server.port}"
+    origin = f"https://{host}" if host != "*" else listener_url(server.host, server.port)
     if signing is not None:
         if chosen is None:
             raise ConfigError("mounts: there is none; add a [sources.NAME] table")

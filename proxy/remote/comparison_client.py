@@ -86,6 +86,18 @@ class ComparisonClient:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
         )
 
+    async def check(self) -> str:
+        """Why the server cannot be reached; empty if it answers at all."""
+        try:
+            with as_remote_errors():
+                async with (
+                    asyncio.timeout(self._timeout_s),
+                    self._session.get(URL(f"{self._server.url}/", encoded=True), allow_redirects=False),
+                ):
+                    return ""
+        except RemoteError as failure:
+            return str(failure)
+
     async def ask(self, target: str) -> Response:
         """As Responder. Asks again if the server is busy or closes the connection."""
         for pause_s in (*RETRY_PAUSES_S, None):

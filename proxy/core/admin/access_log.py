@@ -68,10 +68,7 @@ def _requests(
 ) -> Iterator[tuple[Interpreted, Transform, str]]:
     """The requests for a variant, each with its transform and the logged output format. Refusals of the policy are
     ignored: the node answered the request, and logs do not show signatures."""
-    for text in lines:
-        line = _line(text)
-        if line is None:
-            continue
+    for line in served(lines):
         with suppress(CalotypeError):
             meaning = interpret(
                 rules,
@@ -84,6 +81,14 @@ def _requests(
             transform = meaning.transform if isinstance(meaning.parsed, VariantUrl) else None
             if transform is not None and (mount is None or meaning.mount.name == mount.name):
                 yield meaning, transform, line.format
+
+
+def served(lines: Iterable[str]) -> Iterator[Line]:
+    """The requests that were answered with a picture; other lines are skipped."""
+    for text in lines:
+        line = _line(text)
+        if line is not None:
+            yield line
 
 
 def _line(text: str) -> Line | None:
