@@ -2,7 +2,7 @@
 
 Everything that it shows may be hostile: URLs of an access log, reasons, pictures of another server. All text is escaped,
 pictures are data URLs of formats that the node knows, and a Content-Security-Policy allows only these and the style.
-Radio buttons filter the list by CSS alone.
+Radio buttons filter the list, and a check box lays each pair of pictures on top of each other, by CSS alone.
 """
 
 import base64
@@ -91,7 +91,7 @@ def _percent(value: float | None) -> str:
 
 
 def _filters(summary: Summary) -> list[str]:
-    """Radio buttons before the list, which the style sheet pairs with the classes of the rows."""
+    """Inputs before the list, as its siblings: the style sheet pairs them with the classes of the rows."""
     counts = [
         ("all", "all", summary.urls),
         ("differ", "differing", summary.differ),
@@ -103,7 +103,8 @@ def _filters(summary: Summary) -> list[str]:
         for name, title, count in counts
         if count or name == "all"
     ]
-    return ["<!-- The list follows its filters as a sibling. -->", *inputs]
+    overlay = '<input type=checkbox id="overlay"><label for="overlay">show the difference</label>'
+    return [*inputs, overlay]
 
 
 def _article(row: Row) -> str:
@@ -111,9 +112,9 @@ def _article(row: Row) -> str:
     kinds = {each.kind for each in row.differences}
     classes = " ".join(["differ", *sorted(kinds)]) if kinds else "same"
     texts = "".join(f'<li class="bad">{escape(each.text)}</li>' for each in row.differences)
-    measured = (
-        "" if compared.difference is None else f"<li>visual difference {compared.difference:.1f} %</li>"
-    )
+    measured = ""
+    if compared.difference is not None and Kind.PICTURE not in kinds:
+        measured = f"<li>visual difference {compared.difference:.1f} %</li>"
     sides = _side("vendor", compared.theirs, row.theirs) + _side("node", compared.ours, row.ours)
     return (
         f'<article class="{classes}"><h3>{escape(compared.target)}</h3><ul>{texts}{measured}</ul>'
