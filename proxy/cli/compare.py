@@ -100,7 +100,7 @@ async def compare_all(
             interruption = cancelled
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
-        summed, found = _found(list(done.values()), options.tolerance)
+        summed, found = _found([done[each] for each in targets.found if each in done], options.tolerance)
         text = _missing(targets, len(done))
         if journal is not None:
             assert options.report is not None
@@ -150,6 +150,7 @@ async def _compare_rest(
 
 
 def _found(compared: list[Compared], tolerance: Tolerance) -> tuple[Summary, Found]:
+    """The sum, and the URLs in order; those that differ alike stay in the order that they were given in."""
     found = [(each, differences(each, tolerance)) for each in compared]
     return summary(compared, tolerance), sorted(found, key=lambda each: severity(*each))
 

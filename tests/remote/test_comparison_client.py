@@ -1,6 +1,7 @@
 """The client takes responses of any status, bounded in bytes and time, and redirects to public addresses only."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -111,9 +112,9 @@ async def test_a_body_beyond_the_limit_is_a_fault() -> None:
 
 
 async def test_a_server_that_does_not_answer_is_a_fault() -> None:
-    async with await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0) as silent:
-        port = silent.sockets[0].getsockname()[1]
-        async with client(Server(f"http://127.0.0.1:{port}"), timeout_s=0.05) as one:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with client(Server(url), timeout_s=0.05) as one:
             assert (await one.ask("/a")).fault == "it did not answer in time"
             assert await one.check() == "it did not answer in time"
 

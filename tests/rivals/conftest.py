@@ -19,6 +19,8 @@ COMPARED = {name for name in servers.available() if IS_REQUESTED and servers.tak
 collect_ignore = [f"test_{name}.py" for name in servers.DIALECTS if name not in COMPARED]
 if not IS_REQUESTED:
     collect_ignore.append("test_imgproxy_rules.py")
+if not COMPARED & {"thumbor", "ipx"}:
+    collect_ignore.append("test_compare.py")
 if not any(map(servers.takes, servers.DIALECTS.values())):
     collect_ignore.append("test_clients.py")
 if not servers.takes("next"):
