@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -70,15 +70,7 @@ async def compare_all(
     """Compares `targets` and writes the report, also of what was compared before an interruption. Raises ConfigError and
     WorkerDied."""
     server = node_server(settings, options.node, mount)
-    journal = _journal(options, server) if options.report is not None else None
-    done = (
-        {}
-        if journal is None
-        else {each: journal.earlier[each] for each in targets.found if each in journal.earlier}
-    )
     async with AsyncExitStack() as stack:
-        if journal is not None:
-            stack.callback(journal.close)
         judge, unsandboxed = await stack.enter_async_context(open_judge(settings))
         if unsandboxed:
             click.echo(unsandboxed, err=True)
@@ -91,6 +83,11 @@ async def compare_all(
             accept=options.accept,
             timeout_s=options.timeout_s,
         )
+        journal = None
+        if options.report is not None:
+            journal = stack.enter_context(closing(_journal(options, server, options.report)))
+        earlier = {} if journal is None else journal.earlier
+        done = {target: earlier[target] for target in targets.found if target in earlier}
         interruption: asyncio.CancelledError | None = None
         try:
             with progress_bar("comparing", len(targets.found)) as bar:
@@ -102,12 +99,11 @@ async def compare_all(
             raise failures.exceptions[0] from None
         summed, found = _found([done[each] for each in targets.found if each in done], options.tolerance)
         text = _missing(targets, len(done))
-        if journal is not None:
-            assert options.report is not None
+        if journal is not None and options.report is not None:
             heading = Heading(server_name(server), options.vendor, options.accept, _now(), text)
             await write_report(options.report, heading, summed, found, journal, judge)
-        if text:
-            click.echo(text, err=True)
+    if text:
+        click.echo(text, err=True)
     if interruption is not None:
         if journal is not None:
             click.echo("the same command continues from here", err=True)
@@ -169,9 +165,8 @@ def _now() -> str:
     return datetime.fromtimestamp(factory.wall(), UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _journal(options: CompareOptions, server: Server) -> ComparisonJournal:
-    assert options.report is not None
-    folder = options.report.with_name(f"{options.report.name}.journal")
+def _journal(options: CompareOptions, server: Server, report: Path) -> ComparisonJournal:
+    folder = report.with_name(f"{report.name}.journal")
     head = ComparisonHead(f"{server.url} {server.host} {server.socket_path}", options.vendor, options.accept)
     tolerance = options.tolerance
     return ComparisonJournal(folder, head, lambda each: severity(each, differences(each, tolerance)))
@@ -187,7 +182,7 @@ def _mount(settings: Settings, name: str | None, node: str | None) -> Mount | No
 
 def _sentence(summed: Summary) -> str:
     kinds = ", ".join(f"{name} {count}" for name, count in summed.kinds.items() if count)
-    return f"{summed.urls} URLs compared, {summed.differ} differ" + (f" ({kinds})" if kinds else "")
+    return f"{summed.differ:,} of {summed.urls:,} URLs differ" + (f" ({kinds})" if kinds else "")
 
 
 @click.command(

@@ -44,7 +44,7 @@ def client(server: Server, **changes: object) -> ComparisonClient:
     return ComparisonClient(server, **values)  # type: ignore[arg-type]
 
 
-async def asked(answer: Answer, target: str = "/a", **server: object) -> Response:
+async def response_to(answer: Answer, target: str = "/a", **server: object) -> Response:
     async with serving(answer) as url, client(Server(url, **server)) as one:  # type: ignore[arg-type]
         return await one.ask(target)
 
@@ -53,7 +53,7 @@ async def test_any_status_is_a_response() -> None:
     def answer(request: web.Request) -> web.Response:
         return web.Response(status=404, text="no", content_type="text/plain")
 
-    assert await asked(answer) == Response(404, "text/plain", b"no")
+    assert await response_to(answer) == Response(404, "text/plain", b"no")
 
 
 async def test_target_host_and_headers_are_sent_unchanged() -> None:
@@ -79,19 +79,19 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
         assert (await one.ask("/a")).body == b"x"
 
 
-async def test_a_busy_server_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_busy_server_is_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison_client, "RETRY_PAUSES_S", (0.0, 0.0))
     left = [503, 429, 200]
 
     def answer(request: web.Request) -> web.Response:
         return web.Response(status=left.pop(0), headers={"Retry-After": "0"})
 
-    assert (await asked(answer)).status == 200
+    assert (await response_to(answer)).status == 200
     left = [503, 503, 503, 200]
-    assert (await asked(answer)).status == 503
+    assert (await response_to(answer)).status == 503
 
 
-async def test_a_server_that_ends_the_connection_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_ends_the_connection_is_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison_client, "RETRY_PAUSES_S", (0.0,))
     requests = []
 
@@ -102,12 +102,12 @@ async def test_a_server_that_ends_the_connection_is_asked_again(monkeypatch: pyt
             request.transport.abort()
         return web.Response(body=b"x")
 
-    assert (await asked(answer)).body == b"x"
+    assert (await response_to(answer)).body == b"x"
     assert len(requests) == 2
 
 
 async def test_a_body_beyond_the_limit_is_a_fault() -> None:
-    received = await asked(lambda request: web.Response(body=bytes(1001)))
+    received = await response_to(lambda request: web.Response(body=bytes(1001)))
     assert received.fault == "it is larger than 1000 bytes"
 
 
@@ -133,7 +133,7 @@ async def test_redirects_are_followed(location: str) -> None:
             return web.Response(body=b"x")
         return web.Response(status=302, headers={"Location": location.format(url=f"http://{request.host}")})
 
-    assert (await asked(answer)).body == b"x"
+    assert (await response_to(answer)).body == b"x"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ async def test_redirects_that_are_not_followed(
     def answer(request: web.Request) -> web.Response:
         return web.Response(status=302, headers={"Location": location.format(other=unused_tcp_port)})
 
-    assert (await asked(answer)).fault == fault
+    assert (await response_to(answer)).fault == fault
 
 
 async def test_a_trusted_server_may_redirect_to_a_private_address() -> None:
@@ -171,5 +171,5 @@ async def test_a_trusted_server_may_redirect_to_a_private_address() -> None:
         def answer(request: web.Request) -> web.Response:
             return web.Response(status=307, headers={"Location": f"{at}/x"})
 
-        assert (await asked(answer, is_trusted=True, host="img.example")).body == b"stored"
+        assert (await response_to(answer, is_trusted=True, host="img.example")).body == b"stored"
         assert seen == [at.removeprefix("http://")]

@@ -106,11 +106,11 @@ def compare(node: Node, *words: str) -> subprocess.CompletedProcess[str]:
     return commands.calotype_text("compare", "--mount", "all", *words, env=node.environment)
 
 
-def test_differences_are_told_and_counted(node: Node, vendor: Vendor) -> None:
+def test_differences_are_reported_and_counted(node: Node, vendor: Vendor) -> None:
     done = compare(node, *vendor.bodies, "--vendor", vendor.url)
     *lines, last = done.stderr.splitlines()
     assert done.returncode == 1
-    assert last == "6 URLs compared, 4 differ (status 2, size 1, picture 1)"
+    assert last == "4 of 6 URLs differ (status 2, size 1, picture 1)"
     assert sorted(line.partition(": ")[0] for line in lines) == sorted(
         [OTHER, SMALLER, GONE, "/w_80,f_png/3.jpg?..."]
     )
@@ -120,7 +120,7 @@ def test_differences_are_told_and_counted(node: Node, vendor: Vendor) -> None:
     ignoring = compare(
         node, SAME, SMALLER, OTHER, "--vendor", vendor.url, "--ignore", "size", "--threshold", "100"
     )
-    assert (ignoring.returncode, ignoring.stderr) == (0, "3 URLs compared, 0 differ\n")
+    assert (ignoring.returncode, ignoring.stderr) == (0, "0 of 3 URLs differ\n")
     document = json.loads(compare(node, SAME, GONE, "--vendor", vendor.url, "--json").stdout)
     assert (document["urls"], document["differ"], document["kinds"]["status"]) == (2, 1, 1)
     [differing] = document["differing"]
@@ -128,22 +128,22 @@ def test_differences_are_told_and_counted(node: Node, vendor: Vendor) -> None:
     assert differing["ours"]["status"] == 404
 
 
-def test_saved_responses_take_the_place_of_the_vendor(node: Node, vendor: Vendor, tmp_path: Path) -> None:
+def test_saved_responses_replace_the_vendor(node: Node, vendor: Vendor, tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     line = '192.0.2.1 - - [21/Nov/2026:10:00:00 +0000] "GET {} HTTP/1.1" 200 9 "-" "-"\n'
     log.write_text("".join(map(line.format, [*vendor.bodies, SAME, "/w_80/3.jpg?sig=..."])))
     words = ("--access-log", str(log), "--json")
-    asked = compare(node, *words, "--vendor", vendor.url, "--save", str(tmp_path / "saved"))
+    first = compare(node, *words, "--vendor", vendor.url, "--save", str(tmp_path / "saved"))
     assert sorted(vendor.requests) == ["/", *sorted(vendor.bodies)]
-    assert "1 URLs of the log were left out, because their signatures are masked" in asked.stderr
+    assert "1 URLs of the log were left out, because their signatures are masked" in first.stderr
     saved = compare(node, *words, "--vendor", str(tmp_path / "saved"))
-    assert saved.stdout == asked.stdout
+    assert saved.stdout == first.stdout
     assert len(vendor.requests) == 1 + len(vendor.bodies)
     limited = compare(node, *words, "--vendor", str(tmp_path / "saved"), "--limit", "1")
     assert json.loads(limited.stdout)["urls"] == 1
 
 
-def test_the_host_and_the_path_of_a_mount_are_asked_for(node: Node, vendor: Vendor) -> None:
+def test_the_host_and_the_path_of_a_mount_are_requested(node: Node, vendor: Vendor) -> None:
     done = commands.calotype_text(
         "compare",
         f"https://{HOST}/img{SAME}",
@@ -153,7 +153,7 @@ def test_the_host_and_the_path_of_a_mount_are_asked_for(node: Node, vendor: Vend
         vendor.url,
         env=node.environment,
     )
-    assert (done.returncode, done.stderr) == (0, "1 URLs compared, 0 differ\n")
+    assert (done.returncode, done.stderr) == (0, "0 of 1 URLs differ\n")
     assert vendor.requests == ["/", SAME]
     elsewhere = compare(node, SAME, "--vendor", vendor.url, "--node", node.url)
     assert elsewhere.returncode == 0
@@ -179,7 +179,7 @@ def test_a_stopped_command_reports_and_continues(node: Node, vendor: Vendor, tmp
     assert "belongs to another comparison; remove it, or name another report" in other.stderr
     vendor.requests.clear()
     done = compare(node, *words)
-    assert done.stderr.splitlines()[-1] == "3 URLs compared, 2 differ (status 1, picture 1)"
+    assert done.stderr.splitlines()[-1] == "2 of 3 URLs differ (status 1, picture 1)"
     assert vendor.requests == ["/", GONE]
     assert report.read_text().count("<img ") == 5
     assert os.listdir(tmp_path) == ["out.html"]

@@ -56,7 +56,7 @@ async def test_pictures_are_described_and_judged() -> None:
     assert (pair.ours, pair.theirs) == (b"30x20 1 a", b"30x21 4 b")
 
 
-async def test_both_are_asked_at_the_same_time() -> None:
+async def test_both_requests_are_sent_at_the_same_time() -> None:
     theirs = Server(ok(b"1x1 1 a"))
     ours = Server(ok(b"1x1 1 a"), waits_for=theirs.was_requested)
     assert (await compare("/t", ours, theirs, Judge())).compared.difference == 0.0
