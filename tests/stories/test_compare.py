@@ -115,7 +115,8 @@ def test_differences_are_reported_and_counted(node: Node, vendor: Vendor) -> Non
         [OTHER, SMALLER, GONE, "/w_80,f_png/3.jpg?..."]
     )
     assert f"{SMALLER}: size 80x60 instead of 79x59" in lines
-    assert f"{GONE}: status 404 instead of 200" in lines
+    missing = "there is no original 'gone.jpg' in source photos"
+    assert f"{GONE}: status 404 instead of 200: {missing}" in lines
     assert "0123456789abcdef" not in done.stderr
     ignoring = compare(
         node, SAME, SMALLER, OTHER, "--vendor", vendor.url, "--ignore", "size", "--threshold", "100"
@@ -124,7 +125,10 @@ def test_differences_are_reported_and_counted(node: Node, vendor: Vendor) -> Non
     document = json.loads(compare(node, SAME, GONE, "--vendor", vendor.url, "--json").stdout)
     assert (document["urls"], document["differ"], document["kinds"]["status"]) == (2, 1, 1)
     [differing] = document["differing"]
-    assert (differing["target"], differing["differences"]) == (GONE, ["status 404 instead of 200"])
+    assert (differing["target"], differing["differences"]) == (
+        GONE,
+        [f"status 404 instead of 200: {missing}"],
+    )
     assert differing["ours"]["status"] == 404
 
 

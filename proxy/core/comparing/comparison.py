@@ -29,7 +29,8 @@ LEAST_GROWTH_BYTES = 1024
 
 class Side(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One of the two responses. `format` is that of its bytes, or the media type if they are no picture. A picture has
-    sides and frames above 0. Without a response `fault` is the reason."""
+    sides and frames above 0. `message` is the reason that an error response gives. Without a response `fault` is the
+    reason."""
 
     status: int = 0
     format: str = ""
@@ -37,6 +38,7 @@ class Side(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     width_px: int = 0
     height_px: int = 0
     frames: int = 0
+    message: str = ""
     fault: str = ""
 
     @property
@@ -91,7 +93,9 @@ def differences(compared: Compared, tolerance: Tolerance) -> tuple[Differing, ..
         named = (("node", ours.fault), ("vendor", theirs.fault))
         found.append(Differing(Kind.UNANSWERED, "; ".join(f"{name}: {text}" for name, text in named if text)))
     elif ours.status != theirs.status:
-        found.append(Differing(Kind.STATUS, f"status {ours.status} instead of {theirs.status}"))
+        message = f": {ours.message}" if ours.message else ""
+        text = f"status {ours.status} instead of {theirs.status}{message}"
+        found.append(Differing(Kind.STATUS, text))
     elif ours.is_success:
         found += _of_content(compared, tolerance)
     return tuple(each for each in found if each.kind not in tolerance.ignored)

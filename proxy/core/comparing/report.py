@@ -73,7 +73,7 @@ def page(heading: Heading, summary: Summary, rows: Sequence[Row], style: str) ->
 def _figures(summary: Summary) -> str:
     bytes_ = _NONE
     if summary.their_bytes:
-        bytes_ = f"{(summary.our_bytes / summary.their_bytes - 1) * 100:+.0f} %"
+        bytes_ = f"{round((summary.our_bytes / summary.their_bytes - 1) * 100):+d} %"
     figures = [
         ("URLs", f"{summary.urls:,}"),
         ("differ", f"{summary.differ:,}"),
@@ -123,7 +123,7 @@ def _article(row: Row) -> str:
 
 
 def _side(name: str, side: Side, picture: bytes) -> str:
-    facts = [str(side.status), side.sides, side.format, f"{side.size_bytes:,} bytes"]
+    facts = [str(side.status), side.sides, side.format, f"{side.size_bytes:,} bytes", side.message]
     text = side.fault or " · ".join(fact for fact in facts if fact)
     shown = ""
     if picture and (kind := sniff(picture[:SNIFF_BYTES])) is not None and TRAITS[kind].shown:

@@ -3,7 +3,9 @@ it, in a file named after the request target.
 """
 
 import hashlib
+import json
 import re
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -11,6 +13,7 @@ SUFFIX = ".http"
 _MAX_NAME = 200
 """Characters of a name without its suffix; file systems allow 255 bytes."""
 _READABLE = 120
+_MAX_MESSAGE = 200
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}")
 _STATUS = re.compile(rb"HTTP/[0-9.]{1,3} ([1-5][0-9]{2})(?=[ \r\n])")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
@@ -29,6 +32,20 @@ def media_type(content_type: str) -> str:
     """The media type of a Content-Type header, without parameters (RFC 9110, 8.3.1); empty if it is invalid."""
     found = content_type.partition(";")[0].strip(" \t").lower()
     return found if _MEDIA_TYPE.fullmatch(found) else ""
+
+
+def error_message(response: Response) -> str:
+    """The reason that an error response gives, on one line: the detail of problem details (RFC 9457), or the beginning of a
+    plain text; else empty."""
+    text = ""
+    match response.media_type:
+        case "application/problem+json":
+            with suppress(ValueError, RecursionError):
+                problem = json.loads(response.body)
+                text = str(problem.get("detail", "")) if isinstance(problem, dict) else ""
+        case "text/plain":
+            text = response.body[: 4 * _MAX_MESSAGE].decode("utf-8", "replace")
+    return "".join(each for each in " ".join(text.split()) if each.isprintable())[:_MAX_MESSAGE]
 
 
 def file_name(target: str) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from proxy.core.comparing.comparison import Compared, Side
-from proxy.core.comparing.response import Response
+from proxy.core.comparing.response import Response, error_message
 from proxy.core.errors import CalotypeError
 from proxy.local.tasks import all_of
 from proxy.ports.comparing import PictureJudge, Responder
@@ -48,7 +48,7 @@ async def _described(name: str, response: Response, judge: PictureJudge) -> tupl
         fault=response.fault,
     )
     if not side.is_success:
-        return side, ""
+        return msgspec.structs.replace(side, message=error_message(response)), ""
     try:
         facts = await judge.facts(response.body)
     except CalotypeError as failure:

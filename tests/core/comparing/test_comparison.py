@@ -48,6 +48,10 @@ def texts(compared: Compared, tolerance: Tolerance = DEFAULTS) -> list[str]:
         (pair(changed(size_bytes=1)), []),
         (pair(changed(size_bytes=1100), changed(size_bytes=80)), []),
         (pair(REFUSED, difference=None), ["status 404 instead of 200"]),
+        (
+            pair(msgspec.structs.replace(REFUSED, message="no original"), difference=None),
+            ["status 404 instead of 200: no original"],
+        ),
         (pair(REFUSED, msgspec.structs.replace(REFUSED, format="text/plain"), difference=None), []),
         (pair(NONE, difference=None), ["node: it did not answer in time"]),
         (

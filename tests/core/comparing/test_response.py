@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.comparing.response import Response, file_name, from_message, media_type, to_message
+from proxy.core.comparing.response import (
+    Response,
+    error_message,
+    file_name,
+    from_message,
+    media_type,
+    to_message,
+)
 
 TARGETS = st.text(
     st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#"), max_size=400
@@ -62,6 +69,23 @@ def test_the_file_of_another_url_and_a_cut_one_are_no_response() -> None:
         from_message("/a.jpg", b"HTTP/1.1 200 OK\r\nA: b").fault
         == "its saved response has no end of its headers"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "expected"),
+    [
+        ("application/problem+json", b'{"detail": "no\\u0007 original\\n at all"}', "no original at all"),
+        ("application/problem+json", b'{"detail"', ""),
+        ("application/problem+json", b"[" * 100_000, ""),
+        ("application/problem+json", b"[1]", ""),
+        ("text/plain", b"  Invalid\xff\r\n\x1b[31m size", "Invalid\N{REPLACEMENT CHARACTER} [31m size"),
+        ("text/plain", b"x" * 1000, "x" * 200),
+        ("text/html", b"<p>no", ""),
+        ("image/png", b"\x89PNG", ""),
+    ],
+)
+def test_the_reason_of_an_error_is_one_printable_line(kind: str, body: bytes, expected: str) -> None:
+    assert error_message(Response(400, kind, body)) == expected
 
 
 @pytest.mark.parametrize(

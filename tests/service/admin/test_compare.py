@@ -83,9 +83,14 @@ async def test_the_reason_names_the_side_at_fault(ours: bytes, theirs: bytes, re
 
 
 async def test_errors_and_faults_are_not_judged() -> None:
-    refused, silent = Response(404, "text/html", b"1x1 1 a"), Response(fault="it refuses connections")
+    refused, silent = Response(404, "text/plain", b"1x1 1 a"), Response(fault="it refuses connections")
     compared = (await compare("/t", Server(refused), Server(silent), Judge())).compared
-    assert (compared.ours.status, compared.ours.format, compared.ours.is_picture) == (404, "text/html", False)
+    assert (compared.ours.status, compared.ours.format, compared.ours.is_picture) == (
+        404,
+        "text/plain",
+        False,
+    )
+    assert compared.ours.message == "1x1 1 a"
     assert (compared.theirs.fault, compared.difference, compared.reason) == (
         "it refuses connections",
         None,
