@@ -53,7 +53,9 @@ class ComparisonJournal:
             folder.mkdir(parents=True, exist_ok=True)
             self._read(head)
             self._file = (folder / _LINES).open("ab")
-            if not self._next:
+            if self._next:
+                self._file.write(b"\n")  # Ends a line that a crash cut.
+            else:
                 self._file.truncate(0)
                 self._file.write(msgspec.json.encode(head) + b"\n")
         except OSError as fault:
