@@ -19,6 +19,7 @@ from proxy.cli.comparison_report import write_report
 from proxy.cli.comparison_servers import is_url, node_server, open_responders, server_name
 from proxy.cli.options import Duration, config_option, example, json_option, run, settings_of
 from proxy.cli.progress import ProgressBar, progress_bar
+from proxy.cli.url import chosen_mount
 from proxy.cli.warm import keys_of
 from proxy.config.errors import ConfigError
 from proxy.config.settings import Settings
@@ -35,7 +36,7 @@ from proxy.core.comparing.comparison import (
 from proxy.core.comparing.report import Heading
 from proxy.core.comparing.targets import Targets, given_targets, logged_targets
 from proxy.core.masking import without_secrets
-from proxy.core.url.mounts import Mount, mount_named
+from proxy.core.url.mounts import Mount
 from proxy.node import factory
 from proxy.node.picture_judge import open_judge
 from proxy.remote.comparison_client import Server
@@ -172,14 +173,6 @@ def _journal(options: CompareOptions, server: Server, report: Path) -> Compariso
     return ComparisonJournal(folder, head, lambda each: severity(each, differences(each, tolerance)))
 
 
-def _mount(settings: Settings, name: str | None, node: str | None) -> Mount | None:
-    """The mount with this name; without a name the only one, or None for another node and without mounts."""
-    rules = factory.rules(settings)
-    if name is None and (node is not None or not rules.mounts):
-        return None
-    return mount_named(rules, name or "")
-
-
 def _sentence(summed: Summary) -> str:
     kinds = ", ".join(f"{name} {count}" for name, count in summed.kinds.items() if count)
     return f"{summed.differ:,} of {summed.urls:,} URLs differ" + (f" ({kinds})" if kinds else "")
@@ -278,7 +271,9 @@ def command(
 
     async def compared() -> tuple[Summary, Found]:
         settings = settings_of(config)
-        mount = _mount(settings, mount_name, options.node)
+        # Another node may have mounts that this configuration lacks.
+        is_named = options.node is None or mount_name is not None
+        mount = chosen_mount(factory.rules(settings), mount_name) if is_named else None
         if log is not None:
             targets = logged_targets(log, mount)
         else:

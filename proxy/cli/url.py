@@ -44,7 +44,7 @@ def variant_url(
     signing: SignOptions | None,
 ) -> str:
     """The URL of a variant, signed if `signing` is given. Raises ConfigError and CalotypeError."""
-    chosen = _chosen(factory.rules(settings), mount)
+    chosen = chosen_mount(factory.rules(settings), mount)
     if chosen is not None and not chosen.is_native:
         raise ConfigError(
             f"mounts.{chosen.name}.dialect: is {chosen.dialect.name}; this command writes native URLs"
@@ -74,7 +74,8 @@ def signed_url(settings: Settings, url: str, *, mount: str | None, signing: Sign
     return origin + _signed(settings, chosen, target, signing)
 
 
-def _chosen(rules: Rules, name: str | None) -> Mount | None:
+def chosen_mount(rules: Rules, name: str | None) -> Mount | None:
+    """The mount with this name; without a name the only one, None if there is none. Raises ConfigError."""
     names = ", ".join(dict.fromkeys(mount.name for mount in rules.mounts))
     if name is None and len({mount.name for mount in rules.mounts}) > 1:
         raise ConfigError(f"--mount: must be given; the mounts are {names}")

@@ -1,10 +1,11 @@
 """Files are replaced as a whole or not at all."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from proxy.local.files import replacing
+from proxy.local.files import replacing, temporary
 
 
 def test_a_file_is_replaced_when_the_block_ends(tmp_path: Path) -> None:
@@ -24,3 +25,8 @@ def test_a_file_stays_if_the_block_fails(tmp_path: Path) -> None:
         file.writelines([b"new", "no bytes"])  # type: ignore[list-item]
     assert path.read_bytes() == b"old"
     assert [found.name for found in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_temporary_file_is_read_by_its_descriptor() -> None:
+    with temporary(b"picture") as file:
+        assert (os.pread(file.fileno(), 100, 0), file.size_bytes, file.unchanged()) == (b"picture", 7, True)

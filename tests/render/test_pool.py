@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from proxy.core.errors import Draining, OriginalTooLarge, Overloaded, RenderTimeout, Undecodable, WorkerDied
@@ -415,3 +416,15 @@ def test_an_answer_that_blames_an_original_of_another_job_is_not_valid(position:
     job = Job(1, (("a", 1), ("b", 1)), keep_decoded=False, plan=PLAN, limits=LIMITS, timeout_s=1.0)
     assert pool_module._is_valid(Answer(slug="undecodable", original=1), b"", job)
     assert not pool_module._is_valid(Answer(slug="undecodable", original=position), b"", job)
+
+
+@pytest.mark.parametrize(("difference", "is_valid"), [(0.0, True), (99.5, True), (None, False)])
+def test_an_answer_to_a_comparison_has_the_difference(difference: float | None, is_valid: bool) -> None:
+    job = Job(1, (("a", 1), ("b", 1)), keep_decoded=False, plan=None, limits=LIMITS, timeout_s=1.0)
+    assert pool_module._is_valid(Answer(difference=difference), b"", job) is is_valid
+
+
+@pytest.mark.parametrize("text", ['{"difference":-1}', '{"difference":101}', '{"difference":1e999}'])
+def test_a_difference_beyond_its_range_is_no_answer(text: str) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        msgspec.json.decode(text, type=Answer)

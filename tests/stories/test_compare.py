@@ -102,8 +102,8 @@ def vendor(node: Node) -> Iterator[Vendor]:
         yield started
 
 
-def compare(node: Node, *words: str) -> subprocess.CompletedProcess[str]:
-    return commands.calotype_text("compare", "--mount", "all", *words, env=node.environment)
+def compare(node: Node, *words: str, mount: str = "all") -> subprocess.CompletedProcess[str]:
+    return commands.calotype_text("compare", *words, "--mount", mount, env=node.environment)
 
 
 def test_differences_are_reported_and_counted(node: Node, vendor: Vendor) -> None:
@@ -148,19 +148,15 @@ def test_saved_responses_replace_the_vendor(node: Node, vendor: Vendor, tmp_path
 
 
 def test_the_host_and_the_path_of_a_mount_are_requested(node: Node, vendor: Vendor) -> None:
-    done = commands.calotype_text(
-        "compare",
-        f"https://{HOST}/img{SAME}",
-        "--mount",
-        "named",
-        "--vendor",
-        vendor.url,
-        env=node.environment,
-    )
+    done = compare(node, f"https://{HOST}/img{SAME}", "--vendor", vendor.url, mount="named")
     assert (done.returncode, done.stderr) == (0, "0 of 1 URLs differ\n")
     assert vendor.requests == ["/", SAME]
-    elsewhere = compare(node, SAME, "--vendor", vendor.url, "--node", node.url)
-    assert elsewhere.returncode == 0
+    words = ("compare", SAME, "--vendor", vendor.url)
+    unnamed = commands.calotype_text(*words, env=node.environment)
+    assert unnamed.returncode == 1
+    assert "--mount: must be given; the mounts are all, named" in unnamed.stderr
+    elsewhere = commands.calotype_text(*words, "--node", node.url, env={})
+    assert (elsewhere.returncode, elsewhere.stderr) == (0, "0 of 1 URLs differ\n")
 
 
 def test_a_stopped_command_reports_and_continues(node: Node, vendor: Vendor, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ _MAX_NAME = 200
 """Characters of a name without its suffix; file systems allow 255 bytes."""
 _READABLE = 120
 _MAX_MESSAGE = 200
+_TARGET = "Calotype-Target"
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}")
 _STATUS = re.compile(rb"HTTP/[0-9.]{1,3} ([1-5][0-9]{2})(?=[ \r\n])")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
@@ -57,9 +58,9 @@ def file_name(target: str) -> str:
 
 
 def to_message(target: str, response: Response) -> bytes:
-    """The content of the file of a response to a valid target, which Content-Location repeats."""
+    """The content of the file of a response to a valid target, which a header repeats."""
     kind = f"Content-Type: {response.media_type}\r\n" if response.media_type else ""
-    head = f"HTTP/1.1 {response.status} \r\nContent-Location: {target}\r\n{kind}\r\n"
+    head = f"HTTP/1.1 {response.status} \r\n{_TARGET}: {target}\r\n{kind}\r\n"
     return head.encode("ascii") + response.body
 
 
@@ -79,6 +80,6 @@ def from_message(target: str, content: bytes) -> Response:
         if status // 100 not in (1, 3):
             break
     # A file system that ignores case gives the file of another URL.
-    if headers.get("content-location", target) != target:
+    if headers.get(_TARGET.lower(), target) != target:
         return Response(fault="its saved response is of another URL")
     return Response(status, media_type(headers.get("content-type", "")), body)

@@ -54,7 +54,7 @@ def test_a_message_is_read_as_it_was_saved(target: str, body: bytes, status: int
 def test_what_curl_writes_is_read() -> None:
     saved = (
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/2 302 \r\nlocation: /b\r\n\r\n"
-        b"HTTP/2 200 \r\nContent-Type: Image/JPEG; q=1\r\n\r\nbody\r\n\r\nmore"
+        b"HTTP/2 200 \r\nContent-Type: Image/JPEG; q=1\r\nContent-Location: /a.jpg\r\n\r\nbody\r\n\r\nmore"
     )
     assert from_message("/a", saved) == Response(200, "image/jpeg", b"body\r\n\r\nmore")
     assert from_message("/a", b"HTTP/1.0 404 Not Found\nServer: x\n\nHTTP/1.1 200 \n\n").status == 404
