@@ -15,7 +15,18 @@ import proxy
 from proxy.cli.options import example
 
 COMMANDS = [
-    *("serve", "render", "url", "sign", "explain", "warm", "purge", "gc", "config", "check", "import", "compare"),
+    "serve",
+    "render",
+    "url",
+    "sign",
+    "explain",
+    "warm",
+    "purge",
+    "gc",
+    "config",
+    "check",
+    "import",
+    "compare",
 ]
 _INTERRUPTED = 128 + signal.SIGINT
 

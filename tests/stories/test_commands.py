@@ -41,7 +41,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-COMMANDS = ("check", "compare", "config", "explain", "gc", "import", "purge", "render", "serve", "sign", "url", "warm")
+COMMANDS = (
+    "check",
+    "compare",
+    "config",
+    "explain",
+    "gc",
+    "import",
+    "purge",
+    "render",
+    "serve",
+    "sign",
+    "url",
+    "warm",
+)
 
 
 @pytest.mark.parametrize("columns", ["40", "80"])
