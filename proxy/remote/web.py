@@ -128,7 +128,7 @@ class WebClient:
     ) -> None:
         self._location = location
         self._secret_headers = dict(headers)
-        self._socket = any_socket if allow_private else public_socket
+        self._allow_private = allow_private
         self._headers = {
             hdrs.USER_AGENT: agent,
             hdrs.ACCEPT: "image/*, */*;q=0.1",
@@ -224,6 +224,9 @@ class WebClient:
                 )
             async with answer:
                 yield answer
+
+    def _socket(self, info: AddressInfo) -> socket.socket:
+        return any_socket(info) if self._allow_private else public_socket(info)
 
 
 def any_socket(info: AddressInfo) -> socket.socket:
