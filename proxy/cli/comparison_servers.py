@@ -60,7 +60,7 @@ async def open_responders(
         )
         await stack.enter_async_context(client)
         if fault := await client.check():
-            raise ConfigError(f"{option}: {server_name(of)}: {fault}")
+            raise ConfigError(f"{option}: {server_name(of)}: {fault}; start the server, or give its URL")
         return client
 
     node = await opened("--node", server)

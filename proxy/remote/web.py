@@ -230,6 +230,7 @@ class WebClient:
 
 
 def any_socket(info: AddressInfo) -> socket.socket:
+    """A socket for an address that is not checked."""
     family, kind, protocol, _, _ = info
     return socket.socket(family, kind, protocol)
 
