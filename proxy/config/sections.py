@@ -24,7 +24,7 @@ from pydantic import (
 
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, nearest
-from proxy.core.url.dialects.dialect import QueryRule, Unsupported
+from proxy.core.url.dialects.dialect import SUFFIXES, QueryRule, Unsupported
 from proxy.core.url.dialects.native_params import colour
 from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.mounts import Signing
@@ -358,6 +358,10 @@ class MountSection(Section):
     base64_url_includes_filename: bool = False
     """true: the last segment of a URL of imgproxy whose original is in base64 is a file name, which is ignored: its
     IMGPROXY_BASE64_URL_INCLUDES_FILENAME."""
+    suffixes: tuple[
+        Annotated[str, _like(r"[A-Za-z0-9]{1,16}", "a suffix such as jpg, without a dot")], ...
+    ] = Field(SUFFIXES, max_length=16)
+    """Suffixes of the originals that a public id of Cloudinary may stand for, in the order in which they are tried."""
     signing: Signing = Signing.OFF
     """off: URLs are not signed; optional: signed URLs may ask for any size; required: unsigned URLs are refused
     with 403."""

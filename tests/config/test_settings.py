@@ -101,6 +101,14 @@ def mount_of(dialect: str, signing: str = "required", keys: str = "['k']") -> st
             mount_of("imgproxy", "off", "[]").replace("[sources", "arguments_separator = '/'\n[sources"),
             "mounts.a.arguments_separator: must be 1 to 4 characters of ",
         ),
+        (
+            mount_of("imgproxy", "off", "[]").replace("[sources", "suffixes = ['tif']\n[sources"),
+            "mounts.a.suffixes: has no effect on URLs of imgproxy",
+        ),
+        (
+            mount_of("native", "off", "[]").replace("[sources", "suffixes = ['.jpg']\n[sources"),
+            "mounts.a.suffixes.0: must be a suffix such as jpg, without a dot",
+        ),
     ],
 )
 def test_a_misconfigured_dialect_does_not_start(tmp_path: Path, text: str, says: str) -> None:

@@ -12,7 +12,7 @@ from proxy.core.errors import BadRequest, SourceNotAllowed, UnknownRoute
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Colour, Transform
 from proxy.core.url.dialects.component import Presets
-from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported
+from proxy.core.url.dialects.dialect import SUFFIXES, Dialect, QueryRule, Reading, Unsupported
 from proxy.core.url.dialects.native import DIALECT as NATIVE
 from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, WebLocation
 from proxy.core.url.parsed_url import ParsedUrl
@@ -60,6 +60,7 @@ class Mount:
     unsupported: Unsupported = Unsupported.REFUSE
     arguments_separator: str = ":"
     base64_url_includes_filename: bool = False
+    suffixes: tuple[str, ...] = SUFFIXES
     remote: RemoteSource | None = None
 
     def parse(self, target: str, presets: Presets) -> ParsedUrl:
@@ -77,6 +78,7 @@ class Mount:
             unsupported=self.unsupported,
             arguments_separator=self.arguments_separator,
             base64_url_includes_filename=self.base64_url_includes_filename,
+            suffixes=self.suffixes,
         )
 
     @property

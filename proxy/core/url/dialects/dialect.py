@@ -39,19 +39,25 @@ class Support(StrEnum):
     REFUSED = "refused"
 
 
+SUFFIXES = ("jpg", "png", "webp", "gif", "avif")
+"""The suffixes of originals that a URL may name without one, in the order of the lookups."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a mount lets a dialect know when it parses a URL. The last two are of imgproxy: what separates the arguments
-    of an option, and whether a file name follows an original in base64url."""
+    """What a mount lets a dialect know when it parses a URL. Two are of imgproxy: what separates the arguments of an
+    option, and whether a file name follows an original in base64url. `suffixes` are of Cloudinary: those of the keys that
+    a public id may stand for."""
 
     presets: Presets
     query: QueryRule = QueryRule.STRICT
     unsupported: Unsupported = Unsupported.REFUSE
     arguments_separator: str = ":"
     base64_url_includes_filename: bool = False
+    suffixes: tuple[str, ...] = SUFFIXES
 
 
-OWN_SETTINGS = ("arguments_separator", "base64_url_includes_filename")
+OWN_SETTINGS = ("arguments_separator", "base64_url_includes_filename", "suffixes")
 """The keys of a mount that only some dialects take: those that have them in `settings`."""
 
 
