@@ -41,6 +41,11 @@ TESTS_OF_SEVERAL = {
         "service/request/produce.py",
         "service/admin/purges.py",
     ),
+    "service/request/test_candidates.py": (
+        "service/request/deliver.py",
+        "service/request/originals.py",
+        "service/admin/purges.py",
+    ),
     "service/request/test_leased.py": ("service/request/tier_chain.py",),
 }
 """A test file without a namesake module, and what it tests."""

@@ -387,6 +387,10 @@ class MountSection(Section):
     def dialects(self) -> tuple[str, ...]:
         return (self.dialect,) if isinstance(self.dialect, str) else self.dialect
 
+    def has_own(self, key: str) -> bool:
+        """Whether one of its dialects takes this key of OWN_SETTINGS."""
+        return any(key in DIALECTS[dialect].settings for dialect in self.dialects)
+
     def keys_by_dialect(self) -> dict[str, tuple[str, ...]]:
         """The ids of the keys of each dialect."""
         return self.keys if isinstance(self.keys, dict) else dict.fromkeys(self.dialects, self.keys)

@@ -120,7 +120,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"mounts.{name}.source: there is no [sources.NAME] table of that name")
             for key in OWN_SETTINGS:
                 is_set = getattr(mount, key) != MountSection.model_fields[key].default
-                if is_set and not any(key in DIALECTS[dialect].settings for dialect in mount.dialects):
+                if is_set and not mount.has_own(key):
                     raise ValueError(
                         f"mounts.{name}.{key}: has no effect on URLs of {' and '.join(mount.dialects)}"
                     )

@@ -93,8 +93,10 @@ class ProducerClient:
             await asyncio.sleep(RECONNECT_PAUSE_S)
 
     @asynccontextmanager
-    async def open_current(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
-        channel, answer = await self._call_with_retries(Call("open_current", (ref,), deadline))
+    async def open_current(
+        self, ref: OriginalRef, *alternatives: OriginalRef, deadline: float
+    ) -> AsyncIterator[Original]:
+        channel, answer = await self._call_with_retries(Call("open_current", (ref, *alternatives), deadline))
         # The back holds the original as long as this connection is open.
         with closing(channel):
             opened: OpenedOriginal = _value(answer)

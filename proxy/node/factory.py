@@ -94,7 +94,7 @@ def mounts(settings: Settings) -> list[Mount]:
             unsupported=mount.unsupported,
             arguments_separator=mount.arguments_separator,
             base64_url_includes_filename=mount.base64_url_includes_filename,
-            suffixes=mount.suffixes,
+            suffixes=mount.suffixes if mount.has_own("suffixes") else (),
             remote=RemoteSource(mount.remote, _location_of(settings, mount.remote)) if mount.remote else None,
         )
         for name, mount in settings.named_mounts().items()

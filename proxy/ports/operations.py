@@ -99,8 +99,10 @@ class Producer(Protocol):
         a location that is valid until then."""
         ...
 
-    def open_current(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
-        """The current original, open while the context is."""
+    def open_current(
+        self, ref: OriginalRef, *alternatives: OriginalRef, deadline: float
+    ) -> AbstractAsyncContextManager[Original]:
+        """The current original, open while the context is; if it does not exist, the first alternative that does."""
         ...
 
 

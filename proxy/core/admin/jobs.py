@@ -1,6 +1,6 @@
 """Pre-generation: what a job generates, and its progress."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -66,14 +66,14 @@ class PregenerationListing(NamedTuple):
 
 
 def requests_of(
-    ref: OriginalRef, transform: Transform, auto: tuple[Format, ...], max_side_px: int
+    candidates: Sequence[OriginalRef], transform: Transform, auto: tuple[Format, ...], max_side_px: int
 ) -> Iterator[VariantRequest]:
-    """The variants that clients may get for `transform`: one, or with `f_auto` one for each format of `auto`."""
-    if transform.format is not Auto.AUTO:
-        yield VariantRequest(ref, transform, frozenset(), max_side_px)
-        return
-    for kind in auto:
-        yield VariantRequest(ref, transform, frozenset({kind} - {Format.JPEG}), max_side_px)
+    """The variants that clients may get for `transform` of the first candidate that exists: one, or with `f_auto` one for
+    each format of `auto`."""
+    ref, *alternatives = candidates
+    accepted = [frozenset({kind} - {Format.JPEG}) for kind in auto]
+    for each in accepted if transform.format is Auto.AUTO else [frozenset[Format]()]:
+        yield VariantRequest(ref, transform, each, max_side_px, tuple(alternatives))
 
 
 def format_of(request: VariantRequest) -> str:

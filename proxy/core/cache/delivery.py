@@ -70,7 +70,7 @@ class Delivery:
     """The result of a request for a variant, without its bytes, so that stored Deliveries are small.
 
     `tier` is that of a hit, VALIDATOR for the client's own copy; `stored` is whether a tier has accepted a miss.
-    `freshness` is that of each original. `provisional`: an original was not revalidated for the version in the URL.
+    `freshness` is as in ResolvedKey. `provisional`: an original was not revalidated for the version in the URL.
     `location`, if not empty, is the URL from which the client fetches the bytes. `notice` is that of the variant; empty
     if the bytes are not in memory and were not looked up.
     """

@@ -21,6 +21,8 @@ class Freshness(NamedTuple):
 
 
 NEVER_FRESH = Freshness("", 0.0)
+MISSING = "missing"
+"""The version of an original that does not exist: a variant that another original is used for depends on that too."""
 
 
 class State(Enum):

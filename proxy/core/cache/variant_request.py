@@ -13,17 +13,24 @@ from proxy.core.transform.operations import Transform
 @dataclass(frozen=True, slots=True, eq=False)
 class VariantRequest:
     """Compared by identity: the edge caches one object per URL and Accept class, so that a lookup of its answer needs no
-    comparison of values. `by_value` is equal for equal requests."""
+    comparison of values. `by_value` is equal for equal requests. If `ref` does not exist, the first of `alternatives`
+    that exists takes its place."""
 
     ref: OriginalRef
     transform: Transform
     accepted: AcceptClass
     max_side_px: int
+    alternatives: tuple[OriginalRef, ...] = ()
+
+    @property
+    def candidates(self) -> tuple[OriginalRef, ...]:
+        """The names of the URL's original, in the order of the lookups."""
+        return self.ref, *self.alternatives
 
     @property
     def refs(self) -> tuple[OriginalRef, ...]:
-        """All originals of the variant, that of the URL first."""
-        return self.ref, *self.transform.further
+        """All originals of the variant: the candidates for that of the URL first."""
+        return *self.candidates, *self.transform.further
 
     @property
     def version(self) -> str | None:
@@ -31,13 +38,14 @@ class VariantRequest:
         return self.transform.version
 
     @property
-    def by_value(self) -> tuple[OriginalRef, Transform, AcceptClass, int]:
+    def by_value(self) -> tuple[tuple[OriginalRef, ...], Transform, AcceptClass, int]:
         transform = self.transform if self.version is None else replace(self.transform, version=None)
-        return self.ref, transform, self.accepted, self.max_side_px
+        return self.candidates, transform, self.accepted, self.max_side_px
 
 
 class ResolvedKey(NamedTuple):
-    """The cache key of a VariantRequest, and the freshness of each of its originals."""
+    """The cache key of a VariantRequest, and the freshness of each of its originals. The candidates that were not found
+    precede the one that was; later ones are left out."""
 
     key: CacheKey
     freshness: tuple[Freshness, ...]

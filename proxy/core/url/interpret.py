@@ -42,6 +42,11 @@ class Interpreted:
         return self.mount.ref(self.parsed.key)
 
     @property
+    def alternatives(self) -> tuple[OriginalRef, ...]:
+        """The originals to look for, in order, if `ref` does not exist."""
+        return tuple(map(self.mount.ref, self.parsed.alternatives))
+
+    @property
     def restrictions(self) -> Restrictions:
         """Those of the signature, with the expiry of the URL itself."""
         of_signature = UNRESTRICTED if self.signed is None else self.signed.restrictions

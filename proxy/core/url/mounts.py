@@ -11,8 +11,9 @@ from typing import NamedTuple
 from proxy.core.errors import BadRequest, SourceNotAllowed, UnknownRoute
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Colour, Transform
+from proxy.core.url.alternatives import alternatives
 from proxy.core.url.dialects.component import Presets
-from proxy.core.url.dialects.dialect import SUFFIXES, Dialect, QueryRule, Reading, Unsupported
+from proxy.core.url.dialects.dialect import Dialect, QueryRule, Reading, Unsupported
 from proxy.core.url.dialects.native import DIALECT as NATIVE
 from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, WebLocation
 from proxy.core.url.parsed_url import ParsedUrl
@@ -40,7 +41,8 @@ class RemoteSource(NamedTuple):
 class Mount:
     """One tenant, in one dialect: a table with several dialects is several mounts with one name. `host` is lower case or `*`; `prefix` begins and ends with a slash; `location` describes the
     source; `transforms` are complete transforms, presets applied,
-    that an unsigned URL may have besides those that the policy allows."""
+    that an unsigned URL may have besides those that the policy allows. `suffixes` is empty if keys stand for themselves in
+    all dialects of the table."""
 
     name: str
     host: str = "*"
@@ -60,7 +62,7 @@ class Mount:
     unsupported: Unsupported = Unsupported.REFUSE
     arguments_separator: str = ":"
     base64_url_includes_filename: bool = False
-    suffixes: tuple[str, ...] = SUFFIXES
+    suffixes: tuple[str, ...] = ()
     remote: RemoteSource | None = None
 
     def parse(self, target: str, presets: Presets) -> ParsedUrl:
@@ -113,6 +115,12 @@ class Mount:
             raise SourceNotAllowed(
                 "the URL names neither the source of this mount nor its remote one"
             ) from None
+
+    def candidates(self, locator: str) -> tuple[OriginalRef, ...]:
+        """The originals that a key or URL of this mount may stand for, in the order of the lookups. Raises as `ref`
+        does."""
+        others = alternatives(locator, self.suffixes) if self.suffixes else ()
+        return tuple(map(self.ref, (locator, *others)))
 
     def locator(self, ref: OriginalRef) -> str | None:
         """The key or absolute URL of an original; `ref` is its inverse. None for an original of another mount."""

@@ -376,7 +376,9 @@ class PublicHandler:
             disposition=disposition,
             of_dialect=mount.dialect.success_headers,
         )
-        request = VariantRequest(meaning.ref, transform, accepted, self._rules.max_side_px)
+        request = VariantRequest(
+            meaning.ref, transform, accepted, self._rules.max_side_px, meaning.alternatives
+        )
         return CompiledUrl(mount.name, unsigned_target, request, caching, restrictions, fields)
 
     def _restrictions(self, meaning: Interpreted) -> Restrictions:
@@ -397,7 +399,7 @@ class PublicHandler:
             of_dialect=meaning.mount.dialect.success_headers,
         )
         async with self._deliver.open_current(
-            meaning.ref, deadline=began_s + self._request_timeout_s
+            meaning.ref, *meaning.alternatives, deadline=began_s + self._request_timeout_s
         ) as original:
             caching = self._within(caching, restrictions)
             return await stream(request, record, original, caching, now_s=self._wall())

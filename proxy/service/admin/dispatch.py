@@ -24,7 +24,6 @@ from proxy.core.admin.s3_events import parse as parse_events
 from proxy.core.cache.generations import PurgeScope, ScopeKind
 from proxy.core.errors import BadRequest, CalotypeError, Conflict, PurgeIncomplete, UnknownRoute
 from proxy.core.image.formats import TRAITS, Format
-from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Transform
 from proxy.core.transform.plan import Plan, RenderDefaults, canonical, resolve
 from proxy.core.url.dialects.component import transform_of
@@ -119,7 +118,7 @@ class Dispatch:
 
     async def _purge(self, command: PurgeCommand) -> PurgeResult:
         if command.url is not None:
-            purged = await self.purges.purge_and_revalidate(*self._url_scopes(command, command.url))
+            purged = await self._purge_url(command, command.url)
         else:
             purged = await self.purges.purge(self._scopes(command))
         if purged.open:
@@ -135,7 +134,7 @@ class Dispatch:
         if command.all:
             return [PurgeScope(mount.source, ScopeKind.PREFIX, "")]
         if command.original is not None:
-            return [PurgeScope.of_original(mount.ref(checked_locator(command.original)))]
+            return list(map(PurgeScope.of_original, mount.candidates(checked_locator(command.original))))
         if command.prefix is not None:
             return [PurgeScope(mount.source, ScopeKind.PREFIX, checked_prefix(command.prefix))]
         presets = self.rules().presets
@@ -145,10 +144,8 @@ class Dispatch:
         plans = self._plans(transform_of(presets[name]))
         return [PurgeScope(mount.source, ScopeKind.PLAN, canonical(plan)) for plan in plans]
 
-    def _url_scopes(
-        self, command: PurgeCommand, url: str
-    ) -> tuple[tuple[OriginalRef, ...], list[PurgeScope]]:
-        """The originals of a URL, and the scopes of the variants that clients get there, in all formats."""
+    async def _purge_url(self, command: PurgeCommand, url: str) -> PurgeResult:
+        """Purges the variants that clients get at a URL, in all formats, and revalidates its originals."""
         rules = self.rules()
         origin, raw = origin_and_target(url)
         mount = mount_named(rules, command.mount) if command.mount else only_mount(rules)
@@ -157,15 +154,21 @@ class Dispatch:
         host = host_name(origin.partition("://")[2])
         interpreted = interpret(rules, host, raw, mount=mount, verify=trusted, refuse=lambda _: None)
         parsed, ref = interpreted.parsed, interpreted.ref
+        if interpreted.alternatives:
+            candidates = ref, *interpreted.alternatives
+            found = await self.purges.find(candidates)
+            if found is None:
+                return await self.purges.purge(list(map(PurgeScope.of_original, candidates)))
+            ref = found
         if isinstance(parsed, OriginalUrl):
-            return (ref,), [PurgeScope.of_original(ref)]
+            return await self.purges.purge_and_revalidate([ref], [PurgeScope.of_original(ref)])
         transforms = [parsed.transform]
         if isinstance(parsed, VariantUrl):
             with suppress(CalotypeError):
                 # Without a signature the policy may round sizes and strengths.
                 transforms.append(admit(interpreted.mount, parsed, signed=False))
         scopes = [PurgeScope.of_variant(ref, plan) for plan in self._plans(*transforms)]
-        return (ref, *parsed.transform.further), scopes
+        return await self.purges.purge_and_revalidate([ref, *parsed.transform.further], scopes)
 
     def _plans(self, *transforms: Transform) -> list[Plan]:
         """All Plans of the transforms, each once, for any original and Accept header."""

@@ -7,6 +7,7 @@ import msgspec
 
 from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import CalotypeError, NotAllowed, UrlTooLong
+from proxy.core.image.original import OriginalRef
 from proxy.core.masking import without_secrets
 from proxy.core.transform.negotiate import accept_class
 from proxy.core.transform.operations import Transform, without_no_ops
@@ -83,49 +84,49 @@ async def explain(
             explanation.transform = spell(components_of(granted))
             explanation.ignored = [f"{each.parameter}: {each.reason}" for each in parsed.unused]
             explanation.clamped = diagnostics.clamped(parsed, granted, rules.max_side_px)
-        ref = interpreted.ref
-        explanation.original = f"{ref.source}:{without_secrets(ref.key)}"
-        native = _native(interpreted, rules, host)
-        explanation.native = native and without_secrets(native)
-        if granted is None:
-            explanation.plan = "the original's own bytes"
-            await originals.identify(ref, deadline=deadline)
-            return explanation
-        request = VariantRequest(ref, granted, accept_class(accept), rules.max_side_px)
-        plan = None if granted.needs_facts else produce.plan(request, None)
+        ref, alternatives, plan = interpreted.ref, interpreted.alternatives, None
         with _refusals(explanation):
-            resolved = await produce.resolve(request, deadline=deadline)
-            plan, explanation.key = resolved.plan, resolved.key.digest
-        if plan is not None:
+            if granted is None:
+                explanation.plan = "the original's own bytes"
+                identity = (await originals.find((ref, *alternatives), deadline=deadline)).identity
+            else:
+                request = VariantRequest(ref, granted, accept_class(accept), rules.max_side_px, alternatives)
+                plan = None if granted.needs_facts else produce.plan(request, None)
+                resolved = await produce.resolve(request, deadline=deadline)
+                identity, plan, explanation.key = resolved.identities[0], resolved.plan, resolved.key.digest
+            ref = identity.ref if alternatives else ref
+        explanation.original = f"{ref.source}:{without_secrets(ref.key)}"
+        native = _native(interpreted, ref, rules, host)
+        explanation.native = native and without_secrets(native)
+        if plan is not None and granted is not None:
             explanation.format, explanation.plan = plan.output.format, canonical(plan)
             if isinstance(parsed, VariantUrl):
                 explanation.ignored = diagnostics.ignored(parsed, granted, plan)
     return explanation
 
 
-def _native(interpreted: Interpreted, rules: Rules, host: str) -> str | None:
-    """The native target, for `host`, of the same variant or original: of the same mount if that is native, else of the
-    first one that answers it."""
-    ref, transform = interpreted.ref, interpreted.transform
-    own = interpreted.mount
+def _native(interpreted: Interpreted, ref: OriginalRef, rules: Rules, host: str) -> str | None:
+    """The native target, for `host`, of the same variant of `ref`, or of `ref` itself: of the same mount if that is native,
+    else of the first one that answers it."""
+    transform, own = interpreted.transform, interpreted.mount
     own_first = sorted(rules.mounts, key=lambda mount: mount.name != own.name)
     for mount in [own] if own.is_native else own_first:
         locator = mount.locator(ref) if mount.is_native else None
         if locator is None:
             continue
         target = mount.prefix[:-1] + native_url(interpreted.parsed, locator, transform)
-        if mount is own or _means(target, interpreted, rules, host):
+        if mount is own or _means(target, interpreted, ref, rules, host):
             return target
     return None
 
 
-def _means(target: str, interpreted: Interpreted, rules: Rules, host: str) -> bool:
-    """Whether `target`, signed where its mount takes signatures, is a URL of the same variant or original."""
+def _means(target: str, interpreted: Interpreted, ref: OriginalRef, rules: Rules, host: str) -> bool:
+    """Whether `target`, signed where its mount takes signatures, is a URL of the same variant of `ref`, or of `ref`."""
     try:
         other = interpret(
             rules, host, target, verify=lambda mount, raw: Verified(raw, mount.signing is not Signing.OFF)
         )
-        return other.ref == interpreted.ref and _entry(other.transform) == _entry(interpreted.transform)
+        return other.ref == ref and _entry(other.transform) == _entry(interpreted.transform)
     except CalotypeError:
         return False
 

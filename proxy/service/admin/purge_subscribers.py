@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from proxy.core.cache.generations import PurgeScope
 from proxy.core.cache.keys import CacheKey
 from proxy.ports.operations import NotAcknowledged, PurgeSubscriber
 from proxy.service.admin.purge_log import PurgeLog
@@ -95,10 +96,18 @@ class PurgeSubscribers:
     async def remove(self, keys: Sequence[CacheKey]) -> int:
         """Removes variants from the memory tiers of all processes; returns how many these had. This only frees memory:
         a process that does not answer evicts the variants later."""
+        return await self._invalidate([], keys)
+
+    async def drop_records(self, scopes: Sequence[PurgeScope]) -> None:
+        """Drops what the processes know of the originals that `scopes` cover, so that the next request asks for it. A
+        process that does not answer does so when its records expire."""
+        await self._invalidate(scopes, [])
+
+    async def _invalidate(self, scopes: Sequence[PurgeScope], keys: Sequence[CacheKey]) -> int:
         removed = 0
         for process in list(self._processes.values()):
             if process is not None and process.acknowledged != _NONE:
                 with suppress(TimeoutError, NotAcknowledged):
                     async with asyncio.timeout(ACKNOWLEDGE_TIMEOUT_S):
-                        removed += await process.subscriber.invalidate([], keys)
+                        removed += await process.subscriber.invalidate(scopes, keys)
         return removed

@@ -67,6 +67,15 @@ class Purges:
             removed=sum(tiers.values()), tiers=tiers, pending=deletion.pending, open=unconfirmed
         )
 
+    async def find(self, candidates: Sequence[OriginalRef]) -> OriginalRef | None:
+        """The first of `candidates` that exists now; None if none does, or if the source does not answer."""
+        await self.original_changed(candidates)
+        try:
+            found = await self.originals.find(candidates, deadline=self.clock() + REVALIDATE_TIMEOUT_S)
+        except CalotypeError:
+            return None
+        return found.identity.ref
+
     async def purge_and_revalidate(
         self, refs: Sequence[OriginalRef], scopes: Sequence[PurgeScope]
     ) -> PurgeResult:
@@ -93,10 +102,8 @@ class Purges:
 
     async def apply_remote(self, purges: Sequence[Purge]) -> list[str]:
         """Applies purges of another node; returns one message for each part of this node that has not confirmed. A purge
-        without a token only drops the record of its original."""
-        for scope, token in purges:
-            if not token:
-                self.originals.drop_record(OriginalRef(scope.source, scope.text))
+        without a token only drops the records of its original."""
+        await self._drop_records([scope for scope, token in purges if not token])
         new = [purge for purge in purges if purge.token and self.purge_log.generations.is_newer(purge)]
         unconfirmed = await self._apply(new)
         if new:
@@ -107,9 +114,14 @@ class Purges:
         """Drops the records of these originals, negative ones too, on all nodes; returns one message for each node that has not
         confirmed."""
         scopes = [each for ref in refs for each in PurgeScope.of_original(ref).normal_forms()]
-        for ref in refs:
-            self.originals.drop_record(ref)
+        await self._drop_records(scopes)
         return await self.fleet.publish([Purge(scope, "") for scope in scopes]) if scopes else []
+
+    async def _drop_records(self, scopes: Sequence[PurgeScope]) -> None:
+        for scope in scopes:
+            self.originals.drop_record(OriginalRef(scope.source, scope.text))
+        if scopes:
+            await self.subscribers.drop_records(scopes)
 
     async def _apply(self, purges: Sequence[Purge]) -> list[str]:
         """Appends to the log and waits for the processes; also for purges that are not written or confirmed yet."""

@@ -42,7 +42,8 @@ class _Plans:
 
 
 class _Answer(NamedTuple):
-    """The resolved key of a request, and its memory hit, if any. Valid while all records are current."""
+    """The resolved key of a request, and its memory hit, if any. Valid while all records are current: those of the
+    originals, after those of candidates that were not found."""
 
     resolved: ResolvedKey
     originals: tuple[OriginalRecord, ...]
@@ -156,9 +157,11 @@ class Deliver:
             self._answers.clear()
         return sum(self._memory.remove(key) for key in keys)
 
-    def open_current(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
+    def open_current(
+        self, ref: OriginalRef, *alternatives: OriginalRef, deadline: float
+    ) -> AbstractAsyncContextManager[Original]:
         """The original, open while the context is."""
-        return self._producer.open_current(ref, deadline=deadline)
+        return self._producer.open_current(ref, *alternatives, deadline=deadline)
 
     def _is_version_checked(self, request: VariantRequest) -> bool:
         """Whether the version in the URL, if any, needs no revalidation of the originals."""
@@ -168,7 +171,11 @@ class Deliver:
         """Whether the originals were revalidated for the version in the URL."""
         assert request.version is not None
         originals = self._records_of(request)
-        check = self._producer.check_version(request.refs, request.version, deadline=deadline)
+        if request.alternatives:
+            found = (await self._resolve(request, deadline)).originals
+            originals = found[-1 - len(request.transform.further) :]
+        refs = tuple(original.ref for original in originals)
+        check = self._producer.check_version(refs, request.version, deadline=deadline)
         until_s, freshness = await self._call_producer(originals, check)
         if not until_s:
             return False
@@ -229,7 +236,10 @@ class Deliver:
                 call = self._producer.resolve_key(request, deadline=deadline)
                 resolved = await self._call_producer(originals, call)
             except OriginalNotFound as missing:
-                self._drop_record(originals[missing.original])
+                candidates = len(request.candidates)
+                last = candidates + missing.original
+                for original in originals[last - 1 : last] if missing.original else originals[:candidates]:
+                    self._drop_record(original)
                 raise
             finally:
                 for original in first:
@@ -262,7 +272,7 @@ class Deliver:
         self, originals: tuple[OriginalRecord, ...], freshness: tuple[Freshness, ...]
     ) -> tuple[OriginalRecord, ...]:
         """The records with the result of work that began with `originals`."""
-        return tuple(map(self._update_record, originals, freshness))
+        return tuple(self._update_record(*each) for each in zip(originals, freshness, strict=True))
 
     def _update_record(self, original: OriginalRecord, freshness: Freshness) -> OriginalRecord:
         """The record with `freshness`: a new record for a new version. A record that was dropped meanwhile is not
@@ -281,7 +291,9 @@ class Deliver:
         resolved: ResolvedKey,
     ) -> _Answer:
         """The answer of work that began with these records; stored if all are still current."""
-        originals = self._update_records(originals, resolved.freshness)
+        candidates, unused = len(request.candidates), len(originals) - len(resolved.freshness)
+        used = originals[: candidates - unused] + originals[candidates:]
+        originals = self._update_records(used, resolved.freshness)
         last = self._answers.get(request)
         hit = last.hit if last is not None and last.resolved.key == resolved.key else None
         return self._store_answer(request, _Answer(resolved, originals, plans, hit))

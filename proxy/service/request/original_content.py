@@ -63,15 +63,17 @@ class OpenOriginals:
                     returned.file.close()
 
     @asynccontextmanager
-    async def open_current(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
-        """The current original, open while the context is."""
+    async def open_current(
+        self, ref: OriginalRef, *alternatives: OriginalRef, deadline: float
+    ) -> AsyncIterator[Original]:
+        """The current original, open while the context is; if it does not exist, the first alternative that does."""
         async with AsyncExitStack() as stack:
 
             async def attempt() -> Original:
-                identity = await self._originals.identify(ref, deadline=deadline)
+                identity, _ = await self._originals.find((ref, *alternatives), deadline=deadline)
                 original = await stack.enter_async_context(self.open(identity, deadline=deadline))
                 if not original.file.unchanged():
-                    raise OriginalChanged(ref)
+                    raise OriginalChanged(identity.ref)
                 await self._check_format(original)
                 return original
 

@@ -44,13 +44,15 @@ T = TypeVar("T")
 
 
 class Resolved(NamedTuple):
-    """A VariantRequest, resolved for one identity of each of its originals."""
+    """A VariantRequest, resolved for one identity of each of its originals. `missing` are the candidates that were not
+    found before the first of these."""
 
     identities: tuple[Identity, ...]
     plan: Plan
     key: CacheKey
     plan_purge_count: int
     """`Generations.plan_purge_count` at the time."""
+    missing: tuple[OriginalRef, ...] = ()
 
 
 class _Produced(NamedTuple):
@@ -162,10 +164,13 @@ class Produce:
         return any(generation_of(identity.ref) != identity.generation for identity in identities)
 
     def _freshness(self, resolved: Resolved) -> tuple[Freshness, ...]:
-        return tuple(map(self._originals.freshness, resolved.identities))
+        missing = map(self._originals.freshness_of_missing, resolved.missing)
+        return *missing, *map(self._originals.freshness, resolved.identities)
 
-    def open_current(self, ref: OriginalRef, *, deadline: float) -> AbstractAsyncContextManager[Original]:
-        return self._opened.open_current(ref, deadline=deadline)
+    def open_current(
+        self, ref: OriginalRef, *alternatives: OriginalRef, deadline: float
+    ) -> AbstractAsyncContextManager[Original]:
+        return self._opened.open_current(ref, *alternatives, deadline=deadline)
 
     async def resolve(self, request: VariantRequest, *, deadline: float) -> Resolved:
         """Identities, Plan and key; does not look up the variant."""
@@ -222,9 +227,10 @@ class Produce:
 
     async def _resolve(self, request: VariantRequest, deadline: float) -> Resolved:
         """Cached until an identity changes or plans are purged."""
-        identify = self._originals.identify
-        refs = request.refs
-        identities = tuple(await _of_each(refs, [identify(ref, deadline=deadline) for ref in refs]))
+        find, further = self._originals.find, request.transform.further
+        names = [request.candidates, *((ref,) for ref in further)]
+        found = await _of_each([request.ref, *further], [find(each, deadline=deadline) for each in names])
+        identities = tuple(each.identity for each in found)
         cached = self._resolved.get(request.by_value)
         purge_count = self._generations.plan_purge_count
         if cached is not None and cached.identities == identities and cached.plan_purge_count == purge_count:
@@ -232,8 +238,9 @@ class Produce:
         needs_facts = request.transform.needs_facts
         facts = await self._facts.of(identities[0], deadline=deadline) if needs_facts else None
         plan = self.plan(request, facts)
-        key = variant_key(identities, plan, self._generations.plan_generation(request.ref, plan))
-        return self._resolved.store(request.by_value, Resolved(identities, plan, key, purge_count))
+        key = variant_key(identities, plan, self._generations.plan_generation(identities[0].ref, plan))
+        resolved = Resolved(identities, plan, key, purge_count, found[0].missing)
+        return self._resolved.store(request.by_value, resolved)
 
     async def _make(self, resolved: Resolved, flight: Flight, deadline: float) -> _Produced:
         """Looks up again inside the flight, because an earlier flight may have stored the variant since the first lookup.

@@ -23,7 +23,7 @@ def test_a_job_makes_one_variant_for_each_format_that_clients_may_get(
     tokens: str, formats: list[str]
 ) -> None:
     transform = parse_transform(tokens, {})
-    requests = list(requests_of(REF, transform, AUTO, 4000))
+    requests = list(requests_of([REF], transform, AUTO, 4000))
     assert [format_of(request) for request in requests] == formats
     assert variants_of(transform, AUTO) == len(requests)
     assert {request.ref for request in requests} == {REF}
