@@ -350,7 +350,16 @@ class MountSection(Section):
     one that recognises the form of a URL reads it."""
     unsupported: Unsupported = Unsupported.REFUSE
     """Options of a vendor's URL that the node does not support. refuse: they are refused; ignore: those that only
-    polish are ignored. An option that changes what the picture shows is always refused."""
+    polish are ignored, and one that changes what the picture shows is refused; upstream: the URL is passed to
+    upstream."""
+    upstream: Annotated[str, AfterValidator(_base_url)] = ""
+    """Base URL of the old service, such as https://res.cloudinary.com. Needs unsupported = upstream, or share below
+    1."""
+    share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Part of the originals that the node answers for, 0 to 1, by a hash of their names. Requests for the others are
+    passed to upstream."""
+    upstream_allow_private: bool = False
+    """true allows an upstream whose addresses are not on the public internet."""
     arguments_separator: Annotated[
         str, _like(r"[!$&'()*+,:;=@_|~-]{1,4}", "1 to 4 characters of !$&'()*+,:;=@_|~-")
     ] = ":"
@@ -482,6 +491,8 @@ class LimitsSection(Section):
     """Longest side of a variant, in pixels. A larger box is scaled down to it."""
     url_max_bytes: Annotated[int, Field(ge=1, le=65_000)] = 8192
     """Longest request target, in bytes."""
+    upstream_max_bytes: Bytes = _written("200MB")
+    """Size of the largest body that is passed from an upstream to a client."""
     info_gps: bool = False
     """true includes GPS data in /info/."""
 

@@ -52,7 +52,7 @@ from proxy.core.errors import BadTransform, BadUrl
 from proxy.core.nearest import meant
 from proxy.core.transform.operations import Transform, without_no_ops
 from proxy.core.url.dialects.component import Presets
-from proxy.core.url.dialects.dialect import OWN_SETTINGS
+from proxy.core.url.dialects.dialect import OWN_SETTINGS, Unsupported
 from proxy.core.url.dialects.native import DIALECT as NATIVE
 from proxy.core.url.dialects.native import parse_tokens, parse_transform
 from proxy.core.url.dialects.registry import DIALECTS
@@ -124,6 +124,7 @@ class Settings(BaseSettings):
                     raise ValueError(
                         f"mounts.{name}.{key}: has no effect on URLs of {' and '.join(mount.dialects)}"
                     )
+            self._check_upstream(name, mount)
             if not re.fullmatch(r"/(?:[A-Za-z0-9._~-]+/)*", mount.prefix):
                 raise ValueError(f"mounts.{name}.prefix: must be / or /name/")
             if not _MOUNT_HOST.fullmatch(mount.host):
@@ -141,6 +142,27 @@ class Settings(BaseSettings):
             if (mount.host, mount.prefix) in taken:
                 raise ValueError(f"mounts.{name}: another mount has the same host and prefix")
             taken.add((mount.host, mount.prefix))
+
+    def _check_upstream(self, name: str, mount: MountSection) -> None:
+        is_used = mount.unsupported is Unsupported.UPSTREAM or mount.share < 1
+        if mount.unsupported is Unsupported.UPSTREAM and not mount.upstream:
+            raise ValueError(f"mounts.{name}.upstream: must be set where unsupported is upstream")
+        if mount.share < 1 and not mount.upstream:
+            raise ValueError(f"mounts.{name}.upstream: must be set where share is below 1")
+        if mount.upstream and not is_used:
+            raise ValueError(f"mounts.{name}.upstream: needs unsupported = upstream, or share below 1")
+        if mount.upstream_allow_private and not mount.upstream:
+            raise ValueError(f"mounts.{name}.upstream_allow_private: has no effect without upstream")
+        if mount.upstream and mount.presets_only:
+            raise ValueError(
+                f"mounts.{name}.upstream: cannot be set with presets_only, which the upstream does not know"
+            )
+        host = urlsplit(mount.upstream).netloc
+        for other, each in self.mounts.items():
+            if host and each.host == host:
+                raise ValueError(
+                    f"mounts.{name}.upstream: {host} is this node itself: see mounts.{other}.host"
+                )
 
     def _check_keys(self) -> None:
         """Every key has one scheme: that of the mounts that name it, or the native one."""

@@ -35,7 +35,11 @@ class BadTransform(CalotypeError):
     slug = "bad-transform"
 
 
-class OptionNotAllowed(BadTransform):
+class NotSupported(BadTransform):
+    """The vendor's service does what the URL requests, or may do it, and the node does not."""
+
+
+class OptionNotAllowed(NotSupported):
     """An option that a vendor's service refuses unless its operator allows it."""
 
     slug = "option-not-allowed"
@@ -47,6 +51,12 @@ class BadUrl(CalotypeError):
 
 class UrlTooLong(CalotypeError):
     slug = "url-too-long"
+
+
+class UrlNotSupported(BadUrl, NotSupported):
+    """A form of URLs, such as those of videos."""
+
+    slug = "bad-url"
 
 
 class NotAllowed(CalotypeError):

@@ -76,3 +76,5 @@ def cache_status(outcome: Outcome, tier: str, *, stored: bool = False) -> str:
             return "; ".join(parts)
         case Outcome.SHED | Outcome.FAILED:
             return f"calotype; fwd=miss; detail={outcome}"
+        case Outcome.BYPASS:
+            return f"calotype; fwd=bypass; detail={tier}"

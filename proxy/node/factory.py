@@ -15,19 +15,22 @@ import structlog
 
 import proxy
 from proxy.config.errors import ConfigError
-from proxy.config.sections import HttpSection, S3Section
+from proxy.config.sections import HttpSection, MountSection, S3Section
 from proxy.config.settings import Settings
 from proxy.core.cache.generations import Generations
 from proxy.core.image.formats import Format
 from proxy.core.image.limits import InputLimits
 from proxy.core.transform.plan import RenderDefaults
+from proxy.core.url.dialects.dialect import Unsupported
 from proxy.core.url.dialects.native_params import colour
 from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.mounts import Mount, RemoteSource, Rules
 from proxy.core.url.original_urls import DIRECTORY, OriginalLocation, S3Location, WebLocation
+from proxy.core.url.upstream import Upstream
 from proxy.edge.admin.auth import AdminAuth
 from proxy.ports.telemetry import Metrics
 from proxy.remote.cdn_purge import PurgeHook
+from proxy.remote.upstream import UpstreamClient
 from proxy.render import libfacedetection
 from proxy.render.pool import Pool
 from proxy.render.protocol import Hello
@@ -95,11 +98,23 @@ def mounts(settings: Settings) -> list[Mount]:
             arguments_separator=mount.arguments_separator,
             base64_url_includes_filename=mount.base64_url_includes_filename,
             suffixes=mount.suffixes if mount.has_own("suffixes") else (),
+            upstream=_upstream_of(mount),
             remote=RemoteSource(mount.remote, _location_of(settings, mount.remote)) if mount.remote else None,
         )
         for name, mount in settings.named_mounts().items()
         for dialect in mount.dialects
     ]
+
+
+def _upstream_of(mount: MountSection) -> Upstream | None:
+    if not mount.upstream:
+        return None
+    return Upstream(
+        url=mount.upstream.removesuffix("/"),
+        share=mount.share,
+        takes_unsupported=mount.unsupported is Unsupported.UPSTREAM,
+        allow_private=mount.upstream_allow_private,
+    )
 
 
 def rules(settings: Settings) -> Rules:
@@ -254,6 +269,22 @@ def loop_token(settings: Settings) -> str:
     """The identifier in CDN-Loop (RFC 8586). All nodes with the same sources share it."""
     described = settings.model_dump_json(include={"sources"})
     return f"calotype-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
+
+
+def upstream(settings: Settings) -> UpstreamClient:
+    """The client for the upstreams of all mounts. The caller closes it."""
+    return UpstreamClient(
+        max_bytes=int(settings.limits.upstream_max_bytes),
+        loop_token=loop_token(settings),
+        agent=agent(),
+        clock=clock,
+        chance=chance,
+    )
+
+
+def agent() -> str:
+    """The User-Agent of requests to other servers."""
+    return f"calotype/{proxy.__version__}"
 
 
 def traces(settings: Settings) -> Traces | None:

@@ -54,8 +54,15 @@ class Front:
         are_written = settings.log.level in ("debug", "info")
         self.access_log = AccessLog(metrics.registry, out, self._traces, are_written=are_written)
         self.deliver = Deliver(memory, producer, flights, factory.clock)
+        self._upstream = factory.upstream(settings)
+        metrics.watch(
+            "calotype_upstream_requests",
+            "Requests that an upstream is answering.",
+            lambda: {"": self._upstream.running},
+        )
         self._handler = PublicHandler(
             self.deliver,
+            self._upstream,
             rules=factory.rules(settings),
             redirects=settings.cache.bucket.delivery == "redirect",
             request_timeout_s=settings.server.request_timeout,
@@ -70,6 +77,7 @@ class Front:
     def reload(self, settings: Settings) -> None:
         """Applies those of `settings` that can change at run time."""
         self._handler.reload(factory.rules(settings))
+        self._upstream.max_bytes = int(settings.limits.upstream_max_bytes)
 
     @asynccontextmanager
     async def serve(self, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
@@ -82,6 +90,7 @@ class Front:
         finally:
             await tasks.close()
             await self._runner.cleanup()
+            await self._upstream.close()
             self.access_log.flush()
             with suppress(TimeoutError):
                 async with asyncio.timeout(USAGE_TIMEOUT_S):

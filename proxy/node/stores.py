@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import proxy
 from proxy.config.errors import ConfigError
 from proxy.config.sections import DirectorySection, HttpSection, S3Section
 from proxy.config.settings import Settings
@@ -186,7 +185,7 @@ def web(settings: Settings, http: HttpSection) -> WebClient:
         headers={name: value.get_secret_value() for name, value in http.headers.items()},
         allow_private=http.allow_private,
         loop_token=factory.loop_token(settings),
-        agent=f"calotype/{proxy.__version__}",
+        agent=factory.agent(),
         clock=factory.clock,
         chance=factory.chance,
     )

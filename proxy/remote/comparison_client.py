@@ -17,16 +17,14 @@ from proxy.core.comparing.response import Response, media_type
 from proxy.ports.clock import Clock
 from proxy.remote.errors import Broken, RemoteError, RequestRefused, Unavailable
 from proxy.remote.guard import body_meter
-from proxy.remote.web import (
-    CHUNK_BYTES,
+from proxy.remote.guarded_http import (
     CONNECT_TIMEOUT_S,
-    MAX_REDIRECTS,
-    REDIRECTS,
     any_socket,
     as_remote_errors,
     origin_of,
     public_socket,
 )
+from proxy.remote.web import CHUNK_BYTES, MAX_REDIRECTS, REDIRECTS
 
 RETRY_PAUSES_S = (0.5, 3.0)
 """Before each further attempt, if the server sends no Retry-After."""

@@ -4,21 +4,17 @@ The address of every connection is checked, after redirects too. Cookies, proxie
 codings are not used. `sources` interprets the originals.
 """
 
-import asyncio
 import hashlib
 import re
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import aiohttp
 from aiohttp import hdrs
-from yarl import URL
 
 from proxy.core.cache.http_caching import http_date
 from proxy.core.errors import CalotypeError
-from proxy.core.net.addresses import is_public
 from proxy.core.net.breaker import RetryBudget
 from proxy.core.url.original_urls import WebLocation
 from proxy.ports.clock import Clock
@@ -26,22 +22,19 @@ from proxy.ports.originals import Sink
 from proxy.remote.errors import (
     AccessDenied,
     AddressNotAllowed,
-    Broken,
     Busy,
     Missing,
-    RemoteError,
     RequestRefused,
     TooSlow,
     Unavailable,
 )
 from proxy.remote.guard import Guard, body_meter
+from proxy.remote.guarded_http import LOOP_HEADER, as_remote_errors, guarded_session, origin_of, request_head
 
-CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 3.0
 CONNECTIONS = 16
 """Per host, so that a slow host does not affect others."""
 MAX_REDIRECTS = 3
-LOOP_HEADER = "CDN-Loop"
 CHUNK_BYTES = 256 * 1024
 _PLAIN_CODINGS = frozenset({"identity", "aws-chunked"})
 """Some stores leave aws-chunked on objects that they have decoded."""
@@ -49,8 +42,6 @@ _TRANSFER_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compr
 """Transfer codings that change the bytes; unknown ones are ignored."""
 _TOKEN = re.compile(r"[a-z0-9!#$&^_.+-]{1,32}", re.ASCII)
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
 
 class Validator(NamedTuple):
@@ -103,13 +94,6 @@ def _redirect_digest(kind: str, url: str, requested: str) -> str:
     return hashlib.sha256((url.partition("?")[0] if kind == "tag" else url).encode()).hexdigest()[:16]
 
 
-class _ForeignAddress(OSError):
-    """All have the same text, so that asyncio merges several into one."""
-
-    def __str__(self) -> str:
-        return "the address is not public"
-
-
 class WebClient:
     """A client for the hosts of one source; an async context. `headers` may be secrets: they are sent to the
     requested origin, but not after a redirect to another one. `loop_token` is sent in CDN-Loop, so that servers
@@ -146,15 +130,11 @@ class WebClient:
         return any(guard.circuit_open for guard in self._guards.values())
 
     async def __aenter__(self) -> "WebClient":
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, limit_per_host=CONNECTIONS, socket_factory=self._socket),
-            cookie_jar=aiohttp.DummyCookieJar(),
+        self._session = guarded_session(
             headers=self._headers,
-            auto_decompress=False,
-            trust_env=False,
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S
-            ),
+            allow_private=self._allow_private,
+            connections=CONNECTIONS,
+            read_timeout_s=READ_TIMEOUT_S,
         )
         return self
 
@@ -217,34 +197,9 @@ class WebClient:
     async def _answer(self, url: str, headers: dict[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
         assert self._session is not None
         with as_remote_errors():
-            async with asyncio.timeout(READ_TIMEOUT_S):
-                # Limits the whole response head: a slow head would restart the read timeout with each byte.
-                answer = await self._session.get(
-                    URL(url, encoded=True), headers=headers, allow_redirects=False
-                )
+            answer = await request_head(self._session, hdrs.METH_GET, url, headers, READ_TIMEOUT_S)
             async with answer:
                 yield answer
-
-    def _socket(self, info: AddressInfo) -> socket.socket:
-        return any_socket(info) if self._allow_private else public_socket(info)
-
-
-def any_socket(info: AddressInfo) -> socket.socket:
-    """A socket for an address that is not checked."""
-    family, kind, protocol, _, _ = info
-    return socket.socket(family, kind, protocol)
-
-
-def public_socket(info: AddressInfo) -> socket.socket:
-    """A socket for a public address, which is checked right before a connection, after DNS and redirects."""
-    if not is_public(str(info[-1][0])):
-        raise _ForeignAddress
-    return any_socket(info)
-
-
-def origin_of(url: str) -> str:
-    """Scheme and host: http and https are different origins."""
-    return "/".join(url.split("/", 3)[:3])
 
 
 def _is_framed(answer: aiohttp.ClientResponse) -> bool:
@@ -278,44 +233,3 @@ def _listed(answer: aiohttp.ClientResponse, name: str) -> list[str]:
     fields = ",".join(answer.headers.getall(name, ()))
     listed = (coding.partition(";")[0].strip(" \t").lower() for coding in fields.split(","))
     return [coding for coding in listed if coding]
-
-
-@contextmanager
-def as_remote_errors() -> Iterator[None]:
-    """Raises a RemoteError for an error of aiohttp."""
-    try:
-        yield
-    except RemoteError:
-        raise
-    except aiohttp.ClientConnectorError as fault:
-        if isinstance(fault.os_error, _ForeignAddress):
-            raise AddressNotAllowed("its address is not public") from None
-        raise Unavailable(_unreachable(fault)) from None
-    except aiohttp.ConnectionTimeoutError:
-        raise TooSlow("no connection to it was made in time") from None
-    except TimeoutError:
-        raise TooSlow("it did not answer in time") from None
-    except aiohttp.ClientResponseError:
-        raise Broken("its response is not valid HTTP") from None
-    except aiohttp.ClientPayloadError:
-        raise Broken("its response was cut short") from None
-    except (aiohttp.ServerDisconnectedError, ConnectionError):
-        raise Unavailable("it closed the connection before a response") from None
-    except (aiohttp.ClientError, OSError):
-        raise Unavailable("it closed the connection") from None
-    except ValueError:
-        raise Broken("its response is invalid") from None
-
-
-def _unreachable(fault: aiohttp.ClientConnectorError) -> str:
-    """The reason without the message of aiohttp, which contains the address."""
-    match fault:
-        case aiohttp.ClientConnectorDNSError():
-            return "its name has no address"
-        case aiohttp.ClientConnectorCertificateError():
-            return "its certificate is not trusted"
-        case aiohttp.ClientConnectorSSLError():
-            return "TLS with it failed"
-    if isinstance(fault.os_error, ConnectionRefusedError):
-        return "it refuses connections"
-    return "it cannot be reached"

@@ -33,7 +33,7 @@ _NONE = "none"
 _ANSWERS = (
     *((Outcome.HIT, tier, 200) for tier in ("memory", "disk", "bucket", "source")),
     *((Outcome.HIT, VALIDATOR, 304), (Outcome.MISS, _NONE, 200), (Outcome.COLLAPSED, _NONE, 200)),
-    (Outcome.SHED, _NONE, 503),
+    *((Outcome.SHED, _NONE, 503), (Outcome.BYPASS, "upstream", 200)),
 )
 _FORMATS = (*sorted(OUTPUTS), Format.INFO, _NONE)
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)

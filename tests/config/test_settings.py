@@ -11,6 +11,7 @@ from proxy.config.errors import ConfigError
 from proxy.config.messages import leaves
 from proxy.config.sections import DirectorySection, HttpSection, MountSection, S3Section
 from proxy.config.settings import Settings, is_loopback, load
+from proxy.core.url.upstream import Upstream
 from proxy.node import factory
 
 ROOT = Path(__file__).parents[2]
@@ -116,6 +117,48 @@ def test_a_misconfigured_dialect_does_not_start(tmp_path: Path, text: str, says:
         load(written(tmp_path, text))
     assert str(caught.value).startswith(says)
     assert "\n" not in str(caught.value)
+
+
+OLD = "upstream = 'https://OLD.example:443/base'"
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ("unsupported = 'upstream'", "mounts.m.upstream: must be set where unsupported is upstream"),
+        ("share = 0.5", "mounts.m.upstream: must be set where share is below 1"),
+        (OLD, "mounts.m.upstream: needs unsupported = upstream, or share below 1"),
+        (f"{OLD}\nunsupported = 'ignore'", "mounts.m.upstream: needs unsupported = upstream"),
+        (f"{OLD}\nshare = -0.1", "mounts.m.share: "),
+        (f"{OLD}\nshare = 1.1", "mounts.m.share: "),
+        ("share = 0.5\nupstream = 'ftp://old.example'", "mounts.m.upstream: must be like https://"),
+        ("share = 0.5\nupstream = 'https://a:b@old.example'", "mounts.m.upstream: must be like https://"),
+        ("share = 0.5\nupstream = 'https://old.example/?a=b'", "mounts.m.upstream: must be like https://"),
+        ("upstream_allow_private = true", "mounts.m.upstream_allow_private: has no effect without upstream"),
+        (
+            f"{OLD}\nshare = 0.5\npresets_only = true",
+            "mounts.m.upstream: cannot be set with presets_only, which the upstream does not know",
+        ),
+        (
+            f"{OLD}\nshare = 0.5\n[mounts.n]\nsource = 's'\nhost = 'old.example'",
+            "mounts.m.upstream: old.example is this node itself: see mounts.n.host",
+        ),
+    ],
+)
+def test_a_misconfigured_upstream_does_not_start(tmp_path: Path, keys: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, f"{MOUNT}\n{keys}"))
+    assert str(caught.value).startswith(says)
+
+
+def test_an_upstream_reaches_its_mount(tmp_path: Path) -> None:
+    text = f"{MOUNT}\n{OLD}\nshare = 0.5\nunsupported = 'upstream'\nupstream_allow_private = true"
+    [mount] = factory.mounts(load(written(tmp_path, text)))
+    assert mount.upstream == Upstream(
+        url="https://old.example/base", share=0.5, takes_unsupported=True, allow_private=True
+    )
+    [mount] = factory.mounts(load(written(tmp_path, MOUNT)))
+    assert mount.upstream is None
 
 
 def test_settings_of_imgproxy_reach_its_mount(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from proxy.core.errors import (
 from proxy.core.image.original import Identity, OriginalRef
 from proxy.core.url.original_urls import WebLocation
 from proxy.ports.originals import Version
-from proxy.remote import guard
+from proxy.remote import guard, guarded_http
 from proxy.remote import web as remote_web
 from proxy.remote.web import Validator, WebClient
 from proxy.sources.original_store import DiskOriginalStore
@@ -720,14 +720,14 @@ async def test_the_address_is_checked_at_the_connection(
 
     tried: list[str] = []
 
-    def make_socket(self: WebClient, info: Any) -> socket.socket:
-        made = real(self, info)
+    def make_socket(info: Any) -> socket.socket:
+        made = real(info)
         tried.append(info[4][0])
         made.close()
         raise OSError("there is no network in a test")
 
-    real = WebClient._socket
-    monkeypatch.setattr(WebClient, "_socket", make_socket)
+    real = guarded_http.public_socket
+    monkeypatch.setattr(guarded_http, "public_socket", make_socket)
     monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
     monkeypatch.setattr(aiohttp.DefaultResolver, "resolve", resolve)
     name = f"rebinding.example:{setup.other_port}"

@@ -32,6 +32,7 @@ class Outcome(StrEnum):
     COLLAPSED = "collapsed"
     SHED = "shed"
     FAILED = "failed"
+    BYPASS = "bypass"
 
 
 class Timings(NamedTuple):

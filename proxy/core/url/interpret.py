@@ -64,6 +64,10 @@ def raising(failure: CalotypeError) -> NoReturn:
     raise failure
 
 
+def unchanged(mount: Mount, reason: str) -> None:
+    """Lets the node answer in place of an upstream."""
+
+
 def interpret(
     rules: Rules,
     host: str,
@@ -72,17 +76,27 @@ def interpret(
     mount: Mount | None = None,
     verify: Callable[[Mount, str], Verified],
     refuse: Callable[[CalotypeError], object] = raising,
+    pass_on: Callable[[Mount, str], object] = unchanged,
 ) -> Interpreted:
     """Interprets `raw` for `host`, or for `mount` if given, in the dialect that recognises it.
 
-    `verify` is called once with the mount, before anything is parsed. `refuse` is called with each refusal of the
-    mount's policy; if it returns, the whole transform is granted. Raises UnknownRoute, BadUrl, BadTransform, and
-    the errors of `verify` and `refuse`.
+    `verify` is called once with the mount, before anything is parsed. `pass_on` is called with the reason if the upstream
+    of the mount answers the URL; if it returns, the URL is interpreted as others are. `refuse` is called with each
+    refusal of the mount's policy; if it returns, the whole transform is granted. Raises UnknownRoute, BadUrl,
+    BadTransform, and the errors of `verify`, `pass_on` and `refuse`.
     """
     cut(raw)
     mount = of_dialect(rules, mount, raw) if mount else route(rules.mounts, host, raw)
     target, is_signed, signed = verify(mount, raw)
-    parsed = mount.parse(target, rules.presets)
+    upstream = mount.upstream
+    try:
+        parsed = mount.parse(target, rules.presets)
+    except CalotypeError as failure:
+        if upstream and (reason := upstream.reason_for_failed(mount.below(target), failure)):
+            pass_on(mount, reason)
+        raise
+    if upstream and (reason := upstream.reason(parsed)):
+        pass_on(mount, reason)
     transform = None if isinstance(parsed, OriginalUrl) else parsed.transform
     try:
         if isinstance(parsed, VariantUrl):

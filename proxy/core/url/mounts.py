@@ -20,6 +20,7 @@ from proxy.core.url.parsed_url import ParsedUrl
 from proxy.core.url.policy import Dimensions
 from proxy.core.url.signing import Keys, Signed, sign
 from proxy.core.url.target import is_absolute
+from proxy.core.url.upstream import Upstream
 
 
 class Signing(StrEnum):
@@ -64,6 +65,7 @@ class Mount:
     base64_url_includes_filename: bool = False
     suffixes: tuple[str, ...] = ()
     remote: RemoteSource | None = None
+    upstream: Upstream | None = None
 
     def parse(self, target: str, presets: Presets) -> ParsedUrl:
         """Parses a raw target of this mount, without its signature. Raises as `Dialect.parse` does."""

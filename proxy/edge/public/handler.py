@@ -24,6 +24,7 @@ from proxy.core.errors import (
     MethodNotAllowed,
     NotAllowed,
     RequestLoop,
+    UnsupportedFormat,
     UrlTooLong,
 )
 from proxy.core.image.formats import Format
@@ -42,8 +43,10 @@ from proxy.edge import problems, responses
 from proxy.edge.headers import cache_status, joined, list_of, range_of, session_of
 from proxy.edge.public.original import stream
 from proxy.edge.public.server import sender
+from proxy.edge.public.upstream import PassedOn, pass_on
 from proxy.ports.clock import Clock, WallClock
 from proxy.ports.telemetry import RequestLog
+from proxy.ports.upstream import UpstreamServer
 from proxy.service.request.deliver import Deliver
 
 _MEMO_URLS = 20_000
@@ -78,6 +81,7 @@ class PublicHandler:
     def __init__(
         self,
         deliver: Deliver,
+        upstream: UpstreamServer,
         *,
         rules: Rules,
         redirects: bool,
@@ -89,6 +93,7 @@ class PublicHandler:
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         self._deliver = deliver
+        self._upstream = upstream
         self._redirects = redirects
         self._request_timeout_s = request_timeout_s
         self._node_id = node_id
@@ -149,7 +154,9 @@ class PublicHandler:
             if compiled is not None and hit is not None:
                 response = self._picture(request, record, compiled, hit, began_s)
             else:
-                response = await self._answer(request, record, compiled_urls, address, compiled, began_s)
+                response = await self._answer_or_pass_on(
+                    request, record, compiled_urls, address, compiled, began_s
+                )
         except CalotypeError as failure:
             record.outcome, record.error = problems.outcome_of(failure), failure.slug
             record.detail = failure.detail
@@ -165,7 +172,7 @@ class PublicHandler:
         if record.outcome is not None:
             record.status = response.status
             if record.method != hdrs.METH_HEAD:
-                record.bytes = response.content_length or 0
+                record.bytes = record.bytes or response.content_length or 0
             record.seconds = self._clock() - began_s
             self._request_log.record(record)
         return self._last(response)
@@ -179,6 +186,29 @@ class PublicHandler:
         if self._is_stopping:
             response.force_close()
         return response
+
+    async def _answer_or_pass_on(
+        self,
+        request: web.BaseRequest,
+        record: AccessRecord,
+        compiled_urls: Memo[Address, CompiledUrl],
+        address: Address,
+        compiled: CompiledUrl | None,
+        began_s: float,
+    ) -> web.StreamResponse:
+        """The response of `_answer`, or that of the mount's upstream to a verified URL that the upstream answers."""
+        host, target, _ = address
+        try:
+            return await self._answer(request, record, compiled_urls, address, compiled, began_s)
+        except PassedOn as passed:
+            mount, record.detail = passed.mount, passed.reason
+        except UnsupportedFormat as failure:
+            mount = route(self._rules.mounts, host, target)
+            record.detail = mount.upstream.reason_for_unsupported(failure) if mount.upstream else ""
+            if not record.detail:
+                raise
+        deadline = began_s + self._request_timeout_s
+        return await pass_on(request, record, self._upstream, mount, target, deadline=deadline)
 
     async def _answer(
         self,
@@ -199,7 +229,7 @@ class PublicHandler:
             raise RequestLoop("request loop: a source of this node leads back to the node (CDN-Loop)")
         if compiled is None:
             verify = partial(self._verify, record, request.headers)
-            meaning = interpret(self._rules, host, target, verify=verify)
+            meaning = interpret(self._rules, host, target, verify=verify, pass_on=PassedOn.to)
             if meaning.transform is None:
                 return await self._original(request, record, meaning, began_s)
             compiled = self._compile(meaning, record.unsigned_target, meaning.transform, accepted)

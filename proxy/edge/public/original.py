@@ -61,11 +61,15 @@ async def stream(
         if request.method == hdrs.METH_GET:
             await _send(response, file, part)
     except OSError:
-        # The header has been sent; only an aborted connection can report an error.
-        record.outcome, record.error = Outcome.FAILED, "broken-off"
-        if request.transport is not None:
-            request.transport.abort()
+        break_off(request, record)
     return response
+
+
+def break_off(request: web.BaseRequest, record: AccessRecord) -> None:
+    """Aborts the connection after the header has been sent: nothing else can report an error."""
+    record.outcome, record.error = Outcome.FAILED, "broken-off"
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _modified_s(file: OriginalFile, now_s: float) -> int | None:

@@ -20,14 +20,15 @@ from proxy.core.url.mounts import Mount, Rules, Signing, host_name
 from proxy.core.url.parsed_url import VariantUrl
 from proxy.core.url.signing import Signed, unsigned
 from proxy.core.url.target import origin_and_target
+from proxy.core.url.upstream import Upstream
 from proxy.service.request.originals import Originals
 from proxy.service.request.produce import Produce
 
 
 class Explanation(msgspec.Struct, kw_only=True):
     """Fields are empty if unknown. `signature` is `valid`, `unsigned` or the slug of its error; the other fields
-    are those of the URL with a valid signature. `refused` lists the reasons for which the node refuses the URL. `scope` lists the
-    restrictions of the signature; only the expiry is checked here. `native` is a path with the same cache key, to be signed
+    are those of the URL with a valid signature. `refused` lists the reasons for which the node refuses the URL, and
+    `upstream` is the reason for which the upstream of the mount answers it. `scope` lists the restrictions of the signature; only the expiry is checked here. `native` is a path with the same cache key, to be signed
     where its mount requires that; None if no native mount answers one."""
 
     url: str
@@ -36,6 +37,7 @@ class Explanation(msgspec.Struct, kw_only=True):
     signed_by: str = ""
     scope: list[str] = []
     refused: list[str] = []
+    upstream: str = ""
     dialect: str = ""
     original: str = ""
     native: str | None = None
@@ -72,11 +74,15 @@ async def explain(
         return Verified(mount.unsigned(raw) if is_signed else raw, is_signed)
 
     def refuse(failure: CalotypeError) -> None:
-        explanation.refused.append(_reason(failure))
+        _refuse(explanation, failure)
+
+    def pass_on(_: Mount, reason: str) -> None:
+        if not explanation.refused:
+            explanation.upstream = reason
 
     with _refusals(explanation):
         host = host_name(origin.partition("://")[2])
-        interpreted = interpret(rules, host, raw, verify=verify, refuse=refuse)
+        interpreted = interpret(rules, host, raw, verify=verify, refuse=refuse, pass_on=pass_on)
         parsed, granted = interpreted.parsed, interpreted.transform
         with _refusals(explanation):
             interpreted.restrictions.check_time(now_s)
@@ -85,7 +91,7 @@ async def explain(
             explanation.ignored = [f"{each.parameter}: {each.reason}" for each in parsed.unused]
             explanation.clamped = diagnostics.clamped(parsed, granted, rules.max_side_px)
         ref, alternatives, plan = interpreted.ref, interpreted.alternatives, None
-        with _refusals(explanation):
+        with _refusals(explanation, interpreted.mount.upstream):
             if granted is None:
                 explanation.plan = "the original's own bytes"
                 identity = (await originals.find((ref, *alternatives), deadline=deadline)).identity
@@ -144,21 +150,25 @@ def _explain_signature(explanation: Explanation, mount: Mount, raw: str, now_s: 
             signed.restrictions.check_time(now_s)
     except CalotypeError as failure:
         explanation.signature = failure.slug
-        explanation.refused.append(_reason(failure))
+        _refuse(explanation, failure)
 
 
 @contextmanager
-def _refusals(explanation: Explanation) -> Iterator[None]:
-    """Adds a CalotypeError to `refused`."""
+def _refusals(explanation: Explanation, upstream: Upstream | None = None) -> Iterator[None]:
+    """Adds a CalotypeError to `refused`, unless `upstream` answers what has failed."""
     try:
         yield
     except CalotypeError as failure:
-        explanation.refused.append(_reason(failure))
+        if upstream and not explanation.refused:
+            explanation.upstream = explanation.upstream or upstream.reason_for_unsupported(failure)
+        _refuse(explanation, failure)
 
 
-def _reason(failure: CalotypeError) -> str:
-    settings = f" ({', '.join(failure.settings)})" if isinstance(failure, NotAllowed) else ""
-    return f"{failure.slug}: {failure.detail}{settings}"
+def _refuse(explanation: Explanation, failure: CalotypeError) -> None:
+    """Adds `failure` to `refused`, unless an upstream answers the URL."""
+    if not explanation.upstream:
+        settings = f" ({', '.join(failure.settings)})" if isinstance(failure, NotAllowed) else ""
+        explanation.refused.append(f"{failure.slug}: {failure.detail}{settings}")
 
 
 def _scope(signed: Signed) -> list[str]:

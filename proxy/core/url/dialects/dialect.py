@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from proxy.core.errors import CalotypeError
+from proxy.core.errors import BadTransform, CalotypeError, NotSupported
 from proxy.core.url.dialects.component import Presets
 from proxy.core.url.parsed_url import ParsedUrl
 from proxy.core.url.signing import Keys, Signed
@@ -23,10 +23,12 @@ class QueryRule(StrEnum):
 
 class Unsupported(StrEnum):
     """The treatment of a vendor's options that the node does not support. IGNORE ignores those that only polish; an
-    option that changes what the picture shows is always refused."""
+    option that changes what the picture shows is refused. UPSTREAM passes URLs with any of them to the vendor's own
+    service."""
 
     REFUSE = "refuse"
     IGNORE = "ignore"
+    UPSTREAM = "upstream"
 
 
 class Support(StrEnum):
@@ -57,6 +59,15 @@ class Reading:
     suffixes: tuple[str, ...] = SUFFIXES
 
 
+class UnsupportedValue(ValueError):
+    """A value of an option that the vendor's service takes, or may take, and the node does not."""
+
+
+def refusal(reason: ValueError, detail: str) -> BadTransform:
+    """The error for an option with a wrong value."""
+    return (NotSupported if isinstance(reason, UnsupportedValue) else BadTransform)(detail)
+
+
 OWN_SETTINGS = ("arguments_separator", "base64_url_includes_filename", "suffixes")
 """The keys of a mount that only some dialects take: those that have them in `settings`."""
 
@@ -75,7 +86,8 @@ class Dialect:
     """`recognises` says whether a target below the mount has the form of a URL of this dialect, valid or not.
 
     `parse` takes the target below the mount, with the place of a signature in it. It raises UnknownRoute, BadUrl,
-    BadTransform or SourceNotAllowed.
+    BadTransform or SourceNotAllowed; NotSupported or UrlNotSupported for what the vendor's service does, or may do, and
+    the node does not.
 
     `verify` takes the whole target, prefix and keys, and returns None for an unsigned one; it raises BadSignature or
     BadUrl. `unsigned` removes a signature, valid or not, from a target that then parses to the same. `negotiates` says

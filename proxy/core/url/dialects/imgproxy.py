@@ -21,14 +21,16 @@ from proxy.core.errors import (
     BadTransform,
     BadUrl,
     CalotypeError,
+    NotSupported,
     OptionNotAllowed,
     UnknownRoute,
+    UrlNotSupported,
 )
 from proxy.core.image.formats import TRAITS, Format
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import NOTHING, Auto, Transform
 from proxy.core.url.dialects.component import transform_of
-from proxy.core.url.dialects.dialect import Dialect, Reading, Unsupported
+from proxy.core.url.dialects.dialect import Dialect, Reading, Unsupported, UnsupportedValue, refusal
 from proxy.core.url.dialects.imgproxy_operations import transform
 from proxy.core.url.dialects.imgproxy_options import BY_NAME, DOCUMENTED, Option
 from proxy.core.url.dialects.imgproxy_readers import OnlyPolishes, Requested, apply_preset
@@ -147,7 +149,7 @@ def _read_options(segments: list[str], requested: Requested, reading: Reading) -
             raise BadTransform(f"the URL has more than {_MOST_OPTIONS} options")
         option = BY_NAME.get(name)
         if option is None:
-            raise BadTransform(f"option {named(name, at + 1)} is unknown{meant(nearest(name, BY_NAME))}")
+            raise NotSupported(f"option {named(name, at + 1)} is unknown{meant(nearest(name, BY_NAME))}")
         _apply(name, option, arguments.split(separator), requested, reading)
     return len(segments)
 
@@ -159,15 +161,19 @@ def _apply(name: str, option: Option, args: list[str], requested: Requested, rea
         raise OptionNotAllowed(f"option {name} is not allowed: the node has limits of its own")
     try:
         if option.read is None:
-            raise OnlyPolishes("it is not supported") if option.polishes else ValueError("is not supported")
+            raise (
+                OnlyPolishes("it is not supported")
+                if option.polishes
+                else UnsupportedValue("is not supported")
+            )
         if len(args) > option.at_most:
             raise ValueError(f"takes {option.at_most} arguments at most")
         option.read(requested, args)
     except ValueError as reason:
-        raise BadTransform(f"option {name} {reason}") from None
+        raise refusal(reason, f"option {name} {reason}") from None
     except OnlyPolishes as reason:
-        if reading.unsupported is Unsupported.REFUSE:
-            raise BadTransform(f"option {name} cannot be followed: {reason}") from None
+        if reading.unsupported is not Unsupported.IGNORE:
+            raise NotSupported(f"option {name} cannot be followed: {reason}") from None
         requested.unused.append(Unused(name, str(reason), is_option=True))
 
 
@@ -180,7 +186,7 @@ def _original(segments: list[str], *, has_name: bool) -> tuple[str, str]:
         text, *extensions = "/".join(segments[1:]).split("@")
         locator = decoded(text, "the URL of the original")
     elif segments[0] == _ENCRYPTED and len(segments) > 1:
-        raise BadUrl("encrypted URLs of originals are not supported")
+        raise UrlNotSupported("encrypted URLs of originals are not supported")
     else:
         text, *extensions = "".join(segments[:-1] if has_name and len(segments) > 1 else segments).split(".")
         try:

@@ -29,6 +29,7 @@ from proxy.core.transform.operations import (
     Turn,
 )
 from proxy.core.url.dialects.component import Component, Presets, transform_of
+from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.imgproxy_values import (
     BLUR_MAX_PX,
     SHARPEN_MAX_PX,
@@ -254,7 +255,7 @@ def read_watermark(to: Requested, args: Sequence[str]) -> None:
     if len(args) > 1 and args[1] not in ("", *WATERMARK_POSITIONS):
         raise ValueError(f"takes one of {', '.join(WATERMARK_POSITIONS)} after the opacity")
     if opacity:
-        raise ValueError("is not supported: the node has no watermark")
+        raise UnsupportedValue("is not supported: the node has no watermark")
 
 
 def read_format(to: Requested, args: Sequence[str]) -> None:
@@ -315,7 +316,7 @@ def apply_preset(to: Requested, name: str, position: int) -> None:
     other precedes the options. A preset that is named again changes nothing."""
     if name not in to.presets:
         near = meant(nearest(name, to.presets))
-        raise ValueError(f"names no preset of this node: {named(name, position)}{near}")
+        raise UnsupportedValue(f"names no preset of this node: {named(name, position)}{near}")
     if name in to.named:
         return
     to.named.append(name)

@@ -22,6 +22,7 @@ from proxy.core.transform.operations import (
     Shifted,
     Smart,
 )
+from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.target import of_base64
 
 Number = Fraction | int
@@ -110,7 +111,7 @@ def hex_colour(text: str) -> Colour:
 def picture_format(text: str) -> Format | None:
     if text not in FORMATS:
         near = meant(nearest(text, FORMATS))
-        raise ValueError(f"must be one of {', '.join(FORMATS)}{near}")
+        raise UnsupportedValue(f"must be one of {', '.join(FORMATS)}{near}")
     return FORMATS[text]
 
 
@@ -145,7 +146,7 @@ def gravity(args: Sequence[str]) -> Gravity:
 def _check_objects(args: Sequence[str], *, is_weighted: bool) -> None:
     """Raises ValueError unless faces are the only objects."""
     if {*(args[::2] if is_weighted else args)} != {"face"}:
-        raise ValueError("takes with obj and objw no other object than face")
+        raise UnsupportedValue("takes with obj and objw no other object than face")
     if is_weighted:
         for weight in args[1::2] or [""]:
             factor(weight)

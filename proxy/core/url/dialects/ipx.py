@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
-from proxy.core.errors import BadTransform
 from proxy.core.nearest import named
 from proxy.core.transform.operations import (
     BLACK,
@@ -38,6 +37,7 @@ from proxy.core.transform.operations import (
     Transform,
     Turn,
 )
+from proxy.core.url.dialects.dialect import refusal
 from proxy.core.url.dialects.ipx_modifiers import MODIFIERS, Gammas, Sizing, output_format
 from proxy.core.url.parsed_url import Unused
 
@@ -175,7 +175,7 @@ def read(segment: str) -> tuple[Transform, tuple[Unused, ...]]:
         try:
             value = modifier.read(arguments[name])
         except ValueError as reason:
-            raise BadTransform(f"modifier {name} {reason}") from None
+            raise refusal(reason, f"modifier {name} {reason}") from None
         if value is None:
             if modifier.reason:
                 unused.append(Unused(name, modifier.reason, is_option=True))

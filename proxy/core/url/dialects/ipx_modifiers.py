@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
-from proxy.core.errors import BadTransform
+from proxy.core.errors import NotSupported
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import (
     CENTER,
@@ -31,7 +31,7 @@ from proxy.core.transform.operations import (
     Tint,
 )
 from proxy.core.url.dialects.css_colours import NAMES as CSS_COLOURS
-from proxy.core.url.dialects.dialect import DocumentedOption, Support
+from proxy.core.url.dialects.dialect import DocumentedOption, Support, UnsupportedValue
 from proxy.core.url.dialects.native_filters import MEDIAN_MAX_PX
 from proxy.core.url.dialects.native_params import MAX_PADDING_PX
 
@@ -134,7 +134,7 @@ def _quarters(argument: str) -> int:
     reason = "must be a multiple of 90 degrees: other angles are not supported"
     degrees = _integer(_first(argument), -_MAX_PX, _MAX_PX, reason)
     if degrees % 90:
-        raise ValueError(reason)
+        raise UnsupportedValue(reason)
     return degrees // 90 % 4
 
 
@@ -249,7 +249,7 @@ _FORMATS: dict[str, Format | Auto] = {
 def output_format(name: str) -> Format | Auto | None:
     """The output format; None for a name that ipx ignores. Raises BadTransform."""
     if name in ("tiff", "heif", "heic"):
-        raise BadTransform(f"modifier f must be one of {', '.join(_FORMATS)}")
+        raise NotSupported(f"modifier f must be one of {', '.join(_FORMATS)}")
     return _FORMATS.get(name)
 
 
@@ -258,7 +258,7 @@ def _nothing(_: str) -> None:
 
 
 def _unsupported(_: str) -> None:
-    raise ValueError("is not supported")
+    raise UnsupportedValue("is not supported")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

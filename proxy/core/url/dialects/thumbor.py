@@ -12,7 +12,7 @@ A key in `[signing.keys]` is thumbor's SECURITY_KEY, or for imagor `sha1:LENGTH:
 import re
 from dataclasses import replace
 
-from proxy.core.errors import BadTransform, BadUrl
+from proxy.core.errors import BadTransform, BadUrl, NotSupported
 from proxy.core.nearest import named
 from proxy.core.transform.operations import (
     Auto,
@@ -66,14 +66,14 @@ def parse(raw: str, reading: Reading) -> ParsedUrl:
         raise BadUrl(NO_SIGNATURE)
     options, filters, image = written(rest)
     if options.debug:
-        raise BadTransform("option debug is not supported")
+        raise NotSupported("option debug is not supported")
     unused = [] if target.query is None else _unused_query(target.query)
     if filters:
         unused += _read_filters(options, filters, reading.unsupported)
     key = _locator(image)
     if options.raw or options.meta:
         if options.until_s is not None:
-            raise BadTransform("filter expire is not supported with raw or meta")
+            raise NotSupported("filter expire is not supported with raw or meta")
         return OriginalUrl(key) if options.raw else InfoUrl(key)
     return VariantUrl(
         key=key,
@@ -121,7 +121,7 @@ def _read_filters(options: ThumborOptions, text: str, unsupported: Unsupported) 
         elif row.polishes and unsupported is Unsupported.IGNORE:
             unused.append(Unused(name, "the filter is not supported", is_option=True))
         else:
-            raise BadTransform(f"filter {name} is not supported")
+            raise NotSupported(f"filter {name} is not supported")
         if len(options.steps) > MAX_EFFECTS:
             raise BadTransform(f"the filters must be {MAX_EFFECTS} steps at most")
     return unused
@@ -130,7 +130,7 @@ def _read_filters(options: ThumborOptions, text: str, unsupported: Unsupported) 
 def _locator(image: str) -> str:
     """The key or absolute URL of an image as it is written. Raises BadUrl or SourceNotAllowed."""
     if image.startswith("color:"):
-        raise BadTransform("an image of one colour (color:) is not supported")
+        raise NotSupported("an image of one colour (color:) is not supported")
     is_base64 = image.startswith("b64:")
     text = (_of_base64(image.removeprefix("b64:")) if is_base64 else decoded(image, "the image")).lstrip("/")
     if match := _MERGED.match(text):
@@ -247,7 +247,7 @@ def _fill(ops: list[Operation], options: ThumborOptions, fill: Fill) -> None:
     width, height = (side if isinstance(side, int) else None for side in (options.width, options.height))
     if options.fit_in and not options.full:
         if options.adaptive and None not in (width, height) and width != height:
-            raise BadTransform("filter fill is not supported with adaptive-fit-in")
+            raise NotSupported("filter fill is not supported with adaptive-fit-in")
         match ops:
             case [*_, Resize(width=int(), height=int(), fit=Fit.INSIDE, enlarge=enlarge)]:
                 ops[-1] = Resize(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
-from proxy.core.errors import BadTransform
+from proxy.core.errors import BadTransform, NotSupported
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import (
     TRANSPARENT,
@@ -215,7 +215,7 @@ def _rotate(options: ThumborOptions, arguments: Sequence[str]) -> None:
     _count(arguments, 1)
     degrees = _integer(arguments[0], -(10**9), 10**9)
     if degrees % 90:
-        raise BadTransform("filter rotate takes multiples of 90; other angles are not supported")
+        raise NotSupported("filter rotate takes multiples of 90; other angles are not supported")
     if turn := {90: Turn.R270, 180: Turn.R180, 270: Turn.R90}.get(degrees % 360):
         options.steps.append(turn)
 
@@ -235,7 +235,7 @@ def _autojpg(options: ThumborOptions, arguments: Sequence[str]) -> None:
 def _to_colorspace(_: ThumborOptions, arguments: Sequence[str]) -> None:
     _count(arguments, 0, 1)
     if arguments and arguments[0].lower() not in ("", "srgb"):
-        raise BadTransform("filter to_colorspace takes srgb; others are not supported")
+        raise NotSupported("filter to_colorspace takes srgb; others are not supported")
 
 
 def _pixelate(options: ThumborOptions, arguments: Sequence[str]) -> None:
@@ -297,7 +297,7 @@ def _convolution(options: ThumborOptions, arguments: Sequence[str]) -> None:
 def _fill(options: ThumborOptions, arguments: Sequence[str]) -> None:
     _count(arguments, 1, 2)
     if arguments[0].lower() in ("auto", "blur"):
-        raise BadTransform("filter fill takes a colour; auto and blur are not supported")
+        raise NotSupported("filter fill takes a colour; auto and blur are not supported")
     colour = _colour(arguments[0], "fill")
     options.background = colour
     options.steps.append(Fill(colour, len(arguments) == 2 and arguments[1].lower() in _TRUE))
