@@ -189,11 +189,14 @@ class EagerSection(Section):
 class PurgeSection(Section):
     hook: Annotated[str, _like(r"|https?://[^#\s]+", "an http or https URL")] = ""
     """URL of a CDN's purge API, called for each purge. {kind} is replaced by original, prefix, variant or plan,
-    {key} by the key of the original or the prefix."""
+    {key} by the key of the original or the prefix. With {tag}, here or in the next keys, it is called for each cache
+    tag of the purge."""
     hook_method: Literal["GET", "POST", "PURGE", "DELETE", "PUT"] = "POST"
     """HTTP method of the hook."""
     hook_header: Annotated[SecretStr, AfterValidator(_header)] = SecretStr("")
     """A header to send with the hook, such as "Authorization: Bearer ..."."""
+    hook_body: str = ""
+    """JSON to send with the hook, such as {"tags":["{tag}"]}."""
 
 
 class DirectorySection(Section):
@@ -389,6 +392,9 @@ class MountSection(Section):
     query: QueryRule = QueryRule.STRICT
     """Unknown query parameters of a path URL. strict: they are refused; ignore: they are ignored. Tracking
     parameters such as utm_source are always ignored."""
+    cache_tags: bool = False
+    """true: answers have the headers Cache-Tag and Surrogate-Key, so that a CDN can purge all answers of an original;
+    see [purge]."""
     max_age: Seconds = _written("365d")
     """max-age of variants in Cache-Control. 365d adds immutable."""
 

@@ -260,6 +260,14 @@ class Settings(BaseSettings):
             raise ValueError("redis.url: must begin with redis://, rediss:// or unix://")
 
     def _check_other_sections(self) -> None:
+        purge = self.purge
+        if purge.hook_body and not purge.hook:
+            raise ValueError("purge.hook_body: has no effect without purge.hook")
+        templates = purge.hook, purge.hook_header.get_secret_value(), purge.hook_body
+        if any("{tag}" in each for each in templates) and not any(
+            mount.cache_tags for mount in self.mounts.values()
+        ):
+            raise ValueError("purge.hook: {tag} needs a mount with cache_tags = true")
         for number, name in enumerate(self.eager.presets, start=1):
             if name not in self.presets:
                 raise ValueError(f"eager.presets: number {number}: [presets] has no preset with this name")

@@ -4,7 +4,7 @@ Repeats no byte of the request.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import formatdate
 from types import MappingProxyType
 from typing import NamedTuple
@@ -59,9 +59,11 @@ def caching_headers(
     notice: str = "",
     disposition: str = "",
     of_dialect: Mapping[str, str] = MappingProxyType({}),
+    tags: Sequence[str] = (),
 ) -> CachingHeaders:
     """`restrictions` are those of the URL or its signature, None without any; `notice` is the value of Calotype-Notice,
-    `disposition` that of Content-Disposition. `of_dialect` are headers that the vendor adds."""
+    `disposition` that of Content-Disposition. `of_dialect` are headers that the vendor adds. CDNs read `tags` in either of
+    two headers."""
     may_repeat = restrictions is None
     restrictions = restrictions or UNRESTRICTED
     private = restrictions.session is not None
@@ -79,6 +81,8 @@ def caching_headers(
         headers[NOTICE] = notice
     if disposition:
         headers[hdrs.CONTENT_DISPOSITION] = disposition
+    if tags:
+        headers["Cache-Tag"], headers["Surrogate-Key"] = ",".join(tags), " ".join(tags)
     headers.update(of_dialect)
     return CachingHeaders(negotiates, max_age_s, private, headers)
 

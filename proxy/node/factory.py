@@ -7,7 +7,7 @@ import random
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from proxy.config.errors import ConfigError
 from proxy.config.sections import HttpSection, MountSection, S3Section
 from proxy.config.settings import Settings
 from proxy.core.cache.generations import Generations
+from proxy.core.cache.tags import TaggedMount
 from proxy.core.image.formats import Format
 from proxy.core.image.limits import InputLimits
 from proxy.core.transform.plan import RenderDefaults
@@ -99,6 +100,7 @@ def mounts(settings: Settings) -> list[Mount]:
             base64_url_includes_filename=mount.base64_url_includes_filename,
             suffixes=mount.suffixes if mount.has_own("suffixes") else (),
             upstream=_upstream_of(mount),
+            cache_tags=mount.cache_tags,
             remote=RemoteSource(mount.remote, _location_of(settings, mount.remote)) if mount.remote else None,
         )
         for name, mount in settings.named_mounts().items()
@@ -257,12 +259,18 @@ def auth(settings: Settings) -> AdminAuth:
     return AdminAuth(admin.token.get_secret_value(), tokens, wall)
 
 
-def purge_hook(settings: Settings) -> PurgeHook | None:
-    """The purge API of the CDN; None without `purge.hook`."""
+def purge_hook(settings: Settings, mounts: Callable[[], Iterable[Mount]]) -> PurgeHook | None:
+    """The purge API of the CDN; None without `purge.hook`. `mounts` are the present ones."""
     purge = settings.purge
     if not purge.hook:
         return None
-    return PurgeHook(purge.hook, method=purge.hook_method, header=purge.hook_header.get_secret_value())
+    return PurgeHook(
+        purge.hook,
+        method=purge.hook_method,
+        header=purge.hook_header.get_secret_value(),
+        body=purge.hook_body,
+        tagged=lambda: [TaggedMount(mount.name, mount.sources) for mount in mounts() if mount.cache_tags],
+    )
 
 
 def loop_token(settings: Settings) -> str:

@@ -87,7 +87,7 @@ class RequestPath:
             purge_log,
             self.subscribers,
             self.fleet or state.instances,
-            factory.purge_hook(settings),
+            factory.purge_hook(settings, lambda: self.rules.mounts),
             self.reclaim,
             self.originals,
             clock,

@@ -119,6 +119,23 @@ def test_a_misconfigured_dialect_does_not_start(tmp_path: Path, text: str, says:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ("hook_body = '{}'", "purge.hook_body: has no effect without purge.hook"),
+        ("hook = 'https://cdn.example/{tag}'", "purge.hook: {tag} needs a mount with cache_tags = true"),
+        ("hook = 'https://cdn.example/'\nhook_body = '[\"{tag}\"]'", "purge.hook: {tag} needs a mount"),
+        ("hook = 'https://cdn.example/'\nhook_header = 'Key: {tag}'", "purge.hook: {tag} needs a mount"),
+    ],
+)
+def test_a_misconfigured_hook_does_not_start(tmp_path: Path, keys: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, f"{MOUNT}\n[purge]\n{keys}"))
+    assert str(caught.value).startswith(says)
+    if "tag" in keys:
+        load(written(tmp_path, f"{MOUNT}\ncache_tags = true\n[purge]\n{keys}"))
+
+
 OLD = "upstream = 'https://OLD.example:443/base'"
 
 

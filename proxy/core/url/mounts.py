@@ -66,6 +66,7 @@ class Mount:
     suffixes: tuple[str, ...] = ()
     remote: RemoteSource | None = None
     upstream: Upstream | None = None
+    cache_tags: bool = False
 
     def parse(self, target: str, presets: Presets) -> ParsedUrl:
         """Parses a raw target of this mount, without its signature. Raises as `Dialect.parse` does."""
@@ -89,6 +90,11 @@ class Mount:
     def is_native(self) -> bool:
         """Whether it answers native URLs."""
         return self.dialect is NATIVE
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The names of its sources."""
+        return frozenset({self.source} | ({self.remote.source} if self.remote else set()))
 
     def verify(self, raw: str) -> Signed | None:
         """Verifies the signature of a raw target; None for an unsigned one. Raises as `Dialect.verify` does."""

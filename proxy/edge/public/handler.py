@@ -5,18 +5,17 @@ request is one path from target to response.
 """
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 import structlog
 from aiohttp import hdrs, web
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDictProxy
 
 from proxy.core.access_record import AccessRecord
-from proxy.core.cache.delivery import Delivered, Delivery, Outcome
+from proxy.core.cache.delivery import Delivered, Outcome
 from proxy.core.cache.http_caching import etag, matches, precondition_fails
 from proxy.core.cache.keys import CacheKey
-from proxy.core.cache.variant_request import VariantRequest
 from proxy.core.errors import (
     BadUrl,
     CalotypeError,
@@ -31,16 +30,13 @@ from proxy.core.image.formats import Format
 from proxy.core.image.metadata import info_key, only_fields
 from proxy.core.memo import Memo
 from proxy.core.transform.negotiate import AcceptClass, accept_class
-from proxy.core.transform.operations import Auto, Transform
-from proxy.core.url.diagnostics import notices
 from proxy.core.url.interpret import Interpreted, Verified, interpret, verify_signature
 from proxy.core.url.mounts import Mount, Rules, host_name, route
-from proxy.core.url.notice import Notice, notice_list
-from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, VariantUrl
 from proxy.core.url.signing import UNRESTRICTED, Restrictions, is_restricted
 from proxy.core.url.target import checked_host, in_origin_form
 from proxy.edge import problems, responses
 from proxy.edge.headers import cache_status, joined, list_of, range_of, session_of
+from proxy.edge.public.compiled_url import CompiledUrl, compiled_url, original_caching
 from proxy.edge.public.original import stream
 from proxy.edge.public.server import sender
 from proxy.edge.public.upstream import PassedOn, pass_on
@@ -58,21 +54,6 @@ _METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 Address = tuple[str, str, AcceptClass]
 """The part of a request that distinguishes variants: the mount's host if it has one, raw target, Accept class."""
-
-
-@dataclass(slots=True, eq=False)
-class CompiledUrl:
-    """An interpreted URL of a variant for one Accept class. `headers` belong to `delivery`, the latest one, and are
-    replaced with it. `restrictions`, unless unrestricted, are checked on every request."""
-
-    mount: str
-    unsigned_target: str
-    request: VariantRequest
-    caching: responses.CachingHeaders
-    restrictions: Restrictions
-    fields: tuple[str, ...] = ()
-    delivery: Delivery | None = None
-    headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
 
 
 class PublicHandler:
@@ -232,7 +213,14 @@ class PublicHandler:
             meaning = interpret(self._rules, host, target, verify=verify, pass_on=PassedOn.to)
             if meaning.transform is None:
                 return await self._original(request, record, meaning, began_s)
-            compiled = self._compile(meaning, record.unsigned_target, meaning.transform, accepted)
+            compiled = compiled_url(
+                meaning,
+                record.unsigned_target,
+                meaning.transform,
+                accepted,
+                self._rules,
+                self._restrictions(meaning),
+            )
         fields = compiled.fields
         none_match, if_match = (
             joined(request.headers, hdrs.IF_NONE_MATCH),
@@ -380,37 +368,6 @@ class PublicHandler:
             location=dialect.error_location(target, named, failure),
         )
 
-    def _compile(
-        self, meaning: Interpreted, unsigned_target: str, transform: Transform, accepted: AcceptClass
-    ) -> CompiledUrl:
-        """Raises SignatureExpired if the URL has an expiry of its own, which has passed."""
-        mount, parsed = meaning.mount, meaning.parsed
-        restrictions = self._restrictions(meaning)
-        max_age_s, disposition = mount.max_age_s, ""
-        fields: tuple[str, ...] = ()
-        unfulfilled: list[Notice] = []
-        match parsed:
-            case VariantUrl():
-                unfulfilled = notices(
-                    parsed, transform, self._rules.max_side_px, finds_faces=self._rules.finds_faces
-                )
-                disposition = parsed.disposition
-                max_age_s = max_age_s if parsed.max_age_s is None else parsed.max_age_s
-            case InfoUrl():
-                fields = parsed.fields
-        caching = responses.caching_headers(
-            max_age_s=max_age_s,
-            negotiates=transform.format is Auto.AUTO,
-            restrictions=_limited(meaning, restrictions),
-            notice=notice_list(unfulfilled),
-            disposition=disposition,
-            of_dialect=mount.dialect.success_headers,
-        )
-        request = VariantRequest(
-            meaning.ref, transform, accepted, self._rules.max_side_px, meaning.alternatives
-        )
-        return CompiledUrl(mount.name, unsigned_target, request, caching, restrictions, fields)
-
     def _restrictions(self, meaning: Interpreted) -> Restrictions:
         """Those of the signature, with the expiry of the URL itself. Raises SignatureExpired if that has passed."""
         restrictions = meaning.restrictions
@@ -421,20 +378,8 @@ class PublicHandler:
         self, request: web.BaseRequest, record: AccessRecord, meaning: Interpreted, began_s: float
     ) -> web.StreamResponse:
         restrictions = self._restrictions(meaning)
-        caching = responses.caching_headers(
-            max_age_s=meaning.mount.max_age_s,
-            negotiates=False,
-            restrictions=_limited(meaning, restrictions),
-            disposition=meaning.parsed.disposition if isinstance(meaning.parsed, OriginalUrl) else "",
-            of_dialect=meaning.mount.dialect.success_headers,
-        )
-        async with self._deliver.open_current(
-            meaning.ref, *meaning.alternatives, deadline=began_s + self._request_timeout_s
-        ) as original:
+        refs = meaning.ref, *meaning.alternatives
+        caching = original_caching(meaning, refs, restrictions)
+        async with self._deliver.open_current(*refs, deadline=began_s + self._request_timeout_s) as original:
             caching = self._within(caching, restrictions)
             return await stream(request, record, original, caching, now_s=self._wall())
-
-
-def _limited(meaning: Interpreted, restrictions: Restrictions) -> Restrictions | None:
-    """The restrictions as those of the response; None without a signature and without an expiry."""
-    return None if restrictions is UNRESTRICTED and meaning.signed is None else restrictions
