@@ -120,6 +120,26 @@ def test_a_misconfigured_dialect_does_not_start(tmp_path: Path, text: str, says:
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CALOTYPE_SOURCES__WEB__HEADERS__AUTHORIZATION", "Bearer classified"),
+        ("CALOTYPE_SOURCES__WEB__HEADERS", '{"Authorization": "Bearer classified"}'),
+    ],
+)
+def test_headers_of_a_source_may_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    text = "[sources.web]\nkind = 'http'\nbase_url = 'https://origin.example/'\n[sources.web.headers]\nX-Site = 'shop'"
+    monkeypatch.setenv(name, value)
+    settings = load(written(tmp_path, text))
+    web = settings.sources["web"]
+    assert isinstance(web, HttpSection)
+    headers = {name.lower(): value.get_secret_value() for name, value in web.headers.items()}
+    assert headers == {"x-site": "shop", "authorization": "Bearer classified"}
+    assert "classified" not in f"{settings!r}{settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
     ("keys", "says"),
     [
         ("hook_body = '{}'", "purge.hook_body: has no effect without purge.hook"),

@@ -18,6 +18,7 @@ from proxy.service.request.quarantine import UNDECODABLE_S
 from tests.http.conftest import Running, running
 from tests.support import pictures
 from tests.support.fakes import temporary_file
+from tests.support.waiting import eventually
 
 
 @asynccontextmanager
@@ -380,3 +381,16 @@ async def test_a_new_version_shows_a_replaced_file_at_once(tmp_path: Path) -> No
             assert "immutable" in shown.headers["Cache-Control"]
         bodies = {(await node.get(f"/w_20,f_png,v_{version}/a.jpg")).body for version in range(3)}
         assert bodies == {shown.body}
+
+
+async def test_headers_of_the_source_are_sent_and_never_shown(made: SimpleNamespace, tmp_path: Path) -> None:
+    mine = {"headers": {"Authorization": "Bearer classified"}, "base_url": f"{made.url}/"}
+    async with running(tmp_path, log_to=str(tmp_path / "log"), **settings(made, **mine)) as node:
+        assert (await node.get("/w_40/a.jpg")).status == 200
+        missing = await node.get("/w_40/b.jpg")
+        explained = await node.get("/v1/explain?url=/w_40/a.jpg", admin=True)
+        metrics = await node.get("/metrics", admin=True)
+        log = await eventually(lambda: text if "b.jpg" in (text := (tmp_path / "log").read_text()) else "")
+    assert {request.headers.get("Authorization") for request in made.requests} == {"Bearer classified"}
+    shown = b"".join((missing.body, explained.body, metrics.body, log.encode()))
+    assert b"classified" not in shown

@@ -16,8 +16,8 @@ from proxy.core.errors import (
 )
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Fit, without_no_ops
-from proxy.core.url.dialects.component import Component, transform_of
-from proxy.core.url.dialects.native import parse
+from proxy.core.url.dialects.component import Component, components_of, transform_of
+from proxy.core.url.dialects.native import parse, parse_transform, spell
 from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.interpret import Verified, admit, admit_original, interpret, trusted, verify_signature
 from proxy.core.url.mounts import Mount, Rules, Signing, only_mount
@@ -157,6 +157,44 @@ def test_any_other_transform_needs_a_signature(text: str) -> None:
         admit(mount("m", transforms=TRANSFORMS), variant_url(text), signed=False)
     assert caught.value.settings[-2:] == ("mounts.m.dimensions", "mounts.m.transforms")
     admit(mount("m", transforms=TRANSFORMS), variant_url(text), signed=True)
+
+
+URLS = {
+    "native": ["/w_333,h_222,c_fill,f_webp/a.jpg", "/c_crop,x_1,w_99~w_333~e_sepia,f_auto/a.jpg"],
+    "imgproxy": [
+        "/_/rs:fill:333:222:1/f:webp/plain/a.jpg",
+        "/_/w:333/dpr:1.3/g:no:0:5/bl:1.3/sh:0.7/pd:5:6/q:71/rot:90/plain/a.jpg@png",
+    ],
+    "thumbor": [
+        "/unsafe/333x222/filters:format(webp)/a.jpg",
+        "/unsafe/trim/10x10:200x200/-333x0/top/filters:quality(71):sharpen(1,1,true):grayscale():rgb(9,0,3)/a.jpg",
+    ],
+    "next": ["/_next/image?url=%2Fa.jpg&w=333&q=71", "/_ipx/s_333x222&blur_3&gamma_3_1&tint_teal/a.jpg"],
+    "cloudinary": [
+        "/demo/image/upload/c_fill,w_333,h_222,f_webp/a.jpg",
+        "/demo/image/upload/c_fit,w_333/e_sepia/q_71,f_auto/v1234567890/a.jpg",
+    ],
+    "imgix": ["/a.jpg?w=333&h=222&fit=crop&fm=webp", "/a.jpg?w=333&dpr=1.3&sepia=50&q=71"],
+    "cloudflare": ["/cdn-cgi/image/width=333,height=222,fit=cover,format=webp/a.jpg"],
+    "imagekit": ["/tr:w-333,h-222,f-webp/a.jpg", "/tr:w-333,q-71:rt-90/a.jpg"],
+}
+"""URLs, by dialect, with sizes that a mount does not list."""
+
+
+@pytest.mark.parametrize(("dialect", "url"), [(name, url) for name in DIALECTS for url in URLS[name]])
+def test_transforms_are_spelled_natively_for_every_dialect(dialect: str, url: str) -> None:
+    strict = mount("m", dialect=DIALECTS[dialect])
+    parsed = strict.parse(url, {})
+    assert isinstance(parsed, VariantUrl)
+    with pytest.raises(NotAllowed):
+        admit(strict, parsed, signed=False)
+    tokens = spell(components_of(replace(parsed.transform, version=None)))
+    allowed = replace(strict, transforms=frozenset({without_no_ops(parse_transform(tokens, {}))}))
+    assert admit(allowed, parsed, signed=False) == parsed.transform
+    other = allowed.parse(url.replace("333", "334"), {})
+    assert isinstance(other, VariantUrl)
+    with pytest.raises(NotAllowed):
+        admit(allowed, other, signed=False)
 
 
 @pytest.mark.parametrize(

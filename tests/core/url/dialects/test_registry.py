@@ -62,3 +62,8 @@ def test_the_form_of_a_url_tells_its_dialect(target: str, dialects: set[str]) ->
 @pytest.mark.parametrize("target", ["/", "//", "/?", "/%", "/%ff/%ff", "/\x00/", "/:/:", "/a/" + "b/" * 2000])
 def test_any_target_has_an_answer(name: str, target: str) -> None:
     assert DIALECTS[name].recognises(target) in (True, False)
+
+
+def test_servers_that_operators_run_themselves_have_a_health_path() -> None:
+    health = {name: dialect.health for name, dialect in DIALECTS.items() if dialect.health}
+    assert health == {"imgproxy": "/health", "thumbor": "/healthcheck"}
