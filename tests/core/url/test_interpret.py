@@ -1,5 +1,6 @@
 """The order in which a raw target is interpreted, its verification, and what a mount grants."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import NoReturn
 
@@ -10,6 +11,7 @@ from proxy.core.errors import (
     BadTransform,
     DimensionNotAllowed,
     NotAllowed,
+    NotSupported,
     SignatureRequired,
     SourceNotAllowed,
     UnknownRoute,
@@ -17,6 +19,7 @@ from proxy.core.errors import (
 from proxy.core.image.original import OriginalRef
 from proxy.core.transform.operations import Fit, without_no_ops
 from proxy.core.url.dialects.component import Component, components_of, transform_of
+from proxy.core.url.dialects.dialect import Unsupported
 from proxy.core.url.dialects.native import parse, parse_transform, spell
 from proxy.core.url.dialects.registry import DIALECTS
 from proxy.core.url.interpret import Verified, admit, admit_original, interpret, trusted, verify_signature
@@ -24,6 +27,7 @@ from proxy.core.url.mounts import Mount, Rules, Signing, only_mount
 from proxy.core.url.parsed_url import InfoUrl, OriginalUrl, VariantUrl
 from proxy.core.url.policy import Dimensions
 from proxy.core.url.signing import Restrictions, Signed, sign
+from proxy.core.url.upstream import Upstream
 from tests.support.strategies import flat
 
 SHOP = Mount(name="shop", prefix="/shop/", source="photos", allowed_px=(320, 640), max_age_s=60)
@@ -195,6 +199,53 @@ def test_transforms_are_spelled_natively_for_every_dialect(dialect: str, url: st
     assert isinstance(other, VariantUrl)
     with pytest.raises(NotAllowed):
         admit(allowed, other, signed=False)
+
+
+NOT_SUPPORTED = [
+    ("imgproxy", "/_/wm:0.5/plain/a.jpg"),
+    ("imgproxy", "/_/sm:0/plain/a.jpg"),
+    ("thumbor", "/unsafe/filters:watermark(logo.png,0,0,0)/a.jpg"),
+    ("thumbor", "/unsafe/filters:dpi(100)/a.jpg"),
+    ("thumbor", "/unsafe/filters:rotate(45)/a.jpg"),
+    ("next", "/_ipx/rotate_45/a.jpg"),
+    ("next", "/_ipx/trim_10/a.jpg"),
+    ("cloudflare", "/cdn-cgi/image/draw=x/a.jpg"),
+    ("cloudflare", "/cdn-cgi/image/no-such-option=1/a.jpg"),
+    ("cloudflare", "/cdn-cgi/image/upscale=generate/a.jpg"),
+]
+WRONG = [
+    ("imgproxy", "/_/w:x/plain/a.jpg"),
+    ("thumbor", "/unsafe/filters:quality(x)/a.jpg"),
+    ("next", "/_next/image?url=%2Fa.jpg&w=0&q=75"),
+    ("cloudflare", "/cdn-cgi/image/width=x/a.jpg"),
+]
+
+
+@pytest.mark.parametrize(("dialect", "url"), NOT_SUPPORTED)
+def test_what_a_dialect_does_not_do_is_for_the_upstream(dialect: str, url: str) -> None:
+    told: list[str] = []
+    old = Upstream(url="https://old.example", takes_unsupported=True)
+    one = mount("m", dialect=DIALECTS[dialect], upstream=old, unsupported=Unsupported.UPSTREAM)
+    rules = RULES._replace(mounts=[one])
+    with pytest.raises(NotSupported) as caught:
+        interpret(rules, "*", url, verify=unsigned, pass_on=lambda _, reason: told.append(reason))
+    assert told == [caught.value.detail]
+
+
+@pytest.mark.parametrize(("dialect", "url"), WRONG)
+def test_a_wrong_value_is_not_for_the_upstream(dialect: str, url: str) -> None:
+    old = Upstream(url="https://old.example", takes_unsupported=True)
+    one = mount("m", dialect=DIALECTS[dialect], upstream=old, unsupported=Unsupported.UPSTREAM)
+    rules = RULES._replace(mounts=[one])
+    with suppress(BadTransform):
+        interpret(
+            rules,
+            "*",
+            url,
+            verify=unsigned,
+            refuse=lambda _: None,
+            pass_on=lambda *_: pytest.fail("passed on"),
+        )
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from proxy.core.errors import (
     BadTransform,
     BadUrl,
     CalotypeError,
+    NotSupported,
     RequestLoop,
     UnknownRoute,
 )
@@ -119,7 +120,7 @@ def _parsed(key: str, options: CloudflareOptions, unused: tuple[Unused, ...]) ->
 def _of_preset(key: str, name: str, reading: Reading, unused: tuple[Unused, ...]) -> VariantUrl:
     if name not in reading.presets:
         near = meant(nearest(name, reading.presets))
-        raise BadTransform(
+        raise NotSupported(
             f"the variant is neither a preset of this node nor options: {named(name, 1)}{near}"
         )
     of_preset = transform_of(reading.presets[name])

@@ -6,7 +6,7 @@ The order is: trim, flip, rotation, size, colours, blur, sharpening, background.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from proxy.core.errors import BadTransform
+from proxy.core.errors import BadTransform, NotSupported
 from proxy.core.transform.geometry import ratio
 from proxy.core.transform.operations import (
     CENTER,
@@ -79,7 +79,7 @@ def _check_gravity(of: CloudflareOptions, size: Resize | None) -> None:
     if of.gravity is not None and not is_cut:
         of.unused.append(Unused("gravity", "the picture is not cropped", is_option=True))
     if of.zoom and is_cut and of.gravity is Smart.FACES:
-        raise BadTransform("option zoom is not supported")
+        raise NotSupported("option zoom is not supported")
     if of.zoom:
         of.unused.append(Unused("zoom", "it needs gravity=face and a crop", is_option=True))
 

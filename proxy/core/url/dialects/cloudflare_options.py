@@ -5,7 +5,7 @@ docs/dialects/cloudflare.md is made from this table.
 
 from dataclasses import dataclass
 
-from proxy.core.errors import BadTransform
+from proxy.core.errors import BadTransform, NotSupported
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import Tone
 from proxy.core.url.dialects.adjustments import MAX_FACTOR
@@ -41,7 +41,7 @@ from proxy.core.url.dialects.cloudflare_readers import (
     trims_side,
     trims_to,
 )
-from proxy.core.url.dialects.dialect import DocumentedOption, Support, Unsupported
+from proxy.core.url.dialects.dialect import DocumentedOption, Support, Unsupported, UnsupportedValue, refusal
 from proxy.core.url.dialects.native_params import BLUR_MAX_PX, SHARPEN_MAX_PX
 from proxy.core.url.parsed_url import Unused
 from proxy.core.url.target import decoded
@@ -73,18 +73,18 @@ def read_options(segment: str, unsupported: Unsupported) -> CloudflareOptions:
         name, equals, value = plain.partition("=")
         option = BY_NAME.get(name)
         if option is None:
-            raise BadTransform(f"option {named(name, position)} is unknown{meant(nearest(name, BY_NAME))}")
+            raise NotSupported(f"option {named(name, position)} is unknown{meant(nearest(name, BY_NAME))}")
         if not equals or not value:
             raise BadTransform(f"option {name} has no value: options are written {name}=VALUE")
         try:
             if option.read is None:
-                raise ValueError("is not supported")
+                raise UnsupportedValue("is not supported")
             option.read(options, value)
         except ValueError as reason:
-            raise BadTransform(f"option {name} {reason}") from None
+            raise refusal(reason, f"option {name} {reason}") from None
         if value in option.polishing:
-            if unsupported is Unsupported.REFUSE:
-                raise BadTransform(f"option {name} does not support {value}")
+            if unsupported is not Unsupported.IGNORE:
+                raise NotSupported(f"option {name} does not support {value}")
             options.unused.append(Unused(name, f"{value} is not supported", is_option=True))
         elif option.reason:
             options.unused.append(Unused(name, option.reason, is_option=True))

@@ -29,6 +29,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.url.dialects.adjustments import MAX_FACTOR, scaled
 from proxy.core.url.dialects.css_colours import css_colour, css_rgb
+from proxy.core.url.dialects.dialect import UnsupportedValue
 from proxy.core.url.dialects.native_params import BLUR_MAX_PX, SHARPEN_MAX_PX, SIGMA_MIN_PX
 from proxy.core.url.notice import Notice
 from proxy.core.url.parsed_url import Unused
@@ -95,7 +96,7 @@ def number(text: str, least: float, most: float) -> float:
 def choice(choices: Mapping[str, _T]) -> Callable[[str], _T]:
     def read(text: str) -> _T:
         if text not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}{meant(nearest(text, choices))}")
+            raise UnsupportedValue(f"must be one of {', '.join(choices)}{meant(nearest(text, choices))}")
         return choices[text]
 
     return read
