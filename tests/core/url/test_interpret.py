@@ -223,13 +223,13 @@ WRONG = [
 
 @pytest.mark.parametrize(("dialect", "url"), NOT_SUPPORTED)
 def test_what_a_dialect_does_not_do_is_for_the_upstream(dialect: str, url: str) -> None:
-    told: list[str] = []
+    reasons: list[str] = []
     old = Upstream(url="https://old.example", takes_unsupported=True)
     one = mount("m", dialect=DIALECTS[dialect], upstream=old, unsupported=Unsupported.UPSTREAM)
     rules = RULES._replace(mounts=[one])
     with pytest.raises(NotSupported) as caught:
-        interpret(rules, "*", url, verify=unsigned, pass_on=lambda _, reason: told.append(reason))
-    assert told == [caught.value.detail]
+        interpret(rules, "*", url, verify=unsigned, pass_on=lambda _, reason: reasons.append(reason))
+    assert reasons == [caught.value.detail]
 
 
 @pytest.mark.parametrize(("dialect", "url"), WRONG)
