@@ -82,8 +82,10 @@ class Producer:
         return Delivered(delivery, VARIANT)
 
     @asynccontextmanager
-    async def open_current(self, ref: OriginalRef, *, deadline: float) -> AsyncIterator[Original]:
-        await self._pass("open_current", ref, deadline)
+    async def open_current(
+        self, ref: OriginalRef, *alternatives: OriginalRef, deadline: float
+    ) -> AsyncIterator[Original]:
+        await self._pass("open_current", ref, *alternatives, deadline)
         file = FakeOriginalFile(b"bytes of it")
         self.originals.append(file)
         try:
@@ -218,6 +220,12 @@ async def test_an_original_is_open_at_the_back_until_the_front_closes_it(setup: 
         assert not original.unchanged()
     await eventually(lambda: setup.producer.originals[0].closed)
     await eventually(lambda: len(setup.server._tasks._tasks) == 1)  # The task that accepts connections.
+
+
+async def test_the_back_gets_all_names_of_an_original(setup: SimpleNamespace) -> None:
+    end_s, other = deadline(), OriginalRef("photos", "other")
+    async with setup.client.open_current(REF, other, deadline=end_s):
+        assert setup.producer.calls[-1] == ("open_current", REF, other, end_s)
 
 
 async def test_a_cancelled_call_is_cancelled_at_the_back(setup: SimpleNamespace) -> None:

@@ -28,8 +28,9 @@ from proxy.service.request.produce import Produce
 class Explanation(msgspec.Struct, kw_only=True):
     """Fields are empty if unknown. `signature` is `valid`, `unsigned` or the slug of its error; the other fields
     are those of the URL with a valid signature. `refused` lists the reasons for which the node refuses the URL, and
-    `upstream` is the reason for which the upstream of the mount answers it. `scope` lists the restrictions of the signature; only the expiry is checked here. `native` is a path with the same cache key, to be signed
-    where its mount requires that; None if no native mount answers one."""
+    `upstream` is the reason for which the upstream of the mount answers it. `scope` lists the restrictions of the
+    signature; only the expiry is checked here. `native` is a path with the same cache key, to be signed where its mount
+    requires that; None if no native mount answers one."""
 
     url: str
     mount: str = ""

@@ -7,7 +7,7 @@ answers invalid, also those of requests in progress (`core/cache/freshness`).
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
@@ -253,9 +253,7 @@ class Deliver:
         try:
             return await call
         except BaseException:
-            for original in originals:
-                if original.freshness is NEVER_FRESH:
-                    self._drop_record(original)
+            self._drop_unknown(originals)
             raise
 
     def _records_of(self, request: VariantRequest) -> tuple[OriginalRecord, ...]:
@@ -263,6 +261,12 @@ class Deliver:
         them."""
         records = self._originals
         return tuple(records.get(ref) or records.store(ref, OriginalRecord(ref)) for ref in request.refs)
+
+    def _drop_unknown(self, originals: Iterable[OriginalRecord]) -> None:
+        """Drops the records of originals that were never fresh."""
+        for original in originals:
+            if original.freshness is NEVER_FRESH:
+                self._drop_record(original)
 
     def _drop_record(self, original: OriginalRecord) -> None:
         if self._originals.get(original.ref) is original:
@@ -292,6 +296,7 @@ class Deliver:
     ) -> _Answer:
         """The answer of work that began with these records; stored if all are still current."""
         candidates, unused = len(request.candidates), len(originals) - len(resolved.freshness)
+        self._drop_unknown(originals[candidates - unused : candidates])
         used = originals[: candidates - unused] + originals[candidates:]
         originals = self._update_records(used, resolved.freshness)
         last = self._answers.get(request)

@@ -36,3 +36,13 @@ def test_further_originals_distinguish_variants() -> None:
     assert alone.refs == (alone.ref,)
     assert both.refs == (alone.ref, logo)
     assert both.by_value != alone.by_value
+
+
+def test_candidates_for_an_original_are_part_of_a_request() -> None:
+    alone, logo = request("w_9"), OriginalRef("logos", "logo")
+    named = replace(alone, alternatives=(OriginalRef("photos", "a.jpg"), OriginalRef("photos", "a.png")))
+    assert alone.candidates == (alone.ref,)
+    assert named.candidates == (alone.ref, *named.alternatives)
+    assert named.by_value != alone.by_value
+    with_logo = replace(named, transform=replace(named.transform, further=(logo,)))
+    assert with_logo.refs == (*named.candidates, logo)

@@ -102,6 +102,12 @@ async def test_what_is_known_of_the_names_is_remembered(node: Node) -> None:
     assert (node.source.identified, node.source.tag_requests) == questions
 
 
+async def test_a_front_has_records_of_the_names_that_were_needed(node: Node) -> None:
+    node.source.put("b.jpg", b"jpg ")
+    await node.get(node.named())
+    assert set(node.deliver._originals) == {B, JPG}
+
+
 async def test_no_name_exists(node: Node) -> None:
     for ahead_s, lasts_s in ((0.0, 60.0), (20.0, 40.0)):
         node.clock.ahead_s = ahead_s
