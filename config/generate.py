@@ -268,7 +268,7 @@ def dialect_md(dialect: Dialect) -> str:
         "",
         "`done`: as the vendor does it. `approximated`: with a difference, which the note describes. `ignored`: no effect on",
         'the picture; the answer lists it in `Calotype-Notice`. `refused`: an error, or with `unsupported = "ignore"` ignored',
-        "if it only polishes the picture.",
+        'if it only polishes the picture; with `unsupported = "upstream"` the URL goes to [the old service](../cutting-over.md).',
         "",
         "| option | support | note |",
         "| --- | --- | --- |",
