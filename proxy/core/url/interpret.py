@@ -64,8 +64,8 @@ def raising(failure: CalotypeError) -> NoReturn:
     raise failure
 
 
-def unchanged(mount: Mount, reason: str) -> None:
-    """Lets the node answer in place of an upstream."""
+def answering(mount: Mount, reason: str) -> None:
+    """Lets the node answer a URL that an upstream would."""
 
 
 def interpret(
@@ -76,7 +76,7 @@ def interpret(
     mount: Mount | None = None,
     verify: Callable[[Mount, str], Verified],
     refuse: Callable[[CalotypeError], object] = raising,
-    pass_on: Callable[[Mount, str], object] = unchanged,
+    pass_on: Callable[[Mount, str], object] = answering,
 ) -> Interpreted:
     """Interprets `raw` for `host`, or for `mount` if given, in the dialect that recognises it.
 
