@@ -60,12 +60,19 @@ async def examine(settings: Settings) -> list[Finding]:
             checks = [_directory(f"{part}.path", source.path, os.R_OK | os.X_OK)]
         elif isinstance(source, HttpSection):
             hosts = sorted(factory.web_location(source).reached)
-            checks = [_host(part, host, settings, source) for host in hosts]
+            checks = [_host(f"{part}.allow_private", host, settings, source) for host in hosts]
         else:
             checks = [_s3_source(part, source)]
         findings += [await _finding(part, check) for check in checks]
     if not settings.sources:
         findings.append(Finding("sources", False, "there is none; add a [sources.NAME] table"))
+    for name, mount in settings.mounts.items():
+        if mount.upstream:
+            allows = mount.upstream_allow_private
+            server = HttpSection(kind="http", base_url=mount.upstream, allow_private=allows)
+            [host] = factory.web_location(server).reached
+            check = _host(f"mounts.{name}.upstream_allow_private", host, settings, server)
+            findings.append(await _finding(f"mounts.{name}.upstream", check))
     findings.append(await _finding("cache.disk", _disk(settings)))
     if settings.cache.bucket.kind != "none":
         findings.append(await _finding("cache.bucket", _bucket("cache.bucket", settings)))
@@ -145,12 +152,13 @@ async def _s3_source(part: str, source: S3Section) -> str:
     return f"{where}: reached"
 
 
-async def _host(part: str, host: str, settings: Settings, source: HttpSection) -> str:
+async def _host(allowing: str, host: str, settings: Settings, source: HttpSection) -> str:
+    """Raises a ConfigError, which names the key `allowing` if the address is not public."""
     try:
         async with stores.web(settings, source) as web:
             await web.check(host)
     except RemoteError as failure:
-        cure = f"; set {part}.allow_private to allow it" if isinstance(failure, AddressNotAllowed) else ""
+        cure = f"; set {allowing} to allow it" if isinstance(failure, AddressNotAllowed) else ""
         raise ConfigError(f"{host}: {failure}{cure}") from None
     return f"{host}: reached"
 

@@ -3,7 +3,10 @@
 import json
 import os
 import secrets
+import socket
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -140,3 +143,27 @@ def test_check_reports_a_failing_redis(redis: Redis, tmp_path: Path, how: str) -
         "read-only": "name the primary", "password": "correct redis.url", "slow": "longer than redis.timeout",
     }  # fmt: skip
     assert expected[how] in messages["redis"]
+
+
+def test_check_reaches_the_upstream_of_a_mount(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+
+    def checked(port: int, **more: bool) -> tuple[int, str]:
+        upstream = {"share": 0.5, "upstream": f"http://127.0.0.1:{port}/old", **more}
+        sources = {"photos": {"path": str(tmp_path / "in")}}
+        code, messages = check(tmp_path, sources=sources, mounts={"shop": {"source": "photos", **upstream}})
+        return code, messages["mounts.shop.upstream"]
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()[:2]
+        refused = f"FAIL {host}:{port}: its address is not public; set mounts.shop.upstream_allow_private to allow it"
+        assert checked(port) == (1, refused)
+    unreachable = f"FAIL {host}:{port}: it refuses connections"
+    assert checked(port, upstream_allow_private=True) == (1, unreachable)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as answering:
+        thread = Thread(target=answering.serve_forever, daemon=True)
+        thread.start()
+        port = answering.server_address[1]
+        assert checked(port, upstream_allow_private=True) == (0, f"{host}:{port}: reached")
+        answering.shutdown()
+        thread.join()
