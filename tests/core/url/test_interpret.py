@@ -125,7 +125,7 @@ def variant_url(tokens: str) -> VariantUrl:
 def test_the_policy_restricts_the_url_but_not_its_preset() -> None:
     assert admit(mount("m"), variant_url("t_card"), signed=False) == transform_of([CARD])
     assert admit(mount("m"), variant_url("t_card,w_100"), signed=False) == transform_of(
-        [replace(CARD, width=100)]
+        [CARD._replace(width=100)]
     )
     with pytest.raises(DimensionNotAllowed):
         admit(mount("m"), variant_url("t_card,w_101"), signed=False)
