@@ -24,6 +24,17 @@ TESTED_ELSEWHERE = {
     "core/url/dialects/cloudflare_operations.py": "core/url/dialects/test_cloudflare_options.py",
     "core/url/dialects/cloudflare_readers.py": "core/url/dialects/test_cloudflare_options.py",
     "core/url/dialects/thumbor_filters.py": "core/url/dialects/test_thumbor.py",
+    **dict.fromkeys(
+        (
+            f"core/url/dialects/cloudinary_{name}.py"
+            for name in ("components", "effects", "flags", "requested")
+        ),
+        "core/url/dialects/test_cloudinary.py",
+    ),
+    **dict.fromkeys(
+        (f"core/url/dialects/cloudinary_{name}.py" for name in ("params", "values")),
+        "core/url/dialects/test_cloudinary_operations.py",
+    ),
     "core/url/dialects/thumbor_options.py": "core/url/dialects/test_thumbor.py",
     "core/url/dialects/thumbor_signatures.py": "core/url/dialects/test_thumbor.py",
     "core/url/parsed_url.py": "core/url/dialects/test_native.py",

@@ -5,6 +5,8 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 _UNQUOTED_NAME = re.compile(r"[A-Za-z0-9._ -]{1,128}", re.ASCII)
+UNFIT_FOR_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f/\\\ud800-\udfff]")
+"""Characters that no file name of a URL may have."""
 _VALUE = re.compile(r"""(attachment|inline)(?:; filename="([^"]*)"|; filename\*=UTF-8''(.*))?""", re.ASCII)
 
 

@@ -31,8 +31,9 @@ Keys = Mapping[str, bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restrictions:
-    """Where a signature is valid: until a Unix time in seconds, on pages of a domain, in one session; None is any."""
+    """Where a signature is valid: from and until Unix times in seconds, on pages of a domain, in one session; None is any."""
 
+    from_s: int | None = None
     until_s: int | None = None
     domain: str | None = None
     session: str | None = field(default=None, repr=False)
@@ -49,7 +50,9 @@ class Restrictions:
         return replace(self, until_s=until_s)
 
     def check_time(self, now_s: float) -> None:
-        """Raises SignatureExpired at or after `until_s`; there is no leeway."""
+        """Raises SignatureExpired at or after `until_s`, and BadSignature before `from_s`; there is no leeway."""
+        if self.from_s is not None and now_s < self.from_s:
+            raise BadSignature("the signed URL is not valid yet: its start is in the future")
         if self.until_s is not None and now_s >= self.until_s:
             raise SignatureExpired("the signed URL has expired: parameter exp is in the past")
 

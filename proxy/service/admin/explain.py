@@ -174,5 +174,5 @@ def _refuse(explanation: Explanation, failure: CalotypeError) -> None:
 
 def _scope(signed: Signed) -> list[str]:
     scope = signed.restrictions
-    values = {"exp": scope.until_s, "dom": scope.domain, "ses": scope.session and "..."}
+    values = {"st": scope.from_s, "exp": scope.until_s, "dom": scope.domain, "ses": scope.session and "..."}
     return [f"{name}={value}" for name, value in values.items() if value is not None]

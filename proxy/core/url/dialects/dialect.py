@@ -41,6 +41,10 @@ class Support(StrEnum):
     REFUSED = "refused"
 
 
+class OnlyPolishes(Exception):
+    """An option or a value that the node does not support, and that hardly changes what the picture shows."""
+
+
 SUFFIXES = ("jpg", "png", "webp", "gif", "avif")
 """The suffixes of originals that a URL may name without one, in the order of the lookups."""
 

@@ -30,10 +30,17 @@ from proxy.core.image.formats import TRAITS, Format
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import NOTHING, Auto, Transform
 from proxy.core.url.dialects.component import transform_of
-from proxy.core.url.dialects.dialect import Dialect, Reading, Unsupported, UnsupportedValue, refusal
+from proxy.core.url.dialects.dialect import (
+    Dialect,
+    OnlyPolishes,
+    Reading,
+    Unsupported,
+    UnsupportedValue,
+    refusal,
+)
 from proxy.core.url.dialects.imgproxy_operations import transform
 from proxy.core.url.dialects.imgproxy_options import BY_NAME, DOCUMENTED, Option
-from proxy.core.url.dialects.imgproxy_readers import OnlyPolishes, Requested, apply_preset
+from proxy.core.url.dialects.imgproxy_readers import Requested, apply_preset
 from proxy.core.url.dialects.imgproxy_values import FORMATS
 from proxy.core.url.original_urls import DIRECTORY, LOCAL
 from proxy.core.url.parsed_url import OriginalUrl, ParsedUrl, Unused, VariantUrl

@@ -29,7 +29,7 @@ from proxy.core.transform.operations import (
     Turn,
 )
 from proxy.core.url.dialects.component import Component, Presets, transform_of
-from proxy.core.url.dialects.dialect import UnsupportedValue
+from proxy.core.url.dialects.dialect import OnlyPolishes, UnsupportedValue
 from proxy.core.url.dialects.imgproxy_values import (
     BLUR_MAX_PX,
     SHARPEN_MAX_PX,
@@ -107,10 +107,6 @@ class Requested:
     as_stored: bool = False
     unused: list[Unused] = field(default_factory=list)
     reduced: list[Notice] = field(default_factory=list)
-
-
-class OnlyPolishes(Exception):
-    """An option or a value that the node does not support, and that hardly changes what the picture shows."""
 
 
 Reader = Callable[[Requested, Sequence[str]], None]

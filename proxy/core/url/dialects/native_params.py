@@ -45,7 +45,7 @@ from proxy.core.transform.operations import (
 )
 from proxy.core.url.dialects.component import Component, CropFit
 from proxy.core.url.dialects.native_filters import FILTER_FORMS, FILTER_WORDS, filter_text
-from proxy.core.url.disposition import Disposition, disposition_of
+from proxy.core.url.disposition import UNFIT_FOR_NAME, Disposition, disposition_of
 from proxy.core.url.target import decoded
 
 _T = TypeVar("_T")
@@ -77,7 +77,6 @@ _THRESHOLD = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.[0-9]{1,2})?", re.ASCII)
 _SQUARE = re.compile(r"[2-9]|[1-9][0-9]{1,2}|1000", re.ASCII)
 _VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _NO_NAME = "*"
-_NO_FILE_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f/\\\ud800-\udfff]")
 _SEPARATORS = re.compile(r"[%,~]")
 _MAX_DIGITS = 18
 
@@ -388,7 +387,7 @@ def _file_name(*, is_attachment: bool, in_path: bool) -> Param:
             raise ValueError(
                 "must have a %, a comma or a ~ of the file name percent-encoded twice, as in 50%2525.jpg"
             ) from None
-        if not name or _NO_FILE_NAME.search(name):
+        if not name or UNFIT_FOR_NAME.search(name):
             raise ValueError("must be a file name without slashes, backslashes and control characters")
         return str(Disposition(is_attachment, name))
 
@@ -396,7 +395,7 @@ def _file_name(*, is_attachment: bool, in_path: bool) -> Param:
         disposition = disposition_of(of.disposition or "")
         if disposition is None or disposition.is_attachment is not is_attachment:
             return ()
-        name = _NO_FILE_NAME.sub("_", disposition.name)
+        name = UNFIT_FOR_NAME.sub("_", disposition.name)
         inner = _SEPARATORS.sub(lambda match: f"%{ord(match[0]):02X}", name) if in_path else name
         return (quote(inner, safe="") if name else _NO_NAME,)
 

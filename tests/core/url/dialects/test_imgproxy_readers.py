@@ -15,8 +15,8 @@ from proxy.core.transform.operations import (
     Tone,
 )
 from proxy.core.url.dialects.component import Presets
+from proxy.core.url.dialects.dialect import OnlyPolishes
 from proxy.core.url.dialects.imgproxy_readers import (
-    OnlyPolishes,
     Requested,
     apply_preset,
     only,
