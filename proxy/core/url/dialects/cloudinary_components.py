@@ -79,7 +79,7 @@ def _parameters(segment: str) -> list[tuple[str, str]]:
                 " folder looks like a component"
             )
         pairs.append((name, value))
-    if any(name == "if" for name, _ in pairs[1:]):
+    if "if_" in text and any(name == "if" for name, _ in pairs[1:]):
         pairs.sort(key=lambda pair: pair[0] != "if")
         if pairs[1][0] == "if":
             raise BadTransform("parameter if is given twice in a component")
@@ -101,10 +101,12 @@ def _read(pairs: list[tuple[str, str]], requested: CloudinaryRequested) -> None:
             raise BadTransform(f"parameter {name} is given twice in a component")
         seen.add(name)
         cloudinary_params.read(requested, name, value)
-    requested.ops += operations(requested)
-    if (
-        len(requested.ops) > _MOST_OPERATIONS
-        or sum(isinstance(op, Effect) for op in requested.ops) > MAX_EFFECTS
+    if seen <= cloudinary_params.OF_OUTPUT:
+        return
+    ops = requested.ops
+    ops += operations(requested)
+    if len(ops) > MAX_EFFECTS and (
+        len(ops) > _MOST_OPERATIONS or sum(isinstance(op, Effect) for op in ops) > MAX_EFFECTS
     ):
         raise BadTransform(
             f"a transformation may have {_MOST_OPERATIONS} operations and {MAX_EFFECTS} effects and backgrounds at most"

@@ -37,7 +37,7 @@ def _strength(least: int, most: int, default: int, make: Make) -> Callable[[Clou
 
     def read(requested: CloudinaryRequested, text: str) -> None:
         strength = whole(text, requested.scope, least, most) if text else default
-        requested.here.effects.append(lambda here: make(strength, here))
+        requested.here.effects += (lambda here: make(strength, here),)
 
     return read
 
@@ -46,7 +46,7 @@ def _plain(effect: Effect) -> Callable[[CloudinaryRequested, str], None]:
     def read(requested: CloudinaryRequested, text: str) -> None:
         if text:
             raise ValueError("takes no strength")
-        requested.here.effects.append(lambda _: effect)
+        requested.here.effects += (lambda _: effect,)
 
     return read
 

@@ -170,10 +170,14 @@ def _is_box(here: Parameters) -> bool:
 def _crop(here: Parameters, at: Gravity | Offset) -> Iterator[Operation]:
     if here.width is None and here.height is None and here.ratio is None and not isinstance(at, Offset):
         raise BadTransform("parameter c_crop needs w, h, ar, x or y")
-    width, height = here.width, here.height
+    yield Crop(width=here.width, height=here.height, ratio=here.ratio, at=at)
     if here.zoom is not None and here.zoom > 1:
-        width = height = Part(1 / here.zoom)
-    yield Crop(width=width, height=height, ratio=here.ratio, at=at)
+        yield _zoomed(here.zoom, at)
+
+
+def _zoomed(zoom: Fraction, at: Gravity | Offset) -> Crop:
+    """The part of a window that a zoom shows."""
+    return Crop(width=Part(1 / zoom), height=Part(1 / zoom), at=at)
 
 
 def _resize(here: Parameters, mode: Mode, at: Gravity | Offset) -> Iterator[Operation]:
@@ -189,7 +193,7 @@ def _resize(here: Parameters, mode: Mode, at: Gravity | Offset) -> Iterator[Oper
             if not isinstance(width, int) or not isinstance(height, int):
                 raise BadTransform("parameter z needs w and h in pixels")
             by = Fraction(width, height)
-        yield Crop(width=Part(1 / here.zoom), height=Part(1 / here.zoom), ratio=by, at=at)
+        yield from (Crop(ratio=by, at=at), _zoomed(here.zoom, at))
         at = CENTER
     cuts = fit in (Fit.COVER, Fit.CONTAIN)
     yield Resize(

@@ -114,7 +114,7 @@ def _angle(requested: CloudinaryRequested, text: str) -> None:
     for part in text.split("."):
         match part:
             case "hflip" | "vflip":
-                here.turns.append(Turn(part))
+                here.turns += (Turn(part),)
             case "auto_right" | "auto_left":
                 here.auto_turn = Turn.R90 if part == "auto_right" else Turn.R270
             case "ignore":
@@ -123,7 +123,7 @@ def _angle(requested: CloudinaryRequested, text: str) -> None:
                 pass
             case _:
                 if (turn := rotation(part, requested.scope)) is not None:
-                    here.turns.append(turn)
+                    here.turns += (turn,)
 
 
 def _background(requested: CloudinaryRequested, text: str) -> None:
@@ -139,7 +139,7 @@ def _effect(requested: CloudinaryRequested, text: str) -> None:
     if (effect := cloudinary_effects.BY_NAME.get(name)) is None:
         near = meant(nearest(name, cloudinary_effects.BY_NAME))
         raise ValueError(f"has an unknown effect: {named(name, 1)}{near}")
-    effect.apply(requested, f"effect {name}", strength)
+    effect.apply(requested, "effect", name, strength)
 
 
 def _flags(requested: CloudinaryRequested, text: str) -> None:
@@ -149,7 +149,7 @@ def _flags(requested: CloudinaryRequested, text: str) -> None:
         if (flag := cloudinary_flags.BY_NAME.get(name)) is None:
             near = meant(nearest(name, cloudinary_flags.BY_NAME))
             raise ValueError(f"has an unknown flag: {named(name, position)}{near}")
-        flag.apply(requested, f"flag {name}", argument)
+        flag.apply(requested, "flag", name, argument)
         is_preset &= flag.is_delivery
     requested.is_preset = is_preset
 
@@ -354,6 +354,8 @@ PARAMS = (
 )
 
 BY_NAME = {name: param for param in PARAMS for name in param.names}
+OF_OUTPUT = frozenset({"f", "q", "dpr", "pg", "cs", "dn"})
+"""Parameters of the whole URL: a component of nothing else has no operations."""
 
 _OF_URLS = (
     DocumentedOption(
@@ -401,4 +403,4 @@ def read(requested: CloudinaryRequested, name: str, text: str) -> None:
     """Reads a parameter of the component. Raises BadTransform."""
     if not text:
         raise BadTransform(f"parameter {name} is empty")
-    BY_NAME[name].apply(requested, f"parameter {name}", text)
+    BY_NAME[name].apply(requested, "parameter", name, text)

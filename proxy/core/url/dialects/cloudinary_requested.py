@@ -31,7 +31,7 @@ class Parameters:
     """The parameters of one component; None where it has none. `first` are the operations of its named transformation.
     `auto_turn` applies if the picture and the requested size are not both wide or both high."""
 
-    first: list[Operation] = field(default_factory=list)
+    first: tuple[Operation, ...] = ()
     width: Length | None = None
     height: Length | None = None
     mode: str | None = None
@@ -43,11 +43,11 @@ class Parameters:
     ignores_ratio: bool = False
     as_stored: bool = False
     auto_turn: Turn | None = None
-    turns: list[Turn] = field(default_factory=list)
+    turns: tuple[Turn, ...] = ()
     trim: Trim | None = None
     background: Colour | None = None
     colour: Colour | None = None
-    effects: list[Callable[["Parameters"], Effect | None]] = field(default_factory=list)
+    effects: tuple[Callable[["Parameters"], Effect | None], ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,16 +87,16 @@ class CloudinaryOption:
     is_delivery: bool = False
     forms: tuple[str, ...] = ()
 
-    def apply(self, requested: CloudinaryRequested, name: str, text: str) -> None:
-        """Reads the option, whose `name` is one of the table. Raises BadTransform."""
+    def apply(self, requested: CloudinaryRequested, kind: str, name: str, text: str) -> None:
+        """Reads the option, whose `name` is one of the table of its `kind`. Raises BadTransform."""
         requested.is_preset &= self.is_delivery
         try:
             if self.read is None:
                 raise OnlyPolishes("is not supported") if self.polishes else ValueError("is not supported")
             self.read(requested, text)
         except ValueError as reason:
-            raise BadTransform(f"{name} {reason}") from None
+            raise BadTransform(f"{kind} {name} {reason}") from None
         except OnlyPolishes as reason:
             if not requested.ignores_polish:
-                raise BadTransform(f"{name} {reason}") from None
+                raise BadTransform(f"{kind} {name} {reason}") from None
             requested.ignore(name, str(reason))

@@ -50,6 +50,7 @@ ASSETS = frozenset({*_WITH_DELIVERY, *_SHORT, *_OTHER_ASSETS})
 _SIGNATURE = re.compile(r"s--.*--")
 _CLOUD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
 _VERSION = re.compile(r"v([0-9]{1,20})", re.ASCII)
+_SIGNATURE_OR_VERSION = re.compile(rf"{_SIGNATURE.pattern}|{_VERSION.pattern}", re.ASCII)
 _FIRST_TOKEN = re.compile(r"\$[A-Za-z][A-Za-z0-9]*_|([a-z]{1,3})_", re.ASCII)
 _NAMES = frozenset({*BY_NAME, IF})
 _MOST_SEGMENTS = 256
@@ -120,7 +121,7 @@ def _head_length(segments: list[str]) -> int:
 
 def _is_marker(segment: str) -> bool:
     """Whether the segment is none of a public id: a signature, a component or a version."""
-    return bool(_SIGNATURE.fullmatch(segment) or _VERSION.fullmatch(segment)) or is_component(segment)
+    return bool(_SIGNATURE_OR_VERSION.fullmatch(segment)) or is_component(segment)
 
 
 def is_component(segment: str) -> bool:

@@ -223,7 +223,7 @@ def test_a_point_of_a_known_canvas() -> None:
         ("c_pad,ar_16:9,b_red,g_north", (Extend(ratio=Fraction(16, 9), gravity=FocalPoint(0.5, 0), background=RED), Flatten(RED))),
         ("e_trim", (Trim(threshold=25.5),)),
         ("w_300,e_trim:20:red", (Trim(threshold=51, colour=RED), Resize(width=300, enlarge=Enlarge.ALLOW))),
-        ("c_thumb,g_face,w_100,h_50,z_2", (Crop(width=HALF, height=HALF, ratio=Fraction(2), at=Smart.FACE), filled(CENTER, 100, 50))),
+        ("c_thumb,g_face,w_100,h_50,z_2", (Crop(ratio=Fraction(2), at=Smart.FACE), Crop(width=HALF, height=HALF, at=Smart.FACE), filled(CENTER, 100, 50))),
         ("c_thumb,g_face,w_100,h_50,z_0.7", (filled(Smart.FACE, 100, 50),)),
         ("c_scale,fl_ignore_aspect_ratio,h_5", (Resize(width=WHOLE, height=5, fit=Fit.FILL, enlarge=Enlarge.ALLOW),)),
         ("r_0,bo_0px_solid_black,o_100", ()),
