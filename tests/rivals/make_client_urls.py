@@ -1,7 +1,7 @@
 """Makes client_urls.json: what the vendors' own clients write for tables of options, signed and unsigned. Run by hand:
 
     python -m venv E; E/bin/pip install libthumbor imgproxy
-    npm install --prefix N @imgproxy/imgproxy-node unpic next
+    npm install --prefix N @imgproxy/imgproxy-node unpic next cloudinary @cloudinary/url-gen @cloudinary-util/url-loader
     NODE_PATH=N/node_modules E/bin/python -m tests.rivals.make_client_urls
 
 Each line of a table has a client's options, the size of the picture that they describe, and its type. Only the pairs of
@@ -15,7 +15,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.rivals.client_keys import CLOUDFLARE_KEY, IMGPROXY_KEY, IMGPROXY_SALT, THUMBOR_KEY
+from tests.rivals import cloudinary_urls
+from tests.rivals.client_keys import (
+    CLOUDFLARE_KEY,
+    CLOUDINARY_SECRET,
+    IMGPROXY_KEY,
+    IMGPROXY_SALT,
+    THUMBOR_KEY,
+)
 
 Row = tuple[dict[str, Any], tuple[int, int], str]
 
@@ -265,9 +272,11 @@ IN_NODE = """
 const requests = JSON.parse(require('node:fs').readFileSync(0, 'utf8'))
 const { generateImageUrl } = require('@imgproxy/imgproxy-node')
 const { transformUrl } = require('unpic')
+CLOUDINARY_CLIENTS
 const loader = require('next/dist/shared/lib/image-loader').default
 const { imageConfigDefault } = require('next/dist/shared/lib/image-config')
 const make = {
+  ...cloudinaryClients,
   imgproxy: (options) => generateImageUrl(options),
   unpic: ({ operations, ...options }) => transformUrl(options, operations),
   nextThumbor: ({ src, width, quality }) => `/unsafe/${width}x0/filters:quality(${quality || 75})${src}`,
@@ -282,7 +291,11 @@ console.log(JSON.stringify(requests.map(([client, options]) => make[client](opti
 def in_node(requests: list[tuple[str, dict[str, Any]]]) -> list[str]:
     """What each client of npm makes of its options."""
     run = subprocess.run(
-        ["node", "-e", IN_NODE], input=json.dumps(requests), capture_output=True, text=True, check=True
+        ["node", "-e", IN_NODE.replace("CLOUDINARY_CLIENTS", cloudinary_urls.IN_NODE)],
+        input=json.dumps(requests),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     made: list[str] = json.loads(run.stdout)
     return made
@@ -341,6 +354,8 @@ def node_rows() -> Iterator[dict[str, Any]]:
         ("next/image, cloudflare", "cloudflare", row, False, ("nextCloudflare", row[0]))
         for row in NEXT_CLOUDFLARE
     ]
+    for client, row, is_signed, request in cloudinary_urls.requests(CLOUDINARY_SECRET):
+        found.append((client, "cloudinary", row, is_signed, request))
     urls = in_node([request for *_, request in found])
     for (client, dialect, (options, size, kind), is_signed, _), url in zip(found, urls, strict=True):
         yield entry(client, dialect, options, url, size, kind, is_signed=is_signed)

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.rivals.client_keys import CLOUDFLARE_KEY, IMGPROXY_KEY, IMGPROXY_SALT, THUMBOR_KEY
+from tests.rivals.client_keys import (
+    CLOUDFLARE_KEY,
+    CLOUDINARY_SECRET,
+    IMGPROXY_KEY,
+    IMGPROXY_SALT,
+    THUMBOR_KEY,
+)
 from tests.rivals.comparison import Reply, Server, samples
 from tests.rivals.conftest import SIGNED, StartNode
 from tests.rivals.servers import takes
@@ -19,9 +25,10 @@ KEYS = {
     "imgproxy": f"{IMGPROXY_KEY}:{IMGPROXY_SALT}",
     "next": None,
     "cloudflare": CLOUDFLARE_KEY,
+    "cloudinary": CLOUDINARY_SECRET,
 }
 
-REFUSED = {"thumbor": 400, "imgproxy": 403, "cloudflare": 403}
+REFUSED = {"thumbor": 400, "imgproxy": 403, "cloudflare": 403, "cloudinary": 401}
 """The status for a wrong signature."""
 
 
@@ -35,7 +42,8 @@ def described(reply: Reply) -> tuple[int, str, list[int]]:
 
 def changed(url: str) -> str:
     """The URL with another first character: that of its signature, or of the path that is signed."""
-    return f"/{'B' if url[1] == 'A' else 'A'}{url[2:]}"
+    at = url.find("s--") + len("s--") if "/s--" in url else 1
+    return f"{url[:at]}{'B' if url[at] == 'A' else 'A'}{url[at + 1 :]}"
 
 
 @pytest.mark.parametrize("dialect", [dialect for dialect in KEYS if takes(dialect)])

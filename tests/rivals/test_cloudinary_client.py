@@ -1,0 +1,81 @@
+"""What Cloudinary's library for Python writes is answered, by size and type, as its settings point it at a node."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import cloudinary
+import pytest
+from cloudinary.utils import cloudinary_url
+
+from tests.rivals.client_keys import CLOUDINARY_SECRET
+from tests.rivals.cloudinary_urls import JPEG, LAKE, ROWS
+from tests.rivals.comparison import Server
+from tests.rivals.conftest import SIGNED, StartNode
+from tests.rivals.test_clients import changed, described
+
+HOST = "images.example"
+SIGNED_ONLY = [
+    ({"long_url_signature": True}, (1200, 800), JPEG),
+    ({"type": "authenticated"}, (1200, 800), JPEG),
+    ({"type": "private"}, (1200, 800), JPEG),
+    ({"type": "authenticated", "width": 300, "crop": "limit"}, (300, 200), JPEG),
+    ({"url_suffix": "a-name", "private_cdn": True, "id": "lake", "format": "jpg"}, (1200, 800), JPEG),
+    ({"format": "jpg", "id": "lake", "width": 300, "crop": "limit"}, (300, 200), JPEG),
+]
+
+
+@pytest.fixture
+def _configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The library as a site that moves to a node configures it."""
+    monkeypatch.setenv(
+        "CLOUDINARY_URL",
+        f"cloudinary://key:{CLOUDINARY_SECRET}@demo?secure_distribution={HOST}&secure=true",
+    )
+    cloudinary.reset_config()
+    yield
+    monkeypatch.delenv("CLOUDINARY_URL")
+    cloudinary.reset_config()
+
+
+def target(options: dict[str, Any], *, is_signed: bool) -> str:
+    public_id, rest = options.get("id", LAKE), {name: options[name] for name in options if name != "id"}
+    url: str = cloudinary_url(public_id, sign_url=is_signed, **rest)[0]
+    assert url.startswith(f"https://{HOST}/")
+    return url.removeprefix(f"https://{HOST}")
+
+
+@pytest.mark.usefixtures("_configured")
+def test_what_the_library_writes_is_answered(node: StartNode) -> None:
+    base = node("cloudinary", CLOUDINARY_SECRET)
+    wrong: dict[str, object] = {}
+    with closing(Server(base)) as others, closing(Server(base, SIGNED)) as signed:
+        for options, size, kind in ROWS:
+            url = target(options, is_signed=False)
+            if (answer := described(others.ask(url))) != (200, kind, list(size)):
+                wrong[url] = answer
+        for options, size, kind in ROWS + SIGNED_ONLY:
+            url = target(options, is_signed=True)
+            if (answer := described(signed.ask(url))) != (200, kind, list(size)):
+                wrong[url] = answer
+            if (status := signed.ask(changed(url)).status) != 401:
+                wrong[changed(url)] = status
+            unsigned = target(options, is_signed=False)
+            if (status := signed.ask(unsigned).status) != 401:
+                wrong[unsigned] = status
+    assert wrong == {}
+
+
+@pytest.mark.usefixtures("_configured")
+def test_tokens_of_the_library_are_taken(node: StartNode) -> None:
+    key = "00ff" * 8
+    base = node("cloudinary", f"token:{key}")
+    with closing(Server(base, SIGNED)) as server:
+        options = {"type": "authenticated", "width": 300, "crop": "limit"}
+        for auth_token, status in (
+            ({"key": key, "duration": 300}, 200),
+            ({"key": key, "expiration": 1}, 401),
+            ({"key": "11" * 16, "duration": 300}, 401),
+        ):
+            url = target({**options, "auth_token": auth_token}, is_signed=True)
+            assert server.ask(url).status == status, url
