@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from heapq import nlargest
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from typing import NamedTuple
 from proxy.core.errors import CalotypeError
 from proxy.core.url.dialects.dialect import Dialect, Reading
 from proxy.core.url.dialects.registry import DIALECTS
+from proxy.core.url.parsed_url import InfoUrl, VariantUrl
 from proxy.core.url.signing import Keys, sign
 from tests.rivals import client_keys, imgproxy_urls, ipx_urls, thumbor_urls
 from tests.rivals.comparison import Case
@@ -31,6 +33,7 @@ KEYS: dict[str, Keys] = {
     "native": {"k": SECRET},
     "imgproxy": {"k": f"{client_keys.IMGPROXY_KEY}:{client_keys.IMGPROXY_SALT}".encode()},
     "thumbor": {"k": client_keys.THUMBOR_KEY.encode()},
+    "cloudinary": {"k": client_keys.CLOUDINARY_SECRET.encode()},
     "next": {},
     "cloudflare": {"k": client_keys.CLOUDFLARE_KEY.encode()},
 }
@@ -72,6 +75,13 @@ def read(dialect: Dialect, url: Url) -> None:
     dialect.parse(target, READING)
 
 
+def meaning(dialect: Dialect, target: str) -> object:
+    """The original and the transform of a URL, without its version, which a signature of Cloudinary does not cover."""
+    parsed = dialect.parse(dialect.unsigned(target, "/"), READING)
+    transform = parsed.transform if isinstance(parsed, VariantUrl | InfoUrl) else None
+    return parsed.key, transform and replace(transform, version=None)
+
+
 def least_us(dialect: Dialect, url: Url) -> float:
     def once() -> float:
         began = time.perf_counter()
@@ -105,13 +115,13 @@ def main(count: int = MUTANTS, seed: int = SEED) -> int:
     print("dialect    URLs  median µs  95 % µs | mutants  other errors  accepted  slowest µs")
     for name, dialect in DIALECTS.items():
         sound = urls(name)
-        sound_signed = {url.target for url in sound if url.is_signed}
+        sound_signed = {meaning(dialect, url.target) for url in sound if url.is_signed}
         others, accepted, timed = 0, 0, list[tuple[float, str]]()
         for target in mutants(sound, count, random.Random(seed)):
             began = time.perf_counter()
             try:
                 signed = dialect.verify(target, "/", KEYS[name]) if KEYS[name] else None
-                accepted += signed is not None and target not in sound_signed
+                accepted += signed is not None and meaning(dialect, signed.target) not in sound_signed
                 dialect.parse(target, READING)
             except CalotypeError:
                 pass

@@ -6,9 +6,9 @@ from proxy.core.errors import BadTransform
 from proxy.core.image.formats import Format
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import NOTHING, Auto, Effect, Transform
-from proxy.core.url.dialects import cloudinary_params
 from proxy.core.url.dialects.cloudinary_expressions import VARIABLE, evaluate, holds
 from proxy.core.url.dialects.cloudinary_operations import multiplied, operations
+from proxy.core.url.dialects.cloudinary_params import BY_NAME, OF_OUTPUT
 from proxy.core.url.dialects.cloudinary_requested import CloudinaryRequested, Parameters
 from proxy.core.url.dialects.component import MAX_EFFECTS, transform_of
 from proxy.core.url.dialects.native import MAX_COMPONENTS
@@ -71,9 +71,9 @@ def _parameters(segment: str) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     for position, part in enumerate(parts, start=1):
         name, mark, value = part.partition("_")
-        is_known = name in cloudinary_params.BY_NAME or name == "if" or VARIABLE.fullmatch(name)
+        is_known = name in BY_NAME or name == "if" or VARIABLE.fullmatch(name)
         if not mark or not is_known:
-            near = meant(nearest(name, cloudinary_params.BY_NAME)) if mark else ""
+            near = meant(nearest(name, BY_NAME)) if mark else ""
             raise BadTransform(
                 f"parameter {named(part, position)} of a component is unknown{near}; write v1/ before a public id whose"
                 " folder looks like a component"
@@ -100,8 +100,10 @@ def _read(pairs: list[tuple[str, str]], requested: CloudinaryRequested) -> None:
         if name in seen and name not in ("e", "fl"):
             raise BadTransform(f"parameter {name} is given twice in a component")
         seen.add(name)
-        cloudinary_params.read(requested, name, value)
-    if seen <= cloudinary_params.OF_OUTPUT:
+        if not value:
+            raise BadTransform(f"parameter {name} is empty")
+        BY_NAME[name].apply(requested, "parameter", name, value)
+    if seen <= OF_OUTPUT:
         return
     ops = requested.ops
     ops += operations(requested)

@@ -5,7 +5,6 @@ docs/dialects/cloudinary.md is made from this table and those of crop modes, eff
 
 from collections.abc import Callable
 
-from proxy.core.errors import BadTransform
 from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import Turn
 from proxy.core.url.dialects import cloudinary_effects, cloudinary_flags
@@ -397,10 +396,3 @@ DOCUMENTED = (
     *_documented(cloudinary_effects.EFFECTS, "e_"),
     *_documented(cloudinary_flags.FLAGS, "fl_"),
 )
-
-
-def read(requested: CloudinaryRequested, name: str, text: str) -> None:
-    """Reads a parameter of the component. Raises BadTransform."""
-    if not text:
-        raise BadTransform(f"parameter {name} is empty")
-    BY_NAME[name].apply(requested, "parameter", name, text)

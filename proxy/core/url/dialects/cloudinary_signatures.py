@@ -72,13 +72,14 @@ def verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
         return None
     makers: list[str] = []
     restrictions = UNRESTRICTED
-    secrets = {key_id: scheme for key_id, key in keys.items() if (scheme := _scheme(key)).algorithm}
+    schemes = {key_id: _scheme(key) for key_id, key in keys.items()}
+    secrets = {key_id: scheme for key_id, scheme in schemes.items() if scheme.algorithm}
     if route.signature and (secrets or token is None):
         makers += _makers_of_signature(route, secrets)
-    tokens = {key_id: scheme.secret for key_id, key in keys.items() if not (scheme := _scheme(key)).algorithm}
+    tokens = {key_id: scheme.secret for key_id, scheme in schemes.items() if not scheme.algorithm}
     if token is not None and (tokens or not makers):
         restrictions = _restrictions(token, path, tokens, makers)
-    return Signed(target=unsigned(raw, prefix), key_id=makers[0], restrictions=restrictions)
+    return Signed(target=_without(raw, prefix, route), key_id=makers[0], restrictions=restrictions)
 
 
 def _makers_of_signature(route: Route, secrets: dict[str, _SecretScheme]) -> list[str]:
@@ -120,6 +121,8 @@ def _signed_texts(route: Route) -> set[str]:
 def _spellings(segments: Sequence[str]) -> set[str]:
     """The text of segments as sent, and percent-decoded if that moves no boundary and leaves nothing to decode."""
     sent = "/".join(segments)
+    if "%" not in sent:
+        return {sent}
     plain = unquote(sent, errors="surrogateescape")
     return {sent, plain} if "%" not in plain and plain.count("/") == sent.count("/") else {sent}
 
@@ -184,11 +187,14 @@ def _covers(pattern: str, path: str) -> bool:
 
 def unsigned(raw: str, prefix: str) -> str:
     """`raw` without its signature and token, valid or not."""
-    path, mark, query = raw.partition("?")
     try:
-        route = route_of(path[len(prefix) - 1 :])
+        return _without(raw, prefix, route_of(raw[len(prefix) - 1 :].partition("?")[0]))
     except (UnknownRoute, BadUrl):
         return raw
+
+
+def _without(raw: str, prefix: str, route: Route) -> str:
+    path, mark, query = raw.partition("?")
     if route.signature:
         start = len(prefix) + sum(len(segment) + 1 for segment in route.head)
         path = path[:start] + path[start + len(route.signature) + 1 :]
