@@ -52,8 +52,6 @@ from proxy.core.url.target import (
     with_both_slashes,
 )
 
-__all__ = ["DIALECT", "parse", "recognises"]
-
 
 def parse(raw: str, reading: Reading) -> ParsedUrl:
     """Parses the raw target below a mount; a signature in it is not verified. Raises UnknownRoute, BadUrl, BadTransform or
@@ -161,6 +159,7 @@ def error_headers(_: str, failure: CalotypeError) -> Mapping[str, str]:
 
 DIALECT = Dialect(
     name="cloudinary",
+    recognises=recognises,
     parse=parse,
     verify=verify,
     unsigned=unsigned,

@@ -18,6 +18,7 @@ MAX_SEGMENTS, MAX_PARAMETERS = 32, 32
 _MOST_OPERATIONS = MAX_COMPONENTS - 1
 _MIN_DPR_PERCENT, _MAX_DPR_PERCENT = 100, 400
 _ELSE, _END = "else", "end"
+_REPEATED = frozenset({"e", "fl"})
 
 
 def read_components(segments: tuple[str, ...], requested: CloudinaryRequested) -> None:
@@ -88,7 +89,7 @@ def _parameters(segment: str) -> list[tuple[str, str]]:
 
 def _read(pairs: list[tuple[str, str]], requested: CloudinaryRequested) -> None:
     requested.here = Parameters()
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for name, value in pairs:
         if name[0] == "$":
             requested.is_preset = False
@@ -97,13 +98,12 @@ def _read(pairs: list[tuple[str, str]], requested: CloudinaryRequested) -> None:
             except ValueError as reason:
                 raise BadTransform(f"variable {named(name[1:], 1)} {reason}") from None
             continue
-        if name in seen and name not in ("e", "fl"):
-            raise BadTransform(f"parameter {name} is given twice in a component")
-        seen.add(name)
+        if seen.setdefault(name, value) != value and name not in _REPEATED:
+            raise BadTransform(f"parameter {name} is given twice in a component, with two values")
         if not value:
             raise BadTransform(f"parameter {name} is empty")
         BY_NAME[name].apply(requested, "parameter", name, value)
-    if seen <= OF_OUTPUT:
+    if seen.keys() <= OF_OUTPUT:
         return
     ops = requested.ops
     ops += operations(requested)

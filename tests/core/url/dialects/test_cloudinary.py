@@ -17,7 +17,7 @@ from proxy.core.errors import (
 from proxy.core.image.formats import Format
 from proxy.core.transform.operations import Adjust, Auto, Metadata, Tone, Transform, without_no_ops
 from proxy.core.url.dialects import native
-from proxy.core.url.dialects.cloudinary import DIALECT, parse, recognises
+from proxy.core.url.dialects.cloudinary import DIALECT, parse
 from proxy.core.url.dialects.cloudinary_effects import BY_NAME as EFFECTS
 from proxy.core.url.dialects.cloudinary_flags import BY_NAME as FLAGS
 from proxy.core.url.dialects.cloudinary_operations import MODES
@@ -165,6 +165,7 @@ def test_versions(path: str, version: str | None) -> None:
         ("t_card/e_sepia", "c_fill,w_480,h_320,f_auto,e_sepia"),
         ("t_card.grey", "c_fill,w_480,h_320,f_auto,e_grayscale"),
         ("e_grayscale/e_blur:100/e_sharpen", "e_grayscale,e_blur:5,e_sharpen:1"),
+        ("f_auto,w_9,c_limit,w_9,f_auto", "w_9,f_auto"),
         ("e_negate", "e_negate"),
         ("e_sepia", "e_sepia"),
         ("e_sepia:50", "e_sepia:50"),
@@ -381,7 +382,7 @@ def test_the_query_is_ignored_and_reported_but_for_analytics() -> None:
 
 def test_the_dialect_is_registered() -> None:
     assert DIALECTS["cloudinary"] is DIALECT
-    assert recognises("/demo/image/upload/lake.jpg")
+    assert DIALECT.recognises("/demo/image/upload/lake.jpg")
     assert DIALECT.settings == {"suffixes"}
 
 
@@ -499,7 +500,7 @@ transformations = st.lists(components, max_size=5).map(lambda each: "/".join([*e
 def test_nothing_raises_but_the_errors_of_a_request(start: str, text: str, unsupported: Unsupported) -> None:
     raw = start + text
     reading = Reading(presets=PRESETS, unsupported=unsupported)
-    recognises(raw)
+    DIALECT.recognises(raw)
     DIALECT.negotiates(raw, reading)
     try:
         parsed = parse(raw, reading)
