@@ -81,6 +81,8 @@ async def test_equal_pictures_are_one_entry(node: Running, native: str, url: str
         ("c_lfill,w_900,h_900", (640, 480)),
         ("c_pad,w_100,h_100,b_rgb:00ff00", (100, 100)),
         ("c_mpad,w_700,h_400", (700, 480)),
+        ("a_auto_right,c_fill,w_200,h_100", (200, 100)),
+        ("a_auto_left,c_fit,w_100,h_200", (100, 133)),
         ("c_crop,w_100,h_90,g_south_east,x_5,y_5", (100, 90)),
         ("c_thumb,g_face,w_90,h_90,z_1.2", (90, 90)),
         ("c_fill,ar_2:1,w_200,dpr_1.5", (300, 150)),

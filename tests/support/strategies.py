@@ -37,6 +37,7 @@ from proxy.core.transform.operations import (
     Transform,
     Trim,
     Turn,
+    TurnToShape,
 )
 from proxy.core.url.dialects.component import MAX_EFFECTS, Component, CropFit, transform_of
 from proxy.core.url.dialects.native_params import FORMATS, GRAVITIES
@@ -169,6 +170,7 @@ rich_components = st.builds(
             )
             | st.tuples(st.tuples(st.none(), _qualities)),
             "max_bytes": st.integers(1, 10**7),
+            "turn": st.builds(TurnToShape, st.sampled_from([Turn.R90, Turn.R270]), st.booleans()),
             "page": st.integers(1, 3),
             "frames": st.integers(1, 3),
             "metadata": st.sampled_from(Metadata),

@@ -36,6 +36,7 @@ from proxy.core.transform.operations import (
     Smart,
     Trim,
     Turn,
+    TurnToShape,
 )
 
 _L = TypeVar("_L", Length, Length | None, int | None)
@@ -253,6 +254,9 @@ def _following(ops: tuple[Operation, ...], limit_px: int, canvas: _Canvas, store
                 yield from canvas.cut(box)
             case Turn():
                 yield from canvas.turn(op)
+            case TurnToShape(turn, is_wide):
+                if (canvas.size.width >= canvas.size.height) is not is_wide:
+                    yield from canvas.turn(turn)
             case AsStored():
                 if stored is not None:
                     yield from canvas.turn(stored)

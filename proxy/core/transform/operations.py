@@ -276,6 +276,14 @@ _MIRRORED_AND_QUARTERS = {
 
 
 @dataclass(frozen=True, slots=True)
+class TurnToShape:
+    """A quarter turn if the canvas has another shape: if it is higher than wide for `is_wide`, else if it is not."""
+
+    turn: Turn
+    is_wide: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AsStored:
     """The turn that undoes the orientation which EXIF gives an original; nothing without one. Other operations see the
     original upright."""
@@ -419,7 +427,7 @@ Filter = Remap | Rgb | Colorize | Tint | Hue | Gamma | Threshold | Noise | Media
 Effect = Blur | Sharpen | Pixelate | Flatten | Adjust | Filter
 """Operations that change no size."""
 
-Operation = Resize | Crop | Extend | Pad | Trim | Turn | AsStored | Effect
+Operation = Resize | Crop | Extend | Pad | Trim | Turn | TurnToShape | AsStored | Effect
 
 
 class Metadata(StrEnum):

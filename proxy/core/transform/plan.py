@@ -42,6 +42,7 @@ from proxy.core.transform.operations import (
     Transform,
     Trim,
     Turn,
+    TurnToShape,
     effective,
     face_gravity,
 )
@@ -282,6 +283,8 @@ def _text(op: Operation) -> str:
             return f"trim:{op.threshold:g}:{colour.hex if colour else corner}:{alike}"
         case Turn():
             return f"turn:{op}"
+        case TurnToShape(turn, is_wide):
+            return f"turn:{turn}:{'wide' if is_wide else 'high'}"
         case AsStored():
             return "stored"
         case Pixelate(side_px):

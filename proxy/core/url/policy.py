@@ -38,6 +38,7 @@ from proxy.core.transform.operations import (
     Smart,
     Transform,
     Turn,
+    TurnToShape,
     changes_nothing,
     with_most_as_box,
 )
@@ -176,6 +177,8 @@ class _Policy:
                 return replace(self._sized(op), at=self._coarse_gravity(op.at))
             case Turn():
                 return op
+            case TurnToShape():
+                raise self._refusal("a turn that depends on the shape of the picture (a)")
             case Flatten(colour):
                 self.check_colour(colour)
                 return op

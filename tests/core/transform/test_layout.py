@@ -189,6 +189,10 @@ WHOLE = Box(0, 0, 1000, 500)
         ("e_blur:2~w_100", [Load(WHOLE, Size(1000, 500)), Blur(2), Scale(Size(100, 50))]),
         # A turn swaps the sides of what is loaded.
         ("a_90", [Load(WHOLE, Size(1000, 500)), Turn.R90]),
+        ("a_90.high", [Load(WHOLE, Size(1000, 500)), Turn.R90]),
+        ("a_90.wide", [Load(WHOLE, Size(1000, 500))]),
+        ("a_270.high~w_100", [Load(WHOLE, Size(200, 100)), Turn.R270]),
+        ("w_100,h_200,c_scale,a_90.wide", [Load(WHOLE, Size(100, 200)), Turn.R90]),
         ("a_90~w_100", [Load(WHOLE, Size(200, 100)), Turn.R90]),
         ("a_90~c_crop,x_0,y_0,w_100,h_200", [Load(Box(0, 400, 200, 100), Size(200, 100)), Turn.R90]),
         ("a_180~c_crop,x_0,y_0,w_100,h_200~w_50", [Load(Box(900, 300, 100, 200), Size(50, 100)), Turn.R180]),

@@ -197,6 +197,15 @@ def test_a_filter_needs_a_signature_or_a_preset(policy: Dimensions, text: str, n
     assert restrict(tokens(text), policy, ALLOWED, of_presets=tokens(text)) == tokens(text)
 
 
+@pytest.mark.parametrize("policy", BOUNDED)
+def test_a_turn_by_shape_needs_a_signature_or_a_preset(policy: Dimensions) -> None:
+    with pytest.raises(OperationNotAllowed, match="^a turn that depends on the shape"):
+        restrict(tokens("a_90.wide"), policy, ALLOWED)
+    assert restrict(tokens("a_90.wide"), policy, ALLOWED, of_presets=tokens("a_90.wide")) == tokens(
+        "a_90.wide"
+    )
+
+
 @pytest.mark.parametrize("text", ["e_sepia", "e_sepia,e_contrast:0", "e_contrast:2,e_blur:2", "e_contrast:0"])
 def test_an_effect_that_does_nothing_is_dropped(text: str) -> None:
     restrict(tokens(text), Dimensions.LISTED, ALLOWED)

@@ -33,6 +33,7 @@ from proxy.core.transform.operations import (
     Smart,
     Trim,
     Turn,
+    TurnToShape,
 )
 from proxy.core.url.dialects.cloudinary_expressions import Scope
 from proxy.core.url.dialects.cloudinary_requested import CloudinaryRequested, OffsetPoint, Parameters
@@ -111,8 +112,8 @@ def _in_order(requested: CloudinaryRequested, here: Parameters) -> Iterator[Oper
         yield AsStored()
     if here.trim:
         yield here.trim
-    if here.auto_turn and _differs(here, requested.scope):
-        yield here.auto_turn
+    if here.auto_turn:
+        yield from _turned_to_shape(here.auto_turn, here, requested.scope)
     yield from _sizing(requested, here)
     yield from here.turns
     for make in here.effects:
@@ -122,18 +123,17 @@ def _in_order(requested: CloudinaryRequested, here: Parameters) -> Iterator[Oper
         yield Flatten(here.background)
 
 
-def _differs(here: Parameters, scope: Scope) -> bool:
-    """Whether the requested size is wide and the picture high, or the other way round. Raises BadTransform."""
-    width, height = here.width, here.height
+def _turned_to_shape(turn: Turn, here: Parameters, scope: Scope) -> Iterator[Operation]:
+    """The turn if the requested size is wide and the picture high, or the other way round. Raises BadTransform."""
     by = here.ratio
-    if by is None and isinstance(width, int) and isinstance(height, int):
-        by = Fraction(width, height)
-    if by is None or scope.width_px is None or scope.height_px is None:
-        raise BadTransform(
-            "parameter a is supported as auto_right and auto_left only with w and h, or ar, after a component that gives the"
-            " picture its size: without it the turn depends on the original"
-        )
-    return (by >= 1) is not (scope.width_px >= scope.height_px)
+    if by is None and isinstance(here.width, int) and isinstance(here.height, int):
+        by = Fraction(here.width, here.height)
+    if by is None:
+        raise BadTransform("parameter a needs w and h in pixels, or ar, beside auto_right and auto_left")
+    if scope.width_px is None or scope.height_px is None:
+        yield TurnToShape(turn, by >= 1)
+    elif (by >= 1) is not (scope.width_px >= scope.height_px):
+        yield turn
 
 
 def _sizing(requested: CloudinaryRequested, here: Parameters) -> Iterator[Operation]:
@@ -299,7 +299,7 @@ def _note(requested: CloudinaryRequested, op: Operation) -> None:
         case Turn():
             if op.swaps_sides:
                 scope.canvas(scope.height_px, scope.width_px)
-        case Resize() | Crop() | Extend() | Pad() | Trim() | AsStored():
+        case Resize() | Crop() | Extend() | Pad() | Trim() | TurnToShape() | AsStored():
             scope.canvas(None, None)
         case _:
             pass

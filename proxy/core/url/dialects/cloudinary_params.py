@@ -265,8 +265,8 @@ PARAMS = (
         forms=("a_DEGREES", "a_hflip", "a_vflip", "a_auto_right", "a_auto_left", "a_ignore"),
         read=_angle,
         support=Support.APPROXIMATED,
-        note="multiples of 90 degrees and flips, dot-joined, after the size; `auto_right` and `auto_left` only where an"
-        " earlier component gave the picture its size; other angles are refused",
+        note="multiples of 90 degrees and flips, dot-joined, after the size; `auto_right` and `auto_left` before it, with w"
+        " and h or ar; other angles are refused",
     ),
     CloudinaryOption(
         names=("b",),

@@ -34,6 +34,7 @@ from proxy.core.transform.operations import (
     Transform,
     Trim,
     Turn,
+    TurnToShape,
     flattening,
 )
 
@@ -73,7 +74,7 @@ class Component(NamedTuple):
     extend: Extend | None = None
     padding_px: tuple[int, int, int, int] | None = None
     background: Colour | None = None
-    turn: Turn | None = None
+    turn: Turn | TurnToShape | None = None
     effects: tuple[Effect, ...] | None = None
     format: Format | Auto | None = None
     quality: int | None = None
@@ -242,7 +243,7 @@ def _with(component: Component, op: Operation) -> Component | None:
                 return None
             sides = (op.top_px, op.right_px, op.bottom_px, op.left_px)
             return _coloured(component._replace(padding_px=sides), op.background)
-        case Turn():
+        case Turn() | TurnToShape():
             return component._replace(turn=op) if is_sized else None
         case _:
             effects = (*(component.effects or ()), op)

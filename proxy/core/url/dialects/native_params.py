@@ -42,6 +42,7 @@ from proxy.core.transform.operations import (
     Tone,
     Trim,
     Turn,
+    TurnToShape,
 )
 from proxy.core.url.dialects.component import Component, CropFit
 from proxy.core.url.dialects.native_filters import FILTER_FORMS, FILTER_WORDS, filter_text
@@ -493,7 +494,14 @@ def _dpr_text(percent: int) -> str:
 _ENLARGES: dict[str, Enlarge] = {enlarge.value: enlarge for enlarge in Enlarge}
 _ROUNDINGS: dict[str, Rounding] = {rounding.value: rounding for rounding in Rounding}
 _METADATA: dict[str, Metadata] = {metadata.value: metadata for metadata in Metadata}
-_TURNS: dict[str, Turn] = {turn.value: turn for turn in Turn}
+_TURNS: dict[str, Turn | TurnToShape] = {
+    **{turn.value: turn for turn in Turn},
+    **{
+        f"{turn}.{shape}": TurnToShape(turn, shape == "wide")
+        for turn in (Turn.R90, Turn.R270)
+        for shape in ("wide", "high")
+    },
+}
 
 _QUALITY_REASON = "must be a whole number from 1 to 100"
 

@@ -31,6 +31,7 @@ from proxy.core.transform.operations import (
     Smart,
     Trim,
     Turn,
+    TurnToShape,
 )
 from proxy.core.transform.plan import RenderDefaults, resolve
 from proxy.core.url.dialects.cloudinary import parse
@@ -213,6 +214,8 @@ def test_a_point_of_a_known_canvas() -> None:
         ("a_ignore", (AsStored(),)),
         ("a_exif", ()),
         ("w_300,a_vflip.ignore", (AsStored(), Resize(width=300, enlarge=Enlarge.ALLOW), Turn.VFLIP)),
+        ("a_auto_left,c_fill,w_300,h_200", (TurnToShape(Turn.R270, True), filled(CENTER))),
+        ("c_scale,a_auto_right,ar_1:2,h_80", (TurnToShape(Turn.R90, False), Resize(height=80, ratio=Fraction(1, 2), fit=Fit.FILL, enlarge=Enlarge.ALLOW))),
         ("c_fill,w_300,h_200/a_auto_right,c_fit,w_90,h_80", (filled(CENTER), Resize(width=90, height=80, enlarge=Enlarge.ALLOW))),
         ("c_fill,w_300,h_200/a_auto_left,c_fit,ar_1:2,h_80", (filled(CENTER), Turn.R270, Resize(height=80, ratio=Fraction(1, 2), enlarge=Enlarge.ALLOW))),
         ("b_red", (Flatten(RED),)),
@@ -275,7 +278,7 @@ def test_what_has_no_effect_is_reported(transformation: str, names: list[str]) -
         ("ar_0:1,w_3", "parameter ar must be"),
         ("ar_1:0,w_3", "parameter ar must not divide by 0"),
         ("a_45", "multiples of 90"),
-        ("a_auto_right,w_30,h_20", "auto_right"),
+        ("a_auto_right,w_30", "auto_right"),
         ("dpr_0", "parameter dpr must be"),
         ("dpr_11", "parameter dpr must be"),
         ("b_auto", "parameter b must be"),
