@@ -1,20 +1,23 @@
 """The dialect of Cloudinary: `/<cloud>/image/upload/<signature>/<transformation>/<version>/<public id>.<extension>`.
 
-The cloud name may be missing, as on a private host, and is ignored. Pictures of the types upload, private, authenticated
-and fetch are answered, also as `iu`, with an SEO suffix (`images/<public id>/<suffix>`), and in the root form
-without types. All types name originals of one source: a mount for private originals needs `signing = "required"`. Video, raw
-files and other types are refused, with a text that says so.
+The cloud name may be missing, as on a private host, and is ignored. Pictures of the types upload, private,
+authenticated and fetch are answered, also as `iu`, with an SEO suffix (`images/<public id>/<suffix>`), and in the root
+form without types. Video, raw files and other types are refused, with a text that says so. An error has its reason in
+`X-Cld-Error`.
 
 The extension is the output format where no `f_` is given. An original is looked for under the public id as it is, then
-without the extension, then with each of `suffixes` of the mount. `fetch` names originals of `remote`, or of `source`
-if that is a web server. A version other than `v1` is `v_` of a native URL. A URL without a transformation has the picture
-in the format of its extension, without metadata, not the bytes of the original. In a component the size comes first, then turns,
-effects and the background.
+without the extension, then with each of `suffixes` of the mount. `fetch` names originals of `remote`, or of `source` if
+that is a web server. A version other than `v1` is `v_` of a native URL. A URL without a transformation has the picture
+in the format of its extension, without metadata, and not the bytes of the original. In a component the size comes
+first, then turns, effects and the background.
 
 A key in `[signing.keys]` is the API secret `"SECRET"` (SHA-1), `"sha256:SECRET"` or `"token:HEXKEY"`. A signature of 32
-characters (SHA-256) is taken with either secret. Authenticated pictures, and private ones without a transformation, need a
-signature or token on every mount. A token may cover many URLs by its `acl`, and lifts the limits on unsigned
+characters (SHA-256) is taken with either secret. Authenticated pictures, and private ones without a transformation,
+need a signature or a token, and are refused where `signing` is off. All types name the same originals: a mount for
+private ones needs `signing = "required"`. A token may cover many URLs by its `acl`, and lifts the limits on unsigned
 URLs as a signature does; one for an IP address is refused.
+
+A path of the root form may be any path: name this dialect last in a list of dialects.
 """
 
 from collections.abc import Mapping
@@ -54,8 +57,8 @@ from proxy.core.url.target import (
 
 
 def parse(raw: str, reading: Reading) -> ParsedUrl:
-    """Parses the raw target below a mount; a signature in it is not verified. Raises UnknownRoute, BadUrl, BadTransform or
-    SourceNotAllowed."""
+    """Parses the raw target below a mount; a signature in it is not verified. Raises UnknownRoute, BadUrl, BadTransform
+    or SourceNotAllowed."""
     path, query = cut(raw)
     route = route_of(path)
     if route.unsupported:
@@ -71,7 +74,8 @@ def parse(raw: str, reading: Reading) -> ParsedUrl:
     kind = FORMATS.get(extension)
     if extension in OTHER_EXTENSIONS and "format" not in requested.output:
         raise BadTransform(
-            "the extension of the URL is a format that is not supported: write f_auto, or the extension jpg, png, webp, avif or gif"
+            "the extension of the URL is a format that is not supported: write f_auto, or the extension jpg, png, webp,"
+            " avif or gif"
         )
     is_known = kind is not None or extension in OTHER_EXTENSIONS
     result = transform(requested, kind if isinstance(kind, Format) else None, version_of(route.version))
@@ -110,8 +114,8 @@ def _names(query: str | None) -> list[str]:
 
 
 def _fetched(route: Route, query: str | None) -> tuple[str, tuple[Unused, ...]]:
-    """The absolute URL to fetch, which may be percent-encoded as a whole, or for its special characters only. The query is
-    part of it, without the parameters of Cloudinary."""
+    """The absolute URL to fetch, which may be percent-encoded as a whole, or for its special characters only. The query
+    is part of it, without the parameters of Cloudinary."""
     url = with_both_slashes(decoded("/".join(route.source), "the URL of the original"))
     if not is_absolute(url):
         raise BadUrl(

@@ -1,4 +1,4 @@
-"""The components of a Cloudinary URL, read from left to right: parameters, variables and conditions become a Transform."""
+"""The components of a Cloudinary URL, from left to right: parameters, variables and conditions become a Transform."""
 
 from fractions import Fraction
 

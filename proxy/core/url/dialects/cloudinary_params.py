@@ -196,8 +196,8 @@ PARAMS = (
         forms=("w_PIXELS", "w_FRACTION", "w_EXPRESSION", "w_auto"),
         read=_side("w"),
         support=Support.APPROXIMATED,
-        note="with a decimal point a part of the width that the component gets; `auto` is the fallback that it names, or no"
-        " width, because there are no client hints",
+        note="with a decimal point a part of the width that the component gets; `auto` is the fallback that it names,"
+        " or no width, because there are no client hints",
     ),
     CloudinaryOption(names=("h",), forms=("h_PIXELS", "h_FRACTION", "h_EXPRESSION"), read=_side("h")),
     CloudinaryOption(
@@ -210,22 +210,25 @@ PARAMS = (
         names=("ar",),
         forms=("ar_16:9", "ar_1.78"),
         read=_ratio,
-        note="the side that is not named; with neither, the picture is cut, padded or stretched to it; with both, no effect",
+        note="the side that is not named; with neither, the picture is cut, padded or stretched to it; with both, no"
+        " effect",
     ),
     CloudinaryOption(
         names=("g",),
         forms=("g_DIRECTION", "g_auto", "g_face", "g_faces", "g_xy_center"),
         read=_gravity,
         support=Support.APPROXIMATED,
-        note="a direction is exact; `auto` with any preference is attention, `auto:face` is faces; `adv_face`, `adv_eyes` and"
-        " `body` are `face`; without a face, attention takes its place, for `face:center` too; `xy_center` takes pixels of"
-        " the original, or fractions; `custom`, `liquid`, `ocr_text` and objects are refused",
+        note="a direction is exact; `auto` with any preference is attention, `auto:face` is faces; `adv_face`,"
+        " `adv_eyes` and `body` are `face`; without a face, attention takes its place, for `face:center` too;"
+        " `xy_center` takes pixels of the original, or fractions; `custom`, `liquid`, `ocr_text` and objects are"
+        " refused",
     ),
     CloudinaryOption(
         names=("x",),
         forms=("x_PIXELS", "x_FRACTION", "x_EXPRESSION"),
         read=_offset("x"),
-        note="the left edge of `c_crop`; with a direction the offset from its edges inwards; no effect with faces and `auto`",
+        note="the left edge of `c_crop`; with a direction the offset from its edges inwards; no effect with faces and"
+        " `auto`",
     ),
     CloudinaryOption(
         names=("y",), forms=("y_PIXELS", "y_FRACTION", "y_EXPRESSION"), read=_offset("y"), note="as `x`"
@@ -242,16 +245,16 @@ PARAMS = (
         forms=("q_1-100", "q_auto", "q_auto:LEVEL", "q_80:420"),
         read=_quality,
         support=Support.APPROXIMATED,
-        note="on the scale of JPEG in every format; `auto` and `auto:good` are the default of the node, `auto:best` 90,"
-        " `auto:eco` 60, `auto:low` 40; a chroma subsampling and `jpegmini` follow the rule `unsupported`",
+        note="on the scale of JPEG in every format; `auto` and `auto:good` are the default of the node, `auto:best`"
+        " 90, `auto:eco` 60, `auto:low` 40; a chroma subsampling and `jpegmini` follow the rule `unsupported`",
     ),
     CloudinaryOption(
         names=("f",),
         forms=("f_auto", "f_FORMAT"),
         read=_format,
         support=Support.APPROXIMATED,
-        note="`auto`, `auto:image` and `auto:animated` negotiate among the formats of the node; jpg, png, webp, avif, gif;"
-        " others are refused; without it the extension of the URL, else the format of the original",
+        note="`auto`, `auto:image` and `auto:animated` negotiate among the formats of the node; jpg, png, webp, avif,"
+        " gif; others are refused; without it the extension of the URL, else the format of the original",
     ),
     CloudinaryOption(
         names=("dpr",),
@@ -265,16 +268,16 @@ PARAMS = (
         forms=("a_DEGREES", "a_hflip", "a_vflip", "a_auto_right", "a_auto_left", "a_ignore"),
         read=_angle,
         support=Support.APPROXIMATED,
-        note="multiples of 90 degrees and flips, dot-joined, after the size; `auto_right` and `auto_left` before it, with w"
-        " and h or ar; other angles are refused",
+        note="multiples of 90 degrees and flips, dot-joined, after the size; `auto_right` and `auto_left` before it,"
+        " with w and h or ar; other angles are refused",
     ),
     CloudinaryOption(
         names=("b",),
         forms=("b_COLOUR", "b_rgb:RRGGBBAA"),
         read=_background,
         support=Support.APPROXIMATED,
-        note="colours padding and, if opaque, transparency; padding is white without it; `auto`, `blurred` and `gen_fill`"
-        " are refused",
+        note="colours padding and, if opaque, transparency; padding is white without it; `auto`, `blurred` and"
+        " `gen_fill` are refused",
     ),
     CloudinaryOption(names=("co",), forms=("co_COLOUR",), read=_colour, note="of `e_colorize`"),
     CloudinaryOption(
@@ -360,14 +363,14 @@ _OF_URLS = (
     DocumentedOption(
         names=("$NAME_VALUE",),
         support=Support.APPROXIMATED,
-        note="variables, and arithmetic in every number: `add sub mul div mod pow`, `w h` and their `iw ih`; what depends on"
-        " the original otherwise is refused",
+        note="variables, and arithmetic in every number: `add sub mul div mod pow`, `w h` and their `iw ih`; what"
+        " depends on the original otherwise is refused",
     ),
     DocumentedOption(
         names=("if_CONDITION", "if_else", "if_end"),
         support=Support.APPROXIMATED,
-        note="`eq ne lt gt lte gte in nin and or` of variables, numbers, texts, and sides that earlier components gave; a"
-        " condition on the original (`iw`, `ar`, `fc`, `tags`, ...) is refused",
+        note="`eq ne lt gt lte gte in nin and or` of variables, numbers, texts, and sides that earlier components"
+        " gave; a condition on the original (`iw`, `ar`, `fc`, `tags`, ...) is refused",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What a Cloudinary URL requests, filled while it is read: the parameters of one component, and those of the whole URL."""
+"""What a Cloudinary URL requests, filled while it is read: the parameters of a component, and those of the URL."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -76,8 +76,9 @@ class CloudinaryRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudinaryOption:
-    """A parameter, effect or flag. `read` takes the text after its name; None if the option is refused, or ignored where
-    the mount ignores options that only polish and it `polishes`. With `is_delivery` a URL of presets may have it too."""
+    """A parameter, effect or flag. `read` takes the text after its name; None if the option is refused, or ignored
+    where the mount ignores options that only polish and it `polishes`. With `is_delivery` a URL of presets may have it
+    too. `forms` are how documents write it, if not by its names."""
 
     names: tuple[str, ...]
     read: Callable[[CloudinaryRequested, str], None] | None

@@ -1,8 +1,8 @@
 """The parts of a Cloudinary path: cloud name, asset type, delivery type, signature, components, version, public id.
 
-A cloud name is not told apart by a host, so that one mount answers both forms: the first segment is one if the second is an
-asset type. In the root form, which has no asset type, it is one unless it is the only segment, a signature, a component
-or a version; clients write a version before a public id with a slash.
+The host does not tell whether there is a cloud name, so that one mount answers both forms: the first segment is one if
+the second is an asset type. In the root form, which has no asset type, it is one unless it is the only segment, a
+signature, a component or a version; clients write a version before a public id with a slash.
 """
 
 import re
@@ -146,8 +146,8 @@ def version_of(version: str) -> str | None:
 
 def recognises(target: str) -> bool:
     """Whether a raw target below a mount has the form of Cloudinary's URLs: an asset type and a delivery type, with or
-    without a cloud name before them, or the root form. The root form of a public id alone may be any path without another
-    query than Cloudinary's own: a list of dialects should name those first whose URLs are such paths."""
+    without a cloud name before them, or the root form. The root form of a public id alone may be any path without
+    another query than Cloudinary's own: a list of dialects should name those first whose URLs are such paths."""
     path, _, query = target.partition("?")
     segments = path[1:].split("/", 3)
     if not segments[0]:

@@ -1,8 +1,8 @@
 """The signatures of Cloudinary: `s--<8 or 32 characters>--` in the path, and the token `__cld_token__` in the query.
 
-A signature is of the transformation and the public id with its extension, as they are written, without version, cloud name,
-types and SEO suffix. A key is the API secret, for SHA-1; `sha256:SECRET` for an account with SHA-256; `token:HEXKEY` for
-tokens. A signature of 32 characters is of SHA-256 with either secret.
+A signature is of the transformation and the public id with its extension, as they are written, without version, cloud
+name, types and SEO suffix. A key is the API secret, for SHA-1; `sha256:SECRET` for an account with SHA-256;
+`token:HEXKEY` for tokens. A signature of 32 characters is of SHA-256 with either secret.
 """
 
 import base64
@@ -104,8 +104,8 @@ def _signature(scheme: _SecretScheme, text: str, length: int) -> bytes:
 
 
 def _signed_texts(route: Route) -> set[str]:
-    """What the signature may be of: transformation and public id as sent, or percent-decoded once; and with the version,
-    which clients take for a part of the public id if it begins so."""
+    """What the signature may be of: transformation and public id as sent, or percent-decoded once; and with the
+    version, which clients take for a part of the public id if that begins so."""
     source = list(route.source)
     if route.is_seo and len(source) > 1:
         _, dot, extension = source.pop().rpartition(".")

@@ -73,7 +73,8 @@ OTHER_EXTENSIONS = frozenset(
 
 
 def length(text: str, scope: Scope, axis: str) -> Length:
-    """A number of pixels, or a part of the canvas along `axis`, `w` or `h`: a number with a decimal point, or an expression."""
+    """A number of pixels, or a part of the canvas along `axis`, `w` or `h`: a number with a decimal point, or an
+    expression."""
     if _PIXELS.fullmatch(text):
         return int(text)
     if _DECIMAL.fullmatch(text):
