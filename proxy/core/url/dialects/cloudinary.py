@@ -35,6 +35,7 @@ from proxy.core.url.dialects.cloudinary_routes import (
     FETCH,
     TOKEN,
     Route,
+    fetched_query,
     recognises,
     route_of,
     version_of,
@@ -50,10 +51,13 @@ from proxy.core.url.target import (
     cut,
     decoded,
     is_absolute,
-    is_tracker,
     query_parts,
     with_both_slashes,
 )
+
+_MOST_OF_REASON = 500
+"""Proxies have room for few headers."""
+_EXTENSIONS = {name: kind for name, kind in FORMATS.items() if isinstance(kind, Format)}
 
 
 def parse(raw: str, reading: Reading) -> ParsedUrl:
@@ -71,14 +75,14 @@ def parse(raw: str, reading: Reading) -> ParsedUrl:
     stem, dot, extension = key.rpartition(".")
     is_named = route.delivery != FETCH and bool(dot) and "/" not in extension
     extension = extension.lower() if is_named else ""
-    kind = FORMATS.get(extension)
+    kind = _EXTENSIONS.get(extension)
     if extension in OTHER_EXTENSIONS and "format" not in requested.output:
         raise BadTransform(
             "the extension of the URL is a format that is not supported: write f_auto, or the extension jpg, png, webp,"
             " avif or gif"
         )
     is_known = kind is not None or extension in OTHER_EXTENSIONS
-    result = transform(requested, kind if isinstance(kind, Format) else None, version_of(route.version))
+    result = transform(requested, kind, version_of(route.version))
     return VariantUrl(
         key=key,
         transform=result,
@@ -121,13 +125,9 @@ def _fetched(route: Route, query: str | None) -> tuple[str, tuple[Unused, ...]]:
         raise BadUrl(
             "the original of fetch must be an absolute URL, as in /image/fetch/https://example.org/a.jpg"
         )
-    of_original = [
-        part
-        for part in (query_parts(query) if query else [])
-        if (name := part.partition("=")[0]) not in ANALYTICS and name != TOKEN and not is_tracker(name)
-    ]
+    own_query = fetched_query(query)
     joint = "&" if "?" in url else "?"
-    return checked_locator(url + (joint + "&".join(of_original) if of_original else "")), ()
+    return checked_locator(f"{url}{joint}{own_query}" if own_query else url), ()
 
 
 def _alternatives(key: str, stem: str, suffixes: tuple[str, ...]) -> tuple[str, ...]:
@@ -157,7 +157,7 @@ def negotiates(target: str, reading: Reading) -> bool:
 
 def error_headers(_: str, failure: CalotypeError) -> Mapping[str, str]:
     """`x-cld-error` with the reason, in ASCII."""
-    reason = "".join(each if " " <= each <= "~" else "?" for each in failure.detail)
+    reason = "".join(each if " " <= each <= "~" else "?" for each in failure.detail[:_MOST_OF_REASON])
     return {"X-Cld-Error": reason}
 
 

@@ -8,7 +8,7 @@ from proxy.core.nearest import meant, named, nearest
 from proxy.core.transform.operations import NOTHING, Auto, Effect, Transform
 from proxy.core.url.dialects.cloudinary_expressions import VARIABLE, evaluate, holds
 from proxy.core.url.dialects.cloudinary_operations import multiplied, operations
-from proxy.core.url.dialects.cloudinary_params import BY_NAME, OF_OUTPUT
+from proxy.core.url.dialects.cloudinary_params import BY_NAME, IF, NAMES, OF_OUTPUT
 from proxy.core.url.dialects.cloudinary_requested import CloudinaryRequested, Parameters
 from proxy.core.url.dialects.component import MAX_EFFECTS, transform_of
 from proxy.core.url.dialects.native import MAX_COMPONENTS
@@ -29,7 +29,7 @@ def read_components(segments: tuple[str, ...], requested: CloudinaryRequested) -
     branch: bool | None = None
     for position, pairs in enumerate(components):
         ends_here = False
-        if pairs[0][0] == "if":
+        if pairs[0][0] == IF:
             condition = pairs[0][1]
             requested.is_preset = False
             branch = _next_branch(branch, condition, requested)
@@ -59,7 +59,7 @@ def _next_branch(branch: bool | None, condition: str, requested: CloudinaryReque
 
 def _closes(components: list[list[tuple[str, str]]]) -> bool:
     """Whether the next condition is if_else or if_end: a component with a condition of its own then does not end it."""
-    following = next((pairs[0][1] for pairs in components if pairs[0][0] == "if"), "")
+    following = next((pairs[0][1] for pairs in components if pairs[0][0] == IF), "")
     return following in (_ELSE, _END)
 
 
@@ -72,7 +72,7 @@ def _parameters(segment: str) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     for position, part in enumerate(parts, start=1):
         name, mark, value = part.partition("_")
-        is_known = name in BY_NAME or name == "if" or VARIABLE.fullmatch(name)
+        is_known = name in NAMES or VARIABLE.fullmatch(name)
         if not mark or not is_known:
             near = meant(nearest(name, BY_NAME)) if mark else ""
             raise BadTransform(
@@ -80,9 +80,9 @@ def _parameters(segment: str) -> list[tuple[str, str]]:
                 " folder looks like a component"
             )
         pairs.append((name, value))
-    if "if_" in text and any(name == "if" for name, _ in pairs[1:]):
-        pairs.sort(key=lambda pair: pair[0] != "if")
-        if pairs[1][0] == "if":
+    if "if_" in text and any(name == IF for name, _ in pairs[1:]):
+        pairs.sort(key=lambda pair: pair[0] != IF)
+        if pairs[1][0] == IF:
             raise BadTransform("parameter if is given twice in a component")
     return pairs
 

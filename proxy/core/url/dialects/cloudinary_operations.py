@@ -40,6 +40,8 @@ from proxy.core.url.dialects.cloudinary_requested import CloudinaryRequested, Of
 from proxy.core.url.dialects.dialect import Support
 
 _NORTH_WEST = FocalPoint(0.0, 0.0)
+_PLACES = (None, Fit.COVER, Fit.CONTAIN)
+"""Fits whose result depends on a gravity; None is a crop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +150,8 @@ def _sizing(requested: CloudinaryRequested, here: Parameters) -> Iterator[Operat
         mode.zooms and (mode.fit is not None or not has_side) and (_is_box(here) or here.ratio is not None)
     ):
         raise BadTransform("parameter z needs c_thumb with w and h, or c_crop with ar alone")
+    if here.gravity is not None and not (mode.fit in _PLACES and (has_side or here.ratio is not None)):
+        requested.ignore("g", "the picture is neither cropped nor padded")
     at = _gravity(requested, here, mode)
     if mode.fit is None:
         yield from _crop(here, at)
@@ -195,14 +199,13 @@ def _resize(here: Parameters, mode: Mode, at: Gravity | Offset) -> Iterator[Oper
             by = Fraction(width, height)
         yield from (Crop(ratio=by, at=at), _zoomed(here.zoom, at))
         at = CENTER
-    cuts = fit in (Fit.COVER, Fit.CONTAIN)
     yield Resize(
         width=width,
         height=height,
         ratio=here.ratio,
         fit=fit,
         enlarge=mode.enlarge,
-        gravity=at if cuts else CENTER,
+        gravity=at if fit in _PLACES else CENTER,
         background=(here.background or WHITE) if fit is Fit.CONTAIN else WHITE,
     )
 
@@ -269,8 +272,8 @@ def _point(x: Length | None, y: Length | None, scope: Scope) -> Gravity:
             return OriginalPoint(x, y)
         case int(), int() if scope.width_px and scope.height_px:
             left, top = Fraction(x, scope.width_px), Fraction(y, scope.height_px)
-        case Part(left), Part(top):
-            pass
+        case ((Part() | 0), (Part() | 0)):
+            left, top = (each.fraction if isinstance(each, Part) else Fraction(0) for each in (x, y))
         case _:
             raise BadTransform(
                 "parameter g_xy_center needs x and y, both in pixels of the original or both as fractions"

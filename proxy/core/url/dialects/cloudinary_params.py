@@ -356,6 +356,8 @@ PARAMS = (
 )
 
 BY_NAME = {name: param for param in PARAMS for name in param.names}
+IF = "if"
+NAMES = frozenset({*BY_NAME, IF})
 OF_OUTPUT = frozenset({"f", "q", "dpr", "pg", "cs", "dn"})
 """Parameters of the whole URL: a component of nothing else has no operations."""
 

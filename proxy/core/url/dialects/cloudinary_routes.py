@@ -10,13 +10,13 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from proxy.core.errors import BadUrl, UnknownRoute
-from proxy.core.url.dialects.cloudinary_params import BY_NAME
+from proxy.core.url.dialects.cloudinary_params import NAMES
+from proxy.core.url.target import is_tracker, query_parts
 
 TOKEN = "__cld_token__"  # noqa: S105 # The name of a parameter.
 ANALYTICS = frozenset({"_a", "_i", "_s"})
 """Query parameters with which clients name themselves."""
 UPLOAD, PRIVATE, AUTHENTICATED, FETCH = "upload", "private", "authenticated", "fetch"
-IF = "if"
 
 _SHORT = {
     **dict.fromkeys(("iu", "images"), UPLOAD),
@@ -28,18 +28,8 @@ _SEO = frozenset({"images", "private_images", "authenticated_images"})
 _DELIVERIES = frozenset({UPLOAD, PRIVATE, AUTHENTICATED, FETCH})
 _OTHER_DELIVERIES = frozenset(
     (
-        *(
-            "animoto",
-            "asset",
-            "dailymotion",
-            "facebook",
-            "gravatar",
-            "hulu",
-            "instagram_name",
-            "list",
-            "multi",
-        ),
-        *("sprite", "text", "twitter", "twitter_name", "vimeo", "worldstarhiphop", "youtube"),
+        *("animoto", "asset", "dailymotion", "facebook", "gravatar", "hulu", "instagram_name", "list"),
+        *("multi", "sprite", "text", "twitter", "twitter_name", "vimeo", "worldstarhiphop", "youtube"),
     )
 )
 _KNOWN_DELIVERIES = _DELIVERIES | _OTHER_DELIVERIES
@@ -52,7 +42,6 @@ _CLOUD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
 _VERSION = re.compile(r"v([0-9]{1,20})", re.ASCII)
 _SIGNATURE_OR_VERSION = re.compile(rf"{_SIGNATURE.pattern}|{_VERSION.pattern}", re.ASCII)
 _FIRST_TOKEN = re.compile(r"\$[A-Za-z][A-Za-z0-9]*_|([a-z]{1,3})_", re.ASCII)
-_NAMES = frozenset({*BY_NAME, IF})
 _MOST_SEGMENTS = 256
 
 
@@ -127,7 +116,7 @@ def _is_marker(segment: str) -> bool:
 def is_component(segment: str) -> bool:
     """Whether the segment begins like a parameter of a transformation."""
     match = _FIRST_TOKEN.match(unquote(segment) if "%" in segment else segment)
-    return match is not None and (match[1] is None or match[1] in _NAMES)
+    return match is not None and (match[1] is None or match[1] in NAMES)
 
 
 def _component_count(segments: list[str]) -> int:
@@ -136,6 +125,16 @@ def _component_count(segments: list[str]) -> int:
         if not is_component(segment):
             return count
     return max(0, len(segments) - 1)
+
+
+def fetched_query(query: str | None) -> str:
+    """The part of a query that belongs to the URL to fetch: all but the parameters of Cloudinary and of trackers. Raises
+    BadUrl."""
+    return "&".join(
+        part
+        for part in (query_parts(query) if query else ())
+        if (name := part.partition("=")[0]) not in ANALYTICS and name != TOKEN and not is_tracker(name)
+    )
 
 
 def version_of(version: str) -> str | None:

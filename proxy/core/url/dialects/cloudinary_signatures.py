@@ -15,7 +15,15 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 from proxy.core.errors import BadSignature, BadUrl, UnknownRoute
-from proxy.core.url.dialects.cloudinary_routes import AUTHENTICATED, PRIVATE, TOKEN, Route, route_of
+from proxy.core.url.dialects.cloudinary_routes import (
+    AUTHENTICATED,
+    FETCH,
+    PRIVATE,
+    TOKEN,
+    Route,
+    fetched_query,
+    route_of,
+)
 from proxy.core.url.signing import UNRESTRICTED, Keys, Restrictions, Signed
 
 _SHORT, _LONG = 8, 32
@@ -70,6 +78,10 @@ def verify(raw: str, prefix: str, keys: Keys) -> Signed | None:
     token = _token(query)
     if not route.signature and token is None:
         return None
+    if route.delivery == FETCH and fetched_query(query):
+        raise BadSignature(
+            "the signature does not cover the query of the URL to fetch: percent-encode that URL with its query"
+        )
     makers: list[str] = []
     restrictions = UNRESTRICTED
     schemes = {key_id: _scheme(key) for key_id, key in keys.items()}

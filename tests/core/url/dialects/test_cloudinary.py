@@ -113,6 +113,7 @@ def test_the_mount_has_the_suffixes() -> None:
         ("/demo/image/upload/lake.jpg", Format.JPEG),
         ("/demo/image/upload/lake.AVIF", Format.AVIF),
         ("/demo/image/upload/lake.v2", None),
+        ("/demo/image/upload/lake.auto", None),
         ("/demo/image/upload/f_auto/lake.jpg", Auto.AUTO),
         ("/demo/image/upload/f_auto:image/lake.gif", Auto.AUTO),
         ("/demo/image/upload/f_png/lake.jpg", Format.PNG),
@@ -401,6 +402,7 @@ def test_the_statuses_are_those_of_cloudinary(slug: str, status: int) -> None:
 
 def test_an_error_has_its_reason_in_a_header() -> None:
     failure = OriginalNotFound("no original l\u00e4ke\n.jpg")
+    assert len(DIALECT.error_headers("/x", OriginalNotFound("a" * 9000))["X-Cld-Error"]) == 500
     assert DIALECT.error_headers("/x", failure) == {"X-Cld-Error": "no original l?ke?.jpg"}
 
 

@@ -172,6 +172,7 @@ def filled(gravity: Gravity, width: int = 300, height: int = 200) -> Resize:
         ("x_10", Shifted(CENTER, 10, 0)),
         ("g_xy_center,x_10,y_20", OriginalPoint(10, 20)),
         ("g_xy_center,x_0.3,y_0.7", FocalPoint(0.3, 0.7)),
+        ("g_xy_center,x_0.0,y_0.7", FocalPoint(0, 0.7)),
         ("g_face,x_10", Smart.FACE),
     ],
 )
@@ -243,6 +244,8 @@ def test_operations(transformation: str, expected: tuple[Operation, ...]) -> Non
         ("c_fill,w_3,h_2,ar_1:1", ["ar"]),
         ("c_fill,w_3,h_2,g_auto,x_1", ["x"]),
         ("x_1", ["x"]),
+        ("c_limit,w_300,g_auto", ["g"]),
+        ("g_south", ["g"]),
         ("w_auto", ["w"]),
         ("dpr_auto", ["dpr"]),
         ("dn_300", ["dn"]),

@@ -82,6 +82,17 @@ def test_fetched_urls_are_signed(url: str) -> None:
     assert parse(raw, READING) == parse(unsigned(raw, "/"), READING)
 
 
+def test_the_query_of_a_fetched_url_must_be_signed() -> None:
+    raw = made("https://example.org/a.jpg", type="fetch")
+    assert verify(f"{raw}?_a=BAA&utm_source=x", "/", KEYS)
+    path = "/demo/image/fetch/https://example.org/a.jpg"
+    token_ = generate(key=HEX_KEY, url=path, expiration=2000)
+    assert verify(f"{path}?{token_}", "/", TOKENS)
+    for changed in (f"{raw}?id=2", f"{path}?id=2&{token_}"):
+        with pytest.raises(BadSignature, match="query"):
+            verify(changed, "/", KEYS | TOKENS)
+
+
 def signature(text: str, algorithm: str = "sha1", length: int = 8, secret: str = SECRET) -> str:
     """As Cloudinary's documentation has it, written anew."""
     digest = hashlib.new(algorithm, (text + secret).encode()).digest()
