@@ -132,7 +132,7 @@ def _fetched(route: Route, query: str | None) -> tuple[str, tuple[Unused, ...]]:
 
 def _alternatives(key: str, stem: str, suffixes: tuple[str, ...]) -> tuple[str, ...]:
     """The other keys that a public id may stand for."""
-    found = dict.fromkeys((stem, *(f"{stem}.{suffix}" for suffix in suffixes)))
+    found = dict.fromkeys([stem, *[f"{stem}.{suffix}" for suffix in suffixes]])
     found.pop(key, None)
     return tuple(found)
 

@@ -40,7 +40,7 @@ from proxy.core.url.dialects.cloudinary_requested import CloudinaryRequested, Of
 from proxy.core.url.dialects.dialect import Support
 
 _NORTH_WEST = FocalPoint(0.0, 0.0)
-_PLACES = (None, Fit.COVER, Fit.CONTAIN)
+_POSITIONED = (None, Fit.COVER, Fit.CONTAIN)
 """Fits whose result depends on a gravity; None is a crop."""
 
 
@@ -138,7 +138,7 @@ def _turned_to_shape(turn: Turn, here: Parameters, scope: Scope) -> Iterator[Ope
         yield turn
 
 
-def _sizing(requested: CloudinaryRequested, here: Parameters) -> Iterator[Operation]:
+def _sizing(requested: CloudinaryRequested, here: Parameters) -> tuple[Operation, ...]:
     has_side = here.width is not None or here.height is not None
     mode = MODES[here.mode or "scale"]
     if mode.support is Support.REFUSED:
@@ -146,23 +146,29 @@ def _sizing(requested: CloudinaryRequested, here: Parameters) -> Iterator[Operat
     if here.ratio is not None and here.width is not None and here.height is not None:
         requested.ignore("ar", "w and h give the ratio")
         here.ratio = None
-    if here.zoom not in (None, 1) and not (
-        mode.zooms and (mode.fit is not None or not has_side) and (_is_box(here) or here.ratio is not None)
-    ):
-        raise BadTransform("parameter z needs c_thumb with w and h, or c_crop with ar alone")
-    if here.gravity is not None and not (mode.fit in _PLACES and (has_side or here.ratio is not None)):
+    if here.zoom is not None and here.zoom != 1:
+        _check_zoom(here, mode)
+    if here.gravity is not None and not (mode.fit in _POSITIONED and (has_side or here.ratio is not None)):
         requested.ignore("g", "the picture is neither cropped nor padded")
     at = _gravity(requested, here, mode)
     if mode.fit is None:
-        yield from _crop(here, at)
-    elif has_side:
-        yield from _resize(here, mode, at)
-    elif here.ratio is not None:
-        yield from _by_ratio(here, mode, at)
-    elif here.mode is not None:
-        if here.mode == "thumb":
-            raise BadTransform("parameter c_thumb needs w, h or ar")
+        return _crop(here, at)
+    if has_side:
+        return _resize(here, mode, at)
+    if here.ratio is not None:
+        return _by_ratio(here, mode, at)
+    if here.mode == "thumb":
+        raise BadTransform("parameter c_thumb needs w, h or ar")
+    if here.mode is not None:
         requested.ignore("c", "there is no size")
+    return ()
+
+
+def _check_zoom(here: Parameters, mode: Mode) -> None:
+    """Raises BadTransform if nothing says what is zoomed."""
+    is_crop = mode.fit is None and here.width is None and here.height is None and here.ratio is not None
+    if not is_crop and (mode.fit is None or not mode.zooms or not (_is_box(here) or here.ratio is not None)):
+        raise BadTransform("parameter z needs c_thumb with w and h, or c_crop with ar alone")
 
 
 def _is_box(here: Parameters) -> bool:
@@ -171,59 +177,59 @@ def _is_box(here: Parameters) -> bool:
     )
 
 
-def _crop(here: Parameters, at: Gravity | Offset) -> Iterator[Operation]:
+def _crop(here: Parameters, at: Gravity | Offset) -> tuple[Operation, ...]:
     if here.width is None and here.height is None and here.ratio is None and not isinstance(at, Offset):
         raise BadTransform("parameter c_crop needs w, h, ar, x or y")
-    yield Crop(width=here.width, height=here.height, ratio=here.ratio, at=at)
-    if here.zoom is not None and here.zoom > 1:
-        yield _zoomed(here.zoom, at)
+    window = Crop(width=here.width, height=here.height, ratio=here.ratio, at=at)
+    return (window, *_zoomed(here, at))
 
 
-def _zoomed(zoom: Fraction, at: Gravity | Offset) -> Crop:
+def _zoomed(here: Parameters, at: Gravity | Offset) -> tuple[Operation, ...]:
     """The part of a window that a zoom shows."""
-    return Crop(width=Part(1 / zoom), height=Part(1 / zoom), at=at)
+    if here.zoom is None or here.zoom <= 1:
+        return ()
+    return (Crop(width=Part(1 / here.zoom), height=Part(1 / here.zoom), at=at),)
 
 
-def _resize(here: Parameters, mode: Mode, at: Gravity | Offset) -> Iterator[Operation]:
+def _resize(here: Parameters, mode: Mode, at: Gravity | Offset) -> tuple[Operation, ...]:
     assert not isinstance(at, Offset)
     fit = mode.fit if _is_box(here) else Fit.INSIDE
     assert fit is not None
     width, height = here.width, here.height
     if here.ignores_ratio and mode is _SCALE and not _is_box(here):
         fit, width, height = Fit.FILL, width or WHOLE, height or WHOLE
-    if here.zoom is not None and here.zoom > 1:
+    window: tuple[Operation, ...] = ()
+    if zoomed := _zoomed(here, at):
         by = here.ratio
         if by is None:
             if not isinstance(width, int) or not isinstance(height, int):
                 raise BadTransform("parameter z needs w and h in pixels")
             by = Fraction(width, height)
-        yield from (Crop(ratio=by, at=at), _zoomed(here.zoom, at))
-        at = CENTER
-    yield Resize(
+        window, at = (Crop(ratio=by, at=at), *zoomed), CENTER
+    resize = Resize(
         width=width,
         height=height,
         ratio=here.ratio,
         fit=fit,
         enlarge=mode.enlarge,
-        gravity=at if fit in _PLACES else CENTER,
+        gravity=at if fit in _POSITIONED else CENTER,
         background=(here.background or WHITE) if fit is Fit.CONTAIN else WHITE,
     )
+    return (*window, resize)
 
 
-def _by_ratio(here: Parameters, mode: Mode, at: Gravity | Offset) -> Iterator[Operation]:
-    """The operation of a ratio alone."""
+def _by_ratio(here: Parameters, mode: Mode, at: Gravity | Offset) -> tuple[Operation, ...]:
+    """The operation of a ratio alone; none where the picture keeps its own."""
     match mode.fit:
         case Fit.COVER:
-            yield from _crop(here, at)
+            return _crop(here, at)
         case Fit.CONTAIN:
             assert not isinstance(at, Offset)
-            yield Extend(
-                ratio=here.ratio,
-                gravity=CENTER if isinstance(at, Smart) else at,
-                background=here.background or WHITE,
-            )
+            gravity = CENTER if isinstance(at, Smart) else at
+            return (Extend(ratio=here.ratio, gravity=gravity, background=here.background or WHITE),)
         case Fit.FILL:
-            yield Resize(width=WHOLE, ratio=here.ratio, fit=Fit.FILL, enlarge=mode.enlarge)
+            return (Resize(width=WHOLE, ratio=here.ratio, fit=Fit.FILL, enlarge=mode.enlarge),)
+    return ()
 
 
 def _gravity(requested: CloudinaryRequested, here: Parameters, mode: Mode) -> Gravity | Offset:

@@ -36,7 +36,7 @@ Reader = Callable[[CloudinaryRequested, str], None]
 def _side(axis: str) -> Reader:
     def read(requested: CloudinaryRequested, text: str) -> None:
         value: object = None
-        if text.partition(":")[0] == "auto":
+        if text.startswith("auto"):
             fallback = text.rpartition(":")[2]
             if fallback == text or not fallback.isascii() or not fallback.isdigit() or text.count(":") < 2:
                 requested.ignore(axis, "there are no client hints")
@@ -75,6 +75,9 @@ def _zoom(requested: CloudinaryRequested, text: str) -> None:
 
 
 def _quality(requested: CloudinaryRequested, text: str) -> None:
+    if text == "auto":
+        requested.output["quality"] = None
+        return
     kind, *rest = text.split(":")
     if kind == "auto":
         words = [word for word in rest if word not in _CHROMA]

@@ -115,7 +115,8 @@ def _is_marker(segment: str) -> bool:
 
 def is_component(segment: str) -> bool:
     """Whether the segment begins like a parameter of a transformation."""
-    match = _FIRST_TOKEN.match(unquote(segment) if "%" in segment else segment)
+    text = unquote(segment) if "%" in segment else segment
+    match = _FIRST_TOKEN.match(text) if "_" in text else None
     return match is not None and (match[1] is None or match[1] in NAMES)
 
 

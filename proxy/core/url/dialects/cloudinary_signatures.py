@@ -27,6 +27,7 @@ from proxy.core.url.dialects.cloudinary_routes import (
 from proxy.core.url.signing import UNRESTRICTED, Keys, Restrictions, Signed
 
 _SHORT, _LONG = 8, 32
+_HASHES = {"sha1": hashlib.sha1, "sha256": hashlib.sha256}
 _MARK = 3
 """The length of `s--`, and more than that of `--`."""
 _WRONG = "the signature does not match the URL"
@@ -110,8 +111,8 @@ def _makers_of_signature(route: Route, secrets: dict[str, _SecretScheme]) -> lis
 
 
 def _signature(scheme: _SecretScheme, text: str, length: int) -> bytes:
-    algorithm = "sha256" if length == _LONG else scheme.algorithm
-    digest = hashlib.new(algorithm, text.encode("utf-8", "surrogateescape") + scheme.secret).digest()
+    hashed = _HASHES["sha256" if length == _LONG else scheme.algorithm]
+    digest = hashed(text.encode("utf-8", "surrogateescape") + scheme.secret).digest()
     return base64.urlsafe_b64encode(digest)[:length]
 
 
@@ -141,6 +142,8 @@ def _spellings(segments: Sequence[str]) -> set[str]:
 
 def _token(query: str) -> str | None:
     """The value of the token as it is written; None without one. Raises BadUrl."""
+    if TOKEN not in query:
+        return None
     found = [value for name, _, value in (part.partition("=") for part in query.split("&")) if name == TOKEN]
     if len(found) > 1:
         raise BadUrl(f"parameter {TOKEN} is given twice")

@@ -15,6 +15,7 @@ from proxy.core.url.dialects.css_colours import css_colour
 from proxy.core.url.dialects.native_params import GRAVITIES
 
 _PIXELS = re.compile(r"0|-?[1-9][0-9]{0,8}", re.ASCII)
+_SIDE = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]{1,9}\.[0-9]{1,9}", re.ASCII)
 _RATIO = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,4})?):([0-9]{1,6}(?:\.[0-9]{1,4})?)", re.ASCII)
 _HEX = re.compile(r"(?:rgb:|#)?([0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3,4})", re.ASCII)
@@ -97,6 +98,8 @@ def _part(factor: Fraction) -> Length:
 
 def side(text: str, scope: Scope, axis: str) -> Length:
     """A length above 0."""
+    if _SIDE.fullmatch(text):
+        return int(text)
     value = length(text, scope, axis)
     if (value if isinstance(value, int) else value.fraction) <= 0:
         raise ValueError("must be above 0: pixels, or with a decimal point a part of the picture, as in 0.5")
